@@ -1,0 +1,1 @@
+"""The case and its rules: pure, standard library only, time passed in."""

@@ -1,0 +1,93 @@
+"""The four decisions about an account, and what each needs before it may be taken (J6, J8, J9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from caseproof.domain.case import Case
+
+
+class Decision(StrEnum):
+    """What becomes of the account. The value is what forms, events and proofs show."""
+
+    AFTER_CHANGE = "reactivate after the retailer's change"
+    AFTER_FIX = "reactivate after our fix"
+    KEEP_PAUSED = "keep paused until a date"
+    REMOVE = "remove the integration"
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a decision rests on: the closure rule it leads to and what must be there when it is taken."""
+
+    rule: str | None  # J7 technical, J8 confirmed change; None: this decision never closes a case
+    confirmation: bool
+    validation: bool
+    until: bool
+    run: str | None  # the purpose of the run that carries it out
+
+
+NEEDS: dict[Decision, Needs] = {
+    Decision.AFTER_CHANGE: Needs("J8", confirmation=True, validation=True, until=False, run="rerun"),
+    Decision.AFTER_FIX: Needs("J7", confirmation=False, validation=False, until=False, run="rerun"),
+    Decision.KEEP_PAUSED: Needs(None, confirmation=False, validation=False, until=True, run=None),
+    # The change of a removal is validated by its own run, which reads back that nothing is left.
+    Decision.REMOVE: Needs("J8", confirmation=True, validation=False, until=False, run="removal"),
+}
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names from forms mean the same member: case and spacing do not matter."""
+    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
+
+
+def require_member(name: str, team: Collection[str]) -> str:
+    """The member's name as the team list spells it. Raises NotOnTheTeam."""
+    for member in team:
+        if same_person(name, member):
+            return member
+    raise NotOnTheTeam(
+        f"{name.strip() or 'Nobody'} is not on the team list.",
+        f"Let one of {', '.join(sorted(team))} answer, or add the name under `team` in policy.yaml.",
+    )
+
+
+def refuse_decision(
+    case: Case, decision: Decision, *, reason: str, checked: str, until: date | None, today: date
+) -> None:
+    """Raise if ``decision`` may not be taken on ``case`` now; each refusal says what is missing and what to do.
+
+    ``checked`` is what the operator checked in the system and saw there (J8: the change was validated in the system).
+    """
+    needs = NEEDS[decision]
+    if not reason.strip():
+        raise BadInput("The decision has no reason.", "Say in a sentence why this is decided.")
+    if needs.confirmation and not case.confirmations:
+        raise NotAllowed(
+            f"J8: '{decision}' needs the retailer's written confirmation, and there is none.",
+            "Record what the retailer wrote (this form, or `caseproof case confirm "
+            f"{case.ref} --from ADDRESS --message FILE.eml`), or decide '{Decision.AFTER_FIX}' if we fixed it.",
+        )
+    if needs.validation and not checked.strip():
+        raise NotAllowed(
+            f"J8: '{decision}' needs the change validated in the system.",
+            "Look at the changed setting in the system and write down what you saw; the retailer's word is not "
+            "verification (J11).",
+        )
+    if needs.until and until is None:
+        raise BadInput(f"'{decision}' needs the date.", "Give the date on which the team looks at it again.")
+    if needs.until and until is not None and until <= today:
+        raise BadInput(f"{until.isoformat()} is not after today.", "Give a later date.")
+    if not needs.until and until is not None:
+        raise BadInput(
+            f"A date was given, but '{decision}' takes none.",
+            f"Leave the date empty, or choose '{Decision.KEEP_PAUSED}'.",
+        )

@@ -1,0 +1,140 @@
+"""The events of a case: what happened, when, and who did it.
+
+An event is never changed and never deleted. Each is chained to the one before it by a SHA-256, so that the
+digest of the last one (the *head*) stands for the whole list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from caseproof.domain.errors import BadInput
+
+
+class Kind(StrEnum):
+    """What can happen to a case. The value is what the store and the proof write down."""
+
+    OPENED = "opened"
+    REOPENED = "reopened"
+    STOPPED = "stopped"
+    CANNOT_STOP = "cannot_stop"
+    TICKET_OPENED = "ticket_opened"
+    NOTICE_SENT = "notice_sent"
+    CONFIRMATION_RECEIVED = "confirmation_received"
+    CONFIRMATION_REFUSED = "confirmation_refused"
+    CHANGE_VALIDATED = "change_validated"
+    DECIDED = "decided"
+    KEPT_PAUSED = "kept_paused"
+    RUN_STARTED = "run_started"
+    RUN_VERIFIED = "run_verified"
+    RUN_FAILED = "run_failed"
+    SCHEDULE_LIVE = "schedule_live"
+    PHOTOGRAPHED = "photographed"
+    PHOTO_REFUSED = "photo_refused"
+    ATTACHED = "attached"
+    REVIEW_APPROVED = "review_approved"
+    REVIEW_REJECTED = "review_rejected"
+    LOOKED_AGAIN = "looked_again"
+    FAILED_AGAIN = "failed_again"
+    PROOF_MADE = "proof_made"
+    CLOSED = "closed"
+    TICKET_CLOSED = "ticket_closed"
+    QUESTION_ASKED = "question_asked"
+    QUESTION_ANSWERED = "question_answered"
+    ANSWER_REFUSED = "answer_refused"
+    TROUBLE = "trouble"
+    TROUBLE_OVER = "trouble_over"
+
+
+# What each event must say. An event without these could not be folded, so it is refused when it is made.
+REQUIRED: Mapping[Kind, frozenset[str]] = {
+    Kind.OPENED: frozenset({"platform", "job", "job_name", "cause", "summary", "how", "scope"}),
+    Kind.REOPENED: frozenset({"why"}),
+    Kind.STOPPED: frozenset({"scope", "jobs", "evidence"}),
+    Kind.CANNOT_STOP: frozenset({"why", "who_can"}),
+    Kind.TICKET_OPENED: frozenset({"desk", "ticket", "adopted"}),
+    Kind.NOTICE_SENT: frozenset({"message_id", "accepted", "evidence"}),
+    Kind.CONFIRMATION_RECEIVED: frozenset({"sender", "words", "evidence", "by_way_of"}),
+    Kind.CONFIRMATION_REFUSED: frozenset({"sender", "why", "evidence"}),
+    Kind.CHANGE_VALIDATED: frozenset({"how"}),
+    Kind.DECIDED: frozenset({"decision", "reason", "review"}),
+    Kind.KEPT_PAUSED: frozenset({"until", "reason"}),
+    Kind.RUN_STARTED: frozenset({"run", "purpose", "url"}),
+    Kind.RUN_VERIFIED: frozenset({"run", "purpose", "started_at", "ended_at", "evidence"}),
+    Kind.RUN_FAILED: frozenset({"run", "why"}),
+    Kind.SCHEDULE_LIVE: frozenset({"jobs"}),
+    Kind.PHOTOGRAPHED: frozenset({"run", "taken_at", "evidence", "names_run", "names_success", "url"}),
+    Kind.PHOTO_REFUSED: frozenset({"run", "why"}),
+    Kind.ATTACHED: frozenset({"ticket", "evidence", "name"}),
+    Kind.REVIEW_APPROVED: frozenset(),
+    Kind.REVIEW_REJECTED: frozenset({"why"}),
+    Kind.LOOKED_AGAIN: frozenset({"failed", "evidence"}),
+    Kind.FAILED_AGAIN: frozenset({"run", "why"}),
+    Kind.PROOF_MADE: frozenset({"evidence", "rule", "head"}),
+    Kind.CLOSED: frozenset({"proof"}),
+    Kind.TICKET_CLOSED: frozenset({"ticket"}),
+    Kind.QUESTION_ASKED: frozenset({"number", "form", "flow_run"}),
+    Kind.QUESTION_ANSWERED: frozenset({"number", "form", "answer"}),
+    Kind.ANSWER_REFUSED: frozenset({"number", "why"}),
+    Kind.TROUBLE: frozenset({"step", "problem", "next_action"}),
+    Kind.TROUBLE_OVER: frozenset({"step"}),
+}
+
+GENESIS = "0" * 64
+"""The digest that the first event of a case is chained to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to a case.
+
+    ``at`` is aware and kept in UTC; ``actor`` is a role name or "caseproof"; ``data`` holds JSON values only and at
+    least the fields that ``REQUIRED`` names. Raises BadInput for anything else.
+    """
+
+    kind: Kind
+    at: datetime
+    actor: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.at.tzinfo is None:
+            raise BadInput(f"The event {self.kind} has a time without a time zone.", "Pass an aware datetime.")
+        object.__setattr__(self, "at", self.at.astimezone(UTC))
+        if not self.actor.strip():
+            raise BadInput(f"The event {self.kind} names nobody who did it.", "Pass the actor's role name.")
+        missing = sorted(REQUIRED[self.kind] - self.data.keys())
+        if missing:
+            raise BadInput(f"The event {self.kind} lacks {', '.join(missing)}.", "Pass these fields.")
+
+    def as_json(self) -> dict[str, Any]:
+        """The event as plain JSON values; ``from_json`` reads it back."""
+        return {"kind": str(self.kind), "at": self.at.isoformat(), "actor": self.actor, "data": dict(self.data)}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Event:
+        """Read what ``as_json`` wrote. Raises BadInput when it is not an event."""
+        try:
+            return cls(Kind(raw["kind"]), datetime.fromisoformat(raw["at"]), raw["actor"], raw["data"])
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise BadInput(f"This is not an event of a case: {error}.", "Take the file from a backup.") from error
+
+
+def chain(previous: str, event: Event) -> str:
+    """The digest of ``event`` after ``previous`` (hex SHA-256 over canonical JSON)."""
+    text = json.dumps([previous, event.as_json()], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def head(events: Iterable[Event]) -> str:
+    """The digest that stands for the whole list; ``GENESIS`` for an empty one."""
+    digest = GENESIS
+    for event in events:
+        digest = chain(digest, event)
+    return digest
