@@ -1,0 +1,164 @@
+"""What Caseproof asks of a job platform: small, so that a new platform is one file.
+
+A platform runs jobs on schedules. Caseproof stops a job, reads back that it stands still, runs it once more, reads that
+run, and sets the schedule live again. Every method talks to the platform when it is called (nothing is cached), and
+raises one of the errors below, never the HTTP library's own.
+
+PlatformError              the platform could not do it
+├── PlatformDown           not reachable, hanging or overloaded: worth trying again later
+├── PlatformRefused        it answered, and said no (credentials, permissions, a state it does not allow)
+├── UnknownJob             there is no such job (any more)
+└── UnknownRun             there is no such run
+
+docs/platforms.md tells how to add one. All times are aware datetimes in UTC, read from the platform's own clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from caseproof.domain.errors import BadInput, CaseproofError
+
+
+class PlatformError(CaseproofError):
+    """The platform could not do it."""
+
+
+class PlatformDown(PlatformError):
+    """Not reachable, hanging or overloaded. Whether the call had an effect is unknown: read back before repeating."""
+
+
+class PlatformRefused(PlatformError):
+    """The platform answered and refused."""
+
+
+class UnknownJob(PlatformError, BadInput):
+    """There is no such job (any more)."""
+
+
+class UnknownRun(PlatformError, BadInput):
+    """There is no such run."""
+
+
+class Scope(StrEnum):
+    """How far a stop reaches: the job or feed, all jobs of the retailer on its marketplace, or on its connection."""
+
+    JOB = "job"
+    MARKETPLACE = "marketplace"
+    CONNECTION = "connection"
+
+
+class RunState(StrEnum):
+    """What a run is doing, in the words every platform can be translated to."""
+
+    WAITING = "waiting"  # scheduled, queued, pending, awaiting a retry, paused
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # failed or crashed
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_over(self) -> bool:
+        return self in (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A scheduled unit of work. ``id`` is what people type (`flow/deployment` on Prefect)."""
+
+    id: str
+    name: str
+    url: str
+    retailer: str | None
+    marketplace: str | None
+    connection: str | None
+    # Who can stop it, where we cannot (J3); None means that we can.
+    stopped_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether a job can still run by itself: its schedule, and what is queued or running."""
+
+    job: str
+    active: bool
+    waiting: int
+    running: int
+
+    @property
+    def is_stopped(self) -> bool:
+        """No active schedule and nothing queued. What already runs is let finish where it cannot be cancelled."""
+        return not self.active and self.waiting == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a job, as the platform tells it. ``said`` is the platform's own word for the state."""
+
+    id: str
+    name: str
+    job: str
+    state: RunState
+    said: str
+    message: str
+    url: str
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """The platform's own page of a run, and how to tell that it is the right one.
+
+    ``names``: texts of which each must stand on the page (or in its address, for an id that a page does not print);
+    ``success``: the platform's own word for success; ``storage``: local-storage entries that log the browser in
+    (secret: never logged, never part of evidence); ``headers``: the same as HTTP headers.
+    """
+
+    url: str
+    names: Sequence[str]
+    success: str
+    storage: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class JobPlatform(Protocol):
+    """A client of one job platform."""
+
+    def job(self, job_id: str) -> Job:
+        """The job by what a person types. Raises UnknownJob, naming what exists that is alike."""
+
+    def jobs_in(self, scope: Scope, job: Job) -> list[Job]:
+        """All jobs that a stop of ``job`` with this scope reaches, ``job`` first.
+
+        Raises BadInput when the job does not say its retailer and marketplace (or connection).
+        """
+
+    def standing(self, job_id: str) -> Standing:
+        """Read whether the job can still run by itself. Raises UnknownJob."""
+
+    def stop(self, job_id: str) -> None:
+        """Stop the schedule, then cancel what is left in the queue or running. Repeating it is harmless."""
+
+    def go_live(self, job_id: str) -> None:
+        """Set the schedule active again. Repeating it is harmless."""
+
+    def start_run(self, job_id: str, key: str) -> Run:
+        """Start one run now, whether or not the schedule is active; the same ``key`` never starts a second."""
+
+    def run_by_key(self, job_id: str, key: str) -> Run | None:
+        """The run that an earlier ``start_run`` with this key started, if any."""
+
+    def run(self, run_id: str) -> Run:
+        """Read a run. Raises UnknownRun."""
+
+    def runs_since(self, job_id: str, since: datetime) -> list[Run]:
+        """Runs of the job that started after ``since``, oldest first."""
+
+    def page(self, run: Run) -> RunPage:
+        """Where the platform shows this run to people."""

@@ -1,0 +1,136 @@
+"""What a team decides once: one validated ``policy.yaml`` (docs/policy.md explains every line).
+
+``load_policy`` raises PolicyError, which names the line of thought, not the library: where the file is, which entry is
+wrong, what it may be.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from caseproof.domain.errors import BadInput
+from caseproof.platforms.base import Scope
+from caseproof.settings import Settings
+
+CAUSES = (
+    "expired_token",
+    "retailer_offboarded",
+    "website_changed",
+    "feed",
+    "sync",
+    "connection",
+    "our_platform",
+    "unknown",
+)
+"""Why a job fails, as far as it is known; each has its notice in channels/templates/causes."""
+
+BUILT_IN = Path(__file__).with_name("policy-default.yaml")
+
+
+class PolicyError(BadInput):
+    """The policy file cannot be used; the text names the file, the entries and what they may be."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MailPolicy(_Strict):
+    """How mail to retailers leaves."""
+
+    account: str = Field("mail", description="The name of the saved 'Email Server Credentials' block.")
+    sender: str = Field("Caseproof <cases@example.com>", description="The From of every notice.")
+    reply_to: str = Field("cases@example.com", description="Where a retailer's answer goes.")
+    timeout_seconds: float = Field(20, gt=0, le=300, description="How long the mail server may hang.")
+
+
+class ReviewPolicy(_Strict):
+    """The second approval before a case closes."""
+
+    required: bool = Field(True, description="Whether a person approves the evidence before a case closes.")
+    by: Literal["anybody", "another person"] = Field(
+        "another person", description="Whether the reviewer must be somebody else than the one who decided."
+    )
+
+
+class Policy(_Strict):
+    """The whole policy. Unknown entries are refused, so that a misspelt one cannot be silently ignored."""
+
+    team: tuple[str, ...] = Field(min_length=1, description="Who may decide and approve, by role or name.")
+    desk: str = Field("desk", description="The name of the saved desk block.")
+    mail: MailPolicy = MailPolicy()
+    review: ReviewPolicy = ReviewPolicy()
+    stop_scope: dict[str, Scope] = Field(
+        default_factory=dict, description="How far the stop reaches, by cause; 'job' where nothing is said."
+    )
+    run_patience_seconds: float = Field(
+        120, gt=0, le=600, description="How long a re-run is polled in place before the case's run suspends."
+    )
+
+    @field_validator("team")
+    @classmethod
+    def _names_are_distinct(cls, team: tuple[str, ...]) -> tuple[str, ...]:
+        tidy = [" ".join(name.split()) for name in team]
+        if any(not name for name in tidy):
+            raise ValueError("a name is empty")
+        if len({name.casefold() for name in tidy}) < len(tidy):
+            raise ValueError("a name stands there twice")
+        return tuple(tidy)
+
+    @field_validator("stop_scope")
+    @classmethod
+    def _causes_are_known(cls, scopes: dict[str, Scope]) -> dict[str, Scope]:
+        unknown = sorted(set(scopes) - set(CAUSES))
+        if unknown:
+            raise ValueError(f"unknown cause {', '.join(unknown)}; the causes are {', '.join(CAUSES)}")
+        return scopes
+
+    def scope_for(self, cause: str) -> Scope:
+        """How far the stop of a case with this cause reaches."""
+        return self.stop_scope.get(cause, Scope.JOB)
+
+    @property
+    def review_mode(self) -> str:
+        """What a decision writes down about its review: "", "anybody" or "another person"."""
+        return self.review.by if self.review.required else ""
+
+
+def policy_file(settings: Settings) -> Path:
+    """The file in force: the one that is set, else policy.yaml in the home folder, else the built-in default."""
+    if settings.policy is not None:
+        return settings.policy.expanduser()
+    own = settings.home_folder / "policy.yaml"
+    return own if own.exists() else BUILT_IN
+
+
+def load_policy(path: Path) -> Policy:
+    """Read and check a policy file. Raises PolicyError."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PolicyError(
+            f"The policy {path} cannot be read: {error.strerror}.", "Check CASEPROOF_POLICY and the file's permissions."
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" at line {where.line + 1}, column {where.column + 1}" if where else ""
+        raise PolicyError(f"The policy {path} is not YAML{line}.", "Correct that line.") from error
+    if not isinstance(raw, dict):
+        raise PolicyError(f"The policy {path} holds no entries.", f"Start from the default, {BUILT_IN.name}.")
+    try:
+        return Policy.model_validate(raw)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {_plain(e['type'], e['msg'])}" for e in error.errors())
+        raise PolicyError(f"The policy {path} is not valid: {wrong}.", "Correct these entries.") from error
+
+
+def _plain(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "there is no such entry (misspelt?)"
+    if kind == "missing":
+        return "is missing"
+    return message.removeprefix("Value error, ")

@@ -1,0 +1,53 @@
+"""Where this installation keeps its state and listens: environment variables ``CASEPROOF_*``, nothing else."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field, HttpUrl, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """All settings; what a team decides once is in policy.yaml instead (``caseproof.policy``)."""
+
+    model_config = SettingsConfigDict(env_prefix="CASEPROOF_", extra="ignore")
+
+    home: Path = Field(
+        default=Path("~/.caseproof"), description="The folder that holds all local state: store, evidence, proofs."
+    )
+    database_url: SecretStr | None = Field(
+        default=None, description="The store as an SQLAlchemy URL. Default: an SQLite file under the home folder."
+    )
+    policy: Path | None = Field(
+        default=None, description="The policy file. Default: policy.yaml under the home folder, else the built-in one."
+    )
+    web_url: HttpUrl = Field(
+        default=HttpUrl("http://127.0.0.1:8321"), description="Where the web app listens; loopback by default."
+    )
+    public_url: HttpUrl | None = Field(
+        default=None, description="What links in mail and artifacts start with. Default: the web app's own address."
+    )
+    browser: Path | None = Field(
+        default=None, description="The Chromium to take screenshots with. Default: the first one that is found."
+    )
+
+    @cached_property
+    def home_folder(self) -> Path:
+        """The home folder, made if it is not there."""
+        folder = self.home.expanduser().resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def database(self) -> str:
+        """The store's SQLAlchemy URL; it may hold a password, so it is never logged."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.home_folder / 'caseproof.sqlite'}"
+
+    @property
+    def public(self) -> str:
+        """What links start with, without a slash at the end."""
+        return str(self.public_url or self.web_url).rstrip("/")
