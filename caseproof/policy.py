@@ -113,7 +113,8 @@ def load_policy(path: Path) -> Policy:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PolicyError(
-            f"The policy {path} cannot be read: {error.strerror}.", "Check CASEPROOF_POLICY and the file's permissions."
+            f"The policy {path} cannot be read: {error.strerror}.",
+            "Check CASEPROOF_POLICY and the file's permissions.",
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = getattr(error, "problem_mark", None)
@@ -124,7 +125,9 @@ def load_policy(path: Path) -> Policy:
     try:
         return Policy.model_validate(raw)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {_plain(e['type'], e['msg'])}" for e in error.errors())
+        wrong = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {_plain(e['type'], e['msg'])}" for e in error.errors()
+        )
         raise PolicyError(f"The policy {path} is not valid: {wrong}.", "Correct these entries.") from error
 
 

@@ -15,22 +15,32 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CASEPROOF_", extra="ignore")
 
     home: Path = Field(
-        default=Path("~/.caseproof"), description="The folder that holds all local state: store, evidence, proofs."
+        default=Path("~/.caseproof"),
+        description="The folder that holds all local state: store, evidence, proofs.",
     )
     database_url: SecretStr | None = Field(
-        default=None, description="The store as an SQLAlchemy URL. Default: an SQLite file under the home folder."
+        default=None,
+        description="The store as an SQLAlchemy URL. Default: an SQLite file under the home folder.",
     )
     policy: Path | None = Field(
-        default=None, description="The policy file. Default: policy.yaml under the home folder, else the built-in one."
+        default=None,
+        description="The policy file. Default: policy.yaml under the home folder, else the built-in one.",
     )
     web_url: HttpUrl = Field(
-        default=HttpUrl("http://127.0.0.1:8321"), description="Where the web app listens; loopback by default."
+        default=HttpUrl("http://127.0.0.1:8321"),
+        description="Where the web app listens; loopback by default.",
     )
     public_url: HttpUrl | None = Field(
-        default=None, description="What links in mail and artifacts start with. Default: the web app's own address."
+        default=None,
+        description="What links in mail and artifacts start with. Default: the web app's own address.",
+    )
+    retry_delays: tuple[float, ...] = Field(
+        default=(2, 5, 10, 20, 40),
+        description="Seconds a task waits before each new try while another system is down (a JSON list); jitter is added.",
     )
     browser: Path | None = Field(
-        default=None, description="The Chromium to take screenshots with. Default: the first one that is found."
+        default=None,
+        description="The Chromium to take screenshots with. Default: the first one that is found.",
     )
 
     @cached_property

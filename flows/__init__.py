@@ -1,0 +1,1 @@
+"""One operator story per file: the order of steps, nothing else."""

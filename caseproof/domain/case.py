@@ -74,6 +74,7 @@ class Case:
     asked: Mapping[int, Fact] = field(default_factory=dict)
     answered: Mapping[int, Fact] = field(default_factory=dict)
     refused: Fact | None = None
+    handled: frozenset[int] = frozenset()
     events: tuple[Event, ...] = ()
 
     @property
@@ -109,6 +110,11 @@ class Case:
         if self.contained is None or self.contained.event.kind is not Kind.STOPPED:
             return ()
         return tuple(self.contained["jobs"])
+
+    @property
+    def unhandled(self) -> tuple[Fact, ...]:
+        """Answers that were read but not acted on yet, oldest first (a crash may lie in between)."""
+        return tuple(fact for number, fact in sorted(self.answered.items()) if number not in self.handled)
 
     @property
     def question_number(self) -> int:

@@ -300,10 +300,13 @@ def refuse_closure(case: Case) -> None:
     blockers = closure_blockers(case)
     if blockers:
         lines = "; ".join(f"{b.rule}: {b.missing} ({b.next_action})" for b in blockers)
-        raise ClosureRefused(f"{case.ref} may not close. Missing: {lines}", f"`caseproof case why {case.ref}`")
+        raise ClosureRefused(
+            f"{case.ref} may not close. Missing: {lines}", f"`caseproof case why {case.ref}`"
+        )
     if not may_close(case):
         raise ClosureRefused(
-            f"{case.ref} has no proof made since the last look at the job.", "Let the case's run make the proof."
+            f"{case.ref} has no proof made since the last look at the job.",
+            "Let the case's run make the proof.",
         )
 
 

@@ -105,7 +105,9 @@ class Event:
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
-            raise BadInput(f"The event {self.kind} has a time without a time zone.", "Pass an aware datetime.")
+            raise BadInput(
+                f"The event {self.kind} has a time without a time zone.", "Pass an aware datetime."
+            )
         object.__setattr__(self, "at", self.at.astimezone(UTC))
         if not self.actor.strip():
             raise BadInput(f"The event {self.kind} names nobody who did it.", "Pass the actor's role name.")
@@ -115,7 +117,12 @@ class Event:
 
     def as_json(self) -> dict[str, Any]:
         """The event as plain JSON values; ``from_json`` reads it back."""
-        return {"kind": str(self.kind), "at": self.at.isoformat(), "actor": self.actor, "data": dict(self.data)}
+        return {
+            "kind": str(self.kind),
+            "at": self.at.isoformat(),
+            "actor": self.actor,
+            "data": dict(self.data),
+        }
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Event:
@@ -123,7 +130,9 @@ class Event:
         try:
             return cls(Kind(raw["kind"]), datetime.fromisoformat(raw["at"]), raw["actor"], raw["data"])
         except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise BadInput(f"This is not an event of a case: {error}.", "Take the file from a backup.") from error
+            raise BadInput(
+                f"This is not an event of a case: {error}.", "Take the file from a backup."
+            ) from error
 
 
 def chain(previous: str, event: Event) -> str:

@@ -60,6 +60,8 @@ def apply(case: Case, event: Event) -> Case:
     fact = Fact(case.version + 1, event)
     changes: dict[str, Any] = dict.fromkeys(VOIDS.get(event.kind, ()), None)
     changes |= {"version": fact.seq, "head": chain(case.head, event), "events": (*case.events, event)}
+    if "question" in event.data:  # this event is what became of the answer to that question
+        changes["handled"] = case.handled | {event.data["question"]}
     if slot := _SLOT.get(event.kind):
         changes[slot] = fact
     match event.kind:

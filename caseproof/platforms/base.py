@@ -148,8 +148,11 @@ class JobPlatform(Protocol):
     def go_live(self, job_id: str) -> None:
         """Set the schedule active again. Repeating it is harmless."""
 
-    def start_run(self, job_id: str, key: str) -> Run:
-        """Start one run now, whether or not the schedule is active; the same ``key`` never starts a second."""
+    def start_run(self, job_id: str, key: str, parameters: Mapping[str, str] | None = None) -> Run:
+        """Start one run now, whether or not the schedule is active; the same ``key`` never starts a second.
+
+        ``parameters`` are values for this run only, on top of the job's own.
+        """
 
     def run_by_key(self, job_id: str, key: str) -> Run | None:
         """The run that an earlier ``start_run`` with this key started, if any."""

@@ -1,0 +1,6 @@
+"""The web app: what Prefect cannot show. It reads the store and the vault, and changes nothing."""
+
+from caseproof.web.app import create_app
+from caseproof.web.serving import serve
+
+__all__ = ["create_app", "serve"]

@@ -1,0 +1,34 @@
+# Each command does its own set-up: all it needs is Python 3.11, 3.12 or 3.13. `make` alone lists them.
+#
+# ARGS are passed on: make demo ARGS="--exit", make test ARGS="tests/unit -k closure", make lock ARGS=--upgrade
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lock clean ready browser
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile
+
+demo: ready browser ## a small world on this machine, with a case carried from failure to proof
+	@.venv/bin/caseproof demo $(ARGS)
+
+test: ready browser ## all tests, also those that start a Prefect server, workers and a browser
+	@.venv/bin/python -m pytest $(ARGS)
+
+check: ready ## lint, format, types, and the one-way imports
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+lock: ## write requirements.lock anew from pyproject.toml
+	@scripts/lock $(ARGS)
+
+clean: ## remove what the commands above made here
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+ready:
+	@scripts/set-up
+
+browser: ready
+	@.venv/bin/python -m caseproof.evidence.browser --install

@@ -1,0 +1,41 @@
+"""Ticket desks as Prefect blocks. A desk's NAME is the name of its saved block."""
+
+from __future__ import annotations
+
+from prefect.blocks.core import Block
+from pydantic import Field
+
+from blocks.base import docs, logo
+from caseproof.desks.embedded import EmbeddedDesk as EmbeddedDeskClient
+from caseproof.procedure.office import Office
+
+
+class EmbeddedDesk(Block):
+    """The ticket desk that comes with Caseproof: tickets in its own store, shown by its web app.
+
+    Example:
+        Load a saved desk:
+        ```python
+        from blocks.desks import EmbeddedDesk
+
+        desk = EmbeddedDesk.load("BLOCK_NAME")
+        ```
+    """
+
+    _block_type_name = "Caseproof Embedded Desk"
+    _block_type_slug = "caseproof-embedded-desk"
+    _documentation_url = docs("desks")
+    _logo_url = logo("desk")
+
+    ticket_url: str = Field(
+        default="", description="What a ticket's address starts with; empty for the web app's own pages."
+    )
+
+    def client(self, office: Office) -> EmbeddedDeskClient:
+        """A client of this desk, on the store and the vault of this installation."""
+        base = self.ticket_url.rstrip("/") or office.settings.public
+        return EmbeddedDeskClient(office.store, office.vault, office.clock, url_base=base)
+
+
+DESKS: tuple[type[EmbeddedDesk], ...] = (EmbeddedDesk,)
+"""Every kind of desk; a new one is added here."""

@@ -1,0 +1,246 @@
+"""The proof: one JSON file that states why a closure was allowed, and can be checked without asking anyone.
+
+It names the rule (J7 or J8), each condition of that rule with the evidence that meets it, the run as it was read back, the
+confirmation's digest, the approvals, and the head of the event list. The list itself is one of the files it names, so
+whoever checks it folds the same events with the same rules again and compares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from caseproof.domain.case import Case
+from caseproof.domain.closure import closure_blockers, closure_rule, conditions_met
+from caseproof.domain.decisions import Decision
+from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.events import Event
+from caseproof.domain.fold import fold
+
+FORMAT = 1
+
+
+class _File(Protocol):
+    """What an evidence row says: its digest, name, media type and size in bytes."""
+
+    @property
+    def digest(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+
+
+class _Vault(Protocol):
+    def path(self, digest: str) -> Path: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was checked: what, whether it holds, and what was found."""
+
+    what: str
+    ok: bool
+    found: str
+
+
+def history_file(case: Case) -> bytes:
+    """The event list as a file: what the head in the proof stands for."""
+    events = [event.as_json() for event in case.events]
+    return _readable({"case": case.ref, "head": case.head, "events": events})
+
+
+def proof_file(proof: Mapping[str, Any]) -> bytes:
+    """The proof as the bytes that are written, attached and named by their digest."""
+    return _readable(proof)
+
+
+def _readable(what: Mapping[str, Any]) -> bytes:
+    return (json.dumps(what, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def build_proof(
+    case: Case, *, made_at: datetime, history: str, files: Iterable[_File], folder: Path, vault: _Vault
+) -> dict[str, Any]:
+    """The proof of a case that nothing blocks.
+
+    ``history`` is the digest of ``history_file(case)`` in the vault; ``files`` are the case's evidence rows; paths
+    are written relative to ``folder``, where the proof will lie. Raises BadInput when something still blocks.
+    """
+    if closure_blockers(case):
+        raise BadInput(
+            f"{case.ref} is not proven yet.", f"`caseproof case why {case.ref}` lists what is missing."
+        )
+    return {
+        "caseproof_proof": FORMAT,
+        "case": case.ref,
+        "made_at": made_at.isoformat(),
+        **_claims(case),
+        "head": case.head,
+        "events": case.version,
+        "history": history,
+        "files": [_file(file, folder, vault) for file in _named(case, files, history)],
+    }
+
+
+def _claims(case: Case) -> dict[str, Any]:
+    """What the proof says of the case, as a function of its events alone: made once, and made again to check it."""
+    verified, decision = case.verified, case.decision
+    assert verified is not None and decision is not None
+    removal = case.decided is Decision.REMOVE
+    return {
+        "opening": case.opening,
+        "rule": closure_rule(case),
+        "kind": "removal" if removal else "reactivation",
+        "statement": _statement(case, removal),
+        "job": {
+            name: case.facts.get(name) for name in ("platform", "job", "job_name", "retailer", "marketplace")
+        },
+        "conditions": [
+            {
+                "code": condition.code,
+                "rule": condition.rule,
+                "holds": condition.sentence,
+                "evidence": list(met.evidence),
+                "events": list(met.events),
+            }
+            for condition, met in conditions_met(case)
+        ],
+        "run": {
+            name: verified.get(name)
+            for name in ("run", "purpose", "name", "said", "url", "started_at", "ended_at")
+        },
+        "confirmations": [
+            {"from": word["sender"], "at": word.at.isoformat(), "sha256": word["evidence"]}
+            for word in case.confirmations
+        ],
+        "approvals": [
+            {"what": what, "by": fact.actor, "at": fact.at.isoformat()}
+            for what, fact in ((f"decision: {case.decided}", decision), ("review", case.review))
+            if fact is not None
+        ],
+    }
+
+
+def _statement(case: Case, removal: bool) -> str:
+    verified = case.verified
+    assert verified is not None
+    if removal:
+        return (
+            f"The integration behind {case.facts['job_name']} was removed: no active schedule and nothing queued, "
+            f"read back by run {verified['name']}."
+        )
+    return f"{case.facts['job_name']} ran successfully as {verified['name']} after the decision, and is live again."
+
+
+def _named(case: Case, files: Iterable[_File], history: str) -> list[_File]:
+    """The files that the proof rests on, each once: its conditions' evidence and the history."""
+    wanted = {digest for _, met in conditions_met(case) for digest in met.evidence} | {history}
+    found: dict[str, _File] = {}
+    for file in files:
+        if file.digest in wanted:
+            found.setdefault(file.digest, file)
+    return [found[digest] for digest in sorted(found, key=lambda d: found[d].name)]
+
+
+def _file(file: _File, folder: Path, vault: _Vault) -> dict[str, Any]:
+    path = os.path.relpath(vault.path(file.digest), folder)
+    return {
+        "sha256": file.digest,
+        "name": file.name,
+        "media_type": file.media_type,
+        "bytes": file.size,
+        "path": path,
+    }
+
+
+# -- checking a proof ---------------------------------------------------------------------------------------------
+
+
+def read_proof(path: Path) -> dict[str, Any]:
+    """Read a proof file. Raises BadInput when it is not one."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be read: {error.strerror}.", "Give the path of a proof file."
+        ) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is not JSON.", "Give the path of a proof file.") from error
+    if not isinstance(raw, dict) or "caseproof_proof" not in raw:
+        raise BadInput(
+            f"{path} is not a proof.", "Give a file from the proofs folder, or a ticket's attachment."
+        )
+    if raw["caseproof_proof"] != FORMAT:
+        raise BadInput(
+            f"{path} has the format {raw['caseproof_proof']!r}.", "Check it with the version that made it."
+        )
+    return raw
+
+
+def verify_proof(path: Path) -> list[Check]:
+    """Check a proof against the files it names; every line says what was checked and what was found.
+
+    Raises BadInput when the file is no proof at all. A proof holds when every check is ok.
+    """
+    proof = read_proof(path)
+    try:
+        contents, checks = _check_files(proof["files"], path.parent)
+        history = contents.get(proof["history"])
+        if history is None:
+            return [
+                *checks,
+                Check("event list", False, "it is not among the intact files, so nothing can be folded"),
+            ]
+        return [*checks, *_check_case(proof, history)]
+    except (KeyError, TypeError, ValueError, AttributeError, CaseproofError) as error:
+        return [Check("form", False, f"the proof or its event list is not well-formed: {error!r}")]
+
+
+def _check_files(files: Sequence[Mapping[str, Any]], folder: Path) -> tuple[dict[str, bytes], list[Check]]:
+    contents: dict[str, bytes] = {}
+    checks = []
+    for file in files:
+        try:
+            content = (folder / file["path"]).read_bytes()
+        except OSError as error:
+            checks.append(Check(f"file {file['name']}", False, f"cannot be read: {error.strerror}"))
+            continue
+        digest = hashlib.sha256(content).hexdigest()
+        ok = digest == file["sha256"] and len(content) == file["bytes"]
+        checks.append(Check(f"file {file['name']}", ok, f"sha256 {digest[:12]}…, {len(content)} bytes"))
+        if ok:
+            contents[digest] = content
+    return contents, checks
+
+
+def _check_case(proof: Mapping[str, Any], history: bytes) -> list[Check]:
+    case = fold(proof["case"], [Event.from_json(raw) for raw in json.loads(history)["events"]])
+    blockers = closure_blockers(case)
+    if blockers:
+        missing = "; ".join(f"{b.rule} {b.code}" for b in blockers)
+        return [Check("closure rules", False, f"the events do not meet them: {missing}")]
+    named = {file["sha256"] for file in proof["files"]}
+    rests_on = {digest for _, met in conditions_met(case) for digest in met.evidence}
+    same = {name: proof.get(name) == value for name, value in _claims(case).items()}
+    wrong = [name for name, ok in same.items() if not ok]
+    return [
+        Check(
+            "head of the event list", case.head == proof["head"], f"{case.head[:12]}…, {case.version} events"
+        ),
+        Check("closure rules", True, f"all {len(conditions_met(case))} conditions hold when folded again"),
+        Check("every file is named", rests_on <= named, f"{len(rests_on)} evidence files"),
+        Check(
+            "what the proof says",
+            not wrong,
+            f"differs in {', '.join(wrong)}" if wrong else "as the events say",
+        ),
+    ]

@@ -1,0 +1,269 @@
+"""The screenshot that counts: a picture of the platform's own page of a run, taken with a real browser.
+
+``photograph`` takes it, ``refuse_shot`` (pure, in ``page_check``) refuses a picture that does not show this
+run's success, ``thumbnail`` makes it small enough for a form or an artifact.
+
+ScreenshotFailed     no picture could be taken (browser or platform down, page hanging)
+NotTheRun            a picture was taken, and it does not show this run's success
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import tempfile
+import threading
+import time
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from PIL import Image
+from playwright.sync_api import Error, Page, Playwright, Response, sync_playwright
+from playwright.sync_api import TimeoutError as TooSlow
+
+from caseproof.clock import Clock
+from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.evidence.page_check import NotTheRun, Shot, fault_of, origin_of, refuse_shot, without_query
+from caseproof.platforms.base import RunPage
+
+__all__ = ["NotTheRun", "ScreenshotFailed", "Shot", "photograph", "refuse_shot", "thumbnail"]
+
+WIDTH, HEIGHT = 1280, 900
+# A page longer than this is cut: what says how a run went stands at its top, and evidence must stay small.
+TALLEST = 4000
+LONGEST_TEXT = 200_000
+
+_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+# What the browser may know of our environment; the rest may hold secrets.
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "FONTCONFIG_FILE", "FONTCONFIG_PATH")
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+# Chromium puts a socket under TMPDIR, and the path of a socket may not be longer than 107 bytes.
+_LONGEST_TMPDIR = 60
+# How long after the deadline a picture may still come, and then how long an ended browser takes to be gone.
+_GRACE, _LAST = 10.0, 5.0
+_LOOK = """limit => ({
+    text: (document.body ? document.body.innerText : "").slice(0, limit),
+    address: location.href,
+    height: document.documentElement ? document.documentElement.scrollHeight : 0,
+    password: [...document.querySelectorAll("input[type=password]")].some(box => box.checkVisibility()),
+})"""
+
+
+class ScreenshotFailed(CaseproofError):
+    """No picture could be taken."""
+
+
+def photograph(
+    page: RunPage, *, browser: Path, clock: Clock, home: Path | None = None, seconds: float = 30
+) -> Shot:
+    """Open the run's page in a real browser, wait until it shows the run's success, and take a picture of it.
+
+    A page that does not show it within ``seconds`` is pictured all the same; ``refuse_shot`` then says what
+    it is. The top 1280 by 4000 pixels are taken. The browser starts without any earlier state, and everything
+    it writes goes to a folder under ``home`` (the system's folder for temporary files if None) that is
+    removed afterwards. The page's headers go to its own origin only. Returns or raises within ``seconds`` and
+    about 15 more, whatever the browser does. Raises ScreenshotFailed, or BadInput for an address that is not
+    http or https.
+    """
+    if urlsplit(page.url).scheme not in ("http", "https") or not urlsplit(page.url).hostname:
+        raise BadInput(f"{page.url} is not the address of a web page.", "Give an address with http or https.")
+    if home is not None:
+        home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="shot-", dir=home, ignore_cleanup_errors=True) as folder:
+        camera = _Camera(page, browser, clock, Path(folder).resolve(), seconds)
+        # A thread of its own: Playwright refuses to work in one whose event loop is running, and may hang.
+        result: Future[Shot] = Future()
+        threading.Thread(target=camera.work, args=(result,), daemon=True, name="screenshot").start()
+        try:
+            return _result(result, camera, seconds)
+        except (Error, TimeoutError, OSError) as error:
+            told = (
+                "it hangs" if isinstance(error, TimeoutError) else str(error).partition("\n")[0].rstrip(".")
+            )
+            raise ScreenshotFailed(
+                f"The browser could not picture {without_query(page.url)}: {told}.",
+                "See whether that page opens in a browser on this machine and whether"
+                f" `{browser} --version` answers. The screenshot can be taken again at any time.",
+            ) from error
+
+
+def _result(result: Future[Shot], camera: _Camera, seconds: float) -> Shot:
+    try:
+        return result.result(timeout=seconds + _GRACE)
+    except TimeoutError:
+        camera.end_browser()
+        return result.result(timeout=_LAST)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    text: str
+    address: str
+    asks_password: bool
+    height: int = 0
+
+
+class _Camera:
+    """One browser that takes one picture; ``work`` runs in a thread of its own."""
+
+    def __init__(self, page: RunPage, browser: Path, clock: Clock, folder: Path, seconds: float) -> None:
+        self.page = page
+        self.browser = browser
+        self.clock = clock
+        self.folder = folder
+        self.deadline = time.monotonic() + seconds
+        self.status: int | None = None
+
+    def work(self, result: Future[Shot]) -> None:
+        try:
+            with sync_playwright() as playwright:
+                result.set_result(self._shot(playwright))
+        # It belongs to whoever waits for the picture; after a result it only comes from closing the browser.
+        except BaseException as error:
+            if not result.done():
+                result.set_exception(error)
+
+    def end_browser(self) -> None:
+        """End a browser that hangs; Chromium names its process in its profile."""
+        with suppress(OSError, ValueError):
+            pid = int((self.folder / "profile" / "SingletonLock").readlink().name.rpartition("-")[2])
+            os.kill(pid, signal.SIGKILL)
+
+    def _shot(self, playwright: Playwright) -> Shot:
+        context = playwright.chromium.launch_persistent_context(
+            self.folder / "profile",
+            executable_path=self.browser,
+            args=_ARGUMENTS,
+            env=self._environment(),
+            artifacts_dir=self.folder / "artifacts",
+            viewport={"width": WIDTH, "height": HEIGHT},
+            accept_downloads=False,
+            # A service worker could answer in the platform's place, and its requests are not ours to see.
+            service_workers="block",
+            timeout=self._milliseconds(),
+        )
+        try:
+            context.set_default_timeout(_GRACE * 500)
+            tab = context.pages[0] if context.pages else context.new_page()
+            tab.on("response", self._note_status)
+            self._log_in(tab)
+            tab.goto(self.page.url, wait_until="commit", timeout=self._milliseconds())
+            return self._picture_when_right(tab)
+        finally:
+            with suppress(Error):
+                context.close()
+
+    def _environment(self) -> dict[str, str | float | bool]:
+        """For the browser: nothing secret, and our folder for everything it writes."""
+        known = {name: os.environ[name] for name in (*_PASSED_ON, *_PROXIES) if name in os.environ}
+        temporary = self.folder / "tmp"
+        temporary.mkdir()
+        if len(os.fsencode(temporary)) <= _LONGEST_TMPDIR:
+            known["TMPDIR"] = str(temporary)
+        return {**known, "HOME": str(self.folder)}
+
+    def _milliseconds(self) -> float:
+        """What is left until the deadline, never none: 0 means for ever to Playwright."""
+        return max(250.0, (self.deadline - time.monotonic()) * 1000)
+
+    def _note_status(self, response: Response) -> None:
+        request = response.request
+        if request.is_navigation_request() and request.frame.parent_frame is None:
+            self.status = response.status
+
+    def _log_in(self, tab: Page) -> None:
+        """Give the page its local storage before its scripts run, and its headers: its own origin alone."""
+        own = origin_of(self.page.url)
+        if self.page.storage:
+            tab.add_init_script(
+                f"if (location.origin === {json.dumps(own)})"
+                f" for (const [key, value] of {json.dumps(list(self.page.storage.items()))})"
+                " localStorage.setItem(key, value);"
+            )
+        if not self.page.headers:
+            return
+        # Not Playwright's route(): headers that it adds go along when the request is redirected elsewhere.
+        wire = tab.context.new_cdp_session(tab)
+        replaced = {name.lower() for name in self.page.headers}
+
+        def add_headers(event: dict[str, Any]) -> None:
+            answer: dict[str, Any] = {"requestId": event["requestId"]}
+            if origin_of(event["request"]["url"]) == own:
+                sent = {k: v for k, v in event["request"]["headers"].items() if k.lower() not in replaced}
+                sent.update(self.page.headers)
+                answer["headers"] = [{"name": name, "value": value} for name, value in sent.items()]
+            with suppress(Error):  # the page went elsewhere and the request with it
+                wire.send("Fetch.continueRequest", answer)
+
+        wire.on("Fetch.requestPaused", add_headers)
+        wire.send("Fetch.enable", {"patterns": [{"urlPattern": f"{own}/*"}]})
+
+    def _picture_when_right(self, tab: Page) -> Shot:
+        """Right if the page was right before the picture and after it; else the shot tells what was wrong."""
+        while True:
+            before = self._wait_until_right(tab)
+            with suppress(TooSlow):  # some pages never are idle
+                tab.wait_for_load_state("networkidle", timeout=min(2000.0, self._milliseconds()))
+            # Not Playwright's full_page: it renders all of a page before it cuts a piece out.
+            tab.set_viewport_size({"width": WIDTH, "height": min(max(before.height, HEIGHT), TALLEST)})
+            png = tab.screenshot(animations="disabled")
+            taken_at = self.clock()
+            after = self._look(tab)
+            wrong = next((seen for seen in (before, after) if not self._is_right(seen)), None)
+            if wrong is None or self._is_over():
+                seen = wrong or after
+                return Shot(png, seen.text, seen.address, self.status, taken_at, seen.asks_password)
+
+    def _wait_until_right(self, tab: Page) -> _Seen:
+        while True:
+            seen = self._look(tab)
+            if self._is_right(seen) or self._is_over():
+                return seen
+            tab.wait_for_timeout(200)
+
+    def _look(self, tab: Page) -> _Seen:
+        try:
+            seen = tab.evaluate(_LOOK, LONGEST_TEXT)
+        except Error:
+            # The page may just go to another address; if it is the browser that is gone, waiting raises.
+            tab.wait_for_timeout(200)
+            return _Seen("", tab.url, False)
+        return _Seen(seen["text"], seen["address"], seen["password"], int(seen["height"]))
+
+    def _is_right(self, seen: _Seen) -> bool:
+        return fault_of(self.page, seen.text, seen.address, self.status, seen.asks_password) is None
+
+    def _is_over(self) -> bool:
+        """No use in waiting longer: an error page does not become the run's page."""
+        return time.monotonic() >= self.deadline or (self.status is not None and self.status >= 400)
+
+
+def thumbnail(png: bytes, width: int = 480) -> bytes:
+    """A small PNG of a picture's top, ``width`` pixels wide at most and three quarters of that high.
+
+    It has few colours, for showing beside text (usually under 40 KB), and is never evidence. Raises BadInput
+    if it is not given a picture.
+    """
+    try:
+        with Image.open(io.BytesIO(png)) as image:
+            top = image.convert("RGB").crop((0, 0, image.width, min(image.height, image.width * 3 // 4)))
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise BadInput("This file is not a picture.", "Give a PNG.") from error
+    top.thumbnail((width, width), Image.Resampling.LANCZOS)
+    small = io.BytesIO()
+    top.quantize(64).save(small, "PNG", optimize=True)
+    return small.getvalue()

@@ -1,0 +1,181 @@
+"""The case card: what an operator sees of a case, as markdown (facts, what blocks closure, next action, timeline)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from caseproof.domain.case import Case
+from caseproof.domain.closure import Blocker, closure_blockers
+from caseproof.domain.events import Event, Kind
+from caseproof.domain.lifecycle import SENTENCES, State
+
+MACHINERY = frozenset({Kind.QUESTION_ASKED, Kind.TROUBLE_OVER})
+"""Events that carry no news for a reader of the timeline."""
+
+
+def next_action(case: Case) -> str:
+    """What has to happen next, in a sentence a person can act on."""
+    if case.trouble is not None:
+        return f"{case.trouble['problem']} {case.trouble['next_action']}"
+    if case.is_closed:
+        return "Nothing: the case is closed, with its proof."
+    if case.state is State.PAUSED:
+        return f"Paused until {case.paused_until}; decide again in the Prefect UI when the time has come."
+    if case.state is State.WAITING and not case.confirmations:
+        return "Wait for the retailer's word and record it, or decide without it if we fixed it ourselves."
+    if case.state is State.WAITING:
+        return "Decide what becomes of the account, in the form of the case's run."
+    if case.state is State.VERIFIED and _only_review_is_missing(closure_blockers(case)):
+        return "Review the evidence, in the form of the case's run."
+    blockers = closure_blockers(case)
+    return blockers[0].next_action if blockers else "The case's run makes the proof and closes the case."
+
+
+def _only_review_is_missing(blockers: list[Blocker]) -> bool:
+    return {b.code for b in blockers} <= {"reviewed", "looked"} and any(
+        b.code == "reviewed" for b in blockers
+    )
+
+
+def card(case: Case, *, case_url: str, evidence_url: str, picture: bytes | None = None) -> str:
+    """The card as markdown. ``evidence_url`` is what evidence links start with; ``picture`` a small PNG of the run."""
+    facts = case.facts
+    parts = [
+        f"# {case.ref}: {_cell(facts['job_name'])}",
+        f"**{case.state.upper()}.** {SENTENCES[case.state]}",
+        f"**Next:** {_cell(next_action(case))}",
+        _facts_table(case, case_url),
+        _blockers_table(case),
+        _words(case),
+    ]
+    if picture is not None:
+        parts.append(f"## The successful run\n\n![the successful run]({data_uri(picture)})")
+    parts.append(timeline(case, evidence_url))
+    return "\n\n".join(part for part in parts if part)
+
+
+def data_uri(png: bytes) -> str:
+    """A small picture as an inline address."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _facts_table(case: Case, case_url: str) -> str:
+    facts = case.facts
+    rows = {
+        "Job": f"[{_cell(facts['job'])}]({facts['job_url']})"
+        if facts.get("job_url")
+        else _cell(facts["job"]),
+        "Platform": facts["platform"],
+        "Retailer": facts.get("retailer") or "not known",
+        "Marketplace": facts.get("marketplace") or "none",
+        "Cause": facts["cause"],
+        "What fails": facts["summary"],
+        "Opened": f"{_time(case.opened)} by {case.opened.actor if case.opened else ''} ({facts['how']})",
+        "Ticket": _ticket(case),
+        "Decision": f"{case.decided} ({case.decision.actor})" if case.decision else "none yet",
+        "Case page": case_url,
+    }
+    links = {"Job", "Ticket"}
+    lines = [f"| {name} | {value if name in links else _cell(value)} |" for name, value in rows.items()]
+    return "\n".join(["| | |", "|---|---|", *lines])
+
+
+def _ticket(case: Case) -> str:
+    if case.ticket is None:
+        return "none yet"
+    name = _cell(case.ticket["ticket"])
+    return f"[{name}]({case.ticket['url']})" if case.ticket.get("url") else name
+
+
+def _blockers_table(case: Case) -> str:
+    blockers = closure_blockers(case)
+    if case.is_closed or not blockers:
+        return ""
+    lines = [f"| {b.rule} | {_cell(b.missing)} | {_cell(b.next_action)} |" for b in blockers]
+    return "\n".join(
+        ["## What blocks closure", "", "| Rule | Missing | Next action |", "|---|---|---|", *lines]
+    )
+
+
+def _words(case: Case) -> str:
+    """The retailer's own words, verbatim, each line quoted."""
+    said = []
+    for word in case.confirmations:
+        quoted = "\n".join(f"> {_cell(line)}" for line in str(word["words"]).splitlines())
+        said.append(f"{_cell(word['sender'])}, recorded {_time(word)} by {_cell(word.actor)}:\n\n{quoted}")
+    return "## The retailer's word\n\n" + "\n\n".join(said) if said else ""
+
+
+def timeline(case: Case, evidence_url: str) -> str:
+    """Everything that happened, oldest first, as a markdown table with links to the evidence."""
+    lines = ["## Timeline", "", "| # | At (UTC) | What | Who |", "|---|---|---|---|"]
+    for number, event in enumerate(case.events, start=1):
+        if event.kind in MACHINERY:
+            continue
+        said = _cell(sentence(event))
+        if event.data.get("evidence"):
+            said += f" ([evidence]({evidence_url}/{event.data['evidence']}))"
+        lines.append(f"| {number} | {event.at:%Y-%m-%d %H:%M:%S} | {said} | {_cell(event.actor)} |")
+    return "\n".join(lines)
+
+
+_SENTENCES: Mapping[Kind, str] = {
+    Kind.OPENED: "Case opened: {summary}",
+    Kind.REOPENED: "Case reopened: {why}",
+    Kind.STOPPED: "Stopped and read back twice: {_jobs}",
+    Kind.CANNOT_STOP: "Cannot be stopped from our side: {why} Who can: {who_can}",
+    Kind.TICKET_OPENED: "Ticket {ticket} {_opened}",
+    Kind.NOTICE_SENT: "Retailer told by mail: {_to}",
+    Kind.CONFIRMATION_RECEIVED: "The retailer's written word from {sender}",
+    Kind.CONFIRMATION_REFUSED: "A message from {sender} does not count: {why}",
+    Kind.CHANGE_VALIDATED: "Validated in the system: {how}",
+    Kind.DECIDED: "Decided: {decision}. {reason}",
+    Kind.KEPT_PAUSED: "Kept paused until {until}. {reason}",
+    Kind.RUN_STARTED: "Run {name} started ({purpose})",
+    Kind.RUN_VERIFIED: "Run {name} read back as {said}",
+    Kind.RUN_FAILED: "Verification failed: {why}",
+    Kind.SCHEDULE_LIVE: "Schedule live again and read back: {_jobs}",
+    Kind.PHOTOGRAPHED: "Screenshot of the run's own page taken",
+    Kind.PHOTO_REFUSED: "Screenshot refused: {why}",
+    Kind.ATTACHED: "{name} attached to {ticket} and read back",
+    Kind.REVIEW_APPROVED: "Review: approved. {remark}",
+    Kind.REVIEW_REJECTED: "Review: sent back. {why}",
+    Kind.LOOKED_AGAIN: "Last look: no later run failed",
+    Kind.FAILED_AGAIN: "Failed again before closing: {why}",
+    Kind.PROOF_MADE: "Proof made under {rule}",
+    Kind.CLOSED: "Case closed",
+    Kind.TICKET_CLOSED: "Ticket {ticket} closed and read back",
+    Kind.QUESTION_ASKED: "Question {number} asked: {form}",
+    Kind.QUESTION_ANSWERED: "Question {number} answered: {form}",
+    Kind.ANSWER_REFUSED: "The answer to question {number} was refused: {why}",
+    Kind.TROUBLE: "{step} needs help: {problem}",
+    Kind.TROUBLE_OVER: "{step}: trying again",
+}
+
+
+class _Blank(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+def sentence(event: Event) -> str:
+    """What happened, as one line of plain text."""
+    data = _Blank(event.data)
+    data["_jobs"] = ", ".join(str(job.get("name") or job["job"]) for job in event.data.get("jobs", ()))
+    data["_to"] = ", ".join(event.data.get("accepted", ()))
+    data["_opened"] = "adopted" if event.data.get("adopted") else "opened"
+    return " ".join(_SENTENCES[event.kind].format_map(data).split())
+
+
+def _time(fact: Any) -> str:
+    return f"{fact.at:%Y-%m-%d %H:%M} UTC" if fact else ""
+
+
+def _cell(text: object) -> str:
+    """Text from outside, made harmless in a markdown table: no cell breaks, no raw HTML, no pictures or links."""
+    flat = " ".join(str(text).split())
+    for char in "\\`*_[]<>|":
+        flat = flat.replace(char, f"&#{ord(char)};")
+    return flat

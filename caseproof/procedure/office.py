@@ -1,0 +1,82 @@
+"""What every step needs at hand, put together once a process."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from caseproof.clock import Clock, utc_now
+from caseproof.domain.case import Case
+from caseproof.domain.events import Event, Kind
+from caseproof.evidence.vault import Vault
+from caseproof.policy import Policy, load_policy, policy_file
+from caseproof.settings import Settings
+from caseproof.store import Store
+
+US = "caseproof"
+"""The actor of what no person did."""
+
+
+@dataclass(frozen=True)
+class Office:
+    """The store, the vault, the policy, the clock; ``owner`` names this process as the writer of its intents."""
+
+    settings: Settings
+    policy: Policy
+    store: Store
+    vault: Vault
+    clock: Clock = utc_now
+    sleep: Callable[[float], None] = time.sleep
+    owner: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def proofs(self) -> Path:
+        """The folder that proof files are written to."""
+        return self.settings.home_folder / "proofs"
+
+    def case(self, ref: str) -> Case:
+        """The case as the store has it now. Raises UnknownCase."""
+        return self.store.case(ref)
+
+    def event(self, kind: Kind, actor: str = US, /, **data: Any) -> Event:
+        """An event that happens now."""
+        return Event(kind, self.clock(), actor, data)
+
+    def record(self, ref: str, kind: Kind, actor: str = US, /, **data: Any) -> Case:
+        """Append one event. Raises NotAllowed where the procedure does not allow it."""
+        return self.store.change(ref, lambda _: [self.event(kind, actor, **data)])
+
+    def keep(self, ref: str, content: bytes, name: str, media_type: str) -> str:
+        """Keep a file as evidence of the case; returns its digest (hex SHA-256)."""
+        kept = self.vault.put(content, name, media_type)
+        with self.store.unit() as unit:
+            unit.evidence.add(ref, kept.digest, name, media_type, kept.size, self.clock())
+            unit.commit()
+        return kept.digest
+
+    def keep_json(self, ref: str, name: str, what: Mapping[str, Any]) -> str:
+        """Keep what was read back from another system, as readable JSON; returns its digest."""
+        text = json.dumps(what, indent=2, sort_keys=True, ensure_ascii=False, default=str)
+        return self.keep(ref, text.encode(), name, "application/json")
+
+    def case_url(self, ref: str) -> str:
+        """Where people read the case."""
+        return f"{self.settings.public}/cases/{ref}"
+
+    def evidence_url(self, digest: str) -> str:
+        """Where people see an evidence file."""
+        return f"{self.settings.public}/evidence/{digest}"
+
+
+def open_office(settings: Settings | None = None) -> Office:
+    """The office of this installation, its store migrated. Raises PolicyError and StoreError for people."""
+    settings = settings or Settings()
+    policy = load_policy(policy_file(settings))
+    store = Store(settings.database)
+    store.migrate()
+    return Office(settings, policy, store, Vault(settings.home_folder / "evidence"))

@@ -1,0 +1,85 @@
+"""J1: a case starts from the daily check, or from a ticket that a person raised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from caseproof.channels.notice import redact
+from caseproof.desks.base import Desk
+from caseproof.domain.case import Case
+from caseproof.domain.errors import BadInput
+from caseproof.domain.events import Kind
+from caseproof.platforms.base import Job, JobPlatform, Run, RunState, Scope
+from caseproof.policy import CAUSES
+from caseproof.procedure.office import Office
+from caseproof.store import AlreadyOpen
+
+LOOK_BACK = timedelta(days=7)
+"""How far back the failed run that the case is about is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is needed to open a case. ``platform`` is a saved block's name; ``job`` is what a person types."""
+
+    platform: str
+    job: str
+    by: str
+    how: str
+    cause: str = "unknown"
+    summary: str = ""
+    ticket: str = ""
+    scope: Scope | None = None
+
+
+def open_case(office: Office, platform: JobPlatform, desk: Desk, request: Request) -> tuple[Case, bool]:
+    """Open a case for the job, or return the one that is open for it: ``(case, whether it is new)``.
+
+    Raises UnknownJob, UnknownTicket and BadInput before anything is written.
+    """
+    if request.cause not in CAUSES:
+        raise BadInput(f"There is no cause '{request.cause}'.", f"Choose one of {', '.join(CAUSES)}.")
+    with office.store.unit() as unit:
+        standing = unit.cases.open_for(request.platform, request.job)
+    if standing is not None:
+        return standing, False
+    job = platform.job(request.job)
+    if request.ticket:
+        desk.ticket(request.ticket)
+    failed = _last_failure(office, platform, job)
+    scope = request.scope or office.policy.scope_for(request.cause)
+    event = office.event(
+        Kind.OPENED,
+        request.by,
+        platform=request.platform,
+        job=job.id,
+        job_name=job.name,
+        job_url=job.url,
+        retailer=job.retailer,
+        marketplace=job.marketplace,
+        connection=job.connection,
+        cause=request.cause,
+        # A job's own error text may hold a token; the case never does.
+        summary=redact(request.summary.strip() or (failed.message if failed else "") or "The job fails."),
+        how=request.how,
+        scope=str(scope),
+        ticket=request.ticket,
+        failed_run=failed.id if failed else None,
+        failed_run_url=failed.url if failed else None,
+        failed_at=failed.ended_at.isoformat() if failed and failed.ended_at else None,
+    )
+    try:
+        with office.store.unit() as unit:
+            case = unit.cases.create(event)
+            unit.commit()
+    except AlreadyOpen as other:
+        return office.case(other.ref), False
+    return case, True
+
+
+def _last_failure(office: Office, platform: JobPlatform, job: Job) -> Run | None:
+    failed = [
+        r for r in platform.runs_since(job.id, office.clock() - LOOK_BACK) if r.state is RunState.FAILED
+    ]
+    return failed[-1] if failed else None

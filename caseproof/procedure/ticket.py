@@ -1,0 +1,118 @@
+"""The ticket on the desk: opened or adopted (J1), given the evidence (J7, J8), closed after the case."""
+
+from __future__ import annotations
+
+import hashlib
+
+from caseproof.desks.base import Attachment, Desk, TicketStatus
+from caseproof.domain.case import Case, Fact
+from caseproof.domain.errors import CaseproofError
+from caseproof.domain.events import Kind
+from caseproof.procedure.effects import Json, once
+from caseproof.procedure.office import Office
+
+
+class TicketNotClosed(CaseproofError):
+    """The desk took the closing of the ticket and still shows it open."""
+
+
+def ensure_ticket(office: Office, desk: Desk, ref: str) -> Case:
+    """Ensure that the case has a ticket: the one it was raised from, or a new one."""
+    case = office.case(ref)
+    if case.ticket is not None:
+        return case
+    adopted = case.facts.get("ticket")
+    if adopted:
+        ticket = desk.ticket(adopted)
+        desk.comment(ticket.id, f"{ref}/adopted", f"{ref} carries this ticket: {office.case_url(ref)}")
+        found: Json = {"ticket": ticket.id, "url": ticket.url}
+    else:
+
+        def read_back(_: Json) -> Json | None:
+            ticket = desk.find(ref)
+            return {"ticket": ticket.id, "url": ticket.url} if ticket else None
+
+        def create(_: Json) -> None:
+            desk.create(ref, f"[{ref}] {case.facts['job_name']} fails", _body(office, case))
+
+        found = once(office, ref, "ticket", f"{ref}/ticket", plan={}, effect=create, read_back=read_back)
+    event = office.event(Kind.TICKET_OPENED, desk=office.policy.desk, adopted=bool(adopted), **found)
+    return office.store.change(ref, lambda now: [] if now.ticket else [event])
+
+
+def _body(office: Office, case: Case) -> str:
+    facts = case.facts
+    lines = [
+        f"Job: {facts['job_name']} ({facts['job']} on {facts['platform']})",
+        f"Retailer: {facts.get('retailer') or 'not known'}",
+        f"Marketplace: {facts.get('marketplace') or 'none'}",
+        f"Cause: {facts['cause']}",
+        f"What fails: {facts['summary']}",
+        f"Case: {office.case_url(case.ref)}",
+    ]
+    return "\n".join(lines)
+
+
+def attach_photo(office: Office, desk: Desk, ref: str) -> Case:
+    """Ensure that the screenshot is attached to the ticket and stands in the ticket's own list (J7, J8)."""
+    case = office.case(ref)
+    if case.photo is None or _is_attached(case, case.photo["evidence"]):
+        return case
+    return attach(office, desk, case, case.photo, f"{ref}-successful-run-{case.attempt}.png", "image/png")
+
+
+def attach(office: Office, desk: Desk, case: Case, fact: Fact, name: str, media_type: str) -> Case:
+    """Attach the evidence of ``fact`` to the case's ticket once, and record it as read back from the desk."""
+    if case.ticket is None:
+        raise CaseproofError(
+            f"{case.ref} has no ticket to attach to.", "Check the desk; the case opens its ticket first."
+        )
+    ticket, digest = case.ticket["ticket"], fact["evidence"]
+    content = office.vault.read(digest)
+
+    def read_back(_: Json) -> Json | None:
+        same = [a for a in desk.attachments(ticket) if _same(a, name, content)]
+        return (
+            {"ticket": ticket, "evidence": digest, "name": name, "attachment": same[0].id} if same else None
+        )
+
+    def send(_: Json) -> None:
+        desk.attach(ticket, name, content, media_type)
+
+    found = once(
+        office, case.ref, "attach", f"{case.ref}/attach/{digest}", plan={}, effect=send, read_back=read_back
+    )
+    event = office.event(Kind.ATTACHED, **found)
+    return office.store.change(case.ref, lambda now: [] if _is_attached(now, digest) else [event])
+
+
+def _same(there: Attachment, name: str, content: bytes) -> bool:
+    if there.name != name or there.size != len(content):
+        return False
+    return there.sha256 is None or there.sha256 == hashlib.sha256(content).hexdigest()
+
+
+def _is_attached(case: Case, digest: str) -> bool:
+    return any(fact["evidence"] == digest for fact in case.attached)
+
+
+def close_ticket(office: Office, desk: Desk, ref: str) -> Case:
+    """Close the ticket of a closed case, and read it back as closed. Raises TicketNotClosed."""
+    case = office.case(ref)
+    if not case.is_closed or case.ticket is None or case.ticket_closed is not None:
+        return case
+    ticket = case.ticket["ticket"]
+    assert case.proof is not None
+    desk.comment(
+        ticket,
+        f"{ref}/closed/{case.opening}",
+        f"{ref} is closed. Proof: {office.evidence_url(case.proof['evidence'])}",
+    )
+    desk.set_status(ticket, TicketStatus.CLOSED)
+    if desk.ticket(ticket).status is not TicketStatus.CLOSED:
+        raise TicketNotClosed(
+            f"The desk still shows {ticket} as open.",
+            "Look at the ticket's required fields, then let the case try again.",
+        )
+    event = office.event(Kind.TICKET_CLOSED, ticket=ticket)
+    return office.store.change(ref, lambda now: [] if now.ticket_closed else [event])

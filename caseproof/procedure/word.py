@@ -1,0 +1,83 @@
+"""J8: the retailer's written word, kept verbatim, and only from a registered contact."""
+
+from __future__ import annotations
+
+from caseproof.channels.incoming import read_message, same_address
+from caseproof.domain.case import Case
+from caseproof.domain.errors import BadInput, NotAllowed
+from caseproof.domain.events import Event, Kind
+from caseproof.procedure.office import Office
+
+
+class WordRefused(NotAllowed):
+    """What was handed in does not count as the retailer's confirmation; it is kept, with the reason."""
+
+
+def confirm_by_message(office: Office, ref: str, *, sender: str, raw: bytes, recorded_by: str) -> Case:
+    """Record a mail (RFC 5322 bytes) as the retailer's confirmation.
+
+    ``sender`` is the address that the operator says it came from; it must be the one the message names. Raises
+    BadInput for what is not a message, WordRefused for a stranger's or an automatic one.
+    """
+    office.case(ref)
+    message = read_message(raw)
+    if not same_address(sender, message.sender_address):
+        raise BadInput(
+            f"The message is from {message.sender_address}, not from {sender}.",
+            "Give the address that the message names, or the right file.",
+        )
+    return _record(
+        office, ref, sender=message.sender_address, words=message.words, content=raw,
+        name="confirmation.eml", media_type="message/rfc822", by_way_of="message", recorded_by=recorded_by,
+        doubt=f"it is an automatic message ({message.automatic})" if message.automatic else "",
+    )  # fmt: skip
+
+
+def confirm_by_form(
+    office: Office, ref: str, *, sender: str, words: str, recorded_by: str, question: int | None = None
+) -> Case:
+    """Record words that an operator typed in or pasted (a letter, a chat, a call's protocol), verbatim."""
+    if not words.strip():
+        raise BadInput("The retailer's words are empty.", "Paste what the retailer wrote, word for word.")
+    if not sender.strip():
+        raise BadInput("It is not said who wrote this.", "Give the retailer's mail address.")
+    return _record(
+        office, ref, sender=sender.strip(), words=words, content=words.encode(), name="confirmation.txt",
+        media_type="text/plain", by_way_of="form", recorded_by=recorded_by, doubt="", question=question,
+    )  # fmt: skip
+
+
+def _record(
+    office: Office, ref: str, *, sender: str, words: str, content: bytes, name: str, media_type: str,
+    by_way_of: str, recorded_by: str, doubt: str, question: int | None = None,
+) -> Case:  # fmt: skip
+    case = office.case(ref)
+    retailer = case.facts.get("retailer") or ""
+    with office.store.unit() as unit:
+        known = bool(retailer) and unit.people.is_contact(retailer, sender)
+        registered = [contact.address for contact in unit.people.contacts(retailer)] if retailer else []
+    digest = office.keep(ref, content, name, media_type)
+    why = doubt or (
+        "" if known else f"{sender} is not a registered contact of {retailer or 'a known retailer'}"
+    )
+    if why:
+        office.record(
+            ref, Kind.CONFIRMATION_REFUSED, recorded_by, sender=sender, why=why, evidence=digest,
+            by_way_of=by_way_of,
+        )  # fmt: skip
+        raise WordRefused(
+            f"This does not count as {retailer or 'the retailer'}'s confirmation: {why}. It is kept with the case.",
+            f"Ask one of {', '.join(registered) or 'the registered contacts (there are none yet)'} for a written word, "
+            f"or register the address with `caseproof contact add --retailer {retailer or 'RETAILER'} --address {sender}`.",
+        )
+    answer = {"question": question} if question is not None else {}
+    event = office.event(
+        Kind.CONFIRMATION_RECEIVED, recorded_by, sender=sender, words=words, evidence=digest,
+        by_way_of=by_way_of, **answer,
+    )  # fmt: skip
+
+    def once_a_word(now: Case) -> list[Event]:
+        again = any(fact["evidence"] == digest for fact in now.confirmations)
+        return [] if again and not answer else [event]
+
+    return office.store.change(ref, once_a_word)

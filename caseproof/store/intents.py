@@ -1,0 +1,123 @@
+"""Intents: who is about to do what, written down before the effect, so that it is done once.
+
+An intent whose writer died expires. Whoever takes it over reads back first: the effect may have happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from caseproof.domain.errors import BadInput
+from caseproof.store.errors import ConcurrentChange
+from caseproof.store.refs import case_id
+from caseproof.store.rows import insert_once, plain
+from caseproof.store.tables import intents
+
+ClaimStanding = Literal["new", "mine", "taken_over", "done", "busy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """How an intent stands for the one who claims it.
+
+    ``new``: this call wrote it; perform the effect. ``mine``: the same owner claims again; read back first.
+    ``taken_over``: its writer's time was up and it is ours now; read back first. ``done``: ``result`` is
+    what was recorded. ``busy``: another owner has it until ``expires_at``. ``plan`` is the one first written.
+    """
+
+    key: str
+    standing: ClaimStanding
+    plan: Mapping[str, Any]
+    result: Mapping[str, Any] | None
+    expires_at: datetime
+
+    @property
+    def ours(self) -> bool:
+        """Whether the claimer owns the intent now."""
+        return self.standing in ("new", "mine", "taken_over")
+
+
+class Intents:
+    """Every query about intents. Nothing here commits."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def claim(
+        self,
+        key: str,
+        ref: str,
+        step: str,
+        *,
+        owner: str,
+        now: datetime,
+        seconds: float,
+        plan: Mapping[str, Any],
+    ) -> Claim:
+        """Claim the intent ``key`` for ``owner`` until ``seconds`` after ``now``.
+
+        Commit before the effect; of two who claim at once exactly one gets it. Raises UnknownCase, BadInput.
+        """
+        until = now + timedelta(seconds=seconds)
+        number = case_id(self._connection, ref)
+        values = {"key": key, "case_id": number, "step": step, "owner": owner, "claimed_at": now}
+        written = plain(plan, f"The plan of {key}")
+        row = self._locked(key)
+        if row is None:
+            new = insert(intents).values(**values, expires_at=until, plan=written)
+            if insert_once(self._connection, new) is not None:
+                return Claim(key, "new", written, None, until)
+            row = self._locked(key)
+        if row is None:
+            raise ConcurrentChange(f"The intent {key} was withdrawn a moment ago.", "Claim it again.")
+        if (row.case_id, row.step) != (number, step):
+            raise BadInput(
+                f"The intent {key} belongs to another case or step.", "Give each step its own key."
+            )
+        return self._claim_again(row, owner, now, until)
+
+    def _claim_again(self, row: Row[Any], owner: str, now: datetime, until: datetime) -> Claim:
+        if row.done_at is not None:
+            return Claim(row.key, "done", row.plan, row.result, row.expires_at)
+        if row.owner != owner and row.expires_at > now:
+            return Claim(row.key, "busy", row.plan, None, row.expires_at)
+        values = {"owner": owner, "claimed_at": now, "expires_at": until}
+        self._connection.execute(update(intents).where(intents.c.key == row.key).values(**values))
+        return Claim(row.key, "mine" if row.owner == owner else "taken_over", row.plan, None, until)
+
+    def finish(self, key: str, *, owner: str, result: Mapping[str, Any], now: datetime) -> None:
+        """Record the effect's result. Finished again by its owner, the first result stays.
+
+        Raises ConcurrentChange if the intent is another's by now, or withdrawn.
+        """
+        written = plain(result, f"The result of {key}")
+        row = self._owned(key, owner)
+        if row.done_at is None:
+            done = update(intents).where(intents.c.key == key).values(result=written, done_at=now)
+            self._connection.execute(done)
+
+    def release(self, key: str, *, owner: str) -> None:
+        """Withdraw an intent whose effect certainly did not happen; the key can be claimed anew.
+
+        Raises ConcurrentChange if it is another's by now, withdrawn already, or done.
+        """
+        if self._owned(key, owner).done_at is not None:
+            raise ConcurrentChange(f"The intent {key} is done.", "Claim it to read its result.")
+        self._connection.execute(delete(intents).where(intents.c.key == key))
+
+    def _locked(self, key: str) -> Row[Any] | None:
+        query = select(intents).where(intents.c.key == key).with_for_update()
+        return self._connection.execute(query).one_or_none()
+
+    def _owned(self, key: str, owner: str) -> Row[Any]:
+        row = self._locked(key)
+        if row is None or row.owner != owner:
+            raise ConcurrentChange(
+                f"The intent {key} is not {owner}'s any more.", "Claim it again to see its standing."
+            )
+        return row

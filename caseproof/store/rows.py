@@ -1,0 +1,32 @@
+"""What the repositories need from each other: plain JSON, and an insert that may find its row there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Insert
+from sqlalchemy.exc import IntegrityError
+
+from caseproof.domain.errors import BadInput
+
+
+def plain(values: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """The values as the store will give them back (JSON). Raises BadInput for what JSON cannot hold."""
+    try:
+        text = json.dumps(values, ensure_ascii=False, allow_nan=False)
+        text.encode()  # half a surrogate pair is a string in Python, and nowhere else
+        back: dict[str, Any] = json.loads(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInput(f"{what} holds what JSON cannot: {error}.", "Pass JSON values only.") from error
+    return back
+
+
+def insert_once(connection: Connection, row: Insert) -> tuple[Any, ...] | None:
+    """Insert a row and give its primary key; None if one with its key is there, even since a moment."""
+    try:
+        with connection.begin_nested():
+            return connection.execute(row).inserted_primary_key
+    except IntegrityError:
+        return None

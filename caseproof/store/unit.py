@@ -1,0 +1,34 @@
+"""The unit of work: one transaction, and the only thing that commits."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from caseproof.store.cases import Cases
+from caseproof.store.errors import StoreError
+from caseproof.store.evidence import EvidenceList
+from caseproof.store.intents import Intents
+from caseproof.store.people import People
+from caseproof.store.tickets import Tickets
+
+
+class UnitOfWork:
+    """A transaction and the repositories in it. What comes after the last ``commit`` is rolled back.
+
+    Once committed it goes on in a new transaction. ``Store.unit`` and ``Store.reading`` make it.
+    """
+
+    def __init__(self, connection: Connection, *, writes: bool) -> None:
+        self._connection = connection
+        self._writes = writes
+        self.cases = Cases(connection)
+        self.intents = Intents(connection)
+        self.people = People(connection)
+        self.evidence = EvidenceList(connection)
+        self.tickets = Tickets(connection)
+
+    def commit(self) -> None:
+        """Make it last. Raises StoreError in a unit that only reads."""
+        if not self._writes:
+            raise StoreError("This unit of work only reads.", "Write in `store.unit()`.")
+        self._connection.commit()

@@ -1,0 +1,131 @@
+"""The routes of the web app. All of them read; there is none that changes anything."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+
+from caseproof.procedure.office import Office
+from caseproof.store import StoreError
+from caseproof.web.errors import add_errors, own_hosts_only
+from caseproof.web.files import evidence_response
+from caseproof.web.handbook import DOCS, Handbook
+from caseproof.web.pages import HERE, Pages
+from caseproof.web.views import case_list, case_page, ticket_page
+
+_READ = ["GET", "HEAD"]
+
+
+def create_app(office: Office, *, docs: Path = DOCS) -> FastAPI:
+    """The app over this office. Links to flow runs need the environment variable PREFECT_UI_URL.
+
+    ``docs`` is the folder of markdown pages that stand under /docs.
+    """
+    base = urlsplit(office.settings.public).path.rstrip("/")
+    pages = Pages(base)
+    app = FastAPI(
+        title="Caseproof",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        dependencies=[Depends(own_hosts_only(office.settings))],
+    )
+    add_errors(app, pages)
+    app.mount("/static", _Static(directory=HERE / "static"), name="static")
+    app.include_router(_case_routes(office, pages, base))
+    app.include_router(_file_routes(office, pages, base, Handbook(docs)))
+    return app
+
+
+def _case_routes(office: Office, pages: Pages, base: str) -> APIRouter:
+    router = APIRouter()
+    prefect_ui = os.environ.get("PREFECT_UI_URL", "").strip().rstrip("/")
+
+    @router.api_route("/", methods=_READ)
+    def start() -> Response:
+        return RedirectResponse(f"{base}/cases")
+
+    @router.api_route("/cases", methods=_READ)
+    def cases() -> Response:
+        return pages.show("cases.html", listed=case_list(office))
+
+    @router.api_route("/cases/{ref}", methods=_READ)
+    def case(ref: str) -> Response:
+        page = case_page(office, ref, prefect_ui)
+        if page.case.ref != ref:
+            return RedirectResponse(f"{base}/cases/{page.case.ref}")
+        return pages.show("case.html", page=page, case=page.case)
+
+    @router.api_route("/tickets/{ticket_id}", methods=_READ)
+    def ticket(ticket_id: str) -> Response:
+        page = ticket_page(office, ticket_id)
+        if page.id != ticket_id:
+            return RedirectResponse(f"{base}/tickets/{page.id}")
+        return pages.show("ticket.html", page=page, ticket=page.ticket)
+
+    return router
+
+
+def _file_routes(office: Office, pages: Pages, base: str, handbook: Handbook) -> APIRouter:
+    router = APIRouter()
+
+    @router.api_route("/evidence/{digest}", methods=_READ)
+    def evidence(digest: str, request: Request) -> Response:
+        return evidence_response(office, digest, request.headers.get("If-None-Match", ""))
+
+    @router.api_route("/docs/{page:path}", methods=_READ)
+    def doc(page: str) -> Response:
+        name = page.removesuffix(".md")
+        found = handbook.page(name)
+        if name != page:  # how the pages link to each other
+            return RedirectResponse(f"{base}/docs/{name}")
+        return pages.show("doc.html", page=found)
+
+    @router.api_route("/health", methods=_READ)
+    def health() -> Response:
+        return _health(office)
+
+    return router
+
+
+def _health(office: Office) -> Response:
+    """Whether the store can be read; 503 with the reason when it cannot."""
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    try:
+        with office.store.reading() as unit:
+            count = len(unit.cases.rows(open_only=True))
+    except StoreError as error:
+        down = {"status": "down", "store": error.problem, "next_action": error.next_action}
+        return JSONResponse({**down, "version": _version()}, 503, headers)
+    told = {"status": "ok", "store": "ok", "cases_open": count, "version": _version()}
+    return JSONResponse(told, headers=headers)
+
+
+def _version() -> str:
+    try:
+        return version("caseproof")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+class _Static(StaticFiles):
+    """Our own files; a browser asks again each time, so that an update shows at once."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers.update(
+            {
+                "X-Content-Type-Options": "nosniff",
+                "Cache-Control": "no-cache",
+                # A block's picture is shown by the Prefect UI, which is another origin.
+                "Cross-Origin-Resource-Policy": "cross-origin",
+            }
+        )
+        return response

@@ -1,0 +1,75 @@
+"""Pages: templates that escape everything, under headers that let nothing run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+HERE = Path(__file__).parent
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private, no-cache",
+}
+
+
+class Pages:
+    """The templates. ``base`` is the path that the app's own links start with, mostly empty."""
+
+    def __init__(self, base: str) -> None:
+        self._templates = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.globals["base"] = base
+        self._templates.filters |= {"when": when, "ticks": ticks, "size": size}
+        self._templates.tests["link"] = is_link
+
+    def show(self, template: str, status: int = 200, **what: object) -> HTMLResponse:
+        """The page that the template makes of ``what``."""
+        html = self._templates.get_template(template).render(**what)
+        return HTMLResponse(html, status, HEADERS)
+
+
+def when(at: datetime | str) -> Markup:
+    """A moment, to the minute and in UTC; ISO text is read first."""
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return Markup('<time datetime="{}">{:%Y-%m-%d %H:%M} UTC</time>').format(moment.isoformat(), moment)
+
+
+def ticks(text: object) -> Markup:
+    """Text with `commands` between back-ticks, which are shown as code."""
+    parts = str(text).split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
+    )
+
+
+def size(count: int) -> str:
+    """A number of bytes for people: 512 B, 34 kB, 1.2 MB."""
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1000:.0f} kB" if count < 1_000_000 else f"{count / 1_000_000:.1f} MB"
+
+
+def is_link(url: object) -> bool:
+    """Whether text from outside is an address that may become a link: http or https, to some host."""
+    if not isinstance(url, str):
+        return False
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc)

@@ -1,0 +1,79 @@
+"""Serving the web app in this process, until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import uvicorn
+
+from caseproof.domain.errors import CaseproofError
+from caseproof.procedure.office import open_office
+from caseproof.settings import Settings
+from caseproof.web.app import create_app
+
+_LAST_ANSWERS_SECONDS = 5
+_STOP = (signal.SIGTERM, signal.SIGINT)
+
+
+class CannotListen(CaseproofError):
+    """The address of CASEPROOF_WEB_URL cannot be listened on."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve at the host and port of ``settings.web_url`` until SIGTERM or SIGINT, then return.
+
+    Only for the main thread. Raises CannotListen, PolicyError and StoreError before anything is served.
+    """
+    app = create_app(open_office(settings))
+    with _listening(settings) as listener:
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
+        )
+        server = uvicorn.Server(config)
+        with _stopping(server):
+            server.run(sockets=[listener])
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    """The open listener. Opened here, because uvicorn would end the process over a port that is taken."""
+    url = settings.web_url
+    if url.scheme != "http":
+        raise CannotListen(
+            f"CASEPROOF_WEB_URL is {url}, but the web app itself speaks plain HTTP.",
+            "Give an http address there, put a TLS proxy before it, and its address in CASEPROOF_PUBLIC_URL.",
+        )
+    host, port = (url.host or "127.0.0.1").strip("[]"), url.port or 80
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise CannotListen(
+            f"The web app cannot listen on {url}: {error.strerror or error}.",
+            "End the program that has this port, or set CASEPROOF_WEB_URL to a free one.",
+        ) from error
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _stopping(server: uvicorn.Server) -> Iterator[None]:
+    """Make a signal end in a return: uvicorn raises it once more when it is done, and would die of it."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in _STOP}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,197 @@
+"""What the pages show of cases and tickets, read from the store and the vault."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from caseproof.desks.base import UnknownTicket
+from caseproof.domain.case import Case, Fact
+from caseproof.domain.closure import Blocker, closure_blockers
+from caseproof.domain.errors import CaseproofError
+from caseproof.domain.events import Event, Kind
+from caseproof.domain.lifecycle import SENTENCES, State
+from caseproof.evidence.vault import VaultError
+from caseproof.procedure.card import MACHINERY, next_action, sentence
+from caseproof.procedure.office import Office
+from caseproof.store import CaseRow, EvidenceRow, UnknownCase
+from caseproof.store.tickets import AttachmentRow, CommentRow, TicketRow
+
+CLOSED_SHOWN = 200
+"""How many closed cases the list shows, the latest first."""
+
+_TICKET = re.compile(r"T-([0-9]{6,18})", re.ASCII)
+
+
+# -- the list -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CaseList:
+    """Open cases with what comes next, oldest first; closed ones, latest first; how many are not shown."""
+
+    open: list[tuple[CaseRow, str]]
+    closed: list[CaseRow]
+    left_out: int
+
+
+def case_list(office: Office) -> CaseList:
+    """Every open case and the latest closed ones. Raises StoreError."""
+    with office.store.reading() as unit:
+        rows = unit.cases.rows()
+        platforms = sorted({row.platform for row in rows if row.closed_at is None})
+        folded = {case.ref: case for name in platforms for case in unit.cases.open_on(name)}
+    standing = [(row, next_action(folded[row.ref])) for row in rows if row.ref in folded]
+    closed = [row for row in rows if row.ref not in folded]
+    closed.sort(key=lambda row: row.closed_at or row.updated_at, reverse=True)
+    return CaseList(standing, closed[:CLOSED_SHOWN], max(0, len(closed) - CLOSED_SHOWN))
+
+
+# -- one case -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A state on the way to the closing: behind, now or ahead."""
+
+    state: State
+    place: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event on the timeline; ``quiet`` for those that carry no news."""
+
+    number: int
+    event: Event
+    text: str
+    quiet: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProofView:
+    """The proof in force: what its file says, or the problem with reading it."""
+
+    digest: str
+    rule: str
+    name: str
+    says: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
+    next_action: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CasePage:
+    """Everything that the page of a case shows."""
+
+    case: Case
+    state_says: str
+    next_action: str
+    strip: list[Step]
+    blockers: list[Blocker]
+    decisions: list[Fact]
+    refused_words: list[Fact]
+    proof: ProofView | None
+    evidence: list[EvidenceRow]
+    timeline: list[Entry]
+    flow_run: str
+    flow_run_url: str
+
+
+def case_page(office: Office, ref: str, prefect_ui: str) -> CasePage:
+    """The page of a case. Raises UnknownCase, StoreError."""
+    with office.store.reading() as unit:
+        case = unit.cases.get(ref)
+        evidence = unit.evidence.of(case.ref)
+        run = unit.cases.run_of(case.ref)
+    flow_run = run.flow_run if run else ""
+    return CasePage(
+        case=case,
+        state_says=SENTENCES[case.state],
+        next_action=next_action(case),
+        strip=_strip(case),
+        blockers=[] if case.is_closed else closure_blockers(case),
+        decisions=_facts(case, Kind.DECIDED, Kind.KEPT_PAUSED),
+        refused_words=_facts(case, Kind.CONFIRMATION_REFUSED),
+        proof=_proof(office, case),
+        evidence=evidence,
+        timeline=_timeline(case.events),
+        flow_run=flow_run,
+        flow_run_url=f"{prefect_ui}/runs/flow-run/{quote(flow_run, safe='')}" if prefect_ui and flow_run else "",
+    )
+
+
+def _facts(case: Case, *kinds: Kind) -> list[Fact]:
+    """The events of these kinds over the whole life of the case, whether they still count or not."""
+    return [Fact(number, event) for number, event in enumerate(case.events, 1) if event.kind in kinds]
+
+
+def _strip(case: Case) -> list[Step]:
+    """The states on the way, without those that this case does not pass."""
+    order = [state for state in State if _is_on_the_way(case, state)]
+    now = order.index(case.state)
+    places = ["behind" if n < now else "now" if n == now else "ahead" for n in range(len(order))]
+    return [Step(state, place, SENTENCES[state]) for state, place in zip(order, places, strict=True)]
+
+
+def _is_on_the_way(case: Case, state: State) -> bool:
+    if state is State.PAUSED:
+        return case.state is State.PAUSED
+    if state is State.REVIEWED and case.review is None:
+        return case.decision is None or bool(case.decision.get("review", "anybody"))
+    return True
+
+
+def _timeline(events: Sequence[Event]) -> list[Entry]:
+    return [Entry(number, event, sentence(event), event.kind in MACHINERY) for number, event in enumerate(events, 1)]
+
+
+def _proof(office: Office, case: Case) -> ProofView | None:
+    if case.proof is None:
+        return None
+    digest, rule, name = case.proof["evidence"], case.proof["rule"], case.proof.get("file", "")
+    try:
+        return ProofView(digest, rule, name, says=json.loads(office.vault.read(digest)))
+    except (VaultError, ValueError) as error:
+        # The case stays closed, for its events say so; but whoever reads this must know.
+        problem = "The proof's file is damaged or gone, so what it says cannot be shown here."
+        wrong = error.next_action if isinstance(error, CaseproofError) else ""
+        return ProofView(digest, rule, name, problem=problem, next_action=wrong)
+
+
+# -- a ticket of the embedded desk ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TicketPage:
+    """A ticket: its attachments come with whether the vault has them, unchanged."""
+
+    id: str
+    ticket: TicketRow
+    case: Case | None
+    comments: list[CommentRow]
+    attachments: list[tuple[AttachmentRow, bool]]
+
+
+def ticket_page(office: Office, ticket_id: str) -> TicketPage:
+    """The page of a ticket. Raises UnknownTicket, StoreError, VaultError."""
+    match = _TICKET.fullmatch(ticket_id.upper())
+    with office.store.reading() as unit:
+        row = unit.tickets.get(int(match[1])) if match else None
+        if row is None:
+            raise UnknownTicket(
+                f"There is no ticket {ticket_id[:80]!r} on Caseproof's own desk.",
+                "Open the ticket from its case; the tickets of another desk are shown by that desk.",
+            )
+        comments, files = unit.tickets.comments(row.id), unit.tickets.attachments(row.id)
+        try:
+            case = unit.cases.get(row.key)
+        except UnknownCase:
+            case = None  # raised by a person, or by another program
+    kept = [(file, office.vault.has(file.digest)) for file in files]
+    return TicketPage(f"T-{row.id:06d}", row, case, comments, kept)

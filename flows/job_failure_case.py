@@ -1,0 +1,96 @@
+"""One failing job, from the stop to the proof (J1–J11)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from prefect import flow
+from prefect.states import Completed, State
+
+from caseproof.platforms.base import Scope
+from caseproof.procedure.opening import Request
+from tasks.asking import carry, read_answers
+from tasks.case_runs import name_run, take_up
+from tasks.common import look, office
+from tasks.people import hear_the_retailer, help_if_stuck, review_the_evidence, settle_the_account
+from tasks.showing import show_the_case
+from tasks.steps import (
+    attach_the_picture,
+    close_the_case,
+    close_the_ticket,
+    look_again,
+    make_the_proof,
+    open_the_ticket,
+    photograph_the_run,
+    run_it_again,
+    set_the_schedule_live,
+    stop_the_job,
+    tell_the_retailer,
+    verify_the_run,
+)
+
+Cause = Literal[
+    "expired_token",
+    "retailer_offboarded",
+    "website_changed",
+    "feed",
+    "sync",
+    "connection",
+    "our_platform",
+    "unknown",
+]
+
+
+@flow(name="job-failure-case")
+def job_failure_case(
+    platform: str = "",
+    job: str = "",
+    cause: Cause = "unknown",
+    what_fails: str = "",
+    scope: Literal["by the policy", "job", "marketplace", "connection"] = "by the policy",
+    ticket: str = "",
+    opened_by: str = "an operator",
+    case: str = "",
+) -> State[Any]:
+    """Carry a job-failure case: stop, tell, settle, run again, verify, prove, close.
+
+    Args:
+        platform: The name of the saved platform block that runs the job.
+        job: The job; on Prefect `flow/deployment`.
+        cause: Why it fails, as far as it is known; it chooses the words of the notice.
+        what_fails: What fails, in a sentence; empty takes the message of the last failed run.
+        scope: How far the stop reaches.
+        ticket: An existing ticket to carry on; empty opens a new one (J1).
+        opened_by: Who raises it.
+        case: An existing case (JF-000001) to carry on; everything else stays empty then.
+    """
+    reach = None if scope == "by the policy" else Scope(scope)
+    request = Request(
+        platform=platform, job=job, by=opened_by, how="the Prefect UI's form", cause=cause, summary=what_fails,
+        ticket=ticket, scope=reach,
+    )  # fmt: skip
+    ref = take_up(office(), request, case)
+    if ref is None:
+        return Completed(message="Another live run carries this case already; nothing was done twice.")
+    read_answers(ref)
+    while not look(ref).is_closed:
+        before = look(ref).version
+        carry(stop_the_job, ref)  # J2, J3: nothing else comes before it
+        name_run(ref, look(ref).facts["job_name"])
+        carry(open_the_ticket, ref)  # J1
+        carry(tell_the_retailer, ref)  # J5
+        hear_the_retailer(ref)  # J8: suspends until somebody records the word, or does without
+        settle_the_account(ref)  # J6: suspends until the team decides
+        carry(run_it_again, ref)  # J10, while the schedule is still stopped
+        carry(verify_the_run, ref)  # J10, J11: a failed one leads back to the decision
+        carry(set_the_schedule_live, ref)  # J6
+        carry(photograph_the_run, ref)  # J7, J8
+        carry(attach_the_picture, ref)  # J7, J8
+        review_the_evidence(ref)  # suspends until another person approves
+        carry(look_again, ref)  # J10: no later run failed
+        carry(make_the_proof, ref)
+        carry(close_the_case, ref)  # J7, J8: the store refuses it without the proof
+        help_if_stuck(ref, before)
+    carry(close_the_ticket, ref)
+    show_the_case(ref)
+    return Completed(message=f"{ref} is closed, with its proof.")

@@ -1,0 +1,179 @@
+"""A mail server for the small world: it keeps every message, in memory and as .eml, and delivers nothing.
+
+In tests: ``with Mailbox(folder) as mailbox: ...; mailbox.wait_for(1, seconds=5)``.
+By hand: ``python -m sandbox.mailbox --port 8025 --folder DIR`` runs until SIGTERM (or Ctrl-C).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+MessageHook = Callable[[Envelope], str | None]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One message as it came: its bytes (without SMTP's dot-stuffing), and the envelope."""
+
+    raw: bytes
+    mail_from: str
+    rcpt_tos: tuple[str, ...]
+
+    @property
+    def parsed(self) -> EmailMessage:
+        """The message, parsed."""
+        return message_from_bytes(self.raw, policy=policy.default)
+
+
+class _OneSocket(Controller):
+    """A controller on a socket that is bound already, so that nobody takes the free port in between."""
+
+    def __init__(self, handler: Any, sock: socket.socket, **options: Any) -> None:
+        self._sock = sock
+        host, port = sock.getsockname()[:2]
+        super().__init__(handler, hostname=host, port=port, **options)
+
+    def _create_server(self) -> Any:
+        return self.loop.create_server(self._factory_invoker, sock=self._sock, ssl=self.ssl_context)
+
+
+class Mailbox:
+    """A real SMTP server on a loopback port (0: a free one), from ``with`` until its end.
+
+    ``folder``: each message is written there as 0001.eml, ... (made if missing; older ones stay).
+    ``on_message``: asked when the message is there, before the answer goes out, in its own thread (it may
+    block); an answer like "451 4.3.0 try later" goes out instead of "250 OK", and nothing is kept.
+    ``login``: (user, password) that a client must give. ``refuse``: recipients answered with 550.
+    ``tls``: a server context; with ``tls_at_once`` for TLS from the first byte, else offered as STARTTLS.
+    ``utf8``: whether SMTPUTF8 is offered.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        port: int = 0,
+        on_message: MessageHook | None = None,
+        login: tuple[str, str] | None = None,
+        refuse: Collection[str] = (),
+        tls: ssl.SSLContext | None = None,
+        tls_at_once: bool = False,
+        utf8: bool = True,
+    ) -> None:
+        self.folder = folder
+        self.on_message = on_message
+        self.login = login
+        self.refuse = frozenset(refuse)
+        self._kept: list[Kept] = []
+        self._changed = threading.Condition()
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", port))
+        self.host, self.port = sock.getsockname()
+        options: dict[str, Any] = {"enable_SMTPUTF8": utf8, "server_hostname": "mailbox.example.com"}
+        if login is not None:
+            options |= {"authenticator": self._authenticate, "auth_require_tls": False}
+        if tls is not None:
+            options["ssl_context" if tls_at_once else "tls_context"] = tls
+        self._sock = sock
+        self._controller = _OneSocket(self, sock, **options)
+
+    def __enter__(self) -> Mailbox:
+        self._controller.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._controller.stop()
+        self._sock.close()
+
+    @property
+    def messages(self) -> list[Kept]:
+        """All kept messages, in the order they came."""
+        with self._changed:
+            return list(self._kept)
+
+    def wait_for(self, n: int, seconds: float) -> list[Kept]:
+        """All messages, as soon as there are at least ``n``. Raises TimeoutError after ``seconds``."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self._kept) >= n, timeout=seconds):
+                raise TimeoutError(f"{len(self._kept)} of {n} messages came within {seconds:g} s")
+            return list(self._kept)
+
+    def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _how: str, data: Any) -> AuthResult:
+        given = (data.login.decode(), data.password.decode()) if isinstance(data, LoginPassword) else None
+        return AuthResult(success=given == self.login, handled=False)
+
+    # aiosmtpd calls these by name.
+
+    async def handle_MAIL(
+        self, _server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.login is not None and not session.authenticated:
+            return "530 5.7.0 Authentication required"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
+    async def handle_RCPT(
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if address in self.refuse:
+            return "550 5.1.1 No such mailbox here"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
+        answer = None
+        if self.on_message is not None:
+            answer = await asyncio.get_running_loop().run_in_executor(None, self.on_message, envelope)
+        if answer is None or answer.startswith("2"):
+            self._keep(envelope)
+        return answer or "250 2.0.0 OK"
+
+    def _keep(self, envelope: Envelope) -> None:
+        raw = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
+        with self._changed:
+            if self.folder is not None:
+                taken = [int(file.stem) for file in self.folder.glob("*.eml") if file.stem.isdigit()]
+                number = max(taken, default=0) + 1
+                part = self.folder / f"{number:04d}.part"
+                part.write_bytes(raw)
+                part.rename(part.with_suffix(".eml"))
+            self._kept.append(Kept(raw, envelope.mail_from or "", tuple(envelope.rcpt_tos)))
+            self._changed.notify_all()
+
+
+def main() -> None:
+    """Run a mailbox until SIGTERM or Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.mailbox", description=main.__doc__)
+    parser.add_argument("--port", type=int, required=True, help="the loopback port (0: a free one)")
+    parser.add_argument("--folder", type=Path, required=True, help="where the .eml files go")
+    given = parser.parse_args()
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    with Mailbox(given.folder, port=given.port) as mailbox:
+        sys.stdout.write(f"mailbox listens on {mailbox.host}:{mailbox.port}, keeps in {given.folder}\n")
+        sys.stdout.flush()
+        over.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Sets a small world up, in a process of its own with that world's environment: ``python -m sandbox.set_up < facts``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from prefect_email import EmailServerCredentials
+
+from blocks.desks import EmbeddedDesk
+from blocks.platforms import PrefectJobs
+from caseproof.procedure.office import open_office
+from sandbox.jobs import deploy_jobs, save_token
+from sandbox.world import CONTACT, CUSTOMER_POOL, PLATFORM, RETAILER, ROOT
+
+
+def main() -> None:
+    """Read the facts (JSON) from standard input. With a marketplace: set all up; else only the token is renewed."""
+    facts = json.load(sys.stdin)
+    save_token(facts["api_url"], None, RETAILER, facts["token"])
+    if "marketplace_url" in facts:
+        _set_up(facts)
+
+
+def _set_up(facts: dict[str, Any]) -> None:
+    office = open_office()
+    PrefectJobs(api_url=facts["api_url"], ui_url=facts["ui_url"]).save(PLATFORM, overwrite=True)
+    EmbeddedDesk().save(office.policy.desk, overwrite=True)
+    EmailServerCredentials(
+        smtp_server=facts["smtp_host"], smtp_port=facts["smtp_port"], smtp_type="INSECURE"
+    ).save(office.policy.mail.account, overwrite=True)
+    with office.store.unit() as unit:
+        unit.people.add_contact(RETAILER, CONTACT, "the shop's owner")
+        unit.commit()
+    deploy_jobs(
+        facts["api_url"],
+        None,
+        retailer=RETAILER,
+        marketplace_url=facts["marketplace_url"],
+        source_dir=ROOT,
+        pool=CUSTOMER_POOL,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""The small world, put together: a marketplace, retailers' jobs, a mail server, and Caseproof beside them.
+
+Customers' jobs and Caseproof's own flows never share a work pool. Everything runs on free loopback ports, writes below one
+folder, and is stopped again in the opposite order.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from caseproof.domain.case import Case
+from caseproof.procedure.office import Office, open_office
+from caseproof.settings import Settings
+from sandbox.mailbox import Mailbox
+from sandbox.marketplace import renew_token
+from sandbox.processes import (
+    PrefectServer,
+    Process,
+    free_port,
+    start_prefect_server,
+    start_worker,
+    wait_until,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+OUR_POOL, CUSTOMER_POOL = "caseproof", "customer-jobs"
+RETAILER, CONTACT = "garden-shop", "owner@garden-shop.example.com"
+PLATFORM = "sandbox"
+
+Say = Callable[[str], None]
+
+
+class CommandFailed(RuntimeError):
+    """A command of the world ended with an error; the text is what it said."""
+
+
+@dataclass
+class World:
+    """A running world. ``server`` carries Caseproof's flows; ``jobs_server`` the customers' jobs (the same by default)."""
+
+    home: Path
+    server: PrefectServer
+    jobs_server: PrefectServer
+    mailbox: Mailbox
+    web_url: str
+    marketplace_url: str = ""
+    extra_env: Mapping[str, str] = field(default_factory=dict)
+
+    def env(self) -> dict[str, str]:
+        """The whole environment of a person who works with this world."""
+        return self.server.env() | {
+            "CASEPROOF_HOME": str(self.home),
+            "CASEPROOF_WEB_URL": self.web_url,
+            **self.extra_env,
+        }
+
+    @property
+    def office(self) -> Office:
+        """The office of this world, for looking at its cases."""
+        return open_office(Settings(home=self.home, web_url=self.web_url))  # type: ignore[arg-type]
+
+    # -- commands, as a person types them --------------------------------------------------------------------------
+
+    def python(self, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a module of the project with this world's environment. Raises CommandFailed unless ``ok`` is False."""
+        done = subprocess.run(
+            [sys.executable, *arguments], env=self.env(), cwd=ROOT, capture_output=True, text=True, timeout=180,
+            check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        if ok and done.returncode != 0:
+            raise CommandFailed(f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done
+
+    def caseproof(self, *arguments: str) -> Any:
+        """Run ``caseproof ... --json`` and return what it printed."""
+        return json.loads(self.python("-m", "caseproof.cli", *arguments, "--json").stdout)
+
+    # -- the Prefect API, as the UI calls it -----------------------------------------------------------------------
+
+    def flow_run(self, flow_run: str) -> dict[str, Any]:
+        """A flow run of Caseproof's own server, as its API tells it."""
+        with self.server.client() as client:
+            found: dict[str, Any] = client.get(f"flow_runs/{flow_run}").raise_for_status().json()
+            return found
+
+    def flow_run_of(self, ref: str) -> str:
+        """The id of the flow run that carries the case."""
+        with self.office.store.unit() as unit:
+            known = unit.cases.run_of(ref)
+        if known is None:
+            raise LookupError(f"{ref} has no flow run yet.")
+        return known.flow_run
+
+    def await_question(self, ref: str, form: str, seconds: float = 90, after: int = 0) -> int:
+        """Wait until the case's run is suspended at this form; returns the question's number."""
+
+        def asked() -> int | None:
+            case = self.office.case(ref)
+            number = case.question_number
+            question = case.asked.get(number)
+            if question is None or number <= after or number in case.answered or question["form"] != form:
+                return None
+            state = self.flow_run(question["flow_run"])["state"]
+            waits_here = state["type"] == "PAUSED" and state["state_details"]["pause_key"] == f"question-{number}"
+            return number if waits_here and self._has_form(question["flow_run"], number) else None
+
+        return wait_until(f"{ref} to ask for '{form}'", asked, seconds)
+
+    def _has_form(self, flow_run: str, number: int) -> bool:
+        with self.server.client() as client:
+            return client.get(f"flow_runs/{flow_run}/input/suspended-question-{number}-schema").is_success
+
+    def resume(self, ref: str, **answer: Any) -> dict[str, Any]:
+        """Fill in the form that the case's run waits with, through the call that Prefect's UI makes."""
+        case = self.office.case(ref)
+        flow_run = case.asked[case.question_number]["flow_run"]
+        with self.server.client() as client:
+            reply: dict[str, Any] = client.post(f"flow_runs/{flow_run}/resume", json={"run_input": answer}).json()
+            return reply
+
+    def answer(self, ref: str, form: str, *, after: int = 0, seconds: float = 90, **answer: Any) -> int:
+        """Wait for a form and fill it in; returns the question's number."""
+        number = self.await_question(ref, form, seconds, after)
+        reply = self.resume(ref, **answer)
+        if reply.get("status") != "ACCEPT":
+            raise CommandFailed(f"Prefect did not take the answer to question {number}: {reply}")
+        return number
+
+    def await_case(self, ref: str, what: str, holds: Callable[[Case], bool], seconds: float = 90) -> Case:
+        """Wait until something holds of the case."""
+
+        def check() -> Case | None:
+            case = self.office.case(ref)
+            return case if holds(case) else None
+
+        return wait_until(f"{ref}: {what}", check, seconds)
+
+    def renew_access(self) -> None:
+        """The retailer renews its access in the marketplace's seller portal; the jobs get the new token."""
+        _pipe(self, {"api_url": self.jobs_server.api_url, "token": renew_token(self.marketplace_url, RETAILER)})
+
+    # -- customers' jobs -------------------------------------------------------------------------------------------
+
+    def run_job(self, job: str, seconds: float = 60) -> dict[str, Any]:
+        """Have a customer's job run now, as its schedule would, and wait for its end."""
+        with self.jobs_server.client() as client:
+            deployment = client.get(f"deployments/name/{job}").raise_for_status().json()
+            run = client.post(f"deployments/{deployment['id']}/create_flow_run", json={}).raise_for_status().json()
+
+            def over() -> dict[str, Any] | None:
+                now: dict[str, Any] = client.get(f"flow_runs/{run['id']}").raise_for_status().json()
+                return now if now["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
+
+            return wait_until(f"a run of {job} to end", over, seconds)
+
+
+@contextmanager
+def small_world(home: Path, say: Say, *, jobs_elsewhere: bool = False, env: Mapping[str, str] | None = None) -> Iterator[World]:
+    """Start a world below ``home`` and stop it at the end, whatever happens.
+
+    ``jobs_elsewhere`` puts the customers' jobs on a Prefect server of their own; ``env`` adds to the environment
+    of everything that is Caseproof's.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        say("Prefect's server (10 to 15 seconds)")
+        server = start_prefect_server(home / "server")
+        stack.callback(server.stop)
+        jobs_server = server
+        if jobs_elsewhere:
+            say("a second Prefect server, for the customers' jobs")
+            jobs_server = start_prefect_server(home / "jobs-server")
+            stack.callback(jobs_server.stop)
+        say("a mail server, the marketplace, the web app")
+        mailbox = stack.enter_context(Mailbox(folder=home / "mailbox"))
+        web_port, market_port = free_port(), free_port()
+        world = World(
+            home, server, jobs_server, mailbox, f"http://127.0.0.1:{web_port}", f"http://127.0.0.1:{market_port}", env or {}
+        )
+        _start(stack, world, "web", ["-m", "caseproof.cli", "web"], f"{world.web_url}/health")
+        market = ["-m", "sandbox.marketplace", "--port", str(market_port)]
+        _start(stack, world, "marketplace", market, f"{world.marketplace_url}/health")
+        say("two workers: one for cases, one for customers' jobs")
+        ours = start_worker(server, OUR_POOL, home, name="cases", cwd=home, env=world.env(), query_seconds=1)
+        stack.callback(ours.stop)
+        theirs = start_worker(jobs_server, CUSTOMER_POOL, home, name="customers", cwd=home, query_seconds=1)
+        stack.callback(theirs.stop)
+        say("Caseproof's blocks and deployments, and the retailer's jobs")
+        set_up(world)
+        yield world
+
+
+def _start(stack: ExitStack, world: World, name: str, command: list[str], health: str) -> None:
+    process = Process.start(
+        name, [sys.executable, *command], cwd=ROOT, env=world.env(), log=world.home / "logs" / f"{name}.log"
+    )
+    stack.callback(process.stop)
+    process.wait_until_ready(f"the {name} to answer", lambda: _healthy(health))
+
+
+def _healthy(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def set_up(world: World) -> None:
+    """Save the blocks, deploy, register the contact and give the retailer a token, as an operator would once."""
+    token = renew_token(world.marketplace_url, RETAILER)
+    facts = {
+        "api_url": world.jobs_server.api_url,
+        "ui_url": world.jobs_server.ui_url,
+        "smtp_host": world.mailbox.host,
+        "smtp_port": world.mailbox.port,
+        "marketplace_url": world.marketplace_url,
+        "token": token,
+    }
+    deploy = Process.start(
+        "deploy",
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(ROOT / "prefect.yaml")],
+        cwd=ROOT,
+        env=world.env(),
+        log=world.home / "logs" / "deploy.log",
+    )
+    _pipe(world, facts)
+    if deploy.popen.wait(timeout=120) != 0:
+        raise CommandFailed(f"`prefect deploy` failed:\n{deploy.last_lines()}")
+
+
+def _pipe(world: World, facts: Mapping[str, Any]) -> None:
+    """Hand facts to ``sandbox.set_up``. They hold a token: never on a command line, never in a log."""
+    done = subprocess.run(
+        [sys.executable, "-m", "sandbox.set_up"], input=json.dumps(facts), env=world.env(), cwd=ROOT,
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise CommandFailed(f"Setting the world up failed:\n{done.stdout}{done.stderr}")

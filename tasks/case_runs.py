@@ -1,0 +1,163 @@
+"""Which flow run works on which case, on our own Prefect server.
+
+The store is the truth; a run only carries it (house rule 1). The case remembers its run and a generation; the run's
+idempotency key is ``REF:generation``, because Prefect answers a used key with the old, dead run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.exceptions import ObjectNotFound
+from prefect.runtime import flow_run as this_run
+from prefect.states import Scheduled
+
+from blocks.base import PrefectDown
+from caseproof.domain.errors import BadInput
+from caseproof.procedure.containment import contain
+from caseproof.procedure.opening import Request, open_case
+from caseproof.procedure.office import Office
+from caseproof.store import CaseRun, ConcurrentChange
+from tasks.common import load_desk, load_platform
+
+DEPLOYMENT = "job-failure-case/job-failure-case"
+WAKE_SECONDS = 20.0
+"""How long a run that is about to suspend is waited for, so that a wake-up is not lost on it."""
+
+
+@contextmanager
+def _client() -> Iterator[SyncPrefectClient]:
+    try:
+        with get_client(sync_client=True) as client:
+            yield client
+    except httpx.HTTPError as error:
+        raise PrefectDown(
+            f"Our Prefect server does not answer: {type(error).__name__}.",
+            "Check PREFECT_API_URL and that the server is running; the case itself is safe in the store.",
+        ) from error
+
+
+def read_run(flow_run: str) -> FlowRun | None:
+    """The flow run, or None where it was deleted."""
+    with _client() as client:
+        try:
+            return client.read_flow_run(UUID(flow_run))
+        except ObjectNotFound:
+            return None
+
+
+def is_live(flow_run: str) -> bool:
+    """Whether the run still works on its case, or waits to."""
+    run = read_run(flow_run)
+    return run is not None and run.state is not None and not run.state.is_final()
+
+
+def ensure_run(office: Office, ref: str) -> str:
+    """Give an open case a live run: the one it has, or one of the next generation. Returns its id.
+
+    A run that waits for an answer is left waiting. Raises PrefectDown, and BadInput when we are not deployed.
+    """
+    with office.store.unit() as unit:
+        known = unit.cases.run_of(ref)
+    if known is not None and is_live(known.flow_run):
+        return known.flow_run
+    generation = known.generation + 1 if known else 1
+    with _client() as client:
+        try:
+            deployment = client.read_deployment_by_name(DEPLOYMENT)
+        except ObjectNotFound as error:
+            raise BadInput(
+                f"Prefect has no deployment {DEPLOYMENT}.", "Deploy it: `prefect deploy --all` in the project's folder."
+            ) from error
+        run = client.create_flow_run_from_deployment(
+            deployment.id,
+            parameters={"case": ref},
+            idempotency_key=f"{ref}:{generation}",
+            name=f"{ref.lower()}-{generation}",
+        )
+    with office.store.unit() as unit:
+        unit.cases.attach_run(ref, str(run.id), generation)
+        unit.commit()
+    return str(run.id)
+
+
+def wake(office: Office, ref: str) -> str:
+    """Have the case looked at again, after something was written down: says what was done.
+
+    A suspended run is set Scheduled (nobody's answer is written for them); a dead one is replaced.
+    """
+    flow_run = ensure_run(office, ref)
+    deadline = time.monotonic() + WAKE_SECONDS
+    while time.monotonic() < deadline:
+        run = read_run(flow_run)
+        if run is None or run.state is None or run.state.is_final():
+            return f"its run ended; {ensure_run(office, ref)} carries it now"
+        if run.state.is_scheduled() or run.state.is_pending():
+            return "its run is about to start"
+        if run.state.is_paused() and _set_scheduled(run.id):
+            return "its run was woken"
+        # Running: it may be about to ask, and a wake-up now would be refused by Prefect.
+        time.sleep(1.0)
+    return "its run is at work and sees it by itself"
+
+
+def _set_scheduled(flow_run: UUID) -> bool:
+    with _client() as client:
+        answer = client.set_flow_run_state(flow_run, Scheduled(name="Resuming"))
+    return answer.status is SetStateStatus.ACCEPT
+
+
+def open_and_stop(office: Office, request: Request) -> tuple[str, bool]:
+    """J1, J2: open the case and stop the job, before any flow run exists: ``(ref, whether it is new)``."""
+    platform = load_platform(request.platform)
+    case, new = open_case(office, platform, load_desk(), request)
+    contain(office, platform, case.ref)
+    return case.ref, new
+
+
+def take_up(office: Office, request: Request, ref: str) -> str | None:
+    """The case that this flow run is to carry, or None where another live run carries it already.
+
+    A run made for a case (``ref``) takes that one; a run from the UI's form opens one for the job, or takes the open one
+    if nobody works on it. A run that is resumed finds the case it took before.
+    """
+    me = str(this_run.id)
+    with office.store.unit() as unit:
+        mine = unit.cases.by_flow_run(me)
+    if mine is not None:
+        return mine
+    if not ref:
+        if not request.platform or not request.job:
+            raise BadInput("Neither a case nor a job was given.", "Fill in platform and job, or the case's reference.")
+        ref = open_case(office, load_platform(request.platform), load_desk(), request)[0].ref
+    ref = office.case(ref).ref
+    with office.store.unit() as unit:
+        known = unit.cases.run_of(ref)
+    if known is not None and known.flow_run != me and is_live(known.flow_run):
+        return None
+    return ref if _attach(office, ref, me, known) else None
+
+
+def _attach(office: Office, ref: str, me: str, known: CaseRun | None) -> bool:
+    try:
+        with office.store.unit() as unit:
+            unit.cases.attach_run(ref, me, known.generation + 1 if known else 1)
+            unit.commit()
+    except ConcurrentChange:
+        # The command that made this run wrote it down first, or another run was quicker.
+        with office.store.unit() as unit:
+            return unit.cases.by_flow_run(me) == ref
+    return True
+
+
+def name_run(ref: str, job_name: str) -> None:
+    """Give this run a name that a person can scan."""
+    with _client() as client:
+        client.update_flow_run(UUID(str(this_run.id)), name=f"{ref} · {job_name}")

@@ -1,0 +1,107 @@
+"""What the tasks share: this installation's office, the clients that blocks describe, and when trying again helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import TaskRun
+from prefect.settings import get_current_settings
+from prefect.states import State
+from prefect.tasks import Task
+from prefect_email import EmailServerCredentials
+
+from blocks.base import PrefectDown, load_block
+from blocks.desks import DESKS
+from blocks.mail import account_of
+from blocks.platforms import PLATFORMS
+from caseproof.channels.mail import Delivery, MailDown, send
+from caseproof.desks.base import Desk, DeskDown
+from caseproof.domain.case import Case
+from caseproof.domain.decisions import Decision
+from caseproof.domain.errors import BadInput
+from caseproof.evidence.screenshot import NotTheRun, ScreenshotFailed
+from caseproof.platforms.base import JobPlatform, PlatformDown
+from caseproof.platforms.prefect import PrefectJobsClient
+from caseproof.procedure.office import Office, open_office
+from caseproof.procedure.telling import Send
+from caseproof.settings import Settings
+
+PASSING = (PlatformDown, DeskDown, MailDown, PrefectDown, ScreenshotFailed, NotTheRun)
+"""Errors that may pass by themselves. A refusal does not, so it is not tried again."""
+
+
+def _may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    return isinstance(state.result(raise_on_failure=False), PASSING)
+
+
+def patient() -> dict[str, Any]:
+    """Options of a task that touches another system: back-off with jitter, only for what may pass.
+
+    Repeating is safe because every step claims its intent and reads back before it does anything a second time. Results
+    are never taken from a cache: a resumed run looks at the case instead (house rule 3).
+    """
+    delays = list(Settings().retry_delays)
+    return {
+        "retries": len(delays),
+        "retry_delay_seconds": delays,
+        "retry_jitter_factor": 0.3,
+        "retry_condition_fn": _may_pass,
+        "cache_policy": NO_CACHE,
+    }
+
+
+@cache
+def office() -> Office:
+    """This process's office."""
+    return open_office()
+
+
+def look(ref: str) -> Case:
+    """The case as the store has it now."""
+    return office().case(ref)
+
+
+def load_platform(name: str) -> JobPlatform:
+    """The client of the platform with this name."""
+    return load_block(name, PLATFORMS, "platform").client()
+
+
+def load_desk() -> Desk:
+    """The client of the policy's desk."""
+    return load_block(office().policy.desk, DESKS, "desk").client(office())
+
+
+def load_sender() -> Send:
+    """What sends mail through the policy's account, with the policy's time-out."""
+    policy = office().policy.mail
+    account = account_of(load_block(policy.account, (EmailServerCredentials,), "mail account"), policy.timeout_seconds)
+
+    def send_it(content: bytes, sender: str, recipients: Sequence[str]) -> Delivery:
+        return send(account, content, sender=sender, recipients=recipients)
+
+    return send_it
+
+
+def our_prefect() -> PrefectJobsClient:
+    """Our own Prefect server as a platform: it runs the removals, and its pages are their pictures."""
+    settings = get_current_settings()
+    if not settings.api.url:
+        raise BadInput("PREFECT_API_URL is not set.", "Point it at the Prefect server that runs the cases.")
+    return PrefectJobsClient(
+        settings.api.url,
+        settings.ui_url or settings.api.url.removesuffix("/api"),
+        auth=settings.api.auth_string.get_secret_value() if settings.api.auth_string else None,
+        api_key=settings.api.key.get_secret_value() if settings.api.key else None,
+    )
+
+
+def runner_of(case: Case) -> JobPlatform:
+    """The platform that the case's run is on: the job's own, or ours for a removal (J9)."""
+    return our_prefect() if case.decided is Decision.REMOVE else load_platform(case.facts["platform"])
+
+
+Step = Callable[[str], Any]
+"""A step of the procedure: takes the case's reference, and ensures that the step is done."""

@@ -1,0 +1,44 @@
+"""What the ``remove-integration`` deployment does (J9)."""
+
+from __future__ import annotations
+
+from prefect import get_run_logger, task
+
+from caseproof.domain.decisions import Decision
+from caseproof.domain.errors import CaseproofError, NotAllowed
+from caseproof.platforms.base import UnknownJob
+from tasks.common import load_platform, look, patient
+
+
+class NotRemoved(CaseproofError):
+    """Something of the integration is still active or queued."""
+
+
+@task(name="stop for good", **patient())
+def stop_for_good(ref: str) -> None:
+    """Stop the schedule and cancel what is queued. Repeating it is harmless, so it needs no key."""
+    case = look(ref)
+    if case.decided is not Decision.REMOVE:
+        raise NotAllowed(f"Nobody decided to remove the integration of {ref}.", "Decide it in the case's form (J8).")
+    try:
+        load_platform(case.facts["platform"]).stop(case.facts["job"])
+    except UnknownJob:
+        get_run_logger().info("The job does not exist any more: there is nothing to stop.")
+
+
+@task(name="read back that nothing is left", **patient())
+def read_back_that_nothing_is_left(ref: str) -> str:
+    """No active schedule and nothing queued, as the platform itself tells it."""
+    case = look(ref)
+    job = case.facts["job"]
+    try:
+        standing = load_platform(case.facts["platform"]).standing(job)
+    except UnknownJob:
+        return f"{job} does not exist any more."
+    if not standing.is_stopped:
+        raise NotRemoved(
+            f"{job} is not removed: active {standing.active}, {standing.waiting} queued.",
+            "Find what starts it, end it, and decide the removal again.",
+        )
+    get_run_logger().info("%s stands still: no active schedule, nothing queued.", job)
+    return f"{job} has no active schedule and nothing queued."

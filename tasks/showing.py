@@ -1,0 +1,53 @@
+"""What people see of a case in the Prefect UI: the live card, the picture, the links, the proof."""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.artifacts import create_image_artifact, create_link_artifact, create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from caseproof.domain.case import Case
+from caseproof.procedure.card import card
+from tasks.common import look, office
+
+
+@task(name="show the case", cache_policy=NO_CACHE)
+def _show(ref: str) -> None:
+    """Refresh the artifacts of the case; keyed by the case, so each run's pages carry the newest."""
+    case = look(ref)
+    here, key = office(), case.ref.lower()
+    picture = here.vault.read(case.photo["thumbnail"]) if case.photo else None
+    text = card(
+        case, case_url=here.case_url(case.ref), evidence_url=f"{here.settings.public}/evidence", picture=picture
+    )
+    create_markdown_artifact(text, key=f"{key}-case", description=f"{case.ref}: {case.facts['job_name']}")
+    if case.verified is not None:
+        create_link_artifact(
+            case.verified["url"], link_text=f"Run {case.verified['name']}", key=f"{key}-job-run",
+            description="The run that was read back as successful.",
+        )  # fmt: skip
+    if case.photo is not None:
+        create_image_artifact(
+            here.evidence_url(case.photo["evidence"]), key=f"{key}-successful-run",
+            description=f"The platform's own page of the run, taken {case.photo['taken_at']}.",
+        )  # fmt: skip
+    if case.is_closed and case.proof is not None:
+        create_markdown_artifact(_proof_text(case), key=f"{key}-proof", description=f"The proof of {case.ref}.")
+
+
+def _proof_text(case: Case) -> str:
+    here = office()
+    assert case.proof is not None
+    content = here.vault.read(case.proof["evidence"]).decode()
+    return (
+        f"# {case.ref} is closed under {case.proof['rule']}\n\n"
+        f"[Proof file]({here.evidence_url(case.proof['evidence'])}), SHA-256 `{case.proof['evidence']}`. "
+        f"Check it with `caseproof verify {case.proof['file']}`.\n\n```json\n{content}\n```"
+    )
+
+
+def show_the_case(ref: str) -> int:
+    """Refresh what people see; returns the version of the case that was shown."""
+    version = look(ref).version
+    _show(ref)
+    return version

@@ -1,0 +1,399 @@
+"""The Prefect job platform when Prefect behaves badly: down, hanging, overloaded, or not Prefect at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from caseproof.domain.errors import CaseproofError
+from caseproof.platforms.base import PlatformDown, PlatformRefused, RunState, UnknownJob, UnknownRun
+from caseproof.platforms.prefect import PrefectJobsClient
+
+SECRET = "admin:hunter2"
+RUN_ID = "11111111-1111-4111-8111-111111111111"
+
+Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
+
+
+def deployment(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "d1",
+        "name": "shop",
+        "flow_id": "f1",
+        "paused": False,
+        "tags": [],
+        "schedules": [],
+    } | changes
+
+
+def flow_run(number: int = 1, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": f"run-{number}",
+        "name": f"run {number}",
+        "flow_id": "f1",
+        "deployment_id": "d1",
+        "state_type": "RUNNING",
+        "state_name": "Running",
+        "state": {"type": "RUNNING", "name": "Running", "message": None},
+        "run_count": 1,
+        "start_time": f"2026-01-01T00:00:{number % 60:02}Z",
+        "end_time": None,
+    } | changes
+
+
+def ok(body: Any) -> httpx.Response:
+    return httpx.Response(200, json=body)
+
+
+@dataclass
+class Prefect:
+    """Answers each path with what is told, the last of several for ever; remembers calls and waits."""
+
+    answers: dict[str, list[Answer]]
+    calls: list[str] = field(default_factory=list)
+    bodies: list[Any] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path.removeprefix("/api/")
+        self.calls.append(f"{request.method} {path}")
+        self.bodies.append(json.loads(request.content) if request.content else None)
+        told = self.answers.get(path, [httpx.Response(404, json={"detail": "Not found"})])
+        answer = told.pop(0) if len(told) > 1 else told[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, httpx.Response) else answer(request)
+
+    def client(self, api_url: str = "http://prefect.example.com/api") -> PrefectJobsClient:
+        transport = httpx.MockTransport(self)
+        return PrefectJobsClient(
+            api_url, "http://prefect.example.com", auth=SECRET, transport=transport, sleep=self.waits.append
+        )
+
+
+SHOP = "deployments/name/sync/shop"
+CANCEL = "flow_runs/run-1/set_state"
+
+
+def a_job(*answers: Answer) -> Prefect:
+    """A Prefect with the job ``sync/shop`` that answers so when the job is read."""
+    return Prefect({SHOP: list(answers) or [ok(deployment())], "flow_runs/count": [ok(0)]})
+
+
+def tells_no_secret(error: CaseproofError) -> bool:
+    said = f"{error} {error!r} {error.__cause__!r} {error.next_action}"
+    return not any(secret in said for secret in ("hunter2", "YWRtaW4", "token=", "admin"))
+
+
+# -- not there, hanging, overloaded
+
+
+@pytest.mark.parametrize("broken", [httpx.ConnectError("no"), httpx.ConnectTimeout("no")])
+def test_a_server_that_cannot_be_reached_is_down_after_three_tries(broken: Exception) -> None:
+    prefect = a_job(broken)
+
+    with pytest.raises(PlatformDown, match="cannot be reached") as error:
+        prefect.client().standing("sync/shop")
+
+    assert len(prefect.calls) == 3
+    assert len(prefect.waits) == 2
+    assert 0 < prefect.waits[0] <= 0.75  # half a second, a second, each with half of it more or less
+    assert 0.5 <= prefect.waits[1] <= 1.5
+    assert tells_no_secret(error.value)
+
+
+def test_a_stop_is_repeated_where_the_connection_was_never_made() -> None:
+    prefect = a_job()
+    prefect.answers |= {
+        "deployments/d1/pause_deployment": [httpx.ConnectError("no"), httpx.Response(200)],
+        "flow_runs/filter": [ok([])],
+    }
+
+    prefect.client().stop("sync/shop")
+
+    assert prefect.calls.count("POST deployments/d1/pause_deployment") == 2
+
+
+@pytest.mark.parametrize(
+    "lost", [httpx.ReadTimeout("no"), httpx.ReadError("no"), httpx.RemoteProtocolError("no")]
+)
+def test_a_read_whose_answer_was_lost_is_repeated(lost: Exception) -> None:
+    prefect = a_job(lost, ok(deployment()))
+    prefect.answers["flow_runs/count"] = [lost, ok(3), lost, ok(5)]
+
+    standing = prefect.client().standing("sync/shop")
+
+    assert (standing.waiting, standing.running) == (3, 2)
+    assert len(prefect.calls) == 6
+
+
+@pytest.mark.parametrize("path", ["pause_deployment", "resume_deployment", "create_flow_run"])
+@pytest.mark.parametrize("lost", [httpx.ReadTimeout("no"), httpx.ReadError("no"), httpx.Response(502)])
+def test_a_write_whose_answer_was_lost_is_never_repeated(path: str, lost: Answer) -> None:
+    prefect = a_job()
+    prefect.answers[f"deployments/d1/{path}"] = [lost]
+    client = prefect.client()
+    act = {
+        "pause_deployment": lambda: client.stop("sync/shop"),
+        "resume_deployment": lambda: client.go_live("sync/shop"),
+        "create_flow_run": lambda: client.start_run("sync/shop", "JF-000001:1"),
+    }[path]
+
+    with pytest.raises(PlatformDown):
+        act()
+
+    assert prefect.calls.count(f"POST deployments/d1/{path}") == 1
+    assert prefect.waits == []
+
+
+def test_a_503_is_tried_again_even_for_a_write_because_nothing_was_done() -> None:
+    prefect = a_job()
+    prefect.answers["deployments/d1/create_flow_run"] = [httpx.Response(503), ok(flow_run())]
+
+    run = prefect.client().start_run("sync/shop", "JF-000001:1")
+
+    assert run.state is RunState.RUNNING
+    sent = [body for call, body in zip(prefect.calls, prefect.bodies, strict=True) if "create" in call]
+    assert len(sent) == 2
+    assert sent[0] == sent[1]  # the same key: still one run
+
+
+def test_a_server_that_stays_overloaded_is_down() -> None:
+    prefect = a_job(httpx.Response(503))
+
+    with pytest.raises(PlatformDown, match="503"):
+        prefect.client().standing("sync/shop")
+
+    assert len(prefect.calls) == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"),
+    [
+        ("2", 2.0),
+        ("3600", 10.0),  # nobody waits an hour for a call: the caller tries again later
+        ("Thu, 01 Jan 2026 00:00:04 GMT", 4.0),
+    ],
+)
+def test_a_429_is_tried_again_when_the_server_asks_for_it(asked: str, waited: float) -> None:
+    headers = {"Retry-After": asked, "Date": "Thu, 01 Jan 2026 00:00:00 GMT"}
+    prefect = a_job(httpx.Response(429, headers=headers), ok(deployment()))
+
+    prefect.client().standing("sync/shop")
+
+    assert prefect.waits == [waited]
+
+
+@pytest.mark.parametrize("nonsense", ["soon", "-5", "", "0"])
+def test_a_retry_after_that_says_nothing_waits_no_longer_than_usual(nonsense: str) -> None:
+    prefect = a_job(httpx.Response(503, headers={"Retry-After": nonsense}), ok(deployment()))
+
+    prefect.client().standing("sync/shop")
+
+    assert sum(prefect.waits) <= 0.75
+
+
+# -- refused
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_wrong_credentials_are_refused_at_once_without_telling_them(status: int) -> None:
+    prefect = a_job(httpx.Response(status, json={"exception_message": "Unauthorized"}))
+
+    with pytest.raises(PlatformRefused, match="credentials") as error:
+        prefect.client("http://admin:hunter2@prefect.example.com/api").job("sync/shop")
+
+    assert len(prefect.calls) == 1
+    assert tells_no_secret(error.value)
+
+
+def test_a_refusal_tells_the_servers_own_words() -> None:
+    prefect = a_job()
+    prefect.answers["deployments/d1/create_flow_run"] = [
+        httpx.Response(409, json={"detail": "Error creating flow run: 'shop' is a required property"})
+    ]
+
+    with pytest.raises(PlatformRefused, match="'shop' is a required property"):
+        prefect.client().start_run("sync/shop", "JF-000001:1")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, html="<html><form action=/login>Please log in</form></html>"),
+        httpx.Response(200, content=b'{"id": "d1", "name": "sh'),
+        httpx.Response(200, json={"id": "d1"}),
+        httpx.Response(200, json=[]),
+        httpx.Response(200),
+        httpx.Response(302, headers={"Location": "http://login.example.com/?token=1"}),
+    ],
+    ids=["login page", "half a JSON", "another shape", "a list", "nothing", "redirect to a login"],
+)
+def test_an_answer_that_is_not_prefects_is_refused(answer: httpx.Response) -> None:
+    prefect = a_job(answer)
+
+    with pytest.raises(PlatformRefused, match="not the Prefect API") as error:
+        prefect.client().standing("sync/shop")
+
+    assert "address" in error.value.next_action
+    assert tells_no_secret(error.value)
+
+
+def test_a_count_that_is_no_number_is_not_taken_for_nothing_queued() -> None:
+    prefect = a_job()
+    prefect.answers["flow_runs/count"] = [ok({"detail": "maintenance"})]
+
+    with pytest.raises(PlatformRefused):
+        prefect.client().standing("sync/shop")
+
+
+def test_a_missing_route_is_not_taken_for_a_job_that_vanished() -> None:
+    with pytest.raises(PlatformRefused, match="not the Prefect API"):
+        Prefect({}).client().standing("sync/shop")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "prefect.example.com/api",
+        "ftp://admin:hunter2@example.com",
+        "http://prefect.example.com:port/api",
+        "http://",
+        "http://prefect.example.com/api?token=1",
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused(address: str) -> None:
+    with pytest.raises(PlatformRefused, match="cannot be used") as error:
+        PrefectJobsClient(address, "http://prefect.example.com").standing("sync/shop")
+
+    assert tells_no_secret(error.value)
+
+
+def test_a_key_with_a_line_break_is_refused_without_telling_it() -> None:
+    def server(_: httpx.Request) -> httpx.Response:
+        raise httpx.LocalProtocolError("Illegal header value b'Bearer hunter2'")
+
+    client = PrefectJobsClient(
+        "http://prefect.example.com/api", "", api_key="x", transport=httpx.MockTransport(server)
+    )
+    with pytest.raises(PlatformRefused, match="credentials") as error:
+        client.job("sync/shop")
+
+    assert tells_no_secret(error.value)
+
+
+# -- things that vanish or change while we look
+
+
+def test_a_job_that_was_deleted_between_two_calls_is_unknown() -> None:
+    prefect = a_job()
+    prefect.answers["deployments/filter"] = [ok([])]
+
+    for act in (prefect.client().stop, prefect.client().go_live):
+        with pytest.raises(UnknownJob):
+            act("sync/shop")
+    with pytest.raises(UnknownJob):
+        prefect.client().start_run("sync/shop", "JF-000001:1")
+
+
+def test_a_run_that_vanished_is_unknown() -> None:
+    with pytest.raises(UnknownRun, match=RUN_ID):
+        Prefect({}).client().run(RUN_ID)
+
+
+def test_a_stop_goes_on_when_a_run_vanished_or_ended_while_it_was_cancelled() -> None:
+    prefect = a_job()
+    aborted = ok({"state": None, "status": "ABORT", "details": {"type": "abort_details", "reason": "over"}})
+    prefect.answers |= {
+        "deployments/d1/pause_deployment": [httpx.Response(200)],
+        "flow_runs/filter": [ok([flow_run(1), flow_run(2)]), ok([])],
+        "flow_runs/run-2/set_state": [aborted],
+    }
+
+    prefect.client().stop("sync/shop")
+
+    assert "POST flow_runs/run-1/set_state" in prefect.calls  # it was gone: 404
+    assert "POST flow_runs/run-2/set_state" in prefect.calls
+
+
+def test_a_stop_pauses_before_it_cancels_and_never_hangs_on_runs_that_keep_coming() -> None:
+    prefect = a_job()
+    prefect.answers |= {
+        "deployments/d1/pause_deployment": [httpx.Response(200)],
+        "flow_runs/filter": [ok([flow_run(1)])],
+        CANCEL: [ok({"state": None, "status": "REJECT", "details": {}})],
+    }
+
+    prefect.client().stop("sync/shop")
+
+    assert prefect.calls.index("POST deployments/d1/pause_deployment") < prefect.calls.index(f"POST {CANCEL}")
+    assert prefect.calls.count(f"POST {CANCEL}") == 3
+
+
+def test_a_run_that_moves_on_between_the_two_counts_is_not_lost() -> None:
+    prefect = a_job()
+    prefect.answers["flow_runs/count"] = [ok(2), ok(1)]  # one of the two that waited is over by now
+
+    standing = prefect.client().standing("sync/shop")
+
+    assert (standing.waiting, standing.running) == (2, 0)
+
+
+def test_all_pages_are_read_and_a_row_that_moved_to_the_next_page_counts_once() -> None:
+    rows = [
+        flow_run(number, start_time=f"2026-01-01T{number // 60:02}:{number % 60:02}:00Z")
+        for number in range(450)
+    ]
+
+    def page(request: httpx.Request) -> httpx.Response:
+        asked = json.loads(request.content)
+        start = max(asked["offset"] - 1, 0)  # every later page begins with the row that ended the one before
+        return ok(rows[start : start + asked["limit"]])
+
+    prefect = a_job()
+    prefect.answers["flow_runs/filter"] = [page]
+
+    runs = prefect.client().runs_since("sync/shop", datetime(2025, 12, 31, tzinfo=UTC))
+
+    assert len({run.id for run in runs}) == len(runs) >= 449
+    assert [run.started_at for run in runs] == sorted(run.started_at for run in runs if run.started_at)
+    assert prefect.calls.count("POST flow_runs/filter") == 3
+
+
+def test_a_run_key_of_another_job_is_not_ours() -> None:
+    prefect = a_job()
+    prefect.answers["flow_runs/filter"] = [ok([])]
+
+    assert prefect.client().run_by_key("sync/shop", "JF-000001:1") is None
+
+    asked = prefect.bodies[-1]["flow_runs"]
+    assert asked["deployment_id"] == {"any_": ["d1"]}
+    assert asked["idempotency_key"] == {"any_": ["JF-000001:1@shop"]}
+
+
+def test_an_unknown_state_is_unknown_and_not_a_failure() -> None:
+    prefect = a_job()
+    prefect.answers["deployments/d1/create_flow_run"] = [ok(flow_run(state_type="NEW_ONE", state_name="New"))]
+
+    run = prefect.client().start_run("sync/shop", "JF-000001:1")
+
+    assert (run.state, run.said) == (RunState.UNKNOWN, "New")
+
+
+def test_the_password_goes_to_prefect_and_nowhere_else() -> None:
+    seen: list[str] = []
+
+    def remember(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["Authorization"])
+        return ok(deployment())
+
+    with a_job(remember).client() as client:
+        client.job("sync/shop")
+
+    assert seen == ["Basic YWRtaW46aHVudGVyMg=="]

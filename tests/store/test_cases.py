@@ -1,0 +1,232 @@
+"""Cases: created, read, appended to, listed; with their flow runs."""
+
+import json
+from datetime import date, datetime, timedelta, timezone
+
+import pytest
+
+from caseproof.domain.closure import closure_blockers
+from caseproof.domain.errors import BadInput, ClosureRefused, NotAllowed
+from caseproof.domain.events import Event, Kind, head
+from caseproof.domain.fold import fold
+from caseproof.domain.lifecycle import State
+from caseproof.store import AlreadyOpen, CaseRun, ConcurrentChange, StoreError, UnknownCase
+
+
+def test_a_new_case_gets_the_next_reference(store, make):
+    with store.unit() as unit:
+        refs = [unit.cases.create(make.opened(job)).ref for job in ("a", "b")]
+        unit.commit()
+    assert refs == ["JF-000001", "JF-000002"]
+    assert store.case("JF-000002").facts["job"] == "b"
+
+
+def test_a_job_with_an_open_case_gets_no_second_one(store, opened, make):
+    with store.unit() as unit, pytest.raises(AlreadyOpen) as refusal:
+        unit.cases.create(make.opened())
+    assert refusal.value.ref == opened.ref
+    assert refusal.value.next_action == "`caseproof case show JF-000001`"
+
+
+def test_the_same_job_name_on_another_platform_is_another_job(store, opened, make):
+    with store.unit() as unit:
+        assert unit.cases.create(make.opened(platform="other")).ref != opened.ref
+
+
+def test_a_case_begins_with_its_opening_only(store, opened, make):
+    with store.unit() as unit, pytest.raises(NotAllowed):
+        unit.cases.create(make.event(opened, Kind.STOPPED))
+
+
+@pytest.mark.parametrize("job", ["", "  ", 7])
+def test_a_case_without_a_job_is_refused(store, make, job):
+    with store.unit() as unit, pytest.raises(BadInput):
+        unit.cases.create(make.opened(job=job))
+
+
+@pytest.mark.parametrize("ref", ["JF-000001", "jf-000001", " jf-000001 "])
+def test_a_reference_is_read_in_any_case(store, opened, ref):
+    assert store.case(ref).ref == opened.ref
+
+
+@pytest.mark.parametrize(
+    "ref", ["", "JF-1", "JF-000009", "SC-000001", "JF-00000\u0661", "JF-000001\n;", "000001"]
+)
+@pytest.mark.usefixtures("opened")
+def test_what_names_no_case_is_refused_with_the_next_action(store, ref):
+    with pytest.raises(UnknownCase) as refusal:
+        store.case(ref)
+    assert isinstance(refusal.value, BadInput)
+    assert "caseproof case list" in refusal.value.next_action
+
+
+def test_words_and_times_come_back_as_they_were_with_the_same_digests(store, raw, opened):
+    india = timezone(timedelta(hours=5, minutes=30))
+    words = {"sender": "a@example.com", "words": "Grüße, 東京 🎉 \u0000 'x' \"y\"\n%s", "by_way_of": "mail"}
+    event = Event(
+        Kind.CONFIRMATION_RECEIVED,
+        datetime(2026, 3, 29, 2, 30, 0, 123456, tzinfo=india),
+        "Zoë",
+        words | {"evidence": None, "deep": {"n": [1, 2.5, True, None, 10**20]}, "pair": (1, 2), 3: "three"},
+    )
+    with store.unit() as unit:
+        after = unit.cases.append(opened, event)
+        unit.commit()
+    read = store.case(opened.ref)
+    assert read == after
+    assert read.events[1].at == event.at
+    assert read.events[1].data["words"] == words["words"]
+    digests = [digest for (digest,) in raw.execute("SELECT digest FROM events ORDER BY seq")]
+    assert digests == [head(read.events[:1]), head(read.events)]
+    assert raw.execute("SELECT version, head FROM cases").fetchone() == (2, read.head)
+    assert json.loads(raw.execute("SELECT data FROM events WHERE seq = 2").fetchone()[0])["3"] == "three"
+
+
+@pytest.mark.parametrize("value", [float("nan"), {1, 2}, b"x", "\ud800", datetime(2026, 1, 1)])  # noqa: DTZ001
+def test_what_json_cannot_hold_is_refused(store, opened, make, value):
+    with store.unit() as unit, pytest.raises(BadInput):
+        unit.cases.append(opened, make.event(opened, Kind.TROUBLE, problem=value))
+
+
+def test_an_append_to_an_older_version_is_refused(store, opened, make):
+    store.change(opened.ref, lambda case: [make.event(case, Kind.TROUBLE)])
+    with store.unit() as unit, pytest.raises(ConcurrentChange):
+        unit.cases.append(opened, make.event(opened, Kind.STOPPED))
+
+
+def test_what_the_procedure_does_not_allow_is_not_written(store, opened, make):
+    with store.unit() as unit, pytest.raises(NotAllowed):
+        unit.cases.append(opened, make.event(opened, Kind.STOPPED), make.event(opened, Kind.DECIDED))
+    assert store.case(opened.ref) == opened
+
+
+def test_a_case_closes_with_its_proof_and_can_be_opened_again(store, opened, make, bring):
+    closed = bring(opened, Kind.CLOSED)
+    assert closed.is_closed
+    with store.unit() as unit:
+        row = unit.cases.rows()[0]
+        assert (row.state, row.closed_at) == (State.CLOSED, closed.closed.at)
+        assert unit.cases.rows(open_only=True) == []
+        unit.cases.append(closed, make.event(closed, Kind.REOPENED))
+        row = unit.cases.rows(open_only=True)[0]
+        assert (row.state, row.opening, row.closed_at) == (State.OPENED, 2, None)
+        unit.commit()
+    assert bring(store.case(opened.ref), Kind.CLOSED).opening == 2
+
+
+def test_a_late_word_on_a_closed_case_leaves_it_closed(store, opened, make, bring):
+    bring(opened, Kind.CLOSED)
+    late = store.change(opened.ref, lambda case: [make.event(case, Kind.CONFIRMATION_RECEIVED)])
+    assert late.is_closed
+    assert store.case(opened.ref) == late
+
+
+def test_j7_a_case_with_something_missing_is_not_closed(store, opened, make, bring):
+    case = bring(opened, Kind.RUN_VERIFIED)
+    with store.unit() as unit, pytest.raises(ClosureRefused, match="screenshot"):
+        unit.cases.append(case, make.event(case, Kind.CLOSED))
+
+
+def test_a_case_does_not_close_with_another_proof_than_its_latest(store, opened, make, bring):
+    first = bring(opened, Kind.PROOF_MADE)
+    latest = store.change(
+        opened.ref, lambda case: [make.event(case, Kind.LOOKED_AGAIN), make.event(case, Kind.PROOF_MADE)]
+    )
+    with store.unit() as unit, pytest.raises(ClosureRefused, match="latest proof"):
+        unit.cases.append(latest, make.event(latest, Kind.CLOSED, proof=first.proof["evidence"]))
+    assert store.change(opened.ref, lambda case: [make.event(case, Kind.CLOSED)]).is_closed
+
+
+def test_a_proof_is_not_taken_twice(store, opened, make, bring):
+    case = bring(opened, Kind.PROOF_MADE)
+    with store.unit() as unit, pytest.raises(NotAllowed, match="taken before"):
+        unit.cases.append(case, make.event(case, Kind.PROOF_MADE, evidence=case.proof["evidence"]))
+
+
+def test_closing_asks_the_case_in_the_store_not_the_one_it_is_given(store, opened, make):
+    _, events = make.to(opened, Kind.PROOF_MADE)
+    forged = fold(opened.ref, [*opened.events, *events])
+    assert closure_blockers(forged) == []
+    with store.unit() as unit, pytest.raises(ConcurrentChange):
+        unit.cases.append(forged, make.event(forged, Kind.CLOSED))
+
+
+def test_nothing_is_added_to_a_case_that_was_edited_by_hand(store, raw, opened, make):
+    raw.execute("DROP TRIGGER events_unchanged")
+    raw.execute("UPDATE events SET actor = 'somebody else'")
+    case = store.case(opened.ref)
+    with store.unit() as unit:
+        assert unit.cases.damaged() == [opened.ref]
+        with pytest.raises(StoreError, match="edited past Caseproof"):
+            unit.cases.append(case, make.event(case, Kind.STOPPED))
+
+
+def test_untouched_cases_are_not_called_damaged(store, opened, bring):
+    bring(opened, Kind.CLOSED)
+    with store.reading() as unit:
+        assert unit.cases.damaged() == []
+
+
+def test_reopening_is_refused_while_the_job_has_another_open_case(store, opened, make, bring):
+    closed = bring(opened, Kind.CLOSED)
+    with store.unit() as unit:
+        second = unit.cases.create(make.opened())
+        with pytest.raises(AlreadyOpen) as refusal:
+            unit.cases.append(closed, make.event(closed, Kind.REOPENED))
+        assert refusal.value.ref == second.ref
+        assert unit.cases.latest_for("shop", "job-1") == second.ref
+        assert unit.cases.open_for("shop", "job-1") == second
+
+
+def test_lists_show_what_is_known_oldest_first(store, opened, make):
+    with store.unit() as unit:
+        unit.cases.create(make.opened("job-0", marketplace=None))
+        unit.cases.create(make.opened("job-9", platform="other"))
+        paused = unit.cases.append(
+            opened, *(make.to(opened, Kind.NOTICE_SENT)[1]), make.event(opened, Kind.KEPT_PAUSED)
+        )
+        rows = unit.cases.rows()
+        assert [row.job for row in rows] == ["job-1", "job-0", "job-9"]
+        assert (rows[0].state, rows[0].paused_until) == (State.PAUSED, date(2026, 12, 24))
+        assert (rows[0].retailer, rows[1].marketplace, rows[0].opened_at) == ("Retailer", "", make.start)
+        assert (rows[0].flow_run, rows[0].generation, rows[0].updated_at) == (None, 0, paused.events[-1].at)
+        assert [case.facts["job"] for case in unit.cases.open_on("shop")] == ["job-1", "job-0"]
+        assert unit.cases.open_on("nowhere") == []
+        assert unit.cases.open_for("shop", "job-7") is None
+        assert unit.cases.latest_for("shop", "job-7") is None
+
+
+def test_an_impossible_date_to_pause_until_is_refused(store, opened, make, bring):
+    case = bring(opened, Kind.NOTICE_SENT)
+    with store.unit() as unit, pytest.raises(BadInput, match="YYYY-MM-DD"):
+        unit.cases.append(case, make.event(case, Kind.KEPT_PAUSED, until="Christmas"))
+
+
+def test_a_case_remembers_the_runs_that_carried_it(store, opened):
+    with store.unit() as unit:
+        assert unit.cases.run_of(opened.ref) is None
+        unit.cases.attach_run(opened.ref, "run-a", 1)
+        unit.cases.attach_run(opened.ref, "run-b", 2)
+        unit.cases.attach_run("jf-000001", "run-b", 2)  # a resumed run comes by again
+        unit.cases.attach_run(opened.ref, "run-a", 1)
+        unit.commit()
+    with store.reading() as unit:
+        assert unit.cases.run_of(opened.ref) == CaseRun("run-b", 2)
+        assert [unit.cases.by_flow_run(run) for run in ("run-a", "run-b")] == ["JF-000001"] * 2
+        assert unit.cases.by_flow_run("run-c") is None
+        assert (unit.cases.rows()[0].flow_run, unit.cases.rows()[0].generation) == ("run-b", 2)
+
+
+@pytest.mark.parametrize(("run", "generation"), [("run-z", 2), ("run-z", 1), ("run-b", 3), ("run-a", 2)])
+def test_a_late_run_does_not_take_a_case_from_its_successor(store, opened, run, generation):
+    with store.unit() as unit:
+        unit.cases.attach_run(opened.ref, "run-a", 1)
+        unit.cases.attach_run(opened.ref, "run-b", 2)
+        with pytest.raises(ConcurrentChange):
+            unit.cases.attach_run(opened.ref, run, generation)
+        assert unit.cases.run_of(opened.ref) == CaseRun("run-b", 2)
+
+
+def test_a_run_of_an_unknown_case_is_refused(store):
+    with store.unit() as unit, pytest.raises(UnknownCase):
+        unit.cases.attach_run("JF-000001", "run-a", 1)

@@ -1,0 +1,82 @@
+"""Retailers, who may speak for them, and which files belong to a case."""
+
+import pytest
+
+from caseproof.domain.errors import BadInput
+from caseproof.store import Contact, EvidenceRow, UnknownCase
+
+
+def test_a_contact_brings_its_retailer_and_is_known_in_any_case(store):
+    with store.unit() as unit:
+        unit.people.add_contact("Bäckerei", " Owner@Example.com ", "The owner")
+        unit.people.add_contact("Bäckerei", "shop@example.com")
+        unit.people.add_retailer("Another")
+        unit.people.add_retailer("Another")
+        unit.commit()
+    with store.reading() as unit:
+        assert unit.people.retailers() == ["Another", "Bäckerei"]
+        assert unit.people.contacts("Bäckerei") == [
+            Contact("Bäckerei", "Owner@Example.com", "The owner"),
+            Contact("Bäckerei", "shop@example.com", ""),
+        ]
+        assert unit.people.is_contact("Bäckerei", "OWNER@example.COM")
+        assert not unit.people.is_contact("Another", "owner@example.com")
+        assert not unit.people.is_contact("Nobody", "owner@example.com")
+        assert unit.people.contacts("Nobody") == []
+
+
+def test_the_same_address_again_changes_its_name_only(store):
+    with store.unit() as unit:
+        unit.people.add_contact("R", "a@example.com", "Old")
+        unit.people.add_contact("R", "A@example.com", "New")
+        unit.people.add_contact("R", "a@example.com")
+        assert unit.people.contacts("R") == [Contact("R", "a@example.com", "New")]
+
+
+def test_a_removed_contact_speaks_for_nobody(store):
+    with store.unit() as unit:
+        unit.people.add_contact("R", "a@example.com")
+        unit.people.add_contact("S", "a@example.com")
+        unit.people.remove_contact("R", "A@EXAMPLE.COM")
+        assert not unit.people.is_contact("R", "a@example.com")
+        assert unit.people.is_contact("S", "a@example.com")
+        with pytest.raises(BadInput, match="no contact"):
+            unit.people.remove_contact("R", "a@example.com")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "a", "@example.com", "a@", "a b@example.com", "a@b@x.example", "x <a@x.example>",
+     "a@x,b@x.example", "a@example.com\nBcc: b@example.com", "a\x00@example.com", "a" * 65 + "@example.com"],
+)  # fmt: skip
+def test_what_is_no_mail_address_is_refused(store, address):
+    with store.unit() as unit:
+        with pytest.raises(BadInput, match="not a mail address"):
+            unit.people.add_contact("R", address)
+        assert unit.people.retailers() == []
+
+
+def test_a_retailer_needs_a_name(store):
+    with store.unit() as unit, pytest.raises(BadInput):
+        unit.people.add_contact("  ", "a@example.com")
+
+
+@pytest.mark.usefixtures("opened")
+def test_evidence_is_listed_once_a_case_and_found_by_its_digest(store, make):
+    with store.unit() as unit:
+        second = unit.cases.create(make.opened("job-2")).ref
+        for name in ("Bild ✓.png", "another name.png"):
+            unit.evidence.add("jf-000001", "d" * 64, name, "image/png", 7, make.start)
+        unit.evidence.add(second, "d" * 64, "x.png", "image/png", 7, make.start)
+        unit.commit()
+    row = EvidenceRow("JF-000001", "d" * 64, "Bild ✓.png", "image/png", 7, make.start)
+    with store.reading() as unit:
+        assert unit.evidence.of("jf-000001") == [row]
+        assert unit.evidence.find("d" * 64) == row
+        assert unit.evidence.find("e" * 64) is None
+        assert [found.ref for found in unit.evidence.of(second)] == [second]
+
+
+def test_evidence_of_an_unknown_case_is_refused(store, make):
+    with store.unit() as unit, pytest.raises(UnknownCase):
+        unit.evidence.add("JF-000001", "d" * 64, "x", "text/plain", 1, make.start)

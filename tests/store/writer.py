@@ -1,0 +1,48 @@
+"""Uses a store while another process does the same: `writer.py URL NAME`; each line it reads is a go."""
+
+import json
+import sys
+from datetime import UTC, datetime
+
+from caseproof.domain.events import Event, Kind
+from caseproof.store import AlreadyOpen, Store
+
+START = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
+OPENED = dict.fromkeys(("job_name", "cause", "summary", "how", "scope"), "x") | {"platform": "p", "job": "j"}
+
+
+def create(store: Store) -> str:
+    with store.unit() as unit:
+        try:
+            ref = unit.cases.create(Event(Kind.OPENED, START, "caseproof", OPENED)).ref
+        except AlreadyOpen as error:
+            return f"already open: {error.ref}"
+        unit.commit()
+    return f"created: {ref}"
+
+
+def append(store: Store, name: str) -> int:
+    event = Event(Kind.TROUBLE, START, name, {"step": "s", "problem": "p", "next_action": "n"})
+    for _ in range(15):
+        store.change("JF-000001", lambda _: [event])
+    return 15
+
+
+def claim(store: Store, name: str) -> str:
+    with store.unit() as unit:
+        found = unit.intents.claim("k", "JF-000001", "stop", owner=name, now=START, seconds=60, plan={})
+        unit.commit()
+    return found.standing
+
+
+def main() -> None:
+    url, name = sys.argv[1:]
+    store = Store(url)
+    steps = (store.migrate, lambda: create(store), lambda: append(store, name), lambda: claim(store, name))
+    print("ready", flush=True)  # noqa: T201
+    for step in steps:
+        sys.stdin.readline()
+        print(json.dumps(step()), flush=True)  # noqa: T201
+
+
+main()

@@ -1,0 +1,290 @@
+"""Legal histories of cases, as lists of events: what the rules ask, with the loops that real cases take.
+
+``tell(Plan(...))`` gives the events of a whole case, from opening to closing; ``Teller`` the single steps.
+Time moves forward by a parameter: each event comes ``pace`` minutes after the one before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from caseproof.domain.case import Case
+from caseproof.domain.closure import refuse_event
+from caseproof.domain.decisions import Decision
+from caseproof.domain.events import Event, Kind
+from caseproof.domain.fold import apply
+
+REF = "JF-000123"
+JOB = "offers/feed-a"
+START = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+DECIDER, REVIEWER = "operator", "team lead"
+
+# The loops a case may take before it closes.
+FAILED_RUN, REJECTED, FAILED_AGAIN = "failed run", "review rejected", "failed again"
+KEPT_PAUSED, REOPENED = "kept paused", "reopened"
+LOOPS = (FAILED_RUN, REJECTED, FAILED_AGAIN, KEPT_PAUSED, REOPENED)
+
+
+def digest(text: str) -> str:
+    """The name that an evidence file with this content would have."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What happens to a case. ``review`` is what the policy says: "", "anybody" or "another person"."""
+
+    decision: Decision = Decision.AFTER_FIX
+    review: str = "another person"
+    reviewer: str = REVIEWER
+    loops: tuple[tuple[str, Decision], ...] = ()
+    cannot_stop: bool = False
+    neighbours: int = 0
+    pace: int = 3
+    chatter: bool = False
+
+    @property
+    def takes_confirmation(self) -> bool:
+        return self.decision is not Decision.AFTER_FIX
+
+
+@dataclass
+class Teller:
+    """Tells a history event by event, with data that hangs together (run ids, digests, times).
+
+    ``cases`` holds the case before each event and, last, as it is now. A refused event raises NotAllowed.
+    """
+
+    plan: Plan = field(default_factory=Plan)
+    cases: list[Case] = field(default_factory=lambda: [Case(REF)])
+    now: datetime = START
+    count: int = 0
+    photo: str = ""
+    confirmed: bool = False
+    decision: Decision = Decision.AFTER_FIX
+    ticket: str = "T-17"
+
+    def add(self, kind: Kind, actor: str = "caseproof", **data: Any) -> Event:
+        # The last look counts at closing time only: what follows it does not take its time.
+        at_closing = kind in (Kind.PROOF_MADE, Kind.CLOSED)
+        self.now += timedelta(minutes=1 if at_closing else self.plan.pace)
+        event = Event(kind, self.now, actor, data)
+        refuse_event(self.case, event)
+        self.cases.append(apply(self.case, event))
+        return event
+
+    @property
+    def case(self) -> Case:
+        return self.cases[-1]
+
+    @property
+    def events(self) -> list[Event]:
+        return list(self.case.events)
+
+    def next(self, what: str) -> str:
+        self.count += 1
+        return f"{what}-{self.count}"
+
+    # -- the steps --------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        self.add(
+            Kind.OPENED,
+            platform="jobs",
+            job=JOB,
+            job_name="Offers of shop A",
+            retailer="Shop A",
+            marketplace="North",
+            cause="expired_token",
+            summary="401 from the marketplace",
+            how="daily check",
+            scope="job",
+        )
+
+    def stop(self) -> None:
+        if self.plan.cannot_stop:
+            self.add(Kind.CANNOT_STOP, why="the marketplace runs it", who_can="the marketplace's support")
+            return
+        names = [JOB, *(f"offers/neighbour-{n}" for n in range(self.plan.neighbours))]
+        jobs = [{"job": n, "name": n, "was_active": True, "active": False, "waiting": 0} for n in names]
+        self.add(Kind.STOPPED, scope="job", jobs=jobs, evidence=digest(self.next("stop")))
+
+    def tell_retailer(self) -> None:
+        if self.plan.chatter:
+            self.add(Kind.TROUBLE, step="notice", problem="The mail server hung.", next_action="Wait.")
+            self.add(Kind.TROUBLE_OVER, step="notice")
+        self.add(
+            Kind.NOTICE_SENT,
+            message_id=f"<{self.next('notice')}@example.com>",
+            accepted=["shop@example.com"],
+            evidence=digest(self.next("mail")),
+        )
+
+    def open_ticket(self) -> None:
+        self.add(Kind.TICKET_OPENED, desk="desk", ticket=self.ticket, adopted=False)
+
+    def confirm(self) -> None:
+        if self.plan.chatter:
+            self.add(
+                Kind.CONFIRMATION_REFUSED,
+                sender="shop@example.com",
+                why="an automatic answer",
+                evidence=digest("ooo"),
+            )
+        words = f"We made the change you asked for ({self.next('word')})."
+        self.add(
+            Kind.CONFIRMATION_RECEIVED,
+            actor=DECIDER,
+            sender="shop@example.com",
+            words=words,
+            evidence=digest(words),
+            by_way_of="mail",
+        )
+        self.confirmed = True
+
+    def decide(self, decision: Decision | None = None) -> None:
+        self.decision = decision or self.plan.decision
+        number = self.next("q")
+        if self.plan.chatter:
+            self.add(Kind.QUESTION_ASKED, number=int(number[2:]), form="decision", flow_run="flow-run-1")
+            self.add(
+                Kind.QUESTION_ANSWERED,
+                DECIDER,
+                number=int(number[2:]),
+                form="decision",
+                answer={"who": DECIDER},
+            )
+        if self.decision is not Decision.AFTER_FIX and not self.confirmed:
+            self.confirm()
+        if self.decision is Decision.AFTER_CHANGE:
+            self.add(Kind.CHANGE_VALIDATED, DECIDER, how="The new token is in the account's settings; 200 from it.")
+        self.add(
+            Kind.DECIDED,
+            DECIDER,
+            decision=str(self.decision),
+            reason="The cause is gone.",
+            review=self.plan.review,
+        )
+
+    def keep_paused(self) -> None:
+        until = (self.now + timedelta(days=7)).date().isoformat()
+        self.add(Kind.KEPT_PAUSED, DECIDER, until=until, reason="The retailer is on holiday.")
+
+    def start_run(self) -> str:
+        run = self.next("run")
+        purpose = "removal" if self.decision is Decision.REMOVE else "rerun"
+        self.add(Kind.RUN_STARTED, run=run, purpose=purpose, url=f"https://jobs.example.com/runs/{run}")
+        return run
+
+    def run_successfully(self) -> None:
+        run, started = self.start_run(), self.now
+        purpose = "removal" if self.decision is Decision.REMOVE else "rerun"
+        read = {"active": False, "waiting": 0} if self.decision is Decision.REMOVE else {}
+        ended = started + timedelta(minutes=self.plan.pace) / 2
+        self.add(
+            Kind.RUN_VERIFIED,
+            run=run,
+            purpose=purpose,
+            started_at=started.isoformat(),
+            ended_at=ended.isoformat(),
+            evidence=digest(self.next("read-back")),
+            **read,
+        )
+        if self.decision is not Decision.REMOVE:
+            self.add(Kind.SCHEDULE_LIVE, jobs=[{"job": JOB, "name": JOB, "active": True}])
+        self.take_picture(run)
+        self.attach()
+
+    def run_badly(self) -> None:
+        self.add(Kind.RUN_FAILED, run=self.start_run(), why="401 again")
+
+    def take_picture(self, run: str) -> None:
+        if self.plan.chatter:
+            self.add(Kind.PHOTO_REFUSED, run=run, why="The page showed a login form.")
+        self.photo = digest(self.next("photo"))
+        self.add(
+            Kind.PHOTOGRAPHED,
+            run=run,
+            taken_at=(self.now + timedelta(minutes=1)).isoformat(),
+            evidence=self.photo,
+            names_run=True,
+            names_success=True,
+            url=f"https://jobs.example.com/runs/{run}",
+        )
+
+    def attach(self) -> None:
+        self.add(Kind.ATTACHED, ticket=self.ticket, evidence=self.photo, name="success.png")
+
+    def approve(self, who: str | None = None) -> None:
+        self.add(Kind.REVIEW_APPROVED, who or self.plan.reviewer)
+
+    def look(self, *failed: str) -> None:
+        self.add(Kind.LOOKED_AGAIN, failed=list(failed), evidence=digest(self.next("look")))
+
+    def prove(self) -> str:
+        rule = "J7" if self.decision is Decision.AFTER_FIX else "J8"
+        proof = digest(self.next("proof") + self.case.head)
+        self.add(Kind.PROOF_MADE, evidence=proof, rule=rule, head=self.case.head)
+        return proof
+
+    def close(self) -> None:
+        """The last steps: the review where the policy asks for it, the look, the proof, the closing."""
+        if self.plan.review:
+            self.approve()
+        self.look()
+        self.add(Kind.CLOSED, proof=self.prove())
+
+    def reopen(self) -> None:
+        self.add(Kind.TICKET_CLOSED, ticket=self.ticket)
+        self.add(Kind.REOPENED, DECIDER, why="It fails again.")
+        self.confirmed = False
+
+    # -- whole stretches --------------------------------------------------------------------------
+
+    def until_waiting(self, *, first: bool = False) -> None:
+        self.stop()
+        if first:
+            self.open_ticket()
+        self.tell_retailer()
+
+    def loop(self, name: str, decision: Decision) -> None:
+        if name == KEPT_PAUSED:
+            self.keep_paused()
+            return
+        self.decide(decision)
+        if name == FAILED_RUN:
+            self.run_badly()
+            return
+        self.run_successfully()
+        if name == REJECTED:
+            self.add(Kind.REVIEW_REJECTED, REVIEWER, why="The picture shows another account.")
+        elif name == FAILED_AGAIN:
+            if self.plan.review:
+                self.approve()
+            self.look("run-x")
+            self.add(Kind.FAILED_AGAIN, run="run-x", why="A later run failed.")
+        else:
+            self.close()
+            self.reopen()
+        self.until_waiting()
+
+
+def tell(plan: Plan) -> list[Event]:
+    """The events of a whole case that goes as ``plan`` says and closes."""
+    return teller_of(plan).events
+
+
+def teller_of(plan: Plan) -> Teller:
+    """A whole case that goes as ``plan`` says and closes."""
+    teller = Teller(plan)
+    teller.open()
+    teller.until_waiting(first=True)
+    for name, decision in plan.loops:
+        teller.loop(name, decision)
+    teller.decide()
+    teller.run_successfully()
+    teller.close()
+    return teller

@@ -1,0 +1,266 @@
+"""The fold: nothing is forgotten, the counters count, and a forged closing closes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from caseproof.domain.decisions import Decision
+from caseproof.domain.errors import BadInput, NotAllowed
+from caseproof.domain.events import GENESIS, REQUIRED, Event, Kind, head
+from caseproof.domain.fold import apply, fold
+from caseproof.domain.lifecycle import State
+from tests.support.histories import (
+    FAILED_AGAIN,
+    FAILED_RUN,
+    LOOPS,
+    REF,
+    REJECTED,
+    REOPENED,
+    START,
+    Plan,
+    Teller,
+    tell,
+)
+from tests.support.mutations import INSERTS, OTHER
+
+QUIET = settings(derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+LONG = Plan(Decision.AFTER_CHANGE, loops=tuple((name, Decision.AFTER_FIX) for name in LOOPS), chatter=True)
+
+
+def closed_case() -> Teller:
+    teller = Teller(Plan())
+    teller.open()
+    teller.until_waiting(first=True)
+    teller.decide()
+    teller.run_successfully()
+    teller.close()
+    return teller
+
+
+def test_nothing_is_forgotten() -> None:
+    events = tell(LONG)
+    case = fold(REF, events)
+    assert list(case.events) == events
+    assert case.version == len(events)
+    assert case.head == head(events)
+
+
+def test_folding_a_part_and_then_the_rest_gives_the_same_case() -> None:
+    events = tell(LONG)
+    case = fold(REF, events[:9])
+    for event in events[9:]:
+        case = apply(case, event)
+    assert case == fold(REF, events)
+
+
+def test_an_event_does_not_change_the_case_before_it() -> None:
+    teller = closed_case()
+    before = teller.cases[3]
+    assert before == fold(REF, teller.events[:3])
+
+
+def test_no_events_are_a_case_without_a_beginning() -> None:
+    case = fold(REF, [])
+    assert (case.opened, case.version, case.head, case.opening) == (None, 0, GENESIS, 0)
+    with pytest.raises(BadInput, match=f"{REF} has no events.*case list"):
+        _ = case.facts
+
+
+@pytest.mark.parametrize(
+    ("loops", "opening", "round_", "attempt"),
+    [
+        ((), 1, 1, 1),
+        ((FAILED_RUN,), 1, 1, 2),
+        ((FAILED_RUN, FAILED_RUN), 1, 1, 3),
+        ((REJECTED,), 1, 2, 2),
+        ((FAILED_AGAIN,), 1, 2, 2),
+        ((REOPENED,), 2, 2, 2),
+        ((REOPENED, REJECTED, REOPENED, FAILED_RUN), 3, 4, 5),
+    ],
+)
+def test_openings_rounds_and_attempts_are_counted(
+    loops: tuple[str, ...], opening: int, round_: int, attempt: int
+) -> None:
+    case = fold(REF, tell(Plan(loops=tuple((name, Decision.AFTER_FIX) for name in loops))))
+    assert (case.opening, case.round, case.attempt) == (opening, round_, attempt)
+
+
+def test_a_forged_closing_closes_nothing_wherever_it_stands() -> None:
+    events = tell(Plan())[:-1]
+    lie = Event(Kind.CLOSED, START, "nobody", {"proof": OTHER})
+    for place in range(len(events) + 1):
+        case = fold(REF, [*events[:place], lie, *events[place:]])
+        assert not case.is_closed
+        assert case.closed is None
+        assert case.version == len(events) + 1
+
+
+def test_a_late_word_on_a_closed_case_is_kept_and_leaves_it_closed() -> None:
+    teller = closed_case()
+    teller.confirm()
+    assert teller.case.is_closed
+    assert teller.case.closed is not None
+    assert len(teller.case.confirmations) == 1
+
+
+def test_j8_a_word_from_before_the_reopening_does_not_count_after_it() -> None:
+    teller = closed_case()
+    teller.confirm()
+    teller.reopen()
+    assert teller.case.confirmations == ()
+    assert any(event.kind is Kind.CONFIRMATION_RECEIVED for event in teller.case.events)
+
+
+def test_a_reopened_case_is_the_same_case_and_starts_from_the_stop() -> None:
+    teller = closed_case()
+    ticket = teller.case.ticket
+    teller.reopen()
+    case = teller.case
+    assert case.state is State.OPENED
+    assert case.ticket is ticket
+    names = "contained notice decision validated run verified live photo review look proof closed ticket_closed"
+    assert [name for name in names.split() if getattr(case, name) is not None] == []
+    assert case.attached == ()
+    assert case.last_opened is not None
+    assert case.opened is not None
+    assert case.last_opened.seq > case.opened.seq
+
+
+def test_j11_a_failed_run_takes_the_decision_with_it_but_not_the_stop() -> None:
+    teller = Teller(Plan(Decision.AFTER_CHANGE))
+    teller.open()
+    teller.until_waiting(first=True)
+    teller.decide()
+    teller.run_badly()
+    case = teller.case
+    assert case.state is State.WAITING
+    assert (case.decision, case.validated, case.run, case.verified) == (None, None, None, None)
+    assert case.contained is not None
+    assert case.notice is not None
+    assert case.last_failure is not None
+
+
+def test_j2_work_that_is_sent_back_voids_the_stop_and_the_notice() -> None:
+    teller = Teller(Plan(loops=((REJECTED, Decision.AFTER_FIX),)))
+    teller.open()
+    teller.until_waiting(first=True)
+    teller.decide()
+    teller.run_successfully()
+    teller.add(Kind.REVIEW_REJECTED, "team lead", why="another account")
+    assert (teller.case.state, teller.case.contained, teller.case.notice) == (State.OPENED, None, None)
+
+
+def test_keeping_paused_shows_until_when() -> None:
+    teller = Teller(Plan())
+    teller.open()
+    teller.until_waiting(first=True)
+    teller.add(Kind.KEPT_PAUSED, "operator", until="2026-12-24", reason="The retailer is on holiday.")
+    assert teller.case.decided is Decision.KEEP_PAUSED
+    assert teller.case.paused_until == date(2026, 12, 24)
+
+
+def test_trouble_stays_until_it_is_over() -> None:
+    teller = Teller(Plan())
+    teller.open()
+    teller.add(Kind.TROUBLE, step="stop", problem="The platform is down.", next_action="Wait.")
+    assert teller.case.trouble is not None
+    teller.add(Kind.TROUBLE_OVER, step="stop")
+    assert teller.case.trouble is None
+
+
+def test_a_question_is_remembered_by_its_number_with_its_answer() -> None:
+    teller = Teller(Plan())
+    teller.open()
+    teller.add(Kind.QUESTION_ASKED, number=1, form="decision", flow_run="a")
+    teller.add(Kind.ANSWER_REFUSED, number=1, why="no reason")
+    assert teller.case.refused is not None
+    teller.add(Kind.QUESTION_ASKED, number=2, form="decision", flow_run="a")
+    teller.add(Kind.QUESTION_ANSWERED, number=2, form="decision", answer={"by": "operator"})
+    case = teller.case
+    assert (case.question_number, sorted(case.asked), sorted(case.answered)) == (2, [1, 2], [2])
+    assert case.refused is None
+
+
+def test_stopped_jobs_are_those_of_the_last_stop() -> None:
+    teller = Teller(Plan(neighbours=2))
+    teller.open()
+    assert teller.case.stopped_jobs == ()
+    teller.stop()
+    assert [job["was_active"] for job in teller.case.stopped_jobs] == [True, True, True]
+    other = Teller(Plan(cannot_stop=True))
+    other.open()
+    other.stop()
+    assert other.case.stopped_jobs == ()
+
+
+def test_a_second_opening_that_was_slipped_in_saves_nothing_of_the_first() -> None:
+    events = tell(Plan(loops=((REOPENED, Decision.AFTER_FIX),)))
+    again = Event(Kind.OPENED, events[-2].at, "nobody", dict(events[0].data))
+    case = fold(REF, [*events[:-1], again, events[-1]])
+    assert not case.is_closed
+    assert case.opening == 3
+
+
+def any_history() -> st.SearchStrategy[list[Event]]:
+    events = {e.kind: e for e in tell(LONG)} | {
+        kind: Event(kind, START, "operator", dict(data)) for kind, data in INSERTS.values()
+    }
+    events[Kind.CANNOT_STOP] = Event(Kind.CANNOT_STOP, START, "caseproof", {"why": "w", "who_can": "x"})
+    assert set(events) | {Kind.ANSWER_REFUSED} == set(Kind)
+    legal = [*tell(LONG), *tell(Plan(Decision.REMOVE))]
+    return st.lists(st.sampled_from([*events.values(), *legal]), max_size=25)
+
+
+@settings(QUIET, max_examples=150)
+@given(any_history())
+def test_the_fold_takes_any_events_in_any_order(events: list[Event]) -> None:
+    case = fold(REF, events)
+    assert list(case.events) == events
+    assert case.state in State
+
+
+@settings(QUIET, max_examples=100)
+@given(st.permutations(tell(Plan(Decision.AFTER_CHANGE))))
+def test_the_fold_takes_a_whole_history_in_any_order(events: list[Event]) -> None:
+    assert fold(REF, events).version == len(events)
+
+
+NO_TEXT = [None, "", " ", 0, False, []]
+NO_TIME = [*NO_TEXT, "x", "2026-11-21", "2026-11-21T10:00:00"]
+WRONG = [
+    *[(Kind.RUN_VERIFIED, "started_at", odd) for odd in NO_TIME],
+    *[(Kind.RUN_VERIFIED, "ended_at", odd) for odd in NO_TIME],
+    *[(Kind.PHOTOGRAPHED, "taken_at", odd) for odd in NO_TIME],
+    *[(Kind.DECIDED, "decision", odd) for odd in (None, "", "x", 0)],
+    *[(Kind.CONFIRMATION_RECEIVED, "words", odd) for odd in NO_TEXT],
+    *[(Kind.CHANGE_VALIDATED, "how", odd) for odd in NO_TEXT],
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "odd"), WRONG)
+def test_a_value_of_the_wrong_kind_is_refused_or_blocks_and_never_crashes(kind: Kind, name: str, odd: object) -> None:
+    def spoiled(event: Event) -> Event:
+        return replace(event, data={**event.data, name: odd}) if event.kind is kind else event
+
+    try:
+        events = [spoiled(event) for event in tell(Plan(Decision.AFTER_CHANGE))]
+    except BadInput:
+        return
+    assert not fold(REF, events).is_closed
+
+
+def test_an_unknown_decision_is_refused_with_a_sentence() -> None:
+    teller = Teller(Plan())
+    teller.open()
+    teller.until_waiting(first=True)
+    with pytest.raises((BadInput, NotAllowed), match="give it away"):
+        teller.add(Kind.DECIDED, "operator", decision="give it away", reason="r", review="")
+
+
+def test_every_kind_says_what_it_requires() -> None:
+    assert set(REQUIRED) == set(Kind)

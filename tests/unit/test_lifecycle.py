@@ -1,0 +1,152 @@
+"""The life of a case, against a list of moves and facts that was written from the procedures."""
+
+from __future__ import annotations
+
+import pytest
+
+from caseproof.domain.events import Kind
+from caseproof.domain.lifecycle import FACTS, SENTENCES, TRANSITIONS, State, allowed, target, transition
+
+# before, event, after, rule: what may happen, as the procedures tell it
+STORY = [
+    ("", "opened", "opened", "J1"),
+    ("opened", "stopped", "contained", "J2"),
+    ("opened", "cannot_stop", "contained", "J3"),
+    ("contained", "notice_sent", "waiting", "J5"),
+    ("waiting", "decided", "decided", "J6"),
+    ("waiting", "kept_paused", "paused", "J6"),
+    ("paused", "decided", "decided", "J6"),
+    ("paused", "kept_paused", "paused", "J6"),
+    ("decided", "decided", "decided", "J6"),
+    ("decided", "kept_paused", "paused", "J6"),
+    ("decided", "run_started", "running", "J10"),
+    ("running", "run_verified", "verified", "J10"),
+    ("running", "run_failed", "waiting", "J11"),
+    ("verified", "review_approved", "reviewed", "J7"),
+    ("verified", "review_rejected", "opened", "J2"),
+    ("verified", "failed_again", "opened", "J2"),
+    ("verified", "closed", "closed", "J7, J8"),
+    ("reviewed", "review_approved", "reviewed", "J7"),
+    ("reviewed", "review_rejected", "opened", "J2"),
+    ("reviewed", "failed_again", "opened", "J2"),
+    ("reviewed", "closed", "closed", "J7, J8"),
+    ("closed", "reopened", "opened", "J2"),
+]
+
+# one thing for each state that must not happen in it, and why
+REFUSED = [
+    ("", "stopped", "there is no case yet"),
+    ("opened", "notice_sent", "J2: the stop comes before the notice"),
+    ("contained", "decided", "J5: the retailer is told before the account is settled"),
+    ("waiting", "run_started", "J6: no run without a decision"),
+    ("paused", "closed", "J6: keeping paused never closes a case"),
+    ("decided", "run_verified", "J10: a run that was not started cannot be verified"),
+    ("running", "closed", "J11: expecting it to work is not verification"),
+    ("verified", "run_started", "one decision, one run"),
+    ("reviewed", "decided", "what was approved is not decided anew behind the reviewer's back"),
+    ("closed", "closed", "a case closes once an opening"),
+]
+
+# what may be written down without moving the case
+AT_ANY_TIME = {
+    "confirmation_received", "confirmation_refused", "question_asked", "question_answered", "answer_refused",
+    "trouble", "trouble_over",
+}  # fmt: skip
+WHILE_PROVING = {"schedule_live", "photographed", "photo_refused", "attached", "looked_again", "proof_made"}
+NOTED = {
+    "opened": AT_ANY_TIME,
+    "contained": AT_ANY_TIME | {"ticket_opened"},
+    "waiting": AT_ANY_TIME | {"ticket_opened", "change_validated"},
+    "paused": AT_ANY_TIME | {"ticket_opened", "change_validated"},
+    "decided": AT_ANY_TIME | {"ticket_opened", "change_validated"},
+    "running": AT_ANY_TIME | {"ticket_opened"},
+    "verified": AT_ANY_TIME | {"ticket_opened"} | WHILE_PROVING,
+    "reviewed": AT_ANY_TIME | {"ticket_opened"} | WHILE_PROVING,
+    "closed": AT_ANY_TIME | {"ticket_closed"},
+}
+
+
+def state(name: str) -> State | None:
+    return State(name) if name else None
+
+
+@pytest.mark.parametrize(("before", "by", "after", "rule"), STORY)
+def test_the_procedure_has_this_transition(before: str, by: str, after: str, rule: str) -> None:
+    step = transition(state(before), Kind(by))
+    assert step is not None
+    assert (step.after, step.rule) == (State(after), rule)
+    assert allowed(state(before), Kind(by))
+    assert target(Kind(by)) is State(after)
+
+
+@pytest.mark.parametrize(("before", "by", "why"), REFUSED)
+def test_the_procedure_refuses_this_event_in_this_state(before: str, by: str, why: str) -> None:
+    assert not allowed(state(before), Kind(by)), why
+    assert transition(state(before), Kind(by)) is None, why
+
+
+def test_each_state_has_a_refused_event_in_this_file() -> None:
+    assert {before for before, _, _ in REFUSED} == {"", *State}
+
+
+def test_there_is_no_transition_that_the_procedures_do_not_tell() -> None:
+    table = {(str(t.before or ""), str(t.by), str(t.after), t.rule) for t in TRANSITIONS}
+    assert table == set(STORY)
+    assert len(TRANSITIONS) == len(STORY)
+
+
+def test_every_state_has_a_sentence() -> None:
+    assert set(SENTENCES) == set(State)
+    assert all(text[0].isupper() and text.endswith(".") for text in SENTENCES.values())
+    assert len(set(SENTENCES.values())) == len(State)
+
+
+@pytest.mark.parametrize("before", State)
+def test_a_fact_is_noted_where_the_procedures_have_it_and_nowhere_else(before: State) -> None:
+    moves = {by for b, by, _, _ in STORY if b == before}
+    assert {str(kind) for kind in Kind if allowed(before, kind)} == NOTED[before] | moves
+
+
+def test_nothing_but_the_opening_happens_to_a_case_that_does_not_exist() -> None:
+    assert [kind for kind in Kind if allowed(None, kind)] == [Kind.OPENED]
+
+
+def test_j2_nothing_that_we_do_comes_before_the_stop() -> None:
+    ours = {kind for kind in Kind if allowed(State.OPENED, kind)} - {Kind(name) for name in AT_ANY_TIME}
+    assert ours == {Kind.STOPPED, Kind.CANNOT_STOP}
+    for kind in (
+        Kind.TICKET_OPENED,
+        Kind.NOTICE_SENT,
+        Kind.DECIDED,
+        Kind.KEPT_PAUSED,
+        Kind.RUN_STARTED,
+        Kind.CLOSED,
+    ):
+        assert not allowed(State.OPENED, kind)
+
+
+def test_j2_after_a_setback_the_stop_comes_first_again() -> None:
+    for kind in (Kind.REOPENED, Kind.FAILED_AGAIN, Kind.REVIEW_REJECTED):
+        assert target(kind) is State.OPENED
+
+
+def test_a_fact_moves_nothing_and_a_move_is_no_fact() -> None:
+    moves = {by for _, by, _, _ in STORY}
+    assert all(target(kind) is None for kind in FACTS)
+    assert {str(kind) for kind in FACTS} & moves == set()
+    assert {str(kind) for kind in FACTS} | moves == set(Kind)
+
+
+def test_every_state_can_be_reached_and_every_open_one_leads_on_to_the_closing() -> None:
+    ahead = {b: {a for before, _, a, _ in STORY if before == b} for b in ["", *State]}
+
+    def reach(start: str) -> set[str]:
+        found, todo = set(), [start]
+        while todo:
+            for after in ahead[todo.pop()] - found:
+                found.add(after)
+                todo.append(after)
+        return found
+
+    assert reach("") == set(State)
+    assert all("closed" in reach(before) for before in State)

@@ -1,0 +1,332 @@
+"""J5: the notice is well-formed, plain, safe, and never holds words that could be quoted as a "yes"."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from caseproof.channels.incoming import read_message
+from caseproof.channels.notice import NoticeFacts, check_templates, compose, message_id, redact
+from caseproof.domain.errors import BadInput
+from caseproof.policy import CAUSES
+
+DATE = datetime(2026, 11, 21, 20, 51, tzinfo=UTC)
+FACTS = NoticeFacts(
+    ref="JF-000001",
+    retailer="Example Shop",
+    contact_names=("Shop Owner", "Shop Helper"),
+    job_name="feeds/products",
+    marketplace="Example Market",
+    cause="expired_token",
+    summary="401 Unauthorized",
+    failed_at=DATE,
+    stopped=True,
+    cannot_stop_why="",
+    who_can="",
+    other_jobs=(),
+    again=False,
+    case_url="https://cases.example.com/JF-000001",
+)
+YES = re.compile(
+    r"\b(yes|yep|ok|okay|done|confirm\w*|agree\w*|fixed|resolved|solved|complet\w+|approv\w+|renewed|removed?|"
+    r"updated|corrected|changed it|go ahead|correct,)\b(?<!Correct)",
+    re.IGNORECASE,
+)
+
+
+def made(facts: NoticeFacts = FACTS, **more: object) -> EmailMessage:
+    options = {
+        "sender": "Caseproof <cases@example.com>",
+        "reply_to": "answers@example.com",
+        "recipients": ["owner@example.com", "helper@example.com"],
+        "message_id": "<jf-000001.1.notice@example.com>",
+        "date": DATE,
+    }
+    return compose(facts, **(options | more))  # type: ignore[arg-type]
+
+
+def arrived(message: EmailMessage) -> EmailMessage:
+    return message_from_bytes(message.as_bytes(), policy=policy.default)
+
+
+def parts(message: EmailMessage) -> tuple[str, str]:
+    plain, html = arrived(message).iter_parts()
+    contents = (part.get_content().replace("\r\n", "\n") for part in (plain, html))  # type: ignore[attr-defined]
+    return next(contents), next(contents)
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+@pytest.mark.parametrize("marketplace", ["Example Market", None])
+@pytest.mark.parametrize("stopped", [True, False])
+def test_every_cause_says_what_is_wrong_what_to_do_and_what_happens_next(
+    cause: str, marketplace: str | None, stopped: bool
+) -> None:
+    facts = replace(FACTS, cause=cause, marketplace=marketplace, stopped=stopped)
+    message = arrived(made(facts))
+    assert message.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+    assert not any(part.defects for part in message.walk())
+    text, html = parts(made(facts))
+    for heading in ("What is wrong", "What to do", "What happens next"):
+        assert heading.upper() in text
+        assert heading in html
+    assert "\n1. " in text
+    assert "\n3. " in text
+    assert html.count("<li") >= 3
+    assert ("has failed. We have stopped it" in text) == stopped
+    assert "None" not in text + html
+    assert "{" not in text + re.sub(r'style="[^"]*"', "", html)
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_text_and_html_say_the_same(cause: str) -> None:
+    facts = replace(FACTS, cause=cause, marketplace="A & B <Market>", other_jobs=("prices",), again=True)
+    text, html = parts(made(facts))
+    from_html = read_message(b"From: a@example.com\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + html.encode())
+    read_aloud = " ".join(
+        re.sub(r"[-\u201c\u201d\"]|^\d+\. ", " ", from_html.words, flags=re.MULTILINE).lower().split()
+    )
+    for line in text.splitlines():
+        plain = " ".join(re.sub(r"^\d+\. |[-\u201c\u201d\"]", " ", line).lower().split())
+        if not plain.startswith("the case on the web"):
+            assert plain in read_aloud
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+@pytest.mark.parametrize("again", [True, False])
+def test_a_notice_that_is_quoted_below_an_answer_holds_no_words_of_consent(cause: str, again: bool) -> None:
+    for stopped in (True, False):
+        facts = replace(FACTS, cause=cause, again=again, stopped=stopped, cannot_stop_why="w", who_can="x")
+        message = made(facts)
+        for words in (message["Subject"], *parts(message)):
+            assert YES.findall(re.sub(r"<[^>]*>", " ", words)) == []
+
+
+def test_the_headers_are_those_that_were_asked_for() -> None:
+    message = arrived(made())
+    assert message["Message-ID"] == "<jf-000001.1.notice@example.com>"
+    assert message["Date"].datetime == DATE
+    assert message["From"] == "Caseproof <cases@example.com>"
+    assert message["To"] == "owner@example.com, helper@example.com"
+    assert message["Reply-To"] == "answers@example.com"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Subject"] == "[JF-000001] The access to Example Market has run out (feeds/products)"
+
+
+def test_our_own_notice_reads_as_automatic_so_it_can_never_confirm_itself() -> None:
+    assert read_message(made().as_bytes()).automatic == "Auto-Submitted: auto-generated"
+
+
+def test_the_same_facts_give_the_same_bytes_in_seven_bits_with_crlf() -> None:
+    raw = made().as_bytes()
+    assert raw == made().as_bytes()
+    assert raw.isascii()
+    assert not re.search(rb"(?<!\r)\n", raw)
+    headers, _, body = raw.partition(b"\r\n\r\n")
+    assert max(map(len, headers.split(b"\r\n"))) <= 998
+    assert max(map(len, body.split(b"\r\n"))) <= 78
+
+
+def test_the_message_id_is_stable_and_names_the_case_and_the_round() -> None:
+    assert message_id("JF-000001", 2, "Caseproof <cases@Example.com>") == "<jf-000001.2.notice@example.com>"
+    assert message_id("JF-000001", 1, "c@b\u00fccher.example") == "<jf-000001.1.notice@xn--bcher-kva.example>"
+
+
+def test_html_from_outside_is_escaped_in_html_and_plain_in_text() -> None:
+    evil = "<script>alert(1)</script> & co"
+    facts = replace(
+        FACTS,
+        job_name=evil,
+        retailer=evil,
+        marketplace=evil,
+        summary=evil,
+        contact_names=(evil,),
+        other_jobs=(evil,),
+    )
+    for cause in CAUSES:
+        text, html = parts(made(replace(facts, cause=cause)))
+        assert "<script" not in html
+        assert "&amp;lt;" not in html
+        assert html.count("&lt;script&gt;") >= 5
+        assert evil in text
+
+
+def test_line_breaks_from_outside_make_no_header_and_no_step() -> None:
+    evil = "feeds\r\nBcc: thief@example.com\r\n\r\n1. Pay here\u2028\x00"
+    facts = replace(FACTS, job_name=evil, summary=evil, marketplace=evil, ref="JF-000001\r\nX-Evil: 1")
+    message = arrived(made(facts))
+    assert message["Bcc"] is None
+    assert message["X-Evil"] is None
+    assert "feeds Bcc: thief@example.com 1. Pay here" in message["Subject"]
+    assert "\n1. Pay here" not in parts(made(facts))[0]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"message_id": "<a@example.com>\r\nBcc: thief@example.com"},
+        {"sender": "Caseproof\r\nBcc: thief@example.com <cases@example.com>"},
+        {"reply_to": "a@example.com\r\nBcc: thief@example.com"},
+        {"recipients": ["a@example.com\nBcc: thief@example.com"]},
+        {"recipients": ["a@example.com, b@example.com"]},
+        {"recipients": []},
+        {"date": datetime(2026, 11, 21)},  # noqa: DTZ001 - a time without a zone is what is refused here
+    ],
+)
+def test_what_would_spoil_a_header_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(BadInput):
+        made(**wrong)
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", 'https://example.com/" onclick=x', "https://a b"])
+def test_a_link_that_is_no_web_address_is_refused(url: str) -> None:
+    with pytest.raises(BadInput, match="CASEPROOF_PUBLIC_URL"):
+        made(replace(FACTS, case_url=url))
+
+
+def test_an_unknown_cause_is_refused_with_the_list() -> None:
+    with pytest.raises(BadInput, match="retailer_offboarded"):
+        made(replace(FACTS, cause="../notice"))
+
+
+@given(st.text(max_size=300), st.text(max_size=100))
+def test_any_text_survives_as_one_subject_and_two_parts(job: str, marketplace: str) -> None:
+    message = arrived(made(replace(FACTS, job_name=job, marketplace=marketplace, summary=job, retailer=job)))
+    assert message["Subject"].startswith("[JF-000001] ")
+    assert message["Message-ID"] == "<jf-000001.1.notice@example.com>"
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+    assert set(message.keys()) == {
+        *("Message-ID", "Date", "From", "To", "Reply-To", "Subject"),
+        *("Auto-Submitted", "MIME-Version", "Content-Type"),
+    }
+
+
+def test_a_long_subject_in_another_script_arrives_whole() -> None:
+    job = "\u0441\u0438\u043d\u0445\u0440\u043e\u043d \u0442\u043e\u0432\u0430\u0440\u043e\u0432 " * 4 + "\U0001f6d2"
+    assert arrived(made(replace(FACTS, job_name=job)))["Subject"].endswith(f"({job})")
+
+
+def test_an_address_that_many_servers_cannot_carry_is_refused() -> None:
+    with pytest.raises(BadInput, match="plain letters"):
+        made(recipients=["j\u00f6rg@example.com"])
+
+
+def test_names_and_domains_outside_ascii_keep_their_meaning() -> None:
+    message = arrived(made(recipients=["owner@b\u00fccher.example"], sender='"M\u00fcller, Shop" <c@example.com>'))
+    assert message["To"].addresses[0].addr_spec == "owner@xn--bcher-kva.example"
+    assert message["From"].addresses[0].display_name == "M\u00fcller, Shop"
+    assert message["From"].addresses[0].addr_spec == "c@example.com"
+
+
+def test_a_job_that_could_not_be_stopped_says_why_and_who_can() -> None:
+    facts = replace(FACTS, stopped=False, cannot_stop_why="It runs on your server.", who_can="your web host")
+    for words in parts(made(facts)):
+        assert "Why we could not stop it: It runs on your server." in words
+        assert "Who can stop it: your web host." in words
+        assert "stays stopped" not in words
+
+
+def test_jobs_that_were_stopped_along_are_listed() -> None:
+    text, html = parts(made(replace(FACTS, other_jobs=("prices", "orders"))))
+    assert "- prices\n- orders" in text
+    assert html.count("prices</li>") == html.count("orders</li>") == 1
+
+
+def test_a_later_round_says_that_it_failed_again() -> None:
+    message = made(replace(FACTS, again=True))
+    assert "Again: " in message["Subject"]
+    assert all("ran again and failed again" in words for words in parts(message))
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    text, html = parts(
+        made(replace(FACTS, contact_names=(), marketplace=None, summary="", failed_at=None, case_url=""))
+    )
+    assert text.startswith("Hello,\n")
+    for missing in ("Marketplace:", "Failed on:", "Message of the system:", "on the web", "href"):
+        assert missing not in text + html
+
+
+def test_the_greeting_names_all_contacts() -> None:
+    assert parts(made())[0].startswith("Hello Shop Owner and Shop Helper,\n")
+
+
+def test_secrets_in_the_jobs_error_message_are_not_mailed() -> None:
+    summary = "GET https://api.example.com/v1?api_key=abc123&page=2 failed, Authorization: Bearer s3cr3t-token-0815"
+    for words in parts(made(replace(FACTS, summary=summary))):
+        assert "api.example.com" in words
+        assert "page=2" in words
+        assert not re.search("abc123|s3cr3t", words)
+
+
+def test_every_template_renders() -> None:
+    check_templates()
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("Authorization: Bearer abcdefgh12345678", "abcdefgh"),
+        ("authorization: Basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
+        ("{'Authorization': 'Zoho-oauthtoken 1000.abc.def'}", "1000.abc"),
+        ("sent bearer abcdefgh12345678 to it", "abcdefgh"),
+        ("login failed: password=hunter2", "hunter2"),
+        ('{"password": "correct horse", "user": "shop"}', "horse"),
+        ("DB_PASSWORD='a b c'", "a b c"),
+        ("the password is hunter2", "hunter2"),
+        ("client_secret: xyz-1", "xyz-1"),
+        ("refresh_token=abc", "=abc"),
+        ("X-API-Key: 12ab", "12ab"),
+        ("https://user:pa55@db.example.com/x", "pa55"),
+        ("postgresql+psycopg://caseproof:pa55@db.example.com/x", "pa55"),
+        ("https://example.com/x?key=AbC&page=2", "AbC"),
+        ("https://example.com/hook?sp=1&sv=2&sig=AbC%2F", "AbC"),
+        ("https://example.com/cb?code=4%2F0AX", "0AX"),
+        ("https://example.com/x?oauth_consumer_key=AbC", "AbC"),
+        ("Cookie: sid=1; other=zzz", "zzz"),
+        ("jwt eyJhbGciOiJI.eyJzdWIiOiIx.abc-def", "eyJzdWI"),
+        ("key ck_0123456789abcdef0123456789abcdef01234567 refused", "0123456789abcdef"),
+        ("digest 0123456789abcdef0123456789abcdef", "0123456789abcdef"),
+        ("value aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1 refused", "aB3dE5"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabc\n-----END RSA PRIVATE KEY----- end", "MIIE"),
+    ],
+)
+def test_a_secret_is_hidden(text: str, secret: str) -> None:
+    assert secret in text
+    assert secret not in redact(text)
+    assert "[hidden]" in redact(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "401 Unauthorized: the token has expired",
+        "run 0b9f7c1e-2a34-4c56-8d78-9e0f1a2b3c4d of feeds/products failed at 2026-11-21T20:51:00Z",
+        "GET https://api.example.com/v1/products?page=2&per_page=100 gave 503",
+        "cannot reach shop@example.com",
+        "ModuleNotFoundError: no module named example_marketplace_connector",
+        "",
+    ],
+)
+def test_what_is_no_secret_stays_readable(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_what_was_hidden_stays_as_it_is_when_it_is_read_again() -> None:
+    once = redact("token=abc Authorization: Bearer abcdefgh1234 https://u:p@example.com/?key=1")
+    assert redact(once) == once
+
+
+@pytest.mark.parametrize("piece", ["a", "a-", "password", "a_1B", "Bearer ", "?", "://a", "A" * 40 + " ", "eyJ"])
+def test_a_very_long_message_is_read_in_good_time(piece: str) -> None:
+    began = time.monotonic()
+    redact(piece * (200_000 // len(piece)))
+    assert time.monotonic() - began < 10

@@ -1,0 +1,148 @@
+"""The policy: the built-in one is valid and complete, and a bad one is refused by file, entry and what it may be."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from caseproof.domain.errors import CaseproofError
+from caseproof.platforms.base import Scope
+from caseproof.policy import BUILT_IN, CAUSES, Policy, PolicyError, load_policy, policy_file
+from caseproof.settings import Settings
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "policy.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def entries(model: type[BaseModel], before: str = "") -> dict[str, str]:
+    """Every entry of the model with its description: ``mail.sender`` and the like; a group's own is its docstring."""
+    found = {}
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found[before + name] = kind.__doc__ or ""
+            found |= entries(kind, f"{before}{name}.")
+        else:
+            found[before + name] = field.description or ""
+    return found
+
+
+def test_the_built_in_policy_is_valid_and_says_what_the_model_defaults_to() -> None:
+    built_in = load_policy(BUILT_IN)
+    assert built_in.team
+    defaults = Policy(team=built_in.team)
+    assert built_in.model_copy(update={"stop_scope": {}}) == defaults
+
+
+@pytest.mark.parametrize("entry", entries(Policy))
+def test_every_entry_stands_in_the_built_in_policy_and_has_a_description(entry: str) -> None:
+    value = yaml.safe_load(BUILT_IN.read_text(encoding="utf-8"))
+    for part in entry.split("."):
+        assert part in value, f"{entry} is not in {BUILT_IN.name}"
+        value = value[part]
+    assert entries(Policy)[entry].strip().endswith(".")
+
+
+BAD = {
+    "an unknown entry": ("team: [a]\nteem: [b]", ["teem: there is no such entry"]),
+    "an unknown entry deeper": ("team: [a]\nreview: {need: true}", ["review.need: there is no such entry"]),
+    "no team": ("desk: d", ["team: is missing"]),
+    "an empty team": ("team: []", ["team: ", "at least 1"]),
+    "a nameless member": ("team: [a, '  ']", ["team: a name is empty"]),
+    "a member twice": ("team: [Team Lead, 'team  lead']", ["team: a name stands there twice"]),
+    "a reviewer nobody knows": ("team: [a]\nreview: {by: nobody}", ["review.by: ", "'anybody'", "'another person'"]),
+    "a review that is no yes or no": ("team: [a]\nreview: {required: perhaps}", ["review.required: ", "boolean"]),
+    "a scope nobody knows": (
+        "team: [a]\nstop_scope: {feed: world}", ["stop_scope.feed: ", "'job'", "'marketplace'", "'connection'"],
+    ),
+    "a cause nobody knows": ("team: [a]\nstop_scope: {weather: job}", ["stop_scope: unknown cause weather", *CAUSES]),
+    "no patience": ("team: [a]\nrun_patience_seconds: 0", ["run_patience_seconds: ", "greater than 0"]),
+    "too much patience": ("team: [a]\nrun_patience_seconds: 601", ["run_patience_seconds: ", "600"]),
+    "a hanging mail server": ("team: [a]\nmail: {timeout_seconds: 999}", ["mail.timeout_seconds: ", "300"]),
+    "two mistakes": ("team: []\nteem: x", ["team: ", "teem: "]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_policy_is_refused_by_file_entry_and_what_it_may_be(name: str, tmp_path: Path) -> None:
+    text, says = BAD[name]
+    path = write(tmp_path, text)
+    with pytest.raises(PolicyError) as refusal:
+        load_policy(path)
+    assert str(path) in refusal.value.problem
+    assert [part for part in says if part not in refusal.value.problem] == []
+    assert refusal.value.next_action
+    assert "pydantic" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "- a\n- b\n", "just words"])
+def test_a_policy_without_entries_is_refused_and_shown_the_default(text: str, tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match=r"holds no entries.*policy-default\.yaml"):
+        load_policy(write(tmp_path, text))
+
+
+def test_a_policy_that_is_not_yaml_is_refused_by_its_line(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match=r"policy\.yaml is not YAML at line 2, column \d+"):
+        load_policy(write(tmp_path, "team: [a]\ndesk: 'd' e\n"))
+
+
+def test_a_policy_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_bytes("team: [Jörg]".encode("latin-1"))
+    with pytest.raises(PolicyError, match="is not YAML"):
+        load_policy(path)
+
+
+def test_a_policy_that_runs_code_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="is not YAML"):
+        load_policy(write(tmp_path, "team: !!python/object/apply:os.getcwd []\n"))
+
+
+def test_a_policy_that_is_not_there_is_refused_with_the_setting_to_check(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match=r"nowhere\.yaml cannot be read.*CASEPROOF_POLICY"):
+        load_policy(tmp_path / "nowhere.yaml")
+
+
+def test_a_refused_policy_is_an_error_for_people() -> None:
+    assert issubclass(PolicyError, CaseproofError)
+
+
+def test_names_are_tidied_and_the_policy_cannot_be_changed(tmp_path: Path) -> None:
+    policy = load_policy(write(tmp_path, "team: ['  team   lead ']"))
+    assert policy.team == ("team lead",)
+    with pytest.raises(ValueError, match="frozen"):
+        policy.desk = "other"  # type: ignore[misc]
+
+
+def test_a_stop_reaches_the_job_only_where_nothing_else_is_said(tmp_path: Path) -> None:
+    policy = load_policy(write(tmp_path, "team: [a]\nstop_scope: {expired_token: marketplace}"))
+    assert policy.scope_for("expired_token") is Scope.MARKETPLACE
+    assert {policy.scope_for(cause) for cause in CAUSES if cause != "expired_token"} == {Scope.JOB}
+
+
+@pytest.mark.parametrize(
+    ("review", "mode"),
+    [("{}", "another person"), ("{by: anybody}", "anybody"), ("{required: false, by: anybody}", "")],
+)
+def test_a_decision_writes_down_which_review_it_needs(review: str, mode: str, tmp_path: Path) -> None:
+    assert load_policy(write(tmp_path, f"team: [a]\nreview: {review}")).review_mode == mode
+
+
+def test_the_policy_in_force_is_the_one_that_is_set_then_the_homes_then_the_built_in_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("CASEPROOF_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path))
+    assert policy_file(Settings()) == BUILT_IN
+    own = write(tmp_path, "team: [a]")
+    assert policy_file(Settings()) == own
+    monkeypatch.setenv("CASEPROOF_POLICY", "~/mine.yaml")
+    assert policy_file(Settings()) == Path("~/mine.yaml").expanduser()

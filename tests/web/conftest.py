@@ -1,0 +1,193 @@
+"""A small office with real cases: a real store and vault, the embedded desk, and the product's own proof."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image, ImageDraw
+
+from caseproof.desks.embedded import EmbeddedDesk
+from caseproof.domain.case import Case
+from caseproof.domain.events import Kind
+from caseproof.evidence.vault import Vault
+from caseproof.policy import BUILT_IN, load_policy
+from caseproof.procedure.office import Office
+from caseproof.procedure.proving import close, make_proof
+from caseproof.procedure.ticket import attach_photo, close_ticket, ensure_ticket
+from caseproof.settings import Settings
+from caseproof.store import Store
+from caseproof.web import create_app
+
+WEB_URL = "http://127.0.0.1:8321"
+MAIL = b"From: shop@example.com\r\nSubject: token\r\n\r\nDone.\r\n"
+
+
+def picture(text: str) -> bytes:
+    """A PNG that stands for a platform's page of a run."""
+    image = Image.new("RGB", (1280, 640), "white")
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 0, 1280, 70), fill=(20, 58, 105))
+    draw.text((30, 24), text, fill="white", font_size=22)
+    draw.rounded_rectangle((30, 110, 200, 160), 12, fill=(32, 140, 82))
+    draw.text((54, 122), "Completed", fill="white", font_size=24)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+@dataclass
+class World:
+    """An office whose clock moves by a minute with each look at it, and steps that take a case further."""
+
+    home: Path
+    public: str = ""
+    now: datetime = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+    office: Office = field(init=False)
+    desk: EmbeddedDesk = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = Settings(home=self.home, web_url=WEB_URL, public_url=self.public or None)
+        store = Store(settings.database)
+        store.migrate()
+        vault = Vault(settings.home_folder / "evidence")
+        self.office = Office(settings, load_policy(BUILT_IN), store, vault, clock=self.tick)
+        self.desk = EmbeddedDesk(store, vault, self.tick, url_base=settings.public)
+
+    def tick(self) -> datetime:
+        self.now += timedelta(minutes=1)
+        return self.now
+
+    def record(self, ref: str, kind: Kind, actor: str = "caseproof", /, **data: Any) -> Case:
+        return self.office.record(ref, kind, actor, **data)
+
+    # -- the steps, each from where the one before ended ---------------------------------------------------------
+
+    def opened(self, job: str = "offers/feed-a", **facts: Any) -> str:
+        """A case that exists and is not stopped yet."""
+        told: dict[str, Any] = {
+            "platform": "jobs", "job": job, "job_name": "Offers of shop A", "retailer": "Shop A",
+            "job_url": "https://jobs.example.com/offers/feed-a", "marketplace": "North", "cause": "expired_token",
+            "summary": "401 from the marketplace: the token has expired", "how": "daily check", "scope": "job",
+        }  # fmt: skip
+        with self.office.store.unit() as unit:
+            case = unit.cases.create(self.office.event(Kind.OPENED, "operator", **(told | facts)))
+            unit.commit()
+        return case.ref
+
+    def waiting(self, job: str = "offers/feed-a", **facts: Any) -> str:
+        """A case whose retailer was told."""
+        ref = self.opened(job, **facts)
+        stop = self.office.keep_json(ref, "stop-1.json", {"job": job, "active": False})
+        jobs = [{"job": job, "name": "Offers of shop A", "was_active": True, "active": False, "waiting": 0}]
+        self.record(ref, Kind.STOPPED, scope="job", jobs=jobs, evidence=stop)
+        ensure_ticket(self.office, self.desk, ref)
+        notice = self.office.keep(ref, b"Subject: notice\r\n\r\nPlease renew.", "notice-1.eml", "message/rfc822")
+        to = ["shop@example.com"]
+        self.record(ref, Kind.NOTICE_SENT, message_id="<n-1@example.com>", accepted=to, evidence=notice)
+        return ref
+
+    def confirm(self, ref: str, words: str = "We renewed the token this morning.") -> None:
+        kept = self.office.keep(ref, MAIL, "confirmation.eml", "message/rfc822")
+        sender = "shop@example.com"
+        self.record(
+            ref,
+            Kind.CONFIRMATION_RECEIVED,
+            "operator",
+            sender=sender,
+            words=words,
+            evidence=kept,
+            by_way_of="message",
+        )
+
+    def verified(self, job: str = "offers/feed-a", **facts: Any) -> str:
+        """A case whose job ran again successfully, with its picture on the ticket."""
+        ref = self.waiting(job, **facts)
+        self.confirm(ref)
+        self.record(ref, Kind.CHANGE_VALIDATED, "operator", how="The new token is set; a test call answers 200.")
+        decision = "reactivate after the retailer's change"
+        self.record(
+            ref,
+            Kind.DECIDED,
+            "operator",
+            decision=decision,
+            reason="The token is new.",
+            review="another person",
+        )
+        url = "https://jobs.example.com/runs/r-1"
+        self.record(ref, Kind.RUN_STARTED, run="r-1", purpose="rerun", url=url, name="tidy-otter")
+        read = {"run": "r-1", "purpose": "rerun", "name": "tidy-otter", "said": "Completed", "url": url}
+        read |= {"started_at": self.tick().isoformat(), "ended_at": self.tick().isoformat()}
+        kept = self.office.keep_json(ref, "run-1.json", read)
+        self.record(ref, Kind.RUN_VERIFIED, **read, evidence=kept)
+        self.record(ref, Kind.SCHEDULE_LIVE, jobs=[{"job": job, "name": "Offers of shop A", "active": True}])
+        shot = self.office.keep(ref, picture(f"{job} / tidy-otter"), "run-page-1.png", "image/png")
+        taken = self.tick().isoformat()
+        self.record(
+            ref,
+            Kind.PHOTOGRAPHED,
+            run="r-1",
+            taken_at=taken,
+            evidence=shot,
+            names_run=True,
+            names_success=True,
+            url=url,
+        )
+        attach_photo(self.office, self.desk, ref)
+        return ref
+
+    def closed(self, job: str = "offers/feed-a", **facts: Any) -> str:
+        """A case that is closed, with the product's own proof."""
+        ref = self.verified(job, **facts)
+        self.record(ref, Kind.REVIEW_APPROVED, "team lead", remark="The page names the run.")
+        look = self.office.keep_json(ref, "last-look.json", {"runs": []})
+        self.record(ref, Kind.LOOKED_AGAIN, failed=[], evidence=look)
+        make_proof(self.office, ref)
+        close(self.office, self.desk, ref)
+        close_ticket(self.office, self.desk, ref)
+        return ref
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """An office without cases."""
+    made = World(tmp_path / "home")
+    yield made
+    made.office.store.close()
+
+
+@pytest.fixture
+def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """More offices, with other settings."""
+    made: list[World] = []
+
+    def make(**settings: Any) -> World:
+        made.append(World(tmp_path / f"home-{len(made)}", **settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.office.store.close()
+
+
+@pytest.fixture
+def make_client() -> Callable[..., TestClient]:
+    """A client of the app of an office; errors come as pages, and redirects are not followed."""
+
+    def make(world: World, **options: Any) -> TestClient:
+        app = create_app(world.office, **options)
+        return TestClient(app, WEB_URL, raise_server_exceptions=False, follow_redirects=False)
+
+    return make
+
+
+@pytest.fixture
+def client(world: World, make_client: Callable[..., TestClient]) -> TestClient:
+    """A client of the app of the office without cases."""
+    return make_client(world)

@@ -1,0 +1,269 @@
+"""The pages of cases: what stands on them, and that nothing from outside can do more than be read."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from caseproof.domain.closure import closure_blockers
+from caseproof.domain.events import Kind
+from caseproof.domain.lifecycle import SENTENCES, State
+from caseproof.web import views
+
+HOSTILE = "<script>alert(1)</script> [x](javascript:alert(2)) <img src=x onerror=alert(3)> | \"'`*_"
+
+
+def text_of(page: str) -> str:
+    """What a reader reads: tags away, entities resolved, white space as one space."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def links(page: str) -> list[str]:
+    return [html.unescape(link) for link in re.findall(r'(?:href|src)="([^"]*)"', page)]
+
+
+def test_the_start_page_leads_to_the_cases(client: TestClient) -> None:
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["Location"]) == (307, "/cases")
+
+
+def test_an_office_without_cases_says_how_one_is_opened(client: TestClient) -> None:
+    page = text_of(client.get("/cases").text)
+    assert "No case is open." in page
+    assert "caseproof case open" in page
+
+
+def test_the_list_shows_open_cases_first_each_with_what_comes_next(world: Any, client: TestClient) -> None:
+    closed = world.closed("offers/a", job_name="Offers A")
+    opened = world.opened("offers/b", job_name="Offers B", retailer="Shop B")
+    waiting = world.waiting("offers/c", job_name="Offers C")
+
+    page = client.get("/cases").text
+    places = [page.index(f'href="/cases/{ref}"') for ref in (opened, waiting, closed)]
+    assert places == sorted(places)
+    read = text_of(page)
+    assert f"caseproof case wake {opened}" in read
+    assert "Wait for the retailer's word and record it" in read
+    assert "Offers B Shop B on North expired token 2026-11-20" in read
+
+
+def test_the_list_counts_the_closed_cases_that_it_leaves_out(
+    world: Any, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, newer = world.closed("offers/a"), world.closed("offers/b")
+    monkeypatch.setattr(views, "CLOSED_SHOWN", 1)
+    page = client.get("/cases").text
+    assert newer in page
+    assert older not in page
+    assert "1 older ones are not shown" in text_of(page)
+
+
+def test_an_open_case_shows_each_blocker_with_its_rule_and_next_action(world: Any, client: TestClient) -> None:
+    ref = world.waiting()
+    read = text_of(client.get(f"/cases/{ref}").text)
+    blockers = closure_blockers(world.office.case(ref))
+    assert len(blockers) >= 6
+    for blocker in blockers:
+        assert f"{blocker.rule} {blocker.missing} {blocker.next_action}".replace("`", "") in read.replace("`", "")
+    assert f"What blocks closure {len(blockers)}" in read
+    assert SENTENCES[State.WAITING] in read
+
+
+def test_the_facts_link_to_the_job_the_ticket_and_the_run(world: Any, client: TestClient) -> None:
+    ref = world.verified()
+    found = links(client.get(f"/cases/{ref}").text)
+    assert "https://jobs.example.com/offers/feed-a" in found
+    assert "https://jobs.example.com/runs/r-1" in found
+    assert "http://127.0.0.1:8321/tickets/T-000001" in found
+
+
+def test_the_flow_run_is_linked_only_where_the_prefect_ui_is_known(
+    world: Any, make_client: Callable[..., TestClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = world.opened()
+    with world.office.store.unit() as unit:
+        unit.cases.attach_run(ref, "0d7f-41", 1)
+        unit.commit()
+    monkeypatch.delenv("PREFECT_UI_URL", raising=False)
+    without = make_client(world).get(f"/cases/{ref}").text
+    assert "/runs/flow-run/" not in without
+    assert "0d7f-41" in without
+
+    monkeypatch.setenv("PREFECT_UI_URL", "http://127.0.0.1:4200/")
+    assert "http://127.0.0.1:4200/runs/flow-run/0d7f-41" in links(make_client(world).get(f"/cases/{ref}").text)
+
+
+def test_the_strip_shows_what_is_behind_and_where_the_case_is_now(world: Any, client: TestClient) -> None:
+    steps = re.findall(
+        r'<li class="(behind|now|ahead)".*?<span>(\w+)</span>', client.get(f"/cases/{world.waiting()}").text
+    )
+    assert steps == [
+        ("behind", "opened"), ("behind", "contained"), ("now", "waiting"), ("ahead", "decided"),
+        ("ahead", "running"), ("ahead", "verified"), ("ahead", "reviewed"), ("ahead", "closed"),
+    ]  # fmt: skip
+
+
+def test_the_strip_names_the_pause_only_while_the_case_is_paused(world: Any, client: TestClient) -> None:
+    ref = world.waiting()
+    assert "<span>paused</span>" not in client.get(f"/cases/{ref}").text
+    world.record(ref, Kind.KEPT_PAUSED, "operator", until="2026-12-01", reason="On holiday.")
+    page = client.get(f"/cases/{ref}").text
+    assert re.search(r'class="now"[^>]*><span>paused</span>', page)
+    assert "keep paused until 2026-12-01" in text_of(page)
+
+
+def test_the_strip_leaves_the_review_out_where_the_policy_asks_for_none(world: Any, client: TestClient) -> None:
+    ref = world.waiting()
+    assert "<span>reviewed</span>" in client.get(f"/cases/{ref}").text
+    world.record(ref, Kind.DECIDED, "operator", decision="reactivate after our fix", reason="Fixed.", review="")
+    assert "<span>reviewed</span>" not in client.get(f"/cases/{ref}").text
+
+
+def test_the_retailers_words_stand_verbatim(world: Any, client: TestClient) -> None:
+    ref = world.waiting()
+    words = "Hello,\n\n  two spaces & a <b>tag</b>\n> quoted"
+    world.confirm(ref, words)
+    page = client.get(f"/cases/{ref}").text
+    shown = re.search(r'<blockquote dir="auto">(.*?)</blockquote>', page, re.DOTALL)
+    assert shown is not None
+    assert html.unescape(shown[1]) == words
+    assert "<b>tag" not in page
+
+
+def test_a_message_that_does_not_count_is_shown_with_the_reason(world: Any, client: TestClient) -> None:
+    ref = world.waiting()
+    kept = world.office.keep(ref, b"ooo", "confirmation.eml", "message/rfc822")
+    world.record(
+        ref, Kind.CONFIRMATION_REFUSED, "operator", sender="x@example.com", why="it is automatic", evidence=kept
+    )
+    page = client.get(f"/cases/{ref}").text
+    assert "Does not count: a message from x@example.com" in text_of(page)
+    assert f"/evidence/{kept}" in links(page)
+
+
+def test_a_closed_case_shows_the_picture_the_proof_and_its_evidence(world: Any, client: TestClient) -> None:
+    ref = world.closed()
+    case = world.office.case(ref)
+    page = client.get(f"/cases/{ref}").text
+    read = text_of(page)
+    assert f'<img src="/evidence/{case.photo["evidence"]}"' in page
+    assert "Offers of shop A ran successfully as tidy-otter after the decision, and is live again." in read
+    assert "Made under J8" in read
+    assert "✗" not in read
+    assert "J8 The retailer confirmed in writing. #5 evidence" in read
+    assert "What blocks closure" not in read
+    with world.office.store.reading() as unit:
+        files = unit.evidence.of(ref)
+    assert len(files) == 8
+    for file in files:
+        assert f"/evidence/{file.digest}" in links(page)
+        assert file.name in read
+
+
+def test_the_timeline_has_every_event_in_order_with_an_anchor(world: Any, client: TestClient) -> None:
+    ref = world.closed()
+    page = client.get(f"/cases/{ref}").text
+    anchors = [int(number) for number in re.findall(r'<li id="e(\d+)"', page)]
+    assert anchors == list(range(1, world.office.case(ref).version + 1))
+    assert "Case closed" in text_of(page)
+    assert {f"#e{n}" for n in (5, 9)} <= set(links(page))
+
+
+def test_a_damaged_proof_is_said_on_the_page_of_its_case(world: Any, client: TestClient) -> None:
+    ref = world.closed()
+    world.office.vault.path(world.office.case(ref).proof["evidence"]).write_bytes(b"{}")
+    answer = client.get(f"/cases/{ref}")
+    assert answer.status_code == 200
+    read = text_of(answer.text)
+    assert "The proof's file is damaged or gone" in read
+    assert "Restore it from a backup" in read
+
+
+def test_trouble_is_shown_as_what_comes_next(world: Any, client: TestClient) -> None:
+    ref = world.opened()
+    world.record(ref, Kind.TROUBLE, step="stop", problem="The platform is down.", next_action="Run `up`.")
+    page = client.get(f"/cases/{ref}").text
+    assert "Next: The platform is down. Run up ." in text_of(page)
+    assert "<code>up</code>" in page
+
+
+def test_hostile_names_and_words_are_only_text(world: Any, client: TestClient) -> None:
+    bad = dict.fromkeys(("job_name", "retailer", "marketplace", "summary", "how", "cause"), HOSTILE)
+    ref = world.waiting("offers/<i>", job_url="javascript:alert(4)", failed_run_url="data:text/html,x", **bad)
+    world.confirm(ref, HOSTILE)
+    ticket = f"/tickets/{world.office.case(ref).ticket['ticket']}"
+    for path in ("/cases", f"/cases/{ref}", ticket):
+        page = client.get(path).text
+        assert HOSTILE in html.unescape(page)
+        assert not re.search(r"<(script|img src=x|i>|b>)", page), path
+        assert not [link for link in links(page) if link.startswith(("javascript:", "data:"))], path
+
+
+def test_a_reference_in_small_letters_leads_to_the_case(world: Any, client: TestClient) -> None:
+    ref = world.opened()
+    answer = client.get(f"/cases/{ref.lower()}")
+    assert (answer.status_code, answer.headers["Location"]) == (307, f"/cases/{ref}")
+
+
+@pytest.mark.parametrize("ref", ["JF-999999", "JF-1", "x", "JF-000001%20x", "%00", "' OR 1=1"])
+def test_an_unknown_case_is_a_page_that_says_what_to_do(world: Any, client: TestClient, ref: str) -> None:
+    world.opened()
+    answer = client.get(f"/cases/{ref}")
+    assert answer.status_code == 404
+    read = text_of(answer.text)
+    assert "There is no case" in read
+    assert "caseproof case list shows every reference." in read
+
+
+def test_a_ticket_shows_its_text_its_comments_and_its_files(world: Any, client: TestClient) -> None:
+    ref = world.closed()
+    case = world.office.case(ref)
+    page = client.get("/tickets/T-000001").text
+    read = text_of(page)
+    assert f"[{ref}] Offers of shop A fails" in read
+    assert "closed Ticket T-000001" in read
+    assert "What fails: 401 from the marketplace" in read
+    assert f"{ref} is closed. Proof:" in read
+    assert "Attachments 2" in read
+    assert {f"/evidence/{case.photo['evidence']}", f"/evidence/{case.proof['evidence']}", f"/cases/{ref}"} <= set(
+        links(page)
+    )
+
+
+def test_a_ticket_says_which_of_its_files_is_damaged(world: Any, client: TestClient) -> None:
+    ref = world.verified()
+    assert "damaged or gone" not in client.get("/tickets/T-000001").text
+    world.office.vault.path(world.office.case(ref).photo["evidence"]).unlink()
+    assert "damaged or gone" in client.get("/tickets/T-000001").text
+
+
+def test_a_ticket_that_no_case_made_is_shown_alone(world: Any, client: TestClient) -> None:
+    ticket = world.desk.create("raised-by-hand", "The feed is empty", "Since this morning.")
+    page = client.get(f"/tickets/{ticket.id.lower()}", follow_redirects=True).text
+    assert "Since this morning." in text_of(page)
+    assert "No file yet." in text_of(page)
+
+
+@pytest.mark.parametrize("ticket", ["T-000009", "T-1", "17", "T-000001x"])
+def test_an_unknown_ticket_is_a_page_that_says_what_to_do(world: Any, client: TestClient, ticket: str) -> None:
+    world.waiting()
+    answer = client.get(f"/tickets/{ticket}")
+    assert answer.status_code == 404
+    assert "Open the ticket from its case" in text_of(answer.text)
+
+
+def test_links_carry_the_path_of_the_public_address(
+    make_world: Callable[..., Any], make_client: Callable[..., TestClient]
+) -> None:
+    world = make_world(public="https://ops.example.com/caseproof/")
+    ref = world.opened()
+    client = make_client(world)
+    assert client.get("/").headers["Location"] == "/caseproof/cases"
+    page = client.get("/cases").text
+    assert f"/caseproof/cases/{ref}" in links(page)
+    assert "/caseproof/static/style.css" in links(page)

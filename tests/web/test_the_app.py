@@ -1,0 +1,251 @@
+"""The app as a whole: it only reads, its headers let nothing run, and its errors say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from caseproof.web import create_app
+
+WRITING = ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+PATHS = ("/", "/cases", "/cases/JF-000001", "/tickets/T-000001", "/evidence/" + "0" * 64, "/docs/x", "/health")
+
+
+def routes(app: FastAPI) -> Iterator[tuple[str, set[str]]]:
+    """Every route with its methods, through included routers too."""
+    waiting = list(app.routes)
+    while waiting:
+        route: Any = waiting.pop()
+        inner = getattr(route, "original_router", None)
+        waiting += inner.routes if inner is not None else []
+        if getattr(route, "methods", None) is not None:
+            yield route.path, set(route.methods)
+
+
+def test_every_route_only_reads(world: Any) -> None:
+    found = dict(routes(create_app(world.office)))
+    assert set(found) == {
+        "/", "/cases", "/cases/{ref}", "/tickets/{ticket_id}", "/evidence/{digest}", "/docs/{page:path}", "/health",
+    }  # fmt: skip
+    assert {frozenset(methods) for methods in found.values()} == {frozenset({"GET", "HEAD"})}
+
+
+@pytest.mark.parametrize("method", WRITING)
+def test_a_request_that_would_change_something_is_refused(world: Any, client: TestClient, method: str) -> None:
+    ref = world.verified()
+    before = world.office.case(ref)
+    for path in (*PATHS, "/static/style.css"):
+        assert client.request(method, path).status_code == 405, path
+    assert world.office.case(ref) == before
+
+
+def test_the_refusal_says_where_one_acts(client: TestClient) -> None:
+    answer = client.post("/cases")
+    assert "Act in the Prefect UI" in answer.text
+    assert set(answer.headers["Allow"].replace(" ", "").split(",")) == {"GET", "HEAD"}
+
+
+def test_reading_pages_changes_nothing(world: Any, client: TestClient) -> None:
+    ref = world.closed()
+    before = world.office.case(ref)
+    for path in ("/cases", f"/cases/{ref}", "/tickets/T-000001", "/health"):
+        assert client.get(path).status_code == 200, path
+    assert world.office.case(ref) == before
+
+
+@pytest.mark.parametrize("path", ["/cases", "/cases/JF-000001", "/cases/JF-000009", "/tickets/T-000001", "/nowhere"])
+def test_no_page_can_run_anything_or_be_framed(world: Any, client: TestClient, path: str) -> None:
+    world.waiting()
+    headers = client.get(path).headers
+    policy = dict(part.strip().partition(" ")[::2] for part in headers["Content-Security-Policy"].split(";"))
+    assert policy == {
+        "default-src": "'none'", "img-src": "'self'", "style-src": "'self'", "base-uri": "'none'",
+        "form-action": "'none'", "frame-ancestors": "'none'",
+    }  # fmt: skip
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "<script" not in client.get(path).text
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/redoc", "/docs/oauth2-redirect", "/nowhere", "/static/x"])
+def test_what_is_not_there_is_a_page_with_a_way_back(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert 'href="/cases"' in answer.text
+    assert "swagger" not in answer.text.lower()
+
+
+@pytest.mark.parametrize("name", ["platform.png", "desk.png"])
+def test_the_blocks_pictures_are_square_and_may_stand_in_the_prefect_ui(client: TestClient, name: str) -> None:
+    answer = client.get(f"/static/{name}")
+    assert answer.headers["Content-Type"] == "image/png"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    with Image.open(create_path(name)) as picture:
+        assert picture.size == (200, 200)
+
+
+def create_path(name: str) -> Path:
+    import caseproof.web
+
+    return Path(caseproof.web.__file__).parent / "static" / name
+
+
+@pytest.mark.parametrize("path", ["/static/..%2fapp.py", "/static/%2e%2e/app.py", "/static/../app.py"])
+def test_nothing_beside_the_static_files_is_served(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+# -- health ------------------------------------------------------------------------------------------------
+
+
+def test_health_counts_the_open_cases(world: Any, client: TestClient) -> None:
+    world.opened("a")
+    world.closed("b")
+    answer = client.get("/health")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "store": "ok", "cases_open": 1, "version": version("caseproof")}
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def break_store(world: Any) -> None:
+    """What stands in the store's place cannot be opened."""
+    world.office.store.close()
+    path = world.home / "caseproof.sqlite"
+    for file in world.home.glob("caseproof.sqlite*"):
+        file.unlink()
+    path.mkdir()
+
+
+def test_health_says_why_the_store_is_down(world: Any, client: TestClient) -> None:
+    break_store(world)
+    answer = client.get("/health")
+    assert answer.status_code == 503
+    assert answer.json()["status"] == "down"
+    assert "cannot be opened" in answer.json()["store"]
+    assert "CASEPROOF_HOME" in answer.json()["next_action"]
+
+
+def test_pages_say_that_the_store_is_down(world: Any, client: TestClient) -> None:
+    ref = world.opened()
+    digest = world.office.keep(ref, b"x", "x.txt", "text/plain")
+    break_store(world)
+    for path in ("/cases", f"/cases/{ref}", "/tickets/T-000001", f"/evidence/{digest}"):
+        answer = client.get(path)
+        assert answer.status_code == 503, path
+        assert "cannot be opened" in answer.text
+        assert "CASEPROOF_HOME" in answer.text
+
+
+def test_a_mistake_of_ours_is_a_page_without_its_inner_parts(world: Any, client: TestClient) -> None:
+    ref = world.closed()
+    # A proof that is intact and is not what the page expects.
+    odd = world.office.keep(ref, b'{"made_at": "secret-not-a-date"}', "odd.json", "application/json")
+    world.office.store.close()
+    object.__setattr__(world.office, "store", OddStore(world.office.store, odd))
+    answer = client.get(f"/cases/{ref}")
+    assert answer.status_code == 500
+    assert "That is our mistake" in answer.text
+    assert "secret-not-a-date" not in answer.text
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+
+
+class OddStore:
+    """A store that fails in a way nobody thought of."""
+
+    def __init__(self, store: Any, secret: str) -> None:
+        self._store, self._secret = store, secret
+
+    def reading(self) -> Any:
+        raise RuntimeError(f"secret-not-a-date {self._secret}")
+
+
+# -- hosts -------------------------------------------------------------------------------------------------
+
+
+def test_a_request_for_a_strangers_host_is_refused(world: Any, client: TestClient) -> None:
+    ref = world.opened()
+    for path in ("/cases", f"/cases/{ref}", "/health"):
+        answer = client.get(path, headers={"Host": "rebound.example.net:8321"})
+        assert answer.status_code == 421, path
+        assert ref not in answer.text
+        assert "CASEPROOF_PUBLIC_URL" in answer.text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8321", "localhost:8321", "localhost", "[::1]:8321", "ops.example.com"])
+def test_our_own_addresses_are_served(
+    make_world: Callable[..., Any], make_client: Callable[..., TestClient], host: str
+) -> None:
+    world = make_world(public="https://ops.example.com")
+    assert make_client(world).get("/cases", headers={"Host": host}).status_code == 200
+
+
+# -- docs --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    folder = tmp_path / "docs"
+    (folder / "adr").mkdir(parents=True)
+    (folder / "policy.md").write_text(
+        "# The policy\n\n<script>alert(1)</script>\n\n[evil](javascript:alert(2)) [other](life.md#the-end)\n\n"
+        "| a | b |\n|---|---|\n| 1 | 2 |\n\n## Who decides?\n\n## Who decides?\n",
+        encoding="utf-8",
+    )
+    (folder / "adr" / "0001-a-choice.md").write_text("# A choice\n", encoding="utf-8")
+    (tmp_path / "secret.md").write_text("# Secret\n", encoding="utf-8")
+    (folder / "way-out.md").symlink_to(tmp_path / "secret.md")
+    return folder
+
+
+def test_a_page_of_the_docs_is_rendered_with_raw_html_as_text(
+    world: Any, make_client: Callable[..., TestClient], docs: Path
+) -> None:
+    answer = make_client(world, docs=docs).get("/docs/policy")
+    assert answer.status_code == 200
+    assert '<h1 id="the-policy">The policy</h1>' in answer.text
+    assert "<title>The policy – Caseproof</title>" in answer.text
+    assert "&lt;script&gt;" in answer.text
+    assert "<script" not in answer.text
+    assert 'href="javascript:' not in answer.text
+    assert "<td>1</td>" in answer.text
+    assert 'id="who-decides"' in answer.text
+    assert 'id="who-decides-1"' in answer.text
+
+
+def test_pages_may_link_to_each_other_by_file_name(
+    world: Any, make_client: Callable[..., TestClient], docs: Path
+) -> None:
+    client = make_client(world, docs=docs)
+    assert client.get("/docs/policy.md").headers["Location"] == "/docs/policy"
+    assert "A choice" in client.get("/docs/adr/0001-a-choice").text
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "missing",
+        "..%2fsecret",
+        "%2e%2e/secret",
+        "adr/..%2f..%2fsecret",
+        "way-out",
+        "Policy",
+        "policy%00",
+        ".md",
+        "a/b/c",
+    ],
+)
+def test_only_pages_of_the_docs_are_shown(
+    world: Any, make_client: Callable[..., TestClient], docs: Path, page: str
+) -> None:
+    answer = make_client(world, docs=docs).get(f"/docs/{page}")
+    assert answer.status_code == 404
+    assert "Secret" not in answer.text
