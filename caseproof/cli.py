@@ -28,7 +28,12 @@ from caseproof.procedure.proving import proof_path
 from caseproof.procedure.word import confirm_by_message
 from caseproof.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Job-failure cases that close only with proof.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a traceback with local variables would print secrets
+    help="Job-failure cases that close only with proof.",
+)
 case_app = typer.Typer(no_args_is_help=True, help="Open, confirm and read cases.")
 contact_app = typer.Typer(no_args_is_help=True, help="Who may confirm for a retailer, and gets its notices.")
 app.add_typer(case_app, name="case")
@@ -149,7 +154,7 @@ def case_list(
 ) -> None:
     """The cases, oldest first."""
     office = open_office()
-    with office.store.unit() as unit:
+    with office.store.reading() as unit:
         rows = unit.cases.rows(open_only=not everything)
     if as_json:
         names = ("ref", "state", "job", "platform", "retailer", "marketplace", "cause", "opened_at", "paused_until")
@@ -257,7 +262,7 @@ def contact_remove(
 def contact_list(as_json: AsJson = False) -> None:
     """All registered contacts."""
     office = open_office()
-    with office.store.unit() as unit:
+    with office.store.reading() as unit:
         contacts = [contact for retailer in unit.people.retailers() for contact in unit.people.contacts(retailer)]
     if as_json:
         _print_json([{"retailer": c.retailer, "address": c.address, "name": c.name} for c in contacts])

@@ -125,9 +125,7 @@ def load_policy(path: Path) -> Policy:
     try:
         return Policy.model_validate(raw)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: {_plain(e['type'], e['msg'])}" for e in error.errors()
-        )
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {_plain(e['type'], e['msg'])}" for e in error.errors())
         raise PolicyError(f"The policy {path} is not valid: {wrong}.", "Correct these entries.") from error
 
 

@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     )
     retry_delays: tuple[float, ...] = Field(
         default=(2, 5, 10, 20, 40),
-        description="Seconds a task waits before each new try while another system is down (a JSON list); jitter is added.",
+        description="Seconds a task waits before each new try while a system is down (a JSON list); jitter is added.",
     )
     browser: Path | None = Field(
         default=None,

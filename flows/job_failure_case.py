@@ -1,4 +1,4 @@
-"""One failing job, from the stop to the proof (J1–J11)."""
+"""One failing job, from the stop to the proof (J1 to J11)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The demo: one case, from a job that really fails to a ticket that closes with its proof.
 
-It starts a small world, plays the retailer and the operators through the same calls that the Prefect UI makes, and tells
-what happens as it happens.
+It starts a small world, plays the retailer and the operators through the same calls that the Prefect UI makes, and
+tells what happens as it happens.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from caseproof.procedure.card import MACHINERY, sentence
 from caseproof.procedure.proving import proof_path
 from caseproof.settings import Settings
 from sandbox.marketplace import expire_token
-from sandbox.world import CONTACT, PLATFORM, RETAILER, World, small_world
+from sandbox.world import CONTACT, PLATFORM, RETAILER, CommandFailed, World, small_world
 
 JOB = f"marketplace-orders/{RETAILER}"
 WORDS = (
@@ -96,7 +96,12 @@ def _play(world: World, step: _Steps) -> str:
     step("The retailer renews the access and writes back. An operator records the words in Prefect's form (J8).")
     world.renew_access()
     world.answer(
-        ref, "retailers-word", answered_by="operator", what="the retailer wrote: record it", sender=CONTACT, message=WORDS
+        ref,
+        "retailers-word",
+        answered_by="operator",
+        what="the retailer wrote: record it",
+        sender=CONTACT,
+        message=WORDS,
     )
 
     step("The operator decides in Prefect's form (J6): reactivate after the retailer's change.")
@@ -119,8 +124,9 @@ def _play(world: World, step: _Steps) -> str:
 
 def _facts(world: World, case: Case) -> dict[str, Any]:
     office = world.office
-    assert case.ticket and case.photo
-    with world.office.store.unit() as unit:
+    if case.ticket is None or case.photo is None:
+        raise CommandFailed(f"{case.ref} closed without a ticket or a picture; look at {world.home}.")
+    with office.store.reading() as unit:
         run = unit.cases.run_of(case.ref)
     _wait_for_page(world, case)
     return {

@@ -59,9 +59,7 @@ class Process:
         self.log = log
 
     @classmethod
-    def start(
-        cls, name: str, command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path
-    ) -> Process:
+    def start(cls, name: str, command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> Process:
         """Start ``command`` in a session of its own; a Ctrl-C in the terminal reaches only us."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as out:
@@ -216,9 +214,7 @@ def _clean_env(home: Path) -> dict[str, str]:
     }
 
 
-def start_prefect_server(
-    home: Path, *, auth: str | None = None, env: Mapping[str, str] | None = None
-) -> PrefectServer:
+def start_prefect_server(home: Path, *, auth: str | None = None, env: Mapping[str, str] | None = None) -> PrefectServer:
     """Start a Prefect server with its own database and pages under ``home``, and wait until it is healthy.
 
     ``auth`` is the password that it asks for, as ``user:password``. ``env`` adds settings.

@@ -1,4 +1,4 @@
-"""Sets a small world up, in a process of its own with that world's environment: ``python -m sandbox.set_up < facts``."""
+"""Sets a small world up, in a process with that world's environment: ``python -m sandbox.set_up < facts``."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def _set_up(facts: dict[str, Any]) -> None:
     office = open_office()
     PrefectJobs(api_url=facts["api_url"], ui_url=facts["ui_url"]).save(PLATFORM, overwrite=True)
     EmbeddedDesk().save(office.policy.desk, overwrite=True)
-    EmailServerCredentials(
-        smtp_server=facts["smtp_host"], smtp_port=facts["smtp_port"], smtp_type="INSECURE"
-    ).save(office.policy.mail.account, overwrite=True)
+    EmailServerCredentials(smtp_server=facts["smtp_host"], smtp_port=facts["smtp_port"], smtp_type="INSECURE").save(
+        office.policy.mail.account, overwrite=True
+    )
     with office.store.unit() as unit:
         unit.people.add_contact(RETAILER, CONTACT, "the shop's owner")
         unit.commit()

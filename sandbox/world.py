@@ -1,7 +1,7 @@
 """The small world, put together: a marketplace, retailers' jobs, a mail server, and Caseproof beside them.
 
-Customers' jobs and Caseproof's own flows never share a work pool. Everything runs on free loopback ports, writes below one
-folder, and is stopped again in the opposite order.
+Customers' jobs and Caseproof's own flows never share a work pool. Everything runs on free loopback ports, writes below
+one folder, and is stopped again in the opposite order.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class CommandFailed(RuntimeError):
 
 @dataclass
 class World:
-    """A running world. ``server`` carries Caseproof's flows; ``jobs_server`` the customers' jobs (the same by default)."""
+    """A running world. ``server`` carries Caseproof's flows, ``jobs_server`` the customers' jobs (often the same)."""
 
     home: Path
     server: PrefectServer
@@ -66,7 +66,7 @@ class World:
     @property
     def office(self) -> Office:
         """The office of this world, for looking at its cases."""
-        return open_office(Settings(home=self.home, web_url=self.web_url))  # type: ignore[arg-type]
+        return open_office(Settings(home=self.home, web_url=self.web_url))
 
     # -- commands, as a person types them --------------------------------------------------------------------------
 
@@ -88,13 +88,12 @@ class World:
 
     def flow_run(self, flow_run: str) -> dict[str, Any]:
         """A flow run of Caseproof's own server, as its API tells it."""
-        with self.server.client() as client:
-            found: dict[str, Any] = client.get(f"flow_runs/{flow_run}").raise_for_status().json()
-            return found
+        found: dict[str, Any] = self._call(self.server, "GET", f"flow_runs/{flow_run}").json()
+        return found
 
     def flow_run_of(self, ref: str) -> str:
         """The id of the flow run that carries the case."""
-        with self.office.store.unit() as unit:
+        with self.office.store.reading() as unit:
             known = unit.cases.run_of(ref)
         if known is None:
             raise LookupError(f"{ref} has no flow run yet.")
@@ -116,16 +115,30 @@ class World:
         return wait_until(f"{ref} to ask for '{form}'", asked, seconds)
 
     def _has_form(self, flow_run: str, number: int) -> bool:
-        with self.server.client() as client:
-            return client.get(f"flow_runs/{flow_run}/input/suspended-question-{number}-schema").is_success
+        schema = f"flow_runs/{flow_run}/input/suspended-question-{number}-schema"
+        return self._call(self.server, "GET", schema, missing_is_fine=True).is_success
 
     def resume(self, ref: str, **answer: Any) -> dict[str, Any]:
         """Fill in the form that the case's run waits with, through the call that Prefect's UI makes."""
         case = self.office.case(ref)
         flow_run = case.asked[case.question_number]["flow_run"]
-        with self.server.client() as client:
-            reply: dict[str, Any] = client.post(f"flow_runs/{flow_run}/resume", json={"run_input": answer}).json()
-            return reply
+        path = f"flow_runs/{flow_run}/resume"
+        reply: dict[str, Any] = self._call(self.server, "POST", path, json={"run_input": answer}).json()
+        return reply
+
+    @staticmethod
+    def _call(
+        server: PrefectServer, method: str, path: str, *, missing_is_fine: bool = False, **request: Any
+    ) -> httpx.Response:
+        """Call Prefect's API, again where it answers 503: on SQLite it does so under load, without having done it."""
+
+        def answered() -> httpx.Response | None:
+            with server.client() as client:
+                answer = client.request(method, path, **request)
+            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+
+        answer = wait_until(f"Prefect to answer {method} {path}", answered, 60)
+        return answer if missing_is_fine and answer.status_code == httpx.codes.NOT_FOUND else answer.raise_for_status()
 
     def answer(self, ref: str, form: str, *, after: int = 0, seconds: float = 90, **answer: Any) -> int:
         """Wait for a form and fill it in; returns the question's number."""
@@ -152,19 +165,21 @@ class World:
 
     def run_job(self, job: str, seconds: float = 60) -> dict[str, Any]:
         """Have a customer's job run now, as its schedule would, and wait for its end."""
-        with self.jobs_server.client() as client:
-            deployment = client.get(f"deployments/name/{job}").raise_for_status().json()
-            run = client.post(f"deployments/{deployment['id']}/create_flow_run", json={}).raise_for_status().json()
+        server = self.jobs_server
+        deployment = self._call(server, "GET", f"deployments/name/{job}").json()
+        run = self._call(server, "POST", f"deployments/{deployment['id']}/create_flow_run", json={}).json()
 
-            def over() -> dict[str, Any] | None:
-                now: dict[str, Any] = client.get(f"flow_runs/{run['id']}").raise_for_status().json()
-                return now if now["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
+        def over() -> dict[str, Any] | None:
+            now: dict[str, Any] = self._call(server, "GET", f"flow_runs/{run['id']}").json()
+            return now if now["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
 
-            return wait_until(f"a run of {job} to end", over, seconds)
+        return wait_until(f"a run of {job} to end", over, seconds)
 
 
 @contextmanager
-def small_world(home: Path, say: Say, *, jobs_elsewhere: bool = False, env: Mapping[str, str] | None = None) -> Iterator[World]:
+def small_world(
+    home: Path, say: Say, *, jobs_elsewhere: bool = False, env: Mapping[str, str] | None = None
+) -> Iterator[World]:
     """Start a world below ``home`` and stop it at the end, whatever happens.
 
     ``jobs_elsewhere`` puts the customers' jobs on a Prefect server of their own; ``env`` adds to the environment
@@ -184,7 +199,13 @@ def small_world(home: Path, say: Say, *, jobs_elsewhere: bool = False, env: Mapp
         mailbox = stack.enter_context(Mailbox(folder=home / "mailbox"))
         web_port, market_port = free_port(), free_port()
         world = World(
-            home, server, jobs_server, mailbox, f"http://127.0.0.1:{web_port}", f"http://127.0.0.1:{market_port}", env or {}
+            home,
+            server,
+            jobs_server,
+            mailbox,
+            f"http://127.0.0.1:{web_port}",
+            f"http://127.0.0.1:{market_port}",
+            env or {},
         )
         _start(stack, world, "web", ["-m", "caseproof.cli", "web"], f"{world.web_url}/health")
         market = ["-m", "sandbox.marketplace", "--port", str(market_port)]
@@ -227,7 +248,16 @@ def set_up(world: World) -> None:
     }
     deploy = Process.start(
         "deploy",
-        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(ROOT / "prefect.yaml")],
+        [
+            sys.executable,
+            "-m",
+            "prefect",
+            "--no-prompt",
+            "deploy",
+            "--all",
+            "--prefect-file",
+            str(ROOT / "prefect.yaml"),
+        ],
         cwd=ROOT,
         env=world.env(),
         log=world.home / "logs" / "deploy.log",

@@ -1,8 +1,8 @@
 """How a case asks a person: one helper for every form.
 
-It numbers the question in the store, shows the case, and suspends the run under ``question-<n>``. A resumed run starts from the
-top: ``read_answers`` first writes down what people answered, then the steps act on it. A run that was woken without
-an answer finds none, looks at the case again, and asks under the next number if it still needs to.
+It numbers the question in the store, shows the case, and suspends the run under ``question-<n>``. A resumed run starts
+from the top: ``read_answers`` first writes down what people answered, then the steps act on it. A run that was woken
+without an answer finds none, looks at the case again, and asks under the next number if it still needs to.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ def _description(case: Case, explain: str) -> str:
     facts = case.facts
     return (
         f"{refused}{explain}\n\n**{case.ref}** · {facts['job_name']} · {facts.get('retailer') or 'no retailer'} · "
-        f"{facts['cause']}\n\nWhat fails: {facts['summary']}{failure}{words}\n\n[The whole case]({office().case_url(case.ref)})"
+        f"{facts['cause']}\n\nWhat fails: {facts['summary']}{failure}{words}\n\n"
+        f"[The whole case]({office().case_url(case.ref)})"
     )
 
 

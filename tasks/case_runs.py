@@ -22,8 +22,8 @@ from prefect.states import Scheduled
 from blocks.base import PrefectDown
 from caseproof.domain.errors import BadInput
 from caseproof.procedure.containment import contain
-from caseproof.procedure.opening import Request, open_case
 from caseproof.procedure.office import Office
+from caseproof.procedure.opening import Request, open_case
 from caseproof.store import CaseRun, ConcurrentChange
 from tasks.common import load_desk, load_platform
 
@@ -64,7 +64,7 @@ def ensure_run(office: Office, ref: str) -> str:
 
     A run that waits for an answer is left waiting. Raises PrefectDown, and BadInput when we are not deployed.
     """
-    with office.store.unit() as unit:
+    with office.store.reading() as unit:
         known = unit.cases.run_of(ref)
     if known is not None and is_live(known.flow_run):
         return known.flow_run
@@ -125,11 +125,11 @@ def open_and_stop(office: Office, request: Request) -> tuple[str, bool]:
 def take_up(office: Office, request: Request, ref: str) -> str | None:
     """The case that this flow run is to carry, or None where another live run carries it already.
 
-    A run made for a case (``ref``) takes that one; a run from the UI's form opens one for the job, or takes the open one
-    if nobody works on it. A run that is resumed finds the case it took before.
+    A run made for a case (``ref``) takes that one; a run from the UI's form opens one for the job, or takes the open
+    one if nobody works on it. A run that is resumed finds the case it took before.
     """
     me = str(this_run.id)
-    with office.store.unit() as unit:
+    with office.store.reading() as unit:
         mine = unit.cases.by_flow_run(me)
     if mine is not None:
         return mine
@@ -138,7 +138,7 @@ def take_up(office: Office, request: Request, ref: str) -> str | None:
             raise BadInput("Neither a case nor a job was given.", "Fill in platform and job, or the case's reference.")
         ref = open_case(office, load_platform(request.platform), load_desk(), request)[0].ref
     ref = office.case(ref).ref
-    with office.store.unit() as unit:
+    with office.store.reading() as unit:
         known = unit.cases.run_of(ref)
     if known is not None and known.flow_run != me and is_live(known.flow_run):
         return None
@@ -152,7 +152,7 @@ def _attach(office: Office, ref: str, me: str, known: CaseRun | None) -> bool:
             unit.commit()
     except ConcurrentChange:
         # The command that made this run wrote it down first, or another run was quicker.
-        with office.store.unit() as unit:
+        with office.store.reading() as unit:
             return unit.cases.by_flow_run(me) == ref
     return True
 

@@ -88,7 +88,5 @@ FORMS: dict[str, type[Form]] = {form.slug: form for form in (RetailersWord, Acco
 def for_team(form: type[Form], team: tuple[str, ...]) -> type[Form]:
     """The form with the team list as the choices of who answers."""
     choices: dict[str, Any] = {"enum": list(team)}
-    who = Field(
-        title="Who are you?", description="Your name as it stands on the team list.", json_schema_extra=choices
-    )
+    who = Field(title="Who are you?", description="Your name as it stands on the team list.", json_schema_extra=choices)
     return create_model(form.__name__, __base__=form, answered_by=(str, who))

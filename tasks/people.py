@@ -107,11 +107,12 @@ def _waits_for_review(case: Case) -> bool:
 
 def _what_to_review(case: Case) -> str:
     run = case.verified
-    assert run is not None and case.photo is not None
+    if run is None or case.photo is None:
+        raise CaseproofError(f"{case.ref} has no evidence to review yet.", "Let the case's run gather it first.")
     picture = f"{office().settings.public}/evidence/{case.photo['evidence']}"
     return (
         f"**Review the evidence.** [{run['name']}]({run['url']}) was read back as **{run['said']}**, ended "
-        f"{run['ended_at']}. [The screenshot]({picture}) is attached to {case.ticket['ticket'] if case.ticket else ''}.\n\n"
+        f"{run['ended_at']}. [The screenshot]({picture}) is attached to the ticket.\n\n"
         f"![the successful run]({picture})"
     )
 
@@ -137,5 +138,3 @@ def help_if_stuck(ref: str, version_before: int) -> None:
     problem = NothingMoved(f"Nothing moves. Missing: {missing}", f"`caseproof case why {ref}`, then try again.")
     say_trouble(ref, "the procedure", problem)
     ask(ref, TryAgain, str(problem), needed=lambda now: now.trouble is not None)
-
-

@@ -6,7 +6,7 @@ from prefect import task
 from prefect.artifacts import create_image_artifact, create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from caseproof.domain.case import Case
+from caseproof.domain.case import Fact
 from caseproof.procedure.card import card
 from tasks.common import look, office
 
@@ -32,17 +32,18 @@ def _show(ref: str) -> None:
             description=f"The platform's own page of the run, taken {case.photo['taken_at']}.",
         )  # fmt: skip
     if case.is_closed and case.proof is not None:
-        create_markdown_artifact(_proof_text(case), key=f"{key}-proof", description=f"The proof of {case.ref}.")
+        create_markdown_artifact(
+            _proof_text(case.ref, case.proof), key=f"{key}-proof", description=f"The proof of {case.ref}."
+        )
 
 
-def _proof_text(case: Case) -> str:
+def _proof_text(ref: str, proof: Fact) -> str:
     here = office()
-    assert case.proof is not None
-    content = here.vault.read(case.proof["evidence"]).decode()
+    content = here.vault.read(proof["evidence"]).decode()
     return (
-        f"# {case.ref} is closed under {case.proof['rule']}\n\n"
-        f"[Proof file]({here.evidence_url(case.proof['evidence'])}), SHA-256 `{case.proof['evidence']}`. "
-        f"Check it with `caseproof verify {case.proof['file']}`.\n\n```json\n{content}\n```"
+        f"# {ref} is closed under {proof['rule']}\n\n"
+        f"[Proof file]({here.evidence_url(proof['evidence'])}), SHA-256 `{proof['evidence']}`. "
+        f"Check it with `caseproof verify {proof['file']}`.\n\n```json\n{content}\n```"
     )
 
 

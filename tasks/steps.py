@@ -54,7 +54,7 @@ def verify_the_run(ref: str) -> None:
         return
     run = running.await_run(office(), runner_of(case), case.run["run"])
     if run is None:
-        raise StillRunning(f"The run {case.run['name']} is still going.", "Resume when it is over; it is read again then.")
+        raise StillRunning(f"The run {case.run['name']} is still going.", "Resume when it is over; it is read then.")
     running.verify(office(), load_platform(case.facts["platform"]), ref, run)
 
 

@@ -1,7 +1,7 @@
 """What Caseproof asks of a ticket desk: the embedded one, Zoho Desk, Jira and others implement it.
 
-``key`` arguments are idempotency keys (the case reference, or the case and step): a desk that takes none must look first
-and return what is there. Attachments and the status are read back from the desk; a success status proves nothing.
+``key`` arguments are idempotency keys (the case reference, or the case and step): a desk that takes none must look
+first and return what is there. Attachments and the status are read back from the desk; a success status proves nothing.
 """
 
 from __future__ import annotations

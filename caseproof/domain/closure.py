@@ -111,9 +111,7 @@ def _succeeded(case: Case) -> Met | None:
         return None
     if not run["purpose"] == read["purpose"] == _purpose(case):
         return None
-    if case.decision is not None and (
-        run.seq < case.decision.seq or _when(read["started_at"]) < case.decision.at
-    ):
+    if case.decision is not None and (run.seq < case.decision.seq or _when(read["started_at"]) < case.decision.at):
         return None
     if _when(read["ended_at"]) < _when(read["started_at"]):
         return None
@@ -243,7 +241,7 @@ CONDITIONS: tuple[Condition, ...] = (
         "Check the platform; the case's run sets the schedule live after the verification.", _reactivation, _live,
     ),
     Condition(
-        "pictured", "J7, J8", "There is a screenshot of that run's own page, taken after it ended, showing its success.",
+        "pictured", "J7, J8", "A screenshot of that run's own page was taken after it ended, and shows its success.",
         "Check that the run's page opens without a login problem; the case's run takes the picture.",
         _always, _pictured,
     ),
@@ -300,9 +298,7 @@ def refuse_closure(case: Case) -> None:
     blockers = closure_blockers(case)
     if blockers:
         lines = "; ".join(f"{b.rule}: {b.missing} ({b.next_action})" for b in blockers)
-        raise ClosureRefused(
-            f"{case.ref} may not close. Missing: {lines}", f"`caseproof case why {case.ref}`"
-        )
+        raise ClosureRefused(f"{case.ref} may not close. Missing: {lines}", f"`caseproof case why {case.ref}`")
     if not may_close(case):
         raise ClosureRefused(
             f"{case.ref} has no proof made since the last look at the job.",

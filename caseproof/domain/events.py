@@ -105,15 +105,16 @@ class Event:
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
-            raise BadInput(
-                f"The event {self.kind} has a time without a time zone.", "Pass an aware datetime."
-            )
+            raise BadInput(f"The event {self.kind} has a time without a time zone.", "Pass an aware datetime.")
         object.__setattr__(self, "at", self.at.astimezone(UTC))
         if not self.actor.strip():
             raise BadInput(f"The event {self.kind} names nobody who did it.", "Pass the actor's role name.")
         missing = sorted(REQUIRED[self.kind] - self.data.keys())
         if missing:
             raise BadInput(f"The event {self.kind} lacks {', '.join(missing)}.", "Pass these fields.")
+        for number in ("number", "question"):
+            if number in self.data and type(self.data[number]) is not int:
+                raise BadInput(f"The event {self.kind} has a {number} that is no number.", "Pass a whole number.")
 
     def as_json(self) -> dict[str, Any]:
         """The event as plain JSON values; ``from_json`` reads it back."""
@@ -130,9 +131,7 @@ class Event:
         try:
             return cls(Kind(raw["kind"]), datetime.fromisoformat(raw["at"]), raw["actor"], raw["data"])
         except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise BadInput(
-                f"This is not an event of a case: {error}.", "Take the file from a backup."
-            ) from error
+            raise BadInput(f"This is not an event of a case: {error}.", "Take the file from a backup.") from error
 
 
 def chain(previous: str, event: Event) -> str:

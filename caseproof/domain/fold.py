@@ -64,33 +64,44 @@ def apply(case: Case, event: Event) -> Case:
         changes["handled"] = case.handled | {event.data["question"]}
     if slot := _SLOT.get(event.kind):
         changes[slot] = fact
-    match event.kind:
-        case Kind.OPENED:
-            changes |= {"opening": 1, "round": 1, "opened": fact, "last_opened": fact}
-        case Kind.REOPENED:
-            changes |= {"opening": case.opening + 1, "round": case.round + 1, "last_opened": fact}
-            # A new opening needs a new proof from new words: nothing of the old one counts again.
-            changes |= {"confirmations": (), "attached": ()}
-        case Kind.FAILED_AGAIN | Kind.REVIEW_REJECTED:
-            changes["round"] = case.round + 1
-        case Kind.CONFIRMATION_RECEIVED:
-            changes["confirmations"] = (*case.confirmations, fact)
-        case Kind.ATTACHED:
-            changes["attached"] = (*case.attached, fact)
-        case Kind.RUN_STARTED:
-            changes["attempt"] = case.attempt + 1
-        case Kind.TROUBLE_OVER:
-            changes["trouble"] = None
-        case Kind.QUESTION_ASKED:
-            changes["asked"] = {**case.asked, event.data["number"]: fact}
-        case Kind.QUESTION_ANSWERED:
-            changes["answered"] = {**case.answered, event.data["number"]: fact}
-            changes["refused"] = None
+    changes |= _counted(case, fact)
     changes["state"] = _state_after(case, event)
     after = replace(case, **changes)
     if event.kind is Kind.CLOSED and may_close(after):
         return replace(after, state=State.CLOSED, closed=fact)
     return after
+
+
+def _counted(case: Case, fact: Fact) -> dict[str, Any]:
+    """What an event adds to a counter or a collection."""
+    event = fact.event
+    match event.kind:
+        case Kind.OPENED:
+            return {"opening": 1, "round": 1, "opened": fact, "last_opened": fact}
+        case Kind.REOPENED:
+            # A new opening needs a new proof from new words: nothing of the old one counts again.
+            counters = {"opening": case.opening + 1, "round": case.round + 1, "last_opened": fact}
+            return counters | {"confirmations": (), "attached": ()}
+        case Kind.FAILED_AGAIN | Kind.REVIEW_REJECTED:
+            return {"round": case.round + 1}
+        case Kind.CONFIRMATION_RECEIVED:
+            return {"confirmations": (*case.confirmations, fact)}
+        case Kind.ATTACHED:
+            return {"attached": (*case.attached, fact)}
+        case Kind.RUN_STARTED:
+            return {"attempt": case.attempt + 1}
+        case Kind.TROUBLE_OVER:
+            return {"trouble": None}
+    return _questioned(case, fact)
+
+
+def _questioned(case: Case, fact: Fact) -> dict[str, Any]:
+    number = fact.get("number")
+    if fact.event.kind is Kind.QUESTION_ASKED:
+        return {"asked": {**case.asked, number: fact}}
+    if fact.event.kind is Kind.QUESTION_ANSWERED:
+        return {"answered": {**case.answered, number: fact}, "refused": None}
+    return {}
 
 
 def _state_after(case: Case, event: Event) -> State:

@@ -102,9 +102,7 @@ def require_browser(configured: Path | None = None, machine: Machine = THIS_MACH
     )
 
 
-def install_browser(
-    configured: Path | None = None, machine: Machine = THIS_MACHINE, say: Say = lambda _: None
-) -> Path:
+def install_browser(configured: Path | None = None, machine: Machine = THIS_MACHINE, say: Say = lambda _: None) -> Path:
     """Make sure that there is a browser, and return it; what is done is told through ``say``, a line a step.
 
     A configured browser is never installed for anybody. Raises NoBrowser when none can be had.
@@ -144,10 +142,7 @@ def main(arguments: Sequence[str] | None = None, machine: Machine = THIS_MACHINE
     setting = os.environ.get("CASEPROOF_BROWSER")
     configured = Path(setting) if setting else None
     try:
-        if wanted.install:
-            found = install_browser(configured, machine, _say)
-        else:
-            found = require_browser(configured, machine)
+        found = install_browser(configured, machine, _say) if wanted.install else require_browser(configured, machine)
     except NoBrowser as error:
         sys.stderr.write(f"{error}\n")
         return 1

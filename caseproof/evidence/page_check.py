@@ -78,9 +78,7 @@ def refuse_shot(page: RunPage, shot: Shot, *, ended_at: datetime) -> None:
         raise fault
 
 
-def fault_of(
-    page: RunPage, text: str, address: str, status: int | None, asks_password: bool
-) -> NotTheRun | None:
+def fault_of(page: RunPage, text: str, address: str, status: int | None, asks_password: bool) -> NotTheRun | None:
     """What is wrong with what a page shows, whenever it was; None if it shows this run's success."""
     if status in (401, 403):
         return NotTheRun(f"The platform did not let the browser in (HTTP {status}).", _CREDENTIALS)

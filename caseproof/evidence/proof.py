@@ -1,8 +1,8 @@
 """The proof: one JSON file that states why a closure was allowed, and can be checked without asking anyone.
 
-It names the rule (J7 or J8), each condition of that rule with the evidence that meets it, the run as it was read back, the
-confirmation's digest, the approvals, and the head of the event list. The list itself is one of the files it names, so
-whoever checks it folds the same events with the same rules again and compares.
+It names the rule (J7 or J8), each condition of that rule with the evidence that meets it, the run as it was read back,
+the confirmation's digest, the approvals, and the head of the event list. The list itself is one of the files it names,
+so whoever checks it folds the same events with the same rules again and compares.
 """
 
 from __future__ import annotations
@@ -76,9 +76,7 @@ def build_proof(
     are written relative to ``folder``, where the proof will lie. Raises BadInput when something still blocks.
     """
     if closure_blockers(case):
-        raise BadInput(
-            f"{case.ref} is not proven yet.", f"`caseproof case why {case.ref}` lists what is missing."
-        )
+        raise BadInput(f"{case.ref} is not proven yet.", f"`caseproof case why {case.ref}` lists what is missing.")
     return {
         "caseproof_proof": FORMAT,
         "case": case.ref,
@@ -94,16 +92,15 @@ def build_proof(
 def _claims(case: Case) -> dict[str, Any]:
     """What the proof says of the case, as a function of its events alone: made once, and made again to check it."""
     verified, decision = case.verified, case.decision
-    assert verified is not None and decision is not None
+    if verified is None or decision is None:
+        raise BadInput(f"{case.ref} has no verified run or no decision.", f"`caseproof case why {case.ref}`")
     removal = case.decided is Decision.REMOVE
     return {
         "opening": case.opening,
         "rule": closure_rule(case),
         "kind": "removal" if removal else "reactivation",
-        "statement": _statement(case, removal),
-        "job": {
-            name: case.facts.get(name) for name in ("platform", "job", "job_name", "retailer", "marketplace")
-        },
+        "statement": _statement(case, verified["name"], removal),
+        "job": {name: case.facts.get(name) for name in ("platform", "job", "job_name", "retailer", "marketplace")},
         "conditions": [
             {
                 "code": condition.code,
@@ -115,8 +112,7 @@ def _claims(case: Case) -> dict[str, Any]:
             for condition, met in conditions_met(case)
         ],
         "run": {
-            name: verified.get(name)
-            for name in ("run", "purpose", "name", "said", "url", "started_at", "ended_at")
+            name: verified.get(name) for name in ("run", "purpose", "name", "said", "url", "started_at", "ended_at")
         },
         "confirmations": [
             {"from": word["sender"], "at": word.at.isoformat(), "sha256": word["evidence"]}
@@ -130,15 +126,13 @@ def _claims(case: Case) -> dict[str, Any]:
     }
 
 
-def _statement(case: Case, removal: bool) -> str:
-    verified = case.verified
-    assert verified is not None
+def _statement(case: Case, run: str, removal: bool) -> str:
     if removal:
         return (
             f"The integration behind {case.facts['job_name']} was removed: no active schedule and nothing queued, "
-            f"read back by run {verified['name']}."
+            f"read back by run {run}."
         )
-    return f"{case.facts['job_name']} ran successfully as {verified['name']} after the decision, and is live again."
+    return f"{case.facts['job_name']} ran successfully as {run} after the decision, and is live again."
 
 
 def _named(case: Case, files: Iterable[_File], history: str) -> list[_File]:
@@ -170,19 +164,13 @@ def read_proof(path: Path) -> dict[str, Any]:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadInput(
-            f"{path} cannot be read: {error.strerror}.", "Give the path of a proof file."
-        ) from error
+        raise BadInput(f"{path} cannot be read: {error.strerror}.", "Give the path of a proof file.") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} is not JSON.", "Give the path of a proof file.") from error
     if not isinstance(raw, dict) or "caseproof_proof" not in raw:
-        raise BadInput(
-            f"{path} is not a proof.", "Give a file from the proofs folder, or a ticket's attachment."
-        )
+        raise BadInput(f"{path} is not a proof.", "Give a file from the proofs folder, or a ticket's attachment.")
     if raw["caseproof_proof"] != FORMAT:
-        raise BadInput(
-            f"{path} has the format {raw['caseproof_proof']!r}.", "Check it with the version that made it."
-        )
+        raise BadInput(f"{path} has the format {raw['caseproof_proof']!r}.", "Check it with the version that made it.")
     return raw
 
 
@@ -233,9 +221,7 @@ def _check_case(proof: Mapping[str, Any], history: bytes) -> list[Check]:
     same = {name: proof.get(name) == value for name, value in _claims(case).items()}
     wrong = [name for name, ok in same.items() if not ok]
     return [
-        Check(
-            "head of the event list", case.head == proof["head"], f"{case.head[:12]}…, {case.version} events"
-        ),
+        Check("head of the event list", case.head == proof["head"], f"{case.head[:12]}…, {case.version} events"),
         Check("closure rules", True, f"all {len(conditions_met(case))} conditions hold when folded again"),
         Check("every file is named", rests_on <= named, f"{len(rests_on)} evidence files"),
         Check(

@@ -67,9 +67,7 @@ class ScreenshotFailed(CaseproofError):
     """No picture could be taken."""
 
 
-def photograph(
-    page: RunPage, *, browser: Path, clock: Clock, home: Path | None = None, seconds: float = 30
-) -> Shot:
+def photograph(page: RunPage, *, browser: Path, clock: Clock, home: Path | None = None, seconds: float = 30) -> Shot:
     """Open the run's page in a real browser, wait until it shows the run's success, and take a picture of it.
 
     A page that does not show it within ``seconds`` is pictured all the same; ``refuse_shot`` then says what
@@ -91,9 +89,7 @@ def photograph(
         try:
             return _result(result, camera, seconds)
         except (Error, TimeoutError, OSError) as error:
-            told = (
-                "it hangs" if isinstance(error, TimeoutError) else str(error).partition("\n")[0].rstrip(".")
-            )
+            told = "it hangs" if isinstance(error, TimeoutError) else str(error).partition("\n")[0].rstrip(".")
             raise ScreenshotFailed(
                 f"The browser could not picture {without_query(page.url)}: {told}.",
                 "See whether that page opens in a browser on this machine and whether"

@@ -299,9 +299,7 @@ class PrefectJobsClient:
         runs = {"flow_runs": {**asked, "deployment_id": {"any_": [found.id]}}}
         return self._pages("flow_runs/filter", runs, sort, _RUNS)
 
-    def _pages(
-        self, path: str, asked: Mapping[str, Any], sort: str, shape: TypeAdapter[list[Row]]
-    ) -> list[Row]:
+    def _pages(self, path: str, asked: Mapping[str, Any], sort: str, shape: TypeAdapter[list[Row]]) -> list[Row]:
         """All rows, each once: a page may repeat a row when another came in before it."""
         rows: dict[str, Row] = {}
         offset = 0

@@ -34,9 +34,7 @@ def next_action(case: Case) -> str:
 
 
 def _only_review_is_missing(blockers: list[Blocker]) -> bool:
-    return {b.code for b in blockers} <= {"reviewed", "looked"} and any(
-        b.code == "reviewed" for b in blockers
-    )
+    return {b.code for b in blockers} <= {"reviewed", "looked"} and any(b.code == "reviewed" for b in blockers)
 
 
 def card(case: Case, *, case_url: str, evidence_url: str, picture: bytes | None = None) -> str:
@@ -64,9 +62,7 @@ def data_uri(png: bytes) -> str:
 def _facts_table(case: Case, case_url: str) -> str:
     facts = case.facts
     rows = {
-        "Job": f"[{_cell(facts['job'])}]({facts['job_url']})"
-        if facts.get("job_url")
-        else _cell(facts["job"]),
+        "Job": f"[{_cell(facts['job'])}]({facts['job_url']})" if facts.get("job_url") else _cell(facts["job"]),
         "Platform": facts["platform"],
         "Retailer": facts.get("retailer") or "not known",
         "Marketplace": facts.get("marketplace") or "none",
@@ -94,9 +90,7 @@ def _blockers_table(case: Case) -> str:
     if case.is_closed or not blockers:
         return ""
     lines = [f"| {b.rule} | {_cell(b.missing)} | {_cell(b.next_action)} |" for b in blockers]
-    return "\n".join(
-        ["## What blocks closure", "", "| Rule | Missing | Next action |", "|---|---|---|", *lines]
-    )
+    return "\n".join(["## What blocks closure", "", "| Rule | Missing | Next action |", "|---|---|---|", *lines])
 
 
 def _words(case: Case) -> str:

@@ -1,4 +1,4 @@
-"""J2–J4: stop the job first. Plain code, so that neither a flow run nor Prefect is waited for (house rule 4)."""
+"""J2 to J4: stop the job first. Plain code, so that neither a flow run nor Prefect is waited for (house rule 4)."""
 
 from __future__ import annotations
 
@@ -39,9 +39,7 @@ def contain(office: Office, platform: JobPlatform, ref: str) -> Case:
     except _CannotStop as reason:
         return _record(office, ref, Kind.CANNOT_STOP, why=reason.why, who_can=reason.who_can)
     told = {"scope": case.facts["scope"], "narrowed": narrowed, "jobs": reached, "not_stopped": refused}
-    digest = office.keep_json(
-        ref, f"stop-{case.round}.json", {"case": ref, "read_at": office.clock(), **told}
-    )
+    digest = office.keep_json(ref, f"stop-{case.round}.json", {"case": ref, "read_at": office.clock(), **told})
     return _record(office, ref, Kind.STOPPED, **told, evidence=digest)
 
 
@@ -118,6 +116,4 @@ def _hold(office: Office, platform: JobPlatform, reached: list[dict[str, Any]]) 
             return
         for job_id in loose:
             platform.stop(job_id)
-    raise _CannotStop(
-        f"Stopped, but it does not stay stopped: {', '.join(loose)}.", "whoever starts it again"
-    )
+    raise _CannotStop(f"Stopped, but it does not stay stopped: {', '.join(loose)}.", "whoever starts it again")

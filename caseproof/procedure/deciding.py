@@ -19,9 +19,7 @@ def read_date(text: str) -> date | None:
     try:
         return date.fromisoformat(text.strip())
     except ValueError as error:
-        raise BadInput(
-            f"'{text.strip()}' is not a date.", "Write it as YYYY-MM-DD, like 2027-01-31."
-        ) from error
+        raise BadInput(f"'{text.strip()}' is not a date.", "Write it as YYYY-MM-DD, like 2027-01-31.") from error
 
 
 def decide(
@@ -38,11 +36,8 @@ def decide(
         now = office.clock()
         refuse_decision(case, decision, reason=reason, checked=checked, until=until, today=now.date())
         answer = {} if question is None else {"question": question}
-        if decision is Decision.KEEP_PAUSED:
-            assert until is not None
-            return [
-                Event(Kind.KEPT_PAUSED, now, member, {"until": until.isoformat(), "reason": reason, **answer})
-            ]
+        if until is not None:  # only keeping paused takes a date, and it needs one
+            return [Event(Kind.KEPT_PAUSED, now, member, {"until": until.isoformat(), "reason": reason, **answer})]
         taken = {"decision": str(decision), "reason": reason, "review": office.policy.review_mode, **answer}
         found = []
         if NEEDS[decision].validation:
@@ -52,9 +47,7 @@ def decide(
     return office.store.change(ref, events)
 
 
-def review(
-    office: Office, ref: str, *, approved: bool, by: str, remark: str, question: int | None = None
-) -> Case:
+def review(office: Office, ref: str, *, approved: bool, by: str, remark: str, question: int | None = None) -> Case:
     """Record the review. Sending back needs a reason; the policy may ask for another person than who decided."""
     member = require_member(by, office.policy.team)
     if not approved and not remark.strip():

@@ -1,7 +1,7 @@
 """Intent, effect, read-back (house rule 2): how a step touches another system.
 
-A crash at any point leaves either no intent (nothing was done), or an intent without a result: whoever takes it over reads
-back first, and only then does what is not there yet.
+A crash at any point leaves either no intent (nothing was done), or an intent without a result: whoever takes it over
+reads back first, and only then does what is not there yet.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def once(
 ) -> Json:
     """Do ``effect`` once, and return what was read back.
 
-    ``plan`` is what is about to be done; after a take-over it is the first writer's plan. ``read_back`` returns None where
-    the effect is not there; where nothing can be read back (a sent mail) it is None itself, and what the effect
+    ``plan`` is what is about to be done; after a take-over it is the first writer's plan. ``read_back`` returns None
+    where the effect is not there; where nothing can be read back (a sent mail) it is None itself, and what the effect
     returns is recorded. ``harmless`` are the errors after which the effect certainly did not happen: the intent is
     withdrawn. Waits for another writer until it is done or its time is up. Raises EffectNotSeen.
     """

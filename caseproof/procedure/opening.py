@@ -40,7 +40,7 @@ def open_case(office: Office, platform: JobPlatform, desk: Desk, request: Reques
     """
     if request.cause not in CAUSES:
         raise BadInput(f"There is no cause '{request.cause}'.", f"Choose one of {', '.join(CAUSES)}.")
-    with office.store.unit() as unit:
+    with office.store.reading() as unit:
         standing = unit.cases.open_for(request.platform, request.job)
     if standing is not None:
         return standing, False
@@ -79,7 +79,5 @@ def open_case(office: Office, platform: JobPlatform, desk: Desk, request: Reques
 
 
 def _last_failure(office: Office, platform: JobPlatform, job: Job) -> Run | None:
-    failed = [
-        r for r in platform.runs_since(job.id, office.clock() - LOOK_BACK) if r.state is RunState.FAILED
-    ]
+    failed = [r for r in platform.runs_since(job.id, office.clock() - LOOK_BACK) if r.state is RunState.FAILED]
     return failed[-1] if failed else None

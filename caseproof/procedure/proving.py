@@ -63,16 +63,14 @@ def make_proof(office: Office, ref: str) -> Case:
     if closure_blockers(case):
         refuse_closure(case)
     history = office.keep(ref, history_file(case), f"{ref}-history-{case.version}.json", "application/json")
-    with office.store.unit() as unit:
+    with office.store.reading() as unit:
         files = unit.evidence.of(ref)
     proof = build_proof(
         case, made_at=office.clock(), history=history, files=files, folder=office.proofs, vault=office.vault
     )
     path = _write(office, case, proof_file(proof))
     digest = office.keep(ref, path.read_bytes(), path.name, "application/json")
-    event = office.event(
-        Kind.PROOF_MADE, evidence=digest, rule=proof["rule"], head=proof["head"], file=path.name
-    )
+    event = office.event(Kind.PROOF_MADE, evidence=digest, rule=proof["rule"], head=proof["head"], file=path.name)
     # Only if nothing happened in between: the proof speaks of this head and no other.
     return office.store.change(ref, lambda now: [event] if now.head == case.head else [])
 
@@ -96,9 +94,7 @@ def close(office: Office, desk: Desk, ref: str) -> Case:
     return office.store.change(
         ref,
         lambda now: (
-            []
-            if now.is_closed
-            else [office.event(Kind.CLOSED, proof=now.proof["evidence"] if now.proof else "")]
+            [] if now.is_closed else [office.event(Kind.CLOSED, proof=now.proof["evidence"] if now.proof else "")]
         ),
     )
 

@@ -103,9 +103,7 @@ def verify(office: Office, platform: JobPlatform, ref: str, run: Run) -> Case:
     }
     if left is not None:
         read |= {"active": left.active, "waiting": left.waiting}
-    digest = office.keep_json(
-        ref, f"run-{case.attempt}.json", {"case": ref, "read_at": office.clock(), **read}
-    )
+    digest = office.keep_json(ref, f"run-{case.attempt}.json", {"case": ref, "read_at": office.clock(), **read})
     event = office.event(Kind.RUN_VERIFIED, **read, evidence=digest)
     return office.store.change(ref, lambda now: [event] if _still(now, run) else [])
 
@@ -168,7 +166,7 @@ def _to_wake(case: Case) -> list[str]:
 
 
 def _held_by_others(office: Office, case: Case) -> dict[str, str]:
-    with office.store.unit() as unit:
+    with office.store.reading() as unit:
         others = [c for c in unit.cases.open_on(case.facts["platform"]) if c.ref != case.ref]
     return {job["job"]: other.ref for other in others for job in other.stopped_jobs}
 
@@ -197,9 +195,7 @@ def look_again(office: Office, platform: JobPlatform, ref: str) -> Case:
         later = []
     standing = _standing(platform, case)
     removal = case.decided is Decision.REMOVE
-    failed = [
-        r for r in later if r.state is RunState.FAILED or (removal and r.state is not RunState.CANCELLED)
-    ]
+    failed = [r for r in later if r.state is RunState.FAILED or (removal and r.state is not RunState.CANCELLED)]
     why = f"A later run ended as {failed[0].said}: {failed[0].message}" if failed else ""
     if removal and not standing.is_stopped:
         why = "The removed job is active or queued again."

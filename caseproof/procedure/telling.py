@@ -60,7 +60,7 @@ def _recipients(office: Office, case: Case) -> list[str]:
             f"The job of {case.ref} does not say whose it is.",
             "Tag the job with its retailer on the platform, close nothing, and open the case anew from there.",
         )
-    with office.store.unit() as unit:
+    with office.store.reading() as unit:
         addresses = [contact.address for contact in unit.people.contacts(retailer)]
     if not addresses:
         raise NobodyToTell(
@@ -72,7 +72,7 @@ def _recipients(office: Office, case: Case) -> list[str]:
 
 def _compose(office: Office, case: Case, recipients: list[str]) -> EmailMessage:
     facts = case.facts
-    with office.store.unit() as unit:
+    with office.store.reading() as unit:
         names = tuple(c.name for c in unit.people.contacts(facts["retailer"]) if c.name)
     contained = case.contained
     stopped = contained is not None and contained.event.kind is Kind.STOPPED

@@ -72,16 +72,12 @@ def attach(office: Office, desk: Desk, case: Case, fact: Fact, name: str, media_
 
     def read_back(_: Json) -> Json | None:
         same = [a for a in desk.attachments(ticket) if _same(a, name, content)]
-        return (
-            {"ticket": ticket, "evidence": digest, "name": name, "attachment": same[0].id} if same else None
-        )
+        return {"ticket": ticket, "evidence": digest, "name": name, "attachment": same[0].id} if same else None
 
     def send(_: Json) -> None:
         desk.attach(ticket, name, content, media_type)
 
-    found = once(
-        office, case.ref, "attach", f"{case.ref}/attach/{digest}", plan={}, effect=send, read_back=read_back
-    )
+    found = once(office, case.ref, "attach", f"{case.ref}/attach/{digest}", plan={}, effect=send, read_back=read_back)
     event = office.event(Kind.ATTACHED, **found)
     return office.store.change(case.ref, lambda now: [] if _is_attached(now, digest) else [event])
 
@@ -99,10 +95,9 @@ def _is_attached(case: Case, digest: str) -> bool:
 def close_ticket(office: Office, desk: Desk, ref: str) -> Case:
     """Close the ticket of a closed case, and read it back as closed. Raises TicketNotClosed."""
     case = office.case(ref)
-    if not case.is_closed or case.ticket is None or case.ticket_closed is not None:
+    if case.ticket is None or case.proof is None or not case.is_closed or case.ticket_closed is not None:
         return case
     ticket = case.ticket["ticket"]
-    assert case.proof is not None
     desk.comment(
         ticket,
         f"{ref}/closed/{case.opening}",

@@ -53,13 +53,11 @@ def _record(
 ) -> Case:  # fmt: skip
     case = office.case(ref)
     retailer = case.facts.get("retailer") or ""
-    with office.store.unit() as unit:
+    with office.store.reading() as unit:
         known = bool(retailer) and unit.people.is_contact(retailer, sender)
         registered = [contact.address for contact in unit.people.contacts(retailer)] if retailer else []
     digest = office.keep(ref, content, name, media_type)
-    why = doubt or (
-        "" if known else f"{sender} is not a registered contact of {retailer or 'a known retailer'}"
-    )
+    why = doubt or ("" if known else f"{sender} is not a registered contact of {retailer or 'a known retailer'}")
     if why:
         office.record(
             ref, Kind.CONFIRMATION_REFUSED, recorded_by, sender=sender, why=why, evidence=digest,
@@ -68,7 +66,7 @@ def _record(
         raise WordRefused(
             f"This does not count as {retailer or 'the retailer'}'s confirmation: {why}. It is kept with the case.",
             f"Ask one of {', '.join(registered) or 'the registered contacts (there are none yet)'} for a written word, "
-            f"or register the address with `caseproof contact add --retailer {retailer or 'RETAILER'} --address {sender}`.",
+            f"or register it: `caseproof contact add --retailer {retailer or 'RETAILER'} --address {sender}`.",
         )
     answer = {"question": question} if question is not None else {}
     event = office.event(

@@ -90,9 +90,7 @@ class Cases:
 
     def damaged(self) -> list[str]:
         """The cases whose events do not match their digests: they were edited past this program."""
-        heads = self._connection.execute(
-            select(cases.c.ref, cases.c.version, cases.c.head).order_by(cases.c.id)
-        )
+        heads = self._connection.execute(select(cases.c.ref, cases.c.version, cases.c.head).order_by(cases.c.id))
         known = {row.ref: (row.version, row.head) for row in heads}
         good = {case.ref for case in self._folded() if known.get(case.ref) == (case.version, case.head)}
         return [ref for ref in known if ref not in good]
@@ -174,9 +172,7 @@ class Cases:
     def _insert_proof(self, number: int, after: Case, event: Event) -> None:
         digest = event.data["evidence"]
         if self._connection.scalar(select(proofs.c.case_id).where(proofs.c.digest == digest)) is not None:
-            raise NotAllowed(
-                f"{after.ref}: this proof was taken before.", "Let the case's run make a new one."
-            )
+            raise NotAllowed(f"{after.ref}: this proof was taken before.", "Let the case's run make a new one.")
         row = {"digest": digest, "case_id": number, "opening": after.opening, "rule": event.data["rule"]}
         self._connection.execute(insert(proofs).values(**row, made_at=event.at))
 
@@ -192,9 +188,7 @@ class Cases:
     def _locked(self, ref: str) -> Any:
         """The row's id, version and head, locked until the unit ends (SQLite locks the whole file)."""
         query = select(cases.c.id, cases.c.version, cases.c.head, cases.c.flow_run, cases.c.generation)
-        row = self._connection.execute(
-            query.where(cases.c.ref == normal(ref)).with_for_update()
-        ).one_or_none()
+        row = self._connection.execute(query.where(cases.c.ref == normal(ref)).with_for_update()).one_or_none()
         if row is None:
             raise UnknownCase(ref)
         return row
@@ -208,9 +202,7 @@ class Cases:
         """
         row = self._locked(ref)
         mine = {"flow_run": flow_run, "case_id": row.id, "generation": generation}
-        known = self._connection.execute(
-            select(case_runs).where(case_runs.c.flow_run == flow_run)
-        ).one_or_none()
+        known = self._connection.execute(select(case_runs).where(case_runs.c.flow_run == flow_run)).one_or_none()
         if known is not None and known._asdict() == mine:
             return
         if known is not None or generation <= row.generation:
@@ -224,9 +216,7 @@ class Cases:
 
     def run_of(self, ref: str) -> CaseRun | None:
         """The latest flow run of the case, if it had one. Raises UnknownCase."""
-        query = select(cases.c.flow_run, cases.c.generation).where(
-            cases.c.id == case_id(self._connection, ref)
-        )
+        query = select(cases.c.flow_run, cases.c.generation).where(cases.c.id == case_id(self._connection, ref))
         row = self._connection.execute(query).one()
         return CaseRun(row.flow_run, row.generation) if row.flow_run else None
 
@@ -250,9 +240,7 @@ def _facts(data: Mapping[str, Any]) -> dict[str, str]:
     facts = {name: data.get(name) or "" for name in names}
     for name, value in facts.items():
         if not isinstance(value, str) or (name in ("platform", "job") and not value.strip()):
-            raise BadInput(
-                f"A case needs a text as its {name}, not {value!r}.", "Name the platform and its job."
-            )
+            raise BadInput(f"A case needs a text as its {name}, not {value!r}.", "Name the platform and its job.")
     return facts
 
 

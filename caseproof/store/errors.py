@@ -74,15 +74,11 @@ def _explain(error: exc.SQLAlchemyError) -> CaseproofError:
             "Point CASEPROOF_DATABASE_URL at the right file, or restore it from a backup.",
         )
     if isinstance(error, exc.IntegrityError):
-        return StoreError(
-            f"The store refused this: {cause}", "Nothing was written; `caseproof doctor` looks closer."
-        )
+        return StoreError(f"The store refused this: {cause}", "Nothing was written; `caseproof doctor` looks closer.")
     if isinstance(error, exc.TimeoutError) or (
         isinstance(error, exc.OperationalError | exc.InterfaceError) and not name
     ):
-        return StoreDown(
-            f"The store cannot be reached: {cause or error}.", "Start the database, then try again."
-        )
+        return StoreDown(f"The store cannot be reached: {cause or error}.", "Start the database, then try again.")
     return StoreError(f"The store failed: {cause or error}.", "`caseproof doctor` looks closer.")
 
 

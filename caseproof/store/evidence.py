@@ -43,9 +43,7 @@ class EvidenceList:
 
     def find(self, digest: str) -> EvidenceRow | None:
         """The evidence with this digest, of the oldest case that has it."""
-        found = self._connection.execute(
-            _query().where(evidence.c.digest == digest).order_by(cases.c.id)
-        ).first()
+        found = self._connection.execute(_query().where(evidence.c.digest == digest).order_by(cases.c.id)).first()
         return _row(found) if found else None
 
 

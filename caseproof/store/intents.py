@@ -76,9 +76,7 @@ class Intents:
         if row is None:
             raise ConcurrentChange(f"The intent {key} was withdrawn a moment ago.", "Claim it again.")
         if (row.case_id, row.step) != (number, step):
-            raise BadInput(
-                f"The intent {key} belongs to another case or step.", "Give each step its own key."
-            )
+            raise BadInput(f"The intent {key} belongs to another case or step.", "Give each step its own key.")
         return self._claim_again(row, owner, now, until)
 
     def _claim_again(self, row: Row[Any], owner: str, now: datetime, until: datetime) -> Claim:

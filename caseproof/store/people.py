@@ -48,15 +48,10 @@ class People:
         """
         address = address.strip()
         if not _ADDRESS.fullmatch(address):
-            raise BadInput(
-                f"{address!r} is not a mail address.", "Give it as name@example.com, nothing around it."
-            )
+            raise BadInput(f"{address!r} is not a mail address.", "Give it as name@example.com, nothing around it.")
         self.add_retailer(retailer)
         row = {"retailer_id": self._retailer(retailer), "address": address, "folded": address.casefold()}
-        if (
-            insert_once(self._connection, insert(contacts).values(**row, name=name.strip())) is None
-            and name.strip()
-        ):
+        if insert_once(self._connection, insert(contacts).values(**row, name=name.strip())) is None and name.strip():
             here = self._here(retailer, address)
             self._connection.execute(update(contacts).where(here).values(name=name.strip()))
 

@@ -196,9 +196,7 @@ def _engine(url: Any, *, sqlite: bool) -> Engine:
         try:
             return create_engine(url, hide_parameters=True, pool_pre_ping=True)
         except ModuleNotFoundError as error:
-            raise StoreDown(
-                f"The database's driver is not installed: {error}.", "Install it with pip."
-            ) from error
+            raise StoreDown(f"The database's driver is not installed: {error}.", "Install it with pip.") from error
     waits = {} if "timeout" in url.query else {"timeout": _BUSY_SECONDS}
     engine = create_engine(url, hide_parameters=True, connect_args=waits)
 

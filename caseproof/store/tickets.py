@@ -92,14 +92,10 @@ class Tickets:
     def comments(self, number: int) -> list[CommentRow]:
         """The comments of a ticket, oldest first."""
         query = select(*(ticket_comments.c[name] for name in CommentRow.__dataclass_fields__))
-        found = self._connection.execute(
-            query.where(ticket_comments.c.ticket == number).order_by(ticket_comments.c.id)
-        )
+        found = self._connection.execute(query.where(ticket_comments.c.ticket == number).order_by(ticket_comments.c.id))
         return [CommentRow(**row._mapping) for row in found]
 
-    def attach(
-        self, number: int, name: str, digest: str, size: int, media_type: str, at: datetime
-    ) -> AttachmentRow:
+    def attach(self, number: int, name: str, digest: str, size: int, media_type: str, at: datetime) -> AttachmentRow:
         """List a file with a ticket, or give the row of the same name and content."""
         row = {
             "ticket": number,

@@ -35,6 +35,7 @@ def create_app(office: Office, *, docs: Path = DOCS) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,
         dependencies=[Depends(own_hosts_only(office.settings))],
     )
     add_errors(app, pages)

@@ -108,7 +108,7 @@ CHANGES: list[Callable[[Event], Event]] = [
     lambda e: replace(e, at=e.at + timedelta(microseconds=1)),
     lambda e: replace(e, actor=e.actor + "."),
     lambda e: replace(e, data={**e.data, "more": None}),
-    lambda e: replace(e, data={**e.data, next(iter(e.data), "x"): "changed"}),
+    lambda e: replace(e, data={"x": "", **e.data} | {k: f"{v}." for k, v in e.data.items() if isinstance(v, str)}),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -154,12 +155,53 @@ class World:
         return ref
 
 
+@pytest.fixture(scope="session")
+def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose store was migrated: copying it is faster than migrating again."""
+    home = tmp_path_factory.mktemp("fresh") / "home"
+    World(home).office.store.close()
+    return home
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, fresh_home: Path) -> Iterator[World]:
     """An office without cases."""
-    made = World(tmp_path / "home")
+    made = World(Path(shutil.copytree(fresh_home, tmp_path / "home")))
     yield made
     made.office.store.close()
+
+
+@dataclass(frozen=True)
+class Town:
+    """An office that tests only look at, with a case in each of these states."""
+
+    world: World
+    closed: str
+    verified: str
+    waiting: str
+    opened: str
+
+
+@pytest.fixture(scope="session")
+def town(tmp_path_factory: pytest.TempPathFactory, fresh_home: Path) -> Iterator[Town]:
+    """An office with cases, made once; the app only reads, so that looking changes nothing in it."""
+    world = World(Path(shutil.copytree(fresh_home, tmp_path_factory.mktemp("town") / "home")))
+    yield Town(
+        world, world.closed("offers/a"), world.verified("offers/b"), world.waiting("offers/c"), world.opened("offers/d")
+    )
+    world.office.store.close()
+
+
+@pytest.fixture(scope="session")
+def visitor(town: Town) -> TestClient:
+    """A client of the app of the office that tests only look at."""
+    return visit(town.world)
+
+
+def visit(world: World, **options: Any) -> TestClient:
+    """A client of the app over an office; errors come as pages, and redirects are not followed."""
+    app = create_app(world.office, **options)
+    return TestClient(app, WEB_URL, raise_server_exceptions=False, follow_redirects=False)
 
 
 @pytest.fixture
@@ -176,18 +218,13 @@ def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
         one.office.store.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_client() -> Callable[..., TestClient]:
-    """A client of the app of an office; errors come as pages, and redirects are not followed."""
-
-    def make(world: World, **options: Any) -> TestClient:
-        app = create_app(world.office, **options)
-        return TestClient(app, WEB_URL, raise_server_exceptions=False, follow_redirects=False)
-
-    return make
+    """Makes a client of the app of an office."""
+    return visit
 
 
 @pytest.fixture
-def client(world: World, make_client: Callable[..., TestClient]) -> TestClient:
+def client(world: World) -> TestClient:
     """A client of the app of the office without cases."""
-    return make_client(world)
+    return visit(world)

@@ -95,9 +95,8 @@ def test_a_tickets_own_file_that_no_case_lists_is_a_download(world: Any, client:
     "digest",
     ["f" * 64, "A" * 64, "f" * 63, "x", "..%2f..%2fcaseproof.sqlite", "%2e%2e", "f" * 64 + "%0a", "%00", "٣" * 64],
 )
-def test_what_names_no_evidence_is_not_found(world: Any, client: TestClient, digest: str) -> None:
-    world.opened()
-    answer = client.get(f"/evidence/{digest}")
+def test_what_names_no_evidence_is_not_found(visitor: TestClient, digest: str) -> None:
+    answer = visitor.get(f"/evidence/{digest}")
     assert answer.status_code == 404
     assert "<h1>Not Found</h1>" in answer.text
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,8 @@ def routes(app: FastAPI) -> Iterator[tuple[str, set[str]]]:
             yield route.path, set(route.methods)
 
 
-def test_every_route_only_reads(world: Any) -> None:
-    found = dict(routes(create_app(world.office)))
+def test_every_route_only_reads(town: Any) -> None:
+    found = dict(routes(create_app(town.world.office)))
     assert set(found) == {
         "/", "/cases", "/cases/{ref}", "/tickets/{ticket_id}", "/evidence/{digest}", "/docs/{page:path}", "/health",
     }  # fmt: skip
@@ -38,32 +40,31 @@ def test_every_route_only_reads(world: Any) -> None:
 
 
 @pytest.mark.parametrize("method", WRITING)
-def test_a_request_that_would_change_something_is_refused(world: Any, client: TestClient, method: str) -> None:
-    ref = world.verified()
-    before = world.office.case(ref)
+def test_a_request_that_would_change_something_is_refused(town: Any, visitor: TestClient, method: str) -> None:
+    ref = town.verified
+    before = town.world.office.case(ref)
     for path in (*PATHS, "/static/style.css"):
-        assert client.request(method, path).status_code == 405, path
-    assert world.office.case(ref) == before
+        assert visitor.request(method, path).status_code == 405, path
+    assert town.world.office.case(ref) == before
 
 
-def test_the_refusal_says_where_one_acts(client: TestClient) -> None:
-    answer = client.post("/cases")
+def test_the_refusal_says_where_one_acts(visitor: TestClient) -> None:
+    answer = visitor.post("/cases")
     assert "Act in the Prefect UI" in answer.text
     assert set(answer.headers["Allow"].replace(" ", "").split(",")) == {"GET", "HEAD"}
 
 
-def test_reading_pages_changes_nothing(world: Any, client: TestClient) -> None:
-    ref = world.closed()
-    before = world.office.case(ref)
+def test_reading_pages_changes_nothing(town: Any, visitor: TestClient) -> None:
+    ref = town.closed
+    before = town.world.office.case(ref)
     for path in ("/cases", f"/cases/{ref}", "/tickets/T-000001", "/health"):
-        assert client.get(path).status_code == 200, path
-    assert world.office.case(ref) == before
+        assert visitor.get(path).status_code == 200, path
+    assert town.world.office.case(ref) == before
 
 
 @pytest.mark.parametrize("path", ["/cases", "/cases/JF-000001", "/cases/JF-000009", "/tickets/T-000001", "/nowhere"])
-def test_no_page_can_run_anything_or_be_framed(world: Any, client: TestClient, path: str) -> None:
-    world.waiting()
-    headers = client.get(path).headers
+def test_no_page_can_run_anything_or_be_framed(visitor: TestClient, path: str) -> None:
+    headers = visitor.get(path).headers
     policy = dict(part.strip().partition(" ")[::2] for part in headers["Content-Security-Policy"].split(";"))
     assert policy == {
         "default-src": "'none'", "img-src": "'self'", "style-src": "'self'", "base-uri": "'none'",
@@ -72,36 +73,30 @@ def test_no_page_can_run_anything_or_be_framed(world: Any, client: TestClient, p
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["Content-Type"] == "text/html; charset=utf-8"
-    assert "<script" not in client.get(path).text
+    assert "<script" not in visitor.get(path).text
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/redoc", "/docs/oauth2-redirect", "/nowhere", "/static/x"])
-def test_what_is_not_there_is_a_page_with_a_way_back(client: TestClient, path: str) -> None:
-    answer = client.get(path)
+def test_what_is_not_there_is_a_page_with_a_way_back(visitor: TestClient, path: str) -> None:
+    answer = visitor.get(path)
     assert answer.status_code == 404
     assert 'href="/cases"' in answer.text
     assert "swagger" not in answer.text.lower()
 
 
 @pytest.mark.parametrize("name", ["platform.png", "desk.png"])
-def test_the_blocks_pictures_are_square_and_may_stand_in_the_prefect_ui(client: TestClient, name: str) -> None:
-    answer = client.get(f"/static/{name}")
+def test_the_blocks_pictures_are_square_and_may_stand_in_the_prefect_ui(visitor: TestClient, name: str) -> None:
+    answer = visitor.get(f"/static/{name}")
     assert answer.headers["Content-Type"] == "image/png"
     assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    with Image.open(create_path(name)) as picture:
+    with Image.open(BytesIO(answer.content)) as picture:
         assert picture.size == (200, 200)
 
 
-def create_path(name: str) -> Path:
-    import caseproof.web
-
-    return Path(caseproof.web.__file__).parent / "static" / name
-
-
 @pytest.mark.parametrize("path", ["/static/..%2fapp.py", "/static/%2e%2e/app.py", "/static/../app.py"])
-def test_nothing_beside_the_static_files_is_served(client: TestClient, path: str) -> None:
-    assert client.get(path).status_code == 404
+def test_nothing_beside_the_static_files_is_served(visitor: TestClient, path: str) -> None:
+    assert visitor.get(path).status_code == 404
 
 
 # -- health ------------------------------------------------------------------------------------------------
@@ -145,36 +140,30 @@ def test_pages_say_that_the_store_is_down(world: Any, client: TestClient) -> Non
         assert "CASEPROOF_HOME" in answer.text
 
 
-def test_a_mistake_of_ours_is_a_page_without_its_inner_parts(world: Any, client: TestClient) -> None:
-    ref = world.closed()
-    # A proof that is intact and is not what the page expects.
-    odd = world.office.keep(ref, b'{"made_at": "secret-not-a-date"}', "odd.json", "application/json")
-    world.office.store.close()
-    object.__setattr__(world.office, "store", OddStore(world.office.store, odd))
-    answer = client.get(f"/cases/{ref}")
-    assert answer.status_code == 500
-    assert "That is our mistake" in answer.text
-    assert "secret-not-a-date" not in answer.text
-    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
-
-
 class OddStore:
     """A store that fails in a way nobody thought of."""
 
-    def __init__(self, store: Any, secret: str) -> None:
-        self._store, self._secret = store, secret
-
     def reading(self) -> Any:
-        raise RuntimeError(f"secret-not-a-date {self._secret}")
+        raise RuntimeError("an inner part")
+
+
+def test_a_mistake_of_ours_is_a_page_without_its_inner_parts(world: Any) -> None:
+    office = replace(world.office, store=OddStore())
+    client = TestClient(create_app(office), "http://127.0.0.1:8321", raise_server_exceptions=False)
+    answer = client.get("/cases")
+    assert answer.status_code == 500
+    assert "That is our mistake" in answer.text
+    assert "an inner part" not in answer.text
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
 
 
 # -- hosts -------------------------------------------------------------------------------------------------
 
 
-def test_a_request_for_a_strangers_host_is_refused(world: Any, client: TestClient) -> None:
-    ref = world.opened()
+def test_a_request_for_a_strangers_host_is_refused(town: Any, visitor: TestClient) -> None:
+    ref = town.opened
     for path in ("/cases", f"/cases/{ref}", "/health"):
-        answer = client.get(path, headers={"Host": "rebound.example.net:8321"})
+        answer = visitor.get(path, headers={"Host": "rebound.example.net:8321"})
         assert answer.status_code == 421, path
         assert ref not in answer.text
         assert "CASEPROOF_PUBLIC_URL" in answer.text
@@ -207,12 +196,12 @@ def docs(tmp_path: Path) -> Path:
 
 
 def test_a_page_of_the_docs_is_rendered_with_raw_html_as_text(
-    world: Any, make_client: Callable[..., TestClient], docs: Path
+    town: Any, make_client: Callable[..., TestClient], docs: Path
 ) -> None:
-    answer = make_client(world, docs=docs).get("/docs/policy")
+    answer = make_client(town.world, docs=docs).get("/docs/policy")
     assert answer.status_code == 200
     assert '<h1 id="the-policy">The policy</h1>' in answer.text
-    assert "<title>The policy – Caseproof</title>" in answer.text
+    assert "<title>The policy " in answer.text
     assert "&lt;script&gt;" in answer.text
     assert "<script" not in answer.text
     assert 'href="javascript:' not in answer.text
@@ -222,9 +211,9 @@ def test_a_page_of_the_docs_is_rendered_with_raw_html_as_text(
 
 
 def test_pages_may_link_to_each_other_by_file_name(
-    world: Any, make_client: Callable[..., TestClient], docs: Path
+    town: Any, make_client: Callable[..., TestClient], docs: Path
 ) -> None:
-    client = make_client(world, docs=docs)
+    client = make_client(town.world, docs=docs)
     assert client.get("/docs/policy.md").headers["Location"] == "/docs/policy"
     assert "A choice" in client.get("/docs/adr/0001-a-choice").text
 
@@ -244,8 +233,8 @@ def test_pages_may_link_to_each_other_by_file_name(
     ],
 )
 def test_only_pages_of_the_docs_are_shown(
-    world: Any, make_client: Callable[..., TestClient], docs: Path, page: str
+    town: Any, make_client: Callable[..., TestClient], docs: Path, page: str
 ) -> None:
-    answer = make_client(world, docs=docs).get(f"/docs/{page}")
+    answer = make_client(town.world, docs=docs).get(f"/docs/{page}")
     assert answer.status_code == 404
     assert "Secret" not in answer.text

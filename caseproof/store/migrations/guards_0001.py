@@ -24,9 +24,7 @@ def guards(dialect: str) -> tuple[str, ...]:
 
 
 # A proof of this case, made since it was last opened.
-_PROVEN = (
-    "EXISTS (SELECT 1 FROM proofs WHERE digest = NEW.proof AND case_id = NEW.id AND opening = NEW.opening)"
-)
+_PROVEN = "EXISTS (SELECT 1 FROM proofs WHERE digest = NEW.proof AND case_id = NEW.id AND opening = NEW.opening)"
 
 _SQLITE: tuple[tuple[str, str, str, str], ...] = (
     ("events_unchanged", "UPDATE ON events", "", "An event is never changed."),
