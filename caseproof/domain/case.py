@@ -67,6 +67,7 @@ class Case:
     review: Fact | None = None
     look: Fact | None = None
     proof: Fact | None = None
+    head_before_proof: str = GENESIS
     closed: Fact | None = None
     ticket_closed: Fact | None = None
     trouble: Fact | None = None
@@ -95,7 +96,8 @@ class Case:
             return None
         if self.decision.event.kind is Kind.KEPT_PAUSED:
             return Decision.KEEP_PAUSED
-        return Decision(self.decision["decision"])
+        word = self.decision["decision"]
+        return next((decision for decision in Decision if decision == word), None)
 
     @property
     def paused_until(self) -> date | None:
@@ -115,6 +117,11 @@ class Case:
     def unhandled(self) -> tuple[Fact, ...]:
         """Answers that were read but not acted on yet, oldest first (a crash may lie in between)."""
         return tuple(fact for number, fact in sorted(self.answered.items()) if number not in self.handled)
+
+    @property
+    def words(self) -> tuple[Fact, ...]:
+        """The confirmations that say something: an empty one confirms nothing (J8)."""
+        return tuple(f for f in self.confirmations if isinstance(f["words"], str) and f["words"].strip())
 
     @property
     def question_number(self) -> int:

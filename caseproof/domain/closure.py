@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from caseproof.domain import lifecycle
 from caseproof.domain.case import Case, Fact
@@ -54,8 +55,27 @@ def _met(*facts: Fact | None) -> Met:
     return Met(tuple(evidence), tuple(fact.seq for fact in present))
 
 
-def _when(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+def _when(text: Any) -> datetime | None:
+    """The time, or None where it is none or says no zone: what cannot be compared meets nothing."""
+    try:
+        time = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return time if time.tzinfo else None
+
+
+def _says(text: Any) -> bool:
+    return isinstance(text, str) and bool(text.strip())
+
+
+def _own_job_is(case: Case, jobs: Any, *, active: bool) -> bool:
+    """Whether the case's own job is among those read back, and all of them are (not) active."""
+    own = case.opened["job"] if case.opened else None
+    return own in [job.get("job") for job in jobs] and all(job.get("active") is active for job in jobs)
+
+
+def _follows(later: Fact, earlier: Fact | None) -> bool:
+    return earlier is None or earlier.seq < later.seq
 
 
 # -- what each condition looks for ------------------------------------------------------------------------------
@@ -66,36 +86,42 @@ def _stopped(case: Case) -> Met | None:
     if fact is None:
         return None
     if fact.event.kind is Kind.CANNOT_STOP:  # J3: said, why, and who can
-        return _met(fact) if fact["why"] and fact["who_can"] else None
-    held = fact["jobs"] and all(job.get("active") is False for job in fact["jobs"])
-    return _met(fact) if held else None
+        return _met(fact) if _says(fact["why"]) and _says(fact["who_can"]) else None
+    held = _own_job_is(case, fact["jobs"], active=False)
+    queued = any(job.get("waiting") != 0 for job in fact["jobs"])
+    return _met(fact) if held and not queued else None
 
 
 def _told(case: Case) -> Met | None:
-    return _met(case.notice) if case.notice is not None and case.notice["accepted"] else None
+    fact = case.notice
+    if fact is None or not fact["accepted"] or not _follows(fact, case.contained):  # J2: first the stop
+        return None
+    return _met(fact)
 
 
 def _ticket(case: Case) -> Met | None:
-    return _met(case.ticket) if case.ticket is not None else None
+    return _met(case.ticket) if case.ticket is not None and case.ticket["ticket"] else None
 
 
 def _decision(case: Case) -> Met | None:
-    if case.decided is None or NEEDS[case.decided].rule is None:
+    fact = case.decision
+    if fact is None or case.decided is None or NEEDS[case.decided].rule is None:
         return None
-    return _met(case.decision)
+    return _met(fact) if _follows(fact, case.notice) else None
 
 
 def _confirmed(case: Case) -> Met | None:
-    written = [fact for fact in case.confirmations if str(fact["words"]).strip()]
+    """What was written before the decision that rests on it; a later word founds nothing."""
+    written = [fact for fact in case.words if case.decision is None or fact.seq < case.decision.seq]
     return _met(*written) if written else None
 
 
 def _validated(case: Case) -> Met | None:
     """The change was looked at in the system, after the retailer had confirmed it (J8, J11)."""
     fact = case.validated
-    if fact is None or not str(fact["how"]).strip():
+    if fact is None or not _says(fact["how"]):
         return None
-    if not any(word.seq < fact.seq for word in case.confirmations):
+    if not any(word.seq < fact.seq for word in case.words):
         return None
     return _met(fact)
 
@@ -111,20 +137,19 @@ def _succeeded(case: Case) -> Met | None:
         return None
     if not run["purpose"] == read["purpose"] == _purpose(case):
         return None
-    if case.decision is not None and (run.seq < case.decision.seq or _when(read["started_at"]) < case.decision.at):
+    started, ended = _when(read["started_at"]), _when(read["ended_at"])
+    if started is None or ended is None or ended < started:
         return None
-    if _when(read["ended_at"]) < _when(read["started_at"]):
+    if case.decision is not None and (run.seq < case.decision.seq or started < case.decision.at):
         return None
     return _met(run, read)
 
 
 def _live(case: Case) -> Met | None:
     fact = case.live
-    if fact is None or not fact["jobs"] or not all(job.get("active") is True for job in fact["jobs"]):
+    if fact is None or not _own_job_is(case, fact["jobs"], active=True):
         return None
-    if case.verified is not None and fact.seq < case.verified.seq:
-        return None
-    return _met(fact)
+    return _met(fact) if _follows(fact, case.verified) and _follows(fact, case.contained) else None
 
 
 def _gone(case: Case) -> Met | None:
@@ -132,38 +157,47 @@ def _gone(case: Case) -> Met | None:
     read = case.verified
     if read is None or read.get("active") is not False or read.get("waiting") != 0:
         return None
-    return _met(read)
+    return _met(read) if case.live is None else None  # set live after it was read back as gone
 
 
 def _pictured(case: Case) -> Met | None:
     """The platform's own page of that run, taken after it finished, naming the run and its success."""
     photo, read = case.photo, case.verified
-    if photo is None or not (photo["names_run"] and photo["names_success"] and photo["evidence"]):
+    if photo is None or photo["names_run"] is not True or photo["names_success"] is not True:
+        return None
+    taken = _when(photo["taken_at"])
+    if taken is None or not photo["evidence"]:
         return None
     if case.run is not None and photo["run"] != case.run["run"]:
         return None
-    if read is not None and _when(photo["taken_at"]) < _when(read["ended_at"]):
+    ended = _when(read["ended_at"]) if read is not None else None
+    if ended is not None and taken < ended:
         return None
     return _met(photo)
 
 
 def _attached(case: Case) -> Met | None:
+    fact = _copy_on_ticket(case)
+    return _met(fact) if fact is not None else None
+
+
+def _copy_on_ticket(case: Case) -> Fact | None:
     if case.photo is None:
         return None
     for fact in case.attached:
         same_ticket = case.ticket is None or fact["ticket"] == case.ticket["ticket"]
         if fact["evidence"] == case.photo["evidence"] and same_ticket:
-            return _met(fact)
+            return fact
     return None
 
 
 def _looked(case: Case) -> Met | None:
     """The last look at the job's later runs, after everything else, found none that failed."""
     fact = case.look
-    if fact is None or fact["failed"]:
+    if fact is None or fact["failed"] != []:
         return None
-    earlier = [other for other in (case.verified, case.live, case.photo, case.review) if other is not None]
-    return _met(fact) if all(other.seq < fact.seq for other in earlier) else None
+    others = (case.verified, case.live, case.photo, _copy_on_ticket(case), case.review)
+    return _met(fact) if all(_follows(fact, other) for other in others) else None
 
 
 def _reviewed(case: Case) -> Met | None:
@@ -284,25 +318,46 @@ def closure_rule(case: Case) -> str | None:
     return NEEDS[case.decided].rule if case.decided else None
 
 
-def may_close(case: Case) -> bool:
-    """Whether nothing blocks and a proof was made of exactly what is known now."""
-    return not closure_blockers(case) and case.proof is not None and _proof_is_last_word(case, case.proof)
+LOOK_HOLDS = timedelta(minutes=15)
+"""How long the last look counts as "at closing time"."""
 
 
-def _proof_is_last_word(case: Case, proof: Fact) -> bool:
-    return case.look is not None and proof.seq > case.look.seq
+def may_close(case: Case, closing: Event) -> bool:
+    """Whether nothing blocks, and ``closing`` names a proof of exactly what is known, made after a fresh look."""
+    if case.opened is None or closure_blockers(case) or not proof_holds(case):
+        return False
+    return is_fresh(case, closing.at) and case.proof is not None and closing.data["proof"] == case.proof["evidence"]
 
 
-def refuse_closure(case: Case) -> None:
-    """Raise ClosureRefused with every missing item, unless the case may close."""
+def is_fresh(case: Case, now: datetime) -> bool:
+    """Whether the last look at the job is recent enough to close on."""
+    return case.look is not None and now - case.look.at <= LOOK_HOLDS
+
+
+def proof_holds(case: Case) -> bool:
+    """Whether the proof is new, follows all that it rests on, and says the rule and the head of its moment."""
+    proof, opened = case.proof, case.last_opened
+    if proof is None or opened is None or case.look is None or not _follows(proof, case.look):
+        return False
+    if proof["rule"] != closure_rule(case) or proof["head"] != case.head_before_proof:
+        return False
+    if any(number > proof.seq for _, met in conditions_met(case) for number in met.events):
+        return False
+    used = [e.data["evidence"] for e in case.events[: opened.seq] if e.kind is Kind.PROOF_MADE]
+    return proof["evidence"] not in used
+
+
+def refuse_closure(case: Case, closing: Event | None = None) -> None:
+    """Raise ClosureRefused with every missing item, unless the case may close (by ``closing``)."""
     blockers = closure_blockers(case)
     if blockers:
         lines = "; ".join(f"{b.rule}: {b.missing} ({b.next_action})" for b in blockers)
         raise ClosureRefused(f"{case.ref} may not close. Missing: {lines}", f"`caseproof case why {case.ref}`")
-    if not may_close(case):
+    if closing is None or not may_close(case, closing):
         raise ClosureRefused(
-            f"{case.ref} has no proof made since the last look at the job.",
-            "Let the case's run make the proof.",
+            f"{case.ref} has no proof made of what is known now, after a look at the job in the last "
+            f"{LOOK_HOLDS.seconds // 60} minutes.",
+            "Let the case's run look again and make the proof.",
         )
 
 
@@ -316,16 +371,29 @@ def refuse_event(case: Case, event: Event) -> None:
             f"See what comes next with `caseproof case why {case.ref}`.",
         )
     if event.kind is Kind.DECIDED:
-        _refuse_unfounded(case, Decision(event.data["decision"]))
+        _refuse_unfounded(case, event.data["decision"])
+    if event.kind is Kind.SCHEDULE_LIVE and case.decided is Decision.REMOVE:
+        raise NotAllowed(
+            f"J9: {case.ref} removes the integration; its schedule does not go live again.",
+            "Send the case back in the review if the account is to live on.",
+        )
     if event.kind is Kind.CLOSED:
-        refuse_closure(case)
+        refuse_closure(case, event)
 
 
-def _refuse_unfounded(case: Case, decision: Decision) -> None:
+def _refuse_unfounded(case: Case, word: str) -> None:
+    if word not in list(Decision):
+        raise NotAllowed(f"'{word}' is no decision.", f"Choose one of {', '.join(Decision)}.")
+    decision = Decision(word)
     if NEEDS[decision].rule is None:
         raise NotAllowed(f"'{decision}' is recorded as kept_paused, with its date.", "Use that event.")
-    if NEEDS[decision].confirmation and not case.confirmations:
+    if NEEDS[decision].confirmation and not case.words:
         raise NotAllowed(
             f"J8: '{decision}' needs the retailer's written confirmation.",
             f"`caseproof case confirm {case.ref} --from ADDRESS --message FILE.eml`",
+        )
+    if NEEDS[decision].validation and _validated(case) is None:
+        raise NotAllowed(
+            f"J8: '{decision}' needs the change validated in the system after the retailer confirmed it.",
+            "Say what you checked there, and decide again.",
         )

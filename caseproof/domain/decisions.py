@@ -70,7 +70,7 @@ def refuse_decision(
     needs = NEEDS[decision]
     if not reason.strip():
         raise BadInput("The decision has no reason.", "Say in a sentence why this is decided.")
-    if needs.confirmation and not case.confirmations:
+    if needs.confirmation and not case.words:
         raise NotAllowed(
             f"J8: '{decision}' needs the retailer's written confirmation, and there is none.",
             "Record what the retailer wrote (this form, or `caseproof case confirm "

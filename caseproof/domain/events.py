@@ -112,6 +112,7 @@ class Event:
         missing = sorted(REQUIRED[self.kind] - self.data.keys())
         if missing:
             raise BadInput(f"The event {self.kind} lacks {', '.join(missing)}.", "Pass these fields.")
+        object.__setattr__(self, "data", _own_copy(self.kind, self.data))
         for number in ("number", "question"):
             if number in self.data and type(self.data[number]) is not int:
                 raise BadInput(f"The event {self.kind} has a {number} that is no number.", "Pass a whole number.")
@@ -130,8 +131,19 @@ class Event:
         """Read what ``as_json`` wrote. Raises BadInput when it is not an event."""
         try:
             return cls(Kind(raw["kind"]), datetime.fromisoformat(raw["at"]), raw["actor"], raw["data"])
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise BadInput(f"This is not an event of a case: {error}.", "Take the file from a backup.") from error
+
+
+def _own_copy(kind: Kind, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The data as JSON reads it back, so that nobody can change it later and every event can be chained."""
+    try:
+        text = json.dumps(dict(data), allow_nan=False, ensure_ascii=False)
+        text.encode()
+        copy: dict[str, Any] = json.loads(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInput(f"The event {kind} holds what JSON cannot: {error}.", "Pass JSON values.") from error
+    return copy
 
 
 def chain(previous: str, event: Event) -> str:

@@ -21,6 +21,7 @@ from caseproof.domain.lifecycle import State
 _SETTLED = ("decision", "validated", "run", "verified", "live", "photo", "review", "look", "proof")
 _ROUND = ("contained", "notice", *_SETTLED)
 VOIDS: Mapping[Kind, tuple[str, ...]] = {
+    Kind.OPENED: (*_ROUND, "closed", "ticket_closed"),  # a second one, slipped in, saves nothing
     Kind.REOPENED: (*_ROUND, "closed", "ticket_closed"),
     Kind.FAILED_AGAIN: _ROUND,
     Kind.REVIEW_REJECTED: _ROUND,
@@ -67,7 +68,7 @@ def apply(case: Case, event: Event) -> Case:
     changes |= _counted(case, fact)
     changes["state"] = _state_after(case, event)
     after = replace(case, **changes)
-    if event.kind is Kind.CLOSED and may_close(after):
+    if event.kind is Kind.CLOSED and not case.is_closed and may_close(after, event):
         return replace(after, state=State.CLOSED, closed=fact)
     return after
 
@@ -76,16 +77,17 @@ def _counted(case: Case, fact: Fact) -> dict[str, Any]:
     """What an event adds to a counter or a collection."""
     event = fact.event
     match event.kind:
-        case Kind.OPENED:
-            return {"opening": 1, "round": 1, "opened": fact, "last_opened": fact}
-        case Kind.REOPENED:
+        case Kind.OPENED | Kind.REOPENED:
             # A new opening needs a new proof from new words: nothing of the old one counts again.
             counters = {"opening": case.opening + 1, "round": case.round + 1, "last_opened": fact}
-            return counters | {"confirmations": (), "attached": ()}
+            first = {"opened": fact} if event.kind is Kind.OPENED and case.opened is None else {}
+            return {**counters, **first, "confirmations": (), "attached": ()}
         case Kind.FAILED_AGAIN | Kind.REVIEW_REJECTED:
             return {"round": case.round + 1}
         case Kind.CONFIRMATION_RECEIVED:
             return {"confirmations": (*case.confirmations, fact)}
+        case Kind.PROOF_MADE:
+            return {"head_before_proof": case.head}
         case Kind.ATTACHED:
             return {"attached": (*case.attached, fact)}
         case Kind.RUN_STARTED:
@@ -105,7 +107,7 @@ def _questioned(case: Case, fact: Fact) -> dict[str, Any]:
 
 
 def _state_after(case: Case, event: Event) -> State:
-    if event.kind is Kind.CLOSED or (case.is_closed and event.kind is not Kind.REOPENED):
+    if event.kind is Kind.CLOSED or (case.is_closed and event.kind not in (Kind.OPENED, Kind.REOPENED)):
         return case.state
     return lifecycle.target(event.kind) or case.state
 

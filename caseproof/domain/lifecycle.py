@@ -60,11 +60,16 @@ TRANSITIONS: tuple[Transition, ...] = (
     _t(State.PAUSED, Kind.DECIDED, State.DECIDED, "J6"),
     _t(State.PAUSED, Kind.KEPT_PAUSED, State.PAUSED, "J6"),
     _t(State.DECIDED, Kind.RUN_STARTED, State.RUNNING, "J10"),
+    # A run that cannot be started (the job vanished, the platform refuses) is a failed verification, too.
+    _t(State.DECIDED, Kind.RUN_FAILED, State.WAITING, "J11"),
     _t(State.RUNNING, Kind.RUN_VERIFIED, State.VERIFIED, "J10"),
     _t(State.RUNNING, Kind.RUN_FAILED, State.WAITING, "J11"),
     _t(State.VERIFIED, Kind.REVIEW_APPROVED, State.REVIEWED, "J7"),
     # Sent back or failed again: the schedule may be live by now, so the first act is to stop it once more.
     _t(State.VERIFIED, Kind.REVIEW_REJECTED, State.OPENED, "J2"),
+    # An approval may not count (the decider's own, or one older than the picture): it can be given again or withdrawn.
+    _t(State.REVIEWED, Kind.REVIEW_APPROVED, State.REVIEWED, "J7"),
+    _t(State.REVIEWED, Kind.REVIEW_REJECTED, State.OPENED, "J2"),
     _t(State.VERIFIED, Kind.FAILED_AGAIN, State.OPENED, "J2"),
     _t(State.REVIEWED, Kind.FAILED_AGAIN, State.OPENED, "J2"),
     _t(State.VERIFIED, Kind.CLOSED, State.CLOSED, "J7, J8"),

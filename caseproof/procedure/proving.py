@@ -7,7 +7,7 @@ from pathlib import Path
 
 from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
-from caseproof.domain.closure import closure_blockers, refuse_closure
+from caseproof.domain.closure import closure_blockers, proof_holds, refuse_closure
 from caseproof.domain.events import Kind
 from caseproof.evidence.browser import require_browser
 from caseproof.evidence.proof import build_proof, history_file, proof_file
@@ -58,7 +58,7 @@ def take_photo(office: Office, runner: JobPlatform, ref: str) -> Case:
 def make_proof(office: Office, ref: str) -> Case:
     """Ensure that there is a proof of what is known now. Raises ClosureRefused with what is missing."""
     case = office.case(ref)
-    if case.is_closed or (case.proof and case.look and case.proof.seq > case.look.seq):
+    if case.is_closed or proof_holds(case):
         return case
     if closure_blockers(case):
         refuse_closure(case)

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from caseproof.domain.case import Case, Fact
+from caseproof.domain.case import Case
+from caseproof.domain.closure import closure_blockers, is_fresh
 from caseproof.domain.decisions import NEEDS, Decision
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
+from caseproof.domain.lifecycle import State
 from caseproof.platforms.base import (
     JobPlatform,
     PlatformRefused,
@@ -42,7 +44,8 @@ def run_job(case: Case) -> str:
 def start_run(office: Office, runner: JobPlatform, ref: str) -> Case:
     """Ensure that the run which carries out the decision was started, once.
 
-    Raises PlatformDown (whether it started is read back before the next try), UnknownJob and PlatformRefused.
+    A run that cannot be started (the job vanished, the platform refuses) is a failed verification: it leads back to the
+    decision. Raises PlatformDown; whether the run started is read back before the next try.
     """
     case = office.case(ref)
     if case.decided is None or case.run is not None or NEEDS[case.decided].run is None:
@@ -58,10 +61,14 @@ def start_run(office: Office, runner: JobPlatform, ref: str) -> Case:
     def start(_: Json) -> None:
         runner.start_run(job, key, parameters)
 
-    found = once(
-        office, ref, "run", key, plan={"job": job}, effect=start, read_back=read_back,
-        harmless=(PlatformRefused, UnknownJob),
-    )  # fmt: skip
+    try:
+        found = once(
+            office, ref, "run", key, plan={"job": job}, effect=start, read_back=read_back,
+            harmless=(PlatformRefused, UnknownJob),
+        )  # fmt: skip
+    except (PlatformRefused, UnknownJob) as no:
+        failed = office.event(Kind.RUN_FAILED, run="", why=f"The run could not be started. {no}")
+        return office.store.change(ref, lambda now: [failed] if now.state is State.DECIDED else [])
     event = office.event(Kind.RUN_STARTED, purpose=purpose, key=key, job=job, **found)
     return office.store.change(ref, lambda now: [] if now.run else [event])
 
@@ -186,7 +193,7 @@ def look_again(office: Office, platform: JobPlatform, ref: str) -> Case:
     """At closing time: no later run of the job failed, and a removed one still stands still (J10, J11)."""
     case = office.case(ref)
     verified = case.verified
-    if verified is None or case.is_closed or _looked(case):
+    if verified is None or case.is_closed or _looked(case, office.clock()):
         return case
     since = datetime.fromisoformat(verified["started_at"])
     try:
@@ -216,15 +223,12 @@ def look_again(office: Office, platform: JobPlatform, ref: str) -> Case:
     }
     digest = office.keep_json(ref, "last-look.json", read)
     event = office.event(Kind.LOOKED_AGAIN, failed=[], later=len(later), evidence=digest)
-    return office.store.change(ref, lambda now: [event] if now.verified and not _looked(now) else [])
+    return office.store.change(ref, lambda now: [event] if now.verified and not _looked(now, office.clock()) else [])
 
 
-def _looked(case: Case) -> bool:
-    """Whether the last look is later than everything that a look must follow."""
-    if case.look is None:
-        return False
-    facts: list[Fact | None] = [case.verified, case.live, case.photo, case.review]
-    return all(fact.seq < case.look.seq for fact in facts if fact is not None)
+def _looked(case: Case, now: datetime) -> bool:
+    """Whether the last look is later than everything that a look must follow, and recent enough to close on."""
+    return is_fresh(case, now) and all(blocker.code != "looked" for blocker in closure_blockers(case))
 
 
 def _text(at: datetime | None) -> str | None:

@@ -310,6 +310,7 @@ def test_what_was_approved_can_still_be_sent_back() -> None:
 
 def test_j9_a_job_that_vanished_after_the_decision_can_be_removed_instead() -> None:
     teller = decided(Plan(Decision.AFTER_FIX))
+    teller.add(Kind.RUN_FAILED, run="", why="The run could not be started: the platform has no such job any more.")
     teller.decide(Decision.REMOVE)
     teller.run_successfully()
     teller.close()
@@ -317,8 +318,9 @@ def test_j9_a_job_that_vanished_after_the_decision_can_be_removed_instead() -> N
     assert closure_rule(teller.case) == "J8"
 
 
-def test_j6_a_decision_that_is_not_carried_out_yet_can_give_way_to_keeping_paused() -> None:
+def test_j6_a_decision_that_could_not_be_carried_out_can_give_way_to_keeping_paused() -> None:
     teller = decided()
+    teller.add(Kind.RUN_FAILED, run="", why="The run could not be started.")
     teller.keep_paused()
     assert teller.case.state is State.PAUSED
 

@@ -193,7 +193,9 @@ def test_trouble_is_shown_as_what_comes_next(world: Any, client: TestClient) -> 
 
 def test_hostile_names_and_words_are_only_text(world: Any, client: TestClient) -> None:
     bad = dict.fromkeys(("job_name", "retailer", "marketplace", "summary", "how", "cause"), HOSTILE)
-    ref = world.waiting("offers/<i>", job_url="javascript:alert(4)", failed_run_url="data:text/html,x", **bad)
+    ref = world.waiting(
+        "offers/<i>", job_url="javascript://x.example.com/%0aalert(4)", failed_run_url="data:text/html,x", **bad
+    )
     world.confirm(ref, HOSTILE)
     ticket = f"/tickets/{world.office.case(ref).ticket['ticket']}"
     for path in ("/cases", f"/cases/{ref}", ticket):
