@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from prefect.blocks.core import Block
+from prefect.settings import get_current_settings
 from pydantic import HttpUrl
 
 from caseproof.domain.errors import BadInput, CaseproofError
@@ -28,8 +29,15 @@ def docs(page: str) -> HttpUrl:
     return HttpUrl(f"{Settings().public}/docs/{page}")
 
 
+def require_prefect() -> None:
+    """Refuse where no server is named: Prefect would start an empty one of its own and look there."""
+    if not get_current_settings().api.url:
+        raise PrefectDown("PREFECT_API_URL is not set.", "Point it at the Prefect server that runs the cases.")
+
+
 def load_block(name: str, kinds: Sequence[type[B]], what: str) -> B:
     """The saved block of this name, of whichever kind. Raises BadInput where there is none, PrefectDown."""
+    require_prefect()
     for kind in kinds:
         try:
             return kind.load(name, _sync=True)  # type: ignore[no-any-return]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr
 
 from blocks.base import docs, logo
 from caseproof.platforms.prefect import PrefectJobsClient, TagConvention
@@ -24,6 +24,8 @@ class PrefectJobs(Block):
         print(platform.client().job("orders-feed/garden-shop"))
         ```
     """
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # what is refused may hold a secret
 
     _block_type_name = "Caseproof Prefect Jobs"
     _block_type_slug = "caseproof-prefect-jobs"

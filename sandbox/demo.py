@@ -18,6 +18,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from caseproof.domain.case import Case
+from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.proof import verify_proof
 from caseproof.procedure.card import MACHINERY, sentence
 from caseproof.procedure.proving import proof_path
@@ -50,6 +51,13 @@ def play(settings: Settings, *, leave: bool, json_file: Path | None) -> None:
     signal.signal(signal.SIGTERM, _stop)  # so that a `kill` stops what we started, too
     home = _fresh_home(settings.home_folder)
     console.print(Panel(f"Everything of this demo is below {home}", title="Caseproof", expand=False))
+    try:
+        _play_in(home, leave, json_file)
+    except (RuntimeError, TimeoutError, httpx.HTTPError) as error:
+        raise CaseproofError(f"The demo could not go on: {error}", f"Look at the logs in {home / 'logs'}.") from error
+
+
+def _play_in(home: Path, leave: bool, json_file: Path | None) -> None:
     with small_world(home, lambda text: console.print(f"   starting {text}", style="dim")) as world:
         ref = _play(world, _Steps())
         case = world.office.case(ref)
@@ -167,13 +175,17 @@ def _show(case: Case, facts: dict[str, Any]) -> None:
     checks = verify_proof(Path(facts["proof"]))
     verdict = "holds" if all(check.ok for check in checks) else "does NOT hold"
     console.print(f"The proof {verdict}: {len(checks)} checks of `caseproof verify`.\n")
-    where = Table(title="Where everything is", title_justify="left", show_header=False)
+    console.print("[bold]Where everything is[/]")
     for name in ("proof", "screenshot", "ticket", "home"):
-        where.add_row(name, str(facts[name]))
+        _place(name, str(facts[name]))
     for name, url in facts["urls"].items():
-        where.add_row(f"{name} page", str(url))
-    where.add_row("look with", f"CASEPROOF_HOME={facts['home']} caseproof case show {case.ref}")
-    console.print(where)
+        _place(f"{name.replace('_', ' ')} page", str(url))
+    _place("look with", f"CASEPROOF_HOME={facts['home']} .venv/bin/caseproof case show {case.ref}")
+
+
+def _place(name: str, where: str) -> None:
+    """A line that a terminal can wrap but never cuts: people copy from it."""
+    console.print(f"  {name:<16} {where}", soft_wrap=True, highlight=False)
 
 
 def _stop(*_: object) -> None:

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,7 @@ class World:
 
     def flow_run(self, flow_run: str) -> dict[str, Any]:
         """A flow run of Caseproof's own server, as its API tells it."""
-        found: dict[str, Any] = self._call(self.server, "GET", f"flow_runs/{flow_run}").json()
+        found: dict[str, Any] = self.call(self.server, "GET", f"flow_runs/{flow_run}").json()
         return found
 
     def flow_run_of(self, ref: str) -> str:
@@ -116,18 +117,18 @@ class World:
 
     def _has_form(self, flow_run: str, number: int) -> bool:
         schema = f"flow_runs/{flow_run}/input/suspended-question-{number}-schema"
-        return self._call(self.server, "GET", schema, missing_is_fine=True).is_success
+        return self.call(self.server, "GET", schema, missing_is_fine=True).is_success
 
     def resume(self, ref: str, **answer: Any) -> dict[str, Any]:
         """Fill in the form that the case's run waits with, through the call that Prefect's UI makes."""
         case = self.office.case(ref)
         flow_run = case.asked[case.question_number]["flow_run"]
         path = f"flow_runs/{flow_run}/resume"
-        reply: dict[str, Any] = self._call(self.server, "POST", path, json={"run_input": answer}).json()
+        reply: dict[str, Any] = self.call(self.server, "POST", path, json={"run_input": answer}).json()
         return reply
 
     @staticmethod
-    def _call(
+    def call(
         server: PrefectServer, method: str, path: str, *, missing_is_fine: bool = False, **request: Any
     ) -> httpx.Response:
         """Call Prefect's API, again where it answers 503: on SQLite it does so under load, without having done it."""
@@ -166,11 +167,11 @@ class World:
     def run_job(self, job: str, seconds: float = 60) -> dict[str, Any]:
         """Have a customer's job run now, as its schedule would, and wait for its end."""
         server = self.jobs_server
-        deployment = self._call(server, "GET", f"deployments/name/{job}").json()
-        run = self._call(server, "POST", f"deployments/{deployment['id']}/create_flow_run", json={}).json()
+        deployment = self.call(server, "GET", f"deployments/name/{job}").json()
+        run = self.call(server, "POST", f"deployments/{deployment['id']}/create_flow_run", json={}).json()
 
         def over() -> dict[str, Any] | None:
-            now: dict[str, Any] = self._call(server, "GET", f"flow_runs/{run['id']}").json()
+            now: dict[str, Any] = self.call(server, "GET", f"flow_runs/{run['id']}").json()
             return now if now["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
 
         return wait_until(f"a run of {job} to end", over, seconds)
@@ -195,37 +196,47 @@ def small_world(
             say("a second Prefect server, for the customers' jobs")
             jobs_server = start_prefect_server(home / "jobs-server")
             stack.callback(jobs_server.stop)
-        say("a mail server, the marketplace, the web app")
+        say("a mail server, the marketplace, the web app, and two workers: one for cases, one for customers' jobs")
         mailbox = stack.enter_context(Mailbox(folder=home / "mailbox"))
-        web_port, market_port = free_port(), free_port()
-        world = World(
-            home,
-            server,
-            jobs_server,
-            mailbox,
-            f"http://127.0.0.1:{web_port}",
-            f"http://127.0.0.1:{market_port}",
-            env or {},
-        )
-        _start(stack, world, "web", ["-m", "caseproof.cli", "web"], f"{world.web_url}/health")
-        market = ["-m", "sandbox.marketplace", "--port", str(market_port)]
-        _start(stack, world, "marketplace", market, f"{world.marketplace_url}/health")
-        say("two workers: one for cases, one for customers' jobs")
-        ours = start_worker(server, OUR_POOL, home, name="cases", cwd=home, env=world.env(), query_seconds=1)
-        stack.callback(ours.stop)
-        theirs = start_worker(jobs_server, CUSTOMER_POOL, home, name="customers", cwd=home, query_seconds=1)
-        stack.callback(theirs.stop)
+        web_url, market_url = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+        world = World(home, server, jobs_server, mailbox, web_url, market_url, env or {})
+        with ThreadPoolExecutor() as at_once:  # each needs seconds of imports, and none waits for another
+            starting = [
+                at_once.submit(start, stack, world) for start in (_web, _marketplace, _our_worker, _their_worker)
+            ]
+        for started in starting:
+            started.result()
         say("Caseproof's blocks and deployments, and the retailer's jobs")
         set_up(world)
         yield world
 
 
-def _start(stack: ExitStack, world: World, name: str, command: list[str], health: str) -> None:
-    process = Process.start(
-        name, [sys.executable, *command], cwd=ROOT, env=world.env(), log=world.home / "logs" / f"{name}.log"
-    )
+def _web(stack: ExitStack, world: World) -> None:
+    _serve(stack, world, "web", ["-m", "caseproof.cli", "web"], world.web_url)
+
+
+def _marketplace(stack: ExitStack, world: World) -> None:
+    port = world.marketplace_url.rpartition(":")[2]
+    _serve(stack, world, "marketplace", ["-m", "sandbox.marketplace", "--port", port], world.marketplace_url)
+
+
+def _serve(stack: ExitStack, world: World, name: str, command: list[str], url: str) -> None:
+    log = world.home / "logs" / f"{name}.log"
+    process = Process.start(name, [sys.executable, *command], cwd=ROOT, env=world.env(), log=log)
     stack.callback(process.stop)
-    process.wait_until_ready(f"the {name} to answer", lambda: _healthy(health))
+    process.wait_until_ready(f"the {name} to answer", lambda: _healthy(f"{url}/health"))
+
+
+def _our_worker(stack: ExitStack, world: World) -> None:
+    home, env = world.home, world.env()
+    worker = start_worker(world.server, OUR_POOL, home, name="cases", cwd=home, env=env, query_seconds=1)
+    stack.callback(worker.stop)
+
+
+def _their_worker(stack: ExitStack, world: World) -> None:
+    home = world.home
+    worker = start_worker(world.jobs_server, CUSTOMER_POOL, home, name="customers", cwd=home, query_seconds=1)
+    stack.callback(worker.stop)
 
 
 def _healthy(url: str) -> bool:

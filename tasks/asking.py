@@ -85,11 +85,11 @@ def ask(ref: str, form: type[Form], explain: str, *, needed: Callable[[Case], bo
     if asked is None or asked.seq <= version or asked["flow_run"] != flow_run.id:
         return
     get_run_logger().info("%s asks: %s", ref, explain)
-    shown = for_team(form, office().policy.team).with_initial_data(description=_description(case, explain))
+    shown = for_team(form, office().policy.team, _question(case, explain))
     suspend_flow_run(wait_for_input=shown, key=f"question-{asked['number']}", timeout=None)
 
 
-def _description(case: Case, explain: str) -> str:
+def _question(case: Case, explain: str) -> str:
     refused = f"**Your last answer was not taken.** {case.refused['why']}\n\n" if case.refused else ""
     words = "".join(
         f"\n\n**{word['sender']}** wrote:\n\n" + "\n".join(f"> {line}" for line in str(word["words"]).splitlines())

@@ -19,7 +19,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run as this_run
 from prefect.states import Scheduled
 
-from blocks.base import PrefectDown
+from blocks.base import PrefectDown, require_prefect
 from caseproof.domain.errors import BadInput
 from caseproof.procedure.containment import contain
 from caseproof.procedure.office import Office
@@ -34,6 +34,7 @@ WAKE_SECONDS = 20.0
 
 @contextmanager
 def _client() -> Iterator[SyncPrefectClient]:
+    require_prefect()
     try:
         with get_client(sync_client=True) as client:
             yield client

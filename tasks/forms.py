@@ -3,15 +3,19 @@
 Flat, with choices where there are choices, and no default on a field that decides: Prefect accepts an empty answer to a
 form whose fields all have defaults. Who answers is a choice from the policy's team list, because Prefect's own
 resume call carries no name.
+
+What is asked stands in the description of the first field: Prefect's UI squeezes a description of the whole form to
+nothing on a screen that the form fills.
 """
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from prefect.input import RunInput
-from pydantic import Field, create_model
+from pydantic import ConfigDict, Field
 
 from caseproof.domain.decisions import Decision
 
@@ -30,18 +34,30 @@ class Verdict(StrEnum):
     SEND_BACK = "send back"
 
 
+def _pick_a_date(schema: dict[str, Any]) -> None:
+    """A date picker in Prefect's UI; it cannot show the empty default."""
+    schema["format"] = "date"
+    schema.pop("default", None)
+
+
 class Form(RunInput):
-    """A question to a person. ``slug`` names it in the case's events."""
+    """A question to a person. ``slug`` names it in the case's events; ``first`` is the field on top."""
 
     slug: ClassVar[str]
+    first: ClassVar[str]
 
-    answered_by: str = Field(title="Who are you?", description="Your name as it stands on the team list.")
+    answered_by: str = Field(
+        title="Who are you?",
+        description="Your name as it stands on the team list.",
+        json_schema_extra={"position": 9},  # the UI sorts by it, and a field without one is 0: this is the last
+    )
 
 
 class RetailersWord(Form):
     """What the retailer said, word for word (J8)."""
 
     slug: ClassVar[str] = "retailers-word"
+    first: ClassVar[str] = "what"
 
     what: Word = Field(title="What now?", description="Record what the retailer wrote, or go on to the decision.")
     sender: str = Field("", title="From", description="The mail address that the retailer wrote from.")
@@ -52,6 +68,7 @@ class AccountDecision(Form):
     """What becomes of the account (J6)."""
 
     slug: ClassVar[str] = "decision"
+    first: ClassVar[str] = "decision"
 
     decision: Decision = Field(title="Decision", description="What becomes of the account.")
     reason: str = Field(title="Why", min_length=1, description="A sentence that a colleague understands next week.")
@@ -61,7 +78,10 @@ class AccountDecision(Form):
         description="For 'after the retailer's change': what you looked at and what you saw there (J8).",
     )
     paused_until: str = Field(
-        "", title="Paused until", description="For 'keep paused': the date, as YYYY-MM-DD. Empty otherwise."
+        "",
+        title="Paused until",
+        description="For 'keep paused': the date. Empty otherwise.",
+        json_schema_extra=_pick_a_date,
     )
 
 
@@ -69,6 +89,7 @@ class Review(Form):
     """The second approval before the case closes (J7, J8)."""
 
     slug: ClassVar[str] = "review"
+    first: ClassVar[str] = "verdict"
 
     verdict: Verdict = Field(title="Verdict", description="Approve the evidence, or send the case back to the stop.")
     remark: str = Field("", title="Remark", description="Needed when you send it back.")
@@ -78,15 +99,22 @@ class TryAgain(Form):
     """A step needs help: put it right, then resume."""
 
     slug: ClassVar[str] = "try-again"
+    first: ClassVar[str] = "remark"
 
-    remark: str = Field("", title="Remark", description="What you did about it, if anything.")
+    remark: str = Field("", title="What you did about it", description="Put it right, then resume.")
 
 
 FORMS: dict[str, type[Form]] = {form.slug: form for form in (RetailersWord, AccountDecision, Review, TryAgain)}
 
 
-def for_team(form: type[Form], team: tuple[str, ...]) -> type[Form]:
-    """The form with the team list as the choices of who answers."""
-    choices: dict[str, Any] = {"enum": list(team)}
-    who = Field(title="Who are you?", description="Your name as it stands on the team list.", json_schema_extra=choices)
-    return create_model(form.__name__, __base__=form, answered_by=(str, who))
+def for_team(form: type[Form], team: tuple[str, ...], question: str) -> type[Form]:
+    """The form with the team list as the choices of who answers, and the question (markdown) on top."""
+
+    def show(schema: dict[str, Any]) -> None:
+        schema["properties"]["answered_by"]["enum"] = list(team)
+        # The UI takes the last of each run of line breaks for a space.
+        schema["properties"][form.first]["description"] = re.sub(r"(\n+)", r"\1\n", question)
+
+    made: Any = type(form)
+    config = ConfigDict(extra="forbid", json_schema_extra=show)
+    return cast(type[Form], made(form.__name__, (form,), {"model_config": config, "__module__": __name__}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from prefect import task
 from prefect.artifacts import create_image_artifact, create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
@@ -38,13 +40,24 @@ def _show(ref: str) -> None:
 
 
 def _proof_text(ref: str, proof: Fact) -> str:
+    """The proof as a table that people read; the file itself is a link."""
     here = office()
-    content = here.vault.read(proof["evidence"]).decode()
-    return (
-        f"# {ref} is closed under {proof['rule']}\n\n"
-        f"[Proof file]({here.evidence_url(proof['evidence'])}), SHA-256 `{proof['evidence']}`. "
-        f"Check it with `caseproof verify {proof['file']}`.\n\n```json\n{content}\n```"
-    )
+    said = json.loads(here.vault.read(proof["evidence"]))
+    url = f"{here.settings.public}/evidence"
+    rows = [
+        f"| {one['rule']} | {one['holds']} | {' '.join(f'[{d[:8]}]({url}/{d})' for d in one['evidence'])} |"
+        for one in said["conditions"]
+    ]
+    approvals = "; ".join(f"{one['what']} by {one['by']}" for one in said["approvals"])
+    lines = [
+        f"# {ref} is closed under {said['rule']}",
+        said["statement"],
+        f"[The proof file]({url}/{proof['evidence']}), SHA-256 `{proof['evidence']}`. "
+        f"Anyone can check it: `caseproof verify {proof['file']}`.",
+        "\n".join(["| Rule | What holds | Evidence |", "|---|---|---|", *rows]),
+        f"Approvals: {approvals}.",
+    ]
+    return "\n\n".join(lines)
 
 
 def show_the_case(ref: str) -> int:

@@ -7,12 +7,12 @@ so whoever checks it folds the same events with the same rules again and compare
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -67,23 +67,20 @@ def _readable(what: Mapping[str, Any]) -> bytes:
     return (json.dumps(what, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def build_proof(
-    case: Case, *, made_at: datetime, history: str, files: Iterable[_File], folder: Path, vault: _Vault
-) -> dict[str, Any]:
+def build_proof(case: Case, *, history: str, files: Iterable[_File], folder: Path, vault: _Vault) -> dict[str, Any]:
     """The proof of a case that nothing blocks.
 
-    ``history`` is the digest of ``history_file(case)`` in the vault; ``files`` are the case's evidence rows; paths
-    are written relative to ``folder``, where the proof will lie. Raises BadInput when something still blocks.
+    It is a function of the events and files alone: whoever makes it again writes the same bytes. ``made_at`` is the
+    time of the last event. ``history`` is the digest of ``history_file(case)`` in the vault; ``files`` are the case's
+    evidence rows; paths are written relative to ``folder``, where the proof will lie. Raises BadInput when something
+    still blocks.
     """
     if closure_blockers(case):
         raise BadInput(f"{case.ref} is not proven yet.", f"`caseproof case why {case.ref}` lists what is missing.")
     return {
         "caseproof_proof": FORMAT,
         "case": case.ref,
-        "made_at": made_at.isoformat(),
         **_claims(case),
-        "head": case.head,
-        "events": case.version,
         "history": history,
         "files": [_file(file, folder, vault) for file in _named(case, files, history)],
     }
@@ -96,6 +93,7 @@ def _claims(case: Case) -> dict[str, Any]:
         raise BadInput(f"{case.ref} has no verified run or no decision.", f"`caseproof case why {case.ref}`")
     removal = case.decided is Decision.REMOVE
     return {
+        "made_at": case.events[-1].at.isoformat(),
         "opening": case.opening,
         "rule": closure_rule(case),
         "kind": "removal" if removal else "reactivation",
@@ -123,6 +121,8 @@ def _claims(case: Case) -> dict[str, Any]:
             for what, fact in ((f"decision: {case.decided}", decision), ("review", case.review))
             if fact is not None
         ],
+        "head": case.head,
+        "events": case.version,
     }
 
 
@@ -162,16 +162,24 @@ def _file(file: _File, folder: Path, vault: _Vault) -> dict[str, Any]:
 def read_proof(path: Path) -> dict[str, Any]:
     """Read a proof file. Raises BadInput when it is not one."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once_each)
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.", "Give the path of a proof file.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not JSON.", "Give the path of a proof file.") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{path} is not JSON as Caseproof writes it.", "Give the path of a proof file.") from error
     if not isinstance(raw, dict) or "caseproof_proof" not in raw:
         raise BadInput(f"{path} is not a proof.", "Give a file from the proofs folder, or a ticket's attachment.")
     if raw["caseproof_proof"] != FORMAT:
         raise BadInput(f"{path} has the format {raw['caseproof_proof']!r}.", "Check it with the version that made it.")
     return raw
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose every name stands there once: people read the first of two, programs the last."""
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        raise ValueError("a name stands there twice")
+    return read
 
 
 def verify_proof(path: Path) -> list[Check]:
@@ -197,8 +205,11 @@ def _check_files(files: Sequence[Mapping[str, Any]], folder: Path) -> tuple[dict
     contents: dict[str, bytes] = {}
     checks = []
     for file in files:
+        path = folder / file["path"]
         try:
-            content = (folder / file["path"]).read_bytes()
+            if not path.is_file():  # a device or a pipe would never end
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            content = path.read_bytes()
         except OSError as error:
             checks.append(Check(f"file {file['name']}", False, f"cannot be read: {error.strerror}"))
             continue
@@ -211,22 +222,31 @@ def _check_files(files: Sequence[Mapping[str, Any]], folder: Path) -> tuple[dict
 
 
 def _check_case(proof: Mapping[str, Any], history: bytes) -> list[Check]:
-    case = fold(proof["case"], [Event.from_json(raw) for raw in json.loads(history)["events"]])
+    told = json.loads(history)
+    case = fold(proof["case"], [Event.from_json(raw) for raw in told["events"]])
+    same_case = told["case"] == proof["case"]
+    checks = [
+        Check("whose event list", same_case, f"of {told['case']}"),
+        Check("head of the event list", case.head == proof["head"], f"{case.head[:12]}…, {case.version} events"),
+    ]
     blockers = closure_blockers(case)
     if blockers:
         missing = "; ".join(f"{b.rule} {b.code}" for b in blockers)
-        return [Check("closure rules", False, f"the events do not meet them: {missing}")]
-    named = {file["sha256"] for file in proof["files"]}
+        return [*checks, Check("closure rules", False, f"the events do not meet them: {missing}")]
+    named = sorted(file["sha256"] for file in proof["files"])
     rests_on = {digest for _, met in conditions_met(case) for digest in met.evidence}
-    same = {name: proof.get(name) == value for name, value in _claims(case).items()}
-    wrong = [name for name, ok in same.items() if not ok]
+    wrong = _wrong_claims(proof, case)
     return [
-        Check("head of the event list", case.head == proof["head"], f"{case.head[:12]}…, {case.version} events"),
+        *checks,
         Check("closure rules", True, f"all {len(conditions_met(case))} conditions hold when folded again"),
-        Check("every file is named", rests_on <= named, f"{len(rests_on)} evidence files"),
-        Check(
-            "what the proof says",
-            not wrong,
-            f"differs in {', '.join(wrong)}" if wrong else "as the events say",
-        ),
+        Check("every file is named", named == sorted(rests_on | {proof["history"]}), f"{len(rests_on)} evidence files"),
+        Check("what the proof says", not wrong, f"differs in {', '.join(wrong)}" if wrong else "as the events say"),
     ]
+
+
+def _wrong_claims(proof: Mapping[str, Any], case: Case) -> list[str]:
+    """The entries that do not follow from the events, and those that a proof does not have."""
+    claims = _claims(case)
+    known = claims.keys() | {"caseproof_proof", "case", "history", "files"}
+    differ = [name for name, value in claims.items() if proof.get(name) != value]
+    return differ + sorted(proof.keys() - known)

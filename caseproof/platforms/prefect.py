@@ -351,7 +351,7 @@ class PrefectJobsClient:
     def _job(self, job_id: str, found: _Deployment) -> Job:
         return Job(
             id=job_id,
-            name=found.name,
+            name=job_id,
             url=f"{self._ui}/deployments/deployment/{found.id}",
             retailer=_tagged(found.tags, self._tags.retailer),
             marketplace=_tagged(found.tags, self._tags.marketplace),

@@ -168,8 +168,7 @@ def _time(fact: Any) -> str:
 
 
 def _cell(text: object) -> str:
-    """Text from outside, made harmless in a markdown table: no cell breaks, no raw HTML, no pictures or links."""
+    """Text from outside, made harmless in markdown: no cell breaks, no raw HTML, no pictures or links."""
     flat = " ".join(str(text).split())
-    for char in "\\`*_[]<>|":
-        flat = flat.replace(char, f"&#{ord(char)};")
-    return flat
+    # Backslashes and not entities: Prefect's page shows an entity in a table as it is written.
+    return "".join(f"\\{char}" if char in "\\`*_[]<>|!#&" else char for char in flat)

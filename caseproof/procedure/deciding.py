@@ -33,6 +33,8 @@ def decide(
     member = require_member(by, office.policy.team)
 
     def events(case: Case) -> Sequence[Event]:
+        if question in case.handled:  # two live runs of one case read the same answer
+            return []
         now = office.clock()
         refuse_decision(case, decision, reason=reason, checked=checked, until=until, today=now.date())
         answer = {} if question is None else {"question": question}
@@ -54,6 +56,8 @@ def review(office: Office, ref: str, *, approved: bool, by: str, remark: str, qu
         raise BadInput("Sending back needs a reason.", "Say in a sentence what is missing or wrong.")
 
     def events(case: Case) -> Sequence[Event]:
+        if question in case.handled:
+            return []
         answer = {} if question is None else {"question": question}
         if not approved:
             return [office.event(Kind.REVIEW_REJECTED, member, why=remark, **answer)]

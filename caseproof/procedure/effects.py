@@ -6,6 +6,7 @@ reads back first, and only then does what is not there yet.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,15 +34,18 @@ def once(
     effect: Callable[[Json], Json | None],
     read_back: Callable[[Json], Json | None] | None,
     harmless: tuple[type[Exception], ...] = (),
+    seconds: float = HELD_SECONDS,
 ) -> Json:
     """Do ``effect`` once, and return what was read back.
 
     ``plan`` is what is about to be done; after a take-over it is the first writer's plan. ``read_back`` returns None
     where the effect is not there; where nothing can be read back (a sent mail) it is None itself, and what the effect
     returns is recorded. ``harmless`` are the errors after which the effect certainly did not happen: the intent is
-    withdrawn. Waits for another writer until it is done or its time is up. Raises EffectNotSeen.
+    withdrawn. ``seconds`` is how long the intent is its writer's. Waits for another writer until it is done or its time
+    is up. Raises EffectNotSeen.
     """
-    claim = _claim(office, ref, step, key, plan)
+    owner = _owner(office)
+    claim = _claim(office, ref, step, key, plan, seconds)
     if claim.standing == "done":
         return claim.result or {}
     seen = read_back(claim.plan) if read_back and claim.standing != "new" else None
@@ -50,7 +54,7 @@ def once(
             returned = effect(claim.plan)
         except harmless:
             with office.store.unit() as unit:
-                unit.intents.release(key, owner=office.owner)
+                unit.intents.release(key, owner=owner)
                 unit.commit()
             raise
         seen = read_back(claim.plan) if read_back else returned
@@ -60,16 +64,21 @@ def once(
             "Look there, then let the case try again: it reads back before it repeats anything.",
         )
     with office.store.unit() as unit:
-        unit.intents.finish(key, owner=office.owner, result=dict(seen), now=office.clock())
+        unit.intents.finish(key, owner=owner, result=dict(seen), now=office.clock())
         unit.commit()
     return seen
 
 
-def _claim(office: Office, ref: str, step: str, key: str, plan: Json) -> Claim:
+def _owner(office: Office) -> str:
+    """Who writes here: two threads of one process are two writers, too."""
+    return f"{office.owner}-{threading.get_ident()}"
+
+
+def _claim(office: Office, ref: str, step: str, key: str, plan: Json, seconds: float) -> Claim:
     while True:
         with office.store.unit() as unit:
             claim = unit.intents.claim(
-                key, ref, step, owner=office.owner, now=office.clock(), seconds=HELD_SECONDS, plan=dict(plan)
+                key, ref, step, owner=_owner(office), now=office.clock(), seconds=seconds, plan=dict(plan)
             )
             unit.commit()
         if claim.standing != "busy":

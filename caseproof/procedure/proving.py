@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers, proof_holds, refuse_closure
+from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
 from caseproof.evidence.browser import require_browser
-from caseproof.evidence.proof import build_proof, history_file, proof_file
-from caseproof.evidence.screenshot import NotTheRun, photograph, refuse_shot, thumbnail
-from caseproof.platforms.base import JobPlatform
+from caseproof.evidence.proof import build_proof, history_file, proof_file, verify_proof
+from caseproof.evidence.screenshot import NotTheRun, Shot, photograph, refuse_shot, thumbnail
+from caseproof.platforms.base import JobPlatform, RunPage
 from caseproof.procedure.office import Office
 from caseproof.procedure.ticket import attach
 
 
-def take_photo(office: Office, runner: JobPlatform, ref: str) -> Case:
+class ProofNotMade(CaseproofError):
+    """The proof could not be written, or does not hold when it is checked."""
+
+
+Camera = Callable[[Office, RunPage], Shot]
+"""Takes a picture of a page: a real browser, except in tests."""
+
+
+def with_browser(office: Office, page: RunPage) -> Shot:
+    """A picture taken with this installation's Chromium. Raises ScreenshotFailed, NoBrowser."""
+    browser = require_browser(office.settings.browser)
+    return photograph(page, browser=browser, clock=office.clock, home=office.settings.home_folder)
+
+
+def take_photo(office: Office, runner: JobPlatform, ref: str, camera: Camera = with_browser) -> Case:
     """Ensure that there is a picture of the verified run's own page. Raises NotTheRun, ScreenshotFailed, NoBrowser.
 
     A picture that does not count is kept with the reason, so that people see what the browser saw.
@@ -27,12 +44,7 @@ def take_photo(office: Office, runner: JobPlatform, ref: str) -> Case:
         return case
     run = runner.run(case.verified["run"])
     page = runner.page(run)
-    shot = photograph(
-        page,
-        browser=require_browser(office.settings.browser),
-        clock=office.clock,
-        home=office.settings.home_folder,
-    )
+    shot = camera(office, page)
     digest = office.keep(ref, shot.png, f"run-page-{case.attempt}.png", "image/png")
     try:
         refuse_shot(page, shot, ended_at=datetime.fromisoformat(case.verified["ended_at"]))
@@ -56,7 +68,11 @@ def take_photo(office: Office, runner: JobPlatform, ref: str) -> Case:
 
 
 def make_proof(office: Office, ref: str) -> Case:
-    """Ensure that there is a proof of what is known now. Raises ClosureRefused with what is missing."""
+    """Ensure that there is a proof of what is known now, checked as anybody would check it before it counts.
+
+    It is a function of the events and their files, so that two writers, or one after a crash, write the same bytes.
+    Raises ClosureRefused with what is missing, and ProofNotMade.
+    """
     case = office.case(ref)
     if case.is_closed or proof_holds(case):
         return case
@@ -65,24 +81,42 @@ def make_proof(office: Office, ref: str) -> Case:
     history = office.keep(ref, history_file(case), f"{ref}-history-{case.version}.json", "application/json")
     with office.store.reading() as unit:
         files = unit.evidence.of(ref)
-    proof = build_proof(
-        case, made_at=office.clock(), history=history, files=files, folder=office.proofs, vault=office.vault
-    )
-    path = _write(office, case, proof_file(proof))
-    digest = office.keep(ref, path.read_bytes(), path.name, "application/json")
+    proof = build_proof(case, history=history, files=files, folder=office.proofs, vault=office.vault)
+    content = proof_file(proof)
+    path = _write(office, case, content)
+    digest = office.keep(ref, content, path.name, "application/json")
     event = office.event(Kind.PROOF_MADE, evidence=digest, rule=proof["rule"], head=proof["head"], file=path.name)
     # Only if nothing happened in between: the proof speaks of this head and no other.
     return office.store.change(ref, lambda now: [event] if now.head == case.head else [])
 
 
 def _write(office: Office, case: Case, content: bytes) -> Path:
-    """Write the proof where people find it: one file an opening and version, complete or not there at all."""
-    office.proofs.mkdir(parents=True, exist_ok=True)
+    """Write the proof where people find it: one file an opening and version, complete and right or not there at all."""
     path = office.proofs / f"{case.ref}-{case.opening}-{case.version}.json"
-    draft = path.with_suffix(".part")
-    draft.write_bytes(content)
-    draft.replace(path)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        office.proofs.mkdir(parents=True, exist_ok=True)
+        try:
+            draft.write_bytes(content)
+            _refuse_unsound(case, draft)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise ProofNotMade(
+            f"The proof of {case.ref} cannot be written to {office.proofs}: {error.strerror}.",
+            "Free space there, or make the folder writable; then let the case try again.",
+        ) from error
     return path
+
+
+def _refuse_unsound(case: Case, draft: Path) -> None:
+    wrong = [f"{check.what}: {check.found}" for check in verify_proof(draft) if not check.ok]
+    if wrong:
+        raise ProofNotMade(
+            f"The proof of {case.ref} would not hold: {'; '.join(wrong)}.",
+            "Restore the evidence from a backup, or send the case back in the review; then let the case try again.",
+        )
 
 
 def close(office: Office, desk: Desk, ref: str) -> Case:

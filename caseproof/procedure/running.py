@@ -25,11 +25,15 @@ from caseproof.platforms.base import (
     UnknownJob,
     UnknownRun,
 )
+from caseproof.procedure.containment import held_jobs
 from caseproof.procedure.effects import Json, once
 from caseproof.procedure.office import Office
 
 REMOVAL_JOB = "remove-integration/remove-integration"
 """Our own deployment that carries a removal out and fails unless its read-back holds."""
+
+
+GONE = "The job vanished from the platform before the case was closed, so only a removal is left to decide (J9)."
 
 
 class NotLive(CaseproofError):
@@ -120,6 +124,11 @@ def _still(case: Case, run: Run) -> bool:
 
 
 def _not_successful(case: Case, run: Run, left: Standing | None) -> str:
+    if run.state is RunState.UNKNOWN and run.started_at is not None:
+        return (
+            f"The platform calls the run '{run.said}', but not as one that was executed to its end: somebody may "
+            "have set that state by hand."
+        )
     if run.state is not RunState.SUCCEEDED:
         detail = f": {run.message}" if run.message else ""
         return f"The run ended as {run.said}{detail}"
@@ -146,36 +155,46 @@ def _standing(platform: JobPlatform, case: Case) -> Standing:
 def go_live(office: Office, platform: JobPlatform, ref: str) -> Case:
     """Ensure that the schedules this case stopped are live again and read back as live (J6).
 
-    A job that another open case holds stays stopped. Raises NotLive.
+    The case's own job was verified, so it goes live whoever else reached it with a wider stop (two cases of one
+    connection would wait for each other for ever). Every other job stays stopped while another open case holds it; the
+    last one sets it live. A job that vanished sends the case back (J9). Raises PlatformDown, PlatformRefused.
     """
     case = office.case(ref)
     if case.verified is None or case.live is not None or case.decided is Decision.REMOVE:
         return case
-    held = _held_by_others(office, case)
-    if case.facts["job"] in held:
-        raise NotLive(
-            f"{held[case.facts['job']]} holds this job stopped as well.",
-            "Settle that case first, then let this one try again.",
-        )
-    live = []
+    own, held = case.facts["job"], _held_by_others(office, case)
+    live: list[Mapping[str, Any]] = []
+    left: list[dict[str, str]] = []
     for job_id in _to_wake(case):
-        if job_id in held:
+        if job_id != own and job_id in held:
+            left.append({"job": job_id, "case": held[job_id]})
             continue
-        live.append(_wake(office, platform, case, job_id))
-    left = [{"job": job, "case": other} for job, other in held.items() if job in _to_wake(case)]
+        try:
+            live.append(_wake(office, platform, case, job_id))
+        except UnknownJob as gone:
+            if job_id == own:
+                return _failed_again(office, ref, "", f"{GONE} {gone.problem}")
+            left.append({"job": job_id, "why": gone.problem})
     event = office.event(Kind.SCHEDULE_LIVE, jobs=live, left_stopped=left)
     return office.store.change(ref, lambda now: [] if now.live or now.verified is None else [event])
 
 
 def _to_wake(case: Case) -> list[str]:
     own = case.facts["job"]
-    return [own, *(job["job"] for job in case.stopped_jobs if job["job"] != own and job["was_active"])]
+    return [own, *(job["job"] for job in held_jobs(case) if job["job"] != own and job["was_active"])]
 
 
 def _held_by_others(office: Office, case: Case) -> dict[str, str]:
+    """Jobs that other open cases hold, until these set them live: ``{job: case}``."""
     with office.store.reading() as unit:
-        others = [c for c in unit.cases.open_on(case.facts["platform"]) if c.ref != case.ref]
-    return {job["job"]: other.ref for other in others for job in other.stopped_jobs}
+        others = [c for c in unit.cases.open_on(case.facts["platform"]) if c.ref != case.ref and c.live is None]
+    theirs = {job["job"]: other.ref for other in others for job in held_jobs(other)}
+    return theirs | {other.facts["job"]: other.ref for other in others}
+
+
+def _failed_again(office: Office, ref: str, run: str, why: str) -> Case:
+    again = office.event(Kind.FAILED_AGAIN, run=run, why=why)
+    return office.store.change(ref, lambda now: [again] if now.verified and not now.is_closed else [])
 
 
 def _wake(office: Office, platform: JobPlatform, case: Case, job_id: str) -> Mapping[str, Any]:
@@ -196,12 +215,14 @@ def look_again(office: Office, platform: JobPlatform, ref: str) -> Case:
     if verified is None or case.is_closed or _looked(case, office.clock()):
         return case
     since = datetime.fromisoformat(verified["started_at"])
+    removal = case.decided is Decision.REMOVE
     try:
         later = [r for r in platform.runs_since(case.facts["job"], since) if r.id != verified["run"]]
-    except UnknownJob:
+    except UnknownJob as gone:
+        if not removal:
+            return _failed_again(office, ref, "", f"{GONE} {gone.problem}")
         later = []
     standing = _standing(platform, case)
-    removal = case.decided is Decision.REMOVE
     failed = [r for r in later if r.state is RunState.FAILED or (removal and r.state is not RunState.CANCELLED)]
     why = f"A later run ended as {failed[0].said}: {failed[0].message}" if failed else ""
     if removal and not standing.is_stopped:
@@ -212,8 +233,7 @@ def look_again(office: Office, platform: JobPlatform, ref: str) -> Case:
             "Set it live on the platform, or send the case back in the review; then let the case try again.",
         )
     if why:
-        again = office.event(Kind.FAILED_AGAIN, run=failed[0].id if failed else "", why=why)
-        return office.store.change(ref, lambda now: [again] if now.verified and not now.is_closed else [])
+        return _failed_again(office, ref, failed[0].id if failed else "", why)
     read = {
         "case": ref,
         "read_at": office.clock(),

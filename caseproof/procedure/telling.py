@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from email.message import EmailMessage
 
-from caseproof.channels.mail import Delivery, MailRefused
+from caseproof.channels.mail import DEADLINE_FACTOR, Delivery, MailDown, MailRefused
 from caseproof.channels.notice import NoticeFacts, compose, message_id
 from caseproof.domain.case import Case
-from caseproof.domain.errors import CaseproofError
+from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.events import Kind
-from caseproof.procedure.effects import Json, once
+from caseproof.procedure.effects import HELD_SECONDS, Json, once
 from caseproof.procedure.office import Office
 
 Send = Callable[[bytes, str, Sequence[str]], Delivery]
@@ -20,6 +20,10 @@ Send = Callable[[bytes, str, Sequence[str]], Delivery]
 
 class NobodyToTell(CaseproofError):
     """The retailer of the case has no registered contact."""
+
+
+class _NotSent(MailDown):
+    """The message certainly did not leave: the next try may go to corrected addresses."""
 
 
 def tell_retailer(office: Office, send: Send, ref: str) -> Case:
@@ -36,7 +40,13 @@ def tell_retailer(office: Office, send: Send, ref: str) -> Case:
     digest = office.keep(ref, message.as_bytes(), f"notice-{case.round}.eml", "message/rfc822")
 
     def effect(plan: Json) -> Json:
-        delivery = send(office.vault.read(plan["evidence"]), office.policy.mail.sender, plan["to"])
+        content = office.vault.read(plan["evidence"])
+        try:
+            delivery = send(content, office.policy.mail.sender, plan["to"])
+        except MailDown as down:
+            if down.maybe_sent:
+                raise
+            raise _NotSent(down.problem, down.next_action) from down
         return {**plan, "accepted": list(delivery.accepted), "refused": dict(delivery.refused)}
 
     told = once(
@@ -47,7 +57,8 @@ def tell_retailer(office: Office, send: Send, ref: str) -> Case:
         plan={"evidence": digest, "message_id": message["Message-ID"], "to": recipients},
         effect=effect,
         read_back=None,  # nobody can read a retailer's mailbox: the same Message-ID is sent again instead
-        harmless=(MailRefused,),
+        harmless=(MailRefused, _NotSent, BadInput),
+        seconds=max(HELD_SECONDS, (DEADLINE_FACTOR + 1) * office.policy.mail.timeout_seconds),
     )
     event = office.event(Kind.NOTICE_SENT, **told)
     return office.store.change(ref, lambda now: [] if now.notice else [event])

@@ -1,0 +1,226 @@
+"""The blocks: Prefect's own standard suite, what they keep secret, and how they are found by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+from prefect.blocks.core import Block
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.testing.standard_test_suites import BlockStandardTestSuite
+from prefect_email import EmailServerCredentials
+from prefect_email.credentials import SMTPServer
+from pydantic import SecretStr
+
+import caseproof.web
+from blocks.base import PrefectDown, load_block
+from blocks.desks import DESKS, EmbeddedDesk
+from blocks.mail import account_of
+from blocks.platforms import PLATFORMS, PrefectJobs
+from caseproof.domain.errors import BadInput
+from caseproof.settings import Settings
+from sandbox.processes import PrefectServer, free_port
+
+WEB = Path(caseproof.web.__file__).parent
+SECRET = "hunter2-not-for-people"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Iterator[str]:
+    """The address of a server of the web app's own folder, where /static/... is what the app serves there."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(WEB)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+class StandardSuite(BlockStandardTestSuite):
+    """Prefect's suite as it is, but the picture is read from a server that the test starts."""
+
+    @pytest.fixture(autouse=True)
+    def _remember(self, pictures: str) -> None:
+        self.pictures = pictures
+
+    def test_has_a_valid_image(self, block: type[Block]) -> None:
+        assert block._logo_url is not None
+        assert block._logo_url.path is not None
+        assert block._logo_url.path.startswith("/static/")
+        picture = httpx.get(f"{self.pictures}{block._logo_url.path}", timeout=10, trust_env=False).raise_for_status()
+        image = Image.open(BytesIO(picture.content))
+        assert image.format == "PNG"
+        assert image.width == image.height
+        assert 1000 > image.width > 45
+
+
+class TestPrefectJobs(StandardSuite):
+    @pytest.fixture
+    def block(self) -> type[Block]:
+        return PrefectJobs
+
+
+class TestEmbeddedDesk(StandardSuite):
+    @pytest.fixture
+    def block(self) -> type[Block]:
+        return EmbeddedDesk
+
+
+# -- names ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_slugs_never_change_because_saved_blocks_are_found_by_them() -> None:
+    slugs = [kind.get_block_type_slug() for kind in (*PLATFORMS, *DESKS)]
+    assert slugs == ["caseproof-prefect-jobs", "caseproof-embedded-desk"]
+
+
+@pytest.mark.parametrize("kind", [*PLATFORMS, *DESKS])
+def test_a_blocks_docs_are_a_page_that_exists(kind: type[Block]) -> None:
+    address = str(kind._documentation_url)
+    page = address.removeprefix(f"{Settings().public}/docs/")
+    assert (Path(caseproof.__path__[0]).parent / "docs" / f"{page}.md").is_file()
+
+
+# -- secrets --------------------------------------------------------------------------------------------------------
+
+
+def with_secrets() -> PrefectJobs:
+    address = "http://127.0.0.1:4200"
+    return PrefectJobs(
+        api_url=f"{address}/api", ui_url=address, auth=SecretStr(f"admin:{SECRET}"), api_key=SecretStr(SECRET)
+    )
+
+
+def test_no_secret_of_a_platform_shows_where_it_is_printed() -> None:
+    block = with_secrets()
+    shown = [repr(block), str(block), str(block.model_dump()), block.model_dump_json(), repr(block.client())]
+    assert [text for text in shown if SECRET in text] == []
+
+
+def test_a_wrong_platform_is_refused_without_telling_its_secret() -> None:
+    with pytest.raises(ValueError, match="ui_url") as refused:
+        PrefectJobs(api_url="http://127.0.0.1:4200/api", auth=f"admin:{SECRET}", api_key=SECRET)  # type: ignore
+    assert SECRET not in str(refused.value)
+
+
+# -- saved and loaded -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(prefect_server: PrefectServer) -> Iterator[PrefectServer]:
+    """The test session's Prefect server, as the one that this process talks to."""
+    with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+        yield prefect_server
+
+
+@pytest.mark.usefixtures("server")
+def test_a_saved_platform_comes_back_whole_under_its_name() -> None:
+    with_secrets().model_copy(update={"retailer_tag": "shop:"}).save("blocks-saved", overwrite=True, _sync=True)
+    loaded = load_block("blocks-saved", PLATFORMS, "platform")
+    assert loaded.auth is not None
+    assert loaded.auth.get_secret_value() == f"admin:{SECRET}"
+    assert loaded.api_key is not None
+    assert loaded.api_key.get_secret_value() == SECRET
+    assert (loaded.api_url, loaded.retailer_tag) == ("http://127.0.0.1:4200/api", "shop:")
+
+
+@pytest.mark.usefixtures("server")
+def test_prefect_keeps_a_platforms_secrets_out_of_what_it_shows() -> None:
+    with_secrets().save("blocks-hidden", overwrite=True, _sync=True)
+    with get_client(sync_client=True) as client:
+        document = client.read_block_document_by_name("blocks-hidden", "caseproof-prefect-jobs", include_secrets=False)
+    assert set(document.data) >= {"auth", "api_key"}
+    assert SECRET not in document.model_dump_json()
+
+
+@pytest.mark.usefixtures("server")
+def test_a_saved_desk_is_loaded_by_the_policys_name() -> None:
+    EmbeddedDesk(ticket_url="https://desk.example.com/").save("blocks-desk", overwrite=True, _sync=True)
+    assert load_block("blocks-desk", DESKS, "desk").ticket_url == "https://desk.example.com/"
+
+
+@pytest.mark.usefixtures("server")
+def test_a_name_that_nothing_is_saved_under_is_refused_with_the_kinds_that_there_are() -> None:
+    with pytest.raises(BadInput) as refused:
+        load_block("blocks-unknown", (*PLATFORMS, *DESKS), "platform")
+    assert "'blocks-unknown'" in refused.value.problem
+    assert "caseproof-prefect-jobs or caseproof-embedded-desk" in refused.value.next_action
+
+
+@pytest.mark.usefixtures("server")
+def test_a_block_of_another_kind_under_this_name_is_not_taken() -> None:
+    EmbeddedDesk().save("blocks-other-kind", overwrite=True, _sync=True)
+    with pytest.raises(BadInput, match="no platform called"):
+        load_block("blocks-other-kind", PLATFORMS, "platform")
+
+
+def test_a_prefect_that_is_down_is_said_at_once_and_not_taken_for_a_missing_block() -> None:
+    started = time.monotonic()
+    with (
+        temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}),
+        pytest.raises(PrefectDown) as down,
+    ):
+        load_block("blocks-saved", PLATFORMS, "platform")
+    assert time.monotonic() - started < 30
+    assert "PREFECT_API_URL" in down.value.next_action
+
+
+def test_without_a_server_prefect_is_not_let_to_start_an_empty_one_of_its_own() -> None:
+    with (
+        temporary_settings(restore_defaults={PREFECT_API_URL}),
+        pytest.raises(PrefectDown, match="PREFECT_API_URL is not set"),
+    ):
+        load_block("blocks-saved", PLATFORMS, "platform")
+
+
+# -- mail -----------------------------------------------------------------------------------------------------------
+
+
+def credentials(**more: Any) -> EmailServerCredentials:
+    return EmailServerCredentials(username="cases", password=SecretStr(SECRET), **more)
+
+
+@pytest.mark.parametrize(
+    ("kind", "security", "port"), [("SSL", "ssl", 465), ("STARTTLS", "starttls", 587), ("INSECURE", "plain", 25)]
+)
+def test_the_account_speaks_as_its_block_says_on_that_ways_own_port(kind: str, security: str, port: int) -> None:
+    account = account_of(credentials(smtp_server="mail.example.com", smtp_type=kind), 20)
+    assert (account.host, account.security, account.port) == ("mail.example.com", security, port)
+    assert account.timeout_seconds == 20
+
+
+def test_a_port_of_ones_own_comes_before_the_usual_one() -> None:
+    block = credentials(smtp_server="mail.example.com", smtp_type="STARTTLS", smtp_port=2525)
+    assert account_of(block, 5).port == 2525
+
+
+def test_a_server_that_prefect_knows_by_name_is_taken_by_its_address() -> None:
+    block = credentials(smtp_server=SMTPServer.GMAIL)
+    assert account_of(block, 5).host == SMTPServer.GMAIL.value
+    assert "." in account_of(block, 5).host
+
+
+@pytest.mark.parametrize(("said", "checked"), [(None, True), (True, True), (False, False)])
+def test_a_certificate_is_checked_unless_the_block_says_no(said: bool | None, checked: bool) -> None:
+    more = {} if said is None else {"verify": said}
+    assert account_of(credentials(smtp_server="mail.example.com", **more), 5).verify is checked
+
+
+def test_the_accounts_password_is_there_for_the_server_and_for_nobody_else() -> None:
+    account = account_of(credentials(smtp_server="mail.example.com"), 5)
+    assert account.password == SECRET
+    assert SECRET not in repr(account)

@@ -1,0 +1,21 @@
+"""One world for all end-to-end tests: Caseproof on one Prefect server, the customers' jobs on another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.world import World, small_world
+
+
+def _quietly(_: str) -> None:
+    """pytest shows what it needs; the world's progress is for people."""
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    home = tmp_path_factory.mktemp("world")
+    # Short waits between tries: what is tested is that a case says so and goes on, not how patient it is.
+    with small_world(home, _quietly, jobs_elsewhere=True, env={"CASEPROOF_RETRY_DELAYS": "[1, 2]"}) as running:
+        yield running

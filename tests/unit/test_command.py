@@ -1,0 +1,420 @@
+"""The command: what it prints, where, and how it ends (0 done, 1 refused with a reason and a next action, 2 wrong usage)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from caseproof import cli
+from caseproof.domain.case import Case
+from caseproof.domain.closure import closure_blockers
+from caseproof.domain.decisions import Decision
+from caseproof.domain.events import Kind
+from caseproof.procedure.office import Office, open_office
+from caseproof.procedure.proving import make_proof, proof_path
+from caseproof.settings import Settings
+from sandbox.processes import PrefectServer, free_port
+from tests.support.histories import JOB, Plan, Teller, teller_of
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: its exit code, and what it wrote where."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.startswith("CASEPROOF_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command as the installed program does, in this process."""
+    assert Settings().home == home
+
+    def ended(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["caseproof", *arguments])
+        code: int | str | None = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+        told = capsys.readouterr()
+        return Ended(int(code or 0), told.out, told.err)
+
+    return ended
+
+
+@pytest.fixture
+def office(home: Path) -> Office:
+    return open_office(Settings(home=home))
+
+
+def written(office: Office, teller: Teller, **opening: str) -> Case:
+    """The teller's events in the store of an office, with real files as their evidence."""
+    case: Case | None = None
+    files: dict[str, str] = {}
+    for event in teller.events:
+        data: dict[str, Any] = dict(event.data)
+        if event.kind is Kind.OPENED:
+            data |= opening
+        elif case is not None and "evidence" in data:
+            told = str(data["evidence"])
+            files[told] = files.get(told) or office.keep(case.ref, told.encode(), f"{told[:8]}.txt", "text/plain")
+            data["evidence"] = files[told]
+        if event.kind is Kind.RUN_VERIFIED:
+            data |= {"name": "tidy-otter", "said": "Completed", "url": "https://jobs.example.com/runs/1"}
+        now = type(event)(event.kind, event.at, event.actor, data)
+        with office.store.unit() as unit:
+            case = unit.cases.create(now) if case is None else unit.cases.append(case, now)
+            unit.commit()
+    assert case is not None
+    return case
+
+
+def opened(office: Office, **opening: str) -> Case:
+    teller = Teller()
+    teller.open()
+    return written(office, teller, **opening)
+
+
+def waiting(office: Office, **opening: str) -> Case:
+    teller = Teller()
+    teller.open()
+    teller.until_waiting(first=True)
+    return written(office, teller, **opening)
+
+
+def closed(office: Office) -> Case:
+    """A case that is closed with the product's own proof."""
+    teller = Teller(Plan(Decision.AFTER_FIX))
+    teller.open()
+    teller.until_waiting(first=True)
+    teller.decide()
+    teller.run_successfully()
+    teller.approve()
+    teller.look()
+    case = make_proof(office, written(office, teller).ref)
+    assert case.proof is not None
+    return office.record(case.ref, Kind.CLOSED, proof=case.proof["evidence"])
+
+
+def refused(ended: Ended, problem: str, next_action: str) -> None:
+    """It ended with 1, said what is wrong and what to do on stderr, and nothing on stdout."""
+    assert ended.code == 1
+    assert ended.out == ""
+    first, second = ended.err.splitlines()
+    assert first.startswith("caseproof: ")
+    assert problem in first
+    assert second.startswith("Next: ")
+    assert next_action in second
+
+
+# -- usage ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["case", "reopen"],
+        ["case", "show"],
+        ["case", "list", "--everything"],
+        ["case", "open", "--platform", "x"],
+        ["case", "open", "--platform", "x", "--job", "a/b", "--scope", "everything"],
+        ["contact", "add", "--retailer", "Shop A"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_ends_with_2_and_a_hint_on_stderr(run: Run, typed: list[str]) -> None:
+    ended = run(*typed)
+    assert (ended.code, ended.out) == (2, "")
+    assert "Usage: caseproof" in ended.err
+
+
+def test_help_is_no_error(run: Run) -> None:
+    ended = run("case", "--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert "confirm" in ended.out
+
+
+def test_the_installed_program_ends_as_the_function_does(home: Path) -> None:
+    command = [sys.executable, "-m", "caseproof.cli", "case", "show", "JF-000099"]
+    env = os.environ | {"CASEPROOF_HOME": str(home)}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    refused(Ended(done.returncode, done.stdout, done.stderr), "JF-000099", "caseproof case list")
+
+
+# -- reading cases --------------------------------------------------------------------------------------------------
+
+
+def test_open_cases_are_listed_and_closed_ones_only_where_asked(run: Run, office: Office) -> None:
+    done = closed(office)
+    case = waiting(office)
+    assert [row["ref"] for row in run("case", "list", "--json").json] == [case.ref]
+    rows = run("case", "list", "--all", "--json").json
+    assert [(row["ref"], row["state"]) for row in rows] == [(done.ref, "closed"), (case.ref, "waiting")]
+    assert rows[1]["job"] == JOB
+    table = run("case", "list")
+    assert (table.code, table.err) == (0, "")
+    assert case.ref in table.out
+    assert done.ref not in table.out
+
+
+def test_an_empty_list_is_an_answer_too(run: Run) -> None:
+    assert run("case", "list", "--json").json == []
+    assert run("case", "list").code == 0
+
+
+def test_a_case_is_shown_with_what_comes_next_and_its_timeline(run: Run, office: Office) -> None:
+    case = waiting(office)
+    shown = run("case", "show", case.ref.lower())
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.splitlines()[0].startswith(f"{case.ref} Offers of shop A")
+    told = run("case", "show", case.ref, "--json").json
+    assert (told["case"], told["status"], told["ticket"]) == (case.ref, "waiting", "T-17")
+    assert [event["type"] for event in told["timeline"]] == [event.kind for event in case.events]
+    assert told["next_action"] in " ".join(shown.out.split())
+    assert told["proof"] is None
+
+
+def test_a_closed_case_is_shown_with_the_path_of_its_proof(run: Run, office: Office) -> None:
+    case = closed(office)
+    told = run("case", "show", case.ref, "--json").json
+    assert (told["status"], told["missing"]) == ("closed", [])
+    assert Path(told["proof"]).is_file()
+    assert told["proof"] in run("case", "why", case.ref).out
+
+
+def test_why_names_each_missing_item_with_its_rule_and_the_next_action(run: Run, office: Office) -> None:
+    case = waiting(office)
+    told = run("case", "why", case.ref, "--json").json
+    assert told["missing"] == [
+        {"rule": one.rule, "code": one.code, "missing": one.missing, "next_action": one.next_action}
+        for one in closure_blockers(case)
+    ]
+    assert {"J6", "J10, J11"} <= {one["rule"] for one in told["missing"]}
+    assert "J6" in run("case", "why", case.ref).out
+
+
+@pytest.mark.parametrize("verb", ["show", "why", "wake"])
+@pytest.mark.parametrize("ref", ["JF-000099", "JF-1", "nonsense", "../JF-000001"])
+def test_a_case_that_is_not_there_is_refused(run: Run, verb: str, ref: str) -> None:
+    refused(run("case", verb, ref), ref, "caseproof case list")
+
+
+@pytest.mark.parametrize("verb", ["show", "why", "list"])
+def test_names_that_look_like_markup_are_printed_as_they_are(run: Run, office: Office, verb: str) -> None:
+    names = {"job_name": "[red]x[/]", "retailer": "[/bold]y", "summary": "[/z] fails"}
+    case = opened(office, **names)
+    shown = run("case", verb, *([] if verb == "list" else [case.ref]))
+    assert (shown.code, shown.err) == (0, "")
+    if verb != "why":
+        assert "[red]x[/]" in shown.out
+        assert "[/bold]y" in shown.out
+
+
+def test_a_refusal_with_markup_in_it_is_printed_as_it_is(run: Run) -> None:
+    refused(run("case", "show", "[/red]"), "[/red]", "caseproof case list")
+
+
+def test_a_closed_case_is_not_woken(run: Run, office: Office) -> None:
+    case = closed(office)
+    refused(run("case", "wake", case.ref), f"{case.ref} is closed", f"caseproof case show {case.ref}")
+
+
+# -- the retailer's word --------------------------------------------------------------------------------------------
+
+MAIL = (
+    b"From: owner@example.com\r\nTo: cases@example.com\r\nMessage-ID: <1@example.com>\r\n\r\nWe renewed the token.\r\n"
+)
+
+
+def confirm(run: Run, ref: str, file: Path, sender: str = "owner@example.com") -> Ended:
+    return run("case", "confirm", ref, "--from", sender, "--message", str(file), "--json")
+
+
+def test_a_mail_that_cannot_be_read_is_refused_with_its_path(run: Run, office: Office, tmp_path: Path) -> None:
+    missing = tmp_path / "no-such.eml"
+    refused(confirm(run, waiting(office).ref, missing), f"{missing} cannot be read", "path of the saved mail")
+
+
+def test_a_strangers_mail_is_refused_and_told_who_may_confirm(run: Run, office: Office, tmp_path: Path) -> None:
+    case, file = waiting(office), tmp_path / "mail.eml"
+    file.write_bytes(MAIL)
+    refused(confirm(run, case.ref, file), "not a registered contact", "caseproof contact add")
+    assert office.case(case.ref).events[-1].kind is Kind.CONFIRMATION_REFUSED
+
+
+def test_a_word_for_a_case_that_is_not_there_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mail.eml").write_bytes(MAIL)
+    refused(confirm(run, "JF-000099", tmp_path / "mail.eml"), "JF-000099", "caseproof case list")
+
+
+def test_a_word_is_recorded_also_while_prefect_is_down(
+    run: Run, office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """J8: what the retailer wrote must not depend on whether the case's run can be woken."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    case, file = waiting(office), tmp_path / "mail.eml"
+    file.write_bytes(MAIL)
+    assert run("contact", "add", "--retailer", "Shop A", "--address", "owner@example.com").code == 0
+    ended = confirm(run, case.ref, file)
+    assert ended.code == 0
+    assert ended.json["recorded"] is True
+    assert f"caseproof case wake {case.ref}" in ended.json["run"]
+    (word,) = office.case(case.ref).confirmations
+    assert "We renewed the token." in word["words"]
+
+
+# -- proofs ---------------------------------------------------------------------------------------------------------
+
+
+def proof_of(office: Office, case: Case) -> Path:
+    path = proof_path(office, case)
+    assert path is not None
+    return path
+
+
+def test_a_good_proof_holds(run: Run, office: Office) -> None:
+    proof = proof_of(office, closed(office))
+    told = run("verify", str(proof), "--json")
+    assert told.code == 0
+    assert told.json["holds"] is True
+    assert [check for check in told.json["checks"] if not check["ok"]] == []
+    assert "the proof holds" in run("verify", str(proof)).out
+
+
+def test_a_proof_that_was_changed_does_not_hold(run: Run, office: Office) -> None:
+    proof = proof_of(office, closed(office))
+    claims = json.loads(proof.read_text())
+    proof.write_text(json.dumps(claims | {"rule": "J8"}))
+    told = run("verify", str(proof), "--json")
+    assert told.code == 1
+    assert told.json["holds"] is False
+    assert [check["what"] for check in told.json["checks"] if not check["ok"]] == ["what the proof says"]
+    assert "does not hold" in told.err
+    assert "does NOT hold" in run("verify", str(proof)).out
+
+
+def test_a_proof_whose_evidence_was_changed_does_not_hold(run: Run, office: Office) -> None:
+    proof = proof_of(office, closed(office))
+    (name, path), *_ = [(file["name"], file["path"]) for file in json.loads(proof.read_text())["files"]]
+    evidence = proof.parent / path
+    evidence.chmod(0o600)
+    evidence.write_bytes(b"another picture")
+    told = run("verify", str(proof), "--json")
+    assert told.code == 1
+    assert f"file {name}" in [check["what"] for check in told.json["checks"] if not check["ok"]]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff\xfe", b'{"caseproof_proof": 99}'])
+def test_what_is_no_proof_is_refused(run: Run, tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "file.json"
+    if content is not None:
+        file.write_bytes(content)
+    ended = run("verify", str(file))
+    assert ended.code == 1
+    assert ended.out == ""
+    assert str(file) in ended.err
+    assert "Next: " in ended.err
+
+
+# -- policy and contacts --------------------------------------------------------------------------------------------
+
+
+def test_the_policy_in_force_is_shown(run: Run) -> None:
+    assert run("policy", "--json").json["team"] == ["operator", "team lead"]
+    shown = run("policy")
+    assert shown.code == 0
+    assert "policy-default.yaml" in shown.out
+
+
+@pytest.mark.parametrize("typed", [["policy"], ["case", "list"], ["contact", "list"]], ids=" ".join)
+def test_a_broken_policy_is_refused_with_the_entry_that_is_wrong(run: Run, home: Path, typed: list[str]) -> None:
+    home.mkdir()
+    (home / "policy.yaml").write_text("team: [operator]\nreviews: {}\n")
+    refused(run(*typed), "reviews: there is no such entry", "Correct these entries")
+
+
+def contacts(run: Run) -> list[tuple[str, str, str]]:
+    return [(one["retailer"], one["address"], one["name"]) for one in run("contact", "list", "--json").json]
+
+
+def test_a_contact_is_added_listed_and_removed(run: Run) -> None:
+    who = ["--retailer", "Shop [A]", "--address", "owner@example.com"]
+    added = run("contact", "add", *who, "--name", "[/b] the owner")
+    assert (added.code, added.err) == (0, "")
+    assert contacts(run) == [("Shop [A]", "owner@example.com", "[/b] the owner")]
+    assert "Shop [A]" in run("contact", "list").out
+    assert run("contact", "remove", *who).code == 0
+    assert contacts(run) == []
+    refused(run("contact", "remove", *who), "is no contact of", "check both spellings")
+
+
+@pytest.mark.parametrize("address", ["", "owner", "a@b\nBcc: c@d", "Owner <owner@example.com>", "[/red]@"])
+def test_what_is_no_address_is_refused_and_not_registered(run: Run, address: str) -> None:
+    refused(run("contact", "add", "--retailer", "Shop A", "--address", address), "is not a mail address", "name@")
+    assert contacts(run) == []
+
+
+# -- with Prefect ---------------------------------------------------------------------------------------------------
+
+
+def open_a_case(home: Path, api_url: str, *more: str) -> Ended:
+    """`caseproof case open` in a process of its own, as Prefect reads its settings once."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    env = kept | {"CASEPROOF_HOME": str(home), "PREFECT_HOME": str(home / "prefect"), "NO_PROXY": "127.0.0.1"}
+    if api_url:
+        env["PREFECT_API_URL"] = api_url
+    command = [sys.executable, "-m", "caseproof.cli", "case", "open", "--platform", "no-such", "--job", "a/b", *more]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_case_is_not_opened_while_prefect_does_not_answer_and_that_is_said_soon(home: Path) -> None:
+    started = time.monotonic()
+    ended = open_a_case(home, f"http://127.0.0.1:{free_port()}/api")
+    assert time.monotonic() - started < 60
+    refused(ended, "cannot be read from Prefect", "PREFECT_API_URL")
+
+
+def test_a_case_is_not_opened_on_a_prefect_that_nobody_named(home: Path) -> None:
+    refused(open_a_case(home, ""), "PREFECT_API_URL is not set", "Point it at")
+
+
+def test_a_platform_that_is_not_saved_is_refused_and_no_case_is_opened(
+    home: Path, prefect_server: PrefectServer
+) -> None:
+    ended = open_a_case(home, prefect_server.api_url, "--json")
+    refused(ended, "no platform called 'no-such'", "caseproof-prefect-jobs")
+    with open_office(Settings(home=home)).store.reading() as unit:
+        assert unit.cases.rows() == []
+
+
+def test_the_histories_that_these_tests_are_made_of_close() -> None:
+    assert teller_of(Plan(Decision.AFTER_FIX)).case.is_closed
