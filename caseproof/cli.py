@@ -18,6 +18,7 @@ from rich.table import Table
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.events import Kind
 from caseproof.evidence.proof import verify_proof
 from caseproof.platforms.base import Scope
 from caseproof.policy import CAUSES, policy_file
@@ -88,16 +89,23 @@ def case_open(
 
     office = open_office()
     request = Request(platform, job, by, "the command line", cause, summary, ticket, scope)
-    ref, new = open_and_stop(office, request)
-    case = office.case(ref)
-    stopped = "stopped" if case.contained and case.contained.event.kind == "stopped" else "cannot be stopped by us"
+    ref, new, wrong = open_and_stop(office, request)
+    containment = _containment(office.case(ref), wrong)
     if not as_json:
-        out.print(f"{ref} {'opened' if new else 'is open for this job already'}; the job is {stopped}.")
+        out.print(f"{ref} {'opened' if new else 'is open for this job already'}; {escape(containment)}.")
     flow_run = ensure_run(office, ref)
     if as_json:
-        _print_json({"case": ref, "new": new, "containment": stopped, "flow_run": flow_run})
+        _print_json({"case": ref, "new": new, "containment": containment, "flow_run": flow_run})
     else:
         out.print(f"Its flow run is {flow_run}. `caseproof case show {ref}` tells what happens next.")
+
+
+def _containment(case: Case, wrong: str) -> str:
+    if case.contained is None:
+        return f"the job is NOT stopped yet, and the case's run goes on trying: {wrong}"
+    if case.contained.event.kind is Kind.CANNOT_STOP:
+        return f"the job cannot be stopped by us: {case.contained['why']} Who can: {case.contained['who_can']}"
+    return "the job is stopped"
 
 
 @case_app.command("confirm")

@@ -72,11 +72,11 @@ def job_failure_case(
     ref = take_up(office(), request, case)
     if ref is None:
         return Completed(message="Another live run carries this case already; nothing was done twice.")
+    name_run(ref, look(ref).facts["job_name"])
     read_answers(ref)
     while not look(ref).is_closed:
         before = look(ref).version
         carry(stop_the_job, ref)  # J2, J3: nothing else comes before it
-        name_run(ref, look(ref).facts["job_name"])
         carry(open_the_ticket, ref)  # J1
         carry(tell_the_retailer, ref)  # J5
         hear_the_retailer(ref)  # J8: suspends until somebody records the word, or does without

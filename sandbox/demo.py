@@ -94,7 +94,7 @@ def _play(world: World, step: _Steps) -> str:
         "case", "open", "--platform", PLATFORM, "--job", JOB, "--cause", "expired_token", "--by", "operator"
     )
     ref: str = opened["case"]
-    console.print(f"   {ref} opened; the job is {opened['containment']}", style="dim")
+    console.print(f"   {ref} opened; {opened['containment']}", style="dim")
 
     step("The case's flow run opens a ticket (J1) and tells the retailer by mail (J5):")
     world.await_question(ref, "retailers-word")

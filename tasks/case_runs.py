@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 import httpx
+from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import SetStateStatus
@@ -21,6 +22,7 @@ from prefect.states import Scheduled
 
 from blocks.base import PrefectDown, require_prefect
 from caseproof.domain.errors import BadInput
+from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.containment import contain
 from caseproof.procedure.office import Office
 from caseproof.procedure.opening import Request, open_case
@@ -115,12 +117,18 @@ def _set_scheduled(flow_run: UUID) -> bool:
     return answer.status is SetStateStatus.ACCEPT
 
 
-def open_and_stop(office: Office, request: Request) -> tuple[str, bool]:
-    """J1, J2: open the case and stop the job, before any flow run exists: ``(ref, whether it is new)``."""
+def open_and_stop(office: Office, request: Request) -> tuple[str, bool, str]:
+    """J1, J2: open the case and stop the job, before any flow run exists: ``(ref, whether it is new, what is wrong)``.
+
+    A platform that fails once the case exists is no reason to leave the case alone: its run goes on trying to stop.
+    """
     platform = load_platform(request.platform)
     case, new = open_case(office, platform, load_desk(), request)
-    contain(office, platform, case.ref)
-    return case.ref, new
+    try:
+        contain(office, platform, case.ref)
+    except PlatformDown as down:
+        return case.ref, new, str(down)
+    return case.ref, new, ""
 
 
 def take_up(office: Office, request: Request, ref: str) -> str | None:
@@ -159,6 +167,9 @@ def _attach(office: Office, ref: str, me: str, known: CaseRun | None) -> bool:
 
 
 def name_run(ref: str, job_name: str) -> None:
-    """Give this run a name that a person can scan."""
-    with _client() as client:
-        client.update_flow_run(UUID(str(this_run.id)), name=f"{ref} · {job_name}")
+    """Give this run a name that a person can scan; a case does not stop for want of one."""
+    try:
+        with _client() as client:
+            client.update_flow_run(UUID(str(this_run.id)), name=f"{ref} · {job_name}")
+    except PrefectDown as down:
+        get_run_logger().warning("The run keeps its name: %s", down)

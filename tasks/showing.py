@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.artifacts import create_image_artifact, create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from caseproof.domain.case import Fact
+from caseproof.evidence.vault import VaultError
 from caseproof.procedure.card import card
 from tasks.common import look, office
 
@@ -18,7 +19,7 @@ def _show(ref: str) -> None:
     """Refresh the artifacts of the case; keyed by the case, so each run's pages carry the newest."""
     case = look(ref)
     here, key = office(), case.ref.lower()
-    picture = here.vault.read(case.photo["thumbnail"]) if case.photo else None
+    picture = _picture(case.photo)
     text = card(
         case, case_url=here.case_url(case.ref), evidence_url=f"{here.settings.public}/evidence", picture=picture
     )
@@ -37,6 +38,15 @@ def _show(ref: str) -> None:
         create_markdown_artifact(
             _proof_text(case.ref, case.proof), key=f"{key}-proof", description=f"The proof of {case.ref}."
         )
+
+
+def _picture(photo: Fact | None) -> bytes | None:
+    """The small picture of the run; a card without one is better than no card."""
+    try:
+        return office().vault.read(photo["thumbnail"]) if photo else None
+    except VaultError as damaged:
+        get_run_logger().warning("The picture is not shown: %s", damaged)
+        return None
 
 
 def _proof_text(ref: str, proof: Fact) -> str:

@@ -1,4 +1,4 @@
-"""The command: what it prints, where, and how it ends (0 done, 1 refused with a reason and a next action, 2 wrong usage)."""
+"""The command: what it prints, where, and how it ends: 0 done, 1 refused with reason and next action, 2 wrong usage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,7 @@ def closed(office: Office) -> Case:
     teller.run_successfully()
     teller.approve()
     teller.look()
+    office = replace(office, clock=lambda: teller.now + timedelta(minutes=1))
     case = make_proof(office, written(office, teller).ref)
     assert case.proof is not None
     return office.record(case.ref, Kind.CLOSED, proof=case.proof["evidence"])
@@ -153,7 +155,8 @@ def refused(ended: Ended, problem: str, next_action: str) -> None:
 def test_wrong_usage_ends_with_2_and_a_hint_on_stderr(run: Run, typed: list[str]) -> None:
     ended = run(*typed)
     assert (ended.code, ended.out) == (2, "")
-    assert "Usage: caseproof" in ended.err
+    assert ended.err.startswith("Usage: ")
+    assert f"caseproof {typed[0]}" in ended.err
 
 
 def test_help_is_no_error(run: Run) -> None:
@@ -389,6 +392,7 @@ def open_a_case(home: Path, api_url: str, *more: str) -> Ended:
     """`caseproof case open` in a process of its own, as Prefect reads its settings once."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     env = kept | {"CASEPROOF_HOME": str(home), "PREFECT_HOME": str(home / "prefect"), "NO_PROXY": "127.0.0.1"}
+    (home / "prefect").mkdir(parents=True)
     if api_url:
         env["PREFECT_API_URL"] = api_url
     command = [sys.executable, "-m", "caseproof.cli", "case", "open", "--platform", "no-such", "--job", "a/b", *more]
