@@ -33,18 +33,24 @@ class PrefectJobs(Block):
     _logo_url = logo("platform")
 
     api_url: str = Field(
+        title="API address",
         description="The address of the Prefect API that runs the jobs, like http://127.0.0.1:4200/api.",
         examples=["http://127.0.0.1:4200/api"],
     )
     ui_url: str = Field(
+        title="UI address",
         description="The address where people open that Prefect's UI, like http://127.0.0.1:4200.",
         examples=["http://127.0.0.1:4200"],
     )
-    auth: SecretStr | None = Field(
-        default=None,
+    # Empty and not None: Prefect's UI shows a field that may be None as a choice of types.
+    auth: SecretStr = Field(
+        default=SecretStr(""),
+        title="Password",
         description="The server's user:password (PREFECT_SERVER_API_AUTH_STRING), if it has one.",
     )
-    api_key: SecretStr | None = Field(default=None, description="An API key, for Prefect Cloud.")
+    api_key: SecretStr = Field(
+        default=SecretStr(""), title="API key", description="An API key, for Prefect Cloud; empty elsewhere."
+    )
     retailer_tag: str = Field(
         default="retailer:", description="What the tag that names a deployment's retailer starts with."
     )
@@ -64,8 +70,8 @@ class PrefectJobs(Block):
         return PrefectJobsClient(
             self.api_url,
             self.ui_url,
-            auth=self.auth.get_secret_value() if self.auth else None,
-            api_key=self.api_key.get_secret_value() if self.api_key else None,
+            auth=self.auth.get_secret_value() or None,
+            api_key=self.api_key.get_secret_value() or None,
             tags=TagConvention(
                 retailer=self.retailer_tag,
                 marketplace=self.marketplace_tag,

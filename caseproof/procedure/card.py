@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from caseproof.domain.case import Case
 from caseproof.domain.closure import Blocker, closure_blockers
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.lifecycle import SENTENCES, State
+
+_ADDRESS = re.compile(r"https?://[^\s<>()\[\]\"'|\\`]+")
 
 MACHINERY = frozenset({Kind.QUESTION_ASKED, Kind.TROUBLE_OVER})
 """Events that carry no news for a reader of the timeline."""
@@ -62,7 +65,7 @@ def data_uri(png: bytes) -> str:
 def _facts_table(case: Case, case_url: str) -> str:
     facts = case.facts
     rows = {
-        "Job": f"[{_cell(facts['job'])}]({facts['job_url']})" if facts.get("job_url") else _cell(facts["job"]),
+        "Job": _link(facts["job"], facts.get("job_url")),
         "Platform": facts["platform"],
         "Retailer": facts.get("retailer") or "not known",
         "Marketplace": facts.get("marketplace") or "none",
@@ -81,8 +84,7 @@ def _facts_table(case: Case, case_url: str) -> str:
 def _ticket(case: Case) -> str:
     if case.ticket is None:
         return "none yet"
-    name = _cell(case.ticket["ticket"])
-    return f"[{name}]({case.ticket['url']})" if case.ticket.get("url") else name
+    return _link(case.ticket["ticket"], case.ticket.get("url"))
 
 
 def _blockers_table(case: Case) -> str:
@@ -97,7 +99,7 @@ def _words(case: Case) -> str:
     """The retailer's own words, verbatim, each line quoted."""
     said = []
     for word in case.confirmations:
-        quoted = "\n".join(f"> {_cell(line)}" for line in str(word["words"]).splitlines())
+        quoted = "\n".join(f"> {_line(line)}" for line in str(word["words"]).splitlines())
         said.append(f"{_cell(word['sender'])}, recorded {_time(word)} by {_cell(word.actor)}:\n\n{quoted}")
     return "## The retailer's word\n\n" + "\n\n".join(said) if said else ""
 
@@ -171,4 +173,16 @@ def _cell(text: object) -> str:
     """Text from outside, made harmless in markdown: no cell breaks, no raw HTML, no pictures or links."""
     flat = " ".join(str(text).split())
     # Backslashes and not entities: Prefect's page shows an entity in a table as it is written.
-    return "".join(f"\\{char}" if char in "\\`*_[]<>|!#&" else char for char in flat)
+    safe = "".join(f"\\{char}" if char in "\\`*_[]<>|!#&~@" else char for char in flat)
+    # Many renderers make links of bare addresses.
+    return re.sub(r"(?i)\b(www)\.", r"\1\\.", safe).replace("://", "\\://")
+
+
+def _line(text: str) -> str:
+    """A line of its own from outside: it begins no list, rule or heading either."""
+    return re.sub(r"^(\d{1,9})?([-+=.)])", r"\1\\\2", _cell(text))
+
+
+def _link(text: object, url: object) -> str:
+    """A link, where the address is one of the web; else the text alone."""
+    return f"[{_cell(text)}]({url})" if _ADDRESS.fullmatch(str(url or "")) else _cell(text)

@@ -33,7 +33,7 @@ def tell_retailer(office: Office, send: Send, ref: str) -> Case:
     Message-ID: a crash in between may deliver it twice, never not at all. Raises NobodyToTell, MailDown, MailRefused.
     """
     case = office.case(ref)
-    if case.notice is not None or case.is_closed:
+    if case.notice is not None or case.contained is None or case.is_closed:  # J2: nothing comes before the stop
         return case
     recipients = _recipients(office, case)
     message = _compose(office, case, recipients)

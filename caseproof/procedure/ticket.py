@@ -19,7 +19,7 @@ class TicketNotClosed(CaseproofError):
 def ensure_ticket(office: Office, desk: Desk, ref: str) -> Case:
     """Ensure that the case has a ticket: the one it was raised from, or a new one."""
     case = office.case(ref)
-    if case.ticket is not None:
+    if case.ticket is not None or case.contained is None:  # J2: nothing comes before the stop
         return case
     adopted = case.facts.get("ticket")
     if adopted:

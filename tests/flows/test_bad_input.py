@@ -249,11 +249,17 @@ def test_a_message_that_is_not_what_was_said_is_not_recorded(world: World, told:
 
 
 @pytest.mark.parametrize(
-    ("words", "sender"), [("", CONTACT), (" \n\t", CONTACT), (WORDS, " "), ("\ud800 half", CONTACT)]
+    ("words", "sender", "match"),
+    [
+        ("", CONTACT, "words are empty"),
+        (" \n\t", CONTACT, "words are empty"),
+        (WORDS, " ", "who wrote"),
+        ("\ud800 half", CONTACT, "half a character"),
+    ],
 )
-def test_words_that_are_none_are_refused(world: World, told: str, words: str, sender: str) -> None:
+def test_words_that_are_none_are_refused(world: World, told: str, words: str, sender: str, match: str) -> None:
     version = world.case(told).version
-    refused(BadInput, "", lambda: world.confirm(told, words, sender=sender))
+    refused(BadInput, match, lambda: world.confirm(told, words, sender=sender))
     assert world.case(told).version == version
 
 

@@ -1,7 +1,8 @@
 """The systems around a case, as fakes with state: what they hold can be looked at, and they can be told to go wrong.
 
-A fault belongs to one call (say "stop") and maybe to one thing (say a job's id). ``before`` is raised instead of the
-effect, ``after`` once it took place (so that whoever asked cannot know), ``lie`` does nothing and says nothing.
+A fault belongs to one call (say "stop") and maybe to one thing (say a job's id), and waits for ``skip`` calls that go
+well. ``before`` is raised instead of the effect, ``after`` once it took place (so that whoever asked cannot know),
+``lie`` does nothing and says nothing.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Fault:
     after: BaseException | None = None
     lie: bool = False
     times: int = 1
+    skip: int = 0
 
 
 @dataclass
@@ -90,6 +92,9 @@ class Faulty:
     def _fault(self, call: str, what: str) -> Fault | None:
         for fault in self.faults:
             if fault.times > 0 and fault.call == call and (fault.what is None or fault.what in what):
+                if fault.skip > 0:
+                    fault.skip -= 1
+                    return None
                 fault.times -= 1
                 return fault
         return None

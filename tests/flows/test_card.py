@@ -1,0 +1,174 @@
+"""The card: every event and state has its sentence, and text from outside stays text."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+
+from caseproof.domain.case import Case
+from caseproof.domain.decisions import Decision
+from caseproof.domain.events import REQUIRED, Event, Kind
+from caseproof.domain.fold import fold
+from caseproof.domain.lifecycle import SENTENCES, State
+from caseproof.procedure.card import card, next_action, sentence
+from tests.support.fakes import START
+from tests.support.world import STEPS, World
+
+URL = "https://cases.example.com"
+HOSTILE = (
+    "x | y | z", "a\n\n| b |\n|---|", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>",
+    "![pixel](https://evil.example/p.png)", "[click](https://evil.example)", "[click](javascript:alert(1))",
+    "https://evil.example/login", "<https://evil.example>", "www.evil.example", "`code` **bold** _em_ ~~gone~~",
+    "\\| \\<b\\>", "&lt;b&gt; &#60;b&#62;", "# Big", "```\nfence", "~~~\nfence", "> quoted", "- item", "===", "---",
+    "1. one", "[ref]: https://evil.example", "a\u2028| b |\u2029c\x0bd\x85e", "{summary} {0} %s", "\u202egnp.exe",
+    "<!-- ", "<details><summary>", "]]>", "$x$", "\t\tcode",
+)  # fmt: skip
+
+
+class Seen(HTMLParser):
+    """What a browser would make of the card."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.rows: list[int] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+        if tag == "tr":
+            self.rows.append(0)
+        if tag in ("td", "th"):
+            self.rows[-1] += 1
+
+
+def shown(text: str) -> Seen:
+    """The card as a generous renderer shows it: raw HTML, tables and strike-through allowed."""
+    return Seen(MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(text))
+
+
+def rendered(case: Case) -> str:
+    return card(case, case_url=f"{URL}/cases/{case.ref}", evidence_url=f"{URL}/evidence")
+
+
+def told(world: World, text: str) -> Case:
+    """A case in which every text that comes from outside is ``text``."""
+    world.register("Shop A", "owner@shop-a.example.com")
+    world.platform.add("offers/feed-a", name=text, marketplace=text, url=f"{URL}/a b)\"<{text}>")
+    ref = world.open(summary=text, by=text)
+    world.walk(ref, until="tell")
+    if text.strip():
+        world.confirm(ref, text)
+    world.decide(ref, Decision.AFTER_CHANGE, reason=text, checked=text)
+    world.office.record(ref, Kind.TROUBLE, step=text, problem=text, next_action=text)
+    return world.case(ref)
+
+
+def test_hostile_text_makes_no_markup_link_or_picture_and_breaks_no_table(world: World) -> None:
+    plain = shown(rendered(told(world, "harmless")))
+    others: dict[str, Seen] = {}
+    for number, text in enumerate(HOSTILE):
+        ref = f"offers/{number}"
+        world.platform.add(ref, name=text, marketplace=text, url=f"{URL}/jobs/1")
+        case = world.case(world.open(job=ref, summary=text, by=text or "x"))
+        for event in (
+            world.office.event(Kind.STOPPED, scope="job", jobs=[{"job": text, "name": text}], evidence="a" * 64),
+            world.office.event(Kind.TICKET_OPENED, desk="desk", ticket=text, adopted=False, url=""),
+            world.office.event(Kind.NOTICE_SENT, message_id="x", accepted=[text], evidence="b" * 64),
+            world.office.event(
+                Kind.CONFIRMATION_RECEIVED, text, sender=text, words=f"{text}\n{text}", evidence="c" * 64, by_way_of="form"
+            ),
+            world.office.event(Kind.TROUBLE, step=text, problem=text, next_action=text),
+        ):
+            world.office.store.change(case.ref, lambda _, event=event: [event])
+        others[text] = shown(rendered(world.case(case.ref)))
+    for text, seen in others.items():
+        assert set(seen.tags) <= set(plain.tags) | {"h2"}, text
+        assert "img" not in seen.tags, text
+        assert all(link.startswith(URL) for link in seen.links), (text, seen.links)
+        assert set(seen.rows) <= {2, 3, 4}, text
+        assert seen.tags.count("table") == plain.tags.count("table"), text
+        assert seen.tags.count("h1") == 1, text
+
+
+def test_no_text_from_outside_is_left_for_a_renderer_to_make_a_link_of(world: World) -> None:
+    """GitHub's flavour turns bare addresses into links."""
+    text = rendered(told(world, "https://evil.example/login www.evil.example"))
+    assert not re.search(r"https?://evil|www\.evil", text)
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "https://x.example/)![p](q", "x|y", "<b>"])
+def test_an_address_of_a_platform_or_desk_that_is_none_makes_no_link(world: World, url: str) -> None:
+    world.platform.add("offers/feed-a", url=url)
+    ref = world.open()
+    world.walk(ref, until="contain")
+    world.office.record(ref, Kind.TICKET_OPENED, desk="desk", ticket="T-1", adopted=False, url=url)
+    seen = shown(rendered(world.case(ref)))
+    assert all(link.startswith((URL, "https://x.example/")) for link in seen.links)
+    assert "img" not in seen.tags
+    assert set(seen.rows) <= {2, 3, 4}
+
+
+def test_the_words_are_shown_verbatim_line_by_line(world: World) -> None:
+    ref = world.open()
+    world.walk(ref, until="tell")
+    world.confirm(ref, "We changed it.\n\nIt works: 100% & more <3\n# and *more*")
+    html = MarkdownIt("commonmark").render(rendered(world.case(ref)))
+    quote = html[html.index("<blockquote>") : html.index("</blockquote>")]
+    for line in ("We changed it.", "It works: 100% &amp; more &lt;3", "# and *more*"):
+        assert line in quote
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_event_has_a_sentence(kind: Kind) -> None:
+    listed = {"jobs": [{"job": "offers/feed-a"}], "accepted": ["a@example.com"], "number": 1, "failed": []}
+    data: dict[str, Any] = {name: listed.get(name, f"the {name}") for name in REQUIRED[kind]}
+    for event in (Event(kind, START, "operator", data), Event(kind, START, "operator", data | {"name": "{braces} {"})):
+        said = sentence(event)
+        assert said
+        assert said == " ".join(said.split())
+        assert "None" not in said
+
+
+def test_every_state_has_a_card_with_its_sentence_and_a_next_action(world: World) -> None:
+    ref = world.open()
+    seen = {}
+    for name in STEPS:
+        case = world.case(ref)
+        seen[case.state] = next_action(case)
+        assert SENTENCES[case.state] in rendered(case)
+        if case.state is State.WAITING and State.PAUSED not in seen:
+            until = world.clock.now.date().replace(year=2030)
+            world.decide(ref, Decision.KEEP_PAUSED, until=until)
+            seen[State.PAUSED] = next_action(world.case(ref))
+            assert until.isoformat() in seen[State.PAUSED]
+        world.step(name, ref)
+    seen[State.CLOSED] = next_action(world.case(ref))
+    assert set(seen) == set(State)
+    assert all(seen.values())
+
+
+def test_what_needs_help_is_the_next_action_until_it_is_over(world: World) -> None:
+    ref = world.open()
+    world.office.record(ref, Kind.TROUBLE, step="stop", problem="It hangs.", next_action="Start it.")
+    assert next_action(world.case(ref)) == "It hangs. Start it."
+    world.office.record(ref, Kind.TROUBLE_OVER, step="stop")
+    assert "Start it." not in next_action(world.case(ref))
+
+
+def test_a_closed_case_shows_nothing_that_blocks_and_a_picture_where_one_is_given(world: World) -> None:
+    case = world.case(world.closed())
+    text = card(case, case_url=URL, evidence_url=URL, picture=b"png")
+    assert "What blocks closure" not in text
+    assert "data:image/png;base64,cG5n" in text
+
+
+def test_the_card_of_a_case_is_made_of_its_events_alone(world: World) -> None:
+    case = world.case(world.closed())
+    assert rendered(fold(case.ref, case.events)) == rendered(case)

@@ -1,0 +1,317 @@
+"""The forms that a case asks people with, and what becomes of their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import flow
+from prefect._internal.pydantic.v2_schema import create_v2_schema  # private: what RunInput.save() writes down
+from prefect.client.orchestration import get_client
+from prefect.input.run_input import keyset_from_paused_state
+from prefect.logging import disable_run_logger
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Suspended
+from pydantic import ValidationError
+
+from caseproof.domain.case import Case, Fact
+from caseproof.domain.decisions import Decision
+from caseproof.domain.errors import BadInput, NotAllowed
+from caseproof.domain.events import Kind
+from caseproof.procedure.office import Office
+from sandbox.processes import PrefectServer
+from tasks import common
+from tasks.asking import act_on, answer_to, carry, say_trouble
+from tasks.forms import FORMS, AccountDecision, Form, RetailersWord, Review, TryAgain, Verdict, Word, for_team
+from tests.support.histories import Teller
+
+TEAM = ("operator", "team lead")
+QUESTION = "**Decide.**\n\n**owner@example.com** wrote:\n\n> We renewed\n> the token."
+every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+
+# What a person fills in at least, and which of it decides: these fields have no default.
+ANSWERS: dict[str, dict[str, str]] = {
+    "retailers-word": {"what": str(Word.WITHOUT)},
+    "decision": {"decision": str(Decision.AFTER_FIX), "reason": "We renewed our side of the connection."},
+    "review": {"verdict": str(Verdict.APPROVE)},
+    "try-again": {},
+}
+
+
+def saved(form: type[Form], team: tuple[str, ...] = TEAM) -> dict[str, Any]:
+    """The schema as Prefect saves it with a suspended run, and its UI draws it."""
+    asked = for_team(form, team, QUESTION)
+    return create_v2_schema(asked.__name__, model_base=asked)
+
+
+# -- what people see ------------------------------------------------------------------------------------------------
+
+
+@every_form
+def test_no_field_that_decides_has_a_default(form: type[Form]) -> None:
+    required = {name for name, field in form.model_fields.items() if field.is_required()}
+    assert required == {"answered_by", *ANSWERS[form.slug]}
+
+
+@every_form
+def test_an_empty_answer_is_invalid(form: type[Form]) -> None:
+    """Prefect takes an empty answer to a form whose fields all have defaults."""
+    with pytest.raises(ValidationError, match="answered_by"):
+        form.model_validate({})
+    assert "answered_by" in saved(form)["required"]
+
+
+@every_form
+def test_every_answer_needs_each_field_that_decides(form: type[Form]) -> None:
+    whole = {"answered_by": "operator", **ANSWERS[form.slug]}
+    form.model_validate(whole)
+    for name in whole:
+        with pytest.raises(ValidationError, match=name):
+            form.model_validate({key: value for key, value in whole.items() if key != name})
+
+
+@every_form
+@pytest.mark.parametrize("team", [TEAM, ("operator",)], ids=["two", "one"])
+def test_who_answers_is_chosen_from_the_team_and_comes_last(form: type[Form], team: tuple[str, ...]) -> None:
+    who = saved(form, team)["properties"]["answered_by"]
+    assert who["enum"] == list(team)
+    assert "default" not in who  # a team of one is asked too: nothing is filled in for a person
+    others = [field.get("position", 0) for name, field in saved(form)["properties"].items() if name != "answered_by"]
+    assert who["position"] > max(others)
+
+
+@every_form
+def test_each_field_has_a_title_and_a_description(form: type[Form]) -> None:
+    schema = saved(form)
+    for name, field in schema["properties"].items():
+        assert resolved(schema, field).get("title"), name
+        assert field.get("description"), name
+
+
+@every_form
+def test_the_form_is_flat_and_has_no_unions(form: type[Form]) -> None:
+    """Prefect's UI draws a reference to an enum as a choice, and unions poorly."""
+    schema = saved(form)
+    assert [field for field in schema["properties"].values() if {"anyOf", "allOf", "oneOf"} & field.keys()] == []
+    kinds = {name: resolved(schema, field) for name, field in schema["properties"].items()}
+    assert {kind["type"] for kind in kinds.values()} == {"string"}
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "choices"),
+    [(RetailersWord, "what", Word), (AccountDecision, "decision", Decision), (Review, "verdict", Verdict)],
+)
+def test_where_there_are_choices_they_are_offered_as_such(form: type[Form], name: str, choices: Any) -> None:
+    schema = saved(form)
+    assert resolved(schema, schema["properties"][name])["enum"] == [str(choice) for choice in choices]
+
+
+def resolved(schema: dict[str, Any], field: dict[str, Any]) -> dict[str, Any]:
+    """The field with what it refers to, as the UI reads it."""
+    reference = field.get("$ref", "")
+    named = schema["definitions"][reference.removeprefix("#/definitions/")] if reference else {}
+    return named | {name: value for name, value in field.items() if name != "$ref"}
+
+
+@every_form
+def test_the_question_stands_above_the_first_field_line_by_line(form: type[Form]) -> None:
+    """Prefect's UI takes the last of each run of line breaks for a space; what is left must be the question's lines."""
+    fields = saved(form)["properties"]
+    first = min(fields, key=lambda name: fields[name].get("position", 0))
+    assert first == form.first
+    shown = _as_the_ui_reads_it(fields[first]["description"])
+    assert [line.strip() for line in shown.split("\n")] == QUESTION.split("\n")
+
+
+def _as_the_ui_reads_it(text: str) -> str:
+    return "".join(
+        " " if sign == "\n" and text[place + 1 : place + 2] != "\n" else sign for place, sign in enumerate(text)
+    )
+
+
+def test_a_date_is_picked_and_left_out_where_there_is_none() -> None:
+    field = saved(AccountDecision)["properties"]["paused_until"]
+    assert field["format"] == "date"
+    assert "default" not in field  # the date picker cannot show an empty text
+    answer = {"answered_by": "operator", **ANSWERS["decision"]}
+    assert AccountDecision.model_validate(answer).paused_until == ""
+
+
+# -- what Prefect takes ---------------------------------------------------------------------------------------------
+
+
+@flow(name="asks")
+def asks() -> None:
+    """Stands for a case's flow: it is never run."""
+
+
+@every_form
+def test_prefect_refuses_what_is_incomplete_or_not_on_the_list_and_takes_the_rest(
+    form: type[Form], prefect_server: PrefectServer
+) -> None:
+    whole = {"answered_by": "operator", **ANSWERS[form.slug]}
+    wrong: list[dict[str, str]] = [
+        {},
+        *({key: value for key, value in whole.items() if key != name} for name in whole),
+        *(whole | {name: "somebody else"} for name in whole if name != "reason"),
+        whole | {"more": "than was asked"},
+    ]
+    with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+        flow_run = suspended_with(form)
+    with prefect_server.client() as client:
+        path = f"flow_runs/{flow_run}/resume"
+        replies = [client.post(path, json={"run_input": answer}).json()["status"] for answer in [*wrong, whole]]
+    assert replies == ["REJECT"] * len(wrong) + ["ACCEPT"]
+
+
+def suspended_with(form: type[Form]) -> str:
+    """A flow run that waits with this form, as ``suspend_flow_run`` leaves it."""
+    state = Suspended(timeout_seconds=None, pause_key="question-1")
+    keys = keyset_from_paused_state(state)
+    state.state_details.run_input_keyset = keys  # type: ignore[assignment]
+    with get_client(sync_client=True) as client:
+        deployment = client.create_deployment(client.create_flow(asks), name="forms")
+        run = client.create_flow_run_from_deployment(deployment, state=state)
+    for_team(form, TEAM, QUESTION).save(keys, flow_run_id=run.id)
+    return str(run.id)
+
+
+# -- what becomes of an answer --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    """The office of this process, as the tasks find it: made anew from the environment."""
+    monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
+    common.office.cache_clear()
+    with disable_run_logger():
+        yield common.office()
+    common.office().store.close()
+    common.office.cache_clear()
+
+
+@pytest.fixture
+def case(office: Office) -> Case:
+    """A case that waits for the retailer's word or the team's decision."""
+    teller = Teller()
+    teller.open()
+    teller.until_waiting(first=True)
+    first, *rest = teller.events
+    with office.store.unit() as unit:
+        case = unit.cases.append(unit.cases.create(first), *rest)
+        unit.commit()
+    return case
+
+
+def answered(office: Office, case: Case, form: type[Form], **answer: str) -> Fact:
+    """The form was asked and answered; nobody acted on it yet."""
+    number = office.case(case.ref).question_number + 1
+    office.record(case.ref, Kind.QUESTION_ASKED, number=number, form=form.slug, flow_run="a flow run")
+    who = {"answered_by": "operator"} | answer
+    now = office.record(case.ref, Kind.QUESTION_ANSWERED, "operator", number=number, form=form.slug, answer=who)
+    return now.answered[number]
+
+
+def test_an_answer_is_found_once_it_was_given_and_only_for_its_form(office: Office, case: Case) -> None:
+    assert answer_to(case, AccountDecision) is None
+    given = answered(office, case, AccountDecision, **ANSWERS["decision"])
+    assert answer_to(office.case(case.ref), AccountDecision) == given
+    assert answer_to(office.case(case.ref), Review) is None
+
+
+def test_of_two_answers_the_newer_counts(office: Office, case: Case) -> None:
+    answered(office, case, AccountDecision, **ANSWERS["decision"], checked="first")
+    second = answered(office, case, AccountDecision, **ANSWERS["decision"], checked="second")
+    assert answer_to(office.case(case.ref), AccountDecision) == second
+
+
+def test_an_answer_that_was_acted_on_does_not_count_again(office: Office, case: Case) -> None:
+    given = answered(office, case, AccountDecision, **ANSWERS["decision"])
+    office.record(case.ref, Kind.KEPT_PAUSED, "operator", until="2026-12-24", reason="x", question=given["number"])
+    assert answer_to(office.case(case.ref), AccountDecision) is None
+
+
+def test_an_answer_from_before_a_failed_run_is_no_answer_to_what_came_after(office: Office, case: Case) -> None:
+    """J11: the decision was taken on what was known before; the failure has to be looked at."""
+    decided = answered(office, case, AccountDecision, **ANSWERS["decision"])
+    taken = {"decision": str(Decision.AFTER_FIX), "reason": "x", "review": "anybody", "question": decided["number"]}
+    office.record(case.ref, Kind.DECIDED, "operator", **taken)
+    answered(office, case, AccountDecision, **ANSWERS["decision"])
+    office.record(case.ref, Kind.RUN_STARTED, run="r", purpose="rerun", url="https://jobs.example.com/r")
+    failed = office.record(case.ref, Kind.RUN_FAILED, run="r", why="401 again")
+    assert answer_to(failed, AccountDecision) is None
+    fresh = answered(office, case, AccountDecision, **ANSWERS["decision"])
+    assert answer_to(office.case(case.ref), AccountDecision) == fresh
+
+
+def test_a_malformed_answer_is_refused_with_the_fields_and_asked_again(office: Office, case: Case) -> None:
+    given = answered(office, case, AccountDecision, decision="close it", reason="")
+    acted: list[Form] = []
+    act_on(case.ref, given, acted.append)
+    now = office.case(case.ref)
+    assert acted == []
+    assert now.refused is not None
+    assert now.refused["number"] == given["number"]
+    assert "decision: " in now.refused["why"]
+    assert "reason: " in now.refused["why"]
+    assert answer_to(now, AccountDecision) is None
+
+
+def test_an_answer_that_the_procedure_refuses_is_recorded_with_the_next_action(office: Office, case: Case) -> None:
+    given = answered(office, case, AccountDecision, **ANSWERS["decision"])
+
+    def no(_: Form) -> None:
+        raise NotAllowed("J8: there is no confirmation.", "Record it.")
+
+    act_on(case.ref, given, no)
+    refused = office.case(case.ref).refused
+    assert refused is not None
+    assert refused["why"] == "J8: there is no confirmation. Next: Record it."
+
+
+def test_a_good_answer_is_acted_on_as_its_form(office: Office, case: Case) -> None:
+    given = answered(office, case, AccountDecision, **ANSWERS["decision"])
+    acted: list[Form] = []
+    act_on(case.ref, given, acted.append)
+    assert acted == [AccountDecision(answered_by="operator", **ANSWERS["decision"])]  # type: ignore[arg-type]
+    assert office.case(case.ref).refused is None
+
+
+def test_what_is_no_refusal_but_a_fault_of_ours_is_not_taken_for_one(office: Office, case: Case) -> None:
+    given = answered(office, case, TryAgain)
+
+    def broken(_: Form) -> None:
+        raise RuntimeError("a fault")
+
+    with pytest.raises(RuntimeError, match="a fault"):
+        act_on(case.ref, given, broken)
+    assert office.case(case.ref).refused is None
+
+
+def test_the_same_trouble_is_said_once_and_another_one_anew(office: Office, case: Case) -> None:
+    for problem in ("The desk is down.", "The desk is down.", "The desk is full.", "The desk is down."):
+        say_trouble(case.ref, "open the ticket", BadInput(problem, "Look at the desk."))
+    said = [event.data["problem"] for event in office.case(case.ref).events if event.kind is Kind.TROUBLE]
+    assert said == ["The desk is down.", "The desk is full.", "The desk is down."]
+
+
+def test_the_same_problem_of_another_step_is_said_too(office: Office, case: Case) -> None:
+    for step in ("open the ticket", "attach the picture"):
+        say_trouble(case.ref, step, BadInput("The desk is down."))
+    trouble = office.case(case.ref).trouble
+    assert trouble is not None
+    assert trouble["step"] == "attach the picture"
+
+
+def test_a_step_that_works_again_ends_its_own_trouble_and_no_others(office: Office, case: Case) -> None:
+    def works(_: str) -> None:
+        """A step with nothing left to do."""
+
+    say_trouble(case.ref, "another step", BadInput("It is down."))
+    carry(works, case.ref)
+    assert office.case(case.ref).trouble is not None
+    say_trouble(case.ref, str(works), BadInput("It is down."))
+    carry(works, case.ref)
+    assert office.case(case.ref).trouble is None
