@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event, Kind
+from caseproof.procedure.card import plain
 from caseproof.procedure.office import US
 from tasks.common import Step, look, office
 from tasks.forms import FORMS, Form, TryAgain, for_team
@@ -85,23 +86,39 @@ def ask(ref: str, form: type[Form], explain: str, *, needed: Callable[[Case], bo
     if asked is None or asked.seq <= version or asked["flow_run"] != flow_run.id:
         return
     get_run_logger().info("%s asks: %s", ref, explain)
-    shown = for_team(form, office().policy.team, _question(case, explain))
+    question_form = for_team(form, office().policy.team, _question(case, explain))
+    shown = question_form.with_initial_data(description=_heading(case))
     suspend_flow_run(wait_for_input=shown, key=f"question-{asked['number']}", timeout=None)
 
 
+LONGEST_WORDS = 1500
+"""How many characters of a retailer's mail a form shows; the case page shows all of it."""
+
+
 def _question(case: Case, explain: str) -> str:
-    refused = f"**Your last answer was not taken.** {case.refused['why']}\n\n" if case.refused else ""
-    words = "".join(
-        f"\n\n**{word['sender']}** wrote:\n\n" + "\n".join(f"> {line}" for line in str(word["words"]).splitlines())
-        for word in case.confirmations
-    )
-    failure = f"\n\nThe last attempt: {case.last_failure['why']}" if case.last_failure else ""
     facts = case.facts
-    return (
-        f"{refused}{explain}\n\n**{case.ref}** · {facts['job_name']} · {facts.get('retailer') or 'no retailer'} · "
-        f"{facts['cause']}\n\nWhat fails: {facts['summary']}{failure}{words}\n\n"
-        f"[The whole case]({office().case_url(case.ref)})"
-    )
+    parts = [
+        f"**Your last answer was not taken.** {plain(case.refused['why'])}" if case.refused else "",
+        explain,
+        _heading(case) + f" · {plain(facts.get('retailer') or 'no retailer')} · {plain(facts['cause'])}",
+        f"What fails: {plain(facts['summary'])}",
+        f"The last attempt: {plain(case.last_failure['why'])}" if case.last_failure else "",
+        *(_quoted(word) for word in case.words),
+        f"[The whole case]({office().case_url(case.ref)})",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _heading(case: Case) -> str:
+    return f"**{case.ref}** · {plain(case.facts['job_name'])}"
+
+
+def _quoted(word: Fact) -> str:
+    """The retailer's own words, as a quotation that cannot draw anything else into the form."""
+    said = str(word["words"])
+    more = " …" if len(said) > LONGEST_WORDS else ""
+    lines = "\n".join(f"> {plain(line)}" for line in (said[:LONGEST_WORDS] + more).splitlines())
+    return f"**{plain(word['sender'])}** wrote:\n\n{lines}"
 
 
 def act_on(ref: str, answer: Fact, act: Callable[[Form], object]) -> None:

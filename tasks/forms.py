@@ -5,7 +5,7 @@ form whose fields all have defaults. Who answers is a choice from the policy's t
 resume call carries no name.
 
 What is asked stands in the description of the first field: Prefect's UI squeezes a description of the whole form to
-nothing on a screen that the form fills.
+nothing on a screen that the form fills (docs/adr/0005).
 """
 
 from __future__ import annotations

@@ -44,9 +44,9 @@ def card(case: Case, *, case_url: str, evidence_url: str, picture: bytes | None 
     """The card as markdown. ``evidence_url`` is what evidence links start with; ``picture`` a small PNG of the run."""
     facts = case.facts
     parts = [
-        f"# {case.ref}: {_cell(facts['job_name'])}",
+        f"# {case.ref}: {plain(facts['job_name'])}",
         f"**{case.state.upper()}.** {SENTENCES[case.state]}",
-        f"**Next:** {_cell(next_action(case))}",
+        f"**Next:** {plain(next_action(case))}",
         _facts_table(case, case_url),
         _blockers_table(case),
         _words(case),
@@ -74,10 +74,10 @@ def _facts_table(case: Case, case_url: str) -> str:
         "Opened": f"{_time(case.opened)} by {case.opened.actor if case.opened else ''} ({facts['how']})",
         "Ticket": _ticket(case),
         "Decision": f"{case.decided} ({case.decision.actor})" if case.decision else "none yet",
-        "Case page": case_url,
+        "Case page": _link(case_url, case_url),
     }
-    links = {"Job", "Ticket"}
-    lines = [f"| {name} | {value if name in links else _cell(value)} |" for name, value in rows.items()]
+    links = {"Job", "Ticket", "Case page"}
+    lines = [f"| {name} | {value if name in links else plain(value)} |" for name, value in rows.items()]
     return "\n".join(["| | |", "|---|---|", *lines])
 
 
@@ -91,7 +91,7 @@ def _blockers_table(case: Case) -> str:
     blockers = closure_blockers(case)
     if case.is_closed or not blockers:
         return ""
-    lines = [f"| {b.rule} | {_cell(b.missing)} | {_cell(b.next_action)} |" for b in blockers]
+    lines = [f"| {b.rule} | {plain(b.missing)} | {plain(b.next_action)} |" for b in blockers]
     return "\n".join(["## What blocks closure", "", "| Rule | Missing | Next action |", "|---|---|---|", *lines])
 
 
@@ -100,7 +100,7 @@ def _words(case: Case) -> str:
     said = []
     for word in case.confirmations:
         quoted = "\n".join(f"> {_line(line)}" for line in str(word["words"]).splitlines())
-        said.append(f"{_cell(word['sender'])}, recorded {_time(word)} by {_cell(word.actor)}:\n\n{quoted}")
+        said.append(f"{plain(word['sender'])}, recorded {_time(word)} by {plain(word.actor)}:\n\n{quoted}")
     return "## The retailer's word\n\n" + "\n\n".join(said) if said else ""
 
 
@@ -110,10 +110,10 @@ def timeline(case: Case, evidence_url: str) -> str:
     for number, event in enumerate(case.events, start=1):
         if event.kind in MACHINERY:
             continue
-        said = _cell(sentence(event))
+        said = plain(sentence(event))
         if event.data.get("evidence"):
             said += f" ([evidence]({evidence_url}/{event.data['evidence']}))"
-        lines.append(f"| {number} | {event.at:%Y-%m-%d %H:%M:%S} | {said} | {_cell(event.actor)} |")
+        lines.append(f"| {number} | {event.at:%Y-%m-%d %H:%M:%S} | {said} | {plain(event.actor)} |")
     return "\n".join(lines)
 
 
@@ -169,7 +169,7 @@ def _time(fact: Any) -> str:
     return f"{fact.at:%Y-%m-%d %H:%M} UTC" if fact else ""
 
 
-def _cell(text: object) -> str:
+def plain(text: object) -> str:
     """Text from outside, made harmless in markdown: no cell breaks, no raw HTML, no pictures or links."""
     flat = " ".join(str(text).split())
     # Backslashes and not entities: Prefect's page shows an entity in a table as it is written.
@@ -180,9 +180,9 @@ def _cell(text: object) -> str:
 
 def _line(text: str) -> str:
     """A line of its own from outside: it begins no list, rule or heading either."""
-    return re.sub(r"^(\d{1,9})?([-+=.)])", r"\1\\\2", _cell(text))
+    return re.sub(r"^(\d{1,9})?([-+=.)])", r"\1\\\2", plain(text))
 
 
 def _link(text: object, url: object) -> str:
     """A link, where the address is one of the web; else the text alone."""
-    return f"[{_cell(text)}]({url})" if _ADDRESS.fullmatch(str(url or "")) else _cell(text)
+    return f"[{plain(text)}]({url})" if _ADDRESS.fullmatch(str(url or "")) else plain(text)
