@@ -55,7 +55,7 @@ def _proof_text(ref: str, proof: Fact) -> str:
     said = json.loads(here.vault.read(proof["evidence"]))
     url = f"{here.settings.public}/evidence"
     rows = [
-        f"| {one['rule']} | {one['holds']} | {' '.join(f'[{d[:8]}]({url}/{d})' for d in one['evidence'])} |"
+        f"| {one['rule']} | {' '.join(f'[{d[:8]}]({url}/{d})' for d in one['evidence'])} | {one['holds']} |"
         for one in said["conditions"]
     ]
     approvals = "; ".join(f"{one['what']} by {one['by']}" for one in said["approvals"])
@@ -64,7 +64,7 @@ def _proof_text(ref: str, proof: Fact) -> str:
         said["statement"],
         f"[The proof file]({url}/{proof['evidence']}), SHA-256 `{proof['evidence']}`. "
         f"Anyone can check it: `caseproof verify {proof['file']}`.",
-        "\n".join(["| Rule | What holds | Evidence |", "|---|---|---|", *rows]),
+        "\n".join(["| Rule | Evidence | What holds |", "|---|---|---|", *rows]),
         f"Approvals: {approvals}.",
     ]
     return "\n\n".join(lines)

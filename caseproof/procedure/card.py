@@ -74,7 +74,7 @@ def _facts_table(case: Case, case_url: str) -> str:
         "Opened": f"{_time(case.opened)} by {case.opened.actor if case.opened else ''} ({facts['how']})",
         "Ticket": _ticket(case),
         "Decision": f"{case.decided} ({case.decision.actor})" if case.decision else "none yet",
-        "Case page": _link(case_url, case_url),
+        "Case page": _link(f"everything about {case.ref}", case_url),
     }
     links = {"Job", "Ticket", "Case page"}
     lines = [f"| {name} | {value if name in links else plain(value)} |" for name, value in rows.items()]
@@ -106,14 +106,15 @@ def _words(case: Case) -> str:
 
 def timeline(case: Case, evidence_url: str) -> str:
     """Everything that happened, oldest first, as a markdown table with links to the evidence."""
-    lines = ["## Timeline", "", "| # | At (UTC) | What | Who |", "|---|---|---|---|"]
+    lines = ["## Timeline", "", "| # | At (UTC) | Who | What |", "|---|---|---|---|"]
     for number, event in enumerate(case.events, start=1):
         if event.kind in MACHINERY:
             continue
         said = plain(sentence(event))
         if event.data.get("evidence"):
             said += f" ([evidence]({evidence_url}/{event.data['evidence']}))"
-        lines.append(f"| {number} | {event.at:%Y-%m-%d %H:%M:%S} | {said} | {plain(event.actor)} |")
+        # What happened stands last: Prefect cuts a table at its right edge.
+        lines.append(f"| {number} | {event.at:%Y-%m-%d %H:%M:%S} | {plain(event.actor)} | {said} |")
     return "\n".join(lines)
 
 
