@@ -100,7 +100,7 @@ def _words(case: Case) -> str:
     said = []
     for word in case.confirmations:
         quoted = "\n".join(f"> {_line(line)}" for line in str(word["words"]).splitlines())
-        said.append(f"{plain(word['sender'])}, recorded {_time(word)} by {plain(word.actor)}:\n\n{quoted}")
+        said.append(f"{_line(word['sender'])}, recorded {_time(word)} by {plain(word.actor)}:\n\n{quoted}")
     return "## The retailer's word\n\n" + "\n\n".join(said) if said else ""
 
 

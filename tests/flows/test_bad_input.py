@@ -202,12 +202,12 @@ def by_message(world: World, ref: str, raw: bytes, sender: str = CONTACT) -> Any
 
 
 def test_a_contact_s_message_is_kept_verbatim_and_twice_counts_once(world: World, told: str) -> None:
-    raw = mail("Yes – we renewed it.\n> the old notice\n")
+    raw = mail("Yes, we renewed it … twice: ✓.\n> the old notice\n")
     for _ in range(2):
         by_message(world, told, raw, sender=f"Owner <{CONTACT.upper()}>")
     [fact] = world.case(told).confirmations
     assert world.vault.read(fact["evidence"]) == raw
-    assert fact["words"] == "Yes – we renewed it.\n> the old notice"
+    assert fact["words"] == "Yes, we renewed it … twice: ✓.\n> the old notice"
 
 
 @pytest.mark.parametrize("way", ["form", "message"])
@@ -235,7 +235,9 @@ def test_an_automatic_answer_of_a_contact_does_not_count(world: World, told: str
 
 def test_a_contact_of_another_retailer_is_a_stranger_here(world: World, told: str) -> None:
     world.register("Shop B", "b@shop-b.example.com")
-    refused(WordRefused, "not a registered contact of Shop A", lambda: world.confirm(told, sender="b@shop-b.example.com"))
+    refused(
+        WordRefused, "not a registered contact of Shop A", lambda: world.confirm(told, sender="b@shop-b.example.com")
+    )
 
 
 @pytest.mark.parametrize(

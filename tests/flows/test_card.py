@@ -60,7 +60,7 @@ def rendered(case: Case) -> str:
 def told(world: World, text: str) -> Case:
     """A case in which every text that comes from outside is ``text``."""
     world.register("Shop A", "owner@shop-a.example.com")
-    world.platform.add("offers/feed-a", name=text, marketplace=text, url=f"{URL}/a b)\"<{text}>")
+    world.platform.add("offers/feed-a", name=text, marketplace=text, url=f'{URL}/a b)"<{text}>')
     ref = world.open(summary=text, by=text)
     world.walk(ref, until="tell")
     if text.strip():
@@ -82,14 +82,18 @@ def test_hostile_text_makes_no_markup_link_or_picture_and_breaks_no_table(world:
             world.office.event(Kind.TICKET_OPENED, desk="desk", ticket=text, adopted=False, url=""),
             world.office.event(Kind.NOTICE_SENT, message_id="x", accepted=[text], evidence="b" * 64),
             world.office.event(
-                Kind.CONFIRMATION_RECEIVED, text, sender=text, words=f"{text}\n{text}", evidence="c" * 64, by_way_of="form"
+                Kind.CONFIRMATION_RECEIVED,
+                text,
+                sender=text,
+                words=f"{text}\n{text}",
+                evidence="c" * 64,
+                by_way_of="form",
             ),
             world.office.event(Kind.TROUBLE, step=text, problem=text, next_action=text),
         ):
             world.office.store.change(case.ref, lambda _, event=event: [event])
         others[text] = shown(rendered(world.case(case.ref)))
     for text, seen in others.items():
-        print(rendered(world.case('JF-000019')) if text=='- item' else '')
         assert set(seen.tags) <= set(plain.tags) | {"h2"}, text
         assert "img" not in seen.tags, text
         assert all(link.startswith(URL) for link in seen.links), (text, seen.links)

@@ -50,9 +50,7 @@ def test_the_stop_is_read_back_and_kept_as_evidence(world: World) -> None:
     world.platform.held[JOB].waiting = 4
     ref = contained(world)
     fact = world.case(ref).contained
-    assert fact["jobs"] == [
-        {"name": JOB, "job": JOB, "was_active": True, "active": False, "waiting": 0, "running": 0}
-    ]
+    assert fact["jobs"] == [{"name": JOB, "job": JOB, "was_active": True, "active": False, "waiting": 0, "running": 0}]
     assert b'"active": false' in world.vault.read(fact["evidence"])
 
 

@@ -125,9 +125,7 @@ def dies(killer: Killer, world: World, step: str, ref: str, url: str) -> None:
     command = [sys.executable, str(ROOT / "tests" / "support" / "procedure_child.py"), step, str(world.home), ref, url]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CASEPROOF_")}
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(
-        command, env=environment | {"PYTHONPATH": str(ROOT)}, cwd=ROOT, text=True, **pipes
-    ) as child:
+    with subprocess.Popen(command, env=environment | {"PYTHONPATH": str(ROOT)}, cwd=ROOT, text=True, **pipes) as child:
         killer.victim = child
         try:
             told, complaints = child.communicate("go\n", timeout=60)
@@ -171,7 +169,9 @@ def test_a_process_killed_between_the_mail_and_its_answer_sends_the_same_message
         assert Kind.NOTICE_SENT not in world.kinds(ref)
         live_again(world)
         account = MailAccount("127.0.0.1", mailbox.port, "plain", None, "", timeout_seconds=10)
-        tell_retailer(world.office, lambda content, sender, to: send(account, content, sender=sender, recipients=to), ref)
+        tell_retailer(
+            world.office, lambda content, sender, to: send(account, content, sender=sender, recipients=to), ref
+        )
         second = mailbox.wait_for(1, seconds=10)[-1]
     [first] = killer.seen
     assert (first.content, first.mail_from, tuple(first.rcpt_tos)) == (second.raw, second.mail_from, second.rcpt_tos)

@@ -63,7 +63,11 @@ class Copy:
         kept = self.vault.put(content, "history", "application/json")
         for file in said["files"]:
             if file["sha256"] == said["history"]:
-                file |= {"sha256": kept.digest, "bytes": kept.size, "path": os.path.relpath(kept.path, self.path.parent)}
+                file |= {
+                    "sha256": kept.digest,
+                    "bytes": kept.size,
+                    "path": os.path.relpath(kept.path, self.path.parent),
+                }
         self.say(said | {"history": kept.digest})
 
 

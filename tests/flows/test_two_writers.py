@@ -17,6 +17,7 @@ from caseproof.procedure import deciding, opening
 from caseproof.procedure.office import Office
 from tests.support.world import CONTACT, DECIDER, JOB, STEPS, WORDS, World
 
+WITH_INTENT = ("contain", "ticket", "tell", "start", "live", "attach", "close")
 AUTOMATIC = [name for name in STEPS if name not in ("decide", "review")]
 SECONDS = 10
 
@@ -46,7 +47,7 @@ class Overlap:
 
     def during(self, call: str) -> None:
         if call in self.effects and not self.over.is_set():
-            self.other_waits.wait(1)
+            self.other_waits.wait(0.4)
             self.over.set()
 
     def sleep(self, seconds: float) -> None:
@@ -60,8 +61,9 @@ class Overlap:
         return one, one if same else self.world.process(sleep=self.sleep)
 
 
-@pytest.mark.parametrize("same", [False, True], ids=["two processes", "two threads of one process"])
-@pytest.mark.parametrize("name", AUTOMATIC)
+@pytest.mark.parametrize(
+    ("name", "same"), [(name, False) for name in AUTOMATIC] + [(name, True) for name in WITH_INTENT]
+)
 def test_a_step_taken_by_two_at_once_is_done_once(world: World, name: str, same: bool) -> None:
     ref = world.open()
     world.platform.lasts = timedelta()
