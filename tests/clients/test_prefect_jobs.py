@@ -115,7 +115,7 @@ def test_a_job_says_whose_it_is_by_its_tags(
 
     job = jobs.job(job_id)
 
-    assert (job.id, job.name) == (job_id, "shop 12")
+    assert (job.id, job.name) == (job_id, job_id)
     assert (job.retailer, job.marketplace, job.connection, job.stopped_by) == ("R12", "M1", "C7", None)
     assert job.url == f"{prefect_server.ui_url}/deployments/deployment/{world.deployment(job_id)['id']}"
 
