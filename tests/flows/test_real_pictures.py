@@ -49,7 +49,7 @@ class Pages:
 def impatient(office: Office, page: RunPage) -> Shot:
     """The real browser, which does not wait long for a page that will never be right."""
     home, browser = office.settings.home_folder, require_browser(office.settings.browser)
-    return photograph(page, browser=browser, clock=office.clock, home=home, seconds=1.5)
+    return photograph(page, browser=browser, clock=office.clock, home=home, seconds=6)
 
 
 @pytest.fixture

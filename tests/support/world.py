@@ -6,6 +6,7 @@ The store, the vault and the desk are real; the platforms, the mail server and t
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -80,7 +81,7 @@ class World:
 
     def process(self, **other: Any) -> Office:
         """One more process at the same store."""
-        return replace(self.office, owner=f"process-{self.clock.now.timestamp()}-{id(other)}", **other)
+        return replace(self.office, owner=uuid.uuid4().hex, **other)
 
     def _remove(self, parameters: Mapping[str, str]) -> bool:
         """What our ``remove-integration`` deployment does."""
