@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from caseproof.domain.errors import BadInput
 from caseproof.platforms.base import Scope
@@ -81,6 +81,12 @@ class Policy(_Strict):
             raise ValueError("a name stands there twice")
         return tuple(tidy)
 
+    @model_validator(mode="after")
+    def _somebody_can_review(self) -> Policy:
+        if self.review.required and self.review.by == "another person" and len(self.team) < 2:
+            raise ValueError("review.by is 'another person', but the team has one member: add one, or say 'anybody'")
+        return self
+
     @field_validator("stop_scope")
     @classmethod
     def _causes_are_known(cls, scopes: dict[str, Scope]) -> dict[str, Scope]:
@@ -125,8 +131,13 @@ def load_policy(path: Path) -> Policy:
     try:
         return Policy.model_validate(raw)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {_plain(e['type'], e['msg'])}" for e in error.errors())
+        wrong = "; ".join(_entry(e["loc"]) + _plain(e["type"], e["msg"]) for e in error.errors())
         raise PolicyError(f"The policy {path} is not valid: {wrong}.", "Correct these entries.") from error
+
+
+def _entry(where: tuple[int | str, ...]) -> str:
+    """The entry as people write it, before what is wrong with it; empty for what is wrong between entries."""
+    return ".".join(map(str, where)) + ": " if where else ""
 
 
 def _plain(kind: str, message: str) -> str:

@@ -10,7 +10,7 @@ from prefect import task
 
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.lifecycle import State
-from caseproof.procedure import containment, proving, running, telling, ticket
+from caseproof.procedure import containment, opening, proving, running, telling, ticket
 from tasks.common import load_desk, load_platform, load_sender, look, office, patient, runner_of
 
 
@@ -36,6 +36,7 @@ def open_the_ticket(ref: str) -> None:
 def tell_the_retailer(ref: str) -> None:
     """J5. Key: REF/round/notice; a repeated sending carries the same Message-ID."""
     if look(ref).notice is None:
+        opening.read_whose_job(office(), lambda: load_platform(look(ref).facts["platform"]), ref)
         telling.tell_retailer(office(), load_sender(), ref)
 
 
@@ -62,7 +63,7 @@ def verify_the_run(ref: str) -> None:
 def set_the_schedule_live(ref: str) -> None:
     """J6, after the verification only. Key: REF/round/live/attempt/job."""
     case = look(ref)
-    if case.verified is not None and case.live is None:
+    if case.verified is not None:
         running.go_live(office(), load_platform(case.facts["platform"]), ref)
 
 

@@ -52,6 +52,7 @@ class Case:
     version: int = 0
     head: str = GENESIS
     opened: Fact | None = None
+    corrected: Mapping[str, Any] = field(default_factory=dict)
     last_opened: Fact | None = None
     contained: Fact | None = None
     ticket: Fact | None = None
@@ -62,6 +63,7 @@ class Case:
     run: Fact | None = None
     verified: Fact | None = None
     live: Fact | None = None
+    neighbours_live: Fact | None = None
     photo: Fact | None = None
     attached: tuple[Fact, ...] = ()
     review: Fact | None = None
@@ -84,10 +86,10 @@ class Case:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What the case was opened with: platform, job, job_name, retailer, marketplace, cause, ..."""
+        """What the case is about: platform, job, job_name, retailer, marketplace, cause, ... (as corrected since)."""
         if self.opened is None:
             raise BadInput(f"{self.ref} has no events.", "Check the reference with `caseproof case list`.")
-        return self.opened.event.data
+        return {**self.opened.event.data, **self.corrected}
 
     @property
     def decided(self) -> Decision | None:

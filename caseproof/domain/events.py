@@ -22,6 +22,7 @@ class Kind(StrEnum):
 
     OPENED = "opened"
     REOPENED = "reopened"
+    FACTS_CORRECTED = "facts_corrected"
     STOPPED = "stopped"
     CANNOT_STOP = "cannot_stop"
     TICKET_OPENED = "ticket_opened"
@@ -35,6 +36,7 @@ class Kind(StrEnum):
     RUN_VERIFIED = "run_verified"
     RUN_FAILED = "run_failed"
     SCHEDULE_LIVE = "schedule_live"
+    NEIGHBOURS_LIVE = "neighbours_live"
     PHOTOGRAPHED = "photographed"
     PHOTO_REFUSED = "photo_refused"
     ATTACHED = "attached"
@@ -56,6 +58,7 @@ class Kind(StrEnum):
 REQUIRED: Mapping[Kind, frozenset[str]] = {
     Kind.OPENED: frozenset({"platform", "job", "job_name", "cause", "summary", "how", "scope"}),
     Kind.REOPENED: frozenset({"why"}),
+    Kind.FACTS_CORRECTED: frozenset({"retailer", "marketplace", "connection"}),
     Kind.STOPPED: frozenset({"scope", "jobs", "evidence"}),
     Kind.CANNOT_STOP: frozenset({"why", "who_can"}),
     Kind.TICKET_OPENED: frozenset({"desk", "ticket", "adopted"}),
@@ -69,6 +72,7 @@ REQUIRED: Mapping[Kind, frozenset[str]] = {
     Kind.RUN_VERIFIED: frozenset({"run", "purpose", "started_at", "ended_at", "evidence"}),
     Kind.RUN_FAILED: frozenset({"run", "why"}),
     Kind.SCHEDULE_LIVE: frozenset({"jobs"}),
+    Kind.NEIGHBOURS_LIVE: frozenset({"jobs"}),
     Kind.PHOTOGRAPHED: frozenset({"run", "taken_at", "evidence", "names_run", "names_success", "url"}),
     Kind.PHOTO_REFUSED: frozenset({"run", "why"}),
     Kind.ATTACHED: frozenset({"ticket", "evidence", "name"}),

@@ -19,7 +19,7 @@ from caseproof.domain.lifecycle import State
 
 # What an event voids besides what it records. A new round starts from the stop; a failed run needs a new decision.
 _SETTLED = ("decision", "validated", "run", "verified", "live", "photo", "review", "look", "proof")
-_ROUND = ("contained", "notice", *_SETTLED)
+_ROUND = ("contained", "notice", "neighbours_live", *_SETTLED)
 VOIDS: Mapping[Kind, tuple[str, ...]] = {
     Kind.OPENED: (*_ROUND, "closed", "ticket_closed"),  # a second one, slipped in, saves nothing
     Kind.REOPENED: (*_ROUND, "closed", "ticket_closed"),
@@ -46,6 +46,7 @@ _SLOT: Mapping[Kind, str] = {
     Kind.FAILED_AGAIN: "last_failure",
     Kind.REVIEW_REJECTED: "last_failure",
     Kind.SCHEDULE_LIVE: "live",
+    Kind.NEIGHBOURS_LIVE: "neighbours_live",
     Kind.PHOTOGRAPHED: "photo",
     Kind.REVIEW_APPROVED: "review",
     Kind.LOOKED_AGAIN: "look",
@@ -86,6 +87,8 @@ def _counted(case: Case, fact: Fact) -> dict[str, Any]:
             return {"round": case.round + 1}
         case Kind.CONFIRMATION_RECEIVED:
             return {"confirmations": (*case.confirmations, fact)}
+        case Kind.FACTS_CORRECTED:
+            return {"corrected": {**case.corrected, **event.data}}
         case Kind.PROOF_MADE:
             return {"head_before_proof": case.head}
         case Kind.ATTACHED:

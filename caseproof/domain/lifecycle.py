@@ -82,11 +82,13 @@ _PROVING = frozenset({State.VERIFIED, State.REVIEWED})
 
 # Facts are recorded without a change of state, in the states named here.
 FACTS: dict[Kind, frozenset[State]] = {
+    Kind.FACTS_CORRECTED: _OPEN - {State.OPENED},
     Kind.TICKET_OPENED: _OPEN - {State.OPENED},  # J2: nothing comes before the stop
     Kind.CONFIRMATION_RECEIVED: frozenset(State),  # a late word on a closed case is kept too
     Kind.CONFIRMATION_REFUSED: frozenset(State),
     Kind.CHANGE_VALIDATED: frozenset({State.WAITING, State.PAUSED, State.DECIDED}),
     Kind.SCHEDULE_LIVE: _PROVING,
+    Kind.NEIGHBOURS_LIVE: _PROVING,
     Kind.PHOTOGRAPHED: _PROVING,
     Kind.PHOTO_REFUSED: _PROVING,
     Kind.ATTACHED: _PROVING,

@@ -121,6 +121,7 @@ def timeline(case: Case, evidence_url: str) -> str:
 _SENTENCES: Mapping[Kind, str] = {
     Kind.OPENED: "Case opened: {summary}",
     Kind.REOPENED: "Case reopened: {why}",
+    Kind.FACTS_CORRECTED: "The platform says whose job it is: {retailer}, {marketplace}, {connection}",
     Kind.STOPPED: "Stopped and read back twice: {_jobs}",
     Kind.CANNOT_STOP: "Cannot be stopped from our side: {why} Who can: {who_can}",
     Kind.TICKET_OPENED: "Ticket {ticket} {_opened}",
@@ -134,6 +135,7 @@ _SENTENCES: Mapping[Kind, str] = {
     Kind.RUN_VERIFIED: "Run {name} read back as {said}",
     Kind.RUN_FAILED: "Verification failed: {why}",
     Kind.SCHEDULE_LIVE: "Schedule live again and read back: {_jobs}",
+    Kind.NEIGHBOURS_LIVE: "Jobs stopped along with it are live again: {_jobs}",
     Kind.PHOTOGRAPHED: "Screenshot of the run's own page taken",
     Kind.PHOTO_REFUSED: "Screenshot refused: {why}",
     Kind.ATTACHED: "{name} attached to {ticket} and read back",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Kind
-from caseproof.platforms.base import Job, JobPlatform, Run, RunState, Scope
+from caseproof.platforms.base import Job, JobPlatform, Run, RunState, Scope, UnknownJob
 from caseproof.policy import CAUSES
 from caseproof.procedure.office import Office
 from caseproof.store import AlreadyOpen
@@ -76,6 +77,23 @@ def open_case(office: Office, platform: JobPlatform, desk: Desk, request: Reques
     except AlreadyOpen as other:
         return office.case(other.ref), False
     return case, True
+
+
+def read_whose_job(office: Office, platform: Callable[[], JobPlatform], ref: str) -> Case:
+    """Where the job did not say whose it is, read it again: somebody may have tagged it since. Raises PlatformDown."""
+    case = office.case(ref)
+    if case.facts.get("retailer") or case.is_closed:
+        return case
+    try:
+        job = platform().job(case.facts["job"])
+    except UnknownJob:
+        return case
+    if not job.retailer:
+        return case
+    event = office.event(
+        Kind.FACTS_CORRECTED, retailer=job.retailer, marketplace=job.marketplace, connection=job.connection
+    )
+    return office.store.change(ref, lambda now: [] if now.facts.get("retailer") else [event])
 
 
 def _last_failure(office: Office, platform: JobPlatform, job: Job) -> Run | None:

@@ -15,7 +15,7 @@ from caseproof.domain.events import Kind
 from caseproof.evidence.browser import require_browser
 from caseproof.evidence.proof import build_proof, history_file, proof_file, verify_proof
 from caseproof.evidence.screenshot import NotTheRun, Shot, photograph, refuse_shot, thumbnail
-from caseproof.platforms.base import JobPlatform, RunPage
+from caseproof.platforms.base import JobPlatform, RunPage, UnknownRun
 from caseproof.procedure.office import Office
 from caseproof.procedure.ticket import attach
 
@@ -42,7 +42,14 @@ def take_photo(office: Office, runner: JobPlatform, ref: str, camera: Camera = w
     case = office.case(ref)
     if case.verified is None or case.photo is not None:
         return case
-    run = runner.run(case.verified["run"])
+    try:
+        run = runner.run(case.verified["run"])
+    except UnknownRun as gone:
+        # Without the run there is nothing to photograph, ever: the case needs another one, so another decision.
+        again = office.event(
+            Kind.FAILED_AGAIN, run=case.verified["run"], why=f"The verified run is gone. {gone.problem}"
+        )
+        return office.store.change(ref, lambda now: [again] if now.verified and not now.photo else [])
     page = runner.page(run)
     shot = camera(office, page)
     digest = office.keep(ref, shot.png, f"run-page-{case.attempt}.png", "image/png")

@@ -157,15 +157,17 @@ def go_live(office: Office, platform: JobPlatform, ref: str) -> Case:
 
     The case's own job was verified, so it goes live whoever else reached it with a wider stop (two cases of one
     connection would wait for each other for ever). Every other job stays stopped while another open case holds it; the
-    last one sets it live. A job that vanished sends the case back (J9). Raises PlatformDown, PlatformRefused.
+    last one sets it live. After a removal (J9) only the jobs that were stopped along with it go live. A job that
+    vanished sends the case back (J9). Raises PlatformDown, PlatformRefused.
     """
     case = office.case(ref)
-    if case.verified is None or case.live is not None or case.decided is Decision.REMOVE:
+    removal = case.decided is Decision.REMOVE
+    if case.verified is None or (case.neighbours_live if removal else case.live) is not None:
         return case
     own, held = case.facts["job"], _held_by_others(office, case)
     live: list[Mapping[str, Any]] = []
     left: list[dict[str, str]] = []
-    for job_id in _to_wake(case):
+    for job_id in _to_wake(case)[1 if removal else 0 :]:
         if job_id != own and job_id in held:
             left.append({"job": job_id, "case": held[job_id]})
             continue
@@ -175,6 +177,12 @@ def go_live(office: Office, platform: JobPlatform, ref: str) -> Case:
             if job_id == own:
                 return _failed_again(office, ref, "", f"{GONE} {gone.problem}")
             left.append({"job": job_id, "why": gone.problem})
+    if removal:
+        event = office.event(Kind.NEIGHBOURS_LIVE, jobs=live, left_stopped=left)
+        nothing = not live and not left
+        return office.store.change(
+            ref, lambda now: [] if nothing or now.neighbours_live or now.verified is None else [event]
+        )
     event = office.event(Kind.SCHEDULE_LIVE, jobs=live, left_stopped=left)
     return office.store.change(ref, lambda now: [] if now.live or now.verified is None else [event])
 
@@ -230,7 +238,7 @@ def look_again(office: Office, platform: JobPlatform, ref: str) -> Case:
     elif not removal and not failed and not standing.active:
         raise NotLive(
             "The schedule was stopped again after the case had set it live.",
-            "Set it live on the platform, or send the case back in the review; then let the case try again.",
+            "Set it live on the platform, then let the case try again.",
         )
     if why:
         return _failed_again(office, ref, failed[0].id if failed else "", why)

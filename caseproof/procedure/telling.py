@@ -69,7 +69,7 @@ def _recipients(office: Office, case: Case) -> list[str]:
     if not retailer:
         raise NobodyToTell(
             f"The job of {case.ref} does not say whose it is.",
-            "Tag the job with its retailer on the platform, close nothing, and open the case anew from there.",
+            "Tag the job with its retailer on the platform, then let the case try again: it reads the tags anew.",
         )
     with office.store.reading() as unit:
         addresses = [contact.address for contact in unit.people.contacts(retailer)]

@@ -157,7 +157,8 @@ class Cases:
         self._insert_event(number, after, event)
         if event.kind is Kind.PROOF_MADE:
             self._insert_proof(number, after, event)
-        self._connection.execute(update(cases).where(cases.c.id == number).values(**_standing(after, event)))
+        row = {**_standing(after, event), **_whose(after)}
+        self._connection.execute(update(cases).where(cases.c.id == number).values(**row))
         return after
 
     def _insert_event(self, number: int, after: Case, event: Event) -> None:
@@ -242,6 +243,12 @@ def _facts(data: Mapping[str, Any]) -> dict[str, str]:
         if not isinstance(value, str) or (name in ("platform", "job") and not value.strip()):
             raise BadInput(f"A case needs a text as its {name}, not {value!r}.", "Name the platform and its job.")
     return facts
+
+
+def _whose(case: Case) -> dict[str, str]:
+    """Whose job it is, as corrected since the case was opened; the job itself never changes."""
+    facts = _facts(case.facts)
+    return {"retailer": facts["retailer"], "marketplace": facts["marketplace"]}
 
 
 def _standing(case: Case, event: Event) -> dict[str, Any]:

@@ -153,9 +153,7 @@ def test_the_program_prints_the_path_or_the_next_action(capsys: pytest.CaptureFi
     assert capsys.readouterr().out.splitlines()[-1] == str(OWN)
 
 
-def test_the_program_heeds_the_setting(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_program_heeds_the_setting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CASEPROOF_BROWSER", "/opt/chrome")
     assert main(["--install"], MadeUpMachine("chromium")) == 1
     assert "/opt/chrome" in capsys.readouterr().err
@@ -172,9 +170,7 @@ def test_a_real_program_is_found_by_its_path_and_a_text_file_is_not(tmp_path: Pa
 
 def test_a_real_machine_runs_commands_and_tells_whether_they_succeeded() -> None:
     machine = Machine()
-    assert machine.run(
-        [sys.executable, "-c", "import os; assert os.environ['DEBIAN_FRONTEND'] == 'noninteractive'"]
-    )
+    assert machine.run([sys.executable, "-c", "import os; assert os.environ['DEBIAN_FRONTEND'] == 'noninteractive'"])
     assert not machine.run([sys.executable, "-c", "raise SystemExit(3)"])
     assert not machine.run(["/no/such/program"])
 

@@ -145,16 +145,12 @@ def test_an_unknown_job_is_answered_with_those_that_are_alike(world: World, jobs
 
 
 @pytest.mark.parametrize("typed", ["", "shop", "shop/", "/shop"])
-def test_a_job_that_is_not_typed_as_flow_and_deployment_is_unknown(
-    jobs: PrefectJobsClient, typed: str
-) -> None:
+def test_a_job_that_is_not_typed_as_flow_and_deployment_is_unknown(jobs: PrefectJobsClient, typed: str) -> None:
     with pytest.raises(UnknownJob, match="flow/deployment"):
         jobs.standing(typed)
 
 
-def test_a_stop_of_a_marketplace_reaches_all_jobs_of_the_retailer_there(
-    world: World, jobs: PrefectJobsClient
-) -> None:
+def test_a_stop_of_a_marketplace_reaches_all_jobs_of_the_retailer_there(world: World, jobs: PrefectJobsClient) -> None:
     retailer, market = f"retailer:{world.flow}", "marketplace:M1"
     last = world.deploy("z-orders", (retailer, market))
     first = world.deploy("a-stock", (retailer, market, "connection:C1"))
@@ -166,9 +162,7 @@ def test_a_stop_of_a_marketplace_reaches_all_jobs_of_the_retailer_there(
     assert [job.id for job in jobs.jobs_in(Scope.JOB, jobs.job(last))] == [last]
 
 
-def test_a_wide_stop_of_a_job_that_does_not_say_whose_it_is_is_refused(
-    world: World, jobs: PrefectJobsClient
-) -> None:
+def test_a_wide_stop_of_a_job_that_does_not_say_whose_it_is_is_refused(world: World, jobs: PrefectJobsClient) -> None:
     job = jobs.job(world.deploy("lonely", ("retailer:R12",)))
 
     with pytest.raises(BadInput, match="marketplace:"):
@@ -180,9 +174,7 @@ def test_a_wide_stop_of_a_job_that_does_not_say_whose_it_is_is_refused(
 # -- standing, stop, go live
 
 
-def test_a_stop_pauses_the_schedule_and_leaves_nothing_queued_j2(
-    world: World, jobs: PrefectJobsClient
-) -> None:
+def test_a_stop_pauses_the_schedule_and_leaves_nothing_queued_j2(world: World, jobs: PrefectJobsClient) -> None:
     job_id = world.deploy("shop", schedules=(True,))
     assert world.plan(job_id) >= 5
     before = jobs.standing(job_id)
@@ -253,9 +245,7 @@ def test_a_run_made_while_the_job_is_paused_is_seen(world: World, jobs: PrefectJ
     assert (standing.active, standing.waiting, standing.is_stopped) == (False, 1, False)
 
 
-def test_a_job_whose_schedules_are_all_switched_off_is_not_active(
-    world: World, jobs: PrefectJobsClient
-) -> None:
+def test_a_job_whose_schedules_are_all_switched_off_is_not_active(world: World, jobs: PrefectJobsClient) -> None:
     assert not jobs.standing(world.deploy("off", schedules=(False, False))).active
     assert jobs.standing(world.deploy("half", schedules=(False, True))).active
 
@@ -337,9 +327,7 @@ def test_another_key_or_another_job_starts_another_run(world: World, jobs: Prefe
     assert jobs.run_by_key(other, "JF-000001:2") is None
 
 
-def test_a_run_that_was_executed_and_completed_has_succeeded_j10(
-    world: World, jobs: PrefectJobsClient
-) -> None:
+def test_a_run_that_was_executed_and_completed_has_succeeded_j10(world: World, jobs: PrefectJobsClient) -> None:
     job_id = world.deploy("shop")
     run_id = world.start(job_id, ("PENDING", None), ("RUNNING", None), ("COMPLETED", None))
 

@@ -120,9 +120,7 @@ def test_a_stop_is_repeated_where_the_connection_was_never_made() -> None:
     assert prefect.calls.count("POST deployments/d1/pause_deployment") == 2
 
 
-@pytest.mark.parametrize(
-    "lost", [httpx.ReadTimeout("no"), httpx.ReadError("no"), httpx.RemoteProtocolError("no")]
-)
+@pytest.mark.parametrize("lost", [httpx.ReadTimeout("no"), httpx.ReadError("no"), httpx.RemoteProtocolError("no")])
 def test_a_read_whose_answer_was_lost_is_repeated(lost: Exception) -> None:
     prefect = a_job(lost, ok(deployment()))
     prefect.answers["flow_runs/count"] = [lost, ok(3), lost, ok(5)]
@@ -279,9 +277,7 @@ def test_a_key_with_a_line_break_is_refused_without_telling_it() -> None:
     def server(_: httpx.Request) -> httpx.Response:
         raise httpx.LocalProtocolError("Illegal header value b'Bearer hunter2'")
 
-    client = PrefectJobsClient(
-        "http://prefect.example.com/api", "", api_key="x", transport=httpx.MockTransport(server)
-    )
+    client = PrefectJobsClient("http://prefect.example.com/api", "", api_key="x", transport=httpx.MockTransport(server))
     with pytest.raises(PlatformRefused, match="credentials") as error:
         client.job("sync/shop")
 
@@ -346,10 +342,7 @@ def test_a_run_that_moves_on_between_the_two_counts_is_not_lost() -> None:
 
 
 def test_all_pages_are_read_and_a_row_that_moved_to_the_next_page_counts_once() -> None:
-    rows = [
-        flow_run(number, start_time=f"2026-01-01T{number // 60:02}:{number % 60:02}:00Z")
-        for number in range(450)
-    ]
+    rows = [flow_run(number, start_time=f"2026-01-01T{number // 60:02}:{number % 60:02}:00Z") for number in range(450)]
 
     def page(request: httpx.Request) -> httpx.Response:
         asked = json.loads(request.content)

@@ -76,9 +76,7 @@ class Platform:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                platform.asked.append(
-                    (self.path, {name.lower(): value for name, value in self.headers.items()})
-                )
+                platform.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
                 platform.answer(self)
 
             def log_message(self, *_: Any) -> None:
@@ -116,9 +114,7 @@ class Platform:
         if path.startswith("/status/"):
             return self.send(to, int(path.rpartition("/")[2]), RIGHT)
         page = PAGES.get(path)
-        return self.send(
-            to, 404 if page is None else 200, (page or "Page not found").replace("OTHER", self.other)
-        )
+        return self.send(to, 404 if page is None else 200, (page or "Page not found").replace("OTHER", self.other))
 
     def send(self, to: BaseHTTPRequestHandler, status: int, page: str, location: str | None = None) -> None:
         content = f"<!doctype html><meta charset=utf-8><body>{page}</body>".encode()
@@ -276,9 +272,7 @@ def test_headers_go_to_the_page_and_its_api_and_to_nobody_else(
     assert all("authorization" not in headers for _, headers in elsewhere.asked)
 
 
-def test_headers_do_not_follow_a_redirect_to_another_place(
-    platform: Platform, elsewhere: Platform, take: Any
-) -> None:
+def test_headers_do_not_follow_a_redirect_to_another_place(platform: Platform, elsewhere: Platform, take: Any) -> None:
     platform.other = elsewhere.url
     page = platform.page("/runs/leaves", headers={"Authorization": "Bearer hunter2"})
     assert "another page" in refused(page, take(page, seconds=5))
@@ -390,18 +384,14 @@ def test_a_browser_that_dies_is_told(platform: Platform, take: Any, tmp_path: Pa
         take(platform.page("/runs/kills"))
 
 
-@pytest.mark.parametrize(
-    "script", ["#!/bin/sh\nexit 3\n", "#!/bin/sh\nexec sleep 40\n"], ids=["ends", "hangs"]
-)
+@pytest.mark.parametrize("script", ["#!/bin/sh\nexit 3\n", "#!/bin/sh\nexec sleep 40\n"], ids=["ends", "hangs"])
 def test_a_browser_that_does_not_start_is_told(platform: Platform, tmp_path: Path, script: str) -> None:
     broken = tmp_path / "broken"
     broken.write_text(script)
     broken.chmod(0o755)
     started = time.monotonic()
     with pytest.raises(ScreenshotFailed, match="could not picture"):
-        photograph(
-            platform.page("/runs/right"), browser=broken, clock=utc_now, home=tmp_path / "home", seconds=5
-        )
+        photograph(platform.page("/runs/right"), browser=broken, clock=utc_now, home=tmp_path / "home", seconds=5)
     assert time.monotonic() - started < 20
     assert platform.asked == []
 

@@ -73,9 +73,10 @@ class Make:
         seen = (case.run.at if case.run else at).isoformat()
         photo = case.photo["evidence"] if case.photo else file
         proof = case.proof["evidence"] if case.proof else file
+        job = case.opened["job"] if case.opened else "job-1"
         return {
             Kind.REOPENED: {"why": "It failed again."},
-            Kind.STOPPED: {"scope": "job", "jobs": [{"job": "job-1", "active": False}], "evidence": file},
+            Kind.STOPPED: {"scope": "job", "jobs": [{"job": job, "active": False, "waiting": 0}], "evidence": file},
             Kind.CANNOT_STOP: {"why": "No access.", "who_can": "The retailer"},
             Kind.TICKET_OPENED: {"desk": "desk", "ticket": "T-000001", "adopted": False},
             Kind.NOTICE_SENT: {"message_id": "<1@example.com>", "accepted": ["a@x"], "evidence": file},
@@ -91,7 +92,9 @@ class Make:
                 "run": run, "purpose": "rerun", "started_at": seen, "ended_at": seen, "evidence": file,
             },
             Kind.RUN_FAILED: {"run": run, "why": "401"},
-            Kind.SCHEDULE_LIVE: {"jobs": [{"job": "job-1", "active": True}]},
+            Kind.SCHEDULE_LIVE: {"jobs": [{"job": job, "active": True}]},
+            Kind.NEIGHBOURS_LIVE: {"jobs": [{"job": "job-2", "active": True}]},
+            Kind.FACTS_CORRECTED: {"retailer": "Retailer", "marketplace": "Market", "connection": None},
             Kind.PHOTOGRAPHED: {
                 "run": run, "taken_at": at.isoformat(), "evidence": file, "names_run": True,
                 "names_success": True, "url": "https://example.com",

@@ -49,9 +49,7 @@ def test_a_reference_is_read_in_any_case(store, opened, ref):
     assert store.case(ref).ref == opened.ref
 
 
-@pytest.mark.parametrize(
-    "ref", ["", "JF-1", "JF-000009", "SC-000001", "JF-00000\u0661", "JF-000001\n;", "000001"]
-)
+@pytest.mark.parametrize("ref", ["", "JF-1", "JF-000009", "SC-000001", "JF-00000\u0661", "JF-000001\n;", "000001"])
 @pytest.mark.usefixtures("opened")
 def test_what_names_no_case_is_refused_with_the_next_action(store, ref):
     with pytest.raises(UnknownCase) as refusal:
@@ -129,10 +127,9 @@ def test_j7_a_case_with_something_missing_is_not_closed(store, opened, make, bri
 
 def test_a_case_does_not_close_with_another_proof_than_its_latest(store, opened, make, bring):
     first = bring(opened, Kind.PROOF_MADE)
-    latest = store.change(
-        opened.ref, lambda case: [make.event(case, Kind.LOOKED_AGAIN), make.event(case, Kind.PROOF_MADE)]
-    )
-    with store.unit() as unit, pytest.raises(ClosureRefused, match="latest proof"):
+    store.change(opened.ref, lambda case: [make.event(case, Kind.LOOKED_AGAIN)])
+    latest = store.change(opened.ref, lambda case: [make.event(case, Kind.PROOF_MADE)])
+    with store.unit() as unit, pytest.raises(ClosureRefused, match="no proof made of what is known now"):
         unit.cases.append(latest, make.event(latest, Kind.CLOSED, proof=first.proof["evidence"]))
     assert store.change(opened.ref, lambda case: [make.event(case, Kind.CLOSED)]).is_closed
 

@@ -19,9 +19,7 @@ def claim(store, opened, make):
     def one(owner, minute=0, plan=PLAN, seconds=300.0):
         with store.unit() as unit:
             now = make.start + timedelta(minutes=minute)
-            made = unit.intents.claim(
-                KEY, opened.ref, "stop", owner=owner, now=now, seconds=seconds, plan=plan
-            )
+            made = unit.intents.claim(KEY, opened.ref, "stop", owner=owner, now=now, seconds=seconds, plan=plan)
             unit.commit()
         return made
 

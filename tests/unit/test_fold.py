@@ -198,6 +198,15 @@ def test_stopped_jobs_are_those_of_the_last_stop() -> None:
     assert other.case.stopped_jobs == ()
 
 
+def test_whose_job_it_is_can_be_corrected_and_the_first_word_of_it_is_not_forgotten() -> None:
+    whose = {"retailer": "toy-store", "marketplace": "bazaar", "connection": None}
+    events = [*tell(Plan())[:3], Event(Kind.FACTS_CORRECTED, START, "caseproof", whose)]
+    case = fold(REF, events)
+    assert case.facts["retailer"] == "toy-store"
+    assert case.facts["job"] == events[0].data["job"]
+    assert case.events[0].data["retailer"] == events[0].data["retailer"]
+
+
 def test_a_second_opening_that_was_slipped_in_saves_nothing_of_the_first() -> None:
     events = tell(Plan(loops=((REOPENED, Decision.AFTER_FIX),)))
     again = Event(Kind.OPENED, events[-2].at, "nobody", dict(events[0].data))
@@ -211,6 +220,9 @@ def any_history() -> st.SearchStrategy[list[Event]]:
         kind: Event(kind, START, "operator", dict(data)) for kind, data in INSERTS.values()
     }
     events[Kind.CANNOT_STOP] = Event(Kind.CANNOT_STOP, START, "caseproof", {"why": "w", "who_can": "x"})
+    whose = {"retailer": "toy-store", "marketplace": "bazaar", "connection": None}
+    events[Kind.FACTS_CORRECTED] = Event(Kind.FACTS_CORRECTED, START, "caseproof", whose)
+    events[Kind.NEIGHBOURS_LIVE] = Event(Kind.NEIGHBOURS_LIVE, START, "caseproof", {"jobs": []})
     assert set(events) | {Kind.ANSWER_REFUSED} == set(Kind)
     legal = [*tell(LONG), *tell(Plan(Decision.REMOVE))]
     return st.lists(st.sampled_from([*events.values(), *legal]), max_size=25)

@@ -101,8 +101,7 @@ def test_the_domain_imports_the_standard_library_and_itself_alone() -> None:
         (file.name, module)
         for file in files
         for module in imported(file)
-        if module.partition(".")[0] not in sys.stdlib_module_names
-        and not f"{module}.".startswith("caseproof.domain.")
+        if module.partition(".")[0] not in sys.stdlib_module_names and not f"{module}.".startswith("caseproof.domain.")
     }
     assert others == set()
 
@@ -191,9 +190,7 @@ def config(text: str) -> dict[str, Any]:
         ({"deployments": [{"name": "x", "concurrency_limit": {"max": 1}}]}, "x, limit: max"),
     ],
 )
-def test_a_misspelt_key_is_found_wherever_prefect_would_swallow_it(
-    misspelt: dict[str, Any], named: str
-) -> None:
+def test_a_misspelt_key_is_found_wherever_prefect_would_swallow_it(misspelt: dict[str, Any], named: str) -> None:
     assert unknown_keys(misspelt) == [named]
 
 
@@ -227,8 +224,7 @@ def test_no_deployment_shares_a_work_pool_with_customer_jobs(config: dict[str, A
 def test_where_the_code_comes_from_is_stated_and_is_no_folder_of_a_machine(config: dict[str, Any]) -> None:
     """Without ``pull`` (or with an empty value) Prefect writes down the folder that was deployed from."""
     stated = [
-        deployment["pull"] if "pull" in deployment else config.get("pull")
-        for deployment in config["deployments"]
+        deployment["pull"] if "pull" in deployment else config.get("pull") for deployment in config["deployments"]
     ]
     assert stated
     assert all(isinstance(pull, list) for pull in stated)

@@ -51,16 +51,18 @@ AT_ANY_TIME = {
     "confirmation_received", "confirmation_refused", "question_asked", "question_answered", "answer_refused",
     "trouble", "trouble_over",
 }  # fmt: skip
-WHILE_PROVING = {"schedule_live", "photographed", "photo_refused", "attached", "looked_again", "proof_made"}
+WHILE_PROVING = {
+    "schedule_live", "neighbours_live", "photographed", "photo_refused", "attached", "looked_again", "proof_made",
+}  # fmt: skip
 NOTED = {
     "opened": AT_ANY_TIME,
-    "contained": AT_ANY_TIME | {"ticket_opened"},
-    "waiting": AT_ANY_TIME | {"ticket_opened", "change_validated"},
-    "paused": AT_ANY_TIME | {"ticket_opened", "change_validated"},
-    "decided": AT_ANY_TIME | {"ticket_opened", "change_validated"},
-    "running": AT_ANY_TIME | {"ticket_opened"},
-    "verified": AT_ANY_TIME | {"ticket_opened"} | WHILE_PROVING,
-    "reviewed": AT_ANY_TIME | {"ticket_opened"} | WHILE_PROVING,
+    "contained": AT_ANY_TIME | {"facts_corrected", "ticket_opened"},
+    "waiting": AT_ANY_TIME | {"facts_corrected", "ticket_opened", "change_validated"},
+    "paused": AT_ANY_TIME | {"facts_corrected", "ticket_opened", "change_validated"},
+    "decided": AT_ANY_TIME | {"facts_corrected", "ticket_opened", "change_validated"},
+    "running": AT_ANY_TIME | {"facts_corrected", "ticket_opened"},
+    "verified": AT_ANY_TIME | {"facts_corrected", "ticket_opened"} | WHILE_PROVING,
+    "reviewed": AT_ANY_TIME | {"facts_corrected", "ticket_opened"} | WHILE_PROVING,
     "closed": AT_ANY_TIME | {"ticket_closed"},
 }
 

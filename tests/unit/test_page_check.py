@@ -163,11 +163,7 @@ def test_another_state_above_the_success_word_is_taken_for_the_run_s_own(state: 
     assert "shows the run as" in refused(shot(f"calm-otter\n{state}\nTask runs\nCompleted\n"))
 
 
-@given(
-    words=st.lists(
-        st.sampled_from(["not", "Completed", "0", "of", "3", "in", "state"]), min_size=2, max_size=6
-    )
-)
+@given(words=st.lists(st.sampled_from(["not", "Completed", "0", "of", "3", "in", "state"]), min_size=2, max_size=6))
 def test_a_sentence_with_the_success_word_in_it_never_counts(words: list[str]) -> None:
     assert "a word of its own" in refused(shot("calm-otter\n" + " ".join(words)))
 
@@ -193,9 +189,7 @@ def test_a_success_word_of_several_words_is_found_across_spaces() -> None:
 
 def test_a_platform_whose_success_word_is_another_s_failure_is_believed() -> None:
     accept("calm-otter\nStopped\n", RunPage(URL, ["calm-otter"], "Stopped"))
-    assert 'as "Removed"' in refused(
-        shot("calm-otter\nRemoved\nStopped"), RunPage(URL, ["calm-otter"], "Stopped")
-    )
+    assert 'as "Removed"' in refused(shot("calm-otter\nRemoved\nStopped"), RunPage(URL, ["calm-otter"], "Stopped"))
 
 
 # Login pages.
@@ -235,9 +229,7 @@ def test_an_error_status_is_refused_whatever_the_page_says(status: int) -> None:
     assert f"error page (HTTP {status})" in refused(shot(status=status))
 
 
-@pytest.mark.parametrize(
-    "text", ["Page not found", "Oops. Something went wrong.", "Can't connect to Server API"]
-)
+@pytest.mark.parametrize("text", ["Page not found", "Oops. Something went wrong.", "Can't connect to Server API"])
 def test_an_error_page_with_status_200_is_named_as_one(text: str) -> None:
     assert "seems to show an error page" in refused(shot(text))
 
@@ -304,9 +296,7 @@ def test_a_page_without_the_run_s_name_is_refused_and_says_which_name() -> None:
     assert "calm-otter is not on it" in refused(shot(RIGHT.replace("calm-otter", "loud-heron")))
 
 
-@pytest.mark.parametrize(
-    "other", ["calm-otter-2", "my-calm-otter", "calm-otters", "calm-otter_2", "Calm-Otter"]
-)
+@pytest.mark.parametrize("other", ["calm-otter-2", "my-calm-otter", "calm-otters", "calm-otter_2", "Calm-Otter"])
 def test_another_run_s_name_that_contains_this_one_s_is_another_name(other: str) -> None:
     assert "calm-otter is not on it" in refused(shot(RIGHT.replace("calm-otter", other)))
 

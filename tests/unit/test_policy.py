@@ -66,6 +66,7 @@ BAD = {
     "no patience": ("team: [a]\nrun_patience_seconds: 0", ["run_patience_seconds: ", "greater than 0"]),
     "too much patience": ("team: [a]\nrun_patience_seconds: 601", ["run_patience_seconds: ", "600"]),
     "a hanging mail server": ("team: [a]\nmail: {timeout_seconds: 999}", ["mail.timeout_seconds: ", "300"]),
+    "nobody who could review": ("team: [a]", ["review.by is 'another person'", "one member"]),
     "two mistakes": ("team: []\nteem: x", ["team: ", "teem: "]),
 }  # fmt: skip
 
@@ -115,14 +116,14 @@ def test_a_refused_policy_is_an_error_for_people() -> None:
 
 
 def test_names_are_tidied_and_the_policy_cannot_be_changed(tmp_path: Path) -> None:
-    policy = load_policy(write(tmp_path, "team: ['  team   lead ']"))
-    assert policy.team == ("team lead",)
+    policy = load_policy(write(tmp_path, "team: ['  team   lead ', operator]"))
+    assert policy.team == ("team lead", "operator")
     with pytest.raises(ValueError, match="frozen"):
         policy.desk = "other"  # type: ignore[misc]
 
 
 def test_a_stop_reaches_the_job_only_where_nothing_else_is_said(tmp_path: Path) -> None:
-    policy = load_policy(write(tmp_path, "team: [a]\nstop_scope: {expired_token: marketplace}"))
+    policy = load_policy(write(tmp_path, "team: [a, b]\nstop_scope: {expired_token: marketplace}"))
     assert policy.scope_for("expired_token") is Scope.MARKETPLACE
     assert {policy.scope_for(cause) for cause in CAUSES if cause != "expired_token"} == {Scope.JOB}
 
@@ -132,7 +133,7 @@ def test_a_stop_reaches_the_job_only_where_nothing_else_is_said(tmp_path: Path) 
     [("{}", "another person"), ("{by: anybody}", "anybody"), ("{required: false, by: anybody}", "")],
 )
 def test_a_decision_writes_down_which_review_it_needs(review: str, mode: str, tmp_path: Path) -> None:
-    assert load_policy(write(tmp_path, f"team: [a]\nreview: {review}")).review_mode == mode
+    assert load_policy(write(tmp_path, f"team: [a, b]\nreview: {review}")).review_mode == mode
 
 
 def test_the_policy_in_force_is_the_one_that_is_set_then_the_homes_then_the_built_in_one(
