@@ -12,7 +12,7 @@ demo: ready browser ## a small world on this machine, with a case carried from f
 	@.venv/bin/caseproof demo $(ARGS)
 
 test: ready browser ## all tests, also those that start a Prefect server, workers and a browser
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: ready ## lint, format, types, and the one-way imports
 	@.venv/bin/ruff check .

@@ -49,6 +49,7 @@ class _Steps:
 def play(settings: Settings, *, leave: bool, json_file: Path | None) -> None:
     """Play the demo below the home folder; stay up for a look around unless ``leave``; stop all that was started."""
     signal.signal(signal.SIGTERM, _stop)  # so that a `kill` stops what we started, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs deaf to it
     home = _fresh_home(settings.home_folder)
     console.print(Panel(f"Everything of this demo is below {home}", title="Caseproof", expand=False))
     try:

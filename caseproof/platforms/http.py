@@ -25,7 +25,7 @@ from caseproof.platforms.base import PlatformDown, PlatformRefused
 T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
-READ_SECONDS = 15.0
+READ_SECONDS = 30.0  # a Prefect server on SQLite thinks this long when it is busy
 TRIES = 3
 LONGEST_WAIT_SECONDS = 10.0
 
