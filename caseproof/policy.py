@@ -7,7 +7,7 @@ wrong, what it may be.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -16,7 +16,7 @@ from caseproof.domain.errors import BadInput
 from caseproof.platforms.base import Scope
 from caseproof.settings import Settings
 
-CAUSES = (
+Cause = Literal[
     "expired_token",
     "retailer_offboarded",
     "website_changed",
@@ -25,7 +25,8 @@ CAUSES = (
     "connection",
     "our_platform",
     "unknown",
-)
+]
+CAUSES: tuple[str, ...] = get_args(Cause)
 """Why a job fails, as far as it is known; each has its notice in channels/templates/causes."""
 
 BUILT_IN = Path(__file__).with_name("policy-default.yaml")

@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.states import Completed, State
 
 from caseproof.platforms.base import Scope
+from caseproof.policy import Cause
 from caseproof.procedure.opening import Request
 from tasks.asking import carry, read_answers
 from tasks.case_runs import name_run, take_up
@@ -28,17 +29,6 @@ from tasks.steps import (
     tell_the_retailer,
     verify_the_run,
 )
-
-Cause = Literal[
-    "expired_token",
-    "retailer_offboarded",
-    "website_changed",
-    "feed",
-    "sync",
-    "connection",
-    "our_platform",
-    "unknown",
-]
 
 
 @flow(name="job-failure-case")

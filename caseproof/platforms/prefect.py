@@ -25,7 +25,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import AwareDatetime, BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from caseproof.domain.errors import BadInput
 from caseproof.platforms.base import (
@@ -40,22 +40,28 @@ from caseproof.platforms.base import (
     UnknownRun,
 )
 from caseproof.platforms.http import HttpApi
+from caseproof.platforms.prefect_wire import (
+    COUNT,
+    DEPLOYMENT,
+    DEPLOYMENTS,
+    FLOW,
+    FLOWS,
+    HISTORY,
+    RUN,
+    RUNNING,
+    RUNS,
+    WAITING,
+    Deployment,
+    FlowRun,
+    Named,
+    meaning_of,
+)
 
 T = TypeVar("T")
-Row = TypeVar("Row", bound="_Named")
+Row = TypeVar("Row", bound="Named")
 
 PAGE = 200  # the most that Prefect gives at once
 CANCEL_PASSES = 3  # a stop looks this often for runs that slipped in while it cancelled
-
-_WAITING = ("SCHEDULED", "PENDING", "PAUSED")
-_RUNNING = ("RUNNING", "CANCELLING")
-_STATES: Mapping[str, RunState] = {
-    **dict.fromkeys(_WAITING, RunState.WAITING),  # AwaitingRetry and Late are names of SCHEDULED
-    **dict.fromkeys(_RUNNING, RunState.RUNNING),
-    "FAILED": RunState.FAILED,
-    "CRASHED": RunState.FAILED,
-    "CANCELLED": RunState.CANCELLED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,46 +72,6 @@ class TagConvention:
     marketplace: str = "marketplace:"
     connection: str = "connection:"
     stopped_by: str = "stopped-by:"
-
-
-class _Named(BaseModel):
-    id: str
-    name: str
-
-
-class _Schedule(BaseModel):
-    active: bool
-
-
-class _Deployment(_Named):
-    flow_id: str
-    paused: bool
-    tags: list[str]
-    schedules: list[_Schedule]
-
-
-class _State(BaseModel):
-    type: str
-    name: str | None = None
-    message: str | None = None
-
-
-class _FlowRun(_Named):
-    flow_id: str
-    deployment_id: str | None
-    state_type: str | None
-    state_name: str | None
-    state: _State | None = None
-    run_count: int
-    start_time: AwareDatetime | None
-    end_time: AwareDatetime | None
-
-
-_COUNT = TypeAdapter(int)
-_DEPLOYMENT, _DEPLOYMENTS = TypeAdapter(_Deployment), TypeAdapter(list[_Deployment])
-_FLOW, _FLOWS = TypeAdapter(_Named), TypeAdapter(list[_Named])
-_RUN, _RUNS = TypeAdapter(_FlowRun), TypeAdapter(list[_FlowRun])
-_HISTORY = TypeAdapter(list[_State])
 
 
 class PrefectJobsClient:
@@ -184,8 +150,8 @@ class PrefectJobsClient:
         # In this order nothing slips through: what was scheduled before the pause is in the counts, and a
         # run that moves on between the two counts is in the second.
         found = self._deployment(job_id)
-        waiting = self._count(found, _WAITING)
-        unfinished = self._count(found, (*_WAITING, *_RUNNING))
+        waiting = self._count(found, WAITING)
+        unfinished = self._count(found, (*WAITING, *RUNNING))
         active = not found.paused and _has_way_to_run(found)
         return Standing(job_id, active, waiting, max(unfinished - waiting, 0))
 
@@ -200,7 +166,7 @@ class PrefectJobsClient:
         self._must_exist(self._api.call("POST", f"deployments/{found.id}/pause_deployment"), job_id)
         for _ in range(CANCEL_PASSES):
             # Gathered first: cancelling while paging would move the pages under us.
-            left = self._runs_of(found, {"state": {"type": {"any_": [*_WAITING, "RUNNING"]}}}, "ID_DESC")
+            left = self._runs_of(found, {"state": {"type": {"any_": [*WAITING, "RUNNING"]}}}, "ID_DESC")
             if not left:
                 return
             for run in left:
@@ -228,7 +194,7 @@ class PrefectJobsClient:
             asked["parameters"] = dict(parameters)
         answer = self._api.call("POST", f"deployments/{found.id}/create_flow_run", json=asked)
         self._must_exist(answer, job_id)
-        return self._run(self._api.decoded(answer, _RUN), job_id)
+        return self._run(self._api.decoded(answer, RUN), job_id)
 
     def run_by_key(self, job_id: str, key: str) -> Run | None:
         found = self._deployment(job_id)
@@ -242,7 +208,7 @@ class PrefectJobsClient:
                 f"There is no run {run_id} on {self._api.address}.",
                 "It may have been deleted; start the job once more.",
             )
-        found = self._api.decoded(answer, _RUN)
+        found = self._api.decoded(answer, RUN)
         return self._run(found, self._job_id_of(found), forced=self._was_forced(found))
 
     def runs_since(self, job_id: str, since: datetime) -> list[Run]:
@@ -262,14 +228,14 @@ class PrefectJobsClient:
 
     # -- reading Prefect -------------------------------------------------------------------------------------
 
-    def _deployment(self, job_id: str) -> _Deployment:
+    def _deployment(self, job_id: str) -> Deployment:
         flow, slash, name = job_id.partition("/")
         if not (flow and slash and name):
             raise self._unknown(job_id)
         answer = self._api.call("GET", f"deployments/name/{quote(flow, safe='')}/{quote(name, safe='')}")
         if answer.status_code == httpx.codes.NOT_FOUND:
             raise self._unknown(job_id)
-        return self._api.decoded(answer, _DEPLOYMENT)
+        return self._api.decoded(answer, DEPLOYMENT)
 
     def _unknown(self, job_id: str) -> UnknownJob:
         """The error for a job that is not there; listing the others proves that it is Prefect who says so."""
@@ -286,18 +252,18 @@ class PrefectJobsClient:
             raise self._unknown(job_id)
 
     def _jobs(self, asked: Mapping[str, Any]) -> list[Job]:
-        found = self._pages("deployments/filter", asked, "NAME_ASC", _DEPLOYMENTS)
+        found = self._pages("deployments/filter", asked, "NAME_ASC", DEPLOYMENTS)
         flows: dict[str, str] = {}
         ids = sorted({one.flow_id for one in found})
         for start in range(0, len(ids), PAGE):
             chosen = {"flows": {"id": {"any_": ids[start : start + PAGE]}}}
-            flows |= {flow.id: flow.name for flow in self._pages("flows/filter", chosen, "NAME_ASC", _FLOWS)}
+            flows |= {flow.id: flow.name for flow in self._pages("flows/filter", chosen, "NAME_ASC", FLOWS)}
         # One that lost its flow between the two questions is just being deleted.
         return [self._job(f"{flows[one.flow_id]}/{one.name}", one) for one in found if one.flow_id in flows]
 
-    def _runs_of(self, found: _Deployment, asked: Mapping[str, Any], sort: str) -> list[_FlowRun]:
+    def _runs_of(self, found: Deployment, asked: Mapping[str, Any], sort: str) -> list[FlowRun]:
         runs = {"flow_runs": {**asked, "deployment_id": {"any_": [found.id]}}}
-        return self._pages("flow_runs/filter", runs, sort, _RUNS)
+        return self._pages("flow_runs/filter", runs, sort, RUNS)
 
     def _pages(self, path: str, asked: Mapping[str, Any], sort: str, shape: TypeAdapter[list[Row]]) -> list[Row]:
         """All rows, each once: a page may repeat a row when another came in before it."""
@@ -317,9 +283,9 @@ class PrefectJobsClient:
             raise self._api.not_the_api()
         return self._api.decoded(answer, shape)
 
-    def _count(self, found: _Deployment, types: Sequence[str]) -> int:
+    def _count(self, found: Deployment, types: Sequence[str]) -> int:
         runs = {"deployment_id": {"any_": [found.id]}, "state": {"type": {"any_": list(types)}}}
-        return self._read("flow_runs/count", {"flow_runs": runs}, _COUNT)
+        return self._read("flow_runs/count", {"flow_runs": runs}, COUNT)
 
     def _cancel(self, run_id: str) -> None:
         state = {"type": "CANCELLING", "message": "Stopped by Caseproof."}
@@ -327,28 +293,28 @@ class PrefectJobsClient:
         # is; one that was deleted meanwhile (404) needs nothing.
         self._api.call("POST", f"flow_runs/{run_id}/set_state", json={"state": state})
 
-    def _was_forced(self, run: _FlowRun) -> bool:
+    def _was_forced(self, run: FlowRun) -> bool:
         """Whether a run was called completed while it was not running, say after it had failed."""
         if run.state_type != "COMPLETED":
             return False
         answer = self._api.call("GET", "flow_run_states/", params={"flow_run_id": run.id})
         if answer.status_code == httpx.codes.NOT_FOUND:
             raise self._api.not_the_api()
-        history = [state.type for state in self._api.decoded(answer, _HISTORY)]
+        history = [state.type for state in self._api.decoded(answer, HISTORY)]
         return len(history) < 2 or history[-2:] != ["RUNNING", "COMPLETED"]
 
-    def _job_id_of(self, run: _FlowRun) -> str:
+    def _job_id_of(self, run: FlowRun) -> str:
         """``flow/deployment``; the flow's name alone for a run whose deployment is gone."""
         paths = [f"flows/{run.flow_id}"]
         if run.deployment_id:
             paths.append(f"deployments/{run.deployment_id}")
         answers = [self._api.call("GET", path) for path in paths]
         there = [answer for answer in answers if answer.status_code != httpx.codes.NOT_FOUND]
-        return "/".join(self._api.decoded(answer, _FLOW).name for answer in there)
+        return "/".join(self._api.decoded(answer, FLOW).name for answer in there)
 
     # -- translating -----------------------------------------------------------------------------------------
 
-    def _job(self, job_id: str, found: _Deployment) -> Job:
+    def _job(self, job_id: str, found: Deployment) -> Job:
         return Job(
             id=job_id,
             name=job_id,
@@ -359,12 +325,12 @@ class PrefectJobsClient:
             stopped_by=_tagged(found.tags, self._tags.stopped_by),
         )
 
-    def _run(self, found: _FlowRun, job_id: str, *, forced: bool = False) -> Run:
+    def _run(self, found: FlowRun, job_id: str, *, forced: bool = False) -> Run:
         return Run(
             id=found.id,
             name=found.name,
             job=job_id,
-            state=RunState.UNKNOWN if forced else _state(found),
+            state=RunState.UNKNOWN if forced else meaning_of(found),
             said=found.state_name or found.state_type or "",
             message=(found.state.message if found.state else None) or "",
             url=f"{self._ui}/runs/flow-run/{found.id}",
@@ -373,19 +339,7 @@ class PrefectJobsClient:
         )
 
 
-def _state(run: _FlowRun) -> RunState:
-    """What Prefect's state means. Only an executed run that is called Completed succeeded (J10, J11).
-
-    Prefect gives a start to a run that was called completed without ever running, so the count of
-    executions tells.
-    """
-    if run.state_type == "COMPLETED":
-        executed = run.run_count > 0 and run.start_time is not None
-        return RunState.SUCCEEDED if run.state_name == "Completed" and executed else RunState.UNKNOWN
-    return _STATES.get(run.state_type or "", RunState.UNKNOWN)
-
-
-def _has_way_to_run(found: _Deployment) -> bool:
+def _has_way_to_run(found: Deployment) -> bool:
     return not found.schedules or any(schedule.active for schedule in found.schedules)
 
 
@@ -399,7 +353,7 @@ def _tagged(tags: Iterable[str], prefix: str) -> str | None:
     return next((value for value in values if value), None)
 
 
-def _run_key(found: _Deployment, key: str) -> str:
+def _run_key(found: Deployment, key: str) -> str:
     return f"{key}@{found.name}"
 
 
