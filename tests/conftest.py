@@ -9,6 +9,7 @@ import pytest
 from sandbox.processes import PrefectServer, start_prefect_server
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run side by side, those that share a server stay together; the longest begin first."""
     for item in items:
