@@ -42,7 +42,7 @@ def test_j7_a_case_on_a_scheduled_job_elsewhere_closes_after_our_fix_and_the_job
     world: World,
 ) -> None:
     """Also sees a schedule start runs by itself: with the wrong library versions Prefect makes none."""
-    job = deploy(world, "night", every=5)
+    job = deploy(world, "night", every=15)
     wait_until("a scheduled run to fail by itself", lambda: _ended(job, "FAILED"), 90)
     ref = job.open_case("--cause", "our_platform", "--by", "operator")
     assert job.deployment()["paused"], "J2: opening the case stopped the job, before any flow run"
@@ -72,6 +72,7 @@ def test_j7_a_case_on_a_scheduled_job_elsewhere_closes_after_our_fix_and_the_job
     wait_until("the case's run to end", lambda: _state(world, ref) == "COMPLETED", 60)
     since = case.closed.at.isoformat()
     wait_until("the schedule to run the job by itself", lambda: _ended(job, "COMPLETED", since=since), 90)
+    world.call(world.jobs_server, "POST", f"deployments/{job.deployment()['id']}/pause_deployment")  # enough seen
 
 
 def _state(world: World, ref: str) -> str:
