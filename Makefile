@@ -12,7 +12,12 @@ demo: ready browser ## a small world on this machine, with a case carried from f
 	@.venv/bin/caseproof demo $(ARGS)
 
 test: ready browser ## all tests, also those that start a Prefect server, workers and a browser
-	@.venv/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
+ifeq ($(ARGS),)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --ignore=tests/e2e
+	@.venv/bin/python -m pytest tests/e2e
+else
+	@.venv/bin/python -m pytest $(ARGS)
+endif
 
 check: ready ## lint, format, types, and the one-way imports
 	@.venv/bin/ruff check .
