@@ -27,7 +27,7 @@ from caseproof.procedure.office import Office, open_office
 from caseproof.procedure.opening import Request
 from caseproof.procedure.proving import proof_path
 from caseproof.procedure.word import confirm_by_message
-from caseproof.settings import Settings
+from caseproof.settings import read_settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -164,6 +164,13 @@ def case_list(
     office = open_office()
     with office.store.reading() as unit:
         rows = unit.cases.rows(open_only=not everything)
+        edited = unit.cases.damaged()
+    if edited:
+        err.print(
+            f"[bold red]caseproof:[/] {', '.join(edited)}: the store was edited by hand, and this list shows what the "
+            "edit says. What counts is `caseproof case show`; compare with a backup.",
+            soft_wrap=True,
+        )
     if as_json:
         names = ("ref", "state", "job", "platform", "retailer", "marketplace", "cause", "opened_at", "paused_until")
         _print_json([{name: getattr(row, name) for name in names} for row in rows])
@@ -323,7 +330,7 @@ def web() -> None:
     """Serve the case pages and the evidence at CASEPROOF_WEB_URL, until it is stopped."""
     from caseproof.web import serve
 
-    serve(Settings())
+    serve(read_settings())
 
 
 @app.command()
@@ -334,7 +341,7 @@ def demo(
     """Play one case from the stop to the proof, in a small world that really fails and really mends."""
     from sandbox.demo import play
 
-    play(Settings(), leave=leave, json_file=json_file)
+    play(read_settings(), leave=leave, json_file=json_file)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ wrong, what it may be.
 
 from __future__ import annotations
 
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -47,6 +48,14 @@ class MailPolicy(_Strict):
     sender: str = Field("Caseproof <cases@example.com>", description="The From of every notice.")
     reply_to: str = Field("cases@example.com", description="Where a retailer's answer goes.")
     timeout_seconds: float = Field(20, gt=0, le=300, description="How long the mail server may hang.")
+
+    @field_validator("sender", "reply_to")
+    @classmethod
+    def _is_an_address(cls, text: str) -> str:
+        address = parseaddr(text)[1]
+        if "@" not in address.strip("@"):
+            raise ValueError("is no mail address; write it like cases@example.com or Name <cases@example.com>")
+        return text
 
 
 class ReviewPolicy(_Strict):

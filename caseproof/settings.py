@@ -5,8 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field, HttpUrl, SecretStr
+from pydantic import Field, HttpUrl, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from caseproof.domain.errors import BadInput
 
 
 class Settings(BaseSettings):
@@ -47,7 +50,12 @@ class Settings(BaseSettings):
     def home_folder(self) -> Path:
         """The home folder, made if it is not there."""
         folder = self.home.expanduser().resolve()
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(
+                f"CASEPROOF_HOME, {folder}, cannot be made: {error.strerror}.", "Name a folder that you may write to."
+            ) from error
         return folder
 
     @property
@@ -61,3 +69,14 @@ class Settings(BaseSettings):
     def public(self) -> str:
         """What links start with, without a slash at the end."""
         return str(self.public_url or self.web_url).rstrip("/")
+
+
+def read_settings() -> Settings:
+    """The settings of this process's environment. Raises BadInput, which names each variable that cannot be used."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"CASEPROOF_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+    except SettingsError as error:
+        wrong = str(error)
+    raise BadInput(f"The environment cannot be used: {wrong}.", "Correct it; docs/settings.md lists the variables.")

@@ -58,7 +58,8 @@ class World:
 
     def env(self) -> dict[str, str]:
         """The whole environment of a person who works with this world."""
-        return self.server.env() | {
+        ours = {name: value for name, value in self.server.env().items() if not name.startswith("CASEPROOF_")}
+        return ours | {
             "CASEPROOF_HOME": str(self.home),
             "CASEPROOF_WEB_URL": self.web_url,
             **self.extra_env,
@@ -67,7 +68,9 @@ class World:
     @property
     def office(self) -> Office:
         """The office of this world, for looking at its cases."""
-        return open_office(Settings(home=self.home, web_url=self.web_url))
+        # Given, so that nothing of the person's own installation slips in from the environment.
+        settings = Settings(home=self.home, web_url=self.web_url, database_url=None, policy=None, public_url=None)
+        return open_office(settings)
 
     # -- commands, as a person types them --------------------------------------------------------------------------
 

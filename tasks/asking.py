@@ -8,6 +8,7 @@ without an answer finds none, looks at the case again, and asks under the next n
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import UUID
 
 from prefect import get_run_logger, suspend_flow_run
 from prefect.input.actions import read_flow_run_input
@@ -25,12 +26,12 @@ from tasks.showing import show_the_case
 
 
 def read_answers(ref: str) -> None:
-    """Write down every answer that people gave to this run's questions; nothing is acted on yet."""
+    """Write down every answer that people gave, also to a run that died before it read it; nothing is acted on yet."""
     case = look(ref)
     for number, question in case.asked.items():
-        if number in case.answered or question["flow_run"] != flow_run.id:
+        if number in case.answered:
             continue
-        answer = read_flow_run_input(f"suspended-question-{number}-response")
+        answer = read_flow_run_input(f"suspended-question-{number}-response", UUID(question["flow_run"]))
         if answer is None:
             continue
         event = office().event(

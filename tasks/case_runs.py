@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from uuid import UUID
 
 import httpx
@@ -21,6 +22,7 @@ from prefect.runtime import flow_run as this_run
 from prefect.states import Scheduled
 
 from blocks.base import PrefectDown, require_prefect
+from caseproof.clock import utc_now
 from caseproof.domain.errors import BadInput
 from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.containment import contain
@@ -30,6 +32,8 @@ from caseproof.store import CaseRun, ConcurrentChange
 from tasks.common import load_desk, load_platform
 
 DEPLOYMENT = "job-failure-case/job-failure-case"
+STALE = timedelta(minutes=15)
+"""Longer than any step works without suspending: re-runs are polled for ten minutes at most."""
 WAKE_SECONDS = 20.0
 """How long a run that is about to suspend is waited for, so that a wake-up is not lost on it."""
 
@@ -57,9 +61,16 @@ def read_run(flow_run: str) -> FlowRun | None:
 
 
 def is_live(flow_run: str) -> bool:
-    """Whether the run still works on its case, or waits to."""
+    """Whether the run still works on its case, or waits to.
+
+    A run whose worker died with it stays Pending or Running for ever; after ``STALE`` it is taken for dead. Should it
+    live after all, two live runs of one case are harmless.
+    """
     run = read_run(flow_run)
-    return run is not None and run.state is not None and not run.state.is_final()
+    if run is None or run.state is None or run.state.is_final():
+        return False
+    at_work = run.state.is_running() or run.state.is_pending()
+    return not (at_work and utc_now() - run.state.timestamp > STALE)
 
 
 def ensure_run(office: Office, ref: str) -> str:
@@ -103,12 +114,15 @@ def wake(office: Office, ref: str) -> str:
         if run is None or run.state is None or run.state.is_final():
             return f"its run ended; {ensure_run(office, ref)} carries it now"
         if run.state.is_scheduled() or run.state.is_pending():
-            return "its run is about to start"
+            return "its run is about to start (if it never does: cancel it in the Prefect UI and wake the case again)"
         if run.state.is_paused() and _set_scheduled(run.id):
             return "its run was woken"
         # Running: it may be about to ask, and a wake-up now would be refused by Prefect.
         time.sleep(1.0)
-    return "its run is at work and sees it by itself"
+    return (
+        "its run is at work and sees it by itself (if nothing moves, because its worker died with it: cancel the run "
+        "in the Prefect UI and wake the case again, or wait 15 minutes)"
+    )
 
 
 def _set_scheduled(flow_run: UUID) -> bool:

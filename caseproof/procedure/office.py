@@ -15,7 +15,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.events import Event, Kind
 from caseproof.evidence.vault import Vault
 from caseproof.policy import Policy, load_policy, policy_file
-from caseproof.settings import Settings
+from caseproof.settings import Settings, read_settings
 from caseproof.store import Store
 
 US = "caseproof"
@@ -75,7 +75,7 @@ class Office:
 
 def open_office(settings: Settings | None = None) -> Office:
     """The office of this installation, its store migrated. Raises PolicyError and StoreError for people."""
-    settings = settings or Settings()
+    settings = settings or read_settings()
     policy = load_policy(policy_file(settings))
     store = Store(settings.database)
     store.migrate()

@@ -48,6 +48,7 @@ def open_case(office: Office, platform: JobPlatform, desk: Desk, request: Reques
     job = platform.job(request.job)
     if request.ticket:
         desk.ticket(request.ticket)
+        _refuse_shared(office, request.ticket)
     failed = _last_failure(office, platform, job)
     scope = request.scope or office.policy.scope_for(request.cause)
     event = office.event(
@@ -94,6 +95,15 @@ def read_whose_job(office: Office, platform: Callable[[], JobPlatform], ref: str
         Kind.FACTS_CORRECTED, retailer=job.retailer, marketplace=job.marketplace, connection=job.connection
     )
     return office.store.change(ref, lambda now: [] if now.facts.get("retailer") else [event])
+
+
+def _refuse_shared(office: Office, ticket: str) -> None:
+    """One ticket, one case: closing one would close the other's."""
+    with office.store.reading() as unit:
+        cases = [unit.cases.get(row.ref) for row in unit.cases.rows(open_only=True)]
+    for case in cases:
+        if ticket in (case.facts.get("ticket"), case.ticket["ticket"] if case.ticket else None):
+            raise BadInput(f"{ticket} is the ticket of {case.ref} already.", "Give this job's own ticket, or none.")
 
 
 def _last_failure(office: Office, platform: JobPlatform, job: Job) -> Run | None:

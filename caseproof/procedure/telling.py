@@ -103,7 +103,7 @@ def _compose(office: Office, case: Case, recipients: list[str]) -> EmailMessage:
             who_can="" if stopped or contained is None else contained["who_can"],
             other_jobs=tuple(job["name"] for job in case.stopped_jobs[1:]),
             again=case.round > 1,
-            case_url=office.case_url(case.ref),
+            case_url="",  # the case page is the team's: it has no login and names people
         ),
         sender=policy.sender,
         reply_to=policy.reply_to,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from caseproof.channels.incoming import read_message, same_address
+import re
+
+from caseproof.channels.incoming import Incoming, read_message, same_address
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event, Kind
@@ -29,8 +31,30 @@ def confirm_by_message(office: Office, ref: str, *, sender: str, raw: bytes, rec
     return _record(
         office, ref, sender=message.sender_address, words=message.words, content=raw,
         name="confirmation.eml", media_type="message/rfc822", by_way_of="message", recorded_by=recorded_by,
-        doubt=f"it is an automatic message ({message.automatic})" if message.automatic else "",
+        doubt=_doubt(ref, message),
     )  # fmt: skip
+
+
+_AUTOMATIC = ("automatic reply", "auto reply", "autoreply", "out of office", "automatische antwort", "abwesenheit")
+
+
+def _doubt(ref: str, message: Incoming) -> str:
+    """Why a mail is no confirmation of this case, whoever sent it; empty where nothing speaks against it."""
+    if message.automatic:
+        return f"it is an automatic message ({message.automatic})"
+    subject = message.subject.casefold().strip()
+    if subject.startswith(_AUTOMATIC):
+        return f"its subject is an automatic reply's ({message.subject})"
+    named = set(re.findall(r"jf-\d{6}", subject))
+    if named and ref.casefold() not in named:
+        return f"it is about {', '.join(sorted(named)).upper()}"
+    if all(line.lstrip().startswith(">") or not line.strip() or _quotes(line) for line in message.words.splitlines()):
+        return "it holds only quoted text and no words of its own"
+    return ""
+
+
+def _quotes(line: str) -> bool:
+    return line.rstrip().endswith("wrote:") or line.rstrip().endswith("schrieb:")
 
 
 def confirm_by_form(
@@ -74,8 +98,13 @@ def _record(
         )  # fmt: skip
         raise WordRefused(
             f"This does not count as {retailer or 'the retailer'}'s confirmation: {why}. It is kept with the case.",
-            f"Ask one of {', '.join(registered) or 'the registered contacts (there are none yet)'} for a written word, "
-            f"or register it: `caseproof contact add --retailer {retailer or 'RETAILER'} --address {sender}`.",
+            f"Ask one of {', '.join(registered) or 'the registered contacts (there are none yet)'} for a written word"
+            + (
+                "."
+                if known
+                else f", or register it: `caseproof contact add --retailer {retailer or 'RETAILER'} "
+                f"--address {sender}`."
+            ),
         )
     answer = {"question": question} if question is not None else {}
     event = office.event(

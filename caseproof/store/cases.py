@@ -89,10 +89,15 @@ class Cases:
         return [CaseRow(**{**row, "state": State(row["state"])}) for row in found]
 
     def damaged(self) -> list[str]:
-        """The cases whose events do not match their digests: they were edited past this program."""
-        heads = self._connection.execute(select(cases.c.ref, cases.c.version, cases.c.head).order_by(cases.c.id))
-        known = {row.ref: (row.version, row.head) for row in heads}
-        good = {case.ref for case in self._folded() if known.get(case.ref) == (case.version, case.head)}
+        """The cases whose row says something else than their events: they were edited past this program."""
+        told = (cases.c.ref, cases.c.version, cases.c.head, cases.c.state, cases.c.opening, cases.c.closed)
+        rows = self._connection.execute(select(*told).order_by(cases.c.id))
+        known = {row.ref: tuple(row)[1:] for row in rows}
+        good = {
+            case.ref
+            for case in self._folded()
+            if known.get(case.ref) == (case.version, case.head, str(case.state), case.opening, case.is_closed)
+        }
         return [ref for ref in known if ref not in good]
 
     def _folded(self, *where: ColumnElement[bool]) -> list[Case]:
