@@ -22,6 +22,7 @@ from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Kind
 from caseproof.procedure.office import Office
 from sandbox.processes import PrefectServer
+from sandbox.world import World
 from tasks import common
 from tasks.asking import act_on, answer_to, carry, say_trouble
 from tasks.forms import FORMS, AccountDecision, Form, RetailersWord, Review, TryAgain, Verdict, Word, for_team
@@ -160,9 +161,9 @@ def test_prefect_refuses_what_is_incomplete_or_not_on_the_list_and_takes_the_res
     ]
     with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         flow_run = suspended_with(form)
-    with prefect_server.client() as client:
-        path = f"flow_runs/{flow_run}/resume"
-        replies = [client.post(path, json={"run_input": answer}).json()["status"] for answer in [*wrong, whole]]
+    path = f"flow_runs/{flow_run}/resume"
+    answers = [World.call(prefect_server, "POST", path, json={"run_input": one}) for one in [*wrong, whole]]
+    replies = [answer.json()["status"] for answer in answers]
     assert replies == ["REJECT"] * len(wrong) + ["ACCEPT"]
 
 
