@@ -55,7 +55,7 @@ def test_j2_killed_between_the_stop_and_its_record_the_next_run_finds_the_job_st
         assert world.office.case(ref).state is State.OPENED, "and nobody wrote it down"
 
         world.caseproof("case", "wake", ref)
-        world.await_question(ref, "retailers-word", seconds=180)
+        world.await_question(ref, "retailers-word", seconds=300)
         assert proxy.count("/pause_deployment") == 1, "read back, not repeated"
     case = world.office.case(ref)
     assert case.contained is not None
@@ -81,7 +81,7 @@ def test_j5_killed_between_the_mail_and_its_record_the_next_run_sends_the_same_m
         ref = case_of(world, victims[0])
         assert world.office.case(ref).notice is None, "nobody wrote down that the notice went out"
         world.caseproof("case", "wake", ref)
-        world.await_question(ref, "retailers-word", seconds=180)
+        world.await_question(ref, "retailers-word", seconds=300)
     finally:
         world.mailbox.on_message = None
     got = [mail for mail in world.mailbox.messages if job.contact in mail.rcpt_tos]
