@@ -321,7 +321,7 @@ def test_a_case_closes_with_what_j7_or_j8_ask_and_with_nothing_less() -> None:
         offered(cases[same], spoiled[same:])
         seen["refused for the proof alone"] += 1
 
-    @settings(FIXED, max_examples=600)
+    @settings(FIXED, max_examples=200)
     @given(plans(), MUTATIONS)
     def anything(plan: Plan, changes: tuple[Any, ...]) -> None:
         events, cases = legal(plan)
