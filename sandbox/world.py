@@ -58,7 +58,9 @@ class World:
 
     def env(self) -> dict[str, str]:
         """The whole environment of a person who works with this world."""
-        ours = {name: value for name, value in self.server.env().items() if not name.startswith("CASEPROOF_")}
+        # A person's own store and policy stay out of a world; which browser there is holds for it, too.
+        theirs = self.server.env().items()
+        ours = {key: value for key, value in theirs if not key.startswith("CASEPROOF_") or key == "CASEPROOF_BROWSER"}
         return ours | {
             "CASEPROOF_HOME": str(self.home),
             "CASEPROOF_WEB_URL": self.web_url,
