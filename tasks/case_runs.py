@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -22,7 +22,6 @@ from prefect.runtime import flow_run as this_run
 from prefect.states import Scheduled
 
 from blocks.base import PrefectDown, require_prefect
-from caseproof.clock import utc_now
 from caseproof.domain.errors import BadInput
 from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.containment import contain
@@ -60,7 +59,7 @@ def read_run(flow_run: str) -> FlowRun | None:
             return None
 
 
-def is_live(flow_run: str) -> bool:
+def is_live(flow_run: str, now: datetime) -> bool:
     """Whether the run still works on its case, or waits to.
 
     A run whose worker died with it stays Pending or Running for ever; after ``STALE`` it is taken for dead. Should it
@@ -70,7 +69,7 @@ def is_live(flow_run: str) -> bool:
     if run is None or run.state is None or run.state.is_final():
         return False
     at_work = run.state.is_running() or run.state.is_pending()
-    return not (at_work and utc_now() - run.state.timestamp > STALE)
+    return not (at_work and now - run.state.timestamp > STALE)
 
 
 def ensure_run(office: Office, ref: str) -> str:
@@ -80,7 +79,7 @@ def ensure_run(office: Office, ref: str) -> str:
     """
     with office.store.reading() as unit:
         known = unit.cases.run_of(ref)
-    if known is not None and is_live(known.flow_run):
+    if known is not None and is_live(known.flow_run, office.clock()):
         return known.flow_run
     generation = known.generation + 1 if known else 1
     with _client() as client:
@@ -163,7 +162,7 @@ def take_up(office: Office, request: Request, ref: str) -> str | None:
     ref = office.case(ref).ref
     with office.store.reading() as unit:
         known = unit.cases.run_of(ref)
-    if known is not None and known.flow_run != me and is_live(known.flow_run):
+    if known is not None and known.flow_run != me and is_live(known.flow_run, office.clock()):
         return None
     return ref if _attach(office, ref, me, known) else None
 
