@@ -21,16 +21,11 @@ import httpx
 from caseproof.domain.case import Case
 from caseproof.procedure.office import Office, open_office
 from caseproof.settings import Settings
+from caseproof.up.prefect_parts import deploy_command
+from caseproof.up.processes import Process, free_port, wait_until
 from sandbox.mailbox import Mailbox
 from sandbox.marketplace import renew_token
-from sandbox.processes import (
-    PrefectServer,
-    Process,
-    free_port,
-    start_prefect_server,
-    start_worker,
-    wait_until,
-)
+from sandbox.processes import PrefectServer, start_prefect_server, start_worker
 
 ROOT = Path(__file__).resolve().parent.parent
 OUR_POOL, CUSTOMER_POOL = "caseproof", "customer-jobs"
@@ -262,24 +257,10 @@ def set_up(world: World) -> None:
         "marketplace_url": world.marketplace_url,
         "token": token,
     }
-    deploy = Process.start(
-        "deploy",
-        [
-            sys.executable,
-            "-m",
-            "prefect",
-            "--no-prompt",
-            "deploy",
-            "--all",
-            "--prefect-file",
-            str(ROOT / "prefect.yaml"),
-        ],
-        cwd=ROOT,
-        env=world.env(),
-        log=world.home / "logs" / "deploy.log",
-    )
+    command, log = deploy_command(str(ROOT / "prefect.yaml")), world.home / "logs" / "deploy.log"
+    deploy = Process.start("deploy", command, cwd=ROOT, env=world.env(), log=log)
     _pipe(world, facts)
-    if deploy.popen.wait(timeout=120) != 0:
+    if deploy.wait(120) != 0:
         raise CommandFailed(f"`prefect deploy` failed:\n{deploy.last_lines()}")
 
 

@@ -29,7 +29,8 @@ from blocks.mail import account_of
 from blocks.platforms import PLATFORMS, PrefectJobs
 from caseproof.domain.errors import BadInput
 from caseproof.settings import Settings
-from sandbox.processes import PrefectServer, free_port
+from caseproof.up.processes import free_port
+from sandbox.processes import PrefectServer
 
 WEB = Path(caseproof.web.__file__).parent
 SECRET = "hunter2-not-for-people"

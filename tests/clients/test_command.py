@@ -23,7 +23,8 @@ from caseproof.domain.events import Kind
 from caseproof.procedure.office import Office, open_office
 from caseproof.procedure.proving import make_proof, proof_path
 from caseproof.settings import Settings
-from sandbox.processes import PrefectServer, free_port
+from caseproof.up.processes import free_port
+from sandbox.processes import PrefectServer
 from tests.support.histories import JOB, Plan, Teller, teller_of
 
 ROOT = Path(__file__).parents[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from prefect.logging import disable_run_logger
 
+from caseproof.up.processes import Process, free_port
 from sandbox.jobs import JobFailed, call_marketplace, catalog_sync
 from sandbox.marketplace import (
     Marketplace,
@@ -21,7 +23,6 @@ from sandbox.marketplace import (
     expire_token,
     renew_token,
 )
-from sandbox.processes import Process, free_port
 
 ROOT = Path(__file__).parents[2]
 PASSWORDS = {"garden-shop": "spade-and-rake", "toy-store": "bricks-and-bears"}
@@ -167,8 +168,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         process.wait_until_ready("the marketplace", healthy, seconds=60)
         yield address
-        process.popen.send_signal(signal.SIGTERM)
-        process.popen.wait(timeout=15)
+        os.kill(process.pid, signal.SIGTERM)
+        process.wait(15)
     finally:
         process.stop()
 

@@ -15,7 +15,8 @@ import pytest
 from caseproof.domain.errors import BadInput
 from caseproof.platforms.base import PlatformRefused, RunState, Scope, UnknownJob, UnknownRun
 from caseproof.platforms.prefect import PrefectJobsClient, TagConvention
-from sandbox.processes import PrefectServer, wait_until
+from caseproof.up.processes import wait_until
+from sandbox.processes import PrefectServer
 
 # Next in 2040: Prefect plans 100 days ahead, so its scheduler adds nothing to what a test plans by itself.
 RARELY = {"interval": timedelta(days=7305).total_seconds(), "anchor_date": "2020-01-01T00:00:00Z"}

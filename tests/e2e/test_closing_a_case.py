@@ -12,7 +12,7 @@ from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
 from caseproof.evidence.proof import read_proof, verify_proof
 from caseproof.procedure.proving import proof_path
-from sandbox.processes import wait_until
+from caseproof.up.processes import wait_until
 from sandbox.world import OUR_POOL, PLATFORM, World
 from tests.support.own_job import OwnJob, deploy
 

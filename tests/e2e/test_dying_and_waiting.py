@@ -8,7 +8,7 @@ import pytest
 
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
-from sandbox.processes import wait_until
+from caseproof.up.processes import wait_until
 from sandbox.world import World
 from tests.support.killer import kill_flow_run, proxy_before
 from tests.support.own_job import OwnJob, deploy

@@ -1,76 +1,29 @@
-"""The command. Exit codes: 0 done, 1 refused or failed (the reason on stderr), 2 wrong usage.
-
-Prefect is imported only by the commands that need it, so that reading a case stays quick.
-"""
+"""`caseproof case ...`: open, confirm and read cases."""
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from caseproof.cli.common import AsJson, By, err, out, print_json, table_of
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
-from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Kind
-from caseproof.evidence.proof import verify_proof
 from caseproof.platforms.base import Scope
-from caseproof.policy import CAUSES, policy_file
+from caseproof.policy import CAUSES
 from caseproof.procedure.card import MACHINERY, next_action, sentence
 from caseproof.procedure.office import Office, open_office
 from caseproof.procedure.opening import Request
 from caseproof.procedure.proving import proof_path
 from caseproof.procedure.word import confirm_by_message
-from caseproof.settings import read_settings
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,  # a traceback with local variables would print secrets
-    help="Job-failure cases that close only with proof.",
-)
 case_app = typer.Typer(no_args_is_help=True, help="Open, confirm and read cases.")
-contact_app = typer.Typer(no_args_is_help=True, help="Who may confirm for a retailer, and gets its notices.")
-app.add_typer(case_app, name="case")
-app.add_typer(contact_app, name="contact")
 
-out = Console()
-err = Console(stderr=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Ref = Annotated[str, typer.Argument(help="The case, like JF-000001.")]
-By = Annotated[str, typer.Option("--by", help="Who does this, by role or name.")]
-
-
-def main() -> None:
-    """Run the command; an error for people goes to stderr, never a traceback."""
-    try:
-        app()
-    except CaseproofError as error:
-        err.print(f"[bold red]caseproof:[/] {escape(error.problem)}", highlight=False, soft_wrap=True)
-        if error.next_action:
-            err.print(f"[bold]Next:[/] {escape(error.next_action)}", highlight=False, soft_wrap=True)
-        sys.exit(1)
-
-
-def _print_json(what: Any) -> None:
-    sys.stdout.write(json.dumps(what, indent=2, ensure_ascii=False, default=str) + "\n")
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-# -- cases ---------------------------------------------------------------------------------------------------------
 
 
 @case_app.command("open")
@@ -95,7 +48,7 @@ def case_open(
         out.print(f"{ref} {'opened' if new else 'is open for this job already'}; {escape(containment)}.")
     flow_run = ensure_run(office, ref)
     if as_json:
-        _print_json({"case": ref, "new": new, "containment": containment, "flow_run": flow_run})
+        print_json({"case": ref, "new": new, "containment": containment, "flow_run": flow_run})
     else:
         out.print(f"Its flow run is {flow_run}. `caseproof case show {ref}` tells what happens next.")
 
@@ -125,7 +78,7 @@ def case_confirm(
     case = confirm_by_message(office, ref, sender=sender, raw=raw, recorded_by=by)
     woken = _wake(office, case)
     if as_json:
-        _print_json({"case": case.ref, "recorded": True, "run": woken})
+        print_json({"case": case.ref, "recorded": True, "run": woken})
     else:
         out.print(f"Recorded with {case.ref}, word for word; {woken}.")
 
@@ -153,7 +106,7 @@ def case_wake(ref: Ref, as_json: AsJson = False) -> None:
     if case.is_closed:
         raise BadInput(f"{case.ref} is closed.", f"`caseproof case show {case.ref}` shows its proof.")
     done = wake(office, case.ref)
-    _print_json({"case": case.ref, "run": done}) if as_json else out.print(f"{case.ref}: {done}.")
+    print_json({"case": case.ref, "run": done}) if as_json else out.print(f"{case.ref}: {done}.")
 
 
 @case_app.command("list")
@@ -173,9 +126,11 @@ def case_list(
         )
     if as_json:
         names = ("ref", "state", "job", "platform", "retailer", "marketplace", "cause", "opened_at", "paused_until")
-        _print_json([{name: getattr(row, name) for name in names} for row in rows])
+        print_json([{name: getattr(row, name) for name in names} for row in rows])
         return
-    table = _table("Cases" if everything else "Open cases", "Case", "State", "Job", "Retailer", "Cause", "Opened (UTC)")
+    table = table_of(
+        "Cases" if everything else "Open cases", "Case", "State", "Job", "Retailer", "Cause", "Opened (UTC)"
+    )
     for row in rows:
         state = f"{row.state} until {row.paused_until}" if row.paused_until else row.state
         opened = f"{row.opened_at:%Y-%m-%d %H:%M}"
@@ -189,13 +144,13 @@ def case_show(ref: Ref, as_json: AsJson = False) -> None:
     office = open_office()
     case = office.case(ref)
     if as_json:
-        _print_json(_as_json(office, case))
+        print_json(_as_json(office, case))
         return
     facts = case.facts
     out.print(f"[bold]{case.ref}[/] {escape(facts['job_name'])} · {escape(facts.get('retailer') or 'no retailer')}")
     out.print(f"[bold]{case.state}[/] · Next: {escape(next_action(case))}")
     out.print(f"{office.case_url(case.ref)}", highlight=False)
-    table = _table("Timeline", "At (UTC)", "What", "Who")
+    table = table_of("Timeline", "At (UTC)", "What", "Who")
     for event in case.events:
         if event.kind not in MACHINERY:
             table.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", escape(sentence(event)), escape(event.actor))
@@ -231,118 +186,13 @@ def case_why(ref: Ref, as_json: AsJson = False) -> None:
     case = office.case(ref)
     blockers = [] if case.is_closed else closure_blockers(case)
     if as_json:
-        _print_json({"case": case.ref, "status": case.state, "missing": [vars_of(b) for b in blockers]})
+        print_json({"case": case.ref, "status": case.state, "missing": [vars_of(b) for b in blockers]})
         return
     if case.is_closed:
         out.print(f"{case.ref} is closed, with its proof: {proof_path(office, case)}", soft_wrap=True)
         return
     out.print(f"{case.ref} is {case.state}. Next: {escape(next_action(case))}")
-    table = _table(f"What blocks the closure of {case.ref}", "Rule", "Missing", "Next action")
+    table = table_of(f"What blocks the closure of {case.ref}", "Rule", "Missing", "Next action")
     for blocker in blockers:
         table.add_row(blocker.rule, escape(blocker.missing), escape(blocker.next_action))
     out.print(table)
-
-
-# -- contacts --------------------------------------------------------------------------------------------------------
-
-
-@contact_app.command("add")
-def contact_add(
-    retailer: Annotated[str, typer.Option(help="The retailer, as the job's tag names it.")],
-    address: Annotated[str, typer.Option(help="The mail address.")],
-    name: Annotated[str, typer.Option(help="Whom to greet.")] = "",
-) -> None:
-    """Register a contact: it gets the retailer's notices, and its written word counts."""
-    office = open_office()
-    with office.store.unit() as unit:
-        unit.people.add_contact(retailer, address, name)
-        unit.commit()
-    out.print(f"{escape(address)} is a contact of {escape(retailer)}.")
-
-
-@contact_app.command("remove")
-def contact_remove(
-    retailer: Annotated[str, typer.Option(help="The retailer.")],
-    address: Annotated[str, typer.Option(help="The mail address.")],
-) -> None:
-    """Take a contact off the list; what it confirmed before stays."""
-    office = open_office()
-    with office.store.unit() as unit:
-        unit.people.remove_contact(retailer, address)
-        unit.commit()
-    out.print(f"{escape(address)} is no contact of {escape(retailer)} any more.")
-
-
-@contact_app.command("list")
-def contact_list(as_json: AsJson = False) -> None:
-    """All registered contacts."""
-    office = open_office()
-    with office.store.reading() as unit:
-        contacts = [contact for retailer in unit.people.retailers() for contact in unit.people.contacts(retailer)]
-    if as_json:
-        _print_json([{"retailer": c.retailer, "address": c.address, "name": c.name} for c in contacts])
-        return
-    table = _table("Contacts", "Retailer", "Address", "Name")
-    for contact in contacts:
-        table.add_row(escape(contact.retailer), escape(contact.address), escape(contact.name))
-    out.print(table)
-
-
-# -- the rest --------------------------------------------------------------------------------------------------------
-
-
-@app.command()
-def verify(
-    file: Annotated[Path, typer.Argument(help="A proof file.")],
-    as_json: AsJson = False,
-) -> None:
-    """Check a proof against the files it names, folding its events with the rules again."""
-    checks = verify_proof(file)
-    holds = all(check.ok for check in checks)
-    if as_json:
-        _print_json({"holds": holds, "checks": [{"what": c.what, "ok": c.ok, "found": c.found} for c in checks]})
-    else:
-        table = _table(f"{file.name}: the proof {'holds' if holds else 'does NOT hold'}", "Checked", "", "Found")
-        for check in checks:
-            mark = "[green]ok[/]" if check.ok else "[bold red]NO[/]"
-            table.add_row(escape(check.what), mark, escape(check.found))
-        out.print(table)
-    if not holds:
-        raise CaseproofError("This proof does not hold.", "Treat the case as not proven; compare with a backup.")
-
-
-@app.command()
-def policy(as_json: AsJson = False) -> None:
-    """The policy in force, checked."""
-    office = open_office()
-    if as_json:
-        _print_json(office.policy.model_dump(mode="json"))
-        return
-    out.print(f"In force: {policy_file(office.settings)}", soft_wrap=True)
-    table = _table("Policy", "Entry", "Value")
-    for name, value in office.policy.model_dump(mode="json").items():
-        table.add_row(name, escape(json.dumps(value)))
-    out.print(table)
-
-
-@app.command()
-def web() -> None:
-    """Serve the case pages and the evidence at CASEPROOF_WEB_URL, until it is stopped."""
-    from caseproof.web import serve
-
-    serve(read_settings())
-
-
-@app.command()
-def demo(
-    leave: Annotated[bool, typer.Option("--exit", help="Stop everything at the end instead of staying up.")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write what happened to this file.")] = None,
-) -> None:
-    """Play one case from the stop to the proof, in a small world that really fails and really mends."""
-    from sandbox.demo import play
-
-    play(read_settings(), leave=leave, json_file=json_file)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,96 @@
+"""The command. Exit codes: 0 done, 1 refused or failed (the reason on stderr), 2 wrong usage.
+
+Prefect is imported only by the commands that need it, so that reading a case stays quick.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from caseproof.cli.cases import case_app
+from caseproof.cli.common import AsJson, err, out, print_json, table_of
+from caseproof.cli.contacts import contact_app
+from caseproof.domain.errors import CaseproofError
+from caseproof.evidence.proof import verify_proof
+from caseproof.policy import policy_file
+from caseproof.procedure.office import open_office
+from caseproof.settings import read_settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a traceback with local variables would print secrets
+    help="Job-failure cases that close only with proof.",
+)
+app.add_typer(case_app, name="case")
+app.add_typer(contact_app, name="contact")
+
+
+def main() -> None:
+    """Run the command; an error for people goes to stderr, never a traceback."""
+    try:
+        app()
+    except CaseproofError as error:
+        err.print(f"[bold red]caseproof:[/] {escape(error.problem)}", highlight=False, soft_wrap=True)
+        if error.next_action:
+            err.print(f"[bold]Next:[/] {escape(error.next_action)}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="A proof file.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check a proof against the files it names, folding its events with the rules again."""
+    checks = verify_proof(file)
+    holds = all(check.ok for check in checks)
+    if as_json:
+        print_json({"holds": holds, "checks": [{"what": c.what, "ok": c.ok, "found": c.found} for c in checks]})
+    else:
+        table = table_of(f"{file.name}: the proof {'holds' if holds else 'does NOT hold'}", "Checked", "", "Found")
+        for check in checks:
+            mark = "[green]ok[/]" if check.ok else "[bold red]NO[/]"
+            table.add_row(escape(check.what), mark, escape(check.found))
+        out.print(table)
+    if not holds:
+        raise CaseproofError("This proof does not hold.", "Treat the case as not proven; compare with a backup.")
+
+
+@app.command()
+def policy(as_json: AsJson = False) -> None:
+    """The policy in force, checked."""
+    office = open_office()
+    if as_json:
+        print_json(office.policy.model_dump(mode="json"))
+        return
+    out.print(f"In force: {policy_file(office.settings)}", soft_wrap=True)
+    table = table_of("Policy", "Entry", "Value")
+    for name, value in office.policy.model_dump(mode="json").items():
+        table.add_row(name, escape(json.dumps(value)))
+    out.print(table)
+
+
+@app.command()
+def web() -> None:
+    """Serve the case pages and the evidence at CASEPROOF_WEB_URL, until it is stopped."""
+    from caseproof.web import serve
+
+    serve(read_settings())
+
+
+@app.command()
+def demo(
+    leave: Annotated[bool, typer.Option("--exit", help="Stop everything at the end instead of staying up.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write what happened to this file.")] = None,
+) -> None:
+    """Play one case from the stop to the proof, in a small world that really fails and really mends."""
+    from sandbox.demo import play
+
+    play(read_settings(), leave=leave, json_file=json_file)

@@ -1,0 +1,30 @@
+"""What the commands share: how they print, and options that many of them take."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+out = Console()
+err = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+By = Annotated[str, typer.Option("--by", help="Who does this, by role or name.")]
+
+
+def print_json(what: Any) -> None:
+    """Print for a program."""
+    sys.stdout.write(json.dumps(what, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def table_of(title: str, *columns: str) -> Table:
+    """A table in the house's style; long cells are folded, never cut."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -1,0 +1,55 @@
+"""`caseproof contact ...`: who may confirm for a retailer, and gets its notices."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from caseproof.cli.common import AsJson, out, print_json, table_of
+from caseproof.procedure.office import open_office
+
+contact_app = typer.Typer(no_args_is_help=True, help="Who may confirm for a retailer, and gets its notices.")
+
+
+@contact_app.command("add")
+def contact_add(
+    retailer: Annotated[str, typer.Option(help="The retailer, as the job's tag names it.")],
+    address: Annotated[str, typer.Option(help="The mail address.")],
+    name: Annotated[str, typer.Option(help="Whom to greet.")] = "",
+) -> None:
+    """Register a contact: it gets the retailer's notices, and its written word counts."""
+    office = open_office()
+    with office.store.unit() as unit:
+        unit.people.add_contact(retailer, address, name)
+        unit.commit()
+    out.print(f"{escape(address)} is a contact of {escape(retailer)}.")
+
+
+@contact_app.command("remove")
+def contact_remove(
+    retailer: Annotated[str, typer.Option(help="The retailer.")],
+    address: Annotated[str, typer.Option(help="The mail address.")],
+) -> None:
+    """Take a contact off the list; what it confirmed before stays."""
+    office = open_office()
+    with office.store.unit() as unit:
+        unit.people.remove_contact(retailer, address)
+        unit.commit()
+    out.print(f"{escape(address)} is no contact of {escape(retailer)} any more.")
+
+
+@contact_app.command("list")
+def contact_list(as_json: AsJson = False) -> None:
+    """All registered contacts."""
+    office = open_office()
+    with office.store.reading() as unit:
+        contacts = [contact for retailer in unit.people.retailers() for contact in unit.people.contacts(retailer)]
+    if as_json:
+        print_json([{"retailer": c.retailer, "address": c.address, "name": c.name} for c in contacts])
+        return
+    table = table_of("Contacts", "Retailer", "Address", "Name")
+    for contact in contacts:
+        table.add_row(escape(contact.retailer), escape(contact.address), escape(contact.name))
+    out.print(table)
