@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from caseproof.domain.errors import BadInput
+from caseproof.up.postgres import EmbeddedPostgres
 
 
 class Settings(BaseSettings):
@@ -23,7 +24,8 @@ class Settings(BaseSettings):
     )
     database_url: SecretStr | None = Field(
         default=None,
-        description="The store as an SQLAlchemy URL. Default: an SQLite file under the home folder.",
+        description="The store as a URL, like postgresql://user:password@host/database. Default: the embedded "
+        "PostgreSQL if `caseproof up --postgres` made one, else an SQLite file under the home folder.",
     )
     policy: Path | None = Field(
         default=None,
@@ -36,6 +38,11 @@ class Settings(BaseSettings):
     public_url: HttpUrl | None = Field(
         default=None,
         description="What links in mail and artifacts start with. Default: the web app's own address.",
+    )
+    prefect_url: HttpUrl = Field(
+        default=HttpUrl("http://127.0.0.1:4200"),
+        description="Where the Prefect server of `caseproof up` listens; loopback by default. Not used with a server "
+        "of your own, which PREFECT_API_URL names.",
     )
     retry_delays: tuple[float, ...] = Field(
         default=(2, 5, 10, 20, 40),
@@ -63,7 +70,14 @@ class Settings(BaseSettings):
         """The store's SQLAlchemy URL; it may hold a password, so it is never logged."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
+        if self.postgres.exists:
+            return self.postgres.url("caseproof")
         return f"sqlite:///{self.home_folder / 'caseproof.sqlite'}"
+
+    @property
+    def postgres(self) -> EmbeddedPostgres:
+        """The PostgreSQL of `caseproof up --postgres`; from the day it was made, it is this home's store."""
+        return EmbeddedPostgres(self.home_folder / "postgres")
 
     @property
     def public(self) -> str:

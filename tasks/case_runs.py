@@ -7,7 +7,7 @@ idempotency key is ``REF:generation``, because Prefect answers a used key with t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,13 +15,15 @@ from uuid import UUID
 import httpx
 from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run as this_run
-from prefect.states import Scheduled
+from prefect.states import Crashed, Scheduled
 
 from blocks.base import PrefectDown, require_prefect
+from caseproof import locks
 from caseproof.domain.errors import BadInput
 from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.containment import contain
@@ -32,9 +34,12 @@ from tasks.common import load_desk, load_platform
 
 DEPLOYMENT = "job-failure-case/job-failure-case"
 STALE = timedelta(minutes=15)
-"""Longer than any step works without suspending: re-runs are polled for ten minutes at most."""
+"""How long a run may be Pending: its worker took it and starts its process."""
+UNSEEN = timedelta(minutes=1)
+"""How long a run may be Running before its process holds its lock."""
 WAKE_SECONDS = 20.0
 """How long a run that is about to suspend is waited for, so that a wake-up is not lost on it."""
+_AT_ONCE = 200
 
 
 @contextmanager
@@ -59,29 +64,39 @@ def read_run(flow_run: str) -> FlowRun | None:
             return None
 
 
-def is_live(flow_run: str, now: datetime) -> bool:
+def is_live(office: Office, run: FlowRun | None, claimed_after: datetime | None = None) -> bool:
     """Whether the run still works on its case, or waits to.
 
-    A run whose worker died with it stays Pending or Running for ever; after ``STALE`` it is taken for dead. Should it
-    live after all, two live runs of one case are harmless.
+    Prefect keeps a run Running or Pending for ever when its process died together with its worker, so the lock that its
+    process holds decides. ``claimed_after``: no worker that lives took a Pending run before that. Should a run live
+    after all, two live runs of one case are harmless.
     """
-    run = read_run(flow_run)
     if run is None or run.state is None or run.state.is_final():
         return False
-    at_work = run.state.is_running() or run.state.is_pending()
-    return not (at_work and now - run.state.timestamp > STALE)
+    held = locks.is_held(office.at_work(str(run.id)))
+    age = office.clock() - run.state.timestamp
+    if run.state.is_running():
+        return held or (held is None and age <= UNSEEN)
+    if run.state.is_pending():
+        lost = claimed_after is not None and run.state.timestamp < claimed_after
+        return bool(held) or (age <= STALE and not lost)
+    return True
 
 
 def ensure_run(office: Office, ref: str) -> str:
-    """Give an open case a live run: the one it has, or one of the next generation. Returns its id.
+    """Give a case a live run: the one it has, or one of the next generation. Returns its id.
 
     A run that waits for an answer is left waiting. Raises PrefectDown, and BadInput when we are not deployed.
     """
     with office.store.reading() as unit:
         known = unit.cases.run_of(ref)
-    if known is not None and is_live(known.flow_run, office.clock()):
+    if known is not None and is_live(office, read_run(known.flow_run)):
         return known.flow_run
-    generation = known.generation + 1 if known else 1
+    return next_run(office, ref, known.generation if known else 0)
+
+
+def next_run(office: Office, ref: str, generation: int) -> str:
+    """Give a case the run after this generation; its id. Two at once get the same one."""
     with _client() as client:
         try:
             deployment = client.read_deployment_by_name(DEPLOYMENT)
@@ -92,13 +107,31 @@ def ensure_run(office: Office, ref: str) -> str:
         run = client.create_flow_run_from_deployment(
             deployment.id,
             parameters={"case": ref},
-            idempotency_key=f"{ref}:{generation}",
-            name=f"{ref.lower()}-{generation}",
+            idempotency_key=f"{ref}:{generation + 1}",
+            name=f"{ref.lower()}-{generation + 1}",
         )
     with office.store.unit() as unit:
-        unit.cases.attach_run(ref, str(run.id), generation)
+        unit.cases.attach_run(ref, str(run.id), generation + 1)
         unit.commit()
     return str(run.id)
+
+
+def read_runs(flow_runs: Sequence[str]) -> dict[str, FlowRun]:
+    """The flow runs that are there, by id."""
+    found: dict[str, FlowRun] = {}
+    for start in range(0, len(flow_runs), _AT_ONCE):
+        some = FlowRunFilterId(any_=[UUID(one) for one in flow_runs[start : start + _AT_ONCE]])
+        with _client() as client:
+            runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=some), limit=_AT_ONCE)
+        found |= {str(run.id): run for run in runs}
+    return found
+
+
+def bury(flow_run: FlowRun) -> None:
+    """Have Prefect say of a run whose process died that it crashed, instead of Running for ever."""
+    with _client() as client:
+        message = "Its process died; the case goes on in a new run."
+        client.set_flow_run_state(flow_run.id, Crashed(message=message), force=True)
 
 
 def wake(office: Office, ref: str) -> str:
@@ -118,10 +151,7 @@ def wake(office: Office, ref: str) -> str:
             return "its run was woken"
         # Running: it may be about to ask, and a wake-up now would be refused by Prefect.
         time.sleep(1.0)
-    return (
-        "its run is at work and sees it by itself (if nothing moves, because its worker died with it: cancel the run "
-        "in the Prefect UI and wake the case again, or wait 15 minutes)"
-    )
+    return "its run is at work and sees it by itself"
 
 
 def _set_scheduled(flow_run: UUID) -> bool:
@@ -151,6 +181,7 @@ def take_up(office: Office, request: Request, ref: str) -> str | None:
     one if nobody works on it. A run that is resumed finds the case it took before.
     """
     me = str(this_run.id)
+    locks.hold(office.at_work(me))
     with office.store.reading() as unit:
         mine = unit.cases.by_flow_run(me)
     if mine is not None:
@@ -162,7 +193,7 @@ def take_up(office: Office, request: Request, ref: str) -> str | None:
     ref = office.case(ref).ref
     with office.store.reading() as unit:
         known = unit.cases.run_of(ref)
-    if known is not None and known.flow_run != me and is_live(known.flow_run, office.clock()):
+    if known is not None and known.flow_run != me and is_live(office, read_run(known.flow_run)):
         return None
     return ref if _attach(office, ref, me, known) else None
 

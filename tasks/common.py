@@ -28,8 +28,9 @@ from caseproof.platforms.prefect import PrefectJobsClient
 from caseproof.procedure.office import Office, open_office
 from caseproof.procedure.telling import Send
 from caseproof.settings import Settings
+from caseproof.store import StoreDown
 
-PASSING = (PlatformDown, DeskDown, MailDown, PrefectDown, ScreenshotFailed, NotTheRun)
+PASSING = (PlatformDown, DeskDown, MailDown, PrefectDown, StoreDown, ScreenshotFailed, NotTheRun)
 """Errors that may pass by themselves. A refusal does not, so it is not tried again."""
 
 

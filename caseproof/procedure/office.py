@@ -39,6 +39,10 @@ class Office:
         """The folder that proof files are written to."""
         return self.settings.home_folder / "proofs"
 
+    def at_work(self, flow_run: str) -> Path:
+        """The lock that a flow run holds while its process is at work; all processes share the home folder."""
+        return self.settings.home_folder / "at-work" / flow_run
+
     def case(self, ref: str) -> Case:
         """The case as the store has it now. Raises UnknownCase."""
         return self.store.case(ref)

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, exists, insert, select, update
 
 from caseproof.domain.case import Case
 from caseproof.domain.closure import refuse_event
@@ -81,10 +81,18 @@ class Cases:
 
     def rows(self, open_only: bool = False) -> list[CaseRow]:
         """Every case, or every open one, oldest first."""
+        return self._rows(*([cases.c.closed.is_(False)] if open_only else []))
+
+    def unfinished(self, closed_since: datetime) -> list[CaseRow]:
+        """What a flow run still has work on: every open case, and the lately closed ones whose ticket is open yet."""
+        ticket_closed = exists().where(
+            events.c.case_id == cases.c.id, events.c.kind == Kind.TICKET_CLOSED, events.c.at >= cases.c.closed_at
+        )
+        return self._rows(cases.c.closed.is_(False) | ((cases.c.closed_at >= closed_since) & ~ticket_closed))
+
+    def _rows(self, *where: ColumnElement[bool]) -> list[CaseRow]:
         names = CaseRow.__dataclass_fields__
-        query = select(*(cases.c[name] for name in names)).order_by(cases.c.id)
-        if open_only:
-            query = query.where(cases.c.closed.is_(False))
+        query = select(*(cases.c[name] for name in names)).where(*where).order_by(cases.c.id)
         found = self._connection.execute(query).mappings()
         return [CaseRow(**{**row, "state": State(row["state"])}) for row in found]
 
@@ -238,6 +246,7 @@ def _of_job(platform: str, job: str) -> ColumnElement[bool]:
 
 def _as_stored(event: Event) -> Event:
     """The event as it will be read back, so that its digest today is its digest then."""
+    _refuse_nul("actor", event.actor)
     return Event.from_json(plain(event.as_json(), f"The event {event.kind}"))
 
 
@@ -247,7 +256,14 @@ def _facts(data: Mapping[str, Any]) -> dict[str, str]:
     for name, value in facts.items():
         if not isinstance(value, str) or (name in ("platform", "job") and not value.strip()):
             raise BadInput(f"A case needs a text as its {name}, not {value!r}.", "Name the platform and its job.")
+        _refuse_nul(name, value)
     return facts
+
+
+def _refuse_nul(name: str, value: str) -> None:
+    """PostgreSQL keeps no NUL outside JSON, so no store takes one: a backup of one can be restored on the other."""
+    if "\0" in value:
+        raise BadInput(f"The {name} {value!r} holds a NUL character.", "Leave it out.")
 
 
 def _whose(case: Case) -> dict[str, str]:

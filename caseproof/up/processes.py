@@ -126,7 +126,7 @@ class Process:
         except psutil.NoSuchProcess:
             return None
         if self.is_running:
-            raise TimeoutError(f"The {self.name} has not ended within {seconds:g} seconds.")
+            raise TimeoutError(f"{self.name} has not ended within {seconds:g} seconds.")
         return None
 
     def last_lines(self, count: int = 20) -> str:
@@ -139,7 +139,7 @@ class Process:
         """Raises RuntimeError with the end of the log when the process has ended."""
         if not self.is_running:
             raise RuntimeError(
-                f"The {self.name} ended ({self.ending}). The end of its log, {self.log}:\n{self.last_lines()}"
+                f"{self.name} ended ({self.ending}). The end of its log, {self.log}:\n{self.last_lines()}"
             )
 
     def wait_until_ready(self, what: str, check: Callable[[], T | None], seconds: float = START_SECONDS) -> T:

@@ -1,0 +1,157 @@
+"""`caseproof up`: everything that Caseproof needs, started, watched and stopped again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from caseproof import locks
+from caseproof.cli.common import out
+from caseproof.domain.errors import CaseproofError
+from caseproof.procedure.office import open_office
+from caseproof.settings import Settings, read_settings
+from caseproof.up.addresses import FOLDER, write_addresses
+from caseproof.up.house import Health, House, Say
+from caseproof.up.parts import Plan, deploy, plan
+from caseproof.up.screen import Screen
+
+if TYPE_CHECKING:
+    from tasks.reviving import Reviver
+
+_REVIVE_SECONDS = 15.0
+_CLAIM_SECONDS = 60.0  # what a worker took just before it died may still come up
+
+
+def up(
+    postgres: Annotated[
+        bool, typer.Option("--postgres", help="Keep the store and Prefect's data in an embedded PostgreSQL.")
+    ] = False,
+) -> None:
+    """Start Prefect's server, a worker and the web app, deploy, and look after them all until Ctrl-C.
+
+    With PREFECT_API_URL set, that server is used and none is started.
+    """
+    settings = read_settings()
+    laid_out = plan(settings, os.environ, postgres=postgres)
+    folder = settings.home_folder / FOLDER
+    screen = Screen(out, settings.home_folder, laid_out)
+    house = House(folder, laid_out.logs, laid_out.groups, screen.say)
+    if not locks.hold(folder / "lock", wait=False):
+        _show_the_other(house, screen, locks.holder(folder / "lock"))
+        return
+    with _stopping() as over:
+        try:
+            _start(settings, laid_out, house, screen.say)
+            with screen.living(house.parts), ThreadPoolExecutor(max_workers=1) as beside:
+                house.watch(over, _reviving(house, settings, beside, screen.say))
+        except _Stopped:
+            screen.say("Stopped while it was starting.")
+        finally:
+            screen.say("Stopping.")
+            house.stop()
+            locks.let_go(folder / "lock")
+            screen.say("Everything that was started here is stopped; the files stay.")
+
+
+def _start(settings: Settings, laid_out: Plan, house: House, say: Say) -> None:
+    if not laid_out.own_server and not laid_out.api.is_healthy():
+        raise CaseproofError(
+            f"PREFECT_API_URL names {laid_out.api.url}, which does not answer.",
+            "Start that server, or unset PREFECT_API_URL: `caseproof up` starts one of its own then.",
+        )
+    os.environ.update(laid_out.environment)  # before Prefect is imported: it reads its settings then
+    write_addresses(settings.home_folder, laid_out.environment)
+    house.start()
+    say("The deployments are being made.")
+    deploy(laid_out)
+    from blocks.catalogue import register_blocks
+
+    register_blocks()
+    open_office(settings)
+
+
+def _show_the_other(house: House, screen: Screen, holder: int | None) -> None:
+    """Another `caseproof up` has this home: show what runs, start nothing."""
+    for watched in house.parts:
+        if watched.find():
+            watched.health = Health.UP if watched.part.is_ready() else Health.SILENT
+    screen.show(house.parts)
+    out.print(
+        f"`caseproof up` runs already for this home (process {holder or 'not known'}): nothing was started twice."
+    )
+
+
+class _Stopped(BaseException):
+    """Somebody wants it to stop while it is starting."""
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Turns SIGINT and SIGTERM into an event; before anybody waits for it, into an exception."""
+    over = _Over()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        waited_for = over.waited_for
+        over.set()
+        if not waited_for:
+            raise _Stopped
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield over
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Over(threading.Event):
+    """An event that knows whether somebody waits for it by now."""
+
+    waited_for = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited_for = True
+        return super().wait(timeout)
+
+
+def _reviving(house: House, settings: Settings, beside: ThreadPoolExecutor, say: Say) -> Callable[[], None]:
+    """What gives cases whose run died a new one, beside the watching: Prefect may be slow, the watch must not be."""
+    from tasks.reviving import Reviver
+
+    revive, pending, last, next_time = Reviver(open_office(settings)), None, "", 0.0
+
+    def look() -> None:
+        nonlocal pending, last, next_time
+        if pending is not None and pending.done():
+            sentences, pending = _outcome(pending), None
+            if sentences != [last]:
+                for sentence in sentences:
+                    say(sentence)
+            last = sentences[0] if len(sentences) == 1 else ""
+        if pending is None and time.monotonic() >= next_time and house.is_up:
+            next_time = time.monotonic() + _REVIVE_SECONDS
+            pending = beside.submit(_revive, revive, house.part("worker").since)
+
+    return look
+
+
+def _revive(revive: Reviver, worker_since: float) -> list[str]:
+    settled = time.time() - worker_since > _CLAIM_SECONDS
+    return revive(datetime.fromtimestamp(worker_since, UTC) if settled else None)
+
+
+def _outcome(pending: Future[list[str]]) -> list[str]:
+    try:
+        return pending.result()
+    except CaseproofError as error:
+        return [f"Cases could not be looked after: {error.problem} {error.next_action}"]

@@ -1,0 +1,220 @@
+"""Which parts the house of an installation has: what is started, with which environment, in which order."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+import caseproof
+from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.settings import Settings
+from caseproof.up.house import Part
+from caseproof.up.postgres import STOP, EmbeddedPostgres
+from caseproof.up.prefect_parts import QUIET, PrefectApi, deploy_command, server_command, worker_command
+from caseproof.up.processes import wait_until
+
+POOL = "caseproof"
+STORE, PREFECT = "caseproof", "prefect"
+"""The databases in the embedded PostgreSQL."""
+_QUERY_SECONDS = "3"  # Prefect's 10 seconds are long for somebody who watches; the person's own setting goes before
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `caseproof up` starts, and what it finds elsewhere."""
+
+    groups: Sequence[Sequence[Part]]
+    environment: Mapping[str, str]
+    """The environment of everything that talks to Prefect or to the store."""
+    api: PrefectApi
+    ui_url: str
+    own_server: bool
+    database: str
+    """The store's database, for people: no password."""
+    logs: Path
+
+
+def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool) -> Plan:
+    """Lay out the house. Raises BadInput where the home keeps its cases in SQLite and PostgreSQL is asked for."""
+    home = settings.home_folder
+    own_server = "PREFECT_API_URL" not in given
+    cluster = _cluster(settings, asked=postgres)
+    web_url, ui_url = str(settings.web_url).rstrip("/"), str(settings.prefect_url).rstrip("/")
+    environment = {**QUIET, **given, "CASEPROOF_HOME": str(home)}
+    if own_server:
+        environment |= {
+            "PREFECT_API_URL": f"{ui_url}/api",
+            "PREFECT_UI_URL": given.get("PREFECT_UI_URL", ui_url),
+            "PREFECT_HOME": given.get("PREFECT_HOME", str(home / "prefect")),
+        }
+    environment.setdefault("PREFECT_UI_URL", environment["PREFECT_API_URL"].removesuffix("/api"))
+    environment.setdefault("PREFECT_WORKER_QUERY_SECONDS", _QUERY_SECONDS)
+    if password := given.get("PREFECT_SERVER_API_AUTH_STRING"):
+        environment.setdefault("PREFECT_API_AUTH_STRING", password)
+    api = PrefectApi(environment["PREFECT_API_URL"], environment.get("PREFECT_API_AUTH_STRING"))
+    worker, web = _worker(home, environment, api), _web(settings, environment, web_url)
+    groups = [[worker, web]]
+    if own_server:
+        groups.insert(0, [_server(settings, environment, api, cluster)])
+    if cluster is not None:
+        groups.insert(0, [_database(cluster, settings)])
+    return Plan(
+        groups, environment, api, environment["PREFECT_UI_URL"], own_server, _named(settings, cluster), home / "logs"
+    )
+
+
+def _cluster(settings: Settings, *, asked: bool) -> EmbeddedPostgres | None:
+    """The embedded PostgreSQL, if it is asked for now or holds this home's data since earlier."""
+    cluster = settings.postgres
+    if cluster.exists or not asked:
+        return cluster if cluster.exists else None
+    if settings.database_url is None and (settings.home_folder / "caseproof.sqlite").exists():
+        raise BadInput(
+            f"{settings.home_folder} keeps its cases in SQLite already; with --postgres they would be left behind.",
+            "Take them along: docs/backup.md, 'From SQLite to PostgreSQL'.",
+        )
+    return cluster
+
+
+def _named(settings: Settings, cluster: EmbeddedPostgres | None) -> str:
+    if settings.database_url is not None:
+        url = httpx.URL(settings.database_url.get_secret_value())
+        return f"{url.scheme.partition('+')[0]} {url.host}{url.path}"
+    if cluster is not None:
+        return f"PostgreSQL of its own, in {settings.home_folder / 'postgres'}"
+    return f"SQLite, {settings.home_folder / 'caseproof.sqlite'}"
+
+
+def _database(cluster: EmbeddedPostgres, settings: Settings) -> Part:
+    def ready() -> None:
+        cluster.ensure_database(PREFECT)
+        if settings.database_url is None:
+            cluster.ensure_database(STORE)
+
+    return Part(
+        name="database",
+        title="Database",
+        address="PostgreSQL, for this machine alone",
+        before=cluster.make,
+        command=cluster.command,
+        env=cluster.environment(),
+        is_ready=cluster.answers,
+        after=ready,
+        listens=None,  # the port is chosen when the cluster is made, so only its start can tell
+        stop_with=STOP,
+    )
+
+
+def _server(
+    settings: Settings, environment: Mapping[str, str], api: PrefectApi, cluster: EmbeddedPostgres | None
+) -> Part:
+    url = settings.prefect_url
+    if url.scheme != "http":
+        raise BadInput(
+            f"CASEPROOF_PREFECT_URL is {url}, but the server itself speaks plain HTTP.",
+            "Give an http address there, put a TLS proxy before it, and its address in PREFECT_UI_URL.",
+        )
+    host, port = (url.host or "127.0.0.1").strip("[]"), url.port or 80
+    env = {
+        # What the pages in the browser call; behind a proxy the person says otherwise.
+        "PREFECT_SERVER_UI_API_URL": f"{environment['PREFECT_UI_URL']}/api",
+        # The pages are built at the first start, by default inside the installed package.
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(settings.home_folder / "prefect" / "ui"),
+        **environment,
+    }
+
+    def command() -> list[str]:
+        if cluster is not None and "PREFECT_SERVER_DATABASE_CONNECTION_URL" not in env:
+            # Only now: before its first start the cluster has no port.
+            env["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = cluster.url(PREFECT, "postgresql+asyncpg")
+        return server_command(host, port)
+
+    return Part(
+        name="server",
+        title="Prefect's server",
+        address=environment["PREFECT_UI_URL"],
+        command=command,
+        env=env,
+        is_ready=api.is_healthy,
+        listens=(host, port),
+    )
+
+
+def _worker(home: Path, environment: Mapping[str, str], api: PrefectApi) -> Part:
+    # One name a home: two homes may share a server, and each sees its own worker.
+    name = f"caseproof-up-{hashlib.sha256(str(home).encode()).hexdigest()[:6]}"
+    return Part(
+        name="worker",
+        title="Worker",
+        address=f"work pool {POOL}",
+        command=lambda: worker_command(POOL, name),
+        env=environment,
+        is_ready=lambda: api.is_online(POOL, name),
+    )
+
+
+def _web(settings: Settings, environment: Mapping[str, str], web_url: str) -> Part:
+    url = settings.web_url
+    return Part(
+        name="web",
+        title="Web app",
+        address=settings.public,
+        command=lambda: [sys.executable, "-m", "caseproof.cli", "web"],
+        env=environment,
+        is_ready=lambda: _answers(f"{web_url}/health"),
+        listens=((url.host or "127.0.0.1").strip("[]"), url.port or 80),
+    )
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+# -- once the server answers ------------------------------------------------------------------------------------------
+
+
+class DeployFailed(CaseproofError):
+    """The work pool or the deployments cannot be made."""
+
+
+def prefect_file() -> Path:
+    """The prefect.yaml of this installation. Raises DeployFailed."""
+    package = Path(caseproof.__file__).parent
+    for path in (package.parent / "prefect.yaml", package / "prefect.yaml"):
+        if path.exists():
+            return path
+    raise DeployFailed("This installation has no prefect.yaml.", "Install Caseproof again.")
+
+
+def deploy(laid_out: Plan) -> None:
+    """Make the work pool, and make or update every deployment. Raises DeployFailed."""
+    try:
+        wait_until(f"the work pool {POOL}", lambda: laid_out.api.ensure_pool(POOL), 30)
+    except TimeoutError as error:
+        raise DeployFailed(
+            f"Prefect does not take the work pool {POOL}.", "Check PREFECT_API_AUTH_STRING, and the server's log."
+        ) from error
+    done = subprocess.run(  # noqa: S603 - the command is ours
+        deploy_command(str(prefect_file())),
+        env={**os.environ, **laid_out.environment},
+        cwd=prefect_file().parent,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise DeployFailed(
+            f"`prefect deploy` failed: {(done.stdout + done.stderr).strip()[-1500:]}",
+            "Look at what it says; then `caseproof up` again.",
+        )

@@ -1,0 +1,89 @@
+"""What people see of the house: one screen of addresses and health, and what happened lately."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from caseproof.up.house import Health, Watched
+from caseproof.up.parts import Plan
+
+_STYLE = {Health.UP: "green", Health.STARTING: "yellow", Health.SILENT: "bold red", Health.DOWN: "bold red"}
+_LATELY = 12
+
+
+class Screen:
+    """Tells what happens: a live screen on a terminal, plain lines with their time elsewhere."""
+
+    def __init__(self, console: Console, home: Path, laid_out: Plan) -> None:
+        self._console = console
+        self._home = home
+        self._plan = laid_out
+        self._lately: deque[str] = deque(maxlen=_LATELY)
+        self._live: Live | None = None
+
+    def say(self, sentence: str) -> None:
+        """Something happened."""
+        line = f"{datetime.now().astimezone():%H:%M:%S}  {sentence}"
+        self._lately.append(line)
+        if self._live is None:
+            self._console.print(escape(line), soft_wrap=True, highlight=False)
+
+    def show(self, parts: Sequence[Watched]) -> None:
+        """Print addresses and health once."""
+        self._console.print(self._table(parts))
+        self._console.print(self._hints())
+
+    @contextmanager
+    def living(self, parts: Sequence[Watched]) -> Iterator[None]:
+        """Keep the screen current meanwhile, on a terminal; elsewhere print it once."""
+        if not self._console.is_terminal:
+            self.show(parts)
+            yield
+            return
+        with Live(
+            get_renderable=lambda: self._screen(parts), console=self._console, refresh_per_second=2, screen=True
+        ) as live:
+            self._live = live
+            try:
+                yield
+            finally:
+                self._live = None
+        self.show(parts)
+        for line in self._lately:
+            self._console.print(escape(line), soft_wrap=True, highlight=False)
+
+    def _screen(self, parts: Sequence[Watched]) -> RenderableType:
+        lately = Text("\n".join(self._lately), style="dim")
+        return Group(self._table(parts), self._hints(), Text("\nLately", style="bold"), lately)
+
+    def _table(self, parts: Sequence[Watched]) -> Table:
+        table = Table(title="Caseproof", title_justify="left", header_style="bold")
+        for column in ("Part", "Health", "Where"):
+            table.add_column(column, overflow="fold")
+        if not any(watched.part.name == "database" for watched in parts):
+            table.add_row("Store", "", escape(self._plan.database))
+        for watched in parts:
+            table.add_row(
+                watched.part.title, Text(watched.health, _STYLE[watched.health]), escape(watched.part.address)
+            )
+        if not self._plan.own_server:
+            table.add_row("Prefect's server (yours)", "", escape(self._plan.ui_url))
+        return table
+
+    def _hints(self) -> Text:
+        return Text(
+            f"Everything is kept in {self._home}; logs are in {self._plan.logs}.\n"
+            f"In another terminal: export CASEPROOF_HOME={self._home}; caseproof doctor\n"
+            "Ctrl-C stops everything that was started here.",
+            style="dim",
+        )
