@@ -35,7 +35,7 @@ class PrefectServer:
 
     def env(self) -> dict[str, str]:
         """The whole environment for a client of this server (a worker, a deploying command, a flow)."""
-        env = _clean_env(self.home) | {"PREFECT_API_URL": self.api_url, "PREFECT_UI_URL": self.ui_url}
+        env = clean_env(self.home) | {"PREFECT_API_URL": self.api_url, "PREFECT_UI_URL": self.ui_url}
         if self.auth:
             env["PREFECT_API_AUTH_STRING"] = self.auth
         return env
@@ -48,7 +48,7 @@ class PrefectServer:
         self.process.stop()
 
 
-def _clean_env(home: Path) -> dict[str, str]:
+def clean_env(home: Path) -> dict[str, str]:
     """The caller's environment without its Prefect settings, with every folder under ``home``."""
     temporary = home / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def start_prefect_server(home: Path, *, auth: str | None = None, env: Mapping[st
     port = free_port()
     ui_url = f"http://127.0.0.1:{port}"
     api_url = f"{ui_url}/api"
-    settings = _clean_env(home) | {
+    settings = clean_env(home) | {
         "PREFECT_API_URL": api_url,
         "PREFECT_UI_URL": ui_url,
         "PREFECT_SERVER_UI_API_URL": api_url,  # what the pages in the browser call

@@ -131,11 +131,14 @@ class World:
     def call(
         server: PrefectServer, method: str, path: str, *, missing_is_fine: bool = False, **request: Any
     ) -> httpx.Response:
-        """Call Prefect's API, again where it answers 503: on SQLite it does so under load, without having done it."""
+        """Call Prefect's API, again where it answers 503 (on SQLite it does so under load), or does not answer."""
 
         def answered() -> httpx.Response | None:
-            with server.client() as client:
-                answer = client.request(method, path, **request)
+            try:
+                with server.client() as client:
+                    answer = client.request(method, path, **request)
+            except httpx.TransportError:
+                return None
             return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
 
         answer = wait_until(f"Prefect to answer {method} {path}", answered, 60)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from caseproof.up.postgres import EmbeddedPostgres, running_postgres
 from sandbox.processes import PrefectServer, start_prefect_server
 
 
@@ -15,3 +16,20 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
     server = start_prefect_server(tmp_path_factory.mktemp("prefect-server"))
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A real PostgreSQL of this test session's own; nothing in it waits for the disk."""
+    with running_postgres(tmp_path_factory.mktemp("postgres"), durable=False) as cluster:
+        yield cluster
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=1, help="How often each part of `caseproof up` is killed (default 1).")
+
+
+@pytest.fixture
+def kills(pytestconfig: pytest.Config) -> int:
+    """How often each part of `caseproof up` is killed."""
+    return int(pytestconfig.getoption("kills"))

@@ -78,6 +78,7 @@ def _start(settings: Settings, laid_out: Plan, house: House, say: Say) -> None:
 
     register_blocks()
     open_office(settings)
+    say("Caseproof is up.")
 
 
 def _show_the_other(house: House, screen: Screen, holder: int | None) -> None:

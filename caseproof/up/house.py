@@ -85,7 +85,7 @@ class Watched:
 
     @property
     def _record(self) -> Path:
-        return self.folder / f"{self.part.name}.json"
+        return _record(self.folder, self.part.name)
 
     def find(self) -> bool:
         """Take over its process from an earlier start, if that lives; whether it does."""
@@ -237,6 +237,15 @@ class House:
         """Stop everything, in the opposite order."""
         for watched in reversed(self.parts):
             watched.stop()
+
+
+def was_started(folder: Path, name: str) -> bool:
+    """Whether a part of this name was started by a house in this folder and not stopped by it."""
+    return _record(folder, name).exists()
+
+
+def _record(folder: Path, name: str) -> Path:
+    return folder / f"{name}.json"
 
 
 def _is_taken(host: str, port: int) -> bool:

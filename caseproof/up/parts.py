@@ -15,7 +15,8 @@ import httpx
 import caseproof
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.settings import Settings
-from caseproof.up.house import Part
+from caseproof.up.addresses import FOLDER
+from caseproof.up.house import Part, was_started
 from caseproof.up.postgres import STOP, EmbeddedPostgres
 from caseproof.up.prefect_parts import QUIET, PrefectApi, deploy_command, server_command, worker_command
 from caseproof.up.processes import wait_until
@@ -44,9 +45,11 @@ class Plan:
 def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool) -> Plan:
     """Lay out the house. Raises BadInput where the home keeps its cases in SQLite and PostgreSQL is asked for."""
     home = settings.home_folder
-    own_server = "PREFECT_API_URL" not in given
     cluster = _cluster(settings, asked=postgres)
     web_url, ui_url = str(settings.web_url).rstrip("/"), str(settings.prefect_url).rstrip("/")
+    # One's own server may be named, too, by somebody who exported its address for the other commands.
+    ours_ran = was_started(home / FOLDER, "server") and given.get("PREFECT_API_URL") == f"{ui_url}/api"
+    own_server = "PREFECT_API_URL" not in given or ours_ran
     environment = {**QUIET, **given, "CASEPROOF_HOME": str(home)}
     if own_server:
         environment |= {

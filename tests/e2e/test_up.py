@@ -1,0 +1,173 @@
+"""`caseproof up --postgres`, with a password: it starts everything once, and whatever of it is killed, cases go on."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+
+import httpx
+import psutil
+import pytest
+
+from caseproof.domain.case import Case
+from caseproof.domain.decisions import Decision
+from caseproof.domain.errors import CaseproofError
+from caseproof.domain.events import Kind
+from caseproof.evidence.proof import verify_proof
+from caseproof.procedure.proving import proof_path
+from caseproof.up.processes import wait_until
+from sandbox.world import World
+from tests.support.own_job import OwnJob, deploy
+from tests.support.up_house import PARTS, PASSWORD, UpHouse, up_house
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+
+ANSWERS = {
+    "retailers-word": {"answered_by": "operator", "what": "decide without the retailer's word"},
+    "decision": {"answered_by": "operator", "decision": Decision.AFTER_FIX, "reason": "Mended and looked at."},
+    "review": {"answered_by": "team lead", "verdict": "approve"},
+    "try-again": {"answered_by": "operator", "remark": "It is up again."},
+}
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpHouse]:
+    home = tmp_path_factory.mktemp("up") / "home"
+    quick = {"CASEPROOF_RETRY_DELAYS": "[1, 2]", "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    with up_house(home, "--postgres", env=quick) as running:
+        yield running
+
+
+def test_everything_asks_for_the_password_and_listens_on_loopback_alone(house: UpHouse) -> None:
+    api = house.world.server.api_url
+    answer = httpx.post(f"{api}/flow_runs/filter", json={}, trust_env=False)
+    assert answer.status_code == httpx.codes.UNAUTHORIZED
+    for part in PARTS:
+        identity = house.identity(part)
+        assert identity is not None
+        process = psutil.Process(identity.pid)
+        listening = [one.laddr.ip for p in (process, *process.children(recursive=True)) for one in _listening(p)]
+        assert set(listening) <= {"127.0.0.1"}, part
+    assert PASSWORD.partition(":")[2] not in house.said
+    assert not [file for file in _small_files(house) if PASSWORD.partition(":")[2].encode() in file.read_bytes()]
+
+
+def _listening(process: psutil.Process) -> list[psutil._common.sconn]:
+    return [one for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
+
+
+def _small_files(house: UpHouse) -> Iterator[os.PathLike[str]]:
+    for folder in ("up", "logs"):
+        yield from (house.world.home / folder).iterdir()
+
+
+def test_a_second_up_finds_what_runs_and_starts_nothing_twice(house: UpHouse) -> None:
+    before = {part: house.identity(part) for part in PARTS}
+    second = house.world.python("-m", "caseproof.cli", "up", "--postgres").stdout
+    assert f"process {house.process.pid}" in second
+    assert house.world.server.ui_url in second
+    assert second.count(" up ") >= len(PARTS), "one line a part, each of them healthy"
+    assert {part: house.identity(part) for part in PARTS} == before
+
+
+@pytest.mark.timeout(3600)
+def test_the_case_goes_on_and_closes_whichever_part_is_killed(house: UpHouse, kills: int) -> None:
+    """Each part is killed so often, at random moments of cases; nobody does anything but answer the forms."""
+    seed = random.randrange(10**6)
+    moments = random.Random(seed)
+    victims = list(PARTS) * kills
+    moments.shuffle(victims)
+    number = 0
+    while victims:
+        number += 1
+        _a_case_with_kills(house, victims, moments, f"killed-{number}", seed)
+
+
+def _a_case_with_kills(house: UpHouse, victims: list[str], moments: random.Random, name: str, seed: int) -> None:
+    """Carry one case from its job to its closing while parts of the list are killed, one after the other."""
+    world = house.world
+    job = deploy(world, name)
+    job.mend()
+    closed = threading.Event()
+    operator = _Operator(world, job, closed)
+    operator.start()
+    killed = []
+    while victims and not closed.wait(moments.uniform(0, 12)):
+        killed.append(victims.pop())
+        house.await_another(killed[-1], than=house.kill(killed[-1]))
+    operator.join(300)
+    about = f"killed: {', '.join(killed)}; seed {seed}; the house said:\n{house.said[-3000:]}"
+    assert operator.case is not None, f"no case closed: {operator.trouble}; {about}"
+    _nothing_lost_nothing_twice(world, job, operator.case, about)
+
+
+class _Operator(threading.Thread):
+    """Opens a case and answers its forms until it is closed; tries again whenever something does not answer."""
+
+    def __init__(self, world: World, job: OwnJob, closed: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self.world, self.job, self.closed = world, job, closed
+        self.case: Case | None = None
+        self.trouble = ""
+
+    def run(self) -> None:
+        try:
+            ref = wait_until("the case to be opened", self._open, 120, every=1)
+            self.case = wait_until("the case to be closed, with its ticket", lambda: self._look(ref), 280)
+        except (TimeoutError, AssertionError) as error:
+            self.trouble = f"{error} {self.trouble}"
+        self.closed.set()
+
+    def _open(self) -> str | None:
+        done = self.world.python(
+            "-m", "caseproof.cli", "case", "open", "--platform", "sandbox", "--job", self.job.id, "--cause", "feed",
+            "--json", ok=False,
+        )  # fmt: skip
+        self.trouble = done.stderr
+        with suppress(CaseproofError), self.world.office.store.reading() as unit:
+            return next((row.ref for row in unit.cases.rows() if row.job == self.job.id), None)
+        return None
+
+    def _look(self, ref: str) -> Case | None:
+        with suppress(CaseproofError, httpx.HTTPError, TimeoutError):
+            case = self.world.office.case(ref)
+            if case.ticket_closed is not None:
+                return case
+            question = case.asked.get(case.question_number)
+            if question is not None and case.question_number not in case.answered:
+                self._answer(question["flow_run"], case.question_number, question["form"])
+        return None
+
+    def _answer(self, flow_run: str, number: int, form: str) -> None:
+        state = self.world.flow_run(flow_run)["state"]
+        if state["type"] == "PAUSED" and state["state_details"]["pause_key"] == f"question-{number}":
+            with self.world.server.client() as client:
+                client.post(f"flow_runs/{flow_run}/resume", json={"run_input": ANSWERS[form]})
+
+
+def _nothing_lost_nothing_twice(world: World, job: OwnJob, case: Case, about: str) -> None:
+    proof = proof_path(world.office, case)
+    assert proof is not None
+    assert all(check.ok for check in verify_proof(proof)), about
+    got = [mail for mail in world.mailbox.messages if job.contact in mail.rcpt_tos]
+    assert got, f"the notice was lost; {about}"
+    assert len({mail.raw for mail in got}) == 1, f"a notice may come twice, but only as the very same message; {about}"
+    kinds = Counter(event.kind for event in case.events)
+    once = (Kind.OPENED, Kind.STOPPED, Kind.TICKET_OPENED, Kind.NOTICE_SENT, Kind.CLOSED, Kind.TICKET_CLOSED)
+    assert {kind: kinds[kind] for kind in once} == dict.fromkeys(once, 1), about
+    assert len(job.runs()) == kinds[Kind.RUN_STARTED], f"no run was started twice; {about}"
+    with world.office.store.reading() as unit:
+        assert [row.subject for row in unit.tickets.rows() if case.ref in row.subject].__len__() == 1, about
+
+
+def test_the_last_one_ctrl_c_stops_everything_and_a_new_up_finds_the_cases_again(house: UpHouse) -> None:
+    running = [identity for part in PARTS if (identity := house.identity(part))]
+    os.kill(house.process.pid, signal.SIGINT)
+    house.process.wait(60)
+    assert not [identity for identity in running if identity.is_running]
+    assert "Everything that was started here is stopped" in house.said

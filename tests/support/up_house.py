@@ -1,0 +1,96 @@
+"""`caseproof up` as its users run it: a process of its own, on a home of its own, with parts that can be killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from caseproof.up.processes import Identity, Process, free_port, wait_until
+from sandbox.mailbox import Mailbox
+from sandbox.processes import PrefectServer, clean_env, start_prefect_server, start_worker
+from sandbox.world import CUSTOMER_POOL, PLATFORM, ROOT, World
+
+PARTS = ("server", "worker", "web", "database")
+PASSWORD = "operators:a-password-of-tests"
+
+
+@dataclass
+class UpHouse:
+    """A running `caseproof up`, and the world that it stands in."""
+
+    world: World
+    process: Process
+
+    @property
+    def said(self) -> str:
+        """Everything that it printed."""
+        return self.process.log.read_text()
+
+    def identity(self, part: str) -> Identity | None:
+        """The process of a part, as the house wrote it down; None while it is being started again."""
+        try:
+            return Identity(**json.loads((self.world.home / "up" / f"{part}.json").read_text()))
+        except (OSError, ValueError):
+            return None
+
+    def kill(self, part: str) -> Identity:
+        """SIGKILL the process of a part; returns which one it was."""
+        victim = wait_until(f"the {part} to run", lambda: self._running(part), 60)
+        os.kill(victim.pid, signal.SIGKILL)
+        return victim
+
+    def await_another(self, part: str, than: Identity, seconds: float = 120) -> None:
+        """Wait until the house has started the part again."""
+        wait_until(f"another {part}", lambda: (now := self._running(part)) is not None and now != than, seconds)
+
+    def _running(self, part: str) -> Identity | None:
+        identity = self.identity(part)
+        return identity if identity is not None and identity.is_running else None
+
+
+@contextmanager
+def up_house(home: Path, *options: str, env: Mapping[str, str] | None = None) -> Iterator[UpHouse]:
+    """Start `caseproof up` for a new home, customers' jobs on another Prefect server, and mail; set up from a file."""
+    home.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        jobs_server = start_prefect_server(home.parent / "jobs-server")
+        stack.callback(jobs_server.stop)
+        mailbox = stack.enter_context(Mailbox(folder=home.parent / "mailbox"))
+        ours = {"CASEPROOF_PREFECT_URL": f"http://127.0.0.1:{free_port()}", **(env or {})}
+        web_url = f"http://127.0.0.1:{free_port()}"
+        settings = {**clean_env(home), **ours, "CASEPROOF_HOME": str(home), "CASEPROOF_WEB_URL": web_url}
+        settings |= {"PREFECT_HOME": str(home / "prefect"), "PREFECT_SERVER_API_AUTH_STRING": PASSWORD}
+        process = Process.start(
+            "caseproof up", [sys.executable, "-m", "caseproof.cli", "up", *options], cwd=ROOT, env=settings,
+            log=home.parent / "up.log",
+        )  # fmt: skip
+        stack.callback(process.stop, 30)
+        process.wait_until_ready("Caseproof to be up", lambda: "Caseproof is up." in process.log.read_text(), 180)
+        ui_url = ours["CASEPROOF_PREFECT_URL"]
+        server = PrefectServer(process, home, f"{ui_url}/api", ui_url, PASSWORD)
+        world = World(home, server, jobs_server, mailbox, web_url, extra_env=ours)
+        customers = start_worker(jobs_server, CUSTOMER_POOL, home.parent, name="customers", cwd=home.parent)
+        stack.callback(customers.stop)
+        _set_up(world)
+        yield UpHouse(world, process)
+
+
+def _set_up(world: World) -> None:
+    """What an operator does once, from a file."""
+    file = world.home / "setup.yaml"
+    jobs = world.jobs_server
+    facts = {
+        "platforms": [{"name": PLATFORM, "type": "prefect-jobs", "api_url": jobs.api_url, "ui_url": jobs.ui_url}],
+        "desk": {"name": "desk", "type": "embedded-desk"},
+        "mail": {"name": "mail", "host": world.mailbox.host, "port": world.mailbox.port, "security": "plain"},
+    }
+    file.write_text(yaml.safe_dump(facts))
+    world.python("-m", "caseproof.cli", "setup", str(file), "--yes")

@@ -1,0 +1,207 @@
+"""The house over small programs: started in order, found again, started again, stopped in the opposite order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from caseproof.domain.errors import CaseproofError
+from caseproof.up.house import CannotStart, Health, House, Part
+from caseproof.up.processes import free_port, wait_until
+
+# Writes that it started and that it was told to end, so that the order can be seen.
+PROGRAM = """
+import os, signal, sys, time
+name, diary = sys.argv[1], sys.argv[2]
+def write(what):
+    with open(diary, "a") as file:
+        file.write(f"{name} {what}\\n")
+signal.signal(signal.SIGTERM, lambda *_: (write("ends"), os._exit(0)))
+write("starts")
+while True:
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def diary(tmp_path: Path) -> Path:
+    return tmp_path / "diary"
+
+
+@pytest.fixture
+def part(diary: Path) -> Callable[..., Part]:
+    """Makes parts that are ready once they wrote that they started."""
+
+    def make(name: str, program: str = PROGRAM, **more: Any) -> Part:
+        facts: dict[str, Any] = {
+            "title": name.capitalize(), "address": "", "env": dict(os.environ),
+            "is_ready": lambda: _lines(diary, name) > 0,
+            "command": lambda: [sys.executable, "-c", program, name, str(diary)],
+        }  # fmt: skip
+        return Part(name=name, **{**facts, **more})
+
+    return make
+
+
+def _lines(diary: Path, name: str, what: str = "starts") -> int:
+    return diary.read_text().splitlines().count(f"{name} {what}") if diary.exists() else 0
+
+
+@pytest.fixture
+def build(tmp_path: Path, said: list[str]) -> Iterator[Callable[..., House]]:
+    """Makes houses in one folder; what still runs at the end is stopped."""
+    built: list[House] = []
+
+    def make(*groups: list[Part]) -> House:
+        folder = tmp_path / "up"
+        folder.mkdir(exist_ok=True)
+        built.append(House(folder, tmp_path / "logs", groups, said.append))
+        return built[-1]
+
+    yield make
+    for house in built:
+        house.stop()
+
+
+def watched_until(house: House, holds: Callable[[], bool], what: str) -> None:
+    """Watch the house until something holds."""
+    over = threading.Event()
+    watching = threading.Thread(target=house.watch, args=(over,))
+    watching.start()
+    try:
+        wait_until(what, holds, 30, every=0.05)
+    finally:
+        over.set()
+        watching.join(10)
+
+
+def test_parts_are_started_in_order_and_stopped_in_the_opposite_order(build, part, diary) -> None:
+    house = build([part("database")], [part("server")], [part("worker"), part("web")])
+    house.start()
+    assert house.is_up
+    house.stop()
+    lines = diary.read_text().splitlines()
+    assert lines[:2] == ["database starts", "server starts"]
+    assert lines[-2:] == ["server ends", "database ends"]
+    assert set(lines[2:4]) == {"worker starts", "web starts"}
+    assert [watched.health for watched in house.parts] == [Health.DOWN] * 4
+
+
+def test_a_part_that_is_killed_is_started_again_and_said(build, part, said) -> None:
+    house = build([part("worker")])
+    house.start()
+    before = house.part("worker").process.identity
+    os.kill(before.pid, signal.SIGKILL)
+    watched_until(house, lambda: "Worker is up." in said, "the worker to be up again")
+    assert "Worker ended (killed by SIGKILL). It is started again now." in said
+    assert house.part("worker").process.identity != before
+    assert house.is_up
+
+
+def test_a_part_that_dies_again_and_again_waits_before_its_next_start(build, part, said, diary) -> None:
+    dies = "import sys; open(sys.argv[2], 'a').write(f'{sys.argv[1]} starts\\n'); sys.exit(3)"
+    house = build([part("web", dies, is_ready=lambda: True)])
+    house.part("web").start()
+    watched_until(house, lambda: any(" in " in sentence for sentence in said), "it to wait")
+    assert "Web ended (exit code 3). It is started again now." in said
+    assert any("It is started again in" in sentence for sentence in said)
+    assert _lines(diary, "web") == 3, "not in a circle"
+
+
+def test_a_house_that_was_killed_is_taken_over_by_the_next_one(build, part, said, diary) -> None:
+    first = build([part("server")], [part("web")])
+    first.start()
+    second = build([part("server")], [part("web")])
+    second.start()
+    assert _lines(diary, "server") == _lines(diary, "web") == 1
+    assert "Server runs already; it is not started twice." in said
+    assert second.part("server").process.identity == first.part("server").process.identity
+    os.kill(second.part("web").process.pid, signal.SIGKILL)
+    first.part("web").process.wait(10)  # in real life the dead house's parent reaps it
+    watched_until(second, lambda: _lines(diary, "web") == 2, "a part that is no child of ours to be started again")
+    second.stop()
+    assert not first.part("server").process.is_running
+
+
+def test_a_number_that_belongs_to_another_process_by_now_is_not_taken_for_the_part(build, part, diary) -> None:
+    house = build([part("web")])
+    (house.part("web").folder / "web.json").write_text(f'{{"pid": {os.getpid()}, "born": 1.0}}')
+    house.start()
+    assert house.part("web").process.pid != os.getpid()
+    assert _lines(diary, "web") == 1
+
+
+@pytest.mark.parametrize("record", ["", "{", "[]", '{"pid": "x"}', '{"pid": 1}'])
+def test_a_record_that_cannot_be_read_is_no_reason_not_to_start(build, part, record, diary) -> None:
+    house = build([part("web")])
+    (house.part("web").folder / "web.json").write_text(record)
+    house.start()
+    assert _lines(diary, "web") == 1
+
+
+def test_a_part_whose_port_is_taken_says_so_and_starts_nothing(build, part, diary, monkeypatch) -> None:
+    import socket
+
+    monkeypatch.setattr("caseproof.up.house.GRACE_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        house = build([part("web", listens=other.getsockname()[:2])])
+        with pytest.raises(CannotStart, match="another program has this port") as refusal:
+            house.start()
+    assert "another port" in refusal.value.next_action
+    assert not diary.exists()
+
+
+def test_a_free_port_is_no_reason_to_wait(build, part) -> None:
+    house = build([part("web", listens=("127.0.0.1", free_port()))])
+    began = time.monotonic()
+    house.start()
+    assert time.monotonic() - began < 8
+
+
+def test_a_part_that_cannot_start_shows_the_end_of_its_log(build, part) -> None:
+    house = build([part("web", "import sys; print('no licence'); sys.exit(2)")])
+    with pytest.raises(CannotStart, match="no licence") as refusal:
+        house.start()
+    assert "exit code 2" in refusal.value.problem
+    assert "web.log" in refusal.value.next_action
+
+
+def test_a_part_that_stops_answering_is_said_and_so_is_its_return(build, part, said, monkeypatch) -> None:
+    monkeypatch.setattr("caseproof.up.house.ASK_SECONDS", 0.1)
+    answers = threading.Event()
+    answers.set()
+    house = build([part("server", is_ready=answers.is_set)])
+    house.start()
+    answers.clear()
+    watched_until(house, lambda: any("does not answer" in s for s in said), "its silence to be said")
+    assert house.part("server").health is Health.SILENT
+    answers.set()
+    watched_until(house, lambda: "Server is up." in said, "its return to be said")
+
+
+def test_what_a_part_needs_before_its_start_is_tried_again_when_it_fails_later(build, part, said) -> None:
+    refuses = threading.Event()
+
+    def before() -> None:
+        if refuses.is_set():
+            raise CaseproofError("The disk is full.", "Free some space.")
+
+    house = build([part("database", before=before)])
+    house.start()
+    refuses.set()
+    os.kill(house.part("database").process.pid, signal.SIGKILL)
+    watched_until(house, lambda: "The disk is full. Free some space." in said, "the reason to be said")
+    assert house.part("database").health is Health.DOWN
