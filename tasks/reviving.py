@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import FlowRun
 from caseproof import locks
 from caseproof.procedure.office import Office
 from caseproof.store import CaseRow
-from tasks.case_runs import bury, is_live, next_run, read_runs
+from tasks.case_runs import UNSEEN, bury, is_live, next_run, read_runs
 
 AT_MOST = 3
 """How many runs in a row may die without the case moving; then it rests."""
@@ -46,7 +46,9 @@ class Reviver:
         return [said for row in rows if (said := self._revive(row, runs.get(row.flow_run or ""), claimed_after))]
 
     def _revive(self, row: CaseRow, run: FlowRun | None, claimed_after: datetime | None) -> str:
-        if _was_cancelled(run) or is_live(self.office, run, claimed_after) or self._has_moved(row):
+        if _was_cancelled(run) or is_live(self.office, run, claimed_after) or self._is_being_opened(row):
+            return ""
+        if self._has_moved(row):
             return ""
         if not self._may_try(row):
             return ""
@@ -56,6 +58,10 @@ class Reviver:
             locks.clear(self.office.at_work(str(run.id)))
         next_run(self.office, row.ref, row.generation)
         return f"{row.ref}: its run died, and a new one goes on" if row.flow_run else f"{row.ref} has its first run now"
+
+    def _is_being_opened(self, row: CaseRow) -> bool:
+        """Whether the command that opened it is about to give it its run."""
+        return row.flow_run is None and self.office.clock() - row.updated_at < UNSEEN
 
     def _has_moved(self, row: CaseRow) -> bool:
         """Whether the case changed since it was read: then its run was at work, and has perhaps closed it."""

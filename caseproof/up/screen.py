@@ -41,7 +41,7 @@ class Screen:
     def show(self, parts: Sequence[Watched]) -> None:
         """Print addresses and health once."""
         self._console.print(self._table(parts))
-        self._console.print(self._hints())
+        self._console.print(self._hints(), soft_wrap=True)
 
     @contextmanager
     def living(self, parts: Sequence[Watched]) -> Iterator[None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,13 @@ from prefect.client.orchestration import get_client
 from prefect.input.run_input import keyset_from_paused_state
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Running, Suspended
+from prefect.states import Suspended
 
 from caseproof.domain.events import Kind
 from caseproof.procedure.office import Office
 from sandbox.processes import PrefectServer
 from sandbox.world import World
-from tasks import case_runs, common
+from tasks import common
 from tasks.asking import read_answers
 from tasks.forms import RetailersWord, for_team
 
@@ -61,12 +60,3 @@ def test_an_answer_that_a_dead_run_took_is_read_by_the_next_run(office: Office, 
     read_answers(ref)
     answers = [event.data for event in office.case(ref).events if event.kind is Kind.QUESTION_ANSWERED]
     assert [data["answer"] for data in answers] == [answer], "read once, word for word"
-
-
-def test_a_run_that_never_ends_because_its_worker_died_with_it_is_taken_for_dead_after_a_while(office: Office) -> None:
-    with get_client(sync_client=True) as client:
-        deployment = client.create_deployment(client.create_flow(dies), name="runs")
-        run = client.create_flow_run_from_deployment(deployment, state=Running())
-    assert case_runs.is_live(str(run.id), office.clock())
-    assert case_runs.is_live(str(run.id), office.clock() + timedelta(minutes=14))
-    assert not case_runs.is_live(str(run.id), office.clock() + timedelta(minutes=16))

@@ -1,0 +1,139 @@
+"""What the house of an installation consists of, and how the other commands find it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from caseproof.domain.errors import BadInput
+from caseproof.settings import Settings
+from caseproof.up.addresses import adopt_addresses, write_addresses
+from caseproof.up.parts import Plan, plan
+
+OURS = "http://127.0.0.1:4200"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    for name in ("CASEPROOF_DATABASE_URL", "CASEPROOF_PREFECT_URL", "CASEPROOF_WEB_URL", "CASEPROOF_PUBLIC_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return Settings(home=tmp_path / "home")
+
+
+def names(laid_out: Plan) -> list[list[str]]:
+    return [[part.name for part in group] for group in laid_out.groups]
+
+
+def part_of(laid_out: Plan, name: str):
+    return next(part for group in laid_out.groups for part in group if part.name == name)
+
+
+def test_without_settings_everything_is_ours_on_loopback(settings: Settings) -> None:
+    laid_out = plan(settings, {}, postgres=False)
+    assert names(laid_out) == [["server"], ["worker", "web"]]
+    assert laid_out.environment["PREFECT_API_URL"] == f"{OURS}/api"
+    assert part_of(laid_out, "server").listens == ("127.0.0.1", 4200)
+    assert part_of(laid_out, "web").listens == ("127.0.0.1", 8321)
+    assert "SQLite" in laid_out.database
+
+
+def test_the_server_that_is_named_is_used_and_none_is_started(settings: Settings) -> None:
+    given = {"PREFECT_API_URL": "https://prefect.example.com/api", "PREFECT_API_AUTH_STRING": "us:them"}
+    laid_out = plan(settings, given, postgres=False)
+    assert names(laid_out) == [["worker", "web"]]
+    assert laid_out.environment["PREFECT_API_URL"] == given["PREFECT_API_URL"]
+    assert laid_out.api.auth == "us:them"
+    assert laid_out.ui_url == "https://prefect.example.com"
+
+
+def test_ones_own_server_may_be_named_while_it_runs_but_not_before(settings: Settings) -> None:
+    given = {"PREFECT_API_URL": f"{OURS}/api"}
+    assert not plan(settings, given, postgres=False).own_server
+    (settings.home_folder / "up").mkdir()
+    (settings.home_folder / "up" / "server.json").write_text("{}")
+    assert plan(settings, given, postgres=False).own_server
+    assert not plan(settings, {"PREFECT_API_URL": "https://prefect.example.com/api"}, postgres=False).own_server
+
+
+def test_the_servers_password_is_given_to_all_that_talk_to_it(settings: Settings) -> None:
+    laid_out = plan(settings, {"PREFECT_SERVER_API_AUTH_STRING": "us:secret"}, postgres=False)
+    assert part_of(laid_out, "server").env["PREFECT_SERVER_API_AUTH_STRING"] == "us:secret"
+    for name in ("worker", "web"):
+        assert part_of(laid_out, name).env["PREFECT_API_AUTH_STRING"] == "us:secret"
+    assert laid_out.api.auth == "us:secret"
+
+
+def test_what_a_person_set_for_prefect_goes_before_what_we_would_choose(settings: Settings) -> None:
+    given = {"PREFECT_WORKER_QUERY_SECONDS": "9", "PREFECT_HOME": "elsewhere", "PREFECT_LOGGING_COLORS": "true"}
+    environment = plan(settings, given, postgres=False).environment
+    assert {name: environment[name] for name in given} == given
+
+
+def test_another_address_is_listened_on_where_it_is_told(settings: Settings) -> None:
+    told = settings.model_copy(update={"prefect_url": Settings(prefect_url="http://192.0.2.7:4321").prefect_url})
+    assert part_of(plan(told, {}, postgres=False), "server").listens == ("192.0.2.7", 4321)
+    secure = settings.model_copy(update={"prefect_url": Settings(prefect_url="https://192.0.2.7:4321").prefect_url})
+    with pytest.raises(BadInput, match="plain HTTP"):
+        plan(secure, {}, postgres=False)
+
+
+def test_with_postgres_it_comes_first_and_prefects_database_is_there(settings: Settings) -> None:
+    laid_out = plan(settings, {}, postgres=True)
+    assert names(laid_out) == [["database"], ["server"], ["worker", "web"]]
+    settings.postgres.make()
+    server = part_of(laid_out, "server")
+    server.command()
+    assert server.env["PREFECT_SERVER_DATABASE_CONNECTION_URL"].startswith("postgresql+asyncpg://caseproof:")
+    later = plan(settings, {}, postgres=False)
+    assert names(later)[0] == ["database"], "a home that has begun with PostgreSQL keeps it"
+    password = (settings.home_folder / "postgres" / "password").read_text()
+    assert password not in later.database
+
+
+def test_cases_in_sqlite_are_not_left_behind(settings: Settings) -> None:
+    (settings.home_folder / "caseproof.sqlite").touch()
+    with pytest.raises(BadInput, match="keeps its cases in SQLite") as refusal:
+        plan(settings, {}, postgres=True)
+    assert "docs/backup.md" in refusal.value.next_action
+
+
+def test_a_database_of_ones_own_is_named_without_its_password(settings: Settings, monkeypatch) -> None:
+    monkeypatch.setenv("CASEPROOF_DATABASE_URL", "postgresql://us:secret@db.example.com/cases")
+    laid_out = plan(Settings(home=settings.home), {}, postgres=False)
+    assert laid_out.database == "postgresql db.example.com/cases"
+
+
+# -- how other commands find it ---------------------------------------------------------------------------------------
+
+
+def test_other_commands_of_the_home_find_the_server_and_no_password_is_written_down(tmp_path: Path) -> None:
+    environment = {"PREFECT_API_URL": f"{OURS}/api", "PREFECT_UI_URL": OURS, "PREFECT_API_AUTH_STRING": "us:secret"}
+    write_addresses(tmp_path, environment)
+    assert "secret" not in (tmp_path / "up" / "addresses.json").read_text()
+    found: dict[str, str] = {}
+    adopt_addresses(tmp_path, found)
+    assert found == {"PREFECT_API_URL": f"{OURS}/api", "PREFECT_UI_URL": OURS}
+
+
+def test_a_server_that_is_named_goes_before_the_one_of_the_home(tmp_path: Path) -> None:
+    write_addresses(tmp_path, {"PREFECT_API_URL": f"{OURS}/api", "PREFECT_UI_URL": OURS})
+    named = {"PREFECT_API_URL": "https://prefect.example.com/api"}
+    adopt_addresses(tmp_path, named)
+    assert named == {"PREFECT_API_URL": "https://prefect.example.com/api"}
+
+
+def test_the_servers_password_serves_its_clients_too(tmp_path: Path) -> None:
+    found = {"PREFECT_SERVER_API_AUTH_STRING": "us:secret"}
+    adopt_addresses(tmp_path, found)
+    assert found["PREFECT_API_AUTH_STRING"] == "us:secret"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", json.dumps({"OTHER": "x"})])
+def test_a_home_without_usable_addresses_changes_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "up").mkdir()
+    (tmp_path / "up" / "addresses.json").write_text(text)
+    found: dict[str, str] = {}
+    adopt_addresses(tmp_path, found)
+    assert found == {}
