@@ -12,9 +12,9 @@ from pathlib import Path
 
 import httpx
 
-import caseproof
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.settings import Settings
+from caseproof.shipped import shipped
 from caseproof.up.addresses import FOLDER
 from caseproof.up.house import Part, was_started
 from caseproof.up.postgres import STOP, EmbeddedPostgres
@@ -190,15 +190,6 @@ class DeployFailed(CaseproofError):
     """The work pool or the deployments cannot be made."""
 
 
-def prefect_file() -> Path:
-    """The prefect.yaml of this installation. Raises DeployFailed."""
-    package = Path(caseproof.__file__).parent
-    for path in (package.parent / "prefect.yaml", package / "prefect.yaml"):
-        if path.exists():
-            return path
-    raise DeployFailed("This installation has no prefect.yaml.", "Install Caseproof again.")
-
-
 def deploy(laid_out: Plan) -> None:
     """Make the work pool, and make or update every deployment. Raises DeployFailed."""
     try:
@@ -207,10 +198,11 @@ def deploy(laid_out: Plan) -> None:
         raise DeployFailed(
             f"Prefect does not take the work pool {POOL}.", "Check PREFECT_API_AUTH_STRING, and the server's log."
         ) from error
+    file = shipped("prefect.yaml")
     done = subprocess.run(  # noqa: S603 - the command is ours
-        deploy_command(str(prefect_file())),
+        deploy_command(str(file)),
         env={**os.environ, **laid_out.environment},
-        cwd=prefect_file().parent,
+        cwd=file.parent,
         capture_output=True,
         text=True,
         timeout=300,

@@ -12,10 +12,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-import caseproof
+from caseproof.shipped import shipped
 from caseproof.web.files import NotHere
 
-DOCS = Path(caseproof.__file__).parent.parent / "docs"
+DOCS = shipped("docs")
 
 # A page, or a page in one folder (adr/0001-...). Neither a dot nor a second slash gets through.
 _NAME = re.compile(r"(?:[a-z0-9][a-z0-9_-]{0,63}/)?[a-z0-9][a-z0-9_-]{0,127}", re.ASCII)
