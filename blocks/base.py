@@ -1,13 +1,19 @@
-"""What all blocks share: where their pictures and docs are, and loading one by its name."""
+"""What all blocks share: where their pictures and docs are, and loading one by its name.
+
+PrefectDown        our own Prefect server does not answer
+NoSuchBlock        nothing is saved under this name
+StaleBlock         what is saved does not fit the block of this version
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from prefect.blocks.core import Block
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
-from pydantic import HttpUrl
+from pydantic import HttpUrl, ValidationError
 
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.settings import Settings
@@ -17,6 +23,14 @@ B = TypeVar("B", bound=Block)
 
 class PrefectDown(CaseproofError):
     """Our own Prefect server does not answer."""
+
+
+class NoSuchBlock(BadInput):
+    """Nothing is saved under this name."""
+
+
+class StaleBlock(BadInput):
+    """A saved block lacks a field of today's, or holds one that today's does not know."""
 
 
 def logo(name: str) -> HttpUrl:
@@ -36,20 +50,46 @@ def require_prefect() -> None:
 
 
 def load_block(name: str, kinds: Sequence[type[B]], what: str) -> B:
-    """The saved block of this name, of whichever kind. Raises BadInput where there is none, PrefectDown."""
+    """The saved block of this name, of whichever kind. Raises NoSuchBlock, StaleBlock, PrefectDown."""
     require_prefect()
     for kind in kinds:
-        try:
-            return kind.load(name, _sync=True)  # type: ignore[no-any-return]
-        except ValueError:
-            continue
-        except Exception as error:
-            raise PrefectDown(
-                f"The {what} '{name}' cannot be read from Prefect: {type(error).__name__}.",
-                "Check PREFECT_API_URL and that the Prefect server is running.",
-            ) from error
+        block = _load(name, kind, what)
+        if block is not None:
+            return block
     slugs = " or ".join(kind.get_block_type_slug() for kind in kinds)
-    raise BadInput(
+    raise NoSuchBlock(
         f"There is no {what} called '{name}'.",
         f"Save a block of the type {slugs} under this name (Prefect UI, Blocks), or correct the name.",
+    )
+
+
+def _load(name: str, kind: type[B], what: str) -> B | None:
+    prefects: Any = kind  # its types know neither `_sync` nor that no coroutine comes back then
+    try:
+        block: B = prefects.load(name, _sync=True)
+    except Exception as error:
+        why = error.__cause__
+        if isinstance(why, ObjectNotFound):
+            return None
+        if isinstance(why, ValidationError):
+            # Neither shown nor chained: what is saved may hold a secret.
+            wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in why.errors(include_input=False)]
+            raise _stale(name, what, wrong) from None
+        raise PrefectDown(
+            f"The {what} '{name}' cannot be read from Prefect: {type(error).__name__}.",
+            "Check PREFECT_API_URL and that the Prefect server is running.",
+        ) from error
+    # A field that was renamed stands here under its old name, and its value would be lost without a word.
+    unknown = sorted(block.model_extra or {})
+    if unknown:
+        raise _stale(name, what, [f"{field}: there is no such field any more" for field in unknown])
+    return block
+
+
+def _stale(name: str, what: str, wrong: Sequence[str]) -> StaleBlock:
+    return StaleBlock(
+        f"The {what} '{name}' was saved by another version, or not completely: {'; '.join(wrong)}.",
+        # Prefect's edit page keeps showing the form that the block was saved with, so saving there mends nothing.
+        "Save it anew with `caseproof setup FILE.yaml`; or in the Prefect UI (Blocks) delete it and create it again "
+        "under the same name.",
     )

@@ -11,7 +11,9 @@ from caseproof.procedure.office import Office
 
 
 class EmbeddedDesk(Block):
-    """The ticket desk that comes with Caseproof: tickets in its own store, shown by its web app.
+    """The ticket desk that comes with Caseproof. The block's name stands in the policy (`desk`).
+
+    Its tickets are in Caseproof's own store, and its web app shows them.
 
     Example:
         Load a saved desk:
@@ -28,7 +30,9 @@ class EmbeddedDesk(Block):
     _logo_url = logo("desk")
 
     ticket_url: str = Field(
-        default="", description="What a ticket's address starts with; empty for the web app's own pages."
+        default="",
+        title="Ticket address",
+        description="What links to tickets start with. Leave it empty for the web app's own pages.",
     )
 
     def client(self, office: Office) -> EmbeddedDeskClient:

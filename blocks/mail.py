@@ -26,3 +26,8 @@ def account_of(block: EmailServerCredentials, timeout_seconds: float) -> MailAcc
         verify=block.verify is not False,
         timeout_seconds=timeout_seconds,
     )
+
+
+def smtp_type_of(security: Security) -> SMTPType:
+    """prefect-email's word for a way to speak to the server."""
+    return next(kind for kind, ours in _SECURITY.items() if ours == security)

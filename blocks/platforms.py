@@ -10,10 +10,11 @@ from caseproof.platforms.prefect import PrefectJobsClient, TagConvention
 
 
 class PrefectJobs(Block):
-    """Prefect deployments as jobs, on any Prefect server or Prefect Cloud.
+    """Prefect deployments as jobs. The block's name is the platform's name.
 
-    Caseproof stops a deployment, runs it again and reads its runs over the server's REST API. Tags on a deployment say
-    whose job it is; their prefixes are configurable.
+    Caseproof stops a deployment, runs it again and reads its runs, on any Prefect server or Prefect Cloud.
+
+    Tags on a deployment say whose job it is; how they begin is configurable.
 
     Example:
         Load a saved platform and read a job:
@@ -34,35 +35,42 @@ class PrefectJobs(Block):
 
     api_url: str = Field(
         title="API address",
-        description="The address of the Prefect API that runs the jobs, like http://127.0.0.1:4200/api.",
+        description="Where the Prefect server that runs the jobs takes calls. It ends in `/api`.",
         examples=["http://127.0.0.1:4200/api"],
     )
     ui_url: str = Field(
         title="UI address",
-        description="The address where people open that Prefect's UI, like http://127.0.0.1:4200.",
+        description="Where people open that Prefect's pages; the screenshot of a successful run is taken there.",
         examples=["http://127.0.0.1:4200"],
     )
     # Empty and not None: Prefect's UI shows a field that may be None as a choice of types.
     auth: SecretStr = Field(
         default=SecretStr(""),
         title="Password",
-        description="The server's user:password (PREFECT_SERVER_API_AUTH_STRING), if it has one.",
+        description="The server's `user:password` (its `PREFECT_SERVER_API_AUTH_STRING`); empty if it asks for none.",
     )
     api_key: SecretStr = Field(
-        default=SecretStr(""), title="API key", description="An API key, for Prefect Cloud; empty elsewhere."
+        default=SecretStr(""), title="API key", description="For Prefect Cloud only; empty elsewhere."
     )
     retailer_tag: str = Field(
-        default="retailer:", description="What the tag that names a deployment's retailer starts with."
+        default="retailer:",
+        title="Retailer tag",
+        description="How the tag begins that names a deployment's retailer, like `retailer:garden-shop`.",
     )
     marketplace_tag: str = Field(
-        default="marketplace:", description="What the tag that names a deployment's marketplace starts with."
+        default="marketplace:",
+        title="Marketplace tag",
+        description="How the tag begins that names its marketplace, like `marketplace:bazaar`.",
     )
     connection_tag: str = Field(
-        default="connection:", description="What the tag that names a deployment's connection starts with."
+        default="connection:",
+        title="Connection tag",
+        description="How the tag begins that names its connection, like `connection:bazaar-api`.",
     )
     stopped_by_tag: str = Field(
         default="stopped-by:",
-        description="What the tag starts with that names who can stop a deployment which is not ours to stop (J3).",
+        title="Stopped-by tag",
+        description="How the tag begins that says who can stop a deployment which is not ours to stop (rule J3).",
     )
 
     def client(self) -> PrefectJobsClient:

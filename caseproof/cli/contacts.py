@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from caseproof.cli.common import AsJson, out, print_json, table_of
+from caseproof.contacts_file import AS_IT_IS, put_contacts, read_contacts
 from caseproof.procedure.office import open_office
 
 contact_app = typer.Typer(no_args_is_help=True, help="Who may confirm for a retailer, and gets its notices.")
@@ -53,3 +56,25 @@ def contact_list(as_json: AsJson = False) -> None:
     for contact in contacts:
         table.add_row(escape(contact.retailer), escape(contact.address), escape(contact.name))
     out.print(table)
+
+
+@contact_app.command("import")
+def contact_import(
+    file: Annotated[Path, typer.Argument(help="A CSV file with the columns retailer, address and name.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and compare, and change nothing.")] = False,
+) -> None:
+    """Register the contacts of a file: all of them, or none where a line is wrong. Nobody is taken off."""
+    lines = read_contacts(file)
+    office = open_office()
+    with office.store.unit() as unit:
+        states = put_contacts(unit.people, lines, str(file))
+        if not dry_run:
+            unit.commit()
+    table = table_of(f"Contacts from {file.name}", "Retailer", "Address", "Name", "")
+    for line, state in zip(lines, states, strict=True):
+        if state != AS_IT_IS:
+            table.add_row(escape(line.retailer), escape(line.address), escape(line.name), state)
+    if table.row_count:
+        out.print(table)
+    counted = ", ".join(f"{count} {state}" for state, count in sorted(Counter(states).items())) or "no contacts"
+    out.print(f"{counted}{'; nothing was changed' if dry_run else ''}.")

@@ -23,11 +23,14 @@ from prefect_email.credentials import SMTPServer
 from pydantic import SecretStr
 
 import caseproof.web
-from blocks.base import PrefectDown, load_block
+from blocks.base import PrefectDown, StaleBlock, load_block
+from blocks.catalogue import KINDS, register_blocks
 from blocks.desks import DESKS, EmbeddedDesk
 from blocks.mail import account_of
 from blocks.platforms import PLATFORMS, PrefectJobs
+from blocks.setting_up import carry_out, make_plan
 from caseproof.domain.errors import BadInput
+from caseproof.procedure.office import open_office
 from caseproof.settings import Settings
 from caseproof.up.processes import free_port
 from sandbox.processes import PrefectServer
@@ -192,6 +195,90 @@ def test_without_a_server_prefect_is_not_let_to_start_an_empty_one_of_its_own() 
         pytest.raises(PrefectDown, match="PREFECT_API_URL is not set"),
     ):
         load_block("blocks-saved", PLATFORMS, "platform")
+
+
+# -- saved by another version ---------------------------------------------------------------------------------------
+
+
+def save_as_another_version(server: PrefectServer, kind: type[Block], name: str, **data: Any) -> None:
+    """Save what a form of this kind with other fields would: all texts, ``password`` a secret."""
+    register_blocks()
+    fields = {
+        "title": "of another version",
+        "type": "object",
+        "properties": {field: {"type": "string", "title": f"{name} {field}"} for field in data},
+        "secret_fields": ["password"],
+        "block_schema_references": {},
+        "block_type_slug": kind.get_block_type_slug(),
+    }
+    with server.client() as client:
+        type_id = client.get(f"block_types/slug/{kind.get_block_type_slug()}").raise_for_status().json()["id"]
+        schema = client.post("block_schemas/", json={"fields": fields, "block_type_id": type_id, "version": "older"})
+        ids = {"block_type_id": type_id, "block_schema_id": schema.raise_for_status().json()["id"]}
+        client.post("block_documents/", json={"name": name, "data": data, **ids}).raise_for_status()
+
+
+def test_a_block_that_lacks_a_field_is_named_with_what_to_do_and_is_no_prefect_that_is_down(
+    server: PrefectServer,
+) -> None:
+    save_as_another_version(server, PrefectJobs, "blocks-old", address="http://jobs.example.com", password=SECRET)
+    with pytest.raises(StaleBlock) as stale:
+        load_block("blocks-old", PLATFORMS, "platform")
+    assert "The platform 'blocks-old' was saved by another version" in stale.value.problem
+    assert "api_url: Field required; ui_url: Field required" in stale.value.problem
+    assert "caseproof setup" in stale.value.next_action
+    assert stale.value.__cause__ is None
+    assert SECRET not in str(stale.value)
+
+
+def test_a_renamed_field_is_not_taken_for_its_default(server: PrefectServer) -> None:
+    save_as_another_version(server, EmbeddedDesk, "blocks-renamed", tickets_at="https://desk.example.com")
+    with pytest.raises(StaleBlock, match="tickets_at: there is no such field any more"):
+        load_block("blocks-renamed", DESKS, "desk")
+
+
+def test_setting_up_mends_an_old_block_and_leaves_nothing_of_it_behind(server: PrefectServer, tmp_path: Path) -> None:
+    save_as_another_version(server, EmbeddedDesk, "blocks-mended", tickets_at="x", password=SECRET)
+    file = tmp_path / "setup.yaml"
+    file.write_text("desk: {name: blocks-mended, type: embedded-desk}")
+    office = open_office(Settings(home=tmp_path))
+    plan = make_plan(office, file, {})
+    assert [change.state for change in plan.changes] == ["changed: saved by another version"]
+    carry_out(office, plan)
+    assert load_block("blocks-mended", DESKS, "desk").ticket_url == ""
+    with get_client(sync_client=True) as client:
+        saved = client.read_block_document_by_name("blocks-mended", EmbeddedDesk.get_block_type_slug())
+    assert set(saved.data) <= {"ticket_url", "block_type_slug"}
+
+
+# -- the catalogue --------------------------------------------------------------------------------------------------
+
+
+def test_the_forms_are_in_the_catalogue_with_their_pictures_and_pages(server: PrefectServer) -> None:
+    register_blocks()
+    register_blocks()  # repeating is harmless
+    with server.client() as client:
+        found = {kind["slug"]: kind for kind in client.post("block_types/filter", json={}).raise_for_status().json()}
+    assert {kind.get_block_type_slug() for kind in KINDS} <= set(found)
+    for kind in (*PLATFORMS, *DESKS):
+        shown = found[kind.get_block_type_slug()]
+        assert shown["logo_url"] == str(kind._logo_url)
+        assert shown["documentation_url"] == str(kind._documentation_url)
+        assert shown["description"].startswith(str(kind.__doc__).splitlines()[0])
+
+
+@pytest.mark.parametrize("kind", [*PLATFORMS, *DESKS])
+def test_every_field_of_a_form_has_a_title_and_a_description_of_its_own(kind: type[Block]) -> None:
+    unsaid = [name for name, field in kind.model_fields.items() if not field.title or not field.description]
+    assert unsaid == []
+
+
+def test_registering_where_prefect_is_down_is_said() -> None:
+    with (
+        temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}),
+        pytest.raises(PrefectDown, match="Caseproof Prefect Jobs cannot be registered"),
+    ):
+        register_blocks()
 
 
 # -- mail -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,167 @@
+"""`caseproof contact import`: a file goes in whole, or every wrong line is named and nothing is written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from caseproof import cli
+from caseproof.procedure.office import open_office
+from caseproof.settings import Settings
+
+GOOD = "retailer,address,name\ngarden-shop,owner@garden-shop.example.com,Owner\nbook-corner,desk@books.example.com,\n"
+
+
+class Ended(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Import = Callable[..., Ended]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.startswith("CASEPROOF_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def take(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Import:
+    """Writes a file and imports it."""
+
+    def ended(content: str | bytes, *options: str) -> Ended:
+        file = home.parent / "contacts.csv"
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        monkeypatch.setattr(sys, "argv", ["caseproof", "contact", "import", str(file), *options])
+        code: int | str | None = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+        told = capsys.readouterr()
+        return Ended(int(code or 0), told.out, told.err)
+
+    return ended
+
+
+def registered(home: Path) -> list[tuple[str, str, str]]:
+    with open_office(Settings(home=home)).store.reading() as unit:
+        found = [contact for retailer in unit.people.retailers() for contact in unit.people.contacts(retailer)]
+    return [(contact.retailer, contact.address, contact.name) for contact in found]
+
+
+BOTH = [
+    ("book-corner", "desk@books.example.com", ""),
+    ("garden-shop", "owner@garden-shop.example.com", "Owner"),
+]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        GOOD,
+        GOOD.replace(",", ";"),
+        GOOD.replace("\n", "\r\n"),
+        b"\xef\xbb\xbf" + GOOD.encode(),
+        "Name, Address ,RETAILER\n"
+        " Owner ,owner@garden-shop.example.com, garden-shop\n\n"
+        ",desk@books.example.com,book-corner",
+        'retailer,address,name\n"garden-shop","owner@garden-shop.example.com","Owner"\n'
+        "book-corner,desk@books.example.com,\n,,\n",
+    ],
+    ids=["commas", "semicolons", "of Windows", "with a BOM", "in another order", "quoted, with an empty line"],
+)
+def test_a_file_is_registered_whole_however_a_spreadsheet_writes_it(take: Import, home: Path, content: str) -> None:
+    ended = take(content)
+    assert (ended.code, ended.err) == (0, "")
+    assert "2 new." in ended.out
+    assert registered(home) == BOTH
+
+
+def test_a_file_that_is_given_again_changes_nothing_but_a_new_name(take: Import, home: Path) -> None:
+    take(GOOD)
+    assert take(GOOD).out == "2 as it is.\n"
+    again = take(GOOD.replace("Owner", "New owner").replace("owner@", "OWNER@"))
+    assert "1 as it is, 1 changed: name." in again.out
+    assert registered(home)[1] == ("garden-shop", "owner@garden-shop.example.com", "New owner")
+
+
+def test_a_name_that_is_left_out_does_not_take_the_saved_one_away(take: Import, home: Path) -> None:
+    take(GOOD)
+    assert "2 as it is." in take(GOOD.replace("Owner", "")).out
+    assert registered(home) == BOTH
+
+
+def test_a_dry_run_says_what_would_happen_and_writes_nothing(take: Import, home: Path) -> None:
+    ended = take(GOOD, "--dry-run")
+    assert ended.code == 0
+    assert "owner@garden-shop.example.com" in ended.out
+    assert "2 new; nothing was changed." in ended.out
+    assert registered(home) == []
+
+
+def test_every_wrong_line_is_named_and_nothing_is_written(take: Import, home: Path) -> None:
+    ended = take(
+        "retailer,address,name\n"  # line 1
+        "garden-shop,owner@garden-shop.example.com,Owner\n"
+        "garden-shop,not an address,\n"
+        "garden-shop,Owner <owner@garden-shop.example.com>,\n"
+        ",desk@books.example.com,\n"  # line 5
+        "book-corner,,\n"
+        "book-corner,a@example.com,A,B\n"
+        '"book-corner",b@example.com,"two\nlines"\n'
+        "garden-shop,OWNER@garden-shop.example.com,again\n"  # line 10
+        f"garden-shop,{'x' * 70}@example.com,\n"
+    )
+    assert ended.code == 1
+    lines = [line.strip() for line in ended.err.splitlines() if line.startswith("  ")]
+    assert [line.partition(":")[0] for line in lines] == [f"line {number}" for number in (3, 4, 5, 6, 7, 10, 11)]
+    said = [
+        "'not an address'",
+        "more than an address",
+        "retailer is missing",
+        "address is missing",
+        "4 values",
+        "line 2",
+    ]
+    assert [part for part, line in zip(said, lines, strict=False) if part not in line] == []
+    assert "nothing was changed" in ended.err
+    assert "Next: " in ended.err
+    assert registered(home) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "is empty"),
+        ("garden-shop,owner@garden-shop.example.com,Owner\n", "line 1: the header is missing"),
+        ("retailer,name\ngarden-shop,Owner\n", "line 1: the header has no column address"),
+        ("retailer,address,name,phone\n", "line 1: there is no column 'phone'"),
+        ("retailer,address,name,name\n", "line 1: a column stands there twice"),
+        (GOOD + 'garden-shop,"open@example.com\n', "line 4: this is not CSV"),
+        ((GOOD + "garden-shop,j@example.com,Jörg\n").encode("latin-1"), "line 4: this is not UTF-8"),
+    ],
+)
+def test_what_is_no_list_of_contacts_is_refused_by_its_line(
+    take: Import, home: Path, content: str | bytes, says: str
+) -> None:
+    ended = take(content)
+    assert ended.code == 1
+    assert says in ended.err
+    assert "Next: " in ended.err
+    assert registered(home) == []
+
+
+def test_a_header_alone_is_no_mistake(take: Import, home: Path) -> None:
+    assert take("retailer,address,name\n").out == "no contacts.\n"
+    assert registered(home) == []

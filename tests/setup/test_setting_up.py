@@ -1,0 +1,290 @@
+"""`caseproof setup`: a whole plan first, secrets from the environment alone, and what is saved is as the file says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect_email import EmailServerCredentials
+
+from blocks.base import NoSuchBlock, load_block
+from blocks.desks import DESKS
+from blocks.mail import account_of
+from blocks.platforms import PLATFORMS
+from caseproof import cli
+from caseproof.procedure.office import open_office
+from caseproof.settings import Settings
+from sandbox.processes import PrefectServer, free_port
+
+DOCS = Path(__file__).parents[2] / "docs" / "setup.md"
+SECRETS = {"SHOP_JOBS_AUTH": "admin:hunter2-of-the-jobs", "SMTP_PASSWORD": "hunter2-of-the-mail"}
+
+
+def example(kind: str) -> str:
+    """The first example of this kind that docs/setup.md shows."""
+    match = re.search(rf"^```{kind}\n(.*?)^```", DOCS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert match is not None
+    return match[1]
+
+
+class Ended(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def states(self) -> dict[str, str]:
+        return {f"{one['what']} {one['name']}": one["state"] for one in json.loads(self.out)["changes"]}
+
+
+class World:
+    """A folder with the example's files, an environment with its secrets, and the command."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self._monkeypatch, self._capsys = folder, monkeypatch, capsys
+        self.file = folder / "setup.yaml"
+        # Names of this test's own: the server is shared by the session.
+        own = uuid.uuid4().hex[:8]
+        self.platform, self.desk, self.mail = f"jobs-{own}", f"desk-{own}", f"mail-{own}"
+        self.content: dict[str, Any] = yaml.safe_load(example("yaml"))
+        self.content["platforms"][0]["name"] = self.platform
+        self.content["desk"]["name"] = self.desk
+        self.content["mail"]["name"] = self.mail
+        (folder / "contacts.csv").write_text(example("csv"), encoding="utf-8")
+
+    def run(self, *options: str) -> Ended:
+        self.file.write_text(yaml.safe_dump(self.content), encoding="utf-8")
+        return self.run_as_it_is(*options)
+
+    def run_as_it_is(self, *options: str) -> Ended:
+        self._monkeypatch.setattr(sys, "argv", ["caseproof", "setup", str(self.file), *options])
+        code: int | str | None = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+        told = self._capsys.readouterr()
+        ended = Ended(int(code or 0), told.out, told.err)
+        shown = [secret for secret in SECRETS.values() if secret in ended.out + ended.err]
+        assert shown == [], "a secret was printed"
+        return ended
+
+    def contacts(self) -> int:
+        with open_office(Settings()).store.reading() as unit:
+            return sum(len(unit.people.contacts(retailer)) for retailer in unit.people.retailers())
+
+    def no_block_is_saved(self) -> bool:
+        named = ((self.platform, PLATFORMS), (self.desk, DESKS), (self.mail, (EmailServerCredentials,)))
+        for name, kinds in named:
+            try:
+                load_block(name, kinds, "block")
+            except NoSuchBlock:
+                continue
+            return False
+        return True
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[World]:
+    """A world whose Prefect is down: whoever asks it gets that said, so what is refused otherwise is refused before."""
+    for name in [name for name in os.environ if name.startswith("CASEPROOF_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "200")
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
+        yield World(tmp_path, monkeypatch, capsys)
+
+
+@pytest.fixture
+def world(alone: World, prefect_server: PrefectServer) -> Iterator[World]:
+    """A world with a real Prefect."""
+    with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+        yield alone
+
+
+EVERYTHING_NEW = ["platform", "desk", "mail account", "contact", "contact", "contact"]
+
+
+def test_the_example_of_the_docs_is_set_up_whole(world: World) -> None:
+    ended = world.run("--yes")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.count(" new ") == len(EVERYTHING_NEW)
+    platform = load_block(world.platform, PLATFORMS, "platform")
+    assert (platform.api_url, platform.retailer_tag) == ("http://127.0.0.1:4200/api", "retailer:")
+    assert platform.auth.get_secret_value() == SECRETS["SHOP_JOBS_AUTH"]
+    assert load_block(world.desk, DESKS, "desk").ticket_url == ""
+    account = account_of(load_block(world.mail, (EmailServerCredentials,), "mail account"), 5)
+    assert (account.host, account.port, account.security, account.verify) == ("smtp.example.com", 587, "starttls", True)
+    assert (account.username, account.password) == ("cases@example.com", SECRETS["SMTP_PASSWORD"])
+    assert world.contacts() == 3
+
+
+def test_a_plan_comes_first_and_setting_up_again_changes_nothing(world: World) -> None:
+    plan = world.run("--dry-run", "--json")
+    assert list(plan.states.values()) == ["new"] * len(EVERYTHING_NEW)
+    assert world.no_block_is_saved()
+    assert world.contacts() == 0
+    assert world.run("--yes", "--json").states == plan.states
+    assert set(world.run("--yes", "--json").states.values()) == {"as it is"}
+    assert "Everything is saved as the file says." in world.run().out
+
+
+def test_without_a_terminal_and_without_yes_only_the_plan_is_shown(world: World) -> None:
+    ended = world.run()
+    assert ended.code == 0
+    assert f"{world.platform}" in ended.out
+    assert "Nothing was changed; --yes does it." in ended.out
+    assert world.no_block_is_saved()
+
+
+def test_in_a_terminal_it_asks_and_does_what_is_answered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.content = {"desk": world.content["desk"]}
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs) as keyboard, os.fdopen(os.dup(theirs), "w") as screen:
+        monkeypatch.setattr(sys, "stdin", keyboard)
+        monkeypatch.setattr(sys, "stdout", screen)
+        os.write(ours, b"n\n")
+        world.run()
+        refused_first = world.no_block_is_saved()
+        os.write(ours, b"y\n")
+        world.run()
+        screen.flush()
+        shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert refused_first
+    assert shown.index("Do this?") < shown.index("Nothing was changed.") < shown.index("Done.")
+    assert load_block(world.desk, DESKS, "desk").ticket_url == ""
+
+
+def test_what_differs_is_named_by_its_fields_and_only_that_is_saved(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.run("--yes")
+    world.content["mail"] |= {"port": 2525, "verify": False}
+    world.content["platforms"][0]["retailer_tag"] = "shop:"
+    world.content["retailers"][0]["contacts"][0]["name"] = "The owner"
+    monkeypatch.setenv("SMTP_PASSWORD", "another")
+    states = world.run("--yes", "--json").states
+    assert states == {
+        f"platform {world.platform}": "changed: retailer_tag",
+        f"desk {world.desk}": "as it is",
+        f"mail account {world.mail}": "changed: password, smtp_port, verify",
+        "contact garden-shop: owner@garden-shop.example.com": "changed: name",
+        "contact garden-shop: office@garden-shop.example.com": "as it is",
+        "contact book-corner: owner@book-corner.example.com": "as it is",
+    }
+    block = load_block(world.mail, (EmailServerCredentials,), "mail account")
+    assert (block.smtp_port, block.password.get_secret_value()) == (2525, "another")
+    assert load_block(world.platform, PLATFORMS, "platform").retailer_tag == "shop:"
+
+
+def test_what_the_file_leaves_out_stays(world: World) -> None:
+    world.run("--yes")
+    desk = world.content["desk"]
+    world.content.clear()
+    world.content["desk"] = desk | {"ticket_url": "https://tickets.example.com"}
+    assert world.run("--yes", "--json").states == {f"desk {world.desk}": "changed: ticket_url"}
+    assert load_block(world.platform, PLATFORMS, "platform").ui_url == "http://127.0.0.1:4200"
+    assert world.contacts() == 3
+
+
+def test_a_desk_that_the_policy_does_not_name_is_pointed_out(world: World) -> None:
+    out = " ".join(world.run("--dry-run").out.split())
+    assert f"The policy uses the desk 'desk' (desk), not '{world.desk}'." in out
+    assert f"The policy uses the mail account 'mail' (mail.account), not '{world.mail}'." in out
+
+
+# -- refused before anything is written -----------------------------------------------------------------------------
+
+
+def refused(world: World, ended: Ended, *says: str) -> None:
+    assert ended.code == 1
+    assert [part for part in says if part not in ended.err] == []
+    assert "Next: " in ended.err
+    assert ended.out == ""
+    assert world.contacts() == 0
+
+
+def test_all_variables_that_are_not_set_are_named(alone: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SHOP_JOBS_AUTH")
+    monkeypatch.setenv("SMTP_PASSWORD", "")
+    refused(alone, alone.run("--yes"), "not set, or empty", "SHOP_JOBS_AUTH", "SMTP_PASSWORD")
+
+
+def platform(**fields: Any) -> dict[str, Any]:
+    return {
+        "platforms": [{"name": "p", "type": "prefect-jobs", "api_url": "http://a/api", "ui_url": "http://a"} | fields]
+    }
+
+
+WRITTEN = "hunter2-of-the-mail"
+WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "a misspelt part": ({"platfroms": []}, ["platfroms: there is no such entry"]),
+    "a misspelt field": (platform(api_ulr="x"), ["platforms.p.api_ulr: there is no such entry"]),
+    "a missing field": ({"platforms": [{"name": "p", "type": "prefect-jobs"}]}, ["platforms.p.api_url: is missing"]),
+    "an unknown type": (platform(type="cron"), ["platforms.p.type: is one of prefect-jobs"]),
+    "another block's type": ({"desk": {"name": "d", "type": "prefect-jobs"}}, ["desk.type: is one of embedded-desk"]),
+    "a name that Prefect refuses": (platform(name="My Shop"), ["platforms.My Shop.name: takes lower-case letters"]),
+    "a platform twice": ({"platforms": platform()["platforms"] * 2}, ["a name stands there twice"]),
+    "an address that is none": (platform(api_url="a/api"), ["platforms.p: The address of the Prefect API"]),
+    "a password in the file": (platform(auth=f"a:{WRITTEN}"), ["platforms.p.auth: a secret", "from_env"]),
+    "a password in an address": (platform(ui_url=f"http://a:{WRITTEN}@h"), ["platforms.p.ui_url: the address holds"]),
+    "a mail password": ({"mail": {"host": "h", "username": "u", "password": WRITTEN}}, ["mail.password: a secret"]),
+    "a login by halves": ({"mail": {"host": "h", "username": "u"}}, ["mail: a username and a password go together"]),
+    "another security": ({"mail": {"host": "h", "security": "tls"}}, ["mail.security: ", "'starttls'"]),
+    "a port that is none": ({"mail": {"host": "h", "port": 99999}}, ["mail.port: ", "65536"]),
+    "a retailer without contacts": ({"retailers": [{"name": "r", "contacts": []}]}, ["retailers.r.contacts: "]),
+    "a contact that is none": (
+        {"retailers": [{"name": "r", "contacts": [{"address": "nobody"}]}]}, ["retailers.r.contacts.0: 'nobody'"],
+    ),
+    "a contact twice": (
+        {"retailers": [{"name": "book-corner", "contacts": [{"address": "OWNER@book-corner.example.com"}]}],
+         "contacts": "contacts.csv"},
+        ["line 3: owner@book-corner.example.com of book-corner stands in retailers.book-corner.contacts.0 already"],
+    ),
+    "no such list": ({"contacts": "nowhere.csv"}, ["nowhere.csv cannot be read"]),
+    "all mistakes at once": (
+        {"platforms": [*platform(auth="x:y", more=1)["platforms"], {"name": "q", "type": "cron"}]},
+        ["platforms.p.auth", "platforms.p.more", "platforms.q.type"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_entry_is_named_and_nothing_is_written(name: str, alone: World) -> None:
+    content, says = WRONG[name]
+    alone.content = content
+    refused(alone, alone.run("--yes"), *says)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "holds no entries"),
+        ("- a\n", "holds no entries"),
+        (f"mail:\n  password: '{WRITTEN}' x\n", "is not YAML at line 2"),
+        (
+            "desk: {name: a, type: b}\ndesk: {name: c, type: d}\n",
+            "is not YAML at line 2, column 1: desk stands there twice",
+        ),
+        ("desk: !!python/object/apply:os.getcwd []\n", "is not YAML at line 1"),
+    ],
+)
+def test_a_file_that_is_no_set_up_is_refused_by_its_line(alone: World, text: str, says: str) -> None:
+    alone.file.write_text(text, encoding="utf-8")
+    refused(alone, alone.run_as_it_is("--yes"), says)
+
+
+def test_a_prefect_that_is_down_is_said_before_anything_is_written(alone: World) -> None:
+    refused(alone, alone.run("--yes"), "cannot be read from Prefect", "PREFECT_API_URL")
