@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from caseproof.up.postgres import EmbeddedPostgres, running_postgres
+from caseproof.up.postgres import EmbeddedPostgres
 from sandbox.processes import PrefectServer, start_prefect_server
 
 
@@ -21,12 +21,14 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """A real PostgreSQL of this test session's own; nothing in it waits for the disk."""
-    with running_postgres(tmp_path_factory.mktemp("postgres"), durable=False) as cluster:
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "cluster", durable=False).running() as cluster:
         yield cluster
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=1, help="How often each part of `caseproof up` is killed (default 1).")
+    parser.addoption(
+        "--kills", type=int, default=1, help="How often each part of `caseproof up` is killed (default 1)."
+    )
 
 
 @pytest.fixture

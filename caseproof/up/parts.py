@@ -76,14 +76,23 @@ def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool) -> Pla
 def _cluster(settings: Settings, *, asked: bool) -> EmbeddedPostgres | None:
     """The embedded PostgreSQL, if it is asked for now or holds this home's data since earlier."""
     cluster = settings.postgres
-    if cluster.exists or not asked:
-        return cluster if cluster.exists else None
-    if settings.database_url is None and (settings.home_folder / "caseproof.sqlite").exists():
+    if asked and not cluster.exists and settings.database_url is None:
+        refuse_other_store(settings)
+    return cluster if cluster.exists or asked else None
+
+
+def refuse_other_store(settings: Settings) -> None:
+    """Raise BadInput where an embedded PostgreSQL would not be the only store of this home."""
+    if settings.database_url is not None:
+        raise BadInput(
+            "CASEPROOF_DATABASE_URL names the store, so it cannot be the embedded PostgreSQL, too.",
+            "Unset it, or leave --postgres out.",
+        )
+    if not settings.postgres.exists and (settings.home_folder / "caseproof.sqlite").exists():
         raise BadInput(
             f"{settings.home_folder} keeps its cases in SQLite already; with --postgres they would be left behind.",
             "Take them along: docs/backup.md, 'From SQLite to PostgreSQL'.",
         )
-    return cluster
 
 
 def _named(settings: Settings, cluster: EmbeddedPostgres | None) -> str:

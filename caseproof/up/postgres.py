@@ -108,6 +108,19 @@ class EmbeddedPostgres:
         process.wait_until_ready("the database to answer", self.answers, 60)
         return process
 
+    @contextmanager
+    def running(self) -> Iterator[EmbeddedPostgres]:
+        """Have it run for as long as the block runs, made if it is not there; stopped then if this started it."""
+        self.make()
+        if self.answers():
+            yield self
+            return
+        process = self.start(self._folder / "postgres.log")
+        try:
+            yield self
+        finally:
+            process.stop(first=STOP)
+
     def answers(self) -> bool:
         """Whether it takes connections now."""
         import psycopg  # a quarter of a second, which commands without PostgreSQL do not need
@@ -126,21 +139,6 @@ class EmbeddedPostgres:
             there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
             if there is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-
-
-@contextmanager
-def running_postgres(folder: Path, *, durable: bool = True) -> Iterator[EmbeddedPostgres]:
-    """The cluster in ``folder``, made if it is not there, and running; stopped at the end if this started it."""
-    cluster = EmbeddedPostgres(folder, durable=durable)
-    cluster.make()
-    if cluster.answers():
-        yield cluster
-        return
-    process = cluster.start(folder / "postgres.log")
-    try:
-        yield cluster
-    finally:
-        process.stop(first=STOP)
 
 
 def _binaries(version: str | None = None) -> Path:

@@ -14,7 +14,7 @@ import pytest
 
 from caseproof.settings import Settings
 from caseproof.up import postgres as module
-from caseproof.up.postgres import STOP, EmbeddedPostgres, NoPostgres, running_postgres
+from caseproof.up.postgres import STOP, EmbeddedPostgres, NoPostgres
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster(folder: Path) -> Iterator[EmbeddedPostgres]:
-    with running_postgres(folder, durable=False) as running:
+    with EmbeddedPostgres(folder, durable=False).running() as running:
         yield running
 
 
@@ -65,7 +65,7 @@ def test_it_listens_on_loopback_alone_and_never_runs_as_root(folder: Path) -> No
 
 
 def test_what_runs_already_is_used_and_left_running(cluster: EmbeddedPostgres, folder: Path) -> None:
-    with running_postgres(folder) as again:
+    with EmbeddedPostgres(folder).running() as again:
         assert again.port == cluster.port
     assert cluster.answers()
 
@@ -94,7 +94,7 @@ def test_a_cluster_that_was_left_half_made_is_made_anew(tmp_path: Path) -> None:
     cluster = EmbeddedPostgres(tmp_path / "postgres", durable=False)
     (tmp_path / "postgres" / "data" / "base").mkdir(parents=True)
     assert not cluster.exists
-    with running_postgres(tmp_path / "postgres", durable=False) as running:
+    with EmbeddedPostgres(tmp_path / "postgres", durable=False).running() as running:
         assert running.answers()
 
 

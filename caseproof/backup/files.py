@@ -1,0 +1,119 @@
+"""Files of a backup: written whole or not at all, listed in one order, and never reached through a link."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from caseproof.domain.errors import CaseproofError
+
+PART = ".new-"
+"""How the name of a half-written file begins; the vault's begin so too."""
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is (0 where nobody knows)."""
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class BackupError(CaseproofError):
+    """A backup cannot be made or must not be restored."""
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Progress for nobody."""
+    del what, done, total
+
+
+class Writer:
+    """A file that is being written; ``digest`` is the hex SHA-256 of what it got so far."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = os.fdopen(descriptor, "wb")
+        self._hash = hashlib.sha256()
+
+    def write(self, content: bytes) -> None:
+        """Add these bytes."""
+        self._hash.update(content)
+        self._file.write(content)
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+    def keep(self) -> None:
+        """Have it on the disk, not only in its cache."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Writer]:
+    """Write a file beside its place; it gets its name when it is whole and on the disk. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=PART, dir=path.parent)
+    part, writer = Path(name), Writer(descriptor)
+    try:
+        try:
+            yield writer
+            writer.keep()
+        finally:
+            writer.close()
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def digest_of(path: Path) -> str:
+    """The hex SHA-256 of a file's content. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def walk(folder: Path, *, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Path]]:
+    """Every file under a folder as (the parts of its path there, where it is), in the order of the parts.
+
+    A folder that is not there has no files: some ways of copying forget empty ones. Raises BackupError for a link, a
+    device or a pipe, OSError for what cannot be read.
+    """
+    if not folder.is_dir():
+        return
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        parts = (*before, entry.name)
+        if entry.is_dir(follow_symlinks=False):
+            yield from walk(Path(entry.path), before=parts)
+        elif entry.is_file(follow_symlinks=False):
+            yield parts, Path(entry.path)
+        else:
+            raise BackupError(
+                f"{entry.path} is a link or no file at all; a backup has none.", "Take another copy of the backup."
+            )
+
+
+@contextmanager
+def for_people(what: str, next_action: str) -> Iterator[None]:
+    """Turn what the disk says into an error for people. ``what`` begins the sentence: "The backup cannot be ..."."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        where = f" ({error.filename})" if error.filename else ""
+        if error.errno in _FULL:
+            raise BackupError(f"{what}: there is no room{where}: {why}.", f"Free disk space. {next_action}") from error
+        raise BackupError(f"{what}: {why}{where}.", next_action) from error

@@ -1,0 +1,163 @@
+"""`caseproof backup` and `caseproof restore`: the store and the evidence, out of a home and into an empty one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from caseproof import locks
+from caseproof.backup import BackupError, Found, Home, Manifest, make_backup, restore_backup
+from caseproof.backup.files import Progress as Told
+from caseproof.cli.common import AsJson, err, out, print_json, table_of
+from caseproof.clock import utc_now
+from caseproof.evidence.vault import Vault
+from caseproof.policy import BUILT_IN, policy_file
+from caseproof.settings import Settings, read_settings
+from caseproof.store import Store
+from caseproof.up.addresses import FOLDER
+from caseproof.up.parts import STORE, refuse_other_store
+
+_SHOWN = 20
+_UNITS = ("bytes", "KB", "MB", "GB", "TB")
+
+
+def backup(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is new or empty.")],
+    as_json: AsJson = False,
+) -> None:
+    """Save the store and the evidence to a folder, beside whatever runs, and check what was written."""
+    settings = read_settings()
+    policy = policy_file(settings)
+    with _store_at_hand(settings) as store, _progress() as told:
+        store.migrate()
+        home = _home(settings, store, None if policy == BUILT_IN else policy)
+        manifest, found = make_backup(home, folder, now=utc_now(), progress=told)
+    _show(f"Backup in {folder}", manifest, found, as_json)
+    if manifest.problems:
+        raise BackupError(
+            f"The backup was written, but {_things(manifest)} in this home are missing or were changed.",
+            "See the list; an older backup may have them. It can be restored as it is with --anyway.",
+        )
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `caseproof backup` wrote.")],
+    anyway: Annotated[bool, typer.Option("--anyway", help="Restore a backup that lists problems, as it is.")] = False,
+    postgres: Annotated[
+        bool, typer.Option("--postgres", help="Into an embedded PostgreSQL, as `caseproof up --postgres` uses it.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check a whole backup, then put it into this home and store, which must be empty."""
+    settings = read_settings()
+    own = None if settings.policy is not None else settings.home_folder / "policy.yaml"
+    if postgres:
+        refuse_other_store(settings)
+        settings.postgres.make()
+    with _store_at_hand(settings) as store, _progress() as told:
+        home = _home(settings, store, own)
+        manifest, found = restore_backup(home, folder, is_up=lambda: _is_up(settings), anyway=anyway, progress=told)
+    _show(f"Restored from {folder}", manifest, found, as_json)
+    if not as_json:
+        out.print(
+            "Next: `caseproof setup FILE.yaml` for what only Prefect keeps (blocks and their secrets), `caseproof up`, "
+            "then `caseproof case wake REF` for each open case.",
+            highlight=False,
+        )
+
+
+@contextmanager
+def _store_at_hand(settings: Settings) -> Iterator[Store]:
+    """The store, with its database running for as long as the block runs."""
+    with ExitStack() as stack:
+        if settings.database_url is None and settings.postgres.exists:
+            stack.enter_context(settings.postgres.running()).ensure_database(STORE)
+        store = Store(settings.database)
+        stack.callback(store.close)
+        yield store
+
+
+def _is_up(settings: Settings) -> str | None:
+    """What runs at this home, if something does."""
+    lock = settings.home_folder / FOLDER / "lock"
+    return f"`caseproof up` runs for this home (process {locks.holder(lock)})" if locks.is_held(lock) else None
+
+
+def _home(settings: Settings, store: Store, policy: Path | None) -> Home:
+    return Home(store, Vault(settings.home_folder / "evidence"), settings.home_folder / "proofs", policy)
+
+
+# -- showing ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _progress() -> Iterator[Told]:
+    """A bar on the terminal that is gone afterwards; nothing where nobody watches."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as shown:
+        bars: dict[str, TaskID] = {}
+
+        def told(what: str, done: int, total: int) -> None:
+            if what not in bars:
+                bars[what] = shown.add_task(escape(what))
+            shown.update(bars[what], completed=done, total=total or None)
+
+        yield told
+
+
+def _show(title: str, manifest: Manifest, found: Found, as_json: bool) -> None:
+    if as_json:
+        print_json(_as_json(manifest, found))
+        return
+    table = table_of(title, "What", "Found")
+    for what, text in (
+        ("made", f"{manifest.made_at:%Y-%m-%d %H:%M} UTC, by Caseproof {manifest.caseproof}"),
+        ("cases", f"{found.cases} ({found.closed} closed), folded from {found.events} events"),
+        ("proofs", f"{found.proofs} of {found.closed} closed cases: checked, hold"),
+        ("evidence", f"{found.evidence} files, each with its digest"),
+        ("all rows", f"{sum(found.rows.values())} in {len(found.rows)} tables"),
+        ("all files", f"{found.files}, {_size(found.size)}"),
+        ("problems", str(len(manifest.problems)) if manifest.problems else "none"),
+    ):
+        table.add_row(what, escape(text))
+    out.print(table)
+    for name, text in list(manifest.problems.items())[:_SHOWN]:
+        out.print(f"[bold red]NO[/] {escape(name)}: {escape(text)}", soft_wrap=True, highlight=False)
+    if len(manifest.problems) > _SHOWN:
+        out.print(f"… and {len(manifest.problems) - _SHOWN} more, all in backup.json")
+
+
+def _as_json(manifest: Manifest, found: Found) -> dict[str, Any]:
+    return {
+        "made_at": manifest.made_at.isoformat(),
+        "caseproof": manifest.caseproof,
+        "revision": manifest.revision,
+        "cases": found.cases,
+        "closed": found.closed,
+        "events": found.events,
+        "proofs": found.proofs,
+        "evidence": found.evidence,
+        "rows": found.rows,
+        "files": found.files,
+        "bytes": found.size,
+        "problems": manifest.problems,
+    }
+
+
+def _things(manifest: Manifest) -> str:
+    return "one thing" if len(manifest.problems) == 1 else f"{len(manifest.problems)} things"
+
+
+def _size(count: float) -> str:
+    """A size for people."""
+    for unit in _UNITS[:-1]:
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.0f} {_UNITS[-1]}"

@@ -1,0 +1,112 @@
+"""Homes for the tests of backups: a full one, and a way to look at all that is in one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, select
+
+from caseproof.backup import Home
+from caseproof.backup.files import digest_of, walk
+from caseproof.backup.form import FORMAT, MANIFEST, SUMS, _digest
+from caseproof.domain.decisions import Decision
+from caseproof.domain.events import Event, Kind
+from caseproof.evidence.vault import Vault
+from caseproof.settings import Settings
+from caseproof.store import Store
+from caseproof.store.tables import metadata
+from tests.support.world import CONTACT, World
+
+NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+POLICY = "team: [operator, team lead]\n"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A home and where its store is."""
+
+    home: Path
+    url: str
+
+    @property
+    def parts(self) -> Home:
+        """What a backup saves and a restore fills; a store object of its own, as another process has."""
+        return Home(Store(self.url), Vault(self.home / "evidence"), self.home / "proofs", self.home / "policy.yaml")
+
+    def tables(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every table, looked at without the code under test."""
+        engine = create_engine(self.url)
+        with engine.connect() as connection:
+            found = {
+                table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
+                for table in metadata.sorted_tables
+            }
+        engine.dispose()
+        return found
+
+    def files(self) -> dict[str, bytes]:
+        """Every evidence and proof file, and the policy."""
+        found = [path for name in ("evidence", "proofs") for path in (self.home / name).rglob("*") if path.is_file()]
+        own = self.home / "policy.yaml"
+        return {
+            str(path.relative_to(self.home)): path.read_bytes() for path in [*found, *([own] if own.exists() else [])]
+        }
+
+
+def store_at(home: Path) -> Place:
+    home.mkdir(parents=True, exist_ok=True)
+    return Place(home, Settings(home=home).database)
+
+
+def fill(place: Place) -> None:
+    """Cases closed by each rule, reopened, paused, waiting and just opened; with tickets, mail and proofs."""
+    Store(place.url).migrate()
+    (place.home / "policy.yaml").write_text(POLICY)
+    world = World(place.home)
+    for number, decision in enumerate((Decision.AFTER_FIX, Decision.AFTER_CHANGE, Decision.REMOVE), 1):
+        world.platform.add(f"offers/closed-{number}")
+        world.decision = decision
+        assert world.walk(world.open(f"offers/closed-{number}")).is_closed
+    world.office.record("JF-000002", Kind.REOPENED, "operator", why="Es schlägt wieder fehl ☹")
+    world.walk("JF-000002", until="tell")
+    world.decide("JF-000002", Decision.KEEP_PAUSED, until=(world.clock() + timedelta(days=30)).date())
+    for job, until in (("offers/waiting", "tell"), ("offers/opened", "contain")):
+        world.platform.add(job)
+        world.walk(world.open(job), until=until)
+    with world.office.store.unit() as unit:
+        unit.cases.attach_run("JF-000004", "flow-run-1", 1)
+        unit.people.add_contact("Shop Ü", CONTACT, "Frau Ü")
+        unit.commit()
+    world.office.store.close()
+
+
+OPENED = {"job_name": "x", "cause": "unknown", "summary": "x", "how": "x", "scope": "job", "platform": "jobs"}
+
+
+def opened(job: str) -> Event:
+    """The event that opens a case for this job."""
+    return Event(Kind.OPENED, NOW, "caseproof", OPENED | {"job": job})
+
+
+def rewrite(backup: Path, listed: Callable[[str], str] = str, **changes: Any) -> None:
+    """Write backup.json and the list anew, with digests that fit: what a careful forger would do.
+
+    ``listed`` may change the list's text, ``changes`` are entries of backup.json.
+    """
+    lines = [
+        f"{path.name if parts[0] == 'evidence' else digest_of(path)}  {'/'.join(parts)}\n"
+        for parts, path in walk(backup)
+        if parts not in ((MANIFEST,), (SUMS,))
+    ]
+    (backup / SUMS).write_text(listed("".join(lines)))
+    said = json.loads((backup / MANIFEST).read_text())
+    said |= {"caseproof_backup": FORMAT, "files": len(lines), "sums": digest_of(backup / SUMS)}
+    said["size"] = sum(path.stat().st_size for parts, path in walk(backup) if parts not in ((MANIFEST,), (SUMS,)))
+    said |= changes
+    said.pop("digest")
+    (backup / MANIFEST).write_text(json.dumps(said | {"digest": _digest(said)}))

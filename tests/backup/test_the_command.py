@@ -1,0 +1,119 @@
+"""`caseproof backup` and `caseproof restore`, as a person types them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from caseproof import cli, locks
+from caseproof.settings import Settings
+from tests.backup.places import Place
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command for a home; gives its exit code and what it wrote on stdout and stderr."""
+
+    def ended(home: Path, *arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setenv("CASEPROOF_HOME", str(home))
+        monkeypatch.setattr(sys, "argv", ["caseproof", *map(str, arguments)])
+        code: int | str | None = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+        told = capsys.readouterr()
+        return int(code or 0), told.out, told.err
+
+    return ended
+
+
+def test_a_home_is_saved_and_restored(run: Run, full: Place, empty: Place, tmp_path: Path) -> None:
+    before = (full.tables(), full.files())
+    code, out, err = run(full.home, "backup", tmp_path / "b")
+    assert (code, err) == (0, "")
+    for told in ("5 (2 closed), folded from", "2 of 2 closed cases", "none"):
+        assert told in out
+    code, out, err = run(empty.home, "restore", tmp_path / "b")
+    assert (code, err) == (0, "")
+    assert "2 of 2 closed cases" in out
+    assert "Next: `caseproof setup FILE.yaml`" in out
+    assert (empty.tables(), empty.files()) == before
+
+
+def test_a_program_gets_json(run: Run, full: Place, empty: Place, tmp_path: Path) -> None:
+    told = [json.loads(run(*typed, "--json")[1]) for typed in (
+        (full.home, "backup", tmp_path / "b"), (empty.home, "restore", tmp_path / "b"),
+    )]  # fmt: skip
+    assert told[0] == told[1]
+    assert (told[0]["cases"], told[0]["closed"], told[0]["proofs"], told[0]["problems"]) == (5, 2, 2, {})
+
+
+def test_a_backup_with_problems_ends_with_1_and_names_them(run: Run, full: Place, empty: Place, tmp_path: Path) -> None:
+    proof = min((full.home / "proofs").iterdir())
+    proof.unlink()
+    code, out, err = run(full.home, "backup", tmp_path / "b")
+    assert code == 1
+    assert f"NO proofs/{proof.name}" in out
+    assert "The backup was written, but one thing" in err
+    assert "Next: " in err
+    code, out, err = run(empty.home, "restore", tmp_path / "b")
+    assert (code, out) == (1, "")
+    assert "--anyway" in err
+    assert run(empty.home, "restore", tmp_path / "b", "--anyway")[0] == 0
+    assert (empty.home / "proofs" / proof.name).exists()
+
+
+def test_nothing_is_restored_into_a_home_that_is_up(run: Run, empty: Place, saved: tuple[Place, Path]) -> None:
+    lock = empty.home / "up" / "lock"
+    assert locks.hold(lock)
+    try:
+        code, out, err = run(empty.home, "restore", saved[1])
+    finally:
+        locks.let_go(lock)
+    assert (code, out) == (1, "")
+    assert "`caseproof up` runs for this home" in err
+    assert "Next: Stop it, then restore." in err
+    assert empty.files() == {}
+
+
+def test_the_built_in_policy_is_nobodys_and_stays_out(run: Run, full: Place, tmp_path: Path) -> None:
+    (full.home / "policy.yaml").unlink()
+    assert run(full.home, "backup", tmp_path / "b")[0] == 0
+    assert not (tmp_path / "b" / "policy.yaml").exists()
+
+
+def test_a_policy_elsewhere_is_saved_too(
+    run: Run, full: Place, empty: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ours.yaml").write_text("team: [a, b]\n")
+    monkeypatch.setenv("CASEPROOF_POLICY", str(tmp_path / "ours.yaml"))
+    assert run(full.home, "backup", tmp_path / "b")[0] == 0
+    monkeypatch.delenv("CASEPROOF_POLICY")
+    assert run(empty.home, "restore", tmp_path / "b")[0] == 0
+    assert (empty.home / "policy.yaml").read_text() == "team: [a, b]\n"
+
+
+def test_a_home_moves_from_sqlite_into_an_embedded_postgresql_that_runs_only_while_it_is_needed(
+    run: Run, full: Place, tmp_path: Path
+) -> None:
+    assert run(full.home, "backup", tmp_path / "b")[0] == 0
+    refused = run(full.home, "restore", tmp_path / "b", "--postgres")
+    assert refused[0] == 1
+    assert "keeps its cases in SQLite already" in refused[2]
+
+    home = tmp_path / "new"
+    code, _, err = run(home, "restore", tmp_path / "b", "--postgres")
+    assert (code, err) == (0, "")
+    assert not (home / "caseproof.sqlite").exists()
+    assert not Settings(home=home).postgres.answers(), "stopped again"
+    code, out, _ = run(home, "backup", tmp_path / "again", "--json")
+    assert code == 0
+    assert json.loads(out)["cases"] == 5
+    assert (tmp_path / "again" / "SHA256SUMS").read_text() == (tmp_path / "b" / "SHA256SUMS").read_text()
