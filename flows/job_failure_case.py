@@ -11,10 +11,10 @@ from caseproof.platforms.base import Scope
 from caseproof.policy import Cause
 from caseproof.procedure.opening import Request
 from tasks.asking import carry, read_answers
-from tasks.case_runs import name_run, take_up
+from tasks.case_runs import take_up
 from tasks.common import look, office
 from tasks.people import hear_the_retailer, help_if_stuck, review_the_evidence, settle_the_account
-from tasks.showing import show_the_case
+from tasks.showing import announce, show_the_case
 from tasks.steps import (
     attach_the_picture,
     close_the_case,
@@ -62,8 +62,8 @@ def job_failure_case(
     ref = take_up(office(), request, case)
     if ref is None:
         return Completed(message="Another live run carries this case already; nothing was done twice.")
-    name_run(ref, look(ref).facts["job_name"])
     read_answers(ref)
+    announce(ref)
     while not look(ref).is_closed:
         before = look(ref).version
         carry(stop_the_job, ref)  # J2, J3: nothing else comes before it

@@ -21,7 +21,7 @@ import httpx
 from caseproof.domain.case import Case
 from caseproof.procedure.office import Office, open_office
 from caseproof.settings import Settings
-from caseproof.up.prefect_parts import deploy_command
+from caseproof.up.prefect_parts import CASES_WORKER, deploy_command
 from caseproof.up.processes import Process, free_port, wait_until
 from sandbox.mailbox import Mailbox
 from sandbox.marketplace import renew_token
@@ -231,7 +231,7 @@ def _serve(stack: ExitStack, world: World, name: str, command: list[str], url: s
 
 
 def _our_worker(stack: ExitStack, world: World) -> None:
-    home, env = world.home, world.env()
+    home, env = world.home, {**CASES_WORKER, **world.env()}
     worker = start_worker(world.server, OUR_POOL, home, name="cases", cwd=home, env=env, query_seconds=1)
     stack.callback(worker.stop)
 

@@ -18,11 +18,16 @@ from pydantic import ValidationError
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event, Kind
-from caseproof.procedure.card import plain
+from caseproof.procedure.card import in_words, plain, short
 from caseproof.procedure.office import US
-from tasks.common import Step, look, office
+from tasks.common import look, office
 from tasks.forms import FORMS, Form, TryAgain, for_team
+from tasks.labels import about, stands
+from tasks.logs import speak_in_words, told
 from tasks.showing import show_the_case
+from tasks.steps import Step
+
+speak_in_words()
 
 
 def read_answers(ref: str) -> None:
@@ -42,6 +47,7 @@ def read_answers(ref: str) -> None:
             answer=answer,
         )
         office().store.change(ref, _unless_answered(number, event))
+        get_run_logger().info("Question %s was answered by %s.", number, event.actor)
     _trouble_answered(ref)
 
 
@@ -74,7 +80,7 @@ def answer_to(case: Case, form: type[Form]) -> Fact | None:
 
 def ask(ref: str, form: type[Form], explain: str, *, needed: Callable[[Case], bool]) -> None:
     """Ask a person, and suspend the run until somebody resumes it. Returns at once where it is no longer needed."""
-    version = show_the_case(ref)
+    version = look(ref).version
 
     def question(case: Case) -> list[Event]:
         if not needed(case):
@@ -86,7 +92,8 @@ def ask(ref: str, form: type[Form], explain: str, *, needed: Callable[[Case], bo
     asked = case.asked.get(case.question_number)
     if asked is None or asked.seq <= version or asked["flow_run"] != flow_run.id:
         return
-    get_run_logger().info("%s asks: %s", ref, explain)
+    show_the_case(ref)
+    get_run_logger().info("%s %s. Answer question %s with Resume.", ref, stands(case), case.question_number)
     question_form = for_team(form, office().policy.team, _question(case, explain))
     shown = question_form.with_initial_data(description=_heading(case))
     suspend_flow_run(wait_for_input=shown, key=f"question-{asked['number']}", timeout=None)
@@ -100,18 +107,21 @@ def _question(case: Case, explain: str) -> str:
     facts = case.facts
     parts = [
         f"**Your last answer was not taken.** {plain(case.refused['why'])}" if case.refused else "",
-        explain,
-        _heading(case) + f" · {plain(facts.get('retailer') or 'no retailer')} · {plain(facts['cause'])}",
-        f"What fails: {plain(facts['summary'])}",
-        f"The last attempt: {plain(case.last_failure['why'])}" if case.last_failure else "",
+        f"{_heading(case)} · cause: {plain(in_words(facts['cause']))} · [the whole case]({_page(case)})",
+        f"What fails: {plain(short(facts['summary']))}",
+        f"**The last run failed (J11).** {plain(short(case.last_failure['why']))}" if case.last_failure else "",
         *(_quoted(word) for word in case.words),
-        f"[The whole case]({office().case_url(case.ref)})",
+        explain,
     ]
     return "\n\n".join(part for part in parts if part)
 
 
+def _page(case: Case) -> str:
+    return office().case_url(case.ref)
+
+
 def _heading(case: Case) -> str:
-    return f"**{case.ref}** · {plain(case.facts['job_name'])}"
+    return plain(about(case)).replace(case.ref, f"**{case.ref}**", 1)
 
 
 def _quoted(word: Fact) -> str:
@@ -119,35 +129,36 @@ def _quoted(word: Fact) -> str:
     said = str(word["words"])
     more = " …" if len(said) > LONGEST_WORDS else ""
     lines = "\n".join(f"> {plain(line)}" for line in (said[:LONGEST_WORDS] + more).splitlines())
-    return f"**{plain(word['sender'])}** wrote:\n\n{lines}"
+    return f"**{plain(word['sender'])}** wrote (J8):\n\n{lines}"
 
 
 def act_on(ref: str, answer: Fact, act: Callable[[Form], object]) -> None:
     """Act on an answer; a malformed or refused one is recorded with the reason and asked again (house rule 7)."""
-    try:
-        form = FORMS[answer["form"]].model_validate(dict(answer["answer"]))
-        act(form)
-    except ValidationError as wrong:
-        fields = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong.errors())
-        _refuse(ref, answer, f"The form is not filled in right: {fields}.")
-    except CaseproofError as no:
-        _refuse(ref, answer, str(no))
+    with told(ref):
+        try:
+            form = FORMS[answer["form"]].model_validate(dict(answer["answer"]))
+            act(form)
+        except ValidationError as wrong:
+            fields = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong.errors())
+            _refuse(ref, answer, f"The form is not filled in right: {fields}.")
+        except CaseproofError as no:
+            _refuse(ref, answer, str(no))
 
 
 def _refuse(ref: str, answer: Fact, why: str) -> None:
     number = answer["number"]
-    get_run_logger().warning("%s: the answer to question %s was not taken: %s", ref, number, why)
     office().record(ref, Kind.ANSWER_REFUSED, US, number=number, why=why, question=number)
 
 
 def carry(step: Step, ref: str) -> None:
     """Carry a step out. Where it cannot be, the case says so and waits for a person: nothing is lost."""
-    name = str(getattr(step, "name", step))
+    name = step.name
     try:
-        step(ref)
+        with told(ref):
+            step(ref)
     except CaseproofError as problem:
         say_trouble(ref, name, problem)
-        explain = f"'{name}' needs help. {problem}"
+        explain = f"**'{name}' needs help.** {plain(problem)}\n\nPut it right, then submit: the step is tried again."
         ask(ref, TryAgain, explain, needed=lambda case: case.trouble is not None)
         return
     trouble = look(ref).trouble
@@ -157,7 +168,7 @@ def carry(step: Step, ref: str) -> None:
 
 def say_trouble(ref: str, step: str, problem: CaseproofError) -> None:
     """Write down that a step needs help, once for the same problem."""
-    get_run_logger().warning("%s: %s needs help: %s", ref, step, problem)
+    get_run_logger().warning("'%s' needs help: %s", step, problem)
     event = office().event(Kind.TROUBLE, step=step, problem=problem.problem, next_action=problem.next_action)
     office().store.change(ref, lambda now: [] if _said(now.trouble, event) else [event])
 

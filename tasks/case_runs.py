@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import httpx
-from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun
@@ -208,12 +207,3 @@ def _attach(office: Office, ref: str, me: str, known: CaseRun | None) -> bool:
         with office.store.reading() as unit:
             return unit.cases.by_flow_run(me) == ref
     return True
-
-
-def name_run(ref: str, job_name: str) -> None:
-    """Give this run a name that a person can scan; a case does not stop for want of one."""
-    try:
-        with _client() as client:
-            client.update_flow_run(UUID(str(this_run.id)), name=f"{ref} · {job_name}")
-    except PrefectDown as down:
-        get_run_logger().warning("The run keeps its name: %s", down)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -102,7 +102,3 @@ def our_prefect() -> PrefectJobsClient:
 def runner_of(case: Case) -> JobPlatform:
     """The platform that the case's run is on: the job's own, or ours for a removal (J9)."""
     return our_prefect() if case.decided is Decision.REMOVE else load_platform(case.facts["platform"])
-
-
-Step = Callable[[str], Any]
-"""A step of the procedure: takes the case's reference, and ensures that the step is done."""

@@ -41,14 +41,19 @@ def _pick_a_date(schema: dict[str, Any]) -> None:
 
 
 class Form(RunInput):
-    """A question to a person. ``slug`` names it in the case's events; ``first`` is the field on top."""
+    """A question to a person.
+
+    ``slug`` names it in the case's events, ``first`` is the field on top, and ``waits_for`` is what the name of a run
+    that waits with it ends with.
+    """
 
     slug: ClassVar[str]
     first: ClassVar[str]
+    waits_for: ClassVar[str]
 
     answered_by: str = Field(
         title="Who are you?",
-        description="Your name as it stands on the team list.",
+        description="Your name on the policy's team list: it is written down with your answer.",
         json_schema_extra={"position": 9},  # the UI sorts by it, and a field without one is 0: this is the last
     )
 
@@ -58,10 +63,19 @@ class RetailersWord(Form):
 
     slug: ClassVar[str] = "retailers-word"
     first: ClassVar[str] = "what"
+    waits_for: ClassVar[str] = "waits for the retailer's word"
 
-    what: Word = Field(title="What now?", description="Record what the retailer wrote, or go on to the decision.")
-    sender: str = Field("", title="From", description="The mail address that the retailer wrote from.")
-    message: str = Field("", title="Their words", description="What they wrote, word for word.")
+    what: Word = Field(
+        title="The retailer's word (J8)", description="Record what the retailer wrote, or go on to the decision."
+    )
+    sender: str = Field(
+        "",
+        title="Who wrote it",
+        description="If they wrote: the mail address, which must be one of the retailer's registered contacts.",
+    )
+    message: str = Field(
+        "", title="What they wrote", description="Word for word. What you understood of it is not their word (J11)."
+    )
 
 
 class AccountDecision(Form):
@@ -69,18 +83,19 @@ class AccountDecision(Form):
 
     slug: ClassVar[str] = "decision"
     first: ClassVar[str] = "decision"
+    waits_for: ClassVar[str] = "waits for the decision"
 
-    decision: Decision = Field(title="Decision", description="What becomes of the account.")
+    decision: Decision = Field(title="The account's status (J6)", description="What becomes of the account.")
     reason: str = Field(title="Why", min_length=1, description="A sentence that a colleague understands next week.")
     checked: str = Field(
         "",
-        title="What you checked in the system",
-        description="For 'after the retailer's change': what you looked at and what you saw there (J8).",
+        title="What you checked in the system (J8)",
+        description="Needed for 'after the retailer's change': what you looked at, and what you saw there.",
     )
     paused_until: str = Field(
         "",
         title="Paused until",
-        description="For 'keep paused': the date. Empty otherwise.",
+        description="Needed for 'keep paused': the day on which the team decides again. Empty otherwise.",
         json_schema_extra=_pick_a_date,
     )
 
@@ -90,9 +105,16 @@ class Review(Form):
 
     slug: ClassVar[str] = "review"
     first: ClassVar[str] = "verdict"
+    waits_for: ClassVar[str] = "waits for the review"
 
-    verdict: Verdict = Field(title="Verdict", description="Approve the evidence, or send the case back to the stop.")
-    remark: str = Field("", title="Remark", description="Needed when you send it back.")
+    verdict: Verdict = Field(
+        title="The evidence (J7, J8)", description="Approve it, or send the case back to the stop (J2)."
+    )
+    remark: str = Field(
+        "",
+        title="Remark",
+        description="Needed when you send it back: the job is stopped again, and the case decided anew.",
+    )
 
 
 class TryAgain(Form):
@@ -100,8 +122,9 @@ class TryAgain(Form):
 
     slug: ClassVar[str] = "try-again"
     first: ClassVar[str] = "remark"
+    waits_for: ClassVar[str] = "needs help"
 
-    remark: str = Field("", title="What you did about it", description="Put it right, then resume.")
+    remark: str = Field("", title="What you did about it", description="Put it right, then submit.")
 
 
 FORMS: dict[str, type[Form]] = {form.slug: form for form in (RetailersWord, AccountDecision, Review, TryAgain)}

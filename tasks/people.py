@@ -13,6 +13,7 @@ from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.lifecycle import State
 from caseproof.procedure import deciding, word
+from caseproof.procedure.card import plain, short
 from tasks.asking import act_on, answer_to, ask, say_trouble
 from tasks.common import look, office
 from tasks.forms import AccountDecision, Form, RetailersWord, Review, TryAgain, Verdict, Word
@@ -30,12 +31,17 @@ def hear_the_retailer(ref: str) -> None:
         ask(
             ref,
             RetailersWord,
-            "The job is stopped and the retailer was told. **Record what the retailer wrote**, or go on without it: "
-            "only 'reactivate after our fix' and 'keep paused' can be decided then.",
+            f"{_stop_and_notice(case)} **Now record what the retailer wrote (J8).** Without their word you can go on "
+            "to 'reactivate after our fix' (J7) or 'keep paused' (J6), and to nothing else.",
             needed=_waits_for_word,
         )
         return
     act_on(ref, answer, lambda form: _take_word(ref, answer, cast(RetailersWord, form)))
+
+
+def _stop_and_notice(case: Case) -> str:
+    held = "The job is stopped (J2)" if case.stopped_jobs else "The job cannot be stopped from our side (J3)"
+    return f"{held}, and the retailer was told (J5)."
 
 
 def _waits_for_word(case: Case) -> bool:
@@ -52,6 +58,13 @@ def _take_word(ref: str, answer: Fact, form: RetailersWord) -> None:
         )
 
 
+_WHAT_TO_DECIDE = (
+    "**Now decide what becomes of the account (J6).** 'After the retailer's change' and 'remove' need the retailer's "
+    "written word (J8, J9); 'keep paused' leaves the case open. Nobody's word closes it: a run does, read back as "
+    "successful (J10, J11)."
+)
+
+
 def settle_the_account(ref: str) -> None:
     """J6: the team decides what becomes of the account."""
     case = look(ref)
@@ -59,14 +72,8 @@ def settle_the_account(ref: str) -> None:
         return
     answer = answer_to(case, AccountDecision)
     if answer is None:
-        paused = f"Kept paused until **{case.paused_until}**. " if case.paused_until else ""
-        ask(
-            ref,
-            AccountDecision,
-            f"{paused}**Decide what becomes of the account.** 'After the retailer's change' and 'remove' need the "
-            "retailer's written word; what is verified afterwards is a run, never a word.",
-            needed=_waits_for_decision,
-        )
+        paused = f"The account is kept paused until **{case.paused_until}**. " if case.paused_until else ""
+        ask(ref, AccountDecision, f"{paused}{_WHAT_TO_DECIDE}", needed=_waits_for_decision)
         return
     act_on(ref, answer, lambda form: _take_decision(ref, answer, cast(AccountDecision, form)))
 
@@ -107,14 +114,25 @@ def _waits_for_review(case: Case) -> bool:
 
 def _what_to_review(case: Case) -> str:
     run = case.verified
-    if run is None or case.photo is None:
+    decision = case.decision
+    if run is None or case.photo is None or decision is None:
         raise CaseproofError(f"{case.ref} has no evidence to review yet.", "Let the case's run gather it first.")
     picture = f"{office().settings.public}/evidence/{case.photo['evidence']}"
+    checked = f" Checked in the system: {plain(short(case.validated['how']))}" if case.validated else ""
+    ended = f"{run['ended_at'][:16].replace('T', ' ')} UTC"
+    another = f" The policy asks for somebody else than {plain(decision.actor)}." if _another(decision) else ""
     return (
-        f"**Review the evidence.** [{run['name']}]({run['url']}) was read back as **{run['said']}**, ended "
-        f"{run['ended_at']}. [The screenshot]({picture}) is attached to the ticket.\n\n"
-        f"![the successful run]({picture})"
+        f"Decided by {plain(decision.actor)} (J6): {plain(case.decided or '')}. {plain(short(decision['reason']))}"
+        f"{checked}\n\n"
+        f"[{plain(run['name'])}]({run['url']}) was read back as **{plain(run['said'])}** (J10), ended {ended}. "
+        f"[Its picture]({picture}) is attached to the ticket (J7, J8):\n\n"
+        f"![the run's own page]({picture})\n\n"
+        f"**Now review: does the picture show this run, and that it succeeded?**{another}"
     )
+
+
+def _another(decision: Fact) -> bool:
+    return bool(decision.get("review") == "another person")
 
 
 def _take_review(ref: str, answer: Fact, form: Form) -> None:
@@ -137,4 +155,4 @@ def help_if_stuck(ref: str, version_before: int) -> None:
     missing = "; ".join(f"{b.rule}: {b.missing}" for b in closure_blockers(case))
     problem = NothingMoved(f"Nothing moves. Missing: {missing}", f"`caseproof case why {ref}`, then try again.")
     say_trouble(ref, "the procedure", problem)
-    ask(ref, TryAgain, str(problem), needed=lambda now: now.trouble is not None)
+    ask(ref, TryAgain, plain(problem), needed=lambda now: now.trouble is not None)

@@ -8,25 +8,31 @@ from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError, NotAllowed
 from caseproof.platforms.base import UnknownJob
 from tasks.common import load_platform, look, patient
+from tasks.labels import label_removal
+from tasks.logs import speak_in_words
+
+speak_in_words()
 
 
 class NotRemoved(CaseproofError):
     """Something of the integration is still active or queued."""
 
 
-@task(name="stop for good", **patient())
+@task(name="stop for good", task_run_name="stop for good (J9)", **patient())
 def stop_for_good(ref: str) -> None:
     """Stop the schedule and cancel what is queued. Repeating it is harmless, so it needs no key."""
     case = look(ref)
+    label_removal(case)
     if case.decided is not Decision.REMOVE:
         raise NotAllowed(f"Nobody decided to remove the integration of {ref}.", "Decide it in the case's form (J8).")
     try:
         load_platform(case.facts["platform"]).stop(case.facts["job"])
+        get_run_logger().info("J9: %s is stopped for good; nothing is deleted.", case.facts["job"])
     except UnknownJob:
-        get_run_logger().info("The job does not exist any more: there is nothing to stop.")
+        get_run_logger().info("J9: %s does not exist any more: there is nothing to stop.", case.facts["job"])
 
 
-@task(name="read back that nothing is left", **patient())
+@task(name="read back that nothing is left", task_run_name="read back that nothing is left (J9)", **patient())
 def read_back_that_nothing_is_left(ref: str) -> str:
     """No active schedule and nothing queued, as the platform itself tells it."""
     case = look(ref)
@@ -40,5 +46,5 @@ def read_back_that_nothing_is_left(ref: str) -> str:
             f"{job} is not removed: active {standing.active}, {standing.waiting} queued.",
             "Find what starts it, end it, and decide the removal again.",
         )
-    get_run_logger().info("%s stands still: no active schedule, nothing queued.", job)
+    get_run_logger().info("J9: %s stands still: no active schedule, nothing queued.", job)
     return f"{job} has no active schedule and nothing queued."

@@ -1,4 +1,4 @@
-"""The steps of a job-failure case as tasks. Each ensures one thing, and does nothing where it is done already.
+"""The steps of a job-failure case as tasks. Each ensures one thing, and no task runs where nothing is left to do.
 
 The idempotency key of every effect is written beside it; ``caseproof.procedure`` claims an intent under that key, does
 the effect once and reads it back (house rule 2).
@@ -6,112 +6,142 @@ the effect once and reads it back (house rule 2).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 from prefect import task
 
+from caseproof.domain.case import Case
+from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.lifecycle import State
 from caseproof.procedure import containment, opening, proving, running, telling, ticket
+from caseproof.procedure.containment import held_jobs
 from tasks.common import load_desk, load_platform, load_sender, look, office, patient, runner_of
+from tasks.showing import show_the_job_run, show_the_picture, show_the_proof
 
 
 class StillRunning(CaseproofError):
     """The run takes longer than the policy polls in place."""
 
 
-@task(name="stop the job", **patient())
+@dataclass(frozen=True)
+class Step:
+    """A step: its task, and whether anything is left to do. A resumed run passes it by in silence (house rule 3)."""
+
+    name: str
+    task: Callable[[str], Any]
+    is_due: Callable[[Case], bool]
+
+    def __call__(self, ref: str) -> None:
+        """Ensure the step. Raises CaseproofError where a person has to help."""
+        if self.is_due(look(ref)):
+            self.task(ref)
+
+
+def step(name: str, rules: str, *, due: Callable[[Case], bool]) -> Callable[[Callable[[str], Any]], Step]:
+    """Make a step of a function. In the Prefect UI its task run is called ``name (rules)``."""
+
+    def make(function: Callable[[str], Any]) -> Step:
+        return Step(name, task(name=name, task_run_name=f"{name} ({rules})", **patient())(function), due)
+
+    return make
+
+
+@step("stop the job", "J2", due=lambda case: case.contained is None)
 def stop_the_job(ref: str) -> None:
     """J2, J3. Key: REF/round/stop/job."""
-    if look(ref).contained is None:
-        containment.contain(office(), load_platform(look(ref).facts["platform"]), ref)
+    containment.contain(office(), load_platform(look(ref).facts["platform"]), ref)
 
 
-@task(name="open the ticket", **patient())
+@step("open the ticket", "J1", due=lambda case: case.ticket is None)
 def open_the_ticket(ref: str) -> None:
     """J1. Key: REF/ticket; the desk looks for the case's reference first."""
-    if look(ref).ticket is None:
-        ticket.ensure_ticket(office(), load_desk(), ref)
+    ticket.ensure_ticket(office(), load_desk(), ref)
 
 
-@task(name="tell the retailer", **patient())
+@step("tell the retailer", "J5", due=lambda case: case.notice is None)
 def tell_the_retailer(ref: str) -> None:
     """J5. Key: REF/round/notice; a repeated sending carries the same Message-ID."""
-    if look(ref).notice is None:
-        opening.read_whose_job(office(), lambda: load_platform(look(ref).facts["platform"]), ref)
-        telling.tell_retailer(office(), load_sender(), ref)
+    opening.read_whose_job(office(), lambda: load_platform(look(ref).facts["platform"]), ref)
+    telling.tell_retailer(office(), load_sender(), ref)
 
 
-@task(name="run it again", **patient())
+@step("run it again, or remove it", "J9, J10", due=lambda case: case.state is State.DECIDED)
 def run_it_again(ref: str) -> None:
-    """J10. Key: REF:purpose:attempt, which the platform takes as the run's own idempotency key."""
-    if look(ref).state is State.DECIDED:
-        running.start_run(office(), runner_of(look(ref)), ref)
+    """J10, or J9 for a removal. Key: REF:purpose:attempt, which the platform takes as the run's own idempotency key."""
+    running.start_run(office(), runner_of(look(ref)), ref)
 
 
-@task(name="verify the run", **patient())
+@step("verify the run", "J10, J11", due=lambda case: case.state is State.RUNNING)
 def verify_the_run(ref: str) -> None:
     """J10, J11: read the run from the platform until it is over. Reads only."""
     case = look(ref)
-    if case.state is not State.RUNNING or case.run is None:
+    if case.run is None:
         return
     run = running.await_run(office(), runner_of(case), case.run["run"])
     if run is None:
         raise StillRunning(f"The run {case.run['name']} is still going.", "Resume when it is over; it is read then.")
     running.verify(office(), load_platform(case.facts["platform"]), ref, run)
+    show_the_job_run(look(ref))
 
 
-@task(name="set the schedule live", **patient())
+def _is_not_live(case: Case) -> bool:
+    if case.verified is None or case.decided is not Decision.REMOVE:
+        return case.verified is not None and case.live is None
+    neighbours = [job for job in held_jobs(case) if job["was_active"] and job["job"] != case.facts["job"]]
+    return bool(neighbours) and case.neighbours_live is None
+
+
+@step("set the schedule live", "J6", due=_is_not_live)
 def set_the_schedule_live(ref: str) -> None:
     """J6, after the verification only. Key: REF/round/live/attempt/job."""
-    case = look(ref)
-    if case.verified is not None:
-        running.go_live(office(), load_platform(case.facts["platform"]), ref)
+    running.go_live(office(), load_platform(look(ref).facts["platform"]), ref)
 
 
-@task(name="photograph the run", **patient())
+@step("photograph the run", "J7, J8", due=lambda case: case.verified is not None and case.photo is None)
 def photograph_the_run(ref: str) -> None:
     """J7, J8: a picture of the platform's own page of the verified run. Reads only."""
-    case = look(ref)
-    if case.verified is not None and case.photo is None:
-        proving.take_photo(office(), runner_of(case), ref)
+    proving.take_photo(office(), runner_of(look(ref)), ref)
+    show_the_picture(look(ref))
 
 
-@task(name="attach the picture", **patient())
+def _is_not_attached(case: Case) -> bool:
+    return case.photo is not None and all(file["evidence"] != case.photo["evidence"] for file in case.attached)
+
+
+@step("attach the picture", "J7, J8", due=_is_not_attached)
 def attach_the_picture(ref: str) -> None:
     """J7, J8. Key: REF/attach/digest; the desk's own list is read back."""
-    if look(ref).photo is not None:
-        ticket.attach_photo(office(), load_desk(), ref)
+    ticket.attach_photo(office(), load_desk(), ref)
 
 
-@task(name="look again", **patient())
+def _may_look_again(case: Case) -> bool:
+    reviewed = not (case.decision and case.decision.get("review")) or case.review is not None
+    return case.photo is not None and not case.is_closed and (reviewed or case.state is not State.VERIFIED)
+
+
+@step("look again", "J10, J11", due=_may_look_again)
 def look_again(ref: str) -> None:
     """J10, J11: whether a later run of the job failed. Reads only."""
-    case = look(ref)
-    if case.photo is None or (case.state is State.VERIFIED and _wants_review(ref)):
-        return
-    running.look_again(office(), load_platform(case.facts["platform"]), ref)
+    running.look_again(office(), load_platform(look(ref).facts["platform"]), ref)
 
 
-def _wants_review(ref: str) -> bool:
-    case = look(ref)
-    return bool(case.decision and case.decision.get("review")) and case.review is None
-
-
-@task(name="make the proof", **patient())
+@step("make the proof", "J7, J8", due=lambda case: case.look is not None and not case.is_closed)
 def make_the_proof(ref: str) -> None:
     """J7, J8: one file that states why the closure is allowed. Refused with what is missing."""
-    if look(ref).look is not None:
-        proving.make_proof(office(), ref)
+    proving.make_proof(office(), ref)
 
 
-@task(name="close the case", **patient())
+@step("close the case", "J7, J8", due=lambda case: case.proof is not None and not case.is_closed)
 def close_the_case(ref: str) -> None:
     """J7, J8: attach the proof, then close; the store refuses it without a proof of this opening."""
-    if look(ref).proof is not None:
-        proving.close(office(), load_desk(), ref)
+    proving.close(office(), load_desk(), ref)
+    show_the_proof(look(ref))
 
 
-@task(name="close the ticket", **patient())
+@step("close the ticket", "J7, J8", due=lambda case: case.is_closed and case.ticket_closed is None)
 def close_the_ticket(ref: str) -> None:
     """After the case: the ticket's status, read back from the desk."""
-    if look(ref).is_closed:
-        ticket.close_ticket(office(), load_desk(), ref)
+    ticket.close_ticket(office(), load_desk(), ref)

@@ -40,6 +40,11 @@ def _only_review_is_missing(blockers: list[Blocker]) -> bool:
     return {b.code for b in blockers} <= {"reviewed", "looked"} and any(b.code == "reviewed" for b in blockers)
 
 
+def in_words(cause: object) -> str:
+    """A cause as people say it: ``expired token``."""
+    return str(cause).replace("_", " ")
+
+
 def card(case: Case, *, case_url: str, evidence_url: str, picture: bytes | None = None) -> str:
     """The card as markdown. ``evidence_url`` is what evidence links start with; ``picture`` a small PNG of the run."""
     facts = case.facts
@@ -47,14 +52,36 @@ def card(case: Case, *, case_url: str, evidence_url: str, picture: bytes | None 
         f"# {case.ref}: {plain(facts['job_name'])}",
         f"**{case.state.upper()}.** {SENTENCES[case.state]}",
         f"**Next:** {plain(next_action(case))}",
+        # Not in the table: Prefect cuts a long cell at its right edge.
+        f"**What fails:** {plain(short(facts['summary']))}",
         _facts_table(case, case_url),
         _blockers_table(case),
+        _proof(case, evidence_url),
+        _run(case, picture),
         _words(case),
+        timeline(case, evidence_url),
     ]
-    if picture is not None:
-        parts.append(f"## The successful run\n\n![the successful run]({data_uri(picture)})")
-    parts.append(timeline(case, evidence_url))
     return "\n\n".join(part for part in parts if part)
+
+
+def _proof(case: Case, evidence_url: str) -> str:
+    if case.proof is None or not case.is_closed:
+        return ""
+    file = _link(case.proof["file"], f"{evidence_url}/{case.proof['evidence']}")
+    return f"## The proof\n\nClosed under **{plain(case.proof['rule'])}**: {file}"
+
+
+def _run(case: Case, picture: bytes | None) -> str:
+    """The run that was read back as successful: its picture, and the link to its own page."""
+    run = case.verified
+    if run is None:
+        return ""
+    said = f"{_link(run.get('name') or run['run'], run.get('url'))} was read back as {plain(run.get('said') or 'over')}"
+    title = "The removal" if run["purpose"] == "removal" else "The successful run"
+    lines = [f"## {title}", f"{said}, ended {plain(_minute(run['ended_at']))}."]
+    if picture is not None:
+        lines.append(f"![the run's own page]({data_uri(picture)})")
+    return "\n\n".join(lines)
 
 
 def data_uri(png: bytes) -> str:
@@ -69,8 +96,7 @@ def _facts_table(case: Case, case_url: str) -> str:
         "Platform": facts["platform"],
         "Retailer": facts.get("retailer") or "not known",
         "Marketplace": facts.get("marketplace") or "none",
-        "Cause": facts["cause"],
-        "What fails": facts["summary"],
+        "Cause": in_words(facts["cause"]),
         "Opened": f"{_time(case.opened)} by {case.opened.actor if case.opened else ''} ({facts['how']})",
         "Ticket": _ticket(case),
         "Decision": f"{case.decided} ({case.decision.actor})" if case.decision else "none yet",
@@ -154,18 +180,66 @@ _SENTENCES: Mapping[Kind, str] = {
 }
 
 
+RULES: Mapping[Kind, str] = {
+    Kind.OPENED: "J1",
+    Kind.REOPENED: "J2",
+    Kind.STOPPED: "J2",
+    Kind.CANNOT_STOP: "J3",
+    Kind.TICKET_OPENED: "J1",
+    Kind.NOTICE_SENT: "J5",
+    Kind.CONFIRMATION_RECEIVED: "J8",
+    Kind.CONFIRMATION_REFUSED: "J8",
+    Kind.CHANGE_VALIDATED: "J8",
+    Kind.DECIDED: "J6",
+    Kind.KEPT_PAUSED: "J6",
+    Kind.RUN_STARTED: "J10",
+    Kind.RUN_VERIFIED: "J10",
+    Kind.RUN_FAILED: "J11",
+    Kind.SCHEDULE_LIVE: "J6",
+    Kind.NEIGHBOURS_LIVE: "J6",
+    Kind.PHOTOGRAPHED: "J7, J8",
+    Kind.PHOTO_REFUSED: "J7, J8",
+    Kind.ATTACHED: "J7, J8",
+    Kind.REVIEW_APPROVED: "J7, J8",
+    Kind.REVIEW_REJECTED: "J7, J8",
+    Kind.LOOKED_AGAIN: "J10, J11",
+    Kind.FAILED_AGAIN: "J10",
+    Kind.PROOF_MADE: "J7, J8",
+    Kind.CLOSED: "J7, J8",
+}
+"""The rule that an event carries out; events of our own machinery have none."""
+
+LONGEST = 300
+"""How many characters of an event people see in a list; the evidence and the events hold all of it."""
+
+
 class _Blank(dict[str, Any]):
     def __missing__(self, key: str) -> str:
         return ""
 
 
 def sentence(event: Event) -> str:
-    """What happened, as one line of plain text."""
+    """What happened, as one line of plain text, shortened to ``LONGEST`` characters."""
     data = _Blank(event.data)
     data["_jobs"] = ", ".join(str(job.get("name") or job["job"]) for job in event.data.get("jobs", ()))
     data["_to"] = ", ".join(event.data.get("accepted", ()))
     data["_opened"] = "adopted" if event.data.get("adopted") else "opened"
-    return " ".join(_SENTENCES[event.kind].format_map(data).split())
+    return short(_SENTENCES[event.kind].format_map(data))
+
+
+def short(text: object, longest: int = LONGEST) -> str:
+    """The text as one line of at most ``longest`` characters, cut between words where there are any."""
+    flat = " ".join(str(text).split())
+    if len(flat) <= longest:
+        return flat
+    cut = flat[: longest - 2]
+    # A word may be as long as a token or an address: then it is cut itself.
+    head = cut.rpartition(" ")[0] if " " in cut[longest // 2 :] else cut
+    return f"{head} …"
+
+
+def _minute(at: object) -> str:
+    return f"{str(at)[:16].replace('T', ' ')} UTC"
 
 
 def _time(fact: Any) -> str:

@@ -18,7 +18,7 @@ from caseproof.shipped import shipped
 from caseproof.up.addresses import FOLDER
 from caseproof.up.house import Part, was_started
 from caseproof.up.postgres import STOP, EmbeddedPostgres
-from caseproof.up.prefect_parts import QUIET, PrefectApi, deploy_command, server_command, worker_command
+from caseproof.up.prefect_parts import CASES_WORKER, QUIET, PrefectApi, deploy_command, server_command, worker_command
 from caseproof.up.processes import wait_until
 
 POOL = "caseproof"
@@ -167,7 +167,7 @@ def _worker(home: Path, environment: Mapping[str, str], api: PrefectApi) -> Part
         title="Worker",
         address=f"work pool {POOL}",
         command=lambda: worker_command(POOL, name),
-        env=environment,
+        env={**CASES_WORKER, **environment},
         is_ready=lambda: api.is_online(POOL, name),
     )
 

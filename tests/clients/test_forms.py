@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect import flow
+from prefect import flow, task
 from prefect._internal.pydantic.v2_schema import create_v2_schema  # private: what RunInput.save() writes down
 from prefect.client.orchestration import get_client
 from prefect.input.run_input import keyset_from_paused_state
@@ -26,6 +26,7 @@ from sandbox.world import World
 from tasks import common
 from tasks.asking import act_on, answer_to, carry, say_trouble
 from tasks.forms import FORMS, AccountDecision, Form, RetailersWord, Review, TryAgain, Verdict, Word, for_team
+from tasks.steps import Step, stop_the_job
 from tests.support.histories import Teller
 
 TEAM = ("operator", "team lead")
@@ -307,12 +308,23 @@ def test_the_same_problem_of_another_step_is_said_too(office: Office, case: Case
 
 
 def test_a_step_that_works_again_ends_its_own_trouble_and_no_others(office: Office, case: Case) -> None:
-    def works(_: str) -> None:
-        """A step with nothing left to do."""
-
     say_trouble(case.ref, "another step", BadInput("It is down."))
-    carry(works, case.ref)
+    carry(stop_the_job, case.ref)  # which is done already
     assert office.case(case.ref).trouble is not None
-    say_trouble(case.ref, str(works), BadInput("It is down."))
-    carry(works, case.ref)
+    say_trouble(case.ref, "stop the job", BadInput("It is down."))
+    carry(stop_the_job, case.ref)
     assert office.case(case.ref).trouble is None
+
+
+@pytest.mark.usefixtures("office")
+def test_no_task_runs_for_a_step_that_is_done(case: Case) -> None:
+    """A resumed run starts from the top: neither its task runs nor its log tell everything again."""
+    tried: list[str] = []
+
+    @task
+    def stop(ref: str) -> None:
+        tried.append(ref)
+
+    carry(Step("stop the job", stop, stop_the_job.is_due), case.ref)
+    assert tried == []
+    assert stop_the_job.is_due(Case("JF-000002"))

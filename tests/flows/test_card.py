@@ -14,7 +14,7 @@ from caseproof.domain.decisions import Decision
 from caseproof.domain.events import REQUIRED, Event, Kind
 from caseproof.domain.fold import fold
 from caseproof.domain.lifecycle import SENTENCES, State
-from caseproof.procedure.card import card, next_action, sentence
+from caseproof.procedure.card import LONGEST, card, next_action, sentence
 from tests.support.fakes import START
 from tests.support.world import STEPS, World
 
@@ -172,6 +172,31 @@ def test_a_closed_case_shows_nothing_that_blocks_and_a_picture_where_one_is_give
     text = card(case, case_url=URL, evidence_url=URL, picture=b"png")
     assert "What blocks closure" not in text
     assert "data:image/png;base64,cG5n" in text
+
+
+def test_a_closed_case_shows_the_proof_first_then_the_run_with_its_picture_then_the_rest(world: World) -> None:
+    text = card(world.case(world.closed()), case_url=URL, evidence_url=URL, picture=b"png")
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert headings == ["The proof", "The successful run", "Timeline"]
+    run = text[text.index("## The successful run") : text.index("## Timeline")]
+    assert run.index("read back as") < run.index("data:image/png")
+
+
+def test_a_removal_is_never_called_a_success(world: World) -> None:
+    text = card(world.case(world.closed(Decision.REMOVE)), case_url=URL, evidence_url=URL, picture=b"png")
+    assert "## The removal" in text
+    assert "successful" not in text.partition("## Timeline")[0].replace("read back as successful", "")
+
+
+@pytest.mark.parametrize(
+    "long", ["It fails. " * 200, "x" * 5000, "word " + "y" * 5000], ids=["words", "one word", "a word and a long one"]
+)
+def test_a_long_message_is_shortened_and_a_short_one_is_left_alone(long: str) -> None:
+    event = Event(Kind.RUN_FAILED, START, "caseproof", {"run": "r", "why": long})
+    said = sentence(event)
+    assert LONGEST // 2 < len(said) <= LONGEST
+    assert said.endswith(" …")
+    assert sentence(Event(Kind.RUN_FAILED, START, "caseproof", {"run": "r", "why": "y" * 250})).endswith("y")
 
 
 def test_the_card_of_a_case_is_made_of_its_events_alone(world: World) -> None:
