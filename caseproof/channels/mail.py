@@ -16,11 +16,11 @@ import smtplib
 import socket
 import ssl
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from caseproof.channels.smtp_line import Line, Smtp
 from caseproof.domain.errors import BadInput, CaseproofError
@@ -32,6 +32,7 @@ GOODBYE_SECONDS = 2.0
 """How long we wait for a server to answer QUIT; by then the message is accepted or lost already."""
 
 Security = Literal["ssl", "starttls", "plain"]
+T = TypeVar("T")
 
 _ADDRESS = r'[^\s<>@",;:()\[\]\\\x00-\x1f\x7f]+@[^\s<>@",;:()\[\]\\\x00-\x1f\x7f]+'
 _NAMED = re.compile(rf'(?:"((?:[^"\\\r\n]|\\[^\r\n])*)"\s*|([^<>@"\x00-\x1f\x7f]*))<({_ADDRESS})>|({_ADDRESS})')
@@ -141,9 +142,22 @@ def send(account: MailAccount, message: bytes, *, sender: str, recipients: Seque
         ascii_address(bare_address(sender)),
         {given: ascii_address(bare_address(given)) for given in recipients},
     )
+    return _through(account, lambda smtp, line: _hand_over(smtp, account, envelope, line))
+
+
+def probe(account: MailAccount) -> None:
+    """Go as far as the login and a NOOP, and hang up: no message is sent. Back by the same deadline as ``send``.
+
+    Raises MailDown, MailRefused.
+    """
+    _through(account, _nothing)
+
+
+def _through(account: MailAccount, work: Callable[[Smtp, Line], T]) -> T:
+    """What ``work`` returns once the account's server has greeted us; always back by the deadline."""
     line = Line()
-    answer: Future[Delivery] = Future()
-    worker = threading.Thread(target=_work, args=(account, envelope, line, answer), name="mail", daemon=True)
+    answer: Future[T] = Future()
+    worker = threading.Thread(target=_work, args=(account, work, line, answer), name="mail", daemon=True)
     worker.start()
     deadline = account.timeout_seconds * DEADLINE_FACTOR
     try:
@@ -168,13 +182,13 @@ class _Envelope:
         return not (self.sender.isascii() and headers.isascii())
 
 
-def _work(account: MailAccount, envelope: _Envelope, line: Line, answer: Future[Delivery]) -> None:
+def _work(account: MailAccount, work: Callable[[Smtp, Line], T], line: Line, answer: Future[T]) -> None:
     smtp: Smtp | None = None
     try:
         at_once = _context(account) if account.security == "ssl" else None
         smtp = Smtp(account.host, account.port, account.timeout_seconds, line, at_once)
         _greet(smtp, account, line)
-        answer.set_result(_hand_over(smtp, account, envelope, line))
+        answer.set_result(work(smtp, line))
     except MailError as error:
         answer.set_exception(error)
     except Exception as error:  # whatever a broken server made of the library must reach the one who waits
@@ -230,6 +244,13 @@ def _log_in(smtp: Smtp, account: MailAccount, username: str, line: Line) -> None
             f"{_said(error.smtp_code, error.smtp_error)}.",
             "Check the user name and password of the mail account; many providers want an app password.",
         ) from None
+
+
+def _nothing(smtp: Smtp, line: Line) -> None:
+    line.step = "NOOP"
+    code, text = smtp.noop()
+    if not _is_yes(code):
+        raise smtplib.SMTPResponseException(code, text)
 
 
 def _hand_over(smtp: Smtp, account: MailAccount, envelope: _Envelope, line: Line) -> Delivery:

@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+from caseproof.cli.backups import backup, restore
 from caseproof.cli.cases import case_app
 from caseproof.cli.common import AsJson, err, out, print_json, table_of
 from caseproof.cli.contacts import contact_app
+from caseproof.cli.doctor import doctor
+from caseproof.cli.setup import setup
+from caseproof.cli.up import up
 from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.proof import verify_proof
-from caseproof.policy import policy_file
-from caseproof.procedure.office import open_office
+from caseproof.policy import load_policy, policy_file
 from caseproof.settings import read_settings
+from caseproof.up.addresses import adopt_addresses
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,6 +35,20 @@ app = typer.Typer(
 )
 app.add_typer(case_app, name="case")
 app.add_typer(contact_app, name="contact")
+app.command()(up)
+app.command()(setup)
+app.command()(doctor)
+app.command()(backup)
+app.command()(restore)
+
+
+@app.callback()
+def _anywhere(context: typer.Context) -> None:
+    """Job-failure cases that close only with proof."""
+    if context.invoked_subcommand in ("up", "demo"):  # these bring a Prefect server of their own
+        return
+    with suppress(CaseproofError):  # the command itself tells what is wrong with the settings
+        adopt_addresses(read_settings().home.expanduser())
 
 
 def main() -> None:
@@ -66,13 +85,14 @@ def verify(
 @app.command()
 def policy(as_json: AsJson = False) -> None:
     """The policy in force, checked."""
-    office = open_office()
+    file = policy_file(read_settings())
+    in_force = load_policy(file).model_dump(mode="json")  # no office: that would make a store, before `up` chose one
     if as_json:
-        print_json(office.policy.model_dump(mode="json"))
+        print_json(in_force)
         return
-    out.print(f"In force: {policy_file(office.settings)}", soft_wrap=True)
+    out.print(f"In force: {file}", soft_wrap=True)
     table = table_of("Policy", "Entry", "Value")
-    for name, value in office.policy.model_dump(mode="json").items():
+    for name, value in in_force.items():
         table.add_row(name, escape(json.dumps(value)))
     out.print(table)
 

@@ -127,8 +127,22 @@ class RunPage:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a platform answered when it was only asked whether it is there: ``found`` is a sentence for people.
+
+    ``clock`` is the platform's own time when it answered, where it tells it.
+    """
+
+    found: str
+    clock: datetime | None
+
+
 class JobPlatform(Protocol):
     """A client of one job platform."""
+
+    def probe(self) -> Probe:
+        """Read a little of the platform's jobs: whether it answers, lets us in, and what its clock says."""
 
     def job(self, job_id: str) -> Job:
         """The job by what a person types. Raises UnknownJob, naming what exists that is alike."""

@@ -190,16 +190,17 @@ def _retry_after(response: httpx.Response) -> float | None:
         when = parsedate_to_datetime(value)
     except ValueError:
         return None
-    now = _date(response) or datetime.now(UTC)
+    now = date_of(response) or datetime.now(UTC)
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now.timestamp()
 
 
-def _date(response: httpx.Response) -> datetime | None:
-    """The server's own time: its ``Retry-After`` is on that clock."""
+def date_of(response: httpx.Response) -> datetime | None:
+    """The server's own time when it answered, aware, in whole seconds: its ``Retry-After`` is on that clock."""
     try:
-        return parsedate_to_datetime(response.headers.get("Date", ""))
+        said = parsedate_to_datetime(response.headers.get("Date", ""))
     except ValueError:
         return None
+    return said if said.tzinfo else said.replace(tzinfo=UTC)
 
 
 def _reason(response: httpx.Response) -> str:

@@ -31,6 +31,7 @@ from caseproof.domain.errors import BadInput
 from caseproof.platforms.base import (
     Job,
     PlatformRefused,
+    Probe,
     Run,
     RunPage,
     RunState,
@@ -39,7 +40,7 @@ from caseproof.platforms.base import (
     UnknownJob,
     UnknownRun,
 )
-from caseproof.platforms.http import HttpApi
+from caseproof.platforms.http import HttpApi, date_of
 from caseproof.platforms.prefect_wire import (
     COUNT,
     DEPLOYMENT,
@@ -116,6 +117,13 @@ class PrefectJobsClient:
         self._api.close()
 
     # -- jobs ------------------------------------------------------------------------------------------------
+
+    def probe(self) -> Probe:
+        answer = self._api.call("POST", "deployments/count", reads=True, json={})
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            raise self._api.not_the_api()
+        count = self._api.decoded(answer, COUNT)
+        return Probe(f"{self._api.address} has {count} deployments", date_of(answer))
 
     def job(self, job_id: str) -> Job:
         return self._job(job_id, self._deployment(job_id))

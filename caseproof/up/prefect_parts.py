@@ -68,7 +68,7 @@ QUIET: Mapping[str, str] = {
 """Settings of every Prefect program that we start: it tells nobody outside, asks nothing, and logs plain lines."""
 
 CASES_WORKER: Mapping[str, str] = {"PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "WARNING"}
-"""Keeps a worker's own routine ("submitting", "downloading") out of the logs of cases; ``tasks.logs`` tells the rest."""
+"""Keeps a worker's own routine ("submitting", "downloading") out of the logs of cases."""
 
 
 def server_command(host: str, port: int) -> list[str]:

@@ -1,0 +1,191 @@
+"""All checks of an installation, in the order in which a person would put things right."""
+
+from __future__ import annotations
+
+import platform as this
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from caseproof.channels.mail import MailAccount
+from caseproof.desks.base import Desk
+from caseproof.doctor import machine, outside
+from caseproof.doctor.clocks import Clocks
+from caseproof.doctor.examination import Examination, Failed, Finding, Row
+from caseproof.doctor.prefect import PrefectAccess, PrefectChecks, WantedDeployment
+from caseproof.doctor.store import StoreChecks
+from caseproof.evidence.screenshot import photograph
+from caseproof.evidence.vault import Vault
+from caseproof.platforms.base import JobPlatform
+from caseproof.policy import Policy
+from caseproof.procedure.office import Office
+from caseproof.settings import Settings
+
+IMPORTS_SECONDS = 30.0
+"""What loads the Prefect library first may take this long on a busy machine."""
+BROWSER_SECONDS = 30.0
+FOLD_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What is examined, as plain values and what reads them; who knows Prefect fills it in.
+
+    ``account`` and ``desk`` load what the policy names, ``platforms`` lists what is
+    saved, each loaded when it is called; they raise errors for people. ``lock`` is None where there is no lock file.
+    """
+
+    settings: Settings
+    lock: Path | None
+    prefect: Callable[[], PrefectAccess]
+    deployments: Callable[[], Sequence[WantedDeployment]]
+    account: Callable[[Policy], MailAccount]
+    desk: Callable[[Office], Desk]
+    platforms: Callable[[], Mapping[str, Callable[[], JobPlatform]]]
+    pool: str = "caseproof"
+    python: str = this.python_version()
+    camera: machine.Camera = photograph
+
+
+def examine(here: Installation) -> list[Finding]:
+    """Look the installation over; changes nothing, sends nothing, and is back within a minute or two at the worst."""
+    with ExitStack() as stack:
+        look = _Look(here, stack.enter_context(Examination()), stack)
+        look.at_the_machine()
+        look.at_prefect()
+        look.at_the_store()
+        look.at_mail_and_desk()
+        look.at_the_platforms()
+        look.at_the_web_app()
+        look.at_the_clocks()
+        return look.findings()
+
+
+class _Look:
+    """One examination on its way: what earlier checks found, for the later ones."""
+
+    def __init__(self, here: Installation, examination: Examination, stack: ExitStack) -> None:
+        self._here = here
+        self._start = examination.start
+        self.findings = examination.findings
+        self._stack = stack
+        self._clocks = Clocks()
+        self._with_clock: list[Row] = []
+        self._home: Row
+        self._policy_row: Row
+        self._prefect: Row
+        self._store_row: Row
+        self._policy: Policy | None = None
+        self._store: StoreChecks | None = None
+
+    def at_the_machine(self) -> None:
+        here = self._here
+        self._start("Python", lambda: machine.right_python(here.python))
+        self._start("Packages", lambda: machine.right_packages(here.lock), seconds=FOLD_SECONDS)
+        self._home = self._start("Home folder", lambda: machine.usable_home(here.settings))
+        self._start("Disk space", lambda: machine.room_left(here.settings), after=[self._home])
+        # A policy of one's own may lie elsewhere; the default one is looked for in the home folder.
+        needs = [] if here.settings.policy else [self._home]
+        self._policy_row = self._start("Policy", self._read_policy, after=needs)
+        self._start(
+            "Browser",
+            lambda: machine.browser_takes_pictures(here.settings, here.camera),
+            after=[self._home],
+            seconds=BROWSER_SECONDS,
+        )
+
+    def _read_policy(self) -> str:
+        path, self._policy = machine.valid_policy(self._here.settings)
+        return path
+
+    def at_prefect(self) -> None:
+        here = self._here
+        checks = PrefectChecks(here.prefect, here.pool, self._clocks)
+        self._stack.callback(checks.close)
+        address = self._start("Prefect address", checks.address, seconds=IMPORTS_SECONDS)
+        self._prefect = self._start("Prefect server", checks.server, after=[address])
+        self._start("Prefect version", checks.version, after=[self._prefect])
+        pool = self._start("Work pool", checks.work_pool, after=[self._prefect])
+        deployments = partial(checks.deployments, here.deployments)
+        self._start("Deployments", deployments, after=[pool], seconds=IMPORTS_SECONDS)
+        self._start("Worker", checks.worker, after=[pool])
+        self._with_clock.append(self._prefect)
+
+    def at_the_store(self) -> None:
+        # A database of one's own may be elsewhere; the default one is a file in the home folder.
+        needs = [] if self._here.settings.database_url else [self._home]
+        self._store_row = self._start("Store", self._open_store, after=needs, seconds=15)
+        self._start("Store takes writes", lambda: self._checks.writes(), after=[self._store_row], seconds=15)
+        self._start("Cases unedited", lambda: self._checks.unedited(), after=[self._store_row], seconds=FOLD_SECONDS)
+        self._start(
+            "Evidence",
+            lambda: self._checks.evidence(self._vault),
+            after=[self._home, self._store_row],
+            seconds=FOLD_SECONDS,
+        )
+        self._with_clock.append(self._store_row)
+
+    def _open_store(self) -> str:
+        self._store = StoreChecks(self._here.settings.database, self._clocks)
+        self._stack.callback(self._store.store.close)
+        return self._store.revision()
+
+    @property
+    def _checks(self) -> StoreChecks:
+        if self._store is None:
+            raise Failed("The store was not opened.", "Look at the check 'Store'.")
+        return self._store
+
+    @property
+    def _vault(self) -> Vault:
+        return Vault(self._here.settings.home_folder / "evidence")
+
+    def _office(self, policy: Policy) -> Office:
+        return Office(self._here.settings, policy, self._checks.store, self._vault)
+
+    def at_mail_and_desk(self) -> None:
+        needs = [self._policy_row, self._prefect]
+        self._start("Mail server", self._mail, after=needs, seconds=20)
+        self._start("Desk", self._desk, after=[*needs, self._store_row], seconds=15)
+
+    def _mail(self) -> str:
+        policy = self._known_policy
+        return outside.mail_server(policy.mail.account, lambda: self._here.account(policy))
+
+    def _desk(self) -> str:
+        policy = self._known_policy
+        return outside.desk(policy.desk, lambda: self._here.desk(self._office(policy)))
+
+    @property
+    def _known_policy(self) -> Policy:
+        if self._policy is None:
+            raise Failed("The policy was not read.", "Look at the check 'Policy'.")
+        return self._policy
+
+    def at_the_platforms(self) -> None:
+        found: dict[str, Callable[[], JobPlatform]] = {}
+
+        def list_them() -> str:
+            found.update(self._here.platforms())
+            return outside.saved_platforms(found)
+
+        listed = self._start("Platforms", list_them, after=[self._prefect], seconds=IMPORTS_SECONDS)
+        if listed.finding.ok:
+            for name, load in found.items():
+                probe = partial(outside.platform, name, load, self._clocks)
+                self._with_clock.append(self._start(f"Platform {name}", probe, seconds=20))
+
+    def at_the_web_app(self) -> None:
+        checks = outside.WebChecks(self._here.settings, self._clocks)
+        self._stack.callback(checks.close)
+        answers = self._start("Web app", checks.answers)
+        needs = [answers, self._store_row]
+        self._start("Web app's store", lambda: checks.same_store(self._checks.store), after=needs)
+        self._with_clock.append(answers)
+
+    def at_the_clocks(self) -> None:
+        for row in self._with_clock:
+            row.future.result()  # well or not: what they read of a clock counts
+        self._start("Clocks", self._clocks.compare)

@@ -1,0 +1,138 @@
+"""The systems around us: the mail server, the desk, the platforms, and the web app as a retailer reaches it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from importlib.metadata import version
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from caseproof.channels.mail import MailAccount, probe
+from caseproof.desks.base import Desk
+from caseproof.doctor.calls import Caller
+from caseproof.doctor.clocks import Clocks, now
+from caseproof.doctor.examination import Failed
+from caseproof.domain.errors import CaseproofError
+from caseproof.platforms.base import JobPlatform
+from caseproof.settings import Settings
+from caseproof.store import Store
+
+MAIL_SECONDS = 4.0
+"""How long the mail server may take for a step; a sending itself is more patient (policy.yaml)."""
+_WEB = (
+    "Start it with `caseproof up` or `caseproof web`; see that CASEPROOF_PUBLIC_URL (else CASEPROOF_WEB_URL) is the "
+    "address where it can be reached from outside, and that a proxy before it passes everything on."
+)
+
+
+def mail_server(name: str, load: Callable[[], MailAccount]) -> str:
+    """Whether the mail account's server greets us and takes the login. Nothing is sent."""
+    account = load()
+    try:
+        probe(replace(account, timeout_seconds=min(account.timeout_seconds, MAIL_SECONDS)))
+    except CaseproofError as error:
+        raise Failed(f"Mail account '{name}': {error.problem}", error.next_action) from error
+    login = "the login is right" if account.username is not None else "no login is set"
+    return f"'{name}': {account.where} answers over {account.security}, {login}; no mail was sent"
+
+
+def desk(name: str, load: Callable[[], Desk]) -> str:
+    """Whether the desk answers when a ticket is looked for."""
+    try:
+        load().find("caseproof doctor")
+    except CaseproofError as error:
+        raise Failed(f"Desk '{name}': {error.problem}", error.next_action) from error
+    return f"'{name}': its tickets can be read"
+
+
+def saved_platforms(platforms: Mapping[str, Any]) -> str:
+    """Whether there is a platform at all."""
+    if not platforms:
+        raise Failed(
+            "There is no platform yet, so there is no job to open a case for.",
+            "`caseproof setup FILE.yaml` saves one; or save a block of a platform in the Prefect UI, under Blocks.",
+        )
+    return f"{len(platforms)} saved: {', '.join(platforms)}"
+
+
+def platform(name: str, load: Callable[[], JobPlatform], clocks: Clocks) -> str:
+    """Whether the platform answers, lets us in, and shows its jobs."""
+    before = now()
+    try:
+        probed = load().probe()
+    except CaseproofError as error:
+        raise Failed(f"Platform '{name}': {error.problem}", error.next_action) from error
+    clocks.note(f"platform '{name}'", before, probed.clock, now())
+    return f"'{name}': {probed.found}"
+
+
+class WebChecks:
+    """The web app at the address that links in mail start with."""
+
+    def __init__(self, settings: Settings, clocks: Clocks) -> None:
+        self._public = settings.public
+        self._call = Caller(settings.public, "The web app", clocks, next_action=_WEB)
+        self._health: dict[str, Any] = {}
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._call.close()
+
+    def answers(self) -> str:
+        """Whether it answers, is Caseproof, and is of this version."""
+        self._health = told = self._read_health()
+        if told["version"] != version("caseproof"):
+            raise Failed(
+                f"The web app at {self._call.address} is Caseproof {told['version']}; installed here is "
+                f"{version('caseproof')}.",
+                "Restart the web app, or install one version everywhere.",
+            )
+        remark = "; a retailer outside cannot open it: set CASEPROOF_PUBLIC_URL" if _is_loopback(self._public) else ""
+        return f"{self._call.address} is Caseproof {told['version']}{remark}"
+
+    def same_store(self, store: Store) -> str:
+        """Whether it reads the store that we read: as many open cases, and the page of the newest case."""
+        if self._health["status"] != "ok":
+            raise Failed(
+                f"The web app at {self._call.address} cannot read its store: {self._health.get('store')}",
+                str(self._health.get("next_action") or _WEB),
+            )
+        newest, counts = "", (-1, -2)
+        for _ in range(2):  # a case may be opened or closed between the two looks
+            with store.reading() as unit:
+                rows = unit.cases.rows()
+            newest = rows[-1].ref if rows else ""
+            counts = (sum(row.closed_at is None for row in rows), self._read_health().get("cases_open", -1))
+            if counts[0] == counts[1]:
+                break
+        shown = not newest or self._call("GET", f"cases/{newest}").is_success
+        if counts[0] != counts[1] or not shown:
+            what = f"does not know {newest}" if not shown else f"has {counts[1]} open cases, we have {counts[0]}"
+            raise Failed(
+                f"The web app at {self._call.address} reads another store: it {what}.",
+                "Start the web app with the same CASEPROOF_HOME and CASEPROOF_DATABASE_URL as here.",
+            )
+        return f"{counts[0]} open cases there and here" + (f", and {newest} has its page" if newest else "")
+
+    def _read_health(self) -> dict[str, Any]:
+        answer = self._call("GET", "health")
+        try:
+            told = answer.json()
+        except ValueError:
+            told = None
+        if not (isinstance(told, dict) and "version" in told and told.get("status") in ("ok", "down")):
+            raise Failed(
+                f"What answers at {self._call.address} is not Caseproof's web app (it answered {answer.status_code}).",
+                _WEB,
+            )
+        return told
+
+
+def _is_loopback(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

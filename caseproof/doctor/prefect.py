@@ -1,0 +1,222 @@
+"""Our own Prefect server, over its REST API: password, version, work pool, deployments, a worker that polls."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+from urllib.parse import quote
+
+import httpx
+
+from caseproof.doctor.calls import Caller
+from caseproof.doctor.clocks import Clocks, now
+from caseproof.doctor.examination import Failed
+from caseproof.platforms.http import date_of
+
+HEARTBEAT_SECONDS = 90
+"""A worker tells Prefect every 30 s that it lives; Prefect itself calls it offline after three of these."""
+_DEPLOY = "Deploy again: `caseproof up` does it at its start, or `prefect deploy --all` in the project's folder."
+_ADDRESS = "Check that the Prefect server runs, and that PREFECT_API_URL is its address (it ends in /api)."
+
+
+@dataclass(frozen=True)
+class PrefectAccess:
+    """How this installation reaches its Prefect server: the values of Prefect's own settings, "" where unset.
+
+    ``auth`` is ``user:password``; ``version`` is that of the Prefect that is installed here.
+    """
+
+    api_url: str
+    version: str
+    auth: str = field(default="", repr=False)
+    api_key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class WantedDeployment:
+    """A deployment as this code would make it. ``name`` is ``flow/deployment``; ``schema`` that of its parameters."""
+
+    name: str
+    entrypoint: str
+    pool: str
+    tags: frozenset[str]
+    description: str
+    schema: Mapping[str, Any]
+
+
+class PrefectChecks:
+    """The checks, in their order: each uses what the one before it found."""
+
+    def __init__(self, read_access: Callable[[], PrefectAccess], pool: str, clocks: Clocks) -> None:
+        self._read_access = read_access
+        self._pool = pool
+        self._clocks = clocks
+        self._access = PrefectAccess("", "")
+        self._call: Caller | None = None
+        self._version = ""
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._call is not None:
+            self._call.close()
+
+    def address(self) -> str:
+        """Whether PREFECT_API_URL names a server at all."""
+        self._access = access = self._read_access()
+        if not access.api_url:
+            raise Failed(
+                "PREFECT_API_URL is not set.",
+                "Start a server with `caseproof up`, or point it at the Prefect server that runs the cases.",
+            )
+        if not access.api_url.startswith(("http://", "https://")):
+            raise Failed("PREFECT_API_URL is no web address.", "Write it like http://127.0.0.1:4200/api.")
+        headers = {}
+        if access.auth:
+            headers["Authorization"] = f"Basic {base64.b64encode(access.auth.encode()).decode()}"
+        elif access.api_key:
+            headers["Authorization"] = f"Bearer {access.api_key}"
+        self._call = Caller(access.api_url, "Prefect's server", self._clocks, next_action=_ADDRESS, headers=headers)
+        return self._call.address
+
+    def server(self) -> str:
+        """Whether it answers, and lets us in."""
+        answer = self._ask("GET", "admin/version")
+        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            raise self._wrong_password(answer.status_code)
+        told = _json(answer) if answer.is_success else None
+        if not isinstance(told, str):
+            raise Failed(f"{self._where} answers, but is no Prefect API (it answered {answer.status_code}).", _ADDRESS)
+        self._version = told
+        return f"{self._where} answers"
+
+    def version(self) -> str:
+        """Whether the server is of the version that is installed here."""
+        if self._version != self._access.version:
+            raise Failed(
+                f"{self._where} is Prefect {self._version}; installed here is {self._access.version}.",
+                f"Run Prefect {self._access.version} there too: cases wait on how that version suspends and resumes.",
+            )
+        return f"Prefect {self._version} on both sides"
+
+    def work_pool(self) -> str:
+        """Whether the work pool of our flows is there and not paused."""
+        answer = self._ask("GET", f"work_pools/{quote(self._pool, safe='')}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            raise Failed(
+                f"Prefect has no work pool '{self._pool}'.",
+                f"Make it: `prefect work-pool create {self._pool} --type process`.",
+            )
+        pool = self._object(answer)
+        if pool.get("is_paused"):
+            raise Failed(
+                f"The work pool '{self._pool}' is paused, so no case moves.",
+                f"`prefect work-pool resume {self._pool}`",
+            )
+        return f"'{self._pool}' is there and not paused"
+
+    def deployments(self, read_wanted: Callable[[], Sequence[WantedDeployment]]) -> str:
+        """Whether each deployment is there, as this code would make it, and not paused."""
+        wanted = read_wanted()
+        wrong = [f"{one.name} {fault}" for one in wanted if (fault := self._fault_of(one))]
+        if wrong:
+            only_paused = all(one.endswith(" is paused") for one in wrong)
+            action = "Resume it on its page in the Prefect UI." if only_paused else _DEPLOY
+            raise Failed(f"Deployments are not as this version needs them: {'; '.join(wrong)}.", action)
+        return f"{len(wanted)} deployments are there and current"
+
+    def worker(self) -> str:
+        """Whether a worker polls the pool. Its age is taken on Prefect's clock, so that ours cannot be to blame."""
+        answer = self._ask("POST", f"work_pools/{quote(self._pool, safe='')}/workers/filter", json={})
+        workers = _json(answer)
+        if not answer.is_success or not isinstance(workers, list):
+            raise self._not_understood(answer)
+        moment = date_of(answer) or now()
+        ages = {str(one.get("name")): _age(one, moment) for one in workers if one.get("status") == "ONLINE"}
+        polling = [name for name, age in ages.items() if age is not None and age <= HEARTBEAT_SECONDS]
+        if not polling:
+            known = ", ".join(str(one.get("name")) for one in workers) or "none was ever seen"
+            raise Failed(
+                f"No worker polls the work pool '{self._pool}', so no case moves (workers: {known}).",
+                f"Start one: `caseproof up`, or `prefect worker start --pool {self._pool}`. "
+                f"One that was started a moment ago shows itself within {HEARTBEAT_SECONDS // 3} s.",
+            )
+        return f"{', '.join(polling)} polls '{self._pool}'"
+
+    def _fault_of(self, wanted: WantedDeployment) -> str:
+        """What is wrong with a deployment, as what follows its name; "" for nothing."""
+        flow, _, name = wanted.name.partition("/")
+        answer = self._ask("GET", f"deployments/name/{quote(flow, safe='')}/{quote(name, safe='')}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return "is missing"
+        found = self._object(answer)
+        compared = {
+            "entrypoint": (found.get("entrypoint"), wanted.entrypoint),
+            "work pool": (found.get("work_pool_name"), wanted.pool),
+            "tags": (frozenset(found.get("tags") or ()), wanted.tags),
+            "description": ((found.get("description") or "").strip(), wanted.description.strip()),
+            "parameters": (_parts(found.get("parameter_openapi_schema")), _parts(wanted.schema)),
+        }
+        other = [what for what, (there, here) in compared.items() if there != here]
+        if other:
+            return f"is of another version ({', '.join(other)})"
+        return "is paused" if found.get("paused") else ""
+
+    def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        if self._call is None:
+            raise AssertionError("the address is checked first")
+        answer = self._call(method, path, **options)
+        if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise Failed(
+                f"{self._where} is overloaded or broken (it answered {answer.status_code}).",
+                "Try again in a minute; if it stays so, look at the log of the Prefect server.",
+            )
+        return answer
+
+    @property
+    def _where(self) -> str:
+        return f"{self._call.whose} at {self._call.address}" if self._call else "Prefect's server"
+
+    def _object(self, answer: httpx.Response) -> dict[str, Any]:
+        told = _json(answer)
+        if not answer.is_success or not isinstance(told, dict):
+            raise self._not_understood(answer)
+        return told
+
+    def _not_understood(self, answer: httpx.Response) -> Failed:
+        return Failed(f"{self._where} gave an answer that is not Prefect's ({answer.status_code}).", _ADDRESS)
+
+    def _wrong_password(self, status: int) -> Failed:
+        access = self._access
+        name = "PREFECT_API_KEY" if access.api_key and not access.auth else "PREFECT_API_AUTH_STRING"
+        what = "is wrong" if access.auth or access.api_key else "is not set, and the server asks for a password"
+        return Failed(
+            f"{self._where} does not let us in (it answered {status}): {name} {what}.",
+            f"Set {name} to what the server has: user:password, as in its PREFECT_SERVER_API_AUTH_STRING."
+            if name == "PREFECT_API_AUTH_STRING"
+            else f"Set {name} to a key that is valid.",
+        )
+
+
+def _parts(schema: Any) -> tuple[Any, ...]:
+    """What a parameter schema says; Prefect leaves parts away that hold nothing."""
+    told: Mapping[str, Any] = schema if isinstance(schema, Mapping) else {}
+    return told.get("properties") or {}, sorted(told.get("required") or ()), told.get("definitions") or {}
+
+
+def _age(worker: Mapping[str, Any], moment: datetime) -> float | None:
+    """Seconds since the worker's last heartbeat."""
+    try:
+        last = datetime.fromisoformat(str(worker.get("last_heartbeat_time")))
+        return (moment - last).total_seconds()
+    except (ValueError, TypeError):
+        return None
+
+
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return cast(Any, answer.json())
+    except ValueError:
+        return None

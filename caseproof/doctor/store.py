@@ -1,0 +1,118 @@
+"""The store and the vault: reachable, of this version, writable, and nothing in them edited by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import islice
+
+from sqlalchemy import text
+from sqlalchemy.engine import URL, make_url
+
+from caseproof.doctor.clocks import Clocks, now
+from caseproof.doctor.examination import Failed
+from caseproof.evidence.vault import Vault, VaultError
+from caseproof.store import Store, StoreError
+from caseproof.store.databases import database_of
+from caseproof.store.errors import explained
+from caseproof.store.migrate import Standing, refuse_unusable, standing
+
+WAIT_SECONDS = 3
+SAMPLE_CASES, SAMPLE_FILES = 5, 60
+_MIGRATE = "Run any `caseproof` command, say `caseproof case list`: it brings the store up to date first."
+
+
+class StoreChecks:
+    """The checks on the store at ``url``. ``store`` is the store as they use it: it waits for nothing long."""
+
+    def __init__(self, url: str, clocks: Clocks) -> None:
+        self._clocks = clocks
+        database_of(url, WAIT_SECONDS)  # refuses one that is none, without showing it
+        impatient = make_url(url).update_query_dict({"timeout": str(WAIT_SECONDS)})
+        self._is_sqlite = impatient.get_backend_name() == "sqlite"
+        if not self._is_sqlite:
+            impatient = impatient.update_query_dict({"connect_timeout": str(WAIT_SECONDS)})
+        # The database in front of people: no user, no password, no options.
+        self._name = str(
+            URL.create(impatient.drivername, host=impatient.host, port=impatient.port, database=impatient.database)
+        )
+        self._database = database_of(impatient.render_as_string(hide_password=False), WAIT_SECONDS)
+        self.store = Store(impatient.render_as_string(hide_password=False), patience=WAIT_SECONDS)
+
+    def revision(self) -> str:
+        """Whether it can be reached and is of this version; it is never migrated here."""
+        try:
+            with explained():
+                found = self._look()
+        except StoreError as error:
+            raise Failed(f"{self._name}: {error.problem}", error.next_action) from error
+        refuse_unusable(found, self._name)
+        if found is Standing.EMPTY:
+            raise Failed(f"There is no store at {self._name} yet.", _MIGRATE)
+        if found is Standing.OLDER:
+            raise Failed(f"The store {self._name} is of an older version.", _MIGRATE)
+        with self.store.reading() as unit:
+            count = len(unit.cases.rows())
+        return f"{self._name} holds {count} cases"
+
+    def writes(self) -> str:
+        """Whether it takes a write; what is written is rolled back."""
+        try:
+            with self.store.unit() as unit:
+                unit.people.add_retailer("caseproof doctor (rolled back)")
+        except StoreError as error:
+            raise Failed(f"{self._name} takes no writes: {error.problem}", error.next_action) from error
+        return "A write went through and was rolled back"
+
+    def unedited(self) -> str:
+        """Whether each case is what its events say."""
+        with self.store.reading() as unit:
+            edited = unit.cases.damaged()
+        if edited:
+            raise Failed(
+                f"Edited past Caseproof: {', '.join(edited[:10])}: the store says something else than their events.",
+                "Find out who can write to the database; compare with a backup, and restore these cases from it.",
+            )
+        return "Every case is what its events say"
+
+    def evidence(self, vault: Vault) -> str:
+        """Whether the vault can be read, and the files of the newest closed cases are still what they were."""
+        with self.store.reading() as unit:
+            closed = sorted(
+                (row for row in unit.cases.rows() if row.closed_at), key=lambda row: (row.closed_at, row.ref)
+            )
+            refs = [row.ref for row in reversed(closed[-SAMPLE_CASES:])]
+            files = list(islice((file for ref in refs for file in unit.evidence.of(ref)), SAMPLE_FILES))
+        try:
+            if vault.folder.exists():
+                next(vault.folder.iterdir(), None)
+        except OSError as error:
+            raise Failed(
+                f"The evidence folder {vault.folder} cannot be read: {error.strerror}.",
+                "Make it readable for the user that Caseproof runs as.",
+            ) from error
+        for file in files:
+            try:
+                vault.read(file.digest)
+            except VaultError as error:
+                raise Failed(f"{file.ref}, {file.name}: {error.problem}", error.next_action) from error
+        if not files:
+            return f"{vault.folder}: no closed case yet"
+        return f"{len(files)} files of {', '.join(refs)} match their digests"
+
+    def _look(self) -> Standing:
+        if not self._database.is_there():
+            return Standing.EMPTY
+        engine = self._database.engine()
+        try:
+            with engine.connect().execution_options(**self._database.options(writes=False)) as connection:
+                if not self._is_sqlite:
+                    before = now()
+                    said = connection.scalar(text("select clock_timestamp()"))
+                    self._clocks.note("the database", before, _aware(said), now())
+                return standing(connection)
+        finally:
+            engine.dispose()
+
+
+def _aware(said: datetime | None) -> datetime | None:
+    return said.replace(tzinfo=UTC) if said is not None and said.tzinfo is None else said

@@ -1,0 +1,222 @@
+"""One healthy installation for the doctor: all of it is real, with front doors before it that can go wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect_email import EmailServerCredentials
+from pydantic import SecretStr
+
+from blocks.desks import EmbeddedDesk
+from blocks.platforms import PLATFORMS, PrefectJobs
+from caseproof.cli.doctor import installation
+from caseproof.clock import Clock
+from caseproof.doctor import Installation
+from caseproof.evidence.page_check import Shot
+from caseproof.platforms.base import RunPage
+from caseproof.procedure.office import Office, open_office
+from caseproof.settings import Settings
+from caseproof.shipped import shipped
+from caseproof.up.processes import wait_until
+from caseproof.web import create_app
+from sandbox.mailbox import Mailbox
+from sandbox.processes import PrefectServer
+from tests.doctor.front import Front
+from tests.support.histories import Plan, Teller, tell
+
+POOL = "caseproof"
+JOBS, DESK, MAIL = "doctor-jobs", "doctor-desk", "doctor-mail"
+MAIL_USER, MAIL_PASSWORD = "cases", "hunter2-not-for-people"
+POLICY = f"""\
+team: [operator, team lead]
+desk: {DESK}
+mail:
+  account: {MAIL}
+  timeout_seconds: 1
+"""
+
+
+@dataclass
+class House:
+    """The installation, its ways, and ``undo``: what ends with the test."""
+
+    home: Path
+    prefect: Front
+    jobs: Front
+    web: Front
+    server: PrefectServer
+    mailbox: Mailbox
+    undo: ExitStack = field(default_factory=ExitStack)
+
+    def settings(self, **other: Any) -> Settings:
+        """This installation's settings, with some of them changed."""
+        asked: dict[str, Any] = {"home": self.home, "public_url": self.web.url, "database_url": None, "policy": None}
+        return Settings(**(asked | {"browser": None} | other))
+
+    def installation(
+        self, *, thorough: bool = False, prefect_file: Path | None = None, **settings: Any
+    ) -> Installation:
+        """What the doctor examines; less than ``thorough``, no browser is started and a short lock is read."""
+        here = installation(self.settings(**settings), prefect_file=prefect_file)
+        return here if thorough else replace(here, camera=picture, lock=self.home.parent / "requirements.lock")
+
+    def copy(self, folder: Path) -> Path:
+        """The home folder once more, for a test that spoils it."""
+        shutil.copytree(self.home, folder, ignore=shutil.ignore_patterns("caseproof.sqlite*"))
+        with closing(self.raw(self.home)) as here, closing(self.raw(folder)) as there:
+            here.backup(there)
+        return folder
+
+    def raw(self, home: Path) -> sqlite3.Connection:
+        """The store's file past Caseproof; the caller closes it."""
+        return sqlite3.connect(home / "caseproof.sqlite", isolation_level=None)
+
+    def call(self, method: str, path: str, **options: Any) -> Any:
+        """Prefect's API, straight."""
+        with self.server.client() as client:
+            answer = client.request(method, path, **options).raise_for_status()
+        return answer.json() if answer.content else None
+
+    def deployment(self, name: str = "job-failure-case") -> dict[str, Any]:
+        found: dict[str, Any] = self.call("GET", f"deployments/name/{name}/{name}")
+        return found
+
+    def open_case(self, settings: Settings) -> None:
+        """One more case in the store of these settings."""
+        office = open_office(settings)
+        _open_case(office, "offers/feed-c")
+        office.store.close()
+
+    def beat(self) -> None:
+        """What a worker tells Prefect every 30 seconds."""
+        self.call("POST", f"work_pools/{POOL}/workers/heartbeat", json={"name": "cases"})
+
+    def env(self) -> dict[str, str]:
+        """The whole environment of a person who types a command here."""
+        theirs = {name: value for name, value in self.server.env().items() if not name.startswith("CASEPROOF_")}
+        ours = {"CASEPROOF_HOME": str(self.home), "CASEPROOF_PUBLIC_URL": self.web.url}
+        return theirs | ours
+
+
+def picture(page: RunPage, *, clock: Clock, **_: Any) -> Shot:
+    """A camera without a browser: the page is asked for, and its text told."""
+    answer = httpx.get(page.url, trust_env=False, verify=False)  # noqa: S501 - a page of this machine over HTTP
+    text = answer.text.replace("<", "\n<").replace(">", ">\n")
+    return Shot(b"a picture", text, page.url, answer.status_code, clock())
+
+
+@pytest.fixture(scope="session")
+def standing_house(tmp_path_factory: pytest.TempPathFactory, prefect_server: PrefectServer) -> Iterator[House]:
+    """The healthy installation, made once: deployed, blocks saved, a closed case and an open one, the web app up."""
+    home = tmp_path_factory.mktemp("doctor") / "home"
+    home.mkdir()
+    (home / "policy.yaml").write_text(POLICY)
+    (home.parent / "requirements.lock").write_text(f"pyyaml=={version('pyyaml')} \\\n    --hash=sha256:00\n")
+    with ExitStack() as stack:
+        prefect = stack.enter_context(Front(prefect_server.ui_url))
+        jobs = stack.enter_context(Front(prefect_server.ui_url))
+        mailbox = stack.enter_context(Mailbox(login=(MAIL_USER, MAIL_PASSWORD)))
+        web = stack.enter_context(_web(home))
+        house = House(home, prefect, jobs, web, prefect_server, mailbox)
+        _deploy(house)
+        with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+            _save_blocks(house)
+        yield house
+        with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+            _forget_platforms()
+
+
+@pytest.fixture
+def house(standing_house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """The healthy installation, as the one that this process belongs to; what a test spoils is mended after it."""
+    for name in [name for name in os.environ if name.startswith("CASEPROOF_")]:
+        monkeypatch.delenv(name)
+    standing_house.beat()
+    with temporary_settings({PREFECT_API_URL: f"{standing_house.prefect.url}/api"}), standing_house.undo as undo:
+        for front in (standing_house.prefect, standing_house.jobs, standing_house.web):
+            undo.callback(front.well)
+        yield standing_house
+
+
+@contextmanager
+def _web(home: Path) -> Iterator[Front]:
+    """The real web app in a thread, behind its front door, over an office with a closed case and an open one."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        front = stack.enter_context(Front(f"http://127.0.0.1:{listener.getsockname()[1]}"))
+        office = open_office(Settings(home=home, public_url=front.url, database_url=None, policy=None))
+        stack.callback(office.store.close)
+        _write_cases(office)
+        server = uvicorn.Server(uvicorn.Config(create_app(office), log_level="warning", access_log=False))
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        wait_until("the web app", lambda: server.started, 30, every=0.05)
+        yield front
+        server.should_exit = True
+        thread.join(10)
+
+
+def _write_cases(office: Office) -> None:
+    case = None
+    for event in tell(Plan()):
+        with office.store.unit() as unit:
+            case = unit.cases.create(event) if case is None else unit.cases.append(case, event)
+            unit.commit()
+    assert case is not None
+    office.keep(case.ref, b"the page of the run", "run-page-1.png", "image/png")
+    _open_case(office, "offers/feed-b")
+
+
+def _open_case(office: Office, job: str) -> None:
+    teller = Teller()
+    teller.open()
+    (opened,) = teller.events
+    with office.store.unit() as unit:
+        unit.cases.create(replace(opened, data={**opened.data, "job": job}))
+        unit.commit()
+
+
+def _deploy(house: House) -> None:
+    """As an operator does it once."""
+    if POOL not in {pool["name"] for pool in house.call("POST", "work_pools/filter", json={})}:
+        house.call("POST", "work_pools/", json={"name": POOL, "type": "process"})
+    command = ["-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(shipped("prefect.yaml"))]
+    subprocess.run(
+        [sys.executable, *command], cwd=house.home, env=house.server.env(), check=True, capture_output=True,
+        timeout=120, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def _save_blocks(house: House) -> None:
+    _forget_platforms()  # of other tests, which saved some that lead nowhere
+    PrefectJobs(api_url=f"{house.jobs.url}/api", ui_url=house.jobs.url).save(JOBS, overwrite=True, _sync=True)
+    EmbeddedDesk().save(DESK, overwrite=True, _sync=True)
+    account = EmailServerCredentials(
+        username=MAIL_USER, password=SecretStr(MAIL_PASSWORD), smtp_server=house.mailbox.host,
+        smtp_port=house.mailbox.port, smtp_type="INSECURE",
+    )  # fmt: skip
+    account.save(MAIL, overwrite=True, _sync=True)
+
+
+def _forget_platforms() -> None:
+    with get_client(sync_client=True) as client:
+        for saved in client.read_block_documents():
+            if saved.block_type and saved.block_type.slug in {kind.get_block_type_slug() for kind in PLATFORMS}:
+                client.delete_block_document(saved.id)

@@ -1,0 +1,451 @@
+"""The doctor names the right culprit: one planted fault at a time, in an installation that is healthy but for it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+from prefect_email import EmailServerCredentials
+from pydantic import SecretStr
+
+from blocks.mail import account_of
+from blocks.platforms import PrefectJobs
+from caseproof import cli
+from caseproof.cli.doctor import LOCK, installation
+from caseproof.doctor import Failed, Installation, Outcome, examine
+from caseproof.doctor.machine import room_left
+from caseproof.shipped import shipped
+from caseproof.up.processes import free_port
+from tests.doctor.test_healthy import CHECKS
+
+SECRET = "hunter3-not-for-people"
+Plant = Callable[[Any, Path], Installation]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A way to spoil the installation; ``check`` is who must be blamed, alone, in words that hold each of ``names``."""
+
+    plant: Plant
+    check: str
+    names: tuple[str, ...]
+    action: str
+
+    def __str__(self) -> str:
+        return self.plant.__name__.replace("_", " ")
+
+
+FAULTS: list[Fault] = []
+
+
+def fault(check: str, *names: str, action: str) -> Callable[[Plant], Plant]:
+    def planted(plant: Plant) -> Plant:
+        FAULTS.append(Fault(plant, check, names, action))
+        return plant
+
+    return planted
+
+
+# -- this machine ---------------------------------------------------------------------------------------------------
+
+
+@fault("Python", "3.10.9", ">=3.11", action="virtual environment")
+def a_python_of_the_wrong_version(house: Any, _: Path) -> Installation:
+    return replace(house.installation(), python="3.10.9")
+
+
+def locked(house: Any, folder: Path, change: Callable[[str], str]) -> Installation:
+    lock = folder / "requirements.lock"
+    lock.write_text(change(LOCK.read_text()))
+    return replace(house.installation(), lock=lock)
+
+
+@fault("Packages", "pyyaml is ", "not ==1.2.3", action="requirements.lock")
+def a_package_of_another_version_than_the_lock_pins(house: Any, folder: Path) -> Installation:
+    return locked(house, folder, lambda text: text.replace("\npyyaml==", "\npyyaml==1.2.3 \\\n    #", 1))
+
+
+@fault("Packages", "no-such-package is missing", action="requirements.lock")
+def a_package_of_the_lock_that_is_not_installed(house: Any, folder: Path) -> Installation:
+    return locked(house, folder, lambda text: text + "no-such-package==1.0 \\\n    --hash=sha256:00\n")
+
+
+@fault("Home folder", "CASEPROOF_HOME", "a-file/home", action="Name a folder")
+def a_home_that_cannot_be_written(house: Any, folder: Path) -> Installation:
+    (folder / "a-file").touch()
+    return house.installation(home=folder / "a-file" / "home")
+
+
+@fault("Policy", "policy.yaml", "patience: there is no such entry", action="Correct these entries")
+def a_policy_with_a_misspelt_entry(house: Any, folder: Path) -> Installation:
+    home = house.copy(folder / "home")
+    (home / "policy.yaml").write_text((home / "policy.yaml").read_text() + "patience: 3\n")
+    return house.installation(home=home)
+
+
+@fault("Browser", "no-such-browser", action="CASEPROOF_BROWSER")
+def a_browser_that_is_missing(house: Any, folder: Path) -> Installation:
+    return house.installation(browser=folder / "no-such-browser")
+
+
+@fault("Browser", "could not picture", action="--version")
+def a_browser_that_is_there_and_takes_no_picture(house: Any, folder: Path) -> Installation:
+    program = folder / "chromium"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    return house.installation(browser=program, thorough=True)
+
+
+# -- Prefect --------------------------------------------------------------------------------------------------------
+
+
+@fault("Prefect address", "PREFECT_API_URL is not set", action="Prefect server that runs the cases")
+def a_prefect_address_that_is_not_set(house: Any, _: Path) -> Installation:
+    house.undo.enter_context(temporary_settings(restore_defaults={PREFECT_API_URL}))
+    return house.installation()
+
+
+@fault("Prefect server", "cannot be reached", action="PREFECT_API_URL")
+def a_prefect_server_that_is_down(house: Any, _: Path) -> Installation:
+    house.undo.enter_context(temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}))
+    return house.installation()
+
+
+@fault("Prefect server", "no Prefect API", action="PREFECT_API_URL")
+def another_program_at_the_prefect_servers_address(house: Any, _: Path) -> Installation:
+    house.undo.enter_context(temporary_settings({PREFECT_API_URL: f"{house.web.url}/api"}))
+    return house.installation()
+
+
+@fault("Prefect server", "PREFECT_API_AUTH_STRING is wrong", "401", action="PREFECT_API_AUTH_STRING")
+def a_wrong_password_of_the_prefect_server(house: Any, _: Path) -> Installation:
+    house.prefect.password = "admin:the-right-one"
+    house.undo.enter_context(temporary_settings({PREFECT_API_AUTH_STRING: f"admin:{SECRET}"}))
+    return house.installation()
+
+
+@fault("Prefect server", "PREFECT_API_AUTH_STRING is not set", "401", action="PREFECT_API_AUTH_STRING")
+def a_password_of_the_prefect_server_that_is_not_set(house: Any, _: Path) -> Installation:
+    house.prefect.password = "admin:the-right-one"
+    return house.installation()
+
+
+@fault("Prefect version", "Prefect 3.8.7", action="there too")
+def a_prefect_server_of_another_version(house: Any, _: Path) -> Installation:
+    house.prefect.instead["/api/admin/version"] = (200, "3.8.7")
+    return house.installation()
+
+
+@fault("Work pool", "no work pool 'nowhere'", action="prefect work-pool create nowhere")
+def a_work_pool_that_is_missing(house: Any, _: Path) -> Installation:
+    return replace(house.installation(), pool="nowhere")
+
+
+@fault("Work pool", "'caseproof' is paused", action="prefect work-pool resume caseproof")
+def a_work_pool_that_is_paused(house: Any, _: Path) -> Installation:
+    house.call("PATCH", "work_pools/caseproof", json={"is_paused": True})
+    house.undo.callback(house.call, "PATCH", "work_pools/caseproof", json={"is_paused": False})
+    return house.installation()
+
+
+@fault("Deployments", "job-failure-case/not-deployed is missing", action="prefect deploy --all")
+def a_deployment_that_is_missing(house: Any, folder: Path) -> Installation:
+    wanted = folder / "prefect.yaml"
+    wanted.write_text(shipped(wanted.name).read_text().replace("name: job-failure-case", "name: not-deployed", 1))
+    return house.installation(prefect_file=wanted)
+
+
+@fault("Deployments", "prefect.yaml cannot be read", action="install Caseproof again")
+def an_installation_without_its_prefect_yaml(house: Any, folder: Path) -> Installation:
+    return house.installation(prefect_file=folder / "prefect.yaml")
+
+
+def changed(house: Any, **other: Any) -> Installation:
+    """The deployment as an older version of this code would have left it on the server."""
+    before = house.deployment()
+    path = f"deployments/{before['id']}"
+    house.call("PATCH", path, json=other)
+    house.undo.callback(house.call, "PATCH", path, json={name: before[name] for name in other})
+    return house.installation()
+
+
+@fault("Deployments", "job-failure-case/job-failure-case is of another version (entrypoint)", action="deploy --all")
+def a_deployment_whose_entrypoint_is_of_an_older_version(house: Any, _: Path) -> Installation:
+    return changed(house, entrypoint="flows/job_failure_case.py:job_failure_case")
+
+
+@fault("Deployments", "job-failure-case/job-failure-case is of another version (parameters)", action="deploy --all")
+def a_deployment_whose_form_is_of_an_older_version(house: Any, _: Path) -> Installation:
+    schema = house.deployment()["parameter_openapi_schema"]
+    properties = {name: one for name, one in schema["properties"].items() if name != "ticket"}
+    return changed(house, parameter_openapi_schema=schema | {"properties": properties})
+
+
+@fault("Deployments", "remove-integration/remove-integration is paused", action="Resume it")
+def a_deployment_that_is_paused(house: Any, _: Path) -> Installation:
+    path = f"deployments/{house.deployment('remove-integration')['id']}"
+    house.call("POST", f"{path}/pause_deployment")
+    house.undo.callback(house.call, "POST", f"{path}/resume_deployment")
+    return house.installation()
+
+
+@fault("Worker", "No worker polls", "'caseproof'", action="prefect worker start --pool caseproof")
+def no_worker_that_polls(house: Any, _: Path) -> Installation:
+    for worker in house.call("POST", "work_pools/caseproof/workers/filter", json={}):
+        house.call("DELETE", f"work_pools/caseproof/workers/{worker['name']}")
+    return house.installation()
+
+
+@fault("Worker", "No worker polls", "cases", action="prefect worker start --pool caseproof")
+def a_worker_that_died_two_minutes_ago_and_is_still_called_online(house: Any, _: Path) -> Installation:
+    path = "work_pools/caseproof/workers/filter"
+    (worker,) = house.call("POST", path, json={})
+    older = datetime.fromisoformat(worker["last_heartbeat_time"]) - timedelta(minutes=2)
+    house.prefect.instead[f"/api/{path}"] = (200, [worker | {"last_heartbeat_time": older.isoformat()}])
+    return house.installation()
+
+
+# -- the store and the evidence -------------------------------------------------------------------------------------
+
+
+def spoilt(house: Any, folder: Path, *statements: str) -> Installation:
+    """A copy of the installation whose database somebody wrote to past Caseproof."""
+    home = house.copy(folder / "home")
+    with closing(house.raw(home)) as raw:
+        for (trigger,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            raw.execute(f'DROP TRIGGER "{trigger}"')
+        for statement in statements:
+            raw.execute(statement)
+    return house.installation(home=home)
+
+
+@fault("Store", "postgresql://127.0.0.1", "reach", action="database")
+def a_database_server_that_is_down(house: Any, _: Path) -> Installation:
+    return house.installation(database_url=f"postgresql://cases:{SECRET}@127.0.0.1:{free_port()}/caseproof")
+
+
+@fault("Store", "no store at", "nothing.sqlite", action="caseproof case list")
+def a_store_that_is_not_there_yet(house: Any, folder: Path) -> Installation:
+    return house.installation(database_url=f"sqlite:///{folder / 'nothing.sqlite'}")
+
+
+@fault("Store", "newer version", action="Install that version")
+def a_store_of_a_newer_version(house: Any, folder: Path) -> Installation:
+    return spoilt(house, folder, "UPDATE caseproof_version SET version_num = '9999'")
+
+
+@fault("Store takes writes", "caseproof.sqlite takes no writes", "another process", action="Try again")
+def a_store_that_is_locked_for_writing(house: Any, folder: Path) -> Installation:
+    home = house.copy(folder / "home")
+    raw = house.undo.enter_context(closing(house.raw(home)))
+    raw.execute("BEGIN IMMEDIATE")
+    return house.installation(home=home)
+
+
+@fault("Cases unedited", "JF-000001", action="compare with a backup")
+def a_case_that_was_edited_by_hand(house: Any, folder: Path) -> Installation:
+    return spoilt(house, folder, "UPDATE cases SET opening = opening + 1 WHERE ref = 'JF-000001'")
+
+
+def evidence_of(home: Path) -> Path:
+    (file,) = [path for path in (home / "evidence").rglob("*") if path.is_file() and "page" in path.read_text()]
+    return file
+
+
+@fault("Evidence", "JF-000001, run-page-1.png", "was changed", action="backup")
+def an_evidence_file_that_was_changed(house: Any, folder: Path) -> Installation:
+    home = house.copy(folder / "home")
+    evidence_of(home).write_text("another page")
+    return house.installation(home=home)
+
+
+@fault("Evidence", "JF-000001, run-page-1.png", "is not in the vault", action="backup")
+def an_evidence_file_that_was_deleted(house: Any, folder: Path) -> Installation:
+    home = house.copy(folder / "home")
+    evidence_of(home).unlink()
+    return house.installation(home=home)
+
+
+# -- the mail server and the desk -----------------------------------------------------------------------------------
+
+
+def posting(house: Any, port: int, password: str) -> Installation:
+    """With another mail account than the healthy one; the policy names its block all the same."""
+    block = EmailServerCredentials(
+        username="cases", password=SecretStr(password), smtp_server="127.0.0.1", smtp_port=port, smtp_type="INSECURE"
+    )
+    return replace(house.installation(), account=lambda policy: account_of(block, policy.mail.timeout_seconds))
+
+
+@fault("Mail server", "Mail account 'doctor-mail'", "not reachable", action="Check that it runs")
+def a_mail_server_that_is_down(house: Any, _: Path) -> Installation:
+    return posting(house, free_port(), SECRET)
+
+
+@fault("Mail server", "Mail account 'doctor-mail'", "refused the login of cases", action="user name and password")
+def a_mail_server_that_refuses_the_login(house: Any, _: Path) -> Installation:
+    return posting(house, house.mailbox.port, SECRET)
+
+
+@fault("Mail server", "Mail account 'doctor-mail'", "did not answer within", action="host, port and security")
+def a_mail_server_that_says_nothing(house: Any, _: Path) -> Installation:
+    silent = house.undo.enter_context(closing(socket.create_server(("127.0.0.1", 0))))
+    return posting(house, silent.getsockname()[1], SECRET)
+
+
+@fault("Mail server", "no mail account called 'no-such-account'", action="Blocks")
+def a_policy_that_names_a_mail_account_which_nobody_saved(house: Any, folder: Path) -> Installation:
+    home = house.copy(folder / "home")
+    (home / "policy.yaml").write_text((home / "policy.yaml").read_text().replace("doctor-mail", "no-such-account"))
+    return house.installation(home=home)
+
+
+@fault("Desk", "no desk called 'no-such-desk'", action="Blocks")
+def a_policy_that_names_a_desk_which_nobody_saved(house: Any, folder: Path) -> Installation:
+    home = house.copy(folder / "home")
+    (home / "policy.yaml").write_text((home / "policy.yaml").read_text().replace("doctor-desk", "no-such-desk"))
+    return house.installation(home=home)
+
+
+# -- platforms ------------------------------------------------------------------------------------------------------
+
+
+@fault("Platform doctor-jobs", "Platform 'doctor-jobs'", "cannot be reached", action="Check that it runs")
+def a_platform_that_is_down(house: Any, _: Path) -> Installation:
+    address = f"http://127.0.0.1:{free_port()}"
+    block = PrefectJobs(api_url=f"{address}/api", ui_url=address)
+    return replace(house.installation(), platforms=lambda: {"doctor-jobs": block.client})
+
+
+@fault("Platform doctor-jobs", "Platform 'doctor-jobs'", "does not accept our credentials", action="password or key")
+def a_platform_that_does_not_let_us_in(house: Any, _: Path) -> Installation:
+    house.jobs.password = "admin:the-right-one"
+    return house.installation()
+
+
+@fault("Platforms", "no platform yet", action="caseproof setup FILE.yaml")
+def no_platform_that_was_saved(house: Any, _: Path) -> Installation:
+    documents = house.call("POST", "block_documents/filter", json={"include_secrets": True})
+    (ours,) = [one for one in documents if one["name"] == "doctor-jobs"]
+    house.call("DELETE", f"block_documents/{ours['id']}")
+    names = ("name", "data", "block_schema_id", "block_type_id")
+    house.undo.callback(house.call, "POST", "block_documents/", json={name: ours[name] for name in names})
+    return house.installation()
+
+
+# -- the web app and the clocks -------------------------------------------------------------------------------------
+
+
+@fault("Web app", "cannot be reached", action="caseproof web")
+def a_web_app_that_is_down(house: Any, _: Path) -> Installation:
+    return house.installation(public_url=f"http://127.0.0.1:{free_port()}")
+
+
+@fault("Web app", "is not Caseproof's web app", action="CASEPROOF_PUBLIC_URL")
+def another_program_at_the_web_apps_address(house: Any, _: Path) -> Installation:
+    return house.installation(public_url=house.server.ui_url)
+
+
+@fault("Web app", "Caseproof 0.0.1", action="Restart the web app")
+def a_web_app_of_another_version(house: Any, _: Path) -> Installation:
+    house.web.instead["/health"] = (200, {"status": "ok", "version": "0.0.1", "cases_open": 1})
+    return house.installation()
+
+
+@fault("Web app's store", "reads another store", "does not know JF-000003", action="CASEPROOF_DATABASE_URL")
+def a_web_app_that_reads_another_store(house: Any, folder: Path) -> Installation:
+    home = house.copy(folder / "home")
+    here = house.installation(home=home)
+    house.open_case(here.settings)
+    return here
+
+
+@fault("Clocks", "Prefect's server is ", "ahead of this machine's clock", action="time synchronisation")
+def a_prefect_server_whose_clock_is_ahead(house: Any, _: Path) -> Installation:
+    # Less than what makes a worker stale: the heartbeats behind this door are not shifted with its clock.
+    house.prefect.shift = timedelta(minutes=1)
+    return house.installation()
+
+
+@fault("Clocks", "platform 'doctor-jobs' is ", "behind this machine's clock", action="time synchronisation")
+def a_platform_whose_clock_is_behind(house: Any, _: Path) -> Installation:
+    house.jobs.shift = -timedelta(minutes=3)
+    return house.installation()
+
+
+@fault("Clocks", "The web app is ", "ahead of this machine's clock", action="time synchronisation")
+def a_web_app_whose_clock_is_ahead(house: Any, _: Path) -> Installation:
+    house.web.shift = timedelta(minutes=3)
+    return house.installation()
+
+
+# -- the tests ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("planted", FAULTS, ids=str)
+def test_the_culprit_is_named_and_nothing_else_is_blamed(house: Any, tmp_path: Path, planted: Fault) -> None:
+    findings = examine(planted.plant(house, tmp_path))
+    failed = [one for one in findings if one.outcome is Outcome.FAILED]
+    assert [one.check for one in failed] == [planted.check], failed
+    culprit = failed[0]
+    for name in planted.names:
+        assert name in culprit.found
+    assert planted.action in culprit.next_action
+    kept_back = [one for one in findings if one.outcome is Outcome.NOT_CHECKED]
+    assert {one.culprit for one in kept_back} <= {planted.check, ""}
+    assert all(one.found.startswith("not checked, because ") for one in kept_back)
+    assert SECRET not in str(findings)
+    assert "the-right-one" not in str(findings)
+
+
+def test_every_check_is_blamed_for_a_planted_fault() -> None:
+    """Only a full disk cannot be planted without filling one: it has a test of its own."""
+    assert len(FAULTS) >= 15
+    assert set(CHECKS) - {one.check for one in FAULTS} == {"Disk space"}
+
+
+def test_the_command_ends_with_1_and_names_the_first_culprit(
+    house: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"HOME": house.home, "PUBLIC_URL": f"http://127.0.0.1:{free_port()}", "BROWSER": "none"}.items():
+        monkeypatch.setenv(f"CASEPROOF_{name}", str(value))
+
+    def typed(*arguments: str) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", ["caseproof", "doctor", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert ended.value.code == 1
+        told = capsys.readouterr()
+        return told.out, told.err
+
+    out, err = typed("--json")
+    told = json.loads(out)
+    assert [one["check"] for one in told if not one["ok"]] == ["Browser", "Web app", "Web app's store"]
+    assert "Browser: The configured browser none is not a program" in err
+    assert "(2 checks failed)" in err
+    assert "Next: Set CASEPROOF_BROWSER" in err
+    out, _ = typed()
+    assert out.count("FAILED") == 2
+    assert "Next action" in out
+
+
+def test_a_disk_without_room_is_named_with_what_is_left(house: Any) -> None:
+    with pytest.raises(Failed, match="GB left") as refused:
+        room_left(house.settings(), wanted=10**18)
+    assert "1e+09 GB at least" in refused.value.next_action
+
+
+def test_a_wheel_without_a_lock_is_held_to_its_own_bounds(house: Any, tmp_path: Path) -> None:
+    here = installation(house.settings(), lock=tmp_path / "requirements.lock")
+    findings = {one.check: one for one in examine(replace(house.installation(), lock=here.lock))}
+    assert "as Caseproof asks for them" in findings["Packages"].found
+    assert [one for one in findings.values() if not one.ok] == []

@@ -1,0 +1,52 @@
+"""A healthy installation: the doctor says that all is well, and leaves no trace of having been there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import closing
+from typing import Any
+
+from caseproof.doctor import examine
+from tests.doctor.conftest import JOBS, MAIL_PASSWORD
+
+CHECKS = [
+    "Python", "Packages", "Home folder", "Disk space", "Policy", "Browser",
+    "Prefect address", "Prefect server", "Prefect version", "Work pool", "Deployments", "Worker",
+    "Store", "Store takes writes", "Cases unedited", "Evidence",
+    "Mail server", "Desk", "Platforms", f"Platform {JOBS}", "Web app", "Web app's store", "Clocks",
+]  # fmt: skip
+
+
+def retailers(house: Any) -> list[Any]:
+    with closing(house.raw(house.home)) as raw:
+        return list(raw.execute("SELECT * FROM retailers"))
+
+
+def test_all_is_well_in_a_healthy_installation_and_looking_changes_nothing(house: Any) -> None:
+    before = retailers(house)
+    findings = examine(house.installation(thorough=True))
+    assert [one for one in findings if not one.ok] == []
+    assert [one.check for one in findings] == CHECKS
+    told = {one.check: one.found for one in findings}
+    assert told["Evidence"] == "1 files of JF-000001 match their digests"
+    assert "cannot open it" in told["Web app"], "a loopback address is told to be one"
+    assert {"Prefect's server", f"platform '{JOBS}'", "The web app"} == set(
+        told["Clocks"].partition(": ")[2].rstrip(".").split(", ")
+    )
+    assert retailers(house) == before
+    assert house.mailbox.messages == []
+    assert MAIL_PASSWORD not in str(findings)
+
+
+def test_the_command_says_the_same_to_a_program_and_ends_with_0(house: Any) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "caseproof.cli", "doctor", "--json"], cwd=house.home, env=house.env(), timeout=120,
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    told = json.loads(done.stdout)
+    assert [one for one in told if not one["ok"]] == []
+    assert [one["check"] for one in told] == CHECKS
+    assert {frozenset(one) for one in told} == {frozenset(("check", "ok", "found", "next_action"))}
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,71 @@
+"""The doctor at a store on a real PostgreSQL: its clock is read, and another writer's lock is not waited out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from caseproof.doctor.clocks import Clocks
+from caseproof.doctor.examination import Failed
+from caseproof.doctor.store import StoreChecks
+from caseproof.domain.events import Event, Kind
+from caseproof.store import Store
+from caseproof.up.postgres import EmbeddedPostgres
+
+
+@pytest.fixture
+def url(postgres: EmbeddedPostgres) -> str:
+    postgres.ensure_database("doctor")
+    return postgres.url("doctor")
+
+
+@pytest.fixture
+def checks(url: str) -> Iterator[StoreChecks]:
+    made = StoreChecks(url, Clocks())
+    yield made
+    made.store.close()
+
+
+def test_a_store_on_postgresql_is_looked_at_without_being_changed(url: str, checks: StoreChecks) -> None:
+    with pytest.raises(Failed, match="There is no store at postgresql"):
+        checks.revision()
+    store = Store(url)
+    store.migrate()
+    assert checks.revision().endswith("/doctor holds 0 cases")
+    assert "rolled back" in checks.writes()
+    assert checks.unedited() == "Every case is what its events say"
+    clocks = checks._clocks.compare()
+    assert clocks == "Within 5 s of ours: the database."
+    facts = {
+        "platform": "p",
+        "job": "j",
+        "job_name": "j",
+        "cause": "feed",
+        "summary": "x",
+        "how": "test",
+        "scope": "job",
+    }
+    opened = Event(Kind.OPENED, datetime.now(UTC), "operator", facts)
+    with store.unit() as unit:
+        unit.cases.create(opened)
+        with pytest.raises(Failed, match="takes no writes") as locked:
+            checks.writes()
+        unit.commit()
+    assert locked.value.next_action
+    assert checks.revision().endswith("/doctor holds 1 cases")
+    with store.reading() as unit:
+        assert unit.people.retailers() == []
+    store.close()
+
+
+def test_the_password_of_a_database_is_never_shown(postgres: EmbeddedPostgres) -> None:
+    checks = StoreChecks(postgres.url("no_such_database"), Clocks())
+    with pytest.raises(Failed) as refused:
+        checks.revision()
+    checks.store.close()
+    address = postgres.url("x")
+    password = address.partition("//")[2].partition("@")[0].partition(":")[2]
+    assert "no_such_database" in refused.value.problem
+    assert not password or password not in str(refused.value)
