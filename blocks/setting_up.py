@@ -30,10 +30,10 @@ from caseproof.setup_file import (
     SetupFile,
     no_password_inside,
     only_from_env,
-    plain,
     read_setup,
     refusal,
 )
+from caseproof.yaml_file import plain
 
 PREFIX = "caseproof-"
 """What our block types' slugs begin with; the rest is the ``type`` in a set-up file."""

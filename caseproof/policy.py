@@ -10,12 +10,12 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import Literal, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from caseproof.domain.errors import BadInput
 from caseproof.platforms.base import Scope
 from caseproof.settings import Settings
+from caseproof.yaml_file import entry, plain, read_yaml
 
 Cause = Literal[
     "expired_token",
@@ -125,34 +125,12 @@ def policy_file(settings: Settings) -> Path:
 
 def load_policy(path: Path) -> Policy:
     """Read and check a policy file. Raises PolicyError."""
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PolicyError(
-            f"The policy {path} cannot be read: {error.strerror}.",
-            "Check CASEPROOF_POLICY and the file's permissions.",
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" at line {where.line + 1}, column {where.column + 1}" if where else ""
-        raise PolicyError(f"The policy {path} is not YAML{line}.", "Correct that line.") from error
-    if not isinstance(raw, dict):
-        raise PolicyError(f"The policy {path} holds no entries.", f"Start from the default, {BUILT_IN.name}.")
+    raw = read_yaml(
+        path, "policy", PolicyError, unreadable="Check CASEPROOF_POLICY and the file's permissions.",
+        empty=f"Start from the default, {BUILT_IN.name}.",
+    )  # fmt: skip
     try:
         return Policy.model_validate(raw)
     except ValidationError as error:
-        wrong = "; ".join(_entry(e["loc"]) + _plain(e["type"], e["msg"]) for e in error.errors())
+        wrong = "; ".join(entry(e["loc"], raw) + plain(e["type"], e["msg"]) for e in error.errors())
         raise PolicyError(f"The policy {path} is not valid: {wrong}.", "Correct these entries.") from error
-
-
-def _entry(where: tuple[int | str, ...]) -> str:
-    """The entry as people write it, before what is wrong with it; empty for what is wrong between entries."""
-    return ".".join(map(str, where)) + ": " if where else ""
-
-
-def _plain(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "there is no such entry (misspelt?)"
-    if kind == "missing":
-        return "is missing"
-    return message.removeprefix("Value error, ")

@@ -6,16 +6,16 @@ way. ``read_setup`` raises SetupError, which names the file and each wrong entry
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from caseproof.contacts_file import ContactLine, read_contacts
 from caseproof.domain.errors import BadInput
+from caseproof.yaml_file import entry, plain, read_yaml
 
 FROM_ENV = "from_env"
 NO_SECRETS = "a secret does not stand in the file: put it into an environment variable and write {from_env: NAME}"
@@ -135,7 +135,7 @@ class SetupFile(_Strict):
 
 def read_setup(path: Path, environment: Mapping[str, str]) -> SetupFile:
     """Read and check a set-up file, with the values that it takes from the environment. Raises SetupError."""
-    raw = _read_yaml(path)
+    raw = read_yaml(path, "set-up", SetupError, unreadable="Check the path.", empty="docs/setup.md shows an example.")
     missing: dict[str, None] = {}
     values = _resolved(raw, environment, missing)
     if missing:
@@ -147,36 +147,13 @@ def read_setup(path: Path, environment: Mapping[str, str]) -> SetupFile:
         return SetupFile.model_validate(values)
     except ValidationError as error:
         raise refusal(
-            path, [f"{_entry(e['loc'], values)}{plain(e['type'], e['msg'])}" for e in error.errors()]
+            path, [f"{entry(e['loc'], values)}{plain(e['type'], e['msg'])}" for e in error.errors()]
         ) from None
 
 
 def refusal(path: Path, wrong: list[str]) -> SetupError:
     """The error that names these wrong entries of a file."""
     return SetupError(f"The set-up {path} is not valid: {'; '.join(wrong)}.", "Correct these entries.")
-
-
-def plain(kind: str, message: str) -> str:
-    """What pydantic says about an entry, for people; neither it nor this repeats the value."""
-    known = {
-        "extra_forbidden": "there is no such entry (misspelt?)",
-        "missing": "is missing",
-        "string_pattern_mismatch": "takes lower-case letters, digits and dashes only",
-    }
-    return known.get(kind) or message.removeprefix("Value error, ")
-
-
-def _entry(where: tuple[int | str, ...], values: Any) -> str:
-    """The entry as people write it, with an element's name for its number where it has one."""
-    parts = []
-    for step in where:
-        try:
-            values = values[step]
-        except (KeyError, IndexError, TypeError):
-            values = None
-        named = isinstance(step, int) and isinstance(values, dict) and isinstance(values.get("name"), str)
-        parts.append(f"{values['name']}" if named else str(step))
-    return ".".join(parts) + ": " if parts else ""
 
 
 def _resolved(raw: Any, environment: Mapping[str, str], missing: dict[str, None]) -> Any:
@@ -190,33 +167,4 @@ def _resolved(raw: Any, environment: Mapping[str, str], missing: dict[str, None]
         return {key: _resolved(value, environment, missing) for key, value in raw.items()}
     if isinstance(raw, list):
         return [_resolved(value, environment, missing) for value in raw]
-    return raw
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which an entry stands once: the plain loader takes the last of two without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands there twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(path: Path) -> Any:
-    try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
-    except OSError as error:
-        raise SetupError(f"The set-up {path} cannot be read: {error.strerror}.", "Check the path.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" at line {where.line + 1}, column {where.column + 1}" if where else ""
-        why = getattr(error, "problem", None)
-        told = f": {why}" if isinstance(error, yaml.constructor.ConstructorError) and why else ""
-        # Not chained: its text shows the line, and somebody may have written a password there.
-        raise SetupError(f"The set-up {path} is not YAML{line}{told}.", "Correct that line.") from None
-    if not isinstance(raw, dict):
-        raise SetupError(f"The set-up {path} holds no entries.", "docs/setup.md shows an example.")
     return raw

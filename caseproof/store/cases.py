@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -98,17 +98,19 @@ class Cases:
 
     def damaged(self) -> list[str]:
         """The cases whose row says something else than their events: they were edited past this program."""
-        told = (cases.c.ref, cases.c.version, cases.c.head, cases.c.state, cases.c.opening, cases.c.closed)
-        rows = self._connection.execute(select(*told).order_by(cases.c.id))
-        known = {row.ref: tuple(row)[1:] for row in rows}
-        good = {
-            case.ref
-            for case in self._folded()
-            if known.get(case.ref) == (case.version, case.head, str(case.state), case.opening, case.is_closed)
+        names = ("id", "ref", "version", "head", "state", "opening", "closed", "proof")
+        rows = self._connection.execute(select(*(cases.c[name] for name in names)).order_by(cases.c.id))
+        known = {row.ref or make_ref(row.id): tuple(row)[2:] for row in rows}
+        folded = {
+            case.ref: (case.version, case.head, str(case.state), case.opening, case.is_closed, _closing_proof(case))
+            for case in self._each(yield_per=1000)  # never all cases in memory
         }
-        return [ref for ref in known if ref not in good]
+        return [ref for ref, told in known.items() if folded.get(ref) != told]
 
     def _folded(self, *where: ColumnElement[bool]) -> list[Case]:
+        return list(self._each(*where))
+
+    def _each(self, *where: ColumnElement[bool], **options: Any) -> Iterator[Case]:
         """One statement, so that a case is never read half before and half after a change."""
         query = (
             select(cases.c.ref, events.c.kind, events.c.at, events.c.actor, events.c.data)
@@ -116,11 +118,9 @@ class Cases:
             .where(*where)
             .order_by(cases.c.id, events.c.seq)
         )
-        found = self._connection.execute(query)
-        return [
-            fold(ref, (Event(Kind(row.kind), row.at, row.actor, row.data) for row in rows))
-            for ref, rows in groupby(found, key=lambda row: str(row.ref))
-        ]
+        found = self._connection.execute(query, execution_options=options)
+        for ref, rows in groupby(found, key=lambda row: str(row.ref)):
+            yield fold(ref, (Event(Kind(row.kind), row.at, row.actor, row.data) for row in rows))
 
     # -- writing -------------------------------------------------------------------------------------------
 
@@ -284,11 +284,15 @@ def _standing(case: Case, event: Event) -> dict[str, Any]:
         "version": case.version,
         "head": case.head,
         "closed": case.is_closed,
-        "proof": case.closed["proof"] if case.is_closed and case.closed else None,
+        "proof": _closing_proof(case),
         "updated_at": event.at,
         "closed_at": case.closed.at if case.is_closed and case.closed else None,
         "paused_until": paused_until,
     }
+
+
+def _closing_proof(case: Case) -> str | None:
+    return case.closed["proof"] if case.is_closed and case.closed else None
 
 
 def _refuse_other_proof(case: Case, event: Event) -> None:

@@ -45,18 +45,49 @@ class UnknownCase(StoreError, BadInput):
         super().__init__(f"There is no case {ref.strip()!r}.", "`caseproof case list` shows every reference.")
 
 
+# Each by the beginning of SQLite's error name or PostgreSQL's SQLSTATE.
+_OWNER = "Check who owns the store's file and its folder."
 _DOWN = (
-    ("SQLITE_BUSY", "another process has been writing for too long", "Try again in a minute."),
-    ("SQLITE_LOCKED", "another process has been writing for too long", "Try again in a minute."),
-    ("SQLITE_FULL", "the disk is full", "Free some space on the store's disk, then try again."),
     (
-        "SQLITE_CANTOPEN",
+        ("SQLITE_BUSY", "SQLITE_LOCKED", "55P03"),
+        "another process has been writing for too long",
+        "Try again in a minute.",
+    ),
+    (("SQLITE_FULL", "53100"), "the disk is full", "Free some space on the store's disk, then try again."),
+    (
+        ("SQLITE_CANTOPEN",),
         "its file cannot be opened",
         "Check that the folder of CASEPROOF_HOME (or CASEPROOF_DATABASE_URL) exists and may be written.",
     ),
-    ("SQLITE_READONLY", "its file may not be written", "Check who owns the store's file and its folder."),
-    ("SQLITE_PERM", "its file may not be written", "Check who owns the store's file and its folder."),
-    ("SQLITE_IOERR", "its disk fails", "Check the disk and its free space, then try again."),
+    (("SQLITE_READONLY", "SQLITE_PERM"), "its file may not be written", _OWNER),
+    (("SQLITE_IOERR", "58030"), "its disk fails", "Check the disk and its free space, then try again."),
+    (("53300",), "the database has no connection left", "Raise the server's max_connections, or try again later."),
+    (("53",), "the database server is short of memory or space", "Give the server more, then try again."),
+    (
+        ("25006",),
+        "this transaction may only read",
+        "If the server is a standby, name its primary in CASEPROOF_DATABASE_URL.",
+    ),
+    (("25P03", "57014"), "the database ended a transaction that took too long", "Try again in a minute."),
+    (("57P", "08"), "the database went away", "Start the database, then try again."),
+)
+_WRONG = (
+    (
+        ("SQLITE_NOTADB", "SQLITE_CORRUPT"),
+        "The store's file is damaged or not a database",
+        "Point CASEPROOF_DATABASE_URL at the right file, or restore it from a backup.",
+    ),
+    (
+        ("42501",),
+        "The database role may not do this",
+        "Migrate as the owner of the tables, and let the role of CASEPROOF_DATABASE_URL select, insert and update.",
+    ),
+    (
+        ("42P07", "42710", "42723"),
+        "Another program's tables are in the way",
+        "Give Caseproof a database of its own, or a schema (?options=-csearch_path%3Dcaseproof).",
+    ),
+    (("3F000",), "The schema is not there", "Make the schema of CASEPROOF_DATABASE_URL, then try again."),
 )
 
 
@@ -64,22 +95,35 @@ def _explain(error: exc.SQLAlchemyError) -> CaseproofError:
     cause = getattr(error, "orig", None)
     if isinstance(cause, CaseproofError):  # raised by a column type of ours
         return cause
-    name = getattr(cause, "sqlite_errorname", "") or ""
-    for prefix, problem, next_action in _DOWN:
-        if name.startswith(prefix):
-            return StoreDown(f"The store cannot be used: {problem} ({cause}).", next_action)
-    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return StoreError(
-            f"The store's file is damaged or not a database ({cause}).",
-            "Point CASEPROOF_DATABASE_URL at the right file, or restore it from a backup.",
+    code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or ""
+    said = _without_values(cause) or error
+    for codes, problem, next_action in _DOWN:
+        if code.startswith(codes):
+            return StoreDown(f"The store cannot be used: {problem} ({said}).", next_action)
+    for codes, problem, next_action in _WRONG:
+        if code.startswith(codes):
+            return StoreError(f"{problem} ({said}).", next_action)
+    if code.startswith("40"):  # a deadlock, or a transaction that another one overtook: it was rolled back
+        return ConcurrentChange(f"Somebody else was faster ({said}).", "Read it again, then decide again.")
+    if isinstance(error, exc.DataError):
+        return BadInput(
+            "The database cannot keep a value of this: a NUL character, or one that is too long or out of range.",
+            "Leave it out, then try again.",
         )
     if isinstance(error, exc.IntegrityError):
-        return StoreError(f"The store refused this: {cause}", "Nothing was written; `caseproof doctor` looks closer.")
+        return StoreError(f"The store refused this: {said}", "Nothing was written; `caseproof doctor` looks closer.")
     if isinstance(error, exc.TimeoutError) or (
-        isinstance(error, exc.OperationalError | exc.InterfaceError) and not name
+        isinstance(error, exc.OperationalError | exc.InterfaceError) and not code
     ):
-        return StoreDown(f"The store cannot be reached: {cause or error}.", "Start the database, then try again.")
-    return StoreError(f"The store failed: {cause or error}.", "`caseproof doctor` looks closer.")
+        return StoreDown(f"The store cannot be reached: {said}.", "Start the database, then try again.")
+    return StoreError(f"The store failed: {said}.", "`caseproof doctor` looks closer.")
+
+
+def _without_values(cause: BaseException | None) -> BaseException | None:
+    """PostgreSQL's details quote whole rows, and its driver's errors know the password: only the sentence stays."""
+    if cause is None or not hasattr(cause, "diag"):
+        return cause
+    return type(cause)((cause.diag.message_primary or str(cause)).strip())
 
 
 @contextmanager
@@ -88,4 +132,5 @@ def explained() -> Iterator[None]:
     try:
         yield
     except exc.SQLAlchemyError as error:
-        raise _explain(error) from error
+        cause = getattr(error, "orig", None)
+        raise _explain(error) from (_without_values(cause) if hasattr(cause, "diag") else error)

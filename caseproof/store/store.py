@@ -3,48 +3,33 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import Connection, Engine
 
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
-from caseproof.store.errors import ConcurrentChange, StoreDown, StoreError, explained
+from caseproof.store.databases import database_of
+from caseproof.store.errors import ConcurrentChange, StoreError, explained
 from caseproof.store.migrate import Standing, refuse_unusable, standing, upgrade
 from caseproof.store.unit import UnitOfWork
 
-_BUSY_SECONDS = 30.0
 _TRIES = 5
-_PRAGMAS = ("foreign_keys = ON", "recursive_triggers = ON", "synchronous = FULL")
-_WRITES = "caseproof_writes"
 
 
 class Store:
     """The truth about every case. Safe to share between threads, and to keep across a fork.
 
-    ``url`` is an SQLAlchemy URL (``sqlite:////folder/caseproof.sqlite``); for SQLite its ``?timeout=`` says
-    how many seconds a writer waits for another (default 30). Nothing is opened before it is used.
+    ``url`` is an SQLAlchemy URL (``sqlite:////folder/caseproof.sqlite``, ``postgresql://user:password@host/name``);
+    its ``?timeout=`` says how many seconds a writer waits for another (default 30). ``patience``: how many seconds
+    connecting is tried while a server is away. Nothing is opened before it is used. Raises StoreError for a URL that
+    names no lasting store.
     """
 
-    def __init__(self, url: str) -> None:
-        try:
-            self._url = make_url(url)
-        except ArgumentError:
-            # Not shown: it may hold a password.
-            raise StoreError(
-                "The store's URL cannot be read.",
-                "Write CASEPROOF_DATABASE_URL like sqlite:////folder/file.sqlite.",
-            ) from None
-        self._sqlite = self._url.get_backend_name() == "sqlite"
-        if self._sqlite and self._url.database in (None, "", ":memory:"):
-            raise StoreError("A store in memory forgets its cases.", "Name a file in CASEPROOF_DATABASE_URL.")
+    def __init__(self, url: str, *, patience: float = 15.0) -> None:
+        self._database = database_of(url, patience)
         self._engine: Engine | None = None
         self._process = 0
         self._checked = False
@@ -52,12 +37,7 @@ class Store:
         self._thread = threading.local()
 
     def __repr__(self) -> str:
-        return f"Store({self._name})"
-
-    @property
-    def _name(self) -> str:
-        """What to call the database in front of people: no user, no password, no options."""
-        return f"{self._url.get_backend_name()}:{self._url.database}"
+        return f"Store({self._database.name})"
 
     # -- units of work -------------------------------------------------------------------------------------
 
@@ -120,7 +100,7 @@ class Store:
             if self._look() is not Standing.CURRENT:
                 with self._connect(writes=True) as connection, connection.begin():
                     upgrade(connection)
-            self._write_ahead()
+            self._database.settle(self._opened())
             self._checked = True
 
     def close(self) -> None:
@@ -132,31 +112,19 @@ class Store:
 
     def _look(self) -> Standing:
         """How the database stands. Raises StoreError for one that is not ours to touch."""
-        if self._sqlite and not Path(str(self._url.database)).exists():
-            return Standing.EMPTY  # looking would make the file
+        if not self._database.is_there():
+            return Standing.EMPTY
         with self._connect(writes=False) as connection:
             found = standing(connection)
-        refuse_unusable(found, self._name)
+        refuse_unusable(found, self._database.name)
         return found
-
-    def _write_ahead(self) -> None:
-        """Readers beside a writer: SQLite's WAL, which stays with the file; set outside transactions."""
-        if not self._sqlite:
-            return
-        connection = self._opened().raw_connection()
-        try:
-            connection.cursor().execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            pass  # another process has the file; without WAL it is only slower, and the next start sets it
-        finally:
-            connection.close()
 
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
         if not self._checked:
             if self._look() is not Standing.CURRENT:
                 raise StoreError(
-                    f"{self._name} is not a store of this version yet.",
+                    f"{self._database.name} is not a store of this version yet.",
                     "Run `caseproof doctor`; every `caseproof` command brings the store up to date first.",
                 )
             self._checked = True
@@ -177,7 +145,7 @@ class Store:
             self._thread.writing = False
 
     def _connect(self, *, writes: bool) -> Connection:
-        return self._opened().connect().execution_options(**{_WRITES: writes})
+        return self._opened().connect().execution_options(**self._database.options(writes=writes))
 
     def _opened(self) -> Engine:
         with self._lock:
@@ -186,31 +154,5 @@ class Store:
                 self._engine = None
             if self._engine is None:
                 self._process = os.getpid()
-                self._engine = _engine(self._url, sqlite=self._sqlite)
+                self._engine = self._database.engine()
             return self._engine
-
-
-def _engine(url: Any, *, sqlite: bool) -> Engine:
-    """The engine. Its errors never show values: these are retailers' words and addresses."""
-    if not sqlite:
-        try:
-            return create_engine(url, hide_parameters=True, pool_pre_ping=True)
-        except ModuleNotFoundError as error:
-            raise StoreDown(f"The database's driver is not installed: {error}.", "Install it with pip.") from error
-    waits = {} if "timeout" in url.query else {"timeout": _BUSY_SECONDS}
-    engine = create_engine(url, hide_parameters=True, connect_args=waits)
-
-    # SQLAlchemy's recipe for pysqlite: the driver must not begin transactions by itself ...
-    @event.listens_for(engine, "connect")
-    def _set_up(connection: Any, _: object) -> None:
-        connection.isolation_level = None
-        for pragma in _PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}")
-
-    # ... so that we can: writers take the lock at once and queue; later they could only fail.
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITES)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine

@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from caseproof.domain.errors import BadInput
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest revision, so that opening a store need not load Alembic; a test holds it to the scripts."""
 
 VERSION_TABLE = "caseproof_version"
@@ -95,7 +95,7 @@ cases = Table(
     Column("generation", Integer, nullable=False),
     CheckConstraint("(state = 'closed') = closed", name="state_says_closed"),
     CheckConstraint("(proof IS NOT NULL) = closed", name="closed_with_proof"),
-    sqlite_autoincrement=True,  # a reference is never given twice
+    sqlite_autoincrement=True,  # a reference is never given twice; PostgreSQL leaves a gap for one rolled back
 )
 _is_open = cases.c.closed.is_(False)
 Index(

@@ -55,6 +55,9 @@ class Tickets:
 
     def create(self, key: str, subject: str, body: str, at: datetime) -> TicketRow:
         """Make a ticket, or give the one that this key made before."""
+        made = self.find(key)
+        if made is not None:
+            return made  # looked up first: on PostgreSQL an insert that is refused uses up a number
         row = {
             "key": key,
             "subject": subject,

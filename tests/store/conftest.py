@@ -4,12 +4,15 @@ import hashlib
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg.types.string import TextLoader
 
 from caseproof.domain.case import Case
 from caseproof.domain.closure import refuse_event
@@ -18,6 +21,7 @@ from caseproof.domain.errors import NotAllowed
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.fold import apply
 from caseproof.store import Store
+from caseproof.up.postgres import EmbeddedPostgres
 
 START = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 
@@ -120,42 +124,131 @@ def make() -> Make:
     return Make()
 
 
+class SqliteStores:
+    """New stores, each a copy of a file that was migrated once."""
+
+    name = "sqlite"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = count()
+        self._template: Path | None = None
+
+    def empty(self) -> str:
+        """The URL of a database that is not there yet, or has nothing in it."""
+        return f"sqlite:///{self._folder / f'{next(self._numbers)}.sqlite'}"
+
+    def new(self) -> str:
+        """The URL of a migrated store of its own."""
+        if self._template is None:
+            self._template = self.file(migrated(self.empty()))
+        url = self.empty()
+        shutil.copy(self._template, self.file(url))
+        return url
+
+    def drop(self, url: str) -> None:
+        self.file(url).unlink(missing_ok=True)
+
+    def connect(self, url: str) -> sqlite3.Connection:
+        """The same file through another program: no PRAGMA set, every statement for itself."""
+        return sqlite3.connect(self.file(url), isolation_level=None, timeout=5)
+
+    @staticmethod
+    def file(url: str) -> Path:
+        return Path(url.removeprefix("sqlite:///"))
+
+
+class PostgresStores:
+    """New stores, each a copy of a database that was migrated once."""
+
+    name = "postgresql"
+
+    def __init__(self, cluster: EmbeddedPostgres) -> None:
+        self._cluster = cluster
+        self._numbers = count()
+        self._template: str | None = None
+        self._admin = psycopg.connect(cluster.url("postgres", "postgresql"), autocommit=True)
+
+    def empty(self, template: str = "template0") -> str:
+        name = f"store_{next(self._numbers)}"
+        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        return self._cluster.url(name, "postgresql")
+
+    def new(self) -> str:
+        if self._template is None:
+            self._template = self.database(migrated(self.empty()))
+        return self.empty(self._template)
+
+    def drop(self, url: str) -> None:
+        self._admin.execute(f"DROP DATABASE {self.database(url)} WITH (FORCE)")
+
+    def connect(self, url: str) -> psycopg.Connection[Any]:
+        """The same database through another program: every statement for itself, JSON as it is written."""
+        connection = psycopg.connect(url, autocommit=True)
+        connection.adapters.register_loader("json", TextLoader)
+        return connection
+
+    @staticmethod
+    def database(url: str) -> str:
+        return url.rpartition("/")[2]
+
+
+Stores = SqliteStores | PostgresStores
+
+
+def migrated(url: str) -> str:
+    store = Store(url)
+    store.migrate()
+    store.close()
+    return url
+
+
 @pytest.fixture(scope="session")
-def new_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Store]:
-    """Makes migrated stores, each a copy of a file that was migrated once."""
-    folder = tmp_path_factory.mktemp("stores")
-    template, numbers = folder / "template.sqlite", count()
-    first = Store(f"sqlite:///{template}")
-    first.migrate()
-    first.close()
+def sqlite_stores(tmp_path_factory: pytest.TempPathFactory) -> SqliteStores:
+    return SqliteStores(tmp_path_factory.mktemp("stores"))
 
-    def another() -> Store:
-        path = folder / f"{next(numbers)}.sqlite"
-        shutil.copy(template, path)
-        return Store(f"sqlite:///{path}")
 
-    return another
+@pytest.fixture(scope="session")
+def postgres_stores(postgres: EmbeddedPostgres) -> PostgresStores:
+    return PostgresStores(postgres)
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def stores(request: pytest.FixtureRequest) -> Stores:
+    """Where the stores of these tests are made: every test is asked on both databases.
+
+    One about a single database says so: ``pytest.mark.parametrize("stores", ["sqlite"], indirect=True)``.
+    """
+    found: Stores = request.getfixturevalue("sqlite_stores" if request.param == "sqlite" else "postgres_stores")
+    return found
 
 
 @pytest.fixture
-def store(new_store: Callable[[], Store]) -> Iterator[Store]:
-    store = new_store()
+def url(stores: Stores) -> Iterator[str]:
+    """A migrated store's URL."""
+    url = stores.new()
+    yield url
+    stores.drop(url)
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    store = Store(url)
     yield store
     store.close()
 
 
 @pytest.fixture
-def path(store: Store) -> Path:
-    """The file of ``store``."""
-    return Path(repr(store).removeprefix("Store(sqlite:").removesuffix(")"))
+def path(url: str) -> Path:
+    """The file of ``store``, on SQLite."""
+    return SqliteStores.file(url)
 
 
 @pytest.fixture
-def raw(path: Path) -> Iterator[sqlite3.Connection]:
-    """The same file through another program: no PRAGMA set, every statement for itself."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=5)
-    yield connection
-    connection.close()
+def raw(stores: Stores, url: str) -> Iterator[Any]:
+    """The database of ``store`` through its plain driver, as another program would use it."""
+    with closing(stores.connect(url)) as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from caseproof.domain.events import Event, Kind, head
 from caseproof.domain.fold import fold
 from caseproof.domain.lifecycle import State
 from caseproof.store import AlreadyOpen, CaseRun, ConcurrentChange, StoreError, UnknownCase
+from caseproof.store.guards import GUARDS
+from caseproof.store.migrations.guards import of_dialect
 
 
 def test_a_new_case_gets_the_next_reference(store, make):
@@ -148,14 +150,60 @@ def test_closing_asks_the_case_in_the_store_not_the_one_it_is_given(store, opene
         unit.cases.append(forged, make.event(forged, Kind.CLOSED))
 
 
-def test_nothing_is_added_to_a_case_that_was_edited_by_hand(store, raw, opened, make):
-    raw.execute("DROP TRIGGER events_unchanged")
+def test_nothing_is_added_to_a_case_that_was_edited_by_hand(stores, store, raw, opened, make):
+    raw.execute(f"DROP TRIGGER events_unchanged{' ON events' if stores.name == 'postgresql' else ''}")
     raw.execute("UPDATE events SET actor = 'somebody else'")
     case = store.case(opened.ref)
     with store.unit() as unit:
         assert unit.cases.damaged() == [opened.ref]
         with pytest.raises(StoreError, match="edited past Caseproof"):
             unit.cases.append(case, make.event(case, Kind.STOPPED))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "closed = true, state = 'closed', proof = 'forged'",
+        "state = 'stopped'",
+        "head = 'forged'",
+        "opening = 2",
+        "version = 9",
+        "ref = NULL",
+    ],
+)
+def test_an_edit_by_an_owner_who_drops_the_guards_is_found(stores, store, raw, opened, edit):
+    where = " ON cases" if stores.name == "postgresql" else ""
+    for guard in of_dialect(GUARDS, stores.name):
+        if guard.moment == "UPDATE ON cases":
+            raw.execute(f"DROP TRIGGER {guard.name}{where}")
+    raw.execute(f"UPDATE cases SET {edit}")  # noqa: S608
+    with store.reading() as unit:
+        assert unit.cases.damaged() == [opened.ref]
+
+
+def test_another_proof_on_a_closed_case_is_found(stores, store, raw, opened, bring):
+    bring(opened, Kind.CLOSED)
+    for guard in ("cases_closed_with_proof", "cases_closed_by_event"):
+        raw.execute(f"DROP TRIGGER {guard}{' ON cases' if stores.name == 'postgresql' else ''}")
+    raw.execute("UPDATE cases SET proof = 'forged'")
+    with store.reading() as unit:
+        assert unit.cases.damaged() == [opened.ref]
+
+
+def test_a_closure_forged_event_by_event_is_found(store, raw, opened):
+    """The guards cannot know what a proof is worth; the fold does, and the row says something else."""
+    event = "INSERT INTO events (case_id, seq, kind, at, actor, data, digest) VALUES"
+    now = "'2026-11-21 06:00:00.000000'"
+    for statement in (
+        f"""{event} (1, 2, 'proof_made', {now}, 'x', '{{"evidence": "new", "rule": "J7", "head": ""}}', 'd')""",
+        f"INSERT INTO proofs (digest, case_id, opening, rule, made_at) VALUES ('new', 1, 1, 'J7', {now})",  # noqa: S608
+        f"""{event} (1, 3, 'closed', {now}, 'x', '{{"proof": "new"}}', 'd')""",
+        "UPDATE cases SET closed = true, state = 'closed', proof = 'new', version = 3",
+    ):
+        raw.execute(statement)
+    with store.reading() as unit:
+        assert unit.cases.damaged() == [opened.ref]
+    assert not store.case(opened.ref).is_closed
 
 
 def test_untouched_cases_are_not_called_damaged(store, opened, bring):

@@ -2,40 +2,56 @@
 
 import sqlite3
 import threading
+from contextlib import closing, contextmanager
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy import inspect
 
 from caseproof.domain.events import Kind
 from caseproof.store import Store, StoreDown, StoreError, UnknownCase
-from caseproof.store.migrate import downgrade
+from caseproof.store.databases import database_of
+from caseproof.store.errors import explained
+from caseproof.store.guards import guards_missing, guards_off, guards_on
+from caseproof.store.migrate import downgrade, upgrade
 from caseproof.store.tables import REVISION, VERSION_TABLE, metadata
 
-
-def names(path):
-    with sqlite3.connect(path) as raw:
-        return {name for (name,) in raw.execute("SELECT name FROM sqlite_master")}
+on_sqlite = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("stores", ["postgresql"], indirect=True)
 
 
-def test_the_migrations_make_the_tables_that_the_repositories_query(path):
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.connect() as connection:
+@contextmanager
+def owner(url):
+    """A transaction of the database's owner."""
+    database = database_of(url, patience=0)
+    engine = database.engine()
+    try:
+        with engine.connect().execution_options(**database.options(writes=True)) as connection, connection.begin():
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def contents(url):
+    """All that was made in the database: tables, guards, functions."""
+    with owner(url) as connection:
+        if connection.dialect.name == "sqlite":
+            rows = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
+        else:
+            rows = connection.exec_driver_sql(
+                "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace UNION ALL SELECT proname"
+                " FROM pg_proc WHERE pronamespace = 'public'::regnamespace UNION ALL SELECT tgname FROM pg_trigger"
+            )
+        return sorted(name for (name,) in rows if not name.startswith("pg_"))
+
+
+def test_the_migrations_make_the_tables_that_the_repositories_query(url):
+    with owner(url) as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         assert compare_metadata(context, metadata) == []
         assert context.get_current_revision() == REVISION
-    engine.dispose()
-
-
-def test_every_table_can_be_made_on_postgresql():
-    dialect = postgresql.dialect()
-    for table in metadata.sorted_tables:
-        assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=dialect))
-        for index in table.indexes:
-            assert "CREATE" in str(CreateIndex(index).compile(dialect=dialect))
+        assert guards_missing(connection) == []
 
 
 def test_migrating_again_changes_nothing(store, opened):
@@ -43,15 +59,14 @@ def test_migrating_again_changes_nothing(store, opened):
     assert store.case(opened.ref) == opened
 
 
-def test_down_removes_everything_and_up_makes_a_working_store(store, path, opened, make, bring):
+def test_down_removes_everything_and_up_makes_a_working_store(store, url, opened, make, bring):
     bring(opened, Kind.CLOSED)
     store.close()
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.begin() as connection:
-        connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+    with owner(url) as connection:
         downgrade(connection, "base")
-    engine.dispose()
-    assert names(path) - {"sqlite_sequence"} == {VERSION_TABLE, f"sqlite_autoindex_{VERSION_TABLE}_1"}
+    with owner(url) as connection:
+        assert inspect(connection).get_table_names() == [VERSION_TABLE]
+    assert [name for name in contents(url) if VERSION_TABLE not in name] == []
     with pytest.raises(StoreError, match="not a store of this version"):
         store.case(opened.ref)
     store.migrate()
@@ -61,21 +76,60 @@ def test_down_removes_everything_and_up_makes_a_working_store(store, path, opene
         assert unit.cases.create(make.opened()).ref == "JF-000001"
 
 
-def test_a_migration_that_fails_leaves_nothing_behind(tmp_path):
-    path = tmp_path / "half.sqlite"
-    with sqlite3.connect(path) as raw:
+def test_a_store_of_the_first_revision_keeps_its_cases_up_and_down_and_up(stores, make):
+    store = Store(url := stores.empty())
+    with owner(url) as connection:
+        upgrade(connection, "0001")
+        first = guards_missing(connection)
+        assert first == ["cases_closed_by_event", "proofs_of_an_event"]
+    store.migrate()
+    with store.unit() as unit:
+        for job, until in (("job-1", Kind.CLOSED), ("job-2", Kind.PROOF_MADE)):
+            case = unit.cases.create(make.opened(job))
+            unit.cases.append(case, *make.to(case, until)[1])
+        unit.commit()
+    before = [store.case(ref) for ref in ("JF-000001", "JF-000002")]
+    for step, missing in ((lambda at: downgrade(at, "0001"), first), (upgrade, [])):
+        store.close()
+        with owner(url) as connection:
+            step(connection)
+            assert guards_missing(connection) == missing
+    assert [store.case(ref) for ref in ("JF-000001", "JF-000002")] == before
+    assert store.change("JF-000002", lambda case: [make.event(case, Kind.CLOSED)]).is_closed
+    assert store.change("JF-000001", lambda case: [make.event(case, Kind.TICKET_CLOSED)]).is_closed
+    with store.reading() as unit:
+        assert unit.cases.damaged() == []
+    store.close()
+    stores.drop(url)
+
+
+def test_an_older_store_is_refused_until_it_is_migrated(store, url, opened):
+    store.close()
+    with owner(url) as connection:
+        downgrade(connection, "0001")
+    with pytest.raises(StoreError, match="not a store of this version"):
+        store.case(opened.ref)
+    store.migrate()
+    assert store.case(opened.ref) == opened
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(stores):
+    url = stores.empty()
+    with closing(stores.connect(url)) as raw:
         raw.execute(f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL)")
-        raw.execute("CREATE TABLE tickets (id)")  # in the way of one of the last tables
-    before = names(path)
-    store = Store(f"sqlite:///{path}")
-    with pytest.raises(StoreError, match="table tickets already exists"):
+        raw.execute("CREATE TABLE tickets (id INTEGER)")  # in the way of one of the last tables
+    before = contents(url)
+    store = Store(url)
+    with pytest.raises(StoreError, match=r'tickets"? already exists'):
         store.migrate()
     store.close()
-    assert names(path) == before
+    assert contents(url) == before
+    stores.drop(url)
 
 
-def test_two_at_once_migrate_one_new_store(tmp_path, make):
-    stores = [Store(f"sqlite:///{tmp_path / 'new.sqlite'}") for _ in range(3)]
+def test_many_at_once_migrate_one_new_store(stores, make):
+    url = stores.empty()
+    several = [Store(url) for _ in range(3)]
     meet, failures = threading.Barrier(3, timeout=10), []
 
     def migrate(store):
@@ -85,18 +139,20 @@ def test_two_at_once_migrate_one_new_store(tmp_path, make):
         except Exception as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=migrate, args=(store,)) for store in stores]
+    threads = [threading.Thread(target=migrate, args=(store,)) for store in several]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(40)
     assert failures == []
-    with stores[0].unit() as unit:
+    with several[0].unit() as unit:
         assert unit.cases.create(make.opened()).ref == "JF-000001"
-    for store in stores:
+    for store in several:
         store.close()
+    stores.drop(url)
 
 
+@on_sqlite
 def test_a_migrated_store_lets_readers_read_beside_a_writer(raw):
     assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
@@ -109,16 +165,54 @@ def test_a_store_of_a_newer_version_is_refused(store, raw):
         assert "Install that version" in refusal.value.next_action
 
 
-def test_before_it_is_migrated_a_store_is_refused_and_no_file_is_made(tmp_path):
-    store = Store(f"sqlite:///{tmp_path / 'none.sqlite'}")
+def test_before_it_is_migrated_a_store_is_refused_and_nothing_is_made(stores):
+    store = Store(url := stores.empty())
     for use in (lambda: store.case("JF-000001"), lambda: store.unit().__enter__()):
         with pytest.raises(StoreError, match="not a store of this version") as refusal:
             use()
         assert "caseproof" in refusal.value.next_action
-    assert list(tmp_path.iterdir()) == []
+    store.close()
+    if stores.name == "sqlite":
+        assert not stores.file(url).exists()
+    else:
+        assert contents(url) == []
+        stores.drop(url)
 
 
-def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path):
+@on_postgresql
+def test_a_store_shares_a_database_with_other_programs(stores, make):
+    url = stores.empty()
+    with closing(stores.connect(url)) as raw:
+        raw.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        raw.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
+    store = Store(url)
+    store.migrate()
+    with store.unit() as unit:
+        assert unit.cases.create(make.opened()).ref == "JF-000001"
+    store.close()
+    stores.drop(url)
+
+
+@on_postgresql
+def test_two_schemas_of_one_database_are_two_stores_that_do_not_wait_for_each_other(stores, make):
+    url = stores.empty()
+    with closing(stores.connect(url)) as raw:
+        raw.execute('CREATE SCHEMA one; CREATE SCHEMA "Two"')
+    one, two = (Store(f"{url}?timeout=0.2&options=-csearch_path%3D{name}") for name in ("one", "%22Two%22"))
+    for store in (one, two):
+        store.migrate()
+    with one.unit() as unit, two.unit() as other:
+        unit.cases.create(make.opened("job-1"))
+        other.cases.create(make.opened("job-2"))
+        unit.commit()
+        other.commit()
+    assert [store.case("JF-000001").facts["job"] for store in (one, two)] == ["job-1", "job-2"]
+    for store in (one, two):
+        store.close()
+    stores.drop(url)
+
+
+def test_a_file_of_another_program_is_refused_and_left_alone(tmp_path):
     path = tmp_path / "other.sqlite"
     with sqlite3.connect(path) as raw:
         raw.execute("CREATE TABLE alembic_version (version_num)")
@@ -141,15 +235,94 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
     assert path.read_text().startswith("These are notes")
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "no url"])
-def test_a_url_that_names_no_lasting_store_is_refused(url):
-    with pytest.raises(StoreError):
+# -- the guards of a restore -------------------------------------------------------------------------------
+
+
+def test_a_restore_writes_every_row_and_the_guards_stand_again(stores, store, url, opened, make, bring):
+    bring(opened, Kind.CLOSED)
+    with store.unit() as unit:
+        unit.tickets.create("key", "subject", "body", make.start)
+        unit.commit()
+    before = store.case(opened.ref)
+    with owner(url) as source:
+        kept = {table: list(source.execute(table.select()).mappings()) for table in metadata.sorted_tables}
+    restored = Store(copy := stores.new())
+    with owner(copy) as connection:
+        guards_off(connection)
+        for table, rows in kept.items():
+            if rows:
+                connection.execute(table.insert(), [dict(row) for row in rows])
+        guards_on(connection)
+        assert guards_missing(connection) == []
+    assert restored.case(opened.ref) == before
+    with restored.unit() as unit:
+        assert unit.cases.damaged() == []
+        assert unit.cases.create(make.opened("job-2")).ref == "JF-000002"
+        assert unit.tickets.create("other", "s", "b", make.start).id == 2
+        unit.commit()
+    with pytest.raises(StoreError, match="never deleted"), owner(copy) as connection, explained():
+        connection.exec_driver_sql("DELETE FROM events")
+    restored.close()
+    stores.drop(copy)
+
+
+def test_a_restore_that_fails_leaves_the_guards_as_they_were(url):
+    with pytest.raises(RuntimeError), owner(url) as connection:  # noqa: PT012
+        guards_off(connection)
+        assert len(guards_missing(connection)) > 20
+        raise RuntimeError
+    with owner(url) as connection:
+        assert guards_missing(connection) == []
+
+
+def test_a_dropped_guard_is_missed_and_made_anew(stores, raw, url):
+    raw.execute("DROP TRIGGER events_kept" + (" ON events" if stores.name == "postgresql" else ""))
+    with owner(url) as connection:
+        assert guards_missing(connection) == ["events_kept"]
+        guards_on(connection)
+        assert guards_missing(connection) == []
+
+
+@on_postgresql
+def test_a_guard_that_is_switched_off_is_missed(raw, url):
+    raw.execute("ALTER TABLE cases DISABLE TRIGGER cases_kept")
+    with owner(url) as connection:
+        assert guards_missing(connection) == ["cases_kept"]
+
+
+# -- the URL -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("sqlite://", "in memory"),
+        ("sqlite:///:memory:", "in memory"),
+        ("sqlite:////x.sqlite?timeout=soon", "no number"),
+        ("postgresql://host.example.com/x?timeout=inf", "no number"),
+        ("no url", "cannot be read"),
+        ("postgresql://host.example.com", "names no database"),
+        ("postgresql+psycopg2://host.example.com/x", "own driver for postgresql"),
+        ("postgresql+asyncpg://host.example.com/x", "own driver for postgresql"),
+        ("sqlite+aiosqlite:////x.sqlite", "own driver for sqlite"),
+        ("mysql://host.example.com/x", "not on mysql"),
+    ],
+)
+def test_a_url_that_names_no_lasting_store_is_refused(url, problem):
+    with pytest.raises(StoreError, match=problem) as refusal:
         Store(url)
+    assert refusal.value.next_action
 
 
-def test_no_secret_of_the_url_is_shown():
-    store = Store("postgresql://someone:pa55@db.example.com/cases?sslpassword=s3cret")
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+def test_no_secret_of_the_url_is_shown(scheme):
+    store = Store(f"{scheme}://someone:pa55@db.example.com/cases?sslpassword=s3cret")
     assert repr(store) == "Store(postgresql:cases)"
+
+
+@pytest.mark.parametrize("url", ["postgresql//someone:pa55@db.example.com", "postgresql://someone:pa55@db:port/cases"])
+def test_no_secret_of_a_url_that_cannot_be_read_is_shown(url):
     with pytest.raises(StoreError) as refusal:
-        Store("postgresql//someone:pa55@db.example.com")
-    assert "pa55" not in str(refusal.value)
+        Store(url)
+    assert "pa55" not in f"{refusal.value!r} {refusal.value.__cause__!r}"
+    assert refusal.value.__suppress_context__

@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def told(stores):
     """The store's URL, and what both said at each step; neither starts a step before both ended the last."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('two') / 'store.sqlite'}"
+    url = stores.empty()
     command = [sys.executable, str(Path(__file__).with_name("writer.py")), url]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

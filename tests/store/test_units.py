@@ -8,7 +8,7 @@ from sqlalchemy import Engine, event
 
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.events import Kind
-from caseproof.store import ConcurrentChange, Store, StoreError, UnknownCase
+from caseproof.store import ConcurrentChange, Store, StoreDown, StoreError, UnknownCase
 
 
 def test_without_a_commit_nothing_is_written(store, make):
@@ -36,6 +36,28 @@ def test_a_reader_sees_the_last_commit_and_does_not_wait_for_a_writer(store, ope
         assert store.case(opened.ref) == after
 
 
+def test_a_unit_that_reads_sees_one_moment(store, opened, make):
+    with store.reading() as unit:
+        before = unit.cases.get(opened.ref)
+        store.change(opened.ref, lambda case: [make.event(case, Kind.STOPPED)])
+        assert unit.cases.get(opened.ref) == before
+    assert store.case(opened.ref).version == 2
+
+
+def test_a_unit_that_goes_on_after_a_commit_writes_alone_again(store, url, opened, make):
+    other = Store(f"{url}?timeout=0.05")
+    with store.unit() as unit:
+        case = unit.cases.append(opened, make.event(opened, Kind.TROUBLE))
+        unit.commit()
+        case = other.change(case.ref, lambda now: [make.event(now, Kind.TROUBLE)])
+        case = unit.cases.append(case, make.event(case, Kind.STOPPED))
+        with pytest.raises(StoreDown, match="another process"):
+            other.change(case.ref, lambda now: [make.event(now, Kind.TROUBLE)])
+        unit.commit()
+    assert store.case(opened.ref).version == 4
+    other.close()
+
+
 def test_a_unit_that_reads_cannot_commit(store):
     with store.reading() as unit, pytest.raises(StoreError, match="only reads"):
         unit.commit()
@@ -48,8 +70,8 @@ def test_a_second_writing_unit_in_a_thread_is_refused_instead_of_waiting_for_its
         unit.commit()
 
 
-def test_change_asks_again_when_somebody_else_was_faster(store, path, opened, make):
-    other, seen = Store(f"sqlite:///{path}"), []
+def test_change_asks_again_when_somebody_else_was_faster(store, url, opened, make):
+    other, seen = Store(url), []
 
     def decide(case):
         seen.append(case.version)
@@ -63,8 +85,8 @@ def test_change_asks_again_when_somebody_else_was_faster(store, path, opened, ma
     assert [event.kind for event in after.events][1:] == [Kind.TROUBLE, Kind.TROUBLE, Kind.STOPPED]
 
 
-def test_change_gets_its_turn_however_fast_others_are(store, path, opened, make):
-    other, seen = Store(f"sqlite:///{path}"), []
+def test_change_gets_its_turn_however_fast_others_are(store, url, opened, make):
+    other, seen = Store(url), []
 
     def decide(case):
         seen.append(case.version)
@@ -136,7 +158,7 @@ def test_many_threads_changing_one_case_lose_nothing(store, opened, make):
 
 
 def test_a_fork_does_not_share_its_parents_connections(store, opened, make):
-    """SQLite forbids it: the locks of one connection in two processes protect nothing."""
+    """SQLite's locks of one connection protect nothing in two processes; PostgreSQL's answers would be mixed up."""
     store.case(opened.ref)  # the parent's connection is in the pool
     child = os.fork()
     if child == 0:

@@ -147,3 +147,10 @@ def test_the_policy_in_force_is_the_one_that_is_set_then_the_homes_then_the_buil
     assert policy_file(Settings()) == own
     monkeypatch.setenv("CASEPROOF_POLICY", "~/mine.yaml")
     assert policy_file(Settings()) == Path("~/mine.yaml").expanduser()
+
+
+def test_an_entry_that_stands_twice_is_refused_because_one_of_them_would_be_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text("team: [operator, team lead]\ndesk: one\ndesk: two\n")
+    with pytest.raises(PolicyError, match=r"line 3, column 1: desk stands there twice"):
+        load_policy(path)

@@ -5,7 +5,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from caseproof.store.migrations.guards_0001 import guards
+from caseproof.store.migrations.guards import drop, make, of_dialect
+from caseproof.store.migrations.guards_0001 import GUARDS
 
 revision = "0001"
 down_revision = None
@@ -17,17 +18,17 @@ _WHEN = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     """Make everything."""
-    statements = guards(op.get_bind().dialect.name)  # asked first: no tables without their guards
+    of_dialect(GUARDS, op.get_bind().dialect.name)  # asked first: no tables without their guards
     _cases()
     _work()
     _people()
     _desk()
-    for statement in statements:
-        op.get_bind().exec_driver_sql(statement)
+    make(op.get_bind(), GUARDS)
 
 
 def downgrade() -> None:
     """Remove everything, data included."""
+    drop(op.get_bind(), GUARDS)
     for name in (
         "ticket_attachments", "ticket_comments", "tickets", "evidence", "contacts", "retailers", "intents",
         "case_runs", "proofs", "events", "cases",

@@ -1,0 +1,70 @@
+"""YAML files that people write: read strictly, with errors that name file, line and entry, and never a value."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from caseproof.domain.errors import BadInput
+
+
+def read_yaml(path: Path, what: str, refused: type[BadInput], *, unreadable: str, empty: str) -> dict[Any, Any]:
+    """The entries of a file; ``what`` names it ("policy"). Raises ``refused``.
+
+    ``unreadable`` and ``empty`` are the next actions where the file cannot be read, or holds no entries.
+    """
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        raise refused(f"The {what} {path} cannot be read: {error.strerror}.", unreadable) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" at line {where.line + 1}, column {where.column + 1}" if where else ""
+        why = getattr(error, "problem", None)
+        told = f": {why}" if isinstance(error, yaml.constructor.ConstructorError) and why else ""
+        # Not chained: its text shows the line, and somebody may have written a password there.
+        raise refused(f"The {what} {path} is not YAML{line}{told}.", "Correct that line.") from None
+    if not isinstance(raw, dict):
+        raise refused(f"The {what} {path} holds no entries.", empty)
+    return raw
+
+
+def plain(kind: str, message: str) -> str:
+    """What pydantic says about an entry, for people; neither it nor this repeats the value."""
+    known = {
+        "extra_forbidden": "there is no such entry (misspelt?)",
+        "missing": "is missing",
+        "string_pattern_mismatch": "takes lower-case letters, digits and dashes only",
+    }
+    return known.get(kind) or message.removeprefix("Value error, ")
+
+
+def entry(where: tuple[int | str, ...], values: Any) -> str:
+    """The entry as people write it, before what is wrong with it; empty for what is wrong between entries.
+
+    An element of a list goes by its name, where it has one.
+    """
+    parts = []
+    for step in where:
+        try:
+            values = values[step]
+        except (KeyError, IndexError, TypeError):
+            values = None
+        named = isinstance(step, int) and isinstance(values, dict) and isinstance(values.get("name"), str)
+        parts.append(f"{values['name']}" if named else str(step))
+    return ".".join(parts) + ": " if parts else ""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which an entry stands once: the plain loader takes the last of two without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands there twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
