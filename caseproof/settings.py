@@ -80,9 +80,28 @@ class Settings(BaseSettings):
         return EmbeddedPostgres(self.home_folder / "postgres")
 
     @property
+    def web_listens(self) -> tuple[str, int]:
+        """The host and port that the web app listens on. Raises BadInput for an https address."""
+        return _listens("CASEPROOF_WEB_URL", self.web_url, "CASEPROOF_PUBLIC_URL")
+
+    @property
+    def prefect_listens(self) -> tuple[str, int]:
+        """The host and port that the Prefect server of `caseproof up` listens on. Raises BadInput for https."""
+        return _listens("CASEPROOF_PREFECT_URL", self.prefect_url, "PREFECT_UI_URL")
+
+    @property
     def public(self) -> str:
         """What links start with, without a slash at the end."""
         return str(self.public_url or self.web_url).rstrip("/")
+
+
+def _listens(name: str, url: HttpUrl, public: str) -> tuple[str, int]:
+    if url.scheme != "http":
+        raise BadInput(
+            f"{name} is {url}, but the server there speaks plain HTTP.",
+            f"Give an http address there, put a TLS proxy before it, and its address in {public}.",
+        )
+    return (url.host or "127.0.0.1").strip("[]"), url.port or 80
 
 
 def read_settings() -> Settings:
@@ -93,4 +112,4 @@ def read_settings() -> Settings:
         wrong = "; ".join(f"CASEPROOF_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
     except SettingsError as error:
         wrong = str(error)
-    raise BadInput(f"The environment cannot be used: {wrong}.", "Correct it; docs/settings.md lists the variables.")
+    raise BadInput(f"The environment cannot be used: {wrong}.", "Correct it; docs/configuration.md lists the variables.")

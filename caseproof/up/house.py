@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 LOOK_SECONDS = 0.5
 ASK_SECONDS = 5.0
 """How often a part is asked whether it answers."""
-_RESTLESS = 3  # deaths within a minute, after which the next start waits
+_RESTLESS = 3  # deaths within a minute; from there on the next start waits, each time twice as long
 _LONGEST_WAIT = 30.0
 
 
@@ -78,7 +78,7 @@ class Watched:
     health: Health = Health.DOWN
     since: float = 0.0
     """When its process was started or found (seconds since 1970)."""
-    _deaths: deque[float] = field(default_factory=lambda: deque(maxlen=_RESTLESS))
+    _deaths: deque[float] = field(default_factory=lambda: deque(maxlen=10))
     _not_before: float = 0.0
     _asked: float = 0.0
     _answer: Future[bool] | None = None
@@ -120,7 +120,7 @@ class Watched:
             if time.monotonic() > deadline:
                 raise CannotStart(
                     f"{self.part.title} cannot listen on {host}:{port}: another program has this port.",
-                    "End that program, or choose another port (docs/settings.md).",
+                    "End that program, or choose another port (docs/configuration.md).",
                 )
             time.sleep(LOOK_SECONDS)
 
@@ -167,8 +167,8 @@ class Watched:
         said = []
         if self.health is not Health.DOWN:
             self._deaths.append(now)
-            restless = len(self._deaths) == _RESTLESS and now - self._deaths[0] < 60
-            wait = min(_LONGEST_WAIT, max(1.0, time.time() - self.since)) if restless else 0.0
+            lately = sum(now - death < 60 for death in self._deaths)
+            wait = min(_LONGEST_WAIT, 2.0 ** (lately - _RESTLESS)) if lately >= _RESTLESS else 0.0
             self._not_before, self.health, self._answer = now + wait, Health.DOWN, None
             how = self.process.ending if self.process else "ended"
             again = f"in {wait:.0f} seconds" if wait else "now"

@@ -119,7 +119,6 @@ def _database(cluster: EmbeddedPostgres, settings: Settings) -> Part:
         env=cluster.environment(),
         is_ready=cluster.answers,
         after=ready,
-        listens=None,  # the port is chosen when the cluster is made, so only its start can tell
         stop_with=STOP,
     )
 
@@ -127,13 +126,7 @@ def _database(cluster: EmbeddedPostgres, settings: Settings) -> Part:
 def _server(
     settings: Settings, environment: Mapping[str, str], api: PrefectApi, cluster: EmbeddedPostgres | None
 ) -> Part:
-    url = settings.prefect_url
-    if url.scheme != "http":
-        raise BadInput(
-            f"CASEPROOF_PREFECT_URL is {url}, but the server itself speaks plain HTTP.",
-            "Give an http address there, put a TLS proxy before it, and its address in PREFECT_UI_URL.",
-        )
-    host, port = (url.host or "127.0.0.1").strip("[]"), url.port or 80
+    host, port = settings.prefect_listens
     env = {
         # What the pages in the browser call; behind a proxy the person says otherwise.
         "PREFECT_SERVER_UI_API_URL": f"{environment['PREFECT_UI_URL']}/api",
@@ -173,7 +166,6 @@ def _worker(home: Path, environment: Mapping[str, str], api: PrefectApi) -> Part
 
 
 def _web(settings: Settings, environment: Mapping[str, str], web_url: str) -> Part:
-    url = settings.web_url
     return Part(
         name="web",
         title="Web app",
@@ -181,7 +173,7 @@ def _web(settings: Settings, environment: Mapping[str, str], web_url: str) -> Pa
         command=lambda: [sys.executable, "-m", "caseproof.cli", "web"],
         env=environment,
         is_ready=lambda: _answers(f"{web_url}/health"),
-        listens=((url.host or "127.0.0.1").strip("[]"), url.port or 80),
+        listens=settings.web_listens,
     )
 
 

@@ -26,7 +26,7 @@ class CannotListen(CaseproofError):
 def serve(settings: Settings) -> None:
     """Serve at the host and port of ``settings.web_url`` until SIGTERM or SIGINT, then return.
 
-    Only for the main thread. Raises CannotListen, PolicyError and StoreError before anything is served.
+    Only for the main thread. Raises CannotListen, BadInput, PolicyError and StoreError before anything is served.
     """
     app = create_app(open_office(settings))
     with _listening(settings) as listener:
@@ -45,19 +45,13 @@ def serve(settings: Settings) -> None:
 @contextmanager
 def _listening(settings: Settings) -> Iterator[socket.socket]:
     """The open listener. Opened here, because uvicorn would end the process over a port that is taken."""
-    url = settings.web_url
-    if url.scheme != "http":
-        raise CannotListen(
-            f"CASEPROOF_WEB_URL is {url}, but the web app itself speaks plain HTTP.",
-            "Give an http address there, put a TLS proxy before it, and its address in CASEPROOF_PUBLIC_URL.",
-        )
-    host, port = (url.host or "127.0.0.1").strip("[]"), url.port or 80
+    host, port = settings.web_listens
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
         raise CannotListen(
-            f"The web app cannot listen on {url}: {error.strerror or error}.",
+            f"The web app cannot listen on {settings.web_url}: {error.strerror or error}.",
             "End the program that has this port, or set CASEPROOF_WEB_URL to a free one.",
         ) from error
     with listener:

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from caseproof import cli, locks
+from caseproof import locks
 from caseproof.settings import Settings
 from tests.backup.places import Place
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.support.command import Ended, Run, runner
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command for a home; gives its exit code and what it wrote on stdout and stderr."""
+    """Runs the command for a home."""
+    command = runner(monkeypatch, capsys)
 
-    def ended(home: Path, *arguments: object) -> tuple[int, str, str]:
+    def run(home: Path, *arguments: object) -> Ended:
         monkeypatch.setenv("CASEPROOF_HOME", str(home))
-        monkeypatch.setattr(sys, "argv", ["caseproof", *map(str, arguments)])
-        code: int | str | None = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-        told = capsys.readouterr()
-        return int(code or 0), told.out, told.err
+        return command(*arguments)
 
-    return ended
+    return run
 
 
 def test_a_home_is_saved_and_restored(run: Run, full: Place, empty: Place, tmp_path: Path) -> None:

@@ -7,15 +7,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from caseproof import cli
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.decisions import Decision
@@ -25,51 +23,21 @@ from caseproof.procedure.proving import make_proof, proof_path
 from caseproof.settings import Settings
 from caseproof.up.processes import free_port
 from sandbox.processes import PrefectServer
+from tests.support.command import Ended, Run, for_home, runner
 from tests.support.histories import JOB, Plan, Teller, teller_of
 
 ROOT = Path(__file__).parents[2]
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended: its exit code, and what it wrote where."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Ended]
-
-
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in [name for name in os.environ if name.startswith("CASEPROOF_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
+    return for_home(tmp_path / "home", monkeypatch)
 
 
 @pytest.fixture
 def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command as the installed program does, in this process."""
     assert Settings().home == home
-
-    def ended(*arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["caseproof", *arguments])
-        code: int | str | None = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-        told = capsys.readouterr()
-        return Ended(int(code or 0), told.out, told.err)
-
-    return ended
+    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from caseproof import cli
 from caseproof.procedure.office import open_office
 from caseproof.settings import Settings
+from tests.support.command import Ended, for_home, runner
 
 GOOD = "retailer,address,name\ngarden-shop,owner@garden-shop.example.com,Owner\nbook-corner,desk@books.example.com,\n"
-
-
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
 
 
 Import = Callable[..., Ended]
@@ -28,30 +19,20 @@ Import = Callable[..., Ended]
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in [name for name in os.environ if name.startswith("CASEPROOF_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("COLUMNS", "200")
-    return tmp_path / "home"
+    return for_home(tmp_path / "home", monkeypatch)
 
 
 @pytest.fixture
 def take(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Import:
     """Writes a file and imports it."""
+    run = runner(monkeypatch, capsys)
 
-    def ended(content: str | bytes, *options: str) -> Ended:
+    def take(content: str | bytes, *options: str) -> Ended:
         file = home.parent / "contacts.csv"
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
-        monkeypatch.setattr(sys, "argv", ["caseproof", "contact", "import", str(file), *options])
-        code: int | str | None = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-        told = capsys.readouterr()
-        return Ended(int(code or 0), told.out, told.err)
+        return run("contact", "import", file, *options)
 
-    return ended
+    return take
 
 
 def registered(home: Path) -> list[tuple[str, str, str]]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import yaml
@@ -20,10 +19,11 @@ from blocks.base import NoSuchBlock, load_block
 from blocks.desks import DESKS
 from blocks.mail import account_of
 from blocks.platforms import PLATFORMS
-from caseproof import cli
 from caseproof.procedure.office import open_office
 from caseproof.settings import Settings
-from sandbox.processes import PrefectServer, free_port
+from caseproof.up.processes import free_port
+from sandbox.processes import PrefectServer
+from tests.support.command import Ended, for_home, runner
 
 DOCS = Path(__file__).parents[2] / "docs" / "setup.md"
 SECRETS = {"SHOP_JOBS_AUTH": "admin:hunter2-of-the-jobs", "SMTP_PASSWORD": "hunter2-of-the-mail"}
@@ -36,21 +36,16 @@ def example(kind: str) -> str:
     return match[1]
 
 
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def states(self) -> dict[str, str]:
-        return {f"{one['what']} {one['name']}": one["state"] for one in json.loads(self.out)["changes"]}
+def states(ended: Ended) -> dict[str, str]:
+    """What the plan says of each thing."""
+    return {f"{one['what']} {one['name']}": one["state"] for one in ended.json["changes"]}
 
 
 class World:
     """A folder with the example's files, an environment with its secrets, and the command."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self._monkeypatch, self._capsys = folder, monkeypatch, capsys
+        self.folder, self._run = folder, runner(monkeypatch, capsys)
         self.file = folder / "setup.yaml"
         # Names of this test's own: the server is shared by the session.
         own = uuid.uuid4().hex[:8]
@@ -66,14 +61,7 @@ class World:
         return self.run_as_it_is(*options)
 
     def run_as_it_is(self, *options: str) -> Ended:
-        self._monkeypatch.setattr(sys, "argv", ["caseproof", "setup", str(self.file), *options])
-        code: int | str | None = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-        told = self._capsys.readouterr()
-        ended = Ended(int(code or 0), told.out, told.err)
+        ended = self._run("setup", self.file, *options)
         shown = [secret for secret in SECRETS.values() if secret in ended.out + ended.err]
         assert shown == [], "a secret was printed"
         return ended
@@ -96,10 +84,7 @@ class World:
 @pytest.fixture
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[World]:
     """A world whose Prefect is down: whoever asks it gets that said, so what is refused otherwise is refused before."""
-    for name in [name for name in os.environ if name.startswith("CASEPROOF_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("COLUMNS", "200")
+    for_home(tmp_path / "home", monkeypatch)
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
@@ -132,11 +117,11 @@ def test_the_example_of_the_docs_is_set_up_whole(world: World) -> None:
 
 def test_a_plan_comes_first_and_setting_up_again_changes_nothing(world: World) -> None:
     plan = world.run("--dry-run", "--json")
-    assert list(plan.states.values()) == ["new"] * len(EVERYTHING_NEW)
+    assert list(states(plan).values()) == ["new"] * len(EVERYTHING_NEW)
     assert world.no_block_is_saved()
     assert world.contacts() == 0
-    assert world.run("--yes", "--json").states == plan.states
-    assert set(world.run("--yes", "--json").states.values()) == {"as it is"}
+    assert states(world.run("--yes", "--json")) == states(plan)
+    assert set(states(world.run("--yes", "--json")).values()) == {"as it is"}
     assert "Everything is saved as the file says." in world.run().out
 
 
@@ -175,8 +160,8 @@ def test_what_differs_is_named_by_its_fields_and_only_that_is_saved(
     world.content["platforms"][0]["retailer_tag"] = "shop:"
     world.content["retailers"][0]["contacts"][0]["name"] = "The owner"
     monkeypatch.setenv("SMTP_PASSWORD", "another")
-    states = world.run("--yes", "--json").states
-    assert states == {
+    told = states(world.run("--yes", "--json"))
+    assert told == {
         f"platform {world.platform}": "changed: retailer_tag",
         f"desk {world.desk}": "as it is",
         f"mail account {world.mail}": "changed: password, smtp_port, verify",
@@ -194,7 +179,7 @@ def test_what_the_file_leaves_out_stays(world: World) -> None:
     desk = world.content["desk"]
     world.content.clear()
     world.content["desk"] = desk | {"ticket_url": "https://tickets.example.com"}
-    assert world.run("--yes", "--json").states == {f"desk {world.desk}": "changed: ticket_url"}
+    assert states(world.run("--yes", "--json")) == {f"desk {world.desk}": "changed: ticket_url"}
     assert load_block(world.platform, PLATFORMS, "platform").ui_url == "http://127.0.0.1:4200"
     assert world.contacts() == 3
 

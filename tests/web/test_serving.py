@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from caseproof.domain.errors import BadInput
 from caseproof.settings import Settings
 from caseproof.web.serving import CannotListen, serve
 
@@ -71,6 +72,6 @@ def test_a_port_that_is_taken_is_an_error_for_people(world: Any) -> None:
 
 
 def test_an_https_address_to_listen_on_is_refused_with_what_to_do(world: Any) -> None:
-    with pytest.raises(CannotListen, match="plain HTTP") as refused:
+    with pytest.raises(BadInput, match="plain HTTP") as refused:
         serve(Settings(home=world.home, web_url="https://127.0.0.1:8321"))
     assert "CASEPROOF_PUBLIC_URL" in refused.value.next_action
