@@ -1,0 +1,111 @@
+"""`caseproof up` on a Prefect server that runs already: none is started; killed and started again, it takes over."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from caseproof.up.processes import Identity, Process, free_port, wait_until
+from sandbox.processes import PrefectServer, clean_env
+from sandbox.world import ROOT
+
+PARTS = ("worker", "web")
+
+
+class Installation:
+    """A home with its settings; ``up`` starts `caseproof up` for it."""
+
+    def __init__(self, folder: Path, server: PrefectServer) -> None:
+        self.home = folder / "home"
+        self.folder = folder
+        self.env = {
+            **clean_env(folder),
+            "CASEPROOF_HOME": str(self.home),
+            "CASEPROOF_WEB_URL": f"http://127.0.0.1:{free_port()}",
+            "PREFECT_API_URL": server.api_url,
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
+        }
+        self.started: list[Process] = []
+
+    def up(self, **env: str) -> Process:
+        command = [sys.executable, "-m", "caseproof.cli", "up"]
+        log = self.folder / f"up-{len(self.started)}.log"
+        self.started.append(Process.start("caseproof up", command, cwd=ROOT, env={**self.env, **env}, log=log))
+        return self.started[-1]
+
+    def is_up(self, process: Process) -> None:
+        process.wait_until_ready("Caseproof to be up", lambda: "Caseproof is up." in process.log.read_text(), 120)
+
+    def identity(self, part: str) -> Identity:
+        return Identity(**json.loads((self.home / "up" / f"{part}.json").read_text()))
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory, prefect_server: PrefectServer) -> Iterator[Installation]:
+    made = Installation(tmp_path_factory.mktemp("elsewhere"), prefect_server)
+    yield made
+    for process in made.started:
+        process.stop(20)
+    for part in PARTS:
+        assert not (made.home / "up" / f"{part}.json").exists(), "a stopped house leaves nothing running"
+
+
+def test_it_uses_the_server_that_is_named_and_starts_none(
+    installation: Installation, prefect_server: PrefectServer
+) -> None:
+    process = installation.up()
+    installation.is_up(process)
+    said = process.log.read_text()
+    assert "Prefect's server (yours)" in said
+    assert "Prefect's server is starting" not in said
+    assert not (installation.home / "up" / "server.json").exists()
+    with prefect_server.client() as client:
+        for name in ("job-failure-case", "remove-integration"):
+            deployment = client.get(f"deployments/name/{name}/{name}").json()
+            assert deployment["work_pool_name"] == "caseproof"
+            assert str(ROOT) not in json.dumps(deployment), "no folder of this machine is written into a deployment"
+        forms = {one["slug"] for one in client.post("block_types/filter", json={}).json()}
+    assert {"caseproof-prefect-jobs", "caseproof-embedded-desk", "email-server-credentials"} <= forms
+
+
+def test_killed_itself_the_next_up_takes_its_parts_over_and_then_stops_them(installation: Installation) -> None:
+    first = installation.started[-1]
+    before = {part: installation.identity(part) for part in PARTS}
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait(10)
+    assert all(identity.is_running for identity in before.values()), "its parts go on without it"
+    second = installation.up()
+    installation.is_up(second)
+    assert {part: installation.identity(part) for part in PARTS} == before
+    assert "Worker runs already; it is not started twice." in second.log.read_text()
+    os.kill(before["web"].pid, signal.SIGKILL)
+    wait_until("the web app to be started again", lambda: installation.identity("web") != before["web"], 30)
+    os.kill(second.pid, signal.SIGTERM)
+    second.wait(60)
+    assert not any(identity.is_running for identity in before.values())
+    assert "Everything that was started here is stopped" in second.log.read_text()
+
+
+def test_a_named_server_that_does_not_answer_is_said_and_nothing_is_started(installation: Installation) -> None:
+    process = installation.up(PREFECT_API_URL=f"http://127.0.0.1:{free_port()}/api")
+    process.wait(60)
+    said = process.log.read_text()
+    assert "does not answer" in said
+    assert "unset PREFECT_API_URL" in said
+    assert "is starting" not in said
+
+
+def test_stopped_while_it_is_starting_it_leaves_nothing(installation: Installation) -> None:
+    process = installation.up()
+    process.wait_until_ready("the worker to be started", lambda: (installation.home / "up" / "worker.json").exists())
+    worker = installation.identity("worker")
+    os.kill(process.pid, signal.SIGTERM)
+    process.wait(60)
+    assert not worker.is_running
+    assert "Stopped while it was starting." in process.log.read_text()
