@@ -18,7 +18,7 @@ from caseproof.domain.fold import apply, fold
 from caseproof.domain.lifecycle import State
 from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreError, UnknownCase
 from caseproof.store.refs import case_id, make_ref, normal
-from caseproof.store.rows import insert_once, plain
+from caseproof.store.rows import insert_once, next_number, plain
 from caseproof.store.tables import case_runs, cases, events, proofs
 
 
@@ -131,11 +131,10 @@ class Cases:
         facts = _facts(event.data)
         draft = apply(Case("The new case"), event)
         here = _of_job(facts["platform"], facts["job"])
-        new = insert(cases).values(**facts, **_standing(draft, event), opened_at=event.at, generation=0)
-        key = None if self._open_ref(here) else insert_once(self._connection, new)
-        if key is None:
+        number = next_number(self._connection, cases)
+        row = {"id": number, "opened_at": event.at, "generation": 0, **facts, **_standing(draft, event)}
+        if self._open_ref(here) or insert_once(self._connection, insert(cases).values(**row)) is None:
             raise AlreadyOpen(self._open_ref(here) or "opened a moment ago")
-        number = int(key[0])
         case = apply(Case(make_ref(number)), event)
         self._connection.execute(update(cases).where(cases.c.id == number).values(ref=case.ref))
         self._insert_event(number, case, event)

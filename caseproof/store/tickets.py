@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from caseproof.store.rows import insert_once
+from caseproof.store.rows import insert_once, next_number
 from caseproof.store.tables import ticket_attachments, ticket_comments, tickets
 
 
@@ -57,8 +57,9 @@ class Tickets:
         """Make a ticket, or give the one that this key made before."""
         made = self.find(key)
         if made is not None:
-            return made  # looked up first: on PostgreSQL an insert that is refused uses up a number
+            return made
         row = {
+            "id": next_number(self._connection, tickets),
             "key": key,
             "subject": subject,
             "body": body,

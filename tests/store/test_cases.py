@@ -275,3 +275,11 @@ def test_a_late_run_does_not_take_a_case_from_its_successor(store, opened, run, 
 def test_a_run_of_an_unknown_case_is_refused(store):
     with store.unit() as unit, pytest.raises(UnknownCase):
         unit.cases.attach_run("JF-000001", "run-a", 1)
+
+
+def test_references_follow_each_other_also_after_one_that_was_rolled_back(store, make):
+    with store.unit() as unit:
+        unit.cases.create(make.opened("job-1"))  # and no commit
+    with store.unit() as unit:
+        assert [unit.cases.create(make.opened(f"job-{n}")).ref for n in (1, 2)] == ["JF-000001", "JF-000002"]
+        unit.commit()
