@@ -3,10 +3,16 @@
 # ARGS are passed on: make demo ARGS="--exit", make test ARGS="tests/unit -k closure", make lock ARGS=--upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock clean ready browser
+# PAGES is where the pages are built as a site: make docs PAGES=/srv/www
+PAGES = .site
+
+.PHONY: help install demo test check docs lock clean ready browser
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile
+
+install: ready browser ## what `caseproof` needs, into .venv; docs/run-it-for-real.md goes on from there
+	@echo "Installed. Next: . .venv/bin/activate; caseproof --help"
 
 demo: ready browser ## a small world on this machine, with a case carried from failure to proof
 	@.venv/bin/caseproof demo $(ARGS)
@@ -19,17 +25,22 @@ else
 	@.venv/bin/python -m pytest $(ARGS)
 endif
 
-check: ready ## lint, format, types, and the one-way imports
+check: ready ## lint, format, types, the one-way imports, and the pages with their links
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+	@.venv/bin/mkdocs build --strict --clean --site-dir .site
+
+docs: ready ## these pages as a site in .site: open .site/index.html
+	@.venv/bin/mkdocs build --strict --clean --site-dir $(PAGES)
+	@echo "Built. Next: open $(PAGES)/index.html"
 
 lock: ## write requirements.lock anew from pyproject.toml
 	@scripts/lock $(ARGS)
 
 clean: ## remove what the commands above made here
-	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 ready:

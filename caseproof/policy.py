@@ -1,4 +1,4 @@
-"""What a team decides once: one validated ``policy.yaml`` (docs/policy.md explains every line).
+"""What a team decides once: one validated ``policy.yaml`` (docs/configuration.md lists every entry).
 
 ``load_policy`` raises PolicyError, which names the line of thought, not the library: where the file is, which entry is
 wrong, what it may be.

@@ -112,4 +112,4 @@ def read_settings() -> Settings:
         wrong = "; ".join(f"CASEPROOF_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
     except SettingsError as error:
         wrong = str(error)
-    raise BadInput(f"The environment cannot be used: {wrong}.", "Correct it; docs/configuration.md lists the variables.")
+    raise BadInput(f"The environment cannot be used: {wrong}.", "Correct it; docs/configuration.md lists them.")

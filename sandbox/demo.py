@@ -74,7 +74,7 @@ def _play_in(home: Path, leave: bool, json_file: Path | None) -> None:
 
 def _fresh_home(home: Path) -> Path:
     """The home folder itself if nothing is in it yet, else a new one below it: a demo never touches real cases."""
-    if not (home / "caseproof.sqlite").exists():
+    if not any((home / name).exists() for name in ("caseproof.sqlite", "postgres")):
         return home
     number = 2
     while (home / f"demo-{number}").exists():

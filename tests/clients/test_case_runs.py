@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
@@ -16,10 +18,12 @@ from prefect.states import Suspended
 from caseproof.domain.events import Kind
 from caseproof.procedure.office import Office
 from sandbox.processes import PrefectServer
-from sandbox.world import World
 from tasks import common
 from tasks.asking import read_answers
+from tasks.case_runs import wake
 from tasks.forms import RetailersWord, for_team
+
+ANSWER = {"answered_by": "operator", "what": "decide without the retailer's word"}
 
 
 @flow(name="dies")
@@ -37,7 +41,9 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: Pref
     common.office.cache_clear()
 
 
-def test_an_answer_that_a_dead_run_took_is_read_by_the_next_run(office: Office, prefect_server: PrefectServer) -> None:
+@pytest.fixture
+def waiting(office: Office) -> tuple[str, str]:
+    """A case, and its run that waits for an answer to question 1."""
     state = Suspended(timeout_seconds=None, pause_key="question-1")
     keys = keyset_from_paused_state(state)
     state.state_details.run_input_keyset = keys  # type: ignore[assignment]
@@ -46,17 +52,54 @@ def test_an_answer_that_a_dead_run_took_is_read_by_the_next_run(office: Office, 
         run = client.create_flow_run_from_deployment(deployment, state=state)
     for_team(RetailersWord, office.policy.team, "What now?").save(keys, flow_run_id=run.id)
     opened = office.event(
-        Kind.OPENED, platform="p", job="j", job_name="j", cause="feed", summary="It fails.", how="a test", scope="job"
-    )
+        Kind.OPENED, platform="p", job=str(run.id), job_name="j", cause="feed", summary="It fails.", how="a test",
+        scope="job",
+    )  # fmt: skip
     with office.store.unit() as unit:
         ref = unit.cases.create(opened).ref
+        unit.cases.attach_run(ref, str(run.id), 1)
         unit.commit()
     office.record(ref, Kind.QUESTION_ASKED, number=1, form=RetailersWord.slug, flow_run=str(run.id))
-    answer = {"answered_by": "operator", "what": "decide without the retailer's word"}
-    taken = World.call(prefect_server, "POST", f"flow_runs/{run.id}/resume", json={"run_input": answer}).json()
-    assert taken["status"] == "ACCEPT"
+    return ref, str(run.id)
 
+
+def answer_in_the_ui(server: PrefectServer, run: str) -> httpx.Response:
+    """What the UI's form sends."""
+    with server.client() as client:
+        return client.post(f"flow_runs/{run}/resume", json={"run_input": ANSWER})
+
+
+def answers(office: Office, ref: str) -> list[Any]:
+    return [event.data["answer"] for event in office.case(ref).events if event.kind is Kind.QUESTION_ANSWERED]
+
+
+def test_an_answer_that_a_dead_run_took_is_read_by_the_next_run(
+    office: Office, prefect_server: PrefectServer, waiting: tuple[str, str]
+) -> None:
+    ref, run = waiting
+    assert answer_in_the_ui(prefect_server, run).json()["status"] == "ACCEPT"
     read_answers(ref)  # by a process that is not that run
     read_answers(ref)
-    answers = [event.data for event in office.case(ref).events if event.kind is Kind.QUESTION_ANSWERED]
-    assert [data["answer"] for data in answers] == [answer], "read once, word for word"
+    assert answers(office, ref) == [ANSWER], "read once, word for word"
+
+
+def test_an_answer_that_was_given_survives_a_wake_up(
+    office: Office, prefect_server: PrefectServer, waiting: tuple[str, str]
+) -> None:
+    ref, run = waiting
+    assert answer_in_the_ui(prefect_server, run).json()["status"] == "ACCEPT"
+    assert "about to start" in wake(office, ref)
+    read_answers(ref)
+    assert answers(office, ref) == [ANSWER]
+
+
+def test_an_answer_to_a_run_that_was_just_woken_is_not_taken(
+    office: Office, prefect_server: PrefectServer, waiting: tuple[str, str]
+) -> None:
+    """The run finds no answer, and asks again under the next number."""
+    ref, run = waiting
+    assert wake(office, ref) == "its run was woken"
+    late = answer_in_the_ui(prefect_server, run)
+    assert late.is_error or late.json()["status"] != "ACCEPT"
+    read_answers(ref)
+    assert answers(office, ref) == []

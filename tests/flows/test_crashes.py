@@ -103,6 +103,22 @@ def test_the_next_process_waits_until_the_dead_one_s_time_is_up(world: World) ->
     assert (world.clock.now - died).total_seconds() >= HELD_SECONDS
 
 
+@pytest.mark.parametrize(("where", "call"), [("platform", "stop"), ("mail", "send"), ("platform", "start_run")])
+@pytest.mark.parametrize("minutes", [-5, 600])
+def test_a_clock_that_was_changed_after_a_crash_repeats_nothing(
+    world: World, where: str, call: str, minutes: int
+) -> None:
+    """Set back, the next process waits the longer; set forward, it takes over at once, and reads back all the same."""
+    ref = world.open()
+    faulty(world, where).fails(call, after=Killed())
+    with pytest.raises(Killed):
+        world.walk(ref)
+    world.restart(minutes=minutes)
+    world.walk(ref)
+    each_effect_took_place_once(world, ref)
+    assert len(set(world.mail.taken)) == 1
+
+
 def test_what_was_active_before_the_stop_is_remembered_over_the_crash(world: World) -> None:
     world.platform.add("offers/other")
     ref = world.open(cause="connection")

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.machinery
 import importlib.util
+import inspect
+import json
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import click
+import httpx
 import pytest
 import typer
 import yaml
 from pydantic import BaseModel
 
+from blocks.catalogue import KINDS
 from caseproof.cli import app
 from caseproof.domain.closure import CONDITIONS
 from caseproof.domain.decisions import NEEDS
 from caseproof.domain.lifecycle import SENTENCES, TRANSITIONS, State
+from caseproof.platforms.base import JobPlatform, RunState, Scope, UnknownJob, UnknownRun
 from caseproof.policy import BUILT_IN, Policy
 from caseproof.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PAGES = sorted(
     [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *DOCS.rglob("*.md")],
 )
@@ -141,19 +152,27 @@ def test_no_page_names_a_command_that_does_not_exist(page: Path) -> None:
     assert wrong == []
 
 
-# -- settings, policy, closing, the life of a case ------------------------------------------------------------------
+# -- configuration, closing, the life of a case ---------------------------------------------------------------------
 
 
-def test_every_setting_is_on_its_page_and_nothing_else_is() -> None:
-    named = {row[0].strip("`") for row in rows("settings.md")[1:]}
-    assert named == {f"CASEPROOF_{name.upper()}" for name in Settings.model_fields}
+def script(name: str) -> ModuleType:
+    """A script that draws a page; it has no ending, so that people type it as a command."""
+    loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), str(ROOT / "scripts" / name))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
 
 
-def test_a_default_that_the_settings_page_shows_is_the_default() -> None:
-    said = {row[0].strip("`"): row[1] for row in rows("settings.md")[1:]}
-    assert said["CASEPROOF_HOME"] == f"`{Settings.model_fields['home'].default}`"
-    assert said["CASEPROOF_WEB_URL"] == f"`{str(Settings.model_fields['web_url'].default).rstrip('/')}`"
-    assert said["CASEPROOF_RETRY_DELAYS"] == f"`{list(Settings.model_fields['retry_delays'].default)}`"
+@pytest.fixture(scope="module")
+def draw_configuration() -> ModuleType:
+    return script("draw-configuration")
+
+
+def test_the_configuration_on_its_page_is_the_one_in_the_code(draw_configuration: ModuleType) -> None:
+    page = words("configuration.md")
+    assert page == draw_configuration.redraw(page), "Next: scripts/draw-configuration"
 
 
 def entries(model: type[BaseModel], before: str = "") -> Iterator[str]:
@@ -165,27 +184,33 @@ def entries(model: type[BaseModel], before: str = "") -> Iterator[str]:
             yield before + name
 
 
-def policy_rows() -> dict[str, str]:
-    return {name: row[1] for row in rows("policy.md")[1:] for name in re.findall(r"`([a-z_.]+)`", row[0])}
+def test_every_setting_policy_entry_and_field_of_a_block_is_drawn(draw_configuration: ModuleType) -> None:
+    """Counted here without the script's own code."""
+    drawn = draw_configuration.drawing()
+    wanted = [f"CASEPROOF_{name.upper()}" for name in Settings.model_fields] + [*entries(Policy)]
+    assert [name for name in wanted if drawn.count(f"\n| `{name}` |") != 1] == []
+    blocks = {part.splitlines()[0]: part for part in drawn.split("## Block: ")[1:]}
+    assert len(blocks) == len(KINDS)
+    for kind in KINDS:
+        [part] = [text for title, text in blocks.items() if f"`{kind.get_block_type_slug()}`" in title]
+        assert re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE) == [*kind.model_fields]
+        secrets = re.findall(r"^\| `(\w+)` \|.*\| yes \|", part, re.MULTILINE)
+        assert secrets == [name for name, field in kind.model_fields.items() if "SecretStr" in str(field.annotation)]
 
 
-def test_every_entry_of_the_policy_is_on_its_page_and_nothing_else_is() -> None:
-    assert set(policy_rows()) == set(entries(Policy))
-
-
-def test_the_defaults_on_the_policy_page_are_those_of_the_built_in_policy() -> None:
-    said, built_in = policy_rows(), Policy.model_validate(yaml.safe_load(BUILT_IN.read_text()))
-    assert said["team"] == ", ".join(built_in.team)
-    assert said["desk"].strip("`") == built_in.desk
-    assert said["mail.account"].strip("`") == built_in.mail.account
-    assert said["mail.reply_to"] == built_in.mail.reply_to
-    assert said["mail.reply_to"] in built_in.mail.sender
-    assert said["mail.timeout_seconds"] == f"{built_in.mail.timeout_seconds:g}"
-    assert said["review.required"] == str(built_in.review.required).lower()
-    assert said["review.by"] == built_in.review.by
-    scopes = ", ".join(f"{cause}: {scope}" for cause, scope in built_in.stop_scope.items())
-    assert said["stop_scope"] == f"`{scopes}`, else `{built_in.scope_for('unknown')}`"
-    assert said["run_patience_seconds"] == f"{built_in.run_patience_seconds:g}"
+def test_the_defaults_that_are_drawn_are_those_in_force() -> None:
+    """A sample of each kind of value, looked up on the page."""
+    said = {row[0].strip("`"): row for row in rows("configuration.md")}
+    assert said["CASEPROOF_HOME"][1] == f"`{Settings.model_fields['home'].default}`"
+    assert said["CASEPROOF_WEB_URL"][1] == f"`{str(Settings.model_fields['web_url'].default).rstrip('/')}`"
+    assert said["CASEPROOF_RETRY_DELAYS"][1] == f"`{list(Settings.model_fields['retry_delays'].default)}`"
+    built_in = Policy.model_validate(yaml.safe_load(BUILT_IN.read_text()))
+    assert said["team"][2] == f"`{json.dumps(built_in.team)}`"
+    assert said["mail.sender"][2] == f"`{built_in.mail.sender}`"
+    assert said["review.required"][2] == f"`{json.dumps(built_in.review.required)}`"
+    assert said["run_patience_seconds"][2] == f"`{built_in.run_patience_seconds:g}`"
+    assert said["retailer_tag"][3] == "`retailer:`"
+    assert said["api_url"][3] == "must be given"
 
 
 def test_every_condition_of_a_closure_is_on_its_page_with_its_rules() -> None:
@@ -200,13 +225,7 @@ def test_every_decision_is_on_the_closing_page_with_the_rule_it_leads_to() -> No
 
 @pytest.fixture(scope="module")
 def draw_life() -> ModuleType:
-    """The script that draws the life of a case; it has no ending, so that people type it as a command."""
-    loader = importlib.machinery.SourceFileLoader("draw_life", str(ROOT / "scripts" / "draw-life"))
-    spec = importlib.util.spec_from_loader("draw_life", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+    return script("draw-life")
 
 
 def test_the_life_of_a_case_on_its_page_is_the_one_in_the_table(draw_life: ModuleType) -> None:
@@ -225,6 +244,160 @@ def test_the_drawing_shows_every_state_and_every_transition(draw_life: ModuleTyp
     ] == []
 
 
-def test_a_page_without_its_markers_is_refused_and_not_half_written(draw_life: ModuleType) -> None:
+@pytest.mark.parametrize("name", ["draw-life", "draw-configuration"])
+def test_a_page_without_its_markers_is_refused_and_not_half_written(name: str) -> None:
+    drawer = script(name)
     with pytest.raises(ValueError, match="lacks a marker"):
-        draw_life.redraw("# The life of a case\n\n" + draw_life.BEGIN)
+        drawer.redraw("# A page\n\n" + drawer.BEGIN)
+
+
+# -- when things die --------------------------------------------------------------------------------------------------
+
+BACKED_BY = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
+
+
+def failures() -> list[list[str]]:
+    """The lines of the failure matrix."""
+    return [row for row in rows("failures.md") if row[-1] != "test"]
+
+
+def names_in(file: str) -> set[str]:
+    """The tests of a file under tests/, without running any of it."""
+    tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+
+
+def test_every_line_of_the_failure_matrix_names_a_test() -> None:
+    assert len(failures()) > 50
+    assert [row[0] for row in failures() if len(row) != 6 or not all(row)] == []
+    assert [row[0] for row in failures() if BACKED_BY.sub("", row[-1]).strip() or not BACKED_BY.search(row[-1])] == []
+
+
+def test_every_test_that_the_failure_matrix_names_is_there() -> None:
+    named = [found for row in failures() for found in BACKED_BY.findall(row[-1])]
+    known = {file: names_in(file) for file in {file for file, _ in named} if (ROOT / "tests" / file).is_file()}
+    assert [f"{file}::{test}" for file, test in named if test not in known.get(file, ())] == []
+
+
+# -- adding a platform ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def nightly() -> dict[str, Any]:
+    """What the page's example of a platform defines, imported as the file that it is meant to be."""
+    [code] = re.findall(r'^```python\n("""Nightly.*?)^```', words("platforms.md"), re.MULTILINE | re.DOTALL)
+    module = ModuleType("nightly")
+    sys.modules[module.__name__] = module  # pydantic looks annotations up there
+    exec(compile(code, "docs/platforms.md", "exec"), module.__dict__)  # noqa: S102 - our own page
+    return vars(module)
+
+
+def test_the_example_of_a_platform_has_every_method_as_it_is_called(nightly: dict[str, Any]) -> None:
+    methods = {name: one for name, one in vars(JobPlatform).items() if inspect.isfunction(one) and name[0] != "_"}
+    assert methods
+    mine = {name: inspect.signature(getattr(nightly["NightlyClient"], name)) for name in methods}
+    assert mine == {name: inspect.signature(one) for name, one in methods.items()}
+
+
+def test_the_example_of_a_platform_works(nightly: dict[str, Any]) -> None:
+    """On a small Nightly with state: stopped, read back, run again under a key, live again."""
+    job = {"id": "feed", "title": "Feed", "active": True, "shop": "garden-shop", "marketplace": "bazaar"}
+    runs: dict[str, dict[str, str]] = {"r0": {"id": "r0", "job": "feed", "status": "queued", "key": ""}}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        *_, folder, name = ["", *request.url.path.removeprefix("/api/").split("/")]
+        body = json.loads(request.content or "{}")
+        if request.method == "PUT":
+            job.update(body)
+        elif name == "kill":
+            runs[folder]["status"] = "killed"
+        elif request.method == "POST":
+            new = {"id": f"r{len(runs)}", "job": body["job"], "status": "ok", "key": body["key"]}
+            found = [run for run in runs.values() if run["key"] == body["key"]] or [runs.setdefault(new["id"], new)]
+            return httpx.Response(200, json=found[0])
+        if (folder, name) == ("", "runs"):
+            of = dict(request.url.params)
+            return httpx.Response(200, json=[run for run in runs.values() if of.items() <= run.items()])
+        if (folder, name) == ("", "jobs"):
+            return httpx.Response(200, json=[job, {**job, "id": "other"}, {**job, "id": "stranger", "shop": "else"}])
+        one = {"jobs/feed": job, **{f"runs/{run}": runs[run] for run in runs}}.get(f"{folder}/{name}")
+        return httpx.Response(200, json=one) if one or name == "kill" else httpx.Response(404)
+
+    client: JobPlatform = nightly["NightlyClient"]("http://nightly.example.com", transport=httpx.MockTransport(answer))
+    feed = client.job("feed")
+    assert client.probe().found == "http://nightly.example.com/api has 3 jobs"
+    assert [one.id for one in client.jobs_in(Scope.MARKETPLACE, feed)] == ["feed", "other"]
+    assert not client.standing("feed").is_stopped
+    client.stop("feed")
+    assert client.standing("feed").is_stopped
+    first = client.start_run("feed", "JF-000001:rerun-1")
+    assert client.start_run("feed", "JF-000001:rerun-1") == first == client.run_by_key("feed", "JF-000001:rerun-1")
+    assert client.run(first.id).state is RunState.SUCCEEDED
+    assert client.run_by_key("feed", "another") is None
+    client.go_live("feed")
+    assert client.standing("feed").active
+    for missing, error in ((lambda: client.job("no"), UnknownJob), (lambda: client.run("no"), UnknownRun)):
+        with pytest.raises(error):
+            missing()
+
+
+# -- the site ---------------------------------------------------------------------------------------------------------
+
+
+def pages_in(nav: list[Any]) -> Iterator[str]:
+    for entry in nav:
+        [target] = entry.values()
+        yield from pages_in(target) if isinstance(target, list) else [target]
+
+
+def test_every_page_is_in_the_sites_navigation_once() -> None:
+    nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
+    assert sorted(pages_in(nav)) == sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))
+
+
+def build(project: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Build a site as `make check` does."""
+    [options] = re.findall(r"^check:.*?mkdocs build (.*?) --site-dir", MAKEFILE, re.MULTILINE | re.DOTALL)
+    command = [sys.executable, "-m", "mkdocs", "build", *options.split(), "--site-dir", str(folder)]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    built = build(ROOT, folder)
+    assert built.returncode == 0, built.stderr
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("page", "wrong"),
+    [("up.md", "[x](no-such-page.md)"), ("up.md", "[x](setup.md#no-such-heading)"), ("new.md", "A page of its own.")],
+)
+def test_a_link_to_nothing_or_a_page_outside_the_navigation_fails_the_check(
+    tmp_path: Path, page: str, wrong: str
+) -> None:
+    shutil.copytree(DOCS, tmp_path / "docs")
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    with (tmp_path / "docs" / page).open("a", encoding="utf-8") as file:
+        file.write(f"\n{wrong}\n")
+    built = build(tmp_path, tmp_path / "site")
+    assert built.returncode == 1
+    assert page in built.stderr
+
+
+def test_the_site_fetches_nothing_from_elsewhere(site: Path) -> None:
+    fetched = re.compile(r"""(?:src=|<link[^>]*href=|url\(|@import )["']?(?:https?:)?//[^"')>]+""")
+    files = [file for kind in ("html", "css") for file in site.rglob(f"*.{kind}")]
+    assert len(files) > len([*DOCS.rglob("*.md")])
+    assert {found for file in files for found in fetched.findall(file.read_text(encoding="utf-8"))} == set()
+
+
+def test_the_sites_pages_show_the_pictures_that_there_are(site: Path) -> None:
+    shown = {
+        (page.parent / found).resolve()
+        for page in site.rglob("*.html")
+        for found in re.findall(r'<img[^>]* src="([^"]+\.png)"', page.read_text(encoding="utf-8"))
+    }
+    assert shown
+    assert [picture for picture in shown if not picture.is_file()] == []
