@@ -98,7 +98,7 @@ class _Stopped(BaseException):
 
 @contextmanager
 def _stopping() -> Iterator[threading.Event]:
-    """Turns SIGINT and SIGTERM into an event; before anybody waits for it, into an exception."""
+    """Turns SIGINT, SIGTERM and SIGHUP (a closed terminal) into an event; while it is starting, into an exception."""
     over = _Over()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -107,7 +107,7 @@ def _stopping() -> Iterator[threading.Event]:
         if not waited_for:
             raise _Stopped
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield over
     finally:

@@ -15,6 +15,8 @@ import httpx
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.settings import Settings
 from caseproof.shipped import shipped
+from caseproof.store import Store
+from caseproof.store.copying import rows_in
 from caseproof.up.addresses import FOLDER
 from caseproof.up.house import Part, was_started
 from caseproof.up.postgres import STOP, EmbeddedPostgres
@@ -88,11 +90,19 @@ def refuse_other_store(settings: Settings) -> None:
             "CASEPROOF_DATABASE_URL names the store, so it cannot be the embedded PostgreSQL, too.",
             "Unset it, or leave --postgres out.",
         )
-    if not settings.postgres.exists and (settings.home_folder / "caseproof.sqlite").exists():
+    if not settings.postgres.exists and _holds_rows(settings.database):
         raise BadInput(
             f"{settings.home_folder} keeps its cases in SQLite already; with --postgres they would be left behind.",
             "Take them along: docs/backup.md, 'From SQLite to PostgreSQL'.",
         )
+
+
+def _holds_rows(sqlite: str) -> bool:
+    store = Store(sqlite)
+    try:
+        return rows_in(store) > 0
+    finally:
+        store.close()
 
 
 def _named(settings: Settings, cluster: EmbeddedPostgres | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from caseproof.procedure.office import Office
@@ -80,6 +80,10 @@ def _file_routes(office: Office, pages: Pages, base: str, handbook: Handbook) ->
     @router.api_route("/evidence/{digest}", methods=_READ)
     def evidence(digest: str, request: Request) -> Response:
         return evidence_response(office, digest, request.headers.get("If-None-Match", ""))
+
+    @router.api_route("/docs/pictures/{name}", methods=_READ)
+    def picture(name: str) -> Response:
+        return FileResponse(handbook.picture(name), headers={"X-Content-Type-Options": "nosniff"})
 
     @router.api_route("/docs/{page:path}", methods=_READ)
     def doc(page: str) -> Response:

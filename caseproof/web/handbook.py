@@ -20,6 +20,8 @@ DOCS = shipped("docs")
 # A page, or a page in one folder (adr/0001-...). Neither a dot nor a second slash gets through.
 _NAME = re.compile(r"(?:[a-z0-9][a-z0-9_-]{0,63}/)?[a-z0-9][a-z0-9_-]{0,127}", re.ASCII)
 
+_PICTURE = re.compile(r"[a-z0-9][a-z0-9_-]{0,127}\.(?:png|svg)", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class DocPage:
@@ -36,10 +38,20 @@ class Handbook:
         self._folder = folder
         self._markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
+    def picture(self, name: str) -> Path:
+        """The file of a picture that pages show. Raises NotHere."""
+        path = self._folder / "pictures" / name
+        if not _PICTURE.fullmatch(name) or not self._is_inside(path) or not path.is_file():
+            raise NotHere(f"There is no picture {name[:80]!r} in the docs.", "Look at the page that names it.")
+        return path
+
+    def _is_inside(self, path: Path) -> bool:
+        return path.resolve().is_relative_to(self._folder.resolve())
+
     def page(self, name: str) -> DocPage:
         """The page of this name, without ``.md``. Raises NotHere."""
         path = self._folder / f"{name}.md"
-        if not _NAME.fullmatch(name) or not path.resolve().is_relative_to(self._folder.resolve()):
+        if not _NAME.fullmatch(name) or not self._is_inside(path):
             raise _no_page(name)
         try:
             text = path.read_text(encoding="utf-8")

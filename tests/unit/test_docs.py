@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -231,17 +232,19 @@ def draw_life() -> ModuleType:
 def test_the_life_of_a_case_on_its_page_is_the_one_in_the_table(draw_life: ModuleType) -> None:
     page = words("life-of-a-case.md")
     assert page == draw_life.redraw(page), "Next: scripts/draw-life"
+    assert draw_life.PICTURE.read_text(encoding="utf-8") == draw_life.picture(), "Next: scripts/draw-life"
 
 
 def test_the_drawing_shows_every_state_and_every_transition(draw_life: ModuleType) -> None:
     drawn = draw_life.drawing()
     assert [state for state in State if f"| {state} | {SENTENCES[state]} |" not in drawn] == []
-    assert [
-        one
-        for one in TRANSITIONS
-        if f"| {one.before or '-'} | `{one.by}` | {one.after} | {one.rule} |" not in drawn
-        or not re.search(rf"^    {re.escape(one.before or '[*]')} --> {one.after}: .*\b{one.by}\b", drawn, re.MULTILINE)
-    ] == []
+    rows = [f"| {one.before or '-'} | `{one.by}` | {one.after} | {one.rule} |" for one in TRANSITIONS]
+    assert [row for row in rows if row not in drawn] == []
+    picture = draw_life.picture()
+    assert [state for state in State if f">{state}</text>" not in picture] == []
+    labels = [label.split(", ") for label in re.findall(r'class="by"[^>]*>([^<]+)<', picture)]
+    assert len(labels) == picture.count("marker-end") == len({(one.before, one.after) for one in TRANSITIONS})
+    assert Counter(event for label in labels for event in label) == Counter(str(one.by) for one in TRANSITIONS)
 
 
 @pytest.mark.parametrize("name", ["draw-life", "draw-configuration"])

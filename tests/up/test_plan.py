@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from caseproof.domain.errors import BadInput
+from caseproof.procedure.office import open_office
 from caseproof.settings import Settings
 from caseproof.up.addresses import adopt_addresses, write_addresses
 from caseproof.up.parts import Plan, plan
@@ -93,7 +94,12 @@ def test_with_postgres_it_comes_first_and_prefects_database_is_there(settings: S
 
 
 def test_cases_in_sqlite_are_not_left_behind(settings: Settings) -> None:
-    (settings.home_folder / "caseproof.sqlite").touch()
+    office = open_office(settings)
+    assert names(plan(settings, {}, postgres=True))[0] == ["database"], "a store that holds nothing is nothing to leave"
+    with office.store.unit() as unit:
+        unit.people.add_contact("garden-shop", "owner@garden-shop.example.com")
+        unit.commit()
+    office.store.close()
     with pytest.raises(BadInput, match="keeps its cases in SQLite") as refusal:
         plan(settings, {}, postgres=True)
     assert "docs/backup.md" in refusal.value.next_action

@@ -34,7 +34,8 @@ def routes(app: FastAPI) -> Iterator[tuple[str, set[str]]]:
 def test_every_route_only_reads(town: Any) -> None:
     found = dict(routes(create_app(town.world.office)))
     assert set(found) == {
-        "/", "/cases", "/cases/{ref}", "/tickets/{ticket_id}", "/evidence/{digest}", "/docs/{page:path}", "/health",
+        "/", "/cases", "/cases/{ref}", "/tickets/{ticket_id}", "/evidence/{digest}", "/docs/{page:path}",
+        "/docs/pictures/{name}", "/health",
     }  # fmt: skip
     assert {frozenset(methods) for methods in found.values()} == {frozenset({"GET", "HEAD"})}
 
@@ -216,6 +217,19 @@ def test_pages_may_link_to_each_other_by_file_name(
     client = make_client(town.world, docs=docs)
     assert client.get("/docs/policy.md").headers["Location"] == "/docs/policy"
     assert "A choice" in client.get("/docs/adr/0001-a-choice").text
+
+
+def test_a_picture_of_the_docs_is_shown_where_a_page_names_it(
+    town: Any, make_client: Callable[..., TestClient], docs: Path
+) -> None:
+    (docs / "pictures").mkdir()
+    (docs / "pictures" / "form.png").write_bytes(b"\x89PNG")
+    (docs / "pictures" / "secret.png").symlink_to(docs.parent / "secret.md")
+    client = make_client(town.world, docs=docs)
+    answer = client.get("/docs/pictures/form.png")
+    assert (answer.status_code, answer.headers["Content-Type"], answer.content) == (200, "image/png", b"\x89PNG")
+    for name in ("other.png", "secret.png", "..%2fform.png", "form.html"):
+        assert client.get(f"/docs/pictures/{name}").status_code == 404, name
 
 
 @pytest.mark.parametrize(
