@@ -35,3 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def kills(pytestconfig: pytest.Config) -> int:
     """How often each part of `caseproof up` is killed."""
     return int(pytestconfig.getoption("kills"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that at the end no processor waits for one of them."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)

@@ -16,7 +16,7 @@ from caseproof.up.processes import wait_until
 from sandbox.world import OUR_POOL, PLATFORM, World
 from tests.support.own_job import OwnJob, deploy
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 WITHOUT = {"answered_by": "operator", "what": "decide without the retailer's word"}
 APPROVE = {"answered_by": "team lead", "verdict": "approve"}

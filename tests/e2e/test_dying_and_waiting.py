@@ -13,7 +13,7 @@ from sandbox.world import World
 from tests.support.killer import kill_flow_run, proxy_before
 from tests.support.own_job import OwnJob, deploy
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 SAVE_PLATFORM = (
     "import sys; from blocks.platforms import PrefectJobs as P; P(api_url={api!r}, ui_url={ui!r}).save({name!r})"

@@ -14,7 +14,7 @@ from caseproof.evidence.proof import verify_proof
 
 
 @pytest.mark.e2e
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(900)
 def test_the_demo_ends_with_a_closed_case_whose_proof_stays_and_leaves_nothing_running(tmp_path: Path) -> None:
     home, out, elsewhere = tmp_path / "home", tmp_path / "out.json", tmp_path / "elsewhere"
     elsewhere.mkdir()

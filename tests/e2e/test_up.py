@@ -25,7 +25,7 @@ from sandbox.world import World
 from tests.support.own_job import OwnJob, deploy
 from tests.support.up_house import PARTS, PASSWORD, UpHouse, up_house
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 ANSWERS = {
     "retailers-word": {"answered_by": "operator", "what": "decide without the retailer's word"},
