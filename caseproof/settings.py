@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import uuid
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -58,7 +61,7 @@ class Settings(BaseSettings):
         """The home folder, made if it is not there."""
         folder = self.home.expanduser().resolve()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # retailers' words and addresses are nobody else's
         except OSError as error:
             raise BadInput(
                 f"CASEPROOF_HOME, {folder}, cannot be made: {error.strerror}.", "Name a folder that you may write to."
@@ -69,10 +72,27 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The store's SQLAlchemy URL; it may hold a password, so it is never logged."""
         if self.database_url is not None:
-            return self.database_url.get_secret_value()
+            # A file without a folder before it lies where we work now, also for programs that work elsewhere.
+            relative = re.compile(r"^(sqlite(?:\+pysqlite)?:///)(?!/|:memory:|\?|$)")
+            return relative.sub(rf"\g<1>{Path.cwd()}/", self.database_url.get_secret_value())
         if self.postgres.exists:
             return self.postgres.url("caseproof")
         return f"sqlite:///{self.home_folder / 'caseproof.sqlite'}"
+
+    @cached_property
+    def installation(self) -> str:
+        """What tells this home from every other one: made once, at random."""
+        path = self.home_folder / "installation"
+        with suppress(FileExistsError), path.open("x") as file:
+            file.write(uuid.uuid4().hex)
+        return path.read_text().strip()
+
+    @property
+    def absolute(self) -> dict[str, str]:
+        """The variables that name a file or a folder, for programs that work in another folder than we do."""
+        named = {"CASEPROOF_HOME": self.home_folder, "CASEPROOF_POLICY": self.policy, "CASEPROOF_BROWSER": self.browser}
+        paths = {name: str(path.expanduser().absolute()) for name, path in named.items() if path is not None}
+        return paths | ({"CASEPROOF_DATABASE_URL": self.database} if self.database_url is not None else {})
 
     @property
     def postgres(self) -> EmbeddedPostgres:

@@ -1,7 +1,8 @@
 """Which flow run works on which case, on our own Prefect server.
 
 The store is the truth; a run only carries it (house rule 1). The case remembers its run and a generation; the run's
-idempotency key is ``REF:generation``, because Prefect answers a used key with the old, dead run.
+idempotency key is ``REF:generation:mark``, because Prefect answers a used key with the old, dead run; the mark is the
+case's own, since another store may have had a case of the same reference (docs/adr/0007).
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from tasks.common import load_desk, load_platform
 DEPLOYMENT = "job-failure-case/job-failure-case"
 STALE = timedelta(minutes=15)
 """How long a run may be Pending: its worker took it and starts its process."""
-UNSEEN = timedelta(minutes=1)
-"""How long a run may be Running before its process holds its lock."""
+UNSEEN = timedelta(seconds=30)
+"""How long a run may be Running before its process holds its lock; a resumed one finds the lock of before, let go."""
 WAKE_SECONDS = 20.0
 """How long a run that is about to suspend is waited for, so that a wake-up is not lost on it."""
 _AT_ONCE = 200
@@ -72,14 +73,14 @@ def is_live(office: Office, run: FlowRun | None, claimed_after: datetime | None 
     """
     if run is None or run.state is None or run.state.is_final():
         return False
-    held = locks.is_held(office.at_work(str(run.id)))
+    if not run.state.is_running() and not run.state.is_pending():
+        return True
+    if locks.is_held(office.at_work(str(run.id))):
+        return True
     age = office.clock() - run.state.timestamp
     if run.state.is_running():
-        return held or (held is None and age <= UNSEEN)
-    if run.state.is_pending():
-        lost = claimed_after is not None and run.state.timestamp < claimed_after
-        return bool(held) or (age <= STALE and not lost)
-    return True
+        return age <= UNSEEN
+    return age <= STALE and not (claimed_after is not None and run.state.timestamp < claimed_after)
 
 
 def ensure_run(office: Office, ref: str) -> str:
@@ -106,7 +107,7 @@ def next_run(office: Office, ref: str, generation: int) -> str:
         run = client.create_flow_run_from_deployment(
             deployment.id,
             parameters={"case": ref},
-            idempotency_key=f"{ref}:{generation + 1}",
+            idempotency_key=f"{ref}:{generation + 1}:{office.case(ref).mark}",
             name=f"{ref.lower()}-{generation + 1}",
         )
     with office.store.unit() as unit:

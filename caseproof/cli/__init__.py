@@ -6,8 +6,8 @@ Prefect is imported only by the commands that need it, so that reading a case st
 from __future__ import annotations
 
 import json
+import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -21,11 +21,12 @@ from caseproof.cli.contacts import contact_app
 from caseproof.cli.doctor import doctor
 from caseproof.cli.setup import setup
 from caseproof.cli.up import up
-from caseproof.domain.errors import CaseproofError
+from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.evidence.proof import verify_proof
 from caseproof.policy import load_policy, policy_file
 from caseproof.settings import read_settings
 from caseproof.up.addresses import adopt_addresses
+from caseproof.up.plan import store_name
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,12 +48,22 @@ def _anywhere(context: typer.Context) -> None:
     """Job-failure cases that close only with proof."""
     if context.invoked_subcommand in ("up", "demo"):  # these bring a Prefect server of their own
         return
-    with suppress(CaseproofError):  # the command itself tells what is wrong with the settings
-        adopt_addresses(read_settings().home.expanduser())
+    try:
+        settings = read_settings()
+    except CaseproofError:
+        return  # the command itself tells what is wrong with the settings
+    store = adopt_addresses(settings.home.expanduser())
+    if store is not None and store != (here := store_name(settings, embedded=settings.postgres.exists)):
+        raise BadInput(
+            f"`caseproof up` keeps this home's cases in {store}, and this command would look into {here}.",
+            "Set CASEPROOF_DATABASE_URL here as it was set there, or start `caseproof up` with the settings of here.",
+        )
 
 
 def main() -> None:
     """Run the command; an error for people goes to stderr, never a traceback."""
+    # So that what was started for a command is stopped with it: a PostgreSQL for a backup, say.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
     except CaseproofError as error:

@@ -21,8 +21,9 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.office import open_office
 from caseproof.settings import Settings, read_settings
 from caseproof.up.addresses import FOLDER, write_addresses
-from caseproof.up.house import Health, House, Say
-from caseproof.up.parts import Plan, deploy, plan
+from caseproof.up.house import House, Say
+from caseproof.up.part import Health
+from caseproof.up.plan import Plan, claim, deploy, plan
 from caseproof.up.screen import Screen
 
 if TYPE_CHECKING:
@@ -70,8 +71,9 @@ def _start(settings: Settings, laid_out: Plan, house: House, say: Say) -> None:
             "Start that server, or unset PREFECT_API_URL: `caseproof up` starts one of its own then.",
         )
     os.environ.update(laid_out.environment)  # before Prefect is imported: it reads its settings then
-    write_addresses(settings.home_folder, laid_out.environment)
+    write_addresses(settings.home_folder, laid_out.environment, laid_out.database)
     house.start()
+    claim(laid_out, settings)
     say("The deployments are being made.")
     deploy(laid_out)
     from blocks.catalogue import register_blocks
@@ -102,9 +104,10 @@ def _stopping() -> Iterator[threading.Event]:
     over = _Over()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        waited_for = over.waited_for
+        # Only once: what stops everything must not be stopped itself.
+        interrupt = not over.waited_for and not over.is_set()
         over.set()
-        if not waited_for:
+        if interrupt:
             raise _Stopped
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
@@ -129,16 +132,17 @@ def _reviving(house: House, settings: Settings, beside: ThreadPoolExecutor, say:
     """What gives cases whose run died a new one, beside the watching: Prefect may be slow, the watch must not be."""
     from tasks.reviving import Reviver
 
-    revive, pending, last, next_time = Reviver(open_office(settings)), None, "", 0.0
+    revive, pending, trouble, next_time = Reviver(open_office(settings)), None, "", 0.0
 
     def look() -> None:
-        nonlocal pending, last, next_time
+        nonlocal pending, trouble, next_time
         if pending is not None and pending.done():
-            sentences, pending = _outcome(pending), None
-            if sentences != [last]:
-                for sentence in sentences:
-                    say(sentence)
-            last = sentences[0] if len(sentences) == 1 else ""
+            before, trouble = trouble, _trouble(pending)
+            for sentence in [] if trouble else pending.result():
+                say(sentence)
+            if trouble and trouble != before:  # said once, however long it lasts
+                say(trouble)
+            pending = None
         if pending is None and time.monotonic() >= next_time and house.is_up:
             next_time = time.monotonic() + _REVIVE_SECONDS
             pending = beside.submit(_revive, revive, house.part("worker").since)
@@ -151,8 +155,10 @@ def _revive(revive: Reviver, worker_since: float) -> list[str]:
     return revive(datetime.fromtimestamp(worker_since, UTC) if settled else None)
 
 
-def _outcome(pending: Future[list[str]]) -> list[str]:
-    try:
-        return pending.result()
-    except CaseproofError as error:
-        return [f"Cases could not be looked after: {error.problem} {error.next_action}"]
+def _trouble(pending: Future[list[str]]) -> str:
+    """Why it failed, for people; whatever it is, the house goes on."""
+    error = pending.exception()
+    if error is None:
+        return ""
+    why = f"{error.problem} {error.next_action}" if isinstance(error, CaseproofError) else f"{type(error).__name__}."
+    return f"Cases could not be looked after: {why}"

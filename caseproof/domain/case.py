@@ -9,7 +9,7 @@ from typing import Any
 
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import GENESIS, Event, Kind
+from caseproof.domain.events import GENESIS, Event, Kind, head
 from caseproof.domain.lifecycle import State
 
 
@@ -83,6 +83,11 @@ class Case:
     @property
     def is_closed(self) -> bool:
         return self.state is State.CLOSED
+
+    @property
+    def mark(self) -> str:
+        """What tells this case from one of the same reference in another store: part of every key given to others."""
+        return head(self.events[:1])[:8]
 
     @property
     def facts(self) -> Mapping[str, Any]:

@@ -55,7 +55,7 @@ def start_run(office: Office, runner: JobPlatform, ref: str) -> Case:
     if case.decided is None or case.run is not None or NEEDS[case.decided].run is None:
         return case
     purpose, job = NEEDS[case.decided].run, run_job(case)
-    key = f"{ref}:{purpose}:{case.attempt + 1}"
+    key = f"{ref}:{purpose}:{case.attempt + 1}:{case.mark}"
     parameters = {"case": ref} if case.decided is Decision.REMOVE else None
 
     def read_back(_: Json) -> Json | None:

@@ -1,4 +1,4 @@
-"""Where the Prefect server of a home is, so that every command of that home finds it without being told."""
+"""Where the parts of a home's `caseproof up` are, so that every command of that home finds them without being told."""
 
 from __future__ import annotations
 
@@ -9,28 +9,36 @@ from pathlib import Path
 
 FOLDER = "up"
 _FILE = "addresses.json"
-_NAMES = ("PREFECT_API_URL", "PREFECT_UI_URL")
+_NAMES = (
+    "PREFECT_API_URL", "PREFECT_UI_URL", "CASEPROOF_PREFECT_URL", "CASEPROOF_WEB_URL", "CASEPROOF_PUBLIC_URL",
+    "CASEPROOF_POLICY", "CASEPROOF_BROWSER",
+)  # fmt: skip
+_STORE = "store"
 
 
-def write_addresses(home: Path, environment: Mapping[str, str]) -> None:
-    """Write down where Prefect is; never its password."""
+def write_addresses(home: Path, environment: Mapping[str, str], store: str) -> None:
+    """Write down where everything is; never a password. ``store`` is what the store is called in front of people."""
     folder = home / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
+    known = {name: environment[name] for name in _NAMES if name in environment} | {_STORE: store}
     half = folder / f"{_FILE}.half"
-    half.write_text(json.dumps({name: environment[name] for name in _NAMES if name in environment}, indent=2) + "\n")
+    half.write_text(json.dumps(known, indent=2) + "\n")
     half.replace(folder / _FILE)
 
 
-def adopt_addresses(home: Path, environment: MutableMapping[str, str] = os.environ) -> None:
-    """Point this process at the Prefect server of the home's `caseproof up`, unless PREFECT_API_URL names another.
+def adopt_addresses(home: Path, environment: MutableMapping[str, str] = os.environ) -> str | None:
+    """Set what the home's latest `caseproof up` used and this process was not told; gives what its store is called.
 
-    A server's password is given once, in PREFECT_SERVER_API_AUTH_STRING, and serves its clients too.
+    A Prefect server that is named here goes before that one, with its UI. A server's password is given once, in
+    PREFECT_SERVER_API_AUTH_STRING, and serves its clients too.
     """
-    if "PREFECT_API_URL" not in environment:
-        try:
-            known = json.loads((home / FOLDER / _FILE).read_text())
-        except (OSError, ValueError):
-            known = {}
-        environment.update({name: known[name] for name in _NAMES if name in known and name not in environment})
+    try:
+        known = dict(json.loads((home / FOLDER / _FILE).read_text()))
+    except (OSError, ValueError, TypeError):
+        known = {}
+    if environment.get("PREFECT_API_URL"):
+        known.pop("PREFECT_UI_URL", None)
+    environment.update({name: known[name] for name in _NAMES if name in known and not environment.get(name)})
     if "PREFECT_SERVER_API_AUTH_STRING" in environment:
         environment.setdefault("PREFECT_API_AUTH_STRING", environment["PREFECT_SERVER_API_AUTH_STRING"])
+    return known.get(_STORE)

@@ -18,8 +18,10 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
+
 from caseproof.domain.errors import CaseproofError
-from caseproof.up.processes import Process, free_port
+from caseproof.up.processes import Identity, Process, free_port
 
 ROLE = "caseproof"
 STOP = signal.SIGINT
@@ -120,6 +122,14 @@ class EmbeddedPostgres:
             yield self
         finally:
             process.stop(first=STOP)
+
+    def orphan(self) -> Identity | None:
+        """The server that runs on this cluster, whoever started it."""
+        with suppress(OSError, ValueError, psutil.Error):
+            pid = int((self._data / "postmaster.pid").read_text().split()[0])
+            if str(self._data) in psutil.Process(pid).cmdline():
+                return Identity.of(pid)
+        return None
 
     def answers(self) -> bool:
         """Whether it takes connections now."""

@@ -11,17 +11,27 @@ import httpx
 
 @dataclass(frozen=True)
 class PrefectApi:
-    """A Prefect API: its address (``http://…/api``), and ``user:password`` where it asks for one."""
+    """A Prefect API: its address (``http://…/api``), and ``user:password`` or a key where it asks for one."""
 
     url: str
     auth: str | None = None
+    key: str | None = None
 
     def client(self, timeout: float = 30) -> httpx.Client:
         """An HTTP client of it; paths are relative, like ``flow_runs/filter``."""
         user, _, password = (self.auth or "").partition(":")
         basic = httpx.BasicAuth(user, password) if self.auth else None
         # A proxy for the world outside must not stand between programs of one machine.
-        return httpx.Client(base_url=f"{self.url}/", auth=basic, timeout=timeout, trust_env=not _is_local(self.url))
+        outside = not _is_local(self.url)
+        bearer = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        return httpx.Client(
+            base_url=f"{self.url}/",
+            auth=basic,
+            headers=bearer,
+            timeout=timeout,
+            trust_env=outside,
+            follow_redirects=True,
+        )
 
     def is_healthy(self) -> bool:
         """Whether it answers; its health page asks for no password."""
@@ -50,6 +60,20 @@ class PrefectApi:
             return False
         workers = answer.json() if answer.is_success else []
         return any(one["name"] == worker and one["status"] == "ONLINE" for one in workers)
+
+    def claim(self, home: str) -> str:
+        """Which home's cases this server carries: ``home``, unless it carries another's already.
+
+        Raises httpx.HTTPError.
+        """
+        with self.client() as client:
+            if client.get(f"variables/name/{HOME}").status_code == httpx.codes.NOT_FOUND:
+                client.post("variables/", json={"name": HOME, "value": home})
+            return str(client.get(f"variables/name/{HOME}").raise_for_status().json()["value"])
+
+
+HOME = "caseproof_home"
+"""The Prefect variable that says which home's cases a server carries."""
 
 
 def _is_local(url: str) -> bool:

@@ -45,23 +45,36 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Identity:
-    """A process and no later one with the same number: its id, and when it was born (seconds since 1970)."""
+    """A process and no later one with the same number.
+
+    ``born`` is when it was started, in seconds since the machine was, so that setting the clock changes nothing;
+    ``boot`` tells one start of the machine from the next, where the machine can.
+    """
 
     pid: int
     born: float
+    boot: str
 
     @classmethod
     def of(cls, pid: int) -> Identity:
         """Raises psutil.NoSuchProcess."""
-        return cls(pid, psutil.Process(pid).create_time())
+        return cls(pid, psutil.Process(pid).create_time() - psutil.boot_time(), _boot())
 
     @property
     def is_running(self) -> bool:
         try:
-            process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.born) < 0.1 and process.status() != psutil.STATUS_ZOMBIE
+            now = Identity.of(self.pid)
+            alive = psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
+        # The clock may be set between the two looks that make one of these.
+        return alive and now.boot == self.boot and abs(now.born - self.born) < 2.0
+
+
+def _boot() -> str:
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
 
 
 class Process:

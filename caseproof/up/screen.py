@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +15,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from caseproof.up.house import Health, Watched
-from caseproof.up.parts import Plan
+from caseproof.up.part import Health, Watched
+from caseproof.up.plan import Plan
 
 _STYLE = {Health.UP: "green", Health.STARTING: "yellow", Health.SILENT: "bold red", Health.DOWN: "bold red"}
 _LATELY = 12
@@ -83,7 +84,7 @@ class Screen:
     def _hints(self) -> Text:
         return Text(
             f"Everything is kept in {self._home}; logs are in {self._plan.logs}.\n"
-            f"In another terminal: export CASEPROOF_HOME={self._home}; caseproof doctor\n"
+            f"In another terminal: export CASEPROOF_HOME={shlex.quote(str(self._home))}; caseproof doctor\n"
             "Ctrl-C stops everything that was started here.",
             style="dim",
         )

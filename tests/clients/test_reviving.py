@@ -93,9 +93,16 @@ def test_a_running_run_lives_as_long_as_a_process_holds_its_lock(office, clock, 
     assert not live(office, run), "whatever Prefect says"
 
 
-def test_a_running_run_that_never_took_its_lock_is_dead_after_a_minute(office, clock, carried) -> None:
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_run_that_has_just_begun_lives_although_it_does_not_hold_its_lock_yet(
+    office, clock, carried, resumed: bool
+) -> None:
     _, run = carried(Running())
-    clock.move(seconds=90)
+    if resumed:  # its process of before held the lock, and ended when it suspended
+        locks.hold(office.at_work(run))
+        locks.let_go(office.at_work(run))
+    assert live(office, run)
+    clock.move(seconds=40)
     assert not live(office, run)
 
 
@@ -128,9 +135,10 @@ def test_a_case_gets_another_run_where_its_run_ended_without_a_persons_will(offi
     assert Reviver(office)() == [], "the new one waits for a worker"
 
 
-def test_a_run_whose_process_died_is_called_crashed_and_its_lock_is_cleared_away(office, carried) -> None:
+def test_a_run_whose_process_died_is_called_crashed_and_its_lock_is_cleared_away(office, clock, carried) -> None:
     ref, run = carried(Running())
     locks.hold(office.at_work(run))
+    clock.move(minutes=1)
     assert Reviver(office)() == []
     locks.let_go(office.at_work(run))
     assert len(Reviver(office)()) == 1

@@ -1,4 +1,7 @@
-"""One world for all end-to-end tests: Caseproof on one Prefect server, the customers' jobs on another."""
+"""A world for the end-to-end tests of a file: Caseproof on one Prefect server, the customers' jobs on another.
+
+It ends with its file: Prefect's servers are busy also when nobody asks them anything.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ def _quietly(_: str) -> None:
     """pytest shows what it needs; the world's progress is for people."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     home = tmp_path_factory.mktemp("world")
     # Short waits between tries: what is tested is that a case says so and goes on, not how patient it is.

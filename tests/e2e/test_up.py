@@ -138,9 +138,9 @@ class _Operator(threading.Thread):
             case = self.world.office.case(ref)
             if case.ticket_closed is not None:
                 return case
-            question = case.asked.get(case.question_number)
-            if question is not None and case.question_number not in case.answered:
-                self._answer(question["flow_run"], case.question_number, question["form"])
+            # As in the UI, where a person answers whatever run waits: two may have asked, and one of them have died.
+            for number in sorted(case.asked.keys() - case.answered.keys(), reverse=True):
+                self._answer(case.asked[number]["flow_run"], number, case.asked[number]["form"])
         return None
 
     def _answer(self, flow_run: str, number: int, form: str) -> None:

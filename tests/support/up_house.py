@@ -22,6 +22,12 @@ PARTS = ("server", "worker", "web", "database")
 PASSWORD = "operators:a-password-of-tests"
 
 
+def recorded(home: Path, part: str) -> Identity:
+    """The process of a part, as the house wrote it down. Raises OSError where there is none."""
+    known = json.loads((home / "up" / f"{part}.json").read_text())
+    return Identity(known["pid"], known["born"], known["boot"])
+
+
 @dataclass
 class UpHouse:
     """A running `caseproof up`, and the world that it stands in."""
@@ -37,7 +43,7 @@ class UpHouse:
     def identity(self, part: str) -> Identity | None:
         """The process of a part, as the house wrote it down; None while it is being started again."""
         try:
-            return Identity(**json.loads((self.world.home / "up" / f"{part}.json").read_text()))
+            return recorded(self.world.home, part)
         except (OSError, ValueError):
             return None
 

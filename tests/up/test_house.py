@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -14,8 +15,9 @@ from typing import Any
 import pytest
 
 from caseproof.domain.errors import CaseproofError
-from caseproof.up.house import CannotStart, Health, House, Part
-from caseproof.up.processes import free_port, wait_until
+from caseproof.up.house import House
+from caseproof.up.part import CannotStart, Health, Part
+from caseproof.up.processes import Identity, free_port, wait_until
 
 # Writes that it started and that it was told to end, so that the order can be seen.
 PROGRAM = """
@@ -138,10 +140,58 @@ def test_a_house_that_was_killed_is_taken_over_by_the_next_one(build, part, said
 
 def test_a_number_that_belongs_to_another_process_by_now_is_not_taken_for_the_part(build, part, diary) -> None:
     house = build([part("web")])
-    (house.part("web").folder / "web.json").write_text(f'{{"pid": {os.getpid()}, "born": 1.0}}')
+    record = {"pid": os.getpid(), "born": 1.0, "boot": Identity.of(os.getpid()).boot, "like": ""}
+    (house.part("web").folder / "web.json").write_text(json.dumps(record))
     house.start()
     assert house.part("web").process.pid != os.getpid()
     assert _lines(diary, "web") == 1
+
+
+def test_a_part_that_was_started_with_other_settings_is_started_anew(build, part, said, diary) -> None:
+    build([part("web", env={**os.environ, "CASEPROOF_WEB_URL": "http://127.0.0.1:1", "TERM": "a"})]).start()
+    same = build([part("web", env={**os.environ, "CASEPROOF_WEB_URL": "http://127.0.0.1:1", "TERM": "b"})])
+    same.start()
+    assert _lines(diary, "web") == 1, "what is no setting of ours or Prefect's does not count"
+    other = build([part("web", env={**os.environ, "CASEPROOF_WEB_URL": "http://127.0.0.1:2"})])
+    other.start()
+    assert _lines(diary, "web") == 2
+    assert not same.part("web").process.is_running
+    assert any("with other settings" in sentence for sentence in said)
+    assert "127.0.0.1:2" not in (other.part("web").folder / "web.json").read_text(), "settings hold passwords"
+
+
+def test_what_an_earlier_house_left_is_stopped_also_when_the_start_is_given_up(build, part, diary) -> None:
+    build([part("server")], [part("web")]).start()
+    second = build([part("server", command=lambda: [sys.executable, "-c", "raise SystemExit(3)"])], [part("web")])
+    with pytest.raises(CannotStart):
+        second.start()
+    second.stop()
+    assert _lines(diary, "web", "ends") == 1, "it was found before it was its turn"
+
+
+def test_a_part_that_stays_silent_is_ended_and_started_again(build, part, said, diary, monkeypatch) -> None:
+    monkeypatch.setattr("caseproof.up.part.ASK_SECONDS", 0.1)
+    monkeypatch.setattr("caseproof.up.part.SILENT_SECONDS", 0.5)
+    hangs = threading.Event()
+    house = build([part("worker", is_ready=lambda: not hangs.is_set() or _lines(diary, "worker") > 1)])
+    house.start()
+    hangs.set()
+    watched_until(house, lambda: _lines(diary, "worker") == 2, "it to be started again")
+    assert any("has not answered for" in sentence for sentence in said)
+
+
+def test_a_disk_that_is_full_is_said_and_the_house_goes_on(build, part, said) -> None:
+    full = threading.Event()
+
+    def before() -> None:
+        if full.is_set():
+            raise OSError(28, "No space left on device")
+
+    house = build([part("worker", before=before)])
+    house.start()
+    full.set()
+    os.kill(house.part("worker").process.pid, signal.SIGKILL)
+    watched_until(house, lambda: any("No space left" in sentence for sentence in said), "the reason to be said")
 
 
 @pytest.mark.parametrize("record", ["", "{", "[]", '{"pid": "x"}', '{"pid": 1}'])
@@ -155,7 +205,7 @@ def test_a_record_that_cannot_be_read_is_no_reason_not_to_start(build, part, rec
 def test_a_part_whose_port_is_taken_says_so_and_starts_nothing(build, part, diary, monkeypatch) -> None:
     import socket
 
-    monkeypatch.setattr("caseproof.up.house.GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("caseproof.up.part.GRACE_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as other:
         house = build([part("web", listens=other.getsockname()[:2])])
         with pytest.raises(CannotStart, match="another program has this port") as refusal:
@@ -180,7 +230,7 @@ def test_a_part_that_cannot_start_shows_the_end_of_its_log(build, part) -> None:
 
 
 def test_a_part_that_stops_answering_is_said_and_so_is_its_return(build, part, said, monkeypatch) -> None:
-    monkeypatch.setattr("caseproof.up.house.ASK_SECONDS", 0.1)
+    monkeypatch.setattr("caseproof.up.part.ASK_SECONDS", 0.1)
     answers = threading.Event()
     answers.set()
     house = build([part("server", is_ready=answers.is_set)])
@@ -203,5 +253,5 @@ def test_what_a_part_needs_before_its_start_is_tried_again_when_it_fails_later(b
     house.start()
     refuses.set()
     os.kill(house.part("database").process.pid, signal.SIGKILL)
-    watched_until(house, lambda: "The disk is full. Free some space." in said, "the reason to be said")
+    watched_until(house, lambda: any("The disk is full. Free some space." in s for s in said), "the reason to be said")
     assert house.part("database").health is Health.DOWN

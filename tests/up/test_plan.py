@@ -10,8 +10,9 @@ import pytest
 from caseproof.domain.errors import BadInput
 from caseproof.procedure.office import open_office
 from caseproof.settings import Settings
+from caseproof.store import StoreError
 from caseproof.up.addresses import adopt_addresses, write_addresses
-from caseproof.up.parts import Plan, plan
+from caseproof.up.plan import Plan, plan
 
 OURS = "http://127.0.0.1:4200"
 
@@ -37,7 +38,7 @@ def test_without_settings_everything_is_ours_on_loopback(settings: Settings) -> 
     assert laid_out.environment["PREFECT_API_URL"] == f"{OURS}/api"
     assert part_of(laid_out, "server").listens == ("127.0.0.1", 4200)
     assert part_of(laid_out, "web").listens == ("127.0.0.1", 8321)
-    assert "SQLite" in laid_out.database
+    assert laid_out.database == f"sqlite:{settings.home_folder}/caseproof.sqlite"
 
 
 def test_the_server_that_is_named_is_used_and_none_is_started(settings: Settings) -> None:
@@ -108,7 +109,44 @@ def test_cases_in_sqlite_are_not_left_behind(settings: Settings) -> None:
 def test_a_database_of_ones_own_is_named_without_its_password(settings: Settings, monkeypatch) -> None:
     monkeypatch.setenv("CASEPROOF_DATABASE_URL", "postgresql://us:secret@db.example.com/cases")
     laid_out = plan(Settings(home=settings.home), {}, postgres=False)
-    assert laid_out.database == "postgresql db.example.com/cases"
+    assert laid_out.database == "postgresql:cases"
+
+
+def test_a_url_that_cannot_be_read_is_refused_without_its_password(settings: Settings, monkeypatch) -> None:
+    monkeypatch.setenv("CASEPROOF_DATABASE_URL", "postgresql://us:p@ss:wo/rd#x@db.example.com/cases")
+    with pytest.raises(StoreError) as refusal:
+        plan(Settings(home=settings.home), {}, postgres=False)
+    assert "ss:wo" not in str(refusal.value)
+
+
+def test_what_is_named_without_its_folder_lies_where_the_person_is(
+    settings: Settings, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CASEPROOF_DATABASE_URL", "sqlite:///cases.sqlite?timeout=5")
+    monkeypatch.setenv("CASEPROOF_POLICY", "policy.yaml")
+    environment = plan(Settings(home=settings.home), {}, postgres=False).environment
+    assert environment["CASEPROOF_DATABASE_URL"] == f"sqlite:///{tmp_path}/cases.sqlite?timeout=5"
+    assert environment["CASEPROOF_POLICY"] == str(tmp_path / "policy.yaml")
+    assert environment["CASEPROOF_HOME"] == str(settings.home_folder)
+
+
+@pytest.mark.parametrize("url", ["sqlite:////srv/cases.sqlite", "sqlite:///:memory:", "postgresql://db.example.com/x"])
+def test_what_is_named_with_its_folder_stays(settings: Settings, monkeypatch, url: str) -> None:
+    monkeypatch.setenv("CASEPROOF_DATABASE_URL", url)
+    assert Settings(home=settings.home).database == url
+
+
+def test_a_slash_at_the_end_of_an_address_and_an_empty_one_do_no_harm(settings: Settings) -> None:
+    laid_out = plan(settings, {"PREFECT_API_URL": "https://prefect.example.com/api/"}, postgres=False)
+    assert laid_out.api.url == "https://prefect.example.com/api"
+    assert plan(settings, {"PREFECT_API_URL": ""}, postgres=False).own_server
+
+
+def test_a_key_is_given_where_the_server_asks_for_one(settings: Settings) -> None:
+    given = {"PREFECT_API_URL": "https://prefect.example.com/api", "PREFECT_API_KEY": "key-1"}
+    with plan(settings, given, postgres=False).api.client() as client:
+        assert client.headers["Authorization"] == "Bearer key-1"
 
 
 # -- how other commands find it ---------------------------------------------------------------------------------------
@@ -116,15 +154,15 @@ def test_a_database_of_ones_own_is_named_without_its_password(settings: Settings
 
 def test_other_commands_of_the_home_find_the_server_and_no_password_is_written_down(tmp_path: Path) -> None:
     environment = {"PREFECT_API_URL": f"{OURS}/api", "PREFECT_UI_URL": OURS, "PREFECT_API_AUTH_STRING": "us:secret"}
-    write_addresses(tmp_path, environment)
+    write_addresses(tmp_path, environment, "sqlite:cases")
     assert "secret" not in (tmp_path / "up" / "addresses.json").read_text()
     found: dict[str, str] = {}
-    adopt_addresses(tmp_path, found)
+    assert adopt_addresses(tmp_path, found) == "sqlite:cases"
     assert found == {"PREFECT_API_URL": f"{OURS}/api", "PREFECT_UI_URL": OURS}
 
 
 def test_a_server_that_is_named_goes_before_the_one_of_the_home(tmp_path: Path) -> None:
-    write_addresses(tmp_path, {"PREFECT_API_URL": f"{OURS}/api", "PREFECT_UI_URL": OURS})
+    write_addresses(tmp_path, {"PREFECT_API_URL": f"{OURS}/api", "PREFECT_UI_URL": OURS}, "sqlite:cases")
     named = {"PREFECT_API_URL": "https://prefect.example.com/api"}
     adopt_addresses(tmp_path, named)
     assert named == {"PREFECT_API_URL": "https://prefect.example.com/api"}

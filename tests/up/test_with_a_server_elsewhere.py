@@ -14,6 +14,7 @@ import pytest
 from caseproof.up.processes import Identity, Process, free_port, wait_until
 from sandbox.processes import PrefectServer, clean_env
 from sandbox.world import ROOT
+from tests.support.up_house import recorded
 
 PARTS = ("worker", "web")
 
@@ -43,7 +44,7 @@ class Installation:
         process.wait_until_ready("Caseproof to be up", lambda: "Caseproof is up." in process.log.read_text(), 120)
 
     def identity(self, part: str) -> Identity:
-        return Identity(**json.loads((self.home / "up" / f"{part}.json").read_text()))
+        return recorded(self.home, part)
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,19 @@ def test_killed_itself_the_next_up_takes_its_parts_over_and_then_stops_them(inst
     second.wait(60)
     assert not any(identity.is_running for identity in before.values())
     assert "Everything that was started here is stopped" in second.log.read_text()
+
+
+@pytest.mark.usefixtures("installation")
+def test_a_server_that_carries_another_homes_cases_is_refused(tmp_path: Path, prefect_server: PrefectServer) -> None:
+    """Else both homes would take each other's runs: both have a JF-000001."""
+    other = Installation(tmp_path, prefect_server)
+    process = other.up()
+    process.wait(90)
+    said = process.log.read_text()
+    assert "carries the cases of another CASEPROOF_HOME" in said
+    assert "caseproof_home" in said
+    assert "Everything that was started here is stopped" in said
+    assert not (other.home / "up" / "worker.json").exists()
 
 
 def test_a_named_server_that_does_not_answer_is_said_and_nothing_is_started(installation: Installation) -> None:

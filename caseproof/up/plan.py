@@ -17,8 +17,9 @@ from caseproof.settings import Settings
 from caseproof.shipped import shipped
 from caseproof.store import Store
 from caseproof.store.copying import rows_in
+from caseproof.store.databases import database_of
 from caseproof.up.addresses import FOLDER
-from caseproof.up.house import Part, was_started
+from caseproof.up.part import Part, was_started
 from caseproof.up.postgres import STOP, EmbeddedPostgres
 from caseproof.up.prefect_parts import CASES_WORKER, QUIET, PrefectApi, deploy_command, server_command, worker_command
 from caseproof.up.processes import wait_until
@@ -49,10 +50,10 @@ def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool) -> Pla
     home = settings.home_folder
     cluster = _cluster(settings, asked=postgres)
     web_url, ui_url = str(settings.web_url).rstrip("/"), str(settings.prefect_url).rstrip("/")
+    named = given.get("PREFECT_API_URL", "").rstrip("/")
     # One's own server may be named, too, by somebody who exported its address for the other commands.
-    ours_ran = was_started(home / FOLDER, "server") and given.get("PREFECT_API_URL") == f"{ui_url}/api"
-    own_server = "PREFECT_API_URL" not in given or ours_ran
-    environment = {**QUIET, **given, "CASEPROOF_HOME": str(home)}
+    own_server = not named or (was_started(home / FOLDER, "server") and named == f"{ui_url}/api")
+    environment = {**QUIET, **given, **settings.absolute, "PREFECT_API_URL": named}
     if own_server:
         environment |= {
             "PREFECT_API_URL": f"{ui_url}/api",
@@ -63,7 +64,9 @@ def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool) -> Pla
     environment.setdefault("PREFECT_WORKER_QUERY_SECONDS", _QUERY_SECONDS)
     if password := given.get("PREFECT_SERVER_API_AUTH_STRING"):
         environment.setdefault("PREFECT_API_AUTH_STRING", password)
-    api = PrefectApi(environment["PREFECT_API_URL"], environment.get("PREFECT_API_AUTH_STRING"))
+    api = PrefectApi(
+        environment["PREFECT_API_URL"], environment.get("PREFECT_API_AUTH_STRING"), environment.get("PREFECT_API_KEY")
+    )
     worker, web = _worker(home, environment, api), _web(settings, environment, web_url)
     groups = [[worker, web]]
     if own_server:
@@ -71,7 +74,13 @@ def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool) -> Pla
     if cluster is not None:
         groups.insert(0, [_database(cluster, settings)])
     return Plan(
-        groups, environment, api, environment["PREFECT_UI_URL"], own_server, _named(settings, cluster), home / "logs"
+        groups,
+        environment,
+        api,
+        environment["PREFECT_UI_URL"],
+        own_server,
+        store_name(settings, embedded=cluster is not None),
+        home / "logs",
     )
 
 
@@ -105,13 +114,11 @@ def _holds_rows(sqlite: str) -> bool:
         store.close()
 
 
-def _named(settings: Settings, cluster: EmbeddedPostgres | None) -> str:
-    if settings.database_url is not None:
-        url = httpx.URL(settings.database_url.get_secret_value())
-        return f"{url.scheme.partition('+')[0]} {url.host}{url.path}"
-    if cluster is not None:
+def store_name(settings: Settings, *, embedded: bool) -> str:
+    """What to call the store in front of people: no password. ``embedded``: whether the home has a PostgreSQL."""
+    if settings.database_url is None and embedded:
         return f"PostgreSQL of its own, in {settings.home_folder / 'postgres'}"
-    return f"SQLite, {settings.home_folder / 'caseproof.sqlite'}"
+    return database_of(settings.database, patience=0).name
 
 
 def _database(cluster: EmbeddedPostgres, settings: Settings) -> Part:
@@ -129,6 +136,7 @@ def _database(cluster: EmbeddedPostgres, settings: Settings) -> Part:
         env=cluster.environment(),
         is_ready=cluster.answers,
         after=ready,
+        orphan=cluster.orphan,
         stop_with=STOP,
     )
 
@@ -195,6 +203,29 @@ def _answers(url: str) -> bool:
 
 
 # -- once the server answers ------------------------------------------------------------------------------------------
+
+
+class CarriesAnother(CaseproofError):
+    """The Prefect server carries the cases of another home."""
+
+
+def claim(laid_out: Plan, settings: Settings) -> None:
+    """Have this server carry this home's cases and no other's: their runs would be taken for each other's.
+
+    Raises CarriesAnother, DeployFailed.
+    """
+    try:
+        carries = laid_out.api.claim(settings.installation)
+    except httpx.HTTPError as error:
+        raise DeployFailed(
+            f"Prefect does not let us in: {error}", "Check PREFECT_API_AUTH_STRING or PREFECT_API_KEY."
+        ) from error
+    if carries != settings.installation:
+        raise CarriesAnother(
+            f"The Prefect server {laid_out.ui_url} carries the cases of another CASEPROOF_HOME already.",
+            "Name that home, or another server. If that home is gone for good, delete the variable caseproof_home in "
+            "the Prefect UI (Variables), then try again.",
+        )
 
 
 class DeployFailed(CaseproofError):
