@@ -7,18 +7,21 @@ StaleBlock         what is saved does not fit the block of this version
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from prefect.blocks.core import Block
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
-from pydantic import HttpUrl, ValidationError
+from pydantic import BeforeValidator, HttpUrl, ValidationError, WithJsonSchema
 
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.settings import Settings
 
 B = TypeVar("B", bound=Block)
+
+_ADDRESS = r"https?://[^\s/]\S*"
 
 
 class PrefectDown(CaseproofError):
@@ -31,6 +34,30 @@ class NoSuchBlock(BadInput):
 
 class StaleBlock(BadInput):
     """A saved block lacks a field of today's, or holds one that today's does not know."""
+
+
+def _refuse_other_address(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(_ADDRESS, value):
+        raise ValueError("an address begins with http:// or https://, and has no space in it")
+    return value
+
+
+def _refuse_other_address_or_none(value: object) -> object:
+    return value if value == "" else _refuse_other_address(value)
+
+
+# The check speaks in plain words, where pydantic would quote the pattern; the pattern is for the form in Prefect's UI.
+Address = Annotated[
+    str, BeforeValidator(_refuse_other_address), WithJsonSchema({"type": "string", "pattern": f"^{_ADDRESS}$"})
+]
+"""The address of a page or of an API. People follow it, so it is never one that runs something (``javascript:``)."""
+
+AddressOrNone = Annotated[
+    str,
+    BeforeValidator(_refuse_other_address_or_none),
+    WithJsonSchema({"type": "string", "pattern": f"^({_ADDRESS})?$"}),
+]
+"""An ``Address``, or an empty text for none."""
 
 
 def logo(name: str) -> HttpUrl:
@@ -59,7 +86,7 @@ def load_block(name: str, kinds: Sequence[type[B]], what: str) -> B:
     slugs = " or ".join(kind.get_block_type_slug() for kind in kinds)
     raise NoSuchBlock(
         f"There is no {what} called '{name}'.",
-        f"Save a block of the type {slugs} under this name (Prefect UI, Blocks), or correct the name.",
+        f"`caseproof setup FILE.yaml`, or save a block of the type {slugs} under this name (Prefect UI, Blocks).",
     )
 
 

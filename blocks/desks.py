@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect.blocks.core import Block
 from pydantic import Field
 
-from blocks.base import docs, logo
+from blocks.base import AddressOrNone, docs, logo
 from caseproof.desks.embedded import EmbeddedDesk as EmbeddedDeskClient
 from caseproof.procedure.office import Office
 
@@ -29,7 +29,7 @@ class EmbeddedDesk(Block):
     _documentation_url = docs("desks")
     _logo_url = logo("desk")
 
-    ticket_url: str = Field(
+    ticket_url: AddressOrNone = Field(
         default="",
         title="Ticket address",
         description="What links to tickets start with. Leave it empty for the web app's own pages.",

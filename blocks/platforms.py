@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, SecretStr
 
-from blocks.base import docs, logo
+from blocks.base import Address, docs, logo
 from caseproof.platforms.prefect import PrefectJobsClient, TagConvention
 
 
@@ -33,12 +33,12 @@ class PrefectJobs(Block):
     _documentation_url = docs("platforms")
     _logo_url = logo("platform")
 
-    api_url: str = Field(
+    api_url: Address = Field(
         title="API address",
         description="Where the Prefect server that runs the jobs takes calls. It ends in `/api`.",
         examples=["http://127.0.0.1:4200/api"],
     )
-    ui_url: str = Field(
+    ui_url: Address = Field(
         title="UI address",
         description="Where people open that Prefect's pages; the screenshot of a successful run is taken there.",
         examples=["http://127.0.0.1:4200"],

@@ -27,6 +27,8 @@ def read_yaml(path: Path, what: str, refused: type[BadInput], *, unreadable: str
         told = f": {why}" if isinstance(error, yaml.constructor.ConstructorError) and why else ""
         # Not chained: its text shows the line, and somebody may have written a password there.
         raise refused(f"The {what} {path} is not YAML{line}{told}.", "Correct that line.") from None
+    except RecursionError:
+        raise refused(f"The {what} {path} is nested too deeply.", "Write its entries plainly.") from None
     if not isinstance(raw, dict):
         raise refused(f"The {what} {path} holds no entries.", empty)
     return raw
@@ -59,7 +61,16 @@ def entry(where: tuple[int | str, ...], values: Any) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which an entry stands once: the plain loader takes the last of two without a word."""
+    """YAML in which an entry stands once, and none stands in itself: the plain loader takes both without a word."""
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        self.deep_construct = True  # each entry with all that is in it, so that one inside itself is met half-made
+        return super().construct_document(node)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        if node in self.recursive_objects:
+            raise yaml.constructor.ConstructorError(None, None, "it refers to itself", node.start_mark)
+        return super().construct_object(node, deep)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()

@@ -64,7 +64,9 @@ def stands(case: Case) -> str:
     if case.state is State.PAUSED:
         return f"kept paused until {case.paused_until}"
     form = FORMS.get(asked["form"])
-    return form.waits_for if form else "waits for an answer"
+    waits = form.waits_for if form else "waits for an answer"
+    refused = case.refused is not None and case.refused["number"] == number - 1
+    return f"answer refused, {waits}" if refused else waits
 
 
 def _tags(case: Case) -> list[str]:

@@ -32,6 +32,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.fold import apply
 from caseproof.evidence.proof import verify_proof
+from caseproof.store.case_rows import row_says
 from caseproof.store.refs import make_ref
 
 _ANOTHER = "Take another backup, or another copy of this one; nothing was written."
@@ -182,11 +183,10 @@ def _case_wrong(row: Mapping[str, Any], told: list[Row]) -> str:
             case = apply(case, Event.from_json(event))
             if (case.version, case.head) != (event["seq"], event["digest"]):
                 return f"its event {event['seq']} does not match its digest: it was edited past Caseproof"
+        follows = {"ref": case.ref, **row_says(case)}
     except (CaseproofError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"its events cannot be read: {error}"
-    proof = case.closed["proof"] if case.is_closed and case.closed else None
-    follows = (case.ref, case.version, case.head, str(case.state), case.opening, case.is_closed, proof)
-    says = tuple(row[name] for name in ("ref", "version", "head", "state", "opening", "closed", "proof"))
+    says = {name: row[name] for name in follows}
     return "" if follows == says else "its row says something else than its events: it was edited past Caseproof"
 
 

@@ -78,7 +78,10 @@ def _refuse_live(home: Home, folder: Path, is_up: Callable[[], str | None]) -> N
     if running := is_up():
         raise BackupError(f"Caseproof is up: {running}.", "Stop it, then restore.")
     if rows := rows_in(home.store):
-        raise BackupError(f"{home.store!r} holds {rows} rows already; a restore never writes over a store.", _ELSEWHERE)
+        held = "a row" if rows == 1 else f"{rows} rows"
+        raise BackupError(
+            f"The store {home.store.name} holds {held} already; a restore never writes over a store.", _ELSEWHERE
+        )
     for own, saved in ((home.vault.folder, folder / EVIDENCE), (home.proofs, folder / PROOFS)):
         _refuse_foreign(own, saved)
 

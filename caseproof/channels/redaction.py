@@ -6,11 +6,37 @@ import re
 
 HIDDEN = "[hidden]"
 
-_NAMES = (
-    r"pass(?:word|wd|phrase)?|pwd|secret|token|api[-_ ]?key|access[-_ ]?key|private[-_ ]?key"
-    r"|consumer[-_ ]?key|auth(?:orization)?|credentials?|signature|sig|session(?:[-_ ]?id)?|cookie|otp"
+_CHOSEN = r"pass(?:word|wd|phrase)?|pwd|secret|credentials?|otp"
+_MADE = (
+    r"token|api[-_ ]?key|access[-_ ]?key|private[-_ ]?key"
+    r"|consumer[-_ ]?key|auth(?:orization)?|signature|sig|session(?:[-_ ]?id)?|cookie"
 )
+_NAMES = rf"{_CHOSEN}|{_MADE}"
 _VALUE = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'<>&;,)\]}]+)"
+
+# What may follow "is" in a sentence about a secret, and is none. A machine makes no token that is a short small word; a
+# person may choose any word as a password, so there only words stay that go on with a sentence.
+_WORD = r"[a-z]{1,12}"
+_GOES_ON = (
+    r"an?|the|in|on|at|of|for|from|with|by|to|as|not|no|now|still|only|already|too|also|wrong|invalid|incorrect|valid"
+    r"|correct|right|expired|missing|required|empty|unknown|old|new|different|set|kept|stored|saved|sent|used|given"
+    r"|needed|changed|renewed|reset|revoked|rejected|refused|accepted|here|there|gone|being|about"
+)
+
+
+def _named(names: str, plain: str) -> tuple[re.Pattern[str], str]:
+    """password: x, "api_key": "x", token=x, password is x; what is ``plain`` after "is" stays."""
+    ends = r"(?![^\s\"'<>&;,)\]}])"
+    return (
+        re.compile(
+            rf"(?i)(?<![\w-])([\w-]{{0,40}}?(?:{names})(?:[-_][\w-]{{0,40}})?[\"']?"
+            rf"(?:\s{{0,3}}(?:=>|:=|[:=])\s{{0,3}}|\s{{1,3}}(?:is|was)\s{{1,3}}(?!(?-i:{plain})[.:!?]{{0,3}}{ends})"
+            rf"|\s{{1,3}}(?=[\"'])))"
+            rf"(?!\[hidden\]){_VALUE}"
+        ),
+        rf"\1{HIDDEN}",
+    )
+
 
 # Every repetition in front of a fixed word is bounded and starts at a word's edge, so that a long
 # message takes linear time.
@@ -36,15 +62,8 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(rf"(?i)([?&;#][\w.\[\]-]{{0,40}}?(?:{_NAMES}|key|code|hash|jwt)[\w.\[\]-]{{0,40}}=)[^&\s\"'<>#;]+"),
         rf"\1{HIDDEN}",
     ),
-    # password: x, "api_key": "x", token=x, password is x
-    (
-        re.compile(
-            rf"(?i)(?<![\w-])([\w-]{{0,40}}?(?:{_NAMES})(?:[-_][\w-]{{0,40}})?[\"']?"
-            rf"(?:\s{{0,3}}(?:=>|:=|[:=])\s{{0,3}}|\s{{1,3}}(?:is|was)\s{{1,3}}|\s{{1,3}}(?=[\"'])))"
-            rf"(?!\[hidden\]){_VALUE}"
-        ),
-        rf"\1{HIDDEN}",
-    ),
+    _named(_CHOSEN, _GOES_ON),
+    _named(_MADE, _WORD),
     (re.compile(r"(?<![\w-])eyJ[\w-]{6,}\.[\w-]+(?:\.[\w-]*)?"), HIDDEN),
     (
         re.compile(

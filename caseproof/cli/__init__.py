@@ -6,6 +6,7 @@ Prefect is imported only by the commands that need it, so that reading a case st
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ from caseproof.policy import load_policy, policy_file
 from caseproof.settings import read_settings
 from caseproof.up.addresses import adopt_addresses
 from caseproof.up.plan import store_name
+from caseproof.up.prefect_parts import QUIET
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -48,6 +50,8 @@ def _anywhere(context: typer.Context) -> None:
     """Job-failure cases that close only with proof."""
     if context.invoked_subcommand in ("up", "demo"):  # these bring a Prefect server of their own
         return
+    for name, value in {**QUIET, "PREFECT_LOGGING_LEVEL": "ERROR"}.items():
+        os.environ.setdefault(name, value)  # a command prints its own words, and Prefect's beside them are noise
     try:
         settings = read_settings()
     except CaseproofError:

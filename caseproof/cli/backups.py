@@ -21,7 +21,7 @@ from caseproof.policy import BUILT_IN, policy_file
 from caseproof.settings import Settings, read_settings
 from caseproof.store import Store
 from caseproof.up.addresses import FOLDER
-from caseproof.up.parts import STORE, refuse_other_store
+from caseproof.up.plan import STORE, refuse_other_store
 
 _SHOWN = 20
 _UNITS = ("bytes", "KB", "MB", "GB", "TB")
@@ -41,7 +41,7 @@ def backup(
     _show(f"Backup in {folder}", manifest, found, as_json)
     if manifest.problems:
         raise BackupError(
-            f"The backup was written, but {_things(manifest)} in this home are missing or were changed.",
+            f"The backup was written, but {_things(manifest)} missing or changed.",
             "See the list; an older backup may have them. It can be restored as it is with --anyway.",
         )
 
@@ -151,7 +151,8 @@ def _as_json(manifest: Manifest, found: Found) -> dict[str, Any]:
 
 
 def _things(manifest: Manifest) -> str:
-    return "one thing" if len(manifest.problems) == 1 else f"{len(manifest.problems)} things"
+    count = len(manifest.problems)
+    return "one thing in this home is" if count == 1 else f"{count} things in this home are"
 
 
 def _size(count: float) -> str:

@@ -116,14 +116,14 @@ def case_list(
     """The cases, oldest first."""
     office = open_office()
     with office.store.reading() as unit:
-        rows = unit.cases.rows(open_only=not everything)
         edited = unit.cases.damaged()
-    if edited:
-        err.print(
-            f"[bold red]caseproof:[/] {', '.join(edited)}: the store was edited by hand, and this list shows what the "
-            "edit says. What counts is `caseproof case show`; compare with a backup.",
-            soft_wrap=True,
-        )
+        if edited:  # said first: a row may be edited so that it cannot be read at all
+            err.print(
+                f"[bold red]caseproof:[/] {', '.join(edited)}: the store was edited by hand, and this list shows what "
+                "the edit says. What counts is `caseproof case show`; compare with a backup.",
+                soft_wrap=True,
+            )
+        rows = unit.cases.rows(open_only=not everything)
     if as_json:
         names = ("ref", "state", "job", "platform", "retailer", "marketplace", "cause", "opened_at", "paused_until")
         print_json([{name: getattr(row, name) for name in names} for row in rows])

@@ -44,6 +44,8 @@ def doctor(as_json: AsJson = False) -> None:
         for one in findings:
             table.add_row(escape(one.check), _MARKS[one.outcome], escape(one.found), escape(one.next_action))
         out.print(table)
+        if all(one.ok for one in findings):
+            out.print(f"All is well: {len(findings)} checks passed.")
     if failed:
         more = f" ({len(failed)} checks failed)" if len(failed) > 1 else ""
         raise CaseproofError(f"{failed[0].check}: {failed[0].found}{more}", failed[0].next_action)

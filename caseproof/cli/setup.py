@@ -37,7 +37,7 @@ def setup(
         changes = [{"what": one.what, "name": one.name, "state": one.state} for one in plan.changes]
         print_json({"changes": changes, "notes": plan.notes, "to_do": plan.to_do, "done": done})
     elif done:
-        out.print("Done.")
+        out.print("Done. Next: `caseproof doctor`")
     elif plan.to_do:
         out.print("Nothing was changed." if dry_run or _asks() else "Nothing was changed; --yes does it.")
 

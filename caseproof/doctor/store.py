@@ -18,7 +18,7 @@ from caseproof.store.migrate import Standing, refuse_unusable, standing
 
 WAIT_SECONDS = 3
 SAMPLE_CASES, SAMPLE_FILES = 5, 60
-_MIGRATE = "Run any `caseproof` command, say `caseproof case list`: it brings the store up to date first."
+_SHOWN = 10
 
 
 class StoreChecks:
@@ -47,9 +47,12 @@ class StoreChecks:
             raise Failed(f"{self._name}: {error.problem}", error.next_action) from error
         refuse_unusable(found, self._name)
         if found is Standing.EMPTY:
-            raise Failed(f"There is no store at {self._name} yet.", _MIGRATE)
+            raise Failed(f"There is no store at {self._name} yet.", "`caseproof up` (or any command) makes it.")
         if found is Standing.OLDER:
-            raise Failed(f"The store {self._name} is of an older version.", _MIGRATE)
+            raise Failed(
+                f"The store {self._name} is of an older version.",
+                "`caseproof up` (or any command) brings it up to date.",
+            )
         with self.store.reading() as unit:
             count = len(unit.cases.rows())
         return f"{self._name} holds {count} cases"
@@ -64,14 +67,21 @@ class StoreChecks:
         return "A write went through and was rolled back"
 
     def unedited(self) -> str:
-        """Whether each case is what its events say."""
+        """Whether each case is what its events say, and the guards that refuse such edits are all there."""
         with self.store.reading() as unit:
-            edited = unit.cases.damaged()
+            edited, gone = unit.cases.damaged(), unit.guards_missing()
+        found, action = [], ["Find out who can write to the database; compare with a backup"]
         if edited:
-            raise Failed(
-                f"Edited past Caseproof: {', '.join(edited[:10])}: the store says something else than their events.",
-                "Find out who can write to the database; compare with a backup, and restore these cases from it.",
+            found.append(
+                f"Edited past Caseproof: {_some(edited)}: the store says something else than their events, or they "
+                "cannot be read."
             )
+            action.append("restore these cases from it")
+        if gone:
+            found.append(f"Guards of the store were dropped or switched off: {_some(gone)}.")
+            action.append("`caseproof backup`, and `caseproof restore` into an empty home, makes the guards anew")
+        if found:
+            raise Failed(" ".join(found), "; ".join(action) + ".")
         return "Every case is what its events say"
 
     def evidence(self, vault: Vault) -> str:
@@ -112,6 +122,11 @@ class StoreChecks:
                 return standing(connection)
         finally:
             engine.dispose()
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def _aware(said: datetime | None) -> datetime | None:

@@ -172,8 +172,8 @@ _SENTENCES: Mapping[Kind, str] = {
     Kind.PROOF_MADE: "Proof made under {rule}",
     Kind.CLOSED: "Case closed",
     Kind.TICKET_CLOSED: "Ticket {ticket} closed and read back",
-    Kind.QUESTION_ASKED: "Question {number} asked: {form}",
-    Kind.QUESTION_ANSWERED: "Question {number} answered: {form}",
+    Kind.QUESTION_ASKED: "Question {number} asked: {_form}",
+    Kind.QUESTION_ANSWERED: "Question {number} answered: {_form}",
     Kind.ANSWER_REFUSED: "The answer to question {number} was refused: {why}",
     Kind.TROUBLE: "{step} needs help: {problem}",
     Kind.TROUBLE_OVER: "{step}: trying again",
@@ -209,6 +209,14 @@ RULES: Mapping[Kind, str] = {
 }
 """The rule that an event carries out; events of our own machinery have none."""
 
+_FORMS: Mapping[str, str] = {
+    "retailers-word": "the retailer's word",
+    "decision": "the decision",
+    "review": "the review",
+    "try-again": "try again",
+}
+"""What the forms are called in front of people, by their slug."""
+
 LONGEST = 300
 """How many characters of an event people see in a list; the evidence and the events hold all of it."""
 
@@ -219,12 +227,17 @@ class _Blank(dict[str, Any]):
 
 
 def sentence(event: Event) -> str:
-    """What happened, as one line of plain text, shortened to ``LONGEST`` characters."""
+    """What happened, as one line of plain text, shortened to ``LONGEST`` characters.
+
+    Why an answer was refused stays whole: it ends in what to do next.
+    """
     data = _Blank(event.data)
+    data["_form"] = _FORMS.get(str(event.data.get("form")), event.data.get("form"))
     data["_jobs"] = ", ".join(str(job.get("name") or job["job"]) for job in event.data.get("jobs", ()))
     data["_to"] = ", ".join(event.data.get("accepted", ()))
     data["_opened"] = "adopted" if event.data.get("adopted") else "opened"
-    return short(_SENTENCES[event.kind].format_map(data))
+    told = _SENTENCES[event.kind].format_map(data)
+    return " ".join(told.split()) if event.kind is Kind.ANSWER_REFUSED else short(told)
 
 
 def short(text: object, longest: int = LONGEST) -> str:

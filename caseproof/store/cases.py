@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -12,11 +12,12 @@ from sqlalchemy import ColumnElement, Connection, exists, insert, select, update
 
 from caseproof.domain.case import Case
 from caseproof.domain.closure import refuse_event
-from caseproof.domain.errors import BadInput, ClosureRefused, NotAllowed
+from caseproof.domain.errors import ClosureRefused, NotAllowed
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.fold import apply, fold
 from caseproof.domain.lifecycle import State
-from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreError, UnknownCase
+from caseproof.store.case_rows import ROW_SAYS, facts_of, refuse_nul, row_says, standing_after, whose
+from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreError, UnknownCase, Unreadable, readable
 from caseproof.store.refs import case_id, make_ref, normal
 from caseproof.store.rows import insert_once, next_number, plain
 from caseproof.store.tables import case_runs, cases, events, proofs
@@ -93,19 +94,33 @@ class Cases:
     def _rows(self, *where: ColumnElement[bool]) -> list[CaseRow]:
         names = CaseRow.__dataclass_fields__
         query = select(*(cases.c[name] for name in names)).where(*where).order_by(cases.c.id)
-        found = self._connection.execute(query).mappings()
-        return [CaseRow(**{**row, "state": State(row["state"])}) for row in found]
+        with readable("A row of the cases"):
+            found = self._connection.execute(query).mappings()
+            return [CaseRow(**{**row, "state": State(row["state"])}) for row in found]
 
     def damaged(self) -> list[str]:
-        """The cases whose row says something else than their events: they were edited past this program."""
-        names = ("id", "ref", "version", "head", "state", "opening", "closed", "proof")
+        """The cases whose row says something else than their events, or whose events cannot be read.
+
+        They were edited past this program, or the file is damaged.
+        """
+        names = ("id", "ref", *ROW_SAYS)
         rows = self._connection.execute(select(*(cases.c[name] for name in names)).order_by(cases.c.id))
-        known = {row.ref or make_ref(row.id): tuple(row)[2:] for row in rows}
-        folded = {
-            case.ref: (case.version, case.head, str(case.state), case.opening, case.is_closed, _closing_proof(case))
-            for case in self._each(yield_per=1000)  # never all cases in memory
-        }
-        return [ref for ref, told in known.items() if folded.get(ref) != told]
+        known = {row.id: (row.ref or make_ref(row.id), tuple(row)[2:]) for row in rows}
+        try:
+            # Never all cases in memory.
+            follows = {case.ref: tuple(row_says(case).values()) for case in self._each(yield_per=1000)}
+        except Unreadable:
+            follows = dict(self._readable_ones(known))
+        return [ref for ref, told in known.values() if follows.get(ref) != told]
+
+    def _readable_ones(self, numbers: Iterable[int]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """What the row of each case must say, of those cases whose events can be read; each is asked by itself."""
+        for number in numbers:
+            try:
+                found = [(case.ref, tuple(row_says(case).values())) for case in self._folded(cases.c.id == number)]
+            except Unreadable:
+                continue
+            yield from found
 
     def _folded(self, *where: ColumnElement[bool]) -> list[Case]:
         return list(self._each(*where))
@@ -118,9 +133,13 @@ class Cases:
             .where(*where)
             .order_by(cases.c.id, events.c.seq)
         )
-        found = self._connection.execute(query, execution_options=options)
-        for ref, rows in groupby(found, key=lambda row: str(row.ref)):
-            yield fold(ref, (Event(Kind(row.kind), row.at, row.actor, row.data) for row in rows))
+        with readable("An event of a case"):
+            found = self._connection.execute(query, execution_options=options)
+            for ref, rows in groupby(found, key=lambda row: str(row.ref)):
+                told = list(rows)  # before it is folded, for the database reads on here
+                with readable(f"An event of {ref}"):
+                    case = fold(ref, (Event(Kind(row.kind), row.at, row.actor, row.data) for row in told))
+                yield case
 
     # -- writing -------------------------------------------------------------------------------------------
 
@@ -128,11 +147,11 @@ class Cases:
         """Open a case (J1). Raises AlreadyOpen if the job has an open one, BadInput, NotAllowed."""
         event = _as_stored(event)
         refuse_event(Case("The new case"), event)
-        facts = _facts(event.data)
+        facts = facts_of(event.data)
         draft = apply(Case("The new case"), event)
         here = _of_job(facts["platform"], facts["job"])
         number = next_number(self._connection, cases)
-        row = {"id": number, "opened_at": event.at, "generation": 0, **facts, **_standing(draft, event)}
+        row = {"id": number, "opened_at": event.at, "generation": 0, **facts, **standing_after(draft, event)}
         if self._open_ref(here) or insert_once(self._connection, insert(cases).values(**row)) is None:
             raise AlreadyOpen(self._open_ref(here) or "opened a moment ago")
         case = apply(Case(make_ref(number)), event)
@@ -169,7 +188,7 @@ class Cases:
         self._insert_event(number, after, event)
         if event.kind is Kind.PROOF_MADE:
             self._insert_proof(number, after, event)
-        row = {**_standing(after, event), **_whose(after)}
+        row = {**standing_after(after, event), **whose(after)}
         self._connection.execute(update(cases).where(cases.c.id == number).values(**row))
         return after
 
@@ -245,53 +264,8 @@ def _of_job(platform: str, job: str) -> ColumnElement[bool]:
 
 def _as_stored(event: Event) -> Event:
     """The event as it will be read back, so that its digest today is its digest then."""
-    _refuse_nul("actor", event.actor)
+    refuse_nul("actor", event.actor)
     return Event.from_json(plain(event.as_json(), f"The event {event.kind}"))
-
-
-def _facts(data: Mapping[str, Any]) -> dict[str, str]:
-    names = ("platform", "job", "job_name", "retailer", "marketplace", "cause")
-    facts = {name: data.get(name) or "" for name in names}
-    for name, value in facts.items():
-        if not isinstance(value, str) or (name in ("platform", "job") and not value.strip()):
-            raise BadInput(f"A case needs a text as its {name}, not {value!r}.", "Name the platform and its job.")
-        _refuse_nul(name, value)
-    return facts
-
-
-def _refuse_nul(name: str, value: str) -> None:
-    """PostgreSQL keeps no NUL outside JSON, so no store takes one: a backup of one can be restored on the other."""
-    if "\0" in value:
-        raise BadInput(f"The {name} {value!r} holds a NUL character.", "Leave it out.")
-
-
-def _whose(case: Case) -> dict[str, str]:
-    """Whose job it is, as corrected since the case was opened; the job itself never changes."""
-    facts = _facts(case.facts)
-    return {"retailer": facts["retailer"], "marketplace": facts["marketplace"]}
-
-
-def _standing(case: Case, event: Event) -> dict[str, Any]:
-    """What the row says of the case after its latest event."""
-    try:
-        paused_until = case.paused_until
-    except ValueError as error:
-        raise BadInput(f"The case cannot stay paused: {error}.", "Give the date as YYYY-MM-DD.") from error
-    return {
-        "state": str(case.state),
-        "opening": case.opening,
-        "version": case.version,
-        "head": case.head,
-        "closed": case.is_closed,
-        "proof": _closing_proof(case),
-        "updated_at": event.at,
-        "closed_at": case.closed.at if case.is_closed and case.closed else None,
-        "paused_until": paused_until,
-    }
-
-
-def _closing_proof(case: Case) -> str | None:
-    return case.closed["proof"] if case.is_closed and case.closed else None
 
 
 def _refuse_other_proof(case: Case, event: Event) -> None:

@@ -27,7 +27,7 @@ from sqlalchemy import (
     select,
 )
 
-from caseproof.store.errors import StoreError, explained
+from caseproof.store.errors import StoreError, explained, readable
 from caseproof.store.guards import guards_off, guards_on
 from caseproof.store.migrate import Standing, _known, downgrade, standing, upgrade
 from caseproof.store.store import Store
@@ -70,8 +70,9 @@ class Snapshot:
         here = self._tables[name]
         order = [self._by_character(key) for key in here.primary_key]
         found = self._connection.execute(select(here).order_by(*order), execution_options={"yield_per": _BATCH})
-        for row in found.mappings():
-            yield {name: _plain(value) for name, value in row.items()}
+        with readable(f"A row of the table {name}"):
+            for row in found.mappings():
+                yield {name: _plain(value) for name, value in row.items()}
 
     def _by_character(self, key: Column[Any]) -> Any:
         """One order of texts on every database, whatever country PostgreSQL was set up for."""

@@ -6,6 +6,7 @@ was committed last, without waiting for anybody.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -52,6 +53,17 @@ class Database(ABC):
         del engine
 
 
+def lenient_json(text: str | bytes) -> Any:
+    """What a JSON column holds; one that somebody filled with something else past us, as the text that it is.
+
+    So a backup saves that too, and reading it as an event or a plan fails there, in words for people.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text if isinstance(text, str) else text.decode(errors="replace")
+
+
 def _seconds(text: str) -> float:
     """How long a writer waits for another. Raises StoreError."""
     try:
@@ -76,7 +88,9 @@ class SqliteDatabase(Database):
             raise StoreError("A store in memory forgets its cases.", "Name a file in CASEPROOF_DATABASE_URL.")
 
     def engine(self) -> Engine:
-        engine = create_engine(self.url, hide_parameters=True, connect_args={"timeout": self.seconds})
+        engine = create_engine(
+            self.url, hide_parameters=True, json_deserializer=lenient_json, connect_args={"timeout": self.seconds}
+        )
 
         # SQLAlchemy's recipe for pysqlite: the driver must not begin transactions by itself ...
         @event.listens_for(engine, "connect")

@@ -5,6 +5,7 @@ CaseproofError
     ├── StoreDown         locked, full, not reachable: worth trying again
     ├── ConcurrentChange  somebody else was faster: read again, then decide again
     ├── AlreadyOpen       this job has an open case; ``ref`` names it
+    ├── Unreadable        what stands in the store is no event or no row of ours
     └── UnknownCase       there is no such case (BadInput too)
 """
 
@@ -36,6 +37,16 @@ class AlreadyOpen(StoreError):
     def __init__(self, ref: str) -> None:
         super().__init__(f"There is an open case for this job: {ref}.", f"`caseproof case show {ref}`")
         self.ref = ref
+
+
+class Unreadable(StoreError):
+    """What stands in the store is none of ours: edited past Caseproof, or the file is damaged."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} cannot be read: the store was edited past Caseproof, or its file is damaged.",
+            "`caseproof case list` names every such case; compare with a backup.",
+        )
 
 
 class UnknownCase(StoreError, BadInput):
@@ -97,12 +108,10 @@ def _explain(error: exc.SQLAlchemyError) -> CaseproofError:
         return cause
     code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or ""
     said = _without_values(cause) or error
-    for codes, problem, next_action in _DOWN:
-        if code.startswith(codes):
-            return StoreDown(f"The store cannot be used: {problem} ({said}).", next_action)
-    for codes, problem, next_action in _WRONG:
-        if code.startswith(codes):
-            return StoreError(f"{problem} ({said}).", next_action)
+    if not code and str(cause).startswith("Could not decode to UTF-8"):  # SQLite's driver: a text that is none
+        return Unreadable("A row of the store")
+    if known := _by_code(code, said):
+        return known
     if code.startswith("40"):  # a deadlock, or a transaction that another one overtook: it was rolled back
         return ConcurrentChange(f"Somebody else was faster ({said}).", "Read it again, then decide again.")
     if isinstance(error, exc.DataError):
@@ -117,6 +126,16 @@ def _explain(error: exc.SQLAlchemyError) -> CaseproofError:
     ):
         return StoreDown(f"The store cannot be reached: {said}.", "Start the database, then try again.")
     return StoreError(f"The store failed: {said}.", "`caseproof doctor` looks closer.")
+
+
+def _by_code(code: str, said: object) -> StoreError | None:
+    for codes, problem, next_action in _DOWN:
+        if code.startswith(codes):
+            return StoreDown(f"The store cannot be used: {problem} ({said}).", next_action)
+    for codes, problem, next_action in _WRONG:
+        if code.startswith(codes):
+            return StoreError(f"{problem} ({said}).", next_action)
+    return None
 
 
 def _without_values(cause: BaseException | None) -> BaseException | None:
@@ -134,3 +153,13 @@ def explained() -> Iterator[None]:
     except exc.SQLAlchemyError as error:
         cause = getattr(error, "orig", None)
         raise _explain(error) from (_without_values(cause) if hasattr(cause, "diag") else error)
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Turn what reading rows raises into an error for people. Raises Unreadable; ``what`` begins its sentence."""
+    try:
+        with explained():
+            yield
+    except (BadInput, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise Unreadable(what) from error

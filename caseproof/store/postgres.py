@@ -11,7 +11,7 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
-from caseproof.store.databases import WRITES, Database
+from caseproof.store.databases import WRITES, Database, lenient_json
 from caseproof.store.errors import StoreDown, StoreError
 
 # A server whose machine vanished is noticed within a minute.
@@ -46,7 +46,11 @@ class PostgresDatabase(Database):
         usual = {name: value for name, value in _CONNECT.items() if name not in self.url.query}
         # Statements are not prepared: those would fail after a migration by another process.
         engine = create_engine(
-            self.url, hide_parameters=True, pool_pre_ping=True, connect_args={**usual, "prepare_threshold": None}
+            self.url,
+            hide_parameters=True,
+            pool_pre_ping=True,
+            json_deserializer=lenient_json,
+            connect_args={**usual, "prepare_threshold": None},
         )
 
         @event.listens_for(engine, "do_connect")

@@ -36,8 +36,13 @@ class Store:
         self._lock = threading.Lock()
         self._thread = threading.local()
 
+    @property
+    def name(self) -> str:
+        """What to call it in front of people: no user, no password, no options."""
+        return self._database.name
+
     def __repr__(self) -> str:
-        return f"Store({self._database.name})"
+        return f"Store({self.name})"
 
     # -- units of work -------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from caseproof.store.cases import Cases
 from caseproof.store.errors import StoreError
 from caseproof.store.evidence import EvidenceList
+from caseproof.store.guards import guards_missing
 from caseproof.store.intents import Intents
 from caseproof.store.people import People
 from caseproof.store.tickets import Tickets
@@ -26,6 +27,10 @@ class UnitOfWork:
         self.people = People(connection)
         self.evidence = EvidenceList(connection)
         self.tickets = Tickets(connection)
+
+    def guards_missing(self) -> list[str]:
+        """The guards of the store that somebody dropped or switched off."""
+        return guards_missing(self._connection)
 
     def commit(self) -> None:
         """Make it last. Raises StoreError in a unit that only reads."""

@@ -56,7 +56,8 @@ class Part:
     """A program of the house. ``name`` names its log and its record, ``address`` is where people find it.
 
     ``before`` runs before each start, ``after`` once it answered for the first time; both may raise CaseproofError.
-    ``listens`` is the host and port that must be free for it. ``orphan`` finds a process of it that no record knows.
+    ``listens`` is the host and port that must be free for it, ``listens_by`` the variable that names them. ``orphan``
+    finds a process of it that no record knows.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Part:
     before: Callable[[], None] = _nothing
     after: Callable[[], None] = _nothing
     listens: tuple[str, int] | None = None
+    listens_by: str = ""
     orphan: Callable[[], Identity | None] = _nobody
     stop_with: signal.Signals = signal.SIGTERM
 
@@ -167,7 +169,7 @@ class Watched:
             if time.monotonic() >= deadline:
                 raise CannotStart(
                     f"{self.part.title} cannot listen on {host}:{port}: another program has this port.",
-                    "End that program, or choose another port (docs/configuration.md).",
+                    f"End it, or choose another port: export {self.part.listens_by}=http://{host}:{port + 10}",
                 )
             time.sleep(LOOK_SECONDS)
 

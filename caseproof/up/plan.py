@@ -167,6 +167,7 @@ def _server(
         env=env,
         is_ready=api.is_healthy,
         listens=(host, port),
+        listens_by="CASEPROOF_PREFECT_URL",
     )
 
 
@@ -192,6 +193,7 @@ def _web(settings: Settings, environment: Mapping[str, str], web_url: str) -> Pa
         env=environment,
         is_ready=lambda: _answers(f"{web_url}/health"),
         listens=settings.web_listens,
+        listens_by="CASEPROOF_WEB_URL",
     )
 
 

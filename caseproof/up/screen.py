@@ -59,9 +59,6 @@ class Screen:
                 yield
             finally:
                 self._live = None
-        self.show(parts)
-        for line in self._lately:
-            self._console.print(escape(line), soft_wrap=True, highlight=False)
 
     def _screen(self, parts: Sequence[Watched]) -> RenderableType:
         lately = Text("\n".join(self._lately), style="dim")

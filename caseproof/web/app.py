@@ -85,6 +85,11 @@ def _file_routes(office: Office, pages: Pages, base: str, handbook: Handbook) ->
     def picture(name: str) -> Response:
         return FileResponse(handbook.picture(name), headers={"X-Content-Type-Options": "nosniff"})
 
+    @router.api_route("/docs", methods=_READ)
+    @router.api_route("/docs/", methods=_READ)
+    def docs() -> Response:
+        return RedirectResponse(f"{base}/docs/index")
+
     @router.api_route("/docs/{page:path}", methods=_READ)
     def doc(page: str) -> Response:
         name = page.removesuffix(".md")

@@ -17,8 +17,8 @@ from caseproof.web.files import NotHere
 
 DOCS = shipped("docs")
 
-# A page, or a page in one folder (adr/0001-...). Neither a dot nor a second slash gets through.
-_NAME = re.compile(r"(?:[a-z0-9][a-z0-9_-]{0,63}/)?[a-z0-9][a-z0-9_-]{0,127}", re.ASCII)
+# A page, or a page in one folder (adr/0001-..., adr/README). Neither a dot nor a second slash gets through.
+_NAME = re.compile(r"(?:[a-z0-9][a-z0-9_-]{0,63}/)?(?:README|[a-z0-9][a-z0-9_-]{0,127})", re.ASCII)
 
 _PICTURE = re.compile(r"[a-z0-9][a-z0-9_-]{0,127}\.(?:png|svg)", re.ASCII)
 

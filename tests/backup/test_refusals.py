@@ -156,6 +156,38 @@ def test_an_edited_case_is_named_and_comes_back_only_on_request(full: Place, emp
         assert unit.cases.damaged() == ["JF-000001", "JF-000004"]
 
 
+def test_an_event_that_is_no_json_is_named_and_saved_as_the_text_it_is(
+    full: Place, empty: Place, tmp_path: Path
+) -> None:
+    with sqlite3.connect(full.home / "caseproof.sqlite") as raw:
+        raw.execute("DROP TRIGGER events_unchanged")
+        raw.execute("UPDATE events SET data = '{half' WHERE case_id = 4 AND seq = 2")
+        raw.execute("UPDATE cases SET retailer = 'Another' WHERE id = 5")
+    manifest, found = make_backup(full.parts, tmp_path / "b", now=NOW)
+    assert set(manifest.problems) == {"JF-000004", "JF-000005"}
+    assert "its events cannot be read" in manifest.problems["JF-000004"]
+    assert "its row says something else" in manifest.problems["JF-000005"]
+    assert found.proofs == found.closed
+    assert '"data":"{half"' in (tmp_path / "b" / "store" / "events.jsonl").read_text()
+    refused(empty, tmp_path / "b", "JF-000004")
+    restore_backup(empty.parts, tmp_path / "b", anyway=True)
+    with Store(empty.url).reading() as unit:
+        assert unit.cases.damaged() == ["JF-000004", "JF-000005"]
+        assert unit.guards_missing() == []
+
+
+def test_a_row_that_cannot_be_read_at_all_gives_no_backup(full: Place, tmp_path: Path) -> None:
+    with sqlite3.connect(full.home / "caseproof.sqlite") as raw:
+        raw.execute("DROP TRIGGER events_unchanged")
+        raw.execute("UPDATE events SET at = 'yesterday' WHERE case_id = 4 AND seq = 2")
+    with pytest.raises(StoreError, match="A row of the table events cannot be read") as refusal:
+        make_backup(full.parts, tmp_path / "b", now=NOW)
+    assert "`caseproof case list` names" in refusal.value.next_action
+    assert not (tmp_path / "b" / "backup.json").exists()
+    with full.parts.store.reading() as unit:
+        assert unit.cases.damaged() == ["JF-000004"]
+
+
 def test_a_proof_file_that_was_changed_in_the_home_is_saved_from_the_vault(full: Place, tmp_path: Path) -> None:
     proof = sorted((full.home / "proofs").iterdir())[0]
     right = proof.read_bytes()
@@ -180,7 +212,7 @@ def test_nothing_is_restored_over_a_store_with_rows(empty: Place, saved: tuple[P
         unit.people.add_contact("Shop A", "a@example.com")
         unit.commit()
     before = empty.tables()
-    with pytest.raises(BackupError, match="2 rows already") as refusal:
+    with pytest.raises(BackupError, match=r"^The store sqlite:/.*caseproof\.sqlite holds 2 rows already") as refusal:
         restore_backup(empty.parts, saved[1], anyway=True)
     assert "CASEPROOF_DATABASE_URL" in refusal.value.next_action
     assert (empty.tables(), empty.files()) == (before, {})

@@ -52,7 +52,7 @@ def test_a_backup_with_problems_ends_with_1_and_names_them(run: Run, full: Place
     code, out, err = run(full.home, "backup", tmp_path / "b")
     assert code == 1
     assert f"NO proofs/{proof.name}" in out
-    assert "The backup was written, but one thing" in err
+    assert "The backup was written, but one thing in this home is missing or changed." in err
     assert "Next: " in err
     code, out, err = run(empty.home, "restore", tmp_path / "b")
     assert (code, out) == (1, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -105,6 +106,23 @@ def test_a_block_is_filled_in_without_choosing_types(kind: type[Block]) -> None:
     fields = kind.model_json_schema()["properties"]
     assert fields
     assert [name for name, field in fields.items() if {"anyOf", "allOf", "oneOf"} & field.keys()] == []
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", "data:text/html,x", "//example.com", "http://", "http://a b"]
+)
+def test_an_address_that_is_none_of_a_page_is_refused_in_plain_words(address: str) -> None:
+    """People follow these addresses; Prefect's form refuses by the pattern, everything else by the sentence."""
+    well: dict[str, Any] = {"api_url": "https://jobs.example.com/api", "ui_url": "http://127.0.0.1:4200"}
+    for kind, field, others in (
+        (PrefectJobs, "api_url", well), (PrefectJobs, "ui_url", well), (EmbeddedDesk, "ticket_url", {}),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=rf"{field}\n  Value error, an address begins with http:// or https://"):
+            kind(**(others | {field: address}))
+        pattern = kind.model_json_schema()["properties"][field]["pattern"]
+        assert re.search(pattern, address) is None
+        assert re.search(pattern, well["api_url"])
+        assert bool(re.search(pattern, "")) is (kind is EmbeddedDesk)
 
 
 # -- secrets --------------------------------------------------------------------------------------------------------

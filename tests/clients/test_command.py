@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -155,6 +157,23 @@ def test_open_cases_are_listed_and_closed_ones_only_where_asked(run: Run, office
     assert (table.code, table.err) == (0, "")
     assert case.ref in table.out
     assert done.ref not in table.out
+
+
+def test_the_list_names_a_case_whose_events_cannot_be_read_and_showing_it_is_refused(run: Run, office: Office) -> None:
+    whole, broken = waiting(office), opened(office, job="offers/other")
+    with closing(sqlite3.connect(office.settings.home_folder / "caseproof.sqlite", isolation_level=None)) as raw:
+        raw.execute("DROP TRIGGER events_unchanged")
+        raw.execute("UPDATE events SET data = 'no json' WHERE case_id = 2")
+        listed = run("case", "list", "--json")
+        assert (listed.code, [row["ref"] for row in listed.json]) == (0, [whole.ref, broken.ref])
+        assert f"caseproof: {broken.ref}: the store was edited by hand" in listed.err
+        assert run("case", "show", whole.ref).code == 0
+        refused(run("case", "show", broken.ref), f"An event of {broken.ref} cannot be read", "compare with a backup")
+        raw.execute("UPDATE cases SET state = 'unheard of' WHERE id = 1")
+    listed = run("case", "list")
+    assert (listed.code, listed.out) == (1, "")
+    assert f"caseproof: {whole.ref}, {broken.ref}: the store was edited by hand" in listed.err
+    assert "A row of the cases cannot be read" in listed.err
 
 
 def test_an_empty_list_is_an_answer_too(run: Run) -> None:

@@ -178,6 +178,7 @@ class _Kept(logging.Handler):
 @pytest.fixture
 def said() -> Iterator[list[logging.LogRecord]]:
     """What Prefect's loggers of runs hand on, as its own handler that sends it to the server gets it."""
+    speak_in_words()  # as our flows do when they are imported
     kept = _Kept()
     loggers = [logging.getLogger(name) for name in ("prefect.flow_runs", "prefect.task_runs")]
     for logger in loggers:

@@ -233,9 +233,14 @@ def a_database_server_that_is_down(house: Any, _: Path) -> Installation:
     return house.installation(database_url=f"postgresql://cases:{SECRET}@127.0.0.1:{free_port()}/caseproof")
 
 
-@fault("Store", "no store at", "nothing.sqlite", action="caseproof case list")
+@fault("Store", "no store at", "nothing.sqlite", action="`caseproof up`")
 def a_store_that_is_not_there_yet(house: Any, folder: Path) -> Installation:
     return house.installation(database_url=f"sqlite:///{folder / 'nothing.sqlite'}")
+
+
+@fault("Store", "older version", action="`caseproof up`")
+def a_store_of_an_older_version(house: Any, folder: Path) -> Installation:
+    return spoilt(house, folder, "UPDATE caseproof_version SET version_num = '0001'")
 
 
 @fault("Store", "newer version", action="Install that version")
@@ -254,6 +259,19 @@ def a_store_that_is_locked_for_writing(house: Any, folder: Path) -> Installation
 @fault("Cases unedited", "JF-000001", action="compare with a backup")
 def a_case_that_was_edited_by_hand(house: Any, folder: Path) -> Installation:
     return spoilt(house, folder, "UPDATE cases SET opening = opening + 1 WHERE ref = 'JF-000001'")
+
+
+@fault("Cases unedited", "JF-000002", "cannot be read", action="compare with a backup")
+def an_event_that_is_no_json(house: Any, folder: Path) -> Installation:
+    return spoilt(house, folder, "UPDATE events SET data = 'no json' WHERE case_id = 2")
+
+
+@fault("Cases unedited", "Guards", "cases_closed_with_proof", action="makes the guards anew")
+def a_guard_that_was_dropped(house: Any, folder: Path) -> Installation:
+    home = house.copy(folder / "home")
+    with closing(house.raw(home)) as raw:
+        raw.execute("DROP TRIGGER cases_closed_with_proof")
+    return house.installation(home=home)
 
 
 def evidence_of(home: Path) -> Path:

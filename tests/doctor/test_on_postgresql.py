@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 
 from caseproof.doctor.clocks import Clocks
@@ -36,6 +37,12 @@ def test_a_store_on_postgresql_is_looked_at_without_being_changed(url: str, chec
     assert checks.revision().endswith("/doctor holds 0 cases")
     assert "rolled back" in checks.writes()
     assert checks.unedited() == "Every case is what its events say"
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as owner:
+        owner.execute("ALTER TABLE events DISABLE TRIGGER events_unchanged")
+        with pytest.raises(Failed, match="switched off: events_unchanged") as disabled:
+            checks.unedited()
+        assert "makes the guards anew" in disabled.value.next_action
+        owner.execute("ALTER TABLE events ENABLE TRIGGER events_unchanged")
     clocks = checks._clocks.compare()
     assert clocks == "Within 5 s of ours: the database."
     facts = {

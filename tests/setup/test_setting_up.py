@@ -222,7 +222,16 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "another block's type": ({"desk": {"name": "d", "type": "prefect-jobs"}}, ["desk.type: is one of embedded-desk"]),
     "a name that Prefect refuses": (platform(name="My Shop"), ["platforms.My Shop.name: takes lower-case letters"]),
     "a platform twice": ({"platforms": platform()["platforms"] * 2}, ["a name stands there twice"]),
-    "an address that is none": (platform(api_url="a/api"), ["platforms.p: The address of the Prefect API"]),
+    "an address that is none": (platform(api_url="a/api"), ["platforms.p.api_url: an address begins with http://"]),
+    "an address of nothing": (platform(api_url="http://a:b"), ["platforms.p: The address of the Prefect API"]),
+    "an address that runs something": (
+        platform(ui_url="javascript:alert(1)"), ["platforms.p.ui_url: an address begins with http:// or https://"],
+    ),
+    "an empty address": (platform(ui_url=""), ["platforms.p.ui_url: an address begins with http:// or https://"]),
+    "a ticket address that runs something": (
+        {"desk": {"name": "d", "type": "embedded-desk", "ticket_url": "data:text/html,x"}},
+        ["desk.ticket_url: an address begins with http:// or https://"],
+    ),
     "a password in the file": (platform(auth=f"a:{WRITTEN}"), ["platforms.p.auth: a secret", "from_env"]),
     "a password in an address": (platform(ui_url=f"http://a:{WRITTEN}@h"), ["platforms.p.ui_url: the address holds"]),
     "a mail password": ({"mail": {"host": "h", "username": "u", "password": WRITTEN}}, ["mail.password: a secret"]),
@@ -264,6 +273,9 @@ def test_a_wrong_entry_is_named_and_nothing_is_written(name: str, alone: World) 
             "is not YAML at line 2, column 1: desk stands there twice",
         ),
         ("desk: !!python/object/apply:os.getcwd []\n", "is not YAML at line 1"),
+        ("desk: {}\nretailers: &x [*x]\n", "is not YAML at line 2, column 12: it refers to itself"),
+        ("desk: &x\n  name: d\n  type: {a: [*x]}\n", "is not YAML at line 1, column 7: it refers to itself"),
+        (f"retailers: {'[' * 5000}", "nested too deeply"),
     ],
 )
 def test_a_file_that_is_no_set_up_is_refused_by_its_line(alone: World, text: str, says: str) -> None:

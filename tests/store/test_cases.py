@@ -169,6 +169,12 @@ def test_nothing_is_added_to_a_case_that_was_edited_by_hand(stores, store, raw, 
         "opening = 2",
         "version = 9",
         "ref = NULL",
+        "retailer = 'Another'",
+        "marketplace = 'Another'",
+        "cause = 'feed'",
+        "job_name = 'Another'",
+        "job = 'Another'",
+        "platform = 'Another'",
     ],
 )
 def test_an_edit_by_an_owner_who_drops_the_guards_is_found(stores, store, raw, opened, edit):
@@ -179,6 +185,64 @@ def test_an_edit_by_an_owner_who_drops_the_guards_is_found(stores, store, raw, o
     raw.execute(f"UPDATE cases SET {edit}")  # noqa: S608
     with store.reading() as unit:
         assert unit.cases.damaged() == [opened.ref]
+
+
+def test_the_edit_of_a_fact_is_found_after_its_correction_too(store, raw, opened, make, bring):
+    corrected = make.event(bring(opened, Kind.STOPPED), Kind.FACTS_CORRECTED, retailer="Right", marketplace=None)
+    store.change(opened.ref, lambda _: [corrected])
+    with store.reading() as unit:
+        assert unit.cases.damaged() == []
+    raw.execute("UPDATE cases SET retailer = 'Retailer'")  # what the first event said
+    with store.reading() as unit:
+        assert unit.cases.damaged() == [opened.ref]
+
+
+def spoil(stores, raw, assignment, number):
+    """Edit the events of a case as an owner who drops the guard."""
+    raw.execute(f"DROP TRIGGER events_unchanged{' ON events' if stores.name == 'postgresql' else ''}")
+    raw.execute(f"UPDATE events SET {assignment} WHERE case_id = {number}")  # noqa: S608
+
+
+UNREADABLE = ("data = '[1]'", f"data = '{'[' * 3000}{']' * 3000}'")
+ONLY_SQLITE = (  # PostgreSQL takes no text that is no JSON, no time that is none; the rest is the same on both
+    *("data = 'no json'", "data = ''", "data = x'ff'", "data = CAST(x'ff' AS TEXT)", "at = 'yesterday'", "at = 7"),
+    *("data = 'null'", "data = '\"text\"'", "data = '{}'", "kind = 'unheard_of'", "actor = ''"),
+)
+
+
+@pytest.mark.parametrize(
+    ("stores", "edit"),
+    [
+        *((name, edit) for name in ("sqlite", "postgresql") for edit in UNREADABLE),
+        *(("sqlite", edit) for edit in ONLY_SQLITE),
+    ],
+    indirect=["stores"],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_case_whose_events_cannot_be_read_is_named_and_the_others_are_still_checked(
+    stores, store, raw, opened, make, edit
+):
+    with store.unit() as unit:
+        for job in ("job-2", "job-3"):
+            unit.cases.create(make.opened(job))
+        unit.commit()
+    spoil(stores, raw, edit, 2)
+    raw.execute("UPDATE cases SET cause = 'Another' WHERE id = 3")
+    with store.reading() as unit:
+        assert unit.cases.damaged() == ["JF-000002", "JF-000003"]
+    with pytest.raises(StoreError, match="cannot be read: the store was edited past Caseproof") as refusal:
+        store.case("JF-000002")
+    assert "compare with a backup" in refusal.value.next_action
+    assert store.case(opened.ref) == opened
+
+
+@pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("edit", ["state = 'unheard_of'", "updated_at = 'yesterday'"])
+def test_a_row_that_cannot_be_read_is_an_error_for_people(store, raw, opened, edit):
+    raw.execute(f"UPDATE cases SET {edit}")  # noqa: S608
+    with store.reading() as unit, pytest.raises(StoreError, match="A row of the cases cannot be read"):
+        unit.cases.rows()
+    assert store.case(opened.ref) == opened
 
 
 def test_another_proof_on_a_closed_case_is_found(stores, store, raw, opened, bring):

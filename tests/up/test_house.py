@@ -207,10 +207,10 @@ def test_a_part_whose_port_is_taken_says_so_and_starts_nothing(build, part, diar
 
     monkeypatch.setattr("caseproof.up.part.GRACE_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as other:
-        house = build([part("web", listens=other.getsockname()[:2])])
+        house = build([part("web", listens=other.getsockname()[:2], listens_by="CASEPROOF_WEB_URL")])
         with pytest.raises(CannotStart, match="another program has this port") as refusal:
             house.start()
-    assert "another port" in refusal.value.next_action
+    assert "export CASEPROOF_WEB_URL=http://127.0.0.1:" in refusal.value.next_action
     assert not diary.exists()
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from html.parser import HTMLParser
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from fastapi import FastAPI
@@ -15,6 +17,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from caseproof.web import create_app
+from caseproof.web.handbook import DOCS
 
 WRITING = ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 PATHS = ("/", "/cases", "/cases/JF-000001", "/tickets/T-000001", "/evidence/" + "0" * 64, "/docs/x", "/health")
@@ -34,8 +37,8 @@ def routes(app: FastAPI) -> Iterator[tuple[str, set[str]]]:
 def test_every_route_only_reads(town: Any) -> None:
     found = dict(routes(create_app(town.world.office)))
     assert set(found) == {
-        "/", "/cases", "/cases/{ref}", "/tickets/{ticket_id}", "/evidence/{digest}", "/docs/{page:path}",
-        "/docs/pictures/{name}", "/health",
+        "/", "/cases", "/cases/{ref}", "/tickets/{ticket_id}", "/evidence/{digest}", "/docs", "/docs/",
+        "/docs/{page:path}", "/docs/pictures/{name}", "/health",
     }  # fmt: skip
     assert {frozenset(methods) for methods in found.values()} == {frozenset({"GET", "HEAD"})}
 
@@ -77,7 +80,7 @@ def test_no_page_can_run_anything_or_be_framed(visitor: TestClient, path: str) -
     assert "<script" not in visitor.get(path).text
 
 
-@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/redoc", "/docs/oauth2-redirect", "/nowhere", "/static/x"])
+@pytest.mark.parametrize("path", ["/openapi.json", "/redoc", "/docs/oauth2-redirect", "/nowhere", "/static/x"])
 def test_what_is_not_there_is_a_page_with_a_way_back(visitor: TestClient, path: str) -> None:
     answer = visitor.get(path)
     assert answer.status_code == 404
@@ -217,6 +220,51 @@ def test_pages_may_link_to_each_other_by_file_name(
     client = make_client(town.world, docs=docs)
     assert client.get("/docs/policy.md").headers["Location"] == "/docs/policy"
     assert "A choice" in client.get("/docs/adr/0001-a-choice").text
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/"])
+def test_the_docs_begin_with_their_index(town: Any, make_client: Callable[..., TestClient], path: str) -> None:
+    assert make_client(town.world).get(path).headers["Location"] == "/docs/index"
+
+
+class _Led(HTMLParser):
+    """Where a page leads, and the places on it that others may lead to."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.places: set[str] = set()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del tag
+        given = dict(attrs)
+        self.links += [link for link in (given.get("href"), given.get("src")) if link]
+        self.places |= {place for place in (given.get("id"),) if place}
+
+
+def test_every_link_and_picture_of_the_real_docs_leads_somewhere(
+    town: Any, make_client: Callable[..., TestClient]
+) -> None:
+    """Followed as a browser does, from where each page stands."""
+    client = make_client(town.world)
+    client.follow_redirects = True
+    pages = [f"/docs/{page.relative_to(DOCS).with_suffix('')}" for page in sorted(DOCS.rglob("*.md"))]
+    assert len(pages) > 20
+    read: dict[str, Any] = {}
+    broken, followed = [], 0
+    for page in pages:
+        for link in _Led(client.get(page).text).links:
+            path, _, place = urljoin(page, link).partition("#")
+            if urlsplit(path).netloc:
+                continue
+            followed += 1
+            answer = read.setdefault(path, client.get(path) if path not in read else None)
+            if answer.status_code != 200 or (place and place not in _Led(answer.text).places):
+                broken.append(f"{page}: {link}")
+    assert broken == []
+    assert followed > 100
+    assert read["/docs/adr/README.md"].url.path == "/docs/adr/README"
 
 
 def test_a_picture_of_the_docs_is_shown_where_a_page_names_it(
