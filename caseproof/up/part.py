@@ -208,7 +208,7 @@ class Watched:
         if now < self._not_before:
             return said
         try:
-            self.start(patience=0)
+            self.start(patience=2.0)  # not longer: the others are watched meanwhile
         except (CaseproofError, OSError) as error:
             self._not_before = now + _LONGEST_WAIT
             why = f"{error.problem} {error.next_action}" if isinstance(error, CaseproofError) else f"{error}."

@@ -162,10 +162,10 @@ def _nothing_lost_nothing_twice(world: World, job: OwnJob, case: Case, about: st
     assert {kind: kinds[kind] for kind in once} == dict.fromkeys(once, 1), about
     assert len(job.runs()) == kinds[Kind.RUN_STARTED], f"no run was started twice; {about}"
     with world.office.store.reading() as unit:
-        assert [row.subject for row in unit.tickets.rows() if case.ref in row.subject].__len__() == 1, about
+        assert len([row for row in unit.tickets.rows() if case.ref in row.subject]) == 1, about
 
 
-def test_the_last_one_ctrl_c_stops_everything_and_a_new_up_finds_the_cases_again(house: UpHouse) -> None:
+def test_last_of_all_ctrl_c_stops_everything_that_was_started(house: UpHouse) -> None:
     running = [identity for part in PARTS if (identity := house.identity(part))]
     os.kill(house.process.pid, signal.SIGINT)
     house.process.wait(60)
