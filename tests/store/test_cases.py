@@ -347,3 +347,20 @@ def test_references_follow_each_other_also_after_one_that_was_rolled_back(store,
     with store.unit() as unit:
         assert [unit.cases.create(make.opened(f"job-{n}")).ref for n in (1, 2)] == ["JF-000001", "JF-000002"]
         unit.commit()
+
+
+def test_a_case_is_unfinished_until_its_ticket_is_closed_too(store, make, opened, bring):
+    long_ago = make.start - timedelta(days=1)
+
+    def unfinished(since=long_ago):
+        with store.reading() as unit:
+            return [row.ref for row in unit.cases.unfinished(since)]
+
+    assert unfinished() == [opened.ref]
+    case = bring(opened, Kind.CLOSED)
+    assert unfinished() == [opened.ref], "its run died between the two closings, perhaps"
+    assert unfinished(since=make.start + timedelta(days=1)) == [], "what closed long ago is not looked at again"
+    with store.unit() as unit:
+        unit.cases.append(case, make.event(case, Kind.TICKET_CLOSED))
+        unit.commit()
+    assert unfinished() == []
