@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import FlowRun
 from caseproof import locks
 from caseproof.procedure.office import Office
 from caseproof.store import CaseRow
+from caseproof.store.errors import Unreadable
 from tasks.case_runs import UNSEEN, bury, is_live, next_run, read_runs
 
 AT_MOST = 3
@@ -48,10 +49,11 @@ class Reviver:
     def _revive(self, row: CaseRow, run: FlowRun | None, claimed_after: datetime | None) -> str:
         if _was_cancelled(run) or is_live(self.office, run, claimed_after) or self._is_being_opened(row):
             return ""
-        if self._has_moved(row):
-            return ""
-        if not self._may_try(row):
-            return ""
+        try:
+            if self._has_moved(row) or not self._may_try(row):
+                return ""
+        except Unreadable:
+            return ""  # `caseproof case list` and doctor name it; the other cases go on
         if run is not None:
             if run.state is not None and not run.state.is_final():
                 bury(run)

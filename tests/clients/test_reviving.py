@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import count
@@ -189,3 +190,14 @@ def test_a_run_that_was_deleted_is_replaced(office, carried) -> None:
         client.delete_flow_run(read_run(run).id)
     assert len(Reviver(office)()) == 1
     assert generation(office, ref) == 2
+
+
+def test_a_case_that_cannot_be_read_keeps_no_other_from_its_new_run(office, carried) -> None:
+    broken, _ = carried(Crashed())
+    other, _ = carried(Crashed())
+    with sqlite3.connect(office.settings.home_folder / "caseproof.sqlite") as raw:
+        raw.execute("DROP TRIGGER events_unchanged")
+        raw.execute("UPDATE events SET data = '{' WHERE case_id = (SELECT id FROM cases WHERE ref = ?)", (broken,))
+    raw.close()
+    assert Reviver(office)() == [f"{other}: its run died, and a new one goes on"]
+    assert generation(office, broken) == 1

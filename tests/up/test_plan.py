@@ -13,6 +13,7 @@ from caseproof.settings import Settings
 from caseproof.store import StoreError
 from caseproof.up.addresses import adopt_addresses, write_addresses
 from caseproof.up.plan import Plan, plan
+from tests.support.command import for_home, runner
 
 OURS = "http://127.0.0.1:4200"
 
@@ -181,3 +182,17 @@ def test_a_home_without_usable_addresses_changes_nothing(tmp_path: Path, text: s
     found: dict[str, str] = {}
     adopt_addresses(tmp_path, found)
     assert found == {}
+
+
+def test_a_command_that_would_look_into_another_store_than_up_is_refused_and_one_without_a_store_is_not(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
+    run = runner(monkeypatch, capsys)
+    home = for_home(tmp_path / "home", monkeypatch)
+    write_addresses(home, {}, "postgresql:cases")
+    refused = run("case", "list")
+    assert refused.code == 1
+    assert "keeps this home's cases in postgresql:cases" in refused.err
+    assert "CASEPROOF_DATABASE_URL" in refused.err
+    assert run("policy").code == 0
+    assert not (home / "caseproof.sqlite").exists()
