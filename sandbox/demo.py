@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def play(settings: Settings, *, leave: bool, json_file: Path | None) -> None:
     console.print(Panel(f"Everything of this demo is below {home}", title="Caseproof", expand=False))
     try:
         _play_in(home, leave, json_file)
-    except (RuntimeError, TimeoutError, httpx.HTTPError) as error:
+    except (RuntimeError, TimeoutError, subprocess.TimeoutExpired, httpx.HTTPError) as error:
         raise CaseproofError(f"The demo could not go on: {error}", f"Look at the logs in {home / 'logs'}.") from error
 
 
