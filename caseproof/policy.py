@@ -8,57 +8,48 @@ from __future__ import annotations
 
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from caseproof.domain.errors import BadInput
 from caseproof.platforms.base import Scope
+from caseproof.policy_check import CAUSES, Cause, CheckPolicy, KeeperPolicy, Strict
 from caseproof.settings import Settings
 from caseproof.yaml_file import entry, plain, read_yaml
 
-Cause = Literal[
-    "expired_token",
-    "retailer_offboarded",
-    "website_changed",
-    "feed",
-    "sync",
-    "connection",
-    "our_platform",
-    "unknown",
-]
-CAUSES: tuple[str, ...] = get_args(Cause)
-"""Why a job fails, as far as it is known; each has its notice in channels/templates/causes."""
-
 BUILT_IN = Path(__file__).with_name("policy-default.yaml")
+
+
+__all__ = ["CAUSES", "Cause", "Policy", "PolicyError", "load_policy", "policy_file"]
 
 
 class PolicyError(BadInput):
     """The policy file cannot be used; the text names the file, the entries and what they may be."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class MailPolicy(_Strict):
+class MailPolicy(Strict):
     """How mail to retailers leaves."""
 
     account: str = Field("mail", description="The name of the saved 'Email Server Credentials' block.")
     sender: str = Field("Caseproof <cases@example.com>", description="The From of every notice.")
     reply_to: str = Field("cases@example.com", description="Where a retailer's answer goes.")
     timeout_seconds: float = Field(20, gt=0, le=300, description="How long the mail server may hang.")
+    per_minute: float = Field(60, gt=0, le=100_000, description="How many mails may leave in a minute.")
+    team: str = Field("", description="Where the team is told what waits for it; empty tells the board alone.")
 
-    @field_validator("sender", "reply_to")
+    @field_validator("sender", "reply_to", "team")
     @classmethod
-    def _is_an_address(cls, text: str) -> str:
+    def _is_an_address(cls, text: str, info: ValidationInfo) -> str:
+        if info.field_name == "team" and not text:
+            return text
         address = parseaddr(text)[1]
         if "@" not in address.strip("@"):
             raise ValueError("is no mail address; write it like cases@example.com or Name <cases@example.com>")
         return text
 
 
-class ReviewPolicy(_Strict):
+class ReviewPolicy(Strict):
     """The second approval before a case closes."""
 
     required: bool = Field(True, description="Whether a person approves the evidence before a case closes.")
@@ -67,13 +58,15 @@ class ReviewPolicy(_Strict):
     )
 
 
-class Policy(_Strict):
-    """The whole policy. Unknown entries are refused, so that a misspelt one cannot be silently ignored."""
+class Policy(Strict):
+    """The whole policy."""
 
     team: tuple[str, ...] = Field(min_length=1, description="Who may decide and approve, by role or name.")
     desk: str = Field("desk", description="The name of the saved desk block.")
     mail: MailPolicy = MailPolicy()
     review: ReviewPolicy = ReviewPolicy()
+    check: CheckPolicy = CheckPolicy()
+    keeper: KeeperPolicy = KeeperPolicy()
     stop_scope: dict[str, Scope] = Field(
         default_factory=dict, description="How far the stop reaches, by cause; 'job' where nothing is said."
     )

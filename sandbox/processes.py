@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
+from caseproof.up.postgres import EmbeddedPostgres, NoPostgres
 from caseproof.up.prefect_parts import QUIET, PrefectApi, server_command, worker_command
 from caseproof.up.processes import Process, free_port, wait_until
 
@@ -28,6 +30,8 @@ class PrefectServer:
     api_url: str
     ui_url: str
     auth: str | None = None
+    behind: ExitStack = field(default_factory=ExitStack)
+    """What ends after it: its database, where it has one of its own."""
 
     @property
     def api(self) -> PrefectApi:
@@ -45,7 +49,11 @@ class PrefectServer:
         return self.api.client()
 
     def stop(self) -> None:
-        self.process.stop()
+        """Stop it, then its database. Repeating is harmless."""
+        try:
+            self.process.stop()
+        finally:
+            self.behind.close()
 
 
 def clean_env(home: Path) -> dict[str, str]:
@@ -70,35 +78,20 @@ def clean_env(home: Path) -> dict[str, str]:
 def start_prefect_server(home: Path, *, auth: str | None = None, env: Mapping[str, str] | None = None) -> PrefectServer:
     """Start a Prefect server with its own database and pages under ``home``, and wait until it is healthy.
 
-    ``auth`` is the password that it asks for, as ``user:password``. ``env`` adds settings.
+    The database is a PostgreSQL, where one is to be had and ``env`` names no other: on SQLite, Prefect answers 503
+    ("database is locked") when it is busy. ``auth`` is the password that it asks for, as ``user:password``. ``env``
+    adds settings.
     Raises RuntimeError (with the end of the log) when it dies, TimeoutError when it is not up in time.
     """
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
-    port = free_port()
-    ui_url = f"http://127.0.0.1:{port}"
-    api_url = f"{ui_url}/api"
-    settings = clean_env(home) | {
-        "PREFECT_API_URL": api_url,
-        "PREFECT_UI_URL": ui_url,
-        "PREFECT_SERVER_UI_API_URL": api_url,  # what the pages in the browser call
-        # The pages are built at the first start, by default inside the installed package.
-        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),
-    }
-    if auth:
-        settings |= {"PREFECT_SERVER_API_AUTH_STRING": auth, "PREFECT_API_AUTH_STRING": auth}
-    process = Process.start(
-        "Prefect server",
-        server_command("127.0.0.1", port),
-        cwd=home,  # away from any prefect.toml or .env of the folder we are called in
-        env=settings | dict(env or {}),
-        log=home / "logs" / "prefect-server.log",
-    )
-    server = PrefectServer(process, home, api_url, ui_url, auth)
-    process.wait_until_ready("the Prefect server to be healthy", server.api.is_healthy)
-    return server
-
-
+    with ExitStack() as behind:
+        settings = dict(env or {})
+        if _DATABASE not in settings:
+            settings |= _database(home, behind)
+        server = _start(home, auth, settings, behind)
+        server.process.wait_until_ready("the Prefect server to be healthy", server.api.is_healthy)
+        behind.pop_all()  # it runs: from now on, ``stop`` ends what is behind it
 def start_worker(
     server: PrefectServer,
     pool: str,

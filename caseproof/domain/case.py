@@ -9,7 +9,7 @@ from typing import Any
 
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import GENESIS, Event, Kind, head
+from caseproof.domain.events import ASIDE, GENESIS, Event, Kind, head
 from caseproof.domain.lifecycle import State
 
 
@@ -72,6 +72,8 @@ class Case:
     head_before_proof: str = GENESIS
     closed: Fact | None = None
     ticket_closed: Fact | None = None
+    ticket_reopened: Fact | None = None
+    incident: Fact | None = None
     trouble: Fact | None = None
     last_failure: Fact | None = None
     asked: Mapping[int, Fact] = field(default_factory=dict)
@@ -129,6 +131,26 @@ class Case:
     def words(self) -> tuple[Fact, ...]:
         """The confirmations that say something: an empty one confirms nothing (J8)."""
         return tuple(f for f in self.confirmations if isinstance(f["words"], str) and f["words"].strip())
+
+    @property
+    def question(self) -> Fact | None:
+        """The question that waits for an answer now."""
+        number = self.question_number
+        return None if number in self.answered else self.asked.get(number)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something happened since the question was asked, so that its run should look at the case again."""
+        question = self.question
+        return question is not None and any(e.kind not in ASIDE for e in self.events[question.seq :])
+
+    def since_notice(self, kind: Kind) -> tuple[Event, ...]:
+        """The events of this kind since the retailer was told in this round."""
+        return tuple(e for e in self.events[self.notice.seq :] if e.kind is kind) if self.notice else ()
+
+    def since_question(self, kind: Kind) -> tuple[Event, ...]:
+        """The events of this kind since the question that waits now was asked."""
+        return tuple(e for e in self.events[self.question.seq :] if e.kind is kind) if self.question else ()
 
     @property
     def question_number(self) -> int:

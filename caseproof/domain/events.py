@@ -47,6 +47,12 @@ class Kind(StrEnum):
     PROOF_MADE = "proof_made"
     CLOSED = "closed"
     TICKET_CLOSED = "ticket_closed"
+    TICKET_REOPENED = "ticket_reopened"
+    STOP_DID_NOT_HOLD = "stop_did_not_hold"
+    INCIDENT_JOINED = "incident_joined"
+    REMINDER_SENT = "reminder_sent"
+    TEAM_TOLD = "team_told"
+    PARKED = "parked"
     QUESTION_ASKED = "question_asked"
     QUESTION_ANSWERED = "question_answered"
     ANSWER_REFUSED = "answer_refused"
@@ -83,12 +89,21 @@ REQUIRED: Mapping[Kind, frozenset[str]] = {
     Kind.PROOF_MADE: frozenset({"evidence", "rule", "head"}),
     Kind.CLOSED: frozenset({"proof"}),
     Kind.TICKET_CLOSED: frozenset({"ticket"}),
+    Kind.TICKET_REOPENED: frozenset({"ticket"}),
+    Kind.STOP_DID_NOT_HOLD: frozenset({"jobs", "why", "evidence"}),
+    Kind.INCIDENT_JOINED: frozenset({"incident"}),
+    Kind.REMINDER_SENT: frozenset({"number", "message_id", "accepted", "evidence"}),
+    Kind.TEAM_TOLD: frozenset({"about", "number"}),
+    Kind.PARKED: frozenset({"until", "flow_run"}),
     Kind.QUESTION_ASKED: frozenset({"number", "form", "flow_run"}),
     Kind.QUESTION_ANSWERED: frozenset({"number", "form", "answer"}),
     Kind.ANSWER_REFUSED: frozenset({"number", "why"}),
     Kind.TROUBLE: frozenset({"step", "problem", "next_action"}),
     Kind.TROUBLE_OVER: frozenset({"step"}),
 }
+
+ASIDE = frozenset({Kind.REMINDER_SENT, Kind.TEAM_TOLD, Kind.PARKED, Kind.INCIDENT_JOINED, Kind.STOP_DID_NOT_HOLD})
+"""What happens beside the procedure: no reason to wake the run of a case that waits for somebody."""
 
 GENESIS = "0" * 64
 """The digest that the first event of a case is chained to."""

@@ -17,12 +17,15 @@ from caseproof.domain.closure import may_close
 from caseproof.domain.events import Event, Kind, chain
 from caseproof.domain.lifecycle import State
 
+FAILURE = ("cause", "summary", "failed_run", "failed_run_url", "failed_at", "shares_notice_with")
+"""What a case says of the failure that it is about; a reopening may say it anew."""
+
 # What an event voids besides what it records. A new round starts from the stop; a failed run needs a new decision.
 _SETTLED = ("decision", "validated", "run", "verified", "live", "photo", "review", "look", "proof")
 _ROUND = ("contained", "notice", "neighbours_live", *_SETTLED)
 VOIDS: Mapping[Kind, tuple[str, ...]] = {
-    Kind.OPENED: (*_ROUND, "closed", "ticket_closed"),  # a second one, slipped in, saves nothing
-    Kind.REOPENED: (*_ROUND, "closed", "ticket_closed"),
+    Kind.OPENED: (*_ROUND, "closed", "ticket_closed", "ticket_reopened"),  # a second one, slipped in, saves nothing
+    Kind.REOPENED: (*_ROUND, "closed", "ticket_closed", "ticket_reopened"),
     Kind.FAILED_AGAIN: _ROUND,
     Kind.REVIEW_REJECTED: _ROUND,
     Kind.RUN_FAILED: _SETTLED,
@@ -52,6 +55,8 @@ _SLOT: Mapping[Kind, str] = {
     Kind.LOOKED_AGAIN: "look",
     Kind.PROOF_MADE: "proof",
     Kind.TICKET_CLOSED: "ticket_closed",
+    Kind.TICKET_REOPENED: "ticket_reopened",
+    Kind.INCIDENT_JOINED: "incident",
     Kind.TROUBLE: "trouble",
     Kind.ANSWER_REFUSED: "refused",
 }
@@ -82,7 +87,10 @@ def _counted(case: Case, fact: Fact) -> dict[str, Any]:
             # A new opening needs a new proof from new words: nothing of the old one counts again.
             counters = {"opening": case.opening + 1, "round": case.round + 1, "last_opened": fact}
             first = {"opened": fact} if event.kind is Kind.OPENED and case.opened is None else {}
-            return {**counters, **first, "confirmations": (), "attached": ()}
+            # It is the same case; what fails now, and why, may be something else than at first.
+            anew = {name: event.data[name] for name in FAILURE if name in event.data}
+            corrected = {**case.corrected, **(anew if event.kind is Kind.REOPENED else {})}
+            return {**counters, **first, "corrected": corrected, "confirmations": (), "attached": (), "incident": None}
         case Kind.FAILED_AGAIN | Kind.REVIEW_REJECTED:
             return {"round": case.round + 1}
         case Kind.CONFIRMATION_RECEIVED:

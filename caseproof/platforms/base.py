@@ -15,9 +15,9 @@ docs/platforms.md tells how to add one. All times are aware datetimes in UTC, re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -79,6 +79,43 @@ class Job:
     connection: str | None
     # Who can stop it, where we cannot (J3); None means that we can.
     stopped_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a job should start by itself: every so often counted from ``anchor``, or by a cron line in a time zone.
+
+    Exactly one of ``every`` and ``cron`` is set; a schedule of another kind (say, an RRULE) has neither, and nothing can
+    be said about what it missed.
+    """
+
+    every: timedelta | None = None
+    anchor: datetime | None = None
+    cron: str | None = None
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A job as a list of all jobs tells it. ``active``: it can still run by itself; ``schedules``: the active ones."""
+
+    job: Job
+    active: bool
+    schedules: tuple[Schedule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All jobs of a platform and their runs, as a check reads them.
+
+    ``clock`` is the platform's own time at the beginning (None where it does not tell it). ``pages`` are the runs, each
+    once, in no certain order, read from the platform while they are taken: taking one raises what the platform raises,
+    and PlatformDown where the runs cannot be read to the end. A run of a job that is not in ``jobs`` is possible.
+    """
+
+    clock: datetime | None
+    jobs: Sequence[Listed]
+    pages: Iterable[Sequence[Run]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +188,12 @@ class JobPlatform(Protocol):
         """All jobs that a stop of ``job`` with this scope reaches, ``job`` first.
 
         Raises BadInput when the job does not say its retailer and marketplace (or connection).
+        """
+
+    def survey(self, since: datetime, jobs: Collection[str] | None = None) -> Survey:
+        """All jobs, and every run of them that started after ``since`` (the platform's clock), or of ``jobs`` only.
+
+        A run that never started is left out. A job in ``jobs`` that is gone is left out, too.
         """
 
     def standing(self, job_id: str) -> Standing:

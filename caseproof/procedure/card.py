@@ -172,6 +172,12 @@ _SENTENCES: Mapping[Kind, str] = {
     Kind.PROOF_MADE: "Proof made under {rule}",
     Kind.CLOSED: "Case closed",
     Kind.TICKET_CLOSED: "Ticket {ticket} closed and read back",
+    Kind.TICKET_REOPENED: "Ticket {ticket} opened again and read back",
+    Kind.STOP_DID_NOT_HOLD: "The stop did not hold, so it was stopped again: {why}",
+    Kind.INCIDENT_JOINED: "Part of the incident {incident}",
+    Kind.REMINDER_SENT: "Retailer reminded by mail ({number}): {_to}",
+    Kind.TEAM_TOLD: "Team told ({number}): {about}",
+    Kind.PARKED: "Parked until {until}: its run was cancelled in the Prefect UI",
     Kind.QUESTION_ASKED: "Question {number} asked: {_form}",
     Kind.QUESTION_ANSWERED: "Question {number} answered: {_form}",
     Kind.ANSWER_REFUSED: "The answer to question {number} was refused: {why}",
@@ -206,6 +212,8 @@ RULES: Mapping[Kind, str] = {
     Kind.FAILED_AGAIN: "J10",
     Kind.PROOF_MADE: "J7, J8",
     Kind.CLOSED: "J7, J8",
+    Kind.STOP_DID_NOT_HOLD: "J2",
+    Kind.REMINDER_SENT: "J5",
 }
 """The rule that an event carries out; events of our own machinery have none."""
 

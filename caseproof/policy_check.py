@@ -1,0 +1,195 @@
+"""What a team decides about the daily check: what a message means, how patient it is, and how fast it goes.
+
+Times are in the units that their names end with.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Literal, get_args
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Cause = Literal[
+    "expired_token",
+    "retailer_offboarded",
+    "website_changed",
+    "feed",
+    "sync",
+    "connection",
+    "our_platform",
+    "unknown",
+]
+CAUSES: tuple[str, ...] = get_args(Cause)
+"""Why a job fails, as far as it is known; each has its notice in channels/templates/causes."""
+
+
+class Strict(BaseModel):
+    """A part of the policy. Unknown entries are refused, so that a misspelt one cannot be silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Patience(Strict):
+    """How long a failure is watched before the job is stopped: a wrong stop is the worst error of a check."""
+
+    failures: int = Field(3, ge=1, le=1000, description="How many runs in a row must have failed.")
+    minutes: float = Field(0, ge=0, le=100_000, description="How long it must have been failing, since the first.")
+
+
+class Signature(Patience):
+    """What the message of a failed run means. The first signature in the list that fits decides."""
+
+    name: str = Field(min_length=1, description="What people call it, like 'the token is refused'.")
+    cause: Cause = Field(description="The cause of the case; it chooses the words of the notice.")
+    says: tuple[str, ...] = Field(
+        min_length=1, description="Regular expressions; one of them is found in the message (case does not matter)."
+    )
+
+    @field_validator("says")
+    @classmethod
+    def _are_expressions(cls, says: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in says:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"'{pattern}' is no regular expression ({error})") from error
+        return says
+
+
+SIGNATURES: tuple[Signature, ...] = (
+    Signature(
+        name="the token is refused",
+        cause="expired_token",
+        says=(r"\b401\b", r"invalid_grant", r"(token|credential)s? (has |have |is |are )?(expired|revoked|invalid)"),
+        failures=1,
+    ),
+)
+"""The built-in list, in its order."""
+
+
+class Flapping(Strict):
+    """When a job counts as flapping: it fails and succeeds by turns."""
+
+    changes: int = Field(4, ge=2, le=1000, description="How often it changed between success and failure ...")
+    hours: float = Field(24, gt=0, le=10_000, description="... within the last so many hours.")
+    stop: bool = Field(False, description="Whether it is stopped and gets a case; else it is only reported.")
+
+
+class Missed(Strict):
+    """When a job counts as having stopped running although it should."""
+
+    starts: int = Field(2, ge=1, le=1000, description="How many planned starts in a row it missed.")
+    grace_minutes: float = Field(30, ge=0, le=100_000, description="How late a start may be.")
+    stop: bool = Field(False, description="Whether it is stopped and gets a case; else it is only reported.")
+
+
+class Maintenance(Strict):
+    """A window in which failures are left alone: once (``begins``, ``ends``), or each time of a ``cron`` line.
+
+    It is for the jobs that all of ``platform``, ``marketplace``, ``retailer`` and ``job`` fit, where they are given.
+    """
+
+    why: str = Field(min_length=1, description="What is going on; the report shows it.")
+    platform: str = ""
+    marketplace: str = ""
+    retailer: str = ""
+    job: str = Field("", description="The job's id; * stands for any text.")
+    begins: AwareDatetime | None = None
+    ends: AwareDatetime | None = None
+    cron: str = Field("", description="When it begins, as a cron line, like '0 2 * * sun'.")
+    timezone: str = "UTC"
+    minutes: float = Field(0, ge=0, le=10_000, description="How long it lasts each time.")
+
+    @model_validator(mode="after")
+    def _has_a_time(self) -> Maintenance:
+        once = self.begins is not None and self.ends is not None
+        if once == bool(self.cron):
+            raise ValueError("give either begins and ends, or cron and minutes")
+        if self.begins is not None and self.ends is not None and self.begins >= self.ends:
+            raise ValueError("it ends before it begins")
+        if self.cron:
+            if not self.minutes:
+                raise ValueError("cron needs minutes: how long it lasts")
+            try:
+                zone = ZoneInfo(self.timezone)
+            except (KeyError, ValueError, OSError) as error:
+                raise ValueError(f"there is no time zone '{self.timezone}'") from error
+            try:
+                CronSim(self.cron, datetime(2026, 1, 1, tzinfo=zone))
+            except CronSimError as error:
+                raise ValueError(f"'{self.cron}' is no cron line ({error})") from error
+        return self
+
+
+class Pace(Strict):
+    """How hard a check may lean on one platform."""
+
+    at_once: int = Field(10, ge=1, le=100, description="How many calls may be under way at once.")
+    per_second: float = Field(50, gt=0, le=10_000, description="How many calls may begin in a second.")
+
+
+class Storm(Strict):
+    """When many cases with one cause on one marketplace become one incident."""
+
+    cases: int = Field(5, ge=2, le=100_000, description="How many cases ...")
+    minutes: float = Field(60, gt=0, le=10_000, description="... opened within so many minutes.")
+
+
+class CheckPolicy(Strict):
+    """The daily check."""
+
+    look_back_hours: float = Field(72, gt=0, le=2400, description="How far back runs are read.")
+    signatures: tuple[Signature, ...] = Field(
+        SIGNATURES, description="What messages mean; the first that fits decides."
+    )
+    otherwise: Patience = Field(Patience(), description="The patience where no signature fits (cause 'unknown').")
+    flapping: Flapping = Flapping()
+    missed: Missed = Missed()
+    maintenance: tuple[Maintenance, ...] = ()
+    pace: Pace = Pace()
+    platforms: dict[str, Pace] = Field(default_factory=dict, description="The pace of a platform, by its name.")
+    runs_waiting: int = Field(
+        20,
+        ge=1,
+        le=1000,
+        description="How many case runs may wait for a worker at once; the keeper makes the others later.",
+    )
+    storm: Storm = Storm()
+
+    def pace_of(self, platform: str) -> Pace:
+        """How hard this platform may be leaned on."""
+        return self.platforms.get(platform, self.pace)
+
+
+class KeeperPolicy(Strict):
+    """How cases are kept alive, and who is reminded when."""
+
+    remind_after_days: tuple[float, ...] = Field(
+        (2, 5), description="When a retailer who does not answer is reminded, counted from the notice."
+    )
+    nudge_after_hours: tuple[float, ...] = Field(
+        (8, 24, 72), description="When the team is told that a question to it waits, counted from the question."
+    )
+    follow_up_days: float = Field(
+        14, gt=0, le=1000,
+        description="When the team is told again after the last of these, and of an account kept paused past its date.",
+    )  # fmt: skip
+    parked_hours: float = Field(
+        24, gt=0, le=10_000, description="How long a case rests whose run somebody cancelled in the Prefect UI."
+    )
+    crashes: int = Field(3, ge=1, le=100, description="How many runs in a row may die before a case rests ...")
+    rest_minutes: float = Field(60, gt=0, le=100_000, description="... for so long.")
+    watch_days: float = Field(
+        7, gt=0, le=365, description="How long a closed case is watched: what fails again reopens it."
+    )
+
+    @field_validator("remind_after_days", "nudge_after_hours")
+    @classmethod
+    def _grow(cls, times: tuple[float, ...]) -> tuple[float, ...]:
+        if any(time <= 0 for time in times) or list(times) != sorted(set(times)):
+            raise ValueError("each must be later than the one before it, and above 0")
+        return times
