@@ -85,8 +85,8 @@ class Job:
 class Schedule:
     """When a job should start by itself: every so often counted from ``anchor``, or by a cron line in a time zone.
 
-    Exactly one of ``every`` and ``cron`` is set; a schedule of another kind (say, an RRULE) has neither, and nothing can
-    be said about what it missed.
+    Exactly one of ``every`` (with its ``anchor``) and ``cron`` is set; a schedule of another kind (say, an RRULE) has
+    neither, and nothing can be said about what it missed.
     """
 
     every: timedelta | None = None
@@ -191,9 +191,10 @@ class JobPlatform(Protocol):
         """
 
     def survey(self, since: datetime, jobs: Collection[str] | None = None) -> Survey:
-        """All jobs, and every run of them that started after ``since`` (the platform's clock), or of ``jobs`` only.
+        """All jobs and every run of them that started after ``since`` (the platform's clock); or ``jobs`` and theirs.
 
-        A run that never started is left out. A job in ``jobs`` that is gone is left out, too.
+        A run that never started is left out. A job in ``jobs`` that is gone is left out, too. A run is SUCCEEDED only
+        where it was executed, as ``run`` tells it. Raises PlatformDown where the jobs cannot be listed to the end.
         """
 
     def standing(self, job_id: str) -> Standing:

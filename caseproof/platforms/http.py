@@ -2,12 +2,14 @@
 
 A call is repeated only where that is safe: the connection was never made, the server says that it did
 nothing (429, 503), or the call only reads. A write whose answer was lost is never repeated here: whoever
-asked reads back first. No message holds a secret: neither the address's user part and query, nor headers,
-nor the HTTP library's own texts.
+asked reads back first. A server that says how long it wants to be left alone (``Retry-After``) is obeyed
+for up to a minute a call; a longer wait is left to the caller. No message holds a secret: neither the
+address's user part and query, nor headers, nor the HTTP library's own texts.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -26,7 +28,9 @@ T = TypeVar("T")
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0  # a Prefect server on SQLite thinks this long when it is busy
 TRIES = 3
-LONGEST_WAIT_SECONDS = 10.0
+CONNECTIONS = 100  # as many calls as a policy lets be under way at once; all are kept for the next call
+KEPT_SECONDS = 3.0  # less than servers keep an idle connection (5): a write on one that just closed is lost
+PATIENCE_SECONDS = 60.0  # how long one call waits in all for a server that says when to come back (Retry-After)
 
 _NOTHING_DONE = frozenset({429, 503})
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -86,6 +90,9 @@ class HttpApi:
             auth=auth,
             transport=transport,
             timeout=httpx.Timeout(read_seconds, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(
+                max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=KEPT_SECONDS
+            ),
             follow_redirects=False,
         )
 
@@ -100,10 +107,9 @@ class HttpApi:
         and to be told of a search by POST. ``options`` are those of ``httpx.Client.request``.
         """
         repeatable = method == "GET" if reads is None else reads
-        wait = 0.0
-        for attempt in range(1, TRIES + 1):
-            if wait:
-                self._sleep(wait)
+        attempt, patience = 1, PATIENCE_SECONDS
+        while True:
+            asked = None
             try:
                 response = self._client.request(method, path, **options)
             except httpx.LocalProtocolError:
@@ -113,14 +119,19 @@ class HttpApi:
                     "Enter them again, without line breaks.",
                 ) from None
             except httpx.HTTPError as error:
-                if attempt < TRIES and (repeatable or isinstance(error, _NOT_SENT)):
-                    wait = self._pause(attempt)
-                    continue
-                raise self._no_answer(error) from None
-            if not self._worth_repeating(response, repeatable) or attempt == TRIES:
-                return self._checked(response)
-            wait = self._pause(attempt, response)
-        raise AssertionError("the last try returns or raises")
+                if attempt == TRIES or not (repeatable or isinstance(error, _NOT_SENT)):
+                    raise self._no_answer(error) from None
+            else:
+                asked = _retry_after(response)
+                given_up = attempt == TRIES if asked is None else asked > patience
+                if given_up or not self._worth_repeating(response, repeatable):
+                    return self._checked(response)
+            if asked is None:
+                self._sleep(0.5 * 2 ** (attempt - 1) * self._uniform(0.5, 1.5))
+                attempt += 1
+            else:  # as long as it asks for, and no try is used up: it is there, only busy
+                self._sleep(asked)
+                patience -= asked
 
     def decoded(self, response: httpx.Response, shape: TypeAdapter[T]) -> T:
         """The answer's JSON in this ``shape``; raises ``refused`` for a login page, half a JSON, ..."""
@@ -139,19 +150,17 @@ class HttpApi:
     def _worth_repeating(self, response: httpx.Response, repeatable: bool) -> bool:
         return response.status_code in _NOTHING_DONE or (repeatable and response.is_server_error)
 
-    def _pause(self, attempt: int, response: httpx.Response | None = None) -> float:
-        asked = _retry_after(response) if response is not None else None
-        back_off = 0.5 * 2 ** (attempt - 1) * self._uniform(0.5, 1.5)
-        return min(back_off if asked is None else max(asked, 0.0), LONGEST_WAIT_SECONDS)
-
     def _checked(self, response: httpx.Response) -> httpx.Response:
         status = response.status_code
         if response.is_success or status == httpx.codes.NOT_FOUND:
             return response
         if response.is_server_error or status == httpx.codes.TOO_MANY_REQUESTS:
+            asked = _retry_after(response)
             raise self._down(
                 f"{self._subject} at {self.address} is overloaded or broken (it answered {status}).",
-                "Try again later; if it stays so, look at its own log.",
+                "Try again later; if it stays so, look at its own log."
+                if asked is None
+                else f"Try again in {_for_people(asked)}: it asks to be left alone until then.",
             )
         if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise self._refused(
@@ -182,16 +191,23 @@ class HttpApi:
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """The seconds that the server asks to wait, from its ``Retry-After`` (seconds or a date)."""
+    """The seconds that the server asks to wait, from its ``Retry-After`` (seconds or a date); never 0 or less."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isdecimal():
-        return float(value)
+        return float(value) or None
     try:
         when = parsedate_to_datetime(value)
     except ValueError:
         return None
     now = date_of(response) or datetime.now(UTC)
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+    seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+    return seconds if seconds > 0 else None
+
+
+def _for_people(seconds: float) -> str:
+    if seconds < 120:  # two minutes: less is told in seconds
+        return f"{math.ceil(seconds)} seconds"
+    return f"{math.ceil(seconds / 60)} minutes"
 
 
 def date_of(response: httpx.Response) -> datetime | None:

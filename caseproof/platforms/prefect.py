@@ -17,19 +17,19 @@ import base64
 import difflib
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
-from pydantic import TypeAdapter
 
 from caseproof.domain.errors import BadInput
 from caseproof.platforms.base import (
     Job,
+    Listed,
     PlatformRefused,
     Probe,
     Run,
@@ -37,16 +37,16 @@ from caseproof.platforms.base import (
     RunState,
     Scope,
     Standing,
+    Survey,
     UnknownJob,
     UnknownRun,
 )
 from caseproof.platforms.http import HttpApi, date_of
+from caseproof.platforms.prefect_lists import PrefectLists, portions, started
 from caseproof.platforms.prefect_wire import (
     COUNT,
     DEPLOYMENT,
-    DEPLOYMENTS,
     FLOW,
-    FLOWS,
     HISTORY,
     RUN,
     RUNNING,
@@ -54,14 +54,11 @@ from caseproof.platforms.prefect_wire import (
     WAITING,
     Deployment,
     FlowRun,
-    Named,
+    is_doubtful,
     meaning_of,
+    schedule_of,
 )
 
-T = TypeVar("T")
-Row = TypeVar("Row", bound="Named")
-
-PAGE = 200  # the most that Prefect gives at once
 CANCEL_PASSES = 3  # a stop looks this often for runs that slipped in while it cancelled
 
 
@@ -103,6 +100,7 @@ class PrefectJobsClient:
         elif api_key:
             headers["Authorization"] = f"Bearer {api_key}"
         self._api = HttpApi(api_url, "the Prefect API", headers=headers, transport=transport, sleep=sleep)
+        self._lists = PrefectLists(self._api)
 
     def __enter__(self) -> Self:
         return self
@@ -149,6 +147,26 @@ class PrefectJobsClient:
         first = [one for one in same if one.id == job.id] or [self.job(job.id)]
         return first + sorted((one for one in same if one.id != job.id), key=lambda one: one.id)
 
+    def survey(self, since: datetime, jobs: Collection[str] | None = None) -> Survey:
+        since = _aware(since)
+        clock = self.probe().clock
+        found = self._lists.whole_deployments(jobs)
+        ids = {one.id: job_id for job_id, one in found.items()}
+        listed = [self._listed(job_id, one) for job_id, one in found.items()]
+        return Survey(clock, listed, self._surveyed(since, ids, everything=jobs is None))
+
+    def _surveyed(self, since: datetime, ids: Mapping[str, str], *, everything: bool) -> Iterator[list[Run]]:
+        """Runs of the deployments of ``ids`` (a job id each); what was deployed meanwhile waits for the next survey."""
+        chosen = [{"is_null_": False}] if everything else [{"any_": some} for some in portions(ids)]
+        for which in chosen:
+            for page in self._lists.runs_after(since, {"deployment_id": which}):
+                known = ((run, ids.get(run.deployment_id or "")) for run in page)
+                yield [
+                    self._run_of_list(run, job_id)
+                    for run, job_id in known
+                    if job_id is not None and run.start_time is not None and run.start_time > since
+                ]
+
     def standing(self, job_id: str) -> Standing:
         """Whether the job can still run by itself.
 
@@ -160,8 +178,7 @@ class PrefectJobsClient:
         found = self._deployment(job_id)
         waiting = self._count(found, WAITING)
         unfinished = self._count(found, (*WAITING, *RUNNING))
-        active = not found.paused and _has_way_to_run(found)
-        return Standing(job_id, active, waiting, max(unfinished - waiting, 0))
+        return Standing(job_id, _is_active(found), waiting, max(unfinished - waiting, 0))
 
     def stop(self, job_id: str) -> None:
         """Pause the deployment, then cancel what is left.
@@ -220,12 +237,10 @@ class PrefectJobsClient:
         return self._run(found, self._job_id_of(found), forced=self._was_forced(found))
 
     def runs_since(self, job_id: str, since: datetime) -> list[Run]:
-        if since.tzinfo is None:
-            raise BadInput("The time to look from has no time zone.", "Give an aware datetime, in UTC.")
-        found = self._deployment(job_id)
-        # Prefect compares the planned start where there is no real one, and counts the moment itself.
-        asked = {"start_time": {"after_": since.astimezone(UTC).isoformat(), "is_null_": False}}
-        runs = [self._run(one, job_id) for one in self._runs_of(found, asked, "START_TIME_ASC")]
+        asked = started(_aware(since))
+        runs = [
+            self._run_of_list(one, job_id) for one in self._runs_of(self._deployment(job_id), asked, "START_TIME_ASC")
+        ]
         return [run for run in runs if run.started_at is not None and run.started_at > since]
 
     def page(self, run: Run) -> RunPage:
@@ -260,40 +275,14 @@ class PrefectJobsClient:
             raise self._unknown(job_id)
 
     def _jobs(self, asked: Mapping[str, Any]) -> list[Job]:
-        found = self._pages("deployments/filter", asked, "NAME_ASC", DEPLOYMENTS)
-        flows: dict[str, str] = {}
-        ids = sorted({one.flow_id for one in found})
-        for start in range(0, len(ids), PAGE):
-            chosen = {"flows": {"id": {"any_": ids[start : start + PAGE]}}}
-            flows |= {flow.id: flow.name for flow in self._pages("flows/filter", chosen, "NAME_ASC", FLOWS)}
-        # One that lost its flow between the two questions is just being deleted.
-        return [self._job(f"{flows[one.flow_id]}/{one.name}", one) for one in found if one.flow_id in flows]
+        return [self._job(job_id, found) for job_id, found in self._lists.deployments(asked).items()]
 
     def _runs_of(self, found: Deployment, asked: Mapping[str, Any], sort: str) -> list[FlowRun]:
-        runs = {"flow_runs": {**asked, "deployment_id": {"any_": [found.id]}}}
-        return self._pages("flow_runs/filter", runs, sort, RUNS)
-
-    def _pages(self, path: str, asked: Mapping[str, Any], sort: str, shape: TypeAdapter[list[Row]]) -> list[Row]:
-        """All rows, each once: a page may repeat a row when another came in before it."""
-        rows: dict[str, Row] = {}
-        offset = 0
-        while True:
-            body = {**asked, "sort": sort, "limit": PAGE, "offset": offset}
-            page = self._read(path, body, shape)
-            rows |= {row.id: row for row in page}
-            offset += len(page)
-            if len(page) < PAGE:
-                return list(rows.values())
-
-    def _read(self, path: str, body: Mapping[str, Any], shape: TypeAdapter[T]) -> T:
-        answer = self._api.call("POST", path, reads=True, json=body)
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            raise self._api.not_the_api()
-        return self._api.decoded(answer, shape)
+        return self._lists.all("flow_runs", {"flow_runs": {**asked, "deployment_id": {"any_": [found.id]}}}, sort, RUNS)
 
     def _count(self, found: Deployment, types: Sequence[str]) -> int:
         runs = {"deployment_id": {"any_": [found.id]}, "state": {"type": {"any_": list(types)}}}
-        return self._read("flow_runs/count", {"flow_runs": runs}, COUNT)
+        return self._lists.count("flow_runs", {"flow_runs": runs})
 
     def _cancel(self, run_id: str) -> None:
         state = {"type": "CANCELLING", "message": "Stopped by Caseproof."}
@@ -333,6 +322,14 @@ class PrefectJobsClient:
             stopped_by=_tagged(found.tags, self._tags.stopped_by),
         )
 
+    def _listed(self, job_id: str, found: Deployment) -> Listed:
+        schedules = tuple(schedule_of(one.schedule) for one in found.schedules if one.active)
+        return Listed(self._job(job_id, found), _is_active(found), schedules)
+
+    def _run_of_list(self, found: FlowRun, job_id: str) -> Run:
+        """A run of a list: its history would be a call for each, so it is asked for only where the row leaves doubt."""
+        return self._run(found, job_id, forced=is_doubtful(found) and self._was_forced(found))
+
     def _run(self, found: FlowRun, job_id: str, *, forced: bool = False) -> Run:
         return Run(
             id=found.id,
@@ -349,6 +346,16 @@ class PrefectJobsClient:
 
 def _has_way_to_run(found: Deployment) -> bool:
     return not found.schedules or any(schedule.active for schedule in found.schedules)
+
+
+def _is_active(found: Deployment) -> bool:
+    return not found.paused and _has_way_to_run(found)
+
+
+def _aware(since: datetime) -> datetime:
+    if since.tzinfo is None:
+        raise BadInput("The time to look from has no time zone.", "Give an aware datetime, in UTC.")
+    return since
 
 
 def _whose(job: Job, scope: Scope) -> tuple[str | None, str | None]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, timedelta
 
 from pydantic import AwareDatetime, BaseModel, TypeAdapter
 
-from caseproof.platforms.base import RunState
+from caseproof.platforms.base import RunState, Schedule
 
 WAITING = ("SCHEDULED", "PENDING", "PAUSED")
 RUNNING = ("RUNNING", "CANCELLING")
@@ -24,21 +25,33 @@ class Named(BaseModel):
     name: str
 
 
-class Schedule(BaseModel):
+class When(BaseModel):
+    """An interval (seconds), a cron line, or an RRULE, of which nothing is read."""
+
+    interval: timedelta | None = None
+    anchor_date: AwareDatetime | None = None
+    cron: str | None = None
+    day_or: bool | None = None
+    timezone: str | None = None
+
+
+class DeploymentSchedule(BaseModel):
     active: bool
+    schedule: When = When()
 
 
 class Deployment(Named):
     flow_id: str
     paused: bool
     tags: list[str]
-    schedules: list[Schedule]
+    schedules: list[DeploymentSchedule]
 
 
 class State(BaseModel):
     type: str
     name: str | None = None
     message: str | None = None
+    timestamp: AwareDatetime | None = None
 
 
 class FlowRun(Named):
@@ -50,6 +63,7 @@ class FlowRun(Named):
     run_count: int
     start_time: AwareDatetime | None
     end_time: AwareDatetime | None
+    total_run_time: float | None = None  # seconds that it was Running
 
 
 COUNT = TypeAdapter(int)
@@ -63,9 +77,34 @@ def meaning_of(run: FlowRun) -> RunState:
     """What Prefect's state means. Only an executed run that is called Completed succeeded (J10, J11).
 
     Prefect gives a start to a run that was called completed without ever running, so the count of
-    executions tells.
+    executions tells. It keeps the end of a run that is called completed after it had failed, so a state
+    newer than that end tells.
     """
     if run.state_type == "COMPLETED":
         executed = run.run_count > 0 and run.start_time is not None
-        return RunState.SUCCEEDED if run.state_name == "Completed" and executed else RunState.UNKNOWN
+        by_hand = run.state and run.state.timestamp and run.end_time and run.state.timestamp > run.end_time
+        return RunState.SUCCEEDED if run.state_name == "Completed" and executed and not by_hand else RunState.UNKNOWN
     return STATES.get(run.state_type or "", RunState.UNKNOWN)
+
+
+def is_doubtful(run: FlowRun) -> bool:
+    """Whether the row of a Completed run leaves open that somebody called it so: its history must tell then.
+
+    A run that went from Running straight to Completed was Running from its start to its end. One that was
+    retried, suspended or cancelled was not: it may have run to its end after that, or not.
+    """
+    if meaning_of(run) is not RunState.SUCCEEDED:
+        return False
+    if run.start_time is None or run.end_time is None or run.total_run_time is None:
+        return True
+    return (run.end_time - run.start_time).total_seconds() - run.total_run_time > 0.00001  # of rounding
+
+
+def schedule_of(found: When) -> Schedule:
+    """The schedule in every platform's words; of one that we cannot follow only that it is there."""
+    zone = found.timezone or "UTC"
+    if found.interval and found.interval > timedelta(0) and found.anchor_date:
+        return Schedule(every=found.interval, anchor=found.anchor_date.astimezone(UTC), timezone=zone)
+    if found.cron and found.day_or is not False:  # without day_or it means what no other cron means
+        return Schedule(cron=found.cron, timezone=zone)
+    return Schedule(timezone=zone)

@@ -175,7 +175,7 @@ def test_a_server_that_stays_overloaded_is_down() -> None:
     ("asked", "waited"),
     [
         ("2", 2.0),
-        ("3600", 10.0),  # nobody waits an hour for a call: the caller tries again later
+        ("60", 60.0),
         ("Thu, 01 Jan 2026 00:00:04 GMT", 4.0),
     ],
 )
@@ -186,6 +186,30 @@ def test_a_429_is_tried_again_when_the_server_asks_for_it(asked: str, waited: fl
     prefect.client().standing("sync/shop")
 
     assert prefect.waits == [waited]
+
+
+def test_a_server_that_asks_for_more_than_a_minute_is_down_and_the_error_says_when_to_come_back() -> None:
+    prefect = a_job(httpx.Response(429, headers={"Retry-After": "3600"}))
+
+    with pytest.raises(PlatformDown, match="429") as error:
+        prefect.client().standing("sync/shop")
+
+    assert (len(prefect.calls), prefect.waits) == (1, [])
+    assert "in 60 minutes" in error.value.next_action
+
+
+def test_a_busy_server_is_waited_for_more_than_three_times_but_a_minute_in_all() -> None:
+    busy = httpx.Response(429, headers={"Retry-After": "13"})
+    patient = a_job(busy, busy, busy, busy, ok(deployment()))
+
+    patient.client().standing("sync/shop")
+
+    assert patient.waits == [13.0] * 4
+    for_ever = a_job(busy)
+    with pytest.raises(PlatformDown) as error:
+        for_ever.client().standing("sync/shop")
+    assert sum(for_ever.waits) == 52.0
+    assert "in 13 seconds" in error.value.next_action
 
 
 @pytest.mark.parametrize("nonsense", ["soon", "-5", "", "0"])
@@ -356,7 +380,7 @@ def test_all_pages_are_read_and_a_row_that_moved_to_the_next_page_counts_once() 
 
     assert len({run.id for run in runs}) == len(runs) >= 449
     assert [run.started_at for run in runs] == sorted(run.started_at for run in runs if run.started_at)
-    assert prefect.calls.count("POST flow_runs/filter") == 3
+    assert prefect.calls.count("POST flow_runs/filter") == 4  # only a page without anything new is the last
 
 
 def test_a_run_key_of_another_job_is_not_ours() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -23,7 +23,20 @@ from caseproof.desks.embedded import EmbeddedDesk
 from caseproof.domain.errors import BadInput
 from caseproof.evidence.screenshot import Shot
 from caseproof.evidence.vault import Evidence, Vault
-from caseproof.platforms.base import Job, Run, RunPage, RunState, Scope, Standing, UnknownJob, UnknownRun
+from caseproof.platforms.base import (
+    Job,
+    Listed,
+    Probe,
+    Run,
+    RunPage,
+    RunState,
+    Schedule,
+    Scope,
+    Standing,
+    Survey,
+    UnknownJob,
+    UnknownRun,
+)
 
 START = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 
@@ -110,10 +123,15 @@ class _Held:
     running: int = 0
     queues_after_stop: int = 0  # how often the scheduler queues a run although the job was stopped
     restarts: int = 0  # how often somebody sets it active again
+    schedules: tuple[Schedule, ...] = ()
 
 
 class FakePlatform:
-    """A ``JobPlatform`` in memory. ``outcome`` is how the next runs go: succeeded, failed, never, forced."""
+    """A ``JobPlatform`` in memory. ``outcome`` is how the next runs go: succeeded, failed, never, forced.
+
+    A survey gives its runs in pages of ``page_size``; the calls that a fault may belong to are "survey" (the jobs) and
+    "survey page" (with the number of the page, from 1). ``skew`` is how far its clock is ahead of ours.
+    """
 
     def __init__(self, clock: Clock, url: str = "https://jobs.example.com") -> None:
         self.clock = clock
@@ -125,24 +143,35 @@ class FakePlatform:
         self.outcome = "succeeded"
         self.lasts = timedelta(seconds=3)
         self.skew = timedelta()
+        self.page_size = 100
         self.carries_out: Callable[[Mapping[str, str]], bool] = lambda _: True
         self.parameters: list[Mapping[str, str]] = []
 
     # -- what tests do to it -------------------------------------------------------------------------------------
 
-    def add(self, job_id: str, **facts: Any) -> Job:
+    def add(self, job_id: str, schedules: Sequence[Schedule] = (), **facts: Any) -> Job:
         known: dict[str, Any] = {
             "name": job_id, "url": f"{self.url}/jobs/{job_id}", "retailer": "Shop A", "marketplace": "North",
             "connection": "sftp-1",
         }  # fmt: skip
         job = Job(id=job_id, **(known | facts))
-        self.held[job_id] = _Held(job)
+        self.held[job_id] = _Held(job, schedules=tuple(schedules))
         return job
 
-    def add_run(self, job_id: str, state: RunState, *, at: datetime | None = None, message: str = "") -> Run:
+    def add_run(
+        self,
+        job_id: str,
+        state: RunState,
+        *,
+        at: datetime | None = None,
+        message: str = "",
+        lasted: timedelta | None = timedelta(),
+    ) -> Run:
+        """A run that started ``at`` (now) and ``lasted`` so long; None: it has no end."""
         at = at or self.clock()
         name = f"run-{len(self.runs) + 1}"
-        run = Run(name, f"otter-{name}", job_id, state, state.capitalize(), message, f"{self.url}/runs/{name}", at, at)
+        end = None if lasted is None else at + lasted
+        run = Run(name, f"otter-{name}", job_id, state, state.capitalize(), message, f"{self.url}/runs/{name}", at, end)
         self.runs[name] = run
         return run
 
@@ -163,6 +192,21 @@ class FakePlatform:
         return self.held[job_id].active
 
     # -- what Caseproof asks ---------------------------------------------------------------------------------------
+
+    def probe(self) -> Probe:
+        found = f"{self.url} has {len(self.held)} jobs"
+        return self.faulty.do("probe", "", lambda: Probe(found, self.clock() + self.skew))
+
+    def survey(self, since: datetime, jobs: Collection[str] | None = None) -> Survey:
+        def read() -> Survey:
+            listed = [
+                Listed(held.job, held.active, held.schedules)
+                for job_id, held in sorted(self.held.items())
+                if jobs is None or job_id in jobs
+            ]
+            return Survey(self.clock() + self.skew, listed, self._pages(since, {one.job.id for one in listed}))
+
+        return self.faulty.do("survey", "", read)
 
     def job(self, job_id: str) -> Job:
         return self.faulty.do("job", job_id, lambda: self._known(job_id).job)
@@ -211,6 +255,13 @@ class FakePlatform:
         return RunPage(run.url, (run.name, run.id), "Succeeded")
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _pages(self, since: datetime, jobs: set[str]) -> Iterator[Sequence[Run]]:
+        mine = [self._read(run.id) for run in self.runs.values() if run.job in jobs]
+        runs = [run for run in mine if run.started_at is not None and run.started_at > since]
+        for number, start in enumerate(range(0, len(runs), self.page_size), 1):
+            page = runs[start : start + self.page_size]
+            yield self.faulty.do("survey page", str(number), lambda page=page: page)
 
     def _known(self, job_id: str) -> _Held:
         if job_id not in self.held:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,6 +40,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PAGES = sorted(
     [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *DOCS.rglob("*.md")],
 )
+NIGHT = "2026-11-20T02:00:00Z"
 CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
@@ -315,7 +317,7 @@ def test_the_example_of_a_platform_works(nightly: dict[str, Any]) -> None:
         elif name == "kill":
             runs[folder]["status"] = "killed"
         elif request.method == "POST":
-            new = {"id": f"r{len(runs)}", "job": body["job"], "status": "ok", "key": body["key"]}
+            new = {"id": f"r{len(runs)}", "job": body["job"], "status": "ok", "key": body["key"], "started": NIGHT}
             found = [run for run in runs.values() if run["key"] == body["key"]] or [runs.setdefault(new["id"], new)]
             return httpx.Response(200, json=found[0])
         if (folder, name) == ("", "runs"):
@@ -337,6 +339,9 @@ def test_the_example_of_a_platform_works(nightly: dict[str, Any]) -> None:
     assert client.start_run("feed", "JF-000001:rerun-1") == first == client.run_by_key("feed", "JF-000001:rerun-1")
     assert client.run(first.id).state is RunState.SUCCEEDED
     assert client.run_by_key("feed", "another") is None
+    surveyed = client.survey(datetime.fromisoformat(NIGHT) - timedelta(hours=1))
+    assert [one.active for one in surveyed.jobs] == [False] * 3
+    assert [run for page in surveyed.pages for run in page] == [first]
     client.go_live("feed")
     assert client.standing("feed").active
     for missing, error in ((lambda: client.job("no"), UnknownJob), (lambda: client.run("no"), UnknownRun)):

@@ -1,0 +1,81 @@
+"""A small and fast HTTP/1.1 server for the job farm: asyncio alone, connections kept, answers as late as wished."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request: ``path`` without the query, decoded; ``body`` is its JSON (an empty one is {})."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: Any
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer in JSON. ``drop``: break off the connection instead; ``after``: seconds later than the latency."""
+
+    body: Any = None
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    drop: bool = False
+    after: float = 0.0
+
+    def encoded(self) -> bytes:
+        content = b"" if self.status == HTTPStatus.NO_CONTENT else json.dumps(self.body, separators=(",", ":")).encode()
+        lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}", f"Content-Length: {len(content)}"]
+        lines += [f"{name}: {value}" for name, value in {"Content-Type": "application/json", **self.headers}.items()]
+        return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+class Connection(asyncio.Protocol):
+    """One connection of a client that waits for each answer before it asks again, as HTTP clients do."""
+
+    def __init__(self, answer: Callable[[Asked], Reply], latency: float) -> None:
+        self._answer = answer
+        self._latency = latency
+        self._got = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: Any = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._got += data
+        head, end, rest = self._got.partition(b"\r\n\r\n")
+        if not end:
+            return
+        lines = head.decode("latin-1").split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in lines[1:])
+        length = int(headers.get("content-length", 0))
+        if len(rest) < length:
+            return
+        self._got = rest[length:]
+        method, target, _ = lines[0].split(" ", 2)
+        path, _, query = target.partition("?")
+        try:
+            body = json.loads(rest[:length]) if length else {}
+        except ValueError:
+            self._send(Reply({"detail": "This is no JSON."}, 422))
+            return
+        reply = self._answer(Asked(method, unquote(path), dict(parse_qsl(query)), body))
+        wait = self._latency + reply.after
+        if wait:
+            asyncio.get_running_loop().call_later(wait, self._send, reply)
+        else:
+            self._send(reply)
+
+    def _send(self, reply: Reply) -> None:
+        if reply.drop:
+            self._transport.abort()
+        elif not self._transport.is_closing():
+            self._transport.write(reply.encoded())
