@@ -6,7 +6,7 @@
 # PAGES is where the pages are built as a site: make docs PAGES=/srv/www
 PAGES = .site
 
-.PHONY: help install demo test check docs lock clean ready browser
+.PHONY: help install demo test check bench docs lock clean ready browser
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile
@@ -23,6 +23,9 @@ ifeq ($(ARGS),)
 else
 	@.venv/bin/python -m pytest $(ARGS)
 endif
+
+bench: ready ## the figures, each against a baseline of the same run; a table, and bench.json
+	@.venv/bin/python -m benchmarks.run $(ARGS)
 
 check: ready ## lint, format, types, the one-way imports, and the pages with their links
 	@.venv/bin/ruff check .

@@ -6,6 +6,8 @@ wrong, what it may be.
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Literal
@@ -14,14 +16,13 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from caseproof.domain.errors import BadInput
 from caseproof.platforms.base import Scope
-from caseproof.policy_check import CAUSES, Cause, CheckPolicy, KeeperPolicy, Strict
+from caseproof.policy_check import BUILT_IN, CAUSES, Cause, CheckPolicy, KeeperPolicy, Strict, refuse_cron, zone_of
 from caseproof.settings import Settings
 from caseproof.yaml_file import entry, plain, read_yaml
 
-BUILT_IN = Path(__file__).with_name("policy-default.yaml")
-
-
-__all__ = ["CAUSES", "Cause", "Policy", "PolicyError", "load_policy", "policy_file"]
+__all__ = [
+    "BUILT_IN", "CAUSES", "Cause", "InForce", "Policy", "PolicyError", "load_policy", "policy_file", "policy_in_force",
+]  # fmt: skip
 
 
 class PolicyError(BadInput):
@@ -58,6 +59,27 @@ class ReviewPolicy(Strict):
     )
 
 
+class Times(Strict):
+    """When the scheduled flows run; `caseproof up` deploys them so."""
+
+    timezone: str = Field("UTC", description="The time zone of the cron lines, like Europe/Berlin.")
+    check: str = Field("30 6 * * *", description="The daily job check, as a cron line.")
+    report: str = Field("0 7 * * mon", description="The weekly report, as a cron line.")
+    keeper_minutes: float = Field(3, ge=1, le=60, description="How often the keeper looks after the cases.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        zone_of(name)
+        return name
+
+    @field_validator("check", "report")
+    @classmethod
+    def _is_a_cron_line(cls, line: str) -> str:
+        refuse_cron(line)
+        return line
+
+
 class Policy(Strict):
     """The whole policy."""
 
@@ -65,6 +87,7 @@ class Policy(Strict):
     desk: str = Field("desk", description="The name of the saved desk block.")
     mail: MailPolicy = MailPolicy()
     review: ReviewPolicy = ReviewPolicy()
+    times: Times = Times()
     check: CheckPolicy = CheckPolicy()
     keeper: KeeperPolicy = KeeperPolicy()
     stop_scope: dict[str, Scope] = Field(
@@ -114,6 +137,44 @@ def policy_file(settings: Settings) -> Path:
         return settings.policy.expanduser()
     own = settings.home_folder / "policy.yaml"
     return own if own.exists() else BUILT_IN
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The policy that counts, and what is wrong with the file that should count instead (None: nothing)."""
+
+    policy: Policy
+    wrong: PolicyError | None = None
+
+
+def policy_in_force(settings: Settings) -> InForce:
+    """The policy of the file; where that cannot be used, the last one that could, so that no case waits for a typing
+    error. Raises PolicyError where there never was a usable one.
+    """
+    path = policy_file(settings)
+    last = settings.home_folder / "policy-in-force.yaml"
+    try:
+        policy = load_policy(path)
+    except PolicyError as wrong:
+        if not last.exists():
+            raise
+        return InForce(
+            load_policy(last),
+            PolicyError(
+                wrong.problem, f"{wrong.next_action} Until then the policy from before stays in force ({last})."
+            ),
+        )
+    _remember(path, last)
+    return InForce(policy)
+
+
+def _remember(path: Path, last: Path) -> None:
+    text = path.read_bytes()
+    if last.exists() and last.read_bytes() == text:
+        return
+    half = last.with_name(f"{last.name}.{os.getpid()}")  # two processes may see the new policy at once
+    half.write_bytes(text)
+    half.replace(last)
 
 
 def load_policy(path: Path) -> Policy:

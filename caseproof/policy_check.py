@@ -6,10 +6,13 @@ Times are in the units that their names end with.
 from __future__ import annotations
 
 import re
-from datetime import datetime
-from typing import Literal, get_args
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo
 
+import yaml
 from cronsim import CronSim, CronSimError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -33,6 +36,22 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def zone_of(name: str) -> ZoneInfo:
+    """The time zone of this name. Raises ValueError."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"there is no time zone '{name}'; write it like Europe/Berlin") from error
+
+
+def refuse_cron(line: str) -> None:
+    """Raise ValueError for what is no cron line."""
+    try:
+        CronSim(line, datetime(2026, 1, 1, tzinfo=UTC))
+    except CronSimError as error:
+        raise ValueError(f"'{line}' is no cron line ({error}); write it like '30 6 * * *'") from error
+
+
 class Patience(Strict):
     """How long a failure is watched before the job is stopped: a wrong stop is the worst error of a check."""
 
@@ -41,34 +60,74 @@ class Patience(Strict):
 
 
 class Signature(Patience):
-    """What the message of a failed run means. The first signature in the list that fits decides."""
+    """What the message of a failed run means. The first signature in the list that fits decides.
 
-    name: str = Field(min_length=1, description="What people call it, like 'the token is refused'.")
+    It fits when the message tells of an answer with one of the codes in ``http``, and one of ``says`` is found in it;
+    where only one of the two is given, that one is enough.
+    """
+
+    name: str = Field(min_length=1, description="What people call it, like 'the token is refused'; each its own.")
     cause: Cause = Field(description="The cause of the case; it chooses the words of the notice.")
-    says: tuple[str, ...] = Field(
-        min_length=1, description="Regular expressions; one of them is found in the message (case does not matter)."
+    http: tuple[Annotated[int, Field(ge=400, le=599)], ...] = Field(
+        (), description="HTTP codes (400 to 599). Only an answer counts, never a number that merely looks like a code."
     )
+    says: tuple[str, ...] = Field((), description="Regular expressions; capital and small letters are the same.")
 
     @field_validator("says")
     @classmethod
     def _are_expressions(cls, says: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in says:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"'{pattern}' is no regular expression ({error})") from error
+            _refuse_expression(pattern)
         return says
 
+    @model_validator(mode="after")
+    def _says_something(self) -> Signature:
+        if not self.http and not self.says:
+            raise ValueError("give http (codes), says (regular expressions), or both")
+        return self
 
-SIGNATURES: tuple[Signature, ...] = (
-    Signature(
-        name="the token is refused",
-        cause="expired_token",
-        says=(r"\b401\b", r"invalid_grant", r"(token|credential)s? (has |have |is |are )?(expired|revoked|invalid)"),
-        failures=1,
-    ),
-)
-"""The built-in list, in its order."""
+
+LONGEST_EXPRESSION = 1000
+
+
+def _refuse_expression(pattern: str) -> None:
+    """Raise ValueError for what is no regular expression, or one that would fit everything, nothing, or never end."""
+    shown = pattern if len(pattern) <= 80 else f"{pattern[:77]}..."
+    if any(ord(letter) < 32 for letter in pattern):
+        raise ValueError("an expression holds a control character; in YAML, write expressions in 'single quotes'")
+    if len(pattern) > LONGEST_EXPRESSION:
+        raise ValueError(f"'{shown}' is longer than {LONGEST_EXPRESSION} characters; write several expressions")
+    try:
+        compiled = re.compile(pattern, re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"'{shown}' is no regular expression ({error})") from error
+    if compiled.search(""):
+        raise ValueError(f"'{shown}' fits an empty message, so it would fit every message; say more")
+    if _repeats_a_repetition(pattern):
+        raise ValueError(f"'{shown}' repeats a repetition, which can take forever on a long message; write it flat")
+
+
+def _repeats_a_repetition(pattern: str) -> bool:
+    """Whether a group that repeats something is repeated itself, like (a+)+: the classic that never ends."""
+    flat = re.sub(r"\\.|\[\^?\]?[^\]]*\]", "x", pattern)
+    while group := re.search(r"\(([^()]*)\)([*+]|\{\d*,)?", flat):
+        repeats = bool(re.search(r"[*+]|\{\d*,", group[1]))
+        if repeats and group[2]:
+            return True
+        flat = flat[: group.start()] + ("x+" if repeats else "x") + flat[group.end(1) + 1 :]
+    return False
+
+
+BUILT_IN = Path(__file__).with_name("policy-default.yaml")
+"""The policy in force where none is found; also the one place of the built-in signatures."""
+
+
+@cache
+def built_in_signatures() -> tuple[Signature, ...]:
+    """The built-in list, in its order."""
+    with BUILT_IN.open(encoding="utf-8") as file:
+        found = yaml.safe_load(file)["check"]["signatures"]
+    return tuple(Signature.model_validate(one) for one in found)
 
 
 class Flapping(Strict):
@@ -114,14 +173,8 @@ class Maintenance(Strict):
         if self.cron:
             if not self.minutes:
                 raise ValueError("cron needs minutes: how long it lasts")
-            try:
-                zone = ZoneInfo(self.timezone)
-            except (KeyError, ValueError, OSError) as error:
-                raise ValueError(f"there is no time zone '{self.timezone}'") from error
-            try:
-                CronSim(self.cron, datetime(2026, 1, 1, tzinfo=zone))
-            except CronSimError as error:
-                raise ValueError(f"'{self.cron}' is no cron line ({error})") from error
+            zone_of(self.timezone)
+            refuse_cron(self.cron)
         return self
 
 
@@ -144,21 +197,32 @@ class CheckPolicy(Strict):
 
     look_back_hours: float = Field(72, gt=0, le=2400, description="How far back runs are read.")
     signatures: tuple[Signature, ...] = Field(
-        SIGNATURES, description="What messages mean; the first that fits decides."
+        default_factory=built_in_signatures,
+        description="What messages of failed runs mean; the first that fits decides. Your list takes the place of the "
+        "built-in one, so copy what you keep.",
     )
     otherwise: Patience = Field(Patience(), description="The patience where no signature fits (cause 'unknown').")
     flapping: Flapping = Flapping()
     missed: Missed = Missed()
-    maintenance: tuple[Maintenance, ...] = ()
+    maintenance: tuple[Maintenance, ...] = Field((), description="Windows in which failures are left alone.")
     pace: Pace = Pace()
     platforms: dict[str, Pace] = Field(default_factory=dict, description="The pace of a platform, by its name.")
     runs_waiting: int = Field(
-        20,
+        8,
         ge=1,
         le=1000,
         description="How many case runs may wait for a worker at once; the keeper makes the others later.",
     )
     storm: Storm = Storm()
+
+    @field_validator("signatures")
+    @classmethod
+    def _names_are_distinct(cls, signatures: tuple[Signature, ...]) -> tuple[Signature, ...]:
+        names = [signature.name for signature in signatures]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"'{twice[0]}' stands there twice; each signature has its own name")
+        return signatures
 
     def pace_of(self, platform: str) -> Pace:
         """How hard this platform may be leaned on."""

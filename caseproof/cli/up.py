@@ -11,23 +11,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from caseproof import locks
 from caseproof.cli.common import out
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.office import open_office
+from caseproof.procedure.office import Office, open_office
 from caseproof.settings import Settings, read_settings
 from caseproof.up.addresses import FOLDER, write_addresses
 from caseproof.up.house import House, Say
 from caseproof.up.part import Health
 from caseproof.up.plan import Plan, claim, deploy, plan
 from caseproof.up.screen import Screen
-
-if TYPE_CHECKING:
-    from tasks.reviving import Reviver
 
 _REVIVE_SECONDS = 15.0
 _CLAIM_SECONDS = 60.0  # what a worker took just before it died may still come up
@@ -75,7 +72,7 @@ def _start(settings: Settings, laid_out: Plan, house: House, say: Say) -> None:
     house.start()
     claim(laid_out, settings)
     say("The deployments are being made.")
-    deploy(laid_out)
+    deploy(laid_out, settings)
     from blocks.catalogue import register_blocks
 
     register_blocks()
@@ -130,9 +127,8 @@ class _Over(threading.Event):
 
 def _reviving(house: House, settings: Settings, beside: ThreadPoolExecutor, say: Say) -> Callable[[], None]:
     """What gives cases whose run died a new one, beside the watching: Prefect may be slow, the watch must not be."""
-    from tasks.reviving import Reviver
-
-    revive, pending, trouble, next_time = Reviver(open_office(settings)), None, "", 0.0
+    office = open_office(settings)
+    pending, trouble, next_time = None, "", 0.0
 
     def look() -> None:
         nonlocal pending, trouble, next_time
@@ -145,14 +141,16 @@ def _reviving(house: House, settings: Settings, beside: ThreadPoolExecutor, say:
             pending = None
         if pending is None and time.monotonic() >= next_time and house.is_up:
             next_time = time.monotonic() + _REVIVE_SECONDS
-            pending = beside.submit(_revive, revive, house.part("worker").since)
+            pending = beside.submit(_revive, office, house.part("worker").since)
 
     return look
 
 
-def _revive(revive: Reviver, worker_since: float) -> list[str]:
+def _revive(office: Office, worker_since: float) -> list[str]:
+    from tasks.reviving import revive
+
     settled = time.time() - worker_since > _CLAIM_SECONDS
-    return revive(datetime.fromtimestamp(worker_since, UTC) if settled else None)
+    return revive(office, datetime.fromtimestamp(worker_since, UTC) if settled else None).said
 
 
 def _trouble(pending: Future[list[str]]) -> str:

@@ -14,7 +14,7 @@ from caseproof.clock import Clock, utc_now
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event, Kind
 from caseproof.evidence.vault import Vault
-from caseproof.policy import Policy, load_policy, policy_file
+from caseproof.policy import Policy, PolicyError, policy_in_force
 from caseproof.settings import Settings, read_settings
 from caseproof.store import Store
 
@@ -33,6 +33,8 @@ class Office:
     clock: Clock = utc_now
     sleep: Callable[[float], None] = time.sleep
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
+    policy_wrong: PolicyError | None = None
+    """What is wrong with the policy file, while the one from before stays in force."""
 
     @property
     def proofs(self) -> Path:
@@ -78,9 +80,13 @@ class Office:
 
 
 def open_office(settings: Settings | None = None) -> Office:
-    """The office of this installation, its store migrated. Raises PolicyError and StoreError for people."""
+    """The office of this installation, its store migrated.
+
+    Raises StoreError for people, and PolicyError where there never was a usable policy.
+    """
     settings = settings or read_settings()
-    policy = load_policy(policy_file(settings))
+    in_force = policy_in_force(settings)
     store = Store(settings.database)
     store.migrate()
-    return Office(settings, policy, store, Vault(settings.home_folder / "evidence"))
+    vault = Vault(settings.home_folder / "evidence")
+    return Office(settings, in_force.policy, store, vault, policy_wrong=in_force.wrong)

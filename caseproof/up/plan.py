@@ -13,12 +13,13 @@ from pathlib import Path
 import httpx
 
 from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.policy import policy_in_force
 from caseproof.settings import Settings
-from caseproof.shipped import shipped
 from caseproof.store import Store
 from caseproof.store.copying import rows_in
 from caseproof.store.databases import database_of
 from caseproof.up.addresses import FOLDER
+from caseproof.up.deployments import write_prefect_file
 from caseproof.up.part import Part, was_started
 from caseproof.up.postgres import STOP, EmbeddedPostgres
 from caseproof.up.prefect_parts import CASES_WORKER, QUIET, PrefectApi, deploy_command, server_command, worker_command
@@ -234,7 +235,7 @@ class DeployFailed(CaseproofError):
     """The work pool or the deployments cannot be made."""
 
 
-def deploy(laid_out: Plan) -> None:
+def deploy(laid_out: Plan, settings: Settings) -> None:
     """Make the work pool, and make or update every deployment. Raises DeployFailed."""
     try:
         wait_until(f"the work pool {POOL}", lambda: laid_out.api.ensure_pool(POOL), 30)
@@ -242,7 +243,7 @@ def deploy(laid_out: Plan) -> None:
         raise DeployFailed(
             f"Prefect does not take the work pool {POOL}.", "Check PREFECT_API_AUTH_STRING, and the server's log."
         ) from error
-    file = shipped("prefect.yaml")
+    file = write_prefect_file(settings.home_folder / "prefect", policy_in_force(settings).policy.times)
     done = subprocess.run(  # noqa: S603 - the command is ours
         deploy_command(str(file)),
         env={**os.environ, **laid_out.environment},

@@ -1,0 +1,104 @@
+"""Every platform there is, read once at the start of a pass (house rule 4): from Prefect, or from the environment.
+
+Where Prefect is down then, ``CASEPROOF_PLATFORM_<NAME>`` serves: the fields of the platform's block as JSON, with the
+kind of block as ``type`` ("prefect-jobs" where it is left out), as in a set-up file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.exceptions import ObjectNotFound
+from pydantic import ValidationError
+
+from blocks.base import NoSuchBlock, PrefectDown, load_block, require_prefect
+from blocks.platforms import PLATFORMS, PrefectJobs
+from caseproof.domain.errors import BadInput
+from caseproof.yaml_file import plain
+
+PREFIX = "CASEPROOF_PLATFORM_"
+_PAGE = 200
+
+
+def read_platforms(only: str, environment: Mapping[str, str]) -> dict[str, PrefectJobs]:
+    """The platforms by name, or the one that is asked for. Raises NoSuchBlock, StaleBlock, PrefectDown, BadInput."""
+    try:
+        names = [only] if only else _saved()
+        found = {name: load_block(name, PLATFORMS, "platform") for name in names}
+    except PrefectDown as down:
+        found = _from(environment, only)
+        if not found:
+            name = variable(only or "NAME")
+            raise PrefectDown(
+                down.problem,
+                f"{down.next_action} Or give the platform's fields in {name} (JSON), which serves meanwhile.",
+            ) from down
+    if not found:
+        raise NoSuchBlock("There is no platform to check.", "Save one: `caseproof setup FILE.yaml` (docs/setup.md).")
+    return found
+
+
+def variable(name: str) -> str:
+    """The environment variable that describes the platform of this name."""
+    return PREFIX + name.upper().replace("-", "_")
+
+
+def _saved() -> list[str]:
+    """The names of all saved platforms, in their order."""
+    require_prefect()
+    names: list[str] = []
+    try:
+        with get_client(sync_client=True) as client:
+            for kind in PLATFORMS:
+                names += _names_of(client, kind.get_block_type_slug())
+    except Exception as error:  # Prefect's client raises what its HTTP library raises
+        raise PrefectDown(
+            f"The platforms cannot be read from Prefect: {type(error).__name__}.",
+            "Check PREFECT_API_URL and that the Prefect server is running.",
+        ) from error
+    return sorted(names)
+
+
+def _names_of(client: SyncPrefectClient, slug: str) -> list[str]:
+    names: list[str] = []
+    while True:
+        try:
+            page = client.read_block_documents_by_type(slug, offset=len(names), limit=_PAGE, include_secrets=False)
+        except ObjectNotFound:
+            return names  # nobody ever saved a block of this type here
+        names += [document.name for document in page if document.name]
+        if len(page) < _PAGE:
+            return names
+
+
+def _from(environment: Mapping[str, str], only: str) -> dict[str, PrefectJobs]:
+    named = {
+        name.removeprefix(PREFIX).lower().replace("_", "-"): name for name in environment if name.startswith(PREFIX)
+    }
+    chosen = {name: variable for name, variable in sorted(named.items()) if only in ("", name)}
+    return {name: _described(variable, environment[variable]) for name, variable in chosen.items()}
+
+
+def _described(variable: str, text: str) -> PrefectJobs:
+    """The platform that a variable describes. Raises BadInput, which repeats no value: one may be a password."""
+    problem = f"{variable} does not describe a platform"
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        raise BadInput(f"{problem}: it is not JSON.", 'Write it like {"api_url": "...", "ui_url": "..."}.') from None
+    if not isinstance(fields, dict):
+        raise BadInput(f"{problem}: it is no JSON object.", 'Write it like {"api_url": "...", "ui_url": "..."}.')
+    kinds = {kind.get_block_type_slug().removeprefix("caseproof-"): kind for kind in PLATFORMS}
+    kind = kinds.get(fields.pop("type", "prefect-jobs"))
+    if kind is None:
+        raise BadInput(f"{problem}: there is no such type.", f"The types are {', '.join(sorted(kinds))}.")
+    unknown = sorted(set(fields) - set(kind.model_fields))
+    if unknown:
+        raise BadInput(f"{problem}: there is no field {', '.join(unknown)}.", "Correct it; docs/setup.md lists them.")
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))} {plain(e['type'], e['msg'])}" for e in error.errors())
+        raise BadInput(f"{problem}: {wrong}.", "Correct it; docs/setup.md lists the fields.") from None
