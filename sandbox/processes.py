@@ -20,6 +20,8 @@ from caseproof.up.postgres import EmbeddedPostgres, NoPostgres
 from caseproof.up.prefect_parts import QUIET, PrefectApi, server_command, worker_command
 from caseproof.up.processes import Process, free_port, wait_until
 
+_DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+
 
 @dataclass(frozen=True)
 class PrefectServer:
@@ -86,12 +88,41 @@ def start_prefect_server(home: Path, *, auth: str | None = None, env: Mapping[st
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     with ExitStack() as behind:
-        settings = dict(env or {})
-        if _DATABASE not in settings:
-            settings |= _database(home, behind)
-        server = _start(home, auth, settings, behind)
-        server.process.wait_until_ready("the Prefect server to be healthy", server.api.is_healthy)
-        behind.pop_all()  # it runs: from now on, ``stop`` ends what is behind it
+        database = {} if env and _DATABASE in env else _postgres(home, behind)
+        port = free_port()
+        ui_url = f"http://127.0.0.1:{port}"
+        api_url = f"{ui_url}/api"
+        settings = clean_env(home) | {
+            "PREFECT_API_URL": api_url,
+            "PREFECT_UI_URL": ui_url,
+            "PREFECT_SERVER_UI_API_URL": api_url,  # what the pages in the browser call
+            # The pages are built at the first start, by default inside the installed package.
+            "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),
+        }
+        if auth:
+            settings |= {"PREFECT_SERVER_API_AUTH_STRING": auth, "PREFECT_API_AUTH_STRING": auth}
+        process = Process.start(
+            "Prefect server",
+            server_command("127.0.0.1", port),
+            cwd=home,  # away from any prefect.toml or .env of the folder we are called in
+            env=settings | database | dict(env or {}),
+            log=home / "logs" / "prefect-server.log",
+        )
+        process.wait_until_ready("the Prefect server to be healthy", PrefectApi(api_url, auth).is_healthy)
+        return PrefectServer(process, home, api_url, ui_url, auth, behind.pop_all())
+
+
+def _postgres(home: Path, behind: ExitStack) -> dict[str, str]:
+    """Start a PostgreSQL below ``home``; the setting that leads to it, or none where there is no PostgreSQL."""
+    cluster = EmbeddedPostgres(home / "postgres", durable=False)
+    try:
+        behind.enter_context(cluster.running())
+    except NoPostgres:
+        return {}  # Prefect's own default is an SQLite file in its home
+    cluster.ensure_database("prefect")
+    return {_DATABASE: cluster.url("prefect", "postgresql+asyncpg")}
+
+
 def start_worker(
     server: PrefectServer,
     pool: str,

@@ -131,7 +131,7 @@ class World:
     def call(
         server: PrefectServer, method: str, path: str, *, missing_is_fine: bool = False, **request: Any
     ) -> httpx.Response:
-        """Call Prefect's API, again where it answers 503 (on SQLite it does so under load), or does not answer."""
+        """Call Prefect's API, again where it answers 503 (under load, above all on SQLite), or does not answer."""
 
         def answered() -> httpx.Response | None:
             try:

@@ -7,7 +7,8 @@ without an answer finds none, looks at the case again, and asks under the next n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 from uuid import UUID
 
 from prefect import get_run_logger, suspend_flow_run
@@ -36,7 +37,7 @@ def read_answers(ref: str) -> None:
     for number, question in case.asked.items():
         if number in case.answered:
             continue
-        answer = read_flow_run_input(f"suspended-question-{number}-response", UUID(question["flow_run"]))
+        answer = answer_in_prefect(number, question["flow_run"])
         if answer is None:
             continue
         event = office().event(
@@ -49,6 +50,18 @@ def read_answers(ref: str) -> None:
         office().store.change(ref, _unless_answered(number, event))
         get_run_logger().info("Question %s was answered by %s.", number, event.actor)
     _trouble_answered(ref)
+
+
+def answer_in_prefect(number: int, flow_run: str) -> dict[str, Any] | None:
+    """What a person answered to a question of this flow run, be it dead or alive; None before somebody did."""
+    answer: dict[str, Any] | None = read_flow_run_input(f"suspended-question-{number}-response", UUID(flow_run))
+    return answer
+
+
+def suspend_with(form: type[Form], number: int, question: str, heading: str) -> None:
+    """Suspend this flow run with a form, until somebody resumes it: everybody is asked through here."""
+    shown = for_team(form, office().policy.team, question).with_initial_data(description=heading)
+    suspend_flow_run(wait_for_input=shown, key=f"question-{number}", timeout=None)
 
 
 def _unless_answered(number: int, event: Event) -> Callable[[Case], list[Event]]:
@@ -94,9 +107,7 @@ def ask(ref: str, form: type[Form], explain: str, *, needed: Callable[[Case], bo
         return
     show_the_case(ref)
     get_run_logger().info("%s %s. Answer question %s with Resume.", ref, stands(case), case.question_number)
-    question_form = for_team(form, office().policy.team, _question(case, explain))
-    shown = question_form.with_initial_data(description=_heading(case))
-    suspend_flow_run(wait_for_input=shown, key=f"question-{asked['number']}", timeout=None)
+    suspend_with(form, asked["number"], _question(case, explain), _heading(case))
 
 
 LONGEST_WORDS = 1500
@@ -109,6 +120,9 @@ def _question(case: Case, explain: str) -> str:
         f"**Your last answer was not taken.** {plain(case.refused['why'])}" if case.refused else "",
         f"{_heading(case)} · cause: {plain(in_words(facts['cause']))} · [the whole case]({_page(case)})",
         f"What fails: {plain(short(facts['summary']))}",
+        f"Part of the incident **{plain(case.incident['incident'])}**, where it may be decided for all its cases."
+        if case.incident
+        else "",
         f"**The last run failed (J11).** {plain(short(case.last_failure['why']))}" if case.last_failure else "",
         *(_quoted(word) for word in case.words),
         explain,
@@ -135,14 +149,21 @@ def _quoted(word: Fact) -> str:
 def act_on(ref: str, answer: Fact, act: Callable[[Form], object]) -> None:
     """Act on an answer; a malformed or refused one is recorded with the reason and asked again (house rule 7)."""
     with told(ref):
-        try:
-            form = FORMS[answer["form"]].model_validate(dict(answer["answer"]))
-            act(form)
-        except ValidationError as wrong:
-            fields = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong.errors())
-            _refuse(ref, answer, f"The form is not filled in right: {fields}.")
-        except CaseproofError as no:
-            _refuse(ref, answer, str(no))
+        why = refusal(FORMS[answer["form"]], answer["answer"], act)
+        if why:
+            _refuse(ref, answer, why)
+
+
+def refusal(form: type[Form], answer: Mapping[str, Any], act: Callable[[Form], object]) -> str:
+    """Act on an answer; why it cannot be taken, and "" where it was."""
+    try:
+        act(form.model_validate(dict(answer)))
+    except ValidationError as wrong:
+        fields = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong.errors())
+        return f"The form is not filled in right: {fields}."
+    except CaseproofError as no:
+        return str(no)
+    return ""
 
 
 def _refuse(ref: str, answer: Fact, why: str) -> None:

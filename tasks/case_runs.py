@@ -8,18 +8,30 @@ case's own, since another store may have had a case of the same reference (docs/
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterEndTime,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import SetStateStatus
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run as this_run
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Crashed, Scheduled
 
 from blocks.base import PrefectDown, require_prefect
@@ -30,9 +42,11 @@ from caseproof.procedure.containment import contain
 from caseproof.procedure.office import Office
 from caseproof.procedure.opening import Request, open_case
 from caseproof.store import CaseRun, ConcurrentChange
+from caseproof.store.errors import Unreadable
 from tasks.common import load_desk, load_platform
 
-DEPLOYMENT = "job-failure-case/job-failure-case"
+FLOW = "job-failure-case"
+DEPLOYMENT = f"{FLOW}/job-failure-case"
 STALE = timedelta(minutes=15)
 """How long a run may be Pending: its worker took it and starts its process."""
 UNSEEN = timedelta(seconds=30)
@@ -40,12 +54,32 @@ UNSEEN = timedelta(seconds=30)
 WAKE_SECONDS = 20.0
 """How long a run that is about to suspend is waited for, so that a wake-up is not lost on it."""
 _AT_ONCE = 200
+_WAITING = [StateType.SCHEDULED, StateType.PENDING]
+_MOVING = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+
+
+_open: ContextVar[SyncPrefectClient | None] = ContextVar("_open", default=None)
+
+
+@contextmanager
+def one_client() -> Iterator[None]:
+    """All that is asked of Prefect in here goes over one client: making one takes longer than most questions."""
+    with _client() as client:
+        before = _open.set(client)
+        try:
+            yield
+        finally:
+            _open.reset(before)
 
 
 @contextmanager
 def _client() -> Iterator[SyncPrefectClient]:
-    require_prefect()
+    standing = _open.get()
     try:
+        if standing is not None:
+            yield standing
+            return
+        require_prefect()
         with get_client(sync_client=True) as client:
             yield client
     except httpx.HTTPError as error:
@@ -96,23 +130,106 @@ def ensure_run(office: Office, ref: str) -> str:
 
 
 def next_run(office: Office, ref: str, generation: int) -> str:
-    """Give a case the run after this generation; its id. Two at once get the same one."""
+    """Give a case the run after this generation; its id. Two at once get the same one. Its rest is over then."""
     with _client() as client:
-        try:
-            deployment = client.read_deployment_by_name(DEPLOYMENT)
-        except ObjectNotFound as error:
-            raise BadInput(
-                f"Prefect has no deployment {DEPLOYMENT}.", "Deploy it: `prefect deploy --all` in the project's folder."
-            ) from error
-        run = client.create_flow_run_from_deployment(
-            deployment.id,
-            parameters={"case": ref},
-            idempotency_key=f"{ref}:{generation + 1}:{office.case(ref).mark}",
-            name=f"{ref.lower()}-{generation + 1}",
-        )
+        return _make_run(client, _deployment(client), office, ref, generation, crashes=0)
+
+
+def _deployment(client: SyncPrefectClient) -> UUID:
+    try:
+        return client.read_deployment_by_name(DEPLOYMENT).id
+    except ObjectNotFound as error:
+        raise BadInput(
+            f"Prefect has no deployment {DEPLOYMENT}.", "Deploy it: `prefect deploy --all` in the project's folder."
+        ) from error
+
+
+def _make_run(
+    client: SyncPrefectClient, deployment: UUID, office: Office, ref: str, generation: int, crashes: int, why: str = ""
+) -> str:
+    run = client.create_flow_run_from_deployment(
+        deployment,
+        parameters={"case": ref},
+        idempotency_key=f"{ref}:{generation + 1}:{office.case(ref).mark}",
+        name=f"{ref.lower()}-{generation + 1}",
+    )
     with office.store.unit() as unit:
         unit.cases.attach_run(ref, str(run.id), generation + 1)
+        unit.cases.set_rest(ref, crashes, None, why)
         unit.commit()
+    return str(run.id)
+
+
+@dataclass(frozen=True, slots=True)
+class NextRun:
+    """The run that a case is to get: the one after ``generation``; ``crashes`` runs in a row died before it."""
+
+    ref: str
+    generation: int
+    crashes: int = 0
+    why: str = ""
+
+
+def make_runs(office: Office, wanted: Sequence[NextRun]) -> list[str]:
+    """Make as many of these runs as may wait for a worker; gives the cases that got theirs.
+
+    The server is not pressed: one that is too busy (503) gets no second request now, and the others get their runs in a
+    later pass. Raises PrefectDown where it does not answer at all, BadInput when we are not deployed.
+    """
+    if not wanted:
+        return []
+    made: list[str] = []
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), _client() as client:
+        free = _free(client, office)
+        deployment = _deployment(client)
+        for one in wanted[: max(free, 0)]:
+            try:
+                _make_run(client, deployment, office, one.ref, one.generation, one.crashes, one.why)
+            except httpx.HTTPStatusError as busy:
+                if busy.response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                    raise
+                return made
+            except (ConcurrentChange, Unreadable):
+                continue  # somebody gave it one just now, or `caseproof case list` names it
+            made.append(one.ref)
+    return made
+
+
+def _free(client: SyncPrefectClient, office: Office) -> int:
+    """How many more runs may wait for a worker."""
+    waiting = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_WAITING)))
+    return office.policy.check.runs_waiting - client.count_flow_runs(flow_filter=_OURS, flow_run_filter=waiting)
+
+
+def give_runs(office: Office, refs: Sequence[str]) -> int:
+    """Give these cases a run each, as far as the policy lets them wait for a worker; how many have one now.
+
+    The keeper makes the others in its later passes. Raises PrefectDown, BadInput when we are not deployed.
+    """
+    with office.store.reading() as unit:
+        known = {ref: unit.cases.run_of(ref) for ref in refs}
+    runs = read_runs([one.flow_run for one in known.values() if one])
+    live = {ref for ref, one in known.items() if one and is_live(office, runs.get(one.flow_run))}
+    wanted = [NextRun(ref, one.generation if one else 0) for ref, one in known.items() if ref not in live]
+    return len(live) + len(make_runs(office, wanted))
+
+
+def run_deployment(deployment: str, parameters: Mapping[str, str], key: str, name: str) -> str:
+    """Make a run of one of our deployments; its id. A used key gives the run it made.
+
+    Raises PrefectDown, and BadInput when we are not deployed.
+    """
+    with _client() as client:
+        try:
+            number = client.read_deployment_by_name(deployment).id
+        except ObjectNotFound as error:
+            raise BadInput(
+                f"Prefect has no deployment {deployment}.",
+                "Deploy it: `prefect deploy --all` in the project's folder.",
+            ) from error
+        run = client.create_flow_run_from_deployment(
+            number, parameters=dict(parameters), idempotency_key=key, name=name
+        )
     return str(run.id)
 
 
@@ -125,6 +242,34 @@ def read_runs(flow_runs: Sequence[str]) -> dict[str, FlowRun]:
             runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=some), limit=_AT_ONCE)
         found |= {str(run.id): run for run in runs}
     return found
+
+
+_OURS = FlowFilter(name=FlowFilterName(any_=[FLOW]))
+
+
+def read_ended(since: datetime) -> list[FlowRun]:
+    """The case runs that ended after this time (Prefect's clock), the latest first; however they ended."""
+    return _read_all(FlowRunFilter(end_time=FlowRunFilterEndTime(after_=since)), FlowRunSort.END_TIME_DESC)
+
+
+def read_moving() -> list[FlowRun]:
+    """The case runs that a process works on, or should: running, pending, or being cancelled."""
+    moving = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_MOVING)))
+    return _read_all(moving, FlowRunSort.ID_DESC)
+
+
+def _read_all(asked: FlowRunFilter, sort: FlowRunSort) -> list[FlowRun]:
+    found: dict[UUID, FlowRun] = {}
+    offset = 0
+    with _client() as client:
+        while True:
+            page = client.read_flow_runs(
+                flow_filter=_OURS, flow_run_filter=asked, sort=sort, limit=_AT_ONCE, offset=offset
+            )
+            found |= {run.id: run for run in page}
+            offset += len(page)
+            if len(page) < _AT_ONCE:
+                return list(found.values())
 
 
 def bury(flow_run: FlowRun) -> None:
@@ -156,8 +301,48 @@ def wake(office: Office, ref: str) -> str:
 
 def _set_scheduled(flow_run: UUID) -> bool:
     with _client() as client:
-        answer = client.set_flow_run_state(flow_run, Scheduled(name="Resuming"))
+        return _resume(client, flow_run)
+
+
+def _resume(client: SyncPrefectClient, flow_run: UUID) -> bool:
+    answer = client.set_flow_run_state(flow_run, Scheduled(name="Resuming"))
     return answer.status is SetStateStatus.ACCEPT
+
+
+@dataclass
+class Woken:
+    """The cases whose runs were woken, and those whose runs can be soon: too many wait, or they are about to ask."""
+
+    woken: list[str] = field(default_factory=list)
+    later: list[str] = field(default_factory=list)
+
+
+def wake_runs(office: Office, runs: Mapping[str, str]) -> Woken:
+    """Wake the suspended ones of these runs (by case), as many as may wait for a worker.
+
+    A run that is at work is left to a later pass: the news stay, so nothing is lost. Raises PrefectDown.
+    """
+    found = read_runs(list(runs.values())) if runs else {}
+    states = {ref: run.state for ref, one in runs.items() if (run := found.get(one)) is not None}
+    asleep = [ref for ref, state in states.items() if state is not None and state.is_paused()]
+    done = Woken(later=[ref for ref, state in states.items() if state is not None and state.is_running()])
+    if not asleep:
+        return done
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), _client() as client:
+        free = max(_free(client, office), 0)
+        for place, ref in enumerate(asleep[:free]):
+            try:
+                accepted = _resume(client, UUID(runs[ref]))
+            except ObjectNotFound:
+                continue  # deleted a moment ago: it gets another
+            except httpx.HTTPStatusError as busy:
+                if busy.response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                    raise
+                done.later += asleep[place:]
+                return done
+            (done.woken if accepted else done.later).append(ref)
+    done.later += asleep[free:]
+    return done
 
 
 def open_and_stop(office: Office, request: Request) -> tuple[str, bool, str]:

@@ -25,6 +25,7 @@ from caseproof.domain.errors import BadInput
 from caseproof.evidence.screenshot import NotTheRun, ScreenshotFailed
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.platforms.prefect import PrefectJobsClient
+from caseproof.procedure.mail_pace import paced
 from caseproof.procedure.office import Office, open_office
 from caseproof.procedure.telling import Send
 from caseproof.settings import Settings
@@ -76,14 +77,14 @@ def load_desk() -> Desk:
 
 
 def load_sender() -> Send:
-    """What sends mail through the policy's account, with the policy's time-out."""
+    """What sends mail through the policy's account, with the policy's time-out and at its pace."""
     policy = office().policy.mail
     account = account_of(load_block(policy.account, (EmailServerCredentials,), "mail account"), policy.timeout_seconds)
 
     def send_it(content: bytes, sender: str, recipients: Sequence[str]) -> Delivery:
         return send(account, content, sender=sender, recipients=recipients)
 
-    return send_it
+    return paced(office(), send_it)
 
 
 def our_prefect() -> PrefectJobsClient:

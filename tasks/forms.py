@@ -1,4 +1,4 @@
-"""The forms that a case asks people with, as they appear when a suspended run is resumed in the Prefect UI.
+"""The forms that a case or incident asks people with, as they appear when a suspended run is resumed in the Prefect UI.
 
 Flat, with choices where there are choices, and no default on a field that decides: Prefect accepts an empty answer to a
 form whose fields all have defaults. Who answers is a choice from the policy's team list, because Prefect's own
@@ -25,6 +25,13 @@ class Word(StrEnum):
 
     WROTE = "the retailer wrote: record it"
     WITHOUT = "decide without the retailer's word"
+
+
+class ForAll(StrEnum):
+    """What may be decided for all cases of an incident: what needs no retailer's word (J8)."""
+
+    AFTER_FIX = str(Decision.AFTER_FIX)
+    KEEP_PAUSED = str(Decision.KEEP_PAUSED)
 
 
 class Verdict(StrEnum):
@@ -127,7 +134,25 @@ class TryAgain(Form):
     remark: str = Field("", title="What you did about it", description="Put it right, then submit.")
 
 
+class IncidentDecision(Form):
+    """What becomes of all the accounts of an incident (J6)."""
+
+    slug: ClassVar[str] = "incident"
+    first: ClassVar[str] = "decision"
+    waits_for: ClassVar[str] = "waits for the decision for all"
+
+    decision: ForAll = Field(title="All of these accounts (J6)", description="What becomes of them.")
+    reason: str = Field(title="Why", min_length=1, description="A sentence that a colleague understands next week.")
+    paused_until: str = Field(
+        "",
+        title="Paused until",
+        description="Needed for 'keep paused': the day on which the team decides again. Empty otherwise.",
+        json_schema_extra=_pick_a_date,
+    )
+
+
 FORMS: dict[str, type[Form]] = {form.slug: form for form in (RetailersWord, AccountDecision, Review, TryAgain)}
+"""The forms of a case. An incident has one of its own, IncidentDecision."""
 
 
 def for_team(form: type[Form], team: tuple[str, ...], question: str) -> type[Form]:

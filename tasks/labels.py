@@ -18,9 +18,11 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from caseproof.domain.case import Case
 from caseproof.domain.lifecycle import State
+from caseproof.procedure.card import in_words
+from caseproof.store import IncidentRow
 from tasks.forms import FORMS, TryAgain
 
-OURS = ("retailer:", "marketplace:", "cause:", "status:")
+OURS = ("retailer:", "marketplace:", "cause:", "status:", "incident:")
 """What the tags start with that we set; every other tag of a run is left alone."""
 SECONDS = 5.0
 """How long Prefect may take for a label; one more try, then the run keeps the one it has."""
@@ -39,6 +41,20 @@ def label(case: Case) -> None:
 def label_removal(case: Case) -> None:
     """Name and tag this flow run, which removes the integration of the case (J9)."""
     _set(f"{about(case)} · removal", [tag for tag in _tags(case) if not tag.startswith("status:")])
+
+
+def label_incident(row: IncidentRow, cases: int, stands: str) -> None:
+    """Name and tag this flow run, carrying an incident: ``IN-000001 · bazaar · expired token · 30 cases · ...``."""
+    values = ("", row.marketplace, row.cause, "closed" if row.is_closed else "waiting", row.ref)
+    _set(
+        f"{about_incident(row)} · {cases} cases · {stands}",
+        [f"{name}{value}" for name, value in zip(OURS, values, strict=True) if value],
+    )
+
+
+def about_incident(row: IncidentRow) -> str:
+    """Which incident, where, and why: ``IN-000001 · bazaar · expired token``."""
+    return f"{row.ref} · {row.marketplace or row.platform} · {in_words(row.cause)}"
 
 
 def about(case: Case) -> str:
@@ -71,7 +87,8 @@ def stands(case: Case) -> str:
 
 def _tags(case: Case) -> list[str]:
     facts = case.facts
-    values = (facts.get("retailer"), facts.get("marketplace"), facts["cause"], case.state)
+    incident = case.incident["incident"] if case.incident else None
+    values = (facts.get("retailer"), facts.get("marketplace"), facts["cause"], case.state, incident)
     return [f"{name}{value}" for name, value in zip(OURS, values, strict=True) if value]
 
 

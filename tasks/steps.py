@@ -55,9 +55,9 @@ def stop_the_job(ref: str) -> None:
     containment.contain(office(), load_platform(look(ref).facts["platform"]), ref)
 
 
-@step("open the ticket", "J1", due=lambda case: case.ticket is None)
+@step("open the ticket", "J1", due=lambda case: not ticket.has_open_ticket(case))
 def open_the_ticket(ref: str) -> None:
-    """J1. Key: REF/ticket; the desk looks for the case's reference first."""
+    """J1. Key: REF/ticket; the desk looks for the case's reference first. A reopened case opens its own again."""
     ticket.ensure_ticket(office(), load_desk(), ref)
 
 

@@ -183,7 +183,8 @@ def _case_wrong(row: Mapping[str, Any], told: list[Row]) -> str:
             case = apply(case, Event.from_json(event))
             if (case.version, case.head) != (event["seq"], event["digest"]):
                 return f"its event {event['seq']} does not match its digest: it was edited past Caseproof"
-        follows = {"ref": case.ref, **row_says(case)}
+        # A backup of an older revision has fewer columns.
+        follows = {name: value for name, value in {"ref": case.ref, **row_says(case)}.items() if name in row}
     except (CaseproofError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"its events cannot be read: {error}"
     says = {name: row[name] for name in follows}

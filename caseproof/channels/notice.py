@@ -3,6 +3,10 @@
 One file a cause in templates/causes says it once; it is rendered by two environments, one for plain text and
 one that escapes for HTML, so that both parts of the mail always say the same. No words of ours may read as a
 "yes": a retailer's mail program quotes the notice below the answer.
+
+One mail may tell of several jobs (``NoticeFacts.jobs``). Where the fault is not the retailer's, the notice says so and
+asks nothing of them: the causes in NOT_THEIRS say it in their own words, and an incident that reaches several shops in
+those of templates/incident.j2.
 """
 
 from __future__ import annotations
@@ -26,7 +30,10 @@ from caseproof.channels.redaction import redact
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.policy import CAUSES
 
-__all__ = ["NoticeError", "NoticeFacts", "check_templates", "compose", "message_id", "redact"]
+__all__ = ["NOT_THEIRS", "JobTold", "NoticeError", "NoticeFacts", "check_templates", "compose", "message_id", "redact"]
+
+NOT_THEIRS = frozenset({"our_platform", "website_changed"})
+"""The causes that are never the retailer's fault."""
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _PARTS = ("title", "wrong", "steps", "next")
@@ -40,11 +47,28 @@ class NoticeError(CaseproofError):
 
 
 @dataclass(frozen=True, slots=True)
+class JobTold:
+    """One job in a notice, and its case.
+
+    ``stopped``: whether we stopped the job; if not, ``cannot_stop_why`` and ``who_can`` say why and who can
+    (J3). ``again``: it failed after a notice.
+    """
+
+    ref: str
+    job_name: str
+    stopped: bool
+    cannot_stop_why: str = ""
+    who_can: str = ""
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class NoticeFacts:
     """What a notice tells. Any text may come from outside: it is cleaned, redacted and escaped here.
 
-    ``stopped``: whether we stopped the job; if not, ``cannot_stop_why`` and ``who_can`` say why and who can
-    (J3). ``other_jobs``: names of jobs that the same stop reached. ``again``: it failed after a notice.
+    The fields of a job are as in JobTold. ``other_jobs``: names of jobs that the same stop reached. ``jobs``: all jobs
+    that this mail tells of, where they are several; the one above is among them. ``many_shops``: the same happened to
+    several shops at once, so that it is not this one's fault.
     """
 
     ref: str
@@ -61,12 +85,15 @@ class NoticeFacts:
     other_jobs: tuple[str, ...]
     again: bool
     case_url: str
+    jobs: tuple[JobTold, ...] = ()
+    many_shops: bool = False
 
 
-def message_id(ref: str, round: int, sender: str) -> str:
-    """The Message-ID of a case's notice in a round: always the same, so that a repeat counts once."""
+def message_id(ref: str, round: int | str, sender: str) -> str:
+    """The Message-ID of a case's notice in a round (or check): always the same, so that a repeat counts once."""
     domain = ascii_address(bare_address(sender)).rpartition("@")[2].lower()
-    return f"<{ref.lower()}.{round}.notice@{domain}>"
+    which = re.sub(r"[^0-9A-Za-z-]", "-", str(round))
+    return f"<{ref.lower()}.{which}.notice@{domain}>"
 
 
 def compose(
@@ -129,16 +156,27 @@ def check_templates() -> None:
         case_url="https://example.com/case",
     )
     bare = replace(sample, contact_names=(), marketplace=None, summary="", failed_at=None, stopped=False, other_jobs=())
+    two = (
+        JobTold("JF-000001", "sample/job", True, again=True),
+        JobTold("JF-000002", "sample/two", False, "why", "who"),
+    )
+    _refuse_markup(_INCIDENT)
     for cause in CAUSES:
-        _refuse_markup(cause)
-        for facts in (sample, replace(bare, again=False, case_url="")):
+        _refuse_markup(_of_cause(cause))
+        for facts in (sample, replace(bare, again=False, case_url=""), replace(sample, jobs=two, many_shops=True)):
             for html in (False, True):
                 _render(replace(facts, cause=cause), html=html)
 
 
-def _refuse_markup(cause: str) -> None:
+_INCIDENT = "incident.j2"
+
+
+def _of_cause(cause: str) -> str:
+    return f"causes/{cause}.j2"
+
+
+def _refuse_markup(name: str) -> None:
     """The words of a cause go into text and HTML alike, so they may hold no markup of their own."""
-    name = f"causes/{cause}.j2"
     try:
         source = (_TEMPLATES / name).read_text(encoding="utf-8")
     except OSError as error:
@@ -171,7 +209,7 @@ def _render(facts: NoticeFacts, *, html: bool) -> _Rendered:
     if facts.cause not in CAUSES:
         raise BadInput(f"There is no cause {facts.cause!r}.", f"Use one of {', '.join(CAUSES)}.")
     environment = _HTML if html else _TEXT
-    name = f"causes/{facts.cause}.j2"
+    name = _INCIDENT if facts.many_shops and facts.cause not in NOT_THEIRS else _of_cause(facts.cause)
     try:
         words = _words(facts)
         cause = environment.get_template(name).make_module(words)
@@ -188,8 +226,10 @@ def _render(facts: NoticeFacts, *, html: bool) -> _Rendered:
         where = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
         raise NoticeError(f"The template {name}{where} is broken: {error}.", "Correct or restore that file.") from error
     tidy = body if html else re.sub(r"\n{4,}", "\n\n\n", body)
-    again = "Again: " if facts.again else ""
-    return _Rendered(f"[{words['ref']}] {again}{title} ({words['job_name']})", tidy)
+    again = "Again: " if words["again"] else ""
+    more = len(words["jobs"]) - 1
+    job = f"{words['job_name']} and {more} more" if more > 0 else words["job_name"]
+    return _Rendered(f"[{words['ref']}] {again}{title} ({job})", tidy)
 
 
 def _words(facts: NoticeFacts) -> dict[str, Any]:
@@ -197,39 +237,64 @@ def _words(facts: NoticeFacts) -> dict[str, Any]:
     job, marketplace = _line(facts.job_name, 80), _line(facts.marketplace or "", 60) or None
     names = [name for name in (_line(n, 60) for n in facts.contact_names) if name]
     summary = _line(redact(facts.summary[:10_000]), 300)
-    details = [("Shop", _line(facts.retailer, 80)), ("Job", job), ("Marketplace", marketplace or "")]
+    details = [("Shop", _line(facts.retailer, 80)), ("Job", "" if facts.jobs else job)]
+    details.append(("Marketplace", marketplace or ""))
     if facts.failed_at is not None:
         details.append(("Failed on", _moment(facts.failed_at)))
     details.append(("Message of the system", summary))
+    jobs = facts.jobs or (
+        JobTold(facts.ref, facts.job_name, facts.stopped, facts.cannot_stop_why, facts.who_can, facts.again),
+    )
     return {
         "ref": _line(facts.ref, 40),
         "greeting": f"Hello {_and(names)}," if names else "Hello,",
-        "lead": _lead(facts, job, marketplace),
+        "lead": _lead(jobs, job, marketplace),
         "job_name": job,
+        "jobs": [_told(one) for one in facts.jobs],
+        "refs": _and([_line(one.ref, 40) for one in jobs]),
         "marketplace": marketplace,
         "place": marketplace or "the other system",
         "details": [(name, value) for name, value in details if value],
-        "stopped": facts.stopped,
-        "cannot_stop": [] if facts.stopped else _cannot_stop(facts),
+        "stopped": any(one.stopped for one in jobs),
+        "cannot_stop": [] if facts.jobs or facts.stopped else _cannot_stop(jobs[0]),
         "others": [name for name in (_line(n, 80) for n in facts.other_jobs) if name],
-        "again": facts.again,
+        "again": all(one.again for one in jobs),
         "case_url": _link(facts.case_url),
     }
 
 
-def _lead(facts: NoticeFacts, job: str, marketplace: str | None) -> str:
+def _lead(jobs: Sequence[JobTold], job: str, marketplace: str | None) -> str:
     at = f" for {marketplace}" if marketplace else ""
+    stopped = sum(one.stopped for one in jobs)
+    if len(jobs) > 1:
+        what = (
+            "We have stopped them, so that they do not fail again and again."
+            if stopped == len(jobs)
+            else f"We have stopped {stopped} of them, so that they do not fail again and again."
+            if stopped
+            else "We could not stop them from our side, so they may fail again."
+        )
+        return f"{len(jobs)} of your jobs{at} have failed in the same way. {what}"
     what = (
         "We have stopped it, so that it does not fail again and again."
-        if facts.stopped
+        if stopped
         else "We could not stop it from our side, so it may fail again."
     )
     return f"The job \u201c{job}\u201d{at} has failed. {what}"
 
 
-def _cannot_stop(facts: NoticeFacts) -> list[str]:
+def _told(job: JobTold) -> str:
+    """What became of one of several jobs, on one line."""
+    name = f"{_line(job.ref, 40)}: {_line(job.job_name, 80)}"
+    again = " We wrote to you about it before, and it failed again." if job.again else ""
+    if job.stopped:
+        return f"{name}. Stopped.{again}"
+    return " ".join([f"{name}. Not stopped.{again}", *_cannot_stop(job)])
+
+
+def _cannot_stop(job: JobTold) -> list[str]:
     """J3: why we could not stop it, and who can."""
-    why, who = _line(facts.cannot_stop_why, 300).rstrip("."), _line(facts.who_can, 120).rstrip(".")
+    why, who = _line(job.cannot_stop_why, 300).rstrip("."), _line(job.who_can, 120).rstrip(".")
     told = [f"Why we could not stop it: {why}."] if why else []
     if who:
         told.append(f"Who can stop it: {who}. Please ask them to stop it until the matter is settled.")

@@ -17,9 +17,11 @@ from rich.markup import escape
 
 from caseproof.cli.backups import backup, restore
 from caseproof.cli.cases import case_app
+from caseproof.cli.check import check
 from caseproof.cli.common import AsJson, err, out, print_json, table_of
 from caseproof.cli.contacts import contact_app
 from caseproof.cli.doctor import doctor
+from caseproof.cli.report import report
 from caseproof.cli.setup import setup
 from caseproof.cli.up import up
 from caseproof.domain.errors import BadInput, CaseproofError
@@ -41,6 +43,8 @@ app.add_typer(contact_app, name="contact")
 app.command()(up)
 app.command()(setup)
 app.command()(doctor)
+app.command()(check)
+app.command()(report)
 app.command()(backup)
 app.command()(restore)
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Annotated
@@ -18,6 +19,7 @@ import typer
 from caseproof import locks
 from caseproof.cli.common import out
 from caseproof.domain.errors import CaseproofError
+from caseproof.policy import policy_in_force
 from caseproof.procedure.office import Office, open_office
 from caseproof.settings import Settings, read_settings
 from caseproof.up.addresses import FOLDER, write_addresses
@@ -150,7 +152,8 @@ def _revive(office: Office, worker_since: float) -> list[str]:
     from tasks.reviving import revive
 
     settled = time.time() - worker_since > _CLAIM_SECONDS
-    return revive(office, datetime.fromtimestamp(worker_since, UTC) if settled else None).said
+    today = replace(office, policy=policy_in_force(office.settings).policy)  # it may change while we are up
+    return revive(today, datetime.fromtimestamp(worker_since, UTC) if settled else None).said
 
 
 def _trouble(pending: Future[list[str]]) -> str:

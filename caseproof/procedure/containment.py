@@ -1,16 +1,22 @@
-"""J2 to J4: stop the job first. Plain code, so that neither a flow run nor Prefect is waited for (house rule 4)."""
+"""J2 to J4: stop the job first. Plain code, so that neither a flow run nor Prefect is waited for (house rule 4).
+
+``contain`` does it for one case, for the case's own run. The pieces it is made of are the sweep's, too
+(``caseproof/procedure/sweeping.py``), which does it for many cases at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from caseproof.domain.case import Case
-from caseproof.domain.errors import BadInput
+from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.events import Kind
-from caseproof.platforms.base import Job, JobPlatform, PlatformRefused, Scope, UnknownJob
-from caseproof.procedure.effects import Json, once
+from caseproof.platforms.base import Job, JobPlatform, PlatformRefused, Scope, Standing, UnknownJob
+from caseproof.procedure.effects import EffectNotSeen, Json, once
 from caseproof.procedure.office import Office
 
 SETTLE_SECONDS = 1.0
@@ -19,12 +25,64 @@ HOLD_TRIES = 3
 ADMINISTRATOR = "whoever administers the platform"
 
 
-class _CannotStop(Exception):
-    """The stop is not ours to make: why, and who can make it (J3)."""
+class Stops(Protocol):
+    """The part of a ``JobPlatform`` that a stop needs."""
+
+    def job(self, job_id: str) -> Job: ...
+    def jobs_in(self, scope: Scope, job: Job) -> list[Job]: ...
+    def standing(self, job_id: str) -> Standing: ...
+    def stop(self, job_id: str) -> None: ...
+
+
+class CannotStop(CaseproofError):
+    """The stop is not ours to make: why (``problem``), and who can make it (``who_can``, J3)."""
 
     def __init__(self, why: str, who_can: str) -> None:
-        super().__init__(why)
-        self.why, self.who_can = why, who_can
+        super().__init__(why, f"Who can: {who_can}.")
+        self.who_can = who_can
+
+
+@dataclass
+class Stop:
+    """What became of the stop of one case: the jobs it reached, the case's own first, and those it did not."""
+
+    case: Case
+    narrowed: str = ""
+    reached: list[dict[str, Any]] = field(default_factory=list)
+    refused: list[dict[str, Any]] = field(default_factory=list)
+
+    def could_not(self, job_id: str, no: CaseproofError) -> None:
+        """A job that refuses or is gone. Raises CannotStop where it is the case's own."""
+        if job_id == self.case.facts["job"]:
+            raise cannot(no)
+        self.refused.append({"job": job_id, "why": no.problem})
+
+    def did_not_hold(self, loose: Collection[str]) -> None:
+        """Take back what does not stay stopped. Raises CannotStop where the case's own job is among it."""
+        why = "Stopped, but it does not stay stopped"
+        own = self.case.facts["job"]
+        for entry in [entry for entry in self.reached if entry["job"] in loose and entry["job"] != own]:
+            self.reached.remove(entry)
+            self.refused.append({"job": entry["job"], "why": f"{why}.", "was_active": entry["was_active"]})
+        if own in loose:
+            raise CannotStop(f"{why}: {own}.", "whoever starts it again")
+
+    def told(self) -> dict[str, Any]:
+        """What the event of a stop says, but for its evidence."""
+        scope = self.case.facts["scope"]
+        return {"scope": scope, "narrowed": self.narrowed, "jobs": self.reached, "not_stopped": self.refused}
+
+    def cannot(self, reason: CannotStop) -> dict[str, Any]:
+        """What the event says that there is no stop (J3)."""
+        # What was stopped beside the job is written down, too: it has to go live again with it.
+        beside = [entry for entry in self.reached if entry["job"] != self.case.facts["job"]]
+        return {"why": reason.problem, "who_can": reason.who_can, "jobs": beside, "not_stopped": self.refused}
+
+    def evidence(self, read_at: Any) -> tuple[str, bytes]:
+        """The file that keeps what was read back: its name and its content, readable JSON."""
+        what = {"case": self.case.ref, "read_at": read_at, **self.told()}
+        text = json.dumps(what, indent=2, sort_keys=True, ensure_ascii=False, default=str)
+        return f"stop-{self.case.round}.json", text.encode()
 
 
 def contain(office: Office, platform: JobPlatform, ref: str) -> Case:
@@ -35,20 +93,17 @@ def contain(office: Office, platform: JobPlatform, ref: str) -> Case:
     case = office.case(ref)
     if case.contained is not None or case.is_closed:
         return case
-    reached: list[dict[str, Any]] = []
-    refused: list[dict[str, Any]] = []
+    stop = Stop(case)
     try:
-        jobs, narrowed = _in_scope(platform, case)
-        _stop_all(office, platform, case, jobs, reached, refused)
-        _hold(office, platform, reached, refused)
-    except _CannotStop as reason:
-        # What was stopped beside the job is written down, too: it has to go live again with it.
-        return _record(
-            office, ref, Kind.CANNOT_STOP, why=reason.why, who_can=reason.who_can, jobs=reached[1:], not_stopped=refused
-        )
-    told = {"scope": case.facts["scope"], "narrowed": narrowed, "jobs": reached, "not_stopped": refused}
-    digest = office.keep_json(ref, f"stop-{case.round}.json", {"case": ref, "read_at": office.clock(), **told})
-    return _record(office, ref, Kind.STOPPED, **told, evidence=digest)
+        jobs, stop.narrowed = reach(platform, _own_job(platform, case), Scope(case.facts["scope"]))
+        _stop_all(office, platform, stop, jobs)
+        reached = [entry["job"] for entry in stop.reached]
+        stop.did_not_hold(hold(office, reached, lambda jobs: [job for job in jobs if had_to_stop_again(platform, job)]))
+    except CannotStop as reason:
+        return _record(office, ref, Kind.CANNOT_STOP, **stop.cannot(reason))
+    name, content = stop.evidence(office.clock())
+    digest = office.keep(ref, content, name, "application/json")
+    return _record(office, ref, Kind.STOPPED, **stop.told(), evidence=digest)
 
 
 def _record(office: Office, ref: str, kind: Kind, **data: Any) -> Case:
@@ -56,54 +111,51 @@ def _record(office: Office, ref: str, kind: Kind, **data: Any) -> Case:
     return office.store.change(ref, lambda now: [] if now.contained else [office.event(kind, **data)])
 
 
-def _in_scope(platform: JobPlatform, case: Case) -> tuple[list[Job], str]:
-    """The jobs the stop reaches, the case's own first, and why it reaches less than asked ("" if it does not)."""
+def _own_job(platform: Stops, case: Case) -> Job:
     try:
-        job = platform.job(case.facts["job"])
-    except UnknownJob as gone:
-        raise _gone(gone) from gone
-    except PlatformRefused as no:
-        raise _CannotStop(no.problem, ADMINISTRATOR) from no
+        return platform.job(case.facts["job"])
+    except (UnknownJob, PlatformRefused) as no:
+        raise cannot(no) from no
+
+
+def reach(platform: Stops, job: Job, scope: Scope) -> tuple[list[Job], str]:
+    """The jobs that a stop reaches, ``job`` first, and why it reaches less than asked ("" if it does not).
+
+    Raises CannotStop for a job that is not ours to stop, and PlatformDown.
+    """
     if job.stopped_by:
-        raise _CannotStop("The job is marked on the platform as not ours to stop.", job.stopped_by)
+        raise CannotStop("The job is marked on the platform as not ours to stop.", job.stopped_by)
+    if scope is Scope.JOB:
+        return [job], ""
     try:
-        return platform.jobs_in(Scope(case.facts["scope"]), job), ""
+        return platform.jobs_in(scope, job), ""
     except (BadInput, PlatformRefused) as unclear:
         return [job], unclear.problem
 
 
-def _gone(error: UnknownJob) -> _CannotStop:
-    return _CannotStop(f"The platform has no such job any more: {error.problem}", "nobody needs to: nothing runs")
+def cannot(no: CaseproofError) -> CannotStop:
+    """Why there is no stop, where the platform refused it or has no such job."""
+    if isinstance(no, UnknownJob):
+        return CannotStop(f"The platform has no such job any more: {no.problem}", "nobody needs to: nothing runs")
+    return CannotStop(no.problem, ADMINISTRATOR)
 
 
-def _stop_all(
-    office: Office,
-    platform: JobPlatform,
-    case: Case,
-    jobs: list[Job],
-    reached: list[dict[str, Any]],
-    refused: list[dict[str, Any]],
-) -> None:
-    held = _active_before_others(office, case)
+def _stop_all(office: Office, platform: Stops, stop: Stop, jobs: Sequence[Job]) -> None:
+    held = _active_before_others(office, stop.case, [job.id for job in jobs])
     for job in jobs:
         try:
-            found = stop_one(office, platform, case, job.id, was_active=job.id in held)
-            reached.append({"name": job.name, **found})
-        except UnknownJob as gone:
-            if job is jobs[0]:
-                raise _gone(gone) from gone
-            refused.append({"job": job.id, "why": gone.problem})
-        except PlatformRefused as no:
-            if job is jobs[0]:
-                raise _CannotStop(no.problem, ADMINISTRATOR) from no
-            refused.append({"job": job.id, "why": no.problem})
+            found = stop_one(office, platform, stop.case, job.id, was_active=job.id in held)
+            stop.reached.append({"name": job.name, **found})
+        except (UnknownJob, PlatformRefused) as no:
+            stop.could_not(job.id, no)
 
 
-def _active_before_others(office: Office, case: Case) -> frozenset[str]:
+def _active_before_others(office: Office, case: Case, jobs: Sequence[str]) -> frozenset[str]:
     """Jobs that stand still only because another open case stopped them: whoever is last sets them live again."""
+    platform = case.facts["platform"]
     with office.store.reading() as unit:
-        others = [c for c in unit.cases.open_on(case.facts["platform"]) if c.ref != case.ref]
-    return frozenset(job["job"] for other in others for job in held_jobs(other) if job.get("was_active"))
+        along, own = unit.bulk.held_along(platform), unit.bulk.held_as_own(platform, jobs)
+    return frozenset(job for held in (along, own) for job, refs in held.items() if refs - {case.ref})
 
 
 def held_jobs(case: Case) -> tuple[Mapping[str, Any], ...]:
@@ -114,7 +166,12 @@ def held_jobs(case: Case) -> tuple[Mapping[str, Any], ...]:
     return (*case.contained.get("jobs", ()), *tried)
 
 
-def stop_one(office: Office, platform: JobPlatform, case: Case, job_id: str, *, was_active: bool = False) -> Json:
+def stop_key(case: Case, job_id: str) -> str:
+    """The key of the intent to stop this job: each round of the case has its own stop."""
+    return f"{case.ref}/{case.round}/stop/{job_id}"
+
+
+def stop_one(office: Office, platform: Stops, case: Case, job_id: str, *, was_active: bool = False) -> Json:
     """Stop one job and read it back: ``{"job", "was_active", "active", "waiting", "running"}``.
 
     ``was_active`` says that the job stands still only because another case stopped it.
@@ -123,21 +180,13 @@ def stop_one(office: Office, platform: JobPlatform, case: Case, job_id: str, *, 
 
     def read_back(plan: Json) -> Json | None:
         now = platform.standing(job_id)
-        if not now.is_stopped:
-            return None
-        return {
-            "job": job_id,
-            "was_active": plan["was_active"],
-            "active": now.active,
-            "waiting": now.waiting,
-            "running": now.running,
-        }
+        return seen(now, was_active=plan["was_active"]) if now.is_stopped else None
 
     return once(
         office,
         case.ref,
         "stop",
-        f"{case.ref}/{case.round}/stop/{job_id}",
+        stop_key(case, job_id),
         plan={"was_active": before.active or was_active},
         effect=lambda _: platform.stop(job_id),
         read_back=read_back,
@@ -145,26 +194,49 @@ def stop_one(office: Office, platform: JobPlatform, case: Case, job_id: str, *, 
     )
 
 
-def _hold(office: Office, platform: JobPlatform, reached: list[dict[str, Any]], refused: list[dict[str, Any]]) -> None:
-    """Read back a second time, and stop again what a scheduler queued in between."""
+def seen(standing: Standing, *, was_active: bool) -> dict[str, Any]:
+    """What was read back of a job that was stopped, as the case keeps it."""
+    return {
+        "job": standing.job,
+        "was_active": was_active,
+        "active": standing.active,
+        "waiting": standing.waiting,
+        "running": standing.running,
+    }
+
+
+def stop_and_read(platform: Stops, job_id: str) -> Standing:
+    """Stop one job and read it back. Raises EffectNotSeen and what the platform raises."""
+    platform.stop(job_id)
+    now = platform.standing(job_id)
+    if not now.is_stopped:
+        raise EffectNotSeen(
+            "stop: the platform accepted it, but the job does not show as stopped when read back.",
+            "Look there; the case's own run tries again, and reads back before it repeats anything.",
+        )
+    return now
+
+
+def hold(office: Office, jobs: list[str], stopped_again: Callable[[list[str]], list[str]]) -> list[str]:
+    """Read back a second time, and stop again what a scheduler queued in between; returns what does not stay stopped.
+
+    ``stopped_again`` reads jobs back and returns those that it had to stop again.
+    """
     for _ in range(HOLD_TRIES):
         office.sleep(SETTLE_SECONDS)
-        loose = [entry for entry in reached if _is_loose(platform, entry["job"])]
-        if not loose:
-            return
-        for entry in loose:
-            with suppress(PlatformRefused, UnknownJob):
-                platform.stop(entry["job"])
-    why = "Stopped, but it does not stay stopped"
-    if reached[0] in loose:
-        raise _CannotStop(f"{why}: {reached[0]['job']}.", "whoever starts it again")
-    for entry in loose:
-        reached.remove(entry)
-        refused.append({"job": entry["job"], "why": f"{why}.", "was_active": entry["was_active"]})
+        jobs = stopped_again(jobs)
+        if not jobs:
+            break
+    return jobs
 
 
-def _is_loose(platform: JobPlatform, job_id: str) -> bool:
+def had_to_stop_again(platform: Stops, job_id: str) -> bool:
+    """Read a stopped job back once more, and stop it again where it does not stand still."""
     try:
-        return not platform.standing(job_id).is_stopped
+        if platform.standing(job_id).is_stopped:
+            return False
     except UnknownJob:
         return False  # what vanished meanwhile cannot run
+    with suppress(PlatformRefused, UnknownJob):
+        platform.stop(job_id)
+    return True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +32,7 @@ class Office:
     vault: Vault
     clock: Clock = utc_now
     sleep: Callable[[float], None] = time.sleep
-    owner: str = field(default_factory=lambda: uuid.uuid4().hex)
+    owner: str = field(default_factory=lambda: secrets.token_hex(8))
     policy_wrong: PolicyError | None = None
     """What is wrong with the policy file, while the one from before stays in force."""
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from caseproof.channels.notice import redact
 from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Kind
+from caseproof.domain.events import Event, Kind
 from caseproof.platforms.base import Job, JobPlatform, Run, RunState, Scope, UnknownJob
 from caseproof.policy import CAUSES
-from caseproof.procedure.office import Office
+from caseproof.procedure.office import US, Office
 from caseproof.store import AlreadyOpen
 
 LOOK_BACK = timedelta(days=7)
@@ -51,16 +52,11 @@ def open_case(office: Office, platform: JobPlatform, desk: Desk, request: Reques
         _refuse_shared(office, request.ticket)
     failed = _last_failure(office, platform, job)
     scope = request.scope or office.policy.scope_for(request.cause)
-    event = office.event(
-        Kind.OPENED,
+    event = opened(
+        office,
+        request.platform,
+        job,
         request.by,
-        platform=request.platform,
-        job=job.id,
-        job_name=job.name,
-        job_url=job.url,
-        retailer=job.retailer,
-        marketplace=job.marketplace,
-        connection=job.connection,
         cause=request.cause,
         # A job's own error text may hold a token; the case never does.
         summary=redact(request.summary.strip() or (failed.message if failed else "") or "The job fails."),
@@ -78,6 +74,22 @@ def open_case(office: Office, platform: JobPlatform, desk: Desk, request: Reques
     except AlreadyOpen as other:
         return office.case(other.ref), False
     return case, True
+
+
+def opened(office: Office, platform: str, job: Job, by: str = US, /, **failure: Any) -> Event:
+    """The event that opens a case for this job. ``failure`` says what fails and how it was found."""
+    return office.event(
+        Kind.OPENED,
+        by,
+        platform=platform,
+        job=job.id,
+        job_name=job.name,
+        job_url=job.url,
+        retailer=job.retailer,
+        marketplace=job.marketplace,
+        connection=job.connection,
+        **failure,
+    )
 
 
 def read_whose_job(office: Office, platform: Callable[[], JobPlatform], ref: str) -> Case:

@@ -1,4 +1,10 @@
-"""J5: then tell the retailer what is wrong, what they must do, and the next steps."""
+"""J5: then tell the retailer what is wrong, what they must do, and the next steps.
+
+Jobs of one retailer, marketplace and cause that one check found share one mail: each of their cases, opened (or
+reopened) by that check, names the first of them in ``shares_notice_with``. Whichever of them comes first sends the mail
+for all that are stopped by then (J2 before J5), under an intent of the first one; the others record the same mail. A
+case that is not in it (stopped only later, or corrected since) tells alone, and so does every later round.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +12,23 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from email.message import EmailMessage
 
-from caseproof.channels.mail import DEADLINE_FACTOR, Delivery, MailDown, MailRefused
-from caseproof.channels.notice import NoticeFacts, compose, message_id
+from caseproof.channels.mail import DEADLINE_FACTOR, MailDown, MailRefused
+from caseproof.channels.notice import JobTold, NoticeFacts, compose, message_id
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.events import Kind
+from caseproof.domain.lifecycle import State
 from caseproof.procedure.effects import HELD_SECONDS, Json, once
+from caseproof.procedure.mail_pace import NotYourTurn, Send
 from caseproof.procedure.office import Office
+from caseproof.store import UnknownCase
+from caseproof.store.errors import Unreadable
 
-Send = Callable[[bytes, str, Sequence[str]], Delivery]
-"""Sends a message as it is: content, envelope sender, recipients."""
+__all__ = ["NobodyToTell", "Send", "tell_retailer"]
+
+
+TURNS, LONGEST_SLEEP = 20, 60.0
+"""How often a notice waits until the mail's pace allows it, and how many seconds at a time, before it needs help."""
 
 
 class NobodyToTell(CaseproofError):
@@ -33,35 +46,139 @@ def tell_retailer(office: Office, send: Send, ref: str) -> Case:
     Message-ID: a crash in between may deliver it twice, never not at all. Raises NobodyToTell, MailDown, MailRefused.
     """
     case = office.case(ref)
-    if case.notice is not None or case.contained is None or case.is_closed:  # J2: nothing comes before the stop
+    if not _is_to_be_told(case):  # J2: nothing comes before the stop
         return case
+    told = _in_turn(office, lambda: _told_together(office, send, case) or _told_alone(office, send, case))
+    _keep_with(office, ref, told["evidence"], _file_name(case))
+    event = office.event(Kind.NOTICE_SENT, **told)
+    return office.store.change(ref, lambda now: [] if now.notice else [event])
+
+
+def _is_to_be_told(case: Case) -> bool:
+    return case.notice is None and case.contained is not None and not case.is_closed
+
+
+def _in_turn(office: Office, tell: Callable[[], Json]) -> Json:
+    """Wait where much mail waits already; the intent is withdrawn meanwhile. Raises NotYourTurn after many turns."""
+    for _ in range(TURNS):
+        try:
+            return tell()
+        except NotYourTurn as later:
+            office.sleep(min(later.seconds, LONGEST_SLEEP))
+    return tell()
+
+
+# -- which mail it is in --------------------------------------------------------------------------------------------
+
+
+def _told_alone(office: Office, send: Send, case: Case) -> Json:
+    return _ensure_sent(office, send, case, case.ref, str(case.round), lambda: [case])
+
+
+def _told_together(office: Office, send: Send, case: Case) -> Json | None:
+    """What became of the mail that the case shares; None where it shares none, or is not in it."""
+    lead = _lead(case)
+    if not lead:
+        return None
+    try:
+        told = _ensure_sent(office, send, case, lead, f"check-{_check(case)}", lambda: _sharing(office, case))
+    except UnknownCase:  # the first of them is not in this store
+        return None
+    return told if case.ref in told["cases"] else None
+
+
+def _lead(case: Case) -> str:
+    """The case whose intent the shared mail has: the first that the check found; "" where this one shares none."""
+    opening = case.last_opened
+    if opening is None or not _check(case) or not case.facts.get("retailer"):
+        return ""
+    if any(event.kind in _LEAVES for event in case.events[opening.seq :]):
+        return ""
+    return str(opening.get("shares_notice_with") or case.ref)
+
+
+def _check(case: Case) -> str:
+    """The pass of the check that opened the case this time; "" where it was somebody else."""
+    return str(case.last_opened.get("check") or "") if case.last_opened else ""
+
+
+_LEAVES = frozenset({Kind.FACTS_CORRECTED, Kind.FAILED_AGAIN, Kind.REVIEW_REJECTED})
+"""After these the case is another's than it was taken for, or in a later round: it tells alone."""
+
+
+def _sharing(office: Office, case: Case) -> list[Case]:
+    """All cases that this mail tells of, oldest first; those not stopped yet, or that cannot be read, tell later."""
+    facts = case.facts
+    with office.store.reading() as unit:
+        rows = unit.cases.alike(facts["platform"], facts.get("marketplace") or "", facts["cause"])
+    sharing = []
+    for row in rows:
+        if row.retailer != facts["retailer"] or row.state is not State.CONTAINED:
+            continue
+        try:
+            other = office.case(row.ref)
+        except Unreadable:
+            continue
+        if _is_to_be_told(other) and (_lead(other), _check(other)) == (_lead(case), _check(case)):
+            sharing.append(other)
+    return sharing if any(other.ref == case.ref for other in sharing) else [case]
+
+
+# -- sending --------------------------------------------------------------------------------------------------------
+
+
+def _ensure_sent(
+    office: Office, send: Send, case: Case, owner: str, which: str, together: Callable[[], list[Case]]
+) -> Json:
+    """Send the notice ``which`` of the case ``owner`` once, and say what became of it; ``case`` is who asks."""
+    key = f"{owner}/{which}/notice"
+    with office.store.reading() as unit:
+        known = unit.intents.result(key)
+    if known is not None:
+        return known  # nothing is composed for a mail that is out
+    cases = together()
     recipients = _recipients(office, case)
-    message = _compose(office, case, recipients)
-    digest = office.keep(ref, message.as_bytes(), f"notice-{case.round}.eml", "message/rfc822")
+    message = _compose(office, cases, recipients, message_id(owner, which, office.policy.mail.sender))
+    kept = office.vault.put(message.as_bytes(), _file_name(case), "message/rfc822")
 
     def effect(plan: Json) -> Json:
-        content = office.vault.read(plan["evidence"])
+        told_of = case.ref if case.ref in plan["cases"] else plan["cases"][0]
+        content = _keep_with(office, told_of, plan["evidence"], _file_name(case))  # before it is sent
         try:
             delivery = send(content, office.policy.mail.sender, plan["to"])
         except MailDown as down:
-            if down.maybe_sent:
+            if down.maybe_sent or isinstance(down, NotYourTurn):
                 raise
             raise _NotSent(down.problem, down.next_action) from down
         return {**plan, "accepted": list(delivery.accepted), "refused": dict(delivery.refused)}
 
-    told = once(
+    return once(
         office,
-        ref,
+        owner,
         "notice",
-        f"{ref}/{case.round}/notice",
-        plan={"evidence": digest, "message_id": message["Message-ID"], "to": recipients},
+        key,
+        plan={
+            "evidence": kept.digest,
+            "message_id": message["Message-ID"],
+            "to": recipients,
+            "cases": [one.ref for one in cases],
+        },
         effect=effect,
         read_back=None,  # nobody can read a retailer's mailbox: the same Message-ID is sent again instead
-        harmless=(MailRefused, _NotSent, BadInput),
+        harmless=(MailRefused, _NotSent, NotYourTurn, BadInput),
         seconds=max(HELD_SECONDS, (DEADLINE_FACTOR + 1) * office.policy.mail.timeout_seconds),
     )
-    event = office.event(Kind.NOTICE_SENT, **told)
-    return office.store.change(ref, lambda now: [] if now.notice else [event])
+
+
+def _file_name(case: Case) -> str:
+    return f"notice-{case.round}.eml"
+
+
+def _keep_with(office: Office, ref: str, digest: str, name: str) -> bytes:
+    """List the message with the case's own evidence; what it says."""
+    content = office.vault.read(digest)
+    office.keep(ref, content, name, "message/rfc822")
+    return content
 
 
 def _recipients(office: Office, case: Case) -> list[str]:
@@ -81,33 +198,61 @@ def _recipients(office: Office, case: Case) -> list[str]:
     return addresses
 
 
-def _compose(office: Office, case: Case, recipients: list[str]) -> EmailMessage:
-    facts = case.facts
+# -- what it says ---------------------------------------------------------------------------------------------------
+
+
+def _compose(office: Office, cases: Sequence[Case], recipients: list[str], name: str) -> EmailMessage:
+    case, facts = cases[0], cases[0].facts
     with office.store.reading() as unit:
         names = tuple(c.name for c in unit.people.contacts(facts["retailer"]) if c.name)
-    contained = case.contained
-    stopped = contained is not None and contained.event.kind is Kind.STOPPED
-    policy = office.policy.mail
+    jobs = tuple(_job_told(one) for one in cases)
+    first, policy = jobs[0], office.policy.mail
+    own = {one.facts["job"] for one in cases}
+    along = {job["job"]: job["name"] for one in cases for job in one.stopped_jobs[1:] if job["job"] not in own}
     return compose(
         NoticeFacts(
             ref=case.ref,
             retailer=facts["retailer"],
             contact_names=names,
-            job_name=facts["job_name"],
+            job_name=first.job_name,
             marketplace=facts.get("marketplace"),
             cause=facts["cause"],
             summary=facts["summary"],
             failed_at=datetime.fromisoformat(facts["failed_at"]) if facts.get("failed_at") else None,
-            stopped=stopped,
-            cannot_stop_why="" if stopped or contained is None else contained["why"],
-            who_can="" if stopped or contained is None else contained["who_can"],
-            other_jobs=tuple(job["name"] for job in case.stopped_jobs[1:]),
-            again=case.round > 1,
+            stopped=first.stopped,
+            cannot_stop_why=first.cannot_stop_why,
+            who_can=first.who_can,
+            other_jobs=tuple(along.values()),
+            again=first.again,
             case_url="",  # the case page is the team's: it has no login and names people
+            jobs=jobs if len(jobs) > 1 else (),
+            many_shops=_reaches_many_shops(office, case),
         ),
         sender=policy.sender,
         reply_to=policy.reply_to,
         recipients=recipients,
-        message_id=message_id(case.ref, case.round, policy.sender),
+        message_id=name,
         date=office.clock(),
     )
+
+
+def _job_told(case: Case) -> JobTold:
+    contained = case.contained
+    stopped = contained is not None and contained.event.kind is Kind.STOPPED
+    return JobTold(
+        ref=case.ref,
+        job_name=case.facts["job_name"],
+        stopped=stopped,
+        cannot_stop_why="" if stopped or contained is None else contained["why"],
+        who_can="" if stopped or contained is None else contained["who_can"],
+        again=case.round > 1,
+    )
+
+
+def _reaches_many_shops(office: Office, case: Case) -> bool:
+    """Whether the case belongs to an incident that reaches more than one retailer: then the fault is not theirs."""
+    if case.incident is None:
+        return False
+    with office.store.reading() as unit:
+        retailers = {row.retailer for row in unit.cases.of_incident(case.incident["incident"]) if row.retailer}
+    return len(retailers) > 1

@@ -1,4 +1,5 @@
-"""The ticket on the desk: opened or adopted (J1), given the evidence (J7, J8), closed after the case."""
+"""The ticket on the desk: opened or adopted (J1), given the evidence (J7, J8), closed after the case, and opened again
+with it."""
 
 from __future__ import annotations
 
@@ -16,11 +17,27 @@ class TicketNotClosed(CaseproofError):
     """The desk took the closing of the ticket and still shows it open."""
 
 
+class TicketNotOpen(CaseproofError):
+    """The desk took the opening of the ticket and still shows it closed."""
+
+
+def has_open_ticket(case: Case) -> bool:
+    """Whether the case has a ticket that was not closed with an earlier closing of the case."""
+    if case.ticket is None or case.last_opened is None:
+        return False
+    return case.ticket.seq > case.last_opened.seq or case.ticket_reopened is not None
+
+
 def ensure_ticket(office: Office, desk: Desk, ref: str) -> Case:
-    """Ensure that the case has a ticket: the one it was raised from, or a new one."""
+    """Ensure that the case has a ticket: the one it was raised from, or a new one; a reopened case has its own again.
+
+    Raises TicketNotOpen.
+    """
     case = office.case(ref)
-    if case.ticket is not None or case.contained is None:  # J2: nothing comes before the stop
+    if has_open_ticket(case) or case.contained is None:  # J2: nothing comes before the stop
         return case
+    if case.ticket is not None:
+        return _reopen(office, desk, case, case.ticket)
     adopted = case.facts.get("ticket")
     if adopted:
         ticket = desk.ticket(adopted)
@@ -38,6 +55,22 @@ def ensure_ticket(office: Office, desk: Desk, ref: str) -> Case:
         found = once(office, ref, "ticket", f"{ref}/ticket", plan={}, effect=create, read_back=read_back)
     event = office.event(Kind.TICKET_OPENED, desk=office.policy.desk, adopted=bool(adopted), **found)
     return office.store.change(ref, lambda now: [] if now.ticket else [event])
+
+
+def _reopen(office: Office, desk: Desk, case: Case, fact: Fact) -> Case:
+    """Open the ticket of a reopened case again, say why, and read it back."""
+    ticket, ref = fact["ticket"], case.ref
+    why = case.last_opened.get("why", "") if case.last_opened else ""
+    if desk.ticket(ticket).status is not TicketStatus.OPEN:
+        desk.set_status(ticket, TicketStatus.OPEN)
+    desk.comment(ticket, f"{ref}/reopened/{case.opening}", f"{ref} is open again. {why} {office.case_url(ref)}")
+    if desk.ticket(ticket).status is not TicketStatus.OPEN:
+        raise TicketNotOpen(
+            f"The desk still shows {ticket} as closed.",
+            "Open it there, or see why the desk does not let it be opened, then let the case try again.",
+        )
+    event = office.event(Kind.TICKET_REOPENED, ticket=ticket)
+    return office.store.change(ref, lambda now: [] if has_open_ticket(now) else [event])
 
 
 def _body(office: Office, case: Case) -> str:

@@ -21,7 +21,7 @@ def confirm_by_message(office: Office, ref: str, *, sender: str, raw: bytes, rec
     ``sender`` is the address that the operator says it came from; it must be the one the message names. Raises
     BadInput for what is not a message, WordRefused for a stranger's or an automatic one.
     """
-    office.case(ref)
+    case = office.case(ref)
     message = read_message(raw)
     if not same_address(sender, message.sender_address):
         raise BadInput(
@@ -31,14 +31,14 @@ def confirm_by_message(office: Office, ref: str, *, sender: str, raw: bytes, rec
     return _record(
         office, ref, sender=message.sender_address, words=message.words, content=raw,
         name="confirmation.eml", media_type="message/rfc822", by_way_of="message", recorded_by=recorded_by,
-        doubt=_doubt(ref, message),
+        doubt=_doubt(case, message),
     )  # fmt: skip
 
 
 _AUTOMATIC = ("automatic reply", "auto reply", "autoreply", "out of office", "automatische antwort", "abwesenheit")
 
 
-def _doubt(ref: str, message: Incoming) -> str:
+def _doubt(case: Case, message: Incoming) -> str:
     """Why a mail is no confirmation of this case, whoever sent it; empty where nothing speaks against it."""
     if message.automatic:
         return f"it is an automatic message ({message.automatic})"
@@ -46,7 +46,8 @@ def _doubt(ref: str, message: Incoming) -> str:
     if subject.startswith(_AUTOMATIC):
         return f"its subject is an automatic reply's ({message.subject})"
     named = set(re.findall(r"jf-\d{6}", subject))
-    if named and ref.casefold() not in named:
+    shared = case.notice.get("cases") or [] if case.notice else []  # one mail told of them all
+    if named and named.isdisjoint({case.ref.casefold(), *(ref.casefold() for ref in shared)}):
         return f"it is about {', '.join(sorted(named)).upper()}"
     if all(line.lstrip().startswith(">") or not line.strip() or _quotes(line) for line in message.words.splitlines()):
         return "it holds only quoted text and no words of its own"

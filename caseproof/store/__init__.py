@@ -1,8 +1,10 @@
 """The store: the one place where cases, intents, people and the embedded desk's tickets are kept."""
 
-from caseproof.store.cases import CaseRow, CaseRun
-from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreDown, StoreError, UnknownCase
+from caseproof.store.case_rows import CaseRow
+from caseproof.store.cases import CaseRun
+from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreDown, StoreError, UnknownCase, UnknownIncident
 from caseproof.store.evidence import EvidenceRow
+from caseproof.store.incidents import IncidentRow
 from caseproof.store.intents import Claim
 from caseproof.store.people import Contact
 from caseproof.store.store import Store
@@ -16,9 +18,11 @@ __all__ = [
     "ConcurrentChange",
     "Contact",
     "EvidenceRow",
+    "IncidentRow",
     "Store",
     "StoreDown",
     "StoreError",
     "UnitOfWork",
     "UnknownCase",
+    "UnknownIncident",
 ]

@@ -3,12 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Event
+from caseproof.domain.events import Event, Kind
+from caseproof.domain.lifecycle import State
 from caseproof.store.errors import readable
+
+WORD = 200
+"""How many characters of an event's words a row repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRow:
+    """A case as lists show it; times are aware, in UTC. ``generation`` is 0 before its first flow run.
+
+    What follows from its events: ``opened_at`` is when it was opened first and ``last_opened_at`` when last;
+    ``asked_form`` is the form of the question that waits ("" if none does) and ``has_news`` whether its run should look
+    at the case again; ``notice_at`` is when the retailer was told in this round, ``reminders`` how often again since,
+    ``nudges`` how often the team since the question; ``trouble`` is the problem's beginning, ``incident`` a reference,
+    "" for none. What its keeper notes: ``due_at`` is when it looks at the case next (None: not before something
+    happens), ``crashes`` counts runs that died in a row, and it gives the case no new one before ``rest_until``.
+    """
+
+    id: int
+    ref: str
+    state: State
+    version: int
+    opening: int
+    platform: str
+    job: str
+    job_name: str
+    retailer: str
+    marketplace: str
+    cause: str
+    opened_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None
+    flow_run: str | None
+    generation: int
+    paused_until: date | None
+    last_opened_at: datetime
+    asked_form: str
+    asked_at: datetime | None
+    has_news: bool
+    notice_at: datetime | None
+    reminders: int
+    nudges: int
+    trouble: str
+    incident: str
+    ticket_closed: bool
+    due_at: datetime | None
+    crashes: int
+    rest_until: datetime | None
+    rest_why: str
 
 
 def facts_of(data: Mapping[str, Any]) -> dict[str, str]:
@@ -29,16 +80,17 @@ def refuse_nul(name: str, value: str) -> None:
 
 
 def whose(case: Case) -> dict[str, str]:
-    """Whose job it is, as corrected since the case was opened; the job itself never changes."""
+    """Whose job it is and why it fails, as corrected since the case was opened; the job itself never changes."""
     facts = facts_of(case.facts)
-    return {"retailer": facts["retailer"], "marketplace": facts["marketplace"]}
+    return {name: facts[name] for name in ("retailer", "marketplace", "cause")}
 
 
 ROW_SAYS = (
     *("version", "head", "state", "opening", "closed", "proof"),
     *("platform", "job", "job_name", "retailer", "marketplace", "cause"),
+    *("asked_form", "has_news", "reminders", "nudges", "trouble", "incident", "ticket_closed"),
 )
-"""The columns of a case that ``row_says`` gives."""
+"""The columns of a case that ``row_says`` gives. Times are none of them: a backup has them as texts."""
 
 
 def row_says(case: Case) -> dict[str, Any]:
@@ -65,4 +117,27 @@ def standing_after(case: Case, event: Event) -> dict[str, Any]:
         "updated_at": event.at,
         "closed_at": case.closed.at if case.is_closed and case.closed else None,
         "paused_until": paused_until,
+        "last_opened_at": case.last_opened.at if case.last_opened else None,
+        **_waiting(case),
     }
+
+
+def _waiting(case: Case) -> dict[str, Any]:
+    """What somebody who goes through many cases has to know: who was asked and told what, and since when."""
+    question = case.question
+    return {
+        "asked_form": _word(question["form"]) if question else "",
+        "asked_at": question.at if question else None,
+        "has_news": case.has_news,
+        "notice_at": case.notice.at if case.notice else None,
+        "reminders": len(case.since_notice(Kind.REMINDER_SENT)),
+        "nudges": len(case.since_question(Kind.TEAM_TOLD)),
+        "trouble": _word(case.trouble["problem"]) if case.trouble else "",
+        "incident": _word(case.incident["incident"]) if case.incident else "",
+        "ticket_closed": case.ticket_closed is not None,
+    }
+
+
+def _word(value: object) -> str:
+    """A value of an event as a short text that every database keeps."""
+    return str(value).replace("\0", "")[:WORD]

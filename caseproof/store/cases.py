@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from caseproof.domain.case import Case
 from caseproof.domain.closure import refuse_event
@@ -16,32 +17,14 @@ from caseproof.domain.errors import ClosureRefused, NotAllowed
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.fold import apply, fold
 from caseproof.domain.lifecycle import State
-from caseproof.store.case_rows import ROW_SAYS, facts_of, refuse_nul, row_says, standing_after, whose
+from caseproof.store.case_rows import ROW_SAYS, CaseRow, facts_of, refuse_nul, row_says, standing_after, whose
 from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreError, UnknownCase, Unreadable, readable
 from caseproof.store.refs import case_id, make_ref, normal
 from caseproof.store.rows import insert_once, next_number, plain
-from caseproof.store.tables import case_runs, cases, events, proofs
+from caseproof.store.tables import case_runs, cases, events, in_need, proofs
 
-
-@dataclass(frozen=True, slots=True)
-class CaseRow:
-    """A case as lists show it; times are aware, in UTC. ``generation`` is 0 before its first flow run."""
-
-    ref: str
-    state: State
-    opening: int
-    platform: str
-    job: str
-    job_name: str
-    retailer: str
-    marketplace: str
-    cause: str
-    opened_at: datetime
-    updated_at: datetime
-    closed_at: datetime | None
-    flow_run: str | None
-    generation: int
-    paused_until: date | None
+_NAMES = tuple(CaseRow.__dataclass_fields__)
+_OPEN = cases.c.closed.is_(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,38 +45,108 @@ class Cases:
 
     def get(self, ref: str) -> Case:
         """The fold of the case's events. Raises UnknownCase."""
-        for case in self._folded(cases.c.ref == normal(ref)):
+        for case in self.folded(cases.c.ref == normal(ref)):
             return case
         raise UnknownCase(ref)
 
     def open_for(self, platform: str, job: str) -> Case | None:
         """The open case of a job, if there is one; there is never a second."""
-        found = self._folded(_of_job(platform, job), cases.c.closed.is_(False))
+        found = self.folded(_of_job(platform, job), _OPEN)
         return found[0] if found else None
 
     def open_on(self, platform: str) -> list[Case]:
         """The open cases of a platform, oldest first."""
-        return self._folded(cases.c.platform == platform, cases.c.closed.is_(False))
+        return self.folded(cases.c.platform == platform, _OPEN)
 
     def latest_for(self, platform: str, job: str) -> str | None:
         """The newest case of a job, open or closed: its reference."""
-        newest = select(cases.c.ref).where(_of_job(platform, job)).order_by(cases.c.id.desc()).limit(1)
-        return self._connection.scalar(newest)
+        highest = select(func.max(cases.c.id)).where(_of_job(platform, job))
+        numbers = [self._connection.scalar(highest.where(which)) for which in (_OPEN, cases.c.closed.is_(True))]
+        return make_ref(max(n for n in numbers if n)) if any(numbers) else None
 
     def rows(self, open_only: bool = False) -> list[CaseRow]:
         """Every case, or every open one, oldest first."""
-        return self._rows(*([cases.c.closed.is_(False)] if open_only else []))
+        return self._rows(*([_OPEN] if open_only else []))
 
     def unfinished(self, closed_since: datetime) -> list[CaseRow]:
         """What a flow run still has work on: every open case, and the lately closed ones whose ticket is open yet."""
-        ticket_closed = exists().where(
-            events.c.case_id == cases.c.id, events.c.kind == Kind.TICKET_CLOSED, events.c.at >= cases.c.closed_at
-        )
-        return self._rows(cases.c.closed.is_(False) | ((cases.c.closed_at >= closed_since) & ~ticket_closed))
+        return self._rows(_OPEN | ((cases.c.closed_at >= closed_since) & cases.c.ticket_closed.is_(False)))
 
-    def _rows(self, *where: ColumnElement[bool]) -> list[CaseRow]:
-        names = CaseRow.__dataclass_fields__
-        query = select(*(cases.c[name] for name in names)).where(*where).order_by(cases.c.id)
+    def due(self, now: datetime, limit: int) -> list[CaseRow]:
+        """The cases that are to be looked at by now, those that wait longest first. Closed ones can be due, too."""
+        return self._rows(cases.c.due_at <= now, order=(cases.c.due_at,), limit=limit)
+
+    def watched(self, closed_since: datetime) -> list[CaseRow]:
+        """The cases that were closed since then and are closed yet, in that order."""
+        return self._rows(cases.c.closed_at >= closed_since, order=(cases.c.closed_at,))
+
+    def missing_runs(self, limit: int) -> list[CaseRow]:
+        """Open cases that never had a flow run, oldest first."""
+        return self._rows(cases.c.flow_run.is_(None), _OPEN, limit=limit)
+
+    def slice(self, after: int, limit: int) -> list[CaseRow]:
+        """Open cases whose ``id`` comes after this number, in that order: a way to go through all, bit by bit."""
+        return self._rows(cases.c.closed_at.is_(None), cases.c.id > after, limit=limit)
+
+    def alike(self, platform: str, marketplace: str, cause: str) -> list[CaseRow]:
+        """Open cases with one cause on one marketplace, oldest first."""
+        same = (cases.c.platform == platform, cases.c.marketplace == marketplace, cases.c.cause == cause)
+        return self._rows(*same, _OPEN)
+
+    def gathering(self, since: datetime, platform: str = "") -> list[tuple[str, str, str, int]]:
+        """How many open cases without an incident were opened since: platform, marketplace, cause and their number.
+
+        Of one platform, or of all.
+        """
+        place = (cases.c.platform, cases.c.marketplace, cases.c.cause)
+        new = (_OPEN, cases.c.incident == "", cases.c.last_opened_at >= since)
+        mine = (cases.c.platform == platform,) if platform else ()
+        with readable("A row of the cases"):
+            # Counted here: a database would rather go through all open cases in the order of their places.
+            found = Counter(tuple(row) for row in self._connection.execute(select(*place).where(*new, *mine)))
+        return sorted((name, marketplace, cause, count) for (name, marketplace, cause), count in found.items())
+
+    def of_incident(self, incident: str) -> list[CaseRow]:
+        """The cases that joined this incident and were not reopened since, open or closed, oldest first."""
+        return self._rows(cases.c.incident == incident, cases.c.incident != "")
+
+    def of_runs(self, flow_runs: Sequence[str]) -> list[CaseRow]:
+        """The cases, open or closed, whose latest flow run is one of these (at most a few hundred), oldest first."""
+        numbers = select(case_runs.c.case_id).where(case_runs.c.flow_run.in_(flow_runs))
+        return self._rows(cases.c.id.in_(numbers), cases.c.flow_run.in_(flow_runs))
+
+    def of_jobs(self, platform: str, jobs: Sequence[str]) -> list[CaseRow]:
+        """The open cases of these jobs (at most a few hundred), oldest first."""
+        return self._rows(cases.c.platform == platform, cases.c.job.in_(jobs), _OPEN)
+
+    def of_refs(self, refs: Sequence[str]) -> list[CaseRow]:
+        """The cases of these references (at most a few hundred); what is none is left out."""
+        return self._rows(cases.c.ref.in_(refs))
+
+    def platforms(self) -> list[str]:
+        """The platforms that have open cases, sorted: one look into the index a platform, however many cases it has."""
+        found: list[str] = []
+        while True:
+            after = cases.c.platform > (found[-1] if found else "")
+            name = self._connection.scalar(select(func.min(cases.c.platform)).where(_OPEN, after))
+            if name is None:
+                return found
+            found.append(name)
+
+    def in_need(self, limit: int) -> list[CaseRow]:
+        """Open cases that rest, or in which a step needs help, oldest first."""
+        return self._rows(in_need, limit=limit)
+
+    def counts(self) -> list[tuple[State, str, int]]:
+        """How many cases are open: by state and marketplace."""
+        query = select(cases.c.state, cases.c.marketplace, func.count()).where(_OPEN)
+        found = self._connection.execute(query.group_by(cases.c.state, cases.c.marketplace))
+        return sorted((State(state), marketplace, count) for state, marketplace, count in found)
+
+    def _rows(
+        self, *where: ColumnElement[bool], order: tuple[ColumnElement[Any], ...] = (), limit: int | None = None
+    ) -> list[CaseRow]:
+        query = select(*(cases.c[name] for name in _NAMES)).where(*where).order_by(*order, cases.c.id).limit(limit)
         with readable("A row of the cases"):
             found = self._connection.execute(query).mappings()
             return [CaseRow(**{**row, "state": State(row["state"])}) for row in found]
@@ -117,12 +170,13 @@ class Cases:
         """What the row of each case must say, of those cases whose events can be read; each is asked by itself."""
         for number in numbers:
             try:
-                found = [(case.ref, tuple(row_says(case).values())) for case in self._folded(cases.c.id == number)]
+                found = [(case.ref, tuple(row_says(case).values())) for case in self.folded(cases.c.id == number)]
             except Unreadable:
                 continue
             yield from found
 
-    def _folded(self, *where: ColumnElement[bool]) -> list[Case]:
+    def folded(self, *where: ColumnElement[bool]) -> list[Case]:
+        """The cases that these conditions choose, oldest first. Raises Unreadable."""
         return list(self._each(*where))
 
     def _each(self, *where: ColumnElement[bool], **options: Any) -> Iterator[Case]:
@@ -145,16 +199,17 @@ class Cases:
 
     def create(self, event: Event) -> Case:
         """Open a case (J1). Raises AlreadyOpen if the job has an open one, BadInput, NotAllowed."""
-        event = _as_stored(event)
+        event = as_stored(event)
         refuse_event(Case("The new case"), event)
         facts = facts_of(event.data)
         draft = apply(Case("The new case"), event)
         here = _of_job(facts["platform"], facts["job"])
         number = next_number(self._connection, cases)
         row = {"id": number, "opened_at": event.at, "generation": 0, **facts, **standing_after(draft, event)}
+        row |= {"due_at": event.at, "crashes": 0, "rest_why": ""}
         if self._open_ref(here) or insert_once(self._connection, insert(cases).values(**row)) is None:
             raise AlreadyOpen(self._open_ref(here) or "opened a moment ago")
-        case = apply(Case(make_ref(number)), event)
+        case = replace(draft, ref=make_ref(number))
         self._connection.execute(update(cases).where(cases.c.id == number).values(ref=case.ref))
         self._insert_event(number, case, event)
         return case
@@ -167,15 +222,11 @@ class Cases:
         """
         row = self._locked(case.ref)
         stored = self.get(case.ref)
-        if (stored.version, stored.head) != (row.version, row.head):
-            raise StoreError(
-                f"The events of {case.ref} were edited past Caseproof: they do not match their digests.",
-                "Nothing is added to it; restore the store from a backup.",
-            )
+        refuse_edited(stored, row)
         if (case.version, case.head) != (stored.version, stored.head):
             raise ConcurrentChange(f"{case.ref} changed meanwhile.", "Read it again, then decide again.")
         for event in new:
-            stored = self._append_one(row.id, stored, _as_stored(event))
+            stored = self._append_one(row.id, stored, as_stored(event))
         return stored
 
     def _append_one(self, number: int, case: Case, event: Event) -> Case:
@@ -183,23 +234,16 @@ class Cases:
         if event.kind is Kind.CLOSED:
             _refuse_other_proof(case, event)
         if event.kind is Kind.REOPENED:
-            self._refuse_second_open(number, case)
+            self.refuse_second_open(number, case)
         after = apply(case, event)
         self._insert_event(number, after, event)
         if event.kind is Kind.PROOF_MADE:
             self._insert_proof(number, after, event)
-        row = {**standing_after(after, event), **whose(after)}
-        self._connection.execute(update(cases).where(cases.c.id == number).values(**row))
+        self._connection.execute(update(cases).where(cases.c.id == number).values(**row_after(after, event)))
         return after
 
     def _insert_event(self, number: int, after: Case, event: Event) -> None:
-        row = event.as_json() | {
-            "at": event.at,
-            "case_id": number,
-            "seq": after.version,
-            "digest": after.head,
-        }
-        self._connection.execute(insert(events).values(**row))
+        self._connection.execute(insert(events).values(**event_row(number, after, event)))
 
     def _insert_proof(self, number: int, after: Case, event: Event) -> None:
         digest = event.data["evidence"]
@@ -208,14 +252,15 @@ class Cases:
         row = {"digest": digest, "case_id": number, "opening": after.opening, "rule": event.data["rule"]}
         self._connection.execute(insert(proofs).values(**row, made_at=event.at))
 
-    def _refuse_second_open(self, number: int, case: Case) -> None:
+    def refuse_second_open(self, number: int, case: Case) -> None:
+        """A job has one open case at a time. Raises AlreadyOpen."""
         here = _of_job(str(case.facts["platform"]), str(case.facts["job"]))
         other = self._open_ref(here & (cases.c.id != number))
         if other:
             raise AlreadyOpen(other)
 
     def _open_ref(self, here: ColumnElement[bool]) -> str | None:
-        return self._connection.scalar(select(cases.c.ref).where(here, cases.c.closed.is_(False)))
+        return self._connection.scalar(select(cases.c.ref).where(here, _OPEN))
 
     def _locked(self, ref: str) -> Any:
         """The row's id, version and head, locked until the unit ends (SQLite locks the whole file)."""
@@ -224,6 +269,22 @@ class Cases:
         if row is None:
             raise UnknownCase(ref)
         return row
+
+    # -- what the keeper notes -----------------------------------------------------------------------------
+
+    def set_due(self, ref: str, version: int, at: datetime | None) -> bool:
+        """When the keeper looks at the case next, unless something happened since this version; whether it was noted.
+
+        None: not before something happens. An unknown reference is no trouble.
+        """
+        same = (cases.c.ref == normal(ref), cases.c.version == version)
+        return self._connection.execute(update(cases).where(*same).values(due_at=at)).rowcount > 0
+
+    def set_rest(self, ref: str, crashes: int, until: datetime | None, why: str) -> None:
+        """How many runs died in a row, until when the case gets no new one, and why. Raises UnknownCase."""
+        refuse_nul("reason", why)
+        rest = {"crashes": crashes, "rest_until": until, "rest_why": why}
+        self._connection.execute(update(cases).where(cases.c.id == case_id(self._connection, ref)).values(**rest))
 
     # -- the flow runs that carry a case -------------------------------------------------------------------
 
@@ -262,10 +323,31 @@ def _of_job(platform: str, job: str) -> ColumnElement[bool]:
     return (cases.c.platform == platform) & (cases.c.job == job)
 
 
-def _as_stored(event: Event) -> Event:
+def event_row(number: int, after: Case, event: Event) -> dict[str, Any]:
+    """The row of an event of the case with this row number; ``after`` is the case after it."""
+    return event.as_json() | {"at": event.at, "case_id": number, "seq": after.version, "digest": after.head}
+
+
+def row_after(after: Case, event: Event) -> dict[str, Any]:
+    """What changes in the row of a case with its latest event."""
+    # Whatever happens to a case, its keeper looks at it.
+    return {**standing_after(after, event), **whose(after), "due_at": event.at}
+
+
+def refuse_edited(stored: Case, row: Any) -> None:
+    """The events in the store must be those that the row of their case stands for. Raises StoreError."""
+    if (stored.version, stored.head) != (row.version, row.head):
+        raise StoreError(
+            f"The events of {stored.ref} were edited past Caseproof: they do not match their digests.",
+            "Nothing is added to it; restore the store from a backup.",
+        )
+
+
+def as_stored(event: Event) -> Event:
     """The event as it will be read back, so that its digest today is its digest then."""
     refuse_nul("actor", event.actor)
-    return Event.from_json(plain(event.as_json(), f"The event {event.kind}"))
+    plain({"actor": event.actor}, f"The event {event.kind}")
+    return replace(event, kind=Kind(event.kind))  # which copies the data as JSON reads it back
 
 
 def _refuse_other_proof(case: Case, event: Event) -> None:

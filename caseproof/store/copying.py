@@ -31,7 +31,7 @@ from caseproof.store.errors import StoreError, explained, readable
 from caseproof.store.guards import guards_off, guards_on
 from caseproof.store.migrate import Standing, _known, downgrade, standing, upgrade
 from caseproof.store.store import Store
-from caseproof.store.tables import REVISION, VERSION_TABLE, UtcTime, metadata
+from caseproof.store.tables import REVISION, VERSION_TABLE, Digest, UtcTime, metadata
 from caseproof.store.unit import UnitOfWork
 
 Row = dict[str, Any]
@@ -40,6 +40,9 @@ TABLES = frozenset(metadata.tables)
 """Every table of the newest revision; the one that holds the revision's number is none of them."""
 
 _BATCH = 500
+_DIGESTS = {
+    (table.name, each.name) for table in metadata.sorted_tables for each in table.c if isinstance(each.type, Digest)
+}
 
 
 def can_hold(revision: str) -> bool:
@@ -164,7 +167,7 @@ def _names(connection: Connection) -> set[str]:
 
 
 def _tables(connection: Connection, names: Iterable[str]) -> MetaData:
-    """The tables as the database has them, with our way of keeping times and missing values."""
+    """The tables as the database has them, with our way of keeping times, digests and missing values."""
     found = MetaData()
     found.reflect(connection, only=sorted(names))
     for here in found.tables.values():
@@ -173,6 +176,8 @@ def _tables(connection: Connection, names: Iterable[str]) -> MetaData:
                 each.type = UtcTime()
             elif isinstance(each.type, JSON):
                 each.type = JSON(none_as_null=True)
+            elif (here.name, each.name) in _DIGESTS:
+                each.type = Digest()
     return found
 
 

@@ -64,6 +64,11 @@ def lenient_json(text: str | bytes) -> Any:
         return text if isinstance(text, str) else text.decode(errors="replace")
 
 
+def compact_json(value: Any) -> str:
+    """What is written into a JSON column: no spaces, every letter as itself."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def _seconds(text: str) -> float:
     """How long a writer waits for another. Raises StoreError."""
     try:
@@ -89,7 +94,11 @@ class SqliteDatabase(Database):
 
     def engine(self) -> Engine:
         engine = create_engine(
-            self.url, hide_parameters=True, json_deserializer=lenient_json, connect_args={"timeout": self.seconds}
+            self.url,
+            hide_parameters=True,
+            json_serializer=compact_json,
+            json_deserializer=lenient_json,
+            connect_args={"timeout": self.seconds},
         )
 
         # SQLAlchemy's recipe for pysqlite: the driver must not begin transactions by itself ...

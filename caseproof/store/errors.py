@@ -6,7 +6,8 @@ CaseproofError
     ├── ConcurrentChange  somebody else was faster: read again, then decide again
     ├── AlreadyOpen       this job has an open case; ``ref`` names it
     ├── Unreadable        what stands in the store is no event or no row of ours
-    └── UnknownCase       there is no such case (BadInput too)
+    ├── UnknownCase       there is no such case (BadInput too)
+    └── UnknownIncident   there is no such incident (BadInput too)
 """
 
 from __future__ import annotations
@@ -54,6 +55,13 @@ class UnknownCase(StoreError, BadInput):
 
     def __init__(self, ref: str) -> None:
         super().__init__(f"There is no case {ref.strip()!r}.", "`caseproof case list` shows every reference.")
+
+
+class UnknownIncident(StoreError, BadInput):
+    """There is no incident with this reference."""
+
+    def __init__(self, ref: str) -> None:
+        super().__init__(f"There is no incident {ref.strip()!r}.", "The page of a case names the incident it is in.")
 
 
 # Each by the beginning of SQLite's error name or PostgreSQL's SQLSTATE.

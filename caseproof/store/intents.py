@@ -13,6 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from caseproof.domain.errors import BadInput
+from caseproof.store.databases import compact_json
 from caseproof.store.errors import ConcurrentChange
 from caseproof.store.refs import case_id
 from caseproof.store.rows import insert_once, plain
@@ -27,7 +28,8 @@ class Claim:
 
     ``new``: this call wrote it; perform the effect. ``mine``: the same owner claims again; read back first.
     ``taken_over``: its writer's time was up and it is ours now; read back first. ``done``: ``result`` is
-    what was recorded. ``busy``: another owner has it until ``expires_at``. ``plan`` is the one first written.
+    what was recorded. ``busy``: another owner has it until ``expires_at``. ``plan`` is the one first written; of one
+    that is done it is the result, where that tells all that was planned.
     """
 
     key: str
@@ -81,12 +83,17 @@ class Intents:
 
     def _claim_again(self, row: Row[Any], owner: str, now: datetime, until: datetime) -> Claim:
         if row.done_at is not None:
-            return Claim(row.key, "done", row.plan, row.result, row.expires_at)
+            return Claim(row.key, "done", row.plan or row.result or {}, row.result, row.expires_at)
         if row.owner != owner and row.expires_at > now:
             return Claim(row.key, "busy", row.plan, None, row.expires_at)
         values = {"owner": owner, "claimed_at": now, "expires_at": until}
         self._connection.execute(update(intents).where(intents.c.key == row.key).values(**values))
         return Claim(row.key, "mine" if row.owner == owner else "taken_over", row.plan, None, until)
+
+    def result(self, key: str) -> Mapping[str, Any] | None:
+        """What was recorded of the effect; None where it is not done, or nobody is about to do it."""
+        found: Mapping[str, Any] | None = self._connection.scalar(select(intents.c.result).where(intents.c.key == key))
+        return found
 
     def finish(self, key: str, *, owner: str, result: Mapping[str, Any], now: datetime) -> None:
         """Record the effect's result. Finished again by its owner, the first result stays.
@@ -96,7 +103,9 @@ class Intents:
         written = plain(result, f"The result of {key}")
         row = self._owned(key, owner)
         if row.done_at is None:
-            done = update(intents).where(intents.c.key == key).values(result=written, done_at=now)
+            # What the result repeats is not kept twice.
+            plan = {} if _tells_all(written, row.plan) else row.plan
+            done = update(intents).where(intents.c.key == key).values(plan=plan, result=written, done_at=now)
             self._connection.execute(done)
 
     def release(self, key: str, *, owner: str) -> None:
@@ -119,3 +128,9 @@ class Intents:
                 f"The intent {key} is not {owner}'s any more.", "Claim it again to see its standing."
             )
         return row
+
+
+def _tells_all(result: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:
+    """Whether all of the plan stands in the result, too; as JSON, where true is not 1."""
+    there = {name: result[name] for name in plan if name in result}
+    return compact_json(there) == compact_json(plan)

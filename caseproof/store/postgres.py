@@ -11,7 +11,7 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
-from caseproof.store.databases import WRITES, Database, lenient_json
+from caseproof.store.databases import WRITES, Database, compact_json, lenient_json
 from caseproof.store.errors import StoreDown, StoreError
 
 # A server whose machine vanished is noticed within a minute.
@@ -49,6 +49,7 @@ class PostgresDatabase(Database):
             self.url,
             hide_parameters=True,
             pool_pre_ping=True,
+            json_serializer=compact_json,
             json_deserializer=lenient_json,
             connect_args={**usual, "prepare_threshold": None},
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -10,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     Date,
     DateTime,
     Dialect,
@@ -22,15 +25,43 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
+    literal_column,
 )
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.types import TypeEngine
 
 from caseproof.domain.errors import BadInput
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest revision, so that opening a store need not load Alembic; a test holds it to the scripts."""
 
 VERSION_TABLE = "caseproof_version"
 """A name of our own: another Alembic program's file must not look like a store of a newer version."""
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class _Microseconds(sqlite.DATETIME):
+    """A time in SQLite, which has no type for it: whole microseconds since 1970 in UTC, a third of a text's room."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], int | None]:
+        del dialect
+        return lambda value: None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[int | None], datetime | None]:
+        del dialect, coltype
+        return lambda value: None if value is None else _time_at(value)
+
+
+def _time_at(number: int) -> datetime:
+    """Raises ValueError and TypeError for what is no time."""
+    try:
+        return _EPOCH + number * _MICROSECOND
+    except OverflowError as error:
+        raise ValueError(f"{number} is no time") from error
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -39,19 +70,45 @@ class UtcTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name != "sqlite":
+            return dialect.type_descriptor(DateTime(timezone=True))
+        return dialect.type_descriptor(_Microseconds())  # type: ignore[no-untyped-call]
+
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
+        del dialect
+        if value is not None and value.tzinfo is None:
             raise BadInput(f"The time {value} has no time zone.", "Pass an aware datetime.")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+        return value if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         del dialect
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return value if value is None or value.tzinfo is UTC else value.astimezone(UTC)
+
+
+class _Bytes(String):
+    """A SHA-256 as the 32 bytes that it is; any other text stays a text, so that nothing is lost."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[str | None], bytes | str | None]:
+        del dialect
+        return lambda value: bytes.fromhex(value) if value and _SHA256.fullmatch(value) else value
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[bytes | str | None], str | None]:
+        del dialect, coltype
+        return lambda value: value.hex() if isinstance(value, bytes) else value
+
+
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+class Digest(TypeDecorator[str]):
+    """A hexadecimal SHA-256. Not for ``proofs``: the guards there compare it with what stands in an event."""
+
+    impl = String(64)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(_Bytes(64) if dialect.name == "sqlite" else String(64))
 
 
 metadata = MetaData(
@@ -83,7 +140,7 @@ cases = Table(
     Column("state", String, nullable=False),
     Column("opening", Integer, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("head", String(64), nullable=False),
+    Column("head", Digest, nullable=False),
     Column("closed", Boolean, nullable=False),
     # No foreign key: proofs point here already. The trigger asks for the proof, its case and its opening.
     Column("proof", String(64)),
@@ -93,6 +150,22 @@ cases = Table(
     Column("paused_until", Date),
     Column("flow_run", String),
     Column("generation", Integer, nullable=False),
+    # Since 0003. These follow from the events, so that whoever goes through many cases need not fold them ...
+    Column("last_opened_at", UtcTime),
+    Column("asked_form", String, nullable=False, server_default=""),
+    Column("asked_at", UtcTime),
+    Column("has_news", Boolean, nullable=False, server_default=false()),
+    Column("notice_at", UtcTime),
+    Column("reminders", Integer, nullable=False, server_default="0"),
+    Column("nudges", Integer, nullable=False, server_default="0"),
+    Column("trouble", String, nullable=False, server_default=""),
+    Column("incident", String, nullable=False, server_default=""),
+    Column("ticket_closed", Boolean, nullable=False, server_default=false()),
+    # ... and these are the keeper's own: no events tell them.
+    Column("due_at", UtcTime),
+    Column("crashes", Integer, nullable=False, server_default="0"),
+    Column("rest_until", UtcTime),
+    Column("rest_why", String, nullable=False, server_default=""),
     CheckConstraint("(state = 'closed') = closed", name="state_says_closed"),
     CheckConstraint("(proof IS NOT NULL) = closed", name="closed_with_proof"),
     sqlite_autoincrement=True,  # a reference is never given twice; PostgreSQL leaves a gap for one rolled back
@@ -106,7 +179,59 @@ Index(
     sqlite_where=_is_open,
     postgresql_where=_is_open,
 )
-Index("ix_cases_platform_job", cases.c.platform, cases.c.job)
+
+
+in_need = _is_open & (cases.c.rest_until.is_not(None) | (cases.c.asked_form == literal_column("'try-again'")))
+"""Open cases that rest, or in which a step needs help."""
+
+
+def _index_where(name: str, where: ColumnElement[bool], *columns: Column[Any], unique: bool = False) -> None:
+    """An index of few rows of a table, so that the many others cost it nothing."""
+    Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
+_index_where("ix_cases_closed_job", cases.c.closed.is_(True), cases.c.platform, cases.c.job)
+_index_where("ix_cases_due_at", cases.c.due_at.is_not(None), cases.c.due_at)
+_index_where("ix_cases_incident", cases.c.incident != "", cases.c.incident)
+_index_where("ix_cases_without_run", cases.c.flow_run.is_(None) & _is_open, cases.c.flow_run, cases.c.id)
+_index_where("ix_cases_cause", _is_open, cases.c.platform, cases.c.marketplace, cases.c.cause)
+_index_where("ix_cases_last_opened_at", _is_open, cases.c.last_opened_at)
+_index_where("ix_cases_in_need", in_need, cases.c.id)
+Index("ix_cases_closed_at", cases.c.closed_at, cases.c.id)  # those that are open have no such time
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("ref", String, nullable=False, unique=True),
+    Column("platform", String, nullable=False),
+    Column("marketplace", String, nullable=False),
+    Column("cause", String, nullable=False),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("closed_at", UtcTime),
+    Column("decision", String, nullable=False),
+    Column("until", Date),
+    Column("reason", String, nullable=False),
+    Column("decided_by", String, nullable=False),
+    Column("decided_at", UtcTime),
+    Column("asked", Integer, nullable=False),
+    Column("flow_run", String),
+    Column("generation", Integer, nullable=False),
+    Column("due_at", UtcTime),
+    sqlite_autoincrement=True,
+)
+_index_where(
+    "uq_incidents_open", incidents.c.closed_at.is_(None),
+    incidents.c.platform, incidents.c.marketplace, incidents.c.cause, unique=True,
+)  # fmt: skip
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
 
 # Without SQLite's hidden rowid: INSERT OR REPLACE naming a rowid would replace a row past every trigger.
 events = Table(
@@ -118,7 +243,7 @@ events = Table(
     Column("at", UtcTime, nullable=False),
     Column("actor", String, nullable=False),
     Column("data", JSON, nullable=False),
-    Column("digest", String(64), nullable=False),
+    Column("digest", Digest, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -146,7 +271,7 @@ intents = Table(
     "intents",
     metadata,
     Column("key", String, primary_key=True),
-    _case_id(index=True),
+    _case_id(),
     Column("step", String, nullable=False),
     Column("owner", String, nullable=False),
     Column("claimed_at", UtcTime, nullable=False),
@@ -154,6 +279,7 @@ intents = Table(
     Column("plan", JSON, nullable=False),
     Column("done_at", UtcTime),
     Column("result", JSON(none_as_null=True)),
+    sqlite_with_rowid=False,
 )
 
 retailers = Table(
@@ -178,12 +304,13 @@ evidence = Table(
     "evidence",
     metadata,
     _case_id(primary_key=True),
-    Column("digest", String(64), primary_key=True),
+    Column("digest", Digest, primary_key=True),
     Column("name", String, nullable=False),
     Column("media_type", String, nullable=False),
     Column("size", Integer, nullable=False),
     Column("at", UtcTime, nullable=False),
     Index("ix_evidence_digest", "digest"),
+    sqlite_with_rowid=False,
 )
 
 tickets = Table(

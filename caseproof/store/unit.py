@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from caseproof.store.bulk import Bulk
 from caseproof.store.cases import Cases
 from caseproof.store.errors import StoreError
 from caseproof.store.evidence import EvidenceList
 from caseproof.store.guards import guards_missing
+from caseproof.store.history import History
+from caseproof.store.incidents import Incidents
 from caseproof.store.intents import Intents
+from caseproof.store.marks import Marks
 from caseproof.store.people import People
 from caseproof.store.tickets import Tickets
 
@@ -23,7 +27,11 @@ class UnitOfWork:
         self._connection = connection
         self._writes = writes
         self.cases = Cases(connection)
+        self.bulk = Bulk(connection)
         self.intents = Intents(connection)
+        self.history = History(connection)
+        self.incidents = Incidents(connection)
+        self.marks = Marks(connection)
         self.people = People(connection)
         self.evidence = EvidenceList(connection)
         self.tickets = Tickets(connection)

@@ -18,6 +18,7 @@ from caseproof.web.errors import add_errors, own_hosts_only
 from caseproof.web.files import evidence_response
 from caseproof.web.handbook import DOCS, Handbook
 from caseproof.web.pages import HERE, Pages
+from caseproof.web.reports import report_response
 from caseproof.web.views import case_list, case_page, ticket_page
 
 _READ = ["GET", "HEAD"]
@@ -80,6 +81,10 @@ def _file_routes(office: Office, pages: Pages, base: str, handbook: Handbook) ->
     @router.api_route("/evidence/{digest}", methods=_READ)
     def evidence(digest: str, request: Request) -> Response:
         return evidence_response(office, digest, request.headers.get("If-None-Match", ""))
+
+    @router.api_route("/reports/{name}", methods=_READ)
+    def report(name: str) -> Response:
+        return report_response(office, name)
 
     @router.api_route("/docs/pictures/{name}", methods=_READ)
     def picture(name: str) -> Response:

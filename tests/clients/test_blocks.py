@@ -35,6 +35,7 @@ from caseproof.procedure.office import open_office
 from caseproof.settings import Settings
 from caseproof.up.processes import free_port
 from sandbox.processes import PrefectServer
+from sandbox.world import World
 
 WEB = Path(caseproof.web.__file__).parent
 SECRET = "hunter2-not-for-people"
@@ -229,11 +230,11 @@ def save_as_another_version(server: PrefectServer, kind: type[Block], name: str,
         "block_schema_references": {},
         "block_type_slug": kind.get_block_type_slug(),
     }
-    with server.client() as client:
-        type_id = client.get(f"block_types/slug/{kind.get_block_type_slug()}").raise_for_status().json()["id"]
-        schema = client.post("block_schemas/", json={"fields": fields, "block_type_id": type_id, "version": "older"})
-        ids = {"block_type_id": type_id, "block_schema_id": schema.raise_for_status().json()["id"]}
-        client.post("block_documents/", json={"name": name, "data": data, **ids}).raise_for_status()
+    type_id = World.call(server, "GET", f"block_types/slug/{kind.get_block_type_slug()}").json()["id"]
+    shape = {"fields": fields, "block_type_id": type_id, "version": "older"}
+    schema_id = World.call(server, "POST", "block_schemas/", json=shape).json()["id"]
+    ids = {"block_type_id": type_id, "block_schema_id": schema_id}
+    World.call(server, "POST", "block_documents/", json={"name": name, "data": data, **ids})
 
 
 def test_a_block_that_lacks_a_field_is_named_with_what_to_do_and_is_no_prefect_that_is_down(
@@ -275,8 +276,7 @@ def test_setting_up_mends_an_old_block_and_leaves_nothing_of_it_behind(server: P
 def test_the_forms_are_in_the_catalogue_with_their_pictures_and_pages(server: PrefectServer) -> None:
     register_blocks()
     register_blocks()  # repeating is harmless
-    with server.client() as client:
-        found = {kind["slug"]: kind for kind in client.post("block_types/filter", json={}).raise_for_status().json()}
+    found = {kind["slug"]: kind for kind in World.call(server, "POST", "block_types/filter", json={}).json()}
     assert {kind.get_block_type_slug() for kind in KINDS} <= set(found)
     for kind in (*PLATFORMS, *DESKS):
         shown = found[kind.get_block_type_slug()]

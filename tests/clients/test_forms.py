@@ -20,18 +20,32 @@ from caseproof.domain.case import Case, Fact
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Kind
+from caseproof.procedure import incidents
 from caseproof.procedure.office import Office
 from sandbox.processes import PrefectServer
 from sandbox.world import World
 from tasks import common
 from tasks.asking import act_on, answer_to, carry, say_trouble
-from tasks.forms import FORMS, AccountDecision, Form, RetailersWord, Review, TryAgain, Verdict, Word, for_team
+from tasks.forms import (
+    FORMS,
+    AccountDecision,
+    ForAll,
+    Form,
+    IncidentDecision,
+    RetailersWord,
+    Review,
+    TryAgain,
+    Verdict,
+    Word,
+    for_team,
+)
 from tasks.steps import Step, stop_the_job
 from tests.support.histories import Teller
 
 TEAM = ("operator", "team lead")
 QUESTION = "**Decide.**\n\n**owner@example.com** wrote:\n\n> We renewed\n> the token."
-every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+ALL_FORMS = {**FORMS, IncidentDecision.slug: IncidentDecision}
+every_form = pytest.mark.parametrize("form", ALL_FORMS.values(), ids=ALL_FORMS)
 
 # What a person fills in at least, and which of it decides: these fields have no default.
 ANSWERS: dict[str, dict[str, str]] = {
@@ -39,6 +53,7 @@ ANSWERS: dict[str, dict[str, str]] = {
     "decision": {"decision": str(Decision.AFTER_FIX), "reason": "We renewed our side of the connection."},
     "review": {"verdict": str(Verdict.APPROVE)},
     "try-again": {},
+    "incident": {"decision": str(ForAll.AFTER_FIX), "reason": "The marketplace lifted its block."},
 }
 
 
@@ -103,11 +118,22 @@ def test_the_form_is_flat_and_has_no_unions(form: type[Form]) -> None:
 
 @pytest.mark.parametrize(
     ("form", "name", "choices"),
-    [(RetailersWord, "what", Word), (AccountDecision, "decision", Decision), (Review, "verdict", Verdict)],
+    [
+        (RetailersWord, "what", Word),
+        (AccountDecision, "decision", Decision),
+        (Review, "verdict", Verdict),
+        (IncidentDecision, "decision", ForAll),
+    ],
 )
 def test_where_there_are_choices_they_are_offered_as_such(form: type[Form], name: str, choices: Any) -> None:
     schema = saved(form)
     assert resolved(schema, schema["properties"][name])["enum"] == [str(choice) for choice in choices]
+
+
+def test_for_all_cases_of_an_incident_only_what_needs_no_retailers_word_can_be_decided() -> None:
+    """J8, J9: a change or a removal is decided case by case."""
+    assert {Decision(choice) for choice in ForAll} == {Decision.AFTER_FIX, Decision.KEEP_PAUSED}
+    assert set(incidents.MAY_DECIDE) == {Decision(choice) for choice in ForAll}
 
 
 def resolved(schema: dict[str, Any], field: dict[str, Any]) -> dict[str, Any]:
@@ -133,12 +159,13 @@ def _as_the_ui_reads_it(text: str) -> str:
     )
 
 
-def test_a_date_is_picked_and_left_out_where_there_is_none() -> None:
-    field = saved(AccountDecision)["properties"]["paused_until"]
+@pytest.mark.parametrize("form", [AccountDecision, IncidentDecision])
+def test_a_date_is_picked_and_left_out_where_there_is_none(form: type[Form]) -> None:
+    field = saved(form)["properties"]["paused_until"]
     assert field["format"] == "date"
     assert "default" not in field  # the date picker cannot show an empty text
-    answer = {"answered_by": "operator", **ANSWERS["decision"]}
-    assert AccountDecision.model_validate(answer).paused_until == ""
+    answer = {"answered_by": "operator", **ANSWERS[form.slug]}
+    assert form.model_validate(answer).model_dump()["paused_until"] == ""
 
 
 # -- what Prefect takes ---------------------------------------------------------------------------------------------

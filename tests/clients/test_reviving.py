@@ -4,80 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from itertools import count
-from pathlib import Path
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from datetime import datetime, timedelta
 
 import pytest
-from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import State
-from prefect.logging import disable_run_logger
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, Running, Scheduled, Suspended
+from prefect.states import Cancelled, Cancelling, Completed, Crashed, Failed, Pending, Running, Scheduled
 
 from caseproof import locks
 from caseproof.domain.events import Kind
+from caseproof.procedure.board import board
 from caseproof.procedure.office import Office
-from sandbox.processes import PrefectServer
-from tasks import common
-from tasks.case_runs import is_live, read_run
-from tasks.reviving import Reviver
-from tests.support.fakes import Clock
-
-_numbers = count()
-
-
-@flow(name="job-failure-case")
-def stand_in() -> None:
-    """Stands for the case's flow: no worker runs it."""
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(datetime.now(UTC))
-
-
-@pytest.fixture
-def office(tmp_path: Path, clock: Clock, monkeypatch, prefect_server: PrefectServer) -> Iterator[Office]:
-    monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
-    common.office.cache_clear()
-    with disable_run_logger(), temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
-        with get_client(sync_client=True) as client:
-            client.create_deployment(client.create_flow(stand_in), name="job-failure-case")
-        yield dataclasses.replace(common.office(), clock=clock)
-    common.office().store.close()
-    common.office.cache_clear()
-
-
-@pytest.fixture
-def carried(office: Office) -> Callable[..., tuple[str, str]]:
-    """Makes a case whose run is in a state; the case and the run."""
-
-    def make(state: State[Any]) -> tuple[str, str]:
-        with get_client(sync_client=True) as client:
-            deployment = client.read_deployment_by_name("job-failure-case/job-failure-case")
-            run = client.create_flow_run_from_deployment(deployment.id, state=Scheduled())
-            client.set_flow_run_state(run.id, state, force=True)
-        opened = office.event(
-            Kind.OPENED, platform="p", job=f"j{next(_numbers)}", job_name="j", cause="feed", summary="It fails.",
-            how="a test", scope="job",
-        )  # fmt: skip
-        with office.store.unit() as unit:
-            ref = unit.cases.create(opened).ref
-            unit.cases.attach_run(ref, str(run.id), 1)
-            unit.commit()
-        return ref, str(run.id)
-
-    return make
-
-
-def generation(office: Office, ref: str) -> int:
-    with office.store.reading() as unit:
-        known = unit.cases.run_of(ref)
-    return known.generation if known else 0
+from tasks.case_runs import give_runs, is_live, read_run, wake, wake_runs
+from tasks.reviving import revive
+from tests.doctor.front import Front
+from tests.support.case_runs import generation, opened, suspended
 
 
 def live(office: Office, run: str) -> bool:
@@ -122,73 +73,201 @@ def test_a_pending_run_is_waited_for_unless_the_worker_that_took_it_is_gone(offi
         (Crashed(), True),
         (Failed(), True),
         (Completed(), True),  # somebody forced it: the case is open
-        (Suspended(timeout_seconds=None, pause_key="question-1"), False),
+        (suspended(), False),
         (Scheduled(), False),
-        (Cancelled(), False),  # somebody cancelled it, and has a reason
     ],
     ids=lambda value: getattr(value, "name", value),
 )
 def test_a_case_gets_another_run_where_its_run_ended_without_a_persons_will(office, carried, state, revived) -> None:
     ref, _ = carried(state)
-    said = Reviver(office)()
+    said = revive(office).said
     assert said == ([f"{ref}: its run died, and a new one goes on"] if revived else [])
     assert generation(office, ref) == (2 if revived else 1)
-    assert Reviver(office)() == [], "the new one waits for a worker"
+    assert revive(office).said == [], "the new one waits for a worker"
+
+
+def test_a_run_that_ended_is_found_by_its_end_alone(office, carried) -> None:
+    """Without the slow look around all cases: Prefect says when each run ended, however it was ended."""
+    endings = {"completed": Completed, "crashed": Crashed, "failed": Failed}
+    begun = {"scheduled": Scheduled, "suspended": suspended, "running": Running}
+    cases = [carried(begin()) for begin in begun.values()]
+    revive(office)
+    with office.store.unit() as unit:
+        unit.marks.set("runs-slice", "1000000", office.clock())  # the slow look is at its end
+        unit.commit()
+    with get_client(sync_client=True) as client:
+        for (_, run), end in zip(cases, endings.values(), strict=True):
+            client.set_flow_run_state(read_run(run).id, end(), force=True)
+    assert revive(office).given == [ref for ref, _ in cases]
+
+
+def test_a_run_that_is_being_cancelled_parks_the_case_too(office, carried) -> None:
+    ref, _ = carried(Cancelling())
+    revive(office)
+    assert office.case(ref).events[-1].kind is Kind.PARKED
+
+
+def test_a_cancel_in_the_ui_parks_the_case_for_the_policys_time(office, clock, carried) -> None:
+    ref, run = carried(Cancelled())
+    until = office.clock() + timedelta(hours=office.policy.keeper.parked_hours)
+    assert len(revive(office).said) == 1
+    assert revive(office).said == [], "said once"
+    parked = office.case(ref).events[-1]
+    assert (parked.kind, parked.data["flow_run"]) == (Kind.PARKED, run)
+    assert abs(datetime.fromisoformat(parked.data["until"]) - until) < timedelta(seconds=5)
+    line = board(office).lines[0]
+    assert (line.ref, line.who) == (ref, "the team")
+    assert "cancelled in the Prefect UI" in line.what
+    clock.move(hours=23)
+    assert revive(office).given == []
+    clock.move(hours=2)
+    assert revive(office).given == [ref]
+    assert generation(office, ref) == 2
+    assert office.case(ref).events[-1].kind is Kind.PARKED, "parked once"
+
+
+def test_a_parked_case_is_woken_at_once_by_a_person(office, carried) -> None:
+    ref, _ = carried(Cancelled())
+    revive(office)
+    wake(office, ref)
+    assert generation(office, ref) == 2
+    assert revive(office).said == []
+    assert "parked" not in board(office).lines[0].what
 
 
 def test_a_run_whose_process_died_is_called_crashed_and_its_lock_is_cleared_away(office, clock, carried) -> None:
     ref, run = carried(Running())
     locks.hold(office.at_work(run))
     clock.move(minutes=1)
-    assert Reviver(office)() == []
+    assert revive(office).said == []
     locks.let_go(office.at_work(run))
-    assert len(Reviver(office)()) == 1
+    assert len(revive(office).said) == 1
     assert read_run(run).state.is_crashed()
     assert not office.at_work(run).exists()
     assert generation(office, ref) == 2
 
 
-def test_a_case_whose_runs_always_die_rests_until_it_moves_or_time_has_passed(office, clock, carried) -> None:
+def dies(office: Office, ref: str, message: str = "") -> None:
+    with get_client(sync_client=True) as client, office.store.reading() as unit:
+        run = unit.cases.run_of(ref)
+        client.set_flow_run_state(run.flow_run, Crashed(message=message), force=True)
+
+
+def test_a_case_whose_runs_always_die_rests_and_the_board_says_why(office, clock, carried) -> None:
     ref, _ = carried(Crashed())
-    revive = Reviver(office)
+    given = []
+    for _ in range(4):
+        given.append(revive(office).given == [ref])
+        dies(office, ref, "There is no module named 'feed'.")
+    assert given == [True, True, False, False], "the third death in a row ends it for an hour"
+    line = board(office).lines[0]
+    assert (line.ref, line.needs_us) == (ref, True)
+    assert "3 runs in a row died" in line.what
+    assert "There is no module named 'feed'." in line.what
+    clock.move(minutes=61)
+    assert revive(office).given == [ref], "one try more"
+    dies(office, ref)
+    assert revive(office).given == []
 
-    def dies_and_is_revived() -> bool:
-        done = bool(revive())
-        with get_client(sync_client=True) as client, office.store.reading() as unit:
-            client.set_flow_run_state(unit.cases.run_of(ref).flow_run, Crashed(), force=True)
-        return done
 
-    assert [dies_and_is_revived() for _ in range(5)] == [True, True, True, False, False]
-    clock.move(minutes=31)
-    assert [dies_and_is_revived() for _ in range(4)] == [True, True, True, False]
+def test_a_resting_case_that_moves_gets_a_run_before_its_time(office, carried) -> None:
+    ref, _ = carried(Crashed())
+    for _ in range(3):
+        revive(office)
+        dies(office, ref)
+    assert revive(office).given == []
+    office.record(ref, Kind.TEAM_TOLD, about="It rests.", number=1)
+    assert revive(office).given == [], "what we say ourselves is no hope"
     office.record(ref, Kind.TROUBLE, step="stop the job", problem="It is down.", next_action="Wait.")
-    assert dies_and_is_revived(), "it moved, so there is hope"
+    assert revive(office).given == [ref], "it moved, so there is hope"
+    dies(office, ref)
+    assert revive(office).given == [ref], "and its deaths are counted anew"
+
+
+def test_a_death_is_counted_once_however_long_its_case_waits_for_the_next_run(office, carried) -> None:
+    ref, _ = carried(Crashed())
+    crowded = crowd(office, 0)
+    for _ in range(3):
+        assert revive(crowded).given == []
+    assert revive(office).given == [ref]
+    dies(office, ref)
+    assert revive(office).given == [ref], "the second death"
+
+
+def crowd(office: Office, free: int) -> Office:
+    """The office with so many places for waiting runs as are taken, and ``free`` more."""
+    waiting = FlowRunFilterStateType(any_=[StateType.SCHEDULED, StateType.PENDING])
+    with get_client(sync_client=True) as client:
+        taken = client.count_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=["job-failure-case"])),
+            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=waiting)),
+        )
+    return with_places(office, taken + free)
+
+
+def with_places(office: Office, runs_waiting: int) -> Office:
+    check = office.policy.check.model_copy(update={"runs_waiting": runs_waiting})
+    return dataclasses.replace(office, policy=office.policy.model_copy(update={"check": check}))
+
+
+def test_no_more_runs_are_made_than_may_wait_for_a_worker(office, clock) -> None:
+    refs = [opened(office) for _ in range(5)]
+    assert give_runs(crowd(office, 2), refs) == 2
+    assert [generation(office, ref) for ref in refs] == [1, 1, 0, 0, 0]
+    assert give_runs(crowd(office, 1), refs) == 3, "those that have one are not given a second"
+    clock.move(minutes=2)
+    assert revive(crowd(office, 1)).given == [refs[3]]
+    assert revive(crowd(office, 9)).given == [refs[4]]
+    assert [generation(office, ref) for ref in refs] == [1, 1, 1, 1, 1]
+
+
+def test_a_server_that_answers_503_is_left_in_peace_and_the_runs_come_later(office, clock, prefect_server) -> None:
+    refs = [opened(office) for _ in range(3)]
+    with Front(prefect_server.api_url.removesuffix("/api")) as front, get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name("job-failure-case/job-failure-case").id
+        made = f"/api/deployments/{deployment}/create_flow_run"
+        front.instead[made] = (503, {"detail": "database is locked"})
+        with temporary_settings({PREFECT_API_URL: f"{front.url}/api"}):
+            assert give_runs(office, refs) == 0
+            assert front.asked[made] == 1, "nobody knocks again"
+            front.well()
+            clock.move(minutes=2)
+            assert revive(office).given == refs
+
+
+def test_runs_asleep_with_news_are_woken_as_many_as_may_wait(office, carried) -> None:
+    sleeping = dict(carried(suspended()) for _ in range(3))
+    working, run = carried(Running())
+    first = wake_runs(crowd(office, 2), {**sleeping, working: run})
+    assert len(first.woken) == 2
+    assert set(first.later) == {working, *sleeping} - set(first.woken), "one too many, and one that is at work yet"
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(read_run(run).id, suspended(), force=True)
+    second = wake_runs(crowd(office, 9), {**sleeping, working: run})
+    assert set(second.woken) == set(first.later), "it suspended just then, and is woken all the same"
+    assert second.later == []
+
+
+def test_two_that_look_after_the_runs_at_once_give_a_case_one(office, carried) -> None:
+    ref, _ = carried(Crashed())
+    with ThreadPoolExecutor(2) as two:
+        both = [two.submit(copy_context().run, revive, office) for _ in range(2)]
+    assert [one.result().given for one in both].count([ref]) == 1
+    assert generation(office, ref) == 2
 
 
 def test_a_case_that_was_opened_while_prefect_was_down_gets_its_first_run(office, clock) -> None:
-    opened = office.event(
-        Kind.OPENED,
-        platform="p",
-        job="first",
-        job_name="j",
-        cause="feed",
-        summary="It fails.",
-        how="a test",
-        scope="job",
-    )
-    with office.store.unit() as unit:
-        ref = unit.cases.create(opened).ref
-        unit.commit()
-    assert Reviver(office)() == [], "the command that opened it is about to do so"
+    ref = opened(office)
+    assert revive(office).said == [], "the command that opened it is about to do so"
     clock.move(minutes=2)
-    assert Reviver(office)() == [f"{ref} has its first run now"]
+    assert revive(office).said == [f"{ref} has its first run now"]
 
 
 def test_a_run_that_was_deleted_is_replaced(office, carried) -> None:
-    ref, run = carried(Suspended(timeout_seconds=None, pause_key="question-1"))
+    ref, run = carried(suspended())
     with get_client(sync_client=True) as client:
         client.delete_flow_run(read_run(run).id)
-    assert len(Reviver(office)()) == 1
+    assert revive(office).given == [ref]
     assert generation(office, ref) == 2
 
 
@@ -199,5 +278,5 @@ def test_a_case_that_cannot_be_read_keeps_no_other_from_its_new_run(office, carr
         raw.execute("DROP TRIGGER events_unchanged")
         raw.execute("UPDATE events SET data = '{' WHERE case_id = (SELECT id FROM cases WHERE ref = ?)", (broken,))
     raw.close()
-    assert Reviver(office)() == [f"{other}: its run died, and a new one goes on"]
+    assert revive(office).said == [f"{other}: its run died, and a new one goes on"]
     assert generation(office, broken) == 1

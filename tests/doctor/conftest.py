@@ -38,6 +38,7 @@ from caseproof.up.processes import wait_until
 from caseproof.web import create_app
 from sandbox.mailbox import Mailbox
 from sandbox.processes import PrefectServer
+from sandbox.world import World
 from tests.doctor.front import Front
 from tests.support.histories import Plan, Teller, tell
 
@@ -89,9 +90,8 @@ class House:
         return sqlite3.connect(home / "caseproof.sqlite", isolation_level=None)
 
     def call(self, method: str, path: str, **options: Any) -> Any:
-        """Prefect's API, straight."""
-        with self.server.client() as client:
-            answer = client.request(method, path, **options).raise_for_status()
+        """Prefect's API, past the front doors."""
+        answer = World.call(self.server, method, path, **options)
         return answer.json() if answer.content else None
 
     def deployment(self, name: str = "job-failure-case") -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +18,7 @@ _OWN_HEADERS = {"connection", "content-length", "transfer-encoding", "content-en
 
 class Front:
     """``shift``: how far the clock behind it is off; ``password``: ``user:password`` that it asks for, as Prefect does;
-    ``instead``: answers (status, JSON) in the place of the real ones, by path.
+    ``instead``: answers (status, JSON) in the place of the real ones, by path. ``asked`` counts the questions by path.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -45,6 +46,7 @@ class Front:
         self.shift = timedelta()
         self.password = ""
         self.instead: dict[str, tuple[int, Any]] = {}
+        self.asked: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -60,6 +62,7 @@ class Front:
         wanted = f"Basic {base64.b64encode(self.password.encode()).decode()}"
         date = datetime.now(UTC)
         headers = {"Content-Type": "application/json"}
+        self.asked[door.path] += 1
         if door.path in self.instead:
             status, told = self.instead[door.path]
             content = json.dumps(told).encode()

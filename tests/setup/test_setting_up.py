@@ -7,6 +7,7 @@ import re
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -136,20 +137,32 @@ def test_without_a_terminal_and_without_yes_only_the_plan_is_shown(world: World)
 def test_in_a_terminal_it_asks_and_does_what_is_answered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.content = {"desk": world.content["desk"]}
     ours, theirs = os.openpty()
-    with os.fdopen(theirs) as keyboard, os.fdopen(os.dup(theirs), "w") as screen:
-        monkeypatch.setattr(sys, "stdin", keyboard)
-        monkeypatch.setattr(sys, "stdout", screen)
+    with (
+        os.fdopen(theirs) as keyboard,
+        os.fdopen(os.dup(theirs), "w") as screen,
+        monkeypatch.context() as at_a_terminal,
+    ):
+        at_a_terminal.setattr(sys, "stdin", keyboard)
+        at_a_terminal.setattr(sys, "stdout", screen)
         os.write(ours, b"n\n")
         world.run()
         refused_first = world.no_block_is_saved()
         os.write(ours, b"y\n")
         world.run()
-        screen.flush()
-        shown = os.read(ours, 100_000).decode()
-    os.close(ours)
+    shown = everything_on(ours)
     assert refused_first
     assert shown.index("Do this?") < shown.index("Nothing was changed.") < shown.index("Done.")
     assert load_block(world.desk, DESKS, "desk").ticket_url == ""
+
+
+def everything_on(terminal: int) -> str:
+    """What was written to the other side of a pseudo-terminal, which is closed; closes this side, too."""
+    shown = b""
+    with suppress(OSError):  # how Linux tells the end
+        while part := os.read(terminal, 4096):
+            shown += part
+    os.close(terminal)
+    return shown.decode()
 
 
 def test_what_differs_is_named_by_its_fields_and_only_that_is_saved(

@@ -12,7 +12,7 @@ from caseproof.store.guards import GUARDS
 from caseproof.store.migrations.guards import of_dialect
 
 CLOSED, PROVEN, REOPENED, OPEN = 1, 2, 3, 4
-TABLES = ("cases", "events", "proofs")
+TABLES = ("cases", "events", "proofs", "incidents")
 EVENT = "INTO events (case_id, seq, kind, at, actor, data, digest) VALUES"
 PROOF = "INTO proofs (digest, case_id, opening, rule, made_at) VALUES"
 ROW = (
@@ -31,6 +31,12 @@ OF_AN_EVENT = "A proof is taken only with the event that made it, the newest of 
 IN_ORDER = "An event takes the next number of its case, and none is replaced."
 ONE_OPEN = "A case is never replaced, and a job has one open case at a time."
 SAME_JOB = "A case keeps its reference, its platform and its job."
+INCIDENT = (
+    "INTO incidents (id, ref, platform, marketplace, cause, opened_at, decision, reason, decided_by, asked, generation)"
+    " VALUES"
+)
+ONE_INCIDENT = "An incident is never replaced, and a cause has one open incident on a marketplace at a time."
+SAME_INCIDENT = "An incident keeps its reference, its cause and its place."
 on_sqlite = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("stores", ["postgresql"], indirect=True)
 
@@ -40,6 +46,7 @@ def cases(stores, make):
     """1 is closed, 2 has a proof, 3 was closed and opened again, 4 is open for 1's job, 5 is closed.
 
     Case 3 has a proof that closed it and an older one that did not. Here they are through another program.
+    Incident 1 is over, 2 is open.
     """
     store = Store(url := stores.new())
     for job, until in (
@@ -52,6 +59,11 @@ def cases(stores, make):
             unit.commit()
     for kind in (Kind.LOOKED_AGAIN, Kind.PROOF_MADE, Kind.CLOSED, Kind.REOPENED):
         store.change("JF-000003", lambda case, kind=kind: [make.event(case, kind)])
+    with store.unit() as unit:
+        for cause in ("token", "website"):
+            unit.incidents.create("shop", "Market", cause, make.start)
+        unit.incidents.close("IN-000001", make.start)
+        unit.commit()
     store.close()
     connection = stores.connect(url)
     yield connection
@@ -91,6 +103,10 @@ def closing(number, proof):
 def a_row(number, job="job-7", ref="NULL", state="opened", closed="false", proof="NULL"):
     facts = f"{number}, {ref}, 'shop', '{job}', '', '', '', '', '{state}'"
     return f"{ROW} ({facts}, 1, 1, '', {closed}, {proof}, {NOW}, {NOW}, 0)"
+
+
+def an_incident(number, cause="feed"):
+    return f"{INCIDENT} ({number}, 'IN-{number:06d}', 'shop', 'Market', '{cause}', {NOW}, '', '', '', 0, 0)"
 
 
 def spoken(statement, stores):
@@ -177,6 +193,15 @@ REFUSED = {
     "a case changes its number": ("UPDATE cases SET id = 9, ref = 'JF-000009' WHERE id = 4", SAME_JOB),
     "a case changes its platform": ("UPDATE cases SET platform = 'x' WHERE id = 4", SAME_JOB),
     "a case changes its job": ("UPDATE cases SET job = 'job-2' WHERE id = 4", SAME_JOB),
+    "an incident is deleted": ("DELETE FROM incidents WHERE id = 1", "An incident is never deleted."),
+    "an incident has the number of another": ("INSERT " + an_incident(1), ONE_INCIDENT),
+    "a cause gets a second open incident": ("INSERT " + an_incident(3, "website"), ONE_INCIDENT),
+    "an incident changes its reference": ("UPDATE incidents SET ref = 'IN-000009' WHERE id = 2", SAME_INCIDENT),
+    "an incident changes its cause": ("UPDATE incidents SET cause = 'feed' WHERE id = 2", SAME_INCIDENT),
+    "an incident that is over opens again": (
+        "UPDATE incidents SET closed_at = NULL WHERE id = 1",
+        "An incident that is over stays over; new cases make another.",
+    ),
 }
 ONLY = {
     # REPLACE deletes rows without asking a trigger for deletions.
@@ -204,11 +229,13 @@ ONLY = {
             "UPDATE cases SET state = 'closed' WHERE id = 4",
             "CHECK constraint failed: ck_cases_state_says_closed",
         ),
+        "an incident is replaced": ("INSERT OR REPLACE " + an_incident(3, "website"), ONE_INCIDENT),
         "a case is closed by a number that only looks true": ("UPDATE cases SET closed = 2 WHERE id = 4", WITH_PROOF),
     },
     "postgresql": {
         "the events are truncated": ("TRUNCATE events", "An event is never deleted."),
         "the proofs are truncated": ("TRUNCATE proofs", "A proof is never deleted."),
+        "the incidents are truncated": ("TRUNCATE incidents", "An incident is never deleted."),
         "the cases are truncated with all that points at them": (
             "TRUNCATE cases RESTART IDENTITY CASCADE",
             "A case is never deleted.",
@@ -295,6 +322,20 @@ def test_with_its_proof_a_case_can_be_closed(world, stores):
     ):
         world.execute(spoken(statement, stores))
     assert world.execute("SELECT closed, version FROM cases WHERE id = 4").fetchone() == (True, 5)
+
+
+@pytest.mark.parametrize("number", [CLOSED, PROVEN, REOPENED, OPEN])
+def test_the_notes_of_the_keeper_are_free_on_open_and_on_closed_cases(world, number):
+    noted = f"due_at = NULL, crashes = 3, rest_until = {NOW}, rest_why = 'cancelled'"
+    world.execute(f"UPDATE cases SET {noted} WHERE id = {number}")
+    found = world.execute(f"SELECT due_at, crashes, rest_why FROM cases WHERE id = {number}").fetchone()
+    assert tuple(found) == (None, 3, "cancelled")
+
+
+def test_a_cause_whose_incident_is_over_may_have_another(world):
+    world.execute("INSERT " + an_incident(3, "token"))
+    world.execute("UPDATE incidents SET decision = 'reactivate_after_our_fix', asked = 2 WHERE id = 3")
+    assert world.execute("SELECT COUNT(*) FROM incidents WHERE cause = 'token'").fetchone() == (2,)
 
 
 def test_a_closing_event_of_the_last_opening_closes_nothing_again(world, stores):

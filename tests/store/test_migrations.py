@@ -3,19 +3,28 @@
 import sqlite3
 import threading
 from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
-from caseproof.domain.events import Kind
+from caseproof.domain.decisions import Decision
+from caseproof.domain.events import Event, Kind
+from caseproof.domain.fold import apply, fold
 from caseproof.store import Store, StoreDown, StoreError, UnknownCase
+from caseproof.store.case_rows import standing_after
 from caseproof.store.databases import database_of
 from caseproof.store.errors import explained
-from caseproof.store.guards import guards_missing, guards_off, guards_on
+from caseproof.store.guards import GUARDS, guards_missing, guards_off, guards_on
 from caseproof.store.migrate import downgrade, upgrade
+from caseproof.store.migrations import guards_0002, guards_0003
+from caseproof.store.migrations.guards import drop, of_dialect
 from caseproof.store.tables import REVISION, VERSION_TABLE, metadata
+from tests.support.histories import REOPENED, Plan, tell
 
 on_sqlite = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("stores", ["postgresql"], indirect=True)
@@ -81,7 +90,8 @@ def test_a_store_of_the_first_revision_keeps_its_cases_up_and_down_and_up(stores
     with owner(url) as connection:
         upgrade(connection, "0001")
         first = guards_missing(connection)
-        assert first == ["cases_closed_by_event", "proofs_of_an_event"]
+        assert {"cases_closed_by_event", "proofs_of_an_event", "incidents_kept"} <= set(first)
+        assert len(first) == len(of_dialect((*guards_0002.GUARDS, *guards_0003.GUARDS), stores.name))
     store.migrate()
     with store.unit() as unit:
         for job, until in (("job-1", Kind.CLOSED), ("job-2", Kind.PROOF_MADE)):
@@ -101,6 +111,99 @@ def test_a_store_of_the_first_revision_keeps_its_cases_up_and_down_and_up(stores
         assert unit.cases.damaged() == []
     store.close()
     stores.drop(url)
+
+
+LIFE = Plan(Decision.AFTER_FIX, loops=((REOPENED, Decision.AFTER_FIX),), chatter=True)
+
+
+def rows_of(url):
+    with owner(url) as connection:
+        query = metadata.tables["cases"].select().order_by("id")
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+SINCE_THE_QUESTION = (
+    (Kind.QUESTION_ASKED, {"number": 90, "form": "decision\0", "flow_run": "f"}),
+    (Kind.TEAM_TOLD, {"about": "the question", "number": 1}),
+    (Kind.PARKED, {"until": "x", "flow_run": "f"}),
+    (Kind.TROUBLE, {"step": "s", "problem": "It fails. " * 30, "next_action": "n"}),
+    (Kind.QUESTION_ANSWERED, {"number": 90, "form": "decision", "answer": {}}),
+)
+
+
+def lives():
+    """Beginnings of a life that closed twice, with all that happens beside it; no two of them stand alike."""
+    told = tell(LIFE)
+    told += [Event(kind, told[-1].at, "x", data) for kind, data in SINCE_THE_QUESTION]
+    told += [Event(Kind.TICKET_CLOSED, told[-1].at, "x", {"ticket": "T-17"})]
+    seen = set()
+    for length in range(1, len(told) + 1):
+        standing = standing_after(fold("x", told[:length]), told[length - 1])
+        names = standing.keys() - {"head", "version", "proof", "state"}
+        alike = tuple(isinstance(standing[name], datetime) or standing[name] for name in sorted(names))
+        if alike not in seen:
+            seen.add(alike)
+            yield told[:length]
+
+
+def lived(store, number, events):
+    """Write a life down as one of a platform of its own, with what its proofs then have to say."""
+    opening = replace(events[0], data={**events[0].data, "platform": f"shop-{number}"})
+    with store.unit() as unit:
+        begun = case = unit.cases.create(opening)
+        for event in events[1:]:
+            fitting = {}
+            if event.kind is Kind.PROOF_MADE:
+                fitting = {"head": case.head, "evidence": f"{case.version:064x}{case.head}"[-64:]}
+            if event.kind is Kind.CLOSED:
+                fitting = {"proof": case.proof["evidence"]}
+            case = apply(case, replace(event, data={**event.data, **fitting}))
+        unit.cases.append(begun, *case.events[1:])
+        unit.commit()
+
+
+def test_cases_from_before_0003_say_what_their_events_say_and_are_due(store, url):
+    for number, events in enumerate(lives()):
+        lived(store, number, events)
+    before = rows_of(url)
+    assert len(before) >= 20
+    assert {(row["has_news"], row["nudges"], row["asked_form"]) for row in before} >= {
+        (False, 0, ""), (False, 1, "decision"), (True, 1, "decision"),
+    }  # fmt: skip
+    store.close()
+    with owner(url) as connection:
+        downgrade(connection, "0002")
+        assert "due_at" not in {column["name"] for column in inspect(connection).get_columns("cases")}
+    store.migrate()
+    over = [row["closed"] and row["ticket_closed"] for row in before]
+    assert set(over) == {True, False}
+    due = [None if done else row["updated_at"] for row, done in zip(before, over, strict=True)]
+    assert rows_of(url) == [row | {"due_at": at} for row, at in zip(before, due, strict=True)]
+    with store.reading() as unit:
+        assert unit.cases.damaged() == []
+        assert unit.guards_missing() == []
+
+
+def test_a_case_that_was_forged_or_damaged_before_0003_stops_no_migration(store, url, raw, opened, bring, make):
+    bring(opened, Kind.STOPPED)
+    with store.unit() as unit:
+        other = unit.cases.create(make.opened("job-2"))
+        unit.cases.append(other, make.event(other, Kind.QUESTION_ASKED))
+        unit.commit()
+    store.close()
+    with owner(url) as connection:
+        downgrade(connection, "0002")
+        off = ("cases_closed_with_proof", "cases_closed_by_event", "events_unchanged")
+        drop(connection, [guard for guard in GUARDS if guard.name in off])
+        connection.exec_driver_sql("UPDATE cases SET closed = true, state = 'closed', proof = 'none' WHERE id = 1")
+        damage = "CAST(x'ff' AS TEXT)" if connection.dialect.name == "sqlite" else "'[7]'"
+        connection.exec_driver_sql(f"UPDATE events SET data = {damage} WHERE case_id = 1 AND seq = 2")  # noqa: S608
+    store.migrate()
+    with store.reading() as unit:
+        assert unit.cases.damaged() == [opened.ref]
+        assert [row.asked_form for row in unit.cases.due(make.start + timedelta(days=1), 9)] == ["", "decision"]
+    with pytest.raises((sqlite3.Error, psycopg.Error), match="closed only with a proof"):
+        raw.execute("UPDATE cases SET closed = true, state = 'closed', proof = 'none' WHERE id = 2")
 
 
 def test_an_older_store_is_refused_until_it_is_migrated(store, url, opened):

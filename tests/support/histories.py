@@ -122,6 +122,27 @@ class Teller:
             accepted=["shop@example.com"],
             evidence=digest(self.next("mail")),
         )
+        if self.plan.chatter:
+            self.happen_beside()
+            self.add(Kind.TICKET_REOPENED, ticket=self.ticket)
+
+    def happen_beside(self) -> None:
+        """All that the keeper does beside the procedure while a retailer is waited for."""
+        self.add(Kind.STOP_DID_NOT_HOLD, jobs=[JOB], why="It ran again.", evidence=digest(self.next("stop")))
+        self.add(Kind.INCIDENT_JOINED, incident="IN-000001")
+        self.remind()
+        self.add(Kind.TEAM_TOLD, about="the question", number=1)
+        self.add(Kind.PARKED, until=(self.now + timedelta(days=1)).isoformat(), flow_run="flow-run-1")
+
+    def remind(self) -> None:
+        number = len(self.case.since_notice(Kind.REMINDER_SENT)) + 1
+        self.add(
+            Kind.REMINDER_SENT,
+            number=number,
+            message_id=f"<{self.next('reminder')}@example.com>",
+            accepted=["shop@example.com"],
+            evidence=digest(self.next("mail")),
+        )
 
     def open_ticket(self) -> None:
         self.add(Kind.TICKET_OPENED, desk="desk", ticket=self.ticket, adopted=False)

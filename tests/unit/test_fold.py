@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput, NotAllowed
-from caseproof.domain.events import GENESIS, REQUIRED, Event, Kind, head
+from caseproof.domain.events import ASIDE, GENESIS, REQUIRED, Event, Kind, head
 from caseproof.domain.fold import apply, fold
 from caseproof.domain.lifecycle import State
 from tests.support.histories import (
@@ -213,6 +213,117 @@ def test_a_second_opening_that_was_slipped_in_saves_nothing_of_the_first() -> No
     case = fold(REF, [*events[:-1], again, events[-1]])
     assert not case.is_closed
     assert case.opening == 3
+
+
+# -- what happens beside the procedure ------------------------------------------------------------------------
+
+
+def waiting_case() -> Teller:
+    """The retailer was told, and the team is asked."""
+    teller = Teller(Plan())
+    teller.open()
+    teller.until_waiting(first=True)
+    teller.add(Kind.QUESTION_ASKED, number=1, form="decision", flow_run="a")
+    return teller
+
+
+def test_a_question_waits_until_it_is_answered_and_the_next_takes_its_place() -> None:
+    teller = Teller(Plan())
+    teller.open()
+    assert (teller.case.question, teller.case.has_news) == (None, False)
+    teller.add(Kind.QUESTION_ASKED, number=1, form="decision", flow_run="a")
+    teller.add(Kind.QUESTION_ASKED, number=2, form="review", flow_run="a")
+    assert teller.case.question is not None
+    assert teller.case.question["form"] == "review"
+    teller.add(Kind.QUESTION_ANSWERED, number=2, form="review", answer={})
+    assert (teller.case.question, teller.case.has_news) == (None, False)
+
+
+def test_what_happens_beside_the_procedure_wakes_no_run() -> None:
+    """House rule 5: waiting costs nothing; a reminder is no reason to look at the case again."""
+    teller = waiting_case()
+    before = {event.kind for event in teller.events}
+    teller.happen_beside()
+    assert {event.kind for event in teller.events} - before == ASIDE
+    assert not teller.case.has_news
+
+
+NUMBERED = {Kind.ANSWER_REFUSED: {"number": 1}, Kind.STOPPED: {"jobs": []}, Kind.CANNOT_STOP: {"jobs": []}}
+QUESTIONS = {Kind.QUESTION_ASKED, Kind.QUESTION_ANSWERED}
+
+
+@pytest.mark.parametrize("kind", sorted(set(Kind) - ASIDE - QUESTIONS))
+def test_everything_else_since_the_question_is_news(kind: Kind) -> None:
+    later = Event(kind, START, "operator", dict.fromkeys(REQUIRED[kind], "x") | NUMBERED.get(kind, {}))
+    assert fold(REF, [*waiting_case().events, later]).has_news
+
+
+@settings(QUIET, max_examples=100)
+@given(st.lists(st.sampled_from(sorted(ASIDE)), max_size=12), st.booleans())
+def test_no_number_of_reminders_makes_news_and_none_hides_it(kinds: list[Kind], told: bool) -> None:
+    events = waiting_case().events
+    beside = [Event(kind, START, "caseproof", dict.fromkeys(REQUIRED[kind], "x") | {"number": 1}) for kind in kinds]
+    word = Event(Kind.CONFIRMATION_REFUSED, START, "caseproof", {"sender": "s", "why": "automatic", "evidence": OTHER})
+    for place in range(len(beside) + 1):
+        case = fold(REF, [*events, *beside[:place], *([word] if told else []), *beside[place:]])
+        assert case.has_news is told
+
+
+def test_reminders_are_counted_from_the_notice_of_this_round() -> None:
+    teller = waiting_case()
+    assert teller.case.since_notice(Kind.REMINDER_SENT) == ()
+    teller.remind()
+    teller.remind()
+    assert [event.data["number"] for event in teller.case.since_notice(Kind.REMINDER_SENT)] == [1, 2]
+    teller.decide()
+    teller.run_successfully()
+    teller.add(Kind.REVIEW_REJECTED, "team lead", why="another account")
+    assert teller.case.since_notice(Kind.REMINDER_SENT) == (), "nobody is told in this round yet"
+    teller.until_waiting()
+    assert teller.case.since_notice(Kind.REMINDER_SENT) == ()
+
+
+def test_the_team_is_told_of_one_question_at_a_time() -> None:
+    teller = waiting_case()
+    teller.add(Kind.TEAM_TOLD, about="the question", number=1)
+    assert len(teller.case.since_question(Kind.TEAM_TOLD)) == 1
+    teller.add(Kind.QUESTION_ASKED, number=2, form="decision", flow_run="a")
+    assert teller.case.since_question(Kind.TEAM_TOLD) == ()
+    teller.add(Kind.QUESTION_ANSWERED, number=2, form="decision", answer={})
+    assert teller.case.since_question(Kind.TEAM_TOLD) == ()
+
+
+def test_an_incident_is_left_when_the_case_is_reopened() -> None:
+    teller = Teller(Plan(chatter=True))
+    teller.open()
+    teller.until_waiting(first=True)
+    teller.decide()
+    teller.run_successfully()
+    teller.close()
+    assert teller.case.incident is not None
+    assert teller.case.ticket_reopened is not None
+    teller.reopen()
+    assert (teller.case.incident, teller.case.ticket_reopened) == (None, None)
+
+
+def test_a_reopened_case_may_say_anew_why_it_fails_and_its_clock_runs_on() -> None:
+    teller = closed_case()
+    first = teller.case.opened
+    anew = {"cause": "website_changed", "summary": "404 from the shop", "failed_run": "run-77"}
+    teller.add(Kind.REOPENED, "caseproof", why="It failed again.", **anew, failed_at="2026-11-28T05:00:00+00:00")
+    case = teller.case
+    assert {name: case.facts[name] for name in anew} == anew
+    assert case.opened is first
+    assert case.facts["job"] == closed_case().case.facts["job"]
+    assert case.last_opened is not None
+    assert first is not None
+    assert case.last_opened.at > first.at
+
+
+def test_a_reopening_that_says_nothing_of_the_failure_leaves_what_was_said() -> None:
+    teller = closed_case()
+    teller.reopen()
+    assert (teller.case.facts["cause"], teller.case.facts["summary"]) == ("expired_token", "401 from the marketplace")
 
 
 def any_history() -> st.SearchStrategy[list[Event]]:

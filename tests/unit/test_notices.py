@@ -8,13 +8,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from caseproof.channels.incoming import read_message
-from caseproof.channels.notice import NoticeFacts, check_templates, compose, message_id, redact
+from caseproof.channels.notice import NOT_THEIRS, JobTold, NoticeFacts, check_templates, compose, message_id, redact
 from caseproof.domain.errors import BadInput
 from caseproof.policy import CAUSES
 
@@ -39,6 +40,12 @@ YES = re.compile(
     r"\b(yes|yep|ok|okay|done|confirm\w*|agree\w*|fixed|resolved|solved|complet\w+|approv\w+|renewed|removed?|"
     r"updated|corrected|changed it|go ahead|correct,)\b(?<!Correct)",
     re.IGNORECASE,
+)
+
+
+TWO = (
+    JobTold("JF-000001", "feeds/products", True),
+    JobTold("JF-000002", "feeds/prices", False, "It runs on your server.", "your web host", again=True),
 )
 
 
@@ -87,8 +94,9 @@ def test_every_cause_says_what_is_wrong_what_to_do_and_what_happens_next(
 
 
 @pytest.mark.parametrize("cause", CAUSES)
-def test_text_and_html_say_the_same(cause: str) -> None:
-    facts = replace(FACTS, cause=cause, marketplace="A & B <Market>", other_jobs=("prices",), again=True)
+@pytest.mark.parametrize("more", [{}, {"jobs": TWO}, {"many_shops": True}], ids=["one", "two", "incident"])
+def test_text_and_html_say_the_same(cause: str, more: dict[str, Any]) -> None:
+    facts = replace(FACTS, cause=cause, marketplace="A & B <Market>", other_jobs=("prices",), again=True, **more)
     text, html = parts(made(facts))
     from_html = read_message(b"From: a@example.com\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + html.encode())
     read_aloud = " ".join(
@@ -103,8 +111,9 @@ def test_text_and_html_say_the_same(cause: str) -> None:
 @pytest.mark.parametrize("cause", CAUSES)
 @pytest.mark.parametrize("again", [True, False])
 def test_a_notice_that_is_quoted_below_an_answer_holds_no_words_of_consent(cause: str, again: bool) -> None:
-    for stopped in (True, False):
-        facts = replace(FACTS, cause=cause, again=again, stopped=stopped, cannot_stop_why="w", who_can="x")
+    more: list[dict[str, Any]] = [{"stopped": True}, {"stopped": False}, {"jobs": TWO}, {"many_shops": True}]
+    for one in more:
+        facts = replace(FACTS, cause=cause, again=again, cannot_stop_why="w", who_can="x", **one)
         message = made(facts)
         for words in (message["Subject"], *parts(message)):
             assert YES.findall(re.sub(r"<[^>]*>", " ", words)) == []
@@ -137,6 +146,7 @@ def test_the_same_facts_give_the_same_bytes_in_seven_bits_with_crlf() -> None:
 
 def test_the_message_id_is_stable_and_names_the_case_and_the_round() -> None:
     assert message_id("JF-000001", 2, "Caseproof <cases@Example.com>") == "<jf-000001.2.notice@example.com>"
+    assert message_id("JF-000001", "check-a:1 <b>", "c@example.com") == "<jf-000001.check-a-1--b-.notice@example.com>"
     assert message_id("JF-000001", 1, "c@b\u00fccher.example") == "<jf-000001.1.notice@xn--bcher-kva.example>"
 
 
@@ -253,6 +263,33 @@ def test_what_is_not_known_is_left_out() -> None:
     assert text.startswith("Hello,\n")
     for missing in ("Marketplace:", "Failed on:", "Message of the system:", "on the web", "href"):
         assert missing not in text + html
+
+
+# -- several jobs, and whose fault it is ----------------------------------------------------------------------------
+
+
+def test_a_mail_about_several_jobs_names_each_with_its_case_and_what_became_of_it() -> None:
+    message = made(replace(FACTS, jobs=TWO))
+    assert message["Subject"] == "[JF-000001] The access to Example Market has run out (feeds/products and 1 more)"
+    for words in parts(message):
+        assert "2 of your jobs for Example Market have failed in the same way. We have stopped 1 of them" in words
+        assert "JF-000001: feeds/products. Stopped." in words
+        assert (
+            "JF-000002: feeds/prices. Not stopped. We wrote to you about it before, and it failed again. Why we could "
+            "not stop it: It runs on your server. Who can stop it: your web host."
+        ) in words
+        assert "This mail is about the cases JF-000001 and JF-000002." in words
+        assert "We wrote to you about this before" not in words
+        assert "This is case" not in words
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+@pytest.mark.parametrize("many_shops", [True, False])
+def test_where_it_is_not_the_retailers_fault_the_notice_says_so_and_asks_nothing(cause: str, many_shops: bool) -> None:
+    text, _ = parts(made(replace(FACTS, cause=cause, many_shops=many_shops)))
+    theirs = cause not in NOT_THEIRS and not many_shops
+    assert ("1. You need to change nothing." in text) is not theirs
+    assert bool(re.search("not a fault of yours|not in your shop and not in your account", text)) is not theirs
 
 
 def test_the_greeting_names_all_contacts() -> None:

@@ -66,6 +66,80 @@ BAD = {
     "no patience": ("team: [a]\nrun_patience_seconds: 0", ["run_patience_seconds: ", "greater than 0"]),
     "too much patience": ("team: [a]\nrun_patience_seconds: 601", ["run_patience_seconds: ", "600"]),
     "a hanging mail server": ("team: [a]\nmail: {timeout_seconds: 999}", ["mail.timeout_seconds: ", "300"]),
+    "a signature that is no expression": (
+        "team: [a]\ncheck: {signatures: [{name: odd, cause: feed, says: ['(odd']}]}",
+        ["check.signatures.odd.says: ", "'(odd' is no regular expression", "unterminated"],
+    ),
+    "a signature that fits every message": (
+        "team: [a]\ncheck: {signatures: [{name: all, cause: feed, says: ['x*']}]}",
+        ["check.signatures.all.says: ", "would fit every message"],
+    ),
+    "a signature that could take forever": (
+        "team: [a]\ncheck: {signatures: [{name: slow, cause: feed, says: ['x(a+|b)*y']}]}",
+        ["check.signatures.slow.says: ", "'x(a+|b)*y' repeats a repetition", "forever"],
+    ),
+    "a signature that could take forever, deeper": (
+        "team: [a]\ncheck: {signatures: [{name: slow, cause: feed, says: ['x((?:a{2,})b?)+y']}]}",
+        ["check.signatures.slow.says: ", "repeats a repetition"],
+    ),
+    "a signature whose backslash YAML took": (
+        'team: [a]\ncheck: {signatures: [{name: odd, cause: feed, says: ["\\b401\\b"]}]}',
+        ["check.signatures.odd.says: ", "control character", "'single quotes'"],
+    ),
+    "a signature that is endless": (
+        f"team: [a]\ncheck: {{signatures: [{{name: long, cause: feed, says: ['{'x' * 1001}']}}]}}",
+        ["check.signatures.long.says: ", "longer than 1000", "several"],
+    ),
+    "a signature that says nothing": (
+        "team: [a]\ncheck: {signatures: [{name: mute, cause: feed}]}",
+        ["check.signatures.mute: give http (codes), says (regular expressions), or both"],
+    ),
+    "a signature with a code that is no failure": (
+        "team: [a]\ncheck: {signatures: [{name: odd, cause: feed, http: [200]}]}",
+        ["check.signatures.odd.http", "400"],
+    ),
+    "a signature without a name": (
+        "team: [a]\ncheck: {signatures: [{name: '', cause: feed, http: [404]}]}", ["check.signatures", "name: "],
+    ),
+    "a signature whose cause nobody knows": (
+        "team: [a]\ncheck: {signatures: [{name: odd, cause: weather, http: [404]}]}",
+        ["check.signatures.odd.cause: ", "'expired_token'"],
+    ),
+    "a signature without patience": (
+        "team: [a]\ncheck: {signatures: [{name: hasty, cause: feed, http: [404], failures: 0}]}",
+        ["check.signatures.hasty.failures: ", "1"],
+    ),
+    "a signature twice": (
+        "team: [a]\ncheck: {signatures: [{name: one, cause: feed, says: [a]}, {name: one, cause: sync, says: [b]}]}",
+        ["check.signatures: 'one' stands there twice"],
+    ),
+    "a window without a time": ("team: [a]\ncheck: {maintenance: [{why: w}]}", ["give either begins and ends"]),
+    "a window at two times": (
+        "team: [a]\ncheck: {maintenance: [{why: w, cron: '0 2 * * *', minutes: 5, "
+        "begins: 2027-01-01T00:00:00Z, ends: 2027-01-02T00:00:00Z}]}", ["give either begins and ends, or cron"],
+    ),
+    "a window that ends before it begins": (
+        "team: [a]\ncheck: {maintenance: [{why: w, begins: 2027-01-02T00:00:00Z, ends: 2027-01-01T00:00:00Z}]}",
+        ["it ends before it begins"],
+    ),
+    "a window without a time zone": (
+        "team: [a]\ncheck: {maintenance: [{why: w, begins: 2027-01-01T00:00:00, ends: 2027-01-02T00:00:00}]}",
+        ["check.maintenance", "begins: ", "timezone"],
+    ),
+    "a window that never ends": ("team: [a]\ncheck: {maintenance: [{why: w, cron: '0 2 * * *'}]}", ["needs minutes"]),
+    "a window at no time": (
+        "team: [a]\ncheck: {maintenance: [{why: w, cron: at two, minutes: 5}]}", ["'at two' is no cron line"],
+    ),
+    "a window on Mars": (
+        "team: [a]\ncheck: {maintenance: [{why: w, cron: '0 2 * * *', minutes: 5, timezone: Mars}]}",
+        ["there is no time zone 'Mars'", "Europe/Berlin"],
+    ),
+    "a window for nothing": (
+        "team: [a]\ncheck: {maintenance: [{why: '', cron: '0 2 * * *', minutes: 5}]}", ["check.maintenance", "why: "],
+    ),
+    "a pace of nothing": ("team: [a]\ncheck: {platforms: {shops: {at_once: 0}}}", ["check.platforms.shops.at_once: "]),
+    "a storm of one": ("team: [a]\ncheck: {storm: {cases: 1}}", ["check.storm.cases: ", "2"]),
+    "reminders out of order": ("team: [a]\nkeeper: {remind_after_days: [5, 2]}", ["keeper.remind_after_days: each"]),
     "nobody who could review": ("team: [a]", ["review.by is 'another person'", "one member"]),
     "two mistakes": ("team: []\nteem: x", ["team: ", "teem: "]),
 }  # fmt: skip
@@ -81,6 +155,18 @@ def test_a_bad_policy_is_refused_by_file_entry_and_what_it_may_be(name: str, tmp
     assert [part for part in says if part not in refusal.value.problem] == []
     assert refusal.value.next_action
     assert "pydantic" not in str(refusal.value)
+
+
+def test_expressions_that_repeat_without_danger_are_taken() -> None:
+    says = [r"(a|b)+c", r"(?:no|not) (found)?", r"x{2,5}(y?z)*", r"[+*(]+", r"\(\w+\)+", r"a+b+"]
+    Policy.model_validate({"team": ["a", "b"], "check": {"signatures": [{"name": "n", "cause": "feed", "says": says}]}})
+
+
+def test_a_list_of_ones_own_takes_the_place_of_the_built_in_signatures(tmp_path: Path) -> None:
+    own = "team: [a, b]\ncheck: {signatures: [{name: own, cause: feed, says: [odd], minutes: 5}]}"
+    (one,) = load_policy(write(tmp_path, own)).check.signatures
+    assert (one.name, one.failures, one.minutes, one.http) == ("own", 3, 5, ())
+    assert len(load_policy(write(tmp_path, "team: [a, b]")).check.signatures) > 20
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "- a\n- b\n", "just words"])

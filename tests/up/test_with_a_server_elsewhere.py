@@ -13,7 +13,7 @@ import pytest
 
 from caseproof.up.processes import Identity, Process, free_port, wait_until
 from sandbox.processes import PrefectServer, clean_env
-from sandbox.world import ROOT
+from sandbox.world import ROOT, World
 from tests.support.up_house import recorded
 
 PARTS = ("worker", "web")
@@ -66,12 +66,11 @@ def test_it_uses_the_server_that_is_named_and_starts_none(
     assert "Prefect's server (yours)" in said
     assert "Prefect's server is starting" not in said
     assert not (installation.home / "up" / "server.json").exists()
-    with prefect_server.client() as client:
-        for name in ("job-failure-case", "remove-integration"):
-            deployment = client.get(f"deployments/name/{name}/{name}").json()
-            assert deployment["work_pool_name"] == "caseproof"
-            assert str(ROOT) not in json.dumps(deployment), "no folder of this machine is written into a deployment"
-        forms = {one["slug"] for one in client.post("block_types/filter", json={}).json()}
+    for name in ("job-failure-case", "remove-integration"):
+        deployment = World.call(prefect_server, "GET", f"deployments/name/{name}/{name}").json()
+        assert deployment["work_pool_name"] == "caseproof"
+        assert str(ROOT) not in json.dumps(deployment), "no folder of this machine is written into a deployment"
+    forms = {one["slug"] for one in World.call(prefect_server, "POST", "block_types/filter", json={}).json()}
     assert {"caseproof-prefect-jobs", "caseproof-embedded-desk", "email-server-credentials"} <= forms
 
 

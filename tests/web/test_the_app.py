@@ -38,7 +38,7 @@ def test_every_route_only_reads(town: Any) -> None:
     found = dict(routes(create_app(town.world.office)))
     assert set(found) == {
         "/", "/cases", "/cases/{ref}", "/tickets/{ticket_id}", "/evidence/{digest}", "/docs", "/docs/",
-        "/docs/{page:path}", "/docs/pictures/{name}", "/health",
+        "/docs/{page:path}", "/docs/pictures/{name}", "/health", "/reports/{name}",
     }  # fmt: skip
     assert {frozenset(methods) for methods in found.values()} == {frozenset({"GET", "HEAD"})}
 

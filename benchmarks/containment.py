@@ -1,0 +1,149 @@
+"""How fast a check stops jobs: against the same HTTP calls without anything around them.
+
+The platform is the job farm (``sandbox/farm.py``), a process of its own that answers as Prefect does, 20 ms late. A
+stop with its read-backs is twelve calls of Prefect's API; the baseline makes these and nothing else: no case, no
+intent, no evidence, no second's wait before the second read-back. ``python -m benchmarks.containment`` measures alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from caseproof.platforms.base import JobPlatform, Listed
+from caseproof.platforms.prefect_wire import RUNNING, WAITING
+from caseproof.policy_check import Pace
+from caseproof.procedure.office import Office, open_office
+from caseproof.procedure.sweeping import Target, sweep
+from caseproof.settings import Settings
+from sandbox.farm import Farm, farm_of, start_farm
+
+JOBS = 1000
+AT_ONCE = 20
+LATENCY_MS = 20.0
+ROUNDS = 2
+TARGET = 1.25
+CALLS = 12
+"""What the client needs for a job: 3 to see how it stands, 3 to stop it, 3 and 3 to read it back twice."""
+
+Call = tuple[str, str, dict[str, Any] | None]
+
+
+def figures() -> list[dict[str, Any]]:
+    """The figure, as ``make bench`` writes it down: the best of some rounds each, taken in turn."""
+    took: dict[str, list[float]] = {"we": [], "thread pool": [], "async loop": []}
+    with tempfile.TemporaryDirectory() as folder:
+        office = open_office(Settings(home=Path(folder) / "home"))
+        jobs = farm_of(JOBS * ROUNDS * len(took), failing=JOBS * ROUNDS * len(took), runs=1)
+        with start_farm(Path(folder) / "farm", jobs, latency_ms=LATENCY_MS) as farm, farm.client() as client:
+            listed = list(client.survey(datetime.now(UTC) - timedelta(hours=1)).jobs)
+            portions = iter([listed[start : start + JOBS] for start in range(0, len(listed), JOBS)])
+            for _ in range(ROUNDS):
+                took["we"].append(_measured(farm, next(portions), lambda some: _sweep(office, client, some)))
+                took["thread pool"].append(_measured(farm, next(portions), lambda some: _threads(farm, some)))
+                took["async loop"].append(_measured(farm, next(portions), lambda some: asyncio.run(_loop(farm, some))))
+            stops = {job["stops"] for job in farm.jobs().values()}
+        office.store.close()
+    if stops != {1}:
+        raise AssertionError("Not every job was stopped once.")
+    ours, baseline, name = min(took["we"]), *min((min(took[name]), name) for name in ("thread pool", "async loop"))
+    return [
+        {
+            "figure": f"{JOBS:,} failing jobs contained (stopped and read back), {LATENCY_MS:g} ms latency,"
+            f" concurrency {AT_ONCE}: {ours:.1f} s",
+            "baseline": f"the same {CALLS * JOBS:,} calls from a bare httpx {name}: {baseline:.1f} s",
+            "ratio": round(ours / baseline, 3),
+            "target": f"<= {TARGET}",
+            "ok": ours / baseline <= TARGET,
+            "command": "python -m benchmarks.containment",
+        }
+    ]
+
+
+def _measured(farm: Farm, some: list[Listed], contain: Callable[[list[Listed]], None]) -> float:
+    before, begun = farm.requests(), time.perf_counter()
+    contain(some)
+    took, calls = time.perf_counter() - begun, farm.requests() - before
+    if calls != CALLS * len(some):
+        raise AssertionError(f"{calls} calls for {len(some)} jobs: they are not the same calls any more.")
+    return took
+
+
+def _sweep(office: Office, client: JobPlatform, some: Sequence[Listed]) -> None:
+    """As a check does: a case, its intent, the stop, both read-backs and the evidence, all of it written down."""
+    targets = [Target(one.job, "expired_token", "401 Unauthorized") for one in some]
+    swept = sweep(office, "farm", client, targets, Pace(at_once=AT_ONCE, per_second=10_000))
+    if any(one.outcome != "stopped" for one in swept):
+        raise AssertionError("Not every job was stopped.")
+
+
+def _calls(job_id: str) -> Generator[Call, Any, None]:
+    """The calls for one job; the answers are sent in."""
+    found: list[str] = []
+
+    def deployment() -> Generator[Call, Any, None]:
+        answer = yield "GET", f"deployments/name/{job_id}", None
+        found[:] = [answer["id"]]
+
+    def runs(*types: str) -> dict[str, Any]:
+        return {"flow_runs": {"deployment_id": {"any_": found}, "state": {"type": {"any_": list(types)}}}}
+
+    def standing() -> Generator[Call, Any, None]:
+        yield from deployment()
+        yield "POST", "flow_runs/count", runs(*WAITING)
+        yield "POST", "flow_runs/count", runs(*WAITING, *RUNNING)
+
+    yield from standing()
+    yield from deployment()
+    yield "POST", f"deployments/{found[0]}/pause_deployment", {}
+    yield "POST", "flow_runs/filter", {**runs(*WAITING, "RUNNING"), "sort": "ID_DESC", "limit": 200, "offset": 0}
+    yield from standing()
+    yield from standing()
+
+
+def _threads(farm: Farm, some: Sequence[Listed]) -> None:
+    with httpx.Client(base_url=farm.api_url, timeout=30) as client, ThreadPoolExecutor(AT_ONCE) as pool:
+
+        def contain(job_id: str) -> None:
+            calls = _calls(job_id)
+            method, path, body = next(calls)
+            while True:
+                answer = client.request(method, path, json=body)
+                try:
+                    method, path, body = calls.send(answer.json() if answer.content else None)
+                except StopIteration:
+                    return
+
+        list(pool.map(contain, [one.job.id for one in some]))
+
+
+async def _loop(farm: Farm, some: Sequence[Listed]) -> None:
+    left = iter([one.job.id for one in some])
+    async with httpx.AsyncClient(base_url=farm.api_url, timeout=30) as client:
+
+        async def worker() -> None:
+            for job_id in left:
+                calls = _calls(job_id)
+                method, path, body = next(calls)
+                while True:
+                    answer = await client.request(method, path, json=body)
+                    try:
+                        method, path, body = calls.send(answer.json() if answer.content else None)
+                    except StopIteration:
+                        break
+
+        await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(figures(), indent=2) + "\n")

@@ -1,0 +1,214 @@
+"""What a pass is going to do about each job, and why: the same input gives the same plan. Nothing is done here.
+
+J4: a job that we stopped, or that has an open case, is no new failure. J2: everything else that fails is stopped first,
+also a job that does not say whose it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, NamedTuple
+
+import pandas as pd
+
+from caseproof.channels.redaction import redact
+from caseproof.checks.detection import window_for
+from caseproof.checks.frames import Runs
+from caseproof.platforms.base import Scope
+from caseproof.policy_check import CheckPolicy, Storm
+
+Act = Literal["stop", "reopen", "resume", "report", "leave"]
+LONGEST_SUMMARY = 1000
+_READ = 20_000  # of a message, before it is redacted and cut: a cut must not make half a secret of one
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store knows of a platform's jobs.
+
+    open         the open cases: job to ref
+    uncontained  the refs of those whose stop is not written down yet
+    held         jobs that an open case of another job stopped along: job to that case's ref
+    closed       cases that closed lately enough to be watched: job to (ref, when it closed by the platform's clock)
+    """
+
+    open: Mapping[str, str] = field(default_factory=dict)
+    uncontained: Set[str] = frozenset()
+    held: Mapping[str, str] = field(default_factory=dict)
+    closed: Mapping[str, tuple[str, datetime]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is done about one job: ``stop`` it and open a case; ``reopen`` its closed case ``ref`` and stop it;
+    ``resume`` the open case ``ref``, whose stop is not written down; ``report`` it only; ``leave`` it alone.
+
+    ``why`` is a sentence; ``verdict`` is detection's word. ``summary`` (redacted), ``run``, ``run_url`` and
+    ``failed_at`` (aware: its end, or its start) are of the failed run that it is about; empty where there is none.
+    ``alone``: a wider stop would hit a job that worked meanwhile, so only this one is to be stopped.
+    """
+
+    job: str
+    act: Act
+    verdict: str
+    why: str
+    cause: str = ""
+    summary: str = ""
+    run: str = ""
+    run_url: str = ""
+    failed_at: datetime | None = None
+    ref: str = ""
+    retailer: str | None = None
+    marketplace: str | None = None
+    failures: int = 0
+    failing_since: datetime | None = None
+    last_success: datetime | None = None
+    alone: bool = False
+
+
+class Opened(NamedTuple):
+    """A case as far as a storm goes: what it is about, and when it was opened (or reopened)."""
+
+    marketplace: str | None
+    cause: str
+    at: datetime
+
+
+def plan(
+    detected: pd.DataFrame, jobs: pd.DataFrame, runs: Runs, known: Known, policy: CheckPolicy, now: datetime,
+    platform: str = "", scopes: Mapping[str, Scope] | None = None,
+) -> tuple[Line, ...]:  # fmt: skip
+    """A line for each job that ``detect`` saw, by the job's id. ``now`` is the platform's own time.
+
+    ``scopes``: how far a stop reaches, by cause (``Policy.stop_scope``); only ``Line.alone`` depends on it.
+    """
+    whose = jobs.to_dict("index")
+    told = detected.to_dict("index")
+    worked = _worked(whose, told)
+    lines = []
+    for job in sorted(told):
+        one, facts = told[job], whose[job]
+        act, why, ref = _act(job, one, facts, known, policy, now, platform)
+        if act in ("stop", "reopen") and not facts["retailer"]:
+            why += " It names no retailer; its case will ask for one."
+        scope = (scopes or {}).get(one["cause"], Scope.JOB)
+        lines.append(
+            Line(
+                job, act, one["verdict"], why, _cause(one, act), **_failure(runs, one["last_failure"]), ref=ref,
+                retailer=facts["retailer"], marketplace=facts["marketplace"], failures=one["failures"],
+                failing_since=_aware(one["failing_since"]), last_success=_aware(one["last_success"]),
+                alone=scope is not Scope.JOB and _neighbour_worked(job, one, facts, scope, worked),
+            )
+        )  # fmt: skip
+    return tuple(lines)
+
+
+def _act(
+    job: str,
+    one: dict[str, Any],
+    facts: dict[str, Any],
+    known: Known,
+    policy: CheckPolicy,
+    now: datetime,
+    platform: str,
+) -> tuple[Act, str, str]:
+    """What is done, why, and the ref of the case that there is."""
+    verdict, why = one["verdict"], one["why"]
+    if ref := known.open.get(job):
+        if ref in known.uncontained:
+            return "resume", f"{ref} is open for it, and its stop is not written down yet.", ref
+        return "leave", f"{ref} is open for it.", ref
+    if ref := known.held.get(job):
+        return "leave", f"It was stopped along with another job, by {ref}.", ref
+    if verdict in ("fine", "watched", "maintenance"):
+        return "leave", why, ""
+    if not facts["active"]:
+        return "leave", f"Somebody stopped it already: it does not run by itself. {why}", ""
+    if window := window_for(policy, platform, job, facts, now, now):
+        return "leave", f"Maintenance ({window.why}). {why}", ""
+    ref, closed_at = known.closed.get(job, ("", None))
+    if verdict == "missed" and closed_at is not None and _aware(facts["due"]) < closed_at:
+        return "leave", f"It stood still until {ref} closed. {why}", ref
+    if verdict == "silent" or (verdict == "missed" and not policy.missed.stop):
+        return "report", why, ""
+    # Where the last run was a success, there is nothing to stop, whatever was before.
+    if verdict == "flapping" and not (policy.flapping.stop and one["failures"]):
+        return "report", why, ""
+    return ("reopen", f"It fails again though {ref} closed. {why}", ref) if ref else ("stop", why, "")
+
+
+def _cause(one: dict[str, Any], act: Act) -> str:
+    return one["cause"] or ("unknown" if act in ("stop", "reopen") else "")
+
+
+def _failure(runs: Runs, label: int) -> dict[str, Any]:
+    """The facts of the failed run that a line is about."""
+    if label < 0:
+        return {}
+    run, message, url = runs.failures.loc[label, ["run", "message", "url"]]
+    end, start = runs.frame.loc[label, ["end", "start"]]
+    summary = redact(message[:_READ].strip())
+    if len(summary) > LONGEST_SUMMARY:
+        summary = f"{summary[:LONGEST_SUMMARY]} ..."
+    return {"summary": summary, "run": run, "run_url": url, "failed_at": _aware(end) or _aware(start)}
+
+
+def _aware(time: Any) -> Any:
+    return None if pd.isna(time) else time.to_pydatetime().replace(tzinfo=UTC)
+
+
+# -- a wider stop must not hit what works ----------------------------------------------------------------------------
+
+
+def _group(facts: dict[str, Any], scope: Scope) -> tuple[Scope, str, str] | None:
+    other = facts["marketplace"] if scope is Scope.MARKETPLACE else facts["connection"]
+    return (scope, facts["retailer"], other) if facts["retailer"] and other else None
+
+
+def _worked(whose: dict[Any, Any], told: dict[Any, Any]) -> dict[tuple[Scope, str, str], list[tuple[Any, str]]]:
+    """The last successes of the jobs that a stop reaches together: for each such group the latest two jobs."""
+    found: dict[tuple[Scope, str, str], list[tuple[Any, str]]] = {}
+    for job, one in told.items():
+        if pd.isna(one["last_success"]):
+            continue
+        for scope in (Scope.MARKETPLACE, Scope.CONNECTION):
+            if group := _group(whose[job], scope):
+                found[group] = sorted([*found.get(group, ()), (one["last_success"], job)])[-2:]
+    return found
+
+
+def _neighbour_worked(job: str, one: dict[str, Any], facts: dict[str, Any], scope: Scope, worked: Any) -> bool:
+    """Whether another job that the stop would reach succeeded since this one began to fail."""
+    others = worked.get(_group(facts, scope), ())
+    return any(other != job and success >= one["failing_since"] for success, other in others)
+
+
+# -- what belongs together ------------------------------------------------------------------------------------------
+
+
+def notice_groups(lines: Iterable[Line]) -> tuple[tuple[Line, ...], ...]:
+    """The new cases that share one notice: jobs of one retailer, marketplace and cause. The first of a group leads it.
+
+    A job that names no retailer stands alone: nobody knows to whom a notice would go.
+    """
+    groups: dict[tuple[str, ...], list[Line]] = {}
+    for line in lines:
+        if line.act == "stop":
+            key = (line.retailer, line.marketplace or "", line.cause) if line.retailer else (line.job,)
+            groups.setdefault(key, []).append(line)
+    return tuple(tuple(group) for group in groups.values())
+
+
+def storms(lines: Iterable[Line], recent: Iterable[Opened], storm: Storm, now: datetime) -> dict[tuple[str, str], int]:
+    """The (marketplace, cause) of one platform that have so many cases in the window that they are one incident.
+
+    Counted are the cases that ``lines`` open or reopen, at ``now``, and ``recent``: open cases of the platform (once in
+    the store, a case belongs there only). Cases on no known marketplace make no storm. Times by our own clock.
+    """
+    since = now - timedelta(minutes=storm.minutes)
+    counts = Counter((one.marketplace, one.cause) for one in recent if since <= one.at <= now)
+    counts.update((line.marketplace, line.cause) for line in lines if line.act in ("stop", "reopen"))
+    return {(place, cause): count for (place, cause), count in counts.items() if place and count >= storm.cases}

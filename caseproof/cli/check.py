@@ -1,0 +1,130 @@
+"""`caseproof check`: the daily job check, now."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from caseproof.cli.common import AsJson, err, out, print_json, table_of
+from caseproof.domain.errors import CaseproofError
+from caseproof.procedure.office import open_office
+
+if TYPE_CHECKING:
+    from caseproof.procedure.sweeping import Swept
+    from caseproof.procedure.check_report import Checked
+
+
+def check(
+    platform: Annotated[str, typer.Option(help="The name of a saved platform block; default: all of them.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print the plan: stop nothing, open nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find the jobs that fail, stop them, and open one case each (J1, J2, J4)."""
+    from tasks.checking import check_all
+
+    office = open_office()
+    if office.policy_wrong:
+        err.print(f"[bold yellow]caseproof:[/] {escape(str(office.policy_wrong))}", highlight=False, soft_wrap=True)
+    with _Bar() as bar:
+        checked = check_all(office, platform, dry_run=dry_run, watcher=bar)
+    if as_json:
+        print_json({"dry_run": dry_run, "platforms": {one.platform: _as_json(one) for one in checked}})
+    else:
+        for one in checked:
+            _print(one, dry_run)
+    wrong = [f"{one.platform}: {one.wrong}" for one in checked if one.wrong]
+    if wrong:
+        raise CaseproofError(" ".join(wrong), "What was done stands; the next check goes on from there.")
+
+
+class _Bar:
+    """A progress bar on stderr, where that is a terminal."""
+
+    def __init__(self) -> None:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        self._bar = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+        self._task = self._bar.add_task("reading the platforms", total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def reads(self, platform: str) -> None:
+        self._bar.update(self._task, description=f"reading the jobs of {platform}", total=None)
+
+    def begins(self, platform: str, total: int) -> None:
+        self._bar.update(self._task, description=f"stopping jobs of {platform}", total=total, completed=0)
+
+    def did(self, swept: Swept) -> None:
+        self._bar.advance(self._task)
+
+
+def _as_json(one: Checked) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "wrong": one.wrong,
+        "notes": list(one.notes),
+        "incidents": list(one.incidents),
+        "lines": [],
+    }
+    if one.looked is not None:
+        found |= {"jobs": one.looked.jobs, "runs": one.looked.runs, "read_at": one.looked.now}
+    for line in one.lines:
+        swept = one.done.get(line.job)
+        names = ("job", "verdict", "act", "why", "cause", "retailer", "marketplace", "run", "failed_at")
+        did = (
+            {"case": swept.ref, "outcome": swept.outcome, "said": swept.why}
+            if swept
+            else {"case": line.ref, "outcome": ""}
+        )
+        found["lines"].append({name: getattr(line, name) for name in names} | did)
+    return found
+
+
+def _print(one: Checked, dry_run: bool) -> None:
+    looked = one.looked
+    if looked is None:
+        return
+    told = [line for line in one.lines if line.verdict != "fine"]
+    title = (
+        f"{one.platform}: {looked.jobs} jobs, {looked.runs} runs read{'; a plan, nothing was done' if dry_run else ''}"
+    )
+    table = table_of(title, "Job", "Retailer", "Found", "Cause", "Done" if not dry_run else "To do", "Case", "Why")
+    for line in told:
+        swept = one.done.get(line.job)
+        done = swept.outcome if swept else (line.act if dry_run or line.act in ("leave", "report") else "not done")
+        ref = swept.ref if swept else line.ref
+        row = (
+            line.job,
+            line.retailer or "-",
+            line.verdict,
+            line.cause,
+            done,
+            ref,
+            (swept.why if swept else "") or line.why,
+        )
+        table.add_row(*(escape(str(cell or "")) for cell in row))
+    if told:
+        out.print(table)
+    said = ", ".join(f"{count} {what}" for what, count in one.counts.most_common())
+    out.print(f"{one.platform}: {said or 'no jobs'}.")
+    for ref in one.incidents:
+        out.print(f"Part of the incident {ref}: decide for all its cases at once.")
+    for note in one.notes:
+        out.print(escape(note), soft_wrap=True)

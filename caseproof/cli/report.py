@@ -1,0 +1,61 @@
+"""`caseproof report`: how long cases take, how many there are, and whose."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from caseproof.cli.common import AsJson, out, print_json, table_of
+from caseproof.procedure.office import open_office
+
+if TYPE_CHECKING:
+    from caseproof.procedure.reporting import Table
+
+
+def report(
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="The first day, moved back to its Monday; default: eight weeks ago."),
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day (in UTC); default: now.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write it with its charts to this file, as one page.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Report how long cases take to be contained, notified, confirmed and closed, and whose they are."""
+    from caseproof.checks.report import period  # pandas takes a second, which the other commands do not need
+    from caseproof.procedure.kept_reports import write_page
+    from caseproof.procedure.reporting import as_json as plain
+    from caseproof.procedure.reporting import make_report, page, read_figures, tables
+
+    office = open_office()
+    over = period(office.clock(), since=since.date() if since else None, until=until.date() if until else None)
+    if html is not None:
+        made = make_report(office, over)
+        write_page(html, page(made, f"{office.settings.public}/cases"))
+    found = made.figures if html is not None else read_figures(office, over)
+    if as_json:
+        print_json(plain(found))
+        return
+    out.print(f"From {over.since:%Y-%m-%d} to {over.last_day} (days in UTC)")
+    for table in tables(found):
+        _print(table)
+    if html is not None:
+        out.print(f"With its charts: {html}", soft_wrap=True, highlight=False)
+
+
+def _print(table: Table) -> None:
+    # What is measured stands in the docs; a terminal is too narrow for it.
+    kept = [n for n, column in enumerate(table.columns) if column != "Measured"]
+    printed = table_of(table.title, *(table.columns[n] for n in kept))
+    for row in table.rows:
+        printed.add_row(*(escape(row[n]) for n in kept))
+    if table.rows:
+        out.print(printed)
+    if table.note:
+        out.print(escape(table.note), style="dim")

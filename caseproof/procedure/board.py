@@ -1,0 +1,128 @@
+"""The board: every open case, oldest first, with who must act next, since when and what for."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+
+from caseproof.domain.lifecycle import State
+from caseproof.procedure.card import short
+from caseproof.procedure.keeping import DECISION, REVIEW, TRY_AGAIN, WORD, is_asked
+from caseproof.procedure.office import Office
+from caseproof.store import CaseRow
+
+AT_MOST = 300
+"""How many cases the board lists; the counts are of all."""
+
+US, RETAILER, TEAM, CASEPROOF, NOBODY = "needs us", "the retailer", "the team", "Caseproof", "nobody"
+"""Who must act next. "Needs us" is an error that somebody has to put right."""
+
+PROBLEMS = "keeper-problems"
+"""The mark under which the latest pass of the keeper notes what it could not do."""
+
+STILL_GOING = "is still going."
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A case on the board; ``run`` is its flow run ("" before the first), ``since`` is aware, in UTC."""
+
+    ref: str
+    job: str
+    retailer: str
+    marketplace: str
+    state: State
+    who: str
+    what: str
+    since: datetime
+    run: str
+    incident: str
+
+    @property
+    def needs_us(self) -> bool:
+        return self.who == US
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The board as it is now: its lines, those that need us first; how many cases are open, by state and marketplace;
+    and what the keeper could not do in its latest pass, by what it was about."""
+
+    lines: tuple[Line, ...]
+    open: int
+    by_state: Mapping[str, int]
+    by_marketplace: Mapping[str, int]
+    problems: Mapping[str, str]
+
+
+def board(office: Office, at_most: int = AT_MOST) -> Board:
+    """The board. Reads rows only."""
+    now = office.clock()
+    with office.store.reading() as unit:
+        mark, counts = unit.marks.get(PROBLEMS), unit.cases.counts()
+        problems: dict[str, str] = json.loads(mark[0]) if mark else {}
+        rows = [*unit.cases.in_need(at_most), *unit.cases.of_refs([*problems][:at_most]), *unit.cases.slice(0, at_most)]
+    lines = {row.ref: line(row, office, now, problems.get(row.ref, "")) for row in rows if row.closed_at is None}
+    ordered = sorted(lines.values(), key=lambda one: (not one.needs_us, one.ref))
+    states, markets = Counter[str](), Counter[str]()
+    for state, marketplace, count in counts:
+        states[str(state)] += count
+        markets[marketplace or "none"] += count
+    return Board(tuple(ordered[:at_most]), states.total(), dict(states), dict(markets), problems)
+
+
+def line(row: CaseRow, office: Office, now: datetime, problem: str = "") -> Line:
+    """A case's line: who must act, for what, since when."""
+    who, what, since = (US, problem, row.updated_at) if problem else _acts(row, office, now)
+    return Line(
+        row.ref, row.job_name, row.retailer, row.marketplace, row.state, who, short(what), since, row.flow_run or "",
+        row.incident,
+    )  # fmt: skip
+
+
+def _acts(row: CaseRow, office: Office, now: datetime) -> tuple[str, str, datetime]:
+    since = row.asked_at or row.updated_at
+    if row.rest_until is not None:
+        return _rests(row, row.rest_until)
+    if row.asked_form == TRY_AGAIN:
+        waits = row.state is State.RUNNING and row.trouble.endswith(STILL_GOING)
+        return (NOBODY if waits else US), row.trouble, since
+    if row.state is State.PAUSED and row.paused_until is not None:
+        until = datetime.combine(row.paused_until, time(), UTC)
+        late = until <= now
+        return (TEAM if late else NOBODY), f"the account is kept paused until {row.paused_until} (J6)", since
+    if row.asked_form == WORD:
+        return _word(row, office, since)
+    if row.asked_form in (DECISION, REVIEW):
+        what = "decide about the account (J6)" if row.asked_form == DECISION else "review the evidence (J7, J8)"
+        return TEAM, what, since
+    if row.asked_form:
+        return TEAM, f"answer: {row.asked_form}", since
+    return CASEPROOF, "it waits for its first run" if row.flow_run is None else "its run is at work", row.updated_at
+
+
+def _rests(row: CaseRow, until: datetime) -> tuple[str, str, datetime]:
+    when = f"{until:%Y-%m-%d %H:%M} UTC"
+    if row.rest_why.startswith("parked"):
+        return TEAM, f"{row.rest_why}; it goes on at {when}, or with `caseproof case wake {row.ref}`", row.updated_at
+    return US, f"{row.rest_why}. The next run comes at {when}, or with `caseproof case wake {row.ref}`", row.updated_at
+
+
+def _word(row: CaseRow, office: Office, since: datetime) -> tuple[str, str, datetime]:
+    if not is_asked(row):
+        return TEAM, "decide without the retailer's word: it is not theirs to act", since
+    told = row.notice_at or since
+    reminded = f", reminded {row.reminders} of {len(office.policy.keeper.remind_after_days)} times"
+    if row.reminders >= len(office.policy.keeper.remind_after_days):
+        return TEAM, f"the retailer has not answered{reminded if row.reminders else ''}: call them (J8)", told
+    return RETAILER, f"the retailer's written word{reminded if row.reminders else ''} (J8)", told
+
+
+def note_problems(office: Office, problems: Mapping[str, str]) -> None:
+    """Note what the keeper's pass could not do, for whoever shows the board."""
+    with office.store.unit() as unit:
+        unit.marks.set(PROBLEMS, json.dumps(dict(problems)), office.clock())
+        unit.commit()

@@ -1,0 +1,241 @@
+"""One pass of the keeper: every open case is alive, on time and told about; what was fixed stays fixed.
+
+Plain code: what needs Prefect is handed in. An error in one step, of one platform or of one case, is written down for
+the board, and the pass goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from caseproof import locks
+from caseproof.channels.mail import MailDown
+from caseproof.domain.case import Case
+from caseproof.domain.events import Kind
+from caseproof.platforms.base import JobPlatform, PlatformDown
+from caseproof.procedure import watching
+from caseproof.procedure.board import note_problems
+from caseproof.procedure.keeping import (
+    Looked,
+    Problems,
+    has_to_look_at_all,
+    is_over,
+    look,
+    look_at_all_again,
+    note_next,
+    remember_the_policy,
+)
+from caseproof.procedure.office import Office
+from caseproof.procedure.reminding import Telling, remind, tell_team
+from caseproof.procedure.telling import Send
+from caseproof.store import CaseRow
+
+PATIENCE_SECONDS = 60.0
+"""How long a pass goes on giving runs while workers take them; the others get theirs in the next pass."""
+PAUSE_SECONDS = 5.0
+
+
+@dataclass
+class Ran:
+    """What became of flow runs: the cases that got one, how many wait for theirs, the cases whose runs were woken,
+    those whose runs can be woken soon, and sentences for people."""
+
+    given: list[str] = field(default_factory=list)
+    waiting: int = 0
+    woken: list[str] = field(default_factory=list)
+    later: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What the keeper reaches other systems with; each may raise when it is used.
+
+    ``runs`` gives cases without a live flow run another (the given ones are looked at besides), and wakes those that
+    are named with their run. ``incidents`` looks after the incidents and says what it did. ``say`` tells people.
+    """
+
+    platform: Callable[[str], JobPlatform]
+    runner: Callable[[Case], JobPlatform]
+    sender: Callable[[], Send]
+    runs: Callable[[Sequence[CaseRow], Mapping[str, str]], Ran]
+    incidents: Callable[[], Sequence[str]]
+    say: Callable[[str], None]
+
+
+@dataclass
+class Pass:
+    """What a pass did. ``problems`` is what it could not do, by case or by what it was about."""
+
+    looked_at: int = 0
+    stopped_again: list[str] = field(default_factory=list)
+    reopened: list[str] = field(default_factory=list)
+    given_runs: list[str] = field(default_factory=list)
+    waiting_for_runs: int = 0
+    woken: list[str] = field(default_factory=list)
+    reminded: list[str] = field(default_factory=list)
+    team_told: int = 0
+    incidents: list[str] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
+
+    def in_words(self) -> dict[str, object]:
+        """What people see of the pass, as a small table."""
+        return {
+            "cases that were due": self.looked_at,
+            "stopped again: the stop did not hold": _names(self.stopped_again),
+            "reopened: they fail again": _names(self.reopened),
+            "given a run": _names(self.given_runs),
+            "wait for their run": self.waiting_for_runs,
+            "woken": _names(self.woken),
+            "retailers reminded about": _names(self.reminded),
+            "told to the team": self.team_told,
+            "incidents": "; ".join(self.incidents[:20]) or "nothing",
+            "could not be done": "; ".join(f"{on}: {said}" for on, said in self.problems.said.items()) or "nothing",
+        }
+
+
+def _names(refs: Sequence[str]) -> str:
+    more = f" and {len(refs) - 20} more" if len(refs) > 20 else ""
+    return f"{len(refs)}: {', '.join(refs[:20])}{more}" if refs else "0"
+
+
+def keep(office: Office, hands: Hands, *, patience: float = PATIENCE_SECONDS) -> Pass | None:
+    """One pass; None where another is at work. Raises StoreDown and the like, where nothing can be done at all."""
+    lock = office.settings.home_folder / "keeper" / "pass"
+    if locks.is_held(lock) or not locks.hold(lock, wait=False):
+        return None
+    try:
+        return _Keeper(office, hands).keep(patience)
+    finally:
+        locks.let_go(lock)
+
+
+class _Keeper:
+    """A pass at work."""
+
+    def __init__(self, office: Office, hands: Hands) -> None:
+        self._office, self._hands = office, hands
+        self._done = Pass()
+
+    def keep(self, patience: float) -> Pass:
+        self._watch_the_platforms()  # J2: what has to stop comes first
+        with self._apart("incidents"):
+            self._done.incidents += self._hands.incidents()
+        self._plan_anew()
+        found = look(self._office)
+        self._done.looked_at = len(found.rows)
+        self._read_the_runs(found)
+        self._give_and_wake(found, patience)
+        self._remind(found)
+        self._tell(found)
+        note_next(self._office, found.rows)
+        note_problems(self._office, self._done.problems.said)
+        return self._done
+
+    @contextmanager
+    def _apart(self, about: str) -> Iterator[None]:
+        """Whatever goes wrong in here is written down and leaves the rest of the pass alone."""
+        try:
+            yield
+        except Exception as error:
+            self._done.problems(about, error)
+            self._hands.say(f"{about}: {self._done.problems.said[about]}")
+
+    def _watch_the_platforms(self) -> None:
+        names: list[str] = []
+        with self._apart("platforms"):
+            names = watching.platforms_with_cases(self._office)
+        for name in names:
+            with self._apart(f"the platform {name}"):
+                platform = self._hands.platform(name)
+                for ref in watching.hold_stops(self._office, name, platform, self._apart):
+                    self._done.stopped_again.append(ref)
+                    self._hands.say(f"{ref}: the stop did not hold, and was made again (J2)")
+                for swept in watching.reopen_what_fails_again(self._office, name, platform):
+                    if swept.new:
+                        self._done.reopened.append(swept.ref)
+                        self._hands.say(
+                            f"{swept.ref}: the job failed again and is {swept.outcome}; the case is reopened"
+                        )
+
+    def _plan_anew(self) -> None:
+        with self._apart("policy"):
+            if has_to_look_at_all(self._office):
+                count = look_at_all_again(self._office)
+                self._hands.say(f"The policy or the clock changed: {count} open cases were planned anew")
+            remember_the_policy(self._office)
+
+    def _read_the_runs(self, found: Looked) -> None:
+        """A suspended case that waits for a long run is woken when that run is over."""
+        down: set[str] = set()
+        for row in found.read:
+            if row.platform in down:
+                continue
+            with self._apart(row.ref):
+                try:
+                    if is_over(self._office, self._hands.runner, row.ref):
+                        found.wake.append(row.ref)
+                except PlatformDown:
+                    down.add(row.platform)  # its time-out once a pass, not once a case
+                    raise
+
+    def _give_and_wake(self, found: Looked, patience: float) -> None:
+        """Runs for the cases without a live one, and for those asleep with news; as fast as workers take them."""
+        deadline = time.monotonic() + patience
+        wake, also = self._runs_of(found.wake), found.runs
+        while True:
+            ran = Ran()
+            with self._apart("flow runs"):
+                ran = self._hands.runs(also, wake)
+            self._done.given_runs += ran.given
+            self._done.woken += ran.woken
+            self._done.waiting_for_runs = ran.waiting
+            for sentence in ran.said:
+                self._hands.say(sentence)
+            wake, also = {ref: wake[ref] for ref in ran.later}, []
+            if not (ran.waiting or wake) or time.monotonic() + PAUSE_SECONDS > deadline:
+                return
+            self._office.sleep(PAUSE_SECONDS)
+
+    def _runs_of(self, refs: Sequence[str]) -> dict[str, str]:
+        wanted = sorted(set(refs))
+        with self._office.store.reading() as unit:
+            rows = [
+                row for start in range(0, len(wanted), 200) for row in unit.cases.of_refs(wanted[start : start + 200])
+            ]
+        return {row.ref: row.flow_run for row in rows if row.flow_run}
+
+    def _remind(self, found: Looked) -> None:
+        send: Send | None = None
+        for ref in found.remind:
+            if ref in self._done.reminded:
+                continue  # in the mail of another case of its notice
+            down = False
+            with self._apart(ref):
+                try:
+                    send = send or self._hands.sender()
+                    self._done.reminded += remind(self._office, send, ref)
+                except MailDown:
+                    down = True
+                    raise
+            if down:
+                return  # its time-out once a pass, not once a case
+
+    def _tell(self, found: Looked) -> None:
+        """One mail to the team about all that is due; without an address the board has it."""
+        told = [Telling(row.ref, row.job_name, about, row.nudges + 1) for row, about in found.tell]
+        with self._apart("telling the team"):
+            told += [
+                self._telling(ref, "the stop did not hold, and was made again (J2)") for ref in self._done.stopped_again
+            ]
+            again = "the job failed again after the case was closed, so the case is open again (J10)"
+            told += [self._telling(ref, again) for ref in self._done.reopened]
+            send = self._hands.sender() if told and self._office.policy.mail.team else None
+            self._done.team_told = tell_team(self._office, send, told)
+
+    def _telling(self, ref: str, about: str) -> Telling:
+        case = self._office.case(ref)
+        return Telling(ref, case.facts["job_name"], about, len(case.since_question(Kind.TEAM_TOLD)) + 1)

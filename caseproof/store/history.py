@@ -1,0 +1,45 @@
+"""What happened to many cases, and when: plain rows for figures, without a word of what was said in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, select
+
+from caseproof.domain.events import Kind
+from caseproof.store.errors import readable
+from caseproof.store.tables import cases, events
+
+CaseFacts = tuple[str, str, str, str]
+"""A case's reference, retailer, marketplace and cause; "" for what is not known."""
+Happened = tuple[str, str, datetime]
+"""A case's reference, the kind of an event, and its time (aware, in UTC)."""
+
+
+class History:
+    """The queries of reports. They read times and kinds, and never the data of an event."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def cases(self, since: datetime) -> list[CaseFacts]:
+        """Every case that is open, or was closed at ``since`` or later, in the order of their opening."""
+        query = select(cases.c.ref, cases.c.retailer, cases.c.marketplace, cases.c.cause)
+        found = self._connection.execute(query.where(_lives(since)).order_by(cases.c.id))
+        return [(ref, retailer, marketplace, cause) for ref, retailer, marketplace, cause in found]
+
+    def events(self, since: datetime, kinds: Iterable[Kind]) -> list[Happened]:
+        """The events of these kinds, from the first, of the cases that ``cases`` gives; each case's in their order."""
+        query = (
+            select(cases.c.ref, events.c.kind, events.c.at)
+            .join_from(cases, events)
+            .where(_lives(since), events.c.kind.in_([str(kind) for kind in kinds]))
+            .order_by(cases.c.id, events.c.seq)  # so that a database begins with the cases, not with all events
+        )
+        with readable("An event"):
+            return [(ref, kind, at) for ref, kind, at in self._connection.execute(query)]
+
+
+def _lives(since: datetime) -> ColumnElement[bool]:
+    return cases.c.closed.is_(False) | (cases.c.closed_at >= since)

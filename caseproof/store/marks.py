@@ -1,0 +1,33 @@
+"""Marks: small notes of a program to itself, like when it last did something and how far it came."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from caseproof.store.case_rows import refuse_nul
+from caseproof.store.errors import readable
+from caseproof.store.rows import insert_once
+from caseproof.store.tables import marks
+
+
+class Marks:
+    """Every query about marks. Nothing here commits."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def get(self, name: str) -> tuple[str, datetime] | None:
+        """What was noted under this name, and when; None before the first time."""
+        with readable(f"The mark {name}"):
+            found = self._connection.execute(
+                select(marks.c.value, marks.c.at).where(marks.c.name == name)
+            ).one_or_none()
+        return (found.value, found.at) if found else None
+
+    def set(self, name: str, value: str, at: datetime) -> None:
+        """Note it, in place of what was noted before."""
+        refuse_nul("mark", value)
+        if insert_once(self._connection, insert(marks).values(name=name, value=value, at=at)) is None:
+            self._connection.execute(update(marks).where(marks.c.name == name).values(value=value, at=at))

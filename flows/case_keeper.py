@@ -1,0 +1,25 @@
+"""The keeper: every few minutes it sees to it that no case is forgotten (J2, J5, J6, J10)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.states import Completed, State
+
+from caseproof.procedure.keeper import keep
+from tasks.board import show_the_board, show_the_pass
+from tasks.common import office
+from tasks.keeping import hands_of
+
+
+@flow(name="case-keeper")
+def case_keeper() -> State[Any]:
+    """Stop again what does not stand still, reopen what fails again, give every open case a live run, wake those with
+    news, remind the retailers, tell the team, and draw the board."""
+    done = keep(office(), hands_of(office()))
+    if done is None:
+        return Completed(message="Another pass is at work; nothing was done twice.")
+    show_the_pass(done.in_words())
+    board = show_the_board()
+    return Completed(message=f"{board.open} open cases; {sum(line.needs_us for line in board.lines)} need us.")

@@ -1,0 +1,36 @@
+"""The keeper's hands: what it reaches Prefect, the platforms and the mail server with.
+
+The pass itself (``caseproof.procedure.keeper``) is plain code and no tasks: it comes every few minutes, and its steps
+would be thousands of task runs a day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from prefect import get_run_logger
+
+from caseproof.procedure.keeper import Hands, Ran
+from caseproof.procedure.office import Office
+from caseproof.store import CaseRow
+from tasks.case_runs import wake_runs
+from tasks.common import load_platform, load_sender, runner_of
+from tasks.incident_runs import look_after_incidents
+from tasks.logs import hide, speak_in_words
+from tasks.reviving import revive
+
+speak_in_words()
+
+
+def hands_of(office: Office) -> Hands:
+    """The hands of this process."""
+
+    def runs(also: Sequence[CaseRow], wake: Mapping[str, str]) -> Ran:
+        revived = revive(office, also=also)
+        woke = wake_runs(office, wake)
+        return Ran(revived.given, revived.waiting, woke.woken, woke.later, revived.said)
+
+    def say(sentence: str) -> None:
+        get_run_logger().info("%s.", hide(sentence).rstrip("."))
+
+    return Hands(load_platform, runner_of, load_sender, runs, lambda: look_after_incidents(office), say)

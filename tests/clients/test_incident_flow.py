@@ -1,0 +1,160 @@
+"""An incident's run on a real Prefect server: it asks with its form, and what people answer reaches all cases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.exceptions import Pause
+from prefect.flow_engine import run_flow
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from caseproof.domain.decisions import Decision
+from caseproof.domain.events import Kind
+from caseproof.domain.lifecycle import State
+from caseproof.procedure import incidents
+from caseproof.procedure.office import Office
+from flows.incident import incident
+from sandbox.processes import PrefectServer
+from sandbox.world import World
+from tasks import common
+from tasks.incident_runs import ensure_incident_run, look_after_incidents
+
+FIX = {"answered_by": "operator", "decision": str(Decision.AFTER_FIX), "reason": "The marketplace lifted its block."}
+REF = "IN-000001"
+
+
+@pytest.fixture
+def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: PrefectServer) -> Iterator[Office]:
+    monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
+    common.office.cache_clear()
+    with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+        with get_client(sync_client=True) as client:
+            client.create_deployment(client.create_flow(incident), name="incident")
+        yield common.office()
+    common.office().store.close()
+    common.office.cache_clear()
+
+
+@pytest.fixture
+def refs(office: Office) -> list[str]:
+    """Five cases that wait, of five retailers, and their incident."""
+    refs = []
+    with office.store.unit() as unit:
+        for number in range(5):
+            steps = [
+                office.event(
+                    Kind.OPENED, platform="p", job=f"job-{number}", job_name=f"job-{number}", cause="expired_token",
+                    retailer=f"Shop | {number}", marketplace="North", summary="401", how="a test", scope="job",
+                ),
+                office.event(Kind.STOPPED, scope="job", jobs=[], evidence="0" * 64),
+                office.event(Kind.NOTICE_SENT, message_id="<m@example.com>", accepted=[], evidence="0" * 64),
+            ]  # fmt: skip
+            refs.append(unit.cases.append(unit.cases.create(steps[0]), *steps[1:]).ref)
+        unit.commit()
+    assert incidents.gather(office) == [REF]
+    return refs
+
+
+def carry(run: str) -> str:
+    """What a worker does with the run: the state that it ends in, by name."""
+    with get_client(sync_client=True) as client:
+        flow_run = client.read_flow_run(UUID(run))
+    with suppress(Pause):
+        run_flow(incident, flow_run=flow_run, parameters={"incident": REF}, return_type="state")
+    with get_client(sync_client=True) as client:
+        return str(client.read_flow_run(UUID(run)).state_name)
+
+
+def read(server: PrefectServer, path: str) -> dict[str, Any]:
+    found: dict[str, Any] = World.call(server, "GET", path).json()
+    return found
+
+
+def answer(server: PrefectServer, run: str, given: dict[str, str]) -> str:
+    """What the UI's form sends; what becomes of it."""
+    return str(World.call(server, "POST", f"flow_runs/{run}/resume", json={"run_input": given}).json()["status"])
+
+
+def table(server: PrefectServer) -> list[dict[str, str]]:
+    shown: list[dict[str, str]] = json.loads(read(server, f"artifacts/{REF.lower()}-cases/latest")["data"])
+    return shown
+
+
+def test_an_incident_asks_again_what_it_cannot_take_and_after_a_pause_and_ends_with_the_fix(
+    office: Office, refs: list[str], prefect_server: PrefectServer
+) -> None:
+    run = ensure_incident_run(office, REF)
+    assert ensure_incident_run(office, REF) == run, "a live one stays"
+    assert carry(run) == "Suspended"
+    waits = read(prefect_server, f"flow_runs/{run}")
+    assert waits["name"] == "IN-000001 · North · expired token · 5 cases · waits for the decision for all"
+    assert {"marketplace:North", "cause:expired_token", "status:waiting", "incident:IN-000001"} <= set(waits["tags"])
+    assert [row["State"] for row in table(prefect_server)] == ["waiting"] * 5
+    assert table(prefect_server)[0]["Case"] == f"[{refs[0]}]({office.case_url(refs[0])})"
+
+    assert answer(prefect_server, run, FIX | {"decision": str(Decision.REMOVE)}) == "REJECT"
+    assert answer(prefect_server, run, FIX | {"decision": str(Decision.KEEP_PAUSED)}) == "ACCEPT"
+    assert carry(run) == "Suspended"
+    assert "answer refused" in read(prefect_server, f"flow_runs/{run}")["name"]
+    assert "date" in incidents.refused(office, REF)
+    assert {office.case(ref).state for ref in refs} == {State.WAITING}
+
+    pause = {"decision": str(Decision.KEEP_PAUSED), "paused_until": "2099-01-31"}
+    assert answer(prefect_server, run, FIX | pause) == "ACCEPT"
+    assert carry(run) == "Suspended"
+    assert {row["State"] for row in table(prefect_server)} == {"paused until 2099-01-31"}
+    assert read(prefect_server, f"flow_runs/{run}")["name"].endswith("kept paused until 2099-01-31")
+
+    assert answer(prefect_server, run, FIX) == "ACCEPT"
+    assert carry(run) == "Completed"
+    assert {office.case(ref).state for ref in refs} == {State.DECIDED}
+    assert {office.case(ref).decision["incident"] for ref in refs} == {REF}  # type: ignore[index]
+    assert read(prefect_server, f"flow_runs/{run}")["name"].endswith("· over")
+
+
+def test_an_answer_to_a_run_that_died_is_read_by_the_next_one(
+    office: Office, refs: list[str], prefect_server: PrefectServer
+) -> None:
+    run = ensure_incident_run(office, REF)
+    carry(run)
+    assert answer(prefect_server, run, FIX) == "ACCEPT"
+    World.call(prefect_server, "POST", f"flow_runs/{run}/set_state", json={"state": {"type": "CRASHED"}, "force": True})
+    assert look_after_incidents(office) == [f"{REF} has a new run"]
+    again = ensure_incident_run(office, REF)
+    assert again != run
+    assert carry(again) == "Completed"
+    assert {office.case(ref).state for ref in refs} == {State.DECIDED}
+
+
+def test_the_keeper_keeps_the_table_current_and_wakes_the_run_of_an_incident_that_is_over(
+    office: Office, refs: list[str], prefect_server: PrefectServer
+) -> None:
+    run = ensure_incident_run(office, REF)
+    carry(run)
+    incidents.decide_all(office, REF, Decision.AFTER_FIX, "operator", "By hand.")
+    assert look_after_incidents(office) == [f"{REF} is over"]
+    assert {row["State"] for row in table(prefect_server)} == {"decided"}
+    assert read(prefect_server, f"flow_runs/{run}")["state_type"] == "SCHEDULED"
+    assert carry(run) == "Completed"
+    assert look_after_incidents(office) == []
+    assert {office.case(ref).state for ref in refs} == {State.DECIDED}
+
+
+def test_a_second_run_of_one_incident_does_nothing(
+    office: Office, refs: list[str], prefect_server: PrefectServer
+) -> None:
+    first = ensure_incident_run(office, REF)
+    carry(first)
+    with get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name("incident/incident")
+        second = client.create_flow_run_from_deployment(deployment.id, parameters={"incident": REF})
+    assert carry(str(second.id)) == "Completed"
+    assert read(prefect_server, f"flow_runs/{first}")["state_name"] == "Suspended"
+    assert {office.case(ref).state for ref in refs} == {State.WAITING}

@@ -1,0 +1,73 @@
+"""A pass of the keeper on a real Prefect server: every open case has one live run again, and the board is drawn."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.states import Cancelled, Completed, Crashed
+
+from caseproof.domain.events import Kind
+from caseproof.procedure.keeper import keep
+from flows.case_keeper import case_keeper
+from tasks.case_runs import read_run
+from tasks.keeping import hands_of
+from tests.support.case_runs import generation, opened, suspended
+
+
+def table(key: str) -> list[dict[str, Any]]:
+    """The newest table artifact of this key."""
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))
+    newest = max(found, key=lambda artifact: artifact.created)
+    return list(json.loads(newest.data))
+
+
+def state_of(office: Any, ref: str) -> str:
+    with office.store.reading() as unit:
+        run = read_run(unit.cases.run_of(ref).flow_run)
+    return str(run.state_name) if run else "deleted"
+
+
+def test_a_pass_gives_every_open_case_one_live_run_again_and_draws_the_board(office, carried) -> None:
+    crashed, forced, cancelled = (carried(state)[0] for state in (Crashed(message="boom"), Completed(), Cancelled()))
+    deleted, gone = carried(suspended())
+    with get_client(sync_client=True) as client:
+        client.delete_flow_run(read_run(gone).id)
+    asleep, sleeping = carried(suspended())
+    office.record(asleep, Kind.QUESTION_ASKED, number=1, form="decision", flow_run=sleeping)
+    news, waiting = carried(suspended())
+    office.record(news, Kind.QUESTION_ASKED, number=1, form="decision", flow_run=waiting)
+    office.record(news, Kind.CONFIRMATION_RECEIVED, sender="x", words="We did.", evidence="e", by_way_of="form")
+    ended = case_keeper(return_state=True)
+    assert ended.is_completed(), ended.message
+    refs = (crashed, forced, deleted, cancelled, asleep, news)
+    assert [generation(office, ref) for ref in refs] == [2, 2, 2, 1, 1, 1]
+    assert [state_of(office, ref) for ref in (crashed, forced, deleted)] == ["Scheduled"] * 3
+    assert (state_of(office, asleep), state_of(office, news)) == ("Suspended", "Resuming")
+    assert office.case(cancelled).events[-1].kind is Kind.PARKED
+    shown = {line["Case"]: line for line in table("caseproof-board")}
+    assert set(shown) == set(refs)
+    assert "parked" in shown[cancelled]["What for"]
+    assert shown[asleep]["Its run"].endswith(sleeping)
+    told = {line["What"]: line["How much"] for line in table("caseproof-keeper")}
+    assert told["given a run"].startswith("3: ")
+    assert "There is no platform called 'p'" in told["could not be done"]
+
+
+def test_two_keepers_at_once_give_each_case_one_run(office, clock, carried) -> None:
+    refs = [carried(Crashed())[0] for _ in range(3)]
+    clock.move(minutes=2)
+    refs.append(opened(office))
+    clock.move(minutes=2)
+    with ThreadPoolExecutor(2) as two:
+        hands = hands_of(office)
+        both = [two.submit(copy_context().run, keep, office, hands, patience=0) for _ in range(2)]
+    passes = [one.result() for one in both]
+    assert None in passes or [] in [one.given_runs for one in passes if one], "one works, one has nothing to do"
+    given = [generation(office, ref) for ref in refs]
+    assert given == [2, 2, 2, 1]

@@ -1,0 +1,61 @@
+"""Cases and their flow runs on a real Prefect server, without a worker: what tests look at and change."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.states import Scheduled, Suspended
+
+from caseproof.domain.events import Kind
+from caseproof.procedure.office import Office
+
+_numbers = count()
+
+
+@flow(name="job-failure-case")
+def stand_in() -> None:
+    """Stands for the case's flow: no worker runs it."""
+
+
+def deploy_stand_in() -> None:
+    with get_client(sync_client=True) as client:
+        client.create_deployment(client.create_flow(stand_in), name="job-failure-case")
+
+
+def suspended() -> State[Any]:
+    return Suspended(timeout_seconds=None, pause_key="question-1")
+
+
+def opened(office: Office) -> str:
+    """A case that never had a run."""
+    event = office.event(
+        Kind.OPENED, platform="p", job=f"j{next(_numbers)}", job_name="j", cause="feed", summary="It fails.",
+        how="a test", scope="job",
+    )  # fmt: skip
+    with office.store.unit() as unit:
+        ref = unit.cases.create(event).ref
+        unit.commit()
+    return ref
+
+
+def carried_by_a_run(office: Office, state: State[Any]) -> tuple[str, str]:
+    """A case whose run is in a state; the case and the run."""
+    with get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name("job-failure-case/job-failure-case")
+        run = client.create_flow_run_from_deployment(deployment.id, state=Scheduled())
+        client.set_flow_run_state(run.id, state, force=True)
+    ref = opened(office)
+    with office.store.unit() as unit:
+        unit.cases.attach_run(ref, str(run.id), 1)
+        unit.commit()
+    return ref, str(run.id)
+
+
+def generation(office: Office, ref: str) -> int:
+    with office.store.reading() as unit:
+        known = unit.cases.run_of(ref)
+    return known.generation if known else 0

@@ -1,0 +1,102 @@
+"""The board: who must act next in each open case, since when and for what; those that need us first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from caseproof.domain.events import Kind
+from caseproof.domain.lifecycle import State
+from caseproof.evidence.vault import Vault
+from caseproof.policy import BUILT_IN, load_policy
+from caseproof.procedure.board import CASEPROOF, NOBODY, RETAILER, TEAM, US, board, line, note_problems
+from caseproof.procedure.office import Office
+from caseproof.settings import Settings
+from caseproof.store import CaseRow, Store
+
+NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+
+ROW = CaseRow(
+    id=1, ref="JF-000001", state=State.WAITING, version=9, opening=1, platform="jobs", job="offers/a",
+    job_name="offers/a", retailer="Shop A", marketplace="North", cause="expired_token", opened_at=NOW,
+    updated_at=NOW, closed_at=None, flow_run="run", generation=1, paused_until=None, last_opened_at=NOW,
+    asked_form="retailers-word", asked_at=NOW + timedelta(hours=1), has_news=False, notice_at=NOW, reminders=0,
+    nudges=0, trouble="", incident="", ticket_closed=False, due_at=NOW, crashes=0, rest_until=None, rest_why="",
+)  # fmt: skip
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    settings = Settings(home=tmp_path)
+    store = Store(settings.database)
+    store.migrate()
+    return Office(settings, load_policy(BUILT_IN), store, Vault(tmp_path / "evidence"), lambda: NOW)
+
+
+@pytest.mark.parametrize(
+    ("changes", "who", "what"),
+    [
+        ({}, RETAILER, "the retailer's written word (J8)"),
+        ({"reminders": 1}, RETAILER, "reminded 1 of 2 times"),
+        ({"reminders": 2}, TEAM, "the retailer has not answered, reminded 2 of 2 times: call them (J8)"),
+        ({"cause": "our_platform"}, TEAM, "decide without the retailer's word"),
+        ({"asked_form": "decision"}, TEAM, "decide about the account (J6)"),
+        ({"asked_form": "review", "state": State.VERIFIED}, TEAM, "review the evidence (J7, J8)"),
+        ({"asked_form": "try-again", "trouble": "The desk refuses."}, US, "The desk refuses."),
+        (
+            {"asked_form": "try-again", "state": State.RUNNING, "trouble": "The run otter is still going."},
+            NOBODY, "The run otter is still going.",
+        ),
+        ({"asked_form": "decision", "state": State.PAUSED, "paused_until": date(2026, 12, 1)}, NOBODY, "2026-12-01"),
+        ({"asked_form": "decision", "state": State.PAUSED, "paused_until": date(2026, 11, 20)}, TEAM, "2026-11-20"),
+        ({"asked_form": "", "flow_run": None}, CASEPROOF, "it waits for its first run"),
+        ({"asked_form": ""}, CASEPROOF, "its run is at work"),
+        ({"rest_until": NOW, "rest_why": "3 runs in a row died; its run ended as Crashed: boom"}, US, "boom"),
+        ({"rest_until": NOW, "rest_why": "parked: its run was cancelled"}, TEAM, "caseproof case wake JF-000001"),
+    ],
+)  # fmt: skip
+def test_who_must_act_and_what_for(office: Office, changes: dict[str, object], who: str, what: str) -> None:
+    shown = line(replace(ROW, **changes), office, NOW)  # type: ignore[arg-type]
+    assert shown.who == who
+    assert what in shown.what
+    assert shown.needs_us is (who == US)
+
+
+def test_since_when_is_when_the_one_who_must_act_was_told(office: Office) -> None:
+    assert line(ROW, office, NOW).since == NOW, "the notice"
+    assert line(replace(ROW, asked_form="decision"), office, NOW).since == ROW.asked_at
+    assert line(replace(ROW, asked_form="", asked_at=None), office, NOW).since == ROW.updated_at
+
+
+def opened(office: Office, job: str, marketplace: str = "North") -> str:
+    event = office.event(
+        Kind.OPENED, platform="jobs", job=job, job_name=job, retailer="Shop A", marketplace=marketplace, cause="feed",
+        summary="It fails.", how="a test", scope="job",
+    )  # fmt: skip
+    with office.store.unit() as unit:
+        ref = unit.cases.create(event).ref
+        unit.commit()
+    return ref
+
+
+def test_the_oldest_comes_first_and_those_that_need_us_before_it(office: Office) -> None:
+    refs = [opened(office, f"job/{number}", "South" if number else "") for number in range(5)]
+    with office.store.unit() as unit:
+        unit.cases.set_rest(refs[3], 3, NOW + timedelta(hours=1), "3 runs in a row died")
+        unit.commit()
+    note_problems(office, {refs[4]: "It cannot be read.", "the platform jobs": "It is down."})
+    shown = board(office, at_most=3)
+    assert [one.ref for one in shown.lines] == [refs[3], refs[4], refs[0]]
+    assert [one.needs_us for one in shown.lines] == [True, True, False]
+    assert shown.lines[1].what == "It cannot be read."
+    assert (shown.open, shown.by_state) == (5, {"opened": 5}), "the counts are of all"
+    assert shown.by_marketplace == {"none": 1, "South": 4}
+    assert shown.problems["the platform jobs"] == "It is down."
+
+
+def test_an_empty_board_is_a_board(office: Office) -> None:
+    assert board(office).lines == ()
+    assert board(office).open == 0

@@ -1,0 +1,119 @@
+"""When a case is looked at next: a pure function of its row, the policy and the time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from caseproof.domain.lifecycle import State
+from caseproof.policy_check import KeeperPolicy
+from caseproof.procedure.keeping import IDLE, SOON, What, coming, next_look
+from caseproof.store import CaseRow
+
+NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+POLICY = KeeperPolicy()
+
+ROW = CaseRow(
+    id=1, ref="JF-000001", state=State.WAITING, version=9, opening=1, platform="jobs", job="offers/a",
+    job_name="offers/a", retailer="Shop A", marketplace="North", cause="expired_token", opened_at=NOW, updated_at=NOW,
+    closed_at=None, flow_run="run", generation=1, paused_until=None, last_opened_at=NOW, asked_form="retailers-word",
+    asked_at=NOW, has_news=False, notice_at=NOW, reminders=0, nudges=0, trouble="", incident="", ticket_closed=False,
+    due_at=NOW, crashes=0, rest_until=None, rest_why="",
+)  # fmt: skip
+
+
+def what_comes(row: CaseRow, policy: KeeperPolicy = POLICY) -> list[tuple[What, timedelta]]:
+    return [(one.what, one.at - NOW) for one in coming(row, policy)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, [(What.REMIND, 2 * DAY)]),
+        ({"reminders": 1}, [(What.REMIND, 5 * DAY)]),
+        ({"reminders": 2}, [(What.TELL, 5 * DAY)]),
+        ({"reminders": 2, "nudges": 1}, [(What.TELL, 19 * DAY)]),
+        ({"reminders": 2, "asked_at": NOW + 6 * DAY}, [(What.TELL, 20 * DAY)]),
+        ({"cause": "our_platform"}, [(What.TELL, 8 * HOUR)]),
+        ({"incident": "IN-000001"}, [(What.TELL, 8 * HOUR)]),
+        ({"asked_form": "decision"}, [(What.TELL, 8 * HOUR)]),
+        ({"asked_form": "review", "state": State.VERIFIED, "nudges": 1}, [(What.TELL, 24 * HOUR)]),
+        ({"asked_form": "decision", "nudges": 3}, [(What.TELL, 17 * DAY)]),
+        ({"asked_form": "decision", "has_news": True}, [(What.WAKE, timedelta()), (What.TELL, 8 * HOUR)]),
+        ({"asked_form": "try-again"}, [(What.TELL, 8 * HOUR)]),
+        (
+            {"asked_form": "try-again", "state": State.RUNNING},
+            [(What.READ_THE_RUN, timedelta()), (What.TELL, 8 * HOUR)],
+        ),
+        ({"asked_form": "", "asked_at": None}, [(What.GIVE_A_RUN, timedelta())]),
+        ({"rest_until": NOW + HOUR}, [(What.GIVE_A_RUN, HOUR)]),
+        (
+            {"asked_form": "decision", "state": State.PAUSED, "paused_until": date(2026, 11, 22)},
+            [(What.WAKE, 40 * HOUR), (What.TELL, 40 * HOUR)],
+        ),
+        ({"closed_at": NOW}, []),
+    ],
+)  # fmt: skip
+def test_what_time_asks_for(changes: dict[str, object], expected: list[tuple[What, timedelta]]) -> None:
+    assert what_comes(replace(ROW, **changes)) == expected  # type: ignore[arg-type]
+
+
+def test_no_reminders_and_no_nudges_in_the_policy_leave_the_follow_ups() -> None:
+    quiet = KeeperPolicy(remind_after_days=(), nudge_after_hours=(), follow_up_days=3)
+    assert what_comes(ROW, quiet) == [(What.TELL, 3 * DAY)]
+    assert what_comes(replace(ROW, asked_form="decision", nudges=1), quiet) == [(What.TELL, 6 * DAY)]
+
+
+def test_a_closed_case_is_looked_at_no_more() -> None:
+    assert next_look(replace(ROW, closed_at=NOW), POLICY, NOW) is None
+
+
+def test_what_is_due_and_was_not_done_is_tried_again_soon() -> None:
+    asked = replace(ROW, asked_form="decision", has_news=True)
+    assert next_look(asked, POLICY, NOW) == NOW + SOON
+    assert next_look(replace(asked, has_news=False), POLICY, NOW + 9 * HOUR) == NOW + 9 * HOUR + SOON
+
+
+_NAIVE = NOW.replace(tzinfo=None)
+times = st.datetimes(_NAIVE - 400 * DAY, _NAIVE + 800 * DAY, timezones=st.just(UTC))
+rows = st.builds(
+    replace,
+    st.just(ROW),
+    asked_form=st.sampled_from(["", "retailers-word", "decision", "review", "try-again"]),
+    state=st.sampled_from([one for one in State if one is not State.CLOSED]),
+    has_news=st.booleans(),
+    reminders=st.integers(0, 5),
+    nudges=st.integers(0, 50),
+    paused_until=st.none() | st.dates(date(2026, 1, 1), date(2027, 12, 31)),
+    rest_until=st.none() | times,
+)
+policies = st.builds(
+    KeeperPolicy,
+    remind_after_days=st.sets(st.floats(0.1, 100), max_size=4).map(sorted).map(tuple),
+    nudge_after_hours=st.sets(st.floats(0.1, 1000), max_size=4).map(sorted).map(tuple),
+    follow_up_days=st.floats(0.1, 1000),
+)
+
+
+@given(row=rows, policy=policies, now=times)
+def test_an_open_case_is_always_looked_at_again_later_than_now_and_within_a_day(
+    row: CaseRow, policy: KeeperPolicy, now: datetime
+) -> None:
+    """Whatever the row, the policy and the clock say: no case is lost, and none is looked at without end."""
+    at = next_look(row, policy, now)
+    assert at is not None
+    assert now < at <= now + IDLE
+    due = [one for one in coming(row, policy) if one.at <= at]
+    assert at == now + IDLE or due, "something is due then"
+
+
+@given(row=rows, policy=policies)
+def test_a_telling_more_comes_later_than_the_one_before_it(row: CaseRow, policy: KeeperPolicy) -> None:
+    tells = [[c.at for c in coming(replace(row, nudges=row.nudges + n), policy) if c.what is What.TELL] for n in (0, 1)]
+    assert [len(one) for one in tells] in ([0, 0], [1, 1])
+    assert all(first < second for first, second in zip(*tells, strict=True))
