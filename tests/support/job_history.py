@@ -1,4 +1,4 @@
-"""Many deployments with runs behind them on a real Prefect server, made by its API as a worker would, without running any.
+"""Many deployments with runs behind them on a real Prefect server, made by its API as a worker would.
 
 A run is created, set Running and set to its end, so Prefect itself keeps its times and counts.
 """
