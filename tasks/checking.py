@@ -63,7 +63,7 @@ def _check(office: Office, name: str, platform: JobPlatform, dry_run: bool, watc
 
 def _give_runs(office: Office, swept: Sequence[Swept]) -> tuple[str, ...]:
     """The cases' runs: nothing is lost where Prefect does not take them now, for the keeper makes them later."""
-    refs = [one.ref for one in swept]
+    refs = [one.ref for one in swept if one.ref]
     try:
         given = give_runs(office, refs)
     except (PrefectDown, BadInput) as error:

@@ -89,7 +89,7 @@ def show_the_pass(checked: Sequence[Checked], dry_run: bool) -> None:
             if said:
                 get_run_logger().warning("%s: %s", one.platform, hide(said))
         with _as_far_as_prefect_takes_it("page of the check"):
-            text = page(one, here.case_url, _picture(one), dry_run=dry_run)
+            text = page(one, here.case_url, _picture(one, dry_run), dry_run=dry_run)
             if here.policy_wrong:
                 text = f"**The policy file has an error.** {here.policy_wrong}\n\n{text}"
             create_markdown_artifact(text, key=_key(one, "check"), description=f"**The check** of {one.platform}.")
@@ -108,11 +108,11 @@ def verdict(checked: Sequence[Checked]) -> State[Any]:
     return Completed(message=". ".join(told))
 
 
-def _picture(one: Checked) -> bytes | None:
+def _picture(one: Checked, dry_run: bool) -> bytes | None:
     if one.looked is None:
         return None
-    rows = [charts.FailingJob(x.job, x.cause, _done(one, x), x.failing_since) for x in one.lines if x.verdict != "fine"]
-    return charts.failing_jobs(rows, one.looked.now).png
+    rows = [(x.job, x.cause, _done(one, x), x.failing_since) for x in one.lines if x.verdict != "fine"]
+    return charts.failing_jobs(rows, one.looked.now, dry_run=dry_run).png
 
 
 def _done(one: Checked, line: Line) -> str:
