@@ -13,7 +13,7 @@ from tasks.common import office
 from tasks.keeping import hands_of
 
 
-@flow(name="case-keeper")
+@flow(name="case-keeper", flow_run_name="keeper pass")
 def case_keeper() -> State[Any]:
     """Stop again what does not stand still, reopen what fails again, give every open case a live run, wake those with
     news, remind the retailers, tell the team, and draw the board."""

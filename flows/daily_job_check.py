@@ -12,7 +12,7 @@ from tasks.common import office
 from tasks.showing_checks import Progress, show_the_pass, verdict
 
 
-@flow(name="daily-job-check")
+@flow(name="daily-job-check", flow_run_name="job check")
 def daily_job_check(platform: str = "", dry_run: bool = False) -> State[Any]:
     """Find the jobs that fail, stop them, and open one case each.
 

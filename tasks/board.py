@@ -11,6 +11,7 @@ from prefect.settings import get_current_settings
 
 from caseproof.procedure.board import Board, Line, board
 from caseproof.procedure.card import plain
+from caseproof.procedure.open_incidents import OpenIncident
 from tasks.common import office
 from tasks.labels import UNREACHABLE
 
@@ -37,19 +38,23 @@ def _show(key: str, rows: list[dict[str, Any]], above: str) -> None:
         get_run_logger().warning("The table %s is not shown in Prefect: %s", key, type(problem).__name__)
 
 
-def _row(line: Line) -> dict[str, Any]:
+def run_url(flow_run: str) -> str:
+    """Where people see a flow run of ours; "" where that is not known."""
     ui = get_current_settings().ui_url
+    return f"{ui}/runs/flow-run/{flow_run}" if ui and flow_run else ""
+
+
+def _row(line: Line) -> dict[str, Any]:
+    run = run_url(line.run)
     return {
-        "Case": line.ref,
+        "Case": f"[{line.ref}]({office().case_url(line.ref)})",
         "Who must act": line.who.upper() if line.needs_us else line.who,
-        "What for": line.what,
+        "What for": f"[{plain(line.what)}]({run})" if run else plain(line.what),
         "Since (UTC)": f"{line.since:%Y-%m-%d %H:%M}",
         "State": str(line.state),
-        "Retailer": line.retailer or "not known",
-        "Marketplace": line.marketplace or "none",
-        "Job": line.job,
-        "Case page": office().case_url(line.ref),
-        "Its run": f"{ui}/runs/flow-run/{line.run}" if ui and line.run else "",
+        "Retailer": plain(line.retailer or "not known"),
+        "Marketplace": plain(line.marketplace or "none"),
+        "Job": plain(line.job),
     }
 
 
@@ -62,10 +67,19 @@ def _above(now: Board) -> str:
         f"By state: {_counts(now.by_state)}.",
         f"By marketplace: {_counts(now.by_marketplace)}.",
     ]
+    if now.incidents:
+        parts.append("\n".join(["**Open incidents:**", "", *map(_incident, now.incidents)]))
     if office().policy_wrong:
         parts.append(f"**The policy file has an error.** {plain(office().policy_wrong)}")
     parts += [f"**{plain(about)}**: {plain(said)}" for about, said in sorted(now.problems.items())[:20]]
     return "\n\n".join(parts)
+
+
+def _incident(one: OpenIncident) -> str:
+    url, at = run_url(one.run), office().clock()
+    what = f"[{one.waits_for(at)}]({url})" if url else one.waits_for(at)
+    since = f"{one.since:%Y-%m-%d %H:%M}"
+    return f"* {one.ref}, {plain(one.about)}, {one.cases} open cases. {one.who(at)}: {what}, since {since} UTC"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -10,14 +10,13 @@ import os
 from collections.abc import Sequence
 from typing import Protocol
 
-from caseproof.procedure.checking import Looked, carry_out, check_lock, look
-
 from blocks.base import PrefectDown
 from blocks.reading import read_platforms
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.platforms.base import JobPlatform
 from caseproof.procedure import incidents
 from caseproof.procedure.check_report import Checked
+from caseproof.procedure.checking import Looked, carry_out, check_lock, look
 from caseproof.procedure.office import Office
 from caseproof.procedure.sweeping import Swept
 from tasks.case_runs import give_runs
@@ -56,9 +55,10 @@ def _check(office: Office, name: str, platform: JobPlatform, dry_run: bool, watc
             watcher.begins(name, len(looked.targets))
             done = carry_out(office, looked, watcher.did)
     except CaseproofError as error:
-        return Checked(name, looked, wrong=str(error))
+        return Checked(name, looked, error=error)
     joined = incidents.gather(office, name)
-    return Checked(name, looked, done.swept, joined, done.wrong, _give_runs(office, done.swept))
+    late = CaseproofError(done.wrong, "The cases' runs and the next check go on trying.") if done.wrong else None
+    return Checked(name, looked, done.swept, joined, late, _give_runs(office, done.swept))
 
 
 def _give_runs(office: Office, swept: Sequence[Swept]) -> tuple[str, ...]:

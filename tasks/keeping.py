@@ -13,6 +13,7 @@ from prefect import get_run_logger
 from caseproof.procedure.keeper import Hands, Ran
 from caseproof.procedure.office import Office
 from caseproof.store import CaseRow
+from tasks.board import run_url
 from tasks.case_runs import wake_runs
 from tasks.common import load_platform, load_sender, runner_of
 from tasks.incident_runs import look_after_incidents
@@ -33,4 +34,4 @@ def hands_of(office: Office) -> Hands:
     def say(sentence: str) -> None:
         get_run_logger().info("%s.", hide(sentence).rstrip("."))
 
-    return Hands(load_platform, runner_of, load_sender, runs, lambda: look_after_incidents(office), say)
+    return Hands(load_platform, runner_of, load_sender, runs, lambda: look_after_incidents(office), say, run_url)

@@ -24,6 +24,7 @@ from prefect.states import Completed, Failed, State
 
 from caseproof import charts
 from caseproof.checks.planning import Line
+from caseproof.procedure.card import in_words, plain
 from caseproof.procedure.check_report import LONGEST_TABLE, Checked, page
 from caseproof.procedure.sweeping import Swept
 from tasks.common import office
@@ -111,7 +112,8 @@ def verdict(checked: Sequence[Checked]) -> State[Any]:
 def _picture(one: Checked, dry_run: bool) -> bytes | None:
     if one.looked is None:
         return None
-    rows = [(x.job, x.cause, _done(one, x), x.failing_since) for x in one.lines if x.verdict != "fine"]
+    ill = [line for line in one.lines if line.verdict != "fine"]
+    rows = [(x.job, x.cause or x.verdict, _done(one, x), x.failing_since) for x in ill]
     return charts.failing_jobs(rows, one.looked.now, dry_run=dry_run).png
 
 
@@ -125,15 +127,19 @@ def _rows(one: Checked) -> list[dict[str, Any]]:
     failing = [line for line in one.lines if line.verdict != "fine"]
     return [
         {
-            "Job": line.job,
+            "Case": _linked(done[line.job].ref if line.job in done else line.ref),
+            "Job": plain(line.job),
             "Found": line.verdict,
-            "Cause": line.cause,
             "Done": _done(one, line),
-            "Case": done[line.job].ref if line.job in done else line.ref,
+            "Cause": in_words(line.cause) if line.cause else "",
             "Failing since": f"{line.failing_since:%Y-%m-%d %H:%M}" if line.failing_since else "",
         }
         for line in failing[:LONGEST_TABLE]
     ]
+
+
+def _linked(ref: str) -> str:
+    return f"[{ref}]({office().case_url(ref)})" if ref else ""
 
 
 def _key(one: Checked, what: str) -> str:

@@ -14,8 +14,8 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.office import open_office
 
 if TYPE_CHECKING:
-    from caseproof.procedure.sweeping import Swept
     from caseproof.procedure.check_report import Checked
+    from caseproof.procedure.sweeping import Swept
 
 
 def check(
@@ -38,9 +38,10 @@ def check(
     else:
         for one in checked:
             _print(one, dry_run)
-    wrong = [f"{one.platform}: {one.wrong}" for one in checked if one.wrong]
+    wrong = {one.platform: one.error for one in checked if one.error}
     if wrong:
-        raise CaseproofError(" ".join(wrong), "What was done stands; the next check goes on from there.")
+        told = " ".join(f"{name}: {error.problem}" for name, error in wrong.items())
+        raise CaseproofError(told, " ".join(dict.fromkeys(error.next_action for error in wrong.values())))
 
 
 class _Bar:
@@ -73,6 +74,7 @@ class _Bar:
         self._bar.update(self._task, description=f"stopping jobs of {platform}", total=total, completed=0)
 
     def did(self, swept: Swept) -> None:
+        del swept
         self._bar.advance(self._task)
 
 
@@ -125,6 +127,6 @@ def _print(one: Checked, dry_run: bool) -> None:
     said = ", ".join(f"{count} {what}" for what, count in one.counts.most_common())
     out.print(f"{one.platform}: {said or 'no jobs'}.")
     for ref in one.incidents:
-        out.print(f"Part of the incident {ref}: decide for all its cases at once.")
+        out.print(f"Cases of it belong to the incident {ref}: decide for all of them at once.")
     for note in one.notes:
         out.print(escape(note), soft_wrap=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from caseproof.checks.planning import Line
+from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.card import data_uri, in_words, plain, short
 from caseproof.procedure.checking import Looked
 from caseproof.procedure.sweeping import Swept
@@ -17,14 +18,19 @@ LONGEST_TABLE = 300
 
 @dataclass(frozen=True)
 class Checked:
-    """What a pass over one platform found and did. ``wrong`` says why it could not be done, or not to its end."""
+    """What a pass over one platform found and did. ``error`` is why it could not be done, or not to its end."""
 
     platform: str
     looked: Looked | None = None
     swept: Sequence[Swept] = ()
     incidents: Sequence[str] = ()
-    wrong: str = ""
+    error: CaseproofError | None = None
     notes: Sequence[str] = ()
+
+    @property
+    def wrong(self) -> str:
+        """The error in words; "" where there is none."""
+        return str(self.error) if self.error else ""
 
     @property
     def lines(self) -> Sequence[Line]:
@@ -53,17 +59,24 @@ def _planned(line: Line) -> str:
 def page(checked: Checked, case_url: Callable[[str], str], picture: bytes | None, *, dry_run: bool) -> str:
     """The page of one platform, in markdown."""
     done = checked.done
-    acted = [line for line in checked.lines if line.job in done]
+    acted = {
+        outcome: [line for line in checked.lines if line.job in done and done[line.job].outcome == outcome]
+        for outcome in ("stopped", "cannot stop", "not stopped yet", "left alone")
+    }
     planned = [line for line in checked.lines if line.act not in ("leave", "report") and line.job not in done]
     parts = [
         f"# {plain(checked.platform)}: {'what a check would do' if dry_run else 'the job check'}",
         _summary(checked),
         f"**It could not be done to its end.** {plain(checked.wrong)}" if checked.wrong else "",
         *(plain(note) for note in checked.notes),
-        f"Part of an incident: {', '.join(checked.incidents)}." if checked.incidents else "",
+        f"Incidents that cases of it belong to: {', '.join(checked.incidents)}." if checked.incidents else "",
         f"![failing jobs by cause]({data_uri(picture)})" if picture else "",
-        _acted("Stopped, a case each (J2)", [x for x in acted if done[x.job].outcome == "stopped"], done, case_url),
-        _acted("Could not be stopped (J3)", [x for x in acted if done[x.job].outcome != "stopped"], done, case_url),
+        _acted(
+            "Not stopped yet; the case's run and the next check go on trying", acted["not stopped yet"], done, case_url
+        ),
+        _acted("Cannot be stopped from our side (J3)", acted["cannot stop"], done, case_url),
+        _acted("Stopped, a case each (J2)", acted["stopped"], done, case_url),
+        _acted("Stopped by somebody else meanwhile", acted["left alone"], done, case_url),
         _told("To be stopped", planned),
         _told("Reported, not stopped", [x for x in checked.lines if x.act == "report"]),
         _told("Left alone, and why", [x for x in checked.lines if x.act == "leave" and x.verdict != "fine"]),
@@ -84,17 +97,18 @@ def _acted(title: str, lines: Iterable[Line], done: dict[str, Swept], case_url: 
         one = done[line.job]
         case = f"[{one.ref}]({case_url(one.ref)})" if one.ref else ""
         rows.append((case, *_facts(line), plain(short(one.why or line.why))))
-    return _table(title, ("Case", "Job", "Retailer", "Marketplace", "Cause", "Why"), rows)
+    return _table(title, ("Case", "Job", "Whose", "Cause", "Why"), rows)
 
 
 def _told(title: str, lines: Iterable[Line]) -> str:
-    rows = [(*_facts(line), plain(line.verdict), plain(short(line.why))) for line in lines]
-    return _table(title, ("Job", "Retailer", "Marketplace", "Cause", "Found", "Why"), rows)
+    rows = [(*_facts(line)[:2], plain(line.verdict), plain(short(line.why))) for line in lines]
+    return _table(title, ("Job", "Whose", "Found", "Why"), rows)
 
 
-def _facts(line: Line) -> tuple[str, str, str, str]:
-    cause = in_words(line.cause) if line.cause else ""
-    return plain(line.job), plain(line.retailer or "not known"), plain(line.marketplace or "none"), plain(cause)
+def _facts(line: Line) -> tuple[str, str, str]:
+    """The job, whose it is, and the cause: few columns, since Prefect cuts a table at its right edge."""
+    whose = " on ".join(part for part in (line.retailer or "not known", line.marketplace) if part)
+    return plain(line.job), plain(whose), plain(in_words(line.cause) if line.cause else "")
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""House rule 4: the platforms are read once at the start of a pass, and the environment serves while Prefect is down."""
+"""House rule 4: the platforms are read once at the start of a pass; the environment serves while Prefect is down."""
 
 from __future__ import annotations
 

@@ -1,0 +1,164 @@
+"""`caseproof check` as a person runs it: what it prints, what it refuses, and what it does without Prefect (J2, J4)."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+from blocks.reading import variable
+from caseproof.procedure.check_lock import check_lock
+from caseproof.procedure.office import open_office
+from caseproof.settings import Settings
+from caseproof.up.processes import free_port
+from sandbox.farm import Behaviour, Farm, farm_of, start_farm
+from tests.support.command import Run, for_home, runner
+
+POLICY = "team: [operator, team lead]\n"
+FAILING = 4
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "home").mkdir()
+    return for_home(tmp_path / "home", monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def _without_prefect() -> Iterator[None]:
+    gone = f"http://127.0.0.1:{free_port()}/api"
+    with temporary_settings({PREFECT_API_URL: gone, PREFECT_CLIENT_MAX_RETRIES: 0}):
+        yield
+
+
+@pytest.fixture
+def described(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Farm], Farm]:
+    """Has a farm's platform stand in the environment, while no Prefect server answers (house rule 4)."""
+
+    assert home.exists()  # it takes every CASEPROOF variable away, so it comes first
+
+    def describe(farm: Farm) -> Farm:
+        fields = {"api_url": farm.api_url, "ui_url": "http://jobs.example.com"}
+        monkeypatch.setenv(variable("farm"), json.dumps(fields))
+        return farm
+
+    return describe
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, described: Callable[[Farm], Farm]) -> Iterator[Farm]:
+    with start_farm(tmp_path / "farm", farm_of(20, failing=FAILING)) as running:
+        yield described(running)
+
+
+@pytest.fixture
+def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    assert Settings().home == home
+    return runner(monkeypatch, capsys)
+
+
+def stops(farm: Farm) -> int:
+    return sum(counts["stops"] for counts in farm.jobs().values())
+
+
+def checked(out: str) -> Any:
+    return json.loads(out)["platforms"]["farm"]
+
+
+def test_a_pass_needs_no_prefect_and_says_that_the_keeper_makes_the_runs(jobs: Farm, run: Run, home: Path) -> None:
+    ended = run("check")
+    assert (ended.code, ended.err) == (0, "")
+    assert stops(jobs) == FAILING
+    assert f"{FAILING} stopped" in ended.out
+    assert "The cases have no flow runs yet; the keeper makes them." in " ".join(ended.out.split())
+    with open_office(Settings(home=home)).store.reading() as unit:
+        assert len(unit.cases.rows(open_only=True)) == FAILING
+
+
+def test_a_dry_run_prints_the_plan_and_does_nothing(jobs: Farm, run: Run, home: Path) -> None:
+    planned = checked(run("check", "--dry-run", "--json").out)
+    assert [line["act"] for line in planned["lines"]].count("stop") == FAILING
+    assert stops(jobs) == 0
+    assert "nothing was done" in " ".join(run("check", "--dry-run").out.split())
+    with open_office(Settings(home=home)).store.reading() as unit:
+        assert unit.cases.rows() == []
+
+
+def test_a_second_check_at_the_same_time_says_so_and_does_nothing(jobs: Farm, run: Run, home: Path) -> None:
+    office = open_office(Settings(home=home))
+    working, done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with check_lock(office, "farm"):
+            working.set()
+            done.wait(60)
+
+    other = threading.Thread(target=work)
+    other.start()
+    try:
+        assert working.wait(10)
+        ended = run("check")
+    finally:
+        done.set()
+        other.join()
+    assert ended.code == 1
+    assert "A check of farm is at work already" in " ".join(ended.err.split())
+    assert stops(jobs) == 0
+    assert run("check").code == 0
+
+
+def test_a_platform_that_is_down_is_told_and_no_case_is_opened(jobs: Farm, run: Run, home: Path) -> None:
+    jobs.behave(Behaviour("unavailable"))
+    ended = run("check")
+    assert ended.code == 1
+    assert "farm: " in ended.err
+    assert ended.err.count("Next:") == 1
+    with open_office(Settings(home=home)).store.reading() as unit:
+        assert unit.cases.rows() == []
+
+
+def test_runs_that_cannot_be_read_to_their_end_stop_nothing(jobs: Farm, run: Run) -> None:
+    for bad in ("cut short", "endless", "growing"):
+        jobs.behave(Behaviour(bad, path="flow_runs/filter"))
+        assert run("check").code == 1, bad
+        assert stops(jobs) == 0, bad
+
+
+@pytest.mark.parametrize("hours", [-9, 7])
+def test_a_clock_that_is_hours_off_changes_nothing(
+    hours: int, tmp_path: Path, described: Callable[[Farm], Farm], run: Run
+) -> None:
+    there = datetime.now(UTC) + timedelta(hours=hours)
+    with start_farm(
+        tmp_path / "farm", farm_of(20, failing=FAILING, flapping=2, missed=1, now=there), now=there
+    ) as farm:
+        described(farm)
+        found = Counter(line["verdict"] for line in checked(run("check", "--json").out)["lines"])
+        assert found == {"failing": FAILING, "flapping": 2, "missed": 1, "fine": 20 - FAILING - 3}
+        assert stops(farm) == FAILING
+
+
+def test_a_policy_with_an_error_leaves_the_old_one_in_force_and_is_told(jobs: Farm, run: Run, home: Path) -> None:
+    (home / "policy.yaml").write_text(POLICY)
+    assert run("check", "--dry-run").err == ""
+    (home / "policy.yaml").write_text(POLICY + "check: {otherwise: {failures: none}}\n")
+    ended = run("check")
+    assert ended.code == 0
+    said = " ".join(ended.err.split())
+    assert "check.otherwise.failures" in said
+    assert "the policy from before stays in force" in said
+    assert stops(jobs) == FAILING
+
+
+def test_a_platform_that_nobody_knows_is_refused_with_what_would_serve(jobs: Farm, run: Run) -> None:
+    ended = run("check", "--platform", "other")
+    assert ended.code == 1
+    assert "CASEPROOF_PLATFORM_OTHER" in ended.err
+    assert stops(jobs) == 0
