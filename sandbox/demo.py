@@ -91,12 +91,8 @@ def _play(world: World, step: _Steps) -> str:
     failed = world.run_job(JOB)
     console.print(f"   {failed['state']['name']}: {failed['state']['message']}", style="dim", soft_wrap=True)
 
-    step("An operator opens a case. Its first act is to stop the job (J2), and to read that back.")
-    opened = world.caseproof(
-        "case", "open", "--platform", PLATFORM, "--job", JOB, "--cause", "expired_token", "--by", "operator"
-    )
-    ref: str = opened["case"]
-    console.print(f"   {ref} opened; {opened['containment']}", style="dim")
+    step("The daily check finds it (J1), sees why it fails, stops it before anything else (J2), and opens a case.")
+    ref = _check(world)
 
     step("The case's flow run opens a ticket (J1) and tells the retailer by mail (J5):")
     world.await_question(ref, "retailers-word")
@@ -130,6 +126,22 @@ def _play(world: World, step: _Steps) -> str:
     step("Last look at later runs, proof, closing, ticket (J10, J11).")
     world.await_case(ref, "closed, with its ticket", lambda case: case.ticket_closed is not None, 120)
     return ref
+
+
+def _check(world: World) -> str:
+    """``caseproof check``, as its schedule runs it every morning; the case that it opened."""
+    checked = world.caseproof("check", "--platform", PLATFORM)["platforms"][PLATFORM]
+    done = [line for line in checked["lines"] if line["outcome"]]
+    for line in done:
+        console.print(
+            f"   {checked['jobs']} jobs and {checked['runs']} runs looked at; {line['job']}: "
+            f"{line['cause'].replace('_', ' ')}, {line['outcome']}; {line['case']} opened",
+            style="dim",
+            soft_wrap=True,
+        )
+    if [line["job"] for line in done] != [JOB]:
+        raise CommandFailed(f"The check was to stop {JOB} alone, and did this: {done}")
+    return str(done[0]["case"])
 
 
 def _facts(world: World, case: Case) -> dict[str, Any]:

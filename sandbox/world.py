@@ -31,6 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 OUR_POOL, CUSTOMER_POOL = "caseproof", "customer-jobs"
 RETAILER, CONTACT = "garden-shop", "owner@garden-shop.example.com"
 PLATFORM = "sandbox"
+SCHEDULED = ("daily-job-check", "case-keeper", "case-report")
+"""What runs by itself: each the only deployment of the flow with its name."""
 
 Say = Callable[[str], None]
 
@@ -165,29 +167,51 @@ class World:
         """The retailer renews its access in the marketplace's seller portal; the jobs get the new token."""
         _pipe(self, {"api_url": self.jobs_server.api_url, "token": renew_token(self.marketplace_url, RETAILER)})
 
+    def pause(self, deployment: str) -> None:
+        """Have one of Caseproof's own deployments start no runs by itself."""
+        path = f"deployments/{self._deployment(self.server, f'{deployment}/{deployment}')}/pause_deployment"
+        self.call(self.server, "POST", path)
+
+    def run_ours(self, deployment: str, seconds: float = 90, **parameters: Any) -> dict[str, Any]:
+        """Have one of Caseproof's own deployments run now, as its schedule would, and wait for its end."""
+        return self._run(self.server, f"{deployment}/{deployment}", parameters, seconds)
+
     # -- customers' jobs -------------------------------------------------------------------------------------------
 
     def run_job(self, job: str, seconds: float = 60) -> dict[str, Any]:
         """Have a customer's job run now, as its schedule would, and wait for its end."""
-        server = self.jobs_server
-        deployment = self.call(server, "GET", f"deployments/name/{job}").json()
-        run = self.call(server, "POST", f"deployments/{deployment['id']}/create_flow_run", json={}).json()
+        return self._run(self.jobs_server, job, {}, seconds)
+
+    def _deployment(self, server: PrefectServer, name: str) -> str:
+        return str(self.call(server, "GET", f"deployments/name/{name}").json()["id"])
+
+    def _run(
+        self, server: PrefectServer, deployment: str, parameters: Mapping[str, Any], seconds: float
+    ) -> dict[str, Any]:
+        path = f"deployments/{self._deployment(server, deployment)}/create_flow_run"
+        run = self.call(server, "POST", path, json={"parameters": parameters}).json()
 
         def over() -> dict[str, Any] | None:
             now: dict[str, Any] = self.call(server, "GET", f"flow_runs/{run['id']}").json()
             return now if now["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
 
-        return wait_until(f"a run of {job} to end", over, seconds)
+        return wait_until(f"a run of {deployment} to end", over, seconds)
 
 
 @contextmanager
 def small_world(
-    home: Path, say: Say, *, jobs_elsewhere: bool = False, env: Mapping[str, str] | None = None
+    home: Path,
+    say: Say,
+    *,
+    jobs_elsewhere: bool = False,
+    by_itself: bool = True,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[World]:
     """Start a world below ``home`` and stop it at the end, whatever happens.
 
-    ``jobs_elsewhere`` puts the customers' jobs on a Prefect server of their own; ``env`` adds to the environment
-    of everything that is Caseproof's.
+    ``jobs_elsewhere`` puts the customers' jobs on a Prefect server of their own; without ``by_itself`` the check, the
+    keeper and the report run only when they are asked to; ``env`` adds to the environment of everything that is
+    Caseproof's.
     """
     home.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -211,6 +235,9 @@ def small_world(
             started.result()
         say("Caseproof's blocks and deployments, and the retailer's jobs")
         set_up(world)
+        if not by_itself:
+            for deployment in SCHEDULED:
+                world.pause(deployment)
         yield world
 
 

@@ -21,6 +21,7 @@ from caseproof.platforms.base import Scope
 from caseproof.policy_check import CheckPolicy, Storm
 
 Act = Literal["stop", "reopen", "resume", "report", "leave"]
+WIDER = frozenset({Scope.MARKETPLACE, Scope.CONNECTION})
 LONGEST_SUMMARY = 1000
 _READ = 20_000  # of a message, before it is redacted and cut: a cut must not make half a secret of one
 
@@ -94,13 +95,14 @@ def plan(
         act, why, ref = _act(job, one, facts, known, policy, now, platform)
         if act in ("stop", "reopen") and not facts["retailer"]:
             why += " It names no retailer; its case will ask for one."
-        scope = (scopes or {}).get(one["cause"], Scope.JOB)
+        # A case that is reopened keeps the scope that it was opened with, whatever the cause is now.
+        reach = WIDER if act == "reopen" else {(scopes or {}).get(one["cause"], Scope.JOB)} & WIDER
         lines.append(
             Line(
                 job, act, one["verdict"], why, _cause(one, act), **_failure(runs, one["last_failure"]), ref=ref,
                 retailer=facts["retailer"], marketplace=facts["marketplace"], failures=one["failures"],
                 failing_since=_aware(one["failing_since"]), last_success=_aware(one["last_success"]),
-                alone=scope is not Scope.JOB and _neighbour_worked(job, one, facts, scope, worked),
+                alone=any(_neighbour_worked(job, one, facts, scope, worked) for scope in reach),
             )
         )  # fmt: skip
     return tuple(lines)
@@ -174,7 +176,7 @@ def _worked(whose: dict[Any, Any], told: dict[Any, Any]) -> dict[tuple[Scope, st
     for job, one in told.items():
         if pd.isna(one["last_success"]):
             continue
-        for scope in (Scope.MARKETPLACE, Scope.CONNECTION):
+        for scope in WIDER:
             if group := _group(whose[job], scope):
                 found[group] = sorted([*found.get(group, ()), (one["last_success"], job)])[-2:]
     return found

@@ -10,15 +10,24 @@ from datetime import UTC, datetime, time
 
 from caseproof.domain.lifecycle import State
 from caseproof.procedure.card import short
-from caseproof.procedure.keeping import DECISION, REVIEW, TRY_AGAIN, WORD, is_asked
+from caseproof.procedure.keeping import (
+    CASEPROOF,
+    DECISION,
+    NOBODY,
+    RETAILER,
+    REVIEW,
+    TEAM,
+    TRY_AGAIN,
+    US,
+    WORD,
+    is_asked,
+)
 from caseproof.procedure.office import Office
+from caseproof.procedure.open_incidents import OpenIncident, open_incidents
 from caseproof.store import CaseRow
 
 AT_MOST = 300
 """How many cases the board lists; the counts are of all."""
-
-US, RETAILER, TEAM, CASEPROOF, NOBODY = "needs us", "the retailer", "the team", "Caseproof", "nobody"
-"""Who must act next. "Needs us" is an error that somebody has to put right."""
 
 PROBLEMS = "keeper-problems"
 """The mark under which the latest pass of the keeper notes what it could not do."""
@@ -49,13 +58,14 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Board:
     """The board as it is now: its lines, those that need us first; how many cases are open, by state and marketplace;
-    and what the keeper could not do in its latest pass, by what it was about."""
+    what the keeper could not do in its latest pass, by what it was about; and the open incidents, oldest first."""
 
     lines: tuple[Line, ...]
     open: int
     by_state: Mapping[str, int]
     by_marketplace: Mapping[str, int]
     problems: Mapping[str, str]
+    incidents: tuple[OpenIncident, ...] = ()
 
 
 def board(office: Office, at_most: int = AT_MOST) -> Board:
@@ -71,7 +81,8 @@ def board(office: Office, at_most: int = AT_MOST) -> Board:
     for state, marketplace, count in counts:
         states[str(state)] += count
         markets[marketplace or "none"] += count
-    return Board(tuple(ordered[:at_most]), states.total(), dict(states), dict(markets), problems)
+    shown, incidents = tuple(ordered[:at_most]), tuple(open_incidents(office))
+    return Board(shown, states.total(), dict(states), dict(markets), problems, incidents)
 
 
 def line(row: CaseRow, office: Office, now: datetime, problem: str = "") -> Line:

@@ -7,7 +7,7 @@ stop; a run that succeeds after the look is not seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -53,11 +53,20 @@ class Pass:
     wrong: str = ""
 
 
-def look(office: Office, name: str, platform: JobPlatform) -> Looked:
-    """Read the jobs and runs of the platform ``name``, and plan. Raises PlatformError where they cannot be read."""
+def look(
+    office: Office,
+    name: str,
+    platform: JobPlatform,
+    only: Collection[str] | None = None,
+    back: timedelta = timedelta(),
+) -> Looked:
+    """Read the jobs and runs of the platform ``name``, and plan. Raises PlatformError where they cannot be read.
+
+    ``only`` these jobs, where they are given; runs are read ``back`` from now, where the policy does not say further.
+    """
     check, ours = office.policy.check, office.clock()
     now = platform.probe().clock or ours
-    survey = platform.survey(now - timedelta(hours=check.look_back_hours))
+    survey = platform.survey(now - max(timedelta(hours=check.look_back_hours), back), only)
     runs = runs_frame(survey.pages, check.signatures)
     known = _known(office, name, [listed.job.id for listed in survey.jobs], now - ours)
     settled = {job: closed_at for job, (_, closed_at) in known.closed.items()}

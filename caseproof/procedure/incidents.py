@@ -232,6 +232,15 @@ def question(office: Office, ref: str) -> Question | None:
     return Question(int(number), flow_run) if int(number) == asked else None
 
 
+def waits_since(office: Office, ref: str) -> datetime | None:
+    """When the question was asked that waits; None where none does."""
+    if question(office, ref) is None:
+        return None
+    with office.store.reading() as unit:
+        noted = unit.marks.get(_question_mark(ref))
+    return noted[1] if noted else None
+
+
 def refuse(office: Office, ref: str, number: int, why: str) -> None:
     """Write down why the answer to this question is not taken; the next question shows it (house rule 7)."""
     with office.store.unit() as unit:

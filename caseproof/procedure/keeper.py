@@ -1,19 +1,23 @@
 """One pass of the keeper: every open case is alive, on time and told about; what was fixed stays fixed.
 
 Plain code: what needs Prefect is handed in. An error in one step, of one platform or of one case, is written down for
-the board, and the pass goes on.
+the board, and the pass goes on. Each platform is looked at in a thread of its own, so that one that hangs holds up no
+other, and the rest of the pass for a minute at most (house rule 4).
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextvars import copy_context
+from dataclasses import dataclass, field, replace
 
 from caseproof import locks
 from caseproof.channels.mail import MailDown
 from caseproof.domain.case import Case
+from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.procedure import watching
@@ -29,6 +33,7 @@ from caseproof.procedure.keeping import (
     remember_the_policy,
 )
 from caseproof.procedure.office import Office
+from caseproof.procedure.open_incidents import note_nudge, nudges
 from caseproof.procedure.reminding import Telling, remind, tell_team
 from caseproof.procedure.telling import Send
 from caseproof.store import CaseRow
@@ -36,6 +41,9 @@ from caseproof.store import CaseRow
 PATIENCE_SECONDS = 60.0
 """How long a pass goes on giving runs while workers take them; the others get theirs in the next pass."""
 PAUSE_SECONDS = 5.0
+HUNG_SECONDS = 60.0
+"""How long the platforms are waited for before the rest of the pass goes on, and once more at its end; also how long a
+pass reads runs that cases wait for, and how long it sends reminders."""
 
 
 @dataclass
@@ -56,6 +64,7 @@ class Hands:
 
     ``runs`` gives cases without a live flow run another (the given ones are looked at besides), and wakes those that
     are named with their run. ``incidents`` looks after the incidents and says what it did. ``say`` tells people.
+    ``run_url`` is where people see a flow run.
     """
 
     platform: Callable[[str], JobPlatform]
@@ -64,6 +73,7 @@ class Hands:
     runs: Callable[[Sequence[CaseRow], Mapping[str, str]], Ran]
     incidents: Callable[[], Sequence[str]]
     say: Callable[[str], None]
+    run_url: Callable[[str], str]
 
 
 @dataclass
@@ -102,26 +112,45 @@ def _names(refs: Sequence[str]) -> str:
     return f"{len(refs)}: {', '.join(refs[:20])}{more}" if refs else "0"
 
 
-def keep(office: Office, hands: Hands, *, patience: float = PATIENCE_SECONDS) -> Pass | None:
+def keep(
+    office: Office, hands: Hands, *, patience: float = PATIENCE_SECONDS, hung: float = HUNG_SECONDS
+) -> Pass | None:
     """One pass; None where another is at work. Raises StoreDown and the like, where nothing can be done at all."""
     lock = office.settings.home_folder / "keeper" / "pass"
     if locks.is_held(lock) or not locks.hold(lock, wait=False):
         return None
     try:
-        return _Keeper(office, hands).keep(patience)
+        return _Keeper(office, hands, hung).keep(patience)
     finally:
         locks.let_go(lock)
+
+
+class Hanging(CaseproofError):
+    """A platform has not answered yet, and the pass ends."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The platform {name} has not answered yet, and the pass went on without it.",
+            "Nothing is lost: the next pass reads it again. If it stays so, look at the platform's own log.",
+        )
+
+
+def _about(platform: str) -> str:
+    return f"the platform {platform}"
 
 
 class _Keeper:
     """A pass at work."""
 
-    def __init__(self, office: Office, hands: Hands) -> None:
-        self._office, self._hands = office, hands
+    def __init__(self, office: Office, hands: Hands, hung: float) -> None:
+        self._office, self._hands, self._hung = office, hands, hung
         self._done = Pass()
+        self._watches: dict[str, threading.Thread] = {}
+        self._down: set[str] = set()
 
     def keep(self, patience: float) -> Pass:
         self._watch_the_platforms()  # J2: what has to stop comes first
+        self._down.update(self._wait_for_the_platforms())
         with self._apart("incidents"):
             self._done.incidents += self._hands.incidents()
         self._plan_anew()
@@ -130,10 +159,13 @@ class _Keeper:
         self._read_the_runs(found)
         self._give_and_wake(found, patience)
         self._remind(found)
+        for name in self._wait_for_the_platforms():  # the team is told of what they found
+            self._done.problems(_about(name), Hanging(name))
         self._tell(found)
         note_next(self._office, found.rows)
         note_problems(self._office, self._done.problems.said)
-        return self._done
+        done, self._done = self._done, Pass()  # what still hangs changes it no more
+        return done
 
     @contextmanager
     def _apart(self, about: str) -> Iterator[None]:
@@ -149,17 +181,38 @@ class _Keeper:
         with self._apart("platforms"):
             names = watching.platforms_with_cases(self._office)
         for name in names:
-            with self._apart(f"the platform {name}"):
+            with self._apart(_about(name)):
                 platform = self._hands.platform(name)
-                for ref in watching.hold_stops(self._office, name, platform, self._apart):
-                    self._done.stopped_again.append(ref)
-                    self._hands.say(f"{ref}: the stop did not hold, and was made again (J2)")
-                for swept in watching.reopen_what_fails_again(self._office, name, platform):
-                    if swept.new:
-                        self._done.reopened.append(swept.ref)
-                        self._hands.say(
-                            f"{swept.ref}: the job failed again and is {swept.outcome}; the case is reopened"
-                        )
+                # A daemon: the end of the process does not wait for what hangs. Like a crash, that loses nothing.
+                context, watch = copy_context(), self._watch
+                self._watches[name] = threading.Thread(
+                    target=context.run, args=(watch, name, platform), name=f"watch {name}", daemon=True
+                )
+                self._watches[name].start()
+
+    def _watch(self, name: str, platform: JobPlatform) -> None:
+        with self._apart(_about(name)):
+            try:
+                self._look_after(name, platform)
+            except PlatformDown:
+                self._down.add(name)
+                raise
+
+    def _look_after(self, name: str, platform: JobPlatform) -> None:
+        for ref in watching.hold_stops(self._office, name, platform, self._apart):
+            self._done.stopped_again.append(ref)
+            self._hands.say(f"{ref}: the stop did not hold, and was made again (J2)")
+        for swept in watching.reopen_what_fails_again(self._office, name, platform):
+            if swept.new:
+                self._done.reopened.append(swept.ref)
+                self._hands.say(f"{swept.ref}: the job failed again and is {swept.outcome}; the case is reopened")
+
+    def _wait_for_the_platforms(self) -> list[str]:
+        """Not longer than a while; gives those that have not answered: they go on beside the rest of the pass."""
+        deadline = time.monotonic() + self._hung
+        for watch in self._watches.values():
+            watch.join(max(0.0, deadline - time.monotonic()))
+        return [name for name, watch in self._watches.items() if watch.is_alive()]
 
     def _plan_anew(self) -> None:
         with self._apart("policy"):
@@ -170,16 +223,16 @@ class _Keeper:
 
     def _read_the_runs(self, found: Looked) -> None:
         """A suspended case that waits for a long run is woken when that run is over."""
-        down: set[str] = set()
+        deadline = time.monotonic() + self._hung
         for row in found.read:
-            if row.platform in down:
-                continue
+            if row.platform in self._down or time.monotonic() > deadline:
+                continue  # in the next pass
             with self._apart(row.ref):
                 try:
                     if is_over(self._office, self._hands.runner, row.ref):
                         found.wake.append(row.ref)
                 except PlatformDown:
-                    down.add(row.platform)  # its time-out once a pass, not once a case
+                    self._down.add(row.platform)  # its time-out once a pass, not once a case
                     raise
 
     def _give_and_wake(self, found: Looked, patience: float) -> None:
@@ -210,7 +263,10 @@ class _Keeper:
 
     def _remind(self, found: Looked) -> None:
         send: Send | None = None
+        deadline = time.monotonic() + self._hung
         for ref in found.remind:
+            if time.monotonic() > deadline:
+                return  # mail is paced: the next pass sends the others
             if ref in self._done.reminded:
                 continue  # in the mail of another case of its notice
             down = False
@@ -226,6 +282,9 @@ class _Keeper:
 
     def _tell(self, found: Looked) -> None:
         """One mail to the team about all that is due; without an address the board has it."""
+        beside: list[Telling] = []
+        with self._apart("incidents"):
+            beside = [replace(one, url=self._hands.run_url(one.url)) for one in nudges(self._office)]
         told = [Telling(row.ref, row.job_name, about, row.nudges + 1) for row, about in found.tell]
         with self._apart("telling the team"):
             told += [
@@ -233,8 +292,9 @@ class _Keeper:
             ]
             again = "the job failed again after the case was closed, so the case is open again (J10)"
             told += [self._telling(ref, again) for ref in self._done.reopened]
-            send = self._hands.sender() if told and self._office.policy.mail.team else None
-            self._done.team_told = tell_team(self._office, send, told)
+            send = self._hands.sender() if (told or beside) and self._office.policy.mail.team else None
+            self._done.team_told = tell_team(self._office, send, told, beside)
+            self._done.team_told += sum(note_nudge(self._office, one.ref, one.number) for one in beside)
 
     def _telling(self, ref: str, about: str) -> Telling:
         case = self._office.case(ref)

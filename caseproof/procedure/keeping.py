@@ -22,6 +22,8 @@ from caseproof.store import CaseRow
 
 WORD, DECISION, REVIEW, TRY_AGAIN = "retailers-word", "decision", "review", "try-again"
 """The forms, as a row names them."""
+US, RETAILER, TEAM, CASEPROOF, NOBODY = "needs us", "the retailer", "the team", "Caseproof", "nobody"
+"""Who must act next. "Needs us" is an error that somebody has to put right."""
 WAITED_FOR = "verify the run"
 """The step that needs help while a run of the job takes longer than it is polled for."""
 
@@ -110,13 +112,17 @@ _ABOUT = {
 }
 
 
-def _nudge(row: CaseRow, policy: KeeperPolicy, asked: datetime) -> Coming:
+def nudge_at(policy: KeeperPolicy, asked: datetime, nudges: int) -> datetime:
+    """When the team is told next of a question that was asked then, after it was told so often."""
     hours = policy.nudge_after_hours
-    if row.nudges < len(hours):
-        at = asked + timedelta(hours=hours[row.nudges])
-    else:
-        last = timedelta(hours=hours[-1]) if hours else timedelta()
-        at = asked + last + timedelta(days=policy.follow_up_days) * (row.nudges - len(hours) + 1)
+    if nudges < len(hours):
+        return asked + timedelta(hours=hours[nudges])
+    last = timedelta(hours=hours[-1]) if hours else timedelta()
+    return asked + last + timedelta(days=policy.follow_up_days) * (nudges - len(hours) + 1)
+
+
+def _nudge(row: CaseRow, policy: KeeperPolicy, asked: datetime) -> Coming:
+    at = nudge_at(policy, asked, row.nudges)
     about = _ABOUT.get(row.asked_form) or f"a step needs help: {row.trouble}"
     return Coming(What.TELL, at, f"{about}, asked {asked:%Y-%m-%d %H:%M} UTC")
 

@@ -143,25 +143,30 @@ def _compose(
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """What the team is told about a case: ``number`` counts from 1 since the question that waits."""
+    """What the team is told about a case or an incident: ``number`` counts from 1 since the question that waits.
+
+    ``url`` is where to answer, where that is not the case's page.
+    """
 
     ref: str
     job: str
     about: str
     number: int
+    url: str = ""
 
 
-def tell_team(office: Office, send: Send | None, tellings: Sequence[Telling]) -> int:
+def tell_team(office: Office, send: Send | None, tellings: Sequence[Telling], beside: Sequence[Telling] = ()) -> int:
     """Tell the team, in one mail for all of it where the policy names an address; gives how many cases took it down.
 
+    ``beside`` is about no case: it stands in the same mail, and whoever gives it writes it down.
     The mail leaves before it is written down: a crash in between may tell it twice, never not at all (house rule 9).
     Raises MailDown, MailRefused.
     """
-    if not tellings:
+    if not (tellings or beside):
         return 0
     by = "the board"
     if send is not None and office.policy.mail.team:
-        send(_mail(office, tellings).as_bytes(), office.policy.mail.sender, [office.policy.mail.team])
+        send(_mail(office, [*beside, *tellings]).as_bytes(), office.policy.mail.sender, [office.policy.mail.team])
         by = "mail and the board"
     return sum(_note_telling(office, one, by) for one in tellings)
 
@@ -177,7 +182,7 @@ def _note_telling(office: Office, one: Telling, by: str) -> bool:
 
 def _mail(office: Office, tellings: Sequence[Telling]) -> EmailMessage:
     what = sorted((one.ref, one.number, one.about) for one in tellings)
-    lines = [(one.ref, one.job, one.about, office.case_url(one.ref)) for one in tellings]
+    lines = [(one.ref, one.job, one.about, one.url or office.case_url(one.ref)) for one in tellings]
     message = team_mail(lines, sender=office.policy.mail.sender, to=office.policy.mail.team, date=office.clock())
     domain = office.policy.mail.sender.rpartition("@")[2].rstrip("> ")
     message["Message-ID"] = f"<team.{hashlib.sha256(repr(what).encode()).hexdigest()[:32]}@{domain}>"

@@ -107,7 +107,8 @@ class Openings:
         cases: Mapping[str, tuple[Case, bool]],
         looked: Mapping[str, Standing | Exception],
     ) -> dict[str, Claim]:
-        own = unit.bulk.held_as_own(self._name, {job.id for work in works for job in work.jobs})
+        # Its own job is held by nobody but the case itself: a job has one open case.
+        own = unit.bulk.held_as_own(self._name, sorted({job.id for work in works for job in work.jobs[1:]}))
         wanted = []
         for work in works:
             case = cases[work.own][0]

@@ -20,6 +20,7 @@ import secrets
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from caseproof.domain.case import Case
@@ -129,13 +130,18 @@ class _Crew:
                 work.ends_as(work.case)
 
     def _reach(self, works: Sequence[Work]) -> None:
-        def ask(work: Work) -> tuple[list[Job], str]:
-            scope = Scope(work.case.facts["scope"]) if work.case else work.target.scope(self.office.policy)
-            if work.target.alone and scope is not Scope.JOB:
-                return reach(self.platform, work.target.job, Scope.JOB)[0], ALONE
-            return reach(self.platform, work.target.job, scope)
+        def scope(work: Work) -> Scope:
+            return Scope(work.case.facts["scope"]) if work.case else work.target.scope(self.office.policy)
 
-        for work, reached in self._all(ask, works):
+        def ask(work: Work) -> tuple[list[Job], str]:
+            if work.target.alone and scope(work) is not Scope.JOB:
+                return reach(self.platform, work.target.job, Scope.JOB)[0], ALONE
+            return reach(self.platform, work.target.job, scope(work))
+
+        # Only a wide stop asks the platform how far it reaches.
+        wide = [work for work in works if scope(work) is not Scope.JOB]
+        narrow = [work for work in works if scope(work) is Scope.JOB]
+        for work, reached in [*self._all(ask, wide), *((work, _or_error(ask, work)) for work in narrow)]:
             if isinstance(reached, CannotStop):
                 work.not_ours = reached
             elif isinstance(reached, Exception):
@@ -272,14 +278,7 @@ class _Crew:
 
     def _all(self, do: Callable[[T], R], things: Sequence[T]) -> list[tuple[T, R | Exception]]:
         """Do it for each, in threads; an error of one is its result, and no other's trouble."""
-
-        def one(thing: T) -> R | Exception:
-            try:
-                return do(thing)
-            except Exception as error:
-                return error
-
-        return list(zip(things, self._hands.map(one, things), strict=True))
+        return list(zip(things, self._hands.map(partial(_or_error, do), things), strict=True))
 
 
 class _Busy(CaseproofError):
@@ -289,6 +288,13 @@ class _Busy(CaseproofError):
 
 def _jobs_of(works: Iterable[Work]) -> list[str]:
     return sorted({job.id for work in works if work.goes_on for job in work.jobs})
+
+
+def _or_error(do: Callable[[T], R], thing: T) -> R | Exception:
+    try:
+        return do(thing)
+    except Exception as error:
+        return error
 
 
 def _each_if_not_all(works: Sequence[Work], do: Callable[[Sequence[Work]], None]) -> None:

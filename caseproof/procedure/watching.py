@@ -7,24 +7,19 @@ after its case closed reopens that same case, and is stopped first.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
 
-import pandas as pd
-
-from caseproof.checks.detection import detect
-from caseproof.checks.frames import Runs, jobs_frame, runs_frame
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.lifecycle import State
-from caseproof.platforms.base import Job, JobPlatform, Run, Survey
+from caseproof.platforms.base import Job, JobPlatform, PlatformDown, Run, Scope, Survey
+from caseproof.procedure.checking import CheckRunning, Looked, check_lock, look
 from caseproof.procedure.containment import had_to_stop_again, held_jobs
 from caseproof.procedure.office import Office
-from caseproof.procedure.sweeping import Swept, Target, sweep
-from caseproof.store import CaseRow
+from caseproof.procedure.sweeping import Swept, sweep
 from caseproof.store.errors import Unreadable
 
 HELD = (State.CONTAINED, State.WAITING, State.PAUSED)
@@ -53,10 +48,10 @@ Apart = Callable[[str], AbstractContextManager[None]]
 """What keeps an error about one case from the others."""
 
 
-def hold_stops(office: Office, name: str, platform: JobPlatform, apart: Apart) -> list[str]:
+def hold_stops(office: Office, name: str, platform: JobPlatform, apart: Apart) -> Iterator[str]:
     """Stop again what runs although its case stopped it, read it back, and write it down; gives these cases.
 
-    Raises PlatformError where the platform cannot be read; its stops are looked at in the next pass then.
+    Raises PlatformError where the platform cannot be read, or is down meanwhile: the next pass looks at all of it.
     """
     mark = f"stops-read/{name}"
     with office.store.reading() as unit:
@@ -67,16 +62,20 @@ def hold_stops(office: Office, name: str, platform: JobPlatform, apart: Apart) -
     began = _began(survey)
     active = {listed.job.id for listed in survey.jobs if listed.active}
     skew = survey.clock - now if survey.clock else timedelta()
-    holders = _holders(office, name, active | began.keys())
-    loose: list[str] = []
-    for ref in holders:
+    for ref in _holders(office, name, active | began.keys()):
+        loose, down = False, None
         with apart(ref):
-            if _is_loose(office, platform, ref, active, began, skew):
-                loose.append(ref)
+            try:
+                loose = _is_loose(office, platform, ref, active, began, skew)
+            except PlatformDown as error:
+                down = error
+        if down:
+            raise down  # its time-out once a pass, not once a case
+        if loose:
+            yield ref
     with office.store.unit() as unit:
         unit.marks.set(mark, (survey.clock or now).isoformat(), now)
         unit.commit()
-    return loose
 
 
 def _began(survey: Survey) -> dict[str, list[Run]]:
@@ -177,53 +176,39 @@ def _write_down(office: Office, platform: JobPlatform, case: Case, jobs: Sequenc
 def reopen_what_fails_again(office: Office, name: str, platform: JobPlatform) -> list[Swept]:
     """Stop the jobs that fail again after their cases closed, and reopen these cases (J2); gives what became of each.
 
-    A failure counts when its cause's patience is over, by the runs that began after the closing. Raises PlatformError
-    where the platform cannot be read.
+    Judged as by the daily check: where one is at work, it does this itself. Raises PlatformError where the platform
+    cannot be read.
     """
-    now, policy = office.clock(), office.policy
+    now = office.clock()
     with office.store.reading() as unit:
-        rows = unit.cases.watched(now - timedelta(days=policy.keeper.watch_days))
-        closed = _newest(row for row in rows if row.platform == name)
-        open_now = {row.job for row in unit.cases.of_jobs(name, sorted(closed))} if closed else set()
-    closed = {job: row for job, row in closed.items() if job not in open_now}
+        rows = unit.cases.watched(now - timedelta(days=office.policy.keeper.watch_days))
+    closed = {row.job: row.closed_at for row in rows if row.platform == name and row.closed_at is not None}
     if not closed:
         return []
-    first = min(row.closed_at for row in closed.values() if row.closed_at is not None)
-    survey = platform.survey(first - OVERLAP, jobs=sorted(closed))
-    skew = survey.clock - now if survey.clock else timedelta()
-    targets = _failing_again(office, name, survey, closed, skew)
-    if not targets:
-        return []
-    return sweep(office, name, platform, targets, policy.check.pace_of(name), lambda _: None)
+    back = now - min(closed.values()) + OVERLAP
+    with suppress(CheckRunning), check_lock(office, name):
+        looked = look(office, name, platform, closed.keys(), back)
+        if along := _along(office, platform, looked):
+            looked = look(office, name, platform, closed.keys() | along, back)
+        again = {line.job for line in looked.plan if line.act == "reopen"}
+        targets = [target for target in looked.targets if target.job.id in again]
+        return sweep(office, name, platform, targets, office.policy.check.pace_of(name)) if targets else []
+    return []
 
 
-def _newest(rows: Iterable[CaseRow]) -> dict[str, CaseRow]:
-    """The case of each job that closed last."""
-    return {row.job: row for row in sorted(rows, key=lambda row: (row.closed_at is not None, row.closed_at, row.id))}
+def _along(office: Office, platform: JobPlatform, looked: Looked) -> set[str]:
+    """The jobs that the stops of the reopened cases would reach besides: whether one of them works has to be known."""
+    refs = [line.ref for line in looked.plan if line.act == "reopen"]
+    with office.store.reading() as unit:
+        wide = [case.facts["job"] for case in unit.bulk.cases(refs).values() if case.facts["scope"] != Scope.JOB]
+    if not wide:
+        return set()
+    jobs = {listed.job.id: listed.job for listed in platform.survey(looked.now).jobs}
+    reached = {group for job in wide if job in jobs for group in _groups(jobs[job])}
+    return {job.id for job in jobs.values() if reached & _groups(job)}
 
 
-def _failing_again(
-    office: Office, name: str, survey: Survey, closed: Mapping[str, CaseRow], skew: timedelta
-) -> list[Target]:
-    """The jobs whose runs since the closing fail, with their cause's patience."""
-    policy, now = office.policy.check, survey.clock or office.clock()
-    settled = {job: row.closed_at + skew for job, row in closed.items() if row.closed_at is not None}
-    runs = runs_frame(survey.pages, policy.signatures)
-    found = detect(runs.frame, jobs_frame(survey.jobs, now, policy.missed, settled), now, policy, name)
-    jobs = {listed.job.id: listed.job for listed in survey.jobs}
-    failing = found[found["verdict"] == "failing"]
-    return [_target(jobs[str(job)], closed[str(job)], line, runs) for job, line in failing.iterrows()]
-
-
-def _target(job: Job, row: CaseRow, line: Any, runs: Runs) -> Target:
-    failure, ended = runs.failures.loc[line["last_failure"]], runs.frame.loc[line["last_failure"], "end"]
-    return Target(
-        job,
-        cause=str(line["cause"]),
-        summary=str(failure["message"]) or "The job fails.",
-        failed_run=str(failure["run"]),
-        failed_run_url=str(failure["url"]),
-        failed_at=None if pd.isna(ended) else ended.to_pydatetime().replace(tzinfo=UTC),
-        ref=row.ref,
-        why=f"It failed again after the case was closed: {line['why']}",
-    )
+def _groups(job: Job) -> set[tuple[str, str, str]]:
+    """What a wide stop of the job reaches."""
+    others = {"marketplace": job.marketplace, "connection": job.connection}
+    return {(job.retailer, what, other) for what, other in others.items() if job.retailer and other}

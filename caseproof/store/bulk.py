@@ -151,7 +151,12 @@ class Bulk:
         found: list[tuple[str, str]] = []
         for some in _portions(jobs):
             here = (cases.c.platform == platform, cases.c.job.in_(some), cases.c.closed.is_(False))
-            found += [(job, case.ref) for case in self._cases.folded(*here) for job in _stopped(case) if job in some]
+            found += [
+                (job, case.ref)
+                for case in self._cases.folded(*here)
+                for job in _stopped(case)
+                if job == case.facts["job"]
+            ]
         return _by_job(found)
 
     def _open_refs(self, facts: Sequence[Mapping[str, str]]) -> dict[tuple[str, str], str]:

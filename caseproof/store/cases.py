@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, select, update
 
 from caseproof.domain.case import Case
 from caseproof.domain.closure import refuse_event
@@ -23,8 +23,22 @@ from caseproof.store.refs import case_id, make_ref, normal
 from caseproof.store.rows import insert_once, next_number, plain
 from caseproof.store.tables import case_runs, cases, events, in_need, proofs
 
-_NAMES = tuple(CaseRow.__dataclass_fields__)
 _OPEN = cases.c.closed.is_(False)
+
+
+def _rows_where(*where: ColumnElement[bool], order: tuple[ColumnElement[Any], ...] = ()) -> Select[Any]:
+    columns = (cases.c[name] for name in CaseRow.__dataclass_fields__)
+    return select(*columns).where(*where).order_by(*order, cases.c.id)
+
+
+# What the keeper asks every few minutes, put together once: that takes longer than the answer.
+_DUE = _rows_where(cases.c.due_at <= bindparam("now"), order=(cases.c.due_at,)).limit(bindparam("limit"))
+_WATCHED = _rows_where(cases.c.closed_at >= bindparam("since"), order=(cases.c.closed_at,))
+_MISSING_RUNS = _rows_where(cases.c.flow_run.is_(None), _OPEN).limit(bindparam("limit"))
+_SLICE = _rows_where(cases.c.closed_at.is_(None), cases.c.id > bindparam("after")).limit(bindparam("limit"))
+_FIRST_PLATFORM = select(func.min(cases.c.platform)).where(_OPEN, cases.c.platform > bindparam("after"))
+_PLACE = (cases.c.platform, cases.c.marketplace, cases.c.cause)
+_NEW = select(*_PLACE).where(_OPEN, cases.c.incident == "", cases.c.last_opened_at >= bindparam("since"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +88,19 @@ class Cases:
 
     def due(self, now: datetime, limit: int) -> list[CaseRow]:
         """The cases that are to be looked at by now, those that wait longest first. Closed ones can be due, too."""
-        return self._rows(cases.c.due_at <= now, order=(cases.c.due_at,), limit=limit)
+        return self._read(_DUE, now=now, limit=limit)
 
     def watched(self, closed_since: datetime) -> list[CaseRow]:
         """The cases that were closed since then and are closed yet, in that order."""
-        return self._rows(cases.c.closed_at >= closed_since, order=(cases.c.closed_at,))
+        return self._read(_WATCHED, since=closed_since)
 
     def missing_runs(self, limit: int) -> list[CaseRow]:
         """Open cases that never had a flow run, oldest first."""
-        return self._rows(cases.c.flow_run.is_(None), _OPEN, limit=limit)
+        return self._read(_MISSING_RUNS, limit=limit)
 
     def slice(self, after: int, limit: int) -> list[CaseRow]:
         """Open cases whose ``id`` comes after this number, in that order: a way to go through all, bit by bit."""
-        return self._rows(cases.c.closed_at.is_(None), cases.c.id > after, limit=limit)
+        return self._read(_SLICE, after=after, limit=limit)
 
     def alike(self, platform: str, marketplace: str, cause: str) -> list[CaseRow]:
         """Open cases with one cause on one marketplace, oldest first."""
@@ -98,12 +112,10 @@ class Cases:
 
         Of one platform, or of all.
         """
-        place = (cases.c.platform, cases.c.marketplace, cases.c.cause)
-        new = (_OPEN, cases.c.incident == "", cases.c.last_opened_at >= since)
-        mine = (cases.c.platform == platform,) if platform else ()
+        query = _NEW.where(cases.c.platform == platform) if platform else _NEW
         with readable("A row of the cases"):
             # Counted here: a database would rather go through all open cases in the order of their places.
-            found = Counter(tuple(row) for row in self._connection.execute(select(*place).where(*new, *mine)))
+            found = Counter(tuple(row) for row in self._connection.execute(query, {"since": since}))
         return sorted((name, marketplace, cause, count) for (name, marketplace, cause), count in found.items())
 
     def of_incident(self, incident: str) -> list[CaseRow]:
@@ -127,8 +139,7 @@ class Cases:
         """The platforms that have open cases, sorted: one look into the index a platform, however many cases it has."""
         found: list[str] = []
         while True:
-            after = cases.c.platform > (found[-1] if found else "")
-            name = self._connection.scalar(select(func.min(cases.c.platform)).where(_OPEN, after))
+            name = self._connection.scalar(_FIRST_PLATFORM, {"after": found[-1] if found else ""})
             if name is None:
                 return found
             found.append(name)
@@ -146,10 +157,12 @@ class Cases:
     def _rows(
         self, *where: ColumnElement[bool], order: tuple[ColumnElement[Any], ...] = (), limit: int | None = None
     ) -> list[CaseRow]:
-        query = select(*(cases.c[name] for name in _NAMES)).where(*where).order_by(*order, cases.c.id).limit(limit)
+        return self._read(_rows_where(*where, order=order).limit(limit))
+
+    def _read(self, query: Select[Any], **values: Any) -> list[CaseRow]:
         with readable("A row of the cases"):
-            found = self._connection.execute(query).mappings()
-            return [CaseRow(**{**row, "state": State(row["state"])}) for row in found]
+            found = self._connection.execute(query, values).all()
+            return [CaseRow(number, ref, State(state), *rest) for number, ref, state, *rest in found]
 
     def damaged(self) -> list[str]:
         """The cases whose row says something else than their events, or whose events cannot be read.

@@ -27,11 +27,12 @@ from sqlalchemy import (
     select,
 )
 
+from caseproof.store.column_types import Digest, UtcTime
 from caseproof.store.errors import StoreError, explained, readable
 from caseproof.store.guards import guards_off, guards_on
 from caseproof.store.migrate import Standing, _known, downgrade, standing, upgrade
 from caseproof.store.store import Store
-from caseproof.store.tables import REVISION, VERSION_TABLE, Digest, UtcTime, metadata
+from caseproof.store.tables import REVISION, VERSION_TABLE, metadata
 from caseproof.store.unit import UnitOfWork
 
 Row = dict[str, Any]

@@ -65,8 +65,13 @@ def lenient_json(text: str | bytes) -> Any:
 
 
 def compact_json(value: Any) -> str:
-    """What is written into a JSON column: no spaces, every letter as itself."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """What is written into a JSON column: no spaces, and every letter as itself, if UTF-8 has it."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a character pair, which somebody wrote past us
+        return json.dumps(value, separators=(",", ":"))
+    return text
 
 
 def _seconds(text: str) -> float:

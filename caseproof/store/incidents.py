@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, insert, select, update
 
 from caseproof.domain.errors import NotAllowed
 from caseproof.store.case_rows import refuse_nul
@@ -47,7 +47,8 @@ class IncidentRow:
         return self.closed_at is not None
 
 
-_COLUMNS = tuple(incidents.c[name] for name in IncidentRow.__dataclass_fields__)
+_ALL = select(*(incidents.c[name] for name in IncidentRow.__dataclass_fields__)).order_by(incidents.c.id)
+_OPEN = _ALL.where(incidents.c.closed_at.is_(None))
 
 
 class Incidents:
@@ -71,7 +72,7 @@ class Incidents:
 
     def rows(self, open_only: bool = False) -> list[IncidentRow]:
         """Every incident, or every open one, oldest first."""
-        return self._rows(*([incidents.c.closed_at.is_(None)] if open_only else []))
+        return self._read(_OPEN if open_only else _ALL)
 
     def members(self, ref: str) -> list[str]:
         """The cases that joined it and were not reopened since, oldest first: their references."""
@@ -79,9 +80,11 @@ class Incidents:
         return list(self._connection.scalars(select(cases.c.ref).where(mine).order_by(cases.c.id)))
 
     def _rows(self, *where: ColumnElement[bool]) -> list[IncidentRow]:
+        return self._read(_ALL.where(*where))
+
+    def _read(self, query: Select[Any]) -> list[IncidentRow]:
         with readable("A row of the incidents"):
-            found = self._connection.execute(select(*_COLUMNS).where(*where).order_by(incidents.c.id))
-            return [IncidentRow(*row) for row in found]
+            return [IncidentRow(*row) for row in self._connection.execute(query)]
 
     # -- writing -------------------------------------------------------------------------------------------
 

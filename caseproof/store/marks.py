@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from caseproof.store.case_rows import refuse_nul
 from caseproof.store.errors import readable
 from caseproof.store.rows import insert_once
 from caseproof.store.tables import marks
+
+_MARK = select(marks.c.value, marks.c.at).where(marks.c.name == bindparam("name"))
 
 
 class Marks:
@@ -21,9 +23,7 @@ class Marks:
     def get(self, name: str) -> tuple[str, datetime] | None:
         """What was noted under this name, and when; None before the first time."""
         with readable(f"The mark {name}"):
-            found = self._connection.execute(
-                select(marks.c.value, marks.c.at).where(marks.c.name == name)
-            ).one_or_none()
+            found = self._connection.execute(_MARK, {"name": name}).one_or_none()
         return (found.value, found.at) if found else None
 
     def set(self, name: str, value: str, at: datetime) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -14,8 +11,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Date,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
@@ -23,92 +18,18 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     false,
     literal_column,
 )
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.types import TypeEngine
 
-from caseproof.domain.errors import BadInput
+from caseproof.store.column_types import Digest, UtcTime
 
 REVISION = "0003"
 """The newest revision, so that opening a store need not load Alembic; a test holds it to the scripts."""
 
 VERSION_TABLE = "caseproof_version"
 """A name of our own: another Alembic program's file must not look like a store of a newer version."""
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-class _Microseconds(sqlite.DATETIME):
-    """A time in SQLite, which has no type for it: whole microseconds since 1970 in UTC, a third of a text's room."""
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], int | None]:
-        del dialect
-        return lambda value: None if value is None else (value - _EPOCH) // _MICROSECOND
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[int | None], datetime | None]:
-        del dialect, coltype
-        return lambda value: None if value is None else _time_at(value)
-
-
-def _time_at(number: int) -> datetime:
-    """Raises ValueError and TypeError for what is no time."""
-    try:
-        return _EPOCH + number * _MICROSECOND
-    except OverflowError as error:
-        raise ValueError(f"{number} is no time") from error
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """Aware datetimes in and out, in UTC, on databases with and without time zones."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name != "sqlite":
-            return dialect.type_descriptor(DateTime(timezone=True))
-        return dialect.type_descriptor(_Microseconds())  # type: ignore[no-untyped-call]
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        del dialect
-        if value is not None and value.tzinfo is None:
-            raise BadInput(f"The time {value} has no time zone.", "Pass an aware datetime.")
-        return value if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        del dialect
-        return value if value is None or value.tzinfo is UTC else value.astimezone(UTC)
-
-
-class _Bytes(String):
-    """A SHA-256 as the 32 bytes that it is; any other text stays a text, so that nothing is lost."""
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[str | None], bytes | str | None]:
-        del dialect
-        return lambda value: bytes.fromhex(value) if value and _SHA256.fullmatch(value) else value
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[bytes | str | None], str | None]:
-        del dialect, coltype
-        return lambda value: value.hex() if isinstance(value, bytes) else value
-
-
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-
-
-class Digest(TypeDecorator[str]):
-    """A hexadecimal SHA-256. Not for ``proofs``: the guards there compare it with what stands in an event."""
-
-    impl = String(64)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(_Bytes(64) if dialect.name == "sqlite" else String(64))
 
 
 metadata = MetaData(

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, select
 
 from caseproof.backup import Home
 from caseproof.backup.files import digest_of, walk
-from caseproof.backup.form import FORMAT, MANIFEST, SUMS, _digest
+from caseproof.backup.form import FORMAT, MANIFEST, SUMS, _digest, row_line
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Event, Kind
 from caseproof.evidence.vault import Vault
@@ -64,7 +64,10 @@ def store_at(home: Path) -> Place:
 
 
 def fill(place: Place) -> None:
-    """Cases closed by each rule, reopened, paused, waiting and just opened; with tickets, mail and proofs."""
+    """Cases closed by each rule, reopened, paused, waiting and just opened; with tickets, mail and proofs.
+
+    The waiting one is in an incident, and its keeper has put it off.
+    """
     Store(place.url).migrate()
     (place.home / "policy.yaml").write_text(POLICY)
     world = World(place.home)
@@ -81,6 +84,13 @@ def fill(place: Place) -> None:
     with world.office.store.unit() as unit:
         unit.cases.attach_run("JF-000004", "flow-run-1", 1)
         unit.people.add_contact("Shop Ü", CONTACT, "Frau Ü")
+        incident = unit.incidents.create("jobs", "North", "expired_token", world.clock())
+        unit.incidents.ask(incident.ref)
+        joined = Event(Kind.INCIDENT_JOINED, world.clock(), "caseproof", {"incident": incident.ref})
+        case = unit.cases.append(unit.cases.get("JF-000004"), joined)
+        unit.cases.set_due(case.ref, case.version, NOW)
+        unit.cases.set_rest(case.ref, 2, NOW, "2 runs died")
+        unit.marks.set("keeper", "4711", NOW)
         unit.commit()
     world.office.store.close()
 
@@ -91,6 +101,24 @@ OPENED = {"job_name": "x", "cause": "unknown", "summary": "x", "how": "x", "scop
 def opened(job: str) -> Event:
     """The event that opens a case for this job."""
     return Event(Kind.OPENED, NOW, "caseproof", OPENED | {"job": job})
+
+
+SINCE_0003 = {
+    "last_opened_at", "asked_form", "asked_at", "has_news", "notice_at", "reminders", "nudges", "trouble", "incident",
+    "ticket_closed", "due_at", "crashes", "rest_until", "rest_why",
+}  # fmt: skip
+
+
+def as_before_0003(backup: Path) -> None:
+    """Make it what a program of revision 0002 would have written: fewer tables, and fewer columns of the cases."""
+    for name in ("incidents", "marks"):
+        (backup / "store" / f"{name}.jsonl").unlink()
+    path = backup / "store" / "cases.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    older = [{name: value for name, value in row.items() if name not in SINCE_0003} for row in rows]
+    path.write_bytes(b"".join(row_line(row) for row in older))
+    counts = json.loads((backup / MANIFEST).read_text())["rows"]
+    rewrite(backup, revision="0002", rows={k: v for k, v in counts.items() if k not in ("incidents", "marks")})
 
 
 def rewrite(backup: Path, listed: Callable[[str], str] = str, **changes: Any) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import create_engine
 
@@ -13,10 +15,10 @@ from caseproof.backup import check_backup, make_backup, restore_backup
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.events import Event, Kind
 from caseproof.evidence.proof import verify_proof
-from caseproof.store import Store
+from caseproof.store import CaseRow, Store
 from caseproof.store.guards import guards_missing
 from caseproof.store.migrate import downgrade
-from tests.backup.places import NOW, POLICY, Place, opened, rewrite, store_at
+from tests.backup.places import NOW, POLICY, Place, as_before_0003, opened, store_at
 
 
 def test_every_row_and_every_byte_comes_back(saved: tuple[Place, Path], empty: Place) -> None:
@@ -158,13 +160,28 @@ def test_what_the_snapshot_does_not_name_stays_behind(full: Place, tmp_path: Pat
 
 def test_a_backup_of_an_older_revision_is_brought_up_to_date(full: Place, tmp_path: Path, empty: Place) -> None:
     """The rows go into tables of their own revision first; migrating them is left to the migrations."""
-    expected = full.tables()
     backup = tmp_path / "older"
     make_backup(full.parts, backup, now=NOW)
-    rewrite(backup, revision="0001")
+    as_before_0003(backup)
     restore_backup(empty.parts, backup)
-    assert empty.tables() == expected
+    was, now = full.tables(), empty.tables()
+    assert {name for name in was if was[name] != now[name]} == {"cases", "incidents", "marks"}
+    with Store(full.url).reading() as before, Store(empty.url).reading() as after:
+        expected = [replace(row, **KEPT_BY_NOBODY, due_at=now_due(row)) for row in before.cases.rows()]
+        assert after.cases.rows() == expected
+        assert [row.incident for row in expected] == ["", "", "", "IN-000001", ""]  # the events tell it
+        assert after.cases.damaged() == []
+    with Store(empty.url).unit() as unit:
+        assert (unit.incidents.rows(), unit.marks.get("keeper")) == ([], None)
     goes_on(empty.url)
+
+
+KEPT_BY_NOBODY: dict[str, Any] = {"crashes": 0, "rest_until": None, "rest_why": ""}
+
+
+def now_due(row: CaseRow) -> datetime | None:
+    """When a migrated case is looked at."""
+    return None if row.ticket_closed and row.closed_at else row.updated_at
 
 
 def test_an_empty_store_of_an_older_revision_takes_a_backup(saved: tuple[Place, Path], empty: Place) -> None:

@@ -77,6 +77,13 @@ def pages_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- what it gives
 
 
+def test_our_own_deployments_on_the_same_server_are_no_customer_s_jobs_unless_named() -> None:
+    platform = Platform(job("a", ran(1)), job("case-keeper", ran(1, "FAILED"), tags=["caseproof"]))
+    assert [one.job.id for one in platform.survey().jobs] == ["feed/a"]
+    assert {run.job for run in platform.runs()} == {"feed/a"}
+    assert [one.job.id for one in platform.survey(["feed/case-keeper"]).jobs] == ["feed/case-keeper"]
+
+
 def test_a_survey_gives_all_jobs_with_whose_they_are_and_their_active_schedules() -> None:
     hourly = {"interval": 3600.0, "anchor_date": "2026-01-01T01:00:00+01:00", "timezone": "Europe/Berlin"}
     daily = {"cron": "0 6 * * *", "timezone": "Europe/Berlin", "day_or": True}

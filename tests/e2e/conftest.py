@@ -20,5 +20,7 @@ def _quietly(_: str) -> None:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     home = tmp_path_factory.mktemp("world")
     # Short waits between tries: what is tested is that a case says so and goes on, not how patient it is.
-    with small_world(home, _quietly, jobs_elsewhere=True, env={"CASEPROOF_RETRY_DELAYS": "[1, 2]"}) as running:
+    patience = {"CASEPROOF_RETRY_DELAYS": "[1, 2]"}
+    # Nothing runs by itself: a keeper would give another run to a case whose run a test has just killed.
+    with small_world(home, _quietly, jobs_elsewhere=True, by_itself=False, env=patience) as running:
         yield running

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,12 +19,15 @@ from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
 from caseproof.platforms.base import PlatformDown, RunState
+from caseproof.policy_check import Maintenance
+from caseproof.procedure import incidents, opening
 from caseproof.procedure.board import board
+from caseproof.procedure.check_lock import check_lock
 from caseproof.procedure.keeper import Hands, Pass, Ran, keep
 from caseproof.procedure.ticket import TicketNotOpen
 from caseproof.store import CaseRow
-from tests.support.fakes import START
-from tests.support.world import CONTACT, JOB, World
+from tests.support.fakes import START, FakePlatform
+from tests.support.world import CONTACT, DECIDER, JOB, World
 
 
 @dataclass
@@ -50,7 +54,13 @@ class Keeper:
 
         here = self.world
         return Hands(
-            lambda _: here.platform, lambda case: here.runner(case.ref), lambda: here.send, runs, list, self.said.append
+            lambda _: here.platform,
+            lambda case: here.runner(case.ref),
+            lambda: here.send,
+            runs,
+            list,
+            self.said.append,
+            lambda run: f"https://prefect.example.com/runs/{run}",
         )
 
 
@@ -217,6 +227,39 @@ def test_where_the_team_s_mail_is_refused_it_is_told_later(make_world) -> None:
     assert keeper(minutes=2).team_told == 1
 
 
+def test_the_team_is_told_of_an_incident_s_question_as_of_a_case_s(make_world) -> None:
+    world = make_world(mail={"team": "team@example.com"}, check={"storm": {"cases": 3, "minutes": 60}})
+    refs = []
+    for job in ("a/a", "b/b", "c/c"):
+        world.platform.add(job)
+        refs.append(world.open(job))
+    assert incidents.gather(world.office) == ["IN-000001"]
+    for ref in refs:
+        world.walk(ref, until="tell")
+        waits(world, ref, "decision")
+    with world.office.store.unit() as unit:
+        unit.incidents.attach_run("IN-000001", "run-of-all", 1)
+        unit.commit()
+    number = incidents.ask(world.office, "IN-000001", "run-of-all")
+    (shown,) = board(world.office).incidents
+    assert (shown.ref, shown.cases, shown.who(world.clock()), shown.run) == ("IN-000001", 3, "the team", "run-of-all")
+    keeper = Keeper(world)
+    told = [(hour, keeper(hours=1).team_told) for hour in range(1, 75)]
+    assert [(hour, count) for hour, count in told if count] == [(8, 4), (24, 4), (72, 4)]
+    mail = mails(world, "team@example.com")[0].get_content()
+    assert "https://prefect.example.com/runs/run-of-all" in mail
+    assert "IN-000001 (3 open cases: expired token on North)" in mail
+    until = (world.clock() + timedelta(days=10)).date()
+    incidents.decide_all(world.office, "IN-000001", Decision.KEEP_PAUSED, DECIDER, "They move.", until, question=number)
+    incidents.ask(world.office, "IN-000001", "run-of-all")
+    (shown,) = board(world.office).incidents
+    assert (shown.who(world.clock()), shown.waits_for(world.clock())) == ("nobody", f"kept paused until {until} (J6)")
+    keeper(days=9)
+    assert not any("IN-000001 (" in mail.get_content() for mail in mails(world, "team@example.com")[3:])
+    keeper(days=1, hours=9)
+    assert "decide again for all of them" in mails(world, "team@example.com")[-1].get_content()
+
+
 # -- waking -----------------------------------------------------------------------------------------------------------
 
 
@@ -351,6 +394,56 @@ def test_a_platform_that_is_down_leaves_the_rest_of_the_pass_alone(keeper, world
     assert done.reminded == [waiting]
 
 
+def test_a_platform_that_hangs_holds_up_neither_another_nor_the_rest_of_the_pass(keeper, world, waiting) -> None:
+    other = FakePlatform(world.clock)
+    other.add("theirs/job")
+    asked = opening.Request(platform="hung", job="theirs/job", by=DECIDER, how="a test", cause="feed")
+    opening.open_case(world.office, other, world.desk, asked)
+    keeper()
+    world.platform.held[JOB].active = True
+    goes_on, began = threading.Event(), threading.Event()
+
+    def hang(_: str) -> None:
+        began.set()
+        goes_on.wait(60)
+
+    other.faulty.during = hang
+    world.clock.move(days=2)
+    platforms = {"jobs": world.platform, "hung": other}
+    hands = dataclasses.replace(keeper.hands(), platform=platforms.__getitem__)
+    try:
+        done = keep(world.office, hands, patience=0, hung=1.5)
+    finally:
+        goes_on.set()
+    assert done is not None
+    assert began.is_set()
+    assert (done.stopped_again, done.reminded) == ([waiting], [waiting])
+    assert "has not answered yet" in done.problems.said["the platform hung"]
+    for thread in threading.enumerate():
+        if thread.name.startswith("watch "):
+            thread.join(60)
+    assert keep(world.office, hands, patience=0, hung=60).problems.said == {}
+
+
+def test_a_platform_that_goes_down_meanwhile_is_asked_once_and_looked_at_anew(keeper, world, waiting) -> None:
+    world.platform.add("other/job")
+    second = world.open("other/job")
+    world.walk(second, until="tell")
+    waits(world, second)
+    keeper(minutes=3)
+    world.clock.move(minutes=1)
+    for job in (JOB, "other/job"):
+        world.platform.add_run(job, RunState.FAILED)
+    world.platform.faulty.fails("standing", before=PlatformDown("It hangs.", "Wait."))
+    world.platform.faulty.done.clear()
+    done = keeper(minutes=1)
+    assert done.stopped_again == []
+    assert "It hangs." in done.problems.said["the platform jobs"]
+    assert world.platform.faulty.did("standing") == 0
+    world.clock.move(hours=1)  # longer than what is read twice
+    assert keeper().stopped_again == [waiting, second]
+
+
 # -- fixed stays fixed ------------------------------------------------------------------------------------------------
 
 
@@ -412,6 +505,59 @@ def test_what_failed_before_the_closing_or_succeeds_since_reopens_nothing(keeper
     world.clock.move(hours=1)
     world.platform.add_run(JOB, RunState.SUCCEEDED)
     assert keeper().reopened == []
+
+
+TOKEN = "401 Unauthorized: the token has expired"
+
+
+def test_what_somebody_stopped_meanwhile_is_not_reopened_as_the_check_would_not(keeper, world, closed) -> None:
+    world.clock.move(hours=1)
+    world.platform.add_run(JOB, RunState.FAILED, message=TOKEN)
+    world.platform.held[JOB].active = False
+    assert keeper(minutes=3).reopened == []
+    world.platform.held[JOB].active = True
+    assert keeper(minutes=3).reopened == [closed]
+
+
+def test_in_a_maintenance_window_nothing_is_reopened(keeper, world, closed) -> None:
+    window = Maintenance(why="the bazaar moves", begins=world.clock(), ends=world.clock() + timedelta(hours=2))
+    check = world.policy.check.model_copy(update={"maintenance": (window,)})
+    world.office = dataclasses.replace(world.office, policy=world.policy.model_copy(update={"check": check}))
+    world.clock.move(hours=1)
+    world.platform.add_run(JOB, RunState.FAILED, message=TOKEN)
+    assert keeper(minutes=3).reopened == []
+    assert keeper(hours=2).reopened == [], "what failed in the window is no reason afterwards"
+    world.platform.add_run(JOB, RunState.FAILED, message=TOKEN)
+    assert keeper(minutes=3).reopened == [closed]
+
+
+def test_while_a_daily_check_is_at_work_the_reopening_is_left_to_it(keeper, world, closed) -> None:
+    world.clock.move(hours=1)
+    world.platform.add_run(JOB, RunState.FAILED, message=TOKEN)
+    with check_lock(world.office, "jobs"):
+        done = keeper(minutes=3)
+    assert (done.reopened, done.problems.said) == ([], {})
+    assert keeper(minutes=3).reopened == [closed]
+
+
+@pytest.mark.parametrize(("neighbour", "hit"), [(RunState.SUCCEEDED, False), (RunState.FAILED, True)])
+def test_a_wide_stop_that_is_made_again_spares_a_neighbour_that_works(keeper, world, neighbour, hit) -> None:
+    world.platform.add("stock/feed-c")
+    ref = world.open(cause="connection")  # its stop reaches all jobs of the connection, also when it is reopened
+    assert world.walk(ref).is_closed
+    world.clock.move(hours=1)
+    world.platform.add_run(JOB, RunState.FAILED, message=TOKEN)
+    world.platform.add_run("stock/feed-c", neighbour, message=TOKEN)
+    assert keeper(minutes=3).reopened == [ref]
+    assert not world.platform.is_active(JOB)
+    assert world.platform.is_active("stock/feed-c") is not hit
+
+
+def test_a_platform_whose_clock_is_hours_behind_is_read_by_its_own_time(keeper, world, closed) -> None:
+    world.platform.skew = -timedelta(hours=100)
+    world.clock.move(hours=1)
+    world.platform.add_run(JOB, RunState.FAILED, message=TOKEN, at=world.clock() + world.platform.skew)
+    assert keeper(minutes=3).reopened == [closed]
 
 
 def test_after_the_policy_s_days_a_closed_case_is_left_to_the_daily_check(keeper, world, closed) -> None:

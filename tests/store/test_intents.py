@@ -68,6 +68,21 @@ def test_a_finished_intent_gives_its_result_to_everybody(claim, finish):
         assert (done.standing, done.result, done.plan) == ("done", {"status": "gestoppt ✓"}, PLAN)
 
 
+@pytest.mark.parametrize("more", [{}, {"when": {"ü": [1, None]}}])
+def test_a_plan_that_its_result_repeats_is_kept_once_and_still_read(claim, finish, more):
+    plan = {"was_active": True} | more
+    claim("a", plan=plan)
+    finish("a", {"read_back": "stopped"} | plan)
+    assert dict(claim("b", minute=600).plan).items() >= plan.items()
+
+
+def test_a_result_that_only_looks_like_the_plan_leaves_it_as_it_was(claim, finish):
+    claim("a", plan={"was_active": True})
+    finish("a", {"was_active": 1})
+    assert claim("b", minute=600).plan == {"was_active": True}
+    assert claim("b", minute=600).plan["was_active"] is True
+
+
 def test_who_was_taken_over_can_neither_finish_nor_release(store, claim, finish):
     claim("a")
     claim("b", minute=5)

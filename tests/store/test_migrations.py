@@ -24,7 +24,7 @@ from caseproof.store.migrate import downgrade, upgrade
 from caseproof.store.migrations import guards_0002, guards_0003
 from caseproof.store.migrations.guards import drop, of_dialect
 from caseproof.store.tables import REVISION, VERSION_TABLE, metadata
-from tests.support.histories import REOPENED, Plan, tell
+from tests.support.histories import REOPENED, START, Plan, tell
 
 on_sqlite = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("stores", ["postgresql"], indirect=True)
@@ -174,6 +174,13 @@ def test_cases_from_before_0003_say_what_their_events_say_and_are_due(store, url
     with owner(url) as connection:
         downgrade(connection, "0002")
         assert "due_at" not in {column["name"] for column in inspect(connection).get_columns("cases")}
+        if connection.dialect.name == "sqlite":
+            told = connection.exec_driver_sql("SELECT at, digest FROM events WHERE case_id = 1").one()
+            # As a program of revision 0002 wrote them, and can read them.
+            assert (datetime.fromisoformat(told[0] + "+00:00"), told[1]) == (
+                START + timedelta(minutes=3),
+                before[0]["head"],
+            )
     store.migrate()
     over = [row["closed"] and row["ticket_closed"] for row in before]
     assert set(over) == {True, False}

@@ -179,6 +179,14 @@ def test_a_job_is_stopped_alone_where_a_wider_stop_would_hit_one_that_works(
     assert not planned({"job": "sOOOOO", "neighbour": neighbour}, jobs=jobs)["job"].alone
 
 
+def test_a_case_that_is_reopened_may_have_any_scope_so_that_no_neighbour_works_has_to_hold_for_all() -> None:
+    known = Known(closed={"job": ("JF-000007", NOW - 10 * HOUR)})
+    jobs = [listed("job"), listed("neighbour", connection="other")]
+    for neighbour, alone in (("ssssss", True), ("TTTTTT", False)):
+        line = planned({"job": "sTTTTT", "neighbour": neighbour}, known, jobs=jobs)["job"]
+        assert (line.act, line.alone) == ("reopen", alone)
+
+
 # -- the whole plan ---------------------------------------------------------------------------------------------------
 
 letters = st.text(alphabet="TOFsssscru", max_size=12)

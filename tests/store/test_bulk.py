@@ -1,0 +1,258 @@
+"""Many cases in one transaction: the same rows as one by one, the same refusals, in few statements."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event as hooks
+from sqlalchemy import select
+
+from caseproof.domain.errors import BadInput, NotAllowed
+from caseproof.domain.events import Kind
+from caseproof.store import AlreadyOpen, EvidenceRow, Store, StoreError, UnknownCase
+from caseproof.store.bulk import Wanted
+from caseproof.store.tables import cases, events
+
+DIGEST = "d" * 64
+
+
+def dump(store):
+    """Every row of the cases and their events."""
+    with store.reading() as unit:
+        tables = (select(cases).order_by(cases.c.id), select(events).order_by(events.c.case_id, events.c.seq))
+        return [[dict(row) for row in unit.bulk._connection.execute(query).mappings()] for query in tables]
+
+
+def open_many(store, make, count, **more):
+    with store.unit() as unit:
+        made = unit.bulk.open([make.opened(job=f"job-{number}", **more) for number in range(count)])
+        unit.commit()
+    return made
+
+
+def stop(make, jobs, scope="job"):
+    """Decides that a case stopped these jobs."""
+    entries = [{"job": job, "was_active": active, "active": False, "waiting": 0} for job, active in jobs.items()]
+    return lambda case: [make.event(case, Kind.STOPPED, jobs=entries, scope=scope, not_stopped=[])]
+
+
+def change(store, refs, decide):
+    with store.unit() as unit:
+        after = unit.bulk.change(refs, decide)
+        unit.commit()
+    return after
+
+
+# -- cases ------------------------------------------------------------------------------------------------------------
+
+
+def test_many_at_once_leave_the_same_rows_as_one_by_one(store, stores, make):
+    made = open_many(store, make, 3)
+    after = change(store, [case.ref for case in made], stop(make, {"job-0": True}))
+    url = stores.new()
+    single = Store(url)
+    for number in range(3):
+        with single.unit() as unit:
+            case = unit.cases.create(make.opened(job=f"job-{number}"))
+            unit.cases.append(case, *stop(make, {"job-0": True})(case))
+            unit.commit()
+    assert dump(store) == dump(single)
+    single.close()
+    stores.drop(url)
+    with store.reading() as unit:
+        assert unit.cases.damaged() == []
+        assert after == {case.ref: unit.cases.get(case.ref) for case in made}
+
+
+def test_a_job_with_an_open_case_keeps_that_and_the_others_get_theirs(store, make):
+    first = open_many(store, make, 2)
+    with store.unit() as unit:
+        again = unit.bulk.open([make.opened(job=job) for job in ("job-1", "job-2", "job-2", "job-3")])
+        unit.commit()
+    assert [type(one) is AlreadyOpen for one in again] == [True, False, True, False]
+    assert [one.ref for one in again] == [first[1].ref, "JF-000003", "JF-000003", "JF-000004"]
+
+
+def test_more_cases_than_a_question_can_name_take_few_statements(store, make):
+    open_many(store, make, 1)
+    statements = []
+    with store.unit() as unit:
+        hooks.listen(unit.bulk._connection, "before_cursor_execute", lambda *told: statements.append(told[2]))
+        made = unit.bulk.open([make.opened(job=f"other-{number}") for number in range(900)])
+        unit.commit()
+    assert len(statements) < 12
+    with store.reading() as unit:
+        found = unit.bulk.cases(case.ref for case in made)
+        assert len(unit.bulk.open_rows("shop", [f"other-{number}" for number in range(900)])) == 900
+    assert sorted(found.values(), key=lambda case: case.ref) == made
+
+
+def test_what_is_not_committed_never_was(store, make):
+    with store.unit() as unit:
+        unit.bulk.open([make.opened()])
+    with store.reading() as unit:
+        assert unit.cases.rows() == []
+
+
+def test_for_none_nothing_is_written(store, make):
+    before = dump(store)
+    with store.unit() as unit:
+        assert unit.bulk.open([]) == []
+        assert unit.bulk.change([], lambda _: []) == {}
+        assert unit.bulk.claim([], owner="a", now=make.start, seconds=1) == {}
+        unit.bulk.finish({}, owner="a", now=make.start)
+        unit.bulk.release([], owner="a")
+        unit.bulk.list_evidence([])
+        unit.commit()
+    assert dump(store) == before
+
+
+def test_where_nothing_happened_nothing_is_written(store, make):
+    [case] = open_many(store, make, 1)
+    before = dump(store)
+    assert change(store, [case.ref], lambda _: []) == {case.ref: case}
+    assert dump(store) == before
+
+
+def test_what_the_procedure_does_not_allow_is_refused_for_all(store, make):
+    made = open_many(store, make, 2)
+    before = dump(store)
+    with pytest.raises(NotAllowed), store.unit() as unit:
+        unit.bulk.change([case.ref for case in made], lambda case: [make.event(case, Kind.RUN_VERIFIED)])
+    assert dump(store) == before
+
+
+@pytest.mark.parametrize("kind", [Kind.OPENED, Kind.PROOF_MADE, Kind.CLOSED])
+def test_a_proof_and_a_closing_are_never_made_for_many(store, make, kind):
+    [case] = open_many(store, make, 1)
+    with pytest.raises(BadInput, match="alone"), store.unit() as unit:
+        unit.bulk.change([case.ref], lambda case: [make.event(case, kind)])
+
+
+def test_an_unknown_case_is_named(store, make):
+    with pytest.raises(UnknownCase, match="JF-000009"), store.unit() as unit:
+        unit.bulk.change(["JF-000009"], lambda _: [])
+    with pytest.raises(UnknownCase), store.unit() as unit:
+        unit.bulk.claim([Wanted("k", "JF-000009", "stop", {})], owner="a", now=make.start, seconds=1)
+    with pytest.raises(UnknownCase), store.unit() as unit:
+        unit.bulk.list_evidence([EvidenceRow("JF-000009", DIGEST, "a", "b", 1, make.start)])
+
+
+@pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
+def test_a_case_that_was_edited_past_us_is_not_added_to(store, raw, make):
+    [case] = open_many(store, make, 1)
+    raw.execute("DROP TRIGGER events_unchanged")
+    raw.execute("UPDATE events SET actor = 'somebody else'")
+    with pytest.raises(StoreError, match="edited past Caseproof"), store.unit() as unit:
+        unit.bulk.change([case.ref], stop(make, {"job-0": True}))
+
+
+def test_a_reopening_beside_an_open_case_of_the_job_is_refused(store, make, opened, bring):
+    closed = bring(opened, Kind.CLOSED)
+    with store.unit() as unit:
+        other = unit.cases.create(make.opened())
+        unit.commit()
+    with pytest.raises(AlreadyOpen, match=other.ref), store.unit() as unit:
+        unit.bulk.change([closed.ref], lambda case: [make.event(case, Kind.REOPENED)])
+
+
+# -- who holds which job ----------------------------------------------------------------------------------------------
+
+
+def test_who_stopped_a_job_along_and_who_its_own(store, make):
+    wide, narrow, closed_scope = open_many(store, make, 3)
+    change(store, [wide.ref], stop(make, {"job-0": True, "beside": True, "still": False}, scope="connection"))
+    change(store, [narrow.ref], stop(make, {"job-1": True}))
+    with store.reading() as unit:
+        assert unit.bulk.held_along("shop") == {"beside": {wide.ref}}
+        own = unit.bulk.held_as_own("shop", ["job-0", "job-1", "job-2", "beside"])
+        assert unit.bulk.held_along("elsewhere") == {}
+    assert own == {"job-0": {wide.ref}, "job-1": {narrow.ref}}
+    assert closed_scope.contained is None
+
+
+# -- intents ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def claim(store, make):
+    """Claims intents in a unit of its own, some minutes after the start."""
+
+    def some(owner, wanted, minute=0, dead=""):
+        with store.unit() as unit:
+            now = make.start + timedelta(minutes=minute)
+            found = unit.bulk.claim(wanted, owner=owner, now=now, seconds=300, dead=dead)
+            unit.commit()
+        return found
+
+    return some
+
+
+def test_many_intents_are_claimed_as_one_is(store, make, claim):
+    made = open_many(store, make, 3)
+    wanted = [Wanted(f"{case.ref}/stop", case.ref, "stop", {"was_active": True}) for case in made]
+    first = claim("a", wanted)
+    assert [one.standing for one in first.values()] == ["new"] * 3
+    with store.unit() as unit:
+        unit.bulk.finish({wanted[0].key: {"was_active": True, "active": False}}, owner="a", now=make.start)
+        unit.commit()
+    later = claim("b", wanted, minute=4)
+    assert [one.standing for one in later.values()] == ["done", "busy", "busy"]
+    assert later[wanted[0].key].plan["was_active"] is True
+    assert later[wanted[0].key].result == {"was_active": True, "active": False}
+    assert [one.standing for one in claim("a", wanted[1:], minute=4).values()] == ["mine", "mine"]
+    over = claim("b", [Wanted(one.key, one.ref, "stop", {"was_active": False}) for one in wanted[1:]], minute=10)
+    assert [(one.standing, one.plan) for one in over.values()] == [("taken_over", {"was_active": True})] * 2
+    with store.unit() as unit:  # and the repository of one intent sees the same
+        one = unit.intents.claim(wanted[1].key, made[1].ref, "stop", owner="b", now=make.start, seconds=1, plan={})
+    assert one.standing == "mine"
+
+
+def test_what_a_dead_owner_holds_is_taken_over_at_once_and_nobody_else_s(store, make, claim):
+    made = open_many(store, make, 2)
+    wanted = [Wanted(case.ref, case.ref, "stop", {}) for case in made]
+    claim("check home/jobs 1", wanted[:1])
+    claim("a run", wanted[1:])
+    found = claim("check home/jobs 2", wanted, dead="check home/jobs ")
+    assert [found[one.key].standing for one in wanted] == ["taken_over", "busy"]
+
+
+def test_an_intent_of_another_case_or_step_is_refused(store, make, claim):
+    one, two = open_many(store, make, 2)
+    claim("a", [Wanted("key", one.ref, "stop", {})])
+    for other in (Wanted("key", two.ref, "stop", {}), Wanted("key", one.ref, "run", {})):
+        with pytest.raises(BadInput, match="another case or step"):
+            claim("a", [other])
+
+
+def test_only_its_owner_finishes_or_withdraws_an_intent_and_a_result_stays(store, make, claim):
+    made = open_many(store, make, 3)
+    keys = [case.ref for case in made]
+    claim("a", [Wanted(key, key, "stop", {}) for key in keys])
+
+    def do(owner, result):
+        with store.unit() as unit:
+            unit.bulk.finish({keys[0]: result}, owner=owner, now=make.start)
+            unit.bulk.release(keys[:2], owner=owner)
+            unit.commit()
+
+    do("b", {"by": "b"})
+    assert {one.standing for one in claim("c", [Wanted(key, key, "stop", {}) for key in keys]).values()} == {"busy"}
+    do("a", {"by": "a"})
+    do("a", {"by": "a again"})
+    after = claim("c", [Wanted(key, key, "stop", {}) for key in keys], minute=1)
+    assert [after[key].standing for key in keys] == ["done", "new", "busy"]
+    assert after[keys[0]].result == {"by": "a"}
+
+
+# -- evidence ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_listed_twice_is_there_once_under_its_first_name(store, make):
+    made = open_many(store, make, 2)
+    files = [EvidenceRow(case.ref, DIGEST, "first.json", "application/json", 3, make.start) for case in made]
+    with store.unit() as unit:
+        unit.bulk.list_evidence(files)
+        unit.bulk.list_evidence([EvidenceRow(made[0].ref, DIGEST, "again.json", "text/plain", 3, make.start)])
+        unit.commit()
+    with store.reading() as unit:
+        assert [unit.evidence.of(case.ref) for case in made] == [[file] for file in files]
