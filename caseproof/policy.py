@@ -63,8 +63,8 @@ class Times(Strict):
     """When the scheduled flows run; `caseproof up` deploys them so."""
 
     timezone: str = Field("UTC", description="The time zone of the cron lines, like Europe/Berlin.")
-    check: str = Field("30 6 * * *", description="The daily job check, as a cron line.")
-    report: str = Field("0 7 * * mon", description="The weekly report, as a cron line.")
+    check: str = Field("30 6 * * *", description="The daily job check, as a cron line; empty: only by hand.")
+    report: str = Field("0 7 * * mon", description="The weekly report, as a cron line; empty: only by hand.")
     keeper_minutes: float = Field(3, ge=1, le=60, description="How often the keeper looks after the cases.")
 
     @field_validator("timezone")
@@ -76,7 +76,8 @@ class Times(Strict):
     @field_validator("check", "report")
     @classmethod
     def _is_a_cron_line(cls, line: str) -> str:
-        refuse_cron(line)
+        if line:
+            refuse_cron(line)
         return line
 
 

@@ -20,16 +20,16 @@ def write_prefect_file(folder: Path, times: Times) -> Path:
     wanted = yaml.safe_load(shipped("prefect.yaml").read_text(encoding="utf-8"))
     for deployment in wanted["deployments"]:
         if deployment.get("schedules"):
-            deployment["schedules"] = [schedule_of(deployment["name"], times)]
+            deployment["schedules"] = schedules_of(deployment["name"], times)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "prefect.yaml"
     path.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
     return path
 
 
-def schedule_of(deployment: str, times: Times) -> dict[str, Any]:
-    """The schedule of one of our deployments, as prefect.yaml writes it."""
+def schedules_of(deployment: str, times: Times) -> list[dict[str, Any]]:
+    """The schedules of one of our scheduled deployments, as prefect.yaml writes them; none where it runs by hand."""
     lines = {"daily-job-check": times.check, "case-report": times.report}
-    if deployment in lines:
-        return {"cron": lines[deployment], "timezone": times.timezone}
-    return {"interval": times.keeper_minutes * 60}
+    if deployment not in lines:
+        return [{"interval": times.keeper_minutes * 60}]
+    return [{"cron": lines[deployment], "timezone": times.timezone}] if lines[deployment] else []
