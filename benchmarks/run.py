@@ -1,4 +1,4 @@
-"""All figures: a table on the screen, and ``bench.json`` for programs. Each is a ratio against a baseline of the same run.
+"""All figures, each a ratio against a baseline of the same run: a table, and ``bench.json`` for programs.
 
 ``make bench``; ``make bench ARGS=store`` runs one file of them.
 """
@@ -45,7 +45,9 @@ def _measured(name: str) -> list[dict[str, object]]:
     )
     result = Path(f".bench-{name}.json")
     try:
-        subprocess.run([sys.executable, "-c", code], env={**os.environ, _RESULT: str(result)}, check=True)
+        subprocess.run(  # noqa: S603 - the command is ours
+            [sys.executable, "-c", code], env={**os.environ, _RESULT: str(result)}, check=True
+        )
         found: list[dict[str, object]] = json.loads(result.read_text())
         return found
     finally:
