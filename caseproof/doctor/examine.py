@@ -120,6 +120,12 @@ class _Look:
         self._start("Store takes writes", lambda: self._checks.writes(), after=[self._store_row], seconds=15)
         self._start("Cases unedited", lambda: self._checks.unedited(), after=[self._store_row], seconds=FOLD_SECONDS)
         self._start(
+            "Keeper",
+            lambda: self._checks.kept(self._known_policy.times.keeper_minutes),
+            after=[self._policy_row, self._store_row],
+            seconds=15,
+        )
+        self._start(
             "Evidence",
             lambda: self._checks.evidence(self._vault),
             after=[self._home, self._store_row],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from sqlalchemy import text
@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL, make_url
 from caseproof.doctor.clocks import Clocks, now
 from caseproof.doctor.examination import Failed
 from caseproof.evidence.vault import Vault, VaultError
+from caseproof.procedure.board import PROBLEMS
 from caseproof.store import Store, StoreError
 from caseproof.store.databases import database_of
 from caseproof.store.errors import explained
@@ -19,6 +20,8 @@ from caseproof.store.migrate import Standing, refuse_unusable, standing
 WAIT_SECONDS = 3
 SAMPLE_CASES, SAMPLE_FILES = 5, 60
 _SHOWN = 10
+MISSED_PASSES, LEAST_PATIENCE = 4, timedelta(minutes=15)
+"""So many passes of the keeper may be missed, and so long in any case: a worker may have been busy."""
 
 
 class StoreChecks:
@@ -83,6 +86,22 @@ class StoreChecks:
         if found:
             raise Failed(" ".join(found), "; ".join(action) + ".")
         return "Every case is what its events say"
+
+    def kept(self, every_minutes: float) -> str:
+        """Whether the keeper looks after the open cases."""
+        with self.store.reading() as unit:
+            count, latest = sum(number for *_, number in unit.cases.counts()), unit.marks.get(PROBLEMS)
+        if not count:
+            return "No case is open, so there is nothing to keep"
+        allowed = max(timedelta(minutes=every_minutes) * MISSED_PASSES, LEAST_PATIENCE)
+        if latest is None or now() - latest[1] > allowed:
+            since = f"since {latest[1]:%Y-%m-%d %H:%M} UTC" if latest else "yet"
+            cases = "1 case is" if count == 1 else f"{count} cases are"
+            raise Failed(
+                f"{cases} open, and the keeper made no pass {since}.",
+                "Look at the deployment `case-keeper` in the Prefect UI: whether its schedule is on, and how its runs end.",
+            )
+        return f"The keeper looked after {count} open cases at {latest[1]:%H:%M} UTC"
 
     def evidence(self, vault: Vault) -> str:
         """Whether the vault can be read, and the files of the newest closed cases are still what they were."""

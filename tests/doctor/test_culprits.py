@@ -274,6 +274,23 @@ def a_guard_that_was_dropped(house: Any, folder: Path) -> Installation:
     return house.installation(home=home)
 
 
+def without_a_pass(house: Any, folder: Path, statement: str) -> Installation:
+    home = house.copy(folder / "home")
+    with closing(house.raw(home)) as raw:
+        raw.execute(statement)
+    return house.installation(home=home)
+
+
+@fault("Keeper", "1 case is open", "no pass since", action="case-keeper")
+def a_keeper_that_does_not_run_any_more(house: Any, folder: Path) -> Installation:
+    return without_a_pass(house, folder, "UPDATE marks SET at = at - 3600000000")
+
+
+@fault("Keeper", "no pass yet", action="case-keeper")
+def a_keeper_that_never_ran(house: Any, folder: Path) -> Installation:
+    return without_a_pass(house, folder, "DELETE FROM marks")
+
+
 def evidence_of(home: Path) -> Path:
     (file,) = [path for path in (home / "evidence").rglob("*") if path.is_file() and "page" in path.read_text()]
     return file

@@ -14,7 +14,7 @@ from tests.doctor.conftest import JOBS, MAIL_PASSWORD
 CHECKS = [
     "Python", "Packages", "Home folder", "Disk space", "Policy", "Browser",
     "Prefect address", "Prefect server", "Prefect version", "Work pool", "Deployments", "Worker",
-    "Store", "Store takes writes", "Cases unedited", "Evidence",
+    "Store", "Store takes writes", "Cases unedited", "Keeper", "Evidence",
     "Mail server", "Desk", "Platforms", f"Platform {JOBS}", "Web app", "Web app's store", "Clocks",
 ]  # fmt: skip
 
