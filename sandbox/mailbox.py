@@ -140,9 +140,11 @@ class Mailbox:
         return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
-        answer = None
-        if self.on_message is not None:
-            answer = await asyncio.get_running_loop().run_in_executor(None, self.on_message, envelope)
+        # In a thread, which also ends what it began where the sender is gone before it has its answer.
+        return await asyncio.get_running_loop().run_in_executor(None, self._take, envelope)
+
+    def _take(self, envelope: Envelope) -> str:
+        answer = self.on_message(envelope) if self.on_message is not None else None
         if answer is None or answer.startswith("2"):
             self._keep(envelope)
         return answer or "250 2.0.0 OK"

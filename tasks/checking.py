@@ -7,12 +7,13 @@ and only then the new cases get their runs, paced.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
-from blocks.base import PrefectDown
 from blocks.reading import read_platforms
-from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.errors import CaseproofError
 from caseproof.platforms.base import JobPlatform
 from caseproof.procedure import incidents
 from caseproof.procedure.check_report import Checked
@@ -40,25 +41,50 @@ def check_all(office: Office, only: str, *, dry_run: bool, watcher: Watcher) -> 
 
     Raises what ``read_platforms`` raises: then nothing has begun.
     """
-    platforms = {name: block.client() for name, block in read_platforms(only, os.environ).items()}
-    return [_check(office, name, platform, dry_run, watcher) for name, platform in platforms.items()]
+    platforms = read_platforms(only, os.environ)
+    return [_check(office, name, block.client, dry_run, watcher) for name, block in platforms.items()]
 
 
-def _check(office: Office, name: str, platform: JobPlatform, dry_run: bool, watcher: Watcher) -> Checked:
+def _check(office: Office, name: str, connect: Callable[[], JobPlatform], dry_run: bool, watcher: Watcher) -> Checked:
     looked: Looked | None = None
+    swept: list[Swept] = []  # also of a pass that does not get to its end
+    notes: tuple[str, ...] = ()
+
+    def did(one: Swept) -> None:
+        swept.append(one)
+        watcher.did(one)
+
     try:
         with check_lock(office, name):
             watcher.reads(name)
-            looked = look(office, name, platform)
+            looked = look(office, name, connect())
+            notes = _strangers(looked)
             if dry_run:
-                return Checked(name, looked)
+                return Checked(name, looked, notes=notes)
             watcher.begins(name, len(looked.targets))
-            done = carry_out(office, looked, watcher.did)
+            done = carry_out(office, looked, did)
+        joined = incidents.gather(office, name)
     except CaseproofError as error:
-        return Checked(name, looked, error=error)
-    joined = incidents.gather(office, name)
+        return Checked(name, looked, swept, error=error, notes=notes)
+    except Exception as error:  # what nobody thought of on one platform leaves the others alone, too
+        return Checked(name, looked, swept, error=_unexpected(error), notes=notes)
     late = CaseproofError(done.wrong, "The cases' runs and the next check go on trying.") if done.wrong else None
-    return Checked(name, looked, done.swept, joined, late, _give_runs(office, done.swept))
+    return Checked(name, looked, done.swept, joined, late, (*notes, *_give_runs(office, done.swept)))
+
+
+def _unexpected(error: Exception) -> CaseproofError:
+    """An error that is no error for people, as one: what it was and where, without a text that may hold a secret."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"It failed unexpectedly: {type(error).__name__} ({Path(last.filename).name}, line {last.lineno})."
+    return CaseproofError(what, "Tell whoever maintains Caseproof; what was stopped until then is safe in the store.")
+
+
+def _strangers(looked: Looked) -> tuple[str, ...]:
+    """Runs of jobs that the platform does not list: nobody is stopped for them, and nobody should wonder."""
+    if not looked.unlisted:
+        return ()
+    runs = "1 run is" if looked.unlisted == 1 else f"{looked.unlisted} runs are"
+    return (f"{runs} of jobs that the platform does not list (any more); nothing was judged by them.",)
 
 
 def _give_runs(office: Office, swept: Sequence[Swept]) -> tuple[str, ...]:
@@ -66,8 +92,10 @@ def _give_runs(office: Office, swept: Sequence[Swept]) -> tuple[str, ...]:
     refs = [one.ref for one in swept if one.ref]
     try:
         given = give_runs(office, refs)
-    except (PrefectDown, BadInput) as error:
+    except CaseproofError as error:
         return (f"The cases have no flow runs yet; the keeper makes them. {error}",)
+    except Exception as error:
+        return (f"The cases have no flow runs yet; the keeper makes them. {_unexpected(error)}",)
     left = len(refs) - given
     if not left:
         return ()
