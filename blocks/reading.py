@@ -91,7 +91,7 @@ def _described(variable: str, text: str) -> PrefectJobs:
     if not isinstance(fields, dict):
         raise BadInput(f"{problem}: it is no JSON object.", 'Write it like {"api_url": "...", "ui_url": "..."}.')
     kinds = {kind.get_block_type_slug().removeprefix("caseproof-"): kind for kind in PLATFORMS}
-    kind = kinds.get(fields.pop("type", "prefect-jobs"))
+    kind = kinds.get(str(fields.pop("type", "prefect-jobs")))
     if kind is None:
         raise BadInput(f"{problem}: there is no such type.", f"The types are {', '.join(sorted(kinds))}.")
     unknown = sorted(set(fields) - set(kind.model_fields))

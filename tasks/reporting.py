@@ -8,6 +8,7 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from caseproof.checks.report import Period, period
+from caseproof.procedure.card import plain
 from caseproof.procedure.reporting import Report, Table, inline, keep_page, make_report, table_rows
 from tasks.common import office, patient
 from tasks.logs import speak_in_words
@@ -39,7 +40,7 @@ def keep_the_page(report: Report) -> str:
 @task(name="show the report", **patient())
 def show_the_report(report: Report, address: str) -> None:
     """The page's address, then the charts and the tables that stand on it; the next report is a new version of each."""
-    says = "\n".join(f"- {one.says}" for one in report.pictures)
+    says = "\n".join(f"- {plain(one.says)}" for one in report.pictures)  # names come from outside
     create_markdown_artifact(
         f"# {report.title}\n\n[The whole report, to read and to print]({address})\n\n{says}",
         key="case-report",
@@ -49,17 +50,16 @@ def show_the_report(report: Report, address: str) -> None:
         create_markdown_artifact(
             f"![{_as_alt(picture.says)}]({inline(picture)})",
             key=f"case-report-chart-{picture.name}",
-            description=f"**Chart.** {picture.says}",
+            description=f"**Chart.** {plain(picture.says)}",
         )
     for table in report.tables:
         _show(table)
 
 
 def _show(table: Table) -> None:
-    create_table_artifact(
-        [*table_rows(table)], key=f"case-report-{table.name}", description=f"**{table.title}.** {table.note}".strip()
-    )
+    rows = [{column: plain(cell) for column, cell in row.items()} for row in table_rows(table)]
+    create_table_artifact(rows, key=f"case-report-{table.name}", description=f"**{table.title}.** {table.note}".strip())
 
 
 def _as_alt(text: str) -> str:
-    return text.translate(str.maketrans("[]\\", "()/"))
+    return " ".join(text.split()).translate(str.maketrans("[]<>\\", "()()/"))

@@ -51,7 +51,7 @@ class JobTold:
     """One job in a notice, and its case.
 
     ``stopped``: whether we stopped the job; if not, ``cannot_stop_why`` and ``who_can`` say why and who can
-    (J3). ``again``: it failed after a notice.
+    (J3). ``again``: we wrote about it before; ``sent_back``: and it did not fail since, but was not approved either.
     """
 
     ref: str
@@ -60,6 +60,7 @@ class JobTold:
     cannot_stop_why: str = ""
     who_can: str = ""
     again: bool = False
+    sent_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class NoticeFacts:
     case_url: str
     jobs: tuple[JobTold, ...] = ()
     many_shops: bool = False
+    sent_back: bool = False
 
 
 def message_id(ref: str, round: int | str, sender: str) -> str:
@@ -243,8 +245,10 @@ def _words(facts: NoticeFacts) -> dict[str, Any]:
         details.append(("Failed on", _moment(facts.failed_at)))
     details.append(("Message of the system", summary))
     jobs = facts.jobs or (
-        JobTold(facts.ref, facts.job_name, facts.stopped, facts.cannot_stop_why, facts.who_can, facts.again),
-    )
+        JobTold(
+            facts.ref, facts.job_name, facts.stopped, facts.cannot_stop_why, facts.who_can, facts.again, facts.sent_back
+        ),
+    )  # fmt: skip
     return {
         "ref": _line(facts.ref, 40),
         "greeting": f"Hello {_and(names)}," if names else "Hello,",
@@ -259,6 +263,7 @@ def _words(facts: NoticeFacts) -> dict[str, Any]:
         "cannot_stop": [] if facts.jobs or facts.stopped else _cannot_stop(jobs[0]),
         "others": [name for name in (_line(n, 80) for n in facts.other_jobs) if name],
         "again": all(one.again for one in jobs),
+        "before": _before(jobs, job),
         "case_url": _link(facts.case_url),
     }
 
@@ -283,10 +288,19 @@ def _lead(jobs: Sequence[JobTold], job: str, marketplace: str | None) -> str:
     return f"The job \u201c{job}\u201d{at} has failed. {what}"
 
 
+def _before(jobs: Sequence[JobTold], job: str) -> str:
+    """What is said where we wrote before: never that a job failed again which did not."""
+    if any(one.sent_back for one in jobs):
+        return "We wrote to you about this before, and it is not settled yet."
+    what = "these jobs" if len(jobs) > 1 else f"the job \u201c{job}\u201d"
+    return f"We wrote to you about this before: {what} ran again and failed again."
+
+
 def _told(job: JobTold) -> str:
     """What became of one of several jobs, on one line."""
     name = f"{_line(job.ref, 40)}: {_line(job.job_name, 80)}"
-    again = " We wrote to you about it before, and it failed again." if job.again else ""
+    since = "is not settled yet" if job.sent_back else "failed again"
+    again = f" We wrote to you about it before, and it {since}." if job.again else ""
     if job.stopped:
         return f"{name}. Stopped.{again}"
     return " ".join([f"{name}. Not stopped.{again}", *_cannot_stop(job)])

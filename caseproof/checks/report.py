@@ -94,7 +94,10 @@ def period(now: datetime, weeks: int = 8, since: date | None = None, until: date
     end = now.astimezone(UTC)
     if until is not None and until < end.date():
         end = _midnight(until + timedelta(days=1))
-    begin = _monday(since) if since else _monday(end.date()) - timedelta(weeks=weeks)
+    try:
+        begin = _monday(since) if since else _monday(end.date()) - timedelta(weeks=weeks)
+    except OverflowError as error:
+        raise BadInput(f"The report would begin before the year 1, to end on {until}.", "Give a later day.") from error
     if since and _midnight(since) >= end:
         raise BadInput(f"The report would begin on {since}, after it ends.", "Give a day before its end and now.")
     if end - begin > timedelta(weeks=MOST_WEEKS + 1):

@@ -23,8 +23,12 @@ def due_start(schedules: Sequence[Schedule], latest: datetime, starts: int) -> d
     None where that cannot be said: there is no schedule, or one of a kind or in words that are not understood.
     """
     planned: set[datetime] = set()
+    found: Sequence[datetime]
     for schedule in schedules:
-        found = _planned(schedule, latest, starts)
+        try:
+            found = _planned(schedule, latest, starts)
+        except OverflowError:  # its times lie outside the calendar
+            found = ()
         if not found:
             return None  # one schedule that is not understood might have meant any start, or none
         planned.update(found)

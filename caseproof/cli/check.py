@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from types import TracebackType
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
@@ -12,6 +18,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from caseproof.cli.common import AsJson, err, out, print_json, table_of
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.office import open_office
+
+END_SECONDS = 5.0
+"""How long a pass that is ended may take to write down what it knows."""
 
 if TYPE_CHECKING:
     from caseproof.procedure.check_report import Checked
@@ -31,7 +40,7 @@ def check(
     office = open_office()
     if office.policy_wrong:
         err.print(f"[bold yellow]caseproof:[/] {escape(str(office.policy_wrong))}", highlight=False, soft_wrap=True)
-    with _Bar() as bar:
+    with ending_soon(), _Bar() as bar:
         checked = check_all(office, platform, dry_run=dry_run, watcher=bar)
     if as_json:
         print_json({"dry_run": dry_run, "platforms": {one.platform: _as_json(one) for one in checked}})
@@ -41,7 +50,35 @@ def check(
     wrong = {one.platform: one.error for one in checked if one.error}
     if wrong:
         told = " ".join(f"{name}: {error.problem}" for name, error in wrong.items())
-        raise CaseproofError(told, " ".join(dict.fromkeys(error.next_action for error in wrong.values())))
+        raise CaseproofError(_printable(told), " ".join(dict.fromkeys(error.next_action for error in wrong.values())))
+
+
+@contextmanager
+def ending_soon() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the pass within seconds, also where the platform hangs: what is under way is then cut off
+    as by a crash, and the next check goes on from there."""
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        last = threading.Timer(END_SECONDS, _cut_off, (128 + signum,))
+        last.daemon = True
+        last.start()
+        before = old[signum]
+        if callable(before):
+            before(signum, frame)
+        sys.exit(128 + signum)
+
+    ends = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    old: dict[int, Any] = {signum: signal.signal(signum, end) for signum in ends}
+    try:
+        yield
+    finally:
+        for signum, before in old.items():
+            signal.signal(signum, before)
+
+
+def _cut_off(code: int) -> None:
+    err.show_cursor()
+    os._exit(code)
 
 
 class _Bar:
@@ -99,6 +136,11 @@ def _as_json(one: Checked) -> dict[str, Any]:
     return found
 
 
+def _printable(text: str) -> str:
+    """Names come from outside, and a terminal obeys what is hidden in them."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def _print(one: Checked, dry_run: bool) -> None:
     looked = one.looked
     if looked is None:
@@ -121,7 +163,7 @@ def _print(one: Checked, dry_run: bool) -> None:
             ref,
             (swept.why if swept else "") or line.why,
         )
-        table.add_row(*(escape(str(cell or "")) for cell in row))
+        table.add_row(*(escape(_printable(cell)) for cell in row))
     if told:
         out.print(table)
     said = ", ".join(f"{count} {what}" for what, count in one.counts.most_common())

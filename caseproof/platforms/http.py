@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
+from caseproof.channels.redaction import redact
 from caseproof.domain.errors import CaseproofError
 from caseproof.platforms.base import PlatformDown, PlatformRefused
 
@@ -31,6 +32,7 @@ TRIES = 3
 CONNECTIONS = 100  # as many calls as a policy lets be under way at once; all are kept for the next call
 KEPT_SECONDS = 3.0  # less than servers keep an idle connection (5): a write on one that just closed is lost
 PATIENCE_SECONDS = 60.0  # how long one call waits in all for a server that says when to come back (Retry-After)
+LONGEST_SECONDS = 365 * 86_400.0  # a longer Retry-After says no more than this
 
 _NOTHING_DONE = frozenset({429, 503})
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -194,7 +196,7 @@ def _retry_after(response: httpx.Response) -> float | None:
     """The seconds that the server asks to wait, from its ``Retry-After`` (seconds or a date); never 0 or less."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isdecimal():
-        return float(value) or None
+        return min(float(value), LONGEST_SECONDS) or None
     try:
         when = parsedate_to_datetime(value)
     except ValueError:
@@ -226,4 +228,4 @@ def _reason(response: httpx.Response) -> str:
     except ValueError:
         return ""
     words = (body.get("detail") or body.get("exception_message")) if isinstance(body, dict) else None
-    return f": {words[:200]}" if isinstance(words, str) else ""
+    return f": {redact(words[:2000])[:200]}" if isinstance(words, str) else ""  # it may repeat the key that it refuses

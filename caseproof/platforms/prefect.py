@@ -342,7 +342,9 @@ class PrefectJobsClient:
             job=job_id,
             state=RunState.UNKNOWN if forced else meaning_of(found),
             said=found.state_name or found.state_type or "",
-            message=(found.state.message if found.state else None) or "",
+            message=((found.state.message if found.state else None) or "").replace(
+                "\0", "\ufffd"
+            ),  # no store takes NUL
             url=f"{self._ui}/runs/flow-run/{found.id}",
             started_at=found.start_time.astimezone(UTC) if found.start_time else None,
             ended_at=found.end_time.astimezone(UTC) if found.end_time else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, timedelta
 
 from pydantic import AwareDatetime, BaseModel, TypeAdapter
@@ -104,7 +105,8 @@ def schedule_of(found: When) -> Schedule:
     """The schedule in every platform's words; of one that we cannot follow only that it is there."""
     zone = found.timezone or "UTC"
     if found.interval and found.interval > timedelta(0) and found.anchor_date:
-        return Schedule(every=found.interval, anchor=found.anchor_date.astimezone(UTC), timezone=zone)
+        with suppress(OverflowError):  # an anchor that is outside the calendar in UTC
+            return Schedule(every=found.interval, anchor=found.anchor_date.astimezone(UTC), timezone=zone)
     if found.cron and found.day_or is not False:  # without day_or it means what no other cron means
         return Schedule(cron=found.cron, timezone=zone)
     return Schedule(timezone=zone)

@@ -7,21 +7,28 @@ stop; a run that succeeds after the look is not seen.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pandas as pd
 
 from caseproof.checks.detection import detect
 from caseproof.checks.frames import jobs_frame, runs_frame, strangers
-from caseproof.checks.planning import Known, Line, plan
+from caseproof.checks.planning import WIDER, Known, Line, plan
 from caseproof.domain.lifecycle import State
-from caseproof.platforms.base import Job, JobPlatform
+from caseproof.platforms.base import Job, JobPlatform, Listed, Scope
 from caseproof.procedure.check_lock import CheckRunning, check_lock
 from caseproof.procedure.office import Office
 from caseproof.procedure.sweeping import Swept, Target, sweep
 from caseproof.store import CaseRow
+
+STOPS = frozenset({"stop", "reopen", "resume"})
+"""What a plan calls it where a job is stopped."""
+NAMED = 10
+"""So many of the jobs that a wide stop reaches are named."""
+Group = tuple[Scope, str, str]
 
 __all__ = ["CheckRunning", "Looked", "Pass", "carry_out", "check_lock", "look"]
 
@@ -78,8 +85,8 @@ def look(
         name=name,
         platform=platform,
         now=now,
-        plan=lines,
-        targets=tuple(_target(by_id[line.job], line) for line in lines if line.act in ("stop", "reopen", "resume")),
+        plan=_with_the_others(office, lines, survey.jobs),
+        targets=tuple(_target(by_id[line.job], line) for line in lines if line.act in STOPS),
         detected=detected,
         jobs=len(survey.jobs),
         runs=len(runs.frame),
@@ -96,6 +103,37 @@ def carry_out(office: Office, looked: Looked, said: Callable[[Swept], None] = la
         return Pass(swept)
     jobs = "1 job is" if len(late) == 1 else f"{len(late)} jobs are"
     return Pass(swept, f"{jobs} not stopped yet, first {late[0].job}: {late[0].why}")
+
+
+def _with_the_others(office: Office, lines: tuple[Line, ...], listed: Sequence[Listed]) -> tuple[Line, ...]:
+    """The plan, where each line says which other jobs its stop reaches: a wide one hits jobs that may be well."""
+    with office.store.reading() as unit:
+        cases = unit.bulk.cases(line.ref for line in lines if line.ref and line.act in STOPS)
+    by_id = {one.job.id: one.job for one in listed}
+    groups: dict[Group, list[str]] = defaultdict(list)
+    for one in listed:
+        if one.active and not one.job.stopped_by:
+            for scope in WIDER:
+                groups[_group(one.job, scope)].append(one.job.id)
+    told = []
+    for line in lines:
+        if line.act in STOPS and not line.alone:
+            case, job = cases.get(line.ref), by_id[line.job]
+            scope = Scope(case.facts["scope"]) if case else office.policy.scope_for(line.cause)
+            others = [other for other in groups.get(_group(job, scope), ()) if other != line.job]
+            if scope in WIDER and others and not job.stopped_by and all(_group(job, scope)):
+                line = replace(line, why=f"{line.why} The whole {scope} is stopped with it: {_some(others)}.")
+        told.append(line)
+    return tuple(told)
+
+
+def _group(job: Job, scope: Scope) -> Group:
+    return scope, job.retailer or "", (job.marketplace if scope is Scope.MARKETPLACE else job.connection) or ""
+
+
+def _some(jobs: Sequence[str]) -> str:
+    more = f" and {len(jobs) - NAMED} more" if len(jobs) > NAMED else ""
+    return f"{', '.join(sorted(jobs)[:NAMED])}{more}"
 
 
 def _target(job: Job, line: Line) -> Target:

@@ -121,16 +121,19 @@ def _own_job(platform: Stops, case: Case) -> Job:
 def reach(platform: Stops, job: Job, scope: Scope) -> tuple[list[Job], str]:
     """The jobs that a stop reaches, ``job`` first, and why it reaches less than asked ("" if it does not).
 
-    Raises CannotStop for a job that is not ours to stop, and PlatformDown.
+    Another job that is not ours to stop (J3) is left alone. Raises CannotStop where ``job`` is not, and PlatformDown.
     """
     if job.stopped_by:
         raise CannotStop("The job is marked on the platform as not ours to stop.", job.stopped_by)
     if scope is Scope.JOB:
         return [job], ""
     try:
-        return platform.jobs_in(scope, job), ""
+        own, *others = platform.jobs_in(scope, job)
     except (BadInput, PlatformRefused) as unclear:
         return [job], unclear.problem
+    not_ours = [f"{other.id} ({other.stopped_by})" for other in others if other.stopped_by]
+    ours = [own, *(other for other in others if not other.stopped_by)]
+    return ours, f"Not ours to stop, so left alone: {', '.join(not_ours)}." if not_ours else ""
 
 
 def cannot(no: CaseproofError) -> CannotStop:

@@ -34,6 +34,7 @@ def once(
     effect: Callable[[Json], Json | None],
     read_back: Callable[[Json], Json | None] | None,
     harmless: tuple[type[Exception], ...] = (),
+    later: tuple[type[Exception], ...] = (),
     seconds: float = HELD_SECONDS,
 ) -> Json:
     """Do ``effect`` once, and return what was read back.
@@ -41,8 +42,9 @@ def once(
     ``plan`` is what is about to be done; after a take-over it is the first writer's plan. ``read_back`` returns None
     where the effect is not there; where nothing can be read back (a sent mail) it is None itself, and what the effect
     returns is recorded. ``harmless`` are the errors after which the effect certainly did not happen: the intent is
-    withdrawn. ``seconds`` is how long the intent is its writer's. Waits for another writer until it is done or its time
-    is up. Raises EffectNotSeen.
+    withdrawn. After those in ``later`` it did not happen this time, either; but what a writer that died may have done
+    keeps its plan, so that it is repeated and not made anew. ``seconds`` is how long the intent is its writer's. Waits
+    for another writer until it is done or its time is up. Raises EffectNotSeen.
     """
     owner = _owner(office)
     claim = _claim(office, ref, step, key, plan, seconds)
@@ -52,7 +54,9 @@ def once(
     if seen is None:
         try:
             returned = effect(claim.plan)
-        except harmless:
+        except (*harmless, *later) as error:
+            if claim.standing != "new" and isinstance(error, later):
+                raise
             with office.store.unit() as unit:
                 unit.intents.release(key, owner=owner)
                 unit.commit()

@@ -17,6 +17,7 @@ from caseproof.domain.decisions import Decision, refuse_decision, require_member
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.lifecycle import State
+from caseproof.procedure.keeping import DECISION
 from caseproof.procedure.office import Office
 from caseproof.store import CaseRow, ConcurrentChange, IncidentRow, StoreDown, StoreError, UnitOfWork
 from caseproof.store.errors import Unreadable
@@ -150,13 +151,23 @@ def _decided(
 def _waits(case: Case, row: IncidentRow) -> bool:
     """Whether a decision for all may be taken for this case: it waits, or this incident itself keeps it paused."""
     by_us = case.decision is not None and case.decision.get("incident") == row.ref
-    return case.state is State.WAITING or (case.state is State.PAUSED and by_us)
+    waits = case.state is State.WAITING or (case.state is State.PAUSED and by_us)
+    return waits and not _is_answered_alone(case)
+
+
+def _is_answered_alone(case: Case) -> bool:
+    """Whether somebody decided about this case by itself, and its run has not acted on that yet: it comes first."""
+    news = (case.notice, case.last_failure, case.refused)
+    since = max((fact.seq for fact in news if fact is not None), default=0)
+    return any(fact["form"] == DECISION and fact.seq > since for fact in case.unhandled)
 
 
 def _is_late(case: Case, row: IncidentRow) -> bool:
     """Whether the case waits, and the decision was taken with it in mind: opened before it, and not failed since."""
     opened = case.last_opened
     if case.state is not State.WAITING or row.decided_at is None or opened is None or opened.at > row.decided_at:
+        return False
+    if _is_answered_alone(case):
         return False
     return case.last_failure is None or case.last_failure.at <= row.decided_at
 
@@ -199,7 +210,7 @@ def _is_undecided(case: Case, row: IncidentRow) -> bool:
     """Whether nobody decided about the case yet. One that failed since the decision asks by itself."""
     if row.decided_at is not None and case.last_failure is not None and case.last_failure.at > row.decided_at:
         return False
-    return case.state in _BEFORE_THE_DECISION or _waits(case, row)
+    return case.state in _BEFORE_THE_DECISION or _waits(case, row) or _is_answered_alone(case)
 
 
 # -- asking ---------------------------------------------------------------------------------------------------------
@@ -242,9 +253,13 @@ def waits_since(office: Office, ref: str) -> datetime | None:
 
 
 def refuse(office: Office, ref: str, number: int, why: str) -> None:
-    """Write down why the answer to this question is not taken; the next question shows it (house rule 7)."""
+    """Write down why the answer to this question is not taken; the next question shows it (house rule 7).
+
+    An incident that ended while somebody answered asks nothing more.
+    """
     with office.store.unit() as unit:
-        if unit.incidents.get(ref).asked == number:
+        row = unit.incidents.get(ref)
+        if row.asked == number and not row.is_closed:
             unit.incidents.ask(ref)
             unit.marks.set(_refused_mark(ref), why, office.clock())
         unit.commit()
@@ -284,7 +299,8 @@ def _refs(rows: Sequence[CaseRow]) -> list[str]:
 def _change(unit: UnitOfWork, refs: Sequence[str], decide: Callable[[Case], Event | None]) -> list[str]:
     """Write what happens to these cases, an event each; the references of those to which something did.
 
-    One that cannot be read, or was edited past us, holds up no other. Raises StoreDown.
+    One that cannot be read, or was edited past us, holds up no other: it is searched for by halves, because nobody else
+    writes meanwhile. Raises StoreDown.
     """
     changed: list[str] = []
 
@@ -298,7 +314,8 @@ def _change(unit: UnitOfWork, refs: Sequence[str], decide: Callable[[Case], Even
     except StoreDown:
         raise
     except StoreError:
-        return [] if len(refs) == 1 else [done for ref in refs for done in _change(unit, [ref], decide)]
+        half = len(refs) // 2
+        return [*_change(unit, refs[:half], decide), *_change(unit, refs[half:], decide)] if half else []
     return changed
 
 

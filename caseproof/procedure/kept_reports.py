@@ -32,6 +32,8 @@ def write_page(path: Path, text: str) -> None:
 
     Raises ReportNotKept.
     """
+    if path.exists() and not path.is_file():  # a folder, or a device such as /dev/stdout: it would be replaced
+        raise ReportNotKept(f"{path} is no file.", "Name a file you may write, like report.html.")
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -8,12 +8,13 @@ case that is not in it (stopped only later, or corrected since) tells alone, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from email.message import EmailMessage
+from typing import Any
 
 from caseproof.channels.mail import DEADLINE_FACTOR, MailDown, MailRefused
-from caseproof.channels.notice import JobTold, NoticeFacts, compose, message_id
+from caseproof.channels.notice import NOT_THEIRS, JobTold, NoticeFacts, compose, message_id
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.events import Kind
@@ -162,10 +163,13 @@ def _ensure_sent(
             "message_id": message["Message-ID"],
             "to": recipients,
             "cases": [one.ref for one in cases],
+            # A retailer who was asked nothing owes no answer.
+            "asks": not (cases[0].facts["cause"] in NOT_THEIRS or _reaches_many_shops(office, cases[0])),
         },
         effect=effect,
         read_back=None,  # nobody can read a retailer's mailbox: the same Message-ID is sent again instead
-        harmless=(MailRefused, _NotSent, NotYourTurn, BadInput),
+        harmless=(MailRefused, _NotSent, BadInput),
+        later=(NotYourTurn,),
         seconds=max(HELD_SECONDS, (DEADLINE_FACTOR + 1) * office.policy.mail.timeout_seconds),
     )
 
@@ -208,7 +212,7 @@ def _compose(office: Office, cases: Sequence[Case], recipients: list[str], name:
     jobs = tuple(_job_told(one) for one in cases)
     first, policy = jobs[0], office.policy.mail
     own = {one.facts["job"] for one in cases}
-    along = {job["job"]: job["name"] for one in cases for job in one.stopped_jobs[1:] if job["job"] not in own}
+    along = {job["job"]: job["name"] for one in cases for job in _stopped_by_us(one) if job["job"] not in own}
     return compose(
         NoticeFacts(
             ref=case.ref,
@@ -224,6 +228,7 @@ def _compose(office: Office, cases: Sequence[Case], recipients: list[str], name:
             who_can=first.who_can,
             other_jobs=tuple(along.values()),
             again=first.again,
+            sent_back=first.sent_back,
             case_url="",  # the case page is the team's: it has no login and names people
             jobs=jobs if len(jobs) > 1 else (),
             many_shops=_reaches_many_shops(office, case),
@@ -239,20 +244,52 @@ def _compose(office: Office, cases: Sequence[Case], recipients: list[str], name:
 def _job_told(case: Case) -> JobTold:
     contained = case.contained
     stopped = contained is not None and contained.event.kind is Kind.STOPPED
-    return JobTold(
-        ref=case.ref,
-        job_name=case.facts["job_name"],
-        stopped=stopped,
-        cannot_stop_why="" if stopped or contained is None else contained["why"],
-        who_can="" if stopped or contained is None else contained["who_can"],
-        again=case.round > 1,
-    )
+    if stopped and case.facts["job"] in _loose(case):
+        stopped, why, who_can = False, "It was started again after we had stopped it", ""
+    else:
+        why, who_can = ("", "") if stopped or contained is None else (contained["why"], contained["who_can"])
+    told_before, sent_back = case.round > 1, _was_sent_back(case)
+    return JobTold(case.ref, case.facts["job_name"], stopped, why, who_can, again=told_before, sent_back=sent_back)
+
+
+def _stopped_by_us(case: Case) -> list[Mapping[str, Any]]:
+    """The jobs that could run by themselves until this case stopped them; also where its own could not be (J3)."""
+    reached = case.contained.get("jobs", ()) if case.contained else ()
+    return [job for job in reached if job.get("was_active", True) and job["job"] not in _loose(case)]
+
+
+def _loose(case: Case) -> set[str]:
+    """The jobs that ran again since the stop and did not stand still when they were last read back."""
+    since = case.contained.seq if case.contained else 0
+    last = {
+        job["job"]: job
+        for event in case.events[since:]
+        if event.kind is Kind.STOP_DID_NOT_HOLD
+        for job in event.data["jobs"]
+    }
+    return {name for name, job in last.items() if job.get("active") or job.get("waiting") or job.get("running")}
+
+
+def _was_sent_back(case: Case) -> bool:
+    """Whether this round began with a reviewer who sent the evidence back: the job did not fail then."""
+    beginnings = [event.kind for event in case.events if event.kind in _BEGINS_A_ROUND]
+    return beginnings[-1:] == [Kind.REVIEW_REJECTED]
+
+
+_BEGINS_A_ROUND = frozenset({Kind.OPENED, Kind.REOPENED, Kind.FAILED_AGAIN, Kind.REVIEW_REJECTED})
 
 
 def _reaches_many_shops(office: Office, case: Case) -> bool:
-    """Whether the case belongs to an incident that reaches more than one retailer: then the fault is not theirs."""
-    if case.incident is None:
+    """Whether the case belongs to an incident that reached as many retailers at once as make a storm.
+
+    Then the fault is not theirs. Jobs of one retailer count once: they have one token and one account, and a second
+    retailer whose token happens to end on the same day has to renew it all the same.
+    """
+    if case.incident is None or case.last_opened is None:
         return False
+    storm, opened = office.policy.check.storm, case.last_opened.at
+    window = timedelta(minutes=storm.minutes)
     with office.store.reading() as unit:
-        retailers = {row.retailer for row in unit.cases.of_incident(case.incident["incident"]) if row.retailer}
-    return len(retailers) > 1
+        rows = unit.cases.of_incident(case.incident["incident"])
+    at_once = {row.retailer for row in rows if row.retailer and abs(row.last_opened_at - opened) <= window}
+    return len(at_once) >= storm.cases

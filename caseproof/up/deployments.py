@@ -28,8 +28,15 @@ def write_prefect_file(folder: Path, times: Times) -> Path:
 
 
 def schedules_of(deployment: str, times: Times) -> list[dict[str, Any]]:
-    """The schedules of one of our scheduled deployments, as prefect.yaml writes them; none where it runs by hand."""
+    """The schedules of one of our scheduled deployments, as prefect.yaml writes them; an idle one where it runs by
+    hand.
+
+    An empty list would leave the schedule of the last deploying at work: Prefect takes it for "nothing said".
+    """
     lines = {"daily-job-check": times.check, "case-report": times.report}
     if deployment not in lines:
         return [{"interval": times.keeper_minutes * 60}]
-    return [{"cron": lines[deployment], "timezone": times.timezone}] if lines[deployment] else []
+    if lines[deployment]:
+        return [{"cron": lines[deployment], "timezone": times.timezone}]
+    idle = {"daily-job-check": Times().check, "case-report": Times().report}
+    return [{"cron": idle[deployment], "timezone": times.timezone, "active": False}]

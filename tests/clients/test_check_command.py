@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,11 +19,14 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from blocks.reading import variable
 from caseproof.procedure.check_lock import check_lock
 from caseproof.procedure.office import open_office
+from caseproof.procedure.sweeping import Swept
 from caseproof.settings import Settings
 from caseproof.up.processes import free_port
 from sandbox.farm import Behaviour, Farm, farm_of, start_farm
+from tasks.checking import check_all
 from tests.support.command import Run, for_home, runner
 
+ROOT = Path(__file__).parents[2]
 POLICY = "team: [operator, team lead]\n"
 FAILING = 4
 
@@ -143,6 +149,71 @@ def test_a_clock_that_is_hours_off_changes_nothing(
         found = Counter(line["verdict"] for line in checked(run("check", "--json").out)["lines"])
         assert found == {"failing": FAILING, "flapping": 2, "missed": 1, "fine": 20 - FAILING - 3}
         assert stops(farm) == FAILING
+
+
+def test_a_platform_whose_address_cannot_be_used_leaves_the_others_alone(
+    jobs: Farm, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = {"api_url": "http://jobs.example.com/api?page=1", "ui_url": "http://jobs.example.com"}
+    monkeypatch.setenv(variable("another"), json.dumps(fields))
+    ended = run("check")
+    assert ended.code == 1
+    assert "another: The address of the Prefect API cannot be used" in ended.err
+    assert stops(jobs) == FAILING
+
+
+def test_a_schedule_outside_the_calendar_leaves_its_platform_checked(
+    tmp_path: Path, described: Callable[[Farm], Farm], run: Run
+) -> None:
+    some = farm_of(3, failing=1)
+    every = {"interval": 3600, "anchor_date": "0001-01-01T00:00:00+14:00", "timezone": "UTC"}
+    some[1]["schedules"] = [{"schedule": every, "active": True}]
+    with start_farm(tmp_path / "farm", some) as farm:
+        described(farm)
+        assert run("check").code == 0
+        assert stops(farm) == 1
+
+
+def test_what_a_pass_did_is_told_though_it_did_not_get_to_its_end(jobs: Farm, home: Path) -> None:
+    class Falls:
+        def reads(self, platform: str) -> None: ...
+        def begins(self, platform: str, total: int) -> None: ...
+        def did(self, swept: Swept) -> None:
+            raise LookupError("made-up")
+
+    [one] = check_all(open_office(Settings(home=home)), "", dry_run=False, watcher=Falls())
+    assert one.counts["stopped"] == stops(jobs) == FAILING
+    assert "It failed unexpectedly: LookupError (test_check_command.py, line " in one.wrong
+    assert "made-up" not in one.wrong
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_pass_that_hangs(signum: signal.Signals) -> None:
+    hangs = """
+import threading, time
+from caseproof.cli import check
+check.END_SECONDS = 0.1
+thread = threading.Thread(target=time.sleep, args=(600,))
+thread.start()
+with check.ending_soon():
+    print("it hangs", flush=True)
+    thread.join()
+"""
+    with subprocess.Popen([sys.executable, "-c", hangs], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "it hangs\n"
+        process.send_signal(signum)
+        assert process.wait(60) == 128 + signum
+
+
+def test_a_name_cannot_steer_the_terminal(tmp_path: Path, described: Callable[[Farm], Farm], run: Run) -> None:
+    some = farm_of(1, failing=1)
+    some[0]["id"] = "feed/clear\x1b[2J\u202e"
+    with start_farm(tmp_path / "farm", some) as farm:
+        described(farm)
+        ended = run("check", "--dry-run")
+    assert "feed/clear [2J" in ended.out
+    assert not {"\x1b", "\u202e"} & set(ended.out)
 
 
 def test_a_policy_with_an_error_leaves_the_old_one_in_force_and_is_told(jobs: Farm, run: Run, home: Path) -> None:

@@ -212,6 +212,13 @@ def test_a_busy_server_is_waited_for_more_than_three_times_but_a_minute_in_all()
     assert "in 13 seconds" in error.value.next_action
 
 
+def test_a_retry_after_of_ages_is_told_as_a_long_time() -> None:
+    busy = a_job(httpx.Response(429, headers={"Retry-After": "9" * 400}))
+    with pytest.raises(PlatformDown, match="525600 minutes"):
+        busy.client().standing("sync/shop")
+    assert busy.waits == []
+
+
 @pytest.mark.parametrize("nonsense", ["soon", "-5", "", "0"])
 def test_a_retry_after_that_says_nothing_waits_no_longer_than_usual(nonsense: str) -> None:
     prefect = a_job(httpx.Response(503, headers={"Retry-After": nonsense}), ok(deployment()))

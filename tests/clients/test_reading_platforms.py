@@ -56,6 +56,7 @@ def test_without_both_it_says_what_would_serve() -> None:
         ("{", "not JSON"),
         ("[]", "no JSON object"),
         ('{"type": "cron-table"}', "no such type"),
+        ('{"type": ["made-up"]}', "no such type"),
         ('{"api_url": "http://a", "ui_url": "http://a", "pasword": "made-up"}', "no field pasword"),
         ('{"api_url": "javascript:made-up", "ui_url": "http://a"}', "api_url"),
         ('{"ui_url": "http://a"}', "api_url"),

@@ -163,6 +163,19 @@ def test_a_wide_stop_leaves_the_jobs_it_holds_to_their_case(make_world: Any) -> 
     assert first.swept[0].ref in next(line.why for line in looked.plan if line.job == neighbour)
 
 
+def test_the_plan_of_a_wide_stop_names_the_other_jobs_that_it_reaches(make_world: Any) -> None:
+    world: World = make_world(stop_scope={"expired_token": Scope.CONNECTION})
+    for job in ("feeds/job-01", "feeds/job-05"):
+        world.platform.add(job)
+    world.platform.add("feeds/theirs", stopped_by="the marketplace")
+    fails_now(world, "feeds/job-01", 9)
+    looked, done = checked(world)
+    line = next(line for line in looked.plan if line.act == "stop")
+    assert line.why.endswith("The whole connection is stopped with it: feeds/job-05.")
+    assert [job["job"] for job in world.case(done.swept[0].ref).stopped_jobs] == ["feeds/job-01", "feeds/job-05"]
+    assert world.platform.is_active("feeds/theirs")
+
+
 def test_a_wide_stop_is_narrowed_where_a_neighbour_works(make_world: Any) -> None:
     world: World = make_world(stop_scope={"expired_token": Scope.CONNECTION}, review={"required": False})
     neighbour = "feeds/job-05"

@@ -16,6 +16,7 @@ from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
 from caseproof.procedure import incidents
 from caseproof.store import IncidentRow, StoreError
+from tasks.forms import AccountDecision
 from tests.support.world import DECIDER, World
 
 RETAILERS = 12
@@ -198,6 +199,25 @@ def test_a_decision_that_was_taken_for_one_case_stays(world: World) -> None:
     assert incidents.end_finished(world.office) == ["IN-000001"], "what was decided alone does not hold it open"
 
 
+def test_an_answer_for_one_case_that_its_run_has_not_acted_on_yet_comes_first(world: World) -> None:
+    refs = storm(world, 4)
+    incidents.gather(world.office)
+    told(world, refs)
+    record = world.office.record
+    for ref in refs[:2]:
+        asked = {"number": 1, "form": AccountDecision.slug}
+        record(ref, Kind.QUESTION_ASKED, **asked, flow_run="a-run")
+        record(ref, Kind.QUESTION_ANSWERED, DECIDER, **asked, answer={"decision": str(Decision.KEEP_PAUSED)})
+    assert decide(world) == refs[2:]
+    assert incidents.settle_stragglers(world.office) == []
+    assert incidents.end_finished(world.office) == []
+    world.decide(refs[0], Decision.KEEP_PAUSED, until=world.clock.now.date() + timedelta(days=30), question=1)
+    record(refs[1], Kind.ANSWER_REFUSED, number=1, why="It has no date.", question=1)
+    assert incidents.settle_stragglers(world.office) == refs[1:2], "one that is refused is as good as none"
+    assert incidents.end_finished(world.office) == ["IN-000001"]
+    assert world.case(refs[0]).state is State.PAUSED
+
+
 def test_a_case_that_fails_again_after_the_fix_asks_by_itself(world: World) -> None:
     refs = real_storm(world)
     decide(world)
@@ -307,6 +327,20 @@ def test_a_case_that_cannot_be_read_holds_up_no_other(world: World) -> None:
     assert decide(world) == [ref for ref in refs if ref != "JF-000002"]
 
 
+def test_two_cases_that_cannot_be_read_among_many_hold_up_no_other(world: World) -> None:
+    refs = storm(world, 13)
+    incidents.gather(world.office)
+    told(world, refs)
+    with closing(sqlite3.connect(world.office.settings.home_folder / "caseproof.sqlite")) as file:
+        for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            file.execute(f"DROP TRIGGER {name}")
+        file.execute("UPDATE events SET actor = 'somebody' WHERE case_id IN (1, 9) AND seq = 2")
+        file.commit()
+    reached = [ref for ref in refs if ref not in ("JF-000001", "JF-000009")]
+    assert decide(world) == reached
+    assert states(world, reached) == {State.DECIDED}
+
+
 # -- asking ---------------------------------------------------------------------------------------------------------
 
 
@@ -340,6 +374,20 @@ def test_a_refused_answer_says_why_until_one_is_taken(world: World) -> None:
 
 
 # -- ending ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_to_an_incident_that_ended_meanwhile_changes_nothing(world: World) -> None:
+    told(world, storm(world, 3))
+    incidents.gather(world.office)
+    number = incidents.ask(world.office, "IN-000001", "a-run")
+    with world.office.store.unit() as unit:
+        unit.incidents.close("IN-000001", world.clock.now)
+        unit.commit()
+    with pytest.raises(NotAllowed, match="is over"):
+        decide(world, question=number)
+    incidents.refuse(world.office, "IN-000001", number, "IN-000001 is over.")  # its run ends, and does not die
+    assert row(world).asked == number
+    assert states(world, members(world)) == {State.WAITING}
 
 
 def test_an_incident_is_over_when_all_its_cases_are_closed_however_that_came(world: World) -> None:
@@ -377,6 +425,34 @@ def test_the_notice_in_an_incident_of_several_shops_says_that_it_is_not_their_fa
     real_storm(world)
     assert "it is not a fault of yours" in text(world)
     assert "1. You need to change nothing." in text(world)
+
+
+def test_a_second_shop_whose_token_ends_on_the_same_day_is_told_to_renew_it_too(world: World) -> None:
+    """Three cases are a storm here, but they are of two shops: each of them has something to do."""
+    refs = []
+    for number, retailer in enumerate(["Shop A", "Shop A", "Shop B"]):
+        world.platform.add(f"jobs/{number}", retailer=retailer)
+        refs.append(world.open(f"jobs/{number}"))
+        world.step("contain", refs[-1])
+    world.register("Shop B", "owner@shop-b.example.com")
+    assert incidents.gather(world.office) == ["IN-000001"]
+    for ref in refs:
+        world.walk(ref, until="tell")
+        assert "1. Log in to your seller account at North" in text(world)
+        assert "fault of yours" not in text(world)
+
+
+def test_a_shop_that_joins_an_old_incident_months_later_is_not_told_that_many_have_it_now(world: World) -> None:
+    real_storm(world)
+    decide(world, Decision.KEEP_PAUSED, until=world.clock.now.date() + timedelta(days=90))
+    world.clock.move(days=60)
+    world.platform.add("jobs/late", retailer="Shop Late")
+    world.register("Shop Late", "owner@shop-late.example.com")
+    ref = world.open("jobs/late")
+    world.step("contain", ref)
+    assert incidents.gather(world.office) == ["IN-000001"]
+    world.walk(ref, until="tell")
+    assert "1. Log in to your seller account at North" in text(world)
 
 
 def test_many_jobs_of_one_shop_alone_are_its_own_matter(world: World) -> None:

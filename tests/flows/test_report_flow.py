@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import html
 import io
+import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -117,6 +119,14 @@ def test_a_page_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path: Path
     assert [one.name for one in tmp_path.iterdir()] == ["taken"]
 
 
+def test_a_page_takes_the_place_of_no_folder_and_no_device(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for taken in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(ReportNotKept, match="is no file"):
+            write_page(taken, "x")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
@@ -184,3 +194,7 @@ def test_the_flow_shows_the_report_in_prefect_and_keeps_its_page(world: World, s
     assert f"/reports/{name})" in shown["case-report"]["data"]
     assert (world.home / "reports" / name).is_file()
     assert name in str(state.message)
+    shows = "".join(f"{one['data']}{one['description']}" for one in shown.values())
+    assert "alert" in shows
+    drawn = re.findall(r"(?<!\\)(?:<script|\[x\]\(java)", shows)
+    assert drawn == [], "names from outside draw nothing into Prefect's pages"

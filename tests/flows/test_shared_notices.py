@@ -185,6 +185,77 @@ def test_a_mail_that_did_not_leave_is_written_anew_for_those_who_are_stopped_by_
     assert all(ref in text(world) for ref in refs)
 
 
+def test_a_mail_that_may_have_left_before_its_writer_died_is_repeated_as_it_was_also_where_it_has_to_wait(
+    make_world: Callable[..., World],
+) -> None:
+    """Else a case that came since stood in other bytes under the same Message-ID, and its retailer never read of it."""
+    world = make_world(mail={"per_minute": 1})
+    world.send = sends(world)
+    refs = opens(world, *JOBS)
+    stop(world, refs[:2])
+    world.mail.faulty.fails("send", after=Killed())
+    with pytest.raises(Killed):
+        telling.tell_retailer(world.office, world.send, refs[0])
+    stop(world, refs[2:])
+    world.restart(minutes=10)
+    sends(world)(b"x", "a@example.com", ["b@example.com"])  # another's mail: the next turn is a minute away
+    ids = walk(world, refs)
+    notices = [mail for mail, _, _ in world.mail.taken if mail != b"x"]
+    assert notices[0] == notices[1]
+    assert ids[0] == ids[1] != ids[2]
+    assert [refs[2] in text(world, number) for number, mail in enumerate(world.mail.taken) if mail[0] != b"x"] == [
+        False, False, True,
+    ]  # fmt: skip
+
+
+# -- nothing untrue -------------------------------------------------------------------------------------------------
+
+
+def test_a_job_that_was_started_again_behind_our_back_is_not_called_stopped(world: World) -> None:
+    refs = opens(world, *JOBS[:2])
+    stop(world, refs)
+    read = {"job": JOBS[1], "active": True, "waiting": 0, "running": 0}
+    world.office.record(refs[1], Kind.STOP_DID_NOT_HOLD, jobs=[read], why="it was active again", evidence="0" * 64)
+    walk(world, refs)
+    assert "We have stopped 1 of them" in text(world)
+    assert f"{refs[0]}: {JOBS[0]}. Stopped." in text(world)
+    assert f"{refs[1]}: {JOBS[1]}. Not stopped. Why we could not stop it: It was started again" in text(world)
+
+
+def test_a_job_that_was_started_again_and_stands_still_since_is_stopped(world: World) -> None:
+    (ref,) = opens(world, JOBS[0])
+    stop(world, [ref])
+    for active in (True, False):
+        read = {"job": JOBS[0], "active": active, "waiting": 0, "running": 0}
+        world.office.record(ref, Kind.STOP_DID_NOT_HOLD, jobs=[read], why="it was active again", evidence="0" * 64)
+    walk(world, [ref])
+    assert "We have stopped it" in text(world)
+
+
+def test_a_job_that_stood_still_before_is_not_among_those_that_we_stopped_along(world: World) -> None:
+    world.platform.add(JOBS[1])
+    world.platform.add(JOBS[2])
+    world.platform.stop(JOBS[2])  # by the retailer, long ago
+    (ref,) = opens(world, JOBS[0], scope="marketplace")
+    stop(world, [ref])
+    walk(world, [ref])
+    along = text(world).partition("We stopped these jobs along with it")[2]
+    assert f"- {JOBS[1]}" in along
+    assert JOBS[2] not in along
+
+
+def test_a_case_that_a_reviewer_sent_back_does_not_say_that_its_job_failed_again(world: World) -> None:
+    refs = opens(world, JOBS[0])
+    stop(world, refs)
+    walk(world, refs)
+    world.walk(refs[0], until="attach")
+    world.office.record(refs[0], Kind.REVIEW_REJECTED, "team lead", why="The picture shows another run.")
+    walk(world, refs)
+    assert "Again: " in text(world, 1)
+    assert "We wrote to you about this before, and it is not settled yet." in text(world, 1)
+    assert "failed again" not in text(world, 1)
+
+
 def test_two_cases_that_tell_at_once_send_one_mail(world: World) -> None:
     refs = opens(world, *JOBS)
     stop(world, refs)

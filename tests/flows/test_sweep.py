@@ -464,6 +464,15 @@ def test_a_neighbour_that_refuses_is_named_and_the_own_job_counts(wide: World) -
     assert wide.case(one.ref).contained["not_stopped"] == [{"job": "feeds/neighbour", "why": REFUSED.problem}]
 
 
+def test_a_neighbour_that_is_not_ours_to_stop_is_left_alone_and_named(wide: World) -> None:
+    [own] = jobs(wide, 1)
+    theirs = wide.platform.add("feeds/theirs", stopped_by="the marketplace")
+    [one] = swept(wide, targets([own], cause="connection"))
+    assert (one.outcome, one.why) == ("stopped", "Not ours to stop, so left alone: feeds/theirs (the marketplace).")
+    assert wide.platform.is_active(theirs.id)
+    assert stops(wide) == {own.id: 1}
+
+
 def test_a_neighbour_that_the_platform_does_not_answer_for_keeps_the_case_uncontained(wide: World) -> None:
     wanted = targets(jobs(wide, 1), cause="connection")
     wide.platform.add("feeds/neighbour")

@@ -100,6 +100,11 @@ def test_a_run_without_an_end_is_placed_by_its_start_and_one_without_both_is_no_
     assert found.at["c", "failing_since"] == pd.Timestamp("2026-11-21 11:00")
 
 
+def test_an_end_before_its_start_is_no_end() -> None:
+    good = run("job", "s", NOW - MINUTE, NOW - 30 * HOUR)  # by a worker whose clock was put right meanwhile
+    assert seen([*history("job", "FFFFF"), good])[0].at["job", "verdict"] == "fine"
+
+
 def test_a_success_of_which_no_time_is_known_keeps_a_job_from_being_stopped() -> None:
     found = seen([*history("job", "FFFFF"), run("job", "s", None)])[0]
     assert found.at["job", "verdict"] == "watched"

@@ -53,6 +53,8 @@ def test_the_starts_of_several_schedules_are_counted_together() -> None:
     [
         Schedule(), Schedule(cron="no cron"), Schedule(cron="0 0 31 2 *"), Schedule(cron="0 * * * *", timezone="Mars"),
         Schedule(every=timedelta(0)), Schedule(every=HOUR, anchor=AT, timezone="Nowhere/At all"),
+        Schedule(every=timedelta(days=999_999), anchor=AT),
+        Schedule(every=24 * HOUR, anchor=datetime(9999, 12, 31, 23, tzinfo=UTC), timezone="Pacific/Auckland"),
     ],
 )  # fmt: skip
 def test_of_a_schedule_that_is_not_understood_nothing_is_said(schedule: Schedule) -> None:

@@ -138,6 +138,9 @@ BAD = {
         "team: [a]\ncheck: {maintenance: [{why: '', cron: '0 2 * * *', minutes: 5}]}", ["check.maintenance", "why: "],
     ),
     "a pace of nothing": ("team: [a]\ncheck: {platforms: {shops: {at_once: 0}}}", ["check.platforms.shops.at_once: "]),
+    "a pace at which nothing is ever done": (
+        "team: [a]\ncheck: {pace: {per_second: 1.0e-300}}", ["check.pace.per_second: ", "0.1"],
+    ),
     "a storm of one": ("team: [a]\ncheck: {storm: {cases: 1}}", ["check.storm.cases: ", "2"]),
     "reminders out of order": ("team: [a]\nkeeper: {remind_after_days: [5, 2]}", ["keeper.remind_after_days: each"]),
     "nobody who could review": ("team: [a]", ["review.by is 'another person'", "one member"]),

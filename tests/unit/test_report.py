@@ -204,6 +204,7 @@ def test_a_period_begins_on_the_monday_of_its_first_day_and_ends_with_its_last()
         {"since": date(2026, 11, 19)},
         {"since": date(2026, 11, 9), "until": date(2026, 11, 8)},
         {"since": date(2000, 1, 1)},
+        {"until": date(1, 1, 1)},
     ],
 )
 def test_a_period_that_cannot_be_is_refused_with_the_next_step(asked: dict[str, object]) -> None:

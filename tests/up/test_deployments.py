@@ -1,0 +1,91 @@
+"""The deployments that `caseproof up` makes: the shipped prefect.yaml with the times of the policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from prefect.cli.deploy._models import PrefectYamlModel, RawScheduleConfig
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+
+from caseproof.policy import BUILT_IN, Times, load_policy
+from caseproof.shipped import shipped
+from caseproof.up.deployments import schedules_of, write_prefect_file
+
+SCHEDULED = {"daily-job-check", "case-keeper", "case-report"}
+OWN = Times(timezone="Europe/Berlin", check="0 5 * * 1-5", report="15 8 1 * *", keeper_minutes=7.5)
+
+
+def as_shipped() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(shipped("prefect.yaml").read_text(encoding="utf-8"))
+    return found
+
+
+def written(folder: Path, times: Times) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(write_prefect_file(folder, times).read_text(encoding="utf-8"))
+    return found
+
+
+def schedules(config: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The schedules of the deployments that have some."""
+    return {one["name"]: one["schedules"] for one in config["deployments"] if one.get("schedules")}
+
+
+def test_every_scheduled_deployment_gets_the_policys_time(tmp_path: Path) -> None:
+    assert schedules(written(tmp_path, OWN)) == {
+        "daily-job-check": [{"cron": "0 5 * * 1-5", "timezone": "Europe/Berlin"}],
+        "case-keeper": [{"interval": 450}],
+        "case-report": [{"cron": "15 8 1 * *", "timezone": "Europe/Berlin"}],
+    }
+    assert set(schedules(as_shipped())) == SCHEDULED, "one that is scheduled by somebody else's time"
+
+
+@pytest.mark.parametrize("times", [Times(), load_policy(BUILT_IN).times], ids=["built in", "policy-default.yaml"])
+def test_the_times_of_the_shipped_file_are_the_policys_defaults(tmp_path: Path, times: Times) -> None:
+    assert written(tmp_path, times) == as_shipped()
+
+
+def test_nothing_but_the_times_differs_from_the_shipped_file(tmp_path: Path) -> None:
+    found, expected = written(tmp_path, OWN), as_shipped()
+    for deployment in (*found["deployments"], *expected["deployments"]):
+        deployment.pop("schedules", None)
+    assert found == expected
+    assert found["pull"] == [], "without it Prefect writes down the folder that was deployed from"
+
+
+@pytest.mark.parametrize("name", ["daily-job-check", "case-report"])
+def test_what_runs_by_hand_only_has_an_idle_schedule_and_not_none(tmp_path: Path, name: str) -> None:
+    """Prefect takes an empty list for "nothing said", and goes on by the schedule of the last deploying."""
+    times = Times.model_construct(**(Times().model_dump() | {"check": "", "report": ""}))
+    (idle,) = schedules(written(tmp_path, times))[name]
+    assert idle["active"] is False
+    assert schedules(written(tmp_path, times))["case-keeper"] == [{"interval": 180}], "the keeper always runs"
+
+
+def test_prefect_takes_every_key_and_every_value_of_what_is_written(tmp_path: Path) -> None:
+    for times in (OWN, Times(check="")):
+        config = written(tmp_path, times)
+        assert len(PrefectYamlModel.model_validate(config).deployments) == len(config["deployments"])
+        for one in [one for some in schedules(config).values() for one in some]:
+            RawScheduleConfig.model_validate(one)
+            if "cron" in one:
+                assert CronSchedule(cron=one["cron"], timezone=one["timezone"]).cron == one["cron"]
+            else:
+                assert IntervalSchedule(interval=one["interval"]).interval.total_seconds() == one["interval"]
+
+
+@given(minutes=st.floats(1, 60))
+def test_the_keeper_runs_as_often_as_the_policy_says(minutes: float) -> None:
+    (schedule,) = schedules_of("case-keeper", Times(keeper_minutes=minutes))
+    assert IntervalSchedule(interval=schedule["interval"]).interval.total_seconds() == pytest.approx(minutes * 60)
+
+
+def test_a_file_of_before_is_written_over_and_its_folder_is_made(tmp_path: Path) -> None:
+    folder = tmp_path / "home" / "prefect"
+    written(folder, OWN)
+    assert written(folder, Times()) == as_shipped()
+    assert [one.name for one in folder.iterdir()] == ["prefect.yaml"]
