@@ -37,8 +37,8 @@ def remind(office: Office, send: Send, ref: str) -> list[str]:
     sends the same bytes with the same Message-ID. Raises NobodyToTell, MailDown, MailRefused.
     """
     case = office.case(ref)
-    if not _waits_for_word(case) or case.notice is None:
-        return []
+    if not _waits_for_word(case) or case.notice is None or not case.notice.get("asks", True):
+        return []  # "we have no answer from you" is said to nobody who was asked nothing
     number = len(case.since_notice(Kind.REMINDER_SENT)) + 1
     group = [case, *_sharing(office, case, number)]
     notice_id = str(case.notice["message_id"])

@@ -64,6 +64,11 @@ BAD = {
     ),
     "a cause nobody knows": ("team: [a]\nstop_scope: {weather: job}", ["stop_scope: unknown cause weather", *CAUSES]),
     "no patience": ("team: [a]\nrun_patience_seconds: 0", ["run_patience_seconds: ", "greater than 0"]),
+    "a cron line with seconds": ("team: [a, b]\ntimes: {check: '30 6 * * * *'}", ["times.check: ", "no cron line"]),
+    "a cron line with the last Friday": ("team: [a, b]\ntimes: {report: '0 0 * * 5L'}", ["times.report: ", "no cron"]),
+    "a zone that Prefect does not know": (
+        "team: [a, b]\ntimes: {timezone: right/Europe/Berlin}", ["times.timezone: ", "no time zone"],
+    ),
     "too much patience": ("team: [a]\nrun_patience_seconds: 601", ["run_patience_seconds: ", "600"]),
     "a hanging mail server": ("team: [a]\nmail: {timeout_seconds: 999}", ["mail.timeout_seconds: ", "300"]),
     "a signature that is no expression": (
