@@ -1,8 +1,8 @@
 """Numbers of each job from the rows of its runs, in whatever order these come, without a loop over runs or jobs.
 
-A run's place is its end, or its start where it has no end that can be (one before its start cannot). What is waiting,
-running, cancelled or in a state that nobody knows is neither a failure nor a success. The rows are gone through in
-pieces, so that little memory is needed beside the frame, however many of them failed.
+A run's place is its end, or its start where it has no end that can be. What is waiting, running, cancelled or in a
+state that nobody knows is neither a failure nor a success. The rows are gone through in pieces, so that little memory
+is needed beside the frame, however many of them failed.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class Rows:
 
     def place(self, rows: slice | Numbers) -> Numbers:
         """The times that the runs are ordered by; NEVER where there is none."""
-        end, started = self.end[rows], self.started(rows)
-        return np.where((end > self.latest) | (end < started), started, end)
+        end = self.end[rows]
+        return np.where((end > self.latest) | (end == NEVER), self.started(rows), end)
 
     def pieces(self) -> Iterator[tuple[slice, Numbers]]:
         """Rows that follow one another, and the numbers of their jobs; -1 (none) reaches into a spare last place."""
@@ -100,9 +100,11 @@ class Tally:
         for piece, job in rows.pieces():
             good, place = rows.state[piece] == rows.good, rows.place(piece)
             np.add.at(self.runs, job, 1)
-            np.maximum.at(self.last_start, job, rows.started(piece))
+            started = rows.started(piece)
+            np.maximum.at(self.last_start, job, started)
             job, place = job[good], place[good]
-            np.maximum.at(self.last_success, job, place)
+            # An end before its start is a wrong clock's: in doubt it went well later.
+            np.maximum.at(self.last_success, job, np.maximum(place, started[good]))
             np.add.at(self.good_lately, job[place >= jobs.lately[job]], 1)
             self.undated[job[place == NEVER]] = True
 

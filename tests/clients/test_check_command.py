@@ -179,7 +179,7 @@ def test_what_a_pass_did_is_told_though_it_did_not_get_to_its_end(jobs: Farm, ho
         def reads(self, platform: str) -> None: ...
         def begins(self, platform: str, total: int) -> None: ...
         def did(self, swept: Swept) -> None:
-            raise LookupError("made-up")
+            raise LookupError(f"made-up {swept.job}")
 
     [one] = check_all(open_office(Settings(home=home)), "", dry_run=False, watcher=Falls())
     assert one.counts["stopped"] == stops(jobs) == FAILING

@@ -165,6 +165,7 @@ def test_a_wide_stop_leaves_the_jobs_it_holds_to_their_case(make_world: Any) -> 
 
 def test_the_plan_of_a_wide_stop_names_the_other_jobs_that_it_reaches(make_world: Any) -> None:
     world: World = make_world(stop_scope={"expired_token": Scope.CONNECTION})
+    world.platform.vanish(JOB)
     for job in ("feeds/job-01", "feeds/job-05"):
         world.platform.add(job)
     world.platform.add("feeds/theirs", stopped_by="the marketplace")

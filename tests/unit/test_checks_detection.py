@@ -100,7 +100,7 @@ def test_a_run_without_an_end_is_placed_by_its_start_and_one_without_both_is_no_
     assert found.at["c", "failing_since"] == pd.Timestamp("2026-11-21 11:00")
 
 
-def test_an_end_before_its_start_is_no_end() -> None:
+def test_a_success_whose_end_is_before_its_start_counts_from_its_start() -> None:
     good = run("job", "s", NOW - MINUTE, NOW - 30 * HOUR)  # by a worker whose clock was put right meanwhile
     assert seen([*history("job", "FFFFF"), good])[0].at["job", "verdict"] == "fine"
 
@@ -259,19 +259,20 @@ any_run = st.tuples(
 
 def oracle(rows: list[Run], job: str) -> tuple[str, int, int]:
     """(verdict, failures, changes) of a job, one run after another, in plain Python."""
-    done, undated = [], False
+    done, undated, well = [], False, datetime.min.replace(tzinfo=UTC)
     for one in rows:
         if one.job != job or one.state not in (RunState.SUCCEEDED, RunState.FAILED):
             continue
         place = one.ended_at if one.ended_at and one.ended_at <= NOW + AHEAD else one.started_at
         if place is None:
             undated |= one.state is RunState.SUCCEEDED
-        else:  # of equal times the failure comes first
+        else:
+            if one.state is RunState.SUCCEEDED:  # an end before its start is in doubt
+                well = max(well, place, one.started_at or place)
+            # of equal times the failure comes first
             done.append((place, one.state is RunState.SUCCEEDED, next(k for k in "TOFs" if one.id.endswith(f"/{k}"))))
     done.sort(key=lambda entry: entry[:2])
-    streak: list[str] = []
-    for _, good, letter in done:
-        streak = [] if good else [*streak, letter]
+    streak = [letter for place, good, letter in done if not good and place > well]
     lately = [good for place, good, _ in done if place >= NOW - timedelta(hours=24)]
     changes = sum(one != other for one, other in pairwise(lately))
     spent = sum(Fraction(1, PATIENCE[letter]) for letter in streak)
