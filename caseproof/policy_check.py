@@ -214,11 +214,11 @@ class CheckPolicy(Strict):
     maintenance: tuple[Maintenance, ...] = Field((), description="Windows in which failures are left alone.")
     pace: Pace = Pace()
     platforms: dict[str, Pace] = Field(default_factory=dict, description="The pace of a platform, by its name.")
-    runs_waiting: int = Field(
+    runs_at_once: int = Field(
         8,
         ge=1,
         le=1000,
-        description="How many case runs may wait for a worker at once; the keeper makes the others later.",
+        description="How many case runs may be under way at once; the keeper makes the others later.",
     )
     storm: Storm = Storm()
 

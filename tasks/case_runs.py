@@ -54,7 +54,7 @@ UNSEEN = timedelta(seconds=30)
 WAKE_SECONDS = 20.0
 """How long a run that is about to suspend is waited for, so that a wake-up is not lost on it."""
 _AT_ONCE = 200
-_WAITING = [StateType.SCHEDULED, StateType.PENDING]
+_UNDER_WAY = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
 _MOVING = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 
@@ -171,7 +171,7 @@ class NextRun:
 
 
 def make_runs(office: Office, wanted: Sequence[NextRun]) -> list[str]:
-    """Make as many of these runs as may wait for a worker; gives the cases that got theirs.
+    """Make as many of these runs as may be under way; gives the cases that got theirs.
 
     The server is not pressed: one that is too busy (503) gets no second request now, and the others get their runs in a
     later pass. Raises PrefectDown where it does not answer at all, BadInput when we are not deployed.
@@ -196,13 +196,13 @@ def make_runs(office: Office, wanted: Sequence[NextRun]) -> list[str]:
 
 
 def _free(client: SyncPrefectClient, office: Office) -> int:
-    """How many more runs may wait for a worker."""
-    waiting = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_WAITING)))
-    return office.policy.check.runs_waiting - client.count_flow_runs(flow_filter=_OURS, flow_run_filter=waiting)
+    """How many more runs may be under way: each is a process of its own, which costs seconds to start and 150 MB."""
+    under_way = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY)))
+    return office.policy.check.runs_at_once - client.count_flow_runs(flow_filter=_OURS, flow_run_filter=under_way)
 
 
 def give_runs(office: Office, refs: Sequence[str]) -> int:
-    """Give these cases a run each, as far as the policy lets them wait for a worker; how many have one now.
+    """Give these cases a run each, as far as the policy lets them be under way; how many have one now.
 
     The keeper makes the others in its later passes. Raises PrefectDown, BadInput when we are not deployed.
     """
@@ -292,14 +292,15 @@ def wake(office: Office, ref: str) -> str:
             return f"its run ended; {ensure_run(office, ref)} carries it now"
         if run.state.is_scheduled() or run.state.is_pending():
             return "its run is about to start (if it never does: cancel it in the Prefect UI and wake the case again)"
-        if run.state.is_paused() and _set_scheduled(run.id):
+        if run.state.is_paused() and set_scheduled(run.id):
             return "its run was woken"
         # Running: it may be about to ask, and a wake-up now would be refused by Prefect.
         time.sleep(1.0)
     return "its run is at work and sees it by itself"
 
 
-def _set_scheduled(flow_run: UUID) -> bool:
+def set_scheduled(flow_run: UUID) -> bool:
+    """Wake a suspended run; whether Prefect takes it. Raises PrefectDown."""
     with _client() as client:
         return _resume(client, flow_run)
 
@@ -318,7 +319,7 @@ class Woken:
 
 
 def wake_runs(office: Office, runs: Mapping[str, str]) -> Woken:
-    """Wake the suspended ones of these runs (by case), as many as may wait for a worker.
+    """Wake the suspended ones of these runs (by case), as many as may be under way.
 
     A run that is at work is left to a later pass: the news stay, so nothing is lost. Raises PrefectDown.
     """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
 
 from prefect.runtime import flow_run as this_run
 
@@ -10,10 +12,12 @@ from caseproof import locks
 from caseproof.procedure import incidents
 from caseproof.procedure.office import Office
 from caseproof.store import ConcurrentChange, IncidentRow
-from tasks.case_runs import is_live, read_run, run_deployment, wake_runs
+from tasks.case_runs import is_live, read_run, read_runs, run_deployment, set_scheduled
 from tasks.incident_table import refresh_table
 
 DEPLOYMENT = "incident/incident"
+LATELY = timedelta(days=1)
+"""How long the run of an incident that is over is looked after, until it has ended, too."""
 
 
 def look_after_incidents(office: Office) -> list[str]:
@@ -26,13 +30,22 @@ def look_after_incidents(office: Office) -> list[str]:
     ended = incidents.end_finished(office)
     said += [f"{ref} is over" for ref in ended]
     with office.store.reading() as unit:
-        rows = {row.ref: row for row in unit.incidents.rows() if not row.is_closed or row.ref in ended}
-    for row in rows.values():
+        every = unit.incidents.rows()
+    for row in (one for one in every if not one.is_closed or one.ref in ended):
         if not row.is_closed and ensure_incident_run(office, row.ref) != row.flow_run:
             said.append(f"{row.ref} has a new run")
         refresh_table(office, row.ref)
-    wake_runs(office, {ref: run for ref in ended if (run := rows[ref].flow_run)})
+    _end_the_runs(office, every)
     return said
+
+
+def _end_the_runs(office: Office, rows: Sequence[IncidentRow]) -> None:
+    """Wake the runs of what is over, so that they end; for a while, since Prefect may not take it at first."""
+    lately = office.clock() - LATELY
+    over = {row.flow_run for row in rows if row.flow_run and row.closed_at is not None and row.closed_at >= lately}
+    for run in read_runs(sorted(over)).values():
+        if run.state is not None and run.state.is_paused():
+            set_scheduled(run.id)
 
 
 def ensure_incident_run(office: Office, ref: str) -> str:

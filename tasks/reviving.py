@@ -131,7 +131,7 @@ def _cases_of(office: Office, runs: Mapping[str, FlowRun], others: Sequence[Case
     with office.store.reading() as unit:
         for start in range(0, len(ids), _AT_ONCE):
             rows |= {row.ref: row for row in unit.cases.of_runs(ids[start : start + _AT_ONCE])}
-        rows |= {row.ref: row for row in unit.cases.missing_runs(office.policy.check.runs_waiting)}
+        rows |= {row.ref: row for row in unit.cases.missing_runs(office.policy.check.runs_at_once)}
     return sorted(rows.values(), key=lambda row: row.id)
 
 

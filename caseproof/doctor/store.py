@@ -99,7 +99,7 @@ class StoreChecks:
             cases = "1 case is" if count == 1 else f"{count} cases are"
             raise Failed(
                 f"{cases} open, and the keeper made no pass {since}.",
-                "Look at the deployment `case-keeper` in the Prefect UI: whether its schedule is on, and how its runs end.",
+                "Look at the deployment `case-keeper` in the Prefect UI: its schedule, and how its latest runs end.",
             )
         return f"The keeper looked after {count} open cases at {latest[1]:%H:%M} UTC"
 

@@ -100,15 +100,15 @@ def server_command(host: str, port: int) -> list[str]:
     return [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", str(port)]
 
 
-AT_ONCE = 10
-"""How many runs a worker has at once: each is a process of 150 MB, and a thousand cases may be woken at a time."""
-
-
 def worker_command(pool: str, name: str) -> list[str]:
-    """A process worker of a pool."""
+    """A process worker of a pool.
+
+    Without a limit of its own: Prefect 3.8.8's worker dies of one where a suspended run is resumed before its process
+    has ended. How many case runs are under way is ours to hold down (``check.runs_at_once``).
+    """
     # `never`: a worker that is already installed has nothing to fetch from a registry.
     options = ["--type", "process", "--pool", pool, "--name", name, "--install-policy", "never"]
-    return [sys.executable, "-m", "prefect", "worker", "start", *options, "--limit", str(AT_ONCE)]
+    return [sys.executable, "-m", "prefect", "worker", "start", *options]
 
 
 def deploy_command(prefect_file: str) -> list[str]:

@@ -29,13 +29,13 @@ def clock() -> Clock:
 def office(tmp_path: Path, clock: Clock, monkeypatch, prefect_server: PrefectServer) -> Iterator[Office]:
     # Other tests of this server leave runs that wait for a worker.
     policy = tmp_path / "policy.yaml"
-    policy.write_text(BUILT_IN.read_text().replace("runs_waiting: 8", "runs_waiting: 1000"))
+    policy.write_text(BUILT_IN.read_text().replace("runs_at_once: 8", "runs_at_once: 1000"))
     monkeypatch.setenv("CASEPROOF_POLICY", str(policy))
     monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
     common.office.cache_clear()
     with disable_run_logger(), temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         deploy_stand_in()
-        assert common.office().policy.check.runs_waiting == 1000
+        assert common.office().policy.check.runs_at_once == 1000
         yield dataclasses.replace(common.office(), clock=clock)
     common.office().store.close()
     common.office.cache_clear()

@@ -195,22 +195,22 @@ def test_a_death_is_counted_once_however_long_its_case_waits_for_the_next_run(of
 
 
 def crowd(office: Office, free: int) -> Office:
-    """The office with so many places for waiting runs as are taken, and ``free`` more."""
-    waiting = FlowRunFilterStateType(any_=[StateType.SCHEDULED, StateType.PENDING])
+    """The office with so many places for runs as are taken, and ``free`` more."""
+    under_way = FlowRunFilterStateType(any_=[StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING])
     with get_client(sync_client=True) as client:
         taken = client.count_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=["job-failure-case"])),
-            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=waiting)),
+            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=under_way)),
         )
     return with_places(office, taken + free)
 
 
-def with_places(office: Office, runs_waiting: int) -> Office:
-    check = office.policy.check.model_copy(update={"runs_waiting": runs_waiting})
+def with_places(office: Office, runs_at_once: int) -> Office:
+    check = office.policy.check.model_copy(update={"runs_at_once": runs_at_once})
     return dataclasses.replace(office, policy=office.policy.model_copy(update={"check": check}))
 
 
-def test_no_more_runs_are_made_than_may_wait_for_a_worker(office, clock) -> None:
+def test_no_more_runs_are_made_than_may_be_under_way(office, clock) -> None:
     refs = [opened(office) for _ in range(5)]
     assert give_runs(crowd(office, 2), refs) == 2
     assert [generation(office, ref) for ref in refs] == [1, 1, 0, 0, 0]
@@ -235,7 +235,7 @@ def test_a_server_that_answers_503_is_left_in_peace_and_the_runs_come_later(offi
             assert revive(office).given == refs
 
 
-def test_runs_asleep_with_news_are_woken_as_many_as_may_wait(office, carried) -> None:
+def test_runs_asleep_with_news_are_woken_as_many_as_may_be_under_way(office, carried) -> None:
     sleeping = dict(carried(suspended()) for _ in range(3))
     working, run = carried(Running())
     first = wake_runs(crowd(office, 2), {**sleeping, working: run})
