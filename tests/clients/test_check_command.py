@@ -190,20 +190,23 @@ def test_what_a_pass_did_is_told_though_it_did_not_get_to_its_end(jobs: Farm, ho
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_pass_that_hangs(signum: signal.Signals) -> None:
     hangs = """
-import threading, time
-from caseproof.cli import check
+import importlib, threading, time
+check = importlib.import_module("caseproof.cli.check")
 check.END_SECONDS = 0.1
-thread = threading.Thread(target=time.sleep, args=(600,))
+thread = threading.Thread(target=time.sleep, args=(60,))
 thread.start()
 with check.ending_soon():
     print("it hangs", flush=True)
     thread.join()
 """
     with subprocess.Popen([sys.executable, "-c", hangs], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "it hangs\n"
-        process.send_signal(signum)
-        assert process.wait(60) == 128 + signum
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "it hangs\n"
+            process.send_signal(signum)
+            assert process.wait(30) == 128 + signum
+        finally:
+            process.kill()
 
 
 def test_a_name_cannot_steer_the_terminal(tmp_path: Path, described: Callable[[Farm], Farm], run: Run) -> None:
