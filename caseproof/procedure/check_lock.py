@@ -25,14 +25,15 @@ _looking = threading.Lock()
 def check_lock(office: Office, name: str) -> Iterator[None]:
     """Be the only check of the platform ``name`` in this home; inside itself, in one thread, it is harmless.
 
-    The operating system lets go of it however the process ends. Raises CheckRunning, which says who works since when.
+    The operating system lets go of it however the process ends. Raises CheckRunning, which says who works since when,
+    and CaseproofError where the home's folder takes no lock.
     """
     path = office.settings.home_folder / "checks" / name
     me = threading.get_ident()
     with _looking:
         inside = _here.get(path) == me
         if not inside:
-            if path in _here or not locks.hold(path, wait=False):
+            if path in _here or not _hold(path):
                 raise _running(path, name)
             _here[path] = me
     try:
@@ -42,6 +43,16 @@ def check_lock(office: Office, name: str) -> Iterator[None]:
             with _looking:
                 del _here[path]
                 locks.let_go(path)
+
+
+def _hold(path: Path) -> bool:
+    try:
+        return locks.hold(path, wait=False)
+    except OSError as error:
+        raise CaseproofError(
+            f"The lock of the check, {path}, cannot be taken: {error.strerror}.",
+            "Check as the user whose home that is, and look whether its disk is full.",
+        ) from error
 
 
 def _running(path: Path, name: str) -> CheckRunning:

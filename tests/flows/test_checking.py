@@ -14,6 +14,7 @@ import pytest
 
 from caseproof import locks
 from caseproof.domain.decisions import Decision
+from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
 from caseproof.platforms.base import PlatformDown, RunState, Scope
 from caseproof.procedure.checking import CheckRunning, Looked, Pass, carry_out, check_lock, look
@@ -233,6 +234,13 @@ def test_the_second_check_of_a_platform_says_who_works_since_when_and_does_nothi
         other.communicate()
     assert farm.platform.faulty.did("stop") == 0
     assert len(checked(farm)[1].swept) == len(FAILING), "a killed process holds nothing"
+
+
+def test_a_home_that_takes_no_lock_is_told_with_what_to_do(farm: World) -> None:
+    (farm.office.settings.home_folder / "checks").write_text("a file where the folder should be")
+    with pytest.raises(CaseproofError, match="cannot be taken: ") as refusal:
+        checked(farm)
+    assert "as the user whose home that is" in refusal.value.next_action
 
 
 def test_two_threads_of_one_process_are_two_checks(farm: World) -> None:
