@@ -19,7 +19,7 @@ demo: ready browser ## a small world on this machine, with a case carried from f
 
 test: ready browser ## all tests, also those that start a Prefect server, workers and a browser
 ifeq ($(ARGS),)
-	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 else
 	@.venv/bin/python -m pytest $(ARGS)
 endif

@@ -59,12 +59,10 @@ def ending_soon() -> Iterator[None]:
     as by a crash, and the next check goes on from there."""
 
     def end(signum: int, frame: FrameType | None) -> None:
+        del frame
         last = threading.Timer(END_SECONDS, _cut_off, (128 + signum,))
         last.daemon = True
         last.start()
-        before = old[signum]
-        if callable(before):
-            before(signum, frame)
         sys.exit(128 + signum)
 
     ends = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()

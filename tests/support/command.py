@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from caseproof import cli
+from caseproof.cli import common
 
 Run = Callable[..., "Ended"]
 
@@ -34,6 +35,8 @@ def for_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name)
     monkeypatch.setenv("CASEPROOF_HOME", str(home))
     monkeypatch.setenv("COLUMNS", "200")
+    for console in (common.out, common.err):  # these may have measured the terminal of an earlier test
+        monkeypatch.setattr(console, "_width", 200)
     return home
 
 
