@@ -13,7 +13,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 from pydantic import ValidationError
 
-from blocks.base import NoSuchBlock, PrefectDown, load_block, require_prefect
+from blocks.base import NoSuchBlock, PrefectDown, StaleBlock, load_block, require_prefect
 from blocks.platforms import PLATFORMS, PrefectJobs
 from caseproof.domain.errors import BadInput
 from caseproof.yaml_file import plain
@@ -22,13 +22,17 @@ PREFIX = "CASEPROOF_PLATFORM_"
 _PAGE = 200
 
 
-def read_platforms(only: str, environment: Mapping[str, str]) -> dict[str, PrefectJobs]:
-    """The platforms by name, or the one that is asked for. Raises NoSuchBlock, StaleBlock, PrefectDown, BadInput."""
+def read_platforms(only: str, environment: Mapping[str, str]) -> dict[str, PrefectJobs | StaleBlock]:
+    """The platforms by name, or the one that is asked for; one that cannot be used is its error, and leaves the others.
+
+    Raises NoSuchBlock, PrefectDown, BadInput.
+    """
+    found: dict[str, PrefectJobs | StaleBlock]
     try:
         names = [only] if only else _saved()
-        found = {name: load_block(name, PLATFORMS, "platform") for name in names}
+        found = {name: _usable(name) for name in names}
     except PrefectDown as down:
-        found = _from(environment, only)
+        found = {**_from(environment, only)}
         if not found:
             name = variable(only or "NAME")
             raise PrefectDown(
@@ -38,6 +42,13 @@ def read_platforms(only: str, environment: Mapping[str, str]) -> dict[str, Prefe
     if not found:
         raise NoSuchBlock("There is no platform to check.", "Save one: `caseproof setup FILE.yaml` (docs/setup.md).")
     return found
+
+
+def _usable(name: str) -> PrefectJobs | StaleBlock:
+    try:
+        return load_block(name, PLATFORMS, "platform")
+    except StaleBlock as stale:
+        return stale
 
 
 def variable(name: str) -> str:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from blocks.base import StaleBlock
+from blocks.platforms import PrefectJobs
 from blocks.reading import read_platforms
 from caseproof.domain.errors import CaseproofError
 from caseproof.platforms.base import JobPlatform
@@ -42,7 +45,14 @@ def check_all(office: Office, only: str, *, dry_run: bool, watcher: Watcher) -> 
     Raises what ``read_platforms`` raises: then nothing has begun.
     """
     platforms = read_platforms(only, os.environ)
-    return [_check(office, name, block.client, dry_run, watcher) for name, block in platforms.items()]
+    return [_check(office, name, partial(_client, block), dry_run, watcher) for name, block in platforms.items()]
+
+
+def _client(block: PrefectJobs | StaleBlock) -> JobPlatform:
+    """Raises the error of a platform that cannot be used."""
+    if isinstance(block, StaleBlock):
+        raise block
+    return block.client()
 
 
 def _check(office: Office, name: str, connect: Callable[[], JobPlatform], dry_run: bool, watcher: Watcher) -> Checked:

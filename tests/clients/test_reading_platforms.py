@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import BlockDocumentCreate
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from blocks.base import NoSuchBlock, PrefectDown
@@ -31,6 +33,23 @@ def test_all_saved_platforms_are_read_and_one_by_its_name(prefect_server: Prefec
         assert list(read_platforms("reading-two", {})) == ["reading-two"]
         with pytest.raises(NoSuchBlock):
             read_platforms("reading-three", {})
+
+
+def test_a_platform_of_another_version_leaves_the_others_readable(prefect_server: PrefectServer) -> None:
+    with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+        PrefectJobs(**FIELDS).save("reading-well", overwrite=True)
+        with get_client(sync_client=True) as client:
+            saved = client.read_block_document_by_name("reading-well", PrefectJobs.get_block_type_slug())
+            stale = BlockDocumentCreate(
+                name="reading-stale", data={"ui_url": "http://jobs.example.com"},
+                block_schema_id=saved.block_schema_id, block_type_id=saved.block_type_id,
+            )  # fmt: skip
+            made = client.create_block_document(stale)
+        found = read_platforms("", {})
+        with get_client(sync_client=True) as client:
+            client.delete_block_document(made.id)
+    assert isinstance(found["reading-well"], PrefectJobs)
+    assert "api_url" in str(found["reading-stale"])
 
 
 def test_while_prefect_is_down_the_environment_describes_them() -> None:
