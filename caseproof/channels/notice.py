@@ -11,35 +11,26 @@ those of templates/incident.j2.
 
 from __future__ import annotations
 
-import hashlib
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
-from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from caseproof.channels.mail import ascii_address, bare_address, named_address
+from caseproof.channels.composing import HTML, TEMPLATES, TEXT, greeting, joined, message_of, one_line, tidy_text
+from caseproof.channels.mail import ascii_address, bare_address
 from caseproof.channels.redaction import redact
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.policy import CAUSES
 
-__all__ = ["NOT_THEIRS", "JobTold", "NoticeError", "NoticeFacts", "check_templates", "compose", "message_id", "redact"]
-
 NOT_THEIRS = frozenset({"our_platform", "website_changed"})
 """The causes that are never the retailer's fault."""
 
-_TEMPLATES = Path(__file__).with_name("templates")
 _PARTS = ("title", "wrong", "steps", "next")
-_MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
 _MARKUP = re.compile(r"[<>&]")
-_BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F], None)
 
 
 class NoticeError(CaseproofError):
@@ -111,32 +102,15 @@ def compose(
 
     Raises BadInput for an address, a Message-ID, a link or a time that cannot be used, and NoticeError.
     """
-    if date.tzinfo is None:
-        raise BadInput("The notice's date has no time zone.", "Pass an aware datetime.")
-    if not _MESSAGE_ID.fullmatch(message_id):
-        raise BadInput(f"{_line(message_id, 80)!r} is not a Message-ID.", "Make it with message_id().")
+    if not message_id:
+        raise BadInput("The notice has no Message-ID.", "Make it with message_id().")
     if not recipients:
         raise BadInput("The notice has no recipient.", "Add a contact for this retailer.")
-    to = [_header_address(address) for address in recipients]
-    origin, answers = _header_address(sender), _header_address(reply_to)
     text, html = _render(facts, html=False), _render(facts, html=True)
-    # Seven bits and CRLF lines survive every mail server.
-    message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
-    message["Message-ID"] = message_id
-    message["Date"] = date.astimezone(UTC)
-    message["From"] = origin
-    message["To"] = to
-    message["Reply-To"] = answers
-    message["Subject"] = text.subject
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(text.body, cte="quoted-printable")
-    message.add_alternative(html.body, subtype="html", cte="quoted-printable")
-    # A boundary made by chance would make two messages out of one; "=_" never stands in quoted-printable.
-    message.set_boundary(f"=_{hashlib.sha256(message_id.encode()).hexdigest()[:32]}")
-    if text.subject.isascii():
-        # Python folds a plain subject right after "Subject:", which some programs show as a blank in front.
-        message.policy = message.policy.clone(max_line_length=900)
-    return message
+    return message_of(
+        sender=sender, recipients=recipients, subject=text.subject, text=text.body, html=html.body, date=date,
+        message_id=message_id, reply_to=reply_to,
+    )  # fmt: skip
 
 
 def check_templates() -> None:
@@ -180,7 +154,7 @@ def _of_cause(cause: str) -> str:
 def _refuse_markup(name: str) -> None:
     """The words of a cause go into text and HTML alike, so they may hold no markup of their own."""
     try:
-        source = (_TEMPLATES / name).read_text(encoding="utf-8")
+        source = (TEMPLATES / name).read_text(encoding="utf-8")
     except OSError as error:
         raise NoticeError(f"The template {name} is missing.", "Write or restore that file.") from error
     if _MARKUP.search(re.sub(r"\{[{%#].*?[}%#]\}", "", source, flags=re.DOTALL)):
@@ -193,24 +167,10 @@ class _Rendered:
     body: str
 
 
-def _environment(*, html: bool) -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=jinja2.select_autoescape(["j2"] if html else []),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
-_TEXT, _HTML = _environment(html=False), _environment(html=True)
-
-
 def _render(facts: NoticeFacts, *, html: bool) -> _Rendered:
     if facts.cause not in CAUSES:
         raise BadInput(f"There is no cause {facts.cause!r}.", f"Use one of {', '.join(CAUSES)}.")
-    environment = _HTML if html else _TEXT
+    environment = HTML if html else TEXT
     name = _INCIDENT if facts.many_shops and facts.cause not in NOT_THEIRS else _of_cause(facts.cause)
     try:
         words = _words(facts)
@@ -227,7 +187,7 @@ def _render(facts: NoticeFacts, *, html: bool) -> _Rendered:
     except (jinja2.TemplateError, AttributeError) as error:
         where = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
         raise NoticeError(f"The template {name}{where} is broken: {error}.", "Correct or restore that file.") from error
-    tidy = body if html else re.sub(r"\n{4,}", "\n\n\n", body)
+    tidy = body if html else tidy_text(body)
     again = "Again: " if words["again"] else ""
     more = len(words["jobs"]) - 1
     job = f"{words['job_name']} and {more} more" if more > 0 else words["job_name"]
@@ -236,10 +196,9 @@ def _render(facts: NoticeFacts, *, html: bool) -> _Rendered:
 
 def _words(facts: NoticeFacts) -> dict[str, Any]:
     """The names that templates may use; each is one line of clean text, not yet escaped."""
-    job, marketplace = _line(facts.job_name, 80), _line(facts.marketplace or "", 60) or None
-    names = [name for name in (_line(n, 60) for n in facts.contact_names) if name]
-    summary = _line(redact(facts.summary[:10_000]), 300)
-    details = [("Shop", _line(facts.retailer, 80)), ("Job", "" if facts.jobs else job)]
+    job, marketplace = one_line(facts.job_name, 80), one_line(facts.marketplace or "", 60) or None
+    summary = one_line(redact(facts.summary[:10_000]), 300)
+    details = [("Shop", one_line(facts.retailer, 80)), ("Job", "" if facts.jobs else job)]
     details.append(("Marketplace", marketplace or ""))
     if facts.failed_at is not None:
         details.append(("Failed on", _moment(facts.failed_at)))
@@ -250,18 +209,18 @@ def _words(facts: NoticeFacts) -> dict[str, Any]:
         ),
     )  # fmt: skip
     return {
-        "ref": _line(facts.ref, 40),
-        "greeting": f"Hello {_and(names)}," if names else "Hello,",
+        "ref": one_line(facts.ref, 40),
+        "greeting": greeting(facts.contact_names),
         "lead": _lead(jobs, job, marketplace),
         "job_name": job,
         "jobs": [_told(one) for one in facts.jobs],
-        "refs": _and([_line(one.ref, 40) for one in jobs]),
+        "refs": joined([one_line(one.ref, 40) for one in jobs]),
         "marketplace": marketplace,
         "place": marketplace or "the other system",
         "details": [(name, value) for name, value in details if value],
         "stopped": any(one.stopped for one in jobs),
         "cannot_stop": [] if facts.jobs or facts.stopped else _cannot_stop(jobs[0]),
-        "others": [name for name in (_line(n, 80) for n in facts.other_jobs) if name],
+        "others": [name for name in (one_line(n, 80) for n in facts.other_jobs) if name],
         "again": all(one.again for one in jobs),
         "before": _before(jobs, job),
         "case_url": _link(facts.case_url),
@@ -298,7 +257,7 @@ def _before(jobs: Sequence[JobTold], job: str) -> str:
 
 def _told(job: JobTold) -> str:
     """What became of one of several jobs, on one line."""
-    name = f"{_line(job.ref, 40)}: {_line(job.job_name, 80)}"
+    name = f"{one_line(job.ref, 40)}: {one_line(job.job_name, 80)}"
     since = "is not settled yet" if job.sent_back else "failed again"
     again = f" We wrote to you about it before, and it {since}." if job.again else ""
     if job.stopped:
@@ -308,19 +267,11 @@ def _told(job: JobTold) -> str:
 
 def _cannot_stop(job: JobTold) -> list[str]:
     """J3: why we could not stop it, and who can."""
-    why, who = _line(job.cannot_stop_why, 300).rstrip("."), _line(job.who_can, 120).rstrip(".")
+    why, who = one_line(job.cannot_stop_why, 300).rstrip("."), one_line(job.who_can, 120).rstrip(".")
     told = [f"Why we could not stop it: {why}."] if why else []
     if who:
         told.append(f"Who can stop it: {who}. Please ask them to stop it until the matter is settled.")
     return told
-
-
-def _line(text: str, longest: int) -> str:
-    """Text from outside on one line: no control characters, no direction tricks, and not too long."""
-    whole = text[: longest * 20].encode("utf-8", "replace").decode("utf-8").translate(_BIDI)
-    clean = "".join(" " if unicodedata.category(c) == "Cc" else c for c in whole)
-    tidy = " ".join(clean.split())
-    return tidy if len(tidy) <= longest else f"{tidy[: longest - 1].rstrip()}\u2026"
 
 
 def _link(url: str) -> str:
@@ -332,18 +283,3 @@ def _link(url: str) -> str:
 def _moment(at: datetime) -> str:
     utc = at.astimezone(UTC)
     return f"{utc.day} {utc:%B %Y, %H:%M} UTC"
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _header_address(text: str) -> Address:
-    name, given = named_address(text)
-    address = ascii_address(given)
-    if not address.isascii():
-        raise BadInput(
-            f"Many mail servers cannot carry the address {_line(given, 100)}: its name is not ASCII.",
-            "Ask for another address of plain letters, and put that one in its place.",
-        )
-    return Address(display_name=_line(name, 80), addr_spec=address)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from caseproof.channels.notice import redact
+from caseproof.channels.redaction import redact
 from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from caseproof.channels.notice import redact
+from caseproof.channels.redaction import redact
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event, Kind
 from caseproof.platforms.base import Standing

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caseproof.channels.incoming import read_message
-from caseproof.channels.notice import NOT_THEIRS, JobTold, NoticeFacts, check_templates, compose, message_id, redact
+from caseproof.channels.notice import NOT_THEIRS, JobTold, NoticeFacts, check_templates, compose, message_id
+from caseproof.channels.redaction import redact
 from caseproof.domain.errors import BadInput
 from caseproof.policy import CAUSES
 
