@@ -38,6 +38,7 @@ class MailPolicy(Strict):
     timeout_seconds: float = Field(20, gt=0, le=300, description="How long the mail server may hang.")
     per_minute: float = Field(60, gt=0, le=100_000, description="How many mails may leave in a minute.")
     team: str = Field("", description="Where the team is told what waits for it; empty tells the board alone.")
+    language: str = Field("en", description="The language of mail to contacts that have none of their own.")
 
     @field_validator("sender", "reply_to", "team")
     @classmethod
@@ -48,6 +49,20 @@ class MailPolicy(Strict):
         if "@" not in address.strip("@"):
             raise ValueError("is no mail address; write it like cases@example.com or Name <cases@example.com>")
         return text
+
+
+class AnswersPolicy(Strict):
+    """How retailers answer, and which answers a case goes on with by itself."""
+
+    mailbox: str = Field(
+        "", description="The name of the saved mailbox block that retailers' mail arrives in; empty reads no mail."
+    )
+    link_days: float = Field(60, ge=1, le=1000, description="How long the link to the confirmation page holds.")
+    by_itself: tuple[Literal["page", "mail"], ...] = Field(
+        ("page",),
+        description="Where a clear 'I made the change' leads to the re-run without an operator: what is not named "
+        "waits for the decision. Only with a review, in which a person looks before the case closes.",
+    )
 
 
 class ReviewPolicy(Strict):
@@ -66,6 +81,7 @@ class Times(Strict):
     check: str = Field("30 6 * * *", description="The daily job check, as a cron line; empty: only by hand.")
     report: str = Field("0 7 * * mon", description="The weekly report, as a cron line; empty: only by hand.")
     keeper_minutes: float = Field(3, ge=1, le=60, description="How often the keeper looks after the cases.")
+    inbox_minutes: float = Field(5, ge=1, le=60, description="How often the retailers' mailbox is read.")
 
     @field_validator("timezone")
     @classmethod
@@ -87,6 +103,7 @@ class Policy(Strict):
     team: tuple[str, ...] = Field(min_length=1, description="Who may decide and approve, by role or name.")
     desk: str = Field("desk", description="The name of the saved desk block.")
     mail: MailPolicy = MailPolicy()
+    answers: AnswersPolicy = AnswersPolicy()
     review: ReviewPolicy = ReviewPolicy()
     times: Times = Times()
     check: CheckPolicy = CheckPolicy()

@@ -42,6 +42,11 @@ class Settings(BaseSettings):
         default=None,
         description="What links in mail and artifacts start with. Default: the web app's own address.",
     )
+    answer_url: HttpUrl | None = Field(
+        default=None,
+        description="What the links to the confirmation page start with, in mail to retailers. Under its host name "
+        "nothing else is shown. Default: CASEPROOF_PUBLIC_URL; with neither, mail to retailers has no such link.",
+    )
     prefect_url: HttpUrl = Field(
         default=HttpUrl("http://127.0.0.1:4200"),
         description="Where the Prefect server of `caseproof up` listens; loopback by default. Not used with a server "
@@ -113,6 +118,12 @@ class Settings(BaseSettings):
     def public(self) -> str:
         """What links start with, without a slash at the end."""
         return str(self.public_url or self.web_url).rstrip("/")
+
+    @property
+    def answers(self) -> str | None:
+        """What links to the confirmation page start with; None where retailers have no page to open."""
+        url = self.answer_url or self.public_url
+        return str(url).rstrip("/") if url else None
 
 
 def _listens(name: str, url: HttpUrl, public: str) -> tuple[str, int]:

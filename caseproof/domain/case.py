@@ -58,6 +58,7 @@ class Case:
     ticket: Fact | None = None
     notice: Fact | None = None
     confirmations: tuple[Fact, ...] = ()
+    replies: tuple[Fact, ...] = ()
     decision: Fact | None = None
     validated: Fact | None = None
     run: Fact | None = None
@@ -73,6 +74,7 @@ class Case:
     closed: Fact | None = None
     ticket_closed: Fact | None = None
     ticket_reopened: Fact | None = None
+    recovery: Fact | None = None
     incident: Fact | None = None
     trouble: Fact | None = None
     last_failure: Fact | None = None

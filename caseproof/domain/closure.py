@@ -371,7 +371,7 @@ def refuse_event(case: Case, event: Event) -> None:
             f"See what comes next with `caseproof case why {case.ref}`.",
         )
     if event.kind is Kind.DECIDED:
-        _refuse_unfounded(case, event.data["decision"])
+        _refuse_unfounded(case, event.data["decision"], validated_later=event.data.get("validation") == AT_THE_REVIEW)
     if event.kind is Kind.SCHEDULE_LIVE and case.decided is Decision.REMOVE:
         raise NotAllowed(
             f"J9: {case.ref} removes the integration; its schedule does not go live again.",
@@ -381,7 +381,11 @@ def refuse_event(case: Case, event: Event) -> None:
         refuse_closure(case, event)
 
 
-def _refuse_unfounded(case: Case, word: str) -> None:
+AT_THE_REVIEW = "at the review"
+"""What a decision says of its validation where the case went on by itself: the reviewer does it before approving."""
+
+
+def _refuse_unfounded(case: Case, word: str, *, validated_later: bool) -> None:
     if word not in list(Decision):
         raise NotAllowed(f"'{word}' is no decision.", f"Choose one of {', '.join(Decision)}.")
     decision = Decision(word)
@@ -392,7 +396,7 @@ def _refuse_unfounded(case: Case, word: str) -> None:
             f"J8: '{decision}' needs the retailer's written confirmation.",
             f"`caseproof case confirm {case.ref} --from ADDRESS --message FILE.eml`",
         )
-    if NEEDS[decision].validation and _validated(case) is None:
+    if NEEDS[decision].validation and _validated(case) is None and not validated_later:
         raise NotAllowed(
             f"J8: '{decision}' needs the change validated in the system after the retailer confirmed it.",
             "Say what you checked there, and decide again.",

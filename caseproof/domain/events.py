@@ -29,6 +29,8 @@ class Kind(StrEnum):
     NOTICE_SENT = "notice_sent"
     CONFIRMATION_RECEIVED = "confirmation_received"
     CONFIRMATION_REFUSED = "confirmation_refused"
+    REPLY_RECEIVED = "reply_received"
+    ADDRESS_BOUNCED = "address_bounced"
     CHANGE_VALIDATED = "change_validated"
     DECIDED = "decided"
     KEPT_PAUSED = "kept_paused"
@@ -48,6 +50,7 @@ class Kind(StrEnum):
     CLOSED = "closed"
     TICKET_CLOSED = "ticket_closed"
     TICKET_REOPENED = "ticket_reopened"
+    RECOVERY_TOLD = "recovery_told"
     STOP_DID_NOT_HOLD = "stop_did_not_hold"
     INCIDENT_JOINED = "incident_joined"
     REMINDER_SENT = "reminder_sent"
@@ -71,6 +74,9 @@ REQUIRED: Mapping[Kind, frozenset[str]] = {
     Kind.NOTICE_SENT: frozenset({"message_id", "accepted", "evidence"}),
     Kind.CONFIRMATION_RECEIVED: frozenset({"sender", "words", "evidence", "by_way_of"}),
     Kind.CONFIRMATION_REFUSED: frozenset({"sender", "why", "evidence"}),
+    # A contact's words that are no clear confirmation: a question, "not yet", a call for help. A person reads them.
+    Kind.REPLY_RECEIVED: frozenset({"sender", "words", "why", "evidence", "by_way_of"}),
+    Kind.ADDRESS_BOUNCED: frozenset({"address", "why", "evidence"}),
     Kind.CHANGE_VALIDATED: frozenset({"how"}),
     Kind.DECIDED: frozenset({"decision", "reason", "review"}),
     Kind.KEPT_PAUSED: frozenset({"until", "reason"}),
@@ -90,6 +96,7 @@ REQUIRED: Mapping[Kind, frozenset[str]] = {
     Kind.CLOSED: frozenset({"proof"}),
     Kind.TICKET_CLOSED: frozenset({"ticket"}),
     Kind.TICKET_REOPENED: frozenset({"ticket"}),
+    Kind.RECOVERY_TOLD: frozenset({"message_id", "accepted", "evidence"}),
     Kind.STOP_DID_NOT_HOLD: frozenset({"jobs", "why", "evidence"}),
     Kind.INCIDENT_JOINED: frozenset({"incident"}),
     Kind.REMINDER_SENT: frozenset({"number", "message_id", "accepted", "evidence"}),
@@ -102,7 +109,17 @@ REQUIRED: Mapping[Kind, frozenset[str]] = {
     Kind.TROUBLE_OVER: frozenset({"step"}),
 }
 
-ASIDE = frozenset({Kind.REMINDER_SENT, Kind.TEAM_TOLD, Kind.PARKED, Kind.INCIDENT_JOINED, Kind.STOP_DID_NOT_HOLD})
+ASIDE = frozenset(
+    {
+        Kind.REMINDER_SENT,
+        Kind.TEAM_TOLD,
+        Kind.PARKED,
+        Kind.INCIDENT_JOINED,
+        Kind.STOP_DID_NOT_HOLD,
+        Kind.CONFIRMATION_REFUSED,  # what does not count changes nothing, so that a stranger's mail wakes nobody
+        Kind.ADDRESS_BOUNCED,
+    }
+)
 """What happens beside the procedure: no reason to wake the run of a case that waits for somebody."""
 
 GENESIS = "0" * 64

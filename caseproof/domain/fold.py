@@ -22,10 +22,11 @@ FAILURE = ("cause", "summary", "failed_run", "failed_run_url", "failed_at", "sha
 
 # What an event voids besides what it records. A new round starts from the stop; a failed run needs a new decision.
 _SETTLED = ("decision", "validated", "run", "verified", "live", "photo", "review", "look", "proof")
+_CLOSING = ("closed", "ticket_closed", "ticket_reopened", "recovery")
 _ROUND = ("contained", "notice", "neighbours_live", *_SETTLED)
 VOIDS: Mapping[Kind, tuple[str, ...]] = {
-    Kind.OPENED: (*_ROUND, "closed", "ticket_closed", "ticket_reopened"),  # a second one, slipped in, saves nothing
-    Kind.REOPENED: (*_ROUND, "closed", "ticket_closed", "ticket_reopened"),
+    Kind.OPENED: (*_ROUND, *_CLOSING),  # a second one, slipped in, saves nothing
+    Kind.REOPENED: (*_ROUND, *_CLOSING),
     Kind.FAILED_AGAIN: _ROUND,
     Kind.REVIEW_REJECTED: _ROUND,
     Kind.RUN_FAILED: _SETTLED,
@@ -56,6 +57,7 @@ _SLOT: Mapping[Kind, str] = {
     Kind.PROOF_MADE: "proof",
     Kind.TICKET_CLOSED: "ticket_closed",
     Kind.TICKET_REOPENED: "ticket_reopened",
+    Kind.RECOVERY_TOLD: "recovery",
     Kind.INCIDENT_JOINED: "incident",
     Kind.TROUBLE: "trouble",
     Kind.ANSWER_REFUSED: "refused",
@@ -90,11 +92,15 @@ def _counted(case: Case, fact: Fact) -> dict[str, Any]:
             # It is the same case; what fails now, and why, may be something else than at first.
             anew = {name: event.data[name] for name in FAILURE if name in event.data}
             corrected = {**case.corrected, **(anew if event.kind is Kind.REOPENED else {})}
-            return {**counters, **first, "corrected": corrected, "confirmations": (), "attached": (), "incident": None}
+            return {**counters, **first, "corrected": corrected, "incident": None} | dict.fromkeys(
+                ("confirmations", "replies", "attached"), ()
+            )
         case Kind.FAILED_AGAIN | Kind.REVIEW_REJECTED:
             return {"round": case.round + 1}
         case Kind.CONFIRMATION_RECEIVED:
             return {"confirmations": (*case.confirmations, fact)}
+        case Kind.REPLY_RECEIVED:
+            return {"replies": (*case.replies, fact)}
         case Kind.FACTS_CORRECTED:
             return {"corrected": {**case.corrected, **event.data}}
         case Kind.PROOF_MADE:

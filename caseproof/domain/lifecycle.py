@@ -86,7 +86,10 @@ FACTS: dict[Kind, frozenset[State]] = {
     Kind.TICKET_OPENED: _OPEN - {State.OPENED},  # J2: nothing comes before the stop
     Kind.CONFIRMATION_RECEIVED: frozenset(State),  # a late word on a closed case is kept too
     Kind.CONFIRMATION_REFUSED: frozenset(State),
-    Kind.CHANGE_VALIDATED: frozenset({State.WAITING, State.PAUSED, State.DECIDED}),
+    Kind.REPLY_RECEIVED: frozenset(State),
+    Kind.ADDRESS_BOUNCED: frozenset(State),
+    # Where the case went on by itself after a clear choice on the page, the reviewer says what was checked.
+    Kind.CHANGE_VALIDATED: frozenset({State.WAITING, State.PAUSED, State.DECIDED}) | _PROVING,
     Kind.SCHEDULE_LIVE: _PROVING,
     Kind.NEIGHBOURS_LIVE: _PROVING,
     Kind.PHOTOGRAPHED: _PROVING,
@@ -96,6 +99,7 @@ FACTS: dict[Kind, frozenset[State]] = {
     Kind.PROOF_MADE: _PROVING,
     Kind.TICKET_CLOSED: frozenset({State.CLOSED}),
     Kind.TICKET_REOPENED: _OPEN - {State.OPENED},
+    Kind.RECOVERY_TOLD: frozenset({State.CLOSED}),
     Kind.STOP_DID_NOT_HOLD: _OPEN - {State.OPENED},
     Kind.INCIDENT_JOINED: _OPEN,
     Kind.REMINDER_SENT: frozenset({State.WAITING, State.PAUSED}),

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from caseproof.store import Store
 
 US = "caseproof"
 """The actor of what no person did."""
+
+_SECRET = "secret"  # noqa: S105 - the name of a mark
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,20 @@ class Office:
     def proofs(self) -> Path:
         """The folder that proof files are written to."""
         return self.settings.home_folder / "proofs"
+
+    @cached_property
+    def secret(self) -> bytes:
+        """What links and reply addresses are signed with: made once, at random, and kept in the store."""
+        with self.store.reading() as unit:
+            known = unit.marks.get(_SECRET)
+        if known is None:
+            with self.store.unit() as unit:
+                known = unit.marks.get(_SECRET)  # another process may have been quicker
+                if known is None:
+                    known = (secrets.token_hex(32), self.clock())
+                    unit.marks.set(_SECRET, *known)
+                    unit.commit()
+        return bytes.fromhex(known[0])
 
     def at_work(self, flow_run: str) -> Path:
         """The lock that a flow run holds while its process is at work; all processes share the home folder."""
