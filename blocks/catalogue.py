@@ -9,9 +9,10 @@ from prefect_email import EmailServerCredentials
 
 from blocks.base import PrefectDown, require_prefect
 from blocks.desks import DESKS
+from blocks.inbox import MAILBOXES
 from blocks.platforms import PLATFORMS
 
-KINDS: tuple[type[Block], ...] = (*PLATFORMS, *DESKS, EmailServerCredentials)
+KINDS: tuple[type[Block], ...] = (*PLATFORMS, *DESKS, EmailServerCredentials, *MAILBOXES)
 
 
 def register_blocks() -> None:

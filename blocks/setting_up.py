@@ -19,13 +19,16 @@ from pydantic import SecretStr, ValidationError
 from blocks.base import NoSuchBlock, PrefectDown, StaleBlock, load_block, require_prefect
 from blocks.catalogue import register_blocks
 from blocks.desks import DESKS
+from blocks.inbox import RetailerMailbox
 from blocks.mail import account_of, smtp_type_of
 from blocks.platforms import PLATFORMS
+from caseproof.channels.imap_account import USUAL_PORTS
 from caseproof.contacts_file import AS_IT_IS, NEW, ContactLine, put_contacts
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.office import Office
 from caseproof.setup_file import (
     BlockEntry,
+    InboxEntry,
     MailEntry,
     SetupFile,
     no_password_inside,
@@ -124,6 +127,8 @@ def _blocks(file: SetupFile, path: Path) -> list[tuple[str, str, Block]]:
         found.append(("desk", file.desk.name, _block(file.desk, DESKS, "desk", wrong)))
     if file.mail:
         found.append(("mail account", file.mail.name, _mail(file.mail)))
+    if file.inbox:
+        found.append(("mailbox", file.inbox.name, _inbox(file.inbox)))
     if wrong:
         raise refusal(path, wrong)
     return [(what, name, block) for what, name, block in found if block is not None]
@@ -171,6 +176,22 @@ def _mail(entry: MailEntry) -> EmailServerCredentials:
     return block
 
 
+def _inbox(entry: InboxEntry) -> RetailerMailbox:
+    block = RetailerMailbox(
+        host=entry.host,
+        port=entry.port or USUAL_PORTS[entry.security],
+        security=entry.security,
+        username=entry.username,
+        password=entry.password,
+        folder=entry.folder,
+        done_folder=entry.done_folder,
+        authserv=entry.authserv,
+        verify=entry.verify,
+    )
+    block.account(1)  # raises BadInput for what no mailbox could be read with
+    return block
+
+
 def _compared(block: Block, name: str, what: str) -> str:
     """How the block differs from the one that is saved under its name."""
     try:
@@ -205,11 +226,17 @@ def _data(block: Block, name: str) -> dict[str, Any]:
 
 
 def _notes(office: Office, file: SetupFile) -> tuple[str, ...]:
-    """Where the policy names another desk or mail account than the file."""
+    """Where the policy names another desk, mail account or mailbox than the file."""
     policy = office.policy
-    named = [("desk", "desk", file.desk, policy.desk), ("mail account", "mail.account", file.mail, policy.mail.account)]
+    named = [
+        ("desk", "desk", file.desk, policy.desk),
+        ("mail account", "mail.account", file.mail, policy.mail.account),
+        ("mailbox", "answers.mailbox", file.inbox, policy.answers.mailbox),
+    ]
     return tuple(
         f"The policy uses the {what} '{used}' ({entry}), not '{given.name}'."
+        if used
+        else f"The policy uses no {what}: write '{given.name}' at {entry}."
         for what, entry, given, used in named
         if given is not None and given.name != used
     )

@@ -1,6 +1,7 @@
 """Contacts from a CSV file: read whole, every wrong line named, and put into the store all or none.
 
-Columns ``retailer``, ``address`` and ``name`` under a header, in any order; comma or semicolon; UTF-8.
+Columns ``retailer``, ``address`` and ``name`` under a header, and perhaps ``language`` and ``role``, in any order;
+comma or semicolon; UTF-8.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from pathlib import Path
 
 from caseproof.channels.mail import bare_address
 from caseproof.domain.errors import BadInput
-from caseproof.store.people import People
+from caseproof.store.people import Contact, People, kept_of
 
-COLUMNS = ("retailer", "address", "name")
-NEW, AS_IT_IS, CHANGED = "new", "as it is", "changed: name"
+COLUMNS, MORE = ("retailer", "address", "name"), ("language", "role")
+NEW, AS_IT_IS = "new", "as it is"
+
+_HEADER = f"The header says {','.join(COLUMNS)}, in any order; {' and '.join(MORE)} may stand there, too."
 
 
 class ContactsError(BadInput):
@@ -34,6 +37,8 @@ class ContactLine:
     retailer: str
     address: str
     name: str
+    language: str = ""
+    role: str = ""
     wrong: str = ""
 
 
@@ -41,46 +46,59 @@ def read_contacts(path: Path) -> list[ContactLine]:
     """The lines of a CSV file; ``put_contacts`` checks them. Raises ContactsError for what is no such file."""
     rows = list(_rows(path))
     if not rows:
-        raise ContactsError(f"{path} is empty.", f"Its first line says {','.join(COLUMNS)}.")
+        raise ContactsError(f"{path} is empty.", _HEADER)
     first, header = rows[0][0], [cell.casefold() for cell in rows[0][1]]
     wrong = _wrong_in(header)
     if wrong:
-        raise ContactsError(f"{path}, line {first}: {wrong}.", f"The header says {','.join(COLUMNS)}, in any order.")
+        raise ContactsError(f"{path}, line {first}: {wrong}.", _HEADER)
     lines = []
     for number, row in rows[1:]:
-        cells = dict(zip(header, row, strict=False)) if len(row) == len(header) else dict.fromkeys(COLUMNS, "")
-        uneven = "" if len(row) == len(header) else f"it has {len(row)} values, and the header {len(header)}"
-        lines.append(ContactLine(f"line {number}", cells["retailer"], cells["address"], cells["name"], uneven))
+        even = len(row) == len(header)
+        cells = dict(zip(header, row, strict=True)) if even else dict.fromkeys(COLUMNS, "")
+        uneven = "" if even else f"it has {len(row)} values, and the header {len(header)}"
+        lines.append(ContactLine(f"line {number}", **cells, wrong=uneven))
     return lines
 
 
 def put_contacts(people: People, lines: Sequence[ContactLine], source: str) -> list[str]:
-    """Add the contacts in this unit of work; for each NEW, CHANGED or AS_IT_IS. Whether it lasts, the caller decides.
+    """Add the contacts in this unit of work; for each NEW, AS_IT_IS, or "changed: " and what.
 
-    Raises ContactsError, which names every line that cannot be used; then nothing may be committed.
+    One that is as it is stays so: mail that came back is not forgotten because a list is read again. Whether it all
+    lasts, the caller decides. Raises ContactsError, which names every line that cannot be used; then nothing may be
+    committed.
     """
     states, wrong = [], []
     first: dict[tuple[str, str], str] = {}
-    saved: dict[str, dict[str, str]] = {}
+    saved: dict[str, dict[str, Contact]] = {}
     for line in lines:
         key = (line.retailer, line.address.casefold())
         try:
             _refuse_unusable(line, first.get(key))
             first[key] = line.where
             if line.retailer not in saved:
-                saved[line.retailer] = {one.address.casefold(): one.name for one in people.contacts(line.retailer)}
-            people.add_contact(line.retailer, line.address, line.name)
+                saved[line.retailer] = {one.address.casefold(): one for one in people.contacts(line.retailer)}
+            state = _compared(saved[line.retailer].get(key[1]), line)
+            if state != AS_IT_IS:
+                people.add_contact(line.retailer, line.address, line.name, line.language, line.role)
         except BadInput as error:
             wrong.append(f"{line.where}: {error.problem.rstrip('.')}")
             continue
-        before = saved[line.retailer].get(key[1])
-        states.append(NEW if before is None else CHANGED if line.name and line.name != before else AS_IT_IS)
+        states.append(state)
     if wrong:
         raise ContactsError(
             f"{source} cannot be used, and nothing was changed:\n" + "\n".join(f"  {line}" for line in wrong),
             "Correct this and give the file again.",
         )
     return states
+
+
+def _compared(before: Contact | None, line: ContactLine) -> str:
+    """What the line does to the contact as it is. Raises BadInput for what cannot be kept."""
+    said = kept_of(line.name, line.language, line.role)
+    if before is None:
+        return NEW
+    changed = [name for name, value in said.items() if value and value != getattr(before, name)]
+    return f"changed: {', '.join(changed)}" if changed else AS_IT_IS
 
 
 def _refuse_unusable(line: ContactLine, first: str | None) -> None:
@@ -97,14 +115,14 @@ def _refuse_unusable(line: ContactLine, first: str | None) -> None:
 
 def _wrong_in(header: Sequence[str]) -> str:
     missing = [name for name in COLUMNS if name not in header]
-    unknown = [name for name in header if name not in COLUMNS]
+    unknown = [name for name in header if name not in COLUMNS + MORE]
     if len(missing) == len(COLUMNS):
         return "the header is missing"
     if missing:
         return f"the header has no column {' and no '.join(missing)}"
     if unknown:
         return f"there is no column {unknown[0]!r}"
-    return "a column stands there twice" if len(header) > len(COLUMNS) else ""
+    return "a column stands there twice" if len(set(header)) < len(header) else ""
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:

@@ -28,7 +28,7 @@ Cause = Literal[
     "unknown",
 ]
 CAUSES: tuple[str, ...] = get_args(Cause)
-"""Why a job fails, as far as it is known; each has its notice in channels/templates/causes."""
+"""Why a job fails, as far as it is known; each has its notice in channels/templates/*/causes."""
 
 
 class Strict(BaseModel):
@@ -242,6 +242,14 @@ class KeeperPolicy(Strict):
     remind_after_days: tuple[float, ...] = Field(
         (2, 5), description="When a retailer who does not answer is reminded, counted from the notice."
     )
+    answer_within_days: float = Field(
+        7, gt=0, le=365, description="By when a retailer is to answer, counted from the notice; then the team is told."
+    )
+    keep_paused_after_days: float = Field(
+        14, gt=0, le=1000,
+        description="When the account of one who has not answered stays paused, counted from the notice; the team is "
+        "told first, and decides again after follow_up_days.",
+    )  # fmt: skip
     nudge_after_hours: tuple[float, ...] = Field(
         (8, 24, 72), description="When the team is told that a question to it waits, counted from the question."
     )
@@ -264,3 +272,19 @@ class KeeperPolicy(Strict):
         if any(time <= 0 for time in times) or list(times) != sorted(set(times)):
             raise ValueError("each must be later than the one before it, and above 0")
         return times
+
+    @model_validator(mode="after")
+    def _follow_each_other(self) -> KeeperPolicy:
+        answer, pause = self.answer_within_days, self.keep_paused_after_days
+        late = [days for days in self.remind_after_days if days >= answer]
+        if late:
+            raise ValueError(
+                f"remind_after_days has {late[0]:g}, which is not before answer_within_days ({answer:g}): "
+                "remind earlier, or leave more time for the answer"
+            )
+        if pause < answer:
+            raise ValueError(
+                f"keep_paused_after_days ({pause:g}) is before answer_within_days ({answer:g}): nobody was asked to "
+                "answer by then"
+            )
+        return self

@@ -1,4 +1,4 @@
-"""A set-up file as it is read: platforms, mail account, desk and retailers in one YAML file (docs/setup.md).
+"""A set-up file as it is read: platforms, mail account, mailbox, desk and retailers in one YAML file (docs/setup.md).
 
 No secret stands in it: wherever a value stands, ``{from_env: NAME}`` may stand instead, and secrets must be given that
 way. ``read_setup`` raises SetupError, which names the file and each wrong entry, and never repeats a value.
@@ -92,11 +92,28 @@ class MailEntry(_Strict):
         return self
 
 
+class InboxEntry(_Strict):
+    """The mailbox that retailers answer to."""
+
+    name: Name = "inbox"
+    host: str = Field(min_length=1, description="The IMAP server.")
+    port: int | None = Field(None, gt=0, lt=65536, description="Default: the usual one, 993 or 143.")
+    security: Literal["ssl", "starttls", "plain"] = "ssl"
+    username: str = Field(min_length=1)
+    password: Secret
+    folder: str = Field("INBOX", min_length=1, description="Where mail arrives.")
+    done_folder: str = Field("Caseproof", min_length=1, description="Where a message goes once it is taken in.")
+    authserv: str = Field("", description="The name of our mail server in Authentication-Results.")
+    verify: bool = Field(True, description="Whether the server's certificate is checked.")
+
+
 class ContactEntry(_Strict):
     """A mail address that gets a retailer's notices, and whose written word counts (J8)."""
 
     address: str
     name: str = ""
+    language: str = ""
+    role: str = ""
 
 
 class RetailerEntry(_Strict):
@@ -112,6 +129,7 @@ class SetupFile(_Strict):
     platforms: tuple[BlockEntry, ...] = ()
     desk: BlockEntry | None = None
     mail: MailEntry | None = None
+    inbox: InboxEntry | None = None
     retailers: tuple[RetailerEntry, ...] = ()
     contacts: str | None = Field(None, min_length=1, description="A CSV file of contacts, beside this one.")
 
@@ -126,7 +144,7 @@ class SetupFile(_Strict):
         """All contacts, those of the CSV file too; ``folder`` is where this file lies. Raises ContactsError."""
         lines = read_contacts(folder / self.contacts) if self.contacts else []
         own = [
-            ContactLine(f"retailers.{retailer.name}.contacts.{place}", retailer.name, contact.address, contact.name)
+            ContactLine(f"retailers.{retailer.name}.contacts.{place}", retailer.name, **contact.model_dump())
             for retailer in self.retailers
             for place, contact in enumerate(retailer.contacts)
         ]

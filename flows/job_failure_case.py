@@ -21,11 +21,13 @@ from tasks.steps import (
     close_the_ticket,
     look_again,
     make_the_proof,
+    note_on_the_ticket,
     open_the_ticket,
     photograph_the_run,
     run_it_again,
     set_the_schedule_live,
     stop_the_job,
+    tell_it_works_again,
     tell_the_retailer,
     verify_the_run,
 )
@@ -69,6 +71,7 @@ def job_failure_case(
         carry(stop_the_job, ref)  # J2, J3: nothing else comes before it
         carry(open_the_ticket, ref)  # J1
         carry(tell_the_retailer, ref)  # J5
+        carry(note_on_the_ticket, ref)  # J8: what the retailer wrote, where the front line reads
         hear_the_retailer(ref)  # J8: suspends until somebody records the word, or does without
         settle_the_account(ref)  # J6: suspends until the team decides
         carry(run_it_again, ref)  # J10, while the schedule is still stopped
@@ -82,5 +85,6 @@ def job_failure_case(
         carry(close_the_case, ref)  # J7, J8: the store refuses it without the proof
         help_if_stuck(ref, before)
     carry(close_the_ticket, ref)
+    carry(tell_it_works_again, ref)  # J5: whoever was told that it failed
     show_the_case(ref)
     return Completed(message=f"{ref} is closed, with its proof.")

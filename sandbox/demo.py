@@ -1,7 +1,7 @@
-"""The demo: one case, from a job that really fails to a ticket that closes with its proof.
+"""The demo: two cases, from jobs that really fail to tickets that close with their proofs.
 
-It starts a small world, plays the retailer and the operators through the same calls that the Prefect UI makes, and
-tells what happens as it happens.
+One retailer answers by mail, the other on the confirmation page. It starts a small world, plays the retailers with a
+mail program and a browser, and the team through the same calls that the Prefect UI makes, and tells what happens.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import signal
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,18 @@ from caseproof.evidence.proof import verify_proof
 from caseproof.procedure.card import MACHINERY, sentence
 from caseproof.procedure.proving import proof_path
 from caseproof.settings import Settings
+from caseproof.store import Place
+from caseproof.up.processes import wait_until
 from sandbox.marketplace import expire_token
-from sandbox.world import CONTACT, PLATFORM, RETAILER, CommandFailed, World, small_world
+from sandbox.retailer import Retailer
+from sandbox.world import CONTACTS, PLATFORM, CommandFailed, World, small_world
 
-JOB = f"marketplace-orders/{RETAILER}"
+BY_MAIL, ON_THE_PAGE = CONTACTS
 WORDS = (
-    "Hello, thank you for telling us. Our marketplace password had run out. We renewed the access in the seller "
-    "portal this morning, you can use the connection again."
+    "Hello, thank you for telling us. We renewed the access in the seller portal this morning.\n\nKind regards\n"
+    "The owner"
 )
+WORDS_ON_THE_PAGE = "I gave your connection its permission again today."
 
 console = Console()
 
@@ -60,13 +65,16 @@ def play(settings: Settings, *, leave: bool, json_file: Path | None) -> None:
 
 
 def _play_in(home: Path, leave: bool, json_file: Path | None) -> None:
-    with small_world(home, lambda text: console.print(f"   starting {text}", style="dim")) as world:
-        ref = _play(world, _Steps())
-        case = world.office.case(ref)
-        facts = _facts(world, case)
+    with small_world(home, lambda text: console.print(f"   starting {text}", style="dim")) as world, world.listening():
+        refs = _play(world, _Steps())
+        cases = [world.office.case(ref) for ref in refs]
+        facts, other = (_facts(world, case) for case in cases)
         if json_file is not None:
-            json_file.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        _show(case, facts)
+            told = {**facts, "other": other}
+            json_file.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        for case in cases:
+            _show_timeline(case)
+        _show_places(cases[0], facts, other)
         if not leave:
             console.print("\nIt keeps running for a look around. Ctrl-C ends it.")
             _until_interrupted()
@@ -83,65 +91,103 @@ def _fresh_home(home: Path) -> Path:
     return home / f"demo-{number}"
 
 
-def _play(world: World, step: _Steps) -> str:
-    step(f"The job [bold]{JOB}[/] fetches orders from the marketplace, and it works.")
-    console.print(f"   its run ended as {world.run_job(JOB)['state']['name']}", style="dim")
-    expire_token(world.marketplace_url, RETAILER)
-    step("The marketplace token expires. The next run really fails:")
-    failed = world.run_job(JOB)
-    console.print(f"   {failed['state']['name']}: {failed['state']['message']}", style="dim", soft_wrap=True)
+def _play(world: World, step: _Steps) -> tuple[str, str]:
+    """Play both cases; the one that is answered by mail, and the one on the page."""
+    step("Two shops' jobs fetch orders from the marketplace. Their tokens expire, and the next runs really fail:")
+    for failed in _fail(world):
+        _say(f"{failed['state']['name']}: {failed['state']['message']}")
 
-    step("The daily check finds it (J1), sees why it fails, stops it before anything else (J2), and opens a case.")
-    ref = _check(world)
+    step("The daily check finds them (J1), sees why they fail, stops them before anything else (J2), opens cases.")
+    cases = _check(world)
+    by_mail, on_the_page = cases[_job(BY_MAIL)], cases[_job(ON_THE_PAGE)]
 
-    step("The case's flow run opens a ticket (J1) and tells the retailer by mail (J5):")
-    world.await_question(ref, "retailers-word")
-    mail = world.mailbox.wait_for(1, 30)[0].parsed
-    console.print(f"   to {mail['To']}: {mail['Subject']}", style="dim", soft_wrap=True)
+    step("Each case's flow run opens a ticket (J1) and tells its retailer by mail (J5):")
+    gardener, toy_seller = (_told(world, retailer, cases[_job(retailer)]) for retailer in CONTACTS)
 
-    step("The retailer renews the access and writes back. An operator records the words in Prefect's form (J8).")
-    world.renew_access()
+    step(f"{BY_MAIL} is on holiday: an automatic reply comes. It is set aside and changes nothing (J8).")
+    gardener.is_away(gardener.letters[0])
+    _await_message(world, by_mail, Place.AUTOMATIC)
+
+    step("Both renew their access. One answers the mail; the words reach the case by themselves (J8):")
+    for retailer in CONTACTS:
+        world.renew_access(retailer)
+    gardener.answer(gardener.letters[0], WORDS)
+    word = world.await_case(by_mail, "the retailer's word", lambda case: bool(case.confirmations)).confirmations[0]
+    _say(f"{by_mail}, from {word['sender']}: {word['words'].splitlines()[0]}")
+
+    step("The other opens the link of the mail and presses 'I made the change' on the page (J8):")
+    said = toy_seller.press(toy_seller.letters[0], "I made the change", WORDS_ON_THE_PAGE)
+    _say(f"{on_the_page}, the page says: {said.strip().splitlines()[0]}")
+
+    step("The word by mail waits for the team: the operator reads it above Prefect's form and decides (J6).")
     world.answer(
-        ref,
-        "retailers-word",
-        answered_by="operator",
-        what="the retailer wrote: record it",
-        sender=CONTACT,
-        message=WORDS,
-    )
-
-    step("The operator decides in Prefect's form (J6): reactivate after the retailer's change.")
-    world.answer(
-        ref, "decision", answered_by="operator", decision="reactivate after the retailer's change",
+        by_mail, "decision", answered_by="operator", decision="reactivate after the retailer's change",
         reason="The retailer renewed the token.",
         checked="The new token is in the retailer's settings, issued today.",
     )  # fmt: skip
 
-    step("The job is run again while its schedule is still stopped, read back, photographed, attached (J7, J10).")
-    world.await_question(ref, "review", seconds=120)
+    step("The clear choice on the page goes on by itself, as the policy says. Both jobs are run again while their")
+    console.print("   schedules are still stopped, read back, photographed, attached (J7, J10).")
+    for ref in (by_mail, on_the_page):
+        world.await_question(ref, "review", seconds=150)
 
-    step("The team lead looks at the evidence and approves in Prefect's form.")
-    world.answer(ref, "review", answered_by="team lead", verdict="approve", remark="Run and picture match.")
+    step("The team lead looks at the evidence of both, checks what nobody has checked yet (J8), and approves.")
+    approved = {"answered_by": "team lead", "verdict": "approve", "remark": "Run and picture match."}
+    world.answer(by_mail, "review", **approved)
+    world.answer(on_the_page, "review", **approved, checked="The new token is in the retailer's settings.")
 
-    step("Last look at later runs, proof, closing, ticket (J10, J11).")
-    world.await_case(ref, "closed, with its ticket", lambda case: case.ticket_closed is not None, 120)
-    return ref
+    step("Last look at later runs, proof, closing, ticket (J10, J11). The retailers read that it works again:")
+    for ref in (by_mail, on_the_page):
+        world.await_case(ref, "closed, and the retailer told", lambda case: case.recovery is not None, 120)
+    for person in (gardener, toy_seller):
+        _say(f"to {person.address}: {person.letters[-1]['Subject']}")
+    return by_mail, on_the_page
 
 
-def _check(world: World) -> str:
-    """``caseproof check``, as its schedule runs it every morning; the case that it opened."""
+def _job(retailer: str) -> str:
+    return f"marketplace-orders/{retailer}"
+
+
+def _say(text: str) -> None:
+    console.print(f"   {text}", style="dim", soft_wrap=True, highlight=False)
+
+
+def _fail(world: World) -> list[dict[str, Any]]:
+    """The runs of both shops, after their tokens expired; side by side."""
+    for retailer in CONTACTS:
+        expire_token(world.marketplace_url, retailer)
+    with ThreadPoolExecutor() as at_once:
+        return list(at_once.map(lambda retailer: world.run_job(_job(retailer)), CONTACTS))
+
+
+def _told(world: World, retailer: str, ref: str) -> Retailer:
+    """The retailer's person, who has got the notice by now."""
+    world.await_question(ref, "retailers-word")
+    person = Retailer(world.mailbox, CONTACTS[retailer], f"The owner of {retailer}")
+    _say(f"to {person.address}: {person.letters[0]['Subject']}")
+    return person
+
+
+def _await_message(world: World, ref: str, place: Place) -> None:
+    """Wait until a mail about the case has ended in this place."""
+
+    def there() -> bool:
+        with world.office.store.reading() as unit:
+            return any(row.place is place for row in unit.messages.of_case(ref))
+
+    wait_until(f"a message to end as '{place}'", there, 60)
+
+
+def _check(world: World) -> dict[str, str]:
+    """``caseproof check``, as its schedule runs it every morning; the cases that it opened, by job."""
     checked = world.caseproof("check", "--platform", PLATFORM)["platforms"][PLATFORM]
     done = [line for line in checked["lines"] if line["outcome"]]
+    _say(f"{checked['jobs']} jobs and {checked['runs']} runs looked at")
     for line in done:
-        console.print(
-            f"   {checked['jobs']} jobs and {checked['runs']} runs looked at; {line['job']}: "
-            f"{line['cause'].replace('_', ' ')}, {line['outcome']}; {line['case']} opened",
-            style="dim",
-            soft_wrap=True,
-        )
-    if [line["job"] for line in done] != [JOB]:
-        raise CommandFailed(f"The check was to stop {JOB} alone, and did this: {done}")
-    return str(done[0]["case"])
+        _say(f"{line['job']}: {line['cause'].replace('_', ' ')}, {line['outcome']}; {line['case']} opened")
+    if {line["job"] for line in done} != {_job(retailer) for retailer in CONTACTS}:
+        raise CommandFailed(f"The check was to stop the two shops' orders alone, and did this: {done}")
+    return {line["job"]: str(line["case"]) for line in done}
 
 
 def _facts(world: World, case: Case) -> dict[str, Any]:
@@ -178,7 +224,7 @@ def _wait_for_page(world: World, case: Case) -> None:
     httpx.get(f"{world.web_url}/cases/{case.ref}", timeout=10, trust_env=False).raise_for_status()
 
 
-def _show(case: Case, facts: dict[str, Any]) -> None:
+def _show_timeline(case: Case) -> None:
     table = Table(title=f"{case.ref} is {case.state}", title_justify="left", header_style="bold")
     for column in ("At (UTC)", "What", "Who"):
         table.add_column(column, overflow="fold")
@@ -186,14 +232,19 @@ def _show(case: Case, facts: dict[str, Any]) -> None:
         if event.kind not in MACHINERY:
             table.add_row(f"{event.at:%H:%M:%S}", sentence(event), event.actor)
     console.print(table)
-    checks = verify_proof(Path(facts["proof"]))
-    verdict = "holds" if all(check.ok for check in checks) else "does NOT hold"
-    console.print(f"The proof {verdict}: {len(checks)} checks of `caseproof verify`.\n")
-    console.print("[bold]Where everything is[/]")
+
+
+def _show_places(case: Case, facts: dict[str, Any], other: dict[str, Any]) -> None:
+    for one in (facts, other):
+        checks = verify_proof(Path(one["proof"]))
+        verdict = "holds" if all(check.ok for check in checks) else "does NOT hold"
+        console.print(f"The proof of {one['case']} {verdict}: {len(checks)} checks of `caseproof verify`.")
+    console.print("\n[bold]Where everything is[/]")
     for name in ("proof", "screenshot", "ticket", "home"):
         _place(name, str(facts[name]))
     for name, url in facts["urls"].items():
         _place(f"{name.replace('_', ' ')} page", str(url))
+    _place("the other case", other["urls"]["case"])
     _place("look with", f"CASEPROOF_HOME={facts['home']} .venv/bin/caseproof case show {case.ref}")
 
 

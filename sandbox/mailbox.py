@@ -1,4 +1,6 @@
-"""A mail server for the small world: it keeps every message, in memory and as .eml, and delivers nothing.
+"""A mail server for the small world: it keeps every message, in memory and as .eml, and sends nothing on.
+
+Mail to the address of a ``receiver`` is not kept but put into the mailbox behind it, as a receiving server does.
 
 In tests: ``with Mailbox(folder) as mailbox: ...; mailbox.wait_for(1, seconds=5)``.
 By hand: ``python -m sandbox.mailbox --port 8025 --folder DIR`` runs until SIGTERM (or Ctrl-C).
@@ -8,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import signal
+import smtplib
 import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -23,7 +27,11 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from sandbox.receiving import Receiver
+
 MessageHook = Callable[[Envelope], str | None]
+
+logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd warns of its own attribute at every login
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,8 @@ class Mailbox:
     ``on_message``: asked when the message is there, before the answer goes out, in its own thread (it may
     block); an answer like "451 4.3.0 try later" goes out instead of "250 OK", and nothing is kept.
     ``login``: (user, password) that a client must give. ``refuse``: recipients answered with 550.
+    ``senders``: addresses with passwords, of people who may log in with them, so that their mail is known to be theirs.
+    ``receiver``: takes the mail to its own address, for which nothing is kept here.
     ``tls``: a server context; with ``tls_at_once`` for TLS from the first byte, else offered as STARTTLS.
     ``utf8``: whether SMTPUTF8 is offered.
     """
@@ -71,6 +81,8 @@ class Mailbox:
         on_message: MessageHook | None = None,
         login: tuple[str, str] | None = None,
         refuse: Collection[str] = (),
+        senders: Mapping[str, str] | None = None,
+        receiver: Receiver | None = None,
         tls: ssl.SSLContext | None = None,
         tls_at_once: bool = False,
         utf8: bool = True,
@@ -79,6 +91,8 @@ class Mailbox:
         self.on_message = on_message
         self.login = login
         self.refuse = frozenset(refuse)
+        self.senders = dict(senders or {})
+        self.receiver = receiver
         self._kept: list[Kept] = []
         self._changed = threading.Condition()
         if folder is not None:
@@ -88,7 +102,7 @@ class Mailbox:
         sock.bind(("127.0.0.1", port))
         self.host, self.port = sock.getsockname()
         options: dict[str, Any] = {"enable_SMTPUTF8": utf8, "server_hostname": "mailbox.example.com"}
-        if login is not None:
+        if login is not None or self.senders:
             options |= {"authenticator": self._authenticate, "auth_require_tls": False}
         if tls is not None:
             options["ssl_context" if tls_at_once else "tls_context"] = tls
@@ -116,9 +130,25 @@ class Mailbox:
                 raise TimeoutError(f"{len(self._kept)} of {n} messages came within {seconds:g} s")
             return list(self._kept)
 
+    def hand_in(self, message: EmailMessage, *, user: str = "", mail_from: str | None = None) -> None:
+        """Send a message through this server to its To, as a mail program does.
+
+        ``user``: one of ``senders`` who logs in first; empty: nobody. ``mail_from``: the envelope's sender, "" for a
+        mail that nobody may answer; else it is the From.
+        """
+        with smtplib.SMTP(self.host, self.port, timeout=10) as smtp:
+            if user:
+                smtp.login(user, self.senders[user])
+            refused = smtp.send_message(message, from_addr=mail_from)
+            if refused:
+                raise ValueError(f"refused: {refused}")
+
     def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _how: str, data: Any) -> AuthResult:
-        given = (data.login.decode(), data.password.decode()) if isinstance(data, LoginPassword) else None
-        return AuthResult(success=given == self.login, handled=False)
+        if not isinstance(data, LoginPassword):
+            return AuthResult(success=False, handled=False)
+        user, password = data.login.decode(), data.password.decode()
+        known = (user, password) == self.login or self.senders.get(user) == password
+        return AuthResult(success=known, handled=False, auth_data=user if known else "")
 
     # aiosmtpd calls these by name.
 
@@ -139,18 +169,30 @@ class Mailbox:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:
         # In a thread, which also ends what it began where the sender is gone before it has its answer.
-        return await asyncio.get_running_loop().run_in_executor(None, self._take, envelope)
+        user = str(session.auth_data or "") if session.authenticated else ""
+        return await asyncio.get_running_loop().run_in_executor(None, self._take, envelope, user)
 
-    def _take(self, envelope: Envelope) -> str:
+    def _take(self, envelope: Envelope, user: str) -> str:
         answer = self.on_message(envelope) if self.on_message is not None else None
         if answer is None or answer.startswith("2"):
-            self._keep(envelope)
+            raw = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
+            if self._receive(envelope, raw, user) < len(envelope.rcpt_tos):
+                self._keep(envelope, raw)
         return answer or "250 2.0.0 OK"
 
-    def _keep(self, envelope: Envelope) -> None:
-        raw = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
+    def _receive(self, envelope: Envelope, raw: bytes, user: str) -> int:
+        """Hand the mail to the receiver for each recipient that is its own; returns how many these are."""
+        receiver = self.receiver
+        if receiver is None:
+            return 0
+        ours = [recipient for recipient in envelope.rcpt_tos if receiver.takes(recipient)]
+        for recipient in ours:
+            receiver.deliver(raw, mail_from=envelope.mail_from or "", recipient=recipient, user=user)
+        return len(ours)
+
+    def _keep(self, envelope: Envelope, raw: bytes) -> None:
         with self._changed:
             if self.folder is not None:
                 taken = [int(file.stem) for file in self.folder.glob("*.eml") if file.stem.isdigit()]

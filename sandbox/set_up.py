@@ -9,16 +9,18 @@ from typing import Any
 from prefect_email import EmailServerCredentials
 
 from blocks.desks import EmbeddedDesk
+from blocks.inbox import RetailerMailbox
 from blocks.platforms import PrefectJobs
 from caseproof.procedure.office import open_office
 from sandbox.jobs import deploy_jobs, save_token
-from sandbox.world import CONTACT, CUSTOMER_POOL, PLATFORM, RETAILER, ROOT
+from sandbox.world import CONTACTS, CUSTOMER_POOL, INBOX, PLATFORM, ROOT
 
 
 def main() -> None:
-    """Read the facts (JSON) from standard input. With a marketplace: set all up; else only the token is renewed."""
+    """Read the facts (JSON) from standard input. With a marketplace: set all up; else only the tokens are renewed."""
     facts = json.load(sys.stdin)
-    save_token(facts["api_url"], None, RETAILER, facts["token"])
+    for retailer, token in facts["tokens"].items():
+        save_token(facts["api_url"], None, retailer, token)
     if "marketplace_url" in facts:
         _set_up(facts)
 
@@ -30,17 +32,21 @@ def _set_up(facts: dict[str, Any]) -> None:
     EmailServerCredentials(smtp_server=facts["smtp_host"], smtp_port=facts["smtp_port"], smtp_type="INSECURE").save(
         office.policy.mail.account, overwrite=True
     )
+    if "inbox" in facts:
+        RetailerMailbox(**facts["inbox"]).save(INBOX, overwrite=True)
     with office.store.unit() as unit:
-        unit.people.add_contact(RETAILER, CONTACT, "the shop's owner")
+        for retailer, address in CONTACTS.items():
+            unit.people.add_contact(retailer, address, "the shop's owner")
         unit.commit()
-    deploy_jobs(
-        facts["api_url"],
-        None,
-        retailer=RETAILER,
-        marketplace_url=facts["marketplace_url"],
-        source_dir=ROOT,
-        pool=CUSTOMER_POOL,
-    )
+    for retailer in CONTACTS:
+        deploy_jobs(
+            facts["api_url"],
+            None,
+            retailer=retailer,
+            marketplace_url=facts["marketplace_url"],
+            source_dir=ROOT,
+            pool=CUSTOMER_POOL,
+        )
 
 
 if __name__ == "__main__":

@@ -19,19 +19,25 @@ from typing import Any
 import httpx
 
 from caseproof.domain.case import Case
+from caseproof.policy import BUILT_IN
 from caseproof.procedure.office import Office, open_office
 from caseproof.settings import Settings
 from caseproof.up.prefect_parts import CASES_WORKER, deploy_command
 from caseproof.up.processes import Process, free_port, wait_until
+from sandbox.imap import ImapServer
 from sandbox.mailbox import Mailbox
 from sandbox.marketplace import renew_token
 from sandbox.processes import PrefectServer, start_prefect_server, start_worker
+from sandbox.receiving import AUTHSERV, Receiver
 
 ROOT = Path(__file__).resolve().parent.parent
 OUR_POOL, CUSTOMER_POOL = "caseproof", "customer-jobs"
 RETAILER, CONTACT = "garden-shop", "owner@garden-shop.example.com"
+CONTACTS = {RETAILER: CONTACT, "toy-store": "owner@toy-store.example.com"}
+"""The retailers of a world, each with the one person who gets its mail."""
+INBOX, OUR_ADDRESS = "inbox", "cases@example.com"
 PLATFORM = "sandbox"
-SCHEDULED = ("daily-job-check", "case-keeper", "case-report")
+SCHEDULED = ("daily-job-check", "case-keeper", "case-report", "retailer-inbox")
 """What runs by itself: each the only deployment of the flow with its name."""
 
 Say = Callable[[str], None]
@@ -43,7 +49,10 @@ class CommandFailed(RuntimeError):
 
 @dataclass
 class World:
-    """A running world. ``server`` carries Caseproof's flows, ``jobs_server`` the customers' jobs (often the same)."""
+    """A running world. ``server`` carries Caseproof's flows, ``jobs_server`` the customers' jobs (often the same).
+
+    ``mailbox`` keeps what leaves; what retailers write to OUR_ADDRESS goes on into ``inbox``, which Caseproof reads.
+    """
 
     home: Path
     server: PrefectServer
@@ -52,6 +61,7 @@ class World:
     web_url: str
     marketplace_url: str = ""
     extra_env: Mapping[str, str] = field(default_factory=dict)
+    inbox: ImapServer | None = None
 
     def env(self) -> dict[str, str]:
         """The whole environment of a person who works with this world."""
@@ -61,6 +71,7 @@ class World:
         return ours | {
             "CASEPROOF_HOME": str(self.home),
             "CASEPROOF_WEB_URL": self.web_url,
+            "CASEPROOF_ANSWER_URL": self.web_url,
             **self.extra_env,
         }
 
@@ -68,7 +79,8 @@ class World:
     def office(self) -> Office:
         """The office of this world, for looking at its cases."""
         # Given, so that nothing of the person's own installation slips in from the environment.
-        settings = Settings(home=self.home, web_url=self.web_url, database_url=None, policy=None, public_url=None)
+        urls = {"web_url": self.web_url, "answer_url": self.web_url, "public_url": None}
+        settings = Settings(home=self.home, database_url=None, policy=None, **urls)
         return open_office(settings)
 
     # -- commands, as a person types them --------------------------------------------------------------------------
@@ -163,9 +175,24 @@ class World:
 
         return wait_until(f"{ref}: {what}", check, seconds)
 
-    def renew_access(self) -> None:
+    def renew_access(self, retailer: str = RETAILER) -> None:
         """The retailer renews its access in the marketplace's seller portal; the jobs get the new token."""
-        _pipe(self, {"api_url": self.jobs_server.api_url, "token": renew_token(self.marketplace_url, RETAILER)})
+        _pipe(self, {"api_url": self.jobs_server.api_url, "tokens": self.new_tokens(retailer)})
+
+    def new_tokens(self, *retailers: str) -> dict[str, str]:
+        """New tokens of the marketplace, by retailer; those before are void."""
+        return {retailer: renew_token(self.marketplace_url, retailer) for retailer in retailers}
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Mail is read as it comes, and cases with news are woken within seconds, as beside `caseproof up`."""
+        command, log = [sys.executable, "-m", "caseproof.cli", "inbox", "--watch"], self.home / "logs" / "inbox.log"
+        process = Process.start("inbox", command, cwd=ROOT, env=self.env(), log=log)
+        try:
+            process.wait_until_ready("the mailbox to be watched", lambda: "is watched" in log.read_text())
+            yield
+        finally:
+            process.stop()
 
     def pause(self, deployment: str) -> None:
         """Have one of Caseproof's own deployments start no runs by itself."""
@@ -224,9 +251,13 @@ def small_world(
             jobs_server = start_prefect_server(home / "jobs-server")
             stack.callback(jobs_server.stop)
         say("a mail server, the marketplace, the web app, and two workers: one for cases, one for customers' jobs")
-        mailbox = stack.enter_context(Mailbox(folder=home / "mailbox"))
+        inbox = stack.enter_context(ImapServer(user=OUR_ADDRESS))
+        receiver = Receiver(OUR_ADDRESS, inbox)
+        senders = dict.fromkeys(CONTACTS.values(), "the-owners-own")
+        mailbox = stack.enter_context(Mailbox(folder=home / "mailbox", senders=senders, receiver=receiver))
+        _write_policy(home)
         web_url, market_url = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
-        world = World(home, server, jobs_server, mailbox, web_url, market_url, env or {})
+        world = World(home, server, jobs_server, mailbox, web_url, market_url, env or {}, inbox)
         with ThreadPoolExecutor() as at_once:  # each needs seconds of imports, and none waits for another
             starting = [
                 at_once.submit(start, stack, world) for start in (_web, _marketplace, _our_worker, _their_worker)
@@ -239,6 +270,14 @@ def small_world(
             for deployment in SCHEDULED:
                 world.pause(deployment)
         yield world
+
+
+def _write_policy(home: Path) -> None:
+    """The built-in policy, with a mailbox that is read."""
+    policy = home / "policy.yaml"
+    if not policy.exists():
+        text = BUILT_IN.read_text(encoding="utf-8")
+        policy.write_text(text.replace('  mailbox: ""', f"  mailbox: {INBOX}", 1), encoding="utf-8")
 
 
 def _web(stack: ExitStack, world: World) -> None:
@@ -277,16 +316,21 @@ def _healthy(url: str) -> bool:
 
 
 def set_up(world: World) -> None:
-    """Save the blocks, deploy, register the contact and give the retailer a token, as an operator would once."""
-    token = renew_token(world.marketplace_url, RETAILER)
-    facts = {
+    """Save the blocks, deploy, register the contacts and give the retailers tokens, as an operator would once."""
+    facts: dict[str, Any] = {
         "api_url": world.jobs_server.api_url,
         "ui_url": world.jobs_server.ui_url,
         "smtp_host": world.mailbox.host,
         "smtp_port": world.mailbox.port,
         "marketplace_url": world.marketplace_url,
-        "token": token,
+        "tokens": world.new_tokens(*CONTACTS),
     }
+    if world.inbox is not None:
+        account = world.inbox.account(authserv=AUTHSERV)
+        facts["inbox"] = {
+            "host": account.host, "port": account.port, "security": account.security, "username": account.username,
+            "password": account.password, "authserv": account.authserv,
+        }  # fmt: skip
     command, log = deploy_command(str(ROOT / "prefect.yaml")), world.home / "logs" / "deploy.log"
     deploy = Process.start("deploy", command, cwd=ROOT, env=world.env(), log=log)
     _pipe(world, facts)

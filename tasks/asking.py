@@ -21,6 +21,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event, Kind
 from caseproof.procedure.card import in_words, plain, short
 from caseproof.procedure.office import US
+from caseproof.procedure.said import came_by
 from tasks.common import look, office
 from tasks.forms import FORMS, Form, TryAgain, for_team
 from tasks.labels import about, stands
@@ -112,6 +113,8 @@ def ask(ref: str, form: type[Form], explain: str, *, needed: Callable[[Case], bo
 
 LONGEST_WORDS = 1500
 """How many characters of a retailer's mail a form shows; the case page shows all of it."""
+MOST_WORDS = 5
+"""How many of the retailer's words and replies a form shows, the newest; the case page shows all of them."""
 
 
 def _question(case: Case, explain: str) -> str:
@@ -124,7 +127,7 @@ def _question(case: Case, explain: str) -> str:
         if case.incident
         else "",
         f"**The last run failed (J11).** {plain(short(case.last_failure['why']))}" if case.last_failure else "",
-        *(_quoted(word) for word in case.words),
+        *_what_they_said(case),
         explain,
     ]
     return "\n\n".join(part for part in parts if part)
@@ -138,12 +141,22 @@ def _heading(case: Case) -> str:
     return plain(about(case)).replace(case.ref, f"**{case.ref}**", 1)
 
 
-def _quoted(word: Fact) -> str:
+def _what_they_said(case: Case) -> list[str]:
+    """The retailer's words, and the replies that a person has to read, in the order in which they came."""
+    said = sorted((*case.words, *case.open_replies), key=lambda fact: fact.seq)
+    older = len(said) - MOST_WORDS
+    more = [f"{older} older words of theirs stand on [the case's page]({_page(case)})."] if older > 0 else []
+    return [*more, *(_quoted(fact) for fact in said[-MOST_WORDS:])]
+
+
+def _quoted(fact: Fact) -> str:
     """The retailer's own words, as a quotation that cannot draw anything else into the form."""
-    said = str(word["words"])
+    said = str(fact["words"])
     more = " …" if len(said) > LONGEST_WORDS else ""
     lines = "\n".join(f"> {plain(line)}" for line in (said[:LONGEST_WORDS] + more).splitlines())
-    return f"**{plain(word['sender'])}** wrote (J8):\n\n{lines}"
+    what = "replied" if fact.event.kind is Kind.REPLY_RECEIVED else "wrote"
+    rule = f"confirms nothing by itself: {plain(fact['why'])}" if what == "replied" else "J8"
+    return f"**{plain(fact['sender'])}** {what} {plain(came_by(fact))} ({rule}):\n\n{lines or '> (no words)'}"
 
 
 def act_on(ref: str, answer: Fact, act: Callable[[Form], object]) -> None:

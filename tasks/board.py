@@ -67,6 +67,9 @@ def _above(now: Board) -> str:
         f"By state: {_counts(now.by_state)}.",
         f"By marketplace: {_counts(now.by_marketplace)}.",
     ]
+    if now.from_retailers:
+        count, url = sum(now.from_retailers.values()), office().inbox_url
+        parts.append(f"**From retailers: [{count} to look at]({url}).** {_counts(now.from_retailers)}.")
     if now.incidents:
         parts.append("\n".join(["**Open incidents:**", "", *map(_incident, now.incidents)]))
     if office().policy_wrong:

@@ -15,8 +15,10 @@ from prefect_email import EmailServerCredentials
 
 from blocks.base import PrefectDown, load_block
 from blocks.desks import DESKS
+from blocks.inbox import MAILBOXES
 from blocks.mail import account_of
 from blocks.platforms import PLATFORMS
+from caseproof.channels.imap_account import ImapAccount
 from caseproof.channels.mail import Delivery, MailDown, send
 from caseproof.desks.base import Desk, DeskDown
 from caseproof.domain.case import Case
@@ -25,6 +27,7 @@ from caseproof.domain.errors import BadInput
 from caseproof.evidence.screenshot import NotTheRun, ScreenshotFailed
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.platforms.prefect import PrefectJobsClient
+from caseproof.policy import Policy
 from caseproof.procedure.mail_pace import paced
 from caseproof.procedure.office import Office, open_office
 from caseproof.procedure.telling import Send
@@ -85,6 +88,12 @@ def load_sender() -> Send:
         return send(account, content, sender=sender, recipients=recipients)
 
     return paced(office(), send_it)
+
+
+def load_mailbox(policy: Policy) -> ImapAccount | None:
+    """The mailbox that the policy names, with its mail's time-out; None where it names none."""
+    name = policy.answers.mailbox
+    return load_block(name, MAILBOXES, "mailbox").account(policy.mail.timeout_seconds) if name else None
 
 
 def our_prefect() -> PrefectJobsClient:

@@ -24,6 +24,7 @@ class Word(StrEnum):
     """What an operator says about the retailer's word."""
 
     WROTE = "the retailer wrote: record it"
+    COUNTS = "the reply shown above counts: record it"
     WITHOUT = "decide without the retailer's word"
 
 
@@ -45,6 +46,19 @@ def _pick_a_date(schema: dict[str, Any]) -> None:
     """A date picker in Prefect's UI; it cannot show the empty default."""
     schema["format"] = "date"
     schema.pop("default", None)
+
+
+def _reason() -> Any:
+    return Field(title="Why", min_length=1, description="A sentence that a colleague understands next week.")
+
+
+def _paused_until() -> Any:
+    return Field(
+        "",
+        title="Paused until",
+        description="Needed for 'keep paused': the day on which the team decides again. Empty otherwise.",
+        json_schema_extra=_pick_a_date,
+    )
 
 
 class Form(RunInput):
@@ -73,7 +87,8 @@ class RetailersWord(Form):
     waits_for: ClassVar[str] = "waits for the retailer's word"
 
     what: Word = Field(
-        title="The retailer's word (J8)", description="Record what the retailer wrote, or go on to the decision."
+        title="The retailer's word (J8)",
+        description="Record what the retailer wrote, say that the newest reply above counts, or go on to the decision.",
     )
     sender: str = Field(
         "",
@@ -93,18 +108,13 @@ class AccountDecision(Form):
     waits_for: ClassVar[str] = "waits for the decision"
 
     decision: Decision = Field(title="The account's status (J6)", description="What becomes of the account.")
-    reason: str = Field(title="Why", min_length=1, description="A sentence that a colleague understands next week.")
+    reason: str = _reason()
     checked: str = Field(
         "",
         title="What you checked in the system (J8)",
         description="Needed for 'after the retailer's change': what you looked at, and what you saw there.",
     )
-    paused_until: str = Field(
-        "",
-        title="Paused until",
-        description="Needed for 'keep paused': the day on which the team decides again. Empty otherwise.",
-        json_schema_extra=_pick_a_date,
-    )
+    paused_until: str = _paused_until()
 
 
 class Review(Form):
@@ -116,6 +126,11 @@ class Review(Form):
 
     verdict: Verdict = Field(
         title="The evidence (J7, J8)", description="Approve it, or send the case back to the stop (J2)."
+    )
+    checked: str = Field(
+        "",
+        title="What you checked in the system (J8)",
+        description="Needed to approve where nobody looked at the change yet: what you looked at, and what you saw.",
     )
     remark: str = Field(
         "",
@@ -142,13 +157,8 @@ class IncidentDecision(Form):
     waits_for: ClassVar[str] = "waits for the decision for all"
 
     decision: ForAll = Field(title="All of these accounts (J6)", description="What becomes of them.")
-    reason: str = Field(title="Why", min_length=1, description="A sentence that a colleague understands next week.")
-    paused_until: str = Field(
-        "",
-        title="Paused until",
-        description="Needed for 'keep paused': the day on which the team decides again. Empty otherwise.",
-        json_schema_extra=_pick_a_date,
-    )
+    reason: str = _reason()
+    paused_until: str = _paused_until()
 
 
 FORMS: dict[str, type[Form]] = {form.slug: form for form in (RetailersWord, AccountDecision, Review, TryAgain)}

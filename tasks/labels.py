@@ -20,7 +20,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.lifecycle import State
 from caseproof.procedure.card import in_words
 from caseproof.store import IncidentRow
-from tasks.forms import FORMS, TryAgain
+from tasks.forms import FORMS, RetailersWord, TryAgain
 
 OURS = ("retailer:", "marketplace:", "cause:", "status:", "incident:")
 """What the tags start with that we set; every other tag of a run is left alone."""
@@ -77,6 +77,8 @@ def stands(case: Case) -> str:
         return "at work"
     if asked["form"] == TryAgain.slug and case.trouble is not None:
         return f"needs help: {case.trouble['step']}"
+    if asked["form"] == RetailersWord.slug and case.open_replies:
+        return "has a reply to read"
     if case.state is State.PAUSED:
         return f"kept paused until {case.paused_until}"
     form = FORMS.get(asked["form"])

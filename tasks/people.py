@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import cast
 
+from prefect import get_run_logger
+
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.closure import closure_blockers
+from caseproof.domain.closure import closure_blockers, owes_validation
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.lifecycle import State
@@ -31,8 +33,8 @@ def hear_the_retailer(ref: str) -> None:
         ask(
             ref,
             RetailersWord,
-            f"{_stop_and_notice(case)} **Now record what the retailer wrote (J8).** Without their word you can go on "
-            "to 'reactivate after our fix' (J7) or 'keep paused' (J6), and to nothing else.",
+            f"{_stop_and_notice(case)} **Now record what the retailer wrote (J8){_or_the_reply(case)}.** Without their "
+            "word you can go on to 'reactivate after our fix' (J7) or 'keep paused' (J6), and to nothing else.",
             needed=_waits_for_word,
         )
         return
@@ -42,6 +44,10 @@ def hear_the_retailer(ref: str) -> None:
 def _stop_and_notice(case: Case) -> str:
     held = "The job is stopped (J2)" if case.stopped_jobs else "The job cannot be stopped from our side (J3)"
     return f"{held}, and the retailer was told (J5)."
+
+
+def _or_the_reply(case: Case) -> str:
+    return ", or say that the newest reply above counts" if case.open_replies else ""
 
 
 def _waits_for_word(case: Case) -> bool:
@@ -56,6 +62,9 @@ def _take_word(ref: str, answer: Fact, form: RetailersWord) -> None:
         word.confirm_by_form(
             office(), ref, sender=form.sender, words=form.message, recorded_by=member, question=answer["number"]
         )
+    if form.what is Word.COUNTS:
+        word.confirm_by_reply(office(), ref, recorded_by=member, question=answer["number"])
+    deciding.looked_at(office(), ref, by=member, question=answer["number"])
 
 
 _WHAT_TO_DECIDE = (
@@ -66,20 +75,28 @@ _WHAT_TO_DECIDE = (
 
 
 def settle_the_account(ref: str) -> None:
-    """J6: the team decides what becomes of the account."""
+    """J6: the team decides what becomes of the account, or has decided that a clear word leads to the re-run."""
     case = look(ref)
     if not _waits_for_decision(case):
         return
     answer = answer_to(case, AccountDecision)
     if answer is None:
+        if deciding.goes_on_by_itself(office(), ref):
+            get_run_logger().info("%s goes on: the retailer clearly said that the change is made.", ref)
+            return
         paused = f"The account is kept paused until **{case.paused_until}**. " if case.paused_until else ""
-        ask(ref, AccountDecision, f"{paused}{_WHAT_TO_DECIDE}", needed=_waits_for_decision)
+        ask(ref, AccountDecision, f"{paused}{_WHAT_TO_DECIDE}", needed=_needs_a_person)
         return
     act_on(ref, answer, lambda form: _take_decision(ref, answer, cast(AccountDecision, form)))
 
 
 def _waits_for_decision(case: Case) -> bool:
     return case.state in OPEN_FOR_DECISION and not _waits_for_word(case)
+
+
+def _needs_a_person(case: Case) -> bool:
+    """A clear word may have come while the question was made: then nobody is asked."""
+    return _waits_for_decision(case) and deciding.clear_word(office(), case) is None
 
 
 def _take_decision(ref: str, answer: Fact, form: AccountDecision) -> None:
@@ -93,6 +110,7 @@ def _take_decision(ref: str, answer: Fact, form: AccountDecision) -> None:
         until=deciding.read_date(form.paused_until),
         question=answer["number"],
     )
+    deciding.looked_at(office(), ref, by=form.answered_by, question=answer["number"])
 
 
 def review_the_evidence(ref: str) -> None:
@@ -109,7 +127,7 @@ def review_the_evidence(ref: str) -> None:
 
 def _waits_for_review(case: Case) -> bool:
     missing = {blocker.code for blocker in closure_blockers(case)}
-    return case.state is State.VERIFIED and "reviewed" in missing and missing <= {"reviewed", "looked"}
+    return case.state is State.VERIFIED and "reviewed" in missing and missing <= {"reviewed", "validated", "looked"}
 
 
 def _what_to_review(case: Case) -> str:
@@ -127,7 +145,7 @@ def _what_to_review(case: Case) -> str:
         f"[{plain(run['name'])}]({run['url']}) was read back as **{plain(run['said'])}** (J10), ended {ended}. "
         f"[Its picture]({picture}) is attached to the ticket (J7, J8):\n\n"
         f"![the run's own page]({picture})\n\n"
-        f"**Now review: does the picture show this run, and that it succeeded?**{another}"
+        f"**Now review: does the picture show this run, and that it succeeded?**{another}{_look_at_the_change(case)}"
     )
 
 
@@ -135,12 +153,23 @@ def _another(decision: Fact) -> bool:
     return bool(decision.get("review") == "another person")
 
 
+def _look_at_the_change(case: Case) -> str:
+    """What is asked of the reviewer of a case that went on by itself (J8)."""
+    if not owes_validation(case):
+        return ""
+    return (
+        " **Then look at the change in the system (J8): nobody has yet.** The retailer's word and a successful run are "
+        "not that (J11). Say below what you looked at and what you saw; without it the approval is not taken."
+    )
+
+
 def _take_review(ref: str, answer: Fact, form: Form) -> None:
     review = cast(Review, form)
     deciding.review(
         office(), ref, approved=review.verdict is Verdict.APPROVE, by=review.answered_by,
-        remark=review.remark, question=answer["number"],
+        remark=review.remark, checked=review.checked, question=answer["number"],
     )  # fmt: skip
+    deciding.looked_at(office(), ref, by=review.answered_by, question=answer["number"])
 
 
 class NothingMoved(CaseproofError):

@@ -19,6 +19,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.events import ASIDE, Event, Kind
 from caseproof.procedure.card import short
 from caseproof.procedure.office import Office
+from caseproof.procedure.recovery import owes_recovery
 from caseproof.store import CaseRow
 from caseproof.store.errors import Unreadable
 from tasks.case_runs import (
@@ -156,7 +157,9 @@ def _look_at(
 
 def _has_no_work(office: Office, row: CaseRow) -> bool:
     closed = row.closed_at
-    return closed is not None and (row.ticket_closed or office.clock() - closed > _CLOSED_LATELY)
+    if closed is None or office.clock() - closed > _CLOSED_LATELY:
+        return closed is not None
+    return row.ticket_closed and not owes_recovery(office.case(row.ref))
 
 
 def _was_cancelled(run: FlowRun | None) -> bool:

@@ -16,7 +16,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.lifecycle import State
-from caseproof.procedure import containment, opening, proving, running, telling, ticket
+from caseproof.procedure import containment, opening, proving, recovery, running, telling, ticket
 from caseproof.procedure.containment import held_jobs
 from tasks.common import load_desk, load_platform, load_sender, look, office, patient, runner_of
 from tasks.showing import show_the_job_run, show_the_picture, show_the_proof
@@ -63,9 +63,15 @@ def open_the_ticket(ref: str) -> None:
 
 @step("tell the retailer", "J5", due=lambda case: case.notice is None)
 def tell_the_retailer(ref: str) -> None:
-    """J5. Key: REF/round/notice; a repeated sending carries the same Message-ID."""
+    """J5. Key: REF/round/notice, and -2, -3, ... for more contacts; a repeated letter carries the same Message-ID."""
     opening.read_whose_job(office(), lambda: load_platform(look(ref).facts["platform"]), ref)
     telling.tell_retailer(office(), load_sender(), ref)
+
+
+@step("note on the ticket", "J8", due=lambda case: bool(ticket.words_to_note(office(), case)))
+def note_on_the_ticket(ref: str) -> None:
+    """J8: what the retailer wrote, for the front line. Key: REF/note/kind/digest."""
+    ticket.note_words(office(), load_desk(), ref)
 
 
 @step("run it again, or remove it", "J9, J10", due=lambda case: case.state is State.DECIDED)
@@ -145,3 +151,9 @@ def close_the_case(ref: str) -> None:
 def close_the_ticket(ref: str) -> None:
     """After the case: the ticket's status, read back from the desk."""
     ticket.close_ticket(office(), load_desk(), ref)
+
+
+@step("tell the retailer that it works again", "J5", due=recovery.owes_recovery)
+def tell_it_works_again(ref: str) -> None:
+    """After all else, once a closing. Key: REF/opening/recovery; a repeated letter carries the same Message-ID."""
+    recovery.tell_recovery(office(), load_sender(), ref)

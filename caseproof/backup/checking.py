@@ -117,6 +117,9 @@ def named_files(folder: Path) -> Iterator[tuple[str, str]]:
         yield row["digest"], f"a proof of {make_ref(row['case_id'])}"
     for row in read_rows(folder, "ticket_attachments"):
         yield row["digest"], f"{row['name']} on T-{row['ticket']:06d}"
+    if (folder / STORE / "messages.jsonl").exists():  # a backup of an older revision has none
+        for row in read_rows(folder, "messages"):
+            yield row["digest"], f"message {row['id']}"
 
 
 def evidence_name(digest: str) -> str:

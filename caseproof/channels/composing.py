@@ -5,19 +5,24 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
+from functools import cache
 from pathlib import Path
+from traceback import walk_tb
+from typing import Any
 
 import jinja2
 
+from caseproof.channels.languages import BrokenWords, Phrases
 from caseproof.channels.mail import ascii_address, named_address
 from caseproof.domain.errors import BadInput
 
-TEMPLATES = Path(__file__).with_name("templates")
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
 _BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F], None)
 
@@ -30,15 +35,19 @@ def one_line(text: str, longest: int) -> str:
     return tidy if len(tidy) <= longest else f"{tidy[: longest - 1].rstrip()}\u2026"
 
 
-def joined(names: Sequence[str]) -> str:
-    """One name, or several as people list them."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def greeting(say: Phrases, name: str) -> str:
+    """How a mail begins, with the name of who gets it, if it is known."""
+    known = one_line(name, 60)
+    return say("hello_name", name=known) if known else say("hello")
 
 
-def greeting(names: Sequence[str]) -> str:
-    """How a mail begins, with the names of those who get it, as far as they are known."""
-    known = [name for name in (one_line(one, 60) for one in names) if name]
-    return f"Hello {joined(known)}," if known else "Hello,"
+def web_link(url: str) -> str:
+    """A link as it may stand in a mail, or "". Raises BadInput for one that is no web address."""
+    if url and not re.fullmatch(r"https?://[^\s\"'<>\x00-\x1f]+", url):
+        raise BadInput(
+            "The link in the mail is not a web address.", "Check CASEPROOF_ANSWER_URL and CASEPROOF_PUBLIC_URL."
+        )
+    return url
 
 
 def header_address(text: str) -> Address:
@@ -53,10 +62,32 @@ def header_address(text: str) -> Address:
     return Address(display_name=one_line(name, 80), addr_spec=address)
 
 
-def _renderer(*, html: bool) -> jinja2.Environment:
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Both parts of a mail."""
+
+    text: str
+    html: str
+
+
+def rendered(folder: Path, name: str, words: Mapping[str, Any]) -> Body:
+    """Both parts of a mail from its two templates and the same words; the second escapes them. Raises BrokenWords."""
+    text, html = (render(folder, f"{name}.{kind}.j2", words, html=kind == "html") for kind in ("txt", "html"))
+    return Body(tidy_text(text), html)
+
+
+def render(folder: Path, name: str, words: Mapping[str, Any], *, html: bool) -> str:
+    """One template with its words filled in. Raises BrokenWords."""
+    with naming_the_line(folder):
+        return environment(folder, html=html).get_template(name).render(words)
+
+
+@cache
+def environment(folder: Path, *, html: bool) -> jinja2.Environment:
+    """What renders the templates of a folder: as they are, or escaping for HTML."""
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=jinja2.select_autoescape(["j2"] if html else []),
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=html,  # noqa: S701 - the plain text of a mail is not HTML
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -64,8 +95,34 @@ def _renderer(*, html: bool) -> jinja2.Environment:
     )
 
 
-TEXT, HTML = _renderer(html=False), _renderer(html=True)
-"""Both parts of a mail come from the same words; the second escapes them."""
+@contextmanager
+def naming_the_line(folder: Path) -> Iterator[None]:
+    """Turns what is wrong with a template into BrokenWords, which names the file and the line."""
+    try:
+        yield
+    except jinja2.TemplateNotFound as error:
+        raise BrokenWords(f"The template {error.name} is missing.", "Write or restore that file.") from error
+    except jinja2.TemplateSyntaxError as error:
+        where = f"{error.name}, line {error.lineno}"
+        raise BrokenWords(f"The template {where} is broken: {error.message}.", "Correct that line.") from error
+    except (jinja2.TemplateError, TypeError, AttributeError) as error:
+        where = _where(error, folder)
+        if not where:
+            raise
+        raise BrokenWords(f"The template {where} is broken: {error}.", "Correct that line.") from error
+
+
+def _where(error: Exception, folder: Path) -> str:
+    """The template, and its line, in which an error arose; "" for one that arose in none."""
+    found = []
+    for frame, line in walk_tb(error.__traceback__):
+        file, template = Path(frame.f_code.co_filename), frame.f_globals.get("__jinja_template__")
+        if file.suffix == ".j2" and file.is_relative_to(folder):
+            # Where Jinja has not put the template's own line into the traceback, the template knows it.
+            at = template.get_corresponding_lineno(line) if template else line
+            found.append(f"{file.relative_to(folder).as_posix()}, line {at}")
+    # The base has shapes only: what went wrong in one was put in elsewhere.
+    return next((one for one in reversed(found) if not one.startswith("base.")), found[-1] if found else "")
 
 
 def tidy_text(text: str) -> str:

@@ -40,14 +40,22 @@ _BARE_NEWLINE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 
 
 class MailError(CaseproofError):
-    """The message did not leave."""
+    """The message did not leave.
+
+    ``reason``: the server's own words, where it said no to this message or its recipients, so that it may well take
+    another; else empty.
+    """
+
+    def __init__(self, problem: str, next_action: str = "", *, reason: str = "") -> None:
+        super().__init__(problem, next_action)
+        self.reason = reason
 
 
 class MailDown(MailError):
     """Worth trying again with the same bytes; ``maybe_sent``: whether the message was sent is unknown."""
 
-    def __init__(self, problem: str, next_action: str = "", *, maybe_sent: bool = False) -> None:
-        super().__init__(problem, next_action)
+    def __init__(self, problem: str, next_action: str = "", *, maybe_sent: bool = False, reason: str = "") -> None:
+        super().__init__(problem, next_action, reason=reason)
         self.maybe_sent = maybe_sent
 
 
@@ -309,9 +317,10 @@ def _say_goodbye(smtp: Smtp) -> None:
 def _all_refused(account: MailAccount, refused: dict[str, str]) -> MailError:
     reasons = "; ".join(f"{address}: {reason}" for address, reason in refused.items())
     problem = f"The mail server {account.where} took none of the recipients ({reasons})."
+    said = "; ".join(refused.values())
     if any(reason.startswith("4") for reason in refused.values()):
-        return MailDown(problem, "It is tried again; if this goes on, check the contacts' addresses.")
-    return MailRefused(problem, "Check the addresses of the retailer's contacts.")
+        return MailDown(problem, "It is tried again; if this goes on, check the contacts' addresses.", reason=said)
+    return MailRefused(problem, "Check the addresses of the retailer's contacts.", reason=said)
 
 
 def _explained(error: Exception, account: MailAccount, line: Line) -> MailError:
@@ -360,7 +369,9 @@ def _answered(error: smtplib.SMTPResponseException, account: MailAccount, line: 
         "MAIL FROM": "Check mail.sender in policy.yaml, and that the mail account may send as it.",
         "DATA": "Read the server's reason: it is the message, its size, or the right to send it.",
     }
-    return MailRefused(problem, actions.get(line.step, "Check host, port and security of the mail account."))
+    said = _said(code, error.smtp_error) if line.step == "DATA" else ""
+    action = actions.get(line.step, "Check host, port and security of the mail account.")
+    return MailRefused(problem, action, reason=said)
 
 
 def _lost(account: MailAccount, line: Line, what: str) -> MailDown:

@@ -21,6 +21,8 @@ from caseproof.cli.check import check
 from caseproof.cli.common import AsJson, err, out, print_json, table_of
 from caseproof.cli.contacts import contact_app
 from caseproof.cli.doctor import doctor
+from caseproof.cli.inbox import inbox_app
+from caseproof.cli.mail import mail_app
 from caseproof.cli.report import report
 from caseproof.cli.setup import setup
 from caseproof.cli.up import up
@@ -40,6 +42,8 @@ app = typer.Typer(
 )
 app.add_typer(case_app, name="case")
 app.add_typer(contact_app, name="contact")
+app.add_typer(mail_app, name="mail")
+app.add_typer(inbox_app, name="inbox")
 app.command()(up)
 app.command()(setup)
 app.command()(doctor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,9 @@ import typer
 from rich.markup import escape
 
 from caseproof.cli.common import AsJson, out, print_json, table_of
-from caseproof.contacts_file import AS_IT_IS, put_contacts, read_contacts
+from caseproof.contacts_file import AS_IT_IS, ContactLine, put_contacts, read_contacts
 from caseproof.procedure.office import open_office
+from caseproof.store import Contact
 
 contact_app = typer.Typer(no_args_is_help=True, help="Who may confirm for a retailer, and gets its notices.")
 
@@ -21,11 +23,13 @@ def contact_add(
     retailer: Annotated[str, typer.Option(help="The retailer, as the job's tag names it.")],
     address: Annotated[str, typer.Option(help="The mail address.")],
     name: Annotated[str, typer.Option(help="Whom to greet.")] = "",
+    language: Annotated[str, typer.Option(help="The language of their mail, like de; without it, the policy's.")] = "",
+    role: Annotated[str, typer.Option(help="What they do there, for your team.")] = "",
 ) -> None:
-    """Register a contact: it gets the retailer's notices, and its written word counts."""
+    """Register a contact: it gets the retailer's notices, and its written word counts. Again, it forgets a bounce."""
     office = open_office()
     with office.store.unit() as unit:
-        unit.people.add_contact(retailer, address, name)
+        unit.people.add_contact(retailer, address, name, language, role)
         unit.commit()
     out.print(f"{escape(address)} is a contact of {escape(retailer)}.")
 
@@ -50,17 +54,31 @@ def contact_list(as_json: AsJson = False) -> None:
     with office.store.reading() as unit:
         contacts = [contact for retailer in unit.people.retailers() for contact in unit.people.contacts(retailer)]
     if as_json:
-        print_json([{"retailer": c.retailer, "address": c.address, "name": c.name} for c in contacts])
+        print_json([_as_json(contact) for contact in contacts])
         return
-    table = table_of("Contacts", "Retailer", "Address", "Name")
+    table = table_of("Contacts", "Retailer", "Address", "Name", "Language", "Role", "Mail came back")
     for contact in contacts:
-        table.add_row(escape(contact.retailer), escape(contact.address), escape(contact.name))
+        table.add_row(*(escape(text) for text in (*_said(contact), _bounced(contact))))
     out.print(table)
+
+
+def _said(one: Contact | ContactLine) -> tuple[str, ...]:
+    return one.retailer, one.address, one.name, one.language, one.role
+
+
+def _bounced(contact: Contact) -> str:
+    at = contact.bounced_at
+    return f"{at:%Y-%m-%d %H:%M} UTC: {contact.bounce}" if at else ""
+
+
+def _as_json(contact: Contact) -> dict[str, str | None]:
+    at = contact.bounced_at
+    return asdict(contact) | {"bounced_at": at.isoformat() if at else None}
 
 
 @contact_app.command("import")
 def contact_import(
-    file: Annotated[Path, typer.Argument(help="A CSV file with the columns retailer, address and name.")],
+    file: Annotated[Path, typer.Argument(help="A CSV file: retailer, address, name; and language, role, if you like.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and compare, and change nothing.")] = False,
 ) -> None:
     """Register the contacts of a file: all of them, or none where a line is wrong. Nobody is taken off."""
@@ -70,10 +88,10 @@ def contact_import(
         states = put_contacts(unit.people, lines, str(file))
         if not dry_run:
             unit.commit()
-    table = table_of(f"Contacts from {file.name}", "Retailer", "Address", "Name", "")
+    table = table_of(f"Contacts from {file.name}", "Retailer", "Address", "Name", "Language", "Role", "")
     for line, state in zip(lines, states, strict=True):
         if state != AS_IT_IS:
-            table.add_row(escape(line.retailer), escape(line.address), escape(line.name), state)
+            table.add_row(*(escape(text) for text in _said(line)), state)
     if table.row_count:
         out.print(table)
     counted = ", ".join(f"{count} {state}" for state, count in sorted(Counter(states).items())) or "no contacts"

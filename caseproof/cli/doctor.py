@@ -15,6 +15,7 @@ import yaml
 from rich.markup import escape
 
 import caseproof
+from caseproof.channels.imap_account import ImapAccount
 from caseproof.channels.mail import MailAccount
 from caseproof.cli.common import AsJson, out, print_json, table_of
 from caseproof.desks.base import Desk
@@ -60,6 +61,7 @@ def installation(settings: Settings, *, lock: Path = LOCK, prefect_file: Path | 
         prefect=_access,
         deployments=lambda: wanted_deployments(prefect_file),
         account=_account,
+        mailbox=_mailbox,
         desk=_desk,
         platforms=_platforms,
     )
@@ -113,6 +115,13 @@ def _account(policy: Policy) -> MailAccount:
 
     mail = policy.mail
     return account_of(load_block(mail.account, (EmailServerCredentials,), "mail account"), mail.timeout_seconds)
+
+
+def _mailbox(policy: Policy) -> ImapAccount:
+    from blocks.base import load_block
+    from blocks.inbox import MAILBOXES
+
+    return load_block(policy.answers.mailbox, MAILBOXES, "mailbox").account(policy.mail.timeout_seconds)
 
 
 def _desk(office: Office) -> Desk:

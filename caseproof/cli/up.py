@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from caseproof import locks
+from caseproof.channels.samples import check_templates
 from caseproof.cli.common import out
 from caseproof.domain.errors import CaseproofError
 from caseproof.policy import policy_in_force
@@ -44,6 +45,7 @@ def up(
     settings = read_settings()
     laid_out = plan(settings, os.environ, postgres=postgres)
     folder = settings.home_folder / FOLDER
+    check_templates()  # a broken one is found now, not when a retailer is to be told
     screen = Screen(out, settings.home_folder, laid_out)
     house = House(folder, laid_out.logs, laid_out.groups, screen.say)
     if not locks.hold(folder / "lock", wait=False):

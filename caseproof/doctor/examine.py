@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from caseproof.channels.imap import ImapAccount
 from caseproof.channels.mail import MailAccount
+from caseproof.channels.samples import check_templates
 from caseproof.desks.base import Desk
 from caseproof.doctor import machine, outside
 from caseproof.doctor.clocks import Clocks
@@ -33,7 +35,7 @@ FOLD_SECONDS = 30.0
 class Installation:
     """What is examined, as plain values and what reads them; who knows Prefect fills it in.
 
-    ``account`` and ``desk`` load what the policy names, ``platforms`` lists what is
+    ``account``, ``mailbox`` and ``desk`` load what the policy names, ``platforms`` lists what is
     saved, each loaded when it is called; they raise errors for people. ``lock`` is None where there is no lock file.
     """
 
@@ -42,6 +44,7 @@ class Installation:
     prefect: Callable[[], PrefectAccess]
     deployments: Callable[[], Sequence[WantedDeployment]]
     account: Callable[[Policy], MailAccount]
+    mailbox: Callable[[Policy], ImapAccount]
     desk: Callable[[Office], Desk]
     platforms: Callable[[], Mapping[str, Callable[[], JobPlatform]]]
     pool: str = "caseproof"
@@ -153,12 +156,18 @@ class _Look:
 
     def at_mail_and_desk(self) -> None:
         needs = [self._policy_row, self._prefect]
+        self._start("Words of mail", check_templates, seconds=FOLD_SECONDS)
         self._start("Mail server", self._mail, after=needs, seconds=20)
+        self._start("Mailbox", self._mailbox, after=needs, seconds=20)
         self._start("Desk", self._desk, after=[*needs, self._store_row], seconds=15)
 
     def _mail(self) -> str:
         policy = self._known_policy
         return outside.mail_server(policy.mail.account, lambda: self._here.account(policy))
+
+    def _mailbox(self) -> str:
+        policy = self._known_policy
+        return outside.mailbox(policy.answers.mailbox, lambda: self._here.mailbox(policy))
 
     def _desk(self) -> str:
         policy = self._known_policy

@@ -9,6 +9,8 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from caseproof.channels import imap
+from caseproof.channels.imap import ImapAccount
 from caseproof.channels.mail import MailAccount, probe
 from caseproof.desks.base import Desk
 from caseproof.doctor.calls import Caller
@@ -36,6 +38,28 @@ def mail_server(name: str, load: Callable[[], MailAccount]) -> str:
         raise Failed(f"Mail account '{name}': {error.problem}", error.next_action) from error
     login = "the login is right" if account.username is not None else "no login is set"
     return f"'{name}': {account.where} answers over {account.security}, {login}; no mail was sent"
+
+
+def mailbox(name: str, load: Callable[[], ImapAccount]) -> str:
+    """Whether the mailbox that retailers answer to lets us in, and its folder is there. Nothing is read or moved."""
+    if not name:
+        return "no mailbox is named in the policy (answers.mailbox): nobody reads what retailers write"
+    account = load()
+    try:
+        probed = imap.probe(replace(account, timeout_seconds=min(account.timeout_seconds, MAIL_SECONDS)))
+    except CaseproofError as error:
+        raise Failed(f"Mailbox '{name}': {error.problem}", error.next_action) from error
+    if not account.authserv:
+        raise Failed(
+            f"Mailbox '{name}': no name of your mail server is set (authserv), so no mail counts as genuine, and every "
+            "answer by mail waits for a person.",
+            "Open a mail that arrived there, look for Authentication-Results, and save its first word in the mailbox.",
+        )
+    made = "" if probed.has_done_folder else f", {account.done_folder} is made when the first one is taken in"
+    return (
+        f"'{name}': {account.where} lets us in over {account.security}, {probed.waiting} messages in "
+        f"{account.folder}{made}; {account.authserv} says whose mail is genuine"
+    )
 
 
 def desk(name: str, load: Callable[[], Desk]) -> str:

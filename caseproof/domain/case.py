@@ -135,6 +135,12 @@ class Case:
         return tuple(f for f in self.confirmations if isinstance(f["words"], str) and f["words"].strip())
 
     @property
+    def open_replies(self) -> tuple[Fact, ...]:
+        """The replies that no confirmation was made of, oldest first; a person says what they mean."""
+        recorded = {fact["evidence"] for fact in self.confirmations}
+        return tuple(fact for fact in self.replies if fact["evidence"] not in recorded)
+
+    @property
     def question(self) -> Fact | None:
         """The question that waits for an answer now."""
         number = self.question_number
@@ -153,6 +159,24 @@ class Case:
     def since_question(self, kind: Kind) -> tuple[Event, ...]:
         """The events of this kind since the question that waits now was asked."""
         return tuple(e for e in self.events[self.question.seq :] if e.kind is kind) if self.question else ()
+
+    @property
+    def nudges(self) -> tuple[Event, ...]:
+        """The times that the team was told of the question that waits; not what it was told aside of that."""
+        return tuple(event for event in self.since_question(Kind.TEAM_TOLD) if not event.data.get("aside"))
+
+    @property
+    def unanswered_since(self) -> datetime | None:
+        """When the retailer was told in this round; None once they wrote since, whatever they wrote.
+
+        Keeping the account paused settles what they had written until then.
+        """
+        if self.notice is None:
+            return None
+        paused = self.decision.seq if self.decision and self.decision.event.kind is Kind.KEPT_PAUSED else 0
+        settled = max(self.notice.seq, paused)
+        wrote = any(fact.seq > settled for fact in (*self.confirmations, *self.replies))
+        return None if wrote else self.notice.at
 
     @property
     def question_number(self) -> int:

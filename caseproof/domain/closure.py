@@ -260,7 +260,8 @@ CONDITIONS: tuple[Condition, ...] = (
     ),
     Condition(
         "validated", "J8, J9", "The change was validated in the system after the retailer confirmed it.",
-        "Decide again, saying what you checked in the system.", _needs_validation, _validated,
+        "Look at the change in the system; say what you saw there in the review, or in a new decision.",
+        _needs_validation, _validated,
     ),
     Condition(
         "succeeded", "J7, J8, J10", "A run made after the decision was read back as successful.",
@@ -305,6 +306,11 @@ def closure_blockers(case: Case) -> list[Blocker]:
         for c in CONDITIONS
         if c.applies(case) and c.met_by(case) is None
     ]
+
+
+def owes_validation(case: Case) -> bool:
+    """Whether the decision in force rests on a change that nobody has looked at in the system yet (J8, J11)."""
+    return _needs_validation(case) and _validated(case) is None
 
 
 def conditions_met(case: Case) -> list[tuple[Condition, Met]]:
@@ -371,7 +377,13 @@ def refuse_event(case: Case, event: Event) -> None:
             f"See what comes next with `caseproof case why {case.ref}`.",
         )
     if event.kind is Kind.DECIDED:
-        _refuse_unfounded(case, event.data["decision"], validated_later=event.data.get("validation") == AT_THE_REVIEW)
+        _refuse_unfounded(case, event)
+    if event.kind is Kind.REVIEW_APPROVED and owes_validation(case):
+        raise NotAllowed(
+            f"J8: {case.ref} went on when the retailer said that the change is made, and nobody has looked at it yet.",
+            "Look at the change in the system and write down what you saw there; the retailer's word and a successful "
+            "run are not that (J8, J11).",
+        )
     if event.kind is Kind.SCHEDULE_LIVE and case.decided is Decision.REMOVE:
         raise NotAllowed(
             f"J9: {case.ref} removes the integration; its schedule does not go live again.",
@@ -385,7 +397,8 @@ AT_THE_REVIEW = "at the review"
 """What a decision says of its validation where the case went on by itself: the reviewer does it before approving."""
 
 
-def _refuse_unfounded(case: Case, word: str, *, validated_later: bool) -> None:
+def _refuse_unfounded(case: Case, decided: Event) -> None:
+    word = decided.data["decision"]
     if word not in list(Decision):
         raise NotAllowed(f"'{word}' is no decision.", f"Choose one of {', '.join(Decision)}.")
     decision = Decision(word)
@@ -396,8 +409,15 @@ def _refuse_unfounded(case: Case, word: str, *, validated_later: bool) -> None:
             f"J8: '{decision}' needs the retailer's written confirmation.",
             f"`caseproof case confirm {case.ref} --from ADDRESS --message FILE.eml`",
         )
-    if NEEDS[decision].validation and _validated(case) is None and not validated_later:
+    if NEEDS[decision].validation and _validated(case) is None and not _may_be_validated_later(case, decided):
         raise NotAllowed(
             f"J8: '{decision}' needs the change validated in the system after the retailer confirmed it.",
             "Say what you checked there, and decide again.",
         )
+
+
+def _may_be_validated_later(case: Case, decided: Event) -> bool:
+    """A reviewer will look, and the word says more than was known when it failed last (J11): one run a word."""
+    if decided.data.get("validation") != AT_THE_REVIEW or not decided.data["review"]:
+        return False
+    return any(_follows(word, case.last_failure) for word in case.words)

@@ -11,6 +11,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.closure import Blocker, closure_blockers
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.lifecycle import SENTENCES, State
+from caseproof.procedure.said import came_by, doubts
 
 _ADDRESS = re.compile(r"https?://[^\s<>()\[\]\"'|\\`]+")
 
@@ -26,6 +27,8 @@ def next_action(case: Case) -> str:
         return "Nothing: the case is closed, with its proof."
     if case.state is State.PAUSED:
         return f"Paused until {case.paused_until}; decide again in the Prefect UI when the time has come."
+    if case.state is State.WAITING and not case.confirmations and case.open_replies:
+        return "Read what the retailer wrote, and say what it means, in the form of the case's run."
     if case.state is State.WAITING and not case.confirmations:
         return "Wait for the retailer's word and record it, or decide without it if we fixed it ourselves."
     if case.state is State.WAITING:
@@ -37,7 +40,8 @@ def next_action(case: Case) -> str:
 
 
 def _only_review_is_missing(blockers: list[Blocker]) -> bool:
-    return {b.code for b in blockers} <= {"reviewed", "looked"} and any(b.code == "reviewed" for b in blockers)
+    missing = {b.code for b in blockers}
+    return "reviewed" in missing and missing <= {"reviewed", "validated", "looked"}
 
 
 def in_words(cause: object) -> str:
@@ -122,11 +126,12 @@ def _blockers_table(case: Case) -> str:
 
 
 def _words(case: Case) -> str:
-    """The retailer's own words, verbatim, each line quoted."""
+    """The retailer's own words, verbatim, each line quoted, in the order in which they came."""
     said = []
-    for word in case.confirmations:
+    for word in sorted((*case.confirmations, *case.open_replies), key=lambda fact: fact.seq):
         quoted = "\n".join(f"> {_line(line)}" for line in str(word["words"]).splitlines())
-        said.append(f"{_line(word['sender'])}, recorded {_time(word)} by {plain(word.actor)}:\n\n{quoted}")
+        who = f"{_line(word['sender'])}, {plain(came_by(word))}, recorded {_time(word)} by {plain(word.actor)}"
+        said.append(f"{'. '.join([who, *map(plain, doubts(case, word))])}:\n\n{quoted}")
     return "## The retailer's word\n\n" + "\n\n".join(said) if said else ""
 
 
@@ -154,6 +159,8 @@ _SENTENCES: Mapping[Kind, str] = {
     Kind.NOTICE_SENT: "Retailer told by mail: {_to}",
     Kind.CONFIRMATION_RECEIVED: "The retailer's written word from {sender}",
     Kind.CONFIRMATION_REFUSED: "A message from {sender} does not count: {why}",
+    Kind.REPLY_RECEIVED: "A reply from {sender} confirms nothing by itself: {why}",
+    Kind.ADDRESS_BOUNCED: "Mail to {address} comes back: {why}",
     Kind.CHANGE_VALIDATED: "Validated in the system: {how}",
     Kind.DECIDED: "Decided: {decision}. {reason}",
     Kind.KEPT_PAUSED: "Kept paused until {until}. {reason}",
@@ -173,6 +180,7 @@ _SENTENCES: Mapping[Kind, str] = {
     Kind.CLOSED: "Case closed",
     Kind.TICKET_CLOSED: "Ticket {ticket} closed and read back",
     Kind.TICKET_REOPENED: "Ticket {ticket} opened again and read back",
+    Kind.RECOVERY_TOLD: "Retailer told by mail how it ended: {_to}",
     Kind.STOP_DID_NOT_HOLD: "The stop did not hold, so it was stopped again: {why}",
     Kind.INCIDENT_JOINED: "Part of the incident {incident}",
     Kind.REMINDER_SENT: "Retailer reminded by mail ({number}): {_to}",
@@ -195,6 +203,8 @@ RULES: Mapping[Kind, str] = {
     Kind.NOTICE_SENT: "J5",
     Kind.CONFIRMATION_RECEIVED: "J8",
     Kind.CONFIRMATION_REFUSED: "J8",
+    Kind.REPLY_RECEIVED: "J8",
+    Kind.ADDRESS_BOUNCED: "J5",
     Kind.CHANGE_VALIDATED: "J8",
     Kind.DECIDED: "J6",
     Kind.KEPT_PAUSED: "J6",
@@ -214,6 +224,7 @@ RULES: Mapping[Kind, str] = {
     Kind.CLOSED: "J7, J8",
     Kind.STOP_DID_NOT_HOLD: "J2",
     Kind.REMINDER_SENT: "J5",
+    Kind.RECOVERY_TOLD: "J5",
 }
 """The rule that an event carries out; events of our own machinery have none."""
 

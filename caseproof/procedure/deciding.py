@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from caseproof.domain.case import Case
+from caseproof.channels.meaning import Meaning, meaning_of
+from caseproof.domain.case import Case, Fact
+from caseproof.domain.closure import AT_THE_REVIEW
 from caseproof.domain.decisions import NEEDS, Decision, refuse_decision, require_member, same_person
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event, Kind
-from caseproof.procedure.office import Office
+from caseproof.domain.lifecycle import State
+from caseproof.procedure.office import US, Office
+
+CHANGED = "changed"
+"""The choice of a retailer who says that the change is made."""
 
 
 def read_date(text: str) -> date | None:
@@ -49,8 +55,81 @@ def decide(
     return office.store.change(ref, events)
 
 
-def review(office: Office, ref: str, *, approved: bool, by: str, remark: str, question: int | None = None) -> Case:
-    """Record the review. Sending back needs a reason; the policy may ask for another person than who decided."""
+def goes_on_by_itself(office: Office, ref: str) -> bool:
+    """Decide without an operator where the retailer clearly said that the change is made, and the policy allows it.
+
+    The case then goes on to the re-run, and whoever reviews it says what was checked in the system (J8, J11). Once a
+    word; never a removal. Where a person has to decide, nothing changes.
+    """
+
+    def events(case: Case) -> Sequence[Event]:
+        word = clear_word(office, case)
+        return [] if word is None else [_decided_by(office, word)]
+
+    return office.store.change(ref, events).state is State.DECIDED
+
+
+def clear_word(office: Office, case: Case) -> Fact | None:
+    """The word on which the case may go on by itself, or None.
+
+    It came a way that the policy names, after the notice and after the last failure; and whatever else the retailer has
+    said since the notice says the same: no question, no other choice.
+    """
+    policy, notice = office.policy, case.notice
+    if case.state is not State.WAITING or notice is None or not policy.review.required:
+        return None
+    said = [fact for fact in (*case.words, *case.replies) if fact.seq > notice.seq]
+    if not notice.get("asks", True) or not all(map(_is_clear, said)):
+        return None
+    since = case.last_failure.seq if case.last_failure is not None else 0
+    clear = [fact for fact in said if fact["by_way_of"] in policy.answers.by_itself and fact.seq > since]
+    return clear[-1] if clear else None
+
+
+_OTHERWISE = frozenset({Meaning.REMOVE, Meaning.NOT_YET, Meaning.QUESTION, Meaning.NOT_THEIRS})
+
+
+def _is_clear(said: Fact) -> bool:
+    """The choice, and nothing else in the words that were typed along with it."""
+    chosen = said.event.kind is Kind.CONFIRMATION_RECEIVED and said.get("choice") == CHANGED
+    return chosen and meaning_of(str(said["words"])) not in _OTHERWISE
+
+
+_WAYS = {"page": "on the confirmation page", "mail": "by mail"}
+
+
+def _decided_by(office: Office, word: Fact) -> Event:
+    said = f"{word['sender']} said {_WAYS[word['by_way_of']]} that the change is made ({word.at:%Y-%m-%d %H:%M} UTC)"
+    return office.event(
+        Kind.DECIDED,
+        US,
+        decision=str(Decision.AFTER_CHANGE),
+        reason=f"{said}; the policy lets the case go on to the re-run. Whoever reviews it looks at the change first.",
+        review=office.policy.review_mode,
+        validation=AT_THE_REVIEW,
+    )
+
+
+def looked_at(office: Office, ref: str, *, by: str, question: int) -> None:
+    """Mark the retailer's messages that stood above this question as looked at by who answered it.
+
+    What came later, the answer was given without.
+    """
+    asked = office.case(ref).asked[question].at
+    with office.store.unit() as unit:
+        shown = [row.id for row in unit.messages.of_case(ref) if row.needs_eye and row.at <= asked]
+        unit.messages.done(shown, by, office.clock())
+        unit.commit()
+
+
+def review(
+    office: Office, ref: str, *, approved: bool, by: str, remark: str, checked: str = "", question: int | None = None
+) -> Case:
+    """Record the review. Sending back needs a reason; the policy may ask for another person than who decided.
+
+    ``checked`` says what the reviewer looked at in the system and saw there: needed for an approval where nobody did so
+    before (J8). Raises NotOnTheTeam, NotAllowed, BadInput.
+    """
     member = require_member(by, office.policy.team)
     if not approved and not remark.strip():
         raise BadInput("Sending back needs a reason.", "Say in a sentence what is missing or wrong.")
@@ -67,6 +146,7 @@ def review(office: Office, ref: str, *, approved: bool, by: str, remark: str, qu
                 f"{member} took the decision; the policy asks another person to review it.",
                 "Let another member of the team answer.",
             )
-        return [office.event(Kind.REVIEW_APPROVED, member, remark=remark, **answer)]
+        seen = [office.event(Kind.CHANGE_VALIDATED, member, how=checked)] if checked.strip() else []
+        return [*seen, office.event(Kind.REVIEW_APPROVED, member, remark=remark, **answer)]
 
     return office.store.change(ref, events)

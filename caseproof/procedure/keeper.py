@@ -31,12 +31,16 @@ from caseproof.procedure.keeping import (
     look_at_all_again,
     note_next,
     remember_the_policy,
+    waits_for_retailer,
 )
+from caseproof.procedure.no_answer import has_to_be_told, keep_paused
 from caseproof.procedure.office import Office
 from caseproof.procedure.open_incidents import note_nudge, nudges
 from caseproof.procedure.reminding import Telling, remind, tell_team
 from caseproof.procedure.telling import Send
+from caseproof.procedure.untold import to_tell
 from caseproof.store import CaseRow
+from caseproof.store.messages import MessageRow
 
 PATIENCE_SECONDS = 60.0
 """How long a pass goes on giving runs while workers take them; the others get theirs in the next pass."""
@@ -88,6 +92,7 @@ class Pass:
     woken: list[str] = field(default_factory=list)
     reminded: list[str] = field(default_factory=list)
     team_told: int = 0
+    paused: list[str] = field(default_factory=list)
     incidents: list[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
 
@@ -102,6 +107,7 @@ class Pass:
             "woken": _names(self.woken),
             "retailers reminded about": _names(self.reminded),
             "told to the team": self.team_told,
+            "kept paused: no answer": _names(self.paused),
             "incidents": "; ".join(self.incidents[:20]) or "nothing",
             "could not be done": "; ".join(f"{on}: {said}" for on, said in self.problems.said.items()) or "nothing",
         }
@@ -162,6 +168,7 @@ class _Keeper:
         for name in self._wait_for_the_platforms():  # the team is told of what they found
             self._done.problems(_about(name), Hanging(name))
         self._tell(found)
+        self._keep_paused(found)
         note_next(self._office, found.rows)
         note_problems(self._office, self._done.problems.said)
         done, self._done = self._done, Pass()  # what still hangs changes it no more
@@ -285,17 +292,41 @@ class _Keeper:
         beside: list[Telling] = []
         with self._apart("incidents"):
             beside = [replace(one, url=self._hands.run_url(one.url)) for one in nudges(self._office)]
-        told = [Telling(row.ref, row.job_name, about, row.nudges + 1) for row, about in found.tell]
+        messages: list[MessageRow] = []
+        with self._apart("messages from retailers"):
+            messages = to_tell(self._office)
+        told = [_nudge(row, about) for row, about in (*found.tell, *self._told_first(found))]
         with self._apart("telling the team"):
             told += [
                 self._telling(ref, "the stop did not hold, and was made again (J2)") for ref in self._done.stopped_again
             ]
             again = "the job failed again after the case was closed, so the case is open again (J10)"
             told += [self._telling(ref, again) for ref in self._done.reopened]
-            send = self._hands.sender() if (told or beside) and self._office.policy.mail.team else None
-            self._done.team_told = tell_team(self._office, send, told, beside)
+            send = self._hands.sender() if (told or beside or messages) and self._office.policy.mail.team else None
+            self._done.team_told = tell_team(self._office, send, told, beside, messages)
             self._done.team_told += sum(note_nudge(self._office, one.ref, one.number) for one in beside)
 
     def _telling(self, ref: str, about: str) -> Telling:
         case = self._office.case(ref)
-        return Telling(ref, case.facts["job_name"], about, len(case.since_question(Kind.TEAM_TOLD)) + 1)
+        number = len(case.since_question(Kind.TEAM_TOLD)) + 1
+        return Telling(ref, case.facts["job_name"], about, number, aside=True)
+
+    def _told_first(self, found: Looked) -> list[tuple[CaseRow, str]]:
+        """The cases about to be kept paused of which the team was told nothing yet, whyever (J6)."""
+        told, first = {row.ref for row, _ in found.tell}, []
+        for row, about in found.pause:
+            with self._apart(row.ref):
+                if row.ref not in told and has_to_be_told(self._office.case(row.ref)):
+                    first.append((row, about))
+        return first
+
+    def _keep_paused(self, found: Looked) -> None:
+        """Where no answer came, the account stays paused until a date (J6)."""
+        for row, _ in found.pause:
+            with self._apart(row.ref):
+                if keep_paused(self._office, row.ref):
+                    self._done.paused.append(row.ref)
+
+
+def _nudge(row: CaseRow, about: str) -> Telling:
+    return Telling(row.ref, row.job_name, about, row.nudges + 1, no_answer=waits_for_retailer(row))

@@ -45,6 +45,7 @@ class What(StrEnum):
     READ_THE_RUN = "read the job's run"
     REMIND = "remind the retailer"
     TELL = "tell the team"
+    KEEP_PAUSED = "keep the account paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,11 @@ def coming(row: CaseRow, policy: KeeperPolicy) -> list[Coming]:
     if not row.asked_form or row.asked_at is None:
         return [Coming(What.GIVE_A_RUN, row.updated_at)]  # its run is at work, if there is one
     found = [Coming(What.WAKE, row.updated_at)] if row.has_news else []
-    if row.state is State.PAUSED and row.paused_until is not None:
+    if row.state is State.PAUSED and row.paused_until is not None and row.notice_at is not None:
         return [*found, *_paused(row, policy, datetime.combine(row.paused_until, time(), UTC))]
     if row.asked_form == TRY_AGAIN and row.state is State.RUNNING:
         found.append(Coming(What.READ_THE_RUN, row.asked_at))
-    if row.asked_form == WORD and row.state is State.WAITING and row.notice_at is not None and is_asked(row):
+    if row.notice_at is not None and waits_for_retailer(row):
         return [*found, *_word(row, policy, row.notice_at)]
     return [*found, _nudge(row, policy, row.asked_at)]
 
@@ -79,15 +80,23 @@ def is_asked(row: CaseRow) -> bool:
     return row.cause not in NOT_THEIRS and not row.incident
 
 
+def waits_for_retailer(row: CaseRow) -> bool:
+    """Whether it is the retailer's turn: they were asked for their word, and wrote nothing since."""
+    return row.asked_form == WORD and row.state is State.WAITING and row.notice_at is not None and is_asked(row)
+
+
 def _word(row: CaseRow, policy: KeeperPolicy, told: datetime) -> Iterable[Coming]:
-    """The retailer is reminded; after the last reminder it is the team's to act."""
+    """The retailer is reminded; then the team is told; then the account stays paused (J6)."""
     if row.reminders < len(policy.remind_after_days):
         yield Coming(What.REMIND, told + timedelta(days=policy.remind_after_days[row.reminders]))
-        return
-    last = policy.remind_after_days[-1] if policy.remind_after_days else policy.follow_up_days
-    times = f", reminded {row.reminders} times" if row.reminders > 1 else ", reminded once" if row.reminders else ""
-    about = f"the retailer has not answered since {told:%Y-%m-%d}{times}: call them, or decide without their word"
-    yield Coming(What.TELL, _follow_up(row, policy, told + timedelta(days=last)), about)
+    since = f"the retailer has not answered since {told:%Y-%m-%d}{_times(row.reminders)}"
+    about = f"{since}: call them, or decide without their word; else the account stays paused"
+    yield Coming(What.TELL, _follow_up(row, policy, told + timedelta(days=policy.answer_within_days)), about)
+    yield Coming(What.KEEP_PAUSED, told + timedelta(days=policy.keep_paused_after_days), about)
+
+
+def _times(reminders: int) -> str:
+    return f", reminded {reminders} times" if reminders > 1 else ", reminded once" if reminders else ""
 
 
 def _paused(row: CaseRow, policy: KeeperPolicy, until: datetime) -> Iterable[Coming]:
@@ -106,7 +115,6 @@ def _follow_up(row: CaseRow, policy: KeeperPolicy, first: datetime) -> datetime:
 
 
 _ABOUT = {
-    WORD: "the decision about the account is waited for: the retailer has nothing to do here",
     DECISION: "the decision about the account is waited for (J6)",
     REVIEW: "the evidence waits for its review (J7, J8)",
 }
@@ -123,8 +131,15 @@ def nudge_at(policy: KeeperPolicy, asked: datetime, nudges: int) -> datetime:
 
 def _nudge(row: CaseRow, policy: KeeperPolicy, asked: datetime) -> Coming:
     at = nudge_at(policy, asked, row.nudges)
-    about = _ABOUT.get(row.asked_form) or f"a step needs help: {row.trouble}"
+    about = _of_word(row) if row.asked_form == WORD else _ABOUT.get(row.asked_form)
+    about = about or f"a step needs help: {row.trouble}"
     return Coming(What.TELL, at, f"{about}, asked {asked:%Y-%m-%d %H:%M} UTC")
+
+
+def _of_word(row: CaseRow) -> str:
+    if row.notice_at is None:
+        return "the retailer wrote: read it, and say whether it is their confirmation (J8)"
+    return "the decision about the account is waited for: the retailer has nothing to do here"
 
 
 def next_look(row: CaseRow, policy: KeeperPolicy, now: datetime) -> datetime | None:
@@ -138,8 +153,11 @@ def next_look(row: CaseRow, policy: KeeperPolicy, now: datetime) -> datetime | N
 
 
 def _again(one: Coming, now: datetime) -> datetime:
+    longer = (now - one.at) / 10  # the longer it takes, the longer it will
     if one.what is What.READ_THE_RUN:
-        return now + max(SOON, (now - one.at) / 10)  # the longer it takes, the longer it will
+        return now + max(SOON, longer)
+    if one.what is What.KEEP_PAUSED:
+        return now + max(AT_WORK, longer)
     return now + (AT_WORK if one.what in (What.GIVE_A_RUN, What.REMIND) else SOON)
 
 
@@ -155,6 +173,7 @@ class Looked:
     runs: list[CaseRow] = field(default_factory=list)
     remind: list[str] = field(default_factory=list)
     tell: list[tuple[CaseRow, str]] = field(default_factory=list)
+    pause: list[tuple[CaseRow, str]] = field(default_factory=list)
     read: list[CaseRow] = field(default_factory=list)
 
 
@@ -183,6 +202,8 @@ def _sort(found: Looked, row: CaseRow, one: Coming) -> None:
             found.remind.append(row.ref)
         case What.TELL:
             found.tell.append((row, one.about))
+        case What.KEEP_PAUSED:
+            found.pause.append((row, one.about))
 
 
 def note_next(office: Office, rows: Sequence[CaseRow]) -> None:

@@ -91,6 +91,11 @@ class Office:
         """Where people read the case."""
         return f"{self.settings.public}/cases/{ref}"
 
+    @property
+    def inbox_url(self) -> str:
+        """Where people see what came from retailers."""
+        return f"{self.settings.public}/inbox"
+
     def evidence_url(self, digest: str) -> str:
         """Where people see an evidence file."""
         return f"{self.settings.public}/evidence/{digest}"

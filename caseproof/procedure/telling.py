@@ -4,6 +4,8 @@ Jobs of one retailer, marketplace and cause that one check found share one mail:
 reopened) by that check, names the first of them in ``shares_notice_with``. Whichever of them comes first sends the mail
 for all that are stopped by then (J2 before J5), under an intent of the first one; the others record the same mail. A
 case that is not in it (stopped only later, or corrected since) tells alone, and so does every later round.
+
+Each contact gets a letter of their own: in their language, with their own link to the confirmation page.
 """
 
 from __future__ import annotations
@@ -13,60 +15,45 @@ from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
 
-from caseproof.channels.mail import DEADLINE_FACTOR, MailDown, MailRefused
+from caseproof.channels.languages import language_of
 from caseproof.channels.notice import NOT_THEIRS, JobTold, NoticeFacts, compose, message_id
 from caseproof.domain.case import Case
-from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
-from caseproof.procedure.effects import HELD_SECONDS, Json, once
-from caseproof.procedure.mail_pace import NotYourTurn, Send
+from caseproof.procedure.effects import Json
+from caseproof.procedure.letters import answer_url, letter_name, notice_key, numbered, reply_to
+from caseproof.procedure.mail_pace import Send
+from caseproof.procedure.mailing import TURNS, Draft, Mailing, keep_letters, send_letters
 from caseproof.procedure.office import Office
 from caseproof.store import UnknownCase
 from caseproof.store.errors import Unreadable
+from caseproof.store.people import Contact
 
-__all__ = ["NobodyToTell", "Send", "tell_retailer"]
-
-
-TURNS, LONGEST_SLEEP = 20, 60.0
-"""How often a notice waits until the mail's pace allows it, and how many seconds at a time, before it needs help."""
+__all__ = ["NobodyToTell", "Send", "compose_letter", "tell_retailer"]
 
 
 class NobodyToTell(CaseproofError):
     """The retailer of the case has no registered contact."""
 
 
-class _NotSent(MailDown):
-    """The message certainly did not leave: the next try may go to corrected addresses."""
-
-
 def tell_retailer(office: Office, send: Send, ref: str) -> Case:
-    """Ensure that the retailer got this round's notice.
+    """Ensure that the retailer got this round's notice: a letter to each contact.
 
-    The message is kept as evidence before it is sent, and whoever repeats the step sends the same bytes with the same
-    Message-ID: a crash in between may deliver it twice, never not at all. Raises NobodyToTell, MailDown, MailRefused.
+    Each letter is kept as evidence before it is sent, and whoever repeats the step sends the same bytes with the same
+    Message-ID: a crash in between may deliver one twice, never not at all. Raises NobodyToTell, MailDown, MailRefused.
     """
     case = office.case(ref)
     if not _is_to_be_told(case):  # J2: nothing comes before the stop
         return case
-    told = _in_turn(office, lambda: _told_together(office, send, case) or _told_alone(office, send, case))
-    _keep_with(office, ref, told["evidence"], _file_name(case))
+    told = _told_together(office, send, case) or _told_alone(office, send, case)
+    keep_letters(office, ref, told, _file_name(case))
     event = office.event(Kind.NOTICE_SENT, **told)
     return office.store.change(ref, lambda now: [] if now.notice else [event])
 
 
 def _is_to_be_told(case: Case) -> bool:
     return case.notice is None and case.contained is not None and not case.is_closed
-
-
-def _in_turn(office: Office, tell: Callable[[], Json]) -> Json:
-    """Wait where much mail waits already; the intent is withdrawn meanwhile. Raises NotYourTurn after many turns."""
-    for _ in range(TURNS):
-        try:
-            return tell()
-        except NotYourTurn as later:
-            office.sleep(min(later.seconds, LONGEST_SLEEP))
-    return tell()
 
 
 # -- which mail it is in --------------------------------------------------------------------------------------------
@@ -132,60 +119,31 @@ def _ensure_sent(
     office: Office, send: Send, case: Case, owner: str, which: str, together: Callable[[], list[Case]]
 ) -> Json:
     """Send the notice ``which`` of the case ``owner`` once, and say what became of it; ``case`` is who asks."""
-    key = f"{owner}/{which}/notice"
-    with office.store.reading() as unit:
-        known = unit.intents.result(key)
-    if known is not None:
-        return known  # nothing is composed for a mail that is out
-    cases = together()
-    recipients = _recipients(office, case)
-    message = _compose(office, cases, recipients, message_id(owner, which, office.policy.mail.sender))
-    kept = office.vault.put(message.as_bytes(), _file_name(case), "message/rfc822")
 
-    def effect(plan: Json) -> Json:
-        told_of = case.ref if case.ref in plan["cases"] else plan["cases"][0]
-        content = _keep_with(office, told_of, plan["evidence"], _file_name(case))  # before it is sent
-        try:
-            delivery = send(content, office.policy.mail.sender, plan["to"])
-        except MailDown as down:
-            if down.maybe_sent or isinstance(down, NotYourTurn):
-                raise
-            raise _NotSent(down.problem, down.next_action) from down
-        return {**plan, "accepted": list(delivery.accepted), "refused": dict(delivery.refused)}
+    def draft() -> Draft:
+        cases, contacts = together(), _contacts(office, case)
+        asks = _asks(office, cases[0])  # a retailer who was asked nothing owes no answer
+        first = message_id(owner, which, office.policy.mail.sender)
+        messages = [
+            compose_letter(
+                office, cases, contact, owner, letter_name(owner, which, number), numbered(first, number), asks=asks
+            )
+            for number, contact in enumerate(contacts, start=1)
+        ]
+        facts = {"cases": [one.ref for one in cases], "asks": asks}
+        return Draft([contact.address for contact in contacts], messages, facts)
 
-    return once(
-        office,
-        owner,
-        "notice",
-        key,
-        plan={
-            "evidence": kept.digest,
-            "message_id": message["Message-ID"],
-            "to": recipients,
-            "cases": [one.ref for one in cases],
-            # A retailer who was asked nothing owes no answer.
-            "asks": not (cases[0].facts["cause"] in NOT_THEIRS or _reaches_many_shops(office, cases[0])),
-        },
-        effect=effect,
-        read_back=None,  # nobody can read a retailer's mailbox: the same Message-ID is sent again instead
-        harmless=(MailRefused, _NotSent, BadInput),
-        later=(NotYourTurn,),
-        seconds=max(HELD_SECONDS, (DEADLINE_FACTOR + 1) * office.policy.mail.timeout_seconds),
+    mailing = Mailing(owner, "notice", notice_key(owner, which), _file_name(case), TURNS)
+    return send_letters(
+        office, send, mailing, draft, lambda told: case.ref if case.ref in told["cases"] else told["cases"][0]
     )
 
 
 def _file_name(case: Case) -> str:
-    return f"notice-{case.round}.eml"
+    return f"notice-{case.round}"
 
 
-def _keep_with(office: Office, ref: str, digest: str, name: str) -> bytes:
-    """List the message with the case's own evidence; what it says."""
-    content = office.vault.read(digest)
-    office.keep(ref, content, name, "message/rfc822")
-    return content
-
-
-def _recipients(office: Office, case: Case) -> list[str]:
+def _contacts(office: Office, case: Case) -> list[Contact]:
     retailer = case.facts.get("retailer")
     if not retailer:
         raise NobodyToTell(
@@ -193,31 +151,33 @@ def _recipients(office: Office, case: Case) -> list[str]:
             "Tag the job with its retailer on the platform, then let the case try again: it reads the tags anew.",
         )
     with office.store.reading() as unit:
-        addresses = [contact.address for contact in unit.people.contacts(retailer)]
-    if not addresses:
+        contacts = unit.people.contacts(retailer)
+    if not contacts:
         raise NobodyToTell(
             f"{retailer} has no registered contact.",
             f"`caseproof contact add --retailer {retailer} --address ADDRESS`, then let the case try again.",
         )
-    return addresses
+    return contacts
 
 
 # -- what it says ---------------------------------------------------------------------------------------------------
 
 
-def _compose(office: Office, cases: Sequence[Case], recipients: list[str], name: str) -> EmailMessage:
+def compose_letter(
+    office: Office, cases: Sequence[Case], contact: Contact, lead: str, letter: str, name: str, *, asks: bool
+) -> EmailMessage:
+    """The notice of these cases to one contact; ``letter`` is its name, ``name`` its Message-ID, ``lead`` its case."""
     case, facts = cases[0], cases[0].facts
-    with office.store.reading() as unit:
-        names = tuple(c.name for c in unit.people.contacts(facts["retailer"]) if c.name)
     jobs = tuple(_job_told(one) for one in cases)
-    first, policy = jobs[0], office.policy.mail
+    first, policy, now = jobs[0], office.policy, office.clock()
     own = {one.facts["job"] for one in cases}
     along = {job["job"]: job["name"] for one in cases for job in _stopped_by_us(one) if job["job"] not in own}
     return compose(
         NoticeFacts(
             ref=case.ref,
+            language=language_of(contact.language, policy.mail.language),
             retailer=facts["retailer"],
-            contact_names=names,
+            contact_name=contact.name,
             job_name=first.job_name,
             marketplace=facts.get("marketplace"),
             cause=facts["cause"],
@@ -228,28 +188,34 @@ def _compose(office: Office, cases: Sequence[Case], recipients: list[str], name:
             who_can=first.who_can,
             other_jobs=tuple(along.values()),
             again=first.again,
-            sent_back=first.sent_back,
-            case_url="",  # the case page is the team's: it has no login and names people
+            deadline=now + timedelta(days=policy.keeper.answer_within_days) if asks else None,
+            answer_url=answer_url(office, letter) if asks else "",
             jobs=jobs if len(jobs) > 1 else (),
             many_shops=_reaches_many_shops(office, case),
+            sent_back=first.sent_back,
+            started_again=first.started_again,
         ),
-        sender=policy.sender,
-        reply_to=policy.reply_to,
-        recipients=recipients,
+        sender=policy.mail.sender,
+        reply_to=reply_to(office, lead),
+        recipient=contact.address,
         message_id=name,
-        date=office.clock(),
+        date=now,
     )
+
+
+def _asks(office: Office, case: Case) -> bool:
+    return not (case.facts["cause"] in NOT_THEIRS or _reaches_many_shops(office, case))
 
 
 def _job_told(case: Case) -> JobTold:
     contained = case.contained
     stopped = contained is not None and contained.event.kind is Kind.STOPPED
-    if stopped and case.facts["job"] in _loose(case):
-        stopped, why, who_can = False, "It was started again after we had stopped it", ""
-    else:
-        why, who_can = ("", "") if stopped or contained is None else (contained["why"], contained["who_can"])
-    told_before, sent_back = case.round > 1, _was_sent_back(case)
-    return JobTold(case.ref, case.facts["job_name"], stopped, why, who_can, again=told_before, sent_back=sent_back)
+    loose = stopped and case.facts["job"] in _loose(case)
+    why, who_can = ("", "") if stopped or contained is None else (contained["why"], contained["who_can"])
+    return JobTold(
+        case.ref, case.facts["job_name"], stopped and not loose, why, who_can,
+        again=case.round > 1, sent_back=_was_sent_back(case), started_again=loose,
+    )  # fmt: skip
 
 
 def _stopped_by_us(case: Case) -> list[Mapping[str, Any]]:

@@ -1,16 +1,17 @@
-"""The ticket on the desk: opened or adopted (J1), given the evidence (J7, J8), closed after the case, and opened again
-with it."""
+"""The ticket on the desk: opened or adopted (J1), told what the retailer writes, given the evidence (J7, J8), closed
+after the case, and opened again with it."""
 
 from __future__ import annotations
 
 import hashlib
 
-from caseproof.desks.base import Attachment, Desk, TicketStatus
+from caseproof.desks.base import Attachment, Desk, DeskError, TicketStatus
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
 from caseproof.procedure.effects import Json, once
 from caseproof.procedure.office import Office
+from caseproof.procedure.said import came_by, doubts
 
 
 class TicketNotClosed(CaseproofError):
@@ -84,6 +85,53 @@ def _body(office: Office, case: Case) -> str:
         f"Case: {office.case_url(case.ref)}",
     ]
     return "\n".join(lines)
+
+
+_SAID = (Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED, Kind.CONFIRMATION_REFUSED)
+
+
+def words_to_note(office: Office, case: Case) -> list[Fact]:
+    """What came from the retailer and is not on the ticket yet, oldest first; without words nothing is looked up."""
+    said = [Fact(number, event) for number, event in enumerate(case.events, 1) if event.kind in _SAID]
+    if not said or case.ticket is None:
+        return []
+    with office.store.reading() as unit:
+        return [fact for fact in said if unit.intents.result(_note_key(case, fact)) is None]
+
+
+def note_words(office: Office, desk: Desk, ref: str) -> None:
+    """Ensure that the ticket says what the retailer wrote, and what does not count and why: the front line reads there.
+
+    A comment a message and what became of it; the desk adds each once a key, so that repeating is harmless.
+    """
+    case = office.case(ref)
+    for fact in words_to_note(office, case):
+        _comment_once(office, desk, case, _note_key(case, fact), _note(office, case, fact))
+
+
+def _comment_once(office: Office, desk: Desk, case: Case, key: str, text: str) -> None:
+    ticket = case.ticket["ticket"] if case.ticket else ""
+
+    def comment(_: Json) -> Json:
+        desk.comment(ticket, key, text)
+        return {"ticket": ticket}
+
+    once(office, case.ref, "note", key, plan={}, effect=comment, read_back=None, harmless=(DeskError,))
+
+
+def _note_key(case: Case, fact: Fact) -> str:
+    return f"{case.ref}/note/{fact.event.kind}/{fact['evidence']}"
+
+
+def _note(office: Office, case: Case, fact: Fact) -> str:
+    at = f"{fact.at:%Y-%m-%d %H:%M} UTC"
+    evidence = f"As it arrived: {office.evidence_url(fact['evidence'])}"
+    if fact.event.kind is Kind.CONFIRMATION_REFUSED:
+        return f"A message from {fact['sender']} ({at}) does not count: {fact['why']}. {evidence}"
+    what = "The retailer replied" if fact.event.kind is Kind.REPLY_RECEIVED else "The retailer's written word (J8)"
+    words = "\n".join(f"> {line}" for line in str(fact["words"]).splitlines()) or "> (no words)"
+    more = "".join(f"{doubt}.\n" for doubt in doubts(case, fact))
+    return f"{what}: {fact['sender']}, {came_by(fact)}, {at}.\n\n{words}\n\n{more}{evidence}"
 
 
 def attach_photo(office: Office, desk: Desk, ref: str) -> Case:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from caseproof.channels.incoming import Incoming, read_message, same_address
+from caseproof.channels.incoming import read_message, same_address
+from caseproof.channels.reading import Mail
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event, Kind
@@ -35,27 +36,18 @@ def confirm_by_message(office: Office, ref: str, *, sender: str, raw: bytes, rec
     )  # fmt: skip
 
 
-_AUTOMATIC = ("automatic reply", "auto reply", "autoreply", "out of office", "automatische antwort", "abwesenheit")
+def _doubt(case: Case, message: Mail) -> str:
+    """Why a mail is no confirmation of this case, whoever sent it; empty where nothing speaks against it.
 
-
-def _doubt(case: Case, message: Incoming) -> str:
-    """Why a mail is no confirmation of this case, whoever sent it; empty where nothing speaks against it."""
+    What its words mean, the operator who hands it in has read.
+    """
     if message.automatic:
         return f"it is an automatic message ({message.automatic})"
-    subject = message.subject.casefold().strip()
-    if subject.startswith(_AUTOMATIC):
-        return f"its subject is an automatic reply's ({message.subject})"
-    named = set(re.findall(r"jf-\d{6}", subject))
+    named = set(re.findall(r"jf-\d{6}", message.subject.casefold()))
     shared = case.notice.get("cases") or [] if case.notice else []  # one mail told of them all
     if named and named.isdisjoint({case.ref.casefold(), *(ref.casefold() for ref in shared)}):
         return f"it is about {', '.join(sorted(named)).upper()}"
-    if all(line.lstrip().startswith(">") or not line.strip() or _quotes(line) for line in message.words.splitlines()):
-        return "it holds only quoted text and no words of its own"
-    return ""
-
-
-def _quotes(line: str) -> bool:
-    return line.rstrip().endswith("wrote:") or line.rstrip().endswith("schrieb:")
+    return "" if message.own_words.strip() else "it holds only quoted text and no words of its own"
 
 
 def confirm_by_form(
@@ -70,6 +62,37 @@ def confirm_by_form(
         office, ref, sender=sender.strip(), words=words, content=_utf8(words), name="confirmation.txt",
         media_type="text/plain", by_way_of="form", recorded_by=recorded_by, doubt="", question=question,
     )  # fmt: skip
+
+
+def confirm_by_reply(office: Office, ref: str, *, recorded_by: str, question: int) -> Case:
+    """Record the newest reply that stood above the question as the retailer's confirmation: a person read it so.
+
+    Its words, sender, evidence and way stay as they came. Raises NotAllowed where no reply of a registered contact is
+    left, or where a newer one came meanwhile.
+    """
+    case = office.case(ref)
+    with office.store.reading() as unit:
+        known = [
+            reply.seq
+            for reply in case.open_replies
+            if unit.people.is_contact(case.facts.get("retailer") or "", reply["sender"])
+        ]
+
+    def events(now: Case) -> list[Event]:
+        if question in now.handled:  # two live runs of one case read the same answer
+            return []
+        if any(reply.seq > now.asked[question].seq for reply in now.open_replies):
+            raise NotAllowed("Another reply came while you answered.", "Read it above, and say again what counts.")
+        counts = [one for one in now.open_replies if one.seq in known and str(one["words"]).strip()]
+        if not counts:
+            raise NotAllowed(
+                "There is no reply in words of a registered contact that is not recorded yet.",
+                "Record what the retailer wrote, or ask one of the registered contacts for a written word.",
+            )
+        taken = {name: counts[-1][name] for name in ("sender", "words", "evidence", "by_way_of")}
+        return [office.event(Kind.CONFIRMATION_RECEIVED, recorded_by, **taken, question=question)]
+
+    return office.store.change(ref, events)
 
 
 def _utf8(words: str) -> bytes:
@@ -118,4 +141,15 @@ def _record(
         # Two live runs of one case read the same answer; a question whose word is known already is handled by it.
         return [] if question in now.handled or (again and not answer) else [event]
 
-    return office.store.change(ref, once_a_word)
+    case = office.store.change(ref, once_a_word)
+    _looked_at(office, digest, recorded_by)
+    return case
+
+
+def _looked_at(office: Office, digest: str, by: str) -> None:
+    """The same bytes may lie among what waits for an eye: whoever hands them in has looked at them."""
+    with office.store.unit() as unit:
+        row = unit.messages.known(digest)
+        if row is not None and row.needs_eye:
+            unit.messages.done([row.id], by, office.clock())
+            unit.commit()

@@ -1,4 +1,4 @@
-"""The store: the one place where cases, intents, people and the embedded desk's tickets are kept."""
+"""The store: the one place where cases, intents, people, their messages and the embedded desk's tickets are kept."""
 
 from caseproof.store.case_rows import CaseRow
 from caseproof.store.cases import CaseRun
@@ -6,6 +6,7 @@ from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreDown, Sto
 from caseproof.store.evidence import EvidenceRow
 from caseproof.store.incidents import IncidentRow
 from caseproof.store.intents import Claim
+from caseproof.store.messages import MessageRow, Place
 from caseproof.store.people import Contact
 from caseproof.store.store import Store
 from caseproof.store.unit import UnitOfWork
@@ -19,6 +20,8 @@ __all__ = [
     "Contact",
     "EvidenceRow",
     "IncidentRow",
+    "MessageRow",
+    "Place",
     "Store",
     "StoreDown",
     "StoreError",

@@ -23,9 +23,9 @@ class CaseRow:
 
     What follows from its events: ``opened_at`` is when it was opened first and ``last_opened_at`` when last;
     ``asked_form`` is the form of the question that waits ("" if none does) and ``has_news`` whether its run should look
-    at the case again; ``notice_at`` is when the retailer was told in this round, ``reminders`` how often again since,
-    ``nudges`` how often the team since the question; ``trouble`` is the problem's beginning, ``incident`` a reference,
-    "" for none. What its keeper notes: ``due_at`` is when it looks at the case next (None: not before something
+    at the case again; ``notice_at`` is when the retailer was told in this round (None once they wrote since: nobody
+    waits for them), ``reminders`` how often again since, ``nudges`` how often the team of the question; ``trouble`` is
+    the problem's beginning, ``incident`` a reference, "" for none. What its keeper notes: ``due_at`` is when it looks at the case next (None: not before something
     happens), ``crashes`` counts runs that died in a row, and it gives the case no new one before ``rest_until``.
     """
 
@@ -129,9 +129,9 @@ def _waiting(case: Case) -> dict[str, Any]:
         "asked_form": _word(question["form"]) if question else "",
         "asked_at": question.at if question else None,
         "has_news": case.has_news,
-        "notice_at": case.notice.at if case.notice else None,
+        "notice_at": case.unanswered_since,
         "reminders": len(case.since_notice(Kind.REMINDER_SENT)),
-        "nudges": len(case.since_question(Kind.TEAM_TOLD)),
+        "nudges": len(case.nudges),
         "trouble": _word(case.trouble["problem"]) if case.trouble else "",
         "incident": _word(case.incident["incident"]) if case.incident else "",
         "ticket_closed": case.ticket_closed is not None,

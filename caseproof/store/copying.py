@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    delete,
     func,
     insert,
     inspect,
@@ -32,7 +33,7 @@ from caseproof.store.errors import StoreError, explained, readable
 from caseproof.store.guards import guards_off, guards_on
 from caseproof.store.migrate import Standing, _known, downgrade, standing, upgrade
 from caseproof.store.store import Store
-from caseproof.store.tables import REVISION, VERSION_TABLE, metadata
+from caseproof.store.tables import REVISION, VERSION_TABLE, marks, metadata
 from caseproof.store.unit import UnitOfWork
 
 Row = dict[str, Any]
@@ -99,7 +100,11 @@ def _plain(value: Any) -> Any:
 
 
 def rows_in(store: Store) -> int:
-    """How many rows of ours the database holds; 0 too for one that was never used. Raises StoreError, StoreDown."""
+    """How many rows of ours the database holds, not counting marks; 0 too for one that was never used.
+
+    Marks are notes of a program to itself: nobody misses those of a store that holds nothing else. Raises StoreError
+    and StoreDown.
+    """
     with explained():
         if store._look() is Standing.EMPTY:
             return 0
@@ -147,6 +152,7 @@ def _emptied_at(connection: Connection, revision: str) -> set[str]:
     if now is not Standing.EMPTY and _count(connection):
         raise StoreError("The store got rows meanwhile.", "Stop what writes to it, or name an empty store.")
     if now is Standing.CURRENT and revision == REVISION:
+        connection.execute(delete(marks))  # they were not counted, and the backup brings its own
         return set(TABLES)
     if now is not Standing.EMPTY:
         downgrade(connection, "base")
@@ -156,7 +162,7 @@ def _emptied_at(connection: Connection, revision: str) -> set[str]:
 
 
 def _count(connection: Connection) -> int:
-    ours = _tables(connection, _names(connection) & TABLES).tables.values()
+    ours = _tables(connection, _names(connection) & (TABLES - {marks.name})).tables.values()
     return sum(connection.scalar(select(func.count()).select_from(each)) or 0 for each in ours)
 
 

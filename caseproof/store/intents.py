@@ -95,6 +95,14 @@ class Intents:
         found: Mapping[str, Any] | None = self._connection.scalar(select(intents.c.result).where(intents.c.key == key))
         return found
 
+    def known(self, key: str) -> Mapping[str, Any] | None:
+        """What was recorded of the effect, or else what is planned; None where nobody ever claimed it."""
+        row = self._connection.execute(select(intents.c.plan, intents.c.result).where(intents.c.key == key)).first()
+        if row is None:
+            return None
+        found: Mapping[str, Any] = row.plan if row.result is None else row.result
+        return found
+
     def finish(self, key: str, *, owner: str, result: Mapping[str, Any], now: datetime) -> None:
         """Record the effect's result. Finished again by its owner, the first result stays.
 

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from caseproof.domain.errors import BadInput
-from caseproof.store.rows import insert_once
+from caseproof.store.rows import insert_once, readable_text
 from caseproof.store.tables import contacts, retailers
 
 # Enough to catch a slip and to keep a header clean; whether it can be reached, only a mail tells.
 _ADDRESS = re.compile(r'[^\s@<>(),;:"\\\x00-\x1f\x7f]{1,64}@[^\s@<>(),;:"\\\x00-\x1f\x7f]{1,189}')
 
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8}){0,3}", re.ASCII)  # as BCP 47 writes it, but in small letters
+_ROLE = 100
+_WHY = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A mail address of a retailer, and whose it is (may be empty)."""
+    """A mail address of a retailer, and whose it is (may be empty).
+
+    ``language`` is like "de" or "de-at", empty for the policy's; ``role`` says what they do there. ``bounced_at`` is
+    when mail last came back, ``bounce`` why.
+    """
 
     retailer: str
     address: str
     name: str
+    language: str = ""
+    role: str = ""
+    bounced_at: datetime | None = None
+    bounce: str = ""
 
 
 class People:
@@ -41,29 +56,37 @@ class People:
         """The names of all retailers, sorted."""
         return sorted(self._connection.scalars(select(retailers.c.name)))  # by us: databases sort by their own rules
 
-    def add_contact(self, retailer: str, address: str, name: str = "") -> None:
-        """Add an address that may speak for a retailer, and the retailer. Once more only changes its name.
+    def add_contact(self, retailer: str, address: str, name: str = "", language: str = "", role: str = "") -> None:
+        """Add an address that may speak for a retailer, and the retailer. Once more changes what is not empty.
 
-        Raises BadInput for what cannot be a mail address.
+        Then it gets mail again, too, if mail to it came back before. Raises BadInput for what cannot be a mail address
+        or a language.
         """
         address = address.strip()
         if not _ADDRESS.fullmatch(address):
             raise BadInput(f"{address!r} is not a mail address.", "Give it as name@example.com, nothing around it.")
+        said = kept_of(name, language, role)
         self.add_retailer(retailer)
         row = {"retailer_id": self._retailer(retailer), "address": address, "folded": address.casefold()}
-        if insert_once(self._connection, insert(contacts).values(**row, name=name.strip())) is None and name.strip():
-            here = self._here(retailer, address)
-            self._connection.execute(update(contacts).where(here).values(name=name.strip()))
+        if insert_once(self._connection, insert(contacts).values(**row, **said)) is None:
+            self._change(retailer, address, {name: value for name, value in said.items() if value})
+            self.clear_bounce(retailer, address)
+
+    def mark_bounced(self, retailer: str, address: str, why: str, at: datetime) -> bool:
+        """Note that mail to this contact came back; False if it is no contact of the retailer."""
+        return self._change(retailer, address, {"bounced_at": at, "bounce": readable_text(why, _WHY)})
+
+    def clear_bounce(self, retailer: str, address: str) -> None:
+        """Forget that mail to this contact came back; harmless if it is none, or none did."""
+        self._change(retailer, address, {"bounced_at": None, "bounce": ""})
 
     def contacts(self, retailer: str) -> list[Contact]:
         """The contacts of a retailer, in the order in which they were added; none for an unknown retailer."""
-        query = (
-            select(retailers.c.name.label("retailer"), contacts.c.address, contacts.c.name)
-            .join_from(contacts, retailers)
-            .where(retailers.c.name == retailer.strip())
-            .order_by(contacts.c.id)
-        )
-        return [Contact(row.retailer, row.address, row.name) for row in self._connection.execute(query)]
+        return self._contacts(retailers.c.name == retailer.strip())
+
+    def bounced(self) -> list[Contact]:
+        """Every contact to whom mail came back, by retailer, in the order in which they were added."""
+        return self._contacts(contacts.c.bounced_at.is_not(None))
 
     def is_contact(self, retailer: str, address: str) -> bool:
         """Whether this address may speak for this retailer; capitals do not matter."""
@@ -78,9 +101,44 @@ class People:
                 "See the retailer's contacts; check both spellings.",
             )
 
+    def _contacts(self, where: ColumnElement[bool]) -> list[Contact]:
+        names = [name for name in Contact.__dataclass_fields__ if name != "retailer"]
+        query = (
+            select(retailers.c.name.label("retailer"), *(contacts.c[name] for name in names))
+            .join_from(contacts, retailers)
+            .where(where)
+            .order_by(contacts.c.retailer_id, contacts.c.id)
+        )
+        return [Contact(**row._mapping) for row in self._connection.execute(query)]
+
+    def _change(self, retailer: str, address: str, values: Mapping[str, Any]) -> bool:
+        if not values:
+            return self.is_contact(retailer, address)
+        changed = self._connection.execute(update(contacts).where(self._here(retailer, address)).values(**values))
+        return changed.rowcount > 0
+
     def _retailer(self, name: str) -> int | None:
         return self._connection.scalar(select(retailers.c.id).where(retailers.c.name == name.strip()))
 
     def _here(self, retailer: str, address: str) -> ColumnElement[bool]:
         its = select(retailers.c.id).where(retailers.c.name == retailer.strip()).scalar_subquery()
         return (contacts.c.retailer_id == its) & (contacts.c.folded == address.strip().casefold())
+
+
+def kept_of(name: str, language: str, role: str) -> dict[str, str]:
+    """What is kept of these, by the names of a contact's fields. Raises BadInput for what cannot be."""
+    return {"name": name.strip(), "language": _language(language), "role": _role(role)}
+
+
+def _language(language: str) -> str:
+    code = language.strip().lower()
+    if code and not _LANGUAGE.fullmatch(code):
+        raise BadInput(f"{language!r} is not a language.", "Give its code, like de or de-at.")
+    return code
+
+
+def _role(role: str) -> str:
+    tidy = " ".join(role.split())
+    if len(tidy) > _ROLE or not tidy.isprintable():
+        raise BadInput(f"The role {tidy[:_ROLE]!r} cannot be kept.", f"Give a few words, up to {_ROLE} characters.")
+    return tidy

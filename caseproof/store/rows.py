@@ -23,6 +23,11 @@ def plain(values: Mapping[str, Any], what: str) -> dict[str, Any]:
     return back
 
 
+def readable_text(value: str, most: int) -> str:
+    """A text of a stranger as every database takes it: no NUL, no half character pair, ``most`` characters."""
+    return value[:most].replace("\0", "").encode(errors="replace").decode()
+
+
 def next_number(connection: Connection, numbered: Table) -> int:
     """The number of the next row of a table of which we delete no row.
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from caseproof.store.column_types import Digest, UtcTime
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest revision, so that opening a store need not load Alembic; a test holds it to the scripts."""
 
 VERSION_TABLE = "caseproof_version"
@@ -218,8 +218,43 @@ contacts = Table(
     Column("address", String, nullable=False),
     Column("folded", String, nullable=False),  # the address as it is compared: case does not matter
     Column("name", String, nullable=False),
+    # Since 0004.
+    Column("language", String, nullable=False, server_default=""),  # empty: the policy's
+    Column("role", String, nullable=False, server_default=""),
+    Column("bounced_at", UtcTime),
+    Column("bounce", String, nullable=False, server_default=""),  # why the last mail came back
     UniqueConstraint("retailer_id", "folded"),
 )
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", Digest, nullable=False, unique=True),
+    Column("message_id", String, nullable=False),
+    Column("sender", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("way", String, nullable=False),
+    Column("place", String, nullable=False),
+    Column("why", String, nullable=False),
+    Column("case_id", ForeignKey("cases.id"), index=True),
+    Column("at", UtcTime, nullable=False),
+    # Above, what came, which stays as it is; below, what we did about it.
+    Column("told_at", UtcTime),
+    Column("done_at", UtcTime),
+    Column("done_by", String, nullable=False, server_default=""),
+    sqlite_autoincrement=True,
+)
+
+has_message_id = messages.c.message_id != literal_column("''")
+to_look_at = messages.c.done_at.is_(None) & messages.c.place.in_(
+    [literal_column(f"'{place}'") for place in ("bounce", "refused", "reply", "unmatched", "unreadable")]
+)
+"""Messages that need an eye and had none yet. In literals, so that both databases see that their index fits."""
+
+_index_where("ix_messages_message_id", has_message_id, messages.c.message_id)
+_index_where("ix_messages_to_look_at", to_look_at, messages.c.id)
 
 evidence = Table(
     "evidence",

@@ -13,6 +13,7 @@ from caseproof.store.history import History
 from caseproof.store.incidents import Incidents
 from caseproof.store.intents import Intents
 from caseproof.store.marks import Marks
+from caseproof.store.messages import Messages
 from caseproof.store.people import People
 from caseproof.store.tickets import Tickets
 
@@ -32,6 +33,7 @@ class UnitOfWork:
         self.history = History(connection)
         self.incidents = Incidents(connection)
         self.marks = Marks(connection)
+        self.messages = Messages(connection)
         self.people = People(connection)
         self.evidence = EvidenceList(connection)
         self.tickets = Tickets(connection)

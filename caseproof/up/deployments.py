@@ -7,11 +7,11 @@ from typing import Any
 
 import yaml
 
-from caseproof.policy import Times
+from caseproof.policy import Policy, Times
 from caseproof.shipped import shipped
 
 
-def write_prefect_file(folder: Path, times: Times) -> Path:
+def write_prefect_file(folder: Path, policy: Policy) -> Path:
     """Write the prefect.yaml to deploy into ``folder``; gives its path.
 
     Prefect replaces a deployment's schedules at every deploying, so a time that somebody chose in its UI would be lost;
@@ -20,19 +20,22 @@ def write_prefect_file(folder: Path, times: Times) -> Path:
     wanted = yaml.safe_load(shipped("prefect.yaml").read_text(encoding="utf-8"))
     for deployment in wanted["deployments"]:
         if deployment.get("schedules"):
-            deployment["schedules"] = schedules_of(deployment["name"], times)
+            deployment["schedules"] = schedules_of(deployment["name"], policy.times, mailbox=policy.answers.mailbox)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "prefect.yaml"
     path.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
     return path
 
 
-def schedules_of(deployment: str, times: Times) -> list[dict[str, Any]]:
+def schedules_of(deployment: str, times: Times, mailbox: str) -> list[dict[str, Any]]:
     """The schedules of one of our scheduled deployments, as prefect.yaml writes them; an idle one where it runs by
-    hand.
+    hand, or where there is no ``mailbox`` for it to read.
 
     An empty list would leave the schedule of the last deploying at work: Prefect takes it for "nothing said".
     """
+    if deployment == "retailer-inbox":
+        often: dict[str, Any] = {"interval": times.inbox_minutes * 60}
+        return [often if mailbox else {**often, "active": False}]
     lines = {"daily-job-check": times.check, "case-report": times.report}
     if deployment not in lines:
         return [{"interval": times.keeper_minutes * 60}]

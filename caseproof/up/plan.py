@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from caseproof import locks
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.policy import policy_in_force
 from caseproof.settings import Settings
@@ -69,7 +70,7 @@ def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool) -> Pla
         environment["PREFECT_API_URL"], environment.get("PREFECT_API_AUTH_STRING"), environment.get("PREFECT_API_KEY")
     )
     worker, web = _worker(home, environment, api), _web(settings, environment, web_url)
-    groups = [[worker, web]]
+    groups = [[worker, web, _inbox(settings, environment)]]
     if own_server:
         groups.insert(0, [_server(settings, environment, api, cluster)])
     if cluster is not None:
@@ -198,6 +199,22 @@ def _web(settings: Settings, environment: Mapping[str, str], web_url: str) -> Pa
     )
 
 
+def _inbox(settings: Settings, environment: Mapping[str, str]) -> Part:
+    return Part(
+        name="inbox",
+        title="Inbox",
+        address="reads the retailers' mailbox, wakes cases",
+        command=lambda: [sys.executable, "-m", "caseproof.cli", "inbox", "--watch"],
+        env=environment,
+        is_ready=lambda: bool(locks.is_held(inbox_lock(settings))),
+    )
+
+
+def inbox_lock(settings: Settings) -> Path:
+    """The lock that the process holds that watches this home's mailbox: one at a time."""
+    return settings.home_folder / "inbox" / "watch"
+
+
 def _answers(url: str) -> bool:
     try:
         return httpx.get(url, timeout=5, trust_env=False).is_success
@@ -243,7 +260,7 @@ def deploy(laid_out: Plan, settings: Settings) -> None:
         raise DeployFailed(
             f"Prefect does not take the work pool {POOL}.", "Check PREFECT_API_AUTH_STRING, and the server's log."
         ) from error
-    file = write_prefect_file(settings.home_folder / "prefect", policy_in_force(settings).policy.times)
+    file = write_prefect_file(settings.home_folder / "prefect", policy_in_force(settings).policy)
     done = subprocess.run(  # noqa: S603 - the command is ours
         deploy_command(str(file)),
         env={**os.environ, **laid_out.environment},

@@ -1,4 +1,4 @@
-"""The routes of the web app. All of them read; there is none that changes anything."""
+"""The routes of the web app. All of them read but one: a retailer's answer on the confirmation page."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from fastapi.staticfiles import StaticFiles
 
 from caseproof.procedure.office import Office
 from caseproof.store import StoreError
+from caseproof.web.answer import answer_routes
+from caseproof.web.answer_guard import AnswerHost
+from caseproof.web.answer_pages import AnswerPages
 from caseproof.web.errors import add_errors, own_hosts_only
 from caseproof.web.files import evidence_response
 from caseproof.web.handbook import DOCS, Handbook
 from caseproof.web.pages import HERE, Pages
 from caseproof.web.reports import report_response
-from caseproof.web.views import case_list, case_page, ticket_page
+from caseproof.web.views import case_list, case_page, inbox_page, ticket_page
 
 _READ = ["GET", "HEAD"]
 
@@ -30,19 +33,20 @@ def create_app(office: Office, *, docs: Path = DOCS) -> FastAPI:
     ``docs`` is the folder of markdown pages that stand under /docs.
     """
     base = urlsplit(office.settings.public).path.rstrip("/")
-    pages = Pages(base)
+    pages, answers, host = Pages(base), AnswerPages(office), AnswerHost(office.settings)
     app = FastAPI(
         title="Caseproof",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(own_hosts_only(office.settings))],
+        dependencies=[Depends(own_hosts_only(office.settings, host))],
     )
-    add_errors(app, pages)
+    add_errors(app, pages, answers, host)
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
     app.include_router(_case_routes(office, pages, base))
-    app.include_router(_file_routes(office, pages, base, Handbook(docs)))
+    app.include_router(_file_routes(office, pages, base, Handbook(docs), host))
+    app.include_router(answer_routes(office, answers))
     return app
 
 
@@ -57,6 +61,10 @@ def _case_routes(office: Office, pages: Pages, base: str) -> APIRouter:
     @router.api_route("/cases", methods=_READ)
     def cases() -> Response:
         return pages.show("cases.html", listed=case_list(office))
+
+    @router.api_route("/inbox", methods=_READ)
+    def inbox() -> Response:
+        return pages.show("inbox.html", page=inbox_page(office))
 
     @router.api_route("/cases/{ref}", methods=_READ)
     def case(ref: str) -> Response:
@@ -75,7 +83,7 @@ def _case_routes(office: Office, pages: Pages, base: str) -> APIRouter:
     return router
 
 
-def _file_routes(office: Office, pages: Pages, base: str, handbook: Handbook) -> APIRouter:
+def _file_routes(office: Office, pages: Pages, base: str, handbook: Handbook, host: AnswerHost) -> APIRouter:
     router = APIRouter()
 
     @router.api_route("/evidence/{digest}", methods=_READ)
@@ -104,23 +112,23 @@ def _file_routes(office: Office, pages: Pages, base: str, handbook: Handbook) ->
         return pages.show("doc.html", page=found)
 
     @router.api_route("/health", methods=_READ)
-    def health() -> Response:
-        return _health(office)
+    def health(request: Request) -> Response:
+        return _health(office, in_short=host.is_asked(request))
 
     return router
 
 
-def _health(office: Office) -> Response:
-    """Whether the store can be read; 503 with the reason when it cannot."""
+def _health(office: Office, *, in_short: bool) -> Response:
+    """Whether the store can be read; 503 with the reason when it cannot. In short it says no more than that."""
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     try:
         with office.store.reading() as unit:
             count = len(unit.cases.rows(open_only=True))
     except StoreError as error:
-        down = {"status": "down", "store": error.problem, "next_action": error.next_action}
-        return JSONResponse({**down, "version": _version()}, 503, headers)
-    told = {"status": "ok", "store": "ok", "cases_open": count, "version": _version()}
-    return JSONResponse(told, headers=headers)
+        why = {"store": error.problem, "next_action": error.next_action, "version": _version()}
+        return JSONResponse({"status": "down", **({} if in_short else why)}, 503, headers)
+    told = {"store": "ok", "cases_open": count, "version": _version()}
+    return JSONResponse({"status": "ok", **({} if in_short else told)}, headers=headers)
 
 
 def _version() -> str:

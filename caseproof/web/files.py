@@ -9,6 +9,7 @@ from fastapi import Response
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.evidence.vault import EvidenceDamaged, EvidenceMissing
 from caseproof.procedure.office import Office
+from caseproof.store import MessageRow
 
 # What a browser may show by itself. Everything else, HTML above all, is a download.
 INLINE = {
@@ -31,7 +32,7 @@ class Spoilt(CaseproofError):
 def evidence_response(office: Office, digest: str, if_none_match: str = "") -> Response:
     """The file of this digest (hex SHA-256). Raises NotHere and Spoilt.
 
-    A file that lies in the vault but is listed with no case (an attachment of a ticket) has no name and no
+    A file that lies in the vault but is listed with no case or message (an attachment of a ticket) has no name and no
     type that we could vouch for, so it is a download.
     """
     try:
@@ -39,12 +40,12 @@ def evidence_response(office: Office, digest: str, if_none_match: str = "") -> R
     except BadInput as error:
         raise NotHere(error.problem, error.next_action) from error
     with office.store.reading() as unit:
-        row = unit.evidence.find(digest)
+        row = unit.evidence.find(digest) or unit.messages.known(digest)  # a message may be of no case
     if row is None and not path.exists():
         raise NotHere(f"No evidence file is named {digest}.", "Open it from its case; the link may have been cut off.")
     content = _read(office, digest)
     kind = row.media_type.partition(";")[0].strip().lower() if row else NEUTRAL
-    name = row.name if row else f"{digest[:12]}.bin"
+    name = row.file_name if isinstance(row, MessageRow) else row.name if row else f"{digest[:12]}.bin"
     headers = _headers(digest, kind, name)
     if f'"{digest}"' in if_none_match:
         return Response(status_code=304, headers=headers)
@@ -62,7 +63,7 @@ def _read(office: Office, digest: str) -> bytes:
         ) from error
     except EvidenceMissing as error:
         raise Spoilt(
-            f"The evidence file {digest} is listed with a case, but is gone from the vault.",
+            f"The evidence file {digest} is listed with a case or a message, but is gone from the vault.",
             "Restore it from a backup of the evidence folder; until then it proves nothing.",
         ) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -35,10 +36,12 @@ class Pages:
         self._templates.filters |= {"when": when, "ticks": ticks, "size": size}
         self._templates.tests["link"] = is_link
 
-    def show(self, template: str, status: int = 200, **what: object) -> HTMLResponse:
+    def show(
+        self, template: str, status: int = 200, headers: Mapping[str, str] = HEADERS, /, **what: object
+    ) -> HTMLResponse:
         """The page that the template makes of ``what``."""
         html = self._templates.get_template(template).render(**what)
-        return HTMLResponse(html, status, HEADERS)
+        return HTMLResponse(html, status, headers)
 
 
 def when(at: datetime | str) -> Markup:

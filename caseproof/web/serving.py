@@ -10,6 +10,7 @@ from types import FrameType
 
 import uvicorn
 
+from caseproof.channels.samples import check_templates
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.office import open_office
 from caseproof.settings import Settings
@@ -28,6 +29,7 @@ def serve(settings: Settings) -> None:
 
     Only for the main thread. Raises CannotListen, BadInput, PolicyError and StoreError before anything is served.
     """
+    check_templates()
     app = create_app(open_office(settings))
     with _listening(settings) as listener:
         config = uvicorn.Config(

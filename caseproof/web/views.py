@@ -18,11 +18,16 @@ from caseproof.domain.lifecycle import SENTENCES, State
 from caseproof.evidence.vault import VaultError
 from caseproof.procedure.card import MACHINERY, next_action, sentence
 from caseproof.procedure.office import Office
-from caseproof.store import CaseRow, EvidenceRow, UnknownCase
+from caseproof.procedure.said import came_by, doubts
+from caseproof.store import CaseRow, EvidenceRow, MessageRow, UnknownCase
+from caseproof.store.messages import Place
 from caseproof.store.tickets import AttachmentRow, CommentRow, TicketRow
 
 CLOSED_SHOWN = 200
 """How many closed cases the list shows, the latest first."""
+
+INBOX_SHOWN = 200
+"""How many messages that wait for an eye are shown, the oldest first."""
 
 _TICKET = re.compile(r"T-([0-9]{6,18})", re.ASCII)
 
@@ -32,11 +37,15 @@ _TICKET = re.compile(r"T-([0-9]{6,18})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class CaseList:
-    """Open cases with what comes next, oldest first; closed ones, latest first; how many are not shown."""
+    """Open cases with what comes next, oldest first; closed ones, latest first; how many are not shown.
+
+    ``from_retailers`` counts the messages that wait for an eye.
+    """
 
     open: list[tuple[CaseRow, str]]
     closed: list[CaseRow]
     left_out: int
+    from_retailers: int
 
 
 def case_list(office: Office) -> CaseList:
@@ -45,10 +54,58 @@ def case_list(office: Office) -> CaseList:
         rows = unit.cases.rows()
         platforms = sorted({row.platform for row in rows if row.closed_at is None})
         folded = {case.ref: case for name in platforms for case in unit.cases.open_on(name)}
+        waiting = sum(unit.messages.counts().values())
     standing = [(row, next_action(folded[row.ref])) for row in rows if row.ref in folded]
     closed = [row for row in rows if row.ref not in folded]
     closed.sort(key=lambda row: row.closed_at or row.updated_at, reverse=True)
-    return CaseList(standing, closed[:CLOSED_SHOWN], max(0, len(closed) - CLOSED_SHOWN))
+    return CaseList(standing, closed[:CLOSED_SHOWN], max(0, len(closed) - CLOSED_SHOWN), waiting)
+
+
+# -- what came from retailers ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Heap:
+    """The messages of one kind that wait for an eye: how many there are, and what to do about each."""
+
+    name: str
+    count: int
+    what_to_do: str
+
+
+@dataclass(frozen=True, slots=True)
+class InboxPage:
+    """Messages that wait for an eye, oldest first, each with what it is called; how many are not shown."""
+
+    heaps: list[Heap]
+    rows: list[tuple[MessageRow, str]]
+    left_out: int
+
+
+_HEAPS: Mapping[Place, tuple[str, str]] = {
+    Place.REPLY: ("Reply", "Read it, and say in the form of the case's run what it means; for a closed case, call."),
+    Place.REFUSED: (
+        "Does not count",
+        "See who wrote it. If it is the retailer's word all the same, register the contact, and record the message.",
+    ),
+    Place.UNMATCHED: (
+        "No case",
+        "Find the case that it is about. If it is the retailer's word, record the message there.",
+    ),
+    Place.BOUNCE: ("Came back", "Ask the retailer for an address that works, and register it."),
+    Place.UNREADABLE: ("Unreadable", "Look at the message itself, and ask the sender to write again in plain text."),
+}
+"""What the places are called in front of people, and what to do about what lies there."""
+
+
+def inbox_page(office: Office) -> InboxPage:
+    """What came from retailers and needs an eye. Raises StoreError."""
+    with office.store.reading() as unit:
+        rows = unit.messages.to_look_at(INBOX_SHOWN)
+        counts = unit.messages.counts()
+    heaps = [Heap(name, counts[place], what) for place, (name, what) in _HEAPS.items() if counts.get(place)]
+    named = [(row, _HEAPS[row.place][0]) for row in rows]
+    return InboxPage(heaps, named, sum(counts.values()) - len(rows))
 
 
 # -- one case -------------------------------------------------------------------------------------------
@@ -74,6 +131,17 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What the retailer said: which way it came, what speaks against counting it, and whether it is of an earlier
+    opening of the case."""
+
+    fact: Fact
+    came_by: str
+    doubts: list[str]
+    past: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ProofView:
     """The proof in force: what its file says, or the problem with reading it."""
 
@@ -95,7 +163,9 @@ class CasePage:
     strip: list[Step]
     blockers: list[Blocker]
     decisions: list[Fact]
+    said: list[Said]
     refused_words: list[Fact]
+    bounced: list[Fact]
     proof: ProofView | None
     evidence: list[EvidenceRow]
     timeline: list[Entry]
@@ -117,7 +187,9 @@ def case_page(office: Office, ref: str, prefect_ui: str) -> CasePage:
         strip=_strip(case),
         blockers=[] if case.is_closed else closure_blockers(case),
         decisions=_facts(case, Kind.DECIDED, Kind.KEPT_PAUSED),
+        said=_said(case),
         refused_words=_facts(case, Kind.CONFIRMATION_REFUSED),
+        bounced=_facts(case, Kind.ADDRESS_BOUNCED),
         proof=_proof(office, case),
         evidence=evidence,
         timeline=_timeline(case.events),
@@ -129,6 +201,18 @@ def case_page(office: Office, ref: str, prefect_ui: str) -> CasePage:
 def _facts(case: Case, *kinds: Kind) -> list[Fact]:
     """The events of these kinds over the whole life of the case, whether they still count or not."""
     return [Fact(number, event) for number, event in enumerate(case.events, 1) if event.kind in kinds]
+
+
+def _said(case: Case) -> list[Said]:
+    """Every word and reply, oldest first; a reply that was recorded as a confirmation stands there as that alone."""
+    words = _facts(case, Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED)
+    recorded = {fact["evidence"]: fact.seq for fact in words if fact.event.kind is Kind.CONFIRMATION_RECEIVED}
+    begun = case.last_opened.seq if case.last_opened else 0
+    return [
+        Said(fact, came_by(fact), doubts(case, fact), past=fact.seq < begun)
+        for fact in words
+        if recorded.get(fact["evidence"], 0) <= fact.seq
+    ]
 
 
 def _strip(case: Case) -> list[Step]:

@@ -18,6 +18,7 @@ from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Event, Kind
 from caseproof.evidence.vault import Vault
 from caseproof.settings import Settings
+from caseproof.store import Place as Ended
 from caseproof.store import Store
 from caseproof.store.tables import metadata
 from tests.support.world import CONTACT, World
@@ -83,7 +84,8 @@ def fill(place: Place) -> None:
         world.walk(world.open(job), until=until)
     with world.office.store.unit() as unit:
         unit.cases.attach_run("JF-000004", "flow-run-1", 1)
-        unit.people.add_contact("Shop Ü", CONTACT, "Frau Ü")
+        unit.people.add_contact("Shop Ü", CONTACT, "Frau Ü", "de-at", "Einkauf")
+        unit.people.mark_bounced("Shop Ü", CONTACT, "das Postfach ist voll", NOW)
         incident = unit.incidents.create("jobs", "North", "expired_token", world.clock())
         unit.incidents.ask(incident.ref)
         joined = Event(Kind.INCIDENT_JOINED, world.clock(), "caseproof", {"incident": incident.ref})
@@ -92,7 +94,25 @@ def fill(place: Place) -> None:
         unit.cases.set_rest(case.ref, 2, NOW, "2 runs died")
         unit.marks.set("keeper", "4711", NOW)
         unit.commit()
+    receive(world.office.vault, world.office.store)
     world.office.store.close()
+
+
+UNMATCHED = b"From: somebody@example.com\n\nThe feed works again.\n"
+
+
+def receive(vault: Vault, store: Store) -> None:
+    """Two messages: one about the waiting case, one that nobody can match; its file is listed nowhere else."""
+    with store.unit() as unit:
+        for content, place, ref in ((b"About the case.\n", Ended.REPLY, "JF-000004"), (UNMATCHED, Ended.UNMATCHED, "")):
+            kept = vault.put(content, "message.eml", "message/rfc822")
+            unit.messages.add(
+                kept.digest, message_id="<1@example.com>", sender="somebody@example.com", subject="Ça marche ✓",
+                size=kept.size, way="mail", place=place, why="w", ref=ref, at=NOW,
+            )  # fmt: skip
+        unit.messages.set_told([1], NOW)
+        unit.messages.done([1], "operator", NOW)
+        unit.commit()
 
 
 OPENED = {"job_name": "x", "cause": "unknown", "summary": "x", "how": "x", "scope": "job", "platform": "jobs"}
@@ -103,7 +123,9 @@ def opened(job: str) -> Event:
     return Event(Kind.OPENED, NOW, "caseproof", OPENED | {"job": job})
 
 
-SINCE_0003 = {
+SINCE_0002_TABLES = ("incidents", "marks", "messages")
+SINCE_0002 = {
+    "language", "role", "bounced_at", "bounce",
     "last_opened_at", "asked_form", "asked_at", "has_news", "notice_at", "reminders", "nudges", "trouble", "incident",
     "ticket_closed", "due_at", "crashes", "rest_until", "rest_why",
 }  # fmt: skip
@@ -111,14 +133,15 @@ SINCE_0003 = {
 
 def as_before_0003(backup: Path) -> None:
     """Make it what a program of revision 0002 would have written: fewer tables, and fewer columns of the cases."""
-    for name in ("incidents", "marks"):
+    for name in SINCE_0002_TABLES:
         (backup / "store" / f"{name}.jsonl").unlink()
-    path = backup / "store" / "cases.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    older = [{name: value for name, value in row.items() if name not in SINCE_0003} for row in rows]
-    path.write_bytes(b"".join(row_line(row) for row in older))
+    for table in ("cases", "contacts"):
+        path = backup / "store" / f"{table}.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        older = [{name: value for name, value in row.items() if name not in SINCE_0002} for row in rows]
+        path.write_bytes(b"".join(row_line(row) for row in older))
     counts = json.loads((backup / MANIFEST).read_text())["rows"]
-    rewrite(backup, revision="0002", rows={k: v for k, v in counts.items() if k not in ("incidents", "marks")})
+    rewrite(backup, revision="0002", rows={k: v for k, v in counts.items() if k not in SINCE_0002_TABLES})
 
 
 def rewrite(backup: Path, listed: Callable[[str], str] = str, **changes: Any) -> None:

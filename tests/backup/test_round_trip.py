@@ -18,7 +18,7 @@ from caseproof.evidence.proof import verify_proof
 from caseproof.store import CaseRow, Store
 from caseproof.store.guards import guards_missing
 from caseproof.store.migrate import downgrade
-from tests.backup.places import NOW, POLICY, Place, as_before_0003, opened, store_at
+from tests.backup.places import NOW, POLICY, UNMATCHED, Place, as_before_0003, opened, store_at
 
 
 def test_every_row_and_every_byte_comes_back(saved: tuple[Place, Path], empty: Place) -> None:
@@ -165,7 +165,9 @@ def test_a_backup_of_an_older_revision_is_brought_up_to_date(full: Place, tmp_pa
     as_before_0003(backup)
     restore_backup(empty.parts, backup)
     was, now = full.tables(), empty.tables()
-    assert {name for name in was if was[name] != now[name]} == {"cases", "incidents", "marks"}
+    assert {name for name in was if was[name] != now[name]} == {
+        "cases", "contacts", "incidents", "marks", "messages",
+    }  # fmt: skip
     with Store(full.url).reading() as before, Store(empty.url).reading() as after:
         expected = [replace(row, **KEPT_BY_NOBODY, due_at=now_due(row)) for row in before.cases.rows()]
         assert after.cases.rows() == expected
@@ -182,6 +184,32 @@ KEPT_BY_NOBODY: dict[str, Any] = {"crashes": 0, "rest_until": None, "rest_why": 
 def now_due(row: CaseRow) -> datetime | None:
     """When a migrated case is looked at."""
     return None if row.ticket_closed and row.closed_at else row.updated_at
+
+
+def test_a_message_of_no_case_is_saved_with_what_was_sent(
+    saved: tuple[Place, Path], empty: Place, tmp_path: Path
+) -> None:
+    restore_backup(empty.parts, saved[1])
+    with Store(empty.url).reading() as unit:
+        (row,) = unit.messages.to_look_at(9)
+    assert (row.ref, empty.parts.vault.read(row.digest)) == ("", UNMATCHED)
+    empty.parts.vault.path(row.digest).unlink()
+    manifest, _ = make_backup(empty.parts, tmp_path / "b", now=NOW)
+    (problem,) = manifest.problems.values()
+    assert problem == f"message {row.id} is missing in the vault"
+
+
+def test_a_store_with_nothing_but_marks_takes_a_backup_and_its_marks(saved: tuple[Place, Path], empty: Place) -> None:
+    """A keeper may have passed there; what is signed with the saved secret must stay good."""
+    store = Store(empty.url)
+    store.migrate()
+    with store.unit() as unit:
+        for name in ("keeper", "secret"):
+            unit.marks.set(name, "of the new store", NOW)
+        unit.commit()
+    store.close()
+    restore_backup(empty.parts, saved[1])
+    assert empty.tables() == saved[0].tables()
 
 
 def test_an_empty_store_of_an_older_revision_takes_a_backup(saved: tuple[Place, Path], empty: Place) -> None:

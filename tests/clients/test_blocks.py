@@ -27,6 +27,7 @@ import caseproof.web
 from blocks.base import PrefectDown, StaleBlock, load_block
 from blocks.catalogue import KINDS, register_blocks
 from blocks.desks import DESKS, EmbeddedDesk
+from blocks.inbox import MAILBOXES, RetailerMailbox
 from blocks.mail import account_of
 from blocks.platforms import PLATFORMS, PrefectJobs
 from blocks.setting_up import carry_out, make_plan
@@ -39,6 +40,7 @@ from sandbox.world import World
 
 WEB = Path(caseproof.web.__file__).parent
 SECRET = "hunter2-not-for-people"
+OURS: tuple[type[Block], ...] = (*PLATFORMS, *DESKS, *MAILBOXES)
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -86,22 +88,28 @@ class TestEmbeddedDesk(StandardSuite):
         return EmbeddedDesk
 
 
+class TestRetailerMailbox(StandardSuite):
+    @pytest.fixture
+    def block(self) -> type[Block]:
+        return RetailerMailbox
+
+
 # -- names ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_slugs_never_change_because_saved_blocks_are_found_by_them() -> None:
-    slugs = [kind.get_block_type_slug() for kind in (*PLATFORMS, *DESKS)]
-    assert slugs == ["caseproof-prefect-jobs", "caseproof-embedded-desk"]
+    slugs = [kind.get_block_type_slug() for kind in OURS]
+    assert slugs == ["caseproof-prefect-jobs", "caseproof-embedded-desk", "caseproof-retailer-mailbox"]
 
 
-@pytest.mark.parametrize("kind", [*PLATFORMS, *DESKS])
+@pytest.mark.parametrize("kind", OURS)
 def test_a_blocks_docs_are_a_page_that_exists(kind: type[Block]) -> None:
     address = str(kind._documentation_url)
     page = address.removeprefix(f"{Settings().public}/docs/")
     assert (Path(caseproof.__path__[0]).parent / "docs" / f"{page}.md").is_file()
 
 
-@pytest.mark.parametrize("kind", [*PLATFORMS, *DESKS])
+@pytest.mark.parametrize("kind", OURS)
 def test_a_block_is_filled_in_without_choosing_types(kind: type[Block]) -> None:
     """Prefect's UI shows a field that may be None as a choice between a type and null."""
     fields = kind.model_json_schema()["properties"]
@@ -148,6 +156,38 @@ def test_a_wrong_platform_is_refused_without_telling_its_secret() -> None:
     assert SECRET not in str(refused.value)
 
 
+def mailbox(**other: Any) -> RetailerMailbox:
+    given = {"host": "imap.example.com", "username": "cases@example.com", "password": SecretStr(SECRET)}
+    return RetailerMailbox(**(given | other))
+
+
+def test_no_secret_of_a_mailbox_shows_where_it_is_printed() -> None:
+    block = mailbox()
+    shown = [repr(block), str(block), str(block.model_dump()), block.model_dump_json(), repr(block.account(20))]
+    assert [text for text in shown if SECRET in text] == []
+    assert block.account(20).password == SECRET
+
+
+@pytest.mark.parametrize("wrong", [{"host": ""}, {"port": 0}, {"security": "tls"}, {"username": ""}, {"folder": ""}])
+def test_a_wrong_mailbox_is_refused_without_telling_its_secret(wrong: dict[str, Any]) -> None:
+    (field,) = wrong
+    with pytest.raises(ValueError, match=field) as refused:
+        mailbox(**wrong)
+    assert SECRET not in str(refused.value)
+
+
+def test_a_mailbox_is_read_as_its_block_says() -> None:
+    account = mailbox(port=143, security="starttls", authserv=" mx.example.com ", verify=False).account(7)
+    assert (account.host, account.port, account.security) == ("imap.example.com", 143, "starttls")
+    assert (account.folder, account.done_folder, account.authserv) == ("INBOX", "Caseproof", "mx.example.com")
+    assert (account.username, account.verify, account.timeout_seconds) == ("cases@example.com", False, 7)
+
+
+def test_a_mailbox_whose_messages_would_go_where_they_came_from_is_refused() -> None:
+    with pytest.raises(BadInput, match="two folders"):
+        mailbox(done_folder="Inbox").account(20)
+
+
 # -- saved and loaded -----------------------------------------------------------------------------------------------
 
 
@@ -173,6 +213,18 @@ def test_prefect_keeps_a_platforms_secrets_out_of_what_it_shows() -> None:
     with get_client(sync_client=True) as client:
         document = client.read_block_document_by_name("blocks-hidden", "caseproof-prefect-jobs", include_secrets=False)
     assert set(document.data) >= {"auth", "api_key"}
+    assert SECRET not in document.model_dump_json()
+
+
+@pytest.mark.usefixtures("server")
+def test_a_saved_mailbox_comes_back_whole_and_prefect_shows_no_password() -> None:
+    mailbox(authserv="mx.example.com").save("blocks-inbox", overwrite=True, _sync=True)
+    loaded = load_block("blocks-inbox", MAILBOXES, "mailbox")
+    assert (loaded.password.get_secret_value(), loaded.authserv) == (SECRET, "mx.example.com")
+    with get_client(sync_client=True) as client:
+        document = client.read_block_document_by_name(
+            "blocks-inbox", "caseproof-retailer-mailbox", include_secrets=False
+        )
     assert SECRET not in document.model_dump_json()
 
 
@@ -278,14 +330,14 @@ def test_the_forms_are_in_the_catalogue_with_their_pictures_and_pages(server: Pr
     register_blocks()  # repeating is harmless
     found = {kind["slug"]: kind for kind in World.call(server, "POST", "block_types/filter", json={}).json()}
     assert {kind.get_block_type_slug() for kind in KINDS} <= set(found)
-    for kind in (*PLATFORMS, *DESKS):
+    for kind in OURS:
         shown = found[kind.get_block_type_slug()]
         assert shown["logo_url"] == str(kind._logo_url)
         assert shown["documentation_url"] == str(kind._documentation_url)
         assert shown["description"].startswith(str(kind.__doc__).splitlines()[0])
 
 
-@pytest.mark.parametrize("kind", [*PLATFORMS, *DESKS])
+@pytest.mark.parametrize("kind", OURS)
 def test_every_field_of_a_form_has_a_title_and_a_description_of_its_own(kind: type[Block]) -> None:
     unsaid = [name for name, field in kind.model_fields.items() if not field.title or not field.description]
     assert unsaid == []

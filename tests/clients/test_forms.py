@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from prefect import flow, task
@@ -25,7 +25,7 @@ from caseproof.procedure.office import Office
 from sandbox.processes import PrefectServer
 from sandbox.world import World
 from tasks import common
-from tasks.asking import act_on, answer_to, carry, say_trouble
+from tasks.asking import MOST_WORDS, _question, act_on, answer_to, carry, say_trouble
 from tasks.forms import (
     FORMS,
     AccountDecision,
@@ -39,7 +39,9 @@ from tasks.forms import (
     Word,
     for_team,
 )
-from tasks.steps import Step, stop_the_job
+from tasks.labels import stands
+from tasks.people import _look_at_the_change, _needs_a_person, _or_the_reply, _take_word, settle_the_account
+from tasks.steps import Step, note_on_the_ticket, stop_the_job
 from tests.support.histories import Teller
 
 TEAM = ("operator", "team lead")
@@ -273,6 +275,101 @@ def test_an_answer_from_before_a_failed_run_is_no_answer_to_what_came_after(offi
     assert answer_to(failed, AccountDecision) is None
     fresh = answered(office, case, AccountDecision, **ANSWERS["decision"])
     assert answer_to(office.case(case.ref), AccountDecision) == fresh
+
+
+# -- what the retailer said stands above the form ------------------------------------------------------------------
+
+
+def said(office: Office, case: Case, kind: Kind, words: str, **more: str) -> None:
+    kept = office.keep(case.ref, f"{words}{more}".encode(), "said.eml", "message/rfc822")
+    office.record(case.ref, kind, sender="shop@example.com", words=words, evidence=kept, by_way_of="mail", **more)
+
+
+def test_words_and_replies_stand_above_the_form_in_the_order_in_which_they_came(office: Office, case: Case) -> None:
+    said(office, case, Kind.REPLY_RECEIVED, "Which token?\n# not a heading", why="asks for help")
+    said(office, case, Kind.CONFIRMATION_RECEIVED, "Done.", choice="changed")
+    shown = _question(office.case(case.ref), "Now decide.")
+    first = "shop\\@example.com** replied by mail (confirms nothing by itself: asks for help):"
+    second = "shop\\@example.com** wrote by mail (J8):"
+    places = [shown.index(part) for part in (first, "> Which token?\n> \\# not", second, "> Done.", "Now decide.")]
+    assert places == sorted(places)
+
+
+def test_a_reply_that_was_recorded_stands_there_once(office: Office, case: Case) -> None:
+    said(office, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
+    number = office.case(case.ref).question_number + 1
+    office.record(case.ref, Kind.QUESTION_ASKED, number=number, form=RetailersWord.slug, flow_run="a flow run")
+    [reply] = office.case(case.ref).replies
+    taken = {name: reply[name] for name in ("sender", "words", "evidence", "by_way_of")}
+    office.record(case.ref, Kind.CONFIRMATION_RECEIVED, "operator", **taken)
+    assert _question(office.case(case.ref), "").count("I think so.") == 1
+
+
+def test_of_many_words_the_newest_are_shown_and_the_others_are_on_the_cases_page(office: Office, case: Case) -> None:
+    for number in range(MOST_WORDS + 3):
+        said(office, case, Kind.REPLY_RECEIVED, f"Question {number}?", why="asks for help")
+    shown = _question(office.case(case.ref), "")
+    assert "3 older words of theirs" in shown
+    assert [n for n in range(MOST_WORDS + 3) if f"Question {n}?" in shown] == list(range(3, MOST_WORDS + 3))
+
+
+def test_the_form_for_the_word_offers_the_reply_only_where_there_is_one(office: Office, case: Case) -> None:
+    assert _or_the_reply(office.case(case.ref)) == ""
+    said(office, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
+    assert "newest reply above counts" in _or_the_reply(office.case(case.ref))
+
+
+def test_the_runs_name_says_that_a_reply_is_there_to_read(office: Office, case: Case) -> None:
+    said(office, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
+    office.record(case.ref, Kind.QUESTION_ASKED, number=1, form=RetailersWord.slug, flow_run="a flow run")
+    assert stands(office.case(case.ref)) == "has a reply to read"
+
+
+def test_the_ticket_is_due_for_a_note_as_soon_as_something_was_said_and_the_desk_is_asked_nothing_before(
+    office: Office, case: Case
+) -> None:
+    assert not note_on_the_ticket.is_due(office.case(case.ref))
+    said(office, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
+    assert note_on_the_ticket.is_due(office.case(case.ref))
+
+
+def test_that_the_reply_counts_is_said_by_a_member_and_refused_where_there_is_none(office: Office, case: Case) -> None:
+    given = answered(office, case, RetailersWord, what=str(Word.COUNTS))
+    act_on(case.ref, given, lambda form: _take_word(case.ref, given, cast(RetailersWord, form)))
+    refused = office.case(case.ref).refused
+    assert refused is not None
+    assert "no reply in words of a registered contact" in refused["why"]
+
+    with office.store.unit() as unit:
+        unit.people.add_contact("Shop A", "shop@example.com")
+        unit.commit()
+    said(office, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
+    again = answered(office, case, RetailersWord, what=str(Word.COUNTS))
+    act_on(case.ref, again, lambda form: _take_word(case.ref, again, cast(RetailersWord, form)))
+    [word] = office.case(case.ref).confirmations
+    assert (word["words"], word.actor) == ("I think so.", "operator")
+
+
+def test_nobody_is_asked_for_a_decision_that_a_clear_word_has_taken(office: Office, case: Case) -> None:
+    """J6: the word was there before the question, or came while it was made."""
+    said(office, case, Kind.CONFIRMATION_RECEIVED, "Done.", choice="changed")
+    assert _needs_a_person(office.case(case.ref)), "by mail a person decides"
+    kept = office.keep(case.ref, b"page", "page.json", "application/json")
+    clear = {"sender": "shop@example.com", "words": "Done.", "evidence": kept, "choice": "changed"}
+    office.record(case.ref, Kind.CONFIRMATION_RECEIVED, **clear, by_way_of="page")
+    assert not _needs_a_person(office.case(case.ref))
+    settle_the_account(case.ref)
+    now = office.case(case.ref)
+    assert (now.decided, now.question) == (Decision.AFTER_CHANGE, None)
+
+
+def test_j8_the_review_of_what_went_on_by_itself_asks_for_the_look_at_the_change(office: Office, case: Case) -> None:
+    assert _look_at_the_change(office.case(case.ref)) == ""
+    kept = office.keep(case.ref, b"page", "page.json", "application/json")
+    clear = {"sender": "shop@example.com", "words": "Done.", "evidence": kept, "choice": "changed"}
+    office.record(case.ref, Kind.CONFIRMATION_RECEIVED, **clear, by_way_of="page")
+    settle_the_account(case.ref)
+    assert "look at the change in the system (J8)" in _look_at_the_change(office.case(case.ref))
 
 
 def test_a_malformed_answer_is_refused_with_the_fields_and_asked_again(office: Office, case: Case) -> None:

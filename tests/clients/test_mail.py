@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import socket
 import ssl
 import subprocess
@@ -11,14 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from caseproof.channels.mail import (
     DEADLINE_FACTOR,
@@ -105,38 +99,6 @@ def wait_for_hang_up(connection: socket.socket) -> None:
         pass
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1 with its key, as one PEM file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mailbox.example.com")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "server.pem"
-    file.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return file
-
-
-@pytest.fixture
-def tls(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
-
-
 def test_exactly_the_given_bytes_arrive_also_lines_that_start_with_a_dot(tmp_path: Path) -> None:
     with Mailbox(tmp_path) as mailbox:
         delivery = post(account(mailbox.port))
@@ -179,14 +141,16 @@ def test_when_all_recipients_are_refused_nothing_is_sent_and_the_contacts_are_na
     assert mailbox.messages == []
     assert "a@example.com" in caught.value.problem
     assert "contacts" in caught.value.next_action
+    assert "550" in caught.value.reason, "another message may be taken"
 
 
 def test_recipients_that_are_refused_for_now_are_worth_another_try() -> None:
     def greylist(connection: socket.socket) -> None:
         conversation(connection, {"RCPT": "450 4.2.0 greylisted"}, lambda: None)
 
-    with server(greylist) as port, pytest.raises(MailDown, match="450"):
+    with server(greylist) as port, pytest.raises(MailDown, match="450") as caught:
         post(account(port))
+    assert caught.value.reason == "450 4.2.0 greylisted"
 
 
 def test_a_refused_message_is_refused_with_the_servers_words() -> None:
@@ -196,14 +160,16 @@ def test_a_refused_message_is_refused_with_the_servers_words() -> None:
     ):
         post(account(mailbox.port))
     assert caught.value.next_action
+    assert caught.value.reason == "554 5.7.1 looks like spam"
 
 
 def test_a_refused_sender_names_the_policy_entry() -> None:
     def picky(connection: socket.socket) -> None:
         conversation(connection, {"MAIL": "553 5.7.1 not your address"}, lambda: None)
 
-    with server(picky) as port, pytest.raises(MailRefused, match=r"mail\.sender"):
+    with server(picky) as port, pytest.raises(MailRefused, match=r"mail\.sender") as caught:
         post(account(port))
+    assert caught.value.reason == "", "no other message would be taken either"
 
 
 def test_a_login_reaches_the_server_and_the_right_one_is_let_in() -> None:

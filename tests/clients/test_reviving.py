@@ -29,6 +29,7 @@ from tasks.case_runs import give_runs, is_live, read_run, wake, wake_runs
 from tasks.reviving import revive
 from tests.doctor.front import Front
 from tests.support.case_runs import generation, opened, suspended
+from tests.support.world import World
 
 
 def live(office: Office, run: str) -> bool:
@@ -280,3 +281,19 @@ def test_a_case_that_cannot_be_read_keeps_no_other_from_its_new_run(office, carr
     raw.close()
     assert revive(office).said == [f"{other}: its run died, and a new one goes on"]
     assert generation(office, broken) == 1
+
+
+def test_a_closed_case_gets_another_run_until_its_retailer_knows_how_it_ended(office, clock, carried) -> None:
+    world = World(office.settings.home_folder, clock=clock)
+    ref, _ = carried(Crashed(), world.closed())
+    assert ref in revive(office).given
+    world.step("recover", ref)
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(read_run(run_of(office, ref)).id, Crashed(), force=True)
+    assert ref not in revive(office).given
+    world.office.store.close()
+
+
+def run_of(office: Office, ref: str) -> str:
+    with office.store.reading() as unit:
+        return unit.cases.of_refs([ref])[0].flow_run

@@ -25,6 +25,7 @@ from prefect_email import EmailServerCredentials
 from pydantic import SecretStr
 
 from blocks.desks import EmbeddedDesk
+from blocks.inbox import RetailerMailbox
 from blocks.platforms import PLATFORMS, PrefectJobs
 from caseproof.cli.doctor import installation
 from caseproof.clock import Clock
@@ -37,14 +38,16 @@ from caseproof.settings import Settings
 from caseproof.shipped import shipped
 from caseproof.up.processes import wait_until
 from caseproof.web import create_app
+from sandbox.imap import ImapServer
 from sandbox.mailbox import Mailbox
 from sandbox.processes import PrefectServer
+from sandbox.receiving import AUTHSERV
 from sandbox.world import World
 from tests.doctor.front import Front
 from tests.support.histories import Plan, Teller, tell
 
 POOL = "caseproof"
-JOBS, DESK, MAIL = "doctor-jobs", "doctor-desk", "doctor-mail"
+JOBS, DESK, MAIL, INBOX = "doctor-jobs", "doctor-desk", "doctor-mail", "doctor-inbox"
 MAIL_USER, MAIL_PASSWORD = "cases", "hunter2-not-for-people"
 POLICY = f"""\
 team: [operator, team lead]
@@ -52,6 +55,8 @@ desk: {DESK}
 mail:
   account: {MAIL}
   timeout_seconds: 1
+answers:
+  mailbox: {INBOX}
 """
 
 
@@ -65,6 +70,7 @@ class House:
     web: Front
     server: PrefectServer
     mailbox: Mailbox
+    inbox: ImapServer
     undo: ExitStack = field(default_factory=ExitStack)
 
     def settings(self, **other: Any) -> Settings:
@@ -134,8 +140,9 @@ def standing_house(tmp_path_factory: pytest.TempPathFactory, prefect_server: Pre
         prefect = stack.enter_context(Front(prefect_server.ui_url))
         jobs = stack.enter_context(Front(prefect_server.ui_url))
         mailbox = stack.enter_context(Mailbox(login=(MAIL_USER, MAIL_PASSWORD)))
+        inbox = stack.enter_context(ImapServer(password=MAIL_PASSWORD))
         web = stack.enter_context(_web(home))
-        house = House(home, prefect, jobs, web, prefect_server, mailbox)
+        house = House(home, prefect, jobs, web, prefect_server, mailbox, inbox)
         _deploy(house)
         with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
             _save_blocks(house)
@@ -215,6 +222,11 @@ def _save_blocks(house: House) -> None:
         smtp_port=house.mailbox.port, smtp_type="INSECURE",
     )  # fmt: skip
     account.save(MAIL, overwrite=True, _sync=True)
+    mailbox = RetailerMailbox(
+        host=house.inbox.host, port=house.inbox.port, security="plain", username=house.inbox.user,
+        password=SecretStr(MAIL_PASSWORD), authserv=AUTHSERV,
+    )  # fmt: skip
+    mailbox.save(INBOX, overwrite=True, _sync=True)
 
 
 def _forget_platforms() -> None:

@@ -25,6 +25,8 @@ from caseproof.doctor import Failed, Installation, Outcome, examine
 from caseproof.doctor.machine import room_left
 from caseproof.shipped import shipped
 from caseproof.up.processes import free_port
+from sandbox.receiving import AUTHSERV
+from tests.doctor.conftest import MAIL_PASSWORD
 from tests.doctor.test_healthy import CHECKS
 
 SECRET = "hunter3-not-for-people"
@@ -329,6 +331,39 @@ def a_mail_server_that_is_down(house: Any, _: Path) -> Installation:
 @fault("Mail server", "Mail account 'doctor-mail'", "refused the login of cases", action="user name and password")
 def a_mail_server_that_refuses_the_login(house: Any, _: Path) -> Installation:
     return posting(house, house.mailbox.port, SECRET)
+
+
+def answering(house: Any, **other: Any) -> Installation:
+    """With the healthy mailbox, read otherwise."""
+    account = house.inbox.account(password=MAIL_PASSWORD, timeout_seconds=1.0, authserv=AUTHSERV)
+    return replace(house.installation(), mailbox=lambda _policy: replace(account, **other))
+
+
+@fault("Mailbox", "Mailbox 'doctor-inbox'", "not reachable", action="Check that it runs")
+def a_mailbox_server_that_is_down(house: Any, _: Path) -> Installation:
+    return answering(house, port=free_port())
+
+
+@fault("Mailbox", "Mailbox 'doctor-inbox'", "refused at login", action="many providers want an app password")
+def a_mailbox_that_refuses_the_login(house: Any, _: Path) -> Installation:
+    return answering(house, password=SECRET)
+
+
+@fault("Mailbox", "refused at opening the folder", action="Nowhere")
+def a_mailbox_whose_folder_is_not_there(house: Any, _: Path) -> Installation:
+    return answering(house, folder="Nowhere")
+
+
+@fault("Mailbox", "authserv", "no mail counts as genuine", action="Authentication-Results")
+def a_mailbox_whose_own_mail_server_has_no_name(house: Any, _: Path) -> Installation:
+    return answering(house, authserv="")
+
+
+@fault("Mailbox", "There is no mailbox called 'nowhere'", action="caseproof setup")
+def a_policy_that_names_a_mailbox_that_is_not_saved(house: Any, folder: Path) -> Installation:
+    home = house.copy(folder / "home")
+    (home / "policy.yaml").write_text((home / "policy.yaml").read_text().replace("doctor-inbox", "nowhere"))
+    return house.installation(home=home)
 
 
 @fault("Mail server", "Mail account 'doctor-mail'", "did not answer within", action="host, port and security")

@@ -15,7 +15,8 @@ CHECKS = [
     "Python", "Packages", "Home folder", "Disk space", "Policy", "Browser",
     "Prefect address", "Prefect server", "Prefect version", "Work pool", "Deployments", "Worker",
     "Store", "Store takes writes", "Cases unedited", "Keeper", "Evidence",
-    "Mail server", "Desk", "Platforms", f"Platform {JOBS}", "Web app", "Web app's store", "Clocks",
+    "Words of mail", "Mail server", "Mailbox", "Desk",
+    "Platforms", f"Platform {JOBS}", "Web app", "Web app's store", "Clocks",
 ]  # fmt: skip
 
 
@@ -36,7 +37,10 @@ def test_all_is_well_in_a_healthy_installation_and_looking_changes_nothing(house
         told["Clocks"].partition(": ")[2].rstrip(".").split(", ")
     )
     assert retailers(house) == before
+    assert "0 messages in INBOX, Caseproof is made when the first one is taken in" in told["Mailbox"]
+    assert told["Mailbox"].endswith("mailbox.example.com says whose mail is genuine")
     assert house.mailbox.messages == []
+    assert house.inbox.folders() == ["INBOX"], "looking makes no folder"
     assert MAIL_PASSWORD not in str(findings)
 
 

@@ -27,6 +27,11 @@ def decided(decision: Decision, by: str = "operator", **more: str) -> dict[str, 
     return {"answered_by": by, "decision": decision, "reason": "Seen and settled.", **more}
 
 
+@pytest.fixture(scope="module")
+def world(world_with_jobs_elsewhere: World) -> World:
+    return world_with_jobs_elsewhere
+
+
 def written_by(job: OwnJob, world: World, words: str) -> str:
     """A mail from the job's contact, saved as a file; returns its path."""
     mail = EmailMessage()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from caseproof.domain.case import Case
@@ -12,18 +10,11 @@ from caseproof.domain.events import Kind
 from caseproof.evidence.proof import read_proof, verify_proof
 from caseproof.procedure.proving import proof_path
 from sandbox.marketplace import expire_token
-from sandbox.world import CONTACT, RETAILER, World, small_world
+from sandbox.world import CONTACT, RETAILER, World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 JOB, NEIGHBOUR = f"marketplace-orders/{RETAILER}", f"stock-feed/{RETAILER}"
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Caseproof on the very server that runs the jobs, which no check may take for a job itself."""
-    with small_world(tmp_path_factory.mktemp("world"), lambda _: None, by_itself=False) as running:
-        yield running
 
 
 def artifact(world: World, key: str) -> str:

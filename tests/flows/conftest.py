@@ -12,6 +12,7 @@ import pytest
 from caseproof.policy import BUILT_IN, load_policy
 from caseproof.settings import Settings
 from caseproof.store import Store
+from tests.support.keeper import Keeper, waits
 from tests.support.world import World
 
 
@@ -45,3 +46,16 @@ def make_world(tmp_path: Path, migrated: Path) -> Iterator[Callable[..., World]]
 def world(make_world: Callable[..., World]) -> World:
     """A world with the built-in policy."""
     return make_world()
+
+
+@pytest.fixture
+def keeper(world: World) -> Keeper:
+    return Keeper(world)
+
+
+@pytest.fixture
+def waiting(world: World) -> str:
+    """A case that waits for the retailer's word."""
+    ref = world.open()
+    world.walk(ref, until="tell")
+    return waits(world, ref)

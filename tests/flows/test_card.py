@@ -14,6 +14,7 @@ from caseproof.domain.decisions import Decision
 from caseproof.domain.events import REQUIRED, Event, Kind
 from caseproof.domain.fold import fold
 from caseproof.domain.lifecycle import SENTENCES, State
+from caseproof.procedure import deciding
 from caseproof.procedure.card import LONGEST, card, next_action, sentence
 from tests.support.fakes import START
 from tests.support.world import STEPS, World
@@ -89,6 +90,10 @@ def test_hostile_text_makes_no_markup_link_or_picture_and_breaks_no_table(world:
                 evidence="c" * 64,
                 by_way_of="form",
             ),
+            world.office.event(
+                Kind.REPLY_RECEIVED, sender=text, words=text, why=text, evidence="d" * 64, by_way_of=text, name=text
+            ),
+            world.office.event(Kind.ADDRESS_BOUNCED, address=text, why=text, evidence="e" * 64),
             world.office.event(Kind.TROUBLE, step=text, problem=text, next_action=text),
         ):
             world.office.store.change(case.ref, lambda _, event=event: [event])
@@ -128,6 +133,48 @@ def test_the_words_are_shown_verbatim_line_by_line(world: World) -> None:
     quote = html[html.index("<blockquote>") : html.index("</blockquote>")]
     for line in ("We changed it.", "It works: 100% &amp; more &lt;3", "# and *more*"):
         assert line in quote
+
+
+def test_a_reply_stands_on_the_card_with_why_it_confirms_nothing_until_somebody_records_it(world: World) -> None:
+    ref = world.open()
+    world.walk(ref, until="tell")
+    said = {"sender": "owner@shop-a.example.com", "words": "Which token?", "evidence": "d" * 64, "by_way_of": "mail"}
+    world.office.record(ref, Kind.REPLY_RECEIVED, **said, why="asks for help")
+    case = world.case(ref)
+    assert "It confirms nothing by itself: asks for help" in rendered(case)
+    assert "> Which token?" in rendered(case)
+    assert next_action(case).startswith("Read what the retailer wrote")
+    world.office.record(ref, Kind.CONFIRMATION_RECEIVED, "operator", **said)
+    recorded = rendered(world.case(ref)).partition("## Timeline")[0]
+    assert recorded.count("> Which token?") == 1
+    assert "confirms nothing" not in recorded
+
+
+def test_the_card_says_which_way_the_words_came(world: World) -> None:
+    ref = world.open()
+    world.walk(ref, until="tell")
+    said = {"sender": "owner@shop-a.example.com", "words": "Done.", "evidence": "d" * 64}
+    by_page = {"by_way_of": "page", "choice": "changed", "name": "Jane | <b>"}
+    world.office.record(ref, Kind.CONFIRMATION_RECEIVED, **said, **by_page)
+    assert 'on the confirmation page, as Jane \\| \\<b\\>: "the change is made", recorded' in rendered(world.case(ref))
+
+
+def test_a_late_word_is_marked_as_late(world: World) -> None:
+    ref = world.closed()
+    said = {"sender": "owner@shop-a.example.com", "words": "Too late?", "evidence": "d" * 64, "by_way_of": "mail"}
+    world.office.record(ref, Kind.REPLY_RECEIVED, **said, why="the case was closed already")
+    assert "Late: the case was closed already" in rendered(world.case(ref))
+
+
+def test_j8_the_review_of_what_went_on_by_itself_is_what_comes_next(world: World) -> None:
+    ref = world.open()
+    world.walk(ref, until="tell")
+    said = {"sender": "owner@shop-a.example.com", "words": "Done.", "evidence": "d" * 64, "choice": "changed"}
+    world.office.record(ref, Kind.CONFIRMATION_RECEIVED, **said, by_way_of="page")
+    assert deciding.goes_on_by_itself(world.office, ref)
+    for name in STEPS[STEPS.index("start") : STEPS.index("attach") + 1]:
+        world.step(name, ref)
+    assert next_action(world.case(ref)).startswith("Review the evidence")
 
 
 @pytest.mark.parametrize("kind", list(Kind))

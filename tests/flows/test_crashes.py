@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from email import message_from_bytes
 from typing import Any
 
@@ -16,8 +15,7 @@ from caseproof.domain.events import Kind
 from caseproof.evidence.proof import verify_proof
 from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.effects import HELD_SECONDS, EffectNotSeen
-from caseproof.store import Store
-from caseproof.store.unit import UnitOfWork
+from tests.support.dying import dying
 from tests.support.fakes import Faulty, Killed
 from tests.support.world import JOB, World
 
@@ -166,35 +164,6 @@ def test_a_removal_run_whose_process_died_is_not_started_twice(world: World) -> 
     assert len(world.prefect.runs) == 1
 
 
-@dataclass
-class DyingStore(Store):
-    """The real store of a process that dies at its n-th write, just before it or just after."""
-
-    real: Store
-    at: int = 0
-    after: bool = False
-    writes: int = field(default=0, init=False)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.real, name)
-
-    @contextmanager
-    def unit(self) -> Iterator[UnitOfWork]:
-        self.writes += 1
-        if self.writes == self.at and not self.after:
-            raise Killed
-        with self.real.unit() as unit:
-            yield unit
-        if self.writes == self.at:
-            raise Killed
-
-
-def dying(world: World, at: int, *, after: bool) -> DyingStore:
-    store = DyingStore(world.office.store, at, after)
-    world.office = replace(world.office, store=store)
-    return store
-
-
 @pytest.fixture(scope="module")
 def writes(tmp_path_factory: pytest.TempPathFactory, migrated: Any) -> int:
     """How many transactions of steps a case takes from its opening to its end."""
@@ -218,3 +187,27 @@ def test_a_process_may_die_at_a_write_to_the_store(make_world: Callable[..., Wor
         world.walk("JF-000001")
         each_effect_took_place_once(world, "JF-000001")
         assert len(set(world.mail.taken)) == 1
+
+
+def test_a_process_may_die_at_a_write_between_letters_and_none_is_lost(make_world: Callable[..., World]) -> None:
+    """Of three contacts each gets their letter; of a repeat, which is the same, at most one more."""
+    at = 0
+    while True:
+        at += 2
+        world = make_world()
+        world.register("Shop A", "second@shop-a.example.com", "third@shop-a.example.com")
+        ref = world.open()
+        world.walk(ref, until="ticket")
+        store = dying(world, at, after=at % 4 == 0)
+        try:
+            world.step("tell", ref)
+        except Killed:
+            world.office = replace(world.office, store=store.real)
+            world.restart()
+            world.step("tell", ref)
+        else:
+            break
+        notice, sent = world.case(ref).notice, world.mail.taken
+        assert len(notice["accepted"]) == len({to for *_, to in sent}) == len(set(sent)) == 3
+        assert len(sent) <= 4
+    assert at > 12, "every second of its writes was the last one once"

@@ -16,6 +16,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.events import Kind
 from caseproof.platforms.base import PlatformRefused
 from caseproof.procedure import mail_pace, telling, word
+from caseproof.procedure.letters import find_letter
 from caseproof.procedure.office import Office
 from caseproof.store import Store
 from caseproof.store.errors import Unreadable
@@ -80,6 +81,23 @@ def test_three_jobs_of_one_retailer_get_one_mail_and_each_case_its_own_record(wo
         with world.office.store.reading() as unit:
             notices = [file for file in unit.evidence.of(ref) if file.name == "notice-1.eml"]
         assert [file.digest for file in notices] == [fact["evidence"]]
+
+
+def test_each_case_of_a_shared_notice_keeps_every_contact_s_letter(world: World) -> None:
+    world.register("Shop A", "second@shop-a.example.com")
+    refs = opens(world, *JOBS[:2])
+    stop(world, refs)
+    assert set(walk(world, refs)) == {"<jf-000001.check-pass-1.notice@example.com>"}
+    assert [mail[2] for mail in world.mail.taken] == [("owner@shop-a.example.com",), ("second@shop-a.example.com",)]
+    for ref in refs:
+        assert world.case(ref).notice["accepted"] == ["owner@shop-a.example.com", "second@shop-a.example.com"]
+        with world.office.store.reading() as unit:
+            kept = {file.name: file.digest for file in unit.evidence.of(ref)}
+            letter = find_letter(world.office, unit, "jf-000001.check-pass-1.notice-2")
+        assert [world.vault.read(kept[name]) for name in ("notice-1.eml", "notice-1-2.eml")] == [
+            mail[0] for mail in world.mail.taken
+        ]
+        assert (letter.to, list(letter.cases)) == ("second@shop-a.example.com", refs)
 
 
 def test_a_job_that_cannot_be_stopped_is_in_the_mail_with_its_reason(world: World) -> None:
@@ -219,7 +237,7 @@ def test_a_job_that_was_started_again_behind_our_back_is_not_called_stopped(worl
     walk(world, refs)
     assert "We have stopped 1 of them" in text(world)
     assert f"{refs[0]}: {JOBS[0]}. Stopped." in text(world)
-    assert f"{refs[1]}: {JOBS[1]}. Not stopped. Why we could not stop it: It was started again" in text(world)
+    assert f"{refs[1]}: {JOBS[1]}. Not stopped. We had stopped it, and then somebody started it again." in text(world)
 
 
 def test_a_job_that_was_started_again_and_stands_still_since_is_stopped(world: World) -> None:

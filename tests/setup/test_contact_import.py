@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from caseproof.procedure.office import open_office
 from caseproof.settings import Settings
+from caseproof.store import Contact
 from tests.support.command import Ended, for_home, runner
 
 GOOD = "retailer,address,name\ngarden-shop,owner@garden-shop.example.com,Owner\nbook-corner,desk@books.example.com,\n"
@@ -77,6 +79,71 @@ def test_a_file_that_is_given_again_changes_nothing_but_a_new_name(take: Import,
     assert registered(home)[1] == ("garden-shop", "owner@garden-shop.example.com", "New owner")
 
 
+WITH_MORE = (
+    "retailer,address,name,language,role\n"
+    'garden-shop,owner@garden-shop.example.com,Owner,DE,"buys, sells"\n'
+    "book-corner,desk@books.example.com,,,\n"
+)
+
+
+def of_garden_shop(home: Path) -> Contact:
+    with open_office(Settings(home=home)).store.reading() as unit:
+        return unit.people.contacts("garden-shop")[0]
+
+
+def test_a_file_may_give_languages_and_roles_and_says_which_of_them_change(take: Import, home: Path) -> None:
+    take(GOOD)
+    ended = take(WITH_MORE)
+    assert "1 as it is, 1 changed: language, role." in ended.out
+    assert of_garden_shop(home) == Contact("garden-shop", "owner@garden-shop.example.com", "Owner", "de", "buys, sells")
+    assert take(WITH_MORE).out == take(GOOD).out == "2 as it is.\n"
+    assert "changed: role" in take(WITH_MORE.replace("buys, sells", "buys").replace("Owner", "")).out
+    assert of_garden_shop(home).language == "de"
+
+
+def test_a_file_with_a_language_that_is_none_changes_nothing(take: Import, home: Path) -> None:
+    ended = take(WITH_MORE.replace("DE", "German"))
+    assert ended.code == 1
+    assert "line 2: 'German' is not a language" in ended.err
+    assert registered(home) == []
+
+
+def test_mail_that_came_back_is_remembered_until_a_line_changes(take: Import, home: Path) -> None:
+    take(GOOD)
+    office = open_office(Settings(home=home))
+    with office.store.unit() as unit:
+        unit.people.mark_bounced("garden-shop", "owner@garden-shop.example.com", "no such user", office.clock())
+        unit.commit()
+    assert take(GOOD).out == "2 as it is.\n"
+    assert of_garden_shop(home).bounce == "no such user"
+    take(GOOD.replace("Owner", "New owner"))
+    assert (of_garden_shop(home).bounce, of_garden_shop(home).bounced_at) == ("", None)
+
+
+def test_the_list_shows_the_language_the_role_and_to_whom_mail_came_back(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runner(monkeypatch, capsys)
+    who = ("contact", "add", "--retailer", "Shop A", "--address", "a@example.com")
+    assert run(*who, "--language", "de-AT", "--role", "buyer").code == 0
+    with open_office(Settings(home=home)).store.unit() as unit:
+        unit.people.mark_bounced("Shop A", "a@example.com", "[b] no such user", datetime(2026, 11, 22, 6, tzinfo=UTC))
+        unit.commit()
+    assert run("contact", "list", "--json").json == [
+        {
+            "retailer": "Shop A", "address": "a@example.com", "name": "", "language": "de-at", "role": "buyer",
+            "bounced_at": "2026-11-22T06:00:00+00:00", "bounce": "[b] no such user",
+        }
+    ]  # fmt: skip
+    shown = " ".join(run("contact", "list").out.split())
+    assert all(part in shown for part in ("de-at", "buyer", "2026-11-22", "[b]"))
+    refused = run(*who, "--language", "German")
+    assert (refused.code, "like de or de-at" in refused.err) == (1, True)
+    assert run(*who).code == 0
+    (again,) = run("contact", "list", "--json").json
+    assert (again["language"], again["bounced_at"], again["bounce"]) == ("de-at", None, "")
+
+
 def test_a_name_that_is_left_out_does_not_take_the_saved_one_away(take: Import, home: Path) -> None:
     take(GOOD)
     assert "2 as it is." in take(GOOD.replace("Owner", "")).out
@@ -128,6 +195,7 @@ def test_every_wrong_line_is_named_and_nothing_is_written(take: Import, home: Pa
         ("garden-shop,owner@garden-shop.example.com,Owner\n", "line 1: the header is missing"),
         ("retailer,name\ngarden-shop,Owner\n", "line 1: the header has no column address"),
         ("retailer,address,name,phone\n", "line 1: there is no column 'phone'"),
+        ("retailer,address,name,role,role\n", "line 1: a column stands there twice"),
         ("retailer,address,name,name\n", "line 1: a column stands there twice"),
         (GOOD + 'garden-shop,"open@example.com\n', "line 4: this is not CSV"),
         ((GOOD + "garden-shop,j@example.com,Jörg\n").encode("latin-1"), "line 4: this is not UTF-8"),

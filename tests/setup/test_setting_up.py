@@ -18,6 +18,7 @@ from prefect_email import EmailServerCredentials
 
 from blocks.base import NoSuchBlock, load_block
 from blocks.desks import DESKS
+from blocks.inbox import MAILBOXES
 from blocks.mail import account_of
 from blocks.platforms import PLATFORMS
 from caseproof.procedure.office import open_office
@@ -27,7 +28,11 @@ from sandbox.processes import PrefectServer
 from tests.support.command import Ended, for_home, runner
 
 DOCS = Path(__file__).parents[2] / "docs" / "setup.md"
-SECRETS = {"SHOP_JOBS_AUTH": "admin:hunter2-of-the-jobs", "SMTP_PASSWORD": "hunter2-of-the-mail"}
+SECRETS = {
+    "SHOP_JOBS_AUTH": "admin:hunter2-of-the-jobs",
+    "SMTP_PASSWORD": "hunter2-of-the-mail",
+    "IMAP_PASSWORD": "hunter2-of-the-mailbox",
+}
 
 
 def example(kind: str) -> str:
@@ -51,10 +56,12 @@ class World:
         # Names of this test's own: the server is shared by the session.
         own = uuid.uuid4().hex[:8]
         self.platform, self.desk, self.mail = f"jobs-{own}", f"desk-{own}", f"mail-{own}"
+        self.inbox = f"inbox-{own}"
         self.content: dict[str, Any] = yaml.safe_load(example("yaml"))
         self.content["platforms"][0]["name"] = self.platform
         self.content["desk"]["name"] = self.desk
         self.content["mail"]["name"] = self.mail
+        self.content["inbox"]["name"] = self.inbox
         (folder / "contacts.csv").write_text(example("csv"), encoding="utf-8")
 
     def run(self, *options: str) -> Ended:
@@ -72,7 +79,10 @@ class World:
             return sum(len(unit.people.contacts(retailer)) for retailer in unit.people.retailers())
 
     def no_block_is_saved(self) -> bool:
-        named = ((self.platform, PLATFORMS), (self.desk, DESKS), (self.mail, (EmailServerCredentials,)))
+        named: tuple[tuple[str, tuple[Any, ...]], ...] = (
+            (self.platform, PLATFORMS), (self.desk, DESKS), (self.mail, (EmailServerCredentials,)),
+            (self.inbox, MAILBOXES),
+        )  # fmt: skip
         for name, kinds in named:
             try:
                 load_block(name, kinds, "block")
@@ -99,7 +109,7 @@ def world(alone: World, prefect_server: PrefectServer) -> Iterator[World]:
         yield alone
 
 
-EVERYTHING_NEW = ["platform", "desk", "mail account", "contact", "contact", "contact"]
+EVERYTHING_NEW = ["platform", "desk", "mail account", "mailbox", "contact", "contact", "contact"]
 
 
 def test_the_example_of_the_docs_is_set_up_whole(world: World) -> None:
@@ -113,6 +123,10 @@ def test_the_example_of_the_docs_is_set_up_whole(world: World) -> None:
     account = account_of(load_block(world.mail, (EmailServerCredentials,), "mail account"), 5)
     assert (account.host, account.port, account.security, account.verify) == ("smtp.example.com", 587, "starttls", True)
     assert (account.username, account.password) == ("cases@example.com", SECRETS["SMTP_PASSWORD"])
+    mailbox = load_block(world.inbox, MAILBOXES, "mailbox").account(5)
+    assert (mailbox.host, mailbox.port, mailbox.security, mailbox.verify) == ("imap.example.com", 993, "ssl", True)
+    assert (mailbox.username, mailbox.password) == ("cases@example.com", SECRETS["IMAP_PASSWORD"])
+    assert (mailbox.folder, mailbox.done_folder, mailbox.authserv) == ("INBOX", "Caseproof", "mx.example.com")
     assert world.contacts() == 3
 
 
@@ -170,6 +184,7 @@ def test_what_differs_is_named_by_its_fields_and_only_that_is_saved(
 ) -> None:
     world.run("--yes")
     world.content["mail"] |= {"port": 2525, "verify": False}
+    world.content["inbox"] |= {"security": "starttls"}
     world.content["platforms"][0]["retailer_tag"] = "shop:"
     world.content["retailers"][0]["contacts"][0]["name"] = "The owner"
     monkeypatch.setenv("SMTP_PASSWORD", "another")
@@ -178,6 +193,7 @@ def test_what_differs_is_named_by_its_fields_and_only_that_is_saved(
         f"platform {world.platform}": "changed: retailer_tag",
         f"desk {world.desk}": "as it is",
         f"mail account {world.mail}": "changed: password, smtp_port, verify",
+        f"mailbox {world.inbox}": "changed: port, security",
         "contact garden-shop: owner@garden-shop.example.com": "changed: name",
         "contact garden-shop: office@garden-shop.example.com": "as it is",
         "contact book-corner: owner@book-corner.example.com": "as it is",
@@ -201,6 +217,7 @@ def test_a_desk_that_the_policy_does_not_name_is_pointed_out(world: World) -> No
     out = " ".join(world.run("--dry-run").out.split())
     assert f"The policy uses the desk 'desk' (desk), not '{world.desk}'." in out
     assert f"The policy uses the mail account 'mail' (mail.account), not '{world.mail}'." in out
+    assert f"The policy uses no mailbox: write '{world.inbox}' at answers.mailbox." in out
 
 
 # -- refused before anything is written -----------------------------------------------------------------------------
@@ -248,6 +265,8 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a password in the file": (platform(auth=f"a:{WRITTEN}"), ["platforms.p.auth: a secret", "from_env"]),
     "a password in an address": (platform(ui_url=f"http://a:{WRITTEN}@h"), ["platforms.p.ui_url: the address holds"]),
     "a mail password": ({"mail": {"host": "h", "username": "u", "password": WRITTEN}}, ["mail.password: a secret"]),
+    "a mailbox's password": ({"inbox": {"host": "h", "username": "u", "password": WRITTEN}}, ["inbox.password: a sec"]),
+    "a mailbox without a login": ({"inbox": {"host": "h"}}, ["inbox.username: is missing", "inbox.password: is miss"]),
     "a login by halves": ({"mail": {"host": "h", "username": "u"}}, ["mail: a username and a password go together"]),
     "another security": ({"mail": {"host": "h", "security": "tls"}}, ["mail.security: ", "'starttls'"]),
     "a port that is none": ({"mail": {"host": "h", "port": 99999}}, ["mail.port: ", "65536"]),

@@ -88,6 +88,10 @@ class Make:
                 "sender": "a@example.com", "words": "Ça marche ✓", "evidence": file, "by_way_of": "mail",
             },
             Kind.CONFIRMATION_REFUSED: {"sender": "a@example.com", "why": "automatic", "evidence": file},
+            Kind.REPLY_RECEIVED: {
+                "sender": "a@example.com", "words": "Wie?", "why": "asks", "evidence": file, "by_way_of": "mail",
+            },
+            Kind.ADDRESS_BOUNCED: {"address": "a@example.com", "why": "no such user", "evidence": file},
             Kind.CHANGE_VALIDATED: {"how": "Looked at the token's date."},
             Kind.DECIDED: {"decision": str(Decision.AFTER_FIX), "reason": "Fixed.", "review": "anybody"},
             Kind.KEPT_PAUSED: {"until": "2026-12-24", "reason": "Holidays."},
@@ -115,6 +119,7 @@ class Make:
             Kind.STOP_DID_NOT_HOLD: {"jobs": [job], "why": "It ran again.", "evidence": file},
             Kind.INCIDENT_JOINED: {"incident": "IN-000001"},
             Kind.REMINDER_SENT: {"number": 1, "message_id": "<2@example.com>", "accepted": ["a@x"], "evidence": file},
+            Kind.RECOVERY_TOLD: {"message_id": "<3@example.com>", "accepted": ["a@x"], "evidence": file},
             Kind.TEAM_TOLD: {"about": "the question", "number": 1},
             Kind.PARKED: {"until": at.isoformat(), "flow_run": "f"},
             Kind.QUESTION_ASKED: {"number": case.question_number + 1, "form": "decision", "flow_run": "f"},

@@ -7,12 +7,12 @@ import psycopg
 import pytest
 
 from caseproof.domain.events import Kind
-from caseproof.store import Store, StoreError
+from caseproof.store import Place, Store, StoreError
 from caseproof.store.guards import GUARDS
 from caseproof.store.migrations.guards import of_dialect
 
 CLOSED, PROVEN, REOPENED, OPEN = 1, 2, 3, 4
-TABLES = ("cases", "events", "proofs", "incidents")
+TABLES = ("cases", "events", "proofs", "incidents", "messages")
 EVENT = "INTO events (case_id, seq, kind, at, actor, data, digest) VALUES"
 PROOF = "INTO proofs (digest, case_id, opening, rule, made_at) VALUES"
 ROW = (
@@ -37,6 +37,9 @@ INCIDENT = (
 )
 ONE_INCIDENT = "An incident is never replaced, and a cause has one open incident on a marketplace at a time."
 SAME_INCIDENT = "An incident keeps its reference, its cause and its place."
+MESSAGE = "INTO messages (id, digest, message_id, sender, subject, size, way, place, why, at) VALUES"
+ONE_MESSAGE = "A message is never replaced, and the same bytes are one message."
+AS_IT_CAME = "A message stays as it came, in the place that it was given."
 on_sqlite = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("stores", ["postgresql"], indirect=True)
 
@@ -46,7 +49,7 @@ def cases(stores, make):
     """1 is closed, 2 has a proof, 3 was closed and opened again, 4 is open for 1's job, 5 is closed.
 
     Case 3 has a proof that closed it and an older one that did not. Here they are through another program.
-    Incident 1 is over, 2 is open.
+    Incident 1 is over, 2 is open. Message 1 is of case 4.
     """
     store = Store(url := stores.new())
     for job, until in (
@@ -63,6 +66,10 @@ def cases(stores, make):
         for cause in ("token", "website"):
             unit.incidents.create("shop", "Market", cause, make.start)
         unit.incidents.close("IN-000001", make.start)
+        unit.messages.add(
+            "ab" * 32, message_id="<1@x>", sender="a@x", subject="s", size=1, way="mail", place=Place.REFUSED,
+            why="a stranger", ref="JF-000004", at=make.start,
+        )  # fmt: skip
         unit.commit()
     store.close()
     connection = stores.connect(url)
@@ -107,6 +114,10 @@ def a_row(number, job="job-7", ref="NULL", state="opened", closed="false", proof
 
 def an_incident(number, cause="feed"):
     return f"{INCIDENT} ({number}, 'IN-{number:06d}', 'shop', 'Market', '{cause}', {NOW}, '', '', '', 0, 0)"
+
+
+def a_message(number, digest="'d'"):
+    return f"{MESSAGE} ({number}, {digest}, '', '', '', 1, 'mail', 'reply', '', {NOW})"
 
 
 def spoken(statement, stores):
@@ -202,6 +213,17 @@ REFUSED = {
         "UPDATE incidents SET closed_at = NULL WHERE id = 1",
         "An incident that is over stays over; new cases make another.",
     ),
+    "a message is deleted": ("DELETE FROM messages", "A message is never deleted."),
+    "a message has the number of another": ("INSERT " + a_message(1), ONE_MESSAGE),
+    "a message has the bytes of another": (
+        "INSERT " + a_message(2, "(SELECT digest FROM messages)"),
+        ONE_MESSAGE,
+    ),
+    "a message gets another place": ("UPDATE messages SET place = 'counted'", AS_IT_CAME),
+    "a message gets another case": ("UPDATE messages SET case_id = 1", AS_IT_CAME),
+    "a message loses its case": ("UPDATE messages SET case_id = NULL", AS_IT_CAME),
+    "a message gets another sender": ("UPDATE messages SET sender = 'owner@x'", AS_IT_CAME),
+    "a message gets other bytes": ("UPDATE messages SET digest = 'd'", AS_IT_CAME),
 }
 ONLY = {
     # REPLACE deletes rows without asking a trigger for deletions.
@@ -230,12 +252,14 @@ ONLY = {
             "CHECK constraint failed: ck_cases_state_says_closed",
         ),
         "an incident is replaced": ("INSERT OR REPLACE " + an_incident(3, "website"), ONE_INCIDENT),
+        "a message is replaced": ("INSERT OR REPLACE " + a_message(1), ONE_MESSAGE),
         "a case is closed by a number that only looks true": ("UPDATE cases SET closed = 2 WHERE id = 4", WITH_PROOF),
     },
     "postgresql": {
         "the events are truncated": ("TRUNCATE events", "An event is never deleted."),
         "the proofs are truncated": ("TRUNCATE proofs", "A proof is never deleted."),
         "the incidents are truncated": ("TRUNCATE incidents", "An incident is never deleted."),
+        "the messages are truncated": ("TRUNCATE messages", "A message is never deleted."),
         "the cases are truncated with all that points at them": (
             "TRUNCATE cases RESTART IDENTITY CASCADE",
             "A case is never deleted.",
@@ -322,6 +346,11 @@ def test_with_its_proof_a_case_can_be_closed(world, stores):
     ):
         world.execute(spoken(statement, stores))
     assert world.execute("SELECT closed, version FROM cases WHERE id = 4").fetchone() == (True, 5)
+
+
+def test_who_was_told_of_a_message_and_who_looked_at_it_is_free(world):
+    world.execute(f"UPDATE messages SET told_at = {NOW}, done_at = {NOW}, done_by = 'operator'")
+    assert world.execute("SELECT done_by FROM messages").fetchall() == [("operator",)]
 
 
 @pytest.mark.parametrize("number", [CLOSED, PROVEN, REOPENED, OPEN])

@@ -83,6 +83,18 @@ def test_a_result_that_only_looks_like_the_plan_leaves_it_as_it_was(claim, finis
     assert claim("b", minute=600).plan["was_active"] is True
 
 
+def test_what_is_known_of_an_intent_is_its_plan_until_there_is_a_result(store, claim, finish):
+    def known():
+        with store.reading() as unit:
+            return unit.intents.known(KEY)
+
+    assert known() is None
+    claim("a")
+    assert known() == PLAN
+    finish("a", {**PLAN, "ok": True})
+    assert known() == {**PLAN, "ok": True}
+
+
 def test_who_was_taken_over_can_neither_finish_nor_release(store, claim, finish):
     claim("a")
     claim("b", minute=5)

@@ -15,17 +15,18 @@ from sqlalchemy import inspect
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.fold import apply, fold
-from caseproof.store import Store, StoreDown, StoreError, UnknownCase
+from caseproof.store import Contact, Place, Store, StoreDown, StoreError, UnknownCase
 from caseproof.store.case_rows import standing_after
 from caseproof.store.databases import database_of
 from caseproof.store.errors import explained
 from caseproof.store.guards import GUARDS, guards_missing, guards_off, guards_on
 from caseproof.store.migrate import downgrade, upgrade
-from caseproof.store.migrations import guards_0002, guards_0003
+from caseproof.store.migrations import guards_0002, guards_0003, guards_0004
 from caseproof.store.migrations.guards import drop, of_dialect
 from caseproof.store.tables import REVISION, VERSION_TABLE, metadata
 from tests.support.histories import REOPENED, START, Plan, tell
 
+SINCE_0001 = (*guards_0002.GUARDS, *guards_0003.GUARDS, *guards_0004.GUARDS)
 on_sqlite = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("stores", ["postgresql"], indirect=True)
 
@@ -91,7 +92,7 @@ def test_a_store_of_the_first_revision_keeps_its_cases_up_and_down_and_up(stores
         upgrade(connection, "0001")
         first = guards_missing(connection)
         assert {"cases_closed_by_event", "proofs_of_an_event", "incidents_kept"} <= set(first)
-        assert len(first) == len(of_dialect((*guards_0002.GUARDS, *guards_0003.GUARDS), stores.name))
+        assert len(first) == len(of_dialect(SINCE_0001, stores.name))
     store.migrate()
     with store.unit() as unit:
         for job, until in (("job-1", Kind.CLOSED), ("job-2", Kind.PROOF_MADE)):
@@ -211,6 +212,42 @@ def test_a_case_that_was_forged_or_damaged_before_0003_stops_no_migration(store,
         assert [row.asked_form for row in unit.cases.due(make.start + timedelta(days=1), 9)] == ["", "decision"]
     with pytest.raises((sqlite3.Error, psycopg.Error), match="closed only with a proof"):
         raw.execute("UPDATE cases SET closed = true, state = 'closed', proof = 'none' WHERE id = 2")
+
+
+def a_message(unit, digest, ref=""):
+    return unit.messages.add(
+        digest, message_id="<1@x>", sender="a@x", subject="s", size=1, way="mail", place=Place.REPLY, why="w",
+        ref=ref, at=START,
+    )  # fmt: skip
+
+
+def test_contacts_from_before_0004_stay_and_get_a_language(store, url, opened):
+    with store.unit() as unit:
+        unit.people.add_contact("R", "a@example.com", "Owner", "de", "buyer")
+        unit.people.mark_bounced("R", "a@example.com", "no such user", START)
+        unit.people.add_contact("R", "b@example.com")
+        a_message(unit, "ab" * 32, opened.ref)
+        unit.commit()
+    store.close()
+    with owner(url) as connection:
+        downgrade(connection, "0003")
+        names = {column["name"] for column in inspect(connection).get_columns("contacts")}
+        assert names == {"id", "retailer_id", "address", "folded", "name"}
+        assert not inspect(connection).has_table("messages")
+        assert set(guards_missing(connection)) == {
+            guard.name for guard in of_dialect(guards_0004.GUARDS, connection.dialect.name)
+        }
+        kept = list(connection.exec_driver_sql("SELECT address, name FROM contacts ORDER BY id"))
+        assert [tuple(row) for row in kept] == [("a@example.com", "Owner"), ("b@example.com", "")]
+    store.migrate()
+    with store.unit() as unit:
+        assert unit.people.contacts("R") == [Contact("R", "a@example.com", "Owner"), Contact("R", "b@example.com", "")]
+        unit.people.add_contact("R", "b@example.com", language="de")
+        assert [one.language for one in unit.people.contacts("R")] == ["", "de"]
+        assert unit.messages.of_case(opened.ref) == []
+        assert a_message(unit, "ab" * 32, opened.ref) == 1
+        assert (unit.guards_missing(), unit.cases.damaged()) == ([], [])
+    assert store.case(opened.ref) == opened
 
 
 def test_an_older_store_is_refused_until_it_is_migrated(store, url, opened):

@@ -1,9 +1,14 @@
 """Retailers, who may speak for them, and which files belong to a case."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from caseproof.domain.errors import BadInput
 from caseproof.store import Contact, EvidenceRow, UnknownCase
+
+START = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 
 
 def test_a_contact_brings_its_retailer_and_is_known_in_any_case(store):
@@ -42,6 +47,58 @@ def test_a_removed_contact_speaks_for_nobody(store):
         assert unit.people.is_contact("S", "a@example.com")
         with pytest.raises(BadInput, match="no contact"):
             unit.people.remove_contact("R", "a@example.com")
+
+
+def test_a_contact_carries_a_language_and_a_role_and_keeps_what_is_not_given_again(store):
+    with store.unit() as unit:
+        unit.people.add_contact("R", "a@example.com", "Owner", " DE-at ", "  head   of sales ")
+        expected = Contact("R", "a@example.com", "Owner", "de-at", "head of sales")
+        assert unit.people.contacts("R") == [expected]
+        unit.people.add_contact("R", "A@example.com")
+        assert unit.people.contacts("R") == [expected]
+        unit.people.add_contact("R", "a@example.com", language="en")
+        assert unit.people.contacts("R") == [replace(expected, language="en")]
+
+
+@pytest.mark.parametrize(
+    "language", ["german", "d", "d3", "de_AT", "de-", "-de", "de at", "de-at\nX: y", "dé", "de-١٢"]
+)
+def test_what_is_no_language_is_refused(store, language):
+    with store.unit() as unit:
+        with pytest.raises(BadInput, match="is not a language"):
+            unit.people.add_contact("R", "a@example.com", language=language)
+        assert unit.people.retailers() == []
+
+
+@pytest.mark.parametrize("role", ["x" * 101, "a\0b", "a\x1b[0m"])
+def test_what_is_no_role_is_refused(store, role):
+    with store.unit() as unit, pytest.raises(BadInput, match="cannot be kept"):
+        unit.people.add_contact("R", "a@example.com", role=role)
+
+
+def test_mail_that_came_back_is_noted_until_the_contact_is_given_again(store):
+    later = START + timedelta(days=1)
+    with store.unit() as unit:
+        unit.people.add_contact("R", "a@example.com")
+        unit.people.add_contact("R", "b@example.com")
+        unit.people.add_contact("S", "a@example.com")
+        assert unit.people.mark_bounced("R", "A@Example.com", "full", START)
+        assert unit.people.mark_bounced("R", "a@example.com", "no such user\0", later)
+        assert not unit.people.mark_bounced("R", "c@example.com", "no such user", later)
+        assert not unit.people.mark_bounced("Nobody", "a@example.com", "no such user", later)
+        both = [
+            Contact("R", "a@example.com", "", bounced_at=later, bounce="no such user"),
+            Contact("R", "b@example.com", ""),
+        ]
+        assert unit.people.contacts("R") == both
+        assert unit.people.contacts("S") == [Contact("S", "a@example.com", "")]
+        assert unit.people.is_contact("R", "a@example.com")
+        unit.people.add_contact("R", "a@example.com")
+        assert unit.people.contacts("R")[0] == Contact("R", "a@example.com", "")
+        unit.people.mark_bounced("R", "a@example.com", "full", START)
+        unit.people.clear_bounce("R", "A@example.com")
+        unit.people.clear_bounce("R", "c@example.com")
+        assert unit.people.contacts("R")[0] == Contact("R", "a@example.com", "")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Two processes at one store: both migrate, both open the same case, both append, both claim."""
+"""Two processes at one store: both migrate, both open the same case, both append, claim, get the same mail."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def told(stores):
     try:
         assert [process.stdout.readline() for process in both] == ["ready\n"] * 2
         answers = []
-        for _ in range(4):
+        for _ in range(5):
             for process in both:
                 process.stdin.write("go\n")
                 process.stdin.flush()
@@ -53,3 +53,11 @@ def test_no_event_of_either_is_lost(told):
 
 def test_one_gets_the_intent(told):
     assert sorted(told[1][3]) == ["busy", "new"]
+
+
+def test_the_same_bytes_that_both_receive_are_one_message(told):
+    assert told[1][4] == [1, 1]
+    store = Store(told[0])
+    with store.reading() as unit:
+        assert [row.sender in ("a@x", "b@x") for row in unit.messages.of_case("JF-000001")] == [True]
+    store.close()

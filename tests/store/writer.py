@@ -5,7 +5,7 @@ import sys
 from datetime import UTC, datetime
 
 from caseproof.domain.events import Event, Kind
-from caseproof.store import AlreadyOpen, Store
+from caseproof.store import AlreadyOpen, Place, Store
 
 START = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 OPENED = dict.fromkeys(("job_name", "cause", "summary", "how", "scope"), "x") | {"platform": "p", "job": "j"}
@@ -35,10 +35,25 @@ def claim(store: Store, name: str) -> str:
     return found.standing
 
 
+def receive(store: Store, name: str) -> int:
+    """Both got the same bytes."""
+    said = {"message_id": "<1@x>", "sender": f"{name}@x", "subject": "x", "size": 1, "way": "mail", "why": name}
+    with store.unit() as unit:
+        number = unit.messages.add("ab" * 32, place=Place.REPLY, ref="JF-000001", at=START, **said)
+        unit.commit()
+    return number
+
+
 def main() -> None:
     url, name = sys.argv[1:]
     store = Store(url)
-    steps = (store.migrate, lambda: create(store), lambda: append(store, name), lambda: claim(store, name))
+    steps = (
+        store.migrate,
+        lambda: create(store),
+        lambda: append(store, name),
+        lambda: claim(store, name),
+        lambda: receive(store, name),
+    )
     print("ready", flush=True)  # noqa: T201
     for step in steps:
         sys.stdin.readline()

@@ -42,13 +42,13 @@ def opened(office: Office) -> str:
     return ref
 
 
-def carried_by_a_run(office: Office, state: State[Any]) -> tuple[str, str]:
-    """A case whose run is in a state; the case and the run."""
+def carried_by_a_run(office: Office, state: State[Any], ref: str = "") -> tuple[str, str]:
+    """A case (a new one, where none is given) whose run is in a state; the case and the run."""
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name("job-failure-case/job-failure-case")
         run = client.create_flow_run_from_deployment(deployment.id, state=Scheduled())
         client.set_flow_run_state(run.id, state, force=True)
-    ref = opened(office)
+    ref = ref or opened(office)
     with office.store.unit() as unit:
         unit.cases.attach_run(ref, str(run.id), 1)
         unit.commit()

@@ -316,7 +316,10 @@ class FakeMail:
     def send(self, content: bytes, sender: str, recipients: Sequence[str]) -> Delivery:
         accepted = tuple(address for address in recipients if address not in self.refuses)
         if not accepted:
-            raise MailRefused("The mail server took none of the recipients.", "Check the contacts' addresses.")
+            raise MailRefused(
+                "The mail server took none of the recipients.", "Check the contacts' addresses.",
+                reason="550 No such mailbox",
+            )  # fmt: skip
         self.faulty.do("send", "", lambda: self.taken.append((content, sender, tuple(recipients))))
         refused = dict.fromkeys(set(recipients) - set(accepted), "550 No such mailbox")
         return Delivery(accepted, refused)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from caseproof.domain.case import Case
-from caseproof.domain.closure import refuse_event
+from caseproof.domain.closure import AT_THE_REVIEW, owes_validation, refuse_event
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.fold import apply
@@ -35,7 +35,10 @@ def digest(text: str) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens to a case. ``review`` is what the policy says: "", "anybody" or "another person"."""
+    """What happens to a case. ``review`` is what the policy says: "", "anybody" or "another person".
+
+    ``by_itself``: the case goes on after each clear word of the retailer, and the reviewer validates the change.
+    """
 
     decision: Decision = Decision.AFTER_FIX
     review: str = "another person"
@@ -45,6 +48,7 @@ class Plan:
     neighbours: int = 0
     pace: int = 3
     chatter: bool = False
+    by_itself: bool = False
 
     @property
     def takes_confirmation(self) -> bool:
@@ -132,6 +136,8 @@ class Teller:
         self.add(Kind.INCIDENT_JOINED, incident="IN-000001")
         self.remind()
         self.add(Kind.TEAM_TOLD, about="the question", number=1)
+        self.add(Kind.CONFIRMATION_REFUSED, sender="x@example.com", why="a stranger", evidence=digest("stranger"))
+        self.add(Kind.ADDRESS_BOUNCED, address="old@example.com", why="no such user", evidence=digest("bounce"))
         self.add(Kind.PARKED, until=(self.now + timedelta(days=1)).isoformat(), flow_run="flow-run-1")
 
     def remind(self) -> None:
@@ -155,6 +161,7 @@ class Teller:
                 why="an automatic answer",
                 evidence=digest("ooo"),
             )
+            self.reply()
         words = f"We made the change you asked for ({self.next('word')})."
         self.add(
             Kind.CONFIRMATION_RECEIVED,
@@ -165,6 +172,17 @@ class Teller:
             by_way_of="mail",
         )
         self.confirmed = True
+
+    def reply(self) -> None:
+        words = f"Which token do you mean? ({self.next('word')})"
+        self.add(
+            Kind.REPLY_RECEIVED,
+            sender="shop@example.com",
+            words=words,
+            why="asks, or needs help",
+            evidence=digest(words),
+            by_way_of="mail",
+        )
 
     def decide(self, decision: Decision | None = None) -> None:
         self.decision = decision or self.plan.decision
@@ -178,6 +196,9 @@ class Teller:
                 form="decision",
                 answer={"who": DECIDER},
             )
+        if self.decision is Decision.AFTER_CHANGE and self.plan.by_itself:
+            self.go_on_by_itself()
+            return
         if self.decision is not Decision.AFTER_FIX and not self.confirmed:
             self.confirm()
         if self.decision is Decision.AFTER_CHANGE:
@@ -188,6 +209,17 @@ class Teller:
             decision=str(self.decision),
             reason="The cause is gone.",
             review=self.plan.review,
+        )
+
+    def go_on_by_itself(self) -> None:
+        """Nobody is asked: a new word leads to the re-run, and the change is looked at in the review."""
+        self.confirm()
+        self.add(
+            Kind.DECIDED,
+            decision=str(self.decision),
+            reason="They said that the change is made.",
+            review=self.plan.review,
+            validation=AT_THE_REVIEW,
         )
 
     def keep_paused(self) -> None:
@@ -240,6 +272,8 @@ class Teller:
         self.add(Kind.ATTACHED, ticket=self.ticket, evidence=self.photo, name="success.png")
 
     def approve(self, who: str | None = None) -> None:
+        if owes_validation(self.case):
+            self.add(Kind.CHANGE_VALIDATED, who or self.plan.reviewer, how="The token is new; 200 from a test call.")
         self.add(Kind.REVIEW_APPROVED, who or self.plan.reviewer)
 
     def look(self, *failed: str) -> None:
@@ -260,6 +294,10 @@ class Teller:
 
     def reopen(self) -> None:
         self.add(Kind.TICKET_CLOSED, ticket=self.ticket)
+        if self.plan.chatter:
+            mail = digest(self.next("mail"))
+            self.add(Kind.RECOVERY_TOLD, message_id="<r@example.com>", accepted=["shop@example.com"], evidence=mail)
+            self.reply()
         self.add(Kind.REOPENED, DECIDER, why="It fails again.")
         self.confirmed = False
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from caseproof.domain.closure import AT_THE_REVIEW
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import GENESIS, Event, Kind
 from tests.support.histories import DECIDER, JOB, Plan, digest
@@ -34,11 +35,14 @@ class Alteration:
     decisions: tuple[Decision, ...] = CLOSING
     reviews: tuple[str, ...] = REVIEWS
     cannot_stop: bool | None = None
+    by_itself: bool | None = None
 
     def fits(self, plan: Plan) -> bool:
         """Whether the plan has the event, and nothing else hangs on it."""
         stop_fits = self.cannot_stop in (None, plan.cannot_stop)
-        return plan.decision in self.decisions and plan.review in self.reviews and stop_fits
+        goes_on = plan.by_itself and plan.decision is Decision.AFTER_CHANGE
+        decided_so = self.by_itself in (None, goes_on)
+        return plan.decision in self.decisions and plan.review in self.reviews and stop_fits and decided_so
 
 
 def place(events: History, kind: Kind, which: int = 0) -> int | None:
@@ -149,6 +153,9 @@ ALTERATIONS: tuple[Alteration, ...] = (
     Alteration("nothing validated", "validated", drop_all(K.CHANGE_VALIDATED), (Decision.AFTER_CHANGE,)),
     Alteration("validated, nobody says how", "validated", data(K.CHANGE_VALIDATED, how=" "), (Decision.AFTER_CHANGE,)),
     Alteration("validated by null", "validated", data(K.CHANGE_VALIDATED, how=None), (Decision.AFTER_CHANGE,)),
+    Alteration(
+        "validated before the word", "validated", before(K.CHANGE_VALIDATED, K.TICKET_OPENED), (Decision.AFTER_CHANGE,)
+    ),
     Alteration("no run was started", "succeeded", drop(K.RUN_STARTED)),
     Alteration("no run was verified", "succeeded", drop(K.RUN_VERIFIED), LIVE),
     Alteration("another run was verified", "succeeded", data(K.RUN_VERIFIED, run="run-0")),
@@ -184,6 +191,7 @@ ALTERATIONS: tuple[Alteration, ...] = (
         "reviewed",
         actor(K.REVIEW_APPROVED, f" {DECIDER.upper()} "),
         reviews=("another person",),
+        by_itself=False,
     ),
     Alteration("reviewed before the picture", "reviewed", before(K.REVIEW_APPROVED, K.PHOTOGRAPHED), reviews=REVIEWED),
     Alteration("nobody looked again", "looked", drop(K.LOOKED_AGAIN)),
@@ -226,6 +234,28 @@ INSERTS: Mapping[str, tuple[Kind, Mapping[str, Any]]] = {
     "kept paused": (K.KEPT_PAUSED, {"until": "2026-12-24", "reason": "holidays"}),
     "removal decided": (K.DECIDED, {"decision": str(Decision.REMOVE), "reason": "r", "review": ""}),
     "fix decided": (K.DECIDED, {"decision": str(Decision.AFTER_FIX), "reason": "r", "review": "anybody"}),
+    "a change by itself": (
+        K.DECIDED,
+        {
+            "decision": str(Decision.AFTER_CHANGE),
+            "reason": "r",
+            "review": "anybody",
+            "validation": AT_THE_REVIEW,
+        },
+    ),
+    "a removal by itself": (
+        K.DECIDED,
+        {"decision": str(Decision.REMOVE), "reason": "r", "review": "", "validation": AT_THE_REVIEW},
+    ),
+    "a validation": (K.CHANGE_VALIDATED, {"how": "seen"}),
+    "a word": (
+        K.CONFIRMATION_RECEIVED,
+        {"sender": "shop@example.com", "words": "Done.", "evidence": OTHER, "by_way_of": "page", "choice": "changed"},
+    ),
+    "a reply": (
+        K.REPLY_RECEIVED,
+        {"sender": "shop@example.com", "words": "Done?", "why": "asks", "evidence": OTHER, "by_way_of": "mail"},
+    ),
     "stopped": (
         K.STOPPED,
         {"scope": "job", "jobs": [{"job": JOB, "active": False, "waiting": 0}], "evidence": OTHER},

@@ -18,7 +18,7 @@ from sandbox.mailbox import Mailbox
 from sandbox.processes import PrefectServer, clean_env, start_prefect_server, start_worker
 from sandbox.world import CUSTOMER_POOL, PLATFORM, ROOT, World
 
-PARTS = ("server", "worker", "web", "database")
+PARTS = ("server", "worker", "web", "inbox", "database")
 PASSWORD = "operators:a-password-of-tests"
 
 

@@ -18,7 +18,7 @@ from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
 from caseproof.platforms.base import JobPlatform
 from caseproof.policy import BUILT_IN, Policy, load_policy
-from caseproof.procedure import containment, deciding, opening, proving, running, telling, ticket, word
+from caseproof.procedure import containment, deciding, opening, proving, recovery, running, telling, ticket, word
 from caseproof.procedure.office import Office
 from caseproof.procedure.running import REMOVAL_JOB
 from caseproof.settings import Settings
@@ -32,7 +32,7 @@ WORDS = "We renewed the token this morning; it is set in our account."
 
 STEPS = (
     "contain", "ticket", "tell", "decide", "start", "verify", "live", "photo", "attach", "review", "look", "proof",
-    "close", "close ticket",
+    "close", "close ticket", "recover",
 )  # fmt: skip
 
 
@@ -152,6 +152,7 @@ class World:
             "proof": lambda: proving.make_proof(office, ref),
             "close": lambda: proving.close(office, self.desk, ref),
             "close ticket": lambda: ticket.close_ticket(office, self.desk, ref),
+            "recover": lambda: recovery.tell_recovery(office, self.send, ref),
         }
         steps[name]()
 

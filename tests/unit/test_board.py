@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,10 +13,11 @@ from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
 from caseproof.evidence.vault import Vault
 from caseproof.policy import BUILT_IN, load_policy
-from caseproof.procedure.board import CASEPROOF, NOBODY, RETAILER, TEAM, US, board, line, note_problems
+from caseproof.procedure.board import CASEPROOF, NOBODY, RETAILER, TEAM, US, Returned, board, line, note_problems
 from caseproof.procedure.office import Office
 from caseproof.settings import Settings
 from caseproof.store import CaseRow, Store
+from caseproof.store.messages import Place
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 
@@ -41,7 +43,16 @@ def office(tmp_path: Path) -> Office:
     [
         ({}, RETAILER, "the retailer's written word (J8)"),
         ({"reminders": 1}, RETAILER, "reminded 1 of 2 times"),
-        ({"reminders": 2}, TEAM, "the retailer has not answered, reminded 2 of 2 times: call them (J8)"),
+        ({"reminders": 2}, RETAILER, "reminded 2 of 2 times"),
+        (
+            {"reminders": 2, "notice_at": NOW - timedelta(days=7)},
+            TEAM, "the retailer has not answered, reminded 2 of 2 times: call them (J8)",
+        ),
+        ({"notice_at": None}, TEAM, "the retailer wrote: read it"),
+        (
+            {"notice_at": None, "state": State.PAUSED, "paused_until": date(2026, 12, 1)},
+            TEAM, "the retailer wrote: read it",
+        ),
         ({"cause": "our_platform"}, TEAM, "decide without the retailer's word"),
         ({"asked_form": "decision"}, TEAM, "decide about the account (J6)"),
         ({"asked_form": "review", "state": State.VERIFIED}, TEAM, "review the evidence (J7, J8)"),
@@ -95,6 +106,45 @@ def test_the_oldest_comes_first_and_those_that_need_us_before_it(office: Office)
     assert (shown.open, shown.by_state) == (5, {"opened": 5}), "the counts are of all"
     assert shown.by_marketplace == {"none": 1, "South": 4}
     assert shown.problems["the platform jobs"] == "It is down."
+
+
+def message(office: Office, name: str, place: Place, ref: str = "") -> None:
+    with office.store.unit() as unit:
+        unit.messages.add(
+            hashlib.sha256(name.encode()).hexdigest(), message_id="", sender="x@example.com", subject="", size=1,
+            way="mail", place=place, why=name, ref=ref, at=NOW,
+        )  # fmt: skip
+        unit.commit()
+
+
+def test_what_came_from_retailers_is_counted_by_where_it_ended(office: Office) -> None:
+    assert board(office).from_retailers == {}
+    for name, place in (("a", Place.REPLY), ("b", Place.REPLY), ("c", Place.UNMATCHED), ("d", Place.COUNTED)):
+        message(office, name, place)
+    assert board(office).from_retailers == {"reply": 2, "unmatched": 1}
+
+
+def test_a_case_whose_mail_came_back_is_named_with_the_address(office: Office) -> None:
+    """Where no address is left, somebody has to put that right; where one is, the retailer knows."""
+    assert RETURNED in line(ROW, office, NOW, returned=Returned(("a@example.com", "b@example.com"), all=True)).what
+    some = line(ROW, office, NOW, returned=Returned(("a@example.com",), all=False))
+    assert (some.who, some.what) == (
+        RETAILER, "the retailer's written word (J8); the mail to a@example.com came back",
+    )  # fmt: skip
+
+
+RETURNED = "the mail to a@example.com, b@example.com came back: register an address that works"
+
+
+def test_every_case_of_a_retailer_whose_mail_came_back_says_so(office: Office) -> None:
+    refs = [opened(office, f"job/{number}") for number in range(2)]
+    with office.store.unit() as unit:
+        unit.people.add_contact("Shop A", "a@example.com")
+        unit.people.mark_bounced("Shop A", "a@example.com", "550 no such user", NOW)
+        unit.commit()
+    rows = board(office).lines
+    assert {one.ref for one in rows} == set(refs)
+    assert all("the mail to a@example.com came back" in one.what for one in rows)
 
 
 def test_an_empty_board_is_a_board(office: Office) -> None:

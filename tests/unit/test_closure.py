@@ -8,10 +8,12 @@ from datetime import timedelta
 import pytest
 
 from caseproof.domain.closure import (
+    AT_THE_REVIEW,
     CONDITIONS,
     closure_blockers,
     closure_rule,
     conditions_met,
+    owes_validation,
     refuse_closure,
     refuse_event,
 )
@@ -334,3 +336,83 @@ def test_j8_the_word_of_before_a_failed_run_needs_a_new_validation() -> None:
     teller.run_successfully()
     teller.close()
     assert teller.case.is_closed
+
+
+# -- what goes on by itself is validated in the review -----------------------------------------------
+
+
+def by_itself(review: str = "another person") -> Teller:
+    """The retailer's clear word led to a decision that nobody took; the change was not looked at yet."""
+    return decided(Plan(Decision.AFTER_CHANGE, review=review, by_itself=True))
+
+
+def test_j8_a_decision_may_leave_the_validation_to_the_review_and_the_closure_still_asks_for_it() -> None:
+    teller = by_itself()
+    assert teller.case.state is State.DECIDED
+    teller.run_successfully()
+    assert codes(teller) == ["validated", "reviewed", "looked"]
+    assert owes_validation(teller.case)
+
+
+def test_j8_j11_an_approval_of_a_change_that_nobody_looked_at_is_refused_with_what_to_do() -> None:
+    teller = by_itself()
+    teller.run_successfully()
+    with pytest.raises(NotAllowed, match=r"J8: .*nobody has looked.*Look at the change in the system.*J11"):
+        teller.add(Kind.REVIEW_APPROVED, REVIEWER)
+    assert teller.case.state is State.VERIFIED
+    teller.add(Kind.CHANGE_VALIDATED, REVIEWER, how="The token is new.")
+    assert not owes_validation(teller.case)
+    teller.add(Kind.REVIEW_APPROVED, REVIEWER)
+    assert teller.case.state is State.REVIEWED
+
+
+@pytest.mark.parametrize("how", ["", " \n"])
+def test_j8_a_validation_that_says_nothing_is_none_in_the_review_either(how: str) -> None:
+    teller = by_itself()
+    teller.run_successfully()
+    teller.add(Kind.CHANGE_VALIDATED, REVIEWER, how=how)
+    with pytest.raises(NotAllowed, match="J8"):
+        teller.add(Kind.REVIEW_APPROVED, REVIEWER)
+
+
+def test_j8_it_is_closed_with_the_word_the_validation_in_the_review_and_the_picture() -> None:
+    teller = by_itself()
+    teller.run_successfully()
+    teller.close()
+    assert teller.case.is_closed
+    assert closure_rule(teller.case) == "J8"
+    met = {condition.code: found.events for condition, found in conditions_met(teller.case)}
+    assert met["confirmed"] < met["decided"] < met["succeeded"] < met["validated"] < met["reviewed"]
+
+
+def test_j8_nothing_goes_on_without_a_word() -> None:
+    teller = Teller(Plan(Decision.AFTER_CHANGE))
+    teller.open()
+    teller.until_waiting(first=True)
+    teller.reply()
+    with pytest.raises(NotAllowed, match=r"J8: .*needs the retailer's written confirmation"):
+        decide_at_the_review(teller)
+
+
+def test_j8_nothing_goes_on_where_no_review_follows() -> None:
+    teller = Teller(Plan(Decision.AFTER_CHANGE))
+    teller.open()
+    teller.until_waiting(first=True)
+    teller.confirm()
+    with pytest.raises(NotAllowed, match=r"J8: .*validated"):
+        decide_at_the_review(teller, review="")
+
+
+def test_j11_a_word_from_before_a_failed_run_leads_to_no_second_run_by_itself() -> None:
+    teller = by_itself()
+    teller.run_badly()
+    with pytest.raises(NotAllowed, match=r"J8: .*validated"):
+        decide_at_the_review(teller)
+    teller.confirm()
+    decide_at_the_review(teller)
+    assert teller.case.state is State.DECIDED
+
+
+def decide_at_the_review(teller: Teller, review: str = "anybody") -> None:
+    what = {"decision": str(Decision.AFTER_CHANGE), "reason": "They said so.", "review": review}
+    teller.add(Kind.DECIDED, **what, validation=AT_THE_REVIEW)

@@ -171,12 +171,13 @@ def _approved(history: History, decision: int, photo: int, look: int) -> bool:
 
 
 def _kinds_of_plan() -> list[Plan]:
-    """Every mix of decision, review, reviewer, stop, neighbours and chatter."""
+    """Every mix of decision, review, reviewer, stop, neighbours and chatter; with a review also by itself."""
     reviewers = [("", REVIEWER), ("anybody", DECIDER), ("anybody", REVIEWER), ("another person", REVIEWER)]
-    mixes = product(CLOSING, reviewers, (False, True), (0, 2), (False, True))
+    mixes = product(CLOSING, reviewers, (False, True), (0, 2), (False, True), (False, True))
     return [
-        Plan(decision, review, reviewer, (), cannot_stop, neighbours, chatter=chatter)
-        for decision, (review, reviewer), cannot_stop, neighbours, chatter in mixes
+        Plan(decision, review, reviewer, (), cannot_stop, neighbours, chatter=chatter, by_itself=by_itself)
+        for decision, (review, reviewer), cannot_stop, neighbours, chatter, by_itself in mixes
+        if review or not by_itself
     ]
 
 

@@ -106,6 +106,15 @@ def test_j8_an_automatic_answer_is_no_confirmation() -> None:
         refuse(teller.case, Decision.REMOVE)
 
 
+def test_j8_a_reply_that_a_person_has_to_read_is_no_confirmation() -> None:
+    teller = Teller(Plan())
+    teller.open()
+    teller.until_waiting(first=True)
+    teller.reply()
+    with pytest.raises(NotAllowed, match="J8"):
+        refuse(teller.case, Decision.AFTER_CHANGE, checked="seen")
+
+
 @pytest.mark.parametrize("typed", ["Team Lead", " team   LEAD ", "team lead"])
 def test_a_member_is_found_whatever_the_case_and_spacing(typed: str) -> None:
     assert require_member(typed, ["operator", "Team Lead"]) == "Team Lead"

@@ -103,6 +103,8 @@ def test_the_list_of_decisions_names_every_one() -> None:
 def commands(group: click.Command, before: str = "") -> Iterator[tuple[str, click.Command]]:
     """Every command that does something, by what a person types."""
     for name, command in getattr(group, "commands", {}).items():
+        if getattr(command, "invoke_without_command", False):
+            yield f"{before}{name}", command
         if hasattr(command, "commands"):
             yield from commands(command, f"{before}{name} ")
         else:

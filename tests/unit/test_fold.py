@@ -116,6 +116,38 @@ def test_j8_a_word_from_before_the_reopening_does_not_count_after_it() -> None:
     assert any(event.kind is Kind.CONFIRMATION_RECEIVED for event in teller.case.events)
 
 
+def test_a_reply_is_kept_until_the_case_is_opened_again() -> None:
+    teller = closed_case()
+    teller.reply()
+    assert teller.case.is_closed, "a late word changes nothing"
+    assert len(teller.case.replies) == 1
+    assert teller.case.confirmations == ()
+    teller.reopen()
+    assert teller.case.replies == ()
+    assert any(event.kind is Kind.REPLY_RECEIVED for event in teller.case.events)
+
+
+def test_a_reply_that_was_recorded_as_a_confirmation_is_no_open_reply() -> None:
+    teller = waiting_case()
+    teller.reply()
+    teller.reply()
+    first, second = teller.case.replies
+    assert teller.case.open_replies == (first, second)
+    taken = {name: second[name] for name in ("sender", "words", "evidence", "by_way_of")}
+    teller.add(Kind.CONFIRMATION_RECEIVED, "operator", **taken)
+    assert teller.case.open_replies == (first,)
+    assert teller.case.replies == (first, second)
+
+
+def test_whether_the_retailer_was_told_how_it_ended_is_asked_anew_after_a_reopening() -> None:
+    teller = closed_case()
+    teller.add(Kind.RECOVERY_TOLD, message_id="<r@example.com>", accepted=["shop@example.com"], evidence=OTHER)
+    assert teller.case.recovery is not None
+    assert teller.case.is_closed
+    teller.reopen()
+    assert teller.case.recovery is None
+
+
 def test_a_reopened_case_is_the_same_case_and_starts_from_the_stop() -> None:
     teller = closed_case()
     ticket = teller.case.ticket
@@ -239,6 +271,16 @@ def test_a_question_waits_until_it_is_answered_and_the_next_takes_its_place() ->
     assert (teller.case.question, teller.case.has_news) == (None, False)
 
 
+def test_a_reply_wakes_the_run_and_what_does_not_count_wakes_nobody() -> None:
+    """A contact's question is a person's business; a stranger's mail or a bounce is no reason to ask anew."""
+    teller = waiting_case()
+    teller.add(Kind.CONFIRMATION_REFUSED, sender="x@example.com", why="a stranger", evidence=OTHER)
+    teller.add(Kind.ADDRESS_BOUNCED, address="shop@example.com", why="no such user", evidence=OTHER)
+    assert not teller.case.has_news
+    teller.reply()
+    assert teller.case.has_news
+
+
 def test_what_happens_beside_the_procedure_wakes_no_run() -> None:
     """House rule 5: waiting costs nothing; a reminder is no reason to look at the case again."""
     teller = waiting_case()
@@ -263,7 +305,8 @@ def test_everything_else_since_the_question_is_news(kind: Kind) -> None:
 def test_no_number_of_reminders_makes_news_and_none_hides_it(kinds: list[Kind], told: bool) -> None:
     events = waiting_case().events
     beside = [Event(kind, START, "caseproof", dict.fromkeys(REQUIRED[kind], "x") | {"number": 1}) for kind in kinds]
-    word = Event(Kind.CONFIRMATION_REFUSED, START, "caseproof", {"sender": "s", "why": "automatic", "evidence": OTHER})
+    asks = {"sender": "s", "words": "Which token?", "why": "asks", "evidence": OTHER, "by_way_of": "mail"}
+    word = Event(Kind.REPLY_RECEIVED, START, "caseproof", asks)
     for place in range(len(beside) + 1):
         case = fold(REF, [*events, *beside[:place], *([word] if told else []), *beside[place:]])
         assert case.has_news is told

@@ -28,7 +28,7 @@ def test_a_plain_answer_is_read_with_sender_date_and_words() -> None:
     assert read.date == datetime(2026, 11, 21, 20, 51, tzinfo=UTC)
     assert read.words == WORDS
     assert read.message_id == "<1@shop.example>"
-    assert read.automatic is None
+    assert not read.automatic
 
 
 def test_words_stay_verbatim_with_their_quotes() -> None:
@@ -164,7 +164,7 @@ def test_a_byte_order_mark_and_blank_lines_in_front_do_no_harm() -> None:
 def test_a_programs_message_is_told_with_its_reason(header: str, reason: str) -> None:
     body = f"--b\r\nContent-Type: text/plain\r\n\r\n{WORDS}\r\n--b--" if "report" in header else WORDS
     read = read_message(mail(header + "\r\n", body))
-    assert read.automatic is not None
+    assert read.automatic
     assert reason in read.automatic
 
 
@@ -180,7 +180,7 @@ def test_a_programs_message_is_told_with_its_reason(header: str, reason: str) ->
     ],
 )
 def test_a_persons_message_is_not_called_automatic(header: str) -> None:
-    assert read_message(mail(header + "\r\n")).automatic is None
+    assert read_message(mail(header + "\r\n")).automatic == ""
 
 
 @pytest.mark.parametrize("date", ["", "Date: yesterday\r\n", "Date: Sat, 99 Nov 2026 99:99:99 +0000\r\n"])

@@ -49,12 +49,15 @@ REFUSED = [
     ("opened", "ticket_reopened", "J2: the stop comes before the ticket"),
     ("closed", "ticket_reopened", "a reopened case opens its ticket again, not a closed one"),
     ("closed", "incident_joined", "about a closed case nothing is decided"),
+    ("verified", "recovery_told", "J11: nobody is told that it works before the case is closed"),
+    ("running", "change_validated", "J8: the change is looked at before the decision, or in the review"),
+    ("closed", "change_validated", "J8: what the closing rests on was there before it"),
 ]
 
 # what may be written down without moving the case
 AT_ANY_TIME = {
-    "confirmation_received", "confirmation_refused", "question_asked", "question_answered", "answer_refused",
-    "trouble", "trouble_over", "team_told", "parked",
+    "confirmation_received", "confirmation_refused", "reply_received", "address_bounced", "question_asked",
+    "question_answered", "answer_refused", "trouble", "trouble_over", "team_told", "parked",
 }  # fmt: skip
 WHILE_OPEN = AT_ANY_TIME | {"incident_joined"}
 ONCE_STOPPED = WHILE_OPEN | {"facts_corrected", "ticket_opened", "ticket_reopened", "stop_did_not_hold"}
@@ -68,9 +71,9 @@ NOTED = {
     "paused": ONCE_STOPPED | {"change_validated", "reminder_sent"},
     "decided": ONCE_STOPPED | {"change_validated"},
     "running": ONCE_STOPPED,
-    "verified": ONCE_STOPPED | WHILE_PROVING,
-    "reviewed": ONCE_STOPPED | WHILE_PROVING,
-    "closed": AT_ANY_TIME | {"ticket_closed"},
+    "verified": ONCE_STOPPED | WHILE_PROVING | {"change_validated"},
+    "reviewed": ONCE_STOPPED | WHILE_PROVING | {"change_validated"},
+    "closed": AT_ANY_TIME | {"ticket_closed", "recovery_told"},
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from caseproof.store import CaseRow
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+LAST = [(What.TELL, 7 * DAY), (What.KEEP_PAUSED, 14 * DAY)]
 POLICY = KeeperPolicy()
 
 ROW = CaseRow(
@@ -34,11 +36,13 @@ def what_comes(row: CaseRow, policy: KeeperPolicy = POLICY) -> list[tuple[What, 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, [(What.REMIND, 2 * DAY)]),
-        ({"reminders": 1}, [(What.REMIND, 5 * DAY)]),
-        ({"reminders": 2}, [(What.TELL, 5 * DAY)]),
-        ({"reminders": 2, "nudges": 1}, [(What.TELL, 19 * DAY)]),
-        ({"reminders": 2, "asked_at": NOW + 6 * DAY}, [(What.TELL, 20 * DAY)]),
+        ({}, [(What.REMIND, 2 * DAY), *LAST]),
+        ({"reminders": 1}, [(What.REMIND, 5 * DAY), *LAST]),
+        ({"reminders": 2}, LAST),
+        ({"reminders": 2, "nudges": 1}, [(What.TELL, 21 * DAY), (What.KEEP_PAUSED, 14 * DAY)]),
+        ({"reminders": 2, "asked_at": NOW + 6 * DAY}, LAST),
+        ({"reminders": 2, "asked_at": NOW + 8 * DAY}, [(What.TELL, 22 * DAY), (What.KEEP_PAUSED, 14 * DAY)]),
+        ({"notice_at": None}, [(What.TELL, 8 * HOUR)]),
         ({"cause": "our_platform"}, [(What.TELL, 8 * HOUR)]),
         ({"incident": "IN-000001"}, [(What.TELL, 8 * HOUR)]),
         ({"asked_form": "decision"}, [(What.TELL, 8 * HOUR)]),
@@ -56,6 +60,10 @@ def what_comes(row: CaseRow, policy: KeeperPolicy = POLICY) -> list[tuple[What, 
             {"asked_form": "decision", "state": State.PAUSED, "paused_until": date(2026, 11, 22)},
             [(What.WAKE, 40 * HOUR), (What.TELL, 40 * HOUR)],
         ),
+        (
+            {"state": State.PAUSED, "paused_until": date(2026, 11, 22), "notice_at": None},
+            [(What.TELL, 8 * HOUR)],
+        ),
         ({"closed_at": NOW}, []),
     ],
 )  # fmt: skip
@@ -65,8 +73,26 @@ def test_what_time_asks_for(changes: dict[str, object], expected: list[tuple[Wha
 
 def test_no_reminders_and_no_nudges_in_the_policy_leave_the_follow_ups() -> None:
     quiet = KeeperPolicy(remind_after_days=(), nudge_after_hours=(), follow_up_days=3)
-    assert what_comes(ROW, quiet) == [(What.TELL, 3 * DAY)]
+    assert what_comes(ROW, quiet) == LAST
     assert what_comes(replace(ROW, asked_form="decision", nudges=1), quiet) == [(What.TELL, 6 * DAY)]
+
+
+def test_what_the_team_is_told_says_since_when_how_often_and_what_comes_then() -> None:
+    about = {one.what: one.about for one in coming(replace(ROW, reminders=2), POLICY)}
+    assert about[What.TELL] == (
+        "the retailer has not answered since 2026-11-20, reminded 2 times: call them, or decide without their word; "
+        "else the account stays paused"
+    )
+    assert about[What.KEEP_PAUSED] == about[What.TELL]
+    (wrote,) = coming(replace(ROW, notice_at=None), POLICY)
+    assert "the retailer wrote: read it" in wrote.about
+
+
+def test_a_pause_that_waits_for_something_is_tried_ever_more_seldom() -> None:
+    told = replace(ROW, reminders=2, nudges=2)
+    for late, pause in ((0, 10), (60, 10), (600, 60)):
+        now = NOW + 14 * DAY + timedelta(minutes=late)
+        assert next_look(told, POLICY, now) == now + timedelta(minutes=pause)
 
 
 def test_a_closed_case_is_looked_at_no_more() -> None:
@@ -92,9 +118,19 @@ rows = st.builds(
     paused_until=st.none() | st.dates(date(2026, 1, 1), date(2027, 12, 31)),
     rest_until=st.none() | times,
 )
+
+
+def _policy(times: list[float], **more: Any) -> KeeperPolicy:
+    """Each time is later than the ones before it, and the last two are the deadline and the pause."""
+    *remind, answer, pause = sorted(times)
+    return KeeperPolicy(
+        remind_after_days=tuple(remind), answer_within_days=answer, keep_paused_after_days=pause, **more
+    )
+
+
 policies = st.builds(
-    KeeperPolicy,
-    remind_after_days=st.sets(st.floats(0.1, 100), max_size=4).map(sorted).map(tuple),
+    _policy,
+    st.lists(st.floats(0.1, 365), min_size=2, max_size=6, unique=True),
     nudge_after_hours=st.sets(st.floats(0.1, 1000), max_size=4).map(sorted).map(tuple),
     follow_up_days=st.floats(0.1, 1000),
 )

@@ -148,6 +148,17 @@ BAD = {
     ),
     "a storm of one": ("team: [a]\ncheck: {storm: {cases: 1}}", ["check.storm.cases: ", "2"]),
     "reminders out of order": ("team: [a]\nkeeper: {remind_after_days: [5, 2]}", ["keeper.remind_after_days: each"]),
+    "a reminder after the deadline": (
+        "team: [a]\nkeeper: {remind_after_days: [2, 10]}",
+        ["keeper: remind_after_days has 10, which is not before answer_within_days (7)"],
+    ),
+    "a reminder on the deadline": (
+        "team: [a]\nkeeper: {answer_within_days: 5}", ["remind_after_days has 5, which is not before", "(5)"],
+    ),
+    "a pause before the deadline": (
+        "team: [a]\nkeeper: {answer_within_days: 20}",
+        ["keep_paused_after_days (14) is before answer_within_days (20)"],
+    ),
     "nobody who could review": ("team: [a]", ["review.by is 'another person'", "one member"]),
     "two mistakes": ("team: []\nteem: x", ["team: ", "teem: "]),
 }  # fmt: skip
@@ -168,6 +179,12 @@ def test_a_bad_policy_is_refused_by_file_entry_and_what_it_may_be(name: str, tmp
 def test_expressions_that_repeat_without_danger_are_taken() -> None:
     says = [r"(a|b)+c", r"(?:no|not) (found)?", r"x{2,5}(y?z)*", r"[+*(]+", r"\(\w+\)+", r"a+b+"]
     Policy.model_validate({"team": ["a", "b"], "check": {"signatures": [{"name": "n", "cause": "feed", "says": says}]}})
+
+
+def test_a_team_may_remind_nobody_and_keep_paused_on_the_very_deadline(tmp_path: Path) -> None:
+    keeper = "{remind_after_days: [], answer_within_days: 3.5, keep_paused_after_days: 3.5}"
+    taken = load_policy(write(tmp_path, f"team: [a, b]\nkeeper: {keeper}")).keeper
+    assert (taken.remind_after_days, taken.keep_paused_after_days) == ((), 3.5)
 
 
 def test_a_list_of_ones_own_takes_the_place_of_the_built_in_signatures(tmp_path: Path) -> None:

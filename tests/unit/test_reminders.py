@@ -1,9 +1,9 @@
-"""J5: a reminder stands in the notice's thread, holds the notice, and no word that could be quoted as a "yes"."""
+"""J5: what follows a notice: a reminder that holds it, and the last word in its thread."""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
@@ -11,27 +11,27 @@ import pytest
 
 from caseproof.channels.incoming import read_message
 from caseproof.channels.notice import NoticeFacts, compose, message_id
+from caseproof.channels.recovery import RecoveryFacts, compose_recovery
 from caseproof.channels.reminder import ReminderFacts, compose_reminder, reminder_id, team_mail
 from caseproof.domain.errors import BadInput
 
 DATE = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 SENDER = "Caseproof <cases@example.com>"
-ADDRESSES = {"sender": SENDER, "reply_to": "answers@example.com", "recipients": ["owner@example.com"]}
+ADDRESSES = {"sender": SENDER, "reply_to": "answers@example.com", "recipient": "owner@example.com"}
 NOTICE_ID = message_id("JF-000001", 1, SENDER)
 NOTICE = compose(
     NoticeFacts(
-        ref="JF-000001", retailer="Garden Shop", contact_names=("Jo",), job_name="offers/garden", marketplace="Bazaar",
-        cause="expired_token", summary="401 Unauthorized", failed_at=DATE, stopped=True, cannot_stop_why="", who_can="",
-        other_jobs=(), again=False, case_url="",
+        ref="JF-000001", language="en", retailer="Garden Shop", contact_name="Jo", job_name="offers/garden",
+        marketplace="Bazaar", cause="expired_token", summary="401 Unauthorized", failed_at=DATE, stopped=True,
+        cannot_stop_why="", who_can="", other_jobs=(), again=False, deadline=None, answer_url="",
     ),
     message_id=NOTICE_ID, date=DATE, **ADDRESSES,  # type: ignore[arg-type]
 ).as_bytes()  # fmt: skip
-FACTS = ReminderFacts(("Jo", "Kim"), ("JF-000001: offers/garden",), DATE, stopped=True, number=1, last=False)
-YES = re.compile(
-    r"\b(yes|yep|ok|okay|done|confirm\w*|agree\w*|fixed|resolved|solved|complet\w+|approv\w+|renewed|removed?|"
-    r"updated|corrected|go ahead)\b",
-    re.IGNORECASE,
-)
+FACTS = ReminderFacts(
+    language="en", contact_name="Jo", jobs=("JF-000001: offers/garden",), told_at=DATE, stopped=True, number=1,
+    last=False, deadline=datetime(2026, 11, 27, 8, 0, tzinfo=UTC), answer_url="https://answers.example.com/answer/a",
+)  # fmt: skip
+LAST = replace(FACTS, number=2, last=True)
 
 
 def made(facts: ReminderFacts = FACTS, **more: object) -> EmailMessage:
@@ -60,25 +60,63 @@ def test_it_follows_the_notice_in_its_thread() -> None:
 
 def test_both_parts_hold_the_jobs_and_the_notice() -> None:
     for part in parts(made()):
-        assert "Hello Jo and Kim," in part
+        assert "Hello Jo," in part
         assert "JF-000001: offers/garden" in part
         assert "20 November 2026" in part
         assert "What happens next".casefold() in part.casefold()
 
 
-@pytest.mark.parametrize("facts", [FACTS, ReminderFacts((), ("x",), DATE, stopped=False, number=2, last=True)])
-def test_no_word_of_it_can_be_quoted_as_a_yes(facts: ReminderFacts) -> None:
+@pytest.mark.parametrize(
+    ("language", "by", "past", "button"),
+    [
+        ("en", "answer by Friday, 27 November 2026", "asked you to answer by 27 November 2026", "Answer on the web"),
+        (
+            "de", "antworten Sie bis Freitag, den 27. November 2026", "gebeten, bis zum 27. November 2026 zu antworten",
+            "Auf der Seite antworten",
+        ),
+    ],
+)  # fmt: skip
+def test_it_says_by_when_to_answer_and_where_and_calls_a_day_that_is_past_past(
+    language: str, by: str, past: str, button: str
+) -> None:
+    facts = replace(FACTS, language=language)
     for part in parts(made(facts)):
-        assert not YES.search(part), YES.search(part)
+        assert by in part
+        assert past not in part
+        assert button in part
+        assert facts.answer_url in part
+    for part in parts(made(facts, date=DATE + timedelta(days=9))):
+        assert past in part
+        assert by not in part
+
+
+def test_without_a_deadline_and_a_link_it_asks_for_an_answer_by_mail() -> None:
+    for part in parts(made(replace(FACTS, deadline=None, answer_url=""))):
+        assert "Please answer this mail." in part
+        assert "27 November" not in part
+        assert "on the web" not in part
+
+
+def test_it_speaks_the_contacts_language_around_the_notice_as_it_was() -> None:
+    text, html = parts(made(replace(FACTS, language="de")))
+    assert '<html lang="de">' in html
+    assert text.startswith("Guten Tag Jo,\r\n") or text.startswith("Guten Tag Jo,\n")
+    assert "Am 20. November 2026 haben wir Ihnen wegen einer fehlgeschlagenen Aufgabe geschrieben." in text
+    assert "> WHAT IS WRONG" in text
+
+
+def test_several_jobs_are_spoken_of_as_several() -> None:
+    assert "about a job that had failed" in parts(made())[0]
+    assert "about jobs that had failed" in parts(made(replace(FACTS, jobs=("a", "b"))))[0]
 
 
 def test_the_last_one_says_that_it_is_the_last() -> None:
     assert "not remind you by mail again" not in parts(made())[0]
-    assert "not remind you by mail again" in parts(made(ReminderFacts((), ("x",), DATE, False, 2, last=True)))[0]
+    assert "not remind you by mail again" in parts(made(LAST))[0]
 
 
 def test_what_comes_from_outside_draws_nothing_into_it() -> None:
-    evil = ReminderFacts(("<b>Jo</b>\r\nBcc: x@example.com",), ("<script>x</script>",), DATE, False, 1, False)
+    evil = replace(FACTS, contact_name="<b>Jo</b>\r\nBcc: x@example.com", jobs=("<script>x</script>",))
     there = made(evil)
     assert "Bcc" not in arrived(there)
     assert "<script>" not in parts(there)[1]
@@ -99,6 +137,75 @@ def test_a_mail_without_a_message_id_cannot_be_reminded_of() -> None:
         compose_reminder(b"Subject: x\r\n\r\nx\r\n", FACTS, message_id="<a@b>", date=DATE, **ADDRESSES)  # type: ignore[arg-type]
     with pytest.raises(BadInput):
         reminder_id("none", 1)
+
+
+# -- the last mail: it works again, or the integration is out --------------------------------------------------------
+
+
+WORKS = RecoveryFacts(
+    ref="JF-000001", language="en", contact_name="Jo", job_names=("offers/garden",), marketplace="Bazaar",
+    removed=False, live_since=DATE + timedelta(days=2, hours=1), run_ended=DATE + timedelta(days=2),
+)  # fmt: skip
+
+
+def last_mail(facts: RecoveryFacts = WORKS, **more: object) -> EmailMessage:
+    named = {"message_id": "<jf-000001.1.notice.recovery@example.com>", "follows": NOTICE_ID, "date": DATE}
+    return compose_recovery(facts, **(ADDRESSES | named | more))  # type: ignore[arg-type]
+
+
+def test_it_works_again_stands_in_the_notices_thread_and_says_when_it_ran_and_since_when_it_is_live() -> None:
+    subject = str(message_from_bytes(NOTICE, policy=policy.default)["Subject"])
+    there = arrived(last_mail(subject=subject))
+    assert there["In-Reply-To"] == there["References"] == NOTICE_ID
+    assert there["Subject"] == f"Re: {subject}"
+    assert read_message(there.as_bytes()).automatic
+    for part in parts(last_mail(subject=subject)):
+        assert "Your job is running again".casefold() in part.casefold()
+        assert "offers/garden" in part
+        assert "ended without a fault on 22 November 2026 at 08:00 UTC" in part
+        assert "back on its schedule since 22 November 2026 at 09:00 UTC" in part
+        assert "asks nothing of you" in part
+        assert "write to answers@example.com" in part
+
+
+def test_it_works_again_leaves_out_what_is_not_known_and_has_a_subject_of_its_own_without_a_thread() -> None:
+    there = last_mail(replace(WORKS, live_since=None, run_ended=None), reply_to="")
+    assert there["Subject"] == "[JF-000001] Running again: offers/garden"
+    text = parts(there)[0]
+    assert "schedule" not in text
+    assert "ended" not in text
+    assert "write to cases@example.com" in text
+
+
+def test_a_removal_is_never_called_a_success_of_the_job() -> None:
+    for part in parts(last_mail(replace(WORKS, removed=True))):
+        assert "out of service for good" in part
+        assert "We looked on 22 November 2026 at 08:00 UTC" in part
+        assert "What you have at Bazaar itself" in part
+        assert "running again" not in part
+        assert "schedule since" not in part
+
+
+def test_the_last_mail_speaks_german_and_of_several_jobs() -> None:
+    facts = replace(WORKS, language="de", job_names=("angebote", "preise"))
+    assert last_mail(facts)["Subject"] == "[JF-000001] Laufen wieder: angebote und eine weitere"
+    text, html = parts(last_mail(facts))
+    assert '<html lang="de">' in html
+    assert "Seit dem 22. November 2026 um 09:00 Uhr (UTC) laufen sie wieder nach ihrem Zeitplan." in text
+
+
+def test_the_last_mail_escapes_what_comes_from_outside_and_needs_a_job_and_a_notice() -> None:
+    evil = "<script>x</script>\r\nBcc: x@example.com"
+    there = last_mail(replace(WORKS, job_names=(evil,), marketplace=evil, contact_name=evil, removed=True))
+    assert arrived(there)["Bcc"] is None
+    assert "<script>" not in parts(there)[1]
+    with pytest.raises(BadInput, match="no job"):
+        last_mail(replace(WORKS, job_names=()))
+    with pytest.raises(BadInput, match="no notice"):
+        last_mail(follows="")
+
+
+# -- the team -------------------------------------------------------------------------------------------------------
 
 
 def test_a_mail_to_the_team_names_a_hundred_cases_and_counts_the_others() -> None:

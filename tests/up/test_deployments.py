@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from prefect.cli.deploy._models import PrefectYamlModel, RawScheduleConfig
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 
-from caseproof.policy import BUILT_IN, Times, load_policy
+from caseproof.policy import BUILT_IN, AnswersPolicy, Policy, Times, load_policy
 from caseproof.shipped import shipped
 from caseproof.up.deployments import schedules_of, write_prefect_file
 
-SCHEDULED = {"daily-job-check", "case-keeper", "case-report"}
-OWN = Times(timezone="Europe/Berlin", check="0 5 * * 1-5", report="15 8 1 * *", keeper_minutes=7.5)
+SCHEDULED = {"daily-job-check", "case-keeper", "case-report", "retailer-inbox"}
+OWN = Times(
+    timezone="Europe/Berlin", check="0 5 * * 1-5", report="15 8 1 * *", keeper_minutes=7.5, inbox_minutes=2.5
+)  # fmt: skip
 
 
 def as_shipped() -> dict[str, Any]:
@@ -25,8 +27,9 @@ def as_shipped() -> dict[str, Any]:
     return found
 
 
-def written(folder: Path, times: Times) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(write_prefect_file(folder, times).read_text(encoding="utf-8"))
+def written(folder: Path, times: Times, mailbox: str = "") -> dict[str, Any]:
+    policy = Policy.model_construct(times=times, answers=AnswersPolicy(mailbox=mailbox))
+    found: dict[str, Any] = yaml.safe_load(write_prefect_file(folder, policy).read_text(encoding="utf-8"))
     return found
 
 
@@ -36,10 +39,11 @@ def schedules(config: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def test_every_scheduled_deployment_gets_the_policys_time(tmp_path: Path) -> None:
-    assert schedules(written(tmp_path, OWN)) == {
+    assert schedules(written(tmp_path, OWN, "retailers")) == {
         "daily-job-check": [{"cron": "0 5 * * 1-5", "timezone": "Europe/Berlin"}],
         "case-keeper": [{"interval": 450}],
         "case-report": [{"cron": "15 8 1 * *", "timezone": "Europe/Berlin"}],
+        "retailer-inbox": [{"interval": 150}],
     }
     assert set(schedules(as_shipped())) == SCHEDULED, "one that is scheduled by somebody else's time"
 
@@ -66,6 +70,11 @@ def test_what_runs_by_hand_only_has_an_idle_schedule_and_not_none(tmp_path: Path
     assert schedules(written(tmp_path, times))["case-keeper"] == [{"interval": 180}], "the keeper always runs"
 
 
+def test_without_a_mailbox_its_reading_stands_idle_as_in_the_shipped_file(tmp_path: Path) -> None:
+    assert schedules(written(tmp_path, OWN))["retailer-inbox"] == [{"interval": 150, "active": False}]
+    assert schedules(as_shipped())["retailer-inbox"][0]["active"] is False
+
+
 def test_prefect_takes_every_key_and_every_value_of_what_is_written(tmp_path: Path) -> None:
     for times in (OWN, Times(check="")):
         config = written(tmp_path, times)
@@ -80,7 +89,7 @@ def test_prefect_takes_every_key_and_every_value_of_what_is_written(tmp_path: Pa
 
 @given(minutes=st.floats(1, 60))
 def test_the_keeper_runs_as_often_as_the_policy_says(minutes: float) -> None:
-    (schedule,) = schedules_of("case-keeper", Times(keeper_minutes=minutes))
+    (schedule,) = schedules_of("case-keeper", Times(keeper_minutes=minutes), "")
     assert IntervalSchedule(interval=schedule["interval"]).interval.total_seconds() == pytest.approx(minutes * 60)
 
 

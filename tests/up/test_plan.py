@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from caseproof import locks
 from caseproof.domain.errors import BadInput
 from caseproof.procedure.office import open_office
 from caseproof.settings import Settings
 from caseproof.store import StoreError
 from caseproof.up.addresses import adopt_addresses, write_addresses
-from caseproof.up.plan import Plan, plan
+from caseproof.up.plan import Plan, inbox_lock, plan
 from tests.support.command import for_home, runner
 
 OURS = "http://127.0.0.1:4200"
@@ -35,17 +36,28 @@ def part_of(laid_out: Plan, name: str):
 
 def test_without_settings_everything_is_ours_on_loopback(settings: Settings) -> None:
     laid_out = plan(settings, {}, postgres=False)
-    assert names(laid_out) == [["server"], ["worker", "web"]]
+    assert names(laid_out) == [["server"], ["worker", "web", "inbox"]]
     assert laid_out.environment["PREFECT_API_URL"] == f"{OURS}/api"
     assert part_of(laid_out, "server").listens == ("127.0.0.1", 4200)
     assert part_of(laid_out, "web").listens == ("127.0.0.1", 8321)
     assert laid_out.database == f"sqlite:{settings.home_folder}/caseproof.sqlite"
 
 
+def test_the_reader_of_the_mailbox_is_there_once_a_process_holds_its_lock(settings: Settings) -> None:
+    part = part_of(plan(settings, {}, postgres=False), "inbox")
+    assert [*part.command()][1:] == ["-m", "caseproof.cli", "inbox", "--watch"]
+    assert part.listens is None
+    assert not part.is_ready()
+    locks.hold(inbox_lock(settings))
+    assert part.is_ready()
+    locks.let_go(inbox_lock(settings))
+    assert not part.is_ready()
+
+
 def test_the_server_that_is_named_is_used_and_none_is_started(settings: Settings) -> None:
     given = {"PREFECT_API_URL": "https://prefect.example.com/api", "PREFECT_API_AUTH_STRING": "us:them"}
     laid_out = plan(settings, given, postgres=False)
-    assert names(laid_out) == [["worker", "web"]]
+    assert names(laid_out) == [["worker", "web", "inbox"]]
     assert laid_out.environment["PREFECT_API_URL"] == given["PREFECT_API_URL"]
     assert laid_out.api.auth == "us:them"
     assert laid_out.ui_url == "https://prefect.example.com"
@@ -63,7 +75,7 @@ def test_ones_own_server_may_be_named_while_it_runs_but_not_before(settings: Set
 def test_the_servers_password_is_given_to_all_that_talk_to_it(settings: Settings) -> None:
     laid_out = plan(settings, {"PREFECT_SERVER_API_AUTH_STRING": "us:secret"}, postgres=False)
     assert part_of(laid_out, "server").env["PREFECT_SERVER_API_AUTH_STRING"] == "us:secret"
-    for name in ("worker", "web"):
+    for name in ("worker", "web", "inbox"):
         assert part_of(laid_out, name).env["PREFECT_API_AUTH_STRING"] == "us:secret"
     assert laid_out.api.auth == "us:secret"
 
@@ -84,7 +96,7 @@ def test_another_address_is_listened_on_where_it_is_told(settings: Settings) -> 
 
 def test_with_postgres_it_comes_first_and_prefects_database_is_there(settings: Settings) -> None:
     laid_out = plan(settings, {}, postgres=True)
-    assert names(laid_out) == [["database"], ["server"], ["worker", "web"]]
+    assert names(laid_out) == [["database"], ["server"], ["worker", "web", "inbox"]]
     settings.postgres.make()
     server = part_of(laid_out, "server")
     server.command()
@@ -97,6 +109,7 @@ def test_with_postgres_it_comes_first_and_prefects_database_is_there(settings: S
 
 def test_cases_in_sqlite_are_not_left_behind(settings: Settings) -> None:
     office = open_office(settings)
+    assert office.secret  # a mark, which is no case
     assert names(plan(settings, {}, postgres=True))[0] == ["database"], "a store that holds nothing is nothing to leave"
     with office.store.unit() as unit:
         unit.people.add_contact("garden-shop", "owner@garden-shop.example.com")

@@ -91,7 +91,8 @@ class World:
         ensure_ticket(self.office, self.desk, ref)
         notice = self.office.keep(ref, b"Subject: notice\r\n\r\nPlease renew.", "notice-1.eml", "message/rfc822")
         to = ["shop@example.com"]
-        self.record(ref, Kind.NOTICE_SENT, message_id="<n-1@example.com>", accepted=to, evidence=notice)
+        name = f"<{ref.lower()}.1.notice@example.com>"
+        self.record(ref, Kind.NOTICE_SENT, message_id=name, accepted=to, evidence=notice)
         return ref
 
     def confirm(self, ref: str, words: str = "We renewed the token this morning.") -> None:
@@ -216,6 +217,12 @@ def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
     yield make
     for one in made:
         one.office.store.close()
+
+
+@pytest.fixture(scope="session")
+def make_world_at() -> Callable[..., World]:
+    """Makes an office in a folder; whoever asks for it closes its store."""
+    return World
 
 
 @pytest.fixture(scope="session")

@@ -146,6 +146,61 @@ def test_a_message_that_does_not_count_is_shown_with_the_reason(world: Any, clie
     assert f"/evidence/{kept}" in links(page)
 
 
+def reply(world: Any, ref: str, words: str, **more: Any) -> str:
+    """A contact's words that are no clear confirmation; their digest."""
+    kept: str = world.office.keep(ref, f"{words}{more}".encode(), "reply.eml", "message/rfc822")
+    said = {"sender": "shop@example.com", "words": words, "why": "asks for help", "by_way_of": "mail"} | more
+    world.record(ref, Kind.REPLY_RECEIVED, **said, evidence=kept)
+    return kept
+
+
+def test_a_reply_stands_verbatim_with_why_a_person_has_to_read_it(world: Any, client: TestClient) -> None:
+    ref = world.waiting()
+    kept = reply(world, ref, "Which token? <b>", by_way_of="page", choice="help", name="Jane <i>")
+    page = client.get(f"/cases/{ref}").text
+    read = text_of(page)
+    assert "Which token? &lt;b&gt;" in page
+    assert 'shop@example.com , on the confirmation page, as Jane <i>: "needs help"' in read
+    assert "It confirms nothing by itself: asks for help ." in read
+    assert f"/evidence/{kept}" in links(page)
+    assert "Read what the retailer wrote" in read
+
+
+def test_a_reply_that_was_recorded_stands_there_once_as_the_retailers_word(world: Any, client: TestClient) -> None:
+    ref = world.waiting()
+    reply(world, ref, "I think so.")
+    said = world.office.case(ref).replies[0]
+    taken = {name: said[name] for name in ("sender", "words", "evidence", "by_way_of")}
+    world.record(ref, Kind.CONFIRMATION_RECEIVED, "operator", **taken)
+    page = client.get(f"/cases/{ref}").text
+    assert page.count("I think so.</blockquote>") == 1
+    assert "It confirms nothing by itself" not in text_of(page)
+
+
+def test_a_late_word_on_a_closed_case_is_marked_as_late(world: Any, client: TestClient) -> None:
+    ref = world.closed()
+    assert "Late:" not in client.get(f"/cases/{ref}").text
+    reply(world, ref, "It stands still again.", why="the case was closed already")
+    page = client.get(f"/cases/{ref}").text
+    assert "It stands still again.</blockquote>" in page
+    assert "Late: the case was closed already ." in text_of(page)
+    world.record(ref, Kind.REOPENED, "operator", why="It fails again.")
+    again = text_of(client.get(f"/cases/{ref}").text)
+    assert "It stands still again." in again
+    assert again.count("From before the case was opened again: it does not count any more.") == 2
+    assert "Late:" not in again
+
+
+def test_an_address_that_comes_back_is_shown_with_the_reason(world: Any, client: TestClient) -> None:
+    ref = world.waiting()
+    kept = world.office.keep(ref, b"bounce", "bounce.eml", "message/rfc822")
+    world.record(ref, Kind.ADDRESS_BOUNCED, address="old@example.com", why="no such user <b>", evidence=kept)
+    page = client.get(f"/cases/{ref}").text
+    assert "Comes back: our mail to old@example.com" in text_of(page)
+    assert "no such user &lt;b&gt;" in page
+    assert f"/evidence/{kept}" in links(page)
+
+
 def test_a_closed_case_shows_the_picture_the_proof_and_its_evidence(town: Any, visitor: TestClient) -> None:
     ref = town.closed
     case = town.world.office.case(ref)

@@ -8,6 +8,8 @@ from urllib.parse import quote
 import pytest
 from fastapi.testclient import TestClient
 
+from caseproof.store import Place
+
 PNG = b"\x89PNG\r\n\x1a\n..."
 
 
@@ -89,6 +91,25 @@ def test_a_tickets_own_file_that_no_case_lists_is_a_download(world: Any, client:
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "application/octet-stream"
     assert answer.headers["Content-Disposition"].startswith("attachment;")
+
+
+@pytest.mark.parametrize(
+    ("way", "kind", "how"),
+    [("mail", "message/rfc822", "attachment"), ("page", "application/json; charset=utf-8", "inline")],
+)
+def test_a_message_of_no_case_has_its_kind_and_its_name(
+    world: Any, client: TestClient, way: str, kind: str, how: str
+) -> None:
+    kept = world.office.vault.put(f'{{"by": "{way}"}}'.encode(), "x", "")
+    with world.office.store.unit() as unit:
+        number = unit.messages.add(
+            kept.digest, message_id="", sender="a@example.com", subject="", size=kept.size, way=way,
+            place=Place.UNMATCHED, why="w", at=world.office.clock(),
+        )  # fmt: skip
+        unit.commit()
+    answer = client.get(f"/evidence/{kept.digest}")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, kind)
+    assert answer.headers["Content-Disposition"].startswith(f'{how}; filename="message-{number}.')
 
 
 @pytest.mark.parametrize(

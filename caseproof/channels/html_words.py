@@ -1,0 +1,105 @@
+"""HTML as text, the way a mail program shows it, with a mark before what it shows as a quote."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+LARGEST = 2_000_000
+"""How many characters of HTML are read."""
+
+_DEEPEST = 20
+_QUOTED_TO_THE_END = ("divrplyfwdmsg", "mail-editor-reference-message-container")  # Outlook and its kin
+_QUOTED_INSIDE = ("moz-forward-container", "yahoo_quoted", "protonmail_quote", "gmail_attr", "moz-cite-prefix")
+_SPACE = re.compile(r"\s+")
+# Outlook on the desk draws a line above what it quotes, always with this padding.
+_OUTLOOK_LINE = re.compile(r"border-top:\s{0,3}solid[^;]{0,40};\s{0,9}padding:\s{0,3}3\.0pt", re.IGNORECASE)
+
+
+# The parser takes time that grows with the square of what is never closed: so it sees whole, short tags only.
+_UNSEEN = re.compile(
+    r"<!--.*?(?:-->|\Z)|<[!?][^>]*+(?:>|\Z)|<(script|style)\b.*?(?:</\1\s{0,9}>|\Z)", re.DOTALL | re.IGNORECASE
+)
+_NO_TAG = re.compile(r"<(?!/?[A-Za-z][^<>]*+>)")
+_LONG_TAG = re.compile(r"<[^<>]{4000,}>")
+
+
+def html_as_text(html: str) -> str:
+    """The words of a page: a line a block, list items with a dash, quoted blocks with ``> ``."""
+    reader = _Reader()
+    reader.feed(_LONG_TAG.sub(" ", _NO_TAG.sub("&lt;", _UNSEEN.sub(" ", html[:LARGEST]))))
+    reader.close()
+    return reader.text()
+
+
+class _Reader(HTMLParser):
+    # fmt: off
+    _BLOCKS = frozenset({
+        "address", "article", "blockquote", "div", "dl", "dd", "dt", "h1", "h2",
+        "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "table", "tr", "ul",
+    })
+    # fmt: on
+    _SILENT = frozenset({"head", "script", "style", "title", "template"})
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._lines: list[tuple[int, str]] = []
+        self._now: list[str] = []
+        self._silent = 0
+        self._depth = 0
+        self._to_the_end = 0
+        self._divs: list[int] = []  # 1 for each open div that holds a quote
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in self._SILENT:
+            self._silent += 1
+        elif tag == "body":
+            self._silent = 0  # a head that was never closed hides nothing
+        elif tag == "br" or tag in self._BLOCKS:
+            self._end_line(keep_empty=tag == "br")
+        if tag == "blockquote":
+            self._depth += 1
+        elif tag == "div":
+            self._open_div(dict(attrs) if attrs else {})
+        elif tag == "li":
+            self._now = ["- "]
+        elif tag == "td" and self._now:
+            self._now.append(" ")
+
+    def _open_div(self, attrs: dict[str, str | None]) -> None:
+        if not attrs:
+            self._divs.append(0)
+            return
+        names = f"{attrs.get('id') or ''} {attrs.get('class') or ''}".lower()[:500]
+        quoted = int(any(name in names for name in _QUOTED_INSIDE))
+        self._divs.append(quoted)
+        self._depth += quoted
+        style = (attrs.get("style") or "")[:500]
+        if any(name in names for name in _QUOTED_TO_THE_END) or _OUTLOOK_LINE.search(style):
+            self._to_the_end = 1
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._SILENT:
+            self._silent = max(0, self._silent - 1)
+        elif tag in self._BLOCKS:
+            self._end_line()
+        if tag == "blockquote":
+            self._depth = max(0, self._depth - 1)
+        elif tag == "div" and self._divs:
+            self._depth = max(0, self._depth - self._divs.pop())
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self._now.append(_SPACE.sub(" ", data))
+
+    def _end_line(self, *, keep_empty: bool = False) -> None:
+        line = " ".join("".join(self._now).split())
+        if line or keep_empty:
+            self._lines.append((min(self._depth + self._to_the_end, _DEEPEST), line))
+            if line.startswith("-----") and self._divs and self._divs[-1]:
+                self._to_the_end = 1  # Gmail's line above a forward: what follows is another's
+        self._now = []
+
+    def text(self) -> str:
+        self._end_line()
+        return "\n".join(f"{'> ' * depth}{line}" for depth, line in self._lines)

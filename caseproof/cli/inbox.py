@@ -1,0 +1,108 @@
+"""`caseproof inbox`: read the retailers' mailbox, and look through what came."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from caseproof import locks
+from caseproof.cli.common import AsJson, By, out, print_json, table_of
+from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.procedure.inbox_watch import today, watch
+from caseproof.procedure.office import Office, open_office
+from caseproof.up.plan import inbox_lock
+
+inbox_app = typer.Typer(help="Read the retailers' mailbox, and look through what came.")
+
+
+@inbox_app.callback(invoke_without_command=True)
+def inbox(
+    context: typer.Context,
+    stay: Annotated[bool, typer.Option("--watch", help="Stay, read mail as it comes, and wake cases at once.")] = False,
+) -> None:
+    """Read the retailers' mailbox once: each mail ends in one place, and cases with news are woken."""
+    if context.invoked_subcommand is not None:
+        return
+    office = open_office()
+    if stay:
+        _watch(office)
+    else:
+        _once(today(office))
+
+
+def _once(office: Office) -> None:
+    from tasks.inbox import read_once
+
+    if not office.policy.answers.mailbox:
+        out.print("The policy names no mailbox (answers.mailbox), so no mail is read. docs/inbox.md tells how.")
+        return
+    done = read_once(office, lambda said: out.print(escape(said), soft_wrap=True, highlight=False))
+    if done is None:
+        out.print("Another pass reads the mailbox; nothing was done twice.")
+        return
+    if done.problems:
+        raise CaseproofError(done.in_words, "The next pass tries these again; the others are taken in.")
+    out.print(escape(done.in_words))
+
+
+def _watch(office: Office) -> None:
+    from tasks.inbox import hands_of
+
+    lock = inbox_lock(office.settings)
+    if (other := locks.holder(lock)) is not None:
+        _say(f"Process {other} reads the mailbox already; this one waits until that ends.")
+    locks.hold(lock)
+    _say("The mailbox is watched, and cases with news are woken.")
+    watch(office, hands_of(_say), threading.Event())  # until a signal ends the process
+
+
+def _say(sentence: str) -> None:
+    out.print(f"{datetime.now().astimezone():%H:%M:%S}  {escape(sentence)}", soft_wrap=True, highlight=False)
+
+
+@inbox_app.command("list")
+def inbox_list(
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """The messages that a person has to look at, the oldest first."""
+    office = open_office()
+    with office.store.reading() as unit:
+        rows, counts = unit.messages.to_look_at(limit), unit.messages.counts()
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    table = table_of("From retailers, to look at", "ID", "Since (UTC)", "Case", "From", "Subject", "Place", "Why")
+    for row in rows:
+        cells = (str(row.id), f"{row.at:%Y-%m-%d %H:%M}", row.ref, row.sender, row.subject, row.place, row.why)
+        table.add_row(*map(escape, cells))
+    out.print(table)
+    if sum(counts.values()) > len(rows):
+        out.print(f"{sum(counts.values()) - len(rows)} more are not shown; --limit shows them.")
+    out.print(f"To read one: {office.settings.public}/inbox. To take it off: `caseproof inbox done ID --by NAME`.")
+
+
+@inbox_app.command("done")
+def inbox_done(
+    numbers: Annotated[list[int], typer.Argument(metavar="ID...", help="The messages' numbers.")],
+    by: By,
+) -> None:
+    """Take messages off the list: somebody looked at them. They stay in the store."""
+    if not by.strip():
+        raise BadInput("It is not said who looked at them.", "Give a role or a name: --by NAME.")
+    office = open_office()
+    with office.store.unit() as unit:
+        unknown = [number for number in numbers if unit.messages.get(number) is None]
+        if unknown:
+            raise BadInput(
+                f"There is no message {', '.join(map(str, unknown))}; nothing was taken off.",
+                "`caseproof inbox list` shows their numbers.",
+            )
+        unit.messages.done(numbers, by.strip(), office.clock())
+        unit.commit()
+    out.print(f"{len(set(numbers))} taken off the list.")

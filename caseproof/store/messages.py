@@ -1,0 +1,209 @@
+"""What came from retailers, by mail or on the page: a row a message, each in one place.
+
+The message itself lies in the vault under its digest. What came stays as it came; only who was told and who looked
+at it is written later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, select, update
+
+from caseproof.store.refs import case_id, normal
+from caseproof.store.rows import insert_once, readable_text
+from caseproof.store.tables import cases, has_message_id, messages, to_look_at
+
+
+class Place(StrEnum):
+    """Where a message ends: each in exactly one of these."""
+
+    COUNTED = "counted"
+    """A confirmation that counts."""
+    REPLY = "reply"
+    """The retailer's word that confirms nothing."""
+    REFUSED = "refused"
+    """It names a case and cannot be trusted, or says nothing of its own."""
+    UNMATCHED = "unmatched"
+    """We cannot tell which case it is about."""
+    AUTOMATIC = "automatic"
+    """A program wrote it."""
+    BOUNCE = "bounce"
+    """A mail of ours came back."""
+    DUPLICATE = "duplicate"
+    """Its sender sent it before."""
+    UNREADABLE = "unreadable"
+    """It is no mail, or too much of one."""
+
+    @property
+    def needs_eye(self) -> bool:
+        """Whether a person has to look at what ends here."""
+        return self in _NEEDS_EYE
+
+
+_NEEDS_EYE = frozenset({Place.REPLY, Place.REFUSED, Place.UNMATCHED, Place.UNREADABLE, Place.BOUNCE})
+_UNTRUSTED = (Place.UNMATCHED, Place.UNREADABLE, Place.REFUSED)
+
+# Strangers write these. An index of PostgreSQL takes no more than 2,700 bytes.
+_MOST = {"message_id": 500, "sender": 320, "subject": 300, "why": 1000}
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A message: ``digest`` is its hex SHA-256, ``size`` counts bytes, ``way`` is "mail" or "page".
+
+    ``ref`` is its case's, ``message_id`` its own, each empty if it has none; ``why`` says why it ended in its place.
+    ``told_at`` is when the team was told, ``done_at`` when ``done_by`` had looked at it.
+    """
+
+    id: int
+    digest: str
+    message_id: str
+    sender: str
+    subject: str
+    size: int
+    way: str
+    place: Place
+    why: str
+    ref: str
+    at: datetime
+    told_at: datetime | None = None
+    done_at: datetime | None = None
+    done_by: str = ""
+
+    @property
+    def needs_eye(self) -> bool:
+        """Whether a person has to look at it, and nobody has."""
+        return self.place.needs_eye and self.done_at is None
+
+    @property
+    def file_name(self) -> str:
+        """What its file in the vault is called for people."""
+        return f"message-{self.id}.json" if self.way == "page" else f"message-{self.id}.eml"
+
+    @property
+    def media_type(self) -> str:
+        """The type of its file in the vault."""
+        return "application/json" if self.way == "page" else "message/rfc822"
+
+
+class Messages:
+    """Every query about messages. Nothing here commits."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def known(self, digest: str) -> MessageRow | None:
+        """The message with these bytes, if it came before."""
+        return next(iter(self._rows(_query().where(messages.c.digest == digest))), None)
+
+    def get(self, number: int) -> MessageRow | None:
+        """The message with this number."""
+        return next(iter(self._rows(_query().where(messages.c.id == number))), None)
+
+    def seen(self, message_id: str, sender: str) -> bool:
+        """Whether this sender sent a mail of this Message-ID before; not counting what could not be trusted."""
+        sent = readable_text(message_id, _MOST["message_id"])
+        if not sent:
+            return False
+        query = (
+            select(messages.c.sender)
+            .where(has_message_id, messages.c.message_id == sent, messages.c.place.not_in(_UNTRUSTED))
+            .distinct()
+        )
+        who = readable_text(sender, _MOST["sender"]).casefold()
+        return any(one.casefold() == who for one in self._connection.scalars(query))
+
+    def add(
+        self,
+        digest: str,
+        *,
+        message_id: str,
+        sender: str,
+        subject: str,
+        size: int,
+        way: str,
+        place: Place,
+        why: str,
+        ref: str = "",
+        at: datetime,
+    ) -> int:
+        """Write down a message and give its number; of bytes that are there already, theirs, and nothing changes.
+
+        ``ref`` may be empty. Texts are cut to what the store keeps. Raises UnknownCase.
+        """
+        texts = {"message_id": message_id, "sender": sender, "subject": subject, "why": why}
+        kept = {name: readable_text(text, _MOST[name]) for name, text in texts.items()}
+        row = {"digest": digest, "size": size, "way": way, "place": str(place), "at": at, **kept}
+        if self.known(digest) is None:
+            its_case = case_id(self._connection, ref) if ref else None
+            insert_once(self._connection, insert(messages).values(**row, case_id=its_case))
+        found: int = self._connection.execute(select(messages.c.id).where(messages.c.digest == digest)).scalar_one()
+        return found
+
+    def of_case(self, ref: str) -> list[MessageRow]:
+        """The messages of a case, oldest first. Raises UnknownCase for what can be no reference."""
+        return self._rows(_query().where(cases.c.ref == normal(ref)).order_by(messages.c.id))
+
+    def count_for(self, ref: str, since: datetime, places: Collection[str]) -> int:
+        """How many messages of a case came at this time or later and ended in these places."""
+        query = (
+            select(func.count())
+            .select_from(messages.join(cases))
+            .where(cases.c.ref == normal(ref), messages.c.at >= since, messages.c.place.in_(sorted(map(str, places))))
+        )
+        return self._connection.scalar(query) or 0
+
+    def to_look_at(self, limit: int) -> list[MessageRow]:
+        """Messages that need an eye and had none yet, oldest first, no more than ``limit``."""
+        return self._rows(_query().where(to_look_at).order_by(messages.c.id).limit(limit))
+
+    def counts(self) -> Mapping[str, int]:
+        """How many messages need an eye and had none yet, by place; a place without one is left out."""
+        query = select(messages.c.place, func.count()).where(to_look_at).group_by(messages.c.place)
+        return {Place(place): count for place, count in self._connection.execute(query).tuples()}
+
+    def untold(self, limit: int = 200) -> list[MessageRow]:
+        """Messages that need an eye and of which the team was not told, oldest first, no more than ``limit``."""
+        return self._rows(_UNTOLD, limit=limit)
+
+    def set_told(self, ids: Iterable[int], at: datetime) -> None:
+        """Note that the team was told of these; the first time stays."""
+        self._write(ids, messages.c.told_at.is_(None), told_at=at)
+
+    def done(self, ids: Iterable[int], by: str, at: datetime) -> None:
+        """Note who looked at these; who did first stays."""
+        self._write(ids, messages.c.done_at.is_(None), done_at=at, done_by=by)
+
+    def done_for(self, ref: str, by: str, at: datetime) -> int:
+        """Note who looked at all messages of a case that still need an eye; gives how many. Raises UnknownCase."""
+        here = messages.c.case_id == case_id(self._connection, ref)
+        return self._connection.execute(
+            update(messages).where(to_look_at, here).values(done_at=at, done_by=by)
+        ).rowcount
+
+    def _write(self, ids: Iterable[int], where: ColumnElement[bool], **values: Any) -> None:
+        rows = [{"row": number} for number in ids]
+        if rows:  # one statement a row: a list of any length fits
+            here = messages.c.id == bindparam("row")
+            self._connection.execute(update(messages).where(here, where).values(**values), rows)
+
+    def _rows(self, query: Select[Any], **values: Any) -> list[MessageRow]:
+        return [
+            MessageRow(**{**row, "place": Place(row["place"]), "ref": row["ref"] or ""})
+            for row in self._connection.execute(query, values).mappings()
+        ]
+
+
+def _query() -> Select[Any]:
+    names = MessageRow.__dataclass_fields__.keys() - {"ref"}
+    joined = messages.outerjoin(cases)
+    return select(cases.c.ref, *(messages.c[name] for name in sorted(names))).select_from(joined)
+
+
+# What the keeper asks in each pass, put together once: that takes longer than the answer.
+_UNTOLD = _query().where(to_look_at, messages.c.told_at.is_(None)).order_by(messages.c.id).limit(bindparam("limit"))

@@ -1,0 +1,59 @@
+"""The confirmation page: a retailer opens the link in our mail, and what they send from there is taken.
+
+Opening it changes nothing, however often and by whom: mail scanners follow links. An answer is taken from a form that
+was made here for this link, with a choice and a name in it. Whatever goes wrong, what was typed is shown again.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import RedirectResponse
+
+from caseproof.domain.errors import CaseproofError
+from caseproof.procedure.answering import LinkSpent, NotFilledIn, answer, asked
+from caseproof.procedure.office import Office
+from caseproof.web.answer_guard import Fields, Pace, is_our_form, read_form
+from caseproof.web.answer_pages import PAGE_HEADERS, AnswerPages, Typed
+
+
+def answer_routes(office: Office, pages: AnswerPages) -> APIRouter:
+    """The page's routes."""
+    router, pace = APIRouter(), Pace()
+
+    @router.api_route("/answer/{token}", methods=["GET", "HEAD"])
+    def look(token: str, request: Request) -> Response:
+        try:
+            pace.look(request)
+            return pages.state(token, asked(office, token))
+        except CaseproofError as error:
+            return pages.trouble(request, error)
+
+    @router.post("/answer/{token}")
+    def send(token: str, request: Request, fields: Annotated[Fields, Depends(read_form)]) -> Response:
+        typed = Typed.of(fields)
+        try:
+            pace.send(request)
+            return _take(office, pages, pace, request, token, typed)
+        except CaseproofError as error:
+            return pages.trouble(request, error, token, typed)
+
+    return router
+
+
+def _take(office: Office, pages: AnswerPages, pace: Pace, request: Request, token: str, typed: Typed) -> Response:
+    """Take an answer, or show the page again. Raises BadLink, TooOften, StoreError, VaultError."""
+    state = asked(office, token)
+    if not is_our_form(request, office.secret, token, typed.seen, typed.key):
+        return pages.state(token, state, typed, {"form": "form"}, 403)
+    pace.answer(state.letter.id)
+    try:
+        answer(office, token, pages.given(state, typed))
+    except NotFilledIn as error:
+        return pages.state(token, state, typed, error.wrong, 422)
+    except LinkSpent:
+        now = asked(office, token)
+        if not typed.is_said(now.said):
+            return pages.state(token, now, typed, status=409)
+    return RedirectResponse(pages.action(token), 303, PAGE_HEADERS)  # loading it again sends nothing again

@@ -1,0 +1,149 @@
+"""What keeps the confirmation page safe: whose host it is under, how often, how much, and whether a form is ours."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv6Address, ip_address
+from math import ceil
+from time import time
+from urllib.parse import parse_qs, urlsplit
+
+from fastapi import Request
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+
+from caseproof.domain.errors import CaseproofError
+from caseproof.settings import Settings
+
+MOST_BODY = 64_000
+"""How many bytes a form may have; the longest answer that is taken fits."""
+_MOST_FIELDS = 400
+
+_LOOKS = parse("120 per minute")
+_SENDS = parse("40 per 10 minutes")
+_ANSWERS = parse("20 per hour")
+
+
+class TooMuch(CaseproofError):
+    """More was sent than a form can hold."""
+
+
+class TooOften(CaseproofError):
+    """One address, or the holders of one link, ask too often; ``seconds`` says when it is their turn again."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__("That was too often.", f"Try again in {seconds} seconds.")
+        self.seconds = seconds
+
+
+# -- the host -------------------------------------------------------------------------------------------------------
+
+
+class AnswerHost:
+    """The host name that retailers see. Where it is one of its own, nothing but the page is shown under it."""
+
+    def __init__(self, settings: Settings) -> None:
+        own = _netloc(settings.answers or "")
+        others = {_netloc(settings.public), _netloc(str(settings.web_url))}
+        self._own = own if own not in others else ""
+        self.name = urlsplit(settings.answers or "").hostname
+
+    def is_asked(self, request: Request) -> bool:
+        """Whether this request is for that host."""
+        return bool(self._own) and _netloc(f"//{request.headers.get('Host', '')}") == self._own
+
+    def shows(self, request: Request) -> bool:
+        """Whether this request's page may be shown: everything under our other hosts."""
+        path = request.url.path
+        return not self.is_asked(request) or path == "/health" or path.startswith(("/answer/", "/static/"))
+
+    def is_for_retailers(self, request: Request) -> bool:
+        """Whether whoever sent this request is a retailer, for all that we know."""
+        return self.is_asked(request) or request.url.path.startswith("/answer/")
+
+
+def _netloc(url: str) -> str:
+    """Host and port; the ports that nobody writes are left out."""
+    return urlsplit(url).netloc.rpartition("@")[2].lower().removesuffix(":443").removesuffix(":80")
+
+
+# -- how often ------------------------------------------------------------------------------------------------------
+
+
+class Pace:
+    """How often the page may be opened and answered. Counted in this process: a restart forgets it, and may."""
+
+    def __init__(self) -> None:
+        # Of the strategies this one forgets whom it has counted; the moving window keeps every name for good.
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    def look(self, request: Request) -> None:
+        """Count one look at a page. Raises TooOften."""
+        self._take(_LOOKS, "look", _client(request))
+
+    def send(self, request: Request) -> None:
+        """Count one form that is sent. Raises TooOften."""
+        self._take(_SENDS, "send", _client(request))
+
+    def answer(self, letter: str) -> None:
+        """Count one answer by the link of a letter. Raises TooOften."""
+        self._take(_ANSWERS, "answer", letter)
+
+    def _take(self, most: RateLimitItem, *who: str) -> None:
+        if not self._limiter.hit(most, *who):
+            until = self._limiter.get_window_stats(most, *who).reset_time
+            raise TooOften(max(1, ceil(until - time())))
+
+
+def _client(request: Request) -> str:
+    """Whose request it is; a home has a whole network of IPv6 addresses, which counts as one."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        return str(IPv6Address(int(address) >> 64 << 64))
+    return str(address)
+
+
+# -- the form -------------------------------------------------------------------------------------------------------
+
+Fields = Mapping[str, Sequence[str]]
+
+
+async def read_form(request: Request) -> Fields:
+    """The fields of a form, as they were typed; none where something else was sent. Raises TooMuch.
+
+    A body is read by the event loop, so this alone is no plain ``def``; no more is read than a form can hold.
+    """
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BODY:
+            raise TooMuch("More was sent than this form can hold.", "Shorten it, or answer by mail.")
+    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        return {}
+    try:
+        text = body.decode("ascii", "replace")
+        return parse_qs(text, keep_blank_values=True, errors="replace", max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return {}
+
+
+def form_key(secret: bytes, token: str, seen: int) -> str:
+    """What a form carries to show that it was made here, for this link, in this state of it."""
+    return hmac.new(secret, f"form:{seen}:{token}".encode(), hashlib.sha256).hexdigest()
+
+
+def is_our_form(request: Request, secret: bytes, token: str, seen: int, key: str) -> bool:
+    """Whether a form was made here and is sent from our own page: another site's cannot know the key."""
+    if not hmac.compare_digest(key.encode(), form_key(secret, token, seen).encode()):
+        return False
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is not None:
+        return site in ("same-origin", "none")
+    return origin is None or _netloc(origin) == _netloc(f"//{request.headers.get('Host', '')}")

@@ -1,0 +1,120 @@
+"""What reading the retailers' mailbox needs of Prefect: where the mailbox is, whose runs to wake, and what people see.
+
+A pass (``caseproof.procedure.inbox``) is plain code and no tasks: it comes every few minutes, and a mail would be
+several task runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from prefect import get_run_logger
+from prefect.artifacts import create_table_artifact
+from prefect.states import Completed, Failed, State
+
+from blocks.base import PrefectDown
+from caseproof.channels.imap import ImapInbox
+from caseproof.channels.imap_account import ImapAccount, InboxError
+from caseproof.policy import Policy
+from caseproof.procedure.card import plain, short
+from caseproof.procedure.inbox import InboxPass, read_inbox
+from caseproof.procedure.inbox_watch import Hands, Waker, today
+from caseproof.procedure.office import Office
+from caseproof.store.messages import MessageRow
+from tasks.case_runs import one_client, wake_runs
+from tasks.common import load_mailbox
+from tasks.labels import UNREACHABLE
+from tasks.logs import hide, speak_in_words
+
+speak_in_words()
+
+KEY = "retailer-inbox"
+LONGEST_TABLE = 200
+
+
+def mailboxes() -> Callable[[Policy], ImapAccount | None]:
+    """What finds the mailbox that a policy names; while Prefect is down, as it was found last."""
+    known: dict[str, ImapAccount] = {}
+
+    def find(policy: Policy) -> ImapAccount | None:
+        name = policy.answers.mailbox
+        try:
+            account = load_mailbox(policy)
+        except PrefectDown:
+            if name not in known:
+                raise
+            return known[name]
+        if account is not None:
+            known[name] = account
+        return account
+
+    return find
+
+
+def wake(office: Office, runs: Mapping[str, str]) -> list[str]:
+    """Wake these runs (by case); gives the cases whose runs can only be woken later. Raises PrefectDown."""
+    with one_client():
+        return wake_runs(office, runs).later
+
+
+def hands_of(say: Callable[[str], None]) -> Hands:
+    """The hands of this process."""
+    return Hands(mailboxes(), ImapInbox, wake, say)
+
+
+def read_once(office: Office, say: Callable[[str], None]) -> InboxPass | None:
+    """One pass over the mailbox that the policy names, then wake whoever has news; None where there was none.
+
+    Raises InboxError, StoreDown, NoSuchBlock, PrefectDown.
+    """
+    hands = hands_of(say)
+    account = hands.account(office.policy)
+    done = None
+    if account is not None:
+        with ImapInbox(account) as inbox:
+            done = read_inbox(office, inbox, say, authserv=account.authserv)
+    Waker(office, hands).round()
+    return done
+
+
+def read_the_mailbox(given: Office) -> State[Any]:
+    """One pass as a flow run shows it: a line a mail, the table, and how it ended."""
+    office = today(given)
+    if not office.policy.answers.mailbox:
+        return Completed(message="The policy names no mailbox (answers.mailbox): no mail was read.")
+    try:
+        done = read_once(office, lambda said: get_run_logger().info("%s", hide(said)))
+    except InboxError as error:
+        return Failed(message=hide(f"{error.problem} {error.next_action}"))
+    if done is None:
+        return Completed(message="Another pass reads the mailbox; nothing was done twice.")
+    show_the_pass(office, done)
+    said = hide(done.in_words)
+    return Failed(message=said) if done.problems else Completed(message=said)
+
+
+def show_the_pass(office: Office, done: InboxPass) -> None:
+    """The table of the messages that a person has to look at, with what the pass did above it."""
+    with office.store.reading() as unit:
+        rows, counts = unit.messages.to_look_at(LONGEST_TABLE), unit.messages.counts()
+    waiting = ", ".join(f"{number} {place}" for place, number in sorted(counts.items())) or "none"
+    above = (
+        f"**This pass.** {plain(hide(done.in_words))}\n\n"
+        f"**To look at:** {waiting}. [All of them]({office.settings.public}/inbox)"
+    )
+    try:
+        create_table_artifact([_row(office, row) for row in rows], key=KEY, description=above)
+    except UNREACHABLE as problem:
+        get_run_logger().warning("The table %s is not shown in Prefect: %s", KEY, type(problem).__name__)
+
+
+def _row(office: Office, row: MessageRow) -> dict[str, str]:
+    return {
+        "Case": f"[{row.ref}]({office.case_url(row.ref)})" if row.ref else "none",
+        "From": plain(row.sender or "not known"),
+        "Place": str(row.place),
+        "Why": plain(short(row.why)),
+        "Since (UTC)": f"{row.at:%Y-%m-%d %H:%M}",
+        "Look": f"[message {row.id}]({office.settings.public}/inbox)",
+    }

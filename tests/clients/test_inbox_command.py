@@ -1,0 +1,152 @@
+"""`caseproof inbox` as a person runs it, and as `caseproof up` keeps it running."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from blocks.inbox import RetailerMailbox
+from caseproof import locks
+from caseproof.policy import BUILT_IN
+from caseproof.procedure.office import Office, open_office
+from caseproof.settings import Settings
+from caseproof.store.messages import Place
+from caseproof.up.plan import inbox_lock
+from caseproof.up.processes import wait_until
+from sandbox.imap import ImapServer
+from sandbox.processes import PrefectServer, clean_env
+from tests.support.command import Run, for_home, runner
+from tests.support.retailer_mail import AUTHSERV
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return for_home(tmp_path / "home", monkeypatch)
+
+
+@pytest.fixture
+def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    assert Settings().home == home
+    return runner(monkeypatch, capsys)
+
+
+@pytest.fixture
+def office(home: Path) -> Iterator[Office]:
+    office = open_office(Settings(home=home))
+    yield office
+    office.store.close()
+
+
+def came(office: Office, place: Place, why: str) -> int:
+    """A message in the store; its number."""
+    kept = office.vault.put(why.encode(), "mail.eml", "message/rfc822")
+    with office.store.unit() as unit:
+        number = unit.messages.add(
+            kept.digest, message_id="", sender="who@example.org", subject="[b]Subject[/b]", size=7, way="mail",
+            place=place, why=why, ref="", at=office.clock(),
+        )  # fmt: skip
+        unit.commit()
+    return number
+
+
+def test_without_a_mailbox_it_says_so_and_does_nothing(run: Run) -> None:
+    ended = run("inbox")
+    assert (ended.code, ended.err) == (0, "")
+    assert "names no mailbox (answers.mailbox)" in ended.out
+
+
+def test_the_list_shows_what_needs_an_eye_and_done_takes_it_off(run: Run, office: Office) -> None:
+    number = came(office, Place.UNMATCHED, "it answers no mail of ours")
+    came(office, Place.AUTOMATIC, "a program wrote it")
+    listed = run("inbox", "list")
+    assert "it answers no mail of ours" in listed.out
+    assert "[b]Subject[/b]" in listed.out
+    assert "a program wrote it" not in listed.out
+    [row] = run("inbox", "list", "--json").json
+    assert (row["id"], row["place"], row["sender"], row["done_at"]) == (number, "unmatched", "who@example.org", None)
+    assert run("inbox", "done", number, "--by", "operator").out.strip() == "1 taken off the list."
+    assert run("inbox", "list", "--json").json == []
+    with office.store.reading() as unit:
+        seen = unit.messages.get(number)
+    assert seen is not None
+    assert seen.done_by == "operator"
+
+
+def test_a_longer_list_says_how_many_more_there_are(run: Run, office: Office) -> None:
+    for number in range(3):
+        came(office, Place.UNMATCHED, f"reason {number}")
+    assert "2 more are not shown" in run("inbox", "list", "--limit", "1").out
+
+
+def test_done_refuses_an_unknown_number_and_a_nobody_and_then_takes_nothing_off(run: Run, office: Office) -> None:
+    number = came(office, Place.REPLY, "why")
+    refused = run("inbox", "done", number, 99, "--by", "operator")
+    assert refused.code == 1
+    assert "no message 99" in refused.err
+    assert run("inbox", "done", number, "--by", " ").code == 1
+    assert run("inbox", "done", number).code == 2
+    assert len(run("inbox", "list", "--json").json) == 1
+
+
+# -- staying ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mailbox(prefect_server: PrefectServer) -> Iterator[ImapServer]:
+    """A mailbox whose block is saved."""
+    with ImapServer() as server:
+        saving: Any = RetailerMailbox(
+            host=server.host, port=server.port, security="plain", username=server.user, password=server.password,
+            authserv=AUTHSERV,
+        )  # fmt: skip
+        with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+            saving.save("watched", overwrite=True, _sync=True)
+        yield server
+
+
+def watched(home: Path, prefect_server: PrefectServer, log: Path) -> subprocess.Popen[bytes]:
+    """`caseproof inbox --watch` as a process of its own."""
+    env = {**clean_env(home), "CASEPROOF_HOME": str(home), "PREFECT_API_URL": prefect_server.api_url}
+    env["PYTHONUNBUFFERED"] = "1"
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "caseproof.cli", "inbox", "--watch"], env=env, cwd=ROOT, stdout=out, stderr=out
+        )
+
+
+def test_the_watch_takes_mail_as_it_comes_and_ends_at_sigterm_while_it_waits(
+    home: Path, office: Office, mailbox: ImapServer, prefect_server: PrefectServer, tmp_path: Path
+) -> None:
+    policy = yaml.safe_load(BUILT_IN.read_text()) | {"answers": {"mailbox": "watched"}}
+    (home / "policy.yaml").write_text(yaml.safe_dump(policy))
+    log = tmp_path / "log"
+    process = watched(home, prefect_server, log)
+    try:
+        wait_until("it to hold its lock", lambda: locks.is_held(inbox_lock(office.settings)), 30)
+        mailbox.deliver(b"From: a@example.org\r\nSubject: one\r\n\r\nHello.\r\n")
+        wait_until("the first mail to be put away", lambda: len(mailbox.folder("Caseproof")) == 1, 30)
+        mailbox.deliver(b"From: a@example.org\r\nSubject: two\r\n\r\nHello again.\r\n")  # now it is in IDLE
+        wait_until("the second mail to be put away", lambda: len(mailbox.folder("Caseproof")) == 2, 10)
+        process.send_signal(signal.SIGTERM)
+        begun = time.monotonic()
+        process.wait(10)
+        assert time.monotonic() - begun < 5
+    finally:
+        process.kill()
+        process.wait(10)
+    with office.store.reading() as unit:
+        assert [row.place for row in unit.messages.to_look_at(9)] == [Place.UNMATCHED] * 2
+    assert mailbox.password not in log.read_text()
+    assert "Hello" not in log.read_text()
+    assert not locks.is_held(inbox_lock(office.settings))

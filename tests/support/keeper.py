@@ -1,0 +1,99 @@
+"""The keeper of a world, and what its cases look like from outside."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+from caseproof.domain.events import Kind
+from caseproof.procedure.keeper import Hands, Pass, Ran, keep
+from caseproof.store import CaseRow
+from caseproof.store.messages import Place
+from tests.support.world import CONTACT, World
+
+
+@dataclass
+class Keeper:
+    """The keeper of a world: Prefect is a list of what it was asked for."""
+
+    world: World
+    woken: list[str] = field(default_factory=list)
+    looked_after: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def __call__(self, **days: float) -> Pass:
+        """Let time pass, then one pass."""
+        self.world.clock.move(**days)
+        done = keep(self.world.office, self.hands(), patience=0)
+        assert done is not None
+        return done
+
+    def hands(self) -> Hands:
+        def runs(also: Sequence[CaseRow], wake: Mapping[str, str]) -> Ran:
+            self.looked_after += [row.ref for row in also]
+            self.woken += wake
+            return Ran(woken=list(wake))
+
+        here = self.world
+        return Hands(
+            lambda _: here.platform,
+            lambda case: here.runner(case.ref),
+            lambda: here.send,
+            runs,
+            list,
+            self.said.append,
+            lambda run: f"https://prefect.example.com/runs/{run}",
+        )
+
+
+def waits(world: World, ref: str, form: str = "retailers-word") -> str:
+    """The case's run asks, and suspends."""
+    world.office.record(
+        ref, Kind.QUESTION_ASKED, number=world.case(ref).question_number + 1, form=form, flow_run=f"run-of-{ref}"
+    )
+    with world.office.store.unit() as unit:
+        if unit.cases.run_of(ref) is None:
+            unit.cases.attach_run(ref, f"run-of-{ref}", 1)
+        unit.commit()
+    return ref
+
+
+def mails(world: World, to: str = CONTACT) -> list[EmailMessage]:
+    return [message_from_bytes(raw, policy=policy.default) for raw, _, there in world.mail.taken if to in there]  # type: ignore[misc]
+
+
+def row(world: World, ref: str) -> CaseRow:
+    with world.office.store.reading() as unit:
+        return unit.cases.of_refs([ref])[0]
+
+
+def writes(world: World, ref: str, words: str, *, choice: str = "", why: str = "asks for help") -> str:
+    """What a retailer writes that confirms nothing, as it is taken in; gives its digest."""
+    digest = world.vault.put(words.encode(), "answer.json", "application/json").digest
+    world.office.record(
+        ref, Kind.REPLY_RECEIVED, sender=CONTACT, words=words, why=why, evidence=digest, by_way_of="page", choice=choice
+    )
+    came(world, Place.REPLY, why, ref=ref, digest=digest, sender=CONTACT)
+    return digest
+
+
+def came(
+    world: World, place: Place, why: str, *, ref: str = "", digest: str = "", sender: str = "stranger@example.com"
+) -> int:
+    """A message among those that came from retailers."""
+    with world.office.store.unit() as unit:
+        number = unit.messages.add(
+            digest or hashlib.sha256(why.encode()).hexdigest(), message_id="", sender=sender, subject="Hello", size=9,
+            way="mail", place=place, why=why, ref=ref, at=world.clock(),
+        )  # fmt: skip
+        unit.commit()
+    return number
+
+
+def untold(world: World) -> list[int]:
+    """The messages of which the team was not told."""
+    with world.office.store.reading() as unit:
+        return [row.id for row in unit.messages.untold()]

@@ -1,0 +1,85 @@
+"""Letters that were sent, as the store knows them, and what their readers do on the confirmation page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+from caseproof.domain.events import Kind
+from caseproof.procedure.office import Office
+from caseproof.signing import answer_token
+
+SHOP = "shop@example.com"
+WORDS = "I gave the connection its permission again on Thursday."
+
+
+def stopped(office: Office, ref: str) -> str:
+    """The case once its job is stopped (J2); the next is to tell the retailer."""
+    job = office.case(ref).facts["job"]
+    stop = office.keep_json(ref, "stop.json", {"job": job, "active": False})
+    jobs = [{"job": job, "name": job, "was_active": True, "active": False, "waiting": 0}]
+    office.record(ref, Kind.STOPPED, scope="job", jobs=jobs, evidence=stop)
+    return ref
+
+
+def register(office: Office, address: str = SHOP, retailer: str = "Shop A", **said: str) -> None:
+    """Let this address speak for the retailer."""
+    with office.store.unit() as unit:
+        unit.people.add_contact(retailer, address, **said)
+        unit.commit()
+
+
+def write_letters(office: Office, *refs: str, to: Sequence[str] = (SHOP,), which: str = "1") -> dict[str, Any]:
+    """Write down that one notice told of these cases, a letter a contact; gives what the notice's event says."""
+    lead = refs[0]
+    name = f"{lead.lower()}.{which}.notice"
+    kept = office.vault.put(f"Subject: {name}\r\n\r\nPlease renew.".encode(), "notice.eml", "message/rfc822")
+    told: dict[str, Any] = {
+        "evidence": kept.digest, "message_id": f"<{name}@example.com>", "to": list(to), "cases": list(refs),
+        "asks": True, "accepted": list(to), "refused": {},
+    }  # fmt: skip
+    key = f"{lead}/{which}/notice"
+    with office.store.unit() as unit:
+        unit.intents.claim(key, lead, "notice", owner="t", now=office.clock(), seconds=60, plan=told)
+        unit.intents.finish(key, owner="t", result=told, now=office.clock())
+        for ref in refs:
+            unit.evidence.add(ref, kept.digest, "notice.eml", "message/rfc822", kept.size, office.clock())
+        unit.commit()
+    return told
+
+
+def send_notice(office: Office, *refs: str, to: Sequence[str] = (SHOP,), which: str = "1") -> str:
+    """Let these cases tell their retailer, in letters as above; gives the name of the first letter."""
+    told = write_letters(office, *refs, to=to, which=which)
+    for ref in refs:
+        office.record(ref, Kind.NOTICE_SENT, **told)
+    return name_of(told)
+
+
+def name_of(told: Mapping[str, Any]) -> str:
+    """The name of the first letter of a notice."""
+    return str(told["message_id"]).strip("<>").partition("@")[0]
+
+
+def link_of(office: Office, letter: str, days: float = 60) -> str:
+    """The token of a letter's link; it holds for this many days from now."""
+    return answer_token(office.secret, letter, office.clock() + timedelta(days=days))
+
+
+def hidden_fields(html: str) -> dict[str, Any]:
+    """What the form on a page sends by itself: its hidden fields, and the boxes that are ticked."""
+    fields: dict[str, Any] = {"job": re.findall(r'type="checkbox"[^>]* value="([^"]*)" checked', html)}
+    for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', html):
+        if name == "job":
+            fields["job"].append(unescape(value))
+        else:
+            fields[name] = unescape(value)
+    return fields
+
+
+def answers(case: Any) -> list[Any]:
+    """What came from retailers about a case, as events."""
+    return [event for event in case.events if event.kind in (Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED)]
