@@ -101,6 +101,7 @@ def what_a_pass_reads(store: Store) -> int:
         unit.cases.gathering(NOW - timedelta(hours=1))
         unit.incidents.rows(open_only=True)
         unit.cases.missing_runs(20)
+        unit.messages.untold()
         for name in ("keeper-policy", "runs-ended", "stops-read/jobs"):
             unit.marks.get(name)
         return len(unit.cases.due(NOW, 1000))

@@ -27,7 +27,7 @@ _BEHIND_AWAY = re.compile(
     r"^\s{0,3}(?:$|[:;,.!()\[\]/|_\u2013\u2014-]|"
     r"(?:re|aw|wg|fw|sv|until|till|from|bis|vom|von|ab|jusqu|du|hasta|fino|tot|do|até|til)\b)"
 )
-_ABSENT = re.compile(rf"(?<!\w)(?:{any_of('absent', verbatim=False)})")
+_ABSENT = re.compile(rf"(?<![a-z\u00df-\u024f])(?:{any_of('absent', verbatim=False)})")
 _LOOKED_AT = 600
 
 

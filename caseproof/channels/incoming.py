@@ -12,9 +12,8 @@ from caseproof.channels.mail_headers import Headers, addresses
 from caseproof.channels.reading import LARGEST, Mail, Unreadable, read_mail
 from caseproof.domain.errors import BadInput
 
-__all__ = ["LARGEST", "Incoming", "read_message", "same_address"]
+__all__ = ["LARGEST", "read_message", "same_address"]
 
-Incoming = Mail
 
 _SAVE_AS = "Save the original message in the mail program as a file of type .eml, and give that."
 

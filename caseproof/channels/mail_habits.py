@@ -13,13 +13,13 @@ _FILE = Path(__file__).with_name("mail_habits.yaml")
 
 @cache
 def _sections() -> dict[str, dict[str, list[str]]]:
-    sections: dict[str, dict[str, list[str]]] = yaml.safe_load(_FILE.read_text("utf-8"))
+    sections: dict[str, dict[str, list[str]]] = yaml.safe_load(re.sub(r"\|\n\s+", "|", _FILE.read_text("utf-8")))
     return sections
 
 
 def habits(kind: str) -> tuple[str, ...]:
     """What all languages have of a kind (``automatic``, ``wrote``, ...), the longest first."""
-    found = {" ".join(text.split()) for section in _sections().values() for text in section[kind]}
+    found = {text for section in _sections().values() for text in section[kind]}
     return tuple(sorted(found, key=lambda text: (-len(text), text)))
 
 

@@ -52,7 +52,9 @@ class Headers:
 
 def _plain(value: object) -> str:
     """A header's text on one line; bytes outside ASCII are read as UTF-8."""
-    text = str(value)[:LONGEST].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    text = str(value)[:LONGEST]
+    if not text.isascii():
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return clean(" ".join(text.split()))
 
 
@@ -112,7 +114,8 @@ def as_text(content: bytes, charset: str | None) -> str:
 
 def clean(text: str) -> str:
     """A text that every database takes: no NUL, no half characters."""
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    text = text.replace("\x00", "\ufffd")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def date_of(text: str) -> datetime | None:

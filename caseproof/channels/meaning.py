@@ -62,7 +62,7 @@ def meaning_of(own_words: str) -> Meaning:
         changed = _says_changed(text)
         if changed and not removes and not _rule("remove_any").search(flat):
             return Meaning.CHANGED
-        if removes and not changed:
+        if removes and not _states(text, alone=True):
             return Meaning.REMOVE
     if _rule("not_theirs").search(flat):
         return Meaning.NOT_THEIRS
@@ -140,11 +140,11 @@ def _readable(words: str) -> str:
 
 
 def _without_disclaimers(text: str) -> str:
-    """Without paragraphs that a company hangs below its mails; never the first paragraph."""
-    paragraphs = re.split(r"\n[^\S\n]*\n", text)
-    return "\n\n".join(
-        paragraph for at, paragraph in enumerate(paragraphs) if at == 0 or not _rule("disclaimer").search(paragraph)
-    )
+    """Without the sentences that a company hangs below its mails; the first paragraph is never such a thing."""
+    first, *rest = re.split(r"(\n[^\S\n]*\n)", text, maxsplit=1)
+    sentences = re.split(r"(?<=[.!?])\s+|\n\s*\n", rest[1]) if rest else []
+    kept = [one for one in sentences if not _rule("disclaimer").search(one) or _rule("no_disclaimer").search(one)]
+    return "\n\n".join([first, *kept])
 
 
 def _only_latin(text: str) -> bool:

@@ -162,7 +162,7 @@ def _recipients(headers: Headers) -> tuple[str, ...]:
     for name in _RECIPIENTS:
         for header in headers.all(name):
             if len(found) < MOST:
-                found = {**addresses(header), **found}
+                found = {**found, **{key: address for key, address in addresses(header).items() if key not in found}}
     return tuple(found.values())[:MOST]
 
 

@@ -167,16 +167,17 @@ class Case:
 
     @property
     def unanswered_since(self) -> datetime | None:
-        """When the retailer was told in this round; None once they wrote since, whatever they wrote.
+        """When the retailer was told in this round; None once a reply of theirs came since: then it is the team's turn.
 
-        Keeping the account paused settles what they had written until then.
+        Keeping the account paused settles what they had written until then; after that a confirmation is news, too
+        (before, the question that waits says so: it is another one).
         """
         if self.notice is None:
             return None
         paused = self.decision.seq if self.decision and self.decision.event.kind is Kind.KEPT_PAUSED else 0
         settled = max(self.notice.seq, paused)
-        wrote = any(fact.seq > settled for fact in (*self.confirmations, *self.replies))
-        return None if wrote else self.notice.at
+        news = (*self.replies, *(self.confirmations if paused else ()))
+        return None if any(fact.seq > settled for fact in news) else self.notice.at
 
     @property
     def question_number(self) -> int:

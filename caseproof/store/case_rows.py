@@ -23,10 +23,11 @@ class CaseRow:
 
     What follows from its events: ``opened_at`` is when it was opened first and ``last_opened_at`` when last;
     ``asked_form`` is the form of the question that waits ("" if none does) and ``has_news`` whether its run should look
-    at the case again; ``notice_at`` is when the retailer was told in this round (None once they wrote since: nobody
-    waits for them), ``reminders`` how often again since, ``nudges`` how often the team of the question; ``trouble`` is
-    the problem's beginning, ``incident`` a reference, "" for none. What its keeper notes: ``due_at`` is when it looks at the case next (None: not before something
-    happens), ``crashes`` counts runs that died in a row, and it gives the case no new one before ``rest_until``.
+    at the case again; ``notice_at`` is ``Case.unanswered_since``: when the retailer was told in this round,
+    ``reminders`` how often again since, ``nudges`` how often the team of the question; ``trouble`` is the problem's
+    beginning, ``incident`` a reference, "" for none. What its keeper notes: ``due_at`` is when it looks at the case
+    next (None: not before something happens), ``crashes`` counts runs that died in a row, and it gives the case no new
+    one before ``rest_until``.
     """
 
     id: int

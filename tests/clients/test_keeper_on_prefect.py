@@ -9,22 +9,28 @@ from typing import Any
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.objects import Artifact
 from prefect.states import Cancelled, Completed, Crashed
 
 from caseproof.domain.events import Kind
 from caseproof.procedure.keeper import keep
+from caseproof.store.messages import Place
 from flows.case_keeper import case_keeper
 from tasks.case_runs import read_run
 from tasks.keeping import hands_of
 from tests.support.case_runs import generation, opened, suspended
 
 
-def table(key: str) -> list[dict[str, Any]]:
-    """The newest table artifact of this key."""
+def newest(key: str) -> Artifact:
+    """The newest artifact of this key."""
     with get_client(sync_client=True) as client:
         found = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))
-    newest = max(found, key=lambda artifact: artifact.created)
-    return list(json.loads(newest.data))
+    return max(found, key=lambda artifact: artifact.created)
+
+
+def table(key: str) -> list[dict[str, Any]]:
+    """The newest table artifact of this key."""
+    return list(json.loads(newest(key).data))
 
 
 def state_of(office: Any, ref: str) -> str:
@@ -43,6 +49,12 @@ def test_a_pass_gives_every_open_case_one_live_run_again_and_draws_the_board(off
     news, waiting = carried(suspended())
     office.record(news, Kind.QUESTION_ASKED, number=1, form="decision", flow_run=waiting)
     office.record(news, Kind.CONFIRMATION_RECEIVED, sender="x", words="We did.", evidence="e", by_way_of="form")
+    with office.store.unit() as unit:
+        unit.messages.add(
+            "d" * 64, message_id="", sender="x@example.com", subject="", size=1, way="mail", place=Place.REPLY,
+            why="asks for help", ref=news, at=office.clock(),
+        )  # fmt: skip
+        unit.commit()
     ended = case_keeper(return_state=True)
     assert ended.is_completed(), ended.message
     refs = (crashed, forced, deleted, cancelled, asleep, news)
@@ -54,7 +66,10 @@ def test_a_pass_gives_every_open_case_one_live_run_again_and_draws_the_board(off
     assert set(shown) == set(refs)
     assert "parked" in shown[cancelled]["What for"]
     assert f"/runs/flow-run/{sleeping}" in shown[asleep]["What for"]
+    above = newest("caseproof-board").description
+    assert f"**From retailers: [1 to look at]({office.inbox_url}).** reply 1." in above
     told = {line["What"]: line["How much"] for line in table("caseproof-keeper")}
+    assert told["told to the team"] == "1"
     assert told["given a run"].startswith("3: ")
     assert "There is no platform called 'p'" in told["could not be done"]
 

@@ -6,7 +6,7 @@ from caseproof.channels.mail import MailDown
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
 from caseproof.procedure.board import board
-from tests.support.keeper import mails, waits
+from tests.support.keeper import mails, waits, writes
 from tests.support.world import JOB
 
 
@@ -49,17 +49,6 @@ def test_nobody_is_reminded_who_wrote_whatever_they_wrote(keeper, world, waiting
     assert [hour for hour, done in told if done.team_told] == [8, 24, 72]
     assert not any(done.reminded for _, done in told)
     assert "the retailer wrote: read it" in world.case(waiting).nudges[0].data["about"]
-
-
-def test_a_reply_to_an_earlier_notice_leaves_the_reminders_of_this_one(keeper, world, waiting) -> None:
-    world.platform.outcome = "failed"
-    world.decide(waiting)
-    writes(world, waiting, "We shall see.")
-    world.walk(waiting, until="start")
-    case = world.case(waiting)
-    assert case.unanswered_since is None
-    notice = case.notice.event
-    assert dataclasses.replace(case, notice=Fact(case.version + 1, notice)).unanswered_since == notice.at
 
 
 def test_nobody_is_reminded_who_answered(keeper, world, waiting) -> None:

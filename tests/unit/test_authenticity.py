@@ -16,43 +16,46 @@ def found(value: str) -> tuple[str, str]:
     return ("authentication-results", value)
 
 
-# fmt: off
-@pytest.mark.parametrize("value", [
-    "mail.example.com; dmarc=pass header.from=shop.example",
-    "MAIL.example.com 1; spf=pass smtp.mailfrom=x@y.example; dmarc=pass (p=reject dis=none) header.from=Shop.Example",
-    "mail.example.com (us); dkim=pass (2048-bit key; \"a\") header.d=shop.example header.s=s1",
-    "mail.example.com; dkim=fail header.d=other.example; dkim=pass reason=\"good; really\" header.d=shop.example",
-    "mail.example.com; dkim=pass header.i=@shop.example; dmarc=none header.from=shop.example",
-    "mail.example.com; dkim = pass header.d = shop.example",
-])
-# fmt: on
+@pytest.mark.parametrize(
+    "value",
+    [
+        "mail.example.com; dmarc=pass header.from=shop.example",
+        "MAIL.example.com 1; spf=pass smtp.mailfrom=x@y.example; dmarc=pass (p=reject "
+        "dis=none) header.from=Shop.Example",
+        'mail.example.com (us); dkim=pass (2048-bit key; "a") header.d=shop.example header.s=s1',
+        'mail.example.com; dkim=fail header.d=other.example; dkim=pass reason="good; really" header.d=shop.example',
+        "mail.example.com; dkim=pass header.i=@shop.example; dmarc=none header.from=shop.example",
+        "mail.example.com; dkim = pass header.d = shop.example",
+    ],
+)
 def test_what_our_server_vouches_for_is_genuine(value: str) -> None:
     genuine = genuine_of([INSIDE, found(value), BORDER, THEIRS], "shop.example", OURS)
     assert genuine.ok
     assert "shop.example" in genuine.why
 
 
-# fmt: off
-@pytest.mark.parametrize("value", [
-    "mail.example.com; none",
-    "mail.example.com",
-    "mail.example.com; dmarc=fail header.from=shop.example",
-    "mail.example.com; dmarc=fail header.from=shop.example; dkim=pass header.d=shop.example",
-    "mail.example.com; dmarc=pass",
-    "mail.example.com; dmarc=pass header.from=other.example",
-    "mail.example.com; spf=pass smtp.mailfrom=shop.example",
-    "mail.example.com; dkim=pass header.d=other.example",
-    "mail.example.com; dkim=pass header.d=example",
-    "mail.example.com; dkim=pass header.d=",
-    "mail.example.com; dkim=fail (dkim=pass header.d=shop.example)",
-    "mail.example.com; dkim=fail (a (b) ; dkim=pass header.d=shop.example)",
-    "mail.example.com; spf=fail smtp.mailfrom=\"x; dkim=pass header.d=shop.example\"",
-    "mail.example.com; dkim=neutral header.d=shop.example",
-    "other.example.com; dmarc=pass header.from=shop.example",
-    "mail.example.com.thief.example; dmarc=pass header.from=shop.example",
-    "dmarc=pass header.from=shop.example; mail.example.com",
-])
-# fmt: on
+@pytest.mark.parametrize(
+    "value",
+    [
+        "mail.example.com; none",
+        "mail.example.com",
+        "mail.example.com; dmarc=fail header.from=shop.example",
+        "mail.example.com; dmarc=fail header.from=shop.example; dkim=pass header.d=shop.example",
+        "mail.example.com; dmarc=pass",
+        "mail.example.com; dmarc=pass header.from=other.example",
+        "mail.example.com; spf=pass smtp.mailfrom=shop.example",
+        "mail.example.com; dkim=pass header.d=other.example",
+        "mail.example.com; dkim=pass header.d=example",
+        "mail.example.com; dkim=pass header.d=",
+        "mail.example.com; dkim=fail (dkim=pass header.d=shop.example)",
+        "mail.example.com; dkim=fail (a (b) ; dkim=pass header.d=shop.example)",
+        'mail.example.com; spf=fail smtp.mailfrom="x; dkim=pass header.d=shop.example"',
+        "mail.example.com; dkim=neutral header.d=shop.example",
+        "other.example.com; dmarc=pass header.from=shop.example",
+        "mail.example.com.thief.example; dmarc=pass header.from=shop.example",
+        "dmarc=pass header.from=shop.example; mail.example.com",
+    ],
+)
 def test_what_our_server_does_not_vouch_for_is_not_genuine(value: str) -> None:
     genuine = genuine_of([found(value), BORDER], "shop.example", OURS)
     assert not genuine.ok

@@ -12,13 +12,15 @@ OURS = "<jf-000001.1.notice@example.com>"
 
 def report(action: str = "failed", kind: str = "delivery-status", returned: str = "message/rfc822") -> bytes:
     return (
-        "Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example.net\r\nTo: cases@example.com\r\nSubject: Undelivered Mail\r\n"
+        "Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example.net\r\nTo: "
+        "cases@example.com\r\nSubject: Undelivered Mail\r\n"
         f'Content-Type: multipart/report; report-type={kind}; boundary="b"\r\n\r\n'
         "--b\r\nContent-Type: text/plain\r\n\r\nSorry.\r\n\r\n"
         "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example.net\r\n\r\n"
         f"Final-Recipient: rfc822; Owner@Shop.example\r\nAction: {action}\r\nStatus: 5.1.1\r\n"
         "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n\r\n"
-        f"--b\r\nContent-Type: {returned}\r\n\r\nMessage-ID: {OURS}\r\nFrom: cases@example.com\r\n\r\nPlease.\r\n--b--\r\n"
+        f"--b\r\nContent-Type: {returned}\r\n\r\nMessage-ID: {OURS}\r\nFrom: "
+        f"cases@example.com\r\n\r\nPlease.\r\n--b--\r\n"
     ).encode()
 
 
@@ -50,7 +52,8 @@ def test_a_receipt_of_delivery_or_of_reading_is_no_bounce_but_automatic() -> Non
 def test_a_report_that_is_only_text_is_read() -> None:
     raw = (
         "Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example.net\r\nSubject: failure notice\r\n\r\n"
-        "Hi. This is the qmail-send program at mx.example.net.\r\nI'm afraid I wasn't able to deliver your message.\r\n\r\n"
+        "Hi. This is the qmail-send program at mx.example.net.\r\nI'm afraid I wasn't "
+        "able to deliver your message.\r\n\r\n"
         "<owner@shop.example>:\r\n550 no such user\r\n\r\n--- Below this line is a copy of the message.\r\n\r\n"
         f"Message-ID: {OURS}\r\n\r\nPlease.\r\n"
     )
@@ -60,14 +63,18 @@ def test_a_report_that_is_only_text_is_read() -> None:
 
 
 def test_exims_header_names_who_did_not_get_it() -> None:
-    raw = b"From: Mail Delivery System <Mailer-Daemon@mx.example.net>\r\nX-Failed-Recipients: owner@shop.example\r\n\r\nNo.\r\n"
+    raw = (
+        b"From: Mail Delivery System "
+        b"<Mailer-Daemon@mx.example.net>\r\nX-Failed-Recipients: owner@shop.example\r\n\r\nNo.\r\n"
+    )
     assert bounce(raw).failed == ("owner@shop.example",)
 
 
 @pytest.mark.parametrize(
     "raw",
     [
-        b"Return-Path: <>\r\nFrom: owner@shop.example\r\nSubject: Automatic reply\r\n\r\nowner@shop.example is away.\r\n",
+        b"Return-Path: <>\r\nFrom: owner@shop.example\r\nSubject: Automatic "
+        b"reply\r\n\r\nowner@shop.example is away.\r\n",
         b"From: owner@shop.example\r\nSubject: Undelivered parcels\r\n\r\n<owner@shop.example>: all is well\r\n",
     ],
 )

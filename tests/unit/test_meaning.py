@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from caseproof.channels.meaning import Meaning, meaning_of
 from caseproof.channels.own_words import CUT
 
-# fmt: off
 CHANGED = (
     "Done.",
     "done",
@@ -82,8 +81,10 @@ CHANGED = (
     "Erledigt, bitte erneut versuchen.",
     "Der neue Schlüssel ist eingetragen.",
     "Wir haben den neuen Schlüssel eingetragen, jetzt sollte es wieder funktionieren.",
-    "Done.\n\nThis e-mail is confidential and may be legally privileged. If you are not the intended recipient, please delete it and do not use it.",
-    "Erledigt.\n\nDiese E-Mail enthält vertrauliche Informationen. Wenn Sie nicht der richtige Adressat sind, löschen Sie bitte diese Mail.",
+    "Done.\n\nThis e-mail is confidential and may be legally privileged. "
+    "If you are not the intended recipient, please delete it and do not use it.",
+    "Erledigt.\n\nDiese E-Mail enthält vertrauliche Informationen. "
+    "Wenn Sie nicht der richtige Adressat sind, löschen Sie bitte diese Mail.",
     "Done\n\nMax Muster\nOwner | Shop Ltd\nTel. +49 30 1234567\nwww.shop.example",
     "The steps are done.",
     "I completed all steps.",
@@ -346,12 +347,20 @@ OTHERS = (
 )
 
 NO_REMOVAL = (
-    "Please do not remove the integration", "remove the stop please", "If it fails again, remove the integration",
-    "please remove the old token", "Bitte die Sperre entfernen", "Please remove us from your mailing list",
-    "We removed the integration", "we no longer sell there", "Don't delete our account!", "Please remove the error",
-    "we might remove the integration", "Bitte nicht löschen", "We renewed the token, please remove the integration",
+    "Please do not remove the integration",
+    "remove the stop please",
+    "If it fails again, remove the integration",
+    "please remove the old token",
+    "Bitte die Sperre entfernen",
+    "Please remove us from your mailing list",
+    "We removed the integration",
+    "we no longer sell there",
+    "Don't delete our account!",
+    "Please remove the error",
+    "we might remove the integration",
+    "Bitte nicht löschen",
+    "We renewed the token, please remove the integration",
 )
-# fmt: on
 
 
 @pytest.mark.parametrize("words", CHANGED)
@@ -374,14 +383,26 @@ def test_a_removal_is_only_what_asks_for_it_without_a_condition(words: str) -> N
     assert meaning_of(words) not in (Meaning.REMOVE, Meaning.CHANGED)
 
 
-# fmt: off
 DOUBTS = (
-    "Is that right?", "But it still fails.", "I think.", "Not all of it, though.", "We will finish it tomorrow.",
-    "At least I hope so.", "Can you call me?", "It does not work.", "Aber es geht noch nicht.", "Glaube ich.",
-    "Den Rest machen wir morgen.", "Können Sie mir helfen?", "Leider kommt ein Fehler.", "Stimmt das?",
-    "Please remove the integration.", "If it fails, tell us.", "We got an error.", "Falls es hakt, rufen Sie an.",
+    "Is that right?",
+    "But it still fails.",
+    "I think.",
+    "Not all of it, though.",
+    "We will finish it tomorrow.",
+    "At least I hope so.",
+    "Can you call me?",
+    "It does not work.",
+    "Aber es geht noch nicht.",
+    "Glaube ich.",
+    "Den Rest machen wir morgen.",
+    "Können Sie mir helfen?",
+    "Leider kommt ein Fehler.",
+    "Stimmt das?",
+    "Please remove the integration.",
+    "If it fails, tell us.",
+    "We got an error.",
+    "Falls es hakt, rufen Sie an.",
 )
-# fmt: on
 
 
 @pytest.mark.parametrize("doubt", DOUBTS)
@@ -406,9 +427,26 @@ def test_any_words_have_a_meaning(words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["a ", "we ", "we renewed ", "x", "a,", "the token ", "habe ", "done ", "if you need ", "- ", " ", "(a@",
-              "http://", "bitte ", "you can ", "wir haben den "]
-)  # fmt: skip
+    "piece",
+    [
+        "a ",
+        "we ",
+        "we renewed ",
+        "x",
+        "a,",
+        "the token ",
+        "habe ",
+        "done ",
+        "if you need ",
+        "- ",
+        " ",
+        "(a@",
+        "http://",
+        "bitte ",
+        "you can ",
+        "wir haben den ",
+    ],
+)
 @pytest.mark.timeout(20)
 def test_nasty_words_take_no_time(piece: str) -> None:
     assert meaning_of(piece * (3900 // len(piece))) in Meaning

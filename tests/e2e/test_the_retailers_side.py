@@ -1,0 +1,173 @@
+"""What a retailer writes reaches the case by itself, through a real SMTP and a real IMAP server and a real browser.
+
+Two shops' jobs fail. One answers by mail: the case closes, and when the job fails again the keeper reopens it, and it
+closes anew. The other presses a button on the confirmation page.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from caseproof.domain.case import Case
+from caseproof.domain.decisions import Decision
+from caseproof.domain.events import Kind
+from caseproof.evidence.proof import read_proof, verify_proof
+from caseproof.procedure.proving import proof_path
+from caseproof.store import Place
+from sandbox.marketplace import expire_token
+from sandbox.retailer import Retailer
+from sandbox.world import CONTACTS, World
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+GARDEN, TOYS = CONTACTS
+JOB, NEIGHBOUR = f"marketplace-orders/{GARDEN}", f"stock-feed/{GARDEN}"
+STRANGER = "reseller@elsewhere.example.net"
+
+
+def artifact(world: World, key: str) -> str:
+    """The newest artifact of this key, as people see it."""
+    found = world.call(world.server, "GET", f"artifacts/{key}/latest").json()
+    return f"{found['description']}\n{found['data']}"
+
+
+def is_paused(world: World, job: str) -> bool:
+    return bool(world.call(world.server, "GET", f"deployments/name/{job}").json()["paused"])
+
+
+def fails(world: World, retailer: str) -> str:
+    """The retailer's job fails, and the daily check opens a case for it, which is returned."""
+    expire_token(world.marketplace_url, retailer)
+    assert "401" in world.run_job(f"marketplace-orders/{retailer}")["state"]["message"]
+    before = set(refs(world))
+    assert world.run_ours("daily-job-check")["state"]["type"] == "COMPLETED"
+    (ref,) = set(refs(world)) - before
+    return ref
+
+
+def refs(world: World) -> list[str]:
+    with world.office.store.reading() as unit:
+        return [row.ref for row in unit.cases.rows()]
+
+
+def person(world: World, retailer: str) -> Retailer:
+    return Retailer(world.mailbox, CONTACTS[retailer], f"The owner of {retailer}")
+
+
+def places(world: World, ref: str) -> list[Place]:
+    """Where the messages about the case ended, oldest first."""
+    with world.office.store.reading() as unit:
+        return [row.place for row in unit.messages.of_case(ref)]
+
+
+def read_the_mailbox(world: World) -> None:
+    assert world.run_ours("retailer-inbox")["state"]["type"] == "COMPLETED"
+    assert world.inbox is not None
+    assert world.inbox.folder("INBOX") == [], "what was read is put away"
+
+
+def nothing_counts_but_the_contacts_own_word(world: World, ref: str, owner: Retailer) -> None:
+    """A vacation reply and a stranger's, in the very thread of the notice: the case waits on as before (J8)."""
+    letter = owner.letters[-1]
+    before, run = world.office.case(ref), world.flow_run_of(ref)
+    owner.is_away(letter)
+    world.mailbox.senders[STRANGER] = "genuine, and a stranger all the same"
+    owner.passed_on(letter, STRANGER, "We renewed the access, you can use it again.")
+    read_the_mailbox(world)
+    assert places(world, ref)[-2:] == [Place.AUTOMATIC, Place.REFUSED]
+    case = world.office.case(ref)
+    (event,) = case.events[len(before.events) :]
+    assert event.kind is Kind.CONFIRMATION_REFUSED
+    assert STRANGER in event.data["why"], "an operator reads why"
+    assert (case.words, case.state, case.question) == ((), before.state, before.question)
+    assert world.flow_run_of(ref) == run
+    assert world.flow_run(run)["state"]["name"] == "Suspended", "nobody woke it"
+
+
+def closed_after_a_mail(world: World, ref: str, owner: Retailer) -> Case:
+    """The contact answers the notice, the team decides and reviews."""
+    world.renew_access(GARDEN)
+    owner.answer(owner.letters[-1], "Hello,\nwe renewed the access yesterday.\n\nThe owner")
+    read_the_mailbox(world)
+    case = world.office.case(ref)
+    (word,) = case.words
+    assert (word["sender"], word["by_way_of"]) == (owner.address, "mail")
+    assert word["words"].startswith("Hello,\nwe renewed the access yesterday."), "verbatim, without what it quotes"
+    decided = {"reason": "They renewed it.", "checked": "The new token is set."}
+    world.answer(ref, "decision", answered_by="operator", decision=Decision.AFTER_CHANGE, **decided)
+    world.answer(ref, "review", seconds=150, answered_by="team lead", verdict="approve")
+    return world.await_case(ref, "closed, and the retailer told", lambda case: case.recovery is not None, 120)
+
+
+def ticket_status(world: World, ref: str) -> str:
+    with world.office.store.reading() as unit:
+        (ticket,) = [ticket for ticket in unit.tickets.rows() if ticket.key == ref]
+    return ticket.status
+
+
+def test_a_contacts_mail_closes_the_case_nobody_elses_does_and_a_job_that_fails_again_reopens_it(world: World) -> None:
+    ref, owner = fails(world, GARDEN), person(world, GARDEN)
+    case = world.office.case(ref)
+    assert [event.kind for event in case.events][:2] == [Kind.OPENED, Kind.STOPPED]
+    assert (case.facts["job"], case.facts["cause"]) == (JOB, "expired_token"), "the cause is found by itself"
+    assert (is_paused(world, JOB), is_paused(world, NEIGHBOUR)) == (True, False)
+    assert ref in artifact(world, "check-sandbox")
+    assert ref in artifact(world, "failing-sandbox")
+    world.await_question(ref, "retailers-word")
+    nothing_counts_but_the_contacts_own_word(world, ref, owner)
+    closed = closed_after_a_mail(world, ref, owner)
+    first = proof_path(world.office, closed)
+    assert not is_paused(world, JOB)
+    assert ticket_status(world, ref) == "closed"
+    assert "running again" in owner.letters[-1].get_body(("plain",)).get_content().lower()
+
+    deleted = world.flow_run_of(ref)
+    world.call(world.server, "DELETE", f"flow_runs/{deleted}")
+    expire_token(world.marketplace_url, GARDEN)
+    assert "401" in world.run_job(JOB)["state"]["message"]
+    assert world.run_ours("case-keeper")["state"]["type"] == "COMPLETED"
+    assert refs(world) == [ref], "the same case"
+    again = [event.kind for event in world.office.case(ref).events][len(closed.events) :]
+    assert again[:2] == [Kind.REOPENED, Kind.STOPPED], "J2: nothing comes before the stop"
+    assert is_paused(world, JOB)
+    assert ref in artifact(world, "caseproof-board")
+    world.await_question(ref, "retailers-word")
+    assert world.flow_run(world.flow_run_of(ref))["state"]["name"] == "Suspended", "a new run carries it"
+    assert ticket_status(world, ref) == "open"
+    assert "again" in owner.letters[-1]["Subject"].lower()
+
+    case = closed_after_a_mail(world, ref, owner)
+    second = proof_path(world.office, case)
+    assert first is not None
+    assert second is not None
+    assert read_proof(first)["run"] != read_proof(second)["run"]
+    assert [check for check in verify_proof(second) if not check.ok] == []
+    assert case.opening == 2
+    assert len(owner.letters) == 4, "a notice and its good end, twice: what was done is not done again"
+    assert ticket_status(world, ref) == "closed"
+    assert not is_paused(world, JOB)
+
+
+def test_the_pages_button_leads_to_a_rerun_by_itself_and_to_a_closed_case(world: World) -> None:
+    ref, owner = fails(world, TOYS), person(world, TOYS)
+    world.await_question(ref, "retailers-word")
+    world.renew_access(TOYS)
+    with world.listening():  # as beside `caseproof up`: nobody wakes the case by hand
+        said = owner.press(owner.letters[-1], "I made the change", "I gave the connection its permission again.")
+        assert "Thank you" in said
+        world.await_question(ref, "review", seconds=150)
+    case = world.office.case(ref)
+    (word,) = case.words
+    assert (word["sender"], word["by_way_of"], word["choice"]) == (owner.address, "page", "changed")
+    assert word["name"] == owner.name
+    assert case.decision is not None
+    assert case.decision.actor == "caseproof"
+    assert case.verified is not None, "the job ran and was read back before anybody of the team acted (J10)"
+    checked = "The new token is in the retailer's settings."  # nobody has looked at the change yet (J8)
+    world.answer(ref, "review", answered_by="team lead", verdict="approve", checked=checked)
+    case = world.await_case(ref, "closed, and the retailer told", lambda case: case.recovery is not None, 120)
+    proof = proof_path(world.office, case)
+    assert proof is not None
+    assert read_proof(proof)["rule"] == "J8"
+    assert [check for check in verify_proof(proof) if not check.ok] == []
+    assert not is_paused(world, f"marketplace-orders/{TOYS}")

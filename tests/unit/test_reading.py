@@ -1,0 +1,243 @@
+"""A mail from outside is read whatever is in it, with bounded work, or refused as unreadable."""
+
+from __future__ import annotations
+
+import base64
+import random
+from email.message import EmailMessage
+from email.policy import SMTP
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from caseproof.channels.meaning import Meaning, meaning_of
+from caseproof.channels.own_words import CUT
+from caseproof.channels.reading import LARGEST, MOST_WORDS, Unreadable, read_mail
+
+HEAD = b"From: Owner <owner@shop.example>\r\nSubject: Re: [JF-000001]\r\n"
+HTML = HEAD + b"Content-Type: text/html; charset=utf-8\r\n\r\n"
+
+
+def mail(more: str, body: str = "Done.") -> bytes:
+    return HEAD + more.encode() + b"\r\n" + body.encode()
+
+
+def test_recipients_are_the_envelopes_first_and_each_once() -> None:
+    head = "To: Cases <cases@example.com>, b@example.com\r\nCc: c@example.com\r\n"
+    head += "Delivered-To: cases+jf-1-x@example.com\r\n"
+    read = read_mail(mail(head + "X-Original-To: CASES@example.com\r\nEnvelope-To: e@example.com\r\n"))
+    assert read.recipients == (
+        "cases+jf-1-x@example.com", "CASES@example.com", "e@example.com", "b@example.com", "c@example.com"
+    )  # fmt: skip
+
+
+def test_references_begin_with_the_answered_mail_and_then_the_newest() -> None:
+    read = read_mail(mail("References: <1@a> <2@a>\r\n <3@a>\r\nIn-Reply-To: your mail <3@a>\r\n"))
+    assert read.references == ("<3@a>", "<2@a>", "<1@a>")
+
+
+def test_several_senders_are_no_sender() -> None:
+    found = b"Authentication-Results: m; dmarc=pass header.from=shop.example\r\n"
+    raw = found + b"From: a@shop.example, b@shop.example\r\n\r\nx"
+    read = read_mail(raw, authserv="m")
+    assert read.sender_address == ""
+    assert not read.genuine.ok
+
+
+def test_a_sender_that_does_not_fit_is_no_sender() -> None:
+    raw = b"From: " + b" " * 20_000 + b"x" * 16_000 + b" owner@shop.example.thief.example\r\n\r\nx"
+    assert read_mail(raw).sender_address == ""
+
+
+def test_our_servers_finding_makes_the_sender_genuine() -> None:
+    raw = b"Authentication-Results: mail.example.com; dmarc=pass header.from=shop.example\r\n" + mail("")
+    assert read_mail(raw, authserv="mail.example.com").genuine.ok
+    assert not read_mail(raw).genuine.ok
+
+
+# How mail programs quote in HTML.
+HTML_QUOTES = {
+    "Gmail": '<div>Done.</div><div class="gmail_quote"><div dir="ltr" class="gmail_attr">On Sat, Cases wrote:<br></div>'
+    "<blockquote>Is it done?</blockquote></div>",
+    "Gmail, forwarded": '<div>Done.</div><div class="gmail_quote"><div class="gmail_attr">---------- Forwarded message'
+    " ---------<br>From: Admin</div>It is not done.</div>",
+    "Apple Mail": 'Done.<br><div><blockquote type="cite"><div>On 21 Nov 2026, Cases wrote:</div>Is '
+    "it?</blockquote></div>",
+    "Thunderbird": '<p>Done.</p><div class="moz-cite-prefix">On 21/11/2026, Cases wrote:<br></div><blockquote>Is it?'
+    "</blockquote>",
+    "Thunderbird, forwarded": '<p>Done.</p><div class="moz-forward-container">-------- Message --------<p>No</p></div>',
+    "Outlook on the web": '<div>Done.</div><hr><div id="divRplyFwdMsg"><b>Fra:</b> Cases<br></div><div>Is it?</div>',
+    "Outlook": '<p>Done.</p><div><div style="border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm">'
+    "<p><b>Von:</b> Cases</p></div></div><p>Is it?</p>",
+    "Outlook for conditions": "<!--[if mso]><p>not</p><![endif]--><p>Done.</p><blockquote>Is it?</blockquote>",
+    "Yahoo": '<div>Done.</div><div id="yahoo_quoted_1" class="yahoo_quoted">On Saturday, '
+    "Cases wrote: <p>Is it?</p></div>",
+}
+
+
+@pytest.mark.parametrize("html", HTML_QUOTES.values(), ids=HTML_QUOTES.keys())
+def test_in_html_only_the_writers_own_words_are_own(html: str) -> None:
+    assert read_mail(HTML + f"<html><body>{html}</body></html>".encode()).own_words.strip() == "Done."
+
+
+def test_answers_between_gmails_quotes_are_own() -> None:
+    html = (
+        "<div "
+        'class="gmail_quote"><blockquote>Token?</blockquote><div>Yes.</div><blockquote>Works?</blockquote>No.</div>'
+    )
+    assert read_mail(HTML + html.encode()).own_words == "Yes.\nNo."
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "windows-1252", "utf-16", "utf-7", "iso-2022-jp", "koi8-r"])
+def test_words_in_base64_and_other_charsets_are_read(charset: str) -> None:
+    body = base64.b64encode("Erledigt.".encode(charset)).decode()
+    read = read_mail(
+        mail(f"Content-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: base64\r\n", body)
+    )
+    assert meaning_of(read.own_words) is Meaning.CHANGED
+
+
+def test_nothing_that_a_database_refuses_comes_out() -> None:
+    body = base64.b64encode(b"a\x00b \xed\xa0\x80").decode()
+    read = read_mail(
+        mail("Content-Transfer-Encoding: base64\r\nX: \xff\r\n", body).replace(b"[JF", b"\xff=?utf-8?q?=00?=")
+    )
+    for text in (read.words, read.own_words, read.subject):
+        assert "\x00" not in text
+        assert text.encode()
+
+
+def test_attachments_are_never_read() -> None:
+    message = EmailMessage(policy=SMTP)
+    message["From"] = "owner@shop.example"
+    message.set_content("Done.")
+    message.add_attachment("not done", filename="notes.txt", disposition="inline")
+    assert read_mail(message.as_bytes()).words.strip() == "Done."
+
+
+def test_a_text_that_is_too_long_says_that_it_was_cut() -> None:
+    read = read_mail(mail("", "Done.\r\n" * 50_000))
+    assert len(read.words) <= MOST_WORDS + 100
+    assert read.words.endswith(CUT)
+    assert meaning_of(read.own_words) is Meaning.UNCLEAR
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"\r\n", b"PK\x03\x04", b"\x89PNG\x00", b"no headers\r\n", b"x" * (LARGEST + 1)], ids=range(6)
+)
+def test_what_is_no_mail_is_unreadable(raw: bytes) -> None:
+    with pytest.raises(Unreadable) as caught:
+        read_mail(raw)
+    assert caught.value.next_action
+
+
+def nested(kind: str, depth: int) -> bytes:
+    return HEAD + b"".join(
+        f"Content-Type: {kind}; boundary=b{at}\r\n\r\n--b{at}\r\n".encode() for at in range(depth)
+    ) + b"\r\nx"  # fmt: skip
+
+
+NASTY = {
+    "spaces": mail("", " " * 100_000),
+    "quote marks": mail("", ">" * 100_000),
+    "addresses": mail("", "a@" * 100_000),
+    "many lines": mail("", "done\n" * 200_000),
+    "lines of spaces": mail("", (" " * 50 + "\n") * 4000),
+    "On": mail("", "On " * 160 + "\n" + "On x\n" * 1400),
+    "headers in words": mail("", "From: x\nTo: y\n" * 20_000),
+    "10,000 recipients": mail("To: " + ", ".join(f"user{at}@shop.example" for at in range(10_000)) + "\r\n"),
+    "1 MB header": mail("X-Long: " + "a" * 1_000_000 + "\r\n"),
+    "1 MB address": mail("To: " + "a" * 1_000_000 + "\r\n"),
+    "1 MB of quotes": mail("Reply-To: x\r\nCc: " + '"\\' * 500_000 + "\r\n"),
+    "1 MB of encoded words": mail("Subject: " + "=?a?q?" * 160_000 + "\r\n"),
+    "1 MB of comments": mail("Authentication-Results: m; " + "(" * 1_000_000 + "\r\n"),
+    "punycode": mail("Content-Type: text/plain; charset=punycode\r\n", "a-b" * 100_000),
+    "lone <": HTML + b"<" * 500_000,
+    "open comments": HTML + b"<!--" * 200_000,
+    "open tags": HTML + b"<a " * 200_000,
+    "open attributes": HTML + b"<div " + b'a="' * 200_000,
+    "deep quotes": HTML + b"<blockquote>x" * 30_000,
+}
+REFUSED = {
+    "1 MB of parameters": mail("Content-Type: text/plain" + ';a="' * 250_000 + "\r\n"),
+    "folded parameters": mail("Content-Type: text/plain;\r\n" + ' a="\r\n' * 100_000),
+    "deep multiparts": nested("multipart/mixed", 2000),
+    "deep mails": nested("message/rfc822", 2000),
+    "24 million lines": HEAD + b"\r\n" + b"\n" * 24_000_000,
+}
+
+
+@pytest.mark.parametrize("raw", NASTY.values(), ids=NASTY.keys())
+@pytest.mark.timeout(30)
+def test_nasty_mails_are_read_with_bounded_work(raw: bytes) -> None:
+    read = read_mail(raw, authserv="m")
+    assert len(read.recipients) <= 100
+    assert meaning_of(read.own_words) is not Meaning.REMOVE
+
+
+@pytest.mark.parametrize("raw", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.timeout(30)
+def test_mails_that_nobody_could_read_with_bounded_work_are_refused(raw: bytes) -> None:
+    with pytest.raises(Unreadable, match=r"too many|too long"):
+        read_mail(raw)
+
+
+def seed_mail() -> bytes:
+    return (
+        b"Return-Path: <>\r\nReceived: from a by m\r\nAuthentication-Results: m (c); "
+        b'dkim=pass header.d="shop.example"\r\n'
+        b"From: =?utf-8?q?Owner?= <owner@shop.example>\r\nTo: a@example.com\r\nDate: Sat, "
+        b"21 Nov 2026 21:51:00 +0100\r\n"
+        b'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n--b\r\n'
+        b"Content-Type: text/html; charset=utf-16\r\nContent-Transfer-Encoding: "
+        b"base64\r\n\r\nPGRpdj5Eb25lPC9kaXY+\r\n--b\r\n"
+        b"Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; "
+        b"m\r\n\r\nFinal-Recipient: rfc822; a@b.example\r\n"
+        b"Action: failed\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: "
+        b"<1@a>\r\n\r\nOn 1.1.2026 A wrote:\r\n> x\r\n"
+        b"--b--\r\n"
+    )
+
+
+PIECES = (
+    b"\r\n",
+    b"\n",
+    b"--b",
+    b";",
+    b'"',
+    b"=",
+    b"<",
+    b">",
+    b"(",
+    b"\xff",
+    b"=?utf-8?b?",
+    b"multipart/",
+    b"@",
+    b":",
+    b"> ",
+)
+
+
+@given(st.randoms(use_true_random=False), st.integers(1, 12))
+def test_a_mutated_mail_is_read_or_refused_and_no_parser_stumbles(luck: random.Random, times: int) -> None:
+    raw = bytearray(seed_mail())
+    for _ in range(times):
+        at = luck.randrange(len(raw))
+        raw[at : at + luck.randrange(12)] = luck.choice(PIECES) * luck.randrange(3)
+    check(bytes(raw))
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(noise: bytes) -> None:
+    for raw in (noise, HEAD + noise, HEAD + b"\r\n" + noise, HTML + noise, b"Content-Type: " + noise + b"\r\n\r\nx"):
+        check(raw)
+
+
+def check(raw: bytes) -> None:
+    try:
+        read = read_mail(raw, authserv="m")
+    except Unreadable as error:
+        assert "broken" not in error.problem  # noqa: PT017 - every refusal is one that we thought of
+    else:
+        assert read.own_words == "" or read.own_words.strip()
