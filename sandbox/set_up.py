@@ -36,7 +36,7 @@ def _set_up(facts: dict[str, Any]) -> None:
         RetailerMailbox(**facts["inbox"]).save(INBOX, overwrite=True)
     with office.store.unit() as unit:
         for retailer, address in CONTACTS.items():
-            unit.people.add_contact(retailer, address, "the shop's owner")
+            unit.people.add_contact(retailer, address, "Shop owner")
         unit.commit()
     for retailer in CONTACTS:
         deploy_jobs(

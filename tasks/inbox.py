@@ -100,8 +100,7 @@ def show_the_pass(office: Office, done: InboxPass) -> None:
         rows, counts = unit.messages.to_look_at(LONGEST_TABLE), unit.messages.counts()
     waiting = ", ".join(f"{number} {place}" for place, number in sorted(counts.items())) or "none"
     above = (
-        f"**This pass.** {plain(hide(done.in_words))}\n\n"
-        f"**To look at:** {waiting}. [All of them]({office.settings.public}/inbox)"
+        f"**This pass.** {plain(hide(done.in_words))}\n\n**To look at:** {waiting}. [All of them]({office.inbox_url})"
     )
     try:
         create_table_artifact([_row(office, row) for row in rows], key=KEY, description=above)
@@ -116,5 +115,5 @@ def _row(office: Office, row: MessageRow) -> dict[str, str]:
         "Place": str(row.place),
         "Why": plain(short(row.why)),
         "Since (UTC)": f"{row.at:%Y-%m-%d %H:%M}",
-        "Look": f"[message {row.id}]({office.settings.public}/inbox)",
+        "Look": f"[message {row.id}]({office.inbox_url})",
     }

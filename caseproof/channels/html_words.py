@@ -11,7 +11,13 @@ LARGEST = 2_000_000
 _DEEPEST = 20
 _QUOTED_TO_THE_END = ("divrplyfwdmsg", "mail-editor-reference-message-container")  # Outlook and its kin
 _QUOTED_INSIDE = ("moz-forward-container", "yahoo_quoted", "protonmail_quote", "gmail_attr", "moz-cite-prefix")
+_SIGNATURE = ("gmail_signature", "signature")
 _SPACE = re.compile(r"\s+")
+# What a program shows nobody: the summary that newsletters hide, and whatever somebody wants only us to read.
+_HIDDEN = re.compile(
+    r"(?:display|mso-hide|visibility|font-size|opacity|max-height):(?:none|all|hidden|0(?:px|pt|em|%)?)(?:;|!|$)"
+)
+_LOOKED_AT = 500
 # Outlook on the desk draws a line above what it quotes, always with this padding.
 _OUTLOOK_LINE = re.compile(r"border-top:\s{0,3}solid[^;]{0,40};\s{0,9}padding:\s{0,3}3\.0pt", re.IGNORECASE)
 
@@ -39,7 +45,8 @@ class _Reader(HTMLParser):
         "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "table", "tr", "ul",
     })
     # fmt: on
-    _SILENT = frozenset({"head", "script", "style", "title", "template"})
+    _SILENT = frozenset({"head", "script", "style", "title", "template", "textarea", "select", "s", "strike", "del"})
+    _VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "wbr", "area", "base", "col", "embed", "source"})
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -49,8 +56,11 @@ class _Reader(HTMLParser):
         self._depth = 0
         self._to_the_end = 0
         self._divs: list[int] = []  # 1 for each open div that holds a quote
+        self._hidden = ("", 0)  # the outermost element that is not shown, and how many of its kind are open
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self._VOID:
+            self._hide(tag, attrs)
         if tag in self._SILENT:
             self._silent += 1
         elif tag == "body":
@@ -66,19 +76,33 @@ class _Reader(HTMLParser):
         elif tag == "td" and self._now:
             self._now.append(" ")
 
+    def _hide(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        hidden, depth = self._hidden
+        if depth:
+            self._hidden = (hidden, depth + (tag == hidden))
+        elif any(
+            name == "hidden" or (name == "style" and _HIDDEN.search("".join((value or "")[:_LOOKED_AT].lower().split())))
+            for name, value in attrs
+        ):
+            self._hidden = (tag, 1)
+
     def _open_div(self, attrs: dict[str, str | None]) -> None:
         if not attrs:
             self._divs.append(0)
             return
-        names = f"{attrs.get('id') or ''} {attrs.get('class') or ''}".lower()[:500]
+        names = f"{attrs.get('id') or ''} {attrs.get('class') or ''}".lower()[:_LOOKED_AT]
         quoted = int(any(name in names for name in _QUOTED_INSIDE))
         self._divs.append(quoted)
         self._depth += quoted
-        style = (attrs.get("style") or "")[:500]
+        if any(name in names.split() for name in _SIGNATURE):
+            self._lines.append((min(self._depth + self._to_the_end, _DEEPEST), "-- "))
+        style = (attrs.get("style") or "")[:_LOOKED_AT]
         if any(name in names for name in _QUOTED_TO_THE_END) or _OUTLOOK_LINE.search(style):
             self._to_the_end = 1
 
     def handle_endtag(self, tag: str) -> None:
+        if tag == self._hidden[0]:
+            self._hidden = (tag, max(0, self._hidden[1] - 1))
         if tag in self._SILENT:
             self._silent = max(0, self._silent - 1)
         elif tag in self._BLOCKS:
@@ -89,7 +113,7 @@ class _Reader(HTMLParser):
             self._depth = max(0, self._depth - self._divs.pop())
 
     def handle_data(self, data: str) -> None:
-        if not self._silent:
+        if not self._silent and not self._hidden[1]:
             self._now.append(_SPACE.sub(" ", data))
 
     def _end_line(self, *, keep_empty: bool = False) -> None:

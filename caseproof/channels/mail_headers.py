@@ -103,10 +103,13 @@ def decoded(text: str) -> str:
 
 
 def as_text(content: bytes, charset: str | None) -> str:
-    """Bytes as text; a missing or unknown charset is tried as UTF-8, and what is broken is replaced."""
+    """Bytes as text; a missing or unknown charset is tried as UTF-8, and what is broken is replaced.
+
+    Who says ASCII and writes more than that means UTF-8, too.
+    """
     try:
         name = codecs.lookup(charset or "utf-8").name
-        text = content.decode("utf-8" if name in _NO_CHARSETS else name, "replace")
+        text = content.decode("utf-8" if name in _NO_CHARSETS or name == "ascii" else name, "replace")
     except (LookupError, ValueError):
         text = content.decode("utf-8", "replace")
     return clean(text)

@@ -60,7 +60,7 @@ def meaning_of(own_words: str) -> Meaning:
     if not asks and _only_latin(text):
         removes = _asks_to_remove(flat)
         changed = _says_changed(text)
-        if changed and not removes and not _rule("remove_any").search(flat):
+        if changed and not removes:
             return Meaning.CHANGED
         if removes and not _states(text, alone=True):
             return Meaning.REMOVE
@@ -73,11 +73,14 @@ def meaning_of(own_words: str) -> Meaning:
 
 def _says_changed(text: str) -> bool:
     """A clause states it, and nothing anywhere speaks against it."""
+    text = _rule("background").sub(" . ", text)
+    if not _states(text, alone=True):
+        return False
     told = _rule("harmless").sub(" ", text)
     careful = _rule("outcome").sub(" ", told)  # "it should work now" is a hope that needs more than a bare "done"
     if _rule("against").search(careful.replace("\n", " ")):
         return False
-    return _states(text, alone=careful == told)
+    return careful == told or _states(text, alone=False)
 
 
 def _states(text: str, *, alone: bool) -> bool:
@@ -99,6 +102,9 @@ def _states(text: str, *, alone: bool) -> bool:
 
 
 def _asks_to_remove(flat: str) -> bool:
+    """The integration is to be removed, and nothing anywhere speaks against it."""
+    if not _rule("remove_hint").search(flat):
+        return False
     told = _rule("harmless").sub(" ", flat)
     reason = bool(_rule("no_longer").search(told))
     told = _rule("no_longer").sub(" ", told)
@@ -123,7 +129,7 @@ def _sentences(text: str) -> list[str]:
     return [
         part
         for line in joined
-        for part in re.split(r"[.!;:()]+(?:\s|$)|\u2026", line.replace("\n", " "))
+        for part in re.split(r"[.!;()]+(?:\s|$)|\u2026", line.replace("\n", " "))
         if part.strip()
     ]
 
@@ -133,6 +139,7 @@ def _readable(words: str) -> str:
     text = unicodedata.normalize("NFKC", words).casefold()
     if not text.isascii():
         text = "".join(letter for letter in text if unicodedata.category(letter) != "Cf").translate(_PLAIN)
+    text = re.sub(r"\bno\. ?(?=\d)", "number ", text)  # of a company or a street, and no refusal
     text = _without_disclaimers(text)
     text = re.sub(r"(?:https?://|www\.)[^\s<>]{1,2000}|<?[^\s<>@]{1,100}@[^\s<>@]{1,250}>?", " ", text)
     text = re.sub(r"\[?\b(?:jf|sc)-\d{6,18}\b\]?", " ", text)

@@ -39,7 +39,7 @@ def notice_facts(language: str, cause: str) -> NoticeFacts:
         ref="JF-000001",
         language=language,
         retailer="Garden Shop",
-        contact_name="Jo Gardener",
+        contact_name="Shop owner",
         job_name="feeds/products",
         marketplace="Example Market",
         cause=cause,
@@ -59,7 +59,7 @@ def reminder_facts(language: str) -> ReminderFacts:
     """An ordinary reminder, the first of two."""
     return ReminderFacts(
         language=language,
-        contact_name="Jo Gardener",
+        contact_name="Shop owner",
         jobs=("JF-000001: feeds/products",),
         told_at=AT,
         stopped=True,
@@ -75,7 +75,7 @@ def recovery_facts(language: str) -> RecoveryFacts:
     return RecoveryFacts(
         ref="JF-000001",
         language=language,
-        contact_name="Jo Gardener",
+        contact_name="Shop owner",
         job_names=("feeds/products",),
         marketplace="Example Market",
         removed=False,

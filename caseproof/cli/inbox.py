@@ -84,7 +84,7 @@ def inbox_list(
     out.print(table)
     if sum(counts.values()) > len(rows):
         out.print(f"{sum(counts.values()) - len(rows)} more are not shown; --limit shows them.")
-    out.print(f"To read one: {office.settings.public}/inbox. To take it off: `caseproof inbox done ID --by NAME`.")
+    out.print(f"To read one: {office.inbox_url}. To take it off: `caseproof inbox done ID --by NAME`.")
 
 
 @inbox_app.command("done")

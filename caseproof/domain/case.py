@@ -167,7 +167,8 @@ class Case:
 
     @property
     def unanswered_since(self) -> datetime | None:
-        """When the retailer was told in this round; None once a reply of theirs came since: then it is the team's turn.
+        """When the retailer was told in this round; None where the case waits and a reply of theirs came since: then it
+        is the team's turn.
 
         Keeping the account paused settles what they had written until then; after that a confirmation is news, too
         (before, the question that waits says so: it is another one).
@@ -177,7 +178,8 @@ class Case:
         paused = self.decision.seq if self.decision and self.decision.event.kind is Kind.KEPT_PAUSED else 0
         settled = max(self.notice.seq, paused)
         news = (*self.replies, *(self.confirmations if paused else ()))
-        return None if any(fact.seq > settled for fact in news) else self.notice.at
+        waits = self.state in (State.WAITING, State.PAUSED)
+        return None if waits and any(fact.seq > settled for fact in news) else self.notice.at
 
     @property
     def question_number(self) -> int:

@@ -7,30 +7,22 @@ and a case that failed again after the answer (J11) waits for a new one. A call 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from caseproof.channels.languages import language_of
+from caseproof.channels.mail_headers import comparable
 from caseproof.domain.case import Case
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Event, Kind
 from caseproof.procedure.letters import Letter, find_letter
 from caseproof.procedure.office import Office
+from caseproof.procedure.said import Choice
 from caseproof.signing import BadLink, read_answer_token
 from caseproof.store import UnknownCase
 from caseproof.store.unit import UnitOfWork
-
-
-class Choice(StrEnum):
-    """What a retailer may say on the page. The value is what the event and the form write down."""
-
-    CHANGED = "changed"
-    REMOVE = "remove"
-    HELP = "help"
-    NOT_MINE = "not_mine"
 
 
 class Standing(StrEnum):
@@ -129,7 +121,7 @@ def asked(office: Office, token: str) -> Asked:
 def asked_with_cases(office: Office, unit: UnitOfWork, token: str) -> tuple[Asked, dict[str, Case]]:
     """The same in a unit of work, with the cases by their references. Raises BadLink, StoreError."""
     link = read_answer_token(office.secret, token)
-    letter = find_letter(office, unit, link.letter)
+    letter = find_letter(unit, link.letter)
     cases = _cases(unit, letter.cases) if letter is not None else []
     if letter is None or not cases:
         raise BadLink("We do not know the mail that this link stood in.", "Answer that mail instead.")
@@ -163,12 +155,8 @@ def _cases(unit: UnitOfWork, refs: Sequence[str]) -> list[Case]:
 
 
 def _language(office: Office, unit: UnitOfWork, letter: Letter, retailer: str) -> str:
-    here = (one for one in unit.people.contacts(retailer) if _same(one.address, letter.to))
+    here = (one for one in unit.people.contacts(retailer) if comparable(one.address) == comparable(letter.to))
     return language_of(next((one.language for one in here), ""), office.policy.mail.language)
-
-
-def _same(one: str, other: str) -> bool:
-    return one.strip().casefold() == other.strip().casefold()
 
 
 def _job(unit: UnitOfWork, letter: Letter, case: Case) -> JobAsked:
@@ -193,17 +181,11 @@ def _standing(unit: UnitOfWork, letter: Letter, case: Case, mine: Sequence[tuple
         return Standing.NO_CONTACT
     if case.is_closed:
         return Standing.CLOSED
-    if not _is_about(letter, case):
+    if case.notice is None or not letter.is_of(case.notice["message_id"]):  # between two notices there is none
         return Standing.SUPERSEDED
     failed = case.last_failure.seq if case.last_failure else 0
     used = any(seq > failed and event.data["choice"] != Choice.HELP for seq, event in mine)
     return Standing.ANSWERED if used else Standing.OPEN
-
-
-def _is_about(letter: Letter, case: Case) -> bool:
-    """Whether this letter is of the notice that counts now; a case between two notices has none."""
-    notice = str(case.notice["message_id"]).strip("<").partition("@")[0] if case.notice else ""
-    return re.sub(r"-\d+\Z", "", letter.id) == notice
 
 
 def _by_link(case: Case, letter: Letter) -> list[tuple[int, Event]]:
@@ -228,6 +210,6 @@ def _colleague(letter: Letter, case: Case) -> Said | None:
     others = [
         fact
         for fact in (*case.confirmations, *case.replies)
-        if fact.seq > since and not _same(str(fact["sender"]), letter.to)
+        if fact.seq > since and comparable(str(fact["sender"])) != comparable(letter.to)
     ]
     return _said(max(others, key=lambda fact: fact.seq).event) if others else None

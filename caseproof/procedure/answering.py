@@ -9,9 +9,10 @@ from typing import Any
 
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event, Kind
-from caseproof.procedure.answer_link import Asked, Choice, JobAsked, Said, Standing, asked, asked_with_cases
+from caseproof.procedure.answer_link import Asked, JobAsked, Said, Standing, asked, asked_with_cases
 from caseproof.procedure.letters import Letter
 from caseproof.procedure.office import Office
+from caseproof.procedure.said import BY_PAGE, Choice
 from caseproof.store.messages import Place
 
 __all__ = [
@@ -20,9 +21,6 @@ __all__ = [
 
 MOST_WORDS, MOST_NAME = 5000, 200
 """How many characters the words and the name may have."""
-
-PAGE = "page"
-"""The way that these words came by."""
 
 CONFIRMS = frozenset({Choice.CHANGED, Choice.REMOVE})
 """The choices that are a confirmation; the others are words for a person to read."""
@@ -79,7 +77,7 @@ def answer(office: Office, token: str, given: Given) -> None:
         counted = [event for _, event in events if event.kind is Kind.CONFIRMATION_RECEIVED]
         unit.messages.add(
             kept.digest, message_id="", sender=now.letter.to, subject=f"Confirmation page: {', '.join(chosen)}",
-            size=kept.size, way=PAGE, place=Place.COUNTED if counted else Place.REPLY,
+            size=kept.size, way=BY_PAGE, place=Place.COUNTED if counted else Place.REPLY,
             why=_why(given, now.job(chosen[0])), ref=chosen[0], at=at,
         )  # fmt: skip
         for ref, event in events:
@@ -130,7 +128,7 @@ def _words(given: Given) -> str:
 def _event(office: Office, job: JobAsked, letter: Letter, given: Given, digest: str) -> Event:
     told: dict[str, Any] = {
         "sender": letter.to, "name": given.name.strip(), "words": _words(given), "choice": given.choice,
-        "by_way_of": PAGE, "link": letter.id, "evidence": digest,
+        "by_way_of": BY_PAGE, "link": letter.id, "evidence": digest,
     }  # fmt: skip
     if given.choice in CONFIRMS and job.standing is Standing.OPEN:
         return office.event(Kind.CONFIRMATION_RECEIVED, **told)

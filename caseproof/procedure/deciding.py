@@ -13,9 +13,7 @@ from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.lifecycle import State
 from caseproof.procedure.office import US, Office
-
-CHANGED = "changed"
-"""The choice of a retailer who says that the change is made."""
+from caseproof.procedure.said import WAYS, Choice
 
 
 def read_date(text: str) -> date | None:
@@ -76,7 +74,7 @@ def clear_word(office: Office, case: Case) -> Fact | None:
     said since the notice says the same: no question, no other choice.
     """
     policy, notice = office.policy, case.notice
-    if case.state is not State.WAITING or notice is None or not policy.review.required:
+    if not _waits_for_the_retailer(case) or notice is None or not policy.review.required:
         return None
     said = [fact for fact in (*case.words, *case.replies) if fact.seq > notice.seq]
     if not notice.get("asks", True) or not all(map(_is_clear, said)):
@@ -86,20 +84,23 @@ def clear_word(office: Office, case: Case) -> Fact | None:
     return clear[-1] if clear else None
 
 
+def _waits_for_the_retailer(case: Case) -> bool:
+    """Whether nobody on the team has decided: also where Caseproof keeps the account paused for want of an answer."""
+    by_us = case.state is State.PAUSED and case.decision is not None and case.decision.actor == US
+    return case.state is State.WAITING or by_us
+
+
 _OTHERWISE = frozenset({Meaning.REMOVE, Meaning.NOT_YET, Meaning.QUESTION, Meaning.NOT_THEIRS})
 
 
 def _is_clear(said: Fact) -> bool:
     """The choice, and nothing else in the words that were typed along with it."""
-    chosen = said.event.kind is Kind.CONFIRMATION_RECEIVED and said.get("choice") == CHANGED
+    chosen = said.event.kind is Kind.CONFIRMATION_RECEIVED and said.get("choice") == Choice.CHANGED
     return chosen and meaning_of(str(said["words"])) not in _OTHERWISE
 
 
-_WAYS = {"page": "on the confirmation page", "mail": "by mail"}
-
-
 def _decided_by(office: Office, word: Fact) -> Event:
-    said = f"{word['sender']} said {_WAYS[word['by_way_of']]} that the change is made ({word.at:%Y-%m-%d %H:%M} UTC)"
+    said = f"{word['sender']} said {WAYS[word['by_way_of']]} that the change is made ({word.at:%Y-%m-%d %H:%M} UTC)"
     return office.event(
         Kind.DECIDED,
         US,

@@ -5,19 +5,20 @@ Nothing is written here. In doubt a mail does not count: then a person looks at 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import parseaddr
 from functools import cached_property
 
+from caseproof.channels.mail_headers import comparable
 from caseproof.channels.meaning import Meaning
 from caseproof.channels.reading import Bounce, Mail
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event, Kind
 from caseproof.procedure.letters import Letter, find_letter
 from caseproof.procedure.office import US, Office
+from caseproof.procedure.said import BY_MAIL, Choice, cases_named
 from caseproof.signing import case_of_address
 from caseproof.store import CaseRow
 from caseproof.store.errors import Unreadable
@@ -26,12 +27,9 @@ from caseproof.store.unit import UnitOfWork
 
 FLOOD, FLOOD_HOURS = 20, 24.0
 """How many mails of one kind a case takes down in so many hours; what comes beyond that is kept beside the case."""
-BY_MAIL = "mail"
-"""What an event says of the way that its words came."""
 
-_CHOICES = {Meaning.CHANGED: "changed", Meaning.REMOVE: "remove"}
+_CHOICES = {Meaning.CHANGED: Choice.CHANGED, Meaning.REMOVE: Choice.REMOVE}
 _WORDS = (Place.COUNTED, Place.REPLY)
-_CASE = re.compile(r"\bJF-\d{6,18}\b", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,11 @@ class _Judge:
         ref = self._signed[0]
         told = next((letter.cases for letter in letters if ref in (letter.lead, *letter.cases)), (ref,))
         rows = self.unit.cases.of_refs([*told])
-        failed = [(row, address) for row in rows for address in bounce.failed if self._is_contact(row, address)]
+        theirs = {
+            retailer: [address for address in bounce.failed if self._is_contact(retailer, address)]
+            for retailer in {row.retailer for row in rows}
+        }
+        failed = [(row, address) for row in rows for address in theirs[row.retailer]]
         if failed and self._too_many(ref, (Place.BOUNCE,)):
             return Verdict(Place.BOUNCE, f"{said}; {_MANY}", ref)
         events = [
@@ -138,8 +140,8 @@ class _Judge:
             about = ", ".join(self._letters[0].cases)
             why = f"it answers our mail about {about}, but is not sent to the address that this mail asks to answer to"
             return Verdict(Place.UNMATCHED, why)
-        if named := _CASE.search(self.mail.subject):
-            return Verdict(Place.UNMATCHED, f"only its subject names {named[0].upper()}, and anybody can write that")
+        if named := cases_named(self.mail.subject):
+            return Verdict(Place.UNMATCHED, f"only its subject names {named[0]}, and anybody can write that")
         return Verdict(Place.UNMATCHED, "it answers no mail of ours")
 
     def _not_trusted(self) -> Verdict | None:
@@ -171,10 +173,10 @@ class _Judge:
         if self._too_many(ref, _WORDS):
             return Verdict(Place.REPLY, f"the retailer {self.meaning.sentence}; {_MANY}", ref)
         cases = [case for row in self._theirs if (case := self._readable(row.ref))]
-        named = {one.upper() for one in _CASE.findall(self.mail.own_words)}
+        named = cases_named(self.mail.own_words)
         doubt = ""
         if named and not (meant := [case for case in cases if case.ref in named]):
-            doubt = f"it names {', '.join(sorted(named)[:5])}, which our mail was not about"
+            doubt = f"it names {', '.join(named[:5])}, which our mail was not about"
         elif named:
             cases = meant
         whys = {case.ref: doubt or self._doubt(case, letter) for case in cases}
@@ -194,13 +196,9 @@ class _Judge:
     def _is_earlier(self, case: Case, letter: Letter) -> bool:
         """Whether the letter is of another round than the case is in; one not recorded yet went out a moment ago."""
         if case.notice is not None:
-            return not self._is_of(letter, case.notice["message_id"])
+            return not letter.is_of(case.notice["message_id"])
         notices = [event for event in case.events if event.kind is Kind.NOTICE_SENT]
-        return any(self._is_of(letter, event.data["message_id"]) for event in notices)
-
-    def _is_of(self, letter: Letter, message_id: str) -> bool:
-        sent = self._letter(message_id)
-        return sent is not None and (sent.lead, sent.round_or_check) == (letter.lead, letter.round_or_check)
+        return any(letter.is_of(event.data["message_id"]) for event in notices)
 
     def _words_of(self, doubt: str) -> Event:
         said = {
@@ -253,17 +251,19 @@ class _Judge:
     @cached_property
     def _theirs(self) -> list[CaseRow]:
         """Those of them for whose retailer the sender may speak."""
-        return [row for row in self._told_of if self._is_contact(row, self.mail.sender_address)]
+        retailers = {row.retailer for row in self._told_of}
+        theirs = {retailer for retailer in retailers if self._is_contact(retailer, self.mail.sender_address)}
+        return [row for row in self._told_of if row.retailer in theirs]
 
     @property
     def _noted(self) -> str:
         return self._signed[0] if self._signed else ""
 
-    def _is_contact(self, row: CaseRow, address: str) -> bool:
-        return bool(row.retailer and address) and self.unit.people.is_contact(row.retailer, address)
+    def _is_contact(self, retailer: str, address: str) -> bool:
+        return bool(retailer and address) and self.unit.people.is_contact(retailer, address)
 
     def _letter(self, message_id: str) -> Letter | None:
-        return find_letter(self.office, self.unit, message_id) if message_id else None
+        return find_letter(self.unit, message_id) if message_id else None
 
     def _readable(self, ref: str) -> Case | None:
         try:
@@ -290,5 +290,5 @@ def _at(addresses: Sequence[str]) -> str:
 
 def _bare(address: str) -> str:
     """An address without what stands behind a plus, as it compares."""
-    local, _, domain = address.casefold().rpartition("@")
+    local, _, domain = comparable(address).rpartition("@")
     return f"{local.partition('+')[0]}@{domain}" if local else ""

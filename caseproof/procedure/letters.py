@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from caseproof.channels.mail import named_address
+from caseproof.channels.mail_headers import comparable
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.effects import Json, once
@@ -44,17 +45,17 @@ class Letter:
     asks: bool
     round_or_check: str
 
+    def is_of(self, message_id: str) -> bool:
+        """Whether it is one of the letters of the notice with this Message-ID."""
+        return message_id.strip("<>").partition("@")[0] == letter_name(self.lead, self.round_or_check, 1)
+
 
 def notice_key(lead: str, which: str) -> str:
     """The key of a notice's intent; ``which`` is the case's round, or ``check-...``."""
     return f"{lead}/{which}/notice"
 
 
-def find_letter(
-    office: Office,  # noqa: ARG001 - whoever asks names the office, though the store knows it all today
-    unit: UnitOfWork,
-    letter_or_message_id: str,
-) -> Letter | None:
+def find_letter(unit: UnitOfWork, letter_or_message_id: str) -> Letter | None:
     """The letter of this name, or the one whose thread a Message-ID of ours belongs to; None if we never sent it.
 
     One that was written down counts as sent: whoever crashed right after sending it could not say so.
@@ -102,7 +103,7 @@ def first_letter(office: Office, case: Case) -> Letter:
         raise CaseproofError(f"{case.ref} has told its retailer nothing yet.", "Let its run tell the retailer first.")
     name = str(case.notice["message_id"])
     with office.store.reading() as unit:
-        found = find_letter(office, unit, name)
+        found = find_letter(unit, name)
     if found is not None:
         return found
     to, cases = addressees(case.notice.event.data), tuple(case.notice.get("cases") or (case.ref,))
@@ -116,7 +117,7 @@ def letter_to(office: Office, first: Letter, to: Sequence[str], address: str) ->
     A contact who joined since gets the next free number, for good.
     """
     for number, known in enumerate(to, start=1):
-        if known.casefold() == address.casefold():
+        if comparable(known) == comparable(address):
             return _numbered(first, number, known)
     key, number = notice_key(first.lead, first.round_or_check), len(to)
     while True:
@@ -124,7 +125,7 @@ def letter_to(office: Office, first: Letter, to: Sequence[str], address: str) ->
         mine = once(
             office, first.lead, "notice", f"{key}-{number}", plan={"to": address}, effect=lambda p: p, read_back=None
         )
-        if str(mine["to"]).casefold() == address.casefold():
+        if comparable(str(mine["to"])) == comparable(address):
             return _numbered(first, number, address)
 
 

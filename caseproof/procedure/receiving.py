@@ -13,8 +13,9 @@ from caseproof.channels.meaning import Meaning, meaning_of
 from caseproof.channels.reading import Genuine, Mail, Unreadable, read_mail
 from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.vault import Evidence
-from caseproof.procedure.judging import BY_MAIL, Verdict, judge
+from caseproof.procedure.judging import Verdict, judge
 from caseproof.procedure.office import Office
+from caseproof.procedure.said import BY_MAIL
 from caseproof.store import ConcurrentChange, StoreDown
 from caseproof.store.messages import Place
 from caseproof.store.unit import UnitOfWork
@@ -40,7 +41,8 @@ class Received:
 def receive(office: Office, raw: bytes, *, authserv: str) -> Received:
     """Take in a mail (RFC 5322 bytes). ``authserv`` is the name under which our own mail server vouches for senders.
 
-    It ends in exactly one place, whatever it is. Raises StoreDown and VaultError: then it was not taken in.
+    It ends in exactly one place, whatever it is. Raises StoreDown, ConcurrentChange and VaultError: then it was not
+    taken in, and the next try takes it.
     """
     return _take_in(office, raw, _read(raw, authserv, len(raw)))
 

@@ -11,13 +11,14 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 from caseproof.channels.languages import language_of
+from caseproof.channels.mail_headers import comparable
 from caseproof.channels.recovery import RecoveryFacts, compose_recovery
 from caseproof.domain.case import Case
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
 from caseproof.procedure.effects import Json
-from caseproof.procedure.letters import Letter, first_letter, letter_to, numbered, reply_to
+from caseproof.procedure.letters import Letter, addressees, first_letter, letter_to, numbered, reply_to
 from caseproof.procedure.mail_pace import Send
 from caseproof.procedure.mailing import TURNS, Draft, Mailing, kept_letter, send_letters
 from caseproof.procedure.office import Office
@@ -52,19 +53,19 @@ def tell_recovery(office: Office, send: Send, ref: str) -> Case:
     return office.store.change(ref, lambda now: [event] if owes_recovery(now) and now.opening == case.opening else [])
 
 
-def _told(case: Case) -> dict[str, None]:
-    """The addresses, folded, that mail of this round was taken for."""
+def _told(case: Case) -> set[str]:
+    """The addresses, as they compare, that mail of this round was taken for."""
     if case.notice is None:
-        return {}
+        return set()
     events = (case.notice.event, *case.since_notice(Kind.REMINDER_SENT))
-    return {str(address).casefold(): None for event in events for address in event.data["accepted"]}
+    return {comparable(str(address)) for event in events for address in event.data["accepted"]}
 
 
 def _contacts(office: Office, case: Case) -> list[Contact]:
     with office.store.reading() as unit:
         contacts = unit.people.contacts(case.facts.get("retailer") or "")
     told = _told(case)
-    return [contact for contact in contacts if contact.address.casefold() in told]
+    return [contact for contact in contacts if comparable(contact.address) in told]
 
 
 def _draft(office: Office, case: Case, contacts: list[Contact]) -> Draft:
@@ -78,7 +79,7 @@ def _compose(office: Office, case: Case, first: Letter, contact: Contact) -> Ema
     if case.notice is None:
         raise CaseproofError(f"{case.ref} has told its retailer nothing.", "There is nothing to take back.")
     told, mail = case.notice.event.data, office.policy.mail
-    letter = letter_to(office, first, told.get("to") or told["accepted"], contact.address)
+    letter = letter_to(office, first, addressees(told), contact.address)
     follows = numbered(str(told["message_id"]), letter.number)
     head, _, domain = follows.rpartition("@")
     # Cases that share a notice work again one by one.

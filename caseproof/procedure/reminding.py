@@ -17,7 +17,7 @@ from caseproof.domain.lifecycle import State
 from caseproof.procedure.card import short
 from caseproof.procedure.effects import Json
 from caseproof.procedure.keeping import WORD
-from caseproof.procedure.letters import Letter, answer_url, first_letter, letter_to, numbered, reply_to
+from caseproof.procedure.letters import Letter, addressees, answer_url, first_letter, letter_to, numbered, reply_to
 from caseproof.procedure.mailing import Draft, Mailing, kept_letter, send_letters
 from caseproof.procedure.office import US, Office
 from caseproof.procedure.telling import NobodyToTell, Send, compose_letter
@@ -118,7 +118,7 @@ def _compose(
 ) -> EmailMessage:
     """The reminder to one contact, in the thread of their own letter, and with their own link."""
     policy, told = office.policy, notice.event.data
-    letter = letter_to(office, first, told.get("to") or told["accepted"], contact.address)
+    letter = letter_to(office, first, addressees(told), contact.address)
     name = numbered(str(notice["message_id"]), letter.number)
     follows = kept_letter(office, told, letter.number)
     if follows is None:  # who joined since gets their own to read, never another's: it would hold that one's link

@@ -1,30 +1,55 @@
-"""What a retailer said, as operators read it: which way it came, and what speaks against counting it."""
+"""What a retailer said: the choices they have, the ways it comes, and how operators read it."""
 
 from __future__ import annotations
+
+import re
+from enum import StrEnum
 
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.events import Kind
 
-_WAYS = {
-    "page": "on the confirmation page",
-    "mail": "by mail",
+BY_MAIL, BY_PAGE = "mail", "page"
+"""What an event says of the way that words came by themselves; an operator hands in the others."""
+
+
+class Choice(StrEnum):
+    """What a retailer may choose on the page. The value is what the event and the form write down.
+
+    The first two are confirmations; clear words in a mail are taken for one of these.
+    """
+
+    CHANGED = "changed"
+    REMOVE = "remove"
+    HELP = "help"
+    NOT_MINE = "not_mine"
+
+
+WAYS = {
+    BY_PAGE: "on the confirmation page",
+    BY_MAIL: "by mail",
     "message": "by mail, handed in by an operator",
     "form": "typed in by an operator",
 }
-_CHOICES = {
-    "changed": "the change is made",
-    "remove": "remove the integration",
-    "help": "needs help",
-    "not_mine": "not theirs",
+_CHOICES: dict[str, str] = {
+    Choice.CHANGED: "the change is made",
+    Choice.REMOVE: "remove the integration",
+    Choice.HELP: "needs help",
+    Choice.NOT_MINE: "not theirs",
 }
+_REF = re.compile(r"\bJF-\d{6,18}\b", re.IGNORECASE | re.ASCII)
 
 
 def came_by(word: Fact) -> str:
     """Which way a retailer's words came: ``on the confirmation page, as Jane: "the change is made"``."""
     way, chosen = str(word.get("by_way_of") or ""), str(word.get("choice") or "")
     name = f", as {word['name']}" if word.get("name") else ""
-    choice = f': "{_CHOICES.get(chosen, chosen)}"' if chosen and way == "page" else ""
-    return f"{_WAYS.get(way, way)}{name}{choice}"
+    choice = f': "{_CHOICES.get(chosen, chosen)}"' if chosen and way == BY_PAGE else ""
+    return f"{WAYS.get(way, way)}{name}{choice}"
+
+
+def cases_named(text: str) -> list[str]:
+    """The references of cases that a text names, in capitals, each once."""
+    return list(dict.fromkeys(found.upper() for found in _REF.findall(text)))
 
 
 def is_late(case: Case, word: Fact) -> bool:

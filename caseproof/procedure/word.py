@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from caseproof.channels.incoming import read_message, same_address
 from caseproof.channels.reading import Mail
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event, Kind
 from caseproof.procedure.office import Office
+from caseproof.procedure.said import cases_named
 
 
 class WordRefused(NotAllowed):
@@ -43,10 +42,10 @@ def _doubt(case: Case, message: Mail) -> str:
     """
     if message.automatic:
         return f"it is an automatic message ({message.automatic})"
-    named = set(re.findall(r"jf-\d{6}", message.subject.casefold()))
+    named = cases_named(message.subject)
     shared = case.notice.get("cases") or [] if case.notice else []  # one mail told of them all
-    if named and named.isdisjoint({case.ref.casefold(), *(ref.casefold() for ref in shared)}):
-        return f"it is about {', '.join(sorted(named)).upper()}"
+    if named and {case.ref, *shared}.isdisjoint(named):
+        return f"it is about {', '.join(named)}"
     return "" if message.own_words.strip() else "it holds only quoted text and no words of its own"
 
 

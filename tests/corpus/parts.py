@@ -128,7 +128,7 @@ _DRESS = {
         "{words}\n\nThanks\nJo",
         "{words}\n\nCheers, Jo\n\n--\nVirus-free. www.scanner.example.com",
         "Dear team,\n\n{words}\n\nYours sincerely\n\nJo Gardener\nManaging Director\n\nGarden Shop Ltd, registered in "
-        "Exampletown, No. 1234\nPlease consider the environment before printing this e-mail.",
+        "Newtown, No. 1234\nPlease consider the environment before printing this e-mail.",
         "Good morning\n\n{words}\n\nBR\nJo",
     ),
     True: (
@@ -136,13 +136,13 @@ _DRESS = {
         "Hallo,\n\n{words}\n\nMit freundlichen Grüßen\nJo Gärtner",
         "{words}\n\n-- \nJo Gärtner\nGartenladen GmbH\nTel. 555 0100",
         "Guten Tag,\n\n{words}\n\nViele Grüße\nJo Gärtner\n\nGartenladen GmbH | Gartenweg 1 | www.shop.example.com\n"
-        "Geschäftsführerin: Jo Gärtner, Amtsgericht Beispielstadt HRB 1234\n\nDiese E-Mail enthält vertrauliche "
+        "Geschäftsführerin: Jo Gärtner, Amtsgericht Neustadt HRB 1234\n\nDiese E-Mail enthält vertrauliche "
         "Informationen. Wenn Sie nicht der richtige Adressat sind, informieren Sie bitte den Absender und löschen Sie "
         "diese Mail. Das unerlaubte Kopieren ist nicht gestattet.",
         "{words}\n\nDanke\nJo",
         "{words}\n\nLG Jo\n\n--\nVirenfrei. www.scanner.example.com",
         "Sehr geehrte Damen und Herren,\n\n{words}\n\nFreundliche Grüße\n\ni. A. Jo Gärtner\nBuchhaltung\n\n"
-        "Gartenladen GmbH, Sitz Beispielstadt\nBitte denken Sie an die Umwelt, bevor Sie diese E-Mail ausdrucken.",
+        "Gartenladen GmbH, Sitz Neustadt\nBitte denken Sie an die Umwelt, bevor Sie diese E-Mail ausdrucken.",
         "Moin,\n\n{words}\n\nGruß\nJo",
     ),
 }  # fmt: skip

@@ -71,6 +71,17 @@ def test_a_clear_choice_on_the_page_leads_to_the_re_run_and_says_where_the_decis
     assert (case.decision["review"], case.decision["validation"]) == ("another person", AT_THE_REVIEW)
 
 
+@pytest.mark.parametrize(("paused_by", "goes"), [("caseproof", True), (DECIDER, False)])
+def test_a_word_after_a_pause_for_want_of_an_answer_goes_on_and_after_a_persons_pause_it_does_not(
+    world: World, paused_by: str, goes: bool
+) -> None:
+    ref = told(world)
+    world.office.record(ref, Kind.KEPT_PAUSED, paused_by, until="2030-01-31", reason="No answer since the notice.")
+    says(world, ref)
+    assert goes_on(world, ref) is goes
+    assert world.case(ref).state is (State.DECIDED if goes else State.PAUSED)
+
+
 def test_j8_j11_it_closes_only_after_a_reviewer_said_what_was_checked_in_the_system(world: World) -> None:
     ref = told(world)
     says(world, ref)

@@ -75,7 +75,7 @@ def letter_in(world: World, message: EmailMessage) -> str:
 
 def found(world: World, name: str) -> Letter | None:
     with world.office.store.reading() as unit:
-        return find_letter(world.office, unit, name)
+        return find_letter(unit, name)
 
 
 def refuses(address: str, error: MailError, send: telling.Send) -> telling.Send:

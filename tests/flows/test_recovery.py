@@ -167,7 +167,7 @@ def test_cases_of_one_notice_tell_one_by_one_and_each_under_its_own_name(world: 
         [False, True],
     ]
     with world.office.store.reading() as unit:
-        letters = [find_letter(world.office, unit, one["Message-ID"]) for one in again]
+        letters = [find_letter(unit, one["Message-ID"]) for one in again]
     assert [letter.cases for letter in letters] == [tuple(refs)] * 2
 
 

@@ -93,7 +93,7 @@ def test_each_case_of_a_shared_notice_keeps_every_contact_s_letter(world: World)
         assert world.case(ref).notice["accepted"] == ["owner@shop-a.example.com", "second@shop-a.example.com"]
         with world.office.store.reading() as unit:
             kept = {file.name: file.digest for file in unit.evidence.of(ref)}
-            letter = find_letter(world.office, unit, "jf-000001.check-pass-1.notice-2")
+            letter = find_letter(unit, "jf-000001.check-pass-1.notice-2")
         assert [world.vault.read(kept[name]) for name in ("notice-1.eml", "notice-1-2.eml")] == [
             mail[0] for mail in world.mail.taken
         ]
