@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -56,6 +57,22 @@ class PrefectServer:
             self.process.stop()
         finally:
             self.behind.close()
+
+
+def answered(api: httpx.Client, method: str, path: str, seconds: float = 60, **request: Any) -> httpx.Response:
+    """Prefect's answer to a call, which is made again where it answers 503 and does nothing, or closes the connection.
+
+    That happens under load, above all on SQLite. Raises TimeoutError.
+    """
+
+    def taken() -> httpx.Response | None:
+        try:
+            answer = api.request(method, path, **request)
+        except httpx.TransportError:
+            return None
+        return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+
+    return wait_until(f"Prefect to answer {method} {path}", taken, seconds)
 
 
 def clean_env(home: Path) -> dict[str, str]:

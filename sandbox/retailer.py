@@ -14,12 +14,11 @@ from email.utils import make_msgid
 
 from playwright.sync_api import Page, sync_playwright
 
-from caseproof.evidence.browser import require_browser
+from caseproof.evidence.browser import ARGUMENTS, require_browser
 from caseproof.settings import read_settings
 from sandbox.mailbox import Mailbox
 
 _LINK = re.compile(r"https?://\S+/answer/\S+")
-_BROWSER_OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def _browser() -> Iterator[Page]:
     """A page as it opens on a phone."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
-            executable_path=str(require_browser(read_settings().browser)), args=_BROWSER_OPTIONS
+            executable_path=str(require_browser(read_settings().browser)), args=ARGUMENTS
         )
         try:
             yield chromium.new_page(viewport={"width": 390, "height": 844})

@@ -27,7 +27,7 @@ from caseproof.up.processes import Process, free_port, wait_until
 from sandbox.imap import ImapServer
 from sandbox.mailbox import Mailbox
 from sandbox.marketplace import renew_token
-from sandbox.processes import PrefectServer, start_prefect_server, start_worker
+from sandbox.processes import PrefectServer, answered, start_prefect_server, start_worker
 from sandbox.receiving import AUTHSERV, Receiver
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -145,17 +145,9 @@ class World:
     def call(
         server: PrefectServer, method: str, path: str, *, missing_is_fine: bool = False, **request: Any
     ) -> httpx.Response:
-        """Call Prefect's API, again where it answers 503 (under load, above all on SQLite), or does not answer."""
-
-        def answered() -> httpx.Response | None:
-            try:
-                with server.client() as client:
-                    answer = client.request(method, path, **request)
-            except httpx.TransportError:
-                return None
-            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
-
-        answer = wait_until(f"Prefect to answer {method} {path}", answered, 60)
+        """Call Prefect's API, again where it is too busy to answer."""
+        with server.client() as client:
+            answer = answered(client, method, path, **request)
         return answer if missing_is_fine and answer.status_code == httpx.codes.NOT_FOUND else answer.raise_for_status()
 
     def answer(self, ref: str, form: str, *, after: int = 0, seconds: float = 90, **answer: Any) -> int:

@@ -16,6 +16,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.lifecycle import State
 from caseproof.procedure import deciding, word
 from caseproof.procedure.card import plain, short
+from caseproof.procedure.office import US
 from tasks.asking import act_on, answer_to, ask, say_trouble
 from tasks.common import look, office
 from tasks.forms import AccountDecision, Form, RetailersWord, Review, TryAgain, Verdict, Word
@@ -150,7 +151,7 @@ def _what_to_review(case: Case) -> str:
 
 
 def _another(decision: Fact) -> bool:
-    return bool(decision.get("review") == "another person")
+    return bool(decision.get("review") == "another person") and decision.actor != US
 
 
 def _look_at_the_change(case: Case) -> str:

@@ -53,6 +53,8 @@ def genuine_of(headers: Sequence[tuple[str, str]], domain: str, authserv: str) -
     results = {finding.result for finding in found if finding.method == "dmarc"}
     if results - {"pass", "none"}:
         return Genuine(False, f"{authserv} says that it is not from {domain} (DMARC: {', '.join(sorted(results))})")
+    if _contradictory(found, domain):
+        return Genuine(False, f"{authserv} says one thing about who sent it, and then another")
     for finding in found:
         if finding.result != "pass":
             continue
@@ -64,6 +66,15 @@ def genuine_of(headers: Sequence[tuple[str, str]], domain: str, authserv: str) -
     return Genuine(False, f"{authserv} does not say that it is from {domain} (no DMARC, no DKIM of that domain)")
 
 
+def _contradictory(found: Sequence[_Finding], domain: str) -> bool:
+    """Whether a server said two things: its own, and what a sender's address or name made it repeat."""
+    said = {(one.method, one.result) for one in found}
+    if any({(method, "pass"), (method, "none")} <= said for method in ("dmarc", "dkim")):
+        return True
+    froms = {one.about["header.from"] for one in found if one.method == "dmarc" and "header.from" in one.about}
+    return not all(_aligned(one, domain) for one in froms)
+
+
 def _ours(headers: Iterable[tuple[str, str]], authserv: str) -> list[str]:
     """Our server's own findings: the topmost that carry its name, with no other server's Received above them."""
     ours: list[str] = []
@@ -73,7 +84,7 @@ def _ours(headers: Iterable[tuple[str, str]], authserv: str) -> list[str]:
             if first.split(" ")[0].strip('"').lower() == authserv:
                 ours.append(findings)
         elif name == "received":
-            by = _BY.search(value)
+            by = _BY.search(_without_comments(value))  # in a comment stands what the other side calls itself
             if ours or by is None or not _same_house(by[1].lower().rstrip("."), authserv):
                 break
     return ours[:_MOST]
@@ -98,7 +109,11 @@ def _owned(domain: str) -> bool:
 
 
 def _without_comments(value: str) -> str:
-    """A header without its comments (they may nest), quoted strings left as they are."""
+    """A header without its comments (they may nest), quoted strings left as they are.
+
+    Nothing of one whose comment ends within a quote: some servers repeat a sender's address there, and an address may
+    be `"a); dmarc=pass (b"@thief.example`.
+    """
     if "(" not in value:
         return value
     kept: list[str] = []
@@ -108,14 +123,14 @@ def _without_comments(value: str) -> str:
             escaped = False
         elif letter == "\\":
             escaped = True
-        elif quoted:
-            quoted = letter != '"'
-        elif letter == '"' and not depth:
-            quoted = True
-        elif letter == "(":
+        elif letter == '"':
+            quoted = not quoted
+        elif letter == "(" and (depth or not quoted):
             depth += 1
             continue
         elif letter == ")" and depth:
+            if quoted:
+                return ""
             depth -= 1
             kept.append(" ")
             continue

@@ -38,6 +38,10 @@ def html_as_text(html: str) -> str:
     return reader.text()
 
 
+def _hides(style: str) -> bool:
+    return _HIDDEN.search("".join(style[:_LOOKED_AT].lower().split())) is not None
+
+
 class _Reader(HTMLParser):
     # fmt: off
     _BLOCKS = frozenset({
@@ -80,10 +84,7 @@ class _Reader(HTMLParser):
         hidden, depth = self._hidden
         if depth:
             self._hidden = (hidden, depth + (tag == hidden))
-        elif any(
-            name == "hidden" or (name == "style" and _HIDDEN.search("".join((value or "")[:_LOOKED_AT].lower().split())))
-            for name, value in attrs
-        ):
+        elif any(name == "hidden" or (name == "style" and _hides(value or "")) for name, value in attrs):
             self._hidden = (tag, 1)
 
     def _open_div(self, attrs: dict[str, str | None]) -> None:

@@ -31,6 +31,10 @@ _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 # No mail is written in these, and some of them take time that grows with the square of the text.
 _NO_CHARSETS = {"punycode", "idna", "undefined", "unicode_escape", "raw_unicode_escape", "unicode-escape"}
 
+# What is called so is Windows' own, as browsers read it: else the apostrophe of "haven't" is a control character.
+_REALLY = {"iso8859-1": "cp1252"}
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")  # ends of lines and tabs stay
+
 
 class Headers:
     """The headers of one message, top first, with lower-case names."""
@@ -116,8 +120,8 @@ def as_text(content: bytes, charset: str | None) -> str:
 
 
 def clean(text: str) -> str:
-    """A text that every database takes: no NUL, no half characters."""
-    text = text.replace("\x00", "\ufffd")
+    """A text that every database takes, and that does nothing to a terminal: no half or control characters."""
+    text = _CONTROLS.sub("\ufffd", text)
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -73,24 +73,64 @@ def meaning_of(own_words: str) -> Meaning:
 
 def _says_changed(text: str) -> bool:
     """A clause states it, and nothing anywhere speaks against it."""
-    text = _rule("background").sub(" . ", text)
+    text = _rule("background").sub(" . ", _rule("aside").sub("", text))
     if not _states(text, alone=True):
+        return False  # most mails end here; what follows takes longer
+    told, careful = _weighed(text)
+    if _rule("against").search(_rule("past_reason").sub(" ", careful)):
         return False
-    told = _rule("harmless").sub(" ", text)
-    careful = _rule("outcome").sub(" ", told)  # "it should work now" is a hope that needs more than a bare "done"
-    if _rule("against").search(careful.replace("\n", " ")):
-        return False
-    return careful == told or _states(text, alone=False)
+    if _speaks_against(careful):
+        text = _without_the_past(text)
+        told, careful = _weighed(text)
+        if _speaks_against(careful):
+            return False
+    return _states(text, alone=careful == told)
+
+
+def _weighed(text: str) -> tuple[str, str]:
+    """What is left without politeness, and without hopes too: "it should work now" needs more than a bare "done"."""
+    told = _rule("harmless").sub(" ", text).replace("\n", " ")
+    return told, _rule("outcome").sub(" ", told)
+
+
+def _without_the_past(text: str) -> str:
+    """Without the clauses that tell how it was, where a later one says what was done about it."""
+    clauses = _clauses(text)
+    last = max((at for at, clause in enumerate(clauses) if _states(clause, alone=False)), default=0)
+    past = {at for at, clause in enumerate(clauses[:last]) if _tells_the_past(clause)}
+    kept = [clause for at, clause in enumerate(clauses) if at not in past]
+    return ".\n".join(kept) if past and any(_states(clause, alone=False) for clause in kept) else text
+
+
+def _clauses(text: str) -> list[str]:
+    return [part for sentence in _sentences(text) for part in _rule("joint").split(sentence) if part.strip()]
+
+
+def _tells_the_past(clause: str) -> bool:
+    told = _rule("harmless").sub(" ", clause)
+    reason = _rule("past_reason").sub(" ", told)
+    return (
+        (reason != told or _rule("past").search(reason) is not None)
+        and _rule("present").search(reason) is None
+        and _rule("against").search(reason) is None
+    )
+
+
+def _speaks_against(text: str) -> bool:
+    return any(_rule(name).search(text) for name in ("against", "against_unless_past"))
 
 
 def _states(text: str, *, alone: bool) -> bool:
     for sentence in _sentences(text):
-        ours, first = False, True
+        ours, first, before = False, True, ""
         for clause in (
             _rule("filler").sub("", part.strip(" -*\u2022")).strip() for part in _rule("joint").split(sentence)
         ):
             if not clause:
                 continue
+            if _rule("theirs").search(before):  # "our developer ... and he has"
+                clause = _rule("they").sub(lambda found: "wir" if found[0] in ("er", "sie") else "we", clause)
+            before = clause
             ours = bool(_rule("we").match(clause)) or (ours and not _rule("somebody").match(clause))
             stated = _rule("statement").match(clause) or ((ours or first) and _rule("bare_statement").match(clause))
             if stated and not _rule("asking").match(clause):
@@ -108,7 +148,7 @@ def _asks_to_remove(flat: str) -> bool:
     told = _rule("harmless").sub(" ", flat)
     reason = bool(_rule("no_longer").search(told))
     told = _rule("no_longer").sub(" ", told)
-    if _rule("against").search(_rule("remove_words").sub(" ", told)) or _rule("remove_else").search(told):
+    if _speaks_against(_rule("remove_words").sub(" ", told)) or _rule("remove_else").search(told):
         return False
     return bool(_rule("remove").search(told)) or (reason and bool(_rule("remove_bare").search(told)))
 
@@ -140,7 +180,11 @@ def _readable(words: str) -> str:
     if not text.isascii():
         text = "".join(letter for letter in text if unicodedata.category(letter) != "Cf").translate(_PLAIN)
     text = re.sub(r"\bno\. ?(?=\d)", "number ", text)  # of a company or a street, and no refusal
+    text = re.sub(r"\b(?:damen und herren|sirs? or madam)\b", "team", text)
     text = _without_disclaimers(text)
+    text = re.sub(
+        r"(?<=\d)\. (?=(?:jan|feb|mär|apr|mai|jun|jul|aug|sep|okt|nov|dez))", " ", text
+    )  # one date, no two sentences
     text = re.sub(r"(?:https?://|www\.)[^\s<>]{1,2000}|<?[^\s<>@]{1,100}@[^\s<>@]{1,250}>?", " ", text)
     text = re.sub(r"\[?\b(?:jf|sc)-\d{6,18}\b\]?", " ", text)
     return "\n".join(" ".join(line.split()) for line in text.split("\n"))

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from caseproof.channels.composing import greeting, message_of, one_line, rendered
 from caseproof.channels.languages import TEMPLATES, Phrases
-from caseproof.channels.mail import bare_address
 from caseproof.domain.errors import BadInput
 
 
@@ -69,7 +68,7 @@ def compose_recovery(
         "greeting": greeting(say, facts.contact_name),
         "ref": ref,
         "jobs": jobs,
-        "said": _said(facts, say, bare_address(reply_to or sender)),
+        "said": _said(facts, say),
     }
     body = rendered(templates, "recovery", words)
     return message_of(
@@ -78,7 +77,7 @@ def compose_recovery(
     )  # fmt: skip
 
 
-def _said(facts: RecoveryFacts, say: Phrases, address: str) -> list[str]:
+def _said(facts: RecoveryFacts, say: Phrases) -> list[str]:
     """The paragraphs; the jobs are listed below the first."""
     many = len(facts.job_names)
     if facts.removed:
@@ -87,10 +86,10 @@ def _said(facts: RecoveryFacts, say: Phrases, address: str) -> list[str]:
             said.append(say.count("removed_checked", many, moment=say.moment(facts.run_ended)))
         if facts.marketplace:
             said.append(say("removed_account", marketplace=one_line(facts.marketplace, 60)))
-        return [*said, say("recovered_nothing"), say("removed_wrong", address=address)]
+        return [*said, say("recovered_nothing"), say("removed_wrong")]
     said = [say.count("recovered", many)]
     if facts.run_ended:
         said.append(say.count("recovered_run", many, moment=say.moment(facts.run_ended)))
     if facts.live_since:
         said.append(say.count("recovered_live", many, moment=say.moment(facts.live_since)))
-    return [*said, say("recovered_nothing"), say("recovered_wrong", address=address)]
+    return [*said, say("recovered_nothing"), say("recovered_wrong")]

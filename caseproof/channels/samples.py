@@ -33,6 +33,19 @@ _TWO = (
 )
 
 
+_SAID = {
+    "expired_token": "401 Unauthorized",
+    "connection": "No answer from shop.example.com within 30 seconds",
+    "feed": "products.csv is empty",
+    "sync": "Stopped after 120 of 300 orders",
+    "website_changed": "The button 'Export' was not found",
+    "our_platform": "No space left on device",
+    "retailer_offboarded": "403 account_closed",
+    "unknown": "Exit code 1",
+}
+"""What a system says, by the cause that it points to."""
+
+
 def notice_facts(language: str, cause: str) -> NoticeFacts:
     """An ordinary notice about one job that is stopped."""
     return NoticeFacts(
@@ -43,7 +56,7 @@ def notice_facts(language: str, cause: str) -> NoticeFacts:
         job_name="feeds/products",
         marketplace="Example Market",
         cause=cause,
-        summary="401 Unauthorized",
+        summary=_SAID[cause],
         failed_at=AT,
         stopped=True,
         cannot_stop_why="",

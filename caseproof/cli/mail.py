@@ -26,7 +26,6 @@ mail_app = typer.Typer(no_args_is_help=True, help="What retailers get by mail.")
 
 WIDTHS = {"phone": 390, "desktop": 1024}
 """The widths that mail is looked at in, in CSS pixels."""
-_ARGUMENTS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")
 
 
 class MailKind(StrEnum):
@@ -136,7 +135,7 @@ def _pictures(page: Path, configured: Path | None) -> list[Path]:
     """The page as a phone and a desktop show it; none where there is no browser."""
     from playwright.sync_api import Error, sync_playwright  # the other commands need neither
 
-    from caseproof.evidence.browser import find_browser
+    from caseproof.evidence.browser import ARGUMENTS, find_browser
 
     browser = find_browser(configured)
     if browser is None:
@@ -144,7 +143,7 @@ def _pictures(page: Path, configured: Path | None) -> list[Path]:
     files = {width: page.with_name(f"{page.stem}-{name}.png") for name, width in WIDTHS.items()}
     try:
         with sync_playwright() as playwright:
-            chromium = playwright.chromium.launch(executable_path=browser, args=_ARGUMENTS)
+            chromium = playwright.chromium.launch(executable_path=browser, args=ARGUMENTS)
             for width, file in files.items():
                 tab = chromium.new_page(viewport={"width": width, "height": 800}, java_script_enabled=False)
                 tab.set_content(page.read_text(encoding="utf-8"))

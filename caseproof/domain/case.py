@@ -152,6 +152,10 @@ class Case:
         question = self.question
         return question is not None and any(e.kind not in ASIDE for e in self.events[question.seq :])
 
+    def every(self, *kinds: Kind) -> tuple[Fact, ...]:
+        """The events of these kinds over the whole life of the case, whether they still count or not; oldest first."""
+        return tuple(Fact(number, event) for number, event in enumerate(self.events, 1) if event.kind in kinds)
+
     def since_notice(self, kind: Kind) -> tuple[Event, ...]:
         """The events of this kind since the retailer was told in this round."""
         return tuple(e for e in self.events[self.notice.seq :] if e.kind is kind) if self.notice else ()

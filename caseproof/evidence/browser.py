@@ -19,6 +19,9 @@ from playwright.sync_api import Error, sync_playwright
 from caseproof.domain.errors import CaseproofError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+ARGUMENTS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")
+"""What a browser is started with in a container, too: root has no sandbox there, and /dev/shm is small."""
+
 # A download over a slow line takes minutes; a package manager that waits for a lock must not wait for ever.
 INSTALL_SECONDS = 900.0
 

@@ -29,6 +29,7 @@ from playwright.sync_api import TimeoutError as TooSlow
 
 from caseproof.clock import Clock
 from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.evidence.browser import ARGUMENTS
 from caseproof.evidence.page_check import NotTheRun, Shot, fault_of, origin_of, refuse_shot, without_query
 from caseproof.platforms.base import RunPage
 
@@ -40,9 +41,7 @@ TALLEST = 4000
 LONGEST_TEXT = 200_000
 
 _ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--disable-gpu",
+    *ARGUMENTS,
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",

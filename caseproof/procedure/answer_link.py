@@ -14,9 +14,9 @@ from enum import StrEnum
 
 from caseproof.channels.languages import language_of
 from caseproof.channels.mail_headers import comparable
-from caseproof.domain.case import Case
+from caseproof.domain.case import Case, Fact
 from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Kind
 from caseproof.procedure.letters import Letter, find_letter
 from caseproof.procedure.office import Office
 from caseproof.procedure.said import Choice
@@ -162,13 +162,13 @@ def _language(office: Office, unit: UnitOfWork, letter: Letter, retailer: str) -
 def _job(unit: UnitOfWork, letter: Letter, case: Case) -> JobAsked:
     mine = _by_link(case, letter)
     own = mine[-1] if mine else None
-    failed_since = own is not None and case.last_failure is not None and case.last_failure.seq > own[0]
+    failed_since = own is not None and case.last_failure is not None and case.last_failure.seq > own.seq
     return JobAsked(
         ref=case.ref,
         job_name=case.facts["job_name"],
         standing=_standing(unit, letter, case, mine),
         stopped=case.contained is not None and case.contained.event.kind is Kind.STOPPED,
-        own=_said(own[1]) if own else None,
+        own=_said(own) if own else None,
         colleague=_colleague(letter, case),
         failed_since=failed_since,
         settled_at=case.closed.at if case.closed else None,
@@ -176,7 +176,7 @@ def _job(unit: UnitOfWork, letter: Letter, case: Case) -> JobAsked:
     )
 
 
-def _standing(unit: UnitOfWork, letter: Letter, case: Case, mine: Sequence[tuple[int, Event]]) -> Standing:
+def _standing(unit: UnitOfWork, letter: Letter, case: Case, mine: Sequence[Fact]) -> Standing:
     if not unit.people.is_contact(case.facts.get("retailer") or "", letter.to):
         return Standing.NO_CONTACT
     if case.is_closed:
@@ -184,25 +184,18 @@ def _standing(unit: UnitOfWork, letter: Letter, case: Case, mine: Sequence[tuple
     if case.notice is None or not letter.is_of(case.notice["message_id"]):  # between two notices there is none
         return Standing.SUPERSEDED
     failed = case.last_failure.seq if case.last_failure else 0
-    used = any(seq > failed and event.data["choice"] != Choice.HELP for seq, event in mine)
+    used = any(word.seq > failed and word["choice"] != Choice.HELP for word in mine)
     return Standing.ANSWERED if used else Standing.OPEN
 
 
-def _by_link(case: Case, letter: Letter) -> list[tuple[int, Event]]:
-    """What was said about the case by the link of this letter, with its place among the events."""
-    return [
-        (seq, event)
-        for seq, event in enumerate(case.events, 1)
-        if event.kind in _WORDS and event.data.get("link") == letter.id
-    ]
+def _by_link(case: Case, letter: Letter) -> list[Fact]:
+    """What was said about the case by the link of this letter, oldest first."""
+    words = case.every(Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED)
+    return [word for word in words if word.get("link") == letter.id]
 
 
-_WORDS = (Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED)
-
-
-def _said(event: Event) -> Said:
-    data = event.data
-    return Said(event.at, str(data.get("choice") or ""), str(data.get("name") or ""), str(data["words"]))
+def _said(word: Fact) -> Said:
+    return Said(word.at, str(word.get("choice") or ""), str(word.get("name") or ""), str(word["words"]))
 
 
 def _colleague(letter: Letter, case: Case) -> Said | None:
@@ -212,4 +205,4 @@ def _colleague(letter: Letter, case: Case) -> Said | None:
         for fact in (*case.confirmations, *case.replies)
         if fact.seq > since and comparable(str(fact["sender"])) != comparable(letter.to)
     ]
-    return _said(max(others, key=lambda fact: fact.seq).event) if others else None
+    return _said(max(others, key=lambda fact: fact.seq)) if others else None

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from caseproof.channels.mail_headers import clean
+from caseproof.channels.meaning import Meaning
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event, Kind
 from caseproof.procedure.answer_link import Asked, JobAsked, Said, Standing, asked, asked_with_cases
@@ -26,10 +28,10 @@ CONFIRMS = frozenset({Choice.CHANGED, Choice.REMOVE})
 """The choices that are a confirmation; the others are words for a person to read."""
 
 _WHY = {
-    Choice.CHANGED: "says that the change is made",
-    Choice.REMOVE: "asks to remove the integration",
+    Choice.CHANGED: Meaning.CHANGED.sentence,
+    Choice.REMOVE: Meaning.REMOVE.sentence,
     Choice.HELP: "asks for help",
-    Choice.NOT_MINE: "says that it is not theirs",
+    Choice.NOT_MINE: Meaning.NOT_THEIRS.sentence,
 }
 
 
@@ -112,22 +114,22 @@ def _wrong_text(text: str, longest: int, *, needed: bool) -> str:
         return "missing"
     if "\0" in text:
         return "odd"
-    return "long" if len(_lines(text)) > longest else ""
+    return "long" if len(as_typed(text)) > longest else ""
 
 
-def _lines(text: str) -> str:
-    """Text without what a form puts into it: it sends every end of a line as two characters."""
-    return text.replace("\r\n", "\n")
+def as_typed(text: str) -> str:
+    """Text without what a form puts into it (it sends every end of a line as two characters) and what none types."""
+    return clean(text.replace("\r\n", "\n"))
 
 
 def _words(given: Given) -> str:
     """The written word: what was typed; else the sentence that was chosen, as the page showed it."""
-    return _lines(given.words) if given.words.strip() else str(given.shown["choices"][given.choice])
+    return as_typed(given.words) if given.words.strip() else str(given.shown["choices"][given.choice])
 
 
 def _event(office: Office, job: JobAsked, letter: Letter, given: Given, digest: str) -> Event:
     told: dict[str, Any] = {
-        "sender": letter.to, "name": given.name.strip(), "words": _words(given), "choice": given.choice,
+        "sender": letter.to, "name": as_typed(given.name).strip(), "words": _words(given), "choice": given.choice,
         "by_way_of": BY_PAGE, "link": letter.id, "evidence": digest,
     }  # fmt: skip
     if given.choice in CONFIRMS and job.standing is Standing.OPEN:

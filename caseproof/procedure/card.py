@@ -11,7 +11,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.closure import Blocker, closure_blockers
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.lifecycle import SENTENCES, State
-from caseproof.procedure.said import came_by, doubts
+from caseproof.procedure.said import WAYS, came_by, doubts
 
 _ADDRESS = re.compile(r"https?://[^\s<>()\[\]\"'|\\`]+")
 
@@ -157,7 +157,7 @@ _SENTENCES: Mapping[Kind, str] = {
     Kind.CANNOT_STOP: "Cannot be stopped from our side: {why} Who can: {who_can}",
     Kind.TICKET_OPENED: "Ticket {ticket} {_opened}",
     Kind.NOTICE_SENT: "Retailer told by mail: {_to}",
-    Kind.CONFIRMATION_RECEIVED: "The retailer's written word from {sender}",
+    Kind.CONFIRMATION_RECEIVED: "The retailer's written word from {sender}{_way}",
     Kind.CONFIRMATION_REFUSED: "A message from {sender} does not count: {why}",
     Kind.REPLY_RECEIVED: "A reply from {sender} confirms nothing by itself: {why}",
     Kind.ADDRESS_BOUNCED: "Mail to {address} comes back: {why}",
@@ -254,6 +254,7 @@ def sentence(event: Event) -> str:
     data["_form"] = _FORMS.get(str(event.data.get("form")), event.data.get("form"))
     data["_jobs"] = ", ".join(str(job.get("name") or job["job"]) for job in event.data.get("jobs", ()))
     data["_to"] = ", ".join(event.data.get("accepted", ()))
+    data["_way"] = f", {WAYS[way]}" if (way := event.data.get("by_way_of")) in WAYS else ""
     data["_opened"] = "adopted" if event.data.get("adopted") else "opened"
     told = _SENTENCES[event.kind].format_map(data)
     return " ".join(told.split()) if event.kind is Kind.ANSWER_REFUSED else short(told)

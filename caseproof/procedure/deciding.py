@@ -71,7 +71,7 @@ def clear_word(office: Office, case: Case) -> Fact | None:
     """The word on which the case may go on by itself, or None.
 
     It came a way that the policy names, after the notice and after the last failure; and whatever else the retailer has
-    said since the notice says the same: no question, no other choice.
+    said since the notice says the same: no question, no other choice. Who wrote it still speaks for the retailer.
     """
     policy, notice = office.policy, case.notice
     if not _waits_for_the_retailer(case) or notice is None or not policy.review.required:
@@ -81,7 +81,13 @@ def clear_word(office: Office, case: Case) -> Fact | None:
         return None
     since = case.last_failure.seq if case.last_failure is not None else 0
     clear = [fact for fact in said if fact["by_way_of"] in policy.answers.by_itself and fact.seq > since]
-    return clear[-1] if clear else None
+    return clear[-1] if clear and _speaks_for_them(office, case, str(clear[-1]["sender"])) else None
+
+
+def _speaks_for_them(office: Office, case: Case, sender: str) -> bool:
+    """Whether a sender is a registered contact now: whoever was taken off since decides nothing alone."""
+    with office.store.reading() as unit:
+        return unit.people.is_contact(case.facts.get("retailer") or "", sender)
 
 
 def _waits_for_the_retailer(case: Case) -> bool:

@@ -148,16 +148,16 @@ class Waker:
     def round(self) -> float:
         """Wake those that have news since the last round; gives how many seconds to pause before the next."""
         try:
-            return self._round(today(self._office))
+            return self._round()
         except Exception as error:  # whatever it is, the watch goes on
             return self._trouble.is_this(error)
 
-    def _round(self, office: Office) -> float:
-        with office.store.reading() as unit:
-            due = unit.cases.due(office.clock(), AT_MOST)
+    def _round(self) -> float:
+        with self._office.store.reading() as unit:
+            due = unit.cases.due(self._office.clock(), AT_MOST)
         news = {row.ref: row for row in due if row.has_news and row.closed_at is None and row.flow_run}
         new = {ref: row for ref, row in news.items() if self._woken.get(ref) != row.version}
-        later = self._hands.wake(office, {ref: str(row.flow_run) for ref, row in new.items()}) if new else []
+        later = self._hands.wake(self._office, {ref: str(row.flow_run) for ref, row in new.items()}) if new else []
         self._woken = {ref: row.version for ref, row in news.items() if ref not in later}
         self._trouble.is_over()
         return WAKE_SECONDS

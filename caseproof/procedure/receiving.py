@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from caseproof.channels.meaning import Meaning, meaning_of
-from caseproof.channels.reading import Genuine, Mail, Unreadable, read_mail
+from caseproof.channels.reading import Mail, Unreadable, read_mail
 from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.vault import Evidence
 from caseproof.procedure.judging import Verdict, judge
@@ -66,7 +66,7 @@ class _Read:
 def _read(raw: bytes, authserv: str, size: int) -> _Read:
     """Strangers write mail: whatever makes reading it fail, it is kept as it came."""
     try:
-        mail = _as_kept(read_mail(raw, authserv=authserv))
+        mail = read_mail(raw, authserv=authserv)
         return _Read(size, mail, meaning_of(mail.own_words))
     except Unreadable as error:
         return _Read(size, wrong=error.problem)
@@ -74,24 +74,6 @@ def _read(raw: bytes, authserv: str, size: int) -> _Read:
         raise  # that is this machine's fault and not the mail's: it is tried again
     except Exception as error:  # a mail that finds an error of ours must not come back for ever
         return _Read(size, wrong=f"reading it failed ({type(error).__name__})")
-
-
-def _as_kept(mail: Mail) -> Mail:
-    """Its texts as every store takes them."""
-    return replace(
-        mail,
-        sender_address=_text(mail.sender_address),
-        subject=_text(mail.subject),
-        message_id=_text(mail.message_id),
-        own_words=_text(mail.own_words),
-        automatic=_text(mail.automatic),
-        genuine=Genuine(mail.genuine.ok, _text(mail.genuine.why)),
-        bounce=replace(mail.bounce, why=_text(mail.bounce.why)) if mail.bounce else None,
-    )
-
-
-def _text(text: str) -> str:
-    return text.replace("\0", "").encode(errors="replace").decode()
 
 
 def _take_in(office: Office, content: bytes, read: _Read) -> Received:

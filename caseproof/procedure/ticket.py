@@ -92,7 +92,7 @@ _SAID = (Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED, Kind.CONFIRMATION_REFU
 
 def words_to_note(office: Office, case: Case) -> list[Fact]:
     """What came from the retailer and is not on the ticket yet, oldest first; without words nothing is looked up."""
-    said = [Fact(number, event) for number, event in enumerate(case.events, 1) if event.kind in _SAID]
+    said = case.every(*_SAID)
     if not said or case.ticket is None:
         return []
     with office.store.reading() as unit:

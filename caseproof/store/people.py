@@ -18,6 +18,7 @@ from caseproof.store.tables import contacts, retailers
 _ADDRESS = re.compile(r'[^\s@<>(),;:"\\\x00-\x1f\x7f]{1,64}@[^\s@<>(),;:"\\\x00-\x1f\x7f]{1,189}')
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8}){0,3}", re.ASCII)  # as BCP 47 writes it, but in small letters
+_SMALL = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
 _ROLE = 100
 _WHY = 1000
 
@@ -89,9 +90,9 @@ class People:
         return self._contacts(contacts.c.bounced_at.is_not(None))
 
     def is_contact(self, retailer: str, address: str) -> bool:
-        """Whether this address may speak for this retailer; capitals do not matter."""
-        query = select(contacts.c.id).where(self._here(retailer, address))
-        return self._connection.scalar(query) is not None
+        """Whether this address may speak for this retailer; A-Z and a-z are the same, a look-alike letter is not."""
+        known = self._connection.scalar(select(contacts.c.address).where(self._here(retailer, address)))
+        return known is not None and known.translate(_SMALL) == address.strip().translate(_SMALL)
 
     def remove_contact(self, retailer: str, address: str) -> None:
         """Take an address off a retailer. Raises BadInput if it is not there."""

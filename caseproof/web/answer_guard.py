@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Address, ip_address
 from math import ceil
@@ -14,6 +15,7 @@ from fastapi import Request
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
+from starlette.requests import ClientDisconnect
 
 from caseproof.domain.errors import CaseproofError
 from caseproof.settings import Settings
@@ -43,26 +45,40 @@ class TooOften(CaseproofError):
 
 
 class AnswerHost:
-    """The host name that retailers see. Where it is one of its own, nothing but the page is shown under it."""
+    """The host name that retailers see. Where it is one of its own, nothing but the page is shown under it.
+
+    Whoever sends a request writes its Host, and a proxy that asks for the name alone hands on any port behind it: what
+    is not exactly one of our other hosts counts as the retailers' then.
+    """
 
     def __init__(self, settings: Settings) -> None:
         own = _netloc(settings.answers or "")
-        others = {_netloc(settings.public), _netloc(str(settings.web_url))}
-        self._own = own if own not in others else ""
+        self._others = {_netloc(settings.public), _netloc(str(settings.web_url))}
         self.name = urlsplit(settings.answers or "").hostname
+        self._is_its_own = bool(self.name) and own not in self._others
 
     def is_asked(self, request: Request) -> bool:
         """Whether this request is for that host."""
-        return bool(self._own) and _netloc(f"//{request.headers.get('Host', '')}") == self._own
+        asked = asked_host(request)
+        return self._is_its_own and asked is not None and asked[0] == self.name and asked[1] not in self._others
 
     def shows(self, request: Request) -> bool:
         """Whether this request's page may be shown: everything under our other hosts."""
-        path = request.url.path
+        path = request.scope["path"]
         return not self.is_asked(request) or path == "/health" or path.startswith(("/answer/", "/static/"))
 
     def is_for_retailers(self, request: Request) -> bool:
         """Whether whoever sent this request is a retailer, for all that we know."""
         return self.is_asked(request) or request.url.path.startswith("/answer/")
+
+
+_HOST = re.compile(r"(?P<name>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])\.?(?P<port>(?::\d{0,5})?)", re.ASCII)
+
+
+def asked_host(request: Request) -> tuple[str, str] | None:
+    """The host name that a request is for, and the same with its port as `_netloc` gives it; None where it is none."""
+    found = _HOST.fullmatch(request.headers.get("Host", "").lower())
+    return (found["name"].strip("[]"), _netloc(f"//{found['name']}{found['port']}")) if found else None
 
 
 def _netloc(url: str) -> str:
@@ -121,10 +137,13 @@ async def read_form(request: Request) -> Fields:
     A body is read by the event loop, so this alone is no plain ``def``; no more is read than a form can hold.
     """
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BODY:
-            raise TooMuch("More was sent than this form can hold.", "Shorten it, or answer by mail.")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MOST_BODY:
+                raise TooMuch("More was sent than this form can hold.", "Shorten it, or answer by mail.")
+    except ClientDisconnect:  # nobody waits for the page, and half a form is none
+        return {}
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         return {}
     try:

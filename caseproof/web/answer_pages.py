@@ -15,7 +15,17 @@ from caseproof.channels.languages import LANGUAGES, Phrases, language_of
 from caseproof.channels.mail import named_address
 from caseproof.channels.notice import cause_words
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.answering import MOST_NAME, MOST_WORDS, Asked, Choice, Given, JobAsked, Said, Standing
+from caseproof.procedure.answering import (
+    MOST_NAME,
+    MOST_WORDS,
+    Asked,
+    Choice,
+    Given,
+    JobAsked,
+    Said,
+    Standing,
+    as_typed,
+)
 from caseproof.procedure.office import Office
 from caseproof.signing import BadLink
 from caseproof.web.answer_guard import Fields, TooMuch, TooOften, form_key
@@ -61,9 +71,9 @@ class Typed:
 
     def is_said(self, said: Said | None) -> bool:
         """Whether this is what we have already: somebody pressed the button twice."""
-        if said is None or (self.choice, self.name.strip()) != (said.choice, said.name):
+        if said is None or (self.choice, as_typed(self.name).strip()) != (said.choice, said.name):
             return False
-        return not self.words.strip() or self.words.replace("\r\n", "\n") == said.words
+        return not self.words.strip() or as_typed(self.words) == said.words
 
 
 NOTHING = Typed()
@@ -240,7 +250,7 @@ class AnswerPages:
     def _wrong(self, say: Phrases, field: str, why: str, typed: Typed) -> str:
         if field == "form":
             return say("error_form")
-        length = len(typed.words.replace("\r\n", "\n"))  # as people count: the form sends every end of a line as two
+        length = len(as_typed(typed.words))
         most = MOST_NAME if field == "name" else MOST_WORDS
         return say(f"error_{field}_{why}", most=most, length=length)
 

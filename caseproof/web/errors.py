@@ -13,7 +13,7 @@ from caseproof.desks.base import UnknownTicket
 from caseproof.domain.errors import CaseproofError
 from caseproof.settings import Settings
 from caseproof.store import StoreDown, UnknownCase
-from caseproof.web.answer_guard import AnswerHost
+from caseproof.web.answer_guard import AnswerHost, asked_host
 from caseproof.web.answer_pages import AnswerPages
 from caseproof.web.files import NotHere
 from caseproof.web.pages import Pages
@@ -43,10 +43,12 @@ def own_hosts_only(settings: Settings, answers: AnswerHost) -> Callable[[Request
     point to 127.0.0.1 would otherwise read every case through the browser of whoever visits it.
     """
     ours = {settings.web_url.host, urlsplit(settings.public).hostname, answers.name, "localhost", "127.0.0.1", "::1"}
+    ours = {name.strip("[]") for name in ours if name}
     anywhere = settings.web_url.host in _ANY_ADDRESS
 
     def refuse_strange_host(request: Request) -> None:
-        if not anywhere and request.url.hostname not in ours:
+        asked = asked_host(request)
+        if asked is None or (not anywhere and asked[0] not in ours):
             raise StrangeHost(
                 "This is not the address of the web app.",
                 f"Open {settings.public}, or set CASEPROOF_PUBLIC_URL to the address that people use.",

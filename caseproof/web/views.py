@@ -162,10 +162,10 @@ class CasePage:
     next_action: str
     strip: list[Step]
     blockers: list[Blocker]
-    decisions: list[Fact]
+    decisions: tuple[Fact, ...]
     said: list[Said]
-    refused_words: list[Fact]
-    bounced: list[Fact]
+    refused_words: tuple[Fact, ...]
+    bounced: tuple[Fact, ...]
     proof: ProofView | None
     evidence: list[EvidenceRow]
     timeline: list[Entry]
@@ -186,10 +186,10 @@ def case_page(office: Office, ref: str, prefect_ui: str) -> CasePage:
         next_action=next_action(case),
         strip=_strip(case),
         blockers=[] if case.is_closed else closure_blockers(case),
-        decisions=_facts(case, Kind.DECIDED, Kind.KEPT_PAUSED),
+        decisions=case.every(Kind.DECIDED, Kind.KEPT_PAUSED),
         said=_said(case),
-        refused_words=_facts(case, Kind.CONFIRMATION_REFUSED),
-        bounced=_facts(case, Kind.ADDRESS_BOUNCED),
+        refused_words=case.every(Kind.CONFIRMATION_REFUSED),
+        bounced=case.every(Kind.ADDRESS_BOUNCED),
         proof=_proof(office, case),
         evidence=evidence,
         timeline=_timeline(case.events),
@@ -198,14 +198,9 @@ def case_page(office: Office, ref: str, prefect_ui: str) -> CasePage:
     )
 
 
-def _facts(case: Case, *kinds: Kind) -> list[Fact]:
-    """The events of these kinds over the whole life of the case, whether they still count or not."""
-    return [Fact(number, event) for number, event in enumerate(case.events, 1) if event.kind in kinds]
-
-
 def _said(case: Case) -> list[Said]:
     """Every word and reply, oldest first; a reply that was recorded as a confirmation stands there as that alone."""
-    words = _facts(case, Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED)
+    words = case.every(Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED)
     recorded = {fact["evidence"]: fact.seq for fact in words if fact.event.kind is Kind.CONFIRMATION_RECEIVED}
     begun = case.last_opened.seq if case.last_opened else 0
     return [

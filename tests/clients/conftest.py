@@ -20,10 +20,25 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from caseproof.policy import BUILT_IN
 from caseproof.procedure.office import Office
+from caseproof.settings import Settings
 from sandbox.processes import PrefectServer
 from tasks import common
 from tests.support.case_runs import carried_by_a_run, deploy_stand_in
+from tests.support.command import Run, for_home, runner
 from tests.support.fakes import Clock
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home that the command works for."""
+    return for_home(tmp_path / "home", monkeypatch)
+
+
+@pytest.fixture
+def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command, as a person runs it in that home."""
+    assert Settings().home == home
+    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from caseproof.settings import Settings
 from caseproof.up.processes import free_port
 from sandbox.farm import Behaviour, Farm, farm_of, start_farm
 from tasks.checking import check_all
-from tests.support.command import Run, for_home, runner
+from tests.support.command import Run, for_home
 
 ROOT = Path(__file__).parents[2]
 POLICY = "team: [operator, team lead]\n"
@@ -62,12 +62,6 @@ def described(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Farm], F
 def jobs(tmp_path: Path, described: Callable[[Farm], Farm]) -> Iterator[Farm]:
     with start_farm(tmp_path / "farm", farm_of(20, failing=FAILING)) as running:
         yield described(running)
-
-
-@pytest.fixture
-def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    assert Settings().home == home
-    return runner(monkeypatch, capsys)
 
 
 def stops(farm: Farm) -> int:

@@ -25,21 +25,10 @@ from caseproof.procedure.proving import make_proof, proof_path
 from caseproof.settings import Settings
 from caseproof.up.processes import free_port
 from sandbox.processes import PrefectServer
-from tests.support.command import Ended, Run, for_home, runner
+from tests.support.command import Ended, Run
 from tests.support.histories import JOB, Plan, Teller, teller_of
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return for_home(tmp_path / "home", monkeypatch)
-
-
-@pytest.fixture
-def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    assert Settings().home == home
-    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ import pytest
 from caseproof.domain.errors import CaseproofError
 from caseproof.platforms.base import PlatformDown, Run, RunState, Scope, UnknownJob, UnknownRun
 from caseproof.platforms.prefect import PrefectJobsClient
-from caseproof.up.processes import wait_until
 from sandbox.farm import ROOT, Behaviour, Farm, farm_of, start_farm
 from sandbox.processes import PrefectServer
+from tests.support.prefect_api import ask_prefect
 
 JOB = "feed/shop-0000"
 
@@ -51,17 +51,7 @@ class Side:
     seen: list[Any] = field(default_factory=list)
 
     def do(self, method: str, path: str, body: Any = None) -> Any:
-        def taken() -> httpx.Response | None:
-            # Prefect now and then answers 503 and does nothing, or closes a connection that it kept for us.
-            try:
-                response = self.api.request(method, path, json=body)
-            except httpx.TransportError:
-                return None
-            return None if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else response
-
-        response = wait_until(f"{method} {path}", taken, 30)
-        assert response.is_success, response.text
-        return response.json() if response.content else None
+        return ask_prefect(self.api, method, path, body)
 
     def deploy(self, name: str) -> str:
         rarely = {"interval": 630720000.0, "anchor_date": "2020-01-01T00:00:00Z", "timezone": "Europe/Berlin"}

@@ -24,21 +24,10 @@ from caseproof.up.plan import inbox_lock
 from caseproof.up.processes import wait_until
 from sandbox.imap import ImapServer
 from sandbox.processes import PrefectServer, clean_env
-from tests.support.command import Run, for_home, runner
+from tests.support.command import Run
 from tests.support.retailer_mail import AUTHSERV
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return for_home(tmp_path / "home", monkeypatch)
-
-
-@pytest.fixture
-def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    assert Settings().home == home
-    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture

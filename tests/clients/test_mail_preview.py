@@ -13,13 +13,12 @@ from playwright.sync_api import Page, sync_playwright
 from caseproof.channels.languages import LANGUAGES
 from caseproof.channels.samples import every_mail, notice, notice_facts
 from caseproof.cli.mail import WIDTHS
-from caseproof.evidence.browser import require_browser
+from caseproof.evidence.browser import ARGUMENTS, require_browser
 from caseproof.procedure.office import open_office
 from caseproof.settings import Settings
-from tests.support.command import Run, for_home, runner
+from tests.support.command import Run
 from tests.support.histories import Teller
 
-ARGUMENTS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")
 LOOK = """() => {
     const light = ([r, g, b]) => { const f = c => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
         return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
@@ -37,17 +36,6 @@ LOOK = """() => {
     return { contrast: least, texts, wide: document.documentElement.scrollWidth - window.innerWidth,
         button: button ? button.getBoundingClientRect().height : 99 };
 }"""
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return for_home(tmp_path / "home", monkeypatch)
-
-
-@pytest.fixture
-def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    assert Settings().home == home
-    return runner(monkeypatch, capsys)
 
 
 def test_it_writes_text_html_and_pictures_of_a_phone_and_a_desktop_and_prints_where(run: Run, tmp_path: Path) -> None:
@@ -88,7 +76,7 @@ def test_it_shows_what_a_case_sends_in_its_contacts_language_and_changes_nothing
         assert "No pictures: there is no browser." in ended.out
         text = (tmp_path / f"{ref.lower()}-{kind}.txt").read_text(encoding="utf-8")
         assert said in text
-        assert "Guten Tag Jo," in text
+        assert "Guten Tag Jo!" in text
     assert len(office.case(ref).events) == 1
 
 

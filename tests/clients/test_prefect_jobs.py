@@ -15,8 +15,8 @@ import pytest
 from caseproof.domain.errors import BadInput
 from caseproof.platforms.base import PlatformRefused, RunState, Scope, UnknownJob, UnknownRun
 from caseproof.platforms.prefect import PrefectJobsClient, TagConvention
-from caseproof.up.processes import wait_until
 from sandbox.processes import PrefectServer
+from tests.support.prefect_api import ask_prefect
 
 # Next in 2040: Prefect plans 100 days ahead, so its scheduler adds nothing to what a test plans by itself.
 RARELY = {"interval": timedelta(days=7305).total_seconds(), "anchor_date": "2020-01-01T00:00:00Z"}
@@ -30,17 +30,7 @@ class World:
     flow: str
 
     def _do(self, method: str, path: str, body: Any = None) -> Any:
-        def taken() -> httpx.Response | None:
-            # Prefect now and then answers 503 and does nothing, or closes a connection that it kept for us.
-            try:
-                response = self.api.request(method, path, json=body)
-            except httpx.TransportError:
-                return None
-            return None if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else response
-
-        response = wait_until(f"Prefect to take {method} {path}", taken, 30)
-        assert response.is_success, response.text
-        return response.json() if response.content else None
+        return ask_prefect(self.api, method, path, body)
 
     def flow_id(self) -> str:
         return str(self._do("POST", "flows/", {"name": self.flow})["id"])

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - mails read best in their own lines
 """What programs write: automatic replies in twelve languages, returned and late mail, lists, newsletters, receipts."""
 
 from __future__ import annotations
@@ -60,7 +61,11 @@ def _returned(threads: Sequence[Thread]) -> Iterator[Sample]:
             thread = threads[number % len(threads)]
             to = thread.reply_to if way == "signed address" else "cases@example.com"
             text = report.format(
-                to=to, id=thread.message_id, failed="gone@elsewhere.example", mark=f"{number}-{way[:3]}", subject=thread.subject
+                to=to,
+                id=thread.message_id,
+                failed="gone@elsewhere.example",
+                mark=f"{number}-{way[:3]}",
+                subject=thread.subject,
             )
             kind = f"{'late' if late else 'returned'} mail ({server})"
             places = (Place.AUTOMATIC, Place.BOUNCE) if late else (Place.BOUNCE, Place.AUTOMATIC)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - mails read best in their own lines
 """What the messages of the corpus are made of: the thread they answer, their headers, and what is around their words."""
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def _as_html(plain: str) -> str:
     own, quoted = [], []
     for line in plain.replace("&", "&amp;").replace("<", "&lt;").splitlines():
         (quoted if line.startswith(">") else own).append(line.removeprefix("> ").removeprefix(">"))
-    return f"{'<br>'.join(own)}<blockquote type=\"cite\">{'<br>'.join(quoted)}</blockquote>"
+    return f'{"<br>".join(own)}<blockquote type="cite">{"<br>".join(quoted)}</blockquote>'
 
 
 _DRESS = {

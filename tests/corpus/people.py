@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - mails read best in their own lines
 """What people write: confirmations, wishes to remove, near-misses, and words that are not the writer's own."""
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def _near_misses(name: str, before: str) -> Iterator[_Made]:
 
 
 def _not_their_own(threads: Sequence[Thread]) -> Iterator[Sample]:
-    """"Done" stands in the quote, the signature, the subject, a forwarded or an attached mail: it is not said here."""
+    """ "Done" stands in the quote, the signature, the subject, a forwarded or an attached mail: it is not said here."""
     for language, (polite, done) in _NOT_OWN.items():
         german = language == "de"
         for number, shape in enumerate(_SHAPES):
@@ -151,7 +152,7 @@ _DISGUISED = (
 
 
 def _hidden(threads: Sequence[Thread]) -> Iterator[Sample]:
-    """"Done" that a reader does not see, and a "not" that a program might not see."""
+    """ "Done" that a reader does not see, and a "not" that a program might not see."""
     for language, (polite, done) in _NOT_OWN.items():
         for number, form in enumerate(_HIDDEN):
             thread = threads[number % len(threads)]

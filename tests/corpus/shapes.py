@@ -175,8 +175,20 @@ def proton(words: str, quoted: Quoted, german: bool) -> Written:
 
 
 SHAPES: dict[str, Shape] = {
-    "no quote": bare, "Gmail": gmail, "Gmail, wrapped": gmail_wrapped, "Outlook": outlook, "Outlook on the web": outlook_web,
-    "Outlook on a phone": outlook_phone, "old Outlook": old_outlook, "Apple Mail": apple, "iPhone": iphone, "Android": android,
-    "Thunderbird": thunderbird, "below the quote": below, "between quotes": between, "Roundcube": roundcube,
-    "a web mailer": web_mailer, "Proton": proton,
-}  # fmt: skip
+    "no quote": bare,
+    "Gmail": gmail,
+    "Gmail, wrapped": gmail_wrapped,
+    "Outlook": outlook,
+    "Outlook on the web": outlook_web,
+    "Outlook on a phone": outlook_phone,
+    "old Outlook": old_outlook,
+    "Apple Mail": apple,
+    "iPhone": iphone,
+    "Android": android,
+    "Thunderbird": thunderbird,
+    "below the quote": below,
+    "between quotes": between,
+    "Roundcube": roundcube,
+    "a web mailer": web_mailer,
+    "Proton": proton,
+}

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - mails read best in their own lines
 """Clear words that must not count: of strangers, of people who pretend, to wrong addresses, twice, or too late."""
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ def _pretenders(thread: Thread, words: str, mark: str) -> Iterator[Sample]:
         "nothing found out": received(),
         "nothing above at all": "",
         "findings of another server": forged.replace(AUTHSERV, "mx.attacker.example"),
-        "findings of a server named alike": forged.replace(f"{findings} {AUTHSERV}", f"{findings} {AUTHSERV}.attacker.example"),
+        "findings of a server named alike": forged.replace(
+            f"{findings} {AUTHSERV}", f"{findings} {AUTHSERV}.attacker.example"
+        ),
         "our name forged below another server's Received": received("mail.attacker.example") + forged,
         "our name forged below our own findings": found(domain, "fail") + forged,
         "our name forged below our Received and another's": received() + received("relay.attacker.example") + forged,
@@ -138,7 +141,9 @@ def _again(thread: Thread, words: str, mark: str) -> Iterator[Sample]:
     yield Sample("to the signed address in capitals", loud, "changed", (Place.COUNTED,), words)
     copied = answer(thread, f"{mark}-copied", words, To="boss@example.com", Cc=thread.reply_to)
     yield Sample("to the signed address in Cc", copied, "changed", (Place.COUNTED,), words)
-    back = f"Delivered-To: {thread.reply_to}\n{received()}X-Mark: {mark}\n".encode() + thread.raw.replace(b"\r\n", b"\n")
+    back = f"Delivered-To: {thread.reply_to}\n{received()}X-Mark: {mark}\n".encode() + thread.raw.replace(
+        b"\r\n", b"\n"
+    )
     yield Sample("our own mail coming back", back, "", (Place.AUTOMATIC,), words)
     ours = answer(thread, f"{mark}-ours", words, From="Caseproof <cases@example.com>", above=found("example.com"))
     yield Sample("a loop of our own addresses", ours, "", (Place.AUTOMATIC, Place.REFUSED), words)

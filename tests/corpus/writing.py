@@ -1,4 +1,4 @@
-"""How a mail is put into bytes: charsets, transfer encodings, and what a body is wrapped in. Headers are the caller's."""
+"""How a mail is put into bytes: charsets, transfer encodings, and what a body is wrapped in."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _flowed(text: str, _: str) -> str | None:
     lines = []
     for line in text.splitlines():
         while len(line) > 72 and not line.startswith(">"):
-            head, _, rest = line[:72].rpartition(" ")
+            head = line[:72].rpartition(" ")[0]
             if not head:
                 break
             lines.append(f"{head} ")
@@ -64,7 +64,8 @@ def _both(text: str, html: str) -> str | None:
 def _with_picture(text: str, html: str) -> str | None:
     both = _both(text, html)
     picture = (
-        'Content-Type: image/png; name="logo.png"\nContent-ID: <logo>\nContent-Disposition: inline; filename="logo.png"\n'
+        'Content-Type: image/png; name="logo.png"\nContent-ID: <logo>\n'
+        'Content-Disposition: inline; filename="logo.png"\n'
         "Content-Transfer-Encoding: base64\n\niVBORw0KGgo=\n"
     )
     return _multi("related", both, picture, mark="related") if both else None

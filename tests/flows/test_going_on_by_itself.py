@@ -158,12 +158,19 @@ def test_j9_a_removal_never_goes_on_by_itself(make_world: MakeWorld) -> None:
         assert not goes_on(world, ref)
 
 
+def taken_off(world: World, ref: str) -> None:
+    with world.office.store.unit() as unit:
+        unit.people.remove_contact(str(world.case(ref).facts["retailer"]), CONTACT)
+        unit.commit()
+
+
 SPOILS: dict[str, Callable[[World, str], object]] = {
     "a question": replies,
     "the wish to be removed": lambda world, ref: says(world, ref, "remove"),
     "a clear choice with other words": lambda world, ref: says(world, ref, words="Not yet, we do it tomorrow."),
     "a clear choice with a question": lambda world, ref: says(world, ref, words="Done. Why did it stop at all?"),
     "a word that an operator typed in": lambda world, ref: world.confirm(ref),
+    "that its writer does not speak for the retailer": taken_off,
 }
 
 

@@ -102,7 +102,7 @@ def test_each_contact_gets_a_letter_of_their_own_in_their_language_and_with_thei
         "<jf-000001.1.notice-2@example.com>",
         "<jf-000001.1.notice-3@example.com>",
     ]
-    assert [words(letter).splitlines()[0] for letter in letters] == ["Hello Shop Owner,", "Guten Tag Büro,", "Hello,"]
+    assert [words(letter).splitlines()[0] for letter in letters] == ["Hello Shop Owner,", "Guten Tag Büro!", "Hello,"]
     names = [letter_in(world, letter) for letter in letters]
     assert names == ["jf-000001.1.notice", "jf-000001.1.notice-2", "jf-000001.1.notice-3"]
     assert [found(world, name).to for name in names] == ALL

@@ -38,6 +38,14 @@ def test_the_same_address_again_changes_its_name_only(store):
         assert unit.people.contacts("R") == [Contact("R", "a@example.com", "New")]
 
 
+def test_a_letter_that_only_looks_alike_is_another_address(store):
+    with store.unit() as unit:
+        unit.people.add_contact("R", "kate.strasse@example.com")
+        assert unit.people.is_contact("R", " Kate.Strasse@example.com")
+        assert not unit.people.is_contact("R", "\u212aate.strasse@example.com")
+        assert not unit.people.is_contact("R", "kate.stra\u00dfe@example.com")
+
+
 def test_a_removed_contact_speaks_for_nobody(store):
     with store.unit() as unit:
         unit.people.add_contact("R", "a@example.com")

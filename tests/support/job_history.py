@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from sandbox.processes import PrefectServer
+from tests.support.prefect_api import ask_prefect
 
 OK = "COMPLETED"
 
@@ -41,7 +42,7 @@ class History:
 def make_history(server: PrefectServer, jobs: Sequence[PastJob], flow: str = "shop-job") -> History:
     """Make the jobs and their runs, several at once."""
     with server.client() as client, ThreadPoolExecutor(8) as at_once:
-        flow_id = _sent(client, "flows/", {"name": flow})["id"]
+        flow_id = ask_prefect(client, "POST", "flows/", {"name": flow})["id"]
         ids = list(at_once.map(lambda job: _make(client, flow_id, job), jobs))
     return History(flow, {job.name: found for job, found in zip(jobs, ids, strict=True)})
 
@@ -54,24 +55,17 @@ def add_runs(server: PrefectServer, deployment: str, runs: Sequence[str]) -> Non
 
 def _make(client: httpx.Client, flow_id: str, job: PastJob) -> str:
     wanted: dict[str, Any] = {"flow_id": flow_id, "name": job.name, "tags": list(job.tags)}
-    deployment: str = _sent(client, "deployments/", {**wanted, "paused": False})["id"]
+    deployment: str = ask_prefect(client, "POST", "deployments/", {**wanted, "paused": False})["id"]
     _run(client, deployment, job.runs)
     # Last, so that the scheduler makes no runs while these are made.
     schedule = [{"active": True, "schedule": {"interval": job.every}}]
-    _sent(client, f"deployments/{deployment}/schedules", schedule)
+    ask_prefect(client, "POST", f"deployments/{deployment}/schedules", schedule)
     return deployment
 
 
 def _run(client: httpx.Client, deployment: str, runs: Sequence[str]) -> None:
     for ended in runs:
-        run = _sent(client, f"deployments/{deployment}/create_flow_run", {})["id"]
+        run = ask_prefect(client, "POST", f"deployments/{deployment}/create_flow_run", {})["id"]
         end = {"type": OK, "name": "Completed"} if ended == OK else {"type": "FAILED", "message": ended}
         for state in ({"type": "RUNNING"}, end):
-            _sent(client, f"flow_runs/{run}/set_state", {"state": state, "force": True})
-
-
-def _sent(client: httpx.Client, path: str, body: Any) -> Any:
-    answer = client.post(path, json=body)
-    while answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        answer = client.post(path, json=body)
-    return answer.raise_for_status().json()
+            ask_prefect(client, "POST", f"flow_runs/{run}/set_state", {"state": state, "force": True})

@@ -54,6 +54,14 @@ def test_what_our_server_vouches_for_is_genuine(value: str) -> None:
         "other.example.com; dmarc=pass header.from=shop.example",
         "mail.example.com.thief.example; dmarc=pass header.from=shop.example",
         "dmarc=pass header.from=shop.example; mail.example.com",
+        # Another From than the one that is read here, or two findings of one method that cannot both be.
+        "mail.example.com; dmarc=pass header.from=thief.example; dkim=pass header.d=shop.example",
+        "mail.example.com; dmarc=pass header.from=thief.example; dmarc=pass header.from=shop.example",
+        "mail.example.com; dmarc=none header.from=shop.example; dmarc=pass header.from=shop.example",
+        "mail.example.com; dkim=none; dkim=pass header.d=shop.example",
+        # A sender's address that a server repeats as it came: it ends the comment and goes on like a finding.
+        'mail.example.com; spf=pass (domain of "a); dmarc=pass header.from=shop.example (b"@thief.example)',
+        'mail.example.com; spf=pass (domain of "a); dkim=pass header.d=shop.example (b"@thief.example); dmarc=none',
     ],
 )
 def test_what_our_server_does_not_vouch_for_is_not_genuine(value: str) -> None:
@@ -73,6 +81,8 @@ FAIL = found("mail.example.com; dmarc=fail header.from=shop.example")
         [THEIRS, PASS],
         [("received", "from mail.example.com by thief.example"), PASS],
         [("received", "from mail.example.com"), PASS],
+        [("received", "from x (by mail.example.com) by mx.thief.example with SMTP"), PASS],
+        [("received", "from by (mail.example.com) by mx.thief.example with SMTP"), PASS],
         [FAIL, BORDER, PASS],
         [FAIL, PASS, BORDER],
         [("arc-authentication-results", PASS[1]), BORDER],

@@ -156,12 +156,12 @@ def test_another_language_is_another_folder(copy: Path) -> None:
 
 
 BROKEN = [
-    ("de/words.yaml", "hello: Guten Tag,\n", "", "de/words.yaml has no phrase hello"),
-    ("de/words.yaml", "hello: Guten Tag,", "hallo: Guten Tag,\nhello: Guten Tag,", "line 10: nothing asks for hallo"),
-    ("de/words.yaml", "Guten Tag {name},", "Guten Tag {nmae},", "line 11: hello_name has other placeholders"),
-    ("de/words.yaml", "hello: Guten Tag,", "hello:", "line 10: hello is no text"),
-    ("de/words.yaml", "hello: Guten Tag,", "hello: [", "is not YAML at line 1"),
-    ("de/words.yaml", "hello: Guten Tag,", "hello: a\nhello: b", "line 11, column 1: hello stands there twice"),
+    ("de/words.yaml", "hello: Guten Tag!\n", "", "de/words.yaml has no phrase hello"),
+    ("de/words.yaml", "hello: Guten Tag!", "hallo: Guten Tag!\nhello: Guten Tag!", "line 10: nothing asks for hallo"),
+    ("de/words.yaml", "Guten Tag {name}!", "Guten Tag {nmae}!", "line 11: hello_name has other placeholders"),
+    ("de/words.yaml", "hello: Guten Tag!", "hello:", "line 10: hello is no text"),
+    ("de/words.yaml", "hello: Guten Tag!", "hello: [", "is not YAML at line 1"),
+    ("de/words.yaml", "hello: Guten Tag!", "hello: a\nhello: b", "line 11, column 1: hello stands there twice"),
     ("de/words.yaml", "locale: de_DE", "locale: xx_YY", "line 5: Babel knows no locale 'xx_YY'"),
     ("de/words.yaml", "and_more.one:", "and_more.few:", "de/words.yaml has no phrase and_more.one"),
     (

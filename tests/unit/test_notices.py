@@ -292,7 +292,7 @@ def test_where_it_is_not_the_retailers_fault_the_notice_says_so_and_asks_nothing
 
 def test_the_greeting_names_the_one_who_gets_the_letter() -> None:
     assert parts(made())[0].startswith("Hello Shop Owner,\n")
-    assert parts(made(GERMAN))[0].startswith("Guten Tag Shop Owner,\n")
+    assert parts(made(GERMAN))[0].startswith("Guten Tag Shop Owner!\n")
 
 
 def test_secrets_in_the_jobs_error_message_are_not_mailed() -> None:

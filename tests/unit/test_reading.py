@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import random
+import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
 
@@ -108,6 +111,23 @@ def test_nothing_that_a_database_refuses_comes_out() -> None:
         assert text.encode()
 
 
+def test_the_apostrophe_of_windows_is_read_where_the_charset_is_called_latin_1() -> None:
+    raw = mail("Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n",
+               "We haven=92t checked it. We have made the change.")  # fmt: skip
+    read = read_mail(raw)
+    assert read.own_words.startswith("We haven\u2019t")
+    assert meaning_of(read.own_words) is not Meaning.CHANGED
+
+
+def test_nothing_that_a_terminal_obeys_comes_out() -> None:
+    raw = b"From: e\x1b[2Jvil@shop.example\r\nMessage-ID: <1\x1b]0;x\x07@shop.example>\r\n"
+    raw += b"Subject: =?utf-8?q?=1B[2J=C2=9B2J?=\r\n\r\n\x1b[31mDone\x07\tby us.\r\nTwo"
+    read = read_mail(raw)
+    for text in (read.sender_address, read.message_id, read.subject, read.words, read.own_words):
+        assert not re.search(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]", text), text
+    assert read.words == "\ufffd[31mDone\ufffd\tby us.\nTwo"
+
+
 def test_attachments_are_never_read() -> None:
     message = EmailMessage(policy=SMTP)
     message["From"] = "owner@shop.example"
@@ -176,6 +196,17 @@ def test_nasty_mails_are_read_with_bounded_work(raw: bytes) -> None:
     assert meaning_of(read.own_words) is not Meaning.REMOVE
 
 
+def test_the_html_of_all_parts_together_is_bounded_and_what_is_not_read_confirms_nothing() -> None:
+    part = b"--b\r\nContent-Type: text/html\r\n\r\n<p>%s</p><!--" + b"y" * 1_200_000 + b"-->\r\n"
+    parts = [part.replace(b"%s", words) for words in (b"We have made the change.", b"second", b"third")]
+    raw = HEAD + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"".join(parts) + b"--b--"
+    read = read_mail(raw)
+    assert "second" in read.words
+    assert "third" not in read.words
+    assert CUT in read.own_words
+    assert meaning_of(read.own_words) is Meaning.UNCLEAR
+
+
 @pytest.mark.parametrize("raw", REFUSED.values(), ids=REFUSED.keys())
 @pytest.mark.timeout(30)
 def test_mails_that_nobody_could_read_with_bounded_work_are_refused(raw: bytes) -> None:
@@ -241,3 +272,38 @@ def check(raw: bytes) -> None:
         assert "broken" not in error.problem  # noqa: PT017 - every refusal is one that we thought of
     else:
         assert read.own_words == "" or read.own_words.strip()
+        assert [text for text in texts_of(read) if "\0" in text or text != text.encode(errors="replace").decode()] == []
+
+
+def texts_of(value: object) -> Iterator[str]:
+    """Every text in a mail as it was read."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
+        yield from (text for one in value for text in texts_of(one))
+    elif is_dataclass(value):
+        yield from (text for one in fields(value) for text in texts_of(getattr(value, one.name)))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [b"=?utf-8?b?AAECAw==?=", b"=?utf-8?q?=00=ED=A0=80?=", b"=?utf-16?b?ANgA2A==?=", b"=?utf-7?q?+2AA-?=",
+     b"\xed\xa0\x80", b"\xff", b"&#0;&#xD800;", b"=00=ED=A0=80"],
+)  # fmt: skip
+def test_every_text_of_a_mail_is_one_that_every_database_takes(odd: bytes) -> None:
+    head = b"From: %b <o@example.com>\r\nSubject: %b\r\nMessage-ID: <%b@x>\r\nAuto-Submitted: %b\r\n" % (
+        odd,
+        odd,
+        odd,
+        odd,
+    )
+    head += b"Authentication-Results: m; dmarc=pass %b header.from=%b\r\nTo: a%b@example.com\r\n" % (odd, odd, odd)
+    report = (
+        b"Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+        b"Reporting-MTA: dns; x%b\r\n\r\nFinal-Recipient: rfc822; a%b@example.com\r\nAction: failed\r\n"
+        b"Status: 5.1.1\r\nDiagnostic-Code: smtp; 550 %b\r\n\r\n--b--\r\n" % (odd, odd, odd)
+    )
+    check(head + report)
+    for kind in (b"plain", b"html"):
+        for how in (b"8bit", b"quoted-printable"):
+            check(head + b"Content-Type: text/%b\r\nContent-Transfer-Encoding: %b\r\n\r\n%b\r\n" % (kind, how, odd))

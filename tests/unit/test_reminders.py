@@ -100,7 +100,7 @@ def test_without_a_deadline_and_a_link_it_asks_for_an_answer_by_mail() -> None:
 def test_it_speaks_the_contacts_language_around_the_notice_as_it_was() -> None:
     text, html = parts(made(replace(FACTS, language="de")))
     assert '<html lang="de">' in html
-    assert text.startswith("Guten Tag Jo,\r\n") or text.startswith("Guten Tag Jo,\n")
+    assert text.startswith("Guten Tag Jo!\r\n") or text.startswith("Guten Tag Jo!\n")
     assert "Am 20. November 2026 haben wir Ihnen wegen einer fehlgeschlagenen Aufgabe geschrieben." in text
     assert "> WHAT IS WRONG" in text
 

@@ -15,7 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from caseproof.channels.languages import Phrases
-from caseproof.evidence.browser import require_browser
+from caseproof.evidence.browser import ARGUMENTS, require_browser
 from caseproof.procedure.answering import Choice, Given, answer
 from caseproof.web import create_app
 from tests.support.letters import (
@@ -30,7 +30,6 @@ from tests.support.letters import (
     write_letters,
 )
 
-ARGUMENTS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 GERMAN = "laden@example.com"
 SHOWN = {"choices": {str(choice): Phrases("en", "page")(f"choice_{choice}") for choice in Choice}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+from fastapi import Request
 from fastapi.testclient import TestClient
 
 from caseproof.channels.languages import LANGUAGES, words
@@ -21,7 +23,7 @@ from caseproof.policy_check import BUILT_IN
 from caseproof.procedure.answering import MOST_WORDS
 from caseproof.procedure.telling import tell_retailer
 from caseproof.web import create_app
-from caseproof.web.answer_guard import MOST_BODY
+from caseproof.web.answer_guard import MOST_BODY, read_form
 from tests.support.letters import (
     SHOP,
     WORDS,
@@ -152,6 +154,16 @@ def test_a_form_that_is_sent_twice_is_one_answer(told: Any) -> None:
     assert count(told) == 1
 
 
+def test_what_a_terminal_would_obey_is_not_taken_over_and_sent_twice_is_still_one_answer(told: Any) -> None:
+    fields = hidden_fields(told.client.get(told.url).text) | full(
+        name="Role\x1b[2J Name", words="Red \x1b[31m.\r\nTwo\x9b"
+    )
+    assert told.client.post(told.url, data=fields).status_code == 303
+    assert told.client.post(told.url, data=fields).status_code == 303
+    [said] = answers(told.office.case(told.ref))
+    assert (said.data["name"], said.data["words"]) == ("Role\ufffd[2J Name", "Red \ufffd[31m.\nTwo\ufffd")
+
+
 def test_a_second_and_different_answer_is_not_taken_and_not_lost(told: Any) -> None:
     fields = hidden_fields(told.client.get(told.url).text)
     told.client.post(told.url, data=fields | full())
@@ -264,6 +276,17 @@ def test_the_longest_answer_fits_and_more_is_refused_before_it_is_read(told: Any
 
 
 # -- how often ------------------------------------------------------------------------------------------------------
+
+
+def test_half_a_form_of_somebody_who_went_away_is_none_and_no_error() -> None:
+    came = iter([{"type": "http.request", "body": b"choice=changed", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(came)
+
+    kind = (b"content-type", b"application/x-www-form-urlencoded")
+    request = Request({"type": "http", "method": "POST", "headers": [kind]}, receive)
+    assert asyncio.run(read_form(request)) == {}
 
 
 def test_who_sends_too_often_is_asked_to_wait_and_loses_nothing(told: Any) -> None:
@@ -424,10 +447,20 @@ def test_under_the_retailers_host_there_is_nothing_but_their_page(split: Any) ->
         assert "/cases" not in answer.text
 
 
-@pytest.mark.parametrize("host", ["ANSWERS.example.com", "answers.example.com:443", "answers.example.com:80"])
-def test_the_retailers_host_is_known_however_it_is_written(split: Any, host: str) -> None:
-    assert split.client.get("/cases", headers={"Host": host}).status_code == 404
-    assert split.client.get(split.url, headers={"Host": host}).status_code == 200
+def test_the_retailers_host_is_known_however_it_is_written(split: Any) -> None:
+    for host in ("ANSWERS.example.com", "answers.example.com:443", "answers.example.com:80", "answers.example.com:8321",
+                 "answers.example.com:0443", "answers.example.com:", "answers.example.com."):  # fmt: skip
+        assert split.client.get("/cases", headers={"Host": host}).status_code == 404, host
+        assert split.client.get(split.url, headers={"Host": host}).status_code == 200, host
+
+
+def test_a_host_that_is_none_shows_nothing(split: Any) -> None:
+    for host in ("answers.example.com/@127.0.0.1", "x@127.0.0.1:8321", "answers.example.com ops.example.com", "[::1",
+                 "answers.example.com\tx", "answers.example.com/answer/x?", "127.0.0.1\\@answers.example.com",
+                 ""):  # fmt: skip
+        answer = split.client.get("/cases", headers={"Host": host})
+        assert answer.status_code == 421, host
+        assert split.ref not in answer.text
 
 
 def test_an_answer_through_the_retailers_host_is_taken(split: Any) -> None:
