@@ -113,7 +113,8 @@ def as_text(content: bytes, charset: str | None) -> str:
     """
     try:
         name = codecs.lookup(charset or "utf-8").name
-        text = content.decode("utf-8" if name in _NO_CHARSETS or name == "ascii" else name, "replace")
+        name = "utf-8" if name in _NO_CHARSETS or name == "ascii" else _REALLY.get(name, name)
+        text = content.decode(name, "replace")
     except (LookupError, ValueError):
         text = content.decode("utf-8", "replace")
     return clean(text)

@@ -212,6 +212,9 @@ def suspended_with(form: type[Form]) -> str:
 # -- what becomes of an answer --------------------------------------------------------------------------------------
 
 
+CONTACT = "shop@example.com"
+
+
 @pytest.fixture
 def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     """The office of this process, as the tasks find it: made anew from the environment."""
@@ -231,6 +234,7 @@ def case(office: Office) -> Case:
     teller.until_waiting(first=True)
     first, *rest = teller.events
     with office.store.unit() as unit:
+        unit.people.add_contact("Shop A", CONTACT)
         case = unit.cases.append(unit.cases.create(first), *rest)
         unit.commit()
     return case
@@ -282,7 +286,7 @@ def test_an_answer_from_before_a_failed_run_is_no_answer_to_what_came_after(offi
 
 def said(office: Office, case: Case, kind: Kind, words: str, **more: str) -> None:
     kept = office.keep(case.ref, f"{words}{more}".encode(), "said.eml", "message/rfc822")
-    office.record(case.ref, kind, sender="shop@example.com", words=words, evidence=kept, by_way_of="mail", **more)
+    office.record(case.ref, kind, sender=CONTACT, words=words, evidence=kept, by_way_of="mail", **more)
 
 
 def test_words_and_replies_stand_above_the_form_in_the_order_in_which_they_came(office: Office, case: Case) -> None:
@@ -340,9 +344,6 @@ def test_that_the_reply_counts_is_said_by_a_member_and_refused_where_there_is_no
     assert refused is not None
     assert "no reply in words of a registered contact" in refused["why"]
 
-    with office.store.unit() as unit:
-        unit.people.add_contact("Shop A", "shop@example.com")
-        unit.commit()
     said(office, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
     again = answered(office, case, RetailersWord, what=str(Word.COUNTS))
     act_on(case.ref, again, lambda form: _take_word(case.ref, again, cast(RetailersWord, form)))
@@ -355,7 +356,7 @@ def test_nobody_is_asked_for_a_decision_that_a_clear_word_has_taken(office: Offi
     said(office, case, Kind.CONFIRMATION_RECEIVED, "Done.", choice="changed")
     assert _needs_a_person(office.case(case.ref)), "by mail a person decides"
     kept = office.keep(case.ref, b"page", "page.json", "application/json")
-    clear = {"sender": "shop@example.com", "words": "Done.", "evidence": kept, "choice": "changed"}
+    clear = {"sender": CONTACT, "words": "Done.", "evidence": kept, "choice": "changed"}
     office.record(case.ref, Kind.CONFIRMATION_RECEIVED, **clear, by_way_of="page")
     assert not _needs_a_person(office.case(case.ref))
     settle_the_account(case.ref)
@@ -366,7 +367,7 @@ def test_nobody_is_asked_for_a_decision_that_a_clear_word_has_taken(office: Offi
 def test_j8_the_review_of_what_went_on_by_itself_asks_for_the_look_at_the_change(office: Office, case: Case) -> None:
     assert _look_at_the_change(office.case(case.ref)) == ""
     kept = office.keep(case.ref, b"page", "page.json", "application/json")
-    clear = {"sender": "shop@example.com", "words": "Done.", "evidence": kept, "choice": "changed"}
+    clear = {"sender": CONTACT, "words": "Done.", "evidence": kept, "choice": "changed"}
     office.record(case.ref, Kind.CONFIRMATION_RECEIVED, **clear, by_way_of="page")
     settle_the_account(case.ref)
     assert "look at the change in the system (J8)" in _look_at_the_change(office.case(case.ref))
