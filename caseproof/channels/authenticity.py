@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+_FROM = re.compile(r"\s*from\b", re.IGNORECASE)
 _BY = re.compile(r"\bby\s+([^\s;()]{1,253})", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 # Where the second last label belongs to the registry, the domain of three labels is the smallest that has an owner.
@@ -84,7 +85,10 @@ def _ours(headers: Iterable[tuple[str, str]], authserv: str) -> list[str]:
             if first.split(" ")[0].strip('"').lower() == authserv:
                 ours.append(findings)
         elif name == "received":
-            by = _BY.search(_without_comments(value))  # in a comment stands what the other side calls itself
+            hop = _without_comments(value)  # in a comment stands what the other side calls itself
+            if not ours and not _FROM.match(hop):
+                continue  # handed on within one house, which some write with numbers for names
+            by = _BY.search(hop)
             if ours or by is None or not _same_house(by[1].lower().rstrip("."), authserv):
                 break
     return ours[:_MOST]

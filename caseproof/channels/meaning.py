@@ -52,8 +52,8 @@ _SENTENCES = {
 
 def meaning_of(own_words: str) -> Meaning:
     """What words say that are the writer's own (as `own_words` gives them)."""
-    if not own_words.strip() or len(own_words) > _LONGEST or CUT in own_words:
-        return Meaning.UNCLEAR
+    if not own_words.strip() or len(own_words) > _LONGEST or CUT in own_words or "\ufffd" in own_words:
+        return Meaning.UNCLEAR  # what a broken letter stood for may have been a "not"
     text = _readable(own_words)
     flat = text.replace("\n", " ")
     asks = bool(_rule("question").search(flat))
@@ -73,9 +73,14 @@ def meaning_of(own_words: str) -> Meaning:
 
 def _says_changed(text: str) -> bool:
     """A clause states it, and nothing anywhere speaks against it."""
-    text = _rule("background").sub(" . ", _rule("aside").sub("", text))
+    text = _rule("aside").sub("", text)
+    if _rule("past").search(text):
+        text = _rule("background").sub(" . ", text)
     if not _states(text, alone=True):
         return False  # most mails end here; what follows takes longer
+    flat = text.replace("\n", " ")
+    if not _speaks_against(flat) and not _rule("outcome").search(flat):
+        return True
     told, careful = _weighed(text)
     if _rule("against").search(_rule("past_reason").sub(" ", careful)):
         return False
@@ -186,7 +191,7 @@ def _readable(words: str) -> str:
         r"(?<=\d)\. (?=(?:jan|feb|mär|apr|mai|jun|jul|aug|sep|okt|nov|dez))", " ", text
     )  # one date, no two sentences
     text = re.sub(r"(?:https?://|www\.)[^\s<>]{1,2000}|<?[^\s<>@]{1,100}@[^\s<>@]{1,250}>?", " ", text)
-    text = re.sub(r"\[?\b(?:jf|sc)-\d{6,18}\b\]?", " ", text)
+    text = re.sub(r"\[?\b(?:jf|sc)-\d{6,18}\b\]?:?", " ", text)
     return "\n".join(" ".join(line.split()) for line in text.split("\n"))
 
 

@@ -27,6 +27,7 @@ _DIVIDER = re.compile(
     re.IGNORECASE,
 )
 _FORWARD = re.compile(rf"^\s{{0,10}}(?:{any_of('forward')})\s{{0,3}}:\s*+$", re.IGNORECASE)
+_ONLY_WHO_WROTE = re.compile(rf"\S+(?: \S+)? (?:{any_of('wrote')})\s*.", re.IGNORECASE)
 _WROTE = re.compile(rf"(?<!\w)(?:{any_of('wrote')})(?![a-z])", re.IGNORECASE)
 _BEGINS = re.compile(rf"^\s{{0,10}}(?:(?:{any_of('begins')})\b|\d{{1,4}}[./\u5e74-])", re.IGNORECASE)
 _MAY_START = re.compile(r"[:\uff1a]|[-_=*]{2}")
@@ -114,7 +115,8 @@ def _behind_attribution(lines: list[str], at: int) -> int | None:
             return None
         joined = f"{joined} {line.strip()}".strip()
         if joined.endswith(_COLON):
-            return at + count if _attributes(joined) else None
+            alone = count == 1 and _ONLY_WHO_WROTE.fullmatch(joined) is not None
+            return at + count if alone or _attributes(joined) else None
     return None
 
 

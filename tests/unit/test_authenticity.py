@@ -93,6 +93,14 @@ def test_a_forged_finding_further_down_never_counts(headers: list[tuple[str, str
     assert not genuine_of(headers, "shop.example", OURS).ok
 
 
+def test_a_house_that_hands_mail_on_by_numbers_above_its_findings_is_read() -> None:
+    """The order of a large provider: its own hand-over on top, then the border, then what the border found."""
+    by_number = ("received", "by 2002:a05:6a10:1234 with SMTP id x1csp1234567; Sat, 21 Nov 2026 21:51:02 +0000")
+    vouched = found("mail.example.com; dkim=pass header.i=@shop.example; dmarc=pass header.from=shop.example")
+    assert genuine_of([by_number, BORDER, vouched, THEIRS], "shop.example", OURS).ok
+    assert not genuine_of([by_number, BORDER, THEIRS, vouched], "shop.example", OURS).ok, "below another's Received"
+
+
 def test_without_the_name_of_our_server_or_one_sender_nothing_is_genuine() -> None:
     assert "no mail server of ours is named" in genuine_of([PASS], "shop.example", "").why
     assert not genuine_of([PASS], "", OURS).ok

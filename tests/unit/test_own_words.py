@@ -107,3 +107,9 @@ def test_what_only_looks_like_a_quote_or_a_signature_stays(line: str) -> None:
 
 def test_that_a_text_was_cut_stays_in_sight() -> None:
     assert own_words(f"Done.\n\nOn 21/11/2026 21:51, Cases wrote:\nPlease\n{CUT}") == f"Done.\n\n{CUT}"
+
+
+@pytest.mark.parametrize("line", ["Colleague wrote:", "Die Kollegin schrieb:"])
+def test_what_stands_below_a_line_that_only_names_its_writer_is_not_the_answers(line: str) -> None:
+    assert own_words(f"{line}\nWe renewed the token.") == ""
+    assert own_words(f"Please see.\n\n{line}\nWe renewed the token.").strip() == "Please see."
