@@ -198,6 +198,8 @@ class _Look:
         answers = self._start("Web app", checks.answers)
         needs = [answers, self._store_row]
         self._start("Web app's store", lambda: checks.same_store(self._checks.store), after=needs)
+        page = partial(outside.confirmation_page, self._here.settings, self._clocks)
+        self._start("Confirmation page", page, after=[answers])
         self._with_clock.append(answers)
 
     def at_the_clocks(self) -> None:

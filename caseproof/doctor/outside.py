@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from caseproof.channels import imap
 from caseproof.channels.imap import ImapAccount
+from caseproof.channels.languages import words
 from caseproof.channels.mail import MailAccount, probe
 from caseproof.desks.base import Desk
 from caseproof.doctor.calls import Caller
@@ -60,6 +61,30 @@ def mailbox(name: str, load: Callable[[], ImapAccount]) -> str:
         f"'{name}': {account.where} lets us in over {account.security}, {probed.waiting} messages in "
         f"{account.folder}{made}; {account.authserv} says whose mail is genuine"
     )
+
+
+_PAGE = (
+    "See that CASEPROOF_ANSWER_URL is the address where retailers reach the web app, and that a proxy before it passes "
+    "/answer/ and /static/ on with the Host as it is (docs/confirmation-page.md)."
+)
+
+
+def confirmation_page(settings: Settings, clocks: Clocks) -> str:
+    """Whether the page that mail to retailers links to stands there, and no case beside it."""
+    if settings.answers is None:
+        return "mail to retailers links to no page; set CASEPROOF_ANSWER_URL to an address that they can open"
+    call = Caller(settings.answers, "The confirmation page", clocks, next_action=_PAGE)
+    try:
+        page, cases = call("GET", "answer/doctor", headers={"Accept-Language": "en"}), call("GET", "cases")
+    finally:
+        call.close()
+    if words("en", "page")["broken_title"] not in page.text:
+        raise Failed(f"{call.address}/answer/ is not the confirmation page (HTTP {page.status_code}).", _PAGE)
+    outside = "; a retailer outside cannot open a loopback address" if _is_loopback(settings.answers) else ""
+    beside = (
+        "; the cases stand there too, and have no login: give it a host name of its own" if cases.is_success else ""
+    )
+    return f"{call.address}/answer/ answers{outside}{beside}"
 
 
 def desk(name: str, load: Callable[[], Desk]) -> str:

@@ -439,6 +439,11 @@ def a_web_app_that_reads_another_store(house: Any, folder: Path) -> Installation
     return here
 
 
+@fault("Confirmation page", "is not the confirmation page", action="CASEPROOF_ANSWER_URL")
+def another_program_where_retailers_are_to_answer(house: Any, _: Path) -> Installation:
+    return house.installation(answer_url=house.server.ui_url)
+
+
 @fault("Clocks", "Prefect's server is ", "ahead of this machine's clock", action="time synchronisation")
 def a_prefect_server_whose_clock_is_ahead(house: Any, _: Path) -> Installation:
     # Less than what makes a worker stale: the heartbeats behind this door are not shifted with its clock.

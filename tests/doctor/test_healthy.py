@@ -16,7 +16,7 @@ CHECKS = [
     "Prefect address", "Prefect server", "Prefect version", "Work pool", "Deployments", "Worker",
     "Store", "Store takes writes", "Cases unedited", "Keeper", "Evidence",
     "Words of mail", "Mail server", "Mailbox", "Desk",
-    "Platforms", f"Platform {JOBS}", "Web app", "Web app's store", "Clocks",
+    "Platforms", f"Platform {JOBS}", "Web app", "Web app's store", "Confirmation page", "Clocks",
 ]  # fmt: skip
 
 
@@ -39,6 +39,7 @@ def test_all_is_well_in_a_healthy_installation_and_looking_changes_nothing(house
     assert retailers(house) == before
     assert "0 messages in INBOX, Caseproof is made when the first one is taken in" in told["Mailbox"]
     assert told["Mailbox"].endswith("mailbox.example.com says whose mail is genuine")
+    assert "have no login" in told["Confirmation page"], "it stands beside the cases here"
     assert house.mailbox.messages == []
     assert house.inbox.folders() == ["INBOX"], "looking makes no folder"
     assert MAIL_PASSWORD not in str(findings)
