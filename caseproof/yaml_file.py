@@ -39,6 +39,7 @@ def plain(kind: str, message: str) -> str:
     known = {
         "extra_forbidden": "there is no such entry (misspelt?)",
         "missing": "is missing",
+        "tuple_type": "takes a list, like [one, two]",
         "string_pattern_mismatch": "takes lower-case letters, digits and dashes only",
     }
     return known.get(kind) or message.removeprefix("Value error, ")

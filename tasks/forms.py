@@ -25,6 +25,7 @@ class Word(StrEnum):
 
     WROTE = "the retailer wrote: record it"
     COUNTS = "the reply shown above counts: record it"
+    ANSWERED = "I answered the reply shown above: wait on"
     WITHOUT = "decide without the retailer's word"
 
 

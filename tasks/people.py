@@ -17,6 +17,7 @@ from caseproof.domain.lifecycle import State
 from caseproof.procedure import deciding, word
 from caseproof.procedure.card import plain, short
 from caseproof.procedure.office import US
+from caseproof.procedure.said import Choice
 from tasks.asking import act_on, answer_to, ask, say_trouble
 from tasks.common import look, office
 from tasks.forms import AccountDecision, Form, RetailersWord, Review, TryAgain, Verdict, Word
@@ -48,7 +49,7 @@ def _stop_and_notice(case: Case) -> str:
 
 
 def _or_the_reply(case: Case) -> str:
-    return ", or say that the newest reply above counts" if case.open_replies else ""
+    return ", or say that the newest reply above counts, or that you answered it" if case.open_replies else ""
 
 
 def _waits_for_word(case: Case) -> bool:
@@ -65,6 +66,8 @@ def _take_word(ref: str, answer: Fact, form: RetailersWord) -> None:
         )
     if form.what is Word.COUNTS:
         word.confirm_by_reply(office(), ref, recorded_by=member, question=answer["number"])
+    if form.what is Word.ANSWERED:
+        word.reply_answered(office(), ref, by=member, question=answer["number"])
     deciding.looked_at(office(), ref, by=member, question=answer["number"])
 
 
@@ -86,9 +89,20 @@ def settle_the_account(ref: str) -> None:
             get_run_logger().info("%s goes on: the retailer clearly said that the change is made.", ref)
             return
         paused = f"The account is kept paused until **{case.paused_until}**. " if case.paused_until else ""
-        ask(ref, AccountDecision, f"{paused}{_WHAT_TO_DECIDE}", needed=_needs_a_person)
+        ask(ref, AccountDecision, f"{paused}{_why_not_by_itself(case)}{_WHAT_TO_DECIDE}", needed=_needs_a_person)
         return
     act_on(ref, answer, lambda form: _take_decision(ref, answer, cast(AccountDecision, form)))
+
+
+def _why_not_by_itself(case: Case) -> str:
+    """What a team that lets clear words go on wants to know where one did not."""
+    clear = [word for word in case.words if word["by_way_of"] in office().policy.answers.by_itself]
+    if not any(word.get("choice") == Choice.CHANGED for word in clear):
+        return ""
+    return (
+        "Their 'I made the change' waits for you: something else was said since the notice, or a run has failed after "
+        "it. "
+    )
 
 
 def _waits_for_decision(case: Case) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
@@ -51,7 +55,8 @@ def _once(office: Office) -> None:
 
 
 def _watch(office: Office) -> None:
-    from tasks.inbox import hands_of
+    with _no_traceback():
+        from tasks.inbox import hands_of
 
     lock = inbox_lock(office.settings)
     if (other := locks.holder(lock)) is not None:
@@ -59,6 +64,16 @@ def _watch(office: Office) -> None:
     locks.hold(lock)
     _say("The mailbox is watched, and cases with news are woken.")
     watch(office, hands_of(_say), threading.Event())  # until a signal ends the process
+
+
+@contextmanager
+def _no_traceback() -> Iterator[None]:
+    """Ctrl-C ends the process at once while Prefect is being imported: its libraries would make an error of it."""
+    before = signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _say(sentence: str) -> None:

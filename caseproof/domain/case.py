@@ -136,9 +136,15 @@ class Case:
 
     @property
     def open_replies(self) -> tuple[Fact, ...]:
-        """The replies that no confirmation was made of, oldest first; a person says what they mean."""
-        recorded = {fact["evidence"] for fact in self.confirmations}
-        return tuple(fact for fact in self.replies if fact["evidence"] not in recorded)
+        """The replies that no confirmation was made of and nobody has answered, oldest first: a person says what they
+        mean."""
+        settled = {fact["evidence"] for fact in (*self.confirmations, *self.answered_replies)}
+        return tuple(fact for fact in self.replies if fact["evidence"] not in settled)
+
+    @property
+    def answered_replies(self) -> tuple[Fact, ...]:
+        """Replies that a member of the team has answered, so that the case waits on."""
+        return tuple(fact for fact in self.every(Kind.CONFIRMATION_REFUSED) if fact.get("question") is not None)
 
     @property
     def question(self) -> Fact | None:
@@ -171,8 +177,8 @@ class Case:
 
     @property
     def unanswered_since(self) -> datetime | None:
-        """When the retailer was told in this round; None where the case waits and a reply of theirs came since: then it
-        is the team's turn.
+        """When the retailer was told in this round, or answered last by the team; None where the case waits and a reply
+        of theirs came since: then it is the team's turn.
 
         Keeping the account paused settles what they had written until then; after that a confirmation is news, too
         (before, the question that waits says so: it is another one).
@@ -181,9 +187,11 @@ class Case:
             return None
         paused = self.decision.seq if self.decision and self.decision.event.kind is Kind.KEPT_PAUSED else 0
         settled = max(self.notice.seq, paused)
-        news = (*self.replies, *(self.confirmations if paused else ()))
+        news = (*self.open_replies, *(self.confirmations if paused else ()))
         waits = self.state in (State.WAITING, State.PAUSED)
-        return None if waits and any(fact.seq > settled for fact in news) else self.notice.at
+        if waits and any(fact.seq > settled for fact in news):
+            return None
+        return max([self.notice.at, *(fact.at for fact in self.answered_replies if fact.seq > self.notice.seq)])
 
     @property
     def question_number(self) -> int:

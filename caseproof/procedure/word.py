@@ -94,6 +94,30 @@ def confirm_by_reply(office: Office, ref: str, *, recorded_by: str, question: in
     return office.store.change(ref, events)
 
 
+def reply_answered(office: Office, ref: str, *, by: str, question: int) -> Case:
+    """Take down that a person answered the replies above the question: they confirm nothing, and the case waits on.
+
+    Raises NotAllowed where there is none.
+    """
+
+    def events(now: Case) -> list[Event]:
+        if question in now.handled:  # two live runs of one case read the same answer
+            return []
+        shown = [reply for reply in now.open_replies if reply.seq < now.asked[question].seq]
+        if not shown:
+            raise NotAllowed("There is no reply above that nobody has answered.", "Say what else becomes of the case.")
+        why = f"it confirms nothing, and {by} has answered it"
+        return [
+            office.event(
+                Kind.CONFIRMATION_REFUSED, by, why=why, question=question,
+                **{name: reply[name] for name in ("sender", "evidence", "by_way_of")},
+            )
+            for reply in shown
+        ]  # fmt: skip
+
+    return office.store.change(ref, events)
+
+
 def _utf8(words: str) -> bytes:
     try:
         return words.encode()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from caseproof.channels.reading import read_mail
 from caseproof.desks.base import UnknownTicket
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.closure import Blocker, closure_blockers
@@ -16,12 +18,15 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.lifecycle import SENTENCES, State
 from caseproof.evidence.vault import VaultError
-from caseproof.procedure.card import MACHINERY, next_action, sentence
+from caseproof.procedure.card import MACHINERY, next_action, sentence, short
 from caseproof.procedure.office import Office
-from caseproof.procedure.said import came_by, doubts
+from caseproof.procedure.said import BY_PAGE, came_by, doubts
 from caseproof.store import CaseRow, EvidenceRow, MessageRow, UnknownCase
 from caseproof.store.messages import Place
 from caseproof.store.tickets import AttachmentRow, CommentRow, TicketRow
+
+_READ_AT_MOST = 200_000
+"""Larger messages, in bytes, are not read for a list."""
 
 CLOSED_SHOWN = 200
 """How many closed cases the list shows, the latest first."""
@@ -75,10 +80,11 @@ class Heap:
 
 @dataclass(frozen=True, slots=True)
 class InboxPage:
-    """Messages that wait for an eye, oldest first, each with what it is called; how many are not shown."""
+    """Messages that wait for an eye, oldest first, each with what it is called and its first words; how many are not
+    shown."""
 
     heaps: list[Heap]
-    rows: list[tuple[MessageRow, str]]
+    rows: list[tuple[MessageRow, str, str]]
     left_out: int
 
 
@@ -104,8 +110,21 @@ def inbox_page(office: Office) -> InboxPage:
         rows = unit.messages.to_look_at(INBOX_SHOWN)
         counts = unit.messages.counts()
     heaps = [Heap(name, counts[place], what) for place, (name, what) in _HEAPS.items() if counts.get(place)]
-    named = [(row, _HEAPS[row.place][0]) for row in rows]
+    named = [(row, _HEAPS[row.place][0], _first_words(office, row)) for row in rows]
     return InboxPage(heaps, named, sum(counts.values()) - len(rows))
+
+
+def _first_words(office: Office, row: MessageRow) -> str:
+    """How a message begins; "" where that cannot be read: its file is linked beside it."""
+    if row.size > _READ_AT_MOST:
+        return ""
+    with suppress(CaseproofError, ValueError, KeyError, TypeError):  # strangers write these, and people damage files
+        content = office.vault.read(row.digest)
+        if row.way == BY_PAGE:
+            return short(str(json.loads(content)["typed"]["words"]))
+        mail = read_mail(content)
+        return short(mail.own_words or mail.words)
+    return ""
 
 
 # -- one case -------------------------------------------------------------------------------------------

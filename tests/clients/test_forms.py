@@ -351,6 +351,22 @@ def test_that_the_reply_counts_is_said_by_a_member_and_refused_where_there_is_no
     assert (word["words"], word.actor) == ("I think so.", "operator")
 
 
+def test_a_reply_that_a_member_answered_confirms_nothing_and_the_case_waits_on(office: Office, case: Case) -> None:
+    said(office, case, Kind.REPLY_RECEIVED, "Which app do you mean?", why="asks something or needs help")
+    assert office.case(case.ref).unanswered_since is None, "it is the team's turn"
+    given = answered(office, case, RetailersWord, what=str(Word.ANSWERED))
+    for _ in range(2):  # two live runs of one case read the same answer
+        act_on(case.ref, given, lambda form: _take_word(case.ref, given, cast(RetailersWord, form)))
+    now = office.case(case.ref)
+    assert (now.words, now.open_replies, now.unhandled) == ((), (), ())
+    assert now.events[-1].kind is Kind.CONFIRMATION_REFUSED
+    assert "operator has answered it" in now.events[-1].data["why"]
+    assert now.unanswered_since == now.events[-1].at, "the retailer's turn begins anew"
+    again = answered(office, case, RetailersWord, what=str(Word.ANSWERED))
+    act_on(case.ref, again, lambda form: _take_word(case.ref, again, cast(RetailersWord, form)))
+    assert "no reply above" in office.case(case.ref).refused["why"]
+
+
 def test_nobody_is_asked_for_a_decision_that_a_clear_word_has_taken(office: Office, case: Case) -> None:
     """J6: the word was there before the question, or came while it was made."""
     said(office, case, Kind.CONFIRMATION_RECEIVED, "Done.", choice="changed")
