@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
 from caseproof.up.processes import wait_until
 from sandbox.world import World
-from tests.support.killer import kill_flow_run, proxy_before
+from tests.support.killer import proxy_before
 from tests.support.own_job import OwnJob, deploy
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -61,34 +59,6 @@ def test_j2_killed_between_the_stop_and_its_record_the_next_run_finds_the_job_st
     assert case.contained is not None
     assert case.contained["jobs"][0]["was_active"] is True, "what stood before the stop is not forgotten"
     assert [e.kind for e in case.events][:2] == [Kind.OPENED, Kind.STOPPED]
-
-
-def test_j5_killed_between_the_mail_and_its_record_the_next_run_sends_the_same_message_id_again(world: World) -> None:
-    job = deploy(world, "killed-at-the-mail")
-    killed = threading.Event()
-    victims: list[str] = []
-
-    def kill_the_sender(envelope: object) -> None:
-        ours = job.contact in getattr(envelope, "rcpt_tos", ())
-        if ours and not killed.is_set() and kill_flow_run(victims[0]):
-            killed.set()
-
-    world.mailbox.on_message = kill_the_sender
-    try:
-        victims.append(start_from_the_ui(world, job, "sandbox"))
-        assert killed.wait(120)
-        wait_until("Prefect to see the crash", lambda: crashed(world, victims[0]), 60)
-        ref = case_of(world, victims[0])
-        assert world.office.case(ref).notice is None, "nobody wrote down that the notice went out"
-        world.caseproof("case", "wake", ref)
-        world.await_question(ref, "retailers-word", seconds=300)
-    finally:
-        world.mailbox.on_message = None
-    got = [mail for mail in world.mailbox.messages if job.contact in mail.rcpt_tos]
-    assert len(got) == 2, "never a lost notice"
-    assert len({mail.raw for mail in got}) == 1, "the same bytes, so the same Message-ID"
-    told = [event for event in world.office.case(ref).events if event.kind is Kind.NOTICE_SENT]
-    assert [event.data["message_id"] for event in told] == [got[0].parsed["Message-ID"]]
 
 
 def test_a_mail_server_that_is_down_makes_the_case_say_so_and_wait_until_somebody_says_try_again(world: World) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from caseproof.domain.closure import AT_THE_REVIEW
 from caseproof.evidence.proof import verify_proof
+from caseproof.store import Place, Store
 
 
 @pytest.mark.e2e
@@ -29,7 +31,8 @@ def test_the_demo_ends_with_closed_cases_whose_proofs_stay_and_leaves_nothing_ru
     facts = json.loads(out.read_text())
     by_mail, on_the_page = facts, facts["other"]
     assert by_mail["status"] == on_the_page["status"] == "closed"
-    assert "confirmation page" in str(on_the_page["timeline"]), "the second retailer answers there"
+    the_page_leads_to_the_rerun(home, on_the_page["case"])
+    the_holiday_reply_changed_nothing(home, by_mail["case"])
     kinds = [step["type"] for step in facts["timeline"]]
     order = ["opened", "stopped", "ticket_opened", "notice_sent", "confirmation_received", "decided", "run_started",
              "run_verified", "schedule_live", "photographed", "attached", "review_approved", "looked_again",
@@ -45,6 +48,29 @@ def test_the_demo_ends_with_closed_cases_whose_proofs_stay_and_leaves_nothing_ru
     assert [path.name for path in elsewhere.rglob("*") if path.is_file()] == [], "nothing outside the home is touched"
     alive = [p for p in Path("/proc").glob("[0-9]*/environ") if _names(p, str(home))]
     assert alive == [], "everything that was started is stopped"
+
+
+def the_page_leads_to_the_rerun(home: Path, ref: str) -> None:
+    """The button in a real browser, and then nobody of the team until the review (J8, J10)."""
+    case = Store(f"sqlite:///{home / 'caseproof.sqlite'}").case(ref)
+    (word,) = case.words
+    assert (word["by_way_of"], word["choice"]) == ("page", "changed")
+    assert case.decision is not None
+    assert (case.decision.actor, case.decision["validation"]) == ("caseproof", AT_THE_REVIEW)
+    assert case.validated is not None
+    assert case.review is not None
+    assert case.validated.actor == case.review.actor == "team lead", "a person looked at the change before it closed"
+
+
+def the_holiday_reply_changed_nothing(home: Path, ref: str) -> None:
+    """It is set aside, and the word that counts is the one that the contact wrote afterwards (J8)."""
+    store = Store(f"sqlite:///{home / 'caseproof.sqlite'}")
+    with store.reading() as unit:
+        came = [row.place for row in unit.messages.of_case(ref)]
+    assert came == [Place.AUTOMATIC, Place.COUNTED]
+    (word,) = store.case(ref).words
+    assert word["by_way_of"] == "mail"
+    assert word["words"].startswith("Hello, thank you for telling us. We renewed the access")
 
 
 def _names(environ: Path, home: str) -> bool:
