@@ -5,6 +5,7 @@ What they send goes through the world's mail server, logged in as themselves, so
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,9 +91,10 @@ def _quoted(letter: EmailMessage) -> str:
 def _browser() -> Iterator[Page]:
     """A page as it opens on a phone."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=str(require_browser(read_settings().browser)), args=ARGUMENTS
-        )
+        program = str(require_browser(read_settings().browser))
+        # Not in a folder of our own: Chromium makes a socket there, whose whole path may have 107 bytes.
+        env = {name: value for name, value in os.environ.items() if name != "TMPDIR"}
+        chromium = playwright.chromium.launch(executable_path=program, args=ARGUMENTS, env=env)
         try:
             yield chromium.new_page(viewport={"width": 390, "height": 844})
         finally:

@@ -165,7 +165,6 @@ def test_it_works_again_stands_in_the_notices_thread_and_says_when_it_ran_and_si
         assert "ended without a fault on 22 November 2026 at 08:00 UTC" in part
         assert "back on its schedule since 22 November 2026 at 09:00 UTC" in part
         assert "asks nothing of you" in part
-        assert "write to answers@example.com" in part
 
 
 def test_it_works_again_leaves_out_what_is_not_known_and_has_a_subject_of_its_own_without_a_thread() -> None:
@@ -174,7 +173,6 @@ def test_it_works_again_leaves_out_what_is_not_known_and_has_a_subject_of_its_ow
     text = parts(there)[0]
     assert "schedule" not in text
     assert "ended" not in text
-    assert "write to cases@example.com" in text
 
 
 def test_a_removal_is_never_called_a_success_of_the_job() -> None:
