@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import make_msgid
+from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Page, sync_playwright
 
@@ -90,10 +91,10 @@ def _quoted(letter: EmailMessage) -> str:
 @contextmanager
 def _browser() -> Iterator[Page]:
     """A page as it opens on a phone."""
-    with sync_playwright() as playwright:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as home, sync_playwright() as playwright:
         program = str(require_browser(read_settings().browser))
         # Not in a folder of our own: Chromium makes a socket there, whose whole path may have 107 bytes.
-        env = {name: value for name, value in os.environ.items() if name != "TMPDIR"}
+        env = {name: value for name, value in os.environ.items() if name != "TMPDIR"} | {"HOME": home}
         chromium = playwright.chromium.launch(executable_path=program, args=ARGUMENTS, env=env)
         try:
             yield chromium.new_page(viewport={"width": 390, "height": 844})

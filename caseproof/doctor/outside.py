@@ -24,6 +24,8 @@ from caseproof.store import Store
 
 MAIL_SECONDS = 4.0
 """How long the mail server may take for a step; a sending itself is more patient (policy.yaml)."""
+MAILBOX_SECONDS = 8.0
+"""How long the mailbox may take for a step: a login over IMAP is slower."""
 _WEB = (
     "Start it with `caseproof up` or `caseproof web`; see that CASEPROOF_PUBLIC_URL (else CASEPROOF_WEB_URL) is the "
     "address where it can be reached from outside, and that a proxy before it passes everything on."
@@ -47,7 +49,7 @@ def mailbox(name: str, load: Callable[[], ImapAccount]) -> str:
         return "no mailbox is named in the policy (answers.mailbox): nobody reads what retailers write"
     account = load()
     try:
-        probed = imap.probe(replace(account, timeout_seconds=min(account.timeout_seconds, MAIL_SECONDS)))
+        probed = imap.probe(replace(account, timeout_seconds=min(account.timeout_seconds, MAILBOX_SECONDS)))
     except CaseproofError as error:
         raise Failed(f"Mailbox '{name}': {error.problem}", error.next_action) from error
     if not account.authserv:
