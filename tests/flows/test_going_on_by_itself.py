@@ -56,6 +56,15 @@ def goes_on(world: World, ref: str) -> bool:
     return deciding.goes_on_by_itself(world.office, ref)
 
 
+def goes_on_and_fails(world: World, ref: str) -> None:
+    """The page's choice leads to a re-run, and that run fails."""
+    says(world, ref)
+    assert goes_on(world, ref)
+    world.platform.outcome = "failed"
+    for name in ("start", "verify"):
+        world.step(name, ref)
+
+
 # -- the way to the end ---------------------------------------------------------------------------------------------
 
 
@@ -206,11 +215,7 @@ def test_a_button_and_a_mail_that_say_the_same_go_on_in_whichever_order_they_cam
 
 def test_j11_a_mail_after_a_failed_run_does_not_bring_back_the_button_from_before_it(world: World) -> None:
     ref = told(world)
-    says(world, ref)
-    goes_on(world, ref)
-    world.platform.outcome = "failed"
-    for name in ("start", "verify"):
-        world.step(name, ref)
+    goes_on_and_fails(world, ref)
     says(world, ref, way="mail")
     assert not goes_on(world, ref)
 
@@ -239,11 +244,7 @@ def test_j6_an_account_that_the_team_keeps_paused_stays_so(world: World) -> None
 
 def test_j11_a_run_that_failed_takes_a_new_word(world: World) -> None:
     ref = told(world)
-    says(world, ref)
-    goes_on(world, ref)
-    world.platform.outcome = "failed"
-    for name in ("start", "verify"):
-        world.step(name, ref)
+    goes_on_and_fails(world, ref)
     assert world.case(ref).state is State.WAITING
     assert not goes_on(world, ref)
     assert world.count(ref, Kind.DECIDED) == 1
