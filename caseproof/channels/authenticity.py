@@ -9,7 +9,7 @@ says nothing here: the sender may have written it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 _FROM = re.compile(r"\s*from\b", re.IGNORECASE)
@@ -121,24 +121,16 @@ def _without_comments(value: str) -> str:
     if "(" not in value:
         return value
     kept: list[str] = []
-    depth, quoted, escaped = 0, False, False
-    for letter in value:
-        if escaped:
-            escaped = False
-        elif letter == "\\":
-            escaped = True
-        elif letter == '"':
-            quoted = not quoted
-        elif letter == "(" and (depth or not quoted):
+    depth = 0
+    for letter, plain, quoted in _letters(value):
+        if plain and letter == "(" and (depth or not quoted):
             depth += 1
-            continue
-        elif letter == ")" and depth:
+        elif plain and letter == ")" and depth:
             if quoted:
                 return ""
             depth -= 1
             kept.append(" ")
-            continue
-        if not depth:
+        elif not depth:
             kept.append(letter)
     return " ".join("".join(kept).split())
 
@@ -163,16 +155,19 @@ def _split(value: str, at: str) -> list[str]:
     if '"' not in value:
         return value.split(at)
     parts: list[list[str]] = [[]]
+    for letter, plain, quoted in _letters(value):
+        if plain and letter == at and not quoted:
+            parts.append([])
+        else:
+            parts[-1].append(letter)
+    return ["".join(part) for part in parts]
+
+
+def _letters(value: str) -> Iterator[tuple[str, bool, bool]]:
+    """Each letter, whether it means what it is (no backslash before it), and whether it stands within quotes."""
     quoted = escaped = False
     for letter in value:
-        if escaped:
-            escaped = False
-        elif letter == "\\":
-            escaped = True
-        elif letter == '"':
+        if letter == '"' and not escaped:
             quoted = not quoted
-        elif letter == at and not quoted:
-            parts.append([])
-            continue
-        parts[-1].append(letter)
-    return ["".join(part) for part in parts]
+        yield letter, not escaped, quoted
+        escaped = letter == "\\" and not escaped

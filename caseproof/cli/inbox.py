@@ -83,22 +83,29 @@ def _say(sentence: str) -> None:
 @inbox_app.command("list")
 def inbox_list(
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
+    settled: Annotated[
+        bool, typer.Option("--settled", help="Those that wait for nobody, the latest first: counted, automatic, done.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """The messages that a person has to look at, the oldest first."""
     office = open_office()
     with office.store.reading() as unit:
-        rows, counts = unit.messages.to_look_at(limit), unit.messages.counts()
+        rows = unit.messages.settled(limit) if settled else unit.messages.to_look_at(limit)
+        waiting = sum(unit.messages.counts().values())
     if as_json:
         print_json([asdict(row) for row in rows])
         return
-    table = table_of("From retailers, to look at", "ID", "Since (UTC)", "Case", "From", "Subject", "Place", "Why")
+    what = "that wait for nobody" if settled else "to look at"
+    table = table_of(f"From retailers, {what}", "ID", "Since (UTC)", "Case", "From", "Subject", "Place", "Why")
     for row in rows:
         cells = (str(row.id), f"{row.at:%Y-%m-%d %H:%M}", row.ref, row.sender, row.subject, row.place, row.why)
         table.add_row(*map(escape, cells))
     out.print(table)
-    if sum(counts.values()) > len(rows):
-        out.print(f"{sum(counts.values()) - len(rows)} more are not shown; --limit shows them.")
+    if settled:
+        return
+    if waiting > len(rows):
+        out.print(f"{waiting - len(rows)} more are not shown; --limit shows them.")
     out.print(f"To read one: {office.inbox_url}. To take it off: `caseproof inbox done ID --by NAME`.")
 
 
@@ -112,12 +119,14 @@ def inbox_done(
         raise BadInput("It is not said who looked at them.", "Give a role or a name: --by NAME.")
     office = open_office()
     with office.store.unit() as unit:
-        unknown = [number for number in numbers if unit.messages.get(number) is None]
-        if unknown:
+        found = {number: unit.messages.get(number) for number in numbers}
+        if unknown := [number for number, row in found.items() if row is None]:
             raise BadInput(
                 f"There is no message {', '.join(map(str, unknown))}; nothing was taken off.",
                 "`caseproof inbox list` shows their numbers.",
             )
         unit.messages.done(numbers, by.strip(), office.clock())
         unit.commit()
-    out.print(f"{len(set(numbers))} taken off the list.")
+    waited = sum(row is not None and row.needs_eye for row in found.values())
+    others = len(found) - waited
+    out.print(f"{waited} taken off the list." + (f" {others} stood on it no more." if others else ""))

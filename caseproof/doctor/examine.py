@@ -199,8 +199,7 @@ class _Look:
         needs = [answers, self._store_row]
         self._start("Web app's store", lambda: checks.same_store(self._checks.store), after=needs)
         page = partial(outside.confirmation_page, self._here.settings, self._clocks)
-        self._start("Confirmation page", page, after=[answers])
-        self._with_clock.append(answers)
+        self._with_clock += [answers, self._start("Confirmation page", page, after=[answers])]
 
     def at_the_clocks(self) -> None:
         for row in self._with_clock:

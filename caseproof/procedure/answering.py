@@ -27,10 +27,11 @@ MOST_WORDS, MOST_NAME = 5000, 200
 CONFIRMS = frozenset({Choice.CHANGED, Choice.REMOVE})
 """The choices that are a confirmation; the others are words for a person to read."""
 
+ASKS_FOR_HELP = "asks for help"
 _WHY = {
     Choice.CHANGED: Meaning.CHANGED.sentence,
     Choice.REMOVE: Meaning.REMOVE.sentence,
-    Choice.HELP: "asks for help",
+    Choice.HELP: ASKS_FOR_HELP,
     Choice.NOT_MINE: Meaning.NOT_THEIRS.sentence,
 }
 

@@ -20,7 +20,7 @@ from caseproof.procedure.keeping import WORD
 from caseproof.procedure.letters import Letter, addressees, answer_url, first_letter, letter_to, numbered, reply_to
 from caseproof.procedure.mailing import Draft, Mailing, kept_letter, send_letters
 from caseproof.procedure.office import US, Office
-from caseproof.procedure.telling import NobodyToTell, Send, compose_letter
+from caseproof.procedure.telling import Send, compose_letter, contacts_of
 from caseproof.procedure.untold import as_lines, note_told
 from caseproof.store import UnknownCase
 from caseproof.store.errors import Unreadable
@@ -46,7 +46,7 @@ def remind(office: Office, send: Send, ref: str) -> list[str]:
     first = first_letter(office, case)
 
     def draft() -> Draft:
-        contacts = _contacts(office, case)
+        contacts = contacts_of(office, case)
         messages = [_compose(office, group, notice, number, first, contact) for contact in contacts]
         return Draft([contact.address for contact in contacts], messages, {"number": number})
 
@@ -99,18 +99,6 @@ def _readable(office: Office, ref: str) -> Case | None:
 def _shares(one: Case, case: Case, number: int) -> bool:
     same = one.notice is not None and case.notice is not None and one.notice["message_id"] == case.notice["message_id"]
     return same and _waits_for_word(one) and len(one.since_notice(Kind.REMINDER_SENT)) == number - 1
-
-
-def _contacts(office: Office, case: Case) -> list[Contact]:
-    retailer = case.facts.get("retailer") or ""
-    with office.store.reading() as unit:
-        found = unit.people.contacts(retailer) if retailer else []
-    if not found:
-        raise NobodyToTell(
-            f"{retailer or 'The retailer'} has no registered contact, so {case.ref} cannot remind anybody.",
-            f"`caseproof contact add --retailer {retailer or 'RETAILER'} --address ADDRESS`; it is tried again.",
-        )
-    return found
 
 
 def _compose(

@@ -30,7 +30,7 @@ from caseproof.store import UnknownCase
 from caseproof.store.errors import Unreadable
 from caseproof.store.people import Contact
 
-__all__ = ["NobodyToTell", "Send", "compose_letter", "tell_retailer"]
+__all__ = ["NobodyToTell", "Send", "compose_letter", "contacts_of", "tell_retailer"]
 
 
 class NobodyToTell(CaseproofError):
@@ -121,7 +121,7 @@ def _ensure_sent(
     """Send the notice ``which`` of the case ``owner`` once, and say what became of it; ``case`` is who asks."""
 
     def draft() -> Draft:
-        cases, contacts = together(), _contacts(office, case)
+        cases, contacts = together(), contacts_of(office, case)
         asks = _asks(office, cases[0])  # a retailer who was asked nothing owes no answer
         first = message_id(owner, which, office.policy.mail.sender)
         messages = [
@@ -143,7 +143,8 @@ def _file_name(case: Case) -> str:
     return f"notice-{case.round}"
 
 
-def _contacts(office: Office, case: Case) -> list[Contact]:
+def contacts_of(office: Office, case: Case) -> list[Contact]:
+    """Whom a mail about the case goes to: the retailer's registered contacts. Raises NobodyToTell, StoreError."""
     retailer = case.facts.get("retailer")
     if not retailer:
         raise NobodyToTell(

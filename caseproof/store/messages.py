@@ -162,6 +162,10 @@ class Messages:
         """Messages that need an eye and had none yet, oldest first, no more than ``limit``."""
         return self._rows(_query().where(to_look_at).order_by(messages.c.id).limit(limit))
 
+    def settled(self, limit: int) -> list[MessageRow]:
+        """Messages that nobody has to look at (any more), the latest first, no more than ``limit``."""
+        return self._rows(_query().where(~to_look_at).order_by(messages.c.id.desc()).limit(limit))
+
     def counts(self) -> Mapping[str, int]:
         """How many messages need an eye and had none yet, by place; a place without one is left out."""
         query = select(messages.c.place, func.count()).where(to_look_at).group_by(messages.c.place)
@@ -176,7 +180,7 @@ class Messages:
         self._write(ids, messages.c.told_at.is_(None), told_at=at)
 
     def done(self, ids: Iterable[int], by: str, at: datetime) -> None:
-        """Note who looked at these; who did first stays."""
+        """Note who looked at these; who did so first stays."""
         self._write(ids, messages.c.done_at.is_(None), done_at=at, done_by=by)
 
     def done_for(self, ref: str, by: str, at: datetime) -> int:

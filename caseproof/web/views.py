@@ -34,6 +34,9 @@ CLOSED_SHOWN = 200
 INBOX_SHOWN = 200
 """How many messages that wait for an eye are shown, the oldest first."""
 
+SETTLED_SHOWN = 20
+"""How many messages that wait for nobody are shown, the latest first."""
+
 _TICKET = re.compile(r"T-([0-9]{6,18})", re.ASCII)
 
 
@@ -81,11 +84,12 @@ class Heap:
 @dataclass(frozen=True, slots=True)
 class InboxPage:
     """Messages that wait for an eye, oldest first, each with what it is called and its first words; how many are not
-    shown."""
+    shown; and the latest that wait for nobody, with what they are called."""
 
     heaps: list[Heap]
     rows: list[tuple[MessageRow, str, str]]
     left_out: int
+    settled: list[tuple[MessageRow, str]]
 
 
 _HEAPS: Mapping[Place, tuple[str, str]] = {
@@ -103,15 +107,22 @@ _HEAPS: Mapping[Place, tuple[str, str]] = {
 }
 """What the places are called in front of people, and what to do about what lies there."""
 
+_NAMES: Mapping[Place, str] = {place: name for place, (name, _) in _HEAPS.items()} | {
+    Place.COUNTED: "Counted",
+    Place.AUTOMATIC: "Automatic",
+    Place.DUPLICATE: "Came twice",
+}
+
 
 def inbox_page(office: Office) -> InboxPage:
-    """What came from retailers and needs an eye. Raises StoreError."""
+    """What came from retailers: what needs an eye, and the latest that does not. Raises StoreError."""
     with office.store.reading() as unit:
         rows = unit.messages.to_look_at(INBOX_SHOWN)
         counts = unit.messages.counts()
+        settled = unit.messages.settled(SETTLED_SHOWN)
     heaps = [Heap(name, counts[place], what) for place, (name, what) in _HEAPS.items() if counts.get(place)]
-    named = [(row, _HEAPS[row.place][0], _first_words(office, row)) for row in rows]
-    return InboxPage(heaps, named, sum(counts.values()) - len(rows))
+    named = [(row, _NAMES[row.place], _first_words(office, row)) for row in rows]
+    return InboxPage(heaps, named, sum(counts.values()) - len(rows), [(row, _NAMES[row.place]) for row in settled])
 
 
 def _first_words(office: Office, row: MessageRow) -> str:

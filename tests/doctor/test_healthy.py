@@ -33,7 +33,7 @@ def test_all_is_well_in_a_healthy_installation_and_looking_changes_nothing(house
     told = {one.check: one.found for one in findings}
     assert told["Evidence"] == "1 files of JF-000001 match their digests"
     assert "cannot open it" in told["Web app"], "a loopback address is told to be one"
-    assert {"Prefect's server", f"platform '{JOBS}'", "The web app"} == set(
+    assert {"Prefect's server", f"platform '{JOBS}'", "The web app", "The confirmation page"} == set(
         told["Clocks"].partition(": ")[2].rstrip(".").split(", ")
     )
     assert retailers(house) == before

@@ -64,8 +64,11 @@ def test_each_message_that_needs_an_eye_is_shown_with_its_case_its_reason_and_it
     places = [read.index(row) for row in rows]
     assert places == sorted(places), "oldest first"
     assert all(f'href="/evidence/{one}"' in page for one in kept)
-    assert not {"fine", "away", "twice"} & set(re.findall(r"why (\w+)", read))
-    assert page.count(f'href="/cases/{ref}"') == 3
+    waiting, _, settled = read.partition("wait for nobody")
+    assert not {"fine", "away", "twice"} & set(re.findall(r"why (\w+)", waiting))
+    named = ("Came twice: why twice", "Automatic: why away", "Counted: why fine")
+    assert sorted(named, key=settled.index) == list(named), "also what a program wrote leaves a trace, the latest first"
+    assert page.count(f'href="/cases/{ref}"') == 6
     assert "2 kB" in read
     assert "5 messages wait for an eye" in text_of(client.get("/cases").text)
 
@@ -86,13 +89,15 @@ def test_every_place_that_needs_an_eye_has_a_name_and_something_to_do(world: Any
     assert [place for place in waits if f"why {place}" not in read] == []
 
 
-def test_what_somebody_looked_at_is_gone_from_the_page(world: Any, client: TestClient) -> None:
+def test_what_somebody_looked_at_waits_no_more_and_says_who_it_was(world: Any, client: TestClient) -> None:
     came(world, "lost", Place.UNMATCHED)
     with world.office.store.unit() as unit:
         [row] = unit.messages.to_look_at(10)
         unit.messages.done([row.id], "operator", world.tick())
         unit.commit()
-    assert "Nothing waits" in text_of(client.get("/inbox").text)
+    read = text_of(client.get("/inbox").text)
+    assert "Nothing waits" in read
+    assert "No case: why lost Looked at by operator ." in read, "it stands among those that wait for nobody"
 
 
 def test_of_very_many_the_oldest_are_shown_and_the_rest_counted(
