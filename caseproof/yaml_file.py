@@ -10,6 +10,8 @@ import yaml
 
 from caseproof.domain.errors import BadInput
 
+_DEEPEST = 50
+
 
 def read_yaml(path: Path, what: str, refused: type[BadInput], *, unreadable: str, empty: str) -> dict[Any, Any]:
     """The entries of a file; ``what`` names it ("policy"). Raises ``refused``.
@@ -17,7 +19,10 @@ def read_yaml(path: Path, what: str, refused: type[BadInput], *, unreadable: str
     ``unreadable`` and ``empty`` are the next actions where the file cannot be read, or holds no entries.
     """
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+        text = path.read_text(encoding="utf-8")
+        if _is_too_deep(text):
+            raise refused(f"The {what} {path} is nested too deeply.", "Write its entries plainly.")
+        raw = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise refused(f"The {what} {path} cannot be read: {error.strerror}.", unreadable) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -27,11 +32,19 @@ def read_yaml(path: Path, what: str, refused: type[BadInput], *, unreadable: str
         told = f": {why}" if isinstance(error, yaml.constructor.ConstructorError) and why else ""
         # Not chained: its text shows the line, and somebody may have written a password there.
         raise refused(f"The {what} {path} is not YAML{line}{told}.", "Correct that line.") from None
-    except RecursionError:
-        raise refused(f"The {what} {path} is nested too deeply.", "Write its entries plainly.") from None
     if not isinstance(raw, dict):
         raise refused(f"The {what} {path} holds no entries.", empty)
     return raw
+
+
+def _is_too_deep(text: str) -> bool:
+    """Whether entries lie deeper in each other than anybody writes them: libyaml crashes of that (PyYAML 6.0)."""
+    depth = 0
+    for event in yaml.parse(text, yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def plain(kind: str, message: str) -> str:
@@ -61,7 +74,7 @@ def entry(where: tuple[int | str, ...], values: Any) -> str:
     return ".".join(parts) + ": " if parts else ""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML in which an entry stands once, and none stands in itself: the plain loader takes both without a word."""
 
     def construct_document(self, node: yaml.Node) -> Any:

@@ -13,7 +13,8 @@ _FILE = Path(__file__).with_name("mail_habits.yaml")
 
 @cache
 def _sections() -> dict[str, dict[str, list[str]]]:
-    sections: dict[str, dict[str, list[str]]] = yaml.safe_load(re.sub(r"\|\n\s+", "|", _FILE.read_text("utf-8")))
+    text = re.sub(r"\|\n\s+", "|", _FILE.read_text("utf-8"))
+    sections: dict[str, dict[str, list[str]]] = yaml.load(text, yaml.CSafeLoader)
     return sections
 
 

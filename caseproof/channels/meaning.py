@@ -212,7 +212,7 @@ def _only_latin(text: str) -> bool:
 
 @cache
 def _words() -> dict[str, Any]:
-    words: dict[str, Any] = yaml.safe_load(re.sub(r"\|\n\s+", "|", _FILE.read_text("utf-8")))
+    words: dict[str, Any] = yaml.load(re.sub(r"\|\n\s+", "|", _FILE.read_text("utf-8")), yaml.CSafeLoader)
     return words
 
 

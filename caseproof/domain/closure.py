@@ -251,7 +251,8 @@ CONDITIONS: tuple[Condition, ...] = (
     ),
     Condition(
         "decided", "J6", "The team decided what becomes of the account. (Keeping it paused never closes a case.)",
-        "Answer the form of the case's run in the Prefect UI: what the retailer wrote, or the decision.", _always, _decision,
+        "Answer the form of the case's run in the Prefect UI: what the retailer wrote, or the decision.",
+        _always, _decision,
     ),
     Condition(
         "confirmed", "J8", "The retailer confirmed in writing.",
