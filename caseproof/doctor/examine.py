@@ -50,6 +50,7 @@ class Installation:
     pool: str = "caseproof"
     python: str = this.python_version()
     camera: machine.Camera = photograph
+    words: Callable[[], str] = check_templates
 
 
 def examine(here: Installation) -> list[Finding]:
@@ -156,7 +157,7 @@ class _Look:
 
     def at_mail_and_desk(self) -> None:
         needs = [self._policy_row, self._prefect]
-        self._start("Words of mail", check_templates, seconds=FOLD_SECONDS)
+        self._start("Words of mail", self._here.words, seconds=FOLD_SECONDS)
         self._start("Mail server", self._mail, after=needs, seconds=20)
         self._start("Mailbox", self._mailbox, after=needs, seconds=20)
         self._start("Desk", self._desk, after=[*needs, self._store_row], seconds=15)
