@@ -29,9 +29,11 @@ from caseproof.store import Place
 from caseproof.up.processes import wait_until
 from sandbox.marketplace import expire_token
 from sandbox.retailer import Retailer
-from sandbox.world import CONTACTS, PLATFORM, CommandFailed, World, small_world
+from sandbox.starting import small_world
+from sandbox.world import CONTACTS, PLATFORM, CommandFailed, World
 
 BY_MAIL, ON_THE_PAGE = CONTACTS
+STRANGER = "reseller@elsewhere.example.net"
 WORDS = (
     "Hello, thank you for telling us. We renewed the access in the seller portal this morning.\n\nKind regards\n"
     "The owner"
@@ -104,13 +106,15 @@ def _play(world: World, step: _Steps) -> tuple[str, str]:
     step("Each case's flow run opens a ticket (J1) and tells its retailer by mail (J5):")
     gardener, toy_seller = (_told(world, retailer, cases[_job(retailer)]) for retailer in CONTACTS)
 
-    step(f"{BY_MAIL} is on holiday: an automatic reply comes. It is set aside and changes nothing (J8).")
+    step(f"{BY_MAIL} is on holiday: an automatic reply comes. Then a stranger answers our mail, in its very thread.")
     gardener.is_away(gardener.letters[0])
     _await_message(world, by_mail, Place.AUTOMATIC)
+    world.mailbox.senders[STRANGER] = "genuine, and a stranger all the same"
+    gardener.passed_on(gardener.letters[0], STRANGER, "We renewed the access, you can use it again.")
+    _say(f"set aside, and nothing changes (J8): {_await_message(world, by_mail, Place.REFUSED)}")
 
     step("Both renew their access. One answers the mail; the words reach the case by themselves (J8):")
-    for retailer in CONTACTS:
-        world.renew_access(retailer)
+    world.renew_access(*CONTACTS)
     gardener.answer(gardener.letters[0], WORDS)
     word = world.await_case(by_mail, "the retailer's word", lambda case: bool(case.confirmations)).confirmations[0]
     _say(f"{by_mail}, from {word['sender']}: {word['words'].splitlines()[0]}")
@@ -168,14 +172,14 @@ def _told(world: World, retailer: str, ref: str) -> Retailer:
     return person
 
 
-def _await_message(world: World, ref: str, place: Place) -> None:
-    """Wait until a mail about the case has ended in this place."""
+def _await_message(world: World, ref: str, place: Place) -> str:
+    """Wait until a mail about the case has ended in this place; returns why it did."""
 
-    def there() -> bool:
+    def there() -> str | None:
         with world.office.store.reading() as unit:
-            return any(row.place is place for row in unit.messages.of_case(ref))
+            return next((row.why for row in unit.messages.of_case(ref) if row.place is place), None)
 
-    wait_until(f"a message to end as '{place}'", there, 60)
+    return wait_until(f"a message to end as '{place}'", there, 120)
 
 
 def _check(world: World) -> dict[str, str]:

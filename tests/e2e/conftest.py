@@ -1,4 +1,4 @@
-"""Worlds for the end-to-end tests of a file. Each ends with its file: Prefect's servers are busy also when nobody asks
+"""The world of the end-to-end tests of a file. It ends with its file: Prefect's servers are busy also when nobody asks
 them anything.
 """
 
@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.world import World, small_world
+from sandbox.starting import small_world
+from sandbox.world import World
 
 
 def _quietly(_: str) -> None:
@@ -21,17 +22,10 @@ PATIENCE = {"CASEPROOF_RETRY_DELAYS": "[1, 2]"}
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Caseproof on the very server that runs the customers' jobs.
+    """Caseproof on one Prefect server, the customers' jobs on another.
 
     Nothing runs by itself: a keeper would give another run to a case whose run a test has just killed.
     """
-    with small_world(tmp_path_factory.mktemp("world"), _quietly, by_itself=False, env=PATIENCE) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def world_with_jobs_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Caseproof on one Prefect server, the customers' jobs on another."""
     home = tmp_path_factory.mktemp("world")
     with small_world(home, _quietly, jobs_elsewhere=True, by_itself=False, env=PATIENCE) as running:
         yield running

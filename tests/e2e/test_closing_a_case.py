@@ -1,4 +1,8 @@
-"""Whole cases through a real Prefect, real mail and a real browser, on jobs that are no part of the sandbox."""
+"""Whole cases through a real Prefect, real mail and a real browser, on jobs that are no part of the sandbox.
+
+They close by J7 and J9, fail again and are reopened (J11), rest (J6). And the case's process is killed at the worst
+moment, or the mail server is down: nothing is lost, the next run goes on.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from email.message import EmailMessage
 
 import pytest
 
+from caseproof.domain.case import Case
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
@@ -14,6 +19,7 @@ from caseproof.evidence.proof import read_proof, verify_proof
 from caseproof.procedure.proving import proof_path
 from caseproof.up.processes import wait_until
 from sandbox.world import OUR_POOL, PLATFORM, World
+from tests.support.killer import proxy_before
 from tests.support.own_job import OwnJob, deploy
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -25,11 +31,6 @@ APPROVE = {"answered_by": "team lead", "verdict": "approve"}
 def decided(decision: Decision, by: str = "operator", **more: str) -> dict[str, str]:
     """The decision form, filled in."""
     return {"answered_by": by, "decision": decision, "reason": "Seen and settled.", **more}
-
-
-@pytest.fixture(scope="module")
-def world(world_with_jobs_elsewhere: World) -> World:
-    return world_with_jobs_elsewhere
 
 
 def written_by(job: OwnJob, world: World, words: str) -> str:
@@ -56,10 +57,6 @@ def test_j7_a_case_on_a_scheduled_job_elsewhere_closes_after_our_fix_and_the_job
     assert notice.get_content_type() == "multipart/alternative"
     assert ref in str(notice["Subject"])
 
-    world.answer(ref, "retailers-word", **WITHOUT)
-    refused = world.answer(ref, "decision", **decided(Decision.AFTER_CHANGE, checked="I saw it."))
-    world.await_question(ref, "retailers-word", after=refused)
-    assert "J8" in world.office.case(ref).refused["why"], "no word of the retailer, no such decision"
     job.mend()
     world.answer(ref, "retailers-word", **WITHOUT)
     world.answer(ref, "decision", **decided(Decision.AFTER_FIX))
@@ -77,7 +74,41 @@ def test_j7_a_case_on_a_scheduled_job_elsewhere_closes_after_our_fix_and_the_job
     wait_until("the case's run to end", lambda: _state(world, ref) == "COMPLETED", 60)
     since = case.closed.at.isoformat()
     wait_until("the schedule to run the job by itself", lambda: _ended(job, "COMPLETED", since=since), 90)
-    world.call(world.jobs_server, "POST", f"deployments/{job.deployment()['id']}/pause_deployment")  # enough seen
+    it_fails_again_and_the_keeper_reopens_the_case(world, job, case)
+
+
+def it_fails_again_and_the_keeper_reopens_the_case(world: World, job: OwnJob, closed: Case) -> None:
+    """J11: the same case goes back to the stop, also where its flow run was deleted."""
+    told = len(_letters(world, job))
+    world.call(world.server, "DELETE", f"flow_runs/{world.flow_run_of(closed.ref)}")
+    job.spoil()
+    wait_until("a scheduled run to fail again", lambda: _ended(job, "FAILED", closed.closed.at.isoformat()), 90)
+    assert world.run_ours("case-keeper")["state"]["type"] == "COMPLETED"
+    with world.office.store.reading() as unit:
+        assert [row.ref for row in unit.cases.rows() if row.job == job.id] == [closed.ref], "the same case"
+    again = [event.kind for event in world.office.case(closed.ref).events][len(closed.events) :]
+    again = [kind for kind in again if kind is not Kind.RECOVERY_TOLD]
+    assert again[:2] == [Kind.REOPENED, Kind.STOPPED], "J2: nothing comes before the stop"
+    assert job.deployment()["paused"]
+    assert closed.ref in artifact(world, "caseproof-board")
+    world.await_question(closed.ref, "retailers-word")
+    assert world.flow_run(world.flow_run_of(closed.ref))["state"]["name"] == "Suspended", "a new run carries it"
+    with world.office.store.reading() as unit:
+        (ticket,) = [ticket for ticket in unit.tickets.rows() if ticket.key == closed.ref]
+    assert ticket.status == "open"
+    letters = _letters(world, job)
+    assert len(letters) == told + 1, "what was done is not done again"
+    assert "again" in letters[-1]["Subject"].lower()
+
+
+def _letters(world: World, job: OwnJob) -> list[EmailMessage]:
+    return [mail.parsed for mail in world.mailbox.messages if job.contact in mail.rcpt_tos]
+
+
+def artifact(world: World, key: str) -> str:
+    """The newest artifact of this key, as people see it."""
+    found = world.call(world.server, "GET", f"artifacts/{key}/latest").json()
+    return f"{found['description']}\n{found['data']}"
 
 
 def _state(world: World, ref: str) -> str:
@@ -120,7 +151,7 @@ def test_j9_a_removal_closes_with_a_proof_of_its_own_and_never_says_that_the_job
 
 
 def _start_from_the_ui(world: World, job: OwnJob, **fields: str) -> str:
-    """Start a case from the run form of the deployment, through the call that the form makes."""
+    """Start a case from the run form of the deployment, through the call that the form makes; the flow run's id."""
     deployment = world.call(world.server, "GET", "deployments/name/job-failure-case/job-failure-case").json()
     assert deployment["work_pool_name"] == OUR_POOL
     asked = {"parameters": {"platform": PLATFORM, "job": job.id, "opened_by": "operator", **fields}}
@@ -176,7 +207,73 @@ def test_a_run_from_the_form_for_a_job_that_does_not_exist_fails_with_a_sentence
         state = world.flow_run(run)["state"]
         return state["message"] if state["type"] == "FAILED" else None
 
-    message = wait_until("the run to fail", failed, 90)
+    message = wait_until("the run to fail", failed, 180)
     assert "nightly-export/nobody" in message
     assert "Next:" in message
     assert _case_of(world, run) is None
+
+
+# -- a process that is killed, and a mail server that is down ----------------------------------------------------------
+
+SAVE_PLATFORM = (
+    "import sys; from blocks.platforms import PrefectJobs as P; P(api_url={api!r}, ui_url={ui!r}).save({name!r})"
+)
+
+
+def crashed(world: World, flow_run: str) -> bool:
+    return str(world.flow_run(flow_run)["state"]["type"]) == "CRASHED"
+
+
+def test_j2_killed_between_the_stop_and_its_record_the_next_run_finds_the_job_stopped_and_stops_it_no_second_time(
+    world: World,
+) -> None:
+    job = deploy(world, "killed-at-the-stop", every=3600)
+    with proxy_before(world.jobs_server.api_url) as proxy:
+        ui = world.jobs_server.ui_url
+        world.python("-c", SAVE_PLATFORM.format(api=proxy.url, ui=ui, name="behind-a-proxy"))
+        proxy.kill_after = "/pause_deployment"
+        proxy.victim = _start_from_the_ui(world, job, platform="behind-a-proxy", cause="feed")
+        assert proxy.killed.wait(120)
+        wait_until("Prefect to see the crash", lambda: crashed(world, proxy.victim), 60)
+        ref = str(_case_of(world, proxy.victim))
+        assert job.deployment()["paused"], "the stop took place"
+        assert world.office.case(ref).state is State.OPENED, "and nobody wrote it down"
+
+        world.caseproof("case", "wake", ref)
+        world.await_question(ref, "retailers-word", seconds=300)
+        assert proxy.count("/pause_deployment") == 1, "read back, not repeated"
+    case = world.office.case(ref)
+    assert case.contained is not None
+    assert case.contained["jobs"][0]["was_active"] is True, "what stood before the stop is not forgotten"
+    assert [e.kind for e in case.events][:2] == [Kind.OPENED, Kind.STOPPED]
+
+
+def test_a_mail_server_that_is_down_makes_the_case_say_so_and_wait_until_somebody_says_try_again(world: World) -> None:
+    job = deploy(world, "no-mail")
+    world.mailbox.on_message = lambda _: "451 4.3.0 try later"
+    try:
+        world.run_job(job.id)
+        assert world.run_ours("daily-job-check")["state"]["type"] == "COMPLETED"
+        with world.office.store.reading() as unit:
+            (ref,) = [row.ref for row in unit.cases.rows() if row.job == job.id]
+        assert ref in artifact(world, "check-sandbox")
+        assert ref in artifact(world, "failing-sandbox")
+        number = world.await_question(ref, "try-again", seconds=120)
+    finally:
+        world.mailbox.on_message = None
+    case = world.office.case(ref)
+    assert case.trouble is not None
+    assert case.trouble["step"] == "tell the retailer"
+    assert case.trouble["next_action"]
+    assert case.notice is None
+    assert "tell the retailer" in world.python("-m", "caseproof.cli", "case", "show", ref).stdout
+
+    empty = world.resume(ref)
+    assert empty["status"] == "REJECT", "Prefect itself refuses an empty form: who answers has no default"
+    world.answer(ref, "try-again", answered_by="operator", remark="the mail server is up again")
+    world.await_question(ref, "retailers-word", after=number, seconds=120)
+    case = world.office.case(ref)
+    assert case.trouble is None
+    assert case.notice is not None
+    assert len(_letters(world, job)) == 1
+    assert world.run_ours("retailer-inbox")["state"]["type"] == "COMPLETED", "with nothing to read"

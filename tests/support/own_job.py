@@ -38,6 +38,10 @@ class OwnJob:
         """Whatever was broken is put right: the next run succeeds."""
         self.switch.touch()
 
+    def spoil(self) -> None:
+        """It is broken again: the next run fails."""
+        self.switch.unlink()
+
     def open_case(self, *more: str, platform: str = PLATFORM) -> str:
         """``caseproof case open``, as an operator types it; returns the case's reference."""
         opened = self.world.caseproof("case", "open", "--platform", platform, "--job", self.id, *more)
