@@ -6,6 +6,9 @@
 # PAGES is where the pages are built as a site: make docs PAGES=/srv/www
 PAGES = .site
 
+# Else each of the hundreds of processes that the tests start would compile our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install demo test check bench docs lock clean ready browser
 
 help: ## this list

@@ -159,7 +159,8 @@ class FarmServer:
 class Farm:
     """A farm that runs."""
 
-    process: Process
+    process: Process | None
+    """Its process, where it has one of its own."""
     url: str
 
     @property

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from caseproof.store import store
 from caseproof.up.postgres import EmbeddedPostgres
 from sandbox.processes import PrefectServer, start_prefect_server
+from tests.support import migrated
+
+# Each HTTP client reads all authorities anew, also to speak with 127.0.0.1 without TLS: a twentieth of a second of each
+# client, here and in the processes that tests start. No test speaks with the world outside, so one authority will do.
+os.environ.setdefault("SSL_CERT_FILE", str(Path(__file__).parent / "support" / "nobody.pem"))
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +47,12 @@ def _environment_stays() -> Iterator[None]:
     for name in os.environ.keys() - before.keys():
         if name.startswith(("CASEPROOF_", "PREFECT_")):
             del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _new_stores_are_migrated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each new SQLite store after the first is made as the first one came out; tests/store/ goes without this."""
+    monkeypatch.setattr(store, "upgrade", migrated.upgrade)
 
 
 @pytest.fixture

@@ -73,8 +73,11 @@ def _start(settings: Settings, laid_out: Plan, house: House, say: Say) -> None:
         )
     os.environ.update(laid_out.environment)  # before Prefect is imported: it reads its settings then
     write_addresses(settings.home_folder, laid_out.environment, laid_out.database)
+    if not laid_out.own_server:
+        claim(laid_out, settings)  # before a worker of ours could take another home's runs
     house.start()
-    claim(laid_out, settings)
+    if laid_out.own_server:
+        claim(laid_out, settings)
     say("The deployments are being made.")
     deploy(laid_out, settings)
     from blocks.catalogue import register_blocks

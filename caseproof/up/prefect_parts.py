@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import httpx
+
+
+@cache
+def _certificates(*, trust_env: bool) -> ssl.SSLContext:
+    """Whom a client trusts; reading them takes a while, so it is done once."""
+    return httpx.create_ssl_context(trust_env=trust_env)
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,7 @@ class PrefectApi:
             headers=bearer,
             timeout=timeout,
             trust_env=outside,
+            verify=_certificates(trust_env=outside),
             follow_redirects=True,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -22,9 +23,10 @@ from caseproof.procedure.office import open_office
 from caseproof.procedure.sweeping import Swept
 from caseproof.settings import Settings
 from caseproof.up.processes import free_port
-from sandbox.farm import Behaviour, Farm, farm_of, start_farm
+from sandbox.farm import Behaviour, Farm, farm_of
 from tasks.checking import check_all
 from tests.support.command import Run, for_home
+from tests.support.farm_here import farm_here
 
 ROOT = Path(__file__).parents[2]
 POLICY = "team: [operator, team lead]\n"
@@ -59,8 +61,8 @@ def described(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Farm], F
 
 
 @pytest.fixture
-def jobs(tmp_path: Path, described: Callable[[Farm], Farm]) -> Iterator[Farm]:
-    with start_farm(tmp_path / "farm", farm_of(20, failing=FAILING)) as running:
+def jobs(described: Callable[[Farm], Farm]) -> Iterator[Farm]:
+    with farm_here(farm_of(20, failing=FAILING)) as running:
         yield described(running)
 
 
@@ -132,13 +134,9 @@ def test_runs_that_cannot_be_read_to_their_end_stop_nothing(jobs: Farm, run: Run
 
 
 @pytest.mark.parametrize("hours", [-9, 7])
-def test_a_clock_that_is_hours_off_changes_nothing(
-    hours: int, tmp_path: Path, described: Callable[[Farm], Farm], run: Run
-) -> None:
+def test_a_clock_that_is_hours_off_changes_nothing(hours: int, described: Callable[[Farm], Farm], run: Run) -> None:
     there = datetime.now(UTC) + timedelta(hours=hours)
-    with start_farm(
-        tmp_path / "farm", farm_of(20, failing=FAILING, flapping=2, missed=1, now=there), now=there
-    ) as farm:
+    with farm_here(farm_of(20, failing=FAILING, flapping=2, missed=1, now=there), now=there) as farm:
         described(farm)
         found = Counter(line["verdict"] for line in checked(run("check", "--json").out)["lines"])
         assert found == {"failing": FAILING, "flapping": 2, "missed": 1, "fine": 20 - FAILING - 3}
@@ -157,12 +155,12 @@ def test_a_platform_whose_address_cannot_be_used_leaves_the_others_alone(
 
 
 def test_a_schedule_outside_the_calendar_leaves_its_platform_checked(
-    tmp_path: Path, described: Callable[[Farm], Farm], run: Run
+    described: Callable[[Farm], Farm], run: Run
 ) -> None:
     some = farm_of(3, failing=1)
     every = {"interval": 3600, "anchor_date": "0001-01-01T00:00:00+14:00", "timezone": "UTC"}
     some[1]["schedules"] = [{"schedule": every, "active": True}]
-    with start_farm(tmp_path / "farm", some) as farm:
+    with farm_here(some) as farm:
         described(farm)
         assert run("check").code == 0
         assert stops(farm) == 1
@@ -181,32 +179,37 @@ def test_what_a_pass_did_is_told_though_it_did_not_get_to_its_end(jobs: Farm, ho
     assert "made-up" not in one.wrong
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_pass_that_hangs(signum: signal.Signals) -> None:
+def test_a_signal_ends_a_pass_that_hangs() -> None:
+    """For each signal a process that hangs, forked from one that has imported the command: that takes seconds."""
     hangs = """
-import importlib, threading, time
+import importlib, os, threading, time
 check = importlib.import_module("caseproof.cli.check")
 check.END_SECONDS = 0.1
-thread = threading.Thread(target=time.sleep, args=(60,))
-thread.start()
-with check.ending_soon():
-    print("it hangs", flush=True)
-    thread.join()
+for _ in range(2):
+    if child := os.fork():
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        continue
+    thread = threading.Thread(target=time.sleep, args=(60,))
+    thread.start()
+    with check.ending_soon():
+        print(os.getpid(), flush=True)
+        thread.join()
 """
     with subprocess.Popen([sys.executable, "-c", hangs], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            assert process.stdout.readline() == "it hangs\n"
-            process.send_signal(signum)
-            assert process.wait(30) == 128 + signum
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                os.kill(int(process.stdout.readline()), signum)
+                assert int(process.stdout.readline()) == 128 + signum
+            assert process.wait(30) == 0
         finally:
             process.kill()
 
 
-def test_a_name_cannot_steer_the_terminal(tmp_path: Path, described: Callable[[Farm], Farm], run: Run) -> None:
+def test_a_name_cannot_steer_the_terminal(described: Callable[[Farm], Farm], run: Run) -> None:
     some = farm_of(1, failing=1)
     some[0]["id"] = "feed/clear\x1b[2J\u202e"
-    with start_farm(tmp_path / "farm", some) as farm:
+    with farm_here(some) as farm:
         described(farm)
         ended = run("check", "--dry-run")
     assert "feed/clear [2J" in ended.out

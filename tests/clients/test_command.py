@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
@@ -365,33 +366,27 @@ def test_what_is_no_address_is_refused_and_not_registered(run: Run, address: str
 # -- with Prefect ---------------------------------------------------------------------------------------------------
 
 
-def open_a_case(home: Path, api_url: str, *more: str) -> Ended:
-    """`caseproof case open` in a process of its own, as Prefect reads its settings once."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    env = kept | {"CASEPROOF_HOME": str(home), "PREFECT_HOME": str(home / "prefect"), "NO_PROXY": "127.0.0.1"}
-    (home / "prefect").mkdir(parents=True)
-    if api_url:
-        env["PREFECT_API_URL"] = api_url
-    command = [sys.executable, "-m", "caseproof.cli", "case", "open", "--platform", "no-such", "--job", "a/b", *more]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
-    return Ended(done.returncode, done.stdout, done.stderr)
+OPEN = ("case", "open", "--platform", "no-such", "--job", "a/b")
 
 
-def test_a_case_is_not_opened_while_prefect_does_not_answer_and_that_is_said_soon(home: Path) -> None:
+def test_a_case_is_not_opened_while_prefect_does_not_answer_and_that_is_said_soon(run: Run) -> None:
     started = time.monotonic()
-    ended = open_a_case(home, f"http://127.0.0.1:{free_port()}/api")
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
+        ended = run(*OPEN)
     assert time.monotonic() - started < 60
     refused(ended, "cannot be read from Prefect", "PREFECT_API_URL")
 
 
-def test_a_case_is_not_opened_on_a_prefect_that_nobody_named(home: Path) -> None:
-    refused(open_a_case(home, ""), "PREFECT_API_URL is not set", "Point it at")
+def test_a_case_is_not_opened_on_a_prefect_that_nobody_named(run: Run) -> None:
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        refused(run(*OPEN), "PREFECT_API_URL is not set", "Point it at")
 
 
 def test_a_platform_that_is_not_saved_is_refused_and_no_case_is_opened(
-    home: Path, prefect_server: PrefectServer
+    run: Run, home: Path, prefect_server: PrefectServer
 ) -> None:
-    ended = open_a_case(home, prefect_server.api_url, "--json")
+    with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+        ended = run(*OPEN, "--json")
     refused(ended, "no platform called 'no-such'", "caseproof-prefect-jobs")
     with open_office(Settings(home=home)).store.reading() as unit:
         assert unit.cases.rows() == []

@@ -239,7 +239,7 @@ def test_a_server_that_is_gone_without_a_word_is_found_out_at_the_end_of_an_idle
 def test_where_idle_is_refused_the_server_is_asked_now_and_then() -> None:
     """Each question has a time of its own: waiting longer than one may take is no failure."""
     with Liar(saying("IDLE", b"=NO not for you")) as liar:
-        account = liar.account(timeout=0.15)
+        account = liar.account(timeout=1)
         with ImapInbox(account, poll_seconds=0.1) as inbox:
             assert not inbox.wait(account.timeout_seconds * STEP_FACTOR * 2)
         assert liar.heard.count("SEARCH") >= 3

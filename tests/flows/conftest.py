@@ -8,12 +8,48 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, create_engine
 
-from caseproof.policy import BUILT_IN, load_policy
+from caseproof.policy import BUILT_IN, Policy, load_policy
 from caseproof.settings import Settings
-from caseproof.store import Store
+from caseproof.store import Store, databases
 from tests.support.keeper import Keeper, waits
 from tests.support.world import World
+
+
+@pytest.fixture(scope="session")
+def built_in() -> Policy:
+    """The built-in policy, read once: no test changes it, each makes one of its own from it."""
+    return load_policy(BUILT_IN)
+
+
+_engines: list[Engine] = []
+
+
+def _create_engine(*given: Any, **more: Any) -> Engine:
+    """One that takes the SQL of statements from the first one, instead of putting the same together for each world.
+
+    The dialect is the first one's, too, for what was put together is known by it.
+    """
+    engine = create_engine(*given, **more)
+    if not _engines:
+        _engines.append(engine)
+    engine.dialect, engine._compiled_cache = _engines[0].dialect, _engines[0]._compiled_cache
+    return engine
+
+
+@pytest.fixture(autouse=True)
+def _stores_are_cheap() -> Iterator[None]:
+    """What hundreds of worlds would each pay for anew: waiting for the disk, and putting SQL together.
+
+    The stores are real as before: only a machine that loses its power could tell. Child processes use none of this.
+    """
+    pragmas = databases.SqliteDatabase._PRAGMAS
+    assert "synchronous = FULL" in pragmas
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(databases, "create_engine", _create_engine)
+        patch.setattr(databases.SqliteDatabase, "_PRAGMAS", (*pragmas, "synchronous = OFF"))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -27,14 +63,14 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def make_world(tmp_path: Path, migrated: Path) -> Iterator[Callable[..., World]]:
+def make_world(tmp_path: Path, migrated: Path, built_in: Policy) -> Iterator[Callable[..., World]]:
     """Makes worlds; arguments change entries of the policy."""
     made: list[World] = []
 
     def make(**policy: Any) -> World:
         home = Path(shutil.copytree(migrated, tmp_path / f"home-{len(made)}"))
-        given = load_policy(BUILT_IN)
-        made.append(World(home, policy=type(given).model_validate(given.model_dump() | policy)))
+        own = Policy.model_validate(built_in.model_dump() | policy) if policy else built_in.model_copy(deep=True)
+        made.append(World(home, policy=own))
         return made[-1]
 
     yield make

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import count
 from typing import Any
 
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
+from prefect.settings import get_current_settings
 from prefect.states import Scheduled, Suspended
 
 from caseproof.domain.events import Kind
@@ -21,7 +23,10 @@ def stand_in() -> None:
     """Stands for the case's flow: no worker runs it."""
 
 
-def deploy_stand_in() -> None:
+@cache
+def deploy_stand_in(api_url: str) -> None:
+    """Deploy it on the server that this process talks to, which is the one at ``api_url``; once is enough."""
+    assert get_current_settings().api.url == api_url
     with get_client(sync_client=True) as client:
         client.create_deployment(client.create_flow(stand_in), name="job-failure-case")
 

@@ -25,6 +25,7 @@ from caseproof.procedure.ticket import attach_photo, close_ticket, ensure_ticket
 from caseproof.settings import Settings
 from caseproof.store import Store
 from caseproof.web import create_app
+from tests.support.answer_page import tell
 
 WEB_URL = "http://127.0.0.1:8321"
 MAIL = b"From: shop@example.com\r\nSubject: token\r\n\r\nDone.\r\n"
@@ -206,12 +207,12 @@ def visit(world: World, **options: Any) -> TestClient:
 
 
 @pytest.fixture
-def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+def make_world(tmp_path: Path, fresh_home: Path) -> Iterator[Callable[..., World]]:
     """More offices, with other settings."""
     made: list[World] = []
 
     def make(**settings: Any) -> World:
-        made.append(World(tmp_path / f"home-{len(made)}", **settings))
+        made.append(World(Path(shutil.copytree(fresh_home, tmp_path / f"home-{len(made)}")), **settings))
         return made[-1]
 
     yield make
@@ -235,3 +236,21 @@ def make_client() -> Callable[..., TestClient]:
 def client(world: World) -> TestClient:
     """A client of the app of the office without cases."""
     return visit(world)
+
+
+@pytest.fixture(scope="session")
+def told_home(tmp_path_factory: pytest.TempPathFactory, fresh_home: Path) -> World:
+    """An office that is closed already, with one case whose retailer got a letter: its home is for copying."""
+    made = World(Path(shutil.copytree(fresh_home, tmp_path_factory.mktemp("told") / "home")))
+    tell(made, visit).office.store.close()
+    return made
+
+
+@pytest.fixture
+def told(tmp_path: Path, told_home: Any) -> Iterator[Any]:
+    """A world with one case whose retailer got a letter: ``ref``, ``url`` of its page, and a ``client``."""
+    made: Any = World(Path(shutil.copytree(told_home.home, tmp_path / "told")), now=told_home.now)
+    made.ref, made.link, made.url = told_home.ref, told_home.link, told_home.url
+    made.client = visit(made)
+    yield made
+    made.office.store.close()

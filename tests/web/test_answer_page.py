@@ -1,33 +1,25 @@
-"""The confirmation page over HTTP: looking changes nothing, an answer is taken once, and nothing typed is lost."""
+"""The confirmation page over HTTP: it says what failed, looking changes nothing, and each link has its state."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from email import message_from_bytes
-from email.policy import default
 from html import unescape
 from typing import Any
 
 import pytest
-from fastapi import Request
 from fastapi.testclient import TestClient
 
 from caseproof.channels.languages import LANGUAGES, words
-from caseproof.channels.mail import Delivery
 from caseproof.policy import load_policy
 from caseproof.policy_check import BUILT_IN
-from caseproof.procedure.answering import MOST_WORDS
-from caseproof.procedure.telling import tell_retailer
 from caseproof.web import create_app
-from caseproof.web.answer_guard import MOST_BODY, read_form
+from tests.support.answer_page import count, full, send, tell
 from tests.support.letters import (
     SHOP,
     WORDS,
-    answers,
     hidden_fields,
     link_of,
     name_of,
@@ -38,35 +30,6 @@ from tests.support.letters import (
 )
 
 WEB_URL = "http://127.0.0.1:8321"
-ANSWERS = "https://answers.example.com"
-
-
-@pytest.fixture
-def told(world: Any, make_client: Callable[..., TestClient]) -> Any:
-    """A world with one case whose retailer got a letter: ``ref``, ``url`` of its page, and a ``client``."""
-    return tell(world, make_client)
-
-
-def tell(world: Any, make_client: Callable[..., TestClient], **contact: str) -> Any:
-    register(world.office, **contact)
-    world.ref = stopped(world.office, world.opened(job_name="Offers of <b>shop</b> A\u202e"))
-    world.link = link_of(world.office, send_notice(world.office, world.ref))
-    world.url, world.client = f"/answer/{world.link}", make_client(world)
-    return world
-
-
-def send(told: Any, headers: dict[str, str] | None = None, **typed: Any) -> Any:
-    """Open the page, fill in this much of it, and send it."""
-    fields = hidden_fields(told.client.get(told.url).text) | typed
-    return told.client.post(told.url, data=fields, headers=headers)
-
-
-def full(**typed: Any) -> dict[str, Any]:
-    return {"choice": "changed", "name": "Role Name", "words": WORDS} | typed
-
-
-def count(told: Any) -> int:
-    return len(answers(told.office.case(told.ref)))
 
 
 # -- looking --------------------------------------------------------------------------------------------------------
@@ -134,177 +97,13 @@ def test_every_phrase_of_the_page_is_there_in_every_language(language: str) -> N
     assert words(language, "page").keys() == words("en", "page").keys()
 
 
-# -- answering ------------------------------------------------------------------------------------------------------
-
-
-def test_an_answer_is_taken_and_the_page_then_shows_what_was_said_and_when(told: Any) -> None:
-    answer = send(told, **full(words="Line one.\r\nLine <two>."))
-    assert (answer.status_code, answer.headers["Location"]) == (303, told.url)
-    assert count(told) == 1
-    page = unescape(told.client.get(told.url).text)
-    for said in ("Thank you, we have your answer", "Line one.\nLine <two>.", "Role Name", "I made the change", "2026"):
-        assert said in page, said
-    assert "<form" not in page
-
-
-def test_a_form_that_is_sent_twice_is_one_answer(told: Any) -> None:
-    fields = hidden_fields(told.client.get(told.url).text) | full()
-    assert told.client.post(told.url, data=fields).status_code == 303
-    assert told.client.post(told.url, data=fields).status_code == 303
-    assert count(told) == 1
-
-
-def test_what_a_terminal_would_obey_is_not_taken_over_and_sent_twice_is_still_one_answer(told: Any) -> None:
-    fields = hidden_fields(told.client.get(told.url).text) | full(
-        name="Role\x1b[2J Name", words="Red \x1b[31m.\r\nTwo\x9b"
-    )
-    assert told.client.post(told.url, data=fields).status_code == 303
-    assert told.client.post(told.url, data=fields).status_code == 303
-    [said] = answers(told.office.case(told.ref))
-    assert (said.data["name"], said.data["words"]) == ("Role\ufffd[2J Name", "Red \ufffd[31m.\nTwo\ufffd")
-
-
-def test_a_second_and_different_answer_is_not_taken_and_not_lost(told: Any) -> None:
-    fields = hidden_fields(told.client.get(told.url).text)
-    told.client.post(told.url, data=fields | full())
-    second = told.client.post(told.url, data=fields | full(choice="remove", words="No, take it out."))
-    assert second.status_code == 409
-    assert "No, take it out." in second.text
-    assert WORDS in second.text
-    assert "answer our mail" in second.text
-    assert count(told) == 1
-
-
-def test_after_a_call_for_help_the_page_says_so_and_still_takes_the_answer(told: Any) -> None:
-    assert send(told, **full(choice="help", words="How?")).status_code == 303
-    page = unescape(told.client.get(told.url).text)
-    assert "we have your call for help" in page
-    assert "How?" in page
-    assert send(told, **full()).status_code == 303
-    assert count(told) == 2
-
-
-@pytest.mark.parametrize(
-    ("typed", "says", "field"),
-    [
-        (full(choice=""), "Choose what you would like to tell us.", "choice-changed"),
-        (full(name="  "), "Write your name.", "name"),
-        (full(name="n" * 201), "200 characters are the most", "name"),
-        (full(choice="help", words=""), "Write what you need help with.", "words"),
-        (full(words="w" * (MOST_WORDS + 1)), "There are 5001 now.", "words"),
-        (full(words="a\0b"), "a character that cannot be kept", "words"),
-    ],
-)
-def test_a_mistake_is_named_beside_its_field_and_what_was_typed_stays(
-    told: Any, typed: dict[str, str], says: str, field: str
-) -> None:
-    answer = send(told, **typed)
-    assert answer.status_code == 422
-    assert answer.text.count(says) == 2, "in the list above, and at the field"
-    assert 'role="alert"' in answer.text
-    assert f'<a href="#{field}">' in answer.text
-    assert f'id="{field}"' in answer.text
-    assert f'value="{typed["name"]}"' in answer.text
-    assert typed["words"] in answer.text
-    assert typed["choice"] == "" or f'value="{typed["choice"]}" aria-describedby' in answer.text
-    assert count(told) == 0
-
-
-def test_a_corrected_form_is_taken(told: Any) -> None:
-    page = send(told, **full(name="")).text
-    assert told.client.post(told.url, data=hidden_fields(page) | full()).status_code == 303
-    assert count(told) == 1
-
-
-def test_words_that_look_like_markup_are_shown_as_they_were_typed(told: Any) -> None:
-    typed = '\n</textarea><script>alert("1")</script>\u202e'
-    page = send(told, **full(name="", words=typed)).text
-    assert "<script>alert" not in page
-    inside = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", page, re.DOTALL)
-    assert inside is not None
-    assert unescape(inside[1]) == typed
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "same-site"},
-        {"Origin": "https://elsewhere.example.net"},
-        {"Origin": "null"},
-    ],
-)
-def test_another_sites_form_is_not_taken(told: Any, headers: dict[str, str]) -> None:
-    answer = send(told, headers, **full())
-    assert answer.status_code == 403
-    assert WORDS in answer.text
-    assert count(told) == 0
-
-
-@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://127.0.0.1:8321"}, {}])
-def test_our_own_form_is_taken(told: Any, headers: dict[str, str]) -> None:
-    assert send(told, headers, **full()).status_code == 303
-
-
-@pytest.mark.parametrize("wrong", [{"key": ""}, {"key": "0" * 64}, {"key": "ä"}, {"seen": "1"}, {"seen": "x" * 999}])
-def test_a_form_that_was_not_made_here_for_this_link_is_not_taken(told: Any, wrong: dict[str, str]) -> None:
-    answer = send(told, **(full() | wrong))
-    assert answer.status_code == 403
-    assert WORDS in answer.text
-    assert count(told) == 0
-
-
-@pytest.mark.parametrize(
-    ("content", "kind"),
-    [
-        (b'{"choice": "changed"}', "application/json"),
-        (b"choice=changed", "text/plain"),
-        (b"\xff\xfe=\x00&&&=&", "application/x-www-form-urlencoded"),
-        (b"&".join(b"a%d=1" % n for n in range(5000)), "application/x-www-form-urlencoded"),
-    ],
-)
-def test_what_is_no_form_of_ours_is_not_taken(told: Any, content: bytes, kind: str) -> None:
-    answer = told.client.post(told.url, content=content, headers={"Content-Type": kind})
-    assert answer.status_code == 403
-    assert count(told) == 0
-
-
-def test_the_longest_answer_fits_and_more_is_refused_before_it_is_read(told: Any) -> None:
-    assert told.client.post(told.url, content=b"words=" + b"w" * MOST_BODY).status_code == 413
-    assert send(told, **full(words="\U0001f600" * MOST_WORDS)).status_code == 303
-    assert count(told) == 1
-
-
-# -- how often ------------------------------------------------------------------------------------------------------
-
-
-def test_half_a_form_of_somebody_who_went_away_is_none_and_no_error() -> None:
-    came = iter([{"type": "http.request", "body": b"choice=changed", "more_body": True}, {"type": "http.disconnect"}])
-
-    async def receive() -> Any:
-        return next(came)
-
-    kind = (b"content-type", b"application/x-www-form-urlencoded")
-    request = Request({"type": "http", "method": "POST", "headers": [kind]}, receive)
-    assert asyncio.run(read_form(request)) == {}
-
-
-def test_who_sends_too_often_is_asked_to_wait_and_loses_nothing(told: Any) -> None:
-    fields = hidden_fields(told.client.get(told.url).text) | full(name="")
-    codes = [told.client.post(told.url, data=fields).status_code for _ in range(20)]
-    assert set(codes) == {422}
-    answer = told.client.post(told.url, data=fields)
-    assert answer.status_code == 429
-    assert 0 < int(answer.headers["Retry-After"]) <= 3600
-    assert WORDS in answer.text
-    again = hidden_fields(answer.text)
-    assert again["words"] == WORDS, "it can be sent once more as it is"
-
-
-def test_who_tries_links_is_slowed_down(told: Any) -> None:
-    codes = [told.client.get(f"/answer/{number}").status_code for number in range(125)]
-    assert codes == [404] * 120 + [429] * 5
-    assert told.client.get("/health").status_code == 200
+def test_the_page_names_who_asks_and_where_to_write(told: Any, make_client: Callable[..., TestClient]) -> None:
+    policy = load_policy(BUILT_IN)
+    mail = policy.mail.model_copy(update={"sender": "Shop Helpers <helpers@example.com>", "reply_to": "in@example.com"})
+    told.office = replace(told.office, policy=policy.model_copy(update={"mail": mail}))
+    page = make_client(told).get("/answer/x").text
+    assert "From Shop Helpers" in page
+    assert 'href="mailto:in@example.com"' in page
 
 
 # -- the states of a link -------------------------------------------------------------------------------------------
@@ -419,115 +218,3 @@ def test_a_mistake_of_ours_is_a_page_for_retailers(told: Any) -> None:
     assert "The mistake is not yours" in answer.text
     assert "inner part" not in answer.text
     assert "/cases" not in answer.text
-
-
-# -- whose host it is under -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def split(
-    make_world: Callable[..., Any], make_client: Callable[..., TestClient], monkeypatch: pytest.MonkeyPatch
-) -> Any:
-    """An office whose page for retailers has a host of its own."""
-    monkeypatch.setenv("CASEPROOF_ANSWER_URL", ANSWERS)
-    return tell(make_world(public="https://ops.example.com"), make_client)
-
-
-def test_under_the_retailers_host_there_is_nothing_but_their_page(split: Any) -> None:
-    host = {"Host": "answers.example.com"}
-    assert split.client.get(split.url, headers=host).status_code == 200
-    assert split.client.get("/static/answer.css", headers=host).status_code == 200
-    assert split.client.get("/health", headers=host).json() == {"status": "ok"}
-    for path in ("/", "/cases", f"/cases/{split.ref}", "/tickets/T-000001", "/docs", "/docs/index", "/inbox", "/x",
-                 "/reports/x", "/evidence/" + "0" * 64, "/answer", "/answer/", "/Cases", "//cases"):  # fmt: skip
-        answer = split.client.get(f"http://127.0.0.1:8321{path}", headers=host)
-        assert answer.status_code == 404, path
-        assert "There is nothing here" in answer.text
-        assert split.ref not in answer.text
-        assert "/cases" not in answer.text
-
-
-def test_the_retailers_host_is_known_however_it_is_written(split: Any) -> None:
-    for host in ("ANSWERS.example.com", "answers.example.com:443", "answers.example.com:80", "answers.example.com:8321",
-                 "answers.example.com:0443", "answers.example.com:", "answers.example.com."):  # fmt: skip
-        assert split.client.get("/cases", headers={"Host": host}).status_code == 404, host
-        assert split.client.get(split.url, headers={"Host": host}).status_code == 200, host
-
-
-def test_a_host_that_is_none_shows_nothing(split: Any) -> None:
-    for host in ("answers.example.com/@127.0.0.1", "x@127.0.0.1:8321", "answers.example.com ops.example.com", "[::1",
-                 "answers.example.com\tx", "answers.example.com/answer/x?", "127.0.0.1\\@answers.example.com",
-                 ""):  # fmt: skip
-        answer = split.client.get("/cases", headers={"Host": host})
-        assert answer.status_code == 421, host
-        assert split.ref not in answer.text
-
-
-def test_an_answer_through_the_retailers_host_is_taken(split: Any) -> None:
-    headers = {"Host": "answers.example.com", "Origin": ANSWERS}
-    fields = hidden_fields(split.client.get(split.url, headers=headers).text) | full()
-    assert split.client.post(split.url, data=fields, headers=headers).status_code == 303
-    assert count(split) == 1
-
-
-def test_the_teams_host_shows_the_cases_as_before(split: Any) -> None:
-    for host in ("ops.example.com", "127.0.0.1:8321"):
-        assert split.client.get("/cases", headers={"Host": host}).status_code == 200
-    assert split.client.get("/cases", headers={"Host": "other.example.net"}).status_code == 421
-
-
-def test_where_both_have_one_host_everything_is_shown_under_it(
-    make_world: Callable[..., Any], make_client: Callable[..., TestClient]
-) -> None:
-    told = tell(make_world(public="https://ops.example.com"), make_client)
-    for path in (told.url, "/cases"):
-        assert told.client.get(path, headers={"Host": "ops.example.com"}).status_code == 200
-
-
-def test_the_page_knows_the_path_that_its_address_has(
-    make_world: Callable[..., Any], make_client: Callable[..., TestClient], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CASEPROOF_ANSWER_URL", f"{ANSWERS}/shops/")
-    told = tell(make_world(public="https://ops.example.com/cases"), make_client)
-    page = told.client.get(told.url).text
-    assert f'action="/shops{told.url}"' in page
-    assert 'href="/shops/static/answer.css"' in page
-
-
-def test_the_page_names_who_asks_and_where_to_write(told: Any, make_client: Callable[..., TestClient]) -> None:
-    policy = load_policy(BUILT_IN)
-    mail = policy.mail.model_copy(update={"sender": "Shop Helpers <helpers@example.com>", "reply_to": "in@example.com"})
-    told.office = replace(told.office, policy=policy.model_copy(update={"mail": mail}))
-    page = make_client(told).get("/answer/x").text
-    assert "From Shop Helpers" in page
-    assert 'href="mailto:in@example.com"' in page
-
-
-# -- the link in a mail ---------------------------------------------------------------------------------------------
-
-
-def test_the_link_in_the_notice_opens_the_page_of_its_own_contact(
-    make_world: Callable[..., Any], make_client: Callable[..., TestClient]
-) -> None:
-    """From the notice as it is really written to the answer, for two contacts in two languages."""
-    told = make_world(public="https://ops.example.com")
-    register(told.office)
-    register(told.office, "laden@example.com", language="de")
-    told.ref, told.client, mails = stopped(told.office, told.opened()), make_client(told), {}
-
-    def deliver(content: bytes, sender: str, to: list[str]) -> Delivery:
-        del sender
-        mails[to[0]] = message_from_bytes(content, policy=default).get_body(("plain",)).get_content()
-        return Delivery(tuple(to), {})
-
-    tell_retailer(told.office, deliver, told.ref)
-    for address, choice, thanks in ((SHOP, "I made the change", "Thank you"), ("laden@example.com", "Ich ", "Danke")):
-        link = re.search(r"https://ops\.example\.com(/answer/\S+)", mails[address])
-        assert link is not None, mails[address]
-        told.url = link[1]
-        page = told.client.get(told.url).text
-        assert choice in page
-        assert address in page
-        assert send(told, **full()).status_code == 303
-        assert thanks in told.client.get(told.url).text
-    assert [event.data["sender"] for event in answers(told.office.case(told.ref))] == [SHOP, "laden@example.com"]

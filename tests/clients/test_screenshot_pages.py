@@ -1,0 +1,156 @@
+"""Which pages are pictured, and which refused: in windows of one real Chromium that none of them sees start.
+
+How a picture's own browser is started and ended, and what goes wrong there, is in ``test_screenshot``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from caseproof.clock import Clock, utc_now
+from caseproof.evidence import screenshot
+from caseproof.evidence.browser import require_browser
+from caseproof.evidence.screenshot import NotTheRun, Shot, refuse_shot, thumbnail
+from caseproof.platforms.base import RunPage
+from tests.support.run_pages import LONG_AGO, Platform, accepted, picture, refused
+
+Take = Callable[..., Shot]
+
+
+class Windows:
+    """Stands where Playwright starts a browser, and opens a window without any earlier state in one that runs."""
+
+    def __init__(self, running: Browser) -> None:
+        self.chromium = self
+        self.running = running
+
+    def launch_persistent_context(self, folder: Path, **asked: Any) -> BrowserContext:
+        assert folder.name == "profile"
+        for_the_process = ("executable_path", "args", "env", "artifacts_dir", "timeout")
+        return self.running.new_context(**{name: asked[name] for name in asked if name not in for_the_process})
+
+
+@pytest.fixture(scope="module")
+def windows() -> Iterator[Windows]:
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=require_browser(), args=list(screenshot._ARGUMENTS))
+        yield Windows(running)
+        running.close()
+
+
+@pytest.fixture
+def take(windows: Any, tmp_path: Path) -> Take:
+    def take(page: RunPage, seconds: float = 20, clock: Clock = utc_now) -> Shot:
+        camera = screenshot._Camera(page, Path("browser"), clock, tmp_path, seconds)
+        return camera._shot(windows)
+
+    return take
+
+
+@pytest.fixture
+def platform() -> Iterator[Platform]:
+    with Platform() as platform:
+        yield platform
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Platform]:
+    with Platform() as platform:
+        yield platform
+
+
+@pytest.mark.parametrize("path", ["/runs/late", "/runs/stays-busy", "/runs/alerts", "/runs/hidden"])
+def test_a_page_that_is_late_or_never_idle_or_opens_a_dialog_or_hides_a_password_field_is_pictured(
+    platform: Platform, take: Take, path: str
+) -> None:
+    page = platform.page(path)
+    accepted(page, take(page))
+
+
+def test_the_time_is_stamped_after_the_picture(platform: Platform, take: Take) -> None:
+    asked_at_stamp: list[int] = []
+
+    def clock() -> datetime:
+        asked_at_stamp.append(len(platform.headers_at("/runs/right")))
+        return LONG_AGO
+
+    page = platform.page("/runs/right")
+    shot = take(page, clock=clock)
+    assert asked_at_stamp == [1]
+    assert shot.taken_at == LONG_AGO
+    with pytest.raises(NotTheRun, match="before the run's end"):
+        refuse_shot(page, shot, ended_at=LONG_AGO + timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/runs/never", 'shows the run as "Running"'),
+        ("/runs/failed", 'shows the run as "Failed"'),
+        ("/runs/redirects", "login page"),
+        ("/runs/asks", "login page"),
+        ("/runs/app", "login page"),
+        ("/runs/moves-on", "login page"),
+        ("/runs/invisible", "a word of its own"),
+        ("/runs/gone", "error page (HTTP 404)"),
+        ("/status/500", "error page (HTTP 500)"),
+        ("/status/401", "HTTP 401"),
+    ],
+)
+def test_a_page_that_is_not_the_run_s_success_is_pictured_and_refused(
+    platform: Platform, take: Take, path: str, reason: str
+) -> None:
+    page = platform.page(path)
+    shot = take(page, seconds=5)
+    assert reason in refused(page, shot)
+    assert picture(shot.png).size == (1280, 900)
+
+
+def test_local_storage_logs_a_single_page_app_in(platform: Platform, take: Take) -> None:
+    page = platform.page("/runs/app", storage={"password": "hunter2"})
+    shot = take(page)
+    accepted(page, shot)
+    assert "hunter2" not in repr(page) + repr(shot) + shot.text
+
+
+def test_headers_go_to_the_page_and_its_api_and_to_nobody_else(
+    platform: Platform, elsewhere: Platform, take: Take
+) -> None:
+    platform.other = elsewhere.url.replace("127.0.0.1", "localhost")
+    page = platform.page("/runs/foreign", headers={"Authorization": "Bearer hunter2"})
+    accepted(page, take(page))
+    for path in ("/runs/foreign", "/api/state"):
+        assert [headers["authorization"] for headers in platform.headers_at(path)] == ["Bearer hunter2"]
+    assert {path for path, _ in elsewhere.asked} >= {"/seen.png", "/frame"}
+    assert all("authorization" not in headers for _, headers in elsewhere.asked)
+
+
+def test_headers_do_not_follow_a_redirect_to_another_place(platform: Platform, elsewhere: Platform, take: Take) -> None:
+    platform.other = elsewhere.url
+    page = platform.page("/runs/leaves", headers={"Authorization": "Bearer hunter2"})
+    assert "another page" in refused(page, take(page, seconds=5))
+    assert platform.headers_at("/runs/leaves")[0]["authorization"] == "Bearer hunter2"
+    assert all("authorization" not in headers for headers in elsewhere.headers_at("/runs/right"))
+    assert len(elsewhere.headers_at("/runs/right")) == 1
+
+
+def test_headers_follow_a_redirect_within_the_platform(platform: Platform, take: Take) -> None:
+    page = platform.page("/runs/slash", headers={"authorization": "Bearer hunter2"})
+    shot = take(page, seconds=5)
+    assert (shot.status, shot.address) == (200, f"{platform.url}/runs/secure")
+
+
+def test_a_huge_page_is_cut_at_its_top(platform: Platform, take: Take) -> None:
+    page = platform.page("/runs/huge")
+    shot = take(page)
+    accepted(page, shot)
+    assert picture(shot.png).size == (1280, 4000)
+    assert len(shot.text) == 200_000
+    assert picture(thumbnail(shot.png)).size == (480, 360)
+    assert len(thumbnail(shot.png)) < 40_000
