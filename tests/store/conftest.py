@@ -21,6 +21,7 @@ from caseproof.domain.errors import NotAllowed
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.fold import apply
 from caseproof.store import Store
+from caseproof.store.tables import VERSION_TABLE, metadata
 from caseproof.up.postgres import EmbeddedPostgres
 
 START = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -135,6 +136,11 @@ def make() -> Make:
     return Make()
 
 
+@pytest.fixture(autouse=True)
+def _new_stores_are_migrated_once() -> None:
+    """Not here: these tests are about the migrations too."""
+
+
 class SqliteStores:
     """New stores, each a copy of a file that was migrated once."""
 
@@ -157,6 +163,14 @@ class SqliteStores:
         shutil.copy(self._template, self.file(url))
         return url
 
+    def take(self) -> tuple[str, Store]:
+        """A migrated store of its own, and its URL."""
+        return (url := self.new()), Store(url)
+
+    def give_back(self, url: str, store: Store) -> None:
+        store.close()
+        self.drop(url)
+
     def drop(self, url: str) -> None:
         self.file(url).unlink(missing_ok=True)
 
@@ -170,7 +184,7 @@ class SqliteStores:
 
 
 class PostgresStores:
-    """New stores, each a copy of a database that was migrated once."""
+    """New stores, each a copy of a database that was migrated once, or one of before that is empty again."""
 
     name = "postgresql"
 
@@ -178,6 +192,10 @@ class PostgresStores:
         self._cluster = cluster
         self._numbers = count()
         self._template: str | None = None
+        self._untouched = ""
+        self._emptying = ""
+        self._empty_again: list[tuple[str, Store]] = []
+        self._hands: dict[str, psycopg.Connection[Any]] = {}
         self._admin = psycopg.connect(cluster.url("postgres", "postgresql"), autocommit=True)
 
     def empty(self, template: str = "template0") -> str:
@@ -187,11 +205,47 @@ class PostgresStores:
 
     def new(self) -> str:
         if self._template is None:
-            self._template = self.database(migrated(self.empty()))
+            self._template = self.database(migrated(url := self.empty()))
+            with closing(self.connect(url)) as connection:
+                self._untouched = _structure(connection)
+                self._emptying = _emptying(connection)
         return self.empty(self._template)
 
     def drop(self, url: str) -> None:
         self._admin.execute(f"DROP DATABASE {self.database(url)} WITH (FORCE)")
+
+    def take(self) -> tuple[str, Store]:
+        """A migrated store of its own, and its URL: one that was given back, where there is one."""
+        if self._empty_again:
+            return self._empty_again.pop()
+        url = self.new()
+        self._hands[url] = self.connect(url)
+        return url, Store(url)
+
+    def give_back(self, url: str, store: Store) -> None:
+        """Empty it for another test: to make a database costs more than most tests do. One that is altered is dropped.
+
+        So tests see one store object after another's use, too; it looks at its database anew.
+        """
+        try:
+            untouched = _structure(self._hands[url]) == self._untouched
+            if untouched:
+                self._hands[url].execute(self._emptying)
+        except psycopg.Error:  # a test that ended all connections, say
+            untouched = False
+        if untouched:
+            store._checked = False
+            self._empty_again.append((url, store))
+        else:
+            store.close()
+            self._hands.pop(url).close()
+            self.drop(url)
+
+    def close(self) -> None:
+        for _, store in self._empty_again:
+            store.close()
+        for connection in (*self._hands.values(), self._admin):
+            connection.close()
 
     def connect(self, url: str) -> psycopg.Connection[Any]:
         """The same database through another program: every statement for itself, JSON as it is written."""
@@ -202,6 +256,35 @@ class PostgresStores:
     @staticmethod
     def database(url: str) -> str:
         return url.rpartition("/")[2]
+
+
+def _structure(connection: psycopg.Connection[Any]) -> str:
+    """Tables, guards, rights and revision of a database: which rows say what they are, and by which transactions."""
+    catalogues = " UNION ALL ".join(
+        f"SELECT '{name} ' || oid || ' ' || xmin FROM {name} WHERE oid >= 16384"  # noqa: S608
+        for name in ("pg_class", "pg_trigger", "pg_proc", "pg_constraint", "pg_rewrite", "pg_type", "pg_attrdef")
+    )
+    (found,) = connection.execute(
+        f"SELECT md5(string_agg(one, ',' ORDER BY one)) FROM ({catalogues}"  # noqa: S608
+        " UNION ALL SELECT 'pg_namespace ' || oid || ' ' || xmin FROM pg_namespace"
+        " UNION ALL SELECT attrelid || ' ' || attnum || ' ' || xmin FROM pg_attribute WHERE attrelid >= 16384"
+        f" UNION ALL SELECT version_num FROM {VERSION_TABLE}) AS every (one)"
+    ).fetchone()
+    return str(found)
+
+
+def _emptying(connection: psycopg.Connection[Any]) -> str:
+    """What ends the other connections and makes every table as empty as a migration leaves it, past the guards."""
+    numbers = connection.execute("SELECT sequencename, start_value FROM pg_sequences WHERE schemaname = 'public'")
+    return "; ".join(
+        (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'",
+            "SET LOCAL session_replication_role = replica",
+            *(f"DELETE FROM {table.name}" for table in metadata.sorted_tables),  # noqa: S608
+            *(f"SELECT setval('{name}', {start}, false)" for name, start in numbers),
+        )
+    )
 
 
 Stores = SqliteStores | PostgresStores
@@ -220,8 +303,10 @@ def sqlite_stores(tmp_path_factory: pytest.TempPathFactory) -> SqliteStores:
 
 
 @pytest.fixture(scope="session")
-def postgres_stores(postgres: EmbeddedPostgres) -> PostgresStores:
-    return PostgresStores(postgres)
+def postgres_stores(postgres: EmbeddedPostgres) -> Iterator[PostgresStores]:
+    made = PostgresStores(postgres)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -235,18 +320,21 @@ def stores(request: pytest.FixtureRequest) -> Stores:
 
 
 @pytest.fixture
-def url(stores: Stores) -> Iterator[str]:
-    """A migrated store's URL."""
-    url = stores.new()
-    yield url
-    stores.drop(url)
+def taken(stores: Stores) -> Iterator[tuple[str, Store]]:
+    url, store = stores.take()
+    yield url, store
+    stores.give_back(url, store)
 
 
 @pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    store = Store(url)
-    yield store
-    store.close()
+def url(taken: tuple[str, Store]) -> str:
+    """A migrated store's URL."""
+    return taken[0]
+
+
+@pytest.fixture
+def store(taken: tuple[str, Store]) -> Store:
+    return taken[1]
 
 
 @pytest.fixture

@@ -219,32 +219,30 @@ def test_a_refusal_in_a_language_of_its_own_is_told_soon_with_its_words(foreign)
     assert "pa55" not in str(refusal.value)
 
 
-@on_postgresql
-@pytest.mark.parametrize(
-    ("code", "kind", "problem"),
-    [
-        ("53100", StoreDown, "the disk is full"),
-        ("53300", StoreDown, "no connection left"),
-        ("53200", StoreDown, "short of memory"),
-        ("57014", StoreDown, "took too long"),
-        ("25006", StoreDown, "may only read"),
-        ("40001", ConcurrentChange, "Somebody else was faster"),
-        ("40P01", ConcurrentChange, "Somebody else was faster"),
-        ("42501", StoreError, "role may not do this"),
-        ("XX000", StoreError, "The store failed: Words of the server"),
-    ],
+WORDS_FOR = (
+    ("53100", StoreDown, "the disk is full"),
+    ("53300", StoreDown, "no connection left"),
+    ("53200", StoreDown, "short of memory"),
+    ("57014", StoreDown, "took too long"),
+    ("25006", StoreDown, "may only read"),
+    ("40001", ConcurrentChange, "Somebody else was faster"),
+    ("40P01", ConcurrentChange, "Somebody else was faster"),
+    ("42501", StoreError, "role may not do this"),
+    ("XX000", StoreError, "The store failed: Words of the server"),
 )
-def test_what_the_server_says_in_the_middle_is_told_for_people(store, raw, opened, make, code, kind, problem):
-    raw.execute(
-        "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        f" RAISE EXCEPTION USING MESSAGE = 'Words of the server.', ERRCODE = '{code}'; END $$"
-    )
-    raw.execute("CREATE TRIGGER odd BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION odd()")
-    with pytest.raises(kind, match=problem) as refusal, store.unit() as unit:
-        unit.cases.append(opened, make.event(opened, Kind.STOPPED))
-    assert type(refusal.value) is kind
-    assert refusal.value.next_action
-    assert store.case(opened.ref) == opened
+
+
+@on_postgresql
+def test_what_the_server_says_in_the_middle_is_told_for_people(store, raw, opened, make):
+    function = "CREATE OR REPLACE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING"
+    for code, kind, problem in WORDS_FOR:
+        raw.execute(f"{function} MESSAGE = 'Words of the server.', ERRCODE = '{code}'; END $$")
+        raw.execute("CREATE OR REPLACE TRIGGER odd BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION odd()")
+        with pytest.raises(kind, match=problem) as refusal, store.unit() as unit:
+            unit.cases.append(opened, make.event(opened, Kind.STOPPED))
+        assert type(refusal.value) is kind, code
+        assert refusal.value.next_action
+        assert store.case(opened.ref) == opened
 
 
 @on_postgresql
@@ -292,22 +290,23 @@ def test_a_role_that_owns_nothing_carries_cases_to_their_end(clerk, make):
     store.close()
 
 
+REFUSED = {
+    "DROP TRIGGER events_kept ON events": "must be owner",
+    "ALTER TABLE cases DISABLE TRIGGER ALL": "must be owner",
+    "DROP FUNCTION caseproof_cases_kept() CASCADE": "must be owner",
+    "CREATE OR REPLACE FUNCTION caseproof_cases_kept() RETURNS trigger LANGUAGE sql AS ''": "denied|return type",
+    "SET session_replication_role = replica": "permission denied",
+    "TRUNCATE events": "permission denied",
+    "CREATE RULE r AS ON DELETE TO events DO INSTEAD NOTHING": "must be owner",
+}
+
+
 @on_postgresql
-@pytest.mark.parametrize(
-    ("statement", "refusal"),
-    [
-        ("DROP TRIGGER events_kept ON events", "must be owner"),
-        ("ALTER TABLE cases DISABLE TRIGGER ALL", "must be owner"),
-        ("DROP FUNCTION caseproof_cases_kept() CASCADE", "must be owner"),
-        ("CREATE OR REPLACE FUNCTION caseproof_cases_kept() RETURNS trigger LANGUAGE sql AS ''", "denied|return type"),
-        ("SET session_replication_role = replica", "permission denied"),
-        ("TRUNCATE events", "permission denied"),
-        ("CREATE RULE r AS ON DELETE TO events DO INSTEAD NOTHING", "must be owner"),
-    ],
-)
-def test_a_role_that_owns_nothing_cannot_take_a_guard_away(clerk, statement, refusal):
-    with closing(psycopg.connect(clerk, autocommit=True)) as connection, pytest.raises(psycopg.Error, match=refusal):
-        connection.execute(statement)
+def test_a_role_that_owns_nothing_cannot_take_a_guard_away(clerk):
+    with closing(psycopg.connect(clerk, autocommit=True)) as connection:
+        for statement, refusal in REFUSED.items():
+            with pytest.raises(psycopg.Error, match=refusal):
+                connection.execute(statement)
 
 
 @on_postgresql

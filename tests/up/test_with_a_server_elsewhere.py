@@ -14,6 +14,7 @@ import pytest
 from caseproof.up.processes import Identity, Process, free_port, wait_until
 from sandbox.processes import PrefectServer, clean_env
 from sandbox.world import ROOT, World
+from tests.support.command import for_home, runner
 from tests.support.up_house import recorded
 
 PARTS = ("worker", "web")
@@ -34,10 +35,10 @@ class Installation:
         }
         self.started: list[Process] = []
 
-    def up(self, **env: str) -> Process:
+    def up(self) -> Process:
         command = [sys.executable, "-m", "caseproof.cli", "up"]
         log = self.folder / f"up-{len(self.started)}.log"
-        self.started.append(Process.start("caseproof up", command, cwd=ROOT, env={**self.env, **env}, log=log))
+        self.started.append(Process.start("caseproof up", command, cwd=ROOT, env=self.env, log=log))
         return self.started[-1]
 
     def is_up(self, process: Process) -> None:
@@ -92,23 +93,33 @@ def test_killed_itself_the_next_up_takes_its_parts_over_and_then_stops_them(inst
     assert "Everything that was started here is stopped" in second.log.read_text()
 
 
+def refused(home: Path, api_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """What `caseproof up`, here in this process, says before it gives up."""
+    for_home(home, monkeypatch)
+    monkeypatch.setenv("CASEPROOF_WEB_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("PREFECT_API_URL", api_url)
+    ended = runner(monkeypatch, capsys)("up")
+    assert ended.code == 1
+    return ended.out + ended.err
+
+
 @pytest.mark.usefixtures("installation")
-def test_a_server_that_carries_another_homes_cases_is_refused(tmp_path: Path, prefect_server: PrefectServer) -> None:
+def test_a_server_that_carries_another_homes_cases_is_refused(
+    tmp_path: Path, prefect_server: PrefectServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Else both homes would take each other's runs: both have a JF-000001."""
-    other = Installation(tmp_path, prefect_server)
-    process = other.up()
-    process.wait(90)
-    said = process.log.read_text()
+    said = refused(tmp_path / "home", prefect_server.api_url, monkeypatch, capsys)
     assert "carries the cases of another CASEPROOF_HOME" in said
     assert "caseproof_home" in said
     assert "Everything that was started here is stopped" in said
-    assert not (other.home / "up" / "worker.json").exists()
+    assert "is starting" not in said
+    assert not (tmp_path / "home" / "up" / "worker.json").exists()
 
 
-def test_a_named_server_that_does_not_answer_is_said_and_nothing_is_started(installation: Installation) -> None:
-    process = installation.up(PREFECT_API_URL=f"http://127.0.0.1:{free_port()}/api")
-    process.wait(60)
-    said = process.log.read_text()
+def test_a_named_server_that_does_not_answer_is_said_and_nothing_is_started(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(installation.home, f"http://127.0.0.1:{free_port()}/api", monkeypatch, capsys)
     assert "does not answer" in said
     assert "unset PREFECT_API_URL" in said
     assert "is starting" not in said
