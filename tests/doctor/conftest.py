@@ -81,7 +81,7 @@ class House:
     def installation(
         self, *, thorough: bool = False, prefect_file: Path | None = None, **settings: Any
     ) -> Installation:
-        """What the doctor examines; less than ``thorough``, no browser is started, no mail written, a short lock read."""
+        """What the doctor examines; less than ``thorough``: without a browser and all mails, and with a short lock."""
         here = installation(self.settings(**settings), prefect_file=prefect_file)
         lock = self.home.parent / "requirements.lock"
         return here if thorough else replace(here, camera=picture, words=lambda: "not looked at", lock=lock)
