@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ INBOX, OUR_ADDRESS = "inbox", "cases@example.com"
 PLATFORM = "sandbox"
 SCHEDULED = ("daily-job-check", "case-keeper", "case-report", "retailer-inbox")
 """What runs by itself: each the only deployment of the flow with its name."""
+_EVERY = 0.7
+"""How many seconds a look at Prefect waits for the next one: its server has enough to do."""
 
 
 class CommandFailed(RuntimeError):
@@ -68,7 +71,7 @@ class World:
             **self.extra_env,
         }
 
-    @property
+    @cached_property
     def office(self) -> Office:
         """The office of this world, for looking at its cases."""
         # Given, so that nothing of the person's own installation slips in from the environment.
@@ -120,7 +123,7 @@ class World:
             waits_here = state["type"] == "PAUSED" and state["state_details"]["pause_key"] == f"question-{number}"
             return number if waits_here and self._has_form(question["flow_run"], number) else None
 
-        return wait_until(f"{ref} to ask for '{form}'", asked, seconds)
+        return wait_until(f"{ref} to ask for '{form}'", asked, seconds, _EVERY)
 
     def _has_form(self, flow_run: str, number: int) -> bool:
         schema = f"flow_runs/{flow_run}/input/suspended-question-{number}-schema"
@@ -158,7 +161,7 @@ class World:
             case = self.office.case(ref)
             return case if holds(case) else None
 
-        return wait_until(f"{ref}: {what}", check, seconds)
+        return wait_until(f"{ref}: {what}", check, seconds, _EVERY)
 
     def renew_access(self, *retailers: str) -> None:
         """Retailers renew their access in the marketplace's seller portal; the jobs get the new tokens."""
@@ -216,4 +219,4 @@ class World:
             now: dict[str, Any] = self.call(server, "GET", f"flow_runs/{run['id']}").json()
             return now if now["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
 
-        return wait_until(f"a run of {deployment} to end", over, seconds)
+        return wait_until(f"a run of {deployment} to end", over, seconds, _EVERY)

@@ -118,7 +118,7 @@ class _Operator(threading.Thread):
     def run(self) -> None:
         try:
             ref = wait_until("the case to be opened", self._open, 120, every=1)
-            self.case = wait_until("the case to be closed, with its ticket", lambda: self._look(ref), 280)
+            self.case = wait_until("the case to be closed, with its ticket", lambda: self._look(ref), 280, every=1)
         except (TimeoutError, AssertionError) as error:
             self.trouble = f"{error} {self.trouble}"
         self.closed.set()

@@ -52,9 +52,11 @@ class OwnJob:
         found: dict[str, Any] = self.world.call(self.world.jobs_server, "GET", f"deployments/name/{self.id}").json()
         return found
 
-    def runs(self) -> list[dict[str, Any]]:
-        """All its runs, oldest first."""
-        wanted = {"deployments": {"id": {"any_": [self.deployment()["id"]]}}, "sort": "EXPECTED_START_TIME_ASC"}
+    def runs(self, state: str = "") -> list[dict[str, Any]]:
+        """All its runs, or those in this state; oldest first."""
+        wanted: dict[str, Any] = {"deployments": {"name": {"any_": [self.name]}}, "sort": "EXPECTED_START_TIME_ASC"}
+        if state:  # Prefect plans a hundred runs ahead: all of them are much to read
+            wanted["flow_runs"] = {"state": {"type": {"any_": [state]}}}
         found: list[dict[str, Any]] = self.world.call(
             self.world.jobs_server, "POST", "flow_runs/filter", json=wanted
         ).json()
