@@ -132,7 +132,8 @@ def ensure_run(office: Office, ref: str) -> str:
 def next_run(office: Office, ref: str, generation: int) -> str:
     """Give a case the run after this generation; its id. Two at once get the same one. Its rest is over then."""
     with _client() as client:
-        return _make_run(client, _deployment(client), office, ref, generation, crashes=0)
+        run, _ = _make_run(client, _deployment(client), office, ref, generation, crashes=0)
+        return run
 
 
 def _deployment(client: SyncPrefectClient) -> UUID:
@@ -146,7 +147,8 @@ def _deployment(client: SyncPrefectClient) -> UUID:
 
 def _make_run(
     client: SyncPrefectClient, deployment: UUID, office: Office, ref: str, generation: int, crashes: int, why: str = ""
-) -> str:
+) -> tuple[str, bool]:
+    """The case's next run, and whether it is new: somebody else may have made and written down the same just now."""
     run = client.create_flow_run_from_deployment(
         deployment,
         parameters={"case": ref},
@@ -154,10 +156,10 @@ def _make_run(
         name=f"{ref.lower()}-{generation + 1}",
     )
     with office.store.unit() as unit:
-        unit.cases.attach_run(ref, str(run.id), generation + 1)
+        is_new = unit.cases.attach_run(ref, str(run.id), generation + 1)
         unit.cases.set_rest(ref, crashes, None, why)
         unit.commit()
-    return str(run.id)
+    return str(run.id), is_new
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +186,15 @@ def make_runs(office: Office, wanted: Sequence[NextRun]) -> list[str]:
         deployment = _deployment(client)
         for one in wanted[: max(free, 0)]:
             try:
-                _make_run(client, deployment, office, one.ref, one.generation, one.crashes, one.why)
+                _, is_new = _make_run(client, deployment, office, one.ref, one.generation, one.crashes, one.why)
             except httpx.HTTPStatusError as busy:
                 if busy.response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                     raise
                 return made
             except (ConcurrentChange, Unreadable):
                 continue  # somebody gave it one just now, or `caseproof case list` names it
-            made.append(one.ref)
+            if is_new:
+                made.append(one.ref)
     return made
 
 

@@ -301,8 +301,8 @@ class Cases:
 
     # -- the flow runs that carry a case -------------------------------------------------------------------
 
-    def attach_run(self, ref: str, flow_run: str, generation: int) -> None:
-        """Remember the flow run that carries the case; the same values twice are harmless.
+    def attach_run(self, ref: str, flow_run: str, generation: int) -> bool:
+        """Remember the flow run that carries the case; False where it was known already, which is harmless.
 
         Raises ConcurrentChange if the case has another run of this generation or a later one.
         """
@@ -310,7 +310,7 @@ class Cases:
         mine = {"flow_run": flow_run, "case_id": row.id, "generation": generation}
         known = self._connection.execute(select(case_runs).where(case_runs.c.flow_run == flow_run)).one_or_none()
         if known is not None and known._asdict() == mine:
-            return
+            return False
         if known is not None or generation <= row.generation:
             raise ConcurrentChange(
                 f"{normal(ref)} has a run of generation {row.generation} already: {row.flow_run or 'none'}.",
@@ -319,6 +319,7 @@ class Cases:
         self._connection.execute(insert(case_runs).values(**mine))
         values = {"flow_run": flow_run, "generation": generation}
         self._connection.execute(update(cases).where(cases.c.id == row.id).values(**values))
+        return True
 
     def run_of(self, ref: str) -> CaseRun | None:
         """The latest flow run of the case, if it had one. Raises UnknownCase."""

@@ -335,7 +335,7 @@ def a_mail_server_that_refuses_the_login(house: Any, _: Path) -> Installation:
 
 def answering(house: Any, **other: Any) -> Installation:
     """With the healthy mailbox, read otherwise."""
-    account = house.inbox.account(password=MAIL_PASSWORD, timeout_seconds=1.0, authserv=AUTHSERV)
+    account = house.inbox.account(password=MAIL_PASSWORD, timeout_seconds=8.0, authserv=AUTHSERV)
     return replace(house.installation(), mailbox=lambda _policy: replace(account, **other))
 
 

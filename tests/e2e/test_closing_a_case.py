@@ -251,7 +251,7 @@ def test_a_mail_server_that_is_down_makes_the_case_say_so_and_wait_until_somebod
     world.mailbox.on_message = lambda _: "451 4.3.0 try later"
     try:
         world.run_job(job.id)
-        assert world.run_ours("daily-job-check")["state"]["type"] == "COMPLETED"
+        assert world.run_ours("daily-job-check", platform=PLATFORM)["state"]["type"] == "COMPLETED"
         with world.office.store.reading() as unit:
             (ref,) = [row.ref for row in unit.cases.rows() if row.job == job.id]
         assert ref in artifact(world, "check-sandbox")

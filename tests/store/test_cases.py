@@ -310,10 +310,10 @@ def test_an_impossible_date_to_pause_until_is_refused(store, opened, make, bring
 def test_a_case_remembers_the_runs_that_carried_it(store, opened):
     with store.unit() as unit:
         assert unit.cases.run_of(opened.ref) is None
-        unit.cases.attach_run(opened.ref, "run-a", 1)
-        unit.cases.attach_run(opened.ref, "run-b", 2)
-        unit.cases.attach_run("jf-000001", "run-b", 2)  # a resumed run comes by again
-        unit.cases.attach_run(opened.ref, "run-a", 1)
+        assert unit.cases.attach_run(opened.ref, "run-a", 1)
+        assert unit.cases.attach_run(opened.ref, "run-b", 2)
+        assert not unit.cases.attach_run("jf-000001", "run-b", 2), "a resumed run comes by again"
+        assert not unit.cases.attach_run(opened.ref, "run-a", 1)
         unit.commit()
     with store.reading() as unit:
         assert unit.cases.run_of(opened.ref) == CaseRun("run-b", 2)

@@ -162,7 +162,8 @@ def test_a_part_that_was_started_with_other_settings_is_started_anew(build, part
 
 def test_what_an_earlier_house_left_is_stopped_also_when_the_start_is_given_up(build, part, diary) -> None:
     build([part("server")], [part("web")]).start()
-    second = build([part("server", command=lambda: [sys.executable, "-c", "raise SystemExit(3)"])], [part("web")])
+    broken = part("server", command=lambda: [sys.executable, "-c", "raise SystemExit(3)"], is_ready=lambda: False)
+    second = build([broken], [part("web")])
     with pytest.raises(CannotStart):
         second.start()
     second.stop()
