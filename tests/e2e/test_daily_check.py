@@ -132,12 +132,30 @@ def on_prefect(server: PrefectServer, home: Path) -> Iterator[Place]:
     # Without the late ones: Prefect keeps the times itself, and nobody waits for hours here.
     jobs = [job for job in past_jobs(1) if not job.name.startswith(("late", "well-2"))]
     deployments = make_history(server, jobs).deployments
+    _wait_until_all_is_planned(server, len(jobs))
 
     def stops() -> dict[str, int]:
         with server.client() as client:
             return {name: int(client.get(f"deployments/{one}").json()["paused"]) for name, one in deployments.items()}
 
     yield Place(server, home, jobs, server.api_url, stops)
+
+
+def _wait_until_all_is_planned(server: PrefectServer, jobs: int) -> None:
+    """As in life, where jobs had their schedules for long: Prefect's scheduler, which looks every 5 seconds at what is
+    new, would plan runs of a job at the very moment in which it is stopped."""
+    counts = [0]
+
+    def no_more_come() -> bool:
+        with server.client() as client:
+            planned = {
+                "flows": {"name": {"any_": ["shop-job"]}},
+                "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+            }
+            counts.append(client.post("flow_runs/count", json=planned).raise_for_status().json())
+        return jobs <= counts[-1] == counts[-2]
+
+    wait_until("Prefect's scheduler to have planned all jobs", no_more_come, 180, every=6)
 
 
 @pytest.fixture(params=[on_a_farm, on_prefect])
