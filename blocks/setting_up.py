@@ -23,8 +23,9 @@ from blocks.inbox import RetailerMailbox
 from blocks.mail import account_of, smtp_type_of
 from blocks.platforms import PLATFORMS
 from caseproof.channels.imap_account import USUAL_PORTS
-from caseproof.contacts_file import AS_IT_IS, NEW, ContactLine, put_contacts
+from caseproof.contacts_file import ContactLine
 from caseproof.domain.errors import CaseproofError
+from caseproof.procedure.contact_list import AS_IT_IS, NEW, put_contacts
 from caseproof.procedure.office import Office
 from caseproof.setup_file import (
     BlockEntry,

@@ -15,13 +15,13 @@ from typing import Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from caseproof.domain.errors import BadInput
-from caseproof.platforms.base import Scope
-from caseproof.policy_check import BUILT_IN, CAUSES, Cause, CheckPolicy, KeeperPolicy, Strict, refuse_cron, zone_of
+from caseproof.domain.vocabulary import CAUSES, Scope
+from caseproof.policy_check import BUILT_IN, CheckPolicy, KeeperPolicy, Strict, refuse_cron, zone_of
 from caseproof.settings import Settings
 from caseproof.yaml_file import entry, plain, read_yaml
 
 __all__ = [
-    "BUILT_IN", "CAUSES", "Cause", "InForce", "Policy", "PolicyError", "load_policy", "policy_file", "policy_in_force",
+    "BUILT_IN", "InForce", "Policy", "PolicyError", "load_policy", "policy_file", "policy_in_force",
 ]  # fmt: skip
 
 

@@ -10,25 +10,14 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import yaml
 from cronsim import CronSim, CronSimError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-Cause = Literal[
-    "expired_token",
-    "retailer_offboarded",
-    "website_changed",
-    "feed",
-    "sync",
-    "connection",
-    "our_platform",
-    "unknown",
-]
-CAUSES: tuple[str, ...] = get_args(Cause)
-"""Why a job fails, as far as it is known; each has its notice in channels/templates/*/causes."""
+from caseproof.domain.vocabulary import Cause
 
 
 class Strict(BaseModel):

@@ -7,8 +7,7 @@ from typing import Any, Literal
 from prefect import flow
 from prefect.states import Completed, State
 
-from caseproof.platforms.base import Scope
-from caseproof.policy import Cause
+from caseproof.domain.vocabulary import Cause, Scope
 from caseproof.procedure.opening import Request
 from tasks.asking import carry, read_answers
 from tasks.case_runs import take_up

@@ -19,9 +19,9 @@ from pydantic import ValidationError
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event, Kind
-from caseproof.procedure.card import in_words, plain, short
 from caseproof.procedure.office import US
 from caseproof.procedure.said import came_by
+from caseproof.procedure.texts import in_words, plain, short
 from tasks.common import look, office
 from tasks.forms import FORMS, Form, TryAgain, for_team
 from tasks.labels import about, stands

@@ -10,8 +10,8 @@ from prefect.artifacts import create_table_artifact
 from prefect.settings import get_current_settings
 
 from caseproof.procedure.board import Board, Line, board
-from caseproof.procedure.card import plain
 from caseproof.procedure.open_incidents import OpenIncident
+from caseproof.procedure.texts import plain
 from tasks.common import office
 from tasks.labels import UNREACHABLE
 

@@ -17,10 +17,10 @@ from blocks.base import PrefectDown
 from caseproof.channels.imap import ImapInbox
 from caseproof.channels.imap_account import ImapAccount, InboxError
 from caseproof.policy import Policy
-from caseproof.procedure.card import plain, short
 from caseproof.procedure.inbox import InboxPass, read_inbox
 from caseproof.procedure.inbox_watch import Hands, Waker, today
 from caseproof.procedure.office import Office
+from caseproof.procedure.texts import plain, short
 from caseproof.store.messages import MessageRow
 from tasks.case_runs import one_client, wake_runs
 from tasks.common import load_mailbox

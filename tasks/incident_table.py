@@ -11,8 +11,8 @@ from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.client.schemas.objects import Artifact as Shown
 
 from caseproof.domain.lifecycle import State
-from caseproof.procedure.card import plain
 from caseproof.procedure.office import Office
+from caseproof.procedure.texts import plain
 from caseproof.store import CaseRow
 from tasks.labels import UNREACHABLE
 

@@ -15,8 +15,8 @@ from blocks.base import PrefectDown
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput
 from caseproof.procedure import incidents
-from caseproof.procedure.card import in_words, plain
 from caseproof.procedure.deciding import read_date
+from caseproof.procedure.texts import in_words, plain
 from caseproof.store import CaseRow, IncidentRow
 from tasks import incident_runs
 from tasks.asking import answer_in_prefect, refusal, suspend_with

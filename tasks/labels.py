@@ -18,7 +18,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from caseproof.domain.case import Case
 from caseproof.domain.lifecycle import State
-from caseproof.procedure.card import in_words
+from caseproof.procedure.texts import in_words
 from caseproof.store import IncidentRow
 from tasks.forms import FORMS, RetailersWord, TryAgain
 

@@ -8,8 +8,8 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from caseproof.checks.report import Period, period
-from caseproof.procedure.card import plain
 from caseproof.procedure.reporting import Report, Table, inline, keep_page, make_report, table_rows
+from caseproof.procedure.texts import plain
 from tasks.common import office, patient
 from tasks.logs import speak_in_words
 

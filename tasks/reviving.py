@@ -17,9 +17,9 @@ from prefect.client.schemas.objects import FlowRun
 from caseproof import locks
 from caseproof.domain.case import Case
 from caseproof.domain.events import ASIDE, Event, Kind
-from caseproof.procedure.card import short
 from caseproof.procedure.office import Office
 from caseproof.procedure.recovery import owes_recovery
+from caseproof.procedure.texts import short
 from caseproof.store import CaseRow
 from caseproof.store.errors import Unreadable
 from tasks.case_runs import (

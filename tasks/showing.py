@@ -27,7 +27,8 @@ from prefect.runtime import flow_run as this_run
 
 from caseproof.domain.case import Case, Fact
 from caseproof.evidence.vault import VaultError
-from caseproof.procedure.card import card, plain
+from caseproof.procedure.card import card
+from caseproof.procedure.texts import plain
 from tasks.common import look, office
 from tasks.labels import UNREACHABLE, about, label
 from tasks.logs import tell_how_far

@@ -24,9 +24,9 @@ from prefect.states import Completed, Failed, State
 
 from caseproof import charts
 from caseproof.checks.planning import Line
-from caseproof.procedure.card import in_words, plain
 from caseproof.procedure.check_report import LONGEST_TABLE, Checked, page
 from caseproof.procedure.sweeping import Swept
+from caseproof.procedure.texts import in_words, plain
 from tasks.common import office
 from tasks.labels import UNREACHABLE
 from tasks.logs import hide, speak_in_words

@@ -35,10 +35,7 @@ from caseproof.channels.languages import TEMPLATES, BrokenWords, Phrases
 from caseproof.channels.mail import ascii_address, bare_address
 from caseproof.channels.redaction import redact
 from caseproof.domain.errors import BadInput
-from caseproof.policy import CAUSES
-
-NOT_THEIRS = frozenset({"our_platform", "website_changed"})
-"""The causes that are never the retailer's fault."""
+from caseproof.domain.vocabulary import CAUSES, NOT_THEIRS
 
 _PARTS = ("title", "wrong", "steps", "next")
 _MARKUP = re.compile(r"[<>&]")

@@ -16,7 +16,7 @@ from caseproof.channels.languages import LANGUAGES, TEMPLATES, check_phrases, la
 from caseproof.channels.notice import JobTold, NoticeFacts, compose, message_id
 from caseproof.channels.recovery import RecoveryFacts, compose_recovery
 from caseproof.channels.reminder import ReminderFacts, compose_reminder, reminder_id
-from caseproof.policy import CAUSES
+from caseproof.domain.vocabulary import CAUSES
 
 AT = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 KINDS = ("notice", "reminder", "recovery")

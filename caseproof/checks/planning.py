@@ -17,7 +17,7 @@ import pandas as pd
 from caseproof.channels.redaction import redact
 from caseproof.checks.detection import window_for
 from caseproof.checks.frames import Runs
-from caseproof.platforms.base import Scope
+from caseproof.domain.vocabulary import Scope
 from caseproof.policy_check import CheckPolicy, Storm
 
 Act = Literal["stop", "reopen", "resume", "report", "leave"]

@@ -13,8 +13,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Kind
-from caseproof.platforms.base import Scope
-from caseproof.policy import CAUSES
+from caseproof.domain.vocabulary import CAUSES, Scope
 from caseproof.procedure.card import MACHINERY, next_action, sentence
 from caseproof.procedure.office import Office, open_office
 from caseproof.procedure.opening import Request

@@ -11,7 +11,8 @@ import typer
 from rich.markup import escape
 
 from caseproof.cli.common import AsJson, out, print_json, table_of
-from caseproof.contacts_file import AS_IT_IS, ContactLine, put_contacts, read_contacts
+from caseproof.contacts_file import ContactLine, read_contacts
+from caseproof.procedure.contact_list import AS_IT_IS, put_contacts
 from caseproof.procedure.office import open_office
 from caseproof.store import Contact
 

@@ -17,9 +17,9 @@ from caseproof.channels.mail_headers import comparable
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Kind
+from caseproof.domain.vocabulary import Choice
 from caseproof.procedure.letters import Letter, find_letter
 from caseproof.procedure.office import Office
-from caseproof.procedure.said import Choice
 from caseproof.signing import BadLink, read_answer_token
 from caseproof.store import UnknownCase
 from caseproof.store.unit import UnitOfWork

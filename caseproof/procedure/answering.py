@@ -11,11 +11,10 @@ from caseproof.channels.mail_headers import clean
 from caseproof.channels.meaning import Meaning
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event, Kind
+from caseproof.domain.vocabulary import BY_PAGE, Choice, Place
 from caseproof.procedure.answer_link import Asked, JobAsked, Said, Standing, asked, asked_with_cases
 from caseproof.procedure.letters import Letter
 from caseproof.procedure.office import Office
-from caseproof.procedure.said import BY_PAGE, Choice
-from caseproof.store.messages import Place
 
 __all__ = [
     "Asked", "Choice", "Given", "JobAsked", "LinkSpent", "NotFilledIn", "Said", "Standing", "answer", "asked",

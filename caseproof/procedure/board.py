@@ -9,30 +9,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 
 from caseproof.domain.lifecycle import State
-from caseproof.procedure.card import short
-from caseproof.procedure.keeping import (
-    CASEPROOF,
-    DECISION,
-    NOBODY,
-    RETAILER,
-    REVIEW,
-    TEAM,
-    TRY_AGAIN,
-    US,
-    WORD,
-    is_asked,
-)
+from caseproof.domain.vocabulary import DECISION, REVIEW, TRY_AGAIN, WORD, Place
+from caseproof.procedure.keeping import CASEPROOF, NOBODY, RETAILER, TEAM, US, is_asked
 from caseproof.procedure.office import Office
 from caseproof.procedure.open_incidents import OpenIncident, open_incidents
+from caseproof.procedure.problems import PROBLEMS
+from caseproof.procedure.texts import short
 from caseproof.store import CaseRow
-from caseproof.store.messages import Place
 from caseproof.store.unit import UnitOfWork
 
 AT_MOST = 300
 """How many cases the board lists; the counts are of all."""
-
-PROBLEMS = "keeper-problems"
-"""The mark under which the latest pass of the keeper notes what it could not do."""
 
 STILL_GOING = "is still going."
 
@@ -175,10 +162,3 @@ def _word(row: CaseRow, office: Office, now: datetime, since: datetime) -> tuple
     if now >= told + timedelta(days=policy.answer_within_days):
         return TEAM, f"the retailer has not answered{reminded}: call them (J8)", told
     return RETAILER, f"the retailer's written word{reminded} (J8)", told
-
-
-def note_problems(office: Office, problems: Mapping[str, str]) -> None:
-    """Note what the keeper's pass could not do, for whoever shows the board."""
-    with office.store.unit() as unit:
-        unit.marks.set(PROBLEMS, json.dumps(dict(problems)), office.clock())
-        unit.commit()

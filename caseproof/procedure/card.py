@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,9 +9,9 @@ from caseproof.domain.case import Case
 from caseproof.domain.closure import Blocker, closure_blockers
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.lifecycle import SENTENCES, State
-from caseproof.procedure.said import WAYS, came_by, doubts
-
-_ADDRESS = re.compile(r"https?://[^\s<>()\[\]\"'|\\`]+")
+from caseproof.domain.vocabulary import WAYS
+from caseproof.procedure.said import came_by, doubts
+from caseproof.procedure.texts import data_uri, in_words, link, own_line, plain, short
 
 MACHINERY = frozenset({Kind.QUESTION_ASKED, Kind.TROUBLE_OVER})
 """Events that carry no news for a reader of the timeline."""
@@ -44,11 +42,6 @@ def _only_review_is_missing(blockers: list[Blocker]) -> bool:
     return "reviewed" in missing and missing <= {"reviewed", "validated", "looked"}
 
 
-def in_words(cause: object) -> str:
-    """A cause as people say it: ``expired token``."""
-    return str(cause).replace("_", " ")
-
-
 def card(case: Case, *, case_url: str, evidence_url: str, picture: bytes | None = None) -> str:
     """The card as markdown. ``evidence_url`` is what evidence links start with; ``picture`` a small PNG of the run."""
     facts = case.facts
@@ -71,7 +64,7 @@ def card(case: Case, *, case_url: str, evidence_url: str, picture: bytes | None 
 def _proof(case: Case, evidence_url: str) -> str:
     if case.proof is None or not case.is_closed:
         return ""
-    file = _link(case.proof["file"], f"{evidence_url}/{case.proof['evidence']}")
+    file = link(case.proof["file"], f"{evidence_url}/{case.proof['evidence']}")
     return f"## The proof\n\nClosed under **{plain(case.proof['rule'])}**: {file}"
 
 
@@ -80,7 +73,7 @@ def _run(case: Case, picture: bytes | None) -> str:
     run = case.verified
     if run is None:
         return ""
-    said = f"{_link(run.get('name') or run['run'], run.get('url'))} was read back as {plain(run.get('said') or 'over')}"
+    said = f"{link(run.get('name') or run['run'], run.get('url'))} was read back as {plain(run.get('said') or 'over')}"
     title = "The removal" if run["purpose"] == "removal" else "The successful run"
     lines = [f"## {title}", f"{said}, ended {plain(_minute(run['ended_at']))}."]
     if picture is not None:
@@ -88,15 +81,10 @@ def _run(case: Case, picture: bytes | None) -> str:
     return "\n\n".join(lines)
 
 
-def data_uri(png: bytes) -> str:
-    """A small picture as an inline address."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
 def _facts_table(case: Case, case_url: str) -> str:
     facts = case.facts
     rows = {
-        "Job": _link(facts["job"], facts.get("job_url")),
+        "Job": link(facts["job"], facts.get("job_url")),
         "Platform": facts["platform"],
         "Retailer": facts.get("retailer") or "not known",
         "Marketplace": facts.get("marketplace") or "none",
@@ -104,7 +92,7 @@ def _facts_table(case: Case, case_url: str) -> str:
         "Opened": f"{_time(case.opened)} by {case.opened.actor if case.opened else ''} ({facts['how']})",
         "Ticket": _ticket(case),
         "Decision": f"{case.decided} ({case.decision.actor})" if case.decision else "none yet",
-        "Case page": _link(f"everything about {case.ref}", case_url),
+        "Case page": link(f"everything about {case.ref}", case_url),
     }
     links = {"Job", "Ticket", "Case page"}
     lines = [f"| {name} | {value if name in links else plain(value)} |" for name, value in rows.items()]
@@ -114,7 +102,7 @@ def _facts_table(case: Case, case_url: str) -> str:
 def _ticket(case: Case) -> str:
     if case.ticket is None:
         return "none yet"
-    return _link(case.ticket["ticket"], case.ticket.get("url"))
+    return link(case.ticket["ticket"], case.ticket.get("url"))
 
 
 def _blockers_table(case: Case) -> str:
@@ -129,8 +117,8 @@ def _words(case: Case) -> str:
     """The retailer's own words, verbatim, each line quoted, in the order in which they came."""
     said = []
     for word in sorted((*case.confirmations, *case.open_replies), key=lambda fact: fact.seq):
-        quoted = "\n".join(f"> {_line(line)}" for line in str(word["words"]).splitlines())
-        who = f"{_line(word['sender'])}, {plain(came_by(word))}, recorded {_time(word)} by {plain(word.actor)}"
+        quoted = "\n".join(f"> {own_line(line)}" for line in str(word["words"]).splitlines())
+        who = f"{own_line(word['sender'])}, {plain(came_by(word))}, recorded {_time(word)} by {plain(word.actor)}"
         said.append(f"{'. '.join([who, *map(plain, doubts(case, word))])}:\n\n{quoted}")
     return "## The retailer's word\n\n" + "\n\n".join(said) if said else ""
 
@@ -236,9 +224,6 @@ _FORMS: Mapping[str, str] = {
 }
 """What the forms are called in front of people, by their slug."""
 
-LONGEST = 300
-"""How many characters of an event people see in a list; the evidence and the events hold all of it."""
-
 
 class _Blank(dict[str, Any]):
     def __missing__(self, key: str) -> str:
@@ -260,39 +245,9 @@ def sentence(event: Event) -> str:
     return " ".join(told.split()) if event.kind is Kind.ANSWER_REFUSED else short(told)
 
 
-def short(text: object, longest: int = LONGEST) -> str:
-    """The text as one line of at most ``longest`` characters, cut between words where there are any."""
-    flat = " ".join(str(text).split())
-    if len(flat) <= longest:
-        return flat
-    cut = flat[: longest - 2]
-    # A word may be as long as a token or an address: then it is cut itself.
-    head = cut.rpartition(" ")[0] if " " in cut[longest // 2 :] else cut
-    return f"{head} …"
-
-
 def _minute(at: object) -> str:
     return f"{str(at)[:16].replace('T', ' ')} UTC"
 
 
 def _time(fact: Any) -> str:
     return f"{fact.at:%Y-%m-%d %H:%M} UTC" if fact else ""
-
-
-def plain(text: object) -> str:
-    """Text from outside, made harmless in markdown: no cell breaks, no raw HTML, no pictures or links."""
-    flat = " ".join(str(text).split())
-    # Backslashes and not entities: Prefect's page shows an entity in a table as it is written.
-    safe = "".join(f"\\{char}" if char in "\\`*_[]<>|!#&~@" else char for char in flat)
-    # Many renderers make links of bare addresses.
-    return re.sub(r"(?i)\b(www)\.", r"\1\\.", safe).replace("://", "\\://")
-
-
-def _line(text: str) -> str:
-    """A line of its own from outside: it begins no list, rule or heading either."""
-    return re.sub(r"^(\d{1,9})?([-+=.)])", r"\1\\\2", plain(text))
-
-
-def _link(text: object, url: object) -> str:
-    """A link, where the address is one of the web; else the text alone."""
-    return f"[{plain(text)}]({url})" if _ADDRESS.fullmatch(str(url or "")) else plain(text)

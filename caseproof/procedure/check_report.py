@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from caseproof.checks.planning import Line
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.card import data_uri, in_words, plain, short
 from caseproof.procedure.checking import Looked
 from caseproof.procedure.sweeping import Swept
+from caseproof.procedure.texts import data_uri, in_words, plain, short
 
 LONGEST_TABLE = 300
 """How many rows a table shows; a page that nobody can read to its end helps nobody."""

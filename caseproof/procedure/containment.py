@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.events import Kind
-from caseproof.platforms.base import Job, JobPlatform, PlatformRefused, Scope, Standing, UnknownJob
+from caseproof.domain.vocabulary import Scope
+from caseproof.platforms.base import Job, JobPlatform, PlatformRefused, Standing, UnknownJob
 from caseproof.procedure.effects import EffectNotSeen, Json, once
 from caseproof.procedure.office import Office
 

@@ -12,8 +12,8 @@ from caseproof.domain.decisions import NEEDS, Decision, refuse_decision, require
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.lifecycle import State
+from caseproof.domain.vocabulary import WAYS, Choice
 from caseproof.procedure.office import US, Office
-from caseproof.procedure.said import WAYS, Choice
 
 
 def read_date(text: str) -> date | None:

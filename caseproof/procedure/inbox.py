@@ -15,11 +15,11 @@ from caseproof.channels.imap import Arrived, Inbox
 from caseproof.channels.imap_account import InboxDown, InboxRefused, MessageGone
 from caseproof.channels.reading import LARGEST
 from caseproof.domain.errors import CaseproofError
+from caseproof.domain.vocabulary import Place
 from caseproof.evidence.vault import VaultError
 from caseproof.procedure.office import Office
 from caseproof.procedure.receiving import Received, receive, receive_too_large
 from caseproof.store import StoreDown
-from caseproof.store.messages import Place
 
 _STOPS = (InboxDown, InboxRefused, StoreDown, VaultError)
 """After these no other mail can be taken in, either."""

@@ -17,7 +17,6 @@ from caseproof.channels.imap_account import ImapAccount, InboxRefused
 from caseproof.domain.errors import CaseproofError
 from caseproof.policy import Policy, policy_in_force
 from caseproof.procedure.inbox import read_inbox
-from caseproof.procedure.keeping import AT_MOST
 from caseproof.procedure.office import Office
 
 WAIT_SECONDS = 300.0
@@ -30,6 +29,8 @@ LOOK_SECONDS = 10.0
 """How often it is looked whether there is a mailbox by now, or another than the one that refused us."""
 WAKE_SECONDS = 3.0
 """How often it is looked whether a case has news."""
+WOKEN_AT_MOST = 2000
+"""How many due cases a look for news reads; the others are next."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ class Waker:
 
     def _round(self) -> float:
         with self._office.store.reading() as unit:
-            due = unit.cases.due(self._office.clock(), AT_MOST)
+            due = unit.cases.due(self._office.clock(), WOKEN_AT_MOST)
         news = {row.ref: row for row in due if row.has_news and row.closed_at is None and row.flow_run}
         new = {ref: row for ref, row in news.items() if self._woken.get(ref) != row.version}
         later = self._hands.wake(self._office, {ref: str(row.flow_run) for ref, row in new.items()}) if new else []

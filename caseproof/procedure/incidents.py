@@ -17,7 +17,7 @@ from caseproof.domain.decisions import Decision, refuse_decision, require_member
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.lifecycle import State
-from caseproof.procedure.keeping import DECISION
+from caseproof.domain.vocabulary import DECISION
 from caseproof.procedure.office import Office
 from caseproof.store import CaseRow, ConcurrentChange, IncidentRow, StoreDown, StoreError, UnitOfWork
 from caseproof.store.errors import Unreadable

@@ -16,13 +16,13 @@ from caseproof.channels.meaning import Meaning
 from caseproof.channels.reading import Bounce, Mail
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event, Kind
+from caseproof.domain.vocabulary import BY_MAIL, Choice, Place
 from caseproof.procedure.letters import Letter, find_letter
 from caseproof.procedure.office import US, Office
-from caseproof.procedure.said import BY_MAIL, Choice, cases_named
+from caseproof.procedure.said import cases_named
 from caseproof.signing import case_of_address
 from caseproof.store import CaseRow
 from caseproof.store.errors import Unreadable
-from caseproof.store.messages import Place
 from caseproof.store.unit import UnitOfWork
 
 FLOOD, FLOOD_HOURS = 20, 24.0

@@ -21,10 +21,8 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.procedure import watching
-from caseproof.procedure.board import note_problems
 from caseproof.procedure.keeping import (
     Looked,
-    Problems,
     has_to_look_at_all,
     is_over,
     look,
@@ -36,7 +34,9 @@ from caseproof.procedure.keeping import (
 from caseproof.procedure.no_answer import has_to_be_told, keep_paused
 from caseproof.procedure.office import Office
 from caseproof.procedure.open_incidents import note_nudge, nudges
-from caseproof.procedure.reminding import Telling, remind, tell_team
+from caseproof.procedure.problems import Problems, note_problems
+from caseproof.procedure.reminding import remind
+from caseproof.procedure.team_alerts import Telling, tell_team
 from caseproof.procedure.telling import Send
 from caseproof.procedure.untold import to_tell
 from caseproof.store import CaseRow

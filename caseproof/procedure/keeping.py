@@ -11,17 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 
-from caseproof.channels.notice import NOT_THEIRS
 from caseproof.domain.case import Case
-from caseproof.domain.errors import CaseproofError
 from caseproof.domain.lifecycle import State
+from caseproof.domain.vocabulary import DECISION, NOT_THEIRS, REVIEW, TRY_AGAIN, WORD
 from caseproof.platforms.base import JobPlatform, UnknownRun
 from caseproof.policy_check import KeeperPolicy
 from caseproof.procedure.office import Office
 from caseproof.store import CaseRow
 
-WORD, DECISION, REVIEW, TRY_AGAIN = "retailers-word", "decision", "review", "try-again"
-"""The forms, as a row names them."""
 US, RETAILER, TEAM, CASEPROOF, NOBODY = "needs us", "the retailer", "the team", "Caseproof", "nobody"
 """Who must act next. "Needs us" is an error that somebody has to put right."""
 WAITED_FOR = "verify the run"
@@ -256,15 +253,3 @@ def is_over(office: Office, runner: Callable[[Case], JobPlatform], ref: str) -> 
     except UnknownRun:
         return True  # so that the case reads that itself
     return run.state.is_over or run.ended_at is not None
-
-
-@dataclass
-class Problems:
-    """What could not be done in a pass, by case or by what it was; the rest of the pass goes on."""
-
-    said: dict[str, str] = field(default_factory=dict)
-
-    def __call__(self, about: str, error: Exception) -> None:
-        """Take down an error."""
-        known = isinstance(error, CaseproofError)
-        self.said[about] = str(error) if known else f"{type(error).__name__}: {error}"

@@ -10,11 +10,10 @@ from __future__ import annotations
 import math
 from datetime import datetime, timedelta
 
-from caseproof.channels.notice import NOT_THEIRS
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.lifecycle import State
-from caseproof.procedure.keeping import WORD
+from caseproof.domain.vocabulary import NOT_THEIRS, WORD
 from caseproof.procedure.office import US, Office
 
 

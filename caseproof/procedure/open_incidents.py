@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
 from caseproof.domain.decisions import Decision
-from caseproof.procedure.card import in_words
 from caseproof.procedure.incidents import waits_since
 from caseproof.procedure.keeping import CASEPROOF, NOBODY, TEAM, nudge_at
 from caseproof.procedure.office import Office
-from caseproof.procedure.reminding import Telling
+from caseproof.procedure.team_alerts import Telling
+from caseproof.procedure.texts import in_words
 from caseproof.store import IncidentRow
 
 

@@ -12,8 +12,8 @@ from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Event, Kind
-from caseproof.platforms.base import Job, JobPlatform, Run, RunState, Scope, UnknownJob
-from caseproof.policy import CAUSES
+from caseproof.domain.vocabulary import CAUSES, Scope
+from caseproof.platforms.base import Job, JobPlatform, Run, RunState, UnknownJob
 from caseproof.procedure.office import US, Office
 from caseproof.store import AlreadyOpen
 

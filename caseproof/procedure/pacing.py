@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from caseproof.platforms.base import Job, PlatformDown, Scope, Standing
+from caseproof.domain.vocabulary import Scope
+from caseproof.platforms.base import Job, PlatformDown, Standing
 from caseproof.policy_check import Pace
 from caseproof.procedure.containment import Stops
 

@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from caseproof.channels.meaning import Meaning, meaning_of
 from caseproof.channels.reading import Mail, Unreadable, read_mail
 from caseproof.domain.errors import CaseproofError
+from caseproof.domain.vocabulary import BY_MAIL, Place
 from caseproof.evidence.vault import Evidence
 from caseproof.procedure.judging import Verdict, judge
 from caseproof.procedure.office import Office
-from caseproof.procedure.said import BY_MAIL
 from caseproof.store import ConcurrentChange, StoreDown
-from caseproof.store.messages import Place
 from caseproof.store.unit import UnitOfWork
 
 MEDIA_TYPE = "message/rfc822"

@@ -3,33 +3,11 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.events import Kind
+from caseproof.domain.vocabulary import BY_PAGE, WAYS, Choice
 
-BY_MAIL, BY_PAGE = "mail", "page"
-"""What an event says of the way that words came by themselves; an operator hands in the others."""
-
-
-class Choice(StrEnum):
-    """What a retailer may choose on the page. The value is what the event and the form write down.
-
-    The first two are confirmations; clear words in a mail are taken for one of these.
-    """
-
-    CHANGED = "changed"
-    REMOVE = "remove"
-    HELP = "help"
-    NOT_MINE = "not_mine"
-
-
-WAYS = {
-    BY_PAGE: "on the confirmation page",
-    BY_MAIL: "by mail",
-    "message": "by mail, handed in by an operator",
-    "form": "typed in by an operator",
-}
 _CHOICES: dict[str, str] = {
     Choice.CHANGED: "the change is made",
     Choice.REMOVE: "remove the integration",

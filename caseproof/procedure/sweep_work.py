@@ -10,7 +10,8 @@ from typing import Any, Literal
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
-from caseproof.platforms.base import Job, Scope
+from caseproof.domain.vocabulary import Scope
+from caseproof.platforms.base import Job
 from caseproof.policy import Policy
 from caseproof.procedure.containment import CannotStop, Stop
 from caseproof.store import Claim, EvidenceRow

@@ -26,7 +26,8 @@ from typing import TypeVar
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event, Kind
-from caseproof.platforms.base import Job, JobPlatform, PlatformRefused, Scope, Standing, UnknownJob
+from caseproof.domain.vocabulary import Scope
+from caseproof.platforms.base import Job, JobPlatform, PlatformRefused, Standing, UnknownJob
 from caseproof.policy_check import Pace
 from caseproof.procedure.check_lock import check_lock
 from caseproof.procedure.containment import (

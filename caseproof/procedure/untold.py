@@ -8,9 +8,10 @@ from datetime import timedelta
 from caseproof.channels.meaning import Meaning
 from caseproof.channels.reminder import FromRetailer
 from caseproof.domain.errors import CaseproofError
+from caseproof.domain.vocabulary import Place
 from caseproof.procedure.answering import ASKS_FOR_HELP
 from caseproof.procedure.office import Office
-from caseproof.store.messages import MessageRow, Place
+from caseproof.store.messages import MessageRow
 
 QUIET = timedelta(hours=1)
 """How long strangers' mail and returned mail wait for each other: our own mail to the team may be what comes back."""

@@ -15,7 +15,8 @@ from itertools import islice
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.lifecycle import State
-from caseproof.platforms.base import Job, JobPlatform, PlatformDown, Run, Scope, Survey
+from caseproof.domain.vocabulary import Scope
+from caseproof.platforms.base import Job, JobPlatform, PlatformDown, Run, Survey
 from caseproof.procedure.checking import CheckRunning, Looked, check_lock, look
 from caseproof.procedure.containment import had_to_stop_again, held_jobs
 from caseproof.procedure.office import Office

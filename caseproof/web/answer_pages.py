@@ -15,17 +15,8 @@ from caseproof.channels.languages import LANGUAGES, Phrases, language_of
 from caseproof.channels.mail import named_address
 from caseproof.channels.notice import cause_words
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.answering import (
-    MOST_NAME,
-    MOST_WORDS,
-    Asked,
-    Choice,
-    Given,
-    JobAsked,
-    Said,
-    Standing,
-    as_typed,
-)
+from caseproof.domain.vocabulary import Choice
+from caseproof.procedure.answering import MOST_NAME, MOST_WORDS, Asked, Given, JobAsked, Said, Standing, as_typed
 from caseproof.procedure.office import Office
 from caseproof.signing import BadLink
 from caseproof.web.answer_guard import Fields, TooMuch, TooOften, form_key

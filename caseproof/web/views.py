@@ -17,12 +17,13 @@ from caseproof.domain.closure import Blocker, closure_blockers
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.lifecycle import SENTENCES, State
+from caseproof.domain.vocabulary import BY_PAGE, Place
 from caseproof.evidence.vault import VaultError
-from caseproof.procedure.card import MACHINERY, next_action, sentence, short
+from caseproof.procedure.card import MACHINERY, next_action, sentence
 from caseproof.procedure.office import Office
-from caseproof.procedure.said import BY_PAGE, came_by, doubts
+from caseproof.procedure.said import came_by, doubts
+from caseproof.procedure.texts import short
 from caseproof.store import CaseRow, EvidenceRow, MessageRow, UnknownCase
-from caseproof.store.messages import Place
 from caseproof.store.tickets import AttachmentRow, CommentRow, TicketRow
 
 _READ_AT_MOST = 200_000

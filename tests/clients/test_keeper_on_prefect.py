@@ -13,8 +13,8 @@ from prefect.client.schemas.objects import Artifact
 from prefect.states import Cancelled, Completed, Crashed
 
 from caseproof.domain.events import Kind
+from caseproof.domain.vocabulary import Place
 from caseproof.procedure.keeper import keep
-from caseproof.store.messages import Place
 from flows.case_keeper import case_keeper
 from tasks.case_runs import read_run
 from tasks.keeping import hands_of

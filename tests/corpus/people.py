@@ -9,7 +9,7 @@ from html import escape
 
 from caseproof.channels.languages import LANGUAGES
 from caseproof.channels.samples import every_mail
-from caseproof.store.messages import Place
+from caseproof.domain.vocabulary import Place
 from tests.corpus.parts import Sample, Thread, answer, data, dressed, found, headers
 from tests.corpus.shapes import SHAPES
 from tests.corpus.writing import WAYS, written

@@ -32,8 +32,8 @@ from caseproof.clock import Clock
 from caseproof.doctor import Installation
 from caseproof.evidence.page_check import Shot
 from caseproof.platforms.base import RunPage
-from caseproof.procedure.board import note_problems
 from caseproof.procedure.office import Office, open_office
+from caseproof.procedure.problems import note_problems
 from caseproof.settings import Settings
 from caseproof.shipped import shipped
 from caseproof.up.processes import wait_until

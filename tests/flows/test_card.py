@@ -15,7 +15,8 @@ from caseproof.domain.events import REQUIRED, Event, Kind
 from caseproof.domain.fold import fold
 from caseproof.domain.lifecycle import SENTENCES, State
 from caseproof.procedure import deciding
-from caseproof.procedure.card import LONGEST, card, next_action, sentence
+from caseproof.procedure.card import card, next_action, sentence
+from caseproof.procedure.texts import LONGEST
 from tests.support.fakes import START
 from tests.support.world import STEPS, World
 

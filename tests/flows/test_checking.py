@@ -16,7 +16,8 @@ from caseproof import locks
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
-from caseproof.platforms.base import PlatformDown, RunState, Scope
+from caseproof.domain.vocabulary import Scope
+from caseproof.platforms.base import PlatformDown, RunState
 from caseproof.procedure.checking import CheckRunning, Looked, Pass, carry_out, check_lock, look
 from tests.support.world import CONTACT, JOB, World
 

@@ -9,7 +9,8 @@ import pytest
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
-from caseproof.platforms.base import PlatformDown, PlatformRefused, Scope, UnknownJob
+from caseproof.domain.vocabulary import Scope
+from caseproof.platforms.base import PlatformDown, PlatformRefused, UnknownJob
 from caseproof.procedure.running import NotLive
 from tests.support.world import JOB, World
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
+from caseproof.domain.vocabulary import Place
 from caseproof.procedure import deciding
 from caseproof.procedure.receiving import Received, receive
-from caseproof.store.messages import Place
 from tests.corpus import machines, people, strangers
 from tests.corpus.parts import AUTHSERV, Sample, Thread
 from tests.corpus.reading import false_of, few, read, shown

@@ -19,11 +19,10 @@ from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
+from caseproof.domain.vocabulary import Choice, Place
 from caseproof.evidence.proof import verify_proof
 from caseproof.procedure import deciding, ticket, word
-from caseproof.procedure.answering import Choice
 from caseproof.procedure.said import came_by
-from caseproof.store.messages import Place
 from tests.support.histories import digest
 from tests.support.world import CONTACT, DECIDER, REVIEWER, STEPS, World
 

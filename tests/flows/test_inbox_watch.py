@@ -11,6 +11,7 @@ import yaml
 from caseproof.channels.imap_account import ImapAccount, InboxDown, InboxRefused
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.events import Kind
+from caseproof.domain.vocabulary import Place
 from caseproof.policy import BUILT_IN, Policy
 from caseproof.procedure.inbox_watch import (
     FIRST_PAUSE,
@@ -23,7 +24,6 @@ from caseproof.procedure.inbox_watch import (
     Waker,
 )
 from caseproof.procedure.office import Office
-from caseproof.store.messages import Place
 from tests.support.retailer_mail import AUTHSERV, FakeInbox, answer
 from tests.support.world import World
 

@@ -10,12 +10,12 @@ import pytest
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
+from caseproof.domain.vocabulary import Place
 from caseproof.procedure import deciding
 from caseproof.procedure.inbox import InboxPass, read_inbox
 from caseproof.procedure.receiving import Received, receive
 from caseproof.signing import case_of_address, reply_address
 from caseproof.store import MessageRow
-from caseproof.store.messages import Place
 from tests.support.fakes import Killed
 from tests.support.retailer_mail import AUTHSERV, DONE, FakeInbox, answer, letter_of, returned
 from tests.support.world import CONTACT, REVIEWER, World

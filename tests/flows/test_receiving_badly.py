@@ -20,6 +20,7 @@ from caseproof import locks
 from caseproof.channels.imap_account import InboxDown, InboxRefused
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
+from caseproof.domain.vocabulary import Place
 from caseproof.evidence.vault import VaultFull
 from caseproof.procedure.answering import Given
 from caseproof.procedure.answering import answer as answer_page
@@ -28,7 +29,6 @@ from caseproof.procedure.judging import FLOOD
 from caseproof.procedure.receiving import Received, receive
 from caseproof.signing import answer_token
 from caseproof.store import MessageRow, StoreDown
-from caseproof.store.messages import Place
 from tests.support.dying import dying
 from tests.support.fakes import Killed
 from tests.support.retailer_mail import AUTHSERV, FakeInbox, answer, letter_of, returned

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from caseproof.platforms.base import Scope
+from caseproof.domain.vocabulary import Scope
 from caseproof.policy_check import Pace
 from tests.support.sweeps import DOWN, REFUSED, again, jobs, outcomes, stops, swept, targets
 from tests.support.world import JOB, World

@@ -10,9 +10,9 @@ import pytest
 from caseproof.channels.mail import MailDown, MailRefused
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Kind
+from caseproof.domain.vocabulary import Place
 from caseproof.procedure import incidents
 from caseproof.procedure.board import board
-from caseproof.store.messages import Place
 from tests.support.fakes import Killed
 from tests.support.keeper import Keeper, came, mails, untold, waits, writes
 from tests.support.world import DECIDER, JOB

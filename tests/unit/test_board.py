@@ -11,13 +11,14 @@ import pytest
 
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
+from caseproof.domain.vocabulary import Place
 from caseproof.evidence.vault import Vault
 from caseproof.policy import BUILT_IN, load_policy
-from caseproof.procedure.board import CASEPROOF, NOBODY, RETAILER, TEAM, US, Returned, board, line, note_problems
+from caseproof.procedure.board import CASEPROOF, NOBODY, RETAILER, TEAM, US, Returned, board, line
 from caseproof.procedure.office import Office
+from caseproof.procedure.problems import note_problems
 from caseproof.settings import Settings
 from caseproof.store import CaseRow, Store
-from caseproof.store.messages import Place
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 

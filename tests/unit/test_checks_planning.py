@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from caseproof.channels.redaction import HIDDEN
 from caseproof.checks.planning import LONGEST_SUMMARY, Known, Line, Opened, notice_groups, plan, storms
-from caseproof.platforms.base import Listed, Run, Scope
+from caseproof.domain.vocabulary import Scope
+from caseproof.platforms.base import Listed, Run
 from caseproof.policy_check import CheckPolicy, Flapping, Maintenance, Missed, Storm
 from tests.support.check_frames import HOURLY, NOW, history, listed, run, seen
 

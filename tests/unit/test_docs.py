@@ -30,7 +30,8 @@ from caseproof.cli import app
 from caseproof.domain.closure import CONDITIONS
 from caseproof.domain.decisions import NEEDS
 from caseproof.domain.lifecycle import SENTENCES, TRANSITIONS, State
-from caseproof.platforms.base import JobPlatform, RunState, Scope, UnknownJob, UnknownRun
+from caseproof.domain.vocabulary import Scope
+from caseproof.platforms.base import JobPlatform, RunState, UnknownJob, UnknownRun
 from caseproof.policy import BUILT_IN, Policy
 from caseproof.settings import Settings
 

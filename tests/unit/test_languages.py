@@ -27,7 +27,7 @@ from caseproof.channels.languages import (
 )
 from caseproof.channels.meaning import Meaning, meaning_of
 from caseproof.channels.samples import KINDS, check_templates, every_mail
-from caseproof.policy import CAUSES
+from caseproof.domain.vocabulary import CAUSES
 
 AT = datetime(2026, 11, 27, 23, 30, tzinfo=timezone(timedelta(hours=-2)))
 CONSENT = re.compile(

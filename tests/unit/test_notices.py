@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from caseproof.channels.incoming import read_message
 from caseproof.channels.languages import LANGUAGES
-from caseproof.channels.notice import NOT_THEIRS, JobTold, NoticeFacts, compose, message_id
+from caseproof.channels.notice import JobTold, NoticeFacts, compose, message_id
 from caseproof.channels.redaction import redact
 from caseproof.domain.errors import BadInput
-from caseproof.policy import CAUSES
+from caseproof.domain.vocabulary import CAUSES, NOT_THEIRS
 
 DATE = datetime(2026, 11, 21, 20, 51, tzinfo=UTC)
 FACTS = NoticeFacts(

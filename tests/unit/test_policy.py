@@ -10,8 +10,8 @@ import yaml
 from pydantic import BaseModel
 
 from caseproof.domain.errors import CaseproofError
-from caseproof.platforms.base import Scope
-from caseproof.policy import BUILT_IN, CAUSES, Policy, PolicyError, load_policy, policy_file
+from caseproof.domain.vocabulary import CAUSES, Scope
+from caseproof.policy import BUILT_IN, Policy, PolicyError, load_policy, policy_file
 from caseproof.settings import Settings
 
 
