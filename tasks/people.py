@@ -15,9 +15,10 @@ from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.lifecycle import State
 from caseproof.domain.vocabulary import Choice
-from caseproof.procedure import deciding, word
-from caseproof.procedure.office import US
-from caseproof.procedure.texts import plain, short
+from caseproof.procedure.answers import word
+from caseproof.procedure.closing import deciding
+from caseproof.procedure.core.office import US
+from caseproof.procedure.core.texts import plain, short
 from tasks.asking import act_on, answer_to, ask, say_trouble
 from tasks.common import look, office
 from tasks.forms import AccountDecision, Form, RetailersWord, Review, TryAgain, Verdict, Word

@@ -18,7 +18,7 @@ Cause = Literal[
     "unknown",
 ]
 CAUSES: tuple[str, ...] = get_args(Cause)
-"""Why a job fails, as far as it is known; each has its notice in channels/templates/*/causes."""
+"""Why a job fails, as far as it is known; each has its notice in channels/outbound/templates/*/causes."""
 
 NOT_THEIRS = frozenset({"our_platform", "website_changed"})
 """The causes that are never the retailer's fault: they are told, and asked nothing."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from PIL import Image
 
-from caseproof.channels.mail import Delivery, MailRefused
+from caseproof.channels.outbound.mail import Delivery, MailRefused
 from caseproof.desks.embedded import EmbeddedDesk
 from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import Scope

@@ -10,7 +10,7 @@ from email.message import EmailMessage
 
 from caseproof.domain.events import Kind
 from caseproof.domain.vocabulary import Place
-from caseproof.procedure.keeper import Hands, Pass, Ran, keep
+from caseproof.procedure.keeper.keeper import Hands, Pass, Ran, keep
 from caseproof.store import CaseRow
 from tests.support.world import CONTACT, World
 

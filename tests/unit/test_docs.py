@@ -27,13 +27,13 @@ from pydantic import BaseModel
 
 from blocks.catalogue import KINDS
 from caseproof.cli import app
+from caseproof.config.policy import BUILT_IN, Policy
+from caseproof.config.settings import Settings
 from caseproof.domain.closure import CONDITIONS
 from caseproof.domain.decisions import NEEDS
 from caseproof.domain.lifecycle import SENTENCES, TRANSITIONS, State
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import JobPlatform, RunState, UnknownJob, UnknownRun
-from caseproof.policy import BUILT_IN, Policy
-from caseproof.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
