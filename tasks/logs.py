@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from prefect import get_run_logger
 from prefect.runtime import flow_run as this_run
 
-from caseproof.channels.redaction import redact
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event, Kind
+from caseproof.http.redaction import redact
 from caseproof.procedure.card import MACHINERY, RULES, sentence
 from tasks.common import look
 

@@ -33,8 +33,8 @@ from caseproof.channels.composing import (
 )
 from caseproof.channels.languages import TEMPLATES, BrokenWords, Phrases
 from caseproof.channels.mail import ascii_address, bare_address
-from caseproof.channels.redaction import redact
 from caseproof.domain.errors import BadInput
+from caseproof.http.redaction import redact
 from caseproof.policy import CAUSES
 
 NOT_THEIRS = frozenset({"our_platform", "website_changed"})

@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from caseproof.channels.redaction import redact
 from caseproof.checks.detection import window_for
 from caseproof.checks.frames import Runs
+from caseproof.http.redaction import redact
 from caseproof.platforms.base import Scope
 from caseproof.policy_check import CheckPolicy, Storm
 

@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from caseproof.channels.redaction import redact
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event, Kind
+from caseproof.http.redaction import redact
 from caseproof.platforms.base import Standing
 from caseproof.procedure.containment import stop_key
 from caseproof.procedure.effects import HELD_SECONDS
