@@ -81,7 +81,7 @@ def confirmation_page(settings: Settings, clocks: Clocks) -> str:
     finally:
         call.close()
     if words("en", "page")["broken_title"] not in page.text:
-        raise Failed(f"{call.address}/answer/ is not the confirmation page (HTTP {page.status_code}).", _PAGE)
+        raise Failed(f"{call.address}/answer/ is not the confirmation page (HTTP {page.status}).", _PAGE)
     outside = "; a retailer outside cannot open a loopback address" if _is_loopback(settings.answers) else ""
     beside = (
         "; the cases stand there too, and have no login: give it a host name of its own" if cases.is_success else ""
@@ -169,13 +169,10 @@ class WebChecks:
 
     def _read_health(self) -> dict[str, Any]:
         answer = self._call("GET", "health")
-        try:
-            told = answer.json()
-        except ValueError:
-            told = None
+        told = answer.json()
         if not (isinstance(told, dict) and "version" in told and told.get("status") in ("ok", "down")):
             raise Failed(
-                f"What answers at {self._call.address} is not Caseproof's web app (it answered {answer.status_code}).",
+                f"What answers at {self._call.address} is not Caseproof's web app (it answered {answer.status}).",
                 _WEB,
             )
         return told
