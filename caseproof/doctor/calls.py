@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from caseproof.doctor.clocks import Clocks, now
+from caseproof.clock import utc_now
+from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.examination import Failed
 from caseproof.http.client import Answer, CallFailed, Fault, HttpClient, shown
 
@@ -33,12 +34,12 @@ class Caller:
 
     def __call__(self, method: str, path: str, **options: Any) -> Answer:
         """The answer, whatever its status; ``options`` are those of ``HttpClient.ask``. Raises Failed without one."""
-        before = now()
+        before = utc_now()
         try:
             answer = self._client.ask(method, path, **options)
         except CallFailed as failed:
             raise Failed(f"{self.whose} at {self.address} {_why(failed)}.", self._next_action) from None
-        self._clocks.note(self.whose, before, answer.date, now())
+        self._clocks.note(self.whose, before, answer.date, utc_now())
         return answer
 
     def close(self) -> None:

@@ -13,11 +13,11 @@ from caseproof.channels import imap
 from caseproof.channels.imap import ImapAccount
 from caseproof.channels.languages import words
 from caseproof.channels.mail import MailAccount, probe
+from caseproof.clock import utc_now
 from caseproof.desks.base import Desk
 from caseproof.doctor.calls import Caller
-from caseproof.doctor.clocks import Clocks, now
-from caseproof.doctor.examination import Failed
-from caseproof.domain.errors import CaseproofError
+from caseproof.doctor.clocks import Clocks
+from caseproof.doctor.examination import Failed, blaming
 from caseproof.platforms.base import JobPlatform
 from caseproof.settings import Settings
 from caseproof.store import Store
@@ -35,10 +35,8 @@ _WEB = (
 def mail_server(name: str, load: Callable[[], MailAccount]) -> str:
     """Whether the mail account's server greets us and takes the login. Nothing is sent."""
     account = load()
-    try:
+    with blaming(f"Mail account '{name}'"):
         probe(replace(account, timeout_seconds=min(account.timeout_seconds, MAIL_SECONDS)))
-    except CaseproofError as error:
-        raise Failed(f"Mail account '{name}': {error.problem}", error.next_action) from error
     login = "the login is right" if account.username is not None else "no login is set"
     return f"'{name}': {account.where} answers over {account.security}, {login}; no mail was sent"
 
@@ -48,10 +46,8 @@ def mailbox(name: str, load: Callable[[], ImapAccount]) -> str:
     if not name:
         return "no mailbox is named in the policy (answers.mailbox): nobody reads what retailers write"
     account = load()
-    try:
+    with blaming(f"Mailbox '{name}'"):
         probed = imap.probe(replace(account, timeout_seconds=min(account.timeout_seconds, MAILBOX_SECONDS)))
-    except CaseproofError as error:
-        raise Failed(f"Mailbox '{name}': {error.problem}", error.next_action) from error
     if not account.authserv:
         raise Failed(
             f"Mailbox '{name}': no name of your mail server is set (authserv), so no mail counts as genuine, and every "
@@ -91,10 +87,8 @@ def confirmation_page(settings: Settings, clocks: Clocks) -> str:
 
 def desk(name: str, load: Callable[[], Desk]) -> str:
     """Whether the desk answers when a ticket is looked for."""
-    try:
+    with blaming(f"Desk '{name}'"):
         load().find("caseproof doctor")
-    except CaseproofError as error:
-        raise Failed(f"Desk '{name}': {error.problem}", error.next_action) from error
     return f"'{name}': its tickets can be read"
 
 
@@ -110,12 +104,10 @@ def saved_platforms(platforms: Mapping[str, Any]) -> str:
 
 def platform(name: str, load: Callable[[], JobPlatform], clocks: Clocks) -> str:
     """Whether the platform answers, lets us in, and shows its jobs."""
-    before = now()
-    try:
+    before = utc_now()
+    with blaming(f"Platform '{name}'"):
         probed = load().probe()
-    except CaseproofError as error:
-        raise Failed(f"Platform '{name}': {error.problem}", error.next_action) from error
-    clocks.note(f"platform '{name}'", before, probed.clock, now())
+    clocks.note(f"platform '{name}'", before, probed.clock, utc_now())
     return f"'{name}': {probed.found}"
 
 

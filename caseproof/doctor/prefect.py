@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from caseproof.clock import utc_now
 from caseproof.doctor.calls import Caller
-from caseproof.doctor.clocks import Clocks, now
+from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.examination import Failed
 from caseproof.http.client import Answer, credentials
 
@@ -126,7 +127,7 @@ class PrefectChecks:
         workers = answer.json()
         if not answer.is_success or not isinstance(workers, list):
             raise self._not_understood(answer)
-        moment = answer.date or now()
+        moment = answer.date or utc_now()
         ages = {str(one.get("name")): _age(one, moment) for one in workers if one.get("status") == "ONLINE"}
         polling = [name for name, age in ages.items() if age is not None and age <= HEARTBEAT_SECONDS]
         if not polling:

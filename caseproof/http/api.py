@@ -13,11 +13,11 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from caseproof.clock import utc_now
 from caseproof.domain.errors import CaseproofError
 from caseproof.http.client import Answer, CallFailed, Fault, HttpClient, Transport, http_date, is_usable, shown
 from caseproof.http.redaction import redact
@@ -178,7 +178,7 @@ def _retry_after(answer: Answer) -> float | None:
     when = http_date(value)
     if when is None:
         return None
-    seconds = when.timestamp() - (answer.date or datetime.now(UTC)).timestamp()
+    seconds = when.timestamp() - (answer.date or utc_now()).timestamp()
     return seconds if seconds > 0 else None
 
 

@@ -68,10 +68,12 @@ class Answer:
 
     @property
     def is_success(self) -> bool:
+        """Whether it was done (2xx)."""
         return 200 <= self.status < 300
 
     @property
     def is_redirect(self) -> bool:
+        """Whether the server points elsewhere (3xx)."""
         return 300 <= self.status < 400
 
     @property
@@ -91,6 +93,7 @@ class Answer:
 
     @property
     def is_server_error(self) -> bool:
+        """Whether the server broke over it (5xx)."""
         return 500 <= self.status < 600
 
     @property
