@@ -23,6 +23,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.policy import policy_in_force
 from caseproof.procedure.office import Office, open_office
 from caseproof.settings import Settings, read_settings
+from caseproof.signals import handled
 from caseproof.up.addresses import FOLDER, write_addresses
 from caseproof.up.house import House, Say
 from caseproof.up.part import Health
@@ -114,12 +115,8 @@ def _stopping() -> Iterator[threading.Event]:
         if interrupt:
             raise _Stopped
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
+    with handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), stop):
         yield over
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Over(threading.Event):

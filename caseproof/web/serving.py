@@ -14,6 +14,7 @@ from caseproof.channels.samples import check_templates
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.office import open_office
 from caseproof.settings import Settings
+from caseproof.signals import handled
 from caseproof.web.app import create_app
 
 _LAST_ANSWERS_SECONDS = 5
@@ -67,9 +68,5 @@ def _stopping(server: uvicorn.Server) -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
         server.should_exit = True
 
-    before = {number: signal.signal(number, stop) for number in _STOP}
-    try:
+    with handled(_STOP, stop):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
