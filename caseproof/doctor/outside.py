@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -71,11 +72,8 @@ def confirmation_page(settings: Settings, clocks: Clocks) -> str:
     """Whether the page that mail to retailers links to stands there, and no case beside it."""
     if settings.answers is None:
         return "mail to retailers links to no page; set CASEPROOF_ANSWER_URL to an address that they can open"
-    call = Caller(settings.answers, "The confirmation page", clocks, next_action=_PAGE)
-    try:
+    with closing(Caller(settings.answers, "The confirmation page", clocks, next_action=_PAGE)) as call:
         page, cases = call("GET", "answer/doctor", headers={"Accept-Language": "en"}), call("GET", "cases")
-    finally:
-        call.close()
     if words("en", "page")["broken_title"] not in page.text:
         raise Failed(f"{call.address}/answer/ is not the confirmation page (HTTP {page.status}).", _PAGE)
     outside = "; a retailer outside cannot open a loopback address" if _is_loopback(settings.answers) else ""

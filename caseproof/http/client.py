@@ -17,7 +17,6 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import cache
 from http import HTTPStatus
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
@@ -150,14 +149,6 @@ class HttpClient:
             verify=certificates(trust_env=trust_env),
             follow_redirects=follow_redirects,
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the connections."""

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -224,7 +225,7 @@ def inbox_lock(settings: Settings) -> Path:
 
 def _answers(web_url: str) -> bool:
     seconds = ASKED_OFTEN_SECONDS
-    with HttpClient(web_url, connect_seconds=seconds, read_seconds=seconds, trust_env=False) as client:
+    with closing(HttpClient(web_url, connect_seconds=seconds, read_seconds=seconds, trust_env=False)) as client:
         return client.answers("health")
 
 

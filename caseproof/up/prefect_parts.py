@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -36,13 +37,13 @@ class PrefectApi:
 
     def is_healthy(self) -> bool:
         """Whether it answers; its health page asks for no password."""
-        with self.client(ASKED_OFTEN_SECONDS) as client:
+        with closing(self.client(ASKED_OFTEN_SECONDS)) as client:
             return client.answers("health")
 
     def ensure_pool(self, pool: str) -> bool:
         """Make a process work pool if it is not there; whether it is there now. Prefect on SQLite may answer 503."""
         try:
-            with self.client() as client:
+            with closing(self.client()) as client:
                 if client.ask("GET", f"work_pools/{pool}").is_missing:
                     client.ask("POST", "work_pools/", json={"name": pool, "type": "process"})
                 return client.ask("GET", f"work_pools/{pool}").is_success
@@ -52,7 +53,7 @@ class PrefectApi:
     def is_online(self, pool: str, worker: str) -> bool:
         """Whether this worker polls the pool."""
         try:
-            with self.client(ASKED_OFTEN_SECONDS) as client:
+            with closing(self.client(ASKED_OFTEN_SECONDS)) as client:
                 answer = client.ask("POST", f"work_pools/{pool}/workers/filter", json={})
         except CallFailed:
             return False
@@ -61,7 +62,7 @@ class PrefectApi:
 
     def claim(self, home: str) -> str:
         """Which home's cases this server carries: ``home``, unless it carries another's already. Raises CallFailed."""
-        with self.client() as client:
+        with closing(self.client()) as client:
             if client.ask("GET", f"variables/name/{HOME}").is_missing:
                 client.ask("POST", "variables/", json={"name": HOME, "value": home})
             return str(client.ask("GET", f"variables/name/{HOME}").required().json()["value"])

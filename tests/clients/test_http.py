@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,8 +26,8 @@ def server() -> Iterator[Loopback]:
         yield server
 
 
-def client(base: str, **options: Any) -> HttpClient:
-    return HttpClient(base, **{"connect_seconds": 5, "read_seconds": 5, "trust_env": False, **options})
+def client(base: str, **options: Any) -> closing[HttpClient]:
+    return closing(HttpClient(base, **{"connect_seconds": 5, "read_seconds": 5, "trust_env": False, **options}))
 
 
 def fault(base: str, path: str = "", **options: Any) -> CallFailed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -65,5 +66,6 @@ class Loopback:
         handler.send_response(status)
         for name, value in {"Content-Length": str(len(content)), **headers}.items():
             handler.send_header(name, value)
-        handler.end_headers()
-        handler.wfile.write(content)
+        with suppress(ConnectionError):  # who asked may have gone
+            handler.end_headers()
+            handler.wfile.write(content)
