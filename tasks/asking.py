@@ -203,9 +203,12 @@ def carry(step: Step, ref: str) -> None:
 def say_trouble(ref: str, step: str, problem: CaseproofError) -> None:
     """Write down that a step needs help, once for the same problem."""
     get_run_logger().warning("'%s' needs help: %s", step, problem)
-    event = office().event(Kind.TROUBLE, step=step, problem=problem.problem, next_action=problem.next_action)
-    office().store.change(ref, lambda now: [] if _said(now.trouble, event) else [event])
+    event = office().event(
+        Kind.TROUBLE, step=str(step), code=str(problem.code), problem=problem.problem, next_action=problem.next_action
+    )
+    office().store.change(ref, lambda now: [] if _is_known(now.trouble, event) else [event])
 
 
-def _said(trouble: Fact | None, event: Event) -> bool:
-    return trouble is not None and (trouble["step"], trouble["problem"]) == (event.data["step"], event.data["problem"])
+def _is_known(trouble: Fact | None, event: Event) -> bool:
+    """Whether people were told of this trouble in these very words: new words are worth telling, whatever the code."""
+    return trouble is not None and all(trouble[name] == event.data[name] for name in ("step", "problem"))

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from caseproof.channels.smtp_line import Line, Smtp
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
 
 DEADLINE_FACTOR = 3
@@ -54,6 +55,8 @@ class MailError(CaseproofError):
 class MailDown(MailError):
     """Worth trying again with the same bytes; ``maybe_sent``: whether the message was sent is unknown."""
 
+    code = Code.MAIL_DOWN
+
     def __init__(self, problem: str, next_action: str = "", *, maybe_sent: bool = False, reason: str = "") -> None:
         super().__init__(problem, next_action, reason=reason)
         self.maybe_sent = maybe_sent
@@ -61,6 +64,8 @@ class MailDown(MailError):
 
 class MailRefused(MailError):
     """The mail server answered and refused; trying again without a change is of no use."""
+
+    code = Code.MAIL_REFUSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers, proof_holds, refuse_closure
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
 from caseproof.evidence.browser import require_browser
@@ -22,6 +23,8 @@ from caseproof.procedure.ticket import attach
 
 class ProofNotMade(CaseproofError):
     """The proof could not be written, or does not hold when it is checked."""
+
+    code = Code.PROOF_NOT_MADE
 
 
 Camera = Callable[[Office, RunPage], Shot]
