@@ -8,6 +8,7 @@ without an answer finds none, looks at the case again, and asks under the next n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from prefect.runtime import flow_run
 from pydantic import ValidationError
 
 from caseproof.domain.case import Case, Fact
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event, Kind
 from caseproof.procedure.card import in_words, plain, short
@@ -162,26 +164,34 @@ def _quoted(fact: Fact) -> str:
 def act_on(ref: str, answer: Fact, act: Callable[[Form], object]) -> None:
     """Act on an answer; a malformed or refused one is recorded with the reason and asked again (house rule 7)."""
     with told(ref):
-        why = refusal(FORMS[answer["form"]], answer["answer"], act)
-        if why:
-            _refuse(ref, answer, why)
+        no = refusal(FORMS[answer["form"]], answer["answer"], act)
+        if no is not None:
+            _refuse(ref, answer, no)
 
 
-def refusal(form: type[Form], answer: Mapping[str, Any], act: Callable[[Form], object]) -> str:
-    """Act on an answer; why it cannot be taken, and "" where it was."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an answer is not taken: for programs, and for people."""
+
+    code: Code
+    why: str
+
+
+def refusal(form: type[Form], answer: Mapping[str, Any], act: Callable[[Form], object]) -> Refusal | None:
+    """Act on an answer; why it cannot be taken, and None where it was."""
     try:
         act(form.model_validate(dict(answer)))
     except ValidationError as wrong:
         fields = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong.errors())
-        return f"The form is not filled in right: {fields}."
+        return Refusal(Code.FORM_NOT_FILLED_IN, f"The form is not filled in right: {fields}.")
     except CaseproofError as no:
-        return str(no)
-    return ""
+        return Refusal(no.code, str(no))
+    return None
 
 
-def _refuse(ref: str, answer: Fact, why: str) -> None:
+def _refuse(ref: str, answer: Fact, no: Refusal) -> None:
     number = answer["number"]
-    office().record(ref, Kind.ANSWER_REFUSED, US, number=number, why=why, question=number)
+    office().record(ref, Kind.ANSWER_REFUSED, US, number=number, code=str(no.code), why=no.why, question=number)
 
 
 def carry(step: Step, ref: str) -> None:

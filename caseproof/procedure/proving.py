@@ -59,7 +59,7 @@ def take_photo(office: Office, runner: JobPlatform, ref: str, camera: Camera = w
     try:
         refuse_shot(page, shot, ended_at=datetime.fromisoformat(case.verified["ended_at"]))
     except NotTheRun as wrong:
-        office.record(ref, Kind.PHOTO_REFUSED, run=run.id, why=wrong.problem, evidence=digest)
+        office.record(ref, Kind.PHOTO_REFUSED, run=run.id, code=str(wrong.code), why=wrong.problem, evidence=digest)
         raise
     text = office.keep(ref, shot.text.encode(), f"run-page-{case.attempt}.txt", "text/plain")
     small = office.keep(ref, thumbnail(shot.png), f"run-page-{case.attempt}-small.png", "image/png")

@@ -74,7 +74,7 @@ def start_run(office: Office, runner: JobPlatform, ref: str) -> Case:
             harmless=(PlatformRefused, UnknownJob),
         )  # fmt: skip
     except (PlatformRefused, UnknownJob) as no:
-        failed = office.event(Kind.RUN_FAILED, run="", why=f"The run could not be started. {no}")
+        failed = office.event(Kind.RUN_FAILED, run="", code=str(no.code), why=f"The run could not be started. {no}")
         return office.store.change(ref, lambda now: [failed] if now.state is State.DECIDED else [])
     event = office.event(Kind.RUN_STARTED, purpose=purpose, key=key, job=job, **found)
     return office.store.change(ref, lambda now: [] if now.run else [event])

@@ -235,8 +235,7 @@ def test_contacts_from_before_0004_stay_and_get_a_language(store, url, opened):
         assert names == {"id", "retailer_id", "address", "folded", "name"}
         assert not inspect(connection).has_table("messages")
         assert set(guards_missing(connection)) == {
-            guard.name
-            for guard in of_dialect((*guards_0004.GUARDS, *guards_0006.GUARDS), connection.dialect.name)
+            guard.name for guard in of_dialect((*guards_0004.GUARDS, *guards_0006.GUARDS), connection.dialect.name)
         }
         kept = list(connection.exec_driver_sql("SELECT address, name FROM contacts ORDER BY id"))
         assert [tuple(row) for row in kept] == [("a@example.com", "Owner"), ("b@example.com", "")]

@@ -74,7 +74,7 @@ def office(tmp_path: Path) -> Office:
         ({"asked_form": ""}, CASEPROOF, "its run is at work"),
         ({"rest_until": NOW, "rest_why": "3 runs in a row died; its run ended as Crashed: boom"}, US, "boom"),
         ({"rest_until": NOW, "rest_why": "parked it seems", "rest_code": "runs_died"}, US, "parked it seems"),
-        ({"rest_until": NOW, "rest_why": "its run was cancelled", "rest_code": "parked"}, TEAM, "caseproof case wake JF-000001"),
+        ({"rest_until": NOW, "rest_why": "its run was cancelled", "rest_code": "parked"}, TEAM, "case wake JF-000001"),
     ],
 )  # fmt: skip
 def test_who_must_act_and_what_for(office: Office, changes: dict[str, object], who: str, what: str) -> None:
