@@ -44,10 +44,10 @@ def take_the_decision(ref: str) -> None:
     answer = answer_in_prefect(question.number, question.flow_run) if question else None
     if question is None or answer is None:
         return
-    why = refusal(IncidentDecision, answer, lambda form: _decide(ref, cast(IncidentDecision, form), question.number))
-    if why:
-        get_run_logger().warning("%s: the answer was not taken. %s", ref, hide(why))
-        incidents.refuse(office(), ref, question.number, why)
+    no = refusal(IncidentDecision, answer, lambda form: _decide(ref, cast(IncidentDecision, form), question.number))
+    if no is not None:
+        get_run_logger().warning("%s: the answer was not taken. %s", ref, hide(no.why))
+        incidents.refuse(office(), ref, question.number, no.why)
 
 
 def _decide(ref: str, form: IncidentDecision, question: int) -> None:

@@ -11,6 +11,7 @@ from prefect import get_run_logger
 
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.closure import closure_blockers, owes_validation
+from caseproof.domain.codes import Code, StepName
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.lifecycle import State
@@ -191,6 +192,8 @@ def _take_review(ref: str, answer: Fact, form: Form) -> None:
 class NothingMoved(CaseproofError):
     """A whole pass over the procedure changed nothing: a person has to look."""
 
+    code = Code.NOTHING_MOVED
+
 
 def help_if_stuck(ref: str, version_before: int) -> None:
     """Where a pass changed nothing, say what is missing and wait: never turn in circles, never stop silently."""
@@ -199,5 +202,5 @@ def help_if_stuck(ref: str, version_before: int) -> None:
         return
     missing = "; ".join(f"{b.rule}: {b.missing}" for b in closure_blockers(case))
     problem = NothingMoved(f"Nothing moves. Missing: {missing}", f"`caseproof case why {ref}`, then try again.")
-    say_trouble(ref, "the procedure", problem)
+    say_trouble(ref, StepName.THE_PROCEDURE, problem)
     ask(ref, TryAgain, plain(problem), needed=lambda now: now.trouble is not None)

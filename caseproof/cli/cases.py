@@ -11,6 +11,7 @@ from rich.markup import escape
 from caseproof.cli.common import AsJson, By, err, out, print_json, table_of
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
+from caseproof.domain.codes import trouble_code
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Kind
 from caseproof.domain.vocabulary import CAUSES, Scope
@@ -167,10 +168,22 @@ def _as_json(office: Office, case: Case) -> dict[str, Any]:
         "paused_until": case.paused_until,
         "ticket": case.ticket["ticket"] if case.ticket else None,
         "next_action": next_action(case),
+        "trouble": _trouble(case),
         "missing": [vars_of(b) for b in closure_blockers(case)] if not case.is_closed else [],
         "proof": str(proof) if proof else None,
-        "timeline": [{"at": e.at, "type": e.kind, "actor": e.actor, "what": sentence(e)} for e in case.events],
+        "timeline": [
+            {"at": e.at, "type": e.kind, "code": e.data.get("code"), "actor": e.actor, "what": sentence(e)}
+            for e in case.events
+        ],
     }
+
+
+def _trouble(case: Case) -> dict[str, Any] | None:
+    """The step that needs help, and why: the code for programs, the rest for people."""
+    if case.trouble is None:
+        return None
+    told = {name: case.trouble[name] for name in ("step", "problem", "next_action")}
+    return {**told, "code": trouble_code(case.trouble.event.data)}
 
 
 def vars_of(blocker: Any) -> dict[str, str]:

@@ -45,6 +45,14 @@ class WantedDeployment:
     schema: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class _Fault:
+    """What is wrong with a deployment: ``words`` follow its name; ``paused``: nothing else is wrong with it."""
+
+    words: str
+    paused: bool = False
+
+
 class PrefectChecks:
     """The checks, in their order: each uses what the one before it found."""
 
@@ -114,9 +122,10 @@ class PrefectChecks:
     def deployments(self, read_wanted: Callable[[], Sequence[WantedDeployment]]) -> str:
         """Whether each deployment is there, as this code would make it, and not paused."""
         wanted = read_wanted()
-        wrong = [f"{one.name} {fault}" for one in wanted if (fault := self._fault_of(one))]
-        if wrong:
-            only_paused = all(one.endswith(" is paused") for one in wrong)
+        faults = {one.name: fault for one in wanted if (fault := self._fault_of(one))}
+        if faults:
+            wrong = [f"{name} {fault.words}" for name, fault in faults.items()]
+            only_paused = all(fault.paused for fault in faults.values())
             action = "Resume it on its page in the Prefect UI." if only_paused else _DEPLOY
             raise Failed(f"Deployments are not as this version needs them: {'; '.join(wrong)}.", action)
         return f"{len(wanted)} deployments are there and current"
@@ -139,12 +148,12 @@ class PrefectChecks:
             )
         return f"{', '.join(polling)} polls '{self._pool}'"
 
-    def _fault_of(self, wanted: WantedDeployment) -> str:
-        """What is wrong with a deployment, as what follows its name; "" for nothing."""
+    def _fault_of(self, wanted: WantedDeployment) -> _Fault | None:
+        """What is wrong with a deployment; None for nothing."""
         flow, _, name = wanted.name.partition("/")
         answer = self._ask("GET", f"deployments/name/{quote(flow, safe='')}/{quote(name, safe='')}")
         if answer.is_missing:
-            return "is missing"
+            return _Fault("is missing")
         found = self._object(answer)
         compared = {
             "entrypoint": (found.get("entrypoint"), wanted.entrypoint),
@@ -155,8 +164,8 @@ class PrefectChecks:
         }
         other = [what for what, (there, here) in compared.items() if there != here]
         if other:
-            return f"is of another version ({', '.join(other)})"
-        return "is paused" if found.get("paused") else ""
+            return _Fault(f"is of another version ({', '.join(other)})")
+        return _Fault("is paused", paused=True) if found.get("paused") else None
 
     def _ask(self, method: str, path: str, **options: Any) -> Answer:
         if self._call is None:

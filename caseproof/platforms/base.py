@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.vocabulary import Scope
 
@@ -32,17 +33,25 @@ class PlatformError(CaseproofError):
 class PlatformDown(PlatformError):
     """Not reachable, hanging or overloaded. Whether the call had an effect is unknown: read back before repeating."""
 
+    code = Code.PLATFORM_DOWN
+
 
 class PlatformRefused(PlatformError):
     """The platform answered and refused."""
+
+    code = Code.PLATFORM_REFUSED
 
 
 class UnknownJob(PlatformError, BadInput):
     """There is no such job (any more)."""
 
+    code = Code.NO_SUCH_JOB
+
 
 class UnknownRun(PlatformError, BadInput):
     """There is no such run."""
+
+    code = Code.NO_SUCH_RUN
 
 
 class RunState(StrEnum):

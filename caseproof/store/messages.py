@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, func, insert, select, update
 
+from caseproof.domain.codes import MessageCode, message_code
 from caseproof.domain.vocabulary import Place
 from caseproof.store.refs import case_id, normal
 from caseproof.store.rows import insert_once, readable_text
@@ -28,8 +29,9 @@ _MOST = {"message_id": 500, "sender": 320, "subject": 300, "why": 1000}
 class MessageRow:
     """A message: ``digest`` is its hex SHA-256, ``size`` counts bytes, ``way`` is "mail" or "page".
 
-    ``ref`` is its case's, ``message_id`` its own, each empty if it has none; ``why`` says why it ended in its place.
-    ``told_at`` is when the team was told, ``done_at`` when ``done_by`` had looked at it.
+    ``ref`` is its case's, ``message_id`` its own, each empty if it has none; ``why`` says to people why it ended in its
+    place, and ``code`` to programs. ``told_at`` is when the team was told, ``done_at`` when ``done_by`` had looked at
+    it.
     """
 
     id: int
@@ -46,6 +48,7 @@ class MessageRow:
     told_at: datetime | None = None
     done_at: datetime | None = None
     done_by: str = ""
+    code: MessageCode = MessageCode.OTHER
 
     @property
     def needs_eye(self) -> bool:
@@ -101,6 +104,7 @@ class Messages:
         way: str,
         place: Place,
         why: str,
+        code: MessageCode = MessageCode.OTHER,
         ref: str = "",
         at: datetime,
     ) -> int:
@@ -110,7 +114,7 @@ class Messages:
         """
         texts = {"message_id": message_id, "sender": sender, "subject": subject, "why": why}
         kept = {name: readable_text(text, _MOST[name]) for name, text in texts.items()}
-        row = {"digest": digest, "size": size, "way": way, "place": str(place), "at": at, **kept}
+        row = {"digest": digest, "size": size, "way": way, "place": str(place), "code": str(code), "at": at, **kept}
         if self.known(digest) is None:
             its_case = case_id(self._connection, ref) if ref else None
             insert_once(self._connection, insert(messages).values(**row, case_id=its_case))
@@ -170,9 +174,15 @@ class Messages:
 
     def _rows(self, query: Select[Any], **values: Any) -> list[MessageRow]:
         return [
-            MessageRow(**{**row, "place": Place(row["place"]), "ref": row["ref"] or ""})
+            MessageRow(
+                **{**row, "place": Place(row["place"]), "code": _code(row), "ref": row["ref"] or ""},
+            )
             for row in self._connection.execute(query, values).mappings()
         ]
+
+
+def _code(row: RowMapping) -> MessageCode:
+    return message_code({"code": row["code"], "why": row["why"]})
 
 
 def _query() -> Select[Any]:

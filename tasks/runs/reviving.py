@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from prefect.client.schemas.objects import FlowRun
 
 from caseproof.domain.case import Case
+from caseproof.domain.codes import Rest
 from caseproof.domain.events import ASIDE, Event, Kind
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.texts import short
@@ -38,8 +39,6 @@ OVERLAP = timedelta(minutes=2)
 FIRST_LOOK = timedelta(days=1)
 SLICE = 200
 """How many cases the slow look takes at a time."""
-PARKED = "parked"
-"""How the reason of a rest begins that a person chose."""
 _CLOSED_LATELY = timedelta(days=7)
 _NO_PROGRESS = ASIDE | {Kind.QUESTION_ASKED}
 _AT_ONCE = 200
@@ -176,7 +175,7 @@ def _park(office: Office, row: CaseRow, found: Revived) -> None:
     if row.closed_at is not None:
         return
     until = office.clock() + timedelta(hours=office.policy.keeper.parked_hours)
-    why = f"{PARKED}: its run was cancelled in the Prefect UI"
+    why = "parked: its run was cancelled in the Prefect UI"
     event = office.event(Kind.PARKED, until=until.isoformat(), flow_run=row.flow_run)
 
     def once_a_run(now: Case) -> list[Event]:
@@ -185,14 +184,14 @@ def _park(office: Office, row: CaseRow, found: Revived) -> None:
 
     office.store.change(row.ref, once_a_run)
     with office.store.unit() as unit:
-        unit.cases.set_rest(row.ref, 0, until, why)
+        unit.cases.set_rest(row.ref, 0, until, why, Rest.PARKED)
         unit.commit()
     found.said.append(f"{row.ref} is parked until {until:%Y-%m-%d %H:%M} UTC: its run was cancelled")
 
 
 def _after_rest(office: Office, row: CaseRow) -> list[NextRun]:
     over = row.rest_until is not None and row.rest_until <= office.clock()
-    hope = not row.rest_why.startswith(PARKED) and _has_moved(office, row, _deaths(office, row.ref))
+    hope = row.rest_code != Rest.PARKED and _has_moved(office, row, _deaths(office, row.ref))
     return [NextRun(row.ref, row.generation)] if over or hope else []
 
 
@@ -210,7 +209,7 @@ def _after_death(office: Office, row: CaseRow, run: FlowRun | None, found: Reviv
     until = office.clock() + timedelta(minutes=policy.rest_minutes)
     told = f"{count} runs in a row died; {why}"
     with office.store.unit() as unit:
-        unit.cases.set_rest(row.ref, count, until, told)
+        unit.cases.set_rest(row.ref, count, until, told, Rest.RUNS_DIED)
         unit.commit()
     found.said.append(f"{row.ref} needs us: {told}. It gets no new run before {until:%H:%M} UTC")
     return []

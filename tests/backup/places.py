@@ -127,7 +127,7 @@ SINCE_0002_TABLES = ("incidents", "marks", "messages")
 SINCE_0002 = {
     "language", "role", "bounced_at", "bounce",
     "last_opened_at", "asked_form", "asked_at", "has_news", "notice_at", "reminders", "nudges", "trouble", "incident",
-    "ticket_closed", "due_at", "crashes", "rest_until", "rest_why",
+    "ticket_closed", "due_at", "crashes", "rest_until", "rest_why", "trouble_code", "rest_code",
 }  # fmt: skip
 
 

@@ -6,6 +6,8 @@ import dataclasses
 import sqlite3
 from datetime import timedelta
 
+import pytest
+
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Kind
 from caseproof.platforms.base import RunState
@@ -37,20 +39,43 @@ def test_a_paused_account_is_decided_anew_on_its_date(keeper, world, waiting) ->
     assert [keeper(days=7).team_told for _ in range(4)] == [0, 1, 0, 1]
 
 
-def test_a_case_that_waits_for_a_long_run_is_woken_when_the_run_is_over(keeper, world, waiting) -> None:
+@pytest.mark.parametrize("code", [{}, {"code": "still_running"}], ids=["of a version without codes", "of this version"])
+@pytest.mark.parametrize("name", ["otter", 50 * "otter"], ids=["a short name", "a name of 250 characters"])
+def test_a_case_that_waits_for_a_long_run_is_woken_when_the_run_is_over(keeper, world, waiting, name, code) -> None:
     world.platform.outcome = "never"
     world.decide(waiting)
     world.step("start", waiting)
     run = world.case(waiting).run["run"]
     world.office.record(
-        waiting, Kind.TROUBLE, step="verify the run", problem=f"The run {run} is still going.", next_action="Resume."
-    )
+        waiting, Kind.TROUBLE, step="verify the run", problem=f"The run {name} is still going.", next_action="Resume.",
+        **code,
+    )  # fmt: skip
     waits(world, waiting, "try-again")
     assert [keeper(minutes=m).woken for m in (1, 2, 5)] == [[], [], []]
-    assert board(world.office).lines[0].who == "nobody"
+    line = board(world.office).lines[0]
+    assert (line.who, line.what.startswith(f"The run {name}"[:100])) == ("nobody", True)
     read = world.platform.faulty.did("run")
     keeper(seconds=1)
     assert world.platform.faulty.did("run") == read, "the longer it takes, the seldomer it is read"
+    world.platform.runs[run] = dataclasses.replace(
+        world.platform.runs[run], state=RunState.SUCCEEDED, ended_at=world.clock()
+    )
+    assert keeper(minutes=5).woken == [waiting]
+
+
+def test_a_case_whose_platform_was_down_when_the_run_was_to_be_read_needs_us_until_the_run_is_over(
+    keeper, world, waiting
+) -> None:
+    world.platform.outcome = "never"
+    world.decide(waiting)
+    world.step("start", waiting)
+    run = world.case(waiting).run["run"]
+    world.office.record(
+        waiting, Kind.TROUBLE, step="verify the run", problem="The platform is down.", next_action="Wait.",
+        code="platform_down",
+    )  # fmt: skip
+    waits(world, waiting, "try-again")
+    assert (keeper(minutes=1).woken, board(world.office).lines[0].who) == ([], "needs us")
     world.platform.runs[run] = dataclasses.replace(
         world.platform.runs[run], state=RunState.SUCCEEDED, ended_at=world.clock()
     )

@@ -15,6 +15,7 @@ import pytest
 
 from caseproof.channels.outbound.mail import Delivery, MailDown, MailError, MailRefused
 from caseproof.config.settings import Settings
+from caseproof.domain.codes import MailAnswer, mail_answers
 from caseproof.domain.events import Kind
 from caseproof.evidence.signing import case_of_address, read_answer_token
 from caseproof.procedure.notify import mail_pace, telling
@@ -189,11 +190,19 @@ def test_one_contact_who_is_refused_holds_up_no_other_and_the_record_says_why(wo
 
 def test_a_mailbox_that_is_full_right_now_holds_up_no_other(world: World) -> None:
     ref = stopped(world)
-    full = MailDown("It took none of the recipients.", "Wait.", reason="452 mailbox full")
+    full = MailDown("It took none of the recipients.", "Wait.", answer=MailAnswer.FOR_NOW, reason="452 mailbox full")
     world.send = refuses(CONTACT, full, world.mail.send)
     world.step("tell", ref)
     assert world.case(ref).notice["accepted"] == [SECOND, THIRD]
     assert world.case(ref).notice["refused"] == {CONTACT: "452 mailbox full"}
+    assert world.case(ref).notice["refused_codes"] == {CONTACT: "for_now"}
+
+
+def test_what_a_version_without_codes_wrote_of_a_refusal_is_read_from_the_server_s_words() -> None:
+    told = {"refused": {CONTACT: "452 mailbox full", SECOND: "550 No such mailbox", THIRD: "no words of its own"}}
+    answers = {CONTACT: MailAnswer.FOR_NOW, SECOND: MailAnswer.FOR_GOOD, THIRD: MailAnswer.FOR_GOOD}
+    assert mail_answers(told) == answers
+    assert mail_answers({**told, "refused_codes": {SECOND: "for_now"}})[SECOND] is MailAnswer.FOR_NOW
 
 
 def test_where_nobody_s_letter_is_taken_the_case_needs_help_and_corrected_addresses_are_reached(world: World) -> None:
@@ -215,7 +224,9 @@ def test_where_nobody_s_letter_is_taken_the_case_needs_help_and_corrected_addres
 def test_where_one_of_all_who_are_refused_may_be_taken_later_it_is_tried_again(world: World) -> None:
     ref = stopped(world)
     world.mail.refuses = {SECOND, THIRD}
-    world.send = refuses(CONTACT, MailDown("None.", "Wait.", reason="452 mailbox full"), world.mail.send)
+    world.send = refuses(
+        CONTACT, MailDown("None.", "Wait.", answer=MailAnswer.FOR_NOW, reason="452 mailbox full"), world.mail.send
+    )
     with pytest.raises(MailDown, match="452 mailbox full"):
         world.step("tell", ref)
     world.send = world.mail.send

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
 
 Security = Literal["ssl", "starttls", "plain"]
@@ -21,13 +22,19 @@ USUAL_PORTS: dict[Security, int] = {"ssl": 993, "starttls": 143, "plain": 143}
 class InboxError(CaseproofError):
     """The mailbox was not read, or not wholly."""
 
+    code = Code.MAILBOX_REFUSED
+
 
 class InboxDown(InboxError):
     """The mail server cannot be reached, hangs or went away; it may pass by itself."""
 
+    code = Code.MAILBOX_DOWN
+
 
 class InboxRefused(InboxError):
     """The mail server said no: somebody must change something before it is tried again."""
+
+    code = Code.MAILBOX_REFUSED
 
 
 class MessageGone(InboxError):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from imap_tools.errors import UnexpectedCommandStatusError
 
 from caseproof.channels.inbound.imap_account import ImapAccount, InboxDown, InboxError, InboxRefused
+from caseproof.channels.time_outs import timed_out
 from caseproof.domain.errors import CaseproofError
 
 FETCHING, LISTING, ASKING, IDLING = "fetching a message", "listing the messages", "asking for news", "IDLE"
@@ -49,7 +50,7 @@ class Step:
                 "not move mail away from it.",
                 "Give the mailbox's user the right to change this folder.",
             )
-        if isinstance(error, TimeoutError) or "timed out" in str(error):
+        if timed_out(error):
             return self._lost(f"did not answer in time ({self.account.timeout_seconds:g} s)")
         if isinstance(error, imaplib.IMAP4.abort):
             return self._lost(f"broke off: {self._tidy(str(error))}")

@@ -16,13 +16,15 @@ import smtplib
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from caseproof.channels.outbound.smtp_line import Line, Smtp
+from caseproof.channels.time_outs import timed_out
+from caseproof.domain.codes import Code, MailAnswer
 from caseproof.domain.errors import BadInput, CaseproofError
 
 DEADLINE_FACTOR = 3
@@ -42,25 +44,34 @@ _BARE_NEWLINE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 class MailError(CaseproofError):
     """The message did not leave.
 
-    ``reason``: the server's own words, where it said no to this message or its recipients, so that it may well take
-    another; else empty.
+    ``answer``: how the server said no, where it said so to this message or its recipients, so that it may well take
+    another; else None. ``reason``: its own words then, for people.
     """
 
-    def __init__(self, problem: str, next_action: str = "", *, reason: str = "") -> None:
+    def __init__(
+        self, problem: str, next_action: str = "", *, answer: MailAnswer | None = None, reason: str = ""
+    ) -> None:
         super().__init__(problem, next_action)
-        self.reason = reason
+        self.answer, self.reason = answer, reason
 
 
 class MailDown(MailError):
     """Worth trying again with the same bytes; ``maybe_sent``: whether the message was sent is unknown."""
 
-    def __init__(self, problem: str, next_action: str = "", *, maybe_sent: bool = False, reason: str = "") -> None:
-        super().__init__(problem, next_action, reason=reason)
+    code = Code.MAIL_DOWN
+
+    def __init__(
+        self, problem: str, next_action: str = "", *, maybe_sent: bool = False, answer: MailAnswer | None = None,
+        reason: str = "",
+    ) -> None:  # fmt: skip
+        super().__init__(problem, next_action, answer=answer, reason=reason)
         self.maybe_sent = maybe_sent
 
 
 class MailRefused(MailError):
     """The mail server answered and refused; trying again without a change is of no use."""
+
+    code = Code.MAIL_REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +109,13 @@ class MailAccount:
 class Delivery:
     """What the server took: the addresses it accepted, and those it refused with its reason ("550 ...").
 
-    Addresses stand as they were given. A reason that starts with 4 may be gone later (say, a full mailbox).
+    Addresses stand as they were given. ``answers``: how it refused each; what it refused for now may be gone later
+    (say, a full mailbox).
     """
 
     accepted: tuple[str, ...]
     refused: dict[str, str]
+    answers: Mapping[str, MailAnswer] = field(default_factory=dict)
 
 
 def named_address(text: str) -> tuple[str, str]:
@@ -273,10 +286,11 @@ def _hand_over(smtp: Smtp, account: MailAccount, envelope: _Envelope, line: Line
     if not _is_yes(code):
         raise smtplib.SMTPSenderRefused(code, text, envelope.sender)
     line.step = "RCPT TO"
-    accepted, refused = [], {}
+    accepted, refused, answers = [], {}, {}
     for given, address in envelope.recipients.items():
         if not address.isascii() and not utf8:
             refused[given] = "553 this mail server cannot carry an address outside ASCII (no SMTPUTF8)"
+            answers[given] = MailAnswer.FOR_GOOD
             continue
         code, text = smtp.rcpt(address)
         if code == 421:
@@ -284,16 +298,16 @@ def _hand_over(smtp: Smtp, account: MailAccount, envelope: _Envelope, line: Line
         if _is_yes(code):
             accepted.append(given)
         else:
-            refused[given] = _said(code, text)
+            refused[given], answers[given] = _said(code, text), _answer(code)
     if not accepted:
-        raise _all_refused(account, refused)
+        raise _all_refused(account, refused, answers)
     line.step = "DATA"
     line.handed_over = True
     code, text = smtp.data(envelope.message)
     # The server has answered: a refusal is a refusal, and what follows cannot unsend the message.
     if not _is_yes(code):
         raise smtplib.SMTPDataError(code, text)
-    return Delivery(tuple(accepted), refused)
+    return Delivery(tuple(accepted), refused, answers)
 
 
 def _options(smtp: Smtp, envelope: _Envelope, utf8: bool) -> list[str]:
@@ -314,13 +328,15 @@ def _say_goodbye(smtp: Smtp) -> None:
         smtp.close()
 
 
-def _all_refused(account: MailAccount, refused: dict[str, str]) -> MailError:
+def _all_refused(account: MailAccount, refused: dict[str, str], answers: Mapping[str, MailAnswer]) -> MailError:
     reasons = "; ".join(f"{address}: {reason}" for address, reason in refused.items())
     problem = f"The mail server {account.where} took none of the recipients ({reasons})."
     said = "; ".join(refused.values())
-    if any(reason.startswith("4") for reason in refused.values()):
-        return MailDown(problem, "It is tried again; if this goes on, check the contacts' addresses.", reason=said)
-    return MailRefused(problem, "Check the addresses of the retailer's contacts.", reason=said)
+    if MailAnswer.FOR_NOW in answers.values():
+        action = "It is tried again; if this goes on, check the contacts' addresses."
+        return MailDown(problem, action, answer=MailAnswer.FOR_NOW, reason=said)
+    action = "Check the addresses of the retailer's contacts."
+    return MailRefused(problem, action, answer=MailAnswer.FOR_GOOD, reason=said)
 
 
 def _explained(error: Exception, account: MailAccount, line: Line) -> MailError:
@@ -349,7 +365,7 @@ def _explained(error: Exception, account: MailAccount, line: Line) -> MailError:
             f"The mail server {account.where} cannot do what is asked at {line.step}: {error}.",
             "Check the security and the login of the mail account.",
         )
-    if "timed out" in str(error):
+    if timed_out(error):
         return _lost(account, line, f"did not answer within {account.timeout_seconds:g} s")
     if isinstance(error, smtplib.SMTPServerDisconnected | ssl.SSLError | EOFError):
         return _lost(account, line, "closed the connection")
@@ -363,15 +379,17 @@ def _answered(error: smtplib.SMTPResponseException, account: MailAccount, line: 
     if not 200 <= code < 600:
         return _lost(account, line, "gave an answer that is not SMTP")
     problem = f"The mail server {account.where} refused at {line.step}: {_said(code, error.smtp_error)}."
-    if code < 500:
+    if _answer(code) is MailAnswer.FOR_NOW:
         return MailDown(problem, "It is tried again; if this goes on, ask whoever runs the mail server.")
     actions = {
         "MAIL FROM": "Check mail.sender in policy.yaml, and that the mail account may send as it.",
         "DATA": "Read the server's reason: it is the message, its size, or the right to send it.",
     }
-    said = _said(code, error.smtp_error) if line.step == "DATA" else ""
     action = actions.get(line.step, "Check host, port and security of the mail account.")
-    return MailRefused(problem, action, reason=said)
+    if line.step == "DATA":  # it is this message: it may take another
+        said = _said(code, error.smtp_error)
+        return MailRefused(problem, action, answer=MailAnswer.FOR_GOOD, reason=said)
+    return MailRefused(problem, action)
 
 
 def _lost(account: MailAccount, line: Line, what: str) -> MailDown:
@@ -390,6 +408,11 @@ def _lost(account: MailAccount, line: Line, what: str) -> MailDown:
 
 def _is_yes(code: int) -> bool:
     return 200 <= code < 300
+
+
+def _answer(code: int) -> MailAnswer:
+    """How a server said no, by its reply code (RFC 5321, 4.2.1): 4xx may pass by itself."""
+    return MailAnswer.FOR_NOW if code < 500 else MailAnswer.FOR_GOOD
 
 
 def _said(code: int, text: bytes | str) -> str:

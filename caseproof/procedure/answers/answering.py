@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from caseproof.channels.inbound.mail_headers import clean
-from caseproof.channels.inbound.meaning import Meaning
+from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.vocabulary import BY_PAGE, Choice, Place
 from caseproof.procedure.answers.answer_link import Asked, JobAsked, Said, Standing, asked, asked_with_cases
+from caseproof.procedure.core.message_words import ON_THE_PAGE, Why
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.notify.letters import Letter
 
@@ -26,12 +27,11 @@ MOST_WORDS, MOST_NAME = 5000, 200
 CONFIRMS = frozenset({Choice.CHANGED, Choice.REMOVE})
 """The choices that are a confirmation; the others are words for a person to read."""
 
-ASKS_FOR_HELP = "asks for help"
-_WHY = {
-    Choice.CHANGED: Meaning.CHANGED.sentence,
-    Choice.REMOVE: Meaning.REMOVE.sentence,
-    Choice.HELP: ASKS_FOR_HELP,
-    Choice.NOT_MINE: Meaning.NOT_THEIRS.sentence,
+_CODES = {
+    Choice.CHANGED: MessageCode.CHANGED,
+    Choice.REMOVE: MessageCode.REMOVE,
+    Choice.HELP: MessageCode.HELP,
+    Choice.NOT_MINE: MessageCode.NOT_THEIRS,
 }
 
 
@@ -77,10 +77,11 @@ def answer(office: Office, token: str, given: Given) -> None:
         at = office.clock()
         events = [(ref, _event(office, now.job(ref), now.letter, given, kept.digest)) for ref in chosen]
         counted = [event for _, event in events if event.kind is Kind.CONFIRMATION_RECEIVED]
+        because = _why(given, now.job(chosen[0]))
         unit.messages.add(
             kept.digest, message_id="", sender=now.letter.to, subject=f"Confirmation page: {', '.join(chosen)}",
             size=kept.size, way=BY_PAGE, place=Place.COUNTED if counted else Place.REPLY,
-            why=_why(given, now.job(chosen[0])), ref=chosen[0], at=at,
+            code=because.code, why=because.words, ref=chosen[0], at=at,
         )  # fmt: skip
         for ref, event in events:
             unit.evidence.add(ref, kept.digest, "answer.json", "application/json", kept.size, at)
@@ -134,17 +135,25 @@ def _event(office: Office, job: JobAsked, letter: Letter, given: Given, digest: 
     }  # fmt: skip
     if given.choice in CONFIRMS and job.standing is Standing.OPEN:
         return office.event(Kind.CONFIRMATION_RECEIVED, **told)
-    return office.event(Kind.REPLY_RECEIVED, **told, why=_why(given, job))
+    because = _why(given, job)
+    return office.event(Kind.REPLY_RECEIVED, **told, code=str(because.code), why=because.words)
 
 
-def _why(given: Given, job: JobAsked) -> str:
-    return _WHY[Choice(given.choice)] + _LATE.get(job.standing, "")
+def _why(given: Given, job: JobAsked) -> Why:
+    chosen = _CODES[Choice(given.choice)]
+    said = Why(chosen, ON_THE_PAGE[chosen])
+    if job.standing not in _LATE:
+        return said
+    code, words = _LATE[job.standing]
+    return replace(said.also(words), code=chosen if chosen.asks_for_help else code)
 
 
 _LATE = {
-    Standing.CLOSED: "; the case was closed already",
-    Standing.SUPERSEDED: "; it answers an earlier mail: the job was stopped anew since",
-}
+    Standing.CLOSED: (MessageCode.CASE_CLOSED, "the case was closed already"),
+    Standing.SUPERSEDED: (
+        MessageCode.EARLIER_NOTICE, "it answers an earlier mail: the job was stopped anew since"
+    ),
+}  # fmt: skip
 
 
 def _document(office: Office, now: Asked, given: Given, chosen: Sequence[str]) -> bytes:

@@ -5,7 +5,7 @@ Nothing is written here. In doubt a mail does not count: then a person looks at 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import parseaddr
@@ -15,9 +15,11 @@ from caseproof.channels.inbound.mail_headers import comparable
 from caseproof.channels.inbound.meaning import Meaning
 from caseproof.channels.inbound.reading import Bounce, Mail
 from caseproof.domain.case import Case
+from caseproof.domain.codes import MessageCode
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.vocabulary import BY_MAIL, Choice, Place
 from caseproof.evidence.signing import case_of_address
+from caseproof.procedure.core.message_words import Why, together, why
 from caseproof.procedure.core.office import US, Office
 from caseproof.procedure.core.said import cases_named
 from caseproof.procedure.notify.letters import Letter, find_letter
@@ -41,7 +43,7 @@ class Verdict:
     """
 
     place: Place
-    why: str
+    why: Why
     ref: str = ""
     events: Sequence[tuple[str, Event]] = ()
     bounced: Sequence[tuple[str, str]] = ()
@@ -82,7 +84,7 @@ class _Judge:
         policy = self.office.policy.mail
         ours = {_bare(parseaddr(text)[1]) for text in (policy.sender, policy.reply_to, policy.team) if text}
         if _bare(self.mail.sender_address) in ours or self._letter(self.mail.message_id):
-            return Verdict(Place.AUTOMATIC, "it is our own mail", self._noted)
+            return Verdict(Place.AUTOMATIC, why(MessageCode.OUR_OWN), self._noted)
         return None
 
     def _came_back(self) -> Verdict | None:
@@ -91,16 +93,16 @@ class _Judge:
             return None
         letters = [letter for one in bounce.about if (letter := self._letter(one))]
         if not self._signed and not letters:
-            return Verdict(Place.UNMATCHED, "it tells of a mail that did not arrive, and that mail is none of ours")
+            return Verdict(Place.UNMATCHED, why(MessageCode.BOUNCE_OF_ANOTHER))
         if bounce.delayed and not bounce.failed:
-            return Verdict(Place.AUTOMATIC, "our mail is late, and the mail server goes on trying", self._noted)
-        said = f"our mail did not arrive{_at(bounce.failed)}: {bounce.why or 'no reason is given'}"
+            return Verdict(Place.AUTOMATIC, why(MessageCode.DELAYED), self._noted)
+        facts = {"at": _at(bounce.failed), "reason": bounce.why or "no reason is given"}
         if not self._signed:
             # Whoever knows how we name our mails can write such a report, and would keep our mail from a contact.
-            return Verdict(Place.BOUNCE, f"{said}; it came without the address that we sign, so no contact is marked")
-        return self._bounced(bounce, said, letters)
+            return Verdict(Place.BOUNCE, why(MessageCode.BOUNCE_UNSIGNED, **facts))
+        return self._bounced(bounce, facts, letters)
 
-    def _bounced(self, bounce: Bounce, said: str, letters: Sequence[Letter]) -> Verdict:
+    def _bounced(self, bounce: Bounce, facts: Mapping[str, str], letters: Sequence[Letter]) -> Verdict:
         ref = self._signed[0]
         told = next((letter.cases for letter in letters if ref in (letter.lead, *letter.cases)), (ref,))
         rows = self.unit.cases.of_refs([*told])
@@ -110,22 +112,23 @@ class _Judge:
         }
         failed = [(row, address) for row in rows for address in theirs[row.retailer]]
         if failed and self._too_many(ref, (Place.BOUNCE,)):
-            return Verdict(Place.BOUNCE, f"{said}; {_MANY}", ref)
+            return Verdict(Place.BOUNCE, why(MessageCode.BOUNCED, **facts).also(_MANY), ref)
         events = [
             (row.ref, self._event(Kind.ADDRESS_BOUNCED, address=address, why=bounce.why, evidence=self.digest))
             for row, address in failed
         ]
         bounced = list(dict.fromkeys((row.retailer, address) for row, address in failed))
-        return Verdict(Place.BOUNCE, said if failed else f"{said}; that is no registered contact", ref, events, bounced)
+        code = MessageCode.BOUNCED if failed else MessageCode.BOUNCE_OF_NO_CONTACT
+        return Verdict(Place.BOUNCE, why(code, **facts), ref, events, bounced)
 
     def _automatic(self) -> Verdict | None:
         if self.mail.automatic:
-            return Verdict(Place.AUTOMATIC, f"a program wrote it: {self.mail.automatic}", self._noted)
+            return Verdict(Place.AUTOMATIC, why(MessageCode.A_PROGRAMS, program=self.mail.automatic), self._noted)
         return None
 
     def _sent_before(self) -> Verdict | None:
         if self.unit.messages.seen(self.mail.message_id, self.mail.sender_address):
-            return Verdict(Place.DUPLICATE, "its sender sent it before, under the same Message-ID", self._noted)
+            return Verdict(Place.DUPLICATE, why(MessageCode.SENT_BEFORE), self._noted)
         return None
 
     # -- whether it counts ---------------------------------------------------------------------------------------------
@@ -135,48 +138,49 @@ class _Judge:
             return None
         if self._signed:
             ref = self._signed[0]
-            return self._refused(ref, f"it is sent to the address of {ref}, but answers no mail of ours about it")
+            return self._refused(ref, why(MessageCode.NOT_IN_THE_THREAD, ref=ref))
         if self._letters:
             about = ", ".join(self._letters[0].cases)
-            why = f"it answers our mail about {about}, but is not sent to the address that this mail asks to answer to"
-            return Verdict(Place.UNMATCHED, why)
+            return Verdict(Place.UNMATCHED, why(MessageCode.OTHER_ADDRESS, refs=about))
         if named := cases_named(self.mail.subject):
-            return Verdict(Place.UNMATCHED, f"only its subject names {named[0]}, and anybody can write that")
-        return Verdict(Place.UNMATCHED, "it answers no mail of ours")
+            return Verdict(Place.UNMATCHED, why(MessageCode.ONLY_A_SUBJECT, ref=named[0]))
+        return Verdict(Place.UNMATCHED, why(MessageCode.NO_ANSWER_OF_OURS))
 
     def _not_trusted(self) -> Verdict | None:
         ref, _ = self._match
         sender = self.mail.sender_address
         if not sender:
-            return self._refused(ref, "it does not name one sender")
+            return self._refused(ref, why(MessageCode.NO_SENDER))
         if not self._theirs:
             owners = sorted({row.retailer for row in self._told_of if row.retailer})
-            return self._refused(ref, f"{sender} is not a registered contact of {', '.join(owners) or 'anybody'}")
+            retailer = ", ".join(owners) or "anybody"
+            return self._refused(ref, why(MessageCode.STRANGER, sender=sender, retailer=retailer))
         if not self.mail.genuine.ok:
-            return self._refused(ref, f"it may not be from {sender}: {self.mail.genuine.why}")
+            return self._refused(ref, why(MessageCode.NOT_GENUINE, sender=sender, reason=self.mail.genuine.why))
         if not self.mail.own_words.strip():
-            return self._refused(ref, "it holds only quoted text and no words of its own")
+            return self._refused(ref, why(MessageCode.NO_OWN_WORDS))
         return None
 
-    def _refused(self, ref: str, why: str) -> Verdict:
+    def _refused(self, ref: str, no: Why) -> Verdict:
         if self._too_many(ref, (Place.REFUSED,)):
-            return Verdict(Place.REFUSED, f"{why}; {_MANY}", ref)
+            return Verdict(Place.REFUSED, no.also(_MANY), ref)
         refused = self._event(
-            Kind.CONFIRMATION_REFUSED, sender=self.mail.sender_address, why=why, evidence=self.digest, by_way_of=BY_MAIL
-        )
-        return Verdict(Place.REFUSED, why, ref, [(ref, refused)])
+            Kind.CONFIRMATION_REFUSED, sender=self.mail.sender_address, code=str(no.code), why=no.words,
+            evidence=self.digest, by_way_of=BY_MAIL,
+        )  # fmt: skip
+        return Verdict(Place.REFUSED, no, ref, [(ref, refused)])
 
     # -- the retailer's word -------------------------------------------------------------------------------------------
 
     def _word(self) -> Verdict:
         ref, letter = self._match
         if self._too_many(ref, _WORDS):
-            return Verdict(Place.REPLY, f"the retailer {self.meaning.sentence}; {_MANY}", ref)
+            return Verdict(Place.REPLY, self._meant.also(_MANY), ref)
         cases = [case for row in self._theirs if (case := self._readable(row.ref))]
         named = cases_named(self.mail.own_words)
-        doubt = ""
+        doubt = None
         if named and not (meant := [case for case in cases if case.ref in named]):
-            doubt = f"it names {', '.join(named[:5])}, which our mail was not about"
+            doubt = why(MessageCode.NAMES_OTHER_CASES, refs=", ".join(named[:5]))
         elif named:
             cases = meant
         whys = {case.ref: doubt or self._doubt(case, letter) for case in cases}
@@ -185,13 +189,18 @@ class _Judge:
         place = Place.COUNTED if counted else Place.REPLY
         return Verdict(place, self._why(place, whys), ref if ref in whys or not cases else cases[0].ref, events)
 
-    def _doubt(self, case: Case, letter: Letter) -> str:
-        """Why a clear word is none for this case; "" where nothing speaks against it."""
+    def _doubt(self, case: Case, letter: Letter) -> Why | None:
+        """Why a clear word is none for this case; None where nothing speaks against it."""
         if case.is_closed:
-            return "the case was closed already"
+            return why(MessageCode.CASE_CLOSED)
         if self._is_earlier(case, letter):
-            return "it answers an earlier notice, and the case has moved on since"
-        return "" if self.meaning in _CHOICES else f"the retailer {self.meaning.sentence}"
+            return why(MessageCode.EARLIER_NOTICE)
+        return None if self.meaning in _CHOICES else self._meant
+
+    @property
+    def _meant(self) -> Why:
+        """What its words mean."""
+        return why(MessageCode(self.meaning))
 
     def _is_earlier(self, case: Case, letter: Letter) -> bool:
         """Whether the letter is of another round than the case is in; one not recorded yet went out a moment ago."""
@@ -200,21 +209,21 @@ class _Judge:
         notices = [event for event in case.events if event.kind is Kind.NOTICE_SENT]
         return any(letter.is_of(event.data["message_id"]) for event in notices)
 
-    def _words_of(self, doubt: str) -> Event:
+    def _words_of(self, doubt: Why | None) -> Event:
         said = {
             "sender": self.mail.sender_address, "words": self.mail.own_words, "evidence": self.digest,
             "by_way_of": BY_MAIL, "message_id": self.mail.message_id,
         }  # fmt: skip
         if doubt:
-            return self._event(Kind.REPLY_RECEIVED, why=doubt, **said)
+            return self._event(Kind.REPLY_RECEIVED, code=str(doubt.code), why=doubt.words, **said)
         return self._event(Kind.CONFIRMATION_RECEIVED, choice=_CHOICES[self.meaning], **said)
 
-    def _why(self, place: Place, whys: dict[str, str]) -> str:
+    def _why(self, place: Place, whys: Mapping[str, Why | None]) -> Why:
         if place is Place.COUNTED:
-            return f"the retailer {self.meaning.sentence}"
+            return self._meant
         if self._unreadable and not whys:
-            return f"{', '.join(self._unreadable)} cannot be read, so nothing is written into it"
-        return "; ".join(dict.fromkeys(whys.values()))
+            return why(MessageCode.CASE_UNREADABLE, refs=", ".join(self._unreadable))
+        return together(one for one in whys.values() if one)
 
     # -- what is known -------------------------------------------------------------------------------------------------
 

@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 
 from caseproof.channels.inbound.meaning import Meaning, meaning_of
 from caseproof.channels.inbound.reading import Mail, Unreadable, read_mail
+from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.vocabulary import BY_MAIL, Place
 from caseproof.evidence.vault import Evidence
 from caseproof.procedure.answers.judging import Verdict, judge
+from caseproof.procedure.core.message_words import Why, why
 from caseproof.procedure.core.office import Office
 from caseproof.store import ConcurrentChange, StoreDown
 from caseproof.store.unit import UnitOfWork
@@ -48,18 +50,18 @@ def receive(office: Office, raw: bytes, *, authserv: str) -> Received:
 
 def receive_too_large(office: Office, headers: bytes, size: int) -> Received:
     """Take down that a mail of ``size`` bytes came that nobody reads here: its headers are kept in its place."""
-    wrong = f"it has {size / 1024 / 1024:.0f} MB, more than is read here; the whole mail is in the mailbox"
+    wrong = why(MessageCode.TOO_LARGE, size=size / 1024 / 1024)
     return _take_in(office, headers, replace(_read(headers, "", size), wrong=wrong))
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A mail as it was read; ``wrong`` is why it was not, "" where it was."""
+    """A mail as it was read; ``wrong`` is why it was not, None where it was."""
 
     size: int
     mail: Mail | None = None
     meaning: Meaning = Meaning.UNCLEAR
-    wrong: str = ""
+    wrong: Why | None = None
 
 
 def _read(raw: bytes, authserv: str, size: int) -> _Read:
@@ -68,11 +70,11 @@ def _read(raw: bytes, authserv: str, size: int) -> _Read:
         mail = read_mail(raw, authserv=authserv)
         return _Read(size, mail, meaning_of(mail.own_words))
     except Unreadable as error:
-        return _Read(size, wrong=error.problem)
+        return _Read(size, wrong=why(MessageCode.UNREADABLE, reason=error.problem))
     except (OSError, MemoryError):
         raise  # that is this machine's fault and not the mail's: it is tried again
     except Exception as error:  # a mail that finds an error of ours must not come back for ever
-        return _Read(size, wrong=f"reading it failed ({type(error).__name__})")
+        return _Read(size, wrong=why(MessageCode.UNREADABLE, reason=f"reading it failed ({type(error).__name__})"))
 
 
 def _take_in(office: Office, content: bytes, read: _Read) -> Received:
@@ -83,8 +85,8 @@ def _take_in(office: Office, content: bytes, read: _Read) -> Received:
     except (StoreDown, ConcurrentChange):
         raise  # it passes: the mail is taken in with the next try
     except CaseproofError as error:  # a case that takes nothing more (somebody edited it, say) hides no mail
-        why = f"it could not be written into its case: {error.problem}"
-        return _in_one(office, kept, read, lambda _: Verdict(Place.REPLY, why))
+        no = why(MessageCode.NOT_WRITTEN, reason=error.problem)
+        return _in_one(office, kept, read, lambda _: Verdict(Place.REPLY, no))
 
 
 def _in_one(office: Office, kept: Evidence, read: _Read, judged: Callable[[UnitOfWork], Verdict]) -> Received:
@@ -96,12 +98,12 @@ def _in_one(office: Office, kept: Evidence, read: _Read, judged: Callable[[UnitO
         verdict = judged(unit)
         number = _write(office, unit, kept, read, verdict)
         unit.commit()
-    return Received(verdict.place, verdict.why, _cases(verdict), True, number)
+    return Received(verdict.place, verdict.why.words, _cases(verdict), True, number)
 
 
 def _judged(office: Office, unit: UnitOfWork, read: _Read, digest: str) -> Verdict:
-    if read.mail is None or read.wrong:
-        return Verdict(Place.UNREADABLE, read.wrong)
+    if read.mail is None or read.wrong is not None:
+        return Verdict(Place.UNREADABLE, read.wrong or why(MessageCode.UNREADABLE, reason="it is empty"))
     return judge(office, unit, read.mail, read.meaning, digest)
 
 
@@ -111,7 +113,7 @@ def _write(office: Office, unit: UnitOfWork, kept: Evidence, read: _Read, verdic
         unit.evidence.add(ref, kept.digest, _NAME, MEDIA_TYPE, kept.size, now)
         unit.cases.append(unit.cases.get(ref), *[event for one, event in verdict.events if one == ref])
     for retailer, address in verdict.bounced:
-        unit.people.mark_bounced(retailer, address, verdict.why, now)
+        unit.people.mark_bounced(retailer, address, verdict.why.words, now)
     return unit.messages.add(
         kept.digest,
         message_id=mail.message_id if mail else "",
@@ -120,7 +122,8 @@ def _write(office: Office, unit: UnitOfWork, kept: Evidence, read: _Read, verdic
         size=read.size,
         way=BY_MAIL,
         place=verdict.place,
-        why=verdict.why,
+        code=verdict.why.code,
+        why=verdict.why.words,
         ref=verdict.ref,
         at=now,
     )

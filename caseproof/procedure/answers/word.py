@@ -5,8 +5,10 @@ from __future__ import annotations
 from caseproof.channels.inbound.incoming import read_message, same_address
 from caseproof.channels.inbound.reading import Mail
 from caseproof.domain.case import Case
+from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event, Kind
+from caseproof.procedure.core.message_words import Why, why
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.said import cases_named
 
@@ -35,18 +37,18 @@ def confirm_by_message(office: Office, ref: str, *, sender: str, raw: bytes, rec
     )  # fmt: skip
 
 
-def _doubt(case: Case, message: Mail) -> str:
-    """Why a mail is no confirmation of this case, whoever sent it; empty where nothing speaks against it.
+def _doubt(case: Case, message: Mail) -> Why | None:
+    """Why a mail is no confirmation of this case, whoever sent it; None where nothing speaks against it.
 
     What its words mean, the operator who hands it in has read.
     """
     if message.automatic:
-        return f"it is an automatic message ({message.automatic})"
+        return why(MessageCode.AUTOMATIC, program=message.automatic)
     named = cases_named(message.subject)
     shared = case.notice.get("cases") or [] if case.notice else []  # one mail told of them all
     if named and {case.ref, *shared}.isdisjoint(named):
-        return f"it is about {', '.join(named)}"
-    return "" if message.own_words.strip() else "it holds only quoted text and no words of its own"
+        return why(MessageCode.ABOUT_OTHER_CASES, refs=", ".join(named))
+    return None if message.own_words.strip() else why(MessageCode.NO_OWN_WORDS)
 
 
 def confirm_by_form(
@@ -59,7 +61,7 @@ def confirm_by_form(
         raise BadInput("It is not said who wrote this.", "Give the retailer's mail address.")
     return _record(
         office, ref, sender=sender.strip(), words=words, content=_utf8(words), name="confirmation.txt",
-        media_type="text/plain", by_way_of="form", recorded_by=recorded_by, doubt="", question=question,
+        media_type="text/plain", by_way_of="form", recorded_by=recorded_by, doubt=None, question=question,
     )  # fmt: skip
 
 
@@ -106,10 +108,10 @@ def reply_answered(office: Office, ref: str, *, by: str, question: int) -> Case:
         shown = [reply for reply in now.open_replies if reply.seq < now.asked[question].seq]
         if not shown:
             raise NotAllowed("There is no reply above that nobody has answered.", "Say what else becomes of the case.")
-        why = f"it confirms nothing, and {by} has answered it"
+        settled = why(MessageCode.ANSWERED, by=by)
         return [
             office.event(
-                Kind.CONFIRMATION_REFUSED, by, why=why, question=question,
+                Kind.CONFIRMATION_REFUSED, by, code=str(settled.code), why=settled.words, question=question,
                 **{name: reply[name] for name in ("sender", "evidence", "by_way_of")},
             )
             for reply in shown
@@ -129,7 +131,7 @@ def _utf8(words: str) -> bytes:
 
 def _record(
     office: Office, ref: str, *, sender: str, words: str, content: bytes, name: str, media_type: str,
-    by_way_of: str, recorded_by: str, doubt: str, question: int | None = None,
+    by_way_of: str, recorded_by: str, doubt: Why | None, question: int | None = None,
 ) -> Case:  # fmt: skip
     case = office.case(ref)
     retailer = case.facts.get("retailer") or ""
@@ -137,14 +139,16 @@ def _record(
         known = bool(retailer) and unit.people.is_contact(retailer, sender)
         registered = [contact.address for contact in unit.people.contacts(retailer)] if retailer else []
     digest = office.keep(ref, content, name, media_type)
-    why = doubt or ("" if known else f"{sender} is not a registered contact of {retailer or 'a known retailer'}")
-    if why:
+    stranger = why(MessageCode.STRANGER, sender=sender, retailer=retailer or "a known retailer")
+    no = doubt or (None if known else stranger)
+    if no is not None:
         office.record(
-            ref, Kind.CONFIRMATION_REFUSED, recorded_by, sender=sender, why=why, evidence=digest,
-            by_way_of=by_way_of,
+            ref, Kind.CONFIRMATION_REFUSED, recorded_by, sender=sender, code=str(no.code), why=no.words,
+            evidence=digest, by_way_of=by_way_of,
         )  # fmt: skip
         raise WordRefused(
-            f"This does not count as {retailer or 'the retailer'}'s confirmation: {why}. It is kept with the case.",
+            f"This does not count as {retailer or 'the retailer'}'s confirmation: {no.words}. "
+            "It is kept with the case.",
             f"Ask one of {', '.join(registered) or 'the registered contacts (there are none yet)'} for a written word"
             + (
                 "."

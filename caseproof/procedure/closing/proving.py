@@ -10,6 +10,7 @@ from pathlib import Path
 from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers, proof_holds, refuse_closure
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
 from caseproof.evidence.browser import require_browser
@@ -22,6 +23,8 @@ from caseproof.procedure.core.office import Office
 
 class ProofNotMade(CaseproofError):
     """The proof could not be written, or does not hold when it is checked."""
+
+    code = Code.PROOF_NOT_MADE
 
 
 Camera = Callable[[Office, RunPage], Shot]
@@ -56,7 +59,7 @@ def take_photo(office: Office, runner: JobPlatform, ref: str, camera: Camera = w
     try:
         refuse_shot(page, shot, ended_at=datetime.fromisoformat(case.verified["ended_at"]))
     except NotTheRun as wrong:
-        office.record(ref, Kind.PHOTO_REFUSED, run=run.id, why=wrong.problem, evidence=digest)
+        office.record(ref, Kind.PHOTO_REFUSED, run=run.id, code=str(wrong.code), why=wrong.problem, evidence=digest)
         raise
     text = office.keep(ref, shot.text.encode(), f"run-page-{case.attempt}.txt", "text/plain")
     small = office.keep(ref, thumbnail(shot.png), f"run-page-{case.attempt}-small.png", "image/png")

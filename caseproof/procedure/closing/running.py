@@ -12,6 +12,7 @@ from typing import Any
 
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers, is_fresh
+from caseproof.domain.codes import Code
 from caseproof.domain.decisions import NEEDS, Decision
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
@@ -38,6 +39,8 @@ GONE = "The job vanished from the platform before the case was closed, so only a
 
 class NotLive(CaseproofError):
     """The platform took the resume and does not show the schedule as active."""
+
+    code = Code.NOT_LIVE
 
 
 def run_job(case: Case) -> str:
@@ -71,7 +74,7 @@ def start_run(office: Office, runner: JobPlatform, ref: str) -> Case:
             harmless=(PlatformRefused, UnknownJob),
         )  # fmt: skip
     except (PlatformRefused, UnknownJob) as no:
-        failed = office.event(Kind.RUN_FAILED, run="", why=f"The run could not be started. {no}")
+        failed = office.event(Kind.RUN_FAILED, run="", code=str(no.code), why=f"The run could not be started. {no}")
         return office.store.change(ref, lambda now: [failed] if now.state is State.DECIDED else [])
     event = office.event(Kind.RUN_STARTED, purpose=purpose, key=key, job=job, **found)
     return office.store.change(ref, lambda now: [] if now.run else [event])

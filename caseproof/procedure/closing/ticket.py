@@ -7,6 +7,7 @@ import hashlib
 
 from caseproof.desks.base import Attachment, Desk, DeskError, TicketStatus
 from caseproof.domain.case import Case, Fact
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
 from caseproof.procedure.core.effects import Json, once
@@ -17,9 +18,13 @@ from caseproof.procedure.core.said import came_by, doubts
 class TicketNotClosed(CaseproofError):
     """The desk took the closing of the ticket and still shows it open."""
 
+    code = Code.TICKET_NOT_CLOSED
+
 
 class TicketNotOpen(CaseproofError):
     """The desk took the opening of the ticket and still shows it closed."""
+
+    code = Code.TICKET_NOT_OPEN
 
 
 def has_open_ticket(case: Case) -> bool:

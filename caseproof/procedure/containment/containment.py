@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from caseproof.domain.case import Case
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.events import Kind
 from caseproof.domain.vocabulary import Scope
@@ -36,11 +37,11 @@ class Stops(Protocol):
 
 
 class CannotStop(CaseproofError):
-    """The stop is not ours to make: why (``problem``), and who can make it (``who_can``, J3)."""
+    """The stop is not ours to make: why (``code``, ``problem``), and who can make it (``who_can``, J3)."""
 
-    def __init__(self, why: str, who_can: str) -> None:
+    def __init__(self, code: Code, why: str, who_can: str) -> None:
         super().__init__(why, f"Who can: {who_can}.")
-        self.who_can = who_can
+        self.code, self.who_can = code, who_can
 
 
 @dataclass
@@ -66,7 +67,7 @@ class Stop:
             self.reached.remove(entry)
             self.refused.append({"job": entry["job"], "why": f"{why}.", "was_active": entry["was_active"]})
         if own in loose:
-            raise CannotStop(f"{why}: {own}.", "whoever starts it again")
+            raise CannotStop(Code.DOES_NOT_STAY_STOPPED, f"{why}: {own}.", "whoever starts it again")
 
     def told(self) -> dict[str, Any]:
         """What the event of a stop says, but for its evidence."""
@@ -77,7 +78,13 @@ class Stop:
         """What the event says that there is no stop (J3)."""
         # What was stopped beside the job is written down, too: it has to go live again with it.
         beside = [entry for entry in self.reached if entry["job"] != self.case.facts["job"]]
-        return {"why": reason.problem, "who_can": reason.who_can, "jobs": beside, "not_stopped": self.refused}
+        return {
+            "code": str(reason.code),
+            "why": reason.problem,
+            "who_can": reason.who_can,
+            "jobs": beside,
+            "not_stopped": self.refused,
+        }
 
     def evidence(self, read_at: Any) -> tuple[str, bytes]:
         """The file that keeps what was read back: its name and its content, readable JSON."""
@@ -125,7 +132,9 @@ def reach(platform: Stops, job: Job, scope: Scope) -> tuple[list[Job], str]:
     Another job that is not ours to stop (J3) is left alone. Raises CannotStop where ``job`` is not, and PlatformDown.
     """
     if job.stopped_by:
-        raise CannotStop("The job is marked on the platform as not ours to stop.", job.stopped_by)
+        raise CannotStop(
+            Code.NOT_OURS_TO_STOP, "The job is marked on the platform as not ours to stop.", job.stopped_by
+        )
     if scope is Scope.JOB:
         return [job], ""
     try:
@@ -140,8 +149,9 @@ def reach(platform: Stops, job: Job, scope: Scope) -> tuple[list[Job], str]:
 def cannot(no: CaseproofError) -> CannotStop:
     """Why there is no stop, where the platform refused it or has no such job."""
     if isinstance(no, UnknownJob):
-        return CannotStop(f"The platform has no such job any more: {no.problem}", "nobody needs to: nothing runs")
-    return CannotStop(no.problem, ADMINISTRATOR)
+        gone = f"The platform has no such job any more: {no.problem}"
+        return CannotStop(no.code, gone, "nobody needs to: nothing runs")
+    return CannotStop(no.code, no.problem, ADMINISTRATOR)
 
 
 def _stop_all(office: Office, platform: Stops, stop: Stop, jobs: Sequence[Job]) -> None:

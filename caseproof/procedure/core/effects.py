@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.office import Office
 from caseproof.store import Claim
@@ -22,6 +23,8 @@ HELD_SECONDS = 60.0
 
 class EffectNotSeen(CaseproofError):
     """The other system took the request and shows no sign of it."""
+
+    code = Code.NOT_SEEN
 
 
 def once(

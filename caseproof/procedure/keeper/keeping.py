@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.case import Case
+from caseproof.domain.codes import StepName
 from caseproof.domain.lifecycle import State
 from caseproof.domain.vocabulary import DECISION, NOT_THEIRS, REVIEW, TRY_AGAIN, WORD
 from caseproof.platforms.base import JobPlatform, UnknownRun
@@ -21,8 +22,6 @@ from caseproof.store import CaseRow
 
 US, RETAILER, TEAM, CASEPROOF, NOBODY = "needs us", "the retailer", "the team", "Caseproof", "nobody"
 """Who must act next. "Needs us" is an error that somebody has to put right."""
-WAITED_FOR = "verify the run"
-"""The step that needs help while a run of the job takes longer than it is polled for."""
 
 SOON = timedelta(minutes=1)
 """When a case is looked at again whose run should act by now."""
@@ -246,7 +245,9 @@ def is_over(office: Office, runner: Callable[[Case], JobPlatform], ref: str) -> 
     """Whether the job's run that a suspended case waits for is over. Raises PlatformError."""
     case = office.case(ref)
     trouble = case.trouble
-    if case.state is not State.RUNNING or case.run is None or trouble is None or trouble["step"] != WAITED_FOR:
+    if case.state is not State.RUNNING or case.run is None or trouble is None:
+        return False
+    if trouble["step"] != StepName.VERIFY_THE_RUN:  # whatever is wrong there, the run's end is worth another look
         return False
     try:
         run = runner(case).run(case.run["run"])

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from caseproof.channels.inbound.meaning import Meaning
 from caseproof.channels.outbound.reminder import FromRetailer
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.vocabulary import Place
-from caseproof.procedure.answers.answering import ASKS_FOR_HELP
 from caseproof.procedure.core.office import Office
 from caseproof.store.messages import MessageRow
 
 QUIET = timedelta(hours=1)
 """How long strangers' mail and returned mail wait for each other: our own mail to the team may be what comes back."""
 _MARK = "messages-told"
-_CALLS = (ASKS_FOR_HELP, Meaning.QUESTION.sentence)
-"""What a message's place says of one that asks for help: on the page, and by mail."""
 
 
 def to_tell(office: Office) -> list[MessageRow]:
@@ -31,7 +27,7 @@ def to_tell(office: Office) -> list[MessageRow]:
 
 
 def _asks_for_help(row: MessageRow) -> bool:
-    return row.place is Place.REPLY and any(call in row.why for call in _CALLS)
+    return row.place is Place.REPLY and row.code.asks_for_help
 
 
 def as_lines(office: Office, rows: Sequence[MessageRow]) -> list[FromRetailer]:

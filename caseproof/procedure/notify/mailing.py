@@ -7,12 +7,13 @@ loses none and repeats none that was recorded, and what goes to one contact take
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from functools import partial
 
 from caseproof.channels.outbound.mail import DEADLINE_FACTOR, Delivery, MailDown, MailError, MailRefused
+from caseproof.domain.codes import MailAnswer, mail_answers
 from caseproof.domain.errors import BadInput
 from caseproof.procedure.core.effects import HELD_SECONDS, Json, once
 from caseproof.procedure.core.office import Office
@@ -74,16 +75,17 @@ def send_letters(
     letters = _letters(told)
     if len(letters) == 1:
         return told
-    accepted, refused = list(told["accepted"]), dict(told["refused"])
+    accepted, refused, answers = list(told["accepted"]), dict(told["refused"]), mail_answers(told)
     for number, ([address], _) in letters.items():
         if address in accepted or address in refused:
             continue
         got = sender.in_turn(partial(sender.further, told, number, address))
         if "refused" in got:
             refused[address] = got["refused"]
+            answers |= mail_answers({"refused": {address: got["refused"]}, "refused_codes": got.get("refused_codes")})
         else:
             accepted.append(address)
-    return {**told, "accepted": [to for to in told["to"] if to in accepted], "refused": refused}
+    return {**told, "accepted": [to for to in told["to"] if to in accepted], **_no(refused, answers)}
 
 
 def keep_letters(office: Office, ref: str, told: Json, name: str) -> None:
@@ -142,17 +144,19 @@ class _Sender:
 
     def _until_taken(self, plan: Json) -> Json:
         refused: dict[str, str] = {}
+        answers: dict[str, MailAnswer] = {}
         letters = _letters(plan)
         for number, (addresses, _) in letters.items():
             try:
                 delivery = self._deliver(plan, number)
             except MailError as error:
-                if not error.reason or len(letters) == 1:
+                if error.answer is None or len(letters) == 1:
                     raise
-                refused[addresses[0]] = error.reason
+                refused[addresses[0]], answers[addresses[0]] = error.reason, error.answer
                 continue
-            return {**plan, "accepted": list(delivery.accepted), "refused": refused | dict(delivery.refused)}
-        raise _nobody(refused)
+            no = _no(refused | dict(delivery.refused), answers | dict(delivery.answers))
+            return {**plan, "accepted": list(delivery.accepted), **no}
+        raise _nobody(refused, answers)
 
     def further(self, told: Json, number: int, address: str) -> Json:
         """The intent of a later letter; what the server said no to is not tried again."""
@@ -161,9 +165,9 @@ class _Sender:
             try:
                 self._deliver(told, number)
             except MailError as error:
-                if not error.reason:
+                if error.answer is None:
                     raise
-                return {**plan, "refused": error.reason}
+                return {**plan, "refused": error.reason, "refused_codes": {address: str(error.answer)}}
             return plan
 
         return self._once(f"{self.mailing.key}-{number}", {"to": address}, effect)
@@ -178,7 +182,7 @@ class _Sender:
         except MailDown as down:
             if down.maybe_sent or isinstance(down, NotYourTurn):
                 raise
-            raise _NotSent(down.problem, down.next_action, reason=down.reason) from down
+            raise _NotSent(down.problem, down.next_action, answer=down.answer, reason=down.reason) from down
 
     def _once(self, key: str, plan: Json, effect: Callable[[Json], Json]) -> Json:
         return once(
@@ -195,10 +199,16 @@ class _Sender:
         )
 
 
-def _nobody(refused: dict[str, str]) -> MailError:
+def _no(refused: Mapping[str, str], answers: Mapping[str, MailAnswer]) -> Json:
+    """What is written down of those whose letter was not taken: the server's words, and a code for each."""
+    codes = {address: str(answer) for address, answer in answers.items()}
+    return {"refused": dict(refused), **({"refused_codes": codes} if codes else {})}
+
+
+def _nobody(refused: Mapping[str, str], answers: Mapping[str, MailAnswer]) -> MailError:
     """What is raised where no contact's letter was taken: worth another try, if one may be taken later."""
     reasons = "; ".join(f"{address}: {reason}" for address, reason in refused.items())
     problem = f"The mail server took none of the letters ({reasons})."
-    if any(reason.startswith("4") for reason in refused.values()):
+    if MailAnswer.FOR_NOW in answers.values():
         return _NotSent(problem, "It is tried again; if this goes on, check the contacts' addresses.")
     return MailRefused(problem, "Check the addresses of the retailer's contacts.")

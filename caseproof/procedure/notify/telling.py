@@ -18,6 +18,7 @@ from typing import Any
 from caseproof.channels.outbound.languages import language_of
 from caseproof.channels.outbound.notice import JobTold, NoticeFacts, compose, message_id
 from caseproof.domain.case import Case
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
@@ -36,6 +37,8 @@ __all__ = ["NobodyToTell", "Send", "compose_letter", "contacts_of", "tell_retail
 
 class NobodyToTell(CaseproofError):
     """The retailer of the case has no registered contact."""
+
+    code = Code.NOBODY_TO_TELL
 
 
 def tell_retailer(office: Office, send: Send, ref: str) -> Case:

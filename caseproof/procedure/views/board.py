@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 
+from caseproof.domain.codes import Code, Rest
 from caseproof.domain.lifecycle import State
 from caseproof.domain.vocabulary import DECISION, REVIEW, TRY_AGAIN, WORD, Place
 from caseproof.procedure.core.office import Office
@@ -20,8 +21,6 @@ from caseproof.store.unit import UnitOfWork
 
 AT_MOST = 300
 """How many cases the board lists; the counts are of all."""
-
-STILL_GOING = "is still going."
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ def _acts(row: CaseRow, office: Office, now: datetime) -> tuple[str, str, dateti
     if row.rest_until is not None:
         return _rests(row, row.rest_until)
     if row.asked_form == TRY_AGAIN:
-        waits = row.state is State.RUNNING and row.trouble.endswith(STILL_GOING)
+        waits = row.state is State.RUNNING and row.trouble_code == Code.STILL_RUNNING
         return (NOBODY if waits else US), row.trouble, since
     if row.state is State.PAUSED and row.paused_until is not None and row.notice_at is not None:
         until = datetime.combine(row.paused_until, time(), UTC)
@@ -147,7 +146,7 @@ def _acts(row: CaseRow, office: Office, now: datetime) -> tuple[str, str, dateti
 
 def _rests(row: CaseRow, until: datetime) -> tuple[str, str, datetime]:
     when = f"{until:%Y-%m-%d %H:%M} UTC"
-    if row.rest_why.startswith("parked"):
+    if row.rest_code == Rest.PARKED:
         return TEAM, f"{row.rest_why}; it goes on at {when}, or with `caseproof case wake {row.ref}`", row.updated_at
     return US, f"{row.rest_why}. The next run comes at {when}, or with `caseproof case wake {row.ref}`", row.updated_at
 
