@@ -16,8 +16,8 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from pydantic import BeforeValidator, HttpUrl, ValidationError, WithJsonSchema
 
+from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.settings import Settings
 
 B = TypeVar("B", bound=Block)
 

@@ -19,14 +19,14 @@ from pydantic import ValidationError
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event, Kind
-from caseproof.procedure.card import in_words, plain, short
-from caseproof.procedure.office import US
-from caseproof.procedure.said import came_by
+from caseproof.procedure.core.office import US
+from caseproof.procedure.core.said import came_by
+from caseproof.procedure.core.texts import in_words, plain, short
 from tasks.common import look, office
+from tasks.display.labels import about, stands
+from tasks.display.logs import speak_in_words, told
+from tasks.display.showing import show_the_case
 from tasks.forms import FORMS, Form, TryAgain, for_team
-from tasks.labels import about, stands
-from tasks.logs import speak_in_words, told
-from tasks.showing import show_the_case
 from tasks.steps import Step
 
 speak_in_words()

@@ -14,10 +14,11 @@ from caseproof.domain.closure import closure_blockers, owes_validation
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.lifecycle import State
-from caseproof.procedure import deciding, word
-from caseproof.procedure.card import plain, short
-from caseproof.procedure.office import US
-from caseproof.procedure.said import Choice
+from caseproof.domain.vocabulary import Choice
+from caseproof.procedure.answers import word
+from caseproof.procedure.closing import deciding
+from caseproof.procedure.core.office import US
+from caseproof.procedure.core.texts import plain, short
 from tasks.asking import act_on, answer_to, ask, say_trouble
 from tasks.common import look, office
 from tasks.forms import AccountDecision, Form, RetailersWord, Review, TryAgain, Verdict, Word

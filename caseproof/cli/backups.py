@@ -11,15 +11,14 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from caseproof import locks
 from caseproof.backup import BackupError, Found, Home, Manifest, make_backup, restore_backup
 from caseproof.backup.files import Progress as Told
 from caseproof.cli.common import AsJson, err, out, print_json, table_of
-from caseproof.clock import utc_now
+from caseproof.config.clock import utc_now
+from caseproof.config.policy import BUILT_IN, policy_file
+from caseproof.config.settings import Settings, read_settings
 from caseproof.evidence.vault import Vault
-from caseproof.policy import BUILT_IN, policy_file
-from caseproof.settings import Settings, read_settings
-from caseproof.store import Store
+from caseproof.store import Store, locks
 from caseproof.up.addresses import FOLDER
 from caseproof.up.plan import STORE, refuse_other_store
 

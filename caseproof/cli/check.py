@@ -17,14 +17,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from caseproof.cli.common import AsJson, err, out, print_json, table_of
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.office import open_office
+from caseproof.procedure.core.office import open_office
 
 END_SECONDS = 5.0
 """How long a pass that is ended may take to write down what it knows."""
 
 if TYPE_CHECKING:
-    from caseproof.procedure.check_report import Checked
-    from caseproof.procedure.sweeping import Swept
+    from caseproof.procedure.containment.sweeping import Swept
+    from caseproof.procedure.views.check_report import Checked
 
 
 def check(

@@ -14,11 +14,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from caseproof import locks
 from caseproof.cli.common import AsJson, By, out, print_json, table_of
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.procedure.inbox_watch import today, watch
-from caseproof.procedure.office import Office, open_office
+from caseproof.procedure.answers.inbox_watch import today, watch
+from caseproof.procedure.core.office import Office, open_office
+from caseproof.store import locks
 from caseproof.up.plan import inbox_lock
 
 inbox_app = typer.Typer(help="Read the retailers' mailbox, and look through what came.")

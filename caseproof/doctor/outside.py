@@ -9,17 +9,17 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from caseproof.channels import imap
-from caseproof.channels.imap import ImapAccount
-from caseproof.channels.languages import words
-from caseproof.channels.mail import MailAccount, probe
+from caseproof.channels.inbound import imap
+from caseproof.channels.inbound.imap import ImapAccount
+from caseproof.channels.outbound.languages import words
+from caseproof.channels.outbound.mail import MailAccount, probe
+from caseproof.config.settings import Settings
 from caseproof.desks.base import Desk
 from caseproof.doctor.calls import Caller
 from caseproof.doctor.clocks import Clocks, now
 from caseproof.doctor.examination import Failed
 from caseproof.domain.errors import CaseproofError
 from caseproof.platforms.base import JobPlatform
-from caseproof.settings import Settings
 from caseproof.store import Store
 
 MAIL_SECONDS = 4.0

@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL, make_url
 from caseproof.doctor.clocks import Clocks, now
 from caseproof.doctor.examination import Failed
 from caseproof.evidence.vault import Vault, VaultError
-from caseproof.procedure.board import PROBLEMS
+from caseproof.procedure.keeper.problems import PROBLEMS
 from caseproof.store import Store, StoreError
 from caseproof.store.databases import database_of
 from caseproof.store.errors import explained

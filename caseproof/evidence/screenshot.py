@@ -27,7 +27,7 @@ from PIL import Image
 from playwright.sync_api import Error, Page, Playwright, Response, sync_playwright
 from playwright.sync_api import TimeoutError as TooSlow
 
-from caseproof.clock import Clock
+from caseproof.config.clock import Clock
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.evidence.browser import ARGUMENTS
 from caseproof.evidence.page_check import NotTheRun, Shot, fault_of, origin_of, refuse_shot, without_query

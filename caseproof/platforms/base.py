@@ -22,6 +22,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.vocabulary import Scope
 
 
 class PlatformError(CaseproofError):
@@ -42,14 +43,6 @@ class UnknownJob(PlatformError, BadInput):
 
 class UnknownRun(PlatformError, BadInput):
     """There is no such run."""
-
-
-class Scope(StrEnum):
-    """How far a stop reaches: the job or feed, all jobs of the retailer on its marketplace, or on its connection."""
-
-    JOB = "job"
-    MARKETPLACE = "marketplace"
-    CONNECTION = "connection"
 
 
 class RunState(StrEnum):

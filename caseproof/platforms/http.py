@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from caseproof.channels.redaction import redact
 from caseproof.domain.errors import CaseproofError
+from caseproof.http.redaction import redact
 from caseproof.platforms.base import PlatformDown, PlatformRefused
 
 T = TypeVar("T")

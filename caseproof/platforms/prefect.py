@@ -27,6 +27,7 @@ from urllib.parse import quote
 import httpx
 
 from caseproof.domain.errors import BadInput
+from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import (
     Job,
     Listed,
@@ -35,7 +36,6 @@ from caseproof.platforms.base import (
     Run,
     RunPage,
     RunState,
-    Scope,
     Standing,
     Survey,
     UnknownJob,

@@ -9,43 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, select, update
 
+from caseproof.domain.vocabulary import Place
 from caseproof.store.refs import case_id, normal
 from caseproof.store.rows import insert_once, readable_text
 from caseproof.store.tables import cases, has_message_id, messages, to_look_at
 
-
-class Place(StrEnum):
-    """Where a message ends: each in exactly one of these."""
-
-    COUNTED = "counted"
-    """A confirmation that counts."""
-    REPLY = "reply"
-    """The retailer's word that confirms nothing."""
-    REFUSED = "refused"
-    """It names a case and cannot be trusted, or says nothing of its own."""
-    UNMATCHED = "unmatched"
-    """We cannot tell which case it is about."""
-    AUTOMATIC = "automatic"
-    """A program wrote it."""
-    BOUNCE = "bounce"
-    """A mail of ours came back."""
-    DUPLICATE = "duplicate"
-    """Its sender sent it before."""
-    UNREADABLE = "unreadable"
-    """It is no mail, or too much of one."""
-
-    @property
-    def needs_eye(self) -> bool:
-        """Whether a person has to look at what ends here."""
-        return self in _NEEDS_EYE
-
-
-_NEEDS_EYE = frozenset({Place.REPLY, Place.REFUSED, Place.UNMATCHED, Place.UNREADABLE, Place.BOUNCE})
 _UNTRUSTED = (Place.UNMATCHED, Place.UNREADABLE, Place.REFUSED)
 
 # Strangers write these. An index of PostgreSQL takes no more than 2,700 bytes.

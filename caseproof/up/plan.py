@@ -12,11 +12,10 @@ from pathlib import Path
 
 import httpx
 
-from caseproof import locks
+from caseproof.config.policy import policy_in_force
+from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.policy import policy_in_force
-from caseproof.settings import Settings
-from caseproof.store import Store
+from caseproof.store import Store, locks
 from caseproof.store.copying import rows_in
 from caseproof.store.databases import database_of
 from caseproof.up.addresses import FOLDER

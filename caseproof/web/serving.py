@@ -10,10 +10,10 @@ from types import FrameType
 
 import uvicorn
 
-from caseproof.channels.samples import check_templates
+from caseproof.channels.outbound.samples import check_templates
+from caseproof.config.settings import Settings
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.office import open_office
-from caseproof.settings import Settings
+from caseproof.procedure.core.office import open_office
 from caseproof.web.app import create_app
 
 _LAST_ANSWERS_SECONDS = 5

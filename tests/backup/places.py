@@ -14,11 +14,11 @@ from sqlalchemy import create_engine, select
 from caseproof.backup import Home
 from caseproof.backup.files import digest_of, walk
 from caseproof.backup.form import FORMAT, MANIFEST, SUMS, _digest, row_line
+from caseproof.config.settings import Settings
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Event, Kind
+from caseproof.domain.vocabulary import Place as Ended
 from caseproof.evidence.vault import Vault
-from caseproof.settings import Settings
-from caseproof.store import Place as Ended
 from caseproof.store import Store
 from caseproof.store.tables import metadata
 from tests.support.world import CONTACT, World

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Kind
-from caseproof.procedure.office import Office, open_office
-from caseproof.procedure.proving import make_proof, proof_path
-from caseproof.settings import Settings
+from caseproof.procedure.closing.proving import make_proof, proof_path
+from caseproof.procedure.core.office import Office, open_office
 from caseproof.up.processes import free_port
 from sandbox.processes import PrefectServer
 from tests.support.command import Ended, Run

@@ -7,7 +7,8 @@ import psycopg
 import pytest
 
 from caseproof.domain.events import Kind
-from caseproof.store import Place, Store, StoreError
+from caseproof.domain.vocabulary import Place
+from caseproof.store import Store, StoreError
 from caseproof.store.guards import GUARDS
 from caseproof.store.migrations.guards import of_dialect
 

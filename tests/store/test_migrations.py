@@ -15,7 +15,8 @@ from sqlalchemy import inspect
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.fold import apply, fold
-from caseproof.store import Contact, Place, Store, StoreDown, StoreError, UnknownCase
+from caseproof.domain.vocabulary import Place
+from caseproof.store import Contact, Store, StoreDown, StoreError, UnknownCase
 from caseproof.store.case_rows import standing_after
 from caseproof.store.databases import database_of
 from caseproof.store.errors import explained

@@ -18,9 +18,10 @@ from typing import Any
 
 from PIL import Image
 
-from caseproof.channels.mail import Delivery, MailRefused
+from caseproof.channels.outbound.mail import Delivery, MailRefused
 from caseproof.desks.embedded import EmbeddedDesk
 from caseproof.domain.errors import BadInput
+from caseproof.domain.vocabulary import Scope
 from caseproof.evidence.screenshot import Shot
 from caseproof.evidence.vault import Evidence, Vault
 from caseproof.platforms.base import (
@@ -31,7 +32,6 @@ from caseproof.platforms.base import (
     RunPage,
     RunState,
     Schedule,
-    Scope,
     Standing,
     Survey,
     UnknownJob,

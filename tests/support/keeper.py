@@ -9,9 +9,9 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 from caseproof.domain.events import Kind
-from caseproof.procedure.keeper import Hands, Pass, Ran, keep
+from caseproof.domain.vocabulary import Place
+from caseproof.procedure.keeper.keeper import Hands, Pass, Ran, keep
 from caseproof.store import CaseRow
-from caseproof.store.messages import Place
 from tests.support.world import CONTACT, World
 
 

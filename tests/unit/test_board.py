@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from caseproof.config.policy import BUILT_IN, load_policy
+from caseproof.config.settings import Settings
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
+from caseproof.domain.vocabulary import Place
 from caseproof.evidence.vault import Vault
-from caseproof.policy import BUILT_IN, load_policy
-from caseproof.procedure.board import CASEPROOF, NOBODY, RETAILER, TEAM, US, Returned, board, line, note_problems
-from caseproof.procedure.office import Office
-from caseproof.settings import Settings
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.keeper.problems import note_problems
+from caseproof.procedure.views.board import CASEPROOF, NOBODY, RETAILER, TEAM, US, Returned, board, line
 from caseproof.store import CaseRow, Store
-from caseproof.store.messages import Place
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 

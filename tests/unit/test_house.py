@@ -138,7 +138,7 @@ def test_in_caseproof_only_the_command_imports_prefect() -> None:
 
 def test_the_import_linter_knows_the_layers_and_the_pure_domain() -> None:
     contracts = PYPROJECT["tool"]["importlinter"]["contracts"]
-    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    layers, *_ = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
     assert layers[:4] == ["caseproof.cli", "flows", "tasks", "blocks"]
     assert layers[-1] == "caseproof.domain"
     forbidden = {

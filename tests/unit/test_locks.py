@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from caseproof import locks
+from caseproof.store import locks
 from caseproof.up.processes import wait_until
 
 HOLD = """

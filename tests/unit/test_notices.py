@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caseproof.channels.incoming import read_message
-from caseproof.channels.languages import LANGUAGES
-from caseproof.channels.notice import NOT_THEIRS, JobTold, NoticeFacts, compose, message_id
-from caseproof.channels.redaction import redact
+from caseproof.channels.inbound.incoming import read_message
+from caseproof.channels.outbound.languages import LANGUAGES
+from caseproof.channels.outbound.notice import JobTold, NoticeFacts, compose, message_id
 from caseproof.domain.errors import BadInput
-from caseproof.policy import CAUSES
+from caseproof.domain.vocabulary import CAUSES, NOT_THEIRS
+from caseproof.http.redaction import redact
 
 DATE = datetime(2026, 11, 21, 20, 51, tzinfo=UTC)
 FACTS = NoticeFacts(

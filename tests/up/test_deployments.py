@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from prefect.cli.deploy._models import PrefectYamlModel, RawScheduleConfig
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 
-from caseproof.policy import BUILT_IN, AnswersPolicy, Policy, Times, load_policy
-from caseproof.shipped import shipped
+from caseproof.config.policy import BUILT_IN, AnswersPolicy, Policy, Times, load_policy
+from caseproof.config.shipped import shipped
 from caseproof.up.deployments import schedules_of, write_prefect_file
 
 SCHEDULED = {"daily-job-check", "case-keeper", "case-report", "retailer-inbox"}

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from caseproof import locks
+from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput
-from caseproof.procedure.office import open_office
-from caseproof.settings import Settings
-from caseproof.store import StoreError
+from caseproof.procedure.core.office import open_office
+from caseproof.store import StoreError, locks
 from caseproof.up.addresses import adopt_addresses, write_addresses
 from caseproof.up.plan import Plan, inbox_lock, plan
 from tests.support.command import for_home, runner
