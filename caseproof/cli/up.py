@@ -20,6 +20,7 @@ from caseproof.channels.outbound.samples import check_templates
 from caseproof.cli.common import out
 from caseproof.config.policy import policy_in_force
 from caseproof.config.settings import Settings, read_settings
+from caseproof.config.signals import handled
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.office import Office, open_office
 from caseproof.store import locks
@@ -114,12 +115,8 @@ def _stopping() -> Iterator[threading.Event]:
         if interrupt:
             raise _Stopped
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
+    with handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), stop):
         yield over
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Over(threading.Event):

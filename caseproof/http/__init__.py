@@ -1,1 +1,1 @@
-"""What goes over HTTP, and what is hidden of it."""
+"""The one HTTP client of the product, and what takes secrets out of what comes in."""

@@ -57,6 +57,7 @@ class RunState(StrEnum):
 
     @property
     def is_over(self) -> bool:
+        """Whether the run does nothing any more; an unknown state may."""
         return self in (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
 
 

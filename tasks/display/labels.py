@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-import httpx
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
@@ -18,6 +17,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from caseproof.domain.case import Case
 from caseproof.domain.lifecycle import State
+from caseproof.http.client import LibraryError
 from caseproof.procedure.core.texts import in_words
 from caseproof.store import IncidentRow
 from tasks.forms import FORMS, RetailersWord, TryAgain
@@ -26,7 +26,7 @@ OURS = ("retailer:", "marketplace:", "cause:", "status:", "incident:")
 """What the tags start with that we set; every other tag of a run is left alone."""
 SECONDS = 5.0
 """How long Prefect may take for a label; one more try, then the run keeps the one it has."""
-UNREACHABLE = (httpx.HTTPError, PrefectException, OSError, RuntimeError)
+UNREACHABLE = (LibraryError, PrefectException, OSError, RuntimeError)
 """What Prefect's client raises while its server is down, slow or refuses."""
 
 _shown: dict[str, tuple[str, list[str]]] = {}

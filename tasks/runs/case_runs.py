@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowFilter,
@@ -36,6 +35,7 @@ from prefect.states import Crashed, Scheduled
 
 from blocks.base import PrefectDown, require_prefect
 from caseproof.domain.errors import BadInput
+from caseproof.http.client import LibraryError, is_busy
 from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.containment.containment import contain
 from caseproof.procedure.containment.opening import Request, open_case
@@ -81,7 +81,7 @@ def _client() -> Iterator[SyncPrefectClient]:
         require_prefect()
         with get_client(sync_client=True) as client:
             yield client
-    except httpx.HTTPError as error:
+    except LibraryError as error:
         raise PrefectDown(
             f"Our Prefect server does not answer: {type(error).__name__}.",
             "Check PREFECT_API_URL and that the server is running; the case itself is safe in the store.",
@@ -186,8 +186,8 @@ def make_runs(office: Office, wanted: Sequence[NextRun]) -> list[str]:
         for one in wanted[: max(free, 0)]:
             try:
                 _, is_new = _make_run(client, deployment, office, one.ref, one.generation, one.crashes, one.why)
-            except httpx.HTTPStatusError as busy:
-                if busy.response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            except LibraryError as busy:
+                if not is_busy(busy):
                     raise
                 return made
             except (ConcurrentChange, Unreadable):
@@ -338,8 +338,8 @@ def wake_runs(office: Office, runs: Mapping[str, str]) -> Woken:
                 accepted = _resume(client, UUID(runs[ref]))
             except ObjectNotFound:
                 continue  # deleted a moment ago: it gets another
-            except httpx.HTTPStatusError as busy:
-                if busy.response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            except LibraryError as busy:
+                if not is_busy(busy):
                     raise
                 done.later += asleep[place:]
                 return done
