@@ -212,7 +212,7 @@ def test_a_platform_whose_jobs_or_runs_cannot_be_read_to_the_end_is_not_judged(f
 
 def test_the_second_check_of_a_platform_says_who_works_since_when_and_does_nothing(farm: World) -> None:
     child = (
-        "import sys; from pathlib import Path; from caseproof import locks\n"
+        "import sys; from pathlib import Path; from caseproof.store import locks\n"
         "assert locks.hold(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     )
     lock = farm.office.settings.home_folder / "checks" / "jobs"
