@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
@@ -67,7 +68,10 @@ def play(settings: Settings, *, leave: bool, json_file: Path | None) -> None:
 
 
 def _play_in(home: Path, leave: bool, json_file: Path | None) -> None:
-    with small_world(home, lambda text: console.print(f"   starting {text}", style="dim")) as world, world.listening():
+    with (
+        small_world(home, lambda text: console.print(f"   starting {escape(text)}", style="dim")) as world,
+        world.listening(),
+    ):
         refs = _play(world, _Steps())
         cases = [world.office.case(ref) for ref in refs]
         facts, other = (_facts(world, case) for case in cases)

@@ -9,7 +9,7 @@ for work.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,18 +102,28 @@ def clean_env(home: Path) -> dict[str, str]:
     )
 
 
-def start_prefect_server(home: Path, *, auth: str | None = None, env: Mapping[str, str] | None = None) -> PrefectServer:
+def _silent(_text: str) -> None:
+    """Say nothing."""
+
+
+def start_prefect_server(
+    home: Path,
+    *,
+    auth: str | None = None,
+    env: Mapping[str, str] | None = None,
+    say: Callable[[str], None] = _silent,
+) -> PrefectServer:
     """Start a Prefect server with its own database and pages under ``home``, and wait until it is healthy.
 
     The database is a PostgreSQL, where one is to be had and ``env`` names no other: on SQLite, Prefect answers 503
-    ("database is locked") when it is busy. ``auth`` is the password that it asks for, as ``user:password``. ``env``
-    adds settings.
+    ("database is locked") when it is busy; ``say`` is told of it, and why. ``auth`` is the password that it asks for,
+    as ``user:password``. ``env`` adds settings.
     Raises RuntimeError (with the end of the log) when it dies, TimeoutError when it is not up in time.
     """
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     with ExitStack() as behind:
-        database = {} if env and _DATABASE in env else _postgres(home, behind)
+        database = {} if env and _DATABASE in env else _postgres(home, behind, say)
         port = free_port()
         ui_url = f"http://127.0.0.1:{port}"
         api_url = f"{ui_url}/api"
@@ -137,12 +147,13 @@ def start_prefect_server(home: Path, *, auth: str | None = None, env: Mapping[st
         return PrefectServer(process, home, api_url, ui_url, auth, behind.pop_all())
 
 
-def _postgres(home: Path, behind: ExitStack) -> dict[str, str]:
+def _postgres(home: Path, behind: ExitStack, say: Callable[[str], None]) -> dict[str, str]:
     """Start a PostgreSQL below ``home``; the setting that leads to it, or none where there is no PostgreSQL."""
     cluster = EmbeddedPostgres(home / "postgres", durable=False)
     try:
         behind.enter_context(cluster.running())
-    except NoPostgres:
+    except NoPostgres as error:
+        say(f"it on SQLite, where it is slower when it is busy. {error.problem} {error.next_action}")
         return {}  # Prefect's own default is an SQLite file in its home
     cluster.ensure_database("prefect")
     return {_DATABASE: cluster.url("prefect", "postgresql+asyncpg")}

@@ -41,12 +41,12 @@ def small_world(
     home.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         say("Prefect's server (10 to 15 seconds)")
-        server = start_prefect_server(home / "server")
+        server = start_prefect_server(home / "server", say=say)
         stack.callback(server.stop)
         jobs_server = server
         if jobs_elsewhere:
             say("a second Prefect server, for the customers' jobs")
-            jobs_server = start_prefect_server(home / "jobs-server")
+            jobs_server = start_prefect_server(home / "jobs-server", say=say)
             stack.callback(jobs_server.stop)
         say("a mail server, the marketplace, the web app, and two workers: one for cases, one for customers' jobs")
         inbox = stack.enter_context(ImapServer(user=OUR_ADDRESS))

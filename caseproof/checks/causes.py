@@ -67,11 +67,6 @@ def answer_in(message: str) -> int | None:
     return None
 
 
-def signature_of(message: str, signatures: Sequence[Signature]) -> str:
-    """The name of the first signature that fits; "" where none does."""
-    return _signature_of(told_in(message), signatures)
-
-
 def told_in(message: str) -> str:
     """What is searched of a message: its beginning and its end, without ids and times."""
     text = message if len(message) <= 2 * SEARCHED else f"{message[:SEARCHED]}\n{message[-SEARCHED:]}"

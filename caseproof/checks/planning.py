@@ -6,17 +6,16 @@ also a job that does not say whose it is.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 import pandas as pd
 
 from caseproof.checks.detection import window_for
 from caseproof.checks.frames import Runs
-from caseproof.config.policy_check import CheckPolicy, Storm
+from caseproof.config.policy_check import CheckPolicy
 from caseproof.domain.vocabulary import Scope
 from caseproof.http.redaction import redact
 
@@ -68,14 +67,6 @@ class Line:
     failing_since: datetime | None = None
     last_success: datetime | None = None
     alone: bool = False
-
-
-class Opened(NamedTuple):
-    """A case as far as a storm goes: what it is about, and when it was opened (or reopened)."""
-
-    marketplace: str | None
-    cause: str
-    at: datetime
 
 
 def plan(
@@ -195,31 +186,3 @@ def _neighbour_worked(job: str, one: dict[str, Any], facts: dict[str, Any], scop
     """Whether another job that the stop would reach succeeded since this one began to fail."""
     others = worked.get(_group(facts, scope), ())
     return any(other != job and success >= one["failing_since"] for success, other in others)
-
-
-# -- what belongs together ------------------------------------------------------------------------------------------
-
-
-def notice_groups(lines: Iterable[Line]) -> tuple[tuple[Line, ...], ...]:
-    """The new cases that share one notice: jobs of one retailer, marketplace and cause. The first of a group leads it.
-
-    A job that names no retailer stands alone: nobody knows to whom a notice would go.
-    """
-    groups: dict[tuple[str, ...], list[Line]] = {}
-    for line in lines:
-        if line.act == "stop":
-            key = (line.retailer, line.marketplace or "", line.cause) if line.retailer else (line.job,)
-            groups.setdefault(key, []).append(line)
-    return tuple(tuple(group) for group in groups.values())
-
-
-def storms(lines: Iterable[Line], recent: Iterable[Opened], storm: Storm, now: datetime) -> dict[tuple[str, str], int]:
-    """The (marketplace, cause) of one platform that have so many cases in the window that they are one incident.
-
-    Counted are the cases that ``lines`` open or reopen, at ``now``, and ``recent``: open cases of the platform (once in
-    the store, a case belongs there only). Cases on no known marketplace make no storm. Times by our own clock.
-    """
-    since = now - timedelta(minutes=storm.minutes)
-    counts = Counter((one.marketplace, one.cause) for one in recent if since <= one.at <= now)
-    counts.update((line.marketplace, line.cause) for line in lines if line.act in ("stop", "reopen"))
-    return {(place, cause): count for (place, cause), count in counts.items() if place and count >= storm.cases}

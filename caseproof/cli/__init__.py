@@ -136,6 +136,14 @@ def demo(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write what happened to this file.")] = None,
 ) -> None:
     """Play one case from the stop to the proof, in a small world that really fails and really mends."""
-    from sandbox.demo import play
+    try:
+        from sandbox.demo import play
+    except ModuleNotFoundError as missing:
+        if missing.name not in ("aiosmtpd", "pymap"):
+            raise
+        raise CaseproofError(
+            f"The demo brings its own mail servers, and {missing.name} for them is not installed.",
+            "Install them: pip install 'caseproof[demo]'.",
+        ) from missing
 
     play(read_settings(), leave=leave, json_file=json_file)

@@ -40,6 +40,8 @@ WIDTH, HEIGHT = 1280, 900
 # A page longer than this is cut: what says how a run went stands at its top, and evidence must stay small.
 TALLEST = 4000
 LONGEST_TEXT = 200_000
+THUMBNAIL_BYTES = 40_000
+"""A thumbnail goes into every form and card of its case as text, and Prefect keeps each of them."""
 
 _ARGUMENTS = (
     *ARGUMENTS,
@@ -253,15 +255,19 @@ class _Camera:
 def thumbnail(png: bytes, width: int = 480) -> bytes:
     """A small PNG of a picture's top, ``width`` pixels wide at most and three quarters of that high.
 
-    It has few colours, for showing beside text (usually under 40 KB), and is never evidence. Raises BadInput
-    if it is not given a picture.
+    It has few colours, for showing beside text, and is never evidence. A crowded page gets fewer colours, then fewer
+    pixels, until the file has at most ``THUMBNAIL_BYTES``. Raises BadInput if it is not given a picture.
     """
     try:
         with Image.open(io.BytesIO(png)) as image:
             top = image.convert("RGB").crop((0, 0, image.width, min(image.height, image.width * 3 // 4)))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadInput("This file is not a picture.", "Give a PNG.") from error
-    top.thumbnail((width, width), Image.Resampling.LANCZOS)
-    small = io.BytesIO()
-    top.quantize(64).save(small, "PNG", optimize=True)
-    return small.getvalue()
+    while True:
+        top.thumbnail((width, width), Image.Resampling.LANCZOS)
+        for colours in (64, 32, 16):
+            small = io.BytesIO()
+            top.quantize(colours).save(small, "PNG", optimize=True)
+            if small.tell() <= THUMBNAIL_BYTES:
+                return small.getvalue()
+        width = max(top.size) * 3 // 4

@@ -73,12 +73,6 @@ class Cases:
         """The open cases of a platform, oldest first."""
         return self.folded(cases.c.platform == platform, _OPEN)
 
-    def latest_for(self, platform: str, job: str) -> str | None:
-        """The newest case of a job, open or closed: its reference."""
-        highest = select(func.max(cases.c.id)).where(_of_job(platform, job))
-        numbers = [self._connection.scalar(highest.where(which)) for which in (_OPEN, cases.c.closed.is_(True))]
-        return make_ref(max(n for n in numbers if n)) if any(numbers) else None
-
     def rows(self, open_only: bool = False) -> list[CaseRow]:
         """Every case, or every open one, oldest first."""
         return self._rows(*([_OPEN] if open_only else []))

@@ -159,13 +159,6 @@ class Messages:
         """Note who looked at these; who did so first stays."""
         self._write(ids, messages.c.done_at.is_(None), done_at=at, done_by=by)
 
-    def done_for(self, ref: str, by: str, at: datetime) -> int:
-        """Note who looked at all messages of a case that still need an eye; gives how many. Raises UnknownCase."""
-        here = messages.c.case_id == case_id(self._connection, ref)
-        return self._connection.execute(
-            update(messages).where(to_look_at, here).values(done_at=at, done_by=by)
-        ).rowcount
-
     def _write(self, ids: Iterable[int], where: ColumnElement[bool], **values: Any) -> None:
         rows = [{"row": number} for number in ids]
         if rows:  # one statement a row: a list of any length fits

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from caseproof.domain.errors import CaseproofError
-from caseproof.up.processes import GRACE_SECONDS, START_SECONDS, Identity, Process
+from caseproof.up.processes import GRACE_SECONDS, START_SECONDS, Account, Identity, Process
 
 LOOK_SECONDS = 0.5
 ASK_SECONDS = 5.0
@@ -57,7 +57,8 @@ class Part:
 
     ``before`` runs before each start, ``after`` once it answered for the first time; both may raise CaseproofError.
     ``listens`` is the host and port that must be free for it, ``listens_by`` the variable that names them. ``orphan``
-    finds a process of it that no record knows.
+    finds a process of it that no record knows. It is started in ``cwd``, else in the house's own folder, and as
+    ``account``, else as ourselves.
     """
 
     name: str
@@ -72,6 +73,8 @@ class Part:
     listens_by: str = ""
     orphan: Callable[[], Identity | None] = _nobody
     stop_with: signal.Signals = signal.SIGTERM
+    cwd: Path | None = None
+    account: Account | None = None
 
 
 @dataclass
@@ -119,7 +122,14 @@ class Watched:
         self.part.before()
         self._refuse_taken_port(patience)
         # In our own folder: away from any prefect.toml or .env of the folder we are called in.
-        process = Process.start(self.part.title, self.part.command(), cwd=self.folder, env=self.part.env, log=self.log)
+        process = Process.start(
+            self.part.title,
+            self.part.command(),
+            cwd=self.part.cwd or self.folder,
+            env=self.part.env,
+            log=self.log,
+            account=self.part.account,
+        )
         self._has(process)
         half = _record(self.folder, self.part.name).with_suffix(".half")
         half.write_text(json.dumps(asdict(process.identity) | {"like": self._likeness(secrets.token_hex(8))}))

@@ -147,6 +147,8 @@ def _database(cluster: EmbeddedPostgres, settings: Settings) -> Part:
         after=ready,
         orphan=cluster.orphan,
         stop_with=STOP,
+        cwd=cluster.data,
+        account=cluster.account,
     )
 
 

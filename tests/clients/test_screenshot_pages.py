@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from caseproof.config.clock import Clock, utc_now
 from caseproof.evidence import screenshot
 from caseproof.evidence.browser import require_browser
-from caseproof.evidence.screenshot import NotTheRun, Shot, refuse_shot, thumbnail
+from caseproof.evidence.screenshot import THUMBNAIL_BYTES, NotTheRun, Shot, refuse_shot, thumbnail
 from caseproof.platforms.base import RunPage
 from tests.support.run_pages import LONG_AGO, Platform, accepted, picture, refused
 
@@ -152,5 +152,6 @@ def test_a_huge_page_is_cut_at_its_top(platform: Platform, take: Take) -> None:
     accepted(page, shot)
     assert picture(shot.png).size == (1280, 4000)
     assert len(shot.text) == 200_000
-    assert picture(thumbnail(shot.png)).size == (480, 360)
-    assert len(thumbnail(shot.png)) < 40_000
+    small = picture(thumbnail(shot.png))  # how crowded it is depends on the machine's fonts
+    assert small.width / small.height == pytest.approx(4 / 3, abs=0.01)
+    assert len(thumbnail(shot.png)) <= THUMBNAIL_BYTES

@@ -279,7 +279,6 @@ def test_reopening_is_refused_while_the_job_has_another_open_case(store, opened,
         with pytest.raises(AlreadyOpen) as refusal:
             unit.cases.append(closed, make.event(closed, Kind.REOPENED))
         assert refusal.value.ref == second.ref
-        assert unit.cases.latest_for("shop", "job-1") == second.ref
         assert unit.cases.open_for("shop", "job-1") == second
 
 
@@ -298,7 +297,6 @@ def test_lists_show_what_is_known_oldest_first(store, opened, make):
         assert [case.facts["job"] for case in unit.cases.open_on("shop")] == ["job-1", "job-0"]
         assert unit.cases.open_on("nowhere") == []
         assert unit.cases.open_for("shop", "job-7") is None
-        assert unit.cases.latest_for("shop", "job-7") is None
 
 
 def test_an_impossible_date_to_pause_until_is_refused(store, opened, make, bring):

@@ -235,7 +235,6 @@ READS = {
     "of an incident": lambda unit: unit.cases.of_incident("IN-000001"),
     "members": lambda unit: unit.incidents.members("IN-000001"),
     "alike": lambda unit: unit.cases.alike("shop", "Market", "another"),
-    "a job": lambda unit: unit.cases.latest_for("shop", "job-1"),
 }
 
 

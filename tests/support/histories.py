@@ -50,10 +50,6 @@ class Plan:
     chatter: bool = False
     by_itself: bool = False
 
-    @property
-    def takes_confirmation(self) -> bool:
-        return self.decision is not Decision.AFTER_FIX
-
 
 @dataclass
 class Teller:

@@ -47,12 +47,6 @@ def make_history(server: PrefectServer, jobs: Sequence[PastJob], flow: str = "sh
     return History(flow, {job.name: found for job, found in zip(jobs, ids, strict=True)})
 
 
-def add_runs(server: PrefectServer, deployment: str, runs: Sequence[str]) -> None:
-    """More runs of a deployment, one after another."""
-    with server.client() as client:
-        _run(client, deployment, runs)
-
-
 def _make(client: httpx.Client, flow_id: str, job: PastJob) -> str:
     wanted: dict[str, Any] = {"flow_id": flow_id, "name": job.name, "tags": list(job.tags)}
     deployment: str = ask_prefect(client, "POST", "deployments/", {**wanted, "paused": False})["id"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from caseproof.checks.causes import answer_in, classify, signature_of
+from caseproof.checks.causes import answer_in, classify
 from caseproof.config.policy_check import Patience, Signature, built_in_signatures
 from caseproof.domain.vocabulary import CAUSES
 
@@ -146,6 +147,11 @@ TRAPS: dict[str, tuple[str, int]] = {
     # a shop in an address is not a shop that is gone
     "JobFailed: GET https://shop.example.com/seller/offers answered 404: Not Found": (PAGE, 3),
 }
+
+
+def signature_of(message: str, signatures: Sequence[Signature]) -> str:
+    (name,) = classify([message], signatures)
+    return name
 
 
 def judged(message: str) -> tuple[str, int]:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caseproof.checks.planning import LONGEST_SUMMARY, Known, Line, Opened, notice_groups, plan, storms
-from caseproof.config.policy_check import CheckPolicy, Flapping, Maintenance, Missed, Storm
+from caseproof.checks.planning import LONGEST_SUMMARY, Known, Line, plan
+from caseproof.config.policy_check import CheckPolicy, Flapping, Maintenance, Missed
 from caseproof.domain.vocabulary import Scope
 from caseproof.http.redaction import HIDDEN
 from caseproof.platforms.base import Listed, Run
@@ -213,26 +213,3 @@ def test_the_same_input_gives_the_same_plan_and_stops_nothing_that_last_succeede
             assert job not in opened
         if job in opened:
             assert (line.act, line.ref) == ("leave", opened[job])
-
-
-# -- what belongs together --------------------------------------------------------------------------------------------
-
-
-def test_new_cases_of_one_retailer_marketplace_and_cause_share_a_notice() -> None:
-    jobs = [listed("a"), listed("b"), listed("c", marketplace="fair"), listed("d", retailer="other"), listed("e"),
-            listed("f", retailer=None), listed("g", retailer=None), listed("h")]  # fmt: skip
-    failing = dict.fromkeys("abcdfg", "sT") | {"e": "sFFF", "h": "ss"}
-    groups = notice_groups(planned(failing, jobs=jobs).values())
-    assert [[line.job for line in group] for group in groups] == [["a", "b"], ["c"], ["d"], ["e"], ["f"], ["g"]]
-
-
-def test_many_cases_with_one_cause_on_one_marketplace_in_one_window_are_a_storm() -> None:
-    jobs = [listed(job) for job in "abc"] + [listed(job, marketplace=None) for job in "uvwxyz"]
-    lines = list(planned(dict.fromkeys("abcuvwxyz", "T"), jobs=jobs).values())
-    rule = Storm(cases=5, minutes=60)
-    recent = [Opened("bazaar", "expired_token", NOW - 59 * MINUTE), Opened("bazaar", "expired_token", NOW - HOUR)]
-    assert storms(lines, recent, rule, NOW) == {("bazaar", "expired_token"): 5}
-    assert storms(lines, recent[:1], rule, NOW) == {}
-    late = [Opened("bazaar", "expired_token", NOW - 61 * MINUTE), Opened("bazaar", "feed", NOW)]
-    assert storms(lines, [*recent[:1], *late], rule, NOW) == {}
-    assert storms([], [Opened("fair", "feed", NOW)] * 5, rule, NOW) == {("fair", "feed"): 5}

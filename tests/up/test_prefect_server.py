@@ -40,11 +40,15 @@ def test_a_server_whose_database_is_named_gets_no_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("ends_at_once")
-def test_without_a_postgresql_the_server_is_started_all_the_same(
+def test_without_a_postgresql_the_server_is_started_all_the_same_and_it_is_said_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres, "_from_the_wheel", list)
     monkeypatch.setattr(postgres, "_on_the_machine", list)
+    said: list[str] = []
     with pytest.raises(RuntimeError, match="Prefect server ended"):
-        start_prefect_server(tmp_path)
+        start_prefect_server(tmp_path, say=said.append)
     assert not (tmp_path / "postgres").exists()
+    assert len(said) == 1
+    assert "on SQLite" in said[0]
+    assert "PostgreSQL is not on this machine. Install it (`pip install 'caseproof[postgres]'`)" in said[0]
