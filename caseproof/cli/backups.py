@@ -21,6 +21,7 @@ from caseproof.evidence.vault import Vault
 from caseproof.store import Store, locks
 from caseproof.up.addresses import FOLDER
 from caseproof.up.plan import STORE, refuse_other_store
+from caseproof.up.postgres import EmbeddedPostgres
 
 _SHOWN = 20
 _UNITS = ("bytes", "KB", "MB", "GB", "TB")
@@ -58,7 +59,7 @@ def restore(
     own = None if settings.policy is not None else settings.home_folder / "policy.yaml"
     if postgres:
         refuse_other_store(settings)
-        settings.postgres.make()
+        EmbeddedPostgres(settings.postgres.folder).make()
     with _store_at_hand(settings) as store, _progress() as told:
         home = _home(settings, store, own)
         manifest, found = restore_backup(home, folder, is_up=lambda: _is_up(settings), anyway=anyway, progress=told)
@@ -76,7 +77,7 @@ def _store_at_hand(settings: Settings) -> Iterator[Store]:
     """The store, with its database running for as long as the block runs."""
     with ExitStack() as stack:
         if settings.database_url is None and settings.postgres.exists:
-            stack.enter_context(settings.postgres.running()).ensure_database(STORE)
+            stack.enter_context(EmbeddedPostgres(settings.postgres.folder).running()).ensure_database(STORE)
         store = Store(settings.database)
         stack.callback(store.close)
         yield store

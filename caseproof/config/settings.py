@@ -12,8 +12,8 @@ from pydantic import Field, HttpUrl, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from caseproof.config.cluster import Cluster
 from caseproof.domain.errors import BadInput
-from caseproof.up.postgres import EmbeddedPostgres
 
 
 class Settings(BaseSettings):
@@ -100,9 +100,9 @@ class Settings(BaseSettings):
         return paths | ({"CASEPROOF_DATABASE_URL": self.database} if self.database_url is not None else {})
 
     @property
-    def postgres(self) -> EmbeddedPostgres:
+    def postgres(self) -> Cluster:
         """The PostgreSQL of `caseproof up --postgres`; from the day it was made, it is this home's store."""
-        return EmbeddedPostgres(self.home_folder / "postgres")
+        return Cluster(self.home_folder / "postgres")
 
     @property
     def web_listens(self) -> tuple[str, int]:

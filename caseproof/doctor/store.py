@@ -14,7 +14,7 @@ from caseproof.doctor.examination import Failed, blaming
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.keeper.problems import PROBLEMS
 from caseproof.store import Store
-from caseproof.store.databases import database_of
+from caseproof.store.database_urls import database_of
 from caseproof.store.errors import explained
 from caseproof.store.migrate import Standing, refuse_unusable, standing
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
-from caseproof.store.databases import database_of
+from caseproof.store.database_urls import database_of
 from caseproof.store.errors import ConcurrentChange, StoreError, explained
 from caseproof.store.migrate import Standing, refuse_unusable, standing, upgrade
 from caseproof.store.unit import UnitOfWork

@@ -17,7 +17,7 @@ from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.http.client import CallFailed, HttpClient
 from caseproof.store import Store, locks
 from caseproof.store.copying import rows_in
-from caseproof.store.databases import database_of
+from caseproof.store.database_urls import database_of
 from caseproof.up.addresses import FOLDER
 from caseproof.up.deployments import write_prefect_file
 from caseproof.up.part import Part, was_started
@@ -95,7 +95,7 @@ def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool) -> Pla
 
 def _cluster(settings: Settings, *, asked: bool) -> EmbeddedPostgres | None:
     """The embedded PostgreSQL, if it is asked for now or holds this home's data since earlier."""
-    cluster = settings.postgres
+    cluster = EmbeddedPostgres(settings.postgres.folder)
     if asked and not cluster.exists and settings.database_url is None:
         refuse_other_store(settings)
     return cluster if cluster.exists or asked else None

@@ -20,14 +20,13 @@ from pathlib import Path
 
 import psutil
 
+from caseproof.config.cluster import LISTENS, ROLE, Cluster
 from caseproof.domain.errors import CaseproofError
 from caseproof.up import unprivileged
 from caseproof.up.processes import Account, Identity, Process, free_port
 
-ROLE = "caseproof"
 STOP = signal.SIGINT
 """PostgreSQL's fast shutdown; on SIGTERM it would wait for its clients to leave."""
-_LISTEN = "127.0.0.1"
 _WHOSE = "caseproof.data"
 """A setting of ours in the server's command line: by it a running one is known, whatever way it takes to its data."""
 _ELSE = "or run this as an ordinary user, or name a server in CASEPROOF_DATABASE_URL."
@@ -37,21 +36,16 @@ class NoPostgres(CaseproofError):
     """An embedded PostgreSQL cannot be had here."""
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(Cluster):
     """A cluster in ``folder``: made, started, and asked for its databases.
 
     ``durable=False`` is for tests: nothing waits for the disk.
     """
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
-        self._folder = folder
+        super().__init__(folder)
         self._data = folder / "data"
         self._durable = durable
-
-    @property
-    def exists(self) -> bool:
-        """Whether the cluster was made already."""
-        return (self._folder / "port").exists()
 
     def make(self) -> None:
         """Make the cluster if it is not there. Raises NoPostgres."""
@@ -59,11 +53,11 @@ class EmbeddedPostgres:
             return
         account = self.account
         binaries = _binaries(account)
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.rmtree(self._data, ignore_errors=True)  # a half-made one: the port is written last
         self._data.mkdir(mode=0o700)
         password = secrets.token_urlsafe(24)
-        _write_privately(self._folder / "password", password)
+        _write_privately(self.folder / "password", password)
         with tempfile.NamedTemporaryFile("w", suffix=".pw") as handed:  # initdb wants to read a file of its user's
             handed.write(password)
             handed.flush()
@@ -78,17 +72,7 @@ class EmbeddedPostgres:
                 f"PostgreSQL's initdb failed: {(made.stderr or made.stdout).strip()[-500:]}",
                 "Name a PostgreSQL of your own in CASEPROOF_DATABASE_URL, or leave --postgres out.",
             )
-        _write_privately(self._folder / "port", str(free_port()))
-
-    @property
-    def port(self) -> int:
-        """The port that it listens on; it stays the same over restarts."""
-        return int((self._folder / "port").read_text())
-
-    def url(self, database: str, driver: str = "postgresql+psycopg") -> str:
-        """The SQLAlchemy URL of one of its databases. It holds the password: never log it."""
-        password = (self._folder / "password").read_text()
-        return f"{driver}://{ROLE}:{password}@{_LISTEN}:{self.port}/{database}"
+        _write_privately(self.folder / "port", str(free_port()))
 
     @property
     def data(self) -> Path:
@@ -113,7 +97,7 @@ class EmbeddedPostgres:
         account = self.account
         binaries = _binaries(account, (self._data / "PG_VERSION").read_text().strip())
         settings = {
-            "listen_addresses": _LISTEN,
+            "listen_addresses": LISTENS,
             "port": str(self.port),
             "unix_socket_directories": "",
             "max_connections": "200",
@@ -148,7 +132,7 @@ class EmbeddedPostgres:
         if self.answers():
             yield self
             return
-        process = self.start(self._folder / "postgres.log")
+        process = self.start(self.folder / "postgres.log")
         try:
             yield self
         finally:

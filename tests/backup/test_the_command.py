@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from caseproof.config.settings import Settings
 from caseproof.store import locks
+from caseproof.up.postgres import EmbeddedPostgres
 from tests.backup.places import Place
 from tests.support.command import Ended, Run, runner
 
@@ -103,7 +103,7 @@ def test_a_home_moves_from_sqlite_into_an_embedded_postgresql_that_runs_only_whi
     code, _, err = run(home, "restore", tmp_path / "b", "--postgres")
     assert (code, err) == (0, "")
     assert not (home / "caseproof.sqlite").exists()
-    assert not Settings(home=home).postgres.answers(), "stopped again"
+    assert not EmbeddedPostgres(home / "postgres").answers(), "stopped again"
     code, out, _ = run(home, "backup", tmp_path / "again", "--json")
     assert code == 0
     assert json.loads(out)["cases"] == 5

@@ -19,7 +19,7 @@ from caseproof.domain.fold import apply, fold
 from caseproof.domain.vocabulary import Place
 from caseproof.store import Contact, Store, StoreDown, StoreError, UnknownCase
 from caseproof.store.case_rows import standing_after
-from caseproof.store.databases import database_of
+from caseproof.store.database_urls import database_of
 from caseproof.store.errors import explained
 from caseproof.store.guards import GUARDS, guards_missing, guards_off, guards_on
 from caseproof.store.migrate import downgrade, upgrade

@@ -13,6 +13,7 @@ from caseproof.procedure.core.office import open_office
 from caseproof.store import StoreError, locks
 from caseproof.up.addresses import adopt_addresses, write_addresses
 from caseproof.up.plan import DeployFailed, Plan, claim, inbox_lock, plan
+from caseproof.up.postgres import EmbeddedPostgres
 from tests.support.command import for_home, runner
 from tests.support.loopback import Loopback
 
@@ -97,7 +98,7 @@ def test_another_address_is_listened_on_where_it_is_told(settings: Settings) -> 
 def test_with_postgres_it_comes_first_and_prefects_database_is_there(settings: Settings) -> None:
     laid_out = plan(settings, {}, postgres=True)
     assert names(laid_out) == [["database"], ["server"], ["worker", "web", "inbox"]]
-    settings.postgres.make()
+    EmbeddedPostgres(settings.postgres.folder).make()
     server = part_of(laid_out, "server")
     server.command()
     assert server.env["PREFECT_SERVER_DATABASE_CONNECTION_URL"].startswith("postgresql+asyncpg://caseproof:")

@@ -121,6 +121,6 @@ def test_from_the_day_it_was_made_it_is_the_store_of_its_home(tmp_path: Path, mo
     monkeypatch.delenv("CASEPROOF_DATABASE_URL", raising=False)
     settings = Settings(home=tmp_path / "home")
     assert settings.database.startswith("sqlite:")
-    settings.postgres.make()
+    EmbeddedPostgres(settings.postgres.folder).make()
     assert settings.database == settings.postgres.url("caseproof")
     assert settings.model_copy(update={"database_url": None}).database.startswith("postgresql+psycopg://caseproof:")

@@ -1,0 +1,31 @@
+"""Where the embedded PostgreSQL of a home is: what its folder says of it, whether it runs or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROLE = "caseproof"
+"""The role that owns the cluster."""
+LISTENS = "127.0.0.1"
+
+
+class Cluster:
+    """The cluster in ``folder``; making and starting it is `caseproof up`'s (``caseproof.up.postgres``)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def exists(self) -> bool:
+        """Whether the cluster was made already."""
+        return (self.folder / "port").exists()
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on; it stays the same over restarts."""
+        return int((self.folder / "port").read_text())
+
+    def url(self, database: str, driver: str = "postgresql+psycopg") -> str:
+        """The SQLAlchemy URL of one of its databases. It holds the password: never log it."""
+        password = (self.folder / "password").read_text()
+        return f"{driver}://{ROLE}:{password}@{LISTENS}:{self.port}/{database}"
