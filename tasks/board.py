@@ -13,7 +13,7 @@ from caseproof.procedure.board import Board, Line, board
 from caseproof.procedure.card import plain
 from caseproof.procedure.open_incidents import OpenIncident
 from tasks.common import office
-from tasks.labels import UNREACHABLE
+from tasks.prefect_run import UNREACHABLE
 
 BOARD, PASS = "caseproof-board", "caseproof-keeper"
 

@@ -24,8 +24,8 @@ from caseproof.procedure.office import Office
 from caseproof.store.messages import MessageRow
 from tasks.case_runs import one_client, wake_runs
 from tasks.common import load_mailbox
-from tasks.labels import UNREACHABLE
 from tasks.logs import hide, speak_in_words
+from tasks.prefect_run import UNREACHABLE
 
 speak_in_words()
 

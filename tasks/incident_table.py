@@ -14,7 +14,7 @@ from caseproof.domain.lifecycle import State
 from caseproof.procedure.card import plain
 from caseproof.procedure.office import Office
 from caseproof.store import CaseRow
-from tasks.labels import UNREACHABLE
+from tasks.prefect_run import UNREACHABLE
 
 LONGEST_TABLE = 300
 """How many cases the table shows, the open ones first."""

@@ -28,8 +28,8 @@ from caseproof.procedure.card import in_words, plain
 from caseproof.procedure.check_report import LONGEST_TABLE, Checked, page
 from caseproof.procedure.sweeping import Swept
 from tasks.common import office
-from tasks.labels import UNREACHABLE
 from tasks.logs import hide, speak_in_words
+from tasks.prefect_run import UNREACHABLE
 
 speak_in_words()
 

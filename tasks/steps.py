@@ -7,8 +7,6 @@ the effect once and reads it back (house rule 2).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 from prefect import task
 
@@ -18,7 +16,8 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.lifecycle import State
 from caseproof.procedure import containment, opening, proving, recovery, running, telling, ticket
 from caseproof.procedure.containment import held_jobs
-from tasks.common import load_desk, load_platform, load_sender, look, office, patient, runner_of
+from tasks.common import load_desk, load_platform, load_sender, look, office, patient, ports, runner_of
+from tasks.ports import Step
 from tasks.showing import show_the_job_run, show_the_picture, show_the_proof
 
 
@@ -26,24 +25,10 @@ class StillRunning(CaseproofError):
     """The run takes longer than the policy polls in place."""
 
 
-@dataclass(frozen=True)
-class Step:
-    """A step: its task, and whether anything is left to do. A resumed run passes it by in silence (house rule 3)."""
-
-    name: str
-    task: Callable[[str], Any]
-    is_due: Callable[[Case], bool]
-
-    def __call__(self, ref: str) -> None:
-        """Ensure the step. Raises CaseproofError where a person has to help."""
-        if self.is_due(look(ref)):
-            self.task(ref)
-
-
-def step(name: str, rules: str, *, due: Callable[[Case], bool]) -> Callable[[Callable[[str], Any]], Step]:
+def step(name: str, rules: str, *, due: Callable[[Case], bool]) -> Callable[[Callable[[str], None]], Step]:
     """Make a step of a function. In the Prefect UI its task run is called ``name (rules)``."""
 
-    def make(function: Callable[[str], Any]) -> Step:
+    def make(function: Callable[[str], None]) -> Step:
         return Step(name, task(name=name, task_run_name=f"{name} ({rules})", **patient())(function), due)
 
     return make
@@ -109,7 +94,7 @@ def set_the_schedule_live(ref: str) -> None:
 @step("photograph the run", "J7, J8", due=lambda case: case.verified is not None and case.photo is None)
 def photograph_the_run(ref: str) -> None:
     """J7, J8: a picture of the platform's own page of the verified run. Reads only."""
-    proving.take_photo(office(), runner_of(look(ref)), ref)
+    proving.take_photo(office(), runner_of(look(ref)), ref, ports().camera)
     show_the_picture(look(ref))
 
 
