@@ -238,7 +238,7 @@ def test_two_cases_that_go_live_before_either_is_closed_leave_nothing_stopped(sh
 
 def test_a_schedule_that_somebody_stopped_again_blocks_the_closing_until_it_is_live(world: World) -> None:
     ref = world.open()
-    world.walk(ref, until="review")
+    world.walk(ref, before="look")
     world.platform.held[JOB].active = False
     with pytest.raises(NotLive, match="stopped again"):
         world.step("look", ref)
@@ -263,7 +263,7 @@ def test_a_job_that_vanishes_after_its_verification_leads_back_so_that_it_can_be
 @pytest.mark.parametrize("error", [REFUSED, None])
 def test_a_run_that_cannot_be_started_leads_back_to_the_decision(world: World, error: Exception | None) -> None:
     ref = world.open()
-    world.walk(ref, until="decide")
+    world.walk(ref, before="start")
     if error:
         world.platform.faulty.fails("start_run", before=error)
     else:
