@@ -73,7 +73,7 @@ def waiting_store(home: Path) -> Store:
     ref = sweep(world.office, "jobs", world.platform, [target], Pace())[0].ref
     world.walk(ref, until="tell")
     with world.office.store.unit() as unit:
-        unit.cases.attach_run(ref, FLOW_RUN, 1)
+        unit.cases.attach_run(ref, FLOW_RUN, 2)
         unit.commit()
     world.office.record(ref, Kind.QUESTION_ASKED, number=1, form="decision", flow_run=FLOW_RUN)
     return world.office.store

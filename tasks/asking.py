@@ -10,11 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
-from prefect import get_run_logger, suspend_flow_run
-from prefect.input.actions import read_flow_run_input
-from prefect.runtime import flow_run
+from prefect import get_run_logger
 from pydantic import ValidationError
 
 from caseproof.domain.case import Case, Fact
@@ -24,12 +21,12 @@ from caseproof.domain.events import Event, Kind
 from caseproof.procedure.core.office import US
 from caseproof.procedure.core.said import came_by
 from caseproof.procedure.core.texts import in_words, plain, short
-from tasks.common import look, office
+from tasks.common import look, office, ports
 from tasks.display.labels import about, stands
 from tasks.display.logs import speak_in_words, told
 from tasks.display.showing import show_the_case
 from tasks.forms import FORMS, Form, TryAgain, for_team
-from tasks.steps import Step
+from tasks.ports import Step
 
 speak_in_words()
 
@@ -40,7 +37,7 @@ def read_answers(ref: str) -> None:
     for number, question in case.asked.items():
         if number in case.answered:
             continue
-        answer = answer_in_prefect(number, question["flow_run"])
+        answer = ports().carrier.answer(number, question["flow_run"])
         if answer is None:
             continue
         event = office().event(
@@ -55,16 +52,10 @@ def read_answers(ref: str) -> None:
     _trouble_answered(ref)
 
 
-def answer_in_prefect(number: int, flow_run: str) -> dict[str, Any] | None:
-    """What a person answered to a question of this flow run, be it dead or alive; None before somebody did."""
-    answer: dict[str, Any] | None = read_flow_run_input(f"suspended-question-{number}-response", UUID(flow_run))
-    return answer
-
-
 def suspend_with(form: type[Form], number: int, question: str, heading: str) -> None:
     """Suspend this flow run with a form, until somebody resumes it: everybody is asked through here."""
     shown = for_team(form, office().policy.team, question).with_initial_data(description=heading)
-    suspend_flow_run(wait_for_input=shown, key=f"question-{number}", timeout=None)
+    ports().carrier.suspend(shown, number)
 
 
 def _unless_answered(number: int, event: Event) -> Callable[[Case], list[Event]]:
@@ -102,11 +93,11 @@ def ask(ref: str, form: type[Form], explain: str, *, needed: Callable[[Case], bo
         if not needed(case):
             return []
         number = case.question_number + 1
-        return [office().event(Kind.QUESTION_ASKED, number=number, form=form.slug, flow_run=flow_run.id)]
+        return [office().event(Kind.QUESTION_ASKED, number=number, form=form.slug, flow_run=ports().carrier.id)]
 
     case = office().store.change(ref, question)
     asked = case.asked.get(case.question_number)
-    if asked is None or asked.seq <= version or asked["flow_run"] != flow_run.id:
+    if asked is None or asked.seq <= version or asked["flow_run"] != ports().carrier.id:
         return
     show_the_case(ref)
     get_run_logger().info("%s %s. Answer question %s with Resume.", ref, stands(case), case.question_number)
@@ -198,8 +189,8 @@ def carry(step: Step, ref: str) -> None:
     """Carry a step out. Where it cannot be, the case says so and waits for a person: nothing is lost."""
     name = step.name
     try:
-        with told(ref):
-            step(ref)
+        with told(ref) as case:
+            ports().carrier.carry(step, case)
     except CaseproofError as problem:
         say_trouble(ref, name, problem)
         explain = f"**'{name}' needs help.** {plain(problem)}\n\nPut it right, then submit: the step is tried again."

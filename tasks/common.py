@@ -29,10 +29,13 @@ from caseproof.domain.errors import BadInput
 from caseproof.evidence.screenshot import NotTheRun, ScreenshotFailed
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.platforms.prefect import PrefectJobsClient
+from caseproof.procedure.closing.proving import with_browser
 from caseproof.procedure.core.office import Office, open_office
 from caseproof.procedure.notify.mail_pace import paced
 from caseproof.procedure.notify.telling import Send
 from caseproof.store import StoreDown
+from tasks.ports import Ports, bound_here
+from tasks.prefect_run import PrefectRun
 
 PASSING = (PlatformDown, DeskDown, MailDown, PrefectDown, StoreDown, ScreenshotFailed, NotTheRun)
 """Errors that may pass by themselves. A refusal does not, so it is not tried again."""
@@ -59,28 +62,20 @@ def patient() -> dict[str, Any]:
 
 
 @cache
-def office() -> Office:
-    """This process's office."""
+def services() -> Office:
+    """This process's office, opened once."""
     return open_office()
 
 
-def look(ref: str) -> Case:
-    """The case as the store has it now."""
-    return office().case(ref)
-
-
-def load_platform(name: str) -> JobPlatform:
-    """The client of the platform with this name."""
+def _platform(name: str) -> JobPlatform:
     return load_block(name, PLATFORMS, "platform").client()
 
 
-def load_desk() -> Desk:
-    """The client of the policy's desk."""
+def _desk() -> Desk:
     return load_block(office().policy.desk, DESKS, "desk").client(office())
 
 
-def load_sender() -> Send:
-    """What sends mail through the policy's account, with the policy's time-out and at its pace."""
+def _sender() -> Send:
     policy = office().policy.mail
     account = account_of(load_block(policy.account, (EmailServerCredentials,), "mail account"), policy.timeout_seconds)
 
@@ -90,14 +85,7 @@ def load_sender() -> Send:
     return paced(office(), send_it)
 
 
-def load_mailbox(policy: Policy) -> ImapAccount | None:
-    """The mailbox that the policy names, with its mail's time-out; None where it names none."""
-    name = policy.answers.mailbox
-    return load_block(name, MAILBOXES, "mailbox").account(policy.mail.timeout_seconds) if name else None
-
-
-def our_prefect() -> PrefectJobsClient:
-    """Our own Prefect server as a platform: it runs the removals, and its pages are their pictures."""
+def _our_prefect() -> PrefectJobsClient:
     settings = get_current_settings()
     if not settings.api.url:
         raise BadInput("PREFECT_API_URL is not set.", "Point it at the Prefect server that runs the cases.")
@@ -107,6 +95,51 @@ def our_prefect() -> PrefectJobsClient:
         auth=settings.api.auth_string.get_secret_value() if settings.api.auth_string else None,
         api_key=settings.api.key.get_secret_value() if settings.api.key else None,
     )
+
+
+INSTALLED = Ports(services, _platform, _our_prefect, _desk, _sender, with_browser, PrefectRun())
+"""The ports of this installation: its settings, its blocks, and the flow run that this process executes."""
+
+
+def ports() -> Ports:
+    """The ports in force: those bound here, else this installation's."""
+    return bound_here() or INSTALLED
+
+
+def office() -> Office:
+    """This process's office."""
+    return ports().services()
+
+
+def look(ref: str) -> Case:
+    """The case as the store has it now."""
+    return office().case(ref)
+
+
+def load_platform(name: str) -> JobPlatform:
+    """The client of the platform with this name."""
+    return ports().platform(name)
+
+
+def load_desk() -> Desk:
+    """The client of the policy's desk."""
+    return ports().desk()
+
+
+def load_sender() -> Send:
+    """What sends mail through the policy's account, with the policy's time-out and at its pace."""
+    return ports().sender()
+
+
+def load_mailbox(policy: Policy) -> ImapAccount | None:
+    """The mailbox that the policy names, with its mail's time-out; None where it names none."""
+    name = policy.answers.mailbox
+    return load_block(name, MAILBOXES, "mailbox").account(policy.mail.timeout_seconds) if name else None
+
+
+def our_prefect() -> JobPlatform:
+    """Our own Prefect server as a platform: it runs the removals, and its pages are their pictures."""
+    return ports().our_prefect()
 
 
 def runner_of(case: Case) -> JobPlatform:

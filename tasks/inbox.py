@@ -23,8 +23,8 @@ from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.texts import plain, short
 from caseproof.store.messages import MessageRow
 from tasks.common import load_mailbox
-from tasks.display.labels import UNREACHABLE
 from tasks.display.logs import hide, speak_in_words
+from tasks.prefect_run import UNREACHABLE
 from tasks.runs.case_runs import one_client, wake_runs
 
 speak_in_words()

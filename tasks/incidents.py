@@ -18,12 +18,13 @@ from caseproof.procedure.closing.deciding import read_date
 from caseproof.procedure.core.texts import in_words, plain
 from caseproof.procedure.keeper import incidents
 from caseproof.store import CaseRow, IncidentRow
-from tasks.asking import answer_in_prefect, refusal, suspend_with
-from tasks.common import office
+from tasks.asking import refusal, suspend_with
+from tasks.common import office, ports
 from tasks.display.incident_table import show_table
-from tasks.display.labels import UNREACHABLE, about_incident, label_incident
+from tasks.display.labels import about_incident, label_incident
 from tasks.display.logs import hide, speak_in_words
 from tasks.forms import IncidentDecision
+from tasks.prefect_run import UNREACHABLE
 from tasks.runs import incident_runs
 from tasks.runs.case_runs import wake
 
@@ -41,7 +42,7 @@ def take_up(ref: str) -> bool:
 def take_the_decision(ref: str) -> None:
     """J6: what somebody decided for all, also to a run that died before it read it; a refused answer is asked again."""
     question = incidents.question(office(), ref)
-    answer = answer_in_prefect(question.number, question.flow_run) if question else None
+    answer = ports().carrier.answer(question.number, question.flow_run) if question else None
     if question is None or answer is None:
         return
     no = refusal(IncidentDecision, answer, lambda form: _decide(ref, cast(IncidentDecision, form), question.number))

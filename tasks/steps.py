@@ -7,8 +7,6 @@ the effect once and reads it back (house rule 2).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 from prefect import task
 
@@ -21,8 +19,9 @@ from caseproof.procedure.closing import proving, running, ticket
 from caseproof.procedure.containment import containment, opening
 from caseproof.procedure.containment.containment import held_jobs
 from caseproof.procedure.notify import recovery, telling
-from tasks.common import load_desk, load_platform, load_sender, look, office, patient, runner_of
+from tasks.common import load_desk, load_platform, load_sender, look, office, patient, ports, runner_of
 from tasks.display.showing import show_the_job_run, show_the_picture, show_the_proof
+from tasks.ports import Step
 
 
 class StillRunning(CaseproofError):
@@ -31,24 +30,10 @@ class StillRunning(CaseproofError):
     code = Code.STILL_RUNNING
 
 
-@dataclass(frozen=True)
-class Step:
-    """A step: its task, and whether anything is left to do. A resumed run passes it by in silence (house rule 3)."""
-
-    name: str
-    task: Callable[[str], Any]
-    is_due: Callable[[Case], bool]
-
-    def __call__(self, ref: str) -> None:
-        """Ensure the step. Raises CaseproofError where a person has to help."""
-        if self.is_due(look(ref)):
-            self.task(ref)
-
-
-def step(name: StepName, rules: str, *, due: Callable[[Case], bool]) -> Callable[[Callable[[str], Any]], Step]:
+def step(name: StepName, rules: str, *, due: Callable[[Case], bool]) -> Callable[[Callable[[str], None]], Step]:
     """Make a step of a function. In the Prefect UI its task run is called ``name (rules)``."""
 
-    def make(function: Callable[[str], Any]) -> Step:
+    def make(function: Callable[[str], None]) -> Step:
         shown = str(name)
         return Step(shown, task(name=shown, task_run_name=f"{shown} ({rules})", **patient())(function), due)
 
@@ -115,7 +100,7 @@ def set_the_schedule_live(ref: str) -> None:
 @step(StepName.PHOTOGRAPH_THE_RUN, "J7, J8", due=lambda case: case.verified is not None and case.photo is None)
 def photograph_the_run(ref: str) -> None:
     """J7, J8: a picture of the platform's own page of the verified run. Reads only."""
-    proving.take_photo(office(), runner_of(look(ref)), ref)
+    proving.take_photo(office(), runner_of(look(ref)), ref, ports().camera)
     show_the_picture(look(ref))
 
 

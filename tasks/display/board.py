@@ -13,7 +13,7 @@ from caseproof.procedure.core.texts import plain
 from caseproof.procedure.keeper.open_incidents import OpenIncident
 from caseproof.procedure.views.board import Board, Line, board
 from tasks.common import office
-from tasks.display.labels import UNREACHABLE
+from tasks.prefect_run import UNREACHABLE
 
 BOARD, PASS = "caseproof-board", "caseproof-keeper"
 

@@ -14,7 +14,7 @@ from caseproof.domain.lifecycle import State
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.texts import plain
 from caseproof.store import CaseRow
-from tasks.display.labels import UNREACHABLE
+from tasks.prefect_run import UNREACHABLE
 
 LONGEST_TABLE = 300
 """How many cases the table shows, the open ones first."""

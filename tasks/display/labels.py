@@ -6,31 +6,17 @@ never a reason for a case to wait.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from uuid import UUID
-
-from prefect import get_run_logger
-from prefect.client.orchestration import get_client
-from prefect.exceptions import PrefectException
-from prefect.runtime import flow_run as this_run
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from collections.abc import Sequence
 
 from caseproof.domain.case import Case
 from caseproof.domain.lifecycle import State
-from caseproof.http.client import LibraryError
 from caseproof.procedure.core.texts import in_words
 from caseproof.store import IncidentRow
+from tasks.common import ports
 from tasks.forms import FORMS, RetailersWord, TryAgain
 
 OURS = ("retailer:", "marketplace:", "cause:", "status:", "incident:")
 """What the tags start with that we set; every other tag of a run is left alone."""
-SECONDS = 5.0
-"""How long Prefect may take for a label; one more try, then the run keeps the one it has."""
-UNREACHABLE = (LibraryError, PrefectException, OSError, RuntimeError)
-"""What Prefect's client raises while its server is down, slow or refuses."""
-
-_shown: dict[str, tuple[str, list[str]]] = {}
-"""What this process has set, by flow run: a label that has not changed costs no call."""
 
 
 def label(case: Case) -> None:
@@ -94,19 +80,5 @@ def _tags(case: Case) -> list[str]:
     return [f"{name}{value}" for name, value in zip(OURS, values, strict=True) if value]
 
 
-def _set(name: str, ours: Iterable[str]) -> None:
-    me = str(this_run.id)
-    had_name, had = _shown.get(me) or (this_run.name, list(this_run.tags))
-    tags = sorted({*(tag for tag in had if not tag.startswith(OURS)), *ours})
-    if (name, tags) == (had_name, sorted(had)):
-        return
-    try:
-        with (
-            temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}),
-            get_client(httpx_settings={"timeout": SECONDS}, sync_client=True) as client,
-        ):
-            client.update_flow_run(UUID(me), name=name, tags=tags)
-    except UNREACHABLE as down:
-        get_run_logger().warning("The run keeps its old name and tags: Prefect says %s.", type(down).__name__)
-        return
-    _shown[me] = (name, tags)
+def _set(name: str, ours: Sequence[str]) -> None:
+    ports().carrier.label(name, ours, instead_of=OURS)

@@ -13,14 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prefect import get_run_logger
-from prefect.runtime import flow_run as this_run
 
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event, Kind
 from caseproof.http.redaction import redact
 from caseproof.procedure.views.card import MACHINERY, RULES, sentence
-from tasks.common import look
+from tasks.common import look, ports
 
 ROUTINE = (
     "Beginning ",
@@ -55,20 +54,20 @@ def tell_how_far(case: Case) -> None:
     """One line at the start of a run: what is done already is not told again."""
     done = [event for event in case.events if event.kind in RULES and event.kind not in GRAVE]
     steps = "1 step is" if len(done) == 1 else f"{len(done)} steps are"
-    if any(question["flow_run"] == this_run.id for question in case.asked.values()):
+    if any(question["flow_run"] == ports().carrier.id for question in case.asked.values()):
         get_run_logger().info("Resumed; %s done already.", steps)
     else:
         get_run_logger().info("%s: %s done already. The latest: %s", case.ref, steps, line(done[-1]))
 
 
 @contextmanager
-def told(ref: str) -> Iterator[None]:
-    """Log what the block adds to the case, a line an event."""
-    before = len(look(ref).events)
+def told(ref: str) -> Iterator[Case]:
+    """Log what the block adds to the case, a line an event; gives the case as it was before."""
+    case = look(ref)
     try:
-        yield
+        yield case
     finally:
-        for event in look(ref).events[before:]:
+        for event in look(ref).events[len(case.events) :]:
             if event.kind not in _SELF_TOLD:
                 level = logging.WARNING if event.kind in GRAVE else logging.INFO
                 get_run_logger().log(level, "%s", line(event))

@@ -11,27 +11,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
 
 from prefect import get_run_logger
-from prefect.artifacts import (
-    Artifact,
-    create_image_artifact,
-    create_link_artifact,
-    create_markdown_artifact,
-)
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import ArtifactUpdate
-from prefect.client.schemas.objects import Artifact as Shown
-from prefect.runtime import flow_run as this_run
 
 from caseproof.domain.case import Case, Fact
 from caseproof.evidence.vault import VaultError
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.views.card import card
-from tasks.common import look, office
-from tasks.display.labels import UNREACHABLE, about, label
+from tasks.common import look, office, ports
+from tasks.display.labels import about, label
 from tasks.display.logs import tell_how_far
+from tasks.prefect_run import UNREACHABLE
 
 
 def announce(ref: str) -> None:
@@ -51,20 +41,14 @@ def show_the_case(ref: str) -> None:
 
 
 def _show_card(case: Case) -> None:
-    """One card a run, kept current: a new one each time would bury the newest among the old."""
-    here, key = office(), f"{case.ref.lower()}-case"
+    here = office()
     text = card(
         case,
         case_url=here.case_url(case.ref),
         evidence_url=f"{here.settings.public}/evidence",
         picture=_picture(case.photo),
     )
-    shown = cast("Shown | None", Artifact.get(key))
-    if shown is None or str(shown.flow_run_id) != str(this_run.id):
-        create_markdown_artifact(text, key=key, description=f"**The case.** {plain(about(case))}")
-    elif shown.data != text:
-        with get_client(sync_client=True) as client:
-            client.update_artifact(shown.id, ArtifactUpdate(data=text))
+    ports().carrier.show_card(f"{case.ref.lower()}-case", text, f"**The case.** {plain(about(case))}")
 
 
 def show_the_job_run(case: Case) -> None:
@@ -72,10 +56,10 @@ def show_the_job_run(case: Case) -> None:
     if case.verified is None:
         return
     with _as_far_as_prefect_takes_it("link to the run"):
-        create_link_artifact(
+        ports().carrier.show_link(
+            f"{case.ref.lower()}-job-run",
             case.verified["url"],
-            link_text=f"Run {case.verified['name']}",
-            key=f"{case.ref.lower()}-job-run",
+            f"Run {case.verified['name']}",
             description=f"**The run** that was read back as {case.verified['said']} (J10).",
         )
 
@@ -85,9 +69,9 @@ def show_the_picture(case: Case) -> None:
     if case.photo is None:
         return
     with _as_far_as_prefect_takes_it("picture"):
-        create_image_artifact(
+        ports().carrier.show_image(
+            f"{case.ref.lower()}-successful-run",
             office().evidence_url(case.photo["evidence"]),
-            key=f"{case.ref.lower()}-successful-run",
             description=f"**The picture** of the run's own page, taken {_minute(case.photo['taken_at'])} (J7, J8).",
         )
 
@@ -97,9 +81,9 @@ def show_the_proof(case: Case) -> None:
     if case.proof is None or not case.is_closed:
         return
     with _as_far_as_prefect_takes_it("proof"):
-        create_markdown_artifact(
+        ports().carrier.show_text(
+            f"{case.ref.lower()}-proof",
             _proof_text(case.ref, case.proof),
-            key=f"{case.ref.lower()}-proof",
             description=f"**The proof** that {case.ref} was allowed to close ({case.proof['rule']}).",
         )
 

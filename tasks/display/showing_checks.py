@@ -28,8 +28,8 @@ from caseproof.procedure.core.texts import in_words, plain
 from caseproof.procedure.views import charts
 from caseproof.procedure.views.check_report import LONGEST_TABLE, Checked, page
 from tasks.common import office
-from tasks.display.labels import UNREACHABLE
 from tasks.display.logs import hide, speak_in_words
+from tasks.prefect_run import UNREACHABLE
 
 speak_in_words()
 

@@ -29,7 +29,6 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
-from prefect.runtime import flow_run as this_run
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Crashed, Scheduled
 
@@ -42,7 +41,7 @@ from caseproof.procedure.containment.opening import Request, open_case
 from caseproof.procedure.core.office import Office
 from caseproof.store import CaseRun, ConcurrentChange, locks
 from caseproof.store.errors import Unreadable
-from tasks.common import load_desk, load_platform
+from tasks.common import load_desk, load_platform, ports
 
 FLOW = "job-failure-case"
 DEPLOYMENT = f"{FLOW}/job-failure-case"
@@ -368,7 +367,7 @@ def take_up(office: Office, request: Request, ref: str) -> str | None:
     A run made for a case (``ref``) takes that one; a run from the UI's form opens one for the job, or takes the open
     one if nobody works on it. A run that is resumed finds the case it took before.
     """
-    me = str(this_run.id)
+    me = ports().carrier.id
     locks.hold(office.at_work(me))
     with office.store.reading() as unit:
         mine = unit.cases.by_flow_run(me)

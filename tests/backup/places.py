@@ -83,7 +83,7 @@ def fill(place: Place) -> None:
         world.platform.add(job)
         world.walk(world.open(job), until=until)
     with world.office.store.unit() as unit:
-        unit.cases.attach_run("JF-000004", "flow-run-1", 1)
+        unit.cases.attach_run("JF-000004", "flow-run-1", 2)
         unit.people.add_contact("Shop Ü", CONTACT, "Frau Ü", "de-at", "Einkauf")
         unit.people.mark_bounced("Shop Ü", CONTACT, "das Postfach ist voll", NOW)
         incident = unit.incidents.create("jobs", "North", "expired_token", world.clock())

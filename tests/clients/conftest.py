@@ -53,13 +53,13 @@ def office(tmp_path: Path, clock: Clock, monkeypatch, prefect_server: PrefectSer
     policy.write_text(BUILT_IN.read_text().replace("runs_at_once: 8", "runs_at_once: 1000"))
     monkeypatch.setenv("CASEPROOF_POLICY", str(policy))
     monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
-    common.office.cache_clear()
+    common.services.cache_clear()
     with disable_run_logger(), temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         deploy_stand_in(prefect_server.api_url)
         assert common.office().policy.check.runs_at_once == 1000
         yield dataclasses.replace(common.office(), clock=clock)
     common.office().store.close()
-    common.office.cache_clear()
+    common.services.cache_clear()
 
 
 @pytest.fixture

@@ -34,11 +34,11 @@ def dies() -> None:
 @pytest.fixture
 def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: PrefectServer) -> Iterator[Office]:
     monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
-    common.office.cache_clear()
+    common.services.cache_clear()
     with disable_run_logger(), temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         yield common.office()
     common.office().store.close()
-    common.office.cache_clear()
+    common.services.cache_clear()
 
 
 @pytest.fixture

@@ -41,7 +41,8 @@ from tasks.forms import (
     for_team,
 )
 from tasks.people import _look_at_the_change, _needs_a_person, _or_the_reply, _take_word, settle_the_account
-from tasks.steps import Step, note_on_the_ticket, stop_the_job
+from tasks.ports import Step
+from tasks.steps import note_on_the_ticket, stop_the_job
 from tests.support.histories import Teller
 
 TEAM = ("operator", "team lead")
@@ -219,11 +220,11 @@ CONTACT = "shop@example.com"
 def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     """The office of this process, as the tasks find it: made anew from the environment."""
     monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
-    common.office.cache_clear()
+    common.services.cache_clear()
     with disable_run_logger():
         yield common.office()
     common.office().store.close()
-    common.office.cache_clear()
+    common.services.cache_clear()
 
 
 @pytest.fixture

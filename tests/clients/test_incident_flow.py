@@ -33,13 +33,13 @@ REF = "IN-000001"
 @pytest.fixture
 def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: PrefectServer) -> Iterator[Office]:
     monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
-    common.office.cache_clear()
+    common.services.cache_clear()
     with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         with get_client(sync_client=True) as client:
             client.create_deployment(client.create_flow(incident), name="incident")
         yield common.office()
     common.office().store.close()
-    common.office.cache_clear()
+    common.services.cache_clear()
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def test_not_even_a_label_comes_before_the_stop(
 ) -> None:
     """J2. What waits for it is one call to Prefect, which may be slow."""
     monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
-    common.office.cache_clear()
+    common.services.cache_clear()
     teller = Teller()
     teller.open()
     teller.stop()
@@ -145,7 +145,7 @@ def test_not_even_a_label_comes_before_the_stop(
     common.office().record(case.ref, stopped.kind, **stopped.data)
     (after,) = labelled(prefect_server, case, by=lambda now: announce(now.ref))
     common.office().store.close()
-    common.office.cache_clear()
+    common.services.cache_clear()
     assert case.ref not in before["name"]
     assert after["name"].startswith(case.ref)
 

@@ -312,10 +312,10 @@ def test_a_date_that_is_none_is_refused_with_an_example(text: str) -> None:
     assert deciding.read_date(" ") is None
 
 
-@pytest.mark.parametrize("until", ["contain", "decide", "verify"])
-def test_a_decision_at_another_time_is_not_allowed(world: World, until: str) -> None:
+@pytest.mark.parametrize("before", ["ticket", "start", "live"])
+def test_a_decision_at_another_time_is_not_allowed(world: World, before: str) -> None:
     ref = world.open()
-    world.walk(ref, until=until)
+    world.walk(ref, before=before)
     refused(NotAllowed, "cannot happen now", lambda: world.decide(ref))
 
 

@@ -40,10 +40,10 @@ def test_while_the_platform_is_down_nothing_else_happens_and_then_it_goes_on(wor
     for _ in range(3):
         with pytest.raises(PlatformDown):
             world.walk(ref)
-    assert world.kinds(ref) == [Kind.OPENED]
+    assert world.happened(ref) == [Kind.OPENED]
     for early in ("ticket", "tell"):
         world.step(early, ref)
-    assert (world.tickets(), world.mail.taken, world.kinds(ref)) == ([], [], [Kind.OPENED])
+    assert (world.tickets(), world.mail.taken, world.happened(ref)) == ([], [], [Kind.OPENED])
     assert world.walk(ref).is_closed
 
 
@@ -239,7 +239,7 @@ def test_two_cases_that_go_live_before_either_is_closed_leave_nothing_stopped(sh
 
 def test_a_schedule_that_somebody_stopped_again_blocks_the_closing_until_it_is_live(world: World) -> None:
     ref = world.open()
-    world.walk(ref, until="review")
+    world.walk(ref, before="look")
     world.platform.held[JOB].active = False
     with pytest.raises(NotLive, match="stopped again"):
         world.step("look", ref)
@@ -248,14 +248,14 @@ def test_a_schedule_that_somebody_stopped_again_blocks_the_closing_until_it_is_l
     assert world.walk(ref).is_closed
 
 
-@pytest.mark.parametrize("until", ["verify", "live", "review"])
+@pytest.mark.parametrize("before", ["live", "photo", "look"])
 def test_a_job_that_vanishes_after_its_verification_leads_back_so_that_it_can_be_removed(
-    world: World, until: str
+    world: World, before: str
 ) -> None:
     ref = world.open()
-    world.walk(ref, until=until)
+    world.walk(ref, before=before)
     world.platform.vanish(JOB)
-    world.step("live" if until == "verify" else "look", ref)
+    world.step("live" if before == "live" else "look", ref)
     case = world.case(ref)
     assert case.state is State.OPENED
     assert "only a removal" in case.last_failure["why"]
@@ -264,7 +264,7 @@ def test_a_job_that_vanishes_after_its_verification_leads_back_so_that_it_can_be
 @pytest.mark.parametrize("error", [REFUSED, None])
 def test_a_run_that_cannot_be_started_leads_back_to_the_decision(world: World, error: Exception | None) -> None:
     ref = world.open()
-    world.walk(ref, until="decide")
+    world.walk(ref, before="start")
     if error:
         world.platform.faulty.fails("start_run", before=error)
     else:

@@ -46,7 +46,8 @@ def faulty(world: World, where: str) -> Faulty:
 def each_effect_took_place_once(world: World, ref: str) -> None:
     assert world.case(ref).is_closed
     assert world.kinds(ref)[-1] is Kind.TICKET_CLOSED
-    assert len(world.kinds(ref)) == len(set(world.kinds(ref))) + 1, "only two files are attached, all else is once"
+    happened = world.happened(ref)
+    assert len(happened) == len(set(happened)) + 1, "only two files are attached, all else is once"
     assert world.platform.faulty.done["stop", JOB] == 1
     assert len(world.tickets()) == 1
     assert len(world.platform.runs) == world.platform.faulty.did("start_run") == 1

@@ -25,7 +25,7 @@ from caseproof.procedure.answers import word
 from caseproof.procedure.closing import deciding, ticket
 from caseproof.procedure.core.said import came_by
 from tests.support.histories import digest
-from tests.support.world import CONTACT, DECIDER, REVIEWER, STEPS, World
+from tests.support.world import CONTACT, DECIDER, REVIEWER, World
 
 CHECKED = "The new token stands in the account's settings; a test call answers 200."
 MakeWorld = Callable[..., World]
@@ -61,8 +61,7 @@ def goes_on_and_fails(world: World, ref: str) -> None:
     says(world, ref)
     assert goes_on(world, ref)
     world.platform.outcome = "failed"
-    for name in ("start", "verify"):
-        world.step(name, ref)
+    world.walk(ref, until="verify", people=False)
 
 
 # -- the way to the end ---------------------------------------------------------------------------------------------
@@ -95,8 +94,7 @@ def test_j8_j11_it_closes_only_after_a_reviewer_said_what_was_checked_in_the_sys
     ref = told(world)
     says(world, ref)
     goes_on(world, ref)
-    for name in STEPS[STEPS.index("start") : STEPS.index("attach") + 1]:
-        world.step(name, ref)
+    world.walk(ref, until="attach", people=False)
     approve: dict[str, Any] = {"approved": True, "by": REVIEWER, "remark": ""}
     with pytest.raises(NotAllowed, match=r"nobody has looked at it yet.*Look at the change in the system"):
         deciding.review(world.office, ref, **approve, checked=" ")
@@ -115,8 +113,7 @@ def test_j8_j11_it_closes_only_after_a_reviewer_said_what_was_checked_in_the_sys
 def test_what_a_reviewer_checked_of_their_own_accord_is_written_down_too(world: World) -> None:
     ref = told(world)
     world.decide(ref, Decision.AFTER_FIX)
-    for name in STEPS[STEPS.index("start") : STEPS.index("attach") + 1]:
-        world.step(name, ref)
+    world.walk(ref, until="attach", people=False)
     case = deciding.review(world.office, ref, approved=True, by=REVIEWER, remark="", checked=CHECKED)
     assert case.validated is not None
     assert case.state is State.REVIEWED
@@ -126,8 +123,7 @@ def test_sent_back_it_is_told_anew_and_the_old_word_decides_nothing(world: World
     ref = told(world)
     says(world, ref)
     goes_on(world, ref)
-    for name in STEPS[STEPS.index("start") : STEPS.index("attach") + 1]:
-        world.step(name, ref)
+    world.walk(ref, until="attach", people=False)
     deciding.review(world.office, ref, approved=False, by=REVIEWER, remark="The old token is still there.")
     world.walk(ref, until="tell")
     assert not goes_on(world, ref)

@@ -187,10 +187,10 @@ def test_an_error_of_ours_does_not_end_the_watch(house: House) -> None:
 def waiting(house: House, form: str = "retailers-word") -> str:
     """A case that waits for somebody, asleep."""
     ref = house.world.open()
-    house.world.walk(ref, until="tell")
     with house.world.office.store.unit() as unit:
         unit.cases.attach_run(ref, "run-1", 1)
         unit.commit()
+    house.world.walk(ref, until="tell")
     house.world.office.record(ref, Kind.QUESTION_ASKED, number=1, form=form, flow_run="run-1")
     return ref
 
@@ -241,7 +241,8 @@ def test_while_prefect_is_down_words_are_recorded_that_is_told_once_and_the_case
 
 def test_a_closed_case_and_one_without_a_run_are_left_alone(house: House) -> None:
     ref = house.world.open()
-    house.world.walk(ref, until="tell")
+    for without_a_run in ("contain", "ticket", "tell"):
+        house.world.step(without_a_run, ref)
     house.world.office.record(ref, Kind.QUESTION_ASKED, number=1, form="decision", flow_run="r")
     house.world.confirm(ref)
     Waker(house.world.office, house.hands).round()

@@ -166,7 +166,7 @@ def test_a_job_that_fails_again_after_closing_reopens_the_same_case_and_is_stopp
     case = world.case(closed)
     assert (case.state, case.opening) == (State.CONTAINED, 2)
     assert case.opened.at == opened_at, "its clock runs on"
-    assert closed in keeper.looked_after, "it gets a run"
+    assert closed in keeper.looked_after + keeper.woken, "it gets a run"
     assert world.tickets()[0].status == "closed"
     world.walk(closed, until="tell")
     assert world.tickets()[0].status == "open"

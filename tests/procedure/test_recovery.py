@@ -45,7 +45,7 @@ def test_whoever_was_told_is_told_once_that_it_works_again_in_the_same_thread(wo
     world.register("Shop A", SECOND)
     ref = world.closed()
     before = world.case(ref)
-    case = world.walk(ref, until="recover")
+    case = world.walk(ref, until="the end")
     notices, again = mails(world)[:2], mails(world)[2:]
     assert to(world) == [CONTACT, SECOND] * 2
     assert [one["In-Reply-To"] for one in again] == [one["Message-ID"] for one in notices]
@@ -60,7 +60,7 @@ def test_whoever_was_told_is_told_once_that_it_works_again_in_the_same_thread(wo
     assert (case.is_closed, case.closed, case.proof) == (True, before.closed, before.proof)
     assert [check for check in verify_proof(world.proof(ref)) if not check.ok] == []
     world.restart()
-    world.walk(ref, until="recover")
+    world.walk(ref, until="the end")
     assert len(world.mail.taken) == 4
 
 
@@ -74,7 +74,7 @@ def test_a_removal_is_told_as_what_it_is(world: World) -> None:
 
 def test_those_who_were_asked_nothing_hear_it_too(world: World) -> None:
     ref = world.open(cause="our_platform")
-    world.walk(ref, until="recover")
+    world.walk(ref, until="the end")
     assert world.case(ref).notice["asks"] is False
     assert to(world) == [CONTACT, CONTACT]
 
@@ -82,7 +82,7 @@ def test_those_who_were_asked_nothing_hear_it_too(world: World) -> None:
 def test_answers_to_it_go_to_the_signed_address_of_the_case(make_world: Callable[..., World]) -> None:
     world = make_world(answers={"mailbox": "retailers"})
     ref = world.open()
-    world.walk(ref, until="recover")
+    world.walk(ref, until="the end")
     assert case_of_address(world.office.secret, world.mail.taken[-1][1]) == ref
     assert case_of_address(world.office.secret, str(mails(world)[-1]["Reply-To"])) == ref
 
@@ -108,7 +108,7 @@ def test_whoever_only_got_a_reminder_was_told_too(world: World) -> None:
     world.office.record(ref, Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run="run")
     world.register("Shop A", SECOND)
     remind(world.office, world.send, ref)
-    world.walk(ref, until="recover")
+    world.walk(ref, until="the end")
     assert to(world) == [CONTACT] + [CONTACT, SECOND] * 2
     assert mails(world)[-1]["In-Reply-To"] == mails(world)[2]["In-Reply-To"] == "<jf-000001.1.notice-2@example.com>"
 
@@ -137,7 +137,7 @@ def test_a_case_that_is_closed_once_more_tells_once_more(world: World) -> None:
     ref = world.closed()
     world.step("recover", ref)
     world.office.record(ref, Kind.REOPENED, why="It failed again.")
-    world.walk(ref, until="recover")
+    world.walk(ref, until="the end")
     assert world.count(ref, Kind.RECOVERY_TOLD) == 2
     assert [one["Message-ID"] for one in mails(world)] == [
         "<jf-000001.1.notice@example.com>",
@@ -158,7 +158,7 @@ def test_cases_of_one_notice_tell_one_by_one_and_each_under_its_own_name(world: 
     for ref in refs:
         world.step("contain", ref)
     for ref in refs:
-        world.walk(ref, until="recover")
+        world.walk(ref, until="the end")
     _, *again = mails(world)
     names = ["<jf-000001.check-pass-1.notice.recovery@", "<jf-000001.check-pass-1.notice.recovery-jf-000002@"]
     assert [one["Message-ID"] for one in again] == [f"{name}example.com>" for name in names]
@@ -217,7 +217,7 @@ def test_a_case_that_is_opened_again_while_it_is_told_keeps_no_record_of_it(worl
     after = recovery.tell_recovery(world.office, world.send, ref)
     world.mail.faulty.during = lambda _: None
     assert (after.recovery, after.is_closed) == (None, False)
-    assert world.walk(ref, until="recover").recovery["message_id"] == "<jf-000001.2.notice.recovery@example.com>"
+    assert world.walk(ref, until="the end").recovery["message_id"] == "<jf-000001.2.notice.recovery@example.com>"
 
 
 def test_a_case_from_before_there_were_letters_tells_all_of_them(world: World) -> None:
@@ -229,6 +229,6 @@ def test_a_case_from_before_there_were_letters_tells_all_of_them(world: World) -
     world.office.record(
         ref, Kind.NOTICE_SENT, message_id="<jf-000001.1.notice@example.com>", accepted=[CONTACT, SECOND], evidence=kept
     )
-    case: Case = world.walk(ref, until="recover")
+    case: Case = world.walk(ref, until="the end")
     assert case.recovery["accepted"] == to(world) == [CONTACT, SECOND]
     assert {one["Subject"] for one in mails(world)} == {"Re: Your job"}

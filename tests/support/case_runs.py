@@ -55,7 +55,8 @@ def carried_by_a_run(office: Office, state: State[Any], ref: str = "") -> tuple[
         client.set_flow_run_state(run.id, state, force=True)
     ref = ref or opened(office)
     with office.store.unit() as unit:
-        unit.cases.attach_run(ref, str(run.id), 1)
+        known = unit.cases.run_of(ref)
+        unit.cases.attach_run(ref, str(run.id), known.generation + 1 if known else 1)
         unit.commit()
     return ref, str(run.id)
 

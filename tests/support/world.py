@@ -7,36 +7,63 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+from prefect.logging import disable_run_logger
 
 from caseproof.config.policy import BUILT_IN, Policy, load_policy
 from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.decisions import Decision
+from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
 from caseproof.platforms.base import JobPlatform
 from caseproof.procedure.answers import word
-from caseproof.procedure.closing import deciding, proving, running, ticket
+from caseproof.procedure.closing import deciding, proving
 from caseproof.procedure.closing.running import REMOVAL_JOB
-from caseproof.procedure.containment import containment, opening
+from caseproof.procedure.containment import opening
 from caseproof.procedure.core.office import Office
-from caseproof.procedure.notify import recovery, telling
-from caseproof.store import Store
+from caseproof.procedure.notify import telling
+from caseproof.store import Store, locks
+from flows.job_failure_case import job_failure_case
+from tasks import steps
+from tasks.forms import Review, TryAgain
+from tasks.people import NothingMoved
+from tasks.ports import Ports, bound
 from tests.support.fakes import Clock, FakeCamera, FakeMail, FakePlatform, FaultyDesk, FaultyVault
+from tests.support.walker import Stopped, Suspended, Walker
 
 JOB = "offers/feed-a"
 CONTACT = "owner@shop-a.example.com"
 DECIDER, REVIEWER = "operator", "team lead"
 WORDS = "We renewed the token this morning; it is set in our account."
 
-STEPS = (
-    "contain", "ticket", "tell", "decide", "start", "verify", "live", "photo", "attach", "review", "look", "proof",
-    "close", "close ticket", "recover",
-)  # fmt: skip
+STEPS = {
+    "contain": steps.stop_the_job,
+    "ticket": steps.open_the_ticket,
+    "tell": steps.tell_the_retailer,
+    "note": steps.note_on_the_ticket,
+    "start": steps.run_it_again,
+    "verify": steps.verify_the_run,
+    "live": steps.set_the_schedule_live,
+    "photo": steps.photograph_the_run,
+    "attach": steps.attach_the_picture,
+    "look": steps.look_again,
+    "proof": steps.make_the_proof,
+    "close": steps.close_the_case,
+    "close ticket": steps.close_the_ticket,
+    "recover": steps.tell_it_works_again,
+}
+"""What the tests call the steps. Which comes after which is the flow's business alone."""
+NO_FORMS: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+THE_END = "the end"
+MOST_QUESTIONS = 8
+"""How often a walk may ask people before it counts as walking in circles."""
 
 
 @dataclass
@@ -50,6 +77,10 @@ class World:
     camera: FakeCamera = field(default_factory=FakeCamera)
     mail: FakeMail = field(default_factory=FakeMail)
     decision: Decision = Decision.AFTER_FIX
+    walker: Walker = field(init=False)
+    """Who carried the last walk."""
+    flow: Callable[..., object] = job_failure_case.fn
+    """What ``walk`` walks: the real flow, except where a test changes it."""
 
     def __post_init__(self) -> None:
         self.platform = FakePlatform(self.clock)
@@ -102,6 +133,10 @@ class World:
     def kinds(self, ref: str) -> list[Kind]:
         return [event.kind for event in self.case(ref).events]
 
+    def happened(self, ref: str) -> list[Kind]:
+        """What was done for the case, without the flow's own questions and calls for help."""
+        return [kind for kind in self.kinds(ref) if kind not in (Kind.QUESTION_ASKED, Kind.TROUBLE, Kind.TROUBLE_OVER)]
+
     def count(self, ref: str, kind: Kind) -> int:
         return self.kinds(ref).count(kind)
 
@@ -137,52 +172,100 @@ class World:
     def runner(self, ref: str) -> JobPlatform:
         return self.prefect if self.case(ref).decided is Decision.REMOVE else self.platform
 
+    def walk(
+        self,
+        ref: str,
+        *,
+        until: str = "close ticket",
+        before: str = "",
+        people: bool = True,
+        office: Office | None = None,
+        after: Callable[[str], None] = lambda _: None,
+        forms: Mapping[str, Mapping[str, str]] = NO_FORMS,
+    ) -> Case:
+        """Run the flow for the case, up to and with the step ``until`` or up to the one ``before``; done ones change
+        nothing.
+
+        Where it asks a person, they submit the form (``forms``, by slug) or do by hand what the case waits for, and it
+        starts again from the top; without ``people`` it ends there. What a step cannot do is raised, once the flow has
+        asked for help. ``after`` hears of each step.
+        """
+        names = {step.name: name for name, step in STEPS.items()}
+        self.walker = walker = Walker(
+            self.run_of(ref),
+            until=None if before or until == THE_END else STEPS[until],
+            before=STEPS[before] if before else None,
+            after=lambda step: after(names[step.name]),
+        )
+        for _ in range(MOST_QUESTIONS):
+            try:
+                with self._at_work(walker, office or self.office):
+                    self.flow(case=ref)
+            except Stopped:
+                return self.case(ref)
+            except Suspended as asked:
+                if asked.form.slug == TryAgain.slug:
+                    raise self._help(ref, walker) from None
+                if not people:
+                    return self.case(ref)
+                if asked.form.slug in forms:
+                    walker.given[asked.number] = dict(forms[asked.form.slug])
+                else:
+                    self._people_answer(ref, asked)
+            else:
+                return self.case(ref)
+        raise AssertionError(f"The flow walks in circles: {self.kinds(ref)}")
+
     def step(self, name: str, ref: str, office: Office | None = None) -> None:
-        """One step as the flow takes it; what a person does is done where the case waits for it."""
-        office = office or self.office
-        steps: dict[str, Callable[[], object]] = {
-            "contain": lambda: containment.contain(office, self.platform, ref),
-            "ticket": lambda: ticket.ensure_ticket(office, self.desk, ref),
-            "tell": lambda: telling.tell_retailer(office, self.send, ref),
-            "decide": lambda: self._people_decide(ref),
-            "start": lambda: running.start_run(office, self.runner(ref), ref),
-            "verify": lambda: self._verify(office, ref),
-            "live": lambda: running.go_live(office, self.platform, ref),
-            "photo": lambda: proving.take_photo(office, self.runner(ref), ref, self.camera),
-            "attach": lambda: ticket.attach_photo(office, self.desk, ref),
-            "review": lambda: self._people_review(ref),
-            "look": lambda: running.look_again(office, self.platform, ref),
-            "proof": lambda: proving.make_proof(office, ref),
-            "close": lambda: proving.close(office, self.desk, ref),
-            "close ticket": lambda: ticket.close_ticket(office, self.desk, ref),
-            "recover": lambda: recovery.tell_recovery(office, self.send, ref),
-        }
-        steps[name]()
+        """One step alone, whether it is due or not: what two writers do, or what a test does out of its turn."""
+        with self._at_work(Walker(self.run_of(ref)), office or self.office):
+            STEPS[name].task.fn(ref)
+
+    def run_of(self, ref: str) -> str:
+        """The flow run that carries the case."""
+        with self.office.store.reading() as unit:
+            known = unit.cases.run_of(ref)
+        return known.flow_run if known else f"run-of-{ref}"
+
+    @contextmanager
+    def _at_work(self, walker: Walker, office: Office) -> Iterator[None]:
+        """A process that executes the case's flow run, against this world."""
+        ports = Ports(
+            services=lambda: office,
+            platform=lambda _: self.platform,
+            our_prefect=lambda: self.prefect,
+            desk=lambda: self.desk,
+            sender=lambda: self.send,
+            camera=self.camera,
+            carrier=walker,
+        )
+        walker.processes.append([])
+        try:
+            with bound(ports), disable_run_logger():
+                yield
+        finally:
+            locks.let_go(office.at_work(walker.id))
+
+    def _help(self, ref: str, walker: Walker) -> CaseproofError:
+        """What the flow needs help with."""
+        if walker.problem is not None:
+            return walker.problem
+        trouble = self.case(ref).trouble
+        assert trouble is not None
+        return NothingMoved(trouble["problem"], trouble["next_action"])
+
+    def _people_answer(self, ref: str, asked: Suspended) -> None:
+        version = self.case(ref).version
+        if asked.form.slug == Review.slug:
+            deciding.review(self.office, ref, approved=True, by=REVIEWER, remark="Seen.")
+        else:
+            self._people_decide(ref)
+        assert self.case(ref).version > version, f"nobody answers {asked}"
 
     def _people_decide(self, ref: str) -> None:
-        case = self.case(ref)
-        if case.state in (State.WAITING, State.PAUSED):
-            if self.decision is not Decision.AFTER_FIX and not case.confirmations:
-                self.confirm(ref)
-            self.decide(ref, self.decision)
-
-    def _people_review(self, ref: str) -> None:
-        case = self.case(ref)
-        if case.state is State.VERIFIED and case.decision and case.decision["review"]:
-            deciding.review(self.office, ref, approved=True, by=REVIEWER, remark="Seen.")
-
-    def _verify(self, office: Office, ref: str) -> None:
-        case = self.case(ref)
-        if case.state is State.RUNNING and case.run is not None:
-            run = running.await_run(office, self.runner(ref), case.run["run"])
-            assert run is not None, "it still runs"
-            running.verify(office, self.platform, ref, run)
-
-    def walk(self, ref: str, *, until: str = "close ticket") -> Case:
-        """Every step in the flow's order, up to and with ``until``; done ones change nothing."""
-        for name in STEPS[: STEPS.index(until) + 1]:
-            self.step(name, ref)
-        return self.case(ref)
+        if self.decision is not Decision.AFTER_FIX and not self.case(ref).confirmations:
+            self.confirm(ref)
+        self.decide(ref, self.decision)
 
     def closed(self, decision: Decision = Decision.AFTER_FIX) -> str:
         """A case that was carried to its end."""
