@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefect import get_run_logger
-from pydantic import ValidationError
 
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event, Kind
+from caseproof.domain.forms import FORMS, Form, TryAgain
 from caseproof.procedure.core.office import US
-from caseproof.procedure.core.said import came_by
-from caseproof.procedure.core.texts import in_words, plain, short
+from caseproof.procedure.core.texts import plain
+from caseproof.procedure.views.questions import case_heading, case_question
+from caseproof.procedure.views.titles import stands
 from tasks.common import look, office, ports
-from tasks.display.labels import about, stands
 from tasks.display.logs import speak_in_words, told
 from tasks.display.showing import show_the_case
-from tasks.forms import FORMS, Form, TryAgain, for_team
+from tasks.forms import filled_in, for_team
 from tasks.ports import Step
 
 speak_in_words()
@@ -101,55 +101,8 @@ def ask(ref: str, form: type[Form], explain: str, *, needed: Callable[[Case], bo
         return
     show_the_case(ref)
     get_run_logger().info("%s %s. Answer question %s with Resume.", ref, stands(case), case.question_number)
-    suspend_with(form, asked["number"], _question(case, explain), _heading(case))
-
-
-LONGEST_WORDS = 1500
-"""How many characters of a retailer's mail a form shows; the case page shows all of it."""
-MOST_WORDS = 5
-"""How many of the retailer's words and replies a form shows, the newest; the case page shows all of them."""
-
-
-def _question(case: Case, explain: str) -> str:
-    facts = case.facts
-    parts = [
-        f"**Your last answer was not taken.** {plain(case.refused['why'])}" if case.refused else "",
-        f"{_heading(case)} · cause: {plain(in_words(facts['cause']))} · [the whole case]({_page(case)})",
-        f"What fails: {plain(short(facts['summary']))}",
-        f"Part of the incident **{plain(case.incident['incident'])}**, where it may be decided for all its cases."
-        if case.incident
-        else "",
-        f"**The last run failed (J11).** {plain(short(case.last_failure['why']))}" if case.last_failure else "",
-        *_what_they_said(case),
-        explain,
-    ]
-    return "\n\n".join(part for part in parts if part)
-
-
-def _page(case: Case) -> str:
-    return office().case_url(case.ref)
-
-
-def _heading(case: Case) -> str:
-    return plain(about(case)).replace(case.ref, f"**{case.ref}**", 1)
-
-
-def _what_they_said(case: Case) -> list[str]:
-    """The retailer's words, and the replies that a person has to read, in the order in which they came."""
-    said = sorted((*case.words, *case.open_replies), key=lambda fact: fact.seq)
-    older = len(said) - MOST_WORDS
-    more = [f"{older} older words of theirs stand on [the case's page]({_page(case)})."] if older > 0 else []
-    return [*more, *(_quoted(fact) for fact in said[-MOST_WORDS:])]
-
-
-def _quoted(fact: Fact) -> str:
-    """The retailer's own words, as a quotation that cannot draw anything else into the form."""
-    said = str(fact["words"])
-    more = " …" if len(said) > LONGEST_WORDS else ""
-    lines = "\n".join(f"> {plain(line)}" for line in (said[:LONGEST_WORDS] + more).splitlines())
-    what = "replied" if fact.event.kind is Kind.REPLY_RECEIVED else "wrote"
-    rule = f"confirms nothing by itself: {plain(fact['why'])}" if what == "replied" else "J8"
-    return f"**{plain(fact['sender'])}** {what} {plain(came_by(fact))} ({rule}):\n\n{lines or '> (no words)'}"
+    words = case_question(case, office().case_url(ref), explain)
+    suspend_with(form, asked["number"], words, case_heading(case))
 
 
 def act_on(ref: str, answer: Fact, act: Callable[[Form], object]) -> None:
@@ -171,10 +124,7 @@ class Refusal:
 def refusal(form: type[Form], answer: Mapping[str, Any], act: Callable[[Form], object]) -> Refusal | None:
     """Act on an answer; why it cannot be taken, and None where it was."""
     try:
-        act(form.model_validate(dict(answer)))
-    except ValidationError as wrong:
-        fields = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong.errors())
-        return Refusal(Code.FORM_NOT_FILLED_IN, f"The form is not filled in right: {fields}.")
+        act(filled_in(form, answer))
     except CaseproofError as no:
         return Refusal(no.code, str(no))
     return None

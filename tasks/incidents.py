@@ -5,7 +5,6 @@ Plain functions and not tasks, because asking suspends the run, which Prefect do
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import cast
 
 from prefect import get_run_logger
@@ -14,16 +13,18 @@ from prefect.runtime import flow_run as this_run
 from blocks.base import PrefectDown
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput
+from caseproof.domain.forms import IncidentDecision
 from caseproof.procedure.closing.deciding import read_date
-from caseproof.procedure.core.texts import in_words, plain
+from caseproof.procedure.core.texts import plain
 from caseproof.procedure.keeper import incidents
+from caseproof.procedure.views.questions import incident_heading, incident_question
+from caseproof.procedure.views.titles import about_incident, incident_stands
 from caseproof.store import CaseRow, IncidentRow
 from tasks.asking import refusal, suspend_with
 from tasks.common import office, ports
 from tasks.display.incident_table import show_table
-from tasks.display.labels import about_incident, label_incident
+from tasks.display.labels import label_incident
 from tasks.display.logs import hide, speak_in_words
-from tasks.forms import IncidentDecision
 from tasks.prefect_run import UNREACHABLE
 from tasks.runs import incident_runs
 from tasks.runs.case_runs import wake
@@ -84,14 +85,14 @@ def ask_for_all(ref: str) -> None:
     show_the_incident(ref)
     get_run_logger().info("%s waits for a decision. Answer question %s with Resume.", ref, number)
     row, cases = _look(ref)
-    heading = plain(about_incident(row)).replace(row.ref, f"**{row.ref}**", 1)
-    suspend_with(IncidentDecision, number, _question(row, cases, heading), heading)
+    words = incident_question(row, cases, incidents.refused(office(), ref))
+    suspend_with(IncidentDecision, number, words, incident_heading(row))
 
 
 def show_the_incident(ref: str) -> None:
     """Refresh the table of its cases, and what the run's name and tags say."""
     row, cases = _look(ref)
-    label_incident(row, len(cases), _stands(row))
+    label_incident(row, len(cases), incident_stands(row, bool(incidents.refused(office(), ref))))
     try:
         show_table(office(), ref, str(this_run.id), f"**The cases** of {plain(about_incident(row))}.")
     except UNREACHABLE as problem:
@@ -101,35 +102,3 @@ def show_the_incident(ref: str) -> None:
 def _look(ref: str) -> tuple[IncidentRow, list[CaseRow]]:
     with office().store.reading() as unit:
         return unit.incidents.get(ref), unit.cases.of_incident(ref)
-
-
-def _stands(row: IncidentRow) -> str:
-    if row.is_closed:
-        return "over"
-    refused = "answer refused, " if incidents.refused(office(), row.ref) else ""
-    if row.decision == Decision.KEEP_PAUSED and not refused:
-        return f"kept paused until {row.until}"
-    if row.decision == Decision.AFTER_FIX and not refused:
-        return "decided, and some cases follow"
-    return f"{refused}{IncidentDecision.waits_for}"
-
-
-def _question(row: IncidentRow, cases: list[CaseRow], heading: str) -> str:
-    here = office()
-    why = incidents.refused(here, row.ref)
-    states = Counter(str(case.state) for case in cases)
-    told = ", ".join(f"{count} {state}" for state, count in states.most_common())
-    cause = plain(in_words(row.cause))
-    retailers = len({case.retailer for case in cases})
-    parts = [
-        f"**Your last answer was not taken.** {plain(why)}" if why else "",
-        f"{heading} · {len(cases)} cases of {retailers} retailers: {told}. The table of this run links to each.",
-        f"**Decided before:** {plain(row.decision)}, by {plain(row.decided_by)}: {plain(row.reason)}"
-        if row.decision
-        else "",
-        f"**Decide for all cases that wait (J6)**, whose cause is {cause}. 'After our fix' runs every job again and "
-        "reads it back (J10); each case is then pictured, reviewed and closed by itself (J7). 'Keep paused' leaves "
-        "them open. A case that somebody decided by itself keeps that decision, and one that fails again asks by "
-        "itself.",
-    ]
-    return "\n\n".join(part for part in parts if part)

@@ -10,19 +10,18 @@ from typing import cast
 from prefect import get_run_logger
 
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.closure import closure_blockers, owes_validation
+from caseproof.domain.closure import closure_blockers
 from caseproof.domain.codes import Code, StepName
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import CaseproofError
+from caseproof.domain.forms import AccountDecision, Form, RetailersWord, Review, TryAgain, Verdict, Word
 from caseproof.domain.lifecycle import State
-from caseproof.domain.vocabulary import Choice
 from caseproof.procedure.answers import word
 from caseproof.procedure.closing import deciding
-from caseproof.procedure.core.office import US
-from caseproof.procedure.core.texts import plain, short
+from caseproof.procedure.core.texts import plain
+from caseproof.procedure.views.questions import what_to_decide, what_to_record, what_to_review
 from tasks.asking import act_on, answer_to, ask, say_trouble
 from tasks.common import look, office
-from tasks.forms import AccountDecision, Form, RetailersWord, Review, TryAgain, Verdict, Word
 
 OPEN_FOR_DECISION = (State.WAITING, State.PAUSED)
 
@@ -34,24 +33,9 @@ def hear_the_retailer(ref: str) -> None:
         return
     answer = answer_to(case, RetailersWord)
     if answer is None:
-        ask(
-            ref,
-            RetailersWord,
-            f"{_stop_and_notice(case)} **Now record what the retailer wrote (J8){_or_the_reply(case)}.** Without their "
-            "word you can go on to 'reactivate after our fix' (J7) or 'keep paused' (J6), and to nothing else.",
-            needed=_waits_for_word,
-        )
+        ask(ref, RetailersWord, what_to_record(case), needed=_waits_for_word)
         return
     act_on(ref, answer, lambda form: _take_word(ref, answer, cast(RetailersWord, form)))
-
-
-def _stop_and_notice(case: Case) -> str:
-    held = "The job is stopped (J2)" if case.stopped_jobs else "The job cannot be stopped from our side (J3)"
-    return f"{held}, and the retailer was told (J5)."
-
-
-def _or_the_reply(case: Case) -> str:
-    return ", or say that the newest reply above counts, or that you answered it" if case.open_replies else ""
 
 
 def _waits_for_word(case: Case) -> bool:
@@ -73,13 +57,6 @@ def _take_word(ref: str, answer: Fact, form: RetailersWord) -> None:
     deciding.looked_at(office(), ref, by=member, question=answer["number"])
 
 
-_WHAT_TO_DECIDE = (
-    "**Now decide what becomes of the account (J6).** 'After the retailer's change' and 'remove' need the retailer's "
-    "written word (J8, J9); 'keep paused' leaves the case open. Nobody's word closes it: a run does, read back as "
-    "successful (J10, J11)."
-)
-
-
 def settle_the_account(ref: str) -> None:
     """J6: the team decides what becomes of the account, or has decided that a clear word leads to the re-run."""
     case = look(ref)
@@ -90,21 +67,10 @@ def settle_the_account(ref: str) -> None:
         if deciding.goes_on_by_itself(office(), ref):
             get_run_logger().info("%s goes on: the retailer clearly said that the change is made.", ref)
             return
-        paused = f"The account is kept paused until **{case.paused_until}**. " if case.paused_until else ""
-        ask(ref, AccountDecision, f"{paused}{_why_not_by_itself(case)}{_WHAT_TO_DECIDE}", needed=_needs_a_person)
+        explain = what_to_decide(case, office().policy.answers.by_itself)
+        ask(ref, AccountDecision, explain, needed=_needs_a_person)
         return
     act_on(ref, answer, lambda form: _take_decision(ref, answer, cast(AccountDecision, form)))
-
-
-def _why_not_by_itself(case: Case) -> str:
-    """What a team that lets clear words go on wants to know where one did not."""
-    clear = [word for word in case.words if word["by_way_of"] in office().policy.answers.by_itself]
-    if not any(word.get("choice") == Choice.CHANGED for word in clear):
-        return ""
-    return (
-        "Their 'I made the change' waits for you: something else was said since the notice, or a run has failed after "
-        "it. "
-    )
 
 
 def _waits_for_decision(case: Case) -> bool:
@@ -137,7 +103,7 @@ def review_the_evidence(ref: str) -> None:
         return
     answer = answer_to(case, Review)
     if answer is None:
-        ask(ref, Review, _what_to_review(case), needed=_waits_for_review)
+        ask(ref, Review, what_to_review(case, office().evidence_url), needed=_waits_for_review)
         return
     act_on(ref, answer, lambda form: _take_review(ref, answer, form))
 
@@ -145,39 +111,6 @@ def review_the_evidence(ref: str) -> None:
 def _waits_for_review(case: Case) -> bool:
     missing = {blocker.code for blocker in closure_blockers(case)}
     return case.state is State.VERIFIED and "reviewed" in missing and missing <= {"reviewed", "validated", "looked"}
-
-
-def _what_to_review(case: Case) -> str:
-    run = case.verified
-    decision = case.decision
-    if run is None or case.photo is None or decision is None:
-        raise CaseproofError(f"{case.ref} has no evidence to review yet.", "Let the case's run gather it first.")
-    picture = f"{office().settings.public}/evidence/{case.photo['evidence']}"
-    checked = f" Checked in the system: {plain(short(case.validated['how']))}" if case.validated else ""
-    ended = f"{run['ended_at'][:16].replace('T', ' ')} UTC"
-    another = f" The policy asks for somebody else than {plain(decision.actor)}." if _another(decision) else ""
-    return (
-        f"Decided by {plain(decision.actor)} (J6): {plain(case.decided or '')}. {plain(short(decision['reason']))}"
-        f"{checked}\n\n"
-        f"[{plain(run['name'])}]({run['url']}) was read back as **{plain(run['said'])}** (J10), ended {ended}. "
-        f"[Its picture]({picture}) is attached to the ticket (J7, J8):\n\n"
-        f"![the run's own page]({picture})\n\n"
-        f"**Now review: does the picture show this run, and that it succeeded?**{another}{_look_at_the_change(case)}"
-    )
-
-
-def _another(decision: Fact) -> bool:
-    return bool(decision.get("review") == "another person") and decision.actor != US
-
-
-def _look_at_the_change(case: Case) -> str:
-    """What is asked of the reviewer of a case that went on by itself (J8)."""
-    if not owes_validation(case):
-        return ""
-    return (
-        " **Then look at the change in the system (J8): nobody has yet.** The retailer's word and a successful run are "
-        "not that (J11). Say below what you looked at and what you saw; without it the approval is not taken."
-    )
 
 
 def _take_review(ref: str, answer: Fact, form: Form) -> None:

@@ -12,13 +12,13 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.client.schemas.objects import Artifact as Shown
 from prefect.exceptions import PrefectException
+from prefect.input import RunInput
 from prefect.input.actions import read_flow_run_input
 from prefect.runtime import flow_run as this_run
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from caseproof.domain.case import Case
 from caseproof.http.client import LibraryError
-from tasks.forms import Form
 from tasks.ports import Step
 
 SECONDS = 5.0
@@ -43,7 +43,7 @@ class PrefectRun:
         if step.is_due(case):
             step.task(case.ref)
 
-    def suspend(self, form: type[Form], number: int) -> None:
+    def suspend(self, form: type[RunInput], number: int) -> None:
         """Suspend without a time-out: patience belongs to the policy and the keeper."""
         suspend_flow_run(wait_for_input=form, key=f"question-{number}", timeout=None)
 

@@ -18,8 +18,9 @@ from caseproof.domain.case import Case, Fact
 from caseproof.evidence.vault import VaultError
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.views.card import card
+from caseproof.procedure.views.titles import about
 from tasks.common import look, office, ports
-from tasks.display.labels import about, label
+from tasks.display.labels import label
 from tasks.display.logs import tell_how_far
 from tasks.prefect_run import UNREACHABLE
 

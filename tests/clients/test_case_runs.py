@@ -15,12 +15,13 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Suspended
 
 from caseproof.domain.events import Kind
+from caseproof.domain.forms import RetailersWord
 from caseproof.procedure.core.office import Office
 from sandbox.processes import PrefectServer
 from sandbox.world import World
 from tasks import common
 from tasks.asking import read_answers
-from tasks.forms import RetailersWord, for_team
+from tasks.forms import for_team
 from tasks.runs.case_runs import wake
 
 ANSWER = {"answered_by": "operator", "what": "decide without the retailer's word"}

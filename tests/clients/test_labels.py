@@ -14,15 +14,16 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from caseproof.domain.case import Case
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Kind
+from caseproof.domain.forms import FORMS
 from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.views.card import RULES
+from caseproof.procedure.views.titles import about, stands
 from sandbox.processes import PrefectServer, free_port
 from sandbox.world import World
 from tasks import common
-from tasks.display.labels import about, label, label_removal, stands
+from tasks.display.labels import label, label_removal
 from tasks.display.logs import GRAVE, InWords, hide, line, speak_in_words, tell_how_far
 from tasks.display.showing import announce
-from tasks.forms import FORMS
 from tests.support.histories import REF, Plan, Teller, tell
 
 WAITS = {

@@ -13,10 +13,10 @@ import pytest
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
 from caseproof.domain.events import Kind
+from caseproof.domain.forms import AccountDecision
 from caseproof.domain.lifecycle import State
 from caseproof.procedure.keeper import incidents
 from caseproof.store import IncidentRow, StoreError
-from tasks.forms import AccountDecision
 from tests.support.world import DECIDER, World
 
 RETAILERS = 12

@@ -22,6 +22,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
+from caseproof.domain.forms import Review, TryAgain
 from caseproof.platforms.base import JobPlatform
 from caseproof.procedure.answers import word
 from caseproof.procedure.closing import deciding, proving
@@ -32,7 +33,6 @@ from caseproof.procedure.notify import telling
 from caseproof.store import Store, locks
 from flows.job_failure_case import job_failure_case
 from tasks import steps
-from tasks.forms import Review, TryAgain
 from tasks.people import NothingMoved
 from tasks.ports import Ports, bound
 from tests.support.fakes import Clock, FakeCamera, FakeMail, FakePlatform, FaultyDesk, FaultyVault
