@@ -9,9 +9,9 @@ from prefect.states import Completed, State
 
 from caseproof.domain.vocabulary import Cause, Scope
 from caseproof.procedure.containment.opening import Request
-from tasks.asking import carry, read_answers
 from tasks.common import look, office
 from tasks.display.showing import announce, show_the_case
+from tasks.forms.asking import carry, read_answers
 from tasks.people import hear_the_retailer, help_if_stuck, review_the_evidence, settle_the_account
 from tasks.runs.case_runs import take_up
 from tasks.steps import (

@@ -20,11 +20,11 @@ from caseproof.procedure.keeper import incidents
 from caseproof.procedure.views.questions import incident_heading, incident_question
 from caseproof.procedure.views.titles import about_incident, incident_stands
 from caseproof.store import CaseRow, IncidentRow
-from tasks.asking import refusal, suspend_with
 from tasks.common import office, ports
 from tasks.display.incident_table import show_table
 from tasks.display.labels import label_incident
 from tasks.display.logs import hide, speak_in_words
+from tasks.forms.asking import refusal, suspend_with
 from tasks.prefect_run import UNREACHABLE
 from tasks.runs import incident_runs
 from tasks.runs.case_runs import wake

@@ -20,8 +20,8 @@ from caseproof.procedure.answers import word
 from caseproof.procedure.closing import deciding
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.views.questions import what_to_decide, what_to_record, what_to_review
-from tasks.asking import act_on, answer_to, ask, say_trouble
 from tasks.common import look, office
+from tasks.forms.asking import act_on, answer_to, ask, say_trouble
 
 OPEN_FOR_DECISION = (State.WAITING, State.PAUSED)
 

@@ -20,8 +20,8 @@ from caseproof.procedure.core.office import Office
 from sandbox.processes import PrefectServer
 from sandbox.world import World
 from tasks import common
-from tasks.asking import read_answers
-from tasks.forms import for_team
+from tasks.forms.asking import read_answers
+from tasks.forms.run_inputs import for_team
 from tasks.runs.case_runs import wake
 
 ANSWER = {"answered_by": "operator", "what": "decide without the retailer's word"}

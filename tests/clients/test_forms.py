@@ -39,8 +39,8 @@ from caseproof.procedure.views.titles import stands
 from sandbox.processes import PrefectServer
 from sandbox.world import World
 from tasks import common
-from tasks.asking import act_on, answer_to, carry, say_trouble
-from tasks.forms import NotFilledIn, filled_in, for_team
+from tasks.forms.asking import act_on, answer_to, carry, say_trouble
+from tasks.forms.run_inputs import NotFilledIn, filled_in, for_team
 from tasks.people import _needs_a_person, _take_word, settle_the_account
 from tasks.ports import Step
 from tasks.steps import note_on_the_ticket, stop_the_job

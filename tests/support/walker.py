@@ -11,7 +11,7 @@ from prefect.input import RunInput
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.forms import Form
-from tasks.forms import RunForm
+from tasks.forms.run_inputs import RunForm
 from tasks.ports import Step
 
 MOST_TURNS = 6

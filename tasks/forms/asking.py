@@ -25,7 +25,7 @@ from caseproof.procedure.views.titles import stands
 from tasks.common import look, office, ports
 from tasks.display.logs import speak_in_words, told
 from tasks.display.showing import show_the_case
-from tasks.forms import filled_in, for_team
+from tasks.forms.run_inputs import filled_in, for_team
 from tasks.ports import Step
 
 speak_in_words()
