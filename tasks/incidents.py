@@ -5,26 +5,28 @@ Plain functions and not tasks, because asking suspends the run, which Prefect do
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from prefect import get_run_logger
 from prefect.runtime import flow_run as this_run
 
 from blocks.base import PrefectDown
 from caseproof.domain.decisions import Decision
-from caseproof.domain.errors import BadInput
-from caseproof.domain.forms import IncidentDecision
+from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.forms import Form, IncidentDecision
 from caseproof.procedure.closing.deciding import read_date
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.keeper import incidents
 from caseproof.procedure.views.questions import incident_heading, incident_question
 from caseproof.procedure.views.titles import about_incident, incident_stands
 from caseproof.store import CaseRow, IncidentRow
-from tasks.common import office, ports
+from tasks.common import office
 from tasks.display.incident_table import show_table
 from tasks.display.labels import label_incident
 from tasks.display.logs import hide, speak_in_words
-from tasks.forms.asking import refusal, suspend_with
+from tasks.forms.asking import Question, Words, act_or_refuse, ask, read_answers_to
 from tasks.prefect_run import UNREACHABLE
 from tasks.runs import incident_runs
 from tasks.runs.case_runs import wake
@@ -40,16 +42,45 @@ def take_up(ref: str) -> bool:
     return incident_runs.take_up(office(), ref)
 
 
+@dataclass(frozen=True)
+class IncidentAsker:
+    """An incident as a ``tasks.forms.asking.Asker``: it has one question at a time, and acts on its answer at once."""
+
+    ref: str
+
+    def unanswered(self) -> list[Question]:
+        """The question that waits, whichever of its runs asked it."""
+        waits = incidents.question(office(), self.ref)
+        return [Question(waits.number, IncidentDecision.slug, waits.flow_run)] if waits else []
+
+    def take(self, question: Question, answer: Mapping[str, Any]) -> None:
+        """Decide for all; who wrote it down passes the question on, so that nobody acts on it twice."""
+        number = question.number
+        act_or_refuse(self, number, IncidentDecision, answer, lambda form: _decide(self.ref, form, number))
+
+    def refuse(self, number: int, no: CaseproofError) -> None:
+        """Beside the question."""
+        get_run_logger().warning("%s: the answer was not taken. %s", self.ref, hide(str(no)))
+        incidents.refuse(office(), self.ref, number, str(no))
+
+    def number(self, form: type[Form], flow_run: str) -> int | None:  # noqa: ARG002 - it has one form
+        """It asks until it is over."""
+        return incidents.ask(office(), self.ref, flow_run)
+
+    def show(self) -> None:
+        """The table of its cases, and the run's name and tags."""
+        show_the_incident(self.ref)
+
+    def words(self) -> Words:
+        """The incident, its cases, and what to decide."""
+        row, cases = _look(self.ref)
+        question = incident_question(row, cases, incidents.refused(office(), self.ref))
+        return Words(incident_heading(row), question, "waits for a decision")
+
+
 def take_the_decision(ref: str) -> None:
     """J6: what somebody decided for all, also to a run that died before it read it; a refused answer is asked again."""
-    question = incidents.question(office(), ref)
-    answer = ports().carrier.answer(question.number, question.flow_run) if question else None
-    if question is None or answer is None:
-        return
-    no = refusal(IncidentDecision, answer, lambda form: _decide(ref, cast(IncidentDecision, form), question.number))
-    if no is not None:
-        get_run_logger().warning("%s: the answer was not taken. %s", ref, hide(no.why))
-        incidents.refuse(office(), ref, question.number, no.why)
+    read_answers_to(IncidentAsker(ref))
 
 
 def _decide(ref: str, form: IncidentDecision, question: int) -> None:
@@ -81,12 +112,7 @@ def is_over(ref: str) -> bool:
 
 def ask_for_all(ref: str) -> None:
     """J6: suspend until somebody decides for all. The cases go on meanwhile: each may be decided by itself."""
-    number = incidents.ask(office(), ref, str(this_run.id))
-    show_the_incident(ref)
-    get_run_logger().info("%s waits for a decision. Answer question %s with Resume.", ref, number)
-    row, cases = _look(ref)
-    words = incident_question(row, cases, incidents.refused(office(), ref))
-    suspend_with(IncidentDecision, number, words, incident_heading(row))
+    ask(IncidentAsker(ref), IncidentDecision)
 
 
 def show_the_incident(ref: str) -> None:

@@ -5,8 +5,6 @@ Plain functions and not tasks, because asking suspends the run, which Prefect do
 
 from __future__ import annotations
 
-from typing import cast
-
 from prefect import get_run_logger
 
 from caseproof.domain.case import Case, Fact
@@ -14,14 +12,16 @@ from caseproof.domain.closure import closure_blockers
 from caseproof.domain.codes import Code, StepName
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.forms import AccountDecision, Form, RetailersWord, Review, TryAgain, Verdict, Word
+from caseproof.domain.forms import AccountDecision, RetailersWord, Review, Verdict, Word
 from caseproof.domain.lifecycle import State
 from caseproof.procedure.answers import word
 from caseproof.procedure.closing import deciding
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.views.questions import what_to_decide, what_to_record, what_to_review
 from tasks.common import look, office
-from tasks.forms.asking import act_on, answer_to, ask, say_trouble
+from tasks.forms.asking import ask
+from tasks.forms.cases import CaseAsker, act_on, answer_to
+from tasks.trouble import ask_to_try_again, say_trouble
 
 OPEN_FOR_DECISION = (State.WAITING, State.PAUSED)
 
@@ -33,9 +33,9 @@ def hear_the_retailer(ref: str) -> None:
         return
     answer = answer_to(case, RetailersWord)
     if answer is None:
-        ask(ref, RetailersWord, what_to_record(case), needed=_waits_for_word)
+        ask(CaseAsker(ref, what_to_record(case), _waits_for_word), RetailersWord)
         return
-    act_on(ref, answer, lambda form: _take_word(ref, answer, cast(RetailersWord, form)))
+    act_on(ref, answer, RetailersWord, lambda form: _take_word(ref, answer, form))
 
 
 def _waits_for_word(case: Case) -> bool:
@@ -68,9 +68,9 @@ def settle_the_account(ref: str) -> None:
             get_run_logger().info("%s goes on: the retailer clearly said that the change is made.", ref)
             return
         explain = what_to_decide(case, office().policy.answers.by_itself)
-        ask(ref, AccountDecision, explain, needed=_needs_a_person)
+        ask(CaseAsker(ref, explain, _needs_a_person), AccountDecision)
         return
-    act_on(ref, answer, lambda form: _take_decision(ref, answer, cast(AccountDecision, form)))
+    act_on(ref, answer, AccountDecision, lambda form: _take_decision(ref, answer, form))
 
 
 def _waits_for_decision(case: Case) -> bool:
@@ -103,9 +103,9 @@ def review_the_evidence(ref: str) -> None:
         return
     answer = answer_to(case, Review)
     if answer is None:
-        ask(ref, Review, what_to_review(case, office().evidence_url), needed=_waits_for_review)
+        ask(CaseAsker(ref, what_to_review(case, office().evidence_url), _waits_for_review), Review)
         return
-    act_on(ref, answer, lambda form: _take_review(ref, answer, form))
+    act_on(ref, answer, Review, lambda form: _take_review(ref, answer, form))
 
 
 def _waits_for_review(case: Case) -> bool:
@@ -113,8 +113,7 @@ def _waits_for_review(case: Case) -> bool:
     return case.state is State.VERIFIED and "reviewed" in missing and missing <= {"reviewed", "validated", "looked"}
 
 
-def _take_review(ref: str, answer: Fact, form: Form) -> None:
-    review = cast(Review, form)
+def _take_review(ref: str, answer: Fact, review: Review) -> None:
     deciding.review(
         office(), ref, approved=review.verdict is Verdict.APPROVE, by=review.answered_by,
         remark=review.remark, checked=review.checked, question=answer["number"],
@@ -136,4 +135,4 @@ def help_if_stuck(ref: str, version_before: int) -> None:
     missing = "; ".join(f"{b.rule}: {b.missing}" for b in closure_blockers(case))
     problem = NothingMoved(f"Nothing moves. Missing: {missing}", f"`caseproof case why {ref}`, then try again.")
     say_trouble(ref, StepName.THE_PROCEDURE, problem)
-    ask(ref, TryAgain, plain(problem), needed=lambda now: now.trouble is not None)
+    ask_to_try_again(ref, plain(problem))

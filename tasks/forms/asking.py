@@ -1,165 +1,105 @@
-"""How a case asks a person: one helper for every form.
+"""How people are asked: one helper, whoever asks.
 
-It numbers the question in the store, shows the case, and suspends the run under ``question-<n>``. A resumed run starts
-from the top: ``read_answers`` first writes down what people answered, then the steps act on it. A run that was woken
-without an answer finds none, looks at the case again, and asks under the next number if it still needs to.
+It numbers the question in the store, shows where things stand, and suspends the run under ``question-<n>``. A resumed
+run starts from the top: the helper reads what people answered since, and a malformed or refused answer is written down
+and asked again. A run that was woken without an answer finds none, and asks under the next number if it still needs to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from prefect import get_run_logger
 
-from caseproof.domain.case import Case, Fact
-from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Event, Kind
-from caseproof.domain.forms import FORMS, Form, TryAgain
-from caseproof.procedure.core.office import US
-from caseproof.procedure.core.texts import plain
-from caseproof.procedure.views.questions import case_heading, case_question
-from caseproof.procedure.views.titles import stands
-from tasks.common import look, office, ports
-from tasks.display.logs import speak_in_words, told
-from tasks.display.showing import show_the_case
+from caseproof.domain.forms import Form
+from tasks.common import office, ports
 from tasks.forms.run_inputs import filled_in, for_team
-from tasks.ports import Step
 
-speak_in_words()
-
-
-def read_answers(ref: str) -> None:
-    """Write down every answer that people gave, also to a run that died before it read it; nothing is acted on yet."""
-    case = look(ref)
-    for number, question in case.asked.items():
-        if number in case.answered:
-            continue
-        answer = ports().carrier.answer(number, question["flow_run"])
-        if answer is None:
-            continue
-        event = office().event(
-            Kind.QUESTION_ANSWERED,
-            str(answer.get("answered_by") or "somebody in the Prefect UI"),
-            number=number,
-            form=question["form"],
-            answer=answer,
-        )
-        office().store.change(ref, _unless_answered(number, event))
-        get_run_logger().info("Question %s was answered by %s.", number, event.actor)
-    _trouble_answered(ref)
-
-
-def suspend_with(form: type[Form], number: int, question: str, heading: str) -> None:
-    """Suspend this flow run with a form, until somebody resumes it: everybody is asked through here."""
-    shown = for_team(form, office().policy.team, question).with_initial_data(description=heading)
-    ports().carrier.suspend(shown, number)
-
-
-def _unless_answered(number: int, event: Event) -> Callable[[Case], list[Event]]:
-    return lambda now: [] if number in now.answered else [event]
-
-
-def _trouble_answered(ref: str) -> None:
-    """'Try again' needs no more than that it was said."""
-    for fact in look(ref).unhandled:
-        if fact["form"] == TryAgain.slug:
-            office().record(
-                ref, Kind.TROUBLE_OVER, fact.actor, step=_troubled(ref), question=fact["number"],
-                remark=str(fact["answer"].get("remark", "")),
-            )  # fmt: skip
-
-
-def _troubled(ref: str) -> str:
-    trouble = look(ref).trouble
-    return str(trouble["step"]) if trouble else "the step"
-
-
-def answer_to(case: Case, form: type[Form]) -> Fact | None:
-    """The newest answer to this form that was not acted on and is not older than what happened since."""
-    news = (case.notice, case.last_failure, case.refused)
-    since = max((fact.seq for fact in news if fact is not None), default=0)
-    fresh = [fact for fact in case.unhandled if fact["form"] == form.slug and fact.seq > since]
-    return fresh[-1] if fresh else None
-
-
-def ask(ref: str, form: type[Form], explain: str, *, needed: Callable[[Case], bool]) -> None:
-    """Ask a person, and suspend the run until somebody resumes it. Returns at once where it is no longer needed."""
-    version = look(ref).version
-
-    def question(case: Case) -> list[Event]:
-        if not needed(case):
-            return []
-        number = case.question_number + 1
-        return [office().event(Kind.QUESTION_ASKED, number=number, form=form.slug, flow_run=ports().carrier.id)]
-
-    case = office().store.change(ref, question)
-    asked = case.asked.get(case.question_number)
-    if asked is None or asked.seq <= version or asked["flow_run"] != ports().carrier.id:
-        return
-    show_the_case(ref)
-    get_run_logger().info("%s %s. Answer question %s with Resume.", ref, stands(case), case.question_number)
-    words = case_question(case, office().case_url(ref), explain)
-    suspend_with(form, asked["number"], words, case_heading(case))
-
-
-def act_on(ref: str, answer: Fact, act: Callable[[Form], object]) -> None:
-    """Act on an answer; a malformed or refused one is recorded with the reason and asked again (house rule 7)."""
-    with told(ref):
-        no = refusal(FORMS[answer["form"]], answer["answer"], act)
-        if no is not None:
-            _refuse(ref, answer, no)
+AForm = TypeVar("AForm", bound=Form)
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why an answer is not taken: for programs, and for people."""
+class Question:
+    """A question that was asked: its number, its form's slug, and the flow run that asked it."""
 
-    code: Code
-    why: str
+    number: int
+    form: str
+    flow_run: str
 
 
-def refusal(form: type[Form], answer: Mapping[str, Any], act: Callable[[Form], object]) -> Refusal | None:
-    """Act on an answer; why it cannot be taken, and None where it was."""
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is said with a form (markdown): the heading, and all that stands above its fields.
+
+    ``waits`` is what the log says of who asks: ``waits for the decision``.
+    """
+
+    heading: str
+    question: str
+    waits: str
+
+
+class Asker(Protocol):
+    """Who asks: a case or an incident. Each remembers its questions in its own way."""
+
+    @property
+    def ref(self) -> str:
+        """Its reference."""
+        ...
+
+    def unanswered(self) -> list[Question]:
+        """What it asked and has no answer to yet, the oldest first."""
+        ...
+
+    def take(self, question: Question, answer: Mapping[str, Any]) -> None:
+        """A person answered this: write it down, or act on it."""
+        ...
+
+    def refuse(self, number: int, no: CaseproofError) -> None:
+        """Write down why the answer to this question is not taken; the next question says so (house rule 7)."""
+        ...
+
+    def number(self, form: type[Form], flow_run: str) -> int | None:
+        """Number the next question, which this flow run asks; None where it need not be asked any more."""
+        ...
+
+    def show(self) -> None:
+        """Show people where it stands, before it waits for them."""
+        ...
+
+    def words(self) -> Words:
+        """What is asked now."""
+        ...
+
+
+def read_answers_to(asker: Asker) -> None:
+    """Take every answer that people gave, also to a run that died before it read it."""
+    for question in asker.unanswered():
+        answer = ports().carrier.answer(question.number, question.flow_run)
+        if answer is not None:
+            asker.take(question, answer)
+
+
+def ask(asker: Asker, form: type[Form]) -> None:
+    """Ask a person, and suspend the run until somebody resumes it. Returns at once where it is no longer needed."""
+    number = asker.number(form, ports().carrier.id)
+    if number is None:
+        return
+    asker.show()
+    words = asker.words()
+    get_run_logger().info("%s %s. Answer question %s with Resume.", asker.ref, words.waits, number)
+    shown = for_team(form, office().policy.team, words.question).with_initial_data(description=words.heading)
+    ports().carrier.suspend(shown, number)
+
+
+def act_or_refuse(
+    asker: Asker, number: int, form: type[AForm], answer: Mapping[str, Any], act: Callable[[AForm], object]
+) -> None:
+    """Act on the answer to this question; one that is malformed or refused is written down with the reason."""
     try:
         act(filled_in(form, answer))
     except CaseproofError as no:
-        return Refusal(no.code, str(no))
-    return None
-
-
-def _refuse(ref: str, answer: Fact, no: Refusal) -> None:
-    number = answer["number"]
-    office().record(ref, Kind.ANSWER_REFUSED, US, number=number, code=str(no.code), why=no.why, question=number)
-
-
-def carry(step: Step, ref: str) -> None:
-    """Carry a step out. Where it cannot be, the case says so and waits for a person: nothing is lost."""
-    name = step.name
-    try:
-        with told(ref) as case:
-            ports().carrier.carry(step, case)
-    except CaseproofError as problem:
-        say_trouble(ref, name, problem)
-        explain = f"**'{name}' needs help.** {plain(problem)}\n\nPut it right, then submit: the step is tried again."
-        ask(ref, TryAgain, explain, needed=lambda case: case.trouble is not None)
-        return
-    trouble = look(ref).trouble
-    if trouble is not None and trouble["step"] == name:
-        office().record(ref, Kind.TROUBLE_OVER, US, step=name)
-
-
-def say_trouble(ref: str, step: str, problem: CaseproofError) -> None:
-    """Write down that a step needs help, once for the same problem."""
-    get_run_logger().warning("'%s' needs help: %s", step, problem)
-    event = office().event(
-        Kind.TROUBLE, step=str(step), code=str(problem.code), problem=problem.problem, next_action=problem.next_action
-    )
-    office().store.change(ref, lambda now: [] if _is_known(now.trouble, event) else [event])
-
-
-def _is_known(trouble: Fact | None, event: Event) -> bool:
-    """Whether people were told of this trouble in these very words: new words are worth telling, whatever the code."""
-    return trouble is not None and all(trouble[name] == event.data[name] for name in ("step", "problem"))
+        asker.refuse(number, no)

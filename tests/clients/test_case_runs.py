@@ -20,9 +20,9 @@ from caseproof.procedure.core.office import Office
 from sandbox.processes import PrefectServer
 from sandbox.world import World
 from tasks import common
-from tasks.forms.asking import read_answers
 from tasks.forms.run_inputs import for_team
 from tasks.runs.case_runs import wake
+from tasks.trouble import read_answers
 
 ANSWER = {"answered_by": "operator", "what": "decide without the retailer's word"}
 

@@ -39,11 +39,12 @@ from caseproof.procedure.views.titles import stands
 from sandbox.processes import PrefectServer
 from sandbox.world import World
 from tasks import common
-from tasks.forms.asking import act_on, answer_to, carry, say_trouble
+from tasks.forms.cases import act_on, answer_to
 from tasks.forms.run_inputs import NotFilledIn, filled_in, for_team
 from tasks.people import _needs_a_person, _take_word, settle_the_account
 from tasks.ports import Step
 from tasks.steps import note_on_the_ticket, stop_the_job
+from tasks.trouble import carry, say_trouble
 from tests.support.histories import Teller
 
 TEAM = ("operator", "team lead")
@@ -340,14 +341,14 @@ def test_the_ticket_is_due_for_a_note_as_soon_as_something_was_said_and_the_desk
 
 def test_that_the_reply_counts_is_said_by_a_member_and_refused_where_there_is_none(office: Office, case: Case) -> None:
     given = answered(office, case, RetailersWord, what=str(Word.COUNTS))
-    act_on(case.ref, given, lambda form: _take_word(case.ref, given, cast(RetailersWord, form)))
+    act_on(case.ref, given, RetailersWord, lambda form: _take_word(case.ref, given, form))
     refused = office.case(case.ref).refused
     assert refused is not None
     assert "no reply in words of a registered contact" in refused["why"]
 
     said(office, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
     again = answered(office, case, RetailersWord, what=str(Word.COUNTS))
-    act_on(case.ref, again, lambda form: _take_word(case.ref, again, cast(RetailersWord, form)))
+    act_on(case.ref, again, RetailersWord, lambda form: _take_word(case.ref, again, form))
     [word] = office.case(case.ref).confirmations
     assert (word["words"], word.actor) == ("I think so.", "operator")
 
@@ -357,14 +358,14 @@ def test_a_reply_that_a_member_answered_confirms_nothing_and_the_case_waits_on(o
     assert office.case(case.ref).unanswered_since is None, "it is the team's turn"
     given = answered(office, case, RetailersWord, what=str(Word.ANSWERED))
     for _ in range(2):  # two live runs of one case read the same answer
-        act_on(case.ref, given, lambda form: _take_word(case.ref, given, cast(RetailersWord, form)))
+        act_on(case.ref, given, RetailersWord, lambda form: _take_word(case.ref, given, form))
     now = office.case(case.ref)
     assert (now.words, now.open_replies, now.unhandled) == ((), (), ())
     assert now.events[-1].kind is Kind.CONFIRMATION_REFUSED
     assert "operator has answered it" in now.events[-1].data["why"]
     assert now.unanswered_since == now.events[-1].at, "the retailer's turn begins anew"
     again = answered(office, case, RetailersWord, what=str(Word.ANSWERED))
-    act_on(case.ref, again, lambda form: _take_word(case.ref, again, cast(RetailersWord, form)))
+    act_on(case.ref, again, RetailersWord, lambda form: _take_word(case.ref, again, form))
     assert "no reply above" in office.case(case.ref).refused["why"]
 
 
@@ -393,7 +394,7 @@ def test_j8_the_review_of_what_went_on_by_itself_asks_for_thelook_at_the_change(
 def test_a_malformed_answer_is_refused_with_the_fields_and_asked_again(office: Office, case: Case) -> None:
     given = answered(office, case, AccountDecision, decision="close it", reason="")
     acted: list[Form] = []
-    act_on(case.ref, given, acted.append)
+    act_on(case.ref, given, AccountDecision, acted.append)
     now = office.case(case.ref)
     assert acted == []
     assert now.refused is not None
@@ -409,7 +410,7 @@ def test_an_answer_that_the_procedure_refuses_is_recorded_with_the_next_action(o
     def no(_: Form) -> None:
         raise NotAllowed("J8: there is no confirmation.", "Record it.")
 
-    act_on(case.ref, given, no)
+    act_on(case.ref, given, AccountDecision, no)
     refused = office.case(case.ref).refused
     assert refused is not None
     assert refused["why"] == "J8: there is no confirmation. Next: Record it."
@@ -418,7 +419,7 @@ def test_an_answer_that_the_procedure_refuses_is_recorded_with_the_next_action(o
 def test_a_good_answer_is_acted_on_as_its_form(office: Office, case: Case) -> None:
     given = answered(office, case, AccountDecision, **ANSWERS["decision"])
     acted: list[Form] = []
-    act_on(case.ref, given, acted.append)
+    act_on(case.ref, given, AccountDecision, acted.append)
     decided, reason = Decision.AFTER_FIX, ANSWERS["decision"]["reason"]
     assert acted == [AccountDecision(answered_by="operator", decision=decided, reason=reason)]
     assert office.case(case.ref).refused is None
@@ -431,7 +432,7 @@ def test_what_is_no_refusal_but_a_fault_of_ours_is_not_taken_for_one(office: Off
         raise RuntimeError("a fault")
 
     with pytest.raises(RuntimeError, match="a fault"):
-        act_on(case.ref, given, broken)
+        act_on(case.ref, given, TryAgain, broken)
     assert office.case(case.ref).refused is None
 
 
