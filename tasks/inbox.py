@@ -18,7 +18,7 @@ from caseproof.channels.inbound.imap import ImapInbox
 from caseproof.channels.inbound.imap_account import ImapAccount, InboxError
 from caseproof.config.policy import Policy
 from caseproof.procedure.answers.inbox import InboxPass, read_inbox
-from caseproof.procedure.answers.inbox_watch import Hands, Waker, today
+from caseproof.procedure.answers.inbox_watch import InboxPorts, Waker, today
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.texts import plain, short
 from caseproof.store.messages import MessageRow
@@ -58,9 +58,9 @@ def wake(office: Office, runs: Mapping[str, str]) -> list[str]:
         return wake_runs(office, runs).later
 
 
-def hands_of(say: Callable[[str], None]) -> Hands:
-    """The hands of this process."""
-    return Hands(mailboxes(), ImapInbox, wake, say)
+def inbox_ports(say: Callable[[str], None]) -> InboxPorts:
+    """The ports of this process."""
+    return InboxPorts(mailboxes(), ImapInbox, wake, say)
 
 
 def read_once(office: Office, say: Callable[[str], None]) -> InboxPass | None:
@@ -68,13 +68,13 @@ def read_once(office: Office, say: Callable[[str], None]) -> InboxPass | None:
 
     Raises InboxError, StoreDown, NoSuchBlock, PrefectDown.
     """
-    hands = hands_of(say)
-    account = hands.account(office.policy)
+    ports = inbox_ports(say)
+    account = ports.account(office.policy)
     done = None
     if account is not None:
         with ImapInbox(account) as inbox:
             done = read_inbox(office, inbox, say, authserv=account.authserv)
-    Waker(office, hands).round()
+    Waker(office, ports).round()
     return done
 
 

@@ -57,14 +57,14 @@ def _once(office: Office) -> None:
 
 def _watch(office: Office) -> None:
     with _no_traceback():
-        from tasks.inbox import hands_of
+        from tasks.inbox import inbox_ports
 
     lock = inbox_lock(office.settings)
     if (other := locks.holder(lock)) is not None:
         _say(f"Process {other} reads the mailbox already; this one waits until that ends.")
     locks.hold(lock)
     _say("The mailbox is watched, and cases with news are woken.")
-    watch(office, hands_of(_say), threading.Event())  # until a signal ends the process
+    watch(office, inbox_ports(_say), threading.Event())  # until a signal ends the process
 
 
 @contextmanager

@@ -34,7 +34,7 @@ WOKEN_AT_MOST = 2000
 
 
 @dataclass(frozen=True)
-class Hands:
+class InboxPorts:
     """What the watch reaches others with.
 
     ``account``: the mailbox that a policy names, None where it names none; raises CaseproofError. ``connect``: what
@@ -82,14 +82,14 @@ def today(office: Office) -> Office:
 class MailboxWatch:
     """Reads the mailbox whenever mail comes, one ``round`` after the other; ``close`` ends it."""
 
-    def __init__(self, office: Office, hands: Hands) -> None:
-        self._office, self._hands = office, hands
+    def __init__(self, office: Office, ports: InboxPorts) -> None:
+        self._office, self._ports = office, ports
         self._account: ImapAccount | None = None
         self._inbox: Inbox | None = None
         self._open = ExitStack()
         self._refused: ImapAccount | None = None
         self._not_before = office.clock()
-        self._trouble = _Trouble(hands.say, "The mailbox is read again.")
+        self._trouble = _Trouble(ports.say, "The mailbox is read again.")
 
     def round(self) -> float:
         """Take in what lies there, then wait for mail; gives how many seconds to pause before the next round."""
@@ -104,14 +104,14 @@ class MailboxWatch:
             return self._failed(error)
 
     def _round(self, office: Office) -> float:
-        account = self._hands.account(office.policy)
+        account = self._ports.account(office.policy)
         if account != self._account:
             self.close()
         self._account = account
         if account is None or (account == self._refused and office.clock() < self._not_before):
             return LOOK_SECONDS
         inbox = self._opened(account)
-        if read_inbox(office, inbox, self._hands.say, authserv=account.authserv) is None:
+        if read_inbox(office, inbox, self._ports.say, authserv=account.authserv) is None:
             return FIRST_PAUSE
         self._refused = None
         self._trouble.is_over()
@@ -120,7 +120,7 @@ class MailboxWatch:
 
     def _opened(self, account: ImapAccount) -> Inbox:
         if self._inbox is None:
-            self._inbox = self._open.enter_context(self._hands.connect(account))
+            self._inbox = self._open.enter_context(self._ports.connect(account))
         return self._inbox
 
     def _failed(self, error: Exception) -> float:
@@ -141,10 +141,10 @@ class Waker:
     The keeper wakes them, too: nothing is lost where this fails.
     """
 
-    def __init__(self, office: Office, hands: Hands) -> None:
-        self._office, self._hands = office, hands
+    def __init__(self, office: Office, ports: InboxPorts) -> None:
+        self._office, self._ports = office, ports
         self._woken: dict[str, int] = {}
-        self._trouble = _Trouble(hands.say, "Cases can be woken again.", LONGEST_WAKE_PAUSE)
+        self._trouble = _Trouble(ports.say, "Cases can be woken again.", LONGEST_WAKE_PAUSE)
 
     def round(self) -> float:
         """Wake those that have news since the last round; gives how many seconds to pause before the next."""
@@ -158,18 +158,18 @@ class Waker:
             due = unit.cases.due(self._office.clock(), WOKEN_AT_MOST)
         news = {row.ref: row for row in due if row.has_news and row.closed_at is None and row.flow_run}
         new = {ref: row for ref, row in news.items() if self._woken.get(ref) != row.version}
-        later = self._hands.wake(self._office, {ref: str(row.flow_run) for ref, row in new.items()}) if new else []
+        later = self._ports.wake(self._office, {ref: str(row.flow_run) for ref, row in new.items()}) if new else []
         self._woken = {ref: row.version for ref, row in news.items() if ref not in later}
         self._trouble.is_over()
         return WAKE_SECONDS
 
 
-def watch(office: Office, hands: Hands, over: threading.Event) -> None:
+def watch(office: Office, ports: InboxPorts, over: threading.Event) -> None:
     """Read the mailbox and wake cases until ``over`` is set.
 
     The mailbox has a thread of its own that nobody waits for: what it holds in its hands is not lost with it.
     """
-    mailbox = MailboxWatch(office, hands)
+    mailbox = MailboxWatch(office, ports)
 
     def read() -> None:
         while not over.wait(mailbox.round()):
@@ -177,6 +177,6 @@ def watch(office: Office, hands: Hands, over: threading.Event) -> None:
 
     context = copy_context()
     threading.Thread(target=context.run, args=(read,), name="mailbox", daemon=True).start()
-    waker = Waker(office, hands)
+    waker = Waker(office, ports)
     while not over.wait(waker.round()):
         pass
