@@ -17,8 +17,8 @@ from blocks.base import PrefectDown
 from caseproof.channels.inbound.imap import ImapInbox
 from caseproof.channels.inbound.imap_account import ImapAccount, InboxError
 from caseproof.config.policy import Policy
-from caseproof.procedure.answers.inbox import InboxPass, read_inbox
-from caseproof.procedure.answers.inbox_watch import InboxPorts, Waker, today
+from caseproof.procedure.answers.inbox import IS_BEING_READ, InboxPass
+from caseproof.procedure.answers.inbox_watch import InboxPorts, read_once, today
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.texts import plain, short
 from caseproof.store.messages import MessageRow
@@ -63,32 +63,17 @@ def inbox_ports(say: Callable[[str], None]) -> InboxPorts:
     return InboxPorts(mailboxes(), ImapInbox, wake, say)
 
 
-def read_once(office: Office, say: Callable[[str], None]) -> InboxPass | None:
-    """One pass over the mailbox that the policy names, then wake whoever has news; None where there was none.
-
-    Raises InboxError, StoreDown, NoSuchBlock, PrefectDown.
-    """
-    ports = inbox_ports(say)
-    account = ports.account(office.policy)
-    done = None
-    if account is not None:
-        with ImapInbox(account) as inbox:
-            done = read_inbox(office, inbox, say, authserv=account.authserv)
-    Waker(office, ports).round()
-    return done
-
-
 def read_the_mailbox(given: Office) -> State[Any]:
     """One pass as a flow run shows it: a line a mail, the table, and how it ended."""
     office = today(given)
     if not office.policy.answers.mailbox:
         return Completed(message="The policy names no mailbox (answers.mailbox): no mail was read.")
     try:
-        done = read_once(office, lambda said: get_run_logger().info("%s", hide(said)))
+        done = read_once(office, inbox_ports(lambda said: get_run_logger().info("%s", hide(said))))
     except InboxError as error:
         return Failed(message=hide(f"{error.problem} {error.next_action}"))
     if done is None:
-        return Completed(message="Another pass reads the mailbox; nothing was done twice.")
+        return Completed(message=IS_BEING_READ)
     show_the_pass(office, done)
     said = hide(done.in_words)
     return Failed(message=said) if done.problems else Completed(message=said)
