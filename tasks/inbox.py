@@ -25,7 +25,8 @@ from caseproof.store.messages import MessageRow
 from tasks.common import load_mailbox
 from tasks.display.logs import hide, speak_in_words
 from tasks.prefect_run import UNREACHABLE
-from tasks.runs.case_runs import one_client, wake_runs
+from tasks.runs.case_runs import wake_runs
+from tasks.runs.our_prefect import one_client
 
 speak_in_words()
 

@@ -28,8 +28,9 @@ from tasks.display.labels import label_incident
 from tasks.display.logs import hide, speak_in_words
 from tasks.forms.asking import Question, Words, act_or_refuse, ask, read_answers_to
 from tasks.prefect_run import UNREACHABLE
-from tasks.runs import incident_runs
+from tasks.runs import carrying
 from tasks.runs.case_runs import wake
+from tasks.runs.incident_runs import IncidentOwner
 
 speak_in_words()
 
@@ -39,7 +40,7 @@ WAKE_AT_ONCE = 3
 
 def take_up(ref: str) -> bool:
     """Whether this flow run carries the incident, and not another live one."""
-    return incident_runs.take_up(office(), ref)
+    return carrying.take_up(IncidentOwner(office(), ref))
 
 
 @dataclass(frozen=True)

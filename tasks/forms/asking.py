@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from prefect import get_run_logger
 
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.forms import Form
 from tasks.common import office, ports
-from tasks.forms.run_inputs import filled_in, for_team
-
-AForm = TypeVar("AForm", bound=Form)
+from tasks.forms.run_inputs import AForm, filled_in, for_team
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from caseproof.procedure.views.titles import stands
 from tasks.common import look, office
 from tasks.display.logs import speak_in_words, told
 from tasks.display.showing import show_the_case
-from tasks.forms.asking import AForm, Question, Words, act_or_refuse
+from tasks.forms.asking import Question, Words, act_or_refuse
+from tasks.forms.run_inputs import AForm
 
 speak_in_words()
 

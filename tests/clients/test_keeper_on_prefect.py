@@ -17,7 +17,7 @@ from caseproof.domain.vocabulary import Place
 from caseproof.procedure.keeper.keeper import keep
 from flows.case_keeper import case_keeper
 from tasks.keeping import keeper_ports
-from tasks.runs.case_runs import read_run
+from tasks.runs.our_prefect import read_run
 from tests.support.case_runs import generation, opened, suspended
 
 
