@@ -23,8 +23,8 @@ from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.texts import plain, short
 from caseproof.store.messages import MessageRow
 from tasks.common import load_mailbox
+from tasks.display.best_effort import as_far_as_prefect_takes_it
 from tasks.display.logs import hide, speak_in_words
-from tasks.prefect_run import UNREACHABLE
 from tasks.runs.case_runs import wake_runs
 from tasks.runs.our_prefect import one_client
 
@@ -88,10 +88,8 @@ def show_the_pass(office: Office, done: InboxPass) -> None:
     above = (
         f"**This pass.** {plain(hide(done.in_words))}\n\n**To look at:** {waiting}. [All of them]({office.inbox_url})"
     )
-    try:
+    with as_far_as_prefect_takes_it(f"table {KEY}"):
         create_table_artifact([_row(office, row) for row in rows], key=KEY, description=above)
-    except UNREACHABLE as problem:
-        get_run_logger().warning("The table %s is not shown in Prefect: %s", KEY, type(problem).__name__)
 
 
 def _row(office: Office, row: MessageRow) -> dict[str, str]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefect import get_run_logger
-from prefect.runtime import flow_run as this_run
 
 from blocks.base import PrefectDown
 from caseproof.domain.decisions import Decision
@@ -22,12 +21,12 @@ from caseproof.procedure.keeper import incidents
 from caseproof.procedure.views.questions import incident_heading, incident_question
 from caseproof.procedure.views.titles import about_incident, incident_stands
 from caseproof.store import CaseRow, IncidentRow
-from tasks.common import office
+from tasks.common import office, ports
+from tasks.display.best_effort import as_far_as_prefect_takes_it
 from tasks.display.incident_table import show_table
 from tasks.display.labels import label_incident
 from tasks.display.logs import hide, speak_in_words
 from tasks.forms.asking import Question, Words, act_or_refuse, ask, read_answers_to
-from tasks.prefect_run import UNREACHABLE
 from tasks.runs import carrying
 from tasks.runs.case_runs import wake
 from tasks.runs.incident_runs import IncidentOwner
@@ -120,10 +119,8 @@ def show_the_incident(ref: str) -> None:
     """Refresh the table of its cases, and what the run's name and tags say."""
     row, cases = _look(ref)
     label_incident(row, len(cases), incident_stands(row, bool(incidents.refused(office(), ref))))
-    try:
-        show_table(office(), ref, str(this_run.id), f"**The cases** of {plain(about_incident(row))}.")
-    except UNREACHABLE as problem:
-        get_run_logger().warning("The table is not shown in Prefect: %s", type(problem).__name__)
+    with as_far_as_prefect_takes_it("table"):
+        show_table(office(), ref, ports().carrier.id, f"**The cases** of {plain(about_incident(row))}.")
 
 
 def _look(ref: str) -> tuple[IncidentRow, list[CaseRow]]:

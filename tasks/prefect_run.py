@@ -72,12 +72,11 @@ class PrefectRun:
 
     def show_card(self, key: str, text: str, description: str) -> None:
         """One card a run, kept current: a new one each time would bury the newest among the old."""
-        shown = cast("Shown | None", Artifact.get(key))
+        shown = find_shown(key)
         if shown is None or str(shown.flow_run_id) != self.id:
             create_markdown_artifact(text, key=key, description=description)
-        elif shown.data != text:
-            with get_client(sync_client=True) as client:
-                client.update_artifact(shown.id, ArtifactUpdate(data=text))
+        else:
+            show_instead(shown, text)
 
     def show_text(self, key: str, text: str, description: str) -> None:
         """An artifact of the task or flow that shows it."""
@@ -90,3 +89,15 @@ class PrefectRun:
     def show_image(self, key: str, url: str, description: str) -> None:
         """An artifact of the task or flow that shows it."""
         create_image_artifact(url, key=key, description=description)
+
+
+def find_shown(key: str) -> Shown | None:
+    """The newest artifact under this key; None before the first."""
+    return cast("Shown | None", Artifact.get(key))
+
+
+def show_instead(shown: Shown, data: str) -> None:
+    """Keep an artifact current in place; what has not changed costs no call."""
+    if shown.data != data:
+        with get_client(sync_client=True) as client:
+            client.update_artifact(shown.id, ArtifactUpdate(data=data))
