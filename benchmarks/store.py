@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, event, text, update
 
 from benchmarks.many_cases import multiply
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import RunState
 from caseproof.policy_check import Pace
 from caseproof.procedure.sweep_work import Target

@@ -22,7 +22,7 @@ from rich.table import Table
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.proof import verify_proof
-from caseproof.procedure.card import MACHINERY, sentence
+from caseproof.procedure.card import sentence
 from caseproof.procedure.proving import proof_path
 from caseproof.settings import Settings
 from caseproof.store import Place
@@ -233,7 +233,7 @@ def _show_timeline(case: Case) -> None:
     for column in ("At (UTC)", "What", "Who"):
         table.add_column(column, overflow="fold")
     for event in case.events:
-        if event.kind not in MACHINERY:
+        if event.kind.spec.news:
             table.add_row(f"{event.at:%H:%M:%S}", sentence(event), event.actor)
     console.print(table)
 

@@ -18,7 +18,8 @@ from pydantic import ValidationError
 
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.card import in_words, plain, short
 from caseproof.procedure.office import US
 from caseproof.procedure.said import came_by

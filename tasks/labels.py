@@ -17,7 +17,7 @@ from prefect.runtime import flow_run as this_run
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from caseproof.domain.case import Case
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.card import in_words
 from caseproof.store import IncidentRow
 from tasks.forms import FORMS, RetailersWord, TryAgain

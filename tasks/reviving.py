@@ -16,7 +16,9 @@ from prefect.client.schemas.objects import FlowRun
 
 from caseproof import locks
 from caseproof.domain.case import Case
-from caseproof.domain.events import ASIDE, Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.specs import Role
 from caseproof.procedure.card import short
 from caseproof.procedure.office import Office
 from caseproof.procedure.recovery import owes_recovery
@@ -42,7 +44,6 @@ SLICE = 200
 PARKED = "parked"
 """How the reason of a rest begins that a person chose."""
 _CLOSED_LATELY = timedelta(days=7)
-_NO_PROGRESS = ASIDE | {Kind.QUESTION_ASKED}
 _AT_ONCE = 200
 
 
@@ -246,7 +247,8 @@ def _count_death(office: Office, row: CaseRow) -> int:
 
 def _has_moved(office: Office, row: CaseRow, before: _Deaths) -> bool:
     """Whether the case made progress since a run of it died last."""
-    return any(event.kind not in _NO_PROGRESS for event in office.case(row.ref).events[before.version :])
+    since = [event.kind.spec for event in office.case(row.ref).events[before.version :]]
+    return any(spec.wakes and spec.role is not Role.ASKS for spec in since)
 
 
 def _make(office: Office, wanted: Sequence[NextRun], found: Revived) -> None:

@@ -15,7 +15,7 @@ from prefect import task
 from caseproof.domain.case import Case
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure import containment, opening, proving, recovery, running, telling, ticket
 from caseproof.procedure.containment import held_jobs
 from tasks.common import load_desk, load_platform, load_sender, look, office, patient, runner_of

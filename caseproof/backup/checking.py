@@ -27,10 +27,9 @@ from caseproof.backup.form import (
     read_rows,
     read_sums,
 )
-from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
-from caseproof.domain.fold import apply
+from caseproof.domain.fold import apply, blank
 from caseproof.evidence.proof import verify_proof
 from caseproof.store.case_rows import row_says
 from caseproof.store.refs import make_ref
@@ -180,10 +179,10 @@ def _check_cases(folder: Path, found: Found, progress: Progress) -> None:
 
 def _case_wrong(row: Mapping[str, Any], told: list[Row]) -> str:
     """What is wrong with a case; the row must say what follows from the events, and each event be chained."""
-    case = Case(make_ref(row["id"]))
     try:
+        case = blank(make_ref(row["id"]))
         for event in told:
-            case = apply(case, Event.from_json(event))
+            case = apply(case, Event.from_json(event, case.procedure.kinds))
             if (case.version, case.head) != (event["seq"], event["digest"]):
                 return f"its event {event['seq']} does not match its digest: it was edited past Caseproof"
         # A backup of an older revision has fewer columns.

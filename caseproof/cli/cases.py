@@ -12,10 +12,10 @@ from caseproof.cli.common import AsJson, By, err, out, print_json, table_of
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import Scope
 from caseproof.policy import CAUSES
-from caseproof.procedure.card import MACHINERY, next_action, sentence
+from caseproof.procedure.card import next_action, sentence
 from caseproof.procedure.office import Office, open_office
 from caseproof.procedure.opening import Request
 from caseproof.procedure.proving import proof_path
@@ -152,7 +152,7 @@ def case_show(ref: Ref, as_json: AsJson = False) -> None:
     out.print(f"{office.case_url(case.ref)}", highlight=False)
     table = table_of("Timeline", "At (UTC)", "What", "Who")
     for event in case.events:
-        if event.kind not in MACHINERY:
+        if event.kind.spec.news:
             table.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", escape(sentence(event)), escape(event.actor))
     out.print(table)
 

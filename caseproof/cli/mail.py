@@ -17,7 +17,7 @@ from caseproof.channels.notice import NoticeFacts
 from caseproof.cli.common import out
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.policy import CAUSES
 from caseproof.procedure.office import Office, open_office
 from caseproof.settings import read_settings

@@ -16,7 +16,7 @@ from caseproof.channels.languages import language_of
 from caseproof.channels.mail_headers import comparable
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.letters import Letter, find_letter
 from caseproof.procedure.office import Office
 from caseproof.procedure.said import Choice

@@ -10,7 +10,8 @@ from typing import Any
 from caseproof.channels.mail_headers import clean
 from caseproof.channels.meaning import Meaning
 from caseproof.domain.errors import BadInput, NotAllowed
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.answer_link import Asked, JobAsked, Said, Standing, asked, asked_with_cases
 from caseproof.procedure.letters import Letter
 from caseproof.procedure.office import Office

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
 
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.card import short
 from caseproof.procedure.keeping import (
     CASEPROOF,
@@ -45,7 +46,7 @@ class Line:
     job: str
     retailer: str
     marketplace: str
-    state: State
+    state: StrEnum
     who: str
     what: str
     since: datetime

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import Job, JobPlatform, PlatformRefused, Scope, Standing, UnknownJob
 from caseproof.procedure.effects import EffectNotSeen, Json, once
 from caseproof.procedure.office import Office

@@ -7,11 +7,12 @@ from datetime import date
 
 from caseproof.channels.meaning import Meaning, meaning_of
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.closure import AT_THE_REVIEW
 from caseproof.domain.decisions import NEEDS, Decision, refuse_decision, require_member, same_person
 from caseproof.domain.errors import BadInput, NotAllowed
-from caseproof.domain.events import Event, Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.office import US, Office
 from caseproof.procedure.said import WAYS, Choice
 

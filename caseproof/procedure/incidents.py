@@ -15,8 +15,11 @@ from functools import partial
 from caseproof.domain.case import Case
 from caseproof.domain.decisions import Decision, refuse_decision, require_member
 from caseproof.domain.errors import NotAllowed
-from caseproof.domain.events import Event, Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.events import Event
+from caseproof.domain.fold import blank
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.procedure.keeping import DECISION
 from caseproof.procedure.office import Office
 from caseproof.store import CaseRow, ConcurrentChange, IncidentRow, StoreDown, StoreError, UnitOfWork
@@ -90,7 +93,7 @@ def decide_all(
             f"For all of them choose one of: {', '.join(MAY_DECIDE)}.",
         )
     today = office.clock().date()
-    refuse_decision(Case(ref), decision, reason=reason, checked="", until=until, today=today)
+    refuse_decision(blank(ref, JOB_FAILURE), decision, reason=reason, checked="", until=until, today=today)
 
     def write() -> list[str]:
         with office.store.unit() as unit:

@@ -15,7 +15,8 @@ from caseproof.channels.mail_headers import comparable
 from caseproof.channels.meaning import Meaning
 from caseproof.channels.reading import Bounce, Mail
 from caseproof.domain.case import Case
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.letters import Letter, find_letter
 from caseproof.procedure.office import US, Office
 from caseproof.procedure.said import BY_MAIL, Choice, cases_named

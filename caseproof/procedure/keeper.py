@@ -18,7 +18,7 @@ from caseproof import locks
 from caseproof.channels.mail import MailDown
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.procedure import watching
 from caseproof.procedure.board import note_problems

@@ -14,7 +14,7 @@ from enum import StrEnum
 from caseproof.channels.notice import NOT_THEIRS
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.platforms.base import JobPlatform, UnknownRun
 from caseproof.policy_check import KeeperPolicy
 from caseproof.procedure.office import Office

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 
 from caseproof.channels.notice import NOT_THEIRS
 from caseproof.domain.case import Case
-from caseproof.domain.events import Event, Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.keeping import WORD
 from caseproof.procedure.office import US, Office
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from caseproof.clock import Clock, utc_now
 from caseproof.domain.case import Case
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.vault import Vault
 from caseproof.policy import Policy, PolicyError, policy_in_force
 from caseproof.settings import Settings, read_settings

@@ -11,7 +11,8 @@ from caseproof.channels.redaction import redact
 from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import Job, JobPlatform, Run, RunState, Scope, UnknownJob
 from caseproof.policy import CAUSES
 from caseproof.procedure.office import US, Office

@@ -11,7 +11,7 @@ from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers, proof_holds, refuse_closure
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.browser import require_browser
 from caseproof.evidence.proof import build_proof, history_file, proof_file, verify_proof
 from caseproof.evidence.screenshot import NotTheRun, Shot, photograph, refuse_shot, thumbnail

@@ -16,7 +16,7 @@ from caseproof.channels.recovery import RecoveryFacts, compose_recovery
 from caseproof.domain.case import Case
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.effects import Json
 from caseproof.procedure.letters import Letter, addressees, first_letter, letter_to, numbered, reply_to
 from caseproof.procedure.mail_pace import Send

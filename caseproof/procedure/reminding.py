@@ -12,8 +12,9 @@ from email.policy import SMTP
 from caseproof.channels.languages import language_of
 from caseproof.channels.reminder import ReminderFacts, compose_reminder, reminder_id, team_mail
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.events import Event, Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.card import short
 from caseproof.procedure.effects import Json
 from caseproof.procedure.keeping import WORD

@@ -14,8 +14,8 @@ from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers, is_fresh
 from caseproof.domain.decisions import NEEDS, Decision
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.platforms.base import (
     JobPlatform,
     PlatformRefused,

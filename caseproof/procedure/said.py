@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 
 BY_MAIL, BY_PAGE = "mail", "page"
 """What an event says of the way that words came by themselves; an operator hands in the others."""

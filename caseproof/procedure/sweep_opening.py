@@ -8,7 +8,8 @@ from typing import Any
 
 from caseproof.channels.redaction import redact
 from caseproof.domain.case import Case
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import Standing
 from caseproof.procedure.containment import stop_key
 from caseproof.procedure.effects import HELD_SECONDS

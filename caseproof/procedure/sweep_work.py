@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import Job, Scope
 from caseproof.policy import Policy
 from caseproof.procedure.containment import CannotStop, Stop

@@ -25,7 +25,8 @@ from typing import TypeVar
 
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import Job, JobPlatform, PlatformRefused, Scope, Standing, UnknownJob
 from caseproof.policy_check import Pace
 from caseproof.procedure.check_lock import check_lock

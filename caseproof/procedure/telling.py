@@ -19,8 +19,8 @@ from caseproof.channels.languages import language_of
 from caseproof.channels.notice import NOT_THEIRS, JobTold, NoticeFacts, compose, message_id
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.effects import Json
 from caseproof.procedure.letters import answer_url, letter_name, notice_key, numbered, reply_to
 from caseproof.procedure.mail_pace import Send

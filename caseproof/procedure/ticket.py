@@ -8,7 +8,7 @@ import hashlib
 from caseproof.desks.base import Attachment, Desk, DeskError, TicketStatus
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.effects import Json, once
 from caseproof.procedure.office import Office
 from caseproof.procedure.said import came_by, doubts

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from caseproof.domain.case import Case
-from caseproof.domain.events import Event, Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.platforms.base import Job, JobPlatform, PlatformDown, Run, Scope, Survey
 from caseproof.procedure.checking import CheckRunning, Looked, check_lock, look
 from caseproof.procedure.containment import had_to_stop_again, held_jobs

@@ -6,7 +6,8 @@ from caseproof.channels.incoming import read_message, same_address
 from caseproof.channels.reading import Mail
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput, NotAllowed
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.office import Office
 from caseproof.procedure.said import cases_named
 

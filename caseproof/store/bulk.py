@@ -17,10 +17,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from caseproof.domain.case import Case
 from caseproof.domain.closure import refuse_event
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
 from caseproof.domain.fold import apply
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.specs import Role
 from caseproof.store.case_rows import CaseRow, facts_of, standing_after
-from caseproof.store.cases import Cases, as_stored, event_row, refuse_edited, row_after
+from caseproof.store.cases import Cases, as_stored, draft_of, event_row, refuse_edited, row_after
 from caseproof.store.errors import AlreadyOpen, UnknownCase
 from caseproof.store.evidence import EvidenceRow
 from caseproof.store.intents import Claim, ClaimStanding
@@ -31,7 +33,7 @@ from caseproof.store.tables import cases, events, evidence, intents
 T = TypeVar("T")
 
 _AT_ONCE = 400  # so many values may stand in one question on every database
-_ONE_BY_ONE = frozenset({Kind.OPENED, Kind.PROOF_MADE, Kind.CLOSED})
+_ONE_BY_ONE = frozenset({Role.OPENS, Role.PROVES, Role.CLOSES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Bulk:
         Raises BadInput, NotAllowed.
         """
         stored = [as_stored(event) for event in opened]
-        drafts = [_draft(event) for event in stored]
+        drafts = [draft_of(event) for event in stored]
         there = self._open_refs([facts_of(event.data) for event in stored])
         number = next_number(self._connection, cases)
         results: list[Case | AlreadyOpen] = []
@@ -122,11 +124,11 @@ class Bulk:
         return after
 
     def _applied(self, number: int, case: Case, event: Event) -> tuple[Case, Event]:
-        if event.kind in _ONE_BY_ONE:
+        if event.kind.spec.role in _ONE_BY_ONE:
             raise BadInput(f"A case is {event.kind} alone, never with others.", "Use the store's way for one case.")
         stored = as_stored(event)
         refuse_event(case, stored)
-        if stored.kind is Kind.REOPENED:
+        if stored.kind.spec.role is Role.REOPENS:
             self._cases.refuse_second_open(number, case)
         return apply(case, stored), stored
 
@@ -254,12 +256,6 @@ class Bulk:
         if rows:
             dialect = sqlite if self._connection.dialect.name == "sqlite" else postgresql
             self._connection.execute(dialect.insert(evidence).on_conflict_do_nothing(), rows)
-
-
-def _draft(event: Event) -> Case:
-    empty = Case("The new case")
-    refuse_event(empty, event)
-    return apply(empty, event)
 
 
 def _the_case() -> Any:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Event, Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.events import Event
 from caseproof.store.errors import readable
 
 WORD = 200
@@ -32,7 +32,7 @@ class CaseRow:
 
     id: int
     ref: str
-    state: State
+    state: StrEnum
     version: int
     opening: int
     platform: str
@@ -131,7 +131,7 @@ def _waiting(case: Case) -> dict[str, Any]:
         "asked_at": question.at if question else None,
         "has_news": case.has_news,
         "notice_at": case.unanswered_since,
-        "reminders": len(case.since_notice(Kind.REMINDER_SENT)),
+        "reminders": case.reminders,
         "nudges": len(case.nudges),
         "trouble": _word(case.trouble["problem"]) if case.trouble else "",
         "incident": _word(case.incident["incident"]) if case.incident else "",

@@ -14,9 +14,11 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, inser
 from caseproof.domain.case import Case
 from caseproof.domain.closure import refuse_event
 from caseproof.domain.errors import ClosureRefused, NotAllowed
-from caseproof.domain.events import Event, Kind
-from caseproof.domain.fold import apply, fold
-from caseproof.domain.lifecycle import State
+from caseproof.domain.events import Event, kind_of
+from caseproof.domain.fold import apply, blank, fold
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.procedure import of_kind, procedure_of
+from caseproof.domain.specs import Role
 from caseproof.store.case_rows import ROW_SAYS, CaseRow, facts_of, refuse_nul, row_says, standing_after, whose
 from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreError, UnknownCase, Unreadable, readable
 from caseproof.store.refs import case_id, make_ref, normal
@@ -162,7 +164,7 @@ class Cases:
     def _read(self, query: Select[Any], **values: Any) -> list[CaseRow]:
         with readable("A row of the cases"):
             found = self._connection.execute(query, values).all()
-            return [CaseRow(number, ref, State(state), *rest) for number, ref, state, *rest in found]
+            return [CaseRow(number, ref, procedure_of(ref).state(state), *rest) for number, ref, state, *rest in found]
 
     def damaged(self) -> list[str]:
         """The cases whose row says something else than their events, or whose events cannot be read.
@@ -205,7 +207,8 @@ class Cases:
             for ref, rows in groupby(found, key=lambda row: str(row.ref)):
                 told = list(rows)  # before it is folded, for the database reads on here
                 with readable(f"An event of {ref}"):
-                    case = fold(ref, (Event(Kind(row.kind), row.at, row.actor, row.data) for row in told))
+                    kinds = procedure_of(ref).kinds
+                    case = fold(ref, (Event(kind_of(row.kind, kinds), row.at, row.actor, row.data) for row in told))
                 yield case
 
     # -- writing -------------------------------------------------------------------------------------------
@@ -213,9 +216,8 @@ class Cases:
     def create(self, event: Event) -> Case:
         """Open a case (J1). Raises AlreadyOpen if the job has an open one, BadInput, NotAllowed."""
         event = as_stored(event)
-        refuse_event(Case("The new case"), event)
+        draft = draft_of(event)
         facts = facts_of(event.data)
-        draft = apply(Case("The new case"), event)
         here = _of_job(facts["platform"], facts["job"])
         number = next_number(self._connection, cases)
         row = {"id": number, "opened_at": event.at, "generation": 0, **facts, **standing_after(draft, event)}
@@ -244,13 +246,14 @@ class Cases:
 
     def _append_one(self, number: int, case: Case, event: Event) -> Case:
         refuse_event(case, event)
-        if event.kind is Kind.CLOSED:
+        role = event.kind.spec.role
+        if role is Role.CLOSES:
             _refuse_other_proof(case, event)
-        if event.kind is Kind.REOPENED:
+        if role is Role.REOPENS:
             self.refuse_second_open(number, case)
         after = apply(case, event)
         self._insert_event(number, after, event)
-        if event.kind is Kind.PROOF_MADE:
+        if role is Role.PROVES:
             self._insert_proof(number, after, event)
         self._connection.execute(update(cases).where(cases.c.id == number).values(**row_after(after, event)))
         return after
@@ -333,6 +336,13 @@ class Cases:
         return self._connection.scalar(query)
 
 
+def draft_of(event: Event) -> Case:
+    """The case that this event opens, without its reference yet. Raises NotAllowed, BadInput."""
+    empty = blank("The new case", of_kind(event.kind))
+    refuse_event(empty, event)
+    return apply(empty, event)
+
+
 def _of_job(platform: str, job: str) -> ColumnElement[bool]:
     return (cases.c.platform == platform) & (cases.c.job == job)
 
@@ -361,7 +371,7 @@ def as_stored(event: Event) -> Event:
     """The event as it will be read back, so that its digest today is its digest then."""
     refuse_nul("actor", event.actor)
     plain({"actor": event.actor}, f"The event {event.kind}")
-    return replace(event, kind=Kind(event.kind))  # which copies the data as JSON reads it back
+    return replace(event)  # which copies the data as JSON reads it back
 
 
 def _refuse_other_proof(case: Case, event: Event) -> None:

@@ -15,7 +15,8 @@ from caseproof.backup import Home
 from caseproof.backup.files import digest_of, walk
 from caseproof.backup.form import FORMAT, MANIFEST, SUMS, _digest, row_line
 from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.vault import Vault
 from caseproof.settings import Settings
 from caseproof.store import Place as Ended

@@ -13,7 +13,8 @@ from sqlalchemy import create_engine
 
 from caseproof.backup import check_backup, make_backup, restore_backup
 from caseproof.domain.closure import closure_blockers
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.proof import verify_proof
 from caseproof.store import CaseRow, Store
 from caseproof.store.guards import guards_missing

@@ -13,8 +13,8 @@ import pytest
 
 from caseproof.domain.case import Case
 from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.evidence.proof import read_proof, verify_proof
 from caseproof.procedure.proving import proof_path
 from caseproof.up.processes import wait_until

@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from blocks.desks import EmbeddedDesk
 from blocks.platforms import PrefectJobs
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.office import Office, open_office
 from caseproof.settings import Settings
 from caseproof.up.prefect_parts import deploy_command

@@ -17,7 +17,7 @@ import pytest
 from caseproof.domain.case import Case
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.proof import verify_proof
 from caseproof.procedure.proving import proof_path
 from caseproof.up.processes import wait_until

@@ -15,8 +15,8 @@ from caseproof.channels.mail import Delivery, MailAccount, MailDown, MailRefused
 from caseproof.desks.base import DeskDown, UnknownTicket
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed, NotOnTheTeam
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.evidence.screenshot import NotTheRun
 from caseproof.evidence.vault import VaultFull
 from caseproof.platforms.base import PlatformDown, Run, RunState, UnknownJob

@@ -15,7 +15,7 @@ import pytest
 from caseproof import locks
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import PlatformDown, RunState, Scope
 from caseproof.procedure.checking import CheckRunning, Looked, Pass, carry_out, check_lock, look
 from tests.support.world import CONTACT, JOB, World

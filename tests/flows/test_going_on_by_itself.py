@@ -14,11 +14,11 @@ import pytest
 from caseproof.channels.languages import LANGUAGES
 from caseproof.channels.languages import words as words_of
 from caseproof.domain.case import Case
-from caseproof.domain.closure import AT_THE_REVIEW
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import NotAllowed
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.evidence.proof import verify_proof
 from caseproof.procedure import deciding, ticket, word
 from caseproof.procedure.answering import Choice

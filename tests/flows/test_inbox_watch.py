@@ -10,7 +10,7 @@ import yaml
 
 from caseproof.channels.imap_account import ImapAccount, InboxDown, InboxRefused
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.policy import BUILT_IN, Policy
 from caseproof.procedure.inbox_watch import (
     FIRST_PAUSE,

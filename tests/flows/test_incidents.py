@@ -12,8 +12,8 @@ import pytest
 
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure import incidents
 from caseproof.store import IncidentRow, StoreError
 from tasks.forms import AccountDecision

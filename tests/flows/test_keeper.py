@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from caseproof import locks
 from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import RunState
 from caseproof.procedure.board import board
 from caseproof.procedure.keeper import Ran, keep

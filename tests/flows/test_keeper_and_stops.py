@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.platforms.base import PlatformDown, RunState
 from caseproof.policy_check import Maintenance
 from caseproof.procedure import opening

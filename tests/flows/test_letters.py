@@ -14,7 +14,7 @@ from threading import Barrier, Event
 import pytest
 
 from caseproof.channels.mail import Delivery, MailDown, MailError, MailRefused
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure import mail_pace, telling
 from caseproof.procedure.letters import Letter, find_letter
 from caseproof.procedure.mailing import LONGEST_SLEEP

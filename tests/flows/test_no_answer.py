@@ -12,8 +12,8 @@ import pytest
 
 from caseproof.channels.mail import MailDown
 from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.board import board
 from caseproof.procedure.keeper import Pass
 from caseproof.procedure.no_answer import has_to_be_told, keep_paused

@@ -8,8 +8,8 @@ from email.utils import parseaddr
 import pytest
 
 from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure import deciding
 from caseproof.procedure.inbox import InboxPass, read_inbox
 from caseproof.procedure.receiving import Received, receive

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from caseproof import locks
 from caseproof.channels.imap_account import InboxDown, InboxRefused
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.evidence.vault import VaultFull
 from caseproof.procedure.answering import Given
 from caseproof.procedure.answering import answer as answer_page

@@ -11,7 +11,8 @@ import pytest
 from caseproof.channels.mail import MailDown, MailRefused
 from caseproof.domain.case import Case
 from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.proof import verify_proof
 from caseproof.procedure import recovery
 from caseproof.procedure.letters import find_letter

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.policy_check import Pace
 from caseproof.procedure.check_lock import CheckRunning, check_lock
 from caseproof.procedure.containment import contain, stop_key

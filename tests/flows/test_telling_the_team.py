@@ -9,7 +9,7 @@ import pytest
 
 from caseproof.channels.mail import MailDown, MailRefused
 from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure import incidents
 from caseproof.procedure.board import board
 from caseproof.store.messages import Place

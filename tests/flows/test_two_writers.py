@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.proof import verify_proof
 from caseproof.procedure import deciding, opening
 from caseproof.procedure.office import Office

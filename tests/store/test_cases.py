@@ -7,9 +7,10 @@ import pytest
 
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.errors import BadInput, ClosureRefused, NotAllowed
-from caseproof.domain.events import Event, Kind, head
+from caseproof.domain.events import Event, head
 from caseproof.domain.fold import fold
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.store import AlreadyOpen, CaseRun, ConcurrentChange, StoreError, UnknownCase
 from caseproof.store.guards import GUARDS
 from caseproof.store.migrations.guards import of_dialect

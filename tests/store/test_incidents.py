@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from caseproof.domain.errors import BadInput, NotAllowed
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.store import ConcurrentChange, StoreError, UnknownIncident
 
 PLACE = ("shop", "Market", "website_changed")

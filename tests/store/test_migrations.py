@@ -13,8 +13,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
 from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
 from caseproof.domain.fold import apply, fold
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.store import Contact, Place, Store, StoreDown, StoreError, UnknownCase
 from caseproof.store.case_rows import standing_after
 from caseproof.store.databases import database_of
@@ -139,7 +140,7 @@ def lives():
     told += [Event(Kind.TICKET_CLOSED, told[-1].at, "x", {"ticket": "T-17"})]
     seen = set()
     for length in range(1, len(told) + 1):
-        standing = standing_after(fold("x", told[:length]), told[length - 1])
+        standing = standing_after(fold("JF-000001", told[:length]), told[length - 1])
         names = standing.keys() - {"head", "version", "proof", "state"}
         alike = tuple(isinstance(standing[name], datetime) or standing[name] for name in sorted(names))
         if alike not in seen:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.keeper import Hands, Pass, Ran, keep
 from caseproof.store import CaseRow
 from caseproof.store.messages import Place

@@ -8,7 +8,7 @@ from datetime import timedelta
 from html import unescape
 from typing import Any
 
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.office import Office
 from caseproof.signing import answer_token
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from caseproof.domain.case import Case
 from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.platforms.base import JobPlatform
 from caseproof.policy import BUILT_IN, Policy, load_policy
 from caseproof.procedure import containment, deciding, opening, proving, recovery, running, telling, ticket, word

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.evidence.vault import Vault
 from caseproof.policy import BUILT_IN, load_policy
 from caseproof.procedure.board import CASEPROOF, NOBODY, RETAILER, TEAM, US, Returned, board, line, note_problems

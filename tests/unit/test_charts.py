@@ -15,7 +15,7 @@ from PIL import Image
 
 from caseproof.charts import ACTS, FailingJob, Picture, failing_jobs, opened_by, report_pictures, trend
 from caseproof.checks.report import Figures, Period, figures
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 NOW = MONDAY + timedelta(weeks=3)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.policy_check import KeeperPolicy
 from caseproof.procedure.keeping import IDLE, SOON, What, coming, next_look
 from caseproof.store import CaseRow

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from caseproof.desks.embedded import EmbeddedDesk
 from caseproof.domain.case import Case
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.vault import Vault
 from caseproof.policy import BUILT_IN, load_policy
 from caseproof.procedure.office import Office
