@@ -56,6 +56,8 @@ class Procedure:
             if [str(kind) for kind in self.kinds if kind.spec.role is role] != [value]:
                 raise ValueError(f"The procedure {self.name} needs one event with the role {role.name}: {value!r}.")
         for kind in self.kinds:
+            if any("NotRequired" in str(kind.spec.says.__annotations__[name]) for name in kind.spec.required):
+                raise ValueError(f"{kind.spec.says.__name__}: its module must not postpone annotations (see payloads).")
             leads_to = {move.after for move in kind.spec.moves}
             if len(leads_to) > 1 or bool(leads_to) is bool(kind.spec.noted_in):
                 raise ValueError(f"'{kind}' of {self.name} leads to one state, or is a fact of some states.")

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.procedure import prefixes
 
 BY_MAIL, BY_PAGE = "mail", "page"
 """What an event says of the way that words came by themselves; an operator hands in the others."""
@@ -36,7 +37,7 @@ _CHOICES: dict[str, str] = {
     Choice.HELP: "needs help",
     Choice.NOT_MINE: "not theirs",
 }
-_REF = re.compile(r"\bJF-\d{6,18}\b", re.IGNORECASE | re.ASCII)
+_REF = re.compile(r"\b([A-Z]{2})-\d{6,18}\b", re.IGNORECASE | re.ASCII)
 
 
 def came_by(word: Fact) -> str:
@@ -49,7 +50,8 @@ def came_by(word: Fact) -> str:
 
 def cases_named(text: str) -> list[str]:
     """The references of cases that a text names, in capitals, each once."""
-    return list(dict.fromkeys(found.upper() for found in _REF.findall(text)))
+    found = (match for match in _REF.finditer(text) if match[1].upper() in prefixes())
+    return list(dict.fromkeys(match[0].upper() for match in found))
 
 
 def is_late(case: Case, word: Fact) -> bool:

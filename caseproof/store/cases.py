@@ -17,7 +17,8 @@ from caseproof.domain.errors import ClosureRefused, NotAllowed
 from caseproof.domain.events import Event, kind_of
 from caseproof.domain.fold import apply, blank, fold
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.procedure import of_kind, procedure_of
+from caseproof.domain.job_failure.procedure import JOB_FAILURE
+from caseproof.domain.procedure import Procedure, of_kind, procedure_of
 from caseproof.domain.specs import Role
 from caseproof.store.case_rows import ROW_SAYS, CaseRow, facts_of, refuse_nul, row_says, standing_after, whose
 from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreError, UnknownCase, Unreadable, readable
@@ -26,6 +27,8 @@ from caseproof.store.rows import insert_once, next_number, plain
 from caseproof.store.tables import case_runs, cases, events, in_need, proofs
 
 _OPEN = cases.c.closed.is_(False)
+_JOB_FAILURE = cases.c.procedure == JOB_FAILURE.prefix
+"""What goes through jobs (the check, a sweep, an incident) sees no case of another procedure."""
 
 
 def _rows_where(*where: ColumnElement[bool], order: tuple[ColumnElement[Any], ...] = ()) -> Select[Any]:
@@ -38,9 +41,9 @@ _DUE = _rows_where(cases.c.due_at <= bindparam("now"), order=(cases.c.due_at,)).
 _WATCHED = _rows_where(cases.c.closed_at >= bindparam("since"), order=(cases.c.closed_at,))
 _MISSING_RUNS = _rows_where(cases.c.flow_run.is_(None), _OPEN).limit(bindparam("limit"))
 _SLICE = _rows_where(cases.c.closed_at.is_(None), cases.c.id > bindparam("after")).limit(bindparam("limit"))
-_FIRST_PLATFORM = select(func.min(cases.c.platform)).where(_OPEN, cases.c.platform > bindparam("after"))
+_FIRST_PLATFORM = select(func.min(cases.c.platform)).where(_OPEN, _JOB_FAILURE, cases.c.platform > bindparam("after"))
 _PLACE = (cases.c.platform, cases.c.marketplace, cases.c.cause)
-_NEW = select(*_PLACE).where(_OPEN, cases.c.incident == "", cases.c.last_opened_at >= bindparam("since"))
+_NEW = select(*_PLACE).where(_OPEN, _JOB_FAILURE, cases.c.incident == "", cases.c.last_opened_at >= bindparam("since"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +70,18 @@ class Cases:
 
     def open_for(self, platform: str, job: str) -> Case | None:
         """The open case of a job, if there is one; there is never a second."""
-        found = self.folded(_of_job(platform, job), _OPEN)
+        found = self.folded(_of_job(JOB_FAILURE, platform, job), _OPEN)
         return found[0] if found else None
 
     def open_on(self, platform: str) -> list[Case]:
         """The open cases of a platform, oldest first."""
-        return self.folded(cases.c.platform == platform, _OPEN)
+        return self.folded(cases.c.platform == platform, _JOB_FAILURE, _OPEN)
 
     def latest_for(self, platform: str, job: str) -> str | None:
         """The newest case of a job, open or closed: its reference."""
-        highest = select(func.max(cases.c.id)).where(_of_job(platform, job))
+        highest = select(func.max(cases.c.id)).where(_of_job(JOB_FAILURE, platform, job))
         numbers = [self._connection.scalar(highest.where(which)) for which in (_OPEN, cases.c.closed.is_(True))]
-        return make_ref(max(n for n in numbers if n)) if any(numbers) else None
+        return make_ref(JOB_FAILURE.prefix, max(n for n in numbers if n)) if any(numbers) else None
 
     def rows(self, open_only: bool = False) -> list[CaseRow]:
         """Every case, or every open one, oldest first."""
@@ -107,7 +110,7 @@ class Cases:
     def alike(self, platform: str, marketplace: str, cause: str) -> list[CaseRow]:
         """Open cases with one cause on one marketplace, oldest first."""
         same = (cases.c.platform == platform, cases.c.marketplace == marketplace, cases.c.cause == cause)
-        return self._rows(*same, _OPEN)
+        return self._rows(*same, _JOB_FAILURE, _OPEN)
 
     def gathering(self, since: datetime, platform: str = "") -> list[tuple[str, str, str, int]]:
         """How many open cases without an incident were opened since: platform, marketplace, cause and their number.
@@ -131,7 +134,7 @@ class Cases:
 
     def of_jobs(self, platform: str, jobs: Sequence[str]) -> list[CaseRow]:
         """The open cases of these jobs (at most a few hundred), oldest first."""
-        return self._rows(cases.c.platform == platform, cases.c.job.in_(jobs), _OPEN)
+        return self._rows(cases.c.platform == platform, cases.c.job.in_(jobs), _JOB_FAILURE, _OPEN)
 
     def of_refs(self, refs: Sequence[str]) -> list[CaseRow]:
         """The cases of these references (at most a few hundred); what is none is left out."""
@@ -151,9 +154,9 @@ class Cases:
         return self._rows(in_need, limit=limit)
 
     def counts(self) -> list[tuple[State, str, int]]:
-        """How many cases are open: by state and marketplace."""
+        """How many job failures are open: by state and marketplace."""
         query = select(cases.c.state, cases.c.marketplace, func.count()).where(_OPEN)
-        found = self._connection.execute(query.group_by(cases.c.state, cases.c.marketplace))
+        found = self._connection.execute(query.where(_JOB_FAILURE).group_by(cases.c.state, cases.c.marketplace))
         return sorted((State(state), marketplace, count) for state, marketplace, count in found)
 
     def _rows(
@@ -171,9 +174,9 @@ class Cases:
 
         They were edited past this program, or the file is damaged.
         """
-        names = ("id", "ref", *ROW_SAYS)
+        names = ("id", "ref", "procedure", *ROW_SAYS)
         rows = self._connection.execute(select(*(cases.c[name] for name in names)).order_by(cases.c.id))
-        known = {row.id: (row.ref or make_ref(row.id), tuple(row)[2:]) for row in rows}
+        known = {row.id: (row.ref or make_ref(row.procedure, row.id), tuple(row)[3:]) for row in rows}
         try:
             # Never all cases in memory.
             follows = {case.ref: tuple(row_says(case).values()) for case in self._each(yield_per=1000)}
@@ -218,13 +221,12 @@ class Cases:
         event = as_stored(event)
         draft = draft_of(event)
         facts = facts_of(event.data)
-        here = _of_job(facts["platform"], facts["job"])
+        here = _of_job(draft.procedure, facts["platform"], facts["job"])
         number = next_number(self._connection, cases)
-        row = {"id": number, "opened_at": event.at, "generation": 0, **facts, **standing_after(draft, event)}
-        row |= {"due_at": event.at, "crashes": 0, "rest_why": ""}
+        row = first_row(number, draft, event)
         if self._open_ref(here) or insert_once(self._connection, insert(cases).values(**row)) is None:
             raise AlreadyOpen(self._open_ref(here) or "opened a moment ago")
-        case = replace(draft, ref=make_ref(number))
+        case = replace(draft, ref=make_ref(draft.procedure.prefix, number))
         self._connection.execute(update(cases).where(cases.c.id == number).values(ref=case.ref))
         self._insert_event(number, case, event)
         return case
@@ -270,7 +272,7 @@ class Cases:
 
     def refuse_second_open(self, number: int, case: Case) -> None:
         """A job has one open case at a time. Raises AlreadyOpen."""
-        here = _of_job(str(case.facts["platform"]), str(case.facts["job"]))
+        here = _of_job(case.procedure, str(case.facts["platform"]), str(case.facts["job"]))
         other = self._open_ref(here & (cases.c.id != number))
         if other:
             raise AlreadyOpen(other)
@@ -343,8 +345,15 @@ def draft_of(event: Event) -> Case:
     return apply(empty, event)
 
 
-def _of_job(platform: str, job: str) -> ColumnElement[bool]:
-    return (cases.c.platform == platform) & (cases.c.job == job)
+def _of_job(procedure: Procedure, platform: str, job: str) -> ColumnElement[bool]:
+    return (cases.c.platform == platform) & (cases.c.job == job) & (cases.c.procedure == procedure.prefix)
+
+
+def first_row(number: int, draft: Case, event: Event) -> dict[str, Any]:
+    """The row of a case that this event opens, still without its reference; ``draft`` is the case after it."""
+    begun = {"id": number, "procedure": draft.procedure.prefix, "opened_at": event.at, "generation": 0}
+    noted = {"due_at": event.at, "crashes": 0, "rest_why": ""}
+    return {**begun, **facts_of(event.data), **standing_after(draft, event), **noted}
 
 
 def event_row(number: int, after: Case, event: Event) -> dict[str, Any]:

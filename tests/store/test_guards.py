@@ -203,6 +203,7 @@ REFUSED = {
     "a case changes its reference": ("UPDATE cases SET ref = 'JF-000009' WHERE id = 4", SAME_JOB),
     "a case changes its number": ("UPDATE cases SET id = 9, ref = 'JF-000009' WHERE id = 4", SAME_JOB),
     "a case changes its platform": ("UPDATE cases SET platform = 'x' WHERE id = 4", SAME_JOB),
+    "a case changes its procedure": ("UPDATE cases SET procedure = 'TP' WHERE id = 4", "A case keeps its procedure."),
     "a case changes its job": ("UPDATE cases SET job = 'job-2' WHERE id = 4", SAME_JOB),
     "an incident is deleted": ("DELETE FROM incidents WHERE id = 1", "An incident is never deleted."),
     "an incident has the number of another": ("INSERT " + an_incident(1), ONE_INCIDENT),

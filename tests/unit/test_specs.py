@@ -6,7 +6,7 @@ import string
 from collections import Counter
 from dataclasses import fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import pytest
 
@@ -53,6 +53,12 @@ def test_a_kind_that_nobody_knows_is_refused_in_words() -> None:
 
 
 # -- a procedure that is not whole --------------------------------------------------------------------------------
+
+
+class Postponed(TypedDict):
+    """This module postpones annotations, so that Python takes ``remark`` for required."""
+
+    remark: NotRequired[str]
 
 
 class State(StrEnum):
@@ -109,6 +115,11 @@ def test_a_procedure_needs_the_events_on_which_the_guards_hang(value: str) -> No
 def test_an_event_is_a_fact_or_leads_to_one_state(more: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"'odd' of trial leads to one state, or is a fact"):
         made(WHOLE | {"ODD": ("odd", Spec(**(FACT | more)))})
+
+
+def test_a_payload_whose_optional_names_would_be_required_is_refused() -> None:
+    with pytest.raises(ValueError, match="Postponed: its module must not postpone"):
+        made(WHOLE | {"ODD": ("odd", Spec(**(FACT | {"says": Postponed})))})
 
 
 def test_a_procedure_needs_the_state_that_the_guards_know() -> None:
