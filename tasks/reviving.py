@@ -18,6 +18,7 @@ from caseproof import locks
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.payloads import Parked
 from caseproof.domain.specs import Role
 from caseproof.procedure.card import short
 from caseproof.procedure.office import Office
@@ -182,7 +183,7 @@ def _park(office: Office, row: CaseRow, found: Revived) -> None:
     event = office.event(Kind.PARKED, until=until.isoformat(), flow_run=row.flow_run)
 
     def once_a_run(now: Case) -> list[Event]:
-        parked = any(e.kind is Kind.PARKED and e.data["flow_run"] == row.flow_run for e in now.events)
+        parked = any(fact.data["flow_run"] == row.flow_run for fact in now.all_of(Parked))
         return [] if parked else [event]
 
     office.store.change(row.ref, once_a_run)

@@ -72,7 +72,7 @@ def show_the_job_run(case: Case) -> None:
         return
     with _as_far_as_prefect_takes_it("link to the run"):
         create_link_artifact(
-            case.verified["url"],
+            case.verified.data["url"],
             link_text=f"Run {case.verified['name']}",
             key=f"{case.ref.lower()}-job-run",
             description=f"**The run** that was read back as {case.verified['said']} (J10).",
@@ -85,7 +85,7 @@ def show_the_picture(case: Case) -> None:
         return
     with _as_far_as_prefect_takes_it("picture"):
         create_image_artifact(
-            office().evidence_url(case.photo["evidence"]),
+            office().evidence_url(case.photo.data["evidence"]),
             key=f"{case.ref.lower()}-successful-run",
             description=f"**The picture** of the run's own page, taken {_minute(case.photo['taken_at'])} (J7, J8).",
         )

@@ -86,7 +86,7 @@ def verify_the_run(ref: str) -> None:
     case = look(ref)
     if case.run is None:
         return
-    run = running.await_run(office(), runner_of(case), case.run["run"])
+    run = running.await_run(office(), runner_of(case), case.run.data["run"])
     if run is None:
         raise StillRunning(f"The run {case.run['name']} is still going.", "Resume when it is over; it is read then.")
     running.verify(office(), load_platform(case.facts["platform"]), ref, run)
@@ -114,7 +114,7 @@ def photograph_the_run(ref: str) -> None:
 
 
 def _is_not_attached(case: Case) -> bool:
-    return case.photo is not None and all(file["evidence"] != case.photo["evidence"] for file in case.attached)
+    return case.photo is not None and all(file["evidence"] != case.photo.data["evidence"] for file in case.attached)
 
 
 @step("attach the picture", "J7, J8", due=_is_not_attached)

@@ -166,7 +166,7 @@ def _as_json(office: Office, case: Case) -> dict[str, Any]:
         "facts": dict(case.facts),
         "decision": case.decided,
         "paused_until": case.paused_until,
-        "ticket": case.ticket["ticket"] if case.ticket else None,
+        "ticket": case.ticket.data["ticket"] if case.ticket else None,
         "next_action": next_action(case),
         "missing": [vars_of(b) for b in closure_blockers(case)] if not case.is_closed else [],
         "proof": str(proof) if proof else None,

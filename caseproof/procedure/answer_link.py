@@ -181,7 +181,7 @@ def _standing(unit: UnitOfWork, letter: Letter, case: Case, mine: Sequence[Fact]
         return Standing.NO_CONTACT
     if case.is_closed:
         return Standing.CLOSED
-    if case.notice is None or not letter.is_of(case.notice["message_id"]):  # between two notices there is none
+    if case.notice is None or not letter.is_of(case.notice.data["message_id"]):  # between two notices there is none
         return Standing.SUPERSEDED
     failed = case.last_failure.seq if case.last_failure else 0
     used = any(word.seq > failed and word["choice"] != Choice.HELP for word in mine)

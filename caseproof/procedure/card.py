@@ -69,7 +69,7 @@ def card(case: Case, *, case_url: str, evidence_url: str, picture: bytes | None 
 def _proof(case: Case, evidence_url: str) -> str:
     if case.proof is None or not case.is_closed:
         return ""
-    file = _link(case.proof["file"], f"{evidence_url}/{case.proof['evidence']}")
+    file = _link(case.proof.data["file"], f"{evidence_url}/{case.proof['evidence']}")
     return f"## The proof\n\nClosed under **{plain(case.proof['rule'])}**: {file}"
 
 
@@ -112,7 +112,7 @@ def _facts_table(case: Case, case_url: str) -> str:
 def _ticket(case: Case) -> str:
     if case.ticket is None:
         return "none yet"
-    return _link(case.ticket["ticket"], case.ticket.get("url"))
+    return _link(case.ticket.data["ticket"], case.ticket.data.get("url"))
 
 
 def _blockers_table(case: Case) -> str:

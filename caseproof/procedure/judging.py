@@ -197,7 +197,7 @@ class _Judge:
     def _is_earlier(self, case: Case, letter: Letter) -> bool:
         """Whether the letter is of another round than the case is in; one not recorded yet went out a moment ago."""
         if case.notice is not None:
-            return not letter.is_of(case.notice["message_id"])
+            return not letter.is_of(case.notice.data["message_id"])
         notices = [event for event in case.events if event.kind is Kind.NOTICE_SENT]
         return any(letter.is_of(event.data["message_id"]) for event in notices)
 

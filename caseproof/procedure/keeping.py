@@ -252,7 +252,7 @@ def is_over(office: Office, runner: Callable[[Case], JobPlatform], ref: str) -> 
     if case.state is not State.RUNNING or case.run is None or trouble is None or trouble["step"] != WAITED_FOR:
         return False
     try:
-        run = runner(case).run(case.run["run"])
+        run = runner(case).run(case.run.data["run"])
     except UnknownRun:
         return True  # so that the case reads that itself
     return run.state.is_over or run.ended_at is not None

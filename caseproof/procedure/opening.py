@@ -115,7 +115,7 @@ def _refuse_shared(office: Office, ticket: str) -> None:
     with office.store.reading() as unit:
         cases = [unit.cases.get(row.ref) for row in unit.cases.rows(open_only=True)]
     for case in cases:
-        if ticket in (case.facts.get("ticket"), case.ticket["ticket"] if case.ticket else None):
+        if ticket in (case.facts.get("ticket"), case.ticket.data["ticket"] if case.ticket else None):
             raise BadInput(f"{ticket} is the ticket of {case.ref} already.", "Give this job's own ticket, or none.")
 
 

@@ -257,6 +257,6 @@ def _reaches_many_shops(office: Office, case: Case) -> bool:
     storm, opened = office.policy.check.storm, case.last_opened.at
     window = timedelta(minutes=storm.minutes)
     with office.store.reading() as unit:
-        rows = unit.cases.of_incident(case.incident["incident"])
+        rows = unit.cases.of_incident(case.incident.data["incident"])
     at_once = {row.retailer for row in rows if row.retailer and abs(row.last_opened_at - opened) <= window}
     return len(at_once) >= storm.cases

@@ -110,7 +110,7 @@ def note_words(office: Office, desk: Desk, ref: str) -> None:
 
 
 def _comment_once(office: Office, desk: Desk, case: Case, key: str, text: str) -> None:
-    ticket = case.ticket["ticket"] if case.ticket else ""
+    ticket = case.ticket.data["ticket"] if case.ticket else ""
 
     def comment(_: Json) -> Json:
         desk.comment(ticket, key, text)
@@ -137,7 +137,7 @@ def _note(office: Office, case: Case, fact: Fact) -> str:
 def attach_photo(office: Office, desk: Desk, ref: str) -> Case:
     """Ensure that the screenshot is attached to the ticket and stands in the ticket's own list (J7, J8)."""
     case = office.case(ref)
-    if case.photo is None or _is_attached(case, case.photo["evidence"]):
+    if case.photo is None or _is_attached(case, case.photo.data["evidence"]):
         return case
     return attach(office, desk, case, case.photo, f"{ref}-successful-run-{case.attempt}.png", "image/png")
 
@@ -148,7 +148,7 @@ def attach(office: Office, desk: Desk, case: Case, fact: Fact, name: str, media_
         raise CaseproofError(
             f"{case.ref} has no ticket to attach to.", "Check the desk; the case opens its ticket first."
         )
-    ticket, digest = case.ticket["ticket"], fact["evidence"]
+    ticket, digest = case.ticket.data["ticket"], fact["evidence"]
     content = office.vault.read(digest)
 
     def read_back(_: Json) -> Json | None:
@@ -178,7 +178,7 @@ def close_ticket(office: Office, desk: Desk, ref: str) -> Case:
     case = office.case(ref)
     if case.ticket is None or case.proof is None or not case.is_closed or case.ticket_closed is not None:
         return case
-    ticket = case.ticket["ticket"]
+    ticket = case.ticket.data["ticket"]
     desk.comment(
         ticket,
         f"{ref}/closed/{case.opening}",

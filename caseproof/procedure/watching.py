@@ -16,6 +16,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.payloads import RunStarted, StopDidNotHold
 from caseproof.platforms.base import Job, JobPlatform, PlatformDown, Run, Scope, Survey
 from caseproof.procedure.checking import CheckRunning, Looked, check_lock, look
 from caseproof.procedure.containment import had_to_stop_again, held_jobs
@@ -130,8 +131,8 @@ def _is_loose(
     stopped = case.contained
     if stopped is None or case.state not in HELD:
         return False
-    known = {e.data["run"] for e in case.events if e.kind is Kind.RUN_STARTED}
-    known |= {run for e in case.events if e.kind is Kind.STOP_DID_NOT_HOLD for run in e.data.get("runs", ())}
+    known = {fact.data["run"] for fact in case.all_of(RunStarted)}
+    known |= {run for fact in case.all_of(StopDidNotHold) for run in fact.data.get("runs", ())}
     # Only what we stopped ourselves: another's job (J3) may run.
     jobs = [str(job["job"]) for job in held_jobs(case)]
     all_runs = [run for job in jobs for run in began.get(job, ()) if run.id not in known]

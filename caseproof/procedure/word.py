@@ -44,7 +44,7 @@ def _doubt(case: Case, message: Mail) -> str:
     if message.automatic:
         return f"it is an automatic message ({message.automatic})"
     named = cases_named(message.subject)
-    shared = case.notice.get("cases") or [] if case.notice else []  # one mail told of them all
+    shared = case.notice.data.get("cases") or [] if case.notice else []  # one mail told of them all
     if named and {case.ref, *shared}.isdisjoint(named):
         return f"it is about {', '.join(named)}"
     return "" if message.own_words.strip() else "it holds only quoted text and no words of its own"

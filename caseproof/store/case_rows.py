@@ -114,7 +114,7 @@ def standing_after(case: Case, event: Event) -> dict[str, Any]:
         "version": case.version,
         "head": case.head,
         "closed": case.is_closed,
-        "proof": case.closed["proof"] if case.is_closed and case.closed else None,
+        "proof": case.closed.data["proof"] if case.is_closed and case.closed else None,
         "updated_at": event.at,
         "closed_at": case.closed.at if case.is_closed and case.closed else None,
         "paused_until": paused_until,
@@ -133,8 +133,8 @@ def _waiting(case: Case) -> dict[str, Any]:
         "notice_at": case.unanswered_since,
         "reminders": case.reminders,
         "nudges": len(case.nudges),
-        "trouble": _word(case.trouble["problem"]) if case.trouble else "",
-        "incident": _word(case.incident["incident"]) if case.incident else "",
+        "trouble": _word(case.trouble.data["problem"]) if case.trouble else "",
+        "incident": _word(case.incident.data["incident"]) if case.incident else "",
         "ticket_closed": case.ticket_closed is not None,
     }
 

@@ -384,7 +384,7 @@ def as_stored(event: Event) -> Event:
 
 
 def _refuse_other_proof(case: Case, event: Event) -> None:
-    if case.proof is None or event.data["proof"] != case.proof["evidence"]:
+    if case.proof is None or event.data["proof"] != case.proof.data["evidence"]:
         raise ClosureRefused(
             f"{case.ref} closes with its latest proof of this opening, not with {event.data['proof']!r}.",
             "Let the case's run close it with that proof.",

@@ -265,7 +265,7 @@ def _timeline(events: Sequence[Event]) -> list[Entry]:
 def _proof(office: Office, case: Case) -> ProofView | None:
     if case.proof is None:
         return None
-    digest, rule, name = case.proof["evidence"], case.proof["rule"], case.proof.get("file", "")
+    digest, rule, name = case.proof.data["evidence"], case.proof.data["rule"], case.proof.data.get("file", "")
     try:
         return ProofView(digest, rule, name, says=json.loads(office.vault.read(digest)))
     except (VaultError, ValueError) as error:
