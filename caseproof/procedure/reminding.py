@@ -98,11 +98,8 @@ def _readable(office: Office, ref: str) -> Case | None:
 
 
 def _shares(one: Case, case: Case, number: int) -> bool:
-    same = (
-        one.notice is not None
-        and case.notice is not None
-        and one.notice["message_id"] == case.notice.data["message_id"]
-    )
+    theirs, ours = one.notice, case.notice
+    same = theirs is not None and ours is not None and theirs.data["message_id"] == ours.data["message_id"]
     return same and _waits_for_word(one) and len(one.since_notice(Kind.REMINDER_SENT)) == number - 1
 
 
