@@ -28,7 +28,7 @@ class UnknownKind(BadInput):
     def __init__(self, kind: object) -> None:
         super().__init__(
             f"This version of Caseproof does not know the event {str(kind)[:60]!r}.",
-            "Install the version that wrote it, or a newer one.",
+            "Install the version that wrote it, or a newer one; if none did, it was edited: compare with a backup.",
         )
 
 

@@ -239,11 +239,8 @@ def _loose(case: Case) -> set[str]:
 
 def _was_sent_back(case: Case) -> bool:
     """Whether this round began with a reviewer who sent the evidence back: the job did not fail then."""
-    beginnings = [event.kind for event in case.events if event.kind in _BEGINS_A_ROUND]
+    beginnings = [event.kind for event in case.events if "round" in event.kind.spec.counts]
     return beginnings[-1:] == [Kind.REVIEW_REJECTED]
-
-
-_BEGINS_A_ROUND = frozenset({Kind.OPENED, Kind.REOPENED, Kind.FAILED_AGAIN, Kind.REVIEW_REJECTED})
 
 
 def _reaches_many_shops(office: Office, case: Case) -> bool:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from itertools import groupby
 from typing import Any
 
@@ -16,9 +17,8 @@ from caseproof.domain.closure import refuse_event
 from caseproof.domain.errors import ClosureRefused, NotAllowed
 from caseproof.domain.events import Event, kind_of
 from caseproof.domain.fold import apply, blank, fold
-from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
-from caseproof.domain.procedure import Procedure, of_kind, procedure_of
+from caseproof.domain.procedure import Procedure, by_prefix, of_kind, procedure_of
 from caseproof.domain.specs import Role
 from caseproof.store.case_rows import ROW_SAYS, CaseRow, facts_of, refuse_nul, row_says, standing_after, whose
 from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreError, UnknownCase, Unreadable, readable
@@ -153,11 +153,13 @@ class Cases:
         """Open cases that rest, or in which a step needs help, oldest first."""
         return self._rows(in_need, limit=limit)
 
-    def counts(self) -> list[tuple[State, str, int]]:
-        """How many job failures are open: by state and marketplace."""
-        query = select(cases.c.state, cases.c.marketplace, func.count()).where(_OPEN)
-        found = self._connection.execute(query.where(_JOB_FAILURE).group_by(cases.c.state, cases.c.marketplace))
-        return sorted((State(state), marketplace, count) for state, marketplace, count in found)
+    def counts(self) -> list[tuple[StrEnum, str, int]]:
+        """How many cases are open: by state and marketplace."""
+        place = (cases.c.procedure, cases.c.state, cases.c.marketplace)
+        found = self._connection.execute(select(*place, func.count()).where(_OPEN).group_by(*place))
+        return sorted(
+            (by_prefix(prefix).state(state), marketplace, count) for prefix, state, marketplace, count in found
+        )
 
     def _rows(
         self, *where: ColumnElement[bool], order: tuple[ColumnElement[Any], ...] = (), limit: int | None = None

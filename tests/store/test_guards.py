@@ -259,7 +259,7 @@ ONLY = {
     "postgresql": {
         "the events are truncated": ("TRUNCATE events", "An event is never deleted."),
         "the proofs are truncated": ("TRUNCATE proofs", "A proof is never deleted."),
-        "the incidents are truncated": ("TRUNCATE incidents", "An incident is never deleted."),
+        "the incidents are truncated": ("TRUNCATE incidents CASCADE", "An incident is never deleted."),
         "the messages are truncated": ("TRUNCATE messages", "A message is never deleted."),
         "the cases are truncated with all that points at them": (
             "TRUNCATE cases RESTART IDENTITY CASCADE",

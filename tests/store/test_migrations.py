@@ -22,12 +22,13 @@ from caseproof.store.databases import database_of
 from caseproof.store.errors import explained
 from caseproof.store.guards import GUARDS, guards_missing, guards_off, guards_on
 from caseproof.store.migrate import downgrade, upgrade
-from caseproof.store.migrations import guards_0002, guards_0003, guards_0004
+from caseproof.store.migrations import guards_0002, guards_0003, guards_0004, guards_0005
 from caseproof.store.migrations.guards import drop, of_dialect
 from caseproof.store.tables import REVISION, VERSION_TABLE, metadata
 from tests.support.histories import REOPENED, START, Plan, tell
 
-SINCE_0001 = (*guards_0002.GUARDS, *guards_0003.GUARDS, *guards_0004.GUARDS)
+NEW_IN_0005 = tuple(guard for guard in guards_0005.GUARDS if guard.name == "cases_same_procedure")
+SINCE_0001 = (*guards_0002.GUARDS, *guards_0003.GUARDS, *guards_0004.GUARDS, *NEW_IN_0005)
 on_sqlite = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("stores", ["postgresql"], indirect=True)
 
@@ -236,7 +237,7 @@ def test_contacts_from_before_0004_stay_and_get_a_language(store, url, opened):
         assert names == {"id", "retailer_id", "address", "folded", "name"}
         assert not inspect(connection).has_table("messages")
         assert set(guards_missing(connection)) == {
-            guard.name for guard in of_dialect(guards_0004.GUARDS, connection.dialect.name)
+            guard.name for guard in of_dialect((*guards_0004.GUARDS, *NEW_IN_0005), connection.dialect.name)
         }
         kept = list(connection.exec_driver_sql("SELECT address, name FROM contacts ORDER BY id"))
         assert [tuple(row) for row in kept] == [("a@example.com", "Owner"), ("b@example.com", "")]

@@ -77,6 +77,7 @@ def test_it_is_opened_folded_and_listed_under_its_own_prefix(store, begun):
     with store.reading() as unit:
         assert [(row.ref, row.state) for row in unit.cases.rows()] == [("JF-000001", "opened"), ("TP-000002", "begun")]
         assert isinstance(unit.cases.rows()[1].state, State)
+        assert unit.cases.counts() == [(State.BEGUN, "", 1), ("opened", "", 1)]
         assert [case.ref for case in unit.cases.open_on("shop")] == ["JF-000001"], "a sweep sees job failures alone"
         assert unit.cases.open_for("shop", "job-1").ref == "JF-000001"
         assert unit.bulk.cases(["TP-000002", "JF-000001"]).keys() == {"TP-000002", "JF-000001"}
