@@ -157,9 +157,7 @@ class Cases:
         """How many cases are open: by state and marketplace."""
         place = (cases.c.procedure, cases.c.state, cases.c.marketplace)
         found = self._connection.execute(select(*place, func.count()).where(_OPEN).group_by(*place))
-        return sorted(
-            (by_prefix(prefix).state(state), marketplace, count) for prefix, state, marketplace, count in found
-        )
+        return sorted((by_prefix(of).state(state), marketplace, count) for of, state, marketplace, count in found)
 
     def _rows(
         self, *where: ColumnElement[bool], order: tuple[ColumnElement[Any], ...] = (), limit: int | None = None
