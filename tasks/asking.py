@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.office import US
 from caseproof.procedure.core.said import came_by
 from caseproof.procedure.core.texts import in_words, plain, short

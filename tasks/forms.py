@@ -17,7 +17,7 @@ from typing import Any, ClassVar, cast
 from prefect.input import RunInput
 from pydantic import ConfigDict, Field
 
-from caseproof.domain.decisions import Decision
+from caseproof.domain.vocabulary import Decision
 
 
 class Word(StrEnum):

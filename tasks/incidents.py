@@ -12,8 +12,8 @@ from prefect import get_run_logger
 from prefect.runtime import flow_run as this_run
 
 from blocks.base import PrefectDown
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput
+from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.closing.deciding import read_date
 from caseproof.procedure.core.texts import in_words, plain
 from caseproof.procedure.keeper import incidents

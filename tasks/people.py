@@ -10,11 +10,12 @@ from typing import cast
 from prefect import get_run_logger
 
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.closure import closure_blockers, owes_validation
+from caseproof.domain.closure import closure_blockers
 from caseproof.domain.codes import Code, StepName
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.conditions import owes_validation
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Choice
 from caseproof.procedure.answers import word
 from caseproof.procedure.closing import deciding

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from caseproof.domain.case import Case
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.core.texts import in_words
 from caseproof.store import IncidentRow
 from tasks.common import ports
@@ -69,13 +69,13 @@ def stands(case: Case) -> str:
         return f"kept paused until {case.paused_until}"
     form = FORMS.get(asked["form"])
     waits = form.waits_for if form else "waits for an answer"
-    refused = case.refused is not None and case.refused["number"] == number - 1
+    refused = case.refused is not None and case.refused.data["number"] == number - 1
     return f"answer refused, {waits}" if refused else waits
 
 
 def _tags(case: Case) -> list[str]:
     facts = case.facts
-    incident = case.incident["incident"] if case.incident else None
+    incident = case.incident.data["incident"] if case.incident else None
     values = (facts.get("retailer"), facts.get("marketplace"), facts["cause"], case.state, incident)
     return [f"{name}{value}" for name, value in zip(OURS, values, strict=True) if value]
 

@@ -17,9 +17,10 @@ from prefect.states import Suspended
 from pydantic import ValidationError
 
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput, NotAllowed
-from caseproof.domain.events import Kind
+from caseproof.domain.fold import blank
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.keeper import incidents
 from sandbox.processes import PrefectServer
@@ -469,4 +470,4 @@ def test_no_task_runs_for_a_step_that_is_done(case: Case) -> None:
 
     carry(Step("stop the job", stop, stop_the_job.is_due), case.ref)
     assert tried == []
-    assert stop_the_job.is_due(Case("JF-000002"))
+    assert stop_the_job.is_due(blank("JF-000002"))

@@ -12,9 +12,9 @@ from email.message import EmailMessage
 import pytest
 
 from caseproof.domain.case import Case
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.proof import read_proof, verify_proof
 from caseproof.procedure.closing.proving import proof_path
 from caseproof.up.processes import wait_until

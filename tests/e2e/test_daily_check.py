@@ -18,7 +18,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from blocks.desks import EmbeddedDesk
 from blocks.platforms import PrefectJobs
 from caseproof.config.settings import Settings
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.office import Office, open_office
 from caseproof.up.prefect_parts import deploy_command
 from caseproof.up.processes import wait_until

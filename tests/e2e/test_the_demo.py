@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from caseproof.domain.closure import AT_THE_REVIEW
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Place
 from caseproof.evidence.proof import verify_proof
 from caseproof.store import Store

@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from caseproof.domain.case import Case
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.proof import verify_proof
 from caseproof.procedure.closing.proving import proof_path
 from caseproof.up.processes import wait_until

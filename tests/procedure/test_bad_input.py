@@ -13,10 +13,10 @@ import pytest
 
 from caseproof.channels.outbound.mail import Delivery, MailAccount, MailDown, MailRefused, send
 from caseproof.desks.base import DeskDown, UnknownTicket
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed, NotOnTheTeam
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.screenshot import NotTheRun
 from caseproof.evidence.vault import VaultFull
 from caseproof.platforms.base import PlatformDown, Run, RunState, UnknownJob

@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 
 from caseproof.config.policy_check import Maintenance
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.platforms.base import PlatformDown, RunState
 from caseproof.procedure.closing.ticket import TicketNotOpen
 from caseproof.procedure.containment import opening

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from caseproof.config.policy import BUILT_IN
 from caseproof.config.settings import Settings
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.store import Store
 from sandbox.farm import farm_of, start_farm
 

@@ -18,7 +18,7 @@ import pytest
 
 from caseproof.channels.outbound.mail import MailAccount, send
 from caseproof.config.clock import utc_now
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.prefect import PrefectJobsClient
 from caseproof.procedure.containment.containment import contain
 from caseproof.procedure.notify.telling import tell_retailer

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caseproof.channels.inbound.imap_account import InboxDown, InboxRefused
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Place
 from caseproof.evidence.signing import answer_token
 from caseproof.evidence.vault import VaultFull

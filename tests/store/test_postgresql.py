@@ -12,7 +12,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.store import ConcurrentChange, Store, StoreDown, StoreError
 from caseproof.up.postgres import STOP, EmbeddedPostgres
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from caseproof.domain.closure import refuse_event
 from caseproof.domain.errors import NotAllowed
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
 from caseproof.domain.fold import apply, fold
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.store import Store, UnknownCase
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from benchmarks.many_cases import multiply
 from benchmarks.store import make_due, plans, scans_a_table
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.store import Store, UnknownCase
 from caseproof.store.databases import compact_json
 

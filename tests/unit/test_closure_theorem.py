@@ -19,11 +19,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from caseproof.domain.case import Case
-from caseproof.domain.closure import CONDITIONS, closure_blockers, refuse_event
-from caseproof.domain.decisions import Decision
+from caseproof.domain.closure import closure_blockers, refuse_event
 from caseproof.domain.errors import NotAllowed
-from caseproof.domain.events import Event, Kind, head
+from caseproof.domain.events import Event, head
 from caseproof.domain.fold import apply
+from caseproof.domain.job_failure.conditions import CONDITIONS
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
 from tests.support.histories import DECIDER, LOOPS, REVIEWER, Plan, teller_of
 from tests.support.mutations import ALTERATIONS, CLOSING, INSERTS, OTHER, PROOFS, Alteration, History
 

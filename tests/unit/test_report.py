@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from caseproof.checks.report import MOST_WEEKS, Figures, Period, figures, how_long, period, top
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 THREE_WEEKS = Period(MONDAY, MONDAY + timedelta(weeks=3))
