@@ -56,25 +56,25 @@ def test_j7_a_case_on_a_scheduled_job_elsewhere_closes_after_our_fix_and_the_job
     ref = job.open_case("--cause", "our_platform", "--by", "operator")
     assert job.deployment()["paused"], "J2: opening the case stopped the job, before any flow run"
     assert job.open_case() == ref, "a second case for the same job is the open one"
-    notice = next(m for m in world.mailbox.wait_for(1, 90) if job.contact in m.rcpt_tos).parsed
+    notice = next(m for m in world.mailbox.wait_for(1, 180) if job.contact in m.rcpt_tos).parsed
     assert notice.get_content_type() == "multipart/alternative"
     assert ref in str(notice["Subject"])
 
     job.mend()
     world.answer(ref, "retailers-word", **WITHOUT)
     world.answer(ref, "decision", **decided(Decision.AFTER_FIX))
-    own = world.answer(ref, "review", answered_by="operator", verdict="approve", seconds=150)
+    own = world.answer(ref, "review", answered_by="operator", verdict="approve")
     world.await_question(ref, "review", after=own)
     assert "another person" in world.office.case(ref).refused["why"]
     world.answer(ref, "review", **APPROVE)
-    case = world.await_case(ref, "closed, with its ticket", lambda case: case.ticket_closed is not None, 120)
+    case = world.await_case(ref, "closed, with its ticket", lambda case: case.ticket_closed is not None)
 
     proof = proof_path(world.office, case)
     assert proof is not None
     assert all(check.ok for check in verify_proof(proof)), verify_proof(proof)
     assert read_proof(proof)["rule"] == "J7"
     assert case.photo["url"].startswith(world.jobs_server.ui_url), "the picture is the customers' own page"
-    wait_until("the case's run to end", lambda: _state(world, ref) == "COMPLETED", 90, every=1)
+    wait_until("the case's run to end", lambda: _state(world, ref) == "COMPLETED", 180, every=1)
     since = case.closed.at.isoformat()
     wait_until("the schedule to run the job by itself", lambda: _ended(job, "COMPLETED", since=since), 180, every=2)
     it_fails_again_and_the_keeper_reopens_the_case(world, job, case)
@@ -145,10 +145,10 @@ def test_j8_the_contacts_own_word_by_mail_or_on_the_page_closes_a_case_and_nobod
     assert word["words"].startswith("Hello,\nwe renewed the access yesterday."), "verbatim, without what it quotes"
     change = decided(Decision.AFTER_CHANGE, checked="The new token is set.")
     world.answer(by_mail, "decision", **change)
-    world.answer(by_mail, "review", seconds=150, **APPROVE)
-    world.answer(on_the_page, "review", seconds=150, checked="The new token is set.", **APPROVE)
+    world.answer(by_mail, "review", **APPROVE)
+    world.answer(on_the_page, "review", checked="The new token is set.", **APPROVE)
     for ref, person in ((by_mail, gardener), (on_the_page, toy_seller)):
-        case = world.await_case(ref, "closed, and the retailer told", lambda case: case.recovery is not None, 120)
+        case = world.await_case(ref, "closed, and the retailer told", lambda case: case.recovery is not None)
         proof = proof_path(world.office, case)
         assert proof is not None
         assert [check for check in verify_proof(proof) if not check.ok] == []
@@ -221,15 +221,15 @@ def test_j9_a_removal_closes_with_a_proof_of_its_own_and_never_says_that_the_job
     job = deploy(world, "leaving", every=3600)
     world.run_job(job.id)
     run = _start_from_the_ui(world, job, cause="retailer_offboarded")
-    ref = str(wait_until("the run to open its case", lambda: _case_of(world, run), 60))
+    ref = str(wait_until("the run to open its case", lambda: _case_of(world, run), 180))
     world.await_question(ref, "retailers-word")
     confirmed = world.caseproof(
         "case", "confirm", ref, "--from", job.contact, "--message", written_by(job, world, "We stopped selling there.")
     )
     assert confirmed["recorded"]
     world.answer(ref, "decision", **decided(Decision.REMOVE))
-    world.answer(ref, "review", seconds=150, **APPROVE)
-    case = world.await_case(ref, "closed, with its ticket", lambda case: case.ticket_closed is not None, 120)
+    world.answer(ref, "review", **APPROVE)
+    case = world.await_case(ref, "closed, with its ticket", lambda case: case.ticket_closed is not None)
 
     proof = read_proof(proof_path(world.office, case))
     assert (proof["rule"], proof["kind"], proof["run"]["purpose"]) == ("J8", "removal", "removal")
@@ -332,14 +332,14 @@ def test_j2_killed_between_the_stop_and_its_record_the_next_run_finds_the_job_st
         world.python("-c", SAVE_PLATFORM.format(api=proxy.url, ui=ui, name="behind-a-proxy"))
         proxy.kill_after = "/pause_deployment"
         proxy.victim = _start_from_the_ui(world, job, platform="behind-a-proxy", cause="feed")
-        assert proxy.killed.wait(120)
-        wait_until("Prefect to see the crash", lambda: crashed(world, proxy.victim), 60)
+        assert proxy.killed.wait(180)
+        wait_until("Prefect to see the crash", lambda: crashed(world, proxy.victim), 180)
         ref = str(_case_of(world, proxy.victim))
         assert job.deployment()["paused"], "the stop took place"
         assert world.office.case(ref).state is State.OPENED, "and nobody wrote it down"
 
         world.caseproof("case", "wake", ref)
-        world.await_question(ref, "retailers-word", seconds=300)
+        world.await_question(ref, "retailers-word")
         assert proxy.count("/pause_deployment") == 1, "read back, not repeated"
     case = world.office.case(ref)
     assert case.contained is not None
@@ -358,7 +358,7 @@ def test_a_mail_server_that_is_down_makes_the_case_say_so_and_wait_until_somebod
             (ref,) = [row.ref for row in unit.cases.rows() if row.job == job.id]
         assert ref in artifact(world, "check-sandbox")
         assert ref in artifact(world, "failing-sandbox")
-        number = world.await_question(ref, "try-again", seconds=120)
+        number = world.await_question(ref, "try-again")
     finally:
         world.mailbox.on_message = None
     case = world.office.case(ref)
@@ -371,7 +371,7 @@ def test_a_mail_server_that_is_down_makes_the_case_say_so_and_wait_until_somebod
     empty = world.resume(ref)
     assert empty["status"] == "REJECT", "Prefect itself refuses an empty form: who answers has no default"
     world.answer(ref, "try-again", answered_by="operator", remark="the mail server is up again")
-    world.await_question(ref, "retailers-word", after=number, seconds=120)
+    world.await_question(ref, "retailers-word", after=number)
     case = world.office.case(ref)
     assert case.trouble is None
     assert case.notice is not None

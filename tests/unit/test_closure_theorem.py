@@ -15,6 +15,7 @@ from functools import cache
 from itertools import product
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -285,6 +286,7 @@ MUTATIONS = st.one_of(st.tuples(MUTATION), st.tuples(MUTATION, MUTATION), st.tup
 # -- the theorem ---------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(3000)  # with ten times the examples, on a busy machine
 def test_a_case_closes_with_what_j7_or_j8_ask_and_with_nothing_less() -> None:
     alone: Counter[str] = Counter()
     seen: Counter[str] = Counter()
