@@ -1,4 +1,4 @@
-"""Whole cases through a real Prefect, real mail and a real browser, on a server that is not the one of the jobs.
+"""Whole cases through a real Prefect, real mail and a real browser, on jobs of the sandbox and on others.
 
 They close by J7, J8 and J9, fail again and are reopened (J11), rest (J6). And the case's process is killed at the worst
 moment, or the mail server is down: nothing is lost, the next run goes on.
@@ -51,7 +51,7 @@ def test_j7_a_case_on_a_scheduled_job_elsewhere_closes_after_our_fix_and_the_job
     world: World,
 ) -> None:
     """Also sees a schedule start runs by itself: with the wrong library versions Prefect makes none."""
-    job = deploy(world, "night", every=15)
+    job = deploy(world, "night", every=20)
     wait_until("a scheduled run to fail by itself", lambda: _ended(job, "FAILED"), 180, every=2)
     ref = job.open_case("--cause", "our_platform", "--by", "operator")
     assert job.deployment()["paused"], "J2: opening the case stopped the job, before any flow run"
@@ -219,7 +219,6 @@ def the_page_led_to_the_rerun(case: Case) -> None:
 
 def test_j9_a_removal_closes_with_a_proof_of_its_own_and_never_says_that_the_job_succeeded(world: World) -> None:
     job = deploy(world, "leaving", every=3600)
-    world.run_job(job.id)
     run = _start_from_the_ui(world, job, cause="retailer_offboarded")
     ref = str(wait_until("the run to open its case", lambda: _case_of(world, run), 180))
     world.await_question(ref, "retailers-word")

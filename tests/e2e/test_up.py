@@ -155,6 +155,7 @@ def _nothing_lost_nothing_twice(world: World, job: OwnJob, case: Case, about: st
     proof = proof_path(world.office, case)
     assert proof is not None
     assert all(check.ok for check in verify_proof(proof)), about
+    assert case.photo["url"].startswith(world.jobs_server.ui_url), "the picture is the customers' own page"
     got: dict[str, set[bytes]] = {}
     for mail in world.mailbox.messages:
         if job.contact in mail.rcpt_tos:
