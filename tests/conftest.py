@@ -55,9 +55,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """A real Prefect server, without a password and without a worker."""
-    server = start_prefect_server(tmp_path_factory.mktemp("prefect-server"))
+def prefect_server(tmp_path_factory: pytest.TempPathFactory, postgres: EmbeddedPostgres) -> Iterator[PrefectServer]:
+    """A real Prefect server with its data in that PostgreSQL, without a password and without a worker."""
+    postgres.ensure_database("prefect")
+    database = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": postgres.url("prefect", "postgresql+asyncpg")}
+    server = start_prefect_server(tmp_path_factory.mktemp("prefect-server"), env=database)
     yield server
     server.stop()
 

@@ -110,6 +110,18 @@ def test_in_caseproof_only_the_command_imports_prefect() -> None:
     assert {name for name in knowing if not name.startswith("cli/")} == set()
 
 
+def test_no_test_imports_a_module_that_another_library_keeps_for_itself() -> None:
+    files = list((ROOT / "tests").rglob("*.py"))
+    assert files
+    private = {
+        f"{file.relative_to(ROOT)}: {module}"
+        for file in files
+        for module in imported(file) - {"__future__"}
+        if any(part.startswith("_") for part in module.split("."))
+    }
+    assert private == set()
+
+
 def test_the_import_linter_knows_the_layers_and_the_pure_domain() -> None:
     contracts = PYPROJECT["tool"]["importlinter"]["contracts"]
     (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
