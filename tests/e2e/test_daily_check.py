@@ -113,7 +113,7 @@ def set_up(server: PrefectServer, api_url: str) -> Iterator[None]:
         PrefectJobs(api_url=api_url, ui_url=server.ui_url).save("shops", overwrite=True)
     yield
     with temporary_settings({PREFECT_API_URL: server.api_url}):
-        PrefectJobs.delete("caseproof-prefect-jobs/shops")
+        PrefectJobs.delete("shops")
     with server.client() as client:
         ours = {"deployments": {"name": {"any_": ["job-failure-case"]}}}
         while runs := client.post("flow_runs/filter", json=ours).raise_for_status().json():
