@@ -118,9 +118,9 @@ def test_a_server_that_carries_another_homes_cases_is_refused(
 
 
 def test_a_named_server_that_does_not_answer_is_said_and_nothing_is_started(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = refused(installation.home, f"http://127.0.0.1:{free_port()}/api", monkeypatch, capsys)
+    said = refused(tmp_path / "home", f"http://127.0.0.1:{free_port()}/api", monkeypatch, capsys)
     assert "does not answer" in said
     assert "unset PREFECT_API_URL" in said
     assert "is starting" not in said
