@@ -20,12 +20,12 @@ from typing import Any
 
 import httpx
 
+from caseproof.config.policy_check import Pace
+from caseproof.config.settings import Settings
 from caseproof.platforms.base import JobPlatform, Listed
 from caseproof.platforms.prefect_wire import RUNNING, WAITING
-from caseproof.policy_check import Pace
-from caseproof.procedure.office import Office, open_office
-from caseproof.procedure.sweeping import Target, sweep
-from caseproof.settings import Settings
+from caseproof.procedure.containment.sweeping import Target, sweep
+from caseproof.procedure.core.office import Office, open_office
 from sandbox.farm import Farm, farm_of, start_farm
 
 JOBS = 1000

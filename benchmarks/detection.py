@@ -18,8 +18,8 @@ import pandas as pd
 
 from caseproof.checks.detection import detect
 from caseproof.checks.frames import STATES, TIME, jobs_frame
+from caseproof.config.policy_check import CheckPolicy
 from caseproof.platforms.base import Job, Listed, RunState, Schedule
-from caseproof.policy_check import CheckPolicy
 
 ROWS, JOBS, HOURS = 10_000_000, 10_000, 72
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from email import message_from_bytes
 
-from caseproof.channels.meaning import Meaning, meaning_of
-from caseproof.channels.reading import Unreadable, read_mail
-from caseproof.signing import case_of_address, reply_address
+from caseproof.channels.inbound.meaning import Meaning, meaning_of
+from caseproof.channels.inbound.reading import Unreadable, read_mail
+from caseproof.evidence.signing import case_of_address, reply_address
 from tests.corpus import machines, people, strangers
 from tests.corpus.parts import AUTHSERV, Sample, Thread
 from tests.corpus.reading import threads

@@ -20,12 +20,12 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, event, text, update
 
 from benchmarks.many_cases import multiply
+from caseproof.config.policy_check import Pace
+from caseproof.config.settings import Settings
 from caseproof.domain.events import Kind
 from caseproof.platforms.base import RunState
-from caseproof.policy_check import Pace
-from caseproof.procedure.sweep_work import Target
-from caseproof.procedure.sweeping import sweep
-from caseproof.settings import Settings
+from caseproof.procedure.containment.sweep_work import Target
+from caseproof.procedure.containment.sweeping import sweep
 from caseproof.store import Store
 from caseproof.store.column_types import UtcTime
 from caseproof.store.copying import loading, snapshot

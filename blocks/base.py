@@ -16,8 +16,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from pydantic import BeforeValidator, HttpUrl, ValidationError, WithJsonSchema
 
+from caseproof.config.settings import Settings
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.settings import Settings
 
 B = TypeVar("B", bound=Block)
 
@@ -26,6 +27,8 @@ _ADDRESS = r"https?://[^\s/]\S*"
 
 class PrefectDown(CaseproofError):
     """Our own Prefect server does not answer."""
+
+    code = Code.PREFECT_DOWN
 
 
 class NoSuchBlock(BadInput):

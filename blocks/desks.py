@@ -7,7 +7,7 @@ from pydantic import Field
 
 from blocks.base import AddressOrNone, docs, logo
 from caseproof.desks.embedded import EmbeddedDesk as EmbeddedDeskClient
-from caseproof.procedure.office import Office
+from caseproof.procedure.core.office import Office
 
 
 class EmbeddedDesk(Block):

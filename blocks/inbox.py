@@ -8,7 +8,7 @@ from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, SecretStr
 
 from blocks.base import docs, logo
-from caseproof.channels.imap_account import ImapAccount
+from caseproof.channels.inbound.imap_account import ImapAccount
 
 
 class RetailerMailbox(Block):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect_email import EmailServerCredentials
 from prefect_email.credentials import SMTPServer, SMTPType
 
-from caseproof.channels.mail import MailAccount, Security
+from caseproof.channels.outbound.mail import MailAccount, Security
 
 _SECURITY: dict[SMTPType, Security] = {
     SMTPType.SSL: "ssl",

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from blocks.base import NoSuchBlock, PrefectDown, StaleBlock, load_block, require_prefect
 from blocks.platforms import PLATFORMS, PrefectJobs
+from caseproof.config.yaml_file import plain
 from caseproof.domain.errors import BadInput
-from caseproof.yaml_file import plain
 
 PREFIX = "CASEPROOF_PLATFORM_"
 _PAGE = 200

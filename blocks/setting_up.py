@@ -22,11 +22,9 @@ from blocks.desks import DESKS
 from blocks.inbox import RetailerMailbox
 from blocks.mail import account_of, smtp_type_of
 from blocks.platforms import PLATFORMS
-from caseproof.channels.imap_account import USUAL_PORTS
-from caseproof.contacts_file import AS_IT_IS, NEW, ContactLine, put_contacts
-from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.office import Office
-from caseproof.setup_file import (
+from caseproof.channels.inbound.imap_account import USUAL_PORTS
+from caseproof.config.contacts_file import ContactLine
+from caseproof.config.setup_file import (
     BlockEntry,
     InboxEntry,
     MailEntry,
@@ -36,7 +34,10 @@ from caseproof.setup_file import (
     read_setup,
     refusal,
 )
-from caseproof.yaml_file import plain
+from caseproof.config.yaml_file import plain
+from caseproof.domain.errors import CaseproofError
+from caseproof.procedure.core.contact_list import AS_IT_IS, NEW, put_contacts
+from caseproof.procedure.core.office import Office
 
 PREFIX = "caseproof-"
 """What our block types' slugs begin with; the rest is the ``type`` in a set-up file."""

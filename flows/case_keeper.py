@@ -7,9 +7,9 @@ from typing import Any
 from prefect import flow
 from prefect.states import Completed, State
 
-from caseproof.procedure.keeper import keep
-from tasks.board import show_the_board, show_the_pass
+from caseproof.procedure.keeper.keeper import keep
 from tasks.common import office
+from tasks.display.board import show_the_board, show_the_pass
 from tasks.keeping import hands_of
 
 

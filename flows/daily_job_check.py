@@ -9,7 +9,7 @@ from prefect.states import State
 
 from tasks.checking import check_all
 from tasks.common import office
-from tasks.showing_checks import Progress, show_the_pass, verdict
+from tasks.display.showing_checks import Progress, show_the_pass, verdict
 
 
 @flow(name="daily-job-check", flow_run_name="job check")

@@ -7,14 +7,13 @@ from typing import Any, Literal
 from prefect import flow
 from prefect.states import Completed, State
 
-from caseproof.platforms.base import Scope
-from caseproof.policy import Cause
-from caseproof.procedure.opening import Request
+from caseproof.domain.vocabulary import Cause, Scope
+from caseproof.procedure.containment.opening import Request
 from tasks.asking import carry, read_answers
-from tasks.case_runs import take_up
 from tasks.common import look, office
+from tasks.display.showing import announce, show_the_case
 from tasks.people import hear_the_retailer, help_if_stuck, review_the_evidence, settle_the_account
-from tasks.showing import announce, show_the_case
+from tasks.runs.case_runs import take_up
 from tasks.steps import (
     attach_the_picture,
     close_the_case,

@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
+from caseproof.domain.vocabulary import Place
 from caseproof.evidence.proof import verify_proof
-from caseproof.procedure.card import MACHINERY, sentence
-from caseproof.procedure.proving import proof_path
-from caseproof.settings import Settings
-from caseproof.store import Place
+from caseproof.procedure.closing.proving import proof_path
+from caseproof.procedure.views.card import MACHINERY, sentence
 from caseproof.up.processes import wait_until
 from sandbox.marketplace import expire_token
 from sandbox.retailer import Retailer

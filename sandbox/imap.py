@@ -24,7 +24,7 @@ from pymap.parsing.message import AppendMessage
 from pymap.user import Passwords, UserMetadata
 from pysasl.hashing import BuiltinHash
 
-from caseproof.channels.imap_account import ImapAccount, Security
+from caseproof.channels.inbound.imap_account import ImapAccount, Security
 
 USER, PASSWORD = "cases", "sandbox-mailbox"
 _SECONDS = 10.0

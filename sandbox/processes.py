@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from caseproof.http.client import certificates, credentials
 from caseproof.up.postgres import EmbeddedPostgres, NoPostgres
 from caseproof.up.prefect_parts import QUIET, PrefectApi, server_command, worker_command
 from caseproof.up.processes import Process, free_port, wait_until
@@ -49,7 +50,14 @@ class PrefectServer:
 
     def client(self) -> httpx.Client:
         """An HTTP client of its API with the password set."""
-        return self.api.client()
+        return httpx.Client(
+            base_url=f"{self.api_url}/",
+            headers=credentials(self.auth, None),
+            timeout=30,
+            trust_env=False,
+            verify=certificates(trust_env=False),
+            follow_redirects=True,
+        )
 
     def stop(self) -> None:
         """Stop it, then its database. Repeating is harmless."""

@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Page, sync_playwright
 
+from caseproof.config.settings import read_settings
 from caseproof.evidence.browser import ARGUMENTS, require_browser
-from caseproof.settings import read_settings
 from sandbox.mailbox import Mailbox
 
 _LINK = re.compile(r"https?://\S+/answer/\S+")

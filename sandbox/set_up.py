@@ -11,7 +11,7 @@ from prefect_email import EmailServerCredentials
 from blocks.desks import EmbeddedDesk
 from blocks.inbox import RetailerMailbox
 from blocks.platforms import PrefectJobs
-from caseproof.procedure.office import open_office
+from caseproof.procedure.core.office import open_office
 from sandbox.jobs import deploy_jobs, save_token
 from sandbox.world import CONTACTS, CUSTOMER_POOL, INBOX, PLATFORM, ROOT
 

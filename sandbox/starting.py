@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from caseproof.policy import BUILT_IN
+from caseproof.config.policy import BUILT_IN
 from caseproof.up.prefect_parts import CASES_WORKER, deploy_command
 from caseproof.up.processes import Process, free_port
 from sandbox.imap import ImapServer

@@ -18,9 +18,9 @@ from typing import Any
 
 import httpx
 
+from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
-from caseproof.procedure.office import Office, open_office
-from caseproof.settings import Settings
+from caseproof.procedure.core.office import Office, open_office
 from caseproof.up.processes import Process, wait_until
 from sandbox.imap import ImapServer
 from sandbox.mailbox import Mailbox

@@ -8,6 +8,7 @@ without an answer finds none, looks at the case again, and asks under the next n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -17,16 +18,17 @@ from prefect.runtime import flow_run
 from pydantic import ValidationError
 
 from caseproof.domain.case import Case, Fact
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event, Kind
-from caseproof.procedure.card import in_words, plain, short
-from caseproof.procedure.office import US
-from caseproof.procedure.said import came_by
+from caseproof.procedure.core.office import US
+from caseproof.procedure.core.said import came_by
+from caseproof.procedure.core.texts import in_words, plain, short
 from tasks.common import look, office
+from tasks.display.labels import about, stands
+from tasks.display.logs import speak_in_words, told
+from tasks.display.showing import show_the_case
 from tasks.forms import FORMS, Form, TryAgain, for_team
-from tasks.labels import about, stands
-from tasks.logs import speak_in_words, told
-from tasks.showing import show_the_case
 from tasks.steps import Step
 
 speak_in_words()
@@ -162,26 +164,34 @@ def _quoted(fact: Fact) -> str:
 def act_on(ref: str, answer: Fact, act: Callable[[Form], object]) -> None:
     """Act on an answer; a malformed or refused one is recorded with the reason and asked again (house rule 7)."""
     with told(ref):
-        why = refusal(FORMS[answer["form"]], answer["answer"], act)
-        if why:
-            _refuse(ref, answer, why)
+        no = refusal(FORMS[answer["form"]], answer["answer"], act)
+        if no is not None:
+            _refuse(ref, answer, no)
 
 
-def refusal(form: type[Form], answer: Mapping[str, Any], act: Callable[[Form], object]) -> str:
-    """Act on an answer; why it cannot be taken, and "" where it was."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an answer is not taken: for programs, and for people."""
+
+    code: Code
+    why: str
+
+
+def refusal(form: type[Form], answer: Mapping[str, Any], act: Callable[[Form], object]) -> Refusal | None:
+    """Act on an answer; why it cannot be taken, and None where it was."""
     try:
         act(form.model_validate(dict(answer)))
     except ValidationError as wrong:
         fields = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong.errors())
-        return f"The form is not filled in right: {fields}."
+        return Refusal(Code.FORM_NOT_FILLED_IN, f"The form is not filled in right: {fields}.")
     except CaseproofError as no:
-        return str(no)
-    return ""
+        return Refusal(no.code, str(no))
+    return None
 
 
-def _refuse(ref: str, answer: Fact, why: str) -> None:
+def _refuse(ref: str, answer: Fact, no: Refusal) -> None:
     number = answer["number"]
-    office().record(ref, Kind.ANSWER_REFUSED, US, number=number, why=why, question=number)
+    office().record(ref, Kind.ANSWER_REFUSED, US, number=number, code=str(no.code), why=no.why, question=number)
 
 
 def carry(step: Step, ref: str) -> None:
@@ -203,9 +213,12 @@ def carry(step: Step, ref: str) -> None:
 def say_trouble(ref: str, step: str, problem: CaseproofError) -> None:
     """Write down that a step needs help, once for the same problem."""
     get_run_logger().warning("'%s' needs help: %s", step, problem)
-    event = office().event(Kind.TROUBLE, step=step, problem=problem.problem, next_action=problem.next_action)
-    office().store.change(ref, lambda now: [] if _said(now.trouble, event) else [event])
+    event = office().event(
+        Kind.TROUBLE, step=str(step), code=str(problem.code), problem=problem.problem, next_action=problem.next_action
+    )
+    office().store.change(ref, lambda now: [] if _is_known(now.trouble, event) else [event])
 
 
-def _said(trouble: Fact | None, event: Event) -> bool:
-    return trouble is not None and (trouble["step"], trouble["problem"]) == (event.data["step"], event.data["problem"])
+def _is_known(trouble: Fact | None, event: Event) -> bool:
+    """Whether people were told of this trouble in these very words: new words are worth telling, whatever the code."""
+    return trouble is not None and all(trouble[name] == event.data[name] for name in ("step", "problem"))

@@ -18,12 +18,12 @@ from blocks.platforms import PrefectJobs
 from blocks.reading import read_platforms
 from caseproof.domain.errors import CaseproofError
 from caseproof.platforms.base import JobPlatform
-from caseproof.procedure import incidents
-from caseproof.procedure.check_report import Checked
-from caseproof.procedure.checking import Looked, carry_out, check_lock, look
-from caseproof.procedure.office import Office
-from caseproof.procedure.sweeping import Swept
-from tasks.case_runs import give_runs
+from caseproof.procedure.containment.checking import Looked, carry_out, check_lock, look
+from caseproof.procedure.containment.sweeping import Swept
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.keeper import incidents
+from caseproof.procedure.views.check_report import Checked
+from tasks.runs.case_runs import give_runs
 
 
 class Watcher(Protocol):

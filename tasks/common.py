@@ -18,8 +18,10 @@ from blocks.desks import DESKS
 from blocks.inbox import MAILBOXES
 from blocks.mail import account_of
 from blocks.platforms import PLATFORMS
-from caseproof.channels.imap_account import ImapAccount
-from caseproof.channels.mail import Delivery, MailDown, send
+from caseproof.channels.inbound.imap_account import ImapAccount
+from caseproof.channels.outbound.mail import Delivery, MailDown, send
+from caseproof.config.policy import Policy
+from caseproof.config.settings import Settings
 from caseproof.desks.base import Desk, DeskDown
 from caseproof.domain.case import Case
 from caseproof.domain.decisions import Decision
@@ -27,11 +29,9 @@ from caseproof.domain.errors import BadInput
 from caseproof.evidence.screenshot import NotTheRun, ScreenshotFailed
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.platforms.prefect import PrefectJobsClient
-from caseproof.policy import Policy
-from caseproof.procedure.mail_pace import paced
-from caseproof.procedure.office import Office, open_office
-from caseproof.procedure.telling import Send
-from caseproof.settings import Settings
+from caseproof.procedure.core.office import Office, open_office
+from caseproof.procedure.notify.mail_pace import paced
+from caseproof.procedure.notify.telling import Send
 from caseproof.store import StoreDown
 
 PASSING = (PlatformDown, DeskDown, MailDown, PrefectDown, StoreDown, ScreenshotFailed, NotTheRun)

@@ -1,7 +1,7 @@
 """What reading the retailers' mailbox needs of Prefect: where the mailbox is, whose runs to wake, and what people see.
 
-A pass (``caseproof.procedure.inbox``) is plain code and no tasks: it comes every few minutes, and a mail would be
-several task runs.
+A pass (``caseproof.procedure.answers.inbox``) is plain code and no tasks: it comes every few minutes, and a mail would
+be several task runs.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from prefect.artifacts import create_table_artifact
 from prefect.states import Completed, Failed, State
 
 from blocks.base import PrefectDown
-from caseproof.channels.imap import ImapInbox
-from caseproof.channels.imap_account import ImapAccount, InboxError
-from caseproof.policy import Policy
-from caseproof.procedure.card import plain, short
-from caseproof.procedure.inbox import InboxPass, read_inbox
-from caseproof.procedure.inbox_watch import Hands, Waker, today
-from caseproof.procedure.office import Office
+from caseproof.channels.inbound.imap import ImapInbox
+from caseproof.channels.inbound.imap_account import ImapAccount, InboxError
+from caseproof.config.policy import Policy
+from caseproof.procedure.answers.inbox import InboxPass, read_inbox
+from caseproof.procedure.answers.inbox_watch import Hands, Waker, today
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.texts import plain, short
 from caseproof.store.messages import MessageRow
-from tasks.case_runs import one_client, wake_runs
 from tasks.common import load_mailbox
-from tasks.labels import UNREACHABLE
-from tasks.logs import hide, speak_in_words
+from tasks.display.labels import UNREACHABLE
+from tasks.display.logs import hide, speak_in_words
+from tasks.runs.case_runs import one_client, wake_runs
 
 speak_in_words()
 

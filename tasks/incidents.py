@@ -14,18 +14,18 @@ from prefect.runtime import flow_run as this_run
 from blocks.base import PrefectDown
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput
-from caseproof.procedure import incidents
-from caseproof.procedure.card import in_words, plain
-from caseproof.procedure.deciding import read_date
+from caseproof.procedure.closing.deciding import read_date
+from caseproof.procedure.core.texts import in_words, plain
+from caseproof.procedure.keeper import incidents
 from caseproof.store import CaseRow, IncidentRow
-from tasks import incident_runs
 from tasks.asking import answer_in_prefect, refusal, suspend_with
-from tasks.case_runs import wake
 from tasks.common import office
+from tasks.display.incident_table import show_table
+from tasks.display.labels import UNREACHABLE, about_incident, label_incident
+from tasks.display.logs import hide, speak_in_words
 from tasks.forms import IncidentDecision
-from tasks.incident_table import show_table
-from tasks.labels import UNREACHABLE, about_incident, label_incident
-from tasks.logs import hide, speak_in_words
+from tasks.runs import incident_runs
+from tasks.runs.case_runs import wake
 
 speak_in_words()
 
@@ -44,10 +44,10 @@ def take_the_decision(ref: str) -> None:
     answer = answer_in_prefect(question.number, question.flow_run) if question else None
     if question is None or answer is None:
         return
-    why = refusal(IncidentDecision, answer, lambda form: _decide(ref, cast(IncidentDecision, form), question.number))
-    if why:
-        get_run_logger().warning("%s: the answer was not taken. %s", ref, hide(why))
-        incidents.refuse(office(), ref, question.number, why)
+    no = refusal(IncidentDecision, answer, lambda form: _decide(ref, cast(IncidentDecision, form), question.number))
+    if no is not None:
+        get_run_logger().warning("%s: the answer was not taken. %s", ref, hide(no.why))
+        incidents.refuse(office(), ref, question.number, no.why)
 
 
 def _decide(ref: str, form: IncidentDecision, question: int) -> None:

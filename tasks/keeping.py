@@ -1,7 +1,7 @@
 """The keeper's hands: what it reaches Prefect, the platforms and the mail server with.
 
-The pass itself (``caseproof.procedure.keeper``) is plain code and no tasks: it comes every few minutes, and its steps
-would be thousands of task runs a day.
+The pass itself (``caseproof.procedure.keeper.keeper``) is plain code and no tasks: it comes every few minutes, and its
+steps would be thousands of task runs a day.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 
 from prefect import get_run_logger
 
-from caseproof.procedure.keeper import Hands, Ran
-from caseproof.procedure.office import Office
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.keeper.keeper import Hands, Ran
 from caseproof.store import CaseRow
-from tasks.board import run_url
-from tasks.case_runs import wake_runs
 from tasks.common import load_platform, load_sender, runner_of
-from tasks.incident_runs import look_after_incidents
-from tasks.logs import hide, speak_in_words
-from tasks.reviving import revive
+from tasks.display.board import run_url
+from tasks.display.logs import hide, speak_in_words
+from tasks.runs.case_runs import wake_runs
+from tasks.runs.incident_runs import look_after_incidents
+from tasks.runs.reviving import revive
 
 speak_in_words()
 

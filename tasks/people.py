@@ -11,13 +11,15 @@ from prefect import get_run_logger
 
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.closure import closure_blockers, owes_validation
+from caseproof.domain.codes import Code, StepName
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.lifecycle import State
-from caseproof.procedure import deciding, word
-from caseproof.procedure.card import plain, short
-from caseproof.procedure.office import US
-from caseproof.procedure.said import Choice
+from caseproof.domain.vocabulary import Choice
+from caseproof.procedure.answers import word
+from caseproof.procedure.closing import deciding
+from caseproof.procedure.core.office import US
+from caseproof.procedure.core.texts import plain, short
 from tasks.asking import act_on, answer_to, ask, say_trouble
 from tasks.common import look, office
 from tasks.forms import AccountDecision, Form, RetailersWord, Review, TryAgain, Verdict, Word
@@ -190,6 +192,8 @@ def _take_review(ref: str, answer: Fact, form: Form) -> None:
 class NothingMoved(CaseproofError):
     """A whole pass over the procedure changed nothing: a person has to look."""
 
+    code = Code.NOTHING_MOVED
+
 
 def help_if_stuck(ref: str, version_before: int) -> None:
     """Where a pass changed nothing, say what is missing and wait: never turn in circles, never stop silently."""
@@ -198,5 +202,5 @@ def help_if_stuck(ref: str, version_before: int) -> None:
         return
     missing = "; ".join(f"{b.rule}: {b.missing}" for b in closure_blockers(case))
     problem = NothingMoved(f"Nothing moves. Missing: {missing}", f"`caseproof case why {ref}`, then try again.")
-    say_trouble(ref, "the procedure", problem)
+    say_trouble(ref, StepName.THE_PROCEDURE, problem)
     ask(ref, TryAgain, plain(problem), needed=lambda now: now.trouble is not None)

@@ -8,8 +8,8 @@ from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError, NotAllowed
 from caseproof.platforms.base import UnknownJob
 from tasks.common import load_platform, look, patient
-from tasks.labels import label_removal
-from tasks.logs import speak_in_words
+from tasks.display.labels import label_removal
+from tasks.display.logs import speak_in_words
 
 speak_in_words()
 

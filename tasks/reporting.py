@@ -8,10 +8,10 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from caseproof.checks.report import Period, period
-from caseproof.procedure.card import plain
-from caseproof.procedure.reporting import Report, Table, inline, keep_page, make_report, table_rows
+from caseproof.procedure.core.texts import plain
+from caseproof.procedure.views.reporting import Report, Table, inline, keep_page, make_report, table_rows
 from tasks.common import office, patient
-from tasks.logs import speak_in_words
+from tasks.display.logs import speak_in_words
 
 speak_in_words()
 

@@ -13,17 +13,22 @@ from typing import Any
 from prefect import task
 
 from caseproof.domain.case import Case
+from caseproof.domain.codes import Code, StepName
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.lifecycle import State
-from caseproof.procedure import containment, opening, proving, recovery, running, telling, ticket
-from caseproof.procedure.containment import held_jobs
+from caseproof.procedure.closing import proving, running, ticket
+from caseproof.procedure.containment import containment, opening
+from caseproof.procedure.containment.containment import held_jobs
+from caseproof.procedure.notify import recovery, telling
 from tasks.common import load_desk, load_platform, load_sender, look, office, patient, runner_of
-from tasks.showing import show_the_job_run, show_the_picture, show_the_proof
+from tasks.display.showing import show_the_job_run, show_the_picture, show_the_proof
 
 
 class StillRunning(CaseproofError):
     """The run takes longer than the policy polls in place."""
+
+    code = Code.STILL_RUNNING
 
 
 @dataclass(frozen=True)
@@ -40,47 +45,48 @@ class Step:
             self.task(ref)
 
 
-def step(name: str, rules: str, *, due: Callable[[Case], bool]) -> Callable[[Callable[[str], Any]], Step]:
+def step(name: StepName, rules: str, *, due: Callable[[Case], bool]) -> Callable[[Callable[[str], Any]], Step]:
     """Make a step of a function. In the Prefect UI its task run is called ``name (rules)``."""
 
     def make(function: Callable[[str], Any]) -> Step:
-        return Step(name, task(name=name, task_run_name=f"{name} ({rules})", **patient())(function), due)
+        shown = str(name)
+        return Step(shown, task(name=shown, task_run_name=f"{shown} ({rules})", **patient())(function), due)
 
     return make
 
 
-@step("stop the job", "J2", due=lambda case: case.contained is None)
+@step(StepName.STOP_THE_JOB, "J2", due=lambda case: case.contained is None)
 def stop_the_job(ref: str) -> None:
     """J2, J3. Key: REF/round/stop/job."""
     containment.contain(office(), load_platform(look(ref).facts["platform"]), ref)
 
 
-@step("open the ticket", "J1", due=lambda case: not ticket.has_open_ticket(case))
+@step(StepName.OPEN_THE_TICKET, "J1", due=lambda case: not ticket.has_open_ticket(case))
 def open_the_ticket(ref: str) -> None:
     """J1. Key: REF/ticket; the desk looks for the case's reference first. A reopened case opens its own again."""
     ticket.ensure_ticket(office(), load_desk(), ref)
 
 
-@step("tell the retailer", "J5", due=lambda case: case.notice is None)
+@step(StepName.TELL_THE_RETAILER, "J5", due=lambda case: case.notice is None)
 def tell_the_retailer(ref: str) -> None:
     """J5. Key: REF/round/notice, and -2, -3, ... for more contacts; a repeated letter carries the same Message-ID."""
     opening.read_whose_job(office(), lambda: load_platform(look(ref).facts["platform"]), ref)
     telling.tell_retailer(office(), load_sender(), ref)
 
 
-@step("note on the ticket", "J8", due=lambda case: bool(ticket.words_to_note(office(), case)))
+@step(StepName.NOTE_ON_THE_TICKET, "J8", due=lambda case: bool(ticket.words_to_note(office(), case)))
 def note_on_the_ticket(ref: str) -> None:
     """J8: what the retailer wrote, for the front line. Key: REF/note/kind/digest."""
     ticket.note_words(office(), load_desk(), ref)
 
 
-@step("run it again, or remove it", "J9, J10", due=lambda case: case.state is State.DECIDED)
+@step(StepName.RUN_IT_AGAIN, "J9, J10", due=lambda case: case.state is State.DECIDED)
 def run_it_again(ref: str) -> None:
     """J10, or J9 for a removal. Key: REF:purpose:attempt, which the platform takes as the run's own idempotency key."""
     running.start_run(office(), runner_of(look(ref)), ref)
 
 
-@step("verify the run", "J10, J11", due=lambda case: case.state is State.RUNNING)
+@step(StepName.VERIFY_THE_RUN, "J10, J11", due=lambda case: case.state is State.RUNNING)
 def verify_the_run(ref: str) -> None:
     """J10, J11: read the run from the platform until it is over. Reads only."""
     case = look(ref)
@@ -100,13 +106,13 @@ def _is_not_live(case: Case) -> bool:
     return bool(neighbours) and case.neighbours_live is None
 
 
-@step("set the schedule live", "J6", due=_is_not_live)
+@step(StepName.SET_THE_SCHEDULE_LIVE, "J6", due=_is_not_live)
 def set_the_schedule_live(ref: str) -> None:
     """J6, after the verification only. Key: REF/round/live/attempt/job."""
     running.go_live(office(), load_platform(look(ref).facts["platform"]), ref)
 
 
-@step("photograph the run", "J7, J8", due=lambda case: case.verified is not None and case.photo is None)
+@step(StepName.PHOTOGRAPH_THE_RUN, "J7, J8", due=lambda case: case.verified is not None and case.photo is None)
 def photograph_the_run(ref: str) -> None:
     """J7, J8: a picture of the platform's own page of the verified run. Reads only."""
     proving.take_photo(office(), runner_of(look(ref)), ref)
@@ -117,7 +123,7 @@ def _is_not_attached(case: Case) -> bool:
     return case.photo is not None and all(file["evidence"] != case.photo["evidence"] for file in case.attached)
 
 
-@step("attach the picture", "J7, J8", due=_is_not_attached)
+@step(StepName.ATTACH_THE_PICTURE, "J7, J8", due=_is_not_attached)
 def attach_the_picture(ref: str) -> None:
     """J7, J8. Key: REF/attach/digest; the desk's own list is read back."""
     ticket.attach_photo(office(), load_desk(), ref)
@@ -128,32 +134,32 @@ def _may_look_again(case: Case) -> bool:
     return case.photo is not None and not case.is_closed and (reviewed or case.state is not State.VERIFIED)
 
 
-@step("look again", "J10, J11", due=_may_look_again)
+@step(StepName.LOOK_AGAIN, "J10, J11", due=_may_look_again)
 def look_again(ref: str) -> None:
     """J10, J11: whether a later run of the job failed. Reads only."""
     running.look_again(office(), load_platform(look(ref).facts["platform"]), ref)
 
 
-@step("make the proof", "J7, J8", due=lambda case: case.look is not None and not case.is_closed)
+@step(StepName.MAKE_THE_PROOF, "J7, J8", due=lambda case: case.look is not None and not case.is_closed)
 def make_the_proof(ref: str) -> None:
     """J7, J8: one file that states why the closure is allowed. Refused with what is missing."""
     proving.make_proof(office(), ref)
 
 
-@step("close the case", "J7, J8", due=lambda case: case.proof is not None and not case.is_closed)
+@step(StepName.CLOSE_THE_CASE, "J7, J8", due=lambda case: case.proof is not None and not case.is_closed)
 def close_the_case(ref: str) -> None:
     """J7, J8: attach the proof, then close; the store refuses it without a proof of this opening."""
     proving.close(office(), load_desk(), ref)
     show_the_proof(look(ref))
 
 
-@step("close the ticket", "J7, J8", due=lambda case: case.is_closed and case.ticket_closed is None)
+@step(StepName.CLOSE_THE_TICKET, "J7, J8", due=lambda case: case.is_closed and case.ticket_closed is None)
 def close_the_ticket(ref: str) -> None:
     """After the case: the ticket's status, read back from the desk."""
     ticket.close_ticket(office(), load_desk(), ref)
 
 
-@step("tell the retailer that it works again", "J5", due=recovery.owes_recovery)
+@step(StepName.TELL_IT_WORKS_AGAIN, "J5", due=recovery.owes_recovery)
 def tell_it_works_again(ref: str) -> None:
     """After all else, once a closing. Key: REF/opening/recovery; a repeated letter carries the same Message-ID."""
     recovery.tell_recovery(office(), load_sender(), ref)

@@ -44,6 +44,7 @@ class Writer:
 
     @property
     def digest(self) -> str:
+        """The hex SHA-256 of what was written so far."""
         return self._hash.hexdigest()
 
     def keep(self) -> None:
@@ -52,6 +53,7 @@ class Writer:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
+        """Close it. Raises OSError where what was written does not reach the disk."""
         self._file.close()
 
 

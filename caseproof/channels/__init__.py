@@ -1,0 +1,1 @@
+"""Mail: what comes (inbound) and what goes (outbound)."""

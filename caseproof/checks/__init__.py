@@ -1,0 +1,1 @@
+"""The daily check: data frames in, data frames out."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from caseproof.policy_check import Signature
+from caseproof.config.policy_check import Signature
 
 SEARCHED = 2000
 """So many characters at the beginning and at the end of a message are searched: what is wrong stands there."""

@@ -11,7 +11,7 @@ import pandas as pd
 from caseproof.checks.frames import TIME
 from caseproof.checks.schedules import fits, times_of
 from caseproof.checks.tally import NEVER, Flags, Jobs, Numbers, Rows, Streaks, Tally, changes, micros, moment
-from caseproof.policy_check import CheckPolicy, Maintenance, Patience
+from caseproof.config.policy_check import CheckPolicy, Maintenance, Patience
 
 EARLY = timedelta(minutes=1)
 """A start so much before its planned time is that start: clocks differ a little."""

@@ -12,8 +12,8 @@ import pandas as pd
 
 from caseproof.checks.causes import classify
 from caseproof.checks.schedules import due_start
+from caseproof.config.policy_check import Missed, Signature
 from caseproof.platforms.base import Listed, Run, RunState
-from caseproof.policy_check import Missed, Signature
 
 TIME = "datetime64[us]"
 STATES = [str(state) for state in RunState]

@@ -14,11 +14,11 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from caseproof.channels.redaction import redact
 from caseproof.checks.detection import window_for
 from caseproof.checks.frames import Runs
-from caseproof.platforms.base import Scope
-from caseproof.policy_check import CheckPolicy, Storm
+from caseproof.config.policy_check import CheckPolicy, Storm
+from caseproof.domain.vocabulary import Scope
+from caseproof.http.redaction import redact
 
 Act = Literal["stop", "reopen", "resume", "report", "leave"]
 WIDER = frozenset({Scope.MARKETPLACE, Scope.CONNECTION})

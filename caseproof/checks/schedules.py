@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from caseproof.config.policy_check import Maintenance
 from caseproof.platforms.base import Schedule
-from caseproof.policy_check import Maintenance
 
 _DAY = timedelta(days=1)
 

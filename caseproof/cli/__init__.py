@@ -26,10 +26,10 @@ from caseproof.cli.mail import mail_app
 from caseproof.cli.report import report
 from caseproof.cli.setup import setup
 from caseproof.cli.up import up
+from caseproof.config.policy import load_policy, policy_file
+from caseproof.config.settings import read_settings
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.evidence.proof import verify_proof
-from caseproof.policy import load_policy, policy_file
-from caseproof.settings import read_settings
 from caseproof.up.addresses import adopt_addresses
 from caseproof.up.plan import store_name
 from caseproof.up.prefect_parts import QUIET

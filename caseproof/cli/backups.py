@@ -9,17 +9,16 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 
-from caseproof import locks
 from caseproof.backup import BackupError, Found, Home, Manifest, make_backup, restore_backup
-from caseproof.backup.files import Progress as Told
-from caseproof.cli.common import AsJson, err, out, print_json, table_of
-from caseproof.clock import utc_now
+from caseproof.backup.files import Progress
+from caseproof.cli.common import AsJson, out, print_json, progress_bar, table_of
+from caseproof.config.clock import utc_now
+from caseproof.config.policy import BUILT_IN, policy_file
+from caseproof.config.settings import Settings, read_settings
 from caseproof.evidence.vault import Vault
-from caseproof.policy import BUILT_IN, policy_file
-from caseproof.settings import Settings, read_settings
-from caseproof.store import Store
+from caseproof.store import Store, locks
 from caseproof.up.addresses import FOLDER
 from caseproof.up.plan import STORE, refuse_other_store
 
@@ -97,10 +96,10 @@ def _home(settings: Settings, store: Store, policy: Path | None) -> Home:
 
 
 @contextmanager
-def _progress() -> Iterator[Told]:
+def _progress() -> Iterator[Progress]:
     """A bar on the terminal that is gone afterwards; nothing where nobody watches."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as shown:
+    with progress_bar(*columns) as shown:
         bars: dict[str, TaskID] = {}
 
         def told(what: str, done: int, total: int) -> None:

@@ -11,15 +11,15 @@ from rich.markup import escape
 from caseproof.cli.common import AsJson, By, err, out, print_json, table_of
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
+from caseproof.domain.codes import trouble_code
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Kind
-from caseproof.platforms.base import Scope
-from caseproof.policy import CAUSES
-from caseproof.procedure.card import MACHINERY, next_action, sentence
-from caseproof.procedure.office import Office, open_office
-from caseproof.procedure.opening import Request
-from caseproof.procedure.proving import proof_path
-from caseproof.procedure.word import confirm_by_message
+from caseproof.domain.vocabulary import CAUSES, Scope
+from caseproof.procedure.answers.word import confirm_by_message
+from caseproof.procedure.closing.proving import proof_path
+from caseproof.procedure.containment.opening import Request
+from caseproof.procedure.core.office import Office, open_office
+from caseproof.procedure.views.card import MACHINERY, next_action, sentence
 
 case_app = typer.Typer(no_args_is_help=True, help="Open, confirm and read cases.")
 
@@ -38,7 +38,7 @@ def case_open(
     as_json: AsJson = False,
 ) -> None:
     """Open a case for a failing job: stop it first (J2), then give the case a flow run."""
-    from tasks.case_runs import ensure_run, open_and_stop
+    from tasks.runs.case_runs import ensure_run, open_and_stop
 
     office = open_office()
     request = Request(platform, job, by, "the command line", cause, summary, ticket, scope)
@@ -86,7 +86,7 @@ def case_confirm(
 def _wake(office: Office, case: Case) -> str:
     """Wake the case's run; the word is recorded whether or not Prefect answers."""
     from blocks.base import PrefectDown
-    from tasks.case_runs import wake
+    from tasks.runs.case_runs import wake
 
     if case.is_closed:
         return "the case is closed, so it is kept beside it"
@@ -99,7 +99,7 @@ def _wake(office: Office, case: Case) -> str:
 @case_app.command("wake")
 def case_wake(ref: Ref, as_json: AsJson = False) -> None:
     """Have an open case looked at again: wake its run, or give it a new one."""
-    from tasks.case_runs import wake
+    from tasks.runs.case_runs import wake
 
     office = open_office()
     case = office.case(ref)
@@ -168,10 +168,22 @@ def _as_json(office: Office, case: Case) -> dict[str, Any]:
         "paused_until": case.paused_until,
         "ticket": case.ticket["ticket"] if case.ticket else None,
         "next_action": next_action(case),
+        "trouble": _trouble(case),
         "missing": [vars_of(b) for b in closure_blockers(case)] if not case.is_closed else [],
         "proof": str(proof) if proof else None,
-        "timeline": [{"at": e.at, "type": e.kind, "actor": e.actor, "what": sentence(e)} for e in case.events],
+        "timeline": [
+            {"at": e.at, "type": e.kind, "code": e.data.get("code"), "actor": e.actor, "what": sentence(e)}
+            for e in case.events
+        ],
     }
+
+
+def _trouble(case: Case) -> dict[str, Any] | None:
+    """The step that needs help, and why: the code for programs, the rest for people."""
+    if case.trouble is None:
+        return None
+    told = {name: case.trouble[name] for name in ("step", "problem", "next_action")}
+    return {**told, "code": trouble_code(case.trouble.event.data)}
 
 
 def vars_of(blocker: Any) -> dict[str, str]:

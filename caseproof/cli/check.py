@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from caseproof.cli.common import AsJson, err, out, print_json, table_of
+from caseproof.cli.common import AsJson, err, out, print_json, progress_bar, table_of
+from caseproof.config.signals import handled
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.office import open_office
+from caseproof.procedure.core.office import open_office
 
 END_SECONDS = 5.0
 """How long a pass that is ended may take to write down what it knows."""
 
 if TYPE_CHECKING:
-    from caseproof.procedure.check_report import Checked
-    from caseproof.procedure.sweeping import Swept
+    from caseproof.procedure.containment.sweeping import Swept
+    from caseproof.procedure.views.check_report import Checked
 
 
 def check(
@@ -66,12 +67,8 @@ def ending_soon() -> Iterator[None]:
         sys.exit(128 + signum)
 
     ends = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
-    old: dict[int, Any] = {signum: signal.signal(signum, end) for signum in ends}
-    try:
+    with handled(ends, end):
         yield
-    finally:
-        for signum, before in old.items():
-            signal.signal(signum, before)
 
 
 def _cut_off(code: int) -> None:
@@ -90,7 +87,7 @@ class _Bar:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
         )
-        self._bar = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+        self._bar = progress_bar(*columns)
         self._task = self._bar.add_task("reading the platforms", total=None)
 
     def __enter__(self) -> Self:

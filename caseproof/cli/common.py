@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import Progress, ProgressColumn
 from rich.table import Table
 
 out = Console()
@@ -28,3 +29,8 @@ def table_of(title: str, *columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def progress_bar(*columns: ProgressColumn) -> Progress:
+    """A bar on stderr that is gone when it is done; nothing where that is no terminal."""
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)

@@ -15,17 +15,17 @@ import yaml
 from rich.markup import escape
 
 import caseproof
-from caseproof.channels.imap_account import ImapAccount
-from caseproof.channels.mail import MailAccount
+from caseproof.channels.inbound.imap_account import ImapAccount
+from caseproof.channels.outbound.mail import MailAccount
 from caseproof.cli.common import AsJson, out, print_json, table_of
+from caseproof.config.policy import Policy
+from caseproof.config.settings import Settings, read_settings
+from caseproof.config.shipped import shipped
 from caseproof.desks.base import Desk
 from caseproof.doctor import Failed, Installation, Outcome, PrefectAccess, WantedDeployment, examine
 from caseproof.domain.errors import CaseproofError
 from caseproof.platforms.base import JobPlatform
-from caseproof.policy import Policy
-from caseproof.procedure.office import Office
-from caseproof.settings import Settings, read_settings
-from caseproof.shipped import shipped
+from caseproof.procedure.core.office import Office
 
 LOCK = Path(caseproof.__file__).resolve().parents[1] / "requirements.lock"
 """Beside the package where we run from the project's folder; an installed wheel has none."""

@@ -14,11 +14,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from caseproof import locks
 from caseproof.cli.common import AsJson, By, out, print_json, table_of
+from caseproof.config.signals import handled
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.procedure.inbox_watch import today, watch
-from caseproof.procedure.office import Office, open_office
+from caseproof.procedure.answers.inbox_watch import today, watch
+from caseproof.procedure.core.office import Office, open_office
+from caseproof.store import locks
 from caseproof.up.plan import inbox_lock
 
 inbox_app = typer.Typer(help="Read the retailers' mailbox, and look through what came.")
@@ -69,11 +70,8 @@ def _watch(office: Office) -> None:
 @contextmanager
 def _no_traceback() -> Iterator[None]:
     """Ctrl-C ends the process at once while Prefect is being imported: its libraries would make an error of it."""
-    before = signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
-    try:
+    with handled([signal.SIGINT], lambda *_: os._exit(128 + signal.SIGINT)):
         yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _say(sentence: str) -> None:

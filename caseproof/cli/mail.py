@@ -11,16 +11,16 @@ from typing import Annotated
 
 import typer
 
-from caseproof.channels import samples
-from caseproof.channels.languages import LANGUAGES, language_of
-from caseproof.channels.notice import NoticeFacts
+from caseproof.channels.outbound import samples
+from caseproof.channels.outbound.languages import LANGUAGES, language_of
+from caseproof.channels.outbound.notice import NoticeFacts
 from caseproof.cli.common import out
+from caseproof.config.settings import read_settings
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.events import Kind
-from caseproof.policy import CAUSES
-from caseproof.procedure.office import Office, open_office
-from caseproof.settings import read_settings
+from caseproof.domain.vocabulary import CAUSES
+from caseproof.procedure.core.office import Office, open_office
 
 mail_app = typer.Typer(no_args_is_help=True, help="What retailers get by mail.")
 

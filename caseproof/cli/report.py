@@ -10,10 +10,10 @@ import typer
 from rich.markup import escape
 
 from caseproof.cli.common import AsJson, out, print_json, table_of
-from caseproof.procedure.office import open_office
+from caseproof.procedure.core.office import open_office
 
 if TYPE_CHECKING:
-    from caseproof.procedure.reporting import Table
+    from caseproof.procedure.views.reporting import Table
 
 
 def report(
@@ -29,9 +29,9 @@ def report(
 ) -> None:
     """Report how long cases take to be contained, notified, confirmed and closed, and whose they are."""
     from caseproof.checks.report import period  # pandas takes a second, which the other commands do not need
-    from caseproof.procedure.kept_reports import write_page
-    from caseproof.procedure.reporting import as_json as plain
-    from caseproof.procedure.reporting import make_report, page, read_figures, tables
+    from caseproof.procedure.views.kept_reports import write_page
+    from caseproof.procedure.views.reporting import as_json as plain
+    from caseproof.procedure.views.reporting import make_report, page, read_figures, tables
 
     office = open_office()
     over = period(office.clock(), since=since.date() if since else None, until=until.date() if until else None)

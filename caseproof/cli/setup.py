@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from caseproof.cli.common import AsJson, out, print_json, table_of
-from caseproof.procedure.office import open_office
+from caseproof.procedure.core.office import open_office
 
 if TYPE_CHECKING:
     from blocks.setting_up import Plan

@@ -16,13 +16,14 @@ from typing import Annotated
 
 import typer
 
-from caseproof import locks
-from caseproof.channels.samples import check_templates
+from caseproof.channels.outbound.samples import check_templates
 from caseproof.cli.common import out
+from caseproof.config.policy import policy_in_force
+from caseproof.config.settings import Settings, read_settings
+from caseproof.config.signals import handled
 from caseproof.domain.errors import CaseproofError
-from caseproof.policy import policy_in_force
-from caseproof.procedure.office import Office, open_office
-from caseproof.settings import Settings, read_settings
+from caseproof.procedure.core.office import Office, open_office
+from caseproof.store import locks
 from caseproof.up.addresses import FOLDER, write_addresses
 from caseproof.up.house import House, Say
 from caseproof.up.part import Health
@@ -114,12 +115,8 @@ def _stopping() -> Iterator[threading.Event]:
         if interrupt:
             raise _Stopped
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
+    with handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), stop):
         yield over
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Over(threading.Event):
@@ -154,7 +151,7 @@ def _reviving(house: House, settings: Settings, beside: ThreadPoolExecutor, say:
 
 
 def _revive(office: Office, worker_since: float) -> list[str]:
-    from tasks.reviving import revive
+    from tasks.runs.reviving import revive
 
     settled = time.time() - worker_since > _CLAIM_SECONDS
     today = replace(office, policy=policy_in_force(office.settings).policy)  # it may change while we are up

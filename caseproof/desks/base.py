@@ -11,15 +11,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
 
 
 class DeskError(CaseproofError):
     """The desk could not do it."""
 
+    code = Code.DESK_REFUSED
+
 
 class DeskDown(DeskError):
     """Not reachable, hanging or overloaded: worth trying again."""
+
+    code = Code.DESK_DOWN
 
 
 class UnknownTicket(DeskError, BadInput):

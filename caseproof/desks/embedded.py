@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from caseproof.clock import Clock
+from caseproof.config.clock import Clock
 from caseproof.desks.base import Attachment, Ticket, TicketStatus, UnknownTicket
 from caseproof.evidence.vault import Vault
 from caseproof.store.store import Store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from caseproof.doctor.examination import Failed, Skipped
 
@@ -58,8 +58,3 @@ class Clocks:
 def _told(ahead: timedelta) -> str:
     seconds = abs(ahead.total_seconds())
     return f"{seconds:.0f} s {'ahead of' if ahead > timedelta() else 'behind'}"
-
-
-def now() -> datetime:
-    """Our clock."""
-    return datetime.now(UTC)

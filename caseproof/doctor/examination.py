@@ -6,8 +6,9 @@ A check that needs another one which failed is not made: it would only blame som
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,6 +32,15 @@ class Skipped(Exception):
     """There is nothing to check here; the text says why, as the end of "not checked, because ..."."""
 
 
+@contextmanager
+def blaming(what: str) -> Iterator[None]:
+    """What goes wrong in here is told as the fault of ``what``, in the error's own words. Raises Failed."""
+    try:
+        yield
+    except CaseproofError as error:
+        raise Failed(f"{what}: {error.problem}", error.next_action) from error
+
+
 class Outcome(StrEnum):
     """How a check ended. Only a failed one is to blame for anything."""
 
@@ -51,6 +61,7 @@ class Finding:
 
     @property
     def ok(self) -> bool:
+        """Whether there is nothing wrong."""
         return self.outcome is Outcome.OK
 
 
@@ -63,6 +74,7 @@ class Row:
 
     @property
     def finding(self) -> Finding:
+        """What was found; waits for it."""
         return self.future.result()
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from caseproof.channels.imap import ImapAccount
-from caseproof.channels.mail import MailAccount
-from caseproof.channels.samples import check_templates
+from caseproof.channels.inbound.imap import ImapAccount
+from caseproof.channels.outbound.mail import MailAccount
+from caseproof.channels.outbound.samples import check_templates
+from caseproof.config.policy import Policy
+from caseproof.config.settings import Settings
 from caseproof.desks.base import Desk
 from caseproof.doctor import machine, outside
 from caseproof.doctor.clocks import Clocks
@@ -21,9 +23,7 @@ from caseproof.doctor.store import StoreChecks
 from caseproof.evidence.screenshot import photograph
 from caseproof.evidence.vault import Vault
 from caseproof.platforms.base import JobPlatform
-from caseproof.policy import Policy
-from caseproof.procedure.office import Office
-from caseproof.settings import Settings
+from caseproof.procedure.core.office import Office
 
 IMPORTS_SECONDS = 30.0
 """What loads the Prefect library first may take this long on a busy machine."""

@@ -16,13 +16,13 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from caseproof.clock import utc_now
+from caseproof.config.clock import utc_now
+from caseproof.config.policy import Policy, load_policy, policy_file
+from caseproof.config.settings import Settings
 from caseproof.doctor.examination import Failed
 from caseproof.evidence.browser import require_browser
 from caseproof.evidence.page_check import Shot, refuse_shot
 from caseproof.platforms.base import RunPage
-from caseproof.policy import Policy, load_policy, policy_file
-from caseproof.settings import Settings
 
 PACKAGE = "caseproof"
 FREE_BYTES = 1_000_000_000

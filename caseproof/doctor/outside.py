@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import version
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from caseproof.channels import imap
-from caseproof.channels.imap import ImapAccount
-from caseproof.channels.languages import words
-from caseproof.channels.mail import MailAccount, probe
+from caseproof.channels.inbound import imap
+from caseproof.channels.inbound.imap import ImapAccount
+from caseproof.channels.outbound.languages import words
+from caseproof.channels.outbound.mail import MailAccount, probe
+from caseproof.config.clock import utc_now
+from caseproof.config.settings import Settings
 from caseproof.desks.base import Desk
 from caseproof.doctor.calls import Caller
-from caseproof.doctor.clocks import Clocks, now
-from caseproof.doctor.examination import Failed
-from caseproof.domain.errors import CaseproofError
+from caseproof.doctor.clocks import Clocks
+from caseproof.doctor.examination import Failed, blaming
 from caseproof.platforms.base import JobPlatform
-from caseproof.settings import Settings
 from caseproof.store import Store
 
 MAIL_SECONDS = 4.0
@@ -35,10 +36,8 @@ _WEB = (
 def mail_server(name: str, load: Callable[[], MailAccount]) -> str:
     """Whether the mail account's server greets us and takes the login. Nothing is sent."""
     account = load()
-    try:
+    with blaming(f"Mail account '{name}'"):
         probe(replace(account, timeout_seconds=min(account.timeout_seconds, MAIL_SECONDS)))
-    except CaseproofError as error:
-        raise Failed(f"Mail account '{name}': {error.problem}", error.next_action) from error
     login = "the login is right" if account.username is not None else "no login is set"
     return f"'{name}': {account.where} answers over {account.security}, {login}; no mail was sent"
 
@@ -48,10 +47,8 @@ def mailbox(name: str, load: Callable[[], ImapAccount]) -> str:
     if not name:
         return "no mailbox is named in the policy (answers.mailbox): nobody reads what retailers write"
     account = load()
-    try:
+    with blaming(f"Mailbox '{name}'"):
         probed = imap.probe(replace(account, timeout_seconds=min(account.timeout_seconds, MAILBOX_SECONDS)))
-    except CaseproofError as error:
-        raise Failed(f"Mailbox '{name}': {error.problem}", error.next_action) from error
     if not account.authserv:
         raise Failed(
             f"Mailbox '{name}': no name of your mail server is set (authserv), so no mail counts as genuine, and every "
@@ -75,13 +72,10 @@ def confirmation_page(settings: Settings, clocks: Clocks) -> str:
     """Whether the page that mail to retailers links to stands there, and no case beside it."""
     if settings.answers is None:
         return "mail to retailers links to no page; set CASEPROOF_ANSWER_URL to an address that they can open"
-    call = Caller(settings.answers, "The confirmation page", clocks, next_action=_PAGE)
-    try:
+    with closing(Caller(settings.answers, "The confirmation page", clocks, next_action=_PAGE)) as call:
         page, cases = call("GET", "answer/doctor", headers={"Accept-Language": "en"}), call("GET", "cases")
-    finally:
-        call.close()
     if words("en", "page")["broken_title"] not in page.text:
-        raise Failed(f"{call.address}/answer/ is not the confirmation page (HTTP {page.status_code}).", _PAGE)
+        raise Failed(f"{call.address}/answer/ is not the confirmation page (HTTP {page.status}).", _PAGE)
     outside = "; a retailer outside cannot open a loopback address" if _is_loopback(settings.answers) else ""
     beside = (
         "; the cases stand there too, and have no login: give it a host name of its own" if cases.is_success else ""
@@ -91,10 +85,8 @@ def confirmation_page(settings: Settings, clocks: Clocks) -> str:
 
 def desk(name: str, load: Callable[[], Desk]) -> str:
     """Whether the desk answers when a ticket is looked for."""
-    try:
+    with blaming(f"Desk '{name}'"):
         load().find("caseproof doctor")
-    except CaseproofError as error:
-        raise Failed(f"Desk '{name}': {error.problem}", error.next_action) from error
     return f"'{name}': its tickets can be read"
 
 
@@ -110,12 +102,10 @@ def saved_platforms(platforms: Mapping[str, Any]) -> str:
 
 def platform(name: str, load: Callable[[], JobPlatform], clocks: Clocks) -> str:
     """Whether the platform answers, lets us in, and shows its jobs."""
-    before = now()
-    try:
+    before = utc_now()
+    with blaming(f"Platform '{name}'"):
         probed = load().probe()
-    except CaseproofError as error:
-        raise Failed(f"Platform '{name}': {error.problem}", error.next_action) from error
-    clocks.note(f"platform '{name}'", before, probed.clock, now())
+    clocks.note(f"platform '{name}'", before, probed.clock, utc_now())
     return f"'{name}': {probed.found}"
 
 
@@ -169,13 +159,10 @@ class WebChecks:
 
     def _read_health(self) -> dict[str, Any]:
         answer = self._call("GET", "health")
-        try:
-            told = answer.json()
-        except ValueError:
-            told = None
+        told = answer.json()
         if not (isinstance(told, dict) and "version" in told and told.get("status") in ("ok", "down")):
             raise Failed(
-                f"What answers at {self._call.address} is not Caseproof's web app (it answered {answer.status_code}).",
+                f"What answers at {self._call.address} is not Caseproof's web app (it answered {answer.status}).",
                 _WEB,
             )
         return told

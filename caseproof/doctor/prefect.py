@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
-import httpx
-
+from caseproof.config.clock import utc_now
 from caseproof.doctor.calls import Caller
-from caseproof.doctor.clocks import Clocks, now
+from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.examination import Failed
-from caseproof.platforms.http import date_of
+from caseproof.http.client import Answer, credentials
 
 HEARTBEAT_SECONDS = 90
 """A worker tells Prefect every 30 s that it lives; Prefect itself calls it offline after three of these."""
@@ -47,6 +45,14 @@ class WantedDeployment:
     schema: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class _Fault:
+    """What is wrong with a deployment: ``words`` follow its name; ``paused``: nothing else is wrong with it."""
+
+    words: str
+    paused: bool = False
+
+
 class PrefectChecks:
     """The checks, in their order: each uses what the one before it found."""
 
@@ -73,22 +79,18 @@ class PrefectChecks:
             )
         if not access.api_url.startswith(("http://", "https://")):
             raise Failed("PREFECT_API_URL is no web address.", "Write it like http://127.0.0.1:4200/api.")
-        headers = {}
-        if access.auth:
-            headers["Authorization"] = f"Basic {base64.b64encode(access.auth.encode()).decode()}"
-        elif access.api_key:
-            headers["Authorization"] = f"Bearer {access.api_key}"
+        headers = credentials(access.auth, access.api_key)
         self._call = Caller(access.api_url, "Prefect's server", self._clocks, next_action=_ADDRESS, headers=headers)
         return self._call.address
 
     def server(self) -> str:
         """Whether it answers, and lets us in."""
         answer = self._ask("GET", "admin/version")
-        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            raise self._wrong_password(answer.status_code)
-        told = _json(answer) if answer.is_success else None
+        if answer.is_unauthorized:
+            raise self._wrong_password(answer.status)
+        told = answer.json() if answer.is_success else None
         if not isinstance(told, str):
-            raise Failed(f"{self._where} answers, but is no Prefect API (it answered {answer.status_code}).", _ADDRESS)
+            raise Failed(f"{self._where} answers, but is no Prefect API (it answered {answer.status}).", _ADDRESS)
         self._version = told
         return f"{self._where} answers"
 
@@ -104,7 +106,7 @@ class PrefectChecks:
     def work_pool(self) -> str:
         """Whether the work pool of our flows is there and not paused."""
         answer = self._ask("GET", f"work_pools/{quote(self._pool, safe='')}")
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        if answer.is_missing:
             raise Failed(
                 f"Prefect has no work pool '{self._pool}'.",
                 f"Make it: `prefect work-pool create {self._pool} --type process`.",
@@ -120,9 +122,10 @@ class PrefectChecks:
     def deployments(self, read_wanted: Callable[[], Sequence[WantedDeployment]]) -> str:
         """Whether each deployment is there, as this code would make it, and not paused."""
         wanted = read_wanted()
-        wrong = [f"{one.name} {fault}" for one in wanted if (fault := self._fault_of(one))]
-        if wrong:
-            only_paused = all(one.endswith(" is paused") for one in wrong)
+        faults = {one.name: fault for one in wanted if (fault := self._fault_of(one))}
+        if faults:
+            wrong = [f"{name} {fault.words}" for name, fault in faults.items()]
+            only_paused = all(fault.paused for fault in faults.values())
             action = "Resume it on its page in the Prefect UI." if only_paused else _DEPLOY
             raise Failed(f"Deployments are not as this version needs them: {'; '.join(wrong)}.", action)
         return f"{len(wanted)} deployments are there and current"
@@ -130,10 +133,10 @@ class PrefectChecks:
     def worker(self) -> str:
         """Whether a worker polls the pool. Its age is taken on Prefect's clock, so that ours cannot be to blame."""
         answer = self._ask("POST", f"work_pools/{quote(self._pool, safe='')}/workers/filter", json={})
-        workers = _json(answer)
+        workers = answer.json()
         if not answer.is_success or not isinstance(workers, list):
             raise self._not_understood(answer)
-        moment = date_of(answer) or now()
+        moment = answer.date or utc_now()
         ages = {str(one.get("name")): _age(one, moment) for one in workers if one.get("status") == "ONLINE"}
         polling = [name for name, age in ages.items() if age is not None and age <= HEARTBEAT_SECONDS]
         if not polling:
@@ -145,12 +148,12 @@ class PrefectChecks:
             )
         return f"{', '.join(polling)} polls '{self._pool}'"
 
-    def _fault_of(self, wanted: WantedDeployment) -> str:
-        """What is wrong with a deployment, as what follows its name; "" for nothing."""
+    def _fault_of(self, wanted: WantedDeployment) -> _Fault | None:
+        """What is wrong with a deployment; None for nothing."""
         flow, _, name = wanted.name.partition("/")
         answer = self._ask("GET", f"deployments/name/{quote(flow, safe='')}/{quote(name, safe='')}")
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            return "is missing"
+        if answer.is_missing:
+            return _Fault("is missing")
         found = self._object(answer)
         compared = {
             "entrypoint": (found.get("entrypoint"), wanted.entrypoint),
@@ -161,16 +164,16 @@ class PrefectChecks:
         }
         other = [what for what, (there, here) in compared.items() if there != here]
         if other:
-            return f"is of another version ({', '.join(other)})"
-        return "is paused" if found.get("paused") else ""
+            return _Fault(f"is of another version ({', '.join(other)})")
+        return _Fault("is paused", paused=True) if found.get("paused") else None
 
-    def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def _ask(self, method: str, path: str, **options: Any) -> Answer:
         if self._call is None:
             raise AssertionError("the address is checked first")
         answer = self._call(method, path, **options)
-        if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        if answer.is_overloaded:
             raise Failed(
-                f"{self._where} is overloaded or broken (it answered {answer.status_code}).",
+                f"{self._where} is overloaded or broken (it answered {answer.status}).",
                 "Try again in a minute; if it stays so, look at the log of the Prefect server.",
             )
         return answer
@@ -179,14 +182,14 @@ class PrefectChecks:
     def _where(self) -> str:
         return f"{self._call.whose} at {self._call.address}" if self._call else "Prefect's server"
 
-    def _object(self, answer: httpx.Response) -> dict[str, Any]:
-        told = _json(answer)
+    def _object(self, answer: Answer) -> dict[str, Any]:
+        told = answer.json()
         if not answer.is_success or not isinstance(told, dict):
             raise self._not_understood(answer)
         return told
 
-    def _not_understood(self, answer: httpx.Response) -> Failed:
-        return Failed(f"{self._where} gave an answer that is not Prefect's ({answer.status_code}).", _ADDRESS)
+    def _not_understood(self, answer: Answer) -> Failed:
+        return Failed(f"{self._where} gave an answer that is not Prefect's ({answer.status}).", _ADDRESS)
 
     def _wrong_password(self, status: int) -> Failed:
         access = self._access
@@ -212,11 +215,4 @@ def _age(worker: Mapping[str, Any], moment: datetime) -> float | None:
         last = datetime.fromisoformat(str(worker.get("last_heartbeat_time")))
         return (moment - last).total_seconds()
     except (ValueError, TypeError):
-        return None
-
-
-def _json(answer: httpx.Response) -> Any:
-    try:
-        return cast(Any, answer.json())
-    except ValueError:
         return None

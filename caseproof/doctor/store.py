@@ -8,11 +8,12 @@ from itertools import islice
 from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 
-from caseproof.doctor.clocks import Clocks, now
-from caseproof.doctor.examination import Failed
-from caseproof.evidence.vault import Vault, VaultError
-from caseproof.procedure.board import PROBLEMS
-from caseproof.store import Store, StoreError
+from caseproof.config.clock import utc_now
+from caseproof.doctor.clocks import Clocks
+from caseproof.doctor.examination import Failed, blaming
+from caseproof.evidence.vault import Vault
+from caseproof.procedure.keeper.problems import PROBLEMS
+from caseproof.store import Store
 from caseproof.store.databases import database_of
 from caseproof.store.errors import explained
 from caseproof.store.migrate import Standing, refuse_unusable, standing
@@ -43,11 +44,8 @@ class StoreChecks:
 
     def revision(self) -> str:
         """Whether it can be reached and is of this version; it is never migrated here."""
-        try:
-            with explained():
-                found = self._look()
-        except StoreError as error:
-            raise Failed(f"{self._name}: {error.problem}", error.next_action) from error
+        with blaming(self._name), explained():
+            found = self._look()
         refuse_unusable(found, self._name)
         if found is Standing.EMPTY:
             raise Failed(f"There is no store at {self._name} yet.", "`caseproof up` (or any command) makes it.")
@@ -62,11 +60,8 @@ class StoreChecks:
 
     def writes(self) -> str:
         """Whether it takes a write; what is written is rolled back."""
-        try:
-            with self.store.unit() as unit:
-                unit.people.add_retailer("caseproof doctor (rolled back)")
-        except StoreError as error:
-            raise Failed(f"{self._name} takes no writes: {error.problem}", error.next_action) from error
+        with blaming(f"{self._name} takes no writes"), self.store.unit() as unit:
+            unit.people.add_retailer("caseproof doctor (rolled back)")
         return "A write went through and was rolled back"
 
     def unedited(self) -> str:
@@ -94,7 +89,7 @@ class StoreChecks:
         if not count:
             return "No case is open, so there is nothing to keep"
         allowed = max(timedelta(minutes=every_minutes) * MISSED_PASSES, LEAST_PATIENCE)
-        if latest is None or now() - latest[1] > allowed:
+        if latest is None or utc_now() - latest[1] > allowed:
             since = f"since {latest[1]:%Y-%m-%d %H:%M} UTC" if latest else "yet"
             cases = "1 case is" if count == 1 else f"{count} cases are"
             raise Failed(
@@ -120,10 +115,8 @@ class StoreChecks:
                 "Make it readable for the user that Caseproof runs as.",
             ) from error
         for file in files:
-            try:
+            with blaming(f"{file.ref}, {file.name}"):
                 vault.read(file.digest)
-            except VaultError as error:
-                raise Failed(f"{file.ref}, {file.name}: {error.problem}", error.next_action) from error
         if not files:
             return f"{vault.folder}: no closed case yet"
         return f"{len(files)} files of {', '.join(refs)} match their digests"
@@ -135,9 +128,9 @@ class StoreChecks:
         try:
             with engine.connect().execution_options(**self._database.options(writes=False)) as connection:
                 if not self._is_sqlite:
-                    before = now()
+                    before = utc_now()
                     said = connection.scalar(text("select clock_timestamp()"))
-                    self._clocks.note("the database", before, _aware(said), now())
+                    self._clocks.note("the database", before, _aware(said), utc_now())
                 return standing(connection)
         finally:
             engine.dispose()

@@ -6,10 +6,13 @@ CaseproofError            every error that a person is meant to read
     ├── ClosureRefused    closing, with the list of what is missing
     └── NotOnTheTeam      a decision or approval by somebody who is not on the team list
 
-Each carries a sentence that says what is wrong and a ``next_action`` that says what to do about it.
+Each carries a sentence that says what is wrong and a ``next_action`` that says what to do about it, for people; and a
+``code``, which is all that a program may decide by, besides the class.
 """
 
 from __future__ import annotations
+
+from caseproof.domain.codes import Code
 
 
 class CaseproofError(Exception):
@@ -17,6 +20,8 @@ class CaseproofError(Exception):
 
     ``str(error)`` joins both, so that a log line or a terminal never shows the one without the other.
     """
+
+    code: Code = Code.OTHER
 
     def __init__(self, problem: str, next_action: str = "") -> None:
         self.problem = problem
@@ -27,14 +32,22 @@ class CaseproofError(Exception):
 class BadInput(CaseproofError):
     """What was given cannot be used."""
 
+    code = Code.BAD_INPUT
+
 
 class NotAllowed(CaseproofError):
     """The procedure does not allow this now."""
+
+    code = Code.NOT_ALLOWED
 
 
 class NotOnTheTeam(NotAllowed):
     """Somebody decided or approved who is not on the policy's team list."""
 
+    code = Code.NOT_ON_THE_TEAM
+
 
 class ClosureRefused(NotAllowed):
     """A case may not close yet; the text names each missing item with its rule."""
+
+    code = Code.CLOSURE_REFUSED

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from playwright.sync_api import Error, sync_playwright
 
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -34,6 +35,8 @@ Say = Callable[[str], None]
 
 class NoBrowser(CaseproofError):
     """There is no browser to take screenshots with; without one no case can close."""
+
+    code = Code.NO_BROWSER
 
 
 class Machine:

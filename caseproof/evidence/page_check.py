@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.platforms.base import RunPage
 
@@ -35,6 +36,8 @@ _CREDENTIALS = f"Check the credentials that the platform's block gives the brows
 
 class NotTheRun(CaseproofError):
     """A picture was taken, and it does not show this run's success."""
+
+    code = Code.NOT_THE_RUN
 
 
 @dataclass(frozen=True, slots=True)

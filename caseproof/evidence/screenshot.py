@@ -27,7 +27,8 @@ from PIL import Image
 from playwright.sync_api import Error, Page, Playwright, Response, sync_playwright
 from playwright.sync_api import TimeoutError as TooSlow
 
-from caseproof.clock import Clock
+from caseproof.config.clock import Clock
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.evidence.browser import ARGUMENTS
 from caseproof.evidence.page_check import NotTheRun, Shot, fault_of, origin_of, refuse_shot, without_query
@@ -64,6 +65,8 @@ _LOOK = """limit => ({
 
 class ScreenshotFailed(CaseproofError):
     """No picture could be taken."""
+
+    code = Code.SCREENSHOT_FAILED
 
 
 def photograph(page: RunPage, *, browser: Path, clock: Clock, home: Path | None = None, seconds: float = 30) -> Shot:

@@ -16,6 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
 
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -25,6 +26,8 @@ _CHUNK = 1 << 20
 
 class VaultError(CaseproofError):
     """The vault could not keep or give a file."""
+
+    code = Code.EVIDENCE_FAILED
 
 
 class VaultFull(VaultError):

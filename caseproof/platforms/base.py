@@ -21,7 +21,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.vocabulary import Scope
 
 
 class PlatformError(CaseproofError):
@@ -31,25 +33,25 @@ class PlatformError(CaseproofError):
 class PlatformDown(PlatformError):
     """Not reachable, hanging or overloaded. Whether the call had an effect is unknown: read back before repeating."""
 
+    code = Code.PLATFORM_DOWN
+
 
 class PlatformRefused(PlatformError):
     """The platform answered and refused."""
+
+    code = Code.PLATFORM_REFUSED
 
 
 class UnknownJob(PlatformError, BadInput):
     """There is no such job (any more)."""
 
+    code = Code.NO_SUCH_JOB
+
 
 class UnknownRun(PlatformError, BadInput):
     """There is no such run."""
 
-
-class Scope(StrEnum):
-    """How far a stop reaches: the job or feed, all jobs of the retailer on its marketplace, or on its connection."""
-
-    JOB = "job"
-    MARKETPLACE = "marketplace"
-    CONNECTION = "connection"
+    code = Code.NO_SUCH_RUN
 
 
 class RunState(StrEnum):
@@ -64,6 +66,7 @@ class RunState(StrEnum):
 
     @property
     def is_over(self) -> bool:
+        """Whether the run does nothing any more; an unknown state may."""
         return self in (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
 
 

@@ -24,24 +24,24 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-import httpx
-
 from caseproof.domain.errors import BadInput
+from caseproof.domain.vocabulary import Scope
+from caseproof.http.api import HttpApi
+from caseproof.http.client import Answer, Transport, credentials
 from caseproof.platforms.base import (
     Job,
     Listed,
+    PlatformDown,
     PlatformRefused,
     Probe,
     Run,
     RunPage,
     RunState,
-    Scope,
     Standing,
     Survey,
     UnknownJob,
     UnknownRun,
 )
-from caseproof.platforms.http import HttpApi, date_of
 from caseproof.platforms.prefect_lists import PrefectLists, portions, started
 from caseproof.platforms.prefect_wire import (
     COUNT,
@@ -91,18 +91,21 @@ class PrefectJobsClient:
         auth: str | None = None,
         api_key: str | None = None,
         tags: TagConvention = TagConvention(),
-        transport: httpx.BaseTransport | None = None,
+        transport: Transport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._tags = tags
         self._ui = ui_url.rstrip("/")
         self._password = base64.b64encode(auth.encode()).decode() if auth else None
-        headers = {}
-        if self._password:
-            headers["Authorization"] = f"Basic {self._password}"
-        elif api_key:
-            headers["Authorization"] = f"Bearer {api_key}"
-        self._api = HttpApi(api_url, "the Prefect API", headers=headers, transport=transport, sleep=sleep)
+        self._api = HttpApi(
+            api_url,
+            "the Prefect API",
+            down=PlatformDown,
+            refused=PlatformRefused,
+            headers=credentials(auth, api_key),
+            transport=transport,
+            sleep=sleep,
+        )
         self._lists = PrefectLists(self._api)
 
     def __enter__(self) -> Self:
@@ -121,10 +124,10 @@ class PrefectJobsClient:
 
     def probe(self) -> Probe:
         answer = self._api.call("POST", "deployments/count", reads=True, json={})
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        if answer.is_missing:
             raise self._api.not_the_api()
         count = self._api.decoded(answer, COUNT)
-        return Probe(f"{self._api.address} has {count} deployments", date_of(answer))
+        return Probe(f"{self._api.address} has {count} deployments", answer.date)
 
     def job(self, job_id: str) -> Job:
         return self._job(job_id, self._deployment(job_id))
@@ -233,7 +236,7 @@ class PrefectJobsClient:
 
     def run(self, run_id: str) -> Run:
         answer = self._api.call("GET", f"flow_runs/{quote(run_id, safe='')}")
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        if answer.is_missing:
             raise UnknownRun(
                 f"There is no run {run_id} on {self._api.address}.",
                 "It may have been deleted; start the job once more.",
@@ -261,7 +264,7 @@ class PrefectJobsClient:
         if not (flow and slash and name):
             raise self._unknown(job_id)
         answer = self._api.call("GET", f"deployments/name/{quote(flow, safe='')}/{quote(name, safe='')}")
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        if answer.is_missing:
             raise self._unknown(job_id)
         return self._api.decoded(answer, DEPLOYMENT)
 
@@ -275,8 +278,8 @@ class PrefectJobsClient:
             "Name a job as `flow/deployment`, as the Deployments page of Prefect shows it.",
         )
 
-    def _must_exist(self, answer: httpx.Response, job_id: str) -> None:
-        if answer.status_code == httpx.codes.NOT_FOUND:
+    def _must_exist(self, answer: Answer, job_id: str) -> None:
+        if answer.is_missing:
             raise self._unknown(job_id)
 
     def _jobs(self, asked: Mapping[str, Any]) -> list[Job]:
@@ -300,7 +303,7 @@ class PrefectJobsClient:
         if run.state_type != "COMPLETED":
             return False
         answer = self._api.call("GET", "flow_run_states/", params={"flow_run_id": run.id})
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        if answer.is_missing:
             raise self._api.not_the_api()
         history = [state.type for state in self._api.decoded(answer, HISTORY)]
         return len(history) < 2 or history[-2:] != ["RUNNING", "COMPLETED"]
@@ -311,7 +314,7 @@ class PrefectJobsClient:
         if run.deployment_id:
             paths.append(f"deployments/{run.deployment_id}")
         answers = [self._api.call("GET", path) for path in paths]
-        there = [answer for answer in answers if answer.status_code != httpx.codes.NOT_FOUND]
+        there = [answer for answer in answers if not answer.is_missing]
         return "/".join(self._api.decoded(answer, FLOW).name for answer in there)
 
     # -- translating -----------------------------------------------------------------------------------------

@@ -11,12 +11,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import httpx
 from pydantic import TypeAdapter
 
 from caseproof.domain.errors import CaseproofError
+from caseproof.http.api import HttpApi
 from caseproof.platforms.base import PlatformDown
-from caseproof.platforms.http import HttpApi
 from caseproof.platforms.prefect_wire import COUNT, DEPLOYMENTS, FLOWS, RUNS, Deployment, FlowRun, Named
 
 T = TypeVar("T")
@@ -38,7 +37,7 @@ class PrefectLists:
     def read(self, path: str, body: Asked, shape: TypeAdapter[T]) -> T:
         """The answer to a question by POST."""
         answer = self._api.call("POST", path, reads=True, json=body)
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        if answer.is_missing:
             raise self._api.not_the_api()
         return self._api.decoded(answer, shape)
 

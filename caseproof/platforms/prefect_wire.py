@@ -22,6 +22,8 @@ STATES: Mapping[str, RunState] = {
 
 
 class Named(BaseModel):
+    """What has an id and a name: a flow, and what is built on it here."""
+
     id: str
     name: str
 
@@ -37,11 +39,15 @@ class When(BaseModel):
 
 
 class DeploymentSchedule(BaseModel):
+    """One of a deployment's schedules, and whether it is live."""
+
     active: bool
     schedule: When = When()
 
 
 class Deployment(Named):
+    """A job. ``paused`` stops all its schedules."""
+
     flow_id: str
     paused: bool
     tags: list[str]
@@ -49,6 +55,8 @@ class Deployment(Named):
 
 
 class State(BaseModel):
+    """A state that a run has or had; ``message`` is Prefect's or the flow's own."""
+
     type: str
     name: str | None = None
     message: str | None = None
@@ -56,6 +64,8 @@ class State(BaseModel):
 
 
 class FlowRun(Named):
+    """A run. One without ``deployment_id`` was started by hand, or its deployment is gone."""
+
     flow_id: str
     deployment_id: str | None
     state_type: str | None

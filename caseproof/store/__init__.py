@@ -1,12 +1,13 @@
 """The store: the one place where cases, intents, people, their messages and the embedded desk's tickets are kept."""
 
+from caseproof.domain.vocabulary import Place
 from caseproof.store.case_rows import CaseRow
 from caseproof.store.cases import CaseRun
 from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreDown, StoreError, UnknownCase, UnknownIncident
 from caseproof.store.evidence import EvidenceRow
 from caseproof.store.incidents import IncidentRow
 from caseproof.store.intents import Claim
-from caseproof.store.messages import MessageRow, Place
+from caseproof.store.messages import MessageRow
 from caseproof.store.people import Contact
 from caseproof.store.store import Store
 from caseproof.store.unit import UnitOfWork

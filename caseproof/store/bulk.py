@@ -83,7 +83,7 @@ class Bulk:
                 continue
             case = replace(draft, ref=make_ref(number))
             row = {"id": number, "opened_at": event.at, "generation": 0, **facts, **standing_after(draft, event)}
-            rows.append(row | {"due_at": event.at, "crashes": 0, "rest_why": ""})
+            rows.append(row | {"due_at": event.at, "crashes": 0, "rest_why": "", "rest_code": ""})
             heads.append({"number": number, "ref": case.ref})
             beginnings.append(event_row(number, case, event))
             there[here] = case.ref

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from caseproof.domain.case import Case
+from caseproof.domain.codes import trouble_code
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.lifecycle import State
@@ -25,9 +26,11 @@ class CaseRow:
     ``asked_form`` is the form of the question that waits ("" if none does) and ``has_news`` whether its run should look
     at the case again; ``notice_at`` is ``Case.unanswered_since``: when the retailer was told in this round,
     ``reminders`` how often again since, ``nudges`` how often the team of the question; ``trouble`` is the problem's
-    beginning, ``incident`` a reference, "" for none. What its keeper notes: ``due_at`` is when it looks at the case
-    next (None: not before something happens), ``crashes`` counts runs that died in a row, and it gives the case no new
-    one before ``rest_until``.
+    beginning, for people, and ``trouble_code`` its ``Code``; ``incident`` is a reference, "" for none.
+
+    What its keeper notes: ``due_at`` is when it looks at the case next (None: not before something happens),
+    ``crashes`` counts runs that died in a row, and it gives the case no new one before ``rest_until``; ``rest_why``
+    says the reason to people, ``rest_code`` (a ``Rest``, "" for none) to programs.
     """
 
     id: int
@@ -61,6 +64,8 @@ class CaseRow:
     crashes: int
     rest_until: datetime | None
     rest_why: str
+    trouble_code: str = ""
+    rest_code: str = ""
 
 
 def facts_of(data: Mapping[str, Any]) -> dict[str, str]:
@@ -89,7 +94,7 @@ def whose(case: Case) -> dict[str, str]:
 ROW_SAYS = (
     *("version", "head", "state", "opening", "closed", "proof"),
     *("platform", "job", "job_name", "retailer", "marketplace", "cause"),
-    *("asked_form", "has_news", "reminders", "nudges", "trouble", "incident", "ticket_closed"),
+    *("asked_form", "has_news", "reminders", "nudges", "trouble", "trouble_code", "incident", "ticket_closed"),
 )
 """The columns of a case that ``row_says`` gives. Times are none of them: a backup has them as texts."""
 
@@ -134,6 +139,7 @@ def _waiting(case: Case) -> dict[str, Any]:
         "reminders": len(case.since_notice(Kind.REMINDER_SENT)),
         "nudges": len(case.nudges),
         "trouble": _word(case.trouble["problem"]) if case.trouble else "",
+        "trouble_code": str(trouble_code(case.trouble.event.data)) if case.trouble else "",
         "incident": _word(case.incident["incident"]) if case.incident else "",
         "ticket_closed": case.ticket_closed is not None,
     }

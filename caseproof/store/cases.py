@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, inser
 
 from caseproof.domain.case import Case
 from caseproof.domain.closure import refuse_event
+from caseproof.domain.codes import Rest
 from caseproof.domain.errors import ClosureRefused, NotAllowed
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.fold import apply, fold
@@ -219,7 +220,7 @@ class Cases:
         here = _of_job(facts["platform"], facts["job"])
         number = next_number(self._connection, cases)
         row = {"id": number, "opened_at": event.at, "generation": 0, **facts, **standing_after(draft, event)}
-        row |= {"due_at": event.at, "crashes": 0, "rest_why": ""}
+        row |= {"due_at": event.at, "crashes": 0, "rest_why": "", "rest_code": ""}
         if self._open_ref(here) or insert_once(self._connection, insert(cases).values(**row)) is None:
             raise AlreadyOpen(self._open_ref(here) or "opened a moment ago")
         case = replace(draft, ref=make_ref(number))
@@ -293,10 +294,13 @@ class Cases:
         same = (cases.c.ref == normal(ref), cases.c.version == version)
         return self._connection.execute(update(cases).where(*same).values(due_at=at)).rowcount > 0
 
-    def set_rest(self, ref: str, crashes: int, until: datetime | None, why: str) -> None:
-        """How many runs died in a row, until when the case gets no new one, and why. Raises UnknownCase."""
+    def set_rest(self, ref: str, crashes: int, until: datetime | None, why: str, code: Rest | None = None) -> None:
+        """How many runs died in a row, until when the case gets no new one, and why. Raises UnknownCase.
+
+        ``why`` is for people; ``code`` says it to programs, None where the case does not rest.
+        """
         refuse_nul("reason", why)
-        rest = {"crashes": crashes, "rest_until": until, "rest_why": why}
+        rest = {"crashes": crashes, "rest_until": until, "rest_why": why, "rest_code": str(code or "")}
         self._connection.execute(update(cases).where(cases.c.id == case_id(self._connection, ref)).values(**rest))
 
     # -- the flow runs that carry a case -------------------------------------------------------------------

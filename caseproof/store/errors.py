@@ -17,15 +17,20 @@ from contextlib import contextmanager
 
 from sqlalchemy import exc
 
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
 
 
 class StoreError(CaseproofError):
     """The store cannot be used as it is, or refused what was asked."""
 
+    code = Code.STORE_FAILED
+
 
 class StoreDown(StoreError):
     """Locked, full or not reachable: worth trying again."""
+
+    code = Code.STORE_DOWN
 
 
 class ConcurrentChange(StoreError):

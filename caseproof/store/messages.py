@@ -9,43 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, func, insert, select, update
 
+from caseproof.domain.codes import MessageCode, message_code
+from caseproof.domain.vocabulary import Place
 from caseproof.store.refs import case_id, normal
 from caseproof.store.rows import insert_once, readable_text
 from caseproof.store.tables import cases, has_message_id, messages, to_look_at
 
-
-class Place(StrEnum):
-    """Where a message ends: each in exactly one of these."""
-
-    COUNTED = "counted"
-    """A confirmation that counts."""
-    REPLY = "reply"
-    """The retailer's word that confirms nothing."""
-    REFUSED = "refused"
-    """It names a case and cannot be trusted, or says nothing of its own."""
-    UNMATCHED = "unmatched"
-    """We cannot tell which case it is about."""
-    AUTOMATIC = "automatic"
-    """A program wrote it."""
-    BOUNCE = "bounce"
-    """A mail of ours came back."""
-    DUPLICATE = "duplicate"
-    """Its sender sent it before."""
-    UNREADABLE = "unreadable"
-    """It is no mail, or too much of one."""
-
-    @property
-    def needs_eye(self) -> bool:
-        """Whether a person has to look at what ends here."""
-        return self in _NEEDS_EYE
-
-
-_NEEDS_EYE = frozenset({Place.REPLY, Place.REFUSED, Place.UNMATCHED, Place.UNREADABLE, Place.BOUNCE})
 _UNTRUSTED = (Place.UNMATCHED, Place.UNREADABLE, Place.REFUSED)
 
 # Strangers write these. An index of PostgreSQL takes no more than 2,700 bytes.
@@ -56,8 +29,9 @@ _MOST = {"message_id": 500, "sender": 320, "subject": 300, "why": 1000}
 class MessageRow:
     """A message: ``digest`` is its hex SHA-256, ``size`` counts bytes, ``way`` is "mail" or "page".
 
-    ``ref`` is its case's, ``message_id`` its own, each empty if it has none; ``why`` says why it ended in its place.
-    ``told_at`` is when the team was told, ``done_at`` when ``done_by`` had looked at it.
+    ``ref`` is its case's, ``message_id`` its own, each empty if it has none; ``why`` says to people why it ended in its
+    place, and ``code`` to programs. ``told_at`` is when the team was told, ``done_at`` when ``done_by`` had looked at
+    it.
     """
 
     id: int
@@ -74,6 +48,7 @@ class MessageRow:
     told_at: datetime | None = None
     done_at: datetime | None = None
     done_by: str = ""
+    code: MessageCode = MessageCode.OTHER
 
     @property
     def needs_eye(self) -> bool:
@@ -129,6 +104,7 @@ class Messages:
         way: str,
         place: Place,
         why: str,
+        code: MessageCode = MessageCode.OTHER,
         ref: str = "",
         at: datetime,
     ) -> int:
@@ -138,7 +114,7 @@ class Messages:
         """
         texts = {"message_id": message_id, "sender": sender, "subject": subject, "why": why}
         kept = {name: readable_text(text, _MOST[name]) for name, text in texts.items()}
-        row = {"digest": digest, "size": size, "way": way, "place": str(place), "at": at, **kept}
+        row = {"digest": digest, "size": size, "way": way, "place": str(place), "code": str(code), "at": at, **kept}
         if self.known(digest) is None:
             its_case = case_id(self._connection, ref) if ref else None
             insert_once(self._connection, insert(messages).values(**row, case_id=its_case))
@@ -198,9 +174,15 @@ class Messages:
 
     def _rows(self, query: Select[Any], **values: Any) -> list[MessageRow]:
         return [
-            MessageRow(**{**row, "place": Place(row["place"]), "ref": row["ref"] or ""})
+            MessageRow(
+                **{**row, "place": Place(row["place"]), "code": _code(row), "ref": row["ref"] or ""},
+            )
             for row in self._connection.execute(query, values).mappings()
         ]
+
+
+def _code(row: RowMapping) -> MessageCode:
+    return message_code({"code": row["code"], "why": row["why"]})
 
 
 def _query() -> Select[Any]:

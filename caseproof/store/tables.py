@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from caseproof.store.column_types import Digest, UtcTime
 
-REVISION = "0004"
+REVISION = "0006"
 """The newest revision, so that opening a store need not load Alembic; a test holds it to the scripts."""
 
 VERSION_TABLE = "caseproof_version"
@@ -87,6 +87,9 @@ cases = Table(
     Column("crashes", Integer, nullable=False, server_default="0"),
     Column("rest_until", UtcTime),
     Column("rest_why", String, nullable=False, server_default=""),
+    # Since 0006: by what programs decide, beside the sentences for people. The first follows from the events.
+    Column("trouble_code", String, nullable=False, server_default=""),
+    Column("rest_code", String, nullable=False, server_default=""),
     CheckConstraint("(state = 'closed') = closed", name="state_says_closed"),
     CheckConstraint("(proof IS NOT NULL) = closed", name="closed_with_proof"),
     sqlite_autoincrement=True,  # a reference is never given twice; PostgreSQL leaves a gap for one rolled back
@@ -244,6 +247,8 @@ messages = Table(
     Column("told_at", UtcTime),
     Column("done_at", UtcTime),
     Column("done_by", String, nullable=False, server_default=""),
+    # Since 0006: why it ended there, for programs. It stays as it is, too.
+    Column("code", String, nullable=False, server_default=""),
     sqlite_autoincrement=True,
 )
 

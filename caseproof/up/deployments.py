@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from caseproof.policy import Policy, Times
-from caseproof.shipped import shipped
+from caseproof.config.policy import Policy, Times
+from caseproof.config.shipped import shipped
 
 
 def write_prefect_file(folder: Path, policy: Policy) -> Path:

@@ -11,13 +11,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from caseproof.up.part import LOOK_SECONDS, Health, Part, Watched
+from caseproof.up.part import LOOK_SECONDS, Health, Part, Watched, nothing
 
 Say = Callable[[str], None]
-
-
-def _nothing() -> None:
-    """Nothing to do."""
 
 
 class House:
@@ -63,7 +59,7 @@ class House:
             self._say(f"{title} is starting.")
         watched.start()
 
-    def watch(self, over: threading.Event, also: Callable[[], None] = _nothing) -> None:
+    def watch(self, over: threading.Event, also: Callable[[], None] = nothing) -> None:
         """Look after everything until ``over`` is set; ``also`` is called at each look."""
         with ThreadPoolExecutor(max_workers=len(self.parts)) as asking:
             while not over.wait(LOOK_SECONDS):

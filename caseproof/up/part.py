@@ -43,7 +43,7 @@ class Health(StrEnum):
     DOWN = "down"
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """Nothing to do."""
 
 
@@ -66,8 +66,8 @@ class Part:
     command: Callable[[], Sequence[str]]
     env: Mapping[str, str]
     is_ready: Callable[[], bool]
-    before: Callable[[], None] = _nothing
-    after: Callable[[], None] = _nothing
+    before: Callable[[], None] = nothing
+    after: Callable[[], None] = nothing
     listens: tuple[str, int] | None = None
     listens_by: str = ""
     orphan: Callable[[], Identity | None] = _nobody

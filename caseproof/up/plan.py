@@ -7,23 +7,30 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
-from caseproof import locks
+from caseproof.config.policy import policy_in_force
+from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.policy import policy_in_force
-from caseproof.settings import Settings
-from caseproof.store import Store
+from caseproof.http.client import CallFailed, HttpClient
+from caseproof.store import Store, locks
 from caseproof.store.copying import rows_in
 from caseproof.store.databases import database_of
 from caseproof.up.addresses import FOLDER
 from caseproof.up.deployments import write_prefect_file
 from caseproof.up.part import Part, was_started
 from caseproof.up.postgres import STOP, EmbeddedPostgres
-from caseproof.up.prefect_parts import CASES_WORKER, QUIET, PrefectApi, deploy_command, server_command, worker_command
+from caseproof.up.prefect_parts import (
+    ASKED_OFTEN_SECONDS,
+    CASES_WORKER,
+    QUIET,
+    PrefectApi,
+    deploy_command,
+    server_command,
+    worker_command,
+)
 from caseproof.up.processes import wait_until
 
 POOL = "caseproof"
@@ -193,7 +200,7 @@ def _web(settings: Settings, environment: Mapping[str, str], web_url: str) -> Pa
         address=settings.public,
         command=lambda: [sys.executable, "-m", "caseproof.cli", "web"],
         env=environment,
-        is_ready=lambda: _answers(f"{web_url}/health"),
+        is_ready=lambda: _answers(web_url),
         listens=settings.web_listens,
         listens_by="CASEPROOF_WEB_URL",
     )
@@ -215,11 +222,10 @@ def inbox_lock(settings: Settings) -> Path:
     return settings.home_folder / "inbox" / "watch"
 
 
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
+def _answers(web_url: str) -> bool:
+    seconds = ASKED_OFTEN_SECONDS
+    with closing(HttpClient(web_url, connect_seconds=seconds, read_seconds=seconds, trust_env=False)) as client:
+        return client.answers("health")
 
 
 # -- once the server answers ------------------------------------------------------------------------------------------
@@ -236,7 +242,7 @@ def claim(laid_out: Plan, settings: Settings) -> None:
     """
     try:
         carries = laid_out.api.claim(settings.installation)
-    except httpx.HTTPError as error:
+    except CallFailed as error:
         raise DeployFailed(
             f"Prefect does not let us in: {error}", "Check PREFECT_API_AUTH_STRING or PREFECT_API_KEY."
         ) from error

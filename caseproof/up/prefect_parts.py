@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import ssl
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
+from urllib.parse import urlsplit
 
-import httpx
+from caseproof.http.client import CallFailed, HttpClient, credentials
 
-
-@cache
-def _certificates(*, trust_env: bool) -> ssl.SSLContext:
-    """Whom a client trusts; reading them takes a while, so it is done once."""
-    return httpx.create_ssl_context(trust_env=trust_env)
+PATIENCE_SECONDS = 30.0
+ASKED_OFTEN_SECONDS = 5.0
+"""How long a question waits for its answer that is asked again and again."""
 
 
 @dataclass(frozen=True)
@@ -25,68 +23,53 @@ class PrefectApi:
     auth: str | None = None
     key: str | None = None
 
-    def client(self, timeout: float = 30) -> httpx.Client:
-        """An HTTP client of it; paths are relative, like ``flow_runs/filter``."""
-        user, _, password = (self.auth or "").partition(":")
-        basic = httpx.BasicAuth(user, password) if self.auth else None
-        # A proxy for the world outside must not stand between programs of one machine.
-        outside = not _is_local(self.url)
-        bearer = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        return httpx.Client(
-            base_url=f"{self.url}/",
-            auth=basic,
-            headers=bearer,
-            timeout=timeout,
-            trust_env=outside,
-            verify=_certificates(trust_env=outside),
+    def client(self, seconds: float = PATIENCE_SECONDS) -> HttpClient:
+        """An HTTP client of it; paths are relative, like ``flow_runs/filter``; ``seconds``: for each step of a call."""
+        return HttpClient(
+            self.url,
+            connect_seconds=seconds,
+            read_seconds=seconds,
+            headers=credentials(self.auth, self.key),
             follow_redirects=True,
+            # A proxy for the world outside must not stand between programs of one machine.
+            trust_env=urlsplit(self.url).hostname not in ("127.0.0.1", "localhost", "::1"),
         )
 
     def is_healthy(self) -> bool:
         """Whether it answers; its health page asks for no password."""
-        try:
-            with self.client(5) as client:
-                return client.get("health").status_code == httpx.codes.OK
-        except httpx.TransportError:
-            return False
+        with closing(self.client(ASKED_OFTEN_SECONDS)) as client:
+            return client.answers("health")
 
     def ensure_pool(self, pool: str) -> bool:
         """Make a process work pool if it is not there; whether it is there now. Prefect on SQLite may answer 503."""
         try:
-            with self.client() as client:
-                if client.get(f"work_pools/{pool}").status_code == httpx.codes.NOT_FOUND:
-                    client.post("work_pools/", json={"name": pool, "type": "process"})
-                return client.get(f"work_pools/{pool}").is_success
-        except httpx.TransportError:
+            with closing(self.client()) as client:
+                if client.ask("GET", f"work_pools/{pool}").is_missing:
+                    client.ask("POST", "work_pools/", json={"name": pool, "type": "process"})
+                return client.ask("GET", f"work_pools/{pool}").is_success
+        except CallFailed:
             return False
 
     def is_online(self, pool: str, worker: str) -> bool:
         """Whether this worker polls the pool."""
         try:
-            with self.client(5) as client:
-                answer = client.post(f"work_pools/{pool}/workers/filter", json={})
-        except httpx.TransportError:
+            with closing(self.client(ASKED_OFTEN_SECONDS)) as client:
+                answer = client.ask("POST", f"work_pools/{pool}/workers/filter", json={})
+        except CallFailed:
             return False
-        workers = answer.json() if answer.is_success else []
+        workers = (answer.json() or []) if answer.is_success else []
         return any(one["name"] == worker and one["status"] == "ONLINE" for one in workers)
 
     def claim(self, home: str) -> str:
-        """Which home's cases this server carries: ``home``, unless it carries another's already.
-
-        Raises httpx.HTTPError.
-        """
-        with self.client() as client:
-            if client.get(f"variables/name/{HOME}").status_code == httpx.codes.NOT_FOUND:
-                client.post("variables/", json={"name": HOME, "value": home})
-            return str(client.get(f"variables/name/{HOME}").raise_for_status().json()["value"])
+        """Which home's cases this server carries: ``home``, unless it carries another's already. Raises CallFailed."""
+        with closing(self.client()) as client:
+            if client.ask("GET", f"variables/name/{HOME}").is_missing:
+                client.ask("POST", "variables/", json={"name": HOME, "value": home})
+            return str(client.ask("GET", f"variables/name/{HOME}").required().json()["value"])
 
 
 HOME = "caseproof_home"
 """The Prefect variable that says which home's cases a server carries."""
-
-
-def _is_local(url: str) -> bool:
-    return httpx.URL(url).host in ("127.0.0.1", "localhost", "::1")
 
 
 QUIET: Mapping[str, str] = {

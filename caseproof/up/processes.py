@@ -62,6 +62,7 @@ class Identity:
 
     @property
     def is_running(self) -> bool:
+        """Whether it lives: no zombie, and no later process with its number."""
         try:
             now = Identity.of(self.pid)
             alive = psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
@@ -112,10 +113,12 @@ class Process:
 
     @property
     def pid(self) -> int:
+        """Its number."""
         return self.identity.pid
 
     @property
     def is_running(self) -> bool:
+        """Whether it has not ended."""
         if self._popen is not None:
             return self._popen.poll() is None
         return self.identity.is_running

@@ -12,8 +12,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.answering import LinkSpent, NotFilledIn, answer, asked
-from caseproof.procedure.office import Office
+from caseproof.procedure.answers.answering import LinkSpent, NotFilledIn, answer, asked
+from caseproof.procedure.core.office import Office
 from caseproof.web.answer_guard import Fields, Pace, is_our_form, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS, AnswerPages, Typed
 

@@ -17,8 +17,8 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.requests import ClientDisconnect
 
+from caseproof.config.settings import Settings
 from caseproof.domain.errors import CaseproofError
-from caseproof.settings import Settings
 
 MOST_BODY = 64_000
 """How many bytes a form may have; the longest answer that is taken fits."""

@@ -10,24 +10,24 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import Request, Response
 
-from caseproof.channels.composing import one_line
-from caseproof.channels.languages import LANGUAGES, Phrases, language_of
-from caseproof.channels.mail import named_address
-from caseproof.channels.notice import cause_words
+from caseproof.channels.outbound.composing import one_line
+from caseproof.channels.outbound.languages import LANGUAGES, Phrases, language_of
+from caseproof.channels.outbound.mail import named_address
+from caseproof.channels.outbound.notice import cause_words
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.answering import (
+from caseproof.domain.vocabulary import Choice
+from caseproof.evidence.signing import BadLink
+from caseproof.procedure.answers.answering import (
     MOST_NAME,
     MOST_WORDS,
     Asked,
-    Choice,
     Given,
     JobAsked,
     Said,
     Standing,
     as_typed,
 )
-from caseproof.procedure.office import Office
-from caseproof.signing import BadLink
+from caseproof.procedure.core.office import Office
 from caseproof.web.answer_guard import Fields, TooMuch, TooOften, form_key
 from caseproof.web.pages import HEADERS, Pages
 

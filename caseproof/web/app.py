@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-from caseproof.procedure.office import Office
+from caseproof.procedure.core.office import Office
 from caseproof.store import StoreError
 from caseproof.web.answer import answer_routes
 from caseproof.web.answer_guard import AnswerHost

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
+from caseproof.config.settings import Settings
 from caseproof.desks.base import UnknownTicket
 from caseproof.domain.errors import CaseproofError
-from caseproof.settings import Settings
 from caseproof.store import StoreDown, UnknownCase
 from caseproof.web.answer_guard import AnswerHost, asked_host
 from caseproof.web.answer_pages import AnswerPages

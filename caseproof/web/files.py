@@ -8,7 +8,7 @@ from fastapi import Response
 
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.evidence.vault import EvidenceDamaged, EvidenceMissing
-from caseproof.procedure.office import Office
+from caseproof.procedure.core.office import Office
 from caseproof.store import MessageRow
 
 # What a browser may show by itself. Everything else, HTML above all, is a download.

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from caseproof.shipped import shipped
+from caseproof.config.shipped import shipped
 from caseproof.web.files import NotHere
 
 DOCS = shipped("docs")

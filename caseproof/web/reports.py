@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import Response
 from fastapi.responses import FileResponse
 
-from caseproof.procedure.kept_reports import kept_page
-from caseproof.procedure.office import Office
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.views.kept_reports import kept_page
 from caseproof.web.files import NotHere
 
 _HEADERS = {

@@ -10,10 +10,11 @@ from types import FrameType
 
 import uvicorn
 
-from caseproof.channels.samples import check_templates
+from caseproof.channels.outbound.samples import check_templates
+from caseproof.config.settings import Settings
+from caseproof.config.signals import handled
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.office import open_office
-from caseproof.settings import Settings
+from caseproof.procedure.core.office import open_office
 from caseproof.web.app import create_app
 
 _LAST_ANSWERS_SECONDS = 5
@@ -67,9 +68,5 @@ def _stopping(server: uvicorn.Server) -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
         server.should_exit = True
 
-    before = {number: signal.signal(number, stop) for number in _STOP}
-    try:
+    with handled(_STOP, stop):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

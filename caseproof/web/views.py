@@ -10,19 +10,20 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from caseproof.channels.reading import read_mail
+from caseproof.channels.inbound.reading import read_mail
 from caseproof.desks.base import UnknownTicket
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.closure import Blocker, closure_blockers
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.lifecycle import SENTENCES, State
+from caseproof.domain.vocabulary import BY_PAGE, Place
 from caseproof.evidence.vault import VaultError
-from caseproof.procedure.card import MACHINERY, next_action, sentence, short
-from caseproof.procedure.office import Office
-from caseproof.procedure.said import BY_PAGE, came_by, doubts
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.said import came_by, doubts
+from caseproof.procedure.core.texts import short
+from caseproof.procedure.views.card import MACHINERY, next_action, sentence
 from caseproof.store import CaseRow, EvidenceRow, MessageRow, UnknownCase
-from caseproof.store.messages import Place
 from caseproof.store.tickets import AttachmentRow, CommentRow, TicketRow
 
 _READ_AT_MOST = 200_000

@@ -14,11 +14,11 @@ from sqlalchemy import create_engine, select
 from caseproof.backup import Home
 from caseproof.backup.files import digest_of, walk
 from caseproof.backup.form import FORMAT, MANIFEST, SUMS, _digest, row_line
+from caseproof.config.settings import Settings
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Event, Kind
+from caseproof.domain.vocabulary import Place as Ended
 from caseproof.evidence.vault import Vault
-from caseproof.settings import Settings
-from caseproof.store import Place as Ended
 from caseproof.store import Store
 from caseproof.store.tables import metadata
 from tests.support.world import CONTACT, World
@@ -127,7 +127,7 @@ SINCE_0002_TABLES = ("incidents", "marks", "messages")
 SINCE_0002 = {
     "language", "role", "bounced_at", "bounce",
     "last_opened_at", "asked_form", "asked_at", "has_news", "notice_at", "reminders", "nudges", "trouble", "incident",
-    "ticket_closed", "due_at", "crashes", "rest_until", "rest_why",
+    "ticket_closed", "due_at", "crashes", "rest_until", "rest_why", "trouble_code", "rest_code",
 }  # fmt: skip
 
 

@@ -178,7 +178,7 @@ def test_a_backup_of_an_older_revision_is_brought_up_to_date(full: Place, tmp_pa
     goes_on(empty.url)
 
 
-KEPT_BY_NOBODY: dict[str, Any] = {"crashes": 0, "rest_until": None, "rest_why": ""}
+KEPT_BY_NOBODY: dict[str, Any] = {"crashes": 0, "rest_until": None, "rest_why": "", "rest_code": ""}
 
 
 def now_due(row: CaseRow) -> datetime | None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from caseproof import locks
-from caseproof.settings import Settings
+from caseproof.config.settings import Settings
+from caseproof.store import locks
 from tests.backup.places import Place
 from tests.support.command import Ended, Run, runner
 

@@ -18,9 +18,9 @@ from cryptography.x509.oid import NameOID
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from caseproof.policy import BUILT_IN
-from caseproof.procedure.office import Office
-from caseproof.settings import Settings
+from caseproof.config.policy import BUILT_IN
+from caseproof.config.settings import Settings
+from caseproof.procedure.core.office import Office
 from sandbox.processes import PrefectServer
 from tasks import common
 from tests.support.case_runs import carried_by_a_run, deploy_stand_in

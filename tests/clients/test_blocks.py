@@ -31,9 +31,9 @@ from blocks.inbox import MAILBOXES, RetailerMailbox
 from blocks.mail import account_of
 from blocks.platforms import PLATFORMS, PrefectJobs
 from blocks.setting_up import carry_out, make_plan
+from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput
-from caseproof.procedure.office import open_office
-from caseproof.settings import Settings
+from caseproof.procedure.core.office import open_office
 from caseproof.up.processes import free_port
 from sandbox.processes import PrefectServer
 from sandbox.world import World

@@ -15,13 +15,13 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Suspended
 
 from caseproof.domain.events import Kind
-from caseproof.procedure.office import Office
+from caseproof.procedure.core.office import Office
 from sandbox.processes import PrefectServer
 from sandbox.world import World
 from tasks import common
 from tasks.asking import read_answers
-from tasks.case_runs import wake
 from tasks.forms import RetailersWord, for_team
+from tasks.runs.case_runs import wake
 
 ANSWER = {"answered_by": "operator", "what": "decide without the retailer's word"}
 

@@ -18,10 +18,10 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from blocks.reading import variable
-from caseproof.procedure.check_lock import check_lock
-from caseproof.procedure.office import open_office
-from caseproof.procedure.sweeping import Swept
-from caseproof.settings import Settings
+from caseproof.config.settings import Settings
+from caseproof.procedure.containment.check_lock import check_lock
+from caseproof.procedure.containment.sweeping import Swept
+from caseproof.procedure.core.office import open_office
 from caseproof.up.processes import free_port
 from sandbox.farm import Behaviour, Farm, farm_of
 from tasks.checking import check_all

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Kind
-from caseproof.procedure.office import Office, open_office
-from caseproof.procedure.proving import make_proof, proof_path
-from caseproof.settings import Settings
+from caseproof.procedure.closing.proving import make_proof, proof_path
+from caseproof.procedure.core.office import Office, open_office
 from caseproof.up.processes import free_port
 from sandbox.processes import PrefectServer
 from tests.support.command import Ended, Run
@@ -180,7 +180,18 @@ def test_a_case_is_shown_with_what_comes_next_and_its_timeline(run: Run, office:
     assert (told["case"], told["status"], told["ticket"]) == (case.ref, "waiting", "T-17")
     assert [event["type"] for event in told["timeline"]] == [event.kind for event in case.events]
     assert told["next_action"] in " ".join(shown.out.split())
-    assert told["proof"] is None
+    assert (told["proof"], told["trouble"]) == (None, None)
+
+
+def test_what_a_case_needs_help_with_is_told_with_a_code_for_programs(run: Run, office: Office) -> None:
+    case = waiting(office)
+    needs = {"step": "note on the ticket", "problem": "The desk is down.", "next_action": "Look at the desk."}
+    office.record(case.ref, Kind.TROUBLE, **needs, code="desk_down")
+    told = run("case", "show", case.ref, "--json").json
+    assert told["trouble"] == {**needs, "code": "desk_down"}
+    assert [event["code"] for event in told["timeline"]][-1] == "desk_down"
+    office.record(case.ref, Kind.TROUBLE, **needs)
+    assert run("case", "show", case.ref, "--json").json["trouble"]["code"] == "other", "of a version without codes"
 
 
 def test_a_closed_case_is_shown_with_the_path_of_its_proof(run: Run, office: Office) -> None:

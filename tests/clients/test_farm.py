@@ -17,7 +17,8 @@ import httpx
 import pytest
 
 from caseproof.domain.errors import CaseproofError
-from caseproof.platforms.base import PlatformDown, Run, RunState, Scope, UnknownJob, UnknownRun
+from caseproof.domain.vocabulary import Scope
+from caseproof.platforms.base import PlatformDown, Run, RunState, UnknownJob, UnknownRun
 from caseproof.platforms.prefect import PrefectJobsClient
 from sandbox.farm import ROOT, Behaviour, Farm, farm_of, start_farm
 from sandbox.processes import PrefectServer

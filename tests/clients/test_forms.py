@@ -20,12 +20,13 @@ from caseproof.domain.case import Case, Fact
 from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Kind
-from caseproof.procedure import incidents
-from caseproof.procedure.office import Office
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.keeper import incidents
 from sandbox.processes import PrefectServer
 from sandbox.world import World
 from tasks import common
 from tasks.asking import MOST_WORDS, _question, act_on, answer_to, carry, say_trouble
+from tasks.display.labels import stands
 from tasks.forms import (
     FORMS,
     AccountDecision,
@@ -39,7 +40,6 @@ from tasks.forms import (
     Word,
     for_team,
 )
-from tasks.labels import stands
 from tasks.people import _look_at_the_change, _needs_a_person, _or_the_reply, _take_word, settle_the_account
 from tasks.steps import Step, note_on_the_ticket, stop_the_job
 from tests.support.histories import Teller

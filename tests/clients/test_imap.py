@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from caseproof.channels.imap import (
+from caseproof.channels.inbound.imap import (
     HEADER_BYTES,
     ImapAccount,
     ImapInbox,

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from caseproof.channels.imap import (
+from caseproof.channels.inbound.imap import (
     STEP_FACTOR,
     Arrived,
     ImapAccount,
@@ -21,8 +21,8 @@ from caseproof.channels.imap import (
     InboxRefused,
     probe,
 )
-from caseproof.channels.imap_account import Security
-from caseproof.channels.imap_line import LITERAL_BYTES
+from caseproof.channels.inbound.imap_account import Security
+from caseproof.channels.inbound.imap_line import LITERAL_BYTES
 from tests.support.shown import shown_of
 
 SECRET = 'hunter2"not\\for-people'

@@ -14,11 +14,11 @@ import yaml
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from blocks.inbox import RetailerMailbox
-from caseproof import locks
-from caseproof.policy import BUILT_IN
-from caseproof.procedure.office import Office, open_office
-from caseproof.settings import Settings
-from caseproof.store.messages import Place
+from caseproof.config.policy import BUILT_IN
+from caseproof.config.settings import Settings
+from caseproof.domain.vocabulary import Place
+from caseproof.procedure.core.office import Office, open_office
+from caseproof.store import locks
 from caseproof.up.plan import inbox_lock
 from caseproof.up.processes import wait_until
 from sandbox.imap import ImapServer

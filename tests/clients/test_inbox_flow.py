@@ -17,13 +17,13 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from blocks.base import PrefectDown
 from blocks.inbox import RetailerMailbox
 from caseproof.domain.events import Kind
-from caseproof.procedure import telling
-from caseproof.procedure.inbox_watch import today
-from caseproof.procedure.office import Office
+from caseproof.procedure.answers.inbox_watch import today
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.notify import telling
 from flows.retailer_inbox import retailer_inbox
 from sandbox.imap import ImapServer
-from tasks.case_runs import read_run
 from tasks.inbox import KEY, mailboxes
+from tasks.runs.case_runs import read_run
 from tests.support.case_runs import suspended
 from tests.support.fakes import FakeMail
 from tests.support.retailer_mail import AUTHSERV, DONE, answer

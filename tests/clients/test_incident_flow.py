@@ -18,13 +18,13 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
-from caseproof.procedure import incidents
-from caseproof.procedure.office import Office
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.keeper import incidents
 from flows.incident import incident
 from sandbox.processes import PrefectServer
 from sandbox.world import World
 from tasks import common
-from tasks.incident_runs import ensure_incident_run, look_after_incidents
+from tasks.runs.incident_runs import ensure_incident_run, look_after_incidents
 
 FIX = {"answered_by": "operator", "decision": str(Decision.AFTER_FIX), "reason": "The marketplace lifted its block."}
 REF = "IN-000001"

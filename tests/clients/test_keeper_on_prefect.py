@@ -13,11 +13,11 @@ from prefect.client.schemas.objects import Artifact
 from prefect.states import Cancelled, Completed, Crashed
 
 from caseproof.domain.events import Kind
-from caseproof.procedure.keeper import keep
-from caseproof.store.messages import Place
+from caseproof.domain.vocabulary import Place
+from caseproof.procedure.keeper.keeper import keep
 from flows.case_keeper import case_keeper
-from tasks.case_runs import read_run
 from tasks.keeping import hands_of
+from tasks.runs.case_runs import read_run
 from tests.support.case_runs import generation, opened, suspended
 
 

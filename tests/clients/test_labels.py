@@ -15,14 +15,14 @@ from caseproof.domain.case import Case
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Kind
 from caseproof.platforms.base import PlatformDown
-from caseproof.procedure.card import RULES
+from caseproof.procedure.views.card import RULES
 from sandbox.processes import PrefectServer, free_port
 from sandbox.world import World
 from tasks import common
+from tasks.display.labels import about, label, label_removal, stands
+from tasks.display.logs import GRAVE, InWords, hide, line, speak_in_words, tell_how_far
+from tasks.display.showing import announce
 from tasks.forms import FORMS
-from tasks.labels import about, label, label_removal, stands
-from tasks.logs import GRAVE, InWords, hide, line, speak_in_words, tell_how_far
-from tasks.showing import announce
 from tests.support.histories import REF, Plan, Teller, tell
 
 WAITS = {

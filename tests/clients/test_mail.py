@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from caseproof.channels.mail import (
+from caseproof.channels.outbound.mail import (
     DEADLINE_FACTOR,
     GOODBYE_SECONDS,
     Delivery,

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from caseproof.channels.languages import LANGUAGES
-from caseproof.channels.samples import every_mail, notice, notice_facts
+from caseproof.channels.outbound.languages import LANGUAGES
+from caseproof.channels.outbound.samples import every_mail, notice, notice_facts
 from caseproof.cli.mail import WIDTHS
+from caseproof.config.settings import Settings
 from caseproof.evidence.browser import ARGUMENTS, require_browser
-from caseproof.procedure.office import open_office
-from caseproof.settings import Settings
+from caseproof.procedure.core.office import open_office
 from tests.support.command import Run
 from tests.support.histories import Teller
 

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from caseproof.domain.errors import BadInput
-from caseproof.platforms.base import PlatformRefused, RunState, Scope, UnknownJob, UnknownRun
+from caseproof.domain.vocabulary import Scope
+from caseproof.platforms.base import PlatformRefused, RunState, UnknownJob, UnknownRun
 from caseproof.platforms.prefect import PrefectJobsClient, TagConvention
 from sandbox.processes import PrefectServer
 from tests.support.prefect_api import ask_prefect

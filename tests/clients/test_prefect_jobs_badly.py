@@ -94,20 +94,6 @@ def tells_no_secret(error: CaseproofError) -> bool:
 # -- not there, hanging, overloaded
 
 
-@pytest.mark.parametrize("broken", [httpx.ConnectError("no"), httpx.ConnectTimeout("no")])
-def test_a_server_that_cannot_be_reached_is_down_after_three_tries(broken: Exception) -> None:
-    prefect = a_job(broken)
-
-    with pytest.raises(PlatformDown, match="cannot be reached") as error:
-        prefect.client().standing("sync/shop")
-
-    assert len(prefect.calls) == 3
-    assert len(prefect.waits) == 2
-    assert 0 < prefect.waits[0] <= 0.75  # half a second, a second, each with half of it more or less
-    assert 0.5 <= prefect.waits[1] <= 1.5
-    assert tells_no_secret(error.value)
-
-
 def test_a_stop_is_repeated_where_the_connection_was_never_made() -> None:
     prefect = a_job()
     prefect.answers |= {
@@ -160,72 +146,6 @@ def test_a_503_is_tried_again_even_for_a_write_because_nothing_was_done() -> Non
     sent = [body for call, body in zip(prefect.calls, prefect.bodies, strict=True) if "create" in call]
     assert len(sent) == 2
     assert sent[0] == sent[1]  # the same key: still one run
-
-
-def test_a_server_that_stays_overloaded_is_down() -> None:
-    prefect = a_job(httpx.Response(503))
-
-    with pytest.raises(PlatformDown, match="503"):
-        prefect.client().standing("sync/shop")
-
-    assert len(prefect.calls) == 3
-
-
-@pytest.mark.parametrize(
-    ("asked", "waited"),
-    [
-        ("2", 2.0),
-        ("60", 60.0),
-        ("Thu, 01 Jan 2026 00:00:04 GMT", 4.0),
-    ],
-)
-def test_a_429_is_tried_again_when_the_server_asks_for_it(asked: str, waited: float) -> None:
-    headers = {"Retry-After": asked, "Date": "Thu, 01 Jan 2026 00:00:00 GMT"}
-    prefect = a_job(httpx.Response(429, headers=headers), ok(deployment()))
-
-    prefect.client().standing("sync/shop")
-
-    assert prefect.waits == [waited]
-
-
-def test_a_server_that_asks_for_more_than_a_minute_is_down_and_the_error_says_when_to_come_back() -> None:
-    prefect = a_job(httpx.Response(429, headers={"Retry-After": "3600"}))
-
-    with pytest.raises(PlatformDown, match="429") as error:
-        prefect.client().standing("sync/shop")
-
-    assert (len(prefect.calls), prefect.waits) == (1, [])
-    assert "in 60 minutes" in error.value.next_action
-
-
-def test_a_busy_server_is_waited_for_more_than_three_times_but_a_minute_in_all() -> None:
-    busy = httpx.Response(429, headers={"Retry-After": "13"})
-    patient = a_job(busy, busy, busy, busy, ok(deployment()))
-
-    patient.client().standing("sync/shop")
-
-    assert patient.waits == [13.0] * 4
-    for_ever = a_job(busy)
-    with pytest.raises(PlatformDown) as error:
-        for_ever.client().standing("sync/shop")
-    assert sum(for_ever.waits) == 52.0
-    assert "in 13 seconds" in error.value.next_action
-
-
-def test_a_retry_after_of_ages_is_told_as_a_long_time() -> None:
-    busy = a_job(httpx.Response(429, headers={"Retry-After": "9" * 400}))
-    with pytest.raises(PlatformDown, match="525600 minutes"):
-        busy.client().standing("sync/shop")
-    assert busy.waits == []
-
-
-@pytest.mark.parametrize("nonsense", ["soon", "-5", "", "0"])
-def test_a_retry_after_that_says_nothing_waits_no_longer_than_usual(nonsense: str) -> None:
-    prefect = a_job(httpx.Response(503, headers={"Retry-After": nonsense}), ok(deployment()))
-
-    prefect.client().standing("sync/shop")
-
-    assert sum(prefect.waits) <= 0.75
 
 
 # -- refused
@@ -285,34 +205,6 @@ def test_a_count_that_is_no_number_is_not_taken_for_nothing_queued() -> None:
 def test_a_missing_route_is_not_taken_for_a_job_that_vanished() -> None:
     with pytest.raises(PlatformRefused, match="not the Prefect API"):
         Prefect({}).client().standing("sync/shop")
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "prefect.example.com/api",
-        "ftp://admin:hunter2@example.com",
-        "http://prefect.example.com:port/api",
-        "http://",
-        "http://prefect.example.com/api?token=1",
-    ],
-)
-def test_an_address_that_cannot_be_used_is_refused(address: str) -> None:
-    with pytest.raises(PlatformRefused, match="cannot be used") as error:
-        PrefectJobsClient(address, "http://prefect.example.com").standing("sync/shop")
-
-    assert tells_no_secret(error.value)
-
-
-def test_a_key_with_a_line_break_is_refused_without_telling_it() -> None:
-    def server(_: httpx.Request) -> httpx.Response:
-        raise httpx.LocalProtocolError("Illegal header value b'Bearer hunter2'")
-
-    client = PrefectJobsClient("http://prefect.example.com/api", "", api_key="x", transport=httpx.MockTransport(server))
-    with pytest.raises(PlatformRefused, match="credentials") as error:
-        client.job("sync/shop")
-
-    assert tells_no_secret(error.value)
 
 
 # -- things that vanish or change while we look

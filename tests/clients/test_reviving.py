@@ -21,12 +21,12 @@ from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Cancelling, Completed, Crashed, Failed, Pending, Running, Scheduled
 
-from caseproof import locks
 from caseproof.domain.events import Kind
-from caseproof.procedure.board import board
-from caseproof.procedure.office import Office
-from tasks.case_runs import give_runs, is_live, read_run, wake, wake_runs
-from tasks.reviving import revive
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.views.board import board
+from caseproof.store import locks
+from tasks.runs.case_runs import give_runs, is_live, read_run, wake, wake_runs
+from tasks.runs.reviving import revive
 from tests.doctor.front import Front
 from tests.support.case_runs import generation, opened, suspended
 from tests.support.world import World

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from caseproof.clock import utc_now
+from caseproof.config.clock import utc_now
 from caseproof.domain.errors import BadInput
 from caseproof.evidence.browser import require_browser
 from caseproof.evidence.screenshot import ScreenshotFailed, Shot, photograph, thumbnail

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from caseproof.clock import Clock, utc_now
+from caseproof.config.clock import Clock, utc_now
 from caseproof.evidence import screenshot
 from caseproof.evidence.browser import require_browser
 from caseproof.evidence.screenshot import NotTheRun, Shot, refuse_shot, thumbnail

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from caseproof.store.messages import Place
+from caseproof.domain.vocabulary import Place
 from tests.corpus.parts import Sample, Thread, answer, data, found, received
 
 _BY_HEADERS = (

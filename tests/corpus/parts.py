@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from caseproof.store.messages import Place
+from caseproof.domain.vocabulary import Place
 from tests.corpus.shapes import SHAPES, Quoted
 from tests.corpus.writing import written
 

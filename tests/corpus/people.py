@@ -7,9 +7,9 @@ import base64
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from caseproof.channels.languages import LANGUAGES
-from caseproof.channels.samples import every_mail
-from caseproof.store.messages import Place
+from caseproof.channels.outbound.languages import LANGUAGES
+from caseproof.channels.outbound.samples import every_mail
+from caseproof.domain.vocabulary import Place
 from tests.corpus.parts import Sample, Thread, answer, data, dressed, found, headers
 from tests.corpus.shapes import SHAPES
 from tests.corpus.writing import WAYS, written

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from caseproof.channels.meaning import Meaning, meaning_of
-from caseproof.channels.reading import read_mail
-from caseproof.channels.samples import notice, notice_facts
+from caseproof.channels.inbound.meaning import Meaning, meaning_of
+from caseproof.channels.inbound.reading import read_mail
+from caseproof.channels.outbound.samples import notice, notice_facts
 from tests.corpus.parts import AUTHSERV, Sample, Thread
 
 CONTACT = "owner@shop-a.example.com"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from caseproof.store.messages import Place
+from caseproof.domain.vocabulary import Place
 from tests.corpus.parts import AUTHSERV, Sample, Thread, answer, found, received
 
 DONE = ("Done. We have renewed the token.", "Erledigt. Wir haben den Token erneuert.")

@@ -28,14 +28,14 @@ from blocks.desks import EmbeddedDesk
 from blocks.inbox import RetailerMailbox
 from blocks.platforms import PLATFORMS, PrefectJobs
 from caseproof.cli.doctor import installation
-from caseproof.clock import Clock
+from caseproof.config.clock import Clock
+from caseproof.config.settings import Settings
+from caseproof.config.shipped import shipped
 from caseproof.doctor import Installation
 from caseproof.evidence.page_check import Shot
 from caseproof.platforms.base import RunPage
-from caseproof.procedure.board import note_problems
-from caseproof.procedure.office import Office, open_office
-from caseproof.settings import Settings
-from caseproof.shipped import shipped
+from caseproof.procedure.core.office import Office, open_office
+from caseproof.procedure.keeper.problems import note_problems
 from caseproof.up.processes import wait_until
 from caseproof.web import create_app
 from sandbox.imap import ImapServer

@@ -21,9 +21,9 @@ from blocks.mail import account_of
 from blocks.platforms import PrefectJobs
 from caseproof import cli
 from caseproof.cli.doctor import LOCK, installation
+from caseproof.config.shipped import shipped
 from caseproof.doctor import Failed, Installation, Outcome, examine
 from caseproof.doctor.machine import room_left
-from caseproof.shipped import shipped
 from caseproof.up.processes import free_port
 from sandbox.receiving import AUTHSERV
 from tests.doctor.conftest import MAIL_PASSWORD

@@ -17,7 +17,7 @@ from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
 from caseproof.evidence.proof import read_proof, verify_proof
-from caseproof.procedure.proving import proof_path
+from caseproof.procedure.closing.proving import proof_path
 from caseproof.store import Place
 from caseproof.up.processes import wait_until
 from sandbox.retailer import Retailer

@@ -17,9 +17,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from blocks.desks import EmbeddedDesk
 from blocks.platforms import PrefectJobs
+from caseproof.config.settings import Settings
 from caseproof.domain.events import Kind
-from caseproof.procedure.office import Office, open_office
-from caseproof.settings import Settings
+from caseproof.procedure.core.office import Office, open_office
 from caseproof.up.prefect_parts import deploy_command
 from caseproof.up.processes import wait_until
 from sandbox.farm import start_farm

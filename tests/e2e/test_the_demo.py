@@ -12,8 +12,9 @@ import pytest
 
 from caseproof.domain.closure import AT_THE_REVIEW
 from caseproof.domain.events import Kind
+from caseproof.domain.vocabulary import Place
 from caseproof.evidence.proof import verify_proof
-from caseproof.store import Place, Store
+from caseproof.store import Store
 from sandbox.demo import BY_MAIL, STRANGER
 from sandbox.world import CONTACTS
 

@@ -20,7 +20,7 @@ from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Kind
 from caseproof.evidence.proof import verify_proof
-from caseproof.procedure.proving import proof_path
+from caseproof.procedure.closing.proving import proof_path
 from caseproof.up.processes import wait_until
 from sandbox.world import World
 from tests.support.own_job import OwnJob, deploy

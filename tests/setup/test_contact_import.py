@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from caseproof.procedure.office import open_office
-from caseproof.settings import Settings
+from caseproof.config.settings import Settings
+from caseproof.procedure.core.office import open_office
 from caseproof.store import Contact
 from tests.support.command import Ended, for_home, runner
 

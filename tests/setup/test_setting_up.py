@@ -21,8 +21,8 @@ from blocks.desks import DESKS
 from blocks.inbox import MAILBOXES
 from blocks.mail import account_of
 from blocks.platforms import PLATFORMS
-from caseproof.procedure.office import open_office
-from caseproof.settings import Settings
+from caseproof.config.settings import Settings
+from caseproof.procedure.core.office import open_office
 from caseproof.up.processes import free_port
 from sandbox.processes import PrefectServer
 from tests.support.command import Ended, for_home, runner

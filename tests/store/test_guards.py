@@ -7,7 +7,8 @@ import psycopg
 import pytest
 
 from caseproof.domain.events import Kind
-from caseproof.store import Place, Store, StoreError
+from caseproof.domain.vocabulary import Place
+from caseproof.store import Store, StoreError
 from caseproof.store.guards import GUARDS
 from caseproof.store.migrations.guards import of_dialect
 
@@ -223,6 +224,7 @@ REFUSED = {
     "a message gets another case": ("UPDATE messages SET case_id = 1", AS_IT_CAME),
     "a message loses its case": ("UPDATE messages SET case_id = NULL", AS_IT_CAME),
     "a message gets another sender": ("UPDATE messages SET sender = 'owner@x'", AS_IT_CAME),
+    "a message gets another code": ("UPDATE messages SET code = 'changed'", AS_IT_CAME),
     "a message gets other bytes": ("UPDATE messages SET digest = 'd'", AS_IT_CAME),
 }
 ONLY = {

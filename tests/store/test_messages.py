@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from caseproof.store import MessageRow, Place, UnknownCase
+from caseproof.domain.vocabulary import Place
+from caseproof.store import MessageRow, UnknownCase
 from caseproof.store.tables import to_look_at
 
 START = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)

@@ -12,21 +12,24 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
+from caseproof.domain.codes import MessageCode, Rest
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.fold import apply, fold
-from caseproof.store import Contact, Place, Store, StoreDown, StoreError, UnknownCase
+from caseproof.domain.vocabulary import Place
+from caseproof.store import Contact, Store, StoreDown, StoreError, UnknownCase
 from caseproof.store.case_rows import standing_after
 from caseproof.store.databases import database_of
 from caseproof.store.errors import explained
 from caseproof.store.guards import GUARDS, guards_missing, guards_off, guards_on
 from caseproof.store.migrate import downgrade, upgrade
-from caseproof.store.migrations import guards_0002, guards_0003, guards_0004
+from caseproof.store.migrations import guards_0002, guards_0003, guards_0004, guards_0006
 from caseproof.store.migrations.guards import drop, of_dialect
+from caseproof.store.migrations.guards import make as make_guards
 from caseproof.store.tables import REVISION, VERSION_TABLE, metadata
 from tests.support.histories import REOPENED, START, Plan, tell
 
-SINCE_0001 = (*guards_0002.GUARDS, *guards_0003.GUARDS, *guards_0004.GUARDS)
+SINCE_0001 = (*guards_0002.GUARDS, *guards_0003.GUARDS, *guards_0004.GUARDS, *guards_0006.GUARDS)
 on_sqlite = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("stores", ["postgresql"], indirect=True)
 
@@ -235,7 +238,7 @@ def test_contacts_from_before_0004_stay_and_get_a_language(store, url, opened):
         assert names == {"id", "retailer_id", "address", "folded", "name"}
         assert not inspect(connection).has_table("messages")
         assert set(guards_missing(connection)) == {
-            guard.name for guard in of_dialect(guards_0004.GUARDS, connection.dialect.name)
+            guard.name for guard in of_dialect((*guards_0004.GUARDS, *guards_0006.GUARDS), connection.dialect.name)
         }
         kept = list(connection.exec_driver_sql("SELECT address, name FROM contacts ORDER BY id"))
         assert [tuple(row) for row in kept] == [("a@example.com", "Owner"), ("b@example.com", "")]
@@ -248,6 +251,64 @@ def test_contacts_from_before_0004_stay_and_get_a_language(store, url, opened):
         assert a_message(unit, "ab" * 32, opened.ref) == 1
         assert (unit.guards_missing(), unit.cases.damaged()) == ([], [])
     assert store.case(opened.ref) == opened
+
+
+LONG = f"The run {50 * 'otter'} is still going."
+
+
+def test_what_was_written_before_0006_gets_its_codes_and_keeps_its_words(store, url, opened, make):
+    """A case that was suspended before the upgrade goes on: board, keeper and audit read the codes of old events."""
+    still = {"step": "verify the run", "problem": LONG, "next_action": "Resume."}
+    other = {"step": "stop the job", "problem": "The platform is down.", "next_action": "Wait."}
+    coded = {"step": "look again", "problem": "x", "next_action": "x", "code": "not_live"}
+    with store.unit() as unit:
+        refs = [opened.ref, *(unit.cases.create(make.opened(f"job-{number}")).ref for number in (2, 3, 4))]
+        for ref, told in zip(refs, ([still], [still, other], [other, still, coded], []), strict=True):
+            unit.cases.append(unit.cases.get(ref), *(Event(Kind.TROUBLE, START, "caseproof", data) for data in told))
+        unit.cases.set_rest(refs[0], 0, START, "parked: its run was cancelled in the Prefect UI", Rest.PARKED)
+        unit.cases.set_rest(refs[1], 3, START, "3 runs in a row died; parked", Rest.RUNS_DIED)
+        unit.cases.set_rest(refs[2], 1, None, "its run ended as Crashed")
+        for digest, place, why, code in (
+            ("aa", Place.REPLY, "asks for help; the case was closed already", MessageCode.HELP),
+            ("bb", Place.REPLY, "the retailer asks something or needs help", MessageCode.QUESTION),
+            ("cc", Place.REPLY, "the retailer says that it is not theirs", MessageCode.OTHER),
+            ("dd", Place.REFUSED, "a stranger", MessageCode.OTHER),
+        ):
+            about = {"message_id": "", "sender": "a@x", "subject": "s", "size": 1, "way": "mail", "at": START}
+            unit.messages.add(digest * 32, **about, place=place, why=why, code=code)
+        unit.commit()
+    heads = [store.case(ref).head for ref in refs]
+    with store.reading() as unit:
+        rows, messages = unit.cases.rows(), unit.messages.untold()
+    assert [(row.trouble_code, row.rest_code) for row in rows] == [
+        ("still_running", "parked"), ("other", "runs_died"), ("not_live", ""), ("", ""),
+    ]  # fmt: skip
+    store.close()
+    with owner(url) as connection:
+        downgrade(connection, "0004")
+        for table, gone in (("cases", {"trouble_code", "rest_code"}), ("messages", {"code"})):
+            assert not gone & {column["name"] for column in inspect(connection).get_columns(table)}
+    store.migrate()
+    with store.reading() as unit:
+        assert (unit.cases.rows(), unit.messages.untold()) == (rows, messages)
+        assert (unit.cases.damaged(), unit.guards_missing()) == ([], [])
+    assert [store.case(ref).head for ref in refs] == heads
+
+
+def test_a_case_that_was_forged_before_0006_stops_no_migration(store, url, opened):
+    store.change(
+        opened.ref, lambda _: [Event(Kind.TROUBLE, START, "x", {"step": "s", "problem": "p", "next_action": ""})]
+    )
+    store.close()
+    with owner(url) as connection:
+        downgrade(connection, "0004")
+        off = [guard for guard in GUARDS if guard.name in ("cases_closed_with_proof", "cases_closed_by_event")]
+        drop(connection, off)
+        connection.exec_driver_sql("UPDATE cases SET closed = true, state = 'closed', proof = 'none' WHERE id = 1")
+        make_guards(connection, off)
+    store.migrate()
+    with store.reading() as unit:
+        assert unit.cases.damaged() == [opened.ref]
 
 
 def test_an_older_store_is_refused_until_it_is_migrated(store, url, opened):

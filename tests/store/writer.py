@@ -5,7 +5,8 @@ import sys
 from datetime import UTC, datetime
 
 from caseproof.domain.events import Event, Kind
-from caseproof.store import AlreadyOpen, Place, Store
+from caseproof.domain.vocabulary import Place
+from caseproof.store import AlreadyOpen, Store
 
 START = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 OPENED = dict.fromkeys(("job_name", "cause", "summary", "how", "scope"), "x") | {"platform": "p", "job": "j"}

@@ -13,7 +13,7 @@ from prefect.settings import get_current_settings
 from prefect.states import Scheduled, Suspended
 
 from caseproof.domain.events import Kind
-from caseproof.procedure.office import Office
+from caseproof.procedure.core.office import Office
 
 _numbers = count()
 

@@ -13,10 +13,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from caseproof.config.settings import Settings
 from caseproof.platforms.prefect import PrefectJobsClient
-from caseproof.procedure.checking import carry_out, check_lock, look
-from caseproof.procedure.office import open_office
-from caseproof.settings import Settings
+from caseproof.procedure.containment.checking import carry_out, check_lock, look
+from caseproof.procedure.core.office import open_office
 
 
 def say(text: str) -> None:

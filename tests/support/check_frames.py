@@ -10,8 +10,8 @@ import pandas as pd
 
 from caseproof.checks.detection import detect
 from caseproof.checks.frames import Runs, jobs_frame, runs_frame
+from caseproof.config.policy_check import CheckPolicy
 from caseproof.platforms.base import Job, Listed, Run, RunState, Schedule
-from caseproof.policy_check import CheckPolicy
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOURLY = Schedule(every=timedelta(hours=1), anchor=datetime(2026, 1, 1, tzinfo=UTC))

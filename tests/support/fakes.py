@@ -18,9 +18,11 @@ from typing import Any
 
 from PIL import Image
 
-from caseproof.channels.mail import Delivery, MailRefused
+from caseproof.channels.outbound.mail import Delivery, MailRefused
 from caseproof.desks.embedded import EmbeddedDesk
+from caseproof.domain.codes import MailAnswer
 from caseproof.domain.errors import BadInput
+from caseproof.domain.vocabulary import Scope
 from caseproof.evidence.screenshot import Shot
 from caseproof.evidence.vault import Evidence, Vault
 from caseproof.platforms.base import (
@@ -31,7 +33,6 @@ from caseproof.platforms.base import (
     RunPage,
     RunState,
     Schedule,
-    Scope,
     Standing,
     Survey,
     UnknownJob,
@@ -318,11 +319,11 @@ class FakeMail:
         if not accepted:
             raise MailRefused(
                 "The mail server took none of the recipients.", "Check the contacts' addresses.",
-                reason="550 No such mailbox",
+                answer=MailAnswer.FOR_GOOD, reason="550 No such mailbox",
             )  # fmt: skip
         self.faulty.do("send", "", lambda: self.taken.append((content, sender, tuple(recipients))))
         refused = dict.fromkeys(set(recipients) - set(accepted), "550 No such mailbox")
-        return Delivery(accepted, refused)
+        return Delivery(accepted, refused, dict.fromkeys(refused, MailAnswer.FOR_GOOD))
 
 
 class FaultyDesk(EmbeddedDesk):

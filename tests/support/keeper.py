@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
+from caseproof.domain.codes import MessageCode, message_code
 from caseproof.domain.events import Kind
-from caseproof.procedure.keeper import Hands, Pass, Ran, keep
+from caseproof.domain.vocabulary import Place
+from caseproof.procedure.keeper.keeper import Hands, Pass, Ran, keep
 from caseproof.store import CaseRow
-from caseproof.store.messages import Place
 from tests.support.world import CONTACT, World
 
 
@@ -76,18 +77,19 @@ def writes(world: World, ref: str, words: str, *, choice: str = "", why: str = "
     world.office.record(
         ref, Kind.REPLY_RECEIVED, sender=CONTACT, words=words, why=why, evidence=digest, by_way_of="page", choice=choice
     )
-    came(world, Place.REPLY, why, ref=ref, digest=digest, sender=CONTACT)
+    came(world, Place.REPLY, why, ref=ref, digest=digest, sender=CONTACT, code=message_code({"why": why}))
     return digest
 
 
 def came(
-    world: World, place: Place, why: str, *, ref: str = "", digest: str = "", sender: str = "stranger@example.com"
-) -> int:
+    world: World, place: Place, why: str, *, ref: str = "", digest: str = "", sender: str = "stranger@example.com",
+    code: MessageCode = MessageCode.OTHER,
+) -> int:  # fmt: skip
     """A message among those that came from retailers."""
     with world.office.store.unit() as unit:
         number = unit.messages.add(
             digest or hashlib.sha256(why.encode()).hexdigest(), message_id="", sender=sender, subject="Hello", size=9,
-            way="mail", place=place, why=why, ref=ref, at=world.clock(),
+            way="mail", place=place, why=why, code=code, ref=ref, at=world.clock(),
         )  # fmt: skip
         unit.commit()
     return number

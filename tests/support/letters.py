@@ -9,8 +9,8 @@ from html import unescape
 from typing import Any
 
 from caseproof.domain.events import Kind
-from caseproof.procedure.office import Office
-from caseproof.signing import answer_token
+from caseproof.evidence.signing import answer_token
+from caseproof.procedure.core.office import Office
 
 SHOP = "shop@example.com"
 WORDS = "I gave the connection its permission again on Thursday."

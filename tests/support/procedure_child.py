@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from caseproof.channels.mail import MailAccount, send
+from caseproof.channels.outbound.mail import MailAccount, send
+from caseproof.config.settings import Settings
 from caseproof.platforms.prefect import PrefectJobsClient
-from caseproof.procedure.containment import contain
-from caseproof.procedure.office import open_office
-from caseproof.procedure.telling import tell_retailer
-from caseproof.settings import Settings
+from caseproof.procedure.containment.containment import contain
+from caseproof.procedure.core.office import open_office
+from caseproof.procedure.notify.telling import tell_retailer
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ from email.message import EmailMessage
 from types import TracebackType
 from typing import Self
 
-from caseproof.channels.imap import Arrived
-from caseproof.channels.imap_account import MessageGone
+from caseproof.channels.inbound.imap import Arrived
+from caseproof.channels.inbound.imap_account import MessageGone
 from tests.support.fakes import Faulty
 from tests.support.world import CONTACT
 

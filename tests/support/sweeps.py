@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from caseproof.config.policy_check import Pace
 from caseproof.platforms.base import Job, PlatformDown, PlatformRefused
-from caseproof.policy_check import Pace
-from caseproof.procedure.sweeping import Swept, Target, sweep
+from caseproof.procedure.containment.sweeping import Swept, Target, sweep
 from tests.support.world import World
 
 DOWN = PlatformDown("It hangs.", "Wait.")

@@ -12,16 +12,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from caseproof.config.policy import BUILT_IN, Policy, load_policy
+from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
 from caseproof.platforms.base import JobPlatform
-from caseproof.policy import BUILT_IN, Policy, load_policy
-from caseproof.procedure import containment, deciding, opening, proving, recovery, running, telling, ticket, word
-from caseproof.procedure.office import Office
-from caseproof.procedure.running import REMOVAL_JOB
-from caseproof.settings import Settings
+from caseproof.procedure.answers import word
+from caseproof.procedure.closing import deciding, proving, running, ticket
+from caseproof.procedure.closing.running import REMOVAL_JOB
+from caseproof.procedure.containment import containment, opening
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.notify import recovery, telling
 from caseproof.store import Store
 from tests.support.fakes import Clock, FakeCamera, FakeMail, FakePlatform, FaultyDesk, FaultyVault
 

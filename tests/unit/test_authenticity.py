@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from caseproof.channels.authenticity import genuine_of
+from caseproof.channels.inbound.authenticity import genuine_of
 
 OURS = "mail.example.com"
 BORDER = ("received", "from mx.shop.example by mail.example.com with ESMTPS; Sat, 21 Nov 2026 21:51:00 +0000")

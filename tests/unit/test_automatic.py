@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from caseproof.channels.automatic import automatic_by_words
+from caseproof.channels.inbound.automatic import automatic_by_words
 
 
 @pytest.mark.parametrize(

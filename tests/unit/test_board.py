@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from caseproof.config.policy import BUILT_IN, load_policy
+from caseproof.config.settings import Settings
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
+from caseproof.domain.vocabulary import Place
 from caseproof.evidence.vault import Vault
-from caseproof.policy import BUILT_IN, load_policy
-from caseproof.procedure.board import CASEPROOF, NOBODY, RETAILER, TEAM, US, Returned, board, line, note_problems
-from caseproof.procedure.office import Office
-from caseproof.settings import Settings
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.keeper.problems import note_problems
+from caseproof.procedure.views.board import CASEPROOF, NOBODY, RETAILER, TEAM, US, Returned, board, line
 from caseproof.store import CaseRow, Store
-from caseproof.store.messages import Place
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 
@@ -58,15 +59,23 @@ def office(tmp_path: Path) -> Office:
         ({"asked_form": "review", "state": State.VERIFIED}, TEAM, "review the evidence (J7, J8)"),
         ({"asked_form": "try-again", "trouble": "The desk refuses."}, US, "The desk refuses."),
         (
-            {"asked_form": "try-again", "state": State.RUNNING, "trouble": "The run otter is still going."},
+            {
+                "asked_form": "try-again", "state": State.RUNNING,
+                "trouble": "The run otter is still going.", "trouble_code": "still_running",
+            },
             NOBODY, "The run otter is still going.",
+        ),
+        (
+            {"asked_form": "try-again", "state": State.RUNNING, "trouble": "The run otter is still going."},
+            US, "The run otter is still going.",
         ),
         ({"asked_form": "decision", "state": State.PAUSED, "paused_until": date(2026, 12, 1)}, NOBODY, "2026-12-01"),
         ({"asked_form": "decision", "state": State.PAUSED, "paused_until": date(2026, 11, 20)}, TEAM, "2026-11-20"),
         ({"asked_form": "", "flow_run": None}, CASEPROOF, "it waits for its first run"),
         ({"asked_form": ""}, CASEPROOF, "its run is at work"),
         ({"rest_until": NOW, "rest_why": "3 runs in a row died; its run ended as Crashed: boom"}, US, "boom"),
-        ({"rest_until": NOW, "rest_why": "parked: its run was cancelled"}, TEAM, "caseproof case wake JF-000001"),
+        ({"rest_until": NOW, "rest_why": "parked it seems", "rest_code": "runs_died"}, US, "parked it seems"),
+        ({"rest_until": NOW, "rest_why": "its run was cancelled", "rest_code": "parked"}, TEAM, "case wake JF-000001"),
     ],
 )  # fmt: skip
 def test_who_must_act_and_what_for(office: Office, changes: dict[str, object], who: str, what: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from caseproof.channels.bounces import Bounce
-from caseproof.channels.reading import read_mail
+from caseproof.channels.inbound.bounces import Bounce
+from caseproof.channels.inbound.reading import read_mail
 
 OURS = "<jf-000001.1.notice@example.com>"
 

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from caseproof.charts import ACTS, FailingJob, Picture, failing_jobs, opened_by, report_pictures, trend
 from caseproof.checks.report import Figures, Period, figures
 from caseproof.domain.events import Kind
+from caseproof.procedure.views.charts import ACTS, FailingJob, Picture, failing_jobs, opened_by, report_pictures, trend
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 NOW = MONDAY + timedelta(weeks=3)

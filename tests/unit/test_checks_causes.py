@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from caseproof.checks.causes import answer_in, classify, signature_of
-from caseproof.policy_check import CAUSES, Patience, Signature, built_in_signatures
+from caseproof.config.policy_check import Patience, Signature, built_in_signatures
+from caseproof.domain.vocabulary import CAUSES
 
 BUILT_IN = built_in_signatures()
 FLOW = "Flow run encountered an exception: "

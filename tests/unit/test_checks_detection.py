@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from caseproof.checks.detection import detect
 from caseproof.checks.frames import jobs_frame, runs_frame, strangers
 from caseproof.checks.tally import AHEAD
+from caseproof.config.policy_check import CheckPolicy, Flapping, Maintenance, Missed, Patience, Signature
 from caseproof.platforms.base import Run, RunState, Schedule
-from caseproof.policy_check import CheckPolicy, Flapping, Maintenance, Missed, Patience, Signature
 from tests.support.check_frames import HOURLY, NOW, history, listed, run, seen
 from tests.support.examples import examples
 

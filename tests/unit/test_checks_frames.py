@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from caseproof.checks.frames import jobs_frame, runs_frame
+from caseproof.config.policy_check import CheckPolicy, Missed
 from caseproof.platforms.base import RunState
-from caseproof.policy_check import CheckPolicy, Missed
 from tests.support.check_frames import HOURLY, NOW, history, listed, run
 
 POLICY = CheckPolicy()

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caseproof.channels.redaction import HIDDEN
 from caseproof.checks.planning import LONGEST_SUMMARY, Known, Line, Opened, notice_groups, plan, storms
-from caseproof.platforms.base import Listed, Run, Scope
-from caseproof.policy_check import CheckPolicy, Flapping, Maintenance, Missed, Storm
+from caseproof.config.policy_check import CheckPolicy, Flapping, Maintenance, Missed, Storm
+from caseproof.domain.vocabulary import Scope
+from caseproof.http.redaction import HIDDEN
+from caseproof.platforms.base import Listed, Run
 from tests.support.check_frames import HOURLY, NOW, history, listed, run, seen
 from tests.support.examples import examples
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caseproof.checks.schedules import due_start, times_of
+from caseproof.config.policy_check import Maintenance
 from caseproof.platforms.base import Schedule
-from caseproof.policy_check import Maintenance
 
 BERLIN = ZoneInfo("Europe/Berlin")
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -1,6 +1,6 @@
 """The figure of J8 for words: of all that people and programs write, only a confirmation reads as one.
 
-The corpus is in tests/corpus, all of our own writing; who may write, and where, is looked at in tests/flows.
+The corpus is in tests/corpus, all of our own writing; who may write, and where, is looked at in tests/procedure.
 """
 
 from __future__ import annotations

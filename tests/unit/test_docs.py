@@ -27,12 +27,13 @@ from pydantic import BaseModel
 
 from blocks.catalogue import KINDS
 from caseproof.cli import app
+from caseproof.config.policy import BUILT_IN, Policy
+from caseproof.config.settings import Settings
 from caseproof.domain.closure import CONDITIONS
 from caseproof.domain.decisions import NEEDS
 from caseproof.domain.lifecycle import SENTENCES, TRANSITIONS, State
-from caseproof.platforms.base import JobPlatform, RunState, Scope, UnknownJob, UnknownRun
-from caseproof.policy import BUILT_IN, Policy
-from caseproof.settings import Settings
+from caseproof.domain.vocabulary import Scope
+from caseproof.platforms.base import JobPlatform, RunState, UnknownJob, UnknownRun
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -251,7 +252,27 @@ def test_the_drawing_shows_every_state_and_every_transition(draw_life: ModuleTyp
     assert Counter(event for label in labels for event in label) == Counter(str(one.by) for one in TRANSITIONS)
 
 
-@pytest.mark.parametrize("name", ["draw-life", "draw-configuration"])
+@pytest.fixture(scope="module")
+def draw_architecture() -> ModuleType:
+    return script("draw-architecture")
+
+
+def test_the_house_on_its_page_is_the_one_of_the_import_contract(draw_architecture: ModuleType) -> None:
+    page = words("architecture.md")
+    assert page == draw_architecture.redraw(page), "Next: scripts/draw-architecture"
+    assert draw_architecture.PICTURE.read_text(encoding="utf-8") == draw_architecture.picture()
+
+
+def test_every_package_of_the_product_is_a_room_that_says_what_it_is_for(draw_architecture: ModuleType) -> None:
+    drawn = draw_architecture.drawing()
+    packages = [*(ROOT / "caseproof").iterdir(), *(ROOT / "caseproof" / "procedure").iterdir()]
+    rooms = {file.relative_to(ROOT).as_posix() for file in packages if (file / "__init__.py").is_file()}
+    rooms |= {"flows", "tasks", "blocks"}
+    assert {name for name in rooms if f"`{name}` |" not in drawn} == set()
+    assert "|  |" not in drawn, "a room's __init__.py says nothing"
+
+
+@pytest.mark.parametrize("name", ["draw-life", "draw-configuration", "draw-architecture"])
 def test_a_page_without_its_markers_is_refused_and_not_half_written(name: str) -> None:
     drawer = script(name)
     with pytest.raises(ValueError, match="lacks a marker"):

@@ -124,7 +124,7 @@ def test_no_test_imports_a_module_that_another_library_keeps_for_itself() -> Non
 
 def test_the_import_linter_knows_the_layers_and_the_pure_domain() -> None:
     contracts = PYPROJECT["tool"]["importlinter"]["contracts"]
-    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    layers, *_ = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
     assert layers[:4] == ["caseproof.cli", "flows", "tasks", "blocks"]
     assert layers[-1] == "caseproof.domain"
     forbidden = {

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from caseproof.channels.languages import (
+from caseproof.channels.inbound.meaning import Meaning, meaning_of
+from caseproof.channels.outbound.languages import (
     LANGUAGES,
     TEMPLATES,
     BrokenWords,
@@ -25,9 +26,8 @@ from caseproof.channels.languages import (
     moment,
     words,
 )
-from caseproof.channels.meaning import Meaning, meaning_of
-from caseproof.channels.samples import KINDS, check_templates, every_mail
-from caseproof.policy import CAUSES
+from caseproof.channels.outbound.samples import KINDS, check_templates, every_mail
+from caseproof.domain.vocabulary import CAUSES
 
 AT = datetime(2026, 11, 27, 23, 30, tzinfo=timezone(timedelta(hours=-2)))
 CONSENT = re.compile(

@@ -14,13 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from caseproof import locks
+from caseproof.store import locks
 from caseproof.up.processes import wait_until
 
 HOLD = """
 import sys
 from pathlib import Path
-from caseproof import locks
+from caseproof.store import locks
 locks.hold(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

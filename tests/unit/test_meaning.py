@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caseproof.channels.meaning import Meaning, meaning_of
-from caseproof.channels.own_words import CUT
+from caseproof.channels.inbound.meaning import Meaning, meaning_of
+from caseproof.channels.inbound.own_words import CUT
 
 CHANGED = (
     "Done.",

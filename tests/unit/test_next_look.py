@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.lifecycle import State
-from caseproof.policy_check import KeeperPolicy
-from caseproof.procedure.keeping import IDLE, SOON, What, coming, next_look
+from caseproof.procedure.keeper.keeping import IDLE, SOON, What, coming, next_look
 from caseproof.store import CaseRow
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from caseproof.channels.own_words import CUT, own_words
+from caseproof.channels.inbound.own_words import CUT, own_words
 
 QUOTE = "> Please renew the token.\n> Is it done?"
 

@@ -9,10 +9,10 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from caseproof.config.policy import BUILT_IN, Policy, PolicyError, load_policy, policy_file
+from caseproof.config.settings import Settings
 from caseproof.domain.errors import CaseproofError
-from caseproof.platforms.base import Scope
-from caseproof.policy import BUILT_IN, CAUSES, Policy, PolicyError, load_policy, policy_file
-from caseproof.settings import Settings
+from caseproof.domain.vocabulary import CAUSES, Scope
 
 
 def write(folder: Path, text: str) -> Path:

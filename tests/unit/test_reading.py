@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caseproof.channels.meaning import Meaning, meaning_of
-from caseproof.channels.own_words import CUT
-from caseproof.channels.reading import LARGEST, MOST_WORDS, Unreadable, read_mail
+from caseproof.channels.inbound.meaning import Meaning, meaning_of
+from caseproof.channels.inbound.own_words import CUT
+from caseproof.channels.inbound.reading import LARGEST, MOST_WORDS, Unreadable, read_mail
 
 HEAD = b"From: Owner <owner@shop.example>\r\nSubject: Re: [JF-000001]\r\n"
 HTML = HEAD + b"Content-Type: text/html; charset=utf-8\r\n\r\n"

@@ -9,10 +9,10 @@ from email.message import EmailMessage
 
 import pytest
 
-from caseproof.channels.incoming import read_message
-from caseproof.channels.notice import NoticeFacts, compose, message_id
-from caseproof.channels.recovery import RecoveryFacts, compose_recovery
-from caseproof.channels.reminder import ReminderFacts, compose_reminder, reminder_id, team_mail
+from caseproof.channels.inbound.incoming import read_message
+from caseproof.channels.outbound.notice import NoticeFacts, compose, message_id
+from caseproof.channels.outbound.recovery import RecoveryFacts, compose_recovery
+from caseproof.channels.outbound.reminder import ReminderFacts, compose_reminder, reminder_id, team_mail
 from caseproof.domain.errors import BadInput
 
 DATE = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)

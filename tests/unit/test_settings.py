@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from caseproof.settings import Settings
+from caseproof.config.settings import Settings
 
 SECRET = "postgresql+psycopg://caseproof:hunter2@db.example.com/caseproof"
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 
-from caseproof.policy import BUILT_IN, AnswersPolicy, Policy, Times, load_policy
-from caseproof.shipped import shipped
+from caseproof.config.policy import BUILT_IN, AnswersPolicy, Policy, Times, load_policy
+from caseproof.config.shipped import shipped
 from caseproof.up.deployments import schedules_of, write_prefect_file
 from tests.support.prefect_yaml import unknown_keys
 

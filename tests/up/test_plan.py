@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from caseproof import locks
+from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput
-from caseproof.procedure.office import open_office
-from caseproof.settings import Settings
-from caseproof.store import StoreError
+from caseproof.procedure.core.office import open_office
+from caseproof.store import StoreError, locks
 from caseproof.up.addresses import adopt_addresses, write_addresses
-from caseproof.up.plan import Plan, inbox_lock, plan
+from caseproof.up.plan import DeployFailed, Plan, claim, inbox_lock, plan
 from tests.support.command import for_home, runner
+from tests.support.loopback import Loopback
 
 OURS = "http://127.0.0.1:4200"
 
@@ -158,9 +158,20 @@ def test_a_slash_at_the_end_of_an_address_and_an_empty_one_do_no_harm(settings: 
 
 
 def test_a_key_is_given_where_the_server_asks_for_one(settings: Settings) -> None:
-    given = {"PREFECT_API_URL": "https://prefect.example.com/api", "PREFECT_API_KEY": "key-1"}
-    with plan(settings, given, postgres=False).api.client() as client:
-        assert client.headers["Authorization"] == "Bearer key-1"
+    with Loopback({"/api/work_pools/pool/workers/filter": (200, {}, b"[]")}) as server:
+        given = {"PREFECT_API_URL": f"{server.url}/api", "PREFECT_API_KEY": "key-1"}
+        assert not plan(settings, given, postgres=False).api.is_online("pool", "worker")
+    assert [headers["authorization"] for _, _, headers in server.asked] == ["Bearer key-1"]
+
+
+def test_a_server_that_does_not_let_us_in_is_said_with_what_to_check(settings: Settings) -> None:
+    with Loopback({"/api/variables/name/caseproof_home": (401, {}, b"")}) as server:
+        laid_out = plan(settings, {"PREFECT_API_URL": f"{server.url}/api"}, postgres=False)
+        with pytest.raises(DeployFailed, match=r"does not let us in: refused \(HTTP 401\)") as refused:
+            claim(laid_out, settings)
+    assert "PREFECT_API_AUTH_STRING" in refused.value.next_action
+    with pytest.raises(DeployFailed, match="not reached"):
+        claim(laid_out, settings)
 
 
 # -- how other commands find it ---------------------------------------------------------------------------------------

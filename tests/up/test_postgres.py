@@ -12,7 +12,7 @@ import psutil
 import psycopg
 import pytest
 
-from caseproof.settings import Settings
+from caseproof.config.settings import Settings
 from caseproof.up import postgres as module
 from caseproof.up.postgres import STOP, EmbeddedPostgres, NoPostgres
 

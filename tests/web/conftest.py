@@ -14,15 +14,15 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw
 
+from caseproof.config.policy import BUILT_IN, load_policy
+from caseproof.config.settings import Settings
 from caseproof.desks.embedded import EmbeddedDesk
 from caseproof.domain.case import Case
 from caseproof.domain.events import Kind
 from caseproof.evidence.vault import Vault
-from caseproof.policy import BUILT_IN, load_policy
-from caseproof.procedure.office import Office
-from caseproof.procedure.proving import close, make_proof
-from caseproof.procedure.ticket import attach_photo, close_ticket, ensure_ticket
-from caseproof.settings import Settings
+from caseproof.procedure.closing.proving import close, make_proof
+from caseproof.procedure.closing.ticket import attach_photo, close_ticket, ensure_ticket
+from caseproof.procedure.core.office import Office
 from caseproof.store import Store
 from caseproof.web import create_app
 from tests.support.answer_page import tell

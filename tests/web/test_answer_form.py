@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fastapi import Request
 
-from caseproof.procedure.answering import MOST_WORDS
+from caseproof.procedure.answers.answering import MOST_WORDS
 from caseproof.web.answer_guard import MOST_BODY, read_form
 from tests.support.answer_page import count, full, send
 from tests.support.letters import (

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from caseproof.channels.mail import Delivery
-from caseproof.procedure.telling import tell_retailer
+from caseproof.channels.outbound.mail import Delivery
+from caseproof.procedure.notify.telling import tell_retailer
 from tests.support.answer_page import count, full, send, tell
 from tests.support.letters import (
     SHOP,

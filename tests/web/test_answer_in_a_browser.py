@@ -14,9 +14,10 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from caseproof.channels.languages import Phrases
+from caseproof.channels.outbound.languages import Phrases
+from caseproof.domain.vocabulary import Choice
 from caseproof.evidence.browser import ARGUMENTS, require_browser
-from caseproof.procedure.answering import Choice, Given, answer
+from caseproof.procedure.answers.answering import Given, answer
 from caseproof.web import create_app
 from tests.support.letters import (
     SHOP,

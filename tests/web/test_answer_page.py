@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from caseproof.channels.languages import LANGUAGES, words
-from caseproof.policy import load_policy
-from caseproof.policy_check import BUILT_IN
+from caseproof.channels.outbound.languages import LANGUAGES, words
+from caseproof.config.policy import load_policy
+from caseproof.config.policy_check import BUILT_IN
 from caseproof.web import create_app
 from tests.support.answer_page import count, full, send, tell
 from tests.support.letters import (

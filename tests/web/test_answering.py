@@ -13,13 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from caseproof.channels.mail_headers import clean
+from caseproof.channels.inbound.mail_headers import clean
 from caseproof.domain.events import Kind
 from caseproof.domain.lifecycle import State
-from caseproof.procedure.answering import (
+from caseproof.domain.vocabulary import Choice, Place
+from caseproof.evidence.signing import BadLink
+from caseproof.procedure.answers.answering import (
     MOST_NAME,
     MOST_WORDS,
-    Choice,
     Given,
     LinkSpent,
     NotFilledIn,
@@ -27,8 +28,6 @@ from caseproof.procedure.answering import (
     answer,
     asked,
 )
-from caseproof.signing import BadLink
-from caseproof.store.messages import Place
 from tests.support.examples import examples
 from tests.support.letters import SHOP, WORDS, answers, link_of, name_of, register, send_notice, stopped, write_letters
 

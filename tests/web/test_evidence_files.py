@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from fastapi.testclient import TestClient
 
-from caseproof.store import Place
+from caseproof.domain.vocabulary import Place
 
 PNG = b"\x89PNG\r\n\x1a\n..."
 

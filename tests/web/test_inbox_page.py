@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from caseproof.store.messages import Place
+from caseproof.domain.vocabulary import Place
 from caseproof.web import views
 from tests.support.histories import digest
 

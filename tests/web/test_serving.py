@@ -14,11 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
+from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput
-from caseproof.settings import Settings
 from caseproof.web.serving import CannotListen, serve
 
-PROGRAM = "from caseproof.settings import Settings; from caseproof.web import serve; serve(Settings())"
+PROGRAM = "from caseproof.config.settings import Settings; from caseproof.web import serve; serve(Settings())"
 DEADLINE_SECONDS = 120
 
 

@@ -1,0 +1,1 @@
+"""Mail that comes: fetched, read, and told apart."""

@@ -1,0 +1,1 @@
+"""Mail that goes: composed in the languages of retailers, and sent."""

@@ -1,0 +1,179 @@
+"""What every mail of ours is made with: clean words, safe addresses, two renderers of the templates, one envelope."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from functools import cache
+from pathlib import Path
+from traceback import walk_tb
+from typing import Any
+
+import jinja2
+
+from caseproof.channels.outbound.languages import BrokenWords, Phrases
+from caseproof.channels.outbound.mail import ascii_address, named_address
+from caseproof.domain.errors import BadInput
+
+_MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
+_BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F], None)
+
+
+def one_line(text: str, longest: int) -> str:
+    """Text from outside on one line: no control characters, no direction tricks, and not too long."""
+    whole = text[: longest * 20].encode("utf-8", "replace").decode("utf-8").translate(_BIDI)
+    clean = "".join(" " if unicodedata.category(c) == "Cc" else c for c in whole)
+    tidy = " ".join(clean.split())
+    return tidy if len(tidy) <= longest else f"{tidy[: longest - 1].rstrip()}\u2026"
+
+
+def greeting(say: Phrases, name: str) -> str:
+    """How a mail begins, with the name of who gets it, if it is known."""
+    known = one_line(name, 60)
+    return say("hello_name", name=known) if known else say("hello")
+
+
+def web_link(url: str) -> str:
+    """A link as it may stand in a mail, or "". Raises BadInput for one that is no web address."""
+    if url and not re.fullmatch(r"https?://[^\s\"'<>\x00-\x1f]+", url):
+        raise BadInput(
+            "The link in the mail is not a web address.", "Check CASEPROOF_ANSWER_URL and CASEPROOF_PUBLIC_URL."
+        )
+    return url
+
+
+def header_address(text: str) -> Address:
+    """An address as it may stand in a header. Raises BadInput for one that many mail servers cannot carry."""
+    name, given = named_address(text)
+    address = ascii_address(given)
+    if not address.isascii():
+        raise BadInput(
+            f"Many mail servers cannot carry the address {one_line(given, 100)}: its name is not ASCII.",
+            "Ask for another address of plain letters, and put that one in its place.",
+        )
+    return Address(display_name=one_line(name, 80), addr_spec=address)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Both parts of a mail."""
+
+    text: str
+    html: str
+
+
+def rendered(folder: Path, name: str, words: Mapping[str, Any]) -> Body:
+    """Both parts of a mail from its two templates and the same words; the second escapes them. Raises BrokenWords."""
+    text, html = (render(folder, f"{name}.{kind}.j2", words, html=kind == "html") for kind in ("txt", "html"))
+    return Body(tidy_text(text), html)
+
+
+def render(folder: Path, name: str, words: Mapping[str, Any], *, html: bool) -> str:
+    """One template with its words filled in. Raises BrokenWords."""
+    with naming_the_line(folder):
+        return environment(folder, html=html).get_template(name).render(words)
+
+
+@cache
+def environment(folder: Path, *, html: bool) -> jinja2.Environment:
+    """What renders the templates of a folder: as they are, or escaping for HTML."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=html,  # noqa: S701 - the plain text of a mail is not HTML
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+@contextmanager
+def naming_the_line(folder: Path) -> Iterator[None]:
+    """Turns what is wrong with a template into BrokenWords, which names the file and the line."""
+    try:
+        yield
+    except jinja2.TemplateNotFound as error:
+        raise BrokenWords(f"The template {error.name} is missing.", "Write or restore that file.") from error
+    except jinja2.TemplateSyntaxError as error:
+        where = f"{error.name}, line {error.lineno}"
+        raise BrokenWords(f"The template {where} is broken: {error.message}.", "Correct that line.") from error
+    except (jinja2.TemplateError, TypeError, AttributeError) as error:
+        where = _where(error, folder)
+        if not where:
+            raise
+        raise BrokenWords(f"The template {where} is broken: {error}.", "Correct that line.") from error
+
+
+def _where(error: Exception, folder: Path) -> str:
+    """The template, and its line, in which an error arose; "" for one that arose in none."""
+    found = []
+    for frame, line in walk_tb(error.__traceback__):
+        file, template = Path(frame.f_code.co_filename), frame.f_globals.get("__jinja_template__")
+        if file.suffix == ".j2" and file.is_relative_to(folder):
+            # Where Jinja has not put the template's own line into the traceback, the template knows it.
+            at = template.get_corresponding_lineno(line) if template else line
+            found.append(f"{file.relative_to(folder).as_posix()}, line {at}")
+    # The base has shapes only: what went wrong in one was put in elsewhere.
+    return next((one for one in reversed(found) if not one.startswith("base.")), found[-1] if found else "")
+
+
+def tidy_text(text: str) -> str:
+    """Rendered plain text without the gaps that left-out parts leave."""
+    return re.sub(r"\n{4,}", "\n\n\n", text)
+
+
+def message_of(
+    *,
+    sender: str,
+    recipients: Sequence[str],
+    subject: str,
+    text: str,
+    date: datetime,
+    html: str = "",
+    message_id: str = "",
+    reply_to: str = "",
+    follows: str = "",
+) -> EmailMessage:
+    """The message; the same arguments give the same bytes (CRLF lines).
+
+    ``html`` is the same once more; ``follows`` is the Message-ID of the mail whose thread it belongs to.
+    Raises BadInput for an address, a Message-ID or a time that cannot be used.
+    """
+    if date.tzinfo is None:
+        raise BadInput("The date of the mail has no time zone.", "Pass an aware datetime.")
+    for one in (message_id, follows):
+        if one and not _MESSAGE_ID.fullmatch(one):
+            raise BadInput(f"{one_line(one, 80)!r} is not a Message-ID.", "Make it with message_id().")
+    # Seven bits and CRLF lines survive every mail server.
+    message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
+    headers: dict[str, object] = {
+        "Message-ID": message_id,
+        "In-Reply-To": follows,
+        "References": follows,
+        "Date": date.astimezone(UTC),
+        "From": header_address(sender),
+        "To": [header_address(one) for one in recipients],
+        "Reply-To": header_address(reply_to) if reply_to else "",
+        "Subject": subject,
+        "Auto-Submitted": "auto-generated",
+    }
+    for name, value in headers.items():
+        if value:
+            message[name] = value
+    message.set_content(text, cte="quoted-printable")
+    if html:
+        message.add_alternative(html, subtype="html", cte="quoted-printable")
+        # A boundary made by chance would make two messages out of one; "=_" never stands in quoted-printable.
+        message.set_boundary(f"=_{hashlib.sha256(message_id.encode()).hexdigest()[:32]}")
+    if subject.isascii():
+        # Python folds a plain subject right after "Subject:", which some programs show as a blank in front.
+        message.policy = message.policy.clone(max_line_length=900)
+    return message

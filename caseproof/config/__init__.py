@@ -1,0 +1,1 @@
+"""What an installation is told: settings from the environment, the policy, and files that people write."""

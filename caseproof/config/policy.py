@@ -1,0 +1,208 @@
+"""What a team decides once: one validated ``policy.yaml`` (docs/configuration.md lists every entry).
+
+``load_policy`` raises PolicyError, which names the line of thought, not the library: where the file is, which entry is
+wrong, what it may be.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from caseproof.config.policy_check import BUILT_IN, CheckPolicy, KeeperPolicy, Strict, refuse_cron, zone_of
+from caseproof.config.settings import Settings
+from caseproof.config.yaml_file import entry, plain, read_yaml
+from caseproof.domain.errors import BadInput
+from caseproof.domain.vocabulary import CAUSES, Scope
+
+__all__ = [
+    "BUILT_IN", "InForce", "Policy", "PolicyError", "load_policy", "policy_file", "policy_in_force",
+]  # fmt: skip
+
+
+class PolicyError(BadInput):
+    """The policy file cannot be used; the text names the file, the entries and what they may be."""
+
+
+class MailPolicy(Strict):
+    """How mail to retailers leaves."""
+
+    account: str = Field("mail", description="The name of the saved 'Email Server Credentials' block.")
+    sender: str = Field("Caseproof <cases@example.com>", description="The From of every notice.")
+    reply_to: str = Field("cases@example.com", description="Where a retailer's answer goes.")
+    timeout_seconds: float = Field(20, gt=0, le=300, description="How long the mail server may hang.")
+    per_minute: float = Field(60, gt=0, le=100_000, description="How many mails may leave in a minute.")
+    team: str = Field("", description="Where the team is told what waits for it; empty tells the board alone.")
+    language: str = Field("en", description="The language of mail to contacts that have none of their own.")
+
+    @field_validator("sender", "reply_to", "team")
+    @classmethod
+    def _is_an_address(cls, text: str, info: ValidationInfo) -> str:
+        if info.field_name == "team" and not text:
+            return text
+        address = parseaddr(text)[1]
+        if "@" not in address.strip("@"):
+            raise ValueError("is no mail address; write it like cases@example.com or Name <cases@example.com>")
+        return text
+
+
+class AnswersPolicy(Strict):
+    """How retailers answer, and which answers a case goes on with by itself."""
+
+    mailbox: str = Field(
+        "", description="The name of the saved mailbox block that retailers' mail arrives in; empty reads no mail."
+    )
+    link_days: float = Field(60, ge=1, le=1000, description="How long the link to the confirmation page holds.")
+    by_itself: tuple[Literal["page", "mail"], ...] = Field(
+        ("page",),
+        description="Where a clear 'I made the change' leads to the re-run without an operator: what is not named "
+        "waits for the decision. Only with a review, in which a person looks before the case closes.",
+    )
+
+
+class ReviewPolicy(Strict):
+    """The second approval before a case closes."""
+
+    required: bool = Field(True, description="Whether a person approves the evidence before a case closes.")
+    by: Literal["anybody", "another person"] = Field(
+        "another person", description="Whether the reviewer must be somebody else than the one who decided."
+    )
+
+
+class Times(Strict):
+    """When the scheduled flows run; `caseproof up` deploys them so."""
+
+    timezone: str = Field("UTC", description="The time zone of the cron lines, like Europe/Berlin.")
+    check: str = Field("30 6 * * *", description="The daily job check, as a cron line; empty: only by hand.")
+    report: str = Field("0 7 * * mon", description="The weekly report, as a cron line; empty: only by hand.")
+    keeper_minutes: float = Field(3, ge=1, le=60, description="How often the keeper looks after the cases.")
+    inbox_minutes: float = Field(5, ge=1, le=60, description="How often the retailers' mailbox is read.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        zone_of(name)
+        return name
+
+    @field_validator("check", "report")
+    @classmethod
+    def _is_a_cron_line(cls, line: str) -> str:
+        if line:
+            refuse_cron(line)
+        return line
+
+
+class Policy(Strict):
+    """The whole policy."""
+
+    team: tuple[str, ...] = Field(min_length=1, description="Who may decide and approve, by role or name.")
+    desk: str = Field("desk", description="The name of the saved desk block.")
+    mail: MailPolicy = MailPolicy()
+    answers: AnswersPolicy = AnswersPolicy()
+    review: ReviewPolicy = ReviewPolicy()
+    times: Times = Times()
+    check: CheckPolicy = CheckPolicy()
+    keeper: KeeperPolicy = KeeperPolicy()
+    stop_scope: dict[str, Scope] = Field(
+        default_factory=dict, description="How far the stop reaches, by cause; 'job' where nothing is said."
+    )
+    run_patience_seconds: float = Field(
+        120, gt=0, le=600, description="How long a re-run is polled in place before the case's run suspends."
+    )
+
+    @field_validator("team")
+    @classmethod
+    def _names_are_distinct(cls, team: tuple[str, ...]) -> tuple[str, ...]:
+        tidy = [" ".join(name.split()) for name in team]
+        if any(not name for name in tidy):
+            raise ValueError("a name is empty")
+        if len({name.casefold() for name in tidy}) < len(tidy):
+            raise ValueError("a name stands there twice")
+        return tuple(tidy)
+
+    @model_validator(mode="after")
+    def _somebody_can_review(self) -> Policy:
+        if self.review.required and self.review.by == "another person" and len(self.team) < 2:
+            raise ValueError("review.by is 'another person', but the team has one member: add one, or say 'anybody'")
+        return self
+
+    @field_validator("stop_scope")
+    @classmethod
+    def _causes_are_known(cls, scopes: dict[str, Scope]) -> dict[str, Scope]:
+        unknown = sorted(set(scopes) - set(CAUSES))
+        if unknown:
+            raise ValueError(f"unknown cause {', '.join(unknown)}; the causes are {', '.join(CAUSES)}")
+        return scopes
+
+    def scope_for(self, cause: str) -> Scope:
+        """How far the stop of a case with this cause reaches."""
+        return self.stop_scope.get(cause, Scope.JOB)
+
+    @property
+    def review_mode(self) -> str:
+        """What a decision writes down about its review: "", "anybody" or "another person"."""
+        return self.review.by if self.review.required else ""
+
+
+def policy_file(settings: Settings) -> Path:
+    """The file in force: the one that is set, else policy.yaml in the home folder, else the built-in default."""
+    if settings.policy is not None:
+        return settings.policy.expanduser()
+    own = settings.home_folder / "policy.yaml"
+    return own if own.exists() else BUILT_IN
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The policy that counts, and what is wrong with the file that should count instead (None: nothing)."""
+
+    policy: Policy
+    wrong: PolicyError | None = None
+
+
+def policy_in_force(settings: Settings) -> InForce:
+    """The policy of the file; where that cannot be used, the last one that could, so that no case waits for a typing
+    error. Raises PolicyError where there never was a usable one.
+    """
+    path = policy_file(settings)
+    last = settings.home_folder / "policy-in-force.yaml"
+    try:
+        policy = load_policy(path)
+    except PolicyError as wrong:
+        if not last.exists():
+            raise
+        return InForce(
+            load_policy(last),
+            PolicyError(
+                wrong.problem, f"{wrong.next_action} Until then the policy from before stays in force ({last})."
+            ),
+        )
+    _remember(path, last)
+    return InForce(policy)
+
+
+def _remember(path: Path, last: Path) -> None:
+    text = path.read_bytes()
+    if last.exists() and last.read_bytes() == text:
+        return
+    half = last.with_name(f"{last.name}.{os.getpid()}")  # two processes may see the new policy at once
+    half.write_bytes(text)
+    half.replace(last)
+
+
+def load_policy(path: Path) -> Policy:
+    """Read and check a policy file. Raises PolicyError."""
+    raw = read_yaml(
+        path, "policy", PolicyError, unreadable="Check CASEPROOF_POLICY and the file's permissions.",
+        empty=f"Start from the default, {BUILT_IN.name}.",
+    )  # fmt: skip
+    try:
+        return Policy.model_validate(raw)
+    except ValidationError as error:
+        wrong = "; ".join(entry(e["loc"], raw) + plain(e["type"], e["msg"]) for e in error.errors())
+        raise PolicyError(f"The policy {path} is not valid: {wrong}.", "Correct these entries.") from error

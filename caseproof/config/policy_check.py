@@ -1,0 +1,279 @@
+"""What a team decides about the daily check: what a message means, how patient it is, and how fast it goes.
+
+Times are in the units that their names end with.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import yaml
+from cronsim import CronSim, CronSimError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from caseproof.domain.vocabulary import Cause
+
+
+class Strict(BaseModel):
+    """A part of the policy. Unknown entries are refused, so that a misspelt one cannot be silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The time zone of this name. Raises ValueError."""
+    with suppress(KeyError, ValueError, OSError):
+        if not name.startswith(("posix", "right")):  # some machines have these; Prefect has not
+            return ZoneInfo(name)
+    raise ValueError(f"there is no time zone '{name}'; write it like Europe/Berlin")
+
+
+def refuse_cron(line: str) -> None:
+    """Raise ValueError for what is no cron line of five fields.
+
+    Prefect takes a sixth field for seconds, and does not know "the last" (L) and "the next weekday" (W).
+    """
+    plain = re.fullmatch(r"[\w*,/-]+( [\w*,/-]+){4}", line) and not re.search(r"\dL\b|\bL|W\b", line)
+    with suppress(CronSimError):
+        if plain:
+            CronSim(line, datetime(2026, 1, 1, tzinfo=UTC))
+            return
+    raise ValueError(f"'{line}' is no cron line of five fields; write it like '30 6 * * *'")
+
+
+class Patience(Strict):
+    """How long a failure is watched before the job is stopped: a wrong stop is the worst error of a check."""
+
+    failures: int = Field(3, ge=1, le=1000, description="How many runs in a row must have failed.")
+    minutes: float = Field(0, ge=0, le=100_000, description="How long it must have been failing, since the first.")
+
+
+class Signature(Patience):
+    """What the message of a failed run means. The first signature in the list that fits decides.
+
+    It fits when the message tells of an answer with one of the codes in ``http``, and one of ``says`` is found in it;
+    where only one of the two is given, that one is enough.
+    """
+
+    name: str = Field(min_length=1, description="What people call it, like 'the token is refused'; each its own.")
+    cause: Cause = Field(description="The cause of the case; it chooses the words of the notice.")
+    http: tuple[Annotated[int, Field(ge=400, le=599)], ...] = Field(
+        (), description="HTTP codes (400 to 599). Only an answer counts, never a number that merely looks like a code."
+    )
+    says: tuple[str, ...] = Field((), description="Regular expressions; capital and small letters are the same.")
+
+    @field_validator("says")
+    @classmethod
+    def _are_expressions(cls, says: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in says:
+            _refuse_expression(pattern)
+        return says
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Signature:
+        if not self.http and not self.says:
+            raise ValueError("give http (codes), says (regular expressions), or both")
+        return self
+
+
+LONGEST_EXPRESSION = 1000
+
+
+def _refuse_expression(pattern: str) -> None:
+    """Raise ValueError for what is no regular expression, or one that would fit everything, nothing, or never end."""
+    shown = pattern if len(pattern) <= 80 else f"{pattern[:77]}..."
+    if any(ord(letter) < 32 for letter in pattern):
+        raise ValueError("an expression holds a control character; in YAML, write expressions in 'single quotes'")
+    if len(pattern) > LONGEST_EXPRESSION:
+        raise ValueError(f"'{shown}' is longer than {LONGEST_EXPRESSION} characters; write several expressions")
+    try:
+        compiled = re.compile(pattern, re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"'{shown}' is no regular expression ({error})") from error
+    if compiled.search(""):
+        raise ValueError(f"'{shown}' fits an empty message, so it would fit every message; say more")
+    if _repeats_a_repetition(pattern):
+        raise ValueError(f"'{shown}' repeats a repetition, which can take forever on a long message; write it flat")
+
+
+def _repeats_a_repetition(pattern: str) -> bool:
+    """Whether a group that repeats something is repeated itself, like (a+)+: the classic that never ends."""
+    flat = re.sub(r"\\.|\[\^?\]?[^\]]*\]", "x", pattern)
+    while group := re.search(r"\(([^()]*)\)([*+]|\{\d*,)?", flat):
+        repeats = bool(re.search(r"[*+]|\{\d*,", group[1]))
+        if repeats and group[2]:
+            return True
+        flat = flat[: group.start()] + ("x+" if repeats else "x") + flat[group.end(1) + 1 :]
+    return False
+
+
+BUILT_IN = Path(__file__).with_name("policy-default.yaml")
+"""The policy in force where none is found; also the one place of the built-in signatures."""
+
+
+@cache
+def built_in_signatures() -> tuple[Signature, ...]:
+    """The built-in list, in its order."""
+    with BUILT_IN.open(encoding="utf-8") as file:
+        found = yaml.load(file, yaml.CSafeLoader)["check"]["signatures"]
+    return tuple(Signature.model_validate(one) for one in found)
+
+
+class Flapping(Strict):
+    """When a job counts as flapping: it fails and succeeds by turns."""
+
+    changes: int = Field(4, ge=2, le=1000, description="How often it changed between success and failure ...")
+    hours: float = Field(24, gt=0, le=10_000, description="... within the last so many hours.")
+    stop: bool = Field(False, description="Whether it is stopped and gets a case; else it is only reported.")
+
+
+class Missed(Strict):
+    """When a job counts as having stopped running although it should."""
+
+    starts: int = Field(2, ge=1, le=1000, description="How many planned starts in a row it missed.")
+    grace_minutes: float = Field(30, ge=0, le=100_000, description="How late a start may be.")
+    stop: bool = Field(False, description="Whether it is stopped and gets a case; else it is only reported.")
+
+
+class Maintenance(Strict):
+    """A window in which failures are left alone: once (``begins``, ``ends``), or each time of a ``cron`` line.
+
+    It is for the jobs that all of ``platform``, ``marketplace``, ``retailer`` and ``job`` fit, where they are given.
+    """
+
+    why: str = Field(min_length=1, description="What is going on; the report shows it.")
+    platform: str = ""
+    marketplace: str = ""
+    retailer: str = ""
+    job: str = Field("", description="The job's id; * stands for any text.")
+    begins: AwareDatetime | None = None
+    ends: AwareDatetime | None = None
+    cron: str = Field("", description="When it begins, as a cron line, like '0 2 * * sun'.")
+    timezone: str = "UTC"
+    minutes: float = Field(0, ge=0, le=10_000, description="How long it lasts each time.")
+
+    @model_validator(mode="after")
+    def _has_a_time(self) -> Maintenance:
+        once = self.begins is not None and self.ends is not None
+        if once == bool(self.cron):
+            raise ValueError("give either begins and ends, or cron and minutes")
+        if self.begins is not None and self.ends is not None and self.begins >= self.ends:
+            raise ValueError("it ends before it begins")
+        if self.cron:
+            if not self.minutes:
+                raise ValueError("cron needs minutes: how long it lasts")
+            zone_of(self.timezone)
+            refuse_cron(self.cron)
+        return self
+
+
+class Pace(Strict):
+    """How hard a check may lean on one platform."""
+
+    at_once: int = Field(10, ge=1, le=100, description="How many calls may be under way at once.")
+    # Slower than this, what was begun for a batch would expire before the batch is through.
+    per_second: float = Field(50, ge=0.1, le=10_000, description="How many calls may begin in a second.")
+
+
+class Storm(Strict):
+    """When many cases with one cause on one marketplace become one incident."""
+
+    cases: int = Field(5, ge=2, le=100_000, description="How many cases ...")
+    minutes: float = Field(60, gt=0, le=10_000, description="... opened within so many minutes.")
+
+
+class CheckPolicy(Strict):
+    """The daily check."""
+
+    look_back_hours: float = Field(72, gt=0, le=2400, description="How far back runs are read.")
+    signatures: tuple[Signature, ...] = Field(
+        default_factory=built_in_signatures,
+        description="What messages of failed runs mean; the first that fits decides. Your list takes the place of the "
+        "built-in one, so copy what you keep.",
+    )
+    otherwise: Patience = Field(Patience(), description="The patience where no signature fits (cause 'unknown').")
+    flapping: Flapping = Flapping()
+    missed: Missed = Missed()
+    maintenance: tuple[Maintenance, ...] = Field((), description="Windows in which failures are left alone.")
+    pace: Pace = Pace()
+    platforms: dict[str, Pace] = Field(default_factory=dict, description="The pace of a platform, by its name.")
+    runs_at_once: int = Field(
+        8,
+        ge=1,
+        le=1000,
+        description="How many case runs may be under way at once; the keeper makes the others later.",
+    )
+    storm: Storm = Storm()
+
+    @field_validator("signatures")
+    @classmethod
+    def _names_are_distinct(cls, signatures: tuple[Signature, ...]) -> tuple[Signature, ...]:
+        names = [signature.name for signature in signatures]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"'{twice[0]}' stands there twice; each signature has its own name")
+        return signatures
+
+    def pace_of(self, platform: str) -> Pace:
+        """How hard this platform may be leaned on."""
+        return self.platforms.get(platform, self.pace)
+
+
+class KeeperPolicy(Strict):
+    """How cases are kept alive, and who is reminded when."""
+
+    remind_after_days: tuple[float, ...] = Field(
+        (2, 5), description="When a retailer who does not answer is reminded, counted from the notice."
+    )
+    answer_within_days: float = Field(
+        7, gt=0, le=365, description="By when a retailer is to answer, counted from the notice; then the team is told."
+    )
+    keep_paused_after_days: float = Field(
+        14, gt=0, le=1000,
+        description="When the account of one who has not answered stays paused, counted from the notice; the team is "
+        "told first, and decides again after follow_up_days.",
+    )  # fmt: skip
+    nudge_after_hours: tuple[float, ...] = Field(
+        (8, 24, 72), description="When the team is told that a question to it waits, counted from the question."
+    )
+    follow_up_days: float = Field(
+        14, gt=0, le=1000,
+        description="When the team is told again after the last of these, and of an account kept paused past its date.",
+    )  # fmt: skip
+    parked_hours: float = Field(
+        24, gt=0, le=10_000, description="How long a case rests whose run somebody cancelled in the Prefect UI."
+    )
+    crashes: int = Field(3, ge=1, le=100, description="How many runs in a row may die before a case rests ...")
+    rest_minutes: float = Field(60, gt=0, le=100_000, description="... for so long.")
+    watch_days: float = Field(
+        7, gt=0, le=365, description="How long a closed case is watched: what fails again reopens it."
+    )
+
+    @field_validator("remind_after_days", "nudge_after_hours")
+    @classmethod
+    def _grow(cls, times: tuple[float, ...]) -> tuple[float, ...]:
+        if any(time <= 0 for time in times) or list(times) != sorted(set(times)):
+            raise ValueError("each must be later than the one before it, and above 0")
+        return times
+
+    @model_validator(mode="after")
+    def _follow_each_other(self) -> KeeperPolicy:
+        answer, pause = self.answer_within_days, self.keep_paused_after_days
+        late = [days for days in self.remind_after_days if days >= answer]
+        if late:
+            raise ValueError(
+                f"remind_after_days has {late[0]:g}, which is not before answer_within_days ({answer:g}): "
+                "remind earlier, or leave more time for the answer"
+            )
+        if pause < answer:
+            raise ValueError(
+                f"keep_paused_after_days ({pause:g}) is before answer_within_days ({answer:g}): nobody was asked to "
+                "answer by then"
+            )
+        return self

@@ -1,0 +1,171 @@
+"""The codes by which the product decides; the sentences beside them are for people alone, and nothing reads them.
+
+A code stands in the error, in the event and in the case's or message's row. What was written before there were codes
+gets its own when it is read (the functions at the end), from the frozen tables of ``old_words``: it is never rewritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from caseproof.domain import old_words
+
+
+class StepName(StrEnum):
+    """The steps of a case's run. The values are stored, in troubles: they never change."""
+
+    STOP_THE_JOB = "stop the job"
+    OPEN_THE_TICKET = "open the ticket"
+    TELL_THE_RETAILER = "tell the retailer"
+    NOTE_ON_THE_TICKET = "note on the ticket"
+    RUN_IT_AGAIN = "run it again, or remove it"
+    VERIFY_THE_RUN = "verify the run"
+    SET_THE_SCHEDULE_LIVE = "set the schedule live"
+    PHOTOGRAPH_THE_RUN = "photograph the run"
+    ATTACH_THE_PICTURE = "attach the picture"
+    LOOK_AGAIN = "look again"
+    MAKE_THE_PROOF = "make the proof"
+    CLOSE_THE_CASE = "close the case"
+    CLOSE_THE_TICKET = "close the ticket"
+    TELL_IT_WORKS_AGAIN = "tell the retailer that it works again"
+    THE_PROCEDURE = "the procedure"
+    """No step in particular: a whole pass changed nothing."""
+
+
+class Code(StrEnum):
+    """What is wrong, as an error carries it and the event of a trouble or a refusal writes it down.
+
+    Whoever meets a code that is not here (an event of a newer version, or of one without codes) takes it for ``OTHER``.
+    """
+
+    OTHER = "other"
+    BAD_INPUT = "bad_input"
+    NOT_ALLOWED = "not_allowed"
+    NOT_ON_THE_TEAM = "not_on_the_team"
+    CLOSURE_REFUSED = "closure_refused"
+    FORM_NOT_FILLED_IN = "form_not_filled_in"
+    PLATFORM_DOWN = "platform_down"
+    PLATFORM_REFUSED = "platform_refused"
+    NO_SUCH_JOB = "no_such_job"
+    NO_SUCH_RUN = "no_such_run"
+    NOT_OURS_TO_STOP = "not_ours_to_stop"
+    DOES_NOT_STAY_STOPPED = "does_not_stay_stopped"
+    STILL_RUNNING = "still_running"
+    """The job's run takes longer than it is polled for; nobody has to do anything."""
+    NOT_LIVE = "not_live"
+    DESK_DOWN = "desk_down"
+    DESK_REFUSED = "desk_refused"
+    TICKET_NOT_CLOSED = "ticket_not_closed"
+    TICKET_NOT_OPEN = "ticket_not_open"
+    MAIL_DOWN = "mail_down"
+    MAIL_REFUSED = "mail_refused"
+    NOBODY_TO_TELL = "nobody_to_tell"
+    MAILBOX_DOWN = "mailbox_down"
+    MAILBOX_REFUSED = "mailbox_refused"
+    STORE_FAILED = "store_failed"
+    STORE_DOWN = "store_down"
+    PREFECT_DOWN = "prefect_down"
+    NO_BROWSER = "no_browser"
+    SCREENSHOT_FAILED = "screenshot_failed"
+    NOT_THE_RUN = "not_the_run"
+    NOT_SEEN = "not_seen"
+    """The other system took the request and shows no sign of it."""
+    PROOF_NOT_MADE = "proof_not_made"
+    EVIDENCE_FAILED = "evidence_failed"
+    NOTHING_MOVED = "nothing_moved"
+
+
+class MailAnswer(StrEnum):
+    """How a mail server said no to a message or a recipient: by its reply code (4xx, 5xx), read once, in the client."""
+
+    FOR_NOW = "for_now"
+    FOR_GOOD = "for_good"
+
+
+class Rest(StrEnum):
+    """Why a case gets no run for a while, as its row says it."""
+
+    PARKED = "parked"
+    """A person cancelled its run."""
+    RUNS_DIED = "runs_died"
+
+
+class MessageCode(StrEnum):
+    """Why what came from a retailer ended where it did, as its row and the case's event say it."""
+
+    OTHER = "other"
+    # What the words say; the first six are the values of ``channels.meaning.Meaning``.
+    CHANGED = "changed"
+    REMOVE = "remove"
+    NOT_YET = "not_yet"
+    QUESTION = "question"
+    NOT_THEIRS = "not_theirs"
+    UNCLEAR = "unclear"
+    HELP = "help"
+    # Why the words are none for this case.
+    CASE_CLOSED = "case_closed"
+    EARLIER_NOTICE = "earlier_notice"
+    NAMES_OTHER_CASES = "names_other_cases"
+    ABOUT_OTHER_CASES = "about_other_cases"
+    CASE_UNREADABLE = "case_unreadable"
+    ANSWERED = "answered"
+    """A person answered it, and it confirms nothing."""
+    # Why it is not trusted, or no answer of ours.
+    NO_ANSWER_OF_OURS = "no_answer_of_ours"
+    NOT_IN_THE_THREAD = "not_in_the_thread"
+    OTHER_ADDRESS = "other_address"
+    ONLY_A_SUBJECT = "only_a_subject"
+    NO_SENDER = "no_sender"
+    STRANGER = "stranger"
+    NOT_GENUINE = "not_genuine"
+    NO_OWN_WORDS = "no_own_words"
+    # What is no person's mail.
+    OUR_OWN = "our_own"
+    A_PROGRAMS = "a_programs"
+    AUTOMATIC = "automatic"
+    """The same of a mail that an operator handed in."""
+    SENT_BEFORE = "sent_before"
+    BOUNCED = "bounced"
+    BOUNCE_UNSIGNED = "bounce_unsigned"
+    BOUNCE_OF_NO_CONTACT = "bounce_of_no_contact"
+    BOUNCE_OF_ANOTHER = "bounce_of_another"
+    DELAYED = "delayed"
+    # What could not be taken in.
+    UNREADABLE = "unreadable"
+    TOO_LARGE = "too_large"
+    NOT_WRITTEN = "not_written"
+
+    @property
+    def asks_for_help(self) -> bool:
+        """Whether somebody waits for help: the team is told of these first."""
+        return self in (MessageCode.HELP, MessageCode.QUESTION)
+
+
+C = TypeVar("C", Code, MailAnswer, MessageCode)
+
+
+def trouble_code(data: Mapping[str, Any]) -> Code:
+    """What is wrong, by the data of a trouble or of a refused answer."""
+    old = old_words.old_trouble(str(data.get("step", "")), str(data.get("problem", "")))
+    return _known(data.get("code") or old, Code.OTHER)
+
+
+def message_code(data: Mapping[str, Any]) -> MessageCode:
+    """Why these words count as they do, by the data of the event that a message became."""
+    return _known(data.get("code") or old_words.old_message(str(data.get("why", ""))), MessageCode.OTHER)
+
+
+def mail_answers(told: Mapping[str, Any]) -> dict[str, MailAnswer]:
+    """How the mail server said no to whom, by the data of an event or an intent that tells of sent letters."""
+    refused, codes = told.get("refused") or {}, told.get("refused_codes") or {}
+    return {
+        str(address): _known(codes.get(address) or old_words.old_mail_answer(str(words)), MailAnswer.FOR_GOOD)
+        for address, words in refused.items()
+    }
+
+
+def _known(code: object, other: C) -> C:
+    """The code; ``other`` for one of a newer version, or none at all."""
+    return next((one for one in type(other) if one == code), other)

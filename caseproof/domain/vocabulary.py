@@ -1,0 +1,88 @@
+"""The words that all rooms share, in one place: causes, how far a stop reaches, what retailers choose, where a message
+ends, and what the forms are called. Their values are stored and stand in forms and files, so they never change.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal, get_args
+
+Cause = Literal[
+    "expired_token",
+    "retailer_offboarded",
+    "website_changed",
+    "feed",
+    "sync",
+    "connection",
+    "our_platform",
+    "unknown",
+]
+CAUSES: tuple[str, ...] = get_args(Cause)
+"""Why a job fails, as far as it is known; each has its notice in channels/outbound/templates/*/causes."""
+
+NOT_THEIRS = frozenset({"our_platform", "website_changed"})
+"""The causes that are never the retailer's fault: they are told, and asked nothing."""
+
+
+class Scope(StrEnum):
+    """How far a stop reaches: the job or feed, all jobs of the retailer on its marketplace, or on its connection."""
+
+    JOB = "job"
+    MARKETPLACE = "marketplace"
+    CONNECTION = "connection"
+
+
+BY_MAIL, BY_PAGE = "mail", "page"
+"""What an event says of the way that words came by themselves; an operator hands in the others."""
+
+
+class Choice(StrEnum):
+    """What a retailer may choose on the page. The value is what the event and the form write down.
+
+    The first two are confirmations; clear words in a mail are taken for one of these.
+    """
+
+    CHANGED = "changed"
+    REMOVE = "remove"
+    HELP = "help"
+    NOT_MINE = "not_mine"
+
+
+WAYS = {
+    BY_PAGE: "on the confirmation page",
+    BY_MAIL: "by mail",
+    "message": "by mail, handed in by an operator",
+    "form": "typed in by an operator",
+}
+
+
+class Place(StrEnum):
+    """Where a message ends: each in exactly one of these."""
+
+    COUNTED = "counted"
+    """A confirmation that counts."""
+    REPLY = "reply"
+    """The retailer's word that confirms nothing."""
+    REFUSED = "refused"
+    """It names a case and cannot be trusted, or says nothing of its own."""
+    UNMATCHED = "unmatched"
+    """We cannot tell which case it is about."""
+    AUTOMATIC = "automatic"
+    """A program wrote it."""
+    BOUNCE = "bounce"
+    """A mail of ours came back."""
+    DUPLICATE = "duplicate"
+    """Its sender sent it before."""
+    UNREADABLE = "unreadable"
+    """It is no mail, or too much of one."""
+
+    @property
+    def needs_eye(self) -> bool:
+        """Whether a person has to look at what ends here."""
+        return self in _NEEDS_EYE
+
+
+_NEEDS_EYE = frozenset({Place.REPLY, Place.REFUSED, Place.UNMATCHED, Place.UNREADABLE, Place.BOUNCE})
+
+WORD, DECISION, REVIEW, TRY_AGAIN = "retailers-word", "decision", "review", "try-again"
+"""The slugs of a case's forms, as events and rows name them."""

@@ -1,0 +1,195 @@
+"""An API of another system: what may be asked again, and errors for people where it does not do it.
+
+A call is repeated only where that is safe: the connection was never made, the server says that it did
+nothing (429, 503), or the call only reads. A write whose answer was lost is never repeated here: whoever
+asked reads back first. A server that says how long it wants to be left alone (``Retry-After``) is obeyed
+for up to a minute a call; a longer wait is left to the caller. No message holds a secret: neither the
+address's user part and query, nor headers, nor the HTTP library's own texts.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from caseproof.config.clock import utc_now
+from caseproof.domain.errors import CaseproofError
+from caseproof.http.client import Answer, CallFailed, Fault, HttpClient, Transport, http_date, is_usable, shown
+from caseproof.http.redaction import redact
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 30.0  # a Prefect server on SQLite thinks this long when it is busy
+TRIES = 3
+PATIENCE_SECONDS = 60.0  # how long one call waits in all for a server that says when to come back (Retry-After)
+LONGEST_SECONDS = 365 * 86_400.0  # a longer Retry-After says no more than this
+
+_NOTHING_DONE = frozenset({429, 503})
+_NOT_SENT = frozenset({Fault.NOT_REACHED, Fault.UNTRUSTED})
+
+
+class HttpApi:
+    """A client of one HTTP API. ``name`` is what people call it, as in "the Prefect API".
+
+    ``down`` and ``refused`` are the errors it raises: a platform and a desk have their own. ``sleep`` (seconds) is
+    injected by tests. A 404 is left to the caller: only it knows what is missing. Safe to use from several threads.
+
+    Making one raises ``refused`` where the address cannot be used.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        name: str,
+        *,
+        down: type[CaseproofError],
+        refused: type[CaseproofError],
+        headers: Mapping[str, str] | None = None,
+        transport: Transport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.name = name
+        self.address = shown(base_url)
+        self._down, self._refused = down, refused
+        self._sleep = sleep
+        if not is_usable(base_url):
+            raise refused(
+                f"The address of {name} cannot be used ({self.address}).",
+                "Give one that starts with http:// or https:// and has no `?`.",
+            )
+        self._client = HttpClient(
+            base_url, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS, headers=headers, transport=transport
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        reads: bool | None = None,
+        json: Any = None,
+        params: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """The answer: a success, or a 404. Everything else is raised, as ``down`` or ``refused``.
+
+        ``reads`` says that the call changes nothing and may be repeated after a lost answer: true of a GET,
+        and to be told of a search by POST. ``json`` is the body.
+        """
+        repeatable = method == "GET" if reads is None else reads
+        attempt, patience = 1, PATIENCE_SECONDS
+        while True:
+            asked = None
+            try:
+                answer = self._client.ask(method, path, json=json, params=params)
+            except CallFailed as failed:
+                may_repeat = failed.fault is not Fault.UNSENDABLE and (repeatable or failed.fault in _NOT_SENT)
+                if attempt == TRIES or not may_repeat:
+                    raise self._without_answer(failed) from None
+            else:
+                asked = _retry_after(answer)
+                given_up = attempt == TRIES if asked is None else asked > patience
+                if given_up or not _worth_repeating(answer, repeatable):
+                    return self._checked(answer)
+            if asked is None:
+                self._sleep(0.5 * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads calls
+                attempt += 1
+            else:  # as long as it asks for, and no try is used up: it is there, only busy
+                self._sleep(asked)
+                patience -= asked
+
+    def decoded(self, answer: Answer, shape: TypeAdapter[T]) -> T:
+        """The answer's JSON in this ``shape``; raises ``refused`` for a login page, half a JSON, ..."""
+        try:
+            return shape.validate_json(answer.content)
+        except ValidationError:  # its text repeats what was answered
+            raise self.not_the_api() from None
+
+    def not_the_api(self) -> CaseproofError:
+        """The error for an answer that the API would not give."""
+        return self._refused(
+            f"{self.address} answered something that is not {self.name}.",
+            "Check the API address, and whether a login page or a proxy stands in front of it.",
+        )
+
+    def _checked(self, answer: Answer) -> Answer:
+        if answer.is_success or answer.is_missing:
+            return answer
+        if answer.is_overloaded:
+            asked = _retry_after(answer)
+            raise self._down(
+                f"{self._subject} at {self.address} is overloaded or broken (it answered {answer.status}).",
+                "Try again later; if it stays so, look at its own log."
+                if asked is None
+                else f"Try again in {_for_people(asked)}: it asks to be left alone until then.",
+            )
+        if answer.is_unauthorized:
+            raise self._refused(
+                f"{self._subject} at {self.address} does not accept our credentials (it answered {answer.status}).",
+                "Check the password or key that is saved for it, and what it is allowed to do.",
+            )
+        if answer.is_redirect:
+            raise self.not_the_api()
+        raise self._refused(
+            f"{self._subject} at {self.address} refused (it answered {answer.status}{_reason(answer)}).",
+            "Look at what it says; nothing was repeated.",
+        )
+
+    def _without_answer(self, failed: CallFailed) -> CaseproofError:
+        if failed.fault is Fault.UNSENDABLE:
+            return self._refused(
+                f"The credentials for {self.name} hold characters that cannot be sent.",
+                "Enter them again, without line breaks.",
+            )
+        if failed.fault in _NOT_SENT:
+            problem, action = "cannot be reached", "Check that it runs and that the address is right."
+        else:
+            problem = (
+                "did not answer in time"
+                if failed.fault is Fault.TOO_SLOW
+                else f"broke off the connection ({failed.detail})"
+            )
+            action = "Try again later; what was asked may have been done, so read back first."
+        return self._down(f"{self._subject} at {self.address} {problem}.", action)
+
+    @property
+    def _subject(self) -> str:
+        return self.name[:1].upper() + self.name[1:]
+
+
+def _worth_repeating(answer: Answer, repeatable: bool) -> bool:
+    return answer.status in _NOTHING_DONE or (repeatable and answer.is_server_error)
+
+
+def _retry_after(answer: Answer) -> float | None:
+    """The seconds that the server asks to wait, from its ``Retry-After`` (seconds or a date); never 0 or less."""
+    value = answer.headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return min(float(value), LONGEST_SECONDS) or None
+    when = http_date(value)
+    if when is None:
+        return None
+    seconds = when.timestamp() - (answer.date or utc_now()).timestamp()
+    return seconds if seconds > 0 else None
+
+
+def _for_people(seconds: float) -> str:
+    if seconds < 120:  # two minutes: less is told in seconds
+        return f"{math.ceil(seconds)} seconds"
+    return f"{math.ceil(seconds / 60)} minutes"
+
+
+def _reason(answer: Answer) -> str:
+    """The server's own words for a refusal, where it gives a short one."""
+    body = answer.json()
+    words = (body.get("detail") or body.get("exception_message")) if isinstance(body, dict) else None
+    return f": {redact(words[:2000])[:200]}" if isinstance(words, str) else ""  # it may repeat the key that it refuses

@@ -1,0 +1,241 @@
+"""The one place that speaks HTTP: connections, time limits, whom we trust, and what came back or did not.
+
+Nothing else in the product imports the HTTP library, so that another one is a change to this file. Its own errors and
+texts stay in here, since they may repeat a header: who calls gets an ``Answer``, or a ``CallFailed`` that says what
+happened as a code.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from functools import cache
+from http import HTTPStatus
+from typing import Any, Self
+
+import httpx
+
+CONNECTIONS = 100  # as many calls as a policy lets be under way at once; all are kept for the next call
+KEPT_SECONDS = 3.0  # less than servers keep an idle connection (5): a write on one that just closed is lost
+
+Transport = httpx.BaseTransport
+"""What carries the calls; tests hand in one of their own."""
+
+LibraryError = httpx.HTTPError
+"""What Prefect's own client raises where its server does not answer, or refuses: it is built on the same library."""
+
+
+class Fault(StrEnum):
+    """Why a call brought nothing."""
+
+    NOT_REACHED = "not reached"
+    """The connection was never made, so nothing was done."""
+    UNTRUSTED = "untrusted"
+    """The other side's certificate is not valid; nothing was sent."""
+    UNSENDABLE = "unsendable"
+    """A header holds characters that cannot be sent, as a credential with a line break does; nothing was sent."""
+    TOO_SLOW = "too slow"
+    """No answer came in time; what was asked may have been done."""
+    BROKEN = "broken"
+    """The connection broke off, or what came is no HTTP; what was asked may have been done."""
+    REFUSED = "refused"
+    """There is an answer, and it is no success (``Answer.required``)."""
+
+
+class CallFailed(Exception):
+    """A call that brought nothing. ``fault`` says why; ``detail`` is a word more, and never holds a secret."""
+
+    def __init__(self, fault: Fault, detail: str) -> None:
+        self.fault = fault
+        self.detail = detail
+        super().__init__(f"{fault} ({detail})")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered. The names of ``headers`` are looked up in whatever letters."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it was done (2xx)."""
+        return 200 <= self.status < 300
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether the server points elsewhere (3xx)."""
+        return 300 <= self.status < 400
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is no such thing (404)."""
+        return self.status == HTTPStatus.NOT_FOUND
+
+    @property
+    def is_unauthorized(self) -> bool:
+        """Whether the server does not accept who we are (401, 403)."""
+        return self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+    @property
+    def is_overloaded(self) -> bool:
+        """Whether the server is too busy, or broken: 429 and everything from 500 on."""
+        return self.status == HTTPStatus.TOO_MANY_REQUESTS or self.is_server_error
+
+    @property
+    def is_server_error(self) -> bool:
+        """Whether the server broke over it (5xx)."""
+        return 500 <= self.status < 600
+
+    @property
+    def text(self) -> str:
+        """The body as text; what is no UTF-8 is replaced."""
+        return self.content.decode(errors="replace")
+
+    @property
+    def date(self) -> datetime | None:
+        """The server's own time when it answered, aware, in whole seconds: its ``Retry-After`` is on that clock."""
+        return http_date(self.headers.get("date", ""))
+
+    def required(self) -> Self:
+        """This answer, which must be a success. Raises CallFailed."""
+        if not self.is_success:
+            raise CallFailed(Fault.REFUSED, f"HTTP {self.status}")
+        return self
+
+    def json(self) -> Any:
+        """The body's JSON; None where it is none."""
+        try:
+            return json.loads(self.content)
+        except ValueError:
+            return None
+
+
+class HttpClient:
+    """Calls one server, with paths relative to ``base_url``. Safe to use from several threads; keeps its connections.
+
+    ``trust_env`` is whether the environment's proxy and certificates count. An address that is none, and a header that
+    cannot be sent, show at the first call.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        connect_seconds: float,
+        read_seconds: float,
+        headers: Mapping[str, str] | None = None,
+        follow_redirects: bool = False,
+        trust_env: bool = True,
+        transport: Transport | None = None,
+    ) -> None:
+        self._base = base_url.rstrip("/")
+        self._client = httpx.Client(
+            headers={name.encode(): value.encode() for name, value in (headers or {}).items()},
+            transport=transport,
+            timeout=httpx.Timeout(read_seconds, connect=connect_seconds),
+            limits=httpx.Limits(
+                max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=KEPT_SECONDS
+            ),
+            trust_env=trust_env,
+            verify=certificates(trust_env=trust_env),
+            follow_redirects=follow_redirects,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """The answer, whatever its status; asked once. ``json`` is the body. Raises CallFailed where there is none."""
+        try:
+            response = self._client.request(method, f"{self._base}/{path}", json=json, params=params, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            # Not chained: its text may repeat a header, and so the secret in it.
+            raise _failed(error) from None
+        return Answer(response.status_code, response.headers, response.content)
+
+    def answers(self, path: str) -> bool:
+        """Whether a GET of this path is answered with a success."""
+        try:
+            return self.ask("GET", path).is_success
+        except CallFailed:
+            return False
+
+
+@cache
+def certificates(*, trust_env: bool) -> ssl.SSLContext:
+    """Whom a client trusts; reading them takes a while, so it is done once a process."""
+    return httpx.create_ssl_context(trust_env=trust_env)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether a ``LibraryError`` tells of a server that is too busy and did nothing (503)."""
+    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def shown(address: str) -> str:
+    """An address as it may be shown to people: without user, password and query."""
+    url = _url(address)
+    return "an address that is none" if url is None else str(url.copy_with(userinfo=b"", query=None, fragment=None))
+
+
+def is_usable(address: str) -> bool:
+    """Whether paths can be added to this address, and called over HTTP."""
+    url = _url(address)
+    return url is not None and url.scheme in ("http", "https") and bool(url.host) and not (url.query or url.fragment)
+
+
+def credentials(password: str | None, key: str | None) -> dict[str, str]:
+    """The header that lets us in: ``password`` is ``user:password``, and goes before a ``key``; empty without both."""
+    if password:
+        return {"Authorization": f"Basic {base64.b64encode(password.encode()).decode()}"}
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def http_date(value: str) -> datetime | None:
+    """A date as headers have it, aware; None where it is none."""
+    try:
+        said = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return said if said.tzinfo else said.replace(tzinfo=UTC)
+
+
+def _url(address: str) -> httpx.URL | None:
+    try:
+        return httpx.URL(address)
+    except (httpx.InvalidURL, TypeError, ValueError):
+        return None
+
+
+def _failed(error: Exception) -> CallFailed:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return CallFailed(Fault.UNTRUSTED, cause.verify_message)
+        cause = cause.__cause__ or cause.__context__
+    fault = Fault.BROKEN
+    if isinstance(error, httpx.LocalProtocolError):
+        fault = Fault.UNSENDABLE
+    elif isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        fault = Fault.NOT_REACHED
+    elif isinstance(error, httpx.TimeoutException):
+        fault = Fault.TOO_SLOW
+    return CallFailed(fault, type(error).__name__)

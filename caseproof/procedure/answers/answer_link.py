@@ -1,0 +1,208 @@
+"""What the link to the confirmation page asks: the letter that it stood in, and how that letter's cases stand now.
+
+The link says which letter it stood in; the letter says who got it and which cases it tells of. A link is not used up as
+a whole but case by case: a letter that told of three jobs can be answered for one of them today and for two tomorrow,
+and a case that failed again after the answer (J11) waits for a new one. A call for help uses nothing up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from caseproof.channels.inbound.mail_headers import comparable
+from caseproof.channels.outbound.languages import language_of
+from caseproof.domain.case import Case, Fact
+from caseproof.domain.decisions import Decision
+from caseproof.domain.events import Kind
+from caseproof.domain.vocabulary import Choice
+from caseproof.evidence.signing import BadLink, read_answer_token
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.notify.letters import Letter, find_letter
+from caseproof.store import UnknownCase
+from caseproof.store.unit import UnitOfWork
+
+
+class Standing(StrEnum):
+    """How a case stands to the link that a contact holds."""
+
+    OPEN = "open"
+    """It waits for an answer."""
+    ANSWERED = "answered"
+    """This contact answered by this link."""
+    CLOSED = "closed"
+    """The matter is settled; a call for help is still read."""
+    SUPERSEDED = "superseded"
+    """The job failed once more since: a newer letter tells of it."""
+    NO_CONTACT = "no_contact"
+    """The address is no longer registered for the retailer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What somebody of the retailer said; ``choice`` is empty where they wrote a mail."""
+
+    at: datetime
+    choice: str
+    name: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobAsked:
+    """A job that the letter told of, and its case.
+
+    ``own`` is this contact's latest answer by this link; ``colleague`` the latest of anybody else since the notice.
+    ``failed_since``: the job failed again after ``own``. ``settled_at`` and ``removed`` are a closed case's.
+    """
+
+    ref: str
+    job_name: str
+    standing: Standing
+    stopped: bool
+    own: Said | None = None
+    colleague: Said | None = None
+    failed_since: bool = False
+    settled_at: datetime | None = None
+    removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a link asks: the state of its letter now. ``seen`` counts the answers that were given by this link."""
+
+    letter: Letter
+    expires: datetime
+    expired: bool
+    language: str
+    retailer: str
+    marketplace: str
+    cause: str
+    failed_at: datetime | None
+    jobs: tuple[JobAsked, ...]
+    seen: int
+
+    def job(self, ref: str) -> JobAsked:
+        """The job of this case."""
+        return next(job for job in self.jobs if job.ref == ref)
+
+    def standing(self, *which: Standing) -> tuple[JobAsked, ...]:
+        """The jobs that stand so."""
+        return tuple(job for job in self.jobs if job.standing in which)
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """What the page offers now: nothing where the link has expired, was used, or a newer one took its place."""
+        if self.expired:
+            return ()
+        if self.standing(Standing.OPEN):
+            return tuple(Choice)
+        return (Choice.HELP,) if self.standing(Standing.CLOSED) else ()
+
+    @property
+    def offered(self) -> tuple[JobAsked, ...]:
+        """The jobs that the page offers an answer about now."""
+        return (self.standing(Standing.OPEN) or self.standing(Standing.CLOSED)) if self.choices else ()
+
+    @property
+    def said(self) -> Said | None:
+        """This contact's latest answer by this link."""
+        return max((job.own for job in self.jobs if job.own), key=lambda said: said.at, default=None)
+
+
+def asked(office: Office, token: str) -> Asked:
+    """What the link asks now. Changes nothing. Raises BadLink, StoreError."""
+    with office.store.reading() as unit:
+        return asked_with_cases(office, unit, token)[0]
+
+
+def asked_with_cases(office: Office, unit: UnitOfWork, token: str) -> tuple[Asked, dict[str, Case]]:
+    """The same in a unit of work, with the cases by their references. Raises BadLink, StoreError."""
+    link = read_answer_token(office.secret, token)
+    letter = find_letter(unit, link.letter)
+    cases = _cases(unit, letter.cases) if letter is not None else []
+    if letter is None or not cases:
+        raise BadLink("We do not know the mail that this link stood in.", "Answer that mail instead.")
+    jobs = tuple(_job(unit, letter, case) for case in cases)
+    theirs = [case for case, job in zip(cases, jobs, strict=True) if job.standing is not Standing.NO_CONTACT]
+    facts = (theirs or cases)[0].facts
+    failed_at = facts.get("failed_at")
+    state = Asked(
+        letter=letter,
+        expires=link.expires,
+        expired=link.expires <= office.clock(),
+        language=_language(office, unit, letter, facts.get("retailer") or ""),
+        retailer=facts.get("retailer") or "",
+        marketplace=facts.get("marketplace") or "",
+        cause=facts["cause"],
+        failed_at=datetime.fromisoformat(failed_at) if failed_at else None,
+        jobs=jobs,
+        seen=sum(len(_by_link(case, letter)) for case in cases),
+    )
+    return state, {case.ref: case for case in cases}
+
+
+def _cases(unit: UnitOfWork, refs: Sequence[str]) -> list[Case]:
+    found = []
+    for ref in refs:
+        try:
+            found.append(unit.cases.get(ref))
+        except UnknownCase:  # a store from a backup may know fewer
+            continue
+    return found
+
+
+def _language(office: Office, unit: UnitOfWork, letter: Letter, retailer: str) -> str:
+    here = (one for one in unit.people.contacts(retailer) if comparable(one.address) == comparable(letter.to))
+    return language_of(next((one.language for one in here), ""), office.policy.mail.language)
+
+
+def _job(unit: UnitOfWork, letter: Letter, case: Case) -> JobAsked:
+    mine = _by_link(case, letter)
+    own = mine[-1] if mine else None
+    failed_since = own is not None and case.last_failure is not None and case.last_failure.seq > own.seq
+    return JobAsked(
+        ref=case.ref,
+        job_name=case.facts["job_name"],
+        standing=_standing(unit, letter, case, mine),
+        stopped=case.contained is not None and case.contained.event.kind is Kind.STOPPED,
+        own=_said(own) if own else None,
+        colleague=_colleague(letter, case),
+        failed_since=failed_since,
+        settled_at=case.closed.at if case.closed else None,
+        removed=case.is_closed and case.decided is Decision.REMOVE,
+    )
+
+
+def _standing(unit: UnitOfWork, letter: Letter, case: Case, mine: Sequence[Fact]) -> Standing:
+    if not unit.people.is_contact(case.facts.get("retailer") or "", letter.to):
+        return Standing.NO_CONTACT
+    if case.is_closed:
+        return Standing.CLOSED
+    if case.notice is None or not letter.is_of(case.notice["message_id"]):  # between two notices there is none
+        return Standing.SUPERSEDED
+    failed = case.last_failure.seq if case.last_failure else 0
+    used = any(word.seq > failed and word["choice"] != Choice.HELP for word in mine)
+    return Standing.ANSWERED if used else Standing.OPEN
+
+
+def _by_link(case: Case, letter: Letter) -> list[Fact]:
+    """What was said about the case by the link of this letter, oldest first."""
+    words = case.every(Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED)
+    return [word for word in words if word.get("link") == letter.id]
+
+
+def _said(word: Fact) -> Said:
+    return Said(word.at, str(word.get("choice") or ""), str(word.get("name") or ""), str(word["words"]))
+
+
+def _colleague(letter: Letter, case: Case) -> Said | None:
+    since = case.notice.seq if case.notice else 0
+    others = [
+        fact
+        for fact in (*case.confirmations, *case.replies)
+        if fact.seq > since and comparable(str(fact["sender"])) != comparable(letter.to)
+    ]
+    return _said(max(others, key=lambda fact: fact.seq)) if others else None

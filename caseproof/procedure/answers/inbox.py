@@ -1,0 +1,98 @@
+"""A pass over the retailers' mailbox: each mail is taken in, then put away (J5).
+
+What lies in the mailbox is what nobody has taken in. So a pass that dies anywhere loses nothing, and the next one
+takes in nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from caseproof.channels.inbound.imap import Arrived, Inbox
+from caseproof.channels.inbound.imap_account import InboxDown, InboxRefused, MessageGone
+from caseproof.channels.inbound.reading import LARGEST
+from caseproof.domain.errors import CaseproofError
+from caseproof.domain.vocabulary import Place
+from caseproof.evidence.vault import VaultError
+from caseproof.procedure.answers.receiving import Received, receive, receive_too_large
+from caseproof.procedure.core.office import Office
+from caseproof.store import StoreDown, locks
+
+_STOPS = (InboxDown, InboxRefused, StoreDown, VaultError)
+"""After these no other mail can be taken in, either."""
+_SHOWN = 20
+
+
+@dataclass
+class InboxPass:
+    """What a pass did: how many new mails ended in which place, the cases that have news, and what went wrong.
+
+    ``problems`` are about single mails, which stay in the mailbox.
+    """
+
+    counts: Counter[Place] = field(default_factory=Counter)
+    cases: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def in_words(self) -> str:
+        """What the pass did, in a sentence."""
+        said = f"{self.counts.total()} new mails{_listed(self.counts)}." if self.counts else "No new mail."
+        left = f" {len(self.problems)} stayed in the mailbox: {self.problems[0]}" if self.problems else ""
+        return said + left
+
+
+def _listed(counts: Mapping[Place, int]) -> str:
+    return ": " + ", ".join(f"{number} {place}" for place, number in sorted(counts.items())) if counts else ""
+
+
+def read_inbox(office: Office, inbox: Inbox, say: Callable[[str], None], *, authserv: str = "") -> InboxPass | None:
+    """Take in all that lies in the mailbox; None where another pass is at work.
+
+    ``say`` is told a sentence a mail, without its words. ``authserv`` is the name under which our own mail server
+    vouches for senders. A mail that goes wrong stays where it is and holds up no other. Raises InboxDown,
+    InboxRefused, StoreDown, VaultError: what was taken in until then stays taken in.
+    """
+    lock = office.settings.home_folder / "inbox" / "pass"
+    if locks.is_held(lock) or not locks.hold(lock, wait=False):
+        return None
+    try:
+        done = InboxPass()
+        for arrived in inbox.messages():
+            _one(office, inbox, arrived, authserv, done, say)
+        return done
+    finally:
+        locks.let_go(lock)
+
+
+def _one(
+    office: Office, inbox: Inbox, arrived: Arrived, authserv: str, done: InboxPass, say: Callable[[str], None]
+) -> None:
+    try:
+        taken = _taken_in(office, inbox, arrived, authserv)
+        if taken.new:  # else a pass that died took it in
+            done.counts[taken.place] += 1
+            done.cases += [ref for ref in taken.cases if ref not in done.cases]
+            say(_sentence(taken))
+        inbox.put_away(arrived.uid)
+    except MessageGone:
+        return  # another pass, or a person, was quicker
+    except _STOPS:
+        raise
+    except Exception as error:
+        said = error.problem if isinstance(error, CaseproofError) else type(error).__name__
+        done.problems.append(f"mail {arrived.uid} of {arrived.size} bytes: {said}")
+        say(f"A mail could not be taken in, and stays in the mailbox: {said}")
+
+
+def _taken_in(office: Office, inbox: Inbox, arrived: Arrived, authserv: str) -> Received:
+    if arrived.size > LARGEST:  # its size first: it is not even fetched
+        return receive_too_large(office, inbox.headers(arrived.uid), arrived.size)
+    return receive(office, inbox.fetch(arrived.uid), authserv=authserv)
+
+
+def _sentence(taken: Received) -> str:
+    about = ", ".join(taken.cases[:_SHOWN]) or "No case"
+    return f"{about}: a mail was taken in as {taken.place}: {taken.why}"

@@ -1,0 +1,182 @@
+"""The long-lived reader of `caseproof up`: mail is taken in when it comes, cases with news are woken within seconds.
+
+Whatever goes wrong is told once and tried again; the policy and the mailbox are read anew in each round.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from caseproof.channels.inbound.imap import Inbox
+from caseproof.channels.inbound.imap_account import ImapAccount, InboxRefused
+from caseproof.config.policy import Policy, policy_in_force
+from caseproof.domain.errors import CaseproofError
+from caseproof.procedure.answers.inbox import read_inbox
+from caseproof.procedure.core.office import Office
+
+WAIT_SECONDS = 300.0
+"""How long a round waits for mail: the mailbox is read at least so often."""
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
+"""How long the next try waits after something went wrong: each time twice as long."""
+LONGEST_WAKE_PAUSE = 30.0
+"""The same for waking: an answer is taken soon after Prefect is there again."""
+LOOK_SECONDS = 10.0
+"""How often it is looked whether there is a mailbox by now, or another than the one that refused us."""
+WAKE_SECONDS = 3.0
+"""How often it is looked whether a case has news."""
+WOKEN_AT_MOST = 2000
+"""How many due cases a look for news reads; the others are next."""
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What the watch reaches others with.
+
+    ``account``: the mailbox that a policy names, None where it names none; raises CaseproofError. ``connect``: what
+    reads an account's mailbox. ``wake``: wakes the suspended flow runs of cases (case to run) and gives the cases whose
+    runs can only be woken later. ``say`` tells people.
+    """
+
+    account: Callable[[Policy], ImapAccount | None]
+    connect: Callable[[ImapAccount], Inbox]
+    wake: Callable[[Office, Mapping[str, str]], list[str]]
+    say: Callable[[str], None]
+
+
+@dataclass
+class _Trouble:
+    """What is wrong with one thing: said once, however long it lasts, and so is its end."""
+
+    say: Callable[[str], None]
+    over: str
+    longest: float = LONGEST_PAUSE
+    said: str = ""
+    times: int = 0
+
+    def is_this(self, error: Exception) -> float:
+        """It went wrong; gives how many seconds to wait before the next try."""
+        told = f"{error.problem} {error.next_action}" if isinstance(error, CaseproofError) else f"{error!r}"
+        if told != self.said:
+            self.say(told)
+            self.said = told
+        self.times += 1
+        return float(min(self.longest, FIRST_PAUSE * 2 ** min(self.times - 1, 10)))
+
+    def is_over(self) -> None:
+        """It went well."""
+        if self.said:
+            self.say(self.over)
+        self.said, self.times = "", 0
+
+
+def today(office: Office) -> Office:
+    """The office with the policy as it is now: it may change while we watch."""
+    return replace(office, policy=policy_in_force(office.settings).policy)
+
+
+class MailboxWatch:
+    """Reads the mailbox whenever mail comes, one ``round`` after the other; ``close`` ends it."""
+
+    def __init__(self, office: Office, hands: Hands) -> None:
+        self._office, self._hands = office, hands
+        self._account: ImapAccount | None = None
+        self._inbox: Inbox | None = None
+        self._open = ExitStack()
+        self._refused: ImapAccount | None = None
+        self._not_before = office.clock()
+        self._trouble = _Trouble(hands.say, "The mailbox is read again.")
+
+    def round(self) -> float:
+        """Take in what lies there, then wait for mail; gives how many seconds to pause before the next round."""
+        try:
+            return self._round(today(self._office))
+        except InboxRefused as error:
+            self._refused = self._account
+            self._not_before = self._office.clock() + timedelta(seconds=LONGEST_PAUSE)
+            self._failed(error)
+            return LOOK_SECONDS  # one that is corrected is tried at once
+        except Exception as error:  # whatever it is, the watch goes on
+            return self._failed(error)
+
+    def _round(self, office: Office) -> float:
+        account = self._hands.account(office.policy)
+        if account != self._account:
+            self.close()
+        self._account = account
+        if account is None or (account == self._refused and office.clock() < self._not_before):
+            return LOOK_SECONDS
+        inbox = self._opened(account)
+        if read_inbox(office, inbox, self._hands.say, authserv=account.authserv) is None:
+            return FIRST_PAUSE
+        self._refused = None
+        self._trouble.is_over()
+        inbox.wait(WAIT_SECONDS)
+        return 0.0
+
+    def _opened(self, account: ImapAccount) -> Inbox:
+        if self._inbox is None:
+            self._inbox = self._open.enter_context(self._hands.connect(account))
+        return self._inbox
+
+    def _failed(self, error: Exception) -> float:
+        pause = self._trouble.is_this(error)
+        self.close()
+        return pause
+
+    def close(self) -> None:
+        """Let go of the mailbox; the next round opens it anew."""
+        self._inbox = None
+        with suppress(Exception):  # it is gone either way
+            self._open.close()
+
+
+class Waker:
+    """Wakes the suspended flow runs of cases that have news, so that an answer is taken within seconds.
+
+    The keeper wakes them, too: nothing is lost where this fails.
+    """
+
+    def __init__(self, office: Office, hands: Hands) -> None:
+        self._office, self._hands = office, hands
+        self._woken: dict[str, int] = {}
+        self._trouble = _Trouble(hands.say, "Cases can be woken again.", LONGEST_WAKE_PAUSE)
+
+    def round(self) -> float:
+        """Wake those that have news since the last round; gives how many seconds to pause before the next."""
+        try:
+            return self._round()
+        except Exception as error:  # whatever it is, the watch goes on
+            return self._trouble.is_this(error)
+
+    def _round(self) -> float:
+        with self._office.store.reading() as unit:
+            due = unit.cases.due(self._office.clock(), WOKEN_AT_MOST)
+        news = {row.ref: row for row in due if row.has_news and row.closed_at is None and row.flow_run}
+        new = {ref: row for ref, row in news.items() if self._woken.get(ref) != row.version}
+        later = self._hands.wake(self._office, {ref: str(row.flow_run) for ref, row in new.items()}) if new else []
+        self._woken = {ref: row.version for ref, row in news.items() if ref not in later}
+        self._trouble.is_over()
+        return WAKE_SECONDS
+
+
+def watch(office: Office, hands: Hands, over: threading.Event) -> None:
+    """Read the mailbox and wake cases until ``over`` is set.
+
+    The mailbox has a thread of its own that nobody waits for: what it holds in its hands is not lost with it.
+    """
+    mailbox = MailboxWatch(office, hands)
+
+    def read() -> None:
+        while not over.wait(mailbox.round()):
+            pass
+
+    context = copy_context()
+    threading.Thread(target=context.run, args=(read,), name="mailbox", daemon=True).start()
+    waker = Waker(office, hands)
+    while not over.wait(waker.round()):
+        pass

@@ -1,0 +1,148 @@
+"""J7, J8: the screenshot of the successful run, the proof, and the closing that it allows."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from caseproof.desks.base import Desk
+from caseproof.domain.case import Case
+from caseproof.domain.closure import closure_blockers, proof_holds, refuse_closure
+from caseproof.domain.codes import Code
+from caseproof.domain.errors import CaseproofError
+from caseproof.domain.events import Kind
+from caseproof.evidence.browser import require_browser
+from caseproof.evidence.proof import build_proof, history_file, proof_file, verify_proof
+from caseproof.evidence.screenshot import NotTheRun, Shot, photograph, refuse_shot, thumbnail
+from caseproof.platforms.base import JobPlatform, RunPage, UnknownRun
+from caseproof.procedure.closing.ticket import attach
+from caseproof.procedure.core.office import Office
+
+
+class ProofNotMade(CaseproofError):
+    """The proof could not be written, or does not hold when it is checked."""
+
+    code = Code.PROOF_NOT_MADE
+
+
+Camera = Callable[[Office, RunPage], Shot]
+"""Takes a picture of a page: a real browser, except in tests."""
+
+
+def with_browser(office: Office, page: RunPage) -> Shot:
+    """A picture taken with this installation's Chromium. Raises ScreenshotFailed, NoBrowser."""
+    browser = require_browser(office.settings.browser)
+    return photograph(page, browser=browser, clock=office.clock, home=office.settings.home_folder)
+
+
+def take_photo(office: Office, runner: JobPlatform, ref: str, camera: Camera = with_browser) -> Case:
+    """Ensure that there is a picture of the verified run's own page. Raises NotTheRun, ScreenshotFailed, NoBrowser.
+
+    A picture that does not count is kept with the reason, so that people see what the browser saw.
+    """
+    case = office.case(ref)
+    if case.verified is None or case.photo is not None:
+        return case
+    try:
+        run = runner.run(case.verified["run"])
+    except UnknownRun as gone:
+        # Without the run there is nothing to photograph, ever: the case needs another one, so another decision.
+        again = office.event(
+            Kind.FAILED_AGAIN, run=case.verified["run"], why=f"The verified run is gone. {gone.problem}"
+        )
+        return office.store.change(ref, lambda now: [again] if now.verified and not now.photo else [])
+    page = runner.page(run)
+    shot = camera(office, page)
+    digest = office.keep(ref, shot.png, f"run-page-{case.attempt}.png", "image/png")
+    try:
+        refuse_shot(page, shot, ended_at=datetime.fromisoformat(case.verified["ended_at"]))
+    except NotTheRun as wrong:
+        office.record(ref, Kind.PHOTO_REFUSED, run=run.id, code=str(wrong.code), why=wrong.problem, evidence=digest)
+        raise
+    text = office.keep(ref, shot.text.encode(), f"run-page-{case.attempt}.txt", "text/plain")
+    small = office.keep(ref, thumbnail(shot.png), f"run-page-{case.attempt}-small.png", "image/png")
+    event = office.event(
+        Kind.PHOTOGRAPHED,
+        run=run.id,
+        taken_at=shot.taken_at.isoformat(),
+        evidence=digest,
+        thumbnail=small,
+        text=text,
+        names_run=True,
+        names_success=True,
+        url=page.url,
+    )
+    return office.store.change(ref, lambda now: [] if now.photo or now.verified is None else [event])
+
+
+def make_proof(office: Office, ref: str) -> Case:
+    """Ensure that there is a proof of what is known now, checked as anybody would check it before it counts.
+
+    It is a function of the events and their files, so that two writers, or one after a crash, write the same bytes.
+    Raises ClosureRefused with what is missing, and ProofNotMade.
+    """
+    case = office.case(ref)
+    if case.is_closed or proof_holds(case):
+        return case
+    if closure_blockers(case):
+        refuse_closure(case)
+    history = office.keep(ref, history_file(case), f"{ref}-history-{case.version}.json", "application/json")
+    with office.store.reading() as unit:
+        files = unit.evidence.of(ref)
+    proof = build_proof(case, history=history, files=files, folder=office.proofs, vault=office.vault)
+    content = proof_file(proof)
+    path = _write(office, case, content)
+    digest = office.keep(ref, content, path.name, "application/json")
+    event = office.event(Kind.PROOF_MADE, evidence=digest, rule=proof["rule"], head=proof["head"], file=path.name)
+    # Only if nothing happened in between: the proof speaks of this head and no other.
+    return office.store.change(ref, lambda now: [event] if now.head == case.head else [])
+
+
+def _write(office: Office, case: Case, content: bytes) -> Path:
+    """Write the proof where people find it: one file an opening and version, complete and right or not there at all."""
+    path = office.proofs / f"{case.ref}-{case.opening}-{case.version}.json"
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        office.proofs.mkdir(parents=True, exist_ok=True)
+        try:
+            draft.write_bytes(content)
+            _refuse_unsound(case, draft)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise ProofNotMade(
+            f"The proof of {case.ref} cannot be written to {office.proofs}: {error.strerror}.",
+            "Free space there, or make the folder writable; then let the case try again.",
+        ) from error
+    return path
+
+
+def _refuse_unsound(case: Case, draft: Path) -> None:
+    wrong = [f"{check.what}: {check.found}" for check in verify_proof(draft) if not check.ok]
+    if wrong:
+        raise ProofNotMade(
+            f"The proof of {case.ref} would not hold: {'; '.join(wrong)}.",
+            "Restore the evidence from a backup, or send the case back in the review; then let the case try again.",
+        )
+
+
+def close(office: Office, desk: Desk, ref: str) -> Case:
+    """Attach the proof to the ticket, then close the case. Raises ClosureRefused."""
+    case = office.case(ref)
+    if case.is_closed or case.proof is None:
+        return case
+    case = attach(office, desk, case, case.proof, case.proof["file"], "application/json")
+    return office.store.change(
+        ref,
+        lambda now: (
+            [] if now.is_closed else [office.event(Kind.CLOSED, proof=now.proof["evidence"] if now.proof else "")]
+        ),
+    )
+
+
+def proof_path(office: Office, case: Case) -> Path | None:
+    """Where the proof in force is, if there is one."""
+    return office.proofs / case.proof["file"] if case.proof else None

@@ -1,0 +1,123 @@
+"""J1: a case starts from the daily check, or from a ticket that a person raised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from caseproof.desks.base import Desk
+from caseproof.domain.case import Case
+from caseproof.domain.errors import BadInput
+from caseproof.domain.events import Event, Kind
+from caseproof.domain.vocabulary import CAUSES, Scope
+from caseproof.http.redaction import redact
+from caseproof.platforms.base import Job, JobPlatform, Run, RunState, UnknownJob
+from caseproof.procedure.core.office import US, Office
+from caseproof.store import AlreadyOpen
+
+LOOK_BACK = timedelta(days=7)
+"""How far back the failed run that the case is about is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is needed to open a case. ``platform`` is a saved block's name; ``job`` is what a person types."""
+
+    platform: str
+    job: str
+    by: str
+    how: str
+    cause: str = "unknown"
+    summary: str = ""
+    ticket: str = ""
+    scope: Scope | None = None
+
+
+def open_case(office: Office, platform: JobPlatform, desk: Desk, request: Request) -> tuple[Case, bool]:
+    """Open a case for the job, or return the one that is open for it: ``(case, whether it is new)``.
+
+    Raises UnknownJob, UnknownTicket and BadInput before anything is written.
+    """
+    if request.cause not in CAUSES:
+        raise BadInput(f"There is no cause '{request.cause}'.", f"Choose one of {', '.join(CAUSES)}.")
+    with office.store.reading() as unit:
+        standing = unit.cases.open_for(request.platform, request.job)
+    if standing is not None:
+        return standing, False
+    job = platform.job(request.job)
+    if request.ticket:
+        desk.ticket(request.ticket)
+        _refuse_shared(office, request.ticket)
+    failed = _last_failure(office, platform, job)
+    scope = request.scope or office.policy.scope_for(request.cause)
+    event = opened(
+        office,
+        request.platform,
+        job,
+        request.by,
+        cause=request.cause,
+        # A job's own error text may hold a token; the case never does.
+        summary=redact(request.summary.strip() or (failed.message if failed else "") or "The job fails."),
+        how=request.how,
+        scope=str(scope),
+        ticket=request.ticket,
+        failed_run=failed.id if failed else None,
+        failed_run_url=failed.url if failed else None,
+        failed_at=failed.ended_at.isoformat() if failed and failed.ended_at else None,
+    )
+    try:
+        with office.store.unit() as unit:
+            case = unit.cases.create(event)
+            unit.commit()
+    except AlreadyOpen as other:
+        return office.case(other.ref), False
+    return case, True
+
+
+def opened(office: Office, platform: str, job: Job, by: str = US, /, **failure: Any) -> Event:
+    """The event that opens a case for this job. ``failure`` says what fails and how it was found."""
+    return office.event(
+        Kind.OPENED,
+        by,
+        platform=platform,
+        job=job.id,
+        job_name=job.name,
+        job_url=job.url,
+        retailer=job.retailer,
+        marketplace=job.marketplace,
+        connection=job.connection,
+        **failure,
+    )
+
+
+def read_whose_job(office: Office, platform: Callable[[], JobPlatform], ref: str) -> Case:
+    """Where the job did not say whose it is, read it again: somebody may have tagged it since. Raises PlatformDown."""
+    case = office.case(ref)
+    if case.facts.get("retailer") or case.is_closed:
+        return case
+    try:
+        job = platform().job(case.facts["job"])
+    except UnknownJob:
+        return case
+    if not job.retailer:
+        return case
+    event = office.event(
+        Kind.FACTS_CORRECTED, retailer=job.retailer, marketplace=job.marketplace, connection=job.connection
+    )
+    return office.store.change(ref, lambda now: [] if now.facts.get("retailer") else [event])
+
+
+def _refuse_shared(office: Office, ticket: str) -> None:
+    """One ticket, one case: closing one would close the other's."""
+    with office.store.reading() as unit:
+        cases = [unit.cases.get(row.ref) for row in unit.cases.rows(open_only=True)]
+    for case in cases:
+        if ticket in (case.facts.get("ticket"), case.ticket["ticket"] if case.ticket else None):
+            raise BadInput(f"{ticket} is the ticket of {case.ref} already.", "Give this job's own ticket, or none.")
+
+
+def _last_failure(office: Office, platform: JobPlatform, job: Job) -> Run | None:
+    failed = [r for r in platform.runs_since(job.id, office.clock() - LOOK_BACK) if r.state is RunState.FAILED]
+    return failed[-1] if failed else None

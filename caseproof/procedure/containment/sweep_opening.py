@@ -1,0 +1,139 @@
+"""The first transaction of a sweep's batch: the cases, and the intents to stop their jobs."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from caseproof.domain.case import Case
+from caseproof.domain.events import Event, Kind
+from caseproof.http.redaction import redact
+from caseproof.platforms.base import Standing
+from caseproof.procedure.containment.containment import stop_key
+from caseproof.procedure.containment.opening import opened
+from caseproof.procedure.containment.sweep_work import Target, Work
+from caseproof.procedure.core.effects import HELD_SECONDS
+from caseproof.procedure.core.office import Office
+from caseproof.store import AlreadyOpen, Claim, UnitOfWork
+from caseproof.store.bulk import Wanted
+
+Group = tuple[str, str, str]
+
+
+class Openings:
+    """Opens cases and claims intents for one pass, one batch after another.
+
+    ``owner`` is who writes the pass's intents. It names this home and platform, so that the next check knows whose
+    they were: while it holds the lock of the check, none of them lives.
+    """
+
+    def __init__(self, office: Office, name: str, check: str) -> None:
+        self._office, self._name, self._check = office, name, check
+        self._checks = f"check {office.settings.installation}/{name} "
+        self.owner = f"{self._checks}{secrets.token_hex(8)}"
+        self._first: dict[Group, str] = {}
+        self._stopped: set[str] = set()
+        with office.store.reading() as unit:
+            self._along = unit.bulk.held_along(name)
+
+    def stand_still_by_us(self, job_id: str) -> bool:
+        """Whether an open case of another job, or this pass, stopped the job along."""
+        return job_id in self._along or job_id in self._stopped
+
+    def stopping(self, jobs: Sequence[str]) -> None:
+        """These jobs are about to be stopped, and could run by themselves before."""
+        self._stopped.update(jobs)
+
+    def open(self, works: Sequence[Work], looked: Mapping[str, Standing | Exception]) -> None:
+        """Open or reopen the cases, and claim what is to be stopped; all of it or nothing."""
+        first = dict(self._first)
+        with self._office.store.unit() as unit:
+            cases = self._cases(unit, works, first)
+            claims = self._claims(unit, works, cases, looked)
+            unit.commit()
+        self._first = first
+        for work in works:
+            work.case, work.new = cases[work.own]
+            keys = {job.id: stop_key(work.case, job.id) for job in work.jobs}
+            work.claims = {job_id: claims[key] for job_id, key in keys.items() if key in claims}
+
+    def _cases(self, unit: UnitOfWork, works: Sequence[Work], first: dict[Group, str]) -> dict[str, tuple[Case, bool]]:
+        """The case of each job, and whether it is open only now. ``first`` is the first case of each group, whose
+        notice the others share: it is made before them, so that they can name it."""
+        found = {work.own: (work.case, False) for work in works if work.case and not work.begins}
+        begun = [work for work in works if work.begins]
+        leads: dict[Group, str] = {}
+        for work in begun:
+            if work.target.group and work.target.group not in first:
+                leads.setdefault(work.target.group, work.own)
+        led = set(leads.values())
+        found |= self._begun(unit, [work for work in begun if work.own in led], first)
+        # Of a case that was open already its retailer may have been told.
+        first |= {group: found[own][0].ref for group, own in leads.items() if found[own][1]}
+        found |= self._begun(unit, [work for work in begun if work.own not in led], first)
+        return found
+
+    def _begun(
+        self, unit: UnitOfWork, works: Sequence[Work], first: Mapping[Group, str]
+    ) -> dict[str, tuple[Case, bool]]:
+        found = {work.own: self._reopened(unit, work.case, work.target, first) for work in works if work.case}
+        fresh = [work for work in works if work.case is None]
+        for work, case in zip(fresh, unit.bulk.open([self._event(work.target, first) for work in fresh]), strict=True):
+            # A person may have been faster than we.
+            found[work.own] = (unit.cases.get(case.ref), False) if isinstance(case, AlreadyOpen) else (case, True)
+        return found
+
+    def _event(self, target: Target, first: Mapping[Group, str]) -> Event:
+        scope = target.scope(self._office.policy)
+        lead = _lead(target, first)
+        shares = {"shares_notice_with": lead} if lead else {}
+        told = {"how": "daily check", "check": self._check, "scope": str(scope), **_failure(target), **shares}
+        return opened(self._office, self._name, target.job, **told)
+
+    def _reopened(self, unit: UnitOfWork, case: Case, target: Target, first: Mapping[Group, str]) -> tuple[Case, bool]:
+        told = {"why": redact(target.why), "check": self._check, "shares_notice_with": _lead(target, first)}
+        event = self._office.event(Kind.REOPENED, **told, **_failure(target))
+        try:
+            after = unit.bulk.change([case.ref], lambda now: [event] if now.is_closed else [])[case.ref]
+        except AlreadyOpen as other:
+            return unit.cases.get(other.ref), False
+        return after, after.version > case.version
+
+    def _claims(
+        self,
+        unit: UnitOfWork,
+        works: Sequence[Work],
+        cases: Mapping[str, tuple[Case, bool]],
+        looked: Mapping[str, Standing | Exception],
+    ) -> dict[str, Claim]:
+        # Its own job is held by nobody but the case itself: a job has one open case.
+        own = unit.bulk.held_as_own(self._name, sorted({job.id for work in works for job in work.jobs[1:]}))
+        wanted = []
+        for work in works:
+            case = cases[work.own][0]
+            if not work.goes_on or case.contained is not None:
+                continue
+            for job in work.jobs:
+                standing = looked.get(job.id)
+                others = (self._along.get(job.id, frozenset()) | own.get(job.id, frozenset())) - {case.ref}
+                if isinstance(standing, Standing):
+                    active = standing.active or bool(others) or job.id in self._stopped
+                    wanted.append(Wanted(stop_key(case, job.id), case.ref, "stop", {"was_active": active}))
+        now = self._office.clock()
+        return unit.bulk.claim(wanted, owner=self.owner, now=now, seconds=2 * HELD_SECONDS, dead=self._checks)
+
+
+def _lead(target: Target, first: Mapping[Group, str]) -> str:
+    return first.get(target.group, "") if target.group else ""
+
+
+def _failure(target: Target) -> dict[str, Any]:
+    return {
+        "cause": target.cause,
+        # A job's own error text may hold a token; the case never does.
+        "summary": redact(target.summary.strip() or "The job fails."),
+        "failed_run": target.failed_run,
+        "failed_run_url": target.failed_run_url,
+        "failed_at": target.failed_at.isoformat() if target.failed_at else None,
+    }

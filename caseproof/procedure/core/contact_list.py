@@ -1,0 +1,65 @@
+"""A list of contacts goes into the store: each line checked, all or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from caseproof.channels.outbound.mail import bare_address
+from caseproof.config.contacts_file import ContactLine, ContactsError
+from caseproof.domain.errors import BadInput
+from caseproof.store.people import Contact, People, kept_of
+
+NEW, AS_IT_IS = "new", "as it is"
+
+
+def put_contacts(people: People, lines: Sequence[ContactLine], source: str) -> list[str]:
+    """Add the contacts in this unit of work; for each NEW, AS_IT_IS, or "changed: " and what.
+
+    One that is as it is stays so: mail that came back is not forgotten because a list is read again. Whether it all
+    lasts, the caller decides. Raises ContactsError, which names every line that cannot be used; then nothing may be
+    committed.
+    """
+    states, wrong = [], []
+    first: dict[tuple[str, str], str] = {}
+    saved: dict[str, dict[str, Contact]] = {}
+    for line in lines:
+        key = (line.retailer, line.address.casefold())
+        try:
+            _refuse_unusable(line, first.get(key))
+            first[key] = line.where
+            if line.retailer not in saved:
+                saved[line.retailer] = {one.address.casefold(): one for one in people.contacts(line.retailer)}
+            state = _compared(saved[line.retailer].get(key[1]), line)
+            if state != AS_IT_IS:
+                people.add_contact(line.retailer, line.address, line.name, line.language, line.role)
+        except BadInput as error:
+            wrong.append(f"{line.where}: {error.problem.rstrip('.')}")
+            continue
+        states.append(state)
+    if wrong:
+        raise ContactsError(
+            f"{source} cannot be used, and nothing was changed:\n" + "\n".join(f"  {line}" for line in wrong),
+            "Correct this and give the file again.",
+        )
+    return states
+
+
+def _compared(before: Contact | None, line: ContactLine) -> str:
+    """What the line does to the contact as it is. Raises BadInput for what cannot be kept."""
+    said = kept_of(line.name, line.language, line.role)
+    if before is None:
+        return NEW
+    changed = [name for name, value in said.items() if value and value != getattr(before, name)]
+    return f"changed: {', '.join(changed)}" if changed else AS_IT_IS
+
+
+def _refuse_unusable(line: ContactLine, first: str | None) -> None:
+    """Raises BadInput for a line that is wrong in itself, or stands at ``first`` already."""
+    if line.wrong:
+        raise BadInput(line.wrong)
+    if not line.retailer or not line.address:
+        raise BadInput(f"the {'address' if line.retailer else 'retailer'} is missing")
+    if bare_address(line.address) != line.address:
+        raise BadInput(f"{line.address!r} is more than an address; the name has a column of its own")
+    if first:
+        raise BadInput(f"{line.address} of {line.retailer} stands in {first} already")

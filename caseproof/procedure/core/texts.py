@@ -1,0 +1,51 @@
+"""Text for people: shortened, made harmless in markdown, and a small picture as an address."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+_ADDRESS = re.compile(r"https?://[^\s<>()\[\]\"'|\\`]+")
+
+LONGEST = 300
+"""How many characters of an event people see in a list; the evidence and the events hold all of it."""
+
+
+def in_words(cause: object) -> str:
+    """A cause as people say it: ``expired token``."""
+    return str(cause).replace("_", " ")
+
+
+def short(text: object, longest: int = LONGEST) -> str:
+    """The text as one line of at most ``longest`` characters, cut between words where there are any."""
+    flat = " ".join(str(text).split())
+    if len(flat) <= longest:
+        return flat
+    cut = flat[: longest - 2]
+    # A word may be as long as a token or an address: then it is cut itself.
+    head = cut.rpartition(" ")[0] if " " in cut[longest // 2 :] else cut
+    return f"{head} …"
+
+
+def plain(text: object) -> str:
+    """Text from outside, made harmless in markdown: no cell breaks, no raw HTML, no pictures or links."""
+    flat = " ".join(str(text).split())
+    # Backslashes and not entities: Prefect's page shows an entity in a table as it is written.
+    safe = "".join(f"\\{char}" if char in "\\`*_[]<>|!#&~@" else char for char in flat)
+    # Many renderers make links of bare addresses.
+    return re.sub(r"(?i)\b(www)\.", r"\1\\.", safe).replace("://", "\\://")
+
+
+def own_line(text: str) -> str:
+    """A line of its own from outside: it begins no list, rule or heading either."""
+    return re.sub(r"^(\d{1,9})?([-+=.)])", r"\1\\\2", plain(text))
+
+
+def link(text: object, url: object) -> str:
+    """A link, where the address is one of the web; else the text alone."""
+    return f"[{plain(text)}]({url})" if _ADDRESS.fullmatch(str(url or "")) else plain(text)
+
+
+def data_uri(png: bytes) -> str:
+    """A small picture as an inline address."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

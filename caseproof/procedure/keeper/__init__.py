@@ -1,0 +1,1 @@
+"""What is due, and who is told: no case is forgotten, and incidents are looked after."""

@@ -1,0 +1,329 @@
+"""Storms: many cases with one cause on one marketplace in one window are an incident, decided about together.
+
+A case is one job, always: an incident decides for its cases and does nothing else for them. Each verifies, photographs,
+is reviewed and closes alone. What a decision reaches is a case that waits for one; a case that somebody decided about
+by itself, or that failed since the decision was taken, goes its own way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import partial
+
+from caseproof.domain.case import Case
+from caseproof.domain.decisions import Decision, refuse_decision, require_member
+from caseproof.domain.errors import NotAllowed
+from caseproof.domain.events import Event, Kind
+from caseproof.domain.lifecycle import State
+from caseproof.domain.vocabulary import DECISION
+from caseproof.procedure.core.office import Office
+from caseproof.store import CaseRow, ConcurrentChange, IncidentRow, StoreDown, StoreError, UnitOfWork
+from caseproof.store.errors import Unreadable
+
+MAY_DECIDE = (Decision.AFTER_FIX, Decision.KEEP_PAUSED)
+"""What an incident's form may decide: neither needs the word of a single retailer (J8)."""
+
+WITHOUT_MARKETPLACE = frozenset({"our_platform"})
+"""Causes that are one cause also where jobs name no marketplace. For any other, such jobs have nothing in common."""
+
+_TRIES = 5
+_BEFORE_THE_DECISION = frozenset({State.OPENED, State.CONTAINED, State.WAITING})
+
+
+# -- gathering ------------------------------------------------------------------------------------------------------
+
+
+def gather(office: Office, platform: str = "") -> list[str]:
+    """Make incidents of what came in within the policy's window, or have it join the one that is open.
+
+    Of one platform, or of all. Gives the references of the incidents that cases joined. Raises StoreError.
+    """
+    storm, now = office.policy.check.storm, office.clock()
+    since = now - timedelta(minutes=storm.minutes)
+    with office.store.reading() as unit:
+        groups = unit.cases.gathering(since, platform)
+        standing = {(row.platform, row.marketplace, row.cause) for row in unit.incidents.rows(open_only=True)}
+    joined = []
+    for name, marketplace, cause, count in groups:
+        place = (name, marketplace, cause)
+        if not marketplace and cause not in WITHOUT_MARKETPLACE:
+            continue
+        if place in standing or count >= storm.cases:
+            joined += _again_if_changed(partial(_join, office, *place, since))
+    return joined
+
+
+def _join(office: Office, platform: str, marketplace: str, cause: str, since: datetime) -> list[str]:
+    """One transaction: the incident, and one event a case."""
+    with office.store.unit() as unit:
+        rows = unit.cases.alike(platform, marketplace, cause)
+        new = [row for row in rows if not row.incident and row.last_opened_at >= since]
+        incident = unit.incidents.open_for(platform, marketplace, cause)
+        if incident is None:
+            if len(new) < office.policy.check.storm.cases:  # another was quicker
+                return []
+            incident = unit.incidents.create(platform, marketplace, cause, office.clock())
+        event = office.event(Kind.INCIDENT_JOINED, incident=incident.ref)
+        joined = _change(unit, _refs(new), lambda case: None if case.incident or case.is_closed else event)
+        unit.commit()
+    return [incident.ref] if joined else []
+
+
+# -- deciding -------------------------------------------------------------------------------------------------------
+
+
+def decide_all(
+    office: Office, ref: str, decision: Decision, by: str, reason: str, until: date | None = None,
+    question: int | None = None,
+) -> list[str]:  # fmt: skip
+    """Decide for every case of the incident that waits for a decision now: one event a case, in one transaction.
+
+    ``question`` is the number of the question that was answered: two runs that read one answer act on it once. Gives
+    the references of the cases that it reached. Raises NotOnTheTeam, NotAllowed and BadInput; nothing is recorded then.
+    """
+    member = require_member(by, office.policy.team)
+    if decision not in MAY_DECIDE:
+        raise NotAllowed(
+            f"'{decision}' is decided case by case: it needs the word of the retailer (J8, J9).",
+            f"For all of them choose one of: {', '.join(MAY_DECIDE)}.",
+        )
+    today = office.clock().date()
+    refuse_decision(Case(ref), decision, reason=reason, checked="", until=until, today=today)
+
+    def write() -> list[str]:
+        with office.store.unit() as unit:
+            row = unit.incidents.get(ref)
+            if question is not None and row.asked != question:
+                return []
+            now = office.clock()
+            event = _decided(office, row.ref, decision, member, reason, until, now)
+            waiting = [one for one in unit.cases.of_incident(row.ref) if one.state in (State.WAITING, State.PAUSED)]
+            reached = _change(unit, _refs(waiting), lambda case: event if _waits(case, row) else None)
+            unit.incidents.decide(row.ref, str(decision), by=member, reason=reason, until=until, at=now)
+            unit.incidents.ask(row.ref)  # the question is answered: nobody reads this answer again
+            unit.marks.set(_refused_mark(row.ref), "", now)
+            unit.commit()
+        return reached
+
+    return _again_if_changed(write)
+
+
+def settle_stragglers(office: Office) -> list[str]:
+    """Have the decision of each open incident reach its cases that wait for one only since: their references.
+
+    Not those that were opened after it, or that failed since: the decision did not know of that. Raises StoreError.
+    """
+    reached = []
+    with office.store.reading() as unit:
+        incidents = unit.incidents.rows(open_only=True)
+    for row in incidents:
+        if row.decided_at is not None and (row.until is None or row.until > office.clock().date()):
+            reached += _again_if_changed(partial(_reach_the_late, office, row))
+    return reached
+
+
+def _reach_the_late(office: Office, row: IncidentRow) -> list[str]:
+    with office.store.reading() as unit:
+        rows = [one for one in unit.cases.of_incident(row.ref) if one.state is State.WAITING]
+    if not rows:
+        return []
+    with office.store.unit() as unit:
+        if unit.incidents.get(row.ref) != row:  # decided anew, or over
+            return []
+        decision = Decision(row.decision)
+        event = _decided(office, row.ref, decision, row.decided_by, row.reason, row.until, office.clock())
+        late = _change(unit, _refs(rows), lambda case: event if _is_late(case, row) else None)
+        unit.commit()
+    return late
+
+
+def _decided(
+    office: Office, incident: str, decision: Decision, by: str, reason: str, until: date | None, at: datetime
+) -> Event:
+    if until is not None:
+        return Event(Kind.KEPT_PAUSED, at, by, {"until": until.isoformat(), "reason": reason, "incident": incident})
+    taken = {"decision": str(decision), "reason": reason, "review": office.policy.review_mode, "incident": incident}
+    return Event(Kind.DECIDED, at, by, taken)
+
+
+def _waits(case: Case, row: IncidentRow) -> bool:
+    """Whether a decision for all may be taken for this case: it waits, or this incident itself keeps it paused."""
+    by_us = case.decision is not None and case.decision.get("incident") == row.ref
+    waits = case.state is State.WAITING or (case.state is State.PAUSED and by_us)
+    return waits and not _is_answered_alone(case)
+
+
+def _is_answered_alone(case: Case) -> bool:
+    """Whether somebody decided about this case by itself, and its run has not acted on that yet: it comes first."""
+    news = (case.notice, case.last_failure, case.refused)
+    since = max((fact.seq for fact in news if fact is not None), default=0)
+    return any(fact["form"] == DECISION and fact.seq > since for fact in case.unhandled)
+
+
+def _is_late(case: Case, row: IncidentRow) -> bool:
+    """Whether the case waits, and the decision was taken with it in mind: opened before it, and not failed since."""
+    opened = case.last_opened
+    if case.state is not State.WAITING or row.decided_at is None or opened is None or opened.at > row.decided_at:
+        return False
+    if _is_answered_alone(case):
+        return False
+    return case.last_failure is None or case.last_failure.at <= row.decided_at
+
+
+# -- ending ---------------------------------------------------------------------------------------------------------
+
+
+def end_finished(office: Office) -> list[str]:
+    """End the incidents that have nothing left to decide: their references. Raises StoreError."""
+    with office.store.reading() as unit:
+        incidents = unit.incidents.rows(open_only=True)
+    return [row.ref for row in incidents if end_if_over(office, row.ref)]
+
+
+def end_if_over(office: Office, ref: str) -> bool:
+    """Whether the incident is over, and ended: all its cases are closed, or the decision to go on reached all."""
+    with office.store.reading() as unit:
+        row = unit.incidents.get(ref)
+        if row.is_closed:
+            return True
+        left = _left(unit, row)
+    if left:
+        return False
+    with office.store.unit() as unit:
+        unit.incidents.close(ref, office.clock())
+        unit.commit()
+    return True
+
+
+def _left(unit: UnitOfWork, row: IncidentRow) -> bool:
+    """Whether the incident has something to decide yet, or a decision that has to reach somebody."""
+    rows = [one for one in unit.cases.of_incident(row.ref) if one.closed_at is None]
+    if row.decision != Decision.AFTER_FIX:
+        return bool(rows)
+    undecided = [one for one in rows if one.state in (*_BEFORE_THE_DECISION, State.PAUSED)]
+    return any(_is_undecided(case, row) for case in _readable(unit, undecided))
+
+
+def _is_undecided(case: Case, row: IncidentRow) -> bool:
+    """Whether nobody decided about the case yet. One that failed since the decision asks by itself."""
+    if row.decided_at is not None and case.last_failure is not None and case.last_failure.at > row.decided_at:
+        return False
+    return case.state in _BEFORE_THE_DECISION or _waits(case, row) or _is_answered_alone(case)
+
+
+# -- asking ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The question that waits for an answer, and the flow run that asked it."""
+
+    number: int
+    flow_run: str
+
+
+def ask(office: Office, ref: str, flow_run: str) -> int:
+    """Number the incident's next question, which this flow run asks. Raises NotAllowed where it is over."""
+    with office.store.unit() as unit:
+        number = unit.incidents.ask(ref)
+        unit.marks.set(_question_mark(ref), f"{number} {flow_run}", office.clock())
+        unit.commit()
+    return number
+
+
+def question(office: Office, ref: str) -> Question | None:
+    """The question that waits; None where none does, or its answer was acted on."""
+    with office.store.reading() as unit:
+        asked, noted = unit.incidents.get(ref).asked, unit.marks.get(_question_mark(ref))
+    if noted is None:
+        return None
+    number, flow_run = noted[0].split()
+    return Question(int(number), flow_run) if int(number) == asked else None
+
+
+def waits_since(office: Office, ref: str) -> datetime | None:
+    """When the question was asked that waits; None where none does."""
+    if question(office, ref) is None:
+        return None
+    with office.store.reading() as unit:
+        noted = unit.marks.get(_question_mark(ref))
+    return noted[1] if noted else None
+
+
+def refuse(office: Office, ref: str, number: int, why: str) -> None:
+    """Write down why the answer to this question is not taken; the next question shows it (house rule 7).
+
+    An incident that ended while somebody answered asks nothing more.
+    """
+    with office.store.unit() as unit:
+        row = unit.incidents.get(ref)
+        if row.asked == number and not row.is_closed:
+            unit.incidents.ask(ref)
+            unit.marks.set(_refused_mark(ref), why, office.clock())
+        unit.commit()
+
+
+def refused(office: Office, ref: str) -> str:
+    """Why the latest answer was not taken; "" where it was."""
+    with office.store.reading() as unit:
+        noted = unit.marks.get(_refused_mark(ref))
+    return noted[0] if noted else ""
+
+
+def _question_mark(ref: str) -> str:
+    return f"incident/{ref}/question"
+
+
+def _refused_mark(ref: str) -> str:
+    return f"incident/{ref}/refused"
+
+
+# -- all of them -----------------------------------------------------------------------------------------------------
+
+
+def _readable(unit: UnitOfWork, rows: list[CaseRow]) -> Iterator[Case]:
+    """The cases of the rows; one that cannot be read holds up no other."""
+    for row in rows:
+        try:
+            yield unit.cases.get(row.ref)
+        except Unreadable:
+            continue
+
+
+def _refs(rows: Sequence[CaseRow]) -> list[str]:
+    return [row.ref for row in rows]
+
+
+def _change(unit: UnitOfWork, refs: Sequence[str], decide: Callable[[Case], Event | None]) -> list[str]:
+    """Write what happens to these cases, an event each; the references of those to which something did.
+
+    One that cannot be read, or was edited past us, holds up no other: it is searched for by halves, because nobody else
+    writes meanwhile. Raises StoreDown.
+    """
+    changed: list[str] = []
+
+    def happens(case: Case) -> list[Event]:
+        event = decide(case)
+        changed.extend([case.ref] if event else [])
+        return [event] if event else []
+
+    try:
+        unit.bulk.change(refs, happens)
+    except StoreDown:
+        raise
+    except StoreError:
+        half = len(refs) // 2
+        return [*_change(unit, refs[:half], decide), *_change(unit, refs[half:], decide)] if half else []
+    return changed
+
+
+def _again_if_changed(write: Callable[[], list[str]]) -> list[str]:
+    """Whole once more where a case changed meanwhile. Raises ConcurrentChange after some tries."""
+    for _ in range(_TRIES - 1):
+        try:
+            return write()
+        except ConcurrentChange:
+            continue
+    return write()

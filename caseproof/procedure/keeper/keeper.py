@@ -1,0 +1,331 @@
+"""One pass of the keeper: every open case is alive, on time and told about; what was fixed stays fixed.
+
+Plain code: what needs Prefect is handed in. An error in one step, of one platform or of one case, is written down for
+the board, and the pass goes on. Each platform is looked at in a thread of its own, so that one that hangs holds up no
+other, and the rest of the pass for a minute at most (house rule 4).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass, field, replace
+
+from caseproof.channels.outbound.mail import MailDown
+from caseproof.domain.case import Case
+from caseproof.domain.errors import CaseproofError
+from caseproof.domain.events import Kind
+from caseproof.platforms.base import JobPlatform, PlatformDown
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.keeper import watching
+from caseproof.procedure.keeper.keeping import (
+    Looked,
+    has_to_look_at_all,
+    is_over,
+    look,
+    look_at_all_again,
+    note_next,
+    remember_the_policy,
+    waits_for_retailer,
+)
+from caseproof.procedure.keeper.no_answer import has_to_be_told, keep_paused
+from caseproof.procedure.keeper.open_incidents import note_nudge, nudges
+from caseproof.procedure.keeper.problems import Problems, note_problems
+from caseproof.procedure.keeper.team_alerts import Telling, tell_team
+from caseproof.procedure.keeper.untold import to_tell
+from caseproof.procedure.notify.reminding import remind
+from caseproof.procedure.notify.telling import Send
+from caseproof.store import CaseRow, locks
+from caseproof.store.messages import MessageRow
+
+PATIENCE_SECONDS = 60.0
+"""How long a pass goes on giving runs while workers take them; the others get theirs in the next pass."""
+PAUSE_SECONDS = 5.0
+HUNG_SECONDS = 60.0
+"""How long the platforms are waited for before the rest of the pass goes on, and once more at its end; also how long a
+pass reads runs that cases wait for, and how long it sends reminders."""
+
+
+@dataclass
+class Ran:
+    """What became of flow runs: the cases that got one, how many wait for theirs, the cases whose runs were woken,
+    those whose runs can be woken soon, and sentences for people."""
+
+    given: list[str] = field(default_factory=list)
+    waiting: int = 0
+    woken: list[str] = field(default_factory=list)
+    later: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What the keeper reaches other systems with; each may raise when it is used.
+
+    ``runs`` gives cases without a live flow run another (the given ones are looked at besides), and wakes those that
+    are named with their run. ``incidents`` looks after the incidents and says what it did. ``say`` tells people.
+    ``run_url`` is where people see a flow run.
+    """
+
+    platform: Callable[[str], JobPlatform]
+    runner: Callable[[Case], JobPlatform]
+    sender: Callable[[], Send]
+    runs: Callable[[Sequence[CaseRow], Mapping[str, str]], Ran]
+    incidents: Callable[[], Sequence[str]]
+    say: Callable[[str], None]
+    run_url: Callable[[str], str]
+
+
+@dataclass
+class Pass:
+    """What a pass did. ``problems`` is what it could not do, by case or by what it was about."""
+
+    looked_at: int = 0
+    stopped_again: list[str] = field(default_factory=list)
+    reopened: list[str] = field(default_factory=list)
+    given_runs: list[str] = field(default_factory=list)
+    waiting_for_runs: int = 0
+    woken: list[str] = field(default_factory=list)
+    reminded: list[str] = field(default_factory=list)
+    team_told: int = 0
+    paused: list[str] = field(default_factory=list)
+    incidents: list[str] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
+
+    def in_words(self) -> dict[str, object]:
+        """What people see of the pass, as a small table."""
+        return {
+            "cases that were due": self.looked_at,
+            "stopped again: the stop did not hold": _names(self.stopped_again),
+            "reopened: they fail again": _names(self.reopened),
+            "given a run": _names(self.given_runs),
+            "wait for their run": self.waiting_for_runs,
+            "woken": _names(self.woken),
+            "retailers reminded about": _names(self.reminded),
+            "told to the team": self.team_told,
+            "kept paused: no answer": _names(self.paused),
+            "incidents": "; ".join(self.incidents[:20]) or "nothing",
+            "could not be done": "; ".join(f"{on}: {said}" for on, said in self.problems.said.items()) or "nothing",
+        }
+
+
+def _names(refs: Sequence[str]) -> str:
+    more = f" and {len(refs) - 20} more" if len(refs) > 20 else ""
+    return f"{len(refs)}: {', '.join(refs[:20])}{more}" if refs else "0"
+
+
+def keep(
+    office: Office, hands: Hands, *, patience: float = PATIENCE_SECONDS, hung: float = HUNG_SECONDS
+) -> Pass | None:
+    """One pass; None where another is at work. Raises StoreDown and the like, where nothing can be done at all."""
+    lock = office.settings.home_folder / "keeper" / "pass"
+    if locks.is_held(lock) or not locks.hold(lock, wait=False):
+        return None
+    try:
+        return _Keeper(office, hands, hung).keep(patience)
+    finally:
+        locks.let_go(lock)
+
+
+class Hanging(CaseproofError):
+    """A platform has not answered yet, and the pass ends."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The platform {name} has not answered yet, and the pass went on without it.",
+            "Nothing is lost: the next pass reads it again. If it stays so, look at the platform's own log.",
+        )
+
+
+def _about(platform: str) -> str:
+    return f"the platform {platform}"
+
+
+class _Keeper:
+    """A pass at work."""
+
+    def __init__(self, office: Office, hands: Hands, hung: float) -> None:
+        self._office, self._hands, self._hung = office, hands, hung
+        self._done = Pass()
+        self._watches: dict[str, threading.Thread] = {}
+        self._down: set[str] = set()
+
+    def keep(self, patience: float) -> Pass:
+        self._watch_the_platforms()  # J2: what has to stop comes first
+        self._down.update(self._wait_for_the_platforms())
+        with self._apart("incidents"):
+            self._done.incidents += self._hands.incidents()
+        self._plan_anew()
+        found = look(self._office)
+        self._done.looked_at = len(found.rows)
+        self._read_the_runs(found)
+        self._give_and_wake(found, patience)
+        self._remind(found)
+        for name in self._wait_for_the_platforms():  # the team is told of what they found
+            self._done.problems(_about(name), Hanging(name))
+        self._tell(found)
+        self._keep_paused(found)
+        note_next(self._office, found.rows)
+        note_problems(self._office, self._done.problems.said)
+        done, self._done = self._done, Pass()  # what still hangs changes it no more
+        return done
+
+    @contextmanager
+    def _apart(self, about: str) -> Iterator[None]:
+        """Whatever goes wrong in here is written down and leaves the rest of the pass alone."""
+        try:
+            yield
+        except Exception as error:
+            self._done.problems(about, error)
+            self._hands.say(f"{about}: {self._done.problems.said[about]}")
+
+    def _watch_the_platforms(self) -> None:
+        names: list[str] = []
+        with self._apart("platforms"):
+            names = watching.platforms_with_cases(self._office)
+        for name in names:
+            with self._apart(_about(name)):
+                platform = self._hands.platform(name)
+                # A daemon: the end of the process does not wait for what hangs. Like a crash, that loses nothing.
+                context, watch = copy_context(), self._watch
+                self._watches[name] = threading.Thread(
+                    target=context.run, args=(watch, name, platform), name=f"watch {name}", daemon=True
+                )
+                self._watches[name].start()
+
+    def _watch(self, name: str, platform: JobPlatform) -> None:
+        with self._apart(_about(name)):
+            try:
+                self._look_after(name, platform)
+            except PlatformDown:
+                self._down.add(name)
+                raise
+
+    def _look_after(self, name: str, platform: JobPlatform) -> None:
+        for ref in watching.hold_stops(self._office, name, platform, self._apart):
+            self._done.stopped_again.append(ref)
+            self._hands.say(f"{ref}: the stop did not hold, and was made again (J2)")
+        for swept in watching.reopen_what_fails_again(self._office, name, platform):
+            if swept.new:
+                self._done.reopened.append(swept.ref)
+                self._hands.say(f"{swept.ref}: the job failed again and is {swept.outcome}; the case is reopened")
+
+    def _wait_for_the_platforms(self) -> list[str]:
+        """Not longer than a while; gives those that have not answered: they go on beside the rest of the pass."""
+        deadline = time.monotonic() + self._hung
+        for watch in self._watches.values():
+            watch.join(max(0.0, deadline - time.monotonic()))
+        return [name for name, watch in self._watches.items() if watch.is_alive()]
+
+    def _plan_anew(self) -> None:
+        with self._apart("policy"):
+            if has_to_look_at_all(self._office):
+                count = look_at_all_again(self._office)
+                self._hands.say(f"The policy or the clock changed: {count} open cases were planned anew")
+            remember_the_policy(self._office)
+
+    def _read_the_runs(self, found: Looked) -> None:
+        """A suspended case that waits for a long run is woken when that run is over."""
+        deadline = time.monotonic() + self._hung
+        for row in found.read:
+            if row.platform in self._down or time.monotonic() > deadline:
+                continue  # in the next pass
+            with self._apart(row.ref):
+                try:
+                    if is_over(self._office, self._hands.runner, row.ref):
+                        found.wake.append(row.ref)
+                except PlatformDown:
+                    self._down.add(row.platform)  # its time-out once a pass, not once a case
+                    raise
+
+    def _give_and_wake(self, found: Looked, patience: float) -> None:
+        """Runs for the cases without a live one, and for those asleep with news; as fast as workers take them."""
+        deadline = time.monotonic() + patience
+        wake, also = self._runs_of(found.wake), found.runs
+        while True:
+            ran = Ran()
+            with self._apart("flow runs"):
+                ran = self._hands.runs(also, wake)
+            self._done.given_runs += ran.given
+            self._done.woken += ran.woken
+            self._done.waiting_for_runs = ran.waiting
+            for sentence in ran.said:
+                self._hands.say(sentence)
+            wake, also = {ref: wake[ref] for ref in ran.later}, []
+            if not (ran.waiting or wake) or time.monotonic() + PAUSE_SECONDS > deadline:
+                return
+            self._office.sleep(PAUSE_SECONDS)
+
+    def _runs_of(self, refs: Sequence[str]) -> dict[str, str]:
+        wanted = sorted(set(refs))
+        with self._office.store.reading() as unit:
+            rows = [
+                row for start in range(0, len(wanted), 200) for row in unit.cases.of_refs(wanted[start : start + 200])
+            ]
+        return {row.ref: row.flow_run for row in rows if row.flow_run}
+
+    def _remind(self, found: Looked) -> None:
+        send: Send | None = None
+        deadline = time.monotonic() + self._hung
+        for ref in found.remind:
+            if time.monotonic() > deadline:
+                return  # mail is paced: the next pass sends the others
+            if ref in self._done.reminded:
+                continue  # in the mail of another case of its notice
+            down = False
+            with self._apart(ref):
+                try:
+                    send = send or self._hands.sender()
+                    self._done.reminded += remind(self._office, send, ref)
+                except MailDown:
+                    down = True
+                    raise
+            if down:
+                return  # its time-out once a pass, not once a case
+
+    def _tell(self, found: Looked) -> None:
+        """One mail to the team about all that is due; without an address the board has it."""
+        beside: list[Telling] = []
+        with self._apart("incidents"):
+            beside = [replace(one, url=self._hands.run_url(one.url)) for one in nudges(self._office)]
+        messages: list[MessageRow] = []
+        with self._apart("messages from retailers"):
+            messages = to_tell(self._office)
+        told = [_nudge(row, about) for row, about in (*found.tell, *self._told_first(found))]
+        with self._apart("telling the team"):
+            told += [
+                self._telling(ref, "the stop did not hold, and was made again (J2)") for ref in self._done.stopped_again
+            ]
+            again = "the job failed again after the case was closed, so the case is open again (J10)"
+            told += [self._telling(ref, again) for ref in self._done.reopened]
+            send = self._hands.sender() if (told or beside or messages) and self._office.policy.mail.team else None
+            self._done.team_told = tell_team(self._office, send, told, beside, messages)
+            self._done.team_told += sum(note_nudge(self._office, one.ref, one.number) for one in beside)
+
+    def _telling(self, ref: str, about: str) -> Telling:
+        case = self._office.case(ref)
+        number = len(case.since_question(Kind.TEAM_TOLD)) + 1
+        return Telling(ref, case.facts["job_name"], about, number, aside=True)
+
+    def _told_first(self, found: Looked) -> list[tuple[CaseRow, str]]:
+        """The cases about to be kept paused of which the team was told nothing yet, whyever (J6)."""
+        told, first = {row.ref for row, _ in found.tell}, []
+        for row, about in found.pause:
+            with self._apart(row.ref):
+                if row.ref not in told and has_to_be_told(self._office.case(row.ref)):
+                    first.append((row, about))
+        return first
+
+    def _keep_paused(self, found: Looked) -> None:
+        """Where no answer came, the account stays paused until a date (J6)."""
+        for row, _ in found.pause:
+            with self._apart(row.ref):
+                if keep_paused(self._office, row.ref):
+                    self._done.paused.append(row.ref)
+
+
+def _nudge(row: CaseRow, about: str) -> Telling:
+    return Telling(row.ref, row.job_name, about, row.nudges + 1, no_answer=waits_for_retailer(row))

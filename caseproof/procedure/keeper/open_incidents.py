@@ -1,0 +1,107 @@
+"""The open incidents as people have to know of them: who must act, since when, and when the team is told of it (J6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+
+from caseproof.domain.decisions import Decision
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.texts import in_words
+from caseproof.procedure.keeper.incidents import waits_since
+from caseproof.procedure.keeper.keeping import CASEPROOF, NOBODY, TEAM, nudge_at
+from caseproof.procedure.keeper.team_alerts import Telling
+from caseproof.store import IncidentRow
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIncident:
+    """An open incident: ``cases`` are its open cases; ``run`` is its flow run ("" before the first).
+
+    ``asked`` is when its form was asked that nobody answered yet; ``paused_until`` the date to which it waits.
+    """
+
+    ref: str
+    about: str
+    cases: int
+    asked: datetime | None
+    paused_until: date | None
+    since: datetime
+    run: str
+    question: int
+
+    def waits_for(self, now: datetime) -> str:
+        """What it waits for, in words."""
+        if self.paused_until is not None and now.date() < self.paused_until:
+            return f"kept paused until {self.paused_until} (J6)"
+        return "decide for all its cases (J6)" if self.asked else "the decision reaches its cases"
+
+    def who(self, now: datetime) -> str:
+        """Who must act."""
+        if self.is_the_team_s(now):
+            return TEAM
+        return NOBODY if self.asked else CASEPROOF
+
+    def is_the_team_s(self, now: datetime) -> bool:
+        """Whether the team must act now."""
+        return self.asked is not None and (self.paused_until is None or self.paused_until <= now.date())
+
+
+def open_incidents(office: Office) -> list[OpenIncident]:
+    """All of them, oldest first."""
+    with office.store.reading() as unit:
+        rows = unit.incidents.rows(open_only=True)
+        left = [sum(case.closed_at is None for case in unit.cases.of_incident(row.ref)) for row in rows]
+    return [_seen(office, row, count) for row, count in zip(rows, left, strict=True)]
+
+
+def _seen(office: Office, row: IncidentRow, count: int) -> OpenIncident:
+    asked = waits_since(office, row.ref)
+    about = f"{in_words(row.cause)} on {row.marketplace or row.platform}"
+    until = row.until if row.decision == Decision.KEEP_PAUSED else None
+    since = asked or row.decided_at or row.opened_at
+    return OpenIncident(row.ref, about, count, asked, until, since, row.flow_run or "", row.asked)
+
+
+def nudges(office: Office) -> list[Telling]:
+    """What the team is to be told now: of each question about an incident as often as of a case's."""
+    now = office.clock()
+    due = [(one, _told(office, one) + 1) for one in open_incidents(office) if one.is_the_team_s(now)]
+    return [
+        Telling(one.ref, f"{one.cases} open cases: {one.about}", _about(one), number, one.run)
+        for one, number in due
+        if nudge_at(office.policy.keeper, _from(one), number - 1) <= now
+    ]
+
+
+def _about(one: OpenIncident) -> str:
+    if one.paused_until is not None:
+        return f"its cases were to stay paused until {one.paused_until}: decide again for all of them (J6)"
+    return f"the decision for all its cases is waited for (J6), asked {_from(one):%Y-%m-%d %H:%M} UTC"
+
+
+def _from(one: OpenIncident) -> datetime:
+    """From when on the team is waited for."""
+    paused = datetime.combine(one.paused_until, time(), UTC) if one.paused_until else one.since
+    return max(one.since, paused)
+
+
+def note_nudge(office: Office, ref: str, number: int) -> bool:
+    """Note that the team was told of the question that waits: so many times now; whether it was news."""
+    with office.store.unit() as unit:
+        told, asked = unit.marks.get(_mark(ref)), unit.incidents.get(ref).asked
+        unit.marks.set(_mark(ref), f"{asked} {number}", office.clock())
+        unit.commit()
+    return told is None or told[0] != f"{asked} {number}"
+
+
+def _told(office: Office, one: OpenIncident) -> int:
+    """How often the team was told of this question."""
+    with office.store.reading() as unit:
+        noted = unit.marks.get(_mark(one.ref))
+    asked, number = noted[0].split() if noted else ("0", "0")
+    return int(number) if int(asked) == one.question else 0
+
+
+def _mark(ref: str) -> str:
+    return f"incident/{ref}/told"

@@ -1,0 +1,32 @@
+"""What a pass of the keeper could not do: taken down, and noted for whoever shows the board."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from caseproof.domain.errors import CaseproofError
+from caseproof.procedure.core.office import Office
+
+PROBLEMS = "keeper-problems"
+"""The mark under which the latest pass of the keeper notes what it could not do."""
+
+
+@dataclass
+class Problems:
+    """What could not be done in a pass, by case or by what it was; the rest of the pass goes on."""
+
+    said: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, about: str, error: Exception) -> None:
+        """Take down an error."""
+        known = isinstance(error, CaseproofError)
+        self.said[about] = str(error) if known else f"{type(error).__name__}: {error}"
+
+
+def note_problems(office: Office, problems: Mapping[str, str]) -> None:
+    """Note what the keeper's pass could not do, for whoever shows the board."""
+    with office.store.unit() as unit:
+        unit.marks.set(PROBLEMS, json.dumps(dict(problems)), office.clock())
+        unit.commit()

@@ -1,0 +1,87 @@
+"""The team is told what waits for it: in one mail for all of it, and on the board (house rule 9)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP
+
+from caseproof.channels.outbound.reminder import team_mail
+from caseproof.domain.case import Case
+from caseproof.domain.events import Event, Kind
+from caseproof.procedure.core.office import US, Office
+from caseproof.procedure.core.texts import short
+from caseproof.procedure.keeper.untold import as_lines, note_told
+from caseproof.procedure.notify.mail_pace import Send
+from caseproof.store.messages import MessageRow
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What the team is told about a case or an incident: ``number`` counts from 1 since the question that waits.
+
+    ``url`` is where to answer, where that is not the case's page. ``no_answer``: it is that the retailer does not
+    answer. ``aside``: it is not about the question, and counts by itself.
+    """
+
+    ref: str
+    job: str
+    about: str
+    number: int
+    url: str = ""
+    no_answer: bool = False
+    aside: bool = False
+
+
+def tell_team(
+    office: Office,
+    send: Send | None,
+    tellings: Sequence[Telling],
+    beside: Sequence[Telling] = (),
+    messages: Sequence[MessageRow] = (),
+) -> int:
+    """Tell the team, in one mail for all of it where the policy names an address; gives how many cases and messages
+    took it down.
+
+    ``beside`` is about no case: it stands in the same mail, and whoever gives it writes it down.
+    The mail leaves before it is written down: a crash in between may tell it twice, never not at all (house rule 9).
+    Raises MailDown, MailRefused.
+    """
+    if not (tellings or beside or messages):
+        return 0
+    by = "the board"
+    if send is not None and office.policy.mail.team:
+        mail = _mail(office, [*beside, *tellings], messages)
+        send(mail.as_bytes(), office.policy.mail.sender, [office.policy.mail.team])
+        by = "mail and the board"
+    return note_told(office, messages) + sum(_note_telling(office, one, by) for one in tellings)
+
+
+def _note_telling(office: Office, one: Telling, by: str) -> bool:
+    what = {"no_answer": True} if one.no_answer else {"aside": True} if one.aside else {}
+    event = office.event(Kind.TEAM_TOLD, US, about=short(one.about), number=one.number, by=by, **what)
+
+    def unless_noted(now: Case) -> list[Event]:
+        told = now.since_question(Kind.TEAM_TOLD) if one.aside else now.nudges
+        return [event] if now.question is None or len(told) == one.number - 1 else []
+
+    return office.store.change(one.ref, unless_noted).events[-1] == event
+
+
+def _mail(office: Office, tellings: Sequence[Telling], messages: Sequence[MessageRow]) -> EmailMessage:
+    what = [*sorted((one.ref, one.number, one.about) for one in tellings), *sorted(row.id for row in messages)]
+    lines = [(one.ref, one.job, one.about, one.url or office.case_url(one.ref)) for one in tellings]
+    message = team_mail(
+        lines,
+        sender=office.policy.mail.sender,
+        to=office.policy.mail.team,
+        date=office.clock(),
+        messages=as_lines(office, messages),
+        inbox=office.inbox_url,
+    )
+    domain = office.policy.mail.sender.rpartition("@")[2].rstrip("> ")
+    message["Message-ID"] = f"<team.{hashlib.sha256(repr(what).encode()).hexdigest()[:32]}@{domain}>"
+    message.policy = SMTP.clone(cte_type="7bit")
+    return message

@@ -1,0 +1,57 @@
+"""What came from retailers and needs an eye is told to the team: in its mail, with the words that stand in a case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from caseproof.channels.outbound.reminder import FromRetailer
+from caseproof.domain.errors import CaseproofError
+from caseproof.domain.vocabulary import Place
+from caseproof.procedure.core.office import Office
+from caseproof.store.messages import MessageRow
+
+QUIET = timedelta(hours=1)
+"""How long strangers' mail and returned mail wait for each other: our own mail to the team may be what comes back."""
+_MARK = "messages-told"
+
+
+def to_tell(office: Office) -> list[MessageRow]:
+    """The messages of which the team is to be told now, those that ask for help first. Raises StoreError."""
+    with office.store.reading() as unit:
+        rows, told = unit.messages.untold(), unit.marks.get(_MARK)
+    lately = told is not None and timedelta() <= office.clock() - told[1] < QUIET
+    if lately and not any(row.place is Place.REPLY for row in rows):
+        return []
+    return sorted(rows, key=lambda row: (not _asks_for_help(row), row.place is not Place.REPLY, row.id))
+
+
+def _asks_for_help(row: MessageRow) -> bool:
+    return row.place is Place.REPLY and row.code.asks_for_help
+
+
+def as_lines(office: Office, rows: Sequence[MessageRow]) -> list[FromRetailer]:
+    """What the team's mail says of each. Of a message without a case it says who wrote it, and no word of it."""
+    return [FromRetailer(row.ref, row.sender, row.why, _words(office, row)) for row in rows]
+
+
+def _words(office: Office, row: MessageRow) -> str:
+    if not row.ref:
+        return ""
+    try:
+        case = office.case(row.ref)
+    except CaseproofError:
+        return ""  # a case that cannot be read hides no message
+    said = (event.data.get("words", "") for event in case.events if event.data.get("evidence") == row.digest)
+    return next((str(words) for words in said if words), "")
+
+
+def note_told(office: Office, rows: Iterable[MessageRow]) -> int:
+    """Note that the team was told of these; gives how many they are."""
+    ids = [row.id for row in rows]
+    if ids:
+        with office.store.unit() as unit:
+            unit.messages.set_told(ids, office.clock())
+            unit.marks.set(_MARK, str(len(ids)), office.clock())
+            unit.commit()
+    return len(ids)

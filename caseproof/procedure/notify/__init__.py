@@ -1,0 +1,1 @@
+"""J5: notices, reminders and the word that it works again, to retailers."""

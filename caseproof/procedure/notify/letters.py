@@ -1,0 +1,167 @@
+"""Letters: what a retailer is told goes out as one letter a contact, each under a Message-ID of its own.
+
+The first contact's notice is ``<jf-000001.1.notice@...>``, the second's ``<jf-000001.1.notice-2@...>``. What follows
+it says so behind that name, and stands in that letter's thread: ``<jf-000001.1.notice-2.reminder-1@...>``. A letter's
+name is what stands before the @ of its notice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from caseproof.channels.inbound.mail_headers import comparable
+from caseproof.channels.outbound.mail import named_address
+from caseproof.domain.case import Case
+from caseproof.domain.errors import CaseproofError
+from caseproof.evidence.signing import answer_token, reply_address
+from caseproof.procedure.core.effects import Json, once
+from caseproof.procedure.core.office import Office
+from caseproof.store.unit import UnitOfWork
+
+_NAME = re.compile(
+    r"(?P<lead>[a-z]{2}-\d{6,18})\.(?P<which>[0-9a-z-]{1,100})\.notice(?:-(?P<number>[1-9]\d{0,5}))?"
+    r"(?:\.(?:reminder|recovery)[0-9a-z-]{0,40})?(?:@(?P<domain>[^\s<>@]{1,253}))?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A notice's letter to one contact.
+
+    ``id`` is its name, ``number`` which one of the notice it is (from 1), ``to`` the contact's address. ``lead`` is the
+    case under whose name the notice went out, ``cases`` those that it tells of; ``asks``: whether it asked for
+    anything. ``round_or_check``: in which round of the case, or after which check (``check-...``), it was sent.
+    """
+
+    id: str
+    number: int
+    to: str
+    lead: str
+    cases: tuple[str, ...]
+    asks: bool
+    round_or_check: str
+
+    def is_of(self, message_id: str) -> bool:
+        """Whether it is one of the letters of the notice with this Message-ID."""
+        return message_id.strip("<>").partition("@")[0] == letter_name(self.lead, self.round_or_check, 1)
+
+
+def notice_key(lead: str, which: str) -> str:
+    """The key of a notice's intent; ``which`` is the case's round, or ``check-...``."""
+    return f"{lead}/{which}/notice"
+
+
+def find_letter(unit: UnitOfWork, letter_or_message_id: str) -> Letter | None:
+    """The letter of this name, or the one whose thread a Message-ID of ours belongs to; None if we never sent it.
+
+    One that was written down counts as sent: whoever crashed right after sending it could not say so.
+    """
+    found = _NAME.fullmatch(letter_or_message_id.strip().strip("<>"))
+    if found is None:
+        return None
+    lead, which, number = found["lead"].upper(), found["which"], int(found["number"] or 1)
+    told = unit.intents.known(notice_key(lead, which))
+    if told is None or (found["number"] and number == 1):
+        return None
+    domain = str(told.get("message_id", "")).strip("<>").rpartition("@")[2]
+    if found["domain"] and found["domain"].casefold() != domain.casefold():
+        return None
+    to = _to(unit, notice_key(lead, which), told, number)
+    if to is None:
+        return None
+    cases, asks = tuple(told.get("cases") or (lead,)), bool(told.get("asks", True))
+    return Letter(letter_name(lead, which, number), number, to, lead, cases, asks, which)
+
+
+def _to(unit: UnitOfWork, key: str, told: Json, number: int) -> str | None:
+    """Whose the n-th letter is; those after the notice's own are of contacts who joined since."""
+    to = addressees(told)
+    if number <= len(to):
+        return to[number - 1]
+    joined = unit.intents.known(f"{key}-{number}")
+    return str(joined["to"]) if joined else None
+
+
+def letter_name(lead: str, which: str, number: int) -> str:
+    """What stands before the @ of the Message-ID of a notice's n-th letter."""
+    return f"{lead.lower()}.{which}.notice" + (f"-{number}" if number > 1 else "")
+
+
+def numbered(message_id: str, number: int) -> str:
+    """The Message-ID of the n-th letter of a mailing, from that of its first."""
+    head, _, domain = message_id.rpartition("@")
+    return f"{head}-{number}@{domain}" if number > 1 else message_id
+
+
+def first_letter(office: Office, case: Case) -> Letter:
+    """The first letter of the notice that the case has in this round. Raises CaseproofError where it has none."""
+    if case.notice is None:
+        raise CaseproofError(f"{case.ref} has told its retailer nothing yet.", "Let its run tell the retailer first.")
+    name = str(case.notice["message_id"])
+    with office.store.reading() as unit:
+        found = find_letter(unit, name)
+    if found is not None:
+        return found
+    to, cases = addressees(case.notice.event.data), tuple(case.notice.get("cases") or (case.ref,))
+    said, asks = name.strip("<>").partition("@")[0], bool(case.notice.get("asks", True))
+    return Letter(said, 1, to[0] if to else "", case.ref, cases, asks, str(case.round))
+
+
+def letter_to(office: Office, first: Letter, to: Sequence[str], address: str) -> Letter:
+    """The letter to this contact under the same notice, which went to ``to``.
+
+    A contact who joined since gets the next free number, for good.
+    """
+    for number, known in enumerate(to, start=1):
+        if comparable(known) == comparable(address):
+            return _numbered(first, number, known)
+    key, number = notice_key(first.lead, first.round_or_check), len(to)
+    while True:
+        number += 1
+        mine = once(
+            office, first.lead, "notice", f"{key}-{number}", plan={"to": address}, effect=lambda p: p, read_back=None
+        )
+        if comparable(str(mine["to"])) == comparable(address):
+            return _numbered(first, number, address)
+
+
+def _numbered(first: Letter, number: int, to: str) -> Letter:
+    return replace(first, id=f"{first.id}-{number}" if number > 1 else first.id, number=number, to=to)
+
+
+def addressees(told: Json) -> list[str]:
+    """To whom a mailing went, or is about to go, in the order of its letters."""
+    return [str(address) for address in told.get("to") or told.get("accepted") or ()]
+
+
+# -- where answers go -----------------------------------------------------------------------------------------------
+
+
+def envelope_sender(office: Office, lead: str) -> str:
+    """Where bounces go: the signed address of the notice's case, where a mailbox of ours is read."""
+    if not office.policy.answers.mailbox:
+        return office.policy.mail.sender
+    return reply_address(office.secret, named_address(office.policy.mail.reply_to)[1], lead)
+
+
+def reply_to(office: Office, lead: str) -> str:
+    """What stands in Reply-To: the same signed address under the policy's name for it."""
+    given = office.policy.mail.reply_to
+    if not office.policy.answers.mailbox:
+        return given
+    name = re.sub(r'(["\\])', r"\\\1", named_address(given)[0])
+    signed = envelope_sender(office, lead)
+    return f'"{name}" <{signed}>' if name else signed
+
+
+def answer_url(office: Office, letter: str) -> str:
+    """The link to the confirmation page that stands in this letter; "" where retailers have no page to open."""
+    start = office.settings.answers
+    if start is None:
+        return ""
+    expires = office.clock() + timedelta(days=office.policy.answers.link_days)
+    return f"{start}/answer/{answer_token(office.secret, letter, expires)}"

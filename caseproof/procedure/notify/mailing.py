@@ -1,0 +1,214 @@
+"""A mailing: the letters that are sent together, one a contact, each kept before it is sent, and each sent once.
+
+A mailing is written down as one intent: its result tells of all letters, and of each one up to the first that the mail
+server took. Each later one has an intent of its own under the same key and its number. So a crash between two letters
+loses none and repeats none that was recorded, and what goes to one contact takes one intent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from functools import partial
+
+from caseproof.channels.outbound.mail import DEADLINE_FACTOR, Delivery, MailDown, MailError, MailRefused
+from caseproof.domain.codes import MailAnswer, mail_answers
+from caseproof.domain.errors import BadInput
+from caseproof.procedure.core.effects import HELD_SECONDS, Json, once
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.notify.letters import addressees, envelope_sender
+from caseproof.procedure.notify.mail_pace import NotYourTurn, Send
+
+TURNS, LONGEST_SLEEP = 20, 60.0
+"""How often a letter waits until the mail's pace allows it, and how many seconds at a time, before it needs help."""
+
+_RFC822 = "message/rfc822"
+
+
+class _NotSent(MailDown):
+    """The letter certainly did not leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a mailing says: a message a contact, and what its intent tells besides."""
+
+    to: Sequence[str]
+    messages: Sequence[EmailMessage]
+    facts: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Mailing:
+    """Letters that are sent together: their intents are ``lead``'s, under ``key`` and ``key-2``, ``key-3``, ...
+
+    ``name`` is what their files are called in the evidence. ``turns``: how often a letter waits for the mail's pace.
+    """
+
+    lead: str
+    step: str
+    key: str
+    name: str
+    turns: int = 0
+
+    def file(self, number: int) -> str:
+        """The name of the n-th letter's file."""
+        return _file(self.name, number)
+
+
+def _file(name: str, number: int) -> str:
+    return f"{name}-{number}.eml" if number > 1 else f"{name}.eml"
+
+
+def send_letters(
+    office: Office, send: Send, mailing: Mailing, draft: Callable[[], Draft], kept_with: Callable[[Json], str]
+) -> Json:
+    """Send each letter once, and say what became of all of them.
+
+    Every letter is kept as evidence before it is sent, with the case that ``kept_with`` names; whoever repeats it sends
+    the same bytes. What the server does not take for one contact holds up no other; the reason is in ``refused``.
+    Nothing is drafted for a mailing that is out. Raises MailDown, MailRefused (no contact's was taken), BadInput.
+    """
+    sender = _Sender(office, send, mailing, kept_with)
+    told = sender.in_turn(lambda: sender.first(draft))
+    letters = _letters(told)
+    if len(letters) == 1:
+        return told
+    accepted, refused, answers = list(told["accepted"]), dict(told["refused"]), mail_answers(told)
+    for number, ([address], _) in letters.items():
+        if address in accepted or address in refused:
+            continue
+        got = sender.in_turn(partial(sender.further, told, number, address))
+        if "refused" in got:
+            refused[address] = got["refused"]
+            answers |= mail_answers({"refused": {address: got["refused"]}, "refused_codes": got.get("refused_codes")})
+        else:
+            accepted.append(address)
+    return {**told, "accepted": [to for to in told["to"] if to in accepted], **_no(refused, answers)}
+
+
+def keep_letters(office: Office, ref: str, told: Json, name: str) -> None:
+    """List every letter of a mailing with the evidence of this case, too."""
+    for number, (_, digest) in _letters(told).items():
+        office.keep(ref, office.vault.read(digest), _file(name, number), _RFC822)
+
+
+def kept_letter(office: Office, told: Json, number: int) -> bytes | None:
+    """The notice's n-th letter as it was sent; None where it had no such letter."""
+    letters = _letters(told)
+    if number in letters:
+        return office.vault.read(letters[number][1])
+    return office.vault.read(told["evidence"]) if len(letters) == 1 and number <= len(addressees(told)) else None
+
+
+def _letters(told: Json) -> dict[int, tuple[list[str], str]]:
+    """Each letter's addresses and digest. Before there were letters, one mail went to all contacts."""
+    to, digests = addressees(told), [told["evidence"], *told.get("more", ())]
+    if len(digests) == 1:
+        return {1: (to, digests[0])}
+    return {number: ([to[number - 1]], digest) for number, digest in enumerate(digests, start=1)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Sends the letters of one mailing, each under its intent."""
+
+    office: Office
+    send: Send
+    mailing: Mailing
+    kept_with: Callable[[Json], str]
+
+    def in_turn(self, tell: Callable[[], Json]) -> Json:
+        """Wait where much mail waits already; the intent is withdrawn meanwhile. Raises NotYourTurn in the end."""
+        for _ in range(self.mailing.turns):
+            try:
+                return tell()
+            except NotYourTurn as later:
+                self.office.sleep(min(later.seconds, LONGEST_SLEEP))
+        return tell()
+
+    def first(self, draft: Callable[[], Draft]) -> Json:
+        """The intent of the whole: one letter after the other, until the server takes one."""
+        with self.office.store.reading() as unit:
+            known = unit.intents.result(self.mailing.key)
+        return self._once(self.mailing.key, self._plan(draft()), self._until_taken) if known is None else known
+
+    def _plan(self, draft: Draft) -> Json:
+        digests = [
+            self.office.vault.put(message.as_bytes(), self.mailing.file(number), _RFC822).digest
+            for number, message in enumerate(draft.messages, start=1)
+        ]
+        first = {"evidence": digests[0], "message_id": str(draft.messages[0]["Message-ID"]), "to": list(draft.to)}
+        return {**first, **draft.facts, **({"more": digests[1:]} if len(digests) > 1 else {})}
+
+    def _until_taken(self, plan: Json) -> Json:
+        refused: dict[str, str] = {}
+        answers: dict[str, MailAnswer] = {}
+        letters = _letters(plan)
+        for number, (addresses, _) in letters.items():
+            try:
+                delivery = self._deliver(plan, number)
+            except MailError as error:
+                if error.answer is None or len(letters) == 1:
+                    raise
+                refused[addresses[0]], answers[addresses[0]] = error.reason, error.answer
+                continue
+            no = _no(refused | dict(delivery.refused), answers | dict(delivery.answers))
+            return {**plan, "accepted": list(delivery.accepted), **no}
+        raise _nobody(refused, answers)
+
+    def further(self, told: Json, number: int, address: str) -> Json:
+        """The intent of a later letter; what the server said no to is not tried again."""
+
+        def effect(plan: Json) -> Json:
+            try:
+                self._deliver(told, number)
+            except MailError as error:
+                if error.answer is None:
+                    raise
+                return {**plan, "refused": error.reason, "refused_codes": {address: str(error.answer)}}
+            return plan
+
+        return self._once(f"{self.mailing.key}-{number}", {"to": address}, effect)
+
+    def _deliver(self, told: Json, number: int) -> Delivery:
+        """Keep a letter with its case, then hand it over. Raises MailError; _NotSent: it certainly did not leave."""
+        addresses, digest = _letters(told)[number]
+        content = self.office.vault.read(digest)
+        self.office.keep(self.kept_with(told), content, self.mailing.file(number), _RFC822)  # before it is sent
+        try:
+            return self.send(content, envelope_sender(self.office, self.mailing.lead), addresses)
+        except MailDown as down:
+            if down.maybe_sent or isinstance(down, NotYourTurn):
+                raise
+            raise _NotSent(down.problem, down.next_action, answer=down.answer, reason=down.reason) from down
+
+    def _once(self, key: str, plan: Json, effect: Callable[[Json], Json]) -> Json:
+        return once(
+            self.office,
+            self.mailing.lead,
+            self.mailing.step,
+            key,
+            plan=plan,
+            effect=effect,
+            read_back=None,  # nobody can read a retailer's mailbox: the same Message-ID is sent again instead
+            harmless=(MailRefused, _NotSent, BadInput),
+            later=(NotYourTurn,),
+            seconds=max(HELD_SECONDS, (DEADLINE_FACTOR + 1) * self.office.policy.mail.timeout_seconds),
+        )
+
+
+def _no(refused: Mapping[str, str], answers: Mapping[str, MailAnswer]) -> Json:
+    """What is written down of those whose letter was not taken: the server's words, and a code for each."""
+    codes = {address: str(answer) for address, answer in answers.items()}
+    return {"refused": dict(refused), **({"refused_codes": codes} if codes else {})}
+
+
+def _nobody(refused: Mapping[str, str], answers: Mapping[str, MailAnswer]) -> MailError:
+    """What is raised where no contact's letter was taken: worth another try, if one may be taken later."""
+    reasons = "; ".join(f"{address}: {reason}" for address, reason in refused.items())
+    problem = f"The mail server took none of the letters ({reasons})."
+    if MailAnswer.FOR_NOW in answers.values():
+        return _NotSent(problem, "It is tried again; if this goes on, check the contacts' addresses.")
+    return MailRefused(problem, "Check the addresses of the retailer's contacts.")

@@ -1,0 +1,111 @@
+"""J5: whoever was told that a job failed is told, too, when it works again, or when its integration was removed.
+
+It is said once a closing, in the thread of the notice, and only after the case is closed: nothing about the closure
+depends on it. It asks nothing, so it is also said to those whom the notice asked nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+from caseproof.channels.inbound.mail_headers import comparable
+from caseproof.channels.outbound.languages import language_of
+from caseproof.channels.outbound.recovery import RecoveryFacts, compose_recovery
+from caseproof.domain.case import Case
+from caseproof.domain.decisions import Decision
+from caseproof.domain.errors import CaseproofError
+from caseproof.domain.events import Kind
+from caseproof.procedure.core.effects import Json
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.notify.letters import Letter, addressees, first_letter, letter_to, numbered, reply_to
+from caseproof.procedure.notify.mail_pace import Send
+from caseproof.procedure.notify.mailing import TURNS, Draft, Mailing, kept_letter, send_letters
+from caseproof.store.people import Contact
+
+NOBODY = "None of those who were told of the failure is a contact of the retailer any more."
+
+
+def owes_recovery(case: Case) -> bool:
+    """Whether somebody who was told of the failure waits to hear that it is over."""
+    return case.is_closed and case.recovery is None and bool(_told(case))
+
+
+def tell_recovery(office: Office, send: Send, ref: str) -> Case:
+    """Ensure that the retailer knows how it ended: each contact whose mail was taken, and who still is one.
+
+    Every letter is kept as evidence before it is sent; whoever repeats it sends the same bytes under the same
+    Message-ID. Raises MailDown, MailRefused; the case stays closed.
+    """
+    case = office.case(ref)
+    if not owes_recovery(case):
+        return case
+    contacts = _contacts(office, case)
+    key = f"{ref}/{case.opening}/recovery"
+    with office.store.reading() as unit:
+        is_out = unit.intents.result(key) is not None
+    told: Json = {"message_id": "", "evidence": "", "accepted": [], "why": NOBODY}
+    if contacts or is_out:
+        mailing = Mailing(ref, "recovery", key, f"recovery-{case.opening}", TURNS)
+        told = send_letters(office, send, mailing, lambda: _draft(office, case, contacts), lambda _: ref)
+    event = office.event(Kind.RECOVERY_TOLD, **told)
+    return office.store.change(ref, lambda now: [event] if owes_recovery(now) and now.opening == case.opening else [])
+
+
+def _told(case: Case) -> set[str]:
+    """The addresses, as they compare, that mail of this round was taken for."""
+    if case.notice is None:
+        return set()
+    events = (case.notice.event, *case.since_notice(Kind.REMINDER_SENT))
+    return {comparable(str(address)) for event in events for address in event.data["accepted"]}
+
+
+def _contacts(office: Office, case: Case) -> list[Contact]:
+    with office.store.reading() as unit:
+        contacts = unit.people.contacts(case.facts.get("retailer") or "")
+    told = _told(case)
+    return [contact for contact in contacts if comparable(contact.address) in told]
+
+
+def _draft(office: Office, case: Case, contacts: list[Contact]) -> Draft:
+    first = first_letter(office, case)
+    return Draft(
+        [contact.address for contact in contacts], [_compose(office, case, first, contact) for contact in contacts]
+    )
+
+
+def _compose(office: Office, case: Case, first: Letter, contact: Contact) -> EmailMessage:
+    if case.notice is None:
+        raise CaseproofError(f"{case.ref} has told its retailer nothing.", "There is nothing to take back.")
+    told, mail = case.notice.event.data, office.policy.mail
+    letter = letter_to(office, first, addressees(told), contact.address)
+    follows = numbered(str(told["message_id"]), letter.number)
+    head, _, domain = follows.rpartition("@")
+    # Cases that share a notice work again one by one.
+    name = "recovery" if case.ref == first.lead else f"recovery-{case.ref.lower()}"
+    run, live = case.verified, case.live
+    return compose_recovery(
+        RecoveryFacts(
+            ref=case.ref,
+            language=language_of(contact.language, mail.language),
+            contact_name=contact.name,
+            job_names=(case.facts["job_name"],),
+            marketplace=case.facts.get("marketplace"),
+            removed=case.decided is Decision.REMOVE,
+            live_since=live.at if live else None,
+            run_ended=datetime.fromisoformat(run["ended_at"]) if run and run["ended_at"] else None,
+        ),
+        sender=mail.sender,
+        reply_to=reply_to(office, first.lead),
+        recipient=contact.address,
+        message_id=f"{head}.{name}@{domain}",
+        date=office.clock(),
+        follows=follows,
+        subject=_subject(kept_letter(office, told, letter.number)),
+    )
+
+
+def _subject(notice: bytes | None) -> str:
+    """The subject of the letter that it follows; "" where this contact had none, and there is no thread."""
+    return str(message_from_bytes(notice, policy=policy.default)["Subject"] or "") if notice else ""

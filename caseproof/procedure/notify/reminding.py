@@ -1,0 +1,134 @@
+"""J5, J6: a retailer who does not answer is reminded, and the team is told what waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from email.message import EmailMessage
+
+from caseproof.channels.outbound.languages import language_of
+from caseproof.channels.outbound.reminder import ReminderFacts, compose_reminder, reminder_id
+from caseproof.domain.case import Case, Fact
+from caseproof.domain.events import Event, Kind
+from caseproof.domain.lifecycle import State
+from caseproof.domain.vocabulary import WORD
+from caseproof.procedure.core.effects import Json
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.notify.letters import (
+    Letter,
+    addressees,
+    answer_url,
+    first_letter,
+    letter_to,
+    numbered,
+    reply_to,
+)
+from caseproof.procedure.notify.mailing import Draft, Mailing, kept_letter, send_letters
+from caseproof.procedure.notify.telling import Send, compose_letter, contacts_of
+from caseproof.store import UnknownCase
+from caseproof.store.errors import Unreadable
+from caseproof.store.people import Contact
+
+
+def remind(office: Office, send: Send, ref: str) -> list[str]:
+    """Remind the retailer of the notice of this case, in its thread; gives the cases that were reminded of.
+
+    Every contact gets a letter of their own; cases that share a notice share its reminders. Each is kept as evidence
+    before it is sent; whoever repeats it sends the same bytes with the same Message-ID. Raises NobodyToTell, MailDown,
+    MailRefused.
+    """
+    case = office.case(ref)
+    if not _waits_for_word(case) or case.notice is None or not case.notice.get("asks", True):
+        return []  # "we have no answer from you" is said to nobody who was asked nothing
+    if _is_too_soon(office, case):
+        return []
+    notice = case.notice
+    number = len(case.since_notice(Kind.REMINDER_SENT)) + 1
+    group = [case, *_sharing(office, case, number)]
+    first = first_letter(office, case)
+
+    def draft() -> Draft:
+        contacts = contacts_of(office, case)
+        messages = [_compose(office, group, notice, number, first, contact) for contact in contacts]
+        return Draft([contact.address for contact in contacts], messages, {"number": number})
+
+    key = f"{notice['message_id']}/reminder/{number}"
+    mailing = Mailing(first.lead, "reminder", key, f"reminder-{number}")
+    told = send_letters(office, send, mailing, draft, lambda _: first.lead)
+    return [one.ref for one in group if _record(office, one.ref, number, told)]
+
+
+def _is_too_soon(office: Office, case: Case) -> bool:
+    """Whether the last reminder left just now: what was held up for days leaves no two mails on one day."""
+    sent, days = case.since_notice(Kind.REMINDER_SENT), office.policy.keeper.remind_after_days
+    if not sent or len(sent) >= len(days):
+        return False
+    apart = min(timedelta(days=days[len(sent)] - days[len(sent) - 1]), timedelta(days=1))
+    return timedelta() <= office.clock() - sent[-1].at < apart
+
+
+def _record(office: Office, ref: str, number: int, told: Json) -> bool:
+    event = office.event(Kind.REMINDER_SENT, **told)
+
+    def unless_recorded(now: Case) -> list[Event]:
+        wanted = now.notice is not None and now.state in (State.WAITING, State.PAUSED)
+        return [event] if wanted and len(now.since_notice(Kind.REMINDER_SENT)) == number - 1 else []
+
+    after = office.store.change(ref, unless_recorded)
+    return len(after.since_notice(Kind.REMINDER_SENT)) == number and after.events[-1] == event
+
+
+def _waits_for_word(case: Case) -> bool:
+    question = case.question
+    if case.state is not State.WAITING or question is None or question["form"] != WORD:
+        return False
+    return not case.confirmations and case.unanswered_since is not None  # nobody is reminded who wrote
+
+
+def _sharing(office: Office, case: Case, number: int) -> list[Case]:
+    """The other cases in the same notice that wait for the retailer's word and had as many reminders."""
+    others = [ref for ref in (case.notice.get("cases", ()) if case.notice else ()) if ref != case.ref]
+    return [other for ref in others if (other := _readable(office, ref)) and _shares(other, case, number)]
+
+
+def _readable(office: Office, ref: str) -> Case | None:
+    try:
+        return office.case(ref)
+    except (Unreadable, UnknownCase):
+        return None  # it holds up no other
+
+
+def _shares(one: Case, case: Case, number: int) -> bool:
+    same = one.notice is not None and case.notice is not None and one.notice["message_id"] == case.notice["message_id"]
+    return same and _waits_for_word(one) and len(one.since_notice(Kind.REMINDER_SENT)) == number - 1
+
+
+def _compose(
+    office: Office, group: Sequence[Case], notice: Fact, number: int, first: Letter, contact: Contact
+) -> EmailMessage:
+    """The reminder to one contact, in the thread of their own letter, and with their own link."""
+    policy, told = office.policy, notice.event.data
+    letter = letter_to(office, first, addressees(told), contact.address)
+    name = numbered(str(notice["message_id"]), letter.number)
+    follows = kept_letter(office, told, letter.number)
+    if follows is None:  # who joined since gets their own to read, never another's: it would hold that one's link
+        follows = compose_letter(office, group, contact, first.lead, letter.id, name, asks=True).as_bytes()
+    return compose_reminder(
+        follows,
+        ReminderFacts(
+            language=language_of(contact.language, policy.mail.language),
+            contact_name=contact.name,
+            jobs=tuple(f"{one.ref}: {one.facts['job_name']}" for one in sorted(group, key=lambda one: one.ref)),
+            told_at=notice.at,
+            stopped=bool(group[0].stopped_jobs),
+            number=number,
+            last=number >= len(policy.keeper.remind_after_days),
+            deadline=notice.at + timedelta(days=policy.keeper.answer_within_days),
+            answer_url=answer_url(office, letter.id),
+        ),
+        sender=policy.mail.sender,
+        reply_to=reply_to(office, first.lead),
+        recipient=contact.address,
+        message_id=reminder_id(name, number),
+        date=office.clock(),
+    )

@@ -1,0 +1,50 @@
+"""The pages of reports as files: one home's lie in one folder, from which the web app serves them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from pathlib import Path
+
+from caseproof.domain.errors import CaseproofError
+from caseproof.procedure.core.office import Office
+
+_NAME = re.compile(r"case-report-\d{4}-\d\d-\d\d-to-\d{4}-\d\d-\d\d\.html", re.ASCII)
+
+
+class ReportNotKept(CaseproofError):
+    """The report's file could not be written."""
+
+
+def reports_folder(office: Office) -> Path:
+    """Where the pages of this home's reports lie."""
+    return office.settings.home_folder / "reports"
+
+
+def kept_page(office: Office, name: str) -> Path | None:
+    """The file of a kept report; None for a name that is no report's, or one that is not there."""
+    path = reports_folder(office) / name
+    return path if _NAME.fullmatch(name) and path.is_file() and not path.is_symlink() else None
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page as a whole or not at all; retailers' names are in it, so it is its owner's alone.
+
+    Raises ReportNotKept.
+    """
+    if path.exists() and not path.is_file():  # a folder, or a device such as /dev/stdout: it would be replaced
+        raise ReportNotKept(f"{path} is no file.", "Name a file you may write, like report.html.")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        beside.touch(mode=0o600)
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise ReportNotKept(
+            f"The report {path} cannot be written: {error.strerror}.", "Make room, or name a file you may write."
+        ) from error

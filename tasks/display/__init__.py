@@ -1,0 +1,1 @@
+"""What people see in the Prefect UI: artifacts, names, tags and logs."""

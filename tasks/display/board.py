@@ -1,0 +1,94 @@
+"""The board in the Prefect UI: one table artifact, drawn anew in each pass of the keeper, and the pass itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prefect import get_run_logger
+from prefect.artifacts import create_table_artifact
+from prefect.settings import get_current_settings
+
+from caseproof.procedure.core.texts import plain
+from caseproof.procedure.keeper.open_incidents import OpenIncident
+from caseproof.procedure.views.board import Board, Line, board
+from tasks.common import office
+from tasks.display.labels import UNREACHABLE
+
+BOARD, PASS = "caseproof-board", "caseproof-keeper"
+
+
+def show_the_board() -> Board:
+    """Draw the board. Where Prefect does not take it, a warning says so. Raises StoreError."""
+    now = board(office())
+    _show(BOARD, [_row(line) for line in now.lines], _above(now))
+    return now
+
+
+def show_the_pass(what: Mapping[str, object]) -> None:
+    """What a pass of the keeper did, as a small table."""
+    rows = [{"What": name, "How much": str(value)} for name, value in what.items()]
+    _show(PASS, rows, "**The keeper's latest pass.**")
+
+
+def _show(key: str, rows: list[dict[str, Any]], above: str) -> None:
+    try:
+        create_table_artifact(rows, key=key, description=above)
+    except UNREACHABLE as problem:
+        get_run_logger().warning("The table %s is not shown in Prefect: %s", key, type(problem).__name__)
+
+
+def run_url(flow_run: str) -> str:
+    """Where people see a flow run of ours; "" where that is not known."""
+    ui = get_current_settings().ui_url
+    return f"{ui}/runs/flow-run/{flow_run}" if ui and flow_run else ""
+
+
+def _label(text: str) -> str:
+    """Text as the label of a link that is a whole cell: Prefect's page shows such a label letter by letter."""
+    return "".join(" " if char in "\\`[]<>|" else char for char in " ".join(text.split()))
+
+
+def _row(line: Line) -> dict[str, Any]:
+    run = run_url(line.run)
+    return {
+        "Case": f"[{line.ref}]({office().case_url(line.ref)})",
+        "Who must act": line.who.upper() if line.needs_us else line.who,
+        "What for": f"[{_label(line.what)}]({run})" if run else plain(line.what),
+        "Since (UTC)": f"{line.since:%Y-%m-%d %H:%M}",
+        "State": str(line.state),
+        "Retailer": plain(line.retailer or "not known"),
+        "Marketplace": plain(line.marketplace or "none"),
+        "Job": plain(line.job),
+    }
+
+
+def _above(now: Board) -> str:
+    """What stands above the table, as markdown: the counts, and what went wrong."""
+    needs = sum(line.needs_us for line in now.lines)
+    more = f" The table shows {len(now.lines)} of them." if len(now.lines) < now.open else ""
+    parts = [
+        f"**{now.open} open cases.** {needs} need us.{more}",
+        f"By state: {_counts(now.by_state)}.",
+        f"By marketplace: {_counts(now.by_marketplace)}.",
+    ]
+    if now.from_retailers:
+        count, url = sum(now.from_retailers.values()), office().inbox_url
+        parts.append(f"**From retailers: [{count} to look at]({url}).** {_counts(now.from_retailers)}.")
+    if now.incidents:
+        parts.append("\n".join(["**Open incidents:**", "", *map(_incident, now.incidents)]))
+    if office().policy_wrong:
+        parts.append(f"**The policy file has an error.** {plain(office().policy_wrong)}")
+    parts += [f"**{plain(about)}**: {plain(said)}" for about, said in sorted(now.problems.items())[:20]]
+    return "\n\n".join(parts)
+
+
+def _incident(one: OpenIncident) -> str:
+    url, at = run_url(one.run), office().clock()
+    what = f"[{one.waits_for(at)}]({url})" if url else one.waits_for(at)
+    since = f"{one.since:%Y-%m-%d %H:%M}"
+    return f"* {one.ref}, {plain(one.about)}, {one.cases} open cases. {one.who(at)}: {what}, since {since} UTC"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{plain(name)} {count}" for name, count in sorted(counts.items())) or "none"

@@ -1,0 +1,70 @@
+"""The live table of an incident in the Prefect UI: its cases, whose they are, where each stands, and its link."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from prefect.artifacts import Artifact, create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.client.schemas.objects import Artifact as Shown
+
+from caseproof.domain.lifecycle import State
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.texts import plain
+from caseproof.store import CaseRow
+from tasks.display.labels import UNREACHABLE
+
+LONGEST_TABLE = 300
+"""How many cases the table shows, the open ones first."""
+
+
+def show_table(office: Office, ref: str, flow_run: str, description: str) -> None:
+    """Show the table on this flow run: one table a run, kept current. Raises what Prefect's client raises."""
+    rows = _table(office, ref)
+    shown = cast("Shown | None", Artifact.get(_key(ref)))
+    if shown is None or str(shown.flow_run_id) != flow_run:
+        create_table_artifact(rows, key=_key(ref), description=description)
+    else:
+        _update(shown, rows)
+
+
+def refresh_table(office: Office, ref: str) -> None:
+    """Keep the table current while the incident's run is suspended; one that is not there yet stays away."""
+    try:
+        shown = cast("Shown | None", Artifact.get(_key(ref)))
+        if shown is not None:
+            _update(shown, _table(office, ref))
+    except UNREACHABLE:
+        return  # the next pass of the keeper does it
+
+
+def _update(shown: Shown, rows: list[dict[str, Any]]) -> None:
+    data = json.dumps(rows)
+    if shown.data != data:
+        with get_client(sync_client=True) as client:
+            client.update_artifact(shown.id, ArtifactUpdate(data=data))
+
+
+def _key(ref: str) -> str:
+    return f"{ref.lower()}-cases"
+
+
+def _table(office: Office, ref: str) -> list[dict[str, Any]]:
+    with office.store.reading() as unit:
+        rows = unit.cases.of_incident(ref)
+    rows.sort(key=lambda row: row.closed_at is not None)
+    return [
+        {
+            "Case": f"[{row.ref}]({office.case_url(row.ref)})",
+            "Retailer": plain(row.retailer),
+            "Job": plain(row.job_name),
+            "State": _state(row),
+        }
+        for row in rows[:LONGEST_TABLE]
+    ]
+
+
+def _state(row: CaseRow) -> str:
+    return f"paused until {row.paused_until}" if row.state is State.PAUSED else str(row.state)

@@ -1,0 +1,124 @@
+"""What stands on the Logs tab of our runs: one line a step, in the words of the procedure.
+
+Prefect's own lines about starting, ending and suspending are left out, its line about another try becomes a warning
+that people can read, and mail addresses and whatever looks like a secret are hidden. Errors stay: a step that needs
+help is told by ``tasks.asking``, and any other error ends the flow run, which tells it with its traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect import get_run_logger
+from prefect.runtime import flow_run as this_run
+
+from caseproof.domain.case import Case
+from caseproof.domain.errors import CaseproofError
+from caseproof.domain.events import Event, Kind
+from caseproof.http.redaction import redact
+from caseproof.procedure.views.card import MACHINERY, RULES, sentence
+from tasks.common import look
+
+ROUTINE = (
+    "Beginning ",
+    "Downloading flow code",
+    "Finished in state Completed()",
+    "Finished in state Suspended(",
+    "Resuming flow run execution",
+    "Suspending flow run",
+)
+"""How Prefect's own lines begin that say nothing about the case."""
+
+GRAVE = frozenset({
+    Kind.CANNOT_STOP, Kind.RUN_FAILED, Kind.PHOTO_REFUSED, Kind.REVIEW_REJECTED, Kind.FAILED_AGAIN, Kind.REOPENED,
+    Kind.ANSWER_REFUSED,
+})  # fmt: skip
+"""What is logged as a warning."""
+
+_SELF_TOLD = MACHINERY | {Kind.TROUBLE, Kind.QUESTION_ANSWERED, Kind.CONFIRMATION_REFUSED}
+"""Events without a line of their own here: they have one elsewhere (a refused word refuses its answer, too)."""
+
+_ADDRESS = re.compile(r"[^\s@<>(),;:'\"]+(?=@[\w-])")
+
+
+def line(event: Event) -> str:
+    """What happened, with its rule: ``J2: Stopped and read back twice: marketplace-orders/garden-shop``."""
+    rule = RULES.get(event.kind)
+    said = sentence(event)
+    return f"{rule}: {said}" if rule else said
+
+
+def tell_how_far(case: Case) -> None:
+    """One line at the start of a run: what is done already is not told again."""
+    done = [event for event in case.events if event.kind in RULES and event.kind not in GRAVE]
+    steps = "1 step is" if len(done) == 1 else f"{len(done)} steps are"
+    if any(question["flow_run"] == this_run.id for question in case.asked.values()):
+        get_run_logger().info("Resumed; %s done already.", steps)
+    else:
+        get_run_logger().info("%s: %s done already. The latest: %s", case.ref, steps, line(done[-1]))
+
+
+@contextmanager
+def told(ref: str) -> Iterator[None]:
+    """Log what the block adds to the case, a line an event."""
+    before = len(look(ref).events)
+    try:
+        yield
+    finally:
+        for event in look(ref).events[before:]:
+            if event.kind not in _SELF_TOLD:
+                level = logging.WARNING if event.kind in GRAVE else logging.INFO
+                get_run_logger().log(level, "%s", line(event))
+
+
+def hide(text: str) -> str:
+    """The text without secrets, and with mail addresses cut to their domain."""
+    return redact(_ADDRESS.sub("…", text))
+
+
+class InWords(logging.Filter):
+    """Leaves the routine out and puts the rest in words, before Prefect sends it to its server."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is logged."""
+        said = str(record.msg)
+        if record.levelno == logging.INFO and said.startswith(ROUTINE):
+            return False
+        if record.name == "prefect.task_runs" and self._is_told_by_the_flow(record, said):
+            return False
+        if said.startswith("Task run failed with %s: %r - Retry"):
+            _put_in_words(record)
+        record.msg, record.args = hide(record.getMessage()), ()
+        return True
+
+    @staticmethod
+    def _is_told_by_the_flow(record: logging.LogRecord, said: str) -> bool:
+        if said.startswith("Finished in state Failed("):
+            return True
+        error = record.exc_info[1] if record.exc_info else None
+        return isinstance(error, CaseproofError) and said.endswith("Retries are exhausted")
+
+
+def _put_in_words(record: logging.LogRecord) -> None:
+    """Prefect tells another try as information, with the error as Python writes it."""
+    match record.args:
+        case (_, error, number, of, when):
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+            step = getattr(record, "task_run_name", "the step")
+            # "2.3456 second(s) from now"
+            soon = re.sub(r"^([\d.]+) second\(s\) from now$", lambda m: f"in {float(m[1]):.0f} s", str(when))
+            record.msg, record.args = "%s: again %s (try %s of %s). %s", (step, soon, number, of, error)
+
+
+def speak_in_words() -> None:
+    """Set Prefect's loggers of runs up like this, once a process: where the tasks of a flow are imported."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(one, InWords) for one in logger.filters):
+            logger.addFilter(InWords())
+        if logger.level == logging.WARNING:
+            # A worker set to warnings keeps its own routine out of the runs' logs; what we say is wanted all the same.
+            logger.setLevel(logging.INFO)

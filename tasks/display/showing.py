@@ -1,0 +1,146 @@
+"""What people see of a case in the Prefect UI: the live card, the link to the run, the picture, the proof.
+
+The Artifacts tab of a run has no order that we could choose, only two groups: what the flow made, then what its tasks
+made. So the flow makes the card and nothing else, which puts it on top, and keeps it current in place; it tells
+everything in the order it is read. The rest belongs to the task that made it. None of it is needed by a case: where
+Prefect does not take it, a warning says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+from prefect import get_run_logger
+from prefect.artifacts import (
+    Artifact,
+    create_image_artifact,
+    create_link_artifact,
+    create_markdown_artifact,
+)
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.client.schemas.objects import Artifact as Shown
+from prefect.runtime import flow_run as this_run
+
+from caseproof.domain.case import Case, Fact
+from caseproof.evidence.vault import VaultError
+from caseproof.procedure.core.texts import plain
+from caseproof.procedure.views.card import card
+from tasks.common import look, office
+from tasks.display.labels import UNREACHABLE, about, label
+from tasks.display.logs import tell_how_far
+
+
+def announce(ref: str) -> None:
+    """At the start of a run: say how far the case is, in the log, and that it is at work, in the run's name."""
+    case = look(ref)
+    tell_how_far(case)
+    if case.contained is not None:  # J2: not even a label comes before the stop
+        label(case)
+
+
+def show_the_case(ref: str) -> None:
+    """Refresh the card, and what the run's name and tags say."""
+    case = look(ref)
+    with _as_far_as_prefect_takes_it("card"):
+        _show_card(case)
+    label(case)
+
+
+def _show_card(case: Case) -> None:
+    """One card a run, kept current: a new one each time would bury the newest among the old."""
+    here, key = office(), f"{case.ref.lower()}-case"
+    text = card(
+        case,
+        case_url=here.case_url(case.ref),
+        evidence_url=f"{here.settings.public}/evidence",
+        picture=_picture(case.photo),
+    )
+    shown = cast("Shown | None", Artifact.get(key))
+    if shown is None or str(shown.flow_run_id) != str(this_run.id):
+        create_markdown_artifact(text, key=key, description=f"**The case.** {plain(about(case))}")
+    elif shown.data != text:
+        with get_client(sync_client=True) as client:
+            client.update_artifact(shown.id, ArtifactUpdate(data=text))
+
+
+def show_the_job_run(case: Case) -> None:
+    """The link to the run that was read back as successful."""
+    if case.verified is None:
+        return
+    with _as_far_as_prefect_takes_it("link to the run"):
+        create_link_artifact(
+            case.verified["url"],
+            link_text=f"Run {case.verified['name']}",
+            key=f"{case.ref.lower()}-job-run",
+            description=f"**The run** that was read back as {case.verified['said']} (J10).",
+        )
+
+
+def show_the_picture(case: Case) -> None:
+    """The picture of the run's own page."""
+    if case.photo is None:
+        return
+    with _as_far_as_prefect_takes_it("picture"):
+        create_image_artifact(
+            office().evidence_url(case.photo["evidence"]),
+            key=f"{case.ref.lower()}-successful-run",
+            description=f"**The picture** of the run's own page, taken {_minute(case.photo['taken_at'])} (J7, J8).",
+        )
+
+
+def show_the_proof(case: Case) -> None:
+    """The proof of a closed case."""
+    if case.proof is None or not case.is_closed:
+        return
+    with _as_far_as_prefect_takes_it("proof"):
+        create_markdown_artifact(
+            _proof_text(case.ref, case.proof),
+            key=f"{case.ref.lower()}-proof",
+            description=f"**The proof** that {case.ref} was allowed to close ({case.proof['rule']}).",
+        )
+
+
+@contextmanager
+def _as_far_as_prefect_takes_it(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (*UNREACHABLE, VaultError) as problem:
+        get_run_logger().warning("The %s is not shown in Prefect: %s", what, problem)
+
+
+def _minute(at: str) -> str:
+    return f"{at[:16].replace('T', ' ')} UTC"
+
+
+def _picture(photo: Fact | None) -> bytes | None:
+    """The small picture of the run; a card without one is better than no card."""
+    try:
+        return office().vault.read(photo["thumbnail"]) if photo else None
+    except VaultError as damaged:
+        get_run_logger().warning("The picture is not shown: %s", damaged)
+        return None
+
+
+def _proof_text(ref: str, proof: Fact) -> str:
+    """The proof as a table that people read; the file itself is a link."""
+    here = office()
+    said = json.loads(here.vault.read(proof["evidence"]))
+    url = f"{here.settings.public}/evidence"
+    rows = [
+        f"| {one['rule']} | {' '.join(f'[{d[:8]}]({url}/{d})' for d in one['evidence'])} | {one['holds']} |"
+        for one in said["conditions"]
+    ]
+    approvals = "; ".join(f"{one['what']} by {one['by']}" for one in said["approvals"])
+    lines = [
+        f"# {ref} is closed under {said['rule']}",
+        said["statement"],
+        f"[The proof file]({url}/{proof['evidence']}), SHA-256 `{proof['evidence']}`. "
+        f"Anyone can check it: `caseproof verify {proof['file']}`.",
+        "\n".join(["| Rule | Evidence | What holds |", "|---|---|---|", *rows]),
+        f"Approvals: {approvals}.",
+    ]
+    return "\n\n".join(lines)

@@ -1,0 +1,1 @@
+"""Flow runs: given to cases and incidents, woken, revived and buried."""

@@ -1,0 +1,248 @@
+"""The long-lived reader: trouble is told once and tried again, and whatever changes meanwhile counts at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import pytest
+import yaml
+
+from caseproof.channels.inbound.imap_account import ImapAccount, InboxDown, InboxRefused
+from caseproof.config.policy import BUILT_IN, Policy
+from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.events import Kind
+from caseproof.domain.vocabulary import Place
+from caseproof.procedure.answers.inbox_watch import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    LOOK_SECONDS,
+    WAIT_SECONDS,
+    WAKE_SECONDS,
+    Hands,
+    MailboxWatch,
+    Waker,
+)
+from caseproof.procedure.core.office import Office
+from tests.support.retailer_mail import AUTHSERV, FakeInbox, answer
+from tests.support.world import World
+
+ACCOUNT = ImapAccount("imap.example.com", 993, "ssl", "cases", "a-password", authserv=AUTHSERV)
+OTHER = ImapAccount("imap.example.com", 993, "ssl", "cases", "another-password", authserv=AUTHSERV)
+DOWN = InboxDown("The mail server is away.", "It is tried again.")
+
+
+@dataclass
+class House:
+    """A world, its mailbox, and the hands of a watch; ``account`` is what the block says now."""
+
+    world: World
+    inbox: FakeInbox = field(default_factory=FakeInbox)
+    account: ImapAccount | CaseproofError = ACCOUNT
+    said: list[str] = field(default_factory=list)
+    connected: list[ImapAccount] = field(default_factory=list)
+    woken: list[dict[str, str]] = field(default_factory=list)
+    later: list[str] = field(default_factory=list)
+    prefect: CaseproofError | None = None
+
+    @property
+    def hands(self) -> Hands:
+        return Hands(self._account, self._connect, self._wake, self.said.append)
+
+    def names_a_mailbox(self, name: str) -> None:
+        """Write the policy file anew."""
+        policy = yaml.safe_load(BUILT_IN.read_text()) | {"answers": {"mailbox": name}}
+        (self.world.home / "policy.yaml").write_text(yaml.safe_dump(policy))
+
+    def _account(self, policy: Policy) -> ImapAccount | None:
+        if isinstance(self.account, CaseproofError):
+            raise self.account
+        return self.account if policy.answers.mailbox else None
+
+    def _connect(self, account: ImapAccount) -> FakeInbox:
+        self.connected.append(account)
+        return self.inbox
+
+    def _wake(self, _office: Office, runs: Mapping[str, str]) -> list[str]:
+        if self.prefect is not None:
+            raise self.prefect
+        self.woken.append(dict(runs))
+        return [ref for ref in runs if ref in self.later]
+
+
+@pytest.fixture
+def house(world: World) -> House:
+    house = House(world)
+    house.names_a_mailbox("retailers")
+    return house
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    return make_world(answers={"mailbox": "retailers"})
+
+
+# -- the mailbox ------------------------------------------------------------------------------------------------------
+
+
+def test_a_round_takes_in_what_lies_there_then_waits_on_the_same_connection(house: House) -> None:
+    ref = house.world.open()
+    house.world.walk(ref, until="tell")
+    watch = MailboxWatch(house.world.office, house.hands)
+    house.inbox.comes(answer(house.world.mail.taken[0][0]))
+    assert watch.round() == 0
+    house.inbox.comes(answer(house.world.mail.taken[0][0], "And one more thing?"))
+    assert watch.round() == 0
+    assert len(house.inbox.away) == 2
+    assert house.inbox.waited == [WAIT_SECONDS] * 2
+    assert house.connected == [ACCOUNT]
+    with house.world.office.store.reading() as unit:
+        assert [row.place for row in unit.messages.of_case(ref)] == [Place.COUNTED, Place.REPLY]
+
+
+def test_a_mailbox_that_is_down_is_told_once_and_tried_again_ever_later_and_its_return_is_told(house: House) -> None:
+    watch = MailboxWatch(house.world.office, house.hands)
+    house.inbox.faulty.fails("open", before=DOWN, times=9)
+    pauses = [watch.round() for _ in range(9)]
+    assert pauses[:3] == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE]
+    assert pauses[-1] == LONGEST_PAUSE == max(pauses)
+    assert house.said == ["The mail server is away. It is tried again."]
+    assert watch.round() == 0
+    assert house.said[1:] == ["The mailbox is read again."]
+
+
+def test_a_connection_that_is_lost_while_it_waits_is_made_anew(house: House) -> None:
+    watch = MailboxWatch(house.world.office, house.hands)
+    house.inbox.faulty.fails("wait", before=DOWN)
+    assert watch.round() == FIRST_PAUSE
+    assert house.inbox.closed == 1
+    assert watch.round() == 0
+    assert len(house.connected) == 2
+
+
+def test_a_wrong_password_is_not_tried_again_for_five_minutes_but_a_corrected_one_at_once(house: House) -> None:
+    watch = MailboxWatch(house.world.office, house.hands)
+    house.inbox.faulty.fails("open", before=InboxRefused("The password is wrong.", "Correct it."), times=2)
+    assert watch.round() == LOOK_SECONDS
+    for _ in range(5):
+        house.world.clock.move(seconds=LOOK_SECONDS)
+        assert watch.round() == LOOK_SECONDS
+    assert house.connected == [ACCOUNT]
+    house.world.clock.move(seconds=LONGEST_PAUSE)
+    watch.round()
+    assert house.connected == [ACCOUNT] * 2
+    house.account = OTHER
+    assert watch.round() == 0
+    assert house.connected == [ACCOUNT, ACCOUNT, OTHER]
+    assert house.said == ["The password is wrong. Correct it.", "The mailbox is read again."]
+    assert not any("password" in line and "a-password" in line for line in house.said)
+
+
+def test_a_policy_that_names_no_mailbox_is_looked_at_again_and_what_it_names_later_is_read(house: House) -> None:
+    house.names_a_mailbox("")
+    watch = MailboxWatch(house.world.office, house.hands)
+    assert watch.round() == LOOK_SECONDS
+    assert (house.connected, house.said) == ([], [])
+    house.names_a_mailbox("retailers")
+    assert watch.round() == 0
+    house.names_a_mailbox("")
+    assert watch.round() == LOOK_SECONDS
+    assert house.inbox.closed == 1, "nothing is kept open that nobody wants read"
+
+
+def test_a_block_that_is_changed_meanwhile_is_read_with_its_new_account(house: House) -> None:
+    watch = MailboxWatch(house.world.office, house.hands)
+    watch.round()
+    house.account = OTHER
+    watch.round()
+    assert house.connected == [ACCOUNT, OTHER]
+    assert house.inbox.closed == 1
+
+
+def test_a_block_that_is_gone_is_told_once(house: House) -> None:
+    watch = MailboxWatch(house.world.office, house.hands)
+    house.account = BadInput("There is no mailbox called 'retailers'.", "Save one.")
+    assert (watch.round(), watch.round()) == (FIRST_PAUSE, 2 * FIRST_PAUSE)
+    assert house.said == ["There is no mailbox called 'retailers'. Save one."]
+
+
+def test_a_policy_with_an_error_leaves_the_one_from_before_in_force(house: House) -> None:
+    watch = MailboxWatch(house.world.office, house.hands)
+    watch.round()
+    (house.world.home / "policy.yaml").write_text("team: 7")
+    assert watch.round() == 0
+    assert house.said == []
+
+
+def test_an_error_of_ours_does_not_end_the_watch(house: House) -> None:
+    watch = MailboxWatch(house.world.office, house.hands)
+    house.inbox.faulty.fails("messages", before=ZeroDivisionError())
+    assert watch.round() == FIRST_PAUSE
+    assert watch.round() == 0
+
+
+# -- waking -----------------------------------------------------------------------------------------------------------
+
+
+def waiting(house: House, form: str = "retailers-word") -> str:
+    """A case that waits for somebody, asleep."""
+    ref = house.world.open()
+    house.world.walk(ref, until="tell")
+    with house.world.office.store.unit() as unit:
+        unit.cases.attach_run(ref, "run-1", 1)
+        unit.commit()
+    house.world.office.record(ref, Kind.QUESTION_ASKED, number=1, form=form, flow_run="run-1")
+    return ref
+
+
+def test_a_case_is_woken_once_when_words_come_and_not_for_what_does_not_count(house: House) -> None:
+    ref = waiting(house)
+    waker = Waker(house.world.office, house.hands)
+    refused = {"sender": "x@example.org", "why": "a stranger", "evidence": "e"}
+    house.world.office.record(ref, Kind.CONFIRMATION_REFUSED, **refused)
+    assert waker.round() == WAKE_SECONDS
+    assert house.woken == []
+    house.world.confirm(ref)
+    for _ in range(3):
+        waker.round()
+    assert house.woken == [{ref: "run-1"}]
+    house.world.confirm(ref, "One more word: we also renewed the key.")
+    waker.round()
+    assert house.woken == [{ref: "run-1"}] * 2, "who wrote again is heard again"
+
+
+def test_a_case_whose_run_is_about_to_ask_is_woken_in_a_later_round(house: House) -> None:
+    ref = waiting(house)
+    house.world.confirm(ref)
+    house.later = [ref]
+    waker = Waker(house.world.office, house.hands)
+    waker.round()
+    house.later = []
+    waker.round()
+    waker.round()
+    assert house.woken == [{ref: "run-1"}] * 2
+
+
+def test_while_prefect_is_down_words_are_recorded_that_is_told_once_and_the_case_is_woken_after(house: House) -> None:
+    ref = waiting(house)
+    letter = house.world.mail.taken[0][0]
+    house.prefect = BadInput("Our Prefect server does not answer.", "Check it.")
+    waker, watch = Waker(house.world.office, house.hands), MailboxWatch(house.world.office, house.hands)
+    house.inbox.comes(answer(letter))
+    watch.round()
+    assert [waker.round(), waker.round()] == [FIRST_PAUSE, 2 * FIRST_PAUSE]
+    assert len(house.world.case(ref).words) == 1
+    assert house.said.count("Our Prefect server does not answer. Check it.") == 1
+    house.prefect = None
+    assert waker.round() == WAKE_SECONDS
+    assert house.woken == [{ref: "run-1"}]
+    assert house.said[-1] == "Cases can be woken again."
+
+
+def test_a_closed_case_and_one_without_a_run_are_left_alone(house: House) -> None:
+    ref = house.world.open()
+    house.world.walk(ref, until="tell")
+    house.world.office.record(ref, Kind.QUESTION_ASKED, number=1, form="decision", flow_run="r")
+    house.world.confirm(ref)
+    Waker(house.world.office, house.hands).round()
+    assert house.woken == []

@@ -1,0 +1,231 @@
+"""An API of another system: what is asked again, how long it is waited for, and the errors that people get."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from pydantic import TypeAdapter
+
+from caseproof.domain.errors import CaseproofError
+from caseproof.http.api import HttpApi
+from caseproof.http.client import credentials
+
+Told = httpx.Response | Exception
+
+OK = httpx.Response(200, json={"id": 1})
+
+
+class Down(CaseproofError):
+    """What this test's system raises when it is not there."""
+
+
+class Refused(CaseproofError):
+    """What it raises when it says no."""
+
+
+@dataclass
+class Nightly:
+    """Gives one answer a call, the last for ever; remembers calls and waits."""
+
+    answers: list[Told]
+    calls: int = 0
+    waits: list[float] = field(default_factory=list)
+
+    def __call__(self, _: httpx.Request) -> httpx.Response:
+        self.calls += 1
+        told = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(told, Exception):
+            raise told
+        return told
+
+    def api(self, url: str = "http://nightly.example.com/api", key: str = "hunter2") -> HttpApi:
+        return HttpApi(
+            url,
+            "the Nightly API",
+            down=Down,
+            refused=Refused,
+            headers=credentials(None, key),
+            transport=httpx.MockTransport(self),
+            sleep=self.waits.append,
+        )
+
+
+def tells_no_secret(error: CaseproofError) -> bool:
+    return not any(
+        secret in f"{error} {error!r} {error.__cause__!r}" for secret in ("hunter2", "token=", "admin", "Bearer")
+    )
+
+
+# -- what is asked again ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("broken", [httpx.ConnectError("no"), httpx.ConnectTimeout("no"), httpx.PoolTimeout("no")])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_was_never_sent_is_tried_three_times_and_then_it_is_down(broken: Exception, method: str) -> None:
+    nightly = Nightly([broken])
+    with pytest.raises(Down, match=r"^The Nightly API at http://nightly.example.com/api cannot be reached\.") as error:
+        nightly.api().call(method, "jobs")
+    assert nightly.calls == 3
+    assert len(nightly.waits) == 2
+    assert 0 < nightly.waits[0] <= 0.75  # half a second, a second, each with half of it more or less
+    assert 0.5 <= nightly.waits[1] <= 1.5
+    assert tells_no_secret(error.value)
+
+
+LOST = [httpx.ReadTimeout("no"), httpx.ReadError("no"), httpx.RemoteProtocolError("no"), httpx.Response(502)]
+
+
+@pytest.mark.parametrize("lost", LOST)
+@pytest.mark.parametrize(("method", "reads"), [("GET", None), ("POST", True)])
+def test_a_read_whose_answer_was_lost_is_repeated(lost: Told, method: str, reads: bool | None) -> None:
+    nightly = Nightly([lost, OK])
+    assert nightly.api().call(method, "jobs", reads=reads).json() == {"id": 1}
+    assert nightly.calls == 2
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_a_write_whose_answer_was_lost_is_never_repeated(lost: Told) -> None:
+    nightly = Nightly([lost, OK])
+    with pytest.raises(Down):
+        nightly.api().call("POST", "runs", json={})
+    assert (nightly.calls, nightly.waits) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        (httpx.ReadTimeout("no"), "did not answer in time"),
+        (httpx.ReadError("no"), r"broke off the connection \(ReadError\)"),
+    ],
+)
+def test_a_lost_answer_is_told_with_what_to_do_first(lost: Exception, told: str) -> None:
+    with pytest.raises(Down, match=told) as error:
+        Nightly([lost]).api().call("POST", "runs")
+    assert "read back first" in error.value.next_action
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_did_nothing_is_asked_again_even_for_a_write(status: int) -> None:
+    nightly = Nightly([httpx.Response(status), OK])
+    nightly.api().call("POST", "runs")
+    assert nightly.calls == 2
+
+
+def test_a_server_that_stays_overloaded_is_down() -> None:
+    nightly = Nightly([httpx.Response(503)])
+    with pytest.raises(Down, match=r"overloaded or broken \(it answered 503\)"):
+        nightly.api().call("GET", "jobs")
+    assert nightly.calls == 3
+
+
+# -- a server that says when to come back -------------------------------------------------------------------------
+
+
+def busy(asked: str, **headers: str) -> httpx.Response:
+    return httpx.Response(429, headers={"Retry-After": asked, **headers})
+
+
+@pytest.mark.parametrize(("asked", "waited"), [("2", 2.0), ("60", 60.0), ("Thu, 01 Jan 2026 00:00:04 GMT", 4.0)])
+def test_it_is_asked_again_when_it_wants_to_be(asked: str, waited: float) -> None:
+    nightly = Nightly([busy(asked, Date="Thu, 01 Jan 2026 00:00:00 GMT"), OK])
+    nightly.api().call("GET", "jobs")
+    assert nightly.waits == [waited]
+
+
+def test_one_that_wants_more_than_a_minute_is_down_and_the_error_says_when_to_come_back() -> None:
+    nightly = Nightly([busy("3600")])
+    with pytest.raises(Down, match="429") as error:
+        nightly.api().call("GET", "jobs")
+    assert (nightly.calls, nightly.waits) == (1, [])
+    assert "in 60 minutes" in error.value.next_action
+
+
+def test_one_that_is_busy_is_waited_for_more_than_three_times_but_a_minute_in_all() -> None:
+    patient = Nightly([*[busy("13")] * 4, OK])
+    patient.api().call("GET", "jobs")
+    assert patient.waits == [13.0] * 4
+    for_ever = Nightly([busy("13")])
+    with pytest.raises(Down) as error:
+        for_ever.api().call("GET", "jobs")
+    assert sum(for_ever.waits) == 52.0
+    assert "in 13 seconds" in error.value.next_action
+
+
+def test_one_that_asks_for_ages_is_told_as_a_long_time() -> None:
+    nightly = Nightly([busy("9" * 400)])
+    with pytest.raises(Down, match="525600 minutes"):
+        nightly.api().call("GET", "jobs")
+    assert nightly.waits == []
+
+
+@pytest.mark.parametrize("nonsense", ["soon", "-5", "", "0"])
+def test_one_that_says_nothing_useful_is_waited_for_no_longer_than_usual(nonsense: str) -> None:
+    nightly = Nightly([busy(nonsense), OK])
+    nightly.api().call("GET", "jobs")
+    assert sum(nightly.waits) <= 0.75
+
+
+# -- refused ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_wrong_credentials_are_refused_at_once_without_telling_them(status: int) -> None:
+    nightly = Nightly([httpx.Response(status, json={"exception_message": "Unauthorized"})])
+    with pytest.raises(Refused, match="credentials") as error:
+        nightly.api("http://admin:hunter2@nightly.example.com/api").call("GET", "jobs")
+    assert nightly.calls == 1
+    assert tells_no_secret(error.value)
+
+
+def test_a_refusal_tells_the_servers_own_words_without_the_key_that_they_repeat() -> None:
+    nightly = Nightly([httpx.Response(409, json={"detail": "'shop' is missing, Authorization: Bearer hunter2hunter2"})])
+    with pytest.raises(Refused, match="it answered 409: 'shop' is missing") as error:
+        nightly.api().call("POST", "runs")
+    assert tells_no_secret(error.value)
+
+
+def test_what_is_missing_is_left_to_the_caller() -> None:
+    assert Nightly([httpx.Response(404)]).api().call("GET", "jobs/x").is_missing
+
+
+@pytest.mark.parametrize("content", [b"<html>Please log in</html>", b'{"id": "d', b'{"id": "a word"}', b"[]", b""])
+def test_an_answer_of_another_shape_is_not_the_apis(content: bytes) -> None:
+    api = Nightly([httpx.Response(200, content=content)]).api()
+    with pytest.raises(Refused, match="something that is not the Nightly API") as error:
+        api.decoded(api.call("GET", "jobs/x"), TypeAdapter(dict[str, int]))
+    assert "address" in error.value.next_action
+    assert tells_no_secret(error.value)
+
+
+def test_a_redirect_to_a_login_is_not_the_apis_and_is_not_followed() -> None:
+    nightly = Nightly([httpx.Response(302, headers={"Location": "http://login.example.com/?token=1"})])
+    with pytest.raises(Refused, match="something that is not the Nightly API") as error:
+        nightly.api().call("GET", "jobs")
+    assert nightly.calls == 1
+    assert tells_no_secret(error.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "nightly.example.com/api",
+        "ftp://admin:hunter2@example.com",
+        "http://nightly.example.com:port/api",
+        "http://",
+        "http://nightly.example.com/api?token=1",
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused(address: str) -> None:
+    with pytest.raises(Refused, match="cannot be used") as error:
+        Nightly([OK]).api(address)
+    assert tells_no_secret(error.value)
+
+
+def test_a_key_with_a_line_break_is_refused_at_once_without_telling_it() -> None:
+    nightly = Nightly([httpx.LocalProtocolError("Illegal header value b'Bearer hunter2'")])
+    with pytest.raises(Refused, match="hold characters that cannot be sent") as error:
+        nightly.api().call("GET", "jobs")
+    assert nightly.calls == 1
+    assert tells_no_secret(error.value)
