@@ -118,7 +118,7 @@ def test_a_platform_that_hangs_holds_up_neither_another_nor_the_rest_of_the_pass
     platforms = {"jobs": world.platform, "hung": other}
     hands = dataclasses.replace(keeper.hands(), platform=platforms.__getitem__)
     try:
-        done = keep(world.office, hands, patience=0, hung=1.5)
+        done = keep(world.office, hands, patience=0, hung=4)
     finally:
         goes_on.set()
     assert done is not None

@@ -15,6 +15,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.store import Store, UnknownCase
 from caseproof.store.databases import compact_json
+from tests.support.examples import examples
 
 LATER = timedelta(days=1)
 
@@ -274,7 +275,7 @@ def test_a_plan_that_scans_would_be_seen(many):
 # -- how it is kept ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.datetimes(timezones=st.just(UTC)), other=st.datetimes(timezones=st.just(UTC)))
 def test_times_come_back_to_the_microsecond_and_keep_their_order(many, at, other):
     with many.unit() as unit:

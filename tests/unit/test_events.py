@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from caseproof.domain.errors import BadInput
@@ -17,7 +17,6 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from tests.support.histories import LOOPS, START, Plan, tell
 
-QUIET = settings(derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 EVENTS = tell(Plan(Decision.AFTER_CHANGE, loops=tuple((n, Decision.REMOVE) for n in LOOPS), chatter=True))
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -113,13 +112,11 @@ CHANGES: list[Callable[[Event], Event]] = [
 ]
 
 
-@QUIET
 @given(st.integers(0, len(EVENTS) - 1), st.sampled_from(CHANGES))
 def test_any_change_of_any_event_changes_the_head(at: int, change: Callable[[Event], Event]) -> None:
     assert head([*EVENTS[:at], change(EVENTS[at]), *EVENTS[at + 1 :]]) != head(EVENTS)
 
 
-@QUIET
 @given(st.integers(0, len(EVENTS) - 2))
 def test_leaving_out_doubling_or_swapping_events_changes_the_head(at: int) -> None:
     one, other = EVENTS[at], EVENTS[at + 1]

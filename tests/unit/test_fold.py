@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caseproof.domain.errors import BadInput, NotAllowed
@@ -15,6 +15,7 @@ from caseproof.domain.fold import apply, fold
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision
+from tests.support.examples import examples
 from tests.support.histories import (
     FAILED_AGAIN,
     FAILED_RUN,
@@ -30,7 +31,6 @@ from tests.support.histories import (
 from tests.support.mutations import INSERTS, OTHER
 
 ASIDE = {kind for kind in Kind if not kind.spec.wakes}
-QUIET = settings(derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = Plan(Decision.AFTER_CHANGE, loops=tuple((name, Decision.AFTER_FIX) for name in LOOPS), chatter=True)
 
 
@@ -302,7 +302,7 @@ def test_everything_else_since_the_question_is_news(kind: Kind) -> None:
     assert fold(REF, [*waiting_case().events, later]).has_news
 
 
-@settings(QUIET, max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.lists(st.sampled_from(sorted(ASIDE)), max_size=12), st.booleans())
 def test_no_number_of_reminders_makes_news_and_none_hides_it(kinds: list[Kind], told: bool) -> None:
     events = waiting_case().events
@@ -384,7 +384,7 @@ def any_history() -> st.SearchStrategy[list[Event]]:
     return st.lists(st.sampled_from([*events.values(), *legal]), max_size=25)
 
 
-@settings(QUIET, max_examples=150)
+@settings(max_examples=examples(150))
 @given(any_history())
 def test_the_fold_takes_any_events_in_any_order(events: list[Event]) -> None:
     case = fold(REF, events)
@@ -392,7 +392,7 @@ def test_the_fold_takes_any_events_in_any_order(events: list[Event]) -> None:
     assert case.state in State
 
 
-@settings(QUIET, max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.permutations(tell(Plan(Decision.AFTER_CHANGE))))
 def test_the_fold_takes_a_whole_history_in_any_order(events: list[Event]) -> None:
     assert fold(REF, events).version == len(events)
