@@ -9,10 +9,10 @@ PAGES = .site
 # Else each of the hundreds of processes that the tests start would compile our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test check bench docs lock clean ready browser
+.PHONY: help install demo test test-full check bench docs lock clean ready browser
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile
 
 install: ready browser ## what `caseproof` needs, into .venv; docs/run-it-for-real.md goes on from there
 	@echo "Installed. Next: . .venv/bin/activate; caseproof --help"
@@ -20,12 +20,14 @@ install: ready browser ## what `caseproof` needs, into .venv; docs/run-it-for-re
 demo: ready browser ## a small world on this machine, with a case carried from failure to proof
 	@.venv/bin/caseproof demo $(ARGS)
 
-test: ready browser ## all tests, also those that start a Prefect server, workers and a browser
-ifeq ($(ARGS),)
-	@.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
-else
-	@.venv/bin/python -m pytest $(ARGS)
-endif
+# Three processes on two cores, for the long tests wait more than they work; tests/conftest.py says which test runs where.
+TOGETHER = -n 3 --dist loadgroup --no-loadscope-reorder --durations=10
+
+test: ready browser ## the tests that CI runs: below ten minutes on two cores, with real servers and a browser
+	@.venv/bin/python -m pytest $(or $(ARGS),$(TOGETHER))
+
+test-full: ready browser ## every test there is, also the long ones (marked `full`), with more examples and more kills
+	@.venv/bin/python -m pytest --full $(or $(ARGS),$(TOGETHER))
 
 bench: ready ## the figures, each against a baseline of the same run; a table, and bench.json
 	@.venv/bin/python -m benchmarks.run $(ARGS)

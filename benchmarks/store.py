@@ -22,7 +22,7 @@ from sqlalchemy import Connection, bindparam, event, text, update
 from benchmarks.many_cases import multiply
 from caseproof.config.policy_check import Pace
 from caseproof.config.settings import Settings
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import RunState
 from caseproof.procedure.containment.sweep_work import Target
 from caseproof.procedure.containment.sweeping import sweep

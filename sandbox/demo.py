@@ -26,7 +26,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.vocabulary import Place
 from caseproof.evidence.proof import verify_proof
 from caseproof.procedure.closing.proving import proof_path
-from caseproof.procedure.views.card import MACHINERY, sentence
+from caseproof.procedure.views.card import sentence
 from caseproof.up.processes import wait_until
 from sandbox.marketplace import expire_token
 from sandbox.retailer import Retailer
@@ -212,14 +212,14 @@ def _facts(world: World, case: Case) -> dict[str, Any]:
             {"at": e.at.isoformat(), "type": str(e.kind), "actor": e.actor, "what": sentence(e)} for e in case.events
         ],
         "proof": str(proof_path(office, case)),
-        "ticket": case.ticket["ticket"],
-        "screenshot": str(office.vault.path(case.photo["evidence"])),
+        "ticket": case.ticket.data["ticket"],
+        "screenshot": str(office.vault.path(case.photo.data["evidence"])),
         "urls": {
             "case": office.case_url(case.ref),
-            "ticket": case.ticket["url"],
-            "screenshot": office.evidence_url(case.photo["evidence"]),
+            "ticket": case.ticket.data["url"],
+            "screenshot": office.evidence_url(case.photo.data["evidence"]),
             "flow_run": f"{world.server.ui_url}/runs/flow-run/{run.flow_run if run else ''}",
-            "job_run": case.photo["url"],
+            "job_run": case.photo.data["url"],
             "prefect": world.server.ui_url,
             "web": world.web_url,
         },
@@ -237,7 +237,7 @@ def _show_timeline(case: Case) -> None:
     for column in ("At (UTC)", "What", "Who"):
         table.add_column(column, overflow="fold")
     for event in case.events:
-        if event.kind not in MACHINERY:
+        if event.kind.spec.news:
             table.add_row(f"{event.at:%H:%M:%S}", sentence(event), event.actor)
     console.print(table)
 

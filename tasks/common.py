@@ -24,8 +24,8 @@ from caseproof.config.policy import Policy
 from caseproof.config.settings import Settings
 from caseproof.desks.base import Desk, DeskDown
 from caseproof.domain.case import Case
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput
+from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.screenshot import NotTheRun, ScreenshotFailed
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.platforms.prefect import PrefectJobsClient

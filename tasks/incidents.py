@@ -12,9 +12,9 @@ from typing import Any
 from prefect import get_run_logger
 
 from blocks.base import PrefectDown
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.forms import Form, IncidentDecision
+from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.closing.deciding import read_date
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.keeper import incidents

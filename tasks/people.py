@@ -13,7 +13,7 @@ from caseproof.domain.codes import Code, StepName
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.forms import AccountDecision, RetailersWord, Review, Verdict, Word
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.answers import word
 from caseproof.procedure.closing import deciding
 from caseproof.procedure.core.texts import plain

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prefect import get_run_logger, task
 
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError, NotAllowed
+from caseproof.domain.vocabulary import Decision
 from caseproof.platforms.base import UnknownJob
 from tasks.common import load_platform, look, patient
 from tasks.display.labels import label_removal

@@ -12,9 +12,9 @@ from prefect import task
 
 from caseproof.domain.case import Case
 from caseproof.domain.codes import Code, StepName
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.closing import proving, running, ticket
 from caseproof.procedure.containment import containment, opening
 from caseproof.procedure.containment.containment import held_jobs
@@ -77,7 +77,7 @@ def verify_the_run(ref: str) -> None:
     case = look(ref)
     if case.run is None:
         return
-    run = running.await_run(office(), runner_of(case), case.run["run"])
+    run = running.await_run(office(), runner_of(case), case.run.data["run"])
     if run is None:
         raise StillRunning(f"The run {case.run['name']} is still going.", "Resume when it is over; it is read then.")
     running.verify(office(), load_platform(case.facts["platform"]), ref, run)
@@ -105,7 +105,7 @@ def photograph_the_run(ref: str) -> None:
 
 
 def _is_not_attached(case: Case) -> bool:
-    return case.photo is not None and all(file["evidence"] != case.photo["evidence"] for file in case.attached)
+    return case.photo is not None and all(file["evidence"] != case.photo.data["evidence"] for file in case.attached)
 
 
 @step(StepName.ATTACH_THE_PICTURE, "J7, J8", due=_is_not_attached)

@@ -6,8 +6,9 @@ from prefect import get_run_logger
 
 from caseproof.domain.case import Fact
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
 from caseproof.domain.forms import TryAgain
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.office import US
 from caseproof.procedure.core.texts import plain
 from tasks.common import look, office, ports

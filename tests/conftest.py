@@ -1,4 +1,9 @@
-"""What every test may use. A fixture starts its server when the first test asks for it."""
+"""What every test may use, and which tests run where: the short run, or all of them with ``--full``.
+
+A fixture starts its server when the first test asks for it. The tests that share a server run in one process, one after
+the other: so there is one Prefect server and one PostgreSQL of the whole run, and no test meets what
+another is doing there at the same time.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from caseproof.store import store
 from caseproof.up.postgres import EmbeddedPostgres
@@ -18,25 +24,44 @@ from tests.support import migrated
 os.environ.setdefault("SSL_CERT_FILE", str(Path(__file__).parent / "support" / "nobody.pem"))
 
 
-@pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """A real Prefect server of this test session's own, without a password and without a worker."""
-    server = start_prefect_server(tmp_path_factory.mktemp("prefect-server"))
-    yield server
-    server.stop()
+SHARED = {"prefect_server", "postgres"}
+"""The servers of the whole run, by their fixtures."""
+SHARING = "the shared servers"
+"""The xdist group of the tests that use one."""
+
+# How long an example takes is a matter of the machine, so no deadline. The short run draws the same examples each time:
+# what it finds, everybody finds; new ones are the full run's.
+_PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("short", max_examples=30, derandomize=True, database=None, **_PATIENT)
+settings.register_profile("full", max_examples=300, **_PATIENT)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="Also the tests marked `full`, and ten times the examples.")
+    parser.addoption(
+        "--kills", type=int, help="How often each part of `caseproof up` is killed (default 1, with --full 3)."
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("full" if config.getoption("full") else "short")
 
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """A real PostgreSQL of this test session's own; nothing in it waits for the disk."""
+    """A real PostgreSQL; nothing in it waits for the disk."""
     with EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "cluster", durable=False).running() as cluster:
         yield cluster
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--kills", type=int, default=1, help="How often each part of `caseproof up` is killed (default 1)."
-    )
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory, postgres: EmbeddedPostgres) -> Iterator[PrefectServer]:
+    """A real Prefect server with its data in that PostgreSQL, without a password and without a worker."""
+    postgres.ensure_database("prefect")
+    database = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": postgres.url("prefect", "postgresql+asyncpg")}
+    server = start_prefect_server(tmp_path_factory.mktemp("prefect-server"), env=database)
+    yield server
+    server.stop()
 
 
 @pytest.fixture(autouse=True)
@@ -55,12 +80,52 @@ def _new_stores_are_migrated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "upgrade", migrated.upgrade)
 
 
+@pytest.fixture(scope="session")
+def full_run(pytestconfig: pytest.Config) -> bool:
+    """Whether this is the full run."""
+    return bool(pytestconfig.getoption("full"))
+
+
 @pytest.fixture
-def kills(pytestconfig: pytest.Config) -> int:
+def kills(pytestconfig: pytest.Config, full_run: bool) -> int:
     """How often each part of `caseproof up` is killed."""
-    return int(pytestconfig.getoption("kills"))
+    return int(pytestconfig.getoption("kills") or (3 if full_run else 1))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first, so that at the end no processor waits for one of them."""
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+# -- which tests, where, in which order --------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only the full run has, unless it is asked for by its name; say which process runs a test.
+
+    The long ones come first, so that at the end no processor waits for one of them.
+    """
+    named = any("::" in argument for argument in config.args)
+    if not (config.getoption("full") or named):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("full")])
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    if _group(item) == SHARING:
+        return 1
+    return 0 if item.get_closest_marker("e2e") else 2
+
+
+def _group(item: pytest.Item) -> str:
+    """The tests of a file run in one process, for they share what is made for the file."""
+    used = {*getattr(item, "fixturenames", ())}
+    if hasattr(item, "callspec"):  # a store of tests/store/ is on the database that its parameter names
+        used |= {"postgres"} if item.callspec.params.get("stores") == "postgresql" else set()
+    return SHARING if used & SHARED else item.nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """A test is shown by the name that pytest takes, without the group that xdist puts behind it."""
+    if report.nodeid.rfind("@") > report.nodeid.rfind("]"):
+        report.nodeid = report.nodeid.rpartition("@")[0]

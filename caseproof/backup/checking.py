@@ -27,10 +27,9 @@ from caseproof.backup.form import (
     read_rows,
     read_sums,
 )
-from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
-from caseproof.domain.fold import apply
+from caseproof.domain.fold import apply, blank
 from caseproof.evidence.proof import verify_proof
 from caseproof.store.case_rows import row_says
 from caseproof.store.refs import make_ref
@@ -111,10 +110,11 @@ def _compared(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def named_files(folder: Path) -> Iterator[tuple[str, str]]:
     """Every file that the store names, as its digest and what it is for people; the same file may come twice."""
+    refs = {row["id"]: _ref(row) for row in read_rows(folder, "cases")}
     for row in read_rows(folder, "evidence"):
-        yield row["digest"], f"{row['name']} of {make_ref(row['case_id'])}"
+        yield row["digest"], f"{row['name']} of {refs.get(row['case_id'], 'no case')}"
     for row in read_rows(folder, "proofs"):
-        yield row["digest"], f"a proof of {make_ref(row['case_id'])}"
+        yield row["digest"], f"a proof of {refs.get(row['case_id'], 'no case')}"
     for row in read_rows(folder, "ticket_attachments"):
         yield row["digest"], f"{row['name']} on T-{row['ticket']:06d}"
     if (folder / STORE / "messages.jsonl").exists():  # a backup of an older revision has none
@@ -135,6 +135,11 @@ def _check_files_named(folder: Path, found: Found) -> None:
 
 
 # -- cases ------------------------------------------------------------------------------------------------------------
+
+
+def _ref(row: Mapping[str, Any]) -> str:
+    """The reference that a case's row must have. A backup from before revision 0005 has job failures alone."""
+    return make_ref(str(row.get("procedure", "JF")), row["id"])
 
 
 class _Beside:
@@ -170,7 +175,7 @@ def _check_cases(folder: Path, found: Found, progress: Progress) -> None:
         found.closed += bool(row["closed"])
         found.events += len(told)
         if wrong := _case_wrong(row, told):
-            found.problems[make_ref(row["id"])] = wrong
+            found.problems[_ref(row)] = wrong
         if row["closed"]:
             _check_proof(folder, row, files, found)
         progress("Folding cases", found.cases, total)
@@ -180,10 +185,10 @@ def _check_cases(folder: Path, found: Found, progress: Progress) -> None:
 
 def _case_wrong(row: Mapping[str, Any], told: list[Row]) -> str:
     """What is wrong with a case; the row must say what follows from the events, and each event be chained."""
-    case = Case(make_ref(row["id"]))
     try:
+        case = blank(_ref(row))
         for event in told:
-            case = apply(case, Event.from_json(event))
+            case = apply(case, Event.from_json(event, case.procedure.kinds))
             if (case.version, case.head) != (event["seq"], event["digest"]):
                 return f"its event {event['seq']} does not match its digest: it was edited past Caseproof"
         # A backup of an older revision has fewer columns.
@@ -209,6 +214,6 @@ def _check_proof(folder: Path, row: Mapping[str, Any], files: list[Row], found: 
         except CaseproofError as error:
             wrong.append(error.problem)
     if wrong:
-        found.problems[f"proof of {make_ref(row['id'])}"] = f"it does not hold: {'; '.join(wrong)}"
+        found.problems[f"proof of {_ref(row)}"] = f"it does not hold: {'; '.join(wrong)}"
     else:
         found.proofs += 1

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import pandas as pd
 
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 
 MEASURES = {
     "contain": "from the opening (or reopening) to the stop",
@@ -23,10 +23,7 @@ MEASURES = {
 """What is measured. A reopened case is contained, notified and confirmed anew; its time to close runs on."""
 
 GROUPS = ("cause", "marketplace", "retailer")
-KINDS = (
-    Kind.OPENED, Kind.REOPENED, Kind.STOPPED, Kind.CANNOT_STOP, Kind.NOTICE_SENT, Kind.CONFIRMATION_RECEIVED,
-    Kind.CLOSED,
-)  # fmt: skip
+KINDS = tuple(kind for kind in Kind if kind.spec.measured)
 """The events that a report needs; all others only make reading slower."""
 
 AGES = {"under a day": 1, "1 to 7 days": 7, "7 to 30 days": 30, "over 30 days": 100_000}

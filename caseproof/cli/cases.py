@@ -13,13 +13,13 @@ from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.codes import trouble_code
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import CAUSES, Scope
 from caseproof.procedure.answers.word import confirm_by_message
 from caseproof.procedure.closing.proving import proof_path
 from caseproof.procedure.containment.opening import Request
 from caseproof.procedure.core.office import Office, open_office
-from caseproof.procedure.views.card import MACHINERY, next_action, sentence
+from caseproof.procedure.views.card import next_action, sentence
 
 case_app = typer.Typer(no_args_is_help=True, help="Open, confirm and read cases.")
 
@@ -153,7 +153,7 @@ def case_show(ref: Ref, as_json: AsJson = False) -> None:
     out.print(f"{office.case_url(case.ref)}", highlight=False)
     table = table_of("Timeline", "At (UTC)", "What", "Who")
     for event in case.events:
-        if event.kind not in MACHINERY:
+        if event.kind.spec.news:
             table.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", escape(sentence(event)), escape(event.actor))
     out.print(table)
 
@@ -167,7 +167,7 @@ def _as_json(office: Office, case: Case) -> dict[str, Any]:
         "facts": dict(case.facts),
         "decision": case.decided,
         "paused_until": case.paused_until,
-        "ticket": case.ticket["ticket"] if case.ticket else None,
+        "ticket": case.ticket.data["ticket"] if case.ticket else None,
         "next_action": next_action(case),
         "trouble": _trouble(case),
         "missing": [vars_of(b) for b in closure_blockers(case)] if not case.is_closed else [],

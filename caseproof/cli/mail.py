@@ -16,10 +16,9 @@ from caseproof.channels.outbound.languages import LANGUAGES, language_of
 from caseproof.channels.outbound.notice import NoticeFacts
 from caseproof.cli.common import out
 from caseproof.config.settings import read_settings
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.domain.events import Kind
-from caseproof.domain.vocabulary import CAUSES
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import CAUSES, Decision
 from caseproof.procedure.core.office import Office, open_office
 
 mail_app = typer.Typer(no_args_is_help=True, help="What retailers get by mail.")

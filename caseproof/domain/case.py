@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
-from caseproof.domain.decisions import Decision
+from caseproof.domain import payloads as says
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import ASIDE, GENESIS, Event, Kind, head
-from caseproof.domain.lifecycle import State
+from caseproof.domain.events import GENESIS, Event, head
+from caseproof.domain.vocabulary import Decision
+
+if TYPE_CHECKING:
+    from caseproof.domain.procedure import Procedure
+    from caseproof.domain.specs import EventKind
+
+P_co = TypeVar("P_co", bound=Mapping[str, Any], covariant=True)
+Q = TypeVar("Q", bound=Mapping[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """An event that still counts, with its place in the list."""
+class FactOf(Generic[P_co]):
+    """An event that still counts, with its place in the list; of a kind with this payload."""
 
     seq: int
     event: Event
@@ -28,6 +36,15 @@ class Fact:
     def actor(self) -> str:
         return self.event.actor
 
+    @property
+    def data(self) -> P_co:
+        """What it says, by names that a type checker knows."""
+        return cast("P_co", self.event.data)
+
+    def says(self, payload: type[Q]) -> Q | None:
+        """What it says, if it is of the kind that has this payload; else None."""
+        return self.event.says(payload)
+
     def __getitem__(self, name: str) -> Any:
         return self.event.data[name]
 
@@ -35,58 +52,65 @@ class Fact:
         return self.event.data.get(name, default)
 
 
+Fact: TypeAlias = FactOf[Any]
+"""An event of whatever kind that still counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One failing job, from the stop to the proof.
+    """One matter, from its opening to the proof: a failing job, say. Its procedure says which events make it.
 
     ``opening`` counts how often the case was opened (1 at first, +1 a reopening): a proof belongs to one opening.
     ``round`` counts how often it had to be stopped anew: each round has its own stop and notice.
     ``attempt`` counts the runs that were started, over the whole life of the case.
+    ``own`` are the facts that count under names of which only the case's procedure knows.
     """
 
     ref: str
-    state: State = State.OPENED
+    procedure: Procedure
+    state: StrEnum
     opening: int = 0
     round: int = 0
     attempt: int = 0
     version: int = 0
     head: str = GENESIS
-    opened: Fact | None = None
+    opened: FactOf[says.Opened] | None = None
     corrected: Mapping[str, Any] = field(default_factory=dict)
-    last_opened: Fact | None = None
-    contained: Fact | None = None
-    ticket: Fact | None = None
-    notice: Fact | None = None
-    confirmations: tuple[Fact, ...] = ()
-    replies: tuple[Fact, ...] = ()
-    decision: Fact | None = None
-    validated: Fact | None = None
-    run: Fact | None = None
-    verified: Fact | None = None
-    live: Fact | None = None
-    neighbours_live: Fact | None = None
-    photo: Fact | None = None
-    attached: tuple[Fact, ...] = ()
-    review: Fact | None = None
-    look: Fact | None = None
-    proof: Fact | None = None
+    last_opened: FactOf[says.Opened | says.Reopened] | None = None
+    contained: FactOf[says.Stopped | says.CannotStop] | None = None
+    ticket: FactOf[says.TicketOpened] | None = None
+    notice: FactOf[says.NoticeSent] | None = None
+    confirmations: tuple[FactOf[says.ConfirmationReceived], ...] = ()
+    replies: tuple[FactOf[says.ReplyReceived], ...] = ()
+    decision: FactOf[says.Decided | says.KeptPaused] | None = None
+    validated: FactOf[says.ChangeValidated] | None = None
+    run: FactOf[says.RunStarted] | None = None
+    verified: FactOf[says.RunVerified] | None = None
+    live: FactOf[says.ScheduleLive] | None = None
+    neighbours_live: FactOf[says.NeighboursLive] | None = None
+    photo: FactOf[says.Photographed] | None = None
+    attached: tuple[FactOf[says.Attached], ...] = ()
+    review: FactOf[says.ReviewApproved] | None = None
+    look: FactOf[says.LookedAgain] | None = None
+    proof: FactOf[says.ProofMade] | None = None
     head_before_proof: str = GENESIS
-    closed: Fact | None = None
-    ticket_closed: Fact | None = None
-    ticket_reopened: Fact | None = None
-    recovery: Fact | None = None
-    incident: Fact | None = None
-    trouble: Fact | None = None
-    last_failure: Fact | None = None
-    asked: Mapping[int, Fact] = field(default_factory=dict)
-    answered: Mapping[int, Fact] = field(default_factory=dict)
-    refused: Fact | None = None
+    closed: FactOf[says.Closed] | None = None
+    ticket_closed: FactOf[says.TicketClosed] | None = None
+    ticket_reopened: FactOf[says.TicketReopened] | None = None
+    recovery: FactOf[says.RecoveryTold] | None = None
+    incident: FactOf[says.IncidentJoined] | None = None
+    trouble: FactOf[says.Trouble] | None = None
+    last_failure: FactOf[says.RunFailed | says.FailedAgain | says.ReviewRejected] | None = None
+    asked: Mapping[int, FactOf[says.QuestionAsked]] = field(default_factory=dict)
+    answered: Mapping[int, FactOf[says.QuestionAnswered]] = field(default_factory=dict)
+    refused: FactOf[says.AnswerRefused] | None = None
     handled: frozenset[int] = frozenset()
+    own: Mapping[str, Fact] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
 
     @property
     def is_closed(self) -> bool:
-        return self.state is State.CLOSED
+        return self.closed is not None
 
     @property
     def mark(self) -> str:
@@ -105,49 +129,52 @@ class Case:
         """The decision in force. Keeping paused is one too; it never closes a case."""
         if self.decision is None:
             return None
-        if self.decision.event.kind is Kind.KEPT_PAUSED:
+        taken = self.decision.says(says.Decided)
+        if taken is None:
             return Decision.KEEP_PAUSED
-        word = self.decision["decision"]
-        return next((decision for decision in Decision if decision == word), None)
+        return next((decision for decision in Decision if decision == taken["decision"]), None)
+
+    @property
+    def kept_paused(self) -> says.KeptPaused | None:
+        """Until when the team keeps the account paused, and why, if it does."""
+        return self.decision.says(says.KeptPaused) if self.decision else None
 
     @property
     def paused_until(self) -> date | None:
         """The date until which the team keeps the account paused, if it does."""
-        if self.decision is None or self.decision.event.kind is not Kind.KEPT_PAUSED:
-            return None
-        return date.fromisoformat(self.decision["until"])
+        return date.fromisoformat(self.kept_paused["until"]) if self.kept_paused else None
 
     @property
-    def stopped_jobs(self) -> tuple[Mapping[str, Any], ...]:
+    def stopped_jobs(self) -> tuple[says.JobAtStop, ...]:
         """The jobs this case stopped: mappings with ``job``, ``name`` and ``was_active``."""
-        if self.contained is None or self.contained.event.kind is not Kind.STOPPED:
-            return ()
-        return tuple(self.contained["jobs"])
+        stopped = self.contained.says(says.Stopped) if self.contained else None
+        return tuple(stopped["jobs"]) if stopped else ()
 
     @property
-    def unhandled(self) -> tuple[Fact, ...]:
+    def unhandled(self) -> tuple[FactOf[says.QuestionAnswered], ...]:
         """Answers that were read but not acted on yet, oldest first (a crash may lie in between)."""
         return tuple(fact for number, fact in sorted(self.answered.items()) if number not in self.handled)
 
     @property
-    def words(self) -> tuple[Fact, ...]:
+    def words(self) -> tuple[FactOf[says.ConfirmationReceived], ...]:
         """The confirmations that say something: an empty one confirms nothing (J8)."""
-        return tuple(f for f in self.confirmations if isinstance(f["words"], str) and f["words"].strip())
+        return tuple(f for f in self.confirmations if isinstance(f.data["words"], str) and f.data["words"].strip())
 
     @property
-    def open_replies(self) -> tuple[Fact, ...]:
+    def open_replies(self) -> tuple[FactOf[says.ReplyReceived], ...]:
         """The replies that no confirmation was made of and nobody has answered, oldest first: a person says what they
         mean."""
-        settled = {fact["evidence"] for fact in (*self.confirmations, *self.answered_replies)}
-        return tuple(fact for fact in self.replies if fact["evidence"] not in settled)
+        settled = {fact.data["evidence"] for fact in self.confirmations}
+        settled |= {fact.data["evidence"] for fact in self.answered_replies}
+        return tuple(fact for fact in self.replies if fact.data["evidence"] not in settled)
 
     @property
-    def answered_replies(self) -> tuple[Fact, ...]:
+    def answered_replies(self) -> tuple[FactOf[says.ConfirmationRefused], ...]:
         """Replies that a member of the team has answered, so that the case waits on."""
-        return tuple(fact for fact in self.every(Kind.CONFIRMATION_REFUSED) if fact.get("question") is not None)
+        return tuple(fact for fact in self.all_of(says.ConfirmationRefused) if fact.data.get("question") is not None)
 
     @property
-    def question(self) -> Fact | None:
+    def question(self) -> FactOf[says.QuestionAsked] | None:
         """The question that waits for an answer now."""
         number = self.question_number
         return None if number in self.answered else self.asked.get(number)
@@ -156,24 +183,37 @@ class Case:
     def has_news(self) -> bool:
         """Whether something happened since the question was asked, so that its run should look at the case again."""
         question = self.question
-        return question is not None and any(e.kind not in ASIDE for e in self.events[question.seq :])
+        return question is not None and any(e.kind.spec.wakes for e in self.events[question.seq :])
 
-    def every(self, *kinds: Kind) -> tuple[Fact, ...]:
+    def every(self, *kinds: EventKind) -> tuple[Fact, ...]:
         """The events of these kinds over the whole life of the case, whether they still count or not; oldest first."""
-        return tuple(Fact(number, event) for number, event in enumerate(self.events, 1) if event.kind in kinds)
+        return tuple(FactOf(number, event) for number, event in enumerate(self.events, 1) if event.kind in kinds)
 
-    def since_notice(self, kind: Kind) -> tuple[Event, ...]:
+    def all_of(self, payload: type[Q]) -> tuple[FactOf[Q], ...]:
+        """The same of the kind with this payload, with the types of what they say."""
+        told = enumerate(self.events, 1)
+        return tuple(FactOf(number, event) for number, event in told if event.kind.spec.says is payload)
+
+    def since_notice(self, kind: EventKind) -> tuple[Event, ...]:
         """The events of this kind since the retailer was told in this round."""
         return tuple(e for e in self.events[self.notice.seq :] if e.kind is kind) if self.notice else ()
 
-    def since_question(self, kind: Kind) -> tuple[Event, ...]:
+    def since_question(self, kind: EventKind) -> tuple[Event, ...]:
         """The events of this kind since the question that waits now was asked."""
         return tuple(e for e in self.events[self.question.seq :] if e.kind is kind) if self.question else ()
 
     @property
+    def reminders(self) -> int:
+        """How often the retailer was reminded since they were told in this round."""
+        begun = self.notice.seq if self.notice else len(self.events)
+        return sum(event.kind.spec.says is says.ReminderSent for event in self.events[begun:])
+
+    @property
     def nudges(self) -> tuple[Event, ...]:
         """The times that the team was told of the question that waits; not what it was told aside of that."""
-        return tuple(event for event in self.since_question(Kind.TEAM_TOLD) if not event.data.get("aside"))
+        begun = self.question.seq if self.question else len(self.events)
+        told = ((event, event.says(says.TeamTold)) for event in self.events[begun:])
+        return tuple(event for event, of in told if of is not None and not of.get("aside"))
 
     @property
     def unanswered_since(self) -> datetime | None:
@@ -185,10 +225,10 @@ class Case:
         """
         if self.notice is None:
             return None
-        paused = self.decision.seq if self.decision and self.decision.event.kind is Kind.KEPT_PAUSED else 0
+        paused = self.decision.seq if self.decision and self.kept_paused else 0
         settled = max(self.notice.seq, paused)
-        news = (*self.open_replies, *(self.confirmations if paused else ()))
-        waits = self.state in (State.WAITING, State.PAUSED)
+        news: tuple[Fact, ...] = (*self.open_replies, *(self.confirmations if paused else ()))
+        waits = self.state in self.procedure.waits_in
         if waits and any(fact.seq > settled for fact in news):
             return None
         return max([self.notice.at, *(fact.at for fact in self.answered_replies if fact.seq > self.notice.seq)])

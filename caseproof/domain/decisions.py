@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
-from typing import TYPE_CHECKING
 
+from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from caseproof.domain.case import Case
-
-
-class Decision(StrEnum):
-    """What becomes of the account. The value is what forms, events and proofs show."""
-
-    AFTER_CHANGE = "reactivate after the retailer's change"
-    AFTER_FIX = "reactivate after our fix"
-    KEEP_PAUSED = "keep paused until a date"
-    REMOVE = "remove the integration"
+from caseproof.domain.vocabulary import Decision
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from typing import ClassVar, get_type_hints
 
-from caseproof.domain.decisions import Decision
-from caseproof.domain.vocabulary import DECISION, INCIDENT, REVIEW, TRY_AGAIN, WORD
+from caseproof.domain.vocabulary import DECISION, INCIDENT, REVIEW, TRY_AGAIN, WORD, Decision
 
 
 class Word(StrEnum):

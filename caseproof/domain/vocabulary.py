@@ -32,6 +32,15 @@ class Scope(StrEnum):
     CONNECTION = "connection"
 
 
+class Decision(StrEnum):
+    """What becomes of the account. The value is what forms, events and proofs show."""
+
+    AFTER_CHANGE = "reactivate after the retailer's change"
+    AFTER_FIX = "reactivate after our fix"
+    KEEP_PAUSED = "keep paused until a date"
+    REMOVE = "remove the integration"
+
+
 BY_MAIL, BY_PAGE = "mail", "page"
 """What an event says of the way that words came by themselves; an operator hands in the others."""
 

@@ -1,8 +1,9 @@
 """The proof: one JSON file that states why a closure was allowed, and can be checked without asking anyone.
 
-It names the rule (J7 or J8), each condition of that rule with the evidence that meets it, the run as it was read back,
-the confirmation's digest, the approvals, and the head of the event list. The list itself is one of the files it names,
-so whoever checks it folds the same events with the same rules again and compares.
+It names the rule (J7 or J8), each condition of that rule with the evidence that meets it, what the case's procedure
+claims (the run as it was read back, the confirmation's digest, the approvals), and the head of the event list. The list
+itself is one of the files it names, so whoever checks it folds the same events with the same rules again and compares.
+The rules are those of the procedure that the case's reference names.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from typing import Any, Protocol
 
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers, closure_rule, conditions_met
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.fold import fold
+from caseproof.domain.procedure import procedure_of
 
 FORMAT = 1
 
@@ -88,17 +89,13 @@ def build_proof(case: Case, *, history: str, files: Iterable[_File], folder: Pat
 
 def _claims(case: Case) -> dict[str, Any]:
     """What the proof says of the case, as a function of its events alone: made once, and made again to check it."""
-    verified, decision = case.verified, case.decision
-    if verified is None or decision is None:
-        raise BadInput(f"{case.ref} has no verified run or no decision.", f"`caseproof case why {case.ref}`")
-    removal = case.decided is Decision.REMOVE
+    own = dict(case.procedure.claims(case))
+    about: dict[str, Any] = {name: own.pop(name) for name in ("kind", "statement", "job") if name in own}
     return {
         "made_at": case.events[-1].at.isoformat(),
         "opening": case.opening,
         "rule": closure_rule(case),
-        "kind": "removal" if removal else "reactivation",
-        "statement": _statement(case, verified["name"], removal),
-        "job": {name: case.facts.get(name) for name in ("platform", "job", "job_name", "retailer", "marketplace")},
+        **about,
         "conditions": [
             {
                 "code": condition.code,
@@ -109,30 +106,10 @@ def _claims(case: Case) -> dict[str, Any]:
             }
             for condition, met in conditions_met(case)
         ],
-        "run": {
-            name: verified.get(name) for name in ("run", "purpose", "name", "said", "url", "started_at", "ended_at")
-        },
-        "confirmations": [
-            {"from": word["sender"], "at": word.at.isoformat(), "sha256": word["evidence"]}
-            for word in case.confirmations
-        ],
-        "approvals": [
-            {"what": what, "by": fact.actor, "at": fact.at.isoformat()}
-            for what, fact in ((f"decision: {case.decided}", decision), ("review", case.review))
-            if fact is not None
-        ],
+        **own,
         "head": case.head,
         "events": case.version,
     }
-
-
-def _statement(case: Case, run: str, removal: bool) -> str:
-    if removal:
-        return (
-            f"The integration behind {case.facts['job_name']} was removed: no active schedule and nothing queued, "
-            f"read back by run {run}."
-        )
-    return f"{case.facts['job_name']} ran successfully as {run} after the decision, and is live again."
 
 
 def _named(case: Case, files: Iterable[_File], history: str) -> list[_File]:
@@ -223,7 +200,8 @@ def _check_files(files: Sequence[Mapping[str, Any]], folder: Path) -> tuple[dict
 
 def _check_case(proof: Mapping[str, Any], history: bytes) -> list[Check]:
     told = json.loads(history)
-    case = fold(proof["case"], [Event.from_json(raw) for raw in told["events"]])
+    kinds = procedure_of(proof["case"]).kinds
+    case = fold(proof["case"], [Event.from_json(raw, kinds) for raw in told["events"]])
     same_case = told["case"] == proof["case"]
     checks = [
         Check("whose event list", same_case, f"of {told['case']}"),

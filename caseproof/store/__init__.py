@@ -5,7 +5,7 @@ from caseproof.store.case_rows import CaseRow
 from caseproof.store.cases import CaseRun
 from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreDown, StoreError, UnknownCase, UnknownIncident
 from caseproof.store.evidence import EvidenceRow
-from caseproof.store.incidents import IncidentRow
+from caseproof.store.incidents import IncidentRow, QuestionRow
 from caseproof.store.intents import Claim
 from caseproof.store.messages import MessageRow
 from caseproof.store.people import Contact
@@ -23,6 +23,7 @@ __all__ = [
     "IncidentRow",
     "MessageRow",
     "Place",
+    "QuestionRow",
     "Store",
     "StoreDown",
     "StoreError",

@@ -17,10 +17,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from caseproof.domain.case import Case
 from caseproof.domain.closure import refuse_event
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
 from caseproof.domain.fold import apply
-from caseproof.store.case_rows import CaseRow, facts_of, standing_after
-from caseproof.store.cases import Cases, as_stored, event_row, refuse_edited, row_after
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.procedure import JOB_FAILURE
+from caseproof.domain.specs import Role
+from caseproof.store.case_rows import CaseRow, facts_of
+from caseproof.store.cases import Cases, as_stored, draft_of, event_row, first_row, refuse_edited, row_after
 from caseproof.store.errors import AlreadyOpen, UnknownCase
 from caseproof.store.evidence import EvidenceRow
 from caseproof.store.intents import Claim, ClaimStanding
@@ -31,7 +34,7 @@ from caseproof.store.tables import cases, events, evidence, intents
 T = TypeVar("T")
 
 _AT_ONCE = 400  # so many values may stand in one question on every database
-_ONE_BY_ONE = frozenset({Kind.OPENED, Kind.PROOF_MADE, Kind.CLOSED})
+_ONE_BY_ONE = frozenset({Role.OPENS, Role.PROVES, Role.CLOSES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +73,19 @@ class Bulk:
         Raises BadInput, NotAllowed.
         """
         stored = [as_stored(event) for event in opened]
-        drafts = [_draft(event) for event in stored]
-        there = self._open_refs([facts_of(event.data) for event in stored])
+        drafts = [draft_of(event) for event in stored]
+        there = self._open_refs(stored)
         number = next_number(self._connection, cases)
         results: list[Case | AlreadyOpen] = []
         rows, heads, beginnings = [], [], []
         for event, draft in zip(stored, drafts, strict=True):
             facts = facts_of(event.data)
-            here = (facts["platform"], facts["job"])
+            here = (draft.procedure.prefix, facts["platform"], facts["job"])
             if here in there:
                 results.append(AlreadyOpen(there[here]))
                 continue
-            case = replace(draft, ref=make_ref(number))
-            row = {"id": number, "opened_at": event.at, "generation": 0, **facts, **standing_after(draft, event)}
-            rows.append(row | {"due_at": event.at, "crashes": 0, "rest_why": "", "rest_code": ""})
+            case = replace(draft, ref=make_ref(here[0], number))
+            rows.append(first_row(number, draft, event))
             heads.append({"number": number, "ref": case.ref})
             beginnings.append(event_row(number, case, event))
             there[here] = case.ref
@@ -122,11 +124,11 @@ class Bulk:
         return after
 
     def _applied(self, number: int, case: Case, event: Event) -> tuple[Case, Event]:
-        if event.kind in _ONE_BY_ONE:
+        if event.kind.spec.role in _ONE_BY_ONE:
             raise BadInput(f"A case is {event.kind} alone, never with others.", "Use the store's way for one case.")
         stored = as_stored(event)
         refuse_event(case, stored)
-        if stored.kind is Kind.REOPENED:
+        if stored.kind.spec.role is Role.REOPENS:
             self._cases.refuse_second_open(number, case)
         return apply(case, stored), stored
 
@@ -139,7 +141,7 @@ class Bulk:
         query = (
             select(cases.c.ref)
             .join_from(cases, events)
-            .where(cases.c.platform == platform, cases.c.closed.is_(False))
+            .where(cases.c.platform == platform, cases.c.closed.is_(False), cases.c.procedure == JOB_FAILURE.prefix)
             .where(events.c.kind.in_([Kind.STOPPED, Kind.CANNOT_STOP]), or_(wide.is_(None), wide != "job"))
             .distinct()
         )
@@ -150,7 +152,8 @@ class Bulk:
         """Those of ``jobs`` that an open case of their own stopped and that could run by themselves before."""
         found: list[tuple[str, str]] = []
         for some in _portions(jobs):
-            here = (cases.c.platform == platform, cases.c.job.in_(some), cases.c.closed.is_(False))
+            place = (cases.c.platform == platform, cases.c.job.in_(some), cases.c.closed.is_(False))
+            here = (*place, cases.c.procedure == JOB_FAILURE.prefix)
             found += [
                 (job, case.ref)
                 for case in self._cases.folded(*here)
@@ -159,14 +162,16 @@ class Bulk:
             ]
         return _by_job(found)
 
-    def _open_refs(self, facts: Sequence[Mapping[str, str]]) -> dict[tuple[str, str], str]:
-        found: dict[tuple[str, str], str] = {}
+    def _open_refs(self, opened: Sequence[Event]) -> dict[tuple[str, str, str], str]:
+        """Who is in the way of these openings: by the procedure's prefix, the platform and the job."""
+        facts = [facts_of(event.data) for event in opened]
+        found: dict[tuple[str, str, str], str] = {}
         for platform in {one["platform"] for one in facts}:
             for jobs in _portions({one["job"] for one in facts if one["platform"] == platform}):
-                query = select(cases.c.job, cases.c.ref).where(
+                query = select(cases.c.procedure, cases.c.job, cases.c.ref).where(
                     cases.c.platform == platform, cases.c.job.in_(jobs), cases.c.closed.is_(False)
                 )
-                found |= {(platform, row.job): row.ref for row in self._connection.execute(query)}
+                found |= {(row.procedure, platform, row.job): row.ref for row in self._connection.execute(query)}
         return found
 
     def _locked(self, refs: Sequence[str]) -> dict[str, Any]:
@@ -254,12 +259,6 @@ class Bulk:
         if rows:
             dialect = sqlite if self._connection.dialect.name == "sqlite" else postgresql
             self._connection.execute(dialect.insert(evidence).on_conflict_do_nothing(), rows)
-
-
-def _draft(event: Event) -> Case:
-    empty = Case("The new case")
-    refuse_event(empty, event)
-    return apply(empty, event)
 
 
 def _the_case() -> Any:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 
 from caseproof.domain.case import Case
 from caseproof.domain.codes import trouble_code
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Event, Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.events import Event
 from caseproof.store.errors import readable
 
 WORD = 200
@@ -35,7 +35,7 @@ class CaseRow:
 
     id: int
     ref: str
-    state: State
+    state: StrEnum
     version: int
     opening: int
     platform: str
@@ -119,7 +119,7 @@ def standing_after(case: Case, event: Event) -> dict[str, Any]:
         "version": case.version,
         "head": case.head,
         "closed": case.is_closed,
-        "proof": case.closed["proof"] if case.is_closed and case.closed else None,
+        "proof": case.closed.data["proof"] if case.is_closed and case.closed else None,
         "updated_at": event.at,
         "closed_at": case.closed.at if case.is_closed and case.closed else None,
         "paused_until": paused_until,
@@ -136,11 +136,11 @@ def _waiting(case: Case) -> dict[str, Any]:
         "asked_at": question.at if question else None,
         "has_news": case.has_news,
         "notice_at": case.unanswered_since,
-        "reminders": len(case.since_notice(Kind.REMINDER_SENT)),
+        "reminders": case.reminders,
         "nudges": len(case.nudges),
-        "trouble": _word(case.trouble["problem"]) if case.trouble else "",
+        "trouble": _word(case.trouble.data["problem"]) if case.trouble else "",
         "trouble_code": str(trouble_code(case.trouble.event.data)) if case.trouble else "",
-        "incident": _word(case.incident["incident"]) if case.incident else "",
+        "incident": _word(case.incident.data["incident"]) if case.incident else "",
         "ticket_closed": case.ticket_closed is not None,
     }
 

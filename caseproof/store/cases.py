@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from itertools import groupby
 from typing import Any
 
@@ -15,9 +16,11 @@ from caseproof.domain.case import Case
 from caseproof.domain.closure import refuse_event
 from caseproof.domain.codes import Rest
 from caseproof.domain.errors import ClosureRefused, NotAllowed
-from caseproof.domain.events import Event, Kind
-from caseproof.domain.fold import apply, fold
-from caseproof.domain.lifecycle import State
+from caseproof.domain.events import Event, kind_of
+from caseproof.domain.fold import apply, blank, fold
+from caseproof.domain.job_failure.procedure import JOB_FAILURE
+from caseproof.domain.procedure import Procedure, by_prefix, of_kind, procedure_of
+from caseproof.domain.specs import Role
 from caseproof.store.case_rows import ROW_SAYS, CaseRow, facts_of, refuse_nul, row_says, standing_after, whose
 from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreError, UnknownCase, Unreadable, readable
 from caseproof.store.refs import case_id, make_ref, normal
@@ -25,6 +28,8 @@ from caseproof.store.rows import insert_once, next_number, plain
 from caseproof.store.tables import case_runs, cases, events, in_need, proofs
 
 _OPEN = cases.c.closed.is_(False)
+_JOB_FAILURE = cases.c.procedure == JOB_FAILURE.prefix
+"""What goes through jobs (the check, a sweep, an incident) sees no case of another procedure."""
 
 
 def _rows_where(*where: ColumnElement[bool], order: tuple[ColumnElement[Any], ...] = ()) -> Select[Any]:
@@ -37,9 +42,9 @@ _DUE = _rows_where(cases.c.due_at <= bindparam("now"), order=(cases.c.due_at,)).
 _WATCHED = _rows_where(cases.c.closed_at >= bindparam("since"), order=(cases.c.closed_at,))
 _MISSING_RUNS = _rows_where(cases.c.flow_run.is_(None), _OPEN).limit(bindparam("limit"))
 _SLICE = _rows_where(cases.c.closed_at.is_(None), cases.c.id > bindparam("after")).limit(bindparam("limit"))
-_FIRST_PLATFORM = select(func.min(cases.c.platform)).where(_OPEN, cases.c.platform > bindparam("after"))
+_FIRST_PLATFORM = select(func.min(cases.c.platform)).where(_OPEN, _JOB_FAILURE, cases.c.platform > bindparam("after"))
 _PLACE = (cases.c.platform, cases.c.marketplace, cases.c.cause)
-_NEW = select(*_PLACE).where(_OPEN, cases.c.incident == "", cases.c.last_opened_at >= bindparam("since"))
+_NEW = select(*_PLACE).where(_OPEN, _JOB_FAILURE, cases.c.incident == "", cases.c.last_opened_at >= bindparam("since"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +71,12 @@ class Cases:
 
     def open_for(self, platform: str, job: str) -> Case | None:
         """The open case of a job, if there is one; there is never a second."""
-        found = self.folded(_of_job(platform, job), _OPEN)
+        found = self.folded(_of_job(JOB_FAILURE, platform, job), _OPEN)
         return found[0] if found else None
 
     def open_on(self, platform: str) -> list[Case]:
         """The open cases of a platform, oldest first."""
-        return self.folded(cases.c.platform == platform, _OPEN)
+        return self.folded(cases.c.platform == platform, _JOB_FAILURE, _OPEN)
 
     def rows(self, open_only: bool = False) -> list[CaseRow]:
         """Every case, or every open one, oldest first."""
@@ -100,7 +105,7 @@ class Cases:
     def alike(self, platform: str, marketplace: str, cause: str) -> list[CaseRow]:
         """Open cases with one cause on one marketplace, oldest first."""
         same = (cases.c.platform == platform, cases.c.marketplace == marketplace, cases.c.cause == cause)
-        return self._rows(*same, _OPEN)
+        return self._rows(*same, _JOB_FAILURE, _OPEN)
 
     def gathering(self, since: datetime, platform: str = "") -> list[tuple[str, str, str, int]]:
         """How many open cases without an incident were opened since: platform, marketplace, cause and their number.
@@ -124,7 +129,7 @@ class Cases:
 
     def of_jobs(self, platform: str, jobs: Sequence[str]) -> list[CaseRow]:
         """The open cases of these jobs (at most a few hundred), oldest first."""
-        return self._rows(cases.c.platform == platform, cases.c.job.in_(jobs), _OPEN)
+        return self._rows(cases.c.platform == platform, cases.c.job.in_(jobs), _JOB_FAILURE, _OPEN)
 
     def of_refs(self, refs: Sequence[str]) -> list[CaseRow]:
         """The cases of these references (at most a few hundred); what is none is left out."""
@@ -143,11 +148,11 @@ class Cases:
         """Open cases that rest, or in which a step needs help, oldest first."""
         return self._rows(in_need, limit=limit)
 
-    def counts(self) -> list[tuple[State, str, int]]:
+    def counts(self) -> list[tuple[StrEnum, str, int]]:
         """How many cases are open: by state and marketplace."""
-        query = select(cases.c.state, cases.c.marketplace, func.count()).where(_OPEN)
-        found = self._connection.execute(query.group_by(cases.c.state, cases.c.marketplace))
-        return sorted((State(state), marketplace, count) for state, marketplace, count in found)
+        place = (cases.c.procedure, cases.c.state, cases.c.marketplace)
+        found = self._connection.execute(select(*place, func.count()).where(_OPEN).group_by(*place))
+        return sorted((by_prefix(of).state(state), marketplace, count) for of, state, marketplace, count in found)
 
     def _rows(
         self, *where: ColumnElement[bool], order: tuple[ColumnElement[Any], ...] = (), limit: int | None = None
@@ -157,16 +162,16 @@ class Cases:
     def _read(self, query: Select[Any], **values: Any) -> list[CaseRow]:
         with readable("A row of the cases"):
             found = self._connection.execute(query, values).all()
-            return [CaseRow(number, ref, State(state), *rest) for number, ref, state, *rest in found]
+            return [CaseRow(number, ref, procedure_of(ref).state(state), *rest) for number, ref, state, *rest in found]
 
     def damaged(self) -> list[str]:
         """The cases whose row says something else than their events, or whose events cannot be read.
 
         They were edited past this program, or the file is damaged.
         """
-        names = ("id", "ref", *ROW_SAYS)
+        names = ("id", "ref", "procedure", *ROW_SAYS)
         rows = self._connection.execute(select(*(cases.c[name] for name in names)).order_by(cases.c.id))
-        known = {row.id: (row.ref or make_ref(row.id), tuple(row)[2:]) for row in rows}
+        known = {row.id: (row.ref or make_ref(row.procedure, row.id), tuple(row)[3:]) for row in rows}
         try:
             # Never all cases in memory.
             follows = {case.ref: tuple(row_says(case).values()) for case in self._each(yield_per=1000)}
@@ -200,7 +205,8 @@ class Cases:
             for ref, rows in groupby(found, key=lambda row: str(row.ref)):
                 told = list(rows)  # before it is folded, for the database reads on here
                 with readable(f"An event of {ref}"):
-                    case = fold(ref, (Event(Kind(row.kind), row.at, row.actor, row.data) for row in told))
+                    kinds = procedure_of(ref).kinds
+                    case = fold(ref, (Event(kind_of(row.kind, kinds), row.at, row.actor, row.data) for row in told))
                 yield case
 
     # -- writing -------------------------------------------------------------------------------------------
@@ -208,16 +214,14 @@ class Cases:
     def create(self, event: Event) -> Case:
         """Open a case (J1). Raises AlreadyOpen if the job has an open one, BadInput, NotAllowed."""
         event = as_stored(event)
-        refuse_event(Case("The new case"), event)
+        draft = draft_of(event)
         facts = facts_of(event.data)
-        draft = apply(Case("The new case"), event)
-        here = _of_job(facts["platform"], facts["job"])
+        here = _of_job(draft.procedure, facts["platform"], facts["job"])
         number = next_number(self._connection, cases)
-        row = {"id": number, "opened_at": event.at, "generation": 0, **facts, **standing_after(draft, event)}
-        row |= {"due_at": event.at, "crashes": 0, "rest_why": "", "rest_code": ""}
+        row = first_row(number, draft, event)
         if self._open_ref(here) or insert_once(self._connection, insert(cases).values(**row)) is None:
             raise AlreadyOpen(self._open_ref(here) or "opened a moment ago")
-        case = replace(draft, ref=make_ref(number))
+        case = replace(draft, ref=make_ref(draft.procedure.prefix, number))
         self._connection.execute(update(cases).where(cases.c.id == number).values(ref=case.ref))
         self._insert_event(number, case, event)
         return case
@@ -239,13 +243,14 @@ class Cases:
 
     def _append_one(self, number: int, case: Case, event: Event) -> Case:
         refuse_event(case, event)
-        if event.kind is Kind.CLOSED:
+        role = event.kind.spec.role
+        if role is Role.CLOSES:
             _refuse_other_proof(case, event)
-        if event.kind is Kind.REOPENED:
+        if role is Role.REOPENS:
             self.refuse_second_open(number, case)
         after = apply(case, event)
         self._insert_event(number, after, event)
-        if event.kind is Kind.PROOF_MADE:
+        if role is Role.PROVES:
             self._insert_proof(number, after, event)
         self._connection.execute(update(cases).where(cases.c.id == number).values(**row_after(after, event)))
         return after
@@ -262,7 +267,7 @@ class Cases:
 
     def refuse_second_open(self, number: int, case: Case) -> None:
         """A job has one open case at a time. Raises AlreadyOpen."""
-        here = _of_job(str(case.facts["platform"]), str(case.facts["job"]))
+        here = _of_job(case.procedure, str(case.facts["platform"]), str(case.facts["job"]))
         other = self._open_ref(here & (cases.c.id != number))
         if other:
             raise AlreadyOpen(other)
@@ -331,8 +336,22 @@ class Cases:
         return self._connection.scalar(query)
 
 
-def _of_job(platform: str, job: str) -> ColumnElement[bool]:
-    return (cases.c.platform == platform) & (cases.c.job == job)
+def draft_of(event: Event) -> Case:
+    """The case that this event opens, without its reference yet. Raises NotAllowed, BadInput."""
+    empty = blank("The new case", of_kind(event.kind))
+    refuse_event(empty, event)
+    return apply(empty, event)
+
+
+def _of_job(procedure: Procedure, platform: str, job: str) -> ColumnElement[bool]:
+    return (cases.c.platform == platform) & (cases.c.job == job) & (cases.c.procedure == procedure.prefix)
+
+
+def first_row(number: int, draft: Case, event: Event) -> dict[str, Any]:
+    """The row of a case that this event opens, still without its reference; ``draft`` is the case after it."""
+    begun = {"id": number, "procedure": draft.procedure.prefix, "opened_at": event.at, "generation": 0}
+    noted = {"due_at": event.at, "crashes": 0, "rest_why": "", "rest_code": ""}
+    return {**begun, **facts_of(event.data), **standing_after(draft, event), **noted}
 
 
 def event_row(number: int, after: Case, event: Event) -> dict[str, Any]:
@@ -359,11 +378,11 @@ def as_stored(event: Event) -> Event:
     """The event as it will be read back, so that its digest today is its digest then."""
     refuse_nul("actor", event.actor)
     plain({"actor": event.actor}, f"The event {event.kind}")
-    return replace(event, kind=Kind(event.kind))  # which copies the data as JSON reads it back
+    return replace(event)  # which copies the data as JSON reads it back
 
 
 def _refuse_other_proof(case: Case, event: Event) -> None:
-    if case.proof is None or event.data["proof"] != case.proof["evidence"]:
+    if case.proof is None or event.data["proof"] != case.proof.data["evidence"]:
         raise ClosureRefused(
             f"{case.ref} closes with its latest proof of this opening, not with {event.data['proof']!r}.",
             "Let the case's run close it with that proof.",

@@ -19,6 +19,7 @@ from sqlalchemy import exc
 
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.events import UnknownKind
 
 
 class StoreError(CaseproofError):
@@ -46,13 +47,12 @@ class AlreadyOpen(StoreError):
 
 
 class Unreadable(StoreError):
-    """What stands in the store is none of ours: edited past Caseproof, or the file is damaged."""
+    """What stands in the store is none of ours: edited past Caseproof, damaged, or ``unknown`` to this version."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(
-            f"{what} cannot be read: the store was edited past Caseproof, or its file is damaged.",
-            "`caseproof case list` names every such case; compare with a backup.",
-        )
+    def __init__(self, what: str, unknown: UnknownKind | None = None) -> None:
+        why = unknown.problem if unknown else "the store was edited past Caseproof, or its file is damaged."
+        compare = "`caseproof case list` names every such case; compare with a backup."
+        super().__init__(f"{what} cannot be read: {why}", unknown.next_action if unknown else compare)
 
 
 class UnknownCase(StoreError, BadInput):
@@ -174,5 +174,7 @@ def readable(what: str) -> Iterator[None]:
     try:
         with explained():
             yield
+    except UnknownKind as unknown:
+        raise Unreadable(what, unknown) from unknown
     except (BadInput, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise Unreadable(what) from error

@@ -7,10 +7,20 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select, text
 
-from caseproof.store.migrations import guards, guards_0001, guards_0002, guards_0003, guards_0004, guards_0006
+from caseproof.store.migrations import (
+    guards,
+    guards_0001,
+    guards_0002,
+    guards_0003,
+    guards_0004,
+    guards_0005,
+    guards_0006,
+)
 from caseproof.store.tables import metadata
 
-GUARDS = (*guards_0001.GUARDS, *guards_0002.GUARDS, *guards_0003.GUARDS, *guards_0004.GUARDS, *guards_0006.GUARDS)
+_OLDER = (*guards_0001.GUARDS, *guards_0002.GUARDS, *guards_0003.GUARDS, *guards_0004.GUARDS)
+_NEWER = (*guards_0005.GUARDS, *guards_0006.GUARDS)
+GUARDS = (*(guard for guard in _OLDER if guard.name not in guards_0005.NAMES), *_NEWER)
 
 
 def guards_off(connection: Connection) -> None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, insert, or_, select, update
 
 from caseproof.domain.errors import NotAllowed
 from caseproof.store.case_rows import refuse_nul
 from caseproof.store.errors import ConcurrentChange, UnknownIncident, readable
 from caseproof.store.rows import insert_once, next_number
-from caseproof.store.tables import cases, incidents
+from caseproof.store.tables import cases, incident_questions, incidents
 
 _REF = re.compile(r"IN-[0-9]{6,18}")
 
@@ -45,6 +45,16 @@ class IncidentRow:
     @property
     def is_closed(self) -> bool:
         return self.closed_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionRow:
+    """A question about an incident: the flow run that asked it, when, and how often the team was told of it since."""
+
+    number: int
+    flow_run: str
+    asked_at: datetime
+    nudges: int
 
 
 _ALL = select(*(incidents.c[name] for name in IncidentRow.__dataclass_fields__)).order_by(incidents.c.id)
@@ -79,6 +89,20 @@ class Incidents:
         mine = (cases.c.incident == _normal(ref)) & (cases.c.incident != "")
         return list(self._connection.scalars(select(cases.c.ref).where(mine).order_by(cases.c.id)))
 
+    def question(self, ref: str) -> QuestionRow | None:
+        """The question that waits for an answer; None where none does. Raises UnknownIncident."""
+        latest = (incident_questions.c.incident_id == self._id(ref), incident_questions.c.number == self.get(ref).asked)
+        query = select(*(incident_questions.c[name] for name in QuestionRow.__dataclass_fields__)).where(*latest)
+        with readable("A row of the incidents' questions"):
+            row = self._connection.execute(query).one_or_none()
+        return QuestionRow(*row) if row else None
+
+    def refused(self, ref: str) -> str:
+        """Why the latest answer was not taken; "" where it was. Raises UnknownIncident."""
+        here = (incident_questions.c.incident_id == self._id(ref), incident_questions.c.refused != "")
+        query = select(incident_questions.c.refused).where(*here).order_by(incident_questions.c.number.desc()).limit(1)
+        return self._connection.scalar(query) or ""
+
     def _rows(self, *where: ColumnElement[bool]) -> list[IncidentRow]:
         return self._read(_ALL.where(*where))
 
@@ -103,11 +127,40 @@ class Incidents:
             )
         return self.get(str(row["ref"]))
 
-    def ask(self, ref: str) -> int:
-        """Number the next question about it: 1 for the first. Raises UnknownIncident, NotAllowed once it is over."""
+    def ask(self, ref: str, flow_run: str, at: datetime) -> int:
+        """Number the next question about it, which this flow run asks: 1 for the first.
+
+        Raises UnknownIncident, NotAllowed once it is over.
+        """
+        refuse_nul("flow run", flow_run)
+        number = self.pass_on(ref)
+        row = {"incident_id": self._id(ref), "number": number, "flow_run": flow_run, "asked_at": at}
+        self._connection.execute(insert(incident_questions).values(**row))
+        return number
+
+    def pass_on(self, ref: str) -> int:
+        """Take the number of the next question without asking it: nobody reads an answer to the one before any more.
+
+        Raises UnknownIncident, NotAllowed once it is over.
+        """
         asked = self._open(ref).asked + 1
         self._change(ref, asked=asked)
         return asked
+
+    def refuse(self, ref: str, number: int, why: str) -> None:
+        """Note why the answer to this question is not taken. Raises UnknownIncident, NotAllowed once it is over."""
+        refuse_nul("reason", why)
+        self._open(ref)
+        self._note(ref, number, refused=why)
+
+    def note_nudge(self, ref: str, number: int, times: int) -> bool:
+        """Note how often the team was told of this question; whether that is news. Raises UnknownIncident."""
+        return self._note(ref, number, nudges=times)
+
+    def _note(self, ref: str, number: int, **noted: Any) -> bool:
+        here = (incident_questions.c.incident_id == self._id(ref), incident_questions.c.number == number)
+        other = or_(*(incident_questions.c[name] != value for name, value in noted.items()))
+        return self._connection.execute(update(incident_questions).where(*here, other).values(**noted)).rowcount > 0
 
     def decide(self, ref: str, decision: str, *, by: str, reason: str, until: date | None, at: datetime) -> None:
         """Write down what was decided for all of it; a later decision takes the place of an earlier one.
@@ -119,6 +172,8 @@ class Incidents:
             refuse_nul(name, value)
         said: dict[str, Any] = {"decision": decision, "decided_by": by, "reason": reason, "until": until}
         self._change(ref, **said, decided_at=at, due_at=at)
+        mine = incident_questions.c.incident_id == self._id(ref)
+        self._connection.execute(update(incident_questions).where(mine).values(refused=""))  # nobody needs that now
 
     def close(self, ref: str, at: datetime) -> None:
         """It is over; once more is harmless. Raises UnknownIncident."""
@@ -157,6 +212,12 @@ class Incidents:
         if self._connection.scalar(mine) is None:
             raise UnknownIncident(ref)
         return self.get(ref)
+
+    def _id(self, ref: str) -> int:
+        found: int | None = self._connection.scalar(select(incidents.c.id).where(incidents.c.ref == _normal(ref)))
+        if found is None:
+            raise UnknownIncident(ref)
+        return found
 
     def _change(self, ref: str, **values: Any) -> None:
         self._connection.execute(update(incidents).where(incidents.c.ref == _normal(ref)).values(**values))

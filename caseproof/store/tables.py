@@ -90,6 +90,8 @@ cases = Table(
     # Since 0006: by what programs decide, beside the sentences for people. The first follows from the events.
     Column("trouble_code", String, nullable=False, server_default=""),
     Column("rest_code", String, nullable=False, server_default=""),
+    # Since 0005: the prefix of the case's procedure, with which its reference begins.
+    Column("procedure", String, nullable=False, server_default="JF"),
     CheckConstraint("(state = 'closed') = closed", name="state_says_closed"),
     CheckConstraint("(proof IS NOT NULL) = closed", name="closed_with_proof"),
     sqlite_autoincrement=True,  # a reference is never given twice; PostgreSQL leaves a gap for one rolled back
@@ -99,6 +101,7 @@ Index(
     "uq_cases_open_job",
     cases.c.platform,
     cases.c.job,
+    cases.c.procedure,
     unique=True,
     sqlite_where=_is_open,
     postgresql_where=_is_open,
@@ -148,6 +151,17 @@ _index_where(
     "uq_incidents_open", incidents.c.closed_at.is_(None),
     incidents.c.platform, incidents.c.marketplace, incidents.c.cause, unique=True,
 )  # fmt: skip
+
+incident_questions = Table(
+    "incident_questions",
+    metadata,
+    Column("incident_id", ForeignKey("incidents.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("flow_run", String, nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("refused", String, nullable=False, server_default=""),  # why its answer was not taken
+    Column("nudges", Integer, nullable=False, server_default="0"),  # how often the team was told of it
+)
 
 marks = Table(
     "marks",

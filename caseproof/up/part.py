@@ -114,13 +114,13 @@ class Watched:
         known = self._recorded()
         return known is not None and known[1] == self._likeness(known[1].partition("$")[0])
 
-    def start(self, patience: float = GRACE_SECONDS) -> None:
+    def start(self, patience: float | None = None) -> None:
         """Start its process, without waiting for it. Raises CaseproofError, OSError.
 
         ``patience``: how many seconds what was killed a moment ago may take to let go of the port.
         """
         self.part.before()
-        self._refuse_taken_port(patience)
+        self._refuse_taken_port(GRACE_SECONDS if patience is None else patience)
         # In our own folder: away from any prefect.toml or .env of the folder we are called in.
         process = Process.start(
             self.part.title,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
@@ -15,14 +16,15 @@ from caseproof.desks.base import UnknownTicket
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.closure import Blocker, closure_blockers
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Event, Kind
-from caseproof.domain.lifecycle import SENTENCES, State
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import BY_PAGE, Place
 from caseproof.evidence.vault import VaultError
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.said import came_by, doubts
 from caseproof.procedure.core.texts import short
-from caseproof.procedure.views.card import MACHINERY, next_action, sentence
+from caseproof.procedure.views.card import next_action, sentence
 from caseproof.store import CaseRow, EvidenceRow, MessageRow, UnknownCase
 from caseproof.store.tickets import AttachmentRow, CommentRow, TicketRow
 
@@ -146,7 +148,7 @@ def _first_words(office: Office, row: MessageRow) -> str:
 class Step:
     """A state on the way to the closing: behind, now or ahead."""
 
-    state: State
+    state: StrEnum
     place: str
     sentence: str
 
@@ -213,7 +215,7 @@ def case_page(office: Office, ref: str, prefect_ui: str) -> CasePage:
     flow_run = run.flow_run if run else ""
     return CasePage(
         case=case,
-        state_says=SENTENCES[case.state],
+        state_says=case.procedure.sentences[case.state],
         next_action=next_action(case),
         strip=_strip(case),
         blockers=[] if case.is_closed else closure_blockers(case),
@@ -243,13 +245,13 @@ def _said(case: Case) -> list[Said]:
 
 def _strip(case: Case) -> list[Step]:
     """The states on the way, without those that this case does not pass."""
-    order = [state for state in State if _is_on_the_way(case, state)]
+    order = [state for state in case.procedure.states if _is_on_the_way(case, state)]
     now = order.index(case.state)
     places = ["behind" if n < now else "now" if n == now else "ahead" for n in range(len(order))]
-    return [Step(state, place, SENTENCES[state]) for state, place in zip(order, places, strict=True)]
+    return [Step(state, place, case.procedure.sentences[state]) for state, place in zip(order, places, strict=True)]
 
 
-def _is_on_the_way(case: Case, state: State) -> bool:
+def _is_on_the_way(case: Case, state: StrEnum) -> bool:
     if state is State.PAUSED:
         return case.state is State.PAUSED
     if state is State.REVIEWED and case.review is None:
@@ -258,13 +260,13 @@ def _is_on_the_way(case: Case, state: State) -> bool:
 
 
 def _timeline(events: Sequence[Event]) -> list[Entry]:
-    return [Entry(number, event, sentence(event), event.kind in MACHINERY) for number, event in enumerate(events, 1)]
+    return [Entry(number, event, sentence(event), not event.kind.spec.news) for number, event in enumerate(events, 1)]
 
 
 def _proof(office: Office, case: Case) -> ProofView | None:
     if case.proof is None:
         return None
-    digest, rule, name = case.proof["evidence"], case.proof["rule"], case.proof.get("file", "")
+    digest, rule, name = case.proof.data["evidence"], case.proof.data["rule"], case.proof.data.get("file", "")
     try:
         return ProofView(digest, rule, name, says=json.loads(office.vault.read(digest)))
     except (VaultError, ValueError) as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect.artifacts import create_table_artifact
 
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.texts import plain
 from caseproof.store import CaseRow

@@ -38,7 +38,7 @@ def label_incident(row: IncidentRow, cases: int, where: str) -> None:
 
 def _tags(case: Case) -> list[str]:
     facts = case.facts
-    incident = case.incident["incident"] if case.incident else None
+    incident = case.incident.data["incident"] if case.incident else None
     values = (facts.get("retailer"), facts.get("marketplace"), facts["cause"], case.state, incident)
     return [f"{name}{value}" for name, value in zip(OURS, values, strict=True) if value]
 

@@ -16,9 +16,10 @@ from prefect import get_run_logger
 
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.specs import Logged
 from caseproof.http.redaction import redact
-from caseproof.procedure.views.card import MACHINERY, RULES, sentence
+from caseproof.procedure.views.card import sentence
 from tasks.common import look, ports
 
 ROUTINE = (
@@ -31,28 +32,22 @@ ROUTINE = (
 )
 """How Prefect's own lines begin that say nothing about the case."""
 
-GRAVE = frozenset({
-    Kind.CANNOT_STOP, Kind.RUN_FAILED, Kind.PHOTO_REFUSED, Kind.REVIEW_REJECTED, Kind.FAILED_AGAIN, Kind.REOPENED,
-    Kind.ANSWER_REFUSED,
-})  # fmt: skip
-"""What is logged as a warning."""
-
-_SELF_TOLD = MACHINERY | {Kind.TROUBLE, Kind.QUESTION_ANSWERED, Kind.CONFIRMATION_REFUSED}
-"""Events without a line of their own here: they have one elsewhere (a refused word refuses its answer, too)."""
-
 _ADDRESS = re.compile(r"[^\s@<>(),;:'\"]+(?=@[\w-])")
 
 
 def line(event: Event) -> str:
     """What happened, with its rule: ``J2: Stopped and read back twice: marketplace-orders/garden-shop``."""
-    rule = RULES.get(event.kind)
-    said = sentence(event)
+    rule, said = event.kind.spec.rule, sentence(event)
     return f"{rule}: {said}" if rule else said
+
+
+def _is_grave(event: Event) -> bool:
+    return event.kind.spec.logged is Logged.AS_A_WARNING
 
 
 def tell_how_far(case: Case) -> None:
     """One line at the start of a run: what is done already is not told again."""
-    done = [event for event in case.events if event.kind in RULES and event.kind not in GRAVE]
+    done = [event for event in case.events if event.kind.spec.rule and not _is_grave(event)]
     steps = "1 step is" if len(done) == 1 else f"{len(done)} steps are"
     if any(question["flow_run"] == ports().carrier.id for question in case.asked.values()):
         get_run_logger().info("Resumed; %s done already.", steps)
@@ -68,8 +63,8 @@ def told(ref: str) -> Iterator[Case]:
         yield case
     finally:
         for event in look(ref).events[len(case.events) :]:
-            if event.kind not in _SELF_TOLD:
-                level = logging.WARNING if event.kind in GRAVE else logging.INFO
+            if event.kind.spec.logged is not Logged.ELSEWHERE:
+                level = logging.WARNING if _is_grave(event) else logging.INFO
                 get_run_logger().log(level, "%s", line(event))
 
 

@@ -57,7 +57,7 @@ def show_the_job_run(case: Case) -> None:
     with as_far_as_prefect_takes_it("link to the run"):
         ports().carrier.show_link(
             f"{case.ref.lower()}-job-run",
-            case.verified["url"],
+            case.verified.data["url"],
             f"Run {case.verified['name']}",
             description=f"**The run** that was read back as {case.verified['said']} (J10).",
         )
@@ -70,7 +70,7 @@ def show_the_picture(case: Case) -> None:
     with as_far_as_prefect_takes_it("picture"):
         ports().carrier.show_image(
             f"{case.ref.lower()}-successful-run",
-            office().evidence_url(case.photo["evidence"]),
+            office().evidence_url(case.photo.data["evidence"]),
             description=f"**The picture** of the run's own page, taken {_minute(case.photo['taken_at'])} (J7, J8).",
         )
 

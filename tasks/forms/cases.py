@@ -10,8 +10,9 @@ from prefect import get_run_logger
 
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
 from caseproof.domain.forms import Form
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.office import US
 from caseproof.procedure.views.questions import case_heading, case_question
 from caseproof.procedure.views.titles import stands

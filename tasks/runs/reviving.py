@@ -16,7 +16,10 @@ from prefect.client.schemas.objects import FlowRun
 
 from caseproof.domain.case import Case
 from caseproof.domain.codes import Rest
-from caseproof.domain.events import ASIDE, Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.payloads import Parked
+from caseproof.domain.specs import Role
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.notify.recovery import owes_recovery
@@ -32,7 +35,6 @@ FIRST_LOOK = timedelta(days=1)
 SLICE = 200
 """How many cases the slow look takes at a time."""
 _CLOSED_LATELY = timedelta(days=7)
-_NO_PROGRESS = ASIDE | {Kind.QUESTION_ASKED}
 _AT_ONCE = 200
 
 
@@ -171,7 +173,7 @@ def _park(office: Office, row: CaseRow, found: Revived) -> None:
     event = office.event(Kind.PARKED, until=until.isoformat(), flow_run=row.flow_run)
 
     def once_a_run(now: Case) -> list[Event]:
-        parked = any(e.kind is Kind.PARKED and e.data["flow_run"] == row.flow_run for e in now.events)
+        parked = any(fact.data["flow_run"] == row.flow_run for fact in now.all_of(Parked))
         return [] if parked else [event]
 
     office.store.change(row.ref, once_a_run)
@@ -236,7 +238,8 @@ def _count_death(office: Office, row: CaseRow) -> int:
 
 def _has_moved(office: Office, row: CaseRow, before: _Deaths) -> bool:
     """Whether the case made progress since a run of it died last."""
-    return any(event.kind not in _NO_PROGRESS for event in office.case(row.ref).events[before.version :])
+    since = [event.kind.spec for event in office.case(row.ref).events[before.version :]]
+    return any(spec.wakes and spec.role is not Role.ASKS for spec in since)
 
 
 def _make(office: Office, wanted: Sequence[NextRun], found: Revived) -> None:

@@ -15,8 +15,9 @@ from caseproof.backup import Home
 from caseproof.backup.files import digest_of, walk
 from caseproof.backup.form import FORMAT, MANIFEST, SUMS, _digest, row_line
 from caseproof.config.settings import Settings
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
 from caseproof.domain.vocabulary import Place as Ended
 from caseproof.evidence.vault import Vault
 from caseproof.store import Store
@@ -87,7 +88,7 @@ def fill(place: Place) -> None:
         unit.people.add_contact("Shop Ü", CONTACT, "Frau Ü", "de-at", "Einkauf")
         unit.people.mark_bounced("Shop Ü", CONTACT, "das Postfach ist voll", NOW)
         incident = unit.incidents.create("jobs", "North", "expired_token", world.clock())
-        unit.incidents.ask(incident.ref)
+        unit.incidents.ask(incident.ref, "flow-run-9", NOW)
         joined = Event(Kind.INCIDENT_JOINED, world.clock(), "caseproof", {"incident": incident.ref})
         case = unit.cases.append(unit.cases.get("JF-000004"), joined)
         unit.cases.set_due(case.ref, case.version, NOW)
@@ -123,11 +124,11 @@ def opened(job: str) -> Event:
     return Event(Kind.OPENED, NOW, "caseproof", OPENED | {"job": job})
 
 
-SINCE_0002_TABLES = ("incidents", "marks", "messages")
+SINCE_0002_TABLES = ("incident_questions", "incidents", "marks", "messages")
 SINCE_0002 = {
     "language", "role", "bounced_at", "bounce",
     "last_opened_at", "asked_form", "asked_at", "has_news", "notice_at", "reminders", "nudges", "trouble", "incident",
-    "ticket_closed", "due_at", "crashes", "rest_until", "rest_why", "trouble_code", "rest_code",
+    "ticket_closed", "due_at", "crashes", "rest_until", "rest_why", "procedure", "trouble_code", "rest_code",
 }  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from sqlalchemy import create_engine
 
 from caseproof.backup import check_backup, make_backup, restore_backup
 from caseproof.domain.closure import closure_blockers
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.proof import verify_proof
 from caseproof.store import CaseRow, Store
 from caseproof.store.guards import guards_missing
@@ -166,7 +167,7 @@ def test_a_backup_of_an_older_revision_is_brought_up_to_date(full: Place, tmp_pa
     restore_backup(empty.parts, backup)
     was, now = full.tables(), empty.tables()
     assert {name for name in was if was[name] != now[name]} == {
-        "cases", "contacts", "incidents", "marks", "messages",
+        "cases", "contacts", "incident_questions", "incidents", "marks", "messages",
     }  # fmt: skip
     with Store(full.url).reading() as before, Store(empty.url).reading() as after:
         expected = [replace(row, **KEPT_BY_NOBODY, due_at=now_due(row)) for row in before.cases.rows()]

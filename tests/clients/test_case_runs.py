@@ -14,8 +14,8 @@ from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Suspended
 
-from caseproof.domain.events import Kind
 from caseproof.domain.forms import RetailersWord
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.office import Office
 from sandbox.processes import PrefectServer
 from sandbox.world import World

@@ -20,8 +20,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.closing.proving import make_proof, proof_path
 from caseproof.procedure.core.office import Office, open_office
 from caseproof.up.processes import free_port

@@ -26,7 +26,7 @@ from caseproof.channels.inbound.imap_line import LITERAL_BYTES
 from tests.support.shown import shown_of
 
 SECRET = 'hunter2"not\\for-people'
-TIMEOUT = 0.3
+TIMEOUT = 1.0
 
 
 class Liar:
@@ -106,7 +106,7 @@ def quickly() -> Iterator[None]:
     """What is inside must be over soon, whatever the server does."""
     started = time.monotonic()
     yield
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 40
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_what_greets_in_no_usable_way_is_down(greeting: bytes, words: str) -> No
 def test_a_server_that_drips_for_ever_is_left_at_a_deadline() -> None:
     def drip(command: str, _arguments: str) -> bytes | None:
         if command == "SEARCH":
-            for _ in range(200):
+            for _ in range(400):
                 liar._open[-1].sendall(b"* OK still here\r\n")
                 time.sleep(TIMEOUT / 4)
         return None
@@ -215,8 +215,11 @@ def test_a_folder_that_cannot_be_made_is_said_with_what_to_do() -> None:
 
 def test_idle_is_asked_for_anew_before_a_server_hangs_up_over_it() -> None:
     with Liar() as liar, ImapInbox(liar.account(), idle_seconds=0.05) as inbox:
-        assert not inbox.wait(0.3)
-        assert re.search("(IDLE DONE SEARCH ){3}", " ".join(liar.heard))
+        for _ in range(100):
+            assert not inbox.wait(0.3)
+            if found := re.search("(IDLE DONE SEARCH ){3}", " ".join(liar.heard)):
+                break
+        assert found
 
 
 def test_a_server_that_is_gone_without_a_word_is_found_out_at_the_end_of_an_idle() -> None:
@@ -233,7 +236,7 @@ def test_a_server_that_is_gone_without_a_word_is_found_out_at_the_end_of_an_idle
         quickly(),
         pytest.raises(InboxDown, match="did not answer in time"),
     ):
-        inbox.wait(20)
+        inbox.wait(120)
 
 
 def test_where_idle_is_refused_the_server_is_asked_now_and_then() -> None:

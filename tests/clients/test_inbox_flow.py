@@ -16,7 +16,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 
 from blocks.base import PrefectDown
 from blocks.inbox import RetailerMailbox
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.answers.inbox_watch import today
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.notify import telling

@@ -12,7 +12,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact
 from prefect.states import Cancelled, Completed, Crashed
 
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Place
 from caseproof.procedure.keeper.keeper import keep
 from flows.case_keeper import case_keeper

@@ -12,17 +12,17 @@ from prefect import flow, tags, task
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from caseproof.domain.case import Case
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
 from caseproof.domain.forms import FORMS
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.specs import Logged
+from caseproof.domain.vocabulary import Decision
 from caseproof.platforms.base import PlatformDown
-from caseproof.procedure.views.card import RULES
 from caseproof.procedure.views.titles import about, stands
 from sandbox.processes import PrefectServer, free_port
 from sandbox.world import World
 from tasks import common
 from tasks.display.labels import label, label_removal
-from tasks.display.logs import GRAVE, InWords, hide, line, speak_in_words, tell_how_far
+from tasks.display.logs import InWords, hide, line, speak_in_words, tell_how_far
 from tasks.display.showing import announce
 from tests.support.histories import REF, Plan, Teller, tell
 
@@ -249,9 +249,11 @@ def test_an_error_that_is_no_refusal_keeps_its_traceback(
     assert any("Finished in state Failed" in record.getMessage() for record in said)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in Kind if kind in GRAVE and kind is not Kind.ANSWER_REFUSED])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in Kind if kind.spec.logged is Logged.AS_A_WARNING and kind is not Kind.ANSWER_REFUSED]
+)
 def test_every_warning_names_its_rule(kind: Kind) -> None:
-    assert RULES[kind].startswith("J")
+    assert kind.spec.rule.startswith("J")
 
 
 def test_a_worker_that_is_set_to_warnings_does_not_silence_the_case() -> None:

@@ -21,6 +21,7 @@ from caseproof.platforms.base import PlatformDown, Run, RunState, Schedule, Surv
 from caseproof.platforms.prefect import PrefectJobsClient
 from sandbox.farm import FarmServer
 from sandbox.farm_http import Asked
+from tests.support.examples import examples
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 SINCE = NOW - timedelta(days=1)
@@ -203,7 +204,7 @@ def test_only_of_a_run_that_was_not_running_all_the_time_the_history_is_asked_fo
 ALL_KINDS = st.sampled_from(["well", "half pages", "repeats"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50))
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(-1, 6)), max_size=25), ALL_KINDS, st.booleans())
 def test_every_run_comes_once_however_the_pages_are_cut(told: list[tuple[int, int]], kind: str, some: bool) -> None:
     # Few moments for many runs: pages end in the midst of runs that started together.

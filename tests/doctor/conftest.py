@@ -72,6 +72,8 @@ class House:
     mailbox: Mailbox
     inbox: ImapServer
     undo: ExitStack = field(default_factory=ExitStack)
+    composes: bool = False
+    """Whether each examination composes all mails, as only the thorough one does in the short run."""
 
     def settings(self, **other: Any) -> Settings:
         """This installation's settings, with some of them changed."""
@@ -84,7 +86,10 @@ class House:
         """What the doctor examines; less than ``thorough``: without a browser and all mails, and with a short lock."""
         here = installation(self.settings(**settings), prefect_file=prefect_file)
         lock = self.home.parent / "requirements.lock"
-        return here if thorough else replace(here, camera=picture, words=lambda: "not looked at", lock=lock)
+        if thorough:
+            return here
+        words = here.words if self.composes else lambda: "not looked at"
+        return replace(here, camera=picture, words=words, lock=lock)
 
     def copy(self, folder: Path) -> Path:
         """The home folder once more, for a test that spoils it."""
@@ -131,7 +136,9 @@ def picture(page: RunPage, *, clock: Clock, **_: Any) -> Shot:
 
 
 @pytest.fixture(scope="session")
-def standing_house(tmp_path_factory: pytest.TempPathFactory, prefect_server: PrefectServer) -> Iterator[House]:
+def standing_house(
+    tmp_path_factory: pytest.TempPathFactory, prefect_server: PrefectServer, full_run: bool
+) -> Iterator[House]:
     """The healthy installation, made once: deployed, blocks saved, a closed case and an open one, the web app up."""
     home = tmp_path_factory.mktemp("doctor") / "home"
     home.mkdir()
@@ -143,7 +150,7 @@ def standing_house(tmp_path_factory: pytest.TempPathFactory, prefect_server: Pre
         mailbox = stack.enter_context(Mailbox(login=(MAIL_USER, MAIL_PASSWORD)))
         inbox = stack.enter_context(ImapServer(password=MAIL_PASSWORD))
         web = stack.enter_context(_web(home))
-        house = House(home, prefect, jobs, web, prefect_server, mailbox, inbox)
+        house = House(home, prefect, jobs, web, prefect_server, mailbox, inbox, composes=full_run)
         _deploy(house)
         with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
             _save_blocks(house)

@@ -11,7 +11,8 @@ import pytest
 from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.examination import Failed
 from caseproof.doctor.store import StoreChecks
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.store import Store
 from caseproof.up.postgres import EmbeddedPostgres
 

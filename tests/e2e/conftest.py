@@ -21,11 +21,12 @@ PATIENCE = {"CASEPROOF_RETRY_DELAYS": "[1, 2]"}
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Caseproof on one Prefect server, the customers' jobs on another.
+def world(tmp_path_factory: pytest.TempPathFactory, full_run: bool) -> Iterator[World]:
+    """Caseproof on one Prefect server; the customers' jobs on the same, in the full run on another.
 
+    (In the short run it is test_up.py that has them elsewhere.)
     Nothing runs by itself: a keeper would give another run to a case whose run a test has just killed.
     """
     home = tmp_path_factory.mktemp("world")
-    with small_world(home, _quietly, jobs_elsewhere=True, by_itself=False, env=PATIENCE) as running:
+    with small_world(home, _quietly, jobs_elsewhere=full_run, by_itself=False, env=PATIENCE) as running:
         yield running

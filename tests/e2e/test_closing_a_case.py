@@ -1,6 +1,6 @@
-"""Whole cases through a real Prefect, real mail and a real browser, on jobs that are no part of the sandbox.
+"""Whole cases through a real Prefect, real mail and a real browser, on jobs of the sandbox and on others.
 
-They close by J7 and J9, fail again and are reopened (J11), rest (J6). And the case's process is killed at the worst
+They close by J7, J8 and J9, fail again and are reopened (J11), rest (J6). And the case's process is killed at the worst
 moment, or the mail server is down: nothing is lost, the next run goes on.
 """
 
@@ -12,13 +12,15 @@ from email.message import EmailMessage
 import pytest
 
 from caseproof.domain.case import Case
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.vocabulary import Decision, Place
 from caseproof.evidence.proof import read_proof, verify_proof
 from caseproof.procedure.closing.proving import proof_path
 from caseproof.up.processes import wait_until
-from sandbox.world import OUR_POOL, PLATFORM, World
+from sandbox.retailer import Retailer
+from sandbox.world import CONTACTS, OUR_POOL, PLATFORM, World
 from tests.support.killer import proxy_before
 from tests.support.own_job import OwnJob, deploy
 
@@ -48,30 +50,30 @@ def test_j7_a_case_on_a_scheduled_job_elsewhere_closes_after_our_fix_and_the_job
     world: World,
 ) -> None:
     """Also sees a schedule start runs by itself: with the wrong library versions Prefect makes none."""
-    job = deploy(world, "night", every=15)
+    job = deploy(world, "night", every=20)
     wait_until("a scheduled run to fail by itself", lambda: _ended(job, "FAILED"), 180, every=2)
     ref = job.open_case("--cause", "our_platform", "--by", "operator")
     assert job.deployment()["paused"], "J2: opening the case stopped the job, before any flow run"
     assert job.open_case() == ref, "a second case for the same job is the open one"
-    notice = next(m for m in world.mailbox.wait_for(1, 90) if job.contact in m.rcpt_tos).parsed
+    notice = next(m for m in world.mailbox.wait_for(1, 180) if job.contact in m.rcpt_tos).parsed
     assert notice.get_content_type() == "multipart/alternative"
     assert ref in str(notice["Subject"])
 
     job.mend()
     world.answer(ref, "retailers-word", **WITHOUT)
     world.answer(ref, "decision", **decided(Decision.AFTER_FIX))
-    own = world.answer(ref, "review", answered_by="operator", verdict="approve", seconds=150)
+    own = world.answer(ref, "review", answered_by="operator", verdict="approve")
     world.await_question(ref, "review", after=own)
     assert "another person" in world.office.case(ref).refused["why"]
     world.answer(ref, "review", **APPROVE)
-    case = world.await_case(ref, "closed, with its ticket", lambda case: case.ticket_closed is not None, 120)
+    case = world.await_case(ref, "closed, with its ticket", lambda case: case.ticket_closed is not None)
 
     proof = proof_path(world.office, case)
     assert proof is not None
     assert all(check.ok for check in verify_proof(proof)), verify_proof(proof)
     assert read_proof(proof)["rule"] == "J7"
     assert case.photo["url"].startswith(world.jobs_server.ui_url), "the picture is the customers' own page"
-    wait_until("the case's run to end", lambda: _state(world, ref) == "COMPLETED", 90, every=1)
+    wait_until("the case's run to end", lambda: _state(world, ref) == "COMPLETED", 180, every=1)
     since = case.closed.at.isoformat()
     wait_until("the schedule to run the job by itself", lambda: _ended(job, "COMPLETED", since=since), 180, every=2)
     it_fails_again_and_the_keeper_reopens_the_case(world, job, case)
@@ -123,19 +125,109 @@ def _ended(job: OwnJob, state: str, since: str = "") -> bool:
     return any(run["auto_scheduled"] and datetime.fromisoformat(run["start_time"]) > floor for run in job.runs(state))
 
 
+# -- the retailer's own word, by mail and on the page ------------------------------------------------------------------
+
+BY_MAIL, ON_THE_PAGE = CONTACTS
+STRANGER = "reseller@elsewhere.example.net"
+
+
+def test_j8_the_contacts_own_word_by_mail_or_on_the_page_closes_a_case_and_nobody_elses_does(world: World) -> None:
+    by_mail, on_the_page = (_opened(world, retailer) for retailer in CONTACTS)
+    gardener, toy_seller = (_told(world, ref, who) for ref, who in ((by_mail, BY_MAIL), (on_the_page, ON_THE_PAGE)))
+    toy_seller.press(toy_seller.letters[0], "I made the change", "The permission is there again.")
+    nothing_counts_but_the_contacts_own_word(world, by_mail, gardener)
+
+    gardener.answer(gardener.letters[0], "Hello,\nwe renewed the access yesterday.\n\nThe owner")
+    read_the_mailbox(world)
+    (word,) = world.office.case(by_mail).words
+    assert (word["sender"], word["by_way_of"]) == (gardener.address, "mail")
+    assert word["words"].startswith("Hello,\nwe renewed the access yesterday."), "verbatim, without what it quotes"
+    change = decided(Decision.AFTER_CHANGE, checked="The new token is set.")
+    world.answer(by_mail, "decision", **change)
+    world.answer(by_mail, "review", **APPROVE)
+    world.answer(on_the_page, "review", checked="The new token is set.", **APPROVE)
+    for ref, person in ((by_mail, gardener), (on_the_page, toy_seller)):
+        case = world.await_case(ref, "closed, and the retailer told", lambda case: case.recovery is not None)
+        proof = proof_path(world.office, case)
+        assert proof is not None
+        assert [check for check in verify_proof(proof) if not check.ok] == []
+        assert read_proof(proof)["rule"] == "J8"
+        assert "running again" in person.letters[-1].get_body(("plain",)).get_content().lower()
+        assert len(person.letters) == 2, "a notice and its good end"
+    the_page_led_to_the_rerun(world.office.case(on_the_page))
+
+
+def _orders(retailer: str) -> str:
+    return f"marketplace-orders/{retailer}"
+
+
+def _opened(world: World, retailer: str) -> str:
+    """A case about the retailer's orders; the neighbour of that job goes on."""
+    job, neighbour = _orders(retailer), f"stock-feed/{retailer}"
+    opened = world.caseproof("case", "open", "--platform", PLATFORM, "--job", job, "--cause", "expired_token")
+    calls = [world.call(world.jobs_server, "GET", f"deployments/name/{name}") for name in (job, neighbour)]
+    assert [answer.json()["paused"] for answer in calls] == [True, False]
+    return str(opened["case"])
+
+
+def _told(world: World, ref: str, retailer: str) -> Retailer:
+    """The retailer's person, who has got the notice by now."""
+    world.await_question(ref, "retailers-word")
+    return Retailer(world.mailbox, CONTACTS[retailer], f"The owner of {retailer}")
+
+
+def read_the_mailbox(world: World) -> None:
+    """As its schedule would, in a flow run; it wakes the cases that have news, also from the page."""
+    assert world.run_ours("retailer-inbox")["state"]["type"] == "COMPLETED"
+    assert world.inbox is not None
+    assert world.inbox.folder("INBOX") == [], "what was read is put away"
+
+
+def nothing_counts_but_the_contacts_own_word(world: World, ref: str, owner: Retailer) -> None:
+    """A vacation reply and a stranger's, in the very thread of the notice: the case waits on as before."""
+    letter = owner.letters[-1]
+    before, run = world.office.case(ref), world.flow_run_of(ref)
+    owner.is_away(letter)
+    world.mailbox.senders[STRANGER] = "genuine, and a stranger all the same"
+    owner.passed_on(letter, STRANGER, "We renewed the access, you can use it again.")
+    read_the_mailbox(world)
+    with world.office.store.reading() as unit:
+        assert [row.place for row in unit.messages.of_case(ref)] == [Place.AUTOMATIC, Place.REFUSED]
+    case = world.office.case(ref)
+    (event,) = case.events[len(before.events) :]
+    assert event.kind is Kind.CONFIRMATION_REFUSED
+    assert STRANGER in event.data["why"], "an operator reads why"
+    assert (case.words, case.state, case.question) == ((), before.state, before.question)
+    assert world.flow_run_of(ref) == run
+    assert world.flow_run(run)["state"]["name"] == "Suspended", "nobody woke it"
+
+
+def the_page_led_to_the_rerun(case: Case) -> None:
+    """The button in a real browser, and then nobody of the team until the review (J10)."""
+    (word,) = case.words
+    assert (word["by_way_of"], word["choice"]) == ("page", "changed")
+    assert case.decision is not None
+    assert (case.decision.actor, case.decision["validation"]) == ("caseproof", AT_THE_REVIEW)
+    assert case.validated is not None
+    assert case.review is not None
+    assert case.validated.actor == case.review.actor == "team lead", "a person looked at the change before it closed"
+
+
+# -- a removal ---------------------------------------------------------------------------------------------------------
+
+
 def test_j9_a_removal_closes_with_a_proof_of_its_own_and_never_says_that_the_job_succeeded(world: World) -> None:
     job = deploy(world, "leaving", every=3600)
-    world.run_job(job.id)
     run = _start_from_the_ui(world, job, cause="retailer_offboarded")
-    ref = str(wait_until("the run to open its case", lambda: _case_of(world, run), 60))
+    ref = str(wait_until("the run to open its case", lambda: _case_of(world, run), 180))
     world.await_question(ref, "retailers-word")
     confirmed = world.caseproof(
         "case", "confirm", ref, "--from", job.contact, "--message", written_by(job, world, "We stopped selling there.")
     )
     assert confirmed["recorded"]
     world.answer(ref, "decision", **decided(Decision.REMOVE))
-    world.answer(ref, "review", seconds=150, **APPROVE)
-    case = world.await_case(ref, "closed, with its ticket", lambda case: case.ticket_closed is not None, 120)
+    world.answer(ref, "review", **APPROVE)
+    case = world.await_case(ref, "closed, with its ticket", lambda case: case.ticket_closed is not None)
 
     proof = read_proof(proof_path(world.office, case))
     assert (proof["rule"], proof["kind"], proof["run"]["purpose"]) == ("J8", "removal", "removal")
@@ -163,11 +255,16 @@ def _case_of(world: World, flow_run: str) -> str | None:
         return unit.cases.by_flow_run(flow_run)
 
 
+@pytest.mark.full
 def test_j6_keeping_paused_leaves_the_case_open_with_its_date_and_forcing_its_run_changes_nothing(
     world: World,
 ) -> None:
     job = deploy(world, "resting")
     ref = job.open_case("--cause", "sync")
+    world.answer(ref, "retailers-word", **WITHOUT)
+    refused = world.answer(ref, "decision", **decided(Decision.AFTER_CHANGE, checked="I saw it."))
+    world.await_question(ref, "retailers-word", after=refused)
+    assert "J8" in world.office.case(ref).refused["why"], "no word of the retailer, no such decision"
     world.answer(ref, "retailers-word", **WITHOUT)
     until = (datetime.now(UTC) + timedelta(days=14)).date().isoformat()
     asked = world.answer(ref, "decision", **decided(Decision.KEEP_PAUSED, paused_until=until))
@@ -194,6 +291,7 @@ def test_j6_keeping_paused_leaves_the_case_open_with_its_date_and_forcing_its_ru
     assert len(told) == 1, "what was done is not done again"
 
 
+@pytest.mark.full
 def test_a_run_from_the_form_for_a_job_that_does_not_exist_fails_with_a_sentence_and_opens_nothing(
     world: World,
 ) -> None:
@@ -222,6 +320,7 @@ def crashed(world: World, flow_run: str) -> bool:
     return str(world.flow_run(flow_run)["state"]["type"]) == "CRASHED"
 
 
+@pytest.mark.full
 def test_j2_killed_between_the_stop_and_its_record_the_next_run_finds_the_job_stopped_and_stops_it_no_second_time(
     world: World,
 ) -> None:
@@ -231,14 +330,14 @@ def test_j2_killed_between_the_stop_and_its_record_the_next_run_finds_the_job_st
         world.python("-c", SAVE_PLATFORM.format(api=proxy.url, ui=ui, name="behind-a-proxy"))
         proxy.kill_after = "/pause_deployment"
         proxy.victim = _start_from_the_ui(world, job, platform="behind-a-proxy", cause="feed")
-        assert proxy.killed.wait(120)
-        wait_until("Prefect to see the crash", lambda: crashed(world, proxy.victim), 60)
+        assert proxy.killed.wait(180)
+        wait_until("Prefect to see the crash", lambda: crashed(world, proxy.victim), 180)
         ref = str(_case_of(world, proxy.victim))
         assert job.deployment()["paused"], "the stop took place"
         assert world.office.case(ref).state is State.OPENED, "and nobody wrote it down"
 
         world.caseproof("case", "wake", ref)
-        world.await_question(ref, "retailers-word", seconds=300)
+        world.await_question(ref, "retailers-word")
         assert proxy.count("/pause_deployment") == 1, "read back, not repeated"
     case = world.office.case(ref)
     assert case.contained is not None
@@ -246,6 +345,7 @@ def test_j2_killed_between_the_stop_and_its_record_the_next_run_finds_the_job_st
     assert [e.kind for e in case.events][:2] == [Kind.OPENED, Kind.STOPPED]
 
 
+@pytest.mark.full
 def test_a_mail_server_that_is_down_makes_the_case_say_so_and_wait_until_somebody_says_try_again(world: World) -> None:
     job = deploy(world, "no-mail")
     world.mailbox.on_message = lambda _: "451 4.3.0 try later"
@@ -256,7 +356,7 @@ def test_a_mail_server_that_is_down_makes_the_case_say_so_and_wait_until_somebod
             (ref,) = [row.ref for row in unit.cases.rows() if row.job == job.id]
         assert ref in artifact(world, "check-sandbox")
         assert ref in artifact(world, "failing-sandbox")
-        number = world.await_question(ref, "try-again", seconds=120)
+        number = world.await_question(ref, "try-again")
     finally:
         world.mailbox.on_message = None
     case = world.office.case(ref)
@@ -269,7 +369,7 @@ def test_a_mail_server_that_is_down_makes_the_case_say_so_and_wait_until_somebod
     empty = world.resume(ref)
     assert empty["status"] == "REJECT", "Prefect itself refuses an empty form: who answers has no default"
     world.answer(ref, "try-again", answered_by="operator", remark="the mail server is up again")
-    world.await_question(ref, "retailers-word", after=number, seconds=120)
+    world.await_question(ref, "retailers-word", after=number)
     case = world.office.case(ref)
     assert case.trouble is None
     assert case.notice is not None

@@ -18,7 +18,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from blocks.desks import EmbeddedDesk
 from blocks.platforms import PrefectJobs
 from caseproof.config.settings import Settings
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.office import Office, open_office
 from caseproof.up.prefect_parts import deploy_command
 from caseproof.up.processes import wait_until
@@ -102,43 +102,56 @@ class Place:
             return {row.job.partition("/")[2]: row.ref for row in unit.cases.rows()}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    server = start_prefect_server(tmp_path_factory.mktemp("check-server"))
-    try:
-        wait_until("the work pool", lambda: server.api.ensure_pool("caseproof"), 30)
-        command = deploy_command(str(ROOT / "prefect.yaml"))
-        subprocess.run(command, env=server.env(), cwd=ROOT, check=True, capture_output=True)
-        with temporary_settings({PREFECT_API_URL: server.api_url}):
-            EmbeddedDesk().save("desk")
-        yield server
-    finally:
-        server.stop()
-
-
 @contextmanager
-def on_a_farm(server: PrefectServer, home: Path) -> Iterator[Place]:
+def set_up(server: PrefectServer, api_url: str) -> Iterator[None]:
+    """Caseproof's flows, desk and platform on a server, where no worker runs them; what is made of it goes again."""
+    wait_until("the work pool", lambda: server.api.ensure_pool("caseproof"), 30)
+    command = deploy_command(str(ROOT / "prefect.yaml"))
+    subprocess.run(command, env=server.env(), cwd=ROOT, check=True, capture_output=True)
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        EmbeddedDesk().save("desk", overwrite=True)
+        PrefectJobs(api_url=api_url, ui_url=server.ui_url).save("shops", overwrite=True)
+    yield
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        PrefectJobs.delete("shops")
+    with server.client() as client:
+        ours = {"deployments": {"name": {"any_": ["job-failure-case"]}}}
+        while runs := client.post("flow_runs/filter", json=ours).raise_for_status().json():
+            for run in runs:
+                client.delete(f"flow_runs/{run['id']}").raise_for_status()
+
+
+@pytest.fixture
+def on_a_farm(prefect_server: PrefectServer, tmp_path: Path) -> Iterator[Place]:
     jobs = past_jobs(10)
     assert len(jobs) == 300
-    with start_farm(home / "farm", [described(job, datetime.now(UTC)) for job in jobs], latency_ms=5) as farm:
+    told = [described(job, datetime.now(UTC)) for job in jobs]
+    with start_farm(tmp_path / "farm", told, latency_ms=5) as farm, set_up(prefect_server, farm.api_url):
         yield Place(
-            server, home, jobs, farm.api_url,
+            prefect_server, tmp_path, jobs, farm.api_url,
             lambda: {job.partition("/")[2]: counts["stops"] for job, counts in farm.jobs().items()},
         )  # fmt: skip
 
 
-@contextmanager
-def on_prefect(server: PrefectServer, home: Path) -> Iterator[Place]:
-    # Without the late ones: Prefect keeps the times itself, and nobody waits for hours here.
-    jobs = [job for job in past_jobs(1) if not job.name.startswith(("late", "well-2"))]
-    deployments = make_history(server, jobs).deployments
-    _wait_until_all_is_planned(server, len(jobs))
+@pytest.fixture
+def on_prefect(tmp_path: Path) -> Iterator[Place]:
+    """Its jobs are all that there are on a server of its own."""
+    server = start_prefect_server(tmp_path / "server")
+    try:
+        # Without the late ones: Prefect keeps the times itself, and nobody waits for hours here.
+        jobs = [job for job in past_jobs(1) if not job.name.startswith(("late", "well-2"))]
+        with set_up(server, server.api_url):
+            deployments = make_history(server, jobs).deployments
+            _wait_until_all_is_planned(server, len(jobs))
 
-    def stops() -> dict[str, int]:
-        with server.client() as client:
-            return {name: int(client.get(f"deployments/{one}").json()["paused"]) for name, one in deployments.items()}
+            def stops() -> dict[str, int]:
+                with server.client() as client:
+                    found = {name: client.get(f"deployments/{one}").json() for name, one in deployments.items()}
+                return {name: int(deployment["paused"]) for name, deployment in found.items()}
 
-    yield Place(server, home, jobs, server.api_url, stops)
+            yield Place(server, tmp_path, jobs, server.api_url, stops)
+    finally:
+        server.stop()
 
 
 def _wait_until_all_is_planned(server: PrefectServer, jobs: int) -> None:
@@ -158,15 +171,16 @@ def _wait_until_all_is_planned(server: PrefectServer, jobs: int) -> None:
     wait_until("Prefect's scheduler to have planned all jobs", no_more_come, 180, every=6)
 
 
-@pytest.fixture(params=[on_a_farm, on_prefect])
-def place(request: pytest.FixtureRequest, server: PrefectServer, tmp_path: Path) -> Iterator[Place]:
-    with request.param(server, tmp_path) as place:
-        with temporary_settings({PREFECT_API_URL: server.api_url}):
-            PrefectJobs(api_url=place.api_url, ui_url=server.ui_url).save("shops", overwrite=True)
-        yield place
+def test_one_command_stops_what_fails_once_each_and_nothing_else_on_a_farm_of_300_jobs(on_a_farm: Place) -> None:
+    stops_what_fails_once_each_and_nothing_else(on_a_farm)
 
 
-def test_one_command_stops_what_fails_once_each_and_nothing_else(place: Place) -> None:
+@pytest.mark.full
+def test_one_command_stops_what_fails_once_each_and_nothing_else_on_a_real_prefect(on_prefect: Place) -> None:
+    stops_what_fails_once_each_and_nothing_else(on_prefect)
+
+
+def stops_what_fails_once_each_and_nothing_else(place: Place) -> None:
     failing = place.names(*FAILURES)
     ours = {f"shop-job/{job.name}" for job in place.jobs}
     planned = place.check("--dry-run")

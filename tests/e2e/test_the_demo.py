@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from caseproof.domain.closure import AT_THE_REVIEW
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Place
 from caseproof.evidence.proof import verify_proof
 from caseproof.store import Store
@@ -20,6 +20,7 @@ from sandbox.world import CONTACTS
 
 
 @pytest.mark.e2e
+@pytest.mark.full
 @pytest.mark.timeout(1200)
 def test_the_demo_ends_with_closed_cases_whose_proofs_stay_and_leaves_nothing_running(tmp_path: Path) -> None:
     home, out, elsewhere = tmp_path / "home", tmp_path / "out.json", tmp_path / "elsewhere"

@@ -9,15 +9,16 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import httpx
 import psutil
 import pytest
 
 from caseproof.domain.case import Case
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.proof import verify_proof
 from caseproof.procedure.closing.proving import proof_path
 from caseproof.up.processes import wait_until
@@ -57,7 +58,7 @@ def test_everything_asks_for_the_password_and_listens_on_loopback_alone(house: U
     assert not [file for file in _small_files(house) if PASSWORD.partition(":")[2].encode() in file.read_bytes()]
 
 
-def _listening(process: psutil.Process) -> list[psutil._common.sconn]:
+def _listening(process: psutil.Process) -> list[Any]:
     return [one for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
 
 
@@ -154,6 +155,7 @@ def _nothing_lost_nothing_twice(world: World, job: OwnJob, case: Case, about: st
     proof = proof_path(world.office, case)
     assert proof is not None
     assert all(check.ok for check in verify_proof(proof)), about
+    assert case.photo["url"].startswith(world.jobs_server.ui_url), "the picture is the customers' own page"
     got: dict[str, set[bytes]] = {}
     for mail in world.mailbox.messages:
         if job.contact in mail.rcpt_tos:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine
 
 from caseproof.config.policy import BUILT_IN, Policy, load_policy
 from caseproof.config.settings import Settings
@@ -23,31 +22,15 @@ def built_in() -> Policy:
     return load_policy(BUILT_IN)
 
 
-_engines: list[Engine] = []
-
-
-def _create_engine(*given: Any, **more: Any) -> Engine:
-    """One that takes the SQL of statements from the first one, instead of putting the same together for each world.
-
-    The dialect is the first one's, too, for what was put together is known by it.
-    """
-    engine = create_engine(*given, **more)
-    if not _engines:
-        _engines.append(engine)
-    engine.dialect, engine._compiled_cache = _engines[0].dialect, _engines[0]._compiled_cache
-    return engine
-
-
 @pytest.fixture(autouse=True)
 def _stores_are_cheap() -> Iterator[None]:
-    """What hundreds of worlds would each pay for anew: waiting for the disk, and putting SQL together.
+    """What hundreds of worlds would each pay for: waiting for the disk.
 
     The stores are real as before: only a machine that loses its power could tell. Child processes use none of this.
     """
     pragmas = databases.SqliteDatabase._PRAGMAS
     assert "synchronous = FULL" in pragmas
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(databases, "create_engine", _create_engine)
         patch.setattr(databases.SqliteDatabase, "_PRAGMAS", (*pragmas, "synchronous = OFF"))
         yield
 

@@ -13,10 +13,10 @@ import pytest
 
 from caseproof.channels.outbound.mail import Delivery, MailAccount, MailDown, MailRefused, send
 from caseproof.desks.base import DeskDown, UnknownTicket
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed, NotOnTheTeam
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.screenshot import NotTheRun
 from caseproof.evidence.vault import VaultFull
 from caseproof.platforms.base import PlatformDown, Run, RunState, UnknownJob
@@ -150,7 +150,7 @@ def test_a_server_that_refuses_every_recipient_is_asked_again_with_new_ones(worl
 
 
 def real_sender(port: int) -> Callable[[bytes, str, Sequence[str]], Delivery]:
-    account = MailAccount("127.0.0.1", port, "plain", None, "", timeout_seconds=5)
+    account = MailAccount("127.0.0.1", port, "plain", None, "", timeout_seconds=30)
     return lambda content, sender, to: send(account, content, sender=sender, recipients=to)
 
 
@@ -160,7 +160,7 @@ def test_with_a_real_mail_server_the_kept_notice_is_the_one_that_arrived(world: 
         world.register("Shop A", "second@shop-a.example.com")
         world.send = real_sender(mailbox.port)
         world.walk(ref, until="tell")
-        [message] = mailbox.wait_for(1, seconds=5)
+        [message] = mailbox.wait_for(1, seconds=30)
     fact = world.case(ref).notice
     assert message.raw.rstrip(b"\r\n") == world.vault.read(fact["evidence"]).rstrip(b"\r\n")
     assert message.rcpt_tos == (CONTACT,)

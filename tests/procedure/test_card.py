@@ -10,10 +10,11 @@ import pytest
 from markdown_it import MarkdownIt
 
 from caseproof.domain.case import Case
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import REQUIRED, Event, Kind
+from caseproof.domain.events import Event
 from caseproof.domain.fold import fold
-from caseproof.domain.lifecycle import SENTENCES, State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import SENTENCES, State
+from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.closing import deciding
 from caseproof.procedure.core.texts import LONGEST
 from caseproof.procedure.views.card import card, next_action, sentence
@@ -180,7 +181,7 @@ def test_j8_the_review_of_what_went_on_by_itself_is_what_comes_next(world: World
 @pytest.mark.parametrize("kind", list(Kind))
 def test_every_event_has_a_sentence(kind: Kind) -> None:
     listed = {"jobs": [{"job": "offers/feed-a"}], "accepted": ["a@example.com"], "number": 1, "failed": []}
-    data: dict[str, Any] = {name: listed.get(name, f"the {name}") for name in REQUIRED[kind]}
+    data: dict[str, Any] = {name: listed.get(name, f"the {name}") for name in kind.spec.required}
     for event in (Event(kind, START, "operator", data), Event(kind, START, "operator", data | {"name": "{braces} {"})):
         said = sentence(event)
         assert said

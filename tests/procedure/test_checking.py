@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
-from caseproof.domain.vocabulary import Scope
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision, Scope
 from caseproof.platforms.base import PlatformDown, RunState
 from caseproof.procedure.containment.checking import CheckRunning, Looked, Pass, carry_out, check_lock, look
 from caseproof.store import locks

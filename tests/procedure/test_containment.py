@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from caseproof.domain.closure import closure_blockers
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import PlatformDown, PlatformRefused, UnknownJob
 from caseproof.procedure.closing.running import NotLive

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.proof import verify_proof
 from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.core.effects import HELD_SECONDS, EffectNotSeen

@@ -14,12 +14,11 @@ import pytest
 from caseproof.channels.outbound.languages import LANGUAGES
 from caseproof.channels.outbound.languages import words as words_of
 from caseproof.domain.case import Case
-from caseproof.domain.closure import AT_THE_REVIEW
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import NotAllowed
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
-from caseproof.domain.vocabulary import Choice, Place
+from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.vocabulary import Choice, Decision, Place
 from caseproof.evidence.proof import verify_proof
 from caseproof.procedure.answers import word
 from caseproof.procedure.closing import deciding, ticket

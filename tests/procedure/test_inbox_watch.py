@@ -11,7 +11,7 @@ import yaml
 from caseproof.channels.inbound.imap_account import ImapAccount, InboxDown, InboxRefused
 from caseproof.config.policy import BUILT_IN, Policy
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Place
 from caseproof.procedure.answers.inbox_watch import (
     FIRST_PAUSE,

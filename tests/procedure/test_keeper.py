@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
 from caseproof.platforms.base import RunState
 from caseproof.procedure.keeper.keeper import Ran, keep
 from caseproof.procedure.views.board import board

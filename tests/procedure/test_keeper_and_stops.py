@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 
 from caseproof.config.policy_check import Maintenance
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.platforms.base import PlatformDown, RunState
 from caseproof.procedure.closing.ticket import TicketNotOpen
 from caseproof.procedure.containment import opening
@@ -118,7 +118,7 @@ def test_a_platform_that_hangs_holds_up_neither_another_nor_the_rest_of_the_pass
     platforms = {"jobs": world.platform, "hung": other}
     ports = dataclasses.replace(keeper.ports(), platform=platforms.__getitem__)
     try:
-        done = keep(world.office, ports, patience=0, hung=1.5)
+        done = keep(world.office, ports, patience=0, hung=4)
     finally:
         goes_on.set()
     assert done is not None

@@ -15,12 +15,11 @@ from pathlib import Path
 
 from caseproof.config.policy import BUILT_IN
 from caseproof.config.settings import Settings
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.store import Store
 from sandbox.farm import farm_of, start_farm
 
 ROOT = Path(__file__).parents[2]
-JOBS, KILLS = 500, 20
 LONGEST = 1.0
 """Seconds after its plan that a check lives at most: some die before the first stop, some while they write it down."""
 
@@ -82,16 +81,17 @@ def checks_of(home: Path, url: str) -> Iterator[Checks]:
             process.wait(60)
 
 
-def test_a_check_killed_twenty_times_stops_every_job_once_and_loses_no_case(tmp_path: Path) -> None:
+def test_a_check_killed_again_and_again_stops_every_job_once_and_loses_no_case(tmp_path: Path, full_run: bool) -> None:
+    jobs, kills = (500, 20) if full_run else (150, 5)
     home = tmp_path / "home"
     home.mkdir()
     (home / "policy.yaml").write_text(BUILT_IN.read_text().split("\ncheck:")[0] + CHECK)
     seed = random.SystemRandom().randrange(10**6)
     sys.stdout.write(f"the moments come from the seed {seed}\n")
     moments = random.Random(seed)
-    with start_farm(tmp_path / "farm", farm_of(JOBS, failing=JOBS, runs=1, planned=1), latency_ms=20) as farm:
+    with start_farm(tmp_path / "farm", farm_of(jobs, failing=jobs, runs=1, planned=1), latency_ms=20) as farm:
         with checks_of(home, farm.api_url) as checks:
-            for _ in range(KILLS):
+            for _ in range(kills):
                 child = checks.start()
                 assert checks.heard(moments.uniform(0, LONGEST)) is None, "it was to be killed while it works"
                 os.kill(child, signal.SIGKILL)

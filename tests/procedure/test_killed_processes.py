@@ -18,7 +18,7 @@ import pytest
 
 from caseproof.channels.outbound.mail import MailAccount, send
 from caseproof.config.clock import utc_now
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.prefect import PrefectJobsClient
 from caseproof.procedure.containment.containment import contain
 from caseproof.procedure.notify.telling import tell_retailer
@@ -172,7 +172,7 @@ def test_a_process_killed_between_the_mail_and_its_answer_sends_the_same_message
         tell_retailer(
             world.office, lambda content, sender, to: send(account, content, sender=sender, recipients=to), ref
         )
-        second = mailbox.wait_for(1, seconds=10)[-1]
+        second = mailbox.wait_for(1, seconds=30)[-1]
     [first] = killer.seen
     assert (first.content, first.mail_from, tuple(first.rcpt_tos)) == (second.raw, second.mail_from, second.rcpt_tos)
     assert second.parsed["Message-ID"] == world.case(ref).notice["message_id"]

@@ -16,7 +16,7 @@ import pytest
 from caseproof.channels.outbound.mail import Delivery, MailDown, MailError, MailRefused
 from caseproof.config.settings import Settings
 from caseproof.domain.codes import MailAnswer, mail_answers
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.signing import case_of_address, read_answer_token
 from caseproof.procedure.notify import mail_pace, telling
 from caseproof.procedure.notify.letters import Letter, find_letter

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from caseproof.channels.outbound.mail import MailDown
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.keeper.keeper import Pass
 from caseproof.procedure.keeper.no_answer import has_to_be_told, keep_paused
 from caseproof.procedure.views.board import board

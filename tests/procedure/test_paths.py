@@ -10,10 +10,10 @@ import pytest
 
 from caseproof.desks.base import TicketStatus
 from caseproof.domain.closure import closure_blockers
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput, ClosureRefused, NotAllowed, NotOnTheTeam
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.proof import verify_proof
 from caseproof.platforms.base import RunState
 from caseproof.procedure.closing import deciding, proving

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.browser import require_browser
 from caseproof.evidence.proof import verify_proof
 from caseproof.evidence.screenshot import NotTheRun, Shot, photograph

@@ -7,10 +7,9 @@ from email.utils import parseaddr
 
 import pytest
 
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.vocabulary import Decision, Place
 from caseproof.evidence.signing import case_of_address, reply_address
 from caseproof.procedure.answers.inbox import InboxPass, read_inbox
 from caseproof.procedure.answers.receiving import Received, receive

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caseproof.channels.inbound.imap_account import InboxDown, InboxRefused
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Place
 from caseproof.evidence.signing import answer_token
 from caseproof.evidence.vault import VaultFull
@@ -29,6 +29,7 @@ from caseproof.procedure.answers.judging import FLOOD
 from caseproof.procedure.answers.receiving import Received, receive
 from caseproof.store import MessageRow, StoreDown, locks
 from tests.support.dying import dying
+from tests.support.examples import examples
 from tests.support.fakes import Killed
 from tests.support.retailer_mail import AUTHSERV, FakeInbox, answer, letter_of, returned
 from tests.support.world import CONTACT, World
@@ -347,7 +348,7 @@ def test_whatever_comes_ends_in_one_place_and_never_as_a_strangers_word(
     good = answer(letter)
     came: dict[bytes, Place] = {}
 
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=examples(40))
     @given(at=st.integers(0, len(good)), out=st.integers(0, 200), into=st.binary(max_size=60))
     def each(at: int, out: int, into: bytes) -> None:
         raw = good[:at] + into + good[at + out :]

@@ -10,8 +10,9 @@ import pytest
 
 from caseproof.channels.outbound.mail import MailDown, MailRefused
 from caseproof.domain.case import Case
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.proof import verify_proof
 from caseproof.evidence.signing import case_of_address
 from caseproof.procedure.notify import recovery

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from caseproof.channels.outbound.mail import MailDown
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.views.board import board
 from tests.support.keeper import mails, waits, writes
 from tests.support.world import JOB

@@ -20,7 +20,7 @@ from PIL import Image
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
 from caseproof.checks.report import period
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.views.kept_reports import ReportNotKept, write_page
 from caseproof.procedure.views.reporting import read_figures, tables
 from caseproof.web import create_app

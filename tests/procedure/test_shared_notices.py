@@ -13,7 +13,7 @@ import pytest
 
 from caseproof.channels.outbound.mail import MailDown
 from caseproof.domain.case import Case
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import PlatformRefused
 from caseproof.procedure.answers import word
 from caseproof.procedure.core.office import Office

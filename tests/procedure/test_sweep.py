@@ -9,8 +9,8 @@ import time
 import pytest
 
 from caseproof.config.policy_check import Pace
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.containment.check_lock import CheckRunning, check_lock
 from caseproof.procedure.containment.containment import contain, stop_key
 from caseproof.procedure.containment.pacing import Pacer

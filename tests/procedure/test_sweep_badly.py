@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from caseproof.config.policy_check import Pace
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.evidence.vault import VaultFull
 from caseproof.platforms.base import UnknownJob
 from caseproof.procedure.containment.containment import stop_key

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Event, head
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.proof import verify_proof
 from caseproof.evidence.vault import Vault
 from tests.support.world import World
@@ -57,7 +58,7 @@ class Copy:
         """Put another event list in the place of the real one, with its digest (and its head) in the proof."""
         said, told = self.said, self.history() | {"events": events}
         if heads:
-            told["head"] = said["head"] = head(Event.from_json(event) for event in events)
+            told["head"] = said["head"] = head(Event.from_json(event, Kind) for event in events)
             said["events"] = len(events)
         content = json.dumps(told).encode()
         kept = self.vault.put(content, "history", "application/json")

@@ -8,9 +8,8 @@ from datetime import timedelta
 import pytest
 
 from caseproof.channels.outbound.mail import MailDown, MailRefused
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision, Place
 from caseproof.procedure.keeper import incidents
 from caseproof.procedure.views.board import board
 from tests.support.fakes import Killed

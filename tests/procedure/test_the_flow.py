@@ -12,9 +12,9 @@ import pytest
 
 import flows.job_failure_case
 from caseproof.desks.base import DeskDown
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
 from caseproof.domain.forms import Verdict, Word
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.screenshot import NotTheRun
 from caseproof.platforms.base import RunState
 from caseproof.procedure.views.card import sentence

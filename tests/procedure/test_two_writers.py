@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from prefect.logging import disable_run_logger
 
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.proof import verify_proof
 from caseproof.procedure.closing import deciding
 from caseproof.procedure.containment import opening

@@ -16,10 +16,11 @@ from psycopg.types.string import TextLoader
 
 from caseproof.domain.case import Case
 from caseproof.domain.closure import refuse_event
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import NotAllowed
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
 from caseproof.domain.fold import apply
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
 from caseproof.store import Store
 from caseproof.store.tables import VERSION_TABLE, metadata
 from caseproof.up.postgres import EmbeddedPostgres

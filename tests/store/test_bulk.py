@@ -7,7 +7,7 @@ from sqlalchemy import event as hooks
 from sqlalchemy import select
 
 from caseproof.domain.errors import BadInput, NotAllowed
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.store import AlreadyOpen, EvidenceRow, Store, StoreError, UnknownCase
 from caseproof.store.bulk import Wanted
 from caseproof.store.tables import cases, events

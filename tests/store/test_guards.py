@@ -6,7 +6,7 @@ import sqlite3
 import psycopg
 import pytest
 
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Place
 from caseproof.store import Store, StoreError
 from caseproof.store.guards import GUARDS
@@ -204,6 +204,7 @@ REFUSED = {
     "a case changes its reference": ("UPDATE cases SET ref = 'JF-000009' WHERE id = 4", SAME_JOB),
     "a case changes its number": ("UPDATE cases SET id = 9, ref = 'JF-000009' WHERE id = 4", SAME_JOB),
     "a case changes its platform": ("UPDATE cases SET platform = 'x' WHERE id = 4", SAME_JOB),
+    "a case changes its procedure": ("UPDATE cases SET procedure = 'TP' WHERE id = 4", "A case keeps its procedure."),
     "a case changes its job": ("UPDATE cases SET job = 'job-2' WHERE id = 4", SAME_JOB),
     "an incident is deleted": ("DELETE FROM incidents WHERE id = 1", "An incident is never deleted."),
     "an incident has the number of another": ("INSERT " + an_incident(1), ONE_INCIDENT),
@@ -260,7 +261,7 @@ ONLY = {
     "postgresql": {
         "the events are truncated": ("TRUNCATE events", "An event is never deleted."),
         "the proofs are truncated": ("TRUNCATE proofs", "A proof is never deleted."),
-        "the incidents are truncated": ("TRUNCATE incidents", "An incident is never deleted."),
+        "the incidents are truncated": ("TRUNCATE incidents CASCADE", "An incident is never deleted."),
         "the messages are truncated": ("TRUNCATE messages", "A message is never deleted."),
         "the cases are truncated with all that points at them": (
             "TRUNCATE cases RESTART IDENTITY CASCADE",

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 import pytest
 
 from caseproof.domain.errors import BadInput, NotAllowed
-from caseproof.domain.events import Kind
-from caseproof.store import ConcurrentChange, StoreError, UnknownIncident
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.store import ConcurrentChange, QuestionRow, StoreError, UnknownIncident
 
 PLACE = ("shop", "Market", "website_changed")
 HOUR = timedelta(hours=1)
@@ -48,7 +48,7 @@ def test_a_cause_has_one_open_incident_on_a_marketplace(store, incident, make):
 @pytest.mark.usefixtures("incident")
 def test_what_names_no_incident_is_refused_with_the_next_action(store, ref):
     with store.unit() as unit:
-        for use in (unit.incidents.get, unit.incidents.members, unit.incidents.ask):
+        for use in (unit.incidents.get, unit.incidents.members, unit.incidents.pass_on, unit.incidents.question):
             if use == unit.incidents.members and ref == "IN-000009":
                 assert use(ref) == []
                 continue
@@ -73,7 +73,11 @@ def test_members_are_the_cases_that_joined_and_were_not_reopened_since(store, in
 
 def test_questions_are_numbered_and_the_last_decision_holds(store, incident, make):
     with store.unit() as unit:
-        assert [unit.incidents.ask(incident.ref) for _ in range(2)] == [1, 2]
+        assert unit.incidents.question(incident.ref) is None
+        assert [unit.incidents.ask(incident.ref, f"run-{n}", make.start) for n in range(2)] == [1, 2]
+        assert unit.incidents.question(incident.ref) == QuestionRow(2, "run-1", make.start, 0)
+        assert [unit.incidents.note_nudge(incident.ref, 2, times) for times in (1, 1, 2)] == [True, False, True]
+        assert unit.incidents.question(incident.ref) == QuestionRow(2, "run-1", make.start, 2)
         until = date(2026, 12, 24)
         unit.incidents.decide(
             incident.ref, "keep_paused", by="operator", reason="Ça ✓", until=until, at=make.start + HOUR
@@ -88,6 +92,20 @@ def test_questions_are_numbered_and_the_last_decision_holds(store, incident, mak
         unit.incidents.decide(incident.ref, "x", by="x", reason="a\0b", until=None, at=make.start)
 
 
+def test_why_the_latest_answer_was_refused_is_known_until_somebody_decides(store, incident, make):
+    with store.unit() as unit:
+        for number, why in ((1, "no date"), (3, "no reason ✓")):
+            assert unit.incidents.ask(incident.ref, "run", make.start) == number
+            unit.incidents.refuse(incident.ref, number, why)
+            assert unit.incidents.pass_on(incident.ref) == number + 1
+            assert unit.incidents.question(incident.ref) is None
+            assert unit.incidents.refused(incident.ref) == why
+        unit.incidents.decide(incident.ref, "x", by="x", reason="x", until=None, at=make.start)
+        assert unit.incidents.refused(incident.ref) == ""
+        with pytest.raises(BadInput, match="NUL"):
+            unit.incidents.refuse(incident.ref, 3, "a\0b")
+
+
 def test_about_an_incident_that_is_over_nothing_is_asked_or_decided(store, incident, make):
     with store.unit() as unit:
         for _ in range(2):  # once more is harmless
@@ -95,7 +113,7 @@ def test_about_an_incident_that_is_over_nothing_is_asked_or_decided(store, incid
         row = unit.incidents.get(incident.ref)
         assert (row.is_closed, row.closed_at, row.due_at) == (True, make.start + HOUR, None)
         with pytest.raises(NotAllowed, match="IN-000001 is over"):
-            unit.incidents.ask(incident.ref)
+            unit.incidents.ask(incident.ref, "run", make.start)
         with pytest.raises(NotAllowed, match="is over"):
             unit.incidents.decide(incident.ref, "x", by="x", reason="x", until=None, at=make.start)
 

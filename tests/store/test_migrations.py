@@ -13,23 +13,25 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
 from caseproof.domain.codes import MessageCode, Rest
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
 from caseproof.domain.fold import apply, fold
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision, Place
 from caseproof.store import Contact, Store, StoreDown, StoreError, UnknownCase
 from caseproof.store.case_rows import standing_after
 from caseproof.store.database_urls import database_of
 from caseproof.store.errors import explained
 from caseproof.store.guards import GUARDS, guards_missing, guards_off, guards_on
 from caseproof.store.migrate import downgrade, upgrade
-from caseproof.store.migrations import guards_0002, guards_0003, guards_0004, guards_0006
+from caseproof.store.migrations import guards_0002, guards_0003, guards_0004, guards_0005, guards_0006
 from caseproof.store.migrations.guards import drop, of_dialect
 from caseproof.store.migrations.guards import make as make_guards
 from caseproof.store.tables import REVISION, VERSION_TABLE, metadata
 from tests.support.histories import REOPENED, START, Plan, tell
 
-SINCE_0001 = (*guards_0002.GUARDS, *guards_0003.GUARDS, *guards_0004.GUARDS, *guards_0006.GUARDS)
+NEW_IN_0005 = tuple(guard for guard in guards_0005.GUARDS if guard.name == "cases_same_procedure")
+SINCE_0004 = (*NEW_IN_0005, *guards_0006.GUARDS)
+SINCE_0001 = (*guards_0002.GUARDS, *guards_0003.GUARDS, *guards_0004.GUARDS, *SINCE_0004)
 on_sqlite = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("stores", ["postgresql"], indirect=True)
 
@@ -142,7 +144,7 @@ def lives():
     told += [Event(Kind.TICKET_CLOSED, told[-1].at, "x", {"ticket": "T-17"})]
     seen = set()
     for length in range(1, len(told) + 1):
-        standing = standing_after(fold("x", told[:length]), told[length - 1])
+        standing = standing_after(fold("JF-000001", told[:length]), told[length - 1])
         names = standing.keys() - {"head", "version", "proof", "state"}
         alike = tuple(isinstance(standing[name], datetime) or standing[name] for name in sorted(names))
         if alike not in seen:
@@ -238,7 +240,7 @@ def test_contacts_from_before_0004_stay_and_get_a_language(store, url, opened):
         assert names == {"id", "retailer_id", "address", "folded", "name"}
         assert not inspect(connection).has_table("messages")
         assert set(guards_missing(connection)) == {
-            guard.name for guard in of_dialect((*guards_0004.GUARDS, *guards_0006.GUARDS), connection.dialect.name)
+            guard.name for guard in of_dialect((*guards_0004.GUARDS, *SINCE_0004), connection.dialect.name)
         }
         kept = list(connection.exec_driver_sql("SELECT address, name FROM contacts ORDER BY id"))
         assert [tuple(row) for row in kept] == [("a@example.com", "Owner"), ("b@example.com", "")]

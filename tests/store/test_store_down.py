@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import Engine, event
 
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.store import Store, StoreDown, StoreError
 
 on_sqlite = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from caseproof.domain.errors import NotAllowed
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.store import ConcurrentChange, Store, StoreDown, StoreError, UnknownCase
 
 

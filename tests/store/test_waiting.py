@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from benchmarks.many_cases import multiply
 from benchmarks.store import make_due, plans, scans_a_table
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.store import Store, UnknownCase
 from caseproof.store.databases import compact_json
+from tests.support.examples import examples
 
 LATER = timedelta(days=1)
 
@@ -273,7 +275,7 @@ def test_a_plan_that_scans_would_be_seen(many):
 # -- how it is kept ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.datetimes(timezones=st.just(UTC)), other=st.datetimes(timezones=st.just(UTC)))
 def test_times_come_back_to_the_microsecond_and_keep_their_order(many, at, other):
     with many.unit() as unit:

@@ -4,7 +4,8 @@ import json
 import sys
 from datetime import UTC, datetime
 
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Place
 from caseproof.store import AlreadyOpen, Store
 

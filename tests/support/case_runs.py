@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State
 from prefect.settings import get_current_settings
 from prefect.states import Scheduled, Suspended
 
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.office import Office
 
 _numbers = count()

@@ -36,7 +36,7 @@ def for_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CASEPROOF_HOME", str(home))
     monkeypatch.setenv("COLUMNS", "200")
     for console in (common.out, common.err):  # these may have measured the terminal of an earlier test
-        monkeypatch.setattr(console, "_width", 200)
+        monkeypatch.setattr(console, "width", 200)
     return home
 
 

@@ -12,10 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from caseproof.domain.case import Case
-from caseproof.domain.closure import AT_THE_REVIEW, owes_validation, refuse_event
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Event, Kind
-from caseproof.domain.fold import apply
+from caseproof.domain.closure import refuse_event
+from caseproof.domain.events import Event
+from caseproof.domain.fold import apply, blank
+from caseproof.domain.job_failure.conditions import AT_THE_REVIEW, owes_validation
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
 
 REF = "JF-000123"
 JOB = "offers/feed-a"
@@ -59,7 +61,7 @@ class Teller:
     """
 
     plan: Plan = field(default_factory=Plan)
-    cases: list[Case] = field(default_factory=lambda: [Case(REF)])
+    cases: list[Case] = field(default_factory=lambda: [blank(REF)])
     now: datetime = START
     count: int = 0
     photo: str = ""

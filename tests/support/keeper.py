@@ -9,7 +9,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 from caseproof.domain.codes import MessageCode, message_code
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Place
 from caseproof.procedure.keeper.keeper import KeeperPorts, Pass, Ran, keep
 from caseproof.store import CaseRow

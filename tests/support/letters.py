@@ -8,7 +8,7 @@ from datetime import timedelta
 from html import unescape
 from typing import Any
 
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.signing import answer_token
 from caseproof.procedure.core.office import Office
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from caseproof.domain.closure import AT_THE_REVIEW
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import GENESIS, Event, Kind
+from caseproof.domain.events import GENESIS, Event
+from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
 from tests.support.histories import DECIDER, JOB, Plan, digest
 
 History = list[Event]

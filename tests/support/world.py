@@ -19,10 +19,10 @@ from prefect.logging import disable_run_logger
 from caseproof.config.policy import BUILT_IN, Policy, load_policy
 from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
 from caseproof.domain.forms import Review, TryAgain
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
 from caseproof.platforms.base import JobPlatform
 from caseproof.procedure.answers import word
 from caseproof.procedure.closing import deciding, proving

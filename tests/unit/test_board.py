@@ -11,8 +11,8 @@ import pytest
 
 from caseproof.config.policy import BUILT_IN, load_policy
 from caseproof.config.settings import Settings
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Place
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.office import Office

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from caseproof.checks.report import Figures, Period, figures
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.views.charts import ACTS, FailingJob, Picture, failing_jobs, opened_by, report_pictures, trend
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)

@@ -14,6 +14,7 @@ from caseproof.domain.vocabulary import Scope
 from caseproof.http.redaction import HIDDEN
 from caseproof.platforms.base import Listed, Run
 from tests.support.check_frames import HOURLY, NOW, history, listed, run, seen
+from tests.support.examples import examples
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
@@ -193,7 +194,7 @@ def test_a_case_that_is_reopened_may_have_any_scope_so_that_no_neighbour_works_h
 letters = st.text(alphabet="TOFsssscru", max_size=12)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(st.dictionaries(st.sampled_from("abcdef"), letters, max_size=6), st.data())
 def test_the_same_input_gives_the_same_plan_and_stops_nothing_that_last_succeeded(
     histories: dict[str, str], data: st.DataObject

@@ -7,21 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from caseproof.domain.closure import (
-    AT_THE_REVIEW,
-    CONDITIONS,
-    closure_blockers,
-    closure_rule,
-    conditions_met,
-    owes_validation,
-    refuse_closure,
-    refuse_event,
-)
-from caseproof.domain.decisions import Decision
+from caseproof.domain.closure import closure_blockers, closure_rule, conditions_met, refuse_closure, refuse_event
 from caseproof.domain.errors import BadInput, ClosureRefused, NotAllowed
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
 from caseproof.domain.fold import fold
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.conditions import AT_THE_REVIEW, CONDITIONS, owes_validation
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.vocabulary import Decision
 from tests.support.histories import DECIDER, JOB, REF, REVIEWER, Plan, Teller, tell
 from tests.support.mutations import OTHER, place
 

@@ -15,15 +15,19 @@ from functools import cache
 from itertools import product
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from caseproof.domain.case import Case
-from caseproof.domain.closure import CONDITIONS, closure_blockers, refuse_event
-from caseproof.domain.decisions import Decision
+from caseproof.domain.closure import closure_blockers, refuse_event
 from caseproof.domain.errors import NotAllowed
-from caseproof.domain.events import Event, Kind, head
+from caseproof.domain.events import Event, head
 from caseproof.domain.fold import apply
+from caseproof.domain.job_failure.conditions import CONDITIONS
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
+from tests.support.examples import examples
 from tests.support.histories import DECIDER, LOOPS, REVIEWER, Plan, teller_of
 from tests.support.mutations import ALTERATIONS, CLOSING, INSERTS, OTHER, PROOFS, Alteration, History
 
@@ -284,6 +288,7 @@ MUTATIONS = st.one_of(st.tuples(MUTATION), st.tuples(MUTATION, MUTATION), st.tup
 # -- the theorem ---------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(3000)  # with ten times the examples, on a busy machine
 def test_a_case_closes_with_what_j7_or_j8_ask_and_with_nothing_less() -> None:
     alone: Counter[str] = Counter()
     seen: Counter[str] = Counter()
@@ -292,7 +297,7 @@ def test_a_case_closes_with_what_j7_or_j8_ask_and_with_nothing_less() -> None:
     def one_thing_missing(code: str) -> None:
         """Each history lacks one thing, and the refusal names just that."""
 
-        @settings(FIXED, max_examples=AT_LEAST)
+        @settings(FIXED, max_examples=examples(AT_LEAST))
         @given(spoilt_alone(code))
         def drive(drawn: tuple[Alteration, Plan]) -> None:
             alteration, plan = drawn
@@ -310,7 +315,7 @@ def test_a_case_closes_with_what_j7_or_j8_ask_and_with_nothing_less() -> None:
 
         drive()
 
-    @settings(FIXED, max_examples=120)
+    @settings(FIXED, max_examples=examples(120))
     @given(plans(), st.sampled_from(sorted(PROOFS)))
     def no_proof_of_what_is_known(plan: Plan, name: str) -> None:
         events, cases = legal(plan)
@@ -322,7 +327,7 @@ def test_a_case_closes_with_what_j7_or_j8_ask_and_with_nothing_less() -> None:
         offered(cases[same], spoiled[same:])
         seen["refused for the proof alone"] += 1
 
-    @settings(FIXED, max_examples=200)
+    @settings(FIXED, max_examples=examples(200))
     @given(plans(), MUTATIONS)
     def anything(plan: Plan, changes: tuple[Any, ...]) -> None:
         events, cases = legal(plan)

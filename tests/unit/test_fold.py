@@ -6,14 +6,16 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import BadInput, NotAllowed
-from caseproof.domain.events import ASIDE, GENESIS, REQUIRED, Event, Kind, head
+from caseproof.domain.events import GENESIS, Event, head
 from caseproof.domain.fold import apply, fold
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.vocabulary import Decision
+from tests.support.examples import examples
 from tests.support.histories import (
     FAILED_AGAIN,
     FAILED_RUN,
@@ -28,7 +30,7 @@ from tests.support.histories import (
 )
 from tests.support.mutations import INSERTS, OTHER
 
-QUIET = settings(derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+ASIDE = {kind for kind in Kind if not kind.spec.wakes}
 LONG = Plan(Decision.AFTER_CHANGE, loops=tuple((name, Decision.AFTER_FIX) for name in LOOPS), chatter=True)
 
 
@@ -296,15 +298,15 @@ QUESTIONS = {Kind.QUESTION_ASKED, Kind.QUESTION_ANSWERED}
 
 @pytest.mark.parametrize("kind", sorted(set(Kind) - ASIDE - QUESTIONS))
 def test_everything_else_since_the_question_is_news(kind: Kind) -> None:
-    later = Event(kind, START, "operator", dict.fromkeys(REQUIRED[kind], "x") | NUMBERED.get(kind, {}))
+    later = Event(kind, START, "operator", dict.fromkeys(kind.spec.required, "x") | NUMBERED.get(kind, {}))
     assert fold(REF, [*waiting_case().events, later]).has_news
 
 
-@settings(QUIET, max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.lists(st.sampled_from(sorted(ASIDE)), max_size=12), st.booleans())
 def test_no_number_of_reminders_makes_news_and_none_hides_it(kinds: list[Kind], told: bool) -> None:
     events = waiting_case().events
-    beside = [Event(kind, START, "caseproof", dict.fromkeys(REQUIRED[kind], "x") | {"number": 1}) for kind in kinds]
+    beside = [Event(kind, START, "caseproof", dict.fromkeys(kind.spec.required, "x") | {"number": 1}) for kind in kinds]
     asks = {"sender": "s", "words": "Which token?", "why": "asks", "evidence": OTHER, "by_way_of": "mail"}
     word = Event(Kind.REPLY_RECEIVED, START, "caseproof", asks)
     for place in range(len(beside) + 1):
@@ -382,7 +384,7 @@ def any_history() -> st.SearchStrategy[list[Event]]:
     return st.lists(st.sampled_from([*events.values(), *legal]), max_size=25)
 
 
-@settings(QUIET, max_examples=150)
+@settings(max_examples=examples(150))
 @given(any_history())
 def test_the_fold_takes_any_events_in_any_order(events: list[Event]) -> None:
     case = fold(REF, events)
@@ -390,7 +392,7 @@ def test_the_fold_takes_any_events_in_any_order(events: list[Event]) -> None:
     assert case.state in State
 
 
-@settings(QUIET, max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.permutations(tell(Plan(Decision.AFTER_CHANGE))))
 def test_the_fold_takes_a_whole_history_in_any_order(events: list[Event]) -> None:
     assert fold(REF, events).version == len(events)
@@ -426,7 +428,3 @@ def test_an_unknown_decision_is_refused_with_a_sentence() -> None:
     teller.until_waiting(first=True)
     with pytest.raises((BadInput, NotAllowed), match="give it away"):
         teller.add(Kind.DECIDED, "operator", decision="give it away", reason="r", review="")
-
-
-def test_every_kind_says_what_it_requires() -> None:
-    assert set(REQUIRED) == set(Kind)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import FACTS, SENTENCES, TRANSITIONS, State, allowed, target, transition
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import SENTENCES, State
+from caseproof.domain.lifecycle import transitions
+
+TRANSITIONS = transitions(Kind)
+FACTS = [kind for kind in Kind if not kind.spec.moves]
 
 # before, event, after, rule: what may happen, as the procedures tell it
 STORY = [
@@ -83,17 +87,16 @@ def state(name: str) -> State | None:
 
 @pytest.mark.parametrize(("before", "by", "after", "rule"), STORY)
 def test_the_procedure_has_this_transition(before: str, by: str, after: str, rule: str) -> None:
-    step = transition(state(before), Kind(by))
-    assert step is not None
+    (step,) = [one for one in TRANSITIONS if (one.before, one.by) == (state(before), Kind(by))]
     assert (step.after, step.rule) == (State(after), rule)
-    assert allowed(state(before), Kind(by))
-    assert target(Kind(by)) is State(after)
+    assert Kind(by).spec.allowed(state(before))
+    assert Kind(by).spec.target is State(after)
 
 
 @pytest.mark.parametrize(("before", "by", "why"), REFUSED)
 def test_the_procedure_refuses_this_event_in_this_state(before: str, by: str, why: str) -> None:
-    assert not allowed(state(before), Kind(by)), why
-    assert transition(state(before), Kind(by)) is None, why
+    assert not Kind(by).spec.allowed(state(before)), why
+    assert [one for one in TRANSITIONS if (one.before, one.by) == (state(before), Kind(by))] == [], why
 
 
 def test_each_state_has_a_refused_event_in_this_file() -> None:
@@ -115,15 +118,15 @@ def test_every_state_has_a_sentence() -> None:
 @pytest.mark.parametrize("before", State)
 def test_a_fact_is_noted_where_the_procedures_have_it_and_nowhere_else(before: State) -> None:
     moves = {by for b, by, _, _ in STORY if b == before}
-    assert {str(kind) for kind in Kind if allowed(before, kind)} == NOTED[before] | moves
+    assert {str(kind) for kind in Kind if kind.spec.allowed(before)} == NOTED[before] | moves
 
 
 def test_nothing_but_the_opening_happens_to_a_case_that_does_not_exist() -> None:
-    assert [kind for kind in Kind if allowed(None, kind)] == [Kind.OPENED]
+    assert [kind for kind in Kind if kind.spec.allowed(None)] == [Kind.OPENED]
 
 
 def test_j2_nothing_that_we_do_comes_before_the_stop() -> None:
-    ours = {kind for kind in Kind if allowed(State.OPENED, kind)} - {Kind(name) for name in WHILE_OPEN}
+    ours = {kind for kind in Kind if kind.spec.allowed(State.OPENED)} - {Kind(name) for name in WHILE_OPEN}
     assert ours == {Kind.STOPPED, Kind.CANNOT_STOP}
     for kind in (
         Kind.TICKET_OPENED,
@@ -133,17 +136,17 @@ def test_j2_nothing_that_we_do_comes_before_the_stop() -> None:
         Kind.RUN_STARTED,
         Kind.CLOSED,
     ):
-        assert not allowed(State.OPENED, kind)
+        assert not kind.spec.allowed(State.OPENED)
 
 
 def test_j2_after_a_setback_the_stop_comes_first_again() -> None:
     for kind in (Kind.REOPENED, Kind.FAILED_AGAIN, Kind.REVIEW_REJECTED):
-        assert target(kind) is State.OPENED
+        assert kind.spec.target is State.OPENED
 
 
 def test_a_fact_moves_nothing_and_a_move_is_no_fact() -> None:
     moves = {by for _, by, _, _ in STORY}
-    assert all(target(kind) is None for kind in FACTS)
+    assert all(kind.spec.target is None for kind in FACTS)
     assert {str(kind) for kind in FACTS} & moves == set()
     assert {str(kind) for kind in FACTS} | moves == set(Kind)
 

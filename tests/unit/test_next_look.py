@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caseproof.config.policy_check import KeeperPolicy
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.keeper.keeping import IDLE, SOON, What, coming, next_look
 from caseproof.store import CaseRow
 

@@ -76,6 +76,6 @@ def test_what_was_hidden_stays_as_it_is_when_it_is_read_again() -> None:
 
 @pytest.mark.parametrize("piece", ["a", "a-", "password", "a_1B", "Bearer ", "?", "://a", "A" * 40 + " ", "eyJ"])
 def test_a_very_long_message_is_read_in_good_time(piece: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     redact(piece * (200_000 // len(piece)))
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from caseproof.checks.report import MOST_WEEKS, Figures, Period, figures, how_long, period, top
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
+from tests.support.examples import examples
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 THREE_WEEKS = Period(MONDAY, MONDAY + timedelta(weeks=3))
@@ -156,7 +157,7 @@ def test_a_ninetieth_percentile_is_a_time_that_some_case_took() -> None:
     assert hours(times.loc["close", "p90"]) == 29
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(st.lists(st.tuples(st.integers(0, 500), st.none() | st.integers(1, 300)), max_size=30))
 def test_the_weeks_add_up_whatever_came_and_went(cases: list[tuple[int, int | None]]) -> None:
     told = [[(Kind.OPENED, float(at)), *([(Kind.CLOSED, float(at + took))] if took else [])] for at, took in cases]

@@ -215,11 +215,12 @@ def test_a_part_whose_port_is_taken_says_so_and_starts_nothing(build, part, diar
     assert not diary.exists()
 
 
-def test_a_free_port_is_no_reason_to_wait(build, part) -> None:
+def test_a_free_port_is_no_reason_to_wait(build, part, monkeypatch) -> None:
+    monkeypatch.setattr("caseproof.up.part.GRACE_SECONDS", 120)
     house = build([part("web", listens=("127.0.0.1", free_port()))])
     began = time.monotonic()
     house.start()
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 60
 
 
 def test_a_part_that_cannot_start_shows_the_end_of_its_log(build, part) -> None:

@@ -75,6 +75,7 @@ def test_it_uses_the_server_that_is_named_and_starts_none(
     assert {"caseproof-prefect-jobs", "caseproof-embedded-desk", "email-server-credentials"} <= forms
 
 
+@pytest.mark.full
 def test_killed_itself_the_next_up_takes_its_parts_over_and_then_stops_them(installation: Installation) -> None:
     first = installation.started[-1]
     before = {part: installation.identity(part) for part in PARTS}
@@ -117,14 +118,15 @@ def test_a_server_that_carries_another_homes_cases_is_refused(
 
 
 def test_a_named_server_that_does_not_answer_is_said_and_nothing_is_started(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = refused(installation.home, f"http://127.0.0.1:{free_port()}/api", monkeypatch, capsys)
+    said = refused(tmp_path / "home", f"http://127.0.0.1:{free_port()}/api", monkeypatch, capsys)
     assert "does not answer" in said
     assert "unset PREFECT_API_URL" in said
     assert "is starting" not in said
 
 
+@pytest.mark.full
 def test_stopped_while_it_is_starting_it_leaves_nothing(installation: Installation) -> None:
     process = installation.up()
     process.wait_until_ready("the worker to be started", lambda: (installation.home / "up" / "worker.json").exists())

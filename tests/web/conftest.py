@@ -18,7 +18,7 @@ from caseproof.config.policy import BUILT_IN, load_policy
 from caseproof.config.settings import Settings
 from caseproof.desks.embedded import EmbeddedDesk
 from caseproof.domain.case import Case
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.closing.proving import close, make_proof
 from caseproof.procedure.closing.ticket import attach_photo, close_ticket, ensure_ticket

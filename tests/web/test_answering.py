@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from caseproof.channels.inbound.mail_headers import clean
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Choice, Place
 from caseproof.evidence.signing import BadLink
 from caseproof.procedure.answers.answering import (
@@ -28,6 +28,7 @@ from caseproof.procedure.answers.answering import (
     answer,
     asked,
 )
+from tests.support.examples import examples
 from tests.support.letters import SHOP, WORDS, answers, link_of, name_of, register, send_notice, stopped, write_letters
 
 SHOWN = {"choices": {str(choice): f"The sentence of {choice}" for choice in Choice}}
@@ -354,7 +355,7 @@ def damage() -> Callable[[Any, str], None]:
 # -- anything at all ------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     choice=st.sampled_from(["", "yes", "help"]),  # what uses the link up would leave the next example nothing to do
     name=st.text(max_size=220),

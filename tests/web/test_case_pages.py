@@ -11,8 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from caseproof.domain.closure import closure_blockers
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import SENTENCES, State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import SENTENCES, State
 from caseproof.web import views
 
 HOSTILE = "<script>alert(1)</script> [x](javascript:alert(2)) <img src=x onerror=alert(3)> | \"'`*_"

@@ -19,7 +19,7 @@ from caseproof.domain.errors import BadInput
 from caseproof.web.serving import CannotListen, serve
 
 PROGRAM = "from caseproof.config.settings import Settings; from caseproof.web import serve; serve(Settings())"
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 120
 
 
 def free_port() -> int:

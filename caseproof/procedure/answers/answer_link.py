@@ -15,9 +15,8 @@ from enum import StrEnum
 from caseproof.channels.inbound.mail_headers import comparable
 from caseproof.channels.outbound.languages import language_of
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.decisions import Decision
-from caseproof.domain.events import Kind
-from caseproof.domain.vocabulary import Choice
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Choice, Decision
 from caseproof.evidence.signing import BadLink, read_answer_token
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.notify.letters import Letter, find_letter
@@ -181,7 +180,7 @@ def _standing(unit: UnitOfWork, letter: Letter, case: Case, mine: Sequence[Fact]
         return Standing.NO_CONTACT
     if case.is_closed:
         return Standing.CLOSED
-    if case.notice is None or not letter.is_of(case.notice["message_id"]):  # between two notices there is none
+    if case.notice is None or not letter.is_of(case.notice.data["message_id"]):  # between two notices there is none
         return Standing.SUPERSEDED
     failed = case.last_failure.seq if case.last_failure else 0
     used = any(word.seq > failed and word["choice"] != Choice.HELP for word in mine)

@@ -10,7 +10,8 @@ from typing import Any
 from caseproof.channels.inbound.mail_headers import clean
 from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import BadInput, NotAllowed
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import BY_PAGE, Choice, Place
 from caseproof.procedure.answers.answer_link import Asked, JobAsked, Said, Standing, asked, asked_with_cases
 from caseproof.procedure.core.message_words import ON_THE_PAGE, Why

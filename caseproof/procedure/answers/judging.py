@@ -16,7 +16,8 @@ from caseproof.channels.inbound.meaning import Meaning
 from caseproof.channels.inbound.reading import Bounce, Mail
 from caseproof.domain.case import Case
 from caseproof.domain.codes import MessageCode
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import BY_MAIL, Choice, Place
 from caseproof.evidence.signing import case_of_address
 from caseproof.procedure.core.message_words import Why, together, why
@@ -205,7 +206,7 @@ class _Judge:
     def _is_earlier(self, case: Case, letter: Letter) -> bool:
         """Whether the letter is of another round than the case is in; one not recorded yet went out a moment ago."""
         if case.notice is not None:
-            return not letter.is_of(case.notice["message_id"])
+            return not letter.is_of(case.notice.data["message_id"])
         notices = [event for event in case.events if event.kind is Kind.NOTICE_SENT]
         return any(letter.is_of(event.data["message_id"]) for event in notices)
 

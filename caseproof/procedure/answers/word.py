@@ -7,7 +7,8 @@ from caseproof.channels.inbound.reading import Mail
 from caseproof.domain.case import Case
 from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import BadInput, NotAllowed
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.message_words import Why, why
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.said import cases_named
@@ -45,7 +46,7 @@ def _doubt(case: Case, message: Mail) -> Why | None:
     if message.automatic:
         return why(MessageCode.AUTOMATIC, program=message.automatic)
     named = cases_named(message.subject)
-    shared = case.notice.get("cases") or [] if case.notice else []  # one mail told of them all
+    shared = case.notice.data.get("cases") or [] if case.notice else []  # one mail told of them all
     if named and {case.ref, *shared}.isdisjoint(named):
         return why(MessageCode.ABOUT_OTHER_CASES, refs=", ".join(named))
     return None if message.own_words.strip() else why(MessageCode.NO_OWN_WORDS)

@@ -7,12 +7,13 @@ from datetime import date
 
 from caseproof.channels.inbound.meaning import Meaning, meaning_of
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.closure import AT_THE_REVIEW
-from caseproof.domain.decisions import NEEDS, Decision, refuse_decision, require_member, same_person
+from caseproof.domain.decisions import NEEDS, refuse_decision, require_member, same_person
 from caseproof.domain.errors import BadInput, NotAllowed
-from caseproof.domain.events import Event, Kind
-from caseproof.domain.lifecycle import State
-from caseproof.domain.vocabulary import WAYS, Choice
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.vocabulary import WAYS, Choice, Decision
 from caseproof.procedure.core.office import US, Office
 
 

@@ -12,7 +12,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers, proof_holds, refuse_closure
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.browser import require_browser
 from caseproof.evidence.proof import build_proof, history_file, proof_file, verify_proof
 from caseproof.evidence.screenshot import NotTheRun, Shot, photograph, refuse_shot, thumbnail
@@ -46,18 +46,18 @@ def take_photo(office: Office, runner: JobPlatform, ref: str, camera: Camera = w
     if case.verified is None or case.photo is not None:
         return case
     try:
-        run = runner.run(case.verified["run"])
+        run = runner.run(case.verified.data["run"])
     except UnknownRun as gone:
         # Without the run there is nothing to photograph, ever: the case needs another one, so another decision.
         again = office.event(
-            Kind.FAILED_AGAIN, run=case.verified["run"], why=f"The verified run is gone. {gone.problem}"
+            Kind.FAILED_AGAIN, run=case.verified.data["run"], why=f"The verified run is gone. {gone.problem}"
         )
         return office.store.change(ref, lambda now: [again] if now.verified and not now.photo else [])
     page = runner.page(run)
     shot = camera(office, page)
     digest = office.keep(ref, shot.png, f"run-page-{case.attempt}.png", "image/png")
     try:
-        refuse_shot(page, shot, ended_at=datetime.fromisoformat(case.verified["ended_at"]))
+        refuse_shot(page, shot, ended_at=datetime.fromisoformat(case.verified.data["ended_at"]))
     except NotTheRun as wrong:
         office.record(ref, Kind.PHOTO_REFUSED, run=run.id, code=str(wrong.code), why=wrong.problem, evidence=digest)
         raise
@@ -134,15 +134,15 @@ def close(office: Office, desk: Desk, ref: str) -> Case:
     case = office.case(ref)
     if case.is_closed or case.proof is None:
         return case
-    case = attach(office, desk, case, case.proof, case.proof["file"], "application/json")
+    case = attach(office, desk, case, case.proof, case.proof.data["file"], "application/json")
     return office.store.change(
         ref,
         lambda now: (
-            [] if now.is_closed else [office.event(Kind.CLOSED, proof=now.proof["evidence"] if now.proof else "")]
+            [] if now.is_closed else [office.event(Kind.CLOSED, proof=now.proof.data["evidence"] if now.proof else "")]
         ),
     )
 
 
 def proof_path(office: Office, case: Case) -> Path | None:
     """Where the proof in force is, if there is one."""
-    return office.proofs / case.proof["file"] if case.proof else None
+    return office.proofs / case.proof.data["file"] if case.proof else None

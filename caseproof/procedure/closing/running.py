@@ -13,10 +13,11 @@ from typing import Any
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers, is_fresh
 from caseproof.domain.codes import Code
-from caseproof.domain.decisions import NEEDS, Decision
+from caseproof.domain.decisions import NEEDS
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.vocabulary import Decision
 from caseproof.platforms.base import (
     JobPlatform,
     PlatformRefused,
@@ -99,7 +100,7 @@ def await_run(office: Office, runner: JobPlatform, run_id: str) -> Run | None:
 def verify(office: Office, platform: JobPlatform, ref: str, run: Run) -> Case:
     """Record what was read back: verified, or failed and why (a failed verification needs a new decision, J11)."""
     case = office.case(ref)
-    if case.run is None or case.verified is not None or case.run["run"] != run.id:
+    if case.run is None or case.verified is not None or case.run.data["run"] != run.id:
         return case
     left = _standing(platform, case) if case.decided is Decision.REMOVE else None
     why = _not_successful(case, run, left)
@@ -108,7 +109,7 @@ def verify(office: Office, platform: JobPlatform, ref: str, run: Run) -> Case:
         return office.store.change(ref, lambda now: [failed] if _still(now, run) else [])
     read: dict[str, Any] = {
         "run": run.id,
-        "purpose": case.run["purpose"],
+        "purpose": case.run.data["purpose"],
         "name": run.name,
         "said": run.said,
         "url": run.url,
@@ -123,7 +124,7 @@ def verify(office: Office, platform: JobPlatform, ref: str, run: Run) -> Case:
 
 
 def _still(case: Case, run: Run) -> bool:
-    return case.run is not None and case.run["run"] == run.id and case.verified is None
+    return case.run is not None and case.run.data["run"] == run.id and case.verified is None
 
 
 def _not_successful(case: Case, run: Run, left: Standing | None) -> str:

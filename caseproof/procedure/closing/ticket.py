@@ -9,7 +9,7 @@ from caseproof.desks.base import Attachment, Desk, DeskError, TicketStatus
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.effects import Json, once
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.said import came_by, doubts
@@ -115,7 +115,7 @@ def note_words(office: Office, desk: Desk, ref: str) -> None:
 
 
 def _comment_once(office: Office, desk: Desk, case: Case, key: str, text: str) -> None:
-    ticket = case.ticket["ticket"] if case.ticket else ""
+    ticket = case.ticket.data["ticket"] if case.ticket else ""
 
     def comment(_: Json) -> Json:
         desk.comment(ticket, key, text)
@@ -142,7 +142,7 @@ def _note(office: Office, case: Case, fact: Fact) -> str:
 def attach_photo(office: Office, desk: Desk, ref: str) -> Case:
     """Ensure that the screenshot is attached to the ticket and stands in the ticket's own list (J7, J8)."""
     case = office.case(ref)
-    if case.photo is None or _is_attached(case, case.photo["evidence"]):
+    if case.photo is None or _is_attached(case, case.photo.data["evidence"]):
         return case
     return attach(office, desk, case, case.photo, f"{ref}-successful-run-{case.attempt}.png", "image/png")
 
@@ -153,7 +153,7 @@ def attach(office: Office, desk: Desk, case: Case, fact: Fact, name: str, media_
         raise CaseproofError(
             f"{case.ref} has no ticket to attach to.", "Check the desk; the case opens its ticket first."
         )
-    ticket, digest = case.ticket["ticket"], fact["evidence"]
+    ticket, digest = case.ticket.data["ticket"], fact["evidence"]
     content = office.vault.read(digest)
 
     def read_back(_: Json) -> Json | None:
@@ -183,7 +183,7 @@ def close_ticket(office: Office, desk: Desk, ref: str) -> Case:
     case = office.case(ref)
     if case.ticket is None or case.proof is None or not case.is_closed or case.ticket_closed is not None:
         return case
-    ticket = case.ticket["ticket"]
+    ticket = case.ticket.data["ticket"]
     desk.comment(
         ticket,
         f"{ref}/closed/{case.opening}",

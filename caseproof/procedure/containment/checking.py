@@ -17,7 +17,7 @@ import pandas as pd
 from caseproof.checks.detection import detect
 from caseproof.checks.frames import jobs_frame, runs_frame, strangers
 from caseproof.checks.planning import WIDER, Known, Line, plan
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job, JobPlatform, Listed
 from caseproof.procedure.containment.check_lock import CheckRunning, check_lock

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from caseproof.domain.case import Case
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job, JobPlatform, PlatformRefused, Standing, UnknownJob
 from caseproof.procedure.core.effects import EffectNotSeen, Json, once

@@ -10,7 +10,8 @@ from typing import Any
 from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import CAUSES, Scope
 from caseproof.http.redaction import redact
 from caseproof.platforms.base import Job, JobPlatform, Run, RunState, UnknownJob
@@ -114,7 +115,7 @@ def _refuse_shared(office: Office, ticket: str) -> None:
     with office.store.reading() as unit:
         cases = [unit.cases.get(row.ref) for row in unit.cases.rows(open_only=True)]
     for case in cases:
-        if ticket in (case.facts.get("ticket"), case.ticket["ticket"] if case.ticket else None):
+        if ticket in (case.facts.get("ticket"), case.ticket.data["ticket"] if case.ticket else None):
             raise BadInput(f"{ticket} is the ticket of {case.ref} already.", "Give this job's own ticket, or none.")
 
 

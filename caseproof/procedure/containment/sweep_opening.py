@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from caseproof.domain.case import Case
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.http.redaction import redact
 from caseproof.platforms.base import Standing
 from caseproof.procedure.containment.containment import stop_key

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from caseproof.config.policy import Policy
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job
 from caseproof.procedure.containment.containment import CannotStop, Stop

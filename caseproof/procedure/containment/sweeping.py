@@ -26,7 +26,8 @@ from typing import TypeVar
 from caseproof.config.policy_check import Pace
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job, JobPlatform, PlatformRefused, Standing, UnknownJob
 from caseproof.procedure.containment.check_lock import check_lock

@@ -15,7 +15,8 @@ from caseproof.config.clock import Clock, utc_now
 from caseproof.config.policy import Policy, PolicyError, policy_in_force
 from caseproof.config.settings import Settings, read_settings
 from caseproof.domain.case import Case
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.vault import Vault
 from caseproof.store import Store
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.procedure import prefixes
 from caseproof.domain.vocabulary import BY_PAGE, WAYS, Choice
 
 _CHOICES: dict[str, str] = {
@@ -14,7 +15,7 @@ _CHOICES: dict[str, str] = {
     Choice.HELP: "needs help",
     Choice.NOT_MINE: "not theirs",
 }
-_REF = re.compile(r"\bJF-\d{6,18}\b", re.IGNORECASE | re.ASCII)
+_REF = re.compile(r"\b([A-Z]{2})-\d{6,18}\b", re.IGNORECASE | re.ASCII)
 
 
 def came_by(word: Fact) -> str:
@@ -27,7 +28,8 @@ def came_by(word: Fact) -> str:
 
 def cases_named(text: str) -> list[str]:
     """The references of cases that a text names, in capitals, each once."""
-    return list(dict.fromkeys(found.upper() for found in _REF.findall(text)))
+    found = (match for match in _REF.finditer(text) if match[1].upper() in prefixes())
+    return list(dict.fromkeys(match[0].upper() for match in found))
 
 
 def is_late(case: Case, word: Fact) -> bool:

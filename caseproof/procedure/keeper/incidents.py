@@ -8,18 +8,20 @@ by itself, or that failed since the decision was taken, goes its own way.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
 
 from caseproof.domain.case import Case
-from caseproof.domain.decisions import Decision, refuse_decision, require_member
+from caseproof.domain.decisions import refuse_decision, require_member
 from caseproof.domain.errors import NotAllowed
-from caseproof.domain.events import Event, Kind
-from caseproof.domain.lifecycle import State
-from caseproof.domain.vocabulary import DECISION
+from caseproof.domain.events import Event
+from caseproof.domain.fold import blank
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.job_failure.procedure import JOB_FAILURE
+from caseproof.domain.vocabulary import DECISION, Decision
 from caseproof.procedure.core.office import Office
-from caseproof.store import CaseRow, ConcurrentChange, IncidentRow, StoreDown, StoreError, UnitOfWork
+from caseproof.store import CaseRow, ConcurrentChange, IncidentRow, QuestionRow, StoreDown, StoreError, UnitOfWork
 from caseproof.store.errors import Unreadable
 
 MAY_DECIDE = (Decision.AFTER_FIX, Decision.KEEP_PAUSED)
@@ -90,7 +92,7 @@ def decide_all(
             f"For all of them choose one of: {', '.join(MAY_DECIDE)}.",
         )
     today = office.clock().date()
-    refuse_decision(Case(ref), decision, reason=reason, checked="", until=until, today=today)
+    refuse_decision(blank(ref, JOB_FAILURE), decision, reason=reason, checked="", until=until, today=today)
 
     def write() -> list[str]:
         with office.store.unit() as unit:
@@ -102,8 +104,7 @@ def decide_all(
             waiting = [one for one in unit.cases.of_incident(row.ref) if one.state in (State.WAITING, State.PAUSED)]
             reached = _change(unit, _refs(waiting), lambda case: event if _waits(case, row) else None)
             unit.incidents.decide(row.ref, str(decision), by=member, reason=reason, until=until, at=now)
-            unit.incidents.ask(row.ref)  # the question is answered: nobody reads this answer again
-            unit.marks.set(_refused_mark(row.ref), "", now)
+            unit.incidents.pass_on(row.ref)  # the question is answered: nobody reads this answer again
             unit.commit()
         return reached
 
@@ -216,40 +217,18 @@ def _is_undecided(case: Case, row: IncidentRow) -> bool:
 # -- asking ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """The question that waits for an answer, and the flow run that asked it."""
-
-    number: int
-    flow_run: str
-
-
 def ask(office: Office, ref: str, flow_run: str) -> int:
     """Number the incident's next question, which this flow run asks. Raises NotAllowed where it is over."""
     with office.store.unit() as unit:
-        number = unit.incidents.ask(ref)
-        unit.marks.set(_question_mark(ref), f"{number} {flow_run}", office.clock())
+        number = unit.incidents.ask(ref, flow_run, office.clock())
         unit.commit()
     return number
 
 
-def question(office: Office, ref: str) -> Question | None:
+def question(office: Office, ref: str) -> QuestionRow | None:
     """The question that waits; None where none does, or its answer was acted on."""
     with office.store.reading() as unit:
-        asked, noted = unit.incidents.get(ref).asked, unit.marks.get(_question_mark(ref))
-    if noted is None:
-        return None
-    number, flow_run = noted[0].split()
-    return Question(int(number), flow_run) if int(number) == asked else None
-
-
-def waits_since(office: Office, ref: str) -> datetime | None:
-    """When the question was asked that waits; None where none does."""
-    if question(office, ref) is None:
-        return None
-    with office.store.reading() as unit:
-        noted = unit.marks.get(_question_mark(ref))
-    return noted[1] if noted else None
+        return unit.incidents.question(ref)
 
 
 def refuse(office: Office, ref: str, number: int, why: str) -> None:
@@ -260,24 +239,15 @@ def refuse(office: Office, ref: str, number: int, why: str) -> None:
     with office.store.unit() as unit:
         row = unit.incidents.get(ref)
         if row.asked == number and not row.is_closed:
-            unit.incidents.ask(ref)
-            unit.marks.set(_refused_mark(ref), why, office.clock())
+            unit.incidents.refuse(ref, number, why)
+            unit.incidents.pass_on(ref)
         unit.commit()
 
 
 def refused(office: Office, ref: str) -> str:
     """Why the latest answer was not taken; "" where it was."""
     with office.store.reading() as unit:
-        noted = unit.marks.get(_refused_mark(ref))
-    return noted[0] if noted else ""
-
-
-def _question_mark(ref: str) -> str:
-    return f"incident/{ref}/question"
-
-
-def _refused_mark(ref: str) -> str:
-    return f"incident/{ref}/refused"
+        return unit.incidents.refused(ref)
 
 
 # -- all of them -----------------------------------------------------------------------------------------------------

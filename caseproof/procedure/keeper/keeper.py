@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from caseproof.channels.outbound.mail import MailDown
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.keeper import watching

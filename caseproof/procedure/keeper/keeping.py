@@ -14,7 +14,7 @@ from enum import StrEnum
 from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.case import Case
 from caseproof.domain.codes import StepName
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import DECISION, NOT_THEIRS, REVIEW, TRY_AGAIN, WORD
 from caseproof.platforms.base import JobPlatform, UnknownRun
 from caseproof.procedure.core.office import Office
@@ -250,7 +250,7 @@ def is_over(office: Office, runner: Callable[[Case], JobPlatform], ref: str) -> 
     if trouble["step"] != StepName.VERIFY_THE_RUN:  # whatever is wrong there, the run's end is worth another look
         return False
     try:
-        run = runner(case).run(case.run["run"])
+        run = runner(case).run(case.run.data["run"])
     except UnknownRun:
         return True  # so that the case reads that itself
     return run.state.is_over or run.ended_at is not None

@@ -11,8 +11,9 @@ import math
 from datetime import datetime, timedelta
 
 from caseproof.domain.case import Case
-from caseproof.domain.events import Event, Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import NOT_THEIRS, WORD
 from caseproof.procedure.core.office import US, Office
 

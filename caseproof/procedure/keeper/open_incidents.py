@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
-from caseproof.domain.decisions import Decision
+from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.texts import in_words
-from caseproof.procedure.keeper.incidents import waits_since
 from caseproof.procedure.keeper.keeping import CASEPROOF, NOBODY, TEAM, nudge_at
 from caseproof.procedure.keeper.team_alerts import Telling
-from caseproof.store import IncidentRow
+from caseproof.store import IncidentRow, QuestionRow
 
 
 @dataclass(frozen=True, slots=True)
 class OpenIncident:
     """An open incident: ``cases`` are its open cases; ``run`` is its flow run ("" before the first).
 
-    ``asked`` is when its form was asked that nobody answered yet; ``paused_until`` the date to which it waits.
+    ``asked`` is when its form was asked that nobody answered yet, ``told`` how often the team was told of that;
+    ``paused_until`` is the date to which it waits.
     """
 
     ref: str
@@ -29,6 +29,7 @@ class OpenIncident:
     since: datetime
     run: str
     question: int
+    told: int
 
     def waits_for(self, now: datetime) -> str:
         """What it waits for, in words."""
@@ -52,21 +53,23 @@ def open_incidents(office: Office) -> list[OpenIncident]:
     with office.store.reading() as unit:
         rows = unit.incidents.rows(open_only=True)
         left = [sum(case.closed_at is None for case in unit.cases.of_incident(row.ref)) for row in rows]
-    return [_seen(office, row, count) for row, count in zip(rows, left, strict=True)]
+        questions = [unit.incidents.question(row.ref) for row in rows]
+    return [_seen(row, count, question) for row, count, question in zip(rows, left, questions, strict=True)]
 
 
-def _seen(office: Office, row: IncidentRow, count: int) -> OpenIncident:
-    asked = waits_since(office, row.ref)
+def _seen(row: IncidentRow, count: int, question: QuestionRow | None) -> OpenIncident:
+    asked = question.asked_at if question else None
     about = f"{in_words(row.cause)} on {row.marketplace or row.platform}"
     until = row.until if row.decision == Decision.KEEP_PAUSED else None
     since = asked or row.decided_at or row.opened_at
-    return OpenIncident(row.ref, about, count, asked, until, since, row.flow_run or "", row.asked)
+    told = question.nudges if question else 0
+    return OpenIncident(row.ref, about, count, asked, until, since, row.flow_run or "", row.asked, told)
 
 
 def nudges(office: Office) -> list[Telling]:
     """What the team is to be told now: of each question about an incident as often as of a case's."""
     now = office.clock()
-    due = [(one, _told(office, one) + 1) for one in open_incidents(office) if one.is_the_team_s(now)]
+    due = [(one, one.told + 1) for one in open_incidents(office) if one.is_the_team_s(now)]
     return [
         Telling(one.ref, f"{one.cases} open cases: {one.about}", _about(one), number, one.run)
         for one, number in due
@@ -89,19 +92,6 @@ def _from(one: OpenIncident) -> datetime:
 def note_nudge(office: Office, ref: str, number: int) -> bool:
     """Note that the team was told of the question that waits: so many times now; whether it was news."""
     with office.store.unit() as unit:
-        told, asked = unit.marks.get(_mark(ref)), unit.incidents.get(ref).asked
-        unit.marks.set(_mark(ref), f"{asked} {number}", office.clock())
+        news = unit.incidents.note_nudge(ref, unit.incidents.get(ref).asked, number)
         unit.commit()
-    return told is None or told[0] != f"{asked} {number}"
-
-
-def _told(office: Office, one: OpenIncident) -> int:
-    """How often the team was told of this question."""
-    with office.store.reading() as unit:
-        noted = unit.marks.get(_mark(one.ref))
-    asked, number = noted[0].split() if noted else ("0", "0")
-    return int(number) if int(asked) == one.question else 0
-
-
-def _mark(ref: str) -> str:
-    return f"incident/{ref}/told"
+    return news

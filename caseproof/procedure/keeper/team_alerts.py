@@ -10,7 +10,8 @@ from email.policy import SMTP
 
 from caseproof.channels.outbound.reminder import team_mail
 from caseproof.domain.case import Case
-from caseproof.domain.events import Event, Kind
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.office import US, Office
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.keeper.untold import as_lines, note_told

@@ -13,8 +13,10 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from caseproof.domain.case import Case
-from caseproof.domain.events import Event, Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.payloads import RunStarted, StopDidNotHold
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job, JobPlatform, PlatformDown, Run, Survey
 from caseproof.procedure.containment.checking import CheckRunning, Looked, check_lock, look
@@ -130,8 +132,8 @@ def _is_loose(
     stopped = case.contained
     if stopped is None or case.state not in HELD:
         return False
-    known = {e.data["run"] for e in case.events if e.kind is Kind.RUN_STARTED}
-    known |= {run for e in case.events if e.kind is Kind.STOP_DID_NOT_HOLD for run in e.data.get("runs", ())}
+    known = {fact.data["run"] for fact in case.all_of(RunStarted)}
+    known |= {run for fact in case.all_of(StopDidNotHold) for run in fact.data.get("runs", ())}
     # Only what we stopped ourselves: another's job (J3) may run.
     jobs = [str(job["job"]) for job in held_jobs(case)]
     all_runs = [run for job in jobs for run in began.get(job, ()) if run.id not in known]

@@ -101,13 +101,13 @@ def first_letter(office: Office, case: Case) -> Letter:
     """The first letter of the notice that the case has in this round. Raises CaseproofError where it has none."""
     if case.notice is None:
         raise CaseproofError(f"{case.ref} has told its retailer nothing yet.", "Let its run tell the retailer first.")
-    name = str(case.notice["message_id"])
+    name = str(case.notice.data["message_id"])
     with office.store.reading() as unit:
         found = find_letter(unit, name)
     if found is not None:
         return found
-    to, cases = addressees(case.notice.event.data), tuple(case.notice.get("cases") or (case.ref,))
-    said, asks = name.strip("<>").partition("@")[0], bool(case.notice.get("asks", True))
+    to, cases = addressees(case.notice.event.data), tuple(case.notice.data.get("cases") or (case.ref,))
+    said, asks = name.strip("<>").partition("@")[0], bool(case.notice.data.get("asks", True))
     return Letter(said, 1, to[0] if to else "", case.ref, cases, asks, str(case.round))
 
 

@@ -14,9 +14,9 @@ from caseproof.channels.inbound.mail_headers import comparable
 from caseproof.channels.outbound.languages import language_of
 from caseproof.channels.outbound.recovery import RecoveryFacts, compose_recovery
 from caseproof.domain.case import Case
-from caseproof.domain.decisions import Decision
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core.effects import Json
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.notify.letters import Letter, addressees, first_letter, letter_to, numbered, reply_to

@@ -9,8 +9,9 @@ from email.message import EmailMessage
 from caseproof.channels.outbound.languages import language_of
 from caseproof.channels.outbound.reminder import ReminderFacts, compose_reminder, reminder_id
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.events import Event, Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import WORD
 from caseproof.procedure.core.effects import Json
 from caseproof.procedure.core.office import Office
@@ -38,7 +39,7 @@ def remind(office: Office, send: Send, ref: str) -> list[str]:
     MailRefused.
     """
     case = office.case(ref)
-    if not _waits_for_word(case) or case.notice is None or not case.notice.get("asks", True):
+    if not _waits_for_word(case) or case.notice is None or not case.notice.data.get("asks", True):
         return []  # "we have no answer from you" is said to nobody who was asked nothing
     if _is_too_soon(office, case):
         return []
@@ -87,7 +88,7 @@ def _waits_for_word(case: Case) -> bool:
 
 def _sharing(office: Office, case: Case, number: int) -> list[Case]:
     """The other cases in the same notice that wait for the retailer's word and had as many reminders."""
-    others = [ref for ref in (case.notice.get("cases", ()) if case.notice else ()) if ref != case.ref]
+    others = [ref for ref in (case.notice.data.get("cases", ()) if case.notice else ()) if ref != case.ref]
     return [other for ref in others if (other := _readable(office, ref)) and _shares(other, case, number)]
 
 
@@ -99,7 +100,8 @@ def _readable(office: Office, ref: str) -> Case | None:
 
 
 def _shares(one: Case, case: Case, number: int) -> bool:
-    same = one.notice is not None and case.notice is not None and one.notice["message_id"] == case.notice["message_id"]
+    theirs, ours = one.notice, case.notice
+    same = theirs is not None and ours is not None and theirs.data["message_id"] == ours.data["message_id"]
     return same and _waits_for_word(one) and len(one.since_notice(Kind.REMINDER_SENT)) == number - 1
 
 

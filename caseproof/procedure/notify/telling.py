@@ -20,8 +20,8 @@ from caseproof.channels.outbound.notice import JobTold, NoticeFacts, compose, me
 from caseproof.domain.case import Case
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import NOT_THEIRS
 from caseproof.procedure.core.effects import Json
 from caseproof.procedure.core.office import Office
@@ -243,11 +243,8 @@ def _loose(case: Case) -> set[str]:
 
 def _was_sent_back(case: Case) -> bool:
     """Whether this round began with a reviewer who sent the evidence back: the job did not fail then."""
-    beginnings = [event.kind for event in case.events if event.kind in _BEGINS_A_ROUND]
+    beginnings = [event.kind for event in case.events if "round" in event.kind.spec.counts]
     return beginnings[-1:] == [Kind.REVIEW_REJECTED]
-
-
-_BEGINS_A_ROUND = frozenset({Kind.OPENED, Kind.REOPENED, Kind.FAILED_AGAIN, Kind.REVIEW_REJECTED})
 
 
 def _reaches_many_shops(office: Office, case: Case) -> bool:
@@ -261,6 +258,6 @@ def _reaches_many_shops(office: Office, case: Case) -> bool:
     storm, opened = office.policy.check.storm, case.last_opened.at
     window = timedelta(minutes=storm.minutes)
     with office.store.reading() as unit:
-        rows = unit.cases.of_incident(case.incident["incident"])
+        rows = unit.cases.of_incident(case.incident.data["incident"])
     at_once = {row.retailer for row in rows if row.retailer and abs(row.last_opened_at - opened) <= window}
     return len(at_once) >= storm.cases

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
 
 from caseproof.domain.codes import Code, Rest
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import DECISION, REVIEW, TRY_AGAIN, WORD, Place
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.texts import short
@@ -31,7 +32,7 @@ class Line:
     job: str
     retailer: str
     marketplace: str
-    state: State
+    state: StrEnum
     who: str
     what: str
     since: datetime

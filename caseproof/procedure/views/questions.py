@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.closure import owes_validation
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.events import Kind
+from caseproof.domain.job_failure.conditions import owes_validation
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Choice
 from caseproof.procedure.core.office import US
 from caseproof.procedure.core.said import came_by

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from caseproof.domain.case import Case
-from caseproof.domain.decisions import Decision
 from caseproof.domain.forms import FORMS, IncidentDecision, RetailersWord, TryAgain
-from caseproof.domain.lifecycle import State
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core.texts import in_words
 from caseproof.store import IncidentRow
 
@@ -41,7 +41,7 @@ def stands(case: Case) -> str:
         return f"kept paused until {case.paused_until}"
     form = FORMS.get(asked["form"])
     waits = form.waits_for if form else "waits for an answer"
-    refused = case.refused is not None and case.refused["number"] == number - 1
+    refused = case.refused is not None and case.refused.data["number"] == number - 1
     return f"answer refused, {waits}" if refused else waits
 
 

@@ -13,7 +13,7 @@ from caseproof.domain.old_words import old_message, old_rest, old_trouble
 from caseproof.store.migrations import guards, guards_0006
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 

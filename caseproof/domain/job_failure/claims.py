@@ -1,0 +1,43 @@
+"""What the proof of a job failure says, besides what every proof says: a function of its events alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caseproof.domain.case import Case
+from caseproof.domain.errors import BadInput
+from caseproof.domain.vocabulary import Decision
+
+
+def claims(case: Case) -> dict[str, Any]:
+    """The run that proves it, the retailer's words and the approvals. Raises BadInput where nothing is verified yet."""
+    verified, decision = case.verified, case.decision
+    if verified is None or decision is None:
+        raise BadInput(f"{case.ref} has no verified run or no decision.", f"`caseproof case why {case.ref}`")
+    removal = case.decided is Decision.REMOVE
+    return {
+        "kind": "removal" if removal else "reactivation",
+        "statement": _statement(case, verified["name"], removal),
+        "job": {name: case.facts.get(name) for name in ("platform", "job", "job_name", "retailer", "marketplace")},
+        "run": {
+            name: verified.get(name) for name in ("run", "purpose", "name", "said", "url", "started_at", "ended_at")
+        },
+        "confirmations": [
+            {"from": word.data["sender"], "at": word.at.isoformat(), "sha256": word.data["evidence"]}
+            for word in case.confirmations
+        ],
+        "approvals": [
+            {"what": what, "by": fact.actor, "at": fact.at.isoformat()}
+            for what, fact in ((f"decision: {case.decided}", decision), ("review", case.review))
+            if fact is not None
+        ],
+    }
+
+
+def _statement(case: Case, run: str, removal: bool) -> str:
+    if removal:
+        return (
+            f"The integration behind {case.facts['job_name']} was removed: no active schedule and nothing queued, "
+            f"read back by run {run}."
+        )
+    return f"{case.facts['job_name']} ran successfully as {run} after the decision, and is live again."

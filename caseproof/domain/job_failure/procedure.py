@@ -1,0 +1,27 @@
+"""Job failures as data: a failing job is stopped, its retailer told, and its case closed with proof (J1 to J11)."""
+
+from __future__ import annotations
+
+from caseproof.domain.job_failure.claims import claims
+from caseproof.domain.job_failure.conditions import CONDITIONS, closure_rule, refuse_more
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import SENTENCES, State
+from caseproof.domain.procedure import Procedure
+
+JOB_FAILURE = Procedure(
+    prefix="JF",
+    name="job failure",
+    sentences=SENTENCES,
+    kinds=Kind,
+    conditions=CONDITIONS,
+    rule=closure_rule,
+    refuse=refuse_more,
+    claims=claims,
+    questions={
+        "retailers-word": "the retailer's word",
+        "decision": "the decision",
+        "review": "the review",
+        "try-again": "try again",
+    },
+    waits_in=frozenset({State.WAITING, State.PAUSED}),
+)

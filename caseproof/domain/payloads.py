@@ -1,0 +1,390 @@
+"""What events say, by their kinds. A procedure takes those that fit, and adds payloads of its own.
+
+A payload says what whoever writes an event puts into it. Stored events are never changed, and older ones say less:
+what came later is ``NotRequired``. The rules that decide do not trust the types; a forged event may say anything.
+"""
+
+# No "from __future__ import annotations": with it, Python up to 3.13 takes every name for a required one.
+from typing import Any, NotRequired, TypedDict
+
+
+class JobAtStop(TypedDict):
+    """A job as it was read back."""
+
+    job: str
+    name: NotRequired[str]
+    was_active: NotRequired[bool]
+    active: NotRequired[bool]
+    waiting: NotRequired[int]
+
+
+class Answering(TypedDict):
+    """What is known of the question that this event answers; since when it is, the question is handled."""
+
+    question: NotRequired[int]
+
+
+class Failure(TypedDict):
+    """What fails; a reopening may say it anew."""
+
+    failed_run: NotRequired[str | None]
+    failed_run_url: NotRequired[str | None]
+    failed_at: NotRequired[str | None]
+    check: NotRequired[str]
+    shares_notice_with: NotRequired[str]
+
+
+class Opened(Failure):
+    """What the case is about, and how it was found."""
+
+    platform: str
+    job: str
+    job_name: str
+    cause: str
+    summary: str
+    how: str
+    scope: str
+    job_url: NotRequired[str]
+    retailer: NotRequired[str | None]
+    marketplace: NotRequired[str | None]
+    connection: NotRequired[str | None]
+    ticket: NotRequired[str]
+
+
+class Reopened(Failure):
+    """Why it was opened again."""
+
+    why: str
+    cause: NotRequired[str]
+    summary: NotRequired[str]
+
+
+class FactsCorrected(TypedDict):
+    """Whose job it is."""
+
+    retailer: str | None
+    marketplace: str | None
+    connection: str | None
+
+
+class Stopped(TypedDict):
+    """The jobs that were stopped and read back."""
+
+    scope: str
+    jobs: list[JobAtStop]
+    evidence: str
+    narrowed: NotRequired[str]
+    not_stopped: NotRequired[list[dict[str, Any]]]
+
+
+class CannotStop(TypedDict):
+    """J3: why not, and who can; ``jobs`` were stopped beside it."""
+
+    why: str
+    who_can: str
+    jobs: NotRequired[list[JobAtStop]]
+    not_stopped: NotRequired[list[dict[str, Any]]]
+
+
+class StopDidNotHold(TypedDict):
+    """The jobs that were stopped again."""
+
+    jobs: list[str]
+    why: str
+    evidence: str
+    runs: NotRequired[list[str]]
+
+
+class TicketOpened(TypedDict):
+    """The ticket, and whether a person had raised it."""
+
+    desk: str
+    ticket: str
+    adopted: bool
+    url: NotRequired[str]
+
+
+class TicketClosed(TypedDict):
+    """The ticket."""
+
+    ticket: str
+
+
+class TicketReopened(TypedDict):
+    """The ticket."""
+
+    ticket: str
+
+
+class Mailed(TypedDict):
+    """A mail: its Message-ID, who took it (addresses), its file; ``more`` are further letters' files."""
+
+    message_id: str
+    accepted: list[str]
+    evidence: str
+    to: NotRequired[list[str]]
+    refused: NotRequired[dict[str, str]]
+    more: NotRequired[list[str]]
+
+
+class NoticeSent(Mailed):
+    """``cases`` share it; ``asks``: whether the retailer owes an answer."""
+
+    cases: NotRequired[list[str]]
+    asks: NotRequired[bool]
+
+
+class ReminderSent(Mailed):
+    """The number of this reminder in its round."""
+
+    number: int
+
+
+class RecoveryTold(Mailed):
+    """The mail that says how it ended."""
+
+
+class Written(Answering):
+    """Something that a retailer wrote: the way it came by, and what stood in it."""
+
+    sender: str
+    evidence: str
+    name: NotRequired[str]
+    choice: NotRequired[str]
+    link: NotRequired[str]
+    message_id: NotRequired[str]
+
+
+class ConfirmationReceived(Written):
+    """J8: the retailer's own words, verbatim."""
+
+    words: str
+    by_way_of: str
+
+
+class ReplyReceived(Written):
+    """A contact's words that are no clear confirmation (a question, "not yet"), and why; a person reads them."""
+
+    words: str
+    why: str
+    by_way_of: str
+
+
+class ConfirmationRefused(Written):
+    """What does not count, and why."""
+
+    why: str
+    by_way_of: NotRequired[str]
+
+
+class AddressBounced(TypedDict):
+    """An address to which mail comes back."""
+
+    address: str
+    why: str
+    evidence: str
+
+
+class ChangeValidated(TypedDict):
+    """J8: what was looked at in the system, and seen there."""
+
+    how: str
+
+
+class Decided(Answering):
+    """The decision; ``review`` is what the policy asks for then, ``validation`` when the change is looked at."""
+
+    decision: str
+    reason: str
+    review: str
+    validation: NotRequired[str]
+    incident: NotRequired[str]
+
+
+class KeptPaused(Answering):
+    """Until when (YYYY-MM-DD), and why."""
+
+    until: str
+    reason: str
+    incident: NotRequired[str]
+
+
+class RunStarted(TypedDict):
+    """The run that carries out the decision, and what for."""
+
+    run: str
+    purpose: str
+    url: str
+    name: NotRequired[str]
+    job: NotRequired[str]
+    key: NotRequired[str]
+
+
+class RunVerified(TypedDict):
+    """The run as it was read back; of a removal, what is left of the job."""
+
+    run: str
+    purpose: str
+    started_at: str
+    ended_at: str
+    evidence: str
+    name: NotRequired[str]
+    said: NotRequired[str]
+    url: NotRequired[str]
+    active: NotRequired[bool]
+    waiting: NotRequired[int]
+
+
+class RunFailed(TypedDict):
+    """Which run, and why it proves nothing."""
+
+    run: str
+    why: str
+    url: NotRequired[str]
+
+
+class FailedAgain(TypedDict):
+    """A later run that failed."""
+
+    run: str
+    why: str
+
+
+class ScheduleLive(TypedDict):
+    """The jobs that were read back as live; ``left_stopped`` another case holds."""
+
+    jobs: list[JobAtStop]
+    left_stopped: NotRequired[list[Any]]
+
+
+class NeighboursLive(TypedDict):
+    """The jobs that were read back as live; ``left_stopped`` another case holds."""
+
+    jobs: list[JobAtStop]
+    left_stopped: NotRequired[list[Any]]
+
+
+class Photographed(TypedDict):
+    """The picture of the run's own page, and what it names."""
+
+    run: str
+    taken_at: str
+    evidence: str
+    names_run: bool
+    names_success: bool
+    url: str
+    thumbnail: NotRequired[str]
+    text: NotRequired[str]
+
+
+class PhotoRefused(TypedDict):
+    """Why a picture does not count."""
+
+    run: str
+    why: str
+    evidence: NotRequired[str]
+
+
+class Attached(TypedDict):
+    """A file that was read back from the ticket."""
+
+    ticket: str
+    evidence: str
+    name: str
+    attachment: NotRequired[str]
+
+
+class ReviewApproved(Answering):
+    """What the reviewer remarked."""
+
+    remark: NotRequired[str]
+
+
+class ReviewRejected(Answering):
+    """Why it was sent back."""
+
+    why: str
+
+
+class LookedAgain(TypedDict):
+    """The later runs that failed; ``later`` counts all."""
+
+    failed: list[str]
+    evidence: str
+    later: NotRequired[int]
+
+
+class ProofMade(TypedDict):
+    """The proof's file, its rule, and the head of the events that it was made of."""
+
+    evidence: str
+    rule: str
+    head: str
+    file: NotRequired[str]
+
+
+class Closed(TypedDict):
+    """The digest of the proof that it closes with."""
+
+    proof: str
+
+
+class IncidentJoined(TypedDict):
+    """The incident that decides for the case."""
+
+    incident: str
+
+
+class TeamTold(TypedDict):
+    """Of what, and how often of this question; ``aside`` counts for no question, ``no_answer``: nobody answered."""
+
+    about: str
+    number: int
+    by: NotRequired[str]
+    aside: NotRequired[bool]
+    no_answer: NotRequired[bool]
+
+
+class Parked(TypedDict):
+    """Until when, because this flow run was cancelled by hand."""
+
+    until: str
+    flow_run: str
+
+
+class QuestionAsked(TypedDict):
+    """Its number in the case, the form's slug, and the flow run that waits for the answer."""
+
+    number: int
+    form: str
+    flow_run: str
+
+
+class QuestionAnswered(TypedDict):
+    """What was answered, as the form gave it."""
+
+    number: int
+    form: str
+    answer: dict[str, Any]
+
+
+class AnswerRefused(Answering):
+    """Why the answer is not taken."""
+
+    number: int
+    why: str
+
+
+class Trouble(TypedDict):
+    """A step that needs help, why, and what a person is to do."""
+
+    step: str
+    problem: str
+    next_action: str
+
+
+class TroubleOver(Answering):
+    """The step that is tried again."""
+
+    step: str
+    remark: NotRequired[str]

@@ -1,0 +1,114 @@
+"""A procedure is data: what it is called, its states, its events, its conditions of closing, and what it asks.
+
+The kernel (events, fold, closing, store) reads all of that here. Which procedure a case is of says its reference:
+``JF-000123`` is a job failure. ``register`` makes one known; the product's own stand in ``caseproof.domain``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from caseproof.domain.errors import BadInput
+from caseproof.domain.specs import NAMES, EventKind
+
+if TYPE_CHECKING:
+    from caseproof.domain.case import Case
+    from caseproof.domain.closure import Condition
+    from caseproof.domain.events import Event
+
+_PREFIX = re.compile(r"[A-Z]{2}", re.ASCII)
+
+
+def _nothing(_case: Case, _event: Event) -> None:
+    return None
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Procedure:
+    """One procedure. ``sentences``: what each state means; the first state is where a case begins.
+
+    ``prefix``: two capitals, with which its references begin. ``conditions`` are what a closure needs, under the rule
+    that ``rule`` finds for a case (None: none yet). ``refuse`` raises NotAllowed for an event that the lifecycle allows
+    and the procedure does not, on a case as it is. ``claims``: what its proof says besides what every proof says.
+    ``questions``: what its forms are called in front of people, by their slugs. ``waits_in``: the states in which the
+    other side owes an answer. Raises ValueError for one that the kernel cannot carry.
+    """
+
+    prefix: str
+    name: str
+    sentences: Mapping[StrEnum, str]
+    kinds: type[EventKind]
+    conditions: tuple[Condition, ...]
+    rule: Callable[[Case], str | None]
+    claims: Callable[[Case], Mapping[str, Any]]
+    refuse: Callable[[Case, Event], None] = _nothing
+    questions: Mapping[str, str]
+    waits_in: Collection[StrEnum] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not _PREFIX.fullmatch(self.prefix):
+            raise ValueError(f"The procedure {self.name} needs two capitals as its prefix, not {self.prefix!r}.")
+        for role, value in NAMES.items():
+            if [str(kind) for kind in self.kinds if kind.spec.role is role] != [value]:
+                raise ValueError(f"The procedure {self.name} needs one event with the role {role.name}: {value!r}.")
+        for kind in self.kinds:
+            if any("NotRequired" in str(kind.spec.says.__annotations__[name]) for name in kind.spec.required):
+                raise ValueError(f"{kind.spec.says.__name__}: its module must not postpone annotations (see payloads).")
+            leads_to = {move.after for move in kind.spec.moves}
+            if len(leads_to) > 1 or bool(leads_to) is bool(kind.spec.noted_in):
+                raise ValueError(f"'{kind}' of {self.name} leads to one state, or is a fact of some states.")
+        if "closed" not in self.sentences:
+            raise ValueError(f"The procedure {self.name} needs a state 'closed': the store's guards ask for it.")
+
+    @property
+    def states(self) -> tuple[StrEnum, ...]:
+        """Its states, in the order of its life."""
+        return tuple(self.sentences)
+
+    def state(self, value: str) -> StrEnum:
+        """The state with this value. Raises ValueError."""
+        for state in self.sentences:
+            if state == value:
+                return state
+        raise ValueError(f"{value!r} is no state of the procedure {self.name}")
+
+
+_known: dict[str, Procedure] = {}
+
+
+def register(procedure: Procedure) -> None:
+    """Make it known. Raises ValueError where another one has its prefix."""
+    if _known.setdefault(procedure.prefix, procedure) is not procedure:
+        raise ValueError(f"{_known[procedure.prefix].name} has the prefix {procedure.prefix} already.")
+
+
+def prefixes() -> tuple[str, ...]:
+    """The prefixes of all procedures that are known."""
+    return tuple(_known)
+
+
+def by_prefix(prefix: str) -> Procedure:
+    """The procedure with this prefix. Raises BadInput."""
+    if prefix not in _known:
+        raise BadInput(
+            f"This version of Caseproof knows no procedure {prefix[:20]!r}.",
+            "Install the version that wrote it, or a newer one.",
+        )
+    return _known[prefix]
+
+
+def procedure_of(ref: str) -> Procedure:
+    """The procedure of the case with this reference. Raises BadInput."""
+    return by_prefix(ref.partition("-")[0])
+
+
+def of_kind(kind: EventKind) -> Procedure:
+    """The procedure whose event this is. Raises BadInput."""
+    for procedure in _known.values():
+        if isinstance(kind, procedure.kinds):
+            return procedure
+    raise BadInput(f"No procedure has the event {str(kind)!r}.", "Register its procedure.")
