@@ -16,11 +16,12 @@ from caseproof.domain.forms import AccountDecision, RetailersWord, Review, Verdi
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.answers import word
 from caseproof.procedure.closing import deciding
+from caseproof.procedure.core.asked import answer_to
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.views.questions import what_to_decide, what_to_record, what_to_review
 from tasks.common import look, office
 from tasks.forms.asking import ask
-from tasks.forms.cases import CaseAsker, act_on, answer_to
+from tasks.forms.cases import CaseAsker, act_on
 from tasks.trouble import ask_to_try_again, say_trouble
 
 OPEN_FOR_DECISION = (State.WAITING, State.PAUSED)
@@ -31,7 +32,7 @@ def hear_the_retailer(ref: str) -> None:
     case = look(ref)
     if not _waits_for_word(case):
         return
-    answer = answer_to(case, RetailersWord)
+    answer = answer_to(case, RetailersWord.slug)
     if answer is None:
         ask(CaseAsker(ref, what_to_record(case), _waits_for_word), RetailersWord)
         return
@@ -39,7 +40,7 @@ def hear_the_retailer(ref: str) -> None:
 
 
 def _waits_for_word(case: Case) -> bool:
-    answer = answer_to(case, RetailersWord)
+    answer = answer_to(case, RetailersWord.slug)
     without = answer is not None and answer["answer"].get("what") == Word.WITHOUT
     return case.state in OPEN_FOR_DECISION and not case.confirmations and not without
 
@@ -62,7 +63,7 @@ def settle_the_account(ref: str) -> None:
     case = look(ref)
     if not _waits_for_decision(case):
         return
-    answer = answer_to(case, AccountDecision)
+    answer = answer_to(case, AccountDecision.slug)
     if answer is None:
         if deciding.goes_on_by_itself(office(), ref):
             get_run_logger().info("%s goes on: the retailer clearly said that the change is made.", ref)
@@ -101,7 +102,7 @@ def review_the_evidence(ref: str) -> None:
     case = look(ref)
     if not _waits_for_review(case):
         return
-    answer = answer_to(case, Review)
+    answer = answer_to(case, Review.slug)
     if answer is None:
         ask(CaseAsker(ref, what_to_review(case, office().evidence_url), _waits_for_review), Review)
         return

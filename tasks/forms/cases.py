@@ -85,14 +85,6 @@ class CaseAsker:
         return Words(case_heading(case), question, stands(case))
 
 
-def answer_to(case: Case, form: type[Form]) -> Fact | None:
-    """The newest answer to this form that was not acted on and is not older than what happened since."""
-    news = (case.notice, case.last_failure, case.refused)
-    since = max((fact.seq for fact in news if fact is not None), default=0)
-    fresh = [fact for fact in case.unhandled if fact["form"] == form.slug and fact.seq > since]
-    return fresh[-1] if fresh else None
-
-
 def act_on(ref: str, answer: Fact, form: type[AForm], act: Callable[[AForm], object]) -> None:
     """Act on what was answered with this form, and log what came of it."""
     with told(ref):

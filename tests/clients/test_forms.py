@@ -33,6 +33,7 @@ from caseproof.domain.forms import (
 )
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
+from caseproof.procedure.core.asked import answer_to
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.keeper import incidents
 from caseproof.procedure.views.questions import MOST_WORDS, case_question, look_at_the_change, what_to_record
@@ -40,7 +41,7 @@ from caseproof.procedure.views.titles import stands
 from sandbox.processes import PrefectServer
 from sandbox.world import World
 from tasks import common
-from tasks.forms.cases import act_on, answer_to
+from tasks.forms.cases import act_on
 from tasks.forms.run_inputs import NotFilledIn, filled_in, for_team
 from tasks.people import _needs_a_person, _take_word, settle_the_account
 from tasks.ports import Step
@@ -268,22 +269,22 @@ def answered(office: Office, case: Case, form: type[Form], **answer: str) -> Fac
 
 
 def test_an_answer_is_found_once_it_was_given_and_only_for_its_form(office: Office, case: Case) -> None:
-    assert answer_to(case, AccountDecision) is None
+    assert answer_to(case, AccountDecision.slug) is None
     given = answered(office, case, AccountDecision, **ANSWERS["decision"])
-    assert answer_to(office.case(case.ref), AccountDecision) == given
-    assert answer_to(office.case(case.ref), Review) is None
+    assert answer_to(office.case(case.ref), AccountDecision.slug) == given
+    assert answer_to(office.case(case.ref), Review.slug) is None
 
 
 def test_of_two_answers_the_newer_counts(office: Office, case: Case) -> None:
     answered(office, case, AccountDecision, **ANSWERS["decision"], checked="first")
     second = answered(office, case, AccountDecision, **ANSWERS["decision"], checked="second")
-    assert answer_to(office.case(case.ref), AccountDecision) == second
+    assert answer_to(office.case(case.ref), AccountDecision.slug) == second
 
 
 def test_an_answer_that_was_acted_on_does_not_count_again(office: Office, case: Case) -> None:
     given = answered(office, case, AccountDecision, **ANSWERS["decision"])
     office.record(case.ref, Kind.KEPT_PAUSED, "operator", until="2026-12-24", reason="x", question=given["number"])
-    assert answer_to(office.case(case.ref), AccountDecision) is None
+    assert answer_to(office.case(case.ref), AccountDecision.slug) is None
 
 
 def test_an_answer_from_before_a_failed_run_is_no_answer_to_what_came_after(office: Office, case: Case) -> None:
@@ -294,9 +295,9 @@ def test_an_answer_from_before_a_failed_run_is_no_answer_to_what_came_after(offi
     answered(office, case, AccountDecision, **ANSWERS["decision"])
     office.record(case.ref, Kind.RUN_STARTED, run="r", purpose="rerun", url="https://jobs.example.com/r")
     failed = office.record(case.ref, Kind.RUN_FAILED, run="r", why="401 again")
-    assert answer_to(failed, AccountDecision) is None
+    assert answer_to(failed, AccountDecision.slug) is None
     fresh = answered(office, case, AccountDecision, **ANSWERS["decision"])
-    assert answer_to(office.case(case.ref), AccountDecision) == fresh
+    assert answer_to(office.case(case.ref), AccountDecision.slug) == fresh
 
 
 # -- what the retailer said stands above the form ------------------------------------------------------------------
@@ -417,7 +418,7 @@ def test_a_malformed_answer_is_refused_with_the_fields_and_asked_again(office: O
     assert now.refused["number"] == given["number"]
     assert "decision: " in now.refused["why"]
     assert "reason: " in now.refused["why"]
-    assert answer_to(now, AccountDecision) is None
+    assert answer_to(now, AccountDecision.slug) is None
 
 
 def test_an_answer_that_the_procedure_refuses_is_recorded_with_the_next_action(office: Office, case: Case) -> None:
