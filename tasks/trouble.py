@@ -10,7 +10,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.forms import TryAgain
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.office import US
-from caseproof.procedure.core.texts import plain
+from caseproof.procedure.views.questions import what_to_put_right
 from tasks.common import look, office, ports
 from tasks.display.logs import told
 from tasks.forms.asking import ask, read_answers_to
@@ -42,8 +42,7 @@ def carry(step: Step, ref: str) -> None:
             ports().carrier.carry(step, case)
     except CaseproofError as problem:
         say_trouble(ref, name, problem)
-        explain = f"**'{name}' needs help.** {plain(problem)}\n\nPut it right, then submit: the step is tried again."
-        ask_to_try_again(ref, explain)
+        ask_to_try_again(ref, what_to_put_right(name, problem))
         return
     trouble = look(ref).trouble
     if trouble is not None and trouble["step"] == name:

@@ -149,6 +149,11 @@ def look_at_the_change(case: Case) -> str:
     )
 
 
+def what_to_put_right(step: str, problem: CaseproofError) -> str:
+    """What is asked with the form for a step that needs help."""
+    return f"**'{step}' needs help.** {plain(problem)}\n\nPut it right, then submit: the step is tried again."
+
+
 # -- of an incident --------------------------------------------------------------------------------------------------
 
 
