@@ -14,7 +14,7 @@ from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Kind
 from caseproof.evidence.proof import verify_proof
 from caseproof.platforms.base import PlatformDown
-from caseproof.procedure.core.effects import HELD_SECONDS, EffectNotSeen
+from caseproof.procedure.core.idempotent_effect import LEASE_SECONDS, EffectNotSeen
 from tests.support.dying import dying
 from tests.support.fakes import Faulty, Killed
 from tests.support.world import JOB, World
@@ -98,7 +98,7 @@ def test_the_next_process_waits_until_the_dead_one_s_time_is_up(world: World) ->
     died = world.clock.now
     world.restart()
     world.walk(ref, until="contain")
-    assert (world.clock.now - died).total_seconds() >= HELD_SECONDS
+    assert (world.clock.now - died).total_seconds() >= LEASE_SECONDS
 
 
 @pytest.mark.parametrize(("where", "call"), [("platform", "stop"), ("mail", "send"), ("platform", "start_run")])

@@ -18,7 +18,7 @@ from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.events import Kind
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job, JobPlatform, PlatformRefused, Standing, UnknownJob
-from caseproof.procedure.core.effects import EffectNotSeen, Json, once
+from caseproof.procedure.core.idempotent_effect import EffectNotSeen, Json, idempotent_effect
 from caseproof.procedure.core.office import Office
 
 SETTLE_SECONDS = 1.0
@@ -196,7 +196,7 @@ def stop_one(office: Office, platform: Stops, case: Case, job_id: str, *, was_ac
         now = platform.standing(job_id)
         return seen(now, was_active=plan["was_active"]) if now.is_stopped else None
 
-    return once(
+    return idempotent_effect(
         office,
         case.ref,
         "stop",

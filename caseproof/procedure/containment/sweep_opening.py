@@ -13,7 +13,7 @@ from caseproof.platforms.base import Standing
 from caseproof.procedure.containment.containment import stop_key
 from caseproof.procedure.containment.opening import opened
 from caseproof.procedure.containment.sweep_work import Target, Work
-from caseproof.procedure.core.effects import HELD_SECONDS
+from caseproof.procedure.core.idempotent_effect import LEASE_SECONDS
 from caseproof.procedure.core.office import Office
 from caseproof.store import AlreadyOpen, Claim, UnitOfWork
 from caseproof.store.bulk import Wanted
@@ -121,7 +121,7 @@ class Openings:
                     active = standing.active or bool(others) or job.id in self._stopped
                     wanted.append(Wanted(stop_key(case, job.id), case.ref, "stop", {"was_active": active}))
         now = self._office.clock()
-        return unit.bulk.claim(wanted, owner=self.owner, now=now, seconds=2 * HELD_SECONDS, dead=self._checks)
+        return unit.bulk.claim(wanted, owner=self.owner, now=now, seconds=2 * LEASE_SECONDS, dead=self._checks)
 
 
 def _lead(target: Target, first: Mapping[Group, str]) -> str:

@@ -12,7 +12,7 @@ from caseproof.domain.case import Case, Fact
 from caseproof.domain.events import Event, Kind
 from caseproof.domain.lifecycle import State
 from caseproof.domain.vocabulary import WORD
-from caseproof.procedure.core.effects import Json
+from caseproof.procedure.core.idempotent_effect import Json
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.notify.letters import (
     Letter,

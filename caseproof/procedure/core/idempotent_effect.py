@@ -17,7 +17,7 @@ from caseproof.store import Claim
 
 Json = Mapping[str, Any]
 
-HELD_SECONDS = 60.0
+LEASE_SECONDS = 60.0
 """How long an intent is its writer's. Longer than any single effect's time-outs together."""
 
 
@@ -27,7 +27,7 @@ class EffectNotSeen(CaseproofError):
     code = Code.NOT_SEEN
 
 
-def once(
+def idempotent_effect(
     office: Office,
     ref: str,
     step: str,
@@ -38,7 +38,7 @@ def once(
     read_back: Callable[[Json], Json | None] | None,
     harmless: tuple[type[Exception], ...] = (),
     later: tuple[type[Exception], ...] = (),
-    seconds: float = HELD_SECONDS,
+    seconds: float = LEASE_SECONDS,
 ) -> Json:
     """Do ``effect`` once, and return what was read back.
 
