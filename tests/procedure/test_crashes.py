@@ -14,7 +14,8 @@ from caseproof.domain.decisions import Decision
 from caseproof.domain.events import Kind
 from caseproof.evidence.proof import verify_proof
 from caseproof.platforms.base import PlatformDown
-from caseproof.procedure.core.idempotent_effect import LEASE_SECONDS, EffectNotSeen
+from caseproof.procedure.core.idempotent_effect import EffectNotSeen
+from caseproof.procedure.core.lease import LEASE_SECONDS
 from tests.support.dying import dying
 from tests.support.fakes import Faulty, Killed
 from tests.support.world import JOB, World

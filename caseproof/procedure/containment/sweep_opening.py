@@ -13,7 +13,7 @@ from caseproof.platforms.base import Standing
 from caseproof.procedure.containment.containment import stop_key
 from caseproof.procedure.containment.opening import opened
 from caseproof.procedure.containment.sweep_work import Target, Work
-from caseproof.procedure.core.idempotent_effect import LEASE_SECONDS
+from caseproof.procedure.core.lease import LEASE_SECONDS
 from caseproof.procedure.core.office import Office
 from caseproof.store import AlreadyOpen, Claim, UnitOfWork
 from caseproof.store.bulk import Wanted

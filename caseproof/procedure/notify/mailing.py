@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from functools import partial
 
-from caseproof.channels.outbound.mail import DEADLINE_FACTOR, Delivery, MailDown, MailError, MailRefused
+from caseproof.channels.outbound.mail import Delivery, MailDown, MailError, MailRefused
 from caseproof.domain.codes import MailAnswer, mail_answers
 from caseproof.domain.errors import BadInput
-from caseproof.procedure.core.idempotent_effect import LEASE_SECONDS, Json, idempotent_effect
+from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.notify.letters import addressees, envelope_sender
 from caseproof.procedure.notify.mail_pace import NotYourTurn, Send
@@ -195,7 +195,6 @@ class _Sender:
             read_back=None,  # nobody can read a retailer's mailbox: the same Message-ID is sent again instead
             harmless=(MailRefused, _NotSent, BadInput),
             later=(NotYourTurn,),
-            seconds=max(LEASE_SECONDS, (DEADLINE_FACTOR + 1) * self.office.policy.mail.timeout_seconds),
         )
 
 
