@@ -181,18 +181,28 @@ class Bulk:
     # -- intents -------------------------------------------------------------------------------------------
 
     def claim(
-        self, wanted: Sequence[Wanted], *, owner: str, now: datetime, seconds: float, dead: str = ""
+        self,
+        wanted: Sequence[Wanted],
+        *,
+        owner: str,
+        now: datetime,
+        seconds: float,
+        dead: str = "",
+        together: bool = False,
     ) -> dict[str, Claim]:
         """Claim intents, as ``Intents.claim`` does one; by key.
 
         ``dead`` is how the owners begin of whom it is known that none lives: what is theirs need not expire.
+        ``together``: where one is busy, none is claimed, and the others only tell how they stand.
         Raises UnknownCase, BadInput.
         """
         until = now + timedelta(seconds=seconds)
         there = self._intents([one.key for one in wanted])
         numbers = {ref: row.id for ref, row in self._locked(sorted({one.ref for one in wanted})).items()}
         claims: dict[str, Claim] = {}
-        new, changed = [], []
+        new: list[dict[str, Any]] = []
+        taken: list[dict[str, Any]] = []
+        busy: list[dict[str, Any]] = []
         for one in wanted:
             if one.ref not in numbers:
                 raise UnknownCase(one.ref)
@@ -207,11 +217,12 @@ class Bulk:
                 raise BadInput(f"The intent {one.key} belongs to another case or step.", "Give each its own key.")
             claims[one.key] = claim_again(row, owner, now, until, dead)
             if values := written_of(claims[one.key], row, owner, now):
-                before = {"owner": row.owner, "claimed_at": row.claimed_at}
-                changed.append({"wanted": one.key, **before, **values})
+                (taken if claims[one.key].ours else busy).append({"wanted": one.key, **values})
+        if together and any(claim.standing == "busy" for claim in claims.values()):
+            new, taken = [], []
         if new:
             self._connection.execute(insert(intents), new)
-        if changed:
+        for changed in filter(None, (taken, busy)):
             self._connection.execute(update(intents).where(intents.c.key == bindparam("wanted")), changed)
         return claims
 

@@ -103,11 +103,11 @@ def test_the_next_process_waits_until_the_dead_one_s_time_is_up(world: World) ->
 
 
 @pytest.mark.parametrize(("where", "call"), [("platform", "stop"), ("mail", "send"), ("platform", "start_run")])
-@pytest.mark.parametrize("minutes", [-5, 600])
+@pytest.mark.parametrize("minutes", [-1, 600])
 def test_a_clock_that_was_changed_after_a_crash_repeats_nothing(
     world: World, where: str, call: str, minutes: int
 ) -> None:
-    """Set back, the next process waits the longer; set forward, it takes over at once, and reads back all the same."""
+    """Set back, the next process waits for a lease; set forward, it takes over at once, and reads back all the same."""
     ref = world.open()
     faulty(world, where).fails(call, after=Killed())
     with pytest.raises(Killed):

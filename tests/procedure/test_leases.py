@@ -72,7 +72,7 @@ def act(office: Office, effect: Callable[[Any], Any]) -> Any:
 
 def test_a_slow_writer_that_lives_keeps_its_intent_as_long_as_its_effect_lasts(living: Office, time: Time) -> None:
     def effect(_: Any) -> dict[str, Any]:
-        for _ in range(100):
+        for _ in range(30):
             time.passes()
             assert claim(living).standing == "busy"
         return {"by": "the slow one"}

@@ -26,7 +26,7 @@ from caseproof.platforms.base import (
     UnknownJob,
     UnknownRun,
 )
-from caseproof.procedure.containment.containment import held_jobs
+from caseproof.procedure.containment.stop import held_jobs
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.office import Office
 

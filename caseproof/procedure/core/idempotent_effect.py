@@ -23,6 +23,12 @@ class EffectNotSeen(CaseproofError):
 
     code = Code.NOT_SEEN
 
+    def __init__(self, step: str) -> None:
+        super().__init__(
+            f"{step}: the other system accepted it, but it does not show when read back.",
+            "Look there, then let the case try again: it reads back before it repeats anything.",
+        )
+
 
 def idempotent_effect(
     office: Office,
@@ -61,10 +67,7 @@ def idempotent_effect(
                 raise
             seen = read_back(claim.plan) if read_back else returned
     if seen is None:
-        raise EffectNotSeen(
-            f"{step}: the other system accepted it, but it does not show when read back.",
-            "Look there, then let the case try again: it reads back before it repeats anything.",
-        )
+        raise EffectNotSeen(step)
     with office.store.unit() as unit:
         unit.intents.finish(key, owner=owner, result=dict(seen), now=office.clock())
         unit.commit()
