@@ -27,8 +27,8 @@ from caseproof.platforms.base import (
     UnknownJob,
     UnknownRun,
 )
-from caseproof.procedure.containment.containment import held_jobs
-from caseproof.procedure.core.effects import Json, once
+from caseproof.procedure.containment.stop import held_jobs
+from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.office import Office
 
 REMOVAL_JOB = "remove-integration/remove-integration"
@@ -70,7 +70,7 @@ def start_run(office: Office, runner: JobPlatform, ref: str) -> Case:
         runner.start_run(job, key, parameters)
 
     try:
-        found = once(
+        found = idempotent_effect(
             office, ref, "run", key, plan={"job": job}, effect=start, read_back=read_back,
             harmless=(PlatformRefused, UnknownJob),
         )  # fmt: skip
@@ -214,7 +214,7 @@ def _wake(office: Office, platform: JobPlatform, case: Case, job_id: str) -> Map
         standing = platform.standing(job_id)
         return {"job": job_id, "active": True} if standing.active else None
 
-    return once(
+    return idempotent_effect(
         office, case.ref, "live", f"{case.ref}/{case.round}/live/{case.attempt}/{job_id}", plan={},
         effect=lambda _: platform.go_live(job_id), read_back=read_back, harmless=(PlatformRefused, UnknownJob),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from caseproof.domain.case import Case, Fact
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.procedure.core.effects import Json, once
+from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.said import came_by, doubts
 
@@ -58,7 +58,7 @@ def ensure_ticket(office: Office, desk: Desk, ref: str) -> Case:
         def create(_: Json) -> None:
             desk.create(ref, f"[{ref}] {case.facts['job_name']} fails", _body(office, case))
 
-        found = once(office, ref, "ticket", f"{ref}/ticket", plan={}, effect=create, read_back=read_back)
+        found = idempotent_effect(office, ref, "ticket", f"{ref}/ticket", plan={}, effect=create, read_back=read_back)
     event = office.event(Kind.TICKET_OPENED, desk=office.policy.desk, adopted=bool(adopted), **found)
     return office.store.change(ref, lambda now: [] if now.ticket else [event])
 
@@ -121,7 +121,7 @@ def _comment_once(office: Office, desk: Desk, case: Case, key: str, text: str) -
         desk.comment(ticket, key, text)
         return {"ticket": ticket}
 
-    once(office, case.ref, "note", key, plan={}, effect=comment, read_back=None, harmless=(DeskError,))
+    idempotent_effect(office, case.ref, "note", key, plan={}, effect=comment, read_back=None, harmless=(DeskError,))
 
 
 def _note_key(case: Case, fact: Fact) -> str:
@@ -163,7 +163,9 @@ def attach(office: Office, desk: Desk, case: Case, fact: Fact, name: str, media_
     def send(_: Json) -> None:
         desk.attach(ticket, name, content, media_type)
 
-    found = once(office, case.ref, "attach", f"{case.ref}/attach/{digest}", plan={}, effect=send, read_back=read_back)
+    found = idempotent_effect(
+        office, case.ref, "attach", f"{case.ref}/attach/{digest}", plan={}, effect=send, read_back=read_back
+    )
     event = office.event(Kind.ATTACHED, **found)
     return office.store.change(case.ref, lambda now: [] if _is_attached(now, digest) else [event])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ class Office:
     vault: Vault
     clock: Clock = utc_now
     sleep: Callable[[float], None] = time.sleep
+    wait: Callable[[threading.Event, float], bool] = threading.Event.wait
+    """Waits for an event, so many seconds at most; whether it came."""
     owner: str = field(default_factory=lambda: secrets.token_hex(8))
     policy_wrong: PolicyError | None = None
     """What is wrong with the policy file, while the one from before stays in force."""
@@ -44,6 +47,11 @@ class Office:
     def proofs(self) -> Path:
         """The folder that proof files are written to."""
         return self.settings.home_folder / "proofs"
+
+    @property
+    def writer(self) -> str:
+        """Who writes an intent here: two threads of one process are two writers, too."""
+        return f"{self.owner}-{threading.get_ident()}"
 
     @cached_property
     def secret(self) -> bytes:

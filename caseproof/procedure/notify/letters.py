@@ -17,7 +17,7 @@ from caseproof.channels.outbound.mail import named_address
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.signing import answer_token, reply_address
-from caseproof.procedure.core.effects import Json, once
+from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.office import Office
 from caseproof.store.unit import UnitOfWork
 
@@ -122,7 +122,7 @@ def letter_to(office: Office, first: Letter, to: Sequence[str], address: str) ->
     key, number = notice_key(first.lead, first.round_or_check), len(to)
     while True:
         number += 1
-        mine = once(
+        mine = idempotent_effect(
             office, first.lead, "notice", f"{key}-{number}", plan={"to": address}, effect=lambda p: p, read_back=None
         )
         if comparable(str(mine["to"])) == comparable(address):

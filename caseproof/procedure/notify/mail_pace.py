@@ -18,8 +18,7 @@ Send = Callable[[bytes, str, Sequence[str]], Delivery]
 """Sends a message as it is: content, envelope sender, recipients."""
 
 LONGEST_WAIT = 12.0
-"""How many seconds ``send`` waits for its turn at most: together with the slowest mail server less than an intent is
-held for."""
+"""How many seconds ``send`` waits for its turn at most. Who has to wait longer lets go of the letter meanwhile."""
 
 
 class NotYourTurn(MailDown):
