@@ -1,4 +1,4 @@
-"""What is done to many cases in one transaction, in few statements: the sweep stops jobs by the thousand.
+"""What is done to many cases in one transaction, in few statements: a bulk stop stops jobs by the thousand.
 
 The rules are those of one case (``caseproof/store/cases.py``, ``caseproof/store/intents.py``), and so are the rows.
 """

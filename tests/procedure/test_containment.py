@@ -199,7 +199,7 @@ def test_nothing_is_asked_about_a_neighbour_before_the_own_job_is_stopped(shared
         shared.walk(ref, until="contain")
     own, *others = [what for call, what in shared.platform.faulty.order if call == "stop"]
     assert (own, others) == (JOB, [THIRD])
-    assert shared.kinds(ref) == [Kind.OPENED]
+    assert shared.happened(ref) == [Kind.OPENED]
     shared.restart()
     shared.walk(ref, until="contain")
     assert [job["job"] for job in shared.case(ref).stopped_jobs] == [JOB, OTHER, THIRD]
