@@ -13,20 +13,20 @@ from fastapi.responses import RedirectResponse
 
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.answers.answering import LinkSpent, NotFilledIn, answer, asked
-from caseproof.procedure.core.office import Office
-from caseproof.web.answer_guard import Fields, Pace, is_our_form, read_form
+from caseproof.procedure.core.services import Services
+from caseproof.web.answer_guard import Fields, RateLimit, is_our_form, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS, AnswerPages, Typed
 
 
-def answer_routes(office: Office, pages: AnswerPages) -> APIRouter:
+def answer_routes(services: Services, pages: AnswerPages) -> APIRouter:
     """The page's routes."""
-    router, pace = APIRouter(), Pace()
+    router, pace = APIRouter(), RateLimit()
 
     @router.api_route("/answer/{token}", methods=["GET", "HEAD"])
     def look(token: str, request: Request) -> Response:
         try:
             pace.look(request)
-            return pages.state(token, asked(office, token))
+            return pages.state(token, asked(services, token))
         except CaseproofError as error:
             return pages.trouble(request, error)
 
@@ -35,25 +35,27 @@ def answer_routes(office: Office, pages: AnswerPages) -> APIRouter:
         typed = Typed.of(fields)
         try:
             pace.send(request)
-            return _take(office, pages, pace, request, token, typed)
+            return _take(services, pages, pace, request, token, typed)
         except CaseproofError as error:
             return pages.trouble(request, error, token, typed)
 
     return router
 
 
-def _take(office: Office, pages: AnswerPages, pace: Pace, request: Request, token: str, typed: Typed) -> Response:
+def _take(
+    services: Services, pages: AnswerPages, pace: RateLimit, request: Request, token: str, typed: Typed
+) -> Response:
     """Take an answer, or show the page again. Raises BadLink, TooOften, StoreError, VaultError."""
-    state = asked(office, token)
-    if not is_our_form(request, office.secret, token, typed.seen, typed.key):
+    state = asked(services, token)
+    if not is_our_form(request, services.secret, token, typed.seen, typed.key):
         return pages.state(token, state, typed, {"form": "form"}, 403)
     pace.answer(state.letter.id)
     try:
-        answer(office, token, pages.given(state, typed))
+        answer(services, token, pages.given(state, typed))
     except NotFilledIn as error:
         return pages.state(token, state, typed, error.wrong, 422)
     except LinkSpent:
-        now = asked(office, token)
+        now = asked(services, token)
         if not typed.is_said(now.said):
             return pages.state(token, now, typed, status=409)
     return RedirectResponse(pages.action(token), 303, PAGE_HEADERS)  # loading it again sends nothing again

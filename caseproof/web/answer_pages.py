@@ -22,12 +22,12 @@ from caseproof.procedure.answers.answering import (
     MOST_WORDS,
     Asked,
     Given,
+    GivenAnswer,
     JobAsked,
-    Said,
-    Standing,
+    LinkState,
     as_typed,
 )
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.web.answer_guard import Fields, TooMuch, TooOften, form_key
 from caseproof.web.pages import HEADERS, Pages
 
@@ -69,7 +69,7 @@ class Typed:
         named = ("choice", "name", "words", "key", "language")
         return [("seen", str(self.seen)), *((n, getattr(self, n)) for n in named), *(("job", ref) for ref in self.refs)]
 
-    def is_said(self, said: Said | None) -> bool:
+    def is_said(self, said: GivenAnswer | None) -> bool:
         """Whether this is what we have already: somebody pressed the button twice."""
         if said is None or (self.choice, as_typed(self.name).strip()) != (said.choice, said.name):
             return False
@@ -82,13 +82,13 @@ NOTHING = Typed()
 class AnswerPages:
     """What the page says, in the language of whoever got the letter."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
-        self._base = urlsplit(office.settings.answers or office.settings.public).path.rstrip("/")
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._base = urlsplit(services.settings.answers or services.settings.public).path.rstrip("/")
         self._pages = Pages(self._base)
-        name, address = named_address(office.policy.mail.sender)
+        name, address = named_address(services.policy.mail.sender)
         self._sender = one_line(name or address, 80)
-        self._mail = named_address(office.policy.mail.reply_to)[1]
+        self._mail = named_address(services.policy.mail.reply_to)[1]
 
     def action(self, token: str) -> str:
         """Where the form of a link is sent: the page's own address."""
@@ -107,10 +107,10 @@ class AnswerPages:
         said = self._said(state, say)
         if state.expired:
             return self._told(say, "expired", status or 410, typed=typed)
-        if state.standing(Standing.ANSWERED):
+        if state.standing(LinkState.ANSWERED):
             told = [say("answered"), *self._colleagues(state, say)]
             return self._told(say, "answered", status or 200, told=told, said=said, typed=typed)
-        if state.standing(Standing.SUPERSEDED):
+        if state.standing(LinkState.SUPERSEDED):
             return self._told(say, "superseded", status or 200, said=said, typed=typed)
         return self._told(say, "no_contact", 403, typed=typed)
 
@@ -149,7 +149,7 @@ class AnswerPages:
             *(tag.partition(";")[0] for tag in request.headers.get("Accept-Language", "").split(",")),
         ]
         known = (tag for tag in tags[:20] if tag.strip().lower().partition("-")[0] in LANGUAGES)
-        return language_of(next(known, ""), self._office.policy.mail.language)
+        return language_of(next(known, ""), self._services.policy.mail.language)
 
     # -- a page without a form -------------------------------------------------------------------------------------
 
@@ -185,7 +185,7 @@ class AnswerPages:
     def _form(
         self, token: str, state: Asked, say: Phrases, typed: Typed, wrong: Mapping[str, str], status: int
     ) -> Response:
-        others = [job for job in state.jobs if job not in state.offered and job.standing is not Standing.NO_CONTACT]
+        others = [job for job in state.jobs if job not in state.offered and job.standing is not LinkState.NO_CONTACT]
         said = {field: self._wrong(say, field, why, typed) for field, why in wrong.items()}
         return self._show(
             "answer.html", status, say=say, common=Phrases(say.language), typed=typed, wrong=said,
@@ -194,7 +194,7 @@ class AnswerPages:
             before=self._before(state, say), said=self._said(state, say),
             others=[(one_line(job.job_name, 80), say(f"other_{job.standing}")) for job in others],
             ticked=typed.refs if typed is not NOTHING else tuple(job.ref for job in state.offered),
-            action=self.action(token), seen=state.seen, key=form_key(self._office.secret, token, state.seen),
+            action=self.action(token), seen=state.seen, key=form_key(self._services.secret, token, state.seen),
         )  # fmt: skip
 
     def _shown(self, state: Asked, say: Phrases, jobs: Sequence[JobAsked], choices: Sequence[Choice]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.store import StoreError
 from caseproof.web.answer import answer_routes
 from caseproof.web.answer_guard import AnswerHost
@@ -27,30 +27,30 @@ from caseproof.web.views import case_list, case_page, inbox_page, ticket_page
 _READ = ["GET", "HEAD"]
 
 
-def create_app(office: Office, *, docs: Path = DOCS) -> FastAPI:
-    """The app over this office. Links to flow runs need the environment variable PREFECT_UI_URL.
+def create_app(services: Services, *, docs: Path = DOCS) -> FastAPI:
+    """The app over these services. Links to flow runs need the environment variable PREFECT_UI_URL.
 
     ``docs`` is the folder of markdown pages that stand under /docs.
     """
-    base = urlsplit(office.settings.public).path.rstrip("/")
-    pages, answers, host = Pages(base), AnswerPages(office), AnswerHost(office.settings)
+    base = urlsplit(services.settings.public).path.rstrip("/")
+    pages, answers, host = Pages(base), AnswerPages(services), AnswerHost(services.settings)
     app = FastAPI(
         title="Caseproof",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(own_hosts_only(office.settings, host))],
+        dependencies=[Depends(own_hosts_only(services.settings, host))],
     )
     add_errors(app, pages, answers, host)
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
-    app.include_router(_case_routes(office, pages, base))
-    app.include_router(_file_routes(office, pages, base, Handbook(docs), host))
-    app.include_router(answer_routes(office, answers))
+    app.include_router(_case_routes(services, pages, base))
+    app.include_router(_file_routes(services, pages, base, Handbook(docs), host))
+    app.include_router(answer_routes(services, answers))
     return app
 
 
-def _case_routes(office: Office, pages: Pages, base: str) -> APIRouter:
+def _case_routes(services: Services, pages: Pages, base: str) -> APIRouter:
     router = APIRouter()
     prefect_ui = os.environ.get("PREFECT_UI_URL", "").strip().rstrip("/")
 
@@ -60,22 +60,22 @@ def _case_routes(office: Office, pages: Pages, base: str) -> APIRouter:
 
     @router.api_route("/cases", methods=_READ)
     def cases() -> Response:
-        return pages.show("cases.html", listed=case_list(office))
+        return pages.show("cases.html", listed=case_list(services))
 
     @router.api_route("/inbox", methods=_READ)
     def inbox() -> Response:
-        return pages.show("inbox.html", page=inbox_page(office))
+        return pages.show("inbox.html", page=inbox_page(services))
 
     @router.api_route("/cases/{ref}", methods=_READ)
     def case(ref: str) -> Response:
-        page = case_page(office, ref, prefect_ui)
+        page = case_page(services, ref, prefect_ui)
         if page.case.ref != ref:
             return RedirectResponse(f"{base}/cases/{page.case.ref}")
         return pages.show("case.html", page=page, case=page.case)
 
     @router.api_route("/tickets/{ticket_id}", methods=_READ)
     def ticket(ticket_id: str) -> Response:
-        page = ticket_page(office, ticket_id)
+        page = ticket_page(services, ticket_id)
         if page.id != ticket_id:
             return RedirectResponse(f"{base}/tickets/{page.id}")
         return pages.show("ticket.html", page=page, ticket=page.ticket)
@@ -83,16 +83,16 @@ def _case_routes(office: Office, pages: Pages, base: str) -> APIRouter:
     return router
 
 
-def _file_routes(office: Office, pages: Pages, base: str, handbook: Handbook, host: AnswerHost) -> APIRouter:
+def _file_routes(services: Services, pages: Pages, base: str, handbook: Handbook, host: AnswerHost) -> APIRouter:
     router = APIRouter()
 
     @router.api_route("/evidence/{digest}", methods=_READ)
     def evidence(digest: str, request: Request) -> Response:
-        return evidence_response(office, digest, request.headers.get("If-None-Match", ""))
+        return evidence_response(services, digest, request.headers.get("If-None-Match", ""))
 
     @router.api_route("/reports/{name}", methods=_READ)
     def report(name: str) -> Response:
-        return report_response(office, name)
+        return report_response(services, name)
 
     @router.api_route("/docs/pictures/{name}", methods=_READ)
     def picture(name: str) -> Response:
@@ -113,17 +113,17 @@ def _file_routes(office: Office, pages: Pages, base: str, handbook: Handbook, ho
 
     @router.api_route("/health", methods=_READ)
     def health(request: Request) -> Response:
-        return _health(office, in_short=host.is_asked(request))
+        return _health(services, in_short=host.is_asked(request))
 
     return router
 
 
-def _health(office: Office, *, in_short: bool) -> Response:
+def _health(services: Services, *, in_short: bool) -> Response:
     """Whether the store can be read; 503 with the reason when it cannot. In short it says no more than that."""
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     try:
-        with office.store.reading() as unit:
-            count = len(unit.cases.rows(open_only=True))
+        with services.store.reading() as uow:
+            count = len(uow.cases.rows(open_only=True))
     except StoreError as error:
         why = {"store": error.problem, "next_action": error.next_action, "version": _version()}
         return JSONResponse({"status": "down", **({} if in_short else why)}, 503, headers)

@@ -19,12 +19,12 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.vocabulary import BY_PAGE, Place
+from caseproof.domain.vocabulary import BY_PAGE, Disposition
 from caseproof.evidence.vault import VaultError
-from caseproof.procedure.core.office import Office
-from caseproof.procedure.core.said import came_by, doubts
+from caseproof.procedure.core.retailer_answer import came_by, doubts
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.core.texts import short
-from caseproof.procedure.views.card import next_action, sentence
+from caseproof.procedure.views.case_page import next_action, sentence
 from caseproof.store import CaseRow, EvidenceRow, MessageRow, UnknownCase
 from caseproof.store.tickets import AttachmentRow, CommentRow, TicketRow
 
@@ -59,13 +59,13 @@ class CaseList:
     from_retailers: int
 
 
-def case_list(office: Office) -> CaseList:
+def case_list(services: Services) -> CaseList:
     """Every open case and the latest closed ones. Raises StoreError."""
-    with office.store.reading() as unit:
-        rows = unit.cases.rows()
+    with services.store.reading() as uow:
+        rows = uow.cases.rows()
         platforms = sorted({row.platform for row in rows if row.closed_at is None})
-        folded = {case.ref: case for name in platforms for case in unit.cases.open_on(name)}
-        waiting = sum(unit.messages.counts().values())
+        folded = {case.ref: case for name in platforms for case in uow.cases.open_on(name)}
+        waiting = sum(uow.messages.counts().values())
     standing = [(row, next_action(folded[row.ref])) for row in rows if row.ref in folded]
     closed = [row for row in rows if row.ref not in folded]
     closed.sort(key=lambda row: row.closed_at or row.updated_at, reverse=True)
@@ -95,45 +95,51 @@ class InboxPage:
     settled: list[tuple[MessageRow, str]]
 
 
-_HEAPS: Mapping[Place, tuple[str, str]] = {
-    Place.REPLY: ("Reply", "Read it, and say in the form of the case's run what it means; for a closed case, call."),
-    Place.REFUSED: (
+_HEAPS: Mapping[Disposition, tuple[str, str]] = {
+    Disposition.REPLY: (
+        "Reply",
+        "Read it, and say in the form of the case's run what it means; for a closed case, call.",
+    ),
+    Disposition.REFUSED: (
         "Does not count",
         "See who wrote it. If it is the retailer's word all the same, register the contact, and record the message.",
     ),
-    Place.UNMATCHED: (
+    Disposition.UNMATCHED: (
         "No case",
         "Find the case that it is about. If it is the retailer's word, record the message there.",
     ),
-    Place.BOUNCE: ("Came back", "Ask the retailer for an address that works, and register it."),
-    Place.UNREADABLE: ("Unreadable", "Look at the message itself, and ask the sender to write again in plain text."),
+    Disposition.BOUNCE: ("Came back", "Ask the retailer for an address that works, and register it."),
+    Disposition.UNREADABLE: (
+        "Unreadable",
+        "Look at the message itself, and ask the sender to write again in plain text.",
+    ),
 }
 """What the places are called in front of people, and what to do about what lies there."""
 
-_NAMES: Mapping[Place, str] = {place: name for place, (name, _) in _HEAPS.items()} | {
-    Place.COUNTED: "Counted",
-    Place.AUTOMATIC: "Automatic",
-    Place.DUPLICATE: "Came twice",
+_NAMES: Mapping[Disposition, str] = {place: name for place, (name, _) in _HEAPS.items()} | {
+    Disposition.COUNTED: "Counted",
+    Disposition.AUTOMATIC: "Automatic",
+    Disposition.DUPLICATE: "Came twice",
 }
 
 
-def inbox_page(office: Office) -> InboxPage:
+def inbox_page(services: Services) -> InboxPage:
     """What came from retailers: what needs an eye, and the latest that does not. Raises StoreError."""
-    with office.store.reading() as unit:
-        rows = unit.messages.to_look_at(INBOX_SHOWN)
-        counts = unit.messages.counts()
-        settled = unit.messages.settled(SETTLED_SHOWN)
+    with services.store.reading() as uow:
+        rows = uow.messages.to_look_at(INBOX_SHOWN)
+        counts = uow.messages.counts()
+        settled = uow.messages.settled(SETTLED_SHOWN)
     heaps = [Heap(name, counts[place], what) for place, (name, what) in _HEAPS.items() if counts.get(place)]
-    named = [(row, _NAMES[row.place], _first_words(office, row)) for row in rows]
+    named = [(row, _NAMES[row.place], _first_words(services, row)) for row in rows]
     return InboxPage(heaps, named, sum(counts.values()) - len(rows), [(row, _NAMES[row.place]) for row in settled])
 
 
-def _first_words(office: Office, row: MessageRow) -> str:
+def _first_words(services: Services, row: MessageRow) -> str:
     """How a message begins; "" where that cannot be read: its file is linked beside it."""
     if row.size > _READ_AT_MOST:
         return ""
     with suppress(CaseproofError, ValueError, KeyError, TypeError):  # strangers write these, and people damage files
-        content = office.vault.read(row.digest)
+        content = services.vault.read(row.digest)
         if row.way == BY_PAGE:
             return short(str(json.loads(content)["typed"]["words"]))
         mail = read_mail(content)
@@ -145,7 +151,7 @@ def _first_words(office: Office, row: MessageRow) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ShownStep:
     """A state on the way to the closing: behind, now or ahead."""
 
     state: StrEnum
@@ -164,7 +170,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ShownAnswer:
     """What the retailer said: which way it came, what speaks against counting it, and whether it is of an earlier
     opening of the case."""
 
@@ -193,10 +199,10 @@ class CasePage:
     case: Case
     state_says: str
     next_action: str
-    strip: list[Step]
+    strip: list[ShownStep]
     blockers: list[Blocker]
     decisions: tuple[Fact, ...]
-    said: list[Said]
+    said: list[ShownAnswer]
     refused_words: tuple[Fact, ...]
     bounced: tuple[Fact, ...]
     proof: ProofView | None
@@ -206,12 +212,12 @@ class CasePage:
     flow_run_url: str
 
 
-def case_page(office: Office, ref: str, prefect_ui: str) -> CasePage:
+def case_page(services: Services, ref: str, prefect_ui: str) -> CasePage:
     """The page of a case. Raises UnknownCase, StoreError."""
-    with office.store.reading() as unit:
-        case = unit.cases.get(ref)
-        evidence = unit.evidence.of(case.ref)
-        run = unit.cases.run_of(case.ref)
+    with services.store.reading() as uow:
+        case = uow.cases.get(ref)
+        evidence = uow.evidence.of(case.ref)
+        run = uow.cases.run_of(case.ref)
     flow_run = run.flow_run if run else ""
     return CasePage(
         case=case,
@@ -223,7 +229,7 @@ def case_page(office: Office, ref: str, prefect_ui: str) -> CasePage:
         said=_said(case),
         refused_words=case.every(Kind.CONFIRMATION_REFUSED),
         bounced=case.every(Kind.ADDRESS_BOUNCED),
-        proof=_proof(office, case),
+        proof=_proof(services, case),
         evidence=evidence,
         timeline=_timeline(case.events),
         flow_run=flow_run,
@@ -231,24 +237,26 @@ def case_page(office: Office, ref: str, prefect_ui: str) -> CasePage:
     )
 
 
-def _said(case: Case) -> list[Said]:
+def _said(case: Case) -> list[ShownAnswer]:
     """Every word and reply, oldest first; a reply that was recorded as a confirmation stands there as that alone."""
     words = case.every(Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED)
     recorded = {fact["evidence"]: fact.seq for fact in words if fact.event.kind is Kind.CONFIRMATION_RECEIVED}
     begun = case.last_opened.seq if case.last_opened else 0
     return [
-        Said(fact, came_by(fact), doubts(case, fact), past=fact.seq < begun)
+        ShownAnswer(fact, came_by(fact), doubts(case, fact), past=fact.seq < begun)
         for fact in words
         if recorded.get(fact["evidence"], 0) <= fact.seq
     ]
 
 
-def _strip(case: Case) -> list[Step]:
+def _strip(case: Case) -> list[ShownStep]:
     """The states on the way, without those that this case does not pass."""
     order = [state for state in case.procedure.states if _is_on_the_way(case, state)]
     now = order.index(case.state)
     places = ["behind" if n < now else "now" if n == now else "ahead" for n in range(len(order))]
-    return [Step(state, place, case.procedure.sentences[state]) for state, place in zip(order, places, strict=True)]
+    return [
+        ShownStep(state, place, case.procedure.sentences[state]) for state, place in zip(order, places, strict=True)
+    ]
 
 
 def _is_on_the_way(case: Case, state: StrEnum) -> bool:
@@ -263,12 +271,12 @@ def _timeline(events: Sequence[Event]) -> list[Entry]:
     return [Entry(number, event, sentence(event), not event.kind.spec.news) for number, event in enumerate(events, 1)]
 
 
-def _proof(office: Office, case: Case) -> ProofView | None:
+def _proof(services: Services, case: Case) -> ProofView | None:
     if case.proof is None:
         return None
     digest, rule, name = case.proof.data["evidence"], case.proof.data["rule"], case.proof.data.get("file", "")
     try:
-        return ProofView(digest, rule, name, says=json.loads(office.vault.read(digest)))
+        return ProofView(digest, rule, name, says=json.loads(services.vault.read(digest)))
     except (VaultError, ValueError) as error:
         # The case stays closed, for its events say so; but whoever reads this must know.
         problem = "The proof's file is damaged or gone, so what it says cannot be shown here."
@@ -290,20 +298,20 @@ class TicketPage:
     attachments: list[tuple[AttachmentRow, bool]]
 
 
-def ticket_page(office: Office, ticket_id: str) -> TicketPage:
+def ticket_page(services: Services, ticket_id: str) -> TicketPage:
     """The page of a ticket. Raises UnknownTicket, StoreError, VaultError."""
     match = _TICKET.fullmatch(ticket_id.upper())
-    with office.store.reading() as unit:
-        row = unit.tickets.get(int(match[1])) if match else None
+    with services.store.reading() as uow:
+        row = uow.tickets.get(int(match[1])) if match else None
         if row is None:
             raise UnknownTicket(
                 f"There is no ticket {ticket_id[:80]!r} on Caseproof's own desk.",
                 "Open the ticket from its case; the tickets of another desk are shown by that desk.",
             )
-        comments, files = unit.tickets.comments(row.id), unit.tickets.attachments(row.id)
+        comments, files = uow.tickets.comments(row.id), uow.tickets.attachments(row.id)
         try:
-            case = unit.cases.get(row.key)
+            case = uow.cases.get(row.key)
         except UnknownCase:
             case = None  # raised by a person, or by another program
-    kept = [(file, office.vault.has(file.digest)) for file in files]
+    kept = [(file, services.vault.has(file.digest)) for file in files]
     return TicketPage(f"T-{row.id:06d}", row, case, comments, kept)

@@ -17,7 +17,7 @@ from caseproof.evidence.proof import verify_proof
 from caseproof.evidence.screenshot import NotTheRun, Shot, photograph
 from caseproof.platforms.base import RunPage
 from caseproof.procedure.closing.proving import take_photo
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from tests.support.world import World
 
 
@@ -46,10 +46,10 @@ class Pages:
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
 
-def impatient(office: Office, page: RunPage) -> Shot:
+def impatient(services: Services, page: RunPage) -> Shot:
     """The real browser, which does not wait long for a page that will never be right."""
-    home, browser = office.settings.home_folder, require_browser(office.settings.browser)
-    return photograph(page, browser=browser, clock=office.clock, home=home, seconds=6)
+    home, browser = services.settings.home_folder, require_browser(services.settings.browser)
+    return photograph(page, browser=browser, clock=services.clock, home=home, seconds=6)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_the_platform_s_own_page_is_pictured_kept_attached_and_part_of_the_proof
     world.platform.url = pages.url
     ref = world.open()
     world.walk(ref, until="live")
-    take_photo(world.office, world.platform, ref)
+    take_photo(world.services, world.platform, ref)
     photo = world.case(ref).photo
     assert Image.open(io.BytesIO(world.vault.read(photo["evidence"]))).format == "PNG"
     assert photo["url"].startswith(pages.url)
@@ -81,6 +81,6 @@ def test_a_page_that_shows_the_run_as_failed_is_kept_and_refused(world: World, p
     ref = world.open()
     world.walk(ref, until="live")
     with pytest.raises(NotTheRun, match='"Failed", not as "Succeeded"'):
-        take_photo(world.office, world.platform, ref, impatient)
+        take_photo(world.services, world.platform, ref, impatient)
     assert world.case(ref).events[-1].kind is Kind.PHOTO_REFUSED
     assert world.case(ref).photo is None

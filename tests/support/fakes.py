@@ -373,7 +373,7 @@ class FakeCamera:
         self.says: Iterable[str] | None = None
         self.taken = 0
 
-    def __call__(self, office: Any, page: RunPage) -> Shot:
+    def __call__(self, services: Any, page: RunPage) -> Shot:
         self.taken += 1
         text = "\n".join(self.says if self.says is not None else (*page.names, page.success))
-        return Shot(_picture(), text, page.url, 200, office.clock())
+        return Shot(_picture(), text, page.url, 200, services.clock())

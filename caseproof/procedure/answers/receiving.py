@@ -10,16 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from caseproof.channels.inbound.meaning import Meaning, meaning_of
-from caseproof.channels.inbound.reading import Mail, Unreadable, read_mail
+from caseproof.channels.inbound.reading import Mail, UnreadableMail, read_mail
 from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.vocabulary import BY_MAIL, Place
+from caseproof.domain.vocabulary import BY_MAIL, Disposition
 from caseproof.evidence.vault import Evidence
-from caseproof.procedure.answers.judging import Verdict, judge
+from caseproof.procedure.answers.mail_triage import TriageResult, triage
 from caseproof.procedure.core.message_words import Why, why
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.store import ConcurrentChange, StoreDown
-from caseproof.store.unit import UnitOfWork
+from caseproof.store.uow import UnitOfWork
 
 MEDIA_TYPE = "message/rfc822"
 _NAME = "from-the-retailer.eml"
@@ -32,26 +32,26 @@ class Received:
     ``new``: whether it was taken in now; else it was before, and nothing changed. ``row_id`` is its message's number.
     """
 
-    place: Place
+    place: Disposition
     why: str
     cases: tuple[str, ...]
     new: bool
     row_id: int
 
 
-def receive(office: Office, raw: bytes, *, authserv: str) -> Received:
+def receive(services: Services, raw: bytes, *, authserv: str) -> Received:
     """Take in a mail (RFC 5322 bytes). ``authserv`` is the name under which our own mail server vouches for senders.
 
     It ends in exactly one place, whatever it is. Raises StoreDown, ConcurrentChange and VaultError: then it was not
     taken in, and the next try takes it.
     """
-    return _take_in(office, raw, _read(raw, authserv, len(raw)))
+    return _take_in(services, raw, _read(raw, authserv, len(raw)))
 
 
-def receive_too_large(office: Office, headers: bytes, size: int) -> Received:
+def receive_too_large(services: Services, headers: bytes, size: int) -> Received:
     """Take down that a mail of ``size`` bytes came that nobody reads here: its headers are kept in its place."""
     wrong = why(MessageCode.TOO_LARGE, size=size / 1024 / 1024)
-    return _take_in(office, headers, replace(_read(headers, "", size), wrong=wrong))
+    return _take_in(services, headers, replace(_read(headers, "", size), wrong=wrong))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def _read(raw: bytes, authserv: str, size: int) -> _Read:
     try:
         mail = read_mail(raw, authserv=authserv)
         return _Read(size, mail, meaning_of(mail.own_words))
-    except Unreadable as error:
+    except UnreadableMail as error:
         return _Read(size, wrong=why(MessageCode.UNREADABLE, reason=error.problem))
     except (OSError, MemoryError):
         raise  # that is this machine's fault and not the mail's: it is tried again
@@ -77,44 +77,44 @@ def _read(raw: bytes, authserv: str, size: int) -> _Read:
         return _Read(size, wrong=why(MessageCode.UNREADABLE, reason=f"reading it failed ({type(error).__name__})"))
 
 
-def _take_in(office: Office, content: bytes, read: _Read) -> Received:
-    kept = office.vault.put(content, _NAME, MEDIA_TYPE)
-    office.secret  # noqa: B018 - made now if there is none yet: it needs a transaction of its own
+def _take_in(services: Services, content: bytes, read: _Read) -> Received:
+    kept = services.vault.put(content, _NAME, MEDIA_TYPE)
+    services.secret  # noqa: B018 - made now if there is none yet: it needs a transaction of its own
     try:
-        return _in_one(office, kept, read, lambda unit: _judged(office, unit, read, kept.digest))
+        return _in_one(services, kept, read, lambda uow: _judged(services, uow, read, kept.digest))
     except (StoreDown, ConcurrentChange):
         raise  # it passes: the mail is taken in with the next try
     except CaseproofError as error:  # a case that takes nothing more (somebody edited it, say) hides no mail
         no = why(MessageCode.NOT_WRITTEN, reason=error.problem)
-        return _in_one(office, kept, read, lambda _: Verdict(Place.REPLY, no))
+        return _in_one(services, kept, read, lambda _: TriageResult(Disposition.REPLY, no))
 
 
-def _in_one(office: Office, kept: Evidence, read: _Read, judged: Callable[[UnitOfWork], Verdict]) -> Received:
+def _in_one(services: Services, kept: Evidence, read: _Read, judged: Callable[[UnitOfWork], TriageResult]) -> Received:
     """Judge and write in one transaction: writers queue, so nothing changes in between."""
-    with office.store.unit() as unit:
-        known = unit.messages.known(kept.digest)
+    with services.store.uow() as uow:
+        known = uow.messages.known(kept.digest)
         if known is not None:
             return Received(known.place, known.why, (known.ref,) if known.ref else (), False, known.id)
-        verdict = judged(unit)
-        number = _write(office, unit, kept, read, verdict)
-        unit.commit()
+        verdict = judged(uow)
+        number = _write(services, uow, kept, read, verdict)
+        uow.commit()
     return Received(verdict.place, verdict.why.words, _cases(verdict), True, number)
 
 
-def _judged(office: Office, unit: UnitOfWork, read: _Read, digest: str) -> Verdict:
+def _judged(services: Services, uow: UnitOfWork, read: _Read, digest: str) -> TriageResult:
     if read.mail is None or read.wrong is not None:
-        return Verdict(Place.UNREADABLE, read.wrong or why(MessageCode.UNREADABLE, reason="it is empty"))
-    return judge(office, unit, read.mail, read.meaning, digest)
+        return TriageResult(Disposition.UNREADABLE, read.wrong or why(MessageCode.UNREADABLE, reason="it is empty"))
+    return triage(services, uow, read.mail, read.meaning, digest)
 
 
-def _write(office: Office, unit: UnitOfWork, kept: Evidence, read: _Read, verdict: Verdict) -> int:
-    mail, now = read.mail, office.clock()
+def _write(services: Services, uow: UnitOfWork, kept: Evidence, read: _Read, verdict: TriageResult) -> int:
+    mail, now = read.mail, services.clock()
     for ref in dict.fromkeys([ref for ref, _ in verdict.events]):
-        unit.evidence.add(ref, kept.digest, _NAME, MEDIA_TYPE, kept.size, now)
-        unit.cases.append(unit.cases.get(ref), *[event for one, event in verdict.events if one == ref])
+        uow.evidence.add(ref, kept.digest, _NAME, MEDIA_TYPE, kept.size, now)
+        uow.cases.append(uow.cases.get(ref), *[event for one, event in verdict.events if one == ref])
     for retailer, address in verdict.bounced:
-        unit.people.mark_bounced(retailer, address, verdict.why.words, now)
-    return unit.messages.add(
+        uow.people.mark_bounced(retailer, address, verdict.why.words, now)
+    return uow.messages.add(
         kept.digest,
         message_id=mail.message_id if mail else "",
         sender=mail.sender_address if mail else "",
@@ -129,5 +129,5 @@ def _write(office: Office, unit: UnitOfWork, kept: Evidence, read: _Read, verdic
     )
 
 
-def _cases(verdict: Verdict) -> tuple[str, ...]:
+def _cases(verdict: TriageResult) -> tuple[str, ...]:
     return tuple(dict.fromkeys([ref for ref, _ in verdict.events])) or ((verdict.ref,) if verdict.ref else ())

@@ -29,7 +29,7 @@ from caseproof.platforms.base import (
 )
 from caseproof.procedure.containment.stop import held_jobs
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 
 REMOVAL_JOB = "remove-integration/remove-integration"
 """Our own deployment that carries a removal out and fails unless its read-back holds."""
@@ -49,13 +49,13 @@ def run_job(case: Case) -> str:
     return REMOVAL_JOB if case.decided is Decision.REMOVE else str(case.facts["job"])
 
 
-def start_run(office: Office, runner: JobPlatform, ref: str) -> Case:
+def start_run(services: Services, runner: JobPlatform, ref: str) -> Case:
     """Ensure that the run which carries out the decision was started, once.
 
     A run that cannot be started (the job vanished, the platform refuses) is a failed verification: it leads back to the
     decision. Raises PlatformDown; whether the run started is read back before the next try.
     """
-    case = office.case(ref)
+    case = services.case(ref)
     if case.decided is None or case.run is not None or NEEDS[case.decided].run is None:
         return case
     purpose, job = NEEDS[case.decided].run, run_job(case)
@@ -71,42 +71,42 @@ def start_run(office: Office, runner: JobPlatform, ref: str) -> Case:
 
     try:
         found = idempotent_effect(
-            office, ref, "run", key, plan={"job": job}, effect=start, read_back=read_back,
+            services, ref, "run", key, plan={"job": job}, effect=start, read_back=read_back,
             harmless=(PlatformRefused, UnknownJob),
         )  # fmt: skip
     except (PlatformRefused, UnknownJob) as no:
-        failed = office.event(Kind.RUN_FAILED, run="", code=str(no.code), why=f"The run could not be started. {no}")
-        return office.store.change(ref, lambda now: [failed] if now.state is State.DECIDED else [])
-    event = office.event(Kind.RUN_STARTED, purpose=purpose, key=key, job=job, **found)
-    return office.store.change(ref, lambda now: [] if now.run else [event])
+        failed = services.event(Kind.RUN_FAILED, run="", code=str(no.code), why=f"The run could not be started. {no}")
+        return services.store.change(ref, lambda now: [failed] if now.state is State.DECIDED else [])
+    event = services.event(Kind.RUN_STARTED, purpose=purpose, key=key, job=job, **found)
+    return services.store.change(ref, lambda now: [] if now.run else [event])
 
 
-def await_run(office: Office, runner: JobPlatform, run_id: str) -> Run | None:
+def await_run(services: Services, runner: JobPlatform, run_id: str) -> Run | None:
     """Read the run until it is over, for as long as the policy polls in place; None if it takes longer."""
     waited = 0.0
     while True:
         try:
             run = runner.run(run_id)
         except UnknownRun as gone:
-            return Run(run_id, "", "", RunState.UNKNOWN, "gone", gone.problem, "", None, office.clock())
+            return Run(run_id, "", "", RunState.UNKNOWN, "gone", gone.problem, "", None, services.clock())
         if run.state.is_over or run.ended_at is not None:
             return run
-        if waited >= office.policy.run_patience_seconds:
+        if waited >= services.policy.run_patience_seconds:
             return None
-        office.sleep(1.0)
+        services.sleep(1.0)
         waited += 1.0
 
 
-def verify(office: Office, platform: JobPlatform, ref: str, run: Run) -> Case:
+def verify(services: Services, platform: JobPlatform, ref: str, run: Run) -> Case:
     """Record what was read back: verified, or failed and why (a failed verification needs a new decision, J11)."""
-    case = office.case(ref)
+    case = services.case(ref)
     if case.run is None or case.verified is not None or case.run.data["run"] != run.id:
         return case
     left = _standing(platform, case) if case.decided is Decision.REMOVE else None
     why = _not_successful(case, run, left)
     if why:
-        failed = office.event(Kind.RUN_FAILED, run=run.id, why=why, url=run.url)
-        return office.store.change(ref, lambda now: [failed] if _still(now, run) else [])
+        failed = services.event(Kind.RUN_FAILED, run=run.id, why=why, url=run.url)
+        return services.store.change(ref, lambda now: [failed] if _still(now, run) else [])
     read: dict[str, Any] = {
         "run": run.id,
         "purpose": case.run.data["purpose"],
@@ -118,9 +118,9 @@ def verify(office: Office, platform: JobPlatform, ref: str, run: Run) -> Case:
     }
     if left is not None:
         read |= {"active": left.active, "waiting": left.waiting}
-    digest = office.keep_json(ref, f"run-{case.attempt}.json", {"case": ref, "read_at": office.clock(), **read})
-    event = office.event(Kind.RUN_VERIFIED, **read, evidence=digest)
-    return office.store.change(ref, lambda now: [event] if _still(now, run) else [])
+    digest = services.keep_json(ref, f"run-{case.attempt}.json", {"case": ref, "read_at": services.clock(), **read})
+    event = services.event(Kind.RUN_VERIFIED, **read, evidence=digest)
+    return services.store.change(ref, lambda now: [event] if _still(now, run) else [])
 
 
 def _still(case: Case, run: Run) -> bool:
@@ -156,7 +156,7 @@ def _standing(platform: JobPlatform, case: Case) -> Standing:
         return Standing(case.facts["job"], active=False, waiting=0, running=0)
 
 
-def go_live(office: Office, platform: JobPlatform, ref: str) -> Case:
+def go_live(services: Services, platform: JobPlatform, ref: str) -> Case:
     """Ensure that the schedules this case stopped are live again and read back as live (J6).
 
     The case's own job was verified, so it goes live whoever else reached it with a wider stop (two cases of one
@@ -164,11 +164,11 @@ def go_live(office: Office, platform: JobPlatform, ref: str) -> Case:
     last one sets it live. After a removal (J9) only the jobs that were stopped along with it go live. A job that
     vanished sends the case back (J9). Raises PlatformDown, PlatformRefused.
     """
-    case = office.case(ref)
+    case = services.case(ref)
     removal = case.decided is Decision.REMOVE
     if case.verified is None or (case.neighbours_live if removal else case.live) is not None:
         return case
-    own, held = case.facts["job"], _held_by_others(office, case)
+    own, held = case.facts["job"], _held_by_others(services, case)
     live: list[Mapping[str, Any]] = []
     left: list[dict[str, str]] = []
     for job_id in _to_wake(case)[1 if removal else 0 :]:
@@ -176,19 +176,19 @@ def go_live(office: Office, platform: JobPlatform, ref: str) -> Case:
             left.append({"job": job_id, "case": held[job_id]})
             continue
         try:
-            live.append(_wake(office, platform, case, job_id))
+            live.append(_wake(services, platform, case, job_id))
         except UnknownJob as gone:
             if job_id == own:
-                return _failed_again(office, ref, "", f"{GONE} {gone.problem}")
+                return _failed_again(services, ref, "", f"{GONE} {gone.problem}")
             left.append({"job": job_id, "why": gone.problem})
     if removal:
-        event = office.event(Kind.NEIGHBOURS_LIVE, jobs=live, left_stopped=left)
+        event = services.event(Kind.NEIGHBOURS_LIVE, jobs=live, left_stopped=left)
         nothing = not live and not left
-        return office.store.change(
+        return services.store.change(
             ref, lambda now: [] if nothing or now.neighbours_live or now.verified is None else [event]
         )
-    event = office.event(Kind.SCHEDULE_LIVE, jobs=live, left_stopped=left)
-    return office.store.change(ref, lambda now: [] if now.live or now.verified is None else [event])
+    event = services.event(Kind.SCHEDULE_LIVE, jobs=live, left_stopped=left)
+    return services.store.change(ref, lambda now: [] if now.live or now.verified is None else [event])
 
 
 def _to_wake(case: Case) -> list[str]:
@@ -196,35 +196,35 @@ def _to_wake(case: Case) -> list[str]:
     return [own, *(job["job"] for job in held_jobs(case) if job["job"] != own and job["was_active"])]
 
 
-def _held_by_others(office: Office, case: Case) -> dict[str, str]:
+def _held_by_others(services: Services, case: Case) -> dict[str, str]:
     """Jobs that other open cases hold, until these set them live: ``{job: case}``."""
-    with office.store.reading() as unit:
-        others = [c for c in unit.cases.open_on(case.facts["platform"]) if c.ref != case.ref and c.live is None]
+    with services.store.reading() as uow:
+        others = [c for c in uow.cases.open_on(case.facts["platform"]) if c.ref != case.ref and c.live is None]
     theirs = {job["job"]: other.ref for other in others for job in held_jobs(other)}
     return theirs | {other.facts["job"]: other.ref for other in others}
 
 
-def _failed_again(office: Office, ref: str, run: str, why: str) -> Case:
-    again = office.event(Kind.FAILED_AGAIN, run=run, why=why)
-    return office.store.change(ref, lambda now: [again] if now.verified and not now.is_closed else [])
+def _failed_again(services: Services, ref: str, run: str, why: str) -> Case:
+    again = services.event(Kind.FAILED_AGAIN, run=run, why=why)
+    return services.store.change(ref, lambda now: [again] if now.verified and not now.is_closed else [])
 
 
-def _wake(office: Office, platform: JobPlatform, case: Case, job_id: str) -> Mapping[str, Any]:
+def _wake(services: Services, platform: JobPlatform, case: Case, job_id: str) -> Mapping[str, Any]:
     def read_back(_: Json) -> Json | None:
         standing = platform.standing(job_id)
         return {"job": job_id, "active": True} if standing.active else None
 
     return idempotent_effect(
-        office, case.ref, "live", f"{case.ref}/{case.round}/live/{case.attempt}/{job_id}", plan={},
+        services, case.ref, "live", f"{case.ref}/{case.round}/live/{case.attempt}/{job_id}", plan={},
         effect=lambda _: platform.go_live(job_id), read_back=read_back, harmless=(PlatformRefused, UnknownJob),
     )  # fmt: skip
 
 
-def look_again(office: Office, platform: JobPlatform, ref: str) -> Case:
+def recheck_job(services: Services, platform: JobPlatform, ref: str) -> Case:
     """At closing time: no later run of the job failed, and a removed one still stands still (J10, J11)."""
-    case = office.case(ref)
+    case = services.case(ref)
     verified = case.verified
-    if verified is None or case.is_closed or _looked(case, office.clock()):
+    if verified is None or case.is_closed or _looked(case, services.clock()):
         return case
     since = datetime.fromisoformat(verified["started_at"])
     removal = case.decided is Decision.REMOVE
@@ -232,7 +232,7 @@ def look_again(office: Office, platform: JobPlatform, ref: str) -> Case:
         later = [r for r in platform.runs_since(case.facts["job"], since) if r.id != verified["run"]]
     except UnknownJob as gone:
         if not removal:
-            return _failed_again(office, ref, "", f"{GONE} {gone.problem}")
+            return _failed_again(services, ref, "", f"{GONE} {gone.problem}")
         later = []
     standing = _standing(platform, case)
     failed = [r for r in later if r.state is RunState.FAILED or (removal and r.state is not RunState.CANCELLED)]
@@ -245,17 +245,19 @@ def look_again(office: Office, platform: JobPlatform, ref: str) -> Case:
             "Set it live on the platform, then let the case try again.",
         )
     if why:
-        return _failed_again(office, ref, failed[0].id if failed else "", why)
+        return _failed_again(services, ref, failed[0].id if failed else "", why)
     read = {
         "case": ref,
-        "read_at": office.clock(),
+        "read_at": services.clock(),
         "since": verified["started_at"],
         "active": standing.active,
         "runs": [{"run": r.id, "said": r.said, "started_at": _text(r.started_at)} for r in later],
     }
-    digest = office.keep_json(ref, "last-look.json", read)
-    event = office.event(Kind.LOOKED_AGAIN, failed=[], later=len(later), evidence=digest)
-    return office.store.change(ref, lambda now: [event] if now.verified and not _looked(now, office.clock()) else [])
+    digest = services.keep_json(ref, "last-look.json", read)
+    event = services.event(Kind.LOOKED_AGAIN, failed=[], later=len(later), evidence=digest)
+    return services.store.change(
+        ref, lambda now: [event] if now.verified and not _looked(now, services.clock()) else []
+    )
 
 
 def _looked(case: Case, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.lease import LEASE_SECONDS, renewed
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.store import Claim
 
 Json = Mapping[str, Any]
@@ -31,7 +31,7 @@ class EffectNotSeen(CaseproofError):
 
 
 def idempotent_effect(
-    office: Office,
+    services: Services,
     ref: str,
     step: str,
     key: str,
@@ -52,41 +52,41 @@ def idempotent_effect(
     for what is left of its lease after that. Raises EffectNotSeen, ConcurrentChange where the intent was lost to
     another, and what ``effect`` and ``read_back`` raise.
     """
-    owner = office.writer
-    claim = _claim(office, ref, step, key, plan)
+    owner = services.writer
+    claim = _claim(services, ref, step, key, plan)
     if claim.standing == "done":
         return claim.result or {}
-    with renewed(office, owner, [key]):
+    with renewed(services, owner, [key]):
         seen = read_back(claim.plan) if read_back and claim.standing != "new" else None
         if seen is None:
             try:
                 returned = effect(claim.plan)
             except (*harmless, *later) as error:
                 if claim.standing == "new" or not isinstance(error, later):
-                    _withdraw(office, claim, owner)
+                    _withdraw(services, claim, owner)
                 raise
             seen = read_back(claim.plan) if read_back else returned
     if seen is None:
         raise EffectNotSeen(step)
-    with office.store.unit() as unit:
-        unit.intents.finish(key, owner=owner, result=dict(seen), now=office.clock())
-        unit.commit()
+    with services.store.uow() as uow:
+        uow.intents.finish(key, owner=owner, result=dict(seen), now=services.clock())
+        uow.commit()
     return seen
 
 
-def _claim(office: Office, ref: str, step: str, key: str, plan: Json) -> Claim:
+def _claim(services: Services, ref: str, step: str, key: str, plan: Json) -> Claim:
     while True:
-        with office.store.unit() as unit:
-            claim = unit.intents.claim(
-                key, ref, step, owner=office.writer, now=office.clock(), seconds=LEASE_SECONDS, plan=dict(plan)
+        with services.store.uow() as uow:
+            claim = uow.intents.claim(
+                key, ref, step, owner=services.writer, now=services.clock(), seconds=LEASE_SECONDS, plan=dict(plan)
             )
-            unit.commit()
+            uow.commit()
         if claim.standing != "busy":
             return claim
-        office.sleep(1.0)
+        services.sleep(1.0)
 
 
-def _withdraw(office: Office, claim: Claim, owner: str) -> None:
-    with office.store.unit() as unit:
-        unit.intents.release(claim.key, owner=owner)
-        unit.commit()
+def _withdraw(services: Services, claim: Claim, owner: str) -> None:
+    with services.store.uow() as uow:
+        uow.intents.release(claim.key, owner=owner)
+        uow.commit()

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.store import StoreError
 
 LEASE_SECONDS = 30.0
@@ -20,7 +20,7 @@ RENEW_SECONDS = 10.0
 
 
 @contextmanager
-def renewed(office: Office, owner: str, keys: Sequence[str]) -> Iterator[None]:
+def renewed(services: Services, owner: str, keys: Sequence[str]) -> Iterator[None]:
     """While the block runs, keep these intents ``owner``'s, who claimed them for LEASE_SECONDS.
 
     An intent that was lost all the same (the clock was set forward) stays lost: recording its result says so. Where the
@@ -29,10 +29,10 @@ def renewed(office: Office, owner: str, keys: Sequence[str]) -> Iterator[None]:
     over = threading.Event()
 
     def renew() -> None:
-        while not office.wait(over, RENEW_SECONDS):
-            with suppress(StoreError), office.store.unit() as unit:
-                unit.bulk.renew(keys, owner=owner, now=office.clock(), seconds=LEASE_SECONDS)
-                unit.commit()
+        while not services.wait(over, RENEW_SECONDS):
+            with suppress(StoreError), services.store.uow() as uow:
+                uow.bulk.renew(keys, owner=owner, now=services.clock(), seconds=LEASE_SECONDS)
+                uow.commit()
 
     thread = threading.Thread(target=renew, name="lease", daemon=True)  # a process never lives on for it
     thread.start()

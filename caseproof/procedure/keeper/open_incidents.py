@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
 from caseproof.domain.vocabulary import Decision
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.core.texts import in_words
-from caseproof.procedure.keeper.keeping import CASEPROOF, NOBODY, TEAM, nudge_at
-from caseproof.procedure.keeper.team_alerts import Telling
+from caseproof.procedure.keeper.schedule import CASEPROOF, NOBODY, TEAM, nudge_at
+from caseproof.procedure.keeper.team_alerts import TeamAlert
 from caseproof.store import IncidentRow, QuestionRow
 
 
@@ -48,12 +48,12 @@ class OpenIncident:
         return self.asked is not None and (self.paused_until is None or self.paused_until <= now.date())
 
 
-def open_incidents(office: Office) -> list[OpenIncident]:
+def open_incidents(services: Services) -> list[OpenIncident]:
     """All of them, oldest first."""
-    with office.store.reading() as unit:
-        rows = unit.incidents.rows(open_only=True)
-        left = [sum(case.closed_at is None for case in unit.cases.of_incident(row.ref)) for row in rows]
-        questions = [unit.incidents.question(row.ref) for row in rows]
+    with services.store.reading() as uow:
+        rows = uow.incidents.rows(open_only=True)
+        left = [sum(case.closed_at is None for case in uow.cases.of_incident(row.ref)) for row in rows]
+        questions = [uow.incidents.question(row.ref) for row in rows]
     return [_seen(row, count, question) for row, count, question in zip(rows, left, questions, strict=True)]
 
 
@@ -66,14 +66,14 @@ def _seen(row: IncidentRow, count: int, question: QuestionRow | None) -> OpenInc
     return OpenIncident(row.ref, about, count, asked, until, since, row.flow_run or "", row.asked, told)
 
 
-def nudges(office: Office) -> list[Telling]:
+def nudges(services: Services) -> list[TeamAlert]:
     """What the team is to be told now: of each question about an incident as often as of a case's."""
-    now = office.clock()
-    due = [(one, one.told + 1) for one in open_incidents(office) if one.is_the_team_s(now)]
+    now = services.clock()
+    due = [(one, one.told + 1) for one in open_incidents(services) if one.is_the_team_s(now)]
     return [
-        Telling(one.ref, f"{one.cases} open cases: {one.about}", _about(one), number, one.run)
+        TeamAlert(one.ref, f"{one.cases} open cases: {one.about}", _about(one), number, one.run)
         for one, number in due
-        if nudge_at(office.policy.keeper, _from(one), number - 1) <= now
+        if nudge_at(services.policy.keeper, _from(one), number - 1) <= now
     ]
 
 
@@ -89,9 +89,9 @@ def _from(one: OpenIncident) -> datetime:
     return max(one.since, paused)
 
 
-def note_nudge(office: Office, ref: str, number: int) -> bool:
+def note_nudge(services: Services, ref: str, number: int) -> bool:
     """Note that the team was told of the question that waits: so many times now; whether it was news."""
-    with office.store.unit() as unit:
-        news = unit.incidents.note_nudge(ref, unit.incidents.get(ref).asked, number)
-        unit.commit()
+    with services.store.uow() as uow:
+        news = uow.incidents.note_nudge(ref, uow.incidents.get(ref).asked, number)
+        uow.commit()
     return news

@@ -12,15 +12,15 @@ from caseproof.channels.outbound.reminder import team_mail
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.procedure.core.office import US, Office
+from caseproof.procedure.core.services import US, Services
 from caseproof.procedure.core.texts import short
-from caseproof.procedure.keeper.untold import as_lines, note_told
+from caseproof.procedure.keeper.pending_team_alerts import as_lines, note_told
 from caseproof.procedure.notify.mail_pace import Send
 from caseproof.store.messages import MessageRow
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class TeamAlert:
     """What the team is told about a case or an incident: ``number`` counts from 1 since the question that waits.
 
     ``url`` is where to answer, where that is not the case's page. ``no_answer``: it is that the retailer does not
@@ -37,10 +37,10 @@ class Telling:
 
 
 def tell_team(
-    office: Office,
+    services: Services,
     send: Send | None,
-    tellings: Sequence[Telling],
-    beside: Sequence[Telling] = (),
+    tellings: Sequence[TeamAlert],
+    beside: Sequence[TeamAlert] = (),
     messages: Sequence[MessageRow] = (),
 ) -> int:
     """Tell the team, in one mail for all of it where the policy names an address; gives how many cases and messages
@@ -53,36 +53,36 @@ def tell_team(
     if not (tellings or beside or messages):
         return 0
     by = "the board"
-    if send is not None and office.policy.mail.team:
-        mail = _mail(office, [*beside, *tellings], messages)
-        send(mail.as_bytes(), office.policy.mail.sender, [office.policy.mail.team])
+    if send is not None and services.policy.mail.team:
+        mail = _mail(services, [*beside, *tellings], messages)
+        send(mail.as_bytes(), services.policy.mail.sender, [services.policy.mail.team])
         by = "mail and the board"
-    return note_told(office, messages) + sum(_note_telling(office, one, by) for one in tellings)
+    return note_told(services, messages) + sum(_note_telling(services, one, by) for one in tellings)
 
 
-def _note_telling(office: Office, one: Telling, by: str) -> bool:
+def _note_telling(services: Services, one: TeamAlert, by: str) -> bool:
     what = {"no_answer": True} if one.no_answer else {"aside": True} if one.aside else {}
-    event = office.event(Kind.TEAM_TOLD, US, about=short(one.about), number=one.number, by=by, **what)
+    event = services.event(Kind.TEAM_TOLD, US, about=short(one.about), number=one.number, by=by, **what)
 
     def unless_noted(now: Case) -> list[Event]:
         told = now.since_question(Kind.TEAM_TOLD) if one.aside else now.nudges
         return [event] if now.question is None or len(told) == one.number - 1 else []
 
-    return office.store.change(one.ref, unless_noted).events[-1] == event
+    return services.store.change(one.ref, unless_noted).events[-1] == event
 
 
-def _mail(office: Office, tellings: Sequence[Telling], messages: Sequence[MessageRow]) -> EmailMessage:
+def _mail(services: Services, tellings: Sequence[TeamAlert], messages: Sequence[MessageRow]) -> EmailMessage:
     what = [*sorted((one.ref, one.number, one.about) for one in tellings), *sorted(row.id for row in messages)]
-    lines = [(one.ref, one.job, one.about, one.url or office.case_url(one.ref)) for one in tellings]
+    lines = [(one.ref, one.job, one.about, one.url or services.case_url(one.ref)) for one in tellings]
     message = team_mail(
         lines,
-        sender=office.policy.mail.sender,
-        to=office.policy.mail.team,
-        date=office.clock(),
-        messages=as_lines(office, messages),
-        inbox=office.inbox_url,
+        sender=services.policy.mail.sender,
+        to=services.policy.mail.team,
+        date=services.clock(),
+        messages=as_lines(services, messages),
+        inbox=services.inbox_url,
     )
-    domain = office.policy.mail.sender.rpartition("@")[2].rstrip("> ")
+    domain = services.policy.mail.sender.rpartition("@")[2].rstrip("> ")
     message["Message-ID"] = f"<team.{hashlib.sha256(repr(what).encode()).hexdigest()[:32]}@{domain}>"
     message.policy = SMTP.clone(cte_type="7bit")
     return message

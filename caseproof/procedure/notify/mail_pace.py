@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from caseproof.channels.outbound.mail import Delivery, MailDown
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 
 Send = Callable[[bytes, str, Sequence[str]], Delivery]
 """Sends a message as it is: content, envelope sender, recipients."""
@@ -29,25 +29,25 @@ class NotYourTurn(MailDown):
         self.seconds = seconds
 
 
-def paced(office: Office, send: Send) -> Send:
+def paced(services: Services, send: Send) -> Send:
     """The same ``send``, at the policy's pace. Raises NotYourTurn where the next turn is too far away to wait for."""
 
     def send_in_turn(content: bytes, sender: str, recipients: Sequence[str]) -> Delivery:
-        office.sleep(_take_turn(office))
+        services.sleep(_take_turn(services))
         return send(content, sender, recipients)
 
     return send_in_turn
 
 
-def _take_turn(office: Office) -> float:
+def _take_turn(services: Services) -> float:
     """Take the next free turn; how many seconds it is away."""
-    per_minute = office.policy.mail.per_minute
+    per_minute = services.policy.mail.per_minute
     apart = timedelta(minutes=1 / per_minute)
-    path = office.settings.home_folder / "mail-pace"
+    path = services.settings.home_folder / "mail-pace"
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        now = office.clock()
+        now = services.clock()
         turn = max(now, _latest(handle, now, apart) + apart)
         wait = (turn - now).total_seconds()
         if wait > LONGEST_WAIT:

@@ -11,21 +11,21 @@ from enum import StrEnum
 
 from caseproof.domain.codes import Code, Rest
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.vocabulary import DECISION, REVIEW, TRY_AGAIN, WORD, Place
-from caseproof.procedure.core.office import Office
+from caseproof.domain.vocabulary import DECISION, REVIEW, TRY_AGAIN, WORD, Disposition
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.core.texts import short
-from caseproof.procedure.keeper.keeping import CASEPROOF, NOBODY, RETAILER, TEAM, US, is_asked
 from caseproof.procedure.keeper.open_incidents import OpenIncident, open_incidents
 from caseproof.procedure.keeper.problems import PROBLEMS
+from caseproof.procedure.keeper.schedule import CASEPROOF, NOBODY, RETAILER, TEAM, US, is_asked
 from caseproof.store import CaseRow
-from caseproof.store.unit import UnitOfWork
+from caseproof.store.uow import UnitOfWork
 
 AT_MOST = 300
 """How many cases the board lists; the counts are of all."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class BoardEntry:
     """A case on the board; ``run`` is its flow run ("" before the first), ``since`` is aware, in UTC."""
 
     ref: str
@@ -50,7 +50,7 @@ class Board:
     what the keeper could not do in its latest pass, by what it was about; the open incidents, oldest first; and how
     many messages from retailers need an eye, by the place where they ended."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[BoardEntry, ...]
     open: int
     by_state: Mapping[str, int]
     by_marketplace: Mapping[str, int]
@@ -67,19 +67,19 @@ class Returned:
     all: bool
 
 
-def board(office: Office, at_most: int = AT_MOST) -> Board:
+def board(services: Services, at_most: int = AT_MOST) -> Board:
     """The board. Reads rows only."""
-    now = office.clock()
-    with office.store.reading() as unit:
-        mark, counts = unit.marks.get(PROBLEMS), unit.cases.counts()
+    now = services.clock()
+    with services.store.reading() as uow:
+        mark, counts = uow.cursors.get(PROBLEMS), uow.cases.counts()
         problems: dict[str, str] = json.loads(mark[0]) if mark else {}
-        from_retailers, returned = unit.messages.counts(), _returned(unit)
+        from_retailers, returned = uow.messages.counts(), _returned(uow)
         named = [*problems][:at_most] + [
-            row.ref for row in unit.messages.to_look_at(at_most) if row.place is Place.BOUNCE and row.ref
+            row.ref for row in uow.messages.to_look_at(at_most) if row.place is Disposition.BOUNCE and row.ref
         ]
-        rows = [*unit.cases.in_need(at_most), *_of_refs(unit, named), *unit.cases.slice(0, at_most)]
+        rows = [*uow.cases.in_need(at_most), *_of_refs(uow, named), *uow.cases.slice(0, at_most)]
     lines = {
-        row.ref: line(row, office, now, problems.get(row.ref, ""), returned.get(row.retailer))
+        row.ref: line(row, services, now, problems.get(row.ref, ""), returned.get(row.retailer))
         for row in rows
         if row.closed_at is None
     }
@@ -88,43 +88,45 @@ def board(office: Office, at_most: int = AT_MOST) -> Board:
     for state, marketplace, count in counts:
         states[str(state)] += count
         markets[marketplace or "none"] += count
-    shown, incidents = tuple(ordered[:at_most]), tuple(open_incidents(office))
+    shown, incidents = tuple(ordered[:at_most]), tuple(open_incidents(services))
     counts_of = {str(place): count for place, count in from_retailers.items()}
     return Board(shown, states.total(), dict(states), dict(markets), problems, incidents, counts_of)
 
 
-def _of_refs(unit: UnitOfWork, refs: list[str]) -> list[CaseRow]:
+def _of_refs(uow: UnitOfWork, refs: list[str]) -> list[CaseRow]:
     wanted = list(dict.fromkeys(refs))
-    return [row for start in range(0, len(wanted), 200) for row in unit.cases.of_refs(wanted[start : start + 200])]
+    return [row for start in range(0, len(wanted), 200) for row in uow.cases.of_refs(wanted[start : start + 200])]
 
 
-def _returned(unit: UnitOfWork) -> dict[str, Returned]:
+def _returned(uow: UnitOfWork) -> dict[str, Returned]:
     """What came back from which retailer's contacts."""
     found: dict[str, list[str]] = {}
-    for contact in unit.people.bounced():
+    for contact in uow.people.bounced():
         found.setdefault(contact.retailer, []).append(contact.address)
     return {
-        retailer: Returned(tuple(addresses), len(addresses) == len(unit.people.contacts(retailer)))
+        retailer: Returned(tuple(addresses), len(addresses) == len(uow.people.contacts(retailer)))
         for retailer, addresses in found.items()
     }
 
 
-def line(row: CaseRow, office: Office, now: datetime, problem: str = "", returned: Returned | None = None) -> Line:
+def line(
+    row: CaseRow, services: Services, now: datetime, problem: str = "", returned: Returned | None = None
+) -> BoardEntry:
     """A case's line: who must act, for what, since when. ``returned``: whose mail of its retailer came back."""
-    who, what, since = (US, problem, row.updated_at) if problem else _acts(row, office, now)
+    who, what, since = (US, problem, row.updated_at) if problem else _acts(row, services, now)
     if returned is not None:
         came_back = f"the mail to {', '.join(returned.addresses)} came back"
         if returned.all and who == RETAILER:  # nobody there knows of it
             who, what = US, f"{came_back}: register an address that works"
         else:
             what = f"{what}; {came_back}"
-    return Line(
+    return BoardEntry(
         row.ref, row.job_name, row.retailer, row.marketplace, row.state, who, short(what), since, row.flow_run or "",
         row.incident,
     )  # fmt: skip
 
 
-def _acts(row: CaseRow, office: Office, now: datetime) -> tuple[str, str, datetime]:
+def _acts(row: CaseRow, services: Services, now: datetime) -> tuple[str, str, datetime]:
     since = row.asked_at or row.updated_at
     if row.rest_until is not None:
         return _rests(row, row.rest_until)
@@ -136,7 +138,7 @@ def _acts(row: CaseRow, office: Office, now: datetime) -> tuple[str, str, dateti
         late = until <= now
         return (TEAM if late else NOBODY), f"the account is kept paused until {row.paused_until} (J6)", since
     if row.asked_form == WORD:
-        return _word(row, office, now, since)
+        return _word(row, services, now, since)
     if row.asked_form in (DECISION, REVIEW):
         what = "decide about the account (J6)" if row.asked_form == DECISION else "review the evidence (J7, J8)"
         return TEAM, what, since
@@ -152,12 +154,12 @@ def _rests(row: CaseRow, until: datetime) -> tuple[str, str, datetime]:
     return US, f"{row.rest_why}. The next run comes at {when}, or with `caseproof case wake {row.ref}`", row.updated_at
 
 
-def _word(row: CaseRow, office: Office, now: datetime, since: datetime) -> tuple[str, str, datetime]:
+def _word(row: CaseRow, services: Services, now: datetime, since: datetime) -> tuple[str, str, datetime]:
     if row.notice_at is None:
         return TEAM, "the retailer wrote: read it, and say whether it is their confirmation (J8)", since
     if not is_asked(row):
         return TEAM, "decide without the retailer's word: it is not theirs to act", since
-    policy, told = office.policy.keeper, row.notice_at
+    policy, told = services.policy.keeper, row.notice_at
     reminded = f", reminded {row.reminders} of {len(policy.remind_after_days)} times" if row.reminders else ""
     if now >= told + timedelta(days=policy.answer_within_days):
         return TEAM, f"the retailer has not answered{reminded}: call them (J8)", told

@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 
 _NAME = re.compile(r"case-report-\d{4}-\d\d-\d\d-to-\d{4}-\d\d-\d\d\.html", re.ASCII)
 
@@ -16,14 +16,14 @@ class ReportNotKept(CaseproofError):
     """The report's file could not be written."""
 
 
-def reports_folder(office: Office) -> Path:
+def reports_folder(services: Services) -> Path:
     """Where the pages of this home's reports lie."""
-    return office.settings.home_folder / "reports"
+    return services.settings.home_folder / "reports"
 
 
-def kept_page(office: Office, name: str) -> Path | None:
+def kept_page(services: Services, name: str) -> Path | None:
     """The file of a kept report; None for a name that is no report's, or one that is not there."""
-    path = reports_folder(office) / name
+    path = reports_folder(services) / name
     return path if _NAME.fullmatch(name) and path.is_file() and not path.is_symlink() else None
 
 

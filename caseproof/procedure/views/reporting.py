@@ -14,7 +14,7 @@ import jinja2
 import pandas as pd
 
 from caseproof.checks.report import KINDS, MEASURES, Figures, Period, figures, how_long, top
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.views.charts import Picture, report_pictures
 from caseproof.procedure.views.kept_reports import reports_folder, write_page
 
@@ -58,16 +58,16 @@ class Report:
         return f"case-report-{period.since:%Y-%m-%d}-to-{period.last_day:%Y-%m-%d}.html"
 
 
-def make_report(office: Office, over: Period) -> Report:
+def make_report(services: Services, over: Period) -> Report:
     """Read the store and make the report of a period. Raises StoreError."""
-    found = read_figures(office, over)
-    return Report(found, office.clock(), tuple(tables(found)), tuple(report_pictures(found)))
+    found = read_figures(services, over)
+    return Report(found, services.clock(), tuple(tables(found)), tuple(report_pictures(found)))
 
 
-def read_figures(office: Office, over: Period) -> Figures:
+def read_figures(services: Services, over: Period) -> Figures:
     """The figures of a period, from one look at the store. Raises StoreError."""
-    with office.store.reading() as unit:
-        facts, happened = unit.history.cases(over.since), unit.history.events(over.since, KINDS)
+    with services.store.reading() as uow:
+        facts, happened = uow.history.cases(over.since), uow.history.events(over.since, KINDS)
     cases = pd.DataFrame(facts, columns=["case", "retailer", "marketplace", "cause"], dtype=object).set_index("case")
     events = pd.DataFrame(happened, columns=["case", "kind", "at"], dtype=object)
     at = pd.to_datetime(events["at"], utc=True).dt.tz_localize(None).astype("datetime64[us]")
@@ -180,10 +180,10 @@ def _template() -> jinja2.Template:
     return made.get_template("report.html")
 
 
-def keep_page(office: Office, report: Report) -> str:
+def keep_page(services: Services, report: Report) -> str:
     """Keep the page among the reports of this home; returns the address where people read it. Raises ReportNotKept."""
-    write_page(reports_folder(office) / report.name, page(report, f"{office.settings.public}/cases"))
-    return f"{office.settings.public}/reports/{report.name}"
+    write_page(reports_folder(services) / report.name, page(report, f"{services.settings.public}/cases"))
+    return f"{services.settings.public}/reports/{report.name}"
 
 
 # -- for programs ---------------------------------------------------------------------------------------------------

@@ -18,8 +18,8 @@ from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.signing import answer_token, reply_address
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
-from caseproof.procedure.core.office import Office
-from caseproof.store.unit import UnitOfWork
+from caseproof.procedure.core.services import Services
+from caseproof.store.uow import UnitOfWork
 
 _NAME = re.compile(
     r"(?P<lead>[a-z]{2}-\d{6,18})\.(?P<which>[0-9a-z-]{1,100})\.notice(?:-(?P<number>[1-9]\d{0,5}))?"
@@ -29,7 +29,7 @@ _NAME = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Thread:
     """A notice's letter to one contact.
 
     ``id`` is its name, ``number`` which one of the notice it is (from 1), ``to`` the contact's address. ``lead`` is the
@@ -47,7 +47,7 @@ class Letter:
 
     def is_of(self, message_id: str) -> bool:
         """Whether it is one of the letters of the notice with this Message-ID."""
-        return message_id.strip("<>").partition("@")[0] == letter_name(self.lead, self.round_or_check, 1)
+        return message_id.strip("<>").partition("@")[0] == thread_name(self.lead, self.round_or_check, 1)
 
 
 def notice_key(lead: str, which: str) -> str:
@@ -55,7 +55,7 @@ def notice_key(lead: str, which: str) -> str:
     return f"{lead}/{which}/notice"
 
 
-def find_letter(unit: UnitOfWork, letter_or_message_id: str) -> Letter | None:
+def find_thread(uow: UnitOfWork, letter_or_message_id: str) -> Thread | None:
     """The letter of this name, or the one whose thread a Message-ID of ours belongs to; None if we never sent it.
 
     One that was written down counts as sent: whoever crashed right after sending it could not say so.
@@ -64,29 +64,29 @@ def find_letter(unit: UnitOfWork, letter_or_message_id: str) -> Letter | None:
     if found is None:
         return None
     lead, which, number = found["lead"].upper(), found["which"], int(found["number"] or 1)
-    told = unit.intents.known(notice_key(lead, which))
+    told = uow.intents.known(notice_key(lead, which))
     if told is None or (found["number"] and number == 1):
         return None
     domain = str(told.get("message_id", "")).strip("<>").rpartition("@")[2]
     if found["domain"] and found["domain"].casefold() != domain.casefold():
         return None
-    to = _to(unit, notice_key(lead, which), told, number)
+    to = _to(uow, notice_key(lead, which), told, number)
     if to is None:
         return None
     cases, asks = tuple(told.get("cases") or (lead,)), bool(told.get("asks", True))
-    return Letter(letter_name(lead, which, number), number, to, lead, cases, asks, which)
+    return Thread(thread_name(lead, which, number), number, to, lead, cases, asks, which)
 
 
-def _to(unit: UnitOfWork, key: str, told: Json, number: int) -> str | None:
+def _to(uow: UnitOfWork, key: str, told: Json, number: int) -> str | None:
     """Whose the n-th letter is; those after the notice's own are of contacts who joined since."""
     to = addressees(told)
     if number <= len(to):
         return to[number - 1]
-    joined = unit.intents.known(f"{key}-{number}")
+    joined = uow.intents.known(f"{key}-{number}")
     return str(joined["to"]) if joined else None
 
 
-def letter_name(lead: str, which: str, number: int) -> str:
+def thread_name(lead: str, which: str, number: int) -> str:
     """What stands before the @ of the Message-ID of a notice's n-th letter."""
     return f"{lead.lower()}.{which}.notice" + (f"-{number}" if number > 1 else "")
 
@@ -97,21 +97,21 @@ def numbered(message_id: str, number: int) -> str:
     return f"{head}-{number}@{domain}" if number > 1 else message_id
 
 
-def first_letter(office: Office, case: Case) -> Letter:
+def first_thread(services: Services, case: Case) -> Thread:
     """The first letter of the notice that the case has in this round. Raises CaseproofError where it has none."""
     if case.notice is None:
         raise CaseproofError(f"{case.ref} has told its retailer nothing yet.", "Let its run tell the retailer first.")
     name = str(case.notice.data["message_id"])
-    with office.store.reading() as unit:
-        found = find_letter(unit, name)
+    with services.store.reading() as uow:
+        found = find_thread(uow, name)
     if found is not None:
         return found
     to, cases = addressees(case.notice.event.data), tuple(case.notice.data.get("cases") or (case.ref,))
     said, asks = name.strip("<>").partition("@")[0], bool(case.notice.data.get("asks", True))
-    return Letter(said, 1, to[0] if to else "", case.ref, cases, asks, str(case.round))
+    return Thread(said, 1, to[0] if to else "", case.ref, cases, asks, str(case.round))
 
 
-def letter_to(office: Office, first: Letter, to: Sequence[str], address: str) -> Letter:
+def thread_to(services: Services, first: Thread, to: Sequence[str], address: str) -> Thread:
     """The letter to this contact under the same notice, which went to ``to``.
 
     A contact who joined since gets the next free number, for good.
@@ -123,13 +123,13 @@ def letter_to(office: Office, first: Letter, to: Sequence[str], address: str) ->
     while True:
         number += 1
         mine = idempotent_effect(
-            office, first.lead, "notice", f"{key}-{number}", plan={"to": address}, effect=lambda p: p, read_back=None
+            services, first.lead, "notice", f"{key}-{number}", plan={"to": address}, effect=lambda p: p, read_back=None
         )
         if comparable(str(mine["to"])) == comparable(address):
             return _numbered(first, number, address)
 
 
-def _numbered(first: Letter, number: int, to: str) -> Letter:
+def _numbered(first: Thread, number: int, to: str) -> Thread:
     return replace(first, id=f"{first.id}-{number}" if number > 1 else first.id, number=number, to=to)
 
 
@@ -141,27 +141,27 @@ def addressees(told: Json) -> list[str]:
 # -- where answers go -----------------------------------------------------------------------------------------------
 
 
-def envelope_sender(office: Office, lead: str) -> str:
+def envelope_sender(services: Services, lead: str) -> str:
     """Where bounces go: the signed address of the notice's case, where a mailbox of ours is read."""
-    if not office.policy.answers.mailbox:
-        return office.policy.mail.sender
-    return reply_address(office.secret, named_address(office.policy.mail.reply_to)[1], lead)
+    if not services.policy.answers.mailbox:
+        return services.policy.mail.sender
+    return reply_address(services.secret, named_address(services.policy.mail.reply_to)[1], lead)
 
 
-def reply_to(office: Office, lead: str) -> str:
+def reply_to(services: Services, lead: str) -> str:
     """What stands in Reply-To: the same signed address under the policy's name for it."""
-    given = office.policy.mail.reply_to
-    if not office.policy.answers.mailbox:
+    given = services.policy.mail.reply_to
+    if not services.policy.answers.mailbox:
         return given
     name = re.sub(r'(["\\])', r"\\\1", named_address(given)[0])
-    signed = envelope_sender(office, lead)
+    signed = envelope_sender(services, lead)
     return f'"{name}" <{signed}>' if name else signed
 
 
-def answer_url(office: Office, letter: str) -> str:
+def answer_url(services: Services, letter: str) -> str:
     """The link to the confirmation page that stands in this letter; "" where retailers have no page to open."""
-    start = office.settings.answers
+    start = services.settings.answers
     if start is None:
         return ""
-    expires = office.clock() + timedelta(days=office.policy.answers.link_days)
-    return f"{start}/answer/{answer_token(office.secret, letter, expires)}"
+    expires = services.clock() + timedelta(days=services.policy.answers.link_days)
+    return f"{start}/answer/{answer_token(services.secret, letter, expires)}"
