@@ -139,12 +139,12 @@ def test_a_migration_that_was_killed_in_the_middle_left_the_store_as_it_was_and_
     engine = create_engine(place.url)
     with engine.begin() as connection:
         downgrade(connection, "0004")
-        assert guards_missing(connection) == ["cases_same_procedure"]
+        assert guards_missing(connection) == ["cases_same_procedure", "messages_code_as_it_came"]
     killed = subprocess.run([sys.executable, "-c", KILLED, place.url], check=False, timeout=60)
     assert killed.returncode == 9
     with engine.begin() as connection:
         assert connection.scalar(text("SELECT version_num FROM caseproof_version")) == "0004"
-        assert guards_missing(connection) == ["cases_same_procedure"]
+        assert guards_missing(connection) == ["cases_same_procedure", "messages_code_as_it_came"]
         assert connection.scalar(text("SELECT count(*) FROM marks")) == 4
     engine.dispose()
     store = Store(place.url)

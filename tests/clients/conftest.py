@@ -53,13 +53,13 @@ def services(tmp_path: Path, clock: Clock, monkeypatch, prefect_server: PrefectS
     policy.write_text(BUILT_IN.read_text().replace("runs_at_once: 8", "runs_at_once: 1000"))
     monkeypatch.setenv("CASEPROOF_POLICY", str(policy))
     monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
-    common.services.cache_clear()
+    common.installed_services.cache_clear()
     with disable_run_logger(), temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         deploy_stand_in(prefect_server.api_url)
         assert common.services().policy.check.runs_at_once == 1000
         yield dataclasses.replace(common.services(), clock=clock)
     common.services().store.close()
-    common.services.cache_clear()
+    common.installed_services.cache_clear()
 
 
 @pytest.fixture

@@ -35,11 +35,11 @@ def dies() -> None:
 @pytest.fixture
 def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: PrefectServer) -> Iterator[Services]:
     monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
-    common.services.cache_clear()
+    common.installed_services.cache_clear()
     with disable_run_logger(), temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         yield common.services()
     common.services().store.close()
-    common.services.cache_clear()
+    common.installed_services.cache_clear()
 
 
 @pytest.fixture

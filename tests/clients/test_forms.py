@@ -238,11 +238,11 @@ CONTACT = "shop@example.com"
 def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
     """The services of this process, as the tasks find it: made anew from the environment."""
     monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
-    common.services.cache_clear()
+    common.installed_services.cache_clear()
     with disable_run_logger():
         yield common.services()
     common.services().store.close()
-    common.services.cache_clear()
+    common.installed_services.cache_clear()
 
 
 @pytest.fixture

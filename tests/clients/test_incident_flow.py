@@ -34,13 +34,13 @@ REF = "IN-000001"
 @pytest.fixture
 def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: PrefectServer) -> Iterator[Services]:
     monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
-    common.services.cache_clear()
+    common.installed_services.cache_clear()
     with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         with get_client(sync_client=True) as client:
             client.create_deployment(client.create_flow(incident), name="incident")
         yield common.services()
     common.services().store.close()
-    common.services.cache_clear()
+    common.installed_services.cache_clear()
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def test_not_even_a_label_comes_before_the_stop(
 ) -> None:
     """J2. What waits for it is one call to Prefect, which may be slow."""
     monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
-    common.services.cache_clear()
+    common.installed_services.cache_clear()
     teller = Teller()
     teller.open()
     teller.stop()
@@ -146,7 +146,7 @@ def test_not_even_a_label_comes_before_the_stop(
     common.services().record(case.ref, stopped.kind, **stopped.data)
     (after,) = labelled(prefect_server, case, by=lambda now: announce(now.ref))
     common.services().store.close()
-    common.services.cache_clear()
+    common.installed_services.cache_clear()
     assert case.ref not in before["name"]
     assert after["name"].startswith(case.ref)
 

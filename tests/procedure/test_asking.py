@@ -63,12 +63,12 @@ class Stall:
 def walker(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walker]:
     """The flow run that carries the stall."""
     monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path_factory.mktemp("home")))
-    common.services.cache_clear()
+    common.installed_services.cache_clear()
     walker = Walker("run-1")
     with bound(dataclasses.replace(common.INSTALLED, carrier=walker)), disable_run_logger():
         yield walker
         common.services().store.close()
-    common.services.cache_clear()
+    common.installed_services.cache_clear()
 
 
 Pass = Callable[[], int | None]

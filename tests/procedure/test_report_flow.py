@@ -168,11 +168,11 @@ def test_the_command_refuses_a_period_that_cannot_be(run: Run) -> None:
 @pytest.fixture
 def server(world: World, monkeypatch: pytest.MonkeyPatch, prefect_server: PrefectServer) -> Iterator[str]:
     for_home(world.home, monkeypatch)
-    common.services.cache_clear()
+    common.installed_services.cache_clear()
     with temporary_settings({PREFECT_API_URL: prefect_server.api_url, PREFECT_LOGGING_TO_API_ENABLED: False}):
         yield prefect_server.api_url
     common.services().store.close()
-    common.services.cache_clear()
+    common.installed_services.cache_clear()
 
 
 def artifacts(server: str, flow_run: str) -> dict[str, dict[str, Any]]:
