@@ -36,9 +36,9 @@ def report(
     office = open_office()
     over = period(office.clock(), since=since.date() if since else None, until=until.date() if until else None)
     if html is not None:
-        made = make_report(office, over)
+        made = make_report(office.ledger, over)
         write_page(html, page(made, f"{office.settings.public}/cases"))
-    found = made.figures if html is not None else read_figures(office, over)
+    found = made.figures if html is not None else read_figures(office.store, over)
     if as_json:
         print_json(plain(found))
         return

@@ -20,7 +20,7 @@ _HEADERS = {
 
 def report_response(office: Office, name: str) -> Response:
     """The page of a kept report. Raises NotHere."""
-    path = kept_page(office, name)
+    path = kept_page(office.settings.home_folder, name)
     if path is None:
         raise NotHere(
             f"There is no report {name[:80]!r}.", "`caseproof report` makes one; so does the deployment case-report."

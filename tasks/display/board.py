@@ -20,7 +20,7 @@ BOARD, PASS = "caseproof-board", "caseproof-keeper"
 
 def show_the_board() -> Board:
     """Draw the board. Where Prefect does not take it, a warning says so. Raises StoreError."""
-    now = board(office())
+    now = board(office().ledger, office().policy.keeper)
     _show(BOARD, [_row(line) for line in now.lines], _above(now))
     return now
 

@@ -56,7 +56,10 @@ def test_reminders_then_the_team_then_the_account_stays_paused_until_a_date(keep
     assert not world.platform.is_active(JOB)
     assert keeper(minutes=3).woken == [waiting], "so that its form says so"
     waits(world, waiting)
-    assert board(world.office).lines[0].what == "the account is kept paused until 2026-12-18 (J6)"
+    assert (
+        board(world.office.ledger, world.office.policy.keeper).lines[0].what
+        == "the account is kept paused until 2026-12-18 (J6)"
+    )
     assert days(keeper, 12) == ["."] * 12
     date_has_come = keeper(days=2)
     assert (date_has_come.woken, date_has_come.team_told) == ([waiting], 1)
@@ -109,7 +112,9 @@ def test_nothing_stays_paused_that_the_team_was_not_told_of_and_had_time_to_act_
     days(keeper, 6)
     world.mail.faulty.fails("send", before=MailDown("It is down.", "Wait."), times=12)
     assert days(keeper, 12) == ["."] * 12
-    assert board(world.office).problems, "the board says that the team cannot be told"
+    assert board(world.office.ledger, world.office.policy.keeper).problems, (
+        "the board says that the team cannot be told"
+    )
     did = days(keeper, 8)
     assert did[0] == "tell"
     assert [day for day in did if "pause" in day] == did[7:], "seven days after they were told"
@@ -161,7 +166,7 @@ def test_of_a_retailer_whom_no_reminder_reached_nobody_says_that_they_do_not_ans
         unit.people.remove_contact("Shop A", CONTACT)
         unit.commit()
     assert "pause" not in "".join(days(keeper, 30))
-    first = board(world.office).lines[0]
+    first = board(world.office.ledger, world.office.policy.keeper).lines[0]
     assert (first.ref, first.needs_us) == (waiting, True)
     world.register("Shop A", CONTACT)
     assert "pause" in "".join(days(keeper, 3)), "they are reminded now, and the team knows for weeks"
@@ -231,7 +236,7 @@ def test_a_word_that_comes_after_the_pause_is_the_team_s_to_act_on_and_not_only_
     world.confirm(waiting)
     assert keeper(minutes=3).woken == [waiting]
     waits(world, waiting, "decision")
-    shown = board(world.office).lines[0]
+    shown = board(world.office.ledger, world.office.policy.keeper).lines[0]
     assert (shown.who, shown.what) == ("the team", "decide about the account (J6)")
     assert [hour for hour in range(1, 25) if keeper(hours=1).team_told] == [8, 24]
     world.decide(waiting, Decision.AFTER_CHANGE)
@@ -246,7 +251,7 @@ def test_a_pause_by_a_person_settles_what_the_retailer_had_written_until_then(ke
     assert days(keeper, 9)[1:] == ["."] * 8, "it is left in peace until the date"
     writes(world, waiting, "We are back. Which token?")
     waits(world, waiting)
-    assert board(world.office).lines[0].who == "the team"
+    assert board(world.office.ledger, world.office.policy.keeper).lines[0].who == "the team"
     assert not has_to_be_told(world.case(waiting))
 
 

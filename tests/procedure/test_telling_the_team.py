@@ -71,7 +71,7 @@ def test_the_team_is_told_of_an_incident_s_question_as_of_a_case_s(make_world) -
         unit.incidents.attach_run("IN-000001", "run-of-all", 1)
         unit.commit()
     number = incidents.ask(world.office, "IN-000001", "run-of-all")
-    (shown,) = board(world.office).incidents
+    (shown,) = board(world.office.ledger, world.office.policy.keeper).incidents
     assert (shown.ref, shown.cases, shown.who(world.clock()), shown.run) == ("IN-000001", 3, "the team", "run-of-all")
     keeper = Keeper(world)
     told = [(hour, keeper(hours=1).team_told) for hour in range(1, 75)]
@@ -82,7 +82,7 @@ def test_the_team_is_told_of_an_incident_s_question_as_of_a_case_s(make_world) -
     until = (world.clock() + timedelta(days=10)).date()
     incidents.decide_all(world.office, "IN-000001", Decision.KEEP_PAUSED, DECIDER, "They move.", until, question=number)
     incidents.ask(world.office, "IN-000001", "run-of-all")
-    (shown,) = board(world.office).incidents
+    (shown,) = board(world.office.ledger, world.office.policy.keeper).incidents
     assert (shown.who(world.clock()), shown.waits_for(world.clock())) == ("nobody", f"kept paused until {until} (J6)")
     keeper(days=9)
     assert not any("IN-000001 (" in mail.get_content() for mail in mails(world, "team@example.com")[3:])
@@ -147,7 +147,7 @@ def test_messages_and_cases_stand_in_one_mail(told) -> None:
 def test_without_an_address_the_board_alone_tells_of_messages(keeper, world) -> None:
     came(world, Place.UNMATCHED, "it answers no mail of ours")
     assert keeper().team_told == 1
-    assert board(world.office).from_retailers == {"unmatched": 1}
+    assert board(world.office.ledger, world.office.policy.keeper).from_retailers == {"unmatched": 1}
     assert (untold(world), world.mail.taken) == ([], [])
 
 

@@ -79,16 +79,16 @@ def office(tmp_path: Path) -> Office:
     ],
 )  # fmt: skip
 def test_who_must_act_and_what_for(office: Office, changes: dict[str, object], who: str, what: str) -> None:
-    shown = line(replace(ROW, **changes), office, NOW)  # type: ignore[arg-type]
+    shown = line(replace(ROW, **changes), office.policy.keeper, NOW)  # type: ignore[arg-type]
     assert shown.who == who
     assert what in shown.what
     assert shown.needs_us is (who == US)
 
 
 def test_since_when_is_when_the_one_who_must_act_was_told(office: Office) -> None:
-    assert line(ROW, office, NOW).since == NOW, "the notice"
-    assert line(replace(ROW, asked_form="decision"), office, NOW).since == ROW.asked_at
-    assert line(replace(ROW, asked_form="", asked_at=None), office, NOW).since == ROW.updated_at
+    assert line(ROW, office.policy.keeper, NOW).since == NOW, "the notice"
+    assert line(replace(ROW, asked_form="decision"), office.policy.keeper, NOW).since == ROW.asked_at
+    assert line(replace(ROW, asked_form="", asked_at=None), office.policy.keeper, NOW).since == ROW.updated_at
 
 
 def opened(office: Office, job: str, marketplace: str = "North") -> str:
@@ -108,7 +108,7 @@ def test_the_oldest_comes_first_and_those_that_need_us_before_it(office: Office)
         unit.cases.set_rest(refs[3], 3, NOW + timedelta(hours=1), "3 runs in a row died")
         unit.commit()
     note_problems(office, {refs[4]: "It cannot be read.", "the platform jobs": "It is down."})
-    shown = board(office, at_most=3)
+    shown = board(office.ledger, office.policy.keeper, at_most=3)
     assert [one.ref for one in shown.lines] == [refs[3], refs[4], refs[0]]
     assert [one.needs_us for one in shown.lines] == [True, True, False]
     assert shown.lines[1].what == "It cannot be read."
@@ -127,16 +127,19 @@ def message(office: Office, name: str, place: Place, ref: str = "") -> None:
 
 
 def test_what_came_from_retailers_is_counted_by_where_it_ended(office: Office) -> None:
-    assert board(office).from_retailers == {}
+    assert board(office.ledger, office.policy.keeper).from_retailers == {}
     for name, place in (("a", Place.REPLY), ("b", Place.REPLY), ("c", Place.UNMATCHED), ("d", Place.COUNTED)):
         message(office, name, place)
-    assert board(office).from_retailers == {"reply": 2, "unmatched": 1}
+    assert board(office.ledger, office.policy.keeper).from_retailers == {"reply": 2, "unmatched": 1}
 
 
 def test_a_case_whose_mail_came_back_is_named_with_the_address(office: Office) -> None:
     """Where no address is left, somebody has to put that right; where one is, the retailer knows."""
-    assert RETURNED in line(ROW, office, NOW, returned=Returned(("a@example.com", "b@example.com"), all=True)).what
-    some = line(ROW, office, NOW, returned=Returned(("a@example.com",), all=False))
+    assert (
+        RETURNED
+        in line(ROW, office.policy.keeper, NOW, returned=Returned(("a@example.com", "b@example.com"), all=True)).what
+    )
+    some = line(ROW, office.policy.keeper, NOW, returned=Returned(("a@example.com",), all=False))
     assert (some.who, some.what) == (
         RETAILER, "the retailer's written word (J8); the mail to a@example.com came back",
     )  # fmt: skip
@@ -151,11 +154,11 @@ def test_every_case_of_a_retailer_whose_mail_came_back_says_so(office: Office) -
         unit.people.add_contact("Shop A", "a@example.com")
         unit.people.mark_bounced("Shop A", "a@example.com", "550 no such user", NOW)
         unit.commit()
-    rows = board(office).lines
+    rows = board(office.ledger, office.policy.keeper).lines
     assert {one.ref for one in rows} == set(refs)
     assert all("the mail to a@example.com came back" in one.what for one in rows)
 
 
 def test_an_empty_board_is_a_board(office: Office) -> None:
-    assert board(office).lines == ()
-    assert board(office).open == 0
+    assert board(office.ledger, office.policy.keeper).lines == ()
+    assert board(office.ledger, office.policy.keeper).open == 0

@@ -10,7 +10,7 @@ from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.texts import in_words
 from caseproof.procedure.keeper.keeping import CASEPROOF, NOBODY, TEAM, nudge_at
 from caseproof.procedure.keeper.team_alerts import Telling
-from caseproof.store import IncidentRow, QuestionRow
+from caseproof.store import IncidentRow, QuestionRow, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class OpenIncident:
         return self.asked is not None and (self.paused_until is None or self.paused_until <= now.date())
 
 
-def open_incidents(office: Office) -> list[OpenIncident]:
+def open_incidents(store: Store) -> list[OpenIncident]:
     """All of them, oldest first."""
-    with office.store.reading() as unit:
+    with store.reading() as unit:
         rows = unit.incidents.rows(open_only=True)
         left = [sum(case.closed_at is None for case in unit.cases.of_incident(row.ref)) for row in rows]
         questions = [unit.incidents.question(row.ref) for row in rows]
@@ -69,7 +69,7 @@ def _seen(row: IncidentRow, count: int, question: QuestionRow | None) -> OpenInc
 def nudges(office: Office) -> list[Telling]:
     """What the team is to be told now: of each question about an incident as often as of a case's."""
     now = office.clock()
-    due = [(one, one.told + 1) for one in open_incidents(office) if one.is_the_team_s(now)]
+    due = [(one, one.told + 1) for one in open_incidents(office.store) if one.is_the_team_s(now)]
     return [
         Telling(one.ref, f"{one.cases} open cases: {one.about}", _about(one), number, one.run)
         for one, number in due
