@@ -26,8 +26,8 @@ from caseproof.desks.base import Desk, DeskDown
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import Decision
-from caseproof.evidence.screenshot import NotTheRun, ScreenshotFailed
-from caseproof.platforms.base import JobPlatform, PlatformDown
+from caseproof.evidence.screenshot import NotTheRun, ScreenshotFailed, Shot
+from caseproof.platforms.base import JobPlatform, PlatformDown, RunPage
 from caseproof.platforms.prefect import PrefectJobsClient
 from caseproof.procedure.closing.proving import with_browser
 from caseproof.procedure.core.office import Office, open_office
@@ -97,7 +97,11 @@ def _our_prefect() -> PrefectJobsClient:
     )
 
 
-INSTALLED = Ports(services, _platform, _our_prefect, _desk, _sender, with_browser, PrefectRun())
+def _camera(page: RunPage) -> Shot:
+    return with_browser(office().settings, office().clock, page)
+
+
+INSTALLED = Ports(services, _platform, _our_prefect, _desk, _sender, _camera, PrefectRun())
 """The ports of this installation: its settings, its blocks, and the flow run that this process executes."""
 
 

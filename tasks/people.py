@@ -71,7 +71,7 @@ def _take_word(ref: str, answer: Fact, form: RetailersWord) -> None:
         word.confirm_by_reply(office(), ref, recorded_by=member, question=answer["number"])
     if form.what is Word.ANSWERED:
         word.reply_answered(office(), ref, by=member, question=answer["number"])
-    deciding.looked_at(office(), ref, by=member, question=answer["number"])
+    deciding.looked_at(office().ledger, ref, by=member, question=answer["number"])
 
 
 _WHAT_TO_DECIDE = (
@@ -88,7 +88,7 @@ def settle_the_account(ref: str) -> None:
         return
     answer = answer_to(case, AccountDecision)
     if answer is None:
-        if deciding.goes_on_by_itself(office(), ref):
+        if deciding.goes_on_by_itself(office().ledger, office().policy, ref):
             get_run_logger().info("%s goes on: the retailer clearly said that the change is made.", ref)
             return
         paused = f"The account is kept paused until **{case.paused_until}**. " if case.paused_until else ""
@@ -114,12 +114,13 @@ def _waits_for_decision(case: Case) -> bool:
 
 def _needs_a_person(case: Case) -> bool:
     """A clear word may have come while the question was made: then nobody is asked."""
-    return _waits_for_decision(case) and deciding.clear_word(office(), case) is None
+    return _waits_for_decision(case) and deciding.clear_word(office().store, office().policy, case) is None
 
 
 def _take_decision(ref: str, answer: Fact, form: AccountDecision) -> None:
     deciding.decide(
-        office(),
+        office().ledger,
+        office().policy,
         ref,
         decision=form.decision,
         by=form.answered_by,
@@ -128,7 +129,7 @@ def _take_decision(ref: str, answer: Fact, form: AccountDecision) -> None:
         until=deciding.read_date(form.paused_until),
         question=answer["number"],
     )
-    deciding.looked_at(office(), ref, by=form.answered_by, question=answer["number"])
+    deciding.looked_at(office().ledger, ref, by=form.answered_by, question=answer["number"])
 
 
 def review_the_evidence(ref: str) -> None:
@@ -184,10 +185,10 @@ def _look_at_the_change(case: Case) -> str:
 def _take_review(ref: str, answer: Fact, form: Form) -> None:
     review = cast(Review, form)
     deciding.review(
-        office(), ref, approved=review.verdict is Verdict.APPROVE, by=review.answered_by,
+        office().ledger, office().policy.team, ref, approved=review.verdict is Verdict.APPROVE, by=review.answered_by,
         remark=review.remark, checked=review.checked, question=answer["number"],
     )  # fmt: skip
-    deciding.looked_at(office(), ref, by=review.answered_by, question=answer["number"])
+    deciding.looked_at(office().ledger, ref, by=review.answered_by, question=answer["number"])
 
 
 class NothingMoved(CaseproofError):

@@ -49,7 +49,9 @@ def stop_the_job(ref: str) -> None:
 @step(StepName.OPEN_THE_TICKET, "J1", due=lambda case: not ticket.has_open_ticket(case))
 def open_the_ticket(ref: str) -> None:
     """J1. Key: REF/ticket; the desk looks for the case's reference first. A reopened case opens its own again."""
-    ticket.ensure_ticket(office(), load_desk(), ref)
+    ticket.ensure_ticket(
+        office().ledger, office().effects, office().links, load_desk(), ref, desk_name=office().policy.desk
+    )
 
 
 @step(StepName.TELL_THE_RETAILER, "J5", due=lambda case: case.notice is None)
@@ -59,16 +61,16 @@ def tell_the_retailer(ref: str) -> None:
     telling.tell_retailer(office(), load_sender(), ref)
 
 
-@step(StepName.NOTE_ON_THE_TICKET, "J8", due=lambda case: bool(ticket.words_to_note(office(), case)))
+@step(StepName.NOTE_ON_THE_TICKET, "J8", due=lambda case: bool(ticket.words_to_note(office().store, case)))
 def note_on_the_ticket(ref: str) -> None:
     """J8: what the retailer wrote, for the front line. Key: REF/note/kind/digest."""
-    ticket.note_words(office(), load_desk(), ref)
+    ticket.note_words(office().ledger, office().effects, office().links, load_desk(), ref)
 
 
 @step(StepName.RUN_IT_AGAIN, "J9, J10", due=lambda case: case.state is State.DECIDED)
 def run_it_again(ref: str) -> None:
     """J10, or J9 for a removal. Key: REF:purpose:attempt, which the platform takes as the run's own idempotency key."""
-    running.start_run(office(), runner_of(look(ref)), ref)
+    running.start_run(office().ledger, office().effects, runner_of(look(ref)), ref)
 
 
 @step(StepName.VERIFY_THE_RUN, "J10, J11", due=lambda case: case.state is State.RUNNING)
@@ -77,10 +79,16 @@ def verify_the_run(ref: str) -> None:
     case = look(ref)
     if case.run is None:
         return
-    run = running.await_run(office(), runner_of(case), case.run.data["run"])
+    run = running.await_run(
+        runner_of(case),
+        case.run.data["run"],
+        patience=office().policy.run_patience_seconds,
+        clock=office().clock,
+        sleep=office().sleep,
+    )
     if run is None:
         raise StillRunning(f"The run {case.run['name']} is still going.", "Resume when it is over; it is read then.")
-    running.verify(office(), load_platform(case.facts["platform"]), ref, run)
+    running.verify(office().ledger, office().files, load_platform(case.facts["platform"]), ref, run)
     show_the_job_run(look(ref))
 
 
@@ -94,13 +102,13 @@ def _is_not_live(case: Case) -> bool:
 @step(StepName.SET_THE_SCHEDULE_LIVE, "J6", due=_is_not_live)
 def set_the_schedule_live(ref: str) -> None:
     """J6, after the verification only. Key: REF/round/live/attempt/job."""
-    running.go_live(office(), load_platform(look(ref).facts["platform"]), ref)
+    running.go_live(office().ledger, office().effects, load_platform(look(ref).facts["platform"]), ref)
 
 
 @step(StepName.PHOTOGRAPH_THE_RUN, "J7, J8", due=lambda case: case.verified is not None and case.photo is None)
 def photograph_the_run(ref: str) -> None:
     """J7, J8: a picture of the platform's own page of the verified run. Reads only."""
-    proving.take_photo(office(), runner_of(look(ref)), ref, ports().camera)
+    proving.take_photo(office().ledger, office().files, runner_of(look(ref)), ref, ports().camera)
     show_the_picture(look(ref))
 
 
@@ -111,7 +119,7 @@ def _is_not_attached(case: Case) -> bool:
 @step(StepName.ATTACH_THE_PICTURE, "J7, J8", due=_is_not_attached)
 def attach_the_picture(ref: str) -> None:
     """J7, J8. Key: REF/attach/digest; the desk's own list is read back."""
-    ticket.attach_photo(office(), load_desk(), ref)
+    ticket.attach_photo(office().ledger, office().vault, office().effects, load_desk(), ref)
 
 
 def _may_look_again(case: Case) -> bool:
@@ -122,26 +130,26 @@ def _may_look_again(case: Case) -> bool:
 @step(StepName.LOOK_AGAIN, "J10, J11", due=_may_look_again)
 def look_again(ref: str) -> None:
     """J10, J11: whether a later run of the job failed. Reads only."""
-    running.look_again(office(), load_platform(look(ref).facts["platform"]), ref)
+    running.look_again(office().ledger, office().files, load_platform(look(ref).facts["platform"]), ref)
 
 
 @step(StepName.MAKE_THE_PROOF, "J7, J8", due=lambda case: case.look is not None and not case.is_closed)
 def make_the_proof(ref: str) -> None:
     """J7, J8: one file that states why the closure is allowed. Refused with what is missing."""
-    proving.make_proof(office(), ref)
+    proving.make_proof(office().ledger, office().files, office().proofs, ref)
 
 
 @step(StepName.CLOSE_THE_CASE, "J7, J8", due=lambda case: case.proof is not None and not case.is_closed)
 def close_the_case(ref: str) -> None:
     """J7, J8: attach the proof, then close; the store refuses it without a proof of this opening."""
-    proving.close(office(), load_desk(), ref)
+    proving.close(office().ledger, office().vault, office().effects, load_desk(), ref)
     show_the_proof(look(ref))
 
 
 @step(StepName.CLOSE_THE_TICKET, "J7, J8", due=lambda case: case.is_closed and case.ticket_closed is None)
 def close_the_ticket(ref: str) -> None:
     """After the case: the ticket's status, read back from the desk."""
-    ticket.close_ticket(office(), load_desk(), ref)
+    ticket.close_ticket(office().ledger, office().links, load_desk(), ref)
 
 
 @step(StepName.TELL_IT_WORKS_AGAIN, "J5", due=recovery.owes_recovery)

@@ -158,7 +158,7 @@ def case_show(ref: Ref, as_json: AsJson = False) -> None:
 
 
 def _as_json(office: Office, case: Case) -> dict[str, Any]:
-    proof = proof_path(office, case)
+    proof = proof_path(office.proofs, case)
     return {
         "case": case.ref,
         "status": case.state,
@@ -201,7 +201,7 @@ def case_why(ref: Ref, as_json: AsJson = False) -> None:
         print_json({"case": case.ref, "status": case.state, "missing": [vars_of(b) for b in blockers]})
         return
     if case.is_closed:
-        out.print(f"{case.ref} is closed, with its proof: {proof_path(office, case)}", soft_wrap=True)
+        out.print(f"{case.ref} is closed, with its proof: {proof_path(office.proofs, case)}", soft_wrap=True)
         return
     out.print(f"{case.ref} is {case.state}. Next: {escape(next_action(case))}")
     table = table_of(f"What blocks the closure of {case.ref}", "Rule", "Missing", "Next action")

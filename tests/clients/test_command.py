@@ -82,7 +82,7 @@ def closed(office: Office) -> Case:
     teller.approve()
     teller.look()
     office = replace(office, clock=lambda: teller.now + timedelta(minutes=1))
-    case = make_proof(office, written(office, teller).ref)
+    case = make_proof(office.ledger, office.files, office.proofs, written(office, teller).ref)
     assert case.proof is not None
     return office.record(case.ref, Kind.CLOSED, proof=case.proof["evidence"])
 
@@ -287,7 +287,7 @@ def test_a_word_is_recorded_also_while_prefect_is_down(
 
 
 def proof_of(office: Office, case: Case) -> Path:
-    path = proof_path(office, case)
+    path = proof_path(office.proofs, case)
     assert path is not None
     return path
 

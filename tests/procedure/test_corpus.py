@@ -38,7 +38,14 @@ def a_closed_one(world: World) -> Thread:
 def one_of_an_earlier_round(world: World) -> Thread:
     ref, thread = told(world, "offers/earlier")
     world.walk(ref, until="attach")
-    deciding.review(world.office, ref, approved=False, by=REVIEWER, remark="It still fails for one offer.")
+    deciding.review(
+        world.office.ledger,
+        world.office.policy.team,
+        ref,
+        approved=False,
+        by=REVIEWER,
+        remark="It still fails for one offer.",
+    )
     world.walk(ref, until="tell")
     return thread
 

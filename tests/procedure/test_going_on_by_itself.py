@@ -52,7 +52,7 @@ def replies(world: World, ref: str, words: str = "Which token do you mean?", why
 
 
 def goes_on(world: World, ref: str) -> bool:
-    return deciding.goes_on_by_itself(world.office, ref)
+    return deciding.goes_on_by_itself(world.office.ledger, world.office.policy, ref)
 
 
 def goes_on_and_fails(world: World, ref: str) -> None:
@@ -96,10 +96,10 @@ def test_j8_j11_it_closes_only_after_a_reviewer_said_what_was_checked_in_the_sys
     world.walk(ref, until="attach", people=False)
     approve: dict[str, Any] = {"approved": True, "by": REVIEWER, "remark": ""}
     with pytest.raises(NotAllowed, match=r"nobody has looked at it yet.*Look at the change in the system"):
-        deciding.review(world.office, ref, **approve, checked=" ")
+        deciding.review(world.office.ledger, world.office.policy.team, ref, **approve, checked=" ")
     assert world.case(ref).state is State.VERIFIED
 
-    deciding.review(world.office, ref, **approve, checked=CHECKED)
+    deciding.review(world.office.ledger, world.office.policy.team, ref, **approve, checked=CHECKED)
     case = world.walk(ref)
     assert case.is_closed
     assert case.validated is not None
@@ -113,7 +113,9 @@ def test_what_a_reviewer_checked_of_their_own_accord_is_written_down_too(world: 
     ref = told(world)
     world.decide(ref, Decision.AFTER_FIX)
     world.walk(ref, until="attach", people=False)
-    case = deciding.review(world.office, ref, approved=True, by=REVIEWER, remark="", checked=CHECKED)
+    case = deciding.review(
+        world.office.ledger, world.office.policy.team, ref, approved=True, by=REVIEWER, remark="", checked=CHECKED
+    )
     assert case.validated is not None
     assert case.state is State.REVIEWED
 
@@ -123,7 +125,14 @@ def test_sent_back_it_is_told_anew_and_the_old_word_decides_nothing(world: World
     says(world, ref)
     goes_on(world, ref)
     world.walk(ref, until="attach", people=False)
-    deciding.review(world.office, ref, approved=False, by=REVIEWER, remark="The old token is still there.")
+    deciding.review(
+        world.office.ledger,
+        world.office.policy.team,
+        ref,
+        approved=False,
+        by=REVIEWER,
+        remark="The old token is still there.",
+    )
     world.walk(ref, until="tell")
     assert not goes_on(world, ref)
     says(world, ref)
@@ -256,7 +265,7 @@ def test_two_live_runs_of_one_case_decide_once(world: World) -> None:
 
     def run(number: int) -> bool:
         start.wait()
-        return deciding.goes_on_by_itself(offices[number], ref)
+        return deciding.goes_on_by_itself(offices[number].ledger, offices[number].policy, ref)
 
     with ThreadPoolExecutor(len(offices)) as pool:
         assert list(pool.map(run, range(len(offices)))) == [True] * len(offices)
@@ -323,7 +332,7 @@ def test_who_answers_has_looked_at_what_stood_above_the_form_and_at_nothing_late
     number = asked(world, ref)
     world.clock.move(minutes=1)
     came("later", Place.REPLY)
-    deciding.looked_at(world.office, ref, by=DECIDER, question=number)
+    deciding.looked_at(world.office.ledger, ref, by=DECIDER, question=number)
     with world.office.store.reading() as unit:
         rows = {row.message_id: row.done_by for row in unit.messages.of_case(ref)}
     assert rows == {"<shown@example.com>": DECIDER, "<counted@example.com>": "", "<later@example.com>": ""}
@@ -381,7 +390,7 @@ def test_the_ticket_says_once_what_the_retailer_wrote_and_what_does_not_count_an
     says(world, ref, words="We renewed it.")
     before = len(comments(world))
     for _ in range(2):
-        ticket.note_words(world.office, world.desk, ref)
+        ticket.note_words(world.office.ledger, world.office.effects, world.office.links, world.desk, ref)
     asks, stranger, changed = comments(world)[before:]
     assert "> Which token?\n> - the old one?" in asks
     assert "It confirms nothing by itself: asks for help." in asks
@@ -393,13 +402,13 @@ def test_the_ticket_says_once_what_the_retailer_wrote_and_what_does_not_count_an
 
 def test_the_desk_is_not_called_where_nothing_is_new(world: World) -> None:
     ref = told(world)
-    assert ticket.words_to_note(world.office, world.case(ref)) == []
+    assert ticket.words_to_note(world.office.store, world.case(ref)) == []
     says(world, ref)
-    assert len(ticket.words_to_note(world.office, world.case(ref))) == 1
-    ticket.note_words(world.office, world.desk, ref)
-    assert ticket.words_to_note(world.office, world.case(ref)) == []
+    assert len(ticket.words_to_note(world.office.store, world.case(ref))) == 1
+    ticket.note_words(world.office.ledger, world.office.effects, world.office.links, world.desk, ref)
+    assert ticket.words_to_note(world.office.store, world.case(ref)) == []
     calls = world.desk.faulty.did("comment")
-    ticket.note_words(world.office, world.desk, ref)
+    ticket.note_words(world.office.ledger, world.office.effects, world.office.links, world.desk, ref)
     assert world.desk.faulty.did("comment") == calls
 
 
@@ -409,7 +418,7 @@ def test_a_word_on_a_closed_case_waits_for_the_ticket_to_be_opened_again(world: 
     replies(world, ref, "It fails again!")
     world.office.record(ref, Kind.REOPENED, DECIDER, why="It fails again.")
     world.walk(ref, until="ticket")
-    ticket.note_words(world.office, world.desk, ref)
+    ticket.note_words(world.office.ledger, world.office.effects, world.office.links, world.desk, ref)
     assert "> It fails again!" in comments(world)[-1]
 
 

@@ -312,7 +312,14 @@ def test_a_word_after_the_closing_is_kept_with_the_case_and_leaves_it_closed(wor
 def test_a_clear_word_to_the_letter_of_an_earlier_round_confirms_nothing(world: World) -> None:
     ref, letter = told(world)
     world.walk(ref, until="attach")
-    deciding.review(world.office, ref, approved=False, by=REVIEWER, remark="It still fails for one offer.")
+    deciding.review(
+        world.office.ledger,
+        world.office.policy.team,
+        ref,
+        approved=False,
+        by=REVIEWER,
+        remark="It still fails for one offer.",
+    )
     assert world.case(ref).notice is None, "it is stopped and told anew"
     first = take_in(world, answer(letter))
     world.walk(ref, until="tell")

@@ -89,7 +89,14 @@ class World:
         stop = self.office.keep_json(ref, "stop-1.json", {"job": job, "active": False})
         jobs = [{"job": job, "name": "Offers of shop A", "was_active": True, "active": False, "waiting": 0}]
         self.record(ref, Kind.STOPPED, scope="job", jobs=jobs, evidence=stop)
-        ensure_ticket(self.office, self.desk, ref)
+        ensure_ticket(
+            self.office.ledger,
+            self.office.effects,
+            self.office.links,
+            self.desk,
+            ref,
+            desk_name=self.office.policy.desk,
+        )
         notice = self.office.keep(ref, b"Subject: notice\r\n\r\nPlease renew.", "notice-1.eml", "message/rfc822")
         to = ["shop@example.com"]
         name = f"<{ref.lower()}.1.notice@example.com>"
@@ -142,7 +149,7 @@ class World:
             names_success=True,
             url=url,
         )
-        attach_photo(self.office, self.desk, ref)
+        attach_photo(self.office.ledger, self.office.vault, self.office.effects, self.desk, ref)
         return ref
 
     def closed(self, job: str = "offers/feed-a", **facts: Any) -> str:
@@ -151,9 +158,9 @@ class World:
         self.record(ref, Kind.REVIEW_APPROVED, "team lead", remark="The page names the run.")
         look = self.office.keep_json(ref, "last-look.json", {"runs": []})
         self.record(ref, Kind.LOOKED_AGAIN, failed=[], evidence=look)
-        make_proof(self.office, ref)
-        close(self.office, self.desk, ref)
-        close_ticket(self.office, self.desk, ref)
+        make_proof(self.office.ledger, self.office.files, self.office.proofs, ref)
+        close(self.office.ledger, self.office.vault, self.office.effects, self.desk, ref)
+        close_ticket(self.office.ledger, self.office.links, self.desk, ref)
         return ref
 
 

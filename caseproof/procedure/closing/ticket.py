@@ -10,9 +10,11 @@ from caseproof.domain.case import Case, Fact
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.effects import Json, once
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.parts import Effects, Ledger, Links
 from caseproof.procedure.core.said import came_by, doubts
+from caseproof.store import Store
 
 
 class TicketNotClosed(CaseproofError):
@@ -34,20 +36,20 @@ def has_open_ticket(case: Case) -> bool:
     return case.ticket.seq > case.last_opened.seq or case.ticket_reopened is not None
 
 
-def ensure_ticket(office: Office, desk: Desk, ref: str) -> Case:
+def ensure_ticket(ledger: Ledger, effects: Effects, links: Links, desk: Desk, ref: str, *, desk_name: str) -> Case:
     """Ensure that the case has a ticket: the one it was raised from, or a new one; a reopened case has its own again.
 
-    Raises TicketNotOpen.
+    ``desk_name`` is what the policy calls the desk. Raises TicketNotOpen.
     """
-    case = office.case(ref)
+    case = ledger.case(ref)
     if has_open_ticket(case) or case.contained is None:  # J2: nothing comes before the stop
         return case
     if case.ticket is not None:
-        return _reopen(office, desk, case, case.ticket)
+        return _reopen(ledger, links, desk, case, case.ticket)
     adopted = case.facts.get("ticket")
     if adopted:
         ticket = desk.ticket(adopted)
-        desk.comment(ticket.id, f"{ref}/adopted", f"{ref} carries this ticket: {office.case_url(ref)}")
+        desk.comment(ticket.id, f"{ref}/adopted", f"{ref} carries this ticket: {links.case_url(ref)}")
         found: Json = {"ticket": ticket.id, "url": ticket.url}
     else:
 
@@ -56,30 +58,30 @@ def ensure_ticket(office: Office, desk: Desk, ref: str) -> Case:
             return {"ticket": ticket.id, "url": ticket.url} if ticket else None
 
         def create(_: Json) -> None:
-            desk.create(ref, f"[{ref}] {case.facts['job_name']} fails", _body(office, case))
+            desk.create(ref, f"[{ref}] {case.facts['job_name']} fails", _body(links, case))
 
-        found = once(office, ref, "ticket", f"{ref}/ticket", plan={}, effect=create, read_back=read_back)
-    event = office.event(Kind.TICKET_OPENED, desk=office.policy.desk, adopted=bool(adopted), **found)
-    return office.store.change(ref, lambda now: [] if now.ticket else [event])
+        found = once(effects, ref, "ticket", f"{ref}/ticket", plan={}, effect=create, read_back=read_back)
+    event = ledger.event(Kind.TICKET_OPENED, desk=desk_name, adopted=bool(adopted), **found)
+    return ledger.change(ref, lambda now: [] if now.ticket else [event])
 
 
-def _reopen(office: Office, desk: Desk, case: Case, fact: Fact) -> Case:
+def _reopen(ledger: Ledger, links: Links, desk: Desk, case: Case, fact: Fact) -> Case:
     """Open the ticket of a reopened case again, say why, and read it back."""
     ticket, ref = fact["ticket"], case.ref
     why = case.last_opened.get("why", "") if case.last_opened else ""
     if desk.ticket(ticket).status is not TicketStatus.OPEN:
         desk.set_status(ticket, TicketStatus.OPEN)
-    desk.comment(ticket, f"{ref}/reopened/{case.opening}", f"{ref} is open again. {why} {office.case_url(ref)}")
+    desk.comment(ticket, f"{ref}/reopened/{case.opening}", f"{ref} is open again. {why} {links.case_url(ref)}")
     if desk.ticket(ticket).status is not TicketStatus.OPEN:
         raise TicketNotOpen(
             f"The desk still shows {ticket} as closed.",
             "Open it there, or see why the desk does not let it be opened, then let the case try again.",
         )
-    event = office.event(Kind.TICKET_REOPENED, ticket=ticket)
-    return office.store.change(ref, lambda now: [] if has_open_ticket(now) else [event])
+    event = ledger.event(Kind.TICKET_REOPENED, ticket=ticket)
+    return ledger.change(ref, lambda now: [] if has_open_ticket(now) else [event])
 
 
-def _body(office: Office, case: Case) -> str:
+def _body(links: Links, case: Case) -> str:
     facts = case.facts
     lines = [
         f"Job: {facts['job_name']} ({facts['job']} on {facts['platform']})",
@@ -87,7 +89,7 @@ def _body(office: Office, case: Case) -> str:
         f"Marketplace: {facts.get('marketplace') or 'none'}",
         f"Cause: {facts['cause']}",
         f"What fails: {facts['summary']}",
-        f"Case: {office.case_url(case.ref)}",
+        f"Case: {links.case_url(case.ref)}",
     ]
     return "\n".join(lines)
 
@@ -95,42 +97,42 @@ def _body(office: Office, case: Case) -> str:
 _SAID = (Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED, Kind.CONFIRMATION_REFUSED)
 
 
-def words_to_note(office: Office, case: Case) -> list[Fact]:
+def words_to_note(store: Store, case: Case) -> list[Fact]:
     """What came from the retailer and is not on the ticket yet, oldest first; without words nothing is looked up."""
     said = case.every(*_SAID)
     if not said or case.ticket is None:
         return []
-    with office.store.reading() as unit:
+    with store.reading() as unit:
         return [fact for fact in said if unit.intents.result(_note_key(case, fact)) is None]
 
 
-def note_words(office: Office, desk: Desk, ref: str) -> None:
+def note_words(ledger: Ledger, effects: Effects, links: Links, desk: Desk, ref: str) -> None:
     """Ensure that the ticket says what the retailer wrote, and what does not count and why: the front line reads there.
 
     A comment a message and what became of it; the desk adds each once a key, so that repeating is harmless.
     """
-    case = office.case(ref)
-    for fact in words_to_note(office, case):
-        _comment_once(office, desk, case, _note_key(case, fact), _note(office, case, fact))
+    case = ledger.case(ref)
+    for fact in words_to_note(ledger.store, case):
+        _comment_once(effects, desk, case, _note_key(case, fact), _note(links, case, fact))
 
 
-def _comment_once(office: Office, desk: Desk, case: Case, key: str, text: str) -> None:
+def _comment_once(effects: Effects, desk: Desk, case: Case, key: str, text: str) -> None:
     ticket = case.ticket.data["ticket"] if case.ticket else ""
 
     def comment(_: Json) -> Json:
         desk.comment(ticket, key, text)
         return {"ticket": ticket}
 
-    once(office, case.ref, "note", key, plan={}, effect=comment, read_back=None, harmless=(DeskError,))
+    once(effects, case.ref, "note", key, plan={}, effect=comment, read_back=None, harmless=(DeskError,))
 
 
 def _note_key(case: Case, fact: Fact) -> str:
     return f"{case.ref}/note/{fact.event.kind}/{fact['evidence']}"
 
 
-def _note(office: Office, case: Case, fact: Fact) -> str:
+def _note(links: Links, case: Case, fact: Fact) -> str:
     at = f"{fact.at:%Y-%m-%d %H:%M} UTC"
-    evidence = f"As it arrived: {office.evidence_url(fact['evidence'])}"
+    evidence = f"As it arrived: {links.evidence_url(fact['evidence'])}"
     if fact.event.kind is Kind.CONFIRMATION_REFUSED:
         return f"A message from {fact['sender']} ({at}) does not count: {fact['why']}. {evidence}"
     what = "The retailer replied" if fact.event.kind is Kind.REPLY_RECEIVED else "The retailer's written word (J8)"
@@ -139,22 +141,26 @@ def _note(office: Office, case: Case, fact: Fact) -> str:
     return f"{what}: {fact['sender']}, {came_by(fact)}, {at}.\n\n{words}\n\n{more}{evidence}"
 
 
-def attach_photo(office: Office, desk: Desk, ref: str) -> Case:
+def attach_photo(ledger: Ledger, vault: Vault, effects: Effects, desk: Desk, ref: str) -> Case:
     """Ensure that the screenshot is attached to the ticket and stands in the ticket's own list (J7, J8)."""
-    case = office.case(ref)
+    case = ledger.case(ref)
     if case.photo is None or _is_attached(case, case.photo.data["evidence"]):
         return case
-    return attach(office, desk, case, case.photo, f"{ref}-successful-run-{case.attempt}.png", "image/png")
+    return attach(
+        ledger, vault, effects, desk, case, case.photo, f"{ref}-successful-run-{case.attempt}.png", "image/png"
+    )
 
 
-def attach(office: Office, desk: Desk, case: Case, fact: Fact, name: str, media_type: str) -> Case:
+def attach(
+    ledger: Ledger, vault: Vault, effects: Effects, desk: Desk, case: Case, fact: Fact, name: str, media_type: str
+) -> Case:
     """Attach the evidence of ``fact`` to the case's ticket once, and record it as read back from the desk."""
     if case.ticket is None:
         raise CaseproofError(
             f"{case.ref} has no ticket to attach to.", "Check the desk; the case opens its ticket first."
         )
     ticket, digest = case.ticket.data["ticket"], fact["evidence"]
-    content = office.vault.read(digest)
+    content = vault.read(digest)
 
     def read_back(_: Json) -> Json | None:
         same = [a for a in desk.attachments(ticket) if _same(a, name, content)]
@@ -163,9 +169,9 @@ def attach(office: Office, desk: Desk, case: Case, fact: Fact, name: str, media_
     def send(_: Json) -> None:
         desk.attach(ticket, name, content, media_type)
 
-    found = once(office, case.ref, "attach", f"{case.ref}/attach/{digest}", plan={}, effect=send, read_back=read_back)
-    event = office.event(Kind.ATTACHED, **found)
-    return office.store.change(case.ref, lambda now: [] if _is_attached(now, digest) else [event])
+    found = once(effects, case.ref, "attach", f"{case.ref}/attach/{digest}", plan={}, effect=send, read_back=read_back)
+    event = ledger.event(Kind.ATTACHED, **found)
+    return ledger.change(case.ref, lambda now: [] if _is_attached(now, digest) else [event])
 
 
 def _same(there: Attachment, name: str, content: bytes) -> bool:
@@ -178,16 +184,16 @@ def _is_attached(case: Case, digest: str) -> bool:
     return any(fact["evidence"] == digest for fact in case.attached)
 
 
-def close_ticket(office: Office, desk: Desk, ref: str) -> Case:
+def close_ticket(ledger: Ledger, links: Links, desk: Desk, ref: str) -> Case:
     """Close the ticket of a closed case, and read it back as closed. Raises TicketNotClosed."""
-    case = office.case(ref)
+    case = ledger.case(ref)
     if case.ticket is None or case.proof is None or not case.is_closed or case.ticket_closed is not None:
         return case
     ticket = case.ticket.data["ticket"]
     desk.comment(
         ticket,
         f"{ref}/closed/{case.opening}",
-        f"{ref} is closed. Proof: {office.evidence_url(case.proof['evidence'])}",
+        f"{ref} is closed. Proof: {links.evidence_url(case.proof['evidence'])}",
     )
     desk.set_status(ticket, TicketStatus.CLOSED)
     if desk.ticket(ticket).status is not TicketStatus.CLOSED:
@@ -195,5 +201,5 @@ def close_ticket(office: Office, desk: Desk, ref: str) -> Case:
             f"The desk still shows {ticket} as open.",
             "Look at the ticket's required fields, then let the case try again.",
         )
-    event = office.event(Kind.TICKET_CLOSED, ticket=ticket)
-    return office.store.change(ref, lambda now: [] if now.ticket_closed else [event])
+    event = ledger.event(Kind.TICKET_CLOSED, ticket=ticket)
+    return ledger.change(ref, lambda now: [] if now.ticket_closed else [event])

@@ -197,7 +197,7 @@ def stop_one(office: Office, platform: Stops, case: Case, job_id: str, *, was_ac
         return seen(now, was_active=plan["was_active"]) if now.is_stopped else None
 
     return once(
-        office,
+        office.effects,
         case.ref,
         "stop",
         stop_key(case, job_id),

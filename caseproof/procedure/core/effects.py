@@ -12,7 +12,7 @@ from typing import Any
 
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.parts import Effects
 from caseproof.store import Claim
 
 Json = Mapping[str, Any]
@@ -28,7 +28,7 @@ class EffectNotSeen(CaseproofError):
 
 
 def once(
-    office: Office,
+    office: Effects,
     ref: str,
     step: str,
     key: str,
@@ -76,12 +76,12 @@ def once(
     return seen
 
 
-def _owner(office: Office) -> str:
+def _owner(office: Effects) -> str:
     """Who writes here: two threads of one process are two writers, too."""
     return f"{office.owner}-{threading.get_ident()}"
 
 
-def _claim(office: Office, ref: str, step: str, key: str, plan: Json, seconds: float) -> Claim:
+def _claim(office: Effects, ref: str, step: str, key: str, plan: Json, seconds: float) -> Claim:
     while True:
         with office.store.unit() as unit:
             claim = unit.intents.claim(

@@ -123,7 +123,13 @@ def letter_to(office: Office, first: Letter, to: Sequence[str], address: str) ->
     while True:
         number += 1
         mine = once(
-            office, first.lead, "notice", f"{key}-{number}", plan={"to": address}, effect=lambda p: p, read_back=None
+            office.effects,
+            first.lead,
+            "notice",
+            f"{key}-{number}",
+            plan={"to": address},
+            effect=lambda p: p,
+            read_back=None,
         )
         if comparable(str(mine["to"])) == comparable(address):
             return _numbered(first, number, address)

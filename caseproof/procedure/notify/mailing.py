@@ -186,7 +186,7 @@ class _Sender:
 
     def _once(self, key: str, plan: Json, effect: Callable[[Json], Json]) -> Json:
         return once(
-            self.office,
+            self.office.effects,
             self.mailing.lead,
             self.mailing.step,
             key,
