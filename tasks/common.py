@@ -82,7 +82,14 @@ def _sender() -> Send:
     def send_it(content: bytes, sender: str, recipients: Sequence[str]) -> Delivery:
         return send(account, content, sender=sender, recipients=recipients)
 
-    return paced(office(), send_it)
+    here = office()
+    return paced(
+        send_it,
+        per_minute=here.policy.mail.per_minute,
+        home=here.settings.home_folder,
+        clock=here.clock,
+        sleep=here.sleep,
+    )
 
 
 def _our_prefect() -> PrefectJobsClient:

@@ -58,7 +58,7 @@ def open_the_ticket(ref: str) -> None:
 def tell_the_retailer(ref: str) -> None:
     """J5. Key: REF/round/notice, and -2, -3, ... for more contacts; a repeated letter carries the same Message-ID."""
     opening.read_whose_job(office(), lambda: load_platform(look(ref).facts["platform"]), ref)
-    telling.tell_retailer(office(), load_sender(), ref)
+    telling.tell_retailer(office().ledger, office().dispatch(load_sender()), office().policy, ref)
 
 
 @step(StepName.NOTE_ON_THE_TICKET, "J8", due=lambda case: bool(ticket.words_to_note(office().store, case)))
@@ -155,4 +155,4 @@ def close_the_ticket(ref: str) -> None:
 @step(StepName.TELL_IT_WORKS_AGAIN, "J5", due=recovery.owes_recovery)
 def tell_it_works_again(ref: str) -> None:
     """After all else, once a closing. Key: REF/opening/recovery; a repeated letter carries the same Message-ID."""
-    recovery.tell_recovery(office(), load_sender(), ref)
+    recovery.tell_recovery(office().ledger, office().dispatch(load_sender()), ref)

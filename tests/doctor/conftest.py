@@ -198,7 +198,7 @@ def _write_cases(office: Office) -> None:
     assert case is not None
     office.keep(case.ref, b"the page of the run", "run-page-1.png", "image/png")
     _open_case(office, "offers/feed-b")
-    note_problems(office, {})  # as the keeper does at the end of each pass
+    note_problems(office.ledger, {})  # as the keeper does at the end of each pass
 
 
 def _open_case(office: Office, job: str) -> None:

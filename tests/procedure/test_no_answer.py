@@ -179,14 +179,14 @@ def test_of_a_retailer_whom_no_reminder_reached_nobody_says_that_they_do_not_ans
 def test_nothing_stays_paused_where_the_retailer_was_asked_nothing(keeper, world, cause: str) -> None:
     ref = asked(world, cause=cause)
     assert "pause" not in "".join(days(keeper, 30))
-    assert not keep_paused(world.office, ref)
+    assert not keep_paused(world.office.ledger, world.office.policy.keeper, ref)
 
 
 def test_a_case_of_an_incident_is_decided_there(keeper, world, waiting) -> None:
     days(keeper, 8)
     world.office.record(waiting, Kind.INCIDENT_JOINED, incident="IN-000001")
     assert "pause" not in "".join(days(keeper, 20))
-    assert not keep_paused(world.office, waiting)
+    assert not keep_paused(world.office.ledger, world.office.policy.keeper, waiting)
 
 
 @pytest.mark.parametrize("how", ["word", "reply", "answer"])
@@ -202,7 +202,7 @@ def test_what_somebody_said_waits_for_a_person_and_is_never_paused_over(keeper, 
         )
         waits(world, waiting)
     world.clock.move(days=10)
-    assert not keep_paused(world.office, waiting)
+    assert not keep_paused(world.office.ledger, world.office.policy.keeper, waiting)
     if how != "answer":
         waits(world, waiting, "decision" if how == "word" else "retailers-word")
         assert "pause" not in "".join(days(keeper, 20))
@@ -222,7 +222,8 @@ def test_a_word_that_arrives_at_the_same_moment_wins(keeper, world, waiting) -> 
             looks[0].join(30)
         return world.clock()
 
-    assert not keep_paused(world.process(clock=clock), waiting)
+    here = world.process(clock=clock)
+    assert not keep_paused(here.ledger, here.policy.keeper, waiting)
     case = world.case(waiting)
     assert looks
     assert (case.state, len(case.confirmations)) == (State.WAITING, 1)
@@ -266,7 +267,7 @@ def test_two_keepers_at_once_keep_it_paused_once(keeper, world, waiting) -> None
     def one() -> bool:
         here = replace(world.process())
         together.wait(30)
-        return keep_paused(here, waiting)
+        return keep_paused(here.ledger, here.policy.keeper, waiting)
 
     with ThreadPoolExecutor(2) as two:
         did = [future.result(60) for future in [two.submit(one), two.submit(one)]]

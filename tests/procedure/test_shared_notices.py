@@ -17,11 +17,12 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import PlatformRefused
 from caseproof.procedure.answers import word
 from caseproof.procedure.core.office import Office
-from caseproof.procedure.notify import mail_pace, telling
+from caseproof.procedure.notify import telling
 from caseproof.procedure.notify.letters import find_letter
 from caseproof.store import Store
 from caseproof.store.errors import Unreadable
 from tests.support.fakes import Killed
+from tests.support.letters import at_its_pace
 from tests.support.world import World
 
 JOBS = ("offers/a", "orders/b", "stock/c")
@@ -197,7 +198,7 @@ def test_a_mail_that_did_not_leave_is_written_anew_for_those_who_are_stopped_by_
     stop(world, refs[:1])
     world.mail.faulty.fails("send", before=MailDown("The mail server is down.", "Wait."))
     with pytest.raises(MailDown):
-        telling.tell_retailer(world.office, world.send, refs[0])
+        telling.tell_retailer(world.office.ledger, world.office.dispatch(world.send), world.office.policy, refs[0])
     stop(world, refs[1:])
     walk(world, refs)
     assert len(world.mail.taken) == 1
@@ -214,7 +215,7 @@ def test_a_mail_that_may_have_left_before_its_writer_died_is_repeated_as_it_was_
     stop(world, refs[:2])
     world.mail.faulty.fails("send", after=Killed())
     with pytest.raises(Killed):
-        telling.tell_retailer(world.office, world.send, refs[0])
+        telling.tell_retailer(world.office.ledger, world.office.dispatch(world.send), world.office.policy, refs[0])
     stop(world, refs[2:])
     world.restart(minutes=10)
     sends(world)(b"x", "a@example.com", ["b@example.com"])  # another's mail: the next turn is a minute away
@@ -283,7 +284,7 @@ def test_two_cases_that_tell_at_once_send_one_mail(world: World) -> None:
     def tells(ref: str) -> Case:
         office = world.process(sleep=lambda _: threading.Event().wait(0.01))
         start.wait()
-        return telling.tell_retailer(office, world.send, ref)
+        return telling.tell_retailer(office.ledger, office.dispatch(world.send), office.policy, ref)
 
     with ThreadPoolExecutor(len(refs)) as pool:
         list(pool.map(tells, refs))
@@ -331,7 +332,7 @@ def test_a_first_case_that_cannot_be_read_holds_up_no_other(world: World, damage
     stop(world, refs)
     office = damaged(refs[0])
     for ref in refs[1:]:
-        telling.tell_retailer(office, world.send, ref)
+        telling.tell_retailer(office.ledger, office.dispatch(world.send), office.policy, ref)
     assert len(world.mail.taken) == 1
     assert [ref in text(world) for ref in refs] == [False, True, True]
 
@@ -351,7 +352,7 @@ def test_an_answer_to_the_shared_mail_counts_for_each_of_its_cases(world: World)
 
 
 def sends(world: World, office: Office | None = None) -> telling.Send:
-    return mail_pace.paced(office or world.office, world.mail.send)
+    return at_its_pace(office or world.office, world.mail.send)
 
 
 def test_mails_leave_no_faster_than_the_policy_says_whichever_process_sends(

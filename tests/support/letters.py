@@ -8,9 +8,11 @@ from datetime import timedelta
 from html import unescape
 from typing import Any
 
+from caseproof.channels.outbound.mail import Send
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.signing import answer_token
 from caseproof.procedure.core.office import Office
+from caseproof.procedure.notify.mail_pace import paced
 
 SHOP = "shop@example.com"
 WORDS = "I gave the connection its permission again on Thursday."
@@ -23,6 +25,12 @@ def stopped(office: Office, ref: str) -> str:
     jobs = [{"job": job, "name": job, "was_active": True, "active": False, "waiting": 0}]
     office.record(ref, Kind.STOPPED, scope="job", jobs=jobs, evidence=stop)
     return ref
+
+
+def at_its_pace(office: Office, send: Send) -> Send:
+    """What sends mail at the pace of the office's home, as the tasks do."""
+    mail, home = office.policy.mail, office.settings.home_folder
+    return paced(send, per_minute=mail.per_minute, home=home, clock=office.clock, sleep=office.sleep)
 
 
 def register(office: Office, address: str = SHOP, retailer: str = "Shop A", **said: str) -> None:

@@ -26,7 +26,12 @@ def main() -> None:
             contain(office, platform, ref)
     else:
         account = MailAccount("127.0.0.1", urlsplit(url).port or 0, "plain", None, "", timeout_seconds=10)
-        tell_retailer(office, lambda content, sender, to: send(account, content, sender=sender, recipients=to), ref)
+        tell_retailer(
+            office.ledger,
+            office.dispatch(lambda content, sender, to: send(account, content, sender=sender, recipients=to)),
+            office.policy,
+            ref,
+        )
     sys.stdout.write("done\n")
 
 

@@ -107,7 +107,7 @@ def test_the_oldest_comes_first_and_those_that_need_us_before_it(office: Office)
     with office.store.unit() as unit:
         unit.cases.set_rest(refs[3], 3, NOW + timedelta(hours=1), "3 runs in a row died")
         unit.commit()
-    note_problems(office, {refs[4]: "It cannot be read.", "the platform jobs": "It is down."})
+    note_problems(office.ledger, {refs[4]: "It cannot be read.", "the platform jobs": "It is down."})
     shown = board(office.ledger, office.policy.keeper, at_most=3)
     assert [one.ref for one in shown.lines] == [refs[3], refs[4], refs[0]]
     assert [one.needs_us for one in shown.lines] == [True, True, False]

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from caseproof.channels.outbound.mail import Send
 from caseproof.config.clock import Clock, utc_now
 from caseproof.config.policy import Policy, PolicyError, policy_in_force
 from caseproof.config.settings import Settings, read_settings
@@ -17,7 +18,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.vault import Vault
-from caseproof.procedure.core.parts import US, Effects, EvidenceFiles, Ledger, Links
+from caseproof.procedure.core.parts import US, Dispatch, Effects, EvidenceFiles, Ledger, Links, ReplyAddresses
 from caseproof.store import Store
 
 __all__ = ["US", "Office", "open_office"]
@@ -81,6 +82,17 @@ class Office:
     def effects(self) -> Effects:
         """What a step touches other systems with, as the writer that this process is."""
         return Effects(self.store, self.clock, self.sleep, self.owner)
+
+    @property
+    def replies(self) -> ReplyAddresses:
+        """What an answer to a letter reaches us by."""
+        return ReplyAddresses(
+            lambda: self.secret, self.policy.mail, self.policy.answers, self.settings.answers, self.clock
+        )
+
+    def dispatch(self, send: Send) -> Dispatch:
+        """What letters go out by, through this account."""
+        return Dispatch(send, self.files, self.effects, self.replies)
 
     # -- for those who still take the whole --------------------------------------------------------------------------
 

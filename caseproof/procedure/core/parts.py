@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from caseproof.channels.outbound.mail import Send
 from caseproof.config.clock import Clock
+from caseproof.config.policy import AnswersPolicy, MailPolicy
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
@@ -104,3 +106,27 @@ class Effects:
     clock: Clock
     sleep: Callable[[float], None]
     owner: str
+
+
+@dataclass(frozen=True)
+class ReplyAddresses:
+    """What an answer to a letter reaches us by: its signed address, and the link to its page.
+
+    ``secret`` gives what both are signed with; ``page`` is what the links start with, None where there is no page.
+    """
+
+    secret: Callable[[], bytes]
+    mail: MailPolicy
+    answers: AnswersPolicy
+    page: str | None
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """What letters go out by: each is kept before it is sent, sent once, and says where its answer goes."""
+
+    send: Send
+    files: EvidenceFiles
+    effects: Effects
+    replies: ReplyAddresses

@@ -159,7 +159,7 @@ class _Keeper:
         with self._apart("incidents"):
             self._done.incidents += self._hands.incidents()
         self._plan_anew()
-        found = look(self._office)
+        found = look(self._office.ledger, self._office.policy.keeper)
         self._done.looked_at = len(found.rows)
         self._read_the_runs(found)
         self._give_and_wake(found, patience)
@@ -168,8 +168,8 @@ class _Keeper:
             self._done.problems(_about(name), Hanging(name))
         self._tell(found)
         self._keep_paused(found)
-        note_next(self._office, found.rows)
-        note_problems(self._office, self._done.problems.said)
+        note_next(self._office.ledger, self._office.policy.keeper, found.rows)
+        note_problems(self._office.ledger, self._done.problems.said)
         done, self._done = self._done, Pass()  # what still hangs changes it no more
         return done
 
@@ -185,7 +185,7 @@ class _Keeper:
     def _watch_the_platforms(self) -> None:
         names: list[str] = []
         with self._apart("platforms"):
-            names = watching.platforms_with_cases(self._office)
+            names = watching.platforms_with_cases(self._office.ledger, self._office.policy.keeper)
         for name in names:
             with self._apart(_about(name)):
                 platform = self._hands.platform(name)
@@ -205,7 +205,7 @@ class _Keeper:
                 raise
 
     def _look_after(self, name: str, platform: JobPlatform) -> None:
-        for ref in watching.hold_stops(self._office, name, platform, self._apart):
+        for ref in watching.hold_stops(self._office.ledger, self._office.files, name, platform, self._apart):
             self._done.stopped_again.append(ref)
             self._hands.say(f"{ref}: the stop did not hold, and was made again (J2)")
         for swept in watching.reopen_what_fails_again(self._office, name, platform):
@@ -222,10 +222,10 @@ class _Keeper:
 
     def _plan_anew(self) -> None:
         with self._apart("policy"):
-            if has_to_look_at_all(self._office):
-                count = look_at_all_again(self._office)
+            if has_to_look_at_all(self._office.ledger, self._office.policy.keeper):
+                count = look_at_all_again(self._office.ledger, self._office.policy.keeper)
                 self._hands.say(f"The policy or the clock changed: {count} open cases were planned anew")
-            remember_the_policy(self._office)
+            remember_the_policy(self._office.ledger, self._office.policy.keeper)
 
     def _read_the_runs(self, found: Looked) -> None:
         """A suspended case that waits for a long run is woken when that run is over."""
@@ -235,7 +235,7 @@ class _Keeper:
                 continue  # in the next pass
             with self._apart(row.ref):
                 try:
-                    if is_over(self._office, self._hands.runner, row.ref):
+                    if is_over(self._office.ledger, self._hands.runner, row.ref):
                         found.wake.append(row.ref)
                 except PlatformDown:
                     self._down.add(row.platform)  # its time-out once a pass, not once a case
@@ -279,7 +279,9 @@ class _Keeper:
             with self._apart(ref):
                 try:
                     send = send or self._hands.sender()
-                    self._done.reminded += remind(self._office, send, ref)
+                    self._done.reminded += remind(
+                        self._office.ledger, self._office.dispatch(send), self._office.policy, ref
+                    )
                 except MailDown:
                     down = True
                     raise
@@ -290,10 +292,13 @@ class _Keeper:
         """One mail to the team about all that is due; without an address the board has it."""
         beside: list[Telling] = []
         with self._apart("incidents"):
-            beside = [replace(one, url=self._hands.run_url(one.url)) for one in nudges(self._office)]
+            beside = [
+                replace(one, url=self._hands.run_url(one.url))
+                for one in nudges(self._office.ledger, self._office.policy.keeper)
+            ]
         messages: list[MessageRow] = []
         with self._apart("messages from retailers"):
-            messages = to_tell(self._office)
+            messages = to_tell(self._office.ledger)
         told = [_nudge(row, about) for row, about in (*found.tell, *self._told_first(found))]
         with self._apart("telling the team"):
             told += [
@@ -302,8 +307,10 @@ class _Keeper:
             again = "the job failed again after the case was closed, so the case is open again (J10)"
             told += [self._telling(ref, again) for ref in self._done.reopened]
             send = self._hands.sender() if (told or beside or messages) and self._office.policy.mail.team else None
-            self._done.team_told = tell_team(self._office, send, told, beside, messages)
-            self._done.team_told += sum(note_nudge(self._office, one.ref, one.number) for one in beside)
+            self._done.team_told = tell_team(
+                self._office.ledger, self._office.links, self._office.policy.mail, send, told, beside, messages
+            )
+            self._done.team_told += sum(note_nudge(self._office.store, one.ref, one.number) for one in beside)
 
     def _telling(self, ref: str, about: str) -> Telling:
         case = self._office.case(ref)
@@ -323,7 +330,7 @@ class _Keeper:
         """Where no answer came, the account stays paused until a date (J6)."""
         for row, _ in found.pause:
             with self._apart(row.ref):
-                if keep_paused(self._office, row.ref):
+                if keep_paused(self._office.ledger, self._office.policy.keeper, row.ref):
                     self._done.paused.append(row.ref)
 
 

@@ -17,7 +17,7 @@ from caseproof.domain.codes import StepName
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import DECISION, NOT_THEIRS, REVIEW, TRY_AGAIN, WORD
 from caseproof.platforms.base import JobPlatform, UnknownRun
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.parts import Ledger
 from caseproof.store import CaseRow
 
 US, RETAILER, TEAM, CASEPROOF, NOBODY = "needs us", "the retailer", "the team", "Caseproof", "nobody"
@@ -173,14 +173,14 @@ class Looked:
     read: list[CaseRow] = field(default_factory=list)
 
 
-def look(office: Office) -> Looked:
+def look(ledger: Ledger, keeper: KeeperPolicy) -> Looked:
     """The cases that are due, and what each needs now. Reads rows only."""
-    now = office.clock()
-    with office.store.reading() as unit:
+    now = ledger.clock()
+    with ledger.store.reading() as unit:
         rows = unit.cases.due(now, AT_MOST)
     found = Looked(rows)
     for row in rows:
-        for one in coming(row, office.policy.keeper):
+        for one in coming(row, keeper):
             if one.at <= now:
                 _sort(found, row, one)
     return found
@@ -202,48 +202,48 @@ def _sort(found: Looked, row: CaseRow, one: Coming) -> None:
             found.pause.append((row, one.about))
 
 
-def note_next(office: Office, rows: Sequence[CaseRow]) -> None:
+def note_next(ledger: Ledger, keeper: KeeperPolicy, rows: Sequence[CaseRow]) -> None:
     """Note when each of these is looked at next; what happened to one meanwhile makes it due by itself."""
-    now = office.clock()
-    with office.store.unit() as unit:
+    now = ledger.clock()
+    with ledger.store.unit() as unit:
         for row in rows:
-            unit.cases.set_due(row.ref, row.version, next_look(row, office.policy.keeper, now))
+            unit.cases.set_due(row.ref, row.version, next_look(row, keeper, now))
         unit.commit()
 
 
-def look_at_all_again(office: Office) -> int:
+def look_at_all_again(ledger: Ledger, keeper: KeeperPolicy) -> int:
     """Note anew when every open case is looked at: for a policy that changed, or a clock that was set back."""
     after, count = 0, 0
     while True:
-        with office.store.reading() as unit:
+        with ledger.store.reading() as unit:
             rows = unit.cases.slice(after, 1000)
         if not rows:
             return count
-        note_next(office, rows)
+        note_next(ledger, keeper, rows)
         after, count = rows[-1].id, count + len(rows)
 
 
 POLICY_MARK = "keeper-policy"
 
 
-def has_to_look_at_all(office: Office) -> bool:
+def has_to_look_at_all(ledger: Ledger, keeper: KeeperPolicy) -> bool:
     """Whether the policy's times are others than at the last pass, or the clock says an earlier time than then."""
-    now, policy = office.clock(), office.policy.keeper.model_dump_json()
-    with office.store.reading() as unit:
+    now, policy = ledger.clock(), keeper.model_dump_json()
+    with ledger.store.reading() as unit:
         before = unit.marks.get(POLICY_MARK)
     return before is not None and (before[0] != policy or before[1] > now)
 
 
-def remember_the_policy(office: Office) -> None:
+def remember_the_policy(ledger: Ledger, keeper: KeeperPolicy) -> None:
     """Note by which times, and when, all cases were planned."""
-    with office.store.unit() as unit:
-        unit.marks.set(POLICY_MARK, office.policy.keeper.model_dump_json(), office.clock())
+    with ledger.store.unit() as unit:
+        unit.marks.set(POLICY_MARK, keeper.model_dump_json(), ledger.clock())
         unit.commit()
 
 
-def is_over(office: Office, runner: Callable[[Case], JobPlatform], ref: str) -> bool:
+def is_over(ledger: Ledger, runner: Callable[[Case], JobPlatform], ref: str) -> bool:
     """Whether the job's run that a suspended case waits for is over. Raises PlatformError."""
-    case = office.case(ref)
+    case = ledger.case(ref)
     trouble = case.trouble
     if case.state is not State.RUNNING or case.run is None or trouble is None:
         return False

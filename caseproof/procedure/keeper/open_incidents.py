@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
+from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.vocabulary import Decision
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import in_words
 from caseproof.procedure.keeper.keeping import CASEPROOF, NOBODY, TEAM, nudge_at
 from caseproof.procedure.keeper.team_alerts import Telling
@@ -66,14 +67,14 @@ def _seen(row: IncidentRow, count: int, question: QuestionRow | None) -> OpenInc
     return OpenIncident(row.ref, about, count, asked, until, since, row.flow_run or "", row.asked, told)
 
 
-def nudges(office: Office) -> list[Telling]:
+def nudges(ledger: Ledger, keeper: KeeperPolicy) -> list[Telling]:
     """What the team is to be told now: of each question about an incident as often as of a case's."""
-    now = office.clock()
-    due = [(one, one.told + 1) for one in open_incidents(office.store) if one.is_the_team_s(now)]
+    now = ledger.clock()
+    due = [(one, one.told + 1) for one in open_incidents(ledger.store) if one.is_the_team_s(now)]
     return [
         Telling(one.ref, f"{one.cases} open cases: {one.about}", _about(one), number, one.run)
         for one, number in due
-        if nudge_at(office.policy.keeper, _from(one), number - 1) <= now
+        if nudge_at(keeper, _from(one), number - 1) <= now
     ]
 
 
@@ -89,9 +90,9 @@ def _from(one: OpenIncident) -> datetime:
     return max(one.since, paused)
 
 
-def note_nudge(office: Office, ref: str, number: int) -> bool:
+def note_nudge(store: Store, ref: str, number: int) -> bool:
     """Note that the team was told of the question that waits: so many times now; whether it was news."""
-    with office.store.unit() as unit:
+    with store.unit() as unit:
         news = unit.incidents.note_nudge(ref, unit.incidents.get(ref).asked, number)
         unit.commit()
     return news

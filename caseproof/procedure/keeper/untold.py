@@ -8,7 +8,7 @@ from datetime import timedelta
 from caseproof.channels.outbound.reminder import FromRetailer
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.vocabulary import Place
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.parts import Ledger
 from caseproof.store.messages import MessageRow
 
 QUIET = timedelta(hours=1)
@@ -16,11 +16,11 @@ QUIET = timedelta(hours=1)
 _MARK = "messages-told"
 
 
-def to_tell(office: Office) -> list[MessageRow]:
+def to_tell(ledger: Ledger) -> list[MessageRow]:
     """The messages of which the team is to be told now, those that ask for help first. Raises StoreError."""
-    with office.store.reading() as unit:
+    with ledger.store.reading() as unit:
         rows, told = unit.messages.untold(), unit.marks.get(_MARK)
-    lately = told is not None and timedelta() <= office.clock() - told[1] < QUIET
+    lately = told is not None and timedelta() <= ledger.clock() - told[1] < QUIET
     if lately and not any(row.place is Place.REPLY for row in rows):
         return []
     return sorted(rows, key=lambda row: (not _asks_for_help(row), row.place is not Place.REPLY, row.id))
@@ -30,28 +30,28 @@ def _asks_for_help(row: MessageRow) -> bool:
     return row.place is Place.REPLY and row.code.asks_for_help
 
 
-def as_lines(office: Office, rows: Sequence[MessageRow]) -> list[FromRetailer]:
+def as_lines(ledger: Ledger, rows: Sequence[MessageRow]) -> list[FromRetailer]:
     """What the team's mail says of each. Of a message without a case it says who wrote it, and no word of it."""
-    return [FromRetailer(row.ref, row.sender, row.why, _words(office, row)) for row in rows]
+    return [FromRetailer(row.ref, row.sender, row.why, _words(ledger, row)) for row in rows]
 
 
-def _words(office: Office, row: MessageRow) -> str:
+def _words(ledger: Ledger, row: MessageRow) -> str:
     if not row.ref:
         return ""
     try:
-        case = office.case(row.ref)
+        case = ledger.case(row.ref)
     except CaseproofError:
         return ""  # a case that cannot be read hides no message
     said = (event.data.get("words", "") for event in case.events if event.data.get("evidence") == row.digest)
     return next((str(words) for words in said if words), "")
 
 
-def note_told(office: Office, rows: Iterable[MessageRow]) -> int:
+def note_told(ledger: Ledger, rows: Iterable[MessageRow]) -> int:
     """Note that the team was told of these; gives how many they are."""
     ids = [row.id for row in rows]
     if ids:
-        with office.store.unit() as unit:
-            unit.messages.set_told(ids, office.clock())
-            unit.marks.set(_MARK, str(len(ids)), office.clock())
+        with ledger.store.unit() as unit:
+            unit.messages.set_told(ids, ledger.clock())
+            unit.marks.set(_MARK, str(len(ids)), ledger.clock())
             unit.commit()
     return len(ids)

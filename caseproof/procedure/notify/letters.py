@@ -18,7 +18,8 @@ from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.signing import answer_token, reply_address
 from caseproof.procedure.core.effects import Json, once
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.parts import Effects, ReplyAddresses
+from caseproof.store import Store
 from caseproof.store.unit import UnitOfWork
 
 _NAME = re.compile(
@@ -97,12 +98,12 @@ def numbered(message_id: str, number: int) -> str:
     return f"{head}-{number}@{domain}" if number > 1 else message_id
 
 
-def first_letter(office: Office, case: Case) -> Letter:
+def first_letter(store: Store, case: Case) -> Letter:
     """The first letter of the notice that the case has in this round. Raises CaseproofError where it has none."""
     if case.notice is None:
         raise CaseproofError(f"{case.ref} has told its retailer nothing yet.", "Let its run tell the retailer first.")
     name = str(case.notice.data["message_id"])
-    with office.store.reading() as unit:
+    with store.reading() as unit:
         found = find_letter(unit, name)
     if found is not None:
         return found
@@ -111,7 +112,7 @@ def first_letter(office: Office, case: Case) -> Letter:
     return Letter(said, 1, to[0] if to else "", case.ref, cases, asks, str(case.round))
 
 
-def letter_to(office: Office, first: Letter, to: Sequence[str], address: str) -> Letter:
+def letter_to(effects: Effects, first: Letter, to: Sequence[str], address: str) -> Letter:
     """The letter to this contact under the same notice, which went to ``to``.
 
     A contact who joined since gets the next free number, for good.
@@ -123,7 +124,7 @@ def letter_to(office: Office, first: Letter, to: Sequence[str], address: str) ->
     while True:
         number += 1
         mine = once(
-            office.effects,
+            effects,
             first.lead,
             "notice",
             f"{key}-{number}",
@@ -147,27 +148,27 @@ def addressees(told: Json) -> list[str]:
 # -- where answers go -----------------------------------------------------------------------------------------------
 
 
-def envelope_sender(office: Office, lead: str) -> str:
+def envelope_sender(replies: ReplyAddresses, lead: str) -> str:
     """Where bounces go: the signed address of the notice's case, where a mailbox of ours is read."""
-    if not office.policy.answers.mailbox:
-        return office.policy.mail.sender
-    return reply_address(office.secret, named_address(office.policy.mail.reply_to)[1], lead)
+    if not replies.answers.mailbox:
+        return replies.mail.sender
+    return reply_address(replies.secret(), named_address(replies.mail.reply_to)[1], lead)
 
 
-def reply_to(office: Office, lead: str) -> str:
+def reply_to(replies: ReplyAddresses, lead: str) -> str:
     """What stands in Reply-To: the same signed address under the policy's name for it."""
-    given = office.policy.mail.reply_to
-    if not office.policy.answers.mailbox:
+    given = replies.mail.reply_to
+    if not replies.answers.mailbox:
         return given
     name = re.sub(r'(["\\])', r"\\\1", named_address(given)[0])
-    signed = envelope_sender(office, lead)
+    signed = envelope_sender(replies, lead)
     return f'"{name}" <{signed}>' if name else signed
 
 
-def answer_url(office: Office, letter: str) -> str:
+def answer_url(replies: ReplyAddresses, letter: str) -> str:
     """The link to the confirmation page that stands in this letter; "" where retailers have no page to open."""
-    start = office.settings.answers
+    start = replies.page
     if start is None:
         return ""
-    expires = office.clock() + timedelta(days=office.policy.answers.link_days)
-    return f"{start}/answer/{answer_token(office.secret, letter, expires)}"
+    expires = replies.clock() + timedelta(days=replies.answers.link_days)
+    return f"{start}/answer/{answer_token(replies.secret(), letter, expires)}"

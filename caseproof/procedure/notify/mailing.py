@@ -15,10 +15,11 @@ from functools import partial
 from caseproof.channels.outbound.mail import DEADLINE_FACTOR, Delivery, MailDown, MailError, MailRefused
 from caseproof.domain.codes import MailAnswer, mail_answers
 from caseproof.domain.errors import BadInput
+from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.effects import HELD_SECONDS, Json, once
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.parts import Dispatch, EvidenceFiles
 from caseproof.procedure.notify.letters import addressees, envelope_sender
-from caseproof.procedure.notify.mail_pace import NotYourTurn, Send
+from caseproof.procedure.notify.mail_pace import NotYourTurn
 
 TURNS, LONGEST_SLEEP = 20, 60.0
 """How often a letter waits until the mail's pace allows it, and how many seconds at a time, before it needs help."""
@@ -62,7 +63,7 @@ def _file(name: str, number: int) -> str:
 
 
 def send_letters(
-    office: Office, send: Send, mailing: Mailing, draft: Callable[[], Draft], kept_with: Callable[[Json], str]
+    dispatch: Dispatch, mailing: Mailing, draft: Callable[[], Draft], kept_with: Callable[[Json], str]
 ) -> Json:
     """Send each letter once, and say what became of all of them.
 
@@ -70,7 +71,7 @@ def send_letters(
     the same bytes. What the server does not take for one contact holds up no other; the reason is in ``refused``.
     Nothing is drafted for a mailing that is out. Raises MailDown, MailRefused (no contact's was taken), BadInput.
     """
-    sender = _Sender(office, send, mailing, kept_with)
+    sender = _Sender(dispatch, mailing, kept_with)
     told = sender.in_turn(lambda: sender.first(draft))
     letters = _letters(told)
     if len(letters) == 1:
@@ -88,18 +89,18 @@ def send_letters(
     return {**told, "accepted": [to for to in told["to"] if to in accepted], **_no(refused, answers)}
 
 
-def keep_letters(office: Office, ref: str, told: Json, name: str) -> None:
+def keep_letters(files: EvidenceFiles, ref: str, told: Json, name: str) -> None:
     """List every letter of a mailing with the evidence of this case, too."""
     for number, (_, digest) in _letters(told).items():
-        office.keep(ref, office.vault.read(digest), _file(name, number), _RFC822)
+        files.keep(ref, files.vault.read(digest), _file(name, number), _RFC822)
 
 
-def kept_letter(office: Office, told: Json, number: int) -> bytes | None:
+def kept_letter(vault: Vault, told: Json, number: int) -> bytes | None:
     """The notice's n-th letter as it was sent; None where it had no such letter."""
     letters = _letters(told)
     if number in letters:
-        return office.vault.read(letters[number][1])
-    return office.vault.read(told["evidence"]) if len(letters) == 1 and number <= len(addressees(told)) else None
+        return vault.read(letters[number][1])
+    return vault.read(told["evidence"]) if len(letters) == 1 and number <= len(addressees(told)) else None
 
 
 def _letters(told: Json) -> dict[int, tuple[list[str], str]]:
@@ -114,8 +115,7 @@ def _letters(told: Json) -> dict[int, tuple[list[str], str]]:
 class _Sender:
     """Sends the letters of one mailing, each under its intent."""
 
-    office: Office
-    send: Send
+    dispatch: Dispatch
     mailing: Mailing
     kept_with: Callable[[Json], str]
 
@@ -125,18 +125,18 @@ class _Sender:
             try:
                 return tell()
             except NotYourTurn as later:
-                self.office.sleep(min(later.seconds, LONGEST_SLEEP))
+                self.dispatch.effects.sleep(min(later.seconds, LONGEST_SLEEP))
         return tell()
 
     def first(self, draft: Callable[[], Draft]) -> Json:
         """The intent of the whole: one letter after the other, until the server takes one."""
-        with self.office.store.reading() as unit:
+        with self.dispatch.effects.store.reading() as unit:
             known = unit.intents.result(self.mailing.key)
         return self._once(self.mailing.key, self._plan(draft()), self._until_taken) if known is None else known
 
     def _plan(self, draft: Draft) -> Json:
         digests = [
-            self.office.vault.put(message.as_bytes(), self.mailing.file(number), _RFC822).digest
+            self.dispatch.files.vault.put(message.as_bytes(), self.mailing.file(number), _RFC822).digest
             for number, message in enumerate(draft.messages, start=1)
         ]
         first = {"evidence": digests[0], "message_id": str(draft.messages[0]["Message-ID"]), "to": list(draft.to)}
@@ -175,10 +175,10 @@ class _Sender:
     def _deliver(self, told: Json, number: int) -> Delivery:
         """Keep a letter with its case, then hand it over. Raises MailError; _NotSent: it certainly did not leave."""
         addresses, digest = _letters(told)[number]
-        content = self.office.vault.read(digest)
-        self.office.keep(self.kept_with(told), content, self.mailing.file(number), _RFC822)  # before it is sent
+        content = self.dispatch.files.vault.read(digest)
+        self.dispatch.files.keep(self.kept_with(told), content, self.mailing.file(number), _RFC822)  # before it is sent
         try:
-            return self.send(content, envelope_sender(self.office, self.mailing.lead), addresses)
+            return self.dispatch.send(content, envelope_sender(self.dispatch.replies, self.mailing.lead), addresses)
         except MailDown as down:
             if down.maybe_sent or isinstance(down, NotYourTurn):
                 raise
@@ -186,7 +186,7 @@ class _Sender:
 
     def _once(self, key: str, plan: Json, effect: Callable[[Json], Json]) -> Json:
         return once(
-            self.office.effects,
+            self.dispatch.effects,
             self.mailing.lead,
             self.mailing.step,
             key,
@@ -195,7 +195,7 @@ class _Sender:
             read_back=None,  # nobody can read a retailer's mailbox: the same Message-ID is sent again instead
             harmless=(MailRefused, _NotSent, BadInput),
             later=(NotYourTurn,),
-            seconds=max(HELD_SECONDS, (DEADLINE_FACTOR + 1) * self.office.policy.mail.timeout_seconds),
+            seconds=max(HELD_SECONDS, (DEADLINE_FACTOR + 1) * self.dispatch.replies.mail.timeout_seconds),
         )
 
 
