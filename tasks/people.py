@@ -65,12 +65,18 @@ def _take_word(ref: str, answer: Fact, form: RetailersWord) -> None:
     member = require_member(form.answered_by, office().policy.team)
     if form.what is Word.WROTE:
         word.confirm_by_form(
-            office(), ref, sender=form.sender, words=form.message, recorded_by=member, question=answer["number"]
+            office().ledger,
+            office().files,
+            ref,
+            sender=form.sender,
+            words=form.message,
+            recorded_by=member,
+            question=answer["number"],
         )
     if form.what is Word.COUNTS:
-        word.confirm_by_reply(office(), ref, recorded_by=member, question=answer["number"])
+        word.confirm_by_reply(office().ledger, ref, recorded_by=member, question=answer["number"])
     if form.what is Word.ANSWERED:
-        word.reply_answered(office(), ref, by=member, question=answer["number"])
+        word.reply_answered(office().ledger, ref, by=member, question=answer["number"])
     deciding.looked_at(office().ledger, ref, by=member, question=answer["number"])
 
 

@@ -75,7 +75,7 @@ def case_confirm(
         raw = message.read_bytes()
     except OSError as error:
         raise BadInput(f"{message} cannot be read: {error.strerror}.", "Give the path of the saved mail.") from error
-    case = confirm_by_message(office, ref, sender=sender, raw=raw, recorded_by=by)
+    case = confirm_by_message(office.ledger, office.files, ref, sender=sender, raw=raw, recorded_by=by)
     woken = _wake(office, case)
     if as_json:
         print_json({"case": case.ref, "recorded": True, "run": woken})

@@ -20,12 +20,11 @@ from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import BY_PAGE, Place
-from caseproof.evidence.vault import VaultError
-from caseproof.procedure.core.office import Office
+from caseproof.evidence.vault import Vault, VaultError
 from caseproof.procedure.core.said import came_by, doubts
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.views.card import next_action, sentence
-from caseproof.store import CaseRow, EvidenceRow, MessageRow, UnknownCase
+from caseproof.store import CaseRow, EvidenceRow, MessageRow, Store, UnknownCase
 from caseproof.store.tickets import AttachmentRow, CommentRow, TicketRow
 
 _READ_AT_MOST = 200_000
@@ -59,9 +58,9 @@ class CaseList:
     from_retailers: int
 
 
-def case_list(office: Office) -> CaseList:
+def case_list(store: Store) -> CaseList:
     """Every open case and the latest closed ones. Raises StoreError."""
-    with office.store.reading() as unit:
+    with store.reading() as unit:
         rows = unit.cases.rows()
         platforms = sorted({row.platform for row in rows if row.closed_at is None})
         folded = {case.ref: case for name in platforms for case in unit.cases.open_on(name)}
@@ -117,23 +116,23 @@ _NAMES: Mapping[Place, str] = {place: name for place, (name, _) in _HEAPS.items(
 }
 
 
-def inbox_page(office: Office) -> InboxPage:
+def inbox_page(store: Store, vault: Vault) -> InboxPage:
     """What came from retailers: what needs an eye, and the latest that does not. Raises StoreError."""
-    with office.store.reading() as unit:
+    with store.reading() as unit:
         rows = unit.messages.to_look_at(INBOX_SHOWN)
         counts = unit.messages.counts()
         settled = unit.messages.settled(SETTLED_SHOWN)
     heaps = [Heap(name, counts[place], what) for place, (name, what) in _HEAPS.items() if counts.get(place)]
-    named = [(row, _NAMES[row.place], _first_words(office, row)) for row in rows]
+    named = [(row, _NAMES[row.place], _first_words(vault, row)) for row in rows]
     return InboxPage(heaps, named, sum(counts.values()) - len(rows), [(row, _NAMES[row.place]) for row in settled])
 
 
-def _first_words(office: Office, row: MessageRow) -> str:
+def _first_words(vault: Vault, row: MessageRow) -> str:
     """How a message begins; "" where that cannot be read: its file is linked beside it."""
     if row.size > _READ_AT_MOST:
         return ""
     with suppress(CaseproofError, ValueError, KeyError, TypeError):  # strangers write these, and people damage files
-        content = office.vault.read(row.digest)
+        content = vault.read(row.digest)
         if row.way == BY_PAGE:
             return short(str(json.loads(content)["typed"]["words"]))
         mail = read_mail(content)
@@ -206,9 +205,9 @@ class CasePage:
     flow_run_url: str
 
 
-def case_page(office: Office, ref: str, prefect_ui: str) -> CasePage:
+def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage:
     """The page of a case. Raises UnknownCase, StoreError."""
-    with office.store.reading() as unit:
+    with store.reading() as unit:
         case = unit.cases.get(ref)
         evidence = unit.evidence.of(case.ref)
         run = unit.cases.run_of(case.ref)
@@ -223,7 +222,7 @@ def case_page(office: Office, ref: str, prefect_ui: str) -> CasePage:
         said=_said(case),
         refused_words=case.every(Kind.CONFIRMATION_REFUSED),
         bounced=case.every(Kind.ADDRESS_BOUNCED),
-        proof=_proof(office, case),
+        proof=_proof(vault, case),
         evidence=evidence,
         timeline=_timeline(case.events),
         flow_run=flow_run,
@@ -263,12 +262,12 @@ def _timeline(events: Sequence[Event]) -> list[Entry]:
     return [Entry(number, event, sentence(event), not event.kind.spec.news) for number, event in enumerate(events, 1)]
 
 
-def _proof(office: Office, case: Case) -> ProofView | None:
+def _proof(vault: Vault, case: Case) -> ProofView | None:
     if case.proof is None:
         return None
     digest, rule, name = case.proof.data["evidence"], case.proof.data["rule"], case.proof.data.get("file", "")
     try:
-        return ProofView(digest, rule, name, says=json.loads(office.vault.read(digest)))
+        return ProofView(digest, rule, name, says=json.loads(vault.read(digest)))
     except (VaultError, ValueError) as error:
         # The case stays closed, for its events say so; but whoever reads this must know.
         problem = "The proof's file is damaged or gone, so what it says cannot be shown here."
@@ -290,10 +289,10 @@ class TicketPage:
     attachments: list[tuple[AttachmentRow, bool]]
 
 
-def ticket_page(office: Office, ticket_id: str) -> TicketPage:
+def ticket_page(store: Store, vault: Vault, ticket_id: str) -> TicketPage:
     """The page of a ticket. Raises UnknownTicket, StoreError, VaultError."""
     match = _TICKET.fullmatch(ticket_id.upper())
-    with office.store.reading() as unit:
+    with store.reading() as unit:
         row = unit.tickets.get(int(match[1])) if match else None
         if row is None:
             raise UnknownTicket(
@@ -305,5 +304,5 @@ def ticket_page(office: Office, ticket_id: str) -> TicketPage:
             case = unit.cases.get(row.key)
         except UnknownCase:
             case = None  # raised by a person, or by another program
-    kept = [(file, office.vault.has(file.digest)) for file in files]
+    kept = [(file, vault.has(file.digest)) for file in files]
     return TicketPage(f"T-{row.id:06d}", row, case, comments, kept)

@@ -199,7 +199,9 @@ def mail(words: str = WORDS, sender: str = CONTACT, **headers: str) -> bytes:
 
 
 def by_message(world: World, ref: str, raw: bytes, sender: str = CONTACT) -> Any:
-    return word.confirm_by_message(world.office, ref, sender=sender, raw=raw, recorded_by=DECIDER)
+    return word.confirm_by_message(
+        world.office.ledger, world.office.files, ref, sender=sender, raw=raw, recorded_by=DECIDER
+    )
 
 
 def test_a_contact_s_message_is_kept_verbatim_and_twice_counts_once(world: World, told: str) -> None:

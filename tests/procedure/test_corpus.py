@@ -53,7 +53,7 @@ def one_of_an_earlier_round(world: World) -> Thread:
 def take_in(world: World, sample: Sample) -> tuple[Received, str]:
     """Where it ended, and the choice that its case took down."""
     world.clock.move(hours=1)
-    got = receive(world.office, sample.raw, authserv=AUTHSERV)
+    got = receive(world.office.ledger, world.office.vault, world.office.replies, sample.raw, authserv=AUTHSERV)
     assert got.new, f"the corpus holds it twice: {sample.kind}"
     if got.place is not Place.COUNTED:
         return got, ""

@@ -286,7 +286,7 @@ def test_the_newest_reply_that_stood_above_the_form_becomes_the_retailers_word_a
     replies(world, ref, "What for?")
     reply = replies(world, ref, "I think I did it.").replies[-1]
     number = asked(world, ref)
-    case = word.confirm_by_reply(world.office, ref, recorded_by=DECIDER, question=number)
+    case = word.confirm_by_reply(world.office.ledger, ref, recorded_by=DECIDER, question=number)
     [recorded] = case.confirmations
     assert {name: recorded[name] for name in ("sender", "words", "evidence", "by_way_of")} == {
         name: reply[name] for name in ("sender", "words", "evidence", "by_way_of")
@@ -294,7 +294,7 @@ def test_the_newest_reply_that_stood_above_the_form_becomes_the_retailers_word_a
     assert recorded.actor == DECIDER
     assert [one["words"] for one in case.open_replies] == ["What for?"]
     assert not goes_on(world, ref), "a person said what it means, and a person decides"
-    again = word.confirm_by_reply(world.office, ref, recorded_by=DECIDER, question=number)
+    again = word.confirm_by_reply(world.office.ledger, ref, recorded_by=DECIDER, question=number)
     assert again.confirmations == case.confirmations, "two live runs of one case read the same answer"
 
 
@@ -304,7 +304,7 @@ def test_a_reply_that_came_after_the_question_is_not_what_was_meant(world: World
     number = asked(world, ref)
     replies(world, ref, "No, wait: not yet!")
     with pytest.raises(NotAllowed, match=r"Another reply came.*Read it above"):
-        word.confirm_by_reply(world.office, ref, recorded_by=DECIDER, question=number)
+        word.confirm_by_reply(world.office.ledger, ref, recorded_by=DECIDER, question=number)
     assert world.case(ref).confirmations == ()
 
 
@@ -314,7 +314,7 @@ def test_where_no_reply_of_a_contact_is_left_the_refusal_says_what_to_do(world: 
     world.office.record(ref, Kind.REPLY_RECEIVED, sender="left@shop-a.example.com", words="Done.", **kept)
     world.office.record(ref, Kind.REPLY_RECEIVED, sender=CONTACT, words=" ", **kept | {"evidence": digest("y")})
     with pytest.raises(NotAllowed, match=r"no reply in words of a registered contact.*Record what the retailer wrote"):
-        word.confirm_by_reply(world.office, ref, recorded_by=DECIDER, question=asked(world, ref))
+        word.confirm_by_reply(world.office.ledger, ref, recorded_by=DECIDER, question=asked(world, ref))
 
 
 def test_who_answers_has_looked_at_what_stood_above_the_form_and_at_nothing_later(world: World) -> None:
@@ -346,7 +346,7 @@ def test_a_message_that_an_operator_records_leaves_the_list_of_what_waits_for_an
     with world.office.store.unit() as unit:
         unit.messages.add(kept.digest, **about, way="mail", place=Place.UNMATCHED, at=world.clock.now)
         unit.commit()
-    word.confirm_by_message(world.office, ref, sender=CONTACT, raw=raw, recorded_by=DECIDER)
+    word.confirm_by_message(world.office.ledger, world.office.files, ref, sender=CONTACT, raw=raw, recorded_by=DECIDER)
     with world.office.store.reading() as unit:
         row = unit.messages.known(kept.digest)
         assert unit.messages.to_look_at(10) == []
@@ -368,7 +368,9 @@ def test_a_mail_that_is_no_confirmation_stays_none_when_an_operator_hands_it_in(
     ref = told(world)
     raw = f"From: {CONTACT}\r\nSubject: {subject}\r\n\r\n{text}\r\n".encode()
     with pytest.raises(word.WordRefused, match=why):
-        word.confirm_by_message(world.office, ref, sender=CONTACT, raw=raw, recorded_by=DECIDER)
+        word.confirm_by_message(
+            world.office.ledger, world.office.files, ref, sender=CONTACT, raw=raw, recorded_by=DECIDER
+        )
     assert world.kinds(ref)[-1] is Kind.CONFIRMATION_REFUSED
 
 

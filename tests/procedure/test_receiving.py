@@ -36,7 +36,7 @@ def told(world: World, **job: str) -> tuple[str, bytes]:
 
 
 def take_in(world: World, raw: bytes) -> Received:
-    return receive(world.office, raw, authserv=AUTHSERV)
+    return receive(world.office.ledger, world.office.vault, world.office.replies, raw, authserv=AUTHSERV)
 
 
 def rows(world: World) -> list[MessageRow]:
@@ -171,7 +171,8 @@ def test_a_contact_whom_our_server_does_not_vouch_for_is_refused(world: World) -
 
 def test_without_the_name_of_our_own_server_no_mail_counts(world: World) -> None:
     ref, letter = told(world)
-    assert receive(world.office, answer(letter), authserv="").place is Place.REFUSED
+    here = world.office
+    assert receive(here.ledger, here.vault, here.replies, answer(letter), authserv="").place is Place.REFUSED
     assert world.case(ref).confirmations == ()
 
 

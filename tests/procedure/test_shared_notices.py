@@ -344,7 +344,14 @@ def test_an_answer_to_the_shared_mail_counts_for_each_of_its_cases(world: World)
     subject = text(world).splitlines()[0]
     raw = f"From: owner@shop-a.example.com\r\nSubject: Re: {subject}\r\n\r\nWe renewed both.\r\n".encode()
     for ref in refs:
-        word.confirm_by_message(world.office, ref, sender="owner@shop-a.example.com", raw=raw, recorded_by="operator")
+        word.confirm_by_message(
+            world.office.ledger,
+            world.office.files,
+            ref,
+            sender="owner@shop-a.example.com",
+            raw=raw,
+            recorded_by="operator",
+        )
         assert len(world.case(ref).words) == 1
 
 

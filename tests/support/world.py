@@ -163,7 +163,7 @@ class World:
 
     def confirm(self, ref: str, words: str = WORDS, **more: Any) -> Case:
         asked = {"sender": CONTACT, "recorded_by": DECIDER} | more
-        return word.confirm_by_form(self.office, ref, words=words, **asked)
+        return word.confirm_by_form(self.office.ledger, self.office.files, ref, words=words, **asked)
 
     def decide(self, ref: str, decision: Decision = Decision.AFTER_FIX, **more: Any) -> Case:
         checked = "The new token is set; a test call answers 200." if decision is Decision.AFTER_CHANGE else ""

@@ -18,6 +18,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Choice, Place
 from caseproof.evidence.signing import BadLink
+from caseproof.procedure.answers import answering
 from caseproof.procedure.answers.answering import (
     MOST_NAME,
     MOST_WORDS,
@@ -25,9 +26,8 @@ from caseproof.procedure.answers.answering import (
     LinkSpent,
     NotFilledIn,
     Standing,
-    answer,
-    asked,
 )
+from caseproof.procedure.core.office import Office
 from tests.support.examples import examples
 from tests.support.letters import SHOP, WORDS, answers, link_of, name_of, register, send_notice, stopped, write_letters
 
@@ -36,6 +36,14 @@ SHOWN = {"choices": {str(choice): f"The sentence of {choice}" for choice in Choi
 
 def say(choice: str, *refs: str, words: str = WORDS, name: str = "Role Name", seen: int = 0) -> Given:
     return Given(choice, name, words, refs, seen, SHOWN)
+
+
+def answer(office: Office, token: str, given: Given) -> None:
+    answering.answer(office.ledger, office.vault, office.replies, token, given)
+
+
+def asked(office: Office, token: str) -> answering.Asked:
+    return answering.asked(office.store, office.replies, token)
 
 
 @pytest.fixture

@@ -89,8 +89,8 @@ def _one(
 
 def _taken_in(office: Office, inbox: Inbox, arrived: Arrived, authserv: str) -> Received:
     if arrived.size > LARGEST:  # its size first: it is not even fetched
-        return receive_too_large(office, inbox.headers(arrived.uid), arrived.size)
-    return receive(office, inbox.fetch(arrived.uid), authserv=authserv)
+        return receive_too_large(office.ledger, office.vault, office.replies, inbox.headers(arrived.uid), arrived.size)
+    return receive(office.ledger, office.vault, office.replies, inbox.fetch(arrived.uid), authserv=authserv)
 
 
 def _sentence(taken: Received) -> str:

@@ -21,7 +21,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import BY_MAIL, Choice, Place
 from caseproof.evidence.signing import case_of_address
 from caseproof.procedure.core.message_words import Why, together, why
-from caseproof.procedure.core.office import US, Office
+from caseproof.procedure.core.parts import US, Ledger, ReplyAddresses
 from caseproof.procedure.core.said import cases_named
 from caseproof.procedure.notify.letters import Letter, find_letter
 from caseproof.store import CaseRow
@@ -50,17 +50,20 @@ class Verdict:
     bounced: Sequence[tuple[str, str]] = ()
 
 
-def judge(office: Office, unit: UnitOfWork, mail: Mail, meaning: Meaning, digest: str) -> Verdict:
+def judge(
+    ledger: Ledger, replies: ReplyAddresses, unit: UnitOfWork, mail: Mail, meaning: Meaning, digest: str
+) -> Verdict:
     """Where this mail ends. ``meaning`` is what its own words mean, ``digest`` names its bytes in the vault.
 
     Raises StoreDown.
     """
-    return _Judge(office, unit, mail, meaning, digest).verdict()
+    return _Judge(ledger, replies, unit, mail, meaning, digest).verdict()
 
 
 @dataclass(frozen=True)
 class _Judge:
-    office: Office
+    ledger: Ledger
+    replies: ReplyAddresses
     unit: UnitOfWork
     mail: Mail
     meaning: Meaning
@@ -82,7 +85,7 @@ class _Judge:
     # -- what is no person's mail --------------------------------------------------------------------------------------
 
     def _our_own(self) -> Verdict | None:
-        policy = self.office.policy.mail
+        policy = self.replies.mail
         ours = {_bare(parseaddr(text)[1]) for text in (policy.sender, policy.reply_to, policy.team) if text}
         if _bare(self.mail.sender_address) in ours or self._letter(self.mail.message_id):
             return Verdict(Place.AUTOMATIC, why(MessageCode.OUR_OWN), self._noted)
@@ -231,7 +234,7 @@ class _Judge:
     @cached_property
     def _signed(self) -> list[str]:
         """The cases that its recipients' addresses name under our signature, and that are there."""
-        found = (case_of_address(self.office.secret, one) for one in self.mail.recipients)
+        found = (case_of_address(self.replies.secret(), one) for one in self.mail.recipients)
         named = list(dict.fromkeys(ref for ref in found if ref))
         there = {row.ref for row in self.unit.cases.of_refs(named)} if named else set()
         return [ref for ref in named if ref in there]
@@ -283,11 +286,11 @@ class _Judge:
             return None
 
     def _too_many(self, ref: str, places: Sequence[Place]) -> bool:
-        since = self.office.clock() - timedelta(hours=FLOOD_HOURS)
+        since = self.ledger.clock() - timedelta(hours=FLOOD_HOURS)
         return self.unit.messages.count_for(ref, since, places) >= FLOOD
 
     def _event(self, kind: Kind, /, **data: object) -> Event:
-        return self.office.event(kind, US, **data)
+        return self.ledger.event(kind, US, **data)
 
 
 _MANY = f"nothing is written into the case: it took down {FLOOD} such mails in {FLOOD_HOURS:g} hours"

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 
 from caseproof.channels.inbound.meaning import Meaning, meaning_of
 from caseproof.channels.inbound.reading import Mail, Unreadable, read_mail
+from caseproof.config.clock import Clock
 from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.vocabulary import BY_MAIL, Place
-from caseproof.evidence.vault import Evidence
+from caseproof.evidence.vault import Evidence, Vault
 from caseproof.procedure.answers.judging import Verdict, judge
 from caseproof.procedure.core.message_words import Why, why
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.parts import Ledger, ReplyAddresses
 from caseproof.store import ConcurrentChange, StoreDown
 from caseproof.store.unit import UnitOfWork
 
@@ -39,19 +40,19 @@ class Received:
     row_id: int
 
 
-def receive(office: Office, raw: bytes, *, authserv: str) -> Received:
+def receive(ledger: Ledger, vault: Vault, replies: ReplyAddresses, raw: bytes, *, authserv: str) -> Received:
     """Take in a mail (RFC 5322 bytes). ``authserv`` is the name under which our own mail server vouches for senders.
 
     It ends in exactly one place, whatever it is. Raises StoreDown, ConcurrentChange and VaultError: then it was not
     taken in, and the next try takes it.
     """
-    return _take_in(office, raw, _read(raw, authserv, len(raw)))
+    return _take_in(ledger, vault, replies, raw, _read(raw, authserv, len(raw)))
 
 
-def receive_too_large(office: Office, headers: bytes, size: int) -> Received:
+def receive_too_large(ledger: Ledger, vault: Vault, replies: ReplyAddresses, headers: bytes, size: int) -> Received:
     """Take down that a mail of ``size`` bytes came that nobody reads here: its headers are kept in its place."""
     wrong = why(MessageCode.TOO_LARGE, size=size / 1024 / 1024)
-    return _take_in(office, headers, replace(_read(headers, "", size), wrong=wrong))
+    return _take_in(ledger, vault, replies, headers, replace(_read(headers, "", size), wrong=wrong))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,38 +78,38 @@ def _read(raw: bytes, authserv: str, size: int) -> _Read:
         return _Read(size, wrong=why(MessageCode.UNREADABLE, reason=f"reading it failed ({type(error).__name__})"))
 
 
-def _take_in(office: Office, content: bytes, read: _Read) -> Received:
-    kept = office.vault.put(content, _NAME, MEDIA_TYPE)
-    office.secret  # noqa: B018 - made now if there is none yet: it needs a transaction of its own
+def _take_in(ledger: Ledger, vault: Vault, replies: ReplyAddresses, content: bytes, read: _Read) -> Received:
+    kept = vault.put(content, _NAME, MEDIA_TYPE)
+    replies.secret()  # made now if there is none yet: it needs a transaction of its own
     try:
-        return _in_one(office, kept, read, lambda unit: _judged(office, unit, read, kept.digest))
+        return _in_one(ledger, kept, read, lambda unit: _judged(ledger, replies, unit, read, kept.digest))
     except (StoreDown, ConcurrentChange):
         raise  # it passes: the mail is taken in with the next try
     except CaseproofError as error:  # a case that takes nothing more (somebody edited it, say) hides no mail
         no = why(MessageCode.NOT_WRITTEN, reason=error.problem)
-        return _in_one(office, kept, read, lambda _: Verdict(Place.REPLY, no))
+        return _in_one(ledger, kept, read, lambda _: Verdict(Place.REPLY, no))
 
 
-def _in_one(office: Office, kept: Evidence, read: _Read, judged: Callable[[UnitOfWork], Verdict]) -> Received:
+def _in_one(ledger: Ledger, kept: Evidence, read: _Read, judged: Callable[[UnitOfWork], Verdict]) -> Received:
     """Judge and write in one transaction: writers queue, so nothing changes in between."""
-    with office.store.unit() as unit:
+    with ledger.store.unit() as unit:
         known = unit.messages.known(kept.digest)
         if known is not None:
             return Received(known.place, known.why, (known.ref,) if known.ref else (), False, known.id)
         verdict = judged(unit)
-        number = _write(office, unit, kept, read, verdict)
+        number = _write(ledger.clock, unit, kept, read, verdict)
         unit.commit()
     return Received(verdict.place, verdict.why.words, _cases(verdict), True, number)
 
 
-def _judged(office: Office, unit: UnitOfWork, read: _Read, digest: str) -> Verdict:
+def _judged(ledger: Ledger, replies: ReplyAddresses, unit: UnitOfWork, read: _Read, digest: str) -> Verdict:
     if read.mail is None or read.wrong is not None:
         return Verdict(Place.UNREADABLE, read.wrong or why(MessageCode.UNREADABLE, reason="it is empty"))
-    return judge(office, unit, read.mail, read.meaning, digest)
+    return judge(ledger, replies, unit, read.mail, read.meaning, digest)
 
 
-def _write(office: Office, unit: UnitOfWork, kept: Evidence, read: _Read, verdict: Verdict) -> int:
-    mail, now = read.mail, office.clock()
+def _write(clock: Clock, unit: UnitOfWork, kept: Evidence, read: _Read, verdict: Verdict) -> int:
+    mail, now = read.mail, clock()
     for ref in dict.fromkeys([ref for ref, _ in verdict.events]):
         unit.evidence.add(ref, kept.digest, _NAME, MEDIA_TYPE, kept.size, now)
         unit.cases.append(unit.cases.get(ref), *[event for one, event in verdict.events if one == ref])
