@@ -24,7 +24,7 @@ from caseproof.config.policy_check import Pace
 from caseproof.config.settings import Settings
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import RunState
-from caseproof.procedure.containment.sweep_work import Target
+from caseproof.procedure.containment.stop_work import Target
 from caseproof.procedure.containment.sweeping import sweep
 from caseproof.store import Store
 from caseproof.store.column_types import UtcTime

@@ -10,14 +10,14 @@ from prefect.states import Completed, State
 from caseproof.procedure.keeper.keeper import keep
 from tasks.common import office
 from tasks.display.board import show_the_board, show_the_pass
-from tasks.keeping import hands_of
+from tasks.keeping import keeper_ports
 
 
 @flow(name="case-keeper", flow_run_name="keeper pass")
 def case_keeper() -> State[Any]:
     """Stop again what does not stand still, reopen what fails again, give every open case a live run, wake those with
     news, remind the retailers, tell the team, and draw the board."""
-    done = keep(office(), hands_of(office()))
+    done = keep(office(), keeper_ports(office()))
     if done is None:
         return Completed(message="Another pass is at work; nothing was done twice.")
     show_the_pass(done.in_words())

@@ -9,7 +9,6 @@ from prefect.states import Completed, State
 
 from caseproof.domain.vocabulary import Cause, Scope
 from caseproof.procedure.containment.opening import Request
-from tasks.asking import carry, read_answers
 from tasks.common import look, office
 from tasks.display.showing import announce, show_the_case
 from tasks.people import hear_the_retailer, help_if_stuck, review_the_evidence, settle_the_account
@@ -30,6 +29,7 @@ from tasks.steps import (
     tell_the_retailer,
     verify_the_run,
 )
+from tasks.trouble import carry, read_answers
 
 
 @flow(name="job-failure-case")

@@ -17,15 +17,16 @@ from blocks.base import PrefectDown
 from caseproof.channels.inbound.imap import ImapInbox
 from caseproof.channels.inbound.imap_account import ImapAccount, InboxError
 from caseproof.config.policy import Policy
-from caseproof.procedure.answers.inbox import InboxPass, read_inbox
-from caseproof.procedure.answers.inbox_watch import Hands, Waker, today
+from caseproof.procedure.answers.inbox import IS_BEING_READ, InboxPass
+from caseproof.procedure.answers.inbox_watch import InboxPorts, read_once, today
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.texts import plain, short
 from caseproof.store.messages import MessageRow
 from tasks.common import load_mailbox
+from tasks.display.best_effort import as_far_as_prefect_takes_it
 from tasks.display.logs import hide, speak_in_words
-from tasks.prefect_run import UNREACHABLE
-from tasks.runs.case_runs import one_client, wake_runs
+from tasks.runs.case_runs import wake_runs
+from tasks.runs.our_prefect import one_client
 
 speak_in_words()
 
@@ -58,24 +59,9 @@ def wake(office: Office, runs: Mapping[str, str]) -> list[str]:
         return wake_runs(office, runs).later
 
 
-def hands_of(say: Callable[[str], None]) -> Hands:
-    """The hands of this process."""
-    return Hands(mailboxes(), ImapInbox, wake, say)
-
-
-def read_once(office: Office, say: Callable[[str], None]) -> InboxPass | None:
-    """One pass over the mailbox that the policy names, then wake whoever has news; None where there was none.
-
-    Raises InboxError, StoreDown, NoSuchBlock, PrefectDown.
-    """
-    hands = hands_of(say)
-    account = hands.account(office.policy)
-    done = None
-    if account is not None:
-        with ImapInbox(account) as inbox:
-            done = read_inbox(office, inbox, say, authserv=account.authserv)
-    Waker(office, hands).round()
-    return done
+def inbox_ports(say: Callable[[str], None]) -> InboxPorts:
+    """The ports of this process."""
+    return InboxPorts(mailboxes(), ImapInbox, wake, say)
 
 
 def read_the_mailbox(given: Office) -> State[Any]:
@@ -84,11 +70,11 @@ def read_the_mailbox(given: Office) -> State[Any]:
     if not office.policy.answers.mailbox:
         return Completed(message="The policy names no mailbox (answers.mailbox): no mail was read.")
     try:
-        done = read_once(office, lambda said: get_run_logger().info("%s", hide(said)))
+        done = read_once(office, inbox_ports(lambda said: get_run_logger().info("%s", hide(said))))
     except InboxError as error:
         return Failed(message=hide(f"{error.problem} {error.next_action}"))
     if done is None:
-        return Completed(message="Another pass reads the mailbox; nothing was done twice.")
+        return Completed(message=IS_BEING_READ)
     show_the_pass(office, done)
     said = hide(done.in_words)
     return Failed(message=said) if done.problems else Completed(message=said)
@@ -102,10 +88,8 @@ def show_the_pass(office: Office, done: InboxPass) -> None:
     above = (
         f"**This pass.** {plain(hide(done.in_words))}\n\n**To look at:** {waiting}. [All of them]({office.inbox_url})"
     )
-    try:
+    with as_far_as_prefect_takes_it(f"table {KEY}"):
         create_table_artifact([_row(office, row) for row in rows], key=KEY, description=above)
-    except UNREACHABLE as problem:
-        get_run_logger().warning("The table %s is not shown in Prefect: %s", KEY, type(problem).__name__)
 
 
 def _row(office: Office, row: MessageRow) -> dict[str, str]:

@@ -5,28 +5,31 @@ Plain functions and not tasks, because asking suspends the run, which Prefect do
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import cast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from prefect import get_run_logger
-from prefect.runtime import flow_run as this_run
 
 from blocks.base import PrefectDown
-from caseproof.domain.errors import BadInput
+from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.forms import Form, IncidentDecision
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.closing.deciding import read_date
-from caseproof.procedure.core.texts import in_words, plain
+from caseproof.procedure.core.texts import plain
 from caseproof.procedure.keeper import incidents
+from caseproof.procedure.views.questions import incident_heading, incident_question
+from caseproof.procedure.views.titles import about_incident, incident_stands
 from caseproof.store import CaseRow, IncidentRow
-from tasks.asking import refusal, suspend_with
 from tasks.common import office, ports
+from tasks.display.best_effort import as_far_as_prefect_takes_it
 from tasks.display.incident_table import show_table
-from tasks.display.labels import about_incident, label_incident
+from tasks.display.labels import label_incident
 from tasks.display.logs import hide, speak_in_words
-from tasks.forms import IncidentDecision
-from tasks.prefect_run import UNREACHABLE
-from tasks.runs import incident_runs
+from tasks.forms.asking import Question, Words, act_or_refuse, ask, read_answers_to
+from tasks.runs import carrying
 from tasks.runs.case_runs import wake
+from tasks.runs.incident_runs import IncidentOwner
 
 speak_in_words()
 
@@ -36,19 +39,48 @@ WAKE_AT_ONCE = 3
 
 def take_up(ref: str) -> bool:
     """Whether this flow run carries the incident, and not another live one."""
-    return incident_runs.take_up(office(), ref)
+    return carrying.take_up(IncidentOwner(office(), ref))
+
+
+@dataclass(frozen=True)
+class IncidentAsker:
+    """An incident as a ``tasks.forms.asking.Asker``: it has one question at a time, and acts on its answer at once."""
+
+    ref: str
+
+    def unanswered(self) -> list[Question]:
+        """The question that waits, whichever of its runs asked it."""
+        waits = incidents.question(office(), self.ref)
+        return [Question(waits.number, IncidentDecision.slug, waits.flow_run)] if waits else []
+
+    def take(self, question: Question, answer: Mapping[str, Any]) -> None:
+        """Decide for all; who wrote it down passes the question on, so that nobody acts on it twice."""
+        number = question.number
+        act_or_refuse(self, number, IncidentDecision, answer, lambda form: _decide(self.ref, form, number))
+
+    def refuse(self, number: int, no: CaseproofError) -> None:
+        """Beside the question."""
+        get_run_logger().warning("%s: the answer was not taken. %s", self.ref, hide(str(no)))
+        incidents.refuse(office(), self.ref, number, str(no))
+
+    def number(self, form: type[Form], flow_run: str) -> int | None:  # noqa: ARG002 - it has one form
+        """It asks until it is over."""
+        return incidents.ask(office(), self.ref, flow_run)
+
+    def show(self) -> None:
+        """The table of its cases, and the run's name and tags."""
+        show_the_incident(self.ref)
+
+    def words(self) -> Words:
+        """The incident, its cases, and what to decide."""
+        row, cases = _look(self.ref)
+        question = incident_question(row, cases, incidents.refused(office(), self.ref))
+        return Words(incident_heading(row), question, "waits for a decision")
 
 
 def take_the_decision(ref: str) -> None:
     """J6: what somebody decided for all, also to a run that died before it read it; a refused answer is asked again."""
-    question = incidents.question(office(), ref)
-    answer = ports().carrier.answer(question.number, question.flow_run) if question else None
-    if question is None or answer is None:
-        return
-    no = refusal(IncidentDecision, answer, lambda form: _decide(ref, cast(IncidentDecision, form), question.number))
-    if no is not None:
-        get_run_logger().warning("%s: the answer was not taken. %s", ref, hide(no.why))
-        incidents.refuse(office(), ref, question.number, no.why)
+    read_answers_to(IncidentAsker(ref))
 
 
 def _decide(ref: str, form: IncidentDecision, question: int) -> None:
@@ -80,56 +112,17 @@ def is_over(ref: str) -> bool:
 
 def ask_for_all(ref: str) -> None:
     """J6: suspend until somebody decides for all. The cases go on meanwhile: each may be decided by itself."""
-    number = incidents.ask(office(), ref, str(this_run.id))
-    show_the_incident(ref)
-    get_run_logger().info("%s waits for a decision. Answer question %s with Resume.", ref, number)
-    row, cases = _look(ref)
-    heading = plain(about_incident(row)).replace(row.ref, f"**{row.ref}**", 1)
-    suspend_with(IncidentDecision, number, _question(row, cases, heading), heading)
+    ask(IncidentAsker(ref), IncidentDecision)
 
 
 def show_the_incident(ref: str) -> None:
     """Refresh the table of its cases, and what the run's name and tags say."""
     row, cases = _look(ref)
-    label_incident(row, len(cases), _stands(row))
-    try:
-        show_table(office(), ref, str(this_run.id), f"**The cases** of {plain(about_incident(row))}.")
-    except UNREACHABLE as problem:
-        get_run_logger().warning("The table is not shown in Prefect: %s", type(problem).__name__)
+    label_incident(row, len(cases), incident_stands(row, bool(incidents.refused(office(), ref))))
+    with as_far_as_prefect_takes_it("table"):
+        show_table(office(), ref, ports().carrier.id, f"**The cases** of {plain(about_incident(row))}.")
 
 
 def _look(ref: str) -> tuple[IncidentRow, list[CaseRow]]:
     with office().store.reading() as unit:
         return unit.incidents.get(ref), unit.cases.of_incident(ref)
-
-
-def _stands(row: IncidentRow) -> str:
-    if row.is_closed:
-        return "over"
-    refused = "answer refused, " if incidents.refused(office(), row.ref) else ""
-    if row.decision == Decision.KEEP_PAUSED and not refused:
-        return f"kept paused until {row.until}"
-    if row.decision == Decision.AFTER_FIX and not refused:
-        return "decided, and some cases follow"
-    return f"{refused}{IncidentDecision.waits_for}"
-
-
-def _question(row: IncidentRow, cases: list[CaseRow], heading: str) -> str:
-    here = office()
-    why = incidents.refused(here, row.ref)
-    states = Counter(str(case.state) for case in cases)
-    told = ", ".join(f"{count} {state}" for state, count in states.most_common())
-    cause = plain(in_words(row.cause))
-    retailers = len({case.retailer for case in cases})
-    parts = [
-        f"**Your last answer was not taken.** {plain(why)}" if why else "",
-        f"{heading} · {len(cases)} cases of {retailers} retailers: {told}. The table of this run links to each.",
-        f"**Decided before:** {plain(row.decision)}, by {plain(row.decided_by)}: {plain(row.reason)}"
-        if row.decision
-        else "",
-        f"**Decide for all cases that wait (J6)**, whose cause is {cause}. 'After our fix' runs every job again and "
-        "reads it back (J10); each case is then pictured, reviewed and closed by itself (J7). 'Keep paused' leaves "
-        "them open. A case that somebody decided by itself keeps that decision, and one that fails again asks by "
-        "itself.",
-    ]
-    return "\n\n".join(part for part in parts if part)

@@ -1,4 +1,4 @@
-"""The keeper's hands: what it reaches Prefect, the platforms and the mail server with.
+"""The keeper's ports: what it reaches Prefect, the platforms and the mail server with.
 
 The pass itself (``caseproof.procedure.keeper.keeper``) is plain code and no tasks: it comes every few minutes, and its
 steps would be thousands of task runs a day.
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from prefect import get_run_logger
 
 from caseproof.procedure.core.office import Office
-from caseproof.procedure.keeper.keeper import Hands, Ran
+from caseproof.procedure.keeper.keeper import KeeperPorts, Ran
 from caseproof.store import CaseRow
 from tasks.common import load_platform, load_sender, runner_of
 from tasks.display.board import run_url
@@ -23,8 +23,8 @@ from tasks.runs.reviving import revive
 speak_in_words()
 
 
-def hands_of(office: Office) -> Hands:
-    """The hands of this process."""
+def keeper_ports(office: Office) -> KeeperPorts:
+    """The ports of this process."""
 
     def runs(also: Sequence[CaseRow], wake: Mapping[str, str]) -> Ran:
         revived = revive(office, also=also)
@@ -34,4 +34,4 @@ def hands_of(office: Office) -> Hands:
     def say(sentence: str) -> None:
         get_run_logger().info("%s.", hide(sentence).rstrip("."))
 
-    return Hands(load_platform, runner_of, load_sender, runs, lambda: look_after_incidents(office), say, run_url)
+    return KeeperPorts(load_platform, runner_of, load_sender, runs, lambda: look_after_incidents(office), say, run_url)

@@ -5,8 +5,6 @@ Plain functions and not tasks, because asking suspends the run, which Prefect do
 
 from __future__ import annotations
 
-from typing import cast
-
 from prefect import get_run_logger
 
 from caseproof.domain.case import Case, Fact
@@ -14,16 +12,17 @@ from caseproof.domain.closure import closure_blockers
 from caseproof.domain.codes import Code, StepName
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.job_failure.conditions import owes_validation
+from caseproof.domain.forms import AccountDecision, RetailersWord, Review, Verdict, Word
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.vocabulary import Choice
 from caseproof.procedure.answers import word
 from caseproof.procedure.closing import deciding
-from caseproof.procedure.core.office import US
-from caseproof.procedure.core.texts import plain, short
-from tasks.asking import act_on, answer_to, ask, say_trouble
+from caseproof.procedure.core.asked import answer_to
+from caseproof.procedure.core.texts import plain
+from caseproof.procedure.views.questions import what_to_decide, what_to_record, what_to_review
 from tasks.common import look, office
-from tasks.forms import AccountDecision, Form, RetailersWord, Review, TryAgain, Verdict, Word
+from tasks.forms.asking import ask
+from tasks.forms.cases import CaseAsker, act_on
+from tasks.trouble import ask_to_try_again, say_trouble
 
 OPEN_FOR_DECISION = (State.WAITING, State.PAUSED)
 
@@ -33,30 +32,15 @@ def hear_the_retailer(ref: str) -> None:
     case = look(ref)
     if not _waits_for_word(case):
         return
-    answer = answer_to(case, RetailersWord)
+    answer = answer_to(case, RetailersWord.slug)
     if answer is None:
-        ask(
-            ref,
-            RetailersWord,
-            f"{_stop_and_notice(case)} **Now record what the retailer wrote (J8){_or_the_reply(case)}.** Without their "
-            "word you can go on to 'reactivate after our fix' (J7) or 'keep paused' (J6), and to nothing else.",
-            needed=_waits_for_word,
-        )
+        ask(CaseAsker(ref, what_to_record(case), _waits_for_word), RetailersWord)
         return
-    act_on(ref, answer, lambda form: _take_word(ref, answer, cast(RetailersWord, form)))
-
-
-def _stop_and_notice(case: Case) -> str:
-    held = "The job is stopped (J2)" if case.stopped_jobs else "The job cannot be stopped from our side (J3)"
-    return f"{held}, and the retailer was told (J5)."
-
-
-def _or_the_reply(case: Case) -> str:
-    return ", or say that the newest reply above counts, or that you answered it" if case.open_replies else ""
+    act_on(ref, answer, RetailersWord, lambda form: _take_word(ref, answer, form))
 
 
 def _waits_for_word(case: Case) -> bool:
-    answer = answer_to(case, RetailersWord)
+    answer = answer_to(case, RetailersWord.slug)
     without = answer is not None and answer["answer"].get("what") == Word.WITHOUT
     return case.state in OPEN_FOR_DECISION and not case.confirmations and not without
 
@@ -80,38 +64,20 @@ def _take_word(ref: str, answer: Fact, form: RetailersWord) -> None:
     deciding.looked_at(office().ledger, ref, by=member, question=answer["number"])
 
 
-_WHAT_TO_DECIDE = (
-    "**Now decide what becomes of the account (J6).** 'After the retailer's change' and 'remove' need the retailer's "
-    "written word (J8, J9); 'keep paused' leaves the case open. Nobody's word closes it: a run does, read back as "
-    "successful (J10, J11)."
-)
-
-
 def settle_the_account(ref: str) -> None:
     """J6: the team decides what becomes of the account, or has decided that a clear word leads to the re-run."""
     case = look(ref)
     if not _waits_for_decision(case):
         return
-    answer = answer_to(case, AccountDecision)
+    answer = answer_to(case, AccountDecision.slug)
     if answer is None:
         if deciding.goes_on_by_itself(office().ledger, office().policy, ref):
             get_run_logger().info("%s goes on: the retailer clearly said that the change is made.", ref)
             return
-        paused = f"The account is kept paused until **{case.paused_until}**. " if case.paused_until else ""
-        ask(ref, AccountDecision, f"{paused}{_why_not_by_itself(case)}{_WHAT_TO_DECIDE}", needed=_needs_a_person)
+        explain = what_to_decide(case, office().policy.answers.by_itself)
+        ask(CaseAsker(ref, explain, _needs_a_person), AccountDecision)
         return
-    act_on(ref, answer, lambda form: _take_decision(ref, answer, cast(AccountDecision, form)))
-
-
-def _why_not_by_itself(case: Case) -> str:
-    """What a team that lets clear words go on wants to know where one did not."""
-    clear = [word for word in case.words if word["by_way_of"] in office().policy.answers.by_itself]
-    if not any(word.get("choice") == Choice.CHANGED for word in clear):
-        return ""
-    return (
-        "Their 'I made the change' waits for you: something else was said since the notice, or a run has failed after "
-        "it. "
-    )
+    act_on(ref, answer, AccountDecision, lambda form: _take_decision(ref, answer, form))
 
 
 def _waits_for_decision(case: Case) -> bool:
@@ -143,11 +109,11 @@ def review_the_evidence(ref: str) -> None:
     case = look(ref)
     if not _waits_for_review(case):
         return
-    answer = answer_to(case, Review)
+    answer = answer_to(case, Review.slug)
     if answer is None:
-        ask(ref, Review, _what_to_review(case), needed=_waits_for_review)
+        ask(CaseAsker(ref, what_to_review(case, office().evidence_url), _waits_for_review), Review)
         return
-    act_on(ref, answer, lambda form: _take_review(ref, answer, form))
+    act_on(ref, answer, Review, lambda form: _take_review(ref, answer, form))
 
 
 def _waits_for_review(case: Case) -> bool:
@@ -155,41 +121,7 @@ def _waits_for_review(case: Case) -> bool:
     return case.state is State.VERIFIED and "reviewed" in missing and missing <= {"reviewed", "validated", "looked"}
 
 
-def _what_to_review(case: Case) -> str:
-    run = case.verified
-    decision = case.decision
-    if run is None or case.photo is None or decision is None:
-        raise CaseproofError(f"{case.ref} has no evidence to review yet.", "Let the case's run gather it first.")
-    picture = f"{office().settings.public}/evidence/{case.photo['evidence']}"
-    checked = f" Checked in the system: {plain(short(case.validated['how']))}" if case.validated else ""
-    ended = f"{run['ended_at'][:16].replace('T', ' ')} UTC"
-    another = f" The policy asks for somebody else than {plain(decision.actor)}." if _another(decision) else ""
-    return (
-        f"Decided by {plain(decision.actor)} (J6): {plain(case.decided or '')}. {plain(short(decision['reason']))}"
-        f"{checked}\n\n"
-        f"[{plain(run['name'])}]({run['url']}) was read back as **{plain(run['said'])}** (J10), ended {ended}. "
-        f"[Its picture]({picture}) is attached to the ticket (J7, J8):\n\n"
-        f"![the run's own page]({picture})\n\n"
-        f"**Now review: does the picture show this run, and that it succeeded?**{another}{_look_at_the_change(case)}"
-    )
-
-
-def _another(decision: Fact) -> bool:
-    return bool(decision.get("review") == "another person") and decision.actor != US
-
-
-def _look_at_the_change(case: Case) -> str:
-    """What is asked of the reviewer of a case that went on by itself (J8)."""
-    if not owes_validation(case):
-        return ""
-    return (
-        " **Then look at the change in the system (J8): nobody has yet.** The retailer's word and a successful run are "
-        "not that (J11). Say below what you looked at and what you saw; without it the approval is not taken."
-    )
-
-
-def _take_review(ref: str, answer: Fact, form: Form) -> None:
-    review = cast(Review, form)
+def _take_review(ref: str, answer: Fact, review: Review) -> None:
     deciding.review(
         office().ledger, office().policy.team, ref, approved=review.verdict is Verdict.APPROVE, by=review.answered_by,
         remark=review.remark, checked=review.checked, question=answer["number"],
@@ -211,4 +143,4 @@ def help_if_stuck(ref: str, version_before: int) -> None:
     missing = "; ".join(f"{b.rule}: {b.missing}" for b in closure_blockers(case))
     problem = NothingMoved(f"Nothing moves. Missing: {missing}", f"`caseproof case why {ref}`, then try again.")
     say_trouble(ref, StepName.THE_PROCEDURE, problem)
-    ask(ref, TryAgain, plain(problem), needed=lambda now: now.trouble is not None)
+    ask_to_try_again(ref, plain(problem))

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from prefect.input import RunInput
 from prefect.tasks import Task
 
 from caseproof.desks.base import Desk
@@ -20,7 +21,6 @@ from caseproof.platforms.base import JobPlatform
 from caseproof.procedure.closing.proving import Camera
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.notify.telling import Send
-from tasks.forms import Form
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Carrier(Protocol):
         """Do the step's task, where anything is left to do. Raises CaseproofError where a person has to help."""
         ...
 
-    def suspend(self, form: type[Form], number: int) -> None:
+    def suspend(self, form: type[RunInput], number: int) -> None:
         """End here, until somebody answers question ``number``; the flow starts again from the top then."""
         ...
 

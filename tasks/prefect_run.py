@@ -12,13 +12,13 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.client.schemas.objects import Artifact as Shown
 from prefect.exceptions import PrefectException
+from prefect.input import RunInput
 from prefect.input.actions import read_flow_run_input
 from prefect.runtime import flow_run as this_run
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from caseproof.domain.case import Case
 from caseproof.http.client import LibraryError
-from tasks.forms import Form
 from tasks.ports import Step
 
 SECONDS = 5.0
@@ -43,7 +43,7 @@ class PrefectRun:
         if step.is_due(case):
             step.task(case.ref)
 
-    def suspend(self, form: type[Form], number: int) -> None:
+    def suspend(self, form: type[RunInput], number: int) -> None:
         """Suspend without a time-out: patience belongs to the policy and the keeper."""
         suspend_flow_run(wait_for_input=form, key=f"question-{number}", timeout=None)
 
@@ -72,12 +72,11 @@ class PrefectRun:
 
     def show_card(self, key: str, text: str, description: str) -> None:
         """One card a run, kept current: a new one each time would bury the newest among the old."""
-        shown = cast("Shown | None", Artifact.get(key))
+        shown = find_shown(key)
         if shown is None or str(shown.flow_run_id) != self.id:
             create_markdown_artifact(text, key=key, description=description)
-        elif shown.data != text:
-            with get_client(sync_client=True) as client:
-                client.update_artifact(shown.id, ArtifactUpdate(data=text))
+        else:
+            show_instead(shown, text)
 
     def show_text(self, key: str, text: str, description: str) -> None:
         """An artifact of the task or flow that shows it."""
@@ -90,3 +89,15 @@ class PrefectRun:
     def show_image(self, key: str, url: str, description: str) -> None:
         """An artifact of the task or flow that shows it."""
         create_image_artifact(url, key=key, description=description)
+
+
+def find_shown(key: str) -> Shown | None:
+    """The newest artifact under this key; None before the first."""
+    return cast("Shown | None", Artifact.get(key))
+
+
+def show_instead(shown: Shown, data: str) -> None:
+    """Keep an artifact current in place; what has not changed costs no call."""
+    if shown.data != data:
+        with get_client(sync_client=True) as client:
+            client.update_artifact(shown.id, ArtifactUpdate(data=data))

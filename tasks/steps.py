@@ -17,7 +17,7 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.closing import proving, running, ticket
 from caseproof.procedure.containment import containment, opening
-from caseproof.procedure.containment.containment import held_jobs
+from caseproof.procedure.containment.stop import held_jobs
 from caseproof.procedure.notify import recovery, telling
 from tasks.common import load_desk, load_platform, load_sender, look, office, patient, ports, runner_of
 from tasks.display.showing import show_the_job_run, show_the_picture, show_the_proof

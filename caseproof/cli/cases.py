@@ -38,7 +38,8 @@ def case_open(
     as_json: AsJson = False,
 ) -> None:
     """Open a case for a failing job: stop it first (J2), then give the case a flow run."""
-    from tasks.runs.case_runs import ensure_run, open_and_stop
+    from tasks.runs.carrying import ensure_run
+    from tasks.runs.case_runs import CaseOwner, open_and_stop
 
     office = open_office()
     request = Request(platform, job, by, "the command line", cause, summary, ticket, scope)
@@ -46,7 +47,7 @@ def case_open(
     containment = _containment(office.case(ref), wrong)
     if not as_json:
         out.print(f"{ref} {'opened' if new else 'is open for this job already'}; {escape(containment)}.")
-    flow_run = ensure_run(office, ref)
+    flow_run = ensure_run(CaseOwner(office, ref))
     if as_json:
         print_json({"case": ref, "new": new, "containment": containment, "flow_run": flow_run})
     else:

@@ -17,7 +17,8 @@ from rich.markup import escape
 from caseproof.cli.common import AsJson, By, out, print_json, table_of
 from caseproof.config.signals import handled
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.procedure.answers.inbox_watch import today, watch
+from caseproof.procedure.answers.inbox import IS_BEING_READ
+from caseproof.procedure.answers.inbox_watch import read_once, today, watch
 from caseproof.procedure.core.office import Office, open_office
 from caseproof.store import locks
 from caseproof.up.plan import inbox_lock
@@ -41,14 +42,14 @@ def inbox(
 
 
 def _once(office: Office) -> None:
-    from tasks.inbox import read_once
+    from tasks.inbox import inbox_ports
 
     if not office.policy.answers.mailbox:
         out.print("The policy names no mailbox (answers.mailbox), so no mail is read. docs/inbox.md tells how.")
         return
-    done = read_once(office, lambda said: out.print(escape(said), soft_wrap=True, highlight=False))
+    done = read_once(office, inbox_ports(lambda said: out.print(escape(said), soft_wrap=True, highlight=False)))
     if done is None:
-        out.print("Another pass reads the mailbox; nothing was done twice.")
+        out.print(IS_BEING_READ)
         return
     if done.problems:
         raise CaseproofError(done.in_words, "The next pass tries these again; the others are taken in.")
@@ -57,14 +58,14 @@ def _once(office: Office) -> None:
 
 def _watch(office: Office) -> None:
     with _no_traceback():
-        from tasks.inbox import hands_of
+        from tasks.inbox import inbox_ports
 
     lock = inbox_lock(office.settings)
     if (other := locks.holder(lock)) is not None:
         _say(f"Process {other} reads the mailbox already; this one waits until that ends.")
     locks.hold(lock)
     _say("The mailbox is watched, and cases with news are woken.")
-    watch(office, hands_of(_say), threading.Event())  # until a signal ends the process
+    watch(office, inbox_ports(_say), threading.Event())  # until a signal ends the process
 
 
 @contextmanager

@@ -177,7 +177,7 @@ class Pace(Strict):
     """How hard a check may lean on one platform."""
 
     at_once: int = Field(10, ge=1, le=100, description="How many calls may be under way at once.")
-    # Slower than this, what was begun for a batch would expire before the batch is through.
+    # Slower than this, a check of two thousand failing jobs would take longer than a day.
     per_second: float = Field(50, ge=0.1, le=10_000, description="How many calls may begin in a second.")
 
 

@@ -95,3 +95,5 @@ _NEEDS_EYE = frozenset({Place.REPLY, Place.REFUSED, Place.UNMATCHED, Place.UNREA
 
 WORD, DECISION, REVIEW, TRY_AGAIN = "retailers-word", "decision", "review", "try-again"
 """The slugs of a case's forms, as events and rows name them."""
+INCIDENT = "incident"
+"""The slug of an incident's form."""

@@ -1,4 +1,4 @@
-"""What is done to many cases in one transaction, in few statements: the sweep stops jobs by the thousand.
+"""What is done to many cases in one transaction, in few statements: a bulk stop stops jobs by the thousand.
 
 The rules are those of one case (``caseproof/store/cases.py``, ``caseproof/store/intents.py``), and so are the rows.
 """
@@ -26,7 +26,7 @@ from caseproof.store.case_rows import CaseRow, facts_of
 from caseproof.store.cases import Cases, as_stored, draft_of, event_row, first_row, refuse_edited, row_after
 from caseproof.store.errors import AlreadyOpen, UnknownCase
 from caseproof.store.evidence import EvidenceRow
-from caseproof.store.intents import Claim, ClaimStanding
+from caseproof.store.intents import Claim, claim_again, written_of
 from caseproof.store.refs import make_ref, normal
 from caseproof.store.rows import next_number, plain
 from caseproof.store.tables import cases, events, evidence, intents
@@ -186,41 +186,56 @@ class Bulk:
     # -- intents -------------------------------------------------------------------------------------------
 
     def claim(
-        self, wanted: Sequence[Wanted], *, owner: str, now: datetime, seconds: float, dead: str = ""
+        self,
+        wanted: Sequence[Wanted],
+        *,
+        owner: str,
+        now: datetime,
+        seconds: float,
+        dead: str = "",
+        together: bool = False,
     ) -> dict[str, Claim]:
         """Claim intents, as ``Intents.claim`` does one; by key.
 
         ``dead`` is how the owners begin of whom it is known that none lives: what is theirs need not expire.
+        ``together``: where one is busy, none is claimed, and the others only tell how they stand.
         Raises UnknownCase, BadInput.
         """
         until = now + timedelta(seconds=seconds)
-        mine = {"owner": owner, "claimed_at": now, "expires_at": until}
         there = self._intents([one.key for one in wanted])
         numbers = {ref: row.id for ref, row in self._locked(sorted({one.ref for one in wanted})).items()}
         claims: dict[str, Claim] = {}
-        new, taken = [], []
+        new: list[dict[str, Any]] = []
+        taken: list[dict[str, Any]] = []
+        busy: list[dict[str, Any]] = []
         for one in wanted:
             if one.ref not in numbers:
                 raise UnknownCase(one.ref)
             row = there.get(one.key)
             if row is None:
                 plan = plain(one.plan, f"The plan of {one.key}")
-                new.append({"key": one.key, "case_id": numbers[one.ref], "step": one.step, "plan": plan, **mine})
                 claims[one.key] = Claim(one.key, "new", plan, None, until)
+                facts = {"key": one.key, "case_id": numbers[one.ref], "step": one.step, "plan": plan}
+                new.append({**facts, "owner": owner, "claimed_at": now, "expires_at": until})
                 continue
             if (row.case_id, row.step) != (numbers[one.ref], one.step):
                 raise BadInput(f"The intent {one.key} belongs to another case or step.", "Give each its own key.")
-            standing = _standing(row, owner, now, dead)
-            expires = row.expires_at if standing in ("done", "busy") else until
-            plan = (row.plan or row.result or {}) if standing == "done" else row.plan
-            claims[one.key] = Claim(one.key, standing, plan, row.result, expires)
-            if claims[one.key].ours:
-                taken.append({"wanted": one.key, **mine})
+            claims[one.key] = claim_again(row, owner, now, until, dead)
+            if values := written_of(claims[one.key], row, owner, now):
+                (taken if claims[one.key].ours else busy).append({"wanted": one.key, **values})
+        if together and any(claim.standing == "busy" for claim in claims.values()):
+            new, taken = [], []
         if new:
             self._connection.execute(insert(intents), new)
-        if taken:
-            self._connection.execute(update(intents).where(intents.c.key == bindparam("wanted")), taken)
+        for changed in filter(None, (taken, busy)):
+            self._connection.execute(update(intents).where(intents.c.key == bindparam("wanted")), changed)
         return claims
+
+    def renew(self, keys: Sequence[str], *, owner: str, now: datetime, seconds: float) -> None:
+        """Keep what is the owner's and not done until ``seconds`` after ``now``; other intents stay as they are."""
+        until = now + timedelta(seconds=seconds)
+        for some in _portions(keys):
+            self._connection.execute(update(intents).where(*_ours(some, owner)).values(expires_at=until))
 
     def finish(self, results: Mapping[str, Mapping[str, Any]], *, owner: str, now: datetime) -> None:
         """Record what the effects led to. An intent that is done already, or another's by now, stays as it is."""
@@ -235,8 +250,7 @@ class Bulk:
     def release(self, keys: Sequence[str], *, owner: str) -> None:
         """Withdraw intents whose effects certainly did not happen, as far as they are the owner's and not done."""
         for some in _portions(keys):
-            ours = (intents.c.key.in_(some), intents.c.owner == owner, intents.c.done_at.is_(None))
-            self._connection.execute(delete(intents).where(*ours))
+            self._connection.execute(delete(intents).where(*_ours(some, owner)))
 
     def _intents(self, keys: Sequence[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -280,13 +294,8 @@ def _by_job(held: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
     return {job: frozenset(refs) for job, refs in by_job.items()}
 
 
-def _standing(row: Any, owner: str, now: datetime, dead: str) -> ClaimStanding:
-    if row.done_at is not None:
-        return "done"
-    if row.owner == owner:
-        return "mine"
-    gone = bool(dead) and row.owner.startswith(dead)
-    return "taken_over" if gone or row.expires_at <= now else "busy"
+def _ours(keys: Sequence[str], owner: str) -> tuple[Any, ...]:
+    return intents.c.key.in_(keys), intents.c.owner == owner, intents.c.done_at.is_(None)
 
 
 def _portions(values: Iterable[T]) -> Iterator[list[T]]:

@@ -1,6 +1,7 @@
 """Intents: who is about to do what, written down before the effect, so that it is done once.
 
-An intent whose writer died expires. Whoever takes it over reads back first: the effect may have happened.
+An intent is its writer's for the time of a lease, which a writer that lives renews. One whose writer died expires;
+whoever takes it over reads back first: the effect may have happened.
 """
 
 from __future__ import annotations
@@ -82,13 +83,10 @@ class Intents:
         return self._claim_again(row, owner, now, until)
 
     def _claim_again(self, row: Row[Any], owner: str, now: datetime, until: datetime) -> Claim:
-        if row.done_at is not None:
-            return Claim(row.key, "done", row.plan or row.result or {}, row.result, row.expires_at)
-        if row.owner != owner and row.expires_at > now:
-            return Claim(row.key, "busy", row.plan, None, row.expires_at)
-        values = {"owner": owner, "claimed_at": now, "expires_at": until}
-        self._connection.execute(update(intents).where(intents.c.key == row.key).values(**values))
-        return Claim(row.key, "mine" if row.owner == owner else "taken_over", row.plan, None, until)
+        claim = claim_again(row, owner, now, until)
+        if values := written_of(claim, row, owner, now):
+            self._connection.execute(update(intents).where(intents.c.key == row.key).values(**values))
+        return claim
 
     def result(self, key: str) -> Mapping[str, Any] | None:
         """What was recorded of the effect; None where it is not done, or nobody is about to do it."""
@@ -136,6 +134,29 @@ class Intents:
                 f"The intent {key} is not {owner}'s any more.", "Claim it again to see its standing."
             )
         return row
+
+
+def claim_again(row: Row[Any], owner: str, now: datetime, until: datetime, dead: str = "") -> Claim:
+    """How an intent that is written down stands for ``owner``, who would have it until ``until``.
+
+    ``dead`` is how the owners begin of whom it is known that none lives: what is theirs need not expire.
+    """
+    if row.done_at is not None:
+        return Claim(row.key, "done", row.plan or row.result or {}, row.result, row.expires_at)
+    if row.owner == owner:
+        return Claim(row.key, "mine", row.plan, None, until)
+    if row.expires_at <= now or (dead and row.owner.startswith(dead)):
+        return Claim(row.key, "taken_over", row.plan, None, until)
+    # Claimed later than now: the clock was set back. Its time counts from now, or nobody had it for as long as that.
+    expires = min(row.expires_at, until) if row.claimed_at > now else row.expires_at
+    return Claim(row.key, "busy", row.plan, None, expires)
+
+
+def written_of(claim: Claim, row: Row[Any], owner: str, now: datetime) -> dict[str, Any]:
+    """What a claim changes in the intent's row: nothing of one that is done, and of another's only its end."""
+    if claim.ours:
+        return {"owner": owner, "claimed_at": now, "expires_at": claim.expires_at}
+    return {"expires_at": claim.expires_at} if claim.expires_at != row.expires_at else {}
 
 
 def _tells_all(result: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:

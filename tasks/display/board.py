@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
 from prefect.settings import get_current_settings
 
@@ -13,7 +12,7 @@ from caseproof.procedure.core.texts import plain
 from caseproof.procedure.keeper.open_incidents import OpenIncident
 from caseproof.procedure.views.board import Board, Line, board
 from tasks.common import office
-from tasks.prefect_run import UNREACHABLE
+from tasks.display.best_effort import as_far_as_prefect_takes_it
 
 BOARD, PASS = "caseproof-board", "caseproof-keeper"
 
@@ -32,10 +31,8 @@ def show_the_pass(what: Mapping[str, object]) -> None:
 
 
 def _show(key: str, rows: list[dict[str, Any]], above: str) -> None:
-    try:
+    with as_far_as_prefect_takes_it(f"table {key}"):
         create_table_artifact(rows, key=key, description=above)
-    except UNREACHABLE as problem:
-        get_run_logger().warning("The table %s is not shown in Prefect: %s", key, type(problem).__name__)
 
 
 def run_url(flow_run: str) -> str:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import Any
 
-from prefect.artifacts import Artifact, create_table_artifact
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import ArtifactUpdate
-from prefect.client.schemas.objects import Artifact as Shown
+from prefect.artifacts import create_table_artifact
 
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.texts import plain
 from caseproof.store import CaseRow
-from tasks.prefect_run import UNREACHABLE
+from tasks.prefect_run import UNREACHABLE, find_shown, show_instead
 
 LONGEST_TABLE = 300
 """How many cases the table shows, the open ones first."""
@@ -23,28 +20,21 @@ LONGEST_TABLE = 300
 def show_table(office: Office, ref: str, flow_run: str, description: str) -> None:
     """Show the table on this flow run: one table a run, kept current. Raises what Prefect's client raises."""
     rows = _table(office, ref)
-    shown = cast("Shown | None", Artifact.get(_key(ref)))
+    shown = find_shown(_key(ref))
     if shown is None or str(shown.flow_run_id) != flow_run:
         create_table_artifact(rows, key=_key(ref), description=description)
     else:
-        _update(shown, rows)
+        show_instead(shown, json.dumps(rows))
 
 
 def refresh_table(office: Office, ref: str) -> None:
     """Keep the table current while the incident's run is suspended; one that is not there yet stays away."""
     try:
-        shown = cast("Shown | None", Artifact.get(_key(ref)))
+        shown = find_shown(_key(ref))
         if shown is not None:
-            _update(shown, _table(office, ref))
+            show_instead(shown, json.dumps(_table(office, ref)))
     except UNREACHABLE:
         return  # the next pass of the keeper does it
-
-
-def _update(shown: Shown, rows: list[dict[str, Any]]) -> None:
-    data = json.dumps(rows)
-    if shown.data != data:
-        with get_client(sync_client=True) as client:
-            client.update_artifact(shown.id, ArtifactUpdate(data=data))
 
 
 def _key(ref: str) -> str:

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from caseproof.domain.case import Case
-from caseproof.domain.job_failure.lifecycle import State
-from caseproof.procedure.core.texts import in_words
+from caseproof.procedure.views.titles import about, about_incident, stands
 from caseproof.store import IncidentRow
 from tasks.common import ports
-from tasks.forms import FORMS, RetailersWord, TryAgain
 
 OURS = ("retailer:", "marketplace:", "cause:", "status:", "incident:")
 """What the tags start with that we set; every other tag of a run is left alone."""
@@ -29,48 +27,13 @@ def label_removal(case: Case) -> None:
     _set(f"{about(case)} · removal", [tag for tag in _tags(case) if not tag.startswith("status:")])
 
 
-def label_incident(row: IncidentRow, cases: int, stands: str) -> None:
+def label_incident(row: IncidentRow, cases: int, where: str) -> None:
     """Name and tag this flow run, carrying an incident: ``IN-000001 · bazaar · expired token · 30 cases · ...``."""
     values = ("", row.marketplace, row.cause, "closed" if row.is_closed else "waiting", row.ref)
     _set(
-        f"{about_incident(row)} · {cases} cases · {stands}",
+        f"{about_incident(row)} · {cases} cases · {where}",
         [f"{name}{value}" for name, value in zip(OURS, values, strict=True) if value],
     )
-
-
-def about_incident(row: IncidentRow) -> str:
-    """Which incident, where, and why: ``IN-000001 · bazaar · expired token``."""
-    return f"{row.ref} · {row.marketplace or row.platform} · {in_words(row.cause)}"
-
-
-def about(case: Case) -> str:
-    """Which case, whose, where, which job: ``JF-000001 · garden-shop · bazaar · marketplace-orders``."""
-    facts = case.facts
-    retailer, marketplace = facts.get("retailer"), facts.get("marketplace")
-    # On Prefect a job is flow/deployment, and one of the two is often the retailer, who stands there already.
-    parts = [part for part in str(facts["job_name"]).split("/") if part not in (retailer, marketplace)]
-    job = "/".join(parts) or facts["job_name"]
-    return " · ".join(part for part in (case.ref, retailer or "no retailer", marketplace, job) if part)
-
-
-def stands(case: Case) -> str:
-    """Where the case stands, in the words of who has to act: ``waits for the retailer's word``."""
-    if case.is_closed:
-        return "closed"
-    number = case.question_number
-    asked = case.asked.get(number)
-    if asked is None or number in case.answered:
-        return "at work"
-    if asked["form"] == TryAgain.slug and case.trouble is not None:
-        return f"needs help: {case.trouble['step']}"
-    if asked["form"] == RetailersWord.slug and case.open_replies:
-        return "has a reply to read"
-    if case.state is State.PAUSED:
-        return f"kept paused until {case.paused_until}"
-    form = FORMS.get(asked["form"])
-    waits = form.waits_for if form else "waits for an answer"
-    refused = case.refused is not None and case.refused.data["number"] == number - 1
-    return f"answer refused, {waits}" if refused else waits
 
 
 def _tags(case: Case) -> list[str]:

@@ -9,8 +9,6 @@ Prefect does not take it, a warning says so.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from prefect import get_run_logger
 
@@ -18,10 +16,11 @@ from caseproof.domain.case import Case, Fact
 from caseproof.evidence.vault import VaultError
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.views.card import card
+from caseproof.procedure.views.titles import about
 from tasks.common import look, office, ports
-from tasks.display.labels import about, label
+from tasks.display.best_effort import as_far_as_prefect_takes_it
+from tasks.display.labels import label
 from tasks.display.logs import tell_how_far
-from tasks.prefect_run import UNREACHABLE
 
 
 def announce(ref: str) -> None:
@@ -35,7 +34,7 @@ def announce(ref: str) -> None:
 def show_the_case(ref: str) -> None:
     """Refresh the card, and what the run's name and tags say."""
     case = look(ref)
-    with _as_far_as_prefect_takes_it("card"):
+    with as_far_as_prefect_takes_it("card"):
         _show_card(case)
     label(case)
 
@@ -55,7 +54,7 @@ def show_the_job_run(case: Case) -> None:
     """The link to the run that was read back as successful."""
     if case.verified is None:
         return
-    with _as_far_as_prefect_takes_it("link to the run"):
+    with as_far_as_prefect_takes_it("link to the run"):
         ports().carrier.show_link(
             f"{case.ref.lower()}-job-run",
             case.verified.data["url"],
@@ -68,7 +67,7 @@ def show_the_picture(case: Case) -> None:
     """The picture of the run's own page."""
     if case.photo is None:
         return
-    with _as_far_as_prefect_takes_it("picture"):
+    with as_far_as_prefect_takes_it("picture"):
         ports().carrier.show_image(
             f"{case.ref.lower()}-successful-run",
             office().evidence_url(case.photo.data["evidence"]),
@@ -80,20 +79,12 @@ def show_the_proof(case: Case) -> None:
     """The proof of a closed case."""
     if case.proof is None or not case.is_closed:
         return
-    with _as_far_as_prefect_takes_it("proof"):
+    with as_far_as_prefect_takes_it("proof"):
         ports().carrier.show_text(
             f"{case.ref.lower()}-proof",
             _proof_text(case.ref, case.proof),
             description=f"**The proof** that {case.ref} was allowed to close ({case.proof['rule']}).",
         )
-
-
-@contextmanager
-def _as_far_as_prefect_takes_it(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (*UNREACHABLE, VaultError) as problem:
-        get_run_logger().warning("The %s is not shown in Prefect: %s", what, problem)
 
 
 def _minute(at: str) -> str:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
@@ -28,8 +27,8 @@ from caseproof.procedure.core.texts import in_words, plain
 from caseproof.procedure.views import charts
 from caseproof.procedure.views.check_report import LONGEST_TABLE, Checked, page
 from tasks.common import office
+from tasks.display.best_effort import as_far_as_prefect_takes_it
 from tasks.display.logs import hide, speak_in_words
-from tasks.prefect_run import UNREACHABLE
 
 speak_in_words()
 
@@ -73,7 +72,7 @@ class Progress:
 
     def _show(self, percent: float, told: str) -> None:
         self._at = time.monotonic()
-        with _as_far_as_prefect_takes_it("progress"):
+        with as_far_as_prefect_takes_it("progress"):
             if self._shown is None:
                 self._shown = create_progress_artifact(percent, key="job-check-progress", description=told)
             else:
@@ -89,12 +88,12 @@ def show_the_pass(checked: Sequence[Checked], dry_run: bool) -> None:
         for said in (one.wrong, *one.notes):
             if said:
                 get_run_logger().warning("%s: %s", one.platform, hide(said))
-        with _as_far_as_prefect_takes_it("page of the check"):
+        with as_far_as_prefect_takes_it("page of the check"):
             text = page(one, here.case_url, _picture(one, dry_run), dry_run=dry_run)
             if here.policy_wrong:
                 text = f"**The policy file has an error.** {here.policy_wrong}\n\n{text}"
             create_markdown_artifact(text, key=_key(one, "check"), description=f"**The check** of {one.platform}.")
-        with _as_far_as_prefect_takes_it("table of failing jobs"):
+        with as_far_as_prefect_takes_it("table of failing jobs"):
             create_table_artifact(
                 _rows(one), key=_key(one, "failing"), description=f"**Failing jobs** of {one.platform}."
             )
@@ -144,11 +143,3 @@ def _linked(ref: str) -> str:
 
 def _key(one: Checked, what: str) -> str:
     return f"{what}-{re.sub(r'[^a-z0-9]+', '-', one.platform.lower()).strip('-')}"
-
-
-@contextmanager
-def _as_far_as_prefect_takes_it(what: str) -> Iterator[None]:
-    try:
-        yield
-    except UNREACHABLE as problem:
-        get_run_logger().warning("The %s is not shown in Prefect: %s", what, type(problem).__name__)

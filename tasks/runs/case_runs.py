@@ -1,163 +1,87 @@
-"""Which flow run works on which case, on our own Prefect server.
-
-The store is the truth; a run only carries it (house rule 1). The case remembers its run and a generation; the run's
-idempotency key is ``REF:generation:mark``, because Prefect answers a used key with the old, dead run; the mark is the
-case's own, since another store may have had a case of the same reference (docs/adr/0007).
-"""
+"""The flow runs of cases: given as many as may be under way, and woken."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
     FlowRunFilter,
     FlowRunFilterEndTime,
-    FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.client.schemas.responses import SetStateStatus
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
-from prefect.states import Crashed, Scheduled
 
-from blocks.base import PrefectDown, require_prefect
 from caseproof.domain.errors import BadInput
 from caseproof.http.client import LibraryError, is_busy
 from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.containment.containment import contain
 from caseproof.procedure.containment.opening import Request, open_case
 from caseproof.procedure.core.office import Office
-from caseproof.store import CaseRun, ConcurrentChange, locks
+from caseproof.store import ConcurrentChange
 from caseproof.store.errors import Unreadable
-from tasks.common import load_desk, load_platform, ports
+from tasks.common import load_desk, load_platform
+from tasks.runs import carrying
+from tasks.runs.carrying import begin, ensure_run, is_live, make_run
+from tasks.runs.our_prefect import AT_ONCE, client_of_prefect, deployment_id, read_run, read_runs, resume, set_scheduled
 
 FLOW = "job-failure-case"
 DEPLOYMENT = f"{FLOW}/job-failure-case"
-STALE = timedelta(minutes=15)
-"""How long a run may be Pending: its worker took it and starts its process."""
-UNSEEN = timedelta(seconds=30)
-"""How long a run may be Running before its process holds its lock; a resumed one finds the lock of before, let go."""
 WAKE_SECONDS = 20.0
 """How long a run that is about to suspend is waited for, so that a wake-up is not lost on it."""
-_AT_ONCE = 200
 _UNDER_WAY = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
 _MOVING = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 
-_open: ContextVar[SyncPrefectClient | None] = ContextVar("_open", default=None)
+@dataclass(frozen=True)
+class CaseOwner:
+    """A case as a ``tasks.runs.carrying.Owner``; ``crashes`` runs in a row died before the one that it is given."""
 
+    office: Office
+    ref: str
+    crashes: int = 0
+    why: str = ""
+    deployment: str = DEPLOYMENT
+    parameter: str = "case"
 
-@contextmanager
-def one_client() -> Iterator[None]:
-    """All that is asked of Prefect in here goes over one client: making one takes longer than most questions."""
-    with _client() as client:
-        before = _open.set(client)
-        try:
-            yield
-        finally:
-            _open.reset(before)
+    def mark(self) -> str:
+        """Of its first event."""
+        return self.office.case(self.ref).mark
 
+    def latest(self) -> tuple[str | None, int]:
+        """As its row says."""
+        with self.office.store.reading() as unit:
+            known = unit.cases.run_of(self.ref)
+        return (known.flow_run, known.generation) if known else (None, 0)
 
-@contextmanager
-def _client() -> Iterator[SyncPrefectClient]:
-    standing = _open.get()
-    try:
-        if standing is not None:
-            yield standing
-            return
-        require_prefect()
-        with get_client(sync_client=True) as client:
-            yield client
-    except LibraryError as error:
-        raise PrefectDown(
-            f"Our Prefect server does not answer: {type(error).__name__}.",
-            "Check PREFECT_API_URL and that the server is running; the case itself is safe in the store.",
-        ) from error
+    def is_taken_by(self, flow_run: str) -> bool:
+        """A run that is resumed goes on with the case that it took before."""
+        with self.office.store.reading() as unit:
+            return unit.cases.by_flow_run(flow_run) == self.ref
 
+    def give(self, flow_run: str, generation: int) -> bool:
+        """Its rest is over then."""
+        with self.office.store.unit() as unit:
+            is_new = unit.cases.attach_run(self.ref, flow_run, generation)
+            unit.cases.set_rest(self.ref, self.crashes, None, self.why)
+            unit.commit()
+        return is_new
 
-def read_run(flow_run: str) -> FlowRun | None:
-    """The flow run, or None where it was deleted."""
-    with _client() as client:
-        try:
-            return client.read_flow_run(UUID(flow_run))
-        except ObjectNotFound:
-            return None
-
-
-def is_live(office: Office, run: FlowRun | None, claimed_after: datetime | None = None) -> bool:
-    """Whether the run still works on its case, or waits to.
-
-    Prefect keeps a run Running or Pending for ever when its process died together with its worker, so the lock that its
-    process holds decides. ``claimed_after``: no worker that lives took a Pending run before that. Should a run live
-    after all, two live runs of one case are harmless.
-    """
-    if run is None or run.state is None or run.state.is_final():
-        return False
-    if not run.state.is_running() and not run.state.is_pending():
-        return True
-    if locks.is_held(office.at_work(str(run.id))):
-        return True
-    age = office.clock() - run.state.timestamp
-    if run.state.is_running():
-        return age <= UNSEEN
-    return age <= STALE and not (claimed_after is not None and run.state.timestamp < claimed_after)
-
-
-def ensure_run(office: Office, ref: str) -> str:
-    """Give a case a live run: the one it has, or one of the next generation. Returns its id.
-
-    A run that waits for an answer is left waiting. Raises PrefectDown, and BadInput when we are not deployed.
-    """
-    with office.store.reading() as unit:
-        known = unit.cases.run_of(ref)
-    if known is not None and is_live(office, read_run(known.flow_run)):
-        return known.flow_run
-    return next_run(office, ref, known.generation if known else 0)
-
-
-def next_run(office: Office, ref: str, generation: int) -> str:
-    """Give a case the run after this generation; its id. Two at once get the same one. Its rest is over then."""
-    with _client() as client:
-        run, _ = _make_run(client, _deployment(client), office, ref, generation, crashes=0)
-        return run
-
-
-def _deployment(client: SyncPrefectClient) -> UUID:
-    try:
-        return client.read_deployment_by_name(DEPLOYMENT).id
-    except ObjectNotFound as error:
-        raise BadInput(
-            f"Prefect has no deployment {DEPLOYMENT}.", "Deploy it: `prefect deploy --all` in the project's folder."
-        ) from error
-
-
-def _make_run(
-    client: SyncPrefectClient, deployment: UUID, office: Office, ref: str, generation: int, crashes: int, why: str = ""
-) -> tuple[str, bool]:
-    """The case's next run, and whether it is new: somebody else may have made and written down the same just now."""
-    run = client.create_flow_run_from_deployment(
-        deployment,
-        parameters={"case": ref},
-        idempotency_key=f"{ref}:{generation + 1}:{office.case(ref).mark}",
-        name=f"{ref.lower()}-{generation + 1}",
-    )
-    with office.store.unit() as unit:
-        is_new = unit.cases.attach_run(ref, str(run.id), generation + 1)
-        unit.cases.set_rest(ref, crashes, None, why)
-        unit.commit()
-    return str(run.id), is_new
+    def take(self, flow_run: str, generation: int) -> None:
+        """Nothing else is said of it."""
+        with self.office.store.unit() as unit:
+            unit.cases.attach_run(self.ref, flow_run, generation)
+            unit.commit()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +103,13 @@ def make_runs(office: Office, wanted: Sequence[NextRun]) -> list[str]:
     if not wanted:
         return []
     made: list[str] = []
-    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), _client() as client:
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), client_of_prefect() as client:
         free = _free(client, office)
-        deployment = _deployment(client)
+        deployment = deployment_id(client, DEPLOYMENT)
         for one in wanted[: max(free, 0)]:
             try:
-                _, is_new = _make_run(client, deployment, office, one.ref, one.generation, one.crashes, one.why)
+                owner = CaseOwner(office, one.ref, one.crashes, one.why)
+                _, is_new = make_run(client, deployment, owner, one.generation)
             except LibraryError as busy:
                 if not is_busy(busy):
                     raise
@@ -215,36 +140,6 @@ def give_runs(office: Office, refs: Sequence[str]) -> int:
     return len(live) + len(make_runs(office, wanted))
 
 
-def run_deployment(deployment: str, parameters: Mapping[str, str], key: str, name: str) -> str:
-    """Make a run of one of our deployments; its id. A used key gives the run it made.
-
-    Raises PrefectDown, and BadInput when we are not deployed.
-    """
-    with _client() as client:
-        try:
-            number = client.read_deployment_by_name(deployment).id
-        except ObjectNotFound as error:
-            raise BadInput(
-                f"Prefect has no deployment {deployment}.",
-                "Deploy it: `prefect deploy --all` in the project's folder.",
-            ) from error
-        run = client.create_flow_run_from_deployment(
-            number, parameters=dict(parameters), idempotency_key=key, name=name
-        )
-    return str(run.id)
-
-
-def read_runs(flow_runs: Sequence[str]) -> dict[str, FlowRun]:
-    """The flow runs that are there, by id."""
-    found: dict[str, FlowRun] = {}
-    for start in range(0, len(flow_runs), _AT_ONCE):
-        some = FlowRunFilterId(any_=[UUID(one) for one in flow_runs[start : start + _AT_ONCE]])
-        with _client() as client:
-            runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=some), limit=_AT_ONCE)
-        found |= {str(run.id): run for run in runs}
-    return found
-
-
 _OURS = FlowFilter(name=FlowFilterName(any_=[FLOW]))
 
 
@@ -262,22 +157,15 @@ def read_moving() -> list[FlowRun]:
 def _read_all(asked: FlowRunFilter, sort: FlowRunSort) -> list[FlowRun]:
     found: dict[UUID, FlowRun] = {}
     offset = 0
-    with _client() as client:
+    with client_of_prefect() as client:
         while True:
             page = client.read_flow_runs(
-                flow_filter=_OURS, flow_run_filter=asked, sort=sort, limit=_AT_ONCE, offset=offset
+                flow_filter=_OURS, flow_run_filter=asked, sort=sort, limit=AT_ONCE, offset=offset
             )
             found |= {run.id: run for run in page}
             offset += len(page)
-            if len(page) < _AT_ONCE:
+            if len(page) < AT_ONCE:
                 return list(found.values())
-
-
-def bury(flow_run: FlowRun) -> None:
-    """Have Prefect say of a run whose process died that it crashed, instead of Running for ever."""
-    with _client() as client:
-        message = "Its process died; the case goes on in a new run."
-        client.set_flow_run_state(flow_run.id, Crashed(message=message), force=True)
 
 
 def wake(office: Office, ref: str) -> str:
@@ -285,12 +173,13 @@ def wake(office: Office, ref: str) -> str:
 
     A suspended run is set Scheduled (nobody's answer is written for them); a dead one is replaced.
     """
-    flow_run = ensure_run(office, ref)
+    case = CaseOwner(office, ref)
+    flow_run = ensure_run(case)
     deadline = time.monotonic() + WAKE_SECONDS
     while time.monotonic() < deadline:
         run = read_run(flow_run)
         if run is None or run.state is None or run.state.is_final():
-            return f"its run ended; {ensure_run(office, ref)} carries it now"
+            return f"its run ended; {ensure_run(case)} carries it now"
         if run.state.is_scheduled() or run.state.is_pending():
             return "its run is about to start (if it never does: cancel it in the Prefect UI and wake the case again)"
         if run.state.is_paused() and set_scheduled(run.id):
@@ -298,17 +187,6 @@ def wake(office: Office, ref: str) -> str:
         # Running: it may be about to ask, and a wake-up now would be refused by Prefect.
         time.sleep(1.0)
     return "its run is at work and sees it by itself"
-
-
-def set_scheduled(flow_run: UUID) -> bool:
-    """Wake a suspended run; whether Prefect takes it. Raises PrefectDown."""
-    with _client() as client:
-        return _resume(client, flow_run)
-
-
-def _resume(client: SyncPrefectClient, flow_run: UUID) -> bool:
-    answer = client.set_flow_run_state(flow_run, Scheduled(name="Resuming"))
-    return answer.status is SetStateStatus.ACCEPT
 
 
 @dataclass
@@ -330,11 +208,11 @@ def wake_runs(office: Office, runs: Mapping[str, str]) -> Woken:
     done = Woken(later=[ref for ref, state in states.items() if state is not None and state.is_running()])
     if not asleep:
         return done
-    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), _client() as client:
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), client_of_prefect() as client:
         free = max(_free(client, office), 0)
         for place, ref in enumerate(asleep[:free]):
             try:
-                accepted = _resume(client, UUID(runs[ref]))
+                accepted = resume(client, UUID(runs[ref]))
             except ObjectNotFound:
                 continue  # deleted a moment ago: it gets another
             except LibraryError as busy:
@@ -367,8 +245,7 @@ def take_up(office: Office, request: Request, ref: str) -> str | None:
     A run made for a case (``ref``) takes that one; a run from the UI's form opens one for the job, or takes the open
     one if nobody works on it. A run that is resumed finds the case it took before.
     """
-    me = ports().carrier.id
-    locks.hold(office.at_work(me))
+    me = begin(office)
     with office.store.reading() as unit:
         mine = unit.cases.by_flow_run(me)
     if mine is not None:
@@ -377,21 +254,5 @@ def take_up(office: Office, request: Request, ref: str) -> str | None:
         if not request.platform or not request.job:
             raise BadInput("Neither a case nor a job was given.", "Fill in platform and job, or the case's reference.")
         ref = open_case(office, load_platform(request.platform), load_desk(), request)[0].ref
-    ref = office.case(ref).ref
-    with office.store.reading() as unit:
-        known = unit.cases.run_of(ref)
-    if known is not None and known.flow_run != me and is_live(office, read_run(known.flow_run)):
-        return None
-    return ref if _attach(office, ref, me, known) else None
-
-
-def _attach(office: Office, ref: str, me: str, known: CaseRun | None) -> bool:
-    try:
-        with office.store.unit() as unit:
-            unit.cases.attach_run(ref, me, known.generation + 1 if known else 1)
-            unit.commit()
-    except ConcurrentChange:
-        # The command that made this run wrote it down first, or another run was quicker.
-        with office.store.reading() as unit:
-            return unit.cases.by_flow_run(me) == ref
-    return True
+    case = CaseOwner(office, office.case(ref).ref)
+    return case.ref if carrying.take_up(case) else None

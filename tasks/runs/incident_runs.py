@@ -1,18 +1,18 @@
-"""Which flow run carries which incident, on our own Prefect server: as with cases, the store is the truth."""
+"""The flow runs of incidents: every open one has a live run, and what is over ends."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-
-from prefect.runtime import flow_run as this_run
 
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.keeper import incidents
-from caseproof.store import ConcurrentChange, IncidentRow, locks
+from caseproof.store import IncidentRow
 from tasks.display.incident_table import refresh_table
-from tasks.runs.case_runs import is_live, read_run, read_runs, run_deployment, set_scheduled
+from tasks.runs.carrying import ensure_run
+from tasks.runs.our_prefect import read_runs, set_scheduled
 
 DEPLOYMENT = "incident/incident"
 LATELY = timedelta(days=1)
@@ -31,7 +31,7 @@ def look_after_incidents(office: Office) -> list[str]:
     with office.store.reading() as unit:
         every = unit.incidents.rows()
     for row in (one for one in every if not one.is_closed or one.ref in ended):
-        if not row.is_closed and ensure_incident_run(office, row.ref) != row.flow_run:
+        if not row.is_closed and ensure_run(IncidentOwner(office, row.ref)) != row.flow_run:
             said.append(f"{row.ref} has a new run")
         refresh_table(office, row.ref)
     _end_the_runs(office, every)
@@ -47,52 +47,42 @@ def _end_the_runs(office: Office, rows: Sequence[IncidentRow]) -> None:
             set_scheduled(run.id)
 
 
-def ensure_incident_run(office: Office, ref: str) -> str:
-    """Give an incident a live run: the one it has, or one of the next generation. Returns its id.
+@dataclass(frozen=True)
+class IncidentOwner:
+    """An incident as a ``tasks.runs.carrying.Owner``."""
 
-    Raises PrefectDown, and BadInput when we are not deployed.
-    """
-    row = _row(office, ref)
-    if row.flow_run is not None and is_live(office, read_run(row.flow_run)):
-        return row.flow_run
-    key = f"{row.ref}:{row.generation + 1}:{_mark(row)}"
-    name = f"{row.ref.lower()}-{row.generation + 1}"
-    run = run_deployment(DEPLOYMENT, {"incident": row.ref}, key, name)
-    try:
-        _attach(office, row, run)
-    except ConcurrentChange:  # another gave it one at the same time
-        return _row(office, ref).flow_run or run
-    return run
+    office: Office
+    ref: str
+    deployment: str = DEPLOYMENT
+    parameter: str = "incident"
 
+    def mark(self) -> str:
+        """Of when it began, and where, and why."""
+        row = self._row()
+        said = f"{row.opened_at.isoformat()} {row.platform} {row.marketplace} {row.cause}"
+        return hashlib.sha256(said.encode()).hexdigest()[:8]
 
-def take_up(office: Office, ref: str) -> bool:
-    """Whether this flow run is to carry the incident, and not another live one. Raises UnknownIncident."""
-    me = str(this_run.id)
-    locks.hold(office.at_work(me))
-    row = _row(office, ref)
-    if row.flow_run == me:
-        return True
-    if row.flow_run is not None and is_live(office, read_run(row.flow_run)):
-        return False
-    try:
-        _attach(office, row, me)
-    except ConcurrentChange:
-        return _row(office, ref).flow_run == me
-    return True
+    def latest(self) -> tuple[str | None, int]:
+        """As its row says."""
+        row = self._row()
+        return row.flow_run, row.generation
 
+    def is_taken_by(self, flow_run: str) -> bool:
+        """Its latest run alone."""
+        return self._row().flow_run == flow_run
 
-def _row(office: Office, ref: str) -> IncidentRow:
-    with office.store.reading() as unit:
-        return unit.incidents.get(ref)
+    def give(self, flow_run: str, generation: int) -> bool:
+        """It never rests."""
+        is_new = not self.is_taken_by(flow_run)
+        self.take(flow_run, generation)
+        return is_new
 
+    def take(self, flow_run: str, generation: int) -> None:
+        """Nothing else is said of it."""
+        with self.office.store.unit() as unit:
+            unit.incidents.attach_run(self.ref, flow_run, generation)
+            unit.commit()
 
-def _attach(office: Office, row: IncidentRow, run: str) -> None:
-    with office.store.unit() as unit:
-        unit.incidents.attach_run(row.ref, run, row.generation + 1)
-        unit.commit()
-
-
-def _mark(row: IncidentRow) -> str:
-    """What tells this incident from one of the same reference in another store."""
-    said = f"{row.opened_at.isoformat()} {row.platform} {row.marketplace} {row.cause}"
-    return hashlib.sha256(said.encode()).hexdigest()[:8]
+    def _row(self) -> IncidentRow:
+        with self.office.store.reading() as unit:
+            return unit.incidents.get(self.ref)

@@ -25,17 +25,9 @@ from caseproof.procedure.core.texts import short
 from caseproof.procedure.notify.recovery import owes_recovery
 from caseproof.store import CaseRow, locks
 from caseproof.store.errors import Unreadable
-from tasks.runs.case_runs import (
-    UNSEEN,
-    NextRun,
-    bury,
-    is_live,
-    make_runs,
-    one_client,
-    read_ended,
-    read_moving,
-    read_runs,
-)
+from tasks.runs.carrying import UNSEEN, is_live
+from tasks.runs.case_runs import NextRun, make_runs, read_ended, read_moving
+from tasks.runs.our_prefect import bury, one_client, read_runs
 
 OVERLAP = timedelta(minutes=2)
 """Ended runs are read again that ended so shortly before the last look: they do not end in the order of their times."""

@@ -14,14 +14,15 @@ from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Suspended
 
+from caseproof.domain.forms import RetailersWord
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.office import Office
 from sandbox.processes import PrefectServer
 from sandbox.world import World
 from tasks import common
-from tasks.asking import read_answers
-from tasks.forms import RetailersWord, for_team
+from tasks.forms.run_inputs import for_team
 from tasks.runs.case_runs import wake
+from tasks.trouble import read_answers
 
 ANSWER = {"answered_by": "operator", "what": "decide without the retailer's word"}
 

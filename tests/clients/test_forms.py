@@ -14,21 +14,11 @@ from prefect.input.run_input import keyset_from_paused_state
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Suspended
-from pydantic import ValidationError
 
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.fold import blank
-from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.vocabulary import Decision
-from caseproof.procedure.core.office import Office
-from caseproof.procedure.keeper import incidents
-from sandbox.processes import PrefectServer
-from sandbox.world import World
-from tasks import common
-from tasks.asking import MOST_WORDS, _question, act_on, answer_to, carry, say_trouble
-from tasks.display.labels import stands
-from tasks.forms import (
+from caseproof.domain.forms import (
     FORMS,
     AccountDecision,
     ForAll,
@@ -39,11 +29,24 @@ from tasks.forms import (
     TryAgain,
     Verdict,
     Word,
-    for_team,
+    fields_of,
 )
-from tasks.people import _look_at_the_change, _needs_a_person, _or_the_reply, _take_word, settle_the_account
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Decision
+from caseproof.procedure.core.asked import answer_to
+from caseproof.procedure.core.office import Office
+from caseproof.procedure.keeper import incidents
+from caseproof.procedure.views.questions import MOST_WORDS, case_question, look_at_the_change, what_to_record
+from caseproof.procedure.views.titles import stands
+from sandbox.processes import PrefectServer
+from sandbox.world import World
+from tasks import common
+from tasks.forms.cases import act_on
+from tasks.forms.run_inputs import NotFilledIn, filled_in, for_team
+from tasks.people import _needs_a_person, _take_word, settle_the_account
 from tasks.ports import Step
 from tasks.steps import note_on_the_ticket, stop_the_job
+from tasks.trouble import carry, say_trouble
 from tests.support.histories import Teller
 
 TEAM = ("operator", "team lead")
@@ -83,25 +86,24 @@ def saved(prefect_server: PrefectServer) -> Saved:
 
 @every_form
 def test_no_field_that_decides_has_a_default(form: type[Form]) -> None:
-    required = {name for name, field in form.model_fields.items() if field.is_required()}
-    assert required == {"answered_by", *ANSWERS[form.slug]}
+    assert {field.name for field in fields_of(form) if field.is_needed} == {"answered_by", *ANSWERS[form.slug]}
 
 
 @every_form
 def test_an_empty_answer_is_invalid(form: type[Form], saved: Saved) -> None:
     """Prefect takes an empty answer to a form whose fields all have defaults."""
-    with pytest.raises(ValidationError, match="answered_by"):
-        form.model_validate({})
+    with pytest.raises(NotFilledIn, match="answered_by"):
+        filled_in(form, {})
     assert "answered_by" in saved(form)["required"]
 
 
 @every_form
 def test_every_answer_needs_each_field_that_decides(form: type[Form]) -> None:
     whole = {"answered_by": "operator", **ANSWERS[form.slug]}
-    form.model_validate(whole)
+    filled_in(form, whole)
     for name in whole:
-        with pytest.raises(ValidationError, match=name):
-            form.model_validate({key: value for key, value in whole.items() if key != name})
+        with pytest.raises(NotFilledIn, match=name):
+            filled_in(form, {key: value for key, value in whole.items() if key != name})
 
 
 @every_form
@@ -167,7 +169,7 @@ def test_the_question_stands_above_the_first_field_line_by_line(form: type[Form]
     """Prefect's UI takes the last of each run of line breaks for a space; what is left must be the question's lines."""
     fields = saved(form)["properties"]
     first = min(fields, key=lambda name: fields[name].get("position", 0))
-    assert first == form.first
+    assert first == fields_of(form)[0].name
     shown = _as_the_ui_reads_it(fields[first]["description"])
     assert [line.strip() for line in shown.split("\n")] == QUESTION.split("\n")
 
@@ -184,7 +186,7 @@ def test_a_date_is_picked_and_left_out_where_there_is_none(form: type[Form], sav
     assert field["format"] == "date"
     assert "default" not in field  # the date picker cannot show an empty text
     answer = {"answered_by": "operator", **ANSWERS[form.slug]}
-    assert form.model_validate(answer).model_dump()["paused_until"] == ""
+    assert cast(AccountDecision | IncidentDecision, filled_in(form, answer)).paused_until == ""
 
 
 # -- what Prefect takes ---------------------------------------------------------------------------------------------
@@ -267,22 +269,22 @@ def answered(office: Office, case: Case, form: type[Form], **answer: str) -> Fac
 
 
 def test_an_answer_is_found_once_it_was_given_and_only_for_its_form(office: Office, case: Case) -> None:
-    assert answer_to(case, AccountDecision) is None
+    assert answer_to(case, AccountDecision.slug) is None
     given = answered(office, case, AccountDecision, **ANSWERS["decision"])
-    assert answer_to(office.case(case.ref), AccountDecision) == given
-    assert answer_to(office.case(case.ref), Review) is None
+    assert answer_to(office.case(case.ref), AccountDecision.slug) == given
+    assert answer_to(office.case(case.ref), Review.slug) is None
 
 
 def test_of_two_answers_the_newer_counts(office: Office, case: Case) -> None:
     answered(office, case, AccountDecision, **ANSWERS["decision"], checked="first")
     second = answered(office, case, AccountDecision, **ANSWERS["decision"], checked="second")
-    assert answer_to(office.case(case.ref), AccountDecision) == second
+    assert answer_to(office.case(case.ref), AccountDecision.slug) == second
 
 
 def test_an_answer_that_was_acted_on_does_not_count_again(office: Office, case: Case) -> None:
     given = answered(office, case, AccountDecision, **ANSWERS["decision"])
     office.record(case.ref, Kind.KEPT_PAUSED, "operator", until="2026-12-24", reason="x", question=given["number"])
-    assert answer_to(office.case(case.ref), AccountDecision) is None
+    assert answer_to(office.case(case.ref), AccountDecision.slug) is None
 
 
 def test_an_answer_from_before_a_failed_run_is_no_answer_to_what_came_after(office: Office, case: Case) -> None:
@@ -293,9 +295,9 @@ def test_an_answer_from_before_a_failed_run_is_no_answer_to_what_came_after(offi
     answered(office, case, AccountDecision, **ANSWERS["decision"])
     office.record(case.ref, Kind.RUN_STARTED, run="r", purpose="rerun", url="https://jobs.example.com/r")
     failed = office.record(case.ref, Kind.RUN_FAILED, run="r", why="401 again")
-    assert answer_to(failed, AccountDecision) is None
+    assert answer_to(failed, AccountDecision.slug) is None
     fresh = answered(office, case, AccountDecision, **ANSWERS["decision"])
-    assert answer_to(office.case(case.ref), AccountDecision) == fresh
+    assert answer_to(office.case(case.ref), AccountDecision.slug) == fresh
 
 
 # -- what the retailer said stands above the form ------------------------------------------------------------------
@@ -309,7 +311,7 @@ def said(office: Office, case: Case, kind: Kind, words: str, **more: str) -> Non
 def test_words_and_replies_stand_above_the_form_in_the_order_in_which_they_came(office: Office, case: Case) -> None:
     said(office, case, Kind.REPLY_RECEIVED, "Which token?\n# not a heading", why="asks for help")
     said(office, case, Kind.CONFIRMATION_RECEIVED, "Done.", choice="changed")
-    shown = _question(office.case(case.ref), "Now decide.")
+    shown = case_question(office.case(case.ref), "https://app.example.com/case", "Now decide.")
     first = "shop\\@example.com** replied by mail (confirms nothing by itself: asks for help):"
     second = "shop\\@example.com** wrote by mail (J8):"
     places = [shown.index(part) for part in (first, "> Which token?\n> \\# not", second, "> Done.", "Now decide.")]
@@ -323,21 +325,21 @@ def test_a_reply_that_was_recorded_stands_there_once(office: Office, case: Case)
     [reply] = office.case(case.ref).replies
     taken = {name: reply[name] for name in ("sender", "words", "evidence", "by_way_of")}
     office.record(case.ref, Kind.CONFIRMATION_RECEIVED, "operator", **taken)
-    assert _question(office.case(case.ref), "").count("I think so.") == 1
+    assert case_question(office.case(case.ref), "https://app.example.com/case", "").count("I think so.") == 1
 
 
 def test_of_many_words_the_newest_are_shown_and_the_others_are_on_the_cases_page(office: Office, case: Case) -> None:
     for number in range(MOST_WORDS + 3):
         said(office, case, Kind.REPLY_RECEIVED, f"Question {number}?", why="asks for help")
-    shown = _question(office.case(case.ref), "")
+    shown = case_question(office.case(case.ref), "https://app.example.com/case", "")
     assert "3 older words of theirs" in shown
     assert [n for n in range(MOST_WORDS + 3) if f"Question {n}?" in shown] == list(range(3, MOST_WORDS + 3))
 
 
 def test_the_form_for_the_word_offers_the_reply_only_where_there_is_one(office: Office, case: Case) -> None:
-    assert _or_the_reply(office.case(case.ref)) == ""
+    assert "newest reply" not in what_to_record(office.case(case.ref))
     said(office, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
-    assert "newest reply above counts" in _or_the_reply(office.case(case.ref))
+    assert "newest reply above counts" in what_to_record(office.case(case.ref))
 
 
 def test_the_runs_name_says_that_a_reply_is_there_to_read(office: Office, case: Case) -> None:
@@ -356,14 +358,14 @@ def test_the_ticket_is_due_for_a_note_as_soon_as_something_was_said_and_the_desk
 
 def test_that_the_reply_counts_is_said_by_a_member_and_refused_where_there_is_none(office: Office, case: Case) -> None:
     given = answered(office, case, RetailersWord, what=str(Word.COUNTS))
-    act_on(case.ref, given, lambda form: _take_word(case.ref, given, cast(RetailersWord, form)))
+    act_on(case.ref, given, RetailersWord, lambda form: _take_word(case.ref, given, form))
     refused = office.case(case.ref).refused
     assert refused is not None
     assert "no reply in words of a registered contact" in refused["why"]
 
     said(office, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
     again = answered(office, case, RetailersWord, what=str(Word.COUNTS))
-    act_on(case.ref, again, lambda form: _take_word(case.ref, again, cast(RetailersWord, form)))
+    act_on(case.ref, again, RetailersWord, lambda form: _take_word(case.ref, again, form))
     [word] = office.case(case.ref).confirmations
     assert (word["words"], word.actor) == ("I think so.", "operator")
 
@@ -373,14 +375,14 @@ def test_a_reply_that_a_member_answered_confirms_nothing_and_the_case_waits_on(o
     assert office.case(case.ref).unanswered_since is None, "it is the team's turn"
     given = answered(office, case, RetailersWord, what=str(Word.ANSWERED))
     for _ in range(2):  # two live runs of one case read the same answer
-        act_on(case.ref, given, lambda form: _take_word(case.ref, given, cast(RetailersWord, form)))
+        act_on(case.ref, given, RetailersWord, lambda form: _take_word(case.ref, given, form))
     now = office.case(case.ref)
     assert (now.words, now.open_replies, now.unhandled) == ((), (), ())
     assert now.events[-1].kind is Kind.CONFIRMATION_REFUSED
     assert "operator has answered it" in now.events[-1].data["why"]
     assert now.unanswered_since == now.events[-1].at, "the retailer's turn begins anew"
     again = answered(office, case, RetailersWord, what=str(Word.ANSWERED))
-    act_on(case.ref, again, lambda form: _take_word(case.ref, again, cast(RetailersWord, form)))
+    act_on(case.ref, again, RetailersWord, lambda form: _take_word(case.ref, again, form))
     assert "no reply above" in office.case(case.ref).refused["why"]
 
 
@@ -397,26 +399,26 @@ def test_nobody_is_asked_for_a_decision_that_a_clear_word_has_taken(office: Offi
     assert (now.decided, now.question) == (Decision.AFTER_CHANGE, None)
 
 
-def test_j8_the_review_of_what_went_on_by_itself_asks_for_the_look_at_the_change(office: Office, case: Case) -> None:
-    assert _look_at_the_change(office.case(case.ref)) == ""
+def test_j8_the_review_of_what_went_on_by_itself_asks_for_thelook_at_the_change(office: Office, case: Case) -> None:
+    assert look_at_the_change(office.case(case.ref)) == ""
     kept = office.keep(case.ref, b"page", "page.json", "application/json")
     clear = {"sender": CONTACT, "words": "Done.", "evidence": kept, "choice": "changed"}
     office.record(case.ref, Kind.CONFIRMATION_RECEIVED, **clear, by_way_of="page")
     settle_the_account(case.ref)
-    assert "look at the change in the system (J8)" in _look_at_the_change(office.case(case.ref))
+    assert "look at the change in the system (J8)" in look_at_the_change(office.case(case.ref))
 
 
 def test_a_malformed_answer_is_refused_with_the_fields_and_asked_again(office: Office, case: Case) -> None:
     given = answered(office, case, AccountDecision, decision="close it", reason="")
     acted: list[Form] = []
-    act_on(case.ref, given, acted.append)
+    act_on(case.ref, given, AccountDecision, acted.append)
     now = office.case(case.ref)
     assert acted == []
     assert now.refused is not None
     assert now.refused["number"] == given["number"]
     assert "decision: " in now.refused["why"]
     assert "reason: " in now.refused["why"]
-    assert answer_to(now, AccountDecision) is None
+    assert answer_to(now, AccountDecision.slug) is None
 
 
 def test_an_answer_that_the_procedure_refuses_is_recorded_with_the_next_action(office: Office, case: Case) -> None:
@@ -425,7 +427,7 @@ def test_an_answer_that_the_procedure_refuses_is_recorded_with_the_next_action(o
     def no(_: Form) -> None:
         raise NotAllowed("J8: there is no confirmation.", "Record it.")
 
-    act_on(case.ref, given, no)
+    act_on(case.ref, given, AccountDecision, no)
     refused = office.case(case.ref).refused
     assert refused is not None
     assert refused["why"] == "J8: there is no confirmation. Next: Record it."
@@ -434,8 +436,9 @@ def test_an_answer_that_the_procedure_refuses_is_recorded_with_the_next_action(o
 def test_a_good_answer_is_acted_on_as_its_form(office: Office, case: Case) -> None:
     given = answered(office, case, AccountDecision, **ANSWERS["decision"])
     acted: list[Form] = []
-    act_on(case.ref, given, acted.append)
-    assert acted == [AccountDecision(answered_by="operator", **ANSWERS["decision"])]  # type: ignore[arg-type]
+    act_on(case.ref, given, AccountDecision, acted.append)
+    decided, reason = Decision.AFTER_FIX, ANSWERS["decision"]["reason"]
+    assert acted == [AccountDecision(answered_by="operator", decision=decided, reason=reason)]
     assert office.case(case.ref).refused is None
 
 
@@ -446,7 +449,7 @@ def test_what_is_no_refusal_but_a_fault_of_ours_is_not_taken_for_one(office: Off
         raise RuntimeError("a fault")
 
     with pytest.raises(RuntimeError, match="a fault"):
-        act_on(case.ref, given, broken)
+        act_on(case.ref, given, TryAgain, broken)
     assert office.case(case.ref).refused is None
 
 

@@ -23,7 +23,7 @@ from caseproof.procedure.notify import telling
 from flows.retailer_inbox import retailer_inbox
 from sandbox.imap import ImapServer
 from tasks.inbox import KEY, mailboxes
-from tasks.runs.case_runs import read_run
+from tasks.runs.our_prefect import read_run
 from tests.support.case_runs import suspended
 from tests.support.fakes import FakeMail
 from tests.support.retailer_mail import AUTHSERV, DONE, answer

@@ -24,7 +24,8 @@ from flows.incident import incident
 from sandbox.processes import PrefectServer
 from sandbox.world import World
 from tasks import common
-from tasks.runs.incident_runs import ensure_incident_run, look_after_incidents
+from tasks.runs.carrying import ensure_run
+from tasks.runs.incident_runs import IncidentOwner, look_after_incidents
 
 FIX = {"answered_by": "operator", "decision": str(Decision.AFTER_FIX), "reason": "The marketplace lifted its block."}
 REF = "IN-000001"
@@ -90,8 +91,8 @@ def table(server: PrefectServer) -> list[dict[str, str]]:
 def test_an_incident_asks_again_what_it_cannot_take_and_after_a_pause_and_ends_with_the_fix(
     office: Office, refs: list[str], prefect_server: PrefectServer
 ) -> None:
-    run = ensure_incident_run(office, REF)
-    assert ensure_incident_run(office, REF) == run, "a live one stays"
+    run = ensure_run(IncidentOwner(office, REF))
+    assert ensure_run(IncidentOwner(office, REF)) == run, "a live one stays"
     assert carry(run) == "Suspended"
     waits = read(prefect_server, f"flow_runs/{run}")
     assert waits["name"] == "IN-000001 · North · expired token · 5 cases · waits for the decision for all"
@@ -122,12 +123,12 @@ def test_an_incident_asks_again_what_it_cannot_take_and_after_a_pause_and_ends_w
 def test_an_answer_to_a_run_that_died_is_read_by_the_next_one(
     office: Office, refs: list[str], prefect_server: PrefectServer
 ) -> None:
-    run = ensure_incident_run(office, REF)
+    run = ensure_run(IncidentOwner(office, REF))
     carry(run)
     assert answer(prefect_server, run, FIX) == "ACCEPT"
     World.call(prefect_server, "POST", f"flow_runs/{run}/set_state", json={"state": {"type": "CRASHED"}, "force": True})
     assert look_after_incidents(office) == [f"{REF} has a new run"]
-    again = ensure_incident_run(office, REF)
+    again = ensure_run(IncidentOwner(office, REF))
     assert again != run
     assert carry(again) == "Completed"
     assert {office.case(ref).state for ref in refs} == {State.DECIDED}
@@ -136,7 +137,7 @@ def test_an_answer_to_a_run_that_died_is_read_by_the_next_one(
 def test_the_keeper_keeps_the_table_current_and_wakes_the_run_of_an_incident_that_is_over(
     office: Office, refs: list[str], prefect_server: PrefectServer
 ) -> None:
-    run = ensure_incident_run(office, REF)
+    run = ensure_run(IncidentOwner(office, REF))
     carry(run)
     incidents.decide_all(office, REF, Decision.AFTER_FIX, "operator", "By hand.")
     assert look_after_incidents(office) == [f"{REF} is over"]
@@ -150,7 +151,7 @@ def test_the_keeper_keeps_the_table_current_and_wakes_the_run_of_an_incident_tha
 def test_a_second_run_of_one_incident_does_nothing(
     office: Office, refs: list[str], prefect_server: PrefectServer
 ) -> None:
-    first = ensure_incident_run(office, REF)
+    first = ensure_run(IncidentOwner(office, REF))
     carry(first)
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name("incident/incident")

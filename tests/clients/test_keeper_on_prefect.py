@@ -16,8 +16,8 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Place
 from caseproof.procedure.keeper.keeper import keep
 from flows.case_keeper import case_keeper
-from tasks.keeping import hands_of
-from tasks.runs.case_runs import read_run
+from tasks.keeping import keeper_ports
+from tasks.runs.our_prefect import read_run
 from tests.support.case_runs import generation, opened, suspended
 
 
@@ -80,8 +80,8 @@ def test_two_keepers_at_once_give_each_case_one_run(office, clock, carried) -> N
     refs.append(opened(office))
     clock.move(minutes=2)
     with ThreadPoolExecutor(2) as two:
-        hands = hands_of(office)
-        both = [two.submit(copy_context().run, keep, office, hands, patience=0) for _ in range(2)]
+        ports = keeper_ports(office)
+        both = [two.submit(copy_context().run, keep, office, ports, patience=0) for _ in range(2)]
     passes = [one.result() for one in both]
     assert None in passes or [] in [one.given_runs for one in passes if one], "one works, one has nothing to do"
     given = [generation(office, ref) for ref in refs]

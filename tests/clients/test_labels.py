@@ -12,17 +12,18 @@ from prefect import flow, tags, task
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from caseproof.domain.case import Case
+from caseproof.domain.forms import FORMS
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.specs import Logged
 from caseproof.domain.vocabulary import Decision
 from caseproof.platforms.base import PlatformDown
+from caseproof.procedure.views.titles import about, stands
 from sandbox.processes import PrefectServer, free_port
 from sandbox.world import World
 from tasks import common
-from tasks.display.labels import about, label, label_removal, stands
+from tasks.display.labels import label, label_removal
 from tasks.display.logs import InWords, hide, line, speak_in_words, tell_how_far
 from tasks.display.showing import announce
-from tasks.forms import FORMS
 from tests.support.histories import REF, Plan, Teller, tell
 
 WAITS = {

@@ -25,7 +25,9 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.views.board import board
 from caseproof.store import locks
-from tasks.runs.case_runs import give_runs, is_live, read_run, wake, wake_runs
+from tasks.runs.carrying import is_live
+from tasks.runs.case_runs import give_runs, wake, wake_runs
+from tasks.runs.our_prefect import read_run
 from tasks.runs.reviving import revive
 from tests.doctor.front import Front
 from tests.support.case_runs import generation, opened, suspended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,9 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import PlatformDown, PlatformRefused, UnknownJob
 from caseproof.procedure.closing.running import NotLive
+from caseproof.procedure.containment.check_lock import check_lock
+from caseproof.procedure.containment.stop import stop_key
+from caseproof.procedure.core.lease import LEASE_SECONDS
 from tests.support.world import JOB, World
 
 REFUSED = PlatformRefused("The platform answered 403.", "Check the block's credentials.")
@@ -185,6 +189,62 @@ def test_a_neighbour_that_does_not_stay_stopped_is_named_and_the_own_job_counts(
     fact = shared.case(ref).contained
     assert fact.event.kind is Kind.STOPPED
     assert [job["job"] for job in fact["not_stopped"]] == [OTHER]
+
+
+def test_nothing_is_asked_about_a_neighbour_before_the_own_job_is_stopped(shared: World) -> None:
+    """J2: a neighbour that the platform does not answer for delays what the case goes on to, not the stop."""
+    shared.platform.faulty.fails("standing", what=OTHER, before=PlatformDown("It hangs.", "Wait."))
+    ref = shared.open(cause="connection")
+    with pytest.raises(PlatformDown, match="It hangs"):
+        shared.walk(ref, until="contain")
+    own, *others = [what for call, what in shared.platform.faulty.order if call == "stop"]
+    assert (own, others) == (JOB, [THIRD])
+    assert shared.happened(ref) == [Kind.OPENED]
+    shared.restart()
+    shared.walk(ref, until="contain")
+    assert [job["job"] for job in shared.case(ref).stopped_jobs] == [JOB, OTHER, THIRD]
+    assert [shared.platform.faulty.done["stop", job] for job in (JOB, OTHER, THIRD)] == [1, 1, 1]
+
+
+def test_a_case_whose_own_job_cannot_be_stopped_leaves_no_intent_for_its_neighbours(shared: World) -> None:
+    shared.platform.faulty.fails("stop", what=JOB, before=REFUSED)
+    ref = contained(shared, cause="connection")
+    assert shared.case(ref).contained.event.kind is Kind.CANNOT_STOP
+    with shared.office.store.reading() as unit:
+        assert [unit.intents.known(stop_key(shared.case(ref), job)) for job in (JOB, OTHER, THIRD)] == [None] * 3
+
+
+def test_a_case_s_own_run_does_not_wait_for_the_lock_of_the_check(world: World) -> None:
+    ref = world.open()
+    held, over = threading.Event(), threading.Event()
+
+    def check() -> None:
+        with check_lock(world.office, "jobs"):
+            held.set()
+            over.wait(30)
+
+    thread = threading.Thread(target=check)
+    thread.start()
+    assert held.wait(30)
+    world.walk(ref, until="contain")
+    over.set()
+    thread.join(30)
+    assert world.case(ref).contained.event.kind is Kind.STOPPED
+
+
+def test_a_neighbour_that_another_run_is_stopping_is_waited_for_and_stopped_once(shared: World) -> None:
+    ref = shared.open(cause="connection")
+    key = stop_key(shared.case(ref), OTHER)
+    with shared.office.store.unit() as unit:
+        plan = {"was_active": True}
+        unit.intents.claim(key, ref, "stop", owner="dead", now=shared.clock(), seconds=LEASE_SECONDS, plan=plan)
+        unit.commit()
+    shared.platform.stop(OTHER)  # and then it died
+    before = shared.clock.now
+    shared.walk(ref, until="contain")
+    assert (shared.clock.now - before).total_seconds() >= LEASE_SECONDS
+    assert {job["job"]: job["was_active"] for job in shared.case(ref).stopped_jobs}[OTHER] is True
+    assert shared.platform.faulty.done["stop", OTHER] == 1
 
 
 def test_neighbours_go_live_again_with_the_job_but_those_that_stood_still_before_do_not(shared: World) -> None:

@@ -11,12 +11,12 @@ from email import message_from_bytes, policy
 import pytest
 
 from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
+from caseproof.domain.forms import AccountDecision
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.keeper import incidents
 from caseproof.store import IncidentRow, StoreError
-from tasks.forms import AccountDecision
 from tests.support.world import DECIDER, World
 
 RETAILERS = 12

@@ -146,9 +146,9 @@ def test_a_case_that_cannot_be_read_is_told_on_the_board_and_holds_up_no_other(k
 def test_one_pass_at_a_time(keeper, world) -> None:
     lock = world.office.settings.home_folder / "keeper" / "pass"
     locks.hold(lock)
-    assert keep(world.office, keeper.hands(), patience=0) is None
+    assert keep(world.office, keeper.ports(), patience=0) is None
     locks.let_go(lock)
-    assert keep(world.office, keeper.hands(), patience=0) is not None
+    assert keep(world.office, keeper.ports(), patience=0) is not None
 
 
 def test_prefect_that_is_down_leaves_the_rest_of_the_pass_alone(keeper, world, waiting) -> None:
@@ -156,7 +156,7 @@ def test_prefect_that_is_down_leaves_the_rest_of_the_pass_alone(keeper, world, w
         raise ConnectionError("refused")
 
     world.clock.move(days=2)
-    done = keep(world.office, dataclasses.replace(keeper.hands(), runs=down), patience=0)
+    done = keep(world.office, dataclasses.replace(keeper.ports(), runs=down), patience=0)
     assert done is not None
     assert done.reminded == [waiting]
     assert "flow runs" in done.problems.said
@@ -172,8 +172,8 @@ def test_a_pass_goes_on_giving_runs_while_workers_take_them(world, waiting) -> N
         ]
     )
     keeper = Keeper(world)
-    hands = dataclasses.replace(keeper.hands(), runs=lambda *_: next(asked))
-    done = keep(world.office, hands, patience=600)
+    ports = dataclasses.replace(keeper.ports(), runs=lambda *_: next(asked))
+    done = keep(world.office, ports, patience=600)
     assert done is not None
     assert (done.given_runs, done.woken, done.waiting_for_runs) == (["JF-000009", "JF-000010"], [waiting], 0)
     assert done.in_words()["given a run"] == "2: JF-000009, JF-000010"

@@ -116,9 +116,9 @@ def test_a_platform_that_hangs_holds_up_neither_another_nor_the_rest_of_the_pass
     other.faulty.during = hang
     world.clock.move(days=2)
     platforms = {"jobs": world.platform, "hung": other}
-    hands = dataclasses.replace(keeper.hands(), platform=platforms.__getitem__)
+    ports = dataclasses.replace(keeper.ports(), platform=platforms.__getitem__)
     try:
-        done = keep(world.office, hands, patience=0, hung=4)
+        done = keep(world.office, ports, patience=0, hung=4)
     finally:
         goes_on.set()
     assert done is not None
@@ -128,7 +128,7 @@ def test_a_platform_that_hangs_holds_up_neither_another_nor_the_rest_of_the_pass
     for thread in threading.enumerate():
         if thread.name.startswith("watch "):
             thread.join(60)
-    assert keep(world.office, hands, patience=0, hung=60).problems.said == {}
+    assert keep(world.office, ports, patience=0, hung=60).problems.said == {}
 
 
 def test_a_platform_that_goes_down_meanwhile_is_asked_once_and_looked_at_anew(keeper, world, waiting) -> None:

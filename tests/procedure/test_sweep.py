@@ -12,8 +12,9 @@ from caseproof.config.policy_check import Pace
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.containment.check_lock import CheckRunning, check_lock
-from caseproof.procedure.containment.containment import contain, stop_key
+from caseproof.procedure.containment.containment import contain
 from caseproof.procedure.containment.pacing import Pacer
+from caseproof.procedure.containment.stop import stop_key
 from caseproof.procedure.containment.sweeping import Swept
 from tests.support.sweeps import again, jobs, outcomes, rows, stops, swept, targets
 from tests.support.world import World

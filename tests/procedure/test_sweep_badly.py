@@ -9,7 +9,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.evidence.vault import VaultFull
 from caseproof.platforms.base import UnknownJob
-from caseproof.procedure.containment.containment import stop_key
+from caseproof.procedure.containment.stop import stop_key
 from tests.support.fakes import Killed
 from tests.support.sweeps import DOWN, FAST, REFUSED, again, jobs, outcomes, rows, stops, swept, targets
 from tests.support.world import World
@@ -68,7 +68,7 @@ def test_a_platform_that_accepts_the_stop_and_does_not_do_it_leaves_the_case_unc
     world.platform.faulty.fails("stop", what="job-001", lie=True)
     done = swept(world, wanted)
     assert outcomes(done) == ["stopped", "not stopped yet", "stopped"]
-    assert "does not show as stopped" in done[1].why
+    assert "does not show when read back" in done[1].why
     assert world.case(done[1].ref).state is State.OPENED
     assert outcomes(swept(world, again(world, wanted))) == ["stopped"] * 3
     assert set(stops(world).values()) == {1}

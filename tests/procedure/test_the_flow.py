@@ -12,12 +12,12 @@ import pytest
 
 import flows.job_failure_case
 from caseproof.desks.base import DeskDown
+from caseproof.domain.forms import Verdict, Word
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.screenshot import NotTheRun
 from caseproof.platforms.base import RunState
 from caseproof.procedure.views.card import sentence
-from tasks.forms import Verdict, Word
 from tasks.people import NothingMoved
 from tests.support.keeper import writes
 from tests.support.world import CONTACT, DECIDER, JOB, REVIEWER, THE_END, WORDS, World

@@ -216,6 +216,52 @@ def test_what_a_dead_owner_holds_is_taken_over_at_once_and_nobody_else_s(store, 
     assert [found[one.key].standing for one in wanted] == ["taken_over", "busy"]
 
 
+def test_intents_that_are_claimed_together_are_claimed_all_or_none(store, make, claim):
+    one, two = open_many(store, make, 2)
+    wanted = [Wanted(f"{case.ref}/1/stop/x", case.ref, "stop", {}) for case in (one, two)]
+    claim("a", wanted[:1])
+
+    def together(minute):
+        with store.unit() as unit:
+            now = make.start + timedelta(minutes=minute)
+            found = unit.bulk.claim(wanted, owner="b", now=now, seconds=300, together=True)
+            unit.commit()
+        return sorted(one.standing for one in found.values())
+
+    assert together(1) == ["busy", "new"]
+    with store.reading() as unit:
+        assert unit.intents.known(wanted[1].key) is None
+    assert together(5) == ["new", "taken_over"]
+    assert {one.standing for one in claim("c", wanted, minute=6).values()} == {"busy"}
+
+
+def test_only_its_owner_renews_an_intent_and_one_that_is_done_stays_as_it_is(store, make, claim):
+    [case] = open_many(store, make, 1)
+    mine, done, other = [Wanted(name, case.ref, "stop", {}) for name in ("mine", "done", "other")]
+    claim("a", [mine, done])
+    claim("b", [other])
+    with store.unit() as unit:
+        unit.bulk.finish({"done": {"ok": True}}, owner="a", now=make.start)
+        keys = ["mine", "done", "other", "nobody's"]
+        unit.bulk.renew(keys, owner="a", now=make.start + timedelta(minutes=4), seconds=300)
+        unit.commit()
+    found = claim("c", [mine, done, other], minute=8)
+    assert [found[key].standing for key in ("mine", "done", "other")] == ["busy", "done", "taken_over"]
+    assert found["mine"].expires_at == make.start + timedelta(minutes=9)
+    assert claim("c", [mine], minute=9)["mine"].standing == "taken_over"
+
+
+def test_what_was_claimed_later_than_now_is_waited_for_no_longer_than_its_time(store, make, claim):
+    """The clock was set back by two hours."""
+    [case] = open_many(store, make, 1)
+    wanted = [Wanted("key", case.ref, "stop", {})]
+    claim("dead", wanted, minute=120)
+    busy = claim("b", wanted)["key"]
+    assert (busy.standing, busy.expires_at) == ("busy", make.start + timedelta(minutes=5))
+    assert claim("b", wanted, minute=4)["key"].expires_at == busy.expires_at
+    assert claim("b", wanted, minute=5)["key"].standing == "taken_over"
+
+
 def test_an_intent_of_another_case_or_step_is_refused(store, make, claim):
     one, two = open_many(store, make, 2)
     claim("a", [Wanted("key", one.ref, "stop", {})])

@@ -52,6 +52,14 @@ def test_another_waits_until_the_time_is_up_and_then_takes_over_with_the_origina
     assert claim("a", minute=6).standing == "busy"
 
 
+def test_a_clock_that_was_set_back_makes_nobody_wait_longer_than_the_time_of_a_claim(claim, make):
+    claim("dead", minute=120)
+    busy = claim("b")
+    assert (busy.standing, busy.expires_at) == ("busy", make.start + timedelta(minutes=5))
+    assert claim("b", minute=4).standing == "busy"
+    assert claim("b", minute=5).standing == "taken_over"
+
+
 def test_the_same_owner_claims_again_and_has_more_time(claim):
     claim("a")
     assert claim("a", minute=4, plan={}).standing == "mine"

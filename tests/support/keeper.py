@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from caseproof.domain.codes import MessageCode, message_code
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Place
-from caseproof.procedure.keeper.keeper import Hands, Pass, Ran, keep
+from caseproof.procedure.keeper.keeper import KeeperPorts, Pass, Ran, keep
 from caseproof.store import CaseRow
 from tests.support.world import CONTACT, World
 
@@ -28,18 +28,18 @@ class Keeper:
     def __call__(self, **days: float) -> Pass:
         """Let time pass, then one pass."""
         self.world.clock.move(**days)
-        done = keep(self.world.office, self.hands(), patience=0)
+        done = keep(self.world.office, self.ports(), patience=0)
         assert done is not None
         return done
 
-    def hands(self) -> Hands:
+    def ports(self) -> KeeperPorts:
         def runs(also: Sequence[CaseRow], wake: Mapping[str, str]) -> Ran:
             self.looked_after += [row.ref for row in also]
             self.woken += wake
             return Ran(woken=list(wake))
 
         here = self.world
-        return Hands(
+        return KeeperPorts(
             lambda _: here.platform,
             lambda case: here.runner(case.ref),
             lambda: here.send,

@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from prefect.input import RunInput
+
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
-from tasks.forms import Form
+from caseproof.domain.forms import Form
+from tasks.forms.run_inputs import RunForm
 from tasks.ports import Step
 
 MOST_TURNS = 6
@@ -61,8 +64,9 @@ class Walker:
         if step is self.until:
             raise Stopped
 
-    def suspend(self, form: type[Form], number: int) -> None:
-        raise Suspended(form, number)
+    def suspend(self, form: type[RunInput], number: int) -> None:
+        assert issubclass(form, RunForm)
+        raise Suspended(form.form, number)
 
     def answer(self, number: int, flow_run: str) -> dict[str, Any] | None:
         return self.given.get(number) if flow_run == self.id else None

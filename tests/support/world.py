@@ -20,6 +20,7 @@ from caseproof.config.policy import BUILT_IN, Policy, load_policy
 from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
+from caseproof.domain.forms import Review, TryAgain
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from caseproof.platforms.base import JobPlatform
@@ -32,7 +33,6 @@ from caseproof.procedure.notify import telling
 from caseproof.store import Store, locks
 from flows.job_failure_case import job_failure_case
 from tasks import steps
-from tasks.forms import Review, TryAgain
 from tasks.people import NothingMoved
 from tasks.ports import Ports, bound
 from tests.support.fakes import Clock, FakeCamera, FakeMail, FakePlatform, FaultyDesk, FaultyVault

@@ -23,6 +23,8 @@ from caseproof.store import StoreDown, locks
 _STOPS = (InboxDown, InboxRefused, StoreDown, VaultError)
 """After these no other mail can be taken in, either."""
 _SHOWN = 20
+IS_BEING_READ = "Another pass reads the mailbox; nothing was done twice."
+"""What is said of a pass that found another at work."""
 
 
 @dataclass

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -16,7 +16,7 @@ from caseproof.channels.inbound.imap import Inbox
 from caseproof.channels.inbound.imap_account import ImapAccount, InboxRefused
 from caseproof.config.policy import Policy, policy_in_force
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.answers.inbox import read_inbox
+from caseproof.procedure.answers.inbox import InboxPass, read_inbox
 from caseproof.procedure.core.office import Office
 
 WAIT_SECONDS = 300.0
@@ -34,7 +34,7 @@ WOKEN_AT_MOST = 2000
 
 
 @dataclass(frozen=True)
-class Hands:
+class InboxPorts:
     """What the watch reaches others with.
 
     ``account``: the mailbox that a policy names, None where it names none; raises CaseproofError. ``connect``: what
@@ -79,24 +79,73 @@ def today(office: Office) -> Office:
     return replace(office, policy=policy_in_force(office.settings).policy)
 
 
+class MailboxReader:
+    """Reads the mailbox that a policy names, over one connection as long as it is the same mailbox."""
+
+    def __init__(self, ports: InboxPorts) -> None:
+        self._ports = ports
+        self.account: ImapAccount | None = None
+        self._inbox: Inbox | None = None
+        self._open = ExitStack()
+
+    def find(self, policy: Policy) -> ImapAccount | None:
+        """The mailbox that the policy names; None where it names none. Raises CaseproofError."""
+        account = self._ports.account(policy)
+        if account != self.account:
+            self.close()
+        self.account = account
+        return account
+
+    def read(self, office: Office) -> InboxPass | None:
+        """Take in what lies in the mailbox that was found; None where none was, or another pass is at work.
+
+        Raises what ``read_inbox`` raises.
+        """
+        if self.account is None:
+            return None
+        if self._inbox is None:
+            self._inbox = self._open.enter_context(self._ports.connect(self.account))
+        return read_inbox(office, self._inbox, self._ports.say, authserv=self.account.authserv)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for mail, after a ``read``."""
+        if self._inbox is not None:
+            self._inbox.wait(seconds)
+
+    def close(self) -> None:
+        """Let go of the mailbox; the next ``read`` opens it anew."""
+        self._inbox = None
+        with suppress(Exception):  # it is gone either way
+            self._open.close()
+
+
+def read_once(office: Office, ports: InboxPorts) -> InboxPass | None:
+    """One pass over the mailbox that the policy names, then wake whoever has news; None where there was none.
+
+    Raises InboxError, StoreDown, VaultError, and what the ports raise.
+    """
+    with closing(MailboxReader(ports)) as reader:
+        reader.find(office.policy)
+        done = reader.read(office)
+    Waker(office, ports).round()
+    return done
+
+
 class MailboxWatch:
     """Reads the mailbox whenever mail comes, one ``round`` after the other; ``close`` ends it."""
 
-    def __init__(self, office: Office, hands: Hands) -> None:
-        self._office, self._hands = office, hands
-        self._account: ImapAccount | None = None
-        self._inbox: Inbox | None = None
-        self._open = ExitStack()
+    def __init__(self, office: Office, ports: InboxPorts) -> None:
+        self._office, self._reader = office, MailboxReader(ports)
         self._refused: ImapAccount | None = None
         self._not_before = office.clock()
-        self._trouble = _Trouble(hands.say, "The mailbox is read again.")
+        self._trouble = _Trouble(ports.say, "The mailbox is read again.")
 
     def round(self) -> float:
         """Take in what lies there, then wait for mail; gives how many seconds to pause before the next round."""
         try:
             return self._round(today(self._office))
         except InboxRefused as error:
-            self._refused = self._account
+            self._refused = self._reader.account
             self._not_before = self._office.clock() + timedelta(seconds=LONGEST_PAUSE)
             self._failed(error)
             return LOOK_SECONDS  # one that is corrected is tried at once
@@ -104,24 +153,15 @@ class MailboxWatch:
             return self._failed(error)
 
     def _round(self, office: Office) -> float:
-        account = self._hands.account(office.policy)
-        if account != self._account:
-            self.close()
-        self._account = account
+        account = self._reader.find(office.policy)
         if account is None or (account == self._refused and office.clock() < self._not_before):
             return LOOK_SECONDS
-        inbox = self._opened(account)
-        if read_inbox(office, inbox, self._hands.say, authserv=account.authserv) is None:
+        if self._reader.read(office) is None:
             return FIRST_PAUSE
         self._refused = None
         self._trouble.is_over()
-        inbox.wait(WAIT_SECONDS)
+        self._reader.wait(WAIT_SECONDS)
         return 0.0
-
-    def _opened(self, account: ImapAccount) -> Inbox:
-        if self._inbox is None:
-            self._inbox = self._open.enter_context(self._hands.connect(account))
-        return self._inbox
 
     def _failed(self, error: Exception) -> float:
         pause = self._trouble.is_this(error)
@@ -130,9 +170,7 @@ class MailboxWatch:
 
     def close(self) -> None:
         """Let go of the mailbox; the next round opens it anew."""
-        self._inbox = None
-        with suppress(Exception):  # it is gone either way
-            self._open.close()
+        self._reader.close()
 
 
 class Waker:
@@ -141,10 +179,10 @@ class Waker:
     The keeper wakes them, too: nothing is lost where this fails.
     """
 
-    def __init__(self, office: Office, hands: Hands) -> None:
-        self._office, self._hands = office, hands
+    def __init__(self, office: Office, ports: InboxPorts) -> None:
+        self._office, self._ports = office, ports
         self._woken: dict[str, int] = {}
-        self._trouble = _Trouble(hands.say, "Cases can be woken again.", LONGEST_WAKE_PAUSE)
+        self._trouble = _Trouble(ports.say, "Cases can be woken again.", LONGEST_WAKE_PAUSE)
 
     def round(self) -> float:
         """Wake those that have news since the last round; gives how many seconds to pause before the next."""
@@ -158,18 +196,18 @@ class Waker:
             due = unit.cases.due(self._office.clock(), WOKEN_AT_MOST)
         news = {row.ref: row for row in due if row.has_news and row.closed_at is None and row.flow_run}
         new = {ref: row for ref, row in news.items() if self._woken.get(ref) != row.version}
-        later = self._hands.wake(self._office, {ref: str(row.flow_run) for ref, row in new.items()}) if new else []
+        later = self._ports.wake(self._office, {ref: str(row.flow_run) for ref, row in new.items()}) if new else []
         self._woken = {ref: row.version for ref, row in news.items() if ref not in later}
         self._trouble.is_over()
         return WAKE_SECONDS
 
 
-def watch(office: Office, hands: Hands, over: threading.Event) -> None:
+def watch(office: Office, ports: InboxPorts, over: threading.Event) -> None:
     """Read the mailbox and wake cases until ``over`` is set.
 
     The mailbox has a thread of its own that nobody waits for: what it holds in its hands is not lost with it.
     """
-    mailbox = MailboxWatch(office, hands)
+    mailbox = MailboxWatch(office, ports)
 
     def read() -> None:
         while not over.wait(mailbox.round()):
@@ -177,6 +215,6 @@ def watch(office: Office, hands: Hands, over: threading.Event) -> None:
 
     context = copy_context()
     threading.Thread(target=context.run, args=(read,), name="mailbox", daemon=True).start()
-    waker = Waker(office, hands)
+    waker = Waker(office, ports)
     while not over.wait(waker.round()):
         pass

@@ -28,8 +28,8 @@ from caseproof.platforms.base import (
     UnknownJob,
     UnknownRun,
 )
-from caseproof.procedure.containment.containment import held_jobs
-from caseproof.procedure.core.effects import Json, once
+from caseproof.procedure.containment.stop import held_jobs
+from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.parts import Effects, EvidenceFiles, Ledger
 from caseproof.store import Store
 
@@ -72,7 +72,7 @@ def start_run(ledger: Ledger, effects: Effects, runner: JobPlatform, ref: str) -
         runner.start_run(job, key, parameters)
 
     try:
-        found = once(
+        found = idempotent_effect(
             effects, ref, "run", key, plan={"job": job}, effect=start, read_back=read_back,
             harmless=(PlatformRefused, UnknownJob),
         )  # fmt: skip
@@ -216,7 +216,7 @@ def _wake(effects: Effects, platform: JobPlatform, case: Case, job_id: str) -> M
         standing = platform.standing(job_id)
         return {"job": job_id, "active": True} if standing.active else None
 
-    return once(
+    return idempotent_effect(
         effects, case.ref, "live", f"{case.ref}/{case.round}/live/{case.attempt}/{job_id}", plan={},
         effect=lambda _: platform.go_live(job_id), read_back=read_back, harmless=(PlatformRefused, UnknownJob),
     )  # fmt: skip

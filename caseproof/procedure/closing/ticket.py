@@ -11,7 +11,7 @@ from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.vault import Vault
-from caseproof.procedure.core.effects import Json, once
+from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.parts import Effects, Ledger, Links
 from caseproof.procedure.core.said import came_by, doubts
 from caseproof.store import Store
@@ -60,7 +60,7 @@ def ensure_ticket(ledger: Ledger, effects: Effects, links: Links, desk: Desk, re
         def create(_: Json) -> None:
             desk.create(ref, f"[{ref}] {case.facts['job_name']} fails", _body(links, case))
 
-        found = once(effects, ref, "ticket", f"{ref}/ticket", plan={}, effect=create, read_back=read_back)
+        found = idempotent_effect(effects, ref, "ticket", f"{ref}/ticket", plan={}, effect=create, read_back=read_back)
     event = ledger.event(Kind.TICKET_OPENED, desk=desk_name, adopted=bool(adopted), **found)
     return ledger.change(ref, lambda now: [] if now.ticket else [event])
 
@@ -123,7 +123,7 @@ def _comment_once(effects: Effects, desk: Desk, case: Case, key: str, text: str)
         desk.comment(ticket, key, text)
         return {"ticket": ticket}
 
-    once(effects, case.ref, "note", key, plan={}, effect=comment, read_back=None, harmless=(DeskError,))
+    idempotent_effect(effects, case.ref, "note", key, plan={}, effect=comment, read_back=None, harmless=(DeskError,))
 
 
 def _note_key(case: Case, fact: Fact) -> str:
@@ -169,7 +169,9 @@ def attach(
     def send(_: Json) -> None:
         desk.attach(ticket, name, content, media_type)
 
-    found = once(effects, case.ref, "attach", f"{case.ref}/attach/{digest}", plan={}, effect=send, read_back=read_back)
+    found = idempotent_effect(
+        effects, case.ref, "attach", f"{case.ref}/attach/{digest}", plan={}, effect=send, read_back=read_back
+    )
     event = ledger.event(Kind.ATTACHED, **found)
     return ledger.change(case.ref, lambda now: [] if _is_attached(now, digest) else [event])
 

@@ -1,8 +1,8 @@
 """The check of one platform: look, then carry out what the plan says and nothing else (J1, J2, J4).
 
 ``look`` reads and changes nothing, so a dry run is a look. Judged is by the platform's clock; what we do is dated by
-ours. A job that somebody stops after the look is left alone, for the sweep reads each job once more right before its
-stop; a run that succeeds after the look is not seen.
+ours. A job that somebody stops after the look is left alone, for each job is read once more right before its stop; a
+run that succeeds after the look is not seen.
 """
 
 from __future__ import annotations

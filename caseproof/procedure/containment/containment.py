@@ -1,256 +1,41 @@
-"""J2 to J4: stop the job first. Plain code, so that neither a flow run nor Prefect is waited for (house rule 4).
-
-``contain`` does it for one case, for the case's own run. The pieces it is made of are the sweep's, too
-(``caseproof/procedure/containment/sweeping.py``), which does it for many cases at once.
-"""
+"""J2 to J4 for one case, by its own run: the job is stopped first. It is a bulk stop with one target."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Protocol
-
 from caseproof.domain.case import Case
-from caseproof.domain.codes import Code
-from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.vocabulary import Scope
-from caseproof.platforms.base import Job, JobPlatform, PlatformRefused, Standing, UnknownJob
-from caseproof.procedure.core.effects import EffectNotSeen, Json, once
+from caseproof.platforms.base import Job, JobPlatform, PlatformRefused, UnknownJob
+from caseproof.procedure.containment.bulk_stop import BulkStop
+from caseproof.procedure.containment.openings import Openings
+from caseproof.procedure.containment.stop import cannot
+from caseproof.procedure.containment.stop_work import Target, Work
 from caseproof.procedure.core.office import Office
-
-SETTLE_SECONDS = 1.0
-"""How long to wait before the second read-back: a scheduler may have been about to queue another run."""
-HOLD_TRIES = 3
-ADMINISTRATOR = "whoever administers the platform"
-
-
-class Stops(Protocol):
-    """The part of a ``JobPlatform`` that a stop needs."""
-
-    def job(self, job_id: str) -> Job: ...
-    def jobs_in(self, scope: Scope, job: Job) -> list[Job]: ...
-    def standing(self, job_id: str) -> Standing: ...
-    def stop(self, job_id: str) -> None: ...
-
-
-class CannotStop(CaseproofError):
-    """The stop is not ours to make: why (``code``, ``problem``), and who can make it (``who_can``, J3)."""
-
-    def __init__(self, code: Code, why: str, who_can: str) -> None:
-        super().__init__(why, f"Who can: {who_can}.")
-        self.code, self.who_can = code, who_can
-
-
-@dataclass
-class Stop:
-    """What became of the stop of one case: the jobs it reached, the case's own first, and those it did not."""
-
-    case: Case
-    narrowed: str = ""
-    reached: list[dict[str, Any]] = field(default_factory=list)
-    refused: list[dict[str, Any]] = field(default_factory=list)
-
-    def could_not(self, job_id: str, no: CaseproofError) -> None:
-        """A job that refuses or is gone. Raises CannotStop where it is the case's own."""
-        if job_id == self.case.facts["job"]:
-            raise cannot(no)
-        self.refused.append({"job": job_id, "why": no.problem})
-
-    def did_not_hold(self, loose: Collection[str]) -> None:
-        """Take back what does not stay stopped. Raises CannotStop where the case's own job is among it."""
-        why = "Stopped, but it does not stay stopped"
-        own = self.case.facts["job"]
-        for entry in [entry for entry in self.reached if entry["job"] in loose and entry["job"] != own]:
-            self.reached.remove(entry)
-            self.refused.append({"job": entry["job"], "why": f"{why}.", "was_active": entry["was_active"]})
-        if own in loose:
-            raise CannotStop(Code.DOES_NOT_STAY_STOPPED, f"{why}: {own}.", "whoever starts it again")
-
-    def told(self) -> dict[str, Any]:
-        """What the event of a stop says, but for its evidence."""
-        scope = self.case.facts["scope"]
-        return {"scope": scope, "narrowed": self.narrowed, "jobs": self.reached, "not_stopped": self.refused}
-
-    def cannot(self, reason: CannotStop) -> dict[str, Any]:
-        """What the event says that there is no stop (J3)."""
-        # What was stopped beside the job is written down, too: it has to go live again with it.
-        beside = [entry for entry in self.reached if entry["job"] != self.case.facts["job"]]
-        return {
-            "code": str(reason.code),
-            "why": reason.problem,
-            "who_can": reason.who_can,
-            "jobs": beside,
-            "not_stopped": self.refused,
-        }
-
-    def evidence(self, read_at: Any) -> tuple[str, bytes]:
-        """The file that keeps what was read back: its name and its content, readable JSON."""
-        what = {"case": self.case.ref, "read_at": read_at, **self.told()}
-        text = json.dumps(what, indent=2, sort_keys=True, ensure_ascii=False, default=str)
-        return f"stop-{self.case.round}.json", text.encode()
 
 
 def contain(office: Office, platform: JobPlatform, ref: str) -> Case:
-    """Ensure that the job of the case is stopped, or that the case says why it cannot be and who can.
+    """Ensure that the job of the case is stopped, or that the case says why it cannot be and who can (J3).
 
-    Raises PlatformDown while the platform cannot be asked: nothing else comes before the stop, so the case waits.
+    Gives the case after it. Where somebody else is about to stop the same job, it waits for that. Raises PlatformDown
+    while the platform cannot be asked (nothing else comes before the stop, so the case waits), EffectNotSeen where it
+    accepts the stop and does not do it, and StoreError or VaultError where that cannot be written down.
     """
     case = office.case(ref)
     if case.contained is not None or case.is_closed:
         return case
-    stop = Stop(case)
+    work, name = _work(platform, case), case.facts["platform"]
+    openings = Openings(office, name, office.effects.writer, waits=True)
+    with BulkStop.of(office, platform, office.policy.check.pace_of(name), openings) as stops:
+        stops.carry_out([work])
+    if work.waits is not None:
+        raise work.waits
+    return work.case or case
+
+
+def _work(platform: JobPlatform, case: Case) -> Work:
+    """What is to be stopped. Raises PlatformDown."""
+    facts, not_ours = case.facts, None
     try:
-        jobs, stop.narrowed = reach(platform, _own_job(platform, case), Scope(case.facts["scope"]))
-        _stop_all(office, platform, stop, jobs)
-        reached = [entry["job"] for entry in stop.reached]
-        stop.did_not_hold(hold(office, reached, lambda jobs: [job for job in jobs if had_to_stop_again(platform, job)]))
-    except CannotStop as reason:
-        return _record(office, ref, Kind.CANNOT_STOP, **stop.cannot(reason))
-    name, content = stop.evidence(office.clock())
-    digest = office.keep(ref, content, name, "application/json")
-    return _record(office, ref, Kind.STOPPED, **stop.told(), evidence=digest)
-
-
-def _record(office: Office, ref: str, kind: Kind, **data: Any) -> Case:
-    # Two live runs of one case are harmless: whoever comes second finds the stop recorded.
-    return office.store.change(ref, lambda now: [] if now.contained else [office.event(kind, **data)])
-
-
-def _own_job(platform: Stops, case: Case) -> Job:
-    try:
-        return platform.job(case.facts["job"])
+        job = platform.job(facts["job"])
     except (UnknownJob, PlatformRefused) as no:
-        raise cannot(no) from no
-
-
-def reach(platform: Stops, job: Job, scope: Scope) -> tuple[list[Job], str]:
-    """The jobs that a stop reaches, ``job`` first, and why it reaches less than asked ("" if it does not).
-
-    Another job that is not ours to stop (J3) is left alone. Raises CannotStop where ``job`` is not, and PlatformDown.
-    """
-    if job.stopped_by:
-        raise CannotStop(
-            Code.NOT_OURS_TO_STOP, "The job is marked on the platform as not ours to stop.", job.stopped_by
-        )
-    if scope is Scope.JOB:
-        return [job], ""
-    try:
-        own, *others = platform.jobs_in(scope, job)
-    except (BadInput, PlatformRefused) as unclear:
-        return [job], unclear.problem
-    not_ours = [f"{other.id} ({other.stopped_by})" for other in others if other.stopped_by]
-    ours = [own, *(other for other in others if not other.stopped_by)]
-    return ours, f"Not ours to stop, so left alone: {', '.join(not_ours)}." if not_ours else ""
-
-
-def cannot(no: CaseproofError) -> CannotStop:
-    """Why there is no stop, where the platform refused it or has no such job."""
-    if isinstance(no, UnknownJob):
-        gone = f"The platform has no such job any more: {no.problem}"
-        return CannotStop(no.code, gone, "nobody needs to: nothing runs")
-    return CannotStop(no.code, no.problem, ADMINISTRATOR)
-
-
-def _stop_all(office: Office, platform: Stops, stop: Stop, jobs: Sequence[Job]) -> None:
-    held = _active_before_others(office, stop.case, [job.id for job in jobs])
-    for job in jobs:
-        try:
-            found = stop_one(office, platform, stop.case, job.id, was_active=job.id in held)
-            stop.reached.append({"name": job.name, **found})
-        except (UnknownJob, PlatformRefused) as no:
-            stop.could_not(job.id, no)
-
-
-def _active_before_others(office: Office, case: Case, jobs: Sequence[str]) -> frozenset[str]:
-    """Jobs that stand still only because another open case stopped them: whoever is last sets them live again."""
-    platform = case.facts["platform"]
-    with office.store.reading() as unit:
-        along, own = unit.bulk.held_along(platform), unit.bulk.held_as_own(platform, jobs)
-    return frozenset(job for held in (along, own) for job, refs in held.items() if refs - {case.ref})
-
-
-def held_jobs(case: Case) -> tuple[Mapping[str, Any], ...]:
-    """The jobs that this case stopped, or tried to: also where its own could not be (J3)."""
-    if case.contained is None:
-        return ()
-    tried = [job for job in case.contained.get("not_stopped", ()) if job.get("was_active")]
-    return (*case.contained.get("jobs", ()), *tried)
-
-
-def stop_key(case: Case, job_id: str) -> str:
-    """The key of the intent to stop this job: each round of the case has its own stop."""
-    return f"{case.ref}/{case.round}/stop/{job_id}"
-
-
-def stop_one(office: Office, platform: Stops, case: Case, job_id: str, *, was_active: bool = False) -> Json:
-    """Stop one job and read it back: ``{"job", "was_active", "active", "waiting", "running"}``.
-
-    ``was_active`` says that the job stands still only because another case stopped it.
-    """
-    before = platform.standing(job_id)
-
-    def read_back(plan: Json) -> Json | None:
-        now = platform.standing(job_id)
-        return seen(now, was_active=plan["was_active"]) if now.is_stopped else None
-
-    return once(
-        office.effects,
-        case.ref,
-        "stop",
-        stop_key(case, job_id),
-        plan={"was_active": before.active or was_active},
-        effect=lambda _: platform.stop(job_id),
-        read_back=read_back,
-        harmless=(PlatformRefused, UnknownJob),
-    )
-
-
-def seen(standing: Standing, *, was_active: bool) -> dict[str, Any]:
-    """What was read back of a job that was stopped, as the case keeps it."""
-    return {
-        "job": standing.job,
-        "was_active": was_active,
-        "active": standing.active,
-        "waiting": standing.waiting,
-        "running": standing.running,
-    }
-
-
-def stop_and_read(platform: Stops, job_id: str) -> Standing:
-    """Stop one job and read it back. Raises EffectNotSeen and what the platform raises."""
-    platform.stop(job_id)
-    now = platform.standing(job_id)
-    if not now.is_stopped:
-        raise EffectNotSeen(
-            "stop: the platform accepted it, but the job does not show as stopped when read back.",
-            "Look there; the case's own run tries again, and reads back before it repeats anything.",
-        )
-    return now
-
-
-def hold(office: Office, jobs: list[str], stopped_again: Callable[[list[str]], list[str]]) -> list[str]:
-    """Read back a second time, and stop again what a scheduler queued in between; returns what does not stay stopped.
-
-    ``stopped_again`` reads jobs back and returns those that it had to stop again.
-    """
-    for _ in range(HOLD_TRIES):
-        office.sleep(SETTLE_SECONDS)
-        jobs = stopped_again(jobs)
-        if not jobs:
-            break
-    return jobs
-
-
-def had_to_stop_again(platform: Stops, job_id: str) -> bool:
-    """Read a stopped job back once more, and stop it again where it does not stand still."""
-    try:
-        if platform.standing(job_id).is_stopped:
-            return False
-    except UnknownJob:
-        return False  # what vanished meanwhile cannot run
-    with suppress(PlatformRefused, UnknownJob):
-        platform.stop(job_id)
-    return True
+        whose = (facts.get(name) for name in ("retailer", "marketplace", "connection"))
+        job, not_ours = Job(facts["job"], facts["job_name"], facts["job_url"], *whose), cannot(no)
+    return Work(Target(job, facts["cause"], facts["summary"], ref=case.ref), case, not_ours=not_ours)

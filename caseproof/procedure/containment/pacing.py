@@ -10,7 +10,7 @@ from typing import TypeVar
 from caseproof.config.policy_check import Pace
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job, PlatformDown, Standing
-from caseproof.procedure.containment.containment import Stops
+from caseproof.procedure.containment.stop import Stops
 
 T = TypeVar("T")
 

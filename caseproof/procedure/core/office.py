@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ class Office:
     vault: Vault
     clock: Clock = utc_now
     sleep: Callable[[float], None] = time.sleep
+    wait: Callable[[threading.Event, float], bool] = threading.Event.wait
+    """Waits for an event, so many seconds at most; whether it came."""
     owner: str = field(default_factory=lambda: secrets.token_hex(8))
     policy_wrong: PolicyError | None = None
     """What is wrong with the policy file, while the one from before stays in force."""
@@ -81,7 +84,7 @@ class Office:
     @property
     def effects(self) -> Effects:
         """What a step touches other systems with, as the writer that this process is."""
-        return Effects(self.store, self.clock, self.sleep, self.owner)
+        return Effects(self.store, self.clock, self.sleep, self.wait, self.owner)
 
     @property
     def replies(self) -> ReplyAddresses:

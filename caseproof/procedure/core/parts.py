@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -100,12 +101,21 @@ class Links:
 
 @dataclass(frozen=True)
 class Effects:
-    """What a step touches another system with: the intents in the store, and ``owner``, who writes them here."""
+    """What a step touches another system with: the intents in the store, and ``owner``, this process, who writes them.
+
+    ``wait`` waits for an event, so many seconds at most, and says whether it came.
+    """
 
     store: Store
     clock: Clock
     sleep: Callable[[float], None]
+    wait: Callable[[threading.Event, float], bool]
     owner: str
+
+    @property
+    def writer(self) -> str:
+        """Who writes an intent here: two threads of one process are two writers, too."""
+        return f"{self.owner}-{threading.get_ident()}"
 
 
 @dataclass(frozen=True)

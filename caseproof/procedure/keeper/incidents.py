@@ -20,6 +20,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.vocabulary import DECISION, Decision
+from caseproof.procedure.core.asked import answer_to
 from caseproof.procedure.core.office import Office
 from caseproof.store import CaseRow, ConcurrentChange, IncidentRow, QuestionRow, StoreDown, StoreError, UnitOfWork
 from caseproof.store.errors import Unreadable
@@ -158,9 +159,7 @@ def _waits(case: Case, row: IncidentRow) -> bool:
 
 def _is_answered_alone(case: Case) -> bool:
     """Whether somebody decided about this case by itself, and its run has not acted on that yet: it comes first."""
-    news = (case.notice, case.last_failure, case.refused)
-    since = max((fact.seq for fact in news if fact is not None), default=0)
-    return any(fact["form"] == DECISION and fact.seq > since for fact in case.unhandled)
+    return answer_to(case, DECISION) is not None
 
 
 def _is_late(case: Case, row: IncidentRow) -> bool:

@@ -62,7 +62,7 @@ class Ran:
 
 
 @dataclass(frozen=True)
-class Hands:
+class KeeperPorts:
     """What the keeper reaches other systems with; each may raise when it is used.
 
     ``runs`` gives cases without a live flow run another (the given ones are looked at besides), and wakes those that
@@ -118,14 +118,14 @@ def _names(refs: Sequence[str]) -> str:
 
 
 def keep(
-    office: Office, hands: Hands, *, patience: float = PATIENCE_SECONDS, hung: float = HUNG_SECONDS
+    office: Office, ports: KeeperPorts, *, patience: float = PATIENCE_SECONDS, hung: float = HUNG_SECONDS
 ) -> Pass | None:
     """One pass; None where another is at work. Raises StoreDown and the like, where nothing can be done at all."""
     lock = office.settings.home_folder / "keeper" / "pass"
     if locks.is_held(lock) or not locks.hold(lock, wait=False):
         return None
     try:
-        return _Keeper(office, hands, hung).keep(patience)
+        return _Keeper(office, ports, hung).keep(patience)
     finally:
         locks.let_go(lock)
 
@@ -147,8 +147,8 @@ def _about(platform: str) -> str:
 class _Keeper:
     """A pass at work."""
 
-    def __init__(self, office: Office, hands: Hands, hung: float) -> None:
-        self._office, self._hands, self._hung = office, hands, hung
+    def __init__(self, office: Office, ports: KeeperPorts, hung: float) -> None:
+        self._office, self._ports, self._hung = office, ports, hung
         self._done = Pass()
         self._watches: dict[str, threading.Thread] = {}
         self._down: set[str] = set()
@@ -157,7 +157,7 @@ class _Keeper:
         self._watch_the_platforms()  # J2: what has to stop comes first
         self._down.update(self._wait_for_the_platforms())
         with self._apart("incidents"):
-            self._done.incidents += self._hands.incidents()
+            self._done.incidents += self._ports.incidents()
         self._plan_anew()
         found = look(self._office.ledger, self._office.policy.keeper)
         self._done.looked_at = len(found.rows)
@@ -180,7 +180,7 @@ class _Keeper:
             yield
         except Exception as error:
             self._done.problems(about, error)
-            self._hands.say(f"{about}: {self._done.problems.said[about]}")
+            self._ports.say(f"{about}: {self._done.problems.said[about]}")
 
     def _watch_the_platforms(self) -> None:
         names: list[str] = []
@@ -188,7 +188,7 @@ class _Keeper:
             names = watching.platforms_with_cases(self._office.ledger, self._office.policy.keeper)
         for name in names:
             with self._apart(_about(name)):
-                platform = self._hands.platform(name)
+                platform = self._ports.platform(name)
                 # A daemon: the end of the process does not wait for what hangs. Like a crash, that loses nothing.
                 context, watch = copy_context(), self._watch
                 self._watches[name] = threading.Thread(
@@ -207,11 +207,11 @@ class _Keeper:
     def _look_after(self, name: str, platform: JobPlatform) -> None:
         for ref in watching.hold_stops(self._office.ledger, self._office.files, name, platform, self._apart):
             self._done.stopped_again.append(ref)
-            self._hands.say(f"{ref}: the stop did not hold, and was made again (J2)")
+            self._ports.say(f"{ref}: the stop did not hold, and was made again (J2)")
         for swept in watching.reopen_what_fails_again(self._office, name, platform):
             if swept.new:
                 self._done.reopened.append(swept.ref)
-                self._hands.say(f"{swept.ref}: the job failed again and is {swept.outcome}; the case is reopened")
+                self._ports.say(f"{swept.ref}: the job failed again and is {swept.outcome}; the case is reopened")
 
     def _wait_for_the_platforms(self) -> list[str]:
         """Not longer than a while; gives those that have not answered: they go on beside the rest of the pass."""
@@ -224,7 +224,7 @@ class _Keeper:
         with self._apart("policy"):
             if has_to_look_at_all(self._office.ledger, self._office.policy.keeper):
                 count = look_at_all_again(self._office.ledger, self._office.policy.keeper)
-                self._hands.say(f"The policy or the clock changed: {count} open cases were planned anew")
+                self._ports.say(f"The policy or the clock changed: {count} open cases were planned anew")
             remember_the_policy(self._office.ledger, self._office.policy.keeper)
 
     def _read_the_runs(self, found: Looked) -> None:
@@ -235,7 +235,7 @@ class _Keeper:
                 continue  # in the next pass
             with self._apart(row.ref):
                 try:
-                    if is_over(self._office.ledger, self._hands.runner, row.ref):
+                    if is_over(self._office.ledger, self._ports.runner, row.ref):
                         found.wake.append(row.ref)
                 except PlatformDown:
                     self._down.add(row.platform)  # its time-out once a pass, not once a case
@@ -248,12 +248,12 @@ class _Keeper:
         while True:
             ran = Ran()
             with self._apart("flow runs"):
-                ran = self._hands.runs(also, wake)
+                ran = self._ports.runs(also, wake)
             self._done.given_runs += ran.given
             self._done.woken += ran.woken
             self._done.waiting_for_runs = ran.waiting
             for sentence in ran.said:
-                self._hands.say(sentence)
+                self._ports.say(sentence)
             wake, also = {ref: wake[ref] for ref in ran.later}, []
             if not (ran.waiting or wake) or time.monotonic() + PAUSE_SECONDS > deadline:
                 return
@@ -278,7 +278,7 @@ class _Keeper:
             down = False
             with self._apart(ref):
                 try:
-                    send = send or self._hands.sender()
+                    send = send or self._ports.sender()
                     self._done.reminded += remind(
                         self._office.ledger, self._office.dispatch(send), self._office.policy, ref
                     )
@@ -293,7 +293,7 @@ class _Keeper:
         beside: list[Telling] = []
         with self._apart("incidents"):
             beside = [
-                replace(one, url=self._hands.run_url(one.url))
+                replace(one, url=self._ports.run_url(one.url))
                 for one in nudges(self._office.ledger, self._office.policy.keeper)
             ]
         messages: list[MessageRow] = []
@@ -306,7 +306,7 @@ class _Keeper:
             ]
             again = "the job failed again after the case was closed, so the case is open again (J10)"
             told += [self._telling(ref, again) for ref in self._done.reopened]
-            send = self._hands.sender() if (told or beside or messages) and self._office.policy.mail.team else None
+            send = self._ports.sender() if (told or beside or messages) and self._office.policy.mail.team else None
             self._done.team_told = tell_team(
                 self._office.ledger, self._office.links, self._office.policy.mail, send, told, beside, messages
             )

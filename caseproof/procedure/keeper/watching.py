@@ -21,7 +21,7 @@ from caseproof.domain.payloads import RunStarted, StopDidNotHold
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job, JobPlatform, PlatformDown, Run, Survey
 from caseproof.procedure.containment.checking import CheckRunning, Looked, check_lock, look
-from caseproof.procedure.containment.containment import had_to_stop_again, held_jobs
+from caseproof.procedure.containment.stop import had_to_stop_again, held_jobs
 from caseproof.procedure.containment.sweeping import Swept, sweep
 from caseproof.procedure.core.office import Office
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger

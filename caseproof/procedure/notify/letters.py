@@ -17,7 +17,7 @@ from caseproof.channels.outbound.mail import named_address
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.signing import answer_token, reply_address
-from caseproof.procedure.core.effects import Json, once
+from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.parts import Effects, ReplyAddresses
 from caseproof.store import Store
 from caseproof.store.unit import UnitOfWork
@@ -123,7 +123,7 @@ def letter_to(effects: Effects, first: Letter, to: Sequence[str], address: str) 
     key, number = notice_key(first.lead, first.round_or_check), len(to)
     while True:
         number += 1
-        mine = once(
+        mine = idempotent_effect(
             effects,
             first.lead,
             "notice",

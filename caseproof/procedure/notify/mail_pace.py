@@ -16,8 +16,7 @@ from caseproof.channels.outbound.mail import Delivery, MailDown, Send
 from caseproof.config.clock import Clock
 
 LONGEST_WAIT = 12.0
-"""How many seconds ``send`` waits for its turn at most: together with the slowest mail server less than an intent is
-held for."""
+"""How many seconds ``send`` waits for its turn at most. Who has to wait longer lets go of the letter meanwhile."""
 
 
 class NotYourTurn(MailDown):

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from functools import partial
 
-from caseproof.channels.outbound.mail import DEADLINE_FACTOR, Delivery, MailDown, MailError, MailRefused
+from caseproof.channels.outbound.mail import Delivery, MailDown, MailError, MailRefused
 from caseproof.domain.codes import MailAnswer, mail_answers
 from caseproof.domain.errors import BadInput
 from caseproof.evidence.vault import Vault
-from caseproof.procedure.core.effects import HELD_SECONDS, Json, once
+from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.parts import Dispatch, EvidenceFiles
 from caseproof.procedure.notify.letters import addressees, envelope_sender
 from caseproof.procedure.notify.mail_pace import NotYourTurn
@@ -132,7 +132,7 @@ class _Sender:
         """The intent of the whole: one letter after the other, until the server takes one."""
         with self.dispatch.effects.store.reading() as unit:
             known = unit.intents.result(self.mailing.key)
-        return self._once(self.mailing.key, self._plan(draft()), self._until_taken) if known is None else known
+        return self._idempotent(self.mailing.key, self._plan(draft()), self._until_taken) if known is None else known
 
     def _plan(self, draft: Draft) -> Json:
         digests = [
@@ -170,7 +170,7 @@ class _Sender:
                 return {**plan, "refused": error.reason, "refused_codes": {address: str(error.answer)}}
             return plan
 
-        return self._once(f"{self.mailing.key}-{number}", {"to": address}, effect)
+        return self._idempotent(f"{self.mailing.key}-{number}", {"to": address}, effect)
 
     def _deliver(self, told: Json, number: int) -> Delivery:
         """Keep a letter with its case, then hand it over. Raises MailError; _NotSent: it certainly did not leave."""
@@ -184,8 +184,8 @@ class _Sender:
                 raise
             raise _NotSent(down.problem, down.next_action, answer=down.answer, reason=down.reason) from down
 
-    def _once(self, key: str, plan: Json, effect: Callable[[Json], Json]) -> Json:
-        return once(
+    def _idempotent(self, key: str, plan: Json, effect: Callable[[Json], Json]) -> Json:
+        return idempotent_effect(
             self.dispatch.effects,
             self.mailing.lead,
             self.mailing.step,
@@ -195,7 +195,6 @@ class _Sender:
             read_back=None,  # nobody can read a retailer's mailbox: the same Message-ID is sent again instead
             harmless=(MailRefused, _NotSent, BadInput),
             later=(NotYourTurn,),
-            seconds=max(HELD_SECONDS, (DEADLINE_FACTOR + 1) * self.dispatch.replies.mail.timeout_seconds),
         )
 
 

@@ -17,7 +17,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
-from caseproof.procedure.core.effects import Json
+from caseproof.procedure.core.idempotent_effect import Json
 from caseproof.procedure.core.parts import Dispatch, Ledger
 from caseproof.procedure.notify.letters import Letter, addressees, first_letter, letter_to, numbered, reply_to
 from caseproof.procedure.notify.mailing import TURNS, Draft, Mailing, kept_letter, send_letters

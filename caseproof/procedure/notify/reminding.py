@@ -15,7 +15,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import WORD
-from caseproof.procedure.core.effects import Json
+from caseproof.procedure.core.idempotent_effect import Json
 from caseproof.procedure.core.parts import Dispatch, Ledger
 from caseproof.procedure.notify.letters import (
     Letter,

@@ -26,7 +26,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import NOT_THEIRS
-from caseproof.procedure.core.effects import Json
+from caseproof.procedure.core.idempotent_effect import Json
 from caseproof.procedure.core.parts import Dispatch, Ledger, ReplyAddresses
 from caseproof.procedure.notify.letters import answer_url, letter_name, notice_key, numbered, reply_to
 from caseproof.procedure.notify.mailing import TURNS, Draft, Mailing, keep_letters, send_letters

@@ -1,4 +1,4 @@
-"""A job that a sweep stops, on its way from the plan to what is written down."""
+"""A job that is stopped, on its way from the plan to what is written down."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job
-from caseproof.procedure.containment.containment import CannotStop, Stop
+from caseproof.procedure.containment.stop import CannotStop, Stop
 from caseproof.store import Claim, EvidenceRow
 
 Outcome = Literal["stopped", "cannot stop", "not stopped yet", "left alone"]
@@ -87,6 +87,16 @@ class Work:
         return self.target.job.id
 
     @property
+    def along(self) -> list[Job]:
+        """The jobs that its stop reaches beside its own."""
+        return self.jobs[1:]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody else is about to stop one of its jobs."""
+        return self.goes_on and any(claim.standing == "busy" for claim in self.claims.values())
+
+    @property
     def begins(self) -> bool:
         """Whether the case is yet to be opened, or reopened."""
         return self.case is None or self.case.is_closed
@@ -115,6 +125,10 @@ class Work:
         for entry in self.stop.reached:
             if self.claims[entry["job"]].ours:
                 yield self.claims[entry["job"]].key, {name: entry[name] for name in entry if name != "name"}
+
+    def has_to_wait(self, why: Exception) -> None:
+        """It cannot be stopped just now. The first reason is the one that is told."""
+        self.waits = self.waits or why
 
     def ends(self, outcome: Outcome, why: str = "") -> None:
         """It is done with."""

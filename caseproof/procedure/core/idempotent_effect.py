@@ -6,19 +6,16 @@ reads back first, and only then does what is not there yet.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
+from caseproof.procedure.core.lease import LEASE_SECONDS, renewed
 from caseproof.procedure.core.parts import Effects
 from caseproof.store import Claim
 
 Json = Mapping[str, Any]
-
-HELD_SECONDS = 60.0
-"""How long an intent is its writer's. Longer than any single effect's time-outs together."""
 
 
 class EffectNotSeen(CaseproofError):
@@ -26,9 +23,15 @@ class EffectNotSeen(CaseproofError):
 
     code = Code.NOT_SEEN
 
+    def __init__(self, step: str) -> None:
+        super().__init__(
+            f"{step}: the other system accepted it, but it does not show when read back.",
+            "Look there, then let the case try again: it reads back before it repeats anything.",
+        )
 
-def once(
-    office: Effects,
+
+def idempotent_effect(
+    effects: Effects,
     ref: str,
     step: str,
     key: str,
@@ -38,7 +41,6 @@ def once(
     read_back: Callable[[Json], Json | None] | None,
     harmless: tuple[type[Exception], ...] = (),
     later: tuple[type[Exception], ...] = (),
-    seconds: float = HELD_SECONDS,
 ) -> Json:
     """Do ``effect`` once, and return what was read back.
 
@@ -46,48 +48,45 @@ def once(
     where the effect is not there; where nothing can be read back (a sent mail) it is None itself, and what the effect
     returns is recorded. ``harmless`` are the errors after which the effect certainly did not happen: the intent is
     withdrawn. After those in ``later`` it did not happen this time, either; but what a writer that died may have done
-    keeps its plan, so that it is repeated and not made anew. ``seconds`` is how long the intent is its writer's. Waits
-    for another writer until it is done or its time is up. Raises EffectNotSeen.
+    keeps its plan, so that it is repeated and not made anew. Waits for another writer as long as that one lives, and
+    for what is left of its lease after that. Raises EffectNotSeen, ConcurrentChange where the intent was lost to
+    another, and what ``effect`` and ``read_back`` raise.
     """
-    owner = _owner(office)
-    claim = _claim(office, ref, step, key, plan, seconds)
+    owner = effects.writer
+    claim = _claim(effects, ref, step, key, plan)
     if claim.standing == "done":
         return claim.result or {}
-    seen = read_back(claim.plan) if read_back and claim.standing != "new" else None
-    if seen is None:
-        try:
-            returned = effect(claim.plan)
-        except (*harmless, *later) as error:
-            if claim.standing != "new" and isinstance(error, later):
+    with renewed(effects, owner, [key]):
+        seen = read_back(claim.plan) if read_back and claim.standing != "new" else None
+        if seen is None:
+            try:
+                returned = effect(claim.plan)
+            except (*harmless, *later) as error:
+                if claim.standing == "new" or not isinstance(error, later):
+                    _withdraw(effects, claim, owner)
                 raise
-            with office.store.unit() as unit:
-                unit.intents.release(key, owner=owner)
-                unit.commit()
-            raise
-        seen = read_back(claim.plan) if read_back else returned
+            seen = read_back(claim.plan) if read_back else returned
     if seen is None:
-        raise EffectNotSeen(
-            f"{step}: the other system accepted it, but it does not show when read back.",
-            "Look there, then let the case try again: it reads back before it repeats anything.",
-        )
-    with office.store.unit() as unit:
-        unit.intents.finish(key, owner=owner, result=dict(seen), now=office.clock())
+        raise EffectNotSeen(step)
+    with effects.store.unit() as unit:
+        unit.intents.finish(key, owner=owner, result=dict(seen), now=effects.clock())
         unit.commit()
     return seen
 
 
-def _owner(office: Effects) -> str:
-    """Who writes here: two threads of one process are two writers, too."""
-    return f"{office.owner}-{threading.get_ident()}"
-
-
-def _claim(office: Effects, ref: str, step: str, key: str, plan: Json, seconds: float) -> Claim:
+def _claim(effects: Effects, ref: str, step: str, key: str, plan: Json) -> Claim:
     while True:
-        with office.store.unit() as unit:
+        with effects.store.unit() as unit:
             claim = unit.intents.claim(
-                key, ref, step, owner=_owner(office), now=office.clock(), seconds=seconds, plan=dict(plan)
+                key, ref, step, owner=effects.writer, now=effects.clock(), seconds=LEASE_SECONDS, plan=dict(plan)
             )
             unit.commit()
         if claim.standing != "busy":
             return claim
-        office.sleep(1.0)
+        effects.sleep(1.0)
+
+
+def _withdraw(effects: Effects, claim: Claim, owner: str) -> None:
+    with effects.store.unit() as unit:
+        unit.intents.release(claim.key, owner=owner)
+        unit.commit()

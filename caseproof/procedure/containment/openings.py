@@ -1,38 +1,41 @@
-"""The first transaction of a sweep's batch: the cases, and the intents to stop their jobs."""
+"""What is written down before the stops: the cases, and the intents to stop their jobs."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.http.redaction import redact
-from caseproof.platforms.base import Standing
-from caseproof.procedure.containment.containment import stop_key
+from caseproof.platforms.base import Job, Standing
 from caseproof.procedure.containment.opening import opened
-from caseproof.procedure.containment.sweep_work import Target, Work
-from caseproof.procedure.core.effects import HELD_SECONDS
+from caseproof.procedure.containment.stop import stop_key
+from caseproof.procedure.containment.stop_work import Target, Work
+from caseproof.procedure.core.lease import LEASE_SECONDS
 from caseproof.procedure.core.office import Office
 from caseproof.store import AlreadyOpen, Claim, UnitOfWork
 from caseproof.store.bulk import Wanted
 
 Group = tuple[str, str, str]
+Looked = dict[str, Standing | Exception]
+"""How a job stood when it was last read, or why that is not known."""
 
 
 class Openings:
-    """Opens cases and claims intents for one pass, one batch after another.
+    """Opens cases and claims intents for the stops on the platform ``name``, one batch after another.
 
-    ``owner`` is who writes the pass's intents. It names this home and platform, so that the next check knows whose
-    they were: while it holds the lock of the check, none of them lives.
+    ``owner`` writes the intents. ``dead`` is how the owners begin of whom it is known that none lives. ``waits``: where
+    somebody else is about to stop one of the jobs of a batch, none of them is claimed, and the pass waits; else that
+    one job is left to the other. ``check`` is the id of the pass that opens cases.
     """
 
-    def __init__(self, office: Office, name: str, check: str) -> None:
-        self._office, self._name, self._check = office, name, check
-        self._checks = f"check {office.settings.installation}/{name} "
-        self.owner = f"{self._checks}{secrets.token_hex(8)}"
+    def __init__(
+        self, office: Office, name: str, owner: str, *, dead: str = "", waits: bool = False, check: str = ""
+    ) -> None:
+        self._office, self._name, self._dead, self._check = office, name, dead, check
+        self.owner, self.waits = owner, waits
         self._first: dict[Group, str] = {}
         self._stopped: set[str] = set()
         with office.store.reading() as unit:
@@ -42,22 +45,33 @@ class Openings:
         """Whether an open case of another job, or this pass, stopped the job along."""
         return job_id in self._along or job_id in self._stopped
 
-    def stopping(self, jobs: Sequence[str]) -> None:
+    def stopping(self, jobs: Iterable[str]) -> None:
         """These jobs are about to be stopped, and could run by themselves before."""
         self._stopped.update(jobs)
 
-    def open(self, works: Sequence[Work], looked: Mapping[str, Standing | Exception]) -> None:
-        """Open or reopen the cases, and claim what is to be stopped; all of it or nothing."""
+    def open(self, works: Sequence[Work], looked: Looked) -> None:
+        """Open or reopen the cases, and claim the stops of their own jobs; all of it or nothing.
+
+        Raises StoreError, and NotAllowed or BadInput for what a case cannot hold.
+        """
         first = dict(self._first)
         with self._office.store.unit() as unit:
             cases = self._cases(unit, works, first)
-            claims = self._claims(unit, works, cases, looked)
+            wanted = [(cases[work.own][0], work.jobs[:1]) for work in works if work.goes_on]
+            claims = self._claims(unit, wanted, looked)
             unit.commit()
         self._first = first
         for work in works:
             work.case, work.new = cases[work.own]
-            keys = {job.id: stop_key(work.case, job.id) for job in work.jobs}
-            work.claims = {job_id: claims[key] for job_id, key in keys.items() if key in claims}
+            _hand_out(claims, work, work.case)
+
+    def claim_along(self, works: Sequence[Work], looked: Looked) -> None:
+        """Claim the stops of the jobs that the cases reach beside their own. Raises StoreError."""
+        with self._office.store.unit() as unit:
+            claims = self._claims(unit, [(work.stop.case, work.along) for work in works], looked)
+            unit.commit()
+        for work in works:
+            _hand_out(claims, work, work.stop.case)
 
     def _cases(self, unit: UnitOfWork, works: Sequence[Work], first: dict[Group, str]) -> dict[str, tuple[Case, bool]]:
         """The case of each job, and whether it is open only now. ``first`` is the first case of each group, whose
@@ -102,27 +116,38 @@ class Openings:
         return after, after.version > case.version
 
     def _claims(
-        self,
-        unit: UnitOfWork,
-        works: Sequence[Work],
-        cases: Mapping[str, tuple[Case, bool]],
-        looked: Mapping[str, Standing | Exception],
+        self, unit: UnitOfWork, wanted: Sequence[tuple[Case, Sequence[Job]]], looked: Looked
     ) -> dict[str, Claim]:
+        """The claims by their keys. What the platform did not tell is not claimed."""
+        wanted = [(case, jobs) for case, jobs in wanted if case.contained is None]
         # Its own job is held by nobody but the case itself: a job has one open case.
-        own = unit.bulk.held_as_own(self._name, sorted({job.id for work in works for job in work.jobs[1:]}))
-        wanted = []
-        for work in works:
-            case = cases[work.own][0]
-            if not work.goes_on or case.contained is not None:
-                continue
-            for job in work.jobs:
-                standing = looked.get(job.id)
-                others = (self._along.get(job.id, frozenset()) | own.get(job.id, frozenset())) - {case.ref}
-                if isinstance(standing, Standing):
-                    active = standing.active or bool(others) or job.id in self._stopped
-                    wanted.append(Wanted(stop_key(case, job.id), case.ref, "stop", {"was_active": active}))
-        now = self._office.clock()
-        return unit.bulk.claim(wanted, owner=self.owner, now=now, seconds=2 * HELD_SECONDS, dead=self._checks)
+        along = {job.id for case, jobs in wanted for job in jobs if job.id != case.facts["job"]}
+        held = unit.bulk.held_as_own(self._name, sorted(along))
+        intents = [intent for case, jobs in wanted for intent in self._intents(case, jobs, held, looked)]
+        return unit.bulk.claim(
+            intents,
+            owner=self.owner,
+            now=self._office.clock(),
+            seconds=LEASE_SECONDS,
+            dead=self._dead,
+            together=self.waits,
+        )
+
+    def _intents(
+        self, case: Case, jobs: Sequence[Job], held: Mapping[str, frozenset[str]], looked: Looked
+    ) -> Iterator[Wanted]:
+        for job in jobs:
+            standing, none = looked.get(job.id), frozenset[str]()
+            if isinstance(standing, Standing):
+                # One that stands still only because another case stopped it: whoever is last sets it live again.
+                others = (self._along.get(job.id, none) | held.get(job.id, none)) - {case.ref}
+                active = standing.active or bool(others) or job.id in self._stopped
+                yield Wanted(stop_key(case, job.id), case.ref, "stop", {"was_active": active})
+
+
+def _hand_out(claims: Mapping[str, Claim], work: Work, case: Case) -> None:
+    keys = {job.id: stop_key(case, job.id) for job in work.jobs}
+    work.claims |= {job_id: claims[key] for job_id, key in keys.items() if key in claims}
 
 
 def _lead(target: Target, first: Mapping[Group, str]) -> str:

@@ -1,0 +1,183 @@
+"""The words of a question, as markdown: which case or incident it is about, what was said, and what is to be decided.
+
+They are the same wherever the form is shown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+
+from caseproof.domain.case import Case, Fact
+from caseproof.domain.errors import CaseproofError
+from caseproof.domain.job_failure.conditions import owes_validation
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Choice
+from caseproof.procedure.core.office import US
+from caseproof.procedure.core.said import came_by
+from caseproof.procedure.core.texts import in_words, plain, short
+from caseproof.procedure.views.titles import about, about_incident
+from caseproof.store import CaseRow, IncidentRow
+
+LONGEST_WORDS = 1500
+"""How many characters of a retailer's mail a form shows; the case page shows all of it."""
+MOST_WORDS = 5
+"""How many of the retailer's words and replies a form shows, the newest; the case page shows all of them."""
+
+
+def case_heading(case: Case) -> str:
+    """Which case it is, in bold (markdown)."""
+    return plain(about(case)).replace(case.ref, f"**{case.ref}**", 1)
+
+
+def case_question(case: Case, page: str, explain: str) -> str:
+    """What stands above a case's form (markdown): the case, what was said, and ``explain``, which says what to do.
+
+    ``page`` is the address of the case's own page.
+    """
+    facts = case.facts
+    parts = [
+        f"**Your last answer was not taken.** {plain(case.refused['why'])}" if case.refused else "",
+        f"{case_heading(case)} · cause: {plain(in_words(facts['cause']))} · [the whole case]({page})",
+        f"What fails: {plain(short(facts['summary']))}",
+        f"Part of the incident **{plain(case.incident['incident'])}**, where it may be decided for all its cases."
+        if case.incident
+        else "",
+        f"**The last run failed (J11).** {plain(short(case.last_failure['why']))}" if case.last_failure else "",
+        *_what_they_said(case, page),
+        explain,
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _what_they_said(case: Case, page: str) -> list[str]:
+    """The retailer's words, and the replies that a person has to read, in the order in which they came."""
+    said = sorted((*case.words, *case.open_replies), key=lambda fact: fact.seq)
+    older = len(said) - MOST_WORDS
+    more = [f"{older} older words of theirs stand on [the case's page]({page})."] if older > 0 else []
+    return [*more, *(_quoted(fact) for fact in said[-MOST_WORDS:])]
+
+
+def _quoted(fact: Fact) -> str:
+    """The retailer's own words, as a quotation that cannot draw anything else into the form."""
+    said = str(fact["words"])
+    more = " …" if len(said) > LONGEST_WORDS else ""
+    lines = "\n".join(f"> {plain(line)}" for line in (said[:LONGEST_WORDS] + more).splitlines())
+    what = "replied" if fact.event.kind is Kind.REPLY_RECEIVED else "wrote"
+    rule = f"confirms nothing by itself: {plain(fact['why'])}" if what == "replied" else "J8"
+    return f"**{plain(fact['sender'])}** {what} {plain(came_by(fact))} ({rule}):\n\n{lines or '> (no words)'}"
+
+
+# -- what is asked with each form -----------------------------------------------------------------------------------
+
+
+def what_to_record(case: Case) -> str:
+    """What is asked with the form for the retailer's word."""
+    return (
+        f"{_stop_and_notice(case)} **Now record what the retailer wrote (J8){_or_the_reply(case)}.** Without their "
+        "word you can go on to 'reactivate after our fix' (J7) or 'keep paused' (J6), and to nothing else."
+    )
+
+
+def _stop_and_notice(case: Case) -> str:
+    held = "The job is stopped (J2)" if case.stopped_jobs else "The job cannot be stopped from our side (J3)"
+    return f"{held}, and the retailer was told (J5)."
+
+
+def _or_the_reply(case: Case) -> str:
+    return ", or say that the newest reply above counts, or that you answered it" if case.open_replies else ""
+
+
+_WHAT_TO_DECIDE = (
+    "**Now decide what becomes of the account (J6).** 'After the retailer's change' and 'remove' need the retailer's "
+    "written word (J8, J9); 'keep paused' leaves the case open. Nobody's word closes it: a run does, read back as "
+    "successful (J10, J11)."
+)
+
+
+def what_to_decide(case: Case, by_itself: Collection[str]) -> str:
+    """What is asked with the form for the decision; ``by_itself``: the ways by which a clear word goes on alone."""
+    paused = f"The account is kept paused until **{case.paused_until}**. " if case.paused_until else ""
+    return f"{paused}{_why_not_by_itself(case, by_itself)}{_WHAT_TO_DECIDE}"
+
+
+def _why_not_by_itself(case: Case, by_itself: Collection[str]) -> str:
+    """What a team that lets clear words go on wants to know where one did not."""
+    clear = [word for word in case.words if word["by_way_of"] in by_itself]
+    if not any(word.get("choice") == Choice.CHANGED for word in clear):
+        return ""
+    return (
+        "Their 'I made the change' waits for you: something else was said since the notice, or a run has failed after "
+        "it. "
+    )
+
+
+def what_to_review(case: Case, evidence_url: Callable[[str], str]) -> str:
+    """What is asked with the form for the review; ``evidence_url`` gives a file's address by its digest.
+
+    Raises CaseproofError where there is no evidence yet.
+    """
+    run = case.verified
+    decision = case.decision
+    if run is None or case.photo is None or decision is None:
+        raise CaseproofError(f"{case.ref} has no evidence to review yet.", "Let the case's run gather it first.")
+    picture = evidence_url(case.photo["evidence"])
+    checked = f" Checked in the system: {plain(short(case.validated['how']))}" if case.validated else ""
+    ended = f"{run['ended_at'][:16].replace('T', ' ')} UTC"
+    another = f" The policy asks for somebody else than {plain(decision.actor)}." if _another(decision) else ""
+    return (
+        f"Decided by {plain(decision.actor)} (J6): {plain(case.decided or '')}. {plain(short(decision['reason']))}"
+        f"{checked}\n\n"
+        f"[{plain(run['name'])}]({run['url']}) was read back as **{plain(run['said'])}** (J10), ended {ended}. "
+        f"[Its picture]({picture}) is attached to the ticket (J7, J8):\n\n"
+        f"![the run's own page]({picture})\n\n"
+        f"**Now review: does the picture show this run, and that it succeeded?**{another}{look_at_the_change(case)}"
+    )
+
+
+def _another(decision: Fact) -> bool:
+    return bool(decision.get("review") == "another person") and decision.actor != US
+
+
+def look_at_the_change(case: Case) -> str:
+    """What is asked of the reviewer of a case that went on by itself (J8)."""
+    if not owes_validation(case):
+        return ""
+    return (
+        " **Then look at the change in the system (J8): nobody has yet.** The retailer's word and a successful run are "
+        "not that (J11). Say below what you looked at and what you saw; without it the approval is not taken."
+    )
+
+
+def what_to_put_right(step: str, problem: CaseproofError) -> str:
+    """What is asked with the form for a step that needs help."""
+    return f"**'{step}' needs help.** {plain(problem)}\n\nPut it right, then submit: the step is tried again."
+
+
+# -- of an incident --------------------------------------------------------------------------------------------------
+
+
+def incident_heading(row: IncidentRow) -> str:
+    """Which incident it is, in bold (markdown)."""
+    return plain(about_incident(row)).replace(row.ref, f"**{row.ref}**", 1)
+
+
+def incident_question(row: IncidentRow, cases: Sequence[CaseRow], refused: str) -> str:
+    """What stands above an incident's form (markdown). ``refused``: why the latest answer was not taken, else ""."""
+    states = Counter(str(case.state) for case in cases)
+    told = ", ".join(f"{count} {state}" for state, count in states.most_common())
+    cause = plain(in_words(row.cause))
+    retailers = len({case.retailer for case in cases})
+    parts = [
+        f"**Your last answer was not taken.** {plain(refused)}" if refused else "",
+        f"{incident_heading(row)} · {len(cases)} cases of {retailers} retailers: {told}. The table of this run links "
+        "to each.",
+        f"**Decided before:** {plain(row.decision)}, by {plain(row.decided_by)}: {plain(row.reason)}"
+        if row.decision
+        else "",
+        f"**Decide for all cases that wait (J6)**, whose cause is {cause}. 'After our fix' runs every job again and "
+        "reads it back (J10); each case is then pictured, reviewed and closed by itself (J7). 'Keep paused' leaves "
+        "them open. A case that somebody decided by itself keeps that decision, and one that fails again asks by "
+        "itself.",
+    ]
+    return "\n\n".join(part for part in parts if part)

@@ -1,0 +1,91 @@
+"""How a case asks: its questions and answers are events. Its steps act on what was answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import get_run_logger
+
+from caseproof.domain.case import Case, Fact
+from caseproof.domain.errors import CaseproofError
+from caseproof.domain.events import Event
+from caseproof.domain.forms import Form
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.procedure.core.office import US
+from caseproof.procedure.views.questions import case_heading, case_question
+from caseproof.procedure.views.titles import stands
+from tasks.common import look, office
+from tasks.display.logs import speak_in_words, told
+from tasks.display.showing import show_the_case
+from tasks.forms.asking import Question, Words, act_or_refuse
+from tasks.forms.run_inputs import AForm
+
+speak_in_words()
+
+
+@dataclass(frozen=True)
+class CaseAsker:
+    """A case as a ``tasks.forms.asking.Asker``.
+
+    ``explain`` (markdown) says what is to be done; ``needed``: whether it has to be asked, as the case is now.
+    """
+
+    ref: str
+    explain: str = ""
+    needed: Callable[[Case], bool] = lambda _: True
+
+    def unanswered(self) -> list[Question]:
+        """Of all its runs: a dead one may have asked."""
+        case = look(self.ref)
+        return [
+            Question(number, asked["form"], asked["flow_run"])
+            for number, asked in case.asked.items()
+            if number not in case.answered
+        ]
+
+    def take(self, question: Question, answer: Mapping[str, Any]) -> None:
+        """An event, once; nothing is acted on yet."""
+        number = question.number
+        who = str(answer.get("answered_by") or "somebody in the Prefect UI")
+        event = office().event(Kind.QUESTION_ANSWERED, who, number=number, form=question.form, answer=dict(answer))
+        office().store.change(self.ref, lambda now: [] if number in now.answered else [event])
+        get_run_logger().info("Question %s was answered by %s.", number, who)
+
+    def refuse(self, number: int, no: CaseproofError) -> None:
+        """An event, which handles the answer."""
+        refused = {"number": number, "code": str(no.code), "why": str(no), "question": number}
+        office().record(self.ref, Kind.ANSWER_REFUSED, US, **refused)
+
+    def number(self, form: type[Form], flow_run: str) -> int | None:
+        """An event, which only one of two runs writes at a time."""
+        version = look(self.ref).version
+
+        def question(case: Case) -> list[Event]:
+            if not self.needed(case):
+                return []
+            number = case.question_number + 1
+            return [office().event(Kind.QUESTION_ASKED, number=number, form=form.slug, flow_run=flow_run)]
+
+        case = office().store.change(self.ref, question)
+        asked = case.asked.get(case.question_number)
+        if asked is None or asked.seq <= version or asked["flow_run"] != flow_run:
+            return None
+        return case.question_number
+
+    def show(self) -> None:
+        """The card, and the run's name and tags."""
+        show_the_case(self.ref)
+
+    def words(self) -> Words:
+        """The case, what was said, and what to do."""
+        case = look(self.ref)
+        question = case_question(case, office().case_url(case.ref), self.explain)
+        return Words(case_heading(case), question, stands(case))
+
+
+def act_on(ref: str, answer: Fact, form: type[AForm], act: Callable[[AForm], object]) -> None:
+    """Act on what was answered with this form, and log what came of it."""
+    with told(ref):
+        act_or_refuse(CaseAsker(ref), answer["number"], form, answer["answer"], act)

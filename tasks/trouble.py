@@ -1,0 +1,68 @@
+"""A step that cannot be carried out: the case says so, and waits for a person who puts it right."""
+
+from __future__ import annotations
+
+from prefect import get_run_logger
+
+from caseproof.domain.case import Fact
+from caseproof.domain.errors import CaseproofError
+from caseproof.domain.events import Event
+from caseproof.domain.forms import TryAgain
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.procedure.core.office import US
+from caseproof.procedure.views.questions import what_to_put_right
+from tasks.common import look, office, ports
+from tasks.display.logs import told
+from tasks.forms.asking import ask, read_answers_to
+from tasks.forms.cases import CaseAsker
+from tasks.ports import Step
+
+
+def read_answers(ref: str) -> None:
+    """Write down every answer that people gave to the case; 'try again' needs no more than that it was said."""
+    read_answers_to(CaseAsker(ref))
+    for fact in look(ref).unhandled:
+        if fact["form"] == TryAgain.slug:
+            office().record(
+                ref, Kind.TROUBLE_OVER, fact.actor, step=_troubled(ref), question=fact["number"],
+                remark=str(fact["answer"].get("remark", "")),
+            )  # fmt: skip
+
+
+def _troubled(ref: str) -> str:
+    trouble = look(ref).trouble
+    return str(trouble["step"]) if trouble else "the step"
+
+
+def carry(step: Step, ref: str) -> None:
+    """Carry a step out. Where it cannot be, the case says so and waits for a person: nothing is lost."""
+    name = step.name
+    try:
+        with told(ref) as case:
+            ports().carrier.carry(step, case)
+    except CaseproofError as problem:
+        say_trouble(ref, name, problem)
+        ask_to_try_again(ref, what_to_put_right(name, problem))
+        return
+    trouble = look(ref).trouble
+    if trouble is not None and trouble["step"] == name:
+        office().record(ref, Kind.TROUBLE_OVER, US, step=name)
+
+
+def ask_to_try_again(ref: str, explain: str) -> None:
+    """Wait for a person, as long as the trouble is not over; ``explain`` (markdown) says what is wrong."""
+    ask(CaseAsker(ref, explain, needed=lambda case: case.trouble is not None), TryAgain)
+
+
+def say_trouble(ref: str, step: str, problem: CaseproofError) -> None:
+    """Write down that a step needs help, once for the same problem."""
+    get_run_logger().warning("'%s' needs help: %s", step, problem)
+    event = office().event(
+        Kind.TROUBLE, step=str(step), code=str(problem.code), problem=problem.problem, next_action=problem.next_action
+    )
+    office().store.change(ref, lambda now: [] if _is_known(now.trouble, event) else [event])
+
+
+def _is_known(trouble: Fact | None, event: Event) -> bool:
+    """Whether people were told of this trouble in these very words: new words are worth telling, whatever the code."""
+    return trouble is not None and all(trouble[name] == event.data[name] for name in ("step", "problem"))
