@@ -24,8 +24,8 @@ from caseproof.config.policy_check import Pace
 from caseproof.config.settings import Settings
 from caseproof.platforms.base import JobPlatform, Listed
 from caseproof.platforms.prefect_wire import RUNNING, WAITING
-from caseproof.procedure.containment.sweeping import Target, sweep
-from caseproof.procedure.core.office import Office, open_office
+from caseproof.procedure.containment.stop_targets import Target, stop_targets
+from caseproof.procedure.core.services import Services, bootstrap
 from sandbox.farm import Farm, farm_of, start_farm
 
 JOBS = 1000
@@ -43,17 +43,17 @@ def figures() -> list[dict[str, Any]]:
     """The figure, as ``make bench`` writes it down: the best of some rounds each, taken in turn."""
     took: dict[str, list[float]] = {"we": [], "thread pool": [], "async loop": []}
     with tempfile.TemporaryDirectory() as folder:
-        office = open_office(Settings(home=Path(folder) / "home"))
+        services = bootstrap(Settings(home=Path(folder) / "home"))
         jobs = farm_of(JOBS * ROUNDS * len(took), failing=JOBS * ROUNDS * len(took), runs=1)
         with start_farm(Path(folder) / "farm", jobs, latency_ms=LATENCY_MS) as farm, farm.client() as client:
             listed = list(client.survey(datetime.now(UTC) - timedelta(hours=1)).jobs)
             portions = iter([listed[start : start + JOBS] for start in range(0, len(listed), JOBS)])
             for _ in range(ROUNDS):
-                took["we"].append(_measured(farm, next(portions), lambda some: _sweep(office, client, some)))
+                took["we"].append(_measured(farm, next(portions), lambda some: _sweep(services, client, some)))
                 took["thread pool"].append(_measured(farm, next(portions), lambda some: _threads(farm, some)))
                 took["async loop"].append(_measured(farm, next(portions), lambda some: asyncio.run(_loop(farm, some))))
             stops = {job["stops"] for job in farm.jobs().values()}
-        office.store.close()
+        services.store.close()
     if stops != {1}:
         raise AssertionError("Not every job was stopped once.")
     ours, baseline, name = min(took["we"]), *min((min(took[name]), name) for name in ("thread pool", "async loop"))
@@ -79,10 +79,10 @@ def _measured(farm: Farm, some: list[Listed], contain: Callable[[list[Listed]], 
     return took
 
 
-def _sweep(office: Office, client: JobPlatform, some: Sequence[Listed]) -> None:
+def _sweep(services: Services, client: JobPlatform, some: Sequence[Listed]) -> None:
     """As a check does: a case, its intent, the stop, both read-backs and the evidence, all of it written down."""
     targets = [Target(one.job, "expired_token", "401 Unauthorized") for one in some]
-    swept = sweep(office, "farm", client, targets, Pace(at_once=AT_ONCE, per_second=10_000))
+    swept = stop_targets(services, "farm", client, targets, Pace(at_once=AT_ONCE, per_second=10_000))
     if any(one.outcome != "stopped" for one in swept):
         raise AssertionError("Not every job was stopped.")
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from email import message_from_bytes
 
 from caseproof.channels.inbound.meaning import Meaning, meaning_of
-from caseproof.channels.inbound.reading import Unreadable, read_mail
+from caseproof.channels.inbound.reading import UnreadableMail, read_mail
 from caseproof.evidence.signing import case_of_address, reply_address
 from tests.corpus import machines, people, strangers
 from tests.corpus.parts import AUTHSERV, Sample, Thread
@@ -69,7 +69,7 @@ def classified(raw: bytes) -> tuple[str | None, bool, Meaning]:
     """All that taking a mail in does but for the store: which case it names, whether it is genuine, what it means."""
     try:
         mail = read_mail(raw, authserv=AUTHSERV)
-    except Unreadable:
+    except UnreadableMail:
         return None, False, Meaning.UNCLEAR
     cases = [ref for one in mail.recipients if (ref := case_of_address(_SECRET, one))]
     return (cases[0] if cases else None), mail.genuine.ok, meaning_of(mail.own_words)

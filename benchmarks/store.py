@@ -24,8 +24,8 @@ from caseproof.config.policy_check import Pace
 from caseproof.config.settings import Settings
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import RunState
+from caseproof.procedure.containment.stop_targets import stop_targets
 from caseproof.procedure.containment.stop_work import Target
-from caseproof.procedure.containment.sweeping import sweep
 from caseproof.store import Store
 from caseproof.store.column_types import UtcTime
 from caseproof.store.copying import loading, snapshot
@@ -70,13 +70,13 @@ def waiting_store(home: Path) -> Store:
     failed = world.platform.add_run(job.id, RunState.FAILED, message="HTTPStatusError: 404 Not Found for /offers")
     url = f"{world.platform.url}/runs/{FLOW_RUN}"
     target = Target(job, "website_changed", failed.message, FLOW_RUN, url, failed.ended_at)
-    ref = sweep(world.office, "jobs", world.platform, [target], Pace())[0].ref
+    ref = stop_targets(world.services, "jobs", world.platform, [target], Pace())[0].ref
     world.walk(ref, until="tell")
-    with world.office.store.unit() as unit:
-        unit.cases.attach_run(ref, FLOW_RUN, 2)
-        unit.commit()
-    world.office.record(ref, Kind.QUESTION_ASKED, number=1, form="decision", flow_run=FLOW_RUN)
-    return world.office.store
+    with world.services.store.uow() as uow:
+        uow.cases.attach_run(ref, FLOW_RUN, 2)
+        uow.commit()
+    world.services.record(ref, Kind.QUESTION_ASKED, number=1, form="decision", flow_run=FLOW_RUN)
+    return world.services.store
 
 
 def make_due(connection: Connection, cases: int, due: int) -> None:
@@ -95,16 +95,16 @@ def what_a_pass_reads(store: Store) -> int:
     Its rotating looks at some cases more belong to Prefect's and the platforms' side: they read as much as these are
     asked about, however many cases wait.
     """
-    with store.reading() as unit:
-        unit.cases.platforms()
-        unit.cases.watched(NOW - timedelta(days=7))
-        unit.cases.gathering(NOW - timedelta(hours=1))
-        unit.incidents.rows(open_only=True)
-        unit.cases.missing_runs(20)
-        unit.messages.untold()
+    with store.reading() as uow:
+        uow.cases.platforms()
+        uow.cases.watched(NOW - timedelta(days=7))
+        uow.cases.gathering(NOW - timedelta(hours=1))
+        uow.incidents.rows(open_only=True)
+        uow.cases.missing_runs(20)
+        uow.messages.untold()
         for name in ("keeper-policy", "runs-ended", "stops-read/jobs"):
-            unit.marks.get(name)
-        return len(unit.cases.due(NOW, 1000))
+            uow.cursors.get(name)
+        return len(uow.cases.due(NOW, 1000))
 
 
 def a_pass(store: Store) -> Figure:
@@ -130,8 +130,8 @@ def _plain_query(store: Store) -> Callable[[], int]:
     query = query.bindparams(bindparam("now", NOW, type_=UtcTime()))
 
     def read() -> int:
-        with store.reading() as unit:
-            return len(unit._connection.execute(query).fetchall())
+        with store.reading() as uow:
+            return len(uow._connection.execute(query).fetchall())
 
     return read
 
@@ -149,8 +149,8 @@ def _compared(one: Callable[[], object], other: Callable[[], object]) -> tuple[f
 
 def a_slice(store: Store) -> None:
     """A rotating look."""
-    with store.reading() as unit:
-        unit.cases.slice(CASES // 2, 200)
+    with store.reading() as uow:
+        uow.cases.slice(CASES // 2, 200)
 
 
 def plans(store: Store, reads: Callable[[Store], object]) -> list[str]:
@@ -168,8 +168,8 @@ def plans(store: Store, reads: Callable[[Store], object]) -> list[str]:
     finally:
         event.remove(engine, "before_cursor_execute", listen)
     explain = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN "
-    with store.reading() as unit:
-        found = [unit._connection.exec_driver_sql(explain + statement, parameters) for statement, parameters in asked]
+    with store.reading() as uow:
+        found = [uow._connection.exec_driver_sql(explain + statement, parameters) for statement, parameters in asked]
         return ["; ".join(str(row[-1]).strip() for row in rows) for rows in found]
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from blocks.base import AddressOrNone, docs, logo
 from caseproof.desks.embedded import EmbeddedDesk as EmbeddedDeskClient
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 
 
 class EmbeddedDesk(Block):
@@ -35,10 +35,10 @@ class EmbeddedDesk(Block):
         description="What links to tickets start with. Leave it empty for the web app's own pages.",
     )
 
-    def client(self, office: Office) -> EmbeddedDeskClient:
+    def client(self, services: Services) -> EmbeddedDeskClient:
         """A client of this desk, on the store and the vault of this installation."""
-        base = self.ticket_url.rstrip("/") or office.settings.public
-        return EmbeddedDeskClient(office.store, office.vault, office.clock, url_base=base)
+        base = self.ticket_url.rstrip("/") or services.settings.public
+        return EmbeddedDeskClient(services.store, services.vault, services.clock, url_base=base)
 
 
 DESKS: tuple[type[EmbeddedDesk], ...] = (EmbeddedDesk,)

@@ -37,7 +37,7 @@ from caseproof.config.setup_file import (
 from caseproof.config.yaml_file import plain
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.contact_list import AS_IT_IS, NEW, put_contacts
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 
 PREFIX = "caseproof-"
 """What our block types' slugs begin with; the rest is the ``type`` in a set-up file."""
@@ -59,7 +59,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SetupPlan:
     """All changes in the order of the file, and what the reader should know besides."""
 
     file: Path
@@ -73,7 +73,7 @@ class Plan:
         return sum(change.is_one for change in self.changes)
 
 
-def make_plan(office: Office, path: Path, environment: Mapping[str, str]) -> Plan:
+def make_plan(services: Services, path: Path, environment: Mapping[str, str]) -> SetupPlan:
     """Read and check the file and compare it with what is saved; nothing is written.
 
     Raises SetupError, ContactsError, PrefectDown and StoreError.
@@ -83,10 +83,10 @@ def make_plan(office: Office, path: Path, environment: Mapping[str, str]) -> Pla
     wanted = _blocks(file, path)
     require_prefect()
     changes = [Change(what, name, _compared(block, name, what), block) for what, name, block in wanted]
-    return Plan(path, (*changes, *_contacts(office, lines, path, commit=False)), lines, _notes(office, file))
+    return SetupPlan(path, (*changes, *_contacts(services, lines, path, commit=False)), lines, _notes(services, file))
 
 
-def carry_out(office: Office, plan: Plan) -> None:
+def carry_out(services: Services, plan: SetupPlan) -> None:
     """Register the forms, save what the plan says, and read it back. Repeating is harmless.
 
     Raises PrefectDown, StoreError, and CaseproofError where something is not saved as it was given.
@@ -95,21 +95,21 @@ def carry_out(office: Office, plan: Plan) -> None:
     for change in plan.changes:
         if change.block is not None and change.is_one:
             _save(change.block, change.name, change.what)
-    _contacts(office, plan.contacts, plan.file, commit=True)
+    _contacts(services, plan.contacts, plan.file, commit=True)
     left = [one for one in plan.changes if one.block and _compared(one.block, one.name, one.what) != AS_IT_IS]
     if left:
         names = ", ".join(f"{change.what} '{change.name}'" for change in left)
         raise CaseproofError(f"Not saved as given: {names}.", "Somebody may be changing it too: set it up once more.")
 
 
-def _contacts(office: Office, lines: tuple[ContactLine, ...], path: Path, *, commit: bool) -> list[Change]:
+def _contacts(services: Services, lines: tuple[ContactLine, ...], path: Path, *, commit: bool) -> list[Change]:
     """What happens to the contacts, in one transaction; it lasts only with ``commit``."""
     if not lines:
         return []
-    with office.store.unit() as unit:
-        states = put_contacts(unit.people, lines, f"The contacts of {path}")
+    with services.store.uow() as uow:
+        states = put_contacts(uow.people, lines, f"The contacts of {path}")
         if commit:
-            unit.commit()
+            uow.commit()
     return [
         Change("contact", f"{line.retailer}: {line.address}", state) for line, state in zip(lines, states, strict=True)
     ]
@@ -226,9 +226,9 @@ def _data(block: Block, name: str) -> dict[str, Any]:
     return data
 
 
-def _notes(office: Office, file: SetupFile) -> tuple[str, ...]:
+def _notes(services: Services, file: SetupFile) -> tuple[str, ...]:
     """Where the policy names another desk, mail account or mailbox than the file."""
-    policy = office.policy
+    policy = services.policy
     named = [
         ("desk", "desk", file.desk, policy.desk),
         ("mail account", "mail.account", file.mail, policy.mail.account),

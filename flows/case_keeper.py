@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.states import Completed, State
 
 from caseproof.procedure.keeper.keeper import keep
-from tasks.common import office
+from tasks.common import services
 from tasks.display.board import show_the_board, show_the_pass
 from tasks.keeping import keeper_ports
 
@@ -17,7 +17,7 @@ from tasks.keeping import keeper_ports
 def case_keeper() -> State[Any]:
     """Stop again what does not stand still, reopen what fails again, give every open case a live run, wake those with
     news, remind the retailers, tell the team, and draw the board."""
-    done = keep(office(), keeper_ports(office()))
+    done = keep(services(), keeper_ports(services()))
     if done is None:
         return Completed(message="Another pass is at work; nothing was done twice.")
     show_the_pass(done.in_words())

@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.states import State
 
 from tasks.checking import check_all
-from tasks.common import office
+from tasks.common import services
 from tasks.display.showing_checks import Progress, show_the_pass, verdict
 
 
@@ -21,6 +21,6 @@ def daily_job_check(platform: str = "", dry_run: bool = False) -> State[Any]:
         dry_run: Only say what would be done.
     """
     with Progress() as progress:
-        checked = check_all(office(), platform, dry_run=dry_run, watcher=progress)
+        checked = check_all(services(), platform, dry_run=dry_run, watcher=progress)
     show_the_pass(checked, dry_run)
     return verdict(checked)

@@ -9,7 +9,7 @@ from prefect.states import Completed, State
 
 from caseproof.domain.vocabulary import Cause, Scope
 from caseproof.procedure.containment.opening import Request
-from tasks.common import look, office
+from tasks.common import load_case, services
 from tasks.display.showing import announce, show_the_case
 from tasks.people import hear_the_retailer, help_if_stuck, review_the_evidence, settle_the_account
 from tasks.runs.case_runs import take_up
@@ -17,11 +17,11 @@ from tasks.steps import (
     attach_the_picture,
     close_the_case,
     close_the_ticket,
-    look_again,
     make_the_proof,
     note_on_the_ticket,
     open_the_ticket,
     photograph_the_run,
+    recheck_job,
     run_it_again,
     set_the_schedule_live,
     stop_the_job,
@@ -60,13 +60,13 @@ def job_failure_case(
         platform=platform, job=job, by=opened_by, how="the Prefect UI's form", cause=cause, summary=what_fails,
         ticket=ticket, scope=reach,
     )  # fmt: skip
-    ref = take_up(office(), request, case)
+    ref = take_up(services(), request, case)
     if ref is None:
         return Completed(message="Another live run carries this case already; nothing was done twice.")
     read_answers(ref)
     announce(ref)
-    while not look(ref).is_closed:
-        before = look(ref).version
+    while not load_case(ref).is_closed:
+        before = load_case(ref).version
         carry(stop_the_job, ref)  # J2, J3: nothing else comes before it
         carry(open_the_ticket, ref)  # J1
         carry(tell_the_retailer, ref)  # J5
@@ -79,7 +79,7 @@ def job_failure_case(
         carry(photograph_the_run, ref)  # J7, J8
         carry(attach_the_picture, ref)  # J7, J8
         review_the_evidence(ref)  # suspends until another person approves
-        carry(look_again, ref)  # J10: no later run failed
+        carry(recheck_job, ref)  # J10: no later run failed
         carry(make_the_proof, ref)
         carry(close_the_case, ref)  # J7, J8: the store refuses it without the proof
         help_if_stuck(ref, before)

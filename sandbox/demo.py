@@ -23,10 +23,10 @@ from rich.table import Table
 from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from caseproof.evidence.proof import verify_proof
 from caseproof.procedure.closing.proving import proof_path
-from caseproof.procedure.views.card import sentence
+from caseproof.procedure.views.case_page import sentence
 from caseproof.up.processes import wait_until
 from sandbox.marketplace import expire_token
 from sandbox.retailer import Retailer
@@ -73,7 +73,7 @@ def _play_in(home: Path, leave: bool, json_file: Path | None) -> None:
         world.listening(),
     ):
         refs = _play(world, _Steps())
-        cases = [world.office.case(ref) for ref in refs]
+        cases = [world.services.case(ref) for ref in refs]
         facts, other = (_facts(world, case) for case in cases)
         if json_file is not None:
             told = {**facts, "other": other}
@@ -112,10 +112,10 @@ def _play(world: World, step: _Steps) -> tuple[str, str]:
 
     step(f"{BY_MAIL} is on holiday: an automatic reply comes. Then a stranger answers our mail, in its very thread.")
     gardener.is_away(gardener.letters[0])
-    _await_message(world, by_mail, Place.AUTOMATIC)
+    _await_message(world, by_mail, Disposition.AUTOMATIC)
     world.mailbox.senders[STRANGER] = "genuine, and a stranger all the same"
     gardener.passed_on(gardener.letters[0], STRANGER, "We renewed the access, you can use it again.")
-    _say(f"set aside, and nothing changes (J8): {_await_message(world, by_mail, Place.REFUSED)}")
+    _say(f"set aside, and nothing changes (J8): {_await_message(world, by_mail, Disposition.REFUSED)}")
 
     step("Both renew their access. One answers the mail; the words reach the case by themselves (J8):")
     world.renew_access(*CONTACTS)
@@ -176,12 +176,12 @@ def _told(world: World, retailer: str, ref: str) -> Retailer:
     return person
 
 
-def _await_message(world: World, ref: str, place: Place) -> str:
+def _await_message(world: World, ref: str, place: Disposition) -> str:
     """Wait until a mail about the case has ended in this place; returns why it did."""
 
     def there() -> str | None:
-        with world.office.store.reading() as unit:
-            return next((row.why for row in unit.messages.of_case(ref) if row.place is place), None)
+        with world.services.store.reading() as uow:
+            return next((row.why for row in uow.messages.of_case(ref) if row.place is place), None)
 
     return wait_until(f"a message to end as '{place}'", there, 120)
 
@@ -199,11 +199,11 @@ def _check(world: World) -> dict[str, str]:
 
 
 def _facts(world: World, case: Case) -> dict[str, Any]:
-    office = world.office
+    services = world.services
     if case.ticket is None or case.photo is None:
         raise CommandFailed(f"{case.ref} closed without a ticket or a picture; look at {world.home}.")
-    with office.store.reading() as unit:
-        run = unit.cases.run_of(case.ref)
+    with services.store.reading() as uow:
+        run = uow.cases.run_of(case.ref)
     _wait_for_page(world, case)
     return {
         "case": case.ref,
@@ -211,13 +211,13 @@ def _facts(world: World, case: Case) -> dict[str, Any]:
         "timeline": [
             {"at": e.at.isoformat(), "type": str(e.kind), "actor": e.actor, "what": sentence(e)} for e in case.events
         ],
-        "proof": str(proof_path(office.proofs, case)),
+        "proof": str(proof_path(services.proofs, case)),
         "ticket": case.ticket.data["ticket"],
-        "screenshot": str(office.vault.path(case.photo.data["evidence"])),
+        "screenshot": str(services.vault.path(case.photo.data["evidence"])),
         "urls": {
-            "case": office.case_url(case.ref),
+            "case": services.case_url(case.ref),
             "ticket": case.ticket.data["url"],
-            "screenshot": office.evidence_url(case.photo.data["evidence"]),
+            "screenshot": services.evidence_url(case.photo.data["evidence"]),
             "flow_run": f"{world.server.ui_url}/runs/flow-run/{run.flow_run if run else ''}",
             "job_run": case.photo.data["url"],
             "prefect": world.server.ui_url,

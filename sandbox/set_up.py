@@ -11,7 +11,7 @@ from prefect_email import EmailServerCredentials
 from blocks.desks import EmbeddedDesk
 from blocks.inbox import RetailerMailbox
 from blocks.platforms import PrefectJobs
-from caseproof.procedure.core.office import open_office
+from caseproof.procedure.core.services import bootstrap
 from sandbox.jobs import deploy_jobs, save_token
 from sandbox.world import CONTACTS, CUSTOMER_POOL, INBOX, PLATFORM, ROOT
 
@@ -26,18 +26,18 @@ def main() -> None:
 
 
 def _set_up(facts: dict[str, Any]) -> None:
-    office = open_office()
+    services = bootstrap()
     PrefectJobs(api_url=facts["api_url"], ui_url=facts["ui_url"]).save(PLATFORM, overwrite=True)
-    EmbeddedDesk().save(office.policy.desk, overwrite=True)
+    EmbeddedDesk().save(services.policy.desk, overwrite=True)
     EmailServerCredentials(smtp_server=facts["smtp_host"], smtp_port=facts["smtp_port"], smtp_type="INSECURE").save(
-        office.policy.mail.account, overwrite=True
+        services.policy.mail.account, overwrite=True
     )
     if "inbox" in facts:
         RetailerMailbox(**facts["inbox"]).save(INBOX, overwrite=True)
-    with office.store.unit() as unit:
+    with services.store.uow() as uow:
         for retailer, address in CONTACTS.items():
-            unit.people.add_contact(retailer, address, "Shop owner")
-        unit.commit()
+            uow.people.add_contact(retailer, address, "Shop owner")
+        uow.commit()
     for retailer in CONTACTS:
         deploy_jobs(
             facts["api_url"],

@@ -20,7 +20,7 @@ import httpx
 
 from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
-from caseproof.procedure.core.office import Office, open_office
+from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.up.processes import Process, wait_until
 from sandbox.imap import ImapServer
 from sandbox.mailbox import Mailbox
@@ -72,12 +72,12 @@ class World:
         }
 
     @cached_property
-    def office(self) -> Office:
-        """The office of this world, for looking at its cases."""
+    def services(self) -> Services:
+        """The services of this world, for looking at its cases."""
         # Given, so that nothing of the person's own installation slips in from the environment.
         urls = {"web_url": self.web_url, "answer_url": self.web_url, "public_url": None}
         settings = Settings(home=self.home, database_url=None, policy=None, **urls)
-        return open_office(settings)
+        return bootstrap(settings)
 
     # -- commands, as a person types them --------------------------------------------------------------------------
 
@@ -104,8 +104,8 @@ class World:
 
     def flow_run_of(self, ref: str) -> str:
         """The id of the flow run that carries the case."""
-        with self.office.store.reading() as unit:
-            known = unit.cases.run_of(ref)
+        with self.services.store.reading() as uow:
+            known = uow.cases.run_of(ref)
         if known is None:
             raise LookupError(f"{ref} has no flow run yet.")
         return known.flow_run
@@ -114,7 +114,7 @@ class World:
         """Wait until the case's run is suspended at this form; returns the question's number."""
 
         def asked() -> int | None:
-            case = self.office.case(ref)
+            case = self.services.case(ref)
             number = case.question_number
             question = case.asked.get(number)
             if question is None or number <= after or number in case.answered or question["form"] != form:
@@ -131,7 +131,7 @@ class World:
 
     def resume(self, ref: str, **answer: Any) -> dict[str, Any]:
         """Fill in the form that the case's run waits with, through the call that Prefect's UI makes."""
-        case = self.office.case(ref)
+        case = self.services.case(ref)
         flow_run = case.asked[case.question_number]["flow_run"]
         path = f"flow_runs/{flow_run}/resume"
         reply: dict[str, Any] = self.call(self.server, "POST", path, json={"run_input": answer}).json()
@@ -158,7 +158,7 @@ class World:
         """Wait until something holds of the case."""
 
         def check() -> Case | None:
-            case = self.office.case(ref)
+            case = self.services.case(ref)
             return case if holds(case) else None
 
         return wait_until(f"{ref}: {what}", check, seconds, _EVERY)

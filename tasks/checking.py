@@ -18,9 +18,9 @@ from blocks.platforms import PrefectJobs
 from blocks.reading import read_platforms
 from caseproof.domain.errors import CaseproofError
 from caseproof.platforms.base import JobPlatform
-from caseproof.procedure.containment.checking import Looked, carry_out, check_lock, look
-from caseproof.procedure.containment.sweeping import Swept
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.containment.checking import CheckPlan, carry_out, check_lock, plan_check
+from caseproof.procedure.containment.stop_targets import StopResult
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import incidents
 from caseproof.procedure.views.check_report import Checked
 from tasks.runs.case_runs import give_runs
@@ -35,17 +35,17 @@ class Watcher(Protocol):
     def begins(self, platform: str, total: int) -> None:
         """So many jobs are about to be stopped."""
 
-    def did(self, swept: Swept) -> None:
+    def did(self, swept: StopResult) -> None:
         """One of them is done with."""
 
 
-def check_all(office: Office, only: str, *, dry_run: bool, watcher: Watcher) -> list[Checked]:
+def check_all(services: Services, only: str, *, dry_run: bool, watcher: Watcher) -> list[Checked]:
     """Check every platform, or the one that is asked for. A platform that cannot be checked leaves the others alone.
 
     Raises what ``read_platforms`` raises: then nothing has begun.
     """
     platforms = read_platforms(only, os.environ)
-    return [_check(office, name, partial(_client, block), dry_run, watcher) for name, block in platforms.items()]
+    return [_check(services, name, partial(_client, block), dry_run, watcher) for name, block in platforms.items()]
 
 
 def _client(block: PrefectJobs | StaleBlock) -> JobPlatform:
@@ -55,31 +55,33 @@ def _client(block: PrefectJobs | StaleBlock) -> JobPlatform:
     return block.client()
 
 
-def _check(office: Office, name: str, connect: Callable[[], JobPlatform], dry_run: bool, watcher: Watcher) -> Checked:
-    looked: Looked | None = None
-    swept: list[Swept] = []  # also of a pass that does not get to its end
+def _check(
+    services: Services, name: str, connect: Callable[[], JobPlatform], dry_run: bool, watcher: Watcher
+) -> Checked:
+    looked: CheckPlan | None = None
+    swept: list[StopResult] = []  # also of a pass that does not get to its end
     notes: tuple[str, ...] = ()
 
-    def did(one: Swept) -> None:
+    def did(one: StopResult) -> None:
         swept.append(one)
         watcher.did(one)
 
     try:
-        with check_lock(office, name):
+        with check_lock(services, name):
             watcher.reads(name)
-            looked = look(office, name, connect())
+            looked = plan_check(services, name, connect())
             notes = _strangers(looked)
             if dry_run:
                 return Checked(name, looked, notes=notes)
             watcher.begins(name, len(looked.targets))
-            done = carry_out(office, looked, did)
-        joined = incidents.gather(office, name)
+            done = carry_out(services, looked, did)
+        joined = incidents.gather(services, name)
     except CaseproofError as error:
         return Checked(name, looked, swept, error=error, notes=notes)
     except Exception as error:  # what nobody thought of on one platform leaves the others alone, too
         return Checked(name, looked, swept, error=_unexpected(error), notes=notes)
     late = CaseproofError(done.wrong, "The cases' runs and the next check go on trying.") if done.wrong else None
-    return Checked(name, looked, done.swept, joined, late, (*notes, *_give_runs(office, done.swept)))
+    return Checked(name, looked, done.swept, joined, late, (*notes, *_give_runs(services, done.swept)))
 
 
 def _unexpected(error: Exception) -> CaseproofError:
@@ -89,7 +91,7 @@ def _unexpected(error: Exception) -> CaseproofError:
     return CaseproofError(what, "Tell whoever maintains Caseproof; what was stopped until then is safe in the store.")
 
 
-def _strangers(looked: Looked) -> tuple[str, ...]:
+def _strangers(looked: CheckPlan) -> tuple[str, ...]:
     """Runs of jobs that the platform does not list: nobody is stopped for them, and nobody should wonder."""
     if not looked.unlisted:
         return ()
@@ -97,11 +99,11 @@ def _strangers(looked: Looked) -> tuple[str, ...]:
     return (f"{runs} of jobs that the platform does not list (any more); nothing was judged by them.",)
 
 
-def _give_runs(office: Office, swept: Sequence[Swept]) -> tuple[str, ...]:
+def _give_runs(services: Services, swept: Sequence[StopResult]) -> tuple[str, ...]:
     """The cases' runs: nothing is lost where Prefect does not take them now, for the keeper makes them later."""
     refs = [one.ref for one in swept if one.ref]
     try:
-        given = give_runs(office, refs)
+        given = give_runs(services, refs)
     except CaseproofError as error:
         return (f"The cases have no flow runs yet; the keeper makes them. {error}",)
     except Exception as error:

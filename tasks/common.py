@@ -1,4 +1,4 @@
-"""What the tasks share: this installation's office, the clients that blocks describe, and when trying again helps."""
+"""What the tasks share: this installation's services, the clients that blocks describe, and when trying again helps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from caseproof.evidence.screenshot import NotTheRun, ScreenshotFailed, Shot
 from caseproof.platforms.base import JobPlatform, PlatformDown, RunPage
 from caseproof.platforms.prefect import PrefectJobsClient
 from caseproof.procedure.closing.proving import with_browser
-from caseproof.procedure.core.office import Office, open_office
+from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.procedure.notify.mail_pace import paced
 from caseproof.procedure.notify.telling import Send
 from caseproof.store import StoreDown
@@ -62,9 +62,9 @@ def patient() -> dict[str, Any]:
 
 
 @cache
-def services() -> Office:
+def installed_services() -> Services:
     """This process's office, opened once."""
-    return open_office()
+    return bootstrap()
 
 
 def _platform(name: str) -> JobPlatform:
@@ -72,17 +72,17 @@ def _platform(name: str) -> JobPlatform:
 
 
 def _desk() -> Desk:
-    return load_block(office().policy.desk, DESKS, "desk").client(office())
+    return load_block(services().policy.desk, DESKS, "desk").client(services())
 
 
 def _sender() -> Send:
-    policy = office().policy.mail
+    policy = services().policy.mail
     account = account_of(load_block(policy.account, (EmailServerCredentials,), "mail account"), policy.timeout_seconds)
 
     def send_it(content: bytes, sender: str, recipients: Sequence[str]) -> Delivery:
         return send(account, content, sender=sender, recipients=recipients)
 
-    here = office()
+    here = services()
     return paced(
         send_it,
         per_minute=here.policy.mail.per_minute,
@@ -105,10 +105,10 @@ def _our_prefect() -> PrefectJobsClient:
 
 
 def _camera(page: RunPage) -> Shot:
-    return with_browser(office().settings, office().clock, page)
+    return with_browser(services().settings, services().clock, page)
 
 
-INSTALLED = Ports(services, _platform, _our_prefect, _desk, _sender, _camera, PrefectRun())
+INSTALLED = Ports(installed_services, _platform, _our_prefect, _desk, _sender, _camera, PrefectRun())
 """The ports of this installation: its settings, its blocks, and the flow run that this process executes."""
 
 
@@ -117,14 +117,14 @@ def ports() -> Ports:
     return bound_here() or INSTALLED
 
 
-def office() -> Office:
+def services() -> Services:
     """This process's office."""
     return ports().services()
 
 
-def look(ref: str) -> Case:
+def load_case(ref: str) -> Case:
     """The case as the store has it now."""
-    return office().case(ref)
+    return services().case(ref)
 
 
 def load_platform(name: str) -> JobPlatform:

@@ -19,7 +19,7 @@ from caseproof.channels.inbound.imap_account import ImapAccount, InboxError
 from caseproof.config.policy import Policy
 from caseproof.procedure.answers.inbox import IS_BEING_READ, InboxPass
 from caseproof.procedure.answers.inbox_watch import InboxPorts, read_once, today
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.core.texts import plain, short
 from caseproof.store.messages import MessageRow
 from tasks.common import load_mailbox
@@ -53,10 +53,10 @@ def mailboxes() -> Callable[[Policy], ImapAccount | None]:
     return find
 
 
-def wake(office: Office, runs: Mapping[str, str]) -> list[str]:
+def wake(services: Services, runs: Mapping[str, str]) -> list[str]:
     """Wake these runs (by case); gives the cases whose runs can only be woken later. Raises PrefectDown."""
     with one_client():
-        return wake_runs(office, runs).later
+        return wake_runs(services, runs).later
 
 
 def inbox_ports(say: Callable[[str], None]) -> InboxPorts:
@@ -64,40 +64,40 @@ def inbox_ports(say: Callable[[str], None]) -> InboxPorts:
     return InboxPorts(mailboxes(), ImapInbox, wake, say)
 
 
-def read_the_mailbox(given: Office) -> State[Any]:
+def read_the_mailbox(given: Services) -> State[Any]:
     """One pass as a flow run shows it: a line a mail, the table, and how it ended."""
-    office = today(given)
-    if not office.policy.answers.mailbox:
+    services = today(given)
+    if not services.policy.answers.mailbox:
         return Completed(message="The policy names no mailbox (answers.mailbox): no mail was read.")
     try:
-        done = read_once(office, inbox_ports(lambda said: get_run_logger().info("%s", hide(said))))
+        done = read_once(services, inbox_ports(lambda said: get_run_logger().info("%s", hide(said))))
     except InboxError as error:
         return Failed(message=hide(f"{error.problem} {error.next_action}"))
     if done is None:
         return Completed(message=IS_BEING_READ)
-    show_the_pass(office, done)
+    show_the_pass(services, done)
     said = hide(done.in_words)
     return Failed(message=said) if done.problems else Completed(message=said)
 
 
-def show_the_pass(office: Office, done: InboxPass) -> None:
+def show_the_pass(services: Services, done: InboxPass) -> None:
     """The table of the messages that a person has to look at, with what the pass did above it."""
-    with office.store.reading() as unit:
-        rows, counts = unit.messages.to_look_at(LONGEST_TABLE), unit.messages.counts()
+    with services.store.reading() as uow:
+        rows, counts = uow.messages.to_look_at(LONGEST_TABLE), uow.messages.counts()
     waiting = ", ".join(f"{number} {place}" for place, number in sorted(counts.items())) or "none"
     above = (
-        f"**This pass.** {plain(hide(done.in_words))}\n\n**To look at:** {waiting}. [All of them]({office.inbox_url})"
+        f"**This pass.** {plain(hide(done.in_words))}\n\n**To look at:** {waiting}. [All of them]({services.inbox_url})"
     )
     with as_far_as_prefect_takes_it(f"table {KEY}"):
-        create_table_artifact([_row(office, row) for row in rows], key=KEY, description=above)
+        create_table_artifact([_row(services, row) for row in rows], key=KEY, description=above)
 
 
-def _row(office: Office, row: MessageRow) -> dict[str, str]:
+def _row(services: Services, row: MessageRow) -> dict[str, str]:
     return {
-        "Case": f"[{row.ref}]({office.case_url(row.ref)})" if row.ref else "none",
+        "Case": f"[{row.ref}]({services.case_url(row.ref)})" if row.ref else "none",
         "From": plain(row.sender or "not known"),
         "Place": str(row.place),
         "Why": plain(short(row.why)),
         "Since (UTC)": f"{row.at:%Y-%m-%d %H:%M}",
-        "Look": f"[message {row.id}]({office.inbox_url})",
+        "Look": f"[message {row.id}]({services.inbox_url})",
     }

@@ -21,7 +21,7 @@ from caseproof.procedure.keeper import incidents
 from caseproof.procedure.views.questions import incident_heading, incident_question
 from caseproof.procedure.views.titles import about_incident, incident_stands
 from caseproof.store import CaseRow, IncidentRow
-from tasks.common import office, ports
+from tasks.common import ports, services
 from tasks.display.best_effort import as_far_as_prefect_takes_it
 from tasks.display.incident_table import show_table
 from tasks.display.labels import label_incident
@@ -39,7 +39,7 @@ WAKE_AT_ONCE = 3
 
 def take_up(ref: str) -> bool:
     """Whether this flow run carries the incident, and not another live one."""
-    return carrying.take_up(IncidentOwner(office(), ref))
+    return carrying.take_up(IncidentOwner(services(), ref))
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class IncidentAsker:
 
     def unanswered(self) -> list[Question]:
         """The question that waits, whichever of its runs asked it."""
-        waits = incidents.question(office(), self.ref)
+        waits = incidents.question(services(), self.ref)
         return [Question(waits.number, IncidentDecision.slug, waits.flow_run)] if waits else []
 
     def take(self, question: Question, answer: Mapping[str, Any]) -> None:
@@ -61,11 +61,11 @@ class IncidentAsker:
     def refuse(self, number: int, no: CaseproofError) -> None:
         """Beside the question."""
         get_run_logger().warning("%s: the answer was not taken. %s", self.ref, hide(str(no)))
-        incidents.refuse(office(), self.ref, number, str(no))
+        incidents.refuse(services(), self.ref, number, str(no))
 
     def number(self, form: type[Form], flow_run: str) -> int | None:  # noqa: ARG002 - it has one form
         """It asks until it is over."""
-        return incidents.ask(office(), self.ref, flow_run)
+        return incidents.ask(services(), self.ref, flow_run)
 
     def show(self) -> None:
         """The table of its cases, and the run's name and tags."""
@@ -74,7 +74,7 @@ class IncidentAsker:
     def words(self) -> Words:
         """The incident, its cases, and what to decide."""
         row, cases = _look(self.ref)
-        question = incident_question(row, cases, incidents.refused(office(), self.ref))
+        question = incident_question(row, cases, incidents.refused(services(), self.ref))
         return Words(incident_heading(row), question, "waits for a decision")
 
 
@@ -85,13 +85,13 @@ def take_the_decision(ref: str) -> None:
 
 def _decide(ref: str, form: IncidentDecision, question: int) -> None:
     reached = incidents.decide_all(
-        office(), ref, Decision(form.decision), form.answered_by, form.reason, read_date(form.paused_until),
+        services(), ref, Decision(form.decision), form.answered_by, form.reason, read_date(form.paused_until),
         question=question,
     )  # fmt: skip
     get_run_logger().info("J6: %s decided for %s cases of %s: %s.", form.answered_by, len(reached), ref, form.decision)
     for case in reached[:WAKE_AT_ONCE]:
         try:
-            wake(office(), case)
+            wake(services(), case)
         except (PrefectDown, BadInput) as problem:
             get_run_logger().warning("%s is woken by the keeper. %s", case, problem)
             return
@@ -99,9 +99,9 @@ def _decide(ref: str, form: IncidentDecision, question: int) -> None:
 
 def reach_the_late(ref: str) -> None:
     """J6: the decision reaches the cases that wait for one only now."""
-    for case in incidents.settle_stragglers(office()):
+    for case in incidents.settle_stragglers(services()):
         get_run_logger().info("J6: %s was decided with its incident.", case)
-    if incidents.end_if_over(office(), ref):
+    if incidents.end_if_over(services(), ref):
         get_run_logger().info("%s is over; each of its cases closes alone, with its proof.", ref)
 
 
@@ -118,11 +118,11 @@ def ask_for_all(ref: str) -> None:
 def show_the_incident(ref: str) -> None:
     """Refresh the table of its cases, and what the run's name and tags say."""
     row, cases = _look(ref)
-    label_incident(row, len(cases), incident_stands(row, bool(incidents.refused(office(), ref))))
+    label_incident(row, len(cases), incident_stands(row, bool(incidents.refused(services(), ref))))
     with as_far_as_prefect_takes_it("table"):
-        show_table(office(), ref, ports().carrier.id, f"**The cases** of {plain(about_incident(row))}.")
+        show_table(services(), ref, ports().carrier.id, f"**The cases** of {plain(about_incident(row))}.")
 
 
 def _look(ref: str) -> tuple[IncidentRow, list[CaseRow]]:
-    with office().store.reading() as unit:
-        return unit.incidents.get(ref), unit.cases.of_incident(ref)
+    with services().store.reading() as uow:
+        return uow.incidents.get(ref), uow.cases.of_incident(ref)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from prefect import get_run_logger
 
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper.keeper import KeeperPorts, Ran
 from caseproof.store import CaseRow
 from tasks.common import load_platform, load_sender, runner_of
@@ -23,15 +23,17 @@ from tasks.runs.reviving import revive
 speak_in_words()
 
 
-def keeper_ports(office: Office) -> KeeperPorts:
+def keeper_ports(services: Services) -> KeeperPorts:
     """The ports of this process."""
 
     def runs(also: Sequence[CaseRow], wake: Mapping[str, str]) -> Ran:
-        revived = revive(office, also=also)
-        woke = wake_runs(office, wake)
+        revived = revive(services, also=also)
+        woke = wake_runs(services, wake)
         return Ran(revived.given, revived.waiting, woke.woken, woke.later, revived.said)
 
     def say(sentence: str) -> None:
         get_run_logger().info("%s.", hide(sentence).rstrip("."))
 
-    return KeeperPorts(load_platform, runner_of, load_sender, runs, lambda: look_after_incidents(office), say, run_url)
+    return KeeperPorts(
+        load_platform, runner_of, load_sender, runs, lambda: look_after_incidents(services), say, run_url
+    )

@@ -14,12 +14,12 @@ from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.forms import AccountDecision, RetailersWord, Review, Verdict, Word
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.procedure.answers import word
+from caseproof.procedure.answers import manual_confirmation as word
 from caseproof.procedure.closing import deciding
 from caseproof.procedure.core.asked import answer_to
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.views.questions import what_to_decide, what_to_record, what_to_review
-from tasks.common import look, office
+from tasks.common import load_case, services
 from tasks.forms.asking import ask
 from tasks.forms.cases import CaseAsker, act_on
 from tasks.trouble import ask_to_try_again, say_trouble
@@ -29,7 +29,7 @@ OPEN_FOR_DECISION = (State.WAITING, State.PAUSED)
 
 def hear_the_retailer(ref: str) -> None:
     """J8: wait for the retailer's written word, or for a person who says that none is needed."""
-    case = look(ref)
+    case = load_case(ref)
     if not _waits_for_word(case):
         return
     answer = answer_to(case, RetailersWord.slug)
@@ -46,11 +46,11 @@ def _waits_for_word(case: Case) -> bool:
 
 
 def _take_word(ref: str, answer: Fact, form: RetailersWord) -> None:
-    member = require_member(form.answered_by, office().policy.team)
+    member = require_member(form.answered_by, services().policy.team)
     if form.what is Word.WROTE:
         word.confirm_by_form(
-            office().ledger,
-            office().files,
+            services().ledger,
+            services().files,
             ref,
             sender=form.sender,
             words=form.message,
@@ -58,23 +58,23 @@ def _take_word(ref: str, answer: Fact, form: RetailersWord) -> None:
             question=answer["number"],
         )
     if form.what is Word.COUNTS:
-        word.confirm_by_reply(office().ledger, ref, recorded_by=member, question=answer["number"])
+        word.confirm_by_reply(services().ledger, ref, recorded_by=member, question=answer["number"])
     if form.what is Word.ANSWERED:
-        word.reply_answered(office().ledger, ref, by=member, question=answer["number"])
-    deciding.looked_at(office().ledger, ref, by=member, question=answer["number"])
+        word.reply_answered(services().ledger, ref, by=member, question=answer["number"])
+    deciding.looked_at(services().ledger, ref, by=member, question=answer["number"])
 
 
 def settle_the_account(ref: str) -> None:
     """J6: the team decides what becomes of the account, or has decided that a clear word leads to the re-run."""
-    case = look(ref)
+    case = load_case(ref)
     if not _waits_for_decision(case):
         return
     answer = answer_to(case, AccountDecision.slug)
     if answer is None:
-        if deciding.goes_on_by_itself(office().ledger, office().policy, ref):
+        if deciding.goes_on_by_itself(services().ledger, services().policy, ref):
             get_run_logger().info("%s goes on: the retailer clearly said that the change is made.", ref)
             return
-        explain = what_to_decide(case, office().policy.answers.by_itself)
+        explain = what_to_decide(case, services().policy.answers.by_itself)
         ask(CaseAsker(ref, explain, _needs_a_person), AccountDecision)
         return
     act_on(ref, answer, AccountDecision, lambda form: _take_decision(ref, answer, form))
@@ -86,13 +86,13 @@ def _waits_for_decision(case: Case) -> bool:
 
 def _needs_a_person(case: Case) -> bool:
     """A clear word may have come while the question was made: then nobody is asked."""
-    return _waits_for_decision(case) and deciding.clear_word(office().store, office().policy, case) is None
+    return _waits_for_decision(case) and deciding.clear_word(services().store, services().policy, case) is None
 
 
 def _take_decision(ref: str, answer: Fact, form: AccountDecision) -> None:
     deciding.decide(
-        office().ledger,
-        office().policy,
+        services().ledger,
+        services().policy,
         ref,
         decision=form.decision,
         by=form.answered_by,
@@ -101,17 +101,17 @@ def _take_decision(ref: str, answer: Fact, form: AccountDecision) -> None:
         until=deciding.read_date(form.paused_until),
         question=answer["number"],
     )
-    deciding.looked_at(office().ledger, ref, by=form.answered_by, question=answer["number"])
+    deciding.looked_at(services().ledger, ref, by=form.answered_by, question=answer["number"])
 
 
 def review_the_evidence(ref: str) -> None:
     """J7, J8: a second approval before the case closes; the policy may switch it off."""
-    case = look(ref)
+    case = load_case(ref)
     if not _waits_for_review(case):
         return
     answer = answer_to(case, Review.slug)
     if answer is None:
-        ask(CaseAsker(ref, what_to_review(case, office().evidence_url), _waits_for_review), Review)
+        ask(CaseAsker(ref, what_to_review(case, services().evidence_url), _waits_for_review), Review)
         return
     act_on(ref, answer, Review, lambda form: _take_review(ref, answer, form))
 
@@ -123,10 +123,10 @@ def _waits_for_review(case: Case) -> bool:
 
 def _take_review(ref: str, answer: Fact, review: Review) -> None:
     deciding.review(
-        office().ledger, office().policy.team, ref, approved=review.verdict is Verdict.APPROVE, by=review.answered_by,
-        remark=review.remark, checked=review.checked, question=answer["number"],
+        services().ledger, services().policy.team, ref, approved=review.verdict is Verdict.APPROVE,
+        by=review.answered_by, remark=review.remark, checked=review.checked, question=answer["number"],
     )  # fmt: skip
-    deciding.looked_at(office().ledger, ref, by=review.answered_by, question=answer["number"])
+    deciding.looked_at(services().ledger, ref, by=review.answered_by, question=answer["number"])
 
 
 class NothingMoved(CaseproofError):
@@ -137,7 +137,7 @@ class NothingMoved(CaseproofError):
 
 def help_if_stuck(ref: str, version_before: int) -> None:
     """Where a pass changed nothing, say what is missing and wait: never turn in circles, never stop silently."""
-    case = look(ref)
+    case = load_case(ref)
     if case.is_closed or case.version != version_before:
         return
     missing = "; ".join(f"{b.rule}: {b.missing}" for b in closure_blockers(case))

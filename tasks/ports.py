@@ -19,7 +19,7 @@ from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
 from caseproof.platforms.base import JobPlatform
 from caseproof.procedure.closing.proving import Camera
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.notify.telling import Send
 
 
@@ -77,7 +77,7 @@ class Carrier(Protocol):
 class Ports:
     """Everything outside of the procedure. What may be changed while a process lives is looked up when it is needed."""
 
-    services: Callable[[], Office]
+    services: Callable[[], Services]
     platform: Callable[[str], JobPlatform]
     our_prefect: Callable[[], JobPlatform]
     desk: Callable[[], Desk]

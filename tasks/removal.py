@@ -7,7 +7,7 @@ from prefect import get_run_logger, task
 from caseproof.domain.errors import CaseproofError, NotAllowed
 from caseproof.domain.vocabulary import Decision
 from caseproof.platforms.base import UnknownJob
-from tasks.common import load_platform, look, patient
+from tasks.common import load_case, load_platform, patient
 from tasks.display.labels import label_removal
 from tasks.display.logs import speak_in_words
 
@@ -21,7 +21,7 @@ class NotRemoved(CaseproofError):
 @task(name="stop for good", task_run_name="stop for good (J9)", **patient())
 def stop_for_good(ref: str) -> None:
     """Stop the schedule and cancel what is queued. Repeating it is harmless, so it needs no key."""
-    case = look(ref)
+    case = load_case(ref)
     label_removal(case)
     if case.decided is not Decision.REMOVE:
         raise NotAllowed(f"Nobody decided to remove the integration of {ref}.", "Decide it in the case's form (J8).")
@@ -35,7 +35,7 @@ def stop_for_good(ref: str) -> None:
 @task(name="read back that nothing is left", task_run_name="read back that nothing is left (J9)", **patient())
 def read_back_that_nothing_is_left(ref: str) -> str:
     """No active schedule and nothing queued, as the platform itself tells it."""
-    case = look(ref)
+    case = load_case(ref)
     job = case.facts["job"]
     try:
         standing = load_platform(case.facts["platform"]).standing(job)

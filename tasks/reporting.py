@@ -10,7 +10,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from caseproof.checks.report import Period, period
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.views.reporting import Report, Table, inline, keep_page, make_report, table_rows
-from tasks.common import office, patient
+from tasks.common import patient, services
 from tasks.display.logs import speak_in_words
 
 speak_in_words()
@@ -18,13 +18,13 @@ speak_in_words()
 
 def the_period(weeks: int, since: date | None, until: date | None) -> Period:
     """The period that is asked for, as seen now. Raises BadInput."""
-    return period(office().clock(), weeks, since, until)
+    return period(services().clock(), weeks, since, until)
 
 
 @task(name="read the cases", **patient())
 def read_the_cases(over: Period) -> Report:
     """Reading changes nothing, so it needs no key."""
-    report = make_report(office().ledger, over)
+    report = make_report(services().ledger, over)
     get_run_logger().info("%s: %s", report.title, report.pictures[0].says)
     return report
 
@@ -32,7 +32,7 @@ def read_the_cases(over: Period) -> Report:
 @task(name="keep the page", **patient())
 def keep_the_page(report: Report) -> str:
     """Write the report as one HTML page; once more puts the same page in its place. Returns its address."""
-    address = keep_page(office().settings.home_folder, office().links, report)
+    address = keep_page(services().settings.home_folder, services().links, report)
     get_run_logger().info("The report as one page, to read and to print: %s", address)
     return address
 

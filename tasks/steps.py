@@ -19,7 +19,7 @@ from caseproof.procedure.closing import proving, running, ticket
 from caseproof.procedure.containment import containment, opening
 from caseproof.procedure.containment.stop import held_jobs
 from caseproof.procedure.notify import recovery, telling
-from tasks.common import load_desk, load_platform, load_sender, look, office, patient, ports, runner_of
+from tasks.common import load_case, load_desk, load_platform, load_sender, patient, ports, runner_of, services
 from tasks.display.showing import show_the_job_run, show_the_picture, show_the_proof
 from tasks.ports import Step
 
@@ -43,53 +43,53 @@ def step(name: StepName, rules: str, *, due: Callable[[Case], bool]) -> Callable
 @step(StepName.STOP_THE_JOB, "J2", due=lambda case: case.contained is None)
 def stop_the_job(ref: str) -> None:
     """J2, J3. Key: REF/round/stop/job."""
-    containment.contain(office(), load_platform(look(ref).facts["platform"]), ref)
+    containment.contain(services(), load_platform(load_case(ref).facts["platform"]), ref)
 
 
 @step(StepName.OPEN_THE_TICKET, "J1", due=lambda case: not ticket.has_open_ticket(case))
 def open_the_ticket(ref: str) -> None:
     """J1. Key: REF/ticket; the desk looks for the case's reference first. A reopened case opens its own again."""
     ticket.ensure_ticket(
-        office().ledger, office().effects, office().links, load_desk(), ref, desk_name=office().policy.desk
+        services().ledger, services().effects, services().links, load_desk(), ref, desk_name=services().policy.desk
     )
 
 
 @step(StepName.TELL_THE_RETAILER, "J5", due=lambda case: case.notice is None)
 def tell_the_retailer(ref: str) -> None:
     """J5. Key: REF/round/notice, and -2, -3, ... for more contacts; a repeated letter carries the same Message-ID."""
-    opening.read_whose_job(office(), lambda: load_platform(look(ref).facts["platform"]), ref)
-    telling.tell_retailer(office().ledger, office().dispatch(load_sender()), office().policy, ref)
+    opening.read_whose_job(services(), lambda: load_platform(load_case(ref).facts["platform"]), ref)
+    telling.tell_retailer(services().ledger, services().dispatch(load_sender()), services().policy, ref)
 
 
-@step(StepName.NOTE_ON_THE_TICKET, "J8", due=lambda case: bool(ticket.words_to_note(office().store, case)))
+@step(StepName.NOTE_ON_THE_TICKET, "J8", due=lambda case: bool(ticket.words_to_note(services().store, case)))
 def note_on_the_ticket(ref: str) -> None:
     """J8: what the retailer wrote, for the front line. Key: REF/note/kind/digest."""
-    ticket.note_words(office().ledger, office().effects, office().links, load_desk(), ref)
+    ticket.note_words(services().ledger, services().effects, services().links, load_desk(), ref)
 
 
 @step(StepName.RUN_IT_AGAIN, "J9, J10", due=lambda case: case.state is State.DECIDED)
 def run_it_again(ref: str) -> None:
     """J10, or J9 for a removal. Key: REF:purpose:attempt, which the platform takes as the run's own idempotency key."""
-    running.start_run(office().ledger, office().effects, runner_of(look(ref)), ref)
+    running.start_run(services().ledger, services().effects, runner_of(load_case(ref)), ref)
 
 
 @step(StepName.VERIFY_THE_RUN, "J10, J11", due=lambda case: case.state is State.RUNNING)
 def verify_the_run(ref: str) -> None:
     """J10, J11: read the run from the platform until it is over. Reads only."""
-    case = look(ref)
+    case = load_case(ref)
     if case.run is None:
         return
     run = running.await_run(
         runner_of(case),
         case.run.data["run"],
-        patience=office().policy.run_patience_seconds,
-        clock=office().clock,
-        sleep=office().sleep,
+        patience=services().policy.run_patience_seconds,
+        clock=services().clock,
+        sleep=services().sleep,
     )
     if run is None:
         raise StillRunning(f"The run {case.run['name']} is still going.", "Resume when it is over; it is read then.")
-    running.verify(office().ledger, office().files, load_platform(case.facts["platform"]), ref, run)
-    show_the_job_run(look(ref))
+    running.verify(services().ledger, services().files, load_platform(case.facts["platform"]), ref, run)
+    show_the_job_run(load_case(ref))
 
 
 def _is_not_live(case: Case) -> bool:
@@ -102,14 +102,14 @@ def _is_not_live(case: Case) -> bool:
 @step(StepName.SET_THE_SCHEDULE_LIVE, "J6", due=_is_not_live)
 def set_the_schedule_live(ref: str) -> None:
     """J6, after the verification only. Key: REF/round/live/attempt/job."""
-    running.go_live(office().ledger, office().effects, load_platform(look(ref).facts["platform"]), ref)
+    running.go_live(services().ledger, services().effects, load_platform(load_case(ref).facts["platform"]), ref)
 
 
 @step(StepName.PHOTOGRAPH_THE_RUN, "J7, J8", due=lambda case: case.verified is not None and case.photo is None)
 def photograph_the_run(ref: str) -> None:
     """J7, J8: a picture of the platform's own page of the verified run. Reads only."""
-    proving.take_photo(office().ledger, office().files, runner_of(look(ref)), ref, ports().camera)
-    show_the_picture(look(ref))
+    proving.take_photo(services().ledger, services().files, runner_of(load_case(ref)), ref, ports().camera)
+    show_the_picture(load_case(ref))
 
 
 def _is_not_attached(case: Case) -> bool:
@@ -119,7 +119,7 @@ def _is_not_attached(case: Case) -> bool:
 @step(StepName.ATTACH_THE_PICTURE, "J7, J8", due=_is_not_attached)
 def attach_the_picture(ref: str) -> None:
     """J7, J8. Key: REF/attach/digest; the desk's own list is read back."""
-    ticket.attach_photo(office().ledger, office().vault, office().effects, load_desk(), ref)
+    ticket.attach_photo(services().ledger, services().vault, services().effects, load_desk(), ref)
 
 
 def _may_look_again(case: Case) -> bool:
@@ -128,31 +128,31 @@ def _may_look_again(case: Case) -> bool:
 
 
 @step(StepName.LOOK_AGAIN, "J10, J11", due=_may_look_again)
-def look_again(ref: str) -> None:
+def recheck_job(ref: str) -> None:
     """J10, J11: whether a later run of the job failed. Reads only."""
-    running.look_again(office().ledger, office().files, load_platform(look(ref).facts["platform"]), ref)
+    running.recheck_job(services().ledger, services().files, load_platform(load_case(ref).facts["platform"]), ref)
 
 
 @step(StepName.MAKE_THE_PROOF, "J7, J8", due=lambda case: case.look is not None and not case.is_closed)
 def make_the_proof(ref: str) -> None:
     """J7, J8: one file that states why the closure is allowed. Refused with what is missing."""
-    proving.make_proof(office().ledger, office().files, office().proofs, ref)
+    proving.make_proof(services().ledger, services().files, services().proofs, ref)
 
 
 @step(StepName.CLOSE_THE_CASE, "J7, J8", due=lambda case: case.proof is not None and not case.is_closed)
 def close_the_case(ref: str) -> None:
     """J7, J8: attach the proof, then close; the store refuses it without a proof of this opening."""
-    proving.close(office().ledger, office().vault, office().effects, load_desk(), ref)
-    show_the_proof(look(ref))
+    proving.close(services().ledger, services().vault, services().effects, load_desk(), ref)
+    show_the_proof(load_case(ref))
 
 
 @step(StepName.CLOSE_THE_TICKET, "J7, J8", due=lambda case: case.is_closed and case.ticket_closed is None)
 def close_the_ticket(ref: str) -> None:
     """After the case: the ticket's status, read back from the desk."""
-    ticket.close_ticket(office().ledger, office().links, load_desk(), ref)
+    ticket.close_ticket(services().ledger, services().links, load_desk(), ref)
 
 
 @step(StepName.TELL_IT_WORKS_AGAIN, "J5", due=recovery.owes_recovery)
 def tell_it_works_again(ref: str) -> None:
     """After all else, once a closing. Key: REF/opening/recovery; a repeated letter carries the same Message-ID."""
-    recovery.tell_recovery(office().ledger, office().dispatch(load_sender()), ref)
+    recovery.tell_recovery(services().ledger, services().dispatch(load_sender()), ref)

@@ -9,9 +9,9 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.forms import TryAgain
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.procedure.core.office import US
+from caseproof.procedure.core.services import US
 from caseproof.procedure.views.questions import what_to_put_right
-from tasks.common import look, office, ports
+from tasks.common import load_case, ports, services
 from tasks.display.logs import told
 from tasks.forms.asking import ask, read_answers_to
 from tasks.forms.cases import CaseAsker
@@ -21,16 +21,16 @@ from tasks.ports import Step
 def read_answers(ref: str) -> None:
     """Write down every answer that people gave to the case; 'try again' needs no more than that it was said."""
     read_answers_to(CaseAsker(ref))
-    for fact in look(ref).unhandled:
+    for fact in load_case(ref).unhandled:
         if fact["form"] == TryAgain.slug:
-            office().record(
+            services().record(
                 ref, Kind.TROUBLE_OVER, fact.actor, step=_troubled(ref), question=fact["number"],
                 remark=str(fact["answer"].get("remark", "")),
             )  # fmt: skip
 
 
 def _troubled(ref: str) -> str:
-    trouble = look(ref).trouble
+    trouble = load_case(ref).trouble
     return str(trouble["step"]) if trouble else "the step"
 
 
@@ -44,9 +44,9 @@ def carry(step: Step, ref: str) -> None:
         say_trouble(ref, name, problem)
         ask_to_try_again(ref, what_to_put_right(name, problem))
         return
-    trouble = look(ref).trouble
+    trouble = load_case(ref).trouble
     if trouble is not None and trouble["step"] == name:
-        office().record(ref, Kind.TROUBLE_OVER, US, step=name)
+        services().record(ref, Kind.TROUBLE_OVER, US, step=name)
 
 
 def ask_to_try_again(ref: str, explain: str) -> None:
@@ -57,10 +57,10 @@ def ask_to_try_again(ref: str, explain: str) -> None:
 def say_trouble(ref: str, step: str, problem: CaseproofError) -> None:
     """Write down that a step needs help, once for the same problem."""
     get_run_logger().warning("'%s' needs help: %s", step, problem)
-    event = office().event(
+    event = services().event(
         Kind.TROUBLE, step=str(step), code=str(problem.code), problem=problem.problem, next_action=problem.next_action
     )
-    office().store.change(ref, lambda now: [] if _is_known(now.trouble, event) else [event])
+    services().store.change(ref, lambda now: [] if _is_known(now.trouble, event) else [event])
 
 
 def _is_known(trouble: Fact | None, event: Event) -> bool:

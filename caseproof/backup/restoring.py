@@ -17,7 +17,7 @@ from caseproof.backup.making import Home
 from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.vault import Vault, VaultError
 from caseproof.store.copying import Loading, can_hold, loading, rows_in
-from caseproof.store.unit import UnitOfWork
+from caseproof.store.uow import UnitOfWork
 
 _ELSEWHERE = "Restore into an empty home and store: name them in CASEPROOF_HOME and CASEPROOF_DATABASE_URL."
 _AGAIN = "Then restore again; it goes on from here."
@@ -148,9 +148,9 @@ def _load(home: Home, folder: Path, manifest: Manifest, found: Found, progress: 
         new.commit()
 
 
-def _refuse_damaged(unit: UnitOfWork, manifest: Manifest) -> None:
+def _refuse_damaged(uow: UnitOfWork, manifest: Manifest) -> None:
     try:
-        damaged = set(unit.cases.damaged()) - manifest.problems.keys()
+        damaged = set(uow.cases.damaged()) - manifest.problems.keys()
     except (CaseproofError, ValueError) as error:
         raise BackupError(f"A case of this backup cannot be read: {error}.", "Restore an older backup.") from error
     if damaged:

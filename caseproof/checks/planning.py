@@ -42,7 +42,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PlanEntry:
     """What is done about one job: ``stop`` it and open a case; ``reopen`` its closed case ``ref`` and stop it;
     ``resume`` the open case ``ref``, whose stop is not written down; ``report`` it only; ``leave`` it alone.
 
@@ -72,10 +72,10 @@ class Line:
 def plan(
     detected: pd.DataFrame, jobs: pd.DataFrame, runs: Runs, known: Known, policy: CheckPolicy, now: datetime,
     platform: str = "", scopes: Mapping[str, Scope] | None = None,
-) -> tuple[Line, ...]:  # fmt: skip
+) -> tuple[PlanEntry, ...]:  # fmt: skip
     """A line for each job that ``detect`` saw, by the job's id. ``now`` is the platform's own time.
 
-    ``scopes``: how far a stop reaches, by cause (``Policy.stop_scope``); only ``Line.alone`` depends on it.
+    ``scopes``: how far a stop reaches, by cause (``Policy.stop_scope``); only ``PlanEntry.alone`` depends on it.
     """
     whose = jobs.to_dict("index")
     told = detected.to_dict("index")
@@ -90,7 +90,7 @@ def plan(
         # A case that is reopened keeps the scope that it was opened with, whatever the cause is now.
         reach = WIDER if act == "reopen" else {(scopes or {}).get(one["cause"], Scope.JOB)} & WIDER
         lines.append(
-            Line(
+            PlanEntry(
                 job, act, one["verdict"], why, _cause(one, act), **failures.get(one["last_failure"], {}), ref=ref,
                 retailer=facts["retailer"], marketplace=facts["marketplace"], failures=one["failures"],
                 failing_since=_aware(one["failing_since"]), last_success=_aware(one["last_success"]),

@@ -196,7 +196,7 @@ def _times(ended: pd.DataFrame, waiting: pd.DataFrame, until: pd.Timestamp) -> p
 
 
 def _weeks(openings: pd.DataFrame, ended: pd.DataFrame, since: pd.Timestamp, until: pd.Timestamp) -> pd.DataFrame:
-    weeks = pd.date_range(since, until, freq="7D", inclusive="left", unit="us", name="week")
+    weeks = pd.date_range(since, until, freq="7D", inclusive="left", uow="us", name="week")
     moments = {
         "opened": openings[Kind.OPENED].dropna().sort_values(),
         "reopened": openings[Kind.REOPENED].dropna().sort_values(),

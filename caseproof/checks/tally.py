@@ -167,10 +167,10 @@ def changes(rows: Rows, jobs: Jobs, good: Numbers, bad: Numbers, least: int) -> 
     keen = (2 * bad >= least) & (good > 0)  # a failure is two changes at most: into it and out of it
     if not keen.any():
         return np.zeros(len(jobs), np.int64)
-    begin, unit = int(jobs.lately.min()), 1
-    while len(jobs) * ((rows.latest - begin) // unit + 1) * 2 >= 1 << 62:
-        unit *= 1000
-    span = (rows.latest - begin) // unit + 1
+    begin, uow = int(jobs.lately.min()), 1
+    while len(jobs) * ((rows.latest - begin) // uow + 1) * 2 >= 1 << 62:
+        uow *= 1000
+    span = (rows.latest - begin) // uow + 1
     # A job, a time and an outcome in one number: sorting plain numbers in place is quick and takes no memory.
     values = np.empty(int((good + bad)[keen].sum()), np.int64)
     count = 0
@@ -179,7 +179,7 @@ def changes(rows: Rows, jobs: Jobs, good: Numbers, bad: Numbers, least: int) -> 
         chosen = keen[job] & (place >= jobs.lately[job]) & (well | (rows.state[piece] == rows.bad))
         failed = np.flatnonzero(chosen & ~well)
         chosen[failed[jobs.excused(failed + piece.start)]] = False
-        some = (job[chosen] * span + (place[chosen] - begin) // unit) * 2 + well[chosen]
+        some = (job[chosen] * span + (place[chosen] - begin) // uow) * 2 + well[chosen]
         values[count : count + len(some)] = some
         count += len(some)
     values.sort()

@@ -111,7 +111,7 @@ def verify(
 def policy(as_json: AsJson = False) -> None:
     """The policy in force, checked."""
     file = policy_file(read_settings())
-    in_force = load_policy(file).model_dump(mode="json")  # no office: that would make a store, before `up` chose one
+    in_force = load_policy(file).model_dump(mode="json")  # no services: that would make a store, before `up` chose one
     if as_json:
         print_json(in_force)
         return

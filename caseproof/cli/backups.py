@@ -157,8 +157,8 @@ def _things(manifest: Manifest) -> str:
 
 def _size(count: float) -> str:
     """A size for people."""
-    for unit in _UNITS[:-1]:
+    for uow in _UNITS[:-1]:
         if count < 1000:
-            return f"{count:.0f} {unit}"
+            return f"{count:.0f} {uow}"
         count /= 1000
     return f"{count:.0f} {_UNITS[-1]}"

@@ -15,11 +15,11 @@ from caseproof.domain.codes import trouble_code
 from caseproof.domain.errors import BadInput
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import CAUSES, Scope
-from caseproof.procedure.answers.word import confirm_by_message
+from caseproof.procedure.answers.manual_confirmation import confirm_by_message
 from caseproof.procedure.closing.proving import proof_path
 from caseproof.procedure.containment.opening import Request
-from caseproof.procedure.core.office import Office, open_office
-from caseproof.procedure.views.card import next_action, sentence
+from caseproof.procedure.core.services import Services, bootstrap
+from caseproof.procedure.views.case_page import next_action, sentence
 
 case_app = typer.Typer(no_args_is_help=True, help="Open, confirm and read cases.")
 
@@ -41,13 +41,13 @@ def case_open(
     from tasks.runs.carrying import ensure_run
     from tasks.runs.case_runs import CaseOwner, open_and_stop
 
-    office = open_office()
+    services = bootstrap()
     request = Request(platform, job, by, "the command line", cause, summary, ticket, scope)
-    ref, new, wrong = open_and_stop(office, request)
-    containment = _containment(office.case(ref), wrong)
+    ref, new, wrong = open_and_stop(services, request)
+    containment = _containment(services.case(ref), wrong)
     if not as_json:
         out.print(f"{ref} {'opened' if new else 'is open for this job already'}; {escape(containment)}.")
-    flow_run = ensure_run(CaseOwner(office, ref))
+    flow_run = ensure_run(CaseOwner(services, ref))
     if as_json:
         print_json({"case": ref, "new": new, "containment": containment, "flow_run": flow_run})
     else:
@@ -71,20 +71,20 @@ def case_confirm(
     as_json: AsJson = False,
 ) -> None:
     """Record the retailer's written word (J8), verbatim, and have the case look at it."""
-    office = open_office()
+    services = bootstrap()
     try:
         raw = message.read_bytes()
     except OSError as error:
         raise BadInput(f"{message} cannot be read: {error.strerror}.", "Give the path of the saved mail.") from error
-    case = confirm_by_message(office.ledger, office.files, ref, sender=sender, raw=raw, recorded_by=by)
-    woken = _wake(office, case)
+    case = confirm_by_message(services.ledger, services.files, ref, sender=sender, raw=raw, recorded_by=by)
+    woken = _wake(services, case)
     if as_json:
         print_json({"case": case.ref, "recorded": True, "run": woken})
     else:
         out.print(f"Recorded with {case.ref}, word for word; {woken}.")
 
 
-def _wake(office: Office, case: Case) -> str:
+def _wake(services: Services, case: Case) -> str:
     """Wake the case's run; the word is recorded whether or not Prefect answers."""
     from blocks.base import PrefectDown
     from tasks.runs.case_runs import wake
@@ -92,7 +92,7 @@ def _wake(office: Office, case: Case) -> str:
     if case.is_closed:
         return "the case is closed, so it is kept beside it"
     try:
-        return wake(office, case.ref)
+        return wake(services, case.ref)
     except (PrefectDown, BadInput) as error:
         return f"its run could not be woken ({error.problem} `caseproof case wake {case.ref}` does it later)"
 
@@ -102,11 +102,11 @@ def case_wake(ref: Ref, as_json: AsJson = False) -> None:
     """Have an open case looked at again: wake its run, or give it a new one."""
     from tasks.runs.case_runs import wake
 
-    office = open_office()
-    case = office.case(ref)
+    services = bootstrap()
+    case = services.case(ref)
     if case.is_closed:
         raise BadInput(f"{case.ref} is closed.", f"`caseproof case show {case.ref}` shows its proof.")
-    done = wake(office, case.ref)
+    done = wake(services, case.ref)
     print_json({"case": case.ref, "run": done}) if as_json else out.print(f"{case.ref}: {done}.")
 
 
@@ -115,16 +115,16 @@ def case_list(
     everything: Annotated[bool, typer.Option("--all", help="Closed cases too.")] = False, as_json: AsJson = False
 ) -> None:
     """The cases, oldest first."""
-    office = open_office()
-    with office.store.reading() as unit:
-        edited = unit.cases.damaged()
+    services = bootstrap()
+    with services.store.reading() as uow:
+        edited = uow.cases.damaged()
         if edited:  # said first: a row may be edited so that it cannot be read at all
             err.print(
                 f"[bold red]caseproof:[/] {', '.join(edited)}: the store was edited by hand, and this list shows what "
                 "the edit says. What counts is `caseproof case show`; compare with a backup.",
                 soft_wrap=True,
             )
-        rows = unit.cases.rows(open_only=not everything)
+        rows = uow.cases.rows(open_only=not everything)
     if as_json:
         names = ("ref", "state", "job", "platform", "retailer", "marketplace", "cause", "opened_at", "paused_until")
         print_json([{name: getattr(row, name) for name in names} for row in rows])
@@ -142,15 +142,15 @@ def case_list(
 @case_app.command("show")
 def case_show(ref: Ref, as_json: AsJson = False) -> None:
     """One case: what it is about, what comes next, and everything that happened."""
-    office = open_office()
-    case = office.case(ref)
+    services = bootstrap()
+    case = services.case(ref)
     if as_json:
-        print_json(_as_json(office, case))
+        print_json(_as_json(services, case))
         return
     facts = case.facts
     out.print(f"[bold]{case.ref}[/] {escape(facts['job_name'])} · {escape(facts.get('retailer') or 'no retailer')}")
     out.print(f"[bold]{case.state}[/] · Next: {escape(next_action(case))}")
-    out.print(f"{office.case_url(case.ref)}", highlight=False)
+    out.print(f"{services.case_url(case.ref)}", highlight=False)
     table = table_of("Timeline", "At (UTC)", "What", "Who")
     for event in case.events:
         if event.kind.spec.news:
@@ -158,8 +158,8 @@ def case_show(ref: Ref, as_json: AsJson = False) -> None:
     out.print(table)
 
 
-def _as_json(office: Office, case: Case) -> dict[str, Any]:
-    proof = proof_path(office.proofs, case)
+def _as_json(services: Services, case: Case) -> dict[str, Any]:
+    proof = proof_path(services.proofs, case)
     return {
         "case": case.ref,
         "status": case.state,
@@ -195,14 +195,14 @@ def vars_of(blocker: Any) -> dict[str, str]:
 @case_app.command("why")
 def case_why(ref: Ref, as_json: AsJson = False) -> None:
     """Why a case is not closed: each missing item with its rule and the next action."""
-    office = open_office()
-    case = office.case(ref)
+    services = bootstrap()
+    case = services.case(ref)
     blockers = [] if case.is_closed else closure_blockers(case)
     if as_json:
         print_json({"case": case.ref, "status": case.state, "missing": [vars_of(b) for b in blockers]})
         return
     if case.is_closed:
-        out.print(f"{case.ref} is closed, with its proof: {proof_path(office.proofs, case)}", soft_wrap=True)
+        out.print(f"{case.ref} is closed, with its proof: {proof_path(services.proofs, case)}", soft_wrap=True)
         return
     out.print(f"{case.ref} is {case.state}. Next: {escape(next_action(case))}")
     table = table_of(f"What blocks the closure of {case.ref}", "Rule", "Missing", "Next action")

@@ -18,13 +18,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from caseproof.cli.common import AsJson, err, out, print_json, progress_bar, table_of
 from caseproof.config.signals import handled
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.core.office import open_office
+from caseproof.procedure.core.services import bootstrap
 
 END_SECONDS = 5.0
 """How long a pass that is ended may take to write down what it knows."""
 
 if TYPE_CHECKING:
-    from caseproof.procedure.containment.sweeping import Swept
+    from caseproof.procedure.containment.stop_targets import StopResult
     from caseproof.procedure.views.check_report import Checked
 
 
@@ -38,11 +38,11 @@ def check(
     """Find the jobs that fail, stop them, and open one case each (J1, J2, J4)."""
     from tasks.checking import check_all
 
-    office = open_office()
-    if office.policy_wrong:
-        err.print(f"[bold yellow]caseproof:[/] {escape(str(office.policy_wrong))}", highlight=False, soft_wrap=True)
+    services = bootstrap()
+    if services.policy_wrong:
+        err.print(f"[bold yellow]caseproof:[/] {escape(str(services.policy_wrong))}", highlight=False, soft_wrap=True)
     with ending_soon(), _Bar() as bar:
-        checked = check_all(office, platform, dry_run=dry_run, watcher=bar)
+        checked = check_all(services, platform, dry_run=dry_run, watcher=bar)
     if as_json:
         print_json({"dry_run": dry_run, "platforms": {one.platform: _as_json(one) for one in checked}})
     else:
@@ -105,7 +105,7 @@ class _Bar:
     def begins(self, platform: str, total: int) -> None:
         self._bar.update(self._task, description=f"stopping jobs of {platform}", total=total, completed=0)
 
-    def did(self, swept: Swept) -> None:
+    def did(self, swept: StopResult) -> None:
         del swept
         self._bar.advance(self._task)
 

@@ -13,7 +13,7 @@ from rich.markup import escape
 from caseproof.cli.common import AsJson, out, print_json, table_of
 from caseproof.config.contacts_file import ContactLine, read_contacts
 from caseproof.procedure.core.contact_list import AS_IT_IS, put_contacts
-from caseproof.procedure.core.office import open_office
+from caseproof.procedure.core.services import bootstrap
 from caseproof.store import Contact
 
 contact_app = typer.Typer(no_args_is_help=True, help="Who may confirm for a retailer, and gets its notices.")
@@ -28,10 +28,10 @@ def contact_add(
     role: Annotated[str, typer.Option(help="What they do there, for your team.")] = "",
 ) -> None:
     """Register a contact: it gets the retailer's notices, and its written word counts. Again, it forgets a bounce."""
-    office = open_office()
-    with office.store.unit() as unit:
-        unit.people.add_contact(retailer, address, name, language, role)
-        unit.commit()
+    services = bootstrap()
+    with services.store.uow() as uow:
+        uow.people.add_contact(retailer, address, name, language, role)
+        uow.commit()
     out.print(f"{escape(address)} is a contact of {escape(retailer)}.")
 
 
@@ -41,19 +41,19 @@ def contact_remove(
     address: Annotated[str, typer.Option(help="The mail address.")],
 ) -> None:
     """Take a contact off the list; what it confirmed before stays."""
-    office = open_office()
-    with office.store.unit() as unit:
-        unit.people.remove_contact(retailer, address)
-        unit.commit()
+    services = bootstrap()
+    with services.store.uow() as uow:
+        uow.people.remove_contact(retailer, address)
+        uow.commit()
     out.print(f"{escape(address)} is no contact of {escape(retailer)} any more.")
 
 
 @contact_app.command("list")
 def contact_list(as_json: AsJson = False) -> None:
     """All registered contacts."""
-    office = open_office()
-    with office.store.reading() as unit:
-        contacts = [contact for retailer in unit.people.retailers() for contact in unit.people.contacts(retailer)]
+    services = bootstrap()
+    with services.store.reading() as uow:
+        contacts = [contact for retailer in uow.people.retailers() for contact in uow.people.contacts(retailer)]
     if as_json:
         print_json([_as_json(contact) for contact in contacts])
         return
@@ -84,11 +84,11 @@ def contact_import(
 ) -> None:
     """Register the contacts of a file: all of them, or none where a line is wrong. Nobody is taken off."""
     lines = read_contacts(file)
-    office = open_office()
-    with office.store.unit() as unit:
-        states = put_contacts(unit.people, lines, str(file))
+    services = bootstrap()
+    with services.store.uow() as uow:
+        states = put_contacts(uow.people, lines, str(file))
         if not dry_run:
-            unit.commit()
+            uow.commit()
     table = table_of(f"Contacts from {file.name}", "Retailer", "Address", "Name", "Language", "Role", "")
     for line, state in zip(lines, states, strict=True):
         if state != AS_IT_IS:

@@ -25,7 +25,7 @@ from caseproof.desks.base import Desk
 from caseproof.doctor import Failed, Installation, Outcome, PrefectAccess, WantedDeployment, examine
 from caseproof.domain.errors import CaseproofError
 from caseproof.platforms.base import JobPlatform
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 
 LOCK = Path(caseproof.__file__).resolve().parents[1] / "requirements.lock"
 """Beside the package where we run from the project's folder; an installed wheel has none."""
@@ -124,11 +124,11 @@ def _mailbox(policy: Policy) -> ImapAccount:
     return load_block(policy.answers.mailbox, MAILBOXES, "mailbox").account(policy.mail.timeout_seconds)
 
 
-def _desk(office: Office) -> Desk:
+def _desk(services: Services) -> Desk:
     from blocks.base import load_block
     from blocks.desks import DESKS
 
-    return load_block(office.policy.desk, DESKS, "desk").client(office)
+    return load_block(services.policy.desk, DESKS, "desk").client(services)
 
 
 def _platforms() -> dict[str, Callable[[], JobPlatform]]:

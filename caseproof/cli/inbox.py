@@ -19,7 +19,7 @@ from caseproof.config.signals import handled
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.procedure.answers.inbox import IS_BEING_READ
 from caseproof.procedure.answers.inbox_watch import read_once, today, watch
-from caseproof.procedure.core.office import Office, open_office
+from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.store import locks
 from caseproof.up.plan import inbox_lock
 
@@ -34,20 +34,20 @@ def inbox(
     """Read the retailers' mailbox once: each mail ends in one place, and cases with news are woken."""
     if context.invoked_subcommand is not None:
         return
-    office = open_office()
+    services = bootstrap()
     if stay:
-        _watch(office)
+        _watch(services)
     else:
-        _once(today(office))
+        _once(today(services))
 
 
-def _once(office: Office) -> None:
+def _once(services: Services) -> None:
     from tasks.inbox import inbox_ports
 
-    if not office.policy.answers.mailbox:
+    if not services.policy.answers.mailbox:
         out.print("The policy names no mailbox (answers.mailbox), so no mail is read. docs/inbox.md tells how.")
         return
-    done = read_once(office, inbox_ports(lambda said: out.print(escape(said), soft_wrap=True, highlight=False)))
+    done = read_once(services, inbox_ports(lambda said: out.print(escape(said), soft_wrap=True, highlight=False)))
     if done is None:
         out.print(IS_BEING_READ)
         return
@@ -56,16 +56,16 @@ def _once(office: Office) -> None:
     out.print(escape(done.in_words))
 
 
-def _watch(office: Office) -> None:
+def _watch(services: Services) -> None:
     with _no_traceback():
         from tasks.inbox import inbox_ports
 
-    lock = inbox_lock(office.settings)
+    lock = inbox_lock(services.settings)
     if (other := locks.holder(lock)) is not None:
         _say(f"Process {other} reads the mailbox already; this one waits until that ends.")
     locks.hold(lock)
     _say("The mailbox is watched, and cases with news are woken.")
-    watch(office, inbox_ports(_say), threading.Event())  # until a signal ends the process
+    watch(services, inbox_ports(_say), threading.Event())  # until a signal ends the process
 
 
 @contextmanager
@@ -88,10 +88,10 @@ def inbox_list(
     as_json: AsJson = False,
 ) -> None:
     """The messages that a person has to look at, the oldest first."""
-    office = open_office()
-    with office.store.reading() as unit:
-        rows = unit.messages.settled(limit) if settled else unit.messages.to_look_at(limit)
-        waiting = sum(unit.messages.counts().values())
+    services = bootstrap()
+    with services.store.reading() as uow:
+        rows = uow.messages.settled(limit) if settled else uow.messages.to_look_at(limit)
+        waiting = sum(uow.messages.counts().values())
     if as_json:
         print_json([asdict(row) for row in rows])
         return
@@ -105,7 +105,7 @@ def inbox_list(
         return
     if waiting > len(rows):
         out.print(f"{waiting - len(rows)} more are not shown; --limit shows them.")
-    out.print(f"To read one: {office.inbox_url}. To take it off: `caseproof inbox done ID --by NAME`.")
+    out.print(f"To read one: {services.inbox_url}. To take it off: `caseproof inbox done ID --by NAME`.")
 
 
 @inbox_app.command("done")
@@ -116,16 +116,16 @@ def inbox_done(
     """Take messages off the list: somebody looked at them. They stay in the store."""
     if not by.strip():
         raise BadInput("It is not said who looked at them.", "Give a role or a name: --by NAME.")
-    office = open_office()
-    with office.store.unit() as unit:
-        found = {number: unit.messages.get(number) for number in numbers}
+    services = bootstrap()
+    with services.store.uow() as uow:
+        found = {number: uow.messages.get(number) for number in numbers}
         if unknown := [number for number, row in found.items() if row is None]:
             raise BadInput(
                 f"There is no message {', '.join(map(str, unknown))}; nothing was taken off.",
                 "`caseproof inbox list` shows their numbers.",
             )
-        unit.messages.done(numbers, by.strip(), office.clock())
-        unit.commit()
+        uow.messages.done(numbers, by.strip(), services.clock())
+        uow.commit()
     waited = sum(row is not None and row.needs_eye for row in found.values())
     others = len(found) - waited
     out.print(f"{waited} taken off the list." + (f" {others} stood on it no more." if others else ""))

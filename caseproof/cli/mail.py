@@ -19,7 +19,7 @@ from caseproof.config.settings import read_settings
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import CAUSES, Decision
-from caseproof.procedure.core.office import Office, open_office
+from caseproof.procedure.core.services import Services, bootstrap
 
 mail_app = typer.Typer(no_args_is_help=True, help="What retailers get by mail.")
 
@@ -53,7 +53,7 @@ def mail_preview(
         raise BadInput(f"There is no cause {cause!r}.", f"Use one of {', '.join(CAUSES)}.")
     if language and language.replace("-", "_").partition("_")[0].lower() not in LANGUAGES:
         raise BadInput(f"No mail is written in {language!r}.", f"Use one of {', '.join(LANGUAGES)}.")
-    message = _of_case(open_office(), ref.upper(), kind, cause, language) if ref else _made_up(kind, cause, language)
+    message = _of_case(bootstrap(), ref.upper(), kind, cause, language) if ref else _made_up(kind, cause, language)
     name = "-".join(part for part in (ref.lower(), kind.value, cause, language) if part)
     files = _write(message, folder, name)
     files += _pictures(files[1], read_settings().browser)
@@ -72,13 +72,13 @@ def _made_up(kind: MailKind, cause: str, language: str) -> EmailMessage:
     return _mail_of(kind, samples.notice_facts(speaks, cause or "expired_token"))
 
 
-def _of_case(office: Office, ref: str, kind: MailKind, cause: str, language: str) -> EmailMessage:
+def _of_case(services: Services, ref: str, kind: MailKind, cause: str, language: str) -> EmailMessage:
     """The mail that this case would send to its first contact; with a made-up link, which leads nowhere."""
-    case = office.case(ref)
-    with office.store.reading() as unit:
-        contacts = unit.people.contacts(case.facts.get("retailer") or "")
+    case = services.case(ref)
+    with services.store.reading() as uow:
+        contacts = uow.people.contacts(case.facts.get("retailer") or "")
     contact = contacts[0] if contacts else None
-    speaks = language_of(language or (contact.language if contact else ""), office.policy.mail.language)
+    speaks = language_of(language or (contact.language if contact else ""), services.policy.mail.language)
     failed_at = case.facts.get("failed_at")
     facts = replace(
         samples.notice_facts(speaks, cause or case.facts["cause"]),

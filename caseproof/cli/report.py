@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from caseproof.cli.common import AsJson, out, print_json, table_of
-from caseproof.procedure.core.office import open_office
+from caseproof.procedure.core.services import bootstrap
 
 if TYPE_CHECKING:
     from caseproof.procedure.views.reporting import Table
@@ -33,12 +33,12 @@ def report(
     from caseproof.procedure.views.reporting import as_json as plain
     from caseproof.procedure.views.reporting import make_report, page, read_figures, tables
 
-    office = open_office()
-    over = period(office.clock(), since=since.date() if since else None, until=until.date() if until else None)
+    services = bootstrap()
+    over = period(services.clock(), since=since.date() if since else None, until=until.date() if until else None)
     if html is not None:
-        made = make_report(office.ledger, over)
-        write_page(html, page(made, f"{office.settings.public}/cases"))
-    found = made.figures if html is not None else read_figures(office.store, over)
+        made = make_report(services.ledger, over)
+        write_page(html, page(made, f"{services.settings.public}/cases"))
+    found = made.figures if html is not None else read_figures(services.store, over)
     if as_json:
         print_json(plain(found))
         return

@@ -11,10 +11,10 @@ import typer
 from rich.markup import escape
 
 from caseproof.cli.common import AsJson, out, print_json, table_of
-from caseproof.procedure.core.office import open_office
+from caseproof.procedure.core.services import bootstrap
 
 if TYPE_CHECKING:
-    from blocks.setting_up import Plan
+    from blocks.setting_up import SetupPlan
 
 
 def setup(
@@ -26,13 +26,13 @@ def setup(
     """Save platforms, mail account, desk and contacts as the file says; the whole plan is shown first."""
     from blocks.setting_up import carry_out, make_plan
 
-    office = open_office()
-    plan = make_plan(office, file, os.environ)
+    services = bootstrap()
+    plan = make_plan(services, file, os.environ)
     if not as_json:
         _show(plan)
     done = not dry_run and (yes or (not as_json and plan.to_do > 0 and _agreed()))
     if done:
-        carry_out(office, plan)
+        carry_out(services, plan)
     if as_json:
         changes = [{"what": one.what, "name": one.name, "state": one.state} for one in plan.changes]
         print_json({"changes": changes, "notes": plan.notes, "to_do": plan.to_do, "done": done})
@@ -50,7 +50,7 @@ def _agreed() -> bool:
     return _asks() and typer.confirm("Do this?")
 
 
-def _show(plan: Plan) -> None:
+def _show(plan: SetupPlan) -> None:
     table = table_of(f"Set-up from {plan.file.name}", "What", "Name", "")
     for change in plan.changes:
         state = escape(change.state)

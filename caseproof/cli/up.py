@@ -22,13 +22,13 @@ from caseproof.config.policy import policy_in_force
 from caseproof.config.settings import Settings, read_settings
 from caseproof.config.signals import handled
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.core.office import Office, open_office
+from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.store import locks
 from caseproof.up.addresses import FOLDER, write_addresses
-from caseproof.up.house import House, Say
-from caseproof.up.part import Health
-from caseproof.up.plan import Plan, claim, deploy, plan
+from caseproof.up.plan import StartPlan, claim, deploy, plan
 from caseproof.up.screen import Screen
+from caseproof.up.service import Health
+from caseproof.up.supervisor import Say, Supervisor
 
 _REVIVE_SECONDS = 15.0
 _CLAIM_SECONDS = 60.0  # what a worker took just before it died may still come up
@@ -48,7 +48,7 @@ def up(
     folder = settings.home_folder / FOLDER
     check_templates()  # a broken one is found now, not when a retailer is to be told
     screen = Screen(out, settings.home_folder, laid_out)
-    house = House(folder, laid_out.logs, laid_out.groups, screen.say)
+    house = Supervisor(folder, laid_out.logs, laid_out.groups, screen.say)
     if not locks.hold(folder / "lock", wait=False):
         _show_the_other(house, screen, locks.holder(folder / "lock"))
         return
@@ -66,7 +66,7 @@ def up(
             screen.say("Everything that was started here is stopped; the files stay.")
 
 
-def _start(settings: Settings, laid_out: Plan, house: House, say: Say) -> None:
+def _start(settings: Settings, laid_out: StartPlan, house: Supervisor, say: Say) -> None:
     if not laid_out.own_server and not laid_out.api.is_healthy():
         raise CaseproofError(
             f"PREFECT_API_URL names {laid_out.api.url}, which does not answer.",
@@ -84,11 +84,11 @@ def _start(settings: Settings, laid_out: Plan, house: House, say: Say) -> None:
     from blocks.catalogue import register_blocks
 
     register_blocks()
-    open_office(settings)
+    bootstrap(settings)
     say("Caseproof is up.")
 
 
-def _show_the_other(house: House, screen: Screen, holder: int | None) -> None:
+def _show_the_other(house: Supervisor, screen: Screen, holder: int | None) -> None:
     """Another `caseproof up` has this home: show what runs, start nothing."""
     for watched in house.parts:
         if watched.find():
@@ -129,9 +129,9 @@ class _Over(threading.Event):
         return super().wait(timeout)
 
 
-def _reviving(house: House, settings: Settings, beside: ThreadPoolExecutor, say: Say) -> Callable[[], None]:
+def _reviving(house: Supervisor, settings: Settings, beside: ThreadPoolExecutor, say: Say) -> Callable[[], None]:
     """What gives cases whose run died a new one, beside the watching: Prefect may be slow, the watch must not be."""
-    office = open_office(settings)
+    services = bootstrap(settings)
     pending, trouble, next_time = None, "", 0.0
 
     def look() -> None:
@@ -145,16 +145,16 @@ def _reviving(house: House, settings: Settings, beside: ThreadPoolExecutor, say:
             pending = None
         if pending is None and time.monotonic() >= next_time and house.is_up:
             next_time = time.monotonic() + _REVIVE_SECONDS
-            pending = beside.submit(_revive, office, house.part("worker").since)
+            pending = beside.submit(_revive, services, house.part("worker").since)
 
     return look
 
 
-def _revive(office: Office, worker_since: float) -> list[str]:
+def _revive(services: Services, worker_since: float) -> list[str]:
     from tasks.runs.reviving import revive
 
     settled = time.time() - worker_since > _CLAIM_SECONDS
-    today = replace(office, policy=policy_in_force(office.settings).policy)  # it may change while we are up
+    today = replace(services, policy=policy_in_force(services.settings).policy)  # it may change while we are up
     return revive(today, datetime.fromtimestamp(worker_since, UTC) if settled else None).said
 
 

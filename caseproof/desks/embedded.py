@@ -10,7 +10,7 @@ from caseproof.desks.base import Attachment, Ticket, TicketStatus, UnknownTicket
 from caseproof.evidence.vault import Vault
 from caseproof.store.store import Store
 from caseproof.store.tickets import AttachmentRow, TicketRow
-from caseproof.store.unit import UnitOfWork
+from caseproof.store.uow import UnitOfWork
 
 _ID = re.compile(r"T-([0-9]{6,18})")
 
@@ -26,27 +26,27 @@ class EmbeddedDesk:
 
     def find(self, key: str) -> Ticket | None:
         """The ticket that was created with this key, if any."""
-        with self._store.reading() as unit:
-            row = unit.tickets.find(key)
+        with self._store.reading() as uow:
+            row = uow.tickets.find(key)
         return self._ticket(row) if row else None
 
     def create(self, key: str, subject: str, body: str) -> Ticket:
         """Create a ticket, or return the one that this key created before."""
-        with self._store.unit() as unit:
-            row = unit.tickets.create(key, subject, body, self._clock())
-            unit.commit()
+        with self._store.uow() as uow:
+            row = uow.tickets.create(key, subject, body, self._clock())
+            uow.commit()
         return self._ticket(row)
 
     def ticket(self, ticket_id: str) -> Ticket:
         """Read a ticket. Raises UnknownTicket."""
-        with self._store.reading() as unit:
-            return self._ticket(_known(unit, ticket_id))
+        with self._store.reading() as uow:
+            return self._ticket(_known(uow, ticket_id))
 
     def comment(self, ticket_id: str, key: str, text: str) -> None:
         """Add a comment once a key. Raises UnknownTicket."""
-        with self._store.unit() as unit:
-            unit.tickets.comment(_known(unit, ticket_id).id, key, text, self._clock())
-            unit.commit()
+        with self._store.uow() as uow:
+            uow.tickets.comment(_known(uow, ticket_id).id, key, text, self._clock())
+            uow.commit()
 
     def attach(self, ticket_id: str, name: str, content: bytes, media_type: str) -> Attachment:
         """Attach a file; the same name with the same content is not attached twice. Raises UnknownTicket.
@@ -55,23 +55,23 @@ class EmbeddedDesk:
         """
         self.ticket(ticket_id)
         file = self._vault.put(content, name, media_type)
-        with self._store.unit() as unit:
-            number = _known(unit, ticket_id).id
-            row = unit.tickets.attach(number, name, file.digest, file.size, media_type, self._clock())
-            unit.commit()
+        with self._store.uow() as uow:
+            number = _known(uow, ticket_id).id
+            row = uow.tickets.attach(number, name, file.digest, file.size, media_type, self._clock())
+            uow.commit()
         return _attachment(row)
 
     def attachments(self, ticket_id: str) -> Sequence[Attachment]:
         """The files on the ticket whose bytes are in the vault, unchanged. Raises UnknownTicket."""
-        with self._store.reading() as unit:
-            rows = unit.tickets.attachments(_known(unit, ticket_id).id)
+        with self._store.reading() as uow:
+            rows = uow.tickets.attachments(_known(uow, ticket_id).id)
         return [_attachment(row) for row in rows if self._vault.has(row.digest)]
 
     def set_status(self, ticket_id: str, status: TicketStatus) -> None:
         """Set the status; read the ticket to see whether it took. Raises UnknownTicket."""
-        with self._store.unit() as unit:
-            unit.tickets.set_status(_known(unit, ticket_id).id, str(status), self._clock())
-            unit.commit()
+        with self._store.uow() as uow:
+            uow.tickets.set_status(_known(uow, ticket_id).id, str(status), self._clock())
+            uow.commit()
 
     def _ticket(self, row: TicketRow) -> Ticket:
         ticket_id = f"T-{row.id:06d}"
@@ -79,9 +79,9 @@ class EmbeddedDesk:
         return Ticket(ticket_id, row.subject, TicketStatus(row.status), url)
 
 
-def _known(unit: UnitOfWork, ticket_id: str) -> TicketRow:
+def _known(uow: UnitOfWork, ticket_id: str) -> TicketRow:
     match = _ID.fullmatch(ticket_id.strip().upper())
-    row = unit.tickets.get(int(match[1])) if match else None
+    row = uow.tickets.get(int(match[1])) if match else None
     if row is None:
         raise UnknownTicket(
             f"There is no ticket {ticket_id.strip()!r}.", "`caseproof case show` names a case's ticket."

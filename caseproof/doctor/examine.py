@@ -23,7 +23,7 @@ from caseproof.doctor.store import StoreChecks
 from caseproof.evidence.screenshot import photograph
 from caseproof.evidence.vault import Vault
 from caseproof.platforms.base import JobPlatform
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 
 IMPORTS_SECONDS = 30.0
 """What loads the Prefect library first may take this long on a busy machine."""
@@ -45,7 +45,7 @@ class Installation:
     deployments: Callable[[], Sequence[WantedDeployment]]
     account: Callable[[Policy], MailAccount]
     mailbox: Callable[[Policy], ImapAccount]
-    desk: Callable[[Office], Desk]
+    desk: Callable[[Services], Desk]
     platforms: Callable[[], Mapping[str, Callable[[], JobPlatform]]]
     pool: str = "caseproof"
     python: str = this.python_version()
@@ -152,8 +152,8 @@ class _Look:
     def _vault(self) -> Vault:
         return Vault(self._here.settings.home_folder / "evidence")
 
-    def _office(self, policy: Policy) -> Office:
-        return Office(self._here.settings, policy, self._checks.store, self._vault)
+    def _services(self, policy: Policy) -> Services:
+        return Services(self._here.settings, policy, self._checks.store, self._vault)
 
     def at_mail_and_desk(self) -> None:
         needs = [self._policy_row, self._prefect]
@@ -172,7 +172,7 @@ class _Look:
 
     def _desk(self) -> str:
         policy = self._known_policy
-        return outside.desk(policy.desk, lambda: self._here.desk(self._office(policy)))
+        return outside.desk(policy.desk, lambda: self._here.desk(self._services(policy)))
 
     @property
     def _known_policy(self) -> Policy:

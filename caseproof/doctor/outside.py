@@ -142,8 +142,8 @@ class WebChecks:
             )
         newest, counts = "", (-1, -2)
         for _ in range(2):  # a case may be opened or closed between the two looks
-            with store.reading() as unit:
-                rows = unit.cases.rows()
+            with store.reading() as uow:
+                rows = uow.cases.rows()
             newest = rows[-1].ref if rows else ""
             counts = (sum(row.closed_at is None for row in rows), self._read_health().get("cases_open", -1))
             if counts[0] == counts[1]:

@@ -16,7 +16,7 @@ from caseproof.procedure.keeper.problems import PROBLEMS
 from caseproof.store import Store
 from caseproof.store.database_urls import database_of
 from caseproof.store.errors import explained
-from caseproof.store.migrate import Standing, refuse_unusable, standing
+from caseproof.store.migrate import SchemaState, refuse_unusable, standing
 
 WAIT_SECONDS = 3
 SAMPLE_CASES, SAMPLE_FILES = 5, 60
@@ -47,27 +47,27 @@ class StoreChecks:
         with blaming(self._name), explained():
             found = self._look()
         refuse_unusable(found, self._name)
-        if found is Standing.EMPTY:
+        if found is SchemaState.EMPTY:
             raise Failed(f"There is no store at {self._name} yet.", "`caseproof up` (or any command) makes it.")
-        if found is Standing.OLDER:
+        if found is SchemaState.OLDER:
             raise Failed(
                 f"The store {self._name} is of an older version.",
                 "`caseproof up` (or any command) brings it up to date.",
             )
-        with self.store.reading() as unit:
-            count = len(unit.cases.rows())
+        with self.store.reading() as uow:
+            count = len(uow.cases.rows())
         return f"{self._name} holds {count} cases"
 
     def writes(self) -> str:
         """Whether it takes a write; what is written is rolled back."""
-        with blaming(f"{self._name} takes no writes"), self.store.unit() as unit:
-            unit.people.add_retailer("caseproof doctor (rolled back)")
+        with blaming(f"{self._name} takes no writes"), self.store.uow() as uow:
+            uow.people.add_retailer("caseproof doctor (rolled back)")
         return "A write went through and was rolled back"
 
     def unedited(self) -> str:
         """Whether each case is what its events say, and the guards that refuse such edits are all there."""
-        with self.store.reading() as unit:
-            edited, gone = unit.cases.damaged(), unit.guards_missing()
+        with self.store.reading() as uow:
+            edited, gone = uow.cases.damaged(), uow.guards_missing()
         found, action = [], ["Find out who can write to the database; compare with a backup"]
         if edited:
             found.append(
@@ -84,8 +84,8 @@ class StoreChecks:
 
     def kept(self, every_minutes: float) -> str:
         """Whether the keeper looks after the open cases."""
-        with self.store.reading() as unit:
-            count, latest = sum(number for *_, number in unit.cases.counts()), unit.marks.get(PROBLEMS)
+        with self.store.reading() as uow:
+            count, latest = sum(number for *_, number in uow.cases.counts()), uow.cursors.get(PROBLEMS)
         if not count:
             return "No case is open, so there is nothing to keep"
         allowed = max(timedelta(minutes=every_minutes) * MISSED_PASSES, LEAST_PATIENCE)
@@ -100,12 +100,12 @@ class StoreChecks:
 
     def evidence(self, vault: Vault) -> str:
         """Whether the vault can be read, and the files of the newest closed cases are still what they were."""
-        with self.store.reading() as unit:
+        with self.store.reading() as uow:
             closed = sorted(
-                (row for row in unit.cases.rows() if row.closed_at), key=lambda row: (row.closed_at, row.ref)
+                (row for row in uow.cases.rows() if row.closed_at), key=lambda row: (row.closed_at, row.ref)
             )
             refs = [row.ref for row in reversed(closed[-SAMPLE_CASES:])]
-            files = list(islice((file for ref in refs for file in unit.evidence.of(ref)), SAMPLE_FILES))
+            files = list(islice((file for ref in refs for file in uow.evidence.of(ref)), SAMPLE_FILES))
         try:
             if vault.folder.exists():
                 next(vault.folder.iterdir(), None)
@@ -121,9 +121,9 @@ class StoreChecks:
             return f"{vault.folder}: no closed case yet"
         return f"{len(files)} files of {', '.join(refs)} match their digests"
 
-    def _look(self) -> Standing:
+    def _look(self) -> SchemaState:
         if not self._database.is_there():
-            return Standing.EMPTY
+            return SchemaState.EMPTY
         engine = self._database.engine()
         try:
             with engine.connect().execution_options(**self._database.options(writes=False)) as connection:

@@ -65,7 +65,7 @@ WAYS = {
 }
 
 
-class Place(StrEnum):
+class Disposition(StrEnum):
     """Where a message ends: each in exactly one of these."""
 
     COUNTED = "counted"
@@ -91,7 +91,9 @@ class Place(StrEnum):
         return self in _NEEDS_EYE
 
 
-_NEEDS_EYE = frozenset({Place.REPLY, Place.REFUSED, Place.UNMATCHED, Place.UNREADABLE, Place.BOUNCE})
+_NEEDS_EYE = frozenset(
+    {Disposition.REPLY, Disposition.REFUSED, Disposition.UNMATCHED, Disposition.UNREADABLE, Disposition.BOUNCE}
+)
 
 WORD, DECISION, REVIEW, TRY_AGAIN = "retailers-word", "decision", "review", "try-again"
 """The slugs of a case's forms, as events and rows name them."""

@@ -1,6 +1,6 @@
 """What we sign, so that an answer finds its case and a stranger's does not: links to the page, and reply addresses.
 
-Both are made with the installation's secret (``Office.secret``), and neither holds anything that a person could not
+Both are made with the installation's secret (``Services.secret``), and neither holds anything that a person could not
 know: a link names the letter that it stood in, an address names the case.
 """
 

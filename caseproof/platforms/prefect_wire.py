@@ -54,7 +54,7 @@ class Deployment(Named):
     schedules: list[DeploymentSchedule]
 
 
-class State(BaseModel):
+class PrefectState(BaseModel):
     """A state that a run has or had; ``message`` is Prefect's or the flow's own."""
 
     type: str
@@ -70,7 +70,7 @@ class FlowRun(Named):
     deployment_id: str | None
     state_type: str | None
     state_name: str | None
-    state: State | None = None
+    state: PrefectState | None = None
     run_count: int
     start_time: AwareDatetime | None
     end_time: AwareDatetime | None
@@ -81,7 +81,7 @@ COUNT = TypeAdapter(int)
 DEPLOYMENT, DEPLOYMENTS = TypeAdapter(Deployment), TypeAdapter(list[Deployment])
 FLOW, FLOWS = TypeAdapter(Named), TypeAdapter(list[Named])
 RUN, RUNS = TypeAdapter(FlowRun), TypeAdapter(list[FlowRun])
-HISTORY = TypeAdapter(list[State])
+HISTORY = TypeAdapter(list[PrefectState])
 
 
 def meaning_of(run: FlowRun) -> RunState:

@@ -1,6 +1,6 @@
 """The store: the one place where cases, intents, people, their messages and the embedded desk's tickets are kept."""
 
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from caseproof.store.case_rows import CaseRow
 from caseproof.store.cases import CaseRun
 from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreDown, StoreError, UnknownCase, UnknownIncident
@@ -10,7 +10,7 @@ from caseproof.store.intents import Claim
 from caseproof.store.messages import MessageRow
 from caseproof.store.people import Contact
 from caseproof.store.store import Store
-from caseproof.store.unit import UnitOfWork
+from caseproof.store.uow import UnitOfWork
 
 __all__ = [
     "AlreadyOpen",
@@ -19,10 +19,10 @@ __all__ = [
     "Claim",
     "ConcurrentChange",
     "Contact",
+    "Disposition",
     "EvidenceRow",
     "IncidentRow",
     "MessageRow",
-    "Place",
     "QuestionRow",
     "Store",
     "StoreDown",

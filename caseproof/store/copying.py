@@ -31,10 +31,10 @@ from sqlalchemy import (
 from caseproof.store.column_types import Digest, UtcTime
 from caseproof.store.errors import StoreError, explained, readable
 from caseproof.store.guards import guards_off, guards_on
-from caseproof.store.migrate import Standing, _known, downgrade, standing, upgrade
+from caseproof.store.migrate import SchemaState, _known, downgrade, standing, upgrade
 from caseproof.store.store import Store
 from caseproof.store.tables import REVISION, VERSION_TABLE, marks, metadata
-from caseproof.store.unit import UnitOfWork
+from caseproof.store.uow import UnitOfWork
 
 Row = dict[str, Any]
 
@@ -88,8 +88,8 @@ class Snapshot:
 @contextmanager
 def snapshot(store: Store) -> Iterator[Snapshot]:
     """Look at the whole store as it is now, beside whoever writes. Raises StoreDown, StoreError."""
-    with store.reading() as unit:
-        yield Snapshot(unit._connection, TABLES)
+    with store.reading() as uow:
+        yield Snapshot(uow._connection, TABLES)
 
 
 def _plain(value: Any) -> Any:
@@ -106,7 +106,7 @@ def rows_in(store: Store) -> int:
     and StoreDown.
     """
     with explained():
-        if store._look() is Standing.EMPTY:
+        if store._look() is SchemaState.EMPTY:
             return 0
         with store._connect(writes=False) as connection:
             return _count(connection)
@@ -149,12 +149,12 @@ def loading(store: Store, revision: str) -> Iterator[Loading]:
 def _emptied_at(connection: Connection, revision: str) -> set[str]:
     """Bring an empty store to a revision, and give the names of its tables. Another program's tables stay apart."""
     now = standing(connection)
-    if now is not Standing.EMPTY and _count(connection):
+    if now is not SchemaState.EMPTY and _count(connection):
         raise StoreError("The store got rows meanwhile.", "Stop what writes to it, or name an empty store.")
-    if now is Standing.CURRENT and revision == REVISION:
+    if now is SchemaState.CURRENT and revision == REVISION:
         connection.execute(delete(marks))  # they were not counted, and the backup brings its own
         return set(TABLES)
-    if now is not Standing.EMPTY:
+    if now is not SchemaState.EMPTY:
         downgrade(connection, "base")
     before = _names(connection)
     upgrade(connection, revision)

@@ -1,6 +1,6 @@
 """The guards of the newest revision: for a restore, which writes the rows of a backup in whatever order.
 
-A restore owes the store an audit at its end: ``unit.cases.damaged()``.
+A restore owes the store an audit at its end: ``uow.cases.damaged()``.
 """
 
 from __future__ import annotations

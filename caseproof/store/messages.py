@@ -14,12 +14,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, func, insert, select, update
 
 from caseproof.domain.codes import MessageCode, message_code
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from caseproof.store.refs import case_id, normal
 from caseproof.store.rows import insert_once, readable_text
 from caseproof.store.tables import cases, has_message_id, messages, to_look_at
 
-_UNTRUSTED = (Place.UNMATCHED, Place.UNREADABLE, Place.REFUSED)
+_UNTRUSTED = (Disposition.UNMATCHED, Disposition.UNREADABLE, Disposition.REFUSED)
 
 # Strangers write these. An index of PostgreSQL takes no more than 2,700 bytes.
 _MOST = {"message_id": 500, "sender": 320, "subject": 300, "why": 1000}
@@ -41,7 +41,7 @@ class MessageRow:
     subject: str
     size: int
     way: str
-    place: Place
+    place: Disposition
     why: str
     ref: str
     at: datetime
@@ -102,7 +102,7 @@ class Messages:
         subject: str,
         size: int,
         way: str,
-        place: Place,
+        place: Disposition,
         why: str,
         code: MessageCode = MessageCode.OTHER,
         ref: str = "",
@@ -145,7 +145,7 @@ class Messages:
     def counts(self) -> Mapping[str, int]:
         """How many messages need an eye and had none yet, by place; a place without one is left out."""
         query = select(messages.c.place, func.count()).where(to_look_at).group_by(messages.c.place)
-        return {Place(place): count for place, count in self._connection.execute(query).tuples()}
+        return {Disposition(place): count for place, count in self._connection.execute(query).tuples()}
 
     def untold(self, limit: int = 200) -> list[MessageRow]:
         """Messages that need an eye and of which the team was not told, oldest first, no more than ``limit``."""
@@ -168,7 +168,7 @@ class Messages:
     def _rows(self, query: Select[Any], **values: Any) -> list[MessageRow]:
         return [
             MessageRow(
-                **{**row, "place": Place(row["place"]), "code": _code(row), "ref": row["ref"] or ""},
+                **{**row, "place": Disposition(row["place"]), "code": _code(row), "ref": row["ref"] or ""},
             )
             for row in self._connection.execute(query, values).mappings()
         ]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 
-class Standing(Enum):
+class SchemaState(Enum):
     """How a database stands to this version of the program."""
 
     EMPTY = auto()
@@ -25,28 +25,28 @@ class Standing(Enum):
     NEWER = auto()
 
 
-def standing(connection: Connection) -> Standing:
+def standing(connection: Connection) -> SchemaState:
     """Look at the database without changing it."""
     names = inspect(connection).get_table_names()
     if VERSION_TABLE not in names:
         # Tables of others may share a server's database with ours, but never an SQLite file.
-        return Standing.FOREIGN if names and connection.dialect.name == "sqlite" else Standing.EMPTY
+        return SchemaState.FOREIGN if names and connection.dialect.name == "sqlite" else SchemaState.EMPTY
     found = connection.scalar(select(column("version_num")).select_from(table(VERSION_TABLE)))
     if found == REVISION:
-        return Standing.CURRENT
+        return SchemaState.CURRENT
     if found is None:
-        return Standing.EMPTY
-    return Standing.OLDER if found in _known() else Standing.NEWER
+        return SchemaState.EMPTY
+    return SchemaState.OLDER if found in _known() else SchemaState.NEWER
 
 
-def refuse_unusable(found: Standing, name: str) -> None:
+def refuse_unusable(found: SchemaState, name: str) -> None:
     """Raise StoreError for a database that no migration of ours may touch."""
-    if found is Standing.FOREIGN:
+    if found is SchemaState.FOREIGN:
         raise StoreError(
             f"{name} is a database of another program, not a store of Caseproof.",
             "Point CASEPROOF_DATABASE_URL at Caseproof's own file, or at one that does not exist yet.",
         )
-    if found is Standing.NEWER:
+    if found is SchemaState.NEWER:
         raise StoreError(
             f"{name} was written by a newer version of Caseproof.",
             "Install that version, or restore a backup.",

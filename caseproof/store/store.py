@@ -13,8 +13,8 @@ from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.store.database_urls import database_of
 from caseproof.store.errors import ConcurrentChange, StoreError, explained
-from caseproof.store.migrate import Standing, refuse_unusable, standing, upgrade
-from caseproof.store.unit import UnitOfWork
+from caseproof.store.migrate import SchemaState, refuse_unusable, standing, upgrade
+from caseproof.store.uow import UnitOfWork
 
 _TRIES = 5
 
@@ -47,7 +47,7 @@ class Store:
     # -- units of work -------------------------------------------------------------------------------------
 
     @contextmanager
-    def unit(self) -> Iterator[UnitOfWork]:
+    def uow(self) -> Iterator[UnitOfWork]:
         """A transaction that may write: rolled back unless ``commit`` was called. Two writers queue.
 
         Raises StoreDown, StoreError; StoreError too for a second one inside the first in one thread, for it
@@ -64,8 +64,8 @@ class Store:
 
     def case(self, ref: str) -> Case:
         """The case as it is now. Raises UnknownCase, StoreDown."""
-        with self.reading() as unit:
-            return unit.cases.get(ref)
+        with self.reading() as uow:
+            return uow.cases.get(ref)
 
     def change(self, ref: str, decide: Callable[[Case], Sequence[Event]]) -> Case:
         """Read the case, ask ``decide`` what happens, write that; ask again if the case changed meanwhile.
@@ -81,16 +81,16 @@ class Store:
             if not events:
                 return case
             try:
-                with self.unit() as unit:
-                    after = unit.cases.append(case, *events)
-                    unit.commit()
+                with self.uow() as uow:
+                    after = uow.cases.append(case, *events)
+                    uow.commit()
             except ConcurrentChange:
                 continue
             return after
-        with self.unit() as unit:
-            case = unit.cases.get(ref)
-            after = unit.cases.append(case, *decide(case))
-            unit.commit()
+        with self.uow() as uow:
+            case = uow.cases.get(ref)
+            after = uow.cases.append(case, *decide(case))
+            uow.commit()
         return after
 
     # -- opening and migrating -----------------------------------------------------------------------------
@@ -102,7 +102,7 @@ class Store:
         another program or of a newer version, StoreDown.
         """
         with explained():
-            if self._look() is not Standing.CURRENT:
+            if self._look() is not SchemaState.CURRENT:
                 with self._connect(writes=True) as connection, connection.begin():
                     upgrade(connection)
             self._database.settle(self._opened())
@@ -115,10 +115,10 @@ class Store:
                 self._engine.dispose(close=self._process == os.getpid())
             self._engine, self._checked = None, False
 
-    def _look(self) -> Standing:
+    def _look(self) -> SchemaState:
         """How the database stands. Raises StoreError for one that is not ours to touch."""
         if not self._database.is_there():
-            return Standing.EMPTY
+            return SchemaState.EMPTY
         with self._connect(writes=False) as connection:
             found = standing(connection)
         refuse_unusable(found, self._database.name)
@@ -127,7 +127,7 @@ class Store:
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
         if not self._checked:
-            if self._look() is not Standing.CURRENT:
+            if self._look() is not SchemaState.CURRENT:
                 raise StoreError(
                     f"{self._database.name} is not a store of this version yet.",
                     "Run `caseproof doctor`; every `caseproof` command brings the store up to date first.",

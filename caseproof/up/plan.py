@@ -20,7 +20,6 @@ from caseproof.store.copying import rows_in
 from caseproof.store.database_urls import database_of
 from caseproof.up.addresses import FOLDER
 from caseproof.up.deployments import write_prefect_file
-from caseproof.up.part import Part, was_started
 from caseproof.up.postgres import STOP, EmbeddedPostgres
 from caseproof.up.prefect_parts import (
     ASKED_OFTEN_SECONDS,
@@ -32,6 +31,7 @@ from caseproof.up.prefect_parts import (
     worker_command,
 )
 from caseproof.up.processes import wait_until
+from caseproof.up.service import Service, was_started
 
 POOL = "caseproof"
 STORE, PREFECT = "caseproof", "prefect"
@@ -40,10 +40,10 @@ _QUERY_SECONDS = "3"  # Prefect's 10 seconds are long for somebody who watches; 
 
 
 @dataclass(frozen=True)
-class Plan:
+class StartPlan:
     """What `caseproof up` starts, and what it finds elsewhere."""
 
-    groups: Sequence[Sequence[Part]]
+    groups: Sequence[Sequence[Service]]
     environment: Mapping[str, str]
     """The environment of everything that talks to Prefect or to the store."""
     api: PrefectApi
@@ -54,7 +54,7 @@ class Plan:
     logs: Path
 
 
-def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool) -> Plan:
+def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool) -> StartPlan:
     """Lay out the house. Raises BadInput where the home keeps its cases in SQLite and PostgreSQL is asked for."""
     home = settings.home_folder
     cluster = _cluster(settings, asked=postgres)
@@ -82,7 +82,7 @@ def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool) -> Pla
         groups.insert(0, [_server(settings, environment, api, cluster)])
     if cluster is not None:
         groups.insert(0, [_database(cluster, settings)])
-    return Plan(
+    return StartPlan(
         groups,
         environment,
         api,
@@ -130,13 +130,13 @@ def store_name(settings: Settings, *, embedded: bool) -> str:
     return database_of(settings.database, patience=0).name
 
 
-def _database(cluster: EmbeddedPostgres, settings: Settings) -> Part:
+def _database(cluster: EmbeddedPostgres, settings: Settings) -> Service:
     def ready() -> None:
         cluster.ensure_database(PREFECT)
         if settings.database_url is None:
             cluster.ensure_database(STORE)
 
-    return Part(
+    return Service(
         name="database",
         title="Database",
         address="PostgreSQL, for this machine alone",
@@ -154,7 +154,7 @@ def _database(cluster: EmbeddedPostgres, settings: Settings) -> Part:
 
 def _server(
     settings: Settings, environment: Mapping[str, str], api: PrefectApi, cluster: EmbeddedPostgres | None
-) -> Part:
+) -> Service:
     host, port = settings.prefect_listens
     env = {
         # What the pages in the browser call; behind a proxy the person says otherwise.
@@ -170,7 +170,7 @@ def _server(
             env["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = cluster.url(PREFECT, "postgresql+asyncpg")
         return server_command(host, port)
 
-    return Part(
+    return Service(
         name="server",
         title="Prefect's server",
         address=environment["PREFECT_UI_URL"],
@@ -182,10 +182,10 @@ def _server(
     )
 
 
-def _worker(home: Path, environment: Mapping[str, str], api: PrefectApi) -> Part:
+def _worker(home: Path, environment: Mapping[str, str], api: PrefectApi) -> Service:
     # One name a home: two homes may share a server, and each sees its own worker.
     name = f"caseproof-up-{hashlib.sha256(str(home).encode()).hexdigest()[:6]}"
-    return Part(
+    return Service(
         name="worker",
         title="Worker",
         address=f"work pool {POOL}",
@@ -195,8 +195,8 @@ def _worker(home: Path, environment: Mapping[str, str], api: PrefectApi) -> Part
     )
 
 
-def _web(settings: Settings, environment: Mapping[str, str], web_url: str) -> Part:
-    return Part(
+def _web(settings: Settings, environment: Mapping[str, str], web_url: str) -> Service:
+    return Service(
         name="web",
         title="Web app",
         address=settings.public,
@@ -208,8 +208,8 @@ def _web(settings: Settings, environment: Mapping[str, str], web_url: str) -> Pa
     )
 
 
-def _inbox(settings: Settings, environment: Mapping[str, str]) -> Part:
-    return Part(
+def _inbox(settings: Settings, environment: Mapping[str, str]) -> Service:
+    return Service(
         name="inbox",
         title="Inbox",
         address="reads the retailers' mailbox, wakes cases",
@@ -237,7 +237,7 @@ class CarriesAnother(CaseproofError):
     """The Prefect server carries the cases of another home."""
 
 
-def claim(laid_out: Plan, settings: Settings) -> None:
+def claim(laid_out: StartPlan, settings: Settings) -> None:
     """Have this server carry this home's cases and no other's: their runs would be taken for each other's.
 
     Raises CarriesAnother, DeployFailed.
@@ -260,7 +260,7 @@ class DeployFailed(CaseproofError):
     """The work pool or the deployments cannot be made."""
 
 
-def deploy(laid_out: Plan, settings: Settings) -> None:
+def deploy(laid_out: StartPlan, settings: Settings) -> None:
     """Make the work pool, and make or update every deployment. Raises DeployFailed."""
     try:
         wait_until(f"the work pool {POOL}", lambda: laid_out.api.ensure_pool(POOL), 30)

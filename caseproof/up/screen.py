@@ -15,8 +15,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from caseproof.up.part import Health, Watched
-from caseproof.up.plan import Plan
+from caseproof.up.plan import StartPlan
+from caseproof.up.service import Health, Watched
 
 _STYLE = {Health.UP: "green", Health.STARTING: "yellow", Health.SILENT: "bold red", Health.DOWN: "bold red"}
 _LATELY = 12
@@ -25,7 +25,7 @@ _LATELY = 12
 class Screen:
     """Tells what happens: a live screen on a terminal, plain lines with their time elsewhere."""
 
-    def __init__(self, console: Console, home: Path, laid_out: Plan) -> None:
+    def __init__(self, console: Console, home: Path, laid_out: StartPlan) -> None:
         self._console = console
         self._home = home
         self._plan = laid_out

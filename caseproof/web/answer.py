@@ -15,13 +15,13 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.answers.answering import LinkSpent, NotFilledIn, answer, asked
 from caseproof.procedure.core.parts import Ledger, ReplyAddresses
-from caseproof.web.answer_guard import Fields, Pace, is_our_form, read_form
+from caseproof.web.answer_guard import Fields, RateLimit, is_our_form, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS, AnswerPages, Typed
 
 
 def answer_routes(ledger: Ledger, vault: Vault, replies: ReplyAddresses, pages: AnswerPages) -> APIRouter:
     """The page's routes."""
-    router, pace = APIRouter(), Pace()
+    router, pace = APIRouter(), RateLimit()
 
     @router.api_route("/answer/{token}", methods=["GET", "HEAD"])
     def look(token: str, request: Request) -> Response:
@@ -48,7 +48,7 @@ def _take(
     vault: Vault,
     replies: ReplyAddresses,
     pages: AnswerPages,
-    pace: Pace,
+    pace: RateLimit,
     request: Request,
     token: str,
     typed: Typed,

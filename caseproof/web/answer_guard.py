@@ -89,7 +89,7 @@ def _netloc(url: str) -> str:
 # -- how often ------------------------------------------------------------------------------------------------------
 
 
-class Pace:
+class RateLimit:
     """How often the page may be opened and answered. Counted in this process: a restart forgets it, and may."""
 
     def __init__(self) -> None:

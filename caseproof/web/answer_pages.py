@@ -22,9 +22,9 @@ from caseproof.procedure.answers.answering import (
     MOST_WORDS,
     Asked,
     Given,
+    GivenAnswer,
     JobAsked,
-    Said,
-    Standing,
+    LinkState,
     as_typed,
 )
 from caseproof.procedure.core.parts import ReplyAddresses
@@ -69,7 +69,7 @@ class Typed:
         named = ("choice", "name", "words", "key", "language")
         return [("seen", str(self.seen)), *((n, getattr(self, n)) for n in named), *(("job", ref) for ref in self.refs)]
 
-    def is_said(self, said: Said | None) -> bool:
+    def is_said(self, said: GivenAnswer | None) -> bool:
         """Whether this is what we have already: somebody pressed the button twice."""
         if said is None or (self.choice, as_typed(self.name).strip()) != (said.choice, said.name):
             return False
@@ -107,10 +107,10 @@ class AnswerPages:
         said = self._said(state, say)
         if state.expired:
             return self._told(say, "expired", status or 410, typed=typed)
-        if state.standing(Standing.ANSWERED):
+        if state.standing(LinkState.ANSWERED):
             told = [say("answered"), *self._colleagues(state, say)]
             return self._told(say, "answered", status or 200, told=told, said=said, typed=typed)
-        if state.standing(Standing.SUPERSEDED):
+        if state.standing(LinkState.SUPERSEDED):
             return self._told(say, "superseded", status or 200, said=said, typed=typed)
         return self._told(say, "no_contact", 403, typed=typed)
 
@@ -185,7 +185,7 @@ class AnswerPages:
     def _form(
         self, token: str, state: Asked, say: Phrases, typed: Typed, wrong: Mapping[str, str], status: int
     ) -> Response:
-        others = [job for job in state.jobs if job not in state.offered and job.standing is not Standing.NO_CONTACT]
+        others = [job for job in state.jobs if job not in state.offered and job.standing is not LinkState.NO_CONTACT]
         said = {field: self._wrong(say, field, why, typed) for field, why in wrong.items()}
         return self._show(
             "answer.html", status, say=say, common=Phrases(say.language), typed=typed, wrong=said,

@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from caseproof.evidence.vault import Vault
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.store import Store, StoreError
 from caseproof.web.answer import answer_routes
 from caseproof.web.answer_guard import AnswerHost
@@ -28,28 +28,32 @@ from caseproof.web.views import case_list, case_page, inbox_page, ticket_page
 _READ = ["GET", "HEAD"]
 
 
-def create_app(office: Office, *, docs: Path = DOCS) -> FastAPI:
-    """The app over this office. Links to flow runs need the environment variable PREFECT_UI_URL.
+def create_app(services: Services, *, docs: Path = DOCS) -> FastAPI:
+    """The app over these services. Links to flow runs need the environment variable PREFECT_UI_URL.
 
     ``docs`` is the folder of markdown pages that stand under /docs.
     """
-    base = urlsplit(office.settings.public).path.rstrip("/")
-    pages, answers, host = Pages(base), AnswerPages(office.replies, office.settings.public), AnswerHost(office.settings)
+    base = urlsplit(services.settings.public).path.rstrip("/")
+    pages, answers, host = (
+        Pages(base),
+        AnswerPages(services.replies, services.settings.public),
+        AnswerHost(services.settings),
+    )
     app = FastAPI(
         title="Caseproof",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(own_hosts_only(office.settings, host))],
+        dependencies=[Depends(own_hosts_only(services.settings, host))],
     )
     add_errors(app, pages, answers, host)
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
-    app.include_router(_case_routes(office.store, office.vault, pages, base))
+    app.include_router(_case_routes(services.store, services.vault, pages, base))
     app.include_router(
-        _file_routes(office.store, office.vault, office.settings.home_folder, pages, base, Handbook(docs), host)
+        _file_routes(services.store, services.vault, services.settings.home_folder, pages, base, Handbook(docs), host)
     )
-    app.include_router(answer_routes(office.ledger, office.vault, office.replies, answers))
+    app.include_router(answer_routes(services.ledger, services.vault, services.replies, answers))
     return app
 
 
@@ -127,8 +131,8 @@ def _health(store: Store, *, in_short: bool) -> Response:
     """Whether the store can be read; 503 with the reason when it cannot. In short it says no more than that."""
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     try:
-        with store.reading() as unit:
-            count = len(unit.cases.rows(open_only=True))
+        with store.reading() as uow:
+            count = len(uow.cases.rows(open_only=True))
     except StoreError as error:
         why = {"store": error.problem, "next_action": error.next_action, "version": _version()}
         return JSONResponse({"status": "down", **({} if in_short else why)}, 503, headers)

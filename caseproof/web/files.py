@@ -38,8 +38,8 @@ def evidence_response(store: Store, vault: Vault, digest: str, if_none_match: st
         path = vault.path(digest)
     except BadInput as error:
         raise NotHere(error.problem, error.next_action) from error
-    with store.reading() as unit:
-        row = unit.evidence.find(digest) or unit.messages.known(digest)  # a message may be of no case
+    with store.reading() as uow:
+        row = uow.evidence.find(digest) or uow.messages.known(digest)  # a message may be of no case
     if row is None and not path.exists():
         raise NotHere(f"No evidence file is named {digest}.", "Open it from its case; the link may have been cut off.")
     content = _read(vault, digest)

@@ -14,7 +14,7 @@ from caseproof.channels.outbound.samples import check_templates
 from caseproof.config.settings import Settings
 from caseproof.config.signals import handled
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.core.office import open_office
+from caseproof.procedure.core.services import bootstrap
 from caseproof.web.app import create_app
 
 _LAST_ANSWERS_SECONDS = 5
@@ -31,7 +31,7 @@ def serve(settings: Settings) -> None:
     Only for the main thread. Raises CannotListen, BadInput, PolicyError and StoreError before anything is served.
     """
     check_templates()
-    app = create_app(open_office(settings))
+    app = create_app(bootstrap(settings))
     with _listening(settings) as listener:
         config = uvicorn.Config(
             app,

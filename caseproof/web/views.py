@@ -19,11 +19,11 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.vocabulary import BY_PAGE, Place
+from caseproof.domain.vocabulary import BY_PAGE, Disposition
 from caseproof.evidence.vault import Vault, VaultError
-from caseproof.procedure.core.said import came_by, doubts
+from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import short
-from caseproof.procedure.views.card import next_action, sentence
+from caseproof.procedure.views.case_page import next_action, sentence
 from caseproof.store import CaseRow, EvidenceRow, MessageRow, Store, UnknownCase
 from caseproof.store.tickets import AttachmentRow, CommentRow, TicketRow
 
@@ -60,11 +60,11 @@ class CaseList:
 
 def case_list(store: Store) -> CaseList:
     """Every open case and the latest closed ones. Raises StoreError."""
-    with store.reading() as unit:
-        rows = unit.cases.rows()
+    with store.reading() as uow:
+        rows = uow.cases.rows()
         platforms = sorted({row.platform for row in rows if row.closed_at is None})
-        folded = {case.ref: case for name in platforms for case in unit.cases.open_on(name)}
-        waiting = sum(unit.messages.counts().values())
+        folded = {case.ref: case for name in platforms for case in uow.cases.open_on(name)}
+        waiting = sum(uow.messages.counts().values())
     standing = [(row, next_action(folded[row.ref])) for row in rows if row.ref in folded]
     closed = [row for row in rows if row.ref not in folded]
     closed.sort(key=lambda row: row.closed_at or row.updated_at, reverse=True)
@@ -94,34 +94,40 @@ class InboxPage:
     settled: list[tuple[MessageRow, str]]
 
 
-_HEAPS: Mapping[Place, tuple[str, str]] = {
-    Place.REPLY: ("Reply", "Read it, and say in the form of the case's run what it means; for a closed case, call."),
-    Place.REFUSED: (
+_HEAPS: Mapping[Disposition, tuple[str, str]] = {
+    Disposition.REPLY: (
+        "Reply",
+        "Read it, and say in the form of the case's run what it means; for a closed case, call.",
+    ),
+    Disposition.REFUSED: (
         "Does not count",
         "See who wrote it. If it is the retailer's word all the same, register the contact, and record the message.",
     ),
-    Place.UNMATCHED: (
+    Disposition.UNMATCHED: (
         "No case",
         "Find the case that it is about. If it is the retailer's word, record the message there.",
     ),
-    Place.BOUNCE: ("Came back", "Ask the retailer for an address that works, and register it."),
-    Place.UNREADABLE: ("Unreadable", "Look at the message itself, and ask the sender to write again in plain text."),
+    Disposition.BOUNCE: ("Came back", "Ask the retailer for an address that works, and register it."),
+    Disposition.UNREADABLE: (
+        "Unreadable",
+        "Look at the message itself, and ask the sender to write again in plain text.",
+    ),
 }
 """What the places are called in front of people, and what to do about what lies there."""
 
-_NAMES: Mapping[Place, str] = {place: name for place, (name, _) in _HEAPS.items()} | {
-    Place.COUNTED: "Counted",
-    Place.AUTOMATIC: "Automatic",
-    Place.DUPLICATE: "Came twice",
+_NAMES: Mapping[Disposition, str] = {place: name for place, (name, _) in _HEAPS.items()} | {
+    Disposition.COUNTED: "Counted",
+    Disposition.AUTOMATIC: "Automatic",
+    Disposition.DUPLICATE: "Came twice",
 }
 
 
 def inbox_page(store: Store, vault: Vault) -> InboxPage:
     """What came from retailers: what needs an eye, and the latest that does not. Raises StoreError."""
-    with store.reading() as unit:
-        rows = unit.messages.to_look_at(INBOX_SHOWN)
-        counts = unit.messages.counts()
-        settled = unit.messages.settled(SETTLED_SHOWN)
+    with store.reading() as uow:
+        rows = uow.messages.to_look_at(INBOX_SHOWN)
+        counts = uow.messages.counts()
+        settled = uow.messages.settled(SETTLED_SHOWN)
     heaps = [Heap(name, counts[place], what) for place, (name, what) in _HEAPS.items() if counts.get(place)]
     named = [(row, _NAMES[row.place], _first_words(vault, row)) for row in rows]
     return InboxPage(heaps, named, sum(counts.values()) - len(rows), [(row, _NAMES[row.place]) for row in settled])
@@ -144,7 +150,7 @@ def _first_words(vault: Vault, row: MessageRow) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ShownStep:
     """A state on the way to the closing: behind, now or ahead."""
 
     state: StrEnum
@@ -163,7 +169,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ShownAnswer:
     """What the retailer said: which way it came, what speaks against counting it, and whether it is of an earlier
     opening of the case."""
 
@@ -192,10 +198,10 @@ class CasePage:
     case: Case
     state_says: str
     next_action: str
-    strip: list[Step]
+    strip: list[ShownStep]
     blockers: list[Blocker]
     decisions: tuple[Fact, ...]
-    said: list[Said]
+    said: list[ShownAnswer]
     refused_words: tuple[Fact, ...]
     bounced: tuple[Fact, ...]
     proof: ProofView | None
@@ -207,10 +213,10 @@ class CasePage:
 
 def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage:
     """The page of a case. Raises UnknownCase, StoreError."""
-    with store.reading() as unit:
-        case = unit.cases.get(ref)
-        evidence = unit.evidence.of(case.ref)
-        run = unit.cases.run_of(case.ref)
+    with store.reading() as uow:
+        case = uow.cases.get(ref)
+        evidence = uow.evidence.of(case.ref)
+        run = uow.cases.run_of(case.ref)
     flow_run = run.flow_run if run else ""
     return CasePage(
         case=case,
@@ -230,24 +236,26 @@ def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage
     )
 
 
-def _said(case: Case) -> list[Said]:
+def _said(case: Case) -> list[ShownAnswer]:
     """Every word and reply, oldest first; a reply that was recorded as a confirmation stands there as that alone."""
     words = case.every(Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED)
     recorded = {fact["evidence"]: fact.seq for fact in words if fact.event.kind is Kind.CONFIRMATION_RECEIVED}
     begun = case.last_opened.seq if case.last_opened else 0
     return [
-        Said(fact, came_by(fact), doubts(case, fact), past=fact.seq < begun)
+        ShownAnswer(fact, came_by(fact), doubts(case, fact), past=fact.seq < begun)
         for fact in words
         if recorded.get(fact["evidence"], 0) <= fact.seq
     ]
 
 
-def _strip(case: Case) -> list[Step]:
+def _strip(case: Case) -> list[ShownStep]:
     """The states on the way, without those that this case does not pass."""
     order = [state for state in case.procedure.states if _is_on_the_way(case, state)]
     now = order.index(case.state)
     places = ["behind" if n < now else "now" if n == now else "ahead" for n in range(len(order))]
-    return [Step(state, place, case.procedure.sentences[state]) for state, place in zip(order, places, strict=True)]
+    return [
+        ShownStep(state, place, case.procedure.sentences[state]) for state, place in zip(order, places, strict=True)
+    ]
 
 
 def _is_on_the_way(case: Case, state: StrEnum) -> bool:
@@ -292,16 +300,16 @@ class TicketPage:
 def ticket_page(store: Store, vault: Vault, ticket_id: str) -> TicketPage:
     """The page of a ticket. Raises UnknownTicket, StoreError, VaultError."""
     match = _TICKET.fullmatch(ticket_id.upper())
-    with store.reading() as unit:
-        row = unit.tickets.get(int(match[1])) if match else None
+    with store.reading() as uow:
+        row = uow.tickets.get(int(match[1])) if match else None
         if row is None:
             raise UnknownTicket(
                 f"There is no ticket {ticket_id[:80]!r} on Caseproof's own desk.",
                 "Open the ticket from its case; the tickets of another desk are shown by that desk.",
             )
-        comments, files = unit.tickets.comments(row.id), unit.tickets.attachments(row.id)
+        comments, files = uow.tickets.comments(row.id), uow.tickets.attachments(row.id)
         try:
-            case = unit.cases.get(row.key)
+            case = uow.cases.get(row.key)
         except UnknownCase:
             case = None  # raised by a person, or by another program
     kept = [(file, vault.has(file.digest)) for file in files]

@@ -10,8 +10,8 @@ from prefect.settings import get_current_settings
 
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.keeper.open_incidents import OpenIncident
-from caseproof.procedure.views.board import Board, Line, board
-from tasks.common import office
+from caseproof.procedure.views.board import Board, BoardEntry, board
+from tasks.common import services
 from tasks.display.best_effort import as_far_as_prefect_takes_it
 
 BOARD, PASS = "caseproof-board", "caseproof-keeper"
@@ -19,7 +19,7 @@ BOARD, PASS = "caseproof-board", "caseproof-keeper"
 
 def show_the_board() -> Board:
     """Draw the board. Where Prefect does not take it, a warning says so. Raises StoreError."""
-    now = board(office().ledger, office().policy.keeper)
+    now = board(services().ledger, services().policy.keeper)
     _show(BOARD, [_row(line) for line in now.lines], _above(now))
     return now
 
@@ -46,10 +46,10 @@ def _label(text: str) -> str:
     return "".join(" " if char in "\\`[]<>|" else char for char in " ".join(text.split()))
 
 
-def _row(line: Line) -> dict[str, Any]:
+def _row(line: BoardEntry) -> dict[str, Any]:
     run = run_url(line.run)
     return {
-        "Case": f"[{line.ref}]({office().case_url(line.ref)})",
+        "Case": f"[{line.ref}]({services().case_url(line.ref)})",
         "Who must act": line.who.upper() if line.needs_us else line.who,
         "What for": f"[{_label(line.what)}]({run})" if run else plain(line.what),
         "Since (UTC)": f"{line.since:%Y-%m-%d %H:%M}",
@@ -70,18 +70,18 @@ def _above(now: Board) -> str:
         f"By marketplace: {_counts(now.by_marketplace)}.",
     ]
     if now.from_retailers:
-        count, url = sum(now.from_retailers.values()), office().inbox_url
+        count, url = sum(now.from_retailers.values()), services().inbox_url
         parts.append(f"**From retailers: [{count} to look at]({url}).** {_counts(now.from_retailers)}.")
     if now.incidents:
         parts.append("\n".join(["**Open incidents:**", "", *map(_incident, now.incidents)]))
-    if office().policy_wrong:
-        parts.append(f"**The policy file has an error.** {plain(office().policy_wrong)}")
+    if services().policy_wrong:
+        parts.append(f"**The policy file has an error.** {plain(services().policy_wrong)}")
     parts += [f"**{plain(about)}**: {plain(said)}" for about, said in sorted(now.problems.items())[:20]]
     return "\n\n".join(parts)
 
 
 def _incident(one: OpenIncident) -> str:
-    url, at = run_url(one.run), office().clock()
+    url, at = run_url(one.run), services().clock()
     what = f"[{one.waits_for(at)}]({url})" if url else one.waits_for(at)
     since = f"{one.since:%Y-%m-%d %H:%M}"
     return f"* {one.ref}, {plain(one.about)}, {one.cases} open cases. {one.who(at)}: {what}, since {since} UTC"

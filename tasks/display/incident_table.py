@@ -8,7 +8,7 @@ from typing import Any
 from prefect.artifacts import create_table_artifact
 
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.core.texts import plain
 from caseproof.store import CaseRow
 from tasks.prefect_run import UNREACHABLE, find_shown, show_instead
@@ -17,9 +17,9 @@ LONGEST_TABLE = 300
 """How many cases the table shows, the open ones first."""
 
 
-def show_table(office: Office, ref: str, flow_run: str, description: str) -> None:
+def show_table(services: Services, ref: str, flow_run: str, description: str) -> None:
     """Show the table on this flow run: one table a run, kept current. Raises what Prefect's client raises."""
-    rows = _table(office, ref)
+    rows = _table(services, ref)
     shown = find_shown(_key(ref))
     if shown is None or str(shown.flow_run_id) != flow_run:
         create_table_artifact(rows, key=_key(ref), description=description)
@@ -27,12 +27,12 @@ def show_table(office: Office, ref: str, flow_run: str, description: str) -> Non
         show_instead(shown, json.dumps(rows))
 
 
-def refresh_table(office: Office, ref: str) -> None:
+def refresh_table(services: Services, ref: str) -> None:
     """Keep the table current while the incident's run is suspended; one that is not there yet stays away."""
     try:
         shown = find_shown(_key(ref))
         if shown is not None:
-            show_instead(shown, json.dumps(_table(office, ref)))
+            show_instead(shown, json.dumps(_table(services, ref)))
     except UNREACHABLE:
         return  # the next pass of the keeper does it
 
@@ -41,13 +41,13 @@ def _key(ref: str) -> str:
     return f"{ref.lower()}-cases"
 
 
-def _table(office: Office, ref: str) -> list[dict[str, Any]]:
-    with office.store.reading() as unit:
-        rows = unit.cases.of_incident(ref)
+def _table(services: Services, ref: str) -> list[dict[str, Any]]:
+    with services.store.reading() as uow:
+        rows = uow.cases.of_incident(ref)
     rows.sort(key=lambda row: row.closed_at is not None)
     return [
         {
-            "Case": f"[{row.ref}]({office.case_url(row.ref)})",
+            "Case": f"[{row.ref}]({services.case_url(row.ref)})",
             "Retailer": plain(row.retailer),
             "Job": plain(row.job_name),
             "State": _state(row),

@@ -19,8 +19,8 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.specs import Logged
 from caseproof.http.redaction import redact
-from caseproof.procedure.views.card import sentence
-from tasks.common import look, ports
+from caseproof.procedure.views.case_page import sentence
+from tasks.common import load_case, ports
 
 ROUTINE = (
     "Beginning ",
@@ -58,11 +58,11 @@ def tell_how_far(case: Case) -> None:
 @contextmanager
 def told(ref: str) -> Iterator[Case]:
     """Log what the block adds to the case, a line an event; gives the case as it was before."""
-    case = look(ref)
+    case = load_case(ref)
     try:
         yield case
     finally:
-        for event in look(ref).events[len(case.events) :]:
+        for event in load_case(ref).events[len(case.events) :]:
             if event.kind.spec.logged is not Logged.ELSEWHERE:
                 level = logging.WARNING if _is_grave(event) else logging.INFO
                 get_run_logger().log(level, "%s", line(event))

@@ -15,9 +15,9 @@ from prefect import get_run_logger
 from caseproof.domain.case import Case, Fact
 from caseproof.evidence.vault import VaultError
 from caseproof.procedure.core.texts import plain
-from caseproof.procedure.views.card import card
+from caseproof.procedure.views.case_page import case_page
 from caseproof.procedure.views.titles import about
-from tasks.common import look, office, ports
+from tasks.common import load_case, ports, services
 from tasks.display.best_effort import as_far_as_prefect_takes_it
 from tasks.display.labels import label
 from tasks.display.logs import tell_how_far
@@ -25,7 +25,7 @@ from tasks.display.logs import tell_how_far
 
 def announce(ref: str) -> None:
     """At the start of a run: say how far the case is, in the log, and that it is at work, in the run's name."""
-    case = look(ref)
+    case = load_case(ref)
     tell_how_far(case)
     if case.contained is not None:  # J2: not even a label comes before the stop
         label(case)
@@ -33,15 +33,15 @@ def announce(ref: str) -> None:
 
 def show_the_case(ref: str) -> None:
     """Refresh the card, and what the run's name and tags say."""
-    case = look(ref)
+    case = load_case(ref)
     with as_far_as_prefect_takes_it("card"):
         _show_card(case)
     label(case)
 
 
 def _show_card(case: Case) -> None:
-    here = office()
-    text = card(
+    here = services()
+    text = case_page(
         case,
         case_url=here.case_url(case.ref),
         evidence_url=f"{here.settings.public}/evidence",
@@ -70,7 +70,7 @@ def show_the_picture(case: Case) -> None:
     with as_far_as_prefect_takes_it("picture"):
         ports().carrier.show_image(
             f"{case.ref.lower()}-successful-run",
-            office().evidence_url(case.photo.data["evidence"]),
+            services().evidence_url(case.photo.data["evidence"]),
             description=f"**The picture** of the run's own page, taken {_minute(case.photo['taken_at'])} (J7, J8).",
         )
 
@@ -94,7 +94,7 @@ def _minute(at: str) -> str:
 def _picture(photo: Fact | None) -> bytes | None:
     """The small picture of the run; a card without one is better than no card."""
     try:
-        return office().vault.read(photo["thumbnail"]) if photo else None
+        return services().vault.read(photo["thumbnail"]) if photo else None
     except VaultError as damaged:
         get_run_logger().warning("The picture is not shown: %s", damaged)
         return None
@@ -102,7 +102,7 @@ def _picture(photo: Fact | None) -> bytes | None:
 
 def _proof_text(ref: str, proof: Fact) -> str:
     """The proof as a table that people read; the file itself is a link."""
-    here = office()
+    here = services()
     said = json.loads(here.vault.read(proof["evidence"]))
     url = f"{here.settings.public}/evidence"
     rows = [

@@ -21,12 +21,12 @@ from prefect.artifacts import (
 )
 from prefect.states import Completed, Failed, State
 
-from caseproof.checks.planning import Line
-from caseproof.procedure.containment.sweeping import Swept
+from caseproof.checks.planning import PlanEntry
+from caseproof.procedure.containment.stop_targets import StopResult
 from caseproof.procedure.core.texts import in_words, plain
 from caseproof.procedure.views import charts
 from caseproof.procedure.views.check_report import LONGEST_TABLE, Checked, page
-from tasks.common import office
+from tasks.common import services
 from tasks.display.best_effort import as_far_as_prefect_takes_it
 from tasks.display.logs import hide, speak_in_words
 
@@ -62,7 +62,7 @@ class Progress:
         self._platform, self._total, self._done = platform, total, 0
         get_run_logger().info("%s: %s to stop (J2).", platform, "1 job is" if total == 1 else f"{total} jobs are")
 
-    def did(self, swept: Swept) -> None:
+    def did(self, swept: StopResult) -> None:
         """One of them is done with."""
         self._done += 1
         get_run_logger().info("%s: %s %s. %s", swept.ref, hide(swept.job), swept.outcome, hide(swept.why))
@@ -81,7 +81,7 @@ class Progress:
 
 def show_the_pass(checked: Sequence[Checked], dry_run: bool) -> None:
     """A page and a table a platform."""
-    here = office()
+    here = services()
     if here.policy_wrong:
         get_run_logger().warning("%s", here.policy_wrong)
     for one in checked:
@@ -116,7 +116,7 @@ def _picture(one: Checked, dry_run: bool) -> bytes | None:
     return charts.failing_jobs(rows, one.looked.now, dry_run=dry_run).png
 
 
-def _done(one: Checked, line: Line) -> str:
+def _done(one: Checked, line: PlanEntry) -> str:
     swept = one.done.get(line.job)
     return swept.outcome if swept else line.act
 
@@ -138,7 +138,7 @@ def _rows(one: Checked) -> list[dict[str, Any]]:
 
 
 def _linked(ref: str) -> str:
-    return f"[{ref}]({office().case_url(ref)})" if ref else ""
+    return f"[{ref}]({services().case_url(ref)})" if ref else ""
 
 
 def _key(one: Checked, what: str) -> str:

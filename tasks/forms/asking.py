@@ -15,7 +15,7 @@ from prefect import get_run_logger
 
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.forms import Form
-from tasks.common import office, ports
+from tasks.common import ports, services
 from tasks.forms.run_inputs import AForm, filled_in, for_team
 
 
@@ -89,7 +89,7 @@ def ask(asker: Asker, form: type[Form]) -> None:
     asker.show()
     words = asker.words()
     get_run_logger().info("%s %s. Answer question %s with Resume.", asker.ref, words.waits, number)
-    shown = for_team(form, office().policy.team, words.question).with_initial_data(description=words.heading)
+    shown = for_team(form, services().policy.team, words.question).with_initial_data(description=words.heading)
     ports().carrier.suspend(shown, number)
 
 

@@ -13,10 +13,10 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.forms import Form
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.procedure.core.office import US
+from caseproof.procedure.core.services import US
 from caseproof.procedure.views.questions import case_heading, case_question
 from caseproof.procedure.views.titles import stands
-from tasks.common import look, office
+from tasks.common import load_case, services
 from tasks.display.logs import speak_in_words, told
 from tasks.display.showing import show_the_case
 from tasks.forms.asking import Question, Words, act_or_refuse
@@ -38,7 +38,7 @@ class CaseAsker:
 
     def unanswered(self) -> list[Question]:
         """Of all its runs: a dead one may have asked."""
-        case = look(self.ref)
+        case = load_case(self.ref)
         return [
             Question(number, asked["form"], asked["flow_run"])
             for number, asked in case.asked.items()
@@ -49,26 +49,26 @@ class CaseAsker:
         """An event, once; nothing is acted on yet."""
         number = question.number
         who = str(answer.get("answered_by") or "somebody in the Prefect UI")
-        event = office().event(Kind.QUESTION_ANSWERED, who, number=number, form=question.form, answer=dict(answer))
-        office().store.change(self.ref, lambda now: [] if number in now.answered else [event])
+        event = services().event(Kind.QUESTION_ANSWERED, who, number=number, form=question.form, answer=dict(answer))
+        services().store.change(self.ref, lambda now: [] if number in now.answered else [event])
         get_run_logger().info("Question %s was answered by %s.", number, who)
 
     def refuse(self, number: int, no: CaseproofError) -> None:
         """An event, which handles the answer."""
         refused = {"number": number, "code": str(no.code), "why": str(no), "question": number}
-        office().record(self.ref, Kind.ANSWER_REFUSED, US, **refused)
+        services().record(self.ref, Kind.ANSWER_REFUSED, US, **refused)
 
     def number(self, form: type[Form], flow_run: str) -> int | None:
         """An event, which only one of two runs writes at a time."""
-        version = look(self.ref).version
+        version = load_case(self.ref).version
 
         def question(case: Case) -> list[Event]:
             if not self.needed(case):
                 return []
             number = case.question_number + 1
-            return [office().event(Kind.QUESTION_ASKED, number=number, form=form.slug, flow_run=flow_run)]
+            return [services().event(Kind.QUESTION_ASKED, number=number, form=form.slug, flow_run=flow_run)]
 
-        case = office().store.change(self.ref, question)
+        case = services().store.change(self.ref, question)
         asked = case.asked.get(case.question_number)
         if asked is None or asked.seq <= version or asked["flow_run"] != flow_run:
             return None
@@ -80,8 +80,8 @@ class CaseAsker:
 
     def words(self) -> Words:
         """The case, what was said, and what to do."""
-        case = look(self.ref)
-        question = case_question(case, office().case_url(case.ref), self.explain)
+        case = load_case(self.ref)
+        question = case_question(case, services().case_url(case.ref), self.explain)
         return Words(case_heading(case), question, stands(case))
 
 

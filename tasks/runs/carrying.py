@@ -14,7 +14,7 @@ from uuid import UUID
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.store import ConcurrentChange, locks
 from tasks.common import ports
 from tasks.runs.our_prefect import client_of_prefect, deployment_id, read_run
@@ -29,7 +29,7 @@ class Owner(Protocol):
     """What a flow run carries: a case or an incident."""
 
     @property
-    def office(self) -> Office:
+    def services(self) -> Services:
         """Whose it is."""
         ...
 
@@ -69,7 +69,7 @@ class Owner(Protocol):
         ...
 
 
-def is_live(office: Office, run: FlowRun | None, claimed_after: datetime | None = None) -> bool:
+def is_live(services: Services, run: FlowRun | None, claimed_after: datetime | None = None) -> bool:
     """Whether the run still works on its case, or waits to.
 
     Prefect keeps a run Running or Pending for ever when its process died together with its worker, so the lock that its
@@ -80,9 +80,9 @@ def is_live(office: Office, run: FlowRun | None, claimed_after: datetime | None 
         return False
     if not run.state.is_running() and not run.state.is_pending():
         return True
-    if locks.is_held(office.at_work(str(run.id))):
+    if locks.is_held(services.at_work(str(run.id))):
         return True
-    age = office.clock() - run.state.timestamp
+    age = services.clock() - run.state.timestamp
     if run.state.is_running():
         return age <= UNSEEN
     return age <= STALE and not (claimed_after is not None and run.state.timestamp < claimed_after)
@@ -94,7 +94,7 @@ def ensure_run(owner: Owner) -> str:
     A run that waits for an answer is left waiting. Raises PrefectDown, and BadInput when we are not deployed.
     """
     flow_run, generation = owner.latest()
-    if flow_run is not None and is_live(owner.office, read_run(flow_run)):
+    if flow_run is not None and is_live(owner.services, read_run(flow_run)):
         return flow_run
     try:
         with client_of_prefect() as client:
@@ -120,20 +120,20 @@ def make_run(client: SyncPrefectClient, deployment: UUID, owner: Owner, generati
     return str(run.id), owner.give(str(run.id), generation + 1)
 
 
-def begin(office: Office) -> str:
+def begin(services: Services) -> str:
     """Hold the lock that says that this flow run's process lives; the run's id."""
     me = ports().carrier.id
-    locks.hold(office.at_work(me))
+    locks.hold(services.at_work(me))
     return me
 
 
 def take_up(owner: Owner) -> bool:
     """Whether this flow run is to carry it, and not another live one."""
-    me = begin(owner.office)
+    me = begin(owner.services)
     if owner.is_taken_by(me):
         return True
     flow_run, generation = owner.latest()
-    if flow_run is not None and flow_run != me and is_live(owner.office, read_run(flow_run)):
+    if flow_run is not None and flow_run != me and is_live(owner.services, read_run(flow_run)):
         return False
     try:
         owner.take(me, generation + 1)

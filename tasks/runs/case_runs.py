@@ -27,7 +27,7 @@ from caseproof.http.client import LibraryError, is_busy
 from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.containment.containment import contain
 from caseproof.procedure.containment.opening import Request, open_case
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.store import ConcurrentChange
 from caseproof.store.errors import Unreadable
 from tasks.common import load_desk, load_platform
@@ -47,7 +47,7 @@ _MOVING = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 class CaseOwner:
     """A case as a ``tasks.runs.carrying.Owner``; ``crashes`` runs in a row died before the one that it is given."""
 
-    office: Office
+    services: Services
     ref: str
     crashes: int = 0
     why: str = ""
@@ -56,32 +56,32 @@ class CaseOwner:
 
     def mark(self) -> str:
         """Of its first event."""
-        return self.office.case(self.ref).mark
+        return self.services.case(self.ref).mark
 
     def latest(self) -> tuple[str | None, int]:
         """As its row says."""
-        with self.office.store.reading() as unit:
-            known = unit.cases.run_of(self.ref)
+        with self.services.store.reading() as uow:
+            known = uow.cases.run_of(self.ref)
         return (known.flow_run, known.generation) if known else (None, 0)
 
     def is_taken_by(self, flow_run: str) -> bool:
         """A run that is resumed goes on with the case that it took before."""
-        with self.office.store.reading() as unit:
-            return unit.cases.by_flow_run(flow_run) == self.ref
+        with self.services.store.reading() as uow:
+            return uow.cases.by_flow_run(flow_run) == self.ref
 
     def give(self, flow_run: str, generation: int) -> bool:
         """Its rest is over then."""
-        with self.office.store.unit() as unit:
-            is_new = unit.cases.attach_run(self.ref, flow_run, generation)
-            unit.cases.set_rest(self.ref, self.crashes, None, self.why)
-            unit.commit()
+        with self.services.store.uow() as uow:
+            is_new = uow.cases.attach_run(self.ref, flow_run, generation)
+            uow.cases.set_rest(self.ref, self.crashes, None, self.why)
+            uow.commit()
         return is_new
 
     def take(self, flow_run: str, generation: int) -> None:
         """Nothing else is said of it."""
-        with self.office.store.unit() as unit:
-            unit.cases.attach_run(self.ref, flow_run, generation)
-            unit.commit()
+        with self.services.store.uow() as uow:
+            uow.cases.attach_run(self.ref, flow_run, generation)
+            uow.commit()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class NextRun:
     why: str = ""
 
 
-def make_runs(office: Office, wanted: Sequence[NextRun]) -> list[str]:
+def make_runs(services: Services, wanted: Sequence[NextRun]) -> list[str]:
     """Make as many of these runs as may be under way; gives the cases that got theirs.
 
     The server is not pressed: one that is too busy (503) gets no second request now, and the others get their runs in a
@@ -104,11 +104,11 @@ def make_runs(office: Office, wanted: Sequence[NextRun]) -> list[str]:
         return []
     made: list[str] = []
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), client_of_prefect() as client:
-        free = _free(client, office)
+        free = _free(client, services)
         deployment = deployment_id(client, DEPLOYMENT)
         for one in wanted[: max(free, 0)]:
             try:
-                owner = CaseOwner(office, one.ref, one.crashes, one.why)
+                owner = CaseOwner(services, one.ref, one.crashes, one.why)
                 _, is_new = make_run(client, deployment, owner, one.generation)
             except LibraryError as busy:
                 if not is_busy(busy):
@@ -121,23 +121,23 @@ def make_runs(office: Office, wanted: Sequence[NextRun]) -> list[str]:
     return made
 
 
-def _free(client: SyncPrefectClient, office: Office) -> int:
+def _free(client: SyncPrefectClient, services: Services) -> int:
     """How many more runs may be under way: each is a process of its own, which costs seconds to start and 150 MB."""
     under_way = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY)))
-    return office.policy.check.runs_at_once - client.count_flow_runs(flow_filter=_OURS, flow_run_filter=under_way)
+    return services.policy.check.runs_at_once - client.count_flow_runs(flow_filter=_OURS, flow_run_filter=under_way)
 
 
-def give_runs(office: Office, refs: Sequence[str]) -> int:
+def give_runs(services: Services, refs: Sequence[str]) -> int:
     """Give these cases a run each, as far as the policy lets them be under way; how many have one now.
 
     The keeper makes the others in its later passes. Raises PrefectDown, BadInput when we are not deployed.
     """
-    with office.store.reading() as unit:
-        known = {ref: unit.cases.run_of(ref) for ref in refs}
+    with services.store.reading() as uow:
+        known = {ref: uow.cases.run_of(ref) for ref in refs}
     runs = read_runs([one.flow_run for one in known.values() if one])
-    live = {ref for ref, one in known.items() if one and is_live(office, runs.get(one.flow_run))}
+    live = {ref for ref, one in known.items() if one and is_live(services, runs.get(one.flow_run))}
     wanted = [NextRun(ref, one.generation if one else 0) for ref, one in known.items() if ref not in live]
-    return len(live) + len(make_runs(office, wanted))
+    return len(live) + len(make_runs(services, wanted))
 
 
 _OURS = FlowFilter(name=FlowFilterName(any_=[FLOW]))
@@ -168,12 +168,12 @@ def _read_all(asked: FlowRunFilter, sort: FlowRunSort) -> list[FlowRun]:
                 return list(found.values())
 
 
-def wake(office: Office, ref: str) -> str:
+def wake(services: Services, ref: str) -> str:
     """Have the case looked at again, after something was written down: says what was done.
 
     A suspended run is set Scheduled (nobody's answer is written for them); a dead one is replaced.
     """
-    case = CaseOwner(office, ref)
+    case = CaseOwner(services, ref)
     flow_run = ensure_run(case)
     deadline = time.monotonic() + WAKE_SECONDS
     while time.monotonic() < deadline:
@@ -197,7 +197,7 @@ class Woken:
     later: list[str] = field(default_factory=list)
 
 
-def wake_runs(office: Office, runs: Mapping[str, str]) -> Woken:
+def wake_runs(services: Services, runs: Mapping[str, str]) -> Woken:
     """Wake the suspended ones of these runs (by case), as many as may be under way.
 
     A run that is at work is left to a later pass: the news stay, so nothing is lost. Raises PrefectDown.
@@ -209,7 +209,7 @@ def wake_runs(office: Office, runs: Mapping[str, str]) -> Woken:
     if not asleep:
         return done
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), client_of_prefect() as client:
-        free = max(_free(client, office), 0)
+        free = max(_free(client, services), 0)
         for place, ref in enumerate(asleep[:free]):
             try:
                 accepted = resume(client, UUID(runs[ref]))
@@ -225,34 +225,34 @@ def wake_runs(office: Office, runs: Mapping[str, str]) -> Woken:
     return done
 
 
-def open_and_stop(office: Office, request: Request) -> tuple[str, bool, str]:
+def open_and_stop(services: Services, request: Request) -> tuple[str, bool, str]:
     """J1, J2: open the case and stop the job, before any flow run exists: ``(ref, whether it is new, what is wrong)``.
 
     A platform that fails once the case exists is no reason to leave the case alone: its run goes on trying to stop.
     """
     platform = load_platform(request.platform)
-    case, new = open_case(office, platform, load_desk(), request)
+    case, new = open_case(services, platform, load_desk(), request)
     try:
-        contain(office, platform, case.ref)
+        contain(services, platform, case.ref)
     except PlatformDown as down:
         return case.ref, new, str(down)
     return case.ref, new, ""
 
 
-def take_up(office: Office, request: Request, ref: str) -> str | None:
+def take_up(services: Services, request: Request, ref: str) -> str | None:
     """The case that this flow run is to carry, or None where another live run carries it already.
 
     A run made for a case (``ref``) takes that one; a run from the UI's form opens one for the job, or takes the open
     one if nobody works on it. A run that is resumed finds the case it took before.
     """
-    me = begin(office)
-    with office.store.reading() as unit:
-        mine = unit.cases.by_flow_run(me)
+    me = begin(services)
+    with services.store.reading() as uow:
+        mine = uow.cases.by_flow_run(me)
     if mine is not None:
         return mine
     if not ref:
         if not request.platform or not request.job:
             raise BadInput("Neither a case nor a job was given.", "Fill in platform and job, or the case's reference.")
-        ref = open_case(office, load_platform(request.platform), load_desk(), request)[0].ref
-    case = CaseOwner(office, office.case(ref).ref)
+        ref = open_case(services, load_platform(request.platform), load_desk(), request)[0].ref
+    case = CaseOwner(services, services.case(ref).ref)
     return case.ref if carrying.take_up(case) else None

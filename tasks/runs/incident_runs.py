@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import incidents
 from caseproof.store import IncidentRow
 from tasks.display.incident_table import refresh_table
@@ -19,28 +19,28 @@ LATELY = timedelta(days=1)
 """How long the run of an incident that is over is looked after, until it has ended, too."""
 
 
-def look_after_incidents(office: Office) -> list[str]:
+def look_after_incidents(services: Services) -> list[str]:
     """Gather storms, have decisions reach the late, end what is over, and give every open incident a live run.
 
     Says what was done, a sentence each. Raises StoreError and PrefectDown; what the store holds is done by then.
     """
-    said = [f"{ref} has new cases" for ref in incidents.gather(office)]
-    said += [f"{ref} was decided with its incident" for ref in incidents.settle_stragglers(office)]
-    ended = incidents.end_finished(office)
+    said = [f"{ref} has new cases" for ref in incidents.gather(services)]
+    said += [f"{ref} was decided with its incident" for ref in incidents.settle_stragglers(services)]
+    ended = incidents.end_finished(services)
     said += [f"{ref} is over" for ref in ended]
-    with office.store.reading() as unit:
-        every = unit.incidents.rows()
+    with services.store.reading() as uow:
+        every = uow.incidents.rows()
     for row in (one for one in every if not one.is_closed or one.ref in ended):
-        if not row.is_closed and ensure_run(IncidentOwner(office, row.ref)) != row.flow_run:
+        if not row.is_closed and ensure_run(IncidentOwner(services, row.ref)) != row.flow_run:
             said.append(f"{row.ref} has a new run")
-        refresh_table(office, row.ref)
-    _end_the_runs(office, every)
+        refresh_table(services, row.ref)
+    _end_the_runs(services, every)
     return said
 
 
-def _end_the_runs(office: Office, rows: Sequence[IncidentRow]) -> None:
+def _end_the_runs(services: Services, rows: Sequence[IncidentRow]) -> None:
     """Wake the runs of what is over, so that they end; for a while, since Prefect may not take it at first."""
-    lately = office.clock() - LATELY
+    lately = services.clock() - LATELY
     over = {row.flow_run for row in rows if row.flow_run and row.closed_at is not None and row.closed_at >= lately}
     for run in read_runs(sorted(over)).values():
         if run.state is not None and run.state.is_paused():
@@ -51,7 +51,7 @@ def _end_the_runs(office: Office, rows: Sequence[IncidentRow]) -> None:
 class IncidentOwner:
     """An incident as a ``tasks.runs.carrying.Owner``."""
 
-    office: Office
+    services: Services
     ref: str
     deployment: str = DEPLOYMENT
     parameter: str = "incident"
@@ -79,10 +79,10 @@ class IncidentOwner:
 
     def take(self, flow_run: str, generation: int) -> None:
         """Nothing else is said of it."""
-        with self.office.store.unit() as unit:
-            unit.incidents.attach_run(self.ref, flow_run, generation)
-            unit.commit()
+        with self.services.store.uow() as uow:
+            uow.incidents.attach_run(self.ref, flow_run, generation)
+            uow.commit()
 
     def _row(self) -> IncidentRow:
-        with self.office.store.reading() as unit:
-            return unit.incidents.get(self.ref)
+        with self.services.store.reading() as uow:
+            return uow.incidents.get(self.ref)

@@ -20,7 +20,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.payloads import Parked
 from caseproof.domain.specs import Role
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.notify.recovery import owes_recovery
 from caseproof.store import CaseRow, locks
@@ -48,26 +48,26 @@ class Revived:
     lost: int = 0  # those of them whose run ended: they are found again by that
 
 
-def revive(office: Office, claimed_after: datetime | None = None, also: Sequence[CaseRow] = ()) -> Revived:
+def revive(services: Services, claimed_after: datetime | None = None, also: Sequence[CaseRow] = ()) -> Revived:
     """Give every case whose run is over a new one, as many as may wait for a worker, or let it rest.
 
     ``claimed_after``: since when the worker of today is there; what another took before and did not start is lost.
     ``also`` are cases to look at besides. One process at a time does it; another's call does nothing. Raises
     PrefectDown, StoreError, and BadInput when we are not deployed.
     """
-    lock = office.settings.home_folder / "keeper" / "runs"
+    lock = services.settings.home_folder / "keeper" / "runs"
     if locks.is_held(lock) or not locks.hold(lock, wait=False):
         return Revived()
     try:
         with one_client():
-            return _revive(office, claimed_after, also)
+            return _revive(services, claimed_after, also)
     finally:
         locks.let_go(lock)
 
 
-def _revive(office: Office, claimed_after: datetime | None, also: Sequence[CaseRow]) -> Revived:
+def _revive(services: Services, claimed_after: datetime | None, also: Sequence[CaseRow]) -> Revived:
     found = Revived()
-    around = _Around(office)
+    around = _Around(services)
     ended = read_ended(around.ended_since)
     moving = read_moving()
     some = around.next_slice()
@@ -75,12 +75,12 @@ def _revive(office: Office, claimed_after: datetime | None, also: Sequence[CaseR
     runs = {str(run.id): run for run in [*ended, *moving]}
     runs |= read_runs([row.flow_run for row in [*some, *also] if row.flow_run and row.flow_run not in runs])
     wanted = []
-    for row in _cases_of(office, runs, [*some, *also]):
+    for row in _cases_of(services, runs, [*some, *also]):
         try:
-            wanted += _look_at(office, row, runs.get(row.flow_run or ""), claimed_after, found)
+            wanted += _look_at(services, row, runs.get(row.flow_run or ""), claimed_after, found)
         except Unreadable:
             continue  # `caseproof case list` and doctor name it; the other cases go on
-    _make(office, wanted, found)
+    _make(services, wanted, found)
     around.remember(ended if found.lost == 0 else [])
     return found
 
@@ -90,11 +90,11 @@ class _Around:
 
     _ENDED, _SLICE = "runs-ended", "runs-slice"
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
-        with office.store.reading() as unit:
-            ended, place = unit.marks.get(self._ENDED), unit.marks.get(self._SLICE)
-        self._last = datetime.fromisoformat(ended[0]) if ended else office.clock() - FIRST_LOOK
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        with services.store.reading() as uow:
+            ended, place = uow.cursors.get(self._ENDED), uow.cursors.get(self._SLICE)
+        self._last = datetime.fromisoformat(ended[0]) if ended else services.clock() - FIRST_LOOK
         self._place = int(place[0]) if place else 0
 
     @property
@@ -103,108 +103,108 @@ class _Around:
 
     def next_slice(self) -> list[CaseRow]:
         """Some cases more; after the last ones it begins again."""
-        with self._office.store.reading() as unit:
-            rows = unit.cases.slice(self._place, SLICE)
+        with self._services.store.reading() as uow:
+            rows = uow.cases.slice(self._place, SLICE)
         self._place = rows[-1].id if len(rows) == SLICE else 0
         return rows
 
     def remember(self, ended: Iterable[FlowRun]) -> None:
         """Note Prefect's own times, so that it does not matter whose clock is right."""
         latest = max([self._last, *(run.end_time for run in ended if run.end_time)])
-        with self._office.store.unit() as unit:
-            unit.marks.set(self._ENDED, latest.isoformat(), self._office.clock())
-            unit.marks.set(self._SLICE, str(self._place), self._office.clock())
-            unit.commit()
+        with self._services.store.uow() as uow:
+            uow.cursors.set(self._ENDED, latest.isoformat(), self._services.clock())
+            uow.cursors.set(self._SLICE, str(self._place), self._services.clock())
+            uow.commit()
 
 
-def _cases_of(office: Office, runs: Mapping[str, FlowRun], others: Sequence[CaseRow]) -> list[CaseRow]:
+def _cases_of(services: Services, runs: Mapping[str, FlowRun], others: Sequence[CaseRow]) -> list[CaseRow]:
     """The cases as they are now that these runs carry, those given, and those that never had a run."""
     ids = sorted({*runs, *(row.flow_run for row in others if row.flow_run)})
     rows: dict[str, CaseRow] = {}
-    with office.store.reading() as unit:
+    with services.store.reading() as uow:
         for start in range(0, len(ids), _AT_ONCE):
-            rows |= {row.ref: row for row in unit.cases.of_runs(ids[start : start + _AT_ONCE])}
-        rows |= {row.ref: row for row in unit.cases.missing_runs(office.policy.check.runs_at_once)}
+            rows |= {row.ref: row for row in uow.cases.of_runs(ids[start : start + _AT_ONCE])}
+        rows |= {row.ref: row for row in uow.cases.missing_runs(services.policy.check.runs_at_once)}
     return sorted(rows.values(), key=lambda row: row.id)
 
 
 def _look_at(
-    office: Office, row: CaseRow, run: FlowRun | None, claimed_after: datetime | None, found: Revived
+    services: Services, row: CaseRow, run: FlowRun | None, claimed_after: datetime | None, found: Revived
 ) -> list[NextRun]:
     """What the case needs: its next run, a rest, or nothing."""
-    if _has_no_work(office, row) or (is_live(office, run, claimed_after) and not _was_cancelled(run)):
+    if _has_no_work(services, row) or (is_live(services, run, claimed_after) and not _was_cancelled(run)):
         return []
     if row.flow_run is None:
-        fresh = office.clock() - row.updated_at < UNSEEN  # the command that opened it is about to give it its run
+        fresh = services.clock() - row.updated_at < UNSEEN  # the command that opened it is about to give it its run
         return [] if fresh else [NextRun(row.ref, row.generation)]
     if row.rest_until is not None:
-        return _after_rest(office, row)
+        return _after_rest(services, row)
     if _was_cancelled(run):
-        _park(office, row, found)
+        _park(services, row, found)
         return []
     if run is not None:
-        _lay_to_rest(office, run)
-    return _after_death(office, row, run, found)
+        _lay_to_rest(services, run)
+    return _after_death(services, row, run, found)
 
 
-def _has_no_work(office: Office, row: CaseRow) -> bool:
+def _has_no_work(services: Services, row: CaseRow) -> bool:
     closed = row.closed_at
-    if closed is None or office.clock() - closed > _CLOSED_LATELY:
+    if closed is None or services.clock() - closed > _CLOSED_LATELY:
         return closed is not None
-    return row.ticket_closed and not owes_recovery(office.case(row.ref))
+    return row.ticket_closed and not owes_recovery(services.case(row.ref))
 
 
 def _was_cancelled(run: FlowRun | None) -> bool:
     return run is not None and run.state is not None and (run.state.is_cancelled() or run.state.is_cancelling())
 
 
-def _lay_to_rest(office: Office, run: FlowRun) -> None:
+def _lay_to_rest(services: Services, run: FlowRun) -> None:
     if run.state is not None and not run.state.is_final():
         bury(run)
-    locks.clear(office.at_work(str(run.id)))
+    locks.clear(services.at_work(str(run.id)))
 
 
-def _park(office: Office, row: CaseRow, found: Revived) -> None:
+def _park(services: Services, row: CaseRow, found: Revived) -> None:
     """A person cancelled the run in the Prefect UI, and has a reason: the case rests, and says so."""
     if row.closed_at is not None:
         return
-    until = office.clock() + timedelta(hours=office.policy.keeper.parked_hours)
+    until = services.clock() + timedelta(hours=services.policy.keeper.parked_hours)
     why = "parked: its run was cancelled in the Prefect UI"
-    event = office.event(Kind.PARKED, until=until.isoformat(), flow_run=row.flow_run)
+    event = services.event(Kind.PARKED, until=until.isoformat(), flow_run=row.flow_run)
 
     def once_a_run(now: Case) -> list[Event]:
         parked = any(fact.data["flow_run"] == row.flow_run for fact in now.all_of(Parked))
         return [] if parked else [event]
 
-    office.store.change(row.ref, once_a_run)
-    with office.store.unit() as unit:
-        unit.cases.set_rest(row.ref, 0, until, why, Rest.PARKED)
-        unit.commit()
+    services.store.change(row.ref, once_a_run)
+    with services.store.uow() as uow:
+        uow.cases.set_rest(row.ref, 0, until, why, Rest.PARKED)
+        uow.commit()
     found.said.append(f"{row.ref} is parked until {until:%Y-%m-%d %H:%M} UTC: its run was cancelled")
 
 
-def _after_rest(office: Office, row: CaseRow) -> list[NextRun]:
-    over = row.rest_until is not None and row.rest_until <= office.clock()
-    hope = row.rest_code != Rest.PARKED and _has_moved(office, row, _deaths(office, row.ref))
+def _after_rest(services: Services, row: CaseRow) -> list[NextRun]:
+    over = row.rest_until is not None and row.rest_until <= services.clock()
+    hope = row.rest_code != Rest.PARKED and _has_moved(services, row, _deaths(services, row.ref))
     return [NextRun(row.ref, row.generation)] if over or hope else []
 
 
-def _after_death(office: Office, row: CaseRow, run: FlowRun | None, found: Revived) -> list[NextRun]:
+def _after_death(services: Services, row: CaseRow, run: FlowRun | None, found: Revived) -> list[NextRun]:
     """Another run, unless too many in a row died without the case moving: then it rests, and people are asked."""
-    policy = office.policy.keeper
+    policy = services.policy.keeper
     if run is None:  # deleted by somebody, which says nothing about the case
-        office.case(row.ref)  # one that cannot be read gets none
+        services.case(row.ref)  # one that cannot be read gets none
         return [NextRun(row.ref, row.generation, row.crashes, row.rest_why)]
-    count = _count_death(office, row)
+    count = _count_death(services, row)
     message = run.state.message if run.state and run.state.message else ""
     why = short(f"its run ended as {run.state_name}{': ' if message else ''}{message}")
     if count < policy.crashes:
         return [NextRun(row.ref, row.generation, count, why)]
-    until = office.clock() + timedelta(minutes=policy.rest_minutes)
+    until = services.clock() + timedelta(minutes=policy.rest_minutes)
     told = f"{count} runs in a row died; {why}"
-    with office.store.unit() as unit:
-        unit.cases.set_rest(row.ref, count, until, told, Rest.RUNS_DIED)
-        unit.commit()
+    with services.store.uow() as uow:
+        uow.cases.set_rest(row.ref, count, until, told, Rest.RUNS_DIED)
+        uow.commit()
     found.said.append(f"{row.ref} needs us: {told}. It gets no new run before {until:%H:%M} UTC")
     return []
 
@@ -218,32 +218,32 @@ class _Deaths:
     count: int = 0
 
 
-def _deaths(office: Office, ref: str) -> _Deaths:
-    with office.store.reading() as unit:
-        mark = unit.marks.get(f"deaths/{ref}")
+def _deaths(services: Services, ref: str) -> _Deaths:
+    with services.store.reading() as uow:
+        mark = uow.cursors.get(f"deaths/{ref}")
     return _Deaths(**json.loads(mark[0])) if mark else _Deaths()
 
 
-def _count_death(office: Office, row: CaseRow) -> int:
+def _count_death(services: Services, row: CaseRow) -> int:
     """Count the death of the run that the case has, once."""
-    before = _deaths(office, row.ref)
+    before = _deaths(services, row.ref)
     if before.run == row.flow_run:
         return before.count
-    now = _Deaths(row.flow_run or "", row.version, 1 if _has_moved(office, row, before) else before.count + 1)
-    with office.store.unit() as unit:
-        unit.marks.set(f"deaths/{row.ref}", json.dumps(asdict(now)), office.clock())
-        unit.commit()
+    now = _Deaths(row.flow_run or "", row.version, 1 if _has_moved(services, row, before) else before.count + 1)
+    with services.store.uow() as uow:
+        uow.cursors.set(f"deaths/{row.ref}", json.dumps(asdict(now)), services.clock())
+        uow.commit()
     return now.count
 
 
-def _has_moved(office: Office, row: CaseRow, before: _Deaths) -> bool:
+def _has_moved(services: Services, row: CaseRow, before: _Deaths) -> bool:
     """Whether the case made progress since a run of it died last."""
-    since = [event.kind.spec for event in office.case(row.ref).events[before.version :]]
+    since = [event.kind.spec for event in services.case(row.ref).events[before.version :]]
     return any(spec.wakes and spec.role is not Role.ASKS for spec in since)
 
 
-def _make(office: Office, wanted: Sequence[NextRun], found: Revived) -> None:
-    found.given = make_runs(office, wanted)
+def _make(services: Services, wanted: Sequence[NextRun], found: Revived) -> None:
+    found.given = make_runs(services, wanted)
     found.waiting = len(wanted) - len(found.given)
     found.lost = sum(one.generation > 0 and one.ref not in found.given for one in wanted)
     first = {one.ref for one in wanted if one.generation == 0}

@@ -18,7 +18,7 @@ from caseproof.config.settings import Settings
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
-from caseproof.domain.vocabulary import Place as Ended
+from caseproof.domain.vocabulary import Disposition as Ended
 from caseproof.evidence.vault import Vault
 from caseproof.store import Store
 from caseproof.store.tables import metadata
@@ -77,26 +77,26 @@ def fill(place: Place) -> None:
         world.platform.add(f"offers/closed-{number}")
         world.decision = decision
         assert world.walk(world.open(f"offers/closed-{number}")).is_closed
-    world.office.record("JF-000002", Kind.REOPENED, "operator", why="Es schlägt wieder fehl ☹")
+    world.services.record("JF-000002", Kind.REOPENED, "operator", why="Es schlägt wieder fehl ☹")
     world.walk("JF-000002", until="tell")
     world.decide("JF-000002", Decision.KEEP_PAUSED, until=(world.clock() + timedelta(days=30)).date())
     for job, until in (("offers/waiting", "tell"), ("offers/opened", "contain")):
         world.platform.add(job)
         world.walk(world.open(job), until=until)
-    with world.office.store.unit() as unit:
-        unit.cases.attach_run("JF-000004", "flow-run-1", 2)
-        unit.people.add_contact("Shop Ü", CONTACT, "Frau Ü", "de-at", "Einkauf")
-        unit.people.mark_bounced("Shop Ü", CONTACT, "das Postfach ist voll", NOW)
-        incident = unit.incidents.create("jobs", "North", "expired_token", world.clock())
-        unit.incidents.ask(incident.ref, "flow-run-9", NOW)
+    with world.services.store.uow() as uow:
+        uow.cases.attach_run("JF-000004", "flow-run-1", 2)
+        uow.people.add_contact("Shop Ü", CONTACT, "Frau Ü", "de-at", "Einkauf")
+        uow.people.mark_bounced("Shop Ü", CONTACT, "das Postfach ist voll", NOW)
+        incident = uow.incidents.create("jobs", "North", "expired_token", world.clock())
+        uow.incidents.ask(incident.ref, "flow-run-9", NOW)
         joined = Event(Kind.INCIDENT_JOINED, world.clock(), "caseproof", {"incident": incident.ref})
-        case = unit.cases.append(unit.cases.get("JF-000004"), joined)
-        unit.cases.set_due(case.ref, case.version, NOW)
-        unit.cases.set_rest(case.ref, 2, NOW, "2 runs died")
-        unit.marks.set("keeper", "4711", NOW)
-        unit.commit()
-    receive(world.office.vault, world.office.store)
-    world.office.store.close()
+        case = uow.cases.append(uow.cases.get("JF-000004"), joined)
+        uow.cases.set_due(case.ref, case.version, NOW)
+        uow.cases.set_rest(case.ref, 2, NOW, "2 runs died")
+        uow.cursors.set("keeper", "4711", NOW)
+        uow.commit()
+    receive(world.services.vault, world.services.store)
+    world.services.store.close()
 
 
 UNMATCHED = b"From: somebody@example.com\n\nThe feed works again.\n"
@@ -104,16 +104,16 @@ UNMATCHED = b"From: somebody@example.com\n\nThe feed works again.\n"
 
 def receive(vault: Vault, store: Store) -> None:
     """Two messages: one about the waiting case, one that nobody can match; its file is listed nowhere else."""
-    with store.unit() as unit:
+    with store.uow() as uow:
         for content, place, ref in ((b"About the case.\n", Ended.REPLY, "JF-000004"), (UNMATCHED, Ended.UNMATCHED, "")):
             kept = vault.put(content, "message.eml", "message/rfc822")
-            unit.messages.add(
+            uow.messages.add(
                 kept.digest, message_id="<1@example.com>", sender="somebody@example.com", subject="Ça marche ✓",
                 size=kept.size, way="mail", place=place, why="w", ref=ref, at=NOW,
             )  # fmt: skip
-        unit.messages.set_told([1], NOW)
-        unit.messages.done([1], "operator", NOW)
-        unit.commit()
+        uow.messages.set_told([1], NOW)
+        uow.messages.done([1], "operator", NOW)
+        uow.commit()
 
 
 OPENED = {"job_name": "x", "cause": "unknown", "summary": "x", "how": "x", "scope": "job", "platform": "jobs"}

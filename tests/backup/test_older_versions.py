@@ -81,14 +81,14 @@ def test_a_backup_of_the_version_before_is_restored_with_its_digests_and_proofs(
     assert {ref: store.case(ref).head for ref in REFS} == heads()
     assert [str(store.case(ref).state) for ref in REFS] == ["closed", "paused", "closed", "waiting", "contained"]
     assert store.case("JF-000002").decided is Decision.KEEP_PAUSED
-    with store.reading() as unit:
-        assert unit.cases.damaged() == []
-        assert unit.guards_missing() == []
+    with store.reading() as uow:
+        assert uow.cases.damaged() == []
+        assert uow.guards_missing() == []
         asked = datetime(2026, 11, 20, 8, 0, 0, 30_000, tzinfo=UTC)
-        assert unit.incidents.question("IN-000001") == QuestionRow(4, "flow-run-10", asked, 2)
-        assert unit.incidents.refused("IN-000001") == "The reason is missing."
-        assert unit.marks.get("incident/IN-000001/question") is None
-        assert unit.marks.get("keeper") == ("4711", NOW)
+        assert uow.incidents.question("IN-000001") == QuestionRow(4, "flow-run-10", asked, 2)
+        assert uow.incidents.refused("IN-000001") == "The reason is missing."
+        assert uow.cursors.get("incident/IN-000001/question") is None
+        assert uow.cursors.get("keeper") == ("4711", NOW)
     for path in (place.home / "proofs").iterdir():
         assert [check for check in verify_proof(path) if not check.ok] == []
     store.close()
@@ -110,11 +110,11 @@ def test_the_notes_about_incidents_go_down_and_up_again(place: Place) -> None:
     ]
     store = Store(place.url)
     store.migrate()
-    with store.reading() as unit:
-        question = unit.incidents.question("IN-000001")
+    with store.reading() as uow:
+        question = uow.incidents.question("IN-000001")
         assert question is not None
         assert (question.number, question.flow_run, question.nudges) == (4, "flow-run-10", 2)
-        assert unit.incidents.refused("IN-000001") == "The reason is missing."
+        assert uow.incidents.refused("IN-000001") == "The reason is missing."
     store.close()
 
 
@@ -152,8 +152,8 @@ def test_a_migration_that_was_killed_in_the_middle_left_the_store_as_it_was_and_
         store.case("JF-000001")
     store.migrate()
     assert {ref: store.case(ref).head for ref in REFS} == heads()
-    with store.reading() as unit:
-        assert (unit.cases.damaged(), unit.guards_missing()) == ([], [])
+    with store.reading() as uow:
+        assert (uow.cases.damaged(), uow.guards_missing()) == ([], [])
     store.close()
 
 
@@ -194,8 +194,8 @@ def test_a_store_with_an_event_that_this_version_does_not_know_says_so_and_chang
     with pytest.raises(Unreadable):
         store.change("JF-000004", lambda _: [])
     assert store.case("JF-000005").ref == "JF-000005"
-    with store.reading() as unit:
-        assert unit.cases.damaged() == ["JF-000004"]
+    with store.reading() as uow:
+        assert uow.cases.damaged() == ["JF-000004"]
     assert place.tables() == before
     store.close()
 
@@ -209,9 +209,9 @@ def test_a_case_of_a_second_procedure_is_backed_up_and_restored_with_its_proof(t
     home = store_at(tmp_path / "old")
     restore_backup(home.parts, BEFORE)
     store = Store(home.url)
-    with store.unit() as unit:
-        ref = unit.cases.create(beginning(trial.Kind.OPENED)).ref
-        unit.commit()
+    with store.uow() as uow:
+        ref = uow.cases.create(beginning(trial.Kind.OPENED)).ref
+        uow.commit()
     assert ref == "TP-000006"
     case, _ = closed(store, ref, home.parts.vault, home.home / "proofs")
     made, found = make_backup(home.parts, tmp_path / "backup", now=NOW)

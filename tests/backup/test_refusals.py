@@ -97,9 +97,9 @@ def test_a_backup_that_finds_the_disk_full_is_no_backup(
         (full.home / "policy.yaml").write_bytes(content)
     else:
         file = full.parts.vault.put(content, "big.txt", "text/plain")
-        with store.unit() as unit:
-            unit.evidence.add("JF-000004", file.digest, "big.txt", "text/plain", file.size, NOW)
-            unit.commit()
+        with store.uow() as uow:
+            uow.evidence.add("JF-000004", file.digest, "big.txt", "text/plain", file.size, NOW)
+            uow.commit()
     ended = child("make", full.home, full.url, tmp_path / "b")
     assert ended.returncode == 1
     last = ended.stderr.splitlines()[-1]
@@ -152,8 +152,8 @@ def test_an_edited_case_is_named_and_comes_back_only_on_request(full: Place, emp
     assert "its row says something else" in manifest.problems["JF-000004"]
     refused(empty, tmp_path / "b", "JF-000004")
     restore_backup(empty.parts, tmp_path / "b", anyway=True)
-    with Store(empty.url).reading() as unit:
-        assert unit.cases.damaged() == ["JF-000001", "JF-000004"]
+    with Store(empty.url).reading() as uow:
+        assert uow.cases.damaged() == ["JF-000001", "JF-000004"]
 
 
 def test_an_event_that_is_no_json_is_named_and_saved_as_the_text_it_is(
@@ -171,9 +171,9 @@ def test_an_event_that_is_no_json_is_named_and_saved_as_the_text_it_is(
     assert '"data":"{half"' in (tmp_path / "b" / "store" / "events.jsonl").read_text()
     refused(empty, tmp_path / "b", "JF-000004")
     restore_backup(empty.parts, tmp_path / "b", anyway=True)
-    with Store(empty.url).reading() as unit:
-        assert unit.cases.damaged() == ["JF-000004", "JF-000005"]
-        assert unit.guards_missing() == []
+    with Store(empty.url).reading() as uow:
+        assert uow.cases.damaged() == ["JF-000004", "JF-000005"]
+        assert uow.guards_missing() == []
 
 
 def test_a_row_that_cannot_be_read_at_all_gives_no_backup(full: Place, tmp_path: Path) -> None:
@@ -184,8 +184,8 @@ def test_a_row_that_cannot_be_read_at_all_gives_no_backup(full: Place, tmp_path:
         make_backup(full.parts, tmp_path / "b", now=NOW)
     assert "`caseproof case list` names" in refusal.value.next_action
     assert not (tmp_path / "b" / "backup.json").exists()
-    with full.parts.store.reading() as unit:
-        assert unit.cases.damaged() == ["JF-000004"]
+    with full.parts.store.reading() as uow:
+        assert uow.cases.damaged() == ["JF-000004"]
 
 
 def test_a_proof_file_that_was_changed_in_the_home_is_saved_from_the_vault(full: Place, tmp_path: Path) -> None:
@@ -208,9 +208,9 @@ def test_nothing_is_restored_while_caseproof_is_up(empty: Place, saved: tuple[Pl
 def test_nothing_is_restored_over_a_store_with_rows(empty: Place, saved: tuple[Place, Path]) -> None:
     store = Store(empty.url)
     store.migrate()
-    with store.unit() as unit:
-        unit.people.add_contact("Shop A", "a@example.com")
-        unit.commit()
+    with store.uow() as uow:
+        uow.people.add_contact("Shop A", "a@example.com")
+        uow.commit()
     before = empty.tables()
     with pytest.raises(BackupError, match=r"^The store sqlite:/.*caseproof\.sqlite holds 2 rows already") as refusal:
         restore_backup(empty.parts, saved[1], anyway=True)

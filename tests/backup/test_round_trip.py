@@ -39,8 +39,8 @@ def test_every_case_reads_as_before_and_every_proof_holds(saved: tuple[Place, Pa
     assert [now.case(ref) for ref in refs] == [then.case(ref) for ref in refs]
     assert [str(now.case(ref).state) for ref in refs] == ["closed", "paused", "closed", "waiting", "contained"]
     assert [closure_blockers(now.case(ref)) for ref in refs] == [closure_blockers(then.case(ref)) for ref in refs]
-    with now.reading() as unit:
-        assert unit.cases.damaged() == []
+    with now.reading() as uow:
+        assert uow.cases.damaged() == []
     proofs = sorted((empty.home / "proofs").iterdir())
     assert [path.name[:9] for path in proofs] == ["JF-000001", "JF-000002", "JF-000003"]
     assert [check for path in proofs for check in verify_proof(path) if not check.ok] == []
@@ -58,11 +58,11 @@ def goes_on(url: str) -> None:
     with engine.connect() as connection:
         assert guards_missing(connection) == []
     engine.dispose()
-    with store.unit() as unit:
-        assert unit.cases.create(opened("offers/new")).ref == "JF-000006"
-        assert unit.tickets.create("a new key", "x", "x", NOW).id == 5
-        unit.people.add_contact("Shop Z", "z@example.com")
-        unit.commit()
+    with store.uow() as uow:
+        assert uow.cases.create(opened("offers/new")).ref == "JF-000006"
+        assert uow.tickets.create("a new key", "x", "x", NOW).id == 5
+        uow.people.add_contact("Shop Z", "z@example.com")
+        uow.commit()
     after = store.change("JF-000003", lambda _: [Event(Kind.REOPENED, NOW, "operator", {"why": "again"})])
     assert not after.is_closed
     store.close()
@@ -104,10 +104,10 @@ def backed_up_while_written(place: Place, tmp_path: Path) -> None:
         while not over.is_set():
             number += 1
             file = home.vault.put(f"file {number}".encode(), "x.txt", "text/plain")
-            with home.store.unit() as unit:
-                case = unit.cases.create(opened(f"offers/{number}"))
-                unit.evidence.add(case.ref, file.digest, "x.txt", "text/plain", file.size, NOW)
-                unit.commit()
+            with home.store.uow() as uow:
+                case = uow.cases.create(opened(f"offers/{number}"))
+                uow.evidence.add(case.ref, file.digest, "x.txt", "text/plain", file.size, NOW)
+                uow.commit()
             for ref in ("JF-000001", case.ref):
                 home.store.change(ref, lambda case: [trouble(case.version)])
             wrote.set()
@@ -132,11 +132,11 @@ def backed_up_while_written(place: Place, tmp_path: Path) -> None:
     restored = store_at(tmp_path / "restored")
     restore_backup(restored.parts, tmp_path / "b")
     then, now = Store(place.url), Store(restored.url)
-    with now.reading() as unit:
-        assert unit.cases.damaged() == []
-        rows = unit.cases.rows()
-    with then.reading() as unit:
-        assert len(unit.cases.rows()) > len(rows) + 10  # the writer went on meanwhile
+    with now.reading() as uow:
+        assert uow.cases.damaged() == []
+        rows = uow.cases.rows()
+    with then.reading() as uow:
+        assert len(uow.cases.rows()) > len(rows) + 10  # the writer went on meanwhile
     assert len(rows) == manifest.rows["cases"] == found.evidence >= 2
     for row in rows:
         events = now.case(row.ref).events
@@ -174,8 +174,8 @@ def test_a_backup_of_an_older_revision_is_brought_up_to_date(full: Place, tmp_pa
         assert after.cases.rows() == expected
         assert [row.incident for row in expected] == ["", "", "", "IN-000001", ""]  # the events tell it
         assert after.cases.damaged() == []
-    with Store(empty.url).unit() as unit:
-        assert (unit.incidents.rows(), unit.marks.get("keeper")) == ([], None)
+    with Store(empty.url).uow() as uow:
+        assert (uow.incidents.rows(), uow.cursors.get("keeper")) == ([], None)
     goes_on(empty.url)
 
 
@@ -191,8 +191,8 @@ def test_a_message_of_no_case_is_saved_with_what_was_sent(
     saved: tuple[Place, Path], empty: Place, tmp_path: Path
 ) -> None:
     restore_backup(empty.parts, saved[1])
-    with Store(empty.url).reading() as unit:
-        (row,) = unit.messages.to_look_at(9)
+    with Store(empty.url).reading() as uow:
+        (row,) = uow.messages.to_look_at(9)
     assert (row.ref, empty.parts.vault.read(row.digest)) == ("", UNMATCHED)
     empty.parts.vault.path(row.digest).unlink()
     manifest, _ = make_backup(empty.parts, tmp_path / "b", now=NOW)
@@ -204,10 +204,10 @@ def test_a_store_with_nothing_but_marks_takes_a_backup_and_its_marks(saved: tupl
     """A keeper may have passed there; what is signed with the saved secret must stay good."""
     store = Store(empty.url)
     store.migrate()
-    with store.unit() as unit:
+    with store.uow() as uow:
         for name in ("keeper", "secret"):
-            unit.marks.set(name, "of the new store", NOW)
-        unit.commit()
+            uow.cursors.set(name, "of the new store", NOW)
+        uow.commit()
     store.close()
     restore_backup(empty.parts, saved[1])
     assert empty.tables() == saved[0].tables()
@@ -235,5 +235,5 @@ def test_an_empty_home_can_be_saved_and_restored(tmp_path: Path, empty: Place) -
         (tmp_path / "b" / folder).rmdir()  # some ways of copying forget empty folders
     restore_backup(empty.parts, tmp_path / "b")
     assert not (empty.home / "policy.yaml").exists()
-    with Store(empty.url).unit() as unit:
-        assert unit.cases.create(opened("x")).ref == "JF-000001"
+    with Store(empty.url).uow() as uow:
+        assert uow.cases.create(opened("x")).ref == "JF-000001"

@@ -1,4 +1,4 @@
-"""An office beside a real Prefect server, whose cases have flow runs that no worker takes; a certificate for TLS."""
+"""services beside a real Prefect server, whose cases have flow runs that no worker takes; a certificate for TLS."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from caseproof.config.policy import BUILT_IN
 from caseproof.config.settings import Settings
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from sandbox.processes import PrefectServer
 from tasks import common
 from tests.support.case_runs import carried_by_a_run, deploy_stand_in
@@ -47,7 +47,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def office(tmp_path: Path, clock: Clock, monkeypatch, prefect_server: PrefectServer) -> Iterator[Office]:
+def services(tmp_path: Path, clock: Clock, monkeypatch, prefect_server: PrefectServer) -> Iterator[Services]:
     # Other tests of this server leave runs that wait for a worker.
     policy = tmp_path / "policy.yaml"
     policy.write_text(BUILT_IN.read_text().replace("runs_at_once: 8", "runs_at_once: 1000"))
@@ -56,16 +56,16 @@ def office(tmp_path: Path, clock: Clock, monkeypatch, prefect_server: PrefectSer
     common.services.cache_clear()
     with disable_run_logger(), temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         deploy_stand_in(prefect_server.api_url)
-        assert common.office().policy.check.runs_at_once == 1000
-        yield dataclasses.replace(common.office(), clock=clock)
-    common.office().store.close()
+        assert common.services().policy.check.runs_at_once == 1000
+        yield dataclasses.replace(common.services(), clock=clock)
+    common.services().store.close()
     common.services.cache_clear()
 
 
 @pytest.fixture
-def carried(office: Office) -> Callable[..., tuple[str, str]]:
+def carried(services: Services) -> Callable[..., tuple[str, str]]:
     """Makes a case whose run is in a state; the case and the run."""
-    return partial(carried_by_a_run, office)
+    return partial(carried_by_a_run, services)
 
 
 @pytest.fixture(scope="session")

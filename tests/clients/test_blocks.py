@@ -33,7 +33,7 @@ from blocks.platforms import PLATFORMS, PrefectJobs
 from blocks.setting_up import carry_out, make_plan
 from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput
-from caseproof.procedure.core.office import open_office
+from caseproof.procedure.core.services import bootstrap
 from caseproof.up.processes import free_port
 from sandbox.processes import PrefectServer
 from sandbox.world import World
@@ -312,10 +312,10 @@ def test_setting_up_mends_an_old_block_and_leaves_nothing_of_it_behind(server: P
     save_as_another_version(server, EmbeddedDesk, "blocks-mended", tickets_at="x", password=SECRET)
     file = tmp_path / "setup.yaml"
     file.write_text("desk: {name: blocks-mended, type: embedded-desk}")
-    office = open_office(Settings(home=tmp_path))
-    plan = make_plan(office, file, {})
+    services = bootstrap(Settings(home=tmp_path))
+    plan = make_plan(services, file, {})
     assert [change.state for change in plan.changes] == ["changed: saved by another version"]
-    carry_out(office, plan)
+    carry_out(services, plan)
     assert load_block("blocks-mended", DESKS, "desk").ticket_url == ""
     with get_client(sync_client=True) as client:
         saved = client.read_block_document_by_name("blocks-mended", EmbeddedDesk.get_block_type_slug())

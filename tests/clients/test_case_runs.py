@@ -16,7 +16,7 @@ from prefect.states import Suspended
 
 from caseproof.domain.forms import RetailersWord
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from sandbox.processes import PrefectServer
 from sandbox.world import World
 from tasks import common
@@ -33,17 +33,17 @@ def dies() -> None:
 
 
 @pytest.fixture
-def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: PrefectServer) -> Iterator[Office]:
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: PrefectServer) -> Iterator[Services]:
     monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
     common.services.cache_clear()
     with disable_run_logger(), temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
-        yield common.office()
-    common.office().store.close()
+        yield common.services()
+    common.services().store.close()
     common.services.cache_clear()
 
 
 @pytest.fixture
-def waiting(office: Office) -> tuple[str, str]:
+def waiting(services: Services) -> tuple[str, str]:
     """A case, and its run that waits for an answer to question 1."""
     state = Suspended(timeout_seconds=None, pause_key="question-1")
     keys = keyset_from_paused_state(state)
@@ -51,16 +51,16 @@ def waiting(office: Office) -> tuple[str, str]:
     with get_client(sync_client=True) as client:
         deployment = client.create_deployment(client.create_flow(dies), name="answers")
         run = client.create_flow_run_from_deployment(deployment, state=state)
-    for_team(RetailersWord, office.policy.team, "What now?").save(keys, flow_run_id=run.id)
-    opened = office.event(
+    for_team(RetailersWord, services.policy.team, "What now?").save(keys, flow_run_id=run.id)
+    opened = services.event(
         Kind.OPENED, platform="p", job=str(run.id), job_name="j", cause="feed", summary="It fails.", how="a test",
         scope="job",
     )  # fmt: skip
-    with office.store.unit() as unit:
-        ref = unit.cases.create(opened).ref
-        unit.cases.attach_run(ref, str(run.id), 1)
-        unit.commit()
-    office.record(ref, Kind.QUESTION_ASKED, number=1, form=RetailersWord.slug, flow_run=str(run.id))
+    with services.store.uow() as uow:
+        ref = uow.cases.create(opened).ref
+        uow.cases.attach_run(ref, str(run.id), 1)
+        uow.commit()
+    services.record(ref, Kind.QUESTION_ASKED, number=1, form=RetailersWord.slug, flow_run=str(run.id))
     return ref, str(run.id)
 
 
@@ -69,36 +69,36 @@ def answer_in_the_ui(server: PrefectServer, run: str) -> str:
     return str(World.call(server, "POST", f"flow_runs/{run}/resume", json={"run_input": ANSWER}).json()["status"])
 
 
-def answers(office: Office, ref: str) -> list[Any]:
-    return [event.data["answer"] for event in office.case(ref).events if event.kind is Kind.QUESTION_ANSWERED]
+def answers(services: Services, ref: str) -> list[Any]:
+    return [event.data["answer"] for event in services.case(ref).events if event.kind is Kind.QUESTION_ANSWERED]
 
 
 def test_an_answer_that_a_dead_run_took_is_read_by_the_next_run(
-    office: Office, prefect_server: PrefectServer, waiting: tuple[str, str]
+    services: Services, prefect_server: PrefectServer, waiting: tuple[str, str]
 ) -> None:
     ref, run = waiting
     assert answer_in_the_ui(prefect_server, run) == "ACCEPT"
     read_answers(ref)  # by a process that is not that run
     read_answers(ref)
-    assert answers(office, ref) == [ANSWER], "read once, word for word"
+    assert answers(services, ref) == [ANSWER], "read once, word for word"
 
 
 def test_an_answer_that_was_given_survives_a_wake_up(
-    office: Office, prefect_server: PrefectServer, waiting: tuple[str, str]
+    services: Services, prefect_server: PrefectServer, waiting: tuple[str, str]
 ) -> None:
     ref, run = waiting
     assert answer_in_the_ui(prefect_server, run) == "ACCEPT"
-    assert "about to start" in wake(office, ref)
+    assert "about to start" in wake(services, ref)
     read_answers(ref)
-    assert answers(office, ref) == [ANSWER]
+    assert answers(services, ref) == [ANSWER]
 
 
 def test_an_answer_to_a_run_that_was_just_woken_is_not_taken(
-    office: Office, prefect_server: PrefectServer, waiting: tuple[str, str]
+    services: Services, prefect_server: PrefectServer, waiting: tuple[str, str]
 ) -> None:
     """The run finds no answer, and asks again under the next number."""
     ref, run = waiting
-    assert wake(office, ref) == "its run was woken"
+    assert wake(services, ref) == "its run was woken"
     assert answer_in_the_ui(prefect_server, run) != "ACCEPT"
     read_answers(ref)
-    assert answers(office, ref) == []
+    assert answers(services, ref) == []

@@ -20,8 +20,8 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from blocks.reading import variable
 from caseproof.config.settings import Settings
 from caseproof.procedure.containment.check_lock import check_lock
-from caseproof.procedure.containment.sweeping import Swept
-from caseproof.procedure.core.office import open_office
+from caseproof.procedure.containment.stop_targets import StopResult
+from caseproof.procedure.core.services import bootstrap
 from caseproof.up.processes import free_port
 from sandbox.farm import Behaviour, Farm, farm_of
 from tasks.checking import check_all
@@ -80,8 +80,8 @@ def test_a_pass_needs_no_prefect_and_says_that_the_keeper_makes_the_runs(jobs: F
     assert stops(jobs) == FAILING
     assert f"{FAILING} stopped" in ended.out
     assert "The cases have no flow runs yet; the keeper makes them." in " ".join(ended.out.split())
-    with open_office(Settings(home=home)).store.reading() as unit:
-        assert len(unit.cases.rows(open_only=True)) == FAILING
+    with bootstrap(Settings(home=home)).store.reading() as uow:
+        assert len(uow.cases.rows(open_only=True)) == FAILING
 
 
 def test_a_dry_run_prints_the_plan_and_does_nothing(jobs: Farm, run: Run, home: Path) -> None:
@@ -89,16 +89,16 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(jobs: Farm, run: Run, home: 
     assert [line["act"] for line in planned["lines"]].count("stop") == FAILING
     assert stops(jobs) == 0
     assert "nothing was done" in " ".join(run("check", "--dry-run").out.split())
-    with open_office(Settings(home=home)).store.reading() as unit:
-        assert unit.cases.rows() == []
+    with bootstrap(Settings(home=home)).store.reading() as uow:
+        assert uow.cases.rows() == []
 
 
 def test_a_second_check_at_the_same_time_says_so_and_does_nothing(jobs: Farm, run: Run, home: Path) -> None:
-    office = open_office(Settings(home=home))
+    services = bootstrap(Settings(home=home))
     working, done = threading.Event(), threading.Event()
 
     def work() -> None:
-        with check_lock(office, "farm"):
+        with check_lock(services, "farm"):
             working.set()
             done.wait(60)
 
@@ -122,8 +122,8 @@ def test_a_platform_that_is_down_is_told_and_no_case_is_opened(jobs: Farm, run: 
     assert ended.code == 1
     assert "farm: " in ended.err
     assert ended.err.count("Next:") == 1
-    with open_office(Settings(home=home)).store.reading() as unit:
-        assert unit.cases.rows() == []
+    with bootstrap(Settings(home=home)).store.reading() as uow:
+        assert uow.cases.rows() == []
 
 
 def test_runs_that_cannot_be_read_to_their_end_stop_nothing(jobs: Farm, run: Run) -> None:
@@ -170,10 +170,10 @@ def test_what_a_pass_did_is_told_though_it_did_not_get_to_its_end(jobs: Farm, ho
     class Falls:
         def reads(self, platform: str) -> None: ...
         def begins(self, platform: str, total: int) -> None: ...
-        def did(self, swept: Swept) -> None:
+        def did(self, swept: StopResult) -> None:
             raise LookupError(f"made-up {swept.job}")
 
-    [one] = check_all(open_office(Settings(home=home)), "", dry_run=False, watcher=Falls())
+    [one] = check_all(bootstrap(Settings(home=home)), "", dry_run=False, watcher=Falls())
     assert one.counts["stopped"] == stops(jobs) == FAILING
     assert "It failed unexpectedly: LookupError (test_check_command.py, line " in one.wrong
     assert "made-up" not in one.wrong

@@ -23,7 +23,7 @@ from caseproof.domain.closure import closure_blockers
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.closing.proving import make_proof, proof_path
-from caseproof.procedure.core.office import Office, open_office
+from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.up.processes import free_port
 from sandbox.processes import PrefectServer
 from tests.support.command import Ended, Run
@@ -33,12 +33,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def office(home: Path) -> Office:
-    return open_office(Settings(home=home))
+def services(home: Path) -> Services:
+    return bootstrap(Settings(home=home))
 
 
-def written(office: Office, teller: Teller, **opening: str) -> Case:
-    """The teller's events in the store of an office, with real files as their evidence."""
+def written(services: Services, teller: Teller, **opening: str) -> Case:
+    """The teller's events in the store of services, with real files as their evidence."""
     case: Case | None = None
     files: dict[str, str] = {}
     for event in teller.events:
@@ -47,32 +47,32 @@ def written(office: Office, teller: Teller, **opening: str) -> Case:
             data |= opening
         elif case is not None and "evidence" in data:
             told = str(data["evidence"])
-            files[told] = files.get(told) or office.keep(case.ref, told.encode(), f"{told[:8]}.txt", "text/plain")
+            files[told] = files.get(told) or services.keep(case.ref, told.encode(), f"{told[:8]}.txt", "text/plain")
             data["evidence"] = files[told]
         if event.kind is Kind.RUN_VERIFIED:
             data |= {"name": "tidy-otter", "said": "Completed", "url": "https://jobs.example.com/runs/1"}
         now = type(event)(event.kind, event.at, event.actor, data)
-        with office.store.unit() as unit:
-            case = unit.cases.create(now) if case is None else unit.cases.append(case, now)
-            unit.commit()
+        with services.store.uow() as uow:
+            case = uow.cases.create(now) if case is None else uow.cases.append(case, now)
+            uow.commit()
     assert case is not None
     return case
 
 
-def opened(office: Office, **opening: str) -> Case:
+def opened(services: Services, **opening: str) -> Case:
     teller = Teller()
     teller.open()
-    return written(office, teller, **opening)
+    return written(services, teller, **opening)
 
 
-def waiting(office: Office, **opening: str) -> Case:
+def waiting(services: Services, **opening: str) -> Case:
     teller = Teller()
     teller.open()
     teller.until_waiting(first=True)
-    return written(office, teller, **opening)
+    return written(services, teller, **opening)
 
 
-def closed(office: Office) -> Case:
+def closed(services: Services) -> Case:
     """A case that is closed with the product's own proof."""
     teller = Teller(Plan(Decision.AFTER_FIX))
     teller.open()
@@ -81,10 +81,10 @@ def closed(office: Office) -> Case:
     teller.run_successfully()
     teller.approve()
     teller.look()
-    office = replace(office, clock=lambda: teller.now + timedelta(minutes=1))
-    case = make_proof(office.ledger, office.files, office.proofs, written(office, teller).ref)
+    services = replace(services, clock=lambda: teller.now + timedelta(minutes=1))
+    case = make_proof(services.ledger, services.files, services.proofs, written(services, teller).ref)
     assert case.proof is not None
-    return office.record(case.ref, Kind.CLOSED, proof=case.proof["evidence"])
+    return services.record(case.ref, Kind.CLOSED, proof=case.proof["evidence"])
 
 
 def refused(ended: Ended, problem: str, next_action: str) -> None:
@@ -136,9 +136,9 @@ def test_the_installed_program_ends_as_the_function_does(home: Path) -> None:
 # -- reading cases --------------------------------------------------------------------------------------------------
 
 
-def test_open_cases_are_listed_and_closed_ones_only_where_asked(run: Run, office: Office) -> None:
-    done = closed(office)
-    case = waiting(office)
+def test_open_cases_are_listed_and_closed_ones_only_where_asked(run: Run, services: Services) -> None:
+    done = closed(services)
+    case = waiting(services)
     assert [row["ref"] for row in run("case", "list", "--json").json] == [case.ref]
     rows = run("case", "list", "--all", "--json").json
     assert [(row["ref"], row["state"]) for row in rows] == [(done.ref, "closed"), (case.ref, "waiting")]
@@ -149,9 +149,11 @@ def test_open_cases_are_listed_and_closed_ones_only_where_asked(run: Run, office
     assert done.ref not in table.out
 
 
-def test_the_list_names_a_case_whose_events_cannot_be_read_and_showing_it_is_refused(run: Run, office: Office) -> None:
-    whole, broken = waiting(office), opened(office, job="offers/other")
-    with closing(sqlite3.connect(office.settings.home_folder / "caseproof.sqlite", isolation_level=None)) as raw:
+def test_the_list_names_a_case_whose_events_cannot_be_read_and_showing_it_is_refused(
+    run: Run, services: Services
+) -> None:
+    whole, broken = waiting(services), opened(services, job="offers/other")
+    with closing(sqlite3.connect(services.settings.home_folder / "caseproof.sqlite", isolation_level=None)) as raw:
         raw.execute("DROP TRIGGER events_unchanged")
         raw.execute("UPDATE events SET data = 'no json' WHERE case_id = 2")
         listed = run("case", "list", "--json")
@@ -171,8 +173,8 @@ def test_an_empty_list_is_an_answer_too(run: Run) -> None:
     assert run("case", "list").code == 0
 
 
-def test_a_case_is_shown_with_what_comes_next_and_its_timeline(run: Run, office: Office) -> None:
-    case = waiting(office)
+def test_a_case_is_shown_with_what_comes_next_and_its_timeline(run: Run, services: Services) -> None:
+    case = waiting(services)
     shown = run("case", "show", case.ref.lower())
     assert (shown.code, shown.err) == (0, "")
     assert shown.out.splitlines()[0].startswith(f"{case.ref} Offers of shop A")
@@ -183,27 +185,27 @@ def test_a_case_is_shown_with_what_comes_next_and_its_timeline(run: Run, office:
     assert (told["proof"], told["trouble"]) == (None, None)
 
 
-def test_what_a_case_needs_help_with_is_told_with_a_code_for_programs(run: Run, office: Office) -> None:
-    case = waiting(office)
+def test_what_a_case_needs_help_with_is_told_with_a_code_for_programs(run: Run, services: Services) -> None:
+    case = waiting(services)
     needs = {"step": "note on the ticket", "problem": "The desk is down.", "next_action": "Look at the desk."}
-    office.record(case.ref, Kind.TROUBLE, **needs, code="desk_down")
+    services.record(case.ref, Kind.TROUBLE, **needs, code="desk_down")
     told = run("case", "show", case.ref, "--json").json
     assert told["trouble"] == {**needs, "code": "desk_down"}
     assert [event["code"] for event in told["timeline"]][-1] == "desk_down"
-    office.record(case.ref, Kind.TROUBLE, **needs)
+    services.record(case.ref, Kind.TROUBLE, **needs)
     assert run("case", "show", case.ref, "--json").json["trouble"]["code"] == "other", "of a version without codes"
 
 
-def test_a_closed_case_is_shown_with_the_path_of_its_proof(run: Run, office: Office) -> None:
-    case = closed(office)
+def test_a_closed_case_is_shown_with_the_path_of_its_proof(run: Run, services: Services) -> None:
+    case = closed(services)
     told = run("case", "show", case.ref, "--json").json
     assert (told["status"], told["missing"]) == ("closed", [])
     assert Path(told["proof"]).is_file()
     assert told["proof"] in run("case", "why", case.ref).out
 
 
-def test_why_names_each_missing_item_with_its_rule_and_the_next_action(run: Run, office: Office) -> None:
-    case = waiting(office)
+def test_why_names_each_missing_item_with_its_rule_and_the_next_action(run: Run, services: Services) -> None:
+    case = waiting(services)
     told = run("case", "why", case.ref, "--json").json
     assert told["missing"] == [
         {"rule": one.rule, "code": one.code, "missing": one.missing, "next_action": one.next_action}
@@ -220,9 +222,9 @@ def test_a_case_that_is_not_there_is_refused(run: Run, verb: str, ref: str) -> N
 
 
 @pytest.mark.parametrize("verb", ["show", "why", "list"])
-def test_names_that_look_like_markup_are_printed_as_they_are(run: Run, office: Office, verb: str) -> None:
+def test_names_that_look_like_markup_are_printed_as_they_are(run: Run, services: Services, verb: str) -> None:
     names = {"job_name": "[red]x[/]", "retailer": "[/bold]y", "summary": "[/z] fails"}
-    case = opened(office, **names)
+    case = opened(services, **names)
     shown = run("case", verb, *([] if verb == "list" else [case.ref]))
     assert (shown.code, shown.err) == (0, "")
     if verb != "why":
@@ -234,8 +236,8 @@ def test_a_refusal_with_markup_in_it_is_printed_as_it_is(run: Run) -> None:
     refused(run("case", "show", "[/red]"), "[/red]", "caseproof case list")
 
 
-def test_a_closed_case_is_not_woken(run: Run, office: Office) -> None:
-    case = closed(office)
+def test_a_closed_case_is_not_woken(run: Run, services: Services) -> None:
+    case = closed(services)
     refused(run("case", "wake", case.ref), f"{case.ref} is closed", f"caseproof case show {case.ref}")
 
 
@@ -250,16 +252,16 @@ def confirm(run: Run, ref: str, file: Path, sender: str = "owner@example.com") -
     return run("case", "confirm", ref, "--from", sender, "--message", str(file), "--json")
 
 
-def test_a_mail_that_cannot_be_read_is_refused_with_its_path(run: Run, office: Office, tmp_path: Path) -> None:
+def test_a_mail_that_cannot_be_read_is_refused_with_its_path(run: Run, services: Services, tmp_path: Path) -> None:
     missing = tmp_path / "no-such.eml"
-    refused(confirm(run, waiting(office).ref, missing), f"{missing} cannot be read", "path of the saved mail")
+    refused(confirm(run, waiting(services).ref, missing), f"{missing} cannot be read", "path of the saved mail")
 
 
-def test_a_strangers_mail_is_refused_and_told_who_may_confirm(run: Run, office: Office, tmp_path: Path) -> None:
-    case, file = waiting(office), tmp_path / "mail.eml"
+def test_a_strangers_mail_is_refused_and_told_who_may_confirm(run: Run, services: Services, tmp_path: Path) -> None:
+    case, file = waiting(services), tmp_path / "mail.eml"
     file.write_bytes(MAIL)
     refused(confirm(run, case.ref, file), "not a registered contact", "caseproof contact add")
-    assert office.case(case.ref).events[-1].kind is Kind.CONFIRMATION_REFUSED
+    assert services.case(case.ref).events[-1].kind is Kind.CONFIRMATION_REFUSED
 
 
 def test_a_word_for_a_case_that_is_not_there_is_refused(run: Run, tmp_path: Path) -> None:
@@ -268,32 +270,32 @@ def test_a_word_for_a_case_that_is_not_there_is_refused(run: Run, tmp_path: Path
 
 
 def test_a_word_is_recorded_also_while_prefect_is_down(
-    run: Run, office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """J8: what the retailer wrote must not depend on whether the case's run can be woken."""
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    case, file = waiting(office), tmp_path / "mail.eml"
+    case, file = waiting(services), tmp_path / "mail.eml"
     file.write_bytes(MAIL)
     assert run("contact", "add", "--retailer", "Shop A", "--address", "owner@example.com").code == 0
     ended = confirm(run, case.ref, file)
     assert ended.code == 0
     assert ended.json["recorded"] is True
     assert f"caseproof case wake {case.ref}" in ended.json["run"]
-    (word,) = office.case(case.ref).confirmations
+    (word,) = services.case(case.ref).confirmations
     assert "We renewed the token." in word["words"]
 
 
 # -- proofs ---------------------------------------------------------------------------------------------------------
 
 
-def proof_of(office: Office, case: Case) -> Path:
-    path = proof_path(office.proofs, case)
+def proof_of(services: Services, case: Case) -> Path:
+    path = proof_path(services.proofs, case)
     assert path is not None
     return path
 
 
-def test_a_good_proof_holds(run: Run, office: Office) -> None:
-    proof = proof_of(office, closed(office))
+def test_a_good_proof_holds(run: Run, services: Services) -> None:
+    proof = proof_of(services, closed(services))
     told = run("verify", str(proof), "--json")
     assert told.code == 0
     assert told.json["holds"] is True
@@ -301,8 +303,8 @@ def test_a_good_proof_holds(run: Run, office: Office) -> None:
     assert "the proof holds" in run("verify", str(proof)).out
 
 
-def test_a_proof_that_was_changed_does_not_hold(run: Run, office: Office) -> None:
-    proof = proof_of(office, closed(office))
+def test_a_proof_that_was_changed_does_not_hold(run: Run, services: Services) -> None:
+    proof = proof_of(services, closed(services))
     claims = json.loads(proof.read_text())
     proof.write_text(json.dumps(claims | {"rule": "J8"}))
     told = run("verify", str(proof), "--json")
@@ -313,8 +315,8 @@ def test_a_proof_that_was_changed_does_not_hold(run: Run, office: Office) -> Non
     assert "does NOT hold" in run("verify", str(proof)).out
 
 
-def test_a_proof_whose_evidence_was_changed_does_not_hold(run: Run, office: Office) -> None:
-    proof = proof_of(office, closed(office))
+def test_a_proof_whose_evidence_was_changed_does_not_hold(run: Run, services: Services) -> None:
+    proof = proof_of(services, closed(services))
     (name, path), *_ = [(file["name"], file["path"]) for file in json.loads(proof.read_text())["files"]]
     evidence = proof.parent / path
     evidence.chmod(0o600)
@@ -399,8 +401,8 @@ def test_a_platform_that_is_not_saved_is_refused_and_no_case_is_opened(
     with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         ended = run(*OPEN, "--json")
     refused(ended, "no platform called 'no-such'", "caseproof-prefect-jobs")
-    with open_office(Settings(home=home)).store.reading() as unit:
-        assert unit.cases.rows() == []
+    with bootstrap(Settings(home=home)).store.reading() as uow:
+        assert uow.cases.rows() == []
 
 
 def test_the_histories_that_these_tests_are_made_of_close() -> None:

@@ -34,7 +34,7 @@ from caseproof.domain.forms import (
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core.asked import answer_to
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import incidents
 from caseproof.procedure.views.questions import MOST_WORDS, case_question, look_at_the_change, what_to_record
 from caseproof.procedure.views.titles import stands
@@ -235,184 +235,188 @@ CONTACT = "shop@example.com"
 
 
 @pytest.fixture
-def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    """The office of this process, as the tasks find it: made anew from the environment."""
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+    """The services of this process, as the tasks find it: made anew from the environment."""
     monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
     common.services.cache_clear()
     with disable_run_logger():
-        yield common.office()
-    common.office().store.close()
+        yield common.services()
+    common.services().store.close()
     common.services.cache_clear()
 
 
 @pytest.fixture
-def case(office: Office) -> Case:
+def case(services: Services) -> Case:
     """A case that waits for the retailer's word or the team's decision."""
     teller = Teller()
     teller.open()
     teller.until_waiting(first=True)
     first, *rest = teller.events
-    with office.store.unit() as unit:
-        unit.people.add_contact("Shop A", CONTACT)
-        case = unit.cases.append(unit.cases.create(first), *rest)
-        unit.commit()
+    with services.store.uow() as uow:
+        uow.people.add_contact("Shop A", CONTACT)
+        case = uow.cases.append(uow.cases.create(first), *rest)
+        uow.commit()
     return case
 
 
-def answered(office: Office, case: Case, form: type[Form], **answer: str) -> Fact:
+def answered(services: Services, case: Case, form: type[Form], **answer: str) -> Fact:
     """The form was asked and answered; nobody acted on it yet."""
-    number = office.case(case.ref).question_number + 1
-    office.record(case.ref, Kind.QUESTION_ASKED, number=number, form=form.slug, flow_run="a flow run")
+    number = services.case(case.ref).question_number + 1
+    services.record(case.ref, Kind.QUESTION_ASKED, number=number, form=form.slug, flow_run="a flow run")
     who = {"answered_by": "operator"} | answer
-    now = office.record(case.ref, Kind.QUESTION_ANSWERED, "operator", number=number, form=form.slug, answer=who)
+    now = services.record(case.ref, Kind.QUESTION_ANSWERED, "operator", number=number, form=form.slug, answer=who)
     return now.answered[number]
 
 
-def test_an_answer_is_found_once_it_was_given_and_only_for_its_form(office: Office, case: Case) -> None:
+def test_an_answer_is_found_once_it_was_given_and_only_for_its_form(services: Services, case: Case) -> None:
     assert answer_to(case, AccountDecision.slug) is None
-    given = answered(office, case, AccountDecision, **ANSWERS["decision"])
-    assert answer_to(office.case(case.ref), AccountDecision.slug) == given
-    assert answer_to(office.case(case.ref), Review.slug) is None
+    given = answered(services, case, AccountDecision, **ANSWERS["decision"])
+    assert answer_to(services.case(case.ref), AccountDecision.slug) == given
+    assert answer_to(services.case(case.ref), Review.slug) is None
 
 
-def test_of_two_answers_the_newer_counts(office: Office, case: Case) -> None:
-    answered(office, case, AccountDecision, **ANSWERS["decision"], checked="first")
-    second = answered(office, case, AccountDecision, **ANSWERS["decision"], checked="second")
-    assert answer_to(office.case(case.ref), AccountDecision.slug) == second
+def test_of_two_answers_the_newer_counts(services: Services, case: Case) -> None:
+    answered(services, case, AccountDecision, **ANSWERS["decision"], checked="first")
+    second = answered(services, case, AccountDecision, **ANSWERS["decision"], checked="second")
+    assert answer_to(services.case(case.ref), AccountDecision.slug) == second
 
 
-def test_an_answer_that_was_acted_on_does_not_count_again(office: Office, case: Case) -> None:
-    given = answered(office, case, AccountDecision, **ANSWERS["decision"])
-    office.record(case.ref, Kind.KEPT_PAUSED, "operator", until="2026-12-24", reason="x", question=given["number"])
-    assert answer_to(office.case(case.ref), AccountDecision.slug) is None
+def test_an_answer_that_was_acted_on_does_not_count_again(services: Services, case: Case) -> None:
+    given = answered(services, case, AccountDecision, **ANSWERS["decision"])
+    services.record(case.ref, Kind.KEPT_PAUSED, "operator", until="2026-12-24", reason="x", question=given["number"])
+    assert answer_to(services.case(case.ref), AccountDecision.slug) is None
 
 
-def test_an_answer_from_before_a_failed_run_is_no_answer_to_what_came_after(office: Office, case: Case) -> None:
+def test_an_answer_from_before_a_failed_run_is_no_answer_to_what_came_after(services: Services, case: Case) -> None:
     """J11: the decision was taken on what was known before; the failure has to be looked at."""
-    decided = answered(office, case, AccountDecision, **ANSWERS["decision"])
+    decided = answered(services, case, AccountDecision, **ANSWERS["decision"])
     taken = {"decision": str(Decision.AFTER_FIX), "reason": "x", "review": "anybody", "question": decided["number"]}
-    office.record(case.ref, Kind.DECIDED, "operator", **taken)
-    answered(office, case, AccountDecision, **ANSWERS["decision"])
-    office.record(case.ref, Kind.RUN_STARTED, run="r", purpose="rerun", url="https://jobs.example.com/r")
-    failed = office.record(case.ref, Kind.RUN_FAILED, run="r", why="401 again")
+    services.record(case.ref, Kind.DECIDED, "operator", **taken)
+    answered(services, case, AccountDecision, **ANSWERS["decision"])
+    services.record(case.ref, Kind.RUN_STARTED, run="r", purpose="rerun", url="https://jobs.example.com/r")
+    failed = services.record(case.ref, Kind.RUN_FAILED, run="r", why="401 again")
     assert answer_to(failed, AccountDecision.slug) is None
-    fresh = answered(office, case, AccountDecision, **ANSWERS["decision"])
-    assert answer_to(office.case(case.ref), AccountDecision.slug) == fresh
+    fresh = answered(services, case, AccountDecision, **ANSWERS["decision"])
+    assert answer_to(services.case(case.ref), AccountDecision.slug) == fresh
 
 
 # -- what the retailer said stands above the form ------------------------------------------------------------------
 
 
-def said(office: Office, case: Case, kind: Kind, words: str, **more: str) -> None:
-    kept = office.keep(case.ref, f"{words}{more}".encode(), "said.eml", "message/rfc822")
-    office.record(case.ref, kind, sender=CONTACT, words=words, evidence=kept, by_way_of="mail", **more)
+def said(services: Services, case: Case, kind: Kind, words: str, **more: str) -> None:
+    kept = services.keep(case.ref, f"{words}{more}".encode(), "said.eml", "message/rfc822")
+    services.record(case.ref, kind, sender=CONTACT, words=words, evidence=kept, by_way_of="mail", **more)
 
 
-def test_words_and_replies_stand_above_the_form_in_the_order_in_which_they_came(office: Office, case: Case) -> None:
-    said(office, case, Kind.REPLY_RECEIVED, "Which token?\n# not a heading", why="asks for help")
-    said(office, case, Kind.CONFIRMATION_RECEIVED, "Done.", choice="changed")
-    shown = case_question(office.case(case.ref), "https://app.example.com/case", "Now decide.")
+def test_words_and_replies_stand_above_the_form_in_the_order_in_which_they_came(services: Services, case: Case) -> None:
+    said(services, case, Kind.REPLY_RECEIVED, "Which token?\n# not a heading", why="asks for help")
+    said(services, case, Kind.CONFIRMATION_RECEIVED, "Done.", choice="changed")
+    shown = case_question(services.case(case.ref), "https://app.example.com/case", "Now decide.")
     first = "shop\\@example.com** replied by mail (confirms nothing by itself: asks for help):"
     second = "shop\\@example.com** wrote by mail (J8):"
     places = [shown.index(part) for part in (first, "> Which token?\n> \\# not", second, "> Done.", "Now decide.")]
     assert places == sorted(places)
 
 
-def test_a_reply_that_was_recorded_stands_there_once(office: Office, case: Case) -> None:
-    said(office, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
-    number = office.case(case.ref).question_number + 1
-    office.record(case.ref, Kind.QUESTION_ASKED, number=number, form=RetailersWord.slug, flow_run="a flow run")
-    [reply] = office.case(case.ref).replies
+def test_a_reply_that_was_recorded_stands_there_once(services: Services, case: Case) -> None:
+    said(services, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
+    number = services.case(case.ref).question_number + 1
+    services.record(case.ref, Kind.QUESTION_ASKED, number=number, form=RetailersWord.slug, flow_run="a flow run")
+    [reply] = services.case(case.ref).replies
     taken = {name: reply[name] for name in ("sender", "words", "evidence", "by_way_of")}
-    office.record(case.ref, Kind.CONFIRMATION_RECEIVED, "operator", **taken)
-    assert case_question(office.case(case.ref), "https://app.example.com/case", "").count("I think so.") == 1
+    services.record(case.ref, Kind.CONFIRMATION_RECEIVED, "operator", **taken)
+    assert case_question(services.case(case.ref), "https://app.example.com/case", "").count("I think so.") == 1
 
 
-def test_of_many_words_the_newest_are_shown_and_the_others_are_on_the_cases_page(office: Office, case: Case) -> None:
+def test_of_many_words_the_newest_are_shown_and_the_others_are_on_the_cases_page(
+    services: Services, case: Case
+) -> None:
     for number in range(MOST_WORDS + 3):
-        said(office, case, Kind.REPLY_RECEIVED, f"Question {number}?", why="asks for help")
-    shown = case_question(office.case(case.ref), "https://app.example.com/case", "")
+        said(services, case, Kind.REPLY_RECEIVED, f"Question {number}?", why="asks for help")
+    shown = case_question(services.case(case.ref), "https://app.example.com/case", "")
     assert "3 older words of theirs" in shown
     assert [n for n in range(MOST_WORDS + 3) if f"Question {n}?" in shown] == list(range(3, MOST_WORDS + 3))
 
 
-def test_the_form_for_the_word_offers_the_reply_only_where_there_is_one(office: Office, case: Case) -> None:
-    assert "newest reply" not in what_to_record(office.case(case.ref))
-    said(office, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
-    assert "newest reply above counts" in what_to_record(office.case(case.ref))
+def test_the_form_for_the_word_offers_the_reply_only_where_there_is_one(services: Services, case: Case) -> None:
+    assert "newest reply" not in what_to_record(services.case(case.ref))
+    said(services, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
+    assert "newest reply above counts" in what_to_record(services.case(case.ref))
 
 
-def test_the_runs_name_says_that_a_reply_is_there_to_read(office: Office, case: Case) -> None:
-    said(office, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
-    office.record(case.ref, Kind.QUESTION_ASKED, number=1, form=RetailersWord.slug, flow_run="a flow run")
-    assert stands(office.case(case.ref)) == "has a reply to read"
+def test_the_runs_name_says_that_a_reply_is_there_to_read(services: Services, case: Case) -> None:
+    said(services, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
+    services.record(case.ref, Kind.QUESTION_ASKED, number=1, form=RetailersWord.slug, flow_run="a flow run")
+    assert stands(services.case(case.ref)) == "has a reply to read"
 
 
 def test_the_ticket_is_due_for_a_note_as_soon_as_something_was_said_and_the_desk_is_asked_nothing_before(
-    office: Office, case: Case
+    services: Services, case: Case
 ) -> None:
-    assert not note_on_the_ticket.is_due(office.case(case.ref))
-    said(office, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
-    assert note_on_the_ticket.is_due(office.case(case.ref))
+    assert not note_on_the_ticket.is_due(services.case(case.ref))
+    said(services, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
+    assert note_on_the_ticket.is_due(services.case(case.ref))
 
 
-def test_that_the_reply_counts_is_said_by_a_member_and_refused_where_there_is_none(office: Office, case: Case) -> None:
-    given = answered(office, case, RetailersWord, what=str(Word.COUNTS))
+def test_that_the_reply_counts_is_said_by_a_member_and_refused_where_there_is_none(
+    services: Services, case: Case
+) -> None:
+    given = answered(services, case, RetailersWord, what=str(Word.COUNTS))
     act_on(case.ref, given, RetailersWord, lambda form: _take_word(case.ref, given, form))
-    refused = office.case(case.ref).refused
+    refused = services.case(case.ref).refused
     assert refused is not None
     assert "no reply in words of a registered contact" in refused["why"]
 
-    said(office, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
-    again = answered(office, case, RetailersWord, what=str(Word.COUNTS))
+    said(services, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
+    again = answered(services, case, RetailersWord, what=str(Word.COUNTS))
     act_on(case.ref, again, RetailersWord, lambda form: _take_word(case.ref, again, form))
-    [word] = office.case(case.ref).confirmations
+    [word] = services.case(case.ref).confirmations
     assert (word["words"], word.actor) == ("I think so.", "operator")
 
 
-def test_a_reply_that_a_member_answered_confirms_nothing_and_the_case_waits_on(office: Office, case: Case) -> None:
-    said(office, case, Kind.REPLY_RECEIVED, "Which app do you mean?", why="asks something or needs help")
-    assert office.case(case.ref).unanswered_since is None, "it is the team's turn"
-    given = answered(office, case, RetailersWord, what=str(Word.ANSWERED))
+def test_a_reply_that_a_member_answered_confirms_nothing_and_the_case_waits_on(services: Services, case: Case) -> None:
+    said(services, case, Kind.REPLY_RECEIVED, "Which app do you mean?", why="asks something or needs help")
+    assert services.case(case.ref).unanswered_since is None, "it is the team's turn"
+    given = answered(services, case, RetailersWord, what=str(Word.ANSWERED))
     for _ in range(2):  # two live runs of one case read the same answer
         act_on(case.ref, given, RetailersWord, lambda form: _take_word(case.ref, given, form))
-    now = office.case(case.ref)
+    now = services.case(case.ref)
     assert (now.words, now.open_replies, now.unhandled) == ((), (), ())
     assert now.events[-1].kind is Kind.CONFIRMATION_REFUSED
     assert "operator has answered it" in now.events[-1].data["why"]
     assert now.unanswered_since == now.events[-1].at, "the retailer's turn begins anew"
-    again = answered(office, case, RetailersWord, what=str(Word.ANSWERED))
+    again = answered(services, case, RetailersWord, what=str(Word.ANSWERED))
     act_on(case.ref, again, RetailersWord, lambda form: _take_word(case.ref, again, form))
-    assert "no reply above" in office.case(case.ref).refused["why"]
+    assert "no reply above" in services.case(case.ref).refused["why"]
 
 
-def test_nobody_is_asked_for_a_decision_that_a_clear_word_has_taken(office: Office, case: Case) -> None:
+def test_nobody_is_asked_for_a_decision_that_a_clear_word_has_taken(services: Services, case: Case) -> None:
     """J6: the word was there before the question, or came while it was made."""
-    said(office, case, Kind.CONFIRMATION_RECEIVED, "Done.", choice="changed")
-    assert _needs_a_person(office.case(case.ref)), "by mail a person decides"
-    kept = office.keep(case.ref, b"page", "page.json", "application/json")
+    said(services, case, Kind.CONFIRMATION_RECEIVED, "Done.", choice="changed")
+    assert _needs_a_person(services.case(case.ref)), "by mail a person decides"
+    kept = services.keep(case.ref, b"page", "page.json", "application/json")
     clear = {"sender": CONTACT, "words": "Done.", "evidence": kept, "choice": "changed"}
-    office.record(case.ref, Kind.CONFIRMATION_RECEIVED, **clear, by_way_of="page")
-    assert not _needs_a_person(office.case(case.ref))
+    services.record(case.ref, Kind.CONFIRMATION_RECEIVED, **clear, by_way_of="page")
+    assert not _needs_a_person(services.case(case.ref))
     settle_the_account(case.ref)
-    now = office.case(case.ref)
+    now = services.case(case.ref)
     assert (now.decided, now.question) == (Decision.AFTER_CHANGE, None)
 
 
-def test_j8_the_review_of_what_went_on_by_itself_asks_for_thelook_at_the_change(office: Office, case: Case) -> None:
-    assert look_at_the_change(office.case(case.ref)) == ""
-    kept = office.keep(case.ref, b"page", "page.json", "application/json")
+def test_j8_the_review_of_what_went_on_by_itself_asks_for_thelook_at_the_change(services: Services, case: Case) -> None:
+    assert look_at_the_change(services.case(case.ref)) == ""
+    kept = services.keep(case.ref, b"page", "page.json", "application/json")
     clear = {"sender": CONTACT, "words": "Done.", "evidence": kept, "choice": "changed"}
-    office.record(case.ref, Kind.CONFIRMATION_RECEIVED, **clear, by_way_of="page")
+    services.record(case.ref, Kind.CONFIRMATION_RECEIVED, **clear, by_way_of="page")
     settle_the_account(case.ref)
-    assert "look at the change in the system (J8)" in look_at_the_change(office.case(case.ref))
+    assert "look at the change in the system (J8)" in look_at_the_change(services.case(case.ref))
 
 
-def test_a_malformed_answer_is_refused_with_the_fields_and_asked_again(office: Office, case: Case) -> None:
-    given = answered(office, case, AccountDecision, decision="close it", reason="")
+def test_a_malformed_answer_is_refused_with_the_fields_and_asked_again(services: Services, case: Case) -> None:
+    given = answered(services, case, AccountDecision, decision="close it", reason="")
     acted: list[Form] = []
     act_on(case.ref, given, AccountDecision, acted.append)
-    now = office.case(case.ref)
+    now = services.case(case.ref)
     assert acted == []
     assert now.refused is not None
     assert now.refused["number"] == given["number"]
@@ -421,63 +425,63 @@ def test_a_malformed_answer_is_refused_with_the_fields_and_asked_again(office: O
     assert answer_to(now, AccountDecision.slug) is None
 
 
-def test_an_answer_that_the_procedure_refuses_is_recorded_with_the_next_action(office: Office, case: Case) -> None:
-    given = answered(office, case, AccountDecision, **ANSWERS["decision"])
+def test_an_answer_that_the_procedure_refuses_is_recorded_with_the_next_action(services: Services, case: Case) -> None:
+    given = answered(services, case, AccountDecision, **ANSWERS["decision"])
 
     def no(_: Form) -> None:
         raise NotAllowed("J8: there is no confirmation.", "Record it.")
 
     act_on(case.ref, given, AccountDecision, no)
-    refused = office.case(case.ref).refused
+    refused = services.case(case.ref).refused
     assert refused is not None
     assert refused["why"] == "J8: there is no confirmation. Next: Record it."
 
 
-def test_a_good_answer_is_acted_on_as_its_form(office: Office, case: Case) -> None:
-    given = answered(office, case, AccountDecision, **ANSWERS["decision"])
+def test_a_good_answer_is_acted_on_as_its_form(services: Services, case: Case) -> None:
+    given = answered(services, case, AccountDecision, **ANSWERS["decision"])
     acted: list[Form] = []
     act_on(case.ref, given, AccountDecision, acted.append)
     decided, reason = Decision.AFTER_FIX, ANSWERS["decision"]["reason"]
     assert acted == [AccountDecision(answered_by="operator", decision=decided, reason=reason)]
-    assert office.case(case.ref).refused is None
+    assert services.case(case.ref).refused is None
 
 
-def test_what_is_no_refusal_but_a_fault_of_ours_is_not_taken_for_one(office: Office, case: Case) -> None:
-    given = answered(office, case, TryAgain)
+def test_what_is_no_refusal_but_a_fault_of_ours_is_not_taken_for_one(services: Services, case: Case) -> None:
+    given = answered(services, case, TryAgain)
 
     def broken(_: Form) -> None:
         raise RuntimeError("a fault")
 
     with pytest.raises(RuntimeError, match="a fault"):
         act_on(case.ref, given, TryAgain, broken)
-    assert office.case(case.ref).refused is None
+    assert services.case(case.ref).refused is None
 
 
-def test_the_same_trouble_is_said_once_and_another_one_anew(office: Office, case: Case) -> None:
+def test_the_same_trouble_is_said_once_and_another_one_anew(services: Services, case: Case) -> None:
     for problem in ("The desk is down.", "The desk is down.", "The desk is full.", "The desk is down."):
         say_trouble(case.ref, "open the ticket", BadInput(problem, "Look at the desk."))
-    said = [event.data["problem"] for event in office.case(case.ref).events if event.kind is Kind.TROUBLE]
+    said = [event.data["problem"] for event in services.case(case.ref).events if event.kind is Kind.TROUBLE]
     assert said == ["The desk is down.", "The desk is full.", "The desk is down."]
 
 
-def test_the_same_problem_of_another_step_is_said_too(office: Office, case: Case) -> None:
+def test_the_same_problem_of_another_step_is_said_too(services: Services, case: Case) -> None:
     for step in ("open the ticket", "attach the picture"):
         say_trouble(case.ref, step, BadInput("The desk is down."))
-    trouble = office.case(case.ref).trouble
+    trouble = services.case(case.ref).trouble
     assert trouble is not None
     assert trouble["step"] == "attach the picture"
 
 
-def test_a_step_that_works_again_ends_its_own_trouble_and_no_others(office: Office, case: Case) -> None:
+def test_a_step_that_works_again_ends_its_own_trouble_and_no_others(services: Services, case: Case) -> None:
     say_trouble(case.ref, "another step", BadInput("It is down."))
     carry(stop_the_job, case.ref)  # which is done already
-    assert office.case(case.ref).trouble is not None
+    assert services.case(case.ref).trouble is not None
     say_trouble(case.ref, "stop the job", BadInput("It is down."))
     carry(stop_the_job, case.ref)
-    assert office.case(case.ref).trouble is None
+    assert services.case(case.ref).trouble is None
 
 
-@pytest.mark.usefixtures("office")
+@pytest.mark.usefixtures("services")
 def test_no_task_runs_for_a_step_that_is_done(case: Case) -> None:
     """A resumed run starts from the top: neither its task runs nor its log tell everything again."""
     tried: list[str] = []

@@ -22,7 +22,7 @@ from caseproof.channels.inbound.imap import (
     probe,
 )
 from caseproof.channels.inbound.imap_account import Security
-from caseproof.channels.inbound.imap_line import LITERAL_BYTES
+from caseproof.channels.inbound.imap_connection import LITERAL_BYTES
 from tests.support.shown import shown_of
 
 SECRET = 'hunter2"not\\for-people'

@@ -16,8 +16,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from blocks.inbox import RetailerMailbox
 from caseproof.config.policy import BUILT_IN
 from caseproof.config.settings import Settings
-from caseproof.domain.vocabulary import Place
-from caseproof.procedure.core.office import Office, open_office
+from caseproof.domain.vocabulary import Disposition
+from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.store import locks
 from caseproof.up.plan import inbox_lock
 from caseproof.up.processes import wait_until
@@ -30,21 +30,21 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def office(home: Path) -> Iterator[Office]:
-    office = open_office(Settings(home=home))
-    yield office
-    office.store.close()
+def services(home: Path) -> Iterator[Services]:
+    services = bootstrap(Settings(home=home))
+    yield services
+    services.store.close()
 
 
-def came(office: Office, place: Place, why: str) -> int:
+def came(services: Services, place: Disposition, why: str) -> int:
     """A message in the store; its number."""
-    kept = office.vault.put(why.encode(), "mail.eml", "message/rfc822")
-    with office.store.unit() as unit:
-        number = unit.messages.add(
+    kept = services.vault.put(why.encode(), "mail.eml", "message/rfc822")
+    with services.store.uow() as uow:
+        number = uow.messages.add(
             kept.digest, message_id="", sender="who@example.org", subject="[b]Subject[/b]", size=7, way="mail",
-            place=place, why=why, ref="", at=office.clock(),
+            place=place, why=why, ref="", at=services.clock(),
         )  # fmt: skip
-        unit.commit()
+        uow.commit()
     return number
 
 
@@ -54,9 +54,9 @@ def test_without_a_mailbox_it_says_so_and_does_nothing(run: Run) -> None:
     assert "names no mailbox (answers.mailbox)" in ended.out
 
 
-def test_the_list_shows_what_needs_an_eye_and_done_takes_it_off(run: Run, office: Office) -> None:
-    number = came(office, Place.UNMATCHED, "it answers no mail of ours")
-    came(office, Place.AUTOMATIC, "a program wrote it")
+def test_the_list_shows_what_needs_an_eye_and_done_takes_it_off(run: Run, services: Services) -> None:
+    number = came(services, Disposition.UNMATCHED, "it answers no mail of ours")
+    came(services, Disposition.AUTOMATIC, "a program wrote it")
     listed = run("inbox", "list")
     assert "it answers no mail of ours" in listed.out
     assert "[b]Subject[/b]" in listed.out
@@ -72,14 +72,14 @@ def test_the_list_shows_what_needs_an_eye_and_done_takes_it_off(run: Run, office
     assert "a program wrote it" in run("inbox", "list", "--settled").out
 
 
-def test_a_longer_list_says_how_many_more_there_are(run: Run, office: Office) -> None:
+def test_a_longer_list_says_how_many_more_there_are(run: Run, services: Services) -> None:
     for number in range(3):
-        came(office, Place.UNMATCHED, f"reason {number}")
+        came(services, Disposition.UNMATCHED, f"reason {number}")
     assert "2 more are not shown" in run("inbox", "list", "--limit", "1").out
 
 
-def test_done_refuses_an_unknown_number_and_a_nobody_and_then_takes_nothing_off(run: Run, office: Office) -> None:
-    number = came(office, Place.REPLY, "why")
+def test_done_refuses_an_unknown_number_and_a_nobody_and_then_takes_nothing_off(run: Run, services: Services) -> None:
+    number = came(services, Disposition.REPLY, "why")
     refused = run("inbox", "done", number, 99, "--by", "operator")
     assert refused.code == 1
     assert "no message 99" in refused.err
@@ -115,14 +115,14 @@ def watched(home: Path, prefect_server: PrefectServer, log: Path) -> subprocess.
 
 
 def test_the_watch_takes_mail_as_it_comes_and_ends_at_sigterm_while_it_waits(
-    home: Path, office: Office, mailbox: ImapServer, prefect_server: PrefectServer, tmp_path: Path
+    home: Path, services: Services, mailbox: ImapServer, prefect_server: PrefectServer, tmp_path: Path
 ) -> None:
     policy = yaml.safe_load(BUILT_IN.read_text()) | {"answers": {"mailbox": "watched"}}
     (home / "policy.yaml").write_text(yaml.safe_dump(policy))
     log = tmp_path / "log"
     process = watched(home, prefect_server, log)
     try:
-        wait_until("it to hold its lock", lambda: locks.is_held(inbox_lock(office.settings)), 30)
+        wait_until("it to hold its lock", lambda: locks.is_held(inbox_lock(services.settings)), 30)
         mailbox.deliver(b"From: a@example.org\r\nSubject: one\r\n\r\nHello.\r\n")
         wait_until("the first mail to be put away", lambda: len(mailbox.folder("Caseproof")) == 1, 30)
         mailbox.deliver(b"From: a@example.org\r\nSubject: two\r\n\r\nHello again.\r\n")  # now it is in IDLE
@@ -132,8 +132,8 @@ def test_the_watch_takes_mail_as_it_comes_and_ends_at_sigterm_while_it_waits(
     finally:
         process.kill()
         process.wait(10)
-    with office.store.reading() as unit:
-        assert [row.place for row in unit.messages.to_look_at(9)] == [Place.UNMATCHED] * 2
+    with services.store.reading() as uow:
+        assert [row.place for row in uow.messages.to_look_at(9)] == [Disposition.UNMATCHED] * 2
     assert mailbox.password not in log.read_text()
     assert "Hello" not in log.read_text()
-    assert not locks.is_held(inbox_lock(office.settings))
+    assert not locks.is_held(inbox_lock(services.settings))

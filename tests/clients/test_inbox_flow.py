@@ -18,7 +18,7 @@ from blocks.base import PrefectDown
 from blocks.inbox import RetailerMailbox
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.answers.inbox_watch import today
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.notify import telling
 from flows.retailer_inbox import retailer_inbox
 from sandbox.imap import ImapServer
@@ -39,12 +39,12 @@ def mailbox() -> Iterator[ImapServer]:
 
 
 @pytest.fixture
-def named(office: Office, mailbox: ImapServer, tmp_path: Path) -> Office:
+def named(services: Services, mailbox: ImapServer, tmp_path: Path) -> Services:
     """The office once its policy names the mailbox, and the block is saved."""
     save(mailbox)
     file = tmp_path / "policy.yaml"
     file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | {"answers": {"mailbox": "retailers"}}))
-    return office
+    return services
 
 
 def save(server: ImapServer, **other: Any) -> None:
@@ -56,12 +56,12 @@ def save(server: ImapServer, **other: Any) -> None:
 
 
 @pytest.fixture
-def letter(named: Office, carried: Callable[..., tuple[str, str]]) -> tuple[str, str, bytes]:
+def letter(named: Services, carried: Callable[..., tuple[str, str]]) -> tuple[str, str, bytes]:
     """A case asleep whose retailer got a letter: the case, its run, the letter."""
     ref, run = carried(suspended())
-    with named.store.unit() as unit:
-        unit.people.add_contact("Shop A", CONTACT)
-        unit.commit()
+    with named.store.uow() as uow:
+        uow.people.add_contact("Shop A", CONTACT)
+        uow.commit()
     named.record(ref, Kind.STOPPED, scope="job", jobs=[], evidence="e")
     named.record(ref, Kind.FACTS_CORRECTED, retailer="Shop A", marketplace="North", connection="")
     mail = FakeMail()
@@ -83,7 +83,7 @@ def state_of(run: str) -> str:
 
 
 def test_a_pass_takes_mail_in_wakes_the_case_and_lists_what_a_person_has_to_see(
-    named: Office, mailbox: ImapServer, letter: tuple[str, str, bytes]
+    named: Services, mailbox: ImapServer, letter: tuple[str, str, bytes]
 ) -> None:
     ref, run, sent = letter
     mailbox.deliver(answer(sent, sender=STRANGER))
@@ -104,15 +104,15 @@ def test_a_pass_takes_mail_in_wakes_the_case_and_lists_what_a_person_has_to_see(
     assert retailer_inbox(return_state=True).message == "No new mail."
 
 
-def test_without_a_mailbox_the_run_says_so_and_is_no_failure(office: Office) -> None:
-    assert office.policy.answers.mailbox == ""
+def test_without_a_mailbox_the_run_says_so_and_is_no_failure(services: Services) -> None:
+    assert services.policy.answers.mailbox == ""
     ended = retailer_inbox(return_state=True)
     assert ended.is_completed()
     assert "names no mailbox" in str(ended.message)
 
 
 def test_a_mailbox_that_is_down_or_refuses_fails_the_run_with_what_to_do_and_without_the_password(
-    named: Office, mailbox: ImapServer
+    named: Services, mailbox: ImapServer
 ) -> None:
     assert named.store
     save(mailbox, password="not-the-password")
@@ -126,7 +126,7 @@ def test_a_mailbox_that_is_down_or_refuses_fails_the_run_with_what_to_do_and_wit
     assert "is not reachable" in str(down.message)
 
 
-def test_a_mailbox_that_was_read_once_is_known_while_prefect_is_down(named: Office) -> None:
+def test_a_mailbox_that_was_read_once_is_known_while_prefect_is_down(named: Services) -> None:
     policy = today(named).policy
     known, new = mailboxes(), mailboxes()
     account = known(policy)

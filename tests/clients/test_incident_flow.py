@@ -18,7 +18,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import incidents
 from flows.incident import incident
 from sandbox.processes import PrefectServer
@@ -32,34 +32,34 @@ REF = "IN-000001"
 
 
 @pytest.fixture
-def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: PrefectServer) -> Iterator[Office]:
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: PrefectServer) -> Iterator[Services]:
     monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
     common.services.cache_clear()
     with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         with get_client(sync_client=True) as client:
             client.create_deployment(client.create_flow(incident), name="incident")
-        yield common.office()
-    common.office().store.close()
+        yield common.services()
+    common.services().store.close()
     common.services.cache_clear()
 
 
 @pytest.fixture
-def refs(office: Office) -> list[str]:
+def refs(services: Services) -> list[str]:
     """Five cases that wait, of five retailers, and their incident."""
     refs = []
-    with office.store.unit() as unit:
+    with services.store.uow() as uow:
         for number in range(5):
             steps = [
-                office.event(
+                services.event(
                     Kind.OPENED, platform="p", job=f"job-{number}", job_name=f"job-{number}", cause="expired_token",
                     retailer=f"Shop | {number}", marketplace="North", summary="401", how="a test", scope="job",
                 ),
-                office.event(Kind.STOPPED, scope="job", jobs=[], evidence="0" * 64),
-                office.event(Kind.NOTICE_SENT, message_id="<m@example.com>", accepted=[], evidence="0" * 64),
+                services.event(Kind.STOPPED, scope="job", jobs=[], evidence="0" * 64),
+                services.event(Kind.NOTICE_SENT, message_id="<m@example.com>", accepted=[], evidence="0" * 64),
             ]  # fmt: skip
-            refs.append(unit.cases.append(unit.cases.create(steps[0]), *steps[1:]).ref)
-        unit.commit()
-    assert incidents.gather(office) == [REF]
+            refs.append(uow.cases.append(uow.cases.create(steps[0]), *steps[1:]).ref)
+        uow.commit()
+    assert incidents.gather(services) == [REF]
     return refs
 
 
@@ -89,23 +89,23 @@ def table(server: PrefectServer) -> list[dict[str, str]]:
 
 
 def test_an_incident_asks_again_what_it_cannot_take_and_after_a_pause_and_ends_with_the_fix(
-    office: Office, refs: list[str], prefect_server: PrefectServer
+    services: Services, refs: list[str], prefect_server: PrefectServer
 ) -> None:
-    run = ensure_run(IncidentOwner(office, REF))
-    assert ensure_run(IncidentOwner(office, REF)) == run, "a live one stays"
+    run = ensure_run(IncidentOwner(services, REF))
+    assert ensure_run(IncidentOwner(services, REF)) == run, "a live one stays"
     assert carry(run) == "Suspended"
     waits = read(prefect_server, f"flow_runs/{run}")
     assert waits["name"] == "IN-000001 · North · expired token · 5 cases · waits for the decision for all"
     assert {"marketplace:North", "cause:expired_token", "status:waiting", "incident:IN-000001"} <= set(waits["tags"])
     assert [row["State"] for row in table(prefect_server)] == ["waiting"] * 5
-    assert table(prefect_server)[0]["Case"] == f"[{refs[0]}]({office.case_url(refs[0])})"
+    assert table(prefect_server)[0]["Case"] == f"[{refs[0]}]({services.case_url(refs[0])})"
 
     assert answer(prefect_server, run, FIX | {"decision": str(Decision.REMOVE)}) == "REJECT"
     assert answer(prefect_server, run, FIX | {"decision": str(Decision.KEEP_PAUSED)}) == "ACCEPT"
     assert carry(run) == "Suspended"
     assert "answer refused" in read(prefect_server, f"flow_runs/{run}")["name"]
-    assert "date" in incidents.refused(office, REF)
-    assert {office.case(ref).state for ref in refs} == {State.WAITING}
+    assert "date" in incidents.refused(services, REF)
+    assert {services.case(ref).state for ref in refs} == {State.WAITING}
 
     pause = {"decision": str(Decision.KEEP_PAUSED), "paused_until": "2099-01-31"}
     assert answer(prefect_server, run, FIX | pause) == "ACCEPT"
@@ -115,47 +115,47 @@ def test_an_incident_asks_again_what_it_cannot_take_and_after_a_pause_and_ends_w
 
     assert answer(prefect_server, run, FIX) == "ACCEPT"
     assert carry(run) == "Completed"
-    assert {office.case(ref).state for ref in refs} == {State.DECIDED}
-    assert {office.case(ref).decision["incident"] for ref in refs} == {REF}  # type: ignore[index]
+    assert {services.case(ref).state for ref in refs} == {State.DECIDED}
+    assert {services.case(ref).decision["incident"] for ref in refs} == {REF}  # type: ignore[index]
     assert read(prefect_server, f"flow_runs/{run}")["name"].endswith("· over")
 
 
 def test_an_answer_to_a_run_that_died_is_read_by_the_next_one(
-    office: Office, refs: list[str], prefect_server: PrefectServer
+    services: Services, refs: list[str], prefect_server: PrefectServer
 ) -> None:
-    run = ensure_run(IncidentOwner(office, REF))
+    run = ensure_run(IncidentOwner(services, REF))
     carry(run)
     assert answer(prefect_server, run, FIX) == "ACCEPT"
     World.call(prefect_server, "POST", f"flow_runs/{run}/set_state", json={"state": {"type": "CRASHED"}, "force": True})
-    assert look_after_incidents(office) == [f"{REF} has a new run"]
-    again = ensure_run(IncidentOwner(office, REF))
+    assert look_after_incidents(services) == [f"{REF} has a new run"]
+    again = ensure_run(IncidentOwner(services, REF))
     assert again != run
     assert carry(again) == "Completed"
-    assert {office.case(ref).state for ref in refs} == {State.DECIDED}
+    assert {services.case(ref).state for ref in refs} == {State.DECIDED}
 
 
 def test_the_keeper_keeps_the_table_current_and_wakes_the_run_of_an_incident_that_is_over(
-    office: Office, refs: list[str], prefect_server: PrefectServer
+    services: Services, refs: list[str], prefect_server: PrefectServer
 ) -> None:
-    run = ensure_run(IncidentOwner(office, REF))
+    run = ensure_run(IncidentOwner(services, REF))
     carry(run)
-    incidents.decide_all(office, REF, Decision.AFTER_FIX, "operator", "By hand.")
-    assert look_after_incidents(office) == [f"{REF} is over"]
+    incidents.decide_all(services, REF, Decision.AFTER_FIX, "operator", "By hand.")
+    assert look_after_incidents(services) == [f"{REF} is over"]
     assert {row["State"] for row in table(prefect_server)} == {"decided"}
     assert read(prefect_server, f"flow_runs/{run}")["state_type"] == "SCHEDULED"
     assert carry(run) == "Completed"
-    assert look_after_incidents(office) == []
-    assert {office.case(ref).state for ref in refs} == {State.DECIDED}
+    assert look_after_incidents(services) == []
+    assert {services.case(ref).state for ref in refs} == {State.DECIDED}
 
 
 def test_a_second_run_of_one_incident_does_nothing(
-    office: Office, refs: list[str], prefect_server: PrefectServer
+    services: Services, refs: list[str], prefect_server: PrefectServer
 ) -> None:
-    first = ensure_run(IncidentOwner(office, REF))
+    first = ensure_run(IncidentOwner(services, REF))
     carry(first)
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name("incident/incident")
         second = client.create_flow_run_from_deployment(deployment.id, parameters={"incident": REF})
     assert carry(str(second.id)) == "Completed"
     assert read(prefect_server, f"flow_runs/{first}")["state_name"] == "Suspended"
-    assert {office.case(ref).state for ref in refs} == {State.WAITING}
+    assert {services.case(ref).state for ref in refs} == {State.WAITING}

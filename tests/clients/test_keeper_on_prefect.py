@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import Artifact
 from prefect.states import Cancelled, Completed, Crashed
 
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from caseproof.procedure.keeper.keeper import keep
 from flows.case_keeper import case_keeper
 from tasks.keeping import keeper_ports
@@ -33,56 +33,56 @@ def table(key: str) -> list[dict[str, Any]]:
     return list(json.loads(newest(key).data))
 
 
-def state_of(office: Any, ref: str) -> str:
-    with office.store.reading() as unit:
-        run = read_run(unit.cases.run_of(ref).flow_run)
+def state_of(services: Any, ref: str) -> str:
+    with services.store.reading() as uow:
+        run = read_run(uow.cases.run_of(ref).flow_run)
     return str(run.state_name) if run else "deleted"
 
 
-def test_a_pass_gives_every_open_case_one_live_run_again_and_draws_the_board(office, carried) -> None:
+def test_a_pass_gives_every_open_case_one_live_run_again_and_draws_the_board(services, carried) -> None:
     crashed, forced, cancelled = (carried(state)[0] for state in (Crashed(message="boom"), Completed(), Cancelled()))
     deleted, gone = carried(suspended())
     with get_client(sync_client=True) as client:
         client.delete_flow_run(read_run(gone).id)
     asleep, sleeping = carried(suspended())
-    office.record(asleep, Kind.QUESTION_ASKED, number=1, form="decision", flow_run=sleeping)
+    services.record(asleep, Kind.QUESTION_ASKED, number=1, form="decision", flow_run=sleeping)
     news, waiting = carried(suspended())
-    office.record(news, Kind.QUESTION_ASKED, number=1, form="decision", flow_run=waiting)
-    office.record(news, Kind.CONFIRMATION_RECEIVED, sender="x", words="We did.", evidence="e", by_way_of="form")
-    with office.store.unit() as unit:
-        unit.messages.add(
-            "d" * 64, message_id="", sender="x@example.com", subject="", size=1, way="mail", place=Place.REPLY,
-            why="asks for help", ref=news, at=office.clock(),
+    services.record(news, Kind.QUESTION_ASKED, number=1, form="decision", flow_run=waiting)
+    services.record(news, Kind.CONFIRMATION_RECEIVED, sender="x", words="We did.", evidence="e", by_way_of="form")
+    with services.store.uow() as uow:
+        uow.messages.add(
+            "d" * 64, message_id="", sender="x@example.com", subject="", size=1, way="mail", place=Disposition.REPLY,
+            why="asks for help", ref=news, at=services.clock(),
         )  # fmt: skip
-        unit.commit()
+        uow.commit()
     ended = case_keeper(return_state=True)
     assert ended.is_completed(), ended.message
     refs = (crashed, forced, deleted, cancelled, asleep, news)
-    assert [generation(office, ref) for ref in refs] == [2, 2, 2, 1, 1, 1]
-    assert [state_of(office, ref) for ref in (crashed, forced, deleted)] == ["Scheduled"] * 3
-    assert (state_of(office, asleep), state_of(office, news)) == ("Suspended", "Resuming")
-    assert office.case(cancelled).events[-1].kind is Kind.PARKED
+    assert [generation(services, ref) for ref in refs] == [2, 2, 2, 1, 1, 1]
+    assert [state_of(services, ref) for ref in (crashed, forced, deleted)] == ["Scheduled"] * 3
+    assert (state_of(services, asleep), state_of(services, news)) == ("Suspended", "Resuming")
+    assert services.case(cancelled).events[-1].kind is Kind.PARKED
     shown = {line["Case"].partition("]")[0].removeprefix("["): line for line in table("caseproof-board")}
     assert set(shown) == set(refs)
     assert "parked" in shown[cancelled]["What for"]
     assert f"/runs/flow-run/{sleeping}" in shown[asleep]["What for"]
     above = newest("caseproof-board").description
-    assert f"**From retailers: [1 to look at]({office.inbox_url}).** reply 1." in above
+    assert f"**From retailers: [1 to look at]({services.inbox_url}).** reply 1." in above
     told = {line["What"]: line["How much"] for line in table("caseproof-keeper")}
     assert told["told to the team"] == "1"
     assert told["given a run"].startswith("3: ")
     assert "There is no platform called 'p'" in told["could not be done"]
 
 
-def test_two_keepers_at_once_give_each_case_one_run(office, clock, carried) -> None:
+def test_two_keepers_at_once_give_each_case_one_run(services, clock, carried) -> None:
     refs = [carried(Crashed())[0] for _ in range(3)]
     clock.move(minutes=2)
-    refs.append(opened(office))
+    refs.append(opened(services))
     clock.move(minutes=2)
     with ThreadPoolExecutor(2) as two:
-        ports = keeper_ports(office)
-        both = [two.submit(copy_context().run, keep, office, ports, patience=0) for _ in range(2)]
+        ports = keeper_ports(services)
+        both = [two.submit(copy_context().run, keep, services, ports, patience=0) for _ in range(2)]
     passes = [one.result() for one in both]
     assert None in passes or [] in [one.given_runs for one in passes if one], "one works, one has nothing to do"
-    given = [generation(office, ref) for ref in refs]
+    given = [generation(services, ref) for ref in refs]
     assert given == [2, 2, 2, 1]

@@ -139,13 +139,13 @@ def test_not_even_a_label_comes_before_the_stop(
     teller.open()
     teller.stop()
     opened, stopped = teller.events
-    with common.office().store.unit() as unit:
-        case = unit.cases.create(opened)
-        unit.commit()
+    with common.services().store.uow() as uow:
+        case = uow.cases.create(opened)
+        uow.commit()
     (before,) = labelled(prefect_server, case, by=lambda now: announce(now.ref))
-    common.office().record(case.ref, stopped.kind, **stopped.data)
+    common.services().record(case.ref, stopped.kind, **stopped.data)
     (after,) = labelled(prefect_server, case, by=lambda now: announce(now.ref))
-    common.office().store.close()
+    common.services().store.close()
     common.services.cache_clear()
     assert case.ref not in before["name"]
     assert after["name"].startswith(case.ref)

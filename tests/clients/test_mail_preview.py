@@ -15,7 +15,7 @@ from caseproof.channels.outbound.samples import every_mail, notice, notice_facts
 from caseproof.cli.mail import WIDTHS
 from caseproof.config.settings import Settings
 from caseproof.evidence.browser import ARGUMENTS, require_browser
-from caseproof.procedure.core.office import open_office
+from caseproof.procedure.core.services import bootstrap
 from tests.support.command import Run
 from tests.support.histories import Teller
 
@@ -57,15 +57,15 @@ def test_it_shows_what_a_case_sends_in_its_contacts_language_and_changes_nothing
     run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CASEPROOF_BROWSER", str(tmp_path / "none"))
-    office = open_office(Settings(home=home))
+    services = bootstrap(Settings(home=home))
     teller = Teller()
     teller.open()
     (opened,) = teller.events
     facts = {**opened.data, "job_name": "prices/garden", "marketplace": "Bazaar", "retailer": "Garden", "cause": "sync"}
-    with office.store.unit() as unit:
-        ref = unit.cases.create(replace(opened, data=facts)).ref
-        unit.people.add_contact("Garden", "jo@example.com", "Jo", language="de-at")
-        unit.commit()
+    with services.store.uow() as uow:
+        ref = uow.cases.create(replace(opened, data=facts)).ref
+        uow.people.add_contact("Garden", "jo@example.com", "Jo", language="de-at")
+        uow.commit()
     for kind, said in (
         ("notice", "Die automatische Aufgabe \u201eprices/garden\u201c für Bazaar ist fehlgeschlagen."),
         ("reminder", f"- {ref}: prices/garden"),
@@ -77,7 +77,7 @@ def test_it_shows_what_a_case_sends_in_its_contacts_language_and_changes_nothing
         text = (tmp_path / f"{ref.lower()}-{kind}.txt").read_text(encoding="utf-8")
         assert said in text
         assert "Guten Tag Jo!" in text
-    assert len(office.case(ref).events) == 1
+    assert len(services.case(ref).events) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from tests.corpus.parts import Sample, Thread, answer, data, found, received
 
 _BY_HEADERS = (
@@ -34,7 +34,7 @@ def samples(threads: Sequence[Thread]) -> Iterator[Sample]:
 
 
 def _away(threads: Sequence[Thread]) -> Iterator[Sample]:
-    automatic, either = (Place.AUTOMATIC,), (Place.AUTOMATIC, Place.REPLY)
+    automatic, either = (Disposition.AUTOMATIC,), (Disposition.AUTOMATIC, Disposition.REPLY)
     for number, (language, mail) in enumerate(data("automatic").items()):
         thread = threads[number % len(threads)]
         subject, text, mark = mail["subject"].format(subject=thread.subject), mail["text"], f"away-{language}"
@@ -52,7 +52,7 @@ def _lists(threads: Sequence[Thread]) -> Iterator[Sample]:
     for number, more in enumerate(_LISTS):
         for at, words in enumerate(_LIST_WORDS):
             raw = answer(threads[at], f"list-{number}-{at}", words, **more)
-            yield Sample("list, newsletter, another program", raw, "", (Place.AUTOMATIC,), words)
+            yield Sample("list, newsletter, another program", raw, "", (Disposition.AUTOMATIC,), words)
 
 
 def _returned(threads: Sequence[Thread]) -> Iterator[Sample]:
@@ -68,7 +68,9 @@ def _returned(threads: Sequence[Thread]) -> Iterator[Sample]:
                 subject=thread.subject,
             )
             kind = f"{'late' if late else 'returned'} mail ({server})"
-            places = (Place.AUTOMATIC, Place.BOUNCE) if late else (Place.BOUNCE, Place.AUTOMATIC)
+            places = (
+                (Disposition.AUTOMATIC, Disposition.BOUNCE) if late else (Disposition.BOUNCE, Disposition.AUTOMATIC)
+            )
             yield Sample(kind, (received() + text).encode(), "", places, "")
 
 
@@ -90,7 +92,7 @@ def _receipts(threads: Sequence[Thread]) -> Iterator[Sample]:
         "method=REPLY; charset=utf-8\n\nBEGIN:VCALENDAR\nMETHOD:REPLY\nSUMMARY:Done\nEND:VCALENDAR\n"
     )
     for text in (read, calendar):
-        places = (Place.AUTOMATIC, Place.REPLY, Place.REFUSED)
+        places = (Disposition.AUTOMATIC, Disposition.REPLY, Disposition.REFUSED)
         yield Sample("receipt, calendar", (found(domain) + text).encode(), "", places, "")
 
 

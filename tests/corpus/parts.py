@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from tests.corpus.shapes import SHAPES, Quoted
 from tests.corpus.writing import written
 
@@ -30,7 +30,7 @@ class Sample:
     kind: str
     raw: bytes
     wanted: str
-    places: tuple[Place, ...]
+    places: tuple[Disposition, ...]
     words: str
 
 

@@ -9,12 +9,12 @@ from html import escape
 
 from caseproof.channels.outbound.languages import LANGUAGES
 from caseproof.channels.outbound.samples import every_mail
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from tests.corpus.parts import Sample, Thread, answer, data, dressed, found, headers
 from tests.corpus.shapes import SHAPES
 from tests.corpus.writing import WAYS, written
 
-COUNTED, ASIDE = (Place.COUNTED,), (Place.REPLY, Place.REFUSED, Place.AUTOMATIC)
+COUNTED, ASIDE = (Disposition.COUNTED,), (Disposition.REPLY, Disposition.REFUSED, Disposition.AUTOMATIC)
 _SHAPES, _WAYS = tuple(SHAPES), tuple(WAYS)
 _PLAIN = {
     "en": ("Done.", "We have renewed the token.", "The change has been made."),

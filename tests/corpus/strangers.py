@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from tests.corpus.parts import AUTHSERV, Sample, Thread, answer, found, received
 
 DONE = ("Done. We have renewed the token.", "Erledigt. Wir haben den Token erneuert.")
-_REFUSED, _UNMATCHED = (Place.REFUSED,), (Place.UNMATCHED,)
+_REFUSED, _UNMATCHED = (Disposition.REFUSED,), (Disposition.UNMATCHED,)
 _OTHER = "attacker.example"
 
 
@@ -27,7 +27,7 @@ def samples(
         for number, thread in enumerate(late):
             for at, words in enumerate(DONE):
                 raw = answer(thread, f"late-{kind[-5:]}-{number}-{at}", words)
-                yield Sample(f"too late: {kind}", raw, "", (Place.REPLY,), words)
+                yield Sample(f"too late: {kind}", raw, "", (Disposition.REPLY,), words)
 
 
 def _strangers(thread: Thread, words: str, mark: str) -> Iterator[Sample]:
@@ -110,7 +110,7 @@ def _misled(thread: Thread, other: Thread, words: str, mark: str) -> Iterator[Sa
     local, _, domain = thread.reply_to.rpartition("@")
     cut = f"{local[:-1]}{'a' if local[-1] != 'a' else 'b'}@{domain}"
     alien = "<jf-999999.1.notice@example.com>"
-    misled: dict[str, tuple[dict[str, str], tuple[Place, ...]]] = {
+    misled: dict[str, tuple[dict[str, str], tuple[Disposition, ...]]] = {
         "another case's thread": ({"In_Reply_To": other.message_id, "References": other.message_id}, _REFUSED),
         "another case's address": ({"To": other.reply_to}, _REFUSED),
         "no thread": ({"In_Reply_To": "", "References": ""}, _REFUSED),
@@ -132,18 +132,20 @@ def _misled(thread: Thread, other: Thread, words: str, mark: str) -> Iterator[Sa
 def _again(thread: Thread, words: str, mark: str) -> Iterator[Sample]:
     """The same mail twice, mail without a Message-ID, and our own mail coming back."""
     first = answer(thread, f"{mark}-again", words)
-    yield Sample("the first of two", first, "changed", (Place.COUNTED,), words)
-    yield Sample("the same Message-ID again", first + b"\n", "", (Place.DUPLICATE,), words)
+    yield Sample("the first of two", first, "changed", (Disposition.COUNTED,), words)
+    yield Sample("the same Message-ID again", first + b"\n", "", (Disposition.DUPLICATE,), words)
     moved = b"X-Moved: by a rule\n" + first
-    yield Sample("the same Message-ID again", moved, "", (Place.DUPLICATE,), words)
-    yield Sample("without a Message-ID", answer(thread, mark, words, Message_ID=""), "changed", (Place.COUNTED,), words)
+    yield Sample("the same Message-ID again", moved, "", (Disposition.DUPLICATE,), words)
+    yield Sample(
+        "without a Message-ID", answer(thread, mark, words, Message_ID=""), "changed", (Disposition.COUNTED,), words
+    )
     loud = answer(thread, f"{mark}-loud", words, To=thread.reply_to.upper())
-    yield Sample("to the signed address in capitals", loud, "changed", (Place.COUNTED,), words)
+    yield Sample("to the signed address in capitals", loud, "changed", (Disposition.COUNTED,), words)
     copied = answer(thread, f"{mark}-copied", words, To="boss@example.com", Cc=thread.reply_to)
-    yield Sample("to the signed address in Cc", copied, "changed", (Place.COUNTED,), words)
+    yield Sample("to the signed address in Cc", copied, "changed", (Disposition.COUNTED,), words)
     back = f"Delivered-To: {thread.reply_to}\n{received()}X-Mark: {mark}\n".encode() + thread.raw.replace(
         b"\r\n", b"\n"
     )
-    yield Sample("our own mail coming back", back, "", (Place.AUTOMATIC,), words)
+    yield Sample("our own mail coming back", back, "", (Disposition.AUTOMATIC,), words)
     ours = answer(thread, f"{mark}-ours", words, From="Caseproof <cases@example.com>", above=found("example.com"))
-    yield Sample("a loop of our own addresses", ours, "", (Place.AUTOMATIC, Place.REFUSED), words)
+    yield Sample("a loop of our own addresses", ours, "", (Disposition.AUTOMATIC, Disposition.REFUSED), words)

@@ -34,7 +34,7 @@ from caseproof.config.shipped import shipped
 from caseproof.doctor import Installation
 from caseproof.evidence.page_check import Shot
 from caseproof.platforms.base import RunPage
-from caseproof.procedure.core.office import Office, open_office
+from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.procedure.keeper.problems import note_problems
 from caseproof.up.processes import wait_until
 from caseproof.web import create_app
@@ -113,9 +113,9 @@ class House:
 
     def open_case(self, settings: Settings) -> None:
         """One more case in the store of these settings."""
-        office = open_office(settings)
-        _open_case(office, "offers/feed-c")
-        office.store.close()
+        services = bootstrap(settings)
+        _open_case(services, "offers/feed-c")
+        services.store.close()
 
     def beat(self) -> None:
         """What a worker tells Prefect every 30 seconds."""
@@ -177,10 +177,10 @@ def _web(home: Path) -> Iterator[Front]:
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         front = stack.enter_context(Front(f"http://127.0.0.1:{listener.getsockname()[1]}"))
-        office = open_office(Settings(home=home, public_url=front.url, database_url=None, policy=None))
-        stack.callback(office.store.close)
-        _write_cases(office)
-        server = uvicorn.Server(uvicorn.Config(create_app(office), log_level="warning", access_log=False))
+        services = bootstrap(Settings(home=home, public_url=front.url, database_url=None, policy=None))
+        stack.callback(services.store.close)
+        _write_cases(services)
+        server = uvicorn.Server(uvicorn.Config(create_app(services), log_level="warning", access_log=False))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         wait_until("the web app", lambda: server.started, 30, every=0.05)
@@ -189,25 +189,25 @@ def _web(home: Path) -> Iterator[Front]:
         thread.join(10)
 
 
-def _write_cases(office: Office) -> None:
+def _write_cases(services: Services) -> None:
     case = None
     for event in tell(Plan()):
-        with office.store.unit() as unit:
-            case = unit.cases.create(event) if case is None else unit.cases.append(case, event)
-            unit.commit()
+        with services.store.uow() as uow:
+            case = uow.cases.create(event) if case is None else uow.cases.append(case, event)
+            uow.commit()
     assert case is not None
-    office.keep(case.ref, b"the page of the run", "run-page-1.png", "image/png")
-    _open_case(office, "offers/feed-b")
-    note_problems(office.ledger, {})  # as the keeper does at the end of each pass
+    services.keep(case.ref, b"the page of the run", "run-page-1.png", "image/png")
+    _open_case(services, "offers/feed-b")
+    note_problems(services.ledger, {})  # as the keeper does at the end of each pass
 
 
-def _open_case(office: Office, job: str) -> None:
+def _open_case(services: Services, job: str) -> None:
     teller = Teller()
     teller.open()
     (opened,) = teller.events
-    with office.store.unit() as unit:
-        unit.cases.create(replace(opened, data={**opened.data, "job": job}))
-        unit.commit()
+    with services.store.uow() as uow:
+        uow.cases.create(replace(opened, data={**opened.data, "job": job}))
+        uow.commit()
 
 
 def _deploy(house: House) -> None:

@@ -56,15 +56,15 @@ def test_a_store_on_postgresql_is_looked_at_without_being_changed(url: str, chec
         "scope": "job",
     }
     opened = Event(Kind.OPENED, datetime.now(UTC), "operator", facts)
-    with store.unit() as unit:
-        unit.cases.create(opened)
+    with store.uow() as uow:
+        uow.cases.create(opened)
         with pytest.raises(Failed, match="takes no writes") as locked:
             checks.writes()
-        unit.commit()
+        uow.commit()
     assert locked.value.next_action
     assert checks.revision().endswith("/doctor holds 1 cases")
-    with store.reading() as unit:
-        assert unit.people.retailers() == []
+    with store.reading() as uow:
+        assert uow.people.retailers() == []
     store.close()
 
 

@@ -19,7 +19,7 @@ from blocks.desks import EmbeddedDesk
 from blocks.platforms import PrefectJobs
 from caseproof.config.settings import Settings
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.procedure.core.office import Office, open_office
+from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.up.prefect_parts import deploy_command
 from caseproof.up.processes import wait_until
 from sandbox.farm import start_farm
@@ -90,16 +90,16 @@ class Place:
         return json.loads(done.stdout)["platforms"]["shops"]
 
     @property
-    def office(self) -> Office:
-        return open_office(Settings(home=self.home, database_url=None, policy=None))
+    def services(self) -> Services:
+        return bootstrap(Settings(home=self.home, database_url=None, policy=None))
 
     def names(self, *beginnings: str) -> set[str]:
         wanted = tuple(one.replace("_", "-") for one in beginnings)
         return {job.name for job in self.jobs if job.name.startswith(wanted)}
 
     def cases(self) -> dict[str, str]:
-        with self.office.store.reading() as unit:
-            return {row.job.partition("/")[2]: row.ref for row in unit.cases.rows()}
+        with self.services.store.reading() as uow:
+            return {row.job.partition("/")[2]: row.ref for row in uow.cases.rows()}
 
 
 @contextmanager
@@ -192,7 +192,7 @@ def stops_what_fails_once_each_and_nothing_else(place: Place) -> None:
     assert place.stops() == once_each
     assert set(place.cases()) == failing
     for ref in place.cases().values():
-        kinds = [event.kind for event in place.office.case(ref).events]
+        kinds = [event.kind for event in place.services.case(ref).events]
         assert kinds.count(Kind.STOPPED) == 1
     # The plan equals what the run then did, and the report says what happened.
     assert [(one["job"], one["act"]) for one in planned["lines"]] == [(one["job"], one["act"]) for one in done["lines"]]

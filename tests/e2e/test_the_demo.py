@@ -12,7 +12,7 @@ import pytest
 
 from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from caseproof.evidence.proof import verify_proof
 from caseproof.store import Store
 from sandbox.demo import BY_MAIL, STRANGER
@@ -70,9 +70,9 @@ def the_page_leads_to_the_rerun(home: Path, ref: str) -> None:
 def nothing_counts_but_the_contacts_own_word(home: Path, ref: str) -> None:
     """A vacation reply and a stranger's, in the very thread of the notice, changed nothing and woke nobody (J8)."""
     store = Store(f"sqlite:///{home / 'caseproof.sqlite'}")
-    with store.reading() as unit:
-        came = [row.place for row in unit.messages.of_case(ref)]
-    assert came == [Place.AUTOMATIC, Place.REFUSED, Place.COUNTED]
+    with store.reading() as uow:
+        came = [row.place for row in uow.messages.of_case(ref)]
+    assert came == [Disposition.AUTOMATIC, Disposition.REFUSED, Disposition.COUNTED]
     case = store.case(ref)
     (word,) = case.words
     assert (word["sender"], word["by_way_of"]) == (CONTACTS[BY_MAIL], "mail")

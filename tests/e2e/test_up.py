@@ -130,13 +130,13 @@ class _Operator(threading.Thread):
             "--json", ok=False,
         )  # fmt: skip
         self.trouble = done.stderr
-        with suppress(CaseproofError), self.world.office.store.reading() as unit:
-            return next((row.ref for row in unit.cases.rows() if row.job == self.job.id), None)
+        with suppress(CaseproofError), self.world.services.store.reading() as uow:
+            return next((row.ref for row in uow.cases.rows() if row.job == self.job.id), None)
         return None
 
     def _look(self, ref: str) -> Case | None:
         with suppress(CaseproofError, httpx.HTTPError, TimeoutError):
-            case = self.world.office.case(ref)
+            case = self.world.services.case(ref)
             if case.ticket_closed is not None:
                 return case
             # As in the UI, where a person answers whatever run waits: two may have asked, and one of them have died.
@@ -152,7 +152,7 @@ class _Operator(threading.Thread):
 
 
 def _nothing_lost_nothing_twice(world: World, job: OwnJob, case: Case, about: str) -> None:
-    proof = proof_path(world.office.proofs, case)
+    proof = proof_path(world.services.proofs, case)
     assert proof is not None
     assert all(check.ok for check in verify_proof(proof)), about
     assert case.photo["url"].startswith(world.jobs_server.ui_url), "the picture is the customers' own page"
@@ -167,8 +167,8 @@ def _nothing_lost_nothing_twice(world: World, job: OwnJob, case: Case, about: st
     once = (Kind.OPENED, Kind.STOPPED, Kind.TICKET_OPENED, Kind.NOTICE_SENT, Kind.CLOSED, Kind.TICKET_CLOSED)
     assert {kind: kinds[kind] for kind in once} == dict.fromkeys(once, 1), about
     assert len(job.runs()) == kinds[Kind.RUN_STARTED], f"no run was started twice; {about}"
-    with world.office.store.reading() as unit:
-        assert len([row for row in unit.tickets.rows() if case.ref in row.subject]) == 1, about
+    with world.services.store.reading() as uow:
+        assert len([row for row in uow.tickets.rows() if case.ref in row.subject]) == 1, about
 
 
 def test_last_of_all_ctrl_c_stops_everything_that_was_started(house: UpHouse) -> None:

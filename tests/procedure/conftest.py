@@ -64,7 +64,7 @@ def make_world(tmp_path: Path, migrated: Path, built_in: Policy) -> Iterator[Cal
 
     yield make
     for world in made:
-        world.office.store.close()
+        world.services.store.close()
 
 
 @pytest.fixture

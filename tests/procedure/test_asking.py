@@ -67,7 +67,7 @@ def walker(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
     walker = Walker("run-1")
     with bound(dataclasses.replace(common.INSTALLED, carrier=walker)), disable_run_logger():
         yield walker
-        common.office().store.close()
+        common.services().store.close()
     common.services.cache_clear()
 
 

@@ -20,8 +20,8 @@ from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.screenshot import NotTheRun
 from caseproof.evidence.vault import VaultFull
 from caseproof.platforms.base import PlatformDown, Run, RunState, UnknownJob
-from caseproof.procedure.answers import word
-from caseproof.procedure.answers.word import WordRefused
+from caseproof.procedure.answers import manual_confirmation as word
+from caseproof.procedure.answers.manual_confirmation import WordRefused
 from caseproof.procedure.closing import deciding
 from caseproof.procedure.closing.proving import ProofNotMade
 from caseproof.procedure.closing.running import await_run, verify
@@ -40,8 +40,8 @@ def refused(error: type[CaseproofError], match: str, act: Callable[[], Any]) -> 
 
 
 def cases(world: World) -> int:
-    with world.office.store.reading() as unit:
-        return len(unit.cases.rows())
+    with world.services.store.reading() as uow:
+        return len(uow.cases.rows())
 
 
 # -- opening (J1) --------------------------------------------------------------------------------------------------
@@ -120,10 +120,10 @@ def test_whoever_corrects_an_address_while_the_mail_is_not_taken_reaches_the_new
     ref = world.open()
     world.mail.faulty.fails("send", before=MailDown("451 mailbox full.", "Check the contacts' addresses."))
     refused(MailDown, "mailbox full", lambda: world.walk(ref))
-    with world.office.store.unit() as unit:
-        unit.people.remove_contact("Shop A", CONTACT)
-        unit.people.add_contact("Shop A", "new@shop-a.example.com")
-        unit.commit()
+    with world.services.store.uow() as uow:
+        uow.people.remove_contact("Shop A", CONTACT)
+        uow.people.add_contact("Shop A", "new@shop-a.example.com")
+        uow.commit()
     world.walk(ref, until="tell")
     assert [to for *_, to in world.mail.taken] == [("new@shop-a.example.com",)]
 
@@ -200,7 +200,7 @@ def mail(words: str = WORDS, sender: str = CONTACT, **headers: str) -> bytes:
 
 def by_message(world: World, ref: str, raw: bytes, sender: str = CONTACT) -> Any:
     return word.confirm_by_message(
-        world.office.ledger, world.office.files, ref, sender=sender, raw=raw, recorded_by=DECIDER
+        world.services.ledger, world.services.files, ref, sender=sender, raw=raw, recorded_by=DECIDER
     )
 
 
@@ -327,7 +327,12 @@ def test_a_review_before_there_is_anything_to_review_is_not_allowed(world: World
             NotAllowed,
             "cannot happen now",
             lambda approved=approved: deciding.review(
-                world.office.ledger, world.office.policy.team, told, approved=approved, by="team lead", remark="Why?"
+                world.services.ledger,
+                world.services.policy.team,
+                told,
+                approved=approved,
+                by="team lead",
+                remark="Why?",
             ),
         )
 
@@ -357,7 +362,7 @@ def test_a_run_that_started_before_the_decision_by_the_platform_s_clock_verifies
 def test_a_run_without_times_verifies_nothing(world: World, told: str) -> None:
     world.walk(told, until="start")
     run = replace(world.platform.runs[world.case(told).run["run"]], started_at=None)
-    verify(world.office.ledger, world.office.files, world.platform, told, run)
+    verify(world.services.ledger, world.services.files, world.platform, told, run)
     assert "neither when it started" in world.case(told).last_failure["why"]
 
 
@@ -390,7 +395,7 @@ def test_another_run_s_success_verifies_nothing(world: World, told: str) -> None
     world.walk(told, until="start")
     other = world.platform.add_run(JOB, RunState.SUCCEEDED)
     assert isinstance(other, Run)
-    verify(world.office.ledger, world.office.files, world.platform, told, other)
+    verify(world.services.ledger, world.services.files, world.platform, told, other)
     assert world.case(told).state is State.RUNNING
 
 
@@ -443,12 +448,12 @@ def test_a_full_disk_loses_nothing_and_the_case_goes_on_when_there_is_room(world
 
 def test_a_proof_that_cannot_be_written_says_where_and_leaves_no_half_of_it(world: World) -> None:
     ref = world.open()
-    world.office.proofs.write_text("in the way")
+    world.services.proofs.write_text("in the way")
     refused(ProofNotMade, "cannot be written", lambda: world.walk(ref))
     assert not world.case(ref).is_closed
-    world.office.proofs.unlink()
+    world.services.proofs.unlink()
     assert world.walk(ref).is_closed
-    assert [file.name for file in world.office.proofs.iterdir()] == [world.proof(ref).name]
+    assert [file.name for file in world.services.proofs.iterdir()] == [world.proof(ref).name]
 
 
 @pytest.mark.parametrize("how", ["missing", "changed"])
@@ -460,6 +465,6 @@ def test_a_case_whose_evidence_was_spoilt_does_not_close(world: World, how: str)
     path.unlink() if how == "missing" else path.write_bytes(b"x" + content)
     error = refused(ProofNotMade, "would not hold", lambda: world.walk(ref))
     assert "notice-1.eml" in error.problem
-    assert not list(Path(world.office.proofs).iterdir())
+    assert not list(Path(world.services.proofs).iterdir())
     path.write_bytes(content)
     assert world.walk(ref).is_closed

@@ -17,7 +17,7 @@ from caseproof.domain.job_failure.lifecycle import SENTENCES, State
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.closing import deciding
 from caseproof.procedure.core.texts import LONGEST
-from caseproof.procedure.views.card import card, next_action, sentence
+from caseproof.procedure.views.case_page import case_page, next_action, sentence
 from tests.support.fakes import START
 from tests.support.world import REVIEWER, World
 
@@ -57,7 +57,7 @@ def shown(text: str) -> Seen:
 
 
 def rendered(case: Case) -> str:
-    return card(case, case_url=f"{URL}/cases/{case.ref}", evidence_url=f"{URL}/evidence")
+    return case_page(case, case_url=f"{URL}/cases/{case.ref}", evidence_url=f"{URL}/evidence")
 
 
 def told(world: World, text: str) -> Case:
@@ -69,7 +69,7 @@ def told(world: World, text: str) -> Case:
     if text.strip():
         world.confirm(ref, text)
     world.decide(ref, Decision.AFTER_CHANGE, reason=text, checked=text)
-    world.office.record(ref, Kind.TROUBLE, step=text, problem=text, next_action=text)
+    world.services.record(ref, Kind.TROUBLE, step=text, problem=text, next_action=text)
     return world.case(ref)
 
 
@@ -81,10 +81,10 @@ def test_hostile_text_makes_no_markup_link_or_picture_and_breaks_no_table(world:
         world.platform.add(ref, name=text, marketplace=text, url=f"{URL}/jobs/1")
         case = world.case(world.open(job=ref, summary=text, by=text or "x"))
         for event in (
-            world.office.event(Kind.STOPPED, scope="job", jobs=[{"job": text, "name": text}], evidence="a" * 64),
-            world.office.event(Kind.TICKET_OPENED, desk="desk", ticket=text, adopted=False, url=""),
-            world.office.event(Kind.NOTICE_SENT, message_id="x", accepted=[text], evidence="b" * 64),
-            world.office.event(
+            world.services.event(Kind.STOPPED, scope="job", jobs=[{"job": text, "name": text}], evidence="a" * 64),
+            world.services.event(Kind.TICKET_OPENED, desk="desk", ticket=text, adopted=False, url=""),
+            world.services.event(Kind.NOTICE_SENT, message_id="x", accepted=[text], evidence="b" * 64),
+            world.services.event(
                 Kind.CONFIRMATION_RECEIVED,
                 text,
                 sender=text,
@@ -92,13 +92,13 @@ def test_hostile_text_makes_no_markup_link_or_picture_and_breaks_no_table(world:
                 evidence="c" * 64,
                 by_way_of="form",
             ),
-            world.office.event(
+            world.services.event(
                 Kind.REPLY_RECEIVED, sender=text, words=text, why=text, evidence="d" * 64, by_way_of=text, name=text
             ),
-            world.office.event(Kind.ADDRESS_BOUNCED, address=text, why=text, evidence="e" * 64),
-            world.office.event(Kind.TROUBLE, step=text, problem=text, next_action=text),
+            world.services.event(Kind.ADDRESS_BOUNCED, address=text, why=text, evidence="e" * 64),
+            world.services.event(Kind.TROUBLE, step=text, problem=text, next_action=text),
         ):
-            world.office.store.change(case.ref, lambda _, event=event: [event])
+            world.services.store.change(case.ref, lambda _, event=event: [event])
         others[text] = shown(rendered(world.case(case.ref)))
     for text, seen in others.items():
         assert set(seen.tags) <= set(plain.tags) | {"h2"}, text
@@ -120,7 +120,7 @@ def test_an_address_of_a_platform_or_desk_that_is_none_makes_no_link(world: Worl
     world.platform.add("offers/feed-a", url=url)
     ref = world.open()
     world.walk(ref, until="contain")
-    world.office.record(ref, Kind.TICKET_OPENED, desk="desk", ticket="T-1", adopted=False, url=url)
+    world.services.record(ref, Kind.TICKET_OPENED, desk="desk", ticket="T-1", adopted=False, url=url)
     seen = shown(rendered(world.case(ref)))
     assert all(link.startswith((URL, "https://x.example/")) for link in seen.links)
     assert "img" not in seen.tags
@@ -141,12 +141,12 @@ def test_a_reply_stands_on_the_card_with_why_it_confirms_nothing_until_somebody_
     ref = world.open()
     world.walk(ref, until="tell")
     said = {"sender": "owner@shop-a.example.com", "words": "Which token?", "evidence": "d" * 64, "by_way_of": "mail"}
-    world.office.record(ref, Kind.REPLY_RECEIVED, **said, why="asks for help")
+    world.services.record(ref, Kind.REPLY_RECEIVED, **said, why="asks for help")
     case = world.case(ref)
     assert "It confirms nothing by itself: asks for help" in rendered(case)
     assert "> Which token?" in rendered(case)
     assert next_action(case).startswith("Read what the retailer wrote")
-    world.office.record(ref, Kind.CONFIRMATION_RECEIVED, "operator", **said)
+    world.services.record(ref, Kind.CONFIRMATION_RECEIVED, "operator", **said)
     recorded = rendered(world.case(ref)).partition("## Timeline")[0]
     assert recorded.count("> Which token?") == 1
     assert "confirms nothing" not in recorded
@@ -157,14 +157,14 @@ def test_the_card_says_which_way_the_words_came(world: World) -> None:
     world.walk(ref, until="tell")
     said = {"sender": "owner@shop-a.example.com", "words": "Done.", "evidence": "d" * 64}
     by_page = {"by_way_of": "page", "choice": "changed", "name": "Jane | <b>"}
-    world.office.record(ref, Kind.CONFIRMATION_RECEIVED, **said, **by_page)
+    world.services.record(ref, Kind.CONFIRMATION_RECEIVED, **said, **by_page)
     assert 'on the confirmation page, as Jane \\| \\<b\\>: "the change is made", recorded' in rendered(world.case(ref))
 
 
 def test_a_late_word_is_marked_as_late(world: World) -> None:
     ref = world.closed()
     said = {"sender": "owner@shop-a.example.com", "words": "Too late?", "evidence": "d" * 64, "by_way_of": "mail"}
-    world.office.record(ref, Kind.REPLY_RECEIVED, **said, why="the case was closed already")
+    world.services.record(ref, Kind.REPLY_RECEIVED, **said, why="the case was closed already")
     assert "Late: the case was closed already" in rendered(world.case(ref))
 
 
@@ -172,8 +172,8 @@ def test_j8_the_review_of_what_went_on_by_itself_is_what_comes_next(world: World
     ref = world.open()
     world.walk(ref, until="tell")
     said = {"sender": "owner@shop-a.example.com", "words": "Done.", "evidence": "d" * 64, "choice": "changed"}
-    world.office.record(ref, Kind.CONFIRMATION_RECEIVED, **said, by_way_of="page")
-    assert deciding.goes_on_by_itself(world.office.ledger, world.office.policy, ref)
+    world.services.record(ref, Kind.CONFIRMATION_RECEIVED, **said, by_way_of="page")
+    assert deciding.goes_on_by_itself(world.services.ledger, world.services.policy, ref)
     world.walk(ref, until="attach", people=False)
     assert next_action(world.case(ref)).startswith("Review the evidence")
 
@@ -207,7 +207,7 @@ def test_every_state_has_a_card_with_its_sentence_and_a_next_action(world: World
     world.decide(ref)
     look()
     world.walk(ref, people=False, after=look)
-    deciding.review(world.office.ledger, world.office.policy.team, ref, approved=True, by=REVIEWER, remark="Seen.")
+    deciding.review(world.services.ledger, world.services.policy.team, ref, approved=True, by=REVIEWER, remark="Seen.")
     look()
     world.walk(ref, after=look)
     assert set(seen) == set(State)
@@ -216,21 +216,21 @@ def test_every_state_has_a_card_with_its_sentence_and_a_next_action(world: World
 
 def test_what_needs_help_is_the_next_action_until_it_is_over(world: World) -> None:
     ref = world.open()
-    world.office.record(ref, Kind.TROUBLE, step="stop", problem="It hangs.", next_action="Start it.")
+    world.services.record(ref, Kind.TROUBLE, step="stop", problem="It hangs.", next_action="Start it.")
     assert next_action(world.case(ref)) == "It hangs. Start it."
-    world.office.record(ref, Kind.TROUBLE_OVER, step="stop")
+    world.services.record(ref, Kind.TROUBLE_OVER, step="stop")
     assert "Start it." not in next_action(world.case(ref))
 
 
 def test_a_closed_case_shows_nothing_that_blocks_and_a_picture_where_one_is_given(world: World) -> None:
     case = world.case(world.closed())
-    text = card(case, case_url=URL, evidence_url=URL, picture=b"png")
+    text = case_page(case, case_url=URL, evidence_url=URL, picture=b"png")
     assert "What blocks closure" not in text
     assert "data:image/png;base64,cG5n" in text
 
 
 def test_a_closed_case_shows_the_proof_first_then_the_run_with_its_picture_then_the_rest(world: World) -> None:
-    text = card(world.case(world.closed()), case_url=URL, evidence_url=URL, picture=b"png")
+    text = case_page(world.case(world.closed()), case_url=URL, evidence_url=URL, picture=b"png")
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert headings == ["The proof", "The successful run", "Timeline"]
     run = text[text.index("## The successful run") : text.index("## Timeline")]
@@ -238,7 +238,7 @@ def test_a_closed_case_shows_the_proof_first_then_the_run_with_its_picture_then_
 
 
 def test_a_removal_is_never_called_a_success(world: World) -> None:
-    text = card(world.case(world.closed(Decision.REMOVE)), case_url=URL, evidence_url=URL, picture=b"png")
+    text = case_page(world.case(world.closed(Decision.REMOVE)), case_url=URL, evidence_url=URL, picture=b"png")
     assert "## The removal" in text
     assert "successful" not in text.partition("## Timeline")[0].replace("read back as successful", "")
 

@@ -16,7 +16,14 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision, Scope
 from caseproof.platforms.base import PlatformDown, RunState
-from caseproof.procedure.containment.checking import CheckRunning, Looked, Pass, carry_out, check_lock, look
+from caseproof.procedure.containment.checking import (
+    CheckPass,
+    CheckPlan,
+    CheckRunning,
+    carry_out,
+    check_lock,
+    plan_check,
+)
 from caseproof.store import locks
 from tests.support.world import CONTACT, JOB, World
 
@@ -51,13 +58,13 @@ def fails_now(world: World, job: str, times: int = 3) -> None:
         runs(world, job, number / 100, fails=True)
 
 
-def checked(world: World) -> tuple[Looked, Pass]:
-    with check_lock(world.office, "jobs"):
-        looked = look(world.office, "jobs", world.platform)
-        return looked, carry_out(world.office, looked)
+def checked(world: World) -> tuple[CheckPlan, CheckPass]:
+    with check_lock(world.services, "jobs"):
+        looked = plan_check(world.services, "jobs", world.platform)
+        return looked, carry_out(world.services, looked)
 
 
-def acts(looked: Looked) -> dict[str, str]:
+def acts(looked: CheckPlan) -> dict[str, str]:
     return {line.job: line.act for line in looked.plan}
 
 
@@ -79,10 +86,10 @@ def test_what_fails_is_stopped_in_the_same_pass_and_nothing_else(farm: World) ->
 
 
 def test_a_look_changes_nothing_and_plans_what_the_pass_then_does(farm: World) -> None:
-    dry = look(farm.office, "jobs", farm.platform)
+    dry = plan_check(farm.services, "jobs", farm.platform)
     assert farm.platform.faulty.did("stop") == 0
-    with farm.office.store.reading() as unit:
-        assert unit.cases.rows() == []
+    with farm.services.store.reading() as uow:
+        assert uow.cases.rows() == []
     looked, done = checked(farm)
     assert [target.job.id for target in dry.targets] == [one.job for one in done.swept if one.outcome == "stopped"]
     assert acts(dry) == acts(looked)
@@ -109,9 +116,9 @@ def test_a_pass_that_was_cut_off_is_gone_on_with_by_the_next_check(farm: World) 
 
 
 def test_a_job_that_somebody_stops_between_the_look_and_the_stop_is_left_alone(farm: World) -> None:
-    looked = look(farm.office, "jobs", farm.platform)
+    looked = plan_check(farm.services, "jobs", farm.platform)
     farm.platform.held[FAILING[1]].active = False
-    done = carry_out(farm.office, looked)
+    done = carry_out(farm.services, looked)
     assert Counter(one.outcome for one in done.swept) == {"stopped": 5, "left alone": 1}
 
 
@@ -122,7 +129,7 @@ def test_a_platform_whose_clock_is_hours_off_is_judged_by_its_own_clock(make_wor
     world.platform.add("feeds/job-01")
     for ago in (80, 71.9, 71.8):  # the first of these is older than what is looked at
         runs(world, "feeds/job-01", ago, fails=True)
-    looked = look(world.office, "jobs", world.platform)
+    looked = plan_check(world.services, "jobs", world.platform)
     assert looked.runs == 2
     assert abs(looked.now - (world.clock.now + timedelta(hours=hours))) < timedelta(minutes=1)
 
@@ -131,7 +138,7 @@ def test_a_job_that_fails_again_after_its_case_closed_reopens_that_case(farm: Wo
     _, done = checked(farm)
     ref = done.swept[0].ref
     assert farm.walk(ref).is_closed
-    assert acts(look(farm.office, "jobs", farm.platform))[FAILING[0]] == "leave", "the failures are older"
+    assert acts(plan_check(farm.services, "jobs", farm.platform))[FAILING[0]] == "leave", "the failures are older"
     farm.clock.move(hours=2)
     fails_now(farm, FAILING[0])
     looked, again = checked(farm)
@@ -203,7 +210,7 @@ def test_a_platform_whose_jobs_or_runs_cannot_be_read_to_the_end_is_not_judged(f
     for call in ("survey", "survey page"):
         farm.platform.faulty.fails(call, before=DOWN)
         with pytest.raises(PlatformDown):
-            look(farm.office, "jobs", farm.platform)
+            plan_check(farm.services, "jobs", farm.platform)
 
 
 # -- two checks at once -----------------------------------------------------------------------------------------------
@@ -214,7 +221,7 @@ def test_the_second_check_of_a_platform_says_who_works_since_when_and_does_nothi
         "import sys; from pathlib import Path; from caseproof.store import locks\n"
         "assert locks.hold(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     )
-    lock = farm.office.settings.home_folder / "checks" / "jobs"
+    lock = farm.services.settings.home_folder / "checks" / "jobs"
     with subprocess.Popen(
         [sys.executable, "-c", child, str(lock)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
@@ -222,13 +229,13 @@ def test_the_second_check_of_a_platform_says_who_works_since_when_and_does_nothi
         assert other.stdout.readline() == "held\n"
         with (
             pytest.raises(CheckRunning, match=rf"process {other.pid}, since \d{{4}}-.* UTC"),
-            check_lock(farm.office, "jobs"),
+            check_lock(farm.services, "jobs"),
         ):
             raise AssertionError("two checks at once")
-        looked = look(farm.office, "jobs", farm.platform)
+        looked = plan_check(farm.services, "jobs", farm.platform)
         with pytest.raises(CheckRunning):
-            carry_out(farm.office, looked)
-        with check_lock(farm.office, "other platform"):
+            carry_out(farm.services, looked)
+        with check_lock(farm.services, "other platform"):
             pass
         other.kill()
         other.communicate()
@@ -237,7 +244,7 @@ def test_the_second_check_of_a_platform_says_who_works_since_when_and_does_nothi
 
 
 def test_a_home_that_takes_no_lock_is_told_with_what_to_do(farm: World) -> None:
-    (farm.office.settings.home_folder / "checks").write_text("a file where the folder should be")
+    (farm.services.settings.home_folder / "checks").write_text("a file where the folder should be")
     with pytest.raises(CaseproofError, match="cannot be taken: ") as refusal:
         checked(farm)
     assert "as the user whose home that is" in refusal.value.next_action
@@ -248,14 +255,14 @@ def test_two_threads_of_one_process_are_two_checks(farm: World) -> None:
 
     def second() -> None:
         try:
-            with check_lock(farm.office, "jobs"):
+            with check_lock(farm.services, "jobs"):
                 return
         except CheckRunning:
             refused.set()
 
-    with check_lock(farm.office, "jobs"), check_lock(farm.office, "jobs"):
+    with check_lock(farm.services, "jobs"), check_lock(farm.services, "jobs"):
         thread = threading.Thread(target=second)
         thread.start()
         thread.join(30)
     assert refused.is_set()
-    assert not locks.is_held(farm.office.settings.home_folder / "checks" / "jobs")
+    assert not locks.is_held(farm.services.settings.home_folder / "checks" / "jobs")

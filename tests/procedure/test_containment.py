@@ -101,8 +101,8 @@ def test_a_refused_stop_leaves_no_intent_behind(world: World) -> None:
     ref = world.open()
     world.platform.faulty.fails("stop", before=REFUSED)
     world.walk(ref, until="contain")
-    with world.office.store.unit() as unit:
-        claim = unit.intents.claim(
+    with world.services.store.uow() as uow:
+        claim = uow.intents.claim(
             f"{ref}/1/stop/{JOB}", ref, "stop", owner="another", now=world.clock(), seconds=1, plan={}
         )
     assert claim.standing == "new"
@@ -210,8 +210,8 @@ def test_a_case_whose_own_job_cannot_be_stopped_leaves_no_intent_for_its_neighbo
     shared.platform.faulty.fails("stop", what=JOB, before=REFUSED)
     ref = contained(shared, cause="connection")
     assert shared.case(ref).contained.event.kind is Kind.CANNOT_STOP
-    with shared.office.store.reading() as unit:
-        assert [unit.intents.known(stop_key(shared.case(ref), job)) for job in (JOB, OTHER, THIRD)] == [None] * 3
+    with shared.services.store.reading() as uow:
+        assert [uow.intents.known(stop_key(shared.case(ref), job)) for job in (JOB, OTHER, THIRD)] == [None] * 3
 
 
 def test_a_case_s_own_run_does_not_wait_for_the_lock_of_the_check(world: World) -> None:
@@ -219,7 +219,7 @@ def test_a_case_s_own_run_does_not_wait_for_the_lock_of_the_check(world: World) 
     held, over = threading.Event(), threading.Event()
 
     def check() -> None:
-        with check_lock(world.office, "jobs"):
+        with check_lock(world.services, "jobs"):
             held.set()
             over.wait(30)
 
@@ -235,10 +235,10 @@ def test_a_case_s_own_run_does_not_wait_for_the_lock_of_the_check(world: World) 
 def test_a_neighbour_that_another_run_is_stopping_is_waited_for_and_stopped_once(shared: World) -> None:
     ref = shared.open(cause="connection")
     key = stop_key(shared.case(ref), OTHER)
-    with shared.office.store.unit() as unit:
+    with shared.services.store.uow() as uow:
         plan = {"was_active": True}
-        unit.intents.claim(key, ref, "stop", owner="dead", now=shared.clock(), seconds=LEASE_SECONDS, plan=plan)
-        unit.commit()
+        uow.intents.claim(key, ref, "stop", owner="dead", now=shared.clock(), seconds=LEASE_SECONDS, plan=plan)
+        uow.commit()
     shared.platform.stop(OTHER)  # and then it died
     before = shared.clock.now
     shared.walk(ref, until="contain")
@@ -346,8 +346,8 @@ def test_a_job_cannot_have_two_open_cases(world: World) -> None:
     ref = world.open()
     assert world.open() == ref
     assert world.open(cause="feed", by="somebody else") == ref
-    with world.office.store.reading() as unit:
-        assert len(unit.cases.rows()) == 1
+    with world.services.store.reading() as uow:
+        assert len(uow.cases.rows()) == 1
 
 
 def test_a_closed_case_s_job_gets_a_new_case(make_world: Callable[..., World]) -> None:

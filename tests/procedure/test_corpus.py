@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from caseproof.procedure.answers.receiving import Received, receive
 from caseproof.procedure.closing import deciding
 from tests.corpus import machines, people, strangers
@@ -39,8 +39,8 @@ def one_of_an_earlier_round(world: World) -> Thread:
     ref, thread = told(world, "offers/earlier")
     world.walk(ref, until="attach")
     deciding.review(
-        world.office.ledger,
-        world.office.policy.team,
+        world.services.ledger,
+        world.services.policy.team,
         ref,
         approved=False,
         by=REVIEWER,
@@ -53,9 +53,9 @@ def one_of_an_earlier_round(world: World) -> Thread:
 def take_in(world: World, sample: Sample) -> tuple[Received, str]:
     """Where it ended, and the choice that its case took down."""
     world.clock.move(hours=1)
-    got = receive(world.office.ledger, world.office.vault, world.office.replies, sample.raw, authserv=AUTHSERV)
+    got = receive(world.services.ledger, world.services.vault, world.services.replies, sample.raw, authserv=AUTHSERV)
     assert got.new, f"the corpus holds it twice: {sample.kind}"
-    if got.place is not Place.COUNTED:
+    if got.place is not Disposition.COUNTED:
         return got, ""
     return got, str(world.case(got.cases[0]).words[-1]["choice"])
 

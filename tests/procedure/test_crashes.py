@@ -172,7 +172,7 @@ def writes(tmp_path_factory: pytest.TempPathFactory, migrated: Any) -> int:
     world = World(shutil.copytree(migrated, tmp_path_factory.mktemp("counted") / "home"))
     store = dying(world, 0, after=False)
     world.closed()
-    world.office.store.close()
+    world.services.store.close()
     return store.writes
 
 
@@ -184,7 +184,7 @@ def test_a_process_may_die_at_a_write_to_the_store(make_world: Callable[..., Wor
         dying(world, at, after=at % 4 < 2)
         with pytest.raises(Killed):
             world.closed()
-        world.office = replace(world.office, store=world.office.store.real)
+        world.services = replace(world.services, store=world.services.store.real)
         world.restart()
         world.walk("JF-000001")
         each_effect_took_place_once(world, "JF-000001")
@@ -204,7 +204,7 @@ def test_a_process_may_die_at_a_write_between_letters_and_none_is_lost(make_worl
         try:
             world.step("tell", ref)
         except Killed:
-            world.office = replace(world.office, store=store.real)
+            world.services = replace(world.services, store=store.real)
             world.restart()
             world.step("tell", ref)
         else:

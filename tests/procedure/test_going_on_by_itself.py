@@ -18,11 +18,11 @@ from caseproof.domain.errors import NotAllowed
 from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.vocabulary import Choice, Decision, Place
+from caseproof.domain.vocabulary import Choice, Decision, Disposition
 from caseproof.evidence.proof import verify_proof
-from caseproof.procedure.answers import word
+from caseproof.procedure.answers import manual_confirmation as word
 from caseproof.procedure.closing import deciding, ticket
-from caseproof.procedure.core.said import came_by
+from caseproof.procedure.core.retailer_answer import came_by
 from tests.support.histories import digest
 from tests.support.world import CONTACT, DECIDER, REVIEWER, World
 
@@ -39,20 +39,20 @@ def told(world: World) -> str:
 
 def says(world: World, ref: str, choice: str = "changed", *, way: str = "page", words: str = "Done.") -> Case:
     """The retailer's word as the page or the mailbox records it."""
-    kept = world.office.keep(ref, f"{choice}{world.clock.now}{words}".encode(), "word.json", "application/json")
+    kept = world.services.keep(ref, f"{choice}{world.clock.now}{words}".encode(), "word.json", "application/json")
     said = {"sender": CONTACT, "words": words, "evidence": kept, "by_way_of": way, "choice": choice}
-    return world.office.record(ref, Kind.CONFIRMATION_RECEIVED, **said)
+    return world.services.record(ref, Kind.CONFIRMATION_RECEIVED, **said)
 
 
 def replies(world: World, ref: str, words: str = "Which token do you mean?", why: str = "asks for help") -> Case:
     """What a contact wrote that confirms nothing."""
-    kept = world.office.keep(ref, f"{words}{world.clock.now}".encode(), "reply.eml", "message/rfc822")
+    kept = world.services.keep(ref, f"{words}{world.clock.now}".encode(), "reply.eml", "message/rfc822")
     said = {"sender": CONTACT, "words": words, "evidence": kept, "by_way_of": "mail", "why": why}
-    return world.office.record(ref, Kind.REPLY_RECEIVED, **said)
+    return world.services.record(ref, Kind.REPLY_RECEIVED, **said)
 
 
 def goes_on(world: World, ref: str) -> bool:
-    return deciding.goes_on_by_itself(world.office.ledger, world.office.policy, ref)
+    return deciding.goes_on_by_itself(world.services.ledger, world.services.policy, ref)
 
 
 def goes_on_and_fails(world: World, ref: str) -> None:
@@ -83,7 +83,7 @@ def test_a_word_after_a_pause_for_want_of_an_answer_goes_on_and_after_a_persons_
     world: World, paused_by: str, goes: bool
 ) -> None:
     ref = told(world)
-    world.office.record(ref, Kind.KEPT_PAUSED, paused_by, until="2030-01-31", reason="No answer since the notice.")
+    world.services.record(ref, Kind.KEPT_PAUSED, paused_by, until="2030-01-31", reason="No answer since the notice.")
     says(world, ref)
     assert goes_on(world, ref) is goes
     assert world.case(ref).state is (State.DECIDED if goes else State.PAUSED)
@@ -96,10 +96,10 @@ def test_j8_j11_it_closes_only_after_a_reviewer_said_what_was_checked_in_the_sys
     world.walk(ref, until="attach", people=False)
     approve: dict[str, Any] = {"approved": True, "by": REVIEWER, "remark": ""}
     with pytest.raises(NotAllowed, match=r"nobody has looked at it yet.*Look at the change in the system"):
-        deciding.review(world.office.ledger, world.office.policy.team, ref, **approve, checked=" ")
+        deciding.review(world.services.ledger, world.services.policy.team, ref, **approve, checked=" ")
     assert world.case(ref).state is State.VERIFIED
 
-    deciding.review(world.office.ledger, world.office.policy.team, ref, **approve, checked=CHECKED)
+    deciding.review(world.services.ledger, world.services.policy.team, ref, **approve, checked=CHECKED)
     case = world.walk(ref)
     assert case.is_closed
     assert case.validated is not None
@@ -114,7 +114,7 @@ def test_what_a_reviewer_checked_of_their_own_accord_is_written_down_too(world: 
     world.decide(ref, Decision.AFTER_FIX)
     world.walk(ref, until="attach", people=False)
     case = deciding.review(
-        world.office.ledger, world.office.policy.team, ref, approved=True, by=REVIEWER, remark="", checked=CHECKED
+        world.services.ledger, world.services.policy.team, ref, approved=True, by=REVIEWER, remark="", checked=CHECKED
     )
     assert case.validated is not None
     assert case.state is State.REVIEWED
@@ -126,8 +126,8 @@ def test_sent_back_it_is_told_anew_and_the_old_word_decides_nothing(world: World
     goes_on(world, ref)
     world.walk(ref, until="attach", people=False)
     deciding.review(
-        world.office.ledger,
-        world.office.policy.team,
+        world.services.ledger,
+        world.services.policy.team,
         ref,
         approved=False,
         by=REVIEWER,
@@ -172,9 +172,9 @@ def test_j9_a_removal_never_goes_on_by_itself(make_world: MakeWorld) -> None:
 
 
 def taken_off(world: World, ref: str) -> None:
-    with world.office.store.unit() as unit:
-        unit.people.remove_contact(str(world.case(ref).facts["retailer"]), CONTACT)
-        unit.commit()
+    with world.services.store.uow() as uow:
+        uow.people.remove_contact(str(world.case(ref).facts["retailer"]), CONTACT)
+        uow.commit()
 
 
 SPOILS: dict[str, Callable[[World, str], object]] = {
@@ -277,7 +277,7 @@ def test_two_live_runs_of_one_case_decide_once(world: World) -> None:
 
 def asked(world: World, ref: str, form: str = "retailers-word") -> int:
     number = world.case(ref).question_number + 1
-    world.office.record(ref, Kind.QUESTION_ASKED, number=number, form=form, flow_run="a flow run")
+    world.services.record(ref, Kind.QUESTION_ASKED, number=number, form=form, flow_run="a flow run")
     return number
 
 
@@ -286,7 +286,7 @@ def test_the_newest_reply_that_stood_above_the_form_becomes_the_retailers_word_a
     replies(world, ref, "What for?")
     reply = replies(world, ref, "I think I did it.").replies[-1]
     number = asked(world, ref)
-    case = word.confirm_by_reply(world.office.ledger, ref, recorded_by=DECIDER, question=number)
+    case = word.confirm_by_reply(world.services.ledger, ref, recorded_by=DECIDER, question=number)
     [recorded] = case.confirmations
     assert {name: recorded[name] for name in ("sender", "words", "evidence", "by_way_of")} == {
         name: reply[name] for name in ("sender", "words", "evidence", "by_way_of")
@@ -294,7 +294,7 @@ def test_the_newest_reply_that_stood_above_the_form_becomes_the_retailers_word_a
     assert recorded.actor == DECIDER
     assert [one["words"] for one in case.open_replies] == ["What for?"]
     assert not goes_on(world, ref), "a person said what it means, and a person decides"
-    again = word.confirm_by_reply(world.office.ledger, ref, recorded_by=DECIDER, question=number)
+    again = word.confirm_by_reply(world.services.ledger, ref, recorded_by=DECIDER, question=number)
     assert again.confirmations == case.confirmations, "two live runs of one case read the same answer"
 
 
@@ -304,52 +304,54 @@ def test_a_reply_that_came_after_the_question_is_not_what_was_meant(world: World
     number = asked(world, ref)
     replies(world, ref, "No, wait: not yet!")
     with pytest.raises(NotAllowed, match=r"Another reply came.*Read it above"):
-        word.confirm_by_reply(world.office.ledger, ref, recorded_by=DECIDER, question=number)
+        word.confirm_by_reply(world.services.ledger, ref, recorded_by=DECIDER, question=number)
     assert world.case(ref).confirmations == ()
 
 
 def test_where_no_reply_of_a_contact_is_left_the_refusal_says_what_to_do(world: World) -> None:
     ref = told(world)
     kept = {"evidence": digest("x"), "by_way_of": "mail", "why": "asks"}
-    world.office.record(ref, Kind.REPLY_RECEIVED, sender="left@shop-a.example.com", words="Done.", **kept)
-    world.office.record(ref, Kind.REPLY_RECEIVED, sender=CONTACT, words=" ", **kept | {"evidence": digest("y")})
+    world.services.record(ref, Kind.REPLY_RECEIVED, sender="left@shop-a.example.com", words="Done.", **kept)
+    world.services.record(ref, Kind.REPLY_RECEIVED, sender=CONTACT, words=" ", **kept | {"evidence": digest("y")})
     with pytest.raises(NotAllowed, match=r"no reply in words of a registered contact.*Record what the retailer wrote"):
-        word.confirm_by_reply(world.office.ledger, ref, recorded_by=DECIDER, question=asked(world, ref))
+        word.confirm_by_reply(world.services.ledger, ref, recorded_by=DECIDER, question=asked(world, ref))
 
 
 def test_who_answers_has_looked_at_what_stood_above_the_form_and_at_nothing_later(world: World) -> None:
     ref = told(world)
 
-    def came(name: str, place: Place) -> None:
+    def came(name: str, place: Disposition) -> None:
         told_of = {"message_id": f"<{name}@example.com>", "sender": CONTACT, "subject": "Re:", "size": 9, "why": "asks"}
-        with world.office.store.unit() as unit:
-            unit.messages.add(digest(name), **told_of, way="mail", place=place, ref=ref, at=world.clock.now)
-            unit.commit()
+        with world.services.store.uow() as uow:
+            uow.messages.add(digest(name), **told_of, way="mail", place=place, ref=ref, at=world.clock.now)
+            uow.commit()
         world.clock.move(minutes=1)
 
-    came("shown", Place.REPLY)
-    came("counted", Place.COUNTED)
+    came("shown", Disposition.REPLY)
+    came("counted", Disposition.COUNTED)
     number = asked(world, ref)
     world.clock.move(minutes=1)
-    came("later", Place.REPLY)
-    deciding.looked_at(world.office.ledger, ref, by=DECIDER, question=number)
-    with world.office.store.reading() as unit:
-        rows = {row.message_id: row.done_by for row in unit.messages.of_case(ref)}
+    came("later", Disposition.REPLY)
+    deciding.looked_at(world.services.ledger, ref, by=DECIDER, question=number)
+    with world.services.store.reading() as uow:
+        rows = {row.message_id: row.done_by for row in uow.messages.of_case(ref)}
     assert rows == {"<shown@example.com>": DECIDER, "<counted@example.com>": "", "<later@example.com>": ""}
 
 
 def test_a_message_that_an_operator_records_leaves_the_list_of_what_waits_for_an_eye(world: World) -> None:
     ref = told(world)
     raw = f"From: {CONTACT}\r\nSubject: the token\r\n\r\nWe renewed it.\r\n".encode()
-    kept = world.office.vault.put(raw, "message.eml", "message/rfc822")
+    kept = world.services.vault.put(raw, "message.eml", "message/rfc822")
     about = {"message_id": "", "sender": CONTACT, "subject": "the token", "size": len(raw), "why": "no case"}
-    with world.office.store.unit() as unit:
-        unit.messages.add(kept.digest, **about, way="mail", place=Place.UNMATCHED, at=world.clock.now)
-        unit.commit()
-    word.confirm_by_message(world.office.ledger, world.office.files, ref, sender=CONTACT, raw=raw, recorded_by=DECIDER)
-    with world.office.store.reading() as unit:
-        row = unit.messages.known(kept.digest)
-        assert unit.messages.to_look_at(10) == []
+    with world.services.store.uow() as uow:
+        uow.messages.add(kept.digest, **about, way="mail", place=Disposition.UNMATCHED, at=world.clock.now)
+        uow.commit()
+    word.confirm_by_message(
+        world.services.ledger, world.services.files, ref, sender=CONTACT, raw=raw, recorded_by=DECIDER
+    )
+    with world.services.store.reading() as uow:
+        row = uow.messages.known(kept.digest)
+        assert uow.messages.to_look_at(10) == []
     assert row is not None
     assert row.done_by == DECIDER
 
@@ -369,7 +371,7 @@ def test_a_mail_that_is_no_confirmation_stays_none_when_an_operator_hands_it_in(
     raw = f"From: {CONTACT}\r\nSubject: {subject}\r\n\r\n{text}\r\n".encode()
     with pytest.raises(word.WordRefused, match=why):
         word.confirm_by_message(
-            world.office.ledger, world.office.files, ref, sender=CONTACT, raw=raw, recorded_by=DECIDER
+            world.services.ledger, world.services.files, ref, sender=CONTACT, raw=raw, recorded_by=DECIDER
         )
     assert world.kinds(ref)[-1] is Kind.CONFIRMATION_REFUSED
 
@@ -379,38 +381,38 @@ def test_a_mail_that_is_no_confirmation_stays_none_when_an_operator_hands_it_in(
 
 def comments(world: World) -> list[str]:
     [row] = world.tickets()
-    with world.office.store.reading() as unit:
-        return [comment.text for comment in unit.tickets.comments(row.id)]
+    with world.services.store.reading() as uow:
+        return [comment.text for comment in uow.tickets.comments(row.id)]
 
 
 def test_the_ticket_says_once_what_the_retailer_wrote_and_what_does_not_count_and_why(world: World) -> None:
     ref = told(world)
     replies(world, ref, "Which token?\n- the old one?")
-    kept = world.office.keep(ref, b"ooo", "ooo.eml", "message/rfc822")
+    kept = world.services.keep(ref, b"ooo", "ooo.eml", "message/rfc822")
     refused = {"sender": "x@example.com", "why": "x@example.com is not a registered contact", "evidence": kept}
-    world.office.record(ref, Kind.CONFIRMATION_REFUSED, **refused)
+    world.services.record(ref, Kind.CONFIRMATION_REFUSED, **refused)
     says(world, ref, words="We renewed it.")
     before = len(comments(world))
     for _ in range(2):
-        ticket.note_words(world.office.ledger, world.office.effects, world.office.links, world.desk, ref)
+        ticket.note_words(world.services.ledger, world.services.effects, world.services.links, world.desk, ref)
     asks, stranger, changed = comments(world)[before:]
     assert "> Which token?\n> - the old one?" in asks
     assert "It confirms nothing by itself: asks for help." in asks
     assert "does not count: x@example.com is not a registered contact." in stranger
     assert "The retailer's written word (J8): " in changed
     assert f'{CONTACT}, on the confirmation page: "the change is made"' in changed
-    assert world.office.evidence_url(world.case(ref).confirmations[0]["evidence"]) in changed
+    assert world.services.evidence_url(world.case(ref).confirmations[0]["evidence"]) in changed
 
 
 def test_the_desk_is_not_called_where_nothing_is_new(world: World) -> None:
     ref = told(world)
-    assert ticket.words_to_note(world.office.store, world.case(ref)) == []
+    assert ticket.words_to_note(world.services.store, world.case(ref)) == []
     says(world, ref)
-    assert len(ticket.words_to_note(world.office.store, world.case(ref))) == 1
-    ticket.note_words(world.office.ledger, world.office.effects, world.office.links, world.desk, ref)
-    assert ticket.words_to_note(world.office.store, world.case(ref)) == []
+    assert len(ticket.words_to_note(world.services.store, world.case(ref))) == 1
+    ticket.note_words(world.services.ledger, world.services.effects, world.services.links, world.desk, ref)
+    assert ticket.words_to_note(world.services.store, world.case(ref)) == []
     calls = world.desk.faulty.did("comment")
-    ticket.note_words(world.office.ledger, world.office.effects, world.office.links, world.desk, ref)
+    ticket.note_words(world.services.ledger, world.services.effects, world.services.links, world.desk, ref)
     assert world.desk.faulty.did("comment") == calls
 
 
@@ -418,9 +420,9 @@ def test_a_word_on_a_closed_case_waits_for_the_ticket_to_be_opened_again(world: 
     """No run looks after a closed case; whoever opens it again finds the late word on the ticket."""
     ref = world.closed()
     replies(world, ref, "It fails again!")
-    world.office.record(ref, Kind.REOPENED, DECIDER, why="It fails again.")
+    world.services.record(ref, Kind.REOPENED, DECIDER, why="It fails again.")
     world.walk(ref, until="ticket")
-    ticket.note_words(world.office.ledger, world.office.effects, world.office.links, world.desk, ref)
+    ticket.note_words(world.services.ledger, world.services.effects, world.services.links, world.desk, ref)
     assert "> It fails again!" in comments(world)[-1]
 
 

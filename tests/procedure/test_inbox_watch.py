@@ -12,7 +12,7 @@ from caseproof.channels.inbound.imap_account import ImapAccount, InboxDown, Inbo
 from caseproof.config.policy import BUILT_IN, Policy
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from caseproof.procedure.answers.inbox_watch import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
@@ -23,7 +23,7 @@ from caseproof.procedure.answers.inbox_watch import (
     MailboxWatch,
     Waker,
 )
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from tests.support.retailer_mail import AUTHSERV, FakeInbox, answer
 from tests.support.world import World
 
@@ -63,7 +63,7 @@ class House:
         self.connected.append(account)
         return self.inbox
 
-    def _wake(self, _office: Office, runs: Mapping[str, str]) -> list[str]:
+    def _wake(self, _services: Services, runs: Mapping[str, str]) -> list[str]:
         if self.prefect is not None:
             raise self.prefect
         self.woken.append(dict(runs))
@@ -88,7 +88,7 @@ def world(make_world: Callable[..., World]) -> World:
 def test_a_round_takes_in_what_lies_there_then_waits_on_the_same_connection(house: House) -> None:
     ref = house.world.open()
     house.world.walk(ref, until="tell")
-    watch = MailboxWatch(house.world.office, house.ports)
+    watch = MailboxWatch(house.world.services, house.ports)
     house.inbox.comes(answer(house.world.mail.taken[0][0]))
     assert watch.round() == 0
     house.inbox.comes(answer(house.world.mail.taken[0][0], "And one more thing?"))
@@ -96,12 +96,12 @@ def test_a_round_takes_in_what_lies_there_then_waits_on_the_same_connection(hous
     assert len(house.inbox.away) == 2
     assert house.inbox.waited == [WAIT_SECONDS] * 2
     assert house.connected == [ACCOUNT]
-    with house.world.office.store.reading() as unit:
-        assert [row.place for row in unit.messages.of_case(ref)] == [Place.COUNTED, Place.REPLY]
+    with house.world.services.store.reading() as uow:
+        assert [row.place for row in uow.messages.of_case(ref)] == [Disposition.COUNTED, Disposition.REPLY]
 
 
 def test_a_mailbox_that_is_down_is_told_once_and_tried_again_ever_later_and_its_return_is_told(house: House) -> None:
-    watch = MailboxWatch(house.world.office, house.ports)
+    watch = MailboxWatch(house.world.services, house.ports)
     house.inbox.faulty.fails("open", before=DOWN, times=9)
     pauses = [watch.round() for _ in range(9)]
     assert pauses[:3] == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE]
@@ -112,7 +112,7 @@ def test_a_mailbox_that_is_down_is_told_once_and_tried_again_ever_later_and_its_
 
 
 def test_a_connection_that_is_lost_while_it_waits_is_made_anew(house: House) -> None:
-    watch = MailboxWatch(house.world.office, house.ports)
+    watch = MailboxWatch(house.world.services, house.ports)
     house.inbox.faulty.fails("wait", before=DOWN)
     assert watch.round() == FIRST_PAUSE
     assert house.inbox.closed == 1
@@ -121,7 +121,7 @@ def test_a_connection_that_is_lost_while_it_waits_is_made_anew(house: House) -> 
 
 
 def test_a_wrong_password_is_not_tried_again_for_five_minutes_but_a_corrected_one_at_once(house: House) -> None:
-    watch = MailboxWatch(house.world.office, house.ports)
+    watch = MailboxWatch(house.world.services, house.ports)
     house.inbox.faulty.fails("open", before=InboxRefused("The password is wrong.", "Correct it."), times=2)
     assert watch.round() == LOOK_SECONDS
     for _ in range(5):
@@ -140,7 +140,7 @@ def test_a_wrong_password_is_not_tried_again_for_five_minutes_but_a_corrected_on
 
 def test_a_policy_that_names_no_mailbox_is_looked_at_again_and_what_it_names_later_is_read(house: House) -> None:
     house.names_a_mailbox("")
-    watch = MailboxWatch(house.world.office, house.ports)
+    watch = MailboxWatch(house.world.services, house.ports)
     assert watch.round() == LOOK_SECONDS
     assert (house.connected, house.said) == ([], [])
     house.names_a_mailbox("retailers")
@@ -151,7 +151,7 @@ def test_a_policy_that_names_no_mailbox_is_looked_at_again_and_what_it_names_lat
 
 
 def test_a_block_that_is_changed_meanwhile_is_read_with_its_new_account(house: House) -> None:
-    watch = MailboxWatch(house.world.office, house.ports)
+    watch = MailboxWatch(house.world.services, house.ports)
     watch.round()
     house.account = OTHER
     watch.round()
@@ -160,14 +160,14 @@ def test_a_block_that_is_changed_meanwhile_is_read_with_its_new_account(house: H
 
 
 def test_a_block_that_is_gone_is_told_once(house: House) -> None:
-    watch = MailboxWatch(house.world.office, house.ports)
+    watch = MailboxWatch(house.world.services, house.ports)
     house.account = BadInput("There is no mailbox called 'retailers'.", "Save one.")
     assert (watch.round(), watch.round()) == (FIRST_PAUSE, 2 * FIRST_PAUSE)
     assert house.said == ["There is no mailbox called 'retailers'. Save one."]
 
 
 def test_a_policy_with_an_error_leaves_the_one_from_before_in_force(house: House) -> None:
-    watch = MailboxWatch(house.world.office, house.ports)
+    watch = MailboxWatch(house.world.services, house.ports)
     watch.round()
     (house.world.home / "policy.yaml").write_text("team: 7")
     assert watch.round() == 0
@@ -175,7 +175,7 @@ def test_a_policy_with_an_error_leaves_the_one_from_before_in_force(house: House
 
 
 def test_an_error_of_ours_does_not_end_the_watch(house: House) -> None:
-    watch = MailboxWatch(house.world.office, house.ports)
+    watch = MailboxWatch(house.world.services, house.ports)
     house.inbox.faulty.fails("messages", before=ZeroDivisionError())
     assert watch.round() == FIRST_PAUSE
     assert watch.round() == 0
@@ -187,19 +187,19 @@ def test_an_error_of_ours_does_not_end_the_watch(house: House) -> None:
 def waiting(house: House, form: str = "retailers-word") -> str:
     """A case that waits for somebody, asleep."""
     ref = house.world.open()
-    with house.world.office.store.unit() as unit:
-        unit.cases.attach_run(ref, "run-1", 1)
-        unit.commit()
+    with house.world.services.store.uow() as uow:
+        uow.cases.attach_run(ref, "run-1", 1)
+        uow.commit()
     house.world.walk(ref, until="tell")
-    house.world.office.record(ref, Kind.QUESTION_ASKED, number=1, form=form, flow_run="run-1")
+    house.world.services.record(ref, Kind.QUESTION_ASKED, number=1, form=form, flow_run="run-1")
     return ref
 
 
 def test_a_case_is_woken_once_when_words_come_and_not_for_what_does_not_count(house: House) -> None:
     ref = waiting(house)
-    waker = Waker(house.world.office, house.ports)
+    waker = Waker(house.world.services, house.ports)
     refused = {"sender": "x@example.org", "why": "a stranger", "evidence": "e"}
-    house.world.office.record(ref, Kind.CONFIRMATION_REFUSED, **refused)
+    house.world.services.record(ref, Kind.CONFIRMATION_REFUSED, **refused)
     assert waker.round() == WAKE_SECONDS
     assert house.woken == []
     house.world.confirm(ref)
@@ -215,7 +215,7 @@ def test_a_case_whose_run_is_about_to_ask_is_woken_in_a_later_round(house: House
     ref = waiting(house)
     house.world.confirm(ref)
     house.later = [ref]
-    waker = Waker(house.world.office, house.ports)
+    waker = Waker(house.world.services, house.ports)
     waker.round()
     house.later = []
     waker.round()
@@ -227,7 +227,7 @@ def test_while_prefect_is_down_words_are_recorded_that_is_told_once_and_the_case
     ref = waiting(house)
     letter = house.world.mail.taken[0][0]
     house.prefect = BadInput("Our Prefect server does not answer.", "Check it.")
-    waker, watch = Waker(house.world.office, house.ports), MailboxWatch(house.world.office, house.ports)
+    waker, watch = Waker(house.world.services, house.ports), MailboxWatch(house.world.services, house.ports)
     house.inbox.comes(answer(letter))
     watch.round()
     assert [waker.round(), waker.round()] == [FIRST_PAUSE, 2 * FIRST_PAUSE]
@@ -243,7 +243,7 @@ def test_a_closed_case_and_one_without_a_run_are_left_alone(house: House) -> Non
     ref = house.world.open()
     for without_a_run in ("contain", "ticket", "tell"):
         house.world.step(without_a_run, ref)
-    house.world.office.record(ref, Kind.QUESTION_ASKED, number=1, form="decision", flow_run="r")
+    house.world.services.record(ref, Kind.QUESTION_ASKED, number=1, form="decision", flow_run="r")
     house.world.confirm(ref)
-    Waker(house.world.office, house.ports).round()
+    Waker(house.world.services, house.ports).round()
     assert house.woken == []

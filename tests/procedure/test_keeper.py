@@ -46,13 +46,13 @@ def test_a_case_that_waits_for_a_long_run_is_woken_when_the_run_is_over(keeper, 
     world.decide(waiting)
     world.step("start", waiting)
     run = world.case(waiting).run["run"]
-    world.office.record(
+    world.services.record(
         waiting, Kind.TROUBLE, step="verify the run", problem=f"The run {name} is still going.", next_action="Resume.",
         **code,
     )  # fmt: skip
     waits(world, waiting, "try-again")
     assert [keeper(minutes=m).woken for m in (1, 2, 5)] == [[], [], []]
-    line = board(world.office.ledger, world.office.policy.keeper).lines[0]
+    line = board(world.services.ledger, world.services.policy.keeper).lines[0]
     assert (line.who, line.what.startswith(f"The run {name}"[:100])) == ("nobody", True)
     read = world.platform.faulty.did("run")
     keeper(seconds=1)
@@ -70,12 +70,12 @@ def test_a_case_whose_platform_was_down_when_the_run_was_to_be_read_needs_us_unt
     world.decide(waiting)
     world.step("start", waiting)
     run = world.case(waiting).run["run"]
-    world.office.record(
+    world.services.record(
         waiting, Kind.TROUBLE, step="verify the run", problem="The platform is down.", next_action="Wait.",
         code="platform_down",
     )  # fmt: skip
     waits(world, waiting, "try-again")
-    assert (keeper(minutes=1).woken, board(world.office.ledger, world.office.policy.keeper).lines[0].who) == (
+    assert (keeper(minutes=1).woken, board(world.services.ledger, world.services.policy.keeper).lines[0].who) == (
         [],
         "needs us",
     )
@@ -108,7 +108,7 @@ def test_a_policy_that_changed_is_in_force_with_the_next_pass(keeper, world, wai
     hasty = world.policy.model_copy(
         update={"keeper": world.policy.keeper.model_copy(update={"remind_after_days": (0.1, 3.0)})}
     )
-    world.office = dataclasses.replace(world.office, policy=hasty)
+    world.services = dataclasses.replace(world.services, policy=hasty)
     assert keeper(minutes=1).reminded == []
     assert keeper(hours=3).reminded == [waiting]
 
@@ -132,23 +132,23 @@ def test_a_case_that_cannot_be_read_is_told_on_the_board_and_holds_up_no_other(k
     world.walk(broken, until="tell")
     waits(world, broken)
     keeper()
-    with sqlite3.connect(world.office.settings.home_folder / "caseproof.sqlite") as raw:
+    with sqlite3.connect(world.services.settings.home_folder / "caseproof.sqlite") as raw:
         raw.execute("DROP TRIGGER events_unchanged")
         raw.execute("UPDATE events SET data = '{' WHERE case_id = (SELECT id FROM cases WHERE ref = ?)", (broken,))
     raw.close()
     done = keeper(days=2, hours=1)
     assert done.reminded == [waiting]
     assert broken in done.problems.said
-    first = board(world.office.ledger, world.office.policy.keeper).lines[0]
+    first = board(world.services.ledger, world.services.policy.keeper).lines[0]
     assert (first.ref, first.needs_us) == (broken, True)
 
 
 def test_one_pass_at_a_time(keeper, world) -> None:
-    lock = world.office.settings.home_folder / "keeper" / "pass"
+    lock = world.services.settings.home_folder / "keeper" / "pass"
     locks.hold(lock)
-    assert keep(world.office, keeper.ports(), patience=0) is None
+    assert keep(world.services, keeper.ports(), patience=0) is None
     locks.let_go(lock)
-    assert keep(world.office, keeper.ports(), patience=0) is not None
+    assert keep(world.services, keeper.ports(), patience=0) is not None
 
 
 def test_prefect_that_is_down_leaves_the_rest_of_the_pass_alone(keeper, world, waiting) -> None:
@@ -156,7 +156,7 @@ def test_prefect_that_is_down_leaves_the_rest_of_the_pass_alone(keeper, world, w
         raise ConnectionError("refused")
 
     world.clock.move(days=2)
-    done = keep(world.office, dataclasses.replace(keeper.ports(), runs=down), patience=0)
+    done = keep(world.services, dataclasses.replace(keeper.ports(), runs=down), patience=0)
     assert done is not None
     assert done.reminded == [waiting]
     assert "flow runs" in done.problems.said
@@ -173,7 +173,7 @@ def test_a_pass_goes_on_giving_runs_while_workers_take_them(world, waiting) -> N
     )
     keeper = Keeper(world)
     ports = dataclasses.replace(keeper.ports(), runs=lambda *_: next(asked))
-    done = keep(world.office, ports, patience=600)
+    done = keep(world.services, ports, patience=600)
     assert done is not None
     assert (done.given_runs, done.woken, done.waiting_for_runs) == (["JF-000009", "JF-000010"], [waiting], 0)
     assert done.in_words()["given a run"] == "2: JF-000009, JF-000010"

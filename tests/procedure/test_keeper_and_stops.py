@@ -104,7 +104,7 @@ def test_a_platform_that_hangs_holds_up_neither_another_nor_the_rest_of_the_pass
     other = FakePlatform(world.clock)
     other.add("theirs/job")
     asked = opening.Request(platform="hung", job="theirs/job", by=DECIDER, how="a test", cause="feed")
-    opening.open_case(world.office, other, world.desk, asked)
+    opening.open_case(world.services, other, world.desk, asked)
     keeper()
     world.platform.held[JOB].active = True
     goes_on, began = threading.Event(), threading.Event()
@@ -118,7 +118,7 @@ def test_a_platform_that_hangs_holds_up_neither_another_nor_the_rest_of_the_pass
     platforms = {"jobs": world.platform, "hung": other}
     ports = dataclasses.replace(keeper.ports(), platform=platforms.__getitem__)
     try:
-        done = keep(world.office, ports, patience=0, hung=4)
+        done = keep(world.services, ports, patience=0, hung=4)
     finally:
         goes_on.set()
     assert done is not None
@@ -128,7 +128,7 @@ def test_a_platform_that_hangs_holds_up_neither_another_nor_the_rest_of_the_pass
     for thread in threading.enumerate():
         if thread.name.startswith("watch "):
             thread.join(60)
-    assert keep(world.office, ports, patience=0, hung=60).problems.said == {}
+    assert keep(world.services, ports, patience=0, hung=60).problems.said == {}
 
 
 def test_a_platform_that_goes_down_meanwhile_is_asked_once_and_looked_at_anew(keeper, world, waiting) -> None:
@@ -226,7 +226,7 @@ def test_what_somebody_stopped_meanwhile_is_not_reopened_as_the_check_would_not(
 def test_in_a_maintenance_window_nothing_is_reopened(keeper, world, closed) -> None:
     window = Maintenance(why="the bazaar moves", begins=world.clock(), ends=world.clock() + timedelta(hours=2))
     check = world.policy.check.model_copy(update={"maintenance": (window,)})
-    world.office = dataclasses.replace(world.office, policy=world.policy.model_copy(update={"check": check}))
+    world.services = dataclasses.replace(world.services, policy=world.policy.model_copy(update={"check": check}))
     world.clock.move(hours=1)
     world.platform.add_run(JOB, RunState.FAILED, message=TOKEN)
     assert keeper(minutes=3).reopened == []
@@ -238,7 +238,7 @@ def test_in_a_maintenance_window_nothing_is_reopened(keeper, world, closed) -> N
 def test_while_a_daily_check_is_at_work_the_reopening_is_left_to_it(keeper, world, closed) -> None:
     world.clock.move(hours=1)
     world.platform.add_run(JOB, RunState.FAILED, message=TOKEN)
-    with check_lock(world.office, "jobs"):
+    with check_lock(world.services, "jobs"):
         done = keeper(minutes=3)
     assert (done.reopened, done.problems.said) == ([], {})
     assert keeper(minutes=3).reopened == [closed]

@@ -101,10 +101,10 @@ def test_a_check_killed_again_and_again_stops_every_job_once_and_loses_no_case(t
             checks.hears("ended 0")
         counted = farm.jobs()
     store = Store(Settings(home=home).database)
-    with store.reading() as unit:
-        rows = unit.cases.rows()
-        cases = unit.bulk.cases(row.ref for row in rows)
-        assert unit.cases.damaged() == []
+    with store.reading() as uow:
+        rows = uow.cases.rows()
+        cases = uow.bulk.cases(row.ref for row in rows)
+        assert uow.cases.damaged() == []
     store.close()
     assert {(job["stops"], job["resumes"], job["paused"]) for job in counted.values()} == {(1, 0, True)}
     assert {job["unfinished"] for job in counted.values()} == {0}

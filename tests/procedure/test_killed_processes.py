@@ -151,7 +151,7 @@ def test_a_process_killed_between_the_pause_and_its_answer_leaves_a_stop_that_is
     assert world.kinds(ref) == [Kind.OPENED]
     live_again(world)
     with PrefectJobsClient(f"{small_prefect.url}/api", small_prefect.url, sleep=world.sleep) as platform:
-        case = contain(world.office, platform, ref)
+        case = contain(world.services, platform, ref)
     assert case.contained.event.kind is Kind.STOPPED
     assert [(job["was_active"], job["active"], job["waiting"]) for job in case.stopped_jobs] == [(True, False, 0)]
     assert small_prefect.queued == [], "the dead process had cancelled none of them"
@@ -170,9 +170,9 @@ def test_a_process_killed_between_the_mail_and_its_answer_sends_the_same_message
         live_again(world)
         account = MailAccount("127.0.0.1", mailbox.port, "plain", None, "", timeout_seconds=10)
         tell_retailer(
-            world.office.ledger,
-            world.office.dispatch(lambda content, sender, to: send(account, content, sender=sender, recipients=to)),
-            world.office.policy,
+            world.services.ledger,
+            world.services.dispatch(lambda content, sender, to: send(account, content, sender=sender, recipients=to)),
+            world.services.policy,
             ref,
         )
         second = mailbox.wait_for(1, seconds=30)[-1]

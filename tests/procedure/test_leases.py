@@ -11,7 +11,7 @@ import pytest
 
 from caseproof.procedure.core.idempotent_effect import idempotent_effect
 from caseproof.procedure.core.lease import LEASE_SECONDS, RENEW_SECONDS, renewed
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.store import Claim, ConcurrentChange, StoreDown
 from tests.support.fakes import Killed
 from tests.support.world import World
@@ -52,25 +52,25 @@ def time(world: World) -> Time:
 
 
 @pytest.fixture
-def living(world: World, time: Time) -> Office:
+def living(world: World, time: Time) -> Services:
     return world.process(wait=time.wait)
 
 
-def claim(office: Office, owner: str = "another") -> Claim:
+def claim(services: Services, owner: str = "another") -> Claim:
     """What another process finds that wants the same."""
-    with office.store.unit() as unit:
-        found = unit.intents.claim(
-            KEY, "JF-000001", "slow", owner=owner, now=office.clock(), seconds=LEASE_SECONDS, plan={}
+    with services.store.uow() as uow:
+        found = uow.intents.claim(
+            KEY, "JF-000001", "slow", owner=owner, now=services.clock(), seconds=LEASE_SECONDS, plan={}
         )
-        unit.commit()
+        uow.commit()
     return found
 
 
-def act(office: Office, effect: Callable[[Any], Any]) -> Any:
-    return idempotent_effect(office.effects, "JF-000001", "slow", KEY, plan={}, effect=effect, read_back=None)
+def act(services: Services, effect: Callable[[Any], Any]) -> Any:
+    return idempotent_effect(services.effects, "JF-000001", "slow", KEY, plan={}, effect=effect, read_back=None)
 
 
-def test_a_slow_writer_that_lives_keeps_its_intent_as_long_as_its_effect_lasts(living: Office, time: Time) -> None:
+def test_a_slow_writer_that_lives_keeps_its_intent_as_long_as_its_effect_lasts(living: Services, time: Time) -> None:
     def effect(_: Any) -> dict[str, Any]:
         for _ in range(30):
             time.passes()
@@ -89,12 +89,12 @@ def test_the_intent_of_a_dead_writer_is_free_when_its_lease_is_over_and_not_befo
     with pytest.raises(Killed):
         act(world.process(), lambda _: (_ for _ in ()).throw(Killed()))
     world.clock.move(seconds=LEASE_SECONDS - 2)
-    assert claim(world.office).standing == "busy"
+    assert claim(world.services).standing == "busy"
     world.clock.move(seconds=2)
-    assert claim(world.office).standing == "taken_over"
+    assert claim(world.services).standing == "taken_over"
 
 
-def test_one_that_dies_after_a_long_work_is_waited_for_no_longer_than_a_lease(living: Office, time: Time) -> None:
+def test_one_that_dies_after_a_long_work_is_waited_for_no_longer_than_a_lease(living: Services, time: Time) -> None:
     def effect(_: Any) -> None:
         for _ in range(20):
             time.passes()
@@ -107,7 +107,7 @@ def test_one_that_dies_after_a_long_work_is_waited_for_no_longer_than_a_lease(li
     assert claim(living).standing == "taken_over"
 
 
-def test_the_second_writer_waits_for_a_slow_one_and_gets_its_result(world: World, living: Office, time: Time) -> None:
+def test_the_second_writer_waits_for_a_slow_one_and_gets_its_result(world: World, living: Services, time: Time) -> None:
     waits = threading.Event()
     second = world.process(sleep=lambda _: (waits.set(), threading.Event().wait(0.01)))
 
@@ -125,7 +125,7 @@ def test_the_second_writer_waits_for_a_slow_one_and_gets_its_result(world: World
         assert others[0].result(SECONDS) == {"by": "the first"}
 
 
-def test_a_clock_that_is_set_back_takes_nothing_from_the_living(living: Office, time: Time) -> None:
+def test_a_clock_that_is_set_back_takes_nothing_from_the_living(living: Services, time: Time) -> None:
     def effect(_: Any) -> dict[str, Any]:
         time.passes(-3600)
         for _ in range(10):
@@ -141,12 +141,12 @@ def test_a_clock_that_is_set_back_makes_nobody_wait_for_the_dead_longer_than_a_l
     with pytest.raises(Killed):
         act(world.process(), lambda _: (_ for _ in ()).throw(Killed()))
     world.clock.move(seconds=-3600)
-    assert claim(world.office).standing == "busy"
+    assert claim(world.services).standing == "busy"
     world.clock.move(seconds=LEASE_SECONDS)
-    assert claim(world.office).standing == "taken_over"
+    assert claim(world.services).standing == "taken_over"
 
 
-def test_an_intent_that_was_lost_to_another_is_not_taken_back_by_a_renewal(living: Office, time: Time) -> None:
+def test_an_intent_that_was_lost_to_another_is_not_taken_back_by_a_renewal(living: Services, time: Time) -> None:
     def effect(_: Any) -> dict[str, Any]:
         time.world.clock.move(minutes=10)  # the clock was set forward
         assert claim(living).standing == "taken_over"
@@ -158,7 +158,7 @@ def test_an_intent_that_was_lost_to_another_is_not_taken_back_by_a_renewal(livin
     assert claim(living, "a third").standing == "busy"
 
 
-def test_a_renewal_that_the_store_refuses_is_tried_again(living: Office, time: Time) -> None:
+def test_a_renewal_that_the_store_refuses_is_tried_again(living: Services, time: Time) -> None:
     refused: list[str] = []
     store = living.store
 
@@ -166,13 +166,13 @@ def test_a_renewal_that_the_store_refuses_is_tried_again(living: Office, time: T
         def __getattr__(self, name: str) -> Any:
             return getattr(store, name)
 
-        def unit(self) -> Any:
+        def uow(self) -> Any:
             if threading.current_thread().name == "lease" and len(refused) < 2:
                 refused.append("once")
                 raise StoreDown("It is locked.", "Wait.")
-            return store.unit()
+            return store.uow()
 
-    office = time.world.process(wait=time.wait, store=Down())
+    services = time.world.process(wait=time.wait, store=Down())
 
     def effect(_: Any) -> dict[str, Any]:
         for _ in range(8):
@@ -180,38 +180,40 @@ def test_a_renewal_that_the_store_refuses_is_tried_again(living: Office, time: T
             assert claim(living).standing == "busy"
         return {}
 
-    act(office, effect)
+    act(services, effect)
     assert len(refused) == 2
 
 
 @pytest.mark.usefixtures("time")
 def test_what_is_quick_writes_nothing_more_and_leaves_no_thread(world: World) -> None:
-    office, written = world.process(), []
+    services, written = world.process(), []
 
     def effect(_: Any) -> dict[str, Any]:
         [renews] = [thread for thread in threading.enumerate() if thread.name == "lease"]
         assert renews.daemon, "it keeps no process alive"
-        written.append(claim(office).expires_at)
+        written.append(claim(services).expires_at)
         return {}
 
-    act(office, effect)
-    assert claim(office).expires_at == written[0]
+    act(services, effect)
+    assert claim(services).expires_at == written[0]
     assert "lease" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_many_intents_are_renewed_together_and_those_of_others_are_left_alone(world: World, time: Time) -> None:
-    office = world.process(wait=time.wait)
+    services = world.process(wait=time.wait)
     keys = [f"JF-000001/many/{number}" for number in range(900)]
-    with office.store.unit() as unit:
+    with services.store.uow() as uow:
         for key in [*keys, "JF-000001/other"]:
-            unit.intents.claim(key, "JF-000001", "many", owner="me", now=office.clock(), seconds=LEASE_SECONDS, plan={})
-        unit.commit()
-    with renewed(office.effects, "me", keys):
+            uow.intents.claim(
+                key, "JF-000001", "many", owner="me", now=services.clock(), seconds=LEASE_SECONDS, plan={}
+            )
+        uow.commit()
+    with renewed(services.effects, "me", keys):
         for _ in range(4):  # longer than a lease
             time.passes()
-    with office.store.unit() as unit:
+    with services.store.uow() as uow:
         found = [
-            unit.intents.claim(key, "JF-000001", "many", owner="x", now=office.clock(), seconds=1, plan={}).standing
+            uow.intents.claim(key, "JF-000001", "many", owner="x", now=services.clock(), seconds=1, plan={}).standing
             for key in [keys[0], keys[-1], "JF-000001/other"]
         ]
     assert found == ["busy", "busy", "taken_over"]

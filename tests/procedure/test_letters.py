@@ -19,9 +19,9 @@ from caseproof.domain.codes import MailAnswer, mail_answers
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.signing import case_of_address, read_answer_token
 from caseproof.procedure.notify import telling
-from caseproof.procedure.notify.letters import Letter, find_letter
-from caseproof.procedure.notify.mailing import LONGEST_SLEEP
+from caseproof.procedure.notify.outbox import LONGEST_SLEEP
 from caseproof.procedure.notify.reminding import remind
+from caseproof.procedure.notify.threads import Thread, find_thread
 from tests.support.fakes import Killed
 from tests.support.letters import at_its_pace
 from tests.support.world import CONTACT, World
@@ -38,13 +38,13 @@ def world(make_world: Callable[..., World]) -> World:
 
 
 def three(world: World) -> World:
-    with world.office.store.unit() as unit:
-        unit.people.add_contact("Shop A", CONTACT, "Shop Owner")
-        unit.people.add_contact("Shop A", SECOND, "Büro", language="de-AT", role="office")
-        unit.people.add_contact("Shop A", THIRD)
-        unit.commit()
+    with world.services.store.uow() as uow:
+        uow.people.add_contact("Shop A", CONTACT, "Shop Owner")
+        uow.people.add_contact("Shop A", SECOND, "Büro", language="de-AT", role="office")
+        uow.people.add_contact("Shop A", THIRD)
+        uow.commit()
     settings = Settings(home=world.home, web_url="http://127.0.0.1:8321", answer_url=PAGE)
-    world.office = replace(world.office, settings=settings)
+    world.services = replace(world.services, settings=settings)
     return world
 
 
@@ -71,13 +71,13 @@ def words(message: EmailMessage) -> str:
 def letter_in(world: World, message: EmailMessage) -> str:
     """The letter that every link in a message names, also those in the notice that it quotes."""
     links = re.findall(rf"{PAGE}/answer/(\S+)", words(message))
-    [letter] = {read_answer_token(world.office.secret, token).letter for token in links}
+    [letter] = {read_answer_token(world.services.secret, token).letter for token in links}
     return letter
 
 
-def found(world: World, name: str) -> Letter | None:
-    with world.office.store.reading() as unit:
-        return find_letter(unit, name)
+def found(world: World, name: str) -> Thread | None:
+    with world.services.store.reading() as uow:
+        return find_thread(uow, name)
 
 
 def refuses(address: str, error: MailError, send: telling.Send) -> telling.Send:
@@ -109,8 +109,8 @@ def test_each_contact_gets_a_letter_of_their_own_in_their_language_and_with_thei
     assert names == ["jf-000001.1.notice", "jf-000001.1.notice-2", "jf-000001.1.notice-3"]
     assert [found(world, name).to for name in names] == ALL
     assert world.case(ref).notice["accepted"] == world.case(ref).notice["to"] == ALL
-    with world.office.store.reading() as unit:
-        kept = {file.name: file.digest for file in unit.evidence.of(ref)}
+    with world.services.store.reading() as uow:
+        kept = {file.name: file.digest for file in uow.evidence.of(ref)}
     files = ["notice-1.eml", "notice-1-2.eml", "notice-1-3.eml"]
     assert [world.vault.read(kept[name]) for name in files] == [mail[0] for mail in world.mail.taken]
 
@@ -121,7 +121,7 @@ def test_a_letter_says_by_when_we_ask_for_an_answer_and_how_long_its_link_holds(
     deadline = now + timedelta(days=world.policy.keeper.answer_within_days)
     assert f"{deadline.day} {deadline:%B %Y}" in words(letter)
     [token] = set(re.findall(rf"{PAGE}/answer/(\S+)", words(letter)))
-    expires = read_answer_token(world.office.secret, token).expires
+    expires = read_answer_token(world.services.secret, token).expires
     assert abs(expires - now - timedelta(days=world.policy.answers.link_days)) < timedelta(minutes=5)
 
 
@@ -144,9 +144,9 @@ def test_one_contact_costs_one_intent_and_is_told_of_as_ever(make_world: Callabl
     assert list(world.case(ref).notice.event.data) == [
         "evidence", "message_id", "to", "cases", "asks", "accepted", "refused",
     ]  # fmt: skip
-    with world.office.store.reading() as unit:
-        assert unit.intents.known(f"{ref}/1/notice") == dict(world.case(ref).notice.event.data)
-        assert unit.intents.known(f"{ref}/1/notice-2") is None
+    with world.services.store.reading() as uow:
+        assert uow.intents.known(f"{ref}/1/notice") == dict(world.case(ref).notice.event.data)
+        assert uow.intents.known(f"{ref}/1/notice-2") is None
     assert world.mail.taken[0][1] == world.policy.mail.sender
     assert parsed(world)[0]["Reply-To"] == "cases@example.com"
 
@@ -158,15 +158,15 @@ def test_answers_and_bounces_go_to_the_signed_address_of_the_case(make_world: Ca
     ref = told(world)
     [(_, envelope, _)] = world.mail.taken
     assert re.fullmatch(r"cases\+jf-000001-[a-z2-7]{16}@shops\.example\.com", envelope)
-    assert case_of_address(world.office.secret, envelope) == ref
+    assert case_of_address(world.services.secret, envelope) == ref
     [address] = parsed(world)[0]["Reply-To"].addresses
     assert (address.display_name, address.addr_spec) == ('Cases, "A" team', envelope)
 
 
 def test_a_contact_whose_mail_came_back_still_gets_a_letter(world: World) -> None:
-    with world.office.store.unit() as unit:
-        unit.people.mark_bounced("Shop A", SECOND, "mailbox full", world.clock.now)
-        unit.commit()
+    with world.services.store.uow() as uow:
+        uow.people.mark_bounced("Shop A", SECOND, "mailbox full", world.clock.now)
+        uow.commit()
     told(world)
     assert [to for *_, (to,) in world.mail.taken] == ALL
 
@@ -213,10 +213,10 @@ def test_where_nobody_s_letter_is_taken_the_case_needs_help_and_corrected_addres
         world.step("tell", ref)
     assert "addresses" in no.value.next_action
     assert world.case(ref).notice is None
-    with world.office.store.unit() as unit:
-        unit.people.remove_contact("Shop A", THIRD)
-        unit.people.add_contact("Shop A", "new@shop-a.example.com")
-        unit.commit()
+    with world.services.store.uow() as uow:
+        uow.people.remove_contact("Shop A", THIRD)
+        uow.people.add_contact("Shop A", "new@shop-a.example.com")
+        uow.commit()
     world.step("tell", ref)
     assert world.case(ref).notice["accepted"] == ["new@shop-a.example.com"]
     assert set(world.case(ref).notice["refused"]) == {CONTACT, SECOND}
@@ -276,9 +276,9 @@ def test_processes_that_tell_at_once_send_each_letter_once(world: World) -> None
     start = Barrier(3, timeout=10)
 
     def tells() -> None:
-        office = world.process(sleep=lambda _: Event().wait(0.01))
+        services = world.process(sleep=lambda _: Event().wait(0.01))
         start.wait()
-        telling.tell_retailer(office.ledger, office.dispatch(world.send), office.policy, ref)
+        telling.tell_retailer(services.ledger, services.dispatch(world.send), services.policy, ref)
 
     with ThreadPoolExecutor(3) as pool:
         for done in [pool.submit(tells) for _ in range(3)]:
@@ -292,7 +292,7 @@ def test_every_letter_takes_a_turn_of_the_mail_s_pace_and_none_is_lost_over_the_
 ) -> None:
     world = three(make_world(mail={"per_minute": 1}))
     ref = stopped(world)
-    world.send = at_its_pace(world.office, world.mail.send)
+    world.send = at_its_pace(world.services, world.mail.send)
     before = world.clock.now
     world.step("tell", ref)
     assert timedelta(minutes=2) <= world.clock.now - before < timedelta(minutes=2, seconds=LONGEST_SLEEP)
@@ -315,7 +315,7 @@ def test_a_letter_is_found_by_its_name_and_by_every_message_in_its_thread(world:
         ("<jf-000001.1.notice-2.recovery-jf-000002@example.com>", 2),
     ):
         plain = "jf-000001.1.notice" + (f"-{number}" if number > 1 else "")
-        assert found(world, name) == Letter(plain, number, ALL[number - 1], ref, (ref,), True, "1"), name
+        assert found(world, name) == Thread(plain, number, ALL[number - 1], ref, (ref,), True, "1"), name
 
 
 def test_what_we_never_sent_is_no_letter(world: World) -> None:
@@ -342,41 +342,41 @@ def test_a_letter_whose_sender_died_before_it_could_say_so_is_found_all_the_same
 
 
 def waits(world: World, ref: str) -> None:
-    world.office.record(ref, Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run="run")
+    world.services.record(ref, Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run="run")
 
 
 def test_each_contact_is_reminded_in_the_thread_of_their_own_letter_with_their_own_link(world: World) -> None:
     ref = told(world)
     waits(world, ref)
     world.clock.move(days=2)
-    assert remind(world.office.ledger, world.office.dispatch(world.send), world.office.policy, ref) == [ref]
+    assert remind(world.services.ledger, world.services.dispatch(world.send), world.services.policy, ref) == [ref]
     letters, reminders = parsed(world)[:3], parsed(world)[3:]
     assert [str(one["To"]) for one in reminders] == ALL
     assert [one["In-Reply-To"] for one in reminders] == [one["Message-ID"] for one in letters]
     assert [one["Subject"] for one in reminders] == [f"Re: {one['Subject']}" for one in letters]
     assert reminders[1]["Message-ID"] == "<jf-000001.1.notice-2.reminder-1@example.com>"
     assert [letter_in(world, one) for one in reminders] == [letter_in(world, one) for one in letters]
-    assert case_of_address(world.office.secret, world.mail.taken[4][1]) == ref
+    assert case_of_address(world.services.secret, world.mail.taken[4][1]) == ref
     world.clock.move(days=3)
-    assert remind(world.office.ledger, world.office.dispatch(world.send), world.office.policy, ref) == [ref]
+    assert remind(world.services.ledger, world.services.dispatch(world.send), world.services.policy, ref) == [ref]
     assert parsed(world)[-1]["Message-ID"] == "<jf-000001.1.notice-3.reminder-2@example.com>"
 
 
 def test_a_contact_who_joined_since_is_reminded_under_a_name_of_their_own_for_good(world: World) -> None:
     ref = told(world)
     waits(world, ref)
-    with world.office.store.unit() as unit:
+    with world.services.store.uow() as uow:
         for gone in (CONTACT, THIRD):
-            unit.people.remove_contact("Shop A", gone)
+            uow.people.remove_contact("Shop A", gone)
         for new in ("one@shop-a.example.com", "two@shop-a.example.com"):
-            unit.people.add_contact("Shop A", new)
-        unit.commit()
-    remind(world.office.ledger, world.office.dispatch(world.send), world.office.policy, ref)
-    with world.office.store.unit() as unit:
-        unit.people.remove_contact("Shop A", "one@shop-a.example.com")
-        unit.commit()
+            uow.people.add_contact("Shop A", new)
+        uow.commit()
+    remind(world.services.ledger, world.services.dispatch(world.send), world.services.policy, ref)
+    with world.services.store.uow() as uow:
+        uow.people.remove_contact("Shop A", "one@shop-a.example.com")
+        uow.commit()
     world.clock.move(days=3)
-    remind(world.office.ledger, world.office.dispatch(world.send), world.office.policy, ref)
+    remind(world.services.ledger, world.services.dispatch(world.send), world.services.policy, ref)
     sent = [(to, message["Message-ID"].partition("@")[0]) for (*_, (to,)), message in _pairs(world)[3:]]
     assert sent == [
         (SECOND, "<jf-000001.1.notice-2.reminder-1"),
@@ -400,10 +400,10 @@ def test_a_reminder_whose_second_letter_did_not_leave_is_gone_on_with_there(worl
     waits(world, ref)
     world.mail.faulty.fails("send", before=MailDown("It is down.", "Wait."), skip=1)
     with pytest.raises(MailDown):
-        remind(world.office.ledger, world.office.dispatch(world.send), world.office.policy, ref)
+        remind(world.services.ledger, world.services.dispatch(world.send), world.services.policy, ref)
     assert world.count(ref, Kind.REMINDER_SENT) == 0
     world.restart(minutes=20)
-    assert remind(world.office.ledger, world.office.dispatch(world.send), world.office.policy, ref) == [ref]
+    assert remind(world.services.ledger, world.services.dispatch(world.send), world.services.policy, ref) == [ref]
     assert [to for *_, (to,) in world.mail.taken[3:]] == ALL
     assert world.case(ref).since_notice(Kind.REMINDER_SENT)[0].data["accepted"] == ALL
 
@@ -416,15 +416,15 @@ def of_old(world: World) -> str:
     ref = stopped(world)
     mail = b"Message-ID: <jf-000001.1.notice@example.com>\r\nSubject: Your job\r\n\r\nIt failed.\r\n"
     data = {
-        "evidence": world.office.keep(ref, mail, "notice-1.eml", "message/rfc822"), "to": ALL, "accepted": ALL,
+        "evidence": world.services.keep(ref, mail, "notice-1.eml", "message/rfc822"), "to": ALL, "accepted": ALL,
         "message_id": "<jf-000001.1.notice@example.com>", "cases": [ref], "asks": True, "refused": {},
     }  # fmt: skip
-    with world.office.store.unit() as unit:
+    with world.services.store.uow() as uow:
         now = world.clock.now
-        unit.intents.claim(f"{ref}/1/notice", ref, "notice", owner="old", now=now, seconds=1, plan=data)
-        unit.intents.finish(f"{ref}/1/notice", owner="old", result=data, now=now)
-        unit.commit()
-    world.office.record(ref, Kind.NOTICE_SENT, **data)
+        uow.intents.claim(f"{ref}/1/notice", ref, "notice", owner="old", now=now, seconds=1, plan=data)
+        uow.intents.finish(f"{ref}/1/notice", owner="old", result=data, now=now)
+        uow.commit()
+    world.services.record(ref, Kind.NOTICE_SENT, **data)
     waits(world, ref)
     return ref
 
@@ -433,7 +433,7 @@ def test_a_notice_from_before_there_were_letters_is_found_and_reminded_of(world:
     ref = of_old(world)
     assert found(world, "<jf-000001.1.notice@example.com>").cases == (ref,)
     world.register("Shop A", "late@shop-a.example.com")
-    assert remind(world.office.ledger, world.office.dispatch(world.send), world.office.policy, ref) == [ref]
+    assert remind(world.services.ledger, world.services.dispatch(world.send), world.services.policy, ref) == [ref]
     assert [to for *_, (to,) in world.mail.taken] == [*ALL, "late@shop-a.example.com"]
     names = [letter_in(world, message) for message in parsed(world)[:3]]
     assert [found(world, name).to for name in names] == ALL
@@ -444,12 +444,12 @@ def test_a_mail_to_all_that_was_under_way_when_the_version_changed_goes_out_as_i
     ref = stopped(world)
     mail = b"Message-ID: <jf-000001.1.notice@example.com>\r\nSubject: Your job\r\n\r\nIt failed.\r\n"
     plan = {
-        "evidence": world.office.keep(ref, mail, "notice-1.eml", "message/rfc822"), "to": ALL,
+        "evidence": world.services.keep(ref, mail, "notice-1.eml", "message/rfc822"), "to": ALL,
         "message_id": "<jf-000001.1.notice@example.com>", "cases": [ref], "asks": True,
     }  # fmt: skip
-    with world.office.store.unit() as unit:
-        unit.intents.claim(f"{ref}/1/notice", ref, "notice", owner="old", now=world.clock.now, seconds=60, plan=plan)
-        unit.commit()
+    with world.services.store.uow() as uow:
+        uow.intents.claim(f"{ref}/1/notice", ref, "notice", owner="old", now=world.clock.now, seconds=60, plan=plan)
+        uow.commit()
     world.restart(minutes=10)
     world.step("tell", ref)
     [(content, _, to)] = world.mail.taken

@@ -14,7 +14,7 @@ from caseproof.channels.outbound.mail import MailDown
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision
-from caseproof.procedure.keeper.keeper import Pass
+from caseproof.procedure.keeper.keeper import KeeperPass
 from caseproof.procedure.keeper.no_answer import has_to_be_told, keep_paused
 from caseproof.procedure.views.board import board
 from tests.support.fakes import START, Killed
@@ -36,7 +36,7 @@ def days(keeper: Keeper, count: int) -> list[str]:
     return [in_a_word(keeper(days=1)) for _ in range(count)]
 
 
-def in_a_word(done: Pass) -> str:
+def in_a_word(done: KeeperPass) -> str:
     """What a pass did: "remind", "tell", "pause", several of them, or "." for nothing."""
     return "remind" * bool(done.reminded) + "tell" * bool(done.team_told) + "pause" * bool(done.paused) or "."
 
@@ -57,7 +57,7 @@ def test_reminders_then_the_team_then_the_account_stays_paused_until_a_date(keep
     assert keeper(minutes=3).woken == [waiting], "so that its form says so"
     waits(world, waiting)
     assert (
-        board(world.office.ledger, world.office.policy.keeper).lines[0].what
+        board(world.services.ledger, world.services.policy.keeper).lines[0].what
         == "the account is kept paused until 2026-12-18 (J6)"
     )
     assert days(keeper, 12) == ["."] * 12
@@ -112,7 +112,7 @@ def test_nothing_stays_paused_that_the_team_was_not_told_of_and_had_time_to_act_
     days(keeper, 6)
     world.mail.faulty.fails("send", before=MailDown("It is down.", "Wait."), times=12)
     assert days(keeper, 12) == ["."] * 12
-    assert board(world.office.ledger, world.office.policy.keeper).problems, (
+    assert board(world.services.ledger, world.services.policy.keeper).problems, (
         "the board says that the team cannot be told"
     )
     did = days(keeper, 8)
@@ -162,11 +162,11 @@ def test_a_team_that_was_told_of_something_else_was_not_told_of_this(keeper, wor
 
 
 def test_of_a_retailer_whom_no_reminder_reached_nobody_says_that_they_do_not_answer(keeper, world, waiting) -> None:
-    with world.office.store.unit() as unit:
-        unit.people.remove_contact("Shop A", CONTACT)
-        unit.commit()
+    with world.services.store.uow() as uow:
+        uow.people.remove_contact("Shop A", CONTACT)
+        uow.commit()
     assert "pause" not in "".join(days(keeper, 30))
-    first = board(world.office.ledger, world.office.policy.keeper).lines[0]
+    first = board(world.services.ledger, world.services.policy.keeper).lines[0]
     assert (first.ref, first.needs_us) == (waiting, True)
     world.register("Shop A", CONTACT)
     assert "pause" in "".join(days(keeper, 3)), "they are reminded now, and the team knows for weeks"
@@ -179,14 +179,14 @@ def test_of_a_retailer_whom_no_reminder_reached_nobody_says_that_they_do_not_ans
 def test_nothing_stays_paused_where_the_retailer_was_asked_nothing(keeper, world, cause: str) -> None:
     ref = asked(world, cause=cause)
     assert "pause" not in "".join(days(keeper, 30))
-    assert not keep_paused(world.office.ledger, world.office.policy.keeper, ref)
+    assert not keep_paused(world.services.ledger, world.services.policy.keeper, ref)
 
 
 def test_a_case_of_an_incident_is_decided_there(keeper, world, waiting) -> None:
     days(keeper, 8)
-    world.office.record(waiting, Kind.INCIDENT_JOINED, incident="IN-000001")
+    world.services.record(waiting, Kind.INCIDENT_JOINED, incident="IN-000001")
     assert "pause" not in "".join(days(keeper, 20))
-    assert not keep_paused(world.office.ledger, world.office.policy.keeper, waiting)
+    assert not keep_paused(world.services.ledger, world.services.policy.keeper, waiting)
 
 
 @pytest.mark.parametrize("how", ["word", "reply", "answer"])
@@ -197,12 +197,12 @@ def test_what_somebody_said_waits_for_a_person_and_is_never_paused_over(keeper, 
     elif how == "reply":
         writes(world, waiting, "We are on holiday. What is a token?")
     else:
-        world.office.record(
+        world.services.record(
             waiting, Kind.QUESTION_ANSWERED, number=1, form="retailers-word", answer={"what": "go on without it"}
         )
         waits(world, waiting)
     world.clock.move(days=10)
-    assert not keep_paused(world.office.ledger, world.office.policy.keeper, waiting)
+    assert not keep_paused(world.services.ledger, world.services.policy.keeper, waiting)
     if how != "answer":
         waits(world, waiting, "decision" if how == "word" else "retailers-word")
         assert "pause" not in "".join(days(keeper, 20))
@@ -237,7 +237,7 @@ def test_a_word_that_comes_after_the_pause_is_the_team_s_to_act_on_and_not_only_
     world.confirm(waiting)
     assert keeper(minutes=3).woken == [waiting]
     waits(world, waiting, "decision")
-    shown = board(world.office.ledger, world.office.policy.keeper).lines[0]
+    shown = board(world.services.ledger, world.services.policy.keeper).lines[0]
     assert (shown.who, shown.what) == ("the team", "decide about the account (J6)")
     assert [hour for hour in range(1, 25) if keeper(hours=1).team_told] == [8, 24]
     world.decide(waiting, Decision.AFTER_CHANGE)
@@ -252,7 +252,7 @@ def test_a_pause_by_a_person_settles_what_the_retailer_had_written_until_then(ke
     assert days(keeper, 9)[1:] == ["."] * 8, "it is left in peace until the date"
     writes(world, waiting, "We are back. Which token?")
     waits(world, waiting)
-    assert board(world.office.ledger, world.office.policy.keeper).lines[0].who == "the team"
+    assert board(world.services.ledger, world.services.policy.keeper).lines[0].who == "the team"
     assert not has_to_be_told(world.case(waiting))
 
 

@@ -113,7 +113,7 @@ def test_no_later_step_does_anything_before_the_run_is_verified(world: World) ->
 def test_a_proof_too_early_is_refused_with_every_missing_item(world: World) -> None:
     ref = world.open()
     with pytest.raises(ClosureRefused) as refusal:
-        proving.make_proof(world.office.ledger, world.office.files, world.office.proofs, ref)
+        proving.make_proof(world.services.ledger, world.services.files, world.services.proofs, ref)
     for blocker in closure_blockers(world.case(ref)):
         assert blocker.missing in str(refusal.value)
 
@@ -123,8 +123,8 @@ def test_the_ticket_is_closed_after_the_case_with_a_link_to_the_proof_and_both_f
     case = world.case(ref)
     assert world.desk.ticket(case.ticket["ticket"]).status is TicketStatus.CLOSED
     assert world.attachments(ref) == [f"{ref}-successful-run-1.png", world.proof(ref).name]
-    with world.office.store.reading() as unit:
-        assert any(case.proof["evidence"] in comment.text for comment in unit.tickets.comments(1))
+    with world.services.store.reading() as uow:
+        assert any(case.proof["evidence"] in comment.text for comment in uow.tickets.comments(1))
 
 
 def test_keeping_paused_keeps_the_case_open_with_the_date_and_a_later_decision_ends_it(world: World) -> None:
@@ -158,7 +158,7 @@ def test_whoever_decided_may_not_review_it_under_another_spelling_either(world: 
     world.walk(ref, until="attach")
     for name in ("operator", " OPERATOR ", "Operator"):
         with pytest.raises(NotAllowed, match="another person"):
-            deciding.review(world.office.ledger, world.office.policy.team, ref, approved=True, by=name, remark="")
+            deciding.review(world.services.ledger, world.services.policy.team, ref, approved=True, by=name, remark="")
     assert world.case(ref).state is State.VERIFIED
 
 
@@ -166,7 +166,7 @@ def test_a_policy_that_lets_anybody_review_lets_the_decider(make_world: Callable
     world = make_world(review={"required": True, "by": "anybody"})
     ref = world.open()
     world.walk(ref, until="attach")
-    deciding.review(world.office.ledger, world.office.policy.team, ref, approved=True, by=DECIDER, remark="")
+    deciding.review(world.services.ledger, world.services.policy.team, ref, approved=True, by=DECIDER, remark="")
     assert world.walk(ref).is_closed
 
 
@@ -174,17 +174,19 @@ def test_a_stranger_may_not_review(world: World) -> None:
     ref = world.open()
     world.walk(ref, until="attach")
     with pytest.raises(NotOnTheTeam, match="team list"):
-        deciding.review(world.office.ledger, world.office.policy.team, ref, approved=True, by="a visitor", remark="")
+        deciding.review(
+            world.services.ledger, world.services.policy.team, ref, approved=True, by="a visitor", remark=""
+        )
 
 
 def test_a_case_sent_back_stops_again_and_needs_everything_anew(world: World) -> None:
     ref = world.open()
     world.walk(ref, until="attach")
     with pytest.raises(BadInput, match="needs a reason"):
-        deciding.review(world.office.ledger, world.office.policy.team, ref, approved=False, by=REVIEWER, remark=" ")
+        deciding.review(world.services.ledger, world.services.policy.team, ref, approved=False, by=REVIEWER, remark=" ")
     deciding.review(
-        world.office.ledger,
-        world.office.policy.team,
+        world.services.ledger,
+        world.services.policy.team,
         ref,
         approved=False,
         by=REVIEWER,
@@ -258,22 +260,22 @@ def test_a_look_that_grew_old_is_taken_again_with_a_new_proof(world: World) -> N
 def test_a_reopened_case_needs_a_new_proof_and_cannot_use_the_old_one(world: World) -> None:
     ref = world.closed(Decision.AFTER_CHANGE)
     old = world.case(ref).proof
-    event = world.office.event(Kind.REOPENED, DECIDER, why="It fails again.")
-    world.office.store.change(ref, lambda _: [event])
+    event = world.services.event(Kind.REOPENED, DECIDER, why="It fails again.")
+    world.services.store.change(ref, lambda _: [event])
     case = world.case(ref)
     assert (case.state, case.opening, case.confirmations) == (State.OPENED, 2, ())
     world.walk(ref, until="look")
     with pytest.raises(NotAllowed, match="was taken before"):
-        world.office.record(ref, Kind.PROOF_MADE, **old.event.data)
+        world.services.record(ref, Kind.PROOF_MADE, **old.event.data)
     with pytest.raises(ClosureRefused):
-        world.office.record(ref, Kind.CLOSED, proof=old["evidence"])
+        world.services.record(ref, Kind.CLOSED, proof=old["evidence"])
     assert not world.case(ref).is_closed
 
 
 def test_a_reopened_case_closes_again_with_a_proof_of_its_second_opening(world: World) -> None:
     ref = world.closed()
     old = world.proof(ref)
-    world.office.record(ref, Kind.REOPENED, DECIDER, why="It fails again.")
+    world.services.record(ref, Kind.REOPENED, DECIDER, why="It fails again.")
     assert world.walk(ref).is_closed
     assert proven(world, ref)["opening"] == 2
     assert world.proof(ref) != old

@@ -67,11 +67,11 @@ def test_the_platform_s_own_page_is_pictured_kept_attached_and_part_of_the_proof
     ref = world.open()
     world.walk(ref, until="live")
     take_photo(
-        world.office.ledger,
-        world.office.files,
+        world.services.ledger,
+        world.services.files,
         world.platform,
         ref,
-        partial(with_browser, world.office.settings, world.clock),
+        partial(with_browser, world.services.settings, world.clock),
     )
     photo = world.case(ref).photo
     assert Image.open(io.BytesIO(world.vault.read(photo["evidence"]))).format == "PNG"
@@ -90,11 +90,11 @@ def test_a_page_that_shows_the_run_as_failed_is_kept_and_refused(world: World, p
     world.walk(ref, until="live")
     with pytest.raises(NotTheRun, match='"Failed", not as "Succeeded"'):
         take_photo(
-            world.office.ledger,
-            world.office.files,
+            world.services.ledger,
+            world.services.files,
             world.platform,
             ref,
-            partial(impatient, world.office.settings, world.clock),
+            partial(impatient, world.services.settings, world.clock),
         )
     assert world.case(ref).events[-1].kind is Kind.PHOTO_REFUSED
     assert world.case(ref).photo is None

@@ -9,7 +9,7 @@ import pytest
 
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.vocabulary import Decision, Place
+from caseproof.domain.vocabulary import Decision, Disposition
 from caseproof.evidence.signing import case_of_address, reply_address
 from caseproof.procedure.answers.inbox import InboxPass, read_inbox
 from caseproof.procedure.answers.receiving import Received, receive
@@ -36,13 +36,13 @@ def told(world: World, **job: str) -> tuple[str, bytes]:
 
 
 def take_in(world: World, raw: bytes) -> Received:
-    return receive(world.office.ledger, world.office.vault, world.office.replies, raw, authserv=AUTHSERV)
+    return receive(world.services.ledger, world.services.vault, world.services.replies, raw, authserv=AUTHSERV)
 
 
 def rows(world: World) -> list[MessageRow]:
     """All messages in the store."""
-    with world.office.store.reading() as unit:
-        found = [unit.messages.get(number) for number in range(1, 100)]
+    with world.services.store.reading() as uow:
+        found = [uow.messages.get(number) for number in range(1, 100)]
     return [row for row in found if row is not None]
 
 
@@ -63,13 +63,13 @@ def test_a_contacts_clear_answer_to_our_letter_is_recorded_word_for_word_with_th
     ref, letter = told(world)
     raw = answer(letter, DONE)
     got = take_in(world, raw)
-    assert (got.place, got.cases, got.new) == (Place.COUNTED, (ref,), True)
+    assert (got.place, got.cases, got.new) == (Disposition.COUNTED, (ref,), True)
     [word] = world.case(ref).words
     assert word["words"].strip() == DONE
     assert (word["sender"], word["by_way_of"], word["choice"]) == (CONTACT, "mail", "changed")
     assert world.vault.read(word["evidence"]) == raw
-    with world.office.store.reading() as unit:
-        assert word["evidence"] in {file.digest for file in unit.evidence.of(ref)}
+    with world.services.store.reading() as uow:
+        assert word["evidence"] in {file.digest for file in uow.evidence.of(ref)}
     assert world.case(ref).state is State.WAITING, "the word is no decision"
 
 
@@ -87,7 +87,7 @@ def test_words_that_are_no_clear_confirmation_are_shown_to_a_person_and_confirm_
 ) -> None:
     ref, letter = told(world)
     got = take_in(world, answer(letter, words))
-    assert got.place is Place.REPLY
+    assert got.place is Disposition.REPLY
     assert world.case(ref).confirmations == ()
     [reply] = world.case(ref).replies
     assert reply["words"].strip() == words
@@ -114,7 +114,7 @@ def test_an_answer_to_a_shared_letter_that_names_cases_is_about_those_alone(worl
 def test_an_answer_that_names_a_case_which_the_letter_was_not_about_counts_for_none(world: World) -> None:
     ref, letter = told(world)
     got = take_in(world, answer(letter, "JF-000099: we have made the change."))
-    assert got.place is Place.REPLY
+    assert got.place is Disposition.REPLY
     assert "JF-000099" in got.why
     assert world.case(ref).confirmations == ()
 
@@ -129,9 +129,9 @@ def shared(world: World) -> tuple[list[str], bytes]:
             "retailer": "Shop A", "marketplace": "North", "cause": "expired_token", "summary": "401", "how": "a check",
             "scope": "job", "check": "pass-1",
         } | ({"shares_notice_with": refs[0]} if refs else {})  # fmt: skip
-        with world.office.store.unit() as unit:
-            refs.append(unit.cases.create(world.office.event(Kind.OPENED, **opened)).ref)
-            unit.commit()
+        with world.services.store.uow() as uow:
+            refs.append(uow.cases.create(world.services.event(Kind.OPENED, **opened)).ref)
+            uow.commit()
         world.walk(refs[-1], until="ticket")
     for ref in refs:
         world.step("tell", ref)
@@ -143,8 +143,8 @@ def test_every_contact_of_the_retailer_may_answer_also_the_letter_of_another(wor
     world.register("Shop A", SECOND)
     ref, _ = told(world)
     first, second = (content for content, _, _ in world.mail.taken)
-    assert take_in(world, answer(first, sender=SECOND)).place is Place.COUNTED
-    assert take_in(world, answer(second, "We have made the change in the shop.")).place is Place.COUNTED
+    assert take_in(world, answer(first, sender=SECOND)).place is Disposition.COUNTED
+    assert take_in(world, answer(second, "We have made the change in the shop.")).place is Disposition.COUNTED
     assert [word["sender"] for word in world.case(ref).words] == [SECOND, CONTACT]
 
 
@@ -153,9 +153,9 @@ def test_every_contact_of_the_retailer_may_answer_also_the_letter_of_another(wor
 
 def test_a_strangers_answer_is_refused_with_the_reason_and_wakes_nobody(world: World) -> None:
     ref, letter = told(world)
-    world.office.record(ref, Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run="r")
+    world.services.record(ref, Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run="r")
     got = take_in(world, answer(letter, sender="stranger@elsewhere.example.org"))
-    assert got.place is Place.REFUSED
+    assert got.place is Disposition.REFUSED
     assert "stranger@elsewhere.example.org is not a registered contact of Shop A" in got.why
     assert world.count(ref, Kind.CONFIRMATION_REFUSED) == 1
     assert not world.case(ref).has_news
@@ -164,22 +164,22 @@ def test_a_strangers_answer_is_refused_with_the_reason_and_wakes_nobody(world: W
 def test_a_contact_whom_our_server_does_not_vouch_for_is_refused(world: World) -> None:
     ref, letter = told(world)
     got = take_in(world, answer(letter, genuine=False))
-    assert got.place is Place.REFUSED
+    assert got.place is Disposition.REFUSED
     assert f"it may not be from {CONTACT}" in got.why
     assert world.case(ref).confirmations == ()
 
 
 def test_without_the_name_of_our_own_server_no_mail_counts(world: World) -> None:
     ref, letter = told(world)
-    here = world.office
-    assert receive(here.ledger, here.vault, here.replies, answer(letter), authserv="").place is Place.REFUSED
+    here = world.services
+    assert receive(here.ledger, here.vault, here.replies, answer(letter), authserv="").place is Disposition.REFUSED
     assert world.case(ref).confirmations == ()
 
 
 def test_a_new_mail_to_the_signed_address_that_answers_no_letter_is_refused(world: World) -> None:
     ref, letter = told(world)
     got = take_in(world, answer(letter, threaded=False))
-    assert got.place is Place.REFUSED
+    assert got.place is Disposition.REFUSED
     assert got.why == f"it is sent to the address of {ref}, but answers no mail of ours about it"
     assert world.kinds(ref)[-1] is Kind.CONFIRMATION_REFUSED
 
@@ -188,7 +188,7 @@ def test_a_new_mail_to_the_signed_address_that_answers_no_letter_is_refused(worl
 def test_an_answer_past_the_signed_address_is_matched_to_no_case(world: World, to: str) -> None:
     ref, letter = told(world)
     got = unchanged(world, ref, answer(letter, to=to))
-    assert got.place is Place.UNMATCHED
+    assert got.place is Disposition.UNMATCHED
     assert ref in got.why
 
 
@@ -197,9 +197,9 @@ def test_the_signed_address_of_one_case_and_the_thread_of_another_are_no_match(w
     world.platform.add("offers/other", retailer="Shop B")
     world.register("Shop B", "owner@shop-b.example.com")
     other, _ = told(world, job="offers/other")
-    theirs = reply_address(world.office.secret, "cases@example.com", other)
+    theirs = reply_address(world.services.secret, "cases@example.com", other)
     got = unchanged(world, ref, answer(letter, to=theirs))
-    assert (got.place, got.cases) == (Place.REFUSED, (other,))
+    assert (got.place, got.cases) == (Disposition.REFUSED, (other,))
     assert world.case(other).confirmations == ()
 
 
@@ -207,20 +207,20 @@ def test_a_case_number_in_the_subject_alone_matches_nothing(world: World) -> Non
     ref, letter = told(world)
     raw = answer(letter, to="cases@example.com", threaded=False, subject=f"[{ref}] done")
     got = unchanged(world, ref, raw)
-    assert got.place is Place.UNMATCHED
+    assert got.place is Disposition.UNMATCHED
     assert f"only its subject names {ref}" in got.why
 
 
 def test_a_mail_that_has_nothing_to_do_with_us_is_matched_to_no_case(world: World) -> None:
     ref, letter = told(world)
     raw = answer(letter, to="cases@example.com", threaded=False, subject="An offer")
-    assert unchanged(world, ref, raw).place is Place.UNMATCHED
+    assert unchanged(world, ref, raw).place is Disposition.UNMATCHED
 
 
 def test_words_that_stand_in_the_quote_alone_are_none(world: World) -> None:
     ref, letter = told(world)
     got = take_in(world, answer(letter, "> We have made the change."))
-    assert got.place is Place.REFUSED
+    assert got.place is Disposition.REFUSED
     assert "no words of its own" in got.why
     assert world.case(ref).confirmations == ()
 
@@ -229,7 +229,7 @@ def test_words_that_stand_in_the_quote_alone_are_none(world: World) -> None:
 def test_what_a_program_wrote_changes_nothing_and_needs_nobody(world: World, header: dict[str, str]) -> None:
     ref, letter = told(world)
     got = unchanged(world, ref, answer(letter, **header))
-    assert (got.place, got.cases) == (Place.AUTOMATIC, (ref,))
+    assert (got.place, got.cases) == (Disposition.AUTOMATIC, (ref,))
     assert not rows(world)[0].needs_eye
 
 
@@ -237,7 +237,7 @@ def test_what_a_program_wrote_changes_nothing_and_needs_nobody(world: World, hea
 def test_our_own_mail_is_nobodys_word(make_world: Callable[..., World], sender: str) -> None:
     world = make_world(answers={"mailbox": "retailers"}, mail={"team": "Team <team@example.com>"})
     ref, letter = told(world)
-    assert unchanged(world, ref, answer(letter, sender=sender)).place is Place.AUTOMATIC
+    assert unchanged(world, ref, answer(letter, sender=sender)).place is Disposition.AUTOMATIC
 
 
 def test_our_own_letter_that_comes_back_to_us_is_our_own(world: World) -> None:
@@ -250,7 +250,7 @@ def test_a_mail_that_cannot_be_read_is_kept_and_shown(world: World) -> None:
     ref, _ = told(world)
     raw = b"\x00\x01 not a mail"
     got = unchanged(world, ref, raw)
-    assert got.place is Place.UNREADABLE
+    assert got.place is Disposition.UNREADABLE
     row = rows(world)[0]
     assert row.needs_eye
     assert world.vault.read(row.digest) == raw
@@ -262,9 +262,9 @@ def test_a_mail_that_cannot_be_read_is_kept_and_shown(world: World) -> None:
 def test_a_bounce_marks_the_contact_and_is_in_the_case(world: World) -> None:
     ref, letter = told(world)
     got = take_in(world, returned(letter, CONTACT))
-    assert (got.place, got.cases) == (Place.BOUNCE, (ref,))
-    with world.office.store.reading() as unit:
-        [contact] = unit.people.contacts("Shop A")
+    assert (got.place, got.cases) == (Disposition.BOUNCE, (ref,))
+    with world.services.store.reading() as uow:
+        [contact] = uow.people.contacts("Shop A")
     assert contact.bounced_at is not None
     assert CONTACT in contact.bounce
     event = world.case(ref).events[-1]
@@ -275,27 +275,27 @@ def test_a_bounce_marks_the_contact_and_is_in_the_case(world: World) -> None:
 def test_a_bounce_of_an_address_that_is_no_contact_marks_nobody_and_is_shown(world: World) -> None:
     ref, letter = told(world)
     got = unchanged(world, ref, returned(letter, "forwarded@elsewhere.example.org"))
-    assert got.place is Place.BOUNCE
+    assert got.place is Disposition.BOUNCE
     assert "no registered contact" in got.why
 
 
 def test_a_report_past_the_signed_address_marks_nobody_for_anybody_can_write_one(world: World) -> None:
     ref, letter = told(world)
     got = unchanged(world, ref, returned(letter, CONTACT, to="cases@example.com"))
-    assert got.place is Place.BOUNCE
-    with world.office.store.reading() as unit:
-        assert unit.people.contacts("Shop A")[0].bounced_at is None
+    assert got.place is Disposition.BOUNCE
+    with world.services.store.reading() as uow:
+        assert uow.people.contacts("Shop A")[0].bounced_at is None
 
 
 def test_mail_that_is_only_late_marks_nobody(world: World) -> None:
     ref, letter = told(world)
-    assert unchanged(world, ref, returned(letter, CONTACT, action="delayed")).place is Place.AUTOMATIC
+    assert unchanged(world, ref, returned(letter, CONTACT, action="delayed")).place is Disposition.AUTOMATIC
 
 
 def test_a_bounce_of_somebody_elses_mail_is_none_of_our_cases(world: World) -> None:
     ref, letter = told(world)
     foreign = letter.replace(b"jf-000001.1.notice", b"newsletter.1")
-    assert unchanged(world, ref, returned(foreign, CONTACT, to="cases@example.com")).place is Place.UNMATCHED
+    assert unchanged(world, ref, returned(foreign, CONTACT, to="cases@example.com")).place is Disposition.UNMATCHED
 
 
 # -- at its time ------------------------------------------------------------------------------------------------------
@@ -305,7 +305,7 @@ def test_a_word_after_the_closing_is_kept_with_the_case_and_leaves_it_closed(wor
     ref, letter = told(world)
     assert world.walk(ref).is_closed
     got = take_in(world, answer(letter))
-    assert got.place is Place.REPLY
+    assert got.place is Disposition.REPLY
     assert world.case(ref).is_closed
     assert world.case(ref).replies[-1]["why"] == "the case was closed already"
 
@@ -314,8 +314,8 @@ def test_a_clear_word_to_the_letter_of_an_earlier_round_confirms_nothing(world: 
     ref, letter = told(world)
     world.walk(ref, until="attach")
     deciding.review(
-        world.office.ledger,
-        world.office.policy.team,
+        world.services.ledger,
+        world.services.policy.team,
         ref,
         approved=False,
         by=REVIEWER,
@@ -325,12 +325,12 @@ def test_a_clear_word_to_the_letter_of_an_earlier_round_confirms_nothing(world: 
     first = take_in(world, answer(letter))
     world.walk(ref, until="tell")
     second = take_in(world, answer(letter, "We have made the change. It is done."))
-    assert {first.place, second.place} == {Place.REPLY}
+    assert {first.place, second.place} == {Disposition.REPLY}
     assert {first.why, second.why} == {"it answers an earlier notice, and the case has moved on since"}
     assert world.case(ref).confirmations == ()
     newest = world.mail.taken[-1][0]
     assert newest != letter
-    assert take_in(world, answer(newest, "We have made the change you asked for.")).place is Place.COUNTED
+    assert take_in(world, answer(newest, "We have made the change you asked for.")).place is Disposition.COUNTED
 
 
 def test_an_answer_that_comes_before_the_sending_was_recorded_counts(world: World) -> None:
@@ -341,7 +341,7 @@ def test_an_answer_that_comes_before_the_sending_was_recorded_counts(world: Worl
         world.step("tell", ref)
     letter = world.mail.taken[0][0]
     assert world.case(ref).notice is None
-    assert take_in(world, answer(letter)).place is Place.COUNTED
+    assert take_in(world, answer(letter)).place is Disposition.COUNTED
     world.restart()
     world.step("tell", ref)
     assert len(world.case(ref).words) == 1
@@ -358,7 +358,7 @@ def test_a_decision_can_stand_on_a_word_by_mail_to_the_closing(world: World) -> 
 
 
 def a_pass(world: World, inbox: FakeInbox, said: list[str] | None = None) -> InboxPass | None:
-    return read_inbox(world.office, inbox, (said if said is not None else []).append, authserv=AUTHSERV)
+    return read_inbox(world.services, inbox, (said if said is not None else []).append, authserv=AUTHSERV)
 
 
 def test_a_pass_takes_in_every_mail_puts_it_away_and_tells_a_line_without_the_words(world: World) -> None:
@@ -367,7 +367,7 @@ def test_a_pass_takes_in_every_mail_puts_it_away_and_tells_a_line_without_the_wo
     said: list[str] = []
     done = a_pass(world, inbox, said)
     assert done is not None
-    assert done.counts == {Place.AUTOMATIC: 1, Place.COUNTED: 1, Place.UNREADABLE: 1}
+    assert done.counts == {Disposition.AUTOMATIC: 1, Disposition.COUNTED: 1, Disposition.UNREADABLE: 1}
     assert (inbox.lying, len(inbox.away)) == ({}, 3)
     assert len(said) == 3
     assert not any("token" in line for line in said)
@@ -382,7 +382,7 @@ def test_a_mail_that_is_too_large_is_not_fetched_and_stands_there_with_its_size(
     a_pass(world, inbox)
     assert inbox.faulty.did("fetch") == 0
     [row] = rows(world)
-    assert (row.place, row.size) == (Place.UNREADABLE, 100 * 1024 * 1024)
+    assert (row.place, row.size) == (Disposition.UNREADABLE, 100 * 1024 * 1024)
     assert "100 MB" in row.why
     assert row.sender == CONTACT, "so that somebody can be asked"
     assert world.case(ref).confirmations == ()
@@ -392,4 +392,4 @@ def test_a_mail_that_is_too_large_is_not_fetched_and_stands_there_with_its_size(
 def test_the_signed_address_in_a_letter_names_its_case(world: World) -> None:
     ref, letter = told(world)
     address = parseaddr(str(letter_of(letter)["Reply-To"]))[1]
-    assert case_of_address(world.office.secret, address) == ref
+    assert case_of_address(world.services.secret, address) == ref

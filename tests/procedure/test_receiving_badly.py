@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 from caseproof.channels.inbound.imap_account import InboxDown, InboxRefused
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from caseproof.evidence.signing import answer_token
 from caseproof.evidence.vault import VaultFull
 from caseproof.procedure.answers import answering
 from caseproof.procedure.answers.answering import Given
 from caseproof.procedure.answers.inbox import InboxPass, read_inbox
-from caseproof.procedure.answers.judging import FLOOD
+from caseproof.procedure.answers.mail_triage import FLOOD
 from caseproof.procedure.answers.receiving import Received, receive
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.store import MessageRow, StoreDown, locks
 from tests.support.dying import dying
 from tests.support.examples import examples
@@ -52,26 +52,26 @@ def make(make_world: Callable[..., World]) -> Callable[[], tuple[World, str, byt
     return make
 
 
-def take_in(world: World, raw: bytes, office: Office | None = None) -> Received:
-    here = office or world.office
+def take_in(world: World, raw: bytes, services: Services | None = None) -> Received:
+    here = services or world.services
     return receive(here.ledger, here.vault, here.replies, raw, authserv=AUTHSERV)
 
 
-def answer_page(office: Office, token: str, given: Given) -> None:
-    answering.answer(office.ledger, office.vault, office.replies, token, given)
+def answer_page(services: Services, token: str, given: Given) -> None:
+    answering.answer(services.ledger, services.vault, services.replies, token, given)
 
 
 def a_pass(world: World, inbox: FakeInbox, said: list[str] | None = None) -> InboxPass | None:
-    return read_inbox(world.office, inbox, (said if said is not None else []).append, authserv=AUTHSERV)
+    return read_inbox(world.services, inbox, (said if said is not None else []).append, authserv=AUTHSERV)
 
 
 def rows(world: World) -> list[MessageRow]:
-    with world.office.store.reading() as unit:
-        found = [unit.messages.get(number) for number in range(1, 100)]
+    with world.services.store.reading() as uow:
+        found = [uow.messages.get(number) for number in range(1, 100)]
     return [row for row in found if row is not None]
 
 
-def places(world: World) -> Counter[Place]:
+def places(world: World) -> Counter[Disposition]:
     return Counter(row.place for row in rows(world))
 
 
@@ -87,7 +87,8 @@ def each_mail_is_in_one_place(world: World, ref: str, inbox: FakeInbox, mails: l
     assert inbox.lying == {}
     assert Counter(inbox.away) == Counter(mails), "each was put away once"
     assert places(world) == {
-        Place.COUNTED: 1, Place.BOUNCE: 1, Place.REFUSED: 1, Place.UNREADABLE: 1, Place.REPLY: 1
+        Disposition.COUNTED: 1, Disposition.BOUNCE: 1, Disposition.REFUSED: 1, Disposition.UNREADABLE: 1,
+        Disposition.REPLY: 1
     }  # fmt: skip
     kinds = Counter(world.kinds(ref))
     told = (Kind.CONFIRMATION_RECEIVED, Kind.ADDRESS_BOUNCED, Kind.CONFIRMATION_REFUSED, Kind.REPLY_RECEIVED)
@@ -118,7 +119,7 @@ def died(world: World, inbox: FakeInbox) -> None:
     try:
         a_pass(world, inbox)
     except Killed:
-        locks.let_go(world.office.settings.home_folder / "inbox" / "pass")
+        locks.let_go(world.services.settings.home_folder / "inbox" / "pass")
         world.restart()
 
 
@@ -129,11 +130,11 @@ def test_a_pass_that_dies_at_any_write_to_the_store_is_finished_by_the_next_one(
     world, ref, letter = make()
     mails = post(letter)
     inbox = FakeInbox(*mails)
-    assert world.office.secret, "made with the letter"
+    assert world.services.secret, "made with the letter"
     for _ in range(len(mails)):
         store = dying(world, 1 if after else 2, after=after)  # each process gets one mail further, at most
         died(world, inbox)
-        world.office = replace(world.office, store=store.real)
+        world.services = replace(world.services, store=store.real)
     a_pass(world, inbox)
     each_mail_is_in_one_place(world, ref, inbox, mails)
 
@@ -173,7 +174,7 @@ def test_a_second_pass_beside_one_at_work_does_nothing(make: Callable[[], tuple[
     first = a_pass(world, inbox)
     assert beside == [None]
     assert first is not None
-    assert first.counts == {Place.COUNTED: 1}
+    assert first.counts == {Disposition.COUNTED: 1}
 
 
 def test_a_mail_that_somebody_else_took_away_meanwhile_is_no_trouble(
@@ -184,7 +185,7 @@ def test_a_mail_that_somebody_else_took_away_meanwhile_is_no_trouble(
     inbox.faulty.during = lambda call: inbox.lying.pop("1", None) if call == "fetch" else None
     done = a_pass(world, inbox)
     assert done is not None
-    assert (done.problems, done.counts) == ([], {Place.REPLY: 1})
+    assert (done.problems, done.counts) == ([], {Disposition.REPLY: 1})
 
 
 def test_an_answer_by_mail_and_one_on_the_page_at_the_same_moment_are_both_in_the_case(
@@ -193,12 +194,12 @@ def test_an_answer_by_mail_and_one_on_the_page_at_the_same_moment_are_both_in_th
     world, ref, letter = make()
     raw = answer(letter)
     name = str(letter_of(letter)["Message-ID"]).strip("<>").partition("@")[0]
-    token = answer_token(world.office.secret, name, world.clock.now + timedelta(days=60))
+    token = answer_token(world.services.secret, name, world.clock.now + timedelta(days=60))
     shown = {"choices": {"changed": "I made the change"}}
     given = Given(choice="changed", name="The owner", words="", refs=(ref,), seen=0, shown=shown)
     both(lambda: take_in(world, raw), lambda: answer_page(world.process(), token, given))
     assert sorted(word["by_way_of"] for word in world.case(ref).words) == ["mail", "page"]
-    assert places(world) == {Place.COUNTED: 2}
+    assert places(world) == {Disposition.COUNTED: 2}
     assert world.case(ref).state is State.WAITING
 
 
@@ -220,7 +221,7 @@ def test_one_mail_that_was_delivered_twice_is_taken_once(make: Callable[[], tupl
     world, ref, letter = make()
     raw = answer(letter, message_id="<one@shop-a.example.com>")
     first, second = take_in(world, raw), take_in(world, b"Delivered-To: another@example.com\r\n" + raw)
-    assert (first.place, second.place) == (Place.COUNTED, Place.DUPLICATE)
+    assert (first.place, second.place) == (Disposition.COUNTED, Disposition.DUPLICATE)
     assert len(world.case(ref).words) == 1
 
 
@@ -229,8 +230,8 @@ def test_a_spoofed_mail_does_not_keep_the_true_one_of_its_message_id_from_counti
 ) -> None:
     world, ref, letter = make()
     same = "<one@shop-a.example.com>"
-    assert take_in(world, answer(letter, message_id=same, genuine=False)).place is Place.REFUSED
-    assert take_in(world, answer(letter, message_id=same)).place is Place.COUNTED
+    assert take_in(world, answer(letter, message_id=same, genuine=False)).place is Disposition.REFUSED
+    assert take_in(world, answer(letter, message_id=same)).place is Disposition.COUNTED
     assert len(world.case(ref).words) == 1
 
 
@@ -246,7 +247,7 @@ def test_a_flood_of_refused_mail_stops_writing_into_the_case_and_keeps_no_contac
     assert world.count(ref, Kind.CONFIRMATION_REFUSED) == FLOOD
     assert "nothing is written into the case" in last.why
     assert len(rows(world)) == FLOOD + 5, "each is kept all the same"
-    assert take_in(world, answer(letter)).place is Place.COUNTED
+    assert take_in(world, answer(letter)).place is Disposition.COUNTED
     world.clock.move(hours=25)
     take_in(world, answer(letter, "Buy more", sender=STRANGER))
     assert world.count(ref, Kind.CONFIRMATION_REFUSED) == FLOOD + 1
@@ -259,7 +260,7 @@ def test_a_contacts_machine_that_writes_all_day_does_not_fill_the_case(
     for number in range(FLOOD + 3):
         last = take_in(world, answer(letter, f"What about offer {number}?"))
     assert world.count(ref, Kind.REPLY_RECEIVED) == FLOOD
-    assert last.place is Place.REPLY, "and a person sees it"
+    assert last.place is Disposition.REPLY, "and a person sees it"
 
 
 # -- going wrong ------------------------------------------------------------------------------------------------------
@@ -275,13 +276,13 @@ def test_a_mail_that_goes_wrong_stays_in_the_mailbox_and_holds_up_no_other(
     done = a_pass(world, inbox, said)
     assert done is not None
     assert list(inbox.lying) == ["1"]
-    assert done.counts == {Place.REPLY: 1}
+    assert done.counts == {Disposition.REPLY: 1}
     assert "RuntimeError" in done.in_words
     assert "1 stayed in the mailbox" in done.in_words
     assert "boom" not in " ".join(said)
     again = a_pass(world, inbox)
     assert again is not None
-    assert again.counts == {Place.COUNTED: 1}
+    assert again.counts == {Disposition.COUNTED: 1}
 
 
 @pytest.mark.parametrize(
@@ -314,11 +315,11 @@ def test_a_store_that_is_down_leaves_the_mail_where_it_is(make: Callable[[], tup
         def __getattr__(self, name: str) -> Any:
             raise StoreDown("The database went away.", "Try again.")
 
-    up = world.office.store
-    world.office = replace(world.office, store=Down())
+    up = world.services.store
+    world.services = replace(world.services, store=Down())
     with pytest.raises(StoreDown):
         a_pass(world, inbox)
-    world.office = replace(world.office, store=up)
+    world.services = replace(world.services, store=up)
     assert len(inbox.lying) == 1
     a_pass(world, inbox)
     assert len(world.case(ref).words) == 1
@@ -333,7 +334,7 @@ def test_an_answer_to_a_case_that_somebody_edited_is_kept_and_shown(
         raw.execute("UPDATE events SET actor = 'somebody else'")
     before = world.case(ref).version
     got = take_in(world, answer(letter))
-    assert got.place is Place.REPLY
+    assert got.place is Disposition.REPLY
     assert "edited past Caseproof" in got.why
     assert world.case(ref).version == before
     assert rows(world)[0].needs_eye
@@ -344,7 +345,7 @@ def test_an_answer_about_a_case_of_another_store_is_matched_to_none(
 ) -> None:
     _, _, letter = make()
     elsewhere = make_world(answers={"mailbox": "retailers"})
-    assert take_in(elsewhere, answer(letter)).place is Place.UNMATCHED
+    assert take_in(elsewhere, answer(letter)).place is Disposition.UNMATCHED
 
 
 def test_whatever_comes_ends_in_one_place_and_never_as_a_strangers_word(
@@ -352,7 +353,7 @@ def test_whatever_comes_ends_in_one_place_and_never_as_a_strangers_word(
 ) -> None:
     world, ref, letter = make()
     good = answer(letter)
-    came: dict[bytes, Place] = {}
+    came: dict[bytes, Disposition] = {}
 
     @settings(max_examples=examples(40))
     @given(at=st.integers(0, len(good)), out=st.integers(0, 200), into=st.binary(max_size=60))
@@ -364,5 +365,5 @@ def test_whatever_comes_ends_in_one_place_and_never_as_a_strangers_word(
 
     each()
     assert len(came) > 30
-    assert {row.sender for row in rows(world) if row.place is Place.COUNTED} <= {CONTACT}
-    assert len(world.case(ref).words) == sum(place is Place.COUNTED for place in came.values())
+    assert {row.sender for row in rows(world) if row.place is Disposition.COUNTED} <= {CONTACT}
+    assert len(world.case(ref).words) == sum(place is Disposition.COUNTED for place in came.values())

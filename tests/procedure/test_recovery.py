@@ -16,8 +16,8 @@ from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.proof import verify_proof
 from caseproof.evidence.signing import case_of_address
 from caseproof.procedure.notify import recovery
-from caseproof.procedure.notify.letters import find_letter
 from caseproof.procedure.notify.reminding import remind
+from caseproof.procedure.notify.threads import find_thread
 from tests.support.fakes import Killed
 from tests.support.world import CONTACT, JOB, World
 
@@ -37,9 +37,9 @@ def to(world: World) -> list[str]:
 
 
 def remove(world: World, address: str) -> None:
-    with world.office.store.unit() as unit:
-        unit.people.remove_contact("Shop A", address)
-        unit.commit()
+    with world.services.store.uow() as uow:
+        uow.people.remove_contact("Shop A", address)
+        uow.commit()
 
 
 def test_whoever_was_told_is_told_once_that_it_works_again_in_the_same_thread(world: World) -> None:
@@ -84,8 +84,8 @@ def test_answers_to_it_go_to_the_signed_address_of_the_case(make_world: Callable
     world = make_world(answers={"mailbox": "retailers"})
     ref = world.open()
     world.walk(ref, until="the end")
-    assert case_of_address(world.office.secret, world.mail.taken[-1][1]) == ref
-    assert case_of_address(world.office.secret, str(mails(world)[-1]["Reply-To"])) == ref
+    assert case_of_address(world.services.secret, world.mail.taken[-1][1]) == ref
+    assert case_of_address(world.services.secret, str(mails(world)[-1]["Reply-To"])) == ref
 
 
 # -- who --------------------------------------------------------------------------------------------------------------
@@ -106,9 +106,9 @@ def test_it_goes_to_those_whose_letter_was_taken_and_who_are_contacts_yet(world:
 def test_whoever_only_got_a_reminder_was_told_too(world: World) -> None:
     ref = world.open()
     world.walk(ref, until="tell")
-    world.office.record(ref, Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run="run")
+    world.services.record(ref, Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run="run")
     world.register("Shop A", SECOND)
-    remind(world.office.ledger, world.office.dispatch(world.send), world.office.policy, ref)
+    remind(world.services.ledger, world.services.dispatch(world.send), world.services.policy, ref)
     world.walk(ref, until="the end")
     assert to(world) == [CONTACT] + [CONTACT, SECOND] * 2
     assert mails(world)[-1]["In-Reply-To"] == mails(world)[2]["In-Reply-To"] == "<jf-000001.1.notice-2@example.com>"
@@ -137,7 +137,7 @@ def test_nothing_is_said_before_the_case_is_closed(world: World) -> None:
 def test_a_case_that_is_closed_once_more_tells_once_more(world: World) -> None:
     ref = world.closed()
     world.step("recover", ref)
-    world.office.record(ref, Kind.REOPENED, why="It failed again.")
+    world.services.record(ref, Kind.REOPENED, why="It failed again.")
     world.walk(ref, until="the end")
     assert world.count(ref, Kind.RECOVERY_TOLD) == 2
     assert [one["Message-ID"] for one in mails(world)] == [
@@ -153,9 +153,9 @@ def test_cases_of_one_notice_tell_one_by_one_and_each_under_its_own_name(world: 
     for job in (JOB, "orders/b"):
         if job != JOB:
             world.platform.add(job)
-        with world.office.store.unit() as unit:
-            refs.append(unit.cases.create(opened(world, job, refs)).ref)
-            unit.commit()
+        with world.services.store.uow() as uow:
+            refs.append(uow.cases.create(opened(world, job, refs)).ref)
+            uow.commit()
     for ref in refs:
         world.step("contain", ref)
     for ref in refs:
@@ -167,13 +167,13 @@ def test_cases_of_one_notice_tell_one_by_one_and_each_under_its_own_name(world: 
         [True, False],
         [False, True],
     ]
-    with world.office.store.reading() as unit:
-        letters = [find_letter(unit, one["Message-ID"]) for one in again]
+    with world.services.store.reading() as uow:
+        letters = [find_thread(uow, one["Message-ID"]) for one in again]
     assert [letter.cases for letter in letters] == [tuple(refs)] * 2
 
 
 def opened(world: World, job: str, others: list[str]) -> Event:
-    return world.office.event(
+    return world.services.event(
         Kind.OPENED, platform="jobs", job=job, job_name=job, retailer="Shop A", marketplace="North",
         cause="expired_token", summary="401", how="daily check", scope="job", check="pass-1",
         **({"shares_notice_with": others[0]} if others else {}),
@@ -212,10 +212,10 @@ def test_a_case_that_is_opened_again_while_it_is_told_keeps_no_record_of_it(worl
     ref = world.closed()
 
     def reopens(_: str) -> None:
-        world.office.record(ref, Kind.REOPENED, why="It failed again.")
+        world.services.record(ref, Kind.REOPENED, why="It failed again.")
 
     world.mail.faulty.during = reopens
-    after = recovery.tell_recovery(world.office.ledger, world.office.dispatch(world.send), ref)
+    after = recovery.tell_recovery(world.services.ledger, world.services.dispatch(world.send), ref)
     world.mail.faulty.during = lambda _: None
     assert (after.recovery, after.is_closed) == (None, False)
     assert world.walk(ref, until="the end").recovery["message_id"] == "<jf-000001.2.notice.recovery@example.com>"
@@ -226,8 +226,8 @@ def test_a_case_from_before_there_were_letters_tells_all_of_them(world: World) -
     ref = world.open()
     world.walk(ref, until="ticket")
     mail = b"Message-ID: <jf-000001.1.notice@example.com>\r\nSubject: Your job\r\n\r\nIt failed.\r\n"
-    kept = world.office.keep(ref, mail, "notice-1.eml", "message/rfc822")
-    world.office.record(
+    kept = world.services.keep(ref, mail, "notice-1.eml", "message/rfc822")
+    world.services.record(
         ref, Kind.NOTICE_SENT, message_id="<jf-000001.1.notice@example.com>", accepted=[CONTACT, SECOND], evidence=kept
     )
     case: Case = world.walk(ref, until="the end")

@@ -53,7 +53,7 @@ def test_the_figures_follow_from_the_events_in_the_store(world: World) -> None:
     assert case.opened is not None
     assert case.closed is not None
     assert case.contained is not None
-    found = read_figures(world.office.store, period(world.clock.now, 2))
+    found = read_figures(world.services.store, period(world.clock.now, 2))
     assert found.weeks["opened"].tolist() == [0, 1, 2]
     assert found.weeks["closed"].tolist() == [0, 1, 0]
     assert found.times.loc["close", "median"] == case.closed.at - case.opened.at
@@ -64,9 +64,9 @@ def test_the_figures_follow_from_the_events_in_the_store(world: World) -> None:
 
 def test_a_case_that_closed_before_the_period_is_not_read(world: World) -> None:
     since = world.clock.now - timedelta(days=3)
-    with world.office.store.reading() as unit:
-        assert [case[0] for case in unit.history.cases(since)] == ["JF-000002", "JF-000003"]
-        happened = unit.history.events(since, [Kind.OPENED, Kind.STOPPED])
+    with world.services.store.reading() as uow:
+        assert [case[0] for case in uow.history.cases(since)] == ["JF-000002", "JF-000003"]
+        happened = uow.history.events(since, [Kind.OPENED, Kind.STOPPED])
     assert [(ref, kind) for ref, kind, _ in happened] == [
         ("JF-000002", "opened"), ("JF-000002", "stopped"), ("JF-000003", "opened"), ("JF-000003", "stopped"),
     ]  # fmt: skip
@@ -75,7 +75,7 @@ def test_a_case_that_closed_before_the_period_is_not_read(world: World) -> None:
 
 def test_a_store_without_a_case_gives_tables_that_say_none(make_world: Callable[..., World]) -> None:
     world = make_world()
-    shown = {table.name: table for table in tables(read_figures(world.office.store, period(world.clock.now, 1)))}
+    shown = {table.name: table for table in tables(read_figures(world.services.store, period(world.clock.now, 1)))}
     assert [row[2] for row in shown["times"].rows] == ["none"] * 4
     assert (shown["open"].rows, shown["open"].note) == ((), "No case is open.")
     assert {row[-1] for row in shown["weeks"].rows} == {"none"}
@@ -86,7 +86,7 @@ def test_the_web_app_serves_kept_reports_and_nothing_beside_them(world: World) -
     write_page(world.home / "reports" / name, "<!doctype html><p>The report.</p>")
     (world.home / "reports" / "secret.html").write_text("x")
     (world.home / "reports" / "case-report-2024-01-01-to-2024-01-02.html").symlink_to(world.home / "caseproof.sqlite")
-    visitor = TestClient(create_app(world.office), "http://127.0.0.1:8321", raise_server_exceptions=False)
+    visitor = TestClient(create_app(world.services), "http://127.0.0.1:8321", raise_server_exceptions=False)
     answer = visitor.get(f"/reports/{name}")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -171,7 +171,7 @@ def server(world: World, monkeypatch: pytest.MonkeyPatch, prefect_server: Prefec
     common.services.cache_clear()
     with temporary_settings({PREFECT_API_URL: prefect_server.api_url, PREFECT_LOGGING_TO_API_ENABLED: False}):
         yield prefect_server.api_url
-    common.office().store.close()
+    common.services().store.close()
     common.services.cache_clear()
 
 

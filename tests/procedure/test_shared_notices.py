@@ -15,10 +15,10 @@ from caseproof.channels.outbound.mail import MailDown
 from caseproof.domain.case import Case
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import PlatformRefused
-from caseproof.procedure.answers import word
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.answers import manual_confirmation as word
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.notify import telling
-from caseproof.procedure.notify.letters import find_letter
+from caseproof.procedure.notify.threads import find_thread
 from caseproof.store import Store
 from caseproof.store.errors import Unreadable
 from tests.support.fakes import Killed
@@ -40,9 +40,9 @@ def opens(world: World, *jobs: str, check: str = "pass-1", **facts: object) -> l
             "marketplace": known.marketplace, "connection": known.connection, "cause": "expired_token",
             "summary": "401 Unauthorized", "how": "daily check", "scope": "job", "check": check,
         } | ({"shares_notice_with": refs[0]} if refs else {}) | facts  # fmt: skip
-        with world.office.store.unit() as unit:
-            refs.append(unit.cases.create(world.office.event(Kind.OPENED, **opened)).ref)
-            unit.commit()
+        with world.services.store.uow() as uow:
+            refs.append(uow.cases.create(world.services.event(Kind.OPENED, **opened)).ref)
+            uow.commit()
     return refs
 
 
@@ -80,8 +80,8 @@ def test_three_jobs_of_one_retailer_get_one_mail_and_each_case_its_own_record(wo
         fact = world.case(ref).notice
         assert fact["accepted"] == ["owner@shop-a.example.com"]
         assert fact["cases"] == refs
-        with world.office.store.reading() as unit:
-            notices = [file for file in unit.evidence.of(ref) if file.name == "notice-1.eml"]
+        with world.services.store.reading() as uow:
+            notices = [file for file in uow.evidence.of(ref) if file.name == "notice-1.eml"]
         assert [file.digest for file in notices] == [fact["evidence"]]
 
 
@@ -93,9 +93,9 @@ def test_each_case_of_a_shared_notice_keeps_every_contact_s_letter(world: World)
     assert [mail[2] for mail in world.mail.taken] == [("owner@shop-a.example.com",), ("second@shop-a.example.com",)]
     for ref in refs:
         assert world.case(ref).notice["accepted"] == ["owner@shop-a.example.com", "second@shop-a.example.com"]
-        with world.office.store.reading() as unit:
-            kept = {file.name: file.digest for file in unit.evidence.of(ref)}
-            letter = find_letter(unit, "jf-000001.check-pass-1.notice-2")
+        with world.services.store.reading() as uow:
+            kept = {file.name: file.digest for file in uow.evidence.of(ref)}
+            letter = find_thread(uow, "jf-000001.check-pass-1.notice-2")
         assert [world.vault.read(kept[name]) for name in ("notice-1.eml", "notice-1-2.eml")] == [
             mail[0] for mail in world.mail.taken
         ]
@@ -134,7 +134,7 @@ def test_a_case_that_was_corrected_since_tells_alone(world: World) -> None:
     world.register("Shop B", "b@shop-b.example.com")
     refs = opens(world, *JOBS)
     stop(world, refs)
-    world.office.record(refs[1], Kind.FACTS_CORRECTED, retailer="Shop B", marketplace="North", connection=None)
+    world.services.record(refs[1], Kind.FACTS_CORRECTED, retailer="Shop B", marketplace="North", connection=None)
     ids = walk(world, refs)
     assert ids[0] == ids[2] != ids[1]
     assert [mail[2] for mail in world.mail.taken] == [("owner@shop-a.example.com",), ("b@shop-b.example.com",)]
@@ -146,7 +146,7 @@ def test_a_later_round_of_one_case_tells_of_that_case_alone(world: World) -> Non
     stop(world, refs)
     walk(world, refs)
     world.walk(refs[0], until="attach")
-    world.office.record(refs[0], Kind.REVIEW_REJECTED, "team lead", why="The picture shows another run.")
+    world.services.record(refs[0], Kind.REVIEW_REJECTED, "team lead", why="The picture shows another run.")
     walk(world, refs[:1])
     assert len(world.mail.taken) == 2
     assert "Again: " in text(world, 1)
@@ -158,8 +158,8 @@ def test_cases_that_one_check_reopened_share_a_mail_again(world: World) -> None:
     stop(world, refs)
     for ref in refs:
         assert world.walk(ref).is_closed
-    world.office.record(refs[0], Kind.REOPENED, why="It failed again.", check="pass-9")
-    world.office.record(refs[1], Kind.REOPENED, why="It failed again.", check="pass-9", shares_notice_with=refs[0])
+    world.services.record(refs[0], Kind.REOPENED, why="It failed again.", check="pass-9")
+    world.services.record(refs[1], Kind.REOPENED, why="It failed again.", check="pass-9", shares_notice_with=refs[0])
     stop(world, refs)
     ids = walk(world, refs)
     assert len(set(ids)) == 1
@@ -172,7 +172,7 @@ def test_a_case_that_was_reopened_alone_does_not_follow_its_old_lead(world: Worl
     stop(world, refs)
     for ref in refs:
         world.walk(ref)
-    world.office.record(refs[1], Kind.REOPENED, why="It failed again.")
+    world.services.record(refs[1], Kind.REOPENED, why="It failed again.")
     walk(world, refs[1:])
     assert len(world.mail.taken) == 2
     assert refs[0] not in text(world, 1)
@@ -198,7 +198,9 @@ def test_a_mail_that_did_not_leave_is_written_anew_for_those_who_are_stopped_by_
     stop(world, refs[:1])
     world.mail.faulty.fails("send", before=MailDown("The mail server is down.", "Wait."))
     with pytest.raises(MailDown):
-        telling.tell_retailer(world.office.ledger, world.office.dispatch(world.send), world.office.policy, refs[0])
+        telling.tell_retailer(
+            world.services.ledger, world.services.dispatch(world.send), world.services.policy, refs[0]
+        )
     stop(world, refs[1:])
     walk(world, refs)
     assert len(world.mail.taken) == 1
@@ -215,7 +217,9 @@ def test_a_mail_that_may_have_left_before_its_writer_died_is_repeated_as_it_was_
     stop(world, refs[:2])
     world.mail.faulty.fails("send", after=Killed())
     with pytest.raises(Killed):
-        telling.tell_retailer(world.office.ledger, world.office.dispatch(world.send), world.office.policy, refs[0])
+        telling.tell_retailer(
+            world.services.ledger, world.services.dispatch(world.send), world.services.policy, refs[0]
+        )
     stop(world, refs[2:])
     world.restart(minutes=10)
     sends(world)(b"x", "a@example.com", ["b@example.com"])  # another's mail: the next turn is a minute away
@@ -235,7 +239,7 @@ def test_a_job_that_was_started_again_behind_our_back_is_not_called_stopped(worl
     refs = opens(world, *JOBS[:2])
     stop(world, refs)
     read = {"job": JOBS[1], "active": True, "waiting": 0, "running": 0}
-    world.office.record(refs[1], Kind.STOP_DID_NOT_HOLD, jobs=[read], why="it was active again", evidence="0" * 64)
+    world.services.record(refs[1], Kind.STOP_DID_NOT_HOLD, jobs=[read], why="it was active again", evidence="0" * 64)
     walk(world, refs)
     assert "We have stopped 1 of them" in text(world)
     assert f"{refs[0]}: {JOBS[0]}. Stopped." in text(world)
@@ -247,7 +251,7 @@ def test_a_job_that_was_started_again_and_stands_still_since_is_stopped(world: W
     stop(world, [ref])
     for active in (True, False):
         read = {"job": JOBS[0], "active": active, "waiting": 0, "running": 0}
-        world.office.record(ref, Kind.STOP_DID_NOT_HOLD, jobs=[read], why="it was active again", evidence="0" * 64)
+        world.services.record(ref, Kind.STOP_DID_NOT_HOLD, jobs=[read], why="it was active again", evidence="0" * 64)
     walk(world, [ref])
     assert "We have stopped it" in text(world)
 
@@ -269,7 +273,7 @@ def test_a_case_that_a_reviewer_sent_back_does_not_say_that_its_job_failed_again
     stop(world, refs)
     walk(world, refs)
     world.walk(refs[0], until="attach")
-    world.office.record(refs[0], Kind.REVIEW_REJECTED, "team lead", why="The picture shows another run.")
+    world.services.record(refs[0], Kind.REVIEW_REJECTED, "team lead", why="The picture shows another run.")
     walk(world, refs)
     assert "Again: " in text(world, 1)
     assert "We wrote to you about this before, and it is not settled yet." in text(world, 1)
@@ -282,17 +286,17 @@ def test_two_cases_that_tell_at_once_send_one_mail(world: World) -> None:
     start = threading.Barrier(len(refs), timeout=10)
 
     def tells(ref: str) -> Case:
-        office = world.process(sleep=lambda _: threading.Event().wait(0.01))
+        services = world.process(sleep=lambda _: threading.Event().wait(0.01))
         start.wait()
-        return telling.tell_retailer(office.ledger, office.dispatch(world.send), office.policy, ref)
+        return telling.tell_retailer(services.ledger, services.dispatch(world.send), services.policy, ref)
 
     with ThreadPoolExecutor(len(refs)) as pool:
         list(pool.map(tells, refs))
     assert len(world.mail.taken) == 1
     assert len(set(told(world, refs))) == 1
     for ref in refs:
-        with world.office.store.reading() as unit:
-            assert len([file for file in unit.evidence.of(ref) if file.name == "notice-1.eml"]) == 1
+        with world.services.store.reading() as uow:
+            assert len([file for file in uow.evidence.of(ref) if file.name == "notice-1.eml"]) == 1
 
 
 def test_a_first_case_that_is_closed_by_then_still_holds_the_record_of_the_mail(world: World) -> None:
@@ -315,11 +319,11 @@ class Damaged(Store):
 
 
 @pytest.fixture
-def damaged(world: World) -> Iterator[Callable[[str], Office]]:
+def damaged(world: World) -> Iterator[Callable[[str], Services]]:
     """An office that cannot read one case."""
-    store = Damaged(world.office.settings.database)
+    store = Damaged(world.services.settings.database)
 
-    def breaks(ref: str) -> Office:
+    def breaks(ref: str) -> Services:
         store.broken = ref
         return world.process(store=store)
 
@@ -327,12 +331,12 @@ def damaged(world: World) -> Iterator[Callable[[str], Office]]:
     store.close()
 
 
-def test_a_first_case_that_cannot_be_read_holds_up_no_other(world: World, damaged: Callable[[str], Office]) -> None:
+def test_a_first_case_that_cannot_be_read_holds_up_no_other(world: World, damaged: Callable[[str], Services]) -> None:
     refs = opens(world, *JOBS)
     stop(world, refs)
-    office = damaged(refs[0])
+    services = damaged(refs[0])
     for ref in refs[1:]:
-        telling.tell_retailer(office.ledger, office.dispatch(world.send), office.policy, ref)
+        telling.tell_retailer(services.ledger, services.dispatch(world.send), services.policy, ref)
     assert len(world.mail.taken) == 1
     assert [ref in text(world) for ref in refs] == [False, True, True]
 
@@ -345,8 +349,8 @@ def test_an_answer_to_the_shared_mail_counts_for_each_of_its_cases(world: World)
     raw = f"From: owner@shop-a.example.com\r\nSubject: Re: {subject}\r\n\r\nWe renewed both.\r\n".encode()
     for ref in refs:
         word.confirm_by_message(
-            world.office.ledger,
-            world.office.files,
+            world.services.ledger,
+            world.services.files,
             ref,
             sender="owner@shop-a.example.com",
             raw=raw,
@@ -358,8 +362,8 @@ def test_an_answer_to_the_shared_mail_counts_for_each_of_its_cases(world: World)
 # -- the pace -------------------------------------------------------------------------------------------------------
 
 
-def sends(world: World, office: Office | None = None) -> telling.Send:
-    return at_its_pace(office or world.office, world.mail.send)
+def sends(world: World, services: Services | None = None) -> telling.Send:
+    return at_its_pace(services or world.services, world.mail.send)
 
 
 def test_mails_leave_no_faster_than_the_policy_says_whichever_process_sends(
@@ -369,8 +373,8 @@ def test_mails_leave_no_faster_than_the_policy_says_whichever_process_sends(
     at: list[datetime] = []
     world.mail.faulty.during = lambda _: at.append(world.clock.now)
     for _ in range(5):
-        for office in (world.office, world.process()):
-            sends(world, office)(b"x", "a@example.com", ["b@example.com"])
+        for services in (world.services, world.process()):
+            sends(world, services)(b"x", "a@example.com", ["b@example.com"])
     apart = [later - earlier for earlier, later in pairwise(at)]
     assert len(apart) == 9
     assert all(timedelta(seconds=1.9) < gap < timedelta(seconds=2.2) for gap in apart)
@@ -386,23 +390,23 @@ def test_a_single_mail_does_not_wait(world: World) -> None:
 
 def test_many_who_send_at_once_each_get_a_turn_of_their_own(world: World) -> None:
     waits: list[float] = []
-    office = world.process(sleep=waits.append)  # nobody's clock moves: all want to send at the same moment
+    services = world.process(sleep=waits.append)  # nobody's clock moves: all want to send at the same moment
     with ThreadPoolExecutor(8) as pool:
-        for done in [pool.submit(sends(world, office), b"x", "a@example.com", ["b@example.com"]) for _ in range(12)]:
+        for done in [pool.submit(sends(world, services), b"x", "a@example.com", ["b@example.com"]) for _ in range(12)]:
             done.result(timeout=10)
     assert [round(wait) for wait in sorted(waits)] == list(range(12))
 
 
 def test_a_turn_that_is_too_far_away_is_not_waited_for_and_not_taken(world: World) -> None:
-    office = world.process(sleep=lambda _: None)
+    services = world.process(sleep=lambda _: None)
     for _ in range(13):
-        sends(world, office)(b"x", "a@example.com", ["b@example.com"])
+        sends(world, services)(b"x", "a@example.com", ["b@example.com"])
     for _ in range(3):
         with pytest.raises(MailDown, match="paced at 60 a minute") as paced:
-            sends(world, office)(b"x", "a@example.com", ["b@example.com"])
+            sends(world, services)(b"x", "a@example.com", ["b@example.com"])
         assert not paced.value.maybe_sent
     world.clock.move(seconds=2)
-    sends(world, office)(b"x", "a@example.com", ["b@example.com"])
+    sends(world, services)(b"x", "a@example.com", ["b@example.com"])
 
 
 def test_a_notice_waits_until_its_turn_comes_and_nobody_has_to_help(make_world: Callable[..., World]) -> None:
@@ -418,7 +422,7 @@ def test_a_notice_waits_until_its_turn_comes_and_nobody_has_to_help(make_world: 
 
 @pytest.mark.parametrize("says", ["", "nonsense", "2026-11-20T08:00:00", "2031-01-01T00:00:00+00:00"])
 def test_a_file_that_says_nothing_that_can_be_true_holds_no_mail_up(world: World, says: str) -> None:
-    (world.office.settings.home_folder / "mail-pace").write_text(says)
+    (world.services.settings.home_folder / "mail-pace").write_text(says)
     before = world.clock.now
     sends(world)(b"x", "a@example.com", ["b@example.com"])
     assert world.clock.now - before < timedelta(seconds=1)

@@ -15,7 +15,7 @@ from caseproof.procedure.containment.check_lock import CheckRunning, check_lock
 from caseproof.procedure.containment.containment import contain
 from caseproof.procedure.containment.pacing import Pacer
 from caseproof.procedure.containment.stop import stop_key
-from caseproof.procedure.containment.sweeping import Swept
+from caseproof.procedure.containment.stop_targets import StopResult
 from tests.support.sweeps import again, jobs, outcomes, rows, stops, swept, targets
 from tests.support.world import World
 
@@ -33,9 +33,9 @@ def test_every_target_gets_one_case_and_one_stop_that_is_read_back_and_kept(worl
         assert world.kinds(one.ref) == [Kind.OPENED, Kind.STOPPED]
         assert [(job["job"], job["was_active"], job["active"]) for job in case.stopped_jobs] == [(one.job, True, False)]
         assert json.loads(world.vault.read(case.contained["evidence"]))["case"] == one.ref
-        with world.office.store.reading() as unit:
-            assert [file.digest for file in unit.evidence.of(one.ref)] == [case.contained["evidence"]]
-            assert unit.cases.damaged() == []
+        with world.services.store.reading() as uow:
+            assert [file.digest for file in uow.evidence.of(one.ref)] == [case.contained["evidence"]]
+            assert uow.cases.damaged() == []
 
 
 def test_a_swept_case_goes_its_way_to_the_proof(world: World) -> None:
@@ -49,12 +49,12 @@ def test_the_case_and_the_intent_are_there_before_the_stop(world: World) -> None
 
     def at_the_stop(call: str) -> None:
         if call == "stop":
-            with world.office.store.reading() as unit:
-                held = unit.bulk.cases(row.ref for row in unit.cases.rows())
+            with world.services.store.reading() as uow:
+                held = uow.bulk.cases(row.ref for row in uow.cases.rows())
             seen.append(len(held))
-            with world.office.store.unit() as unit:
+            with world.services.store.uow() as uow:
                 for case in held.values():
-                    claim = unit.intents.claim(
+                    claim = uow.intents.claim(
                         stop_key(case, case.facts["job"]), case.ref, "stop", owner="x", now=world.clock(), seconds=1,
                         plan={},
                     )  # fmt: skip
@@ -105,7 +105,7 @@ def test_a_case_that_a_person_opened_meanwhile_is_gone_on_with(world: World) -> 
 def test_who_looks_on_hears_of_each_and_cannot_end_the_pass(world: World) -> None:
     heard: list[str] = []
 
-    def said(one: Swept) -> None:
+    def said(one: StopResult) -> None:
         assert threading.current_thread() is threading.main_thread()
         heard.append(one.job)
         raise OSError("the screen is gone")
@@ -146,9 +146,9 @@ def test_what_a_case_s_own_run_is_stopping_is_left_to_it_and_not_stopped_twice(w
     [job] = jobs(world, 1)
     ref = world.open(job.id)
     key = stop_key(world.case(ref), job.id)
-    with world.office.store.unit() as unit:
-        unit.intents.claim(key, ref, "stop", owner="a run", now=world.clock(), seconds=60, plan={"was_active": True})
-        unit.commit()
+    with world.services.store.uow() as uow:
+        uow.intents.claim(key, ref, "stop", owner="a run", now=world.clock(), seconds=60, plan={"was_active": True})
+        uow.commit()
     [one] = swept(world, again(world, targets([job])))
     assert (one.ref, one.outcome) == (ref, "not stopped yet")
     assert "own run" in one.why
@@ -183,7 +183,7 @@ def test_two_sweeps_of_one_platform_at_once_one_works_and_one_says_so(world: Wor
         except CheckRunning as running:
             other.append(running)
 
-    with check_lock(world.office, "jobs"):
+    with check_lock(world.services, "jobs"):
         thread = threading.Thread(target=second)
         thread.start()
         thread.join(30)

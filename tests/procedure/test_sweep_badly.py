@@ -26,9 +26,9 @@ def test_half_of_the_jobs_refused_are_said_and_the_others_stopped(world: World) 
     fact = world.case(done[0].ref).contained
     assert (fact.event.kind, fact["why"]) == (Kind.CANNOT_STOP, REFUSED.problem)
     assert "whoever administers the platform" in done[0].why
-    with world.office.store.unit() as unit:  # what was refused leaves no intent behind
+    with world.services.store.uow() as uow:  # what was refused leaves no intent behind
         key = stop_key(world.case(done[0].ref), some[0].id)
-        claim = unit.intents.claim(key, done[0].ref, "stop", owner="x", now=world.clock(), seconds=1, plan={})
+        claim = uow.intents.claim(key, done[0].ref, "stop", owner="x", now=world.clock(), seconds=1, plan={})
     assert claim.standing == "new"
 
 

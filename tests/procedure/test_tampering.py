@@ -77,7 +77,7 @@ def closed_home(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> tup
     """A home with a case that was closed under J8, and the name of its proof."""
     world = World(Path(shutil.copytree(migrated, tmp_path_factory.mktemp("closed") / "home")))
     proof = world.proof(world.closed(Decision.AFTER_CHANGE)).name
-    world.office.store.close()
+    world.services.store.close()
     return world.home, proof
 
 

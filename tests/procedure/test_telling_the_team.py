@@ -9,7 +9,7 @@ import pytest
 
 from caseproof.channels.outbound.mail import MailDown, MailRefused
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.vocabulary import Decision, Place
+from caseproof.domain.vocabulary import Decision, Disposition
 from caseproof.procedure.keeper import incidents
 from caseproof.procedure.views.board import board
 from tests.support.fakes import Killed
@@ -41,7 +41,7 @@ def test_one_mail_tells_the_team_about_many_cases(make_world) -> None:
     assert Keeper(world)(hours=9).team_told == 3
     (mail,) = mails(world, "team@example.com")
     assert "3 cases" in mail["Subject"]
-    assert all(world.office.case_url(ref) in mail.get_content() for ref in refs)
+    assert all(world.services.case_url(ref) in mail.get_content() for ref in refs)
 
 
 def test_where_the_team_s_mail_is_refused_it_is_told_later(make_world) -> None:
@@ -63,15 +63,15 @@ def test_the_team_is_told_of_an_incident_s_question_as_of_a_case_s(make_world) -
     for job in ("a/a", "b/b", "c/c"):
         world.platform.add(job)
         refs.append(world.open(job))
-    assert incidents.gather(world.office) == ["IN-000001"]
+    assert incidents.gather(world.services) == ["IN-000001"]
     for ref in refs:
         world.walk(ref, until="tell")
         waits(world, ref, "decision")
-    with world.office.store.unit() as unit:
-        unit.incidents.attach_run("IN-000001", "run-of-all", 1)
-        unit.commit()
-    number = incidents.ask(world.office, "IN-000001", "run-of-all")
-    (shown,) = board(world.office.ledger, world.office.policy.keeper).incidents
+    with world.services.store.uow() as uow:
+        uow.incidents.attach_run("IN-000001", "run-of-all", 1)
+        uow.commit()
+    number = incidents.ask(world.services, "IN-000001", "run-of-all")
+    (shown,) = board(world.services.ledger, world.services.policy.keeper).incidents
     assert (shown.ref, shown.cases, shown.who(world.clock()), shown.run) == ("IN-000001", 3, "the team", "run-of-all")
     keeper = Keeper(world)
     told = [(hour, keeper(hours=1).team_told) for hour in range(1, 75)]
@@ -80,9 +80,11 @@ def test_the_team_is_told_of_an_incident_s_question_as_of_a_case_s(make_world) -
     assert "https://prefect.example.com/runs/run-of-all" in mail
     assert "IN-000001 (3 open cases: expired token on North)" in mail
     until = (world.clock() + timedelta(days=10)).date()
-    incidents.decide_all(world.office, "IN-000001", Decision.KEEP_PAUSED, DECIDER, "They move.", until, question=number)
-    incidents.ask(world.office, "IN-000001", "run-of-all")
-    (shown,) = board(world.office.ledger, world.office.policy.keeper).incidents
+    incidents.decide_all(
+        world.services, "IN-000001", Decision.KEEP_PAUSED, DECIDER, "They move.", until, question=number
+    )
+    incidents.ask(world.services, "IN-000001", "run-of-all")
+    (shown,) = board(world.services.ledger, world.services.policy.keeper).incidents
     assert (shown.who(world.clock()), shown.waits_for(world.clock())) == ("nobody", f"kept paused until {until} (J6)")
     keeper(days=9)
     assert not any("IN-000001 (" in mail.get_content() for mail in mails(world, "team@example.com")[3:])
@@ -110,15 +112,15 @@ def asked(world) -> str:
 def test_the_team_is_told_once_of_what_came_from_retailers_who_ask_for_help_first(told) -> None:
     world = told.world
     ref = asked(world)
-    came(world, Place.UNMATCHED, "it answers no mail of ours")
-    came(world, Place.BOUNCE, "our mail did not arrive at owner@shop-a.example.com", ref=ref)
+    came(world, Disposition.UNMATCHED, "it answers no mail of ours")
+    came(world, Disposition.BOUNCE, "our mail did not arrive at owner@shop-a.example.com", ref=ref)
     writes(world, ref, "Where do I\r\nfind the token?" + " Please." * 100, choice="help")
-    came(world, Place.COUNTED, "says that the change is made", ref=ref)
+    came(world, Disposition.COUNTED, "says that the change is made", ref=ref)
     assert (told().team_told, told(hours=2).team_told) == (3, 0)
     (mail,) = mails(world, TEAM)
     assert mail["Subject"] == "Caseproof: 3 messages from retailers"
     text = mail.get_content()
-    assert f"{world.office.settings.public}/inbox" in text
+    assert f"{world.services.settings.public}/inbox" in text
     told_of = [line for line in text.splitlines() if ": " in line and not line.startswith("  ")]
     assert told_of == [
         f"{ref}, owner@shop-a.example.com: asks for help",
@@ -145,15 +147,15 @@ def test_messages_and_cases_stand_in_one_mail(told) -> None:
 
 
 def test_without_an_address_the_board_alone_tells_of_messages(keeper, world) -> None:
-    came(world, Place.UNMATCHED, "it answers no mail of ours")
+    came(world, Disposition.UNMATCHED, "it answers no mail of ours")
     assert keeper().team_told == 1
-    assert board(world.office.ledger, world.office.policy.keeper).from_retailers == {"unmatched": 1}
+    assert board(world.services.ledger, world.services.policy.keeper).from_retailers == {"unmatched": 1}
     assert (untold(world), world.mail.taken) == ([], [])
 
 
 def test_messages_that_could_not_be_mailed_are_told_in_the_next_pass(told) -> None:
     world = told.world
-    number = came(world, Place.UNREADABLE, "it is no mail")
+    number = came(world, Disposition.UNREADABLE, "it is no mail")
     world.mail.faulty.fails("send", before=MailDown("It is down.", "Wait."))
     done = told()
     assert (done.team_told, untold(world)) == (0, [number])
@@ -163,7 +165,7 @@ def test_messages_that_could_not_be_mailed_are_told_in_the_next_pass(told) -> No
 
 def test_a_crash_between_the_mail_and_its_record_tells_twice_rather_than_never(told) -> None:
     world = told.world
-    came(world, Place.REFUSED, "a stranger wrote it")
+    came(world, Disposition.REFUSED, "a stranger wrote it")
     world.mail.faulty.fails("send", after=Killed())
     with pytest.raises(Killed):
         told()
@@ -178,7 +180,7 @@ def test_what_strangers_and_mail_servers_send_is_mailed_once_an_hour_and_a_retai
     world, counts = told.world, []
     ref = asked(world)
     for number in range(40):
-        came(world, Place.UNMATCHED, f"it tells of a mail that did not arrive: {number}")
+        came(world, Disposition.UNMATCHED, f"it tells of a mail that did not arrive: {number}")
         counts.append(told(minutes=3).team_told)
     assert [count for count in counts if count] == [1, 20]
     writes(world, ref, "Please call us.")
@@ -189,7 +191,7 @@ def test_a_case_that_cannot_be_read_hides_no_message(told) -> None:
     world = told.world
     ref = asked(world)
     writes(world, ref, "Which token?")
-    with sqlite3.connect(world.office.settings.home_folder / "caseproof.sqlite") as raw:
+    with sqlite3.connect(world.services.settings.home_folder / "caseproof.sqlite") as raw:
         raw.execute("DROP TRIGGER events_unchanged")
         raw.execute("UPDATE events SET data = '{'")
     raw.close()

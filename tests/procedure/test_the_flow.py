@@ -17,7 +17,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.screenshot import NotTheRun
 from caseproof.platforms.base import RunState
-from caseproof.procedure.views.card import sentence
+from caseproof.procedure.views.case_page import sentence
 from tasks.people import NothingMoved
 from tests.support.keeper import writes
 from tests.support.world import CONTACT, DECIDER, JOB, REVIEWER, THE_END, WORDS, World

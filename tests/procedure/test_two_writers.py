@@ -16,7 +16,7 @@ from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.proof import verify_proof
 from caseproof.procedure.closing import deciding
 from caseproof.procedure.containment import opening
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from tests.support.world import CONTACT, DECIDER, JOB, STEPS, WORDS, World
 
 WITH_INTENT = ("contain", "ticket", "tell", "start", "live", "attach", "close", "recover")
@@ -57,7 +57,7 @@ class Overlap:
         threading.Event().wait(0.005)
         self.world.clock.move(seconds=seconds / 100)  # or the one who waits would take over from the living
 
-    def offices(self, same: bool) -> tuple[Office, Office]:
+    def offices(self, same: bool) -> tuple[Services, Services]:
         one = self.world.process(sleep=self.sleep)
         return one, one if same else self.world.process(sleep=self.sleep)
 
@@ -87,7 +87,7 @@ def test_a_step_taken_by_two_at_once_is_done_once(world: World, name: str, same:
     if name in ("proof", "close"):
         assert all(check.ok for check in verify_proof(world.proof(ref)))
         assert world.proof(ref).read_bytes() == world.vault.read(world.case(ref).proof["evidence"])
-        assert [file.name for file in world.office.proofs.iterdir()] == [world.proof(ref).name]
+        assert [file.name for file in world.services.proofs.iterdir()] == [world.proof(ref).name]
     world.walk(ref)
     assert world.case(ref).is_closed
 
@@ -120,7 +120,7 @@ def test_an_answer_that_two_runs_read_is_taken_once(world: World) -> None:
     world.walk(ref, until="attach")
     seen = [
         lambda: deciding.review(
-            world.office.ledger, world.office.policy.team, ref, approved=True, by="team lead", remark="", question=4
+            world.services.ledger, world.services.policy.team, ref, approved=True, by="team lead", remark="", question=4
         )
     ] * 2
     both(*seen)
@@ -142,7 +142,10 @@ def test_whole_walks_side_by_side_end_in_one_closed_case(world: World) -> None:
     overlap = Overlap(world)
 
     both(
-        *[lambda office=office: world.walk(ref, people=False, office=office) for office in overlap.offices(same=False)]
+        *[
+            lambda services=services: world.walk(ref, people=False, services=services)
+            for services in overlap.offices(same=False)
+        ]
     )
     world.walk(ref)
     assert len(world.happened(ref)) == len(set(world.happened(ref))) + 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from caseproof.config.settings import Settings
-from caseproof.procedure.core.office import open_office
+from caseproof.procedure.core.services import bootstrap
 from caseproof.store import Contact
 from tests.support.command import Ended, for_home, runner
 
@@ -38,8 +38,8 @@ def take(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
 
 def registered(home: Path) -> list[tuple[str, str, str]]:
-    with open_office(Settings(home=home)).store.reading() as unit:
-        found = [contact for retailer in unit.people.retailers() for contact in unit.people.contacts(retailer)]
+    with bootstrap(Settings(home=home)).store.reading() as uow:
+        found = [contact for retailer in uow.people.retailers() for contact in uow.people.contacts(retailer)]
     return [(contact.retailer, contact.address, contact.name) for contact in found]
 
 
@@ -87,8 +87,8 @@ WITH_MORE = (
 
 
 def of_garden_shop(home: Path) -> Contact:
-    with open_office(Settings(home=home)).store.reading() as unit:
-        return unit.people.contacts("garden-shop")[0]
+    with bootstrap(Settings(home=home)).store.reading() as uow:
+        return uow.people.contacts("garden-shop")[0]
 
 
 def test_a_file_may_give_languages_and_roles_and_says_which_of_them_change(take: Import, home: Path) -> None:
@@ -110,10 +110,10 @@ def test_a_file_with_a_language_that_is_none_changes_nothing(take: Import, home:
 
 def test_mail_that_came_back_is_remembered_until_a_line_changes(take: Import, home: Path) -> None:
     take(GOOD)
-    office = open_office(Settings(home=home))
-    with office.store.unit() as unit:
-        unit.people.mark_bounced("garden-shop", "owner@garden-shop.example.com", "no such user", office.clock())
-        unit.commit()
+    services = bootstrap(Settings(home=home))
+    with services.store.uow() as uow:
+        uow.people.mark_bounced("garden-shop", "owner@garden-shop.example.com", "no such user", services.clock())
+        uow.commit()
     assert take(GOOD).out == "2 as it is.\n"
     assert of_garden_shop(home).bounce == "no such user"
     take(GOOD.replace("Owner", "New owner"))
@@ -126,9 +126,9 @@ def test_the_list_shows_the_language_the_role_and_to_whom_mail_came_back(
     run = runner(monkeypatch, capsys)
     who = ("contact", "add", "--retailer", "Shop A", "--address", "a@example.com")
     assert run(*who, "--language", "de-AT", "--role", "buyer").code == 0
-    with open_office(Settings(home=home)).store.unit() as unit:
-        unit.people.mark_bounced("Shop A", "a@example.com", "[b] no such user", datetime(2026, 11, 22, 6, tzinfo=UTC))
-        unit.commit()
+    with bootstrap(Settings(home=home)).store.uow() as uow:
+        uow.people.mark_bounced("Shop A", "a@example.com", "[b] no such user", datetime(2026, 11, 22, 6, tzinfo=UTC))
+        uow.commit()
     assert run("contact", "list", "--json").json == [
         {
             "retailer": "Shop A", "address": "a@example.com", "name": "", "language": "de-at", "role": "buyer",

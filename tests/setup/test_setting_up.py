@@ -22,7 +22,7 @@ from blocks.inbox import MAILBOXES
 from blocks.mail import account_of
 from blocks.platforms import PLATFORMS
 from caseproof.config.settings import Settings
-from caseproof.procedure.core.office import open_office
+from caseproof.procedure.core.services import bootstrap
 from caseproof.up.processes import free_port
 from sandbox.processes import PrefectServer
 from tests.support.command import Ended, for_home, runner
@@ -75,8 +75,8 @@ class World:
         return ended
 
     def contacts(self) -> int:
-        with open_office(Settings()).store.reading() as unit:
-            return sum(len(unit.people.contacts(retailer)) for retailer in unit.people.retailers())
+        with bootstrap(Settings()).store.reading() as uow:
+            return sum(len(uow.people.contacts(retailer)) for retailer in uow.people.retailers())
 
     def no_block_is_saved(self) -> bool:
         named: tuple[tuple[str, tuple[Any, ...]], ...] = (

@@ -354,9 +354,9 @@ def raw(stores: Stores, url: str) -> Iterator[Any]:
 @pytest.fixture
 def opened(store: Store, make: Make) -> Case:
     """The first case, just opened."""
-    with store.unit() as unit:
-        case = unit.cases.create(make.opened())
-        unit.commit()
+    with store.uow() as uow:
+        case = uow.cases.create(make.opened())
+        uow.commit()
     return case
 
 
@@ -365,9 +365,9 @@ def bring(store: Store, make: Make) -> Callable[[Case, Kind], Case]:
     """Writes a case along the path to an event."""
 
     def to(case: Case, until: Kind) -> Case:
-        with store.unit() as unit:
-            case = unit.cases.append(case, *make.to(case, until)[1])
-            unit.commit()
+        with store.uow() as uow:
+            case = uow.cases.append(case, *make.to(case, until)[1])
+            uow.commit()
         assert case.events[-1].kind is until
         return case
 

@@ -68,10 +68,10 @@ def test_a_comment_is_written_once_a_key(desk, store):
     desk.create("other", "s", "b")
     for ticket, text in (("T-000001", "one ✓"), ("T-000001", "again"), ("T-000002", "two")):
         desk.comment(ticket, "key", text)
-    with store.reading() as unit:
-        assert [comment.text for comment in unit.tickets.comments(1)] == ["one ✓"]
-        assert [comment.text for comment in unit.tickets.comments(2)] == ["two"]
-        made, other = unit.tickets.rows()
+    with store.reading() as uow:
+        assert [comment.text for comment in uow.tickets.comments(1)] == ["one ✓"]
+        assert [comment.text for comment in uow.tickets.comments(2)] == ["two"]
+        made, other = uow.tickets.rows()
         assert made.updated_at > other.created_at > made.created_at
 
 

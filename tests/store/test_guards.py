@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from caseproof.store import Store, StoreError
 from caseproof.store.guards import GUARDS
 from caseproof.store.migrations.guards import of_dialect
@@ -57,21 +57,21 @@ def cases(stores, make):
         ("job-1", Kind.CLOSED), ("job-2", Kind.PROOF_MADE), ("job-3", Kind.PROOF_MADE), ("job-1", None),
         ("job-5", Kind.CLOSED),
     ):  # fmt: skip
-        with store.unit() as unit:
-            case = unit.cases.create(make.opened(job))
-            unit.cases.append(case, *(make.to(case, until)[1] if until else []))
-            unit.commit()
+        with store.uow() as uow:
+            case = uow.cases.create(make.opened(job))
+            uow.cases.append(case, *(make.to(case, until)[1] if until else []))
+            uow.commit()
     for kind in (Kind.LOOKED_AGAIN, Kind.PROOF_MADE, Kind.CLOSED, Kind.REOPENED):
         store.change("JF-000003", lambda case, kind=kind: [make.event(case, kind)])
-    with store.unit() as unit:
+    with store.uow() as uow:
         for cause in ("token", "website"):
-            unit.incidents.create("shop", "Market", cause, make.start)
-        unit.incidents.close("IN-000001", make.start)
-        unit.messages.add(
-            "ab" * 32, message_id="<1@x>", sender="a@x", subject="s", size=1, way="mail", place=Place.REFUSED,
+            uow.incidents.create("shop", "Market", cause, make.start)
+        uow.incidents.close("IN-000001", make.start)
+        uow.messages.add(
+            "ab" * 32, message_id="<1@x>", sender="a@x", subject="s", size=1, way="mail", place=Disposition.REFUSED,
             why="a stranger", ref="JF-000004", at=make.start,
         )  # fmt: skip
-        unit.commit()
+        uow.commit()
     store.close()
     connection = stores.connect(url)
     yield connection

@@ -17,10 +17,10 @@ def claim(store, opened, make):
     """Claims the key in a unit of its own, some minutes after the start."""
 
     def one(owner, minute=0, plan=PLAN, seconds=300.0):
-        with store.unit() as unit:
+        with store.uow() as uow:
             now = make.start + timedelta(minutes=minute)
-            made = unit.intents.claim(KEY, opened.ref, "stop", owner=owner, now=now, seconds=seconds, plan=plan)
-            unit.commit()
+            made = uow.intents.claim(KEY, opened.ref, "stop", owner=owner, now=now, seconds=seconds, plan=plan)
+            uow.commit()
         return made
 
     return one
@@ -29,9 +29,9 @@ def claim(store, opened, make):
 @pytest.fixture
 def finish(store, make):
     def one(owner, result):
-        with store.unit() as unit:
-            unit.intents.finish(KEY, owner=owner, result=result, now=make.start)
-            unit.commit()
+        with store.uow() as uow:
+            uow.intents.finish(KEY, owner=owner, result=result, now=make.start)
+            uow.commit()
 
     return one
 
@@ -93,8 +93,8 @@ def test_a_result_that_only_looks_like_the_plan_leaves_it_as_it_was(claim, finis
 
 def test_what_is_known_of_an_intent_is_its_plan_until_there_is_a_result(store, claim, finish):
     def known():
-        with store.reading() as unit:
-            return unit.intents.known(KEY)
+        with store.reading() as uow:
+            return uow.intents.known(KEY)
 
     assert known() is None
     claim("a")
@@ -108,8 +108,8 @@ def test_who_was_taken_over_can_neither_finish_nor_release(store, claim, finish)
     claim("b", minute=5)
     with pytest.raises(ConcurrentChange):
         finish("a", {})
-    with store.unit() as unit, pytest.raises(ConcurrentChange):
-        unit.intents.release(KEY, owner="a")
+    with store.uow() as uow, pytest.raises(ConcurrentChange):
+        uow.intents.release(KEY, owner="a")
     finish("b", {"by": "b"})
     with pytest.raises(ConcurrentChange):
         finish("a", {})
@@ -124,19 +124,19 @@ def test_who_comes_late_but_was_not_taken_over_may_finish(claim, finish):
 
 def test_a_withdrawn_intent_is_new_again_and_a_done_one_is_not_withdrawn(store, claim, finish):
     claim("a")
-    with store.unit() as unit:
-        unit.intents.release(KEY, owner="a")
-        unit.commit()
+    with store.uow() as uow:
+        uow.intents.release(KEY, owner="a")
+        uow.commit()
     assert claim("b", plan={"new": 1}).plan == {"new": 1}
     finish("b", {})
-    with store.unit() as unit, pytest.raises(ConcurrentChange):
-        unit.intents.release(KEY, owner="b")
+    with store.uow() as uow, pytest.raises(ConcurrentChange):
+        uow.intents.release(KEY, owner="b")
     assert claim("a").standing == "done"
 
 
 def test_an_intent_is_rolled_back_with_its_unit(store, opened, make, claim):
-    with store.unit() as unit:
-        unit.intents.claim(KEY, opened.ref, "stop", owner="a", now=make.start, seconds=9, plan={})
+    with store.uow() as uow:
+        uow.intents.claim(KEY, opened.ref, "stop", owner="a", now=make.start, seconds=9, plan={})
     assert claim("b").standing == "new"
 
 
@@ -174,22 +174,22 @@ def test_of_many_threads_one_takes_a_dead_ones_intent_over(claim):
 def test_times_from_any_zone_are_compared_as_moments(store, opened, make, claim):
     claim("a")
     tokyo = timezone(timedelta(hours=9))
-    with store.unit() as unit:
+    with store.uow() as uow:
         now = (make.start + timedelta(minutes=4)).astimezone(tokyo)
-        again = unit.intents.claim(KEY, opened.ref, "stop", owner="b", now=now, seconds=9, plan={})
+        again = uow.intents.claim(KEY, opened.ref, "stop", owner="b", now=now, seconds=9, plan={})
         assert again.standing == "busy"
 
 
 def test_unusable_claims_are_refused(store, opened, make, claim):
     claim("a")
     usual = {"owner": "a", "now": make.start, "seconds": 9, "plan": {}}
-    with store.unit() as unit:
+    with store.uow() as uow:
         with pytest.raises(UnknownCase):
-            unit.intents.claim("k", "JF-000009", "stop", **usual)
+            uow.intents.claim("k", "JF-000009", "stop", **usual)
         with pytest.raises(BadInput, match="another case or step"):
-            unit.intents.claim(KEY, opened.ref, "notice", **usual)
+            uow.intents.claim(KEY, opened.ref, "notice", **usual)
         with pytest.raises(BadInput, match="JSON"):
-            unit.intents.claim("k", opened.ref, "stop", **usual | {"plan": {"x": object()}})
+            uow.intents.claim("k", opened.ref, "stop", **usual | {"plan": {"x": object()}})
     usual["now"] = make.start.replace(tzinfo=None)
-    with pytest.raises(BadInput, match="time zone"), store.unit() as unit:
-        unit.intents.claim("k", opened.ref, "stop", **usual)
+    with pytest.raises(BadInput, match="time zone"), store.uow() as uow:
+        uow.intents.claim("k", opened.ref, "stop", **usual)

@@ -16,7 +16,7 @@ from caseproof.domain.codes import MessageCode, Rest
 from caseproof.domain.events import Event
 from caseproof.domain.fold import apply, fold
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.vocabulary import Decision, Place
+from caseproof.domain.vocabulary import Decision, Disposition
 from caseproof.store import Contact, Store, StoreDown, StoreError, UnknownCase
 from caseproof.store.case_rows import standing_after
 from caseproof.store.database_urls import database_of
@@ -87,8 +87,8 @@ def test_down_removes_everything_and_up_makes_a_working_store(store, url, opened
     store.migrate()
     with pytest.raises(UnknownCase):
         store.case(opened.ref)
-    with store.unit() as unit:
-        assert unit.cases.create(make.opened()).ref == "JF-000001"
+    with store.uow() as uow:
+        assert uow.cases.create(make.opened()).ref == "JF-000001"
 
 
 def test_a_store_of_the_first_revision_keeps_its_cases_up_and_down_and_up(stores, make):
@@ -99,11 +99,11 @@ def test_a_store_of_the_first_revision_keeps_its_cases_up_and_down_and_up(stores
         assert {"cases_closed_by_event", "proofs_of_an_event", "incidents_kept"} <= set(first)
         assert len(first) == len(of_dialect(SINCE_0001, stores.name))
     store.migrate()
-    with store.unit() as unit:
+    with store.uow() as uow:
         for job, until in (("job-1", Kind.CLOSED), ("job-2", Kind.PROOF_MADE)):
-            case = unit.cases.create(make.opened(job))
-            unit.cases.append(case, *make.to(case, until)[1])
-        unit.commit()
+            case = uow.cases.create(make.opened(job))
+            uow.cases.append(case, *make.to(case, until)[1])
+        uow.commit()
     before = [store.case(ref) for ref in ("JF-000001", "JF-000002")]
     for step, missing in ((lambda at: downgrade(at, "0001"), first), (upgrade, [])):
         store.close()
@@ -113,8 +113,8 @@ def test_a_store_of_the_first_revision_keeps_its_cases_up_and_down_and_up(stores
     assert [store.case(ref) for ref in ("JF-000001", "JF-000002")] == before
     assert store.change("JF-000002", lambda case: [make.event(case, Kind.CLOSED)]).is_closed
     assert store.change("JF-000001", lambda case: [make.event(case, Kind.TICKET_CLOSED)]).is_closed
-    with store.reading() as unit:
-        assert unit.cases.damaged() == []
+    with store.reading() as uow:
+        assert uow.cases.damaged() == []
     store.close()
     stores.drop(url)
 
@@ -155,8 +155,8 @@ def lives():
 def lived(store, number, events):
     """Write a life down as one of a platform of its own, with what its proofs then have to say."""
     opening = replace(events[0], data={**events[0].data, "platform": f"shop-{number}"})
-    with store.unit() as unit:
-        begun = case = unit.cases.create(opening)
+    with store.uow() as uow:
+        begun = case = uow.cases.create(opening)
         for event in events[1:]:
             fitting = {}
             if event.kind is Kind.PROOF_MADE:
@@ -164,8 +164,8 @@ def lived(store, number, events):
             if event.kind is Kind.CLOSED:
                 fitting = {"proof": case.proof["evidence"]}
             case = apply(case, replace(event, data={**event.data, **fitting}))
-        unit.cases.append(begun, *case.events[1:])
-        unit.commit()
+        uow.cases.append(begun, *case.events[1:])
+        uow.commit()
 
 
 def test_cases_from_before_0003_say_what_their_events_say_and_are_due(store, url):
@@ -192,17 +192,17 @@ def test_cases_from_before_0003_say_what_their_events_say_and_are_due(store, url
     assert set(over) == {True, False}
     due = [None if done else row["updated_at"] for row, done in zip(before, over, strict=True)]
     assert rows_of(url) == [row | {"due_at": at} for row, at in zip(before, due, strict=True)]
-    with store.reading() as unit:
-        assert unit.cases.damaged() == []
-        assert unit.guards_missing() == []
+    with store.reading() as uow:
+        assert uow.cases.damaged() == []
+        assert uow.guards_missing() == []
 
 
 def test_a_case_that_was_forged_or_damaged_before_0003_stops_no_migration(store, url, raw, opened, bring, make):
     bring(opened, Kind.STOPPED)
-    with store.unit() as unit:
-        other = unit.cases.create(make.opened("job-2"))
-        unit.cases.append(other, make.event(other, Kind.QUESTION_ASKED))
-        unit.commit()
+    with store.uow() as uow:
+        other = uow.cases.create(make.opened("job-2"))
+        uow.cases.append(other, make.event(other, Kind.QUESTION_ASKED))
+        uow.commit()
     store.close()
     with owner(url) as connection:
         downgrade(connection, "0002")
@@ -212,27 +212,27 @@ def test_a_case_that_was_forged_or_damaged_before_0003_stops_no_migration(store,
         damage = "CAST(x'ff' AS TEXT)" if connection.dialect.name == "sqlite" else "'[7]'"
         connection.exec_driver_sql(f"UPDATE events SET data = {damage} WHERE case_id = 1 AND seq = 2")  # noqa: S608
     store.migrate()
-    with store.reading() as unit:
-        assert unit.cases.damaged() == [opened.ref]
-        assert [row.asked_form for row in unit.cases.due(make.start + timedelta(days=1), 9)] == ["", "decision"]
+    with store.reading() as uow:
+        assert uow.cases.damaged() == [opened.ref]
+        assert [row.asked_form for row in uow.cases.due(make.start + timedelta(days=1), 9)] == ["", "decision"]
     with pytest.raises((sqlite3.Error, psycopg.Error), match="closed only with a proof"):
         raw.execute("UPDATE cases SET closed = true, state = 'closed', proof = 'none' WHERE id = 2")
 
 
-def a_message(unit, digest, ref=""):
-    return unit.messages.add(
-        digest, message_id="<1@x>", sender="a@x", subject="s", size=1, way="mail", place=Place.REPLY, why="w",
+def a_message(uow, digest, ref=""):
+    return uow.messages.add(
+        digest, message_id="<1@x>", sender="a@x", subject="s", size=1, way="mail", place=Disposition.REPLY, why="w",
         ref=ref, at=START,
     )  # fmt: skip
 
 
 def test_contacts_from_before_0004_stay_and_get_a_language(store, url, opened):
-    with store.unit() as unit:
-        unit.people.add_contact("R", "a@example.com", "Owner", "de", "buyer")
-        unit.people.mark_bounced("R", "a@example.com", "no such user", START)
-        unit.people.add_contact("R", "b@example.com")
-        a_message(unit, "ab" * 32, opened.ref)
-        unit.commit()
+    with store.uow() as uow:
+        uow.people.add_contact("R", "a@example.com", "Owner", "de", "buyer")
+        uow.people.mark_bounced("R", "a@example.com", "no such user", START)
+        uow.people.add_contact("R", "b@example.com")
+        a_message(uow, "ab" * 32, opened.ref)
+        uow.commit()
     store.close()
     with owner(url) as connection:
         downgrade(connection, "0003")
@@ -245,13 +245,13 @@ def test_contacts_from_before_0004_stay_and_get_a_language(store, url, opened):
         kept = list(connection.exec_driver_sql("SELECT address, name FROM contacts ORDER BY id"))
         assert [tuple(row) for row in kept] == [("a@example.com", "Owner"), ("b@example.com", "")]
     store.migrate()
-    with store.unit() as unit:
-        assert unit.people.contacts("R") == [Contact("R", "a@example.com", "Owner"), Contact("R", "b@example.com", "")]
-        unit.people.add_contact("R", "b@example.com", language="de")
-        assert [one.language for one in unit.people.contacts("R")] == ["", "de"]
-        assert unit.messages.of_case(opened.ref) == []
-        assert a_message(unit, "ab" * 32, opened.ref) == 1
-        assert (unit.guards_missing(), unit.cases.damaged()) == ([], [])
+    with store.uow() as uow:
+        assert uow.people.contacts("R") == [Contact("R", "a@example.com", "Owner"), Contact("R", "b@example.com", "")]
+        uow.people.add_contact("R", "b@example.com", language="de")
+        assert [one.language for one in uow.people.contacts("R")] == ["", "de"]
+        assert uow.messages.of_case(opened.ref) == []
+        assert a_message(uow, "ab" * 32, opened.ref) == 1
+        assert (uow.guards_missing(), uow.cases.damaged()) == ([], [])
     assert store.case(opened.ref) == opened
 
 
@@ -263,25 +263,25 @@ def test_what_was_written_before_0006_gets_its_codes_and_keeps_its_words(store, 
     still = {"step": "verify the run", "problem": LONG, "next_action": "Resume."}
     other = {"step": "stop the job", "problem": "The platform is down.", "next_action": "Wait."}
     coded = {"step": "look again", "problem": "x", "next_action": "x", "code": "not_live"}
-    with store.unit() as unit:
-        refs = [opened.ref, *(unit.cases.create(make.opened(f"job-{number}")).ref for number in (2, 3, 4))]
+    with store.uow() as uow:
+        refs = [opened.ref, *(uow.cases.create(make.opened(f"job-{number}")).ref for number in (2, 3, 4))]
         for ref, told in zip(refs, ([still], [still, other], [other, still, coded], []), strict=True):
-            unit.cases.append(unit.cases.get(ref), *(Event(Kind.TROUBLE, START, "caseproof", data) for data in told))
-        unit.cases.set_rest(refs[0], 0, START, "parked: its run was cancelled in the Prefect UI", Rest.PARKED)
-        unit.cases.set_rest(refs[1], 3, START, "3 runs in a row died; parked", Rest.RUNS_DIED)
-        unit.cases.set_rest(refs[2], 1, None, "its run ended as Crashed")
+            uow.cases.append(uow.cases.get(ref), *(Event(Kind.TROUBLE, START, "caseproof", data) for data in told))
+        uow.cases.set_rest(refs[0], 0, START, "parked: its run was cancelled in the Prefect UI", Rest.PARKED)
+        uow.cases.set_rest(refs[1], 3, START, "3 runs in a row died; parked", Rest.RUNS_DIED)
+        uow.cases.set_rest(refs[2], 1, None, "its run ended as Crashed")
         for digest, place, why, code in (
-            ("aa", Place.REPLY, "asks for help; the case was closed already", MessageCode.HELP),
-            ("bb", Place.REPLY, "the retailer asks something or needs help", MessageCode.QUESTION),
-            ("cc", Place.REPLY, "the retailer says that it is not theirs", MessageCode.OTHER),
-            ("dd", Place.REFUSED, "a stranger", MessageCode.OTHER),
+            ("aa", Disposition.REPLY, "asks for help; the case was closed already", MessageCode.HELP),
+            ("bb", Disposition.REPLY, "the retailer asks something or needs help", MessageCode.QUESTION),
+            ("cc", Disposition.REPLY, "the retailer says that it is not theirs", MessageCode.OTHER),
+            ("dd", Disposition.REFUSED, "a stranger", MessageCode.OTHER),
         ):
             about = {"message_id": "", "sender": "a@x", "subject": "s", "size": 1, "way": "mail", "at": START}
-            unit.messages.add(digest * 32, **about, place=place, why=why, code=code)
-        unit.commit()
+            uow.messages.add(digest * 32, **about, place=place, why=why, code=code)
+        uow.commit()
     heads = [store.case(ref).head for ref in refs]
-    with store.reading() as unit:
-        rows, messages = unit.cases.rows(), unit.messages.untold()
+    with store.reading() as uow:
+        rows, messages = uow.cases.rows(), uow.messages.untold()
     assert [(row.trouble_code, row.rest_code) for row in rows] == [
         ("still_running", "parked"), ("other", "runs_died"), ("not_live", ""), ("", ""),
     ]  # fmt: skip
@@ -291,9 +291,9 @@ def test_what_was_written_before_0006_gets_its_codes_and_keeps_its_words(store, 
         for table, gone in (("cases", {"trouble_code", "rest_code"}), ("messages", {"code"})):
             assert not gone & {column["name"] for column in inspect(connection).get_columns(table)}
     store.migrate()
-    with store.reading() as unit:
-        assert (unit.cases.rows(), unit.messages.untold()) == (rows, messages)
-        assert (unit.cases.damaged(), unit.guards_missing()) == ([], [])
+    with store.reading() as uow:
+        assert (uow.cases.rows(), uow.messages.untold()) == (rows, messages)
+        assert (uow.cases.damaged(), uow.guards_missing()) == ([], [])
     assert [store.case(ref).head for ref in refs] == heads
 
 
@@ -309,8 +309,8 @@ def test_a_case_that_was_forged_before_0006_stops_no_migration(store, url, opene
         connection.exec_driver_sql("UPDATE cases SET closed = true, state = 'closed', proof = 'none' WHERE id = 1")
         make_guards(connection, off)
     store.migrate()
-    with store.reading() as unit:
-        assert unit.cases.damaged() == [opened.ref]
+    with store.reading() as uow:
+        assert uow.cases.damaged() == [opened.ref]
 
 
 def test_an_older_store_is_refused_until_it_is_migrated(store, url, opened):
@@ -355,8 +355,8 @@ def test_many_at_once_migrate_one_new_store(stores, make):
     for thread in threads:
         thread.join(40)
     assert failures == []
-    with several[0].unit() as unit:
-        assert unit.cases.create(make.opened()).ref == "JF-000001"
+    with several[0].uow() as uow:
+        assert uow.cases.create(make.opened()).ref == "JF-000001"
     for store in several:
         store.close()
     stores.drop(url)
@@ -377,7 +377,7 @@ def test_a_store_of_a_newer_version_is_refused(store, raw):
 
 def test_before_it_is_migrated_a_store_is_refused_and_nothing_is_made(stores):
     store = Store(url := stores.empty())
-    for use in (lambda: store.case("JF-000001"), lambda: store.unit().__enter__()):
+    for use in (lambda: store.case("JF-000001"), lambda: store.uow().__enter__()):
         with pytest.raises(StoreError, match="not a store of this version") as refusal:
             use()
         assert "caseproof" in refusal.value.next_action
@@ -397,8 +397,8 @@ def test_a_store_shares_a_database_with_other_programs(stores, make):
         raw.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
     store = Store(url)
     store.migrate()
-    with store.unit() as unit:
-        assert unit.cases.create(make.opened()).ref == "JF-000001"
+    with store.uow() as uow:
+        assert uow.cases.create(make.opened()).ref == "JF-000001"
     store.close()
     stores.drop(url)
 
@@ -411,10 +411,10 @@ def test_two_schemas_of_one_database_are_two_stores_that_do_not_wait_for_each_ot
     one, two = (Store(f"{url}?timeout=0.2&options=-csearch_path%3D{name}") for name in ("one", "%22Two%22"))
     for store in (one, two):
         store.migrate()
-    with one.unit() as unit, two.unit() as other:
-        unit.cases.create(make.opened("job-1"))
+    with one.uow() as uow, two.uow() as other:
+        uow.cases.create(make.opened("job-1"))
         other.cases.create(make.opened("job-2"))
-        unit.commit()
+        uow.commit()
         other.commit()
     assert [store.case("JF-000001").facts["job"] for store in (one, two)] == ["job-1", "job-2"]
     for store in (one, two):
@@ -450,9 +450,9 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
 
 def test_a_restore_writes_every_row_and_the_guards_stand_again(stores, store, url, opened, make, bring):
     bring(opened, Kind.CLOSED)
-    with store.unit() as unit:
-        unit.tickets.create("key", "subject", "body", make.start)
-        unit.commit()
+    with store.uow() as uow:
+        uow.tickets.create("key", "subject", "body", make.start)
+        uow.commit()
     before = store.case(opened.ref)
     with owner(url) as source:
         kept = {table: list(source.execute(table.select()).mappings()) for table in metadata.sorted_tables}
@@ -465,11 +465,11 @@ def test_a_restore_writes_every_row_and_the_guards_stand_again(stores, store, ur
         guards_on(connection)
         assert guards_missing(connection) == []
     assert restored.case(opened.ref) == before
-    with restored.unit() as unit:
-        assert unit.cases.damaged() == []
-        assert unit.cases.create(make.opened("job-2")).ref == "JF-000002"
-        assert unit.tickets.create("other", "s", "b", make.start).id == 2
-        unit.commit()
+    with restored.uow() as uow:
+        assert uow.cases.damaged() == []
+        assert uow.cases.create(make.opened("job-2")).ref == "JF-000002"
+        assert uow.tickets.create("other", "s", "b", make.start).id == 2
+        uow.commit()
     with pytest.raises(StoreError, match="never deleted"), owner(copy) as connection, explained():
         connection.exec_driver_sql("DELETE FROM events")
     restored.close()

@@ -12,101 +12,101 @@ START = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 
 
 def test_a_contact_brings_its_retailer_and_is_known_in_any_case(store):
-    with store.unit() as unit:
-        unit.people.add_contact("Bäckerei", " Owner@Example.com ", "The owner")
-        unit.people.add_contact("Bäckerei", "shop@example.com")
-        unit.people.add_retailer("Another")
-        unit.people.add_retailer("Another")
-        unit.commit()
-    with store.reading() as unit:
-        assert unit.people.retailers() == ["Another", "Bäckerei"]
-        assert unit.people.contacts("Bäckerei") == [
+    with store.uow() as uow:
+        uow.people.add_contact("Bäckerei", " Owner@Example.com ", "The owner")
+        uow.people.add_contact("Bäckerei", "shop@example.com")
+        uow.people.add_retailer("Another")
+        uow.people.add_retailer("Another")
+        uow.commit()
+    with store.reading() as uow:
+        assert uow.people.retailers() == ["Another", "Bäckerei"]
+        assert uow.people.contacts("Bäckerei") == [
             Contact("Bäckerei", "Owner@Example.com", "The owner"),
             Contact("Bäckerei", "shop@example.com", ""),
         ]
-        assert unit.people.is_contact("Bäckerei", "OWNER@example.COM")
-        assert not unit.people.is_contact("Another", "owner@example.com")
-        assert not unit.people.is_contact("Nobody", "owner@example.com")
-        assert unit.people.contacts("Nobody") == []
+        assert uow.people.is_contact("Bäckerei", "OWNER@example.COM")
+        assert not uow.people.is_contact("Another", "owner@example.com")
+        assert not uow.people.is_contact("Nobody", "owner@example.com")
+        assert uow.people.contacts("Nobody") == []
 
 
 def test_the_same_address_again_changes_its_name_only(store):
-    with store.unit() as unit:
-        unit.people.add_contact("R", "a@example.com", "Old")
-        unit.people.add_contact("R", "A@example.com", "New")
-        unit.people.add_contact("R", "a@example.com")
-        assert unit.people.contacts("R") == [Contact("R", "a@example.com", "New")]
+    with store.uow() as uow:
+        uow.people.add_contact("R", "a@example.com", "Old")
+        uow.people.add_contact("R", "A@example.com", "New")
+        uow.people.add_contact("R", "a@example.com")
+        assert uow.people.contacts("R") == [Contact("R", "a@example.com", "New")]
 
 
 def test_a_letter_that_only_looks_alike_is_another_address(store):
-    with store.unit() as unit:
-        unit.people.add_contact("R", "kate.strasse@example.com")
-        assert unit.people.is_contact("R", " Kate.Strasse@example.com")
-        assert not unit.people.is_contact("R", "\u212aate.strasse@example.com")
-        assert not unit.people.is_contact("R", "kate.stra\u00dfe@example.com")
+    with store.uow() as uow:
+        uow.people.add_contact("R", "kate.strasse@example.com")
+        assert uow.people.is_contact("R", " Kate.Strasse@example.com")
+        assert not uow.people.is_contact("R", "\u212aate.strasse@example.com")
+        assert not uow.people.is_contact("R", "kate.stra\u00dfe@example.com")
 
 
 def test_a_removed_contact_speaks_for_nobody(store):
-    with store.unit() as unit:
-        unit.people.add_contact("R", "a@example.com")
-        unit.people.add_contact("S", "a@example.com")
-        unit.people.remove_contact("R", "A@EXAMPLE.COM")
-        assert not unit.people.is_contact("R", "a@example.com")
-        assert unit.people.is_contact("S", "a@example.com")
+    with store.uow() as uow:
+        uow.people.add_contact("R", "a@example.com")
+        uow.people.add_contact("S", "a@example.com")
+        uow.people.remove_contact("R", "A@EXAMPLE.COM")
+        assert not uow.people.is_contact("R", "a@example.com")
+        assert uow.people.is_contact("S", "a@example.com")
         with pytest.raises(BadInput, match="no contact"):
-            unit.people.remove_contact("R", "a@example.com")
+            uow.people.remove_contact("R", "a@example.com")
 
 
 def test_a_contact_carries_a_language_and_a_role_and_keeps_what_is_not_given_again(store):
-    with store.unit() as unit:
-        unit.people.add_contact("R", "a@example.com", "Owner", " DE-at ", "  head   of sales ")
+    with store.uow() as uow:
+        uow.people.add_contact("R", "a@example.com", "Owner", " DE-at ", "  head   of sales ")
         expected = Contact("R", "a@example.com", "Owner", "de-at", "head of sales")
-        assert unit.people.contacts("R") == [expected]
-        unit.people.add_contact("R", "A@example.com")
-        assert unit.people.contacts("R") == [expected]
-        unit.people.add_contact("R", "a@example.com", language="en")
-        assert unit.people.contacts("R") == [replace(expected, language="en")]
+        assert uow.people.contacts("R") == [expected]
+        uow.people.add_contact("R", "A@example.com")
+        assert uow.people.contacts("R") == [expected]
+        uow.people.add_contact("R", "a@example.com", language="en")
+        assert uow.people.contacts("R") == [replace(expected, language="en")]
 
 
 @pytest.mark.parametrize(
     "language", ["german", "d", "d3", "de_AT", "de-", "-de", "de at", "de-at\nX: y", "dé", "de-١٢"]
 )
 def test_what_is_no_language_is_refused(store, language):
-    with store.unit() as unit:
+    with store.uow() as uow:
         with pytest.raises(BadInput, match="is not a language"):
-            unit.people.add_contact("R", "a@example.com", language=language)
-        assert unit.people.retailers() == []
+            uow.people.add_contact("R", "a@example.com", language=language)
+        assert uow.people.retailers() == []
 
 
 @pytest.mark.parametrize("role", ["x" * 101, "a\0b", "a\x1b[0m"])
 def test_what_is_no_role_is_refused(store, role):
-    with store.unit() as unit, pytest.raises(BadInput, match="cannot be kept"):
-        unit.people.add_contact("R", "a@example.com", role=role)
+    with store.uow() as uow, pytest.raises(BadInput, match="cannot be kept"):
+        uow.people.add_contact("R", "a@example.com", role=role)
 
 
 def test_mail_that_came_back_is_noted_until_the_contact_is_given_again(store):
     later = START + timedelta(days=1)
-    with store.unit() as unit:
-        unit.people.add_contact("R", "a@example.com")
-        unit.people.add_contact("R", "b@example.com")
-        unit.people.add_contact("S", "a@example.com")
-        assert unit.people.mark_bounced("R", "A@Example.com", "full", START)
-        assert unit.people.mark_bounced("R", "a@example.com", "no such user\0", later)
-        assert not unit.people.mark_bounced("R", "c@example.com", "no such user", later)
-        assert not unit.people.mark_bounced("Nobody", "a@example.com", "no such user", later)
+    with store.uow() as uow:
+        uow.people.add_contact("R", "a@example.com")
+        uow.people.add_contact("R", "b@example.com")
+        uow.people.add_contact("S", "a@example.com")
+        assert uow.people.mark_bounced("R", "A@Example.com", "full", START)
+        assert uow.people.mark_bounced("R", "a@example.com", "no such user\0", later)
+        assert not uow.people.mark_bounced("R", "c@example.com", "no such user", later)
+        assert not uow.people.mark_bounced("Nobody", "a@example.com", "no such user", later)
         both = [
             Contact("R", "a@example.com", "", bounced_at=later, bounce="no such user"),
             Contact("R", "b@example.com", ""),
         ]
-        assert unit.people.contacts("R") == both
-        assert unit.people.contacts("S") == [Contact("S", "a@example.com", "")]
-        assert unit.people.is_contact("R", "a@example.com")
-        unit.people.add_contact("R", "a@example.com")
-        assert unit.people.contacts("R")[0] == Contact("R", "a@example.com", "")
-        unit.people.mark_bounced("R", "a@example.com", "full", START)
-        unit.people.clear_bounce("R", "A@example.com")
-        unit.people.clear_bounce("R", "c@example.com")
-        assert unit.people.contacts("R")[0] == Contact("R", "a@example.com", "")
+        assert uow.people.contacts("R") == both
+        assert uow.people.contacts("S") == [Contact("S", "a@example.com", "")]
+        assert uow.people.is_contact("R", "a@example.com")
+        uow.people.add_contact("R", "a@example.com")
+        assert uow.people.contacts("R")[0] == Contact("R", "a@example.com", "")
+        uow.people.mark_bounced("R", "a@example.com", "full", START)
+        uow.people.clear_bounce("R", "A@example.com")
+        uow.people.clear_bounce("R", "c@example.com")
+        assert uow.people.contacts("R")[0] == Contact("R", "a@example.com", "")
 
 
 @pytest.mark.parametrize(
@@ -115,33 +115,33 @@ def test_mail_that_came_back_is_noted_until_the_contact_is_given_again(store):
      "a@x,b@x.example", "a@example.com\nBcc: b@example.com", "a\x00@example.com", "a" * 65 + "@example.com"],
 )  # fmt: skip
 def test_what_is_no_mail_address_is_refused(store, address):
-    with store.unit() as unit:
+    with store.uow() as uow:
         with pytest.raises(BadInput, match="not a mail address"):
-            unit.people.add_contact("R", address)
-        assert unit.people.retailers() == []
+            uow.people.add_contact("R", address)
+        assert uow.people.retailers() == []
 
 
 def test_a_retailer_needs_a_name(store):
-    with store.unit() as unit, pytest.raises(BadInput):
-        unit.people.add_contact("  ", "a@example.com")
+    with store.uow() as uow, pytest.raises(BadInput):
+        uow.people.add_contact("  ", "a@example.com")
 
 
 @pytest.mark.usefixtures("opened")
 def test_evidence_is_listed_once_a_case_and_found_by_its_digest(store, make):
-    with store.unit() as unit:
-        second = unit.cases.create(make.opened("job-2")).ref
+    with store.uow() as uow:
+        second = uow.cases.create(make.opened("job-2")).ref
         for name in ("Bild ✓.png", "another name.png"):
-            unit.evidence.add("jf-000001", "d" * 64, name, "image/png", 7, make.start)
-        unit.evidence.add(second, "d" * 64, "x.png", "image/png", 7, make.start)
-        unit.commit()
+            uow.evidence.add("jf-000001", "d" * 64, name, "image/png", 7, make.start)
+        uow.evidence.add(second, "d" * 64, "x.png", "image/png", 7, make.start)
+        uow.commit()
     row = EvidenceRow("JF-000001", "d" * 64, "Bild ✓.png", "image/png", 7, make.start)
-    with store.reading() as unit:
-        assert unit.evidence.of("jf-000001") == [row]
-        assert unit.evidence.find("d" * 64) == row
-        assert unit.evidence.find("e" * 64) is None
-        assert [found.ref for found in unit.evidence.of(second)] == [second]
+    with store.reading() as uow:
+        assert uow.evidence.of("jf-000001") == [row]
+        assert uow.evidence.find("d" * 64) == row
+        assert uow.evidence.find("e" * 64) is None
+        assert [found.ref for found in uow.evidence.of(second)] == [second]
 
 
 def test_evidence_of_an_unknown_case_is_refused(store, make):
-    with store.unit() as unit, pytest.raises(UnknownCase):
-        unit.evidence.add("JF-000001", "d" * 64, "x", "text/plain", 1, make.start)
+    with store.uow() as uow, pytest.raises(UnknownCase):
+        uow.evidence.add("JF-000001", "d" * 64, "x", "text/plain", 1, make.start)

@@ -64,15 +64,15 @@ def server(cluster):
 @pytest.fixture
 def case(server, make):
     jobs = len(_rows(server.store))
-    with server.store.unit() as unit:
-        case = unit.cases.create(make.opened(f"job-{jobs}"))
-        unit.commit()
+    with server.store.uow() as uow:
+        case = uow.cases.create(make.opened(f"job-{jobs}"))
+        uow.commit()
     return case
 
 
 def _rows(store):
-    with store.reading() as unit:
-        return unit.cases.rows()
+    with store.reading() as uow:
+        return uow.cases.rows()
 
 
 def test_a_server_that_comes_back_within_the_patience_is_waited_for(server, case):
@@ -91,10 +91,10 @@ def test_a_server_that_comes_back_within_the_patience_is_waited_for(server, case
 
 
 def test_a_server_killed_in_a_transaction_leaves_nothing_half_written(server, case, make):
-    with pytest.raises(StoreDown), server.store.unit() as unit:  # noqa: PT012
-        written = unit.cases.append(case, make.event(case, Kind.STOPPED), make.event(case, Kind.TROUBLE))
+    with pytest.raises(StoreDown), server.store.uow() as uow:  # noqa: PT012
+        written = uow.cases.append(case, make.event(case, Kind.STOPPED), make.event(case, Kind.TROUBLE))
         server.kill()
-        unit.commit()
+        uow.commit()
     server.start()
     assert server.store.case(case.ref) == case
     after = server.store.change(case.ref, lambda now: [make.event(now, Kind.STOPPED)])
@@ -102,10 +102,10 @@ def test_a_server_killed_in_a_transaction_leaves_nothing_half_written(server, ca
 
 
 def test_a_server_killed_while_a_unit_reads_is_down_and_the_next_unit_reads(server, case):
-    with pytest.raises(StoreDown), server.store.reading() as unit:  # noqa: PT012
-        assert unit.cases.get(case.ref) == case
+    with pytest.raises(StoreDown), server.store.reading() as uow:  # noqa: PT012
+        assert uow.cases.get(case.ref) == case
         server.kill()
-        unit.cases.get(case.ref)
+        uow.cases.get(case.ref)
     server.start()
     assert server.store.case(case.ref) == case
 
@@ -118,10 +118,10 @@ def test_a_connection_ended_by_the_server_between_units_is_replaced(store, raw, 
 
 @on_postgresql
 def test_a_connection_ended_by_the_server_in_a_unit_rolls_it_back(store, raw, opened, make):
-    with pytest.raises(StoreDown), store.unit() as unit:  # noqa: PT012
-        unit.cases.append(opened, make.event(opened, Kind.STOPPED))
+    with pytest.raises(StoreDown), store.uow() as uow:  # noqa: PT012
+        uow.cases.append(opened, make.event(opened, Kind.STOPPED))
         end_all(raw)
-        unit.commit()
+        uow.commit()
     assert store.change(opened.ref, lambda now: [make.event(now, Kind.TROUBLE)]).version == 2
 
 
@@ -238,8 +238,8 @@ def test_what_the_server_says_in_the_middle_is_told_for_people(store, raw, opene
     for code, kind, problem in WORDS_FOR:
         raw.execute(f"{function} MESSAGE = 'Words of the server.', ERRCODE = '{code}'; END $$")
         raw.execute("CREATE OR REPLACE TRIGGER odd BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION odd()")
-        with pytest.raises(kind, match=problem) as refusal, store.unit() as unit:
-            unit.cases.append(opened, make.event(opened, Kind.STOPPED))
+        with pytest.raises(kind, match=problem) as refusal, store.uow() as uow:
+            uow.cases.append(opened, make.event(opened, Kind.STOPPED))
         assert type(refusal.value) is kind, code
         assert refusal.value.next_action
         assert store.case(opened.ref) == opened
@@ -259,8 +259,8 @@ def test_another_programs_lock_on_a_row_is_not_waited_for_without_end(url, raw, 
 
 @on_postgresql
 def test_a_writer_whose_machine_vanished_makes_room(store):
-    with store.unit() as unit:
-        shown = unit._connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar()
+    with store.uow() as uow:
+        shown = uow._connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar()
     assert shown == "5min"
 
 
@@ -283,10 +283,10 @@ def clerk(raw, url):
 def test_a_role_that_owns_nothing_carries_cases_to_their_end(clerk, make):
     store = Store(clerk)
     store.migrate()
-    with store.unit() as unit:
-        case = unit.cases.create(make.opened())
-        assert unit.cases.append(case, *make.to(case, Kind.CLOSED)[1]).is_closed
-        unit.commit()
+    with store.uow() as uow:
+        case = uow.cases.create(make.opened())
+        assert uow.cases.append(case, *make.to(case, Kind.CLOSED)[1]).is_closed
+        uow.commit()
     store.close()
 
 

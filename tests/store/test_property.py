@@ -29,18 +29,18 @@ STEPS = st.sampled_from(Kind) | st.tuples(st.just("along the path to"), st.sampl
 @given(steps=st.lists(st.tuples(STEPS, VALUES), max_size=6))
 def test_a_case_read_from_the_store_is_the_fold_of_its_events(shared, make, steps):
     store, _ = shared
-    with store.unit() as unit:
-        case = model = unit.cases.create(make.opened(f"job-{next(JOBS)}"))
+    with store.uow() as uow:
+        case = model = uow.cases.create(make.opened(f"job-{next(JOBS)}"))
         for step, value in steps:
             for event in _events(make, model, step, value):
                 if _allowed(model, event):
                     model = apply(model, event)
-                    case = unit.cases.append(case, event)
+                    case = uow.cases.append(case, event)
                 else:
                     with pytest.raises(NotAllowed):
-                        unit.cases.append(case, event)
-        row = unit.cases.rows()[-1]
-        unit.commit()
+                        uow.cases.append(case, event)
+        row = uow.cases.rows()[-1]
+        uow.commit()
     read = store.case(case.ref)
     assert read == case == model == fold(case.ref, model.events)
     assert (row.state, row.opening, row.paused_until) == (model.state, model.opening, model.paused_until)
@@ -84,9 +84,9 @@ def test_any_json_any_actor_and_any_moment_come_back(shared, data, actor, at):
 @pytest.fixture(scope="module")
 def shared(stores, make):
     store = Store(url := stores.new())
-    with store.unit() as unit:
-        case = unit.cases.create(make.opened())
-        unit.commit()
+    with store.uow() as uow:
+        case = uow.cases.create(make.opened())
+        uow.commit()
     yield store, case.ref
     store.close()
     stores.drop(url)
@@ -96,8 +96,8 @@ def shared(stores, make):
 @given(ref=st.text(max_size=12) | st.from_regex(r"\A[jJ][fF]-\d{1,9}\Z"))
 def test_any_text_is_a_known_case_or_an_unknown_one(shared, ref):
     store, _ = shared
-    with store.reading() as unit:
-        known = {row.ref for row in unit.cases.rows()}  # other tests open cases here, too
+    with store.reading() as uow:
+        known = {row.ref for row in uow.cases.rows()}  # other tests open cases here, too
     try:
         found = store.case(ref).ref
     except UnknownCase:

@@ -15,8 +15,8 @@ from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind as JobFailures
 from caseproof.evidence.proof import build_proof, history_file, proof_file, verify_proof
 from caseproof.evidence.vault import Vault
-from caseproof.procedure.core.said import cases_named
-from caseproof.procedure.views.card import next_action, sentence
+from caseproof.procedure.core.retailer_answer import cases_named
+from caseproof.procedure.views.case_page import next_action, sentence
 from caseproof.store import AlreadyOpen, UnknownCase
 from tests.support.trial import TRIAL, Kind, State
 
@@ -36,10 +36,10 @@ def beginning(kind, job="job-1"):
 @pytest.fixture
 def begun(store):
     """A trial about the same job as an open job failure, which is the first case."""
-    with store.unit() as unit:
-        unit.cases.create(beginning(JobFailures.OPENED))
-        case = unit.cases.create(beginning(Kind.OPENED))
-        unit.commit()
+    with store.uow() as uow:
+        uow.cases.create(beginning(JobFailures.OPENED))
+        case = uow.cases.create(beginning(Kind.OPENED))
+        uow.commit()
     return case
 
 
@@ -52,16 +52,16 @@ def closed(store, ref, vault, folder, minutes=1):
 
     def keep(content, name):
         kept = vault.put(content, name, "application/json")
-        with store.unit() as unit:
-            unit.evidence.add(ref, kept.digest, name, "application/json", kept.size, NOW)
-            unit.commit()
+        with store.uow() as uow:
+            uow.evidence.add(ref, kept.digest, name, "application/json", kept.size, NOW)
+            uow.commit()
         return kept.digest
 
     checked = keep(f"looked at it {minutes}".encode(), "check.json")
     case = append(store, ref, event(Kind.CHECKED, minutes, evidence=checked))
     history = keep(history_file(case), f"history-{case.version}.json")
-    with store.reading() as unit:
-        files = unit.evidence.of(ref)
+    with store.reading() as uow:
+        files = uow.evidence.of(ref)
     content = proof_file(build_proof(case, history=history, files=files, folder=folder, vault=vault))
     path = folder / f"{ref}-{case.opening}-{case.version}.json"
     folder.mkdir(exist_ok=True)
@@ -74,14 +74,14 @@ def closed(store, ref, vault, folder, minutes=1):
 def test_it_is_opened_folded_and_listed_under_its_own_prefix(store, begun):
     assert (begun.ref, begun.procedure, begun.state) == ("TP-000002", TRIAL, State.BEGUN)
     assert store.case("tp-000002") == begun
-    with store.reading() as unit:
-        assert [(row.ref, row.state) for row in unit.cases.rows()] == [("JF-000001", "opened"), ("TP-000002", "begun")]
-        assert isinstance(unit.cases.rows()[1].state, State)
-        assert unit.cases.counts() == [(State.BEGUN, "", 1), ("opened", "", 1)]
-        assert [case.ref for case in unit.cases.open_on("shop")] == ["JF-000001"], "a sweep sees job failures alone"
-        assert unit.cases.open_for("shop", "job-1").ref == "JF-000001"
-        assert unit.bulk.cases(["TP-000002", "JF-000001"]).keys() == {"TP-000002", "JF-000001"}
-        assert unit.cases.damaged() == []
+    with store.reading() as uow:
+        assert [(row.ref, row.state) for row in uow.cases.rows()] == [("JF-000001", "opened"), ("TP-000002", "begun")]
+        assert isinstance(uow.cases.rows()[1].state, State)
+        assert uow.cases.counts() == [(State.BEGUN, "", 1), ("opened", "", 1)]
+        assert [case.ref for case in uow.cases.open_on("shop")] == ["JF-000001"], "a sweep sees job failures alone"
+        assert uow.cases.open_for("shop", "job-1").ref == "JF-000001"
+        assert uow.bulk.cases(["TP-000002", "JF-000001"]).keys() == {"TP-000002", "JF-000001"}
+        assert uow.cases.damaged() == []
     assert cases_named("about tp-000002, not XX-000002") == ["TP-000002"]
 
 
@@ -94,10 +94,10 @@ def test_a_reference_of_a_procedure_that_nobody_knows_is_no_case(store):
 
 @pytest.mark.usefixtures("begun")
 def test_a_job_has_one_open_case_of_each_procedure(store):
-    with store.unit() as unit:
+    with store.uow() as uow:
         with pytest.raises(AlreadyOpen, match="TP-000002"):
-            unit.cases.create(beginning(Kind.OPENED))
-        found = unit.bulk.open([beginning(Kind.OPENED), beginning(Kind.OPENED, "job-2")])
+            uow.cases.create(beginning(Kind.OPENED))
+        found = uow.bulk.open([beginning(Kind.OPENED), beginning(Kind.OPENED, "job-2")])
         assert [getattr(one, "ref", "") for one in found] == ["TP-000002", "TP-000003"]
 
 
@@ -112,8 +112,8 @@ def test_what_it_keeps_in_a_slot_of_its_own_is_remembered_and_voided(store, begu
 def test_it_asks_its_own_questions(store, begun):
     case = append(store, begun.ref, event(Kind.ASKED, number=1, form="hello", flow_run="f"))
     assert sentence(case.events[-1]) == "Question 1 asked: the greeting"
-    with store.reading() as unit:
-        assert unit.cases.rows()[1].asked_form == "hello"
+    with store.reading() as uow:
+        assert uow.cases.rows()[1].asked_form == "hello"
     answered = append(store, case.ref, event(Kind.ANSWERED, number=1, form="hello", answer={"who": "x"}))
     assert (answered.question, len(answered.unhandled)) == (None, 1)
 
@@ -153,8 +153,8 @@ def test_it_is_closed_with_a_proof_and_a_new_opening_needs_a_new_one(store, begu
             event(Kind.CHECKED, 6, evidence=OTHER),
             event(Kind.CLOSED, 7, proof=case.proof.data["evidence"]),
         )
-    with store.reading() as unit:
-        assert unit.cases.damaged() == []
+    with store.reading() as uow:
+        assert uow.cases.damaged() == []
 
 
 KNOWS_ONE = """

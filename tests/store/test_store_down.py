@@ -15,7 +15,7 @@ on_sqlite = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
 
 def test_a_store_that_another_process_holds_is_down_and_comes_back(store, url, opened, make):
     waiting = Store(f"{url}?timeout=0.05")
-    with store.unit():
+    with store.uow():
         with pytest.raises(StoreDown, match="another process") as refusal:
             waiting.change(opened.ref, lambda case: [make.event(case, Kind.STOPPED)])
         assert "Try again" in refusal.value.next_action
@@ -26,8 +26,8 @@ def test_a_store_that_another_process_holds_is_down_and_comes_back(store, url, o
 
 def test_a_writer_waits_half_a_minute_by_default(store, stores):
     ask = "PRAGMA busy_timeout" if stores.name == "sqlite" else "SELECT current_setting('lock_timeout')"
-    with store.unit() as unit:
-        assert unit._connection.exec_driver_sql(ask).scalar() in (30_000, "30s")
+    with store.uow() as uow:
+        assert uow._connection.exec_driver_sql(ask).scalar() in (30_000, "30s")
 
 
 @on_sqlite
@@ -97,7 +97,7 @@ def test_an_error_shows_no_values(stores, store, raw, opened, make):
 
 
 def test_a_nul_character_is_refused_on_every_database(store, opened, make):
-    with store.unit() as unit, pytest.raises(BadInput, match="NUL"):
-        unit.cases.create(make.opened("job\0"))
+    with store.uow() as uow, pytest.raises(BadInput, match="NUL"):
+        uow.cases.create(make.opened("job\0"))
     with pytest.raises(BadInput, match="NUL"):
         store.change(opened.ref, lambda _: [Event(Kind.REVIEW_APPROVED, make.start, "some\0body")])

@@ -45,8 +45,8 @@ def test_one_opens_the_case_and_the_other_is_told_which(told):
 def test_no_event_of_either_is_lost(told):
     store = Store(told[0])
     case = store.case("JF-000001")
-    with store.reading() as unit:
-        assert unit.cases.damaged() == []
+    with store.reading() as uow:
+        assert uow.cases.damaged() == []
     store.close()
     assert Counter(event.actor for event in case.events) == {"a": 15, "b": 15, "caseproof": 1}
 
@@ -58,6 +58,6 @@ def test_one_gets_the_intent(told):
 def test_the_same_bytes_that_both_receive_are_one_message(told):
     assert told[1][4] == [1, 1]
     store = Store(told[0])
-    with store.reading() as unit:
-        assert [row.sender in ("a@x", "b@x") for row in unit.messages.of_case("JF-000001")] == [True]
+    with store.reading() as uow:
+        assert [row.sender in ("a@x", "b@x") for row in uow.messages.of_case("JF-000001")] == [True]
     store.close()

@@ -12,62 +12,62 @@ from caseproof.store import ConcurrentChange, Store, StoreDown, StoreError, Unkn
 
 
 def test_without_a_commit_nothing_is_written(store, make):
-    with store.unit() as unit:
-        unit.cases.create(make.opened())
-        unit.people.add_retailer("Retailer")
-    with store.reading() as unit:
-        assert (unit.cases.rows(), unit.people.retailers()) == ([], [])
+    with store.uow() as uow:
+        uow.cases.create(make.opened())
+        uow.people.add_retailer("Retailer")
+    with store.reading() as uow:
+        assert (uow.cases.rows(), uow.people.retailers()) == ([], [])
 
 
 def test_an_error_rolls_back_everything_since_the_last_commit(store, opened, make):
-    with pytest.raises(RuntimeError), store.unit() as unit:  # noqa: PT012
-        case = unit.cases.append(opened, make.event(opened, Kind.STOPPED))
-        unit.commit()
-        unit.cases.append(case, make.event(case, Kind.NOTICE_SENT))
+    with pytest.raises(RuntimeError), store.uow() as uow:  # noqa: PT012
+        case = uow.cases.append(opened, make.event(opened, Kind.STOPPED))
+        uow.commit()
+        uow.cases.append(case, make.event(case, Kind.NOTICE_SENT))
         raise RuntimeError
     assert store.case(opened.ref) == case
 
 
 def test_a_reader_sees_the_last_commit_and_does_not_wait_for_a_writer(store, opened, make):
-    with store.unit() as unit:
-        after = unit.cases.append(opened, make.event(opened, Kind.STOPPED))
+    with store.uow() as uow:
+        after = uow.cases.append(opened, make.event(opened, Kind.STOPPED))
         assert store.case(opened.ref) == opened
-        unit.commit()
+        uow.commit()
         assert store.case(opened.ref) == after
 
 
 def test_a_unit_that_reads_sees_one_moment(store, opened, make):
-    with store.reading() as unit:
-        before = unit.cases.get(opened.ref)
+    with store.reading() as uow:
+        before = uow.cases.get(opened.ref)
         store.change(opened.ref, lambda case: [make.event(case, Kind.STOPPED)])
-        assert unit.cases.get(opened.ref) == before
+        assert uow.cases.get(opened.ref) == before
     assert store.case(opened.ref).version == 2
 
 
 def test_a_unit_that_goes_on_after_a_commit_writes_alone_again(store, url, opened, make):
     other = Store(f"{url}?timeout=0.05")
-    with store.unit() as unit:
-        case = unit.cases.append(opened, make.event(opened, Kind.TROUBLE))
-        unit.commit()
+    with store.uow() as uow:
+        case = uow.cases.append(opened, make.event(opened, Kind.TROUBLE))
+        uow.commit()
         case = other.change(case.ref, lambda now: [make.event(now, Kind.TROUBLE)])
-        case = unit.cases.append(case, make.event(case, Kind.STOPPED))
+        case = uow.cases.append(case, make.event(case, Kind.STOPPED))
         with pytest.raises(StoreDown, match="another process"):
             other.change(case.ref, lambda now: [make.event(now, Kind.TROUBLE)])
-        unit.commit()
+        uow.commit()
     assert store.case(opened.ref).version == 4
     other.close()
 
 
 def test_a_unit_that_reads_cannot_commit(store):
-    with store.reading() as unit, pytest.raises(StoreError, match="only reads"):
-        unit.commit()
+    with store.reading() as uow, pytest.raises(StoreError, match="only reads"):
+        uow.commit()
 
 
 def test_a_second_writing_unit_in_a_thread_is_refused_instead_of_waiting_for_itself(store):
-    with store.unit(), pytest.raises(StoreError, match="open in this thread"), store.unit():
+    with store.uow(), pytest.raises(StoreError, match="open in this thread"), store.uow():
         pass
-    with store.unit() as unit:  # and the first one's end makes room
-        unit.commit()
+    with store.uow() as uow:  # and the first one's end makes room
+        uow.commit()
 
 
 def test_change_asks_again_when_somebody_else_was_faster(store, url, opened, make):
@@ -114,7 +114,7 @@ def test_change_lets_a_refusal_through_and_writes_nothing(store, opened, make):
 
 def test_deciding_must_not_write(store, opened):
     def decide(_):
-        with store.unit():
+        with store.uow():
             return []
 
     with pytest.raises(StoreError, match="open in this thread"):
@@ -128,9 +128,9 @@ def test_of_two_threads_that_append_to_one_version_one_wins(store, opened, make)
         case = store.case(opened.ref)
         meet.wait()
         try:
-            with store.unit() as unit:
-                unit.cases.append(case, make.event(case, Kind.TROUBLE))
-                unit.commit()
+            with store.uow() as uow:
+                uow.cases.append(case, make.event(case, Kind.TROUBLE))
+                uow.commit()
             results.append("written")
         except ConcurrentChange:
             results.append("refused")

@@ -28,15 +28,15 @@ def waiting(store, opened, bring, make):
 
 
 def append(store, case, *events):
-    with store.unit() as unit:
-        after = unit.cases.append(case, *events)
-        unit.commit()
+    with store.uow() as uow:
+        after = uow.cases.append(case, *events)
+        uow.commit()
     return after
 
 
 def row_of(store, ref="JF-000001"):
-    with store.reading() as unit:
-        return next(row for row in unit.cases.rows() if row.ref == ref)
+    with store.reading() as uow:
+        return next(row for row in uow.cases.rows() if row.ref == ref)
 
 
 # -- what a row says ---------------------------------------------------------------------------------------------------
@@ -77,33 +77,33 @@ def test_a_reopening_may_say_another_cause_and_the_clock_runs_on(store, opened, 
     row = row_of(store)
     assert (row.cause, row.opened_at, row.last_opened_at) == ("website_changed", opened.events[0].at, again.at)
     assert store.case(opened.ref).facts["summary"] == "404"
-    with store.reading() as unit:
-        assert unit.cases.damaged() == []
-        assert [row.ref for row in unit.cases.alike("shop", "Market", "website_changed")] == [opened.ref]
-        assert unit.cases.alike("shop", "Market", "token") == []
+    with store.reading() as uow:
+        assert uow.cases.damaged() == []
+        assert [row.ref for row in uow.cases.alike("shop", "Market", "website_changed")] == [opened.ref]
+        assert uow.cases.alike("shop", "Market", "token") == []
 
 
 @pytest.mark.parametrize("cause", [7, ["x"], "a\0b"])
 def test_a_reopening_with_a_cause_that_is_no_text_is_refused(store, opened, bring, make, cause):
     closed = bring(opened, Kind.CLOSED)
-    with store.unit() as unit, pytest.raises(BadInput, match="cause"):
-        unit.cases.append(closed, make.event(closed, Kind.REOPENED, cause=cause))
+    with store.uow() as uow, pytest.raises(BadInput, match="cause"):
+        uow.cases.append(closed, make.event(closed, Kind.REOPENED, cause=cause))
 
 
 @pytest.mark.parametrize("column", ["has_news", "asked_form", "reminders", "nudges", "incident", "ticket_closed"])
 def test_a_row_that_says_something_else_than_its_events_is_damaged(store, raw, waiting, column):
     value = {"has_news": "true", "ticket_closed": "true"}.get(column, "7" if column.endswith("s") else "'x'")
     raw.execute(f"UPDATE cases SET {column} = {value}")  # noqa: S608
-    with store.reading() as unit:
-        assert unit.cases.damaged() == [waiting.ref]
+    with store.reading() as uow:
+        assert uow.cases.damaged() == [waiting.ref]
 
 
 # -- what is due -------------------------------------------------------------------------------------------------------
 
 
 def due(store, now, limit=100):
-    with store.reading() as unit:
-        return [row.ref for row in unit.cases.due(now, limit)]
+    with store.reading() as uow:
+        return [row.ref for row in uow.cases.due(now, limit)]
 
 
 def test_whatever_happens_to_a_case_it_is_due_at_that_time(store, opened, make, bring):
@@ -113,93 +113,93 @@ def test_whatever_happens_to_a_case_it_is_due_at_that_time(store, opened, make, 
     for kind in (None, Kind.CONFIRMATION_RECEIVED):  # a late word on a closed case, too
         case = append(store, case, make.event(case, kind)) if kind else case
         assert row_of(store).due_at == case.events[-1].at
-        with store.unit() as unit:
-            assert unit.cases.set_due(case.ref, case.version, None)
-            unit.commit()
+        with store.uow() as uow:
+            assert uow.cases.set_due(case.ref, case.version, None)
+            uow.commit()
         assert due(store, make.start + 900 * LATER) == []
 
 
 def test_what_is_due_longest_comes_first_and_not_more_than_asked_for(store, make):
-    with store.unit() as unit:
-        cases = [unit.cases.create(make.opened(f"job-{n}")) for n in range(4)]
+    with store.uow() as uow:
+        cases = [uow.cases.create(make.opened(f"job-{n}")) for n in range(4)]
         for case, hours in zip(cases, (3, 1, 2, 30), strict=True):
-            assert unit.cases.set_due(case.ref, case.version, make.start + timedelta(hours=hours))
-        unit.commit()
+            assert uow.cases.set_due(case.ref, case.version, make.start + timedelta(hours=hours))
+        uow.commit()
     assert due(store, make.start + timedelta(hours=9)) == ["JF-000002", "JF-000003", "JF-000001"]
     assert due(store, make.start + timedelta(hours=9), limit=2) == ["JF-000002", "JF-000003"]
 
 
 def test_when_a_case_is_due_is_not_put_off_after_something_happened(store, waiting, make):
     after = append(store, waiting, make.event(waiting, Kind.CONFIRMATION_REFUSED))
-    with store.unit() as unit:
-        assert not unit.cases.set_due(waiting.ref, waiting.version, make.start + LATER)
-        assert not unit.cases.set_due("JF-000099", 1, None)
-        unit.commit()
+    with store.uow() as uow:
+        assert not uow.cases.set_due(waiting.ref, waiting.version, make.start + LATER)
+        assert not uow.cases.set_due("JF-000099", 1, None)
+        uow.commit()
     assert row_of(store).due_at == after.events[-1].at
 
 
 def test_a_rest_says_how_often_a_run_died_until_when_and_why(store, opened, make):
-    with store.unit() as unit:
-        unit.cases.set_rest(opened.ref, 3, make.start + LATER, "3 runs died")
-        unit.commit()
+    with store.uow() as uow:
+        uow.cases.set_rest(opened.ref, 3, make.start + LATER, "3 runs died")
+        uow.commit()
     row = row_of(store)
     assert (row.crashes, row.rest_until, row.rest_why) == (3, make.start + LATER, "3 runs died")
-    with store.unit() as unit:
-        assert [row.ref for row in unit.cases.in_need(9)] == [opened.ref]
-        unit.cases.set_rest(opened.ref, 0, None, "")
-        assert unit.cases.in_need(9) == []
+    with store.uow() as uow:
+        assert [row.ref for row in uow.cases.in_need(9)] == [opened.ref]
+        uow.cases.set_rest(opened.ref, 0, None, "")
+        assert uow.cases.in_need(9) == []
         with pytest.raises(UnknownCase):
-            unit.cases.set_rest("JF-000099", 0, None, "")
+            uow.cases.set_rest("JF-000099", 0, None, "")
 
 
 # -- other lists -------------------------------------------------------------------------------------------------------
 
 
 def test_what_closed_lately_is_watched_in_the_order_of_closing(store, make, bring):
-    with store.unit() as unit:
-        first, second = (unit.cases.create(make.opened(f"job-{n}")) for n in (1, 2))
-        unit.commit()
+    with store.uow() as uow:
+        first, second = (uow.cases.create(make.opened(f"job-{n}")) for n in (1, 2))
+        uow.commit()
     closed = [bring(second, Kind.CLOSED), bring(first, Kind.CLOSED)]
     earlier, later = (case.closed.at for case in closed)
-    with store.reading() as unit:
-        assert [row.ref for row in unit.cases.watched(later)] == [first.ref, second.ref][: 2 - (earlier < later)]
-        assert unit.cases.watched(later + LATER) == []
+    with store.reading() as uow:
+        assert [row.ref for row in uow.cases.watched(later)] == [first.ref, second.ref][: 2 - (earlier < later)]
+        assert uow.cases.watched(later + LATER) == []
     append(store, closed[0], make.event(closed[0], Kind.REOPENED))
-    with store.reading() as unit:
-        assert [row.ref for row in unit.cases.watched(make.start)] == [first.ref]
+    with store.reading() as uow:
+        assert [row.ref for row in uow.cases.watched(make.start)] == [first.ref]
 
 
 def test_open_cases_are_gone_through_bit_by_bit(store, make, bring):
-    with store.unit() as unit:
-        cases = [unit.cases.create(make.opened(f"job-{n}")) for n in range(5)]
-        unit.cases.attach_run(cases[0].ref, "run-a", 1)
-        unit.commit()
+    with store.uow() as uow:
+        cases = [uow.cases.create(make.opened(f"job-{n}")) for n in range(5)]
+        uow.cases.attach_run(cases[0].ref, "run-a", 1)
+        uow.commit()
     bring(cases[2], Kind.CLOSED)
-    with store.reading() as unit:
-        slices = [[row.id for row in unit.cases.slice(after, 2)] for after in (0, 2, 5)]
+    with store.reading() as uow:
+        slices = [[row.id for row in uow.cases.slice(after, 2)] for after in (0, 2, 5)]
         assert slices == [[1, 2], [4, 5], []]
-        assert [row.id for row in unit.cases.missing_runs(2)] == [2, 4]
+        assert [row.id for row in uow.cases.missing_runs(2)] == [2, 4]
 
 
 def test_platforms_are_those_with_open_cases(store, make, bring):
-    with store.unit() as unit:
-        cases = [unit.cases.create(make.opened(platform=name)) for name in ("b", "a", "c")]
-        unit.commit()
+    with store.uow() as uow:
+        cases = [uow.cases.create(make.opened(platform=name)) for name in ("b", "a", "c")]
+        uow.commit()
     bring(cases[2], Kind.CLOSED)
-    with store.reading() as unit:
-        assert unit.cases.platforms() == ["a", "b"]
+    with store.reading() as uow:
+        assert uow.cases.platforms() == ["a", "b"]
 
 
 def test_a_storm_is_counted_by_place_without_those_that_joined_an_incident(store, make):
-    with store.unit() as unit:
+    with store.uow() as uow:
         for job, cause in (("1", "token"), ("2", "token"), ("3", "feed"), ("4", "token")):
-            case = unit.cases.create(make.opened(job, cause=cause))
+            case = uow.cases.create(make.opened(job, cause=cause))
             if job == "4":
-                unit.cases.append(case, make.event(case, Kind.INCIDENT_JOINED))
-        assert unit.cases.gathering(make.start) == [("shop", "Market", "feed", 1), ("shop", "Market", "token", 2)]
-        assert unit.cases.gathering(make.start, "other") == []
-        assert unit.cases.gathering(make.start + LATER) == []
-        assert [row.job for row in unit.cases.of_incident("IN-000001")] == ["4"]
+                uow.cases.append(case, make.event(case, Kind.INCIDENT_JOINED))
+        assert uow.cases.gathering(make.start) == [("shop", "Market", "feed", 1), ("shop", "Market", "token", 2)]
+        assert uow.cases.gathering(make.start, "other") == []
+        assert uow.cases.gathering(make.start + LATER) == []
+        assert [row.job for row in uow.cases.of_incident("IN-000001")] == ["4"]
 
 
 # -- how it is read ----------------------------------------------------------------------------------------------------
@@ -209,12 +209,12 @@ def test_a_storm_is_counted_by_place_without_those_that_joined_an_incident(store
 def many(stores, make):
     """3,000 waiting cases, 30 of them due; the database knows how many rows it has."""
     store = Store(url := stores.new())
-    with store.unit() as unit:
-        case = unit.cases.create(make.opened())
-        case = unit.cases.append(case, *make.to(case, Kind.TICKET_OPENED)[1])
-        unit.cases.append(case, make.event(case, Kind.QUESTION_ASKED))
-        unit.cases.attach_run(case.ref, "3f0c2b1e-5d1f-4f3a-9c1e-7d52a0f00aaa", 1)
-        unit.commit()
+    with store.uow() as uow:
+        case = uow.cases.create(make.opened())
+        case = uow.cases.append(case, *make.to(case, Kind.TICKET_OPENED)[1])
+        uow.cases.append(case, make.event(case, Kind.QUESTION_ASKED))
+        uow.cases.attach_run(case.ref, "3f0c2b1e-5d1f-4f3a-9c1e-7d52a0f00aaa", 1)
+        uow.commit()
     with store._connect(writes=True) as connection, connection.begin():
         multiply(connection, 2999)
         make_due(connection, 3000, 30)
@@ -227,24 +227,24 @@ def many(stores, make):
 
 DAY = datetime.fromisoformat("2026-11-22T06:00:00+00:00")
 READS = {
-    "due": lambda unit: unit.cases.due(DAY, 100),
-    "watched": lambda unit: unit.cases.watched(DAY - LATER),
-    "without a run": lambda unit: unit.cases.missing_runs(20),
-    "a slice": lambda unit: unit.cases.slice(1500, 20),
-    "platforms": lambda unit: unit.cases.platforms(),
-    "a storm": lambda unit: unit.cases.gathering(DAY),
-    "in need": lambda unit: unit.cases.in_need(20),
-    "of an incident": lambda unit: unit.cases.of_incident("IN-000001"),
-    "members": lambda unit: unit.incidents.members("IN-000001"),
-    "alike": lambda unit: unit.cases.alike("shop", "Market", "another"),
+    "due": lambda uow: uow.cases.due(DAY, 100),
+    "watched": lambda uow: uow.cases.watched(DAY - LATER),
+    "without a run": lambda uow: uow.cases.missing_runs(20),
+    "a slice": lambda uow: uow.cases.slice(1500, 20),
+    "platforms": lambda uow: uow.cases.platforms(),
+    "a storm": lambda uow: uow.cases.gathering(DAY),
+    "in need": lambda uow: uow.cases.in_need(20),
+    "of an incident": lambda uow: uow.cases.of_incident("IN-000001"),
+    "members": lambda uow: uow.incidents.members("IN-000001"),
+    "alike": lambda uow: uow.cases.alike("shop", "Market", "another"),
 }
 
 
 @pytest.mark.parametrize("name", READS)
 def test_no_query_of_a_keeper_goes_through_all_cases_or_touches_events(many, name):
     def reads(store):
-        with store.reading() as unit:
-            READS[name](unit)
+        with store.reading() as uow:
+            READS[name](uow)
 
     found = plans(many, reads)
     assert found
@@ -253,8 +253,8 @@ def test_no_query_of_a_keeper_goes_through_all_cases_or_touches_events(many, nam
 
 def test_the_due_ones_are_one_read_of_one_index(many):
     def reads(store):
-        with store.reading() as unit:
-            rows = unit.cases.due(DAY, 1000)
+        with store.reading() as uow:
+            rows = uow.cases.due(DAY, 1000)
             assert len(rows) == 30
             assert all(one.due_at <= other.due_at for one, other in pairwise(rows))
 
@@ -265,9 +265,9 @@ def test_a_plan_that_scans_would_be_seen(many):
     """Else the tests above would prove nothing."""
 
     def scans(store):
-        with store.reading() as unit:
-            unit._connection.exec_driver_sql("SELECT * FROM cases WHERE job_name = 'x'")
-            unit._connection.exec_driver_sql("SELECT * FROM events WHERE actor = 'x'")
+        with store.reading() as uow:
+            uow._connection.exec_driver_sql("SELECT * FROM cases WHERE job_name = 'x'")
+            uow._connection.exec_driver_sql("SELECT * FROM events WHERE actor = 'x'")
 
     assert [scans_a_table(plan) for plan in plans(many, scans)] == [True, True]
 
@@ -278,12 +278,12 @@ def test_a_plan_that_scans_would_be_seen(many):
 @settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.datetimes(timezones=st.just(UTC)), other=st.datetimes(timezones=st.just(UTC)))
 def test_times_come_back_to_the_microsecond_and_keep_their_order(many, at, other):
-    with many.unit() as unit:
+    with many.uow() as uow:
         for name, moment in (("one", at), ("other", other)):
-            unit.marks.set(name, "", moment)
-        assert [unit.marks.get(name)[1] for name in ("one", "other")] == [at, other]
-        assert unit.cases.set_due("JF-000001", 5, at)
-        found = {row.ref for row in unit.cases.due(other, 5000)}
+            uow.cursors.set(name, "", moment)
+        assert [uow.cursors.get(name)[1] for name in ("one", "other")] == [at, other]
+        assert uow.cases.set_due("JF-000001", 5, at)
+        found = {row.ref for row in uow.cases.due(other, 5000)}
         assert ("JF-000001" in found) == (at <= other)
 
 
@@ -291,11 +291,11 @@ def test_times_come_back_to_the_microsecond_and_keep_their_order(many, at, other
     "digest", ["0" * 64, "a1" * 32, "A1" * 32, "f" * 63, "no digest", "ü" * 64, "0" * 63 + "\u0661"]
 )
 def test_a_digest_comes_back_as_it_was_and_is_found_by_it(store, opened, digest):
-    with store.unit() as unit:
-        unit.evidence.add(opened.ref, digest, "file.txt", "text/plain", 3, opened.events[0].at)
-        unit.evidence.add(opened.ref, digest, "again.txt", "text/plain", 3, opened.events[0].at)
-        assert [(row.digest, row.name) for row in unit.evidence.of(opened.ref)] == [(digest, "file.txt")]
-        assert unit.evidence.find(digest).ref == opened.ref
+    with store.uow() as uow:
+        uow.evidence.add(opened.ref, digest, "file.txt", "text/plain", 3, opened.events[0].at)
+        uow.evidence.add(opened.ref, digest, "again.txt", "text/plain", 3, opened.events[0].at)
+        assert [(row.digest, row.name) for row in uow.evidence.of(opened.ref)] == [(digest, "file.txt")]
+        assert uow.evidence.find(digest).ref == opened.ref
 
 
 @pytest.mark.usefixtures("opened")

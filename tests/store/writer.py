@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from caseproof.store import AlreadyOpen, Store
 
 START = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -14,12 +14,12 @@ OPENED = dict.fromkeys(("job_name", "cause", "summary", "how", "scope"), "x") | 
 
 
 def create(store: Store) -> str:
-    with store.unit() as unit:
+    with store.uow() as uow:
         try:
-            ref = unit.cases.create(Event(Kind.OPENED, START, "caseproof", OPENED)).ref
+            ref = uow.cases.create(Event(Kind.OPENED, START, "caseproof", OPENED)).ref
         except AlreadyOpen as error:
             return f"already open: {error.ref}"
-        unit.commit()
+        uow.commit()
     return f"created: {ref}"
 
 
@@ -31,18 +31,18 @@ def append(store: Store, name: str) -> int:
 
 
 def claim(store: Store, name: str) -> str:
-    with store.unit() as unit:
-        found = unit.intents.claim("k", "JF-000001", "stop", owner=name, now=START, seconds=60, plan={})
-        unit.commit()
+    with store.uow() as uow:
+        found = uow.intents.claim("k", "JF-000001", "stop", owner=name, now=START, seconds=60, plan={})
+        uow.commit()
     return found.standing
 
 
 def receive(store: Store, name: str) -> int:
     """Both got the same bytes."""
     said = {"message_id": "<1@x>", "sender": f"{name}@x", "subject": "x", "size": 1, "way": "mail", "why": name}
-    with store.unit() as unit:
-        number = unit.messages.add("ab" * 32, place=Place.REPLY, ref="JF-000001", at=START, **said)
-        unit.commit()
+    with store.uow() as uow:
+        number = uow.messages.add("ab" * 32, place=Disposition.REPLY, ref="JF-000001", at=START, **said)
+        uow.commit()
     return number
 
 

@@ -11,9 +11,9 @@ from tests.support.letters import WORDS, answers, hidden_fields, link_of, regist
 
 
 def tell(world: Any, make_client: Callable[..., TestClient], **contact: str) -> Any:
-    register(world.office, **contact)
-    world.ref = stopped(world.office, world.opened(job_name="Offers of <b>shop</b> A\u202e"))
-    world.link = link_of(world.office, send_notice(world.office, world.ref))
+    register(world.services, **contact)
+    world.ref = stopped(world.services, world.opened(job_name="Offers of <b>shop</b> A\u202e"))
+    world.link = link_of(world.services, send_notice(world.services, world.ref))
     world.url, world.client = f"/answer/{world.link}", make_client(world)
     return world
 
@@ -29,4 +29,4 @@ def full(**typed: Any) -> dict[str, Any]:
 
 
 def count(told: Any) -> int:
-    return len(answers(told.office.case(told.ref)))
+    return len(answers(told.services.case(told.ref)))

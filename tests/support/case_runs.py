@@ -13,7 +13,7 @@ from prefect.settings import get_current_settings
 from prefect.states import Scheduled, Suspended
 
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 
 _numbers = count()
 
@@ -35,33 +35,33 @@ def suspended() -> State[Any]:
     return Suspended(timeout_seconds=None, pause_key="question-1")
 
 
-def opened(office: Office) -> str:
+def opened(services: Services) -> str:
     """A case that never had a run."""
-    event = office.event(
+    event = services.event(
         Kind.OPENED, platform="p", job=f"j{next(_numbers)}", job_name="j", cause="feed", summary="It fails.",
         how="a test", scope="job",
     )  # fmt: skip
-    with office.store.unit() as unit:
-        ref = unit.cases.create(event).ref
-        unit.commit()
+    with services.store.uow() as uow:
+        ref = uow.cases.create(event).ref
+        uow.commit()
     return ref
 
 
-def carried_by_a_run(office: Office, state: State[Any], ref: str = "") -> tuple[str, str]:
+def carried_by_a_run(services: Services, state: State[Any], ref: str = "") -> tuple[str, str]:
     """A case (a new one, where none is given) whose run is in a state; the case and the run."""
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name("job-failure-case/job-failure-case")
         run = client.create_flow_run_from_deployment(deployment.id, state=Scheduled())
         client.set_flow_run_state(run.id, state, force=True)
-    ref = ref or opened(office)
-    with office.store.unit() as unit:
-        known = unit.cases.run_of(ref)
-        unit.cases.attach_run(ref, str(run.id), known.generation + 1 if known else 1)
-        unit.commit()
+    ref = ref or opened(services)
+    with services.store.uow() as uow:
+        known = uow.cases.run_of(ref)
+        uow.cases.attach_run(ref, str(run.id), known.generation + 1 if known else 1)
+        uow.commit()
     return ref, str(run.id)
 
 
-def generation(office: Office, ref: str) -> int:
-    with office.store.reading() as unit:
-        known = unit.cases.run_of(ref)
+def generation(services: Services, ref: str) -> int:
+    with services.store.reading() as uow:
+        known = uow.cases.run_of(ref)
     return known.generation if known else 0

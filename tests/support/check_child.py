@@ -15,8 +15,8 @@ from pathlib import Path
 
 from caseproof.config.settings import Settings
 from caseproof.platforms.prefect import PrefectJobsClient
-from caseproof.procedure.containment.checking import carry_out, check_lock, look
-from caseproof.procedure.core.office import open_office
+from caseproof.procedure.containment.checking import carry_out, check_lock, plan_check
+from caseproof.procedure.core.services import bootstrap
 
 
 def say(text: str) -> None:
@@ -25,11 +25,11 @@ def say(text: str) -> None:
 
 def check(home: str, url: str) -> None:
     # A tenth of the wait before the second read-back, so that a test sees many of them.
-    office = replace(open_office(Settings(home=Path(home))), sleep=lambda seconds: time.sleep(seconds / 10))
-    with check_lock(office, "farm"), PrefectJobsClient(url, url.removesuffix("/api")) as platform:
-        looked = look(office, "farm", platform)
+    services = replace(bootstrap(Settings(home=Path(home))), sleep=lambda seconds: time.sleep(seconds / 10))
+    with check_lock(services, "farm"), PrefectJobsClient(url, url.removesuffix("/api")) as platform:
+        looked = plan_check(services, "farm", platform)
         say(f"begins {len(looked.targets)}")
-        done = carry_out(office, looked)
+        done = carry_out(services, looked)
         say(f"done {done.wrong}".strip())
 
 

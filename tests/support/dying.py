@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from caseproof.store import Store
-from caseproof.store.unit import UnitOfWork
+from caseproof.store.uow import UnitOfWork
 from tests.support.fakes import Killed
 from tests.support.world import World
 
@@ -26,17 +26,17 @@ class DyingStore(Store):
         return getattr(self.real, name)
 
     @contextmanager
-    def unit(self) -> Iterator[UnitOfWork]:
+    def uow(self) -> Iterator[UnitOfWork]:
         self.writes += 1
         if self.writes == self.at and not self.after:
             raise Killed
-        with self.real.unit() as unit:
-            yield unit
+        with self.real.uow() as uow:
+            yield uow
         if self.writes == self.at:
             raise Killed
 
 
 def dying(world: World, at: int, *, after: bool) -> DyingStore:
-    store = DyingStore(world.office.store, at, after)
-    world.office = replace(world.office, store=store)
+    store = DyingStore(world.services.store, at, after)
+    world.services = replace(world.services, store=store)
     return store

@@ -10,8 +10,8 @@ from email.message import EmailMessage
 
 from caseproof.domain.codes import MessageCode, message_code
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.vocabulary import Place
-from caseproof.procedure.keeper.keeper import KeeperPorts, Pass, Ran, keep
+from caseproof.domain.vocabulary import Disposition
+from caseproof.procedure.keeper.keeper import KeeperPass, KeeperPorts, Ran, keep
 from caseproof.store import CaseRow
 from tests.support.world import CONTACT, World
 
@@ -25,10 +25,10 @@ class Keeper:
     looked_after: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
-    def __call__(self, **days: float) -> Pass:
+    def __call__(self, **days: float) -> KeeperPass:
         """Let time pass, then one pass."""
         self.world.clock.move(**days)
-        done = keep(self.world.office, self.ports(), patience=0)
+        done = keep(self.world.services, self.ports(), patience=0)
         assert done is not None
         return done
 
@@ -52,13 +52,13 @@ class Keeper:
 
 def waits(world: World, ref: str, form: str = "retailers-word") -> str:
     """The case's run asks, and suspends."""
-    world.office.record(
+    world.services.record(
         ref, Kind.QUESTION_ASKED, number=world.case(ref).question_number + 1, form=form, flow_run=f"run-of-{ref}"
     )
-    with world.office.store.unit() as unit:
-        if unit.cases.run_of(ref) is None:
-            unit.cases.attach_run(ref, f"run-of-{ref}", 1)
-        unit.commit()
+    with world.services.store.uow() as uow:
+        if uow.cases.run_of(ref) is None:
+            uow.cases.attach_run(ref, f"run-of-{ref}", 1)
+        uow.commit()
     return ref
 
 
@@ -67,35 +67,36 @@ def mails(world: World, to: str = CONTACT) -> list[EmailMessage]:
 
 
 def row(world: World, ref: str) -> CaseRow:
-    with world.office.store.reading() as unit:
-        return unit.cases.of_refs([ref])[0]
+    with world.services.store.reading() as uow:
+        return uow.cases.of_refs([ref])[0]
 
 
 def writes(world: World, ref: str, words: str, *, choice: str = "", why: str = "asks for help") -> str:
     """What a retailer writes that confirms nothing, as it is taken in; gives its digest."""
     digest = world.vault.put(words.encode(), "answer.json", "application/json").digest
-    world.office.record(
+    world.services.record(
         ref, Kind.REPLY_RECEIVED, sender=CONTACT, words=words, why=why, evidence=digest, by_way_of="page", choice=choice
     )
-    came(world, Place.REPLY, why, ref=ref, digest=digest, sender=CONTACT, code=message_code({"why": why}))
+    came(world, Disposition.REPLY, why, ref=ref, digest=digest, sender=CONTACT, code=message_code({"why": why}))
     return digest
 
 
 def came(
-    world: World, place: Place, why: str, *, ref: str = "", digest: str = "", sender: str = "stranger@example.com",
+    world: World, place: Disposition, why: str, *, ref: str = "", digest: str = "",
+    sender: str = "stranger@example.com",
     code: MessageCode = MessageCode.OTHER,
 ) -> int:  # fmt: skip
     """A message among those that came from retailers."""
-    with world.office.store.unit() as unit:
-        number = unit.messages.add(
+    with world.services.store.uow() as uow:
+        number = uow.messages.add(
             digest or hashlib.sha256(why.encode()).hexdigest(), message_id="", sender=sender, subject="Hello", size=9,
             way="mail", place=place, why=why, code=code, ref=ref, at=world.clock(),
         )  # fmt: skip
-        unit.commit()
+        uow.commit()
     return number
 
 
 def untold(world: World) -> list[int]:
     """The messages of which the team was not told."""
-    with world.office.store.reading() as unit:
-        return [row.id for row in unit.messages.untold()]
+    with world.services.store.reading() as uow:
+        return [row.id for row in uow.messages.untold()]

@@ -11,59 +11,59 @@ from typing import Any
 from caseproof.channels.outbound.mail import Send
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.signing import answer_token
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.notify.mail_pace import paced
 
 SHOP = "shop@example.com"
 WORDS = "I gave the connection its permission again on Thursday."
 
 
-def stopped(office: Office, ref: str) -> str:
+def stopped(services: Services, ref: str) -> str:
     """The case once its job is stopped (J2); the next is to tell the retailer."""
-    job = office.case(ref).facts["job"]
-    stop = office.keep_json(ref, "stop.json", {"job": job, "active": False})
+    job = services.case(ref).facts["job"]
+    stop = services.keep_json(ref, "stop.json", {"job": job, "active": False})
     jobs = [{"job": job, "name": job, "was_active": True, "active": False, "waiting": 0}]
-    office.record(ref, Kind.STOPPED, scope="job", jobs=jobs, evidence=stop)
+    services.record(ref, Kind.STOPPED, scope="job", jobs=jobs, evidence=stop)
     return ref
 
 
-def at_its_pace(office: Office, send: Send) -> Send:
-    """What sends mail at the pace of the office's home, as the tasks do."""
-    mail, home = office.policy.mail, office.settings.home_folder
-    return paced(send, per_minute=mail.per_minute, home=home, clock=office.clock, sleep=office.sleep)
+def at_its_pace(services: Services, send: Send) -> Send:
+    """What sends mail at the pace of this home, as the tasks do."""
+    mail, home = services.policy.mail, services.settings.home_folder
+    return paced(send, per_minute=mail.per_minute, home=home, clock=services.clock, sleep=services.sleep)
 
 
-def register(office: Office, address: str = SHOP, retailer: str = "Shop A", **said: str) -> None:
+def register(services: Services, address: str = SHOP, retailer: str = "Shop A", **said: str) -> None:
     """Let this address speak for the retailer."""
-    with office.store.unit() as unit:
-        unit.people.add_contact(retailer, address, **said)
-        unit.commit()
+    with services.store.uow() as uow:
+        uow.people.add_contact(retailer, address, **said)
+        uow.commit()
 
 
-def write_letters(office: Office, *refs: str, to: Sequence[str] = (SHOP,), which: str = "1") -> dict[str, Any]:
+def write_letters(services: Services, *refs: str, to: Sequence[str] = (SHOP,), which: str = "1") -> dict[str, Any]:
     """Write down that one notice told of these cases, a letter a contact; gives what the notice's event says."""
     lead = refs[0]
     name = f"{lead.lower()}.{which}.notice"
-    kept = office.vault.put(f"Subject: {name}\r\n\r\nPlease renew.".encode(), "notice.eml", "message/rfc822")
+    kept = services.vault.put(f"Subject: {name}\r\n\r\nPlease renew.".encode(), "notice.eml", "message/rfc822")
     told: dict[str, Any] = {
         "evidence": kept.digest, "message_id": f"<{name}@example.com>", "to": list(to), "cases": list(refs),
         "asks": True, "accepted": list(to), "refused": {},
     }  # fmt: skip
     key = f"{lead}/{which}/notice"
-    with office.store.unit() as unit:
-        unit.intents.claim(key, lead, "notice", owner="t", now=office.clock(), seconds=60, plan=told)
-        unit.intents.finish(key, owner="t", result=told, now=office.clock())
+    with services.store.uow() as uow:
+        uow.intents.claim(key, lead, "notice", owner="t", now=services.clock(), seconds=60, plan=told)
+        uow.intents.finish(key, owner="t", result=told, now=services.clock())
         for ref in refs:
-            unit.evidence.add(ref, kept.digest, "notice.eml", "message/rfc822", kept.size, office.clock())
-        unit.commit()
+            uow.evidence.add(ref, kept.digest, "notice.eml", "message/rfc822", kept.size, services.clock())
+        uow.commit()
     return told
 
 
-def send_notice(office: Office, *refs: str, to: Sequence[str] = (SHOP,), which: str = "1") -> str:
+def send_notice(services: Services, *refs: str, to: Sequence[str] = (SHOP,), which: str = "1") -> str:
     """Let these cases tell their retailer, in letters as above; gives the name of the first letter."""
-    told = write_letters(office, *refs, to=to, which=which)
+    told = write_letters(services, *refs, to=to, which=which)
     for ref in refs:
-        office.record(ref, Kind.NOTICE_SENT, **told)
+        services.record(ref, Kind.NOTICE_SENT, **told)
     return name_of(told)
 
 
@@ -72,9 +72,9 @@ def name_of(told: Mapping[str, Any]) -> str:
     return str(told["message_id"]).strip("<>").partition("@")[0]
 
 
-def link_of(office: Office, letter: str, days: float = 60) -> str:
+def link_of(services: Services, letter: str, days: float = 60) -> str:
     """The token of a letter's link; it holds for this many days from now."""
-    return answer_token(office.secret, letter, office.clock() + timedelta(days=days))
+    return answer_token(services.secret, letter, services.clock() + timedelta(days=days))
 
 
 def hidden_fields(html: str) -> dict[str, Any]:

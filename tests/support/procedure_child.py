@@ -13,23 +13,23 @@ from caseproof.channels.outbound.mail import MailAccount, send
 from caseproof.config.settings import Settings
 from caseproof.platforms.prefect import PrefectJobsClient
 from caseproof.procedure.containment.containment import contain
-from caseproof.procedure.core.office import open_office
+from caseproof.procedure.core.services import bootstrap
 from caseproof.procedure.notify.telling import tell_retailer
 
 
 def main() -> None:
     step, home, ref, url = sys.argv[1:]
-    office = open_office(Settings(home=Path(home)))
+    services = bootstrap(Settings(home=Path(home)))
     sys.stdin.readline()
     if step == "stop":
         with PrefectJobsClient(f"{url}/api", url) as platform:
-            contain(office, platform, ref)
+            contain(services, platform, ref)
     else:
         account = MailAccount("127.0.0.1", urlsplit(url).port or 0, "plain", None, "", timeout_seconds=10)
         tell_retailer(
-            office.ledger,
-            office.dispatch(lambda content, sender, to: send(account, content, sender=sender, recipients=to)),
-            office.policy,
+            services.ledger,
+            services.dispatch(lambda content, sender, to: send(account, content, sender=sender, recipients=to)),
+            services.policy,
             ref,
         )
     sys.stdout.write("done\n")

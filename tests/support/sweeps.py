@@ -7,7 +7,7 @@ from typing import Any
 
 from caseproof.config.policy_check import Pace
 from caseproof.platforms.base import Job, PlatformDown, PlatformRefused
-from caseproof.procedure.containment.sweeping import Swept, Target, sweep
+from caseproof.procedure.containment.stop_targets import StopResult, Target, stop_targets
 from tests.support.world import World
 
 DOWN = PlatformDown("It hangs.", "Wait.")
@@ -23,19 +23,19 @@ def targets(some: Sequence[Job], **more: Any) -> list[Target]:
     return [Target(job, **({"cause": "expired_token", "summary": "401 Unauthorized"} | more)) for job in some]
 
 
-def swept(world: World, wanted: Sequence[Target], pace: Pace = FAST, **more: Any) -> list[Swept]:
-    return sweep(world.office, "jobs", world.platform, wanted, pace, **more)
+def swept(world: World, wanted: Sequence[Target], pace: Pace = FAST, **more: Any) -> list[StopResult]:
+    return stop_targets(world.services, "jobs", world.platform, wanted, pace, **more)
 
 
 def again(world: World, wanted: Sequence[Target]) -> list[Target]:
     """What the next check wants of the same jobs: to go on with the cases that are open."""
-    with world.office.store.reading() as unit:
-        cases = {target.job.id: unit.cases.open_for("jobs", target.job.id) for target in wanted}
+    with world.services.store.reading() as uow:
+        cases = {target.job.id: uow.cases.open_for("jobs", target.job.id) for target in wanted}
     refs = {job: case.ref for job, case in cases.items() if case}
     return [Target(one.job, one.cause, one.summary, ref=refs.get(one.job.id, "")) for one in wanted]
 
 
-def outcomes(done: Sequence[Swept]) -> list[str]:
+def outcomes(done: Sequence[StopResult]) -> list[str]:
     return [one.outcome for one in done]
 
 
@@ -44,5 +44,5 @@ def stops(world: World) -> dict[str, int]:
 
 
 def rows(world: World) -> list[Any]:
-    with world.office.store.reading() as unit:
-        return unit.cases.rows()
+    with world.services.store.reading() as uow:
+        return uow.cases.rows()

@@ -1,4 +1,4 @@
-"""An office with everything around it, and a case's way through the procedure as the flow walks it.
+"""services with everything around it, and a case's way through the procedure as the flow walks it.
 
 The store, the vault and the desk are real; the platforms, the mail server and the camera are fakes with state.
 """
@@ -24,11 +24,11 @@ from caseproof.domain.forms import Review, TryAgain
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from caseproof.platforms.base import JobPlatform
-from caseproof.procedure.answers import word
+from caseproof.procedure.answers import manual_confirmation as word
 from caseproof.procedure.closing import deciding, proving
 from caseproof.procedure.closing.running import REMOVAL_JOB
 from caseproof.procedure.containment import opening
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.notify import telling
 from caseproof.store import Store, locks
 from flows.job_failure_case import job_failure_case
@@ -53,7 +53,7 @@ STEPS = {
     "live": steps.set_the_schedule_live,
     "photo": steps.photograph_the_run,
     "attach": steps.attach_the_picture,
-    "look": steps.look_again,
+    "look": steps.recheck_job,
     "proof": steps.make_the_proof,
     "close": steps.close_the_case,
     "close ticket": steps.close_the_ticket,
@@ -68,12 +68,12 @@ MOST_QUESTIONS = 8
 
 @dataclass
 class World:
-    """One installation. ``office`` is the process at work; ``restart`` is the next one after it died."""
+    """One installation. ``services`` is the process at work; ``restart`` is the next one after it died."""
 
     home: Path
     clock: Clock = field(default_factory=Clock)
     policy: Policy = field(default_factory=lambda: load_policy(BUILT_IN))
-    office: Office = field(init=False)
+    services: Services = field(init=False)
     camera: FakeCamera = field(init=False)
     mail: FakeMail = field(default_factory=FakeMail)
     decision: Decision = Decision.AFTER_FIX
@@ -92,15 +92,15 @@ class World:
         self.send: telling.Send = self.mail.send
         settings = Settings(home=self.home, web_url="http://127.0.0.1:8321")
         self.vault = FaultyVault(settings.home_folder / "evidence")
-        self.office = Office(settings, self.policy, Store(settings.database), self.vault, self.clock, self.sleep)
-        self.desk = FaultyDesk(self.office.store, self.vault, self.clock, settings.public)
+        self.services = Services(settings, self.policy, Store(settings.database), self.vault, self.clock, self.sleep)
+        self.desk = FaultyDesk(self.services.store, self.vault, self.clock, settings.public)
         self.register("Shop A", CONTACT)
 
     def register(self, retailer: str, *addresses: str) -> None:
-        with self.office.store.unit() as unit:
+        with self.services.store.uow() as uow:
             for address in addresses:
-                unit.people.add_contact(retailer, address)
-            unit.commit()
+                uow.people.add_contact(retailer, address)
+            uow.commit()
 
     def sleep(self, seconds: float) -> None:
         """Nobody waits: the clock moves, and the world with it."""
@@ -108,15 +108,15 @@ class World:
         self.clock.move(seconds=seconds)
         self.platform.pass_time()
 
-    def restart(self, *, minutes: float = 0) -> Office:
+    def restart(self, *, minutes: float = 0) -> Services:
         """The next process after the one at work died: it owns none of its intents."""
         self.clock.move(minutes=minutes)
-        self.office = self.process()
-        return self.office
+        self.services = self.process()
+        return self.services
 
-    def process(self, **other: Any) -> Office:
+    def process(self, **other: Any) -> Services:
         """One more process at the same store."""
-        return replace(self.office, owner=uuid.uuid4().hex, **other)
+        return replace(self.services, owner=uuid.uuid4().hex, **other)
 
     def _remove(self, parameters: Mapping[str, str]) -> bool:
         """What our ``remove-integration`` deployment does."""
@@ -129,7 +129,7 @@ class World:
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def case(self, ref: str) -> Case:
-        return self.office.case(ref)
+        return self.services.case(ref)
 
     def kinds(self, ref: str) -> list[Kind]:
         return [event.kind for event in self.case(ref).events]
@@ -142,13 +142,13 @@ class World:
         return self.kinds(ref).count(kind)
 
     def proof(self, ref: str) -> Path:
-        path = proving.proof_path(self.office.proofs, self.case(ref))
+        path = proving.proof_path(self.services.proofs, self.case(ref))
         assert path is not None
         return path
 
     def tickets(self) -> list[Any]:
-        with self.office.store.reading() as unit:
-            return unit.tickets.rows()
+        with self.services.store.reading() as uow:
+            return uow.tickets.rows()
 
     def attachments(self, ref: str) -> list[str]:
         fact = self.case(ref).ticket
@@ -159,16 +159,16 @@ class World:
 
     def open(self, job: str = JOB, **more: Any) -> str:
         asked = {"platform": "jobs", "job": job, "by": DECIDER, "how": "daily check", "cause": "expired_token"} | more
-        return opening.open_case(self.office, self.platform, self.desk, opening.Request(**asked))[0].ref
+        return opening.open_case(self.services, self.platform, self.desk, opening.Request(**asked))[0].ref
 
     def confirm(self, ref: str, words: str = WORDS, **more: Any) -> Case:
         asked = {"sender": CONTACT, "recorded_by": DECIDER} | more
-        return word.confirm_by_form(self.office.ledger, self.office.files, ref, words=words, **asked)
+        return word.confirm_by_form(self.services.ledger, self.services.files, ref, words=words, **asked)
 
     def decide(self, ref: str, decision: Decision = Decision.AFTER_FIX, **more: Any) -> Case:
         checked = "The new token is set; a test call answers 200." if decision is Decision.AFTER_CHANGE else ""
         asked = {"by": DECIDER, "reason": "The cause is gone.", "checked": checked} | more
-        return deciding.decide(self.office.ledger, self.office.policy, ref, decision=decision, **asked)
+        return deciding.decide(self.services.ledger, self.services.policy, ref, decision=decision, **asked)
 
     def runner(self, ref: str) -> JobPlatform:
         return self.prefect if self.case(ref).decided is Decision.REMOVE else self.platform
@@ -180,7 +180,7 @@ class World:
         until: str = "close ticket",
         before: str = "",
         people: bool = True,
-        office: Office | None = None,
+        services: Services | None = None,
         after: Callable[[str], None] = lambda _: None,
         forms: Mapping[str, Mapping[str, str]] = NO_FORMS,
     ) -> Case:
@@ -200,7 +200,7 @@ class World:
         )
         for _ in range(MOST_QUESTIONS):
             try:
-                with self._at_work(walker, office or self.office):
+                with self._at_work(walker, services or self.services):
                     self.flow(case=ref)
             except Stopped:
                 return self.case(ref)
@@ -217,22 +217,22 @@ class World:
                 return self.case(ref)
         raise AssertionError(f"The flow walks in circles: {self.kinds(ref)}")
 
-    def step(self, name: str, ref: str, office: Office | None = None) -> None:
+    def step(self, name: str, ref: str, services: Services | None = None) -> None:
         """One step alone, whether it is due or not: what two writers do, or what a test does out of its turn."""
-        with self._at_work(Walker(self.run_of(ref)), office or self.office):
+        with self._at_work(Walker(self.run_of(ref)), services or self.services):
             STEPS[name].task.fn(ref)
 
     def run_of(self, ref: str) -> str:
         """The flow run that carries the case."""
-        with self.office.store.reading() as unit:
-            known = unit.cases.run_of(ref)
+        with self.services.store.reading() as uow:
+            known = uow.cases.run_of(ref)
         return known.flow_run if known else f"run-of-{ref}"
 
     @contextmanager
-    def _at_work(self, walker: Walker, office: Office) -> Iterator[None]:
+    def _at_work(self, walker: Walker, services: Services) -> Iterator[None]:
         """A process that executes the case's flow run, against this world."""
         ports = Ports(
-            services=lambda: office,
+            services=lambda: services,
             platform=lambda _: self.platform,
             our_prefect=lambda: self.prefect,
             desk=lambda: self.desk,
@@ -245,7 +245,7 @@ class World:
             with bound(ports), disable_run_logger():
                 yield
         finally:
-            locks.let_go(office.at_work(walker.id))
+            locks.let_go(services.at_work(walker.id))
 
     def _help(self, ref: str, walker: Walker) -> CaseproofError:
         """What the flow needs help with."""
@@ -259,7 +259,7 @@ class World:
         version = self.case(ref).version
         if asked.form.slug == Review.slug:
             deciding.review(
-                self.office.ledger, self.office.policy.team, ref, approved=True, by=REVIEWER, remark="Seen."
+                self.services.ledger, self.services.policy.team, ref, approved=True, by=REVIEWER, remark="Seen."
             )
         else:
             self._people_decide(ref)

@@ -13,9 +13,9 @@ from caseproof.config.policy import BUILT_IN, load_policy
 from caseproof.config.settings import Settings
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from caseproof.evidence.vault import Vault
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper.problems import note_problems
 from caseproof.procedure.views.board import CASEPROOF, NOBODY, RETAILER, TEAM, US, Returned, board, line
 from caseproof.store import CaseRow, Store
@@ -32,11 +32,11 @@ ROW = CaseRow(
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
+def services(tmp_path: Path) -> Services:
     settings = Settings(home=tmp_path)
     store = Store(settings.database)
     store.migrate()
-    return Office(settings, load_policy(BUILT_IN), store, Vault(tmp_path / "evidence"), lambda: NOW)
+    return Services(settings, load_policy(BUILT_IN), store, Vault(tmp_path / "evidence"), lambda: NOW)
 
 
 @pytest.mark.parametrize(
@@ -78,37 +78,37 @@ def office(tmp_path: Path) -> Office:
         ({"rest_until": NOW, "rest_why": "its run was cancelled", "rest_code": "parked"}, TEAM, "case wake JF-000001"),
     ],
 )  # fmt: skip
-def test_who_must_act_and_what_for(office: Office, changes: dict[str, object], who: str, what: str) -> None:
-    shown = line(replace(ROW, **changes), office.policy.keeper, NOW)  # type: ignore[arg-type]
+def test_who_must_act_and_what_for(services: Services, changes: dict[str, object], who: str, what: str) -> None:
+    shown = line(replace(ROW, **changes), services.policy.keeper, NOW)  # type: ignore[arg-type]
     assert shown.who == who
     assert what in shown.what
     assert shown.needs_us is (who == US)
 
 
-def test_since_when_is_when_the_one_who_must_act_was_told(office: Office) -> None:
-    assert line(ROW, office.policy.keeper, NOW).since == NOW, "the notice"
-    assert line(replace(ROW, asked_form="decision"), office.policy.keeper, NOW).since == ROW.asked_at
-    assert line(replace(ROW, asked_form="", asked_at=None), office.policy.keeper, NOW).since == ROW.updated_at
+def test_since_when_is_when_the_one_who_must_act_was_told(services: Services) -> None:
+    assert line(ROW, services.policy.keeper, NOW).since == NOW, "the notice"
+    assert line(replace(ROW, asked_form="decision"), services.policy.keeper, NOW).since == ROW.asked_at
+    assert line(replace(ROW, asked_form="", asked_at=None), services.policy.keeper, NOW).since == ROW.updated_at
 
 
-def opened(office: Office, job: str, marketplace: str = "North") -> str:
-    event = office.event(
+def opened(services: Services, job: str, marketplace: str = "North") -> str:
+    event = services.event(
         Kind.OPENED, platform="jobs", job=job, job_name=job, retailer="Shop A", marketplace=marketplace, cause="feed",
         summary="It fails.", how="a test", scope="job",
     )  # fmt: skip
-    with office.store.unit() as unit:
-        ref = unit.cases.create(event).ref
-        unit.commit()
+    with services.store.uow() as uow:
+        ref = uow.cases.create(event).ref
+        uow.commit()
     return ref
 
 
-def test_the_oldest_comes_first_and_those_that_need_us_before_it(office: Office) -> None:
-    refs = [opened(office, f"job/{number}", "South" if number else "") for number in range(5)]
-    with office.store.unit() as unit:
-        unit.cases.set_rest(refs[3], 3, NOW + timedelta(hours=1), "3 runs in a row died")
-        unit.commit()
-    note_problems(office.ledger, {refs[4]: "It cannot be read.", "the platform jobs": "It is down."})
-    shown = board(office.ledger, office.policy.keeper, at_most=3)
+def test_the_oldest_comes_first_and_those_that_need_us_before_it(services: Services) -> None:
+    refs = [opened(services, f"job/{number}", "South" if number else "") for number in range(5)]
+    with services.store.uow() as uow:
+        uow.cases.set_rest(refs[3], 3, NOW + timedelta(hours=1), "3 runs in a row died")
+        uow.commit()
+    note_problems(services.ledger, {refs[4]: "It cannot be read.", "the platform jobs": "It is down."})
+    shown = board(services.ledger, services.policy.keeper, at_most=3)
     assert [one.ref for one in shown.lines] == [refs[3], refs[4], refs[0]]
     assert [one.needs_us for one in shown.lines] == [True, True, False]
     assert shown.lines[1].what == "It cannot be read."
@@ -117,29 +117,34 @@ def test_the_oldest_comes_first_and_those_that_need_us_before_it(office: Office)
     assert shown.problems["the platform jobs"] == "It is down."
 
 
-def message(office: Office, name: str, place: Place, ref: str = "") -> None:
-    with office.store.unit() as unit:
-        unit.messages.add(
+def message(services: Services, name: str, place: Disposition, ref: str = "") -> None:
+    with services.store.uow() as uow:
+        uow.messages.add(
             hashlib.sha256(name.encode()).hexdigest(), message_id="", sender="x@example.com", subject="", size=1,
             way="mail", place=place, why=name, ref=ref, at=NOW,
         )  # fmt: skip
-        unit.commit()
+        uow.commit()
 
 
-def test_what_came_from_retailers_is_counted_by_where_it_ended(office: Office) -> None:
-    assert board(office.ledger, office.policy.keeper).from_retailers == {}
-    for name, place in (("a", Place.REPLY), ("b", Place.REPLY), ("c", Place.UNMATCHED), ("d", Place.COUNTED)):
-        message(office, name, place)
-    assert board(office.ledger, office.policy.keeper).from_retailers == {"reply": 2, "unmatched": 1}
+def test_what_came_from_retailers_is_counted_by_where_it_ended(services: Services) -> None:
+    assert board(services.ledger, services.policy.keeper).from_retailers == {}
+    for name, place in (
+        ("a", Disposition.REPLY),
+        ("b", Disposition.REPLY),
+        ("c", Disposition.UNMATCHED),
+        ("d", Disposition.COUNTED),
+    ):
+        message(services, name, place)
+    assert board(services.ledger, services.policy.keeper).from_retailers == {"reply": 2, "unmatched": 1}
 
 
-def test_a_case_whose_mail_came_back_is_named_with_the_address(office: Office) -> None:
+def test_a_case_whose_mail_came_back_is_named_with_the_address(services: Services) -> None:
     """Where no address is left, somebody has to put that right; where one is, the retailer knows."""
     assert (
         RETURNED
-        in line(ROW, office.policy.keeper, NOW, returned=Returned(("a@example.com", "b@example.com"), all=True)).what
+        in line(ROW, services.policy.keeper, NOW, returned=Returned(("a@example.com", "b@example.com"), all=True)).what
     )
-    some = line(ROW, office.policy.keeper, NOW, returned=Returned(("a@example.com",), all=False))
+    some = line(ROW, services.policy.keeper, NOW, returned=Returned(("a@example.com",), all=False))
     assert (some.who, some.what) == (
         RETAILER, "the retailer's written word (J8); the mail to a@example.com came back",
     )  # fmt: skip
@@ -148,17 +153,17 @@ def test_a_case_whose_mail_came_back_is_named_with_the_address(office: Office) -
 RETURNED = "the mail to a@example.com, b@example.com came back: register an address that works"
 
 
-def test_every_case_of_a_retailer_whose_mail_came_back_says_so(office: Office) -> None:
-    refs = [opened(office, f"job/{number}") for number in range(2)]
-    with office.store.unit() as unit:
-        unit.people.add_contact("Shop A", "a@example.com")
-        unit.people.mark_bounced("Shop A", "a@example.com", "550 no such user", NOW)
-        unit.commit()
-    rows = board(office.ledger, office.policy.keeper).lines
+def test_every_case_of_a_retailer_whose_mail_came_back_says_so(services: Services) -> None:
+    refs = [opened(services, f"job/{number}") for number in range(2)]
+    with services.store.uow() as uow:
+        uow.people.add_contact("Shop A", "a@example.com")
+        uow.people.mark_bounced("Shop A", "a@example.com", "550 no such user", NOW)
+        uow.commit()
+    rows = board(services.ledger, services.policy.keeper).lines
     assert {one.ref for one in rows} == set(refs)
     assert all("the mail to a@example.com came back" in one.what for one in rows)
 
 
-def test_an_empty_board_is_a_board(office: Office) -> None:
-    assert board(office.ledger, office.policy.keeper).lines == ()
-    assert board(office.ledger, office.policy.keeper).open == 0
+def test_an_empty_board_is_a_board(services: Services) -> None:
+    assert board(services.ledger, services.policy.keeper).lines == ()
+    assert board(services.ledger, services.policy.keeper).open == 0

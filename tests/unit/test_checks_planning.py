@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caseproof.checks.planning import LONGEST_SUMMARY, Known, Line, plan
+from caseproof.checks.planning import LONGEST_SUMMARY, Known, PlanEntry, plan
 from caseproof.config.policy_check import CheckPolicy, Flapping, Maintenance, Missed
 from caseproof.domain.vocabulary import Scope
 from caseproof.http.redaction import HIDDEN
@@ -26,7 +26,7 @@ def planned(
     jobs: list[Listed] | None = None,
     policy: CheckPolicy | None = None,
     scopes: dict[str, Scope] | None = None,
-) -> dict[str, Line]:
+) -> dict[str, PlanEntry]:
     policy, known = policy or CheckPolicy(), known or Known()
     closed = {job: at for job, (_, at) in known.closed.items()}
     found, table, runs = seen(histories, jobs=jobs, policy=policy, settled=closed)

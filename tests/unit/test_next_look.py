@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.procedure.keeper.keeping import IDLE, SOON, What, coming, next_look
+from caseproof.procedure.keeper.schedule import IDLE, SOON, Due, due_actions, next_look
 from caseproof.store import CaseRow
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-LAST = [(What.TELL, 7 * DAY), (What.KEEP_PAUSED, 14 * DAY)]
+LAST = [(Due.TELL, 7 * DAY), (Due.KEEP_PAUSED, 14 * DAY)]
 POLICY = KeeperPolicy()
 
 ROW = CaseRow(
@@ -29,62 +29,62 @@ ROW = CaseRow(
 )  # fmt: skip
 
 
-def what_comes(row: CaseRow, policy: KeeperPolicy = POLICY) -> list[tuple[What, timedelta]]:
-    return [(one.what, one.at - NOW) for one in coming(row, policy)]
+def what_comes(row: CaseRow, policy: KeeperPolicy = POLICY) -> list[tuple[Due, timedelta]]:
+    return [(one.what, one.at - NOW) for one in due_actions(row, policy)]
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, [(What.REMIND, 2 * DAY), *LAST]),
-        ({"reminders": 1}, [(What.REMIND, 5 * DAY), *LAST]),
+        ({}, [(Due.REMIND, 2 * DAY), *LAST]),
+        ({"reminders": 1}, [(Due.REMIND, 5 * DAY), *LAST]),
         ({"reminders": 2}, LAST),
-        ({"reminders": 2, "nudges": 1}, [(What.TELL, 21 * DAY), (What.KEEP_PAUSED, 14 * DAY)]),
+        ({"reminders": 2, "nudges": 1}, [(Due.TELL, 21 * DAY), (Due.KEEP_PAUSED, 14 * DAY)]),
         ({"reminders": 2, "asked_at": NOW + 6 * DAY}, LAST),
-        ({"reminders": 2, "asked_at": NOW + 8 * DAY}, [(What.TELL, 22 * DAY), (What.KEEP_PAUSED, 14 * DAY)]),
-        ({"notice_at": None}, [(What.TELL, 8 * HOUR)]),
-        ({"cause": "our_platform"}, [(What.TELL, 8 * HOUR)]),
-        ({"incident": "IN-000001"}, [(What.TELL, 8 * HOUR)]),
-        ({"asked_form": "decision"}, [(What.TELL, 8 * HOUR)]),
-        ({"asked_form": "review", "state": State.VERIFIED, "nudges": 1}, [(What.TELL, 24 * HOUR)]),
-        ({"asked_form": "decision", "nudges": 3}, [(What.TELL, 17 * DAY)]),
-        ({"asked_form": "decision", "has_news": True}, [(What.WAKE, timedelta()), (What.TELL, 8 * HOUR)]),
-        ({"asked_form": "try-again"}, [(What.TELL, 8 * HOUR)]),
+        ({"reminders": 2, "asked_at": NOW + 8 * DAY}, [(Due.TELL, 22 * DAY), (Due.KEEP_PAUSED, 14 * DAY)]),
+        ({"notice_at": None}, [(Due.TELL, 8 * HOUR)]),
+        ({"cause": "our_platform"}, [(Due.TELL, 8 * HOUR)]),
+        ({"incident": "IN-000001"}, [(Due.TELL, 8 * HOUR)]),
+        ({"asked_form": "decision"}, [(Due.TELL, 8 * HOUR)]),
+        ({"asked_form": "review", "state": State.VERIFIED, "nudges": 1}, [(Due.TELL, 24 * HOUR)]),
+        ({"asked_form": "decision", "nudges": 3}, [(Due.TELL, 17 * DAY)]),
+        ({"asked_form": "decision", "has_news": True}, [(Due.WAKE, timedelta()), (Due.TELL, 8 * HOUR)]),
+        ({"asked_form": "try-again"}, [(Due.TELL, 8 * HOUR)]),
         (
             {"asked_form": "try-again", "state": State.RUNNING},
-            [(What.READ_THE_RUN, timedelta()), (What.TELL, 8 * HOUR)],
+            [(Due.READ_THE_RUN, timedelta()), (Due.TELL, 8 * HOUR)],
         ),
-        ({"asked_form": "", "asked_at": None}, [(What.GIVE_A_RUN, timedelta())]),
-        ({"rest_until": NOW + HOUR}, [(What.GIVE_A_RUN, HOUR)]),
+        ({"asked_form": "", "asked_at": None}, [(Due.GIVE_A_RUN, timedelta())]),
+        ({"rest_until": NOW + HOUR}, [(Due.GIVE_A_RUN, HOUR)]),
         (
             {"asked_form": "decision", "state": State.PAUSED, "paused_until": date(2026, 11, 22)},
-            [(What.WAKE, 40 * HOUR), (What.TELL, 40 * HOUR)],
+            [(Due.WAKE, 40 * HOUR), (Due.TELL, 40 * HOUR)],
         ),
         (
             {"state": State.PAUSED, "paused_until": date(2026, 11, 22), "notice_at": None},
-            [(What.TELL, 8 * HOUR)],
+            [(Due.TELL, 8 * HOUR)],
         ),
         ({"closed_at": NOW}, []),
     ],
 )  # fmt: skip
-def test_what_time_asks_for(changes: dict[str, object], expected: list[tuple[What, timedelta]]) -> None:
+def test_what_time_asks_for(changes: dict[str, object], expected: list[tuple[Due, timedelta]]) -> None:
     assert what_comes(replace(ROW, **changes)) == expected  # type: ignore[arg-type]
 
 
 def test_no_reminders_and_no_nudges_in_the_policy_leave_the_follow_ups() -> None:
     quiet = KeeperPolicy(remind_after_days=(), nudge_after_hours=(), follow_up_days=3)
     assert what_comes(ROW, quiet) == LAST
-    assert what_comes(replace(ROW, asked_form="decision", nudges=1), quiet) == [(What.TELL, 6 * DAY)]
+    assert what_comes(replace(ROW, asked_form="decision", nudges=1), quiet) == [(Due.TELL, 6 * DAY)]
 
 
 def test_what_the_team_is_told_says_since_when_how_often_and_what_comes_then() -> None:
-    about = {one.what: one.about for one in coming(replace(ROW, reminders=2), POLICY)}
-    assert about[What.TELL] == (
+    about = {one.what: one.about for one in due_actions(replace(ROW, reminders=2), POLICY)}
+    assert about[Due.TELL] == (
         "the retailer has not answered since 2026-11-20, reminded 2 times: call them, or decide without their word; "
         "else the account stays paused"
     )
-    assert about[What.KEEP_PAUSED] == about[What.TELL]
-    (wrote,) = coming(replace(ROW, notice_at=None), POLICY)
+    assert about[Due.KEEP_PAUSED] == about[Due.TELL]
+    (wrote,) = due_actions(replace(ROW, notice_at=None), POLICY)
     assert "the retailer wrote: read it" in wrote.about
 
 
@@ -144,12 +144,14 @@ def test_an_open_case_is_always_looked_at_again_later_than_now_and_within_a_day(
     at = next_look(row, policy, now)
     assert at is not None
     assert now < at <= now + IDLE
-    due = [one for one in coming(row, policy) if one.at <= at]
+    due = [one for one in due_actions(row, policy) if one.at <= at]
     assert at == now + IDLE or due, "something is due then"
 
 
 @given(row=rows, policy=policies)
 def test_a_telling_more_comes_later_than_the_one_before_it(row: CaseRow, policy: KeeperPolicy) -> None:
-    tells = [[c.at for c in coming(replace(row, nudges=row.nudges + n), policy) if c.what is What.TELL] for n in (0, 1)]
+    tells = [
+        [c.at for c in due_actions(replace(row, nudges=row.nudges + n), policy) if c.what is Due.TELL] for n in (0, 1)
+    ]
     assert [len(one) for one in tells] in ([0, 0], [1, 1])
     assert all(first < second for first, second in zip(*tells, strict=True))

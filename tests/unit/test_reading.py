@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from caseproof.channels.inbound.meaning import Meaning, meaning_of
 from caseproof.channels.inbound.own_words import CUT
-from caseproof.channels.inbound.reading import LARGEST, MOST_WORDS, Unreadable, read_mail
+from caseproof.channels.inbound.reading import LARGEST, MOST_WORDS, UnreadableMail, read_mail
 
 HEAD = b"From: Owner <owner@shop.example>\r\nSubject: Re: [JF-000001]\r\n"
 HTML = HEAD + b"Content-Type: text/html; charset=utf-8\r\n\r\n"
@@ -147,7 +147,7 @@ def test_a_text_that_is_too_long_says_that_it_was_cut() -> None:
     "raw", [b"", b"\r\n", b"PK\x03\x04", b"\x89PNG\x00", b"no headers\r\n", b"x" * (LARGEST + 1)], ids=range(6)
 )
 def test_what_is_no_mail_is_unreadable(raw: bytes) -> None:
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableMail) as caught:
         read_mail(raw)
     assert caught.value.next_action
 
@@ -210,7 +210,7 @@ def test_the_html_of_all_parts_together_is_bounded_and_what_is_not_read_confirms
 @pytest.mark.parametrize("raw", REFUSED.values(), ids=REFUSED.keys())
 @pytest.mark.timeout(30)
 def test_mails_that_nobody_could_read_with_bounded_work_are_refused(raw: bytes) -> None:
-    with pytest.raises(Unreadable, match=r"too many|too long"):
+    with pytest.raises(UnreadableMail, match=r"too many|too long"):
         read_mail(raw)
 
 
@@ -268,7 +268,7 @@ def test_any_bytes_are_read_or_refused(noise: bytes) -> None:
 def check(raw: bytes) -> None:
     try:
         read = read_mail(raw, authserv="m")
-    except Unreadable as error:
+    except UnreadableMail as error:
         assert "broken" not in error.problem  # noqa: PT017 - every refusal is one that we thought of
     else:
         assert read.own_words == "" or read.own_words.strip()

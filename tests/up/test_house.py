@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from caseproof.domain.errors import CaseproofError
-from caseproof.up.house import House
-from caseproof.up.part import CannotStart, Health, Part
 from caseproof.up.processes import Identity, free_port, wait_until
+from caseproof.up.service import CannotStart, Health, Service
+from caseproof.up.supervisor import Supervisor
 
 # Writes that it started and that it was told to end, so that the order can be seen.
 PROGRAM = """
@@ -44,16 +44,16 @@ def diary(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def part(diary: Path) -> Callable[..., Part]:
+def part(diary: Path) -> Callable[..., Service]:
     """Makes parts that are ready once they wrote that they started."""
 
-    def make(name: str, program: str = PROGRAM, **more: Any) -> Part:
+    def make(name: str, program: str = PROGRAM, **more: Any) -> Service:
         facts: dict[str, Any] = {
             "title": name.capitalize(), "address": "", "env": dict(os.environ),
             "is_ready": lambda: _lines(diary, name) > 0,
             "command": lambda: [sys.executable, "-c", program, name, str(diary)],
         }  # fmt: skip
-        return Part(name=name, **{**facts, **more})
+        return Service(name=name, **{**facts, **more})
 
     return make
 
@@ -63,14 +63,14 @@ def _lines(diary: Path, name: str, what: str = "starts") -> int:
 
 
 @pytest.fixture
-def build(tmp_path: Path, said: list[str]) -> Iterator[Callable[..., House]]:
+def build(tmp_path: Path, said: list[str]) -> Iterator[Callable[..., Supervisor]]:
     """Makes houses in one folder; what still runs at the end is stopped."""
-    built: list[House] = []
+    built: list[Supervisor] = []
 
-    def make(*groups: list[Part]) -> House:
+    def make(*groups: list[Service]) -> Supervisor:
         folder = tmp_path / "up"
         folder.mkdir(exist_ok=True)
-        built.append(House(folder, tmp_path / "logs", groups, said.append))
+        built.append(Supervisor(folder, tmp_path / "logs", groups, said.append))
         return built[-1]
 
     yield make
@@ -78,7 +78,7 @@ def build(tmp_path: Path, said: list[str]) -> Iterator[Callable[..., House]]:
         house.stop()
 
 
-def watched_until(house: House, holds: Callable[[], bool], what: str) -> None:
+def watched_until(house: Supervisor, holds: Callable[[], bool], what: str) -> None:
     """Watch the house until something holds."""
     over = threading.Event()
     watching = threading.Thread(target=house.watch, args=(over,))
@@ -171,8 +171,8 @@ def test_what_an_earlier_house_left_is_stopped_also_when_the_start_is_given_up(b
 
 
 def test_a_part_that_stays_silent_is_ended_and_started_again(build, part, said, diary, monkeypatch) -> None:
-    monkeypatch.setattr("caseproof.up.part.ASK_SECONDS", 0.1)
-    monkeypatch.setattr("caseproof.up.part.SILENT_SECONDS", 0.5)
+    monkeypatch.setattr("caseproof.up.service.ASK_SECONDS", 0.1)
+    monkeypatch.setattr("caseproof.up.service.SILENT_SECONDS", 0.5)
     hangs = threading.Event()
     house = build([part("worker", is_ready=lambda: not hangs.is_set() or _lines(diary, "worker") > 1)])
     house.start()
@@ -206,7 +206,7 @@ def test_a_record_that_cannot_be_read_is_no_reason_not_to_start(build, part, rec
 def test_a_part_whose_port_is_taken_says_so_and_starts_nothing(build, part, diary, monkeypatch) -> None:
     import socket
 
-    monkeypatch.setattr("caseproof.up.part.GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("caseproof.up.service.GRACE_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as other:
         house = build([part("web", listens=other.getsockname()[:2], listens_by="CASEPROOF_WEB_URL")])
         with pytest.raises(CannotStart, match="another program has this port") as refusal:
@@ -216,7 +216,7 @@ def test_a_part_whose_port_is_taken_says_so_and_starts_nothing(build, part, diar
 
 
 def test_a_free_port_is_no_reason_to_wait(build, part, monkeypatch) -> None:
-    monkeypatch.setattr("caseproof.up.part.GRACE_SECONDS", 120)
+    monkeypatch.setattr("caseproof.up.service.GRACE_SECONDS", 120)
     house = build([part("web", listens=("127.0.0.1", free_port()))])
     began = time.monotonic()
     house.start()
@@ -232,7 +232,7 @@ def test_a_part_that_cannot_start_shows_the_end_of_its_log(build, part) -> None:
 
 
 def test_a_part_that_stops_answering_is_said_and_so_is_its_return(build, part, said, monkeypatch) -> None:
-    monkeypatch.setattr("caseproof.up.part.ASK_SECONDS", 0.1)
+    monkeypatch.setattr("caseproof.up.service.ASK_SECONDS", 0.1)
     answers = threading.Event()
     answers.set()
     house = build([part("server", is_ready=answers.is_set)])

@@ -9,10 +9,10 @@ import pytest
 
 from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput
-from caseproof.procedure.core.office import open_office
+from caseproof.procedure.core.services import bootstrap
 from caseproof.store import StoreError, locks
 from caseproof.up.addresses import adopt_addresses, write_addresses
-from caseproof.up.plan import DeployFailed, Plan, claim, inbox_lock, plan
+from caseproof.up.plan import DeployFailed, StartPlan, claim, inbox_lock, plan
 from caseproof.up.postgres import EmbeddedPostgres
 from tests.support.command import for_home, runner
 from tests.support.loopback import Loopback
@@ -27,11 +27,11 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings(home=tmp_path / "home")
 
 
-def names(laid_out: Plan) -> list[list[str]]:
+def names(laid_out: StartPlan) -> list[list[str]]:
     return [[part.name for part in group] for group in laid_out.groups]
 
 
-def part_of(laid_out: Plan, name: str):
+def part_of(laid_out: StartPlan, name: str):
     return next(part for group in laid_out.groups for part in group if part.name == name)
 
 
@@ -109,13 +109,13 @@ def test_with_postgres_it_comes_first_and_prefects_database_is_there(settings: S
 
 
 def test_cases_in_sqlite_are_not_left_behind(settings: Settings) -> None:
-    office = open_office(settings)
-    assert office.secret  # a mark, which is no case
+    services = bootstrap(settings)
+    assert services.secret  # a mark, which is no case
     assert names(plan(settings, {}, postgres=True))[0] == ["database"], "a store that holds nothing is nothing to leave"
-    with office.store.unit() as unit:
-        unit.people.add_contact("garden-shop", "owner@garden-shop.example.com")
-        unit.commit()
-    office.store.close()
+    with services.store.uow() as uow:
+        uow.people.add_contact("garden-shop", "owner@garden-shop.example.com")
+        uow.commit()
+    services.store.close()
     with pytest.raises(BadInput, match="keeps its cases in SQLite") as refusal:
         plan(settings, {}, postgres=True)
     assert "docs/backup.md" in refusal.value.next_action

@@ -22,7 +22,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.closing.proving import close, make_proof
 from caseproof.procedure.closing.ticket import attach_photo, close_ticket, ensure_ticket
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.store import Store
 from caseproof.web import create_app
 from tests.support.answer_page import tell
@@ -51,7 +51,7 @@ class World:
     home: Path
     public: str = ""
     now: datetime = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
-    office: Office = field(init=False)
+    services: Services = field(init=False)
     desk: EmbeddedDesk = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class World:
         store = Store(settings.database)
         store.migrate()
         vault = Vault(settings.home_folder / "evidence")
-        self.office = Office(settings, load_policy(BUILT_IN), store, vault, clock=self.tick)
+        self.services = Services(settings, load_policy(BUILT_IN), store, vault, clock=self.tick)
         self.desk = EmbeddedDesk(store, vault, self.tick, url_base=settings.public)
 
     def tick(self) -> datetime:
@@ -67,7 +67,7 @@ class World:
         return self.now
 
     def record(self, ref: str, kind: Kind, actor: str = "caseproof", /, **data: Any) -> Case:
-        return self.office.record(ref, kind, actor, **data)
+        return self.services.record(ref, kind, actor, **data)
 
     # -- the steps, each from where the one before ended ---------------------------------------------------------
 
@@ -78,33 +78,33 @@ class World:
             "job_url": "https://jobs.example.com/offers/feed-a", "marketplace": "North", "cause": "expired_token",
             "summary": "401 from the marketplace: the token has expired", "how": "daily check", "scope": "job",
         }  # fmt: skip
-        with self.office.store.unit() as unit:
-            case = unit.cases.create(self.office.event(Kind.OPENED, "operator", **(told | facts)))
-            unit.commit()
+        with self.services.store.uow() as uow:
+            case = uow.cases.create(self.services.event(Kind.OPENED, "operator", **(told | facts)))
+            uow.commit()
         return case.ref
 
     def waiting(self, job: str = "offers/feed-a", **facts: Any) -> str:
         """A case whose retailer was told."""
         ref = self.opened(job, **facts)
-        stop = self.office.keep_json(ref, "stop-1.json", {"job": job, "active": False})
+        stop = self.services.keep_json(ref, "stop-1.json", {"job": job, "active": False})
         jobs = [{"job": job, "name": "Offers of shop A", "was_active": True, "active": False, "waiting": 0}]
         self.record(ref, Kind.STOPPED, scope="job", jobs=jobs, evidence=stop)
         ensure_ticket(
-            self.office.ledger,
-            self.office.effects,
-            self.office.links,
+            self.services.ledger,
+            self.services.effects,
+            self.services.links,
             self.desk,
             ref,
-            desk_name=self.office.policy.desk,
+            desk_name=self.services.policy.desk,
         )
-        notice = self.office.keep(ref, b"Subject: notice\r\n\r\nPlease renew.", "notice-1.eml", "message/rfc822")
+        notice = self.services.keep(ref, b"Subject: notice\r\n\r\nPlease renew.", "notice-1.eml", "message/rfc822")
         to = ["shop@example.com"]
         name = f"<{ref.lower()}.1.notice@example.com>"
         self.record(ref, Kind.NOTICE_SENT, message_id=name, accepted=to, evidence=notice)
         return ref
 
     def confirm(self, ref: str, words: str = "We renewed the token this morning.") -> None:
-        kept = self.office.keep(ref, MAIL, "confirmation.eml", "message/rfc822")
+        kept = self.services.keep(ref, MAIL, "confirmation.eml", "message/rfc822")
         sender = "shop@example.com"
         self.record(
             ref,
@@ -134,10 +134,10 @@ class World:
         self.record(ref, Kind.RUN_STARTED, run="r-1", purpose="rerun", url=url, name="tidy-otter")
         read = {"run": "r-1", "purpose": "rerun", "name": "tidy-otter", "said": "Completed", "url": url}
         read |= {"started_at": self.tick().isoformat(), "ended_at": self.tick().isoformat()}
-        kept = self.office.keep_json(ref, "run-1.json", read)
+        kept = self.services.keep_json(ref, "run-1.json", read)
         self.record(ref, Kind.RUN_VERIFIED, **read, evidence=kept)
         self.record(ref, Kind.SCHEDULE_LIVE, jobs=[{"job": job, "name": "Offers of shop A", "active": True}])
-        shot = self.office.keep(ref, picture(f"{job} / tidy-otter"), "run-page-1.png", "image/png")
+        shot = self.services.keep(ref, picture(f"{job} / tidy-otter"), "run-page-1.png", "image/png")
         taken = self.tick().isoformat()
         self.record(
             ref,
@@ -149,18 +149,18 @@ class World:
             names_success=True,
             url=url,
         )
-        attach_photo(self.office.ledger, self.office.vault, self.office.effects, self.desk, ref)
+        attach_photo(self.services.ledger, self.services.vault, self.services.effects, self.desk, ref)
         return ref
 
     def closed(self, job: str = "offers/feed-a", **facts: Any) -> str:
         """A case that is closed, with the product's own proof."""
         ref = self.verified(job, **facts)
         self.record(ref, Kind.REVIEW_APPROVED, "team lead", remark="The page names the run.")
-        look = self.office.keep_json(ref, "last-look.json", {"runs": []})
+        look = self.services.keep_json(ref, "last-look.json", {"runs": []})
         self.record(ref, Kind.LOOKED_AGAIN, failed=[], evidence=look)
-        make_proof(self.office.ledger, self.office.files, self.office.proofs, ref)
-        close(self.office.ledger, self.office.vault, self.office.effects, self.desk, ref)
-        close_ticket(self.office.ledger, self.office.links, self.desk, ref)
+        make_proof(self.services.ledger, self.services.files, self.services.proofs, ref)
+        close(self.services.ledger, self.services.vault, self.services.effects, self.desk, ref)
+        close_ticket(self.services.ledger, self.services.links, self.desk, ref)
         return ref
 
 
@@ -168,7 +168,7 @@ class World:
 def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose store was migrated: copying it is faster than migrating again."""
     home = tmp_path_factory.mktemp("fresh") / "home"
-    World(home).office.store.close()
+    World(home).services.store.close()
     return home
 
 
@@ -177,7 +177,7 @@ def world(tmp_path: Path, fresh_home: Path) -> Iterator[World]:
     """An office without cases."""
     made = World(Path(shutil.copytree(fresh_home, tmp_path / "home")))
     yield made
-    made.office.store.close()
+    made.services.store.close()
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def town(tmp_path_factory: pytest.TempPathFactory, fresh_home: Path) -> Iterator
     yield Town(
         world, world.closed("offers/a"), world.verified("offers/b"), world.waiting("offers/c"), world.opened("offers/d")
     )
-    world.office.store.close()
+    world.services.store.close()
 
 
 @pytest.fixture(scope="session")
@@ -209,7 +209,7 @@ def visitor(town: Town) -> TestClient:
 
 def visit(world: World, **options: Any) -> TestClient:
     """A client of the app over an office; errors come as pages, and redirects are not followed."""
-    app = create_app(world.office, **options)
+    app = create_app(world.services, **options)
     return TestClient(app, WEB_URL, raise_server_exceptions=False, follow_redirects=False)
 
 
@@ -224,7 +224,7 @@ def make_world(tmp_path: Path, fresh_home: Path) -> Iterator[Callable[..., World
 
     yield make
     for one in made:
-        one.office.store.close()
+        one.services.store.close()
 
 
 @pytest.fixture(scope="session")
@@ -249,7 +249,7 @@ def client(world: World) -> TestClient:
 def told_home(tmp_path_factory: pytest.TempPathFactory, fresh_home: Path) -> World:
     """An office that is closed already, with one case whose retailer got a letter: its home is for copying."""
     made = World(Path(shutil.copytree(fresh_home, tmp_path_factory.mktemp("told") / "home")))
-    tell(made, visit).office.store.close()
+    tell(made, visit).services.store.close()
     return made
 
 
@@ -260,4 +260,4 @@ def told(tmp_path: Path, told_home: Any) -> Iterator[Any]:
     made.ref, made.link, made.url = told_home.ref, told_home.link, told_home.url
     made.client = visit(made)
     yield made
-    made.office.store.close()
+    made.services.store.close()

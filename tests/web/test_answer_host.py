@@ -103,16 +103,16 @@ def test_the_link_in_the_notice_opens_the_page_of_its_own_contact(
 ) -> None:
     """From the notice as it is really written to the answer, for two contacts in two languages."""
     told = make_world(public="https://ops.example.com")
-    register(told.office)
-    register(told.office, "laden@example.com", language="de")
-    told.ref, told.client, mails = stopped(told.office, told.opened()), make_client(told), {}
+    register(told.services)
+    register(told.services, "laden@example.com", language="de")
+    told.ref, told.client, mails = stopped(told.services, told.opened()), make_client(told), {}
 
     def deliver(content: bytes, sender: str, to: list[str]) -> Delivery:
         del sender
         mails[to[0]] = message_from_bytes(content, policy=default).get_body(("plain",)).get_content()
         return Delivery(tuple(to), {})
 
-    tell_retailer(told.office.ledger, told.office.dispatch(deliver), told.office.policy, told.ref)
+    tell_retailer(told.services.ledger, told.services.dispatch(deliver), told.services.policy, told.ref)
     for address, choice, thanks in ((SHOP, "I made the change", "Thank you"), ("laden@example.com", "Ich ", "Danke")):
         link = re.search(r"https://ops\.example\.com(/answer/\S+)", mails[address])
         assert link is not None, mails[address]
@@ -122,4 +122,4 @@ def test_the_link_in_the_notice_opens_the_page_of_its_own_contact(
         assert address in page
         assert send(told, **full()).status_code == 303
         assert thanks in told.client.get(told.url).text
-    assert [event.data["sender"] for event in answers(told.office.case(told.ref))] == [SHOP, "laden@example.com"]
+    assert [event.data["sender"] for event in answers(told.services.case(told.ref))] == [SHOP, "laden@example.com"]

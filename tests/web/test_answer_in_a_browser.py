@@ -40,9 +40,9 @@ class Street:
     """An office whose app really listens, with a link in each of the states that one can be in."""
 
     def __init__(self, world: Any) -> None:
-        self.world, self.office = world, world.office
-        register(self.office, name="Role Name")
-        register(self.office, GERMAN, language="de")
+        self.world, self.services = world, world.services
+        register(self.services, name="Role Name")
+        register(self.services, GERMAN, language="de")
         self.links = {
             "form": self._letter("a"),
             "german": self._letter("b", to=GERMAN),
@@ -55,37 +55,37 @@ class Street:
             "closed": self._closed(),
             "broken": "x",
         }
-        self.server = uvicorn.Server(uvicorn.Config(create_app(self.office), port=0, log_level="error"))
+        self.server = uvicorn.Server(uvicorn.Config(create_app(self.services), port=0, log_level="error"))
 
     def _letter(self, job: str, to: str = SHOP, days: float = 60, choice: str = "") -> str:
-        ref = stopped(self.office, self.world.opened(f"offers/{job}", failed_at="2026-11-20T05:00:00+00:00"))
-        link = link_of(self.office, send_notice(self.office, ref, to=(to,)), days)
+        ref = stopped(self.services, self.world.opened(f"offers/{job}", failed_at="2026-11-20T05:00:00+00:00"))
+        link = link_of(self.services, send_notice(self.services, ref, to=(to,)), days)
         if choice:
-            here, given = self.office, Given(choice, "Role Name", WORDS, (ref,), 0, SHOWN)
+            here, given = self.services, Given(choice, "Role Name", WORDS, (ref,), 0, SHOWN)
             answer(here.ledger, here.vault, here.replies, link, given)
         return link
 
     def _several(self) -> str:
-        refs = [stopped(self.office, self.world.opened(f"stock/{n}", job_name=f"Stock {n}")) for n in "pqr"]
-        link = link_of(self.office, send_notice(self.office, *refs, which="check-1"))
-        here, given = self.office, Given("remove", "Role Name", "", (refs[2],), 0, SHOWN)
+        refs = [stopped(self.services, self.world.opened(f"stock/{n}", job_name=f"Stock {n}")) for n in "pqr"]
+        link = link_of(self.services, send_notice(self.services, *refs, which="check-1"))
+        here, given = self.services, Given("remove", "Role Name", "", (refs[2],), 0, SHOWN)
         answer(here.ledger, here.vault, here.replies, link, given)
         return link
 
     def _superseded(self) -> str:
-        ref = stopped(self.office, self.world.opened("offers/f"))
-        before = name_of(write_letters(self.office, ref))
-        send_notice(self.office, ref, which="2")
-        return link_of(self.office, before)
+        ref = stopped(self.services, self.world.opened("offers/f"))
+        before = name_of(write_letters(self.services, ref))
+        send_notice(self.services, ref, which="2")
+        return link_of(self.services, before)
 
     def _closed(self) -> str:
-        return link_of(self.office, name_of(write_letters(self.office, self.world.closed("offers/h"))))
+        return link_of(self.services, name_of(write_letters(self.services, self.world.closed("offers/h"))))
 
     def fresh(self, job: str) -> tuple[str, str]:
         """A case that waits for an answer, and its link."""
         link = self._letter(job)
-        with self.office.store.reading() as unit:
-            return unit.cases.rows(open_only=True)[-1].ref, self.url(link)
+        with self.services.store.reading() as uow:
+            return uow.cases.rows(open_only=True)[-1].ref, self.url(link)
 
     def url(self, link: str) -> str:
         """Where a link leads."""
@@ -105,7 +105,7 @@ def street(tmp_path_factory: pytest.TempPathFactory, fresh_home: Path, make_worl
     yield made
     made.server.should_exit = True
     thread.join(20)
-    world.office.store.close()
+    world.services.store.close()
 
 
 @pytest.fixture(scope="module")
@@ -214,12 +214,12 @@ def test_an_answer_needs_neither_javascript_nor_a_mouse(street: Street, plain: P
     assert focused(plain) == "Send the answer"
     keys.press("Enter")
     plain.get_by_role("heading", name="Thank you, we have your answer").wait_for()
-    [said] = answers(street.office.case(ref))
+    [said] = answers(street.services.case(ref))
     assert {name: said.data[name] for name in ("choice", "name", "words")} == {
         "choice": "changed", "name": "Role Name", "words": "Set the new key,\non Thursday.",
     }  # fmt: skip
     plain.reload()
-    assert len(answers(street.office.case(ref))) == 1
+    assert len(answers(street.services.case(ref))) == 1
 
 
 def focused(page: Page) -> str:
@@ -239,7 +239,7 @@ def test_a_mistake_gets_the_focus_and_leads_to_its_field(street: Street, plain: 
     plain.keyboard.press("Enter")
     assert plain.locator(":focus").get_attribute("id") == "name"
     assert plain.get_by_label("In your own words").input_value() == WORDS
-    assert answers(street.office.case(ref)) == []
+    assert answers(street.services.case(ref)) == []
 
 
 def test_going_back_and_sending_once_more_is_no_second_answer(street: Street, plain: Page) -> None:
@@ -250,7 +250,7 @@ def test_going_back_and_sending_once_more_is_no_second_answer(street: Street, pl
     plain.go_forward()
     plain.goto(url)
     assert plain.locator("form").count() == 0
-    assert len(answers(street.office.case(ref))) == 1
+    assert len(answers(street.services.case(ref))) == 1
 
 
 def test_two_windows_with_one_link_give_one_answer(street: Street, browser: Browser, plain: Page) -> None:
@@ -267,7 +267,7 @@ def test_two_windows_with_one_link_give_one_answer(street: Street, browser: Brow
     other.get_by_role("heading", name="Thank you, we have your answer").wait_for()
     assert "Ask somebody else." in other.locator("blockquote").inner_text()
     context.close()
-    assert [event.data["choice"] for event in answers(street.office.case(ref))] == ["changed"]
+    assert [event.data["choice"] for event in answers(street.services.case(ref))] == ["changed"]
 
 
 def fill(page: Page) -> None:

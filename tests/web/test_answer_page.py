@@ -47,7 +47,7 @@ def test_the_page_says_in_plain_words_what_failed_and_what_to_do(told: Any) -> N
 
 def test_looking_changes_nothing_however_often_and_by_whom(told: Any) -> None:
     """A mail scanner opens every link, follows what it finds there, and sends the form as it is."""
-    before = told.office.case(told.ref)
+    before = told.services.case(told.ref)
     for _ in range(3):
         assert told.client.head(told.url).status_code == 200
         page = told.client.get(told.url).text
@@ -57,9 +57,9 @@ def test_looking_changes_nothing_however_often_and_by_whom(told: Any) -> None:
         assert told.client.post(told.url, data=hidden_fields(page)).status_code == 422
         for method in ("PUT", "PATCH", "DELETE", "OPTIONS"):
             assert told.client.request(method, told.url).status_code == 405
-    assert told.office.case(told.ref) == before
-    with told.office.store.reading() as unit:
-        assert unit.messages.of_case(told.ref) == []
+    assert told.services.case(told.ref) == before
+    with told.services.store.reading() as uow:
+        assert uow.messages.of_case(told.ref) == []
 
 
 def test_a_preview_of_the_link_shows_nothing_private(told: Any) -> None:
@@ -100,7 +100,7 @@ def test_every_phrase_of_the_page_is_there_in_every_language(language: str) -> N
 def test_the_page_names_who_asks_and_where_to_write(told: Any, make_client: Callable[..., TestClient]) -> None:
     policy = load_policy(BUILT_IN)
     mail = policy.mail.model_copy(update={"sender": "Shop Helpers <helpers@example.com>", "reply_to": "in@example.com"})
-    told.office = replace(told.office, policy=policy.model_copy(update={"mail": mail}))
+    told.services = replace(told.services, policy=policy.model_copy(update={"mail": mail}))
     page = make_client(told).get("/answer/x").text
     assert "From Shop Helpers" in page
     assert 'href="mailto:in@example.com"' in page
@@ -133,14 +133,14 @@ def test_a_broken_link_says_what_to_do_in_the_readers_language(told: Any) -> Non
 def test_a_colleagues_answer_is_mentioned_without_their_words(
     world: Any, make_client: Callable[..., TestClient]
 ) -> None:
-    register(world.office)
-    register(world.office, "second@example.com")
-    ref = stopped(world.office, world.opened())
-    name = send_notice(world.office, ref, to=(SHOP, "second@example.com"))
+    register(world.services)
+    register(world.services, "second@example.com")
+    ref = stopped(world.services, world.opened())
+    name = send_notice(world.services, ref, to=(SHOP, "second@example.com"))
     world.ref, world.client = ref, make_client(world)
-    world.url = f"/answer/{link_of(world.office, name)}"
+    world.url = f"/answer/{link_of(world.services, name)}"
     send(world, **full())
-    world.url = f"/answer/{link_of(world.office, f'{name}-2')}"
+    world.url = f"/answer/{link_of(world.services, f'{name}-2')}"
     page = unescape(world.client.get(world.url).text)
     assert "Somebody else has answered for Shop A" in page
     assert "“I made the change”" in page
@@ -150,10 +150,10 @@ def test_a_colleagues_answer_is_mentioned_without_their_words(
 
 
 def test_a_closed_case_says_when_and_takes_a_call_for_help(world: Any, make_client: Callable[..., TestClient]) -> None:
-    register(world.office)
+    register(world.services)
     ref = world.closed()
     world.ref, world.client = ref, make_client(world)
-    world.url = f"/answer/{link_of(world.office, name_of(write_letters(world.office, ref)))}"
+    world.url = f"/answer/{link_of(world.services, name_of(write_letters(world.services, ref)))}"
     page = world.client.get(world.url).text
     assert "This matter was settled on 20 November 2026" in page
     assert "I made the change" not in page
@@ -164,10 +164,10 @@ def test_a_closed_case_says_when_and_takes_a_call_for_help(world: Any, make_clie
 
 
 def test_several_jobs_are_listed_and_at_least_one_is_chosen(world: Any, make_client: Callable[..., TestClient]) -> None:
-    register(world.office)
-    refs = [stopped(world.office, world.opened(f"offers/{n}", job_name=f"Job {n}")) for n in "abc"]
+    register(world.services)
+    refs = [stopped(world.services, world.opened(f"offers/{n}", job_name=f"Job {n}")) for n in "abc"]
     world.ref, world.client = refs[0], make_client(world)
-    world.url = f"/answer/{link_of(world.office, send_notice(world.office, *refs, which='check-7'))}"
+    world.url = f"/answer/{link_of(world.services, send_notice(world.services, *refs, which='check-7'))}"
     assert hidden_fields(world.client.get(world.url).text)["job"] == refs
     none = send(world, **full(job=[]))
     assert none.status_code == 422
@@ -185,7 +185,7 @@ def test_several_jobs_are_listed_and_at_least_one_is_chosen(world: Any, make_cli
 
 def test_while_the_store_is_down_nothing_typed_is_lost(told: Any) -> None:
     fields = hidden_fields(told.client.get(told.url).text) | full()
-    told.office.store.close()
+    told.services.store.close()
     store = told.home / "caseproof.sqlite"
     away = store.rename(told.home / "away")
     look = told.client.get(told.url)
@@ -199,7 +199,7 @@ def test_while_the_store_is_down_nothing_typed_is_lost(told: Any) -> None:
     assert WORDS in answer.text
     again = hidden_fields(answer.text)
     assert told.client.post(told.url, data=again).status_code == 303
-    assert told.office.case(told.ref).words[0]["words"] == WORDS
+    assert told.services.case(told.ref).words[0]["words"] == WORDS
 
 
 class OddStore:
@@ -210,8 +210,8 @@ class OddStore:
 
 
 def test_a_mistake_of_ours_is_a_page_for_retailers(told: Any) -> None:
-    odd = replace(told.office, store=OddStore())
-    odd.__dict__["secret"] = told.office.secret
+    odd = replace(told.services, store=OddStore())
+    odd.__dict__["secret"] = told.services.secret
     client = TestClient(create_app(odd), WEB_URL, raise_server_exceptions=False)
     answer = client.get(told.url)
     assert answer.status_code == 503

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from caseproof.web import views
 from tests.support.histories import digest
 
@@ -19,13 +19,13 @@ def text_of(page: str) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
-def came(world: Any, name: str, place: Place, *, ref: str = "", **more: Any) -> str:
+def came(world: Any, name: str, place: Disposition, *, ref: str = "", **more: Any) -> str:
     """A message of this place; its digest."""
     told = {"message_id": f"<{name}@example.com>", "sender": f"{name}@example.com", "subject": f"About {name}"} | more
     told = {"size": 2048, "way": "mail", "why": f"why {name}", "at": world.tick()} | told
-    with world.office.store.unit() as unit:
-        unit.messages.add(digest(name), place=place, ref=ref, **told)
-        unit.commit()
+    with world.services.store.uow() as uow:
+        uow.messages.add(digest(name), place=place, ref=ref, **told)
+        uow.commit()
     return digest(name)
 
 
@@ -44,13 +44,17 @@ def test_each_message_that_needs_an_eye_is_shown_with_its_case_its_reason_and_it
 ) -> None:
     ref = world.waiting()
     kept = [
-        came(world, "asks", Place.REPLY, ref=ref),
-        came(world, "stranger", Place.REFUSED, ref=ref),
-        came(world, "lost", Place.UNMATCHED),
-        came(world, "broken", Place.UNREADABLE, sender="", subject=""),
-        came(world, "gone", Place.BOUNCE, ref=ref),
+        came(world, "asks", Disposition.REPLY, ref=ref),
+        came(world, "stranger", Disposition.REFUSED, ref=ref),
+        came(world, "lost", Disposition.UNMATCHED),
+        came(world, "broken", Disposition.UNREADABLE, sender="", subject=""),
+        came(world, "gone", Disposition.BOUNCE, ref=ref),
     ]
-    for name, place in (("fine", Place.COUNTED), ("away", Place.AUTOMATIC), ("twice", Place.DUPLICATE)):
+    for name, place in (
+        ("fine", Disposition.COUNTED),
+        ("away", Disposition.AUTOMATIC),
+        ("twice", Disposition.DUPLICATE),
+    ):
         came(world, name, place, ref=ref)
     page = client.get("/inbox").text
     read = text_of(page)
@@ -75,14 +79,14 @@ def test_each_message_that_needs_an_eye_is_shown_with_its_case_its_reason_and_it
 
 def test_the_kinds_are_counted_with_what_to_do_about_each(world: Any, client: TestClient) -> None:
     for number in range(3):
-        came(world, f"lost-{number}", Place.UNMATCHED)
+        came(world, f"lost-{number}", Disposition.UNMATCHED)
     read = text_of(client.get("/inbox").text)
     assert "No case (3): Find the case that it is about." in read
     assert "Came back" not in read
 
 
 def test_every_place_that_needs_an_eye_has_a_name_and_something_to_do(world: Any, client: TestClient) -> None:
-    waits = [place for place in Place if place.needs_eye]
+    waits = [place for place in Disposition if place.needs_eye]
     for place in waits:
         came(world, str(place), place)
     read = text_of(client.get("/inbox").text)
@@ -90,11 +94,11 @@ def test_every_place_that_needs_an_eye_has_a_name_and_something_to_do(world: Any
 
 
 def test_what_somebody_looked_at_waits_no_more_and_says_who_it_was(world: Any, client: TestClient) -> None:
-    came(world, "lost", Place.UNMATCHED)
-    with world.office.store.unit() as unit:
-        [row] = unit.messages.to_look_at(10)
-        unit.messages.done([row.id], "operator", world.tick())
-        unit.commit()
+    came(world, "lost", Disposition.UNMATCHED)
+    with world.services.store.uow() as uow:
+        [row] = uow.messages.to_look_at(10)
+        uow.messages.done([row.id], "operator", world.tick())
+        uow.commit()
     read = text_of(client.get("/inbox").text)
     assert "Nothing waits" in read
     assert "No case: why lost Looked at by operator ." in read, "it stands among those that wait for nobody"
@@ -104,7 +108,7 @@ def test_of_very_many_the_oldest_are_shown_and_the_rest_counted(
     world: Any, client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(3):
-        came(world, f"lost-{number}", Place.UNMATCHED)
+        came(world, f"lost-{number}", Disposition.UNMATCHED)
     monkeypatch.setattr(views, "INBOX_SHOWN", 2)
     read = text_of(client.get("/inbox").text)
     assert ("why lost-0" in read, "why lost-2" in read) == (True, False)
@@ -113,13 +117,13 @@ def test_of_very_many_the_oldest_are_shown_and_the_rest_counted(
 
 def test_an_answer_from_the_page_says_so(world: Any, client: TestClient) -> None:
     ref = world.waiting()
-    came(world, "help", Place.REPLY, ref=ref, way="page")
+    came(world, "help", Disposition.REPLY, ref=ref, way="page")
     assert "UTC from the page message-1.json" in text_of(client.get("/inbox").text)
 
 
 def test_hostile_senders_subjects_and_reasons_are_only_text(world: Any, client: TestClient) -> None:
     bad = "<script>alert(1)</script>\" onload='x' javascript:alert(2)"
-    came(world, "bad", Place.UNMATCHED, sender=bad, subject=bad, why=bad)
+    came(world, "bad", Disposition.UNMATCHED, sender=bad, subject=bad, why=bad)
     page = client.get("/inbox").text
     assert "<script" not in page
     assert html.unescape(page).count(bad) == 3
@@ -127,9 +131,9 @@ def test_hostile_senders_subjects_and_reasons_are_only_text(world: Any, client: 
 
 
 def test_looking_changes_nothing(world: Any, client: TestClient) -> None:
-    came(world, "lost", Place.UNMATCHED)
+    came(world, "lost", Disposition.UNMATCHED)
     for method in ("GET", "HEAD"):
         assert client.request(method, "/inbox").status_code == 200
     assert client.post("/inbox").status_code == 405
-    with world.office.store.reading() as unit:
-        assert len(unit.messages.to_look_at(10)) == 1
+    with world.services.store.reading() as uow:
+        assert len(uow.messages.to_look_at(10)) == 1

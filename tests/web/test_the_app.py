@@ -35,7 +35,7 @@ def routes(app: FastAPI) -> Iterator[tuple[str, set[str]]]:
 
 
 def test_every_route_only_reads_but_the_retailers_answer(town: Any) -> None:
-    found = {(path, frozenset(methods)) for path, methods in routes(create_app(town.world.office))}
+    found = {(path, frozenset(methods)) for path, methods in routes(create_app(town.world.services))}
     reading = {path for path, methods in found if methods == {"GET", "HEAD"}}
     assert reading == {
         "/", "/cases", "/cases/{ref}", "/tickets/{ticket_id}", "/evidence/{digest}", "/docs", "/docs/", "/inbox",
@@ -49,10 +49,10 @@ def test_every_route_only_reads_but_the_retailers_answer(town: Any) -> None:
 @pytest.mark.parametrize("method", WRITING)
 def test_a_request_that_would_change_something_is_refused(town: Any, visitor: TestClient, method: str) -> None:
     ref = town.verified
-    before = town.world.office.case(ref)
+    before = town.world.services.case(ref)
     for path in (*PATHS, "/static/style.css"):
         assert visitor.request(method, path).status_code == 405, path
-    assert town.world.office.case(ref) == before
+    assert town.world.services.case(ref) == before
 
 
 def test_the_refusal_says_where_one_acts(visitor: TestClient) -> None:
@@ -63,10 +63,10 @@ def test_the_refusal_says_where_one_acts(visitor: TestClient) -> None:
 
 def test_reading_pages_changes_nothing(town: Any, visitor: TestClient) -> None:
     ref = town.closed
-    before = town.world.office.case(ref)
+    before = town.world.services.case(ref)
     for path in ("/cases", f"/cases/{ref}", "/tickets/T-000001", "/health"):
         assert visitor.get(path).status_code == 200, path
-    assert town.world.office.case(ref) == before
+    assert town.world.services.case(ref) == before
 
 
 @pytest.mark.parametrize("path", ["/cases", "/cases/JF-000001", "/cases/JF-000009", "/tickets/T-000001", "/nowhere"])
@@ -120,7 +120,7 @@ def test_health_counts_the_open_cases(world: Any, client: TestClient) -> None:
 
 def break_store(world: Any) -> None:
     """What stands in the store's place cannot be opened."""
-    world.office.store.close()
+    world.services.store.close()
     path = world.home / "caseproof.sqlite"
     for file in world.home.glob("caseproof.sqlite*"):
         file.unlink()
@@ -138,7 +138,7 @@ def test_health_says_why_the_store_is_down(world: Any, client: TestClient) -> No
 
 def test_pages_say_that_the_store_is_down(world: Any, client: TestClient) -> None:
     ref = world.opened()
-    digest = world.office.keep(ref, b"x", "x.txt", "text/plain")
+    digest = world.services.keep(ref, b"x", "x.txt", "text/plain")
     break_store(world)
     for path in ("/cases", f"/cases/{ref}", "/tickets/T-000001", f"/evidence/{digest}"):
         answer = client.get(path)
@@ -155,8 +155,8 @@ class OddStore:
 
 
 def test_a_mistake_of_ours_is_a_page_without_its_inner_parts(world: Any) -> None:
-    office = replace(world.office, store=OddStore())
-    client = TestClient(create_app(office), "http://127.0.0.1:8321", raise_server_exceptions=False)
+    services = replace(world.services, store=OddStore())
+    client = TestClient(create_app(services), "http://127.0.0.1:8321", raise_server_exceptions=False)
     answer = client.get("/cases")
     assert answer.status_code == 500
     assert "That is our mistake" in answer.text

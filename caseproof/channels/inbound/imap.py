@@ -21,8 +21,8 @@ from imap_tools.errors import UnexpectedCommandStatusError
 from imap_tools.utils import encode_folder
 
 from caseproof.channels.inbound.imap_account import ImapAccount, InboxDown, InboxError, InboxRefused, MessageGone
-from caseproof.channels.inbound.imap_errors import ASKING, FETCHING, IDLING, LISTING, Step
-from caseproof.channels.inbound.imap_line import Line
+from caseproof.channels.inbound.imap_connection import ImapConnection
+from caseproof.channels.inbound.imap_errors import ASKING, FETCHING, IDLING, LISTING, ImapStep
 
 __all__ = [
     "Arrived", "ImapAccount", "ImapInbox", "Inbox", "InboxDown", "InboxError", "InboxRefused", "MessageGone", "Probed",
@@ -105,7 +105,7 @@ class ImapInbox:
         self._shown: set[str] = set()
 
     def __enter__(self) -> Self:
-        step = Step(self._account)
+        step = ImapStep(self._account)
         try:
             with step.explained():
                 self._box = box = _MailBox(self._account, step)
@@ -220,7 +220,7 @@ class ImapInbox:
     def _step(self, name: str, factor: int = STEP_FACTOR) -> Iterator[_MailBox]:
         if self._box is None:
             raise InboxDown("The mailbox is not open.", "Open it anew.")
-        step = Step(self._account, name)
+        step = ImapStep(self._account, name)
         with step.explained():
             self._box.client.allow(self._account.timeout_seconds * factor)
             yield self._box
@@ -239,16 +239,18 @@ class ImapInbox:
 class _MailBox(BaseMailBox):
     """imap-tools' mailbox on our own connection."""
 
-    client: Line
+    client: ImapConnection
 
-    def __init__(self, account: ImapAccount, step: Step) -> None:
+    def __init__(self, account: ImapAccount, step: ImapStep) -> None:
         self._account, self._step = account, step
         super().__init__()
 
-    def _get_mailbox_client(self) -> Line:
+    def _get_mailbox_client(self) -> ImapConnection:
         account = self._account
         context = _context(account)
-        line = Line(account.host, account.port, account.timeout_seconds, context if account.security == "ssl" else None)
+        line = ImapConnection(
+            account.host, account.port, account.timeout_seconds, context if account.security == "ssl" else None
+        )
         if account.security == "starttls":
             self._step.name = "STARTTLS"
             try:

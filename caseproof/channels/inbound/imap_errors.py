@@ -21,7 +21,7 @@ _ONCE_OPEN = (LISTING, ASKING, IDLING)
 
 
 @dataclass(slots=True)
-class Step:
+class ImapStep:
     """What is being done, for the text of an error."""
 
     account: ImapAccount

@@ -9,7 +9,7 @@ from __future__ import annotations
 from email.parser import BytesHeaderParser
 
 from caseproof.channels.inbound.mail_headers import Headers, addresses
-from caseproof.channels.inbound.reading import LARGEST, Mail, Unreadable, read_mail
+from caseproof.channels.inbound.reading import LARGEST, Mail, UnreadableMail, read_mail
 from caseproof.domain.errors import BadInput
 
 __all__ = ["LARGEST", "read_message", "same_address"]
@@ -22,7 +22,7 @@ def read_message(raw: bytes) -> Mail:
     """Read a raw message. Raises BadInput for what is not one message of one sender with words in it."""
     try:
         mail = read_mail(raw)
-    except Unreadable as error:
+    except UnreadableMail as error:
         raise BadInput(error.problem, _SAVE_AS) from error
     if not mail.sender_address:
         raise _nobodys(raw)

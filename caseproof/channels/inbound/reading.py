@@ -32,7 +32,7 @@ from caseproof.channels.inbound.mail_headers import (
 from caseproof.channels.inbound.own_words import CUT, own_words
 from caseproof.domain.errors import BadInput
 
-__all__ = ["LARGEST", "MOST_WORDS", "Bounce", "Genuine", "Mail", "Unreadable", "read_mail"]
+__all__ = ["LARGEST", "MOST_WORDS", "Bounce", "Genuine", "Mail", "UnreadableMail", "read_mail"]
 
 LARGEST = 25 * 1024 * 1024
 """The largest message that is read, in bytes."""
@@ -50,7 +50,7 @@ _RECIPIENTS = ("Delivered-To", "X-Original-To", "Envelope-To", "To", "Cc")
 _LOOK = "Open the message as it was kept, or ask its sender to write again in plain words."
 
 
-class Unreadable(BadInput):
+class UnreadableMail(BadInput):
     """The bytes are no mail that could be read."""
 
 
@@ -88,10 +88,10 @@ def read_mail(raw: bytes, *, authserv: str = "") -> Mail:
     _refuse_other_files(raw)
     try:
         return _read(raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n"), authserv)
-    except Unreadable:
+    except UnreadableMail:
         raise
     except Exception as error:  # a stranger's bytes must never stop the inbox, whatever a parser stumbles over
-        raise Unreadable(
+        raise UnreadableMail(
             f"The message is broken in a way that cannot be read ({type(error).__name__}).", _LOOK
         ) from error
 
@@ -99,7 +99,7 @@ def read_mail(raw: bytes, *, authserv: str = "") -> Mail:
 def _read(raw: bytes, authserv: str) -> Mail:
     message = message_from_bytes(raw)
     if not message.keys():
-        raise Unreadable("The message is not a mail: it has no headers.", _LOOK)
+        raise UnreadableMail("The message is not a mail: it has no headers.", _LOOK)
     headers = Headers(message)
     address, name = _sender(headers)
     subject = decoded(headers.first("Subject"))
@@ -123,23 +123,23 @@ def _read(raw: bytes, authserv: str) -> Mail:
 
 def _refuse_other_files(raw: bytes) -> None:
     if not raw.strip():
-        raise Unreadable("The message is empty.", _LOOK)
+        raise UnreadableMail("The message is empty.", _LOOK)
     if len(raw) > LARGEST:
-        raise Unreadable(f"The message has {len(raw) / 1024 / 1024:.0f} MB; more than 25 MB are not read.", _LOOK)
+        raise UnreadableMail(f"The message has {len(raw) / 1024 / 1024:.0f} MB; more than 25 MB are not read.", _LOOK)
     if raw.startswith(b"PK\x03\x04"):
-        raise Unreadable("This is a Word document or an archive, not a mail.", _LOOK)
+        raise UnreadableMail("This is a Word document or an archive, not a mail.", _LOOK)
     if raw.startswith(b"\xd0\xcf\x11\xe0"):
-        raise Unreadable("This is an Outlook .msg (or an old Office) file, which cannot be read.", _LOOK)
+        raise UnreadableMail("This is an Outlook .msg (or an old Office) file, which cannot be read.", _LOOK)
     if b"\x00" in raw:
-        raise Unreadable("This is not a mail but a binary file.", _LOOK)
+        raise UnreadableMail("This is not a mail but a binary file.", _LOOK)
     if len(raw) <= _LONGEST_MIME_HEADER:
         return  # too small to take long
     lower = raw.lower()  # and plain searches in it: a large file is passed over fifty times as fast as by an expression
     nested = sum(lower.count(kind) for kind in _NESTING)
     if nested > _MOST_PARTS or max(nested, 1) * (raw.count(b"\n") + raw.count(b"\r")) > _MOST_WORK:
-        raise Unreadable("The message has too many parts or too many lines.", _LOOK)
+        raise UnreadableMail("The message has too many parts or too many lines.", _LOOK)
     if _longest_mime_header(lower) > _LONGEST_MIME_HEADER:
-        raise Unreadable("The message describes its parts in a header that is too long.", _LOOK)
+        raise UnreadableMail("The message describes its parts in a header that is too long.", _LOOK)
 
 
 def _longest_mime_header(lower: bytes) -> int:
@@ -193,7 +193,7 @@ def _words(part: Message, parts: _Parts, depth: int = 0) -> str:
     """The words of a part: its inline texts, of alternatives the plain one; never an attached mail's."""
     parts.seen += 1
     if depth > _DEEPEST or parts.seen > _MOST_PARTS:
-        raise Unreadable("The message has too many parts, one within another.", _LOOK)
+        raise UnreadableMail("The message has too many parts, one within another.", _LOOK)
     kind = part.get_content_type()
     if part.is_multipart():
         if part.get_content_maintype() != "multipart":

@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from caseproof.channels.outbound.smtp_line import Line, Smtp
+from caseproof.channels.outbound.smtp_connection import Smtp, SmtpConnection
 from caseproof.channels.time_outs import timed_out
 from caseproof.domain.codes import Code, MailAnswer
 from caseproof.domain.errors import BadInput, CaseproofError
@@ -178,9 +178,9 @@ def probe(account: MailAccount) -> None:
     _through(account, _nothing)
 
 
-def _through(account: MailAccount, work: Callable[[Smtp, Line], T]) -> T:
+def _through(account: MailAccount, work: Callable[[Smtp, SmtpConnection], T]) -> T:
     """What ``work`` returns once the account's server has greeted us; always back by the deadline."""
-    line = Line()
+    line = SmtpConnection()
     answer: Future[T] = Future()
     worker = threading.Thread(target=_work, args=(account, work, line, answer), name="mail", daemon=True)
     worker.start()
@@ -207,7 +207,9 @@ class _Envelope:
         return not (self.sender.isascii() and headers.isascii())
 
 
-def _work(account: MailAccount, work: Callable[[Smtp, Line], T], line: Line, answer: Future[T]) -> None:
+def _work(
+    account: MailAccount, work: Callable[[Smtp, SmtpConnection], T], line: SmtpConnection, answer: Future[T]
+) -> None:
     smtp: Smtp | None = None
     try:
         at_once = _context(account) if account.security == "ssl" else None
@@ -231,7 +233,7 @@ def _context(account: MailAccount) -> ssl.SSLContext:
     return context
 
 
-def _greet(smtp: Smtp, account: MailAccount, line: Line) -> None:
+def _greet(smtp: Smtp, account: MailAccount, line: SmtpConnection) -> None:
     line.step = "greeting"
     smtp.ehlo_or_helo_if_needed()
     if account.security == "starttls":
@@ -247,7 +249,7 @@ def _greet(smtp: Smtp, account: MailAccount, line: Line) -> None:
         _log_in(smtp, account, account.username, line)
 
 
-def _log_in(smtp: Smtp, account: MailAccount, username: str, line: Line) -> None:
+def _log_in(smtp: Smtp, account: MailAccount, username: str, line: SmtpConnection) -> None:
     line.step = "login"
     if not (username.isascii() and account.password.isascii()):
         raise MailRefused(
@@ -271,14 +273,14 @@ def _log_in(smtp: Smtp, account: MailAccount, username: str, line: Line) -> None
         ) from None
 
 
-def _nothing(smtp: Smtp, line: Line) -> None:
+def _nothing(smtp: Smtp, line: SmtpConnection) -> None:
     line.step = "NOOP"
     code, text = smtp.noop()
     if not _is_yes(code):
         raise smtplib.SMTPResponseException(code, text)
 
 
-def _hand_over(smtp: Smtp, account: MailAccount, envelope: _Envelope, line: Line) -> Delivery:
+def _hand_over(smtp: Smtp, account: MailAccount, envelope: _Envelope, line: SmtpConnection) -> Delivery:
     utf8 = smtp.has_extn("smtputf8")
     if envelope.needs_utf8 and not utf8:
         raise MailRefused(
@@ -343,7 +345,7 @@ def _all_refused(account: MailAccount, refused: dict[str, str], answers: Mapping
     return MailRefused(problem, action, answer=MailAnswer.FOR_GOOD, reason=said)
 
 
-def _explained(error: Exception, account: MailAccount, line: Line) -> MailError:
+def _explained(error: Exception, account: MailAccount, line: SmtpConnection) -> MailError:
     """What an error of the libraries means for a person."""
     if isinstance(error, smtplib.SMTPResponseException):
         return _answered(error, account, line)
@@ -378,7 +380,7 @@ def _explained(error: Exception, account: MailAccount, line: Line) -> MailError:
     return _lost(account, line, f"gave an answer that is not SMTP ({type(error).__name__})")
 
 
-def _answered(error: smtplib.SMTPResponseException, account: MailAccount, line: Line) -> MailError:
+def _answered(error: smtplib.SMTPResponseException, account: MailAccount, line: SmtpConnection) -> MailError:
     code = error.smtp_code
     if not 200 <= code < 600:
         return _lost(account, line, "gave an answer that is not SMTP")
@@ -396,7 +398,7 @@ def _answered(error: smtplib.SMTPResponseException, account: MailAccount, line: 
     return MailRefused(problem, action)
 
 
-def _lost(account: MailAccount, line: Line, what: str) -> MailDown:
+def _lost(account: MailAccount, line: SmtpConnection, what: str) -> MailDown:
     problem = f"The mail server {account.where} {what} (at {line.step})"
     if line.handed_over:
         return MailDown(

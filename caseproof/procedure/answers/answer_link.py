@@ -20,12 +20,12 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Choice, Decision
 from caseproof.evidence.signing import BadLink, read_answer_token
 from caseproof.procedure.core.parts import ReplyAddresses
-from caseproof.procedure.notify.letters import Letter, find_letter
+from caseproof.procedure.notify.threads import Thread, find_thread
 from caseproof.store import Store, UnknownCase
-from caseproof.store.unit import UnitOfWork
+from caseproof.store.uow import UnitOfWork
 
 
-class Standing(StrEnum):
+class LinkState(StrEnum):
     """How a case stands to the link that a contact holds."""
 
     OPEN = "open"
@@ -41,7 +41,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class GivenAnswer:
     """What somebody of the retailer said; ``choice`` is empty where they wrote a mail."""
 
     at: datetime
@@ -60,10 +60,10 @@ class JobAsked:
 
     ref: str
     job_name: str
-    standing: Standing
+    standing: LinkState
     stopped: bool
-    own: Said | None = None
-    colleague: Said | None = None
+    own: GivenAnswer | None = None
+    colleague: GivenAnswer | None = None
     failed_since: bool = False
     settled_at: datetime | None = None
     removed: bool = False
@@ -73,7 +73,7 @@ class JobAsked:
 class Asked:
     """What a link asks: the state of its letter now. ``seen`` counts the answers that were given by this link."""
 
-    letter: Letter
+    letter: Thread
     expires: datetime
     expired: bool
     language: str
@@ -88,7 +88,7 @@ class Asked:
         """The job of this case."""
         return next(job for job in self.jobs if job.ref == ref)
 
-    def standing(self, *which: Standing) -> tuple[JobAsked, ...]:
+    def standing(self, *which: LinkState) -> tuple[JobAsked, ...]:
         """The jobs that stand so."""
         return tuple(job for job in self.jobs if job.standing in which)
 
@@ -97,43 +97,43 @@ class Asked:
         """What the page offers now: nothing where the link has expired, was used, or a newer one took its place."""
         if self.expired:
             return ()
-        if self.standing(Standing.OPEN):
+        if self.standing(LinkState.OPEN):
             return tuple(Choice)
-        return (Choice.HELP,) if self.standing(Standing.CLOSED) else ()
+        return (Choice.HELP,) if self.standing(LinkState.CLOSED) else ()
 
     @property
     def offered(self) -> tuple[JobAsked, ...]:
         """The jobs that the page offers an answer about now."""
-        return (self.standing(Standing.OPEN) or self.standing(Standing.CLOSED)) if self.choices else ()
+        return (self.standing(LinkState.OPEN) or self.standing(LinkState.CLOSED)) if self.choices else ()
 
     @property
-    def said(self) -> Said | None:
+    def said(self) -> GivenAnswer | None:
         """This contact's latest answer by this link."""
         return max((job.own for job in self.jobs if job.own), key=lambda said: said.at, default=None)
 
 
 def asked(store: Store, replies: ReplyAddresses, token: str) -> Asked:
     """What the link asks now. Changes nothing. Raises BadLink, StoreError."""
-    with store.reading() as unit:
-        return asked_with_cases(replies, unit, token)[0]
+    with store.reading() as uow:
+        return asked_with_cases(replies, uow, token)[0]
 
 
-def asked_with_cases(replies: ReplyAddresses, unit: UnitOfWork, token: str) -> tuple[Asked, dict[str, Case]]:
+def asked_with_cases(replies: ReplyAddresses, uow: UnitOfWork, token: str) -> tuple[Asked, dict[str, Case]]:
     """The same in a unit of work, with the cases by their references. Raises BadLink, StoreError."""
     link = read_answer_token(replies.secret(), token)
-    letter = find_letter(unit, link.letter)
-    cases = _cases(unit, letter.cases) if letter is not None else []
+    letter = find_thread(uow, link.letter)
+    cases = _cases(uow, letter.cases) if letter is not None else []
     if letter is None or not cases:
         raise BadLink("We do not know the mail that this link stood in.", "Answer that mail instead.")
-    jobs = tuple(_job(unit, letter, case) for case in cases)
-    theirs = [case for case, job in zip(cases, jobs, strict=True) if job.standing is not Standing.NO_CONTACT]
+    jobs = tuple(_job(uow, letter, case) for case in cases)
+    theirs = [case for case, job in zip(cases, jobs, strict=True) if job.standing is not LinkState.NO_CONTACT]
     facts = (theirs or cases)[0].facts
     failed_at = facts.get("failed_at")
     state = Asked(
         letter=letter,
         expires=link.expires,
         expired=link.expires <= replies.clock(),
-        language=_language(replies.mail, unit, letter, facts.get("retailer") or ""),
+        language=_language(replies.mail, uow, letter, facts.get("retailer") or ""),
         retailer=facts.get("retailer") or "",
         marketplace=facts.get("marketplace") or "",
         cause=facts["cause"],
@@ -144,29 +144,29 @@ def asked_with_cases(replies: ReplyAddresses, unit: UnitOfWork, token: str) -> t
     return state, {case.ref: case for case in cases}
 
 
-def _cases(unit: UnitOfWork, refs: Sequence[str]) -> list[Case]:
+def _cases(uow: UnitOfWork, refs: Sequence[str]) -> list[Case]:
     found = []
     for ref in refs:
         try:
-            found.append(unit.cases.get(ref))
+            found.append(uow.cases.get(ref))
         except UnknownCase:  # a store from a backup may know fewer
             continue
     return found
 
 
-def _language(mail: MailPolicy, unit: UnitOfWork, letter: Letter, retailer: str) -> str:
-    here = (one for one in unit.people.contacts(retailer) if comparable(one.address) == comparable(letter.to))
+def _language(mail: MailPolicy, uow: UnitOfWork, letter: Thread, retailer: str) -> str:
+    here = (one for one in uow.people.contacts(retailer) if comparable(one.address) == comparable(letter.to))
     return language_of(next((one.language for one in here), ""), mail.language)
 
 
-def _job(unit: UnitOfWork, letter: Letter, case: Case) -> JobAsked:
+def _job(uow: UnitOfWork, letter: Thread, case: Case) -> JobAsked:
     mine = _by_link(case, letter)
     own = mine[-1] if mine else None
     failed_since = own is not None and case.last_failure is not None and case.last_failure.seq > own.seq
     return JobAsked(
         ref=case.ref,
         job_name=case.facts["job_name"],
-        standing=_standing(unit, letter, case, mine),
+        standing=_standing(uow, letter, case, mine),
         stopped=case.contained is not None and case.contained.event.kind is Kind.STOPPED,
         own=_said(own) if own else None,
         colleague=_colleague(letter, case),
@@ -176,29 +176,29 @@ def _job(unit: UnitOfWork, letter: Letter, case: Case) -> JobAsked:
     )
 
 
-def _standing(unit: UnitOfWork, letter: Letter, case: Case, mine: Sequence[Fact]) -> Standing:
-    if not unit.people.is_contact(case.facts.get("retailer") or "", letter.to):
-        return Standing.NO_CONTACT
+def _standing(uow: UnitOfWork, letter: Thread, case: Case, mine: Sequence[Fact]) -> LinkState:
+    if not uow.people.is_contact(case.facts.get("retailer") or "", letter.to):
+        return LinkState.NO_CONTACT
     if case.is_closed:
-        return Standing.CLOSED
+        return LinkState.CLOSED
     if case.notice is None or not letter.is_of(case.notice.data["message_id"]):  # between two notices there is none
-        return Standing.SUPERSEDED
+        return LinkState.SUPERSEDED
     failed = case.last_failure.seq if case.last_failure else 0
     used = any(word.seq > failed and word["choice"] != Choice.HELP for word in mine)
-    return Standing.ANSWERED if used else Standing.OPEN
+    return LinkState.ANSWERED if used else LinkState.OPEN
 
 
-def _by_link(case: Case, letter: Letter) -> list[Fact]:
+def _by_link(case: Case, letter: Thread) -> list[Fact]:
     """What was said about the case by the link of this letter, oldest first."""
     words = case.every(Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED)
     return [word for word in words if word.get("link") == letter.id]
 
 
-def _said(word: Fact) -> Said:
-    return Said(word.at, str(word.get("choice") or ""), str(word.get("name") or ""), str(word["words"]))
+def _said(word: Fact) -> GivenAnswer:
+    return GivenAnswer(word.at, str(word.get("choice") or ""), str(word.get("name") or ""), str(word["words"]))
 
 
-def _colleague(letter: Letter, case: Case) -> Said | None:
+def _colleague(letter: Thread, case: Case) -> GivenAnswer | None:
     since = case.notice.seq if case.notice else 0
     others = [
         fact

@@ -13,15 +13,24 @@ from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.vocabulary import BY_PAGE, Choice, Place
+from caseproof.domain.vocabulary import BY_PAGE, Choice, Disposition
 from caseproof.evidence.vault import Vault
-from caseproof.procedure.answers.answer_link import Asked, JobAsked, Said, Standing, asked, asked_with_cases
+from caseproof.procedure.answers.answer_link import Asked, GivenAnswer, JobAsked, LinkState, asked, asked_with_cases
 from caseproof.procedure.core.message_words import ON_THE_PAGE, Why
 from caseproof.procedure.core.parts import Ledger, ReplyAddresses
-from caseproof.procedure.notify.letters import Letter
+from caseproof.procedure.notify.threads import Thread
 
 __all__ = [
-    "Asked", "Choice", "Given", "JobAsked", "LinkSpent", "NotFilledIn", "Said", "Standing", "answer", "asked",
+    "Asked",
+    "Choice",
+    "Given",
+    "GivenAnswer",
+    "JobAsked",
+    "LinkSpent",
+    "LinkState",
+    "NotFilledIn",
+    "answer",
+    "asked",
 ]  # fmt: skip
 
 MOST_WORDS, MOST_NAME = 5000, 200
@@ -73,23 +82,23 @@ def answer(ledger: Ledger, vault: Vault, replies: ReplyAddresses, token: str, gi
     before = asked(ledger.store, replies, token)
     content = _document(ledger.clock, before, given, _refuse(before, given))
     kept = vault.put(content, "answer.json", "application/json")
-    with ledger.store.unit() as unit:
+    with ledger.store.uow() as uow:
         # Once more, now that nobody else can write: of two who send the same page at once, the second finds it used.
-        now, cases = asked_with_cases(replies, unit, token)
+        now, cases = asked_with_cases(replies, uow, token)
         chosen = _refuse(now, given)
         at = ledger.clock()
         events = [(ref, _event(ledger, now.job(ref), now.letter, given, kept.digest)) for ref in chosen]
         counted = [event for _, event in events if event.kind is Kind.CONFIRMATION_RECEIVED]
         because = _why(given, now.job(chosen[0]))
-        unit.messages.add(
+        uow.messages.add(
             kept.digest, message_id="", sender=now.letter.to, subject=f"Confirmation page: {', '.join(chosen)}",
-            size=kept.size, way=BY_PAGE, place=Place.COUNTED if counted else Place.REPLY,
+            size=kept.size, way=BY_PAGE, place=Disposition.COUNTED if counted else Disposition.REPLY,
             code=because.code, why=because.words, ref=chosen[0], at=at,
         )  # fmt: skip
         for ref, event in events:
-            unit.evidence.add(ref, kept.digest, "answer.json", "application/json", kept.size, at)
-            unit.cases.append(cases[ref], event)
-        unit.commit()
+            uow.evidence.add(ref, kept.digest, "answer.json", "application/json", kept.size, at)
+            uow.cases.append(cases[ref], event)
+        uow.commit()
 
 
 def _refuse(now: Asked, given: Given) -> tuple[str, ...]:
@@ -98,7 +107,7 @@ def _refuse(now: Asked, given: Given) -> tuple[str, ...]:
     What was offered when the page was opened is taken, though the case was closed or failed again meanwhile: nobody's
     words are lost, and it is said what they were about.
     """
-    taking = [] if now.expired else now.standing(Standing.OPEN, Standing.CLOSED, Standing.SUPERSEDED)
+    taking = [] if now.expired else now.standing(LinkState.OPEN, LinkState.CLOSED, LinkState.SUPERSEDED)
     chosen = tuple(job.ref for job in taking if job.ref in given.refs)
     if given.seen != now.seen or not taking or (given.refs and not chosen):
         raise LinkSpent("This link does not take the answer any more.", "Open it again: it says why.")
@@ -131,12 +140,12 @@ def _words(given: Given) -> str:
     return as_typed(given.words) if given.words.strip() else str(given.shown["choices"][given.choice])
 
 
-def _event(ledger: Ledger, job: JobAsked, letter: Letter, given: Given, digest: str) -> Event:
+def _event(ledger: Ledger, job: JobAsked, letter: Thread, given: Given, digest: str) -> Event:
     told: dict[str, Any] = {
         "sender": letter.to, "name": as_typed(given.name).strip(), "words": _words(given), "choice": given.choice,
         "by_way_of": BY_PAGE, "link": letter.id, "evidence": digest,
     }  # fmt: skip
-    if given.choice in CONFIRMS and job.standing is Standing.OPEN:
+    if given.choice in CONFIRMS and job.standing is LinkState.OPEN:
         return ledger.event(Kind.CONFIRMATION_RECEIVED, **told)
     because = _why(given, job)
     return ledger.event(Kind.REPLY_RECEIVED, **told, code=str(because.code), why=because.words)
@@ -152,8 +161,8 @@ def _why(given: Given, job: JobAsked) -> Why:
 
 
 _LATE = {
-    Standing.CLOSED: (MessageCode.CASE_CLOSED, "the case was closed already"),
-    Standing.SUPERSEDED: (
+    LinkState.CLOSED: (MessageCode.CASE_CLOSED, "the case was closed already"),
+    LinkState.SUPERSEDED: (
         MessageCode.EARLIER_NOTICE, "it answers an earlier mail: the job was stopped anew since"
     ),
 }  # fmt: skip

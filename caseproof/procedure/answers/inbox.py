@@ -14,10 +14,10 @@ from caseproof.channels.inbound.imap import Arrived, Inbox
 from caseproof.channels.inbound.imap_account import InboxDown, InboxRefused, MessageGone
 from caseproof.channels.inbound.reading import LARGEST
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from caseproof.evidence.vault import VaultError
 from caseproof.procedure.answers.receiving import Received, receive, receive_too_large
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.store import StoreDown, locks
 
 _STOPS = (InboxDown, InboxRefused, StoreDown, VaultError)
@@ -34,7 +34,7 @@ class InboxPass:
     ``problems`` are about single mails, which stay in the mailbox.
     """
 
-    counts: Counter[Place] = field(default_factory=Counter)
+    counts: Counter[Disposition] = field(default_factory=Counter)
     cases: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -46,34 +46,34 @@ class InboxPass:
         return said + left
 
 
-def _listed(counts: Mapping[Place, int]) -> str:
+def _listed(counts: Mapping[Disposition, int]) -> str:
     return ": " + ", ".join(f"{number} {place}" for place, number in sorted(counts.items())) if counts else ""
 
 
-def read_inbox(office: Office, inbox: Inbox, say: Callable[[str], None], *, authserv: str = "") -> InboxPass | None:
+def read_inbox(services: Services, inbox: Inbox, say: Callable[[str], None], *, authserv: str = "") -> InboxPass | None:
     """Take in all that lies in the mailbox; None where another pass is at work.
 
     ``say`` is told a sentence a mail, without its words. ``authserv`` is the name under which our own mail server
     vouches for senders. A mail that goes wrong stays where it is and holds up no other. Raises InboxDown,
     InboxRefused, StoreDown, VaultError: what was taken in until then stays taken in.
     """
-    lock = office.settings.home_folder / "inbox" / "pass"
+    lock = services.settings.home_folder / "inbox" / "pass"
     if locks.is_held(lock) or not locks.hold(lock, wait=False):
         return None
     try:
         done = InboxPass()
         for arrived in inbox.messages():
-            _one(office, inbox, arrived, authserv, done, say)
+            _one(services, inbox, arrived, authserv, done, say)
         return done
     finally:
         locks.let_go(lock)
 
 
 def _one(
-    office: Office, inbox: Inbox, arrived: Arrived, authserv: str, done: InboxPass, say: Callable[[str], None]
+    services: Services, inbox: Inbox, arrived: Arrived, authserv: str, done: InboxPass, say: Callable[[str], None]
 ) -> None:
     try:
-        taken = _taken_in(office, inbox, arrived, authserv)
+        taken = _taken_in(services, inbox, arrived, authserv)
         if taken.new:  # else a pass that died took it in
             done.counts[taken.place] += 1
             done.cases += [ref for ref in taken.cases if ref not in done.cases]
@@ -89,10 +89,12 @@ def _one(
         say(f"A mail could not be taken in, and stays in the mailbox: {said}")
 
 
-def _taken_in(office: Office, inbox: Inbox, arrived: Arrived, authserv: str) -> Received:
+def _taken_in(services: Services, inbox: Inbox, arrived: Arrived, authserv: str) -> Received:
     if arrived.size > LARGEST:  # its size first: it is not even fetched
-        return receive_too_large(office.ledger, office.vault, office.replies, inbox.headers(arrived.uid), arrived.size)
-    return receive(office.ledger, office.vault, office.replies, inbox.fetch(arrived.uid), authserv=authserv)
+        return receive_too_large(
+            services.ledger, services.vault, services.replies, inbox.headers(arrived.uid), arrived.size
+        )
+    return receive(services.ledger, services.vault, services.replies, inbox.fetch(arrived.uid), authserv=authserv)
 
 
 def _sentence(taken: Received) -> str:

@@ -17,7 +17,7 @@ from caseproof.channels.inbound.imap_account import ImapAccount, InboxRefused
 from caseproof.config.policy import Policy, policy_in_force
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.answers.inbox import InboxPass, read_inbox
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 
 WAIT_SECONDS = 300.0
 """How long a round waits for mail: the mailbox is read at least so often."""
@@ -44,7 +44,7 @@ class InboxPorts:
 
     account: Callable[[Policy], ImapAccount | None]
     connect: Callable[[ImapAccount], Inbox]
-    wake: Callable[[Office, Mapping[str, str]], list[str]]
+    wake: Callable[[Services, Mapping[str, str]], list[str]]
     say: Callable[[str], None]
 
 
@@ -74,9 +74,9 @@ class _Trouble:
         self.said, self.times = "", 0
 
 
-def today(office: Office) -> Office:
-    """The office with the policy as it is now: it may change while we watch."""
-    return replace(office, policy=policy_in_force(office.settings).policy)
+def today(services: Services) -> Services:
+    """The services with the policy as it is now: it may change while we watch."""
+    return replace(services, policy=policy_in_force(services.settings).policy)
 
 
 class MailboxReader:
@@ -96,7 +96,7 @@ class MailboxReader:
         self.account = account
         return account
 
-    def read(self, office: Office) -> InboxPass | None:
+    def read(self, services: Services) -> InboxPass | None:
         """Take in what lies in the mailbox that was found; None where none was, or another pass is at work.
 
         Raises what ``read_inbox`` raises.
@@ -105,7 +105,7 @@ class MailboxReader:
             return None
         if self._inbox is None:
             self._inbox = self._open.enter_context(self._ports.connect(self.account))
-        return read_inbox(office, self._inbox, self._ports.say, authserv=self.account.authserv)
+        return read_inbox(services, self._inbox, self._ports.say, authserv=self.account.authserv)
 
     def wait(self, seconds: float) -> None:
         """Wait for mail, after a ``read``."""
@@ -119,44 +119,44 @@ class MailboxReader:
             self._open.close()
 
 
-def read_once(office: Office, ports: InboxPorts) -> InboxPass | None:
+def read_once(services: Services, ports: InboxPorts) -> InboxPass | None:
     """One pass over the mailbox that the policy names, then wake whoever has news; None where there was none.
 
     Raises InboxError, StoreDown, VaultError, and what the ports raise.
     """
     with closing(MailboxReader(ports)) as reader:
-        reader.find(office.policy)
-        done = reader.read(office)
-    Waker(office, ports).round()
+        reader.find(services.policy)
+        done = reader.read(services)
+    Waker(services, ports).round()
     return done
 
 
 class MailboxWatch:
     """Reads the mailbox whenever mail comes, one ``round`` after the other; ``close`` ends it."""
 
-    def __init__(self, office: Office, ports: InboxPorts) -> None:
-        self._office, self._reader = office, MailboxReader(ports)
+    def __init__(self, services: Services, ports: InboxPorts) -> None:
+        self._services, self._reader = services, MailboxReader(ports)
         self._refused: ImapAccount | None = None
-        self._not_before = office.clock()
+        self._not_before = services.clock()
         self._trouble = _Trouble(ports.say, "The mailbox is read again.")
 
     def round(self) -> float:
         """Take in what lies there, then wait for mail; gives how many seconds to pause before the next round."""
         try:
-            return self._round(today(self._office))
+            return self._round(today(self._services))
         except InboxRefused as error:
             self._refused = self._reader.account
-            self._not_before = self._office.clock() + timedelta(seconds=LONGEST_PAUSE)
+            self._not_before = self._services.clock() + timedelta(seconds=LONGEST_PAUSE)
             self._failed(error)
             return LOOK_SECONDS  # one that is corrected is tried at once
         except Exception as error:  # whatever it is, the watch goes on
             return self._failed(error)
 
-    def _round(self, office: Office) -> float:
-        account = self._reader.find(office.policy)
-        if account is None or (account == self._refused and office.clock() < self._not_before):
+    def _round(self, services: Services) -> float:
+        account = self._reader.find(services.policy)
+        if account is None or (account == self._refused and services.clock() < self._not_before):
             return LOOK_SECONDS
-        if self._reader.read(office) is None:
+        if self._reader.read(services) is None:
             return FIRST_PAUSE
         self._refused = None
         self._trouble.is_over()
@@ -179,8 +179,8 @@ class Waker:
     The keeper wakes them, too: nothing is lost where this fails.
     """
 
-    def __init__(self, office: Office, ports: InboxPorts) -> None:
-        self._office, self._ports = office, ports
+    def __init__(self, services: Services, ports: InboxPorts) -> None:
+        self._services, self._ports = services, ports
         self._woken: dict[str, int] = {}
         self._trouble = _Trouble(ports.say, "Cases can be woken again.", LONGEST_WAKE_PAUSE)
 
@@ -192,22 +192,22 @@ class Waker:
             return self._trouble.is_this(error)
 
     def _round(self) -> float:
-        with self._office.store.reading() as unit:
-            due = unit.cases.due(self._office.clock(), WOKEN_AT_MOST)
+        with self._services.store.reading() as uow:
+            due = uow.cases.due(self._services.clock(), WOKEN_AT_MOST)
         news = {row.ref: row for row in due if row.has_news and row.closed_at is None and row.flow_run}
         new = {ref: row for ref, row in news.items() if self._woken.get(ref) != row.version}
-        later = self._ports.wake(self._office, {ref: str(row.flow_run) for ref, row in new.items()}) if new else []
+        later = self._ports.wake(self._services, {ref: str(row.flow_run) for ref, row in new.items()}) if new else []
         self._woken = {ref: row.version for ref, row in news.items() if ref not in later}
         self._trouble.is_over()
         return WAKE_SECONDS
 
 
-def watch(office: Office, ports: InboxPorts, over: threading.Event) -> None:
+def watch(services: Services, ports: InboxPorts, over: threading.Event) -> None:
     """Read the mailbox and wake cases until ``over`` is set.
 
     The mailbox has a thread of its own that nobody waits for: what it holds in its hands is not lost with it.
     """
-    mailbox = MailboxWatch(office, ports)
+    mailbox = MailboxWatch(services, ports)
 
     def read() -> None:
         while not over.wait(mailbox.round()):
@@ -215,6 +215,6 @@ def watch(office: Office, ports: InboxPorts, over: threading.Event) -> None:
 
     context = copy_context()
     threading.Thread(target=context.run, args=(read,), name="mailbox", daemon=True).start()
-    waker = Waker(office, ports)
+    waker = Waker(services, ports)
     while not over.wait(waker.round()):
         pass

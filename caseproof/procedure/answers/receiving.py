@@ -10,17 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from caseproof.channels.inbound.meaning import Meaning, meaning_of
-from caseproof.channels.inbound.reading import Mail, Unreadable, read_mail
+from caseproof.channels.inbound.reading import Mail, UnreadableMail, read_mail
 from caseproof.config.clock import Clock
 from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.vocabulary import BY_MAIL, Place
+from caseproof.domain.vocabulary import BY_MAIL, Disposition
 from caseproof.evidence.vault import Evidence, Vault
-from caseproof.procedure.answers.judging import Verdict, judge
+from caseproof.procedure.answers.mail_triage import TriageResult, triage
 from caseproof.procedure.core.message_words import Why, why
 from caseproof.procedure.core.parts import Ledger, ReplyAddresses
 from caseproof.store import ConcurrentChange, StoreDown
-from caseproof.store.unit import UnitOfWork
+from caseproof.store.uow import UnitOfWork
 
 MEDIA_TYPE = "message/rfc822"
 _NAME = "from-the-retailer.eml"
@@ -33,7 +33,7 @@ class Received:
     ``new``: whether it was taken in now; else it was before, and nothing changed. ``row_id`` is its message's number.
     """
 
-    place: Place
+    place: Disposition
     why: str
     cases: tuple[str, ...]
     new: bool
@@ -70,7 +70,7 @@ def _read(raw: bytes, authserv: str, size: int) -> _Read:
     try:
         mail = read_mail(raw, authserv=authserv)
         return _Read(size, mail, meaning_of(mail.own_words))
-    except Unreadable as error:
+    except UnreadableMail as error:
         return _Read(size, wrong=why(MessageCode.UNREADABLE, reason=error.problem))
     except (OSError, MemoryError):
         raise  # that is this machine's fault and not the mail's: it is tried again
@@ -82,40 +82,40 @@ def _take_in(ledger: Ledger, vault: Vault, replies: ReplyAddresses, content: byt
     kept = vault.put(content, _NAME, MEDIA_TYPE)
     replies.secret()  # made now if there is none yet: it needs a transaction of its own
     try:
-        return _in_one(ledger, kept, read, lambda unit: _judged(ledger, replies, unit, read, kept.digest))
+        return _in_one(ledger, kept, read, lambda uow: _judged(ledger, replies, uow, read, kept.digest))
     except (StoreDown, ConcurrentChange):
         raise  # it passes: the mail is taken in with the next try
     except CaseproofError as error:  # a case that takes nothing more (somebody edited it, say) hides no mail
         no = why(MessageCode.NOT_WRITTEN, reason=error.problem)
-        return _in_one(ledger, kept, read, lambda _: Verdict(Place.REPLY, no))
+        return _in_one(ledger, kept, read, lambda _: TriageResult(Disposition.REPLY, no))
 
 
-def _in_one(ledger: Ledger, kept: Evidence, read: _Read, judged: Callable[[UnitOfWork], Verdict]) -> Received:
+def _in_one(ledger: Ledger, kept: Evidence, read: _Read, judged: Callable[[UnitOfWork], TriageResult]) -> Received:
     """Judge and write in one transaction: writers queue, so nothing changes in between."""
-    with ledger.store.unit() as unit:
-        known = unit.messages.known(kept.digest)
+    with ledger.store.uow() as uow:
+        known = uow.messages.known(kept.digest)
         if known is not None:
             return Received(known.place, known.why, (known.ref,) if known.ref else (), False, known.id)
-        verdict = judged(unit)
-        number = _write(ledger.clock, unit, kept, read, verdict)
-        unit.commit()
+        verdict = judged(uow)
+        number = _write(ledger.clock, uow, kept, read, verdict)
+        uow.commit()
     return Received(verdict.place, verdict.why.words, _cases(verdict), True, number)
 
 
-def _judged(ledger: Ledger, replies: ReplyAddresses, unit: UnitOfWork, read: _Read, digest: str) -> Verdict:
+def _judged(ledger: Ledger, replies: ReplyAddresses, uow: UnitOfWork, read: _Read, digest: str) -> TriageResult:
     if read.mail is None or read.wrong is not None:
-        return Verdict(Place.UNREADABLE, read.wrong or why(MessageCode.UNREADABLE, reason="it is empty"))
-    return judge(ledger, replies, unit, read.mail, read.meaning, digest)
+        return TriageResult(Disposition.UNREADABLE, read.wrong or why(MessageCode.UNREADABLE, reason="it is empty"))
+    return triage(ledger, replies, uow, read.mail, read.meaning, digest)
 
 
-def _write(clock: Clock, unit: UnitOfWork, kept: Evidence, read: _Read, verdict: Verdict) -> int:
+def _write(clock: Clock, uow: UnitOfWork, kept: Evidence, read: _Read, verdict: TriageResult) -> int:
     mail, now = read.mail, clock()
     for ref in dict.fromkeys([ref for ref, _ in verdict.events]):
-        unit.evidence.add(ref, kept.digest, _NAME, MEDIA_TYPE, kept.size, now)
-        unit.cases.append(unit.cases.get(ref), *[event for one, event in verdict.events if one == ref])
+        uow.evidence.add(ref, kept.digest, _NAME, MEDIA_TYPE, kept.size, now)
+        uow.cases.append(uow.cases.get(ref), *[event for one, event in verdict.events if one == ref])
     for retailer, address in verdict.bounced:
-        unit.people.mark_bounced(retailer, address, verdict.why.words, now)
-    return unit.messages.add(
+        uow.people.mark_bounced(retailer, address, verdict.why.words, now)
+    return uow.messages.add(
         kept.digest,
         message_id=mail.message_id if mail else "",
         sender=mail.sender_address if mail else "",
@@ -130,5 +130,5 @@ def _write(clock: Clock, unit: UnitOfWork, kept: Evidence, read: _Read, verdict:
     )
 
 
-def _cases(verdict: Verdict) -> tuple[str, ...]:
+def _cases(verdict: TriageResult) -> tuple[str, ...]:
     return tuple(dict.fromkeys([ref for ref, _ in verdict.events])) or ((verdict.ref,) if verdict.ref else ())

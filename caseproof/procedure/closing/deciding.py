@@ -89,8 +89,8 @@ def clear_word(store: Store, policy: Policy, case: Case) -> Fact | None:
 
 def _speaks_for_them(store: Store, case: Case, sender: str) -> bool:
     """Whether a sender is a registered contact now: whoever was taken off since decides nothing alone."""
-    with store.reading() as unit:
-        return unit.people.is_contact(case.facts.get("retailer") or "", sender)
+    with store.reading() as uow:
+        return uow.people.is_contact(case.facts.get("retailer") or "", sender)
 
 
 def _waits_for_the_retailer(case: Case) -> bool:
@@ -126,10 +126,10 @@ def looked_at(ledger: Ledger, ref: str, *, by: str, question: int) -> None:
     What came later, the answer was given without.
     """
     asked = ledger.case(ref).asked[question].at
-    with ledger.store.unit() as unit:
-        shown = [row.id for row in unit.messages.of_case(ref) if row.needs_eye and row.at <= asked]
-        unit.messages.done(shown, by, ledger.clock())
-        unit.commit()
+    with ledger.store.uow() as uow:
+        shown = [row.id for row in uow.messages.of_case(ref) if row.needs_eye and row.at <= asked]
+        uow.messages.done(shown, by, ledger.clock())
+        uow.commit()
 
 
 def review(

@@ -94,8 +94,8 @@ def make_proof(ledger: Ledger, files: EvidenceFiles, folder: Path, ref: str) -> 
     if closure_blockers(case):
         refuse_closure(case)
     history = files.keep(ref, history_file(case), f"{ref}-history-{case.version}.json", "application/json")
-    with ledger.store.reading() as unit:
-        kept = unit.evidence.of(ref)
+    with ledger.store.reading() as uow:
+        kept = uow.evidence.of(ref)
     proof = build_proof(case, history=history, files=kept, folder=folder, vault=files.vault)
     content = proof_file(proof)
     path = _write(folder, case, content)

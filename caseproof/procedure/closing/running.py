@@ -200,8 +200,8 @@ def _to_wake(case: Case) -> list[str]:
 
 def _held_by_others(store: Store, case: Case) -> dict[str, str]:
     """Jobs that other open cases hold, until these set them live: ``{job: case}``."""
-    with store.reading() as unit:
-        others = [c for c in unit.cases.open_on(case.facts["platform"]) if c.ref != case.ref and c.live is None]
+    with store.reading() as uow:
+        others = [c for c in uow.cases.open_on(case.facts["platform"]) if c.ref != case.ref and c.live is None]
     theirs = {job["job"]: other.ref for other in others for job in held_jobs(other)}
     return theirs | {other.facts["job"]: other.ref for other in others}
 
@@ -222,7 +222,7 @@ def _wake(effects: Effects, platform: JobPlatform, case: Case, job_id: str) -> M
     )  # fmt: skip
 
 
-def look_again(ledger: Ledger, files: EvidenceFiles, platform: JobPlatform, ref: str) -> Case:
+def recheck_job(ledger: Ledger, files: EvidenceFiles, platform: JobPlatform, ref: str) -> Case:
     """At closing time: no later run of the job failed, and a removed one still stands still (J10, J11)."""
     case = ledger.case(ref)
     verified = case.verified

@@ -13,7 +13,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.parts import Effects, Ledger, Links
-from caseproof.procedure.core.said import came_by, doubts
+from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.store import Store
 
 
@@ -102,8 +102,8 @@ def words_to_note(store: Store, case: Case) -> list[Fact]:
     said = case.every(*_SAID)
     if not said or case.ticket is None:
         return []
-    with store.reading() as unit:
-        return [fact for fact in said if unit.intents.result(_note_key(case, fact)) is None]
+    with store.reading() as uow:
+        return [fact for fact in said if uow.intents.result(_note_key(case, fact)) is None]
 
 
 def note_words(ledger: Ledger, effects: Effects, links: Links, desk: Desk, ref: str) -> None:

@@ -28,7 +28,7 @@ from caseproof.platforms.base import Job, PlatformRefused, Standing, UnknownJob
 from caseproof.procedure.containment.openings import Looked, Openings
 from caseproof.procedure.containment.pacing import PacedPlatform
 from caseproof.procedure.containment.stop import (
-    CannotStop,
+    StopImpossible,
     Stops,
     cannot,
     had_to_stop_again,
@@ -39,7 +39,7 @@ from caseproof.procedure.containment.stop import (
 )
 from caseproof.procedure.containment.stop_work import Work
 from caseproof.procedure.core.lease import renewed
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.store import Claim, EvidenceRow, StoreDown
 
 T = TypeVar("T")
@@ -51,16 +51,18 @@ ALONE = "A wider stop would reach a job that works, so this one was stopped alon
 class BulkStop:
     """What the batches of one pass share, and the steps of a batch."""
 
-    def __init__(self, office: Office, platform: PacedPlatform, hands: ThreadPoolExecutor, openings: Openings) -> None:
-        self.office, self.platform, self._hands, self._openings = office, platform, hands, openings
+    def __init__(
+        self, services: Services, platform: PacedPlatform, hands: ThreadPoolExecutor, openings: Openings
+    ) -> None:
+        self.services, self.platform, self._hands, self._openings = services, platform, hands, openings
         self._beginning = threading.Lock()
 
     @classmethod
     @contextmanager
-    def of(cls, office: Office, platform: Stops, pace: Pace, openings: Openings) -> Iterator[BulkStop]:
+    def of(cls, services: Services, platform: Stops, pace: Pace, openings: Openings) -> Iterator[BulkStop]:
         """The stops of one pass, which leans on the platform no harder than ``pace`` says."""
         with ThreadPoolExecutor(pace.at_once, "stop") as hands:
-            yield cls(office, PacedPlatform(platform, pace), hands, openings)
+            yield cls(services, PacedPlatform(platform, pace), hands, openings)
 
     def carry_out(self, works: Sequence[Work]) -> None:
         """One batch, from the look to what is written down: then each work has its ``end``.
@@ -74,7 +76,7 @@ class BulkStop:
             self._look(works, looked)
             _each_if_not_all(_unended(works), lambda some: self._open(some, looked))
         keys = [claim.key for claim in _claims(works)]
-        with renewed(self.office.effects, self._openings.owner, keys):
+        with renewed(self.services.effects, self._openings.owner, keys):
             stopped = self._stop(works, {work.own for work in _going(works)}, looked)
             self._gather(works, lambda work: work.jobs[:1], looked)
             if wide := [work for work in _going(works) if work.along]:
@@ -89,8 +91,8 @@ class BulkStop:
 
     def _know(self, works: Sequence[Work]) -> None:
         """The cases that are there already."""
-        with self.office.store.reading() as unit:
-            cases = unit.bulk.cases(work.target.ref for work in works if work.target.ref)
+        with self.services.store.reading() as uow:
+            cases = uow.bulk.cases(work.target.ref for work in works if work.target.ref)
         for work in works:
             work.case = cases.get(work.target.ref)
             if work.case is not None and not work.case.is_closed and work.case.contained is not None:
@@ -98,7 +100,7 @@ class BulkStop:
 
     def _reach(self, works: Sequence[Work]) -> None:
         def scope(work: Work) -> Scope:
-            return Scope(work.case.facts["scope"]) if work.case else work.target.scope(self.office.policy)
+            return Scope(work.case.facts["scope"]) if work.case else work.target.scope(self.services.policy)
 
         def ask(work: Work) -> tuple[list[Job], str]:
             if work.target.alone and scope(work) is not Scope.JOB:
@@ -109,7 +111,7 @@ class BulkStop:
         wide = [work for work in works if scope(work) is not Scope.JOB]
         narrow = [work for work in works if scope(work) is Scope.JOB]
         for work, reached in [*self._all(ask, wide), *((work, _or_error(ask, work)) for work in narrow)]:
-            if isinstance(reached, CannotStop):
+            if isinstance(reached, StopImpossible):
                 work.not_ours = reached
             elif isinstance(reached, Exception):
                 work.has_to_wait(reached)
@@ -151,12 +153,12 @@ class BulkStop:
         claim()
         waited = False
         while self._openings.waits and any(work.is_busy for work in works):
-            self.office.sleep(1.0)
+            self.services.sleep(1.0)
             claim()
             waited = True
         if waited:
-            with self.office.store.reading() as unit:
-                cases = unit.bulk.cases(work.case.ref for work in works if work.case)
+            with self.services.store.reading() as uow:
+                cases = uow.bulk.cases(work.case.ref for work in works if work.case)
             for work in works:
                 if work.case and (now := cases[work.case.ref]) and (now.contained is not None or now.is_closed):
                     work.ends_as(now)
@@ -194,7 +196,7 @@ class BulkStop:
             for job in jobs(work):
                 try:
                     self._gather_one(work, job, looked[job.id])
-                except CannotStop as reason:
+                except StopImpossible as reason:
                     work.not_ours = reason
 
     def _gather_one(self, work: Work, job: Job, standing: Standing | Exception) -> None:
@@ -219,23 +221,23 @@ class BulkStop:
             return [job_id for job_id, was in found if was is True]
 
         jobs = sorted({job_id for work in works for job_id in work.reached})
-        loose = set(hold(self.office, jobs, stopped_again)) if jobs else set()
+        loose = set(hold(self.services, jobs, stopped_again)) if jobs else set()
         for work in works:
             for job_id in work.reached:
                 if job_id in unknown:
                     work.has_to_wait(unknown[job_id])
             try:
                 work.stop.did_not_hold(loose & set(work.reached))
-            except CannotStop as reason:
+            except StopImpossible as reason:
                 work.not_ours = reason
 
     def _keep(self, works: Sequence[Work]) -> None:
         """The evidence: what was read back, a file a case."""
 
         def put(work: Work) -> EvidenceRow:
-            now = self.office.clock()
+            now = self.services.clock()
             name, content = work.stop.evidence(now)
-            kept = self.office.vault.put(content, name, "application/json")
+            kept = self.services.vault.put(content, name, "application/json")
             return EvidenceRow(work.stop.case.ref, kept.digest, name, kept.media_type, kept.size, now)
 
         for work, kept in self._all(put, works):
@@ -252,17 +254,17 @@ class BulkStop:
             if case.contained or case.is_closed or work.waits:
                 return []
             if work.not_ours:
-                return [self.office.event(Kind.CANNOT_STOP, **work.stop.cannot(work.not_ours))]
+                return [self.services.event(Kind.CANNOT_STOP, **work.stop.cannot(work.not_ours))]
             digest = work.file.digest if work.file else ""
-            return [self.office.event(Kind.STOPPED, **work.stop.told(), evidence=digest)]
+            return [self.services.event(Kind.STOPPED, **work.stop.told(), evidence=digest)]
 
-        with self.office.store.unit() as unit:
-            unit.bulk.list_evidence([work.file for work in works if work.file])
+        with self.services.store.uow() as uow:
+            uow.bulk.list_evidence([work.file for work in works if work.file])
             results = {key: result for work in works for key, result in work.results()}
-            unit.bulk.finish(results, owner=self._openings.owner, now=self.office.clock())
-            unit.bulk.release([key for work in works for key in work.withdrawn], owner=self._openings.owner)
-            after = unit.bulk.change(of, what_happened)
-            unit.commit()
+            uow.bulk.finish(results, owner=self._openings.owner, now=self.services.clock())
+            uow.bulk.release([key for work in works for key in work.withdrawn], owner=self._openings.owner)
+            after = uow.bulk.change(of, what_happened)
+            uow.commit()
         for ref, case in after.items():
             of[ref].ends_as(case)
 

@@ -1,7 +1,7 @@
 """The check of one platform: look, then carry out what the plan says and nothing else (J1, J2, J4).
 
-``look`` reads and changes nothing, so a dry run is a look. Judged is by the platform's clock; what we do is dated by
-ours. A job that somebody stops after the look is left alone, for each job is read once more right before its stop; a
+``plan_check`` reads and changes nothing, so a dry run is a plan. Judged is by the platform's clock; what we do is dated
+by ours. A job that somebody stops after the look is left alone, for each job is read once more right before its stop; a
 run that succeeds after the look is not seen.
 """
 
@@ -16,13 +16,13 @@ import pandas as pd
 
 from caseproof.checks.detection import detect
 from caseproof.checks.frames import jobs_frame, runs_frame, strangers
-from caseproof.checks.planning import WIDER, Known, Line, plan
+from caseproof.checks.planning import WIDER, Known, PlanEntry, plan
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job, JobPlatform, Listed
 from caseproof.procedure.containment.check_lock import CheckRunning, check_lock
-from caseproof.procedure.containment.sweeping import Swept, Target, sweep
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.containment.stop_targets import StopResult, Target, stop_targets
+from caseproof.procedure.core.services import Services
 from caseproof.store import CaseRow
 
 STOPS = frozenset({"stop", "reopen", "resume"})
@@ -31,11 +31,11 @@ NAMED = 10
 """So many of the jobs that a wide stop reaches are named."""
 Group = tuple[Scope, str, str]
 
-__all__ = ["CheckRunning", "Looked", "Pass", "carry_out", "check_lock", "look"]
+__all__ = ["CheckPass", "CheckPlan", "CheckRunning", "carry_out", "check_lock", "plan_check"]
 
 
 @dataclass(frozen=True)
-class Looked:
+class CheckPlan:
     """What a look at a platform found. ``plan`` has a line a job, ``targets`` what is to be stopped, in its order.
 
     ``now`` is the platform's own time (ours, where it tells none); ``jobs`` and ``runs`` are how many there were;
@@ -45,7 +45,7 @@ class Looked:
     name: str
     platform: JobPlatform
     now: datetime
-    plan: tuple[Line, ...]
+    plan: tuple[PlanEntry, ...]
     targets: tuple[Target, ...]
     detected: pd.DataFrame
     jobs: int
@@ -54,39 +54,39 @@ class Looked:
 
 
 @dataclass(frozen=True)
-class Pass:
+class CheckPass:
     """What a pass did: what became of each target, and what could not be done ("" where all was)."""
 
-    swept: Sequence[Swept]
+    swept: Sequence[StopResult]
     wrong: str = ""
 
 
-def look(
-    office: Office,
+def plan_check(
+    services: Services,
     name: str,
     platform: JobPlatform,
     only: Collection[str] | None = None,
     back: timedelta = timedelta(),
-) -> Looked:
+) -> CheckPlan:
     """Read the jobs and runs of the platform ``name``, and plan. Raises PlatformError where they cannot be read.
 
     ``only`` these jobs, where they are given; runs are read ``back`` from now, where the policy does not say further.
     """
-    check, ours = office.policy.check, office.clock()
+    check, ours = services.policy.check, services.clock()
     now = platform.probe().clock or ours
     survey = platform.survey(now - max(timedelta(hours=check.look_back_hours), back), only)
     runs = runs_frame(survey.pages, check.signatures)
-    known = _known(office, name, [listed.job.id for listed in survey.jobs], now - ours)
+    known = _known(services, name, [listed.job.id for listed in survey.jobs], now - ours)
     settled = {job: closed_at for job, (_, closed_at) in known.closed.items()}
     jobs = jobs_frame(survey.jobs, now, check.missed, settled)
     detected = detect(runs.frame, jobs, now, check, name)
-    lines = plan(detected, jobs, runs, known, check, now, name, office.policy.stop_scope)
+    lines = plan(detected, jobs, runs, known, check, now, name, services.policy.stop_scope)
     by_id = {listed.job.id: listed.job for listed in survey.jobs}
-    return Looked(
+    return CheckPlan(
         name=name,
         platform=platform,
         now=now,
-        plan=_with_the_others(office, lines, survey.jobs),
+        plan=_with_the_others(services, lines, survey.jobs),
         targets=tuple(_target(by_id[line.job], line) for line in lines if line.act in STOPS),
         detected=detected,
         jobs=len(survey.jobs),
@@ -95,21 +95,23 @@ def look(
     )
 
 
-def carry_out(office: Office, looked: Looked, said: Callable[[Swept], None] = lambda _: None) -> Pass:
+def carry_out(services: Services, looked: CheckPlan, said: Callable[[StopResult], None] = lambda _: None) -> CheckPass:
     """Do what the plan says. Raises CheckRunning, and StoreDown where nothing can be written down."""
-    pace = office.policy.check.pace_of(looked.name)
-    swept = sweep(office, looked.name, looked.platform, looked.targets, pace, said)
+    pace = services.policy.check.pace_of(looked.name)
+    swept = stop_targets(services, looked.name, looked.platform, looked.targets, pace, said)
     late = [one for one in swept if one.outcome == "not stopped yet"]
     if not late:
-        return Pass(swept)
+        return CheckPass(swept)
     jobs = "1 job is" if len(late) == 1 else f"{len(late)} jobs are"
-    return Pass(swept, f"{jobs} not stopped yet, first {late[0].job}: {late[0].why}")
+    return CheckPass(swept, f"{jobs} not stopped yet, first {late[0].job}: {late[0].why}")
 
 
-def _with_the_others(office: Office, lines: tuple[Line, ...], listed: Sequence[Listed]) -> tuple[Line, ...]:
+def _with_the_others(
+    services: Services, lines: tuple[PlanEntry, ...], listed: Sequence[Listed]
+) -> tuple[PlanEntry, ...]:
     """The plan, where each line says which other jobs its stop reaches: a wide one hits jobs that may be well."""
-    with office.store.reading() as unit:
-        cases = unit.bulk.cases(line.ref for line in lines if line.ref and line.act in STOPS)
+    with services.store.reading() as uow:
+        cases = uow.bulk.cases(line.ref for line in lines if line.ref and line.act in STOPS)
     by_id = {one.job.id: one.job for one in listed}
     groups: dict[Group, list[str]] = defaultdict(list)
     for one in listed:
@@ -120,7 +122,7 @@ def _with_the_others(office: Office, lines: tuple[Line, ...], listed: Sequence[L
     for line in lines:
         if line.act in STOPS and not line.alone:
             case, job = cases.get(line.ref), by_id[line.job]
-            scope = Scope(case.facts["scope"]) if case else office.policy.scope_for(line.cause)
+            scope = Scope(case.facts["scope"]) if case else services.policy.scope_for(line.cause)
             others = [other for other in groups.get(_group(job, scope), ()) if other != line.job]
             if scope in WIDER and others and not job.stopped_by and all(_group(job, scope)):
                 line = replace(line, why=f"{line.why} The whole {scope} is stopped with it: {_some(others)}.")
@@ -137,7 +139,7 @@ def _some(jobs: Sequence[str]) -> str:
     return f"{', '.join(sorted(jobs)[:NAMED])}{more}"
 
 
-def _target(job: Job, line: Line) -> Target:
+def _target(job: Job, line: PlanEntry) -> Target:
     return Target(
         job,
         cause=line.cause or "unknown",
@@ -151,13 +153,13 @@ def _target(job: Job, line: Line) -> Target:
     )
 
 
-def _known(office: Office, name: str, jobs: Sequence[str], skew: timedelta) -> Known:
+def _known(services: Services, name: str, jobs: Sequence[str], skew: timedelta) -> Known:
     """What the store knows of these jobs; ``skew`` is how far the platform's clock is ahead of ours."""
-    since = office.clock() - timedelta(days=office.policy.keeper.watch_days)
-    with office.store.reading() as unit:
-        standing = unit.bulk.open_rows(name, jobs)
-        held = unit.bulk.held_along(name)
-        closed = [row for row in unit.cases.watched(since) if row.platform == name]
+    since = services.clock() - timedelta(days=services.policy.keeper.watch_days)
+    with services.store.reading() as uow:
+        standing = uow.bulk.open_rows(name, jobs)
+        held = uow.bulk.held_along(name)
+        closed = [row for row in uow.cases.watched(since) if row.platform == name]
     return Known(
         open={row.job: row.ref for row in standing},
         uncontained={row.ref for row in standing if row.state is State.OPENED},

@@ -15,7 +15,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import CAUSES, Scope
 from caseproof.http.redaction import redact
 from caseproof.platforms.base import Job, JobPlatform, Run, RunState, UnknownJob
-from caseproof.procedure.core.office import US, Office
+from caseproof.procedure.core.services import US, Services
 from caseproof.store import AlreadyOpen
 
 LOOK_BACK = timedelta(days=7)
@@ -36,25 +36,25 @@ class Request:
     scope: Scope | None = None
 
 
-def open_case(office: Office, platform: JobPlatform, desk: Desk, request: Request) -> tuple[Case, bool]:
+def open_case(services: Services, platform: JobPlatform, desk: Desk, request: Request) -> tuple[Case, bool]:
     """Open a case for the job, or return the one that is open for it: ``(case, whether it is new)``.
 
     Raises UnknownJob, UnknownTicket and BadInput before anything is written.
     """
     if request.cause not in CAUSES:
         raise BadInput(f"There is no cause '{request.cause}'.", f"Choose one of {', '.join(CAUSES)}.")
-    with office.store.reading() as unit:
-        standing = unit.cases.open_for(request.platform, request.job)
+    with services.store.reading() as uow:
+        standing = uow.cases.open_for(request.platform, request.job)
     if standing is not None:
         return standing, False
     job = platform.job(request.job)
     if request.ticket:
         desk.ticket(request.ticket)
-        _refuse_shared(office, request.ticket)
-    failed = _last_failure(office, platform, job)
-    scope = request.scope or office.policy.scope_for(request.cause)
+        _refuse_shared(services, request.ticket)
+    failed = _last_failure(services, platform, job)
+    scope = request.scope or services.policy.scope_for(request.cause)
     event = opened(
-        office,
+        services,
         request.platform,
         job,
         request.by,
@@ -69,17 +69,17 @@ def open_case(office: Office, platform: JobPlatform, desk: Desk, request: Reques
         failed_at=failed.ended_at.isoformat() if failed and failed.ended_at else None,
     )
     try:
-        with office.store.unit() as unit:
-            case = unit.cases.create(event)
-            unit.commit()
+        with services.store.uow() as uow:
+            case = uow.cases.create(event)
+            uow.commit()
     except AlreadyOpen as other:
-        return office.case(other.ref), False
+        return services.case(other.ref), False
     return case, True
 
 
-def opened(office: Office, platform: str, job: Job, by: str = US, /, **failure: Any) -> Event:
+def opened(services: Services, platform: str, job: Job, by: str = US, /, **failure: Any) -> Event:
     """The event that opens a case for this job. ``failure`` says what fails and how it was found."""
-    return office.event(
+    return services.event(
         Kind.OPENED,
         by,
         platform=platform,
@@ -93,9 +93,9 @@ def opened(office: Office, platform: str, job: Job, by: str = US, /, **failure: 
     )
 
 
-def read_whose_job(office: Office, platform: Callable[[], JobPlatform], ref: str) -> Case:
+def read_whose_job(services: Services, platform: Callable[[], JobPlatform], ref: str) -> Case:
     """Where the job did not say whose it is, read it again: somebody may have tagged it since. Raises PlatformDown."""
-    case = office.case(ref)
+    case = services.case(ref)
     if case.facts.get("retailer") or case.is_closed:
         return case
     try:
@@ -104,21 +104,21 @@ def read_whose_job(office: Office, platform: Callable[[], JobPlatform], ref: str
         return case
     if not job.retailer:
         return case
-    event = office.event(
+    event = services.event(
         Kind.FACTS_CORRECTED, retailer=job.retailer, marketplace=job.marketplace, connection=job.connection
     )
-    return office.store.change(ref, lambda now: [] if now.facts.get("retailer") else [event])
+    return services.store.change(ref, lambda now: [] if now.facts.get("retailer") else [event])
 
 
-def _refuse_shared(office: Office, ticket: str) -> None:
+def _refuse_shared(services: Services, ticket: str) -> None:
     """One ticket, one case: closing one would close the other's."""
-    with office.store.reading() as unit:
-        cases = [unit.cases.get(row.ref) for row in unit.cases.rows(open_only=True)]
+    with services.store.reading() as uow:
+        cases = [uow.cases.get(row.ref) for row in uow.cases.rows(open_only=True)]
     for case in cases:
         if ticket in (case.facts.get("ticket"), case.ticket.data["ticket"] if case.ticket else None):
             raise BadInput(f"{ticket} is the ticket of {case.ref} already.", "Give this job's own ticket, or none.")
 
 
-def _last_failure(office: Office, platform: JobPlatform, job: Job) -> Run | None:
-    failed = [r for r in platform.runs_since(job.id, office.clock() - LOOK_BACK) if r.state is RunState.FAILED]
+def _last_failure(services: Services, platform: JobPlatform, job: Job) -> Run | None:
+    failed = [r for r in platform.runs_since(job.id, services.clock() - LOOK_BACK) if r.state is RunState.FAILED]
     return failed[-1] if failed else None

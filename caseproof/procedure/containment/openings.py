@@ -14,7 +14,7 @@ from caseproof.procedure.containment.opening import opened
 from caseproof.procedure.containment.stop import stop_key
 from caseproof.procedure.containment.stop_work import Target, Work
 from caseproof.procedure.core.lease import LEASE_SECONDS
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.store import AlreadyOpen, Claim, UnitOfWork
 from caseproof.store.bulk import Wanted
 
@@ -32,14 +32,14 @@ class Openings:
     """
 
     def __init__(
-        self, office: Office, name: str, owner: str, *, dead: str = "", waits: bool = False, check: str = ""
+        self, services: Services, name: str, owner: str, *, dead: str = "", waits: bool = False, check: str = ""
     ) -> None:
-        self._office, self._name, self._dead, self._check = office, name, dead, check
+        self._services, self._name, self._dead, self._check = services, name, dead, check
         self.owner, self.waits = owner, waits
         self._first: dict[Group, str] = {}
         self._stopped: set[str] = set()
-        with office.store.reading() as unit:
-            self._along = unit.bulk.held_along(name)
+        with services.store.reading() as uow:
+            self._along = uow.bulk.held_along(name)
 
     def stand_still_by_us(self, job_id: str) -> bool:
         """Whether an open case of another job, or this pass, stopped the job along."""
@@ -55,11 +55,11 @@ class Openings:
         Raises StoreError, and NotAllowed or BadInput for what a case cannot hold.
         """
         first = dict(self._first)
-        with self._office.store.unit() as unit:
-            cases = self._cases(unit, works, first)
+        with self._services.store.uow() as uow:
+            cases = self._cases(uow, works, first)
             wanted = [(cases[work.own][0], work.jobs[:1]) for work in works if work.goes_on]
-            claims = self._claims(unit, wanted, looked)
-            unit.commit()
+            claims = self._claims(uow, wanted, looked)
+            uow.commit()
         self._first = first
         for work in works:
             work.case, work.new = cases[work.own]
@@ -67,13 +67,13 @@ class Openings:
 
     def claim_along(self, works: Sequence[Work], looked: Looked) -> None:
         """Claim the stops of the jobs that the cases reach beside their own. Raises StoreError."""
-        with self._office.store.unit() as unit:
-            claims = self._claims(unit, [(work.stop.case, work.along) for work in works], looked)
-            unit.commit()
+        with self._services.store.uow() as uow:
+            claims = self._claims(uow, [(work.stop.case, work.along) for work in works], looked)
+            uow.commit()
         for work in works:
             _hand_out(claims, work, work.stop.case)
 
-    def _cases(self, unit: UnitOfWork, works: Sequence[Work], first: dict[Group, str]) -> dict[str, tuple[Case, bool]]:
+    def _cases(self, uow: UnitOfWork, works: Sequence[Work], first: dict[Group, str]) -> dict[str, tuple[Case, bool]]:
         """The case of each job, and whether it is open only now. ``first`` is the first case of each group, whose
         notice the others share: it is made before them, so that they can name it."""
         found = {work.own: (work.case, False) for work in works if work.case and not work.begins}
@@ -83,51 +83,51 @@ class Openings:
             if work.target.group and work.target.group not in first:
                 leads.setdefault(work.target.group, work.own)
         led = set(leads.values())
-        found |= self._begun(unit, [work for work in begun if work.own in led], first)
+        found |= self._begun(uow, [work for work in begun if work.own in led], first)
         # Of a case that was open already its retailer may have been told.
         first |= {group: found[own][0].ref for group, own in leads.items() if found[own][1]}
-        found |= self._begun(unit, [work for work in begun if work.own not in led], first)
+        found |= self._begun(uow, [work for work in begun if work.own not in led], first)
         return found
 
     def _begun(
-        self, unit: UnitOfWork, works: Sequence[Work], first: Mapping[Group, str]
+        self, uow: UnitOfWork, works: Sequence[Work], first: Mapping[Group, str]
     ) -> dict[str, tuple[Case, bool]]:
-        found = {work.own: self._reopened(unit, work.case, work.target, first) for work in works if work.case}
+        found = {work.own: self._reopened(uow, work.case, work.target, first) for work in works if work.case}
         fresh = [work for work in works if work.case is None]
-        for work, case in zip(fresh, unit.bulk.open([self._event(work.target, first) for work in fresh]), strict=True):
+        for work, case in zip(fresh, uow.bulk.open([self._event(work.target, first) for work in fresh]), strict=True):
             # A person may have been faster than we.
-            found[work.own] = (unit.cases.get(case.ref), False) if isinstance(case, AlreadyOpen) else (case, True)
+            found[work.own] = (uow.cases.get(case.ref), False) if isinstance(case, AlreadyOpen) else (case, True)
         return found
 
     def _event(self, target: Target, first: Mapping[Group, str]) -> Event:
-        scope = target.scope(self._office.policy)
+        scope = target.scope(self._services.policy)
         lead = _lead(target, first)
         shares = {"shares_notice_with": lead} if lead else {}
         told = {"how": "daily check", "check": self._check, "scope": str(scope), **_failure(target), **shares}
-        return opened(self._office, self._name, target.job, **told)
+        return opened(self._services, self._name, target.job, **told)
 
-    def _reopened(self, unit: UnitOfWork, case: Case, target: Target, first: Mapping[Group, str]) -> tuple[Case, bool]:
+    def _reopened(self, uow: UnitOfWork, case: Case, target: Target, first: Mapping[Group, str]) -> tuple[Case, bool]:
         told = {"why": redact(target.why), "check": self._check, "shares_notice_with": _lead(target, first)}
-        event = self._office.event(Kind.REOPENED, **told, **_failure(target))
+        event = self._services.event(Kind.REOPENED, **told, **_failure(target))
         try:
-            after = unit.bulk.change([case.ref], lambda now: [event] if now.is_closed else [])[case.ref]
+            after = uow.bulk.change([case.ref], lambda now: [event] if now.is_closed else [])[case.ref]
         except AlreadyOpen as other:
-            return unit.cases.get(other.ref), False
+            return uow.cases.get(other.ref), False
         return after, after.version > case.version
 
     def _claims(
-        self, unit: UnitOfWork, wanted: Sequence[tuple[Case, Sequence[Job]]], looked: Looked
+        self, uow: UnitOfWork, wanted: Sequence[tuple[Case, Sequence[Job]]], looked: Looked
     ) -> dict[str, Claim]:
         """The claims by their keys. What the platform did not tell is not claimed."""
         wanted = [(case, jobs) for case, jobs in wanted if case.contained is None]
         # Its own job is held by nobody but the case itself: a job has one open case.
         along = {job.id for case, jobs in wanted for job in jobs if job.id != case.facts["job"]}
-        held = unit.bulk.held_as_own(self._name, sorted(along))
+        held = uow.bulk.held_as_own(self._name, sorted(along))
         intents = [intent for case, jobs in wanted for intent in self._intents(case, jobs, held, looked)]
-        return unit.bulk.claim(
+        return uow.bulk.claim(
             intents,
             owner=self.owner,
-            now=self._office.clock(),
+            now=self._services.clock(),
             seconds=LEASE_SECONDS,
             dead=self._dead,
             together=self.waits,

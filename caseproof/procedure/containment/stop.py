@@ -17,7 +17,7 @@ from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job, PlatformRefused, Standing, UnknownJob
 from caseproof.procedure.core.idempotent_effect import EffectNotSeen
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 
 SETTLE_SECONDS = 1.0
 """How long to wait before the second read-back: a scheduler may have been about to queue another run."""
@@ -34,7 +34,7 @@ class Stops(Protocol):
     def stop(self, job_id: str) -> None: ...
 
 
-class CannotStop(CaseproofError):
+class StopImpossible(CaseproofError):
     """The stop is not ours to make: why (``code``, ``problem``), and who can make it (``who_can``, J3)."""
 
     def __init__(self, code: Code, why: str, who_can: str) -> None:
@@ -65,14 +65,14 @@ class Stop:
             self.reached.remove(entry)
             self.refused.append({"job": entry["job"], "why": f"{why}.", "was_active": entry["was_active"]})
         if own in loose:
-            raise CannotStop(Code.DOES_NOT_STAY_STOPPED, f"{why}: {own}.", "whoever starts it again")
+            raise StopImpossible(Code.DOES_NOT_STAY_STOPPED, f"{why}: {own}.", "whoever starts it again")
 
     def told(self) -> dict[str, Any]:
         """What the event of a stop says, but for its evidence."""
         scope = self.case.facts["scope"]
         return {"scope": scope, "narrowed": self.narrowed, "jobs": self.reached, "not_stopped": self.refused}
 
-    def cannot(self, reason: CannotStop) -> dict[str, Any]:
+    def cannot(self, reason: StopImpossible) -> dict[str, Any]:
         """What the event says that there is no stop (J3)."""
         # What was stopped beside the job is written down, too: it has to go live again with it.
         beside = [entry for entry in self.reached if entry["job"] != self.case.facts["job"]]
@@ -97,7 +97,7 @@ def reach(platform: Stops, job: Job, scope: Scope) -> tuple[list[Job], str]:
     Another job that is not ours to stop (J3) is left alone. Raises CannotStop where ``job`` is not, and PlatformDown.
     """
     if job.stopped_by:
-        raise CannotStop(
+        raise StopImpossible(
             Code.NOT_OURS_TO_STOP, "The job is marked on the platform as not ours to stop.", job.stopped_by
         )
     if scope is Scope.JOB:
@@ -111,12 +111,12 @@ def reach(platform: Stops, job: Job, scope: Scope) -> tuple[list[Job], str]:
     return ours, f"Not ours to stop, so left alone: {', '.join(not_ours)}." if not_ours else ""
 
 
-def cannot(no: CaseproofError) -> CannotStop:
+def cannot(no: CaseproofError) -> StopImpossible:
     """Why there is no stop, where the platform refused it or has no such job."""
     if isinstance(no, UnknownJob):
         gone = f"The platform has no such job any more: {no.problem}"
-        return CannotStop(no.code, gone, "nobody needs to: nothing runs")
-    return CannotStop(no.code, no.problem, ADMINISTRATOR)
+        return StopImpossible(no.code, gone, "nobody needs to: nothing runs")
+    return StopImpossible(no.code, no.problem, ADMINISTRATOR)
 
 
 def held_jobs(case: Case) -> tuple[Mapping[str, Any], ...]:
@@ -152,13 +152,13 @@ def stop_and_read(platform: Stops, job_id: str) -> Standing:
     return now
 
 
-def hold(office: Office, jobs: list[str], stopped_again: Callable[[list[str]], list[str]]) -> list[str]:
+def hold(services: Services, jobs: list[str], stopped_again: Callable[[list[str]], list[str]]) -> list[str]:
     """Read back a second time, and stop again what a scheduler queued in between; returns what does not stay stopped.
 
     ``stopped_again`` reads jobs back and returns those that it had to stop again.
     """
     for _ in range(HOLD_TRIES):
-        office.sleep(SETTLE_SECONDS)
+        services.sleep(SETTLE_SECONDS)
         jobs = stopped_again(jobs)
         if not jobs:
             break

@@ -13,7 +13,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job
-from caseproof.procedure.containment.stop import CannotStop, Stop
+from caseproof.procedure.containment.stop import Stop, StopImpossible
 from caseproof.store import Claim, EvidenceRow
 
 Outcome = Literal["stopped", "cannot stop", "not stopped yet", "left alone"]
@@ -49,7 +49,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class StopResult:
     """What became of a target; ``job`` is the job's id. ``new``: this pass opened or reopened the case.
 
     "not stopped yet": its own run, or the next check, goes on trying. "left alone": somebody else stopped it since the
@@ -76,9 +76,9 @@ class Work:
     claims: dict[str, Claim] = field(default_factory=dict)
     withdrawn: list[str] = field(default_factory=list)
     file: EvidenceRow | None = None
-    not_ours: CannotStop | None = None
+    not_ours: StopImpossible | None = None
     waits: Exception | None = None
-    end: Swept | None = None
+    end: StopResult | None = None
     _stop: Stop | None = None
 
     @property
@@ -132,7 +132,7 @@ class Work:
 
     def ends(self, outcome: Outcome, why: str = "") -> None:
         """It is done with."""
-        self.end = Swept(self.case.ref if self.case else "", self.own, outcome, self.new, why)
+        self.end = StopResult(self.case.ref if self.case else "", self.own, outcome, self.new, why)
 
     def ends_as(self, case: Case) -> None:
         """It is done with, as its case says now."""

@@ -68,25 +68,25 @@ def idempotent_effect(
             seen = read_back(claim.plan) if read_back else returned
     if seen is None:
         raise EffectNotSeen(step)
-    with effects.store.unit() as unit:
-        unit.intents.finish(key, owner=owner, result=dict(seen), now=effects.clock())
-        unit.commit()
+    with effects.store.uow() as uow:
+        uow.intents.finish(key, owner=owner, result=dict(seen), now=effects.clock())
+        uow.commit()
     return seen
 
 
 def _claim(effects: Effects, ref: str, step: str, key: str, plan: Json) -> Claim:
     while True:
-        with effects.store.unit() as unit:
-            claim = unit.intents.claim(
+        with effects.store.uow() as uow:
+            claim = uow.intents.claim(
                 key, ref, step, owner=effects.writer, now=effects.clock(), seconds=LEASE_SECONDS, plan=dict(plan)
             )
-            unit.commit()
+            uow.commit()
         if claim.standing != "busy":
             return claim
         effects.sleep(1.0)
 
 
 def _withdraw(effects: Effects, claim: Claim, owner: str) -> None:
-    with effects.store.unit() as unit:
-        unit.intents.release(claim.key, owner=owner)
-        unit.commit()
+    with effects.store.uow() as uow:
+        uow.intents.release(claim.key, owner=owner)
+        uow.commit()

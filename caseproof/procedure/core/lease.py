@@ -30,9 +30,9 @@ def renewed(effects: Effects, owner: str, keys: Sequence[str]) -> Iterator[None]
 
     def renew() -> None:
         while not effects.wait(over, RENEW_SECONDS):
-            with suppress(StoreError), effects.store.unit() as unit:
-                unit.bulk.renew(keys, owner=owner, now=effects.clock(), seconds=LEASE_SECONDS)
-                unit.commit()
+            with suppress(StoreError), effects.store.uow() as uow:
+                uow.bulk.renew(keys, owner=owner, now=effects.clock(), seconds=LEASE_SECONDS)
+                uow.commit()
 
     thread = threading.Thread(target=renew, name="lease", daemon=True)  # a process never lives on for it
     thread.start()

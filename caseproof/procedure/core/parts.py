@@ -1,6 +1,6 @@
 """The parts of this installation that a function takes: each one thing, so that a signature shows what is needed.
 
-``core.office`` puts them together, once a process.
+``core.services`` puts them together, once a process.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ class EvidenceFiles:
     def keep(self, ref: str, content: bytes, name: str, media_type: str) -> str:
         """Keep a file as evidence of the case; returns its digest (hex SHA-256)."""
         kept = self.vault.put(content, name, media_type)
-        with self.store.unit() as unit:
-            unit.evidence.add(ref, kept.digest, name, media_type, kept.size, self.clock())
-            unit.commit()
+        with self.store.uow() as uow:
+            uow.evidence.add(ref, kept.digest, name, media_type, kept.size, self.clock())
+            uow.commit()
         return kept.digest
 
     def keep_json(self, ref: str, name: str, what: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.vocabulary import DECISION, Decision
 from caseproof.procedure.core.asked import answer_to
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.core.services import Services
 from caseproof.store import CaseRow, ConcurrentChange, IncidentRow, QuestionRow, StoreDown, StoreError, UnitOfWork
 from caseproof.store.errors import Unreadable
 
@@ -38,39 +38,39 @@ _BEFORE_THE_DECISION = frozenset({State.OPENED, State.CONTAINED, State.WAITING})
 # -- gathering ------------------------------------------------------------------------------------------------------
 
 
-def gather(office: Office, platform: str = "") -> list[str]:
+def gather(services: Services, platform: str = "") -> list[str]:
     """Make incidents of what came in within the policy's window, or have it join the one that is open.
 
     Of one platform, or of all. Gives the references of the incidents that cases joined. Raises StoreError.
     """
-    storm, now = office.policy.check.storm, office.clock()
+    storm, now = services.policy.check.storm, services.clock()
     since = now - timedelta(minutes=storm.minutes)
-    with office.store.reading() as unit:
-        groups = unit.cases.gathering(since, platform)
-        standing = {(row.platform, row.marketplace, row.cause) for row in unit.incidents.rows(open_only=True)}
+    with services.store.reading() as uow:
+        groups = uow.cases.gathering(since, platform)
+        standing = {(row.platform, row.marketplace, row.cause) for row in uow.incidents.rows(open_only=True)}
     joined = []
     for name, marketplace, cause, count in groups:
         place = (name, marketplace, cause)
         if not marketplace and cause not in WITHOUT_MARKETPLACE:
             continue
         if place in standing or count >= storm.cases:
-            joined += _again_if_changed(partial(_join, office, *place, since))
+            joined += _again_if_changed(partial(_join, services, *place, since))
     return joined
 
 
-def _join(office: Office, platform: str, marketplace: str, cause: str, since: datetime) -> list[str]:
+def _join(services: Services, platform: str, marketplace: str, cause: str, since: datetime) -> list[str]:
     """One transaction: the incident, and one event a case."""
-    with office.store.unit() as unit:
-        rows = unit.cases.alike(platform, marketplace, cause)
+    with services.store.uow() as uow:
+        rows = uow.cases.alike(platform, marketplace, cause)
         new = [row for row in rows if not row.incident and row.last_opened_at >= since]
-        incident = unit.incidents.open_for(platform, marketplace, cause)
+        incident = uow.incidents.open_for(platform, marketplace, cause)
         if incident is None:
-            if len(new) < office.policy.check.storm.cases:  # another was quicker
+            if len(new) < services.policy.check.storm.cases:  # another was quicker
                 return []
-            incident = unit.incidents.create(platform, marketplace, cause, office.clock())
-        event = office.event(Kind.INCIDENT_JOINED, incident=incident.ref)
-        joined = _change(unit, _refs(new), lambda case: None if case.incident or case.is_closed else event)
-        unit.commit()
+            incident = uow.incidents.create(platform, marketplace, cause, services.clock())
+        event = services.event(Kind.INCIDENT_JOINED, incident=incident.ref)
+        joined = _change(uow, _refs(new), lambda case: None if case.incident or case.is_closed else event)
+        uow.commit()
     return [incident.ref] if joined else []
 
 
@@ -78,7 +78,7 @@ def _join(office: Office, platform: str, marketplace: str, cause: str, since: da
 
 
 def decide_all(
-    office: Office, ref: str, decision: Decision, by: str, reason: str, until: date | None = None,
+    services: Services, ref: str, decision: Decision, by: str, reason: str, until: date | None = None,
     question: int | None = None,
 ) -> list[str]:  # fmt: skip
     """Decide for every case of the incident that waits for a decision now: one event a case, in one transaction.
@@ -86,67 +86,67 @@ def decide_all(
     ``question`` is the number of the question that was answered: two runs that read one answer act on it once. Gives
     the references of the cases that it reached. Raises NotOnTheTeam, NotAllowed and BadInput; nothing is recorded then.
     """
-    member = require_member(by, office.policy.team)
+    member = require_member(by, services.policy.team)
     if decision not in MAY_DECIDE:
         raise NotAllowed(
             f"'{decision}' is decided case by case: it needs the word of the retailer (J8, J9).",
             f"For all of them choose one of: {', '.join(MAY_DECIDE)}.",
         )
-    today = office.clock().date()
+    today = services.clock().date()
     refuse_decision(blank(ref, JOB_FAILURE), decision, reason=reason, checked="", until=until, today=today)
 
     def write() -> list[str]:
-        with office.store.unit() as unit:
-            row = unit.incidents.get(ref)
+        with services.store.uow() as uow:
+            row = uow.incidents.get(ref)
             if question is not None and row.asked != question:
                 return []
-            now = office.clock()
-            event = _decided(office, row.ref, decision, member, reason, until, now)
-            waiting = [one for one in unit.cases.of_incident(row.ref) if one.state in (State.WAITING, State.PAUSED)]
-            reached = _change(unit, _refs(waiting), lambda case: event if _waits(case, row) else None)
-            unit.incidents.decide(row.ref, str(decision), by=member, reason=reason, until=until, at=now)
-            unit.incidents.pass_on(row.ref)  # the question is answered: nobody reads this answer again
-            unit.commit()
+            now = services.clock()
+            event = _decided(services, row.ref, decision, member, reason, until, now)
+            waiting = [one for one in uow.cases.of_incident(row.ref) if one.state in (State.WAITING, State.PAUSED)]
+            reached = _change(uow, _refs(waiting), lambda case: event if _waits(case, row) else None)
+            uow.incidents.decide(row.ref, str(decision), by=member, reason=reason, until=until, at=now)
+            uow.incidents.pass_on(row.ref)  # the question is answered: nobody reads this answer again
+            uow.commit()
         return reached
 
     return _again_if_changed(write)
 
 
-def settle_stragglers(office: Office) -> list[str]:
+def settle_stragglers(services: Services) -> list[str]:
     """Have the decision of each open incident reach its cases that wait for one only since: their references.
 
     Not those that were opened after it, or that failed since: the decision did not know of that. Raises StoreError.
     """
     reached = []
-    with office.store.reading() as unit:
-        incidents = unit.incidents.rows(open_only=True)
+    with services.store.reading() as uow:
+        incidents = uow.incidents.rows(open_only=True)
     for row in incidents:
-        if row.decided_at is not None and (row.until is None or row.until > office.clock().date()):
-            reached += _again_if_changed(partial(_reach_the_late, office, row))
+        if row.decided_at is not None and (row.until is None or row.until > services.clock().date()):
+            reached += _again_if_changed(partial(_reach_the_late, services, row))
     return reached
 
 
-def _reach_the_late(office: Office, row: IncidentRow) -> list[str]:
-    with office.store.reading() as unit:
-        rows = [one for one in unit.cases.of_incident(row.ref) if one.state is State.WAITING]
+def _reach_the_late(services: Services, row: IncidentRow) -> list[str]:
+    with services.store.reading() as uow:
+        rows = [one for one in uow.cases.of_incident(row.ref) if one.state is State.WAITING]
     if not rows:
         return []
-    with office.store.unit() as unit:
-        if unit.incidents.get(row.ref) != row:  # decided anew, or over
+    with services.store.uow() as uow:
+        if uow.incidents.get(row.ref) != row:  # decided anew, or over
             return []
         decision = Decision(row.decision)
-        event = _decided(office, row.ref, decision, row.decided_by, row.reason, row.until, office.clock())
-        late = _change(unit, _refs(rows), lambda case: event if _is_late(case, row) else None)
-        unit.commit()
+        event = _decided(services, row.ref, decision, row.decided_by, row.reason, row.until, services.clock())
+        late = _change(uow, _refs(rows), lambda case: event if _is_late(case, row) else None)
+        uow.commit()
     return late
 
 
 def _decided(
-    office: Office, incident: str, decision: Decision, by: str, reason: str, until: date | None, at: datetime
+    services: Services, incident: str, decision: Decision, by: str, reason: str, until: date | None, at: datetime
 ) -> Event:
     if until is not None:
         return Event(Kind.KEPT_PAUSED, at, by, {"until": until.isoformat(), "reason": reason, "incident": incident})
-    taken = {"decision": str(decision), "reason": reason, "review": office.policy.review_mode, "incident": incident}
+    taken = {"decision": str(decision), "reason": reason, "review": services.policy.review_mode, "incident": incident}
     return Event(Kind.DECIDED, at, by, taken)
 
 
@@ -175,35 +175,35 @@ def _is_late(case: Case, row: IncidentRow) -> bool:
 # -- ending ---------------------------------------------------------------------------------------------------------
 
 
-def end_finished(office: Office) -> list[str]:
+def end_finished(services: Services) -> list[str]:
     """End the incidents that have nothing left to decide: their references. Raises StoreError."""
-    with office.store.reading() as unit:
-        incidents = unit.incidents.rows(open_only=True)
-    return [row.ref for row in incidents if end_if_over(office, row.ref)]
+    with services.store.reading() as uow:
+        incidents = uow.incidents.rows(open_only=True)
+    return [row.ref for row in incidents if end_if_over(services, row.ref)]
 
 
-def end_if_over(office: Office, ref: str) -> bool:
+def end_if_over(services: Services, ref: str) -> bool:
     """Whether the incident is over, and ended: all its cases are closed, or the decision to go on reached all."""
-    with office.store.reading() as unit:
-        row = unit.incidents.get(ref)
+    with services.store.reading() as uow:
+        row = uow.incidents.get(ref)
         if row.is_closed:
             return True
-        left = _left(unit, row)
+        left = _left(uow, row)
     if left:
         return False
-    with office.store.unit() as unit:
-        unit.incidents.close(ref, office.clock())
-        unit.commit()
+    with services.store.uow() as uow:
+        uow.incidents.close(ref, services.clock())
+        uow.commit()
     return True
 
 
-def _left(unit: UnitOfWork, row: IncidentRow) -> bool:
+def _left(uow: UnitOfWork, row: IncidentRow) -> bool:
     """Whether the incident has something to decide yet, or a decision that has to reach somebody."""
-    rows = [one for one in unit.cases.of_incident(row.ref) if one.closed_at is None]
+    rows = [one for one in uow.cases.of_incident(row.ref) if one.closed_at is None]
     if row.decision != Decision.AFTER_FIX:
         return bool(rows)
     undecided = [one for one in rows if one.state in (*_BEFORE_THE_DECISION, State.PAUSED)]
-    return any(_is_undecided(case, row) for case in _readable(unit, undecided))
+    return any(_is_undecided(case, row) for case in _readable(uow, undecided))
 
 
 def _is_undecided(case: Case, row: IncidentRow) -> bool:
@@ -216,47 +216,47 @@ def _is_undecided(case: Case, row: IncidentRow) -> bool:
 # -- asking ---------------------------------------------------------------------------------------------------------
 
 
-def ask(office: Office, ref: str, flow_run: str) -> int:
+def ask(services: Services, ref: str, flow_run: str) -> int:
     """Number the incident's next question, which this flow run asks. Raises NotAllowed where it is over."""
-    with office.store.unit() as unit:
-        number = unit.incidents.ask(ref, flow_run, office.clock())
-        unit.commit()
+    with services.store.uow() as uow:
+        number = uow.incidents.ask(ref, flow_run, services.clock())
+        uow.commit()
     return number
 
 
-def question(office: Office, ref: str) -> QuestionRow | None:
+def question(services: Services, ref: str) -> QuestionRow | None:
     """The question that waits; None where none does, or its answer was acted on."""
-    with office.store.reading() as unit:
-        return unit.incidents.question(ref)
+    with services.store.reading() as uow:
+        return uow.incidents.question(ref)
 
 
-def refuse(office: Office, ref: str, number: int, why: str) -> None:
+def refuse(services: Services, ref: str, number: int, why: str) -> None:
     """Write down why the answer to this question is not taken; the next question shows it (house rule 7).
 
     An incident that ended while somebody answered asks nothing more.
     """
-    with office.store.unit() as unit:
-        row = unit.incidents.get(ref)
+    with services.store.uow() as uow:
+        row = uow.incidents.get(ref)
         if row.asked == number and not row.is_closed:
-            unit.incidents.refuse(ref, number, why)
-            unit.incidents.pass_on(ref)
-        unit.commit()
+            uow.incidents.refuse(ref, number, why)
+            uow.incidents.pass_on(ref)
+        uow.commit()
 
 
-def refused(office: Office, ref: str) -> str:
+def refused(services: Services, ref: str) -> str:
     """Why the latest answer was not taken; "" where it was."""
-    with office.store.reading() as unit:
-        return unit.incidents.refused(ref)
+    with services.store.reading() as uow:
+        return uow.incidents.refused(ref)
 
 
 # -- all of them -----------------------------------------------------------------------------------------------------
 
 
-def _readable(unit: UnitOfWork, rows: list[CaseRow]) -> Iterator[Case]:
+def _readable(uow: UnitOfWork, rows: list[CaseRow]) -> Iterator[Case]:
     """The cases of the rows; one that cannot be read holds up no other."""
     for row in rows:
         try:
-            yield unit.cases.get(row.ref)
+            yield uow.cases.get(row.ref)
         except Unreadable:
             continue
 
@@ -265,7 +265,7 @@ def _refs(rows: Sequence[CaseRow]) -> list[str]:
     return [row.ref for row in rows]
 
 
-def _change(unit: UnitOfWork, refs: Sequence[str], decide: Callable[[Case], Event | None]) -> list[str]:
+def _change(uow: UnitOfWork, refs: Sequence[str], decide: Callable[[Case], Event | None]) -> list[str]:
     """Write what happens to these cases, an event each; the references of those to which something did.
 
     One that cannot be read, or was edited past us, holds up no other: it is searched for by halves, because nobody else
@@ -279,12 +279,12 @@ def _change(unit: UnitOfWork, refs: Sequence[str], decide: Callable[[Case], Even
         return [event] if event else []
 
     try:
-        unit.bulk.change(refs, happens)
+        uow.bulk.change(refs, happens)
     except StoreDown:
         raise
     except StoreError:
         half = len(refs) // 2
-        return [*_change(unit, refs[:half], decide), *_change(unit, refs[half:], decide)] if half else []
+        return [*_change(uow, refs[:half], decide), *_change(uow, refs[half:], decide)] if half else []
     return changed
 
 

@@ -19,23 +19,23 @@ from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import JobPlatform, PlatformDown
-from caseproof.procedure.core.office import Office
-from caseproof.procedure.keeper import watching
-from caseproof.procedure.keeper.keeping import (
-    Looked,
+from caseproof.procedure.core.services import Services
+from caseproof.procedure.keeper import rechecking as watching
+from caseproof.procedure.keeper.no_answer import has_to_be_told, keep_paused
+from caseproof.procedure.keeper.open_incidents import note_nudge, nudges
+from caseproof.procedure.keeper.pending_team_alerts import to_tell
+from caseproof.procedure.keeper.problems import Problems, note_problems
+from caseproof.procedure.keeper.schedule import (
+    DueCases,
+    due_cases,
     has_to_look_at_all,
     is_over,
-    look,
     look_at_all_again,
     note_next,
     remember_the_policy,
     waits_for_retailer,
 )
-from caseproof.procedure.keeper.no_answer import has_to_be_told, keep_paused
-from caseproof.procedure.keeper.open_incidents import note_nudge, nudges
-from caseproof.procedure.keeper.problems import Problems, note_problems
-from caseproof.procedure.keeper.team_alerts import Telling, tell_team
-from caseproof.procedure.keeper.untold import to_tell
+from caseproof.procedure.keeper.team_alerts import TeamAlert, tell_team
 from caseproof.procedure.notify.reminding import remind
 from caseproof.procedure.notify.telling import Send
 from caseproof.store import CaseRow, locks
@@ -80,7 +80,7 @@ class KeeperPorts:
 
 
 @dataclass
-class Pass:
+class KeeperPass:
     """What a pass did. ``problems`` is what it could not do, by case or by what it was about."""
 
     looked_at: int = 0
@@ -118,14 +118,14 @@ def _names(refs: Sequence[str]) -> str:
 
 
 def keep(
-    office: Office, ports: KeeperPorts, *, patience: float = PATIENCE_SECONDS, hung: float = HUNG_SECONDS
-) -> Pass | None:
+    services: Services, ports: KeeperPorts, *, patience: float = PATIENCE_SECONDS, hung: float = HUNG_SECONDS
+) -> KeeperPass | None:
     """One pass; None where another is at work. Raises StoreDown and the like, where nothing can be done at all."""
-    lock = office.settings.home_folder / "keeper" / "pass"
+    lock = services.settings.home_folder / "keeper" / "pass"
     if locks.is_held(lock) or not locks.hold(lock, wait=False):
         return None
     try:
-        return _Keeper(office, ports, hung).keep(patience)
+        return _Keeper(services, ports, hung).keep(patience)
     finally:
         locks.let_go(lock)
 
@@ -147,19 +147,19 @@ def _about(platform: str) -> str:
 class _Keeper:
     """A pass at work."""
 
-    def __init__(self, office: Office, ports: KeeperPorts, hung: float) -> None:
-        self._office, self._ports, self._hung = office, ports, hung
-        self._done = Pass()
+    def __init__(self, services: Services, ports: KeeperPorts, hung: float) -> None:
+        self._services, self._ports, self._hung = services, ports, hung
+        self._done = KeeperPass()
         self._watches: dict[str, threading.Thread] = {}
         self._down: set[str] = set()
 
-    def keep(self, patience: float) -> Pass:
+    def keep(self, patience: float) -> KeeperPass:
         self._watch_the_platforms()  # J2: what has to stop comes first
         self._down.update(self._wait_for_the_platforms())
         with self._apart("incidents"):
             self._done.incidents += self._ports.incidents()
         self._plan_anew()
-        found = look(self._office.ledger, self._office.policy.keeper)
+        found = due_cases(self._services.ledger, self._services.policy.keeper)
         self._done.looked_at = len(found.rows)
         self._read_the_runs(found)
         self._give_and_wake(found, patience)
@@ -168,9 +168,9 @@ class _Keeper:
             self._done.problems(_about(name), Hanging(name))
         self._tell(found)
         self._keep_paused(found)
-        note_next(self._office.ledger, self._office.policy.keeper, found.rows)
-        note_problems(self._office.ledger, self._done.problems.said)
-        done, self._done = self._done, Pass()  # what still hangs changes it no more
+        note_next(self._services.ledger, self._services.policy.keeper, found.rows)
+        note_problems(self._services.ledger, self._done.problems.said)
+        done, self._done = self._done, KeeperPass()  # what still hangs changes it no more
         return done
 
     @contextmanager
@@ -185,7 +185,7 @@ class _Keeper:
     def _watch_the_platforms(self) -> None:
         names: list[str] = []
         with self._apart("platforms"):
-            names = watching.platforms_with_cases(self._office.ledger, self._office.policy.keeper)
+            names = watching.platforms_with_cases(self._services.ledger, self._services.policy.keeper)
         for name in names:
             with self._apart(_about(name)):
                 platform = self._ports.platform(name)
@@ -205,10 +205,10 @@ class _Keeper:
                 raise
 
     def _look_after(self, name: str, platform: JobPlatform) -> None:
-        for ref in watching.hold_stops(self._office.ledger, self._office.files, name, platform, self._apart):
+        for ref in watching.hold_stops(self._services.ledger, self._services.files, name, platform, self._apart):
             self._done.stopped_again.append(ref)
             self._ports.say(f"{ref}: the stop did not hold, and was made again (J2)")
-        for swept in watching.reopen_what_fails_again(self._office, name, platform):
+        for swept in watching.reopen_what_fails_again(self._services, name, platform):
             if swept.new:
                 self._done.reopened.append(swept.ref)
                 self._ports.say(f"{swept.ref}: the job failed again and is {swept.outcome}; the case is reopened")
@@ -222,12 +222,12 @@ class _Keeper:
 
     def _plan_anew(self) -> None:
         with self._apart("policy"):
-            if has_to_look_at_all(self._office.ledger, self._office.policy.keeper):
-                count = look_at_all_again(self._office.ledger, self._office.policy.keeper)
+            if has_to_look_at_all(self._services.ledger, self._services.policy.keeper):
+                count = look_at_all_again(self._services.ledger, self._services.policy.keeper)
                 self._ports.say(f"The policy or the clock changed: {count} open cases were planned anew")
-            remember_the_policy(self._office.ledger, self._office.policy.keeper)
+            remember_the_policy(self._services.ledger, self._services.policy.keeper)
 
-    def _read_the_runs(self, found: Looked) -> None:
+    def _read_the_runs(self, found: DueCases) -> None:
         """A suspended case that waits for a long run is woken when that run is over."""
         deadline = time.monotonic() + self._hung
         for row in found.read:
@@ -235,13 +235,13 @@ class _Keeper:
                 continue  # in the next pass
             with self._apart(row.ref):
                 try:
-                    if is_over(self._office.ledger, self._ports.runner, row.ref):
+                    if is_over(self._services.ledger, self._ports.runner, row.ref):
                         found.wake.append(row.ref)
                 except PlatformDown:
                     self._down.add(row.platform)  # its time-out once a pass, not once a case
                     raise
 
-    def _give_and_wake(self, found: Looked, patience: float) -> None:
+    def _give_and_wake(self, found: DueCases, patience: float) -> None:
         """Runs for the cases without a live one, and for those asleep with news; as fast as workers take them."""
         deadline = time.monotonic() + patience
         wake, also = self._runs_of(found.wake), found.runs
@@ -257,17 +257,17 @@ class _Keeper:
             wake, also = {ref: wake[ref] for ref in ran.later}, []
             if not (ran.waiting or wake) or time.monotonic() + PAUSE_SECONDS > deadline:
                 return
-            self._office.sleep(PAUSE_SECONDS)
+            self._services.sleep(PAUSE_SECONDS)
 
     def _runs_of(self, refs: Sequence[str]) -> dict[str, str]:
         wanted = sorted(set(refs))
-        with self._office.store.reading() as unit:
+        with self._services.store.reading() as uow:
             rows = [
-                row for start in range(0, len(wanted), 200) for row in unit.cases.of_refs(wanted[start : start + 200])
+                row for start in range(0, len(wanted), 200) for row in uow.cases.of_refs(wanted[start : start + 200])
             ]
         return {row.ref: row.flow_run for row in rows if row.flow_run}
 
-    def _remind(self, found: Looked) -> None:
+    def _remind(self, found: DueCases) -> None:
         send: Send | None = None
         deadline = time.monotonic() + self._hung
         for ref in found.remind:
@@ -280,7 +280,7 @@ class _Keeper:
                 try:
                     send = send or self._ports.sender()
                     self._done.reminded += remind(
-                        self._office.ledger, self._office.dispatch(send), self._office.policy, ref
+                        self._services.ledger, self._services.dispatch(send), self._services.policy, ref
                     )
                 except MailDown:
                     down = True
@@ -288,17 +288,17 @@ class _Keeper:
             if down:
                 return  # its time-out once a pass, not once a case
 
-    def _tell(self, found: Looked) -> None:
+    def _tell(self, found: DueCases) -> None:
         """One mail to the team about all that is due; without an address the board has it."""
-        beside: list[Telling] = []
+        beside: list[TeamAlert] = []
         with self._apart("incidents"):
             beside = [
                 replace(one, url=self._ports.run_url(one.url))
-                for one in nudges(self._office.ledger, self._office.policy.keeper)
+                for one in nudges(self._services.ledger, self._services.policy.keeper)
             ]
         messages: list[MessageRow] = []
         with self._apart("messages from retailers"):
-            messages = to_tell(self._office.ledger)
+            messages = to_tell(self._services.ledger)
         told = [_nudge(row, about) for row, about in (*found.tell, *self._told_first(found))]
         with self._apart("telling the team"):
             told += [
@@ -306,33 +306,33 @@ class _Keeper:
             ]
             again = "the job failed again after the case was closed, so the case is open again (J10)"
             told += [self._telling(ref, again) for ref in self._done.reopened]
-            send = self._ports.sender() if (told or beside or messages) and self._office.policy.mail.team else None
+            send = self._ports.sender() if (told or beside or messages) and self._services.policy.mail.team else None
             self._done.team_told = tell_team(
-                self._office.ledger, self._office.links, self._office.policy.mail, send, told, beside, messages
+                self._services.ledger, self._services.links, self._services.policy.mail, send, told, beside, messages
             )
-            self._done.team_told += sum(note_nudge(self._office.store, one.ref, one.number) for one in beside)
+            self._done.team_told += sum(note_nudge(self._services.store, one.ref, one.number) for one in beside)
 
-    def _telling(self, ref: str, about: str) -> Telling:
-        case = self._office.case(ref)
+    def _telling(self, ref: str, about: str) -> TeamAlert:
+        case = self._services.case(ref)
         number = len(case.since_question(Kind.TEAM_TOLD)) + 1
-        return Telling(ref, case.facts["job_name"], about, number, aside=True)
+        return TeamAlert(ref, case.facts["job_name"], about, number, aside=True)
 
-    def _told_first(self, found: Looked) -> list[tuple[CaseRow, str]]:
+    def _told_first(self, found: DueCases) -> list[tuple[CaseRow, str]]:
         """The cases about to be kept paused of which the team was told nothing yet, whyever (J6)."""
         told, first = {row.ref for row, _ in found.tell}, []
         for row, about in found.pause:
             with self._apart(row.ref):
-                if row.ref not in told and has_to_be_told(self._office.case(row.ref)):
+                if row.ref not in told and has_to_be_told(self._services.case(row.ref)):
                     first.append((row, about))
         return first
 
-    def _keep_paused(self, found: Looked) -> None:
+    def _keep_paused(self, found: DueCases) -> None:
         """Where no answer came, the account stays paused until a date (J6)."""
         for row, _ in found.pause:
             with self._apart(row.ref):
-                if keep_paused(self._office.ledger, self._office.policy.keeper, row.ref):
+                if keep_paused(self._services.ledger, self._services.policy.keeper, row.ref):
                     self._done.paused.append(row.ref)
 
 
-def _nudge(row: CaseRow, about: str) -> Telling:
-    return Telling(row.ref, row.job_name, about, row.nudges + 1, no_answer=waits_for_retailer(row))
+def _nudge(row: CaseRow, about: str) -> TeamAlert:
+    return TeamAlert(row.ref, row.job_name, about, row.nudges + 1, no_answer=waits_for_retailer(row))

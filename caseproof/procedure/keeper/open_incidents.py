@@ -9,8 +9,8 @@ from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import in_words
-from caseproof.procedure.keeper.keeping import CASEPROOF, NOBODY, TEAM, nudge_at
-from caseproof.procedure.keeper.team_alerts import Telling
+from caseproof.procedure.keeper.schedule import CASEPROOF, NOBODY, TEAM, nudge_at
+from caseproof.procedure.keeper.team_alerts import TeamAlert
 from caseproof.store import IncidentRow, QuestionRow, Store
 
 
@@ -51,10 +51,10 @@ class OpenIncident:
 
 def open_incidents(store: Store) -> list[OpenIncident]:
     """All of them, oldest first."""
-    with store.reading() as unit:
-        rows = unit.incidents.rows(open_only=True)
-        left = [sum(case.closed_at is None for case in unit.cases.of_incident(row.ref)) for row in rows]
-        questions = [unit.incidents.question(row.ref) for row in rows]
+    with store.reading() as uow:
+        rows = uow.incidents.rows(open_only=True)
+        left = [sum(case.closed_at is None for case in uow.cases.of_incident(row.ref)) for row in rows]
+        questions = [uow.incidents.question(row.ref) for row in rows]
     return [_seen(row, count, question) for row, count, question in zip(rows, left, questions, strict=True)]
 
 
@@ -67,12 +67,12 @@ def _seen(row: IncidentRow, count: int, question: QuestionRow | None) -> OpenInc
     return OpenIncident(row.ref, about, count, asked, until, since, row.flow_run or "", row.asked, told)
 
 
-def nudges(ledger: Ledger, keeper: KeeperPolicy) -> list[Telling]:
+def nudges(ledger: Ledger, keeper: KeeperPolicy) -> list[TeamAlert]:
     """What the team is to be told now: of each question about an incident as often as of a case's."""
     now = ledger.clock()
     due = [(one, one.told + 1) for one in open_incidents(ledger.store) if one.is_the_team_s(now)]
     return [
-        Telling(one.ref, f"{one.cases} open cases: {one.about}", _about(one), number, one.run)
+        TeamAlert(one.ref, f"{one.cases} open cases: {one.about}", _about(one), number, one.run)
         for one, number in due
         if nudge_at(keeper, _from(one), number - 1) <= now
     ]
@@ -92,7 +92,7 @@ def _from(one: OpenIncident) -> datetime:
 
 def note_nudge(store: Store, ref: str, number: int) -> bool:
     """Note that the team was told of the question that waits: so many times now; whether it was news."""
-    with store.unit() as unit:
-        news = unit.incidents.note_nudge(ref, unit.incidents.get(ref).asked, number)
-        unit.commit()
+    with store.uow() as uow:
+        news = uow.incidents.note_nudge(ref, uow.incidents.get(ref).asked, number)
+        uow.commit()
     return news

@@ -27,6 +27,6 @@ class Problems:
 
 def note_problems(ledger: Ledger, problems: Mapping[str, str]) -> None:
     """Note what the keeper's pass could not do, for whoever shows the board."""
-    with ledger.store.unit() as unit:
-        unit.marks.set(PROBLEMS, json.dumps(dict(problems)), ledger.clock())
-        unit.commit()
+    with ledger.store.uow() as uow:
+        uow.cursors.set(PROBLEMS, json.dumps(dict(problems)), ledger.clock())
+        uow.commit()

@@ -16,12 +16,12 @@ from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.parts import US, Ledger, Links
 from caseproof.procedure.core.texts import short
-from caseproof.procedure.keeper.untold import as_lines, note_told
+from caseproof.procedure.keeper.pending_team_alerts import as_lines, note_told
 from caseproof.store.messages import MessageRow
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class TeamAlert:
     """What the team is told about a case or an incident: ``number`` counts from 1 since the question that waits.
 
     ``url`` is where to answer, where that is not the case's page. ``no_answer``: it is that the retailer does not
@@ -42,8 +42,8 @@ def tell_team(
     links: Links,
     mail: MailPolicy,
     send: Send | None,
-    tellings: Sequence[Telling],
-    beside: Sequence[Telling] = (),
+    tellings: Sequence[TeamAlert],
+    beside: Sequence[TeamAlert] = (),
     messages: Sequence[MessageRow] = (),
 ) -> int:
     """Tell the team, in one mail for all of it where the policy names an address; gives how many cases and messages
@@ -63,7 +63,7 @@ def tell_team(
     return note_told(ledger, messages) + sum(_note_telling(ledger, one, by) for one in tellings)
 
 
-def _note_telling(ledger: Ledger, one: Telling, by: str) -> bool:
+def _note_telling(ledger: Ledger, one: TeamAlert, by: str) -> bool:
     what = {"no_answer": True} if one.no_answer else {"aside": True} if one.aside else {}
     event = ledger.event(Kind.TEAM_TOLD, US, about=short(one.about), number=one.number, by=by, **what)
 
@@ -75,7 +75,7 @@ def _note_telling(ledger: Ledger, one: Telling, by: str) -> bool:
 
 
 def _mail(
-    ledger: Ledger, links: Links, mail: MailPolicy, tellings: Sequence[Telling], messages: Sequence[MessageRow]
+    ledger: Ledger, links: Links, mail: MailPolicy, tellings: Sequence[TeamAlert], messages: Sequence[MessageRow]
 ) -> EmailMessage:
     what = [*sorted((one.ref, one.number, one.about) for one in tellings), *sorted(row.id for row in messages)]
     lines = [(one.ref, one.job, one.about, one.url or links.case_url(one.ref)) for one in tellings]

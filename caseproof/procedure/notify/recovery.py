@@ -19,8 +19,8 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core.idempotent_effect import Json
 from caseproof.procedure.core.parts import Dispatch, Ledger
-from caseproof.procedure.notify.letters import Letter, addressees, first_letter, letter_to, numbered, reply_to
-from caseproof.procedure.notify.mailing import TURNS, Draft, Mailing, kept_letter, send_letters
+from caseproof.procedure.notify.outbox import TURNS, Draft, OutboxEntry, kept_letter, send_letters
+from caseproof.procedure.notify.threads import Thread, addressees, first_thread, numbered, reply_to, thread_to
 from caseproof.store import Store
 from caseproof.store.people import Contact
 
@@ -43,11 +43,11 @@ def tell_recovery(ledger: Ledger, dispatch: Dispatch, ref: str) -> Case:
         return case
     contacts = _contacts(ledger.store, case)
     key = f"{ref}/{case.opening}/recovery"
-    with ledger.store.reading() as unit:
-        is_out = unit.intents.result(key) is not None
+    with ledger.store.reading() as uow:
+        is_out = uow.intents.result(key) is not None
     told: Json = {"message_id": "", "evidence": "", "accepted": [], "why": NOBODY}
     if contacts or is_out:
-        mailing = Mailing(ref, "recovery", key, f"recovery-{case.opening}", TURNS)
+        mailing = OutboxEntry(ref, "recovery", key, f"recovery-{case.opening}", TURNS)
         told = send_letters(dispatch, mailing, lambda: _draft(ledger, dispatch, case, contacts), lambda _: ref)
     event = ledger.event(Kind.RECOVERY_TOLD, **told)
     return ledger.change(ref, lambda now: [event] if owes_recovery(now) and now.opening == case.opening else [])
@@ -62,25 +62,25 @@ def _told(case: Case) -> set[str]:
 
 
 def _contacts(store: Store, case: Case) -> list[Contact]:
-    with store.reading() as unit:
-        contacts = unit.people.contacts(case.facts.get("retailer") or "")
+    with store.reading() as uow:
+        contacts = uow.people.contacts(case.facts.get("retailer") or "")
     told = _told(case)
     return [contact for contact in contacts if comparable(contact.address) in told]
 
 
 def _draft(ledger: Ledger, dispatch: Dispatch, case: Case, contacts: list[Contact]) -> Draft:
-    first = first_letter(ledger.store, case)
+    first = first_thread(ledger.store, case)
     return Draft(
         [contact.address for contact in contacts],
         [_compose(ledger, dispatch, case, first, contact) for contact in contacts],
     )
 
 
-def _compose(ledger: Ledger, dispatch: Dispatch, case: Case, first: Letter, contact: Contact) -> EmailMessage:
+def _compose(ledger: Ledger, dispatch: Dispatch, case: Case, first: Thread, contact: Contact) -> EmailMessage:
     if case.notice is None:
         raise CaseproofError(f"{case.ref} has told its retailer nothing.", "There is nothing to take back.")
     told, mail = case.notice.event.data, dispatch.replies.mail
-    letter = letter_to(dispatch.effects, first, addressees(told), contact.address)
+    letter = thread_to(dispatch.effects, first, addressees(told), contact.address)
     follows = numbered(str(told["message_id"]), letter.number)
     head, _, domain = follows.rpartition("@")
     # Cases that share a notice work again one by one.

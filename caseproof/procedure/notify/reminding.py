@@ -17,17 +17,17 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import WORD
 from caseproof.procedure.core.idempotent_effect import Json
 from caseproof.procedure.core.parts import Dispatch, Ledger
-from caseproof.procedure.notify.letters import (
-    Letter,
+from caseproof.procedure.notify.outbox import Draft, OutboxEntry, kept_letter, send_letters
+from caseproof.procedure.notify.telling import compose_letter, contacts_of
+from caseproof.procedure.notify.threads import (
+    Thread,
     addressees,
     answer_url,
-    first_letter,
-    letter_to,
+    first_thread,
     numbered,
     reply_to,
+    thread_to,
 )
-from caseproof.procedure.notify.mailing import Draft, Mailing, kept_letter, send_letters
-from caseproof.procedure.notify.telling import compose_letter, contacts_of
 from caseproof.store import UnknownCase
 from caseproof.store.errors import Unreadable
 from caseproof.store.people import Contact
@@ -48,7 +48,7 @@ def remind(ledger: Ledger, dispatch: Dispatch, policy: Policy, ref: str) -> list
     notice = case.notice
     number = len(case.since_notice(Kind.REMINDER_SENT)) + 1
     group = [case, *_sharing(ledger, case, number)]
-    first = first_letter(ledger.store, case)
+    first = first_thread(ledger.store, case)
 
     def draft() -> Draft:
         contacts = contacts_of(ledger.store, case)
@@ -56,7 +56,7 @@ def remind(ledger: Ledger, dispatch: Dispatch, policy: Policy, ref: str) -> list
         return Draft([contact.address for contact in contacts], messages, {"number": number})
 
     key = f"{notice['message_id']}/reminder/{number}"
-    mailing = Mailing(first.lead, "reminder", key, f"reminder-{number}")
+    mailing = OutboxEntry(first.lead, "reminder", key, f"reminder-{number}")
     told = send_letters(dispatch, mailing, draft, lambda _: first.lead)
     return [one.ref for one in group if _record(ledger, one.ref, number, told)]
 
@@ -114,12 +114,12 @@ def _compose(
     group: Sequence[Case],
     notice: Fact,
     number: int,
-    first: Letter,
+    first: Thread,
     contact: Contact,
 ) -> EmailMessage:
     """The reminder to one contact, in the thread of their own letter, and with their own link."""
     told = notice.event.data
-    letter = letter_to(dispatch.effects, first, addressees(told), contact.address)
+    letter = thread_to(dispatch.effects, first, addressees(told), contact.address)
     name = numbered(str(notice["message_id"]), letter.number)
     follows = kept_letter(dispatch.files.vault, told, letter.number)
     if follows is None:  # who joined since gets their own to read, never another's: it would hold that one's link

@@ -28,8 +28,8 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import NOT_THEIRS
 from caseproof.procedure.core.idempotent_effect import Json
 from caseproof.procedure.core.parts import Dispatch, Ledger, ReplyAddresses
-from caseproof.procedure.notify.letters import answer_url, letter_name, notice_key, numbered, reply_to
-from caseproof.procedure.notify.mailing import TURNS, Draft, Mailing, keep_letters, send_letters
+from caseproof.procedure.notify.outbox import TURNS, Draft, OutboxEntry, keep_letters, send_letters
+from caseproof.procedure.notify.threads import answer_url, notice_key, numbered, reply_to, thread_name
 from caseproof.store import Store, UnknownCase
 from caseproof.store.errors import Unreadable
 from caseproof.store.people import Contact
@@ -105,8 +105,8 @@ _LEAVES = frozenset({Kind.FACTS_CORRECTED, Kind.FAILED_AGAIN, Kind.REVIEW_REJECT
 def _sharing(ledger: Ledger, case: Case) -> list[Case]:
     """All cases that this mail tells of, oldest first; those not stopped yet, or that cannot be read, tell later."""
     facts = case.facts
-    with ledger.store.reading() as unit:
-        rows = unit.cases.alike(facts["platform"], facts.get("marketplace") or "", facts["cause"])
+    with ledger.store.reading() as uow:
+        rows = uow.cases.alike(facts["platform"], facts.get("marketplace") or "", facts["cause"])
     sharing = []
     for row in rows:
         if row.retailer != facts["retailer"] or row.state is not State.CONTAINED:
@@ -146,7 +146,7 @@ def _ensure_sent(
                 cases,
                 contact,
                 owner,
-                letter_name(owner, which, number),
+                thread_name(owner, which, number),
                 numbered(first, number),
                 asks=asks,
             )
@@ -155,7 +155,7 @@ def _ensure_sent(
         facts = {"cases": [one.ref for one in cases], "asks": asks}
         return Draft([contact.address for contact in contacts], messages, facts)
 
-    mailing = Mailing(owner, "notice", notice_key(owner, which), _file_name(case), TURNS)
+    mailing = OutboxEntry(owner, "notice", notice_key(owner, which), _file_name(case), TURNS)
     return send_letters(
         dispatch, mailing, draft, lambda told: case.ref if case.ref in told["cases"] else told["cases"][0]
     )
@@ -173,8 +173,8 @@ def contacts_of(store: Store, case: Case) -> list[Contact]:
             f"The job of {case.ref} does not say whose it is.",
             "Tag the job with its retailer on the platform, then let the case try again: it reads the tags anew.",
         )
-    with store.reading() as unit:
-        contacts = unit.people.contacts(retailer)
+    with store.reading() as uow:
+        contacts = uow.people.contacts(retailer)
     if not contacts:
         raise NobodyToTell(
             f"{retailer} has no registered contact.",
@@ -284,7 +284,7 @@ def _reaches_many_shops(store: Store, check: CheckPolicy, case: Case) -> bool:
         return False
     storm, opened = check.storm, case.last_opened.at
     window = timedelta(minutes=storm.minutes)
-    with store.reading() as unit:
-        rows = unit.cases.of_incident(case.incident.data["incident"])
+    with store.reading() as uow:
+        rows = uow.cases.of_incident(case.incident.data["incident"])
     at_once = {row.retailer for row in rows if row.retailer and abs(row.last_opened_at - opened) <= window}
     return len(at_once) >= storm.cases

@@ -12,21 +12,21 @@ from enum import StrEnum
 from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.codes import Code, Rest
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.vocabulary import DECISION, REVIEW, TRY_AGAIN, WORD, Place
+from caseproof.domain.vocabulary import DECISION, REVIEW, TRY_AGAIN, WORD, Disposition
 from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import short
-from caseproof.procedure.keeper.keeping import CASEPROOF, NOBODY, RETAILER, TEAM, US, is_asked
 from caseproof.procedure.keeper.open_incidents import OpenIncident, open_incidents
 from caseproof.procedure.keeper.problems import PROBLEMS
+from caseproof.procedure.keeper.schedule import CASEPROOF, NOBODY, RETAILER, TEAM, US, is_asked
 from caseproof.store import CaseRow
-from caseproof.store.unit import UnitOfWork
+from caseproof.store.uow import UnitOfWork
 
 AT_MOST = 300
 """How many cases the board lists; the counts are of all."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class BoardEntry:
     """A case on the board; ``run`` is its flow run ("" before the first), ``since`` is aware, in UTC."""
 
     ref: str
@@ -51,7 +51,7 @@ class Board:
     what the keeper could not do in its latest pass, by what it was about; the open incidents, oldest first; and how
     many messages from retailers need an eye, by the place where they ended."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[BoardEntry, ...]
     open: int
     by_state: Mapping[str, int]
     by_marketplace: Mapping[str, int]
@@ -71,14 +71,14 @@ class Returned:
 def board(ledger: Ledger, keeper: KeeperPolicy, at_most: int = AT_MOST) -> Board:
     """The board. Reads rows only."""
     now = ledger.clock()
-    with ledger.store.reading() as unit:
-        mark, counts = unit.marks.get(PROBLEMS), unit.cases.counts()
+    with ledger.store.reading() as uow:
+        mark, counts = uow.cursors.get(PROBLEMS), uow.cases.counts()
         problems: dict[str, str] = json.loads(mark[0]) if mark else {}
-        from_retailers, returned = unit.messages.counts(), _returned(unit)
+        from_retailers, returned = uow.messages.counts(), _returned(uow)
         named = [*problems][:at_most] + [
-            row.ref for row in unit.messages.to_look_at(at_most) if row.place is Place.BOUNCE and row.ref
+            row.ref for row in uow.messages.to_look_at(at_most) if row.place is Disposition.BOUNCE and row.ref
         ]
-        rows = [*unit.cases.in_need(at_most), *_of_refs(unit, named), *unit.cases.slice(0, at_most)]
+        rows = [*uow.cases.in_need(at_most), *_of_refs(uow, named), *uow.cases.slice(0, at_most)]
     lines = {
         row.ref: line(row, keeper, now, problems.get(row.ref, ""), returned.get(row.retailer))
         for row in rows
@@ -94,25 +94,25 @@ def board(ledger: Ledger, keeper: KeeperPolicy, at_most: int = AT_MOST) -> Board
     return Board(shown, states.total(), dict(states), dict(markets), problems, incidents, counts_of)
 
 
-def _of_refs(unit: UnitOfWork, refs: list[str]) -> list[CaseRow]:
+def _of_refs(uow: UnitOfWork, refs: list[str]) -> list[CaseRow]:
     wanted = list(dict.fromkeys(refs))
-    return [row for start in range(0, len(wanted), 200) for row in unit.cases.of_refs(wanted[start : start + 200])]
+    return [row for start in range(0, len(wanted), 200) for row in uow.cases.of_refs(wanted[start : start + 200])]
 
 
-def _returned(unit: UnitOfWork) -> dict[str, Returned]:
+def _returned(uow: UnitOfWork) -> dict[str, Returned]:
     """What came back from which retailer's contacts."""
     found: dict[str, list[str]] = {}
-    for contact in unit.people.bounced():
+    for contact in uow.people.bounced():
         found.setdefault(contact.retailer, []).append(contact.address)
     return {
-        retailer: Returned(tuple(addresses), len(addresses) == len(unit.people.contacts(retailer)))
+        retailer: Returned(tuple(addresses), len(addresses) == len(uow.people.contacts(retailer)))
         for retailer, addresses in found.items()
     }
 
 
 def line(
     row: CaseRow, keeper: KeeperPolicy, now: datetime, problem: str = "", returned: Returned | None = None
-) -> Line:
+) -> BoardEntry:
     """A case's line: who must act, for what, since when. ``returned``: whose mail of its retailer came back."""
     who, what, since = (US, problem, row.updated_at) if problem else _acts(row, keeper, now)
     if returned is not None:
@@ -121,7 +121,7 @@ def line(
             who, what = US, f"{came_back}: register an address that works"
         else:
             what = f"{what}; {came_back}"
-    return Line(
+    return BoardEntry(
         row.ref, row.job_name, row.retailer, row.marketplace, row.state, who, short(what), since, row.flow_run or "",
         row.incident,
     )  # fmt: skip

@@ -81,7 +81,7 @@ def trend(figures: Figures, measure: str) -> Picture:
     if not whole["cases"]:
         return _empty(f"time-to-{measure}", says)
     figure, (axes,) = _sheet(says, 2.9)
-    unit, size = _unit(weeks[measure].max())
+    uow, size = _unit(weeks[measure].max())
     took = weeks[measure] / size
     at = list(range(len(weeks)))
     size_of_dots = 5 if len(weeks) <= NAMED_WEEKS else 3
@@ -90,7 +90,7 @@ def trend(figures: Figures, measure: str) -> Picture:
     if figures.under_way:
         axes.plot(at[-1:], took[-1:], **line, markerfacecolor="white")
     axes.set_ylim(0, None if took.max() > 0 else 1)
-    axes.set_ylabel(f"median, {unit}", fontsize=9, color=QUIET)
+    axes.set_ylabel(f"median, {uow}", fontsize=9, color=QUIET)
     axes.locator_params(axis="y", nbins=5)
     _name_weeks(axes, figures, weeks[f"{measure}_cases"])
     return Picture(f"time-to-{measure}", f"{says} (measured {MEASURES[measure]}).", _png(figure))

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from caseproof.checks.planning import Line
+from caseproof.checks.planning import PlanEntry
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.containment.checking import Looked
-from caseproof.procedure.containment.sweeping import Swept
+from caseproof.procedure.containment.checking import CheckPlan
+from caseproof.procedure.containment.stop_targets import StopResult
 from caseproof.procedure.core.texts import data_uri, in_words, plain, short
 
 LONGEST_TABLE = 300
@@ -21,8 +21,8 @@ class Checked:
     """What a pass over one platform found and did. ``error`` is why it could not be done, or not to its end."""
 
     platform: str
-    looked: Looked | None = None
-    swept: Sequence[Swept] = ()
+    looked: CheckPlan | None = None
+    swept: Sequence[StopResult] = ()
     incidents: Sequence[str] = ()
     error: CaseproofError | None = None
     notes: Sequence[str] = ()
@@ -33,12 +33,12 @@ class Checked:
         return str(self.error) if self.error else ""
 
     @property
-    def lines(self) -> Sequence[Line]:
+    def lines(self) -> Sequence[PlanEntry]:
         """The plan, a line a job."""
         return self.looked.plan if self.looked else ()
 
     @property
-    def done(self) -> dict[str, Swept]:
+    def done(self) -> dict[str, StopResult]:
         """What became of the jobs that something was done about, by job."""
         return {one.job: one for one in self.swept}
 
@@ -49,7 +49,7 @@ class Checked:
         return Counter(done[line.job].outcome if line.job in done else _planned(line) for line in self.lines)
 
 
-def _planned(line: Line) -> str:
+def _planned(line: PlanEntry) -> str:
     if line.verdict == "fine":
         return "fine"
     words = {"leave": "left alone", "report": "only reported", "stop": "to be stopped", "reopen": "to be reopened"}
@@ -91,7 +91,7 @@ def _summary(checked: Checked) -> str:
     return f"{checked.looked.jobs} jobs, {checked.looked.runs} runs read. {told or 'No jobs'}."
 
 
-def _acted(title: str, lines: Iterable[Line], done: dict[str, Swept], case_url: Callable[[str], str]) -> str:
+def _acted(title: str, lines: Iterable[PlanEntry], done: dict[str, StopResult], case_url: Callable[[str], str]) -> str:
     rows = []
     for line in lines:
         one = done[line.job]
@@ -100,12 +100,12 @@ def _acted(title: str, lines: Iterable[Line], done: dict[str, Swept], case_url: 
     return _table(title, ("Case", "Job", "Whose", "Cause", "Why"), rows)
 
 
-def _told(title: str, lines: Iterable[Line]) -> str:
+def _told(title: str, lines: Iterable[PlanEntry]) -> str:
     rows = [(*_facts(line)[:2], plain(line.verdict), plain(short(line.why))) for line in lines]
     return _table(title, ("Job", "Whose", "Found", "Why"), rows)
 
 
-def _facts(line: Line) -> tuple[str, str, str]:
+def _facts(line: PlanEntry) -> tuple[str, str, str]:
     """The job, whose it is, and the cause: few columns, since Prefect cuts a table at its right edge."""
     whose = " on ".join(part for part in (line.retailer or "not known", line.marketplace) if part)
     return plain(line.job), plain(whose), plain(in_words(line.cause) if line.cause else "")

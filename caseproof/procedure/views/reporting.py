@@ -67,8 +67,8 @@ def make_report(ledger: Ledger, over: Period) -> Report:
 
 def read_figures(store: Store, over: Period) -> Figures:
     """The figures of a period, from one look at the store. Raises StoreError."""
-    with store.reading() as unit:
-        facts, happened = unit.history.cases(over.since), unit.history.events(over.since, KINDS)
+    with store.reading() as uow:
+        facts, happened = uow.history.cases(over.since), uow.history.events(over.since, KINDS)
     cases = pd.DataFrame(facts, columns=["case", "retailer", "marketplace", "cause"], dtype=object).set_index("case")
     events = pd.DataFrame(happened, columns=["case", "kind", "at"], dtype=object)
     at = pd.to_datetime(events["at"], utc=True).dt.tz_localize(None).astype("datetime64[us]")

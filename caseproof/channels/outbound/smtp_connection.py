@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 
 
-class Line:
+class SmtpConnection:
     """One connection, which the waiting thread can cut whatever the worker is in the middle of.
 
     It holds a duplicate of the socket, because a TLS handshake takes the first one over and shows the wrapped
@@ -43,7 +43,9 @@ class Line:
 class Smtp(smtplib.SMTP):
     """smtplib's client, with its socket in our hands at once; ``at_once``: TLS before the greeting."""
 
-    def __init__(self, host: str, port: int, timeout: float, line: Line, at_once: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, host: str, port: int, timeout: float, line: SmtpConnection, at_once: ssl.SSLContext | None
+    ) -> None:
         self._line = line
         self._at_once = at_once
         super().__init__(host, port, local_hostname="localhost", timeout=timeout)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from caseproof.channels.outbound.reminder import FromRetailer
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.vocabulary import Place
+from caseproof.domain.vocabulary import Disposition
 from caseproof.procedure.core.parts import Ledger
 from caseproof.store.messages import MessageRow
 
@@ -18,16 +18,16 @@ _MARK = "messages-told"
 
 def to_tell(ledger: Ledger) -> list[MessageRow]:
     """The messages of which the team is to be told now, those that ask for help first. Raises StoreError."""
-    with ledger.store.reading() as unit:
-        rows, told = unit.messages.untold(), unit.marks.get(_MARK)
+    with ledger.store.reading() as uow:
+        rows, told = uow.messages.untold(), uow.cursors.get(_MARK)
     lately = told is not None and timedelta() <= ledger.clock() - told[1] < QUIET
-    if lately and not any(row.place is Place.REPLY for row in rows):
+    if lately and not any(row.place is Disposition.REPLY for row in rows):
         return []
-    return sorted(rows, key=lambda row: (not _asks_for_help(row), row.place is not Place.REPLY, row.id))
+    return sorted(rows, key=lambda row: (not _asks_for_help(row), row.place is not Disposition.REPLY, row.id))
 
 
 def _asks_for_help(row: MessageRow) -> bool:
-    return row.place is Place.REPLY and row.code.asks_for_help
+    return row.place is Disposition.REPLY and row.code.asks_for_help
 
 
 def as_lines(ledger: Ledger, rows: Sequence[MessageRow]) -> list[FromRetailer]:
@@ -50,8 +50,8 @@ def note_told(ledger: Ledger, rows: Iterable[MessageRow]) -> int:
     """Note that the team was told of these; gives how many they are."""
     ids = [row.id for row in rows]
     if ids:
-        with ledger.store.unit() as unit:
-            unit.messages.set_told(ids, ledger.clock())
-            unit.marks.set(_MARK, str(len(ids)), ledger.clock())
-            unit.commit()
+        with ledger.store.uow() as uow:
+            uow.messages.set_told(ids, ledger.clock())
+            uow.cursors.set(_MARK, str(len(ids)), ledger.clock())
+            uow.commit()
     return len(ids)

@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from caseproof.up.part import LOOK_SECONDS, Health, Part, Watched, nothing
+from caseproof.up.service import LOOK_SECONDS, Health, Service, Watched, nothing
 
 Say = Callable[[str], None]
 
 
-class House:
+class Supervisor:
     """All parts. ``groups``: each group is started once the ones before it answer. ``say`` tells people."""
 
-    def __init__(self, folder: Path, logs: Path, groups: Sequence[Sequence[Part]], say: Say) -> None:
+    def __init__(self, folder: Path, logs: Path, groups: Sequence[Sequence[Service]], say: Say) -> None:
         self._groups = [[Watched(part, folder, logs) for part in group] for group in groups]
         self._say = say
 

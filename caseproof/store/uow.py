@@ -6,13 +6,13 @@ from sqlalchemy import Connection
 
 from caseproof.store.bulk import Bulk
 from caseproof.store.cases import Cases
+from caseproof.store.cursors import Cursors
 from caseproof.store.errors import StoreError
 from caseproof.store.evidence import EvidenceList
 from caseproof.store.guards import guards_missing
 from caseproof.store.history import History
 from caseproof.store.incidents import Incidents
 from caseproof.store.intents import Intents
-from caseproof.store.marks import Marks
 from caseproof.store.messages import Messages
 from caseproof.store.people import People
 from caseproof.store.tickets import Tickets
@@ -21,7 +21,7 @@ from caseproof.store.tickets import Tickets
 class UnitOfWork:
     """A transaction and the repositories in it. What comes after the last ``commit`` is rolled back.
 
-    Once committed it goes on in a new transaction. ``Store.unit`` and ``Store.reading`` make it.
+    Once committed it goes on in a new transaction. ``Store.uow`` and ``Store.reading`` make it.
     """
 
     def __init__(self, connection: Connection, *, writes: bool) -> None:
@@ -32,7 +32,7 @@ class UnitOfWork:
         self.intents = Intents(connection)
         self.history = History(connection)
         self.incidents = Incidents(connection)
-        self.marks = Marks(connection)
+        self.cursors = Cursors(connection)
         self.messages = Messages(connection)
         self.people = People(connection)
         self.evidence = EvidenceList(connection)

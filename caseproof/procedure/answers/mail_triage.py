@@ -18,59 +18,59 @@ from caseproof.domain.case import Case
 from caseproof.domain.codes import MessageCode
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.vocabulary import BY_MAIL, Choice, Place
+from caseproof.domain.vocabulary import BY_MAIL, Choice, Disposition
 from caseproof.evidence.signing import case_of_address
 from caseproof.procedure.core.message_words import Why, together, why
 from caseproof.procedure.core.parts import US, Ledger, ReplyAddresses
-from caseproof.procedure.core.said import cases_named
-from caseproof.procedure.notify.letters import Letter, find_letter
+from caseproof.procedure.core.retailer_answer import cases_named
+from caseproof.procedure.notify.threads import Thread, find_thread
 from caseproof.store import CaseRow
 from caseproof.store.errors import Unreadable
-from caseproof.store.unit import UnitOfWork
+from caseproof.store.uow import UnitOfWork
 
 FLOOD, FLOOD_HOURS = 20, 24.0
 """How many mails of one kind a case takes down in so many hours; what comes beyond that is kept beside the case."""
 
 _CHOICES = {Meaning.CHANGED: Choice.CHANGED, Meaning.REMOVE: Choice.REMOVE}
-_WORDS = (Place.COUNTED, Place.REPLY)
+_WORDS = (Disposition.COUNTED, Disposition.REPLY)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class TriageResult:
     """Where a mail ends, and what it changes.
 
     ``ref`` is the case that the mail's row names, "" for none; ``events`` are what happens to which case; ``bounced``
     are contacts that mail does not reach, as retailer and address, with the reason in ``why``.
     """
 
-    place: Place
+    place: Disposition
     why: Why
     ref: str = ""
     events: Sequence[tuple[str, Event]] = ()
     bounced: Sequence[tuple[str, str]] = ()
 
 
-def judge(
-    ledger: Ledger, replies: ReplyAddresses, unit: UnitOfWork, mail: Mail, meaning: Meaning, digest: str
-) -> Verdict:
+def triage(
+    ledger: Ledger, replies: ReplyAddresses, uow: UnitOfWork, mail: Mail, meaning: Meaning, digest: str
+) -> TriageResult:
     """Where this mail ends. ``meaning`` is what its own words mean, ``digest`` names its bytes in the vault.
 
     Raises StoreDown.
     """
-    return _Judge(ledger, replies, unit, mail, meaning, digest).verdict()
+    return _Judge(ledger, replies, uow, mail, meaning, digest).verdict()
 
 
 @dataclass(frozen=True)
 class _Judge:
     ledger: Ledger
     replies: ReplyAddresses
-    unit: UnitOfWork
+    uow: UnitOfWork
     mail: Mail
     meaning: Meaning
     digest: str
     _unreadable: list[str] = field(default_factory=list)
 
-    def verdict(self) -> Verdict:
+    def verdict(self) -> TriageResult:
         """The rules, in their order: the first that applies decides."""
         return (
             self._our_own()
@@ -84,60 +84,62 @@ class _Judge:
 
     # -- what is no person's mail --------------------------------------------------------------------------------------
 
-    def _our_own(self) -> Verdict | None:
+    def _our_own(self) -> TriageResult | None:
         policy = self.replies.mail
         ours = {_bare(parseaddr(text)[1]) for text in (policy.sender, policy.reply_to, policy.team) if text}
         if _bare(self.mail.sender_address) in ours or self._letter(self.mail.message_id):
-            return Verdict(Place.AUTOMATIC, why(MessageCode.OUR_OWN), self._noted)
+            return TriageResult(Disposition.AUTOMATIC, why(MessageCode.OUR_OWN), self._noted)
         return None
 
-    def _came_back(self) -> Verdict | None:
+    def _came_back(self) -> TriageResult | None:
         bounce = self.mail.bounce
         if bounce is None:
             return None
         letters = [letter for one in bounce.about if (letter := self._letter(one))]
         if not self._signed and not letters:
-            return Verdict(Place.UNMATCHED, why(MessageCode.BOUNCE_OF_ANOTHER))
+            return TriageResult(Disposition.UNMATCHED, why(MessageCode.BOUNCE_OF_ANOTHER))
         if bounce.delayed and not bounce.failed:
-            return Verdict(Place.AUTOMATIC, why(MessageCode.DELAYED), self._noted)
+            return TriageResult(Disposition.AUTOMATIC, why(MessageCode.DELAYED), self._noted)
         facts = {"at": _at(bounce.failed), "reason": bounce.why or "no reason is given"}
         if not self._signed:
             # Whoever knows how we name our mails can write such a report, and would keep our mail from a contact.
-            return Verdict(Place.BOUNCE, why(MessageCode.BOUNCE_UNSIGNED, **facts))
+            return TriageResult(Disposition.BOUNCE, why(MessageCode.BOUNCE_UNSIGNED, **facts))
         return self._bounced(bounce, facts, letters)
 
-    def _bounced(self, bounce: Bounce, facts: Mapping[str, str], letters: Sequence[Letter]) -> Verdict:
+    def _bounced(self, bounce: Bounce, facts: Mapping[str, str], letters: Sequence[Thread]) -> TriageResult:
         ref = self._signed[0]
         told = next((letter.cases for letter in letters if ref in (letter.lead, *letter.cases)), (ref,))
-        rows = self.unit.cases.of_refs([*told])
+        rows = self.uow.cases.of_refs([*told])
         theirs = {
             retailer: [address for address in bounce.failed if self._is_contact(retailer, address)]
             for retailer in {row.retailer for row in rows}
         }
         failed = [(row, address) for row in rows for address in theirs[row.retailer]]
-        if failed and self._too_many(ref, (Place.BOUNCE,)):
-            return Verdict(Place.BOUNCE, why(MessageCode.BOUNCED, **facts).also(_MANY), ref)
+        if failed and self._too_many(ref, (Disposition.BOUNCE,)):
+            return TriageResult(Disposition.BOUNCE, why(MessageCode.BOUNCED, **facts).also(_MANY), ref)
         events = [
             (row.ref, self._event(Kind.ADDRESS_BOUNCED, address=address, why=bounce.why, evidence=self.digest))
             for row, address in failed
         ]
         bounced = list(dict.fromkeys((row.retailer, address) for row, address in failed))
         code = MessageCode.BOUNCED if failed else MessageCode.BOUNCE_OF_NO_CONTACT
-        return Verdict(Place.BOUNCE, why(code, **facts), ref, events, bounced)
+        return TriageResult(Disposition.BOUNCE, why(code, **facts), ref, events, bounced)
 
-    def _automatic(self) -> Verdict | None:
+    def _automatic(self) -> TriageResult | None:
         if self.mail.automatic:
-            return Verdict(Place.AUTOMATIC, why(MessageCode.A_PROGRAMS, program=self.mail.automatic), self._noted)
+            return TriageResult(
+                Disposition.AUTOMATIC, why(MessageCode.A_PROGRAMS, program=self.mail.automatic), self._noted
+            )
         return None
 
-    def _sent_before(self) -> Verdict | None:
-        if self.unit.messages.seen(self.mail.message_id, self.mail.sender_address):
-            return Verdict(Place.DUPLICATE, why(MessageCode.SENT_BEFORE), self._noted)
+    def _sent_before(self) -> TriageResult | None:
+        if self.uow.messages.seen(self.mail.message_id, self.mail.sender_address):
+            return TriageResult(Disposition.DUPLICATE, why(MessageCode.SENT_BEFORE), self._noted)
         return None
 
     # -- whether it counts ---------------------------------------------------------------------------------------------
 
-    def _no_answer_of_ours(self) -> Verdict | None:
+    def _no_answer_of_ours(self) -> TriageResult | None:
         if self._answered:
             return None
         if self._signed:
@@ -145,12 +147,12 @@ class _Judge:
             return self._refused(ref, why(MessageCode.NOT_IN_THE_THREAD, ref=ref))
         if self._letters:
             about = ", ".join(self._letters[0].cases)
-            return Verdict(Place.UNMATCHED, why(MessageCode.OTHER_ADDRESS, refs=about))
+            return TriageResult(Disposition.UNMATCHED, why(MessageCode.OTHER_ADDRESS, refs=about))
         if named := cases_named(self.mail.subject):
-            return Verdict(Place.UNMATCHED, why(MessageCode.ONLY_A_SUBJECT, ref=named[0]))
-        return Verdict(Place.UNMATCHED, why(MessageCode.NO_ANSWER_OF_OURS))
+            return TriageResult(Disposition.UNMATCHED, why(MessageCode.ONLY_A_SUBJECT, ref=named[0]))
+        return TriageResult(Disposition.UNMATCHED, why(MessageCode.NO_ANSWER_OF_OURS))
 
-    def _not_trusted(self) -> Verdict | None:
+    def _not_trusted(self) -> TriageResult | None:
         ref, _ = self._match
         sender = self.mail.sender_address
         if not sender:
@@ -165,21 +167,21 @@ class _Judge:
             return self._refused(ref, why(MessageCode.NO_OWN_WORDS))
         return None
 
-    def _refused(self, ref: str, no: Why) -> Verdict:
-        if self._too_many(ref, (Place.REFUSED,)):
-            return Verdict(Place.REFUSED, no.also(_MANY), ref)
+    def _refused(self, ref: str, no: Why) -> TriageResult:
+        if self._too_many(ref, (Disposition.REFUSED,)):
+            return TriageResult(Disposition.REFUSED, no.also(_MANY), ref)
         refused = self._event(
             Kind.CONFIRMATION_REFUSED, sender=self.mail.sender_address, code=str(no.code), why=no.words,
             evidence=self.digest, by_way_of=BY_MAIL,
         )  # fmt: skip
-        return Verdict(Place.REFUSED, no, ref, [(ref, refused)])
+        return TriageResult(Disposition.REFUSED, no, ref, [(ref, refused)])
 
     # -- the retailer's word -------------------------------------------------------------------------------------------
 
-    def _word(self) -> Verdict:
+    def _word(self) -> TriageResult:
         ref, letter = self._match
         if self._too_many(ref, _WORDS):
-            return Verdict(Place.REPLY, self._meant.also(_MANY), ref)
+            return TriageResult(Disposition.REPLY, self._meant.also(_MANY), ref)
         cases = [case for row in self._theirs if (case := self._readable(row.ref))]
         named = cases_named(self.mail.own_words)
         doubt = None
@@ -190,10 +192,10 @@ class _Judge:
         whys = {case.ref: doubt or self._doubt(case, letter) for case in cases}
         events = [(case.ref, self._words_of(whys[case.ref])) for case in cases]
         counted = [event for _, event in events if event.kind is Kind.CONFIRMATION_RECEIVED]
-        place = Place.COUNTED if counted else Place.REPLY
-        return Verdict(place, self._why(place, whys), ref if ref in whys or not cases else cases[0].ref, events)
+        place = Disposition.COUNTED if counted else Disposition.REPLY
+        return TriageResult(place, self._why(place, whys), ref if ref in whys or not cases else cases[0].ref, events)
 
-    def _doubt(self, case: Case, letter: Letter) -> Why | None:
+    def _doubt(self, case: Case, letter: Thread) -> Why | None:
         """Why a clear word is none for this case; None where nothing speaks against it."""
         if case.is_closed:
             return why(MessageCode.CASE_CLOSED)
@@ -206,7 +208,7 @@ class _Judge:
         """What its words mean."""
         return why(MessageCode(self.meaning))
 
-    def _is_earlier(self, case: Case, letter: Letter) -> bool:
+    def _is_earlier(self, case: Case, letter: Thread) -> bool:
         """Whether the letter is of another round than the case is in; one not recorded yet went out a moment ago."""
         if case.notice is not None:
             return not letter.is_of(case.notice.data["message_id"])
@@ -222,8 +224,8 @@ class _Judge:
             return self._event(Kind.REPLY_RECEIVED, code=str(doubt.code), why=doubt.words, **said)
         return self._event(Kind.CONFIRMATION_RECEIVED, choice=_CHOICES[self.meaning], **said)
 
-    def _why(self, place: Place, whys: Mapping[str, Why | None]) -> Why:
-        if place is Place.COUNTED:
+    def _why(self, place: Disposition, whys: Mapping[str, Why | None]) -> Why:
+        if place is Disposition.COUNTED:
             return self._meant
         if self._unreadable and not whys:
             return why(MessageCode.CASE_UNREADABLE, refs=", ".join(self._unreadable))
@@ -236,22 +238,22 @@ class _Judge:
         """The cases that its recipients' addresses name under our signature, and that are there."""
         found = (case_of_address(self.replies.secret(), one) for one in self.mail.recipients)
         named = list(dict.fromkeys(ref for ref in found if ref))
-        there = {row.ref for row in self.unit.cases.of_refs(named)} if named else set()
+        there = {row.ref for row in self.uow.cases.of_refs(named)} if named else set()
         return [ref for ref in named if ref in there]
 
     @cached_property
-    def _letters(self) -> list[Letter]:
+    def _letters(self) -> list[Thread]:
         """The letters of ours that it says it answers, the nearest first."""
         return [letter for one in self.mail.references if (letter := self._letter(one))]
 
     @cached_property
-    def _answered(self) -> tuple[str, Letter] | None:
+    def _answered(self) -> tuple[str, Thread] | None:
         """The case and the letter that both its address and its thread name."""
         pairs = ((ref, letter) for letter in self._letters for ref in self._signed)
         return next(((ref, letter) for ref, letter in pairs if ref in (letter.lead, *letter.cases)), None)
 
     @property
-    def _match(self) -> tuple[str, Letter]:
+    def _match(self) -> tuple[str, Thread]:
         if self._answered is None:
             raise AssertionError("asked only once a letter was found")
         return self._answered
@@ -259,7 +261,7 @@ class _Judge:
     @cached_property
     def _told_of(self) -> list[CaseRow]:
         """The cases that the letter told of."""
-        return self.unit.cases.of_refs([*self._match[1].cases])
+        return self.uow.cases.of_refs([*self._match[1].cases])
 
     @cached_property
     def _theirs(self) -> list[CaseRow]:
@@ -273,21 +275,21 @@ class _Judge:
         return self._signed[0] if self._signed else ""
 
     def _is_contact(self, retailer: str, address: str) -> bool:
-        return bool(retailer and address) and self.unit.people.is_contact(retailer, address)
+        return bool(retailer and address) and self.uow.people.is_contact(retailer, address)
 
-    def _letter(self, message_id: str) -> Letter | None:
-        return find_letter(self.unit, message_id) if message_id else None
+    def _letter(self, message_id: str) -> Thread | None:
+        return find_thread(self.uow, message_id) if message_id else None
 
     def _readable(self, ref: str) -> Case | None:
         try:
-            return self.unit.cases.get(ref)
+            return self.uow.cases.get(ref)
         except Unreadable:
             self._unreadable.append(ref)  # it holds up no other
             return None
 
-    def _too_many(self, ref: str, places: Sequence[Place]) -> bool:
+    def _too_many(self, ref: str, places: Sequence[Disposition]) -> bool:
         since = self.ledger.clock() - timedelta(hours=FLOOD_HOURS)
-        return self.unit.messages.count_for(ref, since, places) >= FLOOD
+        return self.uow.messages.count_for(ref, since, places) >= FLOOD
 
     def _event(self, kind: Kind, /, **data: object) -> Event:
         return self.ledger.event(kind, US, **data)

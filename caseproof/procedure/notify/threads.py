@@ -20,7 +20,7 @@ from caseproof.evidence.signing import answer_token, reply_address
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.parts import Effects, ReplyAddresses
 from caseproof.store import Store
-from caseproof.store.unit import UnitOfWork
+from caseproof.store.uow import UnitOfWork
 
 _NAME = re.compile(
     r"(?P<lead>[a-z]{2}-\d{6,18})\.(?P<which>[0-9a-z-]{1,100})\.notice(?:-(?P<number>[1-9]\d{0,5}))?"
@@ -30,7 +30,7 @@ _NAME = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Thread:
     """A notice's letter to one contact.
 
     ``id`` is its name, ``number`` which one of the notice it is (from 1), ``to`` the contact's address. ``lead`` is the
@@ -48,7 +48,7 @@ class Letter:
 
     def is_of(self, message_id: str) -> bool:
         """Whether it is one of the letters of the notice with this Message-ID."""
-        return message_id.strip("<>").partition("@")[0] == letter_name(self.lead, self.round_or_check, 1)
+        return message_id.strip("<>").partition("@")[0] == thread_name(self.lead, self.round_or_check, 1)
 
 
 def notice_key(lead: str, which: str) -> str:
@@ -56,7 +56,7 @@ def notice_key(lead: str, which: str) -> str:
     return f"{lead}/{which}/notice"
 
 
-def find_letter(unit: UnitOfWork, letter_or_message_id: str) -> Letter | None:
+def find_thread(uow: UnitOfWork, letter_or_message_id: str) -> Thread | None:
     """The letter of this name, or the one whose thread a Message-ID of ours belongs to; None if we never sent it.
 
     One that was written down counts as sent: whoever crashed right after sending it could not say so.
@@ -65,29 +65,29 @@ def find_letter(unit: UnitOfWork, letter_or_message_id: str) -> Letter | None:
     if found is None:
         return None
     lead, which, number = found["lead"].upper(), found["which"], int(found["number"] or 1)
-    told = unit.intents.known(notice_key(lead, which))
+    told = uow.intents.known(notice_key(lead, which))
     if told is None or (found["number"] and number == 1):
         return None
     domain = str(told.get("message_id", "")).strip("<>").rpartition("@")[2]
     if found["domain"] and found["domain"].casefold() != domain.casefold():
         return None
-    to = _to(unit, notice_key(lead, which), told, number)
+    to = _to(uow, notice_key(lead, which), told, number)
     if to is None:
         return None
     cases, asks = tuple(told.get("cases") or (lead,)), bool(told.get("asks", True))
-    return Letter(letter_name(lead, which, number), number, to, lead, cases, asks, which)
+    return Thread(thread_name(lead, which, number), number, to, lead, cases, asks, which)
 
 
-def _to(unit: UnitOfWork, key: str, told: Json, number: int) -> str | None:
+def _to(uow: UnitOfWork, key: str, told: Json, number: int) -> str | None:
     """Whose the n-th letter is; those after the notice's own are of contacts who joined since."""
     to = addressees(told)
     if number <= len(to):
         return to[number - 1]
-    joined = unit.intents.known(f"{key}-{number}")
+    joined = uow.intents.known(f"{key}-{number}")
     return str(joined["to"]) if joined else None
 
 
-def letter_name(lead: str, which: str, number: int) -> str:
+def thread_name(lead: str, which: str, number: int) -> str:
     """What stands before the @ of the Message-ID of a notice's n-th letter."""
     return f"{lead.lower()}.{which}.notice" + (f"-{number}" if number > 1 else "")
 
@@ -98,21 +98,21 @@ def numbered(message_id: str, number: int) -> str:
     return f"{head}-{number}@{domain}" if number > 1 else message_id
 
 
-def first_letter(store: Store, case: Case) -> Letter:
+def first_thread(store: Store, case: Case) -> Thread:
     """The first letter of the notice that the case has in this round. Raises CaseproofError where it has none."""
     if case.notice is None:
         raise CaseproofError(f"{case.ref} has told its retailer nothing yet.", "Let its run tell the retailer first.")
     name = str(case.notice.data["message_id"])
-    with store.reading() as unit:
-        found = find_letter(unit, name)
+    with store.reading() as uow:
+        found = find_thread(uow, name)
     if found is not None:
         return found
     to, cases = addressees(case.notice.event.data), tuple(case.notice.data.get("cases") or (case.ref,))
     said, asks = name.strip("<>").partition("@")[0], bool(case.notice.data.get("asks", True))
-    return Letter(said, 1, to[0] if to else "", case.ref, cases, asks, str(case.round))
+    return Thread(said, 1, to[0] if to else "", case.ref, cases, asks, str(case.round))
 
 
-def letter_to(effects: Effects, first: Letter, to: Sequence[str], address: str) -> Letter:
+def thread_to(effects: Effects, first: Thread, to: Sequence[str], address: str) -> Thread:
     """The letter to this contact under the same notice, which went to ``to``.
 
     A contact who joined since gets the next free number, for good.
@@ -136,7 +136,7 @@ def letter_to(effects: Effects, first: Letter, to: Sequence[str], address: str) 
             return _numbered(first, number, address)
 
 
-def _numbered(first: Letter, number: int, to: str) -> Letter:
+def _numbered(first: Thread, number: int, to: str) -> Thread:
     return replace(first, id=f"{first.id}-{number}" if number > 1 else first.id, number=number, to=to)
 
 

@@ -21,25 +21,25 @@ from caseproof.platforms.base import JobPlatform
 from caseproof.procedure.containment.bulk_stop import BulkStop
 from caseproof.procedure.containment.check_lock import check_lock
 from caseproof.procedure.containment.openings import Openings
-from caseproof.procedure.containment.stop_work import Outcome, Swept, Target, Work
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.containment.stop_work import Outcome, StopResult, Target, Work
+from caseproof.procedure.core.services import Services
 
-__all__ = ["Outcome", "Swept", "Target", "sweep"]
+__all__ = ["Outcome", "StopResult", "Target", "stop_targets"]
 
 LANES = 6
 """How many batches are under way at once: while some settle or are written down, the others keep the platform busy."""
 
 
-def sweep(
-    office: Office,
+def stop_targets(
+    services: Services,
     name: str,
     platform: JobPlatform,
     targets: Sequence[Target],
     pace: Pace,
-    said: Callable[[Swept], None] = lambda _: None,
+    said: Callable[[StopResult], None] = lambda _: None,
     *,
     check: str = "",
-) -> list[Swept]:
+) -> list[StopResult]:
     """Stop every target on the platform ``name``, a case each; what became of each, in their order.
 
     An error on one job never ends the pass. ``said`` hears of each target when its batch is done, in the caller's
@@ -50,11 +50,11 @@ def sweep(
     # So few that a batch is through in some seconds, and its stops are written down.
     size = max(1, min(2 * pace.at_once, int(pace.per_second)))
     batches = [order[start : start + size] for start in range(0, len(order), size)]
-    done: dict[str, Swept] = {}
+    done: dict[str, StopResult] = {}
     unheard: Exception | None = None
-    with check_lock(office, name):
-        openings = _openings(office, name, check or secrets.token_hex(8))
-        with BulkStop.of(office, platform, pace, openings) as stops, ThreadPoolExecutor(LANES, "batch") as lanes:
+    with check_lock(services, name):
+        openings = _openings(services, name, check or secrets.token_hex(8))
+        with BulkStop.of(services, platform, pace, openings) as stops, ThreadPoolExecutor(LANES, "batch") as lanes:
             try:
                 for swept in (one for batch in lanes.map(partial(_batch, stops), batches) for one in batch):
                     done[swept.job] = swept
@@ -71,13 +71,13 @@ def sweep(
     return [done[target.job.id] for target in targets]
 
 
-def _openings(office: Office, name: str, check: str) -> Openings:
+def _openings(services: Services, name: str, check: str) -> Openings:
     """The owner names this home and platform, so that the next check knows whose the intents were."""
-    checks = f"check {office.settings.installation}/{name} "
-    return Openings(office, name, f"{checks}{secrets.token_hex(8)}", dead=checks, check=check)
+    checks = f"check {services.settings.installation}/{name} "
+    return Openings(services, name, f"{checks}{secrets.token_hex(8)}", dead=checks, check=check)
 
 
-def _batch(stops: BulkStop, targets: Sequence[Target]) -> list[Swept]:
+def _batch(stops: BulkStop, targets: Sequence[Target]) -> list[StopResult]:
     works = [Work(target) for target in targets]
     stops.carry_out(works)
     return [work.end for work in works if work.end is not None]

@@ -20,11 +20,11 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.payloads import RunStarted, StopDidNotHold
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job, JobPlatform, PlatformDown, Run, Survey
-from caseproof.procedure.containment.checking import CheckRunning, Looked, check_lock, look
+from caseproof.procedure.containment.checking import CheckPlan, CheckRunning, check_lock, plan_check
 from caseproof.procedure.containment.stop import had_to_stop_again, held_jobs
-from caseproof.procedure.containment.sweeping import Swept, sweep
-from caseproof.procedure.core.office import Office
+from caseproof.procedure.containment.stop_targets import StopResult, stop_targets
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger
+from caseproof.procedure.core.services import Services
 from caseproof.store import Store
 from caseproof.store.errors import Unreadable
 
@@ -43,8 +43,8 @@ _AT_ONCE = 300
 def platforms_with_cases(ledger: Ledger, keeper: KeeperPolicy) -> list[str]:
     """The names of the platforms that have open cases, or some that closed lately."""
     since = ledger.clock() - timedelta(days=keeper.watch_days)
-    with ledger.store.reading() as unit:
-        return sorted({*unit.cases.platforms(), *(row.platform for row in unit.cases.watched(since))})
+    with ledger.store.reading() as uow:
+        return sorted({*uow.cases.platforms(), *(row.platform for row in uow.cases.watched(since))})
 
 
 # -- a stop that did not hold -----------------------------------------------------------------------------------------
@@ -60,8 +60,8 @@ def hold_stops(ledger: Ledger, files: EvidenceFiles, name: str, platform: JobPla
     Raises PlatformError where the platform cannot be read, or is down meanwhile: the next pass looks at all of it.
     """
     mark = f"stops-read/{name}"
-    with ledger.store.reading() as unit:
-        before = unit.marks.get(mark)
+    with ledger.store.reading() as uow:
+        before = uow.cursors.get(mark)
     now = ledger.clock()
     last = datetime.fromisoformat(before[0]) if before else now - FIRST_LOOK
     survey = platform.survey(min(last, now) - OVERLAP)
@@ -79,9 +79,9 @@ def hold_stops(ledger: Ledger, files: EvidenceFiles, name: str, platform: JobPla
             raise down  # its time-out once a pass, not once a case
         if loose:
             yield ref
-    with ledger.store.unit() as unit:
-        unit.marks.set(mark, (survey.clock or now).isoformat(), now)
-        unit.commit()
+    with ledger.store.uow() as uow:
+        uow.cursors.set(mark, (survey.clock or now).isoformat(), now)
+        uow.commit()
 
 
 def _began(survey: Survey) -> dict[str, list[Run]]:
@@ -101,25 +101,25 @@ def _holders(ledger: Ledger, name: str, jobs: Collection[str]) -> list[str]:
     """
     found: set[str] = set()
     listed = iter(sorted(jobs))
-    with ledger.store.reading() as unit:
+    with ledger.store.reading() as uow:
         while some := list(islice(listed, _AT_ONCE)):
-            found |= {row.ref for row in unit.cases.of_jobs(name, some) if row.state in HELD}
+            found |= {row.ref for row in uow.cases.of_jobs(name, some) if row.state in HELD}
     return sorted(found | _holders_along(ledger, name, jobs))
 
 
 def _holders_along(ledger: Ledger, name: str, jobs: Collection[str]) -> set[str]:
     mark = f"stops-slice/{name}"
-    with ledger.store.reading() as unit:
-        place = unit.marks.get(mark)
-        rows = unit.cases.slice(int(place[0]) if place else 0, SLICE)
+    with ledger.store.reading() as uow:
+        place = uow.cursors.get(mark)
+        rows = uow.cases.slice(int(place[0]) if place else 0, SLICE)
     found = set()
     for row in rows:
         if row.platform == name and row.state in HELD:
             with suppress(Unreadable):  # `caseproof case list` names it
                 found |= {row.ref for job in held_jobs(ledger.case(row.ref)) if job["job"] in jobs}
-    with ledger.store.unit() as unit:
-        unit.marks.set(mark, str(rows[-1].id if len(rows) == SLICE else 0), ledger.clock())
-        unit.commit()
+    with ledger.store.uow() as uow:
+        uow.cursors.set(mark, str(rows[-1].id if len(rows) == SLICE else 0), ledger.clock())
+        uow.commit()
     return found
 
 
@@ -182,34 +182,34 @@ def _write_down(
 # -- fixed stays fixed ------------------------------------------------------------------------------------------------
 
 
-def reopen_what_fails_again(office: Office, name: str, platform: JobPlatform) -> list[Swept]:
+def reopen_what_fails_again(services: Services, name: str, platform: JobPlatform) -> list[StopResult]:
     """Stop the jobs that fail again after their cases closed, and reopen these cases (J2); gives what became of each.
 
     Judged as by the daily check: where one is at work, it does this itself. Raises PlatformError where the platform
     cannot be read.
     """
-    now = office.clock()
-    with office.store.reading() as unit:
-        rows = unit.cases.watched(now - timedelta(days=office.policy.keeper.watch_days))
+    now = services.clock()
+    with services.store.reading() as uow:
+        rows = uow.cases.watched(now - timedelta(days=services.policy.keeper.watch_days))
     closed = {row.job: row.closed_at for row in rows if row.platform == name and row.closed_at is not None}
     if not closed:
         return []
     back = now - min(closed.values()) + OVERLAP
-    with suppress(CheckRunning), check_lock(office, name):
-        looked = look(office, name, platform, closed.keys(), back)
-        if along := _along(office.store, platform, looked):
-            looked = look(office, name, platform, closed.keys() | along, back)
+    with suppress(CheckRunning), check_lock(services, name):
+        looked = plan_check(services, name, platform, closed.keys(), back)
+        if along := _along(services.store, platform, looked):
+            looked = plan_check(services, name, platform, closed.keys() | along, back)
         again = {line.job for line in looked.plan if line.act == "reopen"}
         targets = [target for target in looked.targets if target.job.id in again]
-        return sweep(office, name, platform, targets, office.policy.check.pace_of(name)) if targets else []
+        return stop_targets(services, name, platform, targets, services.policy.check.pace_of(name)) if targets else []
     return []
 
 
-def _along(store: Store, platform: JobPlatform, looked: Looked) -> set[str]:
+def _along(store: Store, platform: JobPlatform, looked: CheckPlan) -> set[str]:
     """The jobs that the stops of the reopened cases would reach besides: whether one of them works has to be known."""
     refs = [line.ref for line in looked.plan if line.act == "reopen"]
-    with store.reading() as unit:
-        wide = [case.facts["job"] for case in unit.bulk.cases(refs).values() if case.facts["scope"] != Scope.JOB]
+    with store.reading() as uow:
+        wide = [case.facts["job"] for case in uow.bulk.cases(refs).values() if case.facts["scope"] != Scope.JOB]
     if not wide:
         return set()
     jobs = {listed.job.id: listed.job for listed in platform.survey(looked.now).jobs}

@@ -11,7 +11,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.procedure import of_kind
 from caseproof.domain.vocabulary import WAYS
-from caseproof.procedure.core.said import came_by, doubts
+from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import data_uri, in_words, link, own_line, plain, short
 
 
@@ -40,7 +40,7 @@ def _only_review_is_missing(blockers: list[Blocker]) -> bool:
     return "reviewed" in missing and missing <= {"reviewed", "validated", "looked"}
 
 
-def card(case: Case, *, case_url: str, evidence_url: str, picture: bytes | None = None) -> str:
+def case_page(case: Case, *, case_url: str, evidence_url: str, picture: bytes | None = None) -> str:
     """The card as markdown. ``evidence_url`` is what evidence links start with; ``picture`` a small PNG of the run."""
     facts = case.facts
     parts = [

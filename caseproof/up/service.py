@@ -52,7 +52,7 @@ def _nobody() -> Identity | None:
 
 
 @dataclass(frozen=True)
-class Part:
+class Service:
     """A program of the house. ``name`` names its log and its record, ``address`` is where people find it.
 
     ``before`` runs before each start, ``after`` once it answered for the first time; both may raise CaseproofError.
@@ -81,7 +81,7 @@ class Part:
 class Watched:
     """A part and its process."""
 
-    part: Part
+    part: Service
     folder: Path
     logs: Path
     process: Process | None = None

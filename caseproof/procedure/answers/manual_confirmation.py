@@ -11,7 +11,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.message_words import Why, why
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger
-from caseproof.procedure.core.said import cases_named
+from caseproof.procedure.core.retailer_answer import cases_named
 
 
 class WordRefused(NotAllowed):
@@ -82,11 +82,11 @@ def confirm_by_reply(ledger: Ledger, ref: str, *, recorded_by: str, question: in
     left, or where a newer one came meanwhile.
     """
     case = ledger.case(ref)
-    with ledger.store.reading() as unit:
+    with ledger.store.reading() as uow:
         known = [
             reply.seq
             for reply in case.open_replies
-            if unit.people.is_contact(case.facts.get("retailer") or "", reply["sender"])
+            if uow.people.is_contact(case.facts.get("retailer") or "", reply["sender"])
         ]
 
     def events(now: Case) -> list[Event]:
@@ -145,9 +145,9 @@ def _record(
 ) -> Case:  # fmt: skip
     case = ledger.case(ref)
     retailer = case.facts.get("retailer") or ""
-    with ledger.store.reading() as unit:
-        known = bool(retailer) and unit.people.is_contact(retailer, sender)
-        registered = [contact.address for contact in unit.people.contacts(retailer)] if retailer else []
+    with ledger.store.reading() as uow:
+        known = bool(retailer) and uow.people.is_contact(retailer, sender)
+        registered = [contact.address for contact in uow.people.contacts(retailer)] if retailer else []
     digest = files.keep(ref, content, name, media_type)
     stranger = why(MessageCode.STRANGER, sender=sender, retailer=retailer or "a known retailer")
     no = doubt or (None if known else stranger)
@@ -185,8 +185,8 @@ def _record(
 
 def _looked_at(ledger: Ledger, digest: str, by: str) -> None:
     """The same bytes may lie among what waits for an eye: whoever hands them in has looked at them."""
-    with ledger.store.unit() as unit:
-        row = unit.messages.known(digest)
+    with ledger.store.uow() as uow:
+        row = uow.messages.known(digest)
         if row is not None and row.needs_eye:
-            unit.messages.done([row.id], by, ledger.clock())
-            unit.commit()
+            uow.messages.done([row.id], by, ledger.clock())
+            uow.commit()

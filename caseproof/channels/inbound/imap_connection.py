@@ -16,7 +16,7 @@ LINE_BYTES = 8_000_000
 _CHUNK = 262_144
 
 
-class Line(imaplib.IMAP4):
+class ImapConnection(imaplib.IMAP4):
     """imaplib's client on a socket of ours; ``at_once``: TLS before the greeting.
 
     ``allow(seconds)`` begins a step: the server may be silent for ``timeout`` seconds at a time, and the step is over

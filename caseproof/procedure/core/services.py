@@ -22,13 +22,13 @@ from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.parts import US, Dispatch, Effects, EvidenceFiles, Ledger, Links, ReplyAddresses
 from caseproof.store import Store
 
-__all__ = ["US", "Office", "open_office"]
+__all__ = ["US", "Services", "bootstrap"]
 
 _SECRET = "secret"  # noqa: S105 - the name of a mark
 
 
 @dataclass(frozen=True)
-class Office:
+class Services:
     """The store, the vault, the policy, the clock; ``owner`` names this process as the writer of its intents."""
 
     settings: Settings
@@ -51,15 +51,15 @@ class Office:
     @cached_property
     def secret(self) -> bytes:
         """What links and reply addresses are signed with: made once, at random, and kept in the store."""
-        with self.store.reading() as unit:
-            known = unit.marks.get(_SECRET)
+        with self.store.reading() as uow:
+            known = uow.cursors.get(_SECRET)
         if known is None:
-            with self.store.unit() as unit:
-                known = unit.marks.get(_SECRET)  # another process may have been quicker
+            with self.store.uow() as uow:
+                known = uow.cursors.get(_SECRET)  # another process may have been quicker
                 if known is None:
                     known = (secrets.token_hex(32), self.clock())
-                    unit.marks.set(_SECRET, *known)
-                    unit.commit()
+                    uow.cursors.set(_SECRET, *known)
+                    uow.commit()
         return bytes.fromhex(known[0])
 
     def at_work(self, flow_run: str) -> Path:
@@ -133,8 +133,8 @@ class Office:
         return self.links.evidence_url(digest)
 
 
-def open_office(settings: Settings | None = None) -> Office:
-    """The office of this installation, its store migrated.
+def bootstrap(settings: Settings | None = None) -> Services:
+    """The services of this installation, its store migrated.
 
     Raises StoreError for people, and PolicyError where there never was a usable policy.
     """
@@ -143,4 +143,4 @@ def open_office(settings: Settings | None = None) -> Office:
     store = Store(settings.database)
     store.migrate()
     vault = Vault(settings.home_folder / "evidence")
-    return Office(settings, in_force.policy, store, vault, policy_wrong=in_force.wrong)
+    return Services(settings, in_force.policy, store, vault, policy_wrong=in_force.wrong)

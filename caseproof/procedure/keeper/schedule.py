@@ -33,7 +33,7 @@ AT_MOST = 2000
 """How many due cases a pass looks at; the others are next."""
 
 
-class What(StrEnum):
+class Due(StrEnum):
     """What a case may need because time has passed."""
 
     GIVE_A_RUN = "give it a run"
@@ -45,27 +45,27 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Coming:
+class DueAction:
     """What comes, and when; ``about`` is what the team is told then."""
 
-    what: What
+    what: Due
     at: datetime
     about: str = ""
 
 
-def coming(row: CaseRow, policy: KeeperPolicy) -> list[Coming]:
+def due_actions(row: CaseRow, policy: KeeperPolicy) -> list[DueAction]:
     """What time will ask for, by what is known now: some of it may be due. Nothing of a closed case."""
     if row.closed_at is not None:
         return []
     if row.rest_until is not None:
-        return [Coming(What.GIVE_A_RUN, row.rest_until)]
+        return [DueAction(Due.GIVE_A_RUN, row.rest_until)]
     if not row.asked_form or row.asked_at is None:
-        return [Coming(What.GIVE_A_RUN, row.updated_at)]  # its run is at work, if there is one
-    found = [Coming(What.WAKE, row.updated_at)] if row.has_news else []
+        return [DueAction(Due.GIVE_A_RUN, row.updated_at)]  # its run is at work, if there is one
+    found = [DueAction(Due.WAKE, row.updated_at)] if row.has_news else []
     if row.state is State.PAUSED and row.paused_until is not None and row.notice_at is not None:
         return [*found, *_paused(row, policy, datetime.combine(row.paused_until, time(), UTC))]
     if row.asked_form == TRY_AGAIN and row.state is State.RUNNING:
-        found.append(Coming(What.READ_THE_RUN, row.asked_at))
+        found.append(DueAction(Due.READ_THE_RUN, row.asked_at))
     if row.notice_at is not None and waits_for_retailer(row):
         return [*found, *_word(row, policy, row.notice_at)]
     return [*found, _nudge(row, policy, row.asked_at)]
@@ -81,26 +81,26 @@ def waits_for_retailer(row: CaseRow) -> bool:
     return row.asked_form == WORD and row.state is State.WAITING and row.notice_at is not None and is_asked(row)
 
 
-def _word(row: CaseRow, policy: KeeperPolicy, told: datetime) -> Iterable[Coming]:
+def _word(row: CaseRow, policy: KeeperPolicy, told: datetime) -> Iterable[DueAction]:
     """The retailer is reminded; then the team is told; then the account stays paused (J6)."""
     if row.reminders < len(policy.remind_after_days):
-        yield Coming(What.REMIND, told + timedelta(days=policy.remind_after_days[row.reminders]))
+        yield DueAction(Due.REMIND, told + timedelta(days=policy.remind_after_days[row.reminders]))
     since = f"the retailer has not answered since {told:%Y-%m-%d}{_times(row.reminders)}"
     about = f"{since}: call them, or decide without their word; else the account stays paused"
-    yield Coming(What.TELL, _follow_up(row, policy, told + timedelta(days=policy.answer_within_days)), about)
-    yield Coming(What.KEEP_PAUSED, told + timedelta(days=policy.keep_paused_after_days), about)
+    yield DueAction(Due.TELL, _follow_up(row, policy, told + timedelta(days=policy.answer_within_days)), about)
+    yield DueAction(Due.KEEP_PAUSED, told + timedelta(days=policy.keep_paused_after_days), about)
 
 
 def _times(reminders: int) -> str:
     return f", reminded {reminders} times" if reminders > 1 else ", reminded once" if reminders else ""
 
 
-def _paused(row: CaseRow, policy: KeeperPolicy, until: datetime) -> Iterable[Coming]:
+def _paused(row: CaseRow, policy: KeeperPolicy, until: datetime) -> Iterable[DueAction]:
     """The date of a paused account: its form is asked anew, and the team told."""
     if row.asked_at is not None and row.asked_at < until:
-        yield Coming(What.WAKE, until)
+        yield DueAction(Due.WAKE, until)
     about = f"the account was to stay paused until {until:%Y-%m-%d}: decide again"
-    yield Coming(What.TELL, _follow_up(row, policy, until), about)
+    yield DueAction(Due.TELL, _follow_up(row, policy, until), about)
 
 
 def _follow_up(row: CaseRow, policy: KeeperPolicy, first: datetime) -> datetime:
@@ -125,11 +125,11 @@ def nudge_at(policy: KeeperPolicy, asked: datetime, nudges: int) -> datetime:
     return asked + last + timedelta(days=policy.follow_up_days) * (nudges - len(hours) + 1)
 
 
-def _nudge(row: CaseRow, policy: KeeperPolicy, asked: datetime) -> Coming:
+def _nudge(row: CaseRow, policy: KeeperPolicy, asked: datetime) -> DueAction:
     at = nudge_at(policy, asked, row.nudges)
     about = _of_word(row) if row.asked_form == WORD else _ABOUT.get(row.asked_form)
     about = about or f"a step needs help: {row.trouble}"
-    return Coming(What.TELL, at, f"{about}, asked {asked:%Y-%m-%d %H:%M} UTC")
+    return DueAction(Due.TELL, at, f"{about}, asked {asked:%Y-%m-%d %H:%M} UTC")
 
 
 def _of_word(row: CaseRow) -> str:
@@ -144,24 +144,24 @@ def next_look(row: CaseRow, policy: KeeperPolicy, now: datetime) -> datetime | N
     What is due and not done yet (a run that was woken and has not acted, a mail server that is down) is tried again
     soon. Never later than ``IDLE``, so that a clock that was wrong for a while leaves no case behind.
     """
-    times = [_again(one, now) if one.at <= now else one.at for one in coming(row, policy)]
+    times = [_again(one, now) if one.at <= now else one.at for one in due_actions(row, policy)]
     return min([*times, now + IDLE]) if row.closed_at is None else None
 
 
-def _again(one: Coming, now: datetime) -> datetime:
+def _again(one: DueAction, now: datetime) -> datetime:
     longer = (now - one.at) / 10  # the longer it takes, the longer it will
-    if one.what is What.READ_THE_RUN:
+    if one.what is Due.READ_THE_RUN:
         return now + max(SOON, longer)
-    if one.what is What.KEEP_PAUSED:
+    if one.what is Due.KEEP_PAUSED:
         return now + max(AT_WORK, longer)
-    return now + (AT_WORK if one.what in (What.GIVE_A_RUN, What.REMIND) else SOON)
+    return now + (AT_WORK if one.what in (Due.GIVE_A_RUN, Due.REMIND) else SOON)
 
 
 # -- the rows that are due --------------------------------------------------------------------------------------------
 
 
 @dataclass
-class Looked:
+class DueCases:
     """What a look at the due cases found: whose runs to wake, to look after, whom to tell about what."""
 
     rows: list[CaseRow] = field(default_factory=list)
@@ -173,50 +173,50 @@ class Looked:
     read: list[CaseRow] = field(default_factory=list)
 
 
-def look(ledger: Ledger, keeper: KeeperPolicy) -> Looked:
+def due_cases(ledger: Ledger, keeper: KeeperPolicy) -> DueCases:
     """The cases that are due, and what each needs now. Reads rows only."""
     now = ledger.clock()
-    with ledger.store.reading() as unit:
-        rows = unit.cases.due(now, AT_MOST)
-    found = Looked(rows)
+    with ledger.store.reading() as uow:
+        rows = uow.cases.due(now, AT_MOST)
+    found = DueCases(rows)
     for row in rows:
-        for one in coming(row, keeper):
+        for one in due_actions(row, keeper):
             if one.at <= now:
                 _sort(found, row, one)
     return found
 
 
-def _sort(found: Looked, row: CaseRow, one: Coming) -> None:
+def _sort(found: DueCases, row: CaseRow, one: DueAction) -> None:
     match one.what:
-        case What.WAKE:
+        case Due.WAKE:
             found.wake.append(row.ref)
-        case What.GIVE_A_RUN:
+        case Due.GIVE_A_RUN:
             found.runs.append(row)
-        case What.READ_THE_RUN:
+        case Due.READ_THE_RUN:
             found.read.append(row)
-        case What.REMIND:
+        case Due.REMIND:
             found.remind.append(row.ref)
-        case What.TELL:
+        case Due.TELL:
             found.tell.append((row, one.about))
-        case What.KEEP_PAUSED:
+        case Due.KEEP_PAUSED:
             found.pause.append((row, one.about))
 
 
 def note_next(ledger: Ledger, keeper: KeeperPolicy, rows: Sequence[CaseRow]) -> None:
     """Note when each of these is looked at next; what happened to one meanwhile makes it due by itself."""
     now = ledger.clock()
-    with ledger.store.unit() as unit:
+    with ledger.store.uow() as uow:
         for row in rows:
-            unit.cases.set_due(row.ref, row.version, next_look(row, keeper, now))
-        unit.commit()
+            uow.cases.set_due(row.ref, row.version, next_look(row, keeper, now))
+        uow.commit()
 
 
 def look_at_all_again(ledger: Ledger, keeper: KeeperPolicy) -> int:
     """Note anew when every open case is looked at: for a policy that changed, or a clock that was set back."""
     after, count = 0, 0
     while True:
-        with ledger.store.reading() as unit:
-            rows = unit.cases.slice(after, 1000)
+        with ledger.store.reading() as uow:
+            rows = uow.cases.slice(after, 1000)
         if not rows:
             return count
         note_next(ledger, keeper, rows)
@@ -229,16 +229,16 @@ POLICY_MARK = "keeper-policy"
 def has_to_look_at_all(ledger: Ledger, keeper: KeeperPolicy) -> bool:
     """Whether the policy's times are others than at the last pass, or the clock says an earlier time than then."""
     now, policy = ledger.clock(), keeper.model_dump_json()
-    with ledger.store.reading() as unit:
-        before = unit.marks.get(POLICY_MARK)
+    with ledger.store.reading() as uow:
+        before = uow.cursors.get(POLICY_MARK)
     return before is not None and (before[0] != policy or before[1] > now)
 
 
 def remember_the_policy(ledger: Ledger, keeper: KeeperPolicy) -> None:
     """Note by which times, and when, all cases were planned."""
-    with ledger.store.unit() as unit:
-        unit.marks.set(POLICY_MARK, keeper.model_dump_json(), ledger.clock())
-        unit.commit()
+    with ledger.store.uow() as uow:
+        uow.cursors.set(POLICY_MARK, keeper.model_dump_json(), ledger.clock())
+        uow.commit()
 
 
 def is_over(ledger: Ledger, runner: Callable[[Case], JobPlatform], ref: str) -> bool:

@@ -14,7 +14,7 @@ from caseproof.store.tables import marks
 _MARK = select(marks.c.value, marks.c.at).where(marks.c.name == bindparam("name"))
 
 
-class Marks:
+class Cursors:
     """Every query about marks. Nothing here commits."""
 
     def __init__(self, connection: Connection) -> None:

@@ -18,8 +18,8 @@ from caseproof.domain.errors import BadInput
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.parts import Dispatch, EvidenceFiles
-from caseproof.procedure.notify.letters import addressees, envelope_sender
 from caseproof.procedure.notify.mail_pace import NotYourTurn
+from caseproof.procedure.notify.threads import addressees, envelope_sender
 
 TURNS, LONGEST_SLEEP = 20, 60.0
 """How often a letter waits until the mail's pace allows it, and how many seconds at a time, before it needs help."""
@@ -41,7 +41,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Mailing:
+class OutboxEntry:
     """Letters that are sent together: their intents are ``lead``'s, under ``key`` and ``key-2``, ``key-3``, ...
 
     ``name`` is what their files are called in the evidence. ``turns``: how often a letter waits for the mail's pace.
@@ -63,7 +63,7 @@ def _file(name: str, number: int) -> str:
 
 
 def send_letters(
-    dispatch: Dispatch, mailing: Mailing, draft: Callable[[], Draft], kept_with: Callable[[Json], str]
+    dispatch: Dispatch, mailing: OutboxEntry, draft: Callable[[], Draft], kept_with: Callable[[Json], str]
 ) -> Json:
     """Send each letter once, and say what became of all of them.
 
@@ -116,7 +116,7 @@ class _Sender:
     """Sends the letters of one mailing, each under its intent."""
 
     dispatch: Dispatch
-    mailing: Mailing
+    mailing: OutboxEntry
     kept_with: Callable[[Json], str]
 
     def in_turn(self, tell: Callable[[], Json]) -> Json:
@@ -130,8 +130,8 @@ class _Sender:
 
     def first(self, draft: Callable[[], Draft]) -> Json:
         """The intent of the whole: one letter after the other, until the server takes one."""
-        with self.dispatch.effects.store.reading() as unit:
-            known = unit.intents.result(self.mailing.key)
+        with self.dispatch.effects.store.reading() as uow:
+            known = uow.intents.result(self.mailing.key)
         return self._idempotent(self.mailing.key, self._plan(draft()), self._until_taken) if known is None else known
 
     def _plan(self, draft: Draft) -> Json:
