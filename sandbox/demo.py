@@ -211,7 +211,7 @@ def _facts(world: World, case: Case) -> dict[str, Any]:
         "timeline": [
             {"at": e.at.isoformat(), "type": str(e.kind), "actor": e.actor, "what": sentence(e)} for e in case.events
         ],
-        "proof": str(proof_path(services, case)),
+        "proof": str(proof_path(services.proofs, case)),
         "ticket": case.ticket.data["ticket"],
         "screenshot": str(services.vault.path(case.photo.data["evidence"])),
         "urls": {

@@ -26,8 +26,8 @@ from caseproof.desks.base import Desk, DeskDown
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import Decision
-from caseproof.evidence.screenshot import NotTheRun, ScreenshotFailed
-from caseproof.platforms.base import JobPlatform, PlatformDown
+from caseproof.evidence.screenshot import NotTheRun, ScreenshotFailed, Shot
+from caseproof.platforms.base import JobPlatform, PlatformDown, RunPage
 from caseproof.platforms.prefect import PrefectJobsClient
 from caseproof.procedure.closing.proving import with_browser
 from caseproof.procedure.core.services import Services, bootstrap
@@ -82,7 +82,14 @@ def _sender() -> Send:
     def send_it(content: bytes, sender: str, recipients: Sequence[str]) -> Delivery:
         return send(account, content, sender=sender, recipients=recipients)
 
-    return paced(services(), send_it)
+    here = services()
+    return paced(
+        send_it,
+        per_minute=here.policy.mail.per_minute,
+        home=here.settings.home_folder,
+        clock=here.clock,
+        sleep=here.sleep,
+    )
 
 
 def _our_prefect() -> PrefectJobsClient:
@@ -97,7 +104,11 @@ def _our_prefect() -> PrefectJobsClient:
     )
 
 
-INSTALLED = Ports(installed_services, _platform, _our_prefect, _desk, _sender, with_browser, PrefectRun())
+def _camera(page: RunPage) -> Shot:
+    return with_browser(services().settings, services().clock, page)
+
+
+INSTALLED = Ports(installed_services, _platform, _our_prefect, _desk, _sender, _camera, PrefectRun())
 """The ports of this installation: its settings, its blocks, and the flow run that this process executes."""
 
 

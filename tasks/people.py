@@ -49,13 +49,19 @@ def _take_word(ref: str, answer: Fact, form: RetailersWord) -> None:
     member = require_member(form.answered_by, services().policy.team)
     if form.what is Word.WROTE:
         word.confirm_by_form(
-            services(), ref, sender=form.sender, words=form.message, recorded_by=member, question=answer["number"]
+            services().ledger,
+            services().files,
+            ref,
+            sender=form.sender,
+            words=form.message,
+            recorded_by=member,
+            question=answer["number"],
         )
     if form.what is Word.COUNTS:
-        word.confirm_by_reply(services(), ref, recorded_by=member, question=answer["number"])
+        word.confirm_by_reply(services().ledger, ref, recorded_by=member, question=answer["number"])
     if form.what is Word.ANSWERED:
-        word.reply_answered(services(), ref, by=member, question=answer["number"])
-    deciding.looked_at(services(), ref, by=member, question=answer["number"])
+        word.reply_answered(services().ledger, ref, by=member, question=answer["number"])
+    deciding.looked_at(services().ledger, ref, by=member, question=answer["number"])
 
 
 def settle_the_account(ref: str) -> None:
@@ -65,7 +71,7 @@ def settle_the_account(ref: str) -> None:
         return
     answer = answer_to(case, AccountDecision.slug)
     if answer is None:
-        if deciding.goes_on_by_itself(services(), ref):
+        if deciding.goes_on_by_itself(services().ledger, services().policy, ref):
             get_run_logger().info("%s goes on: the retailer clearly said that the change is made.", ref)
             return
         explain = what_to_decide(case, services().policy.answers.by_itself)
@@ -80,12 +86,13 @@ def _waits_for_decision(case: Case) -> bool:
 
 def _needs_a_person(case: Case) -> bool:
     """A clear word may have come while the question was made: then nobody is asked."""
-    return _waits_for_decision(case) and deciding.clear_word(services(), case) is None
+    return _waits_for_decision(case) and deciding.clear_word(services().store, services().policy, case) is None
 
 
 def _take_decision(ref: str, answer: Fact, form: AccountDecision) -> None:
     deciding.decide(
-        services(),
+        services().ledger,
+        services().policy,
         ref,
         decision=form.decision,
         by=form.answered_by,
@@ -94,7 +101,7 @@ def _take_decision(ref: str, answer: Fact, form: AccountDecision) -> None:
         until=deciding.read_date(form.paused_until),
         question=answer["number"],
     )
-    deciding.looked_at(services(), ref, by=form.answered_by, question=answer["number"])
+    deciding.looked_at(services().ledger, ref, by=form.answered_by, question=answer["number"])
 
 
 def review_the_evidence(ref: str) -> None:
@@ -116,10 +123,10 @@ def _waits_for_review(case: Case) -> bool:
 
 def _take_review(ref: str, answer: Fact, review: Review) -> None:
     deciding.review(
-        services(), ref, approved=review.verdict is Verdict.APPROVE, by=review.answered_by,
-        remark=review.remark, checked=review.checked, question=answer["number"],
+        services().ledger, services().policy.team, ref, approved=review.verdict is Verdict.APPROVE,
+        by=review.answered_by, remark=review.remark, checked=review.checked, question=answer["number"],
     )  # fmt: skip
-    deciding.looked_at(services(), ref, by=review.answered_by, question=answer["number"])
+    deciding.looked_at(services().ledger, ref, by=review.answered_by, question=answer["number"])
 
 
 class NothingMoved(CaseproofError):

@@ -24,7 +24,7 @@ def the_period(weeks: int, since: date | None, until: date | None) -> Period:
 @task(name="read the cases", **patient())
 def read_the_cases(over: Period) -> Report:
     """Reading changes nothing, so it needs no key."""
-    report = make_report(services(), over)
+    report = make_report(services().ledger, over)
     get_run_logger().info("%s: %s", report.title, report.pictures[0].says)
     return report
 
@@ -32,7 +32,7 @@ def read_the_cases(over: Period) -> Report:
 @task(name="keep the page", **patient())
 def keep_the_page(report: Report) -> str:
     """Write the report as one HTML page; once more puts the same page in its place. Returns its address."""
-    address = keep_page(services(), report)
+    address = keep_page(services().settings.home_folder, services().links, report)
     get_run_logger().info("The report as one page, to read and to print: %s", address)
     return address
 

@@ -49,26 +49,28 @@ def stop_the_job(ref: str) -> None:
 @step(StepName.OPEN_THE_TICKET, "J1", due=lambda case: not ticket.has_open_ticket(case))
 def open_the_ticket(ref: str) -> None:
     """J1. Key: REF/ticket; the desk looks for the case's reference first. A reopened case opens its own again."""
-    ticket.ensure_ticket(services(), load_desk(), ref)
+    ticket.ensure_ticket(
+        services().ledger, services().effects, services().links, load_desk(), ref, desk_name=services().policy.desk
+    )
 
 
 @step(StepName.TELL_THE_RETAILER, "J5", due=lambda case: case.notice is None)
 def tell_the_retailer(ref: str) -> None:
     """J5. Key: REF/round/notice, and -2, -3, ... for more contacts; a repeated letter carries the same Message-ID."""
     opening.read_whose_job(services(), lambda: load_platform(load_case(ref).facts["platform"]), ref)
-    telling.tell_retailer(services(), load_sender(), ref)
+    telling.tell_retailer(services().ledger, services().dispatch(load_sender()), services().policy, ref)
 
 
-@step(StepName.NOTE_ON_THE_TICKET, "J8", due=lambda case: bool(ticket.words_to_note(services(), case)))
+@step(StepName.NOTE_ON_THE_TICKET, "J8", due=lambda case: bool(ticket.words_to_note(services().store, case)))
 def note_on_the_ticket(ref: str) -> None:
     """J8: what the retailer wrote, for the front line. Key: REF/note/kind/digest."""
-    ticket.note_words(services(), load_desk(), ref)
+    ticket.note_words(services().ledger, services().effects, services().links, load_desk(), ref)
 
 
 @step(StepName.RUN_IT_AGAIN, "J9, J10", due=lambda case: case.state is State.DECIDED)
 def run_it_again(ref: str) -> None:
     """J10, or J9 for a removal. Key: REF:purpose:attempt, which the platform takes as the run's own idempotency key."""
-    running.start_run(services(), runner_of(load_case(ref)), ref)
+    running.start_run(services().ledger, services().effects, runner_of(load_case(ref)), ref)
 
 
 @step(StepName.VERIFY_THE_RUN, "J10, J11", due=lambda case: case.state is State.RUNNING)
@@ -77,10 +79,16 @@ def verify_the_run(ref: str) -> None:
     case = load_case(ref)
     if case.run is None:
         return
-    run = running.await_run(services(), runner_of(case), case.run.data["run"])
+    run = running.await_run(
+        runner_of(case),
+        case.run.data["run"],
+        patience=services().policy.run_patience_seconds,
+        clock=services().clock,
+        sleep=services().sleep,
+    )
     if run is None:
         raise StillRunning(f"The run {case.run['name']} is still going.", "Resume when it is over; it is read then.")
-    running.verify(services(), load_platform(case.facts["platform"]), ref, run)
+    running.verify(services().ledger, services().files, load_platform(case.facts["platform"]), ref, run)
     show_the_job_run(load_case(ref))
 
 
@@ -94,13 +102,13 @@ def _is_not_live(case: Case) -> bool:
 @step(StepName.SET_THE_SCHEDULE_LIVE, "J6", due=_is_not_live)
 def set_the_schedule_live(ref: str) -> None:
     """J6, after the verification only. Key: REF/round/live/attempt/job."""
-    running.go_live(services(), load_platform(load_case(ref).facts["platform"]), ref)
+    running.go_live(services().ledger, services().effects, load_platform(load_case(ref).facts["platform"]), ref)
 
 
 @step(StepName.PHOTOGRAPH_THE_RUN, "J7, J8", due=lambda case: case.verified is not None and case.photo is None)
 def photograph_the_run(ref: str) -> None:
     """J7, J8: a picture of the platform's own page of the verified run. Reads only."""
-    proving.take_photo(services(), runner_of(load_case(ref)), ref, ports().camera)
+    proving.take_photo(services().ledger, services().files, runner_of(load_case(ref)), ref, ports().camera)
     show_the_picture(load_case(ref))
 
 
@@ -111,7 +119,7 @@ def _is_not_attached(case: Case) -> bool:
 @step(StepName.ATTACH_THE_PICTURE, "J7, J8", due=_is_not_attached)
 def attach_the_picture(ref: str) -> None:
     """J7, J8. Key: REF/attach/digest; the desk's own list is read back."""
-    ticket.attach_photo(services(), load_desk(), ref)
+    ticket.attach_photo(services().ledger, services().vault, services().effects, load_desk(), ref)
 
 
 def _may_look_again(case: Case) -> bool:
@@ -122,29 +130,29 @@ def _may_look_again(case: Case) -> bool:
 @step(StepName.LOOK_AGAIN, "J10, J11", due=_may_look_again)
 def recheck_job(ref: str) -> None:
     """J10, J11: whether a later run of the job failed. Reads only."""
-    running.recheck_job(services(), load_platform(load_case(ref).facts["platform"]), ref)
+    running.recheck_job(services().ledger, services().files, load_platform(load_case(ref).facts["platform"]), ref)
 
 
 @step(StepName.MAKE_THE_PROOF, "J7, J8", due=lambda case: case.look is not None and not case.is_closed)
 def make_the_proof(ref: str) -> None:
     """J7, J8: one file that states why the closure is allowed. Refused with what is missing."""
-    proving.make_proof(services(), ref)
+    proving.make_proof(services().ledger, services().files, services().proofs, ref)
 
 
 @step(StepName.CLOSE_THE_CASE, "J7, J8", due=lambda case: case.proof is not None and not case.is_closed)
 def close_the_case(ref: str) -> None:
     """J7, J8: attach the proof, then close; the store refuses it without a proof of this opening."""
-    proving.close(services(), load_desk(), ref)
+    proving.close(services().ledger, services().vault, services().effects, load_desk(), ref)
     show_the_proof(load_case(ref))
 
 
 @step(StepName.CLOSE_THE_TICKET, "J7, J8", due=lambda case: case.is_closed and case.ticket_closed is None)
 def close_the_ticket(ref: str) -> None:
     """After the case: the ticket's status, read back from the desk."""
-    ticket.close_ticket(services(), load_desk(), ref)
+    ticket.close_ticket(services().ledger, services().links, load_desk(), ref)
 
 
 @step(StepName.TELL_IT_WORKS_AGAIN, "J5", due=recovery.owes_recovery)
 def tell_it_works_again(ref: str) -> None:
     """After all else, once a closing. Key: REF/opening/recovery; a repeated letter carries the same Message-ID."""
-    recovery.tell_recovery(services(), load_sender(), ref)
+    recovery.tell_recovery(services().ledger, services().dispatch(load_sender()), ref)

@@ -76,7 +76,7 @@ def case_confirm(
         raw = message.read_bytes()
     except OSError as error:
         raise BadInput(f"{message} cannot be read: {error.strerror}.", "Give the path of the saved mail.") from error
-    case = confirm_by_message(services, ref, sender=sender, raw=raw, recorded_by=by)
+    case = confirm_by_message(services.ledger, services.files, ref, sender=sender, raw=raw, recorded_by=by)
     woken = _wake(services, case)
     if as_json:
         print_json({"case": case.ref, "recorded": True, "run": woken})
@@ -159,7 +159,7 @@ def case_show(ref: Ref, as_json: AsJson = False) -> None:
 
 
 def _as_json(services: Services, case: Case) -> dict[str, Any]:
-    proof = proof_path(services, case)
+    proof = proof_path(services.proofs, case)
     return {
         "case": case.ref,
         "status": case.state,
@@ -202,7 +202,7 @@ def case_why(ref: Ref, as_json: AsJson = False) -> None:
         print_json({"case": case.ref, "status": case.state, "missing": [vars_of(b) for b in blockers]})
         return
     if case.is_closed:
-        out.print(f"{case.ref} is closed, with its proof: {proof_path(services, case)}", soft_wrap=True)
+        out.print(f"{case.ref} is closed, with its proof: {proof_path(services.proofs, case)}", soft_wrap=True)
         return
     out.print(f"{case.ref} is {case.state}. Next: {escape(next_action(case))}")
     table = table_of(f"What blocks the closure of {case.ref}", "Rule", "Missing", "Next action")

@@ -36,9 +36,9 @@ def report(
     services = bootstrap()
     over = period(services.clock(), since=since.date() if since else None, until=until.date() if until else None)
     if html is not None:
-        made = make_report(services, over)
+        made = make_report(services.ledger, over)
         write_page(html, page(made, f"{services.settings.public}/cases"))
-    found = made.figures if html is not None else read_figures(services, over)
+    found = made.figures if html is not None else read_figures(services.store, over)
     if as_json:
         print_json(plain(found))
         return

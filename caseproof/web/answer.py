@@ -12,13 +12,14 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from caseproof.domain.errors import CaseproofError
+from caseproof.evidence.vault import Vault
 from caseproof.procedure.answers.answering import LinkSpent, NotFilledIn, answer, asked
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Ledger, ReplyAddresses
 from caseproof.web.answer_guard import Fields, RateLimit, is_our_form, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS, AnswerPages, Typed
 
 
-def answer_routes(services: Services, pages: AnswerPages) -> APIRouter:
+def answer_routes(ledger: Ledger, vault: Vault, replies: ReplyAddresses, pages: AnswerPages) -> APIRouter:
     """The page's routes."""
     router, pace = APIRouter(), RateLimit()
 
@@ -26,7 +27,7 @@ def answer_routes(services: Services, pages: AnswerPages) -> APIRouter:
     def look(token: str, request: Request) -> Response:
         try:
             pace.look(request)
-            return pages.state(token, asked(services, token))
+            return pages.state(token, asked(ledger.store, replies, token))
         except CaseproofError as error:
             return pages.trouble(request, error)
 
@@ -35,7 +36,7 @@ def answer_routes(services: Services, pages: AnswerPages) -> APIRouter:
         typed = Typed.of(fields)
         try:
             pace.send(request)
-            return _take(services, pages, pace, request, token, typed)
+            return _take(ledger, vault, replies, pages, pace, request, token, typed)
         except CaseproofError as error:
             return pages.trouble(request, error, token, typed)
 
@@ -43,19 +44,26 @@ def answer_routes(services: Services, pages: AnswerPages) -> APIRouter:
 
 
 def _take(
-    services: Services, pages: AnswerPages, pace: RateLimit, request: Request, token: str, typed: Typed
+    ledger: Ledger,
+    vault: Vault,
+    replies: ReplyAddresses,
+    pages: AnswerPages,
+    pace: RateLimit,
+    request: Request,
+    token: str,
+    typed: Typed,
 ) -> Response:
     """Take an answer, or show the page again. Raises BadLink, TooOften, StoreError, VaultError."""
-    state = asked(services, token)
-    if not is_our_form(request, services.secret, token, typed.seen, typed.key):
+    state = asked(ledger.store, replies, token)
+    if not is_our_form(request, replies.secret(), token, typed.seen, typed.key):
         return pages.state(token, state, typed, {"form": "form"}, 403)
     pace.answer(state.letter.id)
     try:
-        answer(services, token, pages.given(state, typed))
+        answer(ledger, vault, replies, token, pages.given(state, typed))
     except NotFilledIn as error:
         return pages.state(token, state, typed, error.wrong, 422)
     except LinkSpent:
-        now = asked(services, token)
+        now = asked(ledger.store, replies, token)
         if not typed.is_said(now.said):
             return pages.state(token, now, typed, status=409)
     return RedirectResponse(pages.action(token), 303, PAGE_HEADERS)  # loading it again sends nothing again

@@ -27,7 +27,7 @@ from caseproof.procedure.answers.answering import (
     LinkState,
     as_typed,
 )
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import ReplyAddresses
 from caseproof.web.answer_guard import Fields, TooMuch, TooOften, form_key
 from caseproof.web.pages import HEADERS, Pages
 
@@ -82,13 +82,13 @@ NOTHING = Typed()
 class AnswerPages:
     """What the page says, in the language of whoever got the letter."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._base = urlsplit(services.settings.answers or services.settings.public).path.rstrip("/")
+    def __init__(self, replies: ReplyAddresses, public: str) -> None:
+        self._replies = replies
+        self._base = urlsplit(replies.page or public).path.rstrip("/")
         self._pages = Pages(self._base)
-        name, address = named_address(services.policy.mail.sender)
+        name, address = named_address(replies.mail.sender)
         self._sender = one_line(name or address, 80)
-        self._mail = named_address(services.policy.mail.reply_to)[1]
+        self._mail = named_address(replies.mail.reply_to)[1]
 
     def action(self, token: str) -> str:
         """Where the form of a link is sent: the page's own address."""
@@ -149,7 +149,7 @@ class AnswerPages:
             *(tag.partition(";")[0] for tag in request.headers.get("Accept-Language", "").split(",")),
         ]
         known = (tag for tag in tags[:20] if tag.strip().lower().partition("-")[0] in LANGUAGES)
-        return language_of(next(known, ""), self._services.policy.mail.language)
+        return language_of(next(known, ""), self._replies.mail.language)
 
     # -- a page without a form -------------------------------------------------------------------------------------
 
@@ -194,7 +194,7 @@ class AnswerPages:
             before=self._before(state, say), said=self._said(state, say),
             others=[(one_line(job.job_name, 80), say(f"other_{job.standing}")) for job in others],
             ticked=typed.refs if typed is not NOTHING else tuple(job.ref for job in state.offered),
-            action=self.action(token), seen=state.seen, key=form_key(self._services.secret, token, state.seen),
+            action=self.action(token), seen=state.seen, key=form_key(self._replies.secret(), token, state.seen),
         )  # fmt: skip
 
     def _shown(self, state: Asked, say: Phrases, jobs: Sequence[JobAsked], choices: Sequence[Choice]) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
+from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.services import Services
-from caseproof.store import StoreError
+from caseproof.store import Store, StoreError
 from caseproof.web.answer import answer_routes
 from caseproof.web.answer_guard import AnswerHost
 from caseproof.web.answer_pages import AnswerPages
@@ -33,7 +34,11 @@ def create_app(services: Services, *, docs: Path = DOCS) -> FastAPI:
     ``docs`` is the folder of markdown pages that stand under /docs.
     """
     base = urlsplit(services.settings.public).path.rstrip("/")
-    pages, answers, host = Pages(base), AnswerPages(services), AnswerHost(services.settings)
+    pages, answers, host = (
+        Pages(base),
+        AnswerPages(services.replies, services.settings.public),
+        AnswerHost(services.settings),
+    )
     app = FastAPI(
         title="Caseproof",
         docs_url=None,
@@ -44,13 +49,15 @@ def create_app(services: Services, *, docs: Path = DOCS) -> FastAPI:
     )
     add_errors(app, pages, answers, host)
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
-    app.include_router(_case_routes(services, pages, base))
-    app.include_router(_file_routes(services, pages, base, Handbook(docs), host))
-    app.include_router(answer_routes(services, answers))
+    app.include_router(_case_routes(services.store, services.vault, pages, base))
+    app.include_router(
+        _file_routes(services.store, services.vault, services.settings.home_folder, pages, base, Handbook(docs), host)
+    )
+    app.include_router(answer_routes(services.ledger, services.vault, services.replies, answers))
     return app
 
 
-def _case_routes(services: Services, pages: Pages, base: str) -> APIRouter:
+def _case_routes(store: Store, vault: Vault, pages: Pages, base: str) -> APIRouter:
     router = APIRouter()
     prefect_ui = os.environ.get("PREFECT_UI_URL", "").strip().rstrip("/")
 
@@ -60,22 +67,22 @@ def _case_routes(services: Services, pages: Pages, base: str) -> APIRouter:
 
     @router.api_route("/cases", methods=_READ)
     def cases() -> Response:
-        return pages.show("cases.html", listed=case_list(services))
+        return pages.show("cases.html", listed=case_list(store))
 
     @router.api_route("/inbox", methods=_READ)
     def inbox() -> Response:
-        return pages.show("inbox.html", page=inbox_page(services))
+        return pages.show("inbox.html", page=inbox_page(store, vault))
 
     @router.api_route("/cases/{ref}", methods=_READ)
     def case(ref: str) -> Response:
-        page = case_page(services, ref, prefect_ui)
+        page = case_page(store, vault, ref, prefect_ui)
         if page.case.ref != ref:
             return RedirectResponse(f"{base}/cases/{page.case.ref}")
         return pages.show("case.html", page=page, case=page.case)
 
     @router.api_route("/tickets/{ticket_id}", methods=_READ)
     def ticket(ticket_id: str) -> Response:
-        page = ticket_page(services, ticket_id)
+        page = ticket_page(store, vault, ticket_id)
         if page.id != ticket_id:
             return RedirectResponse(f"{base}/tickets/{page.id}")
         return pages.show("ticket.html", page=page, ticket=page.ticket)
@@ -83,16 +90,18 @@ def _case_routes(services: Services, pages: Pages, base: str) -> APIRouter:
     return router
 
 
-def _file_routes(services: Services, pages: Pages, base: str, handbook: Handbook, host: AnswerHost) -> APIRouter:
+def _file_routes(
+    store: Store, vault: Vault, home: Path, pages: Pages, base: str, handbook: Handbook, host: AnswerHost
+) -> APIRouter:
     router = APIRouter()
 
     @router.api_route("/evidence/{digest}", methods=_READ)
     def evidence(digest: str, request: Request) -> Response:
-        return evidence_response(services, digest, request.headers.get("If-None-Match", ""))
+        return evidence_response(store, vault, digest, request.headers.get("If-None-Match", ""))
 
     @router.api_route("/reports/{name}", methods=_READ)
     def report(name: str) -> Response:
-        return report_response(services, name)
+        return report_response(home, name)
 
     @router.api_route("/docs/pictures/{name}", methods=_READ)
     def picture(name: str) -> Response:
@@ -113,16 +122,16 @@ def _file_routes(services: Services, pages: Pages, base: str, handbook: Handbook
 
     @router.api_route("/health", methods=_READ)
     def health(request: Request) -> Response:
-        return _health(services, in_short=host.is_asked(request))
+        return _health(store, in_short=host.is_asked(request))
 
     return router
 
 
-def _health(services: Services, *, in_short: bool) -> Response:
+def _health(store: Store, *, in_short: bool) -> Response:
     """Whether the store can be read; 503 with the reason when it cannot. In short it says no more than that."""
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     try:
-        with services.store.reading() as uow:
+        with store.reading() as uow:
             count = len(uow.cases.rows(open_only=True))
     except StoreError as error:
         why = {"store": error.problem, "next_action": error.next_action, "version": _version()}

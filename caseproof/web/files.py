@@ -7,9 +7,8 @@ from urllib.parse import quote
 from fastapi import Response
 
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.evidence.vault import EvidenceDamaged, EvidenceMissing
-from caseproof.procedure.core.services import Services
-from caseproof.store import MessageRow
+from caseproof.evidence.vault import EvidenceDamaged, EvidenceMissing, Vault
+from caseproof.store import MessageRow, Store
 
 # What a browser may show by itself. Everything else, HTML above all, is a download.
 INLINE = {
@@ -29,21 +28,21 @@ class Spoilt(CaseproofError):
     """The store knows this evidence file, and the vault no longer has it as it was."""
 
 
-def evidence_response(services: Services, digest: str, if_none_match: str = "") -> Response:
+def evidence_response(store: Store, vault: Vault, digest: str, if_none_match: str = "") -> Response:
     """The file of this digest (hex SHA-256). Raises NotHere and Spoilt.
 
     A file that lies in the vault but is listed with no case or message (an attachment of a ticket) has no name and no
     type that we could vouch for, so it is a download.
     """
     try:
-        path = services.vault.path(digest)
+        path = vault.path(digest)
     except BadInput as error:
         raise NotHere(error.problem, error.next_action) from error
-    with services.store.reading() as uow:
+    with store.reading() as uow:
         row = uow.evidence.find(digest) or uow.messages.known(digest)  # a message may be of no case
     if row is None and not path.exists():
         raise NotHere(f"No evidence file is named {digest}.", "Open it from its case; the link may have been cut off.")
-    content = _read(services, digest)
+    content = _read(vault, digest)
     kind = row.media_type.partition(";")[0].strip().lower() if row else NEUTRAL
     name = row.file_name if isinstance(row, MessageRow) else row.name if row else f"{digest[:12]}.bin"
     headers = _headers(digest, kind, name)
@@ -53,9 +52,9 @@ def evidence_response(services: Services, digest: str, if_none_match: str = "") 
     return Response(content, media_type=shown, headers=headers)
 
 
-def _read(services: Services, digest: str) -> bytes:
+def _read(vault: Vault, digest: str) -> bytes:
     try:
-        return services.vault.read(digest)
+        return vault.read(digest)
     except EvidenceDamaged as error:
         raise Spoilt(
             f"The evidence file {digest} is damaged: its content is not what its name says. It is not shown.",

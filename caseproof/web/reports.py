@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fastapi import Response
 from fastapi.responses import FileResponse
 
-from caseproof.procedure.core.services import Services
 from caseproof.procedure.views.kept_reports import kept_page
 from caseproof.web.files import NotHere
 
@@ -18,9 +19,9 @@ _HEADERS = {
 }
 
 
-def report_response(services: Services, name: str) -> Response:
+def report_response(home: Path, name: str) -> Response:
     """The page of a kept report. Raises NotHere."""
-    path = kept_page(services, name)
+    path = kept_page(home, name)
     if path is None:
         raise NotHere(
             f"There is no report {name[:80]!r}.", "`caseproof report` makes one; so does the deployment case-report."

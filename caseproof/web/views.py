@@ -20,12 +20,11 @@ from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import BY_PAGE, Disposition
-from caseproof.evidence.vault import VaultError
+from caseproof.evidence.vault import Vault, VaultError
 from caseproof.procedure.core.retailer_answer import came_by, doubts
-from caseproof.procedure.core.services import Services
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.views.case_page import next_action, sentence
-from caseproof.store import CaseRow, EvidenceRow, MessageRow, UnknownCase
+from caseproof.store import CaseRow, EvidenceRow, MessageRow, Store, UnknownCase
 from caseproof.store.tickets import AttachmentRow, CommentRow, TicketRow
 
 _READ_AT_MOST = 200_000
@@ -59,9 +58,9 @@ class CaseList:
     from_retailers: int
 
 
-def case_list(services: Services) -> CaseList:
+def case_list(store: Store) -> CaseList:
     """Every open case and the latest closed ones. Raises StoreError."""
-    with services.store.reading() as uow:
+    with store.reading() as uow:
         rows = uow.cases.rows()
         platforms = sorted({row.platform for row in rows if row.closed_at is None})
         folded = {case.ref: case for name in platforms for case in uow.cases.open_on(name)}
@@ -123,23 +122,23 @@ _NAMES: Mapping[Disposition, str] = {place: name for place, (name, _) in _HEAPS.
 }
 
 
-def inbox_page(services: Services) -> InboxPage:
+def inbox_page(store: Store, vault: Vault) -> InboxPage:
     """What came from retailers: what needs an eye, and the latest that does not. Raises StoreError."""
-    with services.store.reading() as uow:
+    with store.reading() as uow:
         rows = uow.messages.to_look_at(INBOX_SHOWN)
         counts = uow.messages.counts()
         settled = uow.messages.settled(SETTLED_SHOWN)
     heaps = [Heap(name, counts[place], what) for place, (name, what) in _HEAPS.items() if counts.get(place)]
-    named = [(row, _NAMES[row.place], _first_words(services, row)) for row in rows]
+    named = [(row, _NAMES[row.place], _first_words(vault, row)) for row in rows]
     return InboxPage(heaps, named, sum(counts.values()) - len(rows), [(row, _NAMES[row.place]) for row in settled])
 
 
-def _first_words(services: Services, row: MessageRow) -> str:
+def _first_words(vault: Vault, row: MessageRow) -> str:
     """How a message begins; "" where that cannot be read: its file is linked beside it."""
     if row.size > _READ_AT_MOST:
         return ""
     with suppress(CaseproofError, ValueError, KeyError, TypeError):  # strangers write these, and people damage files
-        content = services.vault.read(row.digest)
+        content = vault.read(row.digest)
         if row.way == BY_PAGE:
             return short(str(json.loads(content)["typed"]["words"]))
         mail = read_mail(content)
@@ -212,9 +211,9 @@ class CasePage:
     flow_run_url: str
 
 
-def case_page(services: Services, ref: str, prefect_ui: str) -> CasePage:
+def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage:
     """The page of a case. Raises UnknownCase, StoreError."""
-    with services.store.reading() as uow:
+    with store.reading() as uow:
         case = uow.cases.get(ref)
         evidence = uow.evidence.of(case.ref)
         run = uow.cases.run_of(case.ref)
@@ -229,7 +228,7 @@ def case_page(services: Services, ref: str, prefect_ui: str) -> CasePage:
         said=_said(case),
         refused_words=case.every(Kind.CONFIRMATION_REFUSED),
         bounced=case.every(Kind.ADDRESS_BOUNCED),
-        proof=_proof(services, case),
+        proof=_proof(vault, case),
         evidence=evidence,
         timeline=_timeline(case.events),
         flow_run=flow_run,
@@ -271,12 +270,12 @@ def _timeline(events: Sequence[Event]) -> list[Entry]:
     return [Entry(number, event, sentence(event), not event.kind.spec.news) for number, event in enumerate(events, 1)]
 
 
-def _proof(services: Services, case: Case) -> ProofView | None:
+def _proof(vault: Vault, case: Case) -> ProofView | None:
     if case.proof is None:
         return None
     digest, rule, name = case.proof.data["evidence"], case.proof.data["rule"], case.proof.data.get("file", "")
     try:
-        return ProofView(digest, rule, name, says=json.loads(services.vault.read(digest)))
+        return ProofView(digest, rule, name, says=json.loads(vault.read(digest)))
     except (VaultError, ValueError) as error:
         # The case stays closed, for its events say so; but whoever reads this must know.
         problem = "The proof's file is damaged or gone, so what it says cannot be shown here."
@@ -298,10 +297,10 @@ class TicketPage:
     attachments: list[tuple[AttachmentRow, bool]]
 
 
-def ticket_page(services: Services, ticket_id: str) -> TicketPage:
+def ticket_page(store: Store, vault: Vault, ticket_id: str) -> TicketPage:
     """The page of a ticket. Raises UnknownTicket, StoreError, VaultError."""
     match = _TICKET.fullmatch(ticket_id.upper())
-    with services.store.reading() as uow:
+    with store.reading() as uow:
         row = uow.tickets.get(int(match[1])) if match else None
         if row is None:
             raise UnknownTicket(
@@ -313,5 +312,5 @@ def ticket_page(services: Services, ticket_id: str) -> TicketPage:
             case = uow.cases.get(row.key)
         except UnknownCase:
             case = None  # raised by a person, or by another program
-    kept = [(file, services.vault.has(file.digest)) for file in files]
+    kept = [(file, vault.has(file.digest)) for file in files]
     return TicketPage(f"T-{row.id:06d}", row, case, comments, kept)

@@ -19,7 +19,7 @@ BOARD, PASS = "caseproof-board", "caseproof-keeper"
 
 def show_the_board() -> Board:
     """Draw the board. Where Prefect does not take it, a warning says so. Raises StoreError."""
-    now = board(services())
+    now = board(services().ledger, services().policy.keeper)
     _show(BOARD, [_row(line) for line in now.lines], _above(now))
     return now
 

@@ -82,7 +82,7 @@ def closed(services: Services) -> Case:
     teller.approve()
     teller.look()
     services = replace(services, clock=lambda: teller.now + timedelta(minutes=1))
-    case = make_proof(services, written(services, teller).ref)
+    case = make_proof(services.ledger, services.files, services.proofs, written(services, teller).ref)
     assert case.proof is not None
     return services.record(case.ref, Kind.CLOSED, proof=case.proof["evidence"])
 
@@ -289,7 +289,7 @@ def test_a_word_is_recorded_also_while_prefect_is_down(
 
 
 def proof_of(services: Services, case: Case) -> Path:
-    path = proof_path(services, case)
+    path = proof_path(services.proofs, case)
     assert path is not None
     return path
 

@@ -65,7 +65,8 @@ def letter(named: Services, carried: Callable[..., tuple[str, str]]) -> tuple[st
     named.record(ref, Kind.STOPPED, scope="job", jobs=[], evidence="e")
     named.record(ref, Kind.FACTS_CORRECTED, retailer="Shop A", marketplace="North", connection="")
     mail = FakeMail()
-    telling.tell_retailer(today(named), mail.send, ref)
+    here = today(named)
+    telling.tell_retailer(here.ledger, here.dispatch(mail.send), here.policy, ref)
     named.record(ref, Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run=run)
     return ref, run, mail.taken[0][0]
 

@@ -118,7 +118,7 @@ def test_a_cancel_in_the_ui_parks_the_case_for_the_policys_time(services, clock,
     parked = services.case(ref).events[-1]
     assert (parked.kind, parked.data["flow_run"]) == (Kind.PARKED, run)
     assert abs(datetime.fromisoformat(parked.data["until"]) - until) < timedelta(seconds=5)
-    line = board(services).lines[0]
+    line = board(services.ledger, services.policy.keeper).lines[0]
     assert (line.ref, line.who) == (ref, "the team")
     assert "cancelled in the Prefect UI" in line.what
     clock.move(hours=23)
@@ -135,7 +135,7 @@ def test_a_parked_case_is_woken_at_once_by_a_person(services, carried) -> None:
     wake(services, ref)
     assert generation(services, ref) == 2
     assert revive(services).said == []
-    assert "parked" not in board(services).lines[0].what
+    assert "parked" not in board(services.ledger, services.policy.keeper).lines[0].what
 
 
 def test_a_run_whose_process_died_is_called_crashed_and_its_lock_is_cleared_away(services, clock, carried) -> None:
@@ -163,7 +163,7 @@ def test_a_case_whose_runs_always_die_rests_and_the_board_says_why(services, clo
         given.append(revive(services).given == [ref])
         dies(services, ref, "There is no module named 'feed'.")
     assert given == [True, True, False, False], "the third death in a row ends it for an hour"
-    line = board(services).lines[0]
+    line = board(services.ledger, services.policy.keeper).lines[0]
     assert (line.ref, line.needs_us) == (ref, True)
     assert "3 runs in a row died" in line.what
     assert "There is no module named 'feed'." in line.what

@@ -198,7 +198,7 @@ def _write_cases(services: Services) -> None:
     assert case is not None
     services.keep(case.ref, b"the page of the run", "run-page-1.png", "image/png")
     _open_case(services, "offers/feed-b")
-    note_problems(services, {})  # as the keeper does at the end of each pass
+    note_problems(services.ledger, {})  # as the keeper does at the end of each pass
 
 
 def _open_case(services: Services, job: str) -> None:

@@ -68,7 +68,7 @@ def test_j7_a_case_on_a_scheduled_job_elsewhere_closes_after_our_fix_and_the_job
     world.answer(ref, "review", **APPROVE)
     case = world.await_case(ref, "closed, with its ticket", lambda case: case.ticket_closed is not None)
 
-    proof = proof_path(world.services, case)
+    proof = proof_path(world.services.proofs, case)
     assert proof is not None
     assert all(check.ok for check in verify_proof(proof)), verify_proof(proof)
     assert read_proof(proof)["rule"] == "J7"
@@ -148,7 +148,7 @@ def test_j8_the_contacts_own_word_by_mail_or_on_the_page_closes_a_case_and_nobod
     world.answer(on_the_page, "review", checked="The new token is set.", **APPROVE)
     for ref, person in ((by_mail, gardener), (on_the_page, toy_seller)):
         case = world.await_case(ref, "closed, and the retailer told", lambda case: case.recovery is not None)
-        proof = proof_path(world.services, case)
+        proof = proof_path(world.services.proofs, case)
         assert proof is not None
         assert [check for check in verify_proof(proof) if not check.ok] == []
         assert read_proof(proof)["rule"] == "J8"
@@ -229,11 +229,11 @@ def test_j9_a_removal_closes_with_a_proof_of_its_own_and_never_says_that_the_job
     world.answer(ref, "review", **APPROVE)
     case = world.await_case(ref, "closed, with its ticket", lambda case: case.ticket_closed is not None)
 
-    proof = read_proof(proof_path(world.services, case))
+    proof = read_proof(proof_path(world.services.proofs, case))
     assert (proof["rule"], proof["kind"], proof["run"]["purpose"]) == ("J8", "removal", "removal")
     assert "succeed" not in proof["statement"]
     assert "ran successfully" not in proof["statement"]
-    assert all(check.ok for check in verify_proof(proof_path(world.services, case)))
+    assert all(check.ok for check in verify_proof(proof_path(world.services.proofs, case)))
     assert case.photo["url"].startswith(world.server.ui_url), "the picture is of our own removal run"
     assert world.flow_run(case.run["run"])["deployment_id"] is not None
     assert job.deployment()["paused"], "stopped for good"

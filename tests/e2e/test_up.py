@@ -152,7 +152,7 @@ class _Operator(threading.Thread):
 
 
 def _nothing_lost_nothing_twice(world: World, job: OwnJob, case: Case, about: str) -> None:
-    proof = proof_path(world.services, case)
+    proof = proof_path(world.services.proofs, case)
     assert proof is not None
     assert all(check.ok for check in verify_proof(proof)), about
     assert case.photo["url"].startswith(world.jobs_server.ui_url), "the picture is the customers' own page"

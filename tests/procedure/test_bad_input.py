@@ -199,7 +199,9 @@ def mail(words: str = WORDS, sender: str = CONTACT, **headers: str) -> bytes:
 
 
 def by_message(world: World, ref: str, raw: bytes, sender: str = CONTACT) -> Any:
-    return word.confirm_by_message(world.services, ref, sender=sender, raw=raw, recorded_by=DECIDER)
+    return word.confirm_by_message(
+        world.services.ledger, world.services.files, ref, sender=sender, raw=raw, recorded_by=DECIDER
+    )
 
 
 def test_a_contact_s_message_is_kept_verbatim_and_twice_counts_once(world: World, told: str) -> None:
@@ -325,7 +327,12 @@ def test_a_review_before_there_is_anything_to_review_is_not_allowed(world: World
             NotAllowed,
             "cannot happen now",
             lambda approved=approved: deciding.review(
-                world.services, told, approved=approved, by="team lead", remark="Why?"
+                world.services.ledger,
+                world.services.policy.team,
+                told,
+                approved=approved,
+                by="team lead",
+                remark="Why?",
             ),
         )
 
@@ -355,7 +362,7 @@ def test_a_run_that_started_before_the_decision_by_the_platform_s_clock_verifies
 def test_a_run_without_times_verifies_nothing(world: World, told: str) -> None:
     world.walk(told, until="start")
     run = replace(world.platform.runs[world.case(told).run["run"]], started_at=None)
-    verify(world.services, world.platform, told, run)
+    verify(world.services.ledger, world.services.files, world.platform, told, run)
     assert "neither when it started" in world.case(told).last_failure["why"]
 
 
@@ -370,7 +377,16 @@ def test_a_run_that_never_ends_is_polled_for_as_long_as_the_policy_says_and_no_l
     world.platform.outcome = "never"
     world.walk(told, until="start")
     before = world.clock.now
-    assert await_run(world.services, world.platform, world.case(told).run["run"]) is None
+    assert (
+        await_run(
+            world.platform,
+            world.case(told).run["run"],
+            patience=world.policy.run_patience_seconds,
+            clock=world.clock,
+            sleep=world.sleep,
+        )
+        is None
+    )
     assert 120 <= (world.clock.now - before).total_seconds() < 140
     assert world.case(told).state is State.RUNNING
 
@@ -379,7 +395,7 @@ def test_another_run_s_success_verifies_nothing(world: World, told: str) -> None
     world.walk(told, until="start")
     other = world.platform.add_run(JOB, RunState.SUCCEEDED)
     assert isinstance(other, Run)
-    verify(world.services, world.platform, told, other)
+    verify(world.services.ledger, world.services.files, world.platform, told, other)
     assert world.case(told).state is State.RUNNING
 
 

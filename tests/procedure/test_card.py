@@ -173,7 +173,7 @@ def test_j8_the_review_of_what_went_on_by_itself_is_what_comes_next(world: World
     world.walk(ref, until="tell")
     said = {"sender": "owner@shop-a.example.com", "words": "Done.", "evidence": "d" * 64, "choice": "changed"}
     world.services.record(ref, Kind.CONFIRMATION_RECEIVED, **said, by_way_of="page")
-    assert deciding.goes_on_by_itself(world.services, ref)
+    assert deciding.goes_on_by_itself(world.services.ledger, world.services.policy, ref)
     world.walk(ref, until="attach", people=False)
     assert next_action(world.case(ref)).startswith("Review the evidence")
 
@@ -207,7 +207,7 @@ def test_every_state_has_a_card_with_its_sentence_and_a_next_action(world: World
     world.decide(ref)
     look()
     world.walk(ref, people=False, after=look)
-    deciding.review(world.services, ref, approved=True, by=REVIEWER, remark="Seen.")
+    deciding.review(world.services.ledger, world.services.policy.team, ref, approved=True, by=REVIEWER, remark="Seen.")
     look()
     world.walk(ref, after=look)
     assert set(seen) == set(State)

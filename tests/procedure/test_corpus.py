@@ -38,7 +38,14 @@ def a_closed_one(world: World) -> Thread:
 def one_of_an_earlier_round(world: World) -> Thread:
     ref, thread = told(world, "offers/earlier")
     world.walk(ref, until="attach")
-    deciding.review(world.services, ref, approved=False, by=REVIEWER, remark="It still fails for one offer.")
+    deciding.review(
+        world.services.ledger,
+        world.services.policy.team,
+        ref,
+        approved=False,
+        by=REVIEWER,
+        remark="It still fails for one offer.",
+    )
     world.walk(ref, until="tell")
     return thread
 
@@ -46,7 +53,7 @@ def one_of_an_earlier_round(world: World) -> Thread:
 def take_in(world: World, sample: Sample) -> tuple[Received, str]:
     """Where it ended, and the choice that its case took down."""
     world.clock.move(hours=1)
-    got = receive(world.services, sample.raw, authserv=AUTHSERV)
+    got = receive(world.services.ledger, world.services.vault, world.services.replies, sample.raw, authserv=AUTHSERV)
     assert got.new, f"the corpus holds it twice: {sample.kind}"
     if got.place is not Disposition.COUNTED:
         return got, ""

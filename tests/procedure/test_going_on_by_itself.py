@@ -52,7 +52,7 @@ def replies(world: World, ref: str, words: str = "Which token do you mean?", why
 
 
 def goes_on(world: World, ref: str) -> bool:
-    return deciding.goes_on_by_itself(world.services, ref)
+    return deciding.goes_on_by_itself(world.services.ledger, world.services.policy, ref)
 
 
 def goes_on_and_fails(world: World, ref: str) -> None:
@@ -96,10 +96,10 @@ def test_j8_j11_it_closes_only_after_a_reviewer_said_what_was_checked_in_the_sys
     world.walk(ref, until="attach", people=False)
     approve: dict[str, Any] = {"approved": True, "by": REVIEWER, "remark": ""}
     with pytest.raises(NotAllowed, match=r"nobody has looked at it yet.*Look at the change in the system"):
-        deciding.review(world.services, ref, **approve, checked=" ")
+        deciding.review(world.services.ledger, world.services.policy.team, ref, **approve, checked=" ")
     assert world.case(ref).state is State.VERIFIED
 
-    deciding.review(world.services, ref, **approve, checked=CHECKED)
+    deciding.review(world.services.ledger, world.services.policy.team, ref, **approve, checked=CHECKED)
     case = world.walk(ref)
     assert case.is_closed
     assert case.validated is not None
@@ -113,7 +113,9 @@ def test_what_a_reviewer_checked_of_their_own_accord_is_written_down_too(world: 
     ref = told(world)
     world.decide(ref, Decision.AFTER_FIX)
     world.walk(ref, until="attach", people=False)
-    case = deciding.review(world.services, ref, approved=True, by=REVIEWER, remark="", checked=CHECKED)
+    case = deciding.review(
+        world.services.ledger, world.services.policy.team, ref, approved=True, by=REVIEWER, remark="", checked=CHECKED
+    )
     assert case.validated is not None
     assert case.state is State.REVIEWED
 
@@ -123,7 +125,14 @@ def test_sent_back_it_is_told_anew_and_the_old_word_decides_nothing(world: World
     says(world, ref)
     goes_on(world, ref)
     world.walk(ref, until="attach", people=False)
-    deciding.review(world.services, ref, approved=False, by=REVIEWER, remark="The old token is still there.")
+    deciding.review(
+        world.services.ledger,
+        world.services.policy.team,
+        ref,
+        approved=False,
+        by=REVIEWER,
+        remark="The old token is still there.",
+    )
     world.walk(ref, until="tell")
     assert not goes_on(world, ref)
     says(world, ref)
@@ -256,7 +265,7 @@ def test_two_live_runs_of_one_case_decide_once(world: World) -> None:
 
     def run(number: int) -> bool:
         start.wait()
-        return deciding.goes_on_by_itself(offices[number], ref)
+        return deciding.goes_on_by_itself(offices[number].ledger, offices[number].policy, ref)
 
     with ThreadPoolExecutor(len(offices)) as pool:
         assert list(pool.map(run, range(len(offices)))) == [True] * len(offices)
@@ -277,7 +286,7 @@ def test_the_newest_reply_that_stood_above_the_form_becomes_the_retailers_word_a
     replies(world, ref, "What for?")
     reply = replies(world, ref, "I think I did it.").replies[-1]
     number = asked(world, ref)
-    case = word.confirm_by_reply(world.services, ref, recorded_by=DECIDER, question=number)
+    case = word.confirm_by_reply(world.services.ledger, ref, recorded_by=DECIDER, question=number)
     [recorded] = case.confirmations
     assert {name: recorded[name] for name in ("sender", "words", "evidence", "by_way_of")} == {
         name: reply[name] for name in ("sender", "words", "evidence", "by_way_of")
@@ -285,7 +294,7 @@ def test_the_newest_reply_that_stood_above_the_form_becomes_the_retailers_word_a
     assert recorded.actor == DECIDER
     assert [one["words"] for one in case.open_replies] == ["What for?"]
     assert not goes_on(world, ref), "a person said what it means, and a person decides"
-    again = word.confirm_by_reply(world.services, ref, recorded_by=DECIDER, question=number)
+    again = word.confirm_by_reply(world.services.ledger, ref, recorded_by=DECIDER, question=number)
     assert again.confirmations == case.confirmations, "two live runs of one case read the same answer"
 
 
@@ -295,7 +304,7 @@ def test_a_reply_that_came_after_the_question_is_not_what_was_meant(world: World
     number = asked(world, ref)
     replies(world, ref, "No, wait: not yet!")
     with pytest.raises(NotAllowed, match=r"Another reply came.*Read it above"):
-        word.confirm_by_reply(world.services, ref, recorded_by=DECIDER, question=number)
+        word.confirm_by_reply(world.services.ledger, ref, recorded_by=DECIDER, question=number)
     assert world.case(ref).confirmations == ()
 
 
@@ -305,7 +314,7 @@ def test_where_no_reply_of_a_contact_is_left_the_refusal_says_what_to_do(world: 
     world.services.record(ref, Kind.REPLY_RECEIVED, sender="left@shop-a.example.com", words="Done.", **kept)
     world.services.record(ref, Kind.REPLY_RECEIVED, sender=CONTACT, words=" ", **kept | {"evidence": digest("y")})
     with pytest.raises(NotAllowed, match=r"no reply in words of a registered contact.*Record what the retailer wrote"):
-        word.confirm_by_reply(world.services, ref, recorded_by=DECIDER, question=asked(world, ref))
+        word.confirm_by_reply(world.services.ledger, ref, recorded_by=DECIDER, question=asked(world, ref))
 
 
 def test_who_answers_has_looked_at_what_stood_above_the_form_and_at_nothing_later(world: World) -> None:
@@ -323,7 +332,7 @@ def test_who_answers_has_looked_at_what_stood_above_the_form_and_at_nothing_late
     number = asked(world, ref)
     world.clock.move(minutes=1)
     came("later", Disposition.REPLY)
-    deciding.looked_at(world.services, ref, by=DECIDER, question=number)
+    deciding.looked_at(world.services.ledger, ref, by=DECIDER, question=number)
     with world.services.store.reading() as uow:
         rows = {row.message_id: row.done_by for row in uow.messages.of_case(ref)}
     assert rows == {"<shown@example.com>": DECIDER, "<counted@example.com>": "", "<later@example.com>": ""}
@@ -337,7 +346,9 @@ def test_a_message_that_an_operator_records_leaves_the_list_of_what_waits_for_an
     with world.services.store.uow() as uow:
         uow.messages.add(kept.digest, **about, way="mail", place=Disposition.UNMATCHED, at=world.clock.now)
         uow.commit()
-    word.confirm_by_message(world.services, ref, sender=CONTACT, raw=raw, recorded_by=DECIDER)
+    word.confirm_by_message(
+        world.services.ledger, world.services.files, ref, sender=CONTACT, raw=raw, recorded_by=DECIDER
+    )
     with world.services.store.reading() as uow:
         row = uow.messages.known(kept.digest)
         assert uow.messages.to_look_at(10) == []
@@ -359,7 +370,9 @@ def test_a_mail_that_is_no_confirmation_stays_none_when_an_operator_hands_it_in(
     ref = told(world)
     raw = f"From: {CONTACT}\r\nSubject: {subject}\r\n\r\n{text}\r\n".encode()
     with pytest.raises(word.WordRefused, match=why):
-        word.confirm_by_message(world.services, ref, sender=CONTACT, raw=raw, recorded_by=DECIDER)
+        word.confirm_by_message(
+            world.services.ledger, world.services.files, ref, sender=CONTACT, raw=raw, recorded_by=DECIDER
+        )
     assert world.kinds(ref)[-1] is Kind.CONFIRMATION_REFUSED
 
 
@@ -381,7 +394,7 @@ def test_the_ticket_says_once_what_the_retailer_wrote_and_what_does_not_count_an
     says(world, ref, words="We renewed it.")
     before = len(comments(world))
     for _ in range(2):
-        ticket.note_words(world.services, world.desk, ref)
+        ticket.note_words(world.services.ledger, world.services.effects, world.services.links, world.desk, ref)
     asks, stranger, changed = comments(world)[before:]
     assert "> Which token?\n> - the old one?" in asks
     assert "It confirms nothing by itself: asks for help." in asks
@@ -393,13 +406,13 @@ def test_the_ticket_says_once_what_the_retailer_wrote_and_what_does_not_count_an
 
 def test_the_desk_is_not_called_where_nothing_is_new(world: World) -> None:
     ref = told(world)
-    assert ticket.words_to_note(world.services, world.case(ref)) == []
+    assert ticket.words_to_note(world.services.store, world.case(ref)) == []
     says(world, ref)
-    assert len(ticket.words_to_note(world.services, world.case(ref))) == 1
-    ticket.note_words(world.services, world.desk, ref)
-    assert ticket.words_to_note(world.services, world.case(ref)) == []
+    assert len(ticket.words_to_note(world.services.store, world.case(ref))) == 1
+    ticket.note_words(world.services.ledger, world.services.effects, world.services.links, world.desk, ref)
+    assert ticket.words_to_note(world.services.store, world.case(ref)) == []
     calls = world.desk.faulty.did("comment")
-    ticket.note_words(world.services, world.desk, ref)
+    ticket.note_words(world.services.ledger, world.services.effects, world.services.links, world.desk, ref)
     assert world.desk.faulty.did("comment") == calls
 
 
@@ -409,7 +422,7 @@ def test_a_word_on_a_closed_case_waits_for_the_ticket_to_be_opened_again(world: 
     replies(world, ref, "It fails again!")
     world.services.record(ref, Kind.REOPENED, DECIDER, why="It fails again.")
     world.walk(ref, until="ticket")
-    ticket.note_words(world.services, world.desk, ref)
+    ticket.note_words(world.services.ledger, world.services.effects, world.services.links, world.desk, ref)
     assert "> It fails again!" in comments(world)[-1]
 
 

@@ -52,7 +52,7 @@ def test_a_case_that_waits_for_a_long_run_is_woken_when_the_run_is_over(keeper, 
     )  # fmt: skip
     waits(world, waiting, "try-again")
     assert [keeper(minutes=m).woken for m in (1, 2, 5)] == [[], [], []]
-    line = board(world.services).lines[0]
+    line = board(world.services.ledger, world.services.policy.keeper).lines[0]
     assert (line.who, line.what.startswith(f"The run {name}"[:100])) == ("nobody", True)
     read = world.platform.faulty.did("run")
     keeper(seconds=1)
@@ -75,7 +75,10 @@ def test_a_case_whose_platform_was_down_when_the_run_was_to_be_read_needs_us_unt
         code="platform_down",
     )  # fmt: skip
     waits(world, waiting, "try-again")
-    assert (keeper(minutes=1).woken, board(world.services).lines[0].who) == ([], "needs us")
+    assert (keeper(minutes=1).woken, board(world.services.ledger, world.services.policy.keeper).lines[0].who) == (
+        [],
+        "needs us",
+    )
     world.platform.runs[run] = dataclasses.replace(
         world.platform.runs[run], state=RunState.SUCCEEDED, ended_at=world.clock()
     )
@@ -136,7 +139,7 @@ def test_a_case_that_cannot_be_read_is_told_on_the_board_and_holds_up_no_other(k
     done = keeper(days=2, hours=1)
     assert done.reminded == [waiting]
     assert broken in done.problems.said
-    first = board(world.services).lines[0]
+    first = board(world.services.ledger, world.services.policy.keeper).lines[0]
     assert (first.ref, first.needs_us) == (broken, True)
 
 

@@ -170,7 +170,10 @@ def test_a_process_killed_between_the_mail_and_its_answer_sends_the_same_message
         live_again(world)
         account = MailAccount("127.0.0.1", mailbox.port, "plain", None, "", timeout_seconds=10)
         tell_retailer(
-            world.services, lambda content, sender, to: send(account, content, sender=sender, recipients=to), ref
+            world.services.ledger,
+            world.services.dispatch(lambda content, sender, to: send(account, content, sender=sender, recipients=to)),
+            world.services.policy,
+            ref,
         )
         second = mailbox.wait_for(1, seconds=30)[-1]
     [first] = killer.seen

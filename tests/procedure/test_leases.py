@@ -67,7 +67,7 @@ def claim(services: Services, owner: str = "another") -> Claim:
 
 
 def act(services: Services, effect: Callable[[Any], Any]) -> Any:
-    return idempotent_effect(services, "JF-000001", "slow", KEY, plan={}, effect=effect, read_back=None)
+    return idempotent_effect(services.effects, "JF-000001", "slow", KEY, plan={}, effect=effect, read_back=None)
 
 
 def test_a_slow_writer_that_lives_keeps_its_intent_as_long_as_its_effect_lasts(living: Services, time: Time) -> None:
@@ -208,7 +208,7 @@ def test_many_intents_are_renewed_together_and_those_of_others_are_left_alone(wo
                 key, "JF-000001", "many", owner="me", now=services.clock(), seconds=LEASE_SECONDS, plan={}
             )
         uow.commit()
-    with renewed(services, "me", keys):
+    with renewed(services.effects, "me", keys):
         for _ in range(4):  # longer than a lease
             time.passes()
     with services.store.uow() as uow:

@@ -18,11 +18,12 @@ from caseproof.config.settings import Settings
 from caseproof.domain.codes import MailAnswer, mail_answers
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.signing import case_of_address, read_answer_token
-from caseproof.procedure.notify import mail_pace, telling
+from caseproof.procedure.notify import telling
 from caseproof.procedure.notify.outbox import LONGEST_SLEEP
 from caseproof.procedure.notify.reminding import remind
 from caseproof.procedure.notify.threads import Thread, find_thread
 from tests.support.fakes import Killed
+from tests.support.letters import at_its_pace
 from tests.support.world import CONTACT, World
 
 SECOND, THIRD = "buero@shop-a.example.com", "helper@shop-a.example.com"
@@ -277,7 +278,7 @@ def test_processes_that_tell_at_once_send_each_letter_once(world: World) -> None
     def tells() -> None:
         services = world.process(sleep=lambda _: Event().wait(0.01))
         start.wait()
-        telling.tell_retailer(services, world.send, ref)
+        telling.tell_retailer(services.ledger, services.dispatch(world.send), services.policy, ref)
 
     with ThreadPoolExecutor(3) as pool:
         for done in [pool.submit(tells) for _ in range(3)]:
@@ -291,7 +292,7 @@ def test_every_letter_takes_a_turn_of_the_mail_s_pace_and_none_is_lost_over_the_
 ) -> None:
     world = three(make_world(mail={"per_minute": 1}))
     ref = stopped(world)
-    world.send = mail_pace.paced(world.services, world.mail.send)
+    world.send = at_its_pace(world.services, world.mail.send)
     before = world.clock.now
     world.step("tell", ref)
     assert timedelta(minutes=2) <= world.clock.now - before < timedelta(minutes=2, seconds=LONGEST_SLEEP)
@@ -348,7 +349,7 @@ def test_each_contact_is_reminded_in_the_thread_of_their_own_letter_with_their_o
     ref = told(world)
     waits(world, ref)
     world.clock.move(days=2)
-    assert remind(world.services, world.send, ref) == [ref]
+    assert remind(world.services.ledger, world.services.dispatch(world.send), world.services.policy, ref) == [ref]
     letters, reminders = parsed(world)[:3], parsed(world)[3:]
     assert [str(one["To"]) for one in reminders] == ALL
     assert [one["In-Reply-To"] for one in reminders] == [one["Message-ID"] for one in letters]
@@ -357,7 +358,7 @@ def test_each_contact_is_reminded_in_the_thread_of_their_own_letter_with_their_o
     assert [letter_in(world, one) for one in reminders] == [letter_in(world, one) for one in letters]
     assert case_of_address(world.services.secret, world.mail.taken[4][1]) == ref
     world.clock.move(days=3)
-    assert remind(world.services, world.send, ref) == [ref]
+    assert remind(world.services.ledger, world.services.dispatch(world.send), world.services.policy, ref) == [ref]
     assert parsed(world)[-1]["Message-ID"] == "<jf-000001.1.notice-3.reminder-2@example.com>"
 
 
@@ -370,12 +371,12 @@ def test_a_contact_who_joined_since_is_reminded_under_a_name_of_their_own_for_go
         for new in ("one@shop-a.example.com", "two@shop-a.example.com"):
             uow.people.add_contact("Shop A", new)
         uow.commit()
-    remind(world.services, world.send, ref)
+    remind(world.services.ledger, world.services.dispatch(world.send), world.services.policy, ref)
     with world.services.store.uow() as uow:
         uow.people.remove_contact("Shop A", "one@shop-a.example.com")
         uow.commit()
     world.clock.move(days=3)
-    remind(world.services, world.send, ref)
+    remind(world.services.ledger, world.services.dispatch(world.send), world.services.policy, ref)
     sent = [(to, message["Message-ID"].partition("@")[0]) for (*_, (to,)), message in _pairs(world)[3:]]
     assert sent == [
         (SECOND, "<jf-000001.1.notice-2.reminder-1"),
@@ -399,10 +400,10 @@ def test_a_reminder_whose_second_letter_did_not_leave_is_gone_on_with_there(worl
     waits(world, ref)
     world.mail.faulty.fails("send", before=MailDown("It is down.", "Wait."), skip=1)
     with pytest.raises(MailDown):
-        remind(world.services, world.send, ref)
+        remind(world.services.ledger, world.services.dispatch(world.send), world.services.policy, ref)
     assert world.count(ref, Kind.REMINDER_SENT) == 0
     world.restart(minutes=20)
-    assert remind(world.services, world.send, ref) == [ref]
+    assert remind(world.services.ledger, world.services.dispatch(world.send), world.services.policy, ref) == [ref]
     assert [to for *_, (to,) in world.mail.taken[3:]] == ALL
     assert world.case(ref).since_notice(Kind.REMINDER_SENT)[0].data["accepted"] == ALL
 
@@ -432,7 +433,7 @@ def test_a_notice_from_before_there_were_letters_is_found_and_reminded_of(world:
     ref = of_old(world)
     assert found(world, "<jf-000001.1.notice@example.com>").cases == (ref,)
     world.register("Shop A", "late@shop-a.example.com")
-    assert remind(world.services, world.send, ref) == [ref]
+    assert remind(world.services.ledger, world.services.dispatch(world.send), world.services.policy, ref) == [ref]
     assert [to for *_, (to,) in world.mail.taken] == [*ALL, "late@shop-a.example.com"]
     names = [letter_in(world, message) for message in parsed(world)[:3]]
     assert [found(world, name).to for name in names] == ALL

@@ -56,7 +56,10 @@ def test_reminders_then_the_team_then_the_account_stays_paused_until_a_date(keep
     assert not world.platform.is_active(JOB)
     assert keeper(minutes=3).woken == [waiting], "so that its form says so"
     waits(world, waiting)
-    assert board(world.services).lines[0].what == "the account is kept paused until 2026-12-18 (J6)"
+    assert (
+        board(world.services.ledger, world.services.policy.keeper).lines[0].what
+        == "the account is kept paused until 2026-12-18 (J6)"
+    )
     assert days(keeper, 12) == ["."] * 12
     date_has_come = keeper(days=2)
     assert (date_has_come.woken, date_has_come.team_told) == ([waiting], 1)
@@ -109,7 +112,9 @@ def test_nothing_stays_paused_that_the_team_was_not_told_of_and_had_time_to_act_
     days(keeper, 6)
     world.mail.faulty.fails("send", before=MailDown("It is down.", "Wait."), times=12)
     assert days(keeper, 12) == ["."] * 12
-    assert board(world.services).problems, "the board says that the team cannot be told"
+    assert board(world.services.ledger, world.services.policy.keeper).problems, (
+        "the board says that the team cannot be told"
+    )
     did = days(keeper, 8)
     assert did[0] == "tell"
     assert [day for day in did if "pause" in day] == did[7:], "seven days after they were told"
@@ -161,7 +166,7 @@ def test_of_a_retailer_whom_no_reminder_reached_nobody_says_that_they_do_not_ans
         uow.people.remove_contact("Shop A", CONTACT)
         uow.commit()
     assert "pause" not in "".join(days(keeper, 30))
-    first = board(world.services).lines[0]
+    first = board(world.services.ledger, world.services.policy.keeper).lines[0]
     assert (first.ref, first.needs_us) == (waiting, True)
     world.register("Shop A", CONTACT)
     assert "pause" in "".join(days(keeper, 3)), "they are reminded now, and the team knows for weeks"
@@ -174,14 +179,14 @@ def test_of_a_retailer_whom_no_reminder_reached_nobody_says_that_they_do_not_ans
 def test_nothing_stays_paused_where_the_retailer_was_asked_nothing(keeper, world, cause: str) -> None:
     ref = asked(world, cause=cause)
     assert "pause" not in "".join(days(keeper, 30))
-    assert not keep_paused(world.services, ref)
+    assert not keep_paused(world.services.ledger, world.services.policy.keeper, ref)
 
 
 def test_a_case_of_an_incident_is_decided_there(keeper, world, waiting) -> None:
     days(keeper, 8)
     world.services.record(waiting, Kind.INCIDENT_JOINED, incident="IN-000001")
     assert "pause" not in "".join(days(keeper, 20))
-    assert not keep_paused(world.services, waiting)
+    assert not keep_paused(world.services.ledger, world.services.policy.keeper, waiting)
 
 
 @pytest.mark.parametrize("how", ["word", "reply", "answer"])
@@ -197,7 +202,7 @@ def test_what_somebody_said_waits_for_a_person_and_is_never_paused_over(keeper, 
         )
         waits(world, waiting)
     world.clock.move(days=10)
-    assert not keep_paused(world.services, waiting)
+    assert not keep_paused(world.services.ledger, world.services.policy.keeper, waiting)
     if how != "answer":
         waits(world, waiting, "decision" if how == "word" else "retailers-word")
         assert "pause" not in "".join(days(keeper, 20))
@@ -217,7 +222,8 @@ def test_a_word_that_arrives_at_the_same_moment_wins(keeper, world, waiting) -> 
             looks[0].join(30)
         return world.clock()
 
-    assert not keep_paused(world.process(clock=clock), waiting)
+    here = world.process(clock=clock)
+    assert not keep_paused(here.ledger, here.policy.keeper, waiting)
     case = world.case(waiting)
     assert looks
     assert (case.state, len(case.confirmations)) == (State.WAITING, 1)
@@ -231,7 +237,7 @@ def test_a_word_that_comes_after_the_pause_is_the_team_s_to_act_on_and_not_only_
     world.confirm(waiting)
     assert keeper(minutes=3).woken == [waiting]
     waits(world, waiting, "decision")
-    shown = board(world.services).lines[0]
+    shown = board(world.services.ledger, world.services.policy.keeper).lines[0]
     assert (shown.who, shown.what) == ("the team", "decide about the account (J6)")
     assert [hour for hour in range(1, 25) if keeper(hours=1).team_told] == [8, 24]
     world.decide(waiting, Decision.AFTER_CHANGE)
@@ -246,7 +252,7 @@ def test_a_pause_by_a_person_settles_what_the_retailer_had_written_until_then(ke
     assert days(keeper, 9)[1:] == ["."] * 8, "it is left in peace until the date"
     writes(world, waiting, "We are back. Which token?")
     waits(world, waiting)
-    assert board(world.services).lines[0].who == "the team"
+    assert board(world.services.ledger, world.services.policy.keeper).lines[0].who == "the team"
     assert not has_to_be_told(world.case(waiting))
 
 
@@ -261,7 +267,7 @@ def test_two_keepers_at_once_keep_it_paused_once(keeper, world, waiting) -> None
     def one() -> bool:
         here = replace(world.process())
         together.wait(30)
-        return keep_paused(here, waiting)
+        return keep_paused(here.ledger, here.policy.keeper, waiting)
 
     with ThreadPoolExecutor(2) as two:
         did = [future.result(60) for future in [two.submit(one), two.submit(one)]]

@@ -113,7 +113,7 @@ def test_no_later_step_does_anything_before_the_run_is_verified(world: World) ->
 def test_a_proof_too_early_is_refused_with_every_missing_item(world: World) -> None:
     ref = world.open()
     with pytest.raises(ClosureRefused) as refusal:
-        proving.make_proof(world.services, ref)
+        proving.make_proof(world.services.ledger, world.services.files, world.services.proofs, ref)
     for blocker in closure_blockers(world.case(ref)):
         assert blocker.missing in str(refusal.value)
 
@@ -158,7 +158,7 @@ def test_whoever_decided_may_not_review_it_under_another_spelling_either(world: 
     world.walk(ref, until="attach")
     for name in ("operator", " OPERATOR ", "Operator"):
         with pytest.raises(NotAllowed, match="another person"):
-            deciding.review(world.services, ref, approved=True, by=name, remark="")
+            deciding.review(world.services.ledger, world.services.policy.team, ref, approved=True, by=name, remark="")
     assert world.case(ref).state is State.VERIFIED
 
 
@@ -166,7 +166,7 @@ def test_a_policy_that_lets_anybody_review_lets_the_decider(make_world: Callable
     world = make_world(review={"required": True, "by": "anybody"})
     ref = world.open()
     world.walk(ref, until="attach")
-    deciding.review(world.services, ref, approved=True, by=DECIDER, remark="")
+    deciding.review(world.services.ledger, world.services.policy.team, ref, approved=True, by=DECIDER, remark="")
     assert world.walk(ref).is_closed
 
 
@@ -174,15 +174,24 @@ def test_a_stranger_may_not_review(world: World) -> None:
     ref = world.open()
     world.walk(ref, until="attach")
     with pytest.raises(NotOnTheTeam, match="team list"):
-        deciding.review(world.services, ref, approved=True, by="a visitor", remark="")
+        deciding.review(
+            world.services.ledger, world.services.policy.team, ref, approved=True, by="a visitor", remark=""
+        )
 
 
 def test_a_case_sent_back_stops_again_and_needs_everything_anew(world: World) -> None:
     ref = world.open()
     world.walk(ref, until="attach")
     with pytest.raises(BadInput, match="needs a reason"):
-        deciding.review(world.services, ref, approved=False, by=REVIEWER, remark=" ")
-    deciding.review(world.services, ref, approved=False, by=REVIEWER, remark="The page is another account's.")
+        deciding.review(world.services.ledger, world.services.policy.team, ref, approved=False, by=REVIEWER, remark=" ")
+    deciding.review(
+        world.services.ledger,
+        world.services.policy.team,
+        ref,
+        approved=False,
+        by=REVIEWER,
+        remark="The page is another account's.",
+    )
     assert_back_at_the_stop(world, ref)
     assert world.walk(ref).is_closed
     proven(world, ref)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from caseproof.config.clock import Clock
+from caseproof.config.settings import Settings
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.browser import require_browser
 from caseproof.evidence.proof import verify_proof
 from caseproof.evidence.screenshot import NotTheRun, Shot, photograph
 from caseproof.platforms.base import RunPage
-from caseproof.procedure.closing.proving import take_photo
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.closing.proving import take_photo, with_browser
 from tests.support.world import World
 
 
@@ -46,10 +48,10 @@ class Pages:
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
 
-def impatient(services: Services, page: RunPage) -> Shot:
+def impatient(settings: Settings, clock: Clock, page: RunPage) -> Shot:
     """The real browser, which does not wait long for a page that will never be right."""
-    home, browser = services.settings.home_folder, require_browser(services.settings.browser)
-    return photograph(page, browser=browser, clock=services.clock, home=home, seconds=6)
+    home, browser = settings.home_folder, require_browser(settings.browser)
+    return photograph(page, browser=browser, clock=clock, home=home, seconds=6)
 
 
 @pytest.fixture
@@ -64,7 +66,13 @@ def test_the_platform_s_own_page_is_pictured_kept_attached_and_part_of_the_proof
     world.platform.url = pages.url
     ref = world.open()
     world.walk(ref, until="live")
-    take_photo(world.services, world.platform, ref)
+    take_photo(
+        world.services.ledger,
+        world.services.files,
+        world.platform,
+        ref,
+        partial(with_browser, world.services.settings, world.clock),
+    )
     photo = world.case(ref).photo
     assert Image.open(io.BytesIO(world.vault.read(photo["evidence"]))).format == "PNG"
     assert photo["url"].startswith(pages.url)
@@ -81,6 +89,12 @@ def test_a_page_that_shows_the_run_as_failed_is_kept_and_refused(world: World, p
     ref = world.open()
     world.walk(ref, until="live")
     with pytest.raises(NotTheRun, match='"Failed", not as "Succeeded"'):
-        take_photo(world.services, world.platform, ref, impatient)
+        take_photo(
+            world.services.ledger,
+            world.services.files,
+            world.platform,
+            ref,
+            partial(impatient, world.services.settings, world.clock),
+        )
     assert world.case(ref).events[-1].kind is Kind.PHOTO_REFUSED
     assert world.case(ref).photo is None

@@ -36,7 +36,7 @@ def told(world: World, **job: str) -> tuple[str, bytes]:
 
 
 def take_in(world: World, raw: bytes) -> Received:
-    return receive(world.services, raw, authserv=AUTHSERV)
+    return receive(world.services.ledger, world.services.vault, world.services.replies, raw, authserv=AUTHSERV)
 
 
 def rows(world: World) -> list[MessageRow]:
@@ -171,7 +171,8 @@ def test_a_contact_whom_our_server_does_not_vouch_for_is_refused(world: World) -
 
 def test_without_the_name_of_our_own_server_no_mail_counts(world: World) -> None:
     ref, letter = told(world)
-    assert receive(world.services, answer(letter), authserv="").place is Disposition.REFUSED
+    here = world.services
+    assert receive(here.ledger, here.vault, here.replies, answer(letter), authserv="").place is Disposition.REFUSED
     assert world.case(ref).confirmations == ()
 
 
@@ -312,7 +313,14 @@ def test_a_word_after_the_closing_is_kept_with_the_case_and_leaves_it_closed(wor
 def test_a_clear_word_to_the_letter_of_an_earlier_round_confirms_nothing(world: World) -> None:
     ref, letter = told(world)
     world.walk(ref, until="attach")
-    deciding.review(world.services, ref, approved=False, by=REVIEWER, remark="It still fails for one offer.")
+    deciding.review(
+        world.services.ledger,
+        world.services.policy.team,
+        ref,
+        approved=False,
+        by=REVIEWER,
+        remark="It still fails for one offer.",
+    )
     assert world.case(ref).notice is None, "it is stopped and told anew"
     first = take_in(world, answer(letter))
     world.walk(ref, until="tell")

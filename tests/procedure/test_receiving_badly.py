@@ -22,11 +22,12 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Disposition
 from caseproof.evidence.signing import answer_token
 from caseproof.evidence.vault import VaultFull
+from caseproof.procedure.answers import answering
 from caseproof.procedure.answers.answering import Given
-from caseproof.procedure.answers.answering import answer as answer_page
 from caseproof.procedure.answers.inbox import InboxPass, read_inbox
 from caseproof.procedure.answers.mail_triage import FLOOD
 from caseproof.procedure.answers.receiving import Received, receive
+from caseproof.procedure.core.services import Services
 from caseproof.store import MessageRow, StoreDown, locks
 from tests.support.dying import dying
 from tests.support.examples import examples
@@ -51,8 +52,13 @@ def make(make_world: Callable[..., World]) -> Callable[[], tuple[World, str, byt
     return make
 
 
-def take_in(world: World, raw: bytes) -> Received:
-    return receive(world.services, raw, authserv=AUTHSERV)
+def take_in(world: World, raw: bytes, services: Services | None = None) -> Received:
+    here = services or world.services
+    return receive(here.ledger, here.vault, here.replies, raw, authserv=AUTHSERV)
+
+
+def answer_page(services: Services, token: str, given: Given) -> None:
+    answering.answer(services.ledger, services.vault, services.replies, token, given)
 
 
 def a_pass(world: World, inbox: FakeInbox, said: list[str] | None = None) -> InboxPass | None:
@@ -150,7 +156,7 @@ def both(*acts: Callable[[], Any]) -> list[Any]:
 def test_two_who_take_in_one_mail_at_once_write_it_down_once(make: Callable[[], tuple[World, str, bytes]]) -> None:
     world, ref, letter = make()
     raw = answer(letter)
-    one, two = both(*[lambda: receive(world.process(), raw, authserv=AUTHSERV)] * 2)
+    one, two = both(*[lambda: take_in(world, raw, world.process())] * 2)
     assert {one.new, two.new} == {True, False}
     assert one.row_id == two.row_id
     assert len(world.case(ref).words) == 1

@@ -108,7 +108,7 @@ def test_whoever_only_got_a_reminder_was_told_too(world: World) -> None:
     world.walk(ref, until="tell")
     world.services.record(ref, Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run="run")
     world.register("Shop A", SECOND)
-    remind(world.services, world.send, ref)
+    remind(world.services.ledger, world.services.dispatch(world.send), world.services.policy, ref)
     world.walk(ref, until="the end")
     assert to(world) == [CONTACT] + [CONTACT, SECOND] * 2
     assert mails(world)[-1]["In-Reply-To"] == mails(world)[2]["In-Reply-To"] == "<jf-000001.1.notice-2@example.com>"
@@ -215,7 +215,7 @@ def test_a_case_that_is_opened_again_while_it_is_told_keeps_no_record_of_it(worl
         world.services.record(ref, Kind.REOPENED, why="It failed again.")
 
     world.mail.faulty.during = reopens
-    after = recovery.tell_recovery(world.services, world.send, ref)
+    after = recovery.tell_recovery(world.services.ledger, world.services.dispatch(world.send), ref)
     world.mail.faulty.during = lambda _: None
     assert (after.recovery, after.is_closed) == (None, False)
     assert world.walk(ref, until="the end").recovery["message_id"] == "<jf-000001.2.notice.recovery@example.com>"

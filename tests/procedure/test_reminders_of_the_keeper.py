@@ -42,7 +42,7 @@ def test_nobody_is_reminded_who_wrote_whatever_they_wrote(keeper, world, waiting
     writes(world, waiting, "Where do I find the token?", choice="help")
     assert keeper().woken == [waiting]
     waits(world, waiting)
-    first = board(world.services).lines[0]
+    first = board(world.services.ledger, world.services.policy.keeper).lines[0]
     assert (first.who, first.what) == ("the team", "the retailer wrote: read it, and say whether it is their "
         "confirmation (J8)")  # fmt: skip
     told = [(hour, keeper(hours=1)) for hour in range(1, 73)]
@@ -106,6 +106,6 @@ def test_a_mail_server_that_is_down_is_asked_once_a_pass_and_again_in_the_next(k
     world.mail.faulty.fails("send", before=MailDown("It is down.", "Wait."))
     done = keeper(days=2)
     assert "It is down." in done.problems.said[waiting]
-    assert board(world.services).lines[0].needs_us
+    assert board(world.services.ledger, world.services.policy.keeper).lines[0].needs_us
     assert keeper(minutes=11).reminded == [waiting]
-    assert not board(world.services).lines[0].needs_us
+    assert not board(world.services.ledger, world.services.policy.keeper).lines[0].needs_us

@@ -53,7 +53,7 @@ def test_the_figures_follow_from_the_events_in_the_store(world: World) -> None:
     assert case.opened is not None
     assert case.closed is not None
     assert case.contained is not None
-    found = read_figures(world.services, period(world.clock.now, 2))
+    found = read_figures(world.services.store, period(world.clock.now, 2))
     assert found.weeks["opened"].tolist() == [0, 1, 2]
     assert found.weeks["closed"].tolist() == [0, 1, 0]
     assert found.times.loc["close", "median"] == case.closed.at - case.opened.at
@@ -75,7 +75,7 @@ def test_a_case_that_closed_before_the_period_is_not_read(world: World) -> None:
 
 def test_a_store_without_a_case_gives_tables_that_say_none(make_world: Callable[..., World]) -> None:
     world = make_world()
-    shown = {table.name: table for table in tables(read_figures(world.services, period(world.clock.now, 1)))}
+    shown = {table.name: table for table in tables(read_figures(world.services.store, period(world.clock.now, 1)))}
     assert [row[2] for row in shown["times"].rows] == ["none"] * 4
     assert (shown["open"].rows, shown["open"].note) == ((), "No case is open.")
     assert {row[-1] for row in shown["weeks"].rows} == {"none"}

@@ -17,11 +17,12 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import PlatformRefused
 from caseproof.procedure.answers import manual_confirmation as word
 from caseproof.procedure.core.services import Services
-from caseproof.procedure.notify import mail_pace, telling
+from caseproof.procedure.notify import telling
 from caseproof.procedure.notify.threads import find_thread
 from caseproof.store import Store
 from caseproof.store.errors import Unreadable
 from tests.support.fakes import Killed
+from tests.support.letters import at_its_pace
 from tests.support.world import World
 
 JOBS = ("offers/a", "orders/b", "stock/c")
@@ -197,7 +198,9 @@ def test_a_mail_that_did_not_leave_is_written_anew_for_those_who_are_stopped_by_
     stop(world, refs[:1])
     world.mail.faulty.fails("send", before=MailDown("The mail server is down.", "Wait."))
     with pytest.raises(MailDown):
-        telling.tell_retailer(world.services, world.send, refs[0])
+        telling.tell_retailer(
+            world.services.ledger, world.services.dispatch(world.send), world.services.policy, refs[0]
+        )
     stop(world, refs[1:])
     walk(world, refs)
     assert len(world.mail.taken) == 1
@@ -214,7 +217,9 @@ def test_a_mail_that_may_have_left_before_its_writer_died_is_repeated_as_it_was_
     stop(world, refs[:2])
     world.mail.faulty.fails("send", after=Killed())
     with pytest.raises(Killed):
-        telling.tell_retailer(world.services, world.send, refs[0])
+        telling.tell_retailer(
+            world.services.ledger, world.services.dispatch(world.send), world.services.policy, refs[0]
+        )
     stop(world, refs[2:])
     world.restart(minutes=10)
     sends(world)(b"x", "a@example.com", ["b@example.com"])  # another's mail: the next turn is a minute away
@@ -283,7 +288,7 @@ def test_two_cases_that_tell_at_once_send_one_mail(world: World) -> None:
     def tells(ref: str) -> Case:
         services = world.process(sleep=lambda _: threading.Event().wait(0.01))
         start.wait()
-        return telling.tell_retailer(services, world.send, ref)
+        return telling.tell_retailer(services.ledger, services.dispatch(world.send), services.policy, ref)
 
     with ThreadPoolExecutor(len(refs)) as pool:
         list(pool.map(tells, refs))
@@ -331,7 +336,7 @@ def test_a_first_case_that_cannot_be_read_holds_up_no_other(world: World, damage
     stop(world, refs)
     services = damaged(refs[0])
     for ref in refs[1:]:
-        telling.tell_retailer(services, world.send, ref)
+        telling.tell_retailer(services.ledger, services.dispatch(world.send), services.policy, ref)
     assert len(world.mail.taken) == 1
     assert [ref in text(world) for ref in refs] == [False, True, True]
 
@@ -343,7 +348,14 @@ def test_an_answer_to_the_shared_mail_counts_for_each_of_its_cases(world: World)
     subject = text(world).splitlines()[0]
     raw = f"From: owner@shop-a.example.com\r\nSubject: Re: {subject}\r\n\r\nWe renewed both.\r\n".encode()
     for ref in refs:
-        word.confirm_by_message(world.services, ref, sender="owner@shop-a.example.com", raw=raw, recorded_by="operator")
+        word.confirm_by_message(
+            world.services.ledger,
+            world.services.files,
+            ref,
+            sender="owner@shop-a.example.com",
+            raw=raw,
+            recorded_by="operator",
+        )
         assert len(world.case(ref).words) == 1
 
 
@@ -351,7 +363,7 @@ def test_an_answer_to_the_shared_mail_counts_for_each_of_its_cases(world: World)
 
 
 def sends(world: World, services: Services | None = None) -> telling.Send:
-    return mail_pace.paced(services or world.services, world.mail.send)
+    return at_its_pace(services or world.services, world.mail.send)
 
 
 def test_mails_leave_no_faster_than_the_policy_says_whichever_process_sends(

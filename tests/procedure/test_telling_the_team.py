@@ -71,7 +71,7 @@ def test_the_team_is_told_of_an_incident_s_question_as_of_a_case_s(make_world) -
         uow.incidents.attach_run("IN-000001", "run-of-all", 1)
         uow.commit()
     number = incidents.ask(world.services, "IN-000001", "run-of-all")
-    (shown,) = board(world.services).incidents
+    (shown,) = board(world.services.ledger, world.services.policy.keeper).incidents
     assert (shown.ref, shown.cases, shown.who(world.clock()), shown.run) == ("IN-000001", 3, "the team", "run-of-all")
     keeper = Keeper(world)
     told = [(hour, keeper(hours=1).team_told) for hour in range(1, 75)]
@@ -84,7 +84,7 @@ def test_the_team_is_told_of_an_incident_s_question_as_of_a_case_s(make_world) -
         world.services, "IN-000001", Decision.KEEP_PAUSED, DECIDER, "They move.", until, question=number
     )
     incidents.ask(world.services, "IN-000001", "run-of-all")
-    (shown,) = board(world.services).incidents
+    (shown,) = board(world.services.ledger, world.services.policy.keeper).incidents
     assert (shown.who(world.clock()), shown.waits_for(world.clock())) == ("nobody", f"kept paused until {until} (J6)")
     keeper(days=9)
     assert not any("IN-000001 (" in mail.get_content() for mail in mails(world, "team@example.com")[3:])
@@ -149,7 +149,7 @@ def test_messages_and_cases_stand_in_one_mail(told) -> None:
 def test_without_an_address_the_board_alone_tells_of_messages(keeper, world) -> None:
     came(world, Disposition.UNMATCHED, "it answers no mail of ours")
     assert keeper().team_told == 1
-    assert board(world.services).from_retailers == {"unmatched": 1}
+    assert board(world.services.ledger, world.services.policy.keeper).from_retailers == {"unmatched": 1}
     assert (untold(world), world.mail.taken) == ([], [])
 
 

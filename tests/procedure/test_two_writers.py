@@ -118,7 +118,11 @@ def test_an_answer_that_two_runs_read_is_taken_once(world: World) -> None:
     wanted = (Kind.CONFIRMATION_RECEIVED, Kind.KEPT_PAUSED, Kind.CHANGE_VALIDATED, Kind.DECIDED)
     assert [world.count(ref, kind) for kind in wanted] == [1, 1, 1, 1]
     world.walk(ref, until="attach")
-    seen = [lambda: deciding.review(world.services, ref, approved=True, by="team lead", remark="", question=4)] * 2
+    seen = [
+        lambda: deciding.review(
+            world.services.ledger, world.services.policy.team, ref, approved=True, by="team lead", remark="", question=4
+        )
+    ] * 2
     both(*seen)
     assert world.count(ref, Kind.REVIEW_APPROVED) == 1
 

@@ -369,11 +369,12 @@ def _picture() -> bytes:
 class FakeCamera:
     """Takes pictures of pages that say what ``says`` tells (default: this run, succeeded)."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.says: Iterable[str] | None = None
         self.taken = 0
 
-    def __call__(self, services: Any, page: RunPage) -> Shot:
+    def __call__(self, page: RunPage) -> Shot:
         self.taken += 1
         text = "\n".join(self.says if self.says is not None else (*page.names, page.success))
-        return Shot(_picture(), text, page.url, 200, services.clock())
+        return Shot(_picture(), text, page.url, 200, self.clock())

@@ -8,9 +8,11 @@ from datetime import timedelta
 from html import unescape
 from typing import Any
 
+from caseproof.channels.outbound.mail import Send
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.signing import answer_token
 from caseproof.procedure.core.services import Services
+from caseproof.procedure.notify.mail_pace import paced
 
 SHOP = "shop@example.com"
 WORDS = "I gave the connection its permission again on Thursday."
@@ -23,6 +25,12 @@ def stopped(services: Services, ref: str) -> str:
     jobs = [{"job": job, "name": job, "was_active": True, "active": False, "waiting": 0}]
     services.record(ref, Kind.STOPPED, scope="job", jobs=jobs, evidence=stop)
     return ref
+
+
+def at_its_pace(services: Services, send: Send) -> Send:
+    """What sends mail at the pace of this home, as the tasks do."""
+    mail, home = services.policy.mail, services.settings.home_folder
+    return paced(send, per_minute=mail.per_minute, home=home, clock=services.clock, sleep=services.sleep)
 
 
 def register(services: Services, address: str = SHOP, retailer: str = "Shop A", **said: str) -> None:

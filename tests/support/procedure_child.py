@@ -26,7 +26,12 @@ def main() -> None:
             contain(services, platform, ref)
     else:
         account = MailAccount("127.0.0.1", urlsplit(url).port or 0, "plain", None, "", timeout_seconds=10)
-        tell_retailer(services, lambda content, sender, to: send(account, content, sender=sender, recipients=to), ref)
+        tell_retailer(
+            services.ledger,
+            services.dispatch(lambda content, sender, to: send(account, content, sender=sender, recipients=to)),
+            services.policy,
+            ref,
+        )
     sys.stdout.write("done\n")
 
 

@@ -74,7 +74,7 @@ class World:
     clock: Clock = field(default_factory=Clock)
     policy: Policy = field(default_factory=lambda: load_policy(BUILT_IN))
     services: Services = field(init=False)
-    camera: FakeCamera = field(default_factory=FakeCamera)
+    camera: FakeCamera = field(init=False)
     mail: FakeMail = field(default_factory=FakeMail)
     decision: Decision = Decision.AFTER_FIX
     walker: Walker = field(init=False)
@@ -83,6 +83,7 @@ class World:
     """What ``walk`` walks: the real flow, except where a test changes it."""
 
     def __post_init__(self) -> None:
+        self.camera = FakeCamera(self.clock)
         self.platform = FakePlatform(self.clock)
         self.platform.add(JOB)
         self.prefect = FakePlatform(self.clock, "https://prefect.example.com")
@@ -141,7 +142,7 @@ class World:
         return self.kinds(ref).count(kind)
 
     def proof(self, ref: str) -> Path:
-        path = proving.proof_path(self.services, self.case(ref))
+        path = proving.proof_path(self.services.proofs, self.case(ref))
         assert path is not None
         return path
 
@@ -162,12 +163,12 @@ class World:
 
     def confirm(self, ref: str, words: str = WORDS, **more: Any) -> Case:
         asked = {"sender": CONTACT, "recorded_by": DECIDER} | more
-        return word.confirm_by_form(self.services, ref, words=words, **asked)
+        return word.confirm_by_form(self.services.ledger, self.services.files, ref, words=words, **asked)
 
     def decide(self, ref: str, decision: Decision = Decision.AFTER_FIX, **more: Any) -> Case:
         checked = "The new token is set; a test call answers 200." if decision is Decision.AFTER_CHANGE else ""
         asked = {"by": DECIDER, "reason": "The cause is gone.", "checked": checked} | more
-        return deciding.decide(self.services, ref, decision=decision, **asked)
+        return deciding.decide(self.services.ledger, self.services.policy, ref, decision=decision, **asked)
 
     def runner(self, ref: str) -> JobPlatform:
         return self.prefect if self.case(ref).decided is Decision.REMOVE else self.platform
@@ -257,7 +258,9 @@ class World:
     def _people_answer(self, ref: str, asked: Suspended) -> None:
         version = self.case(ref).version
         if asked.form.slug == Review.slug:
-            deciding.review(self.services, ref, approved=True, by=REVIEWER, remark="Seen.")
+            deciding.review(
+                self.services.ledger, self.services.policy.team, ref, approved=True, by=REVIEWER, remark="Seen."
+            )
         else:
             self._people_decide(ref)
         assert self.case(ref).version > version, f"nobody answers {asked}"

@@ -79,16 +79,16 @@ def services(tmp_path: Path) -> Services:
     ],
 )  # fmt: skip
 def test_who_must_act_and_what_for(services: Services, changes: dict[str, object], who: str, what: str) -> None:
-    shown = line(replace(ROW, **changes), services, NOW)  # type: ignore[arg-type]
+    shown = line(replace(ROW, **changes), services.policy.keeper, NOW)  # type: ignore[arg-type]
     assert shown.who == who
     assert what in shown.what
     assert shown.needs_us is (who == US)
 
 
 def test_since_when_is_when_the_one_who_must_act_was_told(services: Services) -> None:
-    assert line(ROW, services, NOW).since == NOW, "the notice"
-    assert line(replace(ROW, asked_form="decision"), services, NOW).since == ROW.asked_at
-    assert line(replace(ROW, asked_form="", asked_at=None), services, NOW).since == ROW.updated_at
+    assert line(ROW, services.policy.keeper, NOW).since == NOW, "the notice"
+    assert line(replace(ROW, asked_form="decision"), services.policy.keeper, NOW).since == ROW.asked_at
+    assert line(replace(ROW, asked_form="", asked_at=None), services.policy.keeper, NOW).since == ROW.updated_at
 
 
 def opened(services: Services, job: str, marketplace: str = "North") -> str:
@@ -107,8 +107,8 @@ def test_the_oldest_comes_first_and_those_that_need_us_before_it(services: Servi
     with services.store.uow() as uow:
         uow.cases.set_rest(refs[3], 3, NOW + timedelta(hours=1), "3 runs in a row died")
         uow.commit()
-    note_problems(services, {refs[4]: "It cannot be read.", "the platform jobs": "It is down."})
-    shown = board(services, at_most=3)
+    note_problems(services.ledger, {refs[4]: "It cannot be read.", "the platform jobs": "It is down."})
+    shown = board(services.ledger, services.policy.keeper, at_most=3)
     assert [one.ref for one in shown.lines] == [refs[3], refs[4], refs[0]]
     assert [one.needs_us for one in shown.lines] == [True, True, False]
     assert shown.lines[1].what == "It cannot be read."
@@ -127,7 +127,7 @@ def message(services: Services, name: str, place: Disposition, ref: str = "") ->
 
 
 def test_what_came_from_retailers_is_counted_by_where_it_ended(services: Services) -> None:
-    assert board(services).from_retailers == {}
+    assert board(services.ledger, services.policy.keeper).from_retailers == {}
     for name, place in (
         ("a", Disposition.REPLY),
         ("b", Disposition.REPLY),
@@ -135,13 +135,16 @@ def test_what_came_from_retailers_is_counted_by_where_it_ended(services: Service
         ("d", Disposition.COUNTED),
     ):
         message(services, name, place)
-    assert board(services).from_retailers == {"reply": 2, "unmatched": 1}
+    assert board(services.ledger, services.policy.keeper).from_retailers == {"reply": 2, "unmatched": 1}
 
 
 def test_a_case_whose_mail_came_back_is_named_with_the_address(services: Services) -> None:
     """Where no address is left, somebody has to put that right; where one is, the retailer knows."""
-    assert RETURNED in line(ROW, services, NOW, returned=Returned(("a@example.com", "b@example.com"), all=True)).what
-    some = line(ROW, services, NOW, returned=Returned(("a@example.com",), all=False))
+    assert (
+        RETURNED
+        in line(ROW, services.policy.keeper, NOW, returned=Returned(("a@example.com", "b@example.com"), all=True)).what
+    )
+    some = line(ROW, services.policy.keeper, NOW, returned=Returned(("a@example.com",), all=False))
     assert (some.who, some.what) == (
         RETAILER, "the retailer's written word (J8); the mail to a@example.com came back",
     )  # fmt: skip
@@ -156,11 +159,11 @@ def test_every_case_of_a_retailer_whose_mail_came_back_says_so(services: Service
         uow.people.add_contact("Shop A", "a@example.com")
         uow.people.mark_bounced("Shop A", "a@example.com", "550 no such user", NOW)
         uow.commit()
-    rows = board(services).lines
+    rows = board(services.ledger, services.policy.keeper).lines
     assert {one.ref for one in rows} == set(refs)
     assert all("the mail to a@example.com came back" in one.what for one in rows)
 
 
 def test_an_empty_board_is_a_board(services: Services) -> None:
-    assert board(services).lines == ()
-    assert board(services).open == 0
+    assert board(services.ledger, services.policy.keeper).lines == ()
+    assert board(services.ledger, services.policy.keeper).open == 0

@@ -89,7 +89,14 @@ class World:
         stop = self.services.keep_json(ref, "stop-1.json", {"job": job, "active": False})
         jobs = [{"job": job, "name": "Offers of shop A", "was_active": True, "active": False, "waiting": 0}]
         self.record(ref, Kind.STOPPED, scope="job", jobs=jobs, evidence=stop)
-        ensure_ticket(self.services, self.desk, ref)
+        ensure_ticket(
+            self.services.ledger,
+            self.services.effects,
+            self.services.links,
+            self.desk,
+            ref,
+            desk_name=self.services.policy.desk,
+        )
         notice = self.services.keep(ref, b"Subject: notice\r\n\r\nPlease renew.", "notice-1.eml", "message/rfc822")
         to = ["shop@example.com"]
         name = f"<{ref.lower()}.1.notice@example.com>"
@@ -142,7 +149,7 @@ class World:
             names_success=True,
             url=url,
         )
-        attach_photo(self.services, self.desk, ref)
+        attach_photo(self.services.ledger, self.services.vault, self.services.effects, self.desk, ref)
         return ref
 
     def closed(self, job: str = "offers/feed-a", **facts: Any) -> str:
@@ -151,9 +158,9 @@ class World:
         self.record(ref, Kind.REVIEW_APPROVED, "team lead", remark="The page names the run.")
         look = self.services.keep_json(ref, "last-look.json", {"runs": []})
         self.record(ref, Kind.LOOKED_AGAIN, failed=[], evidence=look)
-        make_proof(self.services, ref)
-        close(self.services, self.desk, ref)
-        close_ticket(self.services, self.desk, ref)
+        make_proof(self.services.ledger, self.services.files, self.services.proofs, ref)
+        close(self.services.ledger, self.services.vault, self.services.effects, self.desk, ref)
+        close_ticket(self.services.ledger, self.services.links, self.desk, ref)
         return ref
 
 

@@ -112,7 +112,7 @@ def test_the_link_in_the_notice_opens_the_page_of_its_own_contact(
         mails[to[0]] = message_from_bytes(content, policy=default).get_body(("plain",)).get_content()
         return Delivery(tuple(to), {})
 
-    tell_retailer(told.services, deliver, told.ref)
+    tell_retailer(told.services.ledger, told.services.dispatch(deliver), told.services.policy, told.ref)
     for address, choice, thanks in ((SHOP, "I made the change", "Thank you"), ("laden@example.com", "Ich ", "Danke")):
         link = re.search(r"https://ops\.example\.com(/answer/\S+)", mails[address])
         assert link is not None, mails[address]

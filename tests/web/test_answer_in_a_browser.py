@@ -61,13 +61,15 @@ class Street:
         ref = stopped(self.services, self.world.opened(f"offers/{job}", failed_at="2026-11-20T05:00:00+00:00"))
         link = link_of(self.services, send_notice(self.services, ref, to=(to,)), days)
         if choice:
-            answer(self.services, link, Given(choice, "Role Name", WORDS, (ref,), 0, SHOWN))
+            here, given = self.services, Given(choice, "Role Name", WORDS, (ref,), 0, SHOWN)
+            answer(here.ledger, here.vault, here.replies, link, given)
         return link
 
     def _several(self) -> str:
         refs = [stopped(self.services, self.world.opened(f"stock/{n}", job_name=f"Stock {n}")) for n in "pqr"]
         link = link_of(self.services, send_notice(self.services, *refs, which="check-1"))
-        answer(self.services, link, Given("remove", "Role Name", "", (refs[2],), 0, SHOWN))
+        here, given = self.services, Given("remove", "Role Name", "", (refs[2],), 0, SHOWN)
+        answer(here.ledger, here.vault, here.replies, link, given)
         return link
 
     def _superseded(self) -> str:

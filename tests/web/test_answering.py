@@ -18,6 +18,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Choice, Disposition
 from caseproof.evidence.signing import BadLink
+from caseproof.procedure.answers import answering
 from caseproof.procedure.answers.answering import (
     MOST_NAME,
     MOST_WORDS,
@@ -25,9 +26,8 @@ from caseproof.procedure.answers.answering import (
     LinkSpent,
     LinkState,
     NotFilledIn,
-    answer,
-    asked,
 )
+from caseproof.procedure.core.services import Services
 from tests.support.examples import examples
 from tests.support.letters import SHOP, WORDS, answers, link_of, name_of, register, send_notice, stopped, write_letters
 
@@ -36,6 +36,14 @@ SHOWN = {"choices": {str(choice): f"The sentence of {choice}" for choice in Choi
 
 def say(choice: str, *refs: str, words: str = WORDS, name: str = "Role Name", seen: int = 0) -> Given:
     return Given(choice, name, words, refs, seen, SHOWN)
+
+
+def answer(services: Services, token: str, given: Given) -> None:
+    answering.answer(services.ledger, services.vault, services.replies, token, given)
+
+
+def asked(services: Services, token: str) -> answering.Asked:
+    return answering.asked(services.store, services.replies, token)
 
 
 @pytest.fixture

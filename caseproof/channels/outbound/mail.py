@@ -118,6 +118,10 @@ class Delivery:
     answers: Mapping[str, MailAnswer] = field(default_factory=dict)
 
 
+Send = Callable[[bytes, str, Sequence[str]], Delivery]
+"""Sends a message as it is: content, envelope sender, recipients."""
+
+
 def named_address(text: str) -> tuple[str, str]:
     """Name and address in "Name <address>" or "address". Raises BadInput when there is not exactly one."""
     match = _NAMED.fullmatch(text.strip())

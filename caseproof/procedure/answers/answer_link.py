@@ -14,13 +14,14 @@ from enum import StrEnum
 
 from caseproof.channels.inbound.mail_headers import comparable
 from caseproof.channels.outbound.languages import language_of
+from caseproof.config.policy import MailPolicy
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Choice, Decision
 from caseproof.evidence.signing import BadLink, read_answer_token
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import ReplyAddresses
 from caseproof.procedure.notify.threads import Thread, find_thread
-from caseproof.store import UnknownCase
+from caseproof.store import Store, UnknownCase
 from caseproof.store.uow import UnitOfWork
 
 
@@ -111,15 +112,15 @@ class Asked:
         return max((job.own for job in self.jobs if job.own), key=lambda said: said.at, default=None)
 
 
-def asked(services: Services, token: str) -> Asked:
+def asked(store: Store, replies: ReplyAddresses, token: str) -> Asked:
     """What the link asks now. Changes nothing. Raises BadLink, StoreError."""
-    with services.store.reading() as uow:
-        return asked_with_cases(services, uow, token)[0]
+    with store.reading() as uow:
+        return asked_with_cases(replies, uow, token)[0]
 
 
-def asked_with_cases(services: Services, uow: UnitOfWork, token: str) -> tuple[Asked, dict[str, Case]]:
+def asked_with_cases(replies: ReplyAddresses, uow: UnitOfWork, token: str) -> tuple[Asked, dict[str, Case]]:
     """The same in a unit of work, with the cases by their references. Raises BadLink, StoreError."""
-    link = read_answer_token(services.secret, token)
+    link = read_answer_token(replies.secret(), token)
     letter = find_thread(uow, link.letter)
     cases = _cases(uow, letter.cases) if letter is not None else []
     if letter is None or not cases:
@@ -131,8 +132,8 @@ def asked_with_cases(services: Services, uow: UnitOfWork, token: str) -> tuple[A
     state = Asked(
         letter=letter,
         expires=link.expires,
-        expired=link.expires <= services.clock(),
-        language=_language(services, uow, letter, facts.get("retailer") or ""),
+        expired=link.expires <= replies.clock(),
+        language=_language(replies.mail, uow, letter, facts.get("retailer") or ""),
         retailer=facts.get("retailer") or "",
         marketplace=facts.get("marketplace") or "",
         cause=facts["cause"],
@@ -153,9 +154,9 @@ def _cases(uow: UnitOfWork, refs: Sequence[str]) -> list[Case]:
     return found
 
 
-def _language(services: Services, uow: UnitOfWork, letter: Thread, retailer: str) -> str:
+def _language(mail: MailPolicy, uow: UnitOfWork, letter: Thread, retailer: str) -> str:
     here = (one for one in uow.people.contacts(retailer) if comparable(one.address) == comparable(letter.to))
-    return language_of(next((one.language for one in here), ""), services.policy.mail.language)
+    return language_of(next((one.language for one in here), ""), mail.language)
 
 
 def _job(uow: UnitOfWork, letter: Thread, case: Case) -> JobAsked:

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from caseproof.channels.inbound.mail_headers import clean
+from caseproof.config.clock import Clock
 from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import BY_PAGE, Choice, Disposition
+from caseproof.evidence.vault import Vault
 from caseproof.procedure.answers.answer_link import Asked, GivenAnswer, JobAsked, LinkState, asked, asked_with_cases
 from caseproof.procedure.core.message_words import ON_THE_PAGE, Why
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Ledger, ReplyAddresses
 from caseproof.procedure.notify.threads import Thread
 
 __all__ = [
@@ -72,20 +74,20 @@ class Given:
     shown: Mapping[str, Any]
 
 
-def answer(services: Services, token: str, given: Given) -> None:
+def answer(ledger: Ledger, vault: Vault, replies: ReplyAddresses, token: str, given: Given) -> None:
     """Record an answer, whole or not at all.
 
     Raises BadLink, LinkSpent where the link does not take it any more, NotFilledIn, StoreError.
     """
-    before = asked(services, token)
-    content = _document(services, before, given, _refuse(before, given))
-    kept = services.vault.put(content, "answer.json", "application/json")
-    with services.store.uow() as uow:
+    before = asked(ledger.store, replies, token)
+    content = _document(ledger.clock, before, given, _refuse(before, given))
+    kept = vault.put(content, "answer.json", "application/json")
+    with ledger.store.uow() as uow:
         # Once more, now that nobody else can write: of two who send the same page at once, the second finds it used.
-        now, cases = asked_with_cases(services, uow, token)
+        now, cases = asked_with_cases(replies, uow, token)
         chosen = _refuse(now, given)
-        at = services.clock()
-        events = [(ref, _event(services, now.job(ref), now.letter, given, kept.digest)) for ref in chosen]
+        at = ledger.clock()
+        events = [(ref, _event(ledger, now.job(ref), now.letter, given, kept.digest)) for ref in chosen]
         counted = [event for _, event in events if event.kind is Kind.CONFIRMATION_RECEIVED]
         because = _why(given, now.job(chosen[0]))
         uow.messages.add(
@@ -138,15 +140,15 @@ def _words(given: Given) -> str:
     return as_typed(given.words) if given.words.strip() else str(given.shown["choices"][given.choice])
 
 
-def _event(services: Services, job: JobAsked, letter: Thread, given: Given, digest: str) -> Event:
+def _event(ledger: Ledger, job: JobAsked, letter: Thread, given: Given, digest: str) -> Event:
     told: dict[str, Any] = {
         "sender": letter.to, "name": as_typed(given.name).strip(), "words": _words(given), "choice": given.choice,
         "by_way_of": BY_PAGE, "link": letter.id, "evidence": digest,
     }  # fmt: skip
     if given.choice in CONFIRMS and job.standing is LinkState.OPEN:
-        return services.event(Kind.CONFIRMATION_RECEIVED, **told)
+        return ledger.event(Kind.CONFIRMATION_RECEIVED, **told)
     because = _why(given, job)
-    return services.event(Kind.REPLY_RECEIVED, **told, code=str(because.code), why=because.words)
+    return ledger.event(Kind.REPLY_RECEIVED, **told, code=str(because.code), why=because.words)
 
 
 def _why(given: Given, job: JobAsked) -> Why:
@@ -166,12 +168,12 @@ _LATE = {
 }  # fmt: skip
 
 
-def _document(services: Services, now: Asked, given: Given, chosen: Sequence[str]) -> bytes:
+def _document(clock: Clock, now: Asked, given: Given, chosen: Sequence[str]) -> bytes:
     """The written confirmation as a file: who was asked what by which link, and what was chosen and typed when."""
     letter = now.letter
     told = {
         "what": "An answer on the confirmation page",
-        "at": services.clock().isoformat(),
+        "at": clock().isoformat(),
         "link": {
             "letter": letter.id,
             "sent_to": letter.to,

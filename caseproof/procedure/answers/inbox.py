@@ -91,8 +91,10 @@ def _one(
 
 def _taken_in(services: Services, inbox: Inbox, arrived: Arrived, authserv: str) -> Received:
     if arrived.size > LARGEST:  # its size first: it is not even fetched
-        return receive_too_large(services, inbox.headers(arrived.uid), arrived.size)
-    return receive(services, inbox.fetch(arrived.uid), authserv=authserv)
+        return receive_too_large(
+            services.ledger, services.vault, services.replies, inbox.headers(arrived.uid), arrived.size
+        )
+    return receive(services.ledger, services.vault, services.replies, inbox.fetch(arrived.uid), authserv=authserv)
 
 
 def _sentence(taken: Received) -> str:

@@ -21,8 +21,8 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import BY_MAIL, Choice, Disposition
 from caseproof.evidence.signing import case_of_address
 from caseproof.procedure.core.message_words import Why, together, why
+from caseproof.procedure.core.parts import US, Ledger, ReplyAddresses
 from caseproof.procedure.core.retailer_answer import cases_named
-from caseproof.procedure.core.services import US, Services
 from caseproof.procedure.notify.threads import Thread, find_thread
 from caseproof.store import CaseRow
 from caseproof.store.errors import Unreadable
@@ -50,17 +50,20 @@ class TriageResult:
     bounced: Sequence[tuple[str, str]] = ()
 
 
-def triage(services: Services, uow: UnitOfWork, mail: Mail, meaning: Meaning, digest: str) -> TriageResult:
+def triage(
+    ledger: Ledger, replies: ReplyAddresses, uow: UnitOfWork, mail: Mail, meaning: Meaning, digest: str
+) -> TriageResult:
     """Where this mail ends. ``meaning`` is what its own words mean, ``digest`` names its bytes in the vault.
 
     Raises StoreDown.
     """
-    return _Judge(services, uow, mail, meaning, digest).verdict()
+    return _Judge(ledger, replies, uow, mail, meaning, digest).verdict()
 
 
 @dataclass(frozen=True)
 class _Judge:
-    services: Services
+    ledger: Ledger
+    replies: ReplyAddresses
     uow: UnitOfWork
     mail: Mail
     meaning: Meaning
@@ -82,7 +85,7 @@ class _Judge:
     # -- what is no person's mail --------------------------------------------------------------------------------------
 
     def _our_own(self) -> TriageResult | None:
-        policy = self.services.policy.mail
+        policy = self.replies.mail
         ours = {_bare(parseaddr(text)[1]) for text in (policy.sender, policy.reply_to, policy.team) if text}
         if _bare(self.mail.sender_address) in ours or self._letter(self.mail.message_id):
             return TriageResult(Disposition.AUTOMATIC, why(MessageCode.OUR_OWN), self._noted)
@@ -233,7 +236,7 @@ class _Judge:
     @cached_property
     def _signed(self) -> list[str]:
         """The cases that its recipients' addresses name under our signature, and that are there."""
-        found = (case_of_address(self.services.secret, one) for one in self.mail.recipients)
+        found = (case_of_address(self.replies.secret(), one) for one in self.mail.recipients)
         named = list(dict.fromkeys(ref for ref in found if ref))
         there = {row.ref for row in self.uow.cases.of_refs(named)} if named else set()
         return [ref for ref in named if ref in there]
@@ -285,11 +288,11 @@ class _Judge:
             return None
 
     def _too_many(self, ref: str, places: Sequence[Disposition]) -> bool:
-        since = self.services.clock() - timedelta(hours=FLOOD_HOURS)
+        since = self.ledger.clock() - timedelta(hours=FLOOD_HOURS)
         return self.uow.messages.count_for(ref, since, places) >= FLOOD
 
     def _event(self, kind: Kind, /, **data: object) -> Event:
-        return self.services.event(kind, US, **data)
+        return self.ledger.event(kind, US, **data)
 
 
 _MANY = f"nothing is written into the case: it took down {FLOOD} such mails in {FLOOD_HOURS:g} hours"

@@ -10,21 +10,23 @@ from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.message_words import Why, why
+from caseproof.procedure.core.parts import EvidenceFiles, Ledger
 from caseproof.procedure.core.retailer_answer import cases_named
-from caseproof.procedure.core.services import Services
 
 
 class WordRefused(NotAllowed):
     """What was handed in does not count as the retailer's confirmation; it is kept, with the reason."""
 
 
-def confirm_by_message(services: Services, ref: str, *, sender: str, raw: bytes, recorded_by: str) -> Case:
+def confirm_by_message(
+    ledger: Ledger, files: EvidenceFiles, ref: str, *, sender: str, raw: bytes, recorded_by: str
+) -> Case:
     """Record a mail (RFC 5322 bytes) as the retailer's confirmation.
 
     ``sender`` is the address that the operator says it came from; it must be the one the message names. Raises
     BadInput for what is not a message, WordRefused for a stranger's or an automatic one.
     """
-    case = services.case(ref)
+    case = ledger.case(ref)
     message = read_message(raw)
     if not same_address(sender, message.sender_address):
         raise BadInput(
@@ -32,7 +34,7 @@ def confirm_by_message(services: Services, ref: str, *, sender: str, raw: bytes,
             "Give the address that the message names, or the right file.",
         )
     return _record(
-        services, ref, sender=message.sender_address, words=message.words, content=raw,
+        ledger, files, ref, sender=message.sender_address, words=message.words, content=raw,
         name="confirmation.eml", media_type="message/rfc822", by_way_of="message", recorded_by=recorded_by,
         doubt=_doubt(case, message),
     )  # fmt: skip
@@ -53,7 +55,14 @@ def _doubt(case: Case, message: Mail) -> Why | None:
 
 
 def confirm_by_form(
-    services: Services, ref: str, *, sender: str, words: str, recorded_by: str, question: int | None = None
+    ledger: Ledger,
+    files: EvidenceFiles,
+    ref: str,
+    *,
+    sender: str,
+    words: str,
+    recorded_by: str,
+    question: int | None = None,
 ) -> Case:
     """Record words that an operator typed in or pasted (a letter, a chat, a call's protocol), verbatim."""
     if not words.strip():
@@ -61,19 +70,19 @@ def confirm_by_form(
     if not sender.strip():
         raise BadInput("It is not said who wrote this.", "Give the retailer's mail address.")
     return _record(
-        services, ref, sender=sender.strip(), words=words, content=_utf8(words), name="confirmation.txt",
+        ledger, files, ref, sender=sender.strip(), words=words, content=_utf8(words), name="confirmation.txt",
         media_type="text/plain", by_way_of="form", recorded_by=recorded_by, doubt=None, question=question,
     )  # fmt: skip
 
 
-def confirm_by_reply(services: Services, ref: str, *, recorded_by: str, question: int) -> Case:
+def confirm_by_reply(ledger: Ledger, ref: str, *, recorded_by: str, question: int) -> Case:
     """Record the newest reply that stood above the question as the retailer's confirmation: a person read it so.
 
     Its words, sender, evidence and way stay as they came. Raises NotAllowed where no reply of a registered contact is
     left, or where a newer one came meanwhile.
     """
-    case = services.case(ref)
-    with services.store.reading() as uow:
+    case = ledger.case(ref)
+    with ledger.store.reading() as uow:
         known = [
             reply.seq
             for reply in case.open_replies
@@ -92,12 +101,12 @@ def confirm_by_reply(services: Services, ref: str, *, recorded_by: str, question
                 "Record what the retailer wrote, or ask one of the registered contacts for a written word.",
             )
         taken = {name: counts[-1][name] for name in ("sender", "words", "evidence", "by_way_of")}
-        return [services.event(Kind.CONFIRMATION_RECEIVED, recorded_by, **taken, question=question)]
+        return [ledger.event(Kind.CONFIRMATION_RECEIVED, recorded_by, **taken, question=question)]
 
-    return services.store.change(ref, events)
+    return ledger.change(ref, events)
 
 
-def reply_answered(services: Services, ref: str, *, by: str, question: int) -> Case:
+def reply_answered(ledger: Ledger, ref: str, *, by: str, question: int) -> Case:
     """Take down that a person answered the replies above the question: they confirm nothing, and the case waits on.
 
     Raises NotAllowed where there is none.
@@ -111,14 +120,14 @@ def reply_answered(services: Services, ref: str, *, by: str, question: int) -> C
             raise NotAllowed("There is no reply above that nobody has answered.", "Say what else becomes of the case.")
         settled = why(MessageCode.ANSWERED, by=by)
         return [
-            services.event(
+            ledger.event(
                 Kind.CONFIRMATION_REFUSED, by, code=str(settled.code), why=settled.words, question=question,
                 **{name: reply[name] for name in ("sender", "evidence", "by_way_of")},
             )
             for reply in shown
         ]  # fmt: skip
 
-    return services.store.change(ref, events)
+    return ledger.change(ref, events)
 
 
 def _utf8(words: str) -> bytes:
@@ -131,19 +140,19 @@ def _utf8(words: str) -> bytes:
 
 
 def _record(
-    services: Services, ref: str, *, sender: str, words: str, content: bytes, name: str, media_type: str,
-    by_way_of: str, recorded_by: str, doubt: Why | None, question: int | None = None,
+    ledger: Ledger, files: EvidenceFiles, ref: str, *, sender: str, words: str, content: bytes, name: str,
+    media_type: str, by_way_of: str, recorded_by: str, doubt: Why | None, question: int | None = None,
 ) -> Case:  # fmt: skip
-    case = services.case(ref)
+    case = ledger.case(ref)
     retailer = case.facts.get("retailer") or ""
-    with services.store.reading() as uow:
+    with ledger.store.reading() as uow:
         known = bool(retailer) and uow.people.is_contact(retailer, sender)
         registered = [contact.address for contact in uow.people.contacts(retailer)] if retailer else []
-    digest = services.keep(ref, content, name, media_type)
+    digest = files.keep(ref, content, name, media_type)
     stranger = why(MessageCode.STRANGER, sender=sender, retailer=retailer or "a known retailer")
     no = doubt or (None if known else stranger)
     if no is not None:
-        services.record(
+        ledger.record(
             ref, Kind.CONFIRMATION_REFUSED, recorded_by, sender=sender, code=str(no.code), why=no.words,
             evidence=digest, by_way_of=by_way_of,
         )  # fmt: skip
@@ -159,7 +168,7 @@ def _record(
             ),
         )
     answer = {"question": question} if question is not None else {}
-    event = services.event(
+    event = ledger.event(
         Kind.CONFIRMATION_RECEIVED, recorded_by, sender=sender, words=words, evidence=digest,
         by_way_of=by_way_of, **answer,
     )  # fmt: skip
@@ -169,15 +178,15 @@ def _record(
         # Two live runs of one case read the same answer; a question whose word is known already is handled by it.
         return [] if question in now.handled or (again and not answer) else [event]
 
-    case = services.store.change(ref, once_a_word)
-    _looked_at(services, digest, recorded_by)
+    case = ledger.change(ref, once_a_word)
+    _looked_at(ledger, digest, recorded_by)
     return case
 
 
-def _looked_at(services: Services, digest: str, by: str) -> None:
+def _looked_at(ledger: Ledger, digest: str, by: str) -> None:
     """The same bytes may lie among what waits for an eye: whoever hands them in has looked at them."""
-    with services.store.uow() as uow:
+    with ledger.store.uow() as uow:
         row = uow.messages.known(digest)
         if row is not None and row.needs_eye:
-            uow.messages.done([row.id], by, services.clock())
+            uow.messages.done([row.id], by, ledger.clock())
             uow.commit()

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 
 from caseproof.channels.inbound.meaning import Meaning, meaning_of
 from caseproof.channels.inbound.reading import Mail, UnreadableMail, read_mail
+from caseproof.config.clock import Clock
 from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.vocabulary import BY_MAIL, Disposition
-from caseproof.evidence.vault import Evidence
+from caseproof.evidence.vault import Evidence, Vault
 from caseproof.procedure.answers.mail_triage import TriageResult, triage
 from caseproof.procedure.core.message_words import Why, why
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Ledger, ReplyAddresses
 from caseproof.store import ConcurrentChange, StoreDown
 from caseproof.store.uow import UnitOfWork
 
@@ -39,19 +40,19 @@ class Received:
     row_id: int
 
 
-def receive(services: Services, raw: bytes, *, authserv: str) -> Received:
+def receive(ledger: Ledger, vault: Vault, replies: ReplyAddresses, raw: bytes, *, authserv: str) -> Received:
     """Take in a mail (RFC 5322 bytes). ``authserv`` is the name under which our own mail server vouches for senders.
 
     It ends in exactly one place, whatever it is. Raises StoreDown, ConcurrentChange and VaultError: then it was not
     taken in, and the next try takes it.
     """
-    return _take_in(services, raw, _read(raw, authserv, len(raw)))
+    return _take_in(ledger, vault, replies, raw, _read(raw, authserv, len(raw)))
 
 
-def receive_too_large(services: Services, headers: bytes, size: int) -> Received:
+def receive_too_large(ledger: Ledger, vault: Vault, replies: ReplyAddresses, headers: bytes, size: int) -> Received:
     """Take down that a mail of ``size`` bytes came that nobody reads here: its headers are kept in its place."""
     wrong = why(MessageCode.TOO_LARGE, size=size / 1024 / 1024)
-    return _take_in(services, headers, replace(_read(headers, "", size), wrong=wrong))
+    return _take_in(ledger, vault, replies, headers, replace(_read(headers, "", size), wrong=wrong))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,38 +78,38 @@ def _read(raw: bytes, authserv: str, size: int) -> _Read:
         return _Read(size, wrong=why(MessageCode.UNREADABLE, reason=f"reading it failed ({type(error).__name__})"))
 
 
-def _take_in(services: Services, content: bytes, read: _Read) -> Received:
-    kept = services.vault.put(content, _NAME, MEDIA_TYPE)
-    services.secret  # noqa: B018 - made now if there is none yet: it needs a transaction of its own
+def _take_in(ledger: Ledger, vault: Vault, replies: ReplyAddresses, content: bytes, read: _Read) -> Received:
+    kept = vault.put(content, _NAME, MEDIA_TYPE)
+    replies.secret()  # made now if there is none yet: it needs a transaction of its own
     try:
-        return _in_one(services, kept, read, lambda uow: _judged(services, uow, read, kept.digest))
+        return _in_one(ledger, kept, read, lambda uow: _judged(ledger, replies, uow, read, kept.digest))
     except (StoreDown, ConcurrentChange):
         raise  # it passes: the mail is taken in with the next try
     except CaseproofError as error:  # a case that takes nothing more (somebody edited it, say) hides no mail
         no = why(MessageCode.NOT_WRITTEN, reason=error.problem)
-        return _in_one(services, kept, read, lambda _: TriageResult(Disposition.REPLY, no))
+        return _in_one(ledger, kept, read, lambda _: TriageResult(Disposition.REPLY, no))
 
 
-def _in_one(services: Services, kept: Evidence, read: _Read, judged: Callable[[UnitOfWork], TriageResult]) -> Received:
+def _in_one(ledger: Ledger, kept: Evidence, read: _Read, judged: Callable[[UnitOfWork], TriageResult]) -> Received:
     """Judge and write in one transaction: writers queue, so nothing changes in between."""
-    with services.store.uow() as uow:
+    with ledger.store.uow() as uow:
         known = uow.messages.known(kept.digest)
         if known is not None:
             return Received(known.place, known.why, (known.ref,) if known.ref else (), False, known.id)
         verdict = judged(uow)
-        number = _write(services, uow, kept, read, verdict)
+        number = _write(ledger.clock, uow, kept, read, verdict)
         uow.commit()
     return Received(verdict.place, verdict.why.words, _cases(verdict), True, number)
 
 
-def _judged(services: Services, uow: UnitOfWork, read: _Read, digest: str) -> TriageResult:
+def _judged(ledger: Ledger, replies: ReplyAddresses, uow: UnitOfWork, read: _Read, digest: str) -> TriageResult:
     if read.mail is None or read.wrong is not None:
         return TriageResult(Disposition.UNREADABLE, read.wrong or why(MessageCode.UNREADABLE, reason="it is empty"))
-    return triage(services, uow, read.mail, read.meaning, digest)
+    return triage(ledger, replies, uow, read.mail, read.meaning, digest)
 
 
-def _write(services: Services, uow: UnitOfWork, kept: Evidence, read: _Read, verdict: TriageResult) -> int:
-    mail, now = read.mail, services.clock()
+def _write(clock: Clock, uow: UnitOfWork, kept: Evidence, read: _Read, verdict: TriageResult) -> int:
+    mail, now = read.mail, clock()
     for ref in dict.fromkeys([ref for ref, _ in verdict.events]):
         uow.evidence.add(ref, kept.digest, _NAME, MEDIA_TYPE, kept.size, now)
         uow.cases.append(uow.cases.get(ref), *[event for one, event in verdict.events if one == ref])

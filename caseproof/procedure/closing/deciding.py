@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from caseproof.channels.inbound.meaning import Meaning, meaning_of
+from caseproof.config.policy import Policy
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.decisions import NEEDS, refuse_decision, require_member, same_person
 from caseproof.domain.errors import BadInput, NotAllowed
@@ -14,7 +15,8 @@ from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import WAYS, Choice, Decision
-from caseproof.procedure.core.services import US, Services
+from caseproof.procedure.core.parts import US, Ledger
+from caseproof.store import Store
 
 
 def read_date(text: str) -> date | None:
@@ -28,33 +30,33 @@ def read_date(text: str) -> date | None:
 
 
 def decide(
-    services: Services, ref: str, *, decision: Decision, by: str, reason: str, checked: str = "",
+    ledger: Ledger, policy: Policy, ref: str, *, decision: Decision, by: str, reason: str, checked: str = "",
     until: date | None = None, question: int | None = None,
 ) -> Case:  # fmt: skip
     """Record the team's decision. Raises NotOnTheTeam, NotAllowed (J8) and BadInput; nothing is recorded then.
 
     ``checked`` says what was looked at in the system and what was seen there (J8).
     """
-    member = require_member(by, services.policy.team)
+    member = require_member(by, policy.team)
 
     def events(case: Case) -> Sequence[Event]:
         if question in case.handled:  # two live runs of one case read the same answer
             return []
-        now = services.clock()
+        now = ledger.clock()
         refuse_decision(case, decision, reason=reason, checked=checked, until=until, today=now.date())
         answer = {} if question is None else {"question": question}
         if until is not None:  # only keeping paused takes a date, and it needs one
             return [Event(Kind.KEPT_PAUSED, now, member, {"until": until.isoformat(), "reason": reason, **answer})]
-        taken = {"decision": str(decision), "reason": reason, "review": services.policy.review_mode, **answer}
+        taken = {"decision": str(decision), "reason": reason, "review": policy.review_mode, **answer}
         found = []
         if NEEDS[decision].validation:
             found.append(Event(Kind.CHANGE_VALIDATED, now, member, {"how": checked}))
         return [*found, Event(Kind.DECIDED, now, member, taken)]
 
-    return services.store.change(ref, events)
+    return ledger.change(ref, events)
 
 
-def goes_on_by_itself(services: Services, ref: str) -> bool:
+def goes_on_by_itself(ledger: Ledger, policy: Policy, ref: str) -> bool:
     """Decide without an operator where the retailer clearly said that the change is made, and the policy allows it.
 
     The case then goes on to the re-run, and whoever reviews it says what was checked in the system (J8, J11). Once a
@@ -62,19 +64,19 @@ def goes_on_by_itself(services: Services, ref: str) -> bool:
     """
 
     def events(case: Case) -> Sequence[Event]:
-        word = clear_word(services, case)
-        return [] if word is None else [_decided_by(services, word)]
+        word = clear_word(ledger.store, policy, case)
+        return [] if word is None else [_decided_by(ledger, policy, word)]
 
-    return services.store.change(ref, events).state is State.DECIDED
+    return ledger.change(ref, events).state is State.DECIDED
 
 
-def clear_word(services: Services, case: Case) -> Fact | None:
+def clear_word(store: Store, policy: Policy, case: Case) -> Fact | None:
     """The word on which the case may go on by itself, or None.
 
     It came a way that the policy names, after the notice and after the last failure; and whatever else the retailer has
     said since the notice says the same: no question, no other choice. Who wrote it still speaks for the retailer.
     """
-    policy, notice = services.policy, case.notice
+    notice = case.notice
     if not _waits_for_the_retailer(case) or notice is None or not policy.review.required:
         return None
     said = [fact for fact in (*case.words, *case.replies) if fact.seq > notice.seq]
@@ -82,12 +84,12 @@ def clear_word(services: Services, case: Case) -> Fact | None:
         return None
     since = case.last_failure.seq if case.last_failure is not None else 0
     clear = [fact for fact in said if fact["by_way_of"] in policy.answers.by_itself and fact.seq > since]
-    return clear[-1] if clear and _speaks_for_them(services, case, str(clear[-1]["sender"])) else None
+    return clear[-1] if clear and _speaks_for_them(store, case, str(clear[-1]["sender"])) else None
 
 
-def _speaks_for_them(services: Services, case: Case, sender: str) -> bool:
+def _speaks_for_them(store: Store, case: Case, sender: str) -> bool:
     """Whether a sender is a registered contact now: whoever was taken off since decides nothing alone."""
-    with services.store.reading() as uow:
+    with store.reading() as uow:
         return uow.people.is_contact(case.facts.get("retailer") or "", sender)
 
 
@@ -106,32 +108,33 @@ def _is_clear(said: Fact) -> bool:
     return chosen and meaning_of(str(said["words"])) not in _OTHERWISE
 
 
-def _decided_by(services: Services, word: Fact) -> Event:
+def _decided_by(ledger: Ledger, policy: Policy, word: Fact) -> Event:
     said = f"{word['sender']} said {WAYS[word['by_way_of']]} that the change is made ({word.at:%Y-%m-%d %H:%M} UTC)"
-    return services.event(
+    return ledger.event(
         Kind.DECIDED,
         US,
         decision=str(Decision.AFTER_CHANGE),
         reason=f"{said}; the policy lets the case go on to the re-run. Whoever reviews it looks at the change first.",
-        review=services.policy.review_mode,
+        review=policy.review_mode,
         validation=AT_THE_REVIEW,
     )
 
 
-def looked_at(services: Services, ref: str, *, by: str, question: int) -> None:
+def looked_at(ledger: Ledger, ref: str, *, by: str, question: int) -> None:
     """Mark the retailer's messages that stood above this question as looked at by who answered it.
 
     What came later, the answer was given without.
     """
-    asked = services.case(ref).asked[question].at
-    with services.store.uow() as uow:
+    asked = ledger.case(ref).asked[question].at
+    with ledger.store.uow() as uow:
         shown = [row.id for row in uow.messages.of_case(ref) if row.needs_eye and row.at <= asked]
-        uow.messages.done(shown, by, services.clock())
+        uow.messages.done(shown, by, ledger.clock())
         uow.commit()
 
 
 def review(
-    services: Services,
+    ledger: Ledger,
+    team: Sequence[str],
     ref: str,
     *,
     approved: bool,
@@ -145,7 +148,7 @@ def review(
     ``checked`` says what the reviewer looked at in the system and saw there: needed for an approval where nobody did so
     before (J8). Raises NotOnTheTeam, NotAllowed, BadInput.
     """
-    member = require_member(by, services.policy.team)
+    member = require_member(by, team)
     if not approved and not remark.strip():
         raise BadInput("Sending back needs a reason.", "Say in a sentence what is missing or wrong.")
 
@@ -154,14 +157,14 @@ def review(
             return []
         answer = {} if question is None else {"question": question}
         if not approved:
-            return [services.event(Kind.REVIEW_REJECTED, member, why=remark, **answer)]
+            return [ledger.event(Kind.REVIEW_REJECTED, member, why=remark, **answer)]
         decision = case.decision
         if decision and decision.get("review") == "another person" and same_person(decision.actor, member):
             raise NotAllowed(
                 f"{member} took the decision; the policy asks another person to review it.",
                 "Let another member of the team answer.",
             )
-        seen = [services.event(Kind.CHANGE_VALIDATED, member, how=checked)] if checked.strip() else []
-        return [*seen, services.event(Kind.REVIEW_APPROVED, member, remark=remark, **answer)]
+        seen = [ledger.event(Kind.CHANGE_VALIDATED, member, how=checked)] if checked.strip() else []
+        return [*seen, ledger.event(Kind.REVIEW_APPROVED, member, remark=remark, **answer)]
 
-    return services.store.change(ref, events)
+    return ledger.change(ref, events)

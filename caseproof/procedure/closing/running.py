@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from caseproof.config.clock import Clock
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers, is_fresh
 from caseproof.domain.codes import Code
@@ -29,7 +30,8 @@ from caseproof.platforms.base import (
 )
 from caseproof.procedure.containment.stop import held_jobs
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Effects, EvidenceFiles, Ledger
+from caseproof.store import Store
 
 REMOVAL_JOB = "remove-integration/remove-integration"
 """Our own deployment that carries a removal out and fails unless its read-back holds."""
@@ -49,13 +51,13 @@ def run_job(case: Case) -> str:
     return REMOVAL_JOB if case.decided is Decision.REMOVE else str(case.facts["job"])
 
 
-def start_run(services: Services, runner: JobPlatform, ref: str) -> Case:
+def start_run(ledger: Ledger, effects: Effects, runner: JobPlatform, ref: str) -> Case:
     """Ensure that the run which carries out the decision was started, once.
 
     A run that cannot be started (the job vanished, the platform refuses) is a failed verification: it leads back to the
     decision. Raises PlatformDown; whether the run started is read back before the next try.
     """
-    case = services.case(ref)
+    case = ledger.case(ref)
     if case.decided is None or case.run is not None or NEEDS[case.decided].run is None:
         return case
     purpose, job = NEEDS[case.decided].run, run_job(case)
@@ -71,42 +73,44 @@ def start_run(services: Services, runner: JobPlatform, ref: str) -> Case:
 
     try:
         found = idempotent_effect(
-            services, ref, "run", key, plan={"job": job}, effect=start, read_back=read_back,
+            effects, ref, "run", key, plan={"job": job}, effect=start, read_back=read_back,
             harmless=(PlatformRefused, UnknownJob),
         )  # fmt: skip
     except (PlatformRefused, UnknownJob) as no:
-        failed = services.event(Kind.RUN_FAILED, run="", code=str(no.code), why=f"The run could not be started. {no}")
-        return services.store.change(ref, lambda now: [failed] if now.state is State.DECIDED else [])
-    event = services.event(Kind.RUN_STARTED, purpose=purpose, key=key, job=job, **found)
-    return services.store.change(ref, lambda now: [] if now.run else [event])
+        failed = ledger.event(Kind.RUN_FAILED, run="", code=str(no.code), why=f"The run could not be started. {no}")
+        return ledger.change(ref, lambda now: [failed] if now.state is State.DECIDED else [])
+    event = ledger.event(Kind.RUN_STARTED, purpose=purpose, key=key, job=job, **found)
+    return ledger.change(ref, lambda now: [] if now.run else [event])
 
 
-def await_run(services: Services, runner: JobPlatform, run_id: str) -> Run | None:
-    """Read the run until it is over, for as long as the policy polls in place; None if it takes longer."""
+def await_run(
+    runner: JobPlatform, run_id: str, *, patience: float, clock: Clock, sleep: Callable[[float], None]
+) -> Run | None:
+    """Read the run until it is over, for ``patience`` seconds; None if it takes longer."""
     waited = 0.0
     while True:
         try:
             run = runner.run(run_id)
         except UnknownRun as gone:
-            return Run(run_id, "", "", RunState.UNKNOWN, "gone", gone.problem, "", None, services.clock())
+            return Run(run_id, "", "", RunState.UNKNOWN, "gone", gone.problem, "", None, clock())
         if run.state.is_over or run.ended_at is not None:
             return run
-        if waited >= services.policy.run_patience_seconds:
+        if waited >= patience:
             return None
-        services.sleep(1.0)
+        sleep(1.0)
         waited += 1.0
 
 
-def verify(services: Services, platform: JobPlatform, ref: str, run: Run) -> Case:
+def verify(ledger: Ledger, files: EvidenceFiles, platform: JobPlatform, ref: str, run: Run) -> Case:
     """Record what was read back: verified, or failed and why (a failed verification needs a new decision, J11)."""
-    case = services.case(ref)
+    case = ledger.case(ref)
     if case.run is None or case.verified is not None or case.run.data["run"] != run.id:
         return case
     left = _standing(platform, case) if case.decided is Decision.REMOVE else None
     why = _not_successful(case, run, left)
     if why:
-        failed = services.event(Kind.RUN_FAILED, run=run.id, why=why, url=run.url)
-        return services.store.change(ref, lambda now: [failed] if _still(now, run) else [])
+        failed = ledger.event(Kind.RUN_FAILED, run=run.id, why=why, url=run.url)
+        return ledger.change(ref, lambda now: [failed] if _still(now, run) else [])
     read: dict[str, Any] = {
         "run": run.id,
         "purpose": case.run.data["purpose"],
@@ -118,9 +122,9 @@ def verify(services: Services, platform: JobPlatform, ref: str, run: Run) -> Cas
     }
     if left is not None:
         read |= {"active": left.active, "waiting": left.waiting}
-    digest = services.keep_json(ref, f"run-{case.attempt}.json", {"case": ref, "read_at": services.clock(), **read})
-    event = services.event(Kind.RUN_VERIFIED, **read, evidence=digest)
-    return services.store.change(ref, lambda now: [event] if _still(now, run) else [])
+    digest = files.keep_json(ref, f"run-{case.attempt}.json", {"case": ref, "read_at": ledger.clock(), **read})
+    event = ledger.event(Kind.RUN_VERIFIED, **read, evidence=digest)
+    return ledger.change(ref, lambda now: [event] if _still(now, run) else [])
 
 
 def _still(case: Case, run: Run) -> bool:
@@ -156,7 +160,7 @@ def _standing(platform: JobPlatform, case: Case) -> Standing:
         return Standing(case.facts["job"], active=False, waiting=0, running=0)
 
 
-def go_live(services: Services, platform: JobPlatform, ref: str) -> Case:
+def go_live(ledger: Ledger, effects: Effects, platform: JobPlatform, ref: str) -> Case:
     """Ensure that the schedules this case stopped are live again and read back as live (J6).
 
     The case's own job was verified, so it goes live whoever else reached it with a wider stop (two cases of one
@@ -164,11 +168,11 @@ def go_live(services: Services, platform: JobPlatform, ref: str) -> Case:
     last one sets it live. After a removal (J9) only the jobs that were stopped along with it go live. A job that
     vanished sends the case back (J9). Raises PlatformDown, PlatformRefused.
     """
-    case = services.case(ref)
+    case = ledger.case(ref)
     removal = case.decided is Decision.REMOVE
     if case.verified is None or (case.neighbours_live if removal else case.live) is not None:
         return case
-    own, held = case.facts["job"], _held_by_others(services, case)
+    own, held = case.facts["job"], _held_by_others(ledger.store, case)
     live: list[Mapping[str, Any]] = []
     left: list[dict[str, str]] = []
     for job_id in _to_wake(case)[1 if removal else 0 :]:
@@ -176,19 +180,17 @@ def go_live(services: Services, platform: JobPlatform, ref: str) -> Case:
             left.append({"job": job_id, "case": held[job_id]})
             continue
         try:
-            live.append(_wake(services, platform, case, job_id))
+            live.append(_wake(effects, platform, case, job_id))
         except UnknownJob as gone:
             if job_id == own:
-                return _failed_again(services, ref, "", f"{GONE} {gone.problem}")
+                return _failed_again(ledger, ref, "", f"{GONE} {gone.problem}")
             left.append({"job": job_id, "why": gone.problem})
     if removal:
-        event = services.event(Kind.NEIGHBOURS_LIVE, jobs=live, left_stopped=left)
+        event = ledger.event(Kind.NEIGHBOURS_LIVE, jobs=live, left_stopped=left)
         nothing = not live and not left
-        return services.store.change(
-            ref, lambda now: [] if nothing or now.neighbours_live or now.verified is None else [event]
-        )
-    event = services.event(Kind.SCHEDULE_LIVE, jobs=live, left_stopped=left)
-    return services.store.change(ref, lambda now: [] if now.live or now.verified is None else [event])
+        return ledger.change(ref, lambda now: [] if nothing or now.neighbours_live or now.verified is None else [event])
+    event = ledger.event(Kind.SCHEDULE_LIVE, jobs=live, left_stopped=left)
+    return ledger.change(ref, lambda now: [] if now.live or now.verified is None else [event])
 
 
 def _to_wake(case: Case) -> list[str]:
@@ -196,35 +198,35 @@ def _to_wake(case: Case) -> list[str]:
     return [own, *(job["job"] for job in held_jobs(case) if job["job"] != own and job["was_active"])]
 
 
-def _held_by_others(services: Services, case: Case) -> dict[str, str]:
+def _held_by_others(store: Store, case: Case) -> dict[str, str]:
     """Jobs that other open cases hold, until these set them live: ``{job: case}``."""
-    with services.store.reading() as uow:
+    with store.reading() as uow:
         others = [c for c in uow.cases.open_on(case.facts["platform"]) if c.ref != case.ref and c.live is None]
     theirs = {job["job"]: other.ref for other in others for job in held_jobs(other)}
     return theirs | {other.facts["job"]: other.ref for other in others}
 
 
-def _failed_again(services: Services, ref: str, run: str, why: str) -> Case:
-    again = services.event(Kind.FAILED_AGAIN, run=run, why=why)
-    return services.store.change(ref, lambda now: [again] if now.verified and not now.is_closed else [])
+def _failed_again(ledger: Ledger, ref: str, run: str, why: str) -> Case:
+    again = ledger.event(Kind.FAILED_AGAIN, run=run, why=why)
+    return ledger.change(ref, lambda now: [again] if now.verified and not now.is_closed else [])
 
 
-def _wake(services: Services, platform: JobPlatform, case: Case, job_id: str) -> Mapping[str, Any]:
+def _wake(effects: Effects, platform: JobPlatform, case: Case, job_id: str) -> Mapping[str, Any]:
     def read_back(_: Json) -> Json | None:
         standing = platform.standing(job_id)
         return {"job": job_id, "active": True} if standing.active else None
 
     return idempotent_effect(
-        services, case.ref, "live", f"{case.ref}/{case.round}/live/{case.attempt}/{job_id}", plan={},
+        effects, case.ref, "live", f"{case.ref}/{case.round}/live/{case.attempt}/{job_id}", plan={},
         effect=lambda _: platform.go_live(job_id), read_back=read_back, harmless=(PlatformRefused, UnknownJob),
     )  # fmt: skip
 
 
-def recheck_job(services: Services, platform: JobPlatform, ref: str) -> Case:
+def recheck_job(ledger: Ledger, files: EvidenceFiles, platform: JobPlatform, ref: str) -> Case:
     """At closing time: no later run of the job failed, and a removed one still stands still (J10, J11)."""
-    case = services.case(ref)
+    case = ledger.case(ref)
     verified = case.verified
-    if verified is None or case.is_closed or _looked(case, services.clock()):
+    if verified is None or case.is_closed or _looked(case, ledger.clock()):
         return case
     since = datetime.fromisoformat(verified["started_at"])
     removal = case.decided is Decision.REMOVE
@@ -232,7 +234,7 @@ def recheck_job(services: Services, platform: JobPlatform, ref: str) -> Case:
         later = [r for r in platform.runs_since(case.facts["job"], since) if r.id != verified["run"]]
     except UnknownJob as gone:
         if not removal:
-            return _failed_again(services, ref, "", f"{GONE} {gone.problem}")
+            return _failed_again(ledger, ref, "", f"{GONE} {gone.problem}")
         later = []
     standing = _standing(platform, case)
     failed = [r for r in later if r.state is RunState.FAILED or (removal and r.state is not RunState.CANCELLED)]
@@ -245,19 +247,17 @@ def recheck_job(services: Services, platform: JobPlatform, ref: str) -> Case:
             "Set it live on the platform, then let the case try again.",
         )
     if why:
-        return _failed_again(services, ref, failed[0].id if failed else "", why)
+        return _failed_again(ledger, ref, failed[0].id if failed else "", why)
     read = {
         "case": ref,
-        "read_at": services.clock(),
+        "read_at": ledger.clock(),
         "since": verified["started_at"],
         "active": standing.active,
         "runs": [{"run": r.id, "said": r.said, "started_at": _text(r.started_at)} for r in later],
     }
-    digest = services.keep_json(ref, "last-look.json", read)
-    event = services.event(Kind.LOOKED_AGAIN, failed=[], later=len(later), evidence=digest)
-    return services.store.change(
-        ref, lambda now: [event] if now.verified and not _looked(now, services.clock()) else []
-    )
+    digest = files.keep_json(ref, "last-look.json", read)
+    event = ledger.event(Kind.LOOKED_AGAIN, failed=[], later=len(later), evidence=digest)
+    return ledger.change(ref, lambda now: [event] if now.verified and not _looked(now, ledger.clock()) else [])
 
 
 def _looked(case: Case, now: datetime) -> bool:

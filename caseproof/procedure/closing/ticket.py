@@ -10,9 +10,11 @@ from caseproof.domain.case import Case, Fact
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
+from caseproof.procedure.core.parts import Effects, Ledger, Links
 from caseproof.procedure.core.retailer_answer import came_by, doubts
-from caseproof.procedure.core.services import Services
+from caseproof.store import Store
 
 
 class TicketNotClosed(CaseproofError):
@@ -34,20 +36,20 @@ def has_open_ticket(case: Case) -> bool:
     return case.ticket.seq > case.last_opened.seq or case.ticket_reopened is not None
 
 
-def ensure_ticket(services: Services, desk: Desk, ref: str) -> Case:
+def ensure_ticket(ledger: Ledger, effects: Effects, links: Links, desk: Desk, ref: str, *, desk_name: str) -> Case:
     """Ensure that the case has a ticket: the one it was raised from, or a new one; a reopened case has its own again.
 
-    Raises TicketNotOpen.
+    ``desk_name`` is what the policy calls the desk. Raises TicketNotOpen.
     """
-    case = services.case(ref)
+    case = ledger.case(ref)
     if has_open_ticket(case) or case.contained is None:  # J2: nothing comes before the stop
         return case
     if case.ticket is not None:
-        return _reopen(services, desk, case, case.ticket)
+        return _reopen(ledger, links, desk, case, case.ticket)
     adopted = case.facts.get("ticket")
     if adopted:
         ticket = desk.ticket(adopted)
-        desk.comment(ticket.id, f"{ref}/adopted", f"{ref} carries this ticket: {services.case_url(ref)}")
+        desk.comment(ticket.id, f"{ref}/adopted", f"{ref} carries this ticket: {links.case_url(ref)}")
         found: Json = {"ticket": ticket.id, "url": ticket.url}
     else:
 
@@ -56,30 +58,30 @@ def ensure_ticket(services: Services, desk: Desk, ref: str) -> Case:
             return {"ticket": ticket.id, "url": ticket.url} if ticket else None
 
         def create(_: Json) -> None:
-            desk.create(ref, f"[{ref}] {case.facts['job_name']} fails", _body(services, case))
+            desk.create(ref, f"[{ref}] {case.facts['job_name']} fails", _body(links, case))
 
-        found = idempotent_effect(services, ref, "ticket", f"{ref}/ticket", plan={}, effect=create, read_back=read_back)
-    event = services.event(Kind.TICKET_OPENED, desk=services.policy.desk, adopted=bool(adopted), **found)
-    return services.store.change(ref, lambda now: [] if now.ticket else [event])
+        found = idempotent_effect(effects, ref, "ticket", f"{ref}/ticket", plan={}, effect=create, read_back=read_back)
+    event = ledger.event(Kind.TICKET_OPENED, desk=desk_name, adopted=bool(adopted), **found)
+    return ledger.change(ref, lambda now: [] if now.ticket else [event])
 
 
-def _reopen(services: Services, desk: Desk, case: Case, fact: Fact) -> Case:
+def _reopen(ledger: Ledger, links: Links, desk: Desk, case: Case, fact: Fact) -> Case:
     """Open the ticket of a reopened case again, say why, and read it back."""
     ticket, ref = fact["ticket"], case.ref
     why = case.last_opened.get("why", "") if case.last_opened else ""
     if desk.ticket(ticket).status is not TicketStatus.OPEN:
         desk.set_status(ticket, TicketStatus.OPEN)
-    desk.comment(ticket, f"{ref}/reopened/{case.opening}", f"{ref} is open again. {why} {services.case_url(ref)}")
+    desk.comment(ticket, f"{ref}/reopened/{case.opening}", f"{ref} is open again. {why} {links.case_url(ref)}")
     if desk.ticket(ticket).status is not TicketStatus.OPEN:
         raise TicketNotOpen(
             f"The desk still shows {ticket} as closed.",
             "Open it there, or see why the desk does not let it be opened, then let the case try again.",
         )
-    event = services.event(Kind.TICKET_REOPENED, ticket=ticket)
-    return services.store.change(ref, lambda now: [] if has_open_ticket(now) else [event])
+    event = ledger.event(Kind.TICKET_REOPENED, ticket=ticket)
+    return ledger.change(ref, lambda now: [] if has_open_ticket(now) else [event])
 
 
-def _body(services: Services, case: Case) -> str:
+def _body(links: Links, case: Case) -> str:
     facts = case.facts
     lines = [
         f"Job: {facts['job_name']} ({facts['job']} on {facts['platform']})",
@@ -87,7 +89,7 @@ def _body(services: Services, case: Case) -> str:
         f"Marketplace: {facts.get('marketplace') or 'none'}",
         f"Cause: {facts['cause']}",
         f"What fails: {facts['summary']}",
-        f"Case: {services.case_url(case.ref)}",
+        f"Case: {links.case_url(case.ref)}",
     ]
     return "\n".join(lines)
 
@@ -95,42 +97,42 @@ def _body(services: Services, case: Case) -> str:
 _SAID = (Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED, Kind.CONFIRMATION_REFUSED)
 
 
-def words_to_note(services: Services, case: Case) -> list[Fact]:
+def words_to_note(store: Store, case: Case) -> list[Fact]:
     """What came from the retailer and is not on the ticket yet, oldest first; without words nothing is looked up."""
     said = case.every(*_SAID)
     if not said or case.ticket is None:
         return []
-    with services.store.reading() as uow:
+    with store.reading() as uow:
         return [fact for fact in said if uow.intents.result(_note_key(case, fact)) is None]
 
 
-def note_words(services: Services, desk: Desk, ref: str) -> None:
+def note_words(ledger: Ledger, effects: Effects, links: Links, desk: Desk, ref: str) -> None:
     """Ensure that the ticket says what the retailer wrote, and what does not count and why: the front line reads there.
 
     A comment a message and what became of it; the desk adds each once a key, so that repeating is harmless.
     """
-    case = services.case(ref)
-    for fact in words_to_note(services, case):
-        _comment_once(services, desk, case, _note_key(case, fact), _note(services, case, fact))
+    case = ledger.case(ref)
+    for fact in words_to_note(ledger.store, case):
+        _comment_once(effects, desk, case, _note_key(case, fact), _note(links, case, fact))
 
 
-def _comment_once(services: Services, desk: Desk, case: Case, key: str, text: str) -> None:
+def _comment_once(effects: Effects, desk: Desk, case: Case, key: str, text: str) -> None:
     ticket = case.ticket.data["ticket"] if case.ticket else ""
 
     def comment(_: Json) -> Json:
         desk.comment(ticket, key, text)
         return {"ticket": ticket}
 
-    idempotent_effect(services, case.ref, "note", key, plan={}, effect=comment, read_back=None, harmless=(DeskError,))
+    idempotent_effect(effects, case.ref, "note", key, plan={}, effect=comment, read_back=None, harmless=(DeskError,))
 
 
 def _note_key(case: Case, fact: Fact) -> str:
     return f"{case.ref}/note/{fact.event.kind}/{fact['evidence']}"
 
 
-def _note(services: Services, case: Case, fact: Fact) -> str:
+def _note(links: Links, case: Case, fact: Fact) -> str:
     at = f"{fact.at:%Y-%m-%d %H:%M} UTC"
-    evidence = f"As it arrived: {services.evidence_url(fact['evidence'])}"
+    evidence = f"As it arrived: {links.evidence_url(fact['evidence'])}"
     if fact.event.kind is Kind.CONFIRMATION_REFUSED:
         return f"A message from {fact['sender']} ({at}) does not count: {fact['why']}. {evidence}"
     what = "The retailer replied" if fact.event.kind is Kind.REPLY_RECEIVED else "The retailer's written word (J8)"
@@ -139,22 +141,26 @@ def _note(services: Services, case: Case, fact: Fact) -> str:
     return f"{what}: {fact['sender']}, {came_by(fact)}, {at}.\n\n{words}\n\n{more}{evidence}"
 
 
-def attach_photo(services: Services, desk: Desk, ref: str) -> Case:
+def attach_photo(ledger: Ledger, vault: Vault, effects: Effects, desk: Desk, ref: str) -> Case:
     """Ensure that the screenshot is attached to the ticket and stands in the ticket's own list (J7, J8)."""
-    case = services.case(ref)
+    case = ledger.case(ref)
     if case.photo is None or _is_attached(case, case.photo.data["evidence"]):
         return case
-    return attach(services, desk, case, case.photo, f"{ref}-successful-run-{case.attempt}.png", "image/png")
+    return attach(
+        ledger, vault, effects, desk, case, case.photo, f"{ref}-successful-run-{case.attempt}.png", "image/png"
+    )
 
 
-def attach(services: Services, desk: Desk, case: Case, fact: Fact, name: str, media_type: str) -> Case:
+def attach(
+    ledger: Ledger, vault: Vault, effects: Effects, desk: Desk, case: Case, fact: Fact, name: str, media_type: str
+) -> Case:
     """Attach the evidence of ``fact`` to the case's ticket once, and record it as read back from the desk."""
     if case.ticket is None:
         raise CaseproofError(
             f"{case.ref} has no ticket to attach to.", "Check the desk; the case opens its ticket first."
         )
     ticket, digest = case.ticket.data["ticket"], fact["evidence"]
-    content = services.vault.read(digest)
+    content = vault.read(digest)
 
     def read_back(_: Json) -> Json | None:
         same = [a for a in desk.attachments(ticket) if _same(a, name, content)]
@@ -164,10 +170,10 @@ def attach(services: Services, desk: Desk, case: Case, fact: Fact, name: str, me
         desk.attach(ticket, name, content, media_type)
 
     found = idempotent_effect(
-        services, case.ref, "attach", f"{case.ref}/attach/{digest}", plan={}, effect=send, read_back=read_back
+        effects, case.ref, "attach", f"{case.ref}/attach/{digest}", plan={}, effect=send, read_back=read_back
     )
-    event = services.event(Kind.ATTACHED, **found)
-    return services.store.change(case.ref, lambda now: [] if _is_attached(now, digest) else [event])
+    event = ledger.event(Kind.ATTACHED, **found)
+    return ledger.change(case.ref, lambda now: [] if _is_attached(now, digest) else [event])
 
 
 def _same(there: Attachment, name: str, content: bytes) -> bool:
@@ -180,16 +186,16 @@ def _is_attached(case: Case, digest: str) -> bool:
     return any(fact["evidence"] == digest for fact in case.attached)
 
 
-def close_ticket(services: Services, desk: Desk, ref: str) -> Case:
+def close_ticket(ledger: Ledger, links: Links, desk: Desk, ref: str) -> Case:
     """Close the ticket of a closed case, and read it back as closed. Raises TicketNotClosed."""
-    case = services.case(ref)
+    case = ledger.case(ref)
     if case.ticket is None or case.proof is None or not case.is_closed or case.ticket_closed is not None:
         return case
     ticket = case.ticket.data["ticket"]
     desk.comment(
         ticket,
         f"{ref}/closed/{case.opening}",
-        f"{ref} is closed. Proof: {services.evidence_url(case.proof['evidence'])}",
+        f"{ref} is closed. Proof: {links.evidence_url(case.proof['evidence'])}",
     )
     desk.set_status(ticket, TicketStatus.CLOSED)
     if desk.ticket(ticket).status is not TicketStatus.CLOSED:
@@ -197,5 +203,5 @@ def close_ticket(services: Services, desk: Desk, ref: str) -> Case:
             f"The desk still shows {ticket} as open.",
             "Look at the ticket's required fields, then let the case try again.",
         )
-    event = services.event(Kind.TICKET_CLOSED, ticket=ticket)
-    return services.store.change(ref, lambda now: [] if now.ticket_closed else [event])
+    event = ledger.event(Kind.TICKET_CLOSED, ticket=ticket)
+    return ledger.change(ref, lambda now: [] if now.ticket_closed else [event])

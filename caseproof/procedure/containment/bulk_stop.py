@@ -76,7 +76,7 @@ class BulkStop:
             self._look(works, looked)
             _each_if_not_all(_unended(works), lambda some: self._open(some, looked))
         keys = [claim.key for claim in _claims(works)]
-        with renewed(self.services, self._openings.owner, keys):
+        with renewed(self.services.effects, self._openings.owner, keys):
             stopped = self._stop(works, {work.own for work in _going(works)}, looked)
             self._gather(works, lambda work: work.jobs[:1], looked)
             if wide := [work for work in _going(works) if work.along]:

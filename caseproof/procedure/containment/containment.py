@@ -22,7 +22,7 @@ def contain(services: Services, platform: JobPlatform, ref: str) -> Case:
     if case.contained is not None or case.is_closed:
         return case
     work, name = _work(platform, case), case.facts["platform"]
-    openings = Openings(services, name, services.writer, waits=True)
+    openings = Openings(services, name, services.effects.writer, waits=True)
     with BulkStop.of(services, platform, services.policy.check.pace_of(name), openings) as stops:
         stops.carry_out([work])
     if work.waits is not None:

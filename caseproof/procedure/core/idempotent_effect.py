@@ -12,7 +12,7 @@ from typing import Any
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.lease import LEASE_SECONDS, renewed
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Effects
 from caseproof.store import Claim
 
 Json = Mapping[str, Any]
@@ -31,7 +31,7 @@ class EffectNotSeen(CaseproofError):
 
 
 def idempotent_effect(
-    services: Services,
+    effects: Effects,
     ref: str,
     step: str,
     key: str,
@@ -52,41 +52,41 @@ def idempotent_effect(
     for what is left of its lease after that. Raises EffectNotSeen, ConcurrentChange where the intent was lost to
     another, and what ``effect`` and ``read_back`` raise.
     """
-    owner = services.writer
-    claim = _claim(services, ref, step, key, plan)
+    owner = effects.writer
+    claim = _claim(effects, ref, step, key, plan)
     if claim.standing == "done":
         return claim.result or {}
-    with renewed(services, owner, [key]):
+    with renewed(effects, owner, [key]):
         seen = read_back(claim.plan) if read_back and claim.standing != "new" else None
         if seen is None:
             try:
                 returned = effect(claim.plan)
             except (*harmless, *later) as error:
                 if claim.standing == "new" or not isinstance(error, later):
-                    _withdraw(services, claim, owner)
+                    _withdraw(effects, claim, owner)
                 raise
             seen = read_back(claim.plan) if read_back else returned
     if seen is None:
         raise EffectNotSeen(step)
-    with services.store.uow() as uow:
-        uow.intents.finish(key, owner=owner, result=dict(seen), now=services.clock())
+    with effects.store.uow() as uow:
+        uow.intents.finish(key, owner=owner, result=dict(seen), now=effects.clock())
         uow.commit()
     return seen
 
 
-def _claim(services: Services, ref: str, step: str, key: str, plan: Json) -> Claim:
+def _claim(effects: Effects, ref: str, step: str, key: str, plan: Json) -> Claim:
     while True:
-        with services.store.uow() as uow:
+        with effects.store.uow() as uow:
             claim = uow.intents.claim(
-                key, ref, step, owner=services.writer, now=services.clock(), seconds=LEASE_SECONDS, plan=dict(plan)
+                key, ref, step, owner=effects.writer, now=effects.clock(), seconds=LEASE_SECONDS, plan=dict(plan)
             )
             uow.commit()
         if claim.standing != "busy":
             return claim
-        services.sleep(1.0)
+        effects.sleep(1.0)
 
 
-def _withdraw(services: Services, claim: Claim, owner: str) -> None:
-    with services.store.uow() as uow:
+def _withdraw(effects: Effects, claim: Claim, owner: str) -> None:
+    with effects.store.uow() as uow:
         uow.intents.release(claim.key, owner=owner)
         uow.commit()

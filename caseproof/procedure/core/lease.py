@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Effects
 from caseproof.store import StoreError
 
 LEASE_SECONDS = 30.0
@@ -20,7 +20,7 @@ RENEW_SECONDS = 10.0
 
 
 @contextmanager
-def renewed(services: Services, owner: str, keys: Sequence[str]) -> Iterator[None]:
+def renewed(effects: Effects, owner: str, keys: Sequence[str]) -> Iterator[None]:
     """While the block runs, keep these intents ``owner``'s, who claimed them for LEASE_SECONDS.
 
     An intent that was lost all the same (the clock was set forward) stays lost: recording its result says so. Where the
@@ -29,9 +29,9 @@ def renewed(services: Services, owner: str, keys: Sequence[str]) -> Iterator[Non
     over = threading.Event()
 
     def renew() -> None:
-        while not services.wait(over, RENEW_SECONDS):
-            with suppress(StoreError), services.store.uow() as uow:
-                uow.bulk.renew(keys, owner=owner, now=services.clock(), seconds=LEASE_SECONDS)
+        while not effects.wait(over, RENEW_SECONDS):
+            with suppress(StoreError), effects.store.uow() as uow:
+                uow.bulk.renew(keys, owner=owner, now=effects.clock(), seconds=LEASE_SECONDS)
                 uow.commit()
 
     thread = threading.Thread(target=renew, name="lease", daemon=True)  # a process never lives on for it

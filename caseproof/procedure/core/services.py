@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
 import time
@@ -12,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from caseproof.channels.outbound.mail import Send
 from caseproof.config.clock import Clock, utc_now
 from caseproof.config.policy import Policy, PolicyError, policy_in_force
 from caseproof.config.settings import Settings, read_settings
@@ -19,10 +19,10 @@ from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.vault import Vault
+from caseproof.procedure.core.parts import US, Dispatch, Effects, EvidenceFiles, Ledger, Links, ReplyAddresses
 from caseproof.store import Store
 
-US = "caseproof"
-"""The actor of what no person did."""
+__all__ = ["US", "Services", "bootstrap"]
 
 _SECRET = "secret"  # noqa: S105 - the name of a mark
 
@@ -48,11 +48,6 @@ class Services:
         """The folder that proof files are written to."""
         return self.settings.home_folder / "proofs"
 
-    @property
-    def writer(self) -> str:
-        """Who writes an intent here: two threads of one process are two writers, too."""
-        return f"{self.owner}-{threading.get_ident()}"
-
     @cached_property
     def secret(self) -> bytes:
         """What links and reply addresses are signed with: made once, at random, and kept in the store."""
@@ -71,43 +66,71 @@ class Services:
         """The lock that a flow run holds while its process is at work; all processes share the home folder."""
         return self.settings.home_folder / "at-work" / flow_run
 
+    @property
+    def ledger(self) -> Ledger:
+        """The cases as they are written down."""
+        return Ledger(self.store, self.clock)
+
+    @property
+    def files(self) -> EvidenceFiles:
+        """The files that are kept as evidence."""
+        return EvidenceFiles(self.vault, self.store, self.clock)
+
+    @property
+    def links(self) -> Links:
+        """Where people read things."""
+        return Links(self.settings.public)
+
+    @property
+    def effects(self) -> Effects:
+        """What a step touches other systems with, as the writer that this process is."""
+        return Effects(self.store, self.clock, self.sleep, self.wait, self.owner)
+
+    @property
+    def replies(self) -> ReplyAddresses:
+        """What an answer to a letter reaches us by."""
+        return ReplyAddresses(
+            lambda: self.secret, self.policy.mail, self.policy.answers, self.settings.answers, self.clock
+        )
+
+    def dispatch(self, send: Send) -> Dispatch:
+        """What letters go out by, through this account."""
+        return Dispatch(send, self.files, self.effects, self.replies)
+
+    # -- for those who still take the whole --------------------------------------------------------------------------
+
     def case(self, ref: str) -> Case:
-        """The case as the store has it now. Raises UnknownCase."""
-        return self.store.case(ref)
+        """``Ledger.case``."""
+        return self.ledger.case(ref)
 
     def event(self, kind: Kind, actor: str = US, /, **data: Any) -> Event:
-        """An event that happens now."""
-        return Event(kind, self.clock(), actor, data)
+        """``Ledger.event``."""
+        return self.ledger.event(kind, actor, **data)
 
     def record(self, ref: str, kind: Kind, actor: str = US, /, **data: Any) -> Case:
-        """Append one event. Raises NotAllowed where the procedure does not allow it."""
-        return self.store.change(ref, lambda _: [self.event(kind, actor, **data)])
+        """``Ledger.record``."""
+        return self.ledger.record(ref, kind, actor, **data)
 
     def keep(self, ref: str, content: bytes, name: str, media_type: str) -> str:
-        """Keep a file as evidence of the case; returns its digest (hex SHA-256)."""
-        kept = self.vault.put(content, name, media_type)
-        with self.store.uow() as uow:
-            uow.evidence.add(ref, kept.digest, name, media_type, kept.size, self.clock())
-            uow.commit()
-        return kept.digest
+        """``EvidenceFiles.keep``."""
+        return self.files.keep(ref, content, name, media_type)
 
     def keep_json(self, ref: str, name: str, what: Mapping[str, Any]) -> str:
-        """Keep what was read back from another system, as readable JSON; returns its digest."""
-        text = json.dumps(what, indent=2, sort_keys=True, ensure_ascii=False, default=str)
-        return self.keep(ref, text.encode(), name, "application/json")
+        """``EvidenceFiles.keep_json``."""
+        return self.files.keep_json(ref, name, what)
 
     def case_url(self, ref: str) -> str:
-        """Where people read the case."""
-        return f"{self.settings.public}/cases/{ref}"
+        """``Links.case_url``."""
+        return self.links.case_url(ref)
 
     @property
     def inbox_url(self) -> str:
-        """Where people see what came from retailers."""
-        return f"{self.settings.public}/inbox"
+        """``Links.inbox_url``."""
+        return self.links.inbox_url
 
     def evidence_url(self, digest: str) -> str:
-        """Where people see an evidence file."""
-        return f"{self.settings.public}/evidence/{digest}"
+        """``Links.evidence_url``."""
+        return self.links.evidence_url(digest)
 
 
 def bootstrap(settings: Settings | None = None) -> Services:

@@ -159,7 +159,7 @@ class _Keeper:
         with self._apart("incidents"):
             self._done.incidents += self._ports.incidents()
         self._plan_anew()
-        found = due_cases(self._services)
+        found = due_cases(self._services.ledger, self._services.policy.keeper)
         self._done.looked_at = len(found.rows)
         self._read_the_runs(found)
         self._give_and_wake(found, patience)
@@ -168,8 +168,8 @@ class _Keeper:
             self._done.problems(_about(name), Hanging(name))
         self._tell(found)
         self._keep_paused(found)
-        note_next(self._services, found.rows)
-        note_problems(self._services, self._done.problems.said)
+        note_next(self._services.ledger, self._services.policy.keeper, found.rows)
+        note_problems(self._services.ledger, self._done.problems.said)
         done, self._done = self._done, KeeperPass()  # what still hangs changes it no more
         return done
 
@@ -185,7 +185,7 @@ class _Keeper:
     def _watch_the_platforms(self) -> None:
         names: list[str] = []
         with self._apart("platforms"):
-            names = watching.platforms_with_cases(self._services)
+            names = watching.platforms_with_cases(self._services.ledger, self._services.policy.keeper)
         for name in names:
             with self._apart(_about(name)):
                 platform = self._ports.platform(name)
@@ -205,7 +205,7 @@ class _Keeper:
                 raise
 
     def _look_after(self, name: str, platform: JobPlatform) -> None:
-        for ref in watching.hold_stops(self._services, name, platform, self._apart):
+        for ref in watching.hold_stops(self._services.ledger, self._services.files, name, platform, self._apart):
             self._done.stopped_again.append(ref)
             self._ports.say(f"{ref}: the stop did not hold, and was made again (J2)")
         for swept in watching.reopen_what_fails_again(self._services, name, platform):
@@ -222,10 +222,10 @@ class _Keeper:
 
     def _plan_anew(self) -> None:
         with self._apart("policy"):
-            if has_to_look_at_all(self._services):
-                count = look_at_all_again(self._services)
+            if has_to_look_at_all(self._services.ledger, self._services.policy.keeper):
+                count = look_at_all_again(self._services.ledger, self._services.policy.keeper)
                 self._ports.say(f"The policy or the clock changed: {count} open cases were planned anew")
-            remember_the_policy(self._services)
+            remember_the_policy(self._services.ledger, self._services.policy.keeper)
 
     def _read_the_runs(self, found: DueCases) -> None:
         """A suspended case that waits for a long run is woken when that run is over."""
@@ -235,7 +235,7 @@ class _Keeper:
                 continue  # in the next pass
             with self._apart(row.ref):
                 try:
-                    if is_over(self._services, self._ports.runner, row.ref):
+                    if is_over(self._services.ledger, self._ports.runner, row.ref):
                         found.wake.append(row.ref)
                 except PlatformDown:
                     self._down.add(row.platform)  # its time-out once a pass, not once a case
@@ -279,7 +279,9 @@ class _Keeper:
             with self._apart(ref):
                 try:
                     send = send or self._ports.sender()
-                    self._done.reminded += remind(self._services, send, ref)
+                    self._done.reminded += remind(
+                        self._services.ledger, self._services.dispatch(send), self._services.policy, ref
+                    )
                 except MailDown:
                     down = True
                     raise
@@ -290,10 +292,13 @@ class _Keeper:
         """One mail to the team about all that is due; without an address the board has it."""
         beside: list[TeamAlert] = []
         with self._apart("incidents"):
-            beside = [replace(one, url=self._ports.run_url(one.url)) for one in nudges(self._services)]
+            beside = [
+                replace(one, url=self._ports.run_url(one.url))
+                for one in nudges(self._services.ledger, self._services.policy.keeper)
+            ]
         messages: list[MessageRow] = []
         with self._apart("messages from retailers"):
-            messages = to_tell(self._services)
+            messages = to_tell(self._services.ledger)
         told = [_nudge(row, about) for row, about in (*found.tell, *self._told_first(found))]
         with self._apart("telling the team"):
             told += [
@@ -302,8 +307,10 @@ class _Keeper:
             again = "the job failed again after the case was closed, so the case is open again (J10)"
             told += [self._telling(ref, again) for ref in self._done.reopened]
             send = self._ports.sender() if (told or beside or messages) and self._services.policy.mail.team else None
-            self._done.team_told = tell_team(self._services, send, told, beside, messages)
-            self._done.team_told += sum(note_nudge(self._services, one.ref, one.number) for one in beside)
+            self._done.team_told = tell_team(
+                self._services.ledger, self._services.links, self._services.policy.mail, send, told, beside, messages
+            )
+            self._done.team_told += sum(note_nudge(self._services.store, one.ref, one.number) for one in beside)
 
     def _telling(self, ref: str, about: str) -> TeamAlert:
         case = self._services.case(ref)
@@ -323,7 +330,7 @@ class _Keeper:
         """Where no answer came, the account stays paused until a date (J6)."""
         for row, _ in found.pause:
             with self._apart(row.ref):
-                if keep_paused(self._services, row.ref):
+                if keep_paused(self._services.ledger, self._services.policy.keeper, row.ref):
                     self._done.paused.append(row.ref)
 
 

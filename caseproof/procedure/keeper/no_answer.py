@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from datetime import datetime, timedelta
 
+from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import NOT_THEIRS, WORD
-from caseproof.procedure.core.services import US, Services
+from caseproof.procedure.core.parts import US, Ledger
 
 
 def is_no_answer(case: Case) -> bool:
@@ -35,7 +36,7 @@ def has_to_be_told(case: Case) -> bool:
     return is_no_answer(case) and not _told(case)
 
 
-def keep_paused(services: Services, ref: str) -> bool:
+def keep_paused(ledger: Ledger, keeper: KeeperPolicy, ref: str) -> bool:
     """Keep the account of a case without an answer paused, once that is due; whether it was done now.
 
     The team has as long to act as the policy leaves between telling it and this, however late it was told. Of a
@@ -45,20 +46,20 @@ def keep_paused(services: Services, ref: str) -> bool:
 
     def events(now: Case) -> list[Event]:
         done.clear()  # it is asked again where something happened meanwhile
-        if is_no_answer(now) and _is_due(services, now):
-            done.append(_kept_paused(services, now))
+        if is_no_answer(now) and _is_due(ledger, keeper, now):
+            done.append(_kept_paused(ledger, keeper, now))
         return [*done]
 
-    services.store.change(ref, events)
+    ledger.change(ref, events)
     return bool(done)
 
 
-def _is_due(services: Services, case: Case) -> bool:
-    policy, now, since, told = services.policy.keeper, services.clock(), case.unanswered_since, _told(case)
-    if since is None or not told or (policy.remind_after_days and not case.since_notice(Kind.REMINDER_SENT)):
+def _is_due(ledger: Ledger, keeper: KeeperPolicy, case: Case) -> bool:
+    now, since, told = ledger.clock(), case.unanswered_since, _told(case)
+    if since is None or not told or (keeper.remind_after_days and not case.since_notice(Kind.REMINDER_SENT)):
         return False
-    time_to_act = timedelta(days=policy.keep_paused_after_days - policy.answer_within_days)
-    return now >= max(since + timedelta(days=policy.keep_paused_after_days), told[0] + time_to_act)
+    time_to_act = timedelta(days=keeper.keep_paused_after_days - keeper.answer_within_days)
+    return now >= max(since + timedelta(days=keeper.keep_paused_after_days), told[0] + time_to_act)
 
 
 def _told(case: Case) -> list[datetime]:
@@ -66,10 +67,10 @@ def _told(case: Case) -> list[datetime]:
     return [event.at for event in case.since_notice(Kind.TEAM_TOLD) if event.data.get("no_answer")]
 
 
-def _kept_paused(services: Services, case: Case) -> Event:
+def _kept_paused(ledger: Ledger, keeper: KeeperPolicy, case: Case) -> Event:
     # Half a day is a day here: a date that is today would be over at once.
-    until = services.clock().date() + timedelta(days=math.ceil(services.policy.keeper.follow_up_days))
-    return services.event(Kind.KEPT_PAUSED, US, until=until.isoformat(), reason=_reason(case))
+    until = ledger.clock().date() + timedelta(days=math.ceil(keeper.follow_up_days))
+    return ledger.event(Kind.KEPT_PAUSED, US, until=until.isoformat(), reason=_reason(case))
 
 
 def _reason(case: Case) -> str:

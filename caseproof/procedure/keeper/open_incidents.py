@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
+from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.vocabulary import Decision
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import in_words
 from caseproof.procedure.keeper.schedule import CASEPROOF, NOBODY, TEAM, nudge_at
 from caseproof.procedure.keeper.team_alerts import TeamAlert
-from caseproof.store import IncidentRow, QuestionRow
+from caseproof.store import IncidentRow, QuestionRow, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,9 @@ class OpenIncident:
         return self.asked is not None and (self.paused_until is None or self.paused_until <= now.date())
 
 
-def open_incidents(services: Services) -> list[OpenIncident]:
+def open_incidents(store: Store) -> list[OpenIncident]:
     """All of them, oldest first."""
-    with services.store.reading() as uow:
+    with store.reading() as uow:
         rows = uow.incidents.rows(open_only=True)
         left = [sum(case.closed_at is None for case in uow.cases.of_incident(row.ref)) for row in rows]
         questions = [uow.incidents.question(row.ref) for row in rows]
@@ -66,14 +67,14 @@ def _seen(row: IncidentRow, count: int, question: QuestionRow | None) -> OpenInc
     return OpenIncident(row.ref, about, count, asked, until, since, row.flow_run or "", row.asked, told)
 
 
-def nudges(services: Services) -> list[TeamAlert]:
+def nudges(ledger: Ledger, keeper: KeeperPolicy) -> list[TeamAlert]:
     """What the team is to be told now: of each question about an incident as often as of a case's."""
-    now = services.clock()
-    due = [(one, one.told + 1) for one in open_incidents(services) if one.is_the_team_s(now)]
+    now = ledger.clock()
+    due = [(one, one.told + 1) for one in open_incidents(ledger.store) if one.is_the_team_s(now)]
     return [
         TeamAlert(one.ref, f"{one.cases} open cases: {one.about}", _about(one), number, one.run)
         for one, number in due
-        if nudge_at(services.policy.keeper, _from(one), number - 1) <= now
+        if nudge_at(keeper, _from(one), number - 1) <= now
     ]
 
 
@@ -89,9 +90,9 @@ def _from(one: OpenIncident) -> datetime:
     return max(one.since, paused)
 
 
-def note_nudge(services: Services, ref: str, number: int) -> bool:
+def note_nudge(store: Store, ref: str, number: int) -> bool:
     """Note that the team was told of the question that waits: so many times now; whether it was news."""
-    with services.store.uow() as uow:
+    with store.uow() as uow:
         news = uow.incidents.note_nudge(ref, uow.incidents.get(ref).asked, number)
         uow.commit()
     return news

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Ledger
 
 PROBLEMS = "keeper-problems"
 """The mark under which the latest pass of the keeper notes what it could not do."""
@@ -25,8 +25,8 @@ class Problems:
         self.said[about] = str(error) if known else f"{type(error).__name__}: {error}"
 
 
-def note_problems(services: Services, problems: Mapping[str, str]) -> None:
+def note_problems(ledger: Ledger, problems: Mapping[str, str]) -> None:
     """Note what the keeper's pass could not do, for whoever shows the board."""
-    with services.store.uow() as uow:
-        uow.cursors.set(PROBLEMS, json.dumps(dict(problems)), services.clock())
+    with ledger.store.uow() as uow:
+        uow.cursors.set(PROBLEMS, json.dumps(dict(problems)), ledger.clock())
         uow.commit()

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
 from itertools import islice
 
+from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
@@ -22,7 +23,9 @@ from caseproof.platforms.base import Job, JobPlatform, PlatformDown, Run, Survey
 from caseproof.procedure.containment.checking import CheckPlan, CheckRunning, check_lock, plan_check
 from caseproof.procedure.containment.stop import had_to_stop_again, held_jobs
 from caseproof.procedure.containment.stop_targets import StopResult, stop_targets
+from caseproof.procedure.core.parts import EvidenceFiles, Ledger
 from caseproof.procedure.core.services import Services
+from caseproof.store import Store
 from caseproof.store.errors import Unreadable
 
 HELD = (State.CONTAINED, State.WAITING, State.PAUSED)
@@ -37,10 +40,10 @@ SLICE = 200
 _AT_ONCE = 300
 
 
-def platforms_with_cases(services: Services) -> list[str]:
+def platforms_with_cases(ledger: Ledger, keeper: KeeperPolicy) -> list[str]:
     """The names of the platforms that have open cases, or some that closed lately."""
-    since = services.clock() - timedelta(days=services.policy.keeper.watch_days)
-    with services.store.reading() as uow:
+    since = ledger.clock() - timedelta(days=keeper.watch_days)
+    with ledger.store.reading() as uow:
         return sorted({*uow.cases.platforms(), *(row.platform for row in uow.cases.watched(since))})
 
 
@@ -51,32 +54,32 @@ Apart = Callable[[str], AbstractContextManager[None]]
 """What keeps an error about one case from the others."""
 
 
-def hold_stops(services: Services, name: str, platform: JobPlatform, apart: Apart) -> Iterator[str]:
+def hold_stops(ledger: Ledger, files: EvidenceFiles, name: str, platform: JobPlatform, apart: Apart) -> Iterator[str]:
     """Stop again what runs although its case stopped it, read it back, and write it down; gives these cases.
 
     Raises PlatformError where the platform cannot be read, or is down meanwhile: the next pass looks at all of it.
     """
     mark = f"stops-read/{name}"
-    with services.store.reading() as uow:
+    with ledger.store.reading() as uow:
         before = uow.cursors.get(mark)
-    now = services.clock()
+    now = ledger.clock()
     last = datetime.fromisoformat(before[0]) if before else now - FIRST_LOOK
     survey = platform.survey(min(last, now) - OVERLAP)
     began = _began(survey)
     active = {listed.job.id for listed in survey.jobs if listed.active}
     skew = survey.clock - now if survey.clock else timedelta()
-    for ref in _holders(services, name, active | began.keys()):
+    for ref in _holders(ledger, name, active | began.keys()):
         loose, down = False, None
         with apart(ref):
             try:
-                loose = _is_loose(services, platform, ref, active, began, skew)
+                loose = _is_loose(ledger, files, platform, ref, active, began, skew)
             except PlatformDown as error:
                 down = error
         if down:
             raise down  # its time-out once a pass, not once a case
         if loose:
             yield ref
-    with services.store.uow() as uow:
+    with ledger.store.uow() as uow:
         uow.cursors.set(mark, (survey.clock or now).isoformat(), now)
         uow.commit()
 
@@ -91,44 +94,45 @@ def _began(survey: Survey) -> dict[str, list[Run]]:
     return found
 
 
-def _holders(services: Services, name: str, jobs: Collection[str]) -> list[str]:
+def _holders(ledger: Ledger, name: str, jobs: Collection[str]) -> list[str]:
     """The open cases whose own job is one of these, and some of those that stopped one of them along with it.
 
     No row tells which jobs a wide stop reached, so the cases are gone around, some in each pass.
     """
     found: set[str] = set()
     listed = iter(sorted(jobs))
-    with services.store.reading() as uow:
+    with ledger.store.reading() as uow:
         while some := list(islice(listed, _AT_ONCE)):
             found |= {row.ref for row in uow.cases.of_jobs(name, some) if row.state in HELD}
-    return sorted(found | _holders_along(services, name, jobs))
+    return sorted(found | _holders_along(ledger, name, jobs))
 
 
-def _holders_along(services: Services, name: str, jobs: Collection[str]) -> set[str]:
+def _holders_along(ledger: Ledger, name: str, jobs: Collection[str]) -> set[str]:
     mark = f"stops-slice/{name}"
-    with services.store.reading() as uow:
+    with ledger.store.reading() as uow:
         place = uow.cursors.get(mark)
         rows = uow.cases.slice(int(place[0]) if place else 0, SLICE)
     found = set()
     for row in rows:
         if row.platform == name and row.state in HELD:
             with suppress(Unreadable):  # `caseproof case list` names it
-                found |= {row.ref for job in held_jobs(services.case(row.ref)) if job["job"] in jobs}
-    with services.store.uow() as uow:
-        uow.cursors.set(mark, str(rows[-1].id if len(rows) == SLICE else 0), services.clock())
+                found |= {row.ref for job in held_jobs(ledger.case(row.ref)) if job["job"] in jobs}
+    with ledger.store.uow() as uow:
+        uow.cursors.set(mark, str(rows[-1].id if len(rows) == SLICE else 0), ledger.clock())
         uow.commit()
     return found
 
 
 def _is_loose(
-    services: Services,
+    ledger: Ledger,
+    files: EvidenceFiles,
     platform: JobPlatform,
     ref: str,
     active: Collection[str],
     began: Mapping[str, Sequence[Run]],
     skew: timedelta,
 ) -> bool:
-    case = services.case(ref)
+    case = ledger.case(ref)
     stopped = case.contained
     if stopped is None or case.state not in HELD:
         return False
@@ -144,14 +148,14 @@ def _is_loose(
     if not again and not runs:
         return False
     told = [event.at for event in case.events if event.kind is Kind.STOP_DID_NOT_HOLD]
-    if told and services.clock() - told[-1] < QUIET:
+    if told and ledger.clock() - told[-1] < QUIET:
         return False  # stopped again all the same: who works against it does so in every pass
-    _write_down(services, platform, case, sorted({*again, *ran}), runs)
+    _write_down(ledger, files, platform, case, sorted({*again, *ran}), runs)
     return True
 
 
 def _write_down(
-    services: Services, platform: JobPlatform, case: Case, jobs: Sequence[str], runs: Sequence[Run]
+    ledger: Ledger, files: EvidenceFiles, platform: JobPlatform, case: Case, jobs: Sequence[str], runs: Sequence[Run]
 ) -> None:
     standing = [platform.standing(job) for job in jobs]
     back = [{"job": one.job, "active": one.active, "waiting": one.waiting, "running": one.running} for one in standing]
@@ -160,19 +164,19 @@ def _write_down(
     why = f"{ran}; {'read back as stopped' if held else 'it does not stand still yet, and is looked at again'}"
     read = {
         "case": case.ref,
-        "read_at": services.clock(),
+        "read_at": ledger.clock(),
         "jobs": back,
         "runs": [{"run": run.id, "job": run.job, "said": run.said, "started_at": run.started_at} for run in runs],
     }
     number = sum(event.kind is Kind.STOP_DID_NOT_HOLD for event in case.events) + 1
-    digest = services.keep_json(case.ref, f"stopped-again-{number}.json", read)
-    event = services.event(Kind.STOP_DID_NOT_HOLD, jobs=back, why=why, evidence=digest, runs=[run.id for run in runs])
+    digest = files.keep_json(case.ref, f"stopped-again-{number}.json", read)
+    event = ledger.event(Kind.STOP_DID_NOT_HOLD, jobs=back, why=why, evidence=digest, runs=[run.id for run in runs])
 
     def unless_written(now: Case) -> list[Event]:
         count = sum(event.kind is Kind.STOP_DID_NOT_HOLD for event in now.events)
         return [event] if count == number - 1 and now.state in HELD else []
 
-    services.store.change(case.ref, unless_written)
+    ledger.change(case.ref, unless_written)
 
 
 # -- fixed stays fixed ------------------------------------------------------------------------------------------------
@@ -193,7 +197,7 @@ def reopen_what_fails_again(services: Services, name: str, platform: JobPlatform
     back = now - min(closed.values()) + OVERLAP
     with suppress(CheckRunning), check_lock(services, name):
         looked = plan_check(services, name, platform, closed.keys(), back)
-        if along := _along(services, platform, looked):
+        if along := _along(services.store, platform, looked):
             looked = plan_check(services, name, platform, closed.keys() | along, back)
         again = {line.job for line in looked.plan if line.act == "reopen"}
         targets = [target for target in looked.targets if target.job.id in again]
@@ -201,10 +205,10 @@ def reopen_what_fails_again(services: Services, name: str, platform: JobPlatform
     return []
 
 
-def _along(services: Services, platform: JobPlatform, looked: CheckPlan) -> set[str]:
+def _along(store: Store, platform: JobPlatform, looked: CheckPlan) -> set[str]:
     """The jobs that the stops of the reopened cases would reach besides: whether one of them works has to be known."""
     refs = [line.ref for line in looked.plan if line.act == "reopen"]
-    with services.store.reading() as uow:
+    with store.reading() as uow:
         wide = [case.facts["job"] for case in uow.bulk.cases(refs).values() if case.facts["scope"] != Scope.JOB]
     if not wide:
         return set()

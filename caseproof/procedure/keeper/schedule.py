@@ -17,7 +17,7 @@ from caseproof.domain.codes import StepName
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import DECISION, NOT_THEIRS, REVIEW, TRY_AGAIN, WORD
 from caseproof.platforms.base import JobPlatform, UnknownRun
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Ledger
 from caseproof.store import CaseRow
 
 US, RETAILER, TEAM, CASEPROOF, NOBODY = "needs us", "the retailer", "the team", "Caseproof", "nobody"
@@ -173,14 +173,14 @@ class DueCases:
     read: list[CaseRow] = field(default_factory=list)
 
 
-def due_cases(services: Services) -> DueCases:
+def due_cases(ledger: Ledger, keeper: KeeperPolicy) -> DueCases:
     """The cases that are due, and what each needs now. Reads rows only."""
-    now = services.clock()
-    with services.store.reading() as uow:
+    now = ledger.clock()
+    with ledger.store.reading() as uow:
         rows = uow.cases.due(now, AT_MOST)
     found = DueCases(rows)
     for row in rows:
-        for one in due_actions(row, services.policy.keeper):
+        for one in due_actions(row, keeper):
             if one.at <= now:
                 _sort(found, row, one)
     return found
@@ -202,48 +202,48 @@ def _sort(found: DueCases, row: CaseRow, one: DueAction) -> None:
             found.pause.append((row, one.about))
 
 
-def note_next(services: Services, rows: Sequence[CaseRow]) -> None:
+def note_next(ledger: Ledger, keeper: KeeperPolicy, rows: Sequence[CaseRow]) -> None:
     """Note when each of these is looked at next; what happened to one meanwhile makes it due by itself."""
-    now = services.clock()
-    with services.store.uow() as uow:
+    now = ledger.clock()
+    with ledger.store.uow() as uow:
         for row in rows:
-            uow.cases.set_due(row.ref, row.version, next_look(row, services.policy.keeper, now))
+            uow.cases.set_due(row.ref, row.version, next_look(row, keeper, now))
         uow.commit()
 
 
-def look_at_all_again(services: Services) -> int:
+def look_at_all_again(ledger: Ledger, keeper: KeeperPolicy) -> int:
     """Note anew when every open case is looked at: for a policy that changed, or a clock that was set back."""
     after, count = 0, 0
     while True:
-        with services.store.reading() as uow:
+        with ledger.store.reading() as uow:
             rows = uow.cases.slice(after, 1000)
         if not rows:
             return count
-        note_next(services, rows)
+        note_next(ledger, keeper, rows)
         after, count = rows[-1].id, count + len(rows)
 
 
 POLICY_MARK = "keeper-policy"
 
 
-def has_to_look_at_all(services: Services) -> bool:
+def has_to_look_at_all(ledger: Ledger, keeper: KeeperPolicy) -> bool:
     """Whether the policy's times are others than at the last pass, or the clock says an earlier time than then."""
-    now, policy = services.clock(), services.policy.keeper.model_dump_json()
-    with services.store.reading() as uow:
+    now, policy = ledger.clock(), keeper.model_dump_json()
+    with ledger.store.reading() as uow:
         before = uow.cursors.get(POLICY_MARK)
     return before is not None and (before[0] != policy or before[1] > now)
 
 
-def remember_the_policy(services: Services) -> None:
+def remember_the_policy(ledger: Ledger, keeper: KeeperPolicy) -> None:
     """Note by which times, and when, all cases were planned."""
-    with services.store.uow() as uow:
-        uow.cursors.set(POLICY_MARK, services.policy.keeper.model_dump_json(), services.clock())
+    with ledger.store.uow() as uow:
+        uow.cursors.set(POLICY_MARK, keeper.model_dump_json(), ledger.clock())
         uow.commit()
 
 
-def is_over(services: Services, runner: Callable[[Case], JobPlatform], ref: str) -> bool:
+def is_over(ledger: Ledger, runner: Callable[[Case], JobPlatform], ref: str) -> bool:
     """Whether the job's run that a suspended case waits for is over. Raises PlatformError."""
-    case = services.case(ref)
+    case = ledger.case(ref)
     trouble = case.trouble
     if case.state is not State.RUNNING or case.run is None or trouble is None:
         return False

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
 
+from caseproof.channels.outbound.mail import Send
 from caseproof.channels.outbound.reminder import team_mail
+from caseproof.config.policy import MailPolicy
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.procedure.core.services import US, Services
+from caseproof.procedure.core.parts import US, Ledger, Links
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.keeper.pending_team_alerts import as_lines, note_told
-from caseproof.procedure.notify.mail_pace import Send
 from caseproof.store.messages import MessageRow
 
 
@@ -37,7 +38,9 @@ class TeamAlert:
 
 
 def tell_team(
-    services: Services,
+    ledger: Ledger,
+    links: Links,
+    mail: MailPolicy,
     send: Send | None,
     tellings: Sequence[TeamAlert],
     beside: Sequence[TeamAlert] = (),
@@ -53,36 +56,38 @@ def tell_team(
     if not (tellings or beside or messages):
         return 0
     by = "the board"
-    if send is not None and services.policy.mail.team:
-        mail = _mail(services, [*beside, *tellings], messages)
-        send(mail.as_bytes(), services.policy.mail.sender, [services.policy.mail.team])
+    if send is not None and mail.team:
+        letter = _mail(ledger, links, mail, [*beside, *tellings], messages)
+        send(letter.as_bytes(), mail.sender, [mail.team])
         by = "mail and the board"
-    return note_told(services, messages) + sum(_note_telling(services, one, by) for one in tellings)
+    return note_told(ledger, messages) + sum(_note_telling(ledger, one, by) for one in tellings)
 
 
-def _note_telling(services: Services, one: TeamAlert, by: str) -> bool:
+def _note_telling(ledger: Ledger, one: TeamAlert, by: str) -> bool:
     what = {"no_answer": True} if one.no_answer else {"aside": True} if one.aside else {}
-    event = services.event(Kind.TEAM_TOLD, US, about=short(one.about), number=one.number, by=by, **what)
+    event = ledger.event(Kind.TEAM_TOLD, US, about=short(one.about), number=one.number, by=by, **what)
 
     def unless_noted(now: Case) -> list[Event]:
         told = now.since_question(Kind.TEAM_TOLD) if one.aside else now.nudges
         return [event] if now.question is None or len(told) == one.number - 1 else []
 
-    return services.store.change(one.ref, unless_noted).events[-1] == event
+    return ledger.change(one.ref, unless_noted).events[-1] == event
 
 
-def _mail(services: Services, tellings: Sequence[TeamAlert], messages: Sequence[MessageRow]) -> EmailMessage:
+def _mail(
+    ledger: Ledger, links: Links, mail: MailPolicy, tellings: Sequence[TeamAlert], messages: Sequence[MessageRow]
+) -> EmailMessage:
     what = [*sorted((one.ref, one.number, one.about) for one in tellings), *sorted(row.id for row in messages)]
-    lines = [(one.ref, one.job, one.about, one.url or services.case_url(one.ref)) for one in tellings]
+    lines = [(one.ref, one.job, one.about, one.url or links.case_url(one.ref)) for one in tellings]
     message = team_mail(
         lines,
-        sender=services.policy.mail.sender,
-        to=services.policy.mail.team,
-        date=services.clock(),
-        messages=as_lines(services, messages),
-        inbox=services.inbox_url,
+        sender=mail.sender,
+        to=mail.team,
+        date=ledger.clock(),
+        messages=as_lines(ledger, messages),
+        inbox=links.inbox_url,
     )
-    domain = services.policy.mail.sender.rpartition("@")[2].rstrip("> ")
+    domain = mail.sender.rpartition("@")[2].rstrip("> ")
     message["Message-ID"] = f"<team.{hashlib.sha256(repr(what).encode()).hexdigest()[:32]}@{domain}>"
     message.policy = SMTP.clone(cte_type="7bit")
     return message

@@ -10,12 +10,10 @@ import fcntl
 import os
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
-from caseproof.channels.outbound.mail import Delivery, MailDown
-from caseproof.procedure.core.services import Services
-
-Send = Callable[[bytes, str, Sequence[str]], Delivery]
-"""Sends a message as it is: content, envelope sender, recipients."""
+from caseproof.channels.outbound.mail import Delivery, MailDown, Send
+from caseproof.config.clock import Clock
 
 LONGEST_WAIT = 12.0
 """How many seconds ``send`` waits for its turn at most. Who has to wait longer lets go of the letter meanwhile."""
@@ -29,25 +27,25 @@ class NotYourTurn(MailDown):
         self.seconds = seconds
 
 
-def paced(services: Services, send: Send) -> Send:
-    """The same ``send``, at the policy's pace. Raises NotYourTurn where the next turn is too far away to wait for."""
+def paced(send: Send, *, per_minute: float, home: Path, clock: Clock, sleep: Callable[[float], None]) -> Send:
+    """The same ``send``, at the pace of this home folder. Raises NotYourTurn where the next turn is too far away to
+    wait for."""
 
     def send_in_turn(content: bytes, sender: str, recipients: Sequence[str]) -> Delivery:
-        services.sleep(_take_turn(services))
+        sleep(_take_turn(per_minute, home, clock))
         return send(content, sender, recipients)
 
     return send_in_turn
 
 
-def _take_turn(services: Services) -> float:
+def _take_turn(per_minute: float, home: Path, clock: Clock) -> float:
     """Take the next free turn; how many seconds it is away."""
-    per_minute = services.policy.mail.per_minute
     apart = timedelta(minutes=1 / per_minute)
-    path = services.settings.home_folder / "mail-pace"
+    path = home / "mail-pace"
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        now = services.clock()
+        now = clock()
         turn = max(now, _latest(handle, now, apart) + apart)
         wait = (turn - now).total_seconds()
         if wait > LONGEST_WAIT:

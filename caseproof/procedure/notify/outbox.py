@@ -15,9 +15,10 @@ from functools import partial
 from caseproof.channels.outbound.mail import Delivery, MailDown, MailError, MailRefused
 from caseproof.domain.codes import MailAnswer, mail_answers
 from caseproof.domain.errors import BadInput
+from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
-from caseproof.procedure.core.services import Services
-from caseproof.procedure.notify.mail_pace import NotYourTurn, Send
+from caseproof.procedure.core.parts import Dispatch, EvidenceFiles
+from caseproof.procedure.notify.mail_pace import NotYourTurn
 from caseproof.procedure.notify.threads import addressees, envelope_sender
 
 TURNS, LONGEST_SLEEP = 20, 60.0
@@ -62,7 +63,7 @@ def _file(name: str, number: int) -> str:
 
 
 def send_letters(
-    services: Services, send: Send, mailing: OutboxEntry, draft: Callable[[], Draft], kept_with: Callable[[Json], str]
+    dispatch: Dispatch, mailing: OutboxEntry, draft: Callable[[], Draft], kept_with: Callable[[Json], str]
 ) -> Json:
     """Send each letter once, and say what became of all of them.
 
@@ -70,7 +71,7 @@ def send_letters(
     the same bytes. What the server does not take for one contact holds up no other; the reason is in ``refused``.
     Nothing is drafted for a mailing that is out. Raises MailDown, MailRefused (no contact's was taken), BadInput.
     """
-    sender = _Sender(services, send, mailing, kept_with)
+    sender = _Sender(dispatch, mailing, kept_with)
     told = sender.in_turn(lambda: sender.first(draft))
     letters = _letters(told)
     if len(letters) == 1:
@@ -88,18 +89,18 @@ def send_letters(
     return {**told, "accepted": [to for to in told["to"] if to in accepted], **_no(refused, answers)}
 
 
-def keep_letters(services: Services, ref: str, told: Json, name: str) -> None:
+def keep_letters(files: EvidenceFiles, ref: str, told: Json, name: str) -> None:
     """List every letter of a mailing with the evidence of this case, too."""
     for number, (_, digest) in _letters(told).items():
-        services.keep(ref, services.vault.read(digest), _file(name, number), _RFC822)
+        files.keep(ref, files.vault.read(digest), _file(name, number), _RFC822)
 
 
-def kept_letter(services: Services, told: Json, number: int) -> bytes | None:
+def kept_letter(vault: Vault, told: Json, number: int) -> bytes | None:
     """The notice's n-th letter as it was sent; None where it had no such letter."""
     letters = _letters(told)
     if number in letters:
-        return services.vault.read(letters[number][1])
-    return services.vault.read(told["evidence"]) if len(letters) == 1 and number <= len(addressees(told)) else None
+        return vault.read(letters[number][1])
+    return vault.read(told["evidence"]) if len(letters) == 1 and number <= len(addressees(told)) else None
 
 
 def _letters(told: Json) -> dict[int, tuple[list[str], str]]:
@@ -114,8 +115,7 @@ def _letters(told: Json) -> dict[int, tuple[list[str], str]]:
 class _Sender:
     """Sends the letters of one mailing, each under its intent."""
 
-    services: Services
-    send: Send
+    dispatch: Dispatch
     mailing: OutboxEntry
     kept_with: Callable[[Json], str]
 
@@ -125,18 +125,18 @@ class _Sender:
             try:
                 return tell()
             except NotYourTurn as later:
-                self.services.sleep(min(later.seconds, LONGEST_SLEEP))
+                self.dispatch.effects.sleep(min(later.seconds, LONGEST_SLEEP))
         return tell()
 
     def first(self, draft: Callable[[], Draft]) -> Json:
         """The intent of the whole: one letter after the other, until the server takes one."""
-        with self.services.store.reading() as uow:
+        with self.dispatch.effects.store.reading() as uow:
             known = uow.intents.result(self.mailing.key)
         return self._idempotent(self.mailing.key, self._plan(draft()), self._until_taken) if known is None else known
 
     def _plan(self, draft: Draft) -> Json:
         digests = [
-            self.services.vault.put(message.as_bytes(), self.mailing.file(number), _RFC822).digest
+            self.dispatch.files.vault.put(message.as_bytes(), self.mailing.file(number), _RFC822).digest
             for number, message in enumerate(draft.messages, start=1)
         ]
         first = {"evidence": digests[0], "message_id": str(draft.messages[0]["Message-ID"]), "to": list(draft.to)}
@@ -175,10 +175,10 @@ class _Sender:
     def _deliver(self, told: Json, number: int) -> Delivery:
         """Keep a letter with its case, then hand it over. Raises MailError; _NotSent: it certainly did not leave."""
         addresses, digest = _letters(told)[number]
-        content = self.services.vault.read(digest)
-        self.services.keep(self.kept_with(told), content, self.mailing.file(number), _RFC822)  # before it is sent
+        content = self.dispatch.files.vault.read(digest)
+        self.dispatch.files.keep(self.kept_with(told), content, self.mailing.file(number), _RFC822)  # before it is sent
         try:
-            return self.send(content, envelope_sender(self.services, self.mailing.lead), addresses)
+            return self.dispatch.send(content, envelope_sender(self.dispatch.replies, self.mailing.lead), addresses)
         except MailDown as down:
             if down.maybe_sent or isinstance(down, NotYourTurn):
                 raise
@@ -186,7 +186,7 @@ class _Sender:
 
     def _idempotent(self, key: str, plan: Json, effect: Callable[[Json], Json]) -> Json:
         return idempotent_effect(
-            self.services,
+            self.dispatch.effects,
             self.mailing.lead,
             self.mailing.step,
             key,

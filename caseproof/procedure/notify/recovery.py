@@ -18,10 +18,10 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core.idempotent_effect import Json
-from caseproof.procedure.core.services import Services
-from caseproof.procedure.notify.mail_pace import Send
+from caseproof.procedure.core.parts import Dispatch, Ledger
 from caseproof.procedure.notify.outbox import TURNS, Draft, OutboxEntry, kept_letter, send_letters
 from caseproof.procedure.notify.threads import Thread, addressees, first_thread, numbered, reply_to, thread_to
+from caseproof.store import Store
 from caseproof.store.people import Contact
 
 NOBODY = "None of those who were told of the failure is a contact of the retailer any more."
@@ -32,25 +32,25 @@ def owes_recovery(case: Case) -> bool:
     return case.is_closed and case.recovery is None and bool(_told(case))
 
 
-def tell_recovery(services: Services, send: Send, ref: str) -> Case:
+def tell_recovery(ledger: Ledger, dispatch: Dispatch, ref: str) -> Case:
     """Ensure that the retailer knows how it ended: each contact whose mail was taken, and who still is one.
 
     Every letter is kept as evidence before it is sent; whoever repeats it sends the same bytes under the same
     Message-ID. Raises MailDown, MailRefused; the case stays closed.
     """
-    case = services.case(ref)
+    case = ledger.case(ref)
     if not owes_recovery(case):
         return case
-    contacts = _contacts(services, case)
+    contacts = _contacts(ledger.store, case)
     key = f"{ref}/{case.opening}/recovery"
-    with services.store.reading() as uow:
+    with ledger.store.reading() as uow:
         is_out = uow.intents.result(key) is not None
     told: Json = {"message_id": "", "evidence": "", "accepted": [], "why": NOBODY}
     if contacts or is_out:
         mailing = OutboxEntry(ref, "recovery", key, f"recovery-{case.opening}", TURNS)
-        told = send_letters(services, send, mailing, lambda: _draft(services, case, contacts), lambda _: ref)
-    event = services.event(Kind.RECOVERY_TOLD, **told)
-    return services.store.change(ref, lambda now: [event] if owes_recovery(now) and now.opening == case.opening else [])
+        told = send_letters(dispatch, mailing, lambda: _draft(ledger, dispatch, case, contacts), lambda _: ref)
+    event = ledger.event(Kind.RECOVERY_TOLD, **told)
+    return ledger.change(ref, lambda now: [event] if owes_recovery(now) and now.opening == case.opening else [])
 
 
 def _told(case: Case) -> set[str]:
@@ -61,25 +61,26 @@ def _told(case: Case) -> set[str]:
     return {comparable(str(address)) for event in events for address in event.data["accepted"]}
 
 
-def _contacts(services: Services, case: Case) -> list[Contact]:
-    with services.store.reading() as uow:
+def _contacts(store: Store, case: Case) -> list[Contact]:
+    with store.reading() as uow:
         contacts = uow.people.contacts(case.facts.get("retailer") or "")
     told = _told(case)
     return [contact for contact in contacts if comparable(contact.address) in told]
 
 
-def _draft(services: Services, case: Case, contacts: list[Contact]) -> Draft:
-    first = first_thread(services, case)
+def _draft(ledger: Ledger, dispatch: Dispatch, case: Case, contacts: list[Contact]) -> Draft:
+    first = first_thread(ledger.store, case)
     return Draft(
-        [contact.address for contact in contacts], [_compose(services, case, first, contact) for contact in contacts]
+        [contact.address for contact in contacts],
+        [_compose(ledger, dispatch, case, first, contact) for contact in contacts],
     )
 
 
-def _compose(services: Services, case: Case, first: Thread, contact: Contact) -> EmailMessage:
+def _compose(ledger: Ledger, dispatch: Dispatch, case: Case, first: Thread, contact: Contact) -> EmailMessage:
     if case.notice is None:
         raise CaseproofError(f"{case.ref} has told its retailer nothing.", "There is nothing to take back.")
-    told, mail = case.notice.event.data, services.policy.mail
-    letter = thread_to(services, first, addressees(told), contact.address)
+    told, mail = case.notice.event.data, dispatch.replies.mail
+    letter = thread_to(dispatch.effects, first, addressees(told), contact.address)
     follows = numbered(str(told["message_id"]), letter.number)
     head, _, domain = follows.rpartition("@")
     # Cases that share a notice work again one by one.
@@ -97,12 +98,12 @@ def _compose(services: Services, case: Case, first: Thread, contact: Contact) ->
             run_ended=datetime.fromisoformat(run["ended_at"]) if run and run["ended_at"] else None,
         ),
         sender=mail.sender,
-        reply_to=reply_to(services, first.lead),
+        reply_to=reply_to(dispatch.replies, first.lead),
         recipient=contact.address,
         message_id=f"{head}.{name}@{domain}",
-        date=services.clock(),
+        date=ledger.clock(),
         follows=follows,
-        subject=_subject(kept_letter(services, told, letter.number)),
+        subject=_subject(kept_letter(dispatch.files.vault, told, letter.number)),
     )
 
 

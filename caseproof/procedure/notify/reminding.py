@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 
 from caseproof.channels.outbound.languages import language_of
 from caseproof.channels.outbound.reminder import ReminderFacts, compose_reminder, reminder_id
+from caseproof.config.policy import Policy
+from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import WORD
 from caseproof.procedure.core.idempotent_effect import Json
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Dispatch, Ledger
 from caseproof.procedure.notify.outbox import Draft, OutboxEntry, kept_letter, send_letters
-from caseproof.procedure.notify.telling import Send, compose_letter, contacts_of
+from caseproof.procedure.notify.telling import compose_letter, contacts_of
 from caseproof.procedure.notify.threads import (
     Thread,
     addressees,
@@ -31,51 +33,51 @@ from caseproof.store.errors import Unreadable
 from caseproof.store.people import Contact
 
 
-def remind(services: Services, send: Send, ref: str) -> list[str]:
+def remind(ledger: Ledger, dispatch: Dispatch, policy: Policy, ref: str) -> list[str]:
     """Remind the retailer of the notice of this case, in its thread; gives the cases that were reminded of.
 
     Every contact gets a letter of their own; cases that share a notice share its reminders. Each is kept as evidence
     before it is sent; whoever repeats it sends the same bytes with the same Message-ID. Raises NobodyToTell, MailDown,
     MailRefused.
     """
-    case = services.case(ref)
+    case = ledger.case(ref)
     if not _waits_for_word(case) or case.notice is None or not case.notice.data.get("asks", True):
         return []  # "we have no answer from you" is said to nobody who was asked nothing
-    if _is_too_soon(services, case):
+    if _is_too_soon(case, policy.keeper, ledger.clock()):
         return []
     notice = case.notice
     number = len(case.since_notice(Kind.REMINDER_SENT)) + 1
-    group = [case, *_sharing(services, case, number)]
-    first = first_thread(services, case)
+    group = [case, *_sharing(ledger, case, number)]
+    first = first_thread(ledger.store, case)
 
     def draft() -> Draft:
-        contacts = contacts_of(services, case)
-        messages = [_compose(services, group, notice, number, first, contact) for contact in contacts]
+        contacts = contacts_of(ledger.store, case)
+        messages = [_compose(ledger, dispatch, policy, group, notice, number, first, contact) for contact in contacts]
         return Draft([contact.address for contact in contacts], messages, {"number": number})
 
     key = f"{notice['message_id']}/reminder/{number}"
     mailing = OutboxEntry(first.lead, "reminder", key, f"reminder-{number}")
-    told = send_letters(services, send, mailing, draft, lambda _: first.lead)
-    return [one.ref for one in group if _record(services, one.ref, number, told)]
+    told = send_letters(dispatch, mailing, draft, lambda _: first.lead)
+    return [one.ref for one in group if _record(ledger, one.ref, number, told)]
 
 
-def _is_too_soon(services: Services, case: Case) -> bool:
+def _is_too_soon(case: Case, keeper: KeeperPolicy, now: datetime) -> bool:
     """Whether the last reminder left just now: what was held up for days leaves no two mails on one day."""
-    sent, days = case.since_notice(Kind.REMINDER_SENT), services.policy.keeper.remind_after_days
+    sent, days = case.since_notice(Kind.REMINDER_SENT), keeper.remind_after_days
     if not sent or len(sent) >= len(days):
         return False
     apart = min(timedelta(days=days[len(sent)] - days[len(sent) - 1]), timedelta(days=1))
-    return timedelta() <= services.clock() - sent[-1].at < apart
+    return timedelta() <= now - sent[-1].at < apart
 
 
-def _record(services: Services, ref: str, number: int, told: Json) -> bool:
-    event = services.event(Kind.REMINDER_SENT, **told)
+def _record(ledger: Ledger, ref: str, number: int, told: Json) -> bool:
+    event = ledger.event(Kind.REMINDER_SENT, **told)
 
     def unless_recorded(now: Case) -> list[Event]:
         wanted = now.notice is not None and now.state in (State.WAITING, State.PAUSED)
         return [event] if wanted and len(now.since_notice(Kind.REMINDER_SENT)) == number - 1 else []
 
-    after = services.store.change(ref, unless_recorded)
+    after = ledger.change(ref, unless_recorded)
     return len(after.since_notice(Kind.REMINDER_SENT)) == number and after.events[-1] == event
 
 
@@ -86,15 +88,15 @@ def _waits_for_word(case: Case) -> bool:
     return not case.confirmations and case.unanswered_since is not None  # nobody is reminded who wrote
 
 
-def _sharing(services: Services, case: Case, number: int) -> list[Case]:
+def _sharing(ledger: Ledger, case: Case, number: int) -> list[Case]:
     """The other cases in the same notice that wait for the retailer's word and had as many reminders."""
     others = [ref for ref in (case.notice.data.get("cases", ()) if case.notice else ()) if ref != case.ref]
-    return [other for ref in others if (other := _readable(services, ref)) and _shares(other, case, number)]
+    return [other for ref in others if (other := _readable(ledger, ref)) and _shares(other, case, number)]
 
 
-def _readable(services: Services, ref: str) -> Case | None:
+def _readable(ledger: Ledger, ref: str) -> Case | None:
     try:
-        return services.case(ref)
+        return ledger.case(ref)
     except (Unreadable, UnknownCase):
         return None  # it holds up no other
 
@@ -106,15 +108,24 @@ def _shares(one: Case, case: Case, number: int) -> bool:
 
 
 def _compose(
-    services: Services, group: Sequence[Case], notice: Fact, number: int, first: Thread, contact: Contact
+    ledger: Ledger,
+    dispatch: Dispatch,
+    policy: Policy,
+    group: Sequence[Case],
+    notice: Fact,
+    number: int,
+    first: Thread,
+    contact: Contact,
 ) -> EmailMessage:
     """The reminder to one contact, in the thread of their own letter, and with their own link."""
-    policy, told = services.policy, notice.event.data
-    letter = thread_to(services, first, addressees(told), contact.address)
+    told = notice.event.data
+    letter = thread_to(dispatch.effects, first, addressees(told), contact.address)
     name = numbered(str(notice["message_id"]), letter.number)
-    follows = kept_letter(services, told, letter.number)
+    follows = kept_letter(dispatch.files.vault, told, letter.number)
     if follows is None:  # who joined since gets their own to read, never another's: it would hold that one's link
-        follows = compose_letter(services, group, contact, first.lead, letter.id, name, asks=True).as_bytes()
+        follows = compose_letter(
+            ledger, dispatch.replies, policy, group, contact, first.lead, letter.id, name, asks=True
+        ).as_bytes()
     return compose_reminder(
         follows,
         ReminderFacts(
@@ -126,11 +137,11 @@ def _compose(
             number=number,
             last=number >= len(policy.keeper.remind_after_days),
             deadline=notice.at + timedelta(days=policy.keeper.answer_within_days),
-            answer_url=answer_url(services, letter.id),
+            answer_url=answer_url(dispatch.replies, letter.id),
         ),
         sender=policy.mail.sender,
-        reply_to=reply_to(services, first.lead),
+        reply_to=reply_to(dispatch.replies, first.lead),
         recipient=contact.address,
         message_id=reminder_id(name, number),
-        date=services.clock(),
+        date=ledger.clock(),
     )

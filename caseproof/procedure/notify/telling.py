@@ -16,7 +16,10 @@ from email.message import EmailMessage
 from typing import Any
 
 from caseproof.channels.outbound.languages import language_of
+from caseproof.channels.outbound.mail import Send
 from caseproof.channels.outbound.notice import JobTold, NoticeFacts, compose, message_id
+from caseproof.config.policy import Policy
+from caseproof.config.policy_check import CheckPolicy
 from caseproof.domain.case import Case
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
@@ -24,11 +27,10 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import NOT_THEIRS
 from caseproof.procedure.core.idempotent_effect import Json
-from caseproof.procedure.core.services import Services
-from caseproof.procedure.notify.mail_pace import Send
+from caseproof.procedure.core.parts import Dispatch, Ledger, ReplyAddresses
 from caseproof.procedure.notify.outbox import TURNS, Draft, OutboxEntry, keep_letters, send_letters
 from caseproof.procedure.notify.threads import answer_url, notice_key, numbered, reply_to, thread_name
-from caseproof.store import UnknownCase
+from caseproof.store import Store, UnknownCase
 from caseproof.store.errors import Unreadable
 from caseproof.store.people import Contact
 
@@ -41,19 +43,19 @@ class NobodyToTell(CaseproofError):
     code = Code.NOBODY_TO_TELL
 
 
-def tell_retailer(services: Services, send: Send, ref: str) -> Case:
+def tell_retailer(ledger: Ledger, dispatch: Dispatch, policy: Policy, ref: str) -> Case:
     """Ensure that the retailer got this round's notice: a letter to each contact.
 
     Each letter is kept as evidence before it is sent, and whoever repeats the step sends the same bytes with the same
     Message-ID: a crash in between may deliver one twice, never not at all. Raises NobodyToTell, MailDown, MailRefused.
     """
-    case = services.case(ref)
+    case = ledger.case(ref)
     if not _is_to_be_told(case):  # J2: nothing comes before the stop
         return case
-    told = _told_together(services, send, case) or _told_alone(services, send, case)
-    keep_letters(services, ref, told, _file_name(case))
-    event = services.event(Kind.NOTICE_SENT, **told)
-    return services.store.change(ref, lambda now: [] if now.notice else [event])
+    told = _told_together(ledger, dispatch, policy, case) or _told_alone(ledger, dispatch, policy, case)
+    keep_letters(dispatch.files, ref, told, _file_name(case))
+    event = ledger.event(Kind.NOTICE_SENT, **told)
+    return ledger.change(ref, lambda now: [] if now.notice else [event])
 
 
 def _is_to_be_told(case: Case) -> bool:
@@ -63,17 +65,19 @@ def _is_to_be_told(case: Case) -> bool:
 # -- which mail it is in --------------------------------------------------------------------------------------------
 
 
-def _told_alone(services: Services, send: Send, case: Case) -> Json:
-    return _ensure_sent(services, send, case, case.ref, str(case.round), lambda: [case])
+def _told_alone(ledger: Ledger, dispatch: Dispatch, policy: Policy, case: Case) -> Json:
+    return _ensure_sent(ledger, dispatch, policy, case, case.ref, str(case.round), lambda: [case])
 
 
-def _told_together(services: Services, send: Send, case: Case) -> Json | None:
+def _told_together(ledger: Ledger, dispatch: Dispatch, policy: Policy, case: Case) -> Json | None:
     """What became of the mail that the case shares; None where it shares none, or is not in it."""
     lead = _lead(case)
     if not lead:
         return None
     try:
-        told = _ensure_sent(services, send, case, lead, f"check-{_check(case)}", lambda: _sharing(services, case))
+        told = _ensure_sent(
+            ledger, dispatch, policy, case, lead, f"check-{_check(case)}", lambda: _sharing(ledger, case)
+        )
     except UnknownCase:  # the first of them is not in this store
         return None
     return told if case.ref in told["cases"] else None
@@ -98,17 +102,17 @@ _LEAVES = frozenset({Kind.FACTS_CORRECTED, Kind.FAILED_AGAIN, Kind.REVIEW_REJECT
 """After these the case is another's than it was taken for, or in a later round: it tells alone."""
 
 
-def _sharing(services: Services, case: Case) -> list[Case]:
+def _sharing(ledger: Ledger, case: Case) -> list[Case]:
     """All cases that this mail tells of, oldest first; those not stopped yet, or that cannot be read, tell later."""
     facts = case.facts
-    with services.store.reading() as uow:
+    with ledger.store.reading() as uow:
         rows = uow.cases.alike(facts["platform"], facts.get("marketplace") or "", facts["cause"])
     sharing = []
     for row in rows:
         if row.retailer != facts["retailer"] or row.state is not State.CONTAINED:
             continue
         try:
-            other = services.case(row.ref)
+            other = ledger.case(row.ref)
         except Unreadable:
             continue
         if _is_to_be_told(other) and (_lead(other), _check(other)) == (_lead(case), _check(case)):
@@ -120,17 +124,31 @@ def _sharing(services: Services, case: Case) -> list[Case]:
 
 
 def _ensure_sent(
-    services: Services, send: Send, case: Case, owner: str, which: str, together: Callable[[], list[Case]]
+    ledger: Ledger,
+    dispatch: Dispatch,
+    policy: Policy,
+    case: Case,
+    owner: str,
+    which: str,
+    together: Callable[[], list[Case]],
 ) -> Json:
     """Send the notice ``which`` of the case ``owner`` once, and say what became of it; ``case`` is who asks."""
 
     def draft() -> Draft:
-        cases, contacts = together(), contacts_of(services, case)
-        asks = _asks(services, cases[0])  # a retailer who was asked nothing owes no answer
-        first = message_id(owner, which, services.policy.mail.sender)
+        cases, contacts = together(), contacts_of(ledger.store, case)
+        asks = _asks(ledger.store, policy.check, cases[0])  # a retailer who was asked nothing owes no answer
+        first = message_id(owner, which, policy.mail.sender)
         messages = [
             compose_letter(
-                services, cases, contact, owner, thread_name(owner, which, number), numbered(first, number), asks=asks
+                ledger,
+                dispatch.replies,
+                policy,
+                cases,
+                contact,
+                owner,
+                thread_name(owner, which, number),
+                numbered(first, number),
+                asks=asks,
             )
             for number, contact in enumerate(contacts, start=1)
         ]
@@ -139,7 +157,7 @@ def _ensure_sent(
 
     mailing = OutboxEntry(owner, "notice", notice_key(owner, which), _file_name(case), TURNS)
     return send_letters(
-        services, send, mailing, draft, lambda told: case.ref if case.ref in told["cases"] else told["cases"][0]
+        dispatch, mailing, draft, lambda told: case.ref if case.ref in told["cases"] else told["cases"][0]
     )
 
 
@@ -147,7 +165,7 @@ def _file_name(case: Case) -> str:
     return f"notice-{case.round}"
 
 
-def contacts_of(services: Services, case: Case) -> list[Contact]:
+def contacts_of(store: Store, case: Case) -> list[Contact]:
     """Whom a mail about the case goes to: the retailer's registered contacts. Raises NobodyToTell, StoreError."""
     retailer = case.facts.get("retailer")
     if not retailer:
@@ -155,7 +173,7 @@ def contacts_of(services: Services, case: Case) -> list[Contact]:
             f"The job of {case.ref} does not say whose it is.",
             "Tag the job with its retailer on the platform, then let the case try again: it reads the tags anew.",
         )
-    with services.store.reading() as uow:
+    with store.reading() as uow:
         contacts = uow.people.contacts(retailer)
     if not contacts:
         raise NobodyToTell(
@@ -169,12 +187,21 @@ def contacts_of(services: Services, case: Case) -> list[Contact]:
 
 
 def compose_letter(
-    services: Services, cases: Sequence[Case], contact: Contact, lead: str, letter: str, name: str, *, asks: bool
+    ledger: Ledger,
+    replies: ReplyAddresses,
+    policy: Policy,
+    cases: Sequence[Case],
+    contact: Contact,
+    lead: str,
+    letter: str,
+    name: str,
+    *,
+    asks: bool,
 ) -> EmailMessage:
     """The notice of these cases to one contact; ``letter`` is its name, ``name`` its Message-ID, ``lead`` its case."""
     case, facts = cases[0], cases[0].facts
     jobs = tuple(_job_told(one) for one in cases)
-    first, policy, now = jobs[0], services.policy, services.clock()
+    first, now = jobs[0], ledger.clock()
     own = {one.facts["job"] for one in cases}
     along = {job["job"]: job["name"] for one in cases for job in _stopped_by_us(one) if job["job"] not in own}
     return compose(
@@ -194,22 +221,22 @@ def compose_letter(
             other_jobs=tuple(along.values()),
             again=first.again,
             deadline=now + timedelta(days=policy.keeper.answer_within_days) if asks else None,
-            answer_url=answer_url(services, letter) if asks else "",
+            answer_url=answer_url(replies, letter) if asks else "",
             jobs=jobs if len(jobs) > 1 else (),
-            many_shops=_reaches_many_shops(services, case),
+            many_shops=_reaches_many_shops(ledger.store, policy.check, case),
             sent_back=first.sent_back,
             started_again=first.started_again,
         ),
         sender=policy.mail.sender,
-        reply_to=reply_to(services, lead),
+        reply_to=reply_to(replies, lead),
         recipient=contact.address,
         message_id=name,
         date=now,
     )
 
 
-def _asks(services: Services, case: Case) -> bool:
-    return not (case.facts["cause"] in NOT_THEIRS or _reaches_many_shops(services, case))
+def _asks(store: Store, check: CheckPolicy, case: Case) -> bool:
+    return not (case.facts["cause"] in NOT_THEIRS or _reaches_many_shops(store, check, case))
 
 
 def _job_told(case: Case) -> JobTold:
@@ -247,7 +274,7 @@ def _was_sent_back(case: Case) -> bool:
     return beginnings[-1:] == [Kind.REVIEW_REJECTED]
 
 
-def _reaches_many_shops(services: Services, case: Case) -> bool:
+def _reaches_many_shops(store: Store, check: CheckPolicy, case: Case) -> bool:
     """Whether the case belongs to an incident that reached as many retailers at once as make a storm.
 
     Then the fault is not theirs. Jobs of one retailer count once: they have one token and one account, and a second
@@ -255,9 +282,9 @@ def _reaches_many_shops(services: Services, case: Case) -> bool:
     """
     if case.incident is None or case.last_opened is None:
         return False
-    storm, opened = services.policy.check.storm, case.last_opened.at
+    storm, opened = check.storm, case.last_opened.at
     window = timedelta(minutes=storm.minutes)
-    with services.store.reading() as uow:
+    with store.reading() as uow:
         rows = uow.cases.of_incident(case.incident.data["incident"])
     at_once = {row.retailer for row in rows if row.retailer and abs(row.last_opened_at - opened) <= window}
     return len(at_once) >= storm.cases

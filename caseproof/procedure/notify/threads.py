@@ -18,7 +18,8 @@ from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.signing import answer_token, reply_address
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Effects, ReplyAddresses
+from caseproof.store import Store
 from caseproof.store.uow import UnitOfWork
 
 _NAME = re.compile(
@@ -97,12 +98,12 @@ def numbered(message_id: str, number: int) -> str:
     return f"{head}-{number}@{domain}" if number > 1 else message_id
 
 
-def first_thread(services: Services, case: Case) -> Thread:
+def first_thread(store: Store, case: Case) -> Thread:
     """The first letter of the notice that the case has in this round. Raises CaseproofError where it has none."""
     if case.notice is None:
         raise CaseproofError(f"{case.ref} has told its retailer nothing yet.", "Let its run tell the retailer first.")
     name = str(case.notice.data["message_id"])
-    with services.store.reading() as uow:
+    with store.reading() as uow:
         found = find_thread(uow, name)
     if found is not None:
         return found
@@ -111,7 +112,7 @@ def first_thread(services: Services, case: Case) -> Thread:
     return Thread(said, 1, to[0] if to else "", case.ref, cases, asks, str(case.round))
 
 
-def thread_to(services: Services, first: Thread, to: Sequence[str], address: str) -> Thread:
+def thread_to(effects: Effects, first: Thread, to: Sequence[str], address: str) -> Thread:
     """The letter to this contact under the same notice, which went to ``to``.
 
     A contact who joined since gets the next free number, for good.
@@ -123,7 +124,13 @@ def thread_to(services: Services, first: Thread, to: Sequence[str], address: str
     while True:
         number += 1
         mine = idempotent_effect(
-            services, first.lead, "notice", f"{key}-{number}", plan={"to": address}, effect=lambda p: p, read_back=None
+            effects,
+            first.lead,
+            "notice",
+            f"{key}-{number}",
+            plan={"to": address},
+            effect=lambda p: p,
+            read_back=None,
         )
         if comparable(str(mine["to"])) == comparable(address):
             return _numbered(first, number, address)
@@ -141,27 +148,27 @@ def addressees(told: Json) -> list[str]:
 # -- where answers go -----------------------------------------------------------------------------------------------
 
 
-def envelope_sender(services: Services, lead: str) -> str:
+def envelope_sender(replies: ReplyAddresses, lead: str) -> str:
     """Where bounces go: the signed address of the notice's case, where a mailbox of ours is read."""
-    if not services.policy.answers.mailbox:
-        return services.policy.mail.sender
-    return reply_address(services.secret, named_address(services.policy.mail.reply_to)[1], lead)
+    if not replies.answers.mailbox:
+        return replies.mail.sender
+    return reply_address(replies.secret(), named_address(replies.mail.reply_to)[1], lead)
 
 
-def reply_to(services: Services, lead: str) -> str:
+def reply_to(replies: ReplyAddresses, lead: str) -> str:
     """What stands in Reply-To: the same signed address under the policy's name for it."""
-    given = services.policy.mail.reply_to
-    if not services.policy.answers.mailbox:
+    given = replies.mail.reply_to
+    if not replies.answers.mailbox:
         return given
     name = re.sub(r'(["\\])', r"\\\1", named_address(given)[0])
-    signed = envelope_sender(services, lead)
+    signed = envelope_sender(replies, lead)
     return f'"{name}" <{signed}>' if name else signed
 
 
-def answer_url(services: Services, letter: str) -> str:
+def answer_url(replies: ReplyAddresses, letter: str) -> str:
     """The link to the confirmation page that stands in this letter; "" where retailers have no page to open."""
-    start = services.settings.answers
+    start = replies.page
     if start is None:
         return ""
-    expires = services.clock() + timedelta(days=services.policy.answers.link_days)
-    return f"{start}/answer/{answer_token(services.secret, letter, expires)}"
+    expires = replies.clock() + timedelta(days=replies.answers.link_days)
+    return f"{start}/answer/{answer_token(replies.secret(), letter, expires)}"

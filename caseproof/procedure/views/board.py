@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 
+from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.codes import Code, Rest
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import DECISION, REVIEW, TRY_AGAIN, WORD, Disposition
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.keeper.open_incidents import OpenIncident, open_incidents
 from caseproof.procedure.keeper.problems import PROBLEMS
@@ -67,10 +68,10 @@ class Returned:
     all: bool
 
 
-def board(services: Services, at_most: int = AT_MOST) -> Board:
+def board(ledger: Ledger, keeper: KeeperPolicy, at_most: int = AT_MOST) -> Board:
     """The board. Reads rows only."""
-    now = services.clock()
-    with services.store.reading() as uow:
+    now = ledger.clock()
+    with ledger.store.reading() as uow:
         mark, counts = uow.cursors.get(PROBLEMS), uow.cases.counts()
         problems: dict[str, str] = json.loads(mark[0]) if mark else {}
         from_retailers, returned = uow.messages.counts(), _returned(uow)
@@ -79,7 +80,7 @@ def board(services: Services, at_most: int = AT_MOST) -> Board:
         ]
         rows = [*uow.cases.in_need(at_most), *_of_refs(uow, named), *uow.cases.slice(0, at_most)]
     lines = {
-        row.ref: line(row, services, now, problems.get(row.ref, ""), returned.get(row.retailer))
+        row.ref: line(row, keeper, now, problems.get(row.ref, ""), returned.get(row.retailer))
         for row in rows
         if row.closed_at is None
     }
@@ -88,7 +89,7 @@ def board(services: Services, at_most: int = AT_MOST) -> Board:
     for state, marketplace, count in counts:
         states[str(state)] += count
         markets[marketplace or "none"] += count
-    shown, incidents = tuple(ordered[:at_most]), tuple(open_incidents(services))
+    shown, incidents = tuple(ordered[:at_most]), tuple(open_incidents(ledger.store))
     counts_of = {str(place): count for place, count in from_retailers.items()}
     return Board(shown, states.total(), dict(states), dict(markets), problems, incidents, counts_of)
 
@@ -110,10 +111,10 @@ def _returned(uow: UnitOfWork) -> dict[str, Returned]:
 
 
 def line(
-    row: CaseRow, services: Services, now: datetime, problem: str = "", returned: Returned | None = None
+    row: CaseRow, keeper: KeeperPolicy, now: datetime, problem: str = "", returned: Returned | None = None
 ) -> BoardEntry:
     """A case's line: who must act, for what, since when. ``returned``: whose mail of its retailer came back."""
-    who, what, since = (US, problem, row.updated_at) if problem else _acts(row, services, now)
+    who, what, since = (US, problem, row.updated_at) if problem else _acts(row, keeper, now)
     if returned is not None:
         came_back = f"the mail to {', '.join(returned.addresses)} came back"
         if returned.all and who == RETAILER:  # nobody there knows of it
@@ -126,7 +127,7 @@ def line(
     )  # fmt: skip
 
 
-def _acts(row: CaseRow, services: Services, now: datetime) -> tuple[str, str, datetime]:
+def _acts(row: CaseRow, keeper: KeeperPolicy, now: datetime) -> tuple[str, str, datetime]:
     since = row.asked_at or row.updated_at
     if row.rest_until is not None:
         return _rests(row, row.rest_until)
@@ -138,7 +139,7 @@ def _acts(row: CaseRow, services: Services, now: datetime) -> tuple[str, str, da
         late = until <= now
         return (TEAM if late else NOBODY), f"the account is kept paused until {row.paused_until} (J6)", since
     if row.asked_form == WORD:
-        return _word(row, services, now, since)
+        return _word(row, keeper, now, since)
     if row.asked_form in (DECISION, REVIEW):
         what = "decide about the account (J6)" if row.asked_form == DECISION else "review the evidence (J7, J8)"
         return TEAM, what, since
@@ -154,13 +155,13 @@ def _rests(row: CaseRow, until: datetime) -> tuple[str, str, datetime]:
     return US, f"{row.rest_why}. The next run comes at {when}, or with `caseproof case wake {row.ref}`", row.updated_at
 
 
-def _word(row: CaseRow, services: Services, now: datetime, since: datetime) -> tuple[str, str, datetime]:
+def _word(row: CaseRow, keeper: KeeperPolicy, now: datetime, since: datetime) -> tuple[str, str, datetime]:
     if row.notice_at is None:
         return TEAM, "the retailer wrote: read it, and say whether it is their confirmation (J8)", since
     if not is_asked(row):
         return TEAM, "decide without the retailer's word: it is not theirs to act", since
-    policy, told = services.policy.keeper, row.notice_at
-    reminded = f", reminded {row.reminders} of {len(policy.remind_after_days)} times" if row.reminders else ""
-    if now >= told + timedelta(days=policy.answer_within_days):
+    told = row.notice_at
+    reminded = f", reminded {row.reminders} of {len(keeper.remind_after_days)} times" if row.reminders else ""
+    if now >= told + timedelta(days=keeper.answer_within_days):
         return TEAM, f"the retailer has not answered{reminded}: call them (J8)", told
     return RETAILER, f"the retailer's written word{reminded} (J8)", told

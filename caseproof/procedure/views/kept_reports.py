@@ -7,7 +7,6 @@ import secrets
 from pathlib import Path
 
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.core.services import Services
 
 _NAME = re.compile(r"case-report-\d{4}-\d\d-\d\d-to-\d{4}-\d\d-\d\d\.html", re.ASCII)
 
@@ -16,14 +15,14 @@ class ReportNotKept(CaseproofError):
     """The report's file could not be written."""
 
 
-def reports_folder(services: Services) -> Path:
-    """Where the pages of this home's reports lie."""
-    return services.settings.home_folder / "reports"
+def reports_folder(home: Path) -> Path:
+    """Where the pages of the reports of a home folder lie."""
+    return home / "reports"
 
 
-def kept_page(services: Services, name: str) -> Path | None:
+def kept_page(home: Path, name: str) -> Path | None:
     """The file of a kept report; None for a name that is no report's, or one that is not there."""
-    path = reports_folder(services) / name
+    path = reports_folder(home) / name
     return path if _NAME.fullmatch(name) and path.is_file() and not path.is_symlink() else None
 
 

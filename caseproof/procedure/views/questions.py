@@ -13,8 +13,8 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.conditions import owes_validation
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Choice
+from caseproof.procedure.core.parts import US
 from caseproof.procedure.core.retailer_answer import came_by
-from caseproof.procedure.core.services import US
 from caseproof.procedure.core.texts import in_words, plain, short
 from caseproof.procedure.views.titles import about, about_incident
 from caseproof.store import CaseRow, IncidentRow

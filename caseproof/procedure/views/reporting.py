@@ -14,9 +14,10 @@ import jinja2
 import pandas as pd
 
 from caseproof.checks.report import KINDS, MEASURES, Figures, Period, figures, how_long, top
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Ledger, Links
 from caseproof.procedure.views.charts import Picture, report_pictures
 from caseproof.procedure.views.kept_reports import reports_folder, write_page
+from caseproof.store import Store
 
 OPEN_SHOWN = 50
 """How many open cases the tables show, the oldest first."""
@@ -58,15 +59,15 @@ class Report:
         return f"case-report-{period.since:%Y-%m-%d}-to-{period.last_day:%Y-%m-%d}.html"
 
 
-def make_report(services: Services, over: Period) -> Report:
+def make_report(ledger: Ledger, over: Period) -> Report:
     """Read the store and make the report of a period. Raises StoreError."""
-    found = read_figures(services, over)
-    return Report(found, services.clock(), tuple(tables(found)), tuple(report_pictures(found)))
+    found = read_figures(ledger.store, over)
+    return Report(found, ledger.clock(), tuple(tables(found)), tuple(report_pictures(found)))
 
 
-def read_figures(services: Services, over: Period) -> Figures:
+def read_figures(store: Store, over: Period) -> Figures:
     """The figures of a period, from one look at the store. Raises StoreError."""
-    with services.store.reading() as uow:
+    with store.reading() as uow:
         facts, happened = uow.history.cases(over.since), uow.history.events(over.since, KINDS)
     cases = pd.DataFrame(facts, columns=["case", "retailer", "marketplace", "cause"], dtype=object).set_index("case")
     events = pd.DataFrame(happened, columns=["case", "kind", "at"], dtype=object)
@@ -180,10 +181,10 @@ def _template() -> jinja2.Template:
     return made.get_template("report.html")
 
 
-def keep_page(services: Services, report: Report) -> str:
-    """Keep the page among the reports of this home; returns the address where people read it. Raises ReportNotKept."""
-    write_page(reports_folder(services) / report.name, page(report, f"{services.settings.public}/cases"))
-    return f"{services.settings.public}/reports/{report.name}"
+def keep_page(home: Path, links: Links, report: Report) -> str:
+    """Keep the page in this home folder; returns the address where people read it. Raises ReportNotKept."""
+    write_page(reports_folder(home) / report.name, page(report, links.cases_url))
+    return links.report_url(report.name)
 
 
 # -- for programs ---------------------------------------------------------------------------------------------------
