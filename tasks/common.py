@@ -63,7 +63,7 @@ def patient() -> dict[str, Any]:
 
 @cache
 def installed_services() -> Services:
-    """This process's office, opened once."""
+    """This process's services, opened once."""
     return bootstrap()
 
 
@@ -118,7 +118,7 @@ def ports() -> Ports:
 
 
 def services() -> Services:
-    """This process's office."""
+    """This process's services."""
     return ports().services()
 
 

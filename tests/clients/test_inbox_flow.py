@@ -40,7 +40,7 @@ def mailbox() -> Iterator[ImapServer]:
 
 @pytest.fixture
 def named(services: Services, mailbox: ImapServer, tmp_path: Path) -> Services:
-    """The office once its policy names the mailbox, and the block is saved."""
+    """The installation once its policy names the mailbox, and the block is saved."""
     save(mailbox)
     file = tmp_path / "policy.yaml"
     file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | {"answers": {"mailbox": "retailers"}}))

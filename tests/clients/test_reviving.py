@@ -198,7 +198,7 @@ def test_a_death_is_counted_once_however_long_its_case_waits_for_the_next_run(se
 
 
 def crowd(services: Services, free: int) -> Services:
-    """The office with so many places for runs as are taken, and ``free`` more."""
+    """The installation with so many places for runs as are taken, and ``free`` more."""
     under_way = FlowRunFilterStateType(any_=[StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING])
     with get_client(sync_client=True) as client:
         taken = client.count_flow_runs(

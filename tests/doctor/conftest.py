@@ -173,7 +173,7 @@ def house(standing_house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ho
 
 @contextmanager
 def _web(home: Path) -> Iterator[Front]:
-    """The real web app in a thread, behind its front door, over an office with a closed case and an open one."""
+    """The real web app in a thread, behind its front door, over an installation with a closed case and an open one."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         front = stack.enter_context(Front(f"http://127.0.0.1:{listener.getsockname()[1]}"))

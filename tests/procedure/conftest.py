@@ -1,4 +1,4 @@
-"""A world a test: an office with a migrated store of its own, and fakes with state around it."""
+"""A world a test: an installation with a migrated store of its own, and fakes with state around it."""
 
 from __future__ import annotations
 

@@ -320,7 +320,7 @@ class Damaged(Store):
 
 @pytest.fixture
 def damaged(world: World) -> Iterator[Callable[[str], Services]]:
-    """An office that cannot read one case."""
+    """An installation that cannot read one case."""
     store = Damaged(world.services.settings.database)
 
     def breaks(ref: str) -> Services:

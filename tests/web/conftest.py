@@ -1,4 +1,4 @@
-"""A small office with real cases: a real store and vault, the embedded desk, and the product's own proof."""
+"""A small installation with real cases: a real store and vault, the embedded desk, and the product's own proof."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def picture(text: str) -> bytes:
 
 @dataclass
 class World:
-    """An office whose clock moves by a minute with each look at it, and steps that take a case further."""
+    """An installation whose clock moves by a minute with each look at it, and steps that take a case further."""
 
     home: Path
     public: str = ""
@@ -174,7 +174,7 @@ def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def world(tmp_path: Path, fresh_home: Path) -> Iterator[World]:
-    """An office without cases."""
+    """An installation without cases."""
     made = World(Path(shutil.copytree(fresh_home, tmp_path / "home")))
     yield made
     made.services.store.close()
@@ -182,7 +182,7 @@ def world(tmp_path: Path, fresh_home: Path) -> Iterator[World]:
 
 @dataclass(frozen=True)
 class Town:
-    """An office that tests only look at, with a case in each of these states."""
+    """An installation that tests only look at, with a case in each of these states."""
 
     world: World
     closed: str
@@ -193,7 +193,7 @@ class Town:
 
 @pytest.fixture(scope="session")
 def town(tmp_path_factory: pytest.TempPathFactory, fresh_home: Path) -> Iterator[Town]:
-    """An office with cases, made once; the app only reads, so that looking changes nothing in it."""
+    """An installation with cases, made once; the app only reads, so that looking changes nothing in it."""
     world = World(Path(shutil.copytree(fresh_home, tmp_path_factory.mktemp("town") / "home")))
     yield Town(
         world, world.closed("offers/a"), world.verified("offers/b"), world.waiting("offers/c"), world.opened("offers/d")
@@ -203,12 +203,12 @@ def town(tmp_path_factory: pytest.TempPathFactory, fresh_home: Path) -> Iterator
 
 @pytest.fixture(scope="session")
 def visitor(town: Town) -> TestClient:
-    """A client of the app of the office that tests only look at."""
+    """A client of the app of the installation that tests only look at."""
     return visit(town.world)
 
 
 def visit(world: World, **options: Any) -> TestClient:
-    """A client of the app over an office; errors come as pages, and redirects are not followed."""
+    """A client of the app over an installation; errors come as pages, and redirects are not followed."""
     app = create_app(world.services, **options)
     return TestClient(app, WEB_URL, raise_server_exceptions=False, follow_redirects=False)
 
@@ -229,25 +229,25 @@ def make_world(tmp_path: Path, fresh_home: Path) -> Iterator[Callable[..., World
 
 @pytest.fixture(scope="session")
 def make_world_at() -> Callable[..., World]:
-    """Makes an office in a folder; whoever asks for it closes its store."""
+    """Makes an installation in a folder; whoever asks for it closes its store."""
     return World
 
 
 @pytest.fixture(scope="session")
 def make_client() -> Callable[..., TestClient]:
-    """Makes a client of the app of an office."""
+    """Makes a client of the app of an installation."""
     return visit
 
 
 @pytest.fixture
 def client(world: World) -> TestClient:
-    """A client of the app of the office without cases."""
+    """A client of the app of the installation without cases."""
     return visit(world)
 
 
 @pytest.fixture(scope="session")
 def told_home(tmp_path_factory: pytest.TempPathFactory, fresh_home: Path) -> World:
-    """An office that is closed already, with one case whose retailer got a letter: its home is for copying."""
+    """An installation that is closed already, with one case whose retailer got a letter: its home is for copying."""
     made = World(Path(shutil.copytree(fresh_home, tmp_path_factory.mktemp("told") / "home")))
     tell(made, visit).services.store.close()
     return made
