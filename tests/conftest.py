@@ -95,11 +95,12 @@ def kills(pytestconfig: pytest.Config, full_run: bool) -> int:
 # -- which tests, where, in which order --------------------------------------------------------------------------------
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Leave out what only the full run has, unless it is asked for by its name; say which process runs a test.
 
-    The long ones come first, so that at the end no processor waits for one of them.
+    The long ones come first, so that at the end no processor waits for one of them. A wrapper, because xdist reads the
+    groups in the same hook, and would read them before they are there.
     """
     named = any("::" in argument for argument in config.args)
     if not (config.getoption("full") or named):
@@ -108,6 +109,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
     items.sort(key=_place)
+    yield
+    lost = [item.nodeid for item in items if not item.nodeid.endswith(f"@{_group(item)}")]
+    if getattr(config.option, "loadgroup", False) and lost:
+        raise pytest.UsageError(f"xdist does not group {lost[0]}: each process would start all servers. Pin pytest.")
 
 
 def _place(item: pytest.Item) -> int:
@@ -127,5 +132,6 @@ def _group(item: pytest.Item) -> str:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """A test is shown by the name that pytest takes, without the group that xdist puts behind it."""
-    if report.nodeid.rfind("@") > report.nodeid.rfind("]"):
+    here_it_is_shown = "PYTEST_XDIST_WORKER" not in os.environ
+    if here_it_is_shown and report.nodeid.rfind("@") > report.nodeid.rfind("]"):
         report.nodeid = report.nodeid.rpartition("@")[0]
