@@ -14,7 +14,7 @@ from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.forms import AccountDecision, RetailersWord, Review, Verdict, Word
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.procedure.answers import manual_confirmation as word
+from caseproof.procedure.answers import manual_confirmation
 from caseproof.procedure.closing import deciding
 from caseproof.procedure.core.asked import answer_to
 from caseproof.procedure.core.texts import plain
@@ -48,7 +48,7 @@ def _waits_for_word(case: Case) -> bool:
 def _take_word(ref: str, answer: Fact, form: RetailersWord) -> None:
     member = require_member(form.answered_by, services().policy.team)
     if form.what is Word.WROTE:
-        word.confirm_by_form(
+        manual_confirmation.confirm_by_form(
             services().ledger,
             services().files,
             ref,
@@ -58,9 +58,9 @@ def _take_word(ref: str, answer: Fact, form: RetailersWord) -> None:
             question=answer["number"],
         )
     if form.what is Word.COUNTS:
-        word.confirm_by_reply(services().ledger, ref, recorded_by=member, question=answer["number"])
+        manual_confirmation.confirm_by_reply(services().ledger, ref, recorded_by=member, question=answer["number"])
     if form.what is Word.ANSWERED:
-        word.reply_answered(services().ledger, ref, by=member, question=answer["number"])
+        manual_confirmation.reply_answered(services().ledger, ref, by=member, question=answer["number"])
     deciding.looked_at(services().ledger, ref, by=member, question=answer["number"])
 
 

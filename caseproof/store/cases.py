@@ -29,7 +29,7 @@ from caseproof.store.tables import case_runs, cases, events, in_need, proofs
 
 _OPEN = cases.c.closed.is_(False)
 _JOB_FAILURE = cases.c.procedure == JOB_FAILURE.prefix
-"""What goes through jobs (the check, a sweep, an incident) sees no case of another procedure."""
+"""What goes through jobs (the check, a bulk stop, an incident) sees no case of another procedure."""
 
 
 def _rows_where(*where: ColumnElement[bool], order: tuple[ColumnElement[Any], ...] = ()) -> Select[Any]:

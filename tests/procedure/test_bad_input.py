@@ -20,7 +20,7 @@ from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.screenshot import NotTheRun
 from caseproof.evidence.vault import VaultFull
 from caseproof.platforms.base import PlatformDown, Run, RunState, UnknownJob
-from caseproof.procedure.answers import manual_confirmation as word
+from caseproof.procedure.answers import manual_confirmation
 from caseproof.procedure.answers.manual_confirmation import WordRefused
 from caseproof.procedure.closing import deciding
 from caseproof.procedure.closing.proving import ProofNotMade
@@ -199,7 +199,7 @@ def mail(words: str = WORDS, sender: str = CONTACT, **headers: str) -> bytes:
 
 
 def by_message(world: World, ref: str, raw: bytes, sender: str = CONTACT) -> Any:
-    return word.confirm_by_message(
+    return manual_confirmation.confirm_by_message(
         world.services.ledger, world.services.files, ref, sender=sender, raw=raw, recorded_by=DECIDER
     )
 

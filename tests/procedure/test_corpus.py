@@ -11,11 +11,10 @@ import pytest
 
 from caseproof.domain.vocabulary import Disposition
 from caseproof.procedure.answers.receiving import Received, receive
-from caseproof.procedure.closing import deciding
 from tests.corpus import machines, people, strangers
 from tests.corpus.parts import AUTHSERV, Sample, Thread
 from tests.corpus.reading import false_of, few, read, shown
-from tests.support.world import CONTACT, REVIEWER, World
+from tests.support.world import CONTACT, World
 
 MANY = 7
 """How many cases share the messages; every eighth of the people's mails is taken, so that each case gets its part."""
@@ -38,14 +37,7 @@ def a_closed_one(world: World) -> Thread:
 def one_of_an_earlier_round(world: World) -> Thread:
     ref, thread = told(world, "offers/earlier")
     world.walk(ref, until="attach")
-    deciding.review(
-        world.services.ledger,
-        world.services.policy.team,
-        ref,
-        approved=False,
-        by=REVIEWER,
-        remark="It still fails for one offer.",
-    )
+    world.send_back(ref, "It still fails for one offer.")
     world.walk(ref, until="tell")
     return thread
 

@@ -20,7 +20,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Choice, Decision, Disposition
 from caseproof.evidence.proof import verify_proof
-from caseproof.procedure.answers import manual_confirmation as word
+from caseproof.procedure.answers import manual_confirmation
 from caseproof.procedure.closing import deciding, ticket
 from caseproof.procedure.core.retailer_answer import came_by
 from tests.support.histories import digest
@@ -125,14 +125,7 @@ def test_sent_back_it_is_told_anew_and_the_old_word_decides_nothing(world: World
     says(world, ref)
     goes_on(world, ref)
     world.walk(ref, until="attach", people=False)
-    deciding.review(
-        world.services.ledger,
-        world.services.policy.team,
-        ref,
-        approved=False,
-        by=REVIEWER,
-        remark="The old token is still there.",
-    )
+    world.send_back(ref, "The old token is still there.")
     world.walk(ref, until="tell")
     assert not goes_on(world, ref)
     says(world, ref)
@@ -286,7 +279,7 @@ def test_the_newest_reply_that_stood_above_the_form_becomes_the_retailers_word_a
     replies(world, ref, "What for?")
     reply = replies(world, ref, "I think I did it.").replies[-1]
     number = asked(world, ref)
-    case = word.confirm_by_reply(world.services.ledger, ref, recorded_by=DECIDER, question=number)
+    case = manual_confirmation.confirm_by_reply(world.services.ledger, ref, recorded_by=DECIDER, question=number)
     [recorded] = case.confirmations
     assert {name: recorded[name] for name in ("sender", "words", "evidence", "by_way_of")} == {
         name: reply[name] for name in ("sender", "words", "evidence", "by_way_of")
@@ -294,7 +287,7 @@ def test_the_newest_reply_that_stood_above_the_form_becomes_the_retailers_word_a
     assert recorded.actor == DECIDER
     assert [one["words"] for one in case.open_replies] == ["What for?"]
     assert not goes_on(world, ref), "a person said what it means, and a person decides"
-    again = word.confirm_by_reply(world.services.ledger, ref, recorded_by=DECIDER, question=number)
+    again = manual_confirmation.confirm_by_reply(world.services.ledger, ref, recorded_by=DECIDER, question=number)
     assert again.confirmations == case.confirmations, "two live runs of one case read the same answer"
 
 
@@ -304,7 +297,7 @@ def test_a_reply_that_came_after_the_question_is_not_what_was_meant(world: World
     number = asked(world, ref)
     replies(world, ref, "No, wait: not yet!")
     with pytest.raises(NotAllowed, match=r"Another reply came.*Read it above"):
-        word.confirm_by_reply(world.services.ledger, ref, recorded_by=DECIDER, question=number)
+        manual_confirmation.confirm_by_reply(world.services.ledger, ref, recorded_by=DECIDER, question=number)
     assert world.case(ref).confirmations == ()
 
 
@@ -314,7 +307,9 @@ def test_where_no_reply_of_a_contact_is_left_the_refusal_says_what_to_do(world: 
     world.services.record(ref, Kind.REPLY_RECEIVED, sender="left@shop-a.example.com", words="Done.", **kept)
     world.services.record(ref, Kind.REPLY_RECEIVED, sender=CONTACT, words=" ", **kept | {"evidence": digest("y")})
     with pytest.raises(NotAllowed, match=r"no reply in words of a registered contact.*Record what the retailer wrote"):
-        word.confirm_by_reply(world.services.ledger, ref, recorded_by=DECIDER, question=asked(world, ref))
+        manual_confirmation.confirm_by_reply(
+            world.services.ledger, ref, recorded_by=DECIDER, question=asked(world, ref)
+        )
 
 
 def test_who_answers_has_looked_at_what_stood_above_the_form_and_at_nothing_later(world: World) -> None:
@@ -346,7 +341,7 @@ def test_a_message_that_an_operator_records_leaves_the_list_of_what_waits_for_an
     with world.services.store.uow() as uow:
         uow.messages.add(kept.digest, **about, way="mail", place=Disposition.UNMATCHED, at=world.clock.now)
         uow.commit()
-    word.confirm_by_message(
+    manual_confirmation.confirm_by_message(
         world.services.ledger, world.services.files, ref, sender=CONTACT, raw=raw, recorded_by=DECIDER
     )
     with world.services.store.reading() as uow:
@@ -369,8 +364,8 @@ def test_a_mail_that_is_no_confirmation_stays_none_when_an_operator_hands_it_in(
 ) -> None:
     ref = told(world)
     raw = f"From: {CONTACT}\r\nSubject: {subject}\r\n\r\n{text}\r\n".encode()
-    with pytest.raises(word.WordRefused, match=why):
-        word.confirm_by_message(
+    with pytest.raises(manual_confirmation.WordRefused, match=why):
+        manual_confirmation.confirm_by_message(
             world.services.ledger, world.services.files, ref, sender=CONTACT, raw=raw, recorded_by=DECIDER
         )
     assert world.kinds(ref)[-1] is Kind.CONFIRMATION_REFUSED

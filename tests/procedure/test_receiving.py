@@ -13,11 +13,10 @@ from caseproof.domain.vocabulary import Decision, Disposition
 from caseproof.evidence.signing import case_of_address, reply_address
 from caseproof.procedure.answers.inbox import InboxPass, read_inbox
 from caseproof.procedure.answers.receiving import Received, receive
-from caseproof.procedure.closing import deciding
 from caseproof.store import MessageRow
 from tests.support.fakes import Killed
 from tests.support.retailer_mail import AUTHSERV, DONE, FakeInbox, answer, letter_of, returned
-from tests.support.world import CONTACT, REVIEWER, World
+from tests.support.world import CONTACT, World
 
 SECOND = "second@shop-a.example.com"
 
@@ -313,14 +312,7 @@ def test_a_word_after_the_closing_is_kept_with_the_case_and_leaves_it_closed(wor
 def test_a_clear_word_to_the_letter_of_an_earlier_round_confirms_nothing(world: World) -> None:
     ref, letter = told(world)
     world.walk(ref, until="attach")
-    deciding.review(
-        world.services.ledger,
-        world.services.policy.team,
-        ref,
-        approved=False,
-        by=REVIEWER,
-        remark="It still fails for one offer.",
-    )
+    world.send_back(ref, "It still fails for one offer.")
     assert world.case(ref).notice is None, "it is stopped and told anew"
     first = take_in(world, answer(letter))
     world.walk(ref, until="tell")

@@ -15,7 +15,7 @@ from caseproof.channels.outbound.mail import MailDown
 from caseproof.domain.case import Case
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import PlatformRefused
-from caseproof.procedure.answers import manual_confirmation as word
+from caseproof.procedure.answers import manual_confirmation
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.notify import telling
 from caseproof.procedure.notify.threads import find_thread
@@ -348,7 +348,7 @@ def test_an_answer_to_the_shared_mail_counts_for_each_of_its_cases(world: World)
     subject = text(world).splitlines()[0]
     raw = f"From: owner@shop-a.example.com\r\nSubject: Re: {subject}\r\n\r\nWe renewed both.\r\n".encode()
     for ref in refs:
-        word.confirm_by_message(
+        manual_confirmation.confirm_by_message(
             world.services.ledger,
             world.services.files,
             ref,

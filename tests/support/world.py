@@ -24,7 +24,7 @@ from caseproof.domain.forms import Review, TryAgain
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from caseproof.platforms.base import JobPlatform
-from caseproof.procedure.answers import manual_confirmation as word
+from caseproof.procedure.answers import manual_confirmation
 from caseproof.procedure.closing import deciding, proving
 from caseproof.procedure.closing.running import REMOVAL_JOB
 from caseproof.procedure.containment import opening
@@ -163,12 +163,17 @@ class World:
 
     def confirm(self, ref: str, words: str = WORDS, **more: Any) -> Case:
         asked = {"sender": CONTACT, "recorded_by": DECIDER} | more
-        return word.confirm_by_form(self.services.ledger, self.services.files, ref, words=words, **asked)
+        return manual_confirmation.confirm_by_form(self.services.ledger, self.services.files, ref, words=words, **asked)
 
     def decide(self, ref: str, decision: Decision = Decision.AFTER_FIX, **more: Any) -> Case:
         checked = "The new token is set; a test call answers 200." if decision is Decision.AFTER_CHANGE else ""
         asked = {"by": DECIDER, "reason": "The cause is gone.", "checked": checked} | more
         return deciding.decide(self.services.ledger, self.services.policy, ref, decision=decision, **asked)
+
+    def send_back(self, ref: str, remark: str) -> Case:
+        """The reviewer sends the case back to the stop (J2)."""
+        services = self.services
+        return deciding.review(services.ledger, services.policy.team, ref, approved=False, by=REVIEWER, remark=remark)
 
     def runner(self, ref: str) -> JobPlatform:
         return self.prefect if self.case(ref).decided is Decision.REMOVE else self.platform

@@ -29,7 +29,7 @@ ANSWERS = "https://answers.example.com"
 def split(
     make_world: Callable[..., Any], make_client: Callable[..., TestClient], monkeypatch: pytest.MonkeyPatch
 ) -> Any:
-    """An office whose page for retailers has a host of its own."""
+    """An installation whose page for retailers has a host of its own."""
     monkeypatch.setenv("CASEPROOF_ANSWER_URL", ANSWERS)
     return tell(make_world(public="https://ops.example.com"), make_client)
 

@@ -37,7 +37,7 @@ SHOWN = {"choices": {str(choice): Phrases("en", "page")(f"choice_{choice}") for 
 
 
 class Street:
-    """An office whose app really listens, with a link in each of the states that one can be in."""
+    """An installation whose app really listens, with a link in each of the states that one can be in."""
 
     def __init__(self, world: Any) -> None:
         self.world, self.services = world, world.services

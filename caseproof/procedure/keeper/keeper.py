@@ -20,7 +20,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.procedure.core.services import Services
-from caseproof.procedure.keeper import rechecking as watching
+from caseproof.procedure.keeper import rechecking
 from caseproof.procedure.keeper.no_answer import has_to_be_told, keep_paused
 from caseproof.procedure.keeper.open_incidents import note_nudge, nudges
 from caseproof.procedure.keeper.pending_team_alerts import to_tell
@@ -185,7 +185,7 @@ class _Keeper:
     def _watch_the_platforms(self) -> None:
         names: list[str] = []
         with self._apart("platforms"):
-            names = watching.platforms_with_cases(self._services.ledger, self._services.policy.keeper)
+            names = rechecking.platforms_with_cases(self._services.ledger, self._services.policy.keeper)
         for name in names:
             with self._apart(_about(name)):
                 platform = self._ports.platform(name)
@@ -205,10 +205,10 @@ class _Keeper:
                 raise
 
     def _look_after(self, name: str, platform: JobPlatform) -> None:
-        for ref in watching.hold_stops(self._services.ledger, self._services.files, name, platform, self._apart):
+        for ref in rechecking.hold_stops(self._services.ledger, self._services.files, name, platform, self._apart):
             self._done.stopped_again.append(ref)
             self._ports.say(f"{ref}: the stop did not hold, and was made again (J2)")
-        for swept in watching.reopen_what_fails_again(self._services, name, platform):
+        for swept in rechecking.reopen_what_fails_again(self._services, name, platform):
             if swept.new:
                 self._done.reopened.append(swept.ref)
                 self._ports.say(f"{swept.ref}: the job failed again and is {swept.outcome}; the case is reopened")

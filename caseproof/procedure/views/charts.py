@@ -161,7 +161,7 @@ ACTS = {
     "report": REPORTED,
     "leave": LEFT,
 }
-"""What a plan or a sweep calls it, and what people read; anything else is only reported."""
+"""What a plan or a stop calls it, and what people read; anything else is only reported."""
 _TONES = {STOPPED: DARK, PLANNED: DARK, NOT_STOPPED: WARN, REPORTED: LIGHT, LEFT: PALE}
 
 
