@@ -82,7 +82,7 @@ def _measured(farm: Farm, some: list[Listed], contain: Callable[[list[Listed]], 
 def _sweep(services: Services, client: JobPlatform, some: Sequence[Listed]) -> None:
     """As a check does: a case, its intent, the stop, both read-backs and the evidence, all of it written down."""
     targets = [Target(one.job, "expired_token", "401 Unauthorized") for one in some]
-    swept = stop_targets(services, "farm", client, targets, Pace(at_once=AT_ONCE, per_second=10_000))
+    swept = stop_targets(services.stopping, "farm", client, targets, Pace(at_once=AT_ONCE, per_second=10_000))
     if any(one.outcome != "stopped" for one in swept):
         raise AssertionError("Not every job was stopped.")
 

@@ -70,12 +70,12 @@ def waiting_store(home: Path) -> Store:
     failed = world.platform.add_run(job.id, RunState.FAILED, message="HTTPStatusError: 404 Not Found for /offers")
     url = f"{world.platform.url}/runs/{FLOW_RUN}"
     target = Target(job, "website_changed", failed.message, FLOW_RUN, url, failed.ended_at)
-    ref = stop_targets(world.services, "jobs", world.platform, [target], Pace())[0].ref
+    ref = stop_targets(world.services.stopping, "jobs", world.platform, [target], Pace())[0].ref
     world.walk(ref, until="tell")
     with world.services.store.uow() as uow:
         uow.cases.attach_run(ref, FLOW_RUN, 2)
         uow.commit()
-    world.services.record(ref, Kind.QUESTION_ASKED, number=1, form="decision", flow_run=FLOW_RUN)
+    world.services.ledger.record(ref, Kind.QUESTION_ASKED, number=1, form="decision", flow_run=FLOW_RUN)
     return world.services.store
 
 

@@ -6,7 +6,8 @@ from datetime import date
 from typing import Any
 
 from prefect import flow
-from prefect.states import Completed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from tasks.reporting import keep_the_page, read_the_cases, show_the_report, the_period
 

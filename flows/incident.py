@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import flow
-from prefect.states import Completed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from tasks.incidents import ask_for_all, is_over, reach_the_late, show_the_incident, take_the_decision, take_up
 

@@ -73,7 +73,7 @@ def _play_in(home: Path, leave: bool, json_file: Path | None) -> None:
         world.listening(),
     ):
         refs = _play(world, _Steps())
-        cases = [world.services.case(ref) for ref in refs]
+        cases = [world.services.ledger.case(ref) for ref in refs]
         facts, other = (_facts(world, case) for case in cases)
         if json_file is not None:
             told = {**facts, "other": other}
@@ -215,9 +215,9 @@ def _facts(world: World, case: Case) -> dict[str, Any]:
         "ticket": case.ticket.data["ticket"],
         "screenshot": str(services.vault.path(case.photo.data["evidence"])),
         "urls": {
-            "case": services.case_url(case.ref),
+            "case": services.links.case_url(case.ref),
             "ticket": case.ticket.data["url"],
-            "screenshot": services.evidence_url(case.photo.data["evidence"]),
+            "screenshot": services.links.evidence_url(case.photo.data["evidence"]),
             "flow_run": f"{world.server.ui_url}/runs/flow-run/{run.flow_run if run else ''}",
             "job_run": case.photo.data["url"],
             "prefect": world.server.ui_url,

@@ -114,7 +114,7 @@ class World:
         """Wait until the case's run is suspended at this form; returns the question's number."""
 
         def asked() -> int | None:
-            case = self.services.case(ref)
+            case = self.services.ledger.case(ref)
             number = case.question_number
             question = case.asked.get(number)
             if question is None or number <= after or number in case.answered or question["form"] != form:
@@ -131,7 +131,7 @@ class World:
 
     def resume(self, ref: str, **answer: Any) -> dict[str, Any]:
         """Fill in the form that the case's run waits with, through the call that Prefect's UI makes."""
-        case = self.services.case(ref)
+        case = self.services.ledger.case(ref)
         flow_run = case.asked[case.question_number]["flow_run"]
         path = f"flow_runs/{flow_run}/resume"
         reply: dict[str, Any] = self.call(self.server, "POST", path, json={"run_input": answer}).json()
@@ -158,7 +158,7 @@ class World:
         """Wait until something holds of the case."""
 
         def check() -> Case | None:
-            case = self.services.case(ref)
+            case = self.services.ledger.case(ref)
             return case if holds(case) else None
 
         return wait_until(f"{ref}: {what}", check, seconds, _EVERY)

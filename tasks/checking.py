@@ -67,15 +67,15 @@ def _check(
         watcher.did(one)
 
     try:
-        with check_lock(services, name):
+        with check_lock(services.settings, name):
             watcher.reads(name)
-            looked = plan_check(services, name, connect())
+            looked = plan_check(services.ledger, services.policy, name, connect())
             notes = _strangers(looked)
             if dry_run:
                 return Checked(name, looked, notes=notes)
             watcher.begins(name, len(looked.targets))
-            done = carry_out(services, looked, did)
-        joined = incidents.gather(services, name)
+            done = carry_out(services.stopping, looked, did)
+        joined = incidents.gather(services.ledger, services.policy.check.storm, name)
     except CaseproofError as error:
         return Checked(name, looked, swept, error=error, notes=notes)
     except Exception as error:  # what nobody thought of on one platform leaves the others alone, too

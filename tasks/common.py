@@ -7,9 +7,8 @@ from functools import cache
 from typing import Any
 
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import TaskRun
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.settings import get_current_settings
-from prefect.states import State
 from prefect.tasks import Task
 from prefect_email import EmailServerCredentials
 
@@ -124,7 +123,7 @@ def services() -> Services:
 
 def load_case(ref: str) -> Case:
     """The case as the store has it now."""
-    return services().case(ref)
+    return services().ledger.case(ref)
 
 
 def load_platform(name: str) -> JobPlatform:

@@ -11,7 +11,8 @@ from typing import Any
 
 from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
-from prefect.states import Completed, Failed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
 
 from blocks.base import PrefectDown
 from caseproof.channels.inbound.imap import ImapInbox
@@ -85,19 +86,18 @@ def show_the_pass(services: Services, done: InboxPass) -> None:
     with services.store.reading() as uow:
         rows, counts = uow.messages.to_look_at(LONGEST_TABLE), uow.messages.counts()
     waiting = ", ".join(f"{number} {place}" for place, number in sorted(counts.items())) or "none"
-    above = (
-        f"**This pass.** {plain(hide(done.in_words))}\n\n**To look at:** {waiting}. [All of them]({services.inbox_url})"
-    )
+    to_look_at = f"**To look at:** {waiting}. [All of them]({services.links.inbox_url})"
+    above = f"**This pass.** {plain(hide(done.in_words))}\n\n{to_look_at}"
     with as_far_as_prefect_takes_it(f"table {KEY}"):
         create_table_artifact([_row(services, row) for row in rows], key=KEY, description=above)
 
 
 def _row(services: Services, row: MessageRow) -> dict[str, str]:
     return {
-        "Case": f"[{row.ref}]({services.case_url(row.ref)})" if row.ref else "none",
+        "Case": f"[{row.ref}]({services.links.case_url(row.ref)})" if row.ref else "none",
         "From": plain(row.sender or "not known"),
         "Place": str(row.place),
         "Why": plain(short(row.why)),
         "Since (UTC)": f"{row.at:%Y-%m-%d %H:%M}",
-        "Look": f"[message {row.id}]({services.inbox_url})",
+        "Look": f"[message {row.id}]({services.links.inbox_url})",
     }

@@ -50,7 +50,7 @@ class IncidentAsker:
 
     def unanswered(self) -> list[Question]:
         """The question that waits, whichever of its runs asked it."""
-        waits = incidents.question(services(), self.ref)
+        waits = incidents.question(services().store, self.ref)
         return [Question(waits.number, IncidentDecision.slug, waits.flow_run)] if waits else []
 
     def take(self, question: Question, answer: Mapping[str, Any]) -> None:
@@ -61,11 +61,11 @@ class IncidentAsker:
     def refuse(self, number: int, no: CaseproofError) -> None:
         """Beside the question."""
         get_run_logger().warning("%s: the answer was not taken. %s", self.ref, hide(str(no)))
-        incidents.refuse(services(), self.ref, number, str(no))
+        incidents.refuse(services().store, self.ref, number, str(no))
 
     def number(self, form: type[Form], flow_run: str) -> int | None:  # noqa: ARG002 - it has one form
         """It asks until it is over."""
-        return incidents.ask(services(), self.ref, flow_run)
+        return incidents.ask(services().ledger, self.ref, flow_run)
 
     def show(self) -> None:
         """The table of its cases, and the run's name and tags."""
@@ -74,7 +74,7 @@ class IncidentAsker:
     def words(self) -> Words:
         """The incident, its cases, and what to decide."""
         row, cases = _look(self.ref)
-        question = incident_question(row, cases, incidents.refused(services(), self.ref))
+        question = incident_question(row, cases, incidents.refused(services().store, self.ref))
         return Words(incident_heading(row), question, "waits for a decision")
 
 
@@ -84,10 +84,10 @@ def take_the_decision(ref: str) -> None:
 
 
 def _decide(ref: str, form: IncidentDecision, question: int) -> None:
+    here, until = services(), read_date(form.paused_until)
     reached = incidents.decide_all(
-        services(), ref, Decision(form.decision), form.answered_by, form.reason, read_date(form.paused_until),
-        question=question,
-    )  # fmt: skip
+        here.ledger, here.policy, ref, Decision(form.decision), form.answered_by, form.reason, until, question=question
+    )
     get_run_logger().info("J6: %s decided for %s cases of %s: %s.", form.answered_by, len(reached), ref, form.decision)
     for case in reached[:WAKE_AT_ONCE]:
         try:
@@ -99,9 +99,9 @@ def _decide(ref: str, form: IncidentDecision, question: int) -> None:
 
 def reach_the_late(ref: str) -> None:
     """J6: the decision reaches the cases that wait for one only now."""
-    for case in incidents.settle_stragglers(services()):
+    for case in incidents.settle_stragglers(services().ledger, services().policy):
         get_run_logger().info("J6: %s was decided with its incident.", case)
-    if incidents.end_if_over(services(), ref):
+    if incidents.end_if_over(services().ledger, ref):
         get_run_logger().info("%s is over; each of its cases closes alone, with its proof.", ref)
 
 
@@ -118,7 +118,7 @@ def ask_for_all(ref: str) -> None:
 def show_the_incident(ref: str) -> None:
     """Refresh the table of its cases, and what the run's name and tags say."""
     row, cases = _look(ref)
-    label_incident(row, len(cases), incident_stands(row, bool(incidents.refused(services(), ref))))
+    label_incident(row, len(cases), incident_stands(row, bool(incidents.refused(services().store, ref))))
     with as_far_as_prefect_takes_it("table"):
         show_table(services(), ref, ports().carrier.id, f"**The cases** of {plain(about_incident(row))}.")
 

@@ -111,7 +111,7 @@ def review_the_evidence(ref: str) -> None:
         return
     answer = answer_to(case, Review.slug)
     if answer is None:
-        ask(CaseAsker(ref, what_to_review(case, services().evidence_url), _waits_for_review), Review)
+        ask(CaseAsker(ref, what_to_review(case, services().links.evidence_url), _waits_for_review), Review)
         return
     act_on(ref, answer, Review, lambda form: _take_review(ref, answer, form))
 

@@ -49,8 +49,8 @@ class PrefectRun:
 
     def answer(self, number: int, flow_run: str) -> dict[str, Any] | None:
         """What was submitted in Prefect's UI or through its API."""
-        answer: dict[str, Any] | None = read_flow_run_input(f"suspended-question-{number}-response", UUID(flow_run))
-        return answer
+        answer = read_flow_run_input(f"suspended-question-{number}-response", UUID(flow_run))
+        return cast(dict[str, Any] | None, answer)
 
     def label(self, name: str, tags: Sequence[str], instead_of: tuple[str, ...]) -> None:
         """One PATCH when something changed, a warning where Prefect does not take it."""

@@ -43,7 +43,7 @@ def step(name: StepName, rules: str, *, due: Callable[[Case], bool]) -> Callable
 @step(StepName.STOP_THE_JOB, "J2", due=lambda case: case.contained is None)
 def stop_the_job(ref: str) -> None:
     """J2, J3. Key: REF/round/stop/job."""
-    containment.contain(services(), load_platform(load_case(ref).facts["platform"]), ref)
+    containment.contain(services().stopping, load_platform(load_case(ref).facts["platform"]), ref)
 
 
 @step(StepName.OPEN_THE_TICKET, "J1", due=lambda case: not ticket.has_open_ticket(case))
@@ -57,7 +57,7 @@ def open_the_ticket(ref: str) -> None:
 @step(StepName.TELL_THE_RETAILER, "J5", due=lambda case: case.notice is None)
 def tell_the_retailer(ref: str) -> None:
     """J5. Key: REF/round/notice, and -2, -3, ... for more contacts; a repeated letter carries the same Message-ID."""
-    opening.read_whose_job(services(), lambda: load_platform(load_case(ref).facts["platform"]), ref)
+    opening.read_whose_job(services().ledger, lambda: load_platform(load_case(ref).facts["platform"]), ref)
     telling.tell_retailer(services().ledger, services().dispatch(load_sender()), services().policy, ref)
 
 

@@ -9,7 +9,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.forms import TryAgain
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.procedure.core.services import US
+from caseproof.procedure.core.parts import US
 from caseproof.procedure.views.questions import what_to_put_right
 from tasks.common import load_case, ports, services
 from tasks.display.logs import told
@@ -23,7 +23,7 @@ def read_answers(ref: str) -> None:
     read_answers_to(CaseAsker(ref))
     for fact in load_case(ref).unhandled:
         if fact["form"] == TryAgain.slug:
-            services().record(
+            services().ledger.record(
                 ref, Kind.TROUBLE_OVER, fact.actor, step=_troubled(ref), question=fact["number"],
                 remark=str(fact["answer"].get("remark", "")),
             )  # fmt: skip
@@ -46,7 +46,7 @@ def carry(step: Step, ref: str) -> None:
         return
     trouble = load_case(ref).trouble
     if trouble is not None and trouble["step"] == name:
-        services().record(ref, Kind.TROUBLE_OVER, US, step=name)
+        services().ledger.record(ref, Kind.TROUBLE_OVER, US, step=name)
 
 
 def ask_to_try_again(ref: str, explain: str) -> None:
@@ -57,7 +57,7 @@ def ask_to_try_again(ref: str, explain: str) -> None:
 def say_trouble(ref: str, step: str, problem: CaseproofError) -> None:
     """Write down that a step needs help, once for the same problem."""
     get_run_logger().warning("'%s' needs help: %s", step, problem)
-    event = services().event(
+    event = services().ledger.event(
         Kind.TROUBLE, step=str(step), code=str(problem.code), problem=problem.problem, next_action=problem.next_action
     )
     services().store.change(ref, lambda now: [] if _is_known(now.trouble, event) else [event])

@@ -44,7 +44,7 @@ def case_open(
     services = bootstrap()
     request = Request(platform, job, by, "the command line", cause, summary, ticket, scope)
     ref, new, wrong = open_and_stop(services, request)
-    containment = _containment(services.case(ref), wrong)
+    containment = _containment(services.ledger.case(ref), wrong)
     if not as_json:
         out.print(f"{ref} {'opened' if new else 'is open for this job already'}; {escape(containment)}.")
     flow_run = ensure_run(CaseOwner(services, ref))
@@ -103,7 +103,7 @@ def case_wake(ref: Ref, as_json: AsJson = False) -> None:
     from tasks.runs.case_runs import wake
 
     services = bootstrap()
-    case = services.case(ref)
+    case = services.ledger.case(ref)
     if case.is_closed:
         raise BadInput(f"{case.ref} is closed.", f"`caseproof case show {case.ref}` shows its proof.")
     done = wake(services, case.ref)
@@ -143,14 +143,14 @@ def case_list(
 def case_show(ref: Ref, as_json: AsJson = False) -> None:
     """One case: what it is about, what comes next, and everything that happened."""
     services = bootstrap()
-    case = services.case(ref)
+    case = services.ledger.case(ref)
     if as_json:
         print_json(_as_json(services, case))
         return
     facts = case.facts
     out.print(f"[bold]{case.ref}[/] {escape(facts['job_name'])} · {escape(facts.get('retailer') or 'no retailer')}")
     out.print(f"[bold]{case.state}[/] · Next: {escape(next_action(case))}")
-    out.print(f"{services.case_url(case.ref)}", highlight=False)
+    out.print(f"{services.links.case_url(case.ref)}", highlight=False)
     table = table_of("Timeline", "At (UTC)", "What", "Who")
     for event in case.events:
         if event.kind.spec.news:
@@ -196,7 +196,7 @@ def vars_of(blocker: Any) -> dict[str, str]:
 def case_why(ref: Ref, as_json: AsJson = False) -> None:
     """Why a case is not closed: each missing item with its rule and the next action."""
     services = bootstrap()
-    case = services.case(ref)
+    case = services.ledger.case(ref)
     blockers = [] if case.is_closed else closure_blockers(case)
     if as_json:
         print_json({"case": case.ref, "status": case.state, "missing": [vars_of(b) for b in blockers]})

@@ -105,7 +105,7 @@ def inbox_list(
         return
     if waiting > len(rows):
         out.print(f"{waiting - len(rows)} more are not shown; --limit shows them.")
-    out.print(f"To read one: {services.inbox_url}. To take it off: `caseproof inbox done ID --by NAME`.")
+    out.print(f"To read one: {services.links.inbox_url}. To take it off: `caseproof inbox done ID --by NAME`.")
 
 
 @inbox_app.command("done")

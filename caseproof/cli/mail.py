@@ -74,7 +74,7 @@ def _made_up(kind: MailKind, cause: str, language: str) -> EmailMessage:
 
 def _of_case(services: Services, ref: str, kind: MailKind, cause: str, language: str) -> EmailMessage:
     """The mail that this case would send to its first contact; with a made-up link, which leads nowhere."""
-    case = services.case(ref)
+    case = services.ledger.case(ref)
     with services.store.reading() as uow:
         contacts = uow.people.contacts(case.facts.get("retailer") or "")
     contact = contacts[0] if contacts else None

@@ -49,7 +49,7 @@ def _label(text: str) -> str:
 def _row(line: BoardEntry) -> dict[str, Any]:
     run = run_url(line.run)
     return {
-        "Case": f"[{line.ref}]({services().case_url(line.ref)})",
+        "Case": f"[{line.ref}]({services().links.case_url(line.ref)})",
         "Who must act": line.who.upper() if line.needs_us else line.who,
         "What for": f"[{_label(line.what)}]({run})" if run else plain(line.what),
         "Since (UTC)": f"{line.since:%Y-%m-%d %H:%M}",
@@ -70,7 +70,7 @@ def _above(now: Board) -> str:
         f"By marketplace: {_counts(now.by_marketplace)}.",
     ]
     if now.from_retailers:
-        count, url = sum(now.from_retailers.values()), services().inbox_url
+        count, url = sum(now.from_retailers.values()), services().links.inbox_url
         parts.append(f"**From retailers: [{count} to look at]({url}).** {_counts(now.from_retailers)}.")
     if now.incidents:
         parts.append("\n".join(["**Open incidents:**", "", *map(_incident, now.incidents)]))

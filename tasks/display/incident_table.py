@@ -47,7 +47,7 @@ def _table(services: Services, ref: str) -> list[dict[str, Any]]:
     rows.sort(key=lambda row: row.closed_at is not None)
     return [
         {
-            "Case": f"[{row.ref}]({services.case_url(row.ref)})",
+            "Case": f"[{row.ref}]({services.links.case_url(row.ref)})",
             "Retailer": plain(row.retailer),
             "Job": plain(row.job_name),
             "State": _state(row),

@@ -43,7 +43,7 @@ def _show_card(case: Case) -> None:
     here = services()
     text = case_page(
         case,
-        case_url=here.case_url(case.ref),
+        case_url=here.links.case_url(case.ref),
         evidence_url=f"{here.settings.public}/evidence",
         picture=_picture(case.photo),
     )
@@ -70,7 +70,7 @@ def show_the_picture(case: Case) -> None:
     with as_far_as_prefect_takes_it("picture"):
         ports().carrier.show_image(
             f"{case.ref.lower()}-successful-run",
-            services().evidence_url(case.photo.data["evidence"]),
+            services().links.evidence_url(case.photo.data["evidence"]),
             description=f"**The picture** of the run's own page, taken {_minute(case.photo['taken_at'])} (J7, J8).",
         )
 

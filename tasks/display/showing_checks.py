@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 from uuid import UUID
 
 from prefect import get_run_logger
@@ -19,7 +19,8 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
-from prefect.states import Completed, Failed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
 
 from caseproof.checks.planning import PlanEntry
 from caseproof.procedure.containment.stop_targets import StopResult
@@ -74,7 +75,7 @@ class Progress:
         self._at = time.monotonic()
         with as_far_as_prefect_takes_it("progress"):
             if self._shown is None:
-                self._shown = create_progress_artifact(percent, key="job-check-progress", description=told)
+                self._shown = cast(UUID, create_progress_artifact(percent, key="job-check-progress", description=told))
             else:
                 update_progress_artifact(self._shown, percent, description=told)
 
@@ -89,7 +90,7 @@ def show_the_pass(checked: Sequence[Checked], dry_run: bool) -> None:
             if said:
                 get_run_logger().warning("%s: %s", one.platform, hide(said))
         with as_far_as_prefect_takes_it("page of the check"):
-            text = page(one, here.case_url, _picture(one, dry_run), dry_run=dry_run)
+            text = page(one, here.links.case_url, _picture(one, dry_run), dry_run=dry_run)
             if here.policy_wrong:
                 text = f"**The policy file has an error.** {here.policy_wrong}\n\n{text}"
             create_markdown_artifact(text, key=_key(one, "check"), description=f"**The check** of {one.platform}.")
@@ -138,7 +139,7 @@ def _rows(one: Checked) -> list[dict[str, Any]]:
 
 
 def _linked(ref: str) -> str:
-    return f"[{ref}]({services().case_url(ref)})" if ref else ""
+    return f"[{ref}]({services().links.case_url(ref)})" if ref else ""
 
 
 def _key(one: Checked, what: str) -> str:

@@ -13,7 +13,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.forms import Form
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.procedure.core.services import US
+from caseproof.procedure.core.parts import US
 from caseproof.procedure.views.questions import case_heading, case_question
 from caseproof.procedure.views.titles import stands
 from tasks.common import load_case, services
@@ -49,14 +49,16 @@ class CaseAsker:
         """An event, once; nothing is acted on yet."""
         number = question.number
         who = str(answer.get("answered_by") or "somebody in the Prefect UI")
-        event = services().event(Kind.QUESTION_ANSWERED, who, number=number, form=question.form, answer=dict(answer))
+        event = services().ledger.event(
+            Kind.QUESTION_ANSWERED, who, number=number, form=question.form, answer=dict(answer)
+        )
         services().store.change(self.ref, lambda now: [] if number in now.answered else [event])
         get_run_logger().info("Question %s was answered by %s.", number, who)
 
     def refuse(self, number: int, no: CaseproofError) -> None:
         """An event, which handles the answer."""
         refused = {"number": number, "code": str(no.code), "why": str(no), "question": number}
-        services().record(self.ref, Kind.ANSWER_REFUSED, US, **refused)
+        services().ledger.record(self.ref, Kind.ANSWER_REFUSED, US, **refused)
 
     def number(self, form: type[Form], flow_run: str) -> int | None:
         """An event, which only one of two runs writes at a time."""
@@ -66,7 +68,7 @@ class CaseAsker:
             if not self.needed(case):
                 return []
             number = case.question_number + 1
-            return [services().event(Kind.QUESTION_ASKED, number=number, form=form.slug, flow_run=flow_run)]
+            return [services().ledger.event(Kind.QUESTION_ASKED, number=number, form=form.slug, flow_run=flow_run)]
 
         case = services().store.change(self.ref, question)
         asked = case.asked.get(case.question_number)
@@ -81,7 +83,7 @@ class CaseAsker:
     def words(self) -> Words:
         """The case, what was said, and what to do."""
         case = load_case(self.ref)
-        question = case_question(case, services().case_url(case.ref), self.explain)
+        question = case_question(case, services().links.case_url(case.ref), self.explain)
         return Words(case_heading(case), question, stands(case))
 
 

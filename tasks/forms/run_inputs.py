@@ -8,7 +8,7 @@ the run was suspended, so what a form becomes here never changes.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -59,13 +59,16 @@ def for_team(form: type[Form], team: tuple[str, ...], question: str) -> type[Run
     return cast(type[RunForm], model)
 
 
-@cache
-def _model_of(form: type[Form]) -> type[RunForm]:
+def _make_model(form: type[Form]) -> type[RunForm]:
     own: dict[str, Any] = {one.name: (one.choices or str, _field(one)) for one in fields_of(form)}
     who = {"answered_by": own.pop("answered_by")}  # it stands first in what Prefect stores, and last in its UI
     model = create_model(form.__name__, __base__=RunForm, __module__=__name__, **(who | own))
     model.form = form
     return model
+
+
+# mypy takes the hash of a form's instances for that of the class.
+_model_of = cast(Callable[[type[Form]], type[RunForm]], cache(_make_model))
 
 
 def _field(one: FormField) -> Any:

@@ -24,9 +24,11 @@ def look_after_incidents(services: Services) -> list[str]:
 
     Says what was done, a sentence each. Raises StoreError and PrefectDown; what the store holds is done by then.
     """
-    said = [f"{ref} has new cases" for ref in incidents.gather(services)]
-    said += [f"{ref} was decided with its incident" for ref in incidents.settle_stragglers(services)]
-    ended = incidents.end_finished(services)
+    said = [f"{ref} has new cases" for ref in incidents.gather(services.ledger, services.policy.check.storm)]
+    said += [
+        f"{ref} was decided with its incident" for ref in incidents.settle_stragglers(services.ledger, services.policy)
+    ]
+    ended = incidents.end_finished(services.ledger)
     said += [f"{ref} is over" for ref in ended]
     with services.store.reading() as uow:
         every = uow.incidents.rows()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.responses import SetStateStatus
+from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed, Scheduled
 
@@ -88,7 +89,7 @@ def set_scheduled(flow_run: UUID) -> bool:
 
 def resume(client: SyncPrefectClient, flow_run: UUID) -> bool:
     """Wake a suspended run over this client; whether Prefect takes it."""
-    answer = client.set_flow_run_state(flow_run, Scheduled(name="Resuming"))
+    answer: OrchestrationResult[Any] = client.set_flow_run_state(flow_run, Scheduled(name="Resuming"))
     return answer.status is SetStateStatus.ACCEPT
 
 

@@ -151,7 +151,7 @@ def _has_no_work(services: Services, row: CaseRow) -> bool:
     closed = row.closed_at
     if closed is None or services.clock() - closed > _CLOSED_LATELY:
         return closed is not None
-    return row.ticket_closed and not owes_recovery(services.case(row.ref))
+    return row.ticket_closed and not owes_recovery(services.ledger.case(row.ref))
 
 
 def _was_cancelled(run: FlowRun | None) -> bool:
@@ -170,7 +170,7 @@ def _park(services: Services, row: CaseRow, found: Revived) -> None:
         return
     until = services.clock() + timedelta(hours=services.policy.keeper.parked_hours)
     why = "parked: its run was cancelled in the Prefect UI"
-    event = services.event(Kind.PARKED, until=until.isoformat(), flow_run=row.flow_run)
+    event = services.ledger.event(Kind.PARKED, until=until.isoformat(), flow_run=row.flow_run)
 
     def once_a_run(now: Case) -> list[Event]:
         parked = any(fact.data["flow_run"] == row.flow_run for fact in now.all_of(Parked))
@@ -193,7 +193,7 @@ def _after_death(services: Services, row: CaseRow, run: FlowRun | None, found: R
     """Another run, unless too many in a row died without the case moving: then it rests, and people are asked."""
     policy = services.policy.keeper
     if run is None:  # deleted by somebody, which says nothing about the case
-        services.case(row.ref)  # one that cannot be read gets none
+        services.ledger.case(row.ref)  # one that cannot be read gets none
         return [NextRun(row.ref, row.generation, row.crashes, row.rest_why)]
     count = _count_death(services, row)
     message = run.state.message if run.state and run.state.message else ""
@@ -238,7 +238,7 @@ def _count_death(services: Services, row: CaseRow) -> int:
 
 def _has_moved(services: Services, row: CaseRow, before: _Deaths) -> bool:
     """Whether the case made progress since a run of it died last."""
-    since = [event.kind.spec for event in services.case(row.ref).events[before.version :]]
+    since = [event.kind.spec for event in services.ledger.case(row.ref).events[before.version :]]
     return any(spec.wakes and spec.role is not Role.ASKS for spec in since)
 
 

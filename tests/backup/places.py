@@ -77,7 +77,7 @@ def fill(place: Place) -> None:
         world.platform.add(f"offers/closed-{number}")
         world.decision = decision
         assert world.walk(world.open(f"offers/closed-{number}")).is_closed
-    world.services.record("JF-000002", Kind.REOPENED, "operator", why="Es schlägt wieder fehl ☹")
+    world.services.ledger.record("JF-000002", Kind.REOPENED, "operator", why="Es schlägt wieder fehl ☹")
     world.walk("JF-000002", until="tell")
     world.decide("JF-000002", Decision.KEEP_PAUSED, until=(world.clock() + timedelta(days=30)).date())
     for job, until in (("offers/waiting", "tell"), ("offers/opened", "contain")):

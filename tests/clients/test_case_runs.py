@@ -52,7 +52,7 @@ def waiting(services: Services) -> tuple[str, str]:
         deployment = client.create_deployment(client.create_flow(dies), name="answers")
         run = client.create_flow_run_from_deployment(deployment, state=state)
     for_team(RetailersWord, services.policy.team, "What now?").save(keys, flow_run_id=run.id)
-    opened = services.event(
+    opened = services.ledger.event(
         Kind.OPENED, platform="p", job=str(run.id), job_name="j", cause="feed", summary="It fails.", how="a test",
         scope="job",
     )  # fmt: skip
@@ -60,7 +60,7 @@ def waiting(services: Services) -> tuple[str, str]:
         ref = uow.cases.create(opened).ref
         uow.cases.attach_run(ref, str(run.id), 1)
         uow.commit()
-    services.record(ref, Kind.QUESTION_ASKED, number=1, form=RetailersWord.slug, flow_run=str(run.id))
+    services.ledger.record(ref, Kind.QUESTION_ASKED, number=1, form=RetailersWord.slug, flow_run=str(run.id))
     return ref, str(run.id)
 
 
@@ -70,7 +70,7 @@ def answer_in_the_ui(server: PrefectServer, run: str) -> str:
 
 
 def answers(services: Services, ref: str) -> list[Any]:
-    return [event.data["answer"] for event in services.case(ref).events if event.kind is Kind.QUESTION_ANSWERED]
+    return [event.data["answer"] for event in services.ledger.case(ref).events if event.kind is Kind.QUESTION_ANSWERED]
 
 
 def test_an_answer_that_a_dead_run_took_is_read_by_the_next_run(

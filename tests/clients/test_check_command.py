@@ -98,7 +98,7 @@ def test_a_second_check_at_the_same_time_says_so_and_does_nothing(jobs: Farm, ru
     working, done = threading.Event(), threading.Event()
 
     def work() -> None:
-        with check_lock(services, "farm"):
+        with check_lock(services.settings, "farm"):
             working.set()
             done.wait(60)
 

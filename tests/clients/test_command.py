@@ -47,7 +47,9 @@ def written(services: Services, teller: Teller, **opening: str) -> Case:
             data |= opening
         elif case is not None and "evidence" in data:
             told = str(data["evidence"])
-            files[told] = files.get(told) or services.keep(case.ref, told.encode(), f"{told[:8]}.txt", "text/plain")
+            files[told] = files.get(told) or services.files.keep(
+                case.ref, told.encode(), f"{told[:8]}.txt", "text/plain"
+            )
             data["evidence"] = files[told]
         if event.kind is Kind.RUN_VERIFIED:
             data |= {"name": "tidy-otter", "said": "Completed", "url": "https://jobs.example.com/runs/1"}
@@ -84,7 +86,7 @@ def closed(services: Services) -> Case:
     services = replace(services, clock=lambda: teller.now + timedelta(minutes=1))
     case = make_proof(services.ledger, services.files, services.proofs, written(services, teller).ref)
     assert case.proof is not None
-    return services.record(case.ref, Kind.CLOSED, proof=case.proof["evidence"])
+    return services.ledger.record(case.ref, Kind.CLOSED, proof=case.proof["evidence"])
 
 
 def refused(ended: Ended, problem: str, next_action: str) -> None:
@@ -188,11 +190,11 @@ def test_a_case_is_shown_with_what_comes_next_and_its_timeline(run: Run, service
 def test_what_a_case_needs_help_with_is_told_with_a_code_for_programs(run: Run, services: Services) -> None:
     case = waiting(services)
     needs = {"step": "note on the ticket", "problem": "The desk is down.", "next_action": "Look at the desk."}
-    services.record(case.ref, Kind.TROUBLE, **needs, code="desk_down")
+    services.ledger.record(case.ref, Kind.TROUBLE, **needs, code="desk_down")
     told = run("case", "show", case.ref, "--json").json
     assert told["trouble"] == {**needs, "code": "desk_down"}
     assert [event["code"] for event in told["timeline"]][-1] == "desk_down"
-    services.record(case.ref, Kind.TROUBLE, **needs)
+    services.ledger.record(case.ref, Kind.TROUBLE, **needs)
     assert run("case", "show", case.ref, "--json").json["trouble"]["code"] == "other", "of a version without codes"
 
 
@@ -261,7 +263,7 @@ def test_a_strangers_mail_is_refused_and_told_who_may_confirm(run: Run, services
     case, file = waiting(services), tmp_path / "mail.eml"
     file.write_bytes(MAIL)
     refused(confirm(run, case.ref, file), "not a registered contact", "caseproof contact add")
-    assert services.case(case.ref).events[-1].kind is Kind.CONFIRMATION_REFUSED
+    assert services.ledger.case(case.ref).events[-1].kind is Kind.CONFIRMATION_REFUSED
 
 
 def test_a_word_for_a_case_that_is_not_there_is_refused(run: Run, tmp_path: Path) -> None:
@@ -281,7 +283,7 @@ def test_a_word_is_recorded_also_while_prefect_is_down(
     assert ended.code == 0
     assert ended.json["recorded"] is True
     assert f"caseproof case wake {case.ref}" in ended.json["run"]
-    (word,) = services.case(case.ref).confirmations
+    (word,) = services.ledger.case(case.ref).confirmations
     assert "We renewed the token." in word["words"]
 
 

@@ -261,57 +261,61 @@ def case(services: Services) -> Case:
 
 def answered(services: Services, case: Case, form: type[Form], **answer: str) -> Fact:
     """The form was asked and answered; nobody acted on it yet."""
-    number = services.case(case.ref).question_number + 1
-    services.record(case.ref, Kind.QUESTION_ASKED, number=number, form=form.slug, flow_run="a flow run")
+    number = services.ledger.case(case.ref).question_number + 1
+    services.ledger.record(case.ref, Kind.QUESTION_ASKED, number=number, form=form.slug, flow_run="a flow run")
     who = {"answered_by": "operator"} | answer
-    now = services.record(case.ref, Kind.QUESTION_ANSWERED, "operator", number=number, form=form.slug, answer=who)
+    now = services.ledger.record(
+        case.ref, Kind.QUESTION_ANSWERED, "operator", number=number, form=form.slug, answer=who
+    )
     return now.answered[number]
 
 
 def test_an_answer_is_found_once_it_was_given_and_only_for_its_form(services: Services, case: Case) -> None:
     assert answer_to(case, AccountDecision.slug) is None
     given = answered(services, case, AccountDecision, **ANSWERS["decision"])
-    assert answer_to(services.case(case.ref), AccountDecision.slug) == given
-    assert answer_to(services.case(case.ref), Review.slug) is None
+    assert answer_to(services.ledger.case(case.ref), AccountDecision.slug) == given
+    assert answer_to(services.ledger.case(case.ref), Review.slug) is None
 
 
 def test_of_two_answers_the_newer_counts(services: Services, case: Case) -> None:
     answered(services, case, AccountDecision, **ANSWERS["decision"], checked="first")
     second = answered(services, case, AccountDecision, **ANSWERS["decision"], checked="second")
-    assert answer_to(services.case(case.ref), AccountDecision.slug) == second
+    assert answer_to(services.ledger.case(case.ref), AccountDecision.slug) == second
 
 
 def test_an_answer_that_was_acted_on_does_not_count_again(services: Services, case: Case) -> None:
     given = answered(services, case, AccountDecision, **ANSWERS["decision"])
-    services.record(case.ref, Kind.KEPT_PAUSED, "operator", until="2026-12-24", reason="x", question=given["number"])
-    assert answer_to(services.case(case.ref), AccountDecision.slug) is None
+    services.ledger.record(
+        case.ref, Kind.KEPT_PAUSED, "operator", until="2026-12-24", reason="x", question=given["number"]
+    )
+    assert answer_to(services.ledger.case(case.ref), AccountDecision.slug) is None
 
 
 def test_an_answer_from_before_a_failed_run_is_no_answer_to_what_came_after(services: Services, case: Case) -> None:
     """J11: the decision was taken on what was known before; the failure has to be looked at."""
     decided = answered(services, case, AccountDecision, **ANSWERS["decision"])
     taken = {"decision": str(Decision.AFTER_FIX), "reason": "x", "review": "anybody", "question": decided["number"]}
-    services.record(case.ref, Kind.DECIDED, "operator", **taken)
+    services.ledger.record(case.ref, Kind.DECIDED, "operator", **taken)
     answered(services, case, AccountDecision, **ANSWERS["decision"])
-    services.record(case.ref, Kind.RUN_STARTED, run="r", purpose="rerun", url="https://jobs.example.com/r")
-    failed = services.record(case.ref, Kind.RUN_FAILED, run="r", why="401 again")
+    services.ledger.record(case.ref, Kind.RUN_STARTED, run="r", purpose="rerun", url="https://jobs.example.com/r")
+    failed = services.ledger.record(case.ref, Kind.RUN_FAILED, run="r", why="401 again")
     assert answer_to(failed, AccountDecision.slug) is None
     fresh = answered(services, case, AccountDecision, **ANSWERS["decision"])
-    assert answer_to(services.case(case.ref), AccountDecision.slug) == fresh
+    assert answer_to(services.ledger.case(case.ref), AccountDecision.slug) == fresh
 
 
 # -- what the retailer said stands above the form ------------------------------------------------------------------
 
 
 def said(services: Services, case: Case, kind: Kind, words: str, **more: str) -> None:
-    kept = services.keep(case.ref, f"{words}{more}".encode(), "said.eml", "message/rfc822")
-    services.record(case.ref, kind, sender=CONTACT, words=words, evidence=kept, by_way_of="mail", **more)
+    kept = services.files.keep(case.ref, f"{words}{more}".encode(), "said.eml", "message/rfc822")
+    services.ledger.record(case.ref, kind, sender=CONTACT, words=words, evidence=kept, by_way_of="mail", **more)
 
 
 def test_words_and_replies_stand_above_the_form_in_the_order_in_which_they_came(services: Services, case: Case) -> None:
     said(services, case, Kind.REPLY_RECEIVED, "Which token?\n# not a heading", why="asks for help")
     said(services, case, Kind.CONFIRMATION_RECEIVED, "Done.", choice="changed")
-    shown = case_question(services.case(case.ref), "https://app.example.com/case", "Now decide.")
+    shown = case_question(services.ledger.case(case.ref), "https://app.example.com/case", "Now decide.")
     first = "shop\\@example.com** replied by mail (confirms nothing by itself: asks for help):"
     second = "shop\\@example.com** wrote by mail (J8):"
     places = [shown.index(part) for part in (first, "> Which token?\n> \\# not", second, "> Done.", "Now decide.")]
@@ -320,12 +324,12 @@ def test_words_and_replies_stand_above_the_form_in_the_order_in_which_they_came(
 
 def test_a_reply_that_was_recorded_stands_there_once(services: Services, case: Case) -> None:
     said(services, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
-    number = services.case(case.ref).question_number + 1
-    services.record(case.ref, Kind.QUESTION_ASKED, number=number, form=RetailersWord.slug, flow_run="a flow run")
-    [reply] = services.case(case.ref).replies
+    number = services.ledger.case(case.ref).question_number + 1
+    services.ledger.record(case.ref, Kind.QUESTION_ASKED, number=number, form=RetailersWord.slug, flow_run="a flow run")
+    [reply] = services.ledger.case(case.ref).replies
     taken = {name: reply[name] for name in ("sender", "words", "evidence", "by_way_of")}
-    services.record(case.ref, Kind.CONFIRMATION_RECEIVED, "operator", **taken)
-    assert case_question(services.case(case.ref), "https://app.example.com/case", "").count("I think so.") == 1
+    services.ledger.record(case.ref, Kind.CONFIRMATION_RECEIVED, "operator", **taken)
+    assert case_question(services.ledger.case(case.ref), "https://app.example.com/case", "").count("I think so.") == 1
 
 
 def test_of_many_words_the_newest_are_shown_and_the_others_are_on_the_cases_page(
@@ -333,29 +337,29 @@ def test_of_many_words_the_newest_are_shown_and_the_others_are_on_the_cases_page
 ) -> None:
     for number in range(MOST_WORDS + 3):
         said(services, case, Kind.REPLY_RECEIVED, f"Question {number}?", why="asks for help")
-    shown = case_question(services.case(case.ref), "https://app.example.com/case", "")
+    shown = case_question(services.ledger.case(case.ref), "https://app.example.com/case", "")
     assert "3 older words of theirs" in shown
     assert [n for n in range(MOST_WORDS + 3) if f"Question {n}?" in shown] == list(range(3, MOST_WORDS + 3))
 
 
 def test_the_form_for_the_word_offers_the_reply_only_where_there_is_one(services: Services, case: Case) -> None:
-    assert "newest reply" not in what_to_record(services.case(case.ref))
+    assert "newest reply" not in what_to_record(services.ledger.case(case.ref))
     said(services, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
-    assert "newest reply above counts" in what_to_record(services.case(case.ref))
+    assert "newest reply above counts" in what_to_record(services.ledger.case(case.ref))
 
 
 def test_the_runs_name_says_that_a_reply_is_there_to_read(services: Services, case: Case) -> None:
     said(services, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
-    services.record(case.ref, Kind.QUESTION_ASKED, number=1, form=RetailersWord.slug, flow_run="a flow run")
-    assert stands(services.case(case.ref)) == "has a reply to read"
+    services.ledger.record(case.ref, Kind.QUESTION_ASKED, number=1, form=RetailersWord.slug, flow_run="a flow run")
+    assert stands(services.ledger.case(case.ref)) == "has a reply to read"
 
 
 def test_the_ticket_is_due_for_a_note_as_soon_as_something_was_said_and_the_desk_is_asked_nothing_before(
     services: Services, case: Case
 ) -> None:
-    assert not note_on_the_ticket.is_due(services.case(case.ref))
+    assert not note_on_the_ticket.is_due(services.ledger.case(case.ref))
     said(services, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
-    assert note_on_the_ticket.is_due(services.case(case.ref))
+    assert note_on_the_ticket.is_due(services.ledger.case(case.ref))
 
 
 def test_that_the_reply_counts_is_said_by_a_member_and_refused_where_there_is_none(
@@ -363,60 +367,60 @@ def test_that_the_reply_counts_is_said_by_a_member_and_refused_where_there_is_no
 ) -> None:
     given = answered(services, case, RetailersWord, what=str(Word.COUNTS))
     act_on(case.ref, given, RetailersWord, lambda form: _take_word(case.ref, given, form))
-    refused = services.case(case.ref).refused
+    refused = services.ledger.case(case.ref).refused
     assert refused is not None
     assert "no reply in words of a registered contact" in refused["why"]
 
     said(services, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
     again = answered(services, case, RetailersWord, what=str(Word.COUNTS))
     act_on(case.ref, again, RetailersWord, lambda form: _take_word(case.ref, again, form))
-    [word] = services.case(case.ref).confirmations
+    [word] = services.ledger.case(case.ref).confirmations
     assert (word["words"], word.actor) == ("I think so.", "operator")
 
 
 def test_a_reply_that_a_member_answered_confirms_nothing_and_the_case_waits_on(services: Services, case: Case) -> None:
     said(services, case, Kind.REPLY_RECEIVED, "Which app do you mean?", why="asks something or needs help")
-    assert services.case(case.ref).unanswered_since is None, "it is the team's turn"
+    assert services.ledger.case(case.ref).unanswered_since is None, "it is the team's turn"
     given = answered(services, case, RetailersWord, what=str(Word.ANSWERED))
     for _ in range(2):  # two live runs of one case read the same answer
         act_on(case.ref, given, RetailersWord, lambda form: _take_word(case.ref, given, form))
-    now = services.case(case.ref)
+    now = services.ledger.case(case.ref)
     assert (now.words, now.open_replies, now.unhandled) == ((), (), ())
     assert now.events[-1].kind is Kind.CONFIRMATION_REFUSED
     assert "operator has answered it" in now.events[-1].data["why"]
     assert now.unanswered_since == now.events[-1].at, "the retailer's turn begins anew"
     again = answered(services, case, RetailersWord, what=str(Word.ANSWERED))
     act_on(case.ref, again, RetailersWord, lambda form: _take_word(case.ref, again, form))
-    assert "no reply above" in services.case(case.ref).refused["why"]
+    assert "no reply above" in services.ledger.case(case.ref).refused["why"]
 
 
 def test_nobody_is_asked_for_a_decision_that_a_clear_word_has_taken(services: Services, case: Case) -> None:
     """J6: the word was there before the question, or came while it was made."""
     said(services, case, Kind.CONFIRMATION_RECEIVED, "Done.", choice="changed")
-    assert _needs_a_person(services.case(case.ref)), "by mail a person decides"
-    kept = services.keep(case.ref, b"page", "page.json", "application/json")
+    assert _needs_a_person(services.ledger.case(case.ref)), "by mail a person decides"
+    kept = services.files.keep(case.ref, b"page", "page.json", "application/json")
     clear = {"sender": CONTACT, "words": "Done.", "evidence": kept, "choice": "changed"}
-    services.record(case.ref, Kind.CONFIRMATION_RECEIVED, **clear, by_way_of="page")
-    assert not _needs_a_person(services.case(case.ref))
+    services.ledger.record(case.ref, Kind.CONFIRMATION_RECEIVED, **clear, by_way_of="page")
+    assert not _needs_a_person(services.ledger.case(case.ref))
     settle_the_account(case.ref)
-    now = services.case(case.ref)
+    now = services.ledger.case(case.ref)
     assert (now.decided, now.question) == (Decision.AFTER_CHANGE, None)
 
 
 def test_j8_the_review_of_what_went_on_by_itself_asks_for_thelook_at_the_change(services: Services, case: Case) -> None:
-    assert look_at_the_change(services.case(case.ref)) == ""
-    kept = services.keep(case.ref, b"page", "page.json", "application/json")
+    assert look_at_the_change(services.ledger.case(case.ref)) == ""
+    kept = services.files.keep(case.ref, b"page", "page.json", "application/json")
     clear = {"sender": CONTACT, "words": "Done.", "evidence": kept, "choice": "changed"}
-    services.record(case.ref, Kind.CONFIRMATION_RECEIVED, **clear, by_way_of="page")
+    services.ledger.record(case.ref, Kind.CONFIRMATION_RECEIVED, **clear, by_way_of="page")
     settle_the_account(case.ref)
-    assert "look at the change in the system (J8)" in look_at_the_change(services.case(case.ref))
+    assert "look at the change in the system (J8)" in look_at_the_change(services.ledger.case(case.ref))
 
 
 def test_a_malformed_answer_is_refused_with_the_fields_and_asked_again(services: Services, case: Case) -> None:
     given = answered(services, case, AccountDecision, decision="close it", reason="")
     acted: list[Form] = []
     act_on(case.ref, given, AccountDecision, acted.append)
-    now = services.case(case.ref)
+    now = services.ledger.case(case.ref)
     assert acted == []
     assert now.refused is not None
     assert now.refused["number"] == given["number"]
@@ -432,7 +436,7 @@ def test_an_answer_that_the_procedure_refuses_is_recorded_with_the_next_action(s
         raise NotAllowed("J8: there is no confirmation.", "Record it.")
 
     act_on(case.ref, given, AccountDecision, no)
-    refused = services.case(case.ref).refused
+    refused = services.ledger.case(case.ref).refused
     assert refused is not None
     assert refused["why"] == "J8: there is no confirmation. Next: Record it."
 
@@ -443,7 +447,7 @@ def test_a_good_answer_is_acted_on_as_its_form(services: Services, case: Case) -
     act_on(case.ref, given, AccountDecision, acted.append)
     decided, reason = Decision.AFTER_FIX, ANSWERS["decision"]["reason"]
     assert acted == [AccountDecision(answered_by="operator", decision=decided, reason=reason)]
-    assert services.case(case.ref).refused is None
+    assert services.ledger.case(case.ref).refused is None
 
 
 def test_what_is_no_refusal_but_a_fault_of_ours_is_not_taken_for_one(services: Services, case: Case) -> None:
@@ -454,20 +458,20 @@ def test_what_is_no_refusal_but_a_fault_of_ours_is_not_taken_for_one(services: S
 
     with pytest.raises(RuntimeError, match="a fault"):
         act_on(case.ref, given, TryAgain, broken)
-    assert services.case(case.ref).refused is None
+    assert services.ledger.case(case.ref).refused is None
 
 
 def test_the_same_trouble_is_said_once_and_another_one_anew(services: Services, case: Case) -> None:
     for problem in ("The desk is down.", "The desk is down.", "The desk is full.", "The desk is down."):
         say_trouble(case.ref, "open the ticket", BadInput(problem, "Look at the desk."))
-    said = [event.data["problem"] for event in services.case(case.ref).events if event.kind is Kind.TROUBLE]
+    said = [event.data["problem"] for event in services.ledger.case(case.ref).events if event.kind is Kind.TROUBLE]
     assert said == ["The desk is down.", "The desk is full.", "The desk is down."]
 
 
 def test_the_same_problem_of_another_step_is_said_too(services: Services, case: Case) -> None:
     for step in ("open the ticket", "attach the picture"):
         say_trouble(case.ref, step, BadInput("The desk is down."))
-    trouble = services.case(case.ref).trouble
+    trouble = services.ledger.case(case.ref).trouble
     assert trouble is not None
     assert trouble["step"] == "attach the picture"
 
@@ -475,10 +479,10 @@ def test_the_same_problem_of_another_step_is_said_too(services: Services, case: 
 def test_a_step_that_works_again_ends_its_own_trouble_and_no_others(services: Services, case: Case) -> None:
     say_trouble(case.ref, "another step", BadInput("It is down."))
     carry(stop_the_job, case.ref)  # which is done already
-    assert services.case(case.ref).trouble is not None
+    assert services.ledger.case(case.ref).trouble is not None
     say_trouble(case.ref, "stop the job", BadInput("It is down."))
     carry(stop_the_job, case.ref)
-    assert services.case(case.ref).trouble is None
+    assert services.ledger.case(case.ref).trouble is None
 
 
 @pytest.mark.usefixtures("services")

@@ -50,16 +50,16 @@ def refs(services: Services) -> list[str]:
     with services.store.uow() as uow:
         for number in range(5):
             steps = [
-                services.event(
+                services.ledger.event(
                     Kind.OPENED, platform="p", job=f"job-{number}", job_name=f"job-{number}", cause="expired_token",
                     retailer=f"Shop | {number}", marketplace="North", summary="401", how="a test", scope="job",
                 ),
-                services.event(Kind.STOPPED, scope="job", jobs=[], evidence="0" * 64),
-                services.event(Kind.NOTICE_SENT, message_id="<m@example.com>", accepted=[], evidence="0" * 64),
+                services.ledger.event(Kind.STOPPED, scope="job", jobs=[], evidence="0" * 64),
+                services.ledger.event(Kind.NOTICE_SENT, message_id="<m@example.com>", accepted=[], evidence="0" * 64),
             ]  # fmt: skip
             refs.append(uow.cases.append(uow.cases.create(steps[0]), *steps[1:]).ref)
         uow.commit()
-    assert incidents.gather(services) == [REF]
+    assert incidents.gather(services.ledger, services.policy.check.storm) == [REF]
     return refs
 
 
@@ -98,14 +98,14 @@ def test_an_incident_asks_again_what_it_cannot_take_and_after_a_pause_and_ends_w
     assert waits["name"] == "IN-000001 · North · expired token · 5 cases · waits for the decision for all"
     assert {"marketplace:North", "cause:expired_token", "status:waiting", "incident:IN-000001"} <= set(waits["tags"])
     assert [row["State"] for row in table(prefect_server)] == ["waiting"] * 5
-    assert table(prefect_server)[0]["Case"] == f"[{refs[0]}]({services.case_url(refs[0])})"
+    assert table(prefect_server)[0]["Case"] == f"[{refs[0]}]({services.links.case_url(refs[0])})"
 
     assert answer(prefect_server, run, FIX | {"decision": str(Decision.REMOVE)}) == "REJECT"
     assert answer(prefect_server, run, FIX | {"decision": str(Decision.KEEP_PAUSED)}) == "ACCEPT"
     assert carry(run) == "Suspended"
     assert "answer refused" in read(prefect_server, f"flow_runs/{run}")["name"]
-    assert "date" in incidents.refused(services, REF)
-    assert {services.case(ref).state for ref in refs} == {State.WAITING}
+    assert "date" in incidents.refused(services.store, REF)
+    assert {services.ledger.case(ref).state for ref in refs} == {State.WAITING}
 
     pause = {"decision": str(Decision.KEEP_PAUSED), "paused_until": "2099-01-31"}
     assert answer(prefect_server, run, FIX | pause) == "ACCEPT"
@@ -115,8 +115,8 @@ def test_an_incident_asks_again_what_it_cannot_take_and_after_a_pause_and_ends_w
 
     assert answer(prefect_server, run, FIX) == "ACCEPT"
     assert carry(run) == "Completed"
-    assert {services.case(ref).state for ref in refs} == {State.DECIDED}
-    assert {services.case(ref).decision["incident"] for ref in refs} == {REF}  # type: ignore[index]
+    assert {services.ledger.case(ref).state for ref in refs} == {State.DECIDED}
+    assert {services.ledger.case(ref).decision["incident"] for ref in refs} == {REF}  # type: ignore[index]
     assert read(prefect_server, f"flow_runs/{run}")["name"].endswith("· over")
 
 
@@ -131,7 +131,7 @@ def test_an_answer_to_a_run_that_died_is_read_by_the_next_one(
     again = ensure_run(IncidentOwner(services, REF))
     assert again != run
     assert carry(again) == "Completed"
-    assert {services.case(ref).state for ref in refs} == {State.DECIDED}
+    assert {services.ledger.case(ref).state for ref in refs} == {State.DECIDED}
 
 
 def test_the_keeper_keeps_the_table_current_and_wakes_the_run_of_an_incident_that_is_over(
@@ -139,13 +139,13 @@ def test_the_keeper_keeps_the_table_current_and_wakes_the_run_of_an_incident_tha
 ) -> None:
     run = ensure_run(IncidentOwner(services, REF))
     carry(run)
-    incidents.decide_all(services, REF, Decision.AFTER_FIX, "operator", "By hand.")
+    incidents.decide_all(services.ledger, services.policy, REF, Decision.AFTER_FIX, "operator", "By hand.")
     assert look_after_incidents(services) == [f"{REF} is over"]
     assert {row["State"] for row in table(prefect_server)} == {"decided"}
     assert read(prefect_server, f"flow_runs/{run}")["state_type"] == "SCHEDULED"
     assert carry(run) == "Completed"
     assert look_after_incidents(services) == []
-    assert {services.case(ref).state for ref in refs} == {State.DECIDED}
+    assert {services.ledger.case(ref).state for ref in refs} == {State.DECIDED}
 
 
 def test_a_second_run_of_one_incident_does_nothing(
@@ -158,4 +158,4 @@ def test_a_second_run_of_one_incident_does_nothing(
         second = client.create_flow_run_from_deployment(deployment.id, parameters={"incident": REF})
     assert carry(str(second.id)) == "Completed"
     assert read(prefect_server, f"flow_runs/{first}")["state_name"] == "Suspended"
-    assert {services.case(ref).state for ref in refs} == {State.WAITING}
+    assert {services.ledger.case(ref).state for ref in refs} == {State.WAITING}

@@ -45,10 +45,12 @@ def test_a_pass_gives_every_open_case_one_live_run_again_and_draws_the_board(ser
     with get_client(sync_client=True) as client:
         client.delete_flow_run(read_run(gone).id)
     asleep, sleeping = carried(suspended())
-    services.record(asleep, Kind.QUESTION_ASKED, number=1, form="decision", flow_run=sleeping)
+    services.ledger.record(asleep, Kind.QUESTION_ASKED, number=1, form="decision", flow_run=sleeping)
     news, waiting = carried(suspended())
-    services.record(news, Kind.QUESTION_ASKED, number=1, form="decision", flow_run=waiting)
-    services.record(news, Kind.CONFIRMATION_RECEIVED, sender="x", words="We did.", evidence="e", by_way_of="form")
+    services.ledger.record(news, Kind.QUESTION_ASKED, number=1, form="decision", flow_run=waiting)
+    services.ledger.record(
+        news, Kind.CONFIRMATION_RECEIVED, sender="x", words="We did.", evidence="e", by_way_of="form"
+    )
     with services.store.uow() as uow:
         uow.messages.add(
             "d" * 64, message_id="", sender="x@example.com", subject="", size=1, way="mail", place=Disposition.REPLY,
@@ -61,13 +63,13 @@ def test_a_pass_gives_every_open_case_one_live_run_again_and_draws_the_board(ser
     assert [generation(services, ref) for ref in refs] == [2, 2, 2, 1, 1, 1]
     assert [state_of(services, ref) for ref in (crashed, forced, deleted)] == ["Scheduled"] * 3
     assert (state_of(services, asleep), state_of(services, news)) == ("Suspended", "Resuming")
-    assert services.case(cancelled).events[-1].kind is Kind.PARKED
+    assert services.ledger.case(cancelled).events[-1].kind is Kind.PARKED
     shown = {line["Case"].partition("]")[0].removeprefix("["): line for line in table("caseproof-board")}
     assert set(shown) == set(refs)
     assert "parked" in shown[cancelled]["What for"]
     assert f"/runs/flow-run/{sleeping}" in shown[asleep]["What for"]
     above = newest("caseproof-board").description
-    assert f"**From retailers: [1 to look at]({services.inbox_url}).** reply 1." in above
+    assert f"**From retailers: [1 to look at]({services.links.inbox_url}).** reply 1." in above
     told = {line["What"]: line["How much"] for line in table("caseproof-keeper")}
     assert told["told to the team"] == "1"
     assert told["given a run"].startswith("3: ")

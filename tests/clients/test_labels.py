@@ -143,7 +143,7 @@ def test_not_even_a_label_comes_before_the_stop(
         case = uow.cases.create(opened)
         uow.commit()
     (before,) = labelled(prefect_server, case, by=lambda now: announce(now.ref))
-    common.services().record(case.ref, stopped.kind, **stopped.data)
+    common.services().ledger.record(case.ref, stopped.kind, **stopped.data)
     (after,) = labelled(prefect_server, case, by=lambda now: announce(now.ref))
     common.services().store.close()
     common.installed_services.cache_clear()

@@ -77,7 +77,7 @@ def test_it_shows_what_a_case_sends_in_its_contacts_language_and_changes_nothing
         text = (tmp_path / f"{ref.lower()}-{kind}.txt").read_text(encoding="utf-8")
         assert said in text
         assert "Guten Tag Jo!" in text
-    assert len(services.case(ref).events) == 1
+    assert len(services.ledger.case(ref).events) == 1
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_a_run_that_ended_is_found_by_its_end_alone(services, carried) -> None:
 def test_a_run_that_is_being_cancelled_parks_the_case_too(services, carried) -> None:
     ref, _ = carried(Cancelling())
     revive(services)
-    assert services.case(ref).events[-1].kind is Kind.PARKED
+    assert services.ledger.case(ref).events[-1].kind is Kind.PARKED
 
 
 def test_a_cancel_in_the_ui_parks_the_case_for_the_policys_time(services, clock, carried) -> None:
@@ -115,7 +115,7 @@ def test_a_cancel_in_the_ui_parks_the_case_for_the_policys_time(services, clock,
     until = services.clock() + timedelta(hours=services.policy.keeper.parked_hours)
     assert len(revive(services).said) == 1
     assert revive(services).said == [], "said once"
-    parked = services.case(ref).events[-1]
+    parked = services.ledger.case(ref).events[-1]
     assert (parked.kind, parked.data["flow_run"]) == (Kind.PARKED, run)
     assert abs(datetime.fromisoformat(parked.data["until"]) - until) < timedelta(seconds=5)
     line = board(services.ledger, services.policy.keeper).lines[0]
@@ -126,7 +126,7 @@ def test_a_cancel_in_the_ui_parks_the_case_for_the_policys_time(services, clock,
     clock.move(hours=2)
     assert revive(services).given == [ref]
     assert generation(services, ref) == 2
-    assert services.case(ref).events[-1].kind is Kind.PARKED, "parked once"
+    assert services.ledger.case(ref).events[-1].kind is Kind.PARKED, "parked once"
 
 
 def test_a_parked_case_is_woken_at_once_by_a_person(services, carried) -> None:
@@ -179,9 +179,9 @@ def test_a_resting_case_that_moves_gets_a_run_before_its_time(services, carried)
         revive(services)
         dies(services, ref)
     assert revive(services).given == []
-    services.record(ref, Kind.TEAM_TOLD, about="It rests.", number=1)
+    services.ledger.record(ref, Kind.TEAM_TOLD, about="It rests.", number=1)
     assert revive(services).given == [], "what we say ourselves is no hope"
-    services.record(ref, Kind.TROUBLE, step="stop the job", problem="It is down.", next_action="Wait.")
+    services.ledger.record(ref, Kind.TROUBLE, step="stop the job", problem="It is down.", next_action="Wait.")
     assert revive(services).given == [ref], "it moved, so there is hope"
     dies(services, ref)
     assert revive(services).given == [ref], "and its deaths are counted anew"

@@ -196,7 +196,7 @@ def _write_cases(services: Services) -> None:
             case = uow.cases.create(event) if case is None else uow.cases.append(case, event)
             uow.commit()
     assert case is not None
-    services.keep(case.ref, b"the page of the run", "run-page-1.png", "image/png")
+    services.files.keep(case.ref, b"the page of the run", "run-page-1.png", "image/png")
     _open_case(services, "offers/feed-b")
     note_problems(services.ledger, {})  # as the keeper does at the end of each pass
 

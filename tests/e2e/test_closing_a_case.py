@@ -64,7 +64,7 @@ def test_j7_a_case_on_a_scheduled_job_elsewhere_closes_after_our_fix_and_the_job
     world.answer(ref, "decision", **decided(Decision.AFTER_FIX))
     own = world.answer(ref, "review", answered_by="operator", verdict="approve")
     world.await_question(ref, "review", after=own)
-    assert "another person" in world.services.case(ref).refused["why"]
+    assert "another person" in world.services.ledger.case(ref).refused["why"]
     world.answer(ref, "review", **APPROVE)
     case = world.await_case(ref, "closed, with its ticket", lambda case: case.ticket_closed is not None)
 
@@ -90,7 +90,7 @@ def it_fails_again_and_the_keeper_reopens_the_case(world: World, job: OwnJob, cl
     assert world.run_ours("case-keeper")["state"]["type"] == "COMPLETED"
     with world.services.store.reading() as uow:
         assert [row.ref for row in uow.cases.rows() if row.job == job.id] == [closed.ref], "the same case"
-    again = [event.kind for event in world.services.case(closed.ref).events][len(closed.events) :]
+    again = [event.kind for event in world.services.ledger.case(closed.ref).events][len(closed.events) :]
     again = [kind for kind in again if kind is not Kind.RECOVERY_TOLD]
     assert again[:2] == [Kind.REOPENED, Kind.STOPPED], "J2: nothing comes before the stop"
     assert job.deployment()["paused"]
@@ -139,7 +139,7 @@ def test_j8_the_contacts_own_word_by_mail_or_on_the_page_closes_a_case_and_nobod
 
     gardener.answer(gardener.letters[0], "Hello,\nwe renewed the access yesterday.\n\nThe owner")
     read_the_mailbox(world)
-    (word,) = world.services.case(by_mail).words
+    (word,) = world.services.ledger.case(by_mail).words
     assert (word["sender"], word["by_way_of"]) == (gardener.address, "mail")
     assert word["words"].startswith("Hello,\nwe renewed the access yesterday."), "verbatim, without what it quotes"
     change = decided(Decision.AFTER_CHANGE, checked="The new token is set.")
@@ -154,7 +154,7 @@ def test_j8_the_contacts_own_word_by_mail_or_on_the_page_closes_a_case_and_nobod
         assert read_proof(proof)["rule"] == "J8"
         assert "running again" in person.letters[-1].get_body(("plain",)).get_content().lower()
         assert len(person.letters) == 2, "a notice and its good end"
-    the_page_led_to_the_rerun(world.services.case(on_the_page))
+    the_page_led_to_the_rerun(world.services.ledger.case(on_the_page))
 
 
 def _orders(retailer: str) -> str:
@@ -186,14 +186,14 @@ def read_the_mailbox(world: World) -> None:
 def nothing_counts_but_the_contacts_own_word(world: World, ref: str, owner: Retailer) -> None:
     """A vacation reply and a stranger's, in the very thread of the notice: the case waits on as before."""
     letter = owner.letters[-1]
-    before, run = world.services.case(ref), world.flow_run_of(ref)
+    before, run = world.services.ledger.case(ref), world.flow_run_of(ref)
     owner.is_away(letter)
     world.mailbox.senders[STRANGER] = "genuine, and a stranger all the same"
     owner.passed_on(letter, STRANGER, "We renewed the access, you can use it again.")
     read_the_mailbox(world)
     with world.services.store.reading() as uow:
         assert [row.place for row in uow.messages.of_case(ref)] == [Disposition.AUTOMATIC, Disposition.REFUSED]
-    case = world.services.case(ref)
+    case = world.services.ledger.case(ref)
     (event,) = case.events[len(before.events) :]
     assert event.kind is Kind.CONFIRMATION_REFUSED
     assert STRANGER in event.data["why"], "an operator reads why"
@@ -264,12 +264,12 @@ def test_j6_keeping_paused_leaves_the_case_open_with_its_date_and_forcing_its_ru
     world.answer(ref, "retailers-word", **WITHOUT)
     refused = world.answer(ref, "decision", **decided(Decision.AFTER_CHANGE, checked="I saw it."))
     world.await_question(ref, "retailers-word", after=refused)
-    assert "J8" in world.services.case(ref).refused["why"], "no word of the retailer, no such decision"
+    assert "J8" in world.services.ledger.case(ref).refused["why"], "no word of the retailer, no such decision"
     world.answer(ref, "retailers-word", **WITHOUT)
     until = (datetime.now(UTC) + timedelta(days=14)).date().isoformat()
     asked = world.answer(ref, "decision", **decided(Decision.KEEP_PAUSED, paused_until=until))
     world.await_question(ref, "decision", after=asked)
-    case = world.services.case(ref)
+    case = world.services.ledger.case(ref)
     assert case.state is State.PAUSED
     assert case.paused_until is not None
     assert case.paused_until.isoformat() == until
@@ -284,10 +284,10 @@ def test_j6_keeping_paused_leaves_the_case_open_with_its_date_and_forcing_its_ru
     assert all(missing["rule"] and missing["next_action"] for missing in why["missing"])
 
     world.caseproof("case", "wake", ref)
-    number = world.await_question(ref, "decision", after=world.services.case(ref).question_number)
-    second = world.services.case(ref).asked[number]["flow_run"]
+    number = world.await_question(ref, "decision", after=world.services.ledger.case(ref).question_number)
+    second = world.services.ledger.case(ref).asked[number]["flow_run"]
     assert second != first, "a run of the next generation carries it on"
-    told = [e for e in world.services.case(ref).events if e.kind is Kind.NOTICE_SENT]
+    told = [e for e in world.services.ledger.case(ref).events if e.kind is Kind.NOTICE_SENT]
     assert len(told) == 1, "what was done is not done again"
 
 
@@ -334,12 +334,12 @@ def test_j2_killed_between_the_stop_and_its_record_the_next_run_finds_the_job_st
         wait_until("Prefect to see the crash", lambda: crashed(world, proxy.victim), 180)
         ref = str(_case_of(world, proxy.victim))
         assert job.deployment()["paused"], "the stop took place"
-        assert world.services.case(ref).state is State.OPENED, "and nobody wrote it down"
+        assert world.services.ledger.case(ref).state is State.OPENED, "and nobody wrote it down"
 
         world.caseproof("case", "wake", ref)
         world.await_question(ref, "retailers-word")
         assert proxy.count("/pause_deployment") == 1, "read back, not repeated"
-    case = world.services.case(ref)
+    case = world.services.ledger.case(ref)
     assert case.contained is not None
     assert case.contained["jobs"][0]["was_active"] is True, "what stood before the stop is not forgotten"
     assert [e.kind for e in case.events][:2] == [Kind.OPENED, Kind.STOPPED]
@@ -359,7 +359,7 @@ def test_a_mail_server_that_is_down_makes_the_case_say_so_and_wait_until_somebod
         number = world.await_question(ref, "try-again")
     finally:
         world.mailbox.on_message = None
-    case = world.services.case(ref)
+    case = world.services.ledger.case(ref)
     assert case.trouble is not None
     assert case.trouble["step"] == "tell the retailer"
     assert case.trouble["next_action"]
@@ -370,7 +370,7 @@ def test_a_mail_server_that_is_down_makes_the_case_say_so_and_wait_until_somebod
     assert empty["status"] == "REJECT", "Prefect itself refuses an empty form: who answers has no default"
     world.answer(ref, "try-again", answered_by="operator", remark="the mail server is up again")
     world.await_question(ref, "retailers-word", after=number)
-    case = world.services.case(ref)
+    case = world.services.ledger.case(ref)
     assert case.trouble is None
     assert case.notice is not None
     assert len(_letters(world, job)) == 1

@@ -192,7 +192,7 @@ def stops_what_fails_once_each_and_nothing_else(place: Place) -> None:
     assert place.stops() == once_each
     assert set(place.cases()) == failing
     for ref in place.cases().values():
-        kinds = [event.kind for event in place.services.case(ref).events]
+        kinds = [event.kind for event in place.services.ledger.case(ref).events]
         assert kinds.count(Kind.STOPPED) == 1
     # The plan equals what the run then did, and the report says what happened.
     assert [(one["job"], one["act"]) for one in planned["lines"]] == [(one["job"], one["act"]) for one in done["lines"]]

@@ -136,7 +136,7 @@ class _Operator(threading.Thread):
 
     def _look(self, ref: str) -> Case | None:
         with suppress(CaseproofError, httpx.HTTPError, TimeoutError):
-            case = self.world.services.case(ref)
+            case = self.world.services.ledger.case(ref)
             if case.ticket_closed is not None:
                 return case
             # As in the UI, where a person answers whatever run waits: two may have asked, and one of them have died.

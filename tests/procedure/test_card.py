@@ -69,7 +69,7 @@ def told(world: World, text: str) -> Case:
     if text.strip():
         world.confirm(ref, text)
     world.decide(ref, Decision.AFTER_CHANGE, reason=text, checked=text)
-    world.services.record(ref, Kind.TROUBLE, step=text, problem=text, next_action=text)
+    world.services.ledger.record(ref, Kind.TROUBLE, step=text, problem=text, next_action=text)
     return world.case(ref)
 
 
@@ -81,10 +81,12 @@ def test_hostile_text_makes_no_markup_link_or_picture_and_breaks_no_table(world:
         world.platform.add(ref, name=text, marketplace=text, url=f"{URL}/jobs/1")
         case = world.case(world.open(job=ref, summary=text, by=text or "x"))
         for event in (
-            world.services.event(Kind.STOPPED, scope="job", jobs=[{"job": text, "name": text}], evidence="a" * 64),
-            world.services.event(Kind.TICKET_OPENED, desk="desk", ticket=text, adopted=False, url=""),
-            world.services.event(Kind.NOTICE_SENT, message_id="x", accepted=[text], evidence="b" * 64),
-            world.services.event(
+            world.services.ledger.event(
+                Kind.STOPPED, scope="job", jobs=[{"job": text, "name": text}], evidence="a" * 64
+            ),
+            world.services.ledger.event(Kind.TICKET_OPENED, desk="desk", ticket=text, adopted=False, url=""),
+            world.services.ledger.event(Kind.NOTICE_SENT, message_id="x", accepted=[text], evidence="b" * 64),
+            world.services.ledger.event(
                 Kind.CONFIRMATION_RECEIVED,
                 text,
                 sender=text,
@@ -92,11 +94,11 @@ def test_hostile_text_makes_no_markup_link_or_picture_and_breaks_no_table(world:
                 evidence="c" * 64,
                 by_way_of="form",
             ),
-            world.services.event(
+            world.services.ledger.event(
                 Kind.REPLY_RECEIVED, sender=text, words=text, why=text, evidence="d" * 64, by_way_of=text, name=text
             ),
-            world.services.event(Kind.ADDRESS_BOUNCED, address=text, why=text, evidence="e" * 64),
-            world.services.event(Kind.TROUBLE, step=text, problem=text, next_action=text),
+            world.services.ledger.event(Kind.ADDRESS_BOUNCED, address=text, why=text, evidence="e" * 64),
+            world.services.ledger.event(Kind.TROUBLE, step=text, problem=text, next_action=text),
         ):
             world.services.store.change(case.ref, lambda _, event=event: [event])
         others[text] = shown(rendered(world.case(case.ref)))
@@ -120,7 +122,7 @@ def test_an_address_of_a_platform_or_desk_that_is_none_makes_no_link(world: Worl
     world.platform.add("offers/feed-a", url=url)
     ref = world.open()
     world.walk(ref, until="contain")
-    world.services.record(ref, Kind.TICKET_OPENED, desk="desk", ticket="T-1", adopted=False, url=url)
+    world.services.ledger.record(ref, Kind.TICKET_OPENED, desk="desk", ticket="T-1", adopted=False, url=url)
     seen = shown(rendered(world.case(ref)))
     assert all(link.startswith((URL, "https://x.example/")) for link in seen.links)
     assert "img" not in seen.tags
@@ -141,12 +143,12 @@ def test_a_reply_stands_on_the_card_with_why_it_confirms_nothing_until_somebody_
     ref = world.open()
     world.walk(ref, until="tell")
     said = {"sender": "owner@shop-a.example.com", "words": "Which token?", "evidence": "d" * 64, "by_way_of": "mail"}
-    world.services.record(ref, Kind.REPLY_RECEIVED, **said, why="asks for help")
+    world.services.ledger.record(ref, Kind.REPLY_RECEIVED, **said, why="asks for help")
     case = world.case(ref)
     assert "It confirms nothing by itself: asks for help" in rendered(case)
     assert "> Which token?" in rendered(case)
     assert next_action(case).startswith("Read what the retailer wrote")
-    world.services.record(ref, Kind.CONFIRMATION_RECEIVED, "operator", **said)
+    world.services.ledger.record(ref, Kind.CONFIRMATION_RECEIVED, "operator", **said)
     recorded = rendered(world.case(ref)).partition("## Timeline")[0]
     assert recorded.count("> Which token?") == 1
     assert "confirms nothing" not in recorded
@@ -157,14 +159,14 @@ def test_the_card_says_which_way_the_words_came(world: World) -> None:
     world.walk(ref, until="tell")
     said = {"sender": "owner@shop-a.example.com", "words": "Done.", "evidence": "d" * 64}
     by_page = {"by_way_of": "page", "choice": "changed", "name": "Jane | <b>"}
-    world.services.record(ref, Kind.CONFIRMATION_RECEIVED, **said, **by_page)
+    world.services.ledger.record(ref, Kind.CONFIRMATION_RECEIVED, **said, **by_page)
     assert 'on the confirmation page, as Jane \\| \\<b\\>: "the change is made", recorded' in rendered(world.case(ref))
 
 
 def test_a_late_word_is_marked_as_late(world: World) -> None:
     ref = world.closed()
     said = {"sender": "owner@shop-a.example.com", "words": "Too late?", "evidence": "d" * 64, "by_way_of": "mail"}
-    world.services.record(ref, Kind.REPLY_RECEIVED, **said, why="the case was closed already")
+    world.services.ledger.record(ref, Kind.REPLY_RECEIVED, **said, why="the case was closed already")
     assert "Late: the case was closed already" in rendered(world.case(ref))
 
 
@@ -172,7 +174,7 @@ def test_j8_the_review_of_what_went_on_by_itself_is_what_comes_next(world: World
     ref = world.open()
     world.walk(ref, until="tell")
     said = {"sender": "owner@shop-a.example.com", "words": "Done.", "evidence": "d" * 64, "choice": "changed"}
-    world.services.record(ref, Kind.CONFIRMATION_RECEIVED, **said, by_way_of="page")
+    world.services.ledger.record(ref, Kind.CONFIRMATION_RECEIVED, **said, by_way_of="page")
     assert deciding.goes_on_by_itself(world.services.ledger, world.services.policy, ref)
     world.walk(ref, until="attach", people=False)
     assert next_action(world.case(ref)).startswith("Review the evidence")
@@ -216,9 +218,9 @@ def test_every_state_has_a_card_with_its_sentence_and_a_next_action(world: World
 
 def test_what_needs_help_is_the_next_action_until_it_is_over(world: World) -> None:
     ref = world.open()
-    world.services.record(ref, Kind.TROUBLE, step="stop", problem="It hangs.", next_action="Start it.")
+    world.services.ledger.record(ref, Kind.TROUBLE, step="stop", problem="It hangs.", next_action="Start it.")
     assert next_action(world.case(ref)) == "It hangs. Start it."
-    world.services.record(ref, Kind.TROUBLE_OVER, step="stop")
+    world.services.ledger.record(ref, Kind.TROUBLE_OVER, step="stop")
     assert "Start it." not in next_action(world.case(ref))
 
 

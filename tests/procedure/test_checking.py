@@ -59,9 +59,9 @@ def fails_now(world: World, job: str, times: int = 3) -> None:
 
 
 def checked(world: World) -> tuple[CheckPlan, CheckPass]:
-    with check_lock(world.services, "jobs"):
-        looked = plan_check(world.services, "jobs", world.platform)
-        return looked, carry_out(world.services, looked)
+    with check_lock(world.services.settings, "jobs"):
+        looked = plan_check(world.services.ledger, world.services.policy, "jobs", world.platform)
+        return looked, carry_out(world.services.stopping, looked)
 
 
 def acts(looked: CheckPlan) -> dict[str, str]:
@@ -86,7 +86,7 @@ def test_what_fails_is_stopped_in_the_same_pass_and_nothing_else(farm: World) ->
 
 
 def test_a_look_changes_nothing_and_plans_what_the_pass_then_does(farm: World) -> None:
-    dry = plan_check(farm.services, "jobs", farm.platform)
+    dry = plan_check(farm.services.ledger, farm.services.policy, "jobs", farm.platform)
     assert farm.platform.faulty.did("stop") == 0
     with farm.services.store.reading() as uow:
         assert uow.cases.rows() == []
@@ -116,9 +116,9 @@ def test_a_pass_that_was_cut_off_is_gone_on_with_by_the_next_check(farm: World) 
 
 
 def test_a_job_that_somebody_stops_between_the_look_and_the_stop_is_left_alone(farm: World) -> None:
-    looked = plan_check(farm.services, "jobs", farm.platform)
+    looked = plan_check(farm.services.ledger, farm.services.policy, "jobs", farm.platform)
     farm.platform.held[FAILING[1]].active = False
-    done = carry_out(farm.services, looked)
+    done = carry_out(farm.services.stopping, looked)
     assert Counter(one.outcome for one in done.swept) == {"stopped": 5, "left alone": 1}
 
 
@@ -129,7 +129,7 @@ def test_a_platform_whose_clock_is_hours_off_is_judged_by_its_own_clock(make_wor
     world.platform.add("feeds/job-01")
     for ago in (80, 71.9, 71.8):  # the first of these is older than what is looked at
         runs(world, "feeds/job-01", ago, fails=True)
-    looked = plan_check(world.services, "jobs", world.platform)
+    looked = plan_check(world.services.ledger, world.services.policy, "jobs", world.platform)
     assert looked.runs == 2
     assert abs(looked.now - (world.clock.now + timedelta(hours=hours))) < timedelta(minutes=1)
 
@@ -138,7 +138,8 @@ def test_a_job_that_fails_again_after_its_case_closed_reopens_that_case(farm: Wo
     _, done = checked(farm)
     ref = done.swept[0].ref
     assert farm.walk(ref).is_closed
-    assert acts(plan_check(farm.services, "jobs", farm.platform))[FAILING[0]] == "leave", "the failures are older"
+    now = plan_check(farm.services.ledger, farm.services.policy, "jobs", farm.platform)
+    assert acts(now)[FAILING[0]] == "leave", "the failures are older"
     farm.clock.move(hours=2)
     fails_now(farm, FAILING[0])
     looked, again = checked(farm)
@@ -210,7 +211,7 @@ def test_a_platform_whose_jobs_or_runs_cannot_be_read_to_the_end_is_not_judged(f
     for call in ("survey", "survey page"):
         farm.platform.faulty.fails(call, before=DOWN)
         with pytest.raises(PlatformDown):
-            plan_check(farm.services, "jobs", farm.platform)
+            plan_check(farm.services.ledger, farm.services.policy, "jobs", farm.platform)
 
 
 # -- two checks at once -----------------------------------------------------------------------------------------------
@@ -229,13 +230,13 @@ def test_the_second_check_of_a_platform_says_who_works_since_when_and_does_nothi
         assert other.stdout.readline() == "held\n"
         with (
             pytest.raises(CheckRunning, match=rf"process {other.pid}, since \d{{4}}-.* UTC"),
-            check_lock(farm.services, "jobs"),
+            check_lock(farm.services.settings, "jobs"),
         ):
             raise AssertionError("two checks at once")
-        looked = plan_check(farm.services, "jobs", farm.platform)
+        looked = plan_check(farm.services.ledger, farm.services.policy, "jobs", farm.platform)
         with pytest.raises(CheckRunning):
-            carry_out(farm.services, looked)
-        with check_lock(farm.services, "other platform"):
+            carry_out(farm.services.stopping, looked)
+        with check_lock(farm.services.settings, "other platform"):
             pass
         other.kill()
         other.communicate()
@@ -255,12 +256,12 @@ def test_two_threads_of_one_process_are_two_checks(farm: World) -> None:
 
     def second() -> None:
         try:
-            with check_lock(farm.services, "jobs"):
+            with check_lock(farm.services.settings, "jobs"):
                 return
         except CheckRunning:
             refused.set()
 
-    with check_lock(farm.services, "jobs"), check_lock(farm.services, "jobs"):
+    with check_lock(farm.services.settings, "jobs"), check_lock(farm.services.settings, "jobs"):
         thread = threading.Thread(target=second)
         thread.start()
         thread.join(30)

@@ -219,7 +219,7 @@ def test_a_case_s_own_run_does_not_wait_for_the_lock_of_the_check(world: World) 
     held, over = threading.Event(), threading.Event()
 
     def check() -> None:
-        with check_lock(world.services, "jobs"):
+        with check_lock(world.services.settings, "jobs"):
             held.set()
             over.wait(30)
 

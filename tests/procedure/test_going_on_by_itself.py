@@ -39,16 +39,16 @@ def told(world: World) -> str:
 
 def says(world: World, ref: str, choice: str = "changed", *, way: str = "page", words: str = "Done.") -> Case:
     """The retailer's word as the page or the mailbox records it."""
-    kept = world.services.keep(ref, f"{choice}{world.clock.now}{words}".encode(), "word.json", "application/json")
+    kept = world.services.files.keep(ref, f"{choice}{world.clock.now}{words}".encode(), "word.json", "application/json")
     said = {"sender": CONTACT, "words": words, "evidence": kept, "by_way_of": way, "choice": choice}
-    return world.services.record(ref, Kind.CONFIRMATION_RECEIVED, **said)
+    return world.services.ledger.record(ref, Kind.CONFIRMATION_RECEIVED, **said)
 
 
 def replies(world: World, ref: str, words: str = "Which token do you mean?", why: str = "asks for help") -> Case:
     """What a contact wrote that confirms nothing."""
-    kept = world.services.keep(ref, f"{words}{world.clock.now}".encode(), "reply.eml", "message/rfc822")
+    kept = world.services.files.keep(ref, f"{words}{world.clock.now}".encode(), "reply.eml", "message/rfc822")
     said = {"sender": CONTACT, "words": words, "evidence": kept, "by_way_of": "mail", "why": why}
-    return world.services.record(ref, Kind.REPLY_RECEIVED, **said)
+    return world.services.ledger.record(ref, Kind.REPLY_RECEIVED, **said)
 
 
 def goes_on(world: World, ref: str) -> bool:
@@ -83,7 +83,9 @@ def test_a_word_after_a_pause_for_want_of_an_answer_goes_on_and_after_a_persons_
     world: World, paused_by: str, goes: bool
 ) -> None:
     ref = told(world)
-    world.services.record(ref, Kind.KEPT_PAUSED, paused_by, until="2030-01-31", reason="No answer since the notice.")
+    world.services.ledger.record(
+        ref, Kind.KEPT_PAUSED, paused_by, until="2030-01-31", reason="No answer since the notice."
+    )
     says(world, ref)
     assert goes_on(world, ref) is goes
     assert world.case(ref).state is (State.DECIDED if goes else State.PAUSED)
@@ -270,7 +272,7 @@ def test_two_live_runs_of_one_case_decide_once(world: World) -> None:
 
 def asked(world: World, ref: str, form: str = "retailers-word") -> int:
     number = world.case(ref).question_number + 1
-    world.services.record(ref, Kind.QUESTION_ASKED, number=number, form=form, flow_run="a flow run")
+    world.services.ledger.record(ref, Kind.QUESTION_ASKED, number=number, form=form, flow_run="a flow run")
     return number
 
 
@@ -304,8 +306,10 @@ def test_a_reply_that_came_after_the_question_is_not_what_was_meant(world: World
 def test_where_no_reply_of_a_contact_is_left_the_refusal_says_what_to_do(world: World) -> None:
     ref = told(world)
     kept = {"evidence": digest("x"), "by_way_of": "mail", "why": "asks"}
-    world.services.record(ref, Kind.REPLY_RECEIVED, sender="left@shop-a.example.com", words="Done.", **kept)
-    world.services.record(ref, Kind.REPLY_RECEIVED, sender=CONTACT, words=" ", **kept | {"evidence": digest("y")})
+    world.services.ledger.record(ref, Kind.REPLY_RECEIVED, sender="left@shop-a.example.com", words="Done.", **kept)
+    world.services.ledger.record(
+        ref, Kind.REPLY_RECEIVED, sender=CONTACT, words=" ", **kept | {"evidence": digest("y")}
+    )
     with pytest.raises(NotAllowed, match=r"no reply in words of a registered contact.*Record what the retailer wrote"):
         manual_confirmation.confirm_by_reply(
             world.services.ledger, ref, recorded_by=DECIDER, question=asked(world, ref)
@@ -383,9 +387,9 @@ def comments(world: World) -> list[str]:
 def test_the_ticket_says_once_what_the_retailer_wrote_and_what_does_not_count_and_why(world: World) -> None:
     ref = told(world)
     replies(world, ref, "Which token?\n- the old one?")
-    kept = world.services.keep(ref, b"ooo", "ooo.eml", "message/rfc822")
+    kept = world.services.files.keep(ref, b"ooo", "ooo.eml", "message/rfc822")
     refused = {"sender": "x@example.com", "why": "x@example.com is not a registered contact", "evidence": kept}
-    world.services.record(ref, Kind.CONFIRMATION_REFUSED, **refused)
+    world.services.ledger.record(ref, Kind.CONFIRMATION_REFUSED, **refused)
     says(world, ref, words="We renewed it.")
     before = len(comments(world))
     for _ in range(2):
@@ -396,7 +400,7 @@ def test_the_ticket_says_once_what_the_retailer_wrote_and_what_does_not_count_an
     assert "does not count: x@example.com is not a registered contact." in stranger
     assert "The retailer's written word (J8): " in changed
     assert f'{CONTACT}, on the confirmation page: "the change is made"' in changed
-    assert world.services.evidence_url(world.case(ref).confirmations[0]["evidence"]) in changed
+    assert world.services.links.evidence_url(world.case(ref).confirmations[0]["evidence"]) in changed
 
 
 def test_the_desk_is_not_called_where_nothing_is_new(world: World) -> None:
@@ -415,7 +419,7 @@ def test_a_word_on_a_closed_case_waits_for_the_ticket_to_be_opened_again(world: 
     """No run looks after a closed case; whoever opens it again finds the late word on the ticket."""
     ref = world.closed()
     replies(world, ref, "It fails again!")
-    world.services.record(ref, Kind.REOPENED, DECIDER, why="It fails again.")
+    world.services.ledger.record(ref, Kind.REOPENED, DECIDER, why="It fails again.")
     world.walk(ref, until="ticket")
     ticket.note_words(world.services.ledger, world.services.effects, world.services.links, world.desk, ref)
     assert "> It fails again!" in comments(world)[-1]

@@ -191,7 +191,7 @@ def waiting(house: House, form: str = "retailers-word") -> str:
         uow.cases.attach_run(ref, "run-1", 1)
         uow.commit()
     house.world.walk(ref, until="tell")
-    house.world.services.record(ref, Kind.QUESTION_ASKED, number=1, form=form, flow_run="run-1")
+    house.world.services.ledger.record(ref, Kind.QUESTION_ASKED, number=1, form=form, flow_run="run-1")
     return ref
 
 
@@ -199,7 +199,7 @@ def test_a_case_is_woken_once_when_words_come_and_not_for_what_does_not_count(ho
     ref = waiting(house)
     waker = Waker(house.world.services, house.ports)
     refused = {"sender": "x@example.org", "why": "a stranger", "evidence": "e"}
-    house.world.services.record(ref, Kind.CONFIRMATION_REFUSED, **refused)
+    house.world.services.ledger.record(ref, Kind.CONFIRMATION_REFUSED, **refused)
     assert waker.round() == WAKE_SECONDS
     assert house.woken == []
     house.world.confirm(ref)
@@ -243,7 +243,7 @@ def test_a_closed_case_and_one_without_a_run_are_left_alone(house: House) -> Non
     ref = house.world.open()
     for without_a_run in ("contain", "ticket", "tell"):
         house.world.step(without_a_run, ref)
-    house.world.services.record(ref, Kind.QUESTION_ASKED, number=1, form="decision", flow_run="r")
+    house.world.services.ledger.record(ref, Kind.QUESTION_ASKED, number=1, form="decision", flow_run="r")
     house.world.confirm(ref)
     Waker(house.world.services, house.ports).round()
     assert house.woken == []

@@ -36,12 +36,12 @@ def storm(world: World, count: int, marketplace: str | None = "North", cause: st
         for _ in range(count):
             number = len(world.platform.held)
             job = world.platform.add(f"jobs/{number}", retailer=f"Shop {number % RETAILERS}", marketplace=marketplace)
-            opened = world.services.event(
+            opened = world.services.ledger.event(
                 Kind.OPENED, platform="jobs", job=job.id, job_name=job.name, job_url=job.url, retailer=job.retailer,
                 marketplace=marketplace, connection=None, cause=cause, summary="401", how="daily check", scope="job",
             )  # fmt: skip
             held = {"job": job.id, "name": job.name, "was_active": True, "active": False, "waiting": 0}
-            stopped = world.services.event(Kind.STOPPED, scope="job", jobs=[held], evidence="0" * 64)
+            stopped = world.services.ledger.event(Kind.STOPPED, scope="job", jobs=[held], evidence="0" * 64)
             refs.append(uow.cases.append(uow.cases.create(opened), stopped).ref)
         uow.commit()
     return refs
@@ -52,7 +52,7 @@ def told(world: World, refs: list[str]) -> None:
     with world.services.store.uow() as uow:
         for ref in refs:
             sent = {"message_id": f"<{ref}@example.com>", "accepted": ["owner@example.com"], "evidence": "0" * 64}
-            uow.cases.append(uow.cases.get(ref), world.services.event(Kind.NOTICE_SENT, **sent))
+            uow.cases.append(uow.cases.get(ref), world.services.ledger.event(Kind.NOTICE_SENT, **sent))
         uow.commit()
 
 
@@ -64,10 +64,18 @@ def real_storm(world: World) -> list[str]:
         world.register(f"Shop {number}", f"owner@shop-{number}.example.com")
         refs.append(world.open(f"jobs/{number}"))
         world.step("contain", refs[-1])
-    incidents.gather(world.services)
+    gather(world)
     for ref in refs:
         world.walk(ref, until="tell")
     return refs
+
+
+def gather(world: World, platform: str = "") -> list[str]:
+    return incidents.gather(world.services.ledger, world.services.policy.check.storm, platform)
+
+
+def settle_stragglers(world: World) -> list[str]:
+    return incidents.settle_stragglers(world.services.ledger, world.services.policy)
 
 
 def row(world: World, ref: str = "IN-000001") -> IncidentRow:
@@ -85,7 +93,7 @@ def states(world: World, refs: list[str]) -> set[State]:
 
 
 def decide(world: World, decision: Decision = Decision.AFTER_FIX, **more: object) -> list[str]:
-    return incidents.decide_all(world.services, "IN-000001", decision, **(FIX | more))  # type: ignore[arg-type]
+    return incidents.decide_all(world.services.ledger, world.services.policy, "IN-000001", decision, **(FIX | more))  # type: ignore[arg-type]
 
 
 # -- gathering ------------------------------------------------------------------------------------------------------
@@ -93,8 +101,8 @@ def decide(world: World, decision: Decision = Decision.AFTER_FIX, **more: object
 
 def test_thirty_cases_of_twelve_retailers_are_one_incident_and_are_gathered_once(world: World) -> None:
     refs = storm(world, 30)
-    assert incidents.gather(world.services, "jobs") == ["IN-000001"]
-    assert incidents.gather(world.services) == []
+    assert gather(world, "jobs") == ["IN-000001"]
+    assert gather(world) == []
     assert members(world) == refs
     assert (row(world).marketplace, row(world).cause) == ("North", "expired_token")
     assert {world.count(ref, Kind.INCIDENT_JOINED) for ref in refs} == {1}
@@ -104,10 +112,10 @@ def test_few_cases_or_other_causes_marketplaces_and_platforms_are_none(world: Wo
     storm(world, 2)
     storm(world, 2, marketplace="South")
     storm(world, 2, cause="feed")
-    assert incidents.gather(world.services) == []
+    assert gather(world) == []
     storm(world, 1)
-    assert incidents.gather(world.services, "another") == []
-    assert incidents.gather(world.services) == ["IN-000001"]
+    assert gather(world, "another") == []
+    assert gather(world) == ["IN-000001"]
     assert len(members(world)) == 3
 
 
@@ -115,15 +123,15 @@ def test_cases_of_another_hour_do_not_count(world: World) -> None:
     storm(world, 2)
     world.clock.move(minutes=61)
     storm(world, 2)
-    assert incidents.gather(world.services) == []
+    assert gather(world) == []
 
 
 def test_a_new_case_joins_the_incident_that_is_open(world: World) -> None:
     storm(world, 4)
-    incidents.gather(world.services)
+    gather(world)
     world.clock.move(hours=20)
     (late,) = storm(world, 1)
-    assert incidents.gather(world.services) == ["IN-000001"]
+    assert gather(world) == ["IN-000001"]
     assert late in members(world)
 
 
@@ -132,16 +140,16 @@ def test_jobs_without_a_marketplace_have_nothing_in_common_unless_the_cause_is_o
     world: World, cause: str, is_one: bool
 ) -> None:
     storm(world, 4, marketplace=None, cause=cause)
-    assert bool(incidents.gather(world.services)) is is_one
+    assert bool(gather(world)) is is_one
 
 
 def test_a_closed_case_is_not_gathered_and_a_reopened_one_is(world: World) -> None:
     closed = world.closed()
     refs = storm(world, 2)
-    assert incidents.gather(world.services) == []
+    assert gather(world) == []
     world.clock.move(minutes=50)
-    world.services.record(closed, Kind.REOPENED, why="It failed again.")
-    assert incidents.gather(world.services) == ["IN-000001"]
+    world.services.ledger.record(closed, Kind.REOPENED, why="It failed again.")
+    assert gather(world) == ["IN-000001"]
     assert members(world) == [closed, *refs]
 
 
@@ -150,7 +158,7 @@ def test_a_closed_case_is_not_gathered_and_a_reopened_one_is(world: World) -> No
 
 def test_the_decision_reaches_all_at_once(world: World) -> None:
     refs = storm(world, 30)
-    incidents.gather(world.services)
+    gather(world)
     told(world, refs)
     assert decide(world) == refs
     facts = [world.case(ref).decision for ref in refs]
@@ -173,21 +181,21 @@ def test_each_case_is_verified_pictured_reviewed_and_closed_alone(world: World) 
 def test_the_decision_for_a_case_comes_only_after_its_retailer_was_told(world: World) -> None:
     """J2, J5 before J6: a case that is not so far gets the decision as soon as it is."""
     refs = storm(world, 4)
-    incidents.gather(world.services)
+    gather(world)
     told(world, refs[1:])
     assert decide(world) == refs[1:]
-    assert incidents.settle_stragglers(world.services) == []
-    assert not incidents.end_if_over(world.services, "IN-000001")
+    assert settle_stragglers(world) == []
+    assert not incidents.end_if_over(world.services.ledger, "IN-000001")
     told(world, refs[:1])
-    assert incidents.settle_stragglers(world.services) == refs[:1]
+    assert settle_stragglers(world) == refs[:1]
     assert world.case(refs[0]).decision.actor == DECIDER
-    assert incidents.settle_stragglers(world.services) == []
-    assert incidents.end_finished(world.services) == ["IN-000001"]
+    assert settle_stragglers(world) == []
+    assert incidents.end_finished(world.services.ledger) == ["IN-000001"]
 
 
 def test_a_decision_that_was_taken_for_one_case_stays(world: World) -> None:
     refs = storm(world, 4)
-    incidents.gather(world.services)
+    gather(world)
     told(world, refs)
     until = world.clock.now.date() + timedelta(days=30)
     world.decide(refs[0], Decision.KEEP_PAUSED, until=until, reason="The shop is on holiday.")
@@ -195,26 +203,28 @@ def test_a_decision_that_was_taken_for_one_case_stays(world: World) -> None:
     assert decide(world) == refs[2:]
     assert world.case(refs[0]).paused_until == until
     assert world.case(refs[1]).decision["reason"] == "This one is fixed by hand."
-    assert incidents.settle_stragglers(world.services) == []
-    assert incidents.end_finished(world.services) == ["IN-000001"], "what was decided alone does not hold it open"
+    assert settle_stragglers(world) == []
+    assert incidents.end_finished(world.services.ledger) == ["IN-000001"], (
+        "what was decided alone does not hold it open"
+    )
 
 
 def test_an_answer_for_one_case_that_its_run_has_not_acted_on_yet_comes_first(world: World) -> None:
     refs = storm(world, 4)
-    incidents.gather(world.services)
+    gather(world)
     told(world, refs)
-    record = world.services.record
+    record = world.services.ledger.record
     for ref in refs[:2]:
         asked = {"number": 1, "form": AccountDecision.slug}
         record(ref, Kind.QUESTION_ASKED, **asked, flow_run="a-run")
         record(ref, Kind.QUESTION_ANSWERED, DECIDER, **asked, answer={"decision": str(Decision.KEEP_PAUSED)})
     assert decide(world) == refs[2:]
-    assert incidents.settle_stragglers(world.services) == []
-    assert incidents.end_finished(world.services) == []
+    assert settle_stragglers(world) == []
+    assert incidents.end_finished(world.services.ledger) == []
     world.decide(refs[0], Decision.KEEP_PAUSED, until=world.clock.now.date() + timedelta(days=30), question=1)
     record(refs[1], Kind.ANSWER_REFUSED, number=1, why="It has no date.", question=1)
-    assert incidents.settle_stragglers(world.services) == refs[1:2], "one that is refused is as good as none"
-    assert incidents.end_finished(world.services) == ["IN-000001"]
+    assert settle_stragglers(world) == refs[1:2], "one that is refused is as good as none"
+    assert incidents.end_finished(world.services.ledger) == ["IN-000001"]
     assert world.case(refs[0]).state is State.PAUSED
 
 
@@ -225,64 +235,64 @@ def test_a_case_that_fails_again_after_the_fix_asks_by_itself(world: World) -> N
     world.walk(refs[0], until="verify")
     assert world.case(refs[0]).state is State.WAITING
     world.clock.move(days=1)
-    assert incidents.settle_stragglers(world.services) == []
-    assert incidents.end_finished(world.services) == ["IN-000001"]
+    assert settle_stragglers(world) == []
+    assert incidents.end_finished(world.services.ledger) == ["IN-000001"]
     assert world.case(refs[0]).state is State.WAITING
 
 
 def test_a_case_that_was_sent_back_before_the_decision_still_gets_it(world: World) -> None:
     refs = real_storm(world)
     world.walk(refs[0], until="attach")
-    world.services.record(refs[0], Kind.REVIEW_REJECTED, "team lead", why="Another run is shown.")
+    world.services.ledger.record(refs[0], Kind.REVIEW_REJECTED, "team lead", why="Another run is shown.")
     world.clock.move(minutes=5)
     assert decide(world) == refs[1:]
     world.walk(refs[0], until="tell")
-    assert incidents.settle_stragglers(world.services) == refs[:1]
+    assert settle_stragglers(world) == refs[:1]
 
 
 def test_a_case_that_joined_after_the_decision_waits_for_the_next(world: World) -> None:
     told(world, storm(world, 4))
-    incidents.gather(world.services)
+    gather(world)
     late = storm(world, 1)
     decide(world)
     world.clock.move(minutes=1)
     newest = storm(world, 1)
-    incidents.gather(world.services)
+    gather(world)
     told(world, [*late, *newest])
-    assert incidents.settle_stragglers(world.services) == late
-    assert not incidents.end_if_over(world.services, "IN-000001")
+    assert settle_stragglers(world) == late
+    assert not incidents.end_if_over(world.services.ledger, "IN-000001")
     assert decide(world) == newest
-    assert incidents.end_if_over(world.services, "IN-000001")
+    assert incidents.end_if_over(world.services.ledger, "IN-000001")
 
 
 def test_keeping_paused_leaves_the_incident_open_and_the_next_decision_goes_on(world: World) -> None:
     refs = storm(world, 4)
-    incidents.gather(world.services)
+    gather(world)
     told(world, refs)
     until = world.clock.now.date() + timedelta(days=3)
     assert decide(world, Decision.KEEP_PAUSED, until=until) == refs
     assert {world.case(ref).paused_until for ref in refs} == {until}
-    assert incidents.end_finished(world.services) == []
+    assert incidents.end_finished(world.services.ledger) == []
     assert row(world).until == until
     assert decide(world) == refs
-    assert incidents.end_finished(world.services) == ["IN-000001"]
+    assert incidents.end_finished(world.services.ledger) == ["IN-000001"]
 
 
 def test_a_pause_whose_date_is_over_reaches_nobody_any_more(world: World) -> None:
     refs = storm(world, 4)
-    incidents.gather(world.services)
+    gather(world)
     decide(world, Decision.KEEP_PAUSED, until=world.clock.now.date() + timedelta(days=1))
     told(world, refs[:1])
-    assert incidents.settle_stragglers(world.services) == refs[:1]
+    assert settle_stragglers(world) == refs[:1]
     world.clock.move(days=2)
     told(world, refs[1:])
-    assert incidents.settle_stragglers(world.services) == []
+    assert settle_stragglers(world) == []
     assert states(world, refs[1:]) == {State.WAITING}
 
 
 def test_what_may_not_be_decided_for_all_is_refused_and_nothing_is_written(world: World) -> None:
     refs = storm(world, 3)
-    incidents.gather(world.services)
+    gather(world)
     told(world, refs)
     wrongs: list[tuple[dict[str, object], type[Exception]]] = [
         ({"decision": Decision.AFTER_CHANGE}, NotAllowed),
@@ -302,7 +312,7 @@ def test_what_may_not_be_decided_for_all_is_refused_and_nothing_is_written(world
 
 def test_the_decision_is_written_for_all_or_for_none(world: World) -> None:
     refs = storm(world, 4)
-    incidents.gather(world.services)
+    gather(world)
     told(world, refs)
     full = "CREATE TRIGGER full BEFORE INSERT ON events WHEN NEW.case_id = 4 BEGIN SELECT RAISE(ABORT, 'full'); END"
     with closing(sqlite3.connect(world.services.settings.home_folder / "caseproof.sqlite")) as file:
@@ -317,7 +327,7 @@ def test_the_decision_is_written_for_all_or_for_none(world: World) -> None:
 
 def test_a_case_that_cannot_be_read_holds_up_no_other(world: World) -> None:
     refs = storm(world, 4)
-    incidents.gather(world.services)
+    gather(world)
     told(world, refs)
     with closing(sqlite3.connect(world.services.settings.home_folder / "caseproof.sqlite")) as file:
         for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
@@ -329,7 +339,7 @@ def test_a_case_that_cannot_be_read_holds_up_no_other(world: World) -> None:
 
 def test_two_cases_that_cannot_be_read_among_many_hold_up_no_other(world: World) -> None:
     refs = storm(world, 13)
-    incidents.gather(world.services)
+    gather(world)
     told(world, refs)
     with closing(sqlite3.connect(world.services.settings.home_folder / "caseproof.sqlite")) as file:
         for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
@@ -346,34 +356,34 @@ def test_two_cases_that_cannot_be_read_among_many_hold_up_no_other(world: World)
 
 def test_an_answer_that_two_runs_read_is_acted_on_once(world: World) -> None:
     refs = storm(world, 4)
-    incidents.gather(world.services)
+    gather(world)
     told(world, refs)
-    number = incidents.ask(world.services, "IN-000001", "run-a")
-    asked = incidents.question(world.services, "IN-000001")
+    number = incidents.ask(world.services.ledger, "IN-000001", "run-a")
+    asked = incidents.question(world.services.store, "IN-000001")
     assert asked is not None
     assert (asked.number, asked.flow_run) == (number, "run-a")
     until = world.clock.now.date() + timedelta(days=1)
     assert decide(world, Decision.KEEP_PAUSED, until=until, question=number) == refs
     assert decide(world, Decision.KEEP_PAUSED, until=until, question=number) == []
     assert {world.count(ref, Kind.KEPT_PAUSED) for ref in refs} == {1}
-    assert incidents.question(world.services, "IN-000001") is None
-    assert incidents.ask(world.services, "IN-000001", "run-a") > number
+    assert incidents.question(world.services.store, "IN-000001") is None
+    assert incidents.ask(world.services.ledger, "IN-000001", "run-a") > number
 
 
 def test_a_refused_answer_says_why_until_one_is_taken(world: World) -> None:
     storm(world, 4)
-    incidents.gather(world.services)
-    number = incidents.ask(world.services, "IN-000001", "run-a")
-    incidents.refuse(world.services, "IN-000001", number, "There is no date.")
-    incidents.refuse(world.services, "IN-000001", number, "read by a second run")
-    assert incidents.refused(world.services, "IN-000001") == "There is no date."
-    assert incidents.question(world.services, "IN-000001") is None
-    again = incidents.ask(world.services, "IN-000001", "run-b")
-    asked = incidents.question(world.services, "IN-000001")
+    gather(world)
+    number = incidents.ask(world.services.ledger, "IN-000001", "run-a")
+    incidents.refuse(world.services.store, "IN-000001", number, "There is no date.")
+    incidents.refuse(world.services.store, "IN-000001", number, "read by a second run")
+    assert incidents.refused(world.services.store, "IN-000001") == "There is no date."
+    assert incidents.question(world.services.store, "IN-000001") is None
+    again = incidents.ask(world.services.ledger, "IN-000001", "run-b")
+    asked = incidents.question(world.services.store, "IN-000001")
     assert asked is not None
     assert (asked.number, asked.flow_run) == (again, "run-b")
     decide(world, question=again)
-    assert incidents.refused(world.services, "IN-000001") == ""
+    assert incidents.refused(world.services.store, "IN-000001") == ""
 
 
 # -- ending ---------------------------------------------------------------------------------------------------------
@@ -381,14 +391,14 @@ def test_a_refused_answer_says_why_until_one_is_taken(world: World) -> None:
 
 def test_an_answer_to_an_incident_that_ended_meanwhile_changes_nothing(world: World) -> None:
     told(world, storm(world, 3))
-    incidents.gather(world.services)
-    number = incidents.ask(world.services, "IN-000001", "a-run")
+    gather(world)
+    number = incidents.ask(world.services.ledger, "IN-000001", "a-run")
     with world.services.store.uow() as uow:
         uow.incidents.close("IN-000001", world.clock.now)
         uow.commit()
     with pytest.raises(NotAllowed, match="is over"):
         decide(world, question=number)
-    incidents.refuse(world.services, "IN-000001", number, "IN-000001 is over.")  # its run ends, and does not die
+    incidents.refuse(world.services.store, "IN-000001", number, "IN-000001 is over.")  # its run ends, and does not die
     assert row(world).asked == number
     assert states(world, members(world)) == {State.WAITING}
 
@@ -397,23 +407,23 @@ def test_an_incident_is_over_when_all_its_cases_are_closed_however_that_came(wor
     refs = real_storm(world)
     for ref in refs[1:]:
         assert world.walk(ref).is_closed
-    assert incidents.end_finished(world.services) == []
+    assert incidents.end_finished(world.services.ledger) == []
     assert world.walk(refs[0]).is_closed
-    assert incidents.end_finished(world.services) == ["IN-000001"]
-    assert incidents.end_finished(world.services) == []
+    assert incidents.end_finished(world.services.ledger) == ["IN-000001"]
+    assert incidents.end_finished(world.services.ledger) == []
     assert row(world).is_closed
     with pytest.raises(NotAllowed, match="is over"):
-        incidents.ask(world.services, "IN-000001", "run-a")
+        incidents.ask(world.services.ledger, "IN-000001", "run-a")
 
 
 def test_the_next_storm_of_the_same_cause_is_the_next_incident(world: World) -> None:
     refs = storm(world, 3)
-    incidents.gather(world.services)
+    gather(world)
     told(world, refs)
     decide(world)
-    assert incidents.end_finished(world.services) == ["IN-000001"]
+    assert incidents.end_finished(world.services.ledger) == ["IN-000001"]
     later = storm(world, 3)
-    assert incidents.gather(world.services) == ["IN-000002"]
+    assert gather(world) == ["IN-000002"]
     assert members(world, "IN-000002") == later
 
 
@@ -438,7 +448,7 @@ def test_a_second_shop_whose_token_ends_on_the_same_day_is_told_to_renew_it_too(
         refs.append(world.open(f"jobs/{number}"))
         world.step("contain", refs[-1])
     world.register("Shop B", "owner@shop-b.example.com")
-    assert incidents.gather(world.services) == ["IN-000001"]
+    assert gather(world) == ["IN-000001"]
     for ref in refs:
         world.walk(ref, until="tell")
         assert "1. Log in to your seller account at North" in text(world)
@@ -453,7 +463,7 @@ def test_a_shop_that_joins_an_old_incident_months_later_is_not_told_that_many_ha
     world.register("Shop Late", "owner@shop-late.example.com")
     ref = world.open("jobs/late")
     world.step("contain", ref)
-    assert incidents.gather(world.services) == ["IN-000001"]
+    assert gather(world) == ["IN-000001"]
     world.walk(ref, until="tell")
     assert "1. Log in to your seller account at North" in text(world)
 
@@ -464,6 +474,6 @@ def test_many_jobs_of_one_shop_alone_are_its_own_matter(world: World) -> None:
         world.platform.add(f"jobs/{number}")
         refs.append(world.open(f"jobs/{number}"))
     world.step("contain", refs[0])
-    assert incidents.gather(world.services) == ["IN-000001"]
+    assert gather(world) == ["IN-000001"]
     world.walk(refs[0], until="tell")
     assert "1. Log in to your seller account at North" in text(world)

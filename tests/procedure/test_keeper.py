@@ -46,7 +46,7 @@ def test_a_case_that_waits_for_a_long_run_is_woken_when_the_run_is_over(keeper, 
     world.decide(waiting)
     world.step("start", waiting)
     run = world.case(waiting).run["run"]
-    world.services.record(
+    world.services.ledger.record(
         waiting, Kind.TROUBLE, step="verify the run", problem=f"The run {name} is still going.", next_action="Resume.",
         **code,
     )  # fmt: skip
@@ -70,7 +70,7 @@ def test_a_case_whose_platform_was_down_when_the_run_was_to_be_read_needs_us_unt
     world.decide(waiting)
     world.step("start", waiting)
     run = world.case(waiting).run["run"]
-    world.services.record(
+    world.services.ledger.record(
         waiting, Kind.TROUBLE, step="verify the run", problem="The platform is down.", next_action="Wait.",
         code="platform_down",
     )  # fmt: skip

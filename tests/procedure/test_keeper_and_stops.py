@@ -104,7 +104,7 @@ def test_a_platform_that_hangs_holds_up_neither_another_nor_the_rest_of_the_pass
     other = FakePlatform(world.clock)
     other.add("theirs/job")
     asked = opening.Request(platform="hung", job="theirs/job", by=DECIDER, how="a test", cause="feed")
-    opening.open_case(world.services, other, world.desk, asked)
+    opening.open_case(world.services.ledger, world.services.policy, other, world.desk, asked)
     keeper()
     world.platform.held[JOB].active = True
     goes_on, began = threading.Event(), threading.Event()
@@ -238,7 +238,7 @@ def test_in_a_maintenance_window_nothing_is_reopened(keeper, world, closed) -> N
 def test_while_a_daily_check_is_at_work_the_reopening_is_left_to_it(keeper, world, closed) -> None:
     world.clock.move(hours=1)
     world.platform.add_run(JOB, RunState.FAILED, message=TOKEN)
-    with check_lock(world.services, "jobs"):
+    with check_lock(world.services.settings, "jobs"):
         done = keeper(minutes=3)
     assert (done.reopened, done.problems.said) == ([], {})
     assert keeper(minutes=3).reopened == [closed]

@@ -151,7 +151,7 @@ def test_a_process_killed_between_the_pause_and_its_answer_leaves_a_stop_that_is
     assert world.kinds(ref) == [Kind.OPENED]
     live_again(world)
     with PrefectJobsClient(f"{small_prefect.url}/api", small_prefect.url, sleep=world.sleep) as platform:
-        case = contain(world.services, platform, ref)
+        case = contain(world.services.stopping, platform, ref)
     assert case.contained.event.kind is Kind.STOPPED
     assert [(job["was_active"], job["active"], job["waiting"]) for job in case.stopped_jobs] == [(True, False, 0)]
     assert small_prefect.queued == [], "the dead process had cancelled none of them"

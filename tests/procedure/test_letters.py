@@ -342,7 +342,7 @@ def test_a_letter_whose_sender_died_before_it_could_say_so_is_found_all_the_same
 
 
 def waits(world: World, ref: str) -> None:
-    world.services.record(ref, Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run="run")
+    world.services.ledger.record(ref, Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run="run")
 
 
 def test_each_contact_is_reminded_in_the_thread_of_their_own_letter_with_their_own_link(world: World) -> None:
@@ -416,7 +416,7 @@ def of_old(world: World) -> str:
     ref = stopped(world)
     mail = b"Message-ID: <jf-000001.1.notice@example.com>\r\nSubject: Your job\r\n\r\nIt failed.\r\n"
     data = {
-        "evidence": world.services.keep(ref, mail, "notice-1.eml", "message/rfc822"), "to": ALL, "accepted": ALL,
+        "evidence": world.services.files.keep(ref, mail, "notice-1.eml", "message/rfc822"), "to": ALL, "accepted": ALL,
         "message_id": "<jf-000001.1.notice@example.com>", "cases": [ref], "asks": True, "refused": {},
     }  # fmt: skip
     with world.services.store.uow() as uow:
@@ -424,7 +424,7 @@ def of_old(world: World) -> str:
         uow.intents.claim(f"{ref}/1/notice", ref, "notice", owner="old", now=now, seconds=1, plan=data)
         uow.intents.finish(f"{ref}/1/notice", owner="old", result=data, now=now)
         uow.commit()
-    world.services.record(ref, Kind.NOTICE_SENT, **data)
+    world.services.ledger.record(ref, Kind.NOTICE_SENT, **data)
     waits(world, ref)
     return ref
 
@@ -444,7 +444,7 @@ def test_a_mail_to_all_that_was_under_way_when_the_version_changed_goes_out_as_i
     ref = stopped(world)
     mail = b"Message-ID: <jf-000001.1.notice@example.com>\r\nSubject: Your job\r\n\r\nIt failed.\r\n"
     plan = {
-        "evidence": world.services.keep(ref, mail, "notice-1.eml", "message/rfc822"), "to": ALL,
+        "evidence": world.services.files.keep(ref, mail, "notice-1.eml", "message/rfc822"), "to": ALL,
         "message_id": "<jf-000001.1.notice@example.com>", "cases": [ref], "asks": True,
     }  # fmt: skip
     with world.services.store.uow() as uow:

@@ -184,7 +184,7 @@ def test_nothing_stays_paused_where_the_retailer_was_asked_nothing(keeper, world
 
 def test_a_case_of_an_incident_is_decided_there(keeper, world, waiting) -> None:
     days(keeper, 8)
-    world.services.record(waiting, Kind.INCIDENT_JOINED, incident="IN-000001")
+    world.services.ledger.record(waiting, Kind.INCIDENT_JOINED, incident="IN-000001")
     assert "pause" not in "".join(days(keeper, 20))
     assert not keep_paused(world.services.ledger, world.services.policy.keeper, waiting)
 
@@ -197,7 +197,7 @@ def test_what_somebody_said_waits_for_a_person_and_is_never_paused_over(keeper, 
     elif how == "reply":
         writes(world, waiting, "We are on holiday. What is a token?")
     else:
-        world.services.record(
+        world.services.ledger.record(
             waiting, Kind.QUESTION_ANSWERED, number=1, form="retailers-word", answer={"what": "go on without it"}
         )
         waits(world, waiting)

@@ -260,22 +260,22 @@ def test_a_look_that_grew_old_is_taken_again_with_a_new_proof(world: World) -> N
 def test_a_reopened_case_needs_a_new_proof_and_cannot_use_the_old_one(world: World) -> None:
     ref = world.closed(Decision.AFTER_CHANGE)
     old = world.case(ref).proof
-    event = world.services.event(Kind.REOPENED, DECIDER, why="It fails again.")
+    event = world.services.ledger.event(Kind.REOPENED, DECIDER, why="It fails again.")
     world.services.store.change(ref, lambda _: [event])
     case = world.case(ref)
     assert (case.state, case.opening, case.confirmations) == (State.OPENED, 2, ())
     world.walk(ref, until="look")
     with pytest.raises(NotAllowed, match="was taken before"):
-        world.services.record(ref, Kind.PROOF_MADE, **old.event.data)
+        world.services.ledger.record(ref, Kind.PROOF_MADE, **old.event.data)
     with pytest.raises(ClosureRefused):
-        world.services.record(ref, Kind.CLOSED, proof=old["evidence"])
+        world.services.ledger.record(ref, Kind.CLOSED, proof=old["evidence"])
     assert not world.case(ref).is_closed
 
 
 def test_a_reopened_case_closes_again_with_a_proof_of_its_second_opening(world: World) -> None:
     ref = world.closed()
     old = world.proof(ref)
-    world.services.record(ref, Kind.REOPENED, DECIDER, why="It fails again.")
+    world.services.ledger.record(ref, Kind.REOPENED, DECIDER, why="It fails again.")
     assert world.walk(ref).is_closed
     assert proven(world, ref)["opening"] == 2
     assert world.proof(ref) != old

@@ -11,7 +11,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision, Disposition
 from caseproof.evidence.signing import case_of_address, reply_address
-from caseproof.procedure.answers.inbox import InboxPass, read_inbox
+from caseproof.procedure.answers.inbox import InboxPass, MailIntake, read_inbox
 from caseproof.procedure.answers.receiving import Received, receive
 from caseproof.store import MessageRow
 from tests.support.fakes import Killed
@@ -129,7 +129,7 @@ def shared(world: World) -> tuple[list[str], bytes]:
             "scope": "job", "check": "pass-1",
         } | ({"shares_notice_with": refs[0]} if refs else {})  # fmt: skip
         with world.services.store.uow() as uow:
-            refs.append(uow.cases.create(world.services.event(Kind.OPENED, **opened)).ref)
+            refs.append(uow.cases.create(world.services.ledger.event(Kind.OPENED, **opened)).ref)
             uow.commit()
         world.walk(refs[-1], until="ticket")
     for ref in refs:
@@ -152,7 +152,7 @@ def test_every_contact_of_the_retailer_may_answer_also_the_letter_of_another(wor
 
 def test_a_strangers_answer_is_refused_with_the_reason_and_wakes_nobody(world: World) -> None:
     ref, letter = told(world)
-    world.services.record(ref, Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run="r")
+    world.services.ledger.record(ref, Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run="r")
     got = take_in(world, answer(letter, sender="stranger@elsewhere.example.org"))
     assert got.place is Disposition.REFUSED
     assert "stranger@elsewhere.example.org is not a registered contact of Shop A" in got.why
@@ -350,7 +350,10 @@ def test_a_decision_can_stand_on_a_word_by_mail_to_the_closing(world: World) -> 
 
 
 def a_pass(world: World, inbox: FakeInbox, said: list[str] | None = None) -> InboxPass | None:
-    return read_inbox(world.services, inbox, (said if said is not None else []).append, authserv=AUTHSERV)
+    services = world.services
+    lock = services.settings.home_folder / "inbox" / "pass"
+    intake = MailIntake(services.ledger, services.vault, services.replies, lock, AUTHSERV)
+    return read_inbox(intake, inbox, (said if said is not None else []).append)
 
 
 def test_a_pass_takes_in_every_mail_puts_it_away_and_tells_a_line_without_the_words(world: World) -> None:

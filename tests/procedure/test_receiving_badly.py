@@ -24,7 +24,7 @@ from caseproof.evidence.signing import answer_token
 from caseproof.evidence.vault import VaultFull
 from caseproof.procedure.answers import answering
 from caseproof.procedure.answers.answering import Given
-from caseproof.procedure.answers.inbox import InboxPass, read_inbox
+from caseproof.procedure.answers.inbox import InboxPass, MailIntake, read_inbox
 from caseproof.procedure.answers.mail_triage import FLOOD
 from caseproof.procedure.answers.receiving import Received, receive
 from caseproof.procedure.core.services import Services
@@ -62,7 +62,10 @@ def answer_page(services: Services, token: str, given: Given) -> None:
 
 
 def a_pass(world: World, inbox: FakeInbox, said: list[str] | None = None) -> InboxPass | None:
-    return read_inbox(world.services, inbox, (said if said is not None else []).append, authserv=AUTHSERV)
+    services = world.services
+    lock = services.settings.home_folder / "inbox" / "pass"
+    intake = MailIntake(services.ledger, services.vault, services.replies, lock, AUTHSERV)
+    return read_inbox(intake, inbox, (said if said is not None else []).append)
 
 
 def rows(world: World) -> list[MessageRow]:

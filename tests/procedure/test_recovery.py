@@ -106,7 +106,7 @@ def test_it_goes_to_those_whose_letter_was_taken_and_who_are_contacts_yet(world:
 def test_whoever_only_got_a_reminder_was_told_too(world: World) -> None:
     ref = world.open()
     world.walk(ref, until="tell")
-    world.services.record(ref, Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run="run")
+    world.services.ledger.record(ref, Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run="run")
     world.register("Shop A", SECOND)
     remind(world.services.ledger, world.services.dispatch(world.send), world.services.policy, ref)
     world.walk(ref, until="the end")
@@ -137,7 +137,7 @@ def test_nothing_is_said_before_the_case_is_closed(world: World) -> None:
 def test_a_case_that_is_closed_once_more_tells_once_more(world: World) -> None:
     ref = world.closed()
     world.step("recover", ref)
-    world.services.record(ref, Kind.REOPENED, why="It failed again.")
+    world.services.ledger.record(ref, Kind.REOPENED, why="It failed again.")
     world.walk(ref, until="the end")
     assert world.count(ref, Kind.RECOVERY_TOLD) == 2
     assert [one["Message-ID"] for one in mails(world)] == [
@@ -173,7 +173,7 @@ def test_cases_of_one_notice_tell_one_by_one_and_each_under_its_own_name(world: 
 
 
 def opened(world: World, job: str, others: list[str]) -> Event:
-    return world.services.event(
+    return world.services.ledger.event(
         Kind.OPENED, platform="jobs", job=job, job_name=job, retailer="Shop A", marketplace="North",
         cause="expired_token", summary="401", how="daily check", scope="job", check="pass-1",
         **({"shares_notice_with": others[0]} if others else {}),
@@ -212,7 +212,7 @@ def test_a_case_that_is_opened_again_while_it_is_told_keeps_no_record_of_it(worl
     ref = world.closed()
 
     def reopens(_: str) -> None:
-        world.services.record(ref, Kind.REOPENED, why="It failed again.")
+        world.services.ledger.record(ref, Kind.REOPENED, why="It failed again.")
 
     world.mail.faulty.during = reopens
     after = recovery.tell_recovery(world.services.ledger, world.services.dispatch(world.send), ref)
@@ -226,8 +226,8 @@ def test_a_case_from_before_there_were_letters_tells_all_of_them(world: World) -
     ref = world.open()
     world.walk(ref, until="ticket")
     mail = b"Message-ID: <jf-000001.1.notice@example.com>\r\nSubject: Your job\r\n\r\nIt failed.\r\n"
-    kept = world.services.keep(ref, mail, "notice-1.eml", "message/rfc822")
-    world.services.record(
+    kept = world.services.files.keep(ref, mail, "notice-1.eml", "message/rfc822")
+    world.services.ledger.record(
         ref, Kind.NOTICE_SENT, message_id="<jf-000001.1.notice@example.com>", accepted=[CONTACT, SECOND], evidence=kept
     )
     case: Case = world.walk(ref, until="the end")

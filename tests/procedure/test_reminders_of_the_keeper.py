@@ -71,7 +71,7 @@ def test_cases_of_one_notice_share_its_reminders(keeper, world) -> None:
     for job in (JOB, "orders/feed-b"):
         world.platform.add(job)
         with world.services.store.uow() as uow:
-            refs.append(uow.cases.create(world.services.event(
+            refs.append(uow.cases.create(world.services.ledger.event(
                 Kind.OPENED, platform="jobs", job=job, job_name=job, retailer="Shop A", marketplace="North",
                 cause="expired_token", summary="401", how="daily check", scope="job", check="pass-1",
                 **({"shares_notice_with": refs[0]} if refs else {}),

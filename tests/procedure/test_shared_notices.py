@@ -41,7 +41,7 @@ def opens(world: World, *jobs: str, check: str = "pass-1", **facts: object) -> l
             "summary": "401 Unauthorized", "how": "daily check", "scope": "job", "check": check,
         } | ({"shares_notice_with": refs[0]} if refs else {}) | facts  # fmt: skip
         with world.services.store.uow() as uow:
-            refs.append(uow.cases.create(world.services.event(Kind.OPENED, **opened)).ref)
+            refs.append(uow.cases.create(world.services.ledger.event(Kind.OPENED, **opened)).ref)
             uow.commit()
     return refs
 
@@ -134,7 +134,7 @@ def test_a_case_that_was_corrected_since_tells_alone(world: World) -> None:
     world.register("Shop B", "b@shop-b.example.com")
     refs = opens(world, *JOBS)
     stop(world, refs)
-    world.services.record(refs[1], Kind.FACTS_CORRECTED, retailer="Shop B", marketplace="North", connection=None)
+    world.services.ledger.record(refs[1], Kind.FACTS_CORRECTED, retailer="Shop B", marketplace="North", connection=None)
     ids = walk(world, refs)
     assert ids[0] == ids[2] != ids[1]
     assert [mail[2] for mail in world.mail.taken] == [("owner@shop-a.example.com",), ("b@shop-b.example.com",)]
@@ -146,7 +146,7 @@ def test_a_later_round_of_one_case_tells_of_that_case_alone(world: World) -> Non
     stop(world, refs)
     walk(world, refs)
     world.walk(refs[0], until="attach")
-    world.services.record(refs[0], Kind.REVIEW_REJECTED, "team lead", why="The picture shows another run.")
+    world.services.ledger.record(refs[0], Kind.REVIEW_REJECTED, "team lead", why="The picture shows another run.")
     walk(world, refs[:1])
     assert len(world.mail.taken) == 2
     assert "Again: " in text(world, 1)
@@ -158,8 +158,10 @@ def test_cases_that_one_check_reopened_share_a_mail_again(world: World) -> None:
     stop(world, refs)
     for ref in refs:
         assert world.walk(ref).is_closed
-    world.services.record(refs[0], Kind.REOPENED, why="It failed again.", check="pass-9")
-    world.services.record(refs[1], Kind.REOPENED, why="It failed again.", check="pass-9", shares_notice_with=refs[0])
+    world.services.ledger.record(refs[0], Kind.REOPENED, why="It failed again.", check="pass-9")
+    world.services.ledger.record(
+        refs[1], Kind.REOPENED, why="It failed again.", check="pass-9", shares_notice_with=refs[0]
+    )
     stop(world, refs)
     ids = walk(world, refs)
     assert len(set(ids)) == 1
@@ -172,7 +174,7 @@ def test_a_case_that_was_reopened_alone_does_not_follow_its_old_lead(world: Worl
     stop(world, refs)
     for ref in refs:
         world.walk(ref)
-    world.services.record(refs[1], Kind.REOPENED, why="It failed again.")
+    world.services.ledger.record(refs[1], Kind.REOPENED, why="It failed again.")
     walk(world, refs[1:])
     assert len(world.mail.taken) == 2
     assert refs[0] not in text(world, 1)
@@ -239,7 +241,9 @@ def test_a_job_that_was_started_again_behind_our_back_is_not_called_stopped(worl
     refs = opens(world, *JOBS[:2])
     stop(world, refs)
     read = {"job": JOBS[1], "active": True, "waiting": 0, "running": 0}
-    world.services.record(refs[1], Kind.STOP_DID_NOT_HOLD, jobs=[read], why="it was active again", evidence="0" * 64)
+    world.services.ledger.record(
+        refs[1], Kind.STOP_DID_NOT_HOLD, jobs=[read], why="it was active again", evidence="0" * 64
+    )
     walk(world, refs)
     assert "We have stopped 1 of them" in text(world)
     assert f"{refs[0]}: {JOBS[0]}. Stopped." in text(world)
@@ -251,7 +255,9 @@ def test_a_job_that_was_started_again_and_stands_still_since_is_stopped(world: W
     stop(world, [ref])
     for active in (True, False):
         read = {"job": JOBS[0], "active": active, "waiting": 0, "running": 0}
-        world.services.record(ref, Kind.STOP_DID_NOT_HOLD, jobs=[read], why="it was active again", evidence="0" * 64)
+        world.services.ledger.record(
+            ref, Kind.STOP_DID_NOT_HOLD, jobs=[read], why="it was active again", evidence="0" * 64
+        )
     walk(world, [ref])
     assert "We have stopped it" in text(world)
 
@@ -273,7 +279,7 @@ def test_a_case_that_a_reviewer_sent_back_does_not_say_that_its_job_failed_again
     stop(world, refs)
     walk(world, refs)
     world.walk(refs[0], until="attach")
-    world.services.record(refs[0], Kind.REVIEW_REJECTED, "team lead", why="The picture shows another run.")
+    world.services.ledger.record(refs[0], Kind.REVIEW_REJECTED, "team lead", why="The picture shows another run.")
     walk(world, refs)
     assert "Again: " in text(world, 1)
     assert "We wrote to you about this before, and it is not settled yet." in text(world, 1)

@@ -183,7 +183,7 @@ def test_two_sweeps_of_one_platform_at_once_one_works_and_one_says_so(world: Wor
         except CheckRunning as running:
             other.append(running)
 
-    with check_lock(world.services, "jobs"):
+    with check_lock(world.services.settings, "jobs"):
         thread = threading.Thread(target=second)
         thread.start()
         thread.join(30)

@@ -41,7 +41,7 @@ def test_one_mail_tells_the_team_about_many_cases(make_world) -> None:
     assert Keeper(world)(hours=9).team_told == 3
     (mail,) = mails(world, "team@example.com")
     assert "3 cases" in mail["Subject"]
-    assert all(world.services.case_url(ref) in mail.get_content() for ref in refs)
+    assert all(world.services.links.case_url(ref) in mail.get_content() for ref in refs)
 
 
 def test_where_the_team_s_mail_is_refused_it_is_told_later(make_world) -> None:
@@ -63,14 +63,14 @@ def test_the_team_is_told_of_an_incident_s_question_as_of_a_case_s(make_world) -
     for job in ("a/a", "b/b", "c/c"):
         world.platform.add(job)
         refs.append(world.open(job))
-    assert incidents.gather(world.services) == ["IN-000001"]
+    assert incidents.gather(world.services.ledger, world.services.policy.check.storm) == ["IN-000001"]
     for ref in refs:
         world.walk(ref, until="tell")
         waits(world, ref, "decision")
     with world.services.store.uow() as uow:
         uow.incidents.attach_run("IN-000001", "run-of-all", 1)
         uow.commit()
-    number = incidents.ask(world.services, "IN-000001", "run-of-all")
+    number = incidents.ask(world.services.ledger, "IN-000001", "run-of-all")
     (shown,) = board(world.services.ledger, world.services.policy.keeper).incidents
     assert (shown.ref, shown.cases, shown.who(world.clock()), shown.run) == ("IN-000001", 3, "the team", "run-of-all")
     keeper = Keeper(world)
@@ -81,9 +81,16 @@ def test_the_team_is_told_of_an_incident_s_question_as_of_a_case_s(make_world) -
     assert "IN-000001 (3 open cases: expired token on North)" in mail
     until = (world.clock() + timedelta(days=10)).date()
     incidents.decide_all(
-        world.services, "IN-000001", Decision.KEEP_PAUSED, DECIDER, "They move.", until, question=number
+        world.services.ledger,
+        world.services.policy,
+        "IN-000001",
+        Decision.KEEP_PAUSED,
+        DECIDER,
+        "They move.",
+        until,
+        question=number,
     )
-    incidents.ask(world.services, "IN-000001", "run-of-all")
+    incidents.ask(world.services.ledger, "IN-000001", "run-of-all")
     (shown,) = board(world.services.ledger, world.services.policy.keeper).incidents
     assert (shown.who(world.clock()), shown.waits_for(world.clock())) == ("nobody", f"kept paused until {until} (J6)")
     keeper(days=9)

@@ -96,7 +96,8 @@ def test_two_who_open_a_case_for_one_job_get_the_same_case(world: World) -> None
     request = opening.Request(platform="jobs", job=JOB, by=DECIDER, how="daily check")
 
     def opens() -> tuple[str, bool]:
-        case, new = opening.open_case(world.process(), world.platform, world.desk, request)
+        here = world.process()
+        case, new = opening.open_case(here.ledger, here.policy, world.platform, world.desk, request)
         return case.ref, new
 
     found = both(*[opens] * 4)

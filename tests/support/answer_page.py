@@ -29,4 +29,4 @@ def full(**typed: Any) -> dict[str, Any]:
 
 
 def count(told: Any) -> int:
-    return len(answers(told.services.case(told.ref)))
+    return len(answers(told.services.ledger.case(told.ref)))

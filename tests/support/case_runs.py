@@ -37,7 +37,7 @@ def suspended() -> State[Any]:
 
 def opened(services: Services) -> str:
     """A case that never had a run."""
-    event = services.event(
+    event = services.ledger.event(
         Kind.OPENED, platform="p", job=f"j{next(_numbers)}", job_name="j", cause="feed", summary="It fails.",
         how="a test", scope="job",
     )  # fmt: skip

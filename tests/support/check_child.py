@@ -26,10 +26,10 @@ def say(text: str) -> None:
 def check(home: str, url: str) -> None:
     # A tenth of the wait before the second read-back, so that a test sees many of them.
     services = replace(bootstrap(Settings(home=Path(home))), sleep=lambda seconds: time.sleep(seconds / 10))
-    with check_lock(services, "farm"), PrefectJobsClient(url, url.removesuffix("/api")) as platform:
-        looked = plan_check(services, "farm", platform)
+    with check_lock(services.settings, "farm"), PrefectJobsClient(url, url.removesuffix("/api")) as platform:
+        looked = plan_check(services.ledger, services.policy, "farm", platform)
         say(f"begins {len(looked.targets)}")
-        done = carry_out(services, looked)
+        done = carry_out(services.stopping, looked)
         say(f"done {done.wrong}".strip())
 
 

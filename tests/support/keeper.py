@@ -52,7 +52,7 @@ class Keeper:
 
 def waits(world: World, ref: str, form: str = "retailers-word") -> str:
     """The case's run asks, and suspends."""
-    world.services.record(
+    world.services.ledger.record(
         ref, Kind.QUESTION_ASKED, number=world.case(ref).question_number + 1, form=form, flow_run=f"run-of-{ref}"
     )
     with world.services.store.uow() as uow:
@@ -74,7 +74,7 @@ def row(world: World, ref: str) -> CaseRow:
 def writes(world: World, ref: str, words: str, *, choice: str = "", why: str = "asks for help") -> str:
     """What a retailer writes that confirms nothing, as it is taken in; gives its digest."""
     digest = world.vault.put(words.encode(), "answer.json", "application/json").digest
-    world.services.record(
+    world.services.ledger.record(
         ref, Kind.REPLY_RECEIVED, sender=CONTACT, words=words, why=why, evidence=digest, by_way_of="page", choice=choice
     )
     came(world, Disposition.REPLY, why, ref=ref, digest=digest, sender=CONTACT, code=message_code({"why": why}))

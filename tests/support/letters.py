@@ -20,10 +20,10 @@ WORDS = "I gave the connection its permission again on Thursday."
 
 def stopped(services: Services, ref: str) -> str:
     """The case once its job is stopped (J2); the next is to tell the retailer."""
-    job = services.case(ref).facts["job"]
-    stop = services.keep_json(ref, "stop.json", {"job": job, "active": False})
+    job = services.ledger.case(ref).facts["job"]
+    stop = services.files.keep_json(ref, "stop.json", {"job": job, "active": False})
     jobs = [{"job": job, "name": job, "was_active": True, "active": False, "waiting": 0}]
-    services.record(ref, Kind.STOPPED, scope="job", jobs=jobs, evidence=stop)
+    services.ledger.record(ref, Kind.STOPPED, scope="job", jobs=jobs, evidence=stop)
     return ref
 
 
@@ -63,7 +63,7 @@ def send_notice(services: Services, *refs: str, to: Sequence[str] = (SHOP,), whi
     """Let these cases tell their retailer, in letters as above; gives the name of the first letter."""
     told = write_letters(services, *refs, to=to, which=which)
     for ref in refs:
-        services.record(ref, Kind.NOTICE_SENT, **told)
+        services.ledger.record(ref, Kind.NOTICE_SENT, **told)
     return name_of(told)
 
 

@@ -23,7 +23,7 @@ def main() -> None:
     sys.stdin.readline()
     if step == "stop":
         with PrefectJobsClient(f"{url}/api", url) as platform:
-            contain(services, platform, ref)
+            contain(services.stopping, platform, ref)
     else:
         account = MailAccount("127.0.0.1", urlsplit(url).port or 0, "plain", None, "", timeout_seconds=10)
         tell_retailer(

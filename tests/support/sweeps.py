@@ -24,7 +24,7 @@ def targets(some: Sequence[Job], **more: Any) -> list[Target]:
 
 
 def swept(world: World, wanted: Sequence[Target], pace: Pace = FAST, **more: Any) -> list[StopResult]:
-    return stop_targets(world.services, "jobs", world.platform, wanted, pace, **more)
+    return stop_targets(world.services.stopping, "jobs", world.platform, wanted, pace, **more)
 
 
 def again(world: World, wanted: Sequence[Target]) -> list[Target]:

@@ -129,7 +129,7 @@ class World:
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def case(self, ref: str) -> Case:
-        return self.services.case(ref)
+        return self.services.ledger.case(ref)
 
     def kinds(self, ref: str) -> list[Kind]:
         return [event.kind for event in self.case(ref).events]
@@ -159,7 +159,9 @@ class World:
 
     def open(self, job: str = JOB, **more: Any) -> str:
         asked = {"platform": "jobs", "job": job, "by": DECIDER, "how": "daily check", "cause": "expired_token"} | more
-        return opening.open_case(self.services, self.platform, self.desk, opening.Request(**asked))[0].ref
+        return opening.open_case(
+            self.services.ledger, self.services.policy, self.platform, self.desk, opening.Request(**asked)
+        )[0].ref
 
     def confirm(self, ref: str, words: str = WORDS, **more: Any) -> Case:
         asked = {"sender": CONTACT, "recorded_by": DECIDER} | more

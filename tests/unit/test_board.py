@@ -92,7 +92,7 @@ def test_since_when_is_when_the_one_who_must_act_was_told(services: Services) ->
 
 
 def opened(services: Services, job: str, marketplace: str = "North") -> str:
-    event = services.event(
+    event = services.ledger.event(
         Kind.OPENED, platform="jobs", job=job, job_name=job, retailer="Shop A", marketplace=marketplace, cause="feed",
         summary="It fails.", how="a test", scope="job",
     )  # fmt: skip

@@ -67,7 +67,7 @@ class World:
         return self.now
 
     def record(self, ref: str, kind: Kind, actor: str = "caseproof", /, **data: Any) -> Case:
-        return self.services.record(ref, kind, actor, **data)
+        return self.services.ledger.record(ref, kind, actor, **data)
 
     # -- the steps, each from where the one before ended ---------------------------------------------------------
 
@@ -79,14 +79,14 @@ class World:
             "summary": "401 from the marketplace: the token has expired", "how": "daily check", "scope": "job",
         }  # fmt: skip
         with self.services.store.uow() as uow:
-            case = uow.cases.create(self.services.event(Kind.OPENED, "operator", **(told | facts)))
+            case = uow.cases.create(self.services.ledger.event(Kind.OPENED, "operator", **(told | facts)))
             uow.commit()
         return case.ref
 
     def waiting(self, job: str = "offers/feed-a", **facts: Any) -> str:
         """A case whose retailer was told."""
         ref = self.opened(job, **facts)
-        stop = self.services.keep_json(ref, "stop-1.json", {"job": job, "active": False})
+        stop = self.services.files.keep_json(ref, "stop-1.json", {"job": job, "active": False})
         jobs = [{"job": job, "name": "Offers of shop A", "was_active": True, "active": False, "waiting": 0}]
         self.record(ref, Kind.STOPPED, scope="job", jobs=jobs, evidence=stop)
         ensure_ticket(
@@ -97,14 +97,16 @@ class World:
             ref,
             desk_name=self.services.policy.desk,
         )
-        notice = self.services.keep(ref, b"Subject: notice\r\n\r\nPlease renew.", "notice-1.eml", "message/rfc822")
+        notice = self.services.files.keep(
+            ref, b"Subject: notice\r\n\r\nPlease renew.", "notice-1.eml", "message/rfc822"
+        )
         to = ["shop@example.com"]
         name = f"<{ref.lower()}.1.notice@example.com>"
         self.record(ref, Kind.NOTICE_SENT, message_id=name, accepted=to, evidence=notice)
         return ref
 
     def confirm(self, ref: str, words: str = "We renewed the token this morning.") -> None:
-        kept = self.services.keep(ref, MAIL, "confirmation.eml", "message/rfc822")
+        kept = self.services.files.keep(ref, MAIL, "confirmation.eml", "message/rfc822")
         sender = "shop@example.com"
         self.record(
             ref,
@@ -134,10 +136,10 @@ class World:
         self.record(ref, Kind.RUN_STARTED, run="r-1", purpose="rerun", url=url, name="tidy-otter")
         read = {"run": "r-1", "purpose": "rerun", "name": "tidy-otter", "said": "Completed", "url": url}
         read |= {"started_at": self.tick().isoformat(), "ended_at": self.tick().isoformat()}
-        kept = self.services.keep_json(ref, "run-1.json", read)
+        kept = self.services.files.keep_json(ref, "run-1.json", read)
         self.record(ref, Kind.RUN_VERIFIED, **read, evidence=kept)
         self.record(ref, Kind.SCHEDULE_LIVE, jobs=[{"job": job, "name": "Offers of shop A", "active": True}])
-        shot = self.services.keep(ref, picture(f"{job} / tidy-otter"), "run-page-1.png", "image/png")
+        shot = self.services.files.keep(ref, picture(f"{job} / tidy-otter"), "run-page-1.png", "image/png")
         taken = self.tick().isoformat()
         self.record(
             ref,
@@ -156,7 +158,7 @@ class World:
         """A case that is closed, with the product's own proof."""
         ref = self.verified(job, **facts)
         self.record(ref, Kind.REVIEW_APPROVED, "team lead", remark="The page names the run.")
-        look = self.services.keep_json(ref, "last-look.json", {"runs": []})
+        look = self.services.files.keep_json(ref, "last-look.json", {"runs": []})
         self.record(ref, Kind.LOOKED_AGAIN, failed=[], evidence=look)
         make_proof(self.services.ledger, self.services.files, self.services.proofs, ref)
         close(self.services.ledger, self.services.vault, self.services.effects, self.desk, ref)

@@ -43,7 +43,7 @@ def test_what_a_terminal_would_obey_is_not_taken_over_and_sent_twice_is_still_on
     )
     assert told.client.post(told.url, data=fields).status_code == 303
     assert told.client.post(told.url, data=fields).status_code == 303
-    [said] = answers(told.services.case(told.ref))
+    [said] = answers(told.services.ledger.case(told.ref))
     assert (said.data["name"], said.data["words"]) == ("Role\ufffd[2J Name", "Red \ufffd[31m.\nTwo\ufffd")
 
 

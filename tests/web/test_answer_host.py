@@ -122,4 +122,7 @@ def test_the_link_in_the_notice_opens_the_page_of_its_own_contact(
         assert address in page
         assert send(told, **full()).status_code == 303
         assert thanks in told.client.get(told.url).text
-    assert [event.data["sender"] for event in answers(told.services.case(told.ref))] == [SHOP, "laden@example.com"]
+    assert [event.data["sender"] for event in answers(told.services.ledger.case(told.ref))] == [
+        SHOP,
+        "laden@example.com",
+    ]

@@ -214,12 +214,12 @@ def test_an_answer_needs_neither_javascript_nor_a_mouse(street: Street, plain: P
     assert focused(plain) == "Send the answer"
     keys.press("Enter")
     plain.get_by_role("heading", name="Thank you, we have your answer").wait_for()
-    [said] = answers(street.services.case(ref))
+    [said] = answers(street.services.ledger.case(ref))
     assert {name: said.data[name] for name in ("choice", "name", "words")} == {
         "choice": "changed", "name": "Role Name", "words": "Set the new key,\non Thursday.",
     }  # fmt: skip
     plain.reload()
-    assert len(answers(street.services.case(ref))) == 1
+    assert len(answers(street.services.ledger.case(ref))) == 1
 
 
 def focused(page: Page) -> str:
@@ -239,7 +239,7 @@ def test_a_mistake_gets_the_focus_and_leads_to_its_field(street: Street, plain: 
     plain.keyboard.press("Enter")
     assert plain.locator(":focus").get_attribute("id") == "name"
     assert plain.get_by_label("In your own words").input_value() == WORDS
-    assert answers(street.services.case(ref)) == []
+    assert answers(street.services.ledger.case(ref)) == []
 
 
 def test_going_back_and_sending_once_more_is_no_second_answer(street: Street, plain: Page) -> None:
@@ -250,7 +250,7 @@ def test_going_back_and_sending_once_more_is_no_second_answer(street: Street, pl
     plain.go_forward()
     plain.goto(url)
     assert plain.locator("form").count() == 0
-    assert len(answers(street.services.case(ref))) == 1
+    assert len(answers(street.services.ledger.case(ref))) == 1
 
 
 def test_two_windows_with_one_link_give_one_answer(street: Street, browser: Browser, plain: Page) -> None:
@@ -267,7 +267,7 @@ def test_two_windows_with_one_link_give_one_answer(street: Street, browser: Brow
     other.get_by_role("heading", name="Thank you, we have your answer").wait_for()
     assert "Ask somebody else." in other.locator("blockquote").inner_text()
     context.close()
-    assert [event.data["choice"] for event in answers(street.services.case(ref))] == ["changed"]
+    assert [event.data["choice"] for event in answers(street.services.ledger.case(ref))] == ["changed"]
 
 
 def fill(page: Page) -> None:

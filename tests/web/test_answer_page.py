@@ -47,7 +47,7 @@ def test_the_page_says_in_plain_words_what_failed_and_what_to_do(told: Any) -> N
 
 def test_looking_changes_nothing_however_often_and_by_whom(told: Any) -> None:
     """A mail scanner opens every link, follows what it finds there, and sends the form as it is."""
-    before = told.services.case(told.ref)
+    before = told.services.ledger.case(told.ref)
     for _ in range(3):
         assert told.client.head(told.url).status_code == 200
         page = told.client.get(told.url).text
@@ -57,7 +57,7 @@ def test_looking_changes_nothing_however_often_and_by_whom(told: Any) -> None:
         assert told.client.post(told.url, data=hidden_fields(page)).status_code == 422
         for method in ("PUT", "PATCH", "DELETE", "OPTIONS"):
             assert told.client.request(method, told.url).status_code == 405
-    assert told.services.case(told.ref) == before
+    assert told.services.ledger.case(told.ref) == before
     with told.services.store.reading() as uow:
         assert uow.messages.of_case(told.ref) == []
 
@@ -199,7 +199,7 @@ def test_while_the_store_is_down_nothing_typed_is_lost(told: Any) -> None:
     assert WORDS in answer.text
     again = hidden_fields(answer.text)
     assert told.client.post(told.url, data=again).status_code == 303
-    assert told.services.case(told.ref).words[0]["words"] == WORDS
+    assert told.services.ledger.case(told.ref).words[0]["words"] == WORDS
 
 
 class OddStore:

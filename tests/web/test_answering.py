@@ -61,7 +61,7 @@ def told(world: Any) -> Any:
 @pytest.mark.parametrize("choice", ["changed", "remove"])
 def test_a_choice_that_confirms_is_the_written_confirmation_with_time_and_link(told: Any, choice: str) -> None:
     answer(told.services, told.link, say(choice, told.ref))
-    case = told.services.case(told.ref)
+    case = told.services.ledger.case(told.ref)
     [word] = case.words
     assert {name: word[name] for name in ("sender", "name", "words", "choice", "by_way_of", "link")} == {
         "sender": SHOP, "name": "Role Name", "words": WORDS, "choice": choice, "by_way_of": "page",
@@ -78,7 +78,7 @@ def test_a_choice_that_confirms_is_the_written_confirmation_with_time_and_link(t
 @pytest.mark.parametrize(("choice", "why"), [("help", "asks for help"), ("not_mine", "says that it is not theirs")])
 def test_other_choices_confirm_nothing_and_wait_for_an_eye(told: Any, choice: str, why: str) -> None:
     answer(told.services, told.link, say(choice, told.ref, words="Which page do you mean?"))
-    case = told.services.case(told.ref)
+    case = told.services.ledger.case(told.ref)
     assert case.confirmations == ()
     [reply] = case.replies
     assert (reply["why"], reply["words"], reply["choice"]) == (why, "Which page do you mean?", choice)
@@ -89,7 +89,7 @@ def test_other_choices_confirm_nothing_and_wait_for_an_eye(told: Any, choice: st
 
 def test_the_evidence_tells_what_was_shown_chosen_typed_and_when(told: Any) -> None:
     answer(told.services, told.link, say("changed", told.ref, words="Line one.\r\nLine two.\u202e", name=" Role "))
-    [word] = told.services.case(told.ref).words
+    [word] = told.services.ledger.case(told.ref).words
     kept = json.loads(told.services.vault.read(word["evidence"]))
     assert kept["typed"] == {"name": " Role ", "words": "Line one.\r\nLine two.\u202e"}
     assert (kept["chosen"], kept["shown"]) == ("changed", SHOWN)
@@ -101,15 +101,15 @@ def test_the_evidence_tells_what_was_shown_chosen_typed_and_when(told: Any) -> N
 
 def test_without_words_the_sentence_that_was_chosen_is_the_word(told: Any) -> None:
     answer(told.services, told.link, say("changed", told.ref, words=" \r\n "))
-    assert told.services.case(told.ref).words[0]["words"] == "The sentence of changed"
+    assert told.services.ledger.case(told.ref).words[0]["words"] == "The sentence of changed"
 
 
 def test_asking_what_a_link_asks_changes_nothing(told: Any) -> None:
-    before = told.services.case(told.ref)
+    before = told.services.ledger.case(told.ref)
     state = asked(told.services, told.link)
     assert (state.retailer, state.cause, state.language, state.seen) == ("Shop A", "expired_token", "en", 0)
     assert state.choices == tuple(Choice)
-    assert told.services.case(told.ref) == before
+    assert told.services.ledger.case(told.ref) == before
 
 
 # -- what is refused ------------------------------------------------------------------------------------------------
@@ -134,12 +134,12 @@ def test_what_is_not_filled_in_records_nothing(told: Any, answer_given: dict[str
     with pytest.raises(NotFilledIn) as refused:
         answer(told.services, told.link, say(full["choice"], told.ref, words=full["words"], name=full["name"]))
     assert refused.value.wrong == wrong
-    assert answers(told.services.case(told.ref)) == []
+    assert answers(told.services.ledger.case(told.ref)) == []
 
 
 def test_the_longest_words_fit_however_their_lines_end(told: Any) -> None:
     answer(told.services, told.link, say("changed", told.ref, words="ab\r\n" * (MOST_WORDS // 3)))
-    assert len(told.services.case(told.ref).words[0]["words"]) == MOST_WORDS - MOST_WORDS % 3
+    assert len(told.services.ledger.case(told.ref).words[0]["words"]) == MOST_WORDS - MOST_WORDS % 3
 
 
 def test_a_link_that_was_not_made_here_asks_nothing(told: Any) -> None:
@@ -154,7 +154,7 @@ def test_an_expired_link_takes_no_answer_also_from_a_page_that_was_open(told: An
     assert asked(told.services, told.link).choices == ()
     with pytest.raises(LinkSpent):
         answer(told.services, told.link, say("changed", told.ref, seen=seen))
-    assert answers(told.services.case(told.ref)) == []
+    assert answers(told.services.ledger.case(told.ref)) == []
 
 
 def test_who_is_no_contact_any_more_confirms_nothing(told: Any) -> None:
@@ -164,7 +164,7 @@ def test_who_is_no_contact_any_more_confirms_nothing(told: Any) -> None:
     assert asked(told.services, told.link).jobs[0].standing is LinkState.NO_CONTACT
     with pytest.raises(LinkSpent):
         answer(told.services, told.link, say("changed", told.ref))
-    assert answers(told.services.case(told.ref)) == []
+    assert answers(told.services.ledger.case(told.ref)) == []
 
 
 def test_a_case_that_became_another_retailers_is_not_theirs_to_answer(told: Any) -> None:
@@ -185,7 +185,7 @@ def test_a_link_is_used_once(told: Any) -> None:
     for seen in (0, 1):
         with pytest.raises(LinkSpent):
             answer(told.services, told.link, say("remove", told.ref, seen=seen))
-    assert len(answers(told.services.case(told.ref))) == 1
+    assert len(answers(told.services.ledger.case(told.ref))) == 1
 
 
 def test_a_call_for_help_leaves_the_link_open_for_the_answer(told: Any) -> None:
@@ -193,7 +193,7 @@ def test_a_call_for_help_leaves_the_link_open_for_the_answer(told: Any) -> None:
     with pytest.raises(LinkSpent):
         answer(told.services, told.link, say("help", told.ref, words="How?"))  # the same page, sent twice
     answer(told.services, told.link, say("changed", told.ref, seen=1))
-    assert [event.data["choice"] for event in answers(told.services.case(told.ref))] == ["help", "changed"]
+    assert [event.data["choice"] for event in answers(told.services.ledger.case(told.ref))] == ["help", "changed"]
 
 
 def test_after_a_run_that_failed_the_same_link_asks_once_more(told: Any) -> None:
@@ -207,7 +207,7 @@ def test_after_a_run_that_failed_the_same_link_asks_once_more(told: Any) -> None
     state = asked(told.services, told.link)
     assert state.jobs[0].failed_since
     answer(told.services, told.link, say("changed", told.ref, seen=state.seen))
-    assert len(told.services.case(told.ref).words) == 2
+    assert len(told.services.ledger.case(told.ref).words) == 2
 
 
 @pytest.mark.parametrize("choices", [("changed", "changed"), ("changed", "remove"), ("help", "help")])
@@ -228,7 +228,7 @@ def test_of_two_who_send_one_link_at_once_one_is_taken(told: Any, choices: tuple
     for thread in threads:
         thread.join(30)
     assert sorted(outcome) == ["spent", "taken"]
-    assert len(answers(told.services.case(told.ref))) == 1
+    assert len(answers(told.services.ledger.case(told.ref))) == 1
     with told.services.store.reading() as uow:
         assert len(uow.messages.of_case(told.ref)) == 1
 
@@ -245,7 +245,7 @@ def test_two_contacts_who_answer_differently_are_both_on_record(world: Any) -> N
     assert state.jobs[0].colleague is not None
     assert state.jobs[0].colleague.choice == "changed"
     answer(world.services, second, say("remove", ref))
-    said = [(event.data["sender"], event.data["choice"]) for event in answers(world.services.case(ref))]
+    said = [(event.data["sender"], event.data["choice"]) for event in answers(world.services.ledger.case(ref))]
     assert said == [(SHOP, "changed"), ("second@example.com", "remove")]
     assert asked(world.services, first).jobs[0].standing is LinkState.ANSWERED
 
@@ -257,11 +257,11 @@ def test_a_late_word_on_a_closed_case_is_kept_and_confirms_nothing(world: Any) -
     register(world.services)
     ref = world.closed()
     link = link_of(world.services, name_of(write_letters(world.services, ref)))
-    before = world.services.case(ref)
+    before = world.services.ledger.case(ref)
     state = asked(world.services, link)
     assert (state.choices, state.jobs[0].settled_at) == ((Choice.HELP,), before.closed.at)
     answer(world.services, link, say("changed", ref))  # from a page that was opened before the case closed
-    after = world.services.case(ref)
+    after = world.services.ledger.case(ref)
     assert after.is_closed
     assert after.confirmations == before.confirmations
     assert after.replies[-1]["why"] == "says that the change is made; the case was closed already"
@@ -277,7 +277,7 @@ def test_an_answer_to_a_page_from_before_a_new_round_is_kept_and_confirms_nothin
     told.record(told.ref, Kind.FAILED_AGAIN, run="r-2", why="It failed again.")
     assert asked(told.services, told.link).jobs[0].standing is LinkState.SUPERSEDED
     answer(told.services, told.link, say("changed", told.ref))
-    case = told.services.case(told.ref)
+    case = told.services.ledger.case(told.ref)
     assert (case.state, case.confirmations) == (State.OPENED, ())
     assert case.replies[0]["why"].endswith("it answers an earlier mail: the job was stopped anew since")
     second = link_of(told.services, send_notice(told.services, stopped(told.services, told.ref), which="2"))
@@ -288,7 +288,7 @@ def test_an_answer_to_a_page_from_before_a_new_round_is_kept_and_confirms_nothin
 def verified(world: Any) -> None:
     world.record(world.ref, Kind.RUN_STARTED, run="r-1", purpose="rerun", url="https://jobs.example.com/r-1")
     read = {"run": "r-1", "purpose": "rerun", "started_at": world.tick().isoformat()}
-    kept = world.services.keep_json(world.ref, "run.json", read)
+    kept = world.services.files.keep_json(world.ref, "run.json", read)
     world.record(world.ref, Kind.RUN_VERIFIED, **read, ended_at=world.tick().isoformat(), evidence=kept)
 
 
@@ -306,7 +306,7 @@ def three(world: Any) -> tuple[Any, list[str], str]:
 def test_one_answer_for_several_jobs_is_one_message_in_every_case(three: tuple[Any, list[str], str]) -> None:
     world, refs, link = three
     answer(world.services, link, say("changed", *refs[:2]))
-    events = [answers(world.services.case(ref)) for ref in refs]
+    events = [answers(world.services.ledger.case(ref)) for ref in refs]
     assert [len(found) for found in events] == [1, 1, 0]
     assert events[0][0].data["evidence"] == events[1][0].data["evidence"]
     with world.services.store.reading() as uow:
@@ -322,7 +322,7 @@ def test_what_was_not_answered_yet_is_asked_by_the_same_link(three: tuple[Any, l
     with pytest.raises(LinkSpent):
         answer(world.services, link, say("remove", *refs[:2], seen=state.seen))
     answer(world.services, link, say("remove", *refs, seen=state.seen))
-    said = [[event.data["choice"] for event in answers(world.services.case(ref))] for ref in refs]
+    said = [[event.data["choice"] for event in answers(world.services.ledger.case(ref))] for ref in refs]
     assert said == [["changed"], ["changed"], ["remove"]]
 
 
@@ -333,7 +333,7 @@ def test_an_answer_about_no_job_is_asked_again(three: tuple[Any, list[str], str]
     assert refused.value.wrong == {"jobs": "missing"}
     with pytest.raises(LinkSpent):
         answer(world.services, link, say("changed", "JF-000999"))
-    assert not any(answers(world.services.case(ref)) for ref in refs)
+    assert not any(answers(world.services.ledger.case(ref)) for ref in refs)
 
 
 def test_an_answer_that_one_case_cannot_take_is_taken_by_none(
@@ -344,7 +344,7 @@ def test_an_answer_that_one_case_cannot_take_is_taken_by_none(
     damage(world, refs[1])
     with pytest.raises(Exception, match="edited past"):
         answer(world.services, link, say("changed", *refs))
-    assert answers(world.services.case(refs[0])) == []
+    assert answers(world.services.ledger.case(refs[0])) == []
     with world.services.store.reading() as uow:
         assert uow.messages.of_case(refs[0]) == []
 
@@ -374,14 +374,14 @@ def damage() -> Callable[[Any, str], None]:
 def test_whatever_is_sent_becomes_one_answer_or_none_and_its_words_stay_as_they_were(
     told: Any, choice: str, name: str, words: str, named: bool, stale: int
 ) -> None:
-    before = answers(told.services.case(told.ref))
+    before = answers(told.services.ledger.case(told.ref))
     refs = [told.ref] if named else []
     try:
         answer(told.services, told.link, say(choice, *refs, words=words, name=name, seen=len(before) + stale))
     except (LinkSpent, NotFilledIn):
-        assert answers(told.services.case(told.ref)) == before
+        assert answers(told.services.ledger.case(told.ref)) == before
         return
-    after = answers(told.services.case(told.ref))
+    after = answers(told.services.ledger.case(told.ref))
     assert (len(after), named, stale, choice) == (len(before) + 1, True, 0, "help")
     assert 0 < len(name.strip()) <= MOST_NAME
     assert after[-1].data["words"] == clean(words.replace("\r\n", "\n")), "but for what a terminal would obey"

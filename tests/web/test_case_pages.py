@@ -66,7 +66,7 @@ def test_the_list_counts_the_closed_cases_that_it_leaves_out(
 def test_an_open_case_shows_each_blocker_with_its_rule_and_next_action(town: Any, visitor: TestClient) -> None:
     ref = town.waiting
     read = text_of(visitor.get(f"/cases/{ref}").text)
-    blockers = closure_blockers(town.world.services.case(ref))
+    blockers = closure_blockers(town.world.services.ledger.case(ref))
     assert len(blockers) >= 6
     for blocker in blockers:
         assert f"{blocker.rule} {blocker.missing} {blocker.next_action}".replace("`", "") in read.replace("`", "")
@@ -137,7 +137,7 @@ def test_the_retailers_words_stand_verbatim(world: Any, client: TestClient) -> N
 
 def test_a_message_that_does_not_count_is_shown_with_the_reason(world: Any, client: TestClient) -> None:
     ref = world.waiting()
-    kept = world.services.keep(ref, b"ooo", "confirmation.eml", "message/rfc822")
+    kept = world.services.files.keep(ref, b"ooo", "confirmation.eml", "message/rfc822")
     world.record(
         ref, Kind.CONFIRMATION_REFUSED, "operator", sender="x@example.com", why="it is automatic", evidence=kept
     )
@@ -148,7 +148,7 @@ def test_a_message_that_does_not_count_is_shown_with_the_reason(world: Any, clie
 
 def reply(world: Any, ref: str, words: str, **more: Any) -> str:
     """A contact's words that are no clear confirmation; their digest."""
-    kept: str = world.services.keep(ref, f"{words}{more}".encode(), "reply.eml", "message/rfc822")
+    kept: str = world.services.files.keep(ref, f"{words}{more}".encode(), "reply.eml", "message/rfc822")
     said = {"sender": "shop@example.com", "words": words, "why": "asks for help", "by_way_of": "mail"} | more
     world.record(ref, Kind.REPLY_RECEIVED, **said, evidence=kept)
     return kept
@@ -169,7 +169,7 @@ def test_a_reply_stands_verbatim_with_why_a_person_has_to_read_it(world: Any, cl
 def test_a_reply_that_was_recorded_stands_there_once_as_the_retailers_word(world: Any, client: TestClient) -> None:
     ref = world.waiting()
     reply(world, ref, "I think so.")
-    said = world.services.case(ref).replies[0]
+    said = world.services.ledger.case(ref).replies[0]
     taken = {name: said[name] for name in ("sender", "words", "evidence", "by_way_of")}
     world.record(ref, Kind.CONFIRMATION_RECEIVED, "operator", **taken)
     page = client.get(f"/cases/{ref}").text
@@ -193,7 +193,7 @@ def test_a_late_word_on_a_closed_case_is_marked_as_late(world: Any, client: Test
 
 def test_an_address_that_comes_back_is_shown_with_the_reason(world: Any, client: TestClient) -> None:
     ref = world.waiting()
-    kept = world.services.keep(ref, b"bounce", "bounce.eml", "message/rfc822")
+    kept = world.services.files.keep(ref, b"bounce", "bounce.eml", "message/rfc822")
     world.record(ref, Kind.ADDRESS_BOUNCED, address="old@example.com", why="no such user <b>", evidence=kept)
     page = client.get(f"/cases/{ref}").text
     assert "Comes back: our mail to old@example.com" in text_of(page)
@@ -203,7 +203,7 @@ def test_an_address_that_comes_back_is_shown_with_the_reason(world: Any, client:
 
 def test_a_closed_case_shows_the_picture_the_proof_and_its_evidence(town: Any, visitor: TestClient) -> None:
     ref = town.closed
-    case = town.world.services.case(ref)
+    case = town.world.services.ledger.case(ref)
     page = visitor.get(f"/cases/{ref}").text
     read = text_of(page)
     assert f'<img src="/evidence/{case.photo["evidence"]}"' in page
@@ -223,14 +223,14 @@ def test_the_timeline_has_every_event_in_order_with_an_anchor(town: Any, visitor
     ref = town.closed
     page = visitor.get(f"/cases/{ref}").text
     anchors = [int(number) for number in re.findall(r'<li id="e(\d+)"', page)]
-    assert anchors == list(range(1, town.world.services.case(ref).version + 1))
+    assert anchors == list(range(1, town.world.services.ledger.case(ref).version + 1))
     assert "Case closed" in text_of(page)
     assert {f"#e{n}" for n in (5, 9)} <= set(links(page))
 
 
 def test_a_damaged_proof_is_said_on_the_page_of_its_case(world: Any, client: TestClient) -> None:
     ref = world.closed()
-    world.services.vault.path(world.services.case(ref).proof["evidence"]).write_bytes(b"{}")
+    world.services.vault.path(world.services.ledger.case(ref).proof["evidence"]).write_bytes(b"{}")
     answer = client.get(f"/cases/{ref}")
     assert answer.status_code == 200
     read = text_of(answer.text)
@@ -252,7 +252,7 @@ def test_hostile_names_and_words_are_only_text(world: Any, client: TestClient) -
         "offers/<i>", job_url="javascript://x.example.com/%0aalert(4)", failed_run_url="data:text/html,x", **bad
     )
     world.confirm(ref, HOSTILE)
-    ticket = f"/tickets/{world.services.case(ref).ticket['ticket']}"
+    ticket = f"/tickets/{world.services.ledger.case(ref).ticket['ticket']}"
     for path in ("/cases", f"/cases/{ref}", ticket):
         page = client.get(path).text
         assert HOSTILE in html.unescape(page)
@@ -277,7 +277,7 @@ def test_an_unknown_case_is_a_page_that_says_what_to_do(visitor: TestClient, ref
 
 def test_a_ticket_shows_its_text_its_comments_and_its_files(town: Any, visitor: TestClient) -> None:
     ref = town.closed
-    case = town.world.services.case(ref)
+    case = town.world.services.ledger.case(ref)
     page = visitor.get("/tickets/T-000001").text
     read = text_of(page)
     assert f"[{ref}] Offers of shop A fails" in read
@@ -293,7 +293,7 @@ def test_a_ticket_shows_its_text_its_comments_and_its_files(town: Any, visitor: 
 def test_a_ticket_says_which_of_its_files_is_damaged(world: Any, client: TestClient) -> None:
     ref = world.verified()
     assert "damaged or gone" not in client.get("/tickets/T-000001").text
-    world.services.vault.path(world.services.case(ref).photo["evidence"]).unlink()
+    world.services.vault.path(world.services.ledger.case(ref).photo["evidence"]).unlink()
     assert "damaged or gone" in client.get("/tickets/T-000001").text
 
 

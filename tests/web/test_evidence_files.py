@@ -14,7 +14,7 @@ PNG = b"\x89PNG\r\n\x1a\n..."
 
 
 def test_a_picture_is_shown_as_it_was_kept_and_may_stand_in_another_page(world: Any, client: TestClient) -> None:
-    digest = world.services.keep(world.opened(), PNG, "run-page-1.png", "image/png")
+    digest = world.services.files.keep(world.opened(), PNG, "run-page-1.png", "image/png")
     answer = client.get(f"/evidence/{digest}")
     assert (answer.status_code, answer.content) == (200, PNG)
     expected = {
@@ -45,7 +45,7 @@ def test_a_picture_is_shown_as_it_was_kept_and_may_stand_in_another_page(world: 
 def test_only_safe_kinds_are_shown_and_all_others_are_downloads(
     world: Any, client: TestClient, kind: str, served: str, how: str
 ) -> None:
-    digest = world.services.keep(world.opened(), b"<script>alert(1)</script>", "a.bin", kind)
+    digest = world.services.files.keep(world.opened(), b"<script>alert(1)</script>", "a.bin", kind)
     answer = client.get(f"/evidence/{digest}")
     assert answer.headers["Content-Type"] == served
     assert answer.headers["Content-Disposition"].startswith(f"{how};")
@@ -66,7 +66,7 @@ def test_only_safe_kinds_are_shown_and_all_others_are_downloads(
 def test_a_files_name_cannot_break_out_of_its_header(
     world: Any, client: TestClient, name: str, plain: str, full: str
 ) -> None:
-    digest = world.services.keep(world.opened(), b"mail", name, "message/rfc822")
+    digest = world.services.files.keep(world.opened(), b"mail", name, "message/rfc822")
     headers = client.get(f"/evidence/{digest}").headers
     assert headers["Content-Disposition"] == (
         f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(full, safe='')}"
@@ -75,7 +75,7 @@ def test_a_files_name_cannot_break_out_of_its_header(
 
 
 def test_a_browser_that_has_the_file_is_not_sent_it_again(world: Any, client: TestClient) -> None:
-    digest = world.services.keep(world.opened(), PNG, "a.png", "image/png")
+    digest = world.services.files.keep(world.opened(), PNG, "a.png", "image/png")
     again = client.get(f"/evidence/{digest}", headers={"If-None-Match": f'"{digest}"'})
     assert (again.status_code, again.content) == (304, b"")
     other = client.get(f"/evidence/{digest}", headers={"If-None-Match": '"' + "0" * 64 + '"'})
@@ -123,7 +123,7 @@ def test_what_names_no_evidence_is_not_found(visitor: TestClient, digest: str) -
 
 
 def test_a_damaged_file_is_never_served_and_the_page_says_to_restore_it(world: Any, client: TestClient) -> None:
-    digest = world.services.keep(world.opened(), PNG, "a.png", "image/png")
+    digest = world.services.files.keep(world.opened(), PNG, "a.png", "image/png")
     world.services.vault.path(digest).write_bytes(b"something else")
     for headers in ({}, {"If-None-Match": f'"{digest}"'}):
         answer = client.get(f"/evidence/{digest}", headers=headers)
@@ -136,7 +136,7 @@ def test_a_damaged_file_is_never_served_and_the_page_says_to_restore_it(world: A
 
 
 def test_a_file_that_is_gone_is_said_to_be_gone(world: Any, client: TestClient) -> None:
-    digest = world.services.keep(world.opened(), PNG, "a.png", "image/png")
+    digest = world.services.files.keep(world.opened(), PNG, "a.png", "image/png")
     world.services.vault.path(digest).unlink()
     answer = client.get(f"/evidence/{digest}")
     assert answer.status_code == 500

@@ -40,7 +40,7 @@ def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> dict[str, 
 
 def test_the_app_serves_at_its_address_until_a_signal_and_then_returns(world: Any, tmp_path: Path) -> None:
     ref = world.closed()
-    digest = world.services.case(ref).photo["evidence"]
+    digest = world.services.ledger.case(ref).photo["evidence"]
     url = f"http://127.0.0.1:{free_port()}"
     env = os.environ | {"CASEPROOF_HOME": str(world.home), "CASEPROOF_WEB_URL": url}
     log = tmp_path / "log"

@@ -49,10 +49,10 @@ def test_every_route_only_reads_but_the_retailers_answer(town: Any) -> None:
 @pytest.mark.parametrize("method", WRITING)
 def test_a_request_that_would_change_something_is_refused(town: Any, visitor: TestClient, method: str) -> None:
     ref = town.verified
-    before = town.world.services.case(ref)
+    before = town.world.services.ledger.case(ref)
     for path in (*PATHS, "/static/style.css"):
         assert visitor.request(method, path).status_code == 405, path
-    assert town.world.services.case(ref) == before
+    assert town.world.services.ledger.case(ref) == before
 
 
 def test_the_refusal_says_where_one_acts(visitor: TestClient) -> None:
@@ -63,10 +63,10 @@ def test_the_refusal_says_where_one_acts(visitor: TestClient) -> None:
 
 def test_reading_pages_changes_nothing(town: Any, visitor: TestClient) -> None:
     ref = town.closed
-    before = town.world.services.case(ref)
+    before = town.world.services.ledger.case(ref)
     for path in ("/cases", f"/cases/{ref}", "/tickets/T-000001", "/health"):
         assert visitor.get(path).status_code == 200, path
-    assert town.world.services.case(ref) == before
+    assert town.world.services.ledger.case(ref) == before
 
 
 @pytest.mark.parametrize("path", ["/cases", "/cases/JF-000001", "/cases/JF-000009", "/tickets/T-000001", "/nowhere"])
@@ -138,7 +138,7 @@ def test_health_says_why_the_store_is_down(world: Any, client: TestClient) -> No
 
 def test_pages_say_that_the_store_is_down(world: Any, client: TestClient) -> None:
     ref = world.opened()
-    digest = world.services.keep(ref, b"x", "x.txt", "text/plain")
+    digest = world.services.files.keep(ref, b"x", "x.txt", "text/plain")
     break_store(world)
     for path in ("/cases", f"/cases/{ref}", "/tickets/T-000001", f"/evidence/{digest}"):
         answer = client.get(path)

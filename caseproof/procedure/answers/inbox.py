@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from caseproof.channels.inbound.imap import Arrived, Inbox
 from caseproof.channels.inbound.imap_account import InboxDown, InboxRefused, MessageGone
 from caseproof.channels.inbound.reading import LARGEST
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.vocabulary import Disposition
-from caseproof.evidence.vault import VaultError
+from caseproof.evidence.vault import Vault, VaultError
 from caseproof.procedure.answers.receiving import Received, receive, receive_too_large
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Ledger, ReplyAddresses
 from caseproof.store import StoreDown, locks
 
 _STOPS = (InboxDown, InboxRefused, StoreDown, VaultError)
@@ -50,30 +51,38 @@ def _listed(counts: Mapping[Disposition, int]) -> str:
     return ": " + ", ".join(f"{number} {place}" for place, number in sorted(counts.items())) if counts else ""
 
 
-def read_inbox(services: Services, inbox: Inbox, say: Callable[[str], None], *, authserv: str = "") -> InboxPass | None:
+@dataclass(frozen=True)
+class MailIntake:
+    """What mails are taken in with. ``lock`` is held by the pass that is at work; ``authserv`` is the name under which
+    our own mail server vouches for senders, "" where it does not."""
+
+    ledger: Ledger
+    vault: Vault
+    replies: ReplyAddresses
+    lock: Path
+    authserv: str = ""
+
+
+def read_inbox(intake: MailIntake, inbox: Inbox, say: Callable[[str], None]) -> InboxPass | None:
     """Take in all that lies in the mailbox; None where another pass is at work.
 
-    ``say`` is told a sentence a mail, without its words. ``authserv`` is the name under which our own mail server
-    vouches for senders. A mail that goes wrong stays where it is and holds up no other. Raises InboxDown,
-    InboxRefused, StoreDown, VaultError: what was taken in until then stays taken in.
+    ``say`` is told a sentence a mail, without its words. A mail that goes wrong stays where it is and
+    holds up no other. Raises InboxDown, InboxRefused, StoreDown, VaultError: what was taken in stays taken in.
     """
-    lock = services.settings.home_folder / "inbox" / "pass"
-    if locks.is_held(lock) or not locks.hold(lock, wait=False):
+    if locks.is_held(intake.lock) or not locks.hold(intake.lock, wait=False):
         return None
     try:
         done = InboxPass()
         for arrived in inbox.messages():
-            _one(services, inbox, arrived, authserv, done, say)
+            _one(intake, inbox, arrived, done, say)
         return done
     finally:
-        locks.let_go(lock)
+        locks.let_go(intake.lock)
 
 
-def _one(
-    services: Services, inbox: Inbox, arrived: Arrived, authserv: str, done: InboxPass, say: Callable[[str], None]
-) -> None:
+def _one(intake: MailIntake, inbox: Inbox, arrived: Arrived, done: InboxPass, say: Callable[[str], None]) -> None:
     try:
-        taken = _taken_in(services, inbox, arrived, authserv)
+        taken = _taken_in(intake, inbox, arrived)
         if taken.new:  # else a pass that died took it in
             done.counts[taken.place] += 1
             done.cases += [ref for ref in taken.cases if ref not in done.cases]
@@ -89,12 +98,11 @@ def _one(
         say(f"A mail could not be taken in, and stays in the mailbox: {said}")
 
 
-def _taken_in(services: Services, inbox: Inbox, arrived: Arrived, authserv: str) -> Received:
+def _taken_in(intake: MailIntake, inbox: Inbox, arrived: Arrived) -> Received:
+    parts = intake.ledger, intake.vault, intake.replies
     if arrived.size > LARGEST:  # its size first: it is not even fetched
-        return receive_too_large(
-            services.ledger, services.vault, services.replies, inbox.headers(arrived.uid), arrived.size
-        )
-    return receive(services.ledger, services.vault, services.replies, inbox.fetch(arrived.uid), authserv=authserv)
+        return receive_too_large(*parts, inbox.headers(arrived.uid), arrived.size)
+    return receive(*parts, inbox.fetch(arrived.uid), authserv=intake.authserv)
 
 
 def _sentence(taken: Received) -> str:

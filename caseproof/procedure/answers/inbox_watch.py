@@ -16,7 +16,7 @@ from caseproof.channels.inbound.imap import Inbox
 from caseproof.channels.inbound.imap_account import ImapAccount, InboxRefused
 from caseproof.config.policy import Policy, policy_in_force
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.answers.inbox import InboxPass, read_inbox
+from caseproof.procedure.answers.inbox import InboxPass, MailIntake, read_inbox
 from caseproof.procedure.core.services import Services
 
 WAIT_SECONDS = 300.0
@@ -105,7 +105,9 @@ class MailboxReader:
             return None
         if self._inbox is None:
             self._inbox = self._open.enter_context(self._ports.connect(self.account))
-        return read_inbox(services, self._inbox, self._ports.say, authserv=self.account.authserv)
+        lock = services.settings.home_folder / "inbox" / "pass"
+        intake = MailIntake(services.ledger, services.vault, services.replies, lock, self.account.authserv)
+        return read_inbox(intake, self._inbox, self._ports.say)
 
     def wait(self, seconds: float) -> None:
         """Wait for mail, after a ``read``."""

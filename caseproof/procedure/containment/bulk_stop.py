@@ -39,7 +39,7 @@ from caseproof.procedure.containment.stop import (
 )
 from caseproof.procedure.containment.stop_work import Work
 from caseproof.procedure.core.lease import renewed
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Stopping
 from caseproof.store import Claim, EvidenceRow, StoreDown
 
 T = TypeVar("T")
@@ -52,17 +52,17 @@ class BulkStop:
     """What the batches of one pass share, and the steps of a batch."""
 
     def __init__(
-        self, services: Services, platform: PacedPlatform, hands: ThreadPoolExecutor, openings: Openings
+        self, stopping: Stopping, platform: PacedPlatform, hands: ThreadPoolExecutor, openings: Openings
     ) -> None:
-        self.services, self.platform, self._hands, self._openings = services, platform, hands, openings
+        self._with, self.platform, self._hands, self._openings = stopping, platform, hands, openings
         self._beginning = threading.Lock()
 
     @classmethod
     @contextmanager
-    def of(cls, services: Services, platform: Stops, pace: Pace, openings: Openings) -> Iterator[BulkStop]:
+    def of(cls, stopping: Stopping, platform: Stops, pace: Pace, openings: Openings) -> Iterator[BulkStop]:
         """The stops of one pass, which leans on the platform no harder than ``pace`` says."""
         with ThreadPoolExecutor(pace.at_once, "stop") as hands:
-            yield cls(services, PacedPlatform(platform, pace), hands, openings)
+            yield cls(stopping, PacedPlatform(platform, pace), hands, openings)
 
     def carry_out(self, works: Sequence[Work]) -> None:
         """One batch, from the look to what is written down: then each work has its ``end``.
@@ -76,7 +76,7 @@ class BulkStop:
             self._look(works, looked)
             _each_if_not_all(_unended(works), lambda some: self._open(some, looked))
         keys = [claim.key for claim in _claims(works)]
-        with renewed(self.services.effects, self._openings.owner, keys):
+        with renewed(self._with.effects, self._openings.owner, keys):
             stopped = self._stop(works, {work.own for work in _going(works)}, looked)
             self._gather(works, lambda work: work.jobs[:1], looked)
             if wide := [work for work in _going(works) if work.along]:
@@ -91,7 +91,7 @@ class BulkStop:
 
     def _know(self, works: Sequence[Work]) -> None:
         """The cases that are there already."""
-        with self.services.store.reading() as uow:
+        with self._with.ledger.store.reading() as uow:
             cases = uow.bulk.cases(work.target.ref for work in works if work.target.ref)
         for work in works:
             work.case = cases.get(work.target.ref)
@@ -100,7 +100,7 @@ class BulkStop:
 
     def _reach(self, works: Sequence[Work]) -> None:
         def scope(work: Work) -> Scope:
-            return Scope(work.case.facts["scope"]) if work.case else work.target.scope(self.services.policy)
+            return Scope(work.case.facts["scope"]) if work.case else work.target.scope(self._with.policy)
 
         def ask(work: Work) -> tuple[list[Job], str]:
             if work.target.alone and scope(work) is not Scope.JOB:
@@ -153,11 +153,11 @@ class BulkStop:
         claim()
         waited = False
         while self._openings.waits and any(work.is_busy for work in works):
-            self.services.sleep(1.0)
+            self._with.effects.sleep(1.0)
             claim()
             waited = True
         if waited:
-            with self.services.store.reading() as uow:
+            with self._with.ledger.store.reading() as uow:
                 cases = uow.bulk.cases(work.case.ref for work in works if work.case)
             for work in works:
                 if work.case and (now := cases[work.case.ref]) and (now.contained is not None or now.is_closed):
@@ -221,7 +221,7 @@ class BulkStop:
             return [job_id for job_id, was in found if was is True]
 
         jobs = sorted({job_id for work in works for job_id in work.reached})
-        loose = set(hold(self.services, jobs, stopped_again)) if jobs else set()
+        loose = set(hold(self._with.effects.sleep, jobs, stopped_again)) if jobs else set()
         for work in works:
             for job_id in work.reached:
                 if job_id in unknown:
@@ -235,9 +235,9 @@ class BulkStop:
         """The evidence: what was read back, a file a case."""
 
         def put(work: Work) -> EvidenceRow:
-            now = self.services.clock()
+            now = self._with.ledger.clock()
             name, content = work.stop.evidence(now)
-            kept = self.services.vault.put(content, name, "application/json")
+            kept = self._with.vault.put(content, name, "application/json")
             return EvidenceRow(work.stop.case.ref, kept.digest, name, kept.media_type, kept.size, now)
 
         for work, kept in self._all(put, works):
@@ -254,14 +254,14 @@ class BulkStop:
             if case.contained or case.is_closed or work.waits:
                 return []
             if work.not_ours:
-                return [self.services.event(Kind.CANNOT_STOP, **work.stop.cannot(work.not_ours))]
+                return [self._with.ledger.event(Kind.CANNOT_STOP, **work.stop.cannot(work.not_ours))]
             digest = work.file.digest if work.file else ""
-            return [self.services.event(Kind.STOPPED, **work.stop.told(), evidence=digest)]
+            return [self._with.ledger.event(Kind.STOPPED, **work.stop.told(), evidence=digest)]
 
-        with self.services.store.uow() as uow:
+        with self._with.ledger.store.uow() as uow:
             uow.bulk.list_evidence([work.file for work in works if work.file])
             results = {key: result for work in works for key, result in work.results()}
-            uow.bulk.finish(results, owner=self._openings.owner, now=self.services.clock())
+            uow.bulk.finish(results, owner=self._openings.owner, now=self._with.ledger.clock())
             uow.bulk.release([key for work in works for key in work.withdrawn], owner=self._openings.owner)
             after = uow.bulk.change(of, what_happened)
             uow.commit()

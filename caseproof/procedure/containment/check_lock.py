@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from caseproof.config.settings import Settings
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.core.services import Services
 from caseproof.store import locks
 
 
@@ -22,13 +22,13 @@ _looking = threading.Lock()
 
 
 @contextmanager
-def check_lock(services: Services, name: str) -> Iterator[None]:
+def check_lock(settings: Settings, name: str) -> Iterator[None]:
     """Be the only check of the platform ``name`` in this home; inside itself, in one thread, it is harmless.
 
     The operating system lets go of it however the process ends. Raises CheckRunning, which says who works since when,
     and CaseproofError where the home's folder takes no lock.
     """
-    path = services.settings.home_folder / "checks" / name
+    path = settings.home_folder / "checks" / name
     me = threading.get_ident()
     with _looking:
         inside = _here.get(path) == me

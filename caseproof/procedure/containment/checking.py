@@ -17,13 +17,15 @@ import pandas as pd
 from caseproof.checks.detection import detect
 from caseproof.checks.frames import jobs_frame, runs_frame, strangers
 from caseproof.checks.planning import WIDER, Known, PlanEntry, plan
+from caseproof.config.policy import Policy
+from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job, JobPlatform, Listed
 from caseproof.procedure.containment.check_lock import CheckRunning, check_lock
 from caseproof.procedure.containment.stop_targets import StopResult, Target, stop_targets
-from caseproof.procedure.core.services import Services
-from caseproof.store import CaseRow
+from caseproof.procedure.core.parts import Ledger, Stopping
+from caseproof.store import CaseRow, Store
 
 STOPS = frozenset({"stop", "reopen", "resume"})
 """What a plan calls it where a job is stopped."""
@@ -62,7 +64,8 @@ class CheckPass:
 
 
 def plan_check(
-    services: Services,
+    ledger: Ledger,
+    policy: Policy,
     name: str,
     platform: JobPlatform,
     only: Collection[str] | None = None,
@@ -72,21 +75,21 @@ def plan_check(
 
     ``only`` these jobs, where they are given; runs are read ``back`` from now, where the policy does not say further.
     """
-    check, ours = services.policy.check, services.clock()
+    check, ours = policy.check, ledger.clock()
     now = platform.probe().clock or ours
     survey = platform.survey(now - max(timedelta(hours=check.look_back_hours), back), only)
     runs = runs_frame(survey.pages, check.signatures)
-    known = _known(services, name, [listed.job.id for listed in survey.jobs], now - ours)
+    known = _known(ledger, policy.keeper, name, [listed.job.id for listed in survey.jobs], now - ours)
     settled = {job: closed_at for job, (_, closed_at) in known.closed.items()}
     jobs = jobs_frame(survey.jobs, now, check.missed, settled)
     detected = detect(runs.frame, jobs, now, check, name)
-    lines = plan(detected, jobs, runs, known, check, now, name, services.policy.stop_scope)
+    lines = plan(detected, jobs, runs, known, check, now, name, policy.stop_scope)
     by_id = {listed.job.id: listed.job for listed in survey.jobs}
     return CheckPlan(
         name=name,
         platform=platform,
         now=now,
-        plan=_with_the_others(services, lines, survey.jobs),
+        plan=_with_the_others(ledger.store, policy, lines, survey.jobs),
         targets=tuple(_target(by_id[line.job], line) for line in lines if line.act in STOPS),
         detected=detected,
         jobs=len(survey.jobs),
@@ -95,10 +98,10 @@ def plan_check(
     )
 
 
-def carry_out(services: Services, looked: CheckPlan, said: Callable[[StopResult], None] = lambda _: None) -> CheckPass:
+def carry_out(stopping: Stopping, looked: CheckPlan, said: Callable[[StopResult], None] = lambda _: None) -> CheckPass:
     """Do what the plan says. Raises CheckRunning, and StoreDown where nothing can be written down."""
-    pace = services.policy.check.pace_of(looked.name)
-    swept = stop_targets(services, looked.name, looked.platform, looked.targets, pace, said)
+    pace = stopping.policy.check.pace_of(looked.name)
+    swept = stop_targets(stopping, looked.name, looked.platform, looked.targets, pace, said)
     late = [one for one in swept if one.outcome == "not stopped yet"]
     if not late:
         return CheckPass(swept)
@@ -107,10 +110,10 @@ def carry_out(services: Services, looked: CheckPlan, said: Callable[[StopResult]
 
 
 def _with_the_others(
-    services: Services, lines: tuple[PlanEntry, ...], listed: Sequence[Listed]
+    store: Store, policy: Policy, lines: tuple[PlanEntry, ...], listed: Sequence[Listed]
 ) -> tuple[PlanEntry, ...]:
     """The plan, where each line says which other jobs its stop reaches: a wide one hits jobs that may be well."""
-    with services.store.reading() as uow:
+    with store.reading() as uow:
         cases = uow.bulk.cases(line.ref for line in lines if line.ref and line.act in STOPS)
     by_id = {one.job.id: one.job for one in listed}
     groups: dict[Group, list[str]] = defaultdict(list)
@@ -122,7 +125,7 @@ def _with_the_others(
     for line in lines:
         if line.act in STOPS and not line.alone:
             case, job = cases.get(line.ref), by_id[line.job]
-            scope = Scope(case.facts["scope"]) if case else services.policy.scope_for(line.cause)
+            scope = Scope(case.facts["scope"]) if case else policy.scope_for(line.cause)
             others = [other for other in groups.get(_group(job, scope), ()) if other != line.job]
             if scope in WIDER and others and not job.stopped_by and all(_group(job, scope)):
                 line = replace(line, why=f"{line.why} The whole {scope} is stopped with it: {_some(others)}.")
@@ -153,10 +156,10 @@ def _target(job: Job, line: PlanEntry) -> Target:
     )
 
 
-def _known(services: Services, name: str, jobs: Sequence[str], skew: timedelta) -> Known:
+def _known(ledger: Ledger, keeper: KeeperPolicy, name: str, jobs: Sequence[str], skew: timedelta) -> Known:
     """What the store knows of these jobs; ``skew`` is how far the platform's clock is ahead of ours."""
-    since = services.clock() - timedelta(days=services.policy.keeper.watch_days)
-    with services.store.reading() as uow:
+    since = ledger.clock() - timedelta(days=keeper.watch_days)
+    with ledger.store.reading() as uow:
         standing = uow.bulk.open_rows(name, jobs)
         held = uow.bulk.held_along(name)
         closed = [row for row in uow.cases.watched(since) if row.platform == name]

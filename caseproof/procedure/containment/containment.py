@@ -8,22 +8,22 @@ from caseproof.procedure.containment.bulk_stop import BulkStop
 from caseproof.procedure.containment.openings import Openings
 from caseproof.procedure.containment.stop import cannot
 from caseproof.procedure.containment.stop_work import Target, Work
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Stopping
 
 
-def contain(services: Services, platform: JobPlatform, ref: str) -> Case:
+def contain(stopping: Stopping, platform: JobPlatform, ref: str) -> Case:
     """Ensure that the job of the case is stopped, or that the case says why it cannot be and who can (J3).
 
     Gives the case after it. Where somebody else is about to stop the same job, it waits for that. Raises PlatformDown
     while the platform cannot be asked (nothing else comes before the stop, so the case waits), EffectNotSeen where it
     accepts the stop and does not do it, and StoreError or VaultError where that cannot be written down.
     """
-    case = services.case(ref)
+    case = stopping.ledger.case(ref)
     if case.contained is not None or case.is_closed:
         return case
     work, name = _work(platform, case), case.facts["platform"]
-    openings = Openings(services, name, services.effects.writer, waits=True)
-    with BulkStop.of(services, platform, services.policy.check.pace_of(name), openings) as stops:
+    openings = Openings(stopping, name, stopping.effects.writer, waits=True)
+    with BulkStop.of(stopping, platform, stopping.policy.check.pace_of(name), openings) as stops:
         stops.carry_out([work])
     if work.waits is not None:
         raise work.waits

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from caseproof.config.policy import Policy
 from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
@@ -15,7 +16,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import CAUSES, Scope
 from caseproof.http.redaction import redact
 from caseproof.platforms.base import Job, JobPlatform, Run, RunState, UnknownJob
-from caseproof.procedure.core.services import US, Services
+from caseproof.procedure.core.parts import US, Ledger
 from caseproof.store import AlreadyOpen
 
 LOOK_BACK = timedelta(days=7)
@@ -36,25 +37,25 @@ class Request:
     scope: Scope | None = None
 
 
-def open_case(services: Services, platform: JobPlatform, desk: Desk, request: Request) -> tuple[Case, bool]:
+def open_case(ledger: Ledger, policy: Policy, platform: JobPlatform, desk: Desk, request: Request) -> tuple[Case, bool]:
     """Open a case for the job, or return the one that is open for it: ``(case, whether it is new)``.
 
     Raises UnknownJob, UnknownTicket and BadInput before anything is written.
     """
     if request.cause not in CAUSES:
         raise BadInput(f"There is no cause '{request.cause}'.", f"Choose one of {', '.join(CAUSES)}.")
-    with services.store.reading() as uow:
+    with ledger.store.reading() as uow:
         standing = uow.cases.open_for(request.platform, request.job)
     if standing is not None:
         return standing, False
     job = platform.job(request.job)
     if request.ticket:
         desk.ticket(request.ticket)
-        _refuse_shared(services, request.ticket)
-    failed = _last_failure(services, platform, job)
-    scope = request.scope or services.policy.scope_for(request.cause)
+        _refuse_shared(ledger, request.ticket)
+    failed = _last_failure(ledger, platform, job)
+    scope = request.scope or policy.scope_for(request.cause)
     event = opened(
-        services,
+        ledger,
         request.platform,
         job,
         request.by,
@@ -69,17 +70,17 @@ def open_case(services: Services, platform: JobPlatform, desk: Desk, request: Re
         failed_at=failed.ended_at.isoformat() if failed and failed.ended_at else None,
     )
     try:
-        with services.store.uow() as uow:
+        with ledger.store.uow() as uow:
             case = uow.cases.create(event)
             uow.commit()
     except AlreadyOpen as other:
-        return services.case(other.ref), False
+        return ledger.case(other.ref), False
     return case, True
 
 
-def opened(services: Services, platform: str, job: Job, by: str = US, /, **failure: Any) -> Event:
+def opened(ledger: Ledger, platform: str, job: Job, by: str = US, /, **failure: Any) -> Event:
     """The event that opens a case for this job. ``failure`` says what fails and how it was found."""
-    return services.event(
+    return ledger.event(
         Kind.OPENED,
         by,
         platform=platform,
@@ -93,9 +94,9 @@ def opened(services: Services, platform: str, job: Job, by: str = US, /, **failu
     )
 
 
-def read_whose_job(services: Services, platform: Callable[[], JobPlatform], ref: str) -> Case:
+def read_whose_job(ledger: Ledger, platform: Callable[[], JobPlatform], ref: str) -> Case:
     """Where the job did not say whose it is, read it again: somebody may have tagged it since. Raises PlatformDown."""
-    case = services.case(ref)
+    case = ledger.case(ref)
     if case.facts.get("retailer") or case.is_closed:
         return case
     try:
@@ -104,21 +105,21 @@ def read_whose_job(services: Services, platform: Callable[[], JobPlatform], ref:
         return case
     if not job.retailer:
         return case
-    event = services.event(
+    event = ledger.event(
         Kind.FACTS_CORRECTED, retailer=job.retailer, marketplace=job.marketplace, connection=job.connection
     )
-    return services.store.change(ref, lambda now: [] if now.facts.get("retailer") else [event])
+    return ledger.store.change(ref, lambda now: [] if now.facts.get("retailer") else [event])
 
 
-def _refuse_shared(services: Services, ticket: str) -> None:
+def _refuse_shared(ledger: Ledger, ticket: str) -> None:
     """One ticket, one case: closing one would close the other's."""
-    with services.store.reading() as uow:
+    with ledger.store.reading() as uow:
         cases = [uow.cases.get(row.ref) for row in uow.cases.rows(open_only=True)]
     for case in cases:
         if ticket in (case.facts.get("ticket"), case.ticket.data["ticket"] if case.ticket else None):
             raise BadInput(f"{ticket} is the ticket of {case.ref} already.", "Give this job's own ticket, or none.")
 
 
-def _last_failure(services: Services, platform: JobPlatform, job: Job) -> Run | None:
-    failed = [r for r in platform.runs_since(job.id, services.clock() - LOOK_BACK) if r.state is RunState.FAILED]
+def _last_failure(ledger: Ledger, platform: JobPlatform, job: Job) -> Run | None:
+    failed = [r for r in platform.runs_since(job.id, ledger.clock() - LOOK_BACK) if r.state is RunState.FAILED]
     return failed[-1] if failed else None

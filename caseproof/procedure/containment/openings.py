@@ -14,7 +14,7 @@ from caseproof.procedure.containment.opening import opened
 from caseproof.procedure.containment.stop import stop_key
 from caseproof.procedure.containment.stop_work import Target, Work
 from caseproof.procedure.core.lease import LEASE_SECONDS
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Stopping
 from caseproof.store import AlreadyOpen, Claim, UnitOfWork
 from caseproof.store.bulk import Wanted
 
@@ -32,13 +32,13 @@ class Openings:
     """
 
     def __init__(
-        self, services: Services, name: str, owner: str, *, dead: str = "", waits: bool = False, check: str = ""
+        self, stopping: Stopping, name: str, owner: str, *, dead: str = "", waits: bool = False, check: str = ""
     ) -> None:
-        self._services, self._name, self._dead, self._check = services, name, dead, check
+        self._with, self._name, self._dead, self._check = stopping, name, dead, check
         self.owner, self.waits = owner, waits
         self._first: dict[Group, str] = {}
         self._stopped: set[str] = set()
-        with services.store.reading() as uow:
+        with stopping.ledger.store.reading() as uow:
             self._along = uow.bulk.held_along(name)
 
     def stand_still_by_us(self, job_id: str) -> bool:
@@ -55,7 +55,7 @@ class Openings:
         Raises StoreError, and NotAllowed or BadInput for what a case cannot hold.
         """
         first = dict(self._first)
-        with self._services.store.uow() as uow:
+        with self._with.ledger.store.uow() as uow:
             cases = self._cases(uow, works, first)
             wanted = [(cases[work.own][0], work.jobs[:1]) for work in works if work.goes_on]
             claims = self._claims(uow, wanted, looked)
@@ -67,7 +67,7 @@ class Openings:
 
     def claim_along(self, works: Sequence[Work], looked: Looked) -> None:
         """Claim the stops of the jobs that the cases reach beside their own. Raises StoreError."""
-        with self._services.store.uow() as uow:
+        with self._with.ledger.store.uow() as uow:
             claims = self._claims(uow, [(work.stop.case, work.along) for work in works], looked)
             uow.commit()
         for work in works:
@@ -100,15 +100,15 @@ class Openings:
         return found
 
     def _event(self, target: Target, first: Mapping[Group, str]) -> Event:
-        scope = target.scope(self._services.policy)
+        scope = target.scope(self._with.policy)
         lead = _lead(target, first)
         shares = {"shares_notice_with": lead} if lead else {}
         told = {"how": "daily check", "check": self._check, "scope": str(scope), **_failure(target), **shares}
-        return opened(self._services, self._name, target.job, **told)
+        return opened(self._with.ledger, self._name, target.job, **told)
 
     def _reopened(self, uow: UnitOfWork, case: Case, target: Target, first: Mapping[Group, str]) -> tuple[Case, bool]:
         told = {"why": redact(target.why), "check": self._check, "shares_notice_with": _lead(target, first)}
-        event = self._services.event(Kind.REOPENED, **told, **_failure(target))
+        event = self._with.ledger.event(Kind.REOPENED, **told, **_failure(target))
         try:
             after = uow.bulk.change([case.ref], lambda now: [event] if now.is_closed else [])[case.ref]
         except AlreadyOpen as other:
@@ -127,7 +127,7 @@ class Openings:
         return uow.bulk.claim(
             intents,
             owner=self.owner,
-            now=self._services.clock(),
+            now=self._with.ledger.clock(),
             seconds=LEASE_SECONDS,
             dead=self._dead,
             together=self.waits,

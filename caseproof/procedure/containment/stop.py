@@ -17,7 +17,6 @@ from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job, PlatformRefused, Standing, UnknownJob
 from caseproof.procedure.core.idempotent_effect import EffectNotSeen
-from caseproof.procedure.core.services import Services
 
 SETTLE_SECONDS = 1.0
 """How long to wait before the second read-back: a scheduler may have been about to queue another run."""
@@ -152,13 +151,13 @@ def stop_and_read(platform: Stops, job_id: str) -> Standing:
     return now
 
 
-def hold(services: Services, jobs: list[str], stopped_again: Callable[[list[str]], list[str]]) -> list[str]:
+def hold(sleep: Callable[[float], None], jobs: list[str], stopped_again: Callable[[list[str]], list[str]]) -> list[str]:
     """Read back a second time, and stop again what a scheduler queued in between; returns what does not stay stopped.
 
     ``stopped_again`` reads jobs back and returns those that it had to stop again.
     """
     for _ in range(HOLD_TRIES):
-        services.sleep(SETTLE_SECONDS)
+        sleep(SETTLE_SECONDS)
         jobs = stopped_again(jobs)
         if not jobs:
             break

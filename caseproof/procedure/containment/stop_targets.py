@@ -22,7 +22,7 @@ from caseproof.procedure.containment.bulk_stop import BulkStop
 from caseproof.procedure.containment.check_lock import check_lock
 from caseproof.procedure.containment.openings import Openings
 from caseproof.procedure.containment.stop_work import Outcome, StopResult, Target, Work
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import Stopping
 
 __all__ = ["Outcome", "StopResult", "Target", "stop_targets"]
 
@@ -31,7 +31,7 @@ LANES = 6
 
 
 def stop_targets(
-    services: Services,
+    stopping: Stopping,
     name: str,
     platform: JobPlatform,
     targets: Sequence[Target],
@@ -52,9 +52,9 @@ def stop_targets(
     batches = [order[start : start + size] for start in range(0, len(order), size)]
     done: dict[str, StopResult] = {}
     unheard: Exception | None = None
-    with check_lock(services, name):
-        openings = _openings(services, name, check or secrets.token_hex(8))
-        with BulkStop.of(services, platform, pace, openings) as stops, ThreadPoolExecutor(LANES, "batch") as lanes:
+    with check_lock(stopping.settings, name):
+        openings = _openings(stopping, name, check or secrets.token_hex(8))
+        with BulkStop.of(stopping, platform, pace, openings) as stops, ThreadPoolExecutor(LANES, "batch") as lanes:
             try:
                 for swept in (one for batch in lanes.map(partial(_batch, stops), batches) for one in batch):
                     done[swept.job] = swept
@@ -71,10 +71,10 @@ def stop_targets(
     return [done[target.job.id] for target in targets]
 
 
-def _openings(services: Services, name: str, check: str) -> Openings:
+def _openings(stopping: Stopping, name: str, check: str) -> Openings:
     """The owner names this home and platform, so that the next check knows whose the intents were."""
-    checks = f"check {services.settings.installation}/{name} "
-    return Openings(services, name, f"{checks}{secrets.token_hex(8)}", dead=checks, check=check)
+    checks = f"check {stopping.settings.installation}/{name} "
+    return Openings(stopping, name, f"{checks}{secrets.token_hex(8)}", dead=checks, check=check)
 
 
 def _batch(stops: BulkStop, targets: Sequence[Target]) -> list[StopResult]:

@@ -13,7 +13,8 @@ from typing import Any
 
 from caseproof.channels.outbound.mail import Send
 from caseproof.config.clock import Clock
-from caseproof.config.policy import AnswersPolicy, MailPolicy
+from caseproof.config.policy import AnswersPolicy, MailPolicy, Policy
+from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
@@ -140,3 +141,17 @@ class Dispatch:
     files: EvidenceFiles
     effects: Effects
     replies: ReplyAddresses
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """What jobs are stopped with: the cases, the evidence, the intents, and the policy of how far and how fast.
+
+    ``settings`` name the home, in which one check of a platform works at a time.
+    """
+
+    ledger: Ledger
+    vault: Vault
+    effects: Effects
+    policy: Policy
+    settings: Settings

@@ -5,24 +5,26 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from caseproof.channels.outbound.mail import Send
 from caseproof.config.clock import Clock, utc_now
 from caseproof.config.policy import Policy, PolicyError, policy_in_force
 from caseproof.config.settings import Settings, read_settings
-from caseproof.domain.case import Case
-from caseproof.domain.events import Event
-from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.vault import Vault
-from caseproof.procedure.core.parts import US, Dispatch, Effects, EvidenceFiles, Ledger, Links, ReplyAddresses
+from caseproof.procedure.core.parts import (
+    Dispatch,
+    Effects,
+    EvidenceFiles,
+    Ledger,
+    Links,
+    ReplyAddresses,
+    Stopping,
+)
 from caseproof.store import Store
-
-__all__ = ["US", "Services", "bootstrap"]
 
 _SECRET = "secret"  # noqa: S105 - the name of a mark
 
@@ -93,44 +95,14 @@ class Services:
             lambda: self.secret, self.policy.mail, self.policy.answers, self.settings.answers, self.clock
         )
 
+    @property
+    def stopping(self) -> Stopping:
+        """What jobs are stopped with."""
+        return Stopping(self.ledger, self.vault, self.effects, self.policy, self.settings)
+
     def dispatch(self, send: Send) -> Dispatch:
         """What letters go out by, through this account."""
         return Dispatch(send, self.files, self.effects, self.replies)
-
-    # -- for those who still take the whole --------------------------------------------------------------------------
-
-    def case(self, ref: str) -> Case:
-        """``Ledger.case``."""
-        return self.ledger.case(ref)
-
-    def event(self, kind: Kind, actor: str = US, /, **data: Any) -> Event:
-        """``Ledger.event``."""
-        return self.ledger.event(kind, actor, **data)
-
-    def record(self, ref: str, kind: Kind, actor: str = US, /, **data: Any) -> Case:
-        """``Ledger.record``."""
-        return self.ledger.record(ref, kind, actor, **data)
-
-    def keep(self, ref: str, content: bytes, name: str, media_type: str) -> str:
-        """``EvidenceFiles.keep``."""
-        return self.files.keep(ref, content, name, media_type)
-
-    def keep_json(self, ref: str, name: str, what: Mapping[str, Any]) -> str:
-        """``EvidenceFiles.keep_json``."""
-        return self.files.keep_json(ref, name, what)
-
-    def case_url(self, ref: str) -> str:
-        """``Links.case_url``."""
-        return self.links.case_url(ref)
-
-    @property
-    def inbox_url(self) -> str:
-        """``Links.inbox_url``."""
-        return self.links.inbox_url
-
-    def evidence_url(self, digest: str) -> str:
-        """``Links.evidence_url``."""
-        return self.links.evidence_url(digest)
 
 
 def bootstrap(settings: Settings | None = None) -> Services:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 
+from caseproof.config.policy import Policy
+from caseproof.config.policy_check import Storm
 from caseproof.domain.case import Case
 from caseproof.domain.decisions import refuse_decision, require_member
 from caseproof.domain.errors import NotAllowed
@@ -21,8 +23,17 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.vocabulary import DECISION, Decision
 from caseproof.procedure.core.asked import answer_to
-from caseproof.procedure.core.services import Services
-from caseproof.store import CaseRow, ConcurrentChange, IncidentRow, QuestionRow, StoreDown, StoreError, UnitOfWork
+from caseproof.procedure.core.parts import Ledger
+from caseproof.store import (
+    CaseRow,
+    ConcurrentChange,
+    IncidentRow,
+    QuestionRow,
+    Store,
+    StoreDown,
+    StoreError,
+    UnitOfWork,
+)
 from caseproof.store.errors import Unreadable
 
 MAY_DECIDE = (Decision.AFTER_FIX, Decision.KEEP_PAUSED)
@@ -38,14 +49,14 @@ _BEFORE_THE_DECISION = frozenset({State.OPENED, State.CONTAINED, State.WAITING})
 # -- gathering ------------------------------------------------------------------------------------------------------
 
 
-def gather(services: Services, platform: str = "") -> list[str]:
+def gather(ledger: Ledger, storm: Storm, platform: str = "") -> list[str]:
     """Make incidents of what came in within the policy's window, or have it join the one that is open.
 
-    Of one platform, or of all. Gives the references of the incidents that cases joined. Raises StoreError.
+    ``storm`` is the policy's. Of one platform, or of all. Gives the references of the incidents that cases joined.
+    Raises StoreError.
     """
-    storm, now = services.policy.check.storm, services.clock()
-    since = now - timedelta(minutes=storm.minutes)
-    with services.store.reading() as uow:
+    since = ledger.clock() - timedelta(minutes=storm.minutes)
+    with ledger.store.reading() as uow:
         groups = uow.cases.gathering(since, platform)
         standing = {(row.platform, row.marketplace, row.cause) for row in uow.incidents.rows(open_only=True)}
     joined = []
@@ -54,21 +65,21 @@ def gather(services: Services, platform: str = "") -> list[str]:
         if not marketplace and cause not in WITHOUT_MARKETPLACE:
             continue
         if place in standing or count >= storm.cases:
-            joined += _again_if_changed(partial(_join, services, *place, since))
+            joined += _again_if_changed(partial(_join, ledger, storm, *place, since))
     return joined
 
 
-def _join(services: Services, platform: str, marketplace: str, cause: str, since: datetime) -> list[str]:
+def _join(ledger: Ledger, storm: Storm, platform: str, marketplace: str, cause: str, since: datetime) -> list[str]:
     """One transaction: the incident, and one event a case."""
-    with services.store.uow() as uow:
+    with ledger.store.uow() as uow:
         rows = uow.cases.alike(platform, marketplace, cause)
         new = [row for row in rows if not row.incident and row.last_opened_at >= since]
         incident = uow.incidents.open_for(platform, marketplace, cause)
         if incident is None:
-            if len(new) < services.policy.check.storm.cases:  # another was quicker
+            if len(new) < storm.cases:  # another was quicker
                 return []
-            incident = uow.incidents.create(platform, marketplace, cause, services.clock())
-        event = services.event(Kind.INCIDENT_JOINED, incident=incident.ref)
+            incident = uow.incidents.create(platform, marketplace, cause, ledger.clock())
+        event = ledger.event(Kind.INCIDENT_JOINED, incident=incident.ref)
         joined = _change(uow, _refs(new), lambda case: None if case.incident or case.is_closed else event)
         uow.commit()
     return [incident.ref] if joined else []
@@ -78,7 +89,7 @@ def _join(services: Services, platform: str, marketplace: str, cause: str, since
 
 
 def decide_all(
-    services: Services, ref: str, decision: Decision, by: str, reason: str, until: date | None = None,
+    ledger: Ledger, policy: Policy, ref: str, decision: Decision, by: str, reason: str, until: date | None = None,
     question: int | None = None,
 ) -> list[str]:  # fmt: skip
     """Decide for every case of the incident that waits for a decision now: one event a case, in one transaction.
@@ -86,22 +97,22 @@ def decide_all(
     ``question`` is the number of the question that was answered: two runs that read one answer act on it once. Gives
     the references of the cases that it reached. Raises NotOnTheTeam, NotAllowed and BadInput; nothing is recorded then.
     """
-    member = require_member(by, services.policy.team)
+    member = require_member(by, policy.team)
     if decision not in MAY_DECIDE:
         raise NotAllowed(
             f"'{decision}' is decided case by case: it needs the word of the retailer (J8, J9).",
             f"For all of them choose one of: {', '.join(MAY_DECIDE)}.",
         )
-    today = services.clock().date()
+    today = ledger.clock().date()
     refuse_decision(blank(ref, JOB_FAILURE), decision, reason=reason, checked="", until=until, today=today)
 
     def write() -> list[str]:
-        with services.store.uow() as uow:
+        with ledger.store.uow() as uow:
             row = uow.incidents.get(ref)
             if question is not None and row.asked != question:
                 return []
-            now = services.clock()
-            event = _decided(services, row.ref, decision, member, reason, until, now)
+            now = ledger.clock()
+            event = _decided(policy, row.ref, decision, member, reason, until, now)
             waiting = [one for one in uow.cases.of_incident(row.ref) if one.state in (State.WAITING, State.PAUSED)]
             reached = _change(uow, _refs(waiting), lambda case: event if _waits(case, row) else None)
             uow.incidents.decide(row.ref, str(decision), by=member, reason=reason, until=until, at=now)
@@ -112,41 +123,41 @@ def decide_all(
     return _again_if_changed(write)
 
 
-def settle_stragglers(services: Services) -> list[str]:
+def settle_stragglers(ledger: Ledger, policy: Policy) -> list[str]:
     """Have the decision of each open incident reach its cases that wait for one only since: their references.
 
     Not those that were opened after it, or that failed since: the decision did not know of that. Raises StoreError.
     """
     reached = []
-    with services.store.reading() as uow:
+    with ledger.store.reading() as uow:
         incidents = uow.incidents.rows(open_only=True)
     for row in incidents:
-        if row.decided_at is not None and (row.until is None or row.until > services.clock().date()):
-            reached += _again_if_changed(partial(_reach_the_late, services, row))
+        if row.decided_at is not None and (row.until is None or row.until > ledger.clock().date()):
+            reached += _again_if_changed(partial(_reach_the_late, ledger, policy, row))
     return reached
 
 
-def _reach_the_late(services: Services, row: IncidentRow) -> list[str]:
-    with services.store.reading() as uow:
+def _reach_the_late(ledger: Ledger, policy: Policy, row: IncidentRow) -> list[str]:
+    with ledger.store.reading() as uow:
         rows = [one for one in uow.cases.of_incident(row.ref) if one.state is State.WAITING]
     if not rows:
         return []
-    with services.store.uow() as uow:
+    with ledger.store.uow() as uow:
         if uow.incidents.get(row.ref) != row:  # decided anew, or over
             return []
         decision = Decision(row.decision)
-        event = _decided(services, row.ref, decision, row.decided_by, row.reason, row.until, services.clock())
+        event = _decided(policy, row.ref, decision, row.decided_by, row.reason, row.until, ledger.clock())
         late = _change(uow, _refs(rows), lambda case: event if _is_late(case, row) else None)
         uow.commit()
     return late
 
 
 def _decided(
-    services: Services, incident: str, decision: Decision, by: str, reason: str, until: date | None, at: datetime
+    policy: Policy, incident: str, decision: Decision, by: str, reason: str, until: date | None, at: datetime
 ) -> Event:
     if until is not None:
         return Event(Kind.KEPT_PAUSED, at, by, {"until": until.isoformat(), "reason": reason, "incident": incident})
-    taken = {"decision": str(decision), "reason": reason, "review": services.policy.review_mode, "incident": incident}
+    taken = {"decision": str(decision), "reason": reason, "review": policy.review_mode, "incident": incident}
     return Event(Kind.DECIDED, at, by, taken)
 
 
@@ -175,24 +186,24 @@ def _is_late(case: Case, row: IncidentRow) -> bool:
 # -- ending ---------------------------------------------------------------------------------------------------------
 
 
-def end_finished(services: Services) -> list[str]:
+def end_finished(ledger: Ledger) -> list[str]:
     """End the incidents that have nothing left to decide: their references. Raises StoreError."""
-    with services.store.reading() as uow:
+    with ledger.store.reading() as uow:
         incidents = uow.incidents.rows(open_only=True)
-    return [row.ref for row in incidents if end_if_over(services, row.ref)]
+    return [row.ref for row in incidents if end_if_over(ledger, row.ref)]
 
 
-def end_if_over(services: Services, ref: str) -> bool:
+def end_if_over(ledger: Ledger, ref: str) -> bool:
     """Whether the incident is over, and ended: all its cases are closed, or the decision to go on reached all."""
-    with services.store.reading() as uow:
+    with ledger.store.reading() as uow:
         row = uow.incidents.get(ref)
         if row.is_closed:
             return True
         left = _left(uow, row)
     if left:
         return False
-    with services.store.uow() as uow:
-        uow.incidents.close(ref, services.clock())
+    with ledger.store.uow() as uow:
+        uow.incidents.close(ref, ledger.clock())
         uow.commit()
     return True
 
@@ -216,26 +227,26 @@ def _is_undecided(case: Case, row: IncidentRow) -> bool:
 # -- asking ---------------------------------------------------------------------------------------------------------
 
 
-def ask(services: Services, ref: str, flow_run: str) -> int:
+def ask(ledger: Ledger, ref: str, flow_run: str) -> int:
     """Number the incident's next question, which this flow run asks. Raises NotAllowed where it is over."""
-    with services.store.uow() as uow:
-        number = uow.incidents.ask(ref, flow_run, services.clock())
+    with ledger.store.uow() as uow:
+        number = uow.incidents.ask(ref, flow_run, ledger.clock())
         uow.commit()
     return number
 
 
-def question(services: Services, ref: str) -> QuestionRow | None:
+def question(store: Store, ref: str) -> QuestionRow | None:
     """The question that waits; None where none does, or its answer was acted on."""
-    with services.store.reading() as uow:
+    with store.reading() as uow:
         return uow.incidents.question(ref)
 
 
-def refuse(services: Services, ref: str, number: int, why: str) -> None:
+def refuse(store: Store, ref: str, number: int, why: str) -> None:
     """Write down why the answer to this question is not taken; the next question shows it (house rule 7).
 
     An incident that ended while somebody answered asks nothing more.
     """
-    with services.store.uow() as uow:
+    with store.uow() as uow:
         row = uow.incidents.get(ref)
         if row.asked == number and not row.is_closed:
             uow.incidents.refuse(ref, number, why)
@@ -243,9 +254,9 @@ def refuse(services: Services, ref: str, number: int, why: str) -> None:
         uow.commit()
 
 
-def refused(services: Services, ref: str) -> str:
+def refused(store: Store, ref: str) -> str:
     """Why the latest answer was not taken; "" where it was."""
-    with services.store.reading() as uow:
+    with store.reading() as uow:
         return uow.incidents.refused(ref)
 
 

@@ -208,7 +208,7 @@ class _Keeper:
         for ref in rechecking.hold_stops(self._services.ledger, self._services.files, name, platform, self._apart):
             self._done.stopped_again.append(ref)
             self._ports.say(f"{ref}: the stop did not hold, and was made again (J2)")
-        for swept in rechecking.reopen_what_fails_again(self._services, name, platform):
+        for swept in rechecking.reopen_what_fails_again(self._services.stopping, name, platform):
             if swept.new:
                 self._done.reopened.append(swept.ref)
                 self._ports.say(f"{swept.ref}: the job failed again and is {swept.outcome}; the case is reopened")
@@ -313,7 +313,7 @@ class _Keeper:
             self._done.team_told += sum(note_nudge(self._services.store, one.ref, one.number) for one in beside)
 
     def _telling(self, ref: str, about: str) -> TeamAlert:
-        case = self._services.case(ref)
+        case = self._services.ledger.case(ref)
         number = len(case.since_question(Kind.TEAM_TOLD)) + 1
         return TeamAlert(ref, case.facts["job_name"], about, number, aside=True)
 
@@ -322,7 +322,7 @@ class _Keeper:
         told, first = {row.ref for row, _ in found.tell}, []
         for row, about in found.pause:
             with self._apart(row.ref):
-                if row.ref not in told and has_to_be_told(self._services.case(row.ref)):
+                if row.ref not in told and has_to_be_told(self._services.ledger.case(row.ref)):
                     first.append((row, about))
         return first
 

@@ -23,8 +23,7 @@ from caseproof.platforms.base import Job, JobPlatform, PlatformDown, Run, Survey
 from caseproof.procedure.containment.checking import CheckPlan, CheckRunning, check_lock, plan_check
 from caseproof.procedure.containment.stop import had_to_stop_again, held_jobs
 from caseproof.procedure.containment.stop_targets import StopResult, stop_targets
-from caseproof.procedure.core.parts import EvidenceFiles, Ledger
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.parts import EvidenceFiles, Ledger, Stopping
 from caseproof.store import Store
 from caseproof.store.errors import Unreadable
 
@@ -182,26 +181,27 @@ def _write_down(
 # -- fixed stays fixed ------------------------------------------------------------------------------------------------
 
 
-def reopen_what_fails_again(services: Services, name: str, platform: JobPlatform) -> list[StopResult]:
+def reopen_what_fails_again(stopping: Stopping, name: str, platform: JobPlatform) -> list[StopResult]:
     """Stop the jobs that fail again after their cases closed, and reopen these cases (J2); gives what became of each.
 
     Judged as by the daily check: where one is at work, it does this itself. Raises PlatformError where the platform
     cannot be read.
     """
-    now = services.clock()
-    with services.store.reading() as uow:
-        rows = uow.cases.watched(now - timedelta(days=services.policy.keeper.watch_days))
+    ledger, policy = stopping.ledger, stopping.policy
+    now = ledger.clock()
+    with ledger.store.reading() as uow:
+        rows = uow.cases.watched(now - timedelta(days=policy.keeper.watch_days))
     closed = {row.job: row.closed_at for row in rows if row.platform == name and row.closed_at is not None}
     if not closed:
         return []
     back = now - min(closed.values()) + OVERLAP
-    with suppress(CheckRunning), check_lock(services, name):
-        looked = plan_check(services, name, platform, closed.keys(), back)
-        if along := _along(services.store, platform, looked):
-            looked = plan_check(services, name, platform, closed.keys() | along, back)
+    with suppress(CheckRunning), check_lock(stopping.settings, name):
+        looked = plan_check(ledger, policy, name, platform, closed.keys(), back)
+        if along := _along(ledger.store, platform, looked):
+            looked = plan_check(ledger, policy, name, platform, closed.keys() | along, back)
         again = {line.job for line in looked.plan if line.act == "reopen"}
         targets = [target for target in looked.targets if target.job.id in again]
-        return stop_targets(services, name, platform, targets, services.policy.check.pace_of(name)) if targets else []
+        return stop_targets(stopping, name, platform, targets, policy.check.pace_of(name)) if targets else []
     return []
 
 
