@@ -49,7 +49,7 @@ def figures() -> list[dict[str, Any]]:
             listed = list(client.survey(datetime.now(UTC) - timedelta(hours=1)).jobs)
             portions = iter([listed[start : start + JOBS] for start in range(0, len(listed), JOBS)])
             for _ in range(ROUNDS):
-                took["we"].append(_measured(farm, next(portions), lambda some: _sweep(services, client, some)))
+                took["we"].append(_measured(farm, next(portions), lambda some: _stop_all(services, client, some)))
                 took["thread pool"].append(_measured(farm, next(portions), lambda some: _threads(farm, some)))
                 took["async loop"].append(_measured(farm, next(portions), lambda some: asyncio.run(_loop(farm, some))))
             stops = {job["stops"] for job in farm.jobs().values()}
@@ -79,11 +79,11 @@ def _measured(farm: Farm, some: list[Listed], contain: Callable[[list[Listed]], 
     return took
 
 
-def _sweep(services: Services, client: JobPlatform, some: Sequence[Listed]) -> None:
+def _stop_all(services: Services, client: JobPlatform, some: Sequence[Listed]) -> None:
     """As a check does: a case, its intent, the stop, both read-backs and the evidence, all of it written down."""
     targets = [Target(one.job, "expired_token", "401 Unauthorized") for one in some]
-    swept = stop_targets(services.stopping, "farm", client, targets, Pace(at_once=AT_ONCE, per_second=10_000))
-    if any(one.outcome != "stopped" for one in swept):
+    results = stop_targets(services.stopping, "farm", client, targets, Pace(at_once=AT_ONCE, per_second=10_000))
+    if any(one.outcome != "stopped" for one in results):
         raise AssertionError("Not every job was stopped.")
 
 

@@ -35,7 +35,7 @@ class Watcher(Protocol):
     def begins(self, platform: str, total: int) -> None:
         """So many jobs are about to be stopped."""
 
-    def did(self, swept: StopResult) -> None:
+    def did(self, result: StopResult) -> None:
         """One of them is done with."""
 
 
@@ -59,11 +59,11 @@ def _check(
     services: Services, name: str, connect: Callable[[], JobPlatform], dry_run: bool, watcher: Watcher
 ) -> Checked:
     looked: CheckPlan | None = None
-    swept: list[StopResult] = []  # also of a pass that does not get to its end
+    results: list[StopResult] = []  # also of a pass that does not get to its end
     notes: tuple[str, ...] = ()
 
     def did(one: StopResult) -> None:
-        swept.append(one)
+        results.append(one)
         watcher.did(one)
 
     try:
@@ -77,11 +77,11 @@ def _check(
             done = carry_out(services.stopping, looked, did)
         joined = incidents.gather(services.ledger, services.policy.check.storm, name)
     except CaseproofError as error:
-        return Checked(name, looked, swept, error=error, notes=notes)
+        return Checked(name, looked, results, error=error, notes=notes)
     except Exception as error:  # what nobody thought of on one platform leaves the others alone, too
-        return Checked(name, looked, swept, error=_unexpected(error), notes=notes)
+        return Checked(name, looked, results, error=_unexpected(error), notes=notes)
     late = CaseproofError(done.wrong, "The cases' runs and the next check go on trying.") if done.wrong else None
-    return Checked(name, looked, done.swept, joined, late, (*notes, *_give_runs(services, done.swept)))
+    return Checked(name, looked, done.results, joined, late, (*notes, *_give_runs(services, done.results)))
 
 
 def _unexpected(error: Exception) -> CaseproofError:
@@ -99,9 +99,9 @@ def _strangers(looked: CheckPlan) -> tuple[str, ...]:
     return (f"{runs} of jobs that the platform does not list (any more); nothing was judged by them.",)
 
 
-def _give_runs(services: Services, swept: Sequence[StopResult]) -> tuple[str, ...]:
+def _give_runs(services: Services, results: Sequence[StopResult]) -> tuple[str, ...]:
     """The cases' runs: nothing is lost where Prefect does not take them now, for the keeper makes them later."""
-    refs = [one.ref for one in swept if one.ref]
+    refs = [one.ref for one in results if one.ref]
     try:
         given = give_runs(services, refs)
     except CaseproofError as error:

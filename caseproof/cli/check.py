@@ -105,8 +105,8 @@ class _Bar:
     def begins(self, platform: str, total: int) -> None:
         self._bar.update(self._task, description=f"stopping jobs of {platform}", total=total, completed=0)
 
-    def did(self, swept: StopResult) -> None:
-        del swept
+    def did(self, result: StopResult) -> None:
+        del result
         self._bar.advance(self._task)
 
 
@@ -120,11 +120,11 @@ def _as_json(one: Checked) -> dict[str, Any]:
     if one.looked is not None:
         found |= {"jobs": one.looked.jobs, "runs": one.looked.runs, "read_at": one.looked.now}
     for line in one.lines:
-        swept = one.done.get(line.job)
+        result = one.done.get(line.job)
         names = ("job", "verdict", "act", "why", "cause", "retailer", "marketplace", "run", "failed_at")
         did = (
-            {"case": swept.ref, "outcome": swept.outcome, "said": swept.why}
-            if swept
+            {"case": result.ref, "outcome": result.outcome, "said": result.why}
+            if result
             else {"case": line.ref, "outcome": ""}
         )
         found["lines"].append({name: getattr(line, name) for name in names} | did)
@@ -146,9 +146,9 @@ def _print(one: Checked, dry_run: bool) -> None:
     )
     table = table_of(title, "Job", "Retailer", "Found", "Cause", "Done" if not dry_run else "To do", "Case", "Why")
     for line in told:
-        swept = one.done.get(line.job)
-        done = swept.outcome if swept else (line.act if dry_run or line.act in ("leave", "report") else "not done")
-        ref = swept.ref if swept else line.ref
+        result = one.done.get(line.job)
+        done = result.outcome if result else (line.act if dry_run or line.act in ("leave", "report") else "not done")
+        ref = result.ref if result else line.ref
         row = (
             line.job,
             line.retailer or "-",
@@ -156,7 +156,7 @@ def _print(one: Checked, dry_run: bool) -> None:
             line.cause,
             done,
             ref,
-            (swept.why if swept else "") or line.why,
+            (result.why if result else "") or line.why,
         )
         table.add_row(*(escape(_printable(cell)) for cell in row))
     if told:

@@ -63,10 +63,10 @@ class Progress:
         self._platform, self._total, self._done = platform, total, 0
         get_run_logger().info("%s: %s to stop (J2).", platform, "1 job is" if total == 1 else f"{total} jobs are")
 
-    def did(self, swept: StopResult) -> None:
+    def did(self, result: StopResult) -> None:
         """One of them is done with."""
         self._done += 1
-        get_run_logger().info("%s: %s %s. %s", swept.ref, hide(swept.job), swept.outcome, hide(swept.why))
+        get_run_logger().info("%s: %s %s. %s", result.ref, hide(result.job), result.outcome, hide(result.why))
         if time.monotonic() - self._at >= EVERY_SECONDS:
             told = f"{self._platform}: {self._done} of {self._total} jobs are stopped."
             self._show(100.0 * self._done / max(self._total, 1), told)
@@ -118,8 +118,8 @@ def _picture(one: Checked, dry_run: bool) -> bytes | None:
 
 
 def _done(one: Checked, line: PlanEntry) -> str:
-    swept = one.done.get(line.job)
-    return swept.outcome if swept else line.act
+    result = one.done.get(line.job)
+    return result.outcome if result else line.act
 
 
 def _rows(one: Checked) -> list[dict[str, Any]]:

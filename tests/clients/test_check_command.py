@@ -170,8 +170,8 @@ def test_what_a_pass_did_is_told_though_it_did_not_get_to_its_end(jobs: Farm, ho
     class Falls:
         def reads(self, platform: str) -> None: ...
         def begins(self, platform: str, total: int) -> None: ...
-        def did(self, swept: StopResult) -> None:
-            raise LookupError(f"made-up {swept.job}")
+        def did(self, result: StopResult) -> None:
+            raise LookupError(f"made-up {result.job}")
 
     [one] = check_all(bootstrap(Settings(home=home)), "", dry_run=False, watcher=Falls())
     assert one.counts["stopped"] == stops(jobs) == FAILING

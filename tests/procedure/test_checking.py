@@ -74,11 +74,11 @@ FAILING = [f"feeds/job-{number:02}" for number in range(6)]
 def test_what_fails_is_stopped_in_the_same_pass_and_nothing_else(farm: World) -> None:
     looked, done = checked(farm)
     assert [target.job.id for target in looked.targets] == FAILING
-    assert [(one.job, one.outcome) for one in done.swept] == [(job, "stopped") for job in FAILING]
+    assert [(one.job, one.outcome) for one in done.results] == [(job, "stopped") for job in FAILING]
     assert done.wrong == ""
     assert [job for job in farm.platform.held if not farm.platform.is_active(job)] == FAILING
     assert (looked.jobs, looked.runs, looked.unlisted) == (30, 300, 0)
-    case = farm.case(done.swept[0].ref)
+    case = farm.case(done.results[0].ref)
     assert (case.facts["cause"], case.facts["summary"]) == ("expired_token", "401 Unauthorized: the token expired")
     assert farm.platform.runs[case.facts["failed_run"]].state is RunState.FAILED
     assert case.facts["how"] == "daily check"
@@ -91,17 +91,17 @@ def test_a_look_changes_nothing_and_plans_what_the_pass_then_does(farm: World) -
     with farm.services.store.reading() as uow:
         assert uow.cases.rows() == []
     looked, done = checked(farm)
-    assert [target.job.id for target in dry.targets] == [one.job for one in done.swept if one.outcome == "stopped"]
+    assert [target.job.id for target in dry.targets] == [one.job for one in done.results if one.outcome == "stopped"]
     assert acts(dry) == acts(looked)
 
 
 def test_a_second_check_opens_nothing_new_and_stops_nothing_again(farm: World) -> None:
     _, first = checked(farm)
     looked, second = checked(farm)
-    assert (looked.targets, list(second.swept)) == ((), [])
+    assert (looked.targets, list(second.results)) == ((), [])
     assert farm.platform.faulty.did("stop") == len(FAILING)
     left = {line.job: line.why for line in looked.plan if line.job in FAILING}
-    assert all(one.ref in left[one.job] for one in first.swept)
+    assert all(one.ref in left[one.job] for one in first.results)
 
 
 def test_a_pass_that_was_cut_off_is_gone_on_with_by_the_next_check(farm: World) -> None:
@@ -111,7 +111,7 @@ def test_a_pass_that_was_cut_off_is_gone_on_with_by_the_next_check(farm: World) 
     farm.restart()
     looked, second = checked(farm)
     assert {job: act for job, act in acts(looked).items() if act == "resume"} == {FAILING[2]: "resume"}
-    assert [(one.job, one.outcome, one.new) for one in second.swept] == [(FAILING[2], "stopped", False)]
+    assert [(one.job, one.outcome, one.new) for one in second.results] == [(FAILING[2], "stopped", False)]
     assert farm.platform.faulty.did("stop") == len(FAILING)
 
 
@@ -119,7 +119,7 @@ def test_a_job_that_somebody_stops_between_the_look_and_the_stop_is_left_alone(f
     looked = plan_check(farm.services.ledger, farm.services.policy, "jobs", farm.platform)
     farm.platform.held[FAILING[1]].active = False
     done = carry_out(farm.services.stopping, looked)
-    assert Counter(one.outcome for one in done.swept) == {"stopped": 5, "left alone": 1}
+    assert Counter(one.outcome for one in done.results) == {"stopped": 5, "left alone": 1}
 
 
 @pytest.mark.parametrize("hours", [-7, 0, 7])
@@ -136,27 +136,27 @@ def test_a_platform_whose_clock_is_hours_off_is_judged_by_its_own_clock(make_wor
 
 def test_a_job_that_fails_again_after_its_case_closed_reopens_that_case(farm: World) -> None:
     _, done = checked(farm)
-    ref = done.swept[0].ref
+    ref = done.results[0].ref
     assert farm.walk(ref).is_closed
     now = plan_check(farm.services.ledger, farm.services.policy, "jobs", farm.platform)
     assert acts(now)[FAILING[0]] == "leave", "the failures are older"
     farm.clock.move(hours=2)
     fails_now(farm, FAILING[0])
     looked, again = checked(farm)
-    assert [(one.ref, one.job, one.outcome) for one in again.swept] == [(ref, FAILING[0], "stopped")]
+    assert [(one.ref, one.job, one.outcome) for one in again.results] == [(ref, FAILING[0], "stopped")]
     assert farm.kinds(ref)[-2:] == [Kind.REOPENED, Kind.STOPPED]
     assert farm.case(ref).last_opened["why"] == next(line.why for line in looked.plan if line.job == FAILING[0])
 
 
 def test_a_job_that_fails_long_after_its_case_closed_gets_a_new_case(farm: World) -> None:
     _, done = checked(farm)
-    assert farm.walk(done.swept[0].ref).is_closed
+    assert farm.walk(done.results[0].ref).is_closed
     farm.clock.move(days=8)
     fails_now(farm, FAILING[0])
     _, again = checked(farm)
-    new = {one.job: one.ref for one in again.swept}[FAILING[0]]
-    assert new not in {one.ref for one in done.swept}
-    assert farm.case(done.swept[0].ref).is_closed
+    new = {one.job: one.ref for one in again.results}[FAILING[0]]
+    assert new not in {one.ref for one in done.results}
+    assert farm.case(done.results[0].ref).is_closed
 
 
 def test_a_wide_stop_leaves_the_jobs_it_holds_to_their_case(make_world: Any) -> None:
@@ -168,8 +168,8 @@ def test_a_wide_stop_leaves_the_jobs_it_holds_to_their_case(make_world: Any) -> 
     _, first = checked(world)
     assert not world.platform.is_active(neighbour)
     looked, second = checked(world)
-    assert list(second.swept) == []
-    assert first.swept[0].ref in next(line.why for line in looked.plan if line.job == neighbour)
+    assert list(second.results) == []
+    assert first.results[0].ref in next(line.why for line in looked.plan if line.job == neighbour)
 
 
 def test_the_plan_of_a_wide_stop_names_the_other_jobs_that_it_reaches(make_world: Any) -> None:
@@ -182,7 +182,7 @@ def test_the_plan_of_a_wide_stop_names_the_other_jobs_that_it_reaches(make_world
     looked, done = checked(world)
     line = next(line for line in looked.plan if line.act == "stop")
     assert line.why.endswith("The whole connection is stopped with it: feeds/job-05.")
-    assert [job["job"] for job in world.case(done.swept[0].ref).stopped_jobs] == ["feeds/job-01", "feeds/job-05"]
+    assert [job["job"] for job in world.case(done.results[0].ref).stopped_jobs] == ["feeds/job-01", "feeds/job-05"]
     assert world.platform.is_active("feeds/theirs")
 
 
@@ -194,16 +194,16 @@ def test_a_wide_stop_is_narrowed_where_a_neighbour_works(make_world: Any) -> Non
     fails_now(world, "feeds/job-01")
     runs(world, neighbour, 0.01, fails=False)
     _, done = checked(world)
-    assert [job["job"] for job in world.case(done.swept[0].ref).stopped_jobs] == ["feeds/job-01"]
+    assert [job["job"] for job in world.case(done.results[0].ref).stopped_jobs] == ["feeds/job-01"]
     assert world.platform.is_active(neighbour)
 
 
 def test_a_removed_integration_is_no_new_failure(farm: World) -> None:
     _, done = checked(farm)
     farm.decision = Decision.REMOVE
-    assert farm.walk(done.swept[0].ref).is_closed
+    assert farm.walk(done.results[0].ref).is_closed
     looked, again = checked(farm)
-    assert list(again.swept) == []
+    assert list(again.results) == []
     assert acts(looked)[FAILING[0]] == "leave"
 
 
@@ -241,7 +241,7 @@ def test_the_second_check_of_a_platform_says_who_works_since_when_and_does_nothi
         other.kill()
         other.communicate()
     assert farm.platform.faulty.did("stop") == 0
-    assert len(checked(farm)[1].swept) == len(FAILING), "a killed process holds nothing"
+    assert len(checked(farm)[1].results) == len(FAILING), "a killed process holds nothing"
 
 
 def test_a_home_that_takes_no_lock_is_told_with_what_to_do(farm: World) -> None:

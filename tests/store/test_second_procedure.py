@@ -78,7 +78,7 @@ def test_it_is_opened_folded_and_listed_under_its_own_prefix(store, begun):
         assert [(row.ref, row.state) for row in uow.cases.rows()] == [("JF-000001", "opened"), ("TP-000002", "begun")]
         assert isinstance(uow.cases.rows()[1].state, State)
         assert uow.cases.counts() == [(State.BEGUN, "", 1), ("opened", "", 1)]
-        assert [case.ref for case in uow.cases.open_on("shop")] == ["JF-000001"], "a sweep sees job failures alone"
+        assert [case.ref for case in uow.cases.open_on("shop")] == ["JF-000001"], "a bulk stop sees job failures alone"
         assert uow.cases.open_for("shop", "job-1").ref == "JF-000001"
         assert uow.bulk.cases(["TP-000002", "JF-000001"]).keys() == {"TP-000002", "JF-000001"}
         assert uow.cases.damaged() == []

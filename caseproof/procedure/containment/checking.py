@@ -59,7 +59,7 @@ class CheckPlan:
 class CheckPass:
     """What a pass did: what became of each target, and what could not be done ("" where all was)."""
 
-    swept: Sequence[StopResult]
+    results: Sequence[StopResult]
     wrong: str = ""
 
 
@@ -101,12 +101,12 @@ def plan_check(
 def carry_out(stopping: Stopping, looked: CheckPlan, said: Callable[[StopResult], None] = lambda _: None) -> CheckPass:
     """Do what the plan says. Raises CheckRunning, and StoreDown where nothing can be written down."""
     pace = stopping.policy.check.pace_of(looked.name)
-    swept = stop_targets(stopping, looked.name, looked.platform, looked.targets, pace, said)
-    late = [one for one in swept if one.outcome == "not stopped yet"]
+    results = stop_targets(stopping, looked.name, looked.platform, looked.targets, pace, said)
+    late = [one for one in results if one.outcome == "not stopped yet"]
     if not late:
-        return CheckPass(swept)
+        return CheckPass(results)
     jobs = "1 job is" if len(late) == 1 else f"{len(late)} jobs are"
-    return CheckPass(swept, f"{jobs} not stopped yet, first {late[0].job}: {late[0].why}")
+    return CheckPass(results, f"{jobs} not stopped yet, first {late[0].job}: {late[0].why}")
 
 
 def _with_the_others(

@@ -56,10 +56,10 @@ def stop_targets(
         openings = _openings(stopping, name, check or secrets.token_hex(8))
         with BulkStop.of(stopping, platform, pace, openings) as stops, ThreadPoolExecutor(LANES, "batch") as lanes:
             try:
-                for swept in (one for batch in lanes.map(partial(_batch, stops), batches) for one in batch):
-                    done[swept.job] = swept
+                for result in (one for batch in lanes.map(partial(_batch, stops), batches) for one in batch):
+                    done[result.job] = result
                     try:
-                        said(swept)
+                        said(result)
                     except Exception as error:  # the stops do not depend on who looks on
                         unheard = unheard or error
             except BaseException:

@@ -208,10 +208,10 @@ class _Keeper:
         for ref in rechecking.hold_stops(self._services.ledger, self._services.files, name, platform, self._apart):
             self._done.stopped_again.append(ref)
             self._ports.say(f"{ref}: the stop did not hold, and was made again (J2)")
-        for swept in rechecking.reopen_what_fails_again(self._services.stopping, name, platform):
-            if swept.new:
-                self._done.reopened.append(swept.ref)
-                self._ports.say(f"{swept.ref}: the job failed again and is {swept.outcome}; the case is reopened")
+        for result in rechecking.reopen_what_fails_again(self._services.stopping, name, platform):
+            if result.new:
+                self._done.reopened.append(result.ref)
+                self._ports.say(f"{result.ref}: the job failed again and is {result.outcome}; the case is reopened")
 
     def _wait_for_the_platforms(self) -> list[str]:
         """Not longer than a while; gives those that have not answered: they go on beside the rest of the pass."""

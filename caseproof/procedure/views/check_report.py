@@ -22,7 +22,7 @@ class Checked:
 
     platform: str
     looked: CheckPlan | None = None
-    swept: Sequence[StopResult] = ()
+    results: Sequence[StopResult] = ()
     incidents: Sequence[str] = ()
     error: CaseproofError | None = None
     notes: Sequence[str] = ()
@@ -40,7 +40,7 @@ class Checked:
     @property
     def done(self) -> dict[str, StopResult]:
         """What became of the jobs that something was done about, by job."""
-        return {one.job: one for one in self.swept}
+        return {one.job: one for one in self.results}
 
     @property
     def counts(self) -> Counter[str]:

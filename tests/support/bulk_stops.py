@@ -1,4 +1,4 @@
-"""Sweeps in a test's world: what is wanted, and what became of it."""
+"""Bulk stops in a test's world: what is wanted, and what became of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def targets(some: Sequence[Job], **more: Any) -> list[Target]:
     return [Target(job, **({"cause": "expired_token", "summary": "401 Unauthorized"} | more)) for job in some]
 
 
-def swept(world: World, wanted: Sequence[Target], pace: Pace = FAST, **more: Any) -> list[StopResult]:
+def bulk_stop(world: World, wanted: Sequence[Target], pace: Pace = FAST, **more: Any) -> list[StopResult]:
     return stop_targets(world.services.stopping, "jobs", world.platform, wanted, pace, **more)
 
 

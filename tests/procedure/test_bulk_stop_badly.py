@@ -1,4 +1,4 @@
-"""A sweep while things go wrong, on the platform or on our side: one job's error is its own."""
+"""A bulk stop while things go wrong, on the platform or on our side: one job's error is its own."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.evidence.vault import VaultFull
 from caseproof.platforms.base import UnknownJob
 from caseproof.procedure.containment.stop import stop_key
+from tests.support.bulk_stops import DOWN, FAST, REFUSED, again, bulk_stop, jobs, outcomes, rows, stops, targets
 from tests.support.fakes import Killed
-from tests.support.sweeps import DOWN, FAST, REFUSED, again, jobs, outcomes, rows, stops, swept, targets
 from tests.support.world import World
 
 # -- what goes wrong on the platform ----------------------------------------------------------------------------------
@@ -21,7 +21,7 @@ def test_half_of_the_jobs_refused_are_said_and_the_others_stopped(world: World) 
     some = jobs(world, 20)
     for job in some[::2]:
         world.platform.faulty.fails("stop", what=job.id, before=REFUSED)
-    done = swept(world, targets(some))
+    done = bulk_stop(world, targets(some))
     assert outcomes(done) == ["cannot stop", "stopped"] * 10
     fact = world.case(done[0].ref).contained
     assert (fact.event.kind, fact["why"]) == (Kind.CANNOT_STOP, REFUSED.problem)
@@ -34,7 +34,7 @@ def test_half_of_the_jobs_refused_are_said_and_the_others_stopped(world: World) 
 
 def test_a_job_that_only_somebody_else_can_stop_is_not_even_asked_for(world: World) -> None:
     [job] = jobs(world, 1, stopped_by="the marketplace's support")
-    [one] = swept(world, targets([job]))
+    [one] = bulk_stop(world, targets([job]))
     assert (one.outcome, world.case(one.ref).contained["who_can"]) == ("cannot stop", "the marketplace's support")
     assert world.platform.faulty.order == []
 
@@ -46,7 +46,7 @@ def test_a_job_that_vanished_needs_nobody_to_stop_it(world: World, at: str) -> N
         world.platform.vanish(some[1].id)
     else:
         world.platform.faulty.fails("stop", what=some[1].id, before=UnknownJob("There is no job.", "Name another."))
-    done = swept(world, targets(some))
+    done = bulk_stop(world, targets(some))
     assert outcomes(done) == ["stopped", "cannot stop", "stopped"]
     assert world.case(done[1].ref).contained["who_can"] == "nobody needs to: nothing runs"
 
@@ -56,7 +56,7 @@ def test_a_stop_that_does_not_hold_is_said_and_one_that_holds_in_the_end_counts(
     some = jobs(world, 3)
     setattr(world.platform.held[some[0].id], how, 1000)
     setattr(world.platform.held[some[1].id], how, 1)
-    done = swept(world, targets(some))
+    done = bulk_stop(world, targets(some))
     assert outcomes(done) == ["cannot stop", "stopped", "stopped"]
     assert "does not stay stopped" in done[0].why
     assert stops(world)[some[1].id] == 2
@@ -66,21 +66,21 @@ def test_a_stop_that_does_not_hold_is_said_and_one_that_holds_in_the_end_counts(
 def test_a_platform_that_accepts_the_stop_and_does_not_do_it_leaves_the_case_uncontained(world: World) -> None:
     wanted = targets(jobs(world, 3))
     world.platform.faulty.fails("stop", what="job-001", lie=True)
-    done = swept(world, wanted)
+    done = bulk_stop(world, wanted)
     assert outcomes(done) == ["stopped", "not stopped yet", "stopped"]
     assert "does not show when read back" in done[1].why
     assert world.case(done[1].ref).state is State.OPENED
-    assert outcomes(swept(world, again(world, wanted))) == ["stopped"] * 3
+    assert outcomes(bulk_stop(world, again(world, wanted))) == ["stopped"] * 3
     assert set(stops(world).values()) == {1}
 
 
 def test_a_stop_whose_answer_is_lost_is_read_back_and_not_repeated(world: World) -> None:
     wanted = targets(jobs(world, 3))
     world.platform.faulty.fails("stop", what="job-001", after=DOWN)
-    done = swept(world, wanted)
+    done = bulk_stop(world, wanted)
     assert outcomes(done) == ["stopped", "not stopped yet", "stopped"]
     assert done[1].new
-    later = swept(world, again(world, wanted))
+    later = bulk_stop(world, again(world, wanted))
     assert [(one.ref, one.outcome) for one in later] == [(one.ref, "stopped") for one in done]
     assert set(stops(world).values()) == {1}
     assert world.case(done[1].ref).stopped_jobs[0]["was_active"] is True
@@ -90,17 +90,17 @@ def test_a_stop_whose_answer_is_lost_is_read_back_and_not_repeated(world: World)
 def test_a_job_that_the_platform_does_not_answer_for_has_its_case_and_is_stopped_later(world: World, skip: int) -> None:
     wanted = targets(jobs(world, 3))
     world.platform.faulty.fails("standing", what="job-001", before=DOWN, skip=skip)
-    done = swept(world, wanted)
+    done = bulk_stop(world, wanted)
     assert outcomes(done) == ["stopped", "not stopped yet", "stopped"]
     assert "It hangs." in done[1].why
     assert world.kinds(done[1].ref) == [Kind.OPENED]
-    assert outcomes(swept(world, again(world, wanted))) == ["stopped"] * 3
+    assert outcomes(bulk_stop(world, again(world, wanted))) == ["stopped"] * 3
     assert stops(world)["feeds/job-001"] == 1
 
 
-def test_its_own_run_goes_on_with_a_case_that_the_sweep_could_not_stop(world: World) -> None:
+def test_its_own_run_goes_on_with_a_case_that_the_bulk_stop_could_not_stop(world: World) -> None:
     world.platform.faulty.fails("standing", before=DOWN)
-    [one] = swept(world, targets(jobs(world, 1)), Pace(at_once=2, per_second=10_000))
+    [one] = bulk_stop(world, targets(jobs(world, 1)), Pace(at_once=2, per_second=10_000))
     assert one.outcome == "not stopped yet"
     assert world.walk(one.ref).is_closed
 
@@ -108,7 +108,7 @@ def test_its_own_run_goes_on_with_a_case_that_the_sweep_could_not_stop(world: Wo
 def test_an_error_that_nobody_expects_is_one_job_s_own(world: World) -> None:
     some = jobs(world, 3)
     world.platform.faulty.fails("stop", what="job-001", before=RuntimeError("surprise"))
-    done = swept(world, targets(some))
+    done = bulk_stop(world, targets(some))
     assert outcomes(done) == ["stopped", "not stopped yet", "stopped"]
     assert "RuntimeError: surprise" in done[1].why
 
@@ -116,7 +116,7 @@ def test_an_error_that_nobody_expects_is_one_job_s_own(world: World) -> None:
 def test_a_platform_that_is_down_gets_no_cases_and_the_pass_ends_early(world: World) -> None:
     some = jobs(world, 120)
     world.platform.faulty.fails("standing", before=DOWN, times=10_000)
-    done = swept(world, targets(some))
+    done = bulk_stop(world, targets(some))
     assert set(outcomes(done)) == {"not stopped yet"}
     assert "5 times in a row" in done[0].why
     assert rows(world) == []
@@ -127,12 +127,12 @@ def test_a_platform_that_is_down_gets_no_cases_and_the_pass_ends_early(world: Wo
 def test_a_platform_that_goes_down_in_the_middle_keeps_what_has_a_case_and_opens_no_more(world: World) -> None:
     wanted = targets(jobs(world, 250))
     world.platform.faulty.fails("stop", before=DOWN, skip=10, times=10_000)
-    done = swept(world, wanted)
+    done = bulk_stop(world, wanted)
     open_cases = {row.ref for row in rows(world)}
     assert {one.ref for one in done if one.ref} == open_cases
     assert 10 < len(open_cases) < 250
     world.platform.faulty.faults.clear()
-    assert outcomes(swept(world, again(world, wanted))) == ["stopped"] * 250
+    assert outcomes(bulk_stop(world, again(world, wanted))) == ["stopped"] * 250
     assert set(stops(world).values()) == {1}
     assert len(rows(world)) == 250
 
@@ -143,7 +143,7 @@ def test_a_platform_that_goes_down_in_the_middle_keeps_what_has_a_case_and_opens
 def test_a_job_that_the_store_cannot_take_holds_up_no_other(world: World) -> None:
     some = jobs(world, 5)
     bad = world.platform.add("feeds/job-bad", name="a\0b")
-    done = swept(world, targets([*some, bad]))
+    done = bulk_stop(world, targets([*some, bad]))
     assert outcomes(done) == ["stopped"] * 5 + ["not stopped yet"]
     assert "NUL" in done[-1].why
 
@@ -151,8 +151,8 @@ def test_a_job_that_the_store_cannot_take_holds_up_no_other(world: World) -> Non
 def test_a_full_vault_leaves_the_case_open_and_the_stop_is_not_repeated(world: World) -> None:
     wanted = targets(jobs(world, 3))
     world.vault.faulty.fails("put", before=VaultFull("There is no room.", "Free space."), times=3)
-    assert outcomes(swept(world, wanted)) == ["not stopped yet"] * 3
-    assert outcomes(swept(world, again(world, wanted))) == ["stopped"] * 3
+    assert outcomes(bulk_stop(world, wanted)) == ["not stopped yet"] * 3
+    assert outcomes(bulk_stop(world, again(world, wanted))) == ["stopped"] * 3
     assert set(stops(world).values()) == {1}
 
 
@@ -166,9 +166,9 @@ def test_a_pass_that_dies_anywhere_is_finished_by_the_next_one_at_once(
     faulty = world.vault.faulty if call == "put" else world.platform.faulty
     faulty.fails(call, skip=skip, **{when: Killed()})
     with pytest.raises(Killed):
-        swept(world, wanted)
+        bulk_stop(world, wanted)
     world.restart()  # and no time passes: nobody waits for what a dead check holds
-    done = swept(world, again(world, wanted))
+    done = bulk_stop(world, again(world, wanted))
     assert outcomes(done) == ["stopped"] * 6
     assert stops(world) == {target.job.id: 1 for target in wanted}
     assert len(rows(world)) == 6
