@@ -13,6 +13,7 @@ from caseproof.domain.codes import Code, StepName
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.forms import AccountDecision, RetailersWord, Review, Verdict, Word
+from caseproof.domain.job_failure.conditions import waits_for_review_alone
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.answers import manual_confirmation
 from caseproof.procedure.closing import deciding
@@ -117,8 +118,7 @@ def review_the_evidence(ref: str) -> None:
 
 
 def _waits_for_review(case: Case) -> bool:
-    missing = {blocker.code for blocker in closure_blockers(case)}
-    return case.state is State.VERIFIED and "reviewed" in missing and missing <= {"reviewed", "validated", "looked"}
+    return case.state is State.VERIFIED and waits_for_review_alone(case)
 
 
 def _take_review(ref: str, answer: Fact, review: Review) -> None:

@@ -11,8 +11,9 @@ from rich.markup import escape
 from caseproof.cli.common import AsJson, By, err, out, print_json, table_of
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
-from caseproof.domain.codes import trouble_code
+from caseproof.domain.codes import message_code, trouble_code
 from caseproof.domain.errors import BadInput
+from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import CAUSES, Scope
 from caseproof.procedure.answers.manual_confirmation import confirm_by_message
@@ -173,8 +174,7 @@ def _as_json(services: Services, case: Case) -> dict[str, Any]:
         "missing": [vars_of(b) for b in closure_blockers(case)] if not case.is_closed else [],
         "proof": str(proof) if proof else None,
         "timeline": [
-            {"at": e.at, "type": e.kind, "code": e.data.get("code"), "actor": e.actor, "what": sentence(e)}
-            for e in case.events
+            {"at": e.at, "type": e.kind, "code": _code(e), "actor": e.actor, "what": sentence(e)} for e in case.events
         ],
     }
 
@@ -185,6 +185,16 @@ def _trouble(case: Case) -> dict[str, Any] | None:
         return None
     told = {name: case.trouble[name] for name in ("step", "problem", "next_action")}
     return {**told, "code": trouble_code(case.trouble.event.data)}
+
+
+def _code(event: Event) -> str | None:
+    """Why, for programs, also where the event is older than the codes; None where it has none."""
+    if event.kind in (Kind.TROUBLE, Kind.ANSWER_REFUSED):
+        return trouble_code(event.data)
+    if event.kind in (Kind.REPLY_RECEIVED, Kind.CONFIRMATION_REFUSED):
+        return message_code(event.data)
+    code: str | None = event.data.get("code")
+    return code
 
 
 def vars_of(blocker: Any) -> dict[str, str]:

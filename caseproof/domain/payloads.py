@@ -16,6 +16,13 @@ class JobAtStop(TypedDict):
     was_active: NotRequired[bool]
     active: NotRequired[bool]
     waiting: NotRequired[int]
+    running: NotRequired[int]
+
+
+class Coded(TypedDict):
+    """Why, for programs (``caseproof.domain.codes``); events of before there were codes have none."""
+
+    code: NotRequired[str]
 
 
 class Answering(TypedDict):
@@ -77,7 +84,7 @@ class Stopped(TypedDict):
     not_stopped: NotRequired[list[dict[str, Any]]]
 
 
-class CannotStop(TypedDict):
+class CannotStop(Coded):
     """J3: why not, and who can; ``jobs`` were stopped beside it."""
 
     why: str
@@ -87,9 +94,9 @@ class CannotStop(TypedDict):
 
 
 class StopDidNotHold(TypedDict):
-    """The jobs that were stopped again."""
+    """The jobs that were stopped again, as they were read back, and the runs of them."""
 
-    jobs: list[str]
+    jobs: list[JobAtStop]
     why: str
     evidence: str
     runs: NotRequired[list[str]]
@@ -124,6 +131,7 @@ class Mailed(TypedDict):
     evidence: str
     to: NotRequired[list[str]]
     refused: NotRequired[dict[str, str]]
+    refused_codes: NotRequired[dict[str, str]]
     more: NotRequired[list[str]]
 
 
@@ -162,7 +170,7 @@ class ConfirmationReceived(Written):
     by_way_of: str
 
 
-class ReplyReceived(Written):
+class ReplyReceived(Written, Coded):
     """A contact's words that are no clear confirmation (a question, "not yet"), and why; a person reads them."""
 
     words: str
@@ -170,7 +178,7 @@ class ReplyReceived(Written):
     by_way_of: str
 
 
-class ConfirmationRefused(Written):
+class ConfirmationRefused(Written, Coded):
     """What does not count, and why."""
 
     why: str
@@ -235,7 +243,7 @@ class RunVerified(TypedDict):
     waiting: NotRequired[int]
 
 
-class RunFailed(TypedDict):
+class RunFailed(Coded):
     """Which run, and why it proves nothing."""
 
     run: str
@@ -277,7 +285,7 @@ class Photographed(TypedDict):
     text: NotRequired[str]
 
 
-class PhotoRefused(TypedDict):
+class PhotoRefused(Coded):
     """Why a picture does not count."""
 
     run: str
@@ -368,14 +376,14 @@ class QuestionAnswered(TypedDict):
     answer: dict[str, Any]
 
 
-class AnswerRefused(Answering):
+class AnswerRefused(Answering, Coded):
     """Why the answer is not taken."""
 
     number: int
     why: str
 
 
-class Trouble(TypedDict):
+class Trouble(Coded):
     """A step that needs help, why, and what a person is to do."""
 
     step: str

@@ -131,6 +131,7 @@ def standing_after(case: Case, event: Event) -> dict[str, Any]:
 def _waiting(case: Case) -> dict[str, Any]:
     """What somebody who goes through many cases has to know: who was asked and told what, and since when."""
     question = case.question
+    trouble = _word(case.trouble.data["problem"]) if case.trouble else ""
     return {
         "asked_form": _word(question["form"]) if question else "",
         "asked_at": question.at if question else None,
@@ -138,8 +139,9 @@ def _waiting(case: Case) -> dict[str, Any]:
         "notice_at": case.unanswered_since,
         "reminders": case.reminders,
         "nudges": len(case.nudges),
-        "trouble": _word(case.trouble.data["problem"]) if case.trouble else "",
-        "trouble_code": str(trouble_code(case.trouble.event.data)) if case.trouble else "",
+        "trouble": trouble,
+        # Of what the row tells, as migration 0006 has it for older rows.
+        "trouble_code": str(trouble_code(case.trouble.event.data)) if case.trouble and trouble else "",
         "incident": _word(case.incident.data["incident"]) if case.incident else "",
         "ticket_closed": case.ticket_closed is not None,
     }

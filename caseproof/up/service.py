@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from caseproof.domain.errors import CaseproofError
+from caseproof.store.tables import REVISION
 from caseproof.up.processes import GRACE_SECONDS, START_SECONDS, Account, Identity, Process
 
 LOOK_SECONDS = 0.5
@@ -167,7 +168,7 @@ class Watched:
         """Tells whether a start would be the same again. The settings hold passwords, so nothing leads back to them."""
         command = list(self.part.command())
         settings = sorted(item for item in self.part.env.items() if item[0].startswith(_SETTINGS))
-        text = json.dumps([version("caseproof"), command, settings])
+        text = json.dumps([version("caseproof"), REVISION, command, settings])
         return f"{salt}${hashlib.scrypt(text.encode(), salt=salt.encode(), n=2**14, r=8, p=1).hex()}"
 
     def _refuse_taken_port(self, patience: float) -> None:

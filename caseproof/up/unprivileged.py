@@ -75,7 +75,7 @@ def copy_of(packages: Iterable[Path], distribution: Distribution, copies: Path) 
 def _make_safe(copies: Path) -> None:
     missing = [folder for folder in (copies, *copies.parents) if not folder.exists()]
     for folder in reversed(missing):
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)  # another program may make it, too
         folder.chmod(0o755)  # whatever the umask
     for folder in (copies, *copies.parents):
         found = folder.lstat()
@@ -99,6 +99,9 @@ def _tidy(copies: Path, *, keep: Path) -> None:
     running = [command[0] for process in psutil.process_iter(["cmdline"]) if (command := process.info["cmdline"])]
     for folder in copies.iterdir():
         patience = _HALF_SECONDS if folder.name.startswith("half-") else _UNUSED_SECONDS
-        old = time.time() - folder.lstat().st_mtime > patience
+        try:
+            old = time.time() - folder.lstat().st_mtime > patience
+        except FileNotFoundError:  # another program finished its copy, or tidied
+            continue
         if folder != keep and old and not any(one.startswith(f"{folder}/") for one in running):
             shutil.rmtree(folder, ignore_errors=True)

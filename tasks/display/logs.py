@@ -2,7 +2,7 @@
 
 Prefect's own lines about starting, ending and suspending are left out, its line about another try becomes a warning
 that people can read, and mail addresses and whatever looks like a secret are hidden. Errors stay: a step that needs
-help is told by ``tasks.asking``, and any other error ends the flow run, which tells it with its traceback.
+help is told by ``tasks.trouble``, and any other error ends the flow run, which tells it with its traceback.
 """
 
 from __future__ import annotations

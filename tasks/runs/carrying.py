@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import FlowRun
 from caseproof.procedure.core.services import Services
 from caseproof.store import ConcurrentChange, locks
 from tasks.common import ports
-from tasks.runs.our_prefect import client_of_prefect, deployment_id, read_run
+from tasks.runs.our_prefect import bury, client_of_prefect, deployment_id, read_run
 
 STALE = timedelta(minutes=15)
 """How long a run may be Pending: its worker took it and starts its process."""
@@ -94,8 +94,11 @@ def ensure_run(owner: Owner) -> str:
     A run that waits for an answer is left waiting. Raises PrefectDown, and BadInput when we are not deployed.
     """
     flow_run, generation = owner.latest()
-    if flow_run is not None and is_live(owner.services, read_run(flow_run)):
+    run = read_run(flow_run) if flow_run is not None else None
+    if flow_run is not None and is_live(owner.services, run):
         return flow_run
+    if run is not None:
+        lay_to_rest(owner.services, run)
     try:
         with client_of_prefect() as client:
             return make_run(client, deployment_id(client, owner.deployment), owner, generation)[0]
@@ -104,6 +107,13 @@ def ensure_run(owner: Owner) -> str:
         if flow_run is None:
             raise
         return flow_run
+
+
+def lay_to_rest(services: Services, run: FlowRun) -> None:
+    """Say of a run whose process died that it crashed, and clear its lock away. Raises PrefectDown."""
+    if run.state is not None and not run.state.is_final():
+        bury(run)
+    locks.clear(services.at_work(str(run.id)))
 
 
 def make_run(client: SyncPrefectClient, deployment: UUID, owner: Owner, generation: int) -> tuple[str, bool]:

@@ -77,7 +77,7 @@ def read_runs(flow_runs: Sequence[str]) -> dict[str, FlowRun]:
 def bury(flow_run: FlowRun) -> None:
     """Have Prefect say of a run whose process died that it crashed, instead of Running for ever."""
     with client_of_prefect() as client:
-        message = "Its process died; the case goes on in a new run."
+        message = "Its process died; a new run goes on."
         client.set_flow_run_state(flow_run.id, Crashed(message=message), force=True)
 
 

@@ -25,9 +25,9 @@ from caseproof.procedure.core.texts import short
 from caseproof.procedure.notify.recovery import owes_recovery
 from caseproof.store import CaseRow, locks
 from caseproof.store.errors import Unreadable
-from tasks.runs.carrying import UNSEEN, is_live
+from tasks.runs.carrying import UNSEEN, is_live, lay_to_rest
 from tasks.runs.case_runs import NextRun, make_runs, read_ended, read_moving
-from tasks.runs.our_prefect import bury, one_client, read_runs
+from tasks.runs.our_prefect import one_client, read_runs
 
 OVERLAP = timedelta(minutes=2)
 """Ended runs are read again that ended so shortly before the last look: they do not end in the order of their times."""
@@ -143,7 +143,7 @@ def _look_at(
         _park(services, row, found)
         return []
     if run is not None:
-        _lay_to_rest(services, run)
+        lay_to_rest(services, run)
     return _after_death(services, row, run, found)
 
 
@@ -156,12 +156,6 @@ def _has_no_work(services: Services, row: CaseRow) -> bool:
 
 def _was_cancelled(run: FlowRun | None) -> bool:
     return run is not None and run.state is not None and (run.state.is_cancelled() or run.state.is_cancelling())
-
-
-def _lay_to_rest(services: Services, run: FlowRun) -> None:
-    if run.state is not None and not run.state.is_final():
-        bury(run)
-    locks.clear(services.at_work(str(run.id)))
 
 
 def _park(services: Services, row: CaseRow, found: Revived) -> None:

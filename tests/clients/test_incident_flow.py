@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +17,7 @@ from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from caseproof.config.clock import utc_now
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision
@@ -132,6 +135,20 @@ def test_an_answer_to_a_run_that_died_is_read_by_the_next_one(
     assert again != run
     assert carry(again) == "Completed"
     assert {services.ledger.case(ref).state for ref in refs} == {State.DECIDED}
+
+
+@pytest.mark.usefixtures("refs")
+def test_a_run_whose_process_died_is_said_to_have_crashed_when_the_next_one_goes_on(
+    services: Services, prefect_server: PrefectServer
+) -> None:
+    run = ensure_run(IncidentOwner(services, REF))
+    running = {"state": {"type": "RUNNING"}, "force": True}
+    World.call(prefect_server, "POST", f"flow_runs/{run}/set_state", json=running)
+    assert ensure_run(IncidentOwner(services, REF)) == run, "its process is about to take its lock"
+    later = replace(services, clock=lambda: utc_now() + timedelta(minutes=1))
+    again = ensure_run(IncidentOwner(later, REF))
+    assert again != run
+    assert read(prefect_server, f"flow_runs/{run}")["state_name"] == "Crashed"
 
 
 def test_the_keeper_keeps_the_table_current_and_wakes_the_run_of_an_incident_that_is_over(

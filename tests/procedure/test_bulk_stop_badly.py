@@ -68,7 +68,7 @@ def test_a_platform_that_accepts_the_stop_and_does_not_do_it_leaves_the_case_unc
     world.platform.faulty.fails("stop", what="job-001", lie=True)
     done = bulk_stop(world, wanted)
     assert outcomes(done) == ["stopped", "not stopped yet", "stopped"]
-    assert "does not show when read back" in done[1].why
+    assert "does not show as stopped" in done[1].why
     assert world.case(done[1].ref).state is State.OPENED
     assert outcomes(bulk_stop(world, again(world, wanted))) == ["stopped"] * 3
     assert set(stops(world).values()) == {1}

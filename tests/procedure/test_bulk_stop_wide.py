@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 
 from caseproof.config.policy_check import Pace
+from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Scope
+from caseproof.platforms.base import PlatformDown
+from caseproof.procedure.containment.containment import contain
+from caseproof.procedure.containment.stop import stop_key
 from tests.support.bulk_stops import DOWN, REFUSED, again, bulk_stop, jobs, outcomes, stops, targets
 from tests.support.world import JOB, World
 
@@ -104,3 +108,19 @@ def test_a_job_that_does_not_say_its_connection_is_stopped_alone_and_the_case_sa
     [one] = bulk_stop(wide, targets([own], cause="connection"))
     assert one.outcome == "stopped"
     assert "does not say its connection" in one.why
+
+
+def test_a_neighbour_that_could_not_be_read_while_another_is_busy_is_tried_again_and_asks_nobody(world: World) -> None:
+    for neighbour in ("offers/b", "offers/c"):
+        world.platform.add(neighbour)
+    ref = world.open(scope=Scope.MARKETPLACE)
+    with world.services.store.uow() as uow:
+        uow.intents.claim(
+            stop_key(world.case(ref), "offers/b"), ref, "stop",
+            owner="another run", now=world.clock(), seconds=5, plan={"was_active": True},
+        )  # fmt: skip
+        uow.commit()
+    world.platform.faulty.fails("standing", what="offers/c", before=DOWN)
+    with pytest.raises(PlatformDown):  # a step tries that again by itself
+        contain(world.services.stopping, world.platform, ref)
+    assert contain(world.services.stopping, world.platform, ref).state is State.CONTAINED

@@ -13,6 +13,7 @@ from caseproof.procedure.core.idempotent_effect import idempotent_effect
 from caseproof.procedure.core.lease import LEASE_SECONDS, RENEW_SECONDS, renewed
 from caseproof.procedure.core.services import Services
 from caseproof.store import Claim, ConcurrentChange, StoreDown
+from caseproof.store.intents import Intents
 from tests.support.fakes import Killed
 from tests.support.world import World
 
@@ -82,6 +83,20 @@ def test_a_slow_writer_that_lives_keeps_its_intent_as_long_as_its_effect_lasts(l
     assert (done.standing, done.result) == ("done", {"by": "the slow one"})
     assert set(time.asked) == {RENEW_SECONDS}
     assert RENEW_SECONDS * 3 <= LEASE_SECONDS, "a renewal may fail twice"
+
+
+def test_the_lease_is_renewed_until_the_result_is_written_which_may_have_to_wait_for_the_store(
+    living: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish, renewing = Intents.finish, []
+
+    def seen(self: Intents, *given: Any, **more: Any) -> None:
+        renewing.append("lease" in [thread.name for thread in threading.enumerate()])
+        finish(self, *given, **more)
+
+    monkeypatch.setattr(Intents, "finish", seen)
+    assert act(living, lambda _: {"ok": True}) == {"ok": True}
+    assert renewing == [True]
 
 
 @pytest.mark.usefixtures("time")

@@ -12,7 +12,7 @@ from typing import Any
 
 from caseproof.domain import payloads as says
 from caseproof.domain.case import Case, Fact, FactOf
-from caseproof.domain.closure import Condition, Met, follows
+from caseproof.domain.closure import Condition, Met, closure_blockers, follows
 from caseproof.domain.decisions import NEEDS, same_person
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.events import Event
@@ -323,3 +323,9 @@ def _may_be_validated_later(case: Case, decided: says.Decided) -> bool:
     if decided.get("validation") != AT_THE_REVIEW or not decided["review"]:
         return False
     return any(follows(word, case.last_failure) for word in case.words)
+
+
+def waits_for_review_alone(case: Case) -> bool:
+    """Whether nothing is missing but the review, and what is done with it or follows it by itself (J8)."""
+    missing = {blocker.code for blocker in closure_blockers(case)}
+    return "reviewed" in missing and missing <= {"reviewed", "validated", "looked"}

@@ -87,7 +87,7 @@ class BulkStop:
                 self._gather(wide, lambda work: work.along, looked)
             self._settle(_going(works))
             self._keep(_going(works))
-        _each_if_not_all(_unended(works), self._record)
+            _each_if_not_all(_unended(works), self._record)
 
     def _know(self, works: Sequence[Work]) -> None:
         """The cases that are there already."""
@@ -146,7 +146,10 @@ class BulkStop:
 
     def _claim_along(self, works: Sequence[Work], looked: Looked) -> None:
         if self._claimed(works, lambda: self._openings.claim_along(works, looked)):
-            looked.update(self._all(self.platform.standing, sorted(_ids(job for work in works for job in work.along))))
+            # What could not be read was not claimed, either: its error stands, and the step is tried again.
+            known = {job_id for job_id, standing in looked.items() if isinstance(standing, Standing)}
+            along = _ids(job for work in works for job in work.along) & known
+            looked.update(self._all(self.platform.standing, sorted(along)))
 
     def _claimed(self, works: Sequence[Work], claim: Callable[[], None]) -> bool:
         """Claim; a pass that waits does so until nobody else is at it. Whether it had to: then all may be otherwise."""

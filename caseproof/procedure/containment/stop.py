@@ -33,6 +33,17 @@ class Stops(Protocol):
     def stop(self, job_id: str) -> None: ...
 
 
+class StopNotSeen(EffectNotSeen):
+    """The platform took the stop, and the job does not show as stopped."""
+
+    def __init__(self) -> None:
+        CaseproofError.__init__(
+            self,
+            "stop: the platform accepted it, but the job does not show as stopped when read back.",
+            "Look there; the case's own run tries again, and reads back before it repeats anything.",
+        )
+
+
 class StopImpossible(CaseproofError):
     """The stop is not ours to make: why (``code``, ``problem``), and who can make it (``who_can``, J3)."""
 
@@ -51,13 +62,13 @@ class Stop:
     refused: list[dict[str, Any]] = field(default_factory=list)
 
     def could_not(self, job_id: str, no: CaseproofError) -> None:
-        """A job that refuses or is gone. Raises CannotStop where it is the case's own."""
+        """A job that refuses or is gone. Raises StopImpossible where it is the case's own."""
         if job_id == self.case.facts["job"]:
             raise cannot(no)
         self.refused.append({"job": job_id, "why": no.problem})
 
     def did_not_hold(self, loose: Collection[str]) -> None:
-        """Take back what does not stay stopped. Raises CannotStop where the case's own job is among it."""
+        """Take back what does not stay stopped. Raises StopImpossible where the case's own job is among it."""
         why = "Stopped, but it does not stay stopped"
         own = self.case.facts["job"]
         for entry in [entry for entry in self.reached if entry["job"] in loose and entry["job"] != own]:
@@ -93,7 +104,8 @@ class Stop:
 def reach(platform: Stops, job: Job, scope: Scope) -> tuple[list[Job], str]:
     """The jobs that a stop reaches, ``job`` first, and why it reaches less than asked ("" if it does not).
 
-    Another job that is not ours to stop (J3) is left alone. Raises CannotStop where ``job`` is not, and PlatformDown.
+    Another job that is not ours to stop (J3) is left alone. Raises StopImpossible where ``job`` is not,
+    and PlatformDown.
     """
     if job.stopped_by:
         raise StopImpossible(
@@ -143,11 +155,11 @@ def seen(standing: Standing, *, was_active: bool) -> dict[str, Any]:
 
 
 def stop_and_read(platform: Stops, job_id: str) -> Standing:
-    """Stop one job and read it back. Raises EffectNotSeen and what the platform raises."""
+    """Stop one job and read it back. Raises StopNotSeen and what the platform raises."""
     platform.stop(job_id)
     now = platform.standing(job_id)
     if not now.is_stopped:
-        raise EffectNotSeen("stop")
+        raise StopNotSeen
     return now
 
 

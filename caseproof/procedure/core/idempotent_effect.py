@@ -66,11 +66,11 @@ def idempotent_effect(
                     _withdraw(effects, claim, owner)
                 raise
             seen = read_back(claim.plan) if read_back else returned
-    if seen is None:
-        raise EffectNotSeen(step)
-    with effects.store.uow() as uow:
-        uow.intents.finish(key, owner=owner, result=dict(seen), now=effects.clock())
-        uow.commit()
+        if seen is None:
+            raise EffectNotSeen(step)
+        with effects.store.uow() as uow:  # it may have to wait for the store, so the lease is still renewed
+            uow.intents.finish(key, owner=owner, result=dict(seen), now=effects.clock())
+            uow.commit()
     return seen
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from caseproof.domain.case import Case
-from caseproof.domain.closure import Blocker, closure_blockers
+from caseproof.domain.closure import closure_blockers
 from caseproof.domain.events import Event
+from caseproof.domain.job_failure.conditions import waits_for_review_alone
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.procedure import of_kind
@@ -29,15 +30,10 @@ def next_action(case: Case) -> str:
         return "Wait for the retailer's word and record it, or decide without it if we fixed it ourselves."
     if case.state is State.WAITING:
         return "Decide what becomes of the account, in the form of the case's run."
-    if case.state is State.VERIFIED and _only_review_is_missing(closure_blockers(case)):
+    if case.state is State.VERIFIED and waits_for_review_alone(case):
         return "Review the evidence, in the form of the case's run."
     blockers = closure_blockers(case)
     return blockers[0].next_action if blockers else "The case's run makes the proof and closes the case."
-
-
-def _only_review_is_missing(blockers: list[Blocker]) -> bool:
-    missing = {b.code for b in blockers}
-    return "reviewed" in missing and missing <= {"reviewed", "validated", "looked"}
 
 
 def case_page(case: Case, *, case_url: str, evidence_url: str, picture: bytes | None = None) -> str:
