@@ -23,9 +23,9 @@ from caseproof.backup.form import (
     proof_name,
     read_rows,
     row_line,
-    this_version,
     write_manifest,
 )
+from caseproof.config.shipped import this_version
 from caseproof.domain.errors import BadInput
 from caseproof.evidence.vault import PART, EvidenceDamaged, EvidenceMissing, Vault, VaultError
 from caseproof.store.copying import snapshot

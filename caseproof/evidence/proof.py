@@ -136,7 +136,7 @@ def _file(file: _File, folder: Path, vault: Vault) -> dict[str, Any]:
 def read_proof(path: Path) -> dict[str, Any]:
     """Read a proof file. Raises BadInput when it is not one."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once_each)
+        raw = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once_each)
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.", "Give the path of a proof file.") from error
     except (ValueError, RecursionError) as error:
@@ -148,7 +148,7 @@ def read_proof(path: Path) -> dict[str, Any]:
     return raw
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object whose every name stands there once: people read the first of two, programs the last."""
     read = dict(pairs)
     if len(read) < len(pairs):
