@@ -5,7 +5,8 @@ from __future__ import annotations
 from prefect_email import EmailServerCredentials
 from prefect_email.credentials import SMTPServer, SMTPType
 
-from caseproof.channels.outbound.mail import MailAccount, Security
+from caseproof.channels.outbound.mail import MailAccount
+from caseproof.channels.servers import Security
 
 _SECURITY: dict[SMTPType, Security] = {
     SMTPType.SSL: "ssl",

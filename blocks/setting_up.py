@@ -178,17 +178,8 @@ def _mail(entry: MailEntry) -> EmailServerCredentials:
 
 
 def _inbox(entry: InboxEntry) -> RetailerMailbox:
-    block = RetailerMailbox(
-        host=entry.host,
-        port=entry.port or USUAL_PORTS[entry.security],
-        security=entry.security,
-        username=entry.username,
-        password=entry.password,
-        folder=entry.folder,
-        done_folder=entry.done_folder,
-        authserv=entry.authserv,
-        verify=entry.verify,
-    )
+    fields = entry.model_dump(exclude={"name", "port"})  # each is called as the block's
+    block = RetailerMailbox(port=entry.port or USUAL_PORTS[entry.security], **fields)
     block.account(1)  # raises BadInput for what no mailbox could be read with
     return block
 

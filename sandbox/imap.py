@@ -24,7 +24,8 @@ from pymap.parsing.message import AppendMessage
 from pymap.user import Passwords, UserMetadata
 from pysasl.hashing import BuiltinHash
 
-from caseproof.channels.inbound.imap_account import ImapAccount, Security
+from caseproof.channels.inbound.imap_account import ImapAccount
+from caseproof.channels.servers import Security
 
 USER, PASSWORD = "cases", "sandbox-mailbox"
 _SECONDS = 10.0

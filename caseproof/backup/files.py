@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from caseproof.domain.errors import CaseproofError
-
-PART = ".new-"
-"""How the name of a half-written file begins; the vault's begin so too."""
+from caseproof.evidence.vault import FULL, whole_file
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is (0 where nobody knows)."""
-
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class BackupError(CaseproofError):
@@ -33,8 +28,8 @@ def silent(what: str, done: int, total: int) -> None:
 class Writer:
     """A file that is being written; ``digest`` is the hex SHA-256 of what it got so far."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._file = os.fdopen(descriptor, "wb")
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
         self._hash = hashlib.sha256()
 
     def write(self, content: bytes) -> None:
@@ -47,37 +42,13 @@ class Writer:
         """The hex SHA-256 of what was written so far."""
         return self._hash.hexdigest()
 
-    def keep(self) -> None:
-        """Have it on the disk, not only in its cache."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Close it. Raises OSError where what was written does not reach the disk."""
-        self._file.close()
-
 
 @contextmanager
 def writing(path: Path) -> Iterator[Writer]:
-    """Write a file beside its place; it gets its name when it is whole and on the disk. Raises OSError."""
+    """Write a file of a backup, whole or not at all. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=PART, dir=path.parent)
-    part, writer = Path(name), Writer(descriptor)
-    try:
-        try:
-            yield writer
-            writer.keep()
-        finally:
-            writer.close()
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with whole_file(path) as file:
+        yield Writer(file)
 
 
 def digest_of(path: Path) -> str:
@@ -116,6 +87,6 @@ def for_people(what: str, next_action: str) -> Iterator[None]:
     except OSError as error:
         why = error.strerror or type(error).__name__
         where = f" ({error.filename})" if error.filename else ""
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise BackupError(f"{what}: there is no room{where}: {why}.", f"Free disk space. {next_action}") from error
         raise BackupError(f"{what}: {why}{where}.", next_action) from error

@@ -13,11 +13,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from caseproof.backup.files import BackupError, writing
+from caseproof.evidence.proof import once_each
 
 FORMAT = 1
 MANIFEST, SUMS = "backup.json", "SHA256SUMS"
@@ -47,14 +47,6 @@ class Manifest:
     size: int
     sums: str
     problems: Mapping[str, str]
-
-
-def this_version() -> str:
-    """The version of Caseproof that is at work."""
-    try:
-        return version("caseproof")
-    except PackageNotFoundError:  # run from its source tree, not installed
-        return "unknown"
 
 
 def belongs(parts: tuple[str, ...]) -> bool:
@@ -95,7 +87,7 @@ def read_manifest(folder: Path) -> Manifest:
     if path.is_symlink() or not path.is_file():
         raise BackupError(f"{path} is a link or no file; a backup has none.", _ANOTHER)
     try:
-        said = json.loads(path.read_bytes(), object_pairs_hook=_once_each)
+        said = json.loads(path.read_bytes(), object_pairs_hook=once_each)
         form = said["caseproof_backup"]
     except (ValueError, RecursionError, TypeError, KeyError) as error:
         raise BackupError(f"{path} is not as Caseproof writes it.", _ANOTHER) from error
@@ -143,7 +135,7 @@ def read_rows(folder: Path, table: str) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                row = json.loads(line, object_pairs_hook=_once_each)
+                row = json.loads(line, object_pairs_hook=once_each)
             except (ValueError, RecursionError):
                 row = None
             if not isinstance(row, dict) or not line.endswith(b"\n"):
@@ -154,13 +146,6 @@ def read_rows(folder: Path, table: str) -> Iterator[dict[str, Any]]:
 def row_line(row: Mapping[str, Any]) -> bytes:
     """A row as it is written: in ASCII, so that even half a character pair, which UTF-8 cannot hold, comes through."""
     return json.dumps(row, separators=(",", ":")).encode() + b"\n"
-
-
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    read = dict(pairs)
-    if len(read) < len(pairs):
-        raise ValueError("a name stands there twice")
-    return read
 
 
 def _digest(said: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from caseproof.backup.checking import Found, check_contents, evidence_name, named_files
-from caseproof.backup.files import PART, BackupError, Progress, digest_of, for_people, silent, walk, writing
+from caseproof.backup.files import BackupError, Progress, digest_of, for_people, silent, walk, writing
 from caseproof.backup.form import (
     EVIDENCE,
     MANIFEST,
@@ -23,11 +23,11 @@ from caseproof.backup.form import (
     proof_name,
     read_rows,
     row_line,
-    this_version,
     write_manifest,
 )
+from caseproof.config.shipped import this_version
 from caseproof.domain.errors import BadInput
-from caseproof.evidence.vault import EvidenceDamaged, EvidenceMissing, Vault, VaultError
+from caseproof.evidence.vault import PART, EvidenceDamaged, EvidenceMissing, Vault, VaultError
 from caseproof.store.copying import snapshot
 from caseproof.store.store import Store
 from caseproof.store.tables import REVISION

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from caseproof.backup.checking import Found, check_backup
-from caseproof.backup.files import PART, BackupError, Progress, digest_of, for_people, silent, walk, writing
+from caseproof.backup.files import BackupError, Progress, digest_of, for_people, silent, walk, writing
 from caseproof.backup.form import EVIDENCE, POLICY, PROOFS, STORE, Manifest, read_manifest, read_rows, row_line
 from caseproof.backup.making import Home
 from caseproof.domain.errors import CaseproofError
-from caseproof.evidence.vault import Vault, VaultError
+from caseproof.evidence.vault import PART, Vault, VaultError
 from caseproof.store.copying import Loading, can_hold, loading, rows_in
 from caseproof.store.uow import UnitOfWork
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from caseproof.channels.inbound.imap import ImapAccount
+from caseproof.channels.inbound.imap_account import ImapAccount
 from caseproof.channels.outbound.mail import MailAccount
 from caseproof.channels.outbound.samples import check_templates
 from caseproof.config.policy import Policy

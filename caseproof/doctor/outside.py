@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from caseproof.channels.inbound import imap
-from caseproof.channels.inbound.imap import ImapAccount
+from caseproof.channels.inbound.imap_account import ImapAccount
 from caseproof.channels.outbound.languages import words
 from caseproof.channels.outbound.mail import MailAccount, probe
 from caseproof.config.clock import utc_now

@@ -54,7 +54,8 @@ class Event:
         missing = sorted(self.kind.spec.required - self.data.keys())
         if missing:
             raise BadInput(f"The event {self.kind} lacks {', '.join(missing)}.", "Pass these fields.")
-        object.__setattr__(self, "data", _own_copy(self.kind, self.data))
+        # A copy, so that nobody can change it later and every event can be chained.
+        object.__setattr__(self, "data", json_copy(self.data, f"The event {self.kind}"))
         for number in ("number", "question"):
             if number in self.data and type(self.data[number]) is not int:
                 raise BadInput(f"The event {self.kind} has a {number} that is no number.", "Pass a whole number.")
@@ -90,14 +91,14 @@ def kind_of(value: object, kinds: type[EventKind]) -> EventKind:
     return found
 
 
-def _own_copy(kind: EventKind, data: Mapping[str, Any]) -> dict[str, Any]:
-    """The data as JSON reads it back, so that nobody can change it later and every event can be chained."""
+def json_copy(values: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """The values as JSON reads them back. Raises BadInput for what JSON cannot hold; ``what`` begins its sentence."""
     try:
-        text = json.dumps(dict(data), allow_nan=False, ensure_ascii=False)
-        text.encode()
+        text = json.dumps(dict(values), ensure_ascii=False, allow_nan=False)
+        text.encode()  # half a surrogate pair is a string in Python, and nowhere else
         copy: dict[str, Any] = json.loads(text)
     except (TypeError, ValueError, RecursionError) as error:
-        raise BadInput(f"The event {kind} holds what JSON cannot: {error}.", "Pass JSON values.") from error
+        raise BadInput(f"{what} holds what JSON cannot: {error}.", "Pass JSON values only.") from error
     return copy
 
 

@@ -23,6 +23,7 @@ from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.fold import fold
 from caseproof.domain.procedure import procedure_of
+from caseproof.evidence.vault import Vault
 
 FORMAT = 1
 
@@ -38,10 +39,6 @@ class _File(Protocol):
     def media_type(self) -> str: ...
     @property
     def size(self) -> int: ...
-
-
-class _Vault(Protocol):
-    def path(self, digest: str) -> Path: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ def _readable(what: Mapping[str, Any]) -> bytes:
     return (json.dumps(what, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def build_proof(case: Case, *, history: str, files: Iterable[_File], folder: Path, vault: _Vault) -> dict[str, Any]:
+def build_proof(case: Case, *, history: str, files: Iterable[_File], folder: Path, vault: Vault) -> dict[str, Any]:
     """The proof of a case that nothing blocks.
 
     It is a function of the events and files alone: whoever makes it again writes the same bytes. ``made_at`` is the
@@ -122,7 +119,7 @@ def _named(case: Case, files: Iterable[_File], history: str) -> list[_File]:
     return [found[digest] for digest in sorted(found, key=lambda d: found[d].name)]
 
 
-def _file(file: _File, folder: Path, vault: _Vault) -> dict[str, Any]:
+def _file(file: _File, folder: Path, vault: Vault) -> dict[str, Any]:
     path = os.path.relpath(vault.path(file.digest), folder)
     return {
         "sha256": file.digest,
@@ -139,7 +136,7 @@ def _file(file: _File, folder: Path, vault: _Vault) -> dict[str, Any]:
 def read_proof(path: Path) -> dict[str, Any]:
     """Read a proof file. Raises BadInput when it is not one."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once_each)
+        raw = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once_each)
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.", "Give the path of a proof file.") from error
     except (ValueError, RecursionError) as error:
@@ -151,7 +148,7 @@ def read_proof(path: Path) -> dict[str, Any]:
     return raw
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object whose every name stands there once: people read the first of two, programs the last."""
     read = dict(pairs)
     if len(read) < len(pairs):

@@ -13,15 +13,23 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
 
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CHUNK = 1 << 20
+
+PART = ".new-"
+"""How the name of a half-written file begins."""
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the system says where the disk, the quota or the allowed file size is used up."""
 
 
 class VaultError(CaseproofError):
@@ -74,7 +82,10 @@ class Vault:
         try:
             if _digest_of(path) != digest:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                _write_whole(path, content)
+                with whole_file(path) as file:
+                    for start in range(0, len(content), _CHUNK):
+                        file.write(content[start : start + _CHUNK])
+                _sync_folder(path.parent.parent)  # it may have a new sub-folder, whose name must last too
         except OSError as error:
             raise _for_people(error, self.folder) from error
         return Evidence(digest, name, media_type, len(content), path)
@@ -125,24 +136,22 @@ def _digest_of(path: Path) -> str | None:
         return None
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write all of it or nothing: a temporary file beside it, synced, then renamed over it in one step."""
-    handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
-    temporary = Path(name)
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Write a file beside its place; it gets its name when it is whole and on the disk. Raises OSError."""
+    handle, name = tempfile.mkstemp(prefix=PART, dir=path.parent)
+    part = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            for start in range(0, len(content), _CHUNK):
-                file.write(content[start : start + _CHUNK])
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        part.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
-    # Without this a power cut can forget the new name although the content is safe. The parent may hold a new
-    # sub-folder, whose name must last too.
-    for folder in (path.parent, path.parent.parent):
-        _sync_folder(folder)
+    # Without this a power cut can forget the new name although the content is safe.
+    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -155,7 +164,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _for_people(error: OSError, folder: Path) -> VaultError:
     what = error.strerror or type(error).__name__
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return VaultFull(
             f"There is no room for the evidence file in {folder} ({what}); nothing was stored.",
             "Free disk space there or raise the limit, then run the step again.",

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from caseproof.domain.case import Case
 from caseproof.domain.closure import refuse_event
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Event
+from caseproof.domain.events import Event, json_copy
 from caseproof.domain.fold import apply
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
@@ -28,7 +28,7 @@ from caseproof.store.errors import AlreadyOpen, UnknownCase
 from caseproof.store.evidence import EvidenceRow
 from caseproof.store.intents import Claim, claim_again, written_of
 from caseproof.store.refs import make_ref, normal
-from caseproof.store.rows import next_number, plain
+from caseproof.store.rows import next_number
 from caseproof.store.tables import cases, events, evidence, intents
 
 T = TypeVar("T")
@@ -213,7 +213,7 @@ class Bulk:
                 raise UnknownCase(one.ref)
             row = there.get(one.key)
             if row is None:
-                plan = plain(one.plan, f"The plan of {one.key}")
+                plan = json_copy(one.plan, f"The plan of {one.key}")
                 claims[one.key] = Claim(one.key, "new", plan, None, until)
                 facts = {"key": one.key, "case_id": numbers[one.ref], "step": one.step, "plan": plan}
                 new.append({**facts, "owner": owner, "claimed_at": now, "expires_at": until})
@@ -240,7 +240,7 @@ class Bulk:
     def finish(self, results: Mapping[str, Mapping[str, Any]], *, owner: str, now: datetime) -> None:
         """Record what the effects led to. An intent that is done already, or another's by now, stays as it is."""
         done = [
-            {"wanted": key, "result": plain(result, f"The result of {key}"), "done_at": now}
+            {"wanted": key, "result": json_copy(result, f"The result of {key}"), "done_at": now}
             for key, result in results.items()
         ]
         if done:

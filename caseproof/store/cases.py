@@ -16,7 +16,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.closure import refuse_event
 from caseproof.domain.codes import Rest
 from caseproof.domain.errors import ClosureRefused, NotAllowed
-from caseproof.domain.events import Event, kind_of
+from caseproof.domain.events import Event, json_copy, kind_of
 from caseproof.domain.fold import apply, blank, fold
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.procedure import Procedure, by_prefix, of_kind, procedure_of
@@ -24,7 +24,7 @@ from caseproof.domain.specs import Role
 from caseproof.store.case_rows import ROW_SAYS, CaseRow, facts_of, refuse_nul, row_says, standing_after, whose
 from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreError, UnknownCase, Unreadable, readable
 from caseproof.store.refs import case_id, make_ref, normal
-from caseproof.store.rows import insert_once, next_number, plain
+from caseproof.store.rows import insert_once, next_number
 from caseproof.store.tables import case_runs, cases, events, in_need, proofs
 
 _OPEN = cases.c.closed.is_(False)
@@ -377,7 +377,7 @@ def refuse_edited(stored: Case, row: Any) -> None:
 def as_stored(event: Event) -> Event:
     """The event as it will be read back, so that its digest today is its digest then."""
     refuse_nul("actor", event.actor)
-    plain({"actor": event.actor}, f"The event {event.kind}")
+    json_copy({"actor": event.actor}, f"The event {event.kind}")
     return replace(event)  # which copies the data as JSON reads it back
 
 

@@ -13,7 +13,7 @@ from caseproof.domain.errors import NotAllowed
 from caseproof.store.case_rows import refuse_nul
 from caseproof.store.errors import ConcurrentChange, UnknownIncident, readable
 from caseproof.store.rows import insert_once, next_number
-from caseproof.store.tables import cases, incident_questions, incidents
+from caseproof.store.tables import incident_questions, incidents
 
 _REF = re.compile(r"IN-[0-9]{6,18}")
 
@@ -83,11 +83,6 @@ class Incidents:
     def rows(self, open_only: bool = False) -> list[IncidentRow]:
         """Every incident, or every open one, oldest first."""
         return self._read(_OPEN if open_only else _ALL)
-
-    def members(self, ref: str) -> list[str]:
-        """The cases that joined it and were not reopened since, oldest first: their references."""
-        mine = (cases.c.incident == _normal(ref)) & (cases.c.incident != "")
-        return list(self._connection.scalars(select(cases.c.ref).where(mine).order_by(cases.c.id)))
 
     def question(self, ref: str) -> QuestionRow | None:
         """The question that waits for an answer; None where none does. Raises UnknownIncident."""

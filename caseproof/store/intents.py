@@ -14,10 +14,11 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from caseproof.domain.errors import BadInput
+from caseproof.domain.events import json_copy
 from caseproof.store.databases import compact_json
 from caseproof.store.errors import ConcurrentChange
 from caseproof.store.refs import case_id
-from caseproof.store.rows import insert_once, plain
+from caseproof.store.rows import insert_once
 from caseproof.store.tables import intents
 
 ClaimStanding = Literal["new", "mine", "taken_over", "done", "busy"]
@@ -69,7 +70,7 @@ class Intents:
         until = now + timedelta(seconds=seconds)
         number = case_id(self._connection, ref)
         values = {"key": key, "case_id": number, "step": step, "owner": owner, "claimed_at": now}
-        written = plain(plan, f"The plan of {key}")
+        written = json_copy(plan, f"The plan of {key}")
         row = self._locked(key)
         if row is None:
             new = insert(intents).values(**values, expires_at=until, plan=written)
@@ -106,7 +107,7 @@ class Intents:
 
         Raises ConcurrentChange if the intent is another's by now, or withdrawn.
         """
-        written = plain(result, f"The result of {key}")
+        written = json_copy(result, f"The result of {key}")
         row = self._owned(key, owner)
         if row.done_at is None:
             # What the result repeats is not kept twice.

@@ -1,26 +1,11 @@
-"""What the repositories need from each other: plain JSON, and an insert that may find its row there."""
+"""What the repositories share: texts that every database takes, and inserts that may find their row there."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Insert, Table, func, select
 from sqlalchemy.exc import IntegrityError
-
-from caseproof.domain.errors import BadInput
-
-
-def plain(values: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """The values as the store will give them back (JSON). Raises BadInput for what JSON cannot hold."""
-    try:
-        text = json.dumps(values, ensure_ascii=False, allow_nan=False)
-        text.encode()  # half a surrogate pair is a string in Python, and nowhere else
-        back: dict[str, Any] = json.loads(text)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise BadInput(f"{what} holds what JSON cannot: {error}.", "Pass JSON values only.") from error
-    return back
 
 
 def readable_text(value: str, most: int) -> str:

@@ -97,16 +97,6 @@ cases = Table(
     sqlite_autoincrement=True,  # a reference is never given twice; PostgreSQL leaves a gap for one rolled back
 )
 _is_open = cases.c.closed.is_(False)
-Index(
-    "uq_cases_open_job",
-    cases.c.platform,
-    cases.c.job,
-    cases.c.procedure,
-    unique=True,
-    sqlite_where=_is_open,
-    postgresql_where=_is_open,
-)
-
 
 in_need = _is_open & (cases.c.rest_until.is_not(None) | (cases.c.asked_form == literal_column("'try-again'")))
 """Open cases that rest, or in which a step needs help."""
@@ -117,6 +107,7 @@ def _index_where(name: str, where: ColumnElement[bool], *columns: Column[Any], u
     Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
 
 
+_index_where("uq_cases_open_job", _is_open, cases.c.platform, cases.c.job, cases.c.procedure, unique=True)
 _index_where("ix_cases_closed_job", cases.c.closed.is_(True), cases.c.platform, cases.c.job)
 _index_where("ix_cases_due_at", cases.c.due_at.is_not(None), cases.c.due_at)
 _index_where("ix_cases_incident", cases.c.incident != "", cases.c.incident)

@@ -13,7 +13,8 @@ from fastapi.responses import RedirectResponse
 
 from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.vault import Vault
-from caseproof.procedure.answers.answering import LinkSpent, NotFilledIn, answer, asked
+from caseproof.procedure.answers.answer_link import asked
+from caseproof.procedure.answers.answering import LinkSpent, NotFilledIn, answer
 from caseproof.procedure.core.parts import Ledger, ReplyAddresses
 from caseproof.web.answer_guard import Fields, RateLimit, is_our_form, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS, AnswerPages, Typed

@@ -17,16 +17,8 @@ from caseproof.channels.outbound.notice import cause_words
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.vocabulary import Choice
 from caseproof.evidence.signing import BadLink
-from caseproof.procedure.answers.answering import (
-    MOST_NAME,
-    MOST_WORDS,
-    Asked,
-    Given,
-    GivenAnswer,
-    JobAsked,
-    LinkState,
-    as_typed,
-)
+from caseproof.procedure.answers.answer_link import Asked, GivenAnswer, JobAsked, LinkState
+from caseproof.procedure.answers.answering import MOST_NAME, MOST_WORDS, Given, as_typed
 from caseproof.procedure.core.parts import ReplyAddresses
 from caseproof.web.answer_guard import Fields, TooMuch, TooOften, form_key
 from caseproof.web.pages import HEADERS, Pages

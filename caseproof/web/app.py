@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
+from caseproof.config.shipped import this_version
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.services import Services
 from caseproof.store import Store, StoreError
@@ -134,17 +134,10 @@ def _health(store: Store, *, in_short: bool) -> Response:
         with store.reading() as uow:
             count = len(uow.cases.rows(open_only=True))
     except StoreError as error:
-        why = {"store": error.problem, "next_action": error.next_action, "version": _version()}
+        why = {"store": error.problem, "next_action": error.next_action, "version": this_version()}
         return JSONResponse({"status": "down", **({} if in_short else why)}, 503, headers)
-    told = {"store": "ok", "cases_open": count, "version": _version()}
+    told = {"store": "ok", "cases_open": count, "version": this_version()}
     return JSONResponse({"status": "ok", **({} if in_short else told)}, headers=headers)
-
-
-def _version() -> str:
-    try:
-        return version("caseproof")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 class _Static(StaticFiles):

@@ -10,17 +10,8 @@ from typing import Any
 
 import pytest
 
-from caseproof.channels.inbound.imap import (
-    HEADER_BYTES,
-    ImapAccount,
-    ImapInbox,
-    Inbox,
-    InboxDown,
-    InboxRefused,
-    MessageGone,
-    Probed,
-    probe,
-)
+from caseproof.channels.inbound.imap import HEADER_BYTES, ImapInbox, Inbox, Probed, probe
+from caseproof.channels.inbound.imap_account import ImapAccount, InboxDown, InboxRefused, MessageGone
 from caseproof.domain.errors import BadInput
 from sandbox.imap import ImapServer
 from tests.support.shown import shown_of

@@ -11,18 +11,10 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from caseproof.channels.inbound.imap import (
-    STEP_FACTOR,
-    Arrived,
-    ImapAccount,
-    ImapInbox,
-    InboxDown,
-    InboxError,
-    InboxRefused,
-    probe,
-)
-from caseproof.channels.inbound.imap_account import Security
+from caseproof.channels.inbound.imap import STEP_FACTOR, Arrived, ImapInbox, probe
+from caseproof.channels.inbound.imap_account import ImapAccount, InboxDown, InboxError, InboxRefused
 from caseproof.channels.inbound.imap_connection import LITERAL_BYTES
+from caseproof.channels.servers import Security
 from tests.support.shown import shown_of
 
 SECRET = 'hunter2"not\\for-people'

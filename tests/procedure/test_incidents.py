@@ -85,7 +85,7 @@ def row(world: World, ref: str = "IN-000001") -> IncidentRow:
 
 def members(world: World, ref: str = "IN-000001") -> list[str]:
     with world.services.store.reading() as uow:
-        return uow.incidents.members(ref)
+        return [member.ref for member in uow.cases.of_incident(ref)]
 
 
 def states(world: World, refs: list[str]) -> set[State]:

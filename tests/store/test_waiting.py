@@ -235,7 +235,6 @@ READS = {
     "a storm": lambda uow: uow.cases.gathering(DAY),
     "in need": lambda uow: uow.cases.in_need(20),
     "of an incident": lambda uow: uow.cases.of_incident("IN-000001"),
-    "members": lambda uow: uow.incidents.members("IN-000001"),
     "alike": lambda uow: uow.cases.alike("shop", "Market", "another"),
 }
 

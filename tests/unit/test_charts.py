@@ -15,7 +15,7 @@ from PIL import Image
 
 from caseproof.checks.report import Figures, Period, figures
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.procedure.views.charts import ACTS, FailingJob, Picture, failing_jobs, opened_by, report_pictures, trend
+from caseproof.procedure.views.charts import ACTS, Picture, failing_jobs, opened_by, report_pictures, trend
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 NOW = MONDAY + timedelta(weeks=3)
@@ -94,7 +94,7 @@ def test_a_name_from_outside_is_drawn_as_text_without_a_warning(name: str) -> No
 
 def test_the_picture_of_a_check_counts_jobs_by_what_was_done_about_them() -> None:
     acts = ["stop", "reopen", "resume", "cannot stop", "report", "leave", "leave"]
-    lines = [FailingJob(f"j{n}", "feed", act, NOW - timedelta(hours=n) if n else None) for n, act in enumerate(acts)]
+    lines = [(f"j{n}", "feed", act, NOW - timedelta(hours=n) if n else None) for n, act in enumerate(acts)]
     picture = failing_jobs(lines, NOW)
     assert picture.says == "7 jobs in trouble: 3 stopped, 1 could not be stopped, 1 only reported, 2 left alone."
     assert size(picture)[0] == 1600

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from caseproof.channels.inbound.meaning import Meaning
-from caseproof.channels.time_outs import timed_out
+from caseproof.channels.servers import timed_out
 from caseproof.domain import old_words
 from caseproof.domain.codes import Code, MessageCode, StepName, message_code, trouble_code
 from caseproof.procedure.core.message_words import ON_THE_PAGE, Why, together, why

@@ -31,9 +31,7 @@ from caseproof.config.policy import BUILT_IN, Policy
 from caseproof.config.settings import Settings
 from caseproof.domain.decisions import NEEDS
 from caseproof.domain.job_failure.conditions import CONDITIONS
-from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import SENTENCES, State
-from caseproof.domain.lifecycle import transitions
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import JobPlatform, RunState, UnknownJob, UnknownRun
 
@@ -245,13 +243,15 @@ def test_the_life_of_a_case_on_its_page_is_the_one_in_the_table(draw_life: Modul
 def test_the_drawing_shows_every_state_and_every_transition(draw_life: ModuleType) -> None:
     drawn = draw_life.drawing()
     assert [state for state in State if f"| {state} | {SENTENCES[state]} |" not in drawn] == []
-    rows = [f"| {one.before or '-'} | `{one.by}` | {one.after} | {one.rule} |" for one in transitions(Kind)]
+    rows = [f"| {one.before or '-'} | `{one.by}` | {one.after} | {one.rule} |" for one in draw_life.TRANSITIONS]
     assert [row for row in rows if row not in drawn] == []
     picture = draw_life.picture()
     assert [state for state in State if f">{state}</text>" not in picture] == []
     labels = [label.split(", ") for label in re.findall(r'class="by"[^>]*>([^<]+)<', picture)]
-    assert len(labels) == picture.count("marker-end") == len({(one.before, one.after) for one in transitions(Kind)})
-    assert Counter(event for label in labels for event in label) == Counter(str(one.by) for one in transitions(Kind))
+    assert len(labels) == picture.count("marker-end") == len({(one.before, one.after) for one in draw_life.TRANSITIONS})
+    assert Counter(event for label in labels for event in label) == Counter(
+        str(one.by) for one in draw_life.TRANSITIONS
+    )
 
 
 @pytest.fixture(scope="module")

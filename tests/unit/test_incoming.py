@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caseproof.channels.inbound.incoming import LARGEST, read_message, same_address
+from caseproof.channels.inbound.incoming import read_message, same_address
+from caseproof.channels.inbound.reading import LARGEST
 from caseproof.domain.errors import BadInput
 
 HEAD = "From: Shop Owner <owner@shop.example>\r\nSubject: Re: [JF-000001]\r\nMessage-ID: <1@shop.example>\r\n"

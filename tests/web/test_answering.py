@@ -18,13 +18,13 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Choice, Disposition
 from caseproof.evidence.signing import BadLink
-from caseproof.procedure.answers import answering
+from caseproof.procedure.answers import answer_link, answering
+from caseproof.procedure.answers.answer_link import LinkState
 from caseproof.procedure.answers.answering import (
     MOST_NAME,
     MOST_WORDS,
     Given,
     LinkSpent,
-    LinkState,
     NotFilledIn,
 )
 from caseproof.procedure.core.services import Services
@@ -42,8 +42,8 @@ def answer(services: Services, token: str, given: Given) -> None:
     answering.answer(services.ledger, services.vault, services.replies, token, given)
 
 
-def asked(services: Services, token: str) -> answering.Asked:
-    return answering.asked(services.store, services.replies, token)
+def asked(services: Services, token: str) -> answer_link.Asked:
+    return answer_link.asked(services.store, services.replies, token)
 
 
 @pytest.fixture

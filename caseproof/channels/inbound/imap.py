@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import imaplib
 import re
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,14 +19,9 @@ from imap_tools import BaseMailBox, ImapToolsError
 from imap_tools.errors import UnexpectedCommandStatusError
 from imap_tools.utils import encode_folder
 
-from caseproof.channels.inbound.imap_account import ImapAccount, InboxDown, InboxError, InboxRefused, MessageGone
+from caseproof.channels.inbound.imap_account import ImapAccount, InboxDown, InboxRefused, MessageGone
 from caseproof.channels.inbound.imap_connection import ImapConnection
 from caseproof.channels.inbound.imap_errors import ASKING, FETCHING, IDLING, LISTING, ImapStep
-
-__all__ = [
-    "Arrived", "ImapAccount", "ImapInbox", "Inbox", "InboxDown", "InboxError", "InboxRefused", "MessageGone", "Probed",
-    "probe",
-]  # fmt: skip
 
 HEADER_BYTES = 65_536
 """How much of a message's headers is read where the message itself is too large."""
@@ -247,7 +241,7 @@ class _MailBox(BaseMailBox):
 
     def _get_mailbox_client(self) -> ImapConnection:
         account = self._account
-        context = _context(account)
+        context = account.context()
         line = ImapConnection(
             account.host, account.port, account.timeout_seconds, context if account.security == "ssl" else None
         )
@@ -259,14 +253,6 @@ class _MailBox(BaseMailBox):
                 line.shutdown()
                 raise
         return line
-
-
-def _context(account: ImapAccount) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if not account.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _log_in(box: _MailBox, account: ImapAccount) -> None:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
 
+from caseproof.channels.servers import MailServer, Security
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
 
-Security = Literal["ssl", "starttls", "plain"]
 USUAL_PORTS: dict[Security, int] = {"ssl": 993, "starttls": 143, "plain": 143}
 
 
@@ -42,34 +41,25 @@ class MessageGone(InboxError):
 
 
 @dataclass(frozen=True, slots=True)
-class ImapAccount:
-    """How to read a mailbox.
+class ImapAccount(MailServer):
+    """The server that a mailbox is on, who reads it, and where in it.
 
-    ``security``: "ssl" (TLS from the start, usually port 993), "starttls" (usually 143; never falls back) or "plain".
     ``folder``: where mail arrives; ``done_folder``: where a message goes once it is taken in, made if missing.
     ``authserv``: the name under which our own mail server writes Authentication-Results; empty: no mail counts as
-    genuine. ``verify``: whether the certificate is checked. ``timeout_seconds``: how long the server may be silent.
-    Raises BadInput.
+    genuine. Raises BadInput.
     """
 
-    host: str
-    port: int
-    security: Security
+    called = "mailbox"
+    ports = (993, 143)
+
     username: str
     password: str = field(repr=False)
     folder: str = "INBOX"
     done_folder: str = "Caseproof"
     authserv: str = ""
-    verify: bool = True
-    timeout_seconds: float = 20.0
 
     def __post_init__(self) -> None:
-        if not self.host.strip():
-            raise BadInput("The mailbox names no server.", "Fill in the host name of the IMAP server.")
-        if not 0 < self.port < 65536:
-            raise BadInput(f"{self.port} is not a port.", "Use 993 (ssl) or 143 (starttls).")
-        if self.timeout_seconds <= 0:
-            raise BadInput("The mailbox's time-out is not above zero.", "Set mail.timeout_seconds, say 20.")
+        MailServer.__post_init__(self)
         if not self.username or not self.password:
             raise BadInput("The mailbox has no user name or no password.", "Fill in both.")
         if re.search(r"[\x00\r\n]", self.username + self.password):
@@ -79,11 +69,6 @@ class ImapAccount:
                 "The mailbox needs two folders: one where mail arrives, and another for what is taken in.",
                 "Leave them at INBOX and Caseproof, or name two different ones.",
             )
-
-    @property
-    def where(self) -> str:
-        """The server as error texts name it."""
-        return f"{self.host}:{self.port}"
 
 
 def _same_folder(one: str, other: str) -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import imaplib
 import re
-import socket
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from dataclasses import dataclass
 from imap_tools.errors import UnexpectedCommandStatusError
 
 from caseproof.channels.inbound.imap_account import ImapAccount, InboxDown, InboxError, InboxRefused
-from caseproof.channels.time_outs import timed_out
+from caseproof.channels.servers import tidy, timed_out
 from caseproof.domain.errors import CaseproofError
 
 FETCHING, LISTING, ASKING, IDLING = "fetching a message", "listing the messages", "asking for news", "IDLE"
@@ -59,23 +57,10 @@ class ImapStep:
         return self._of_the_connection(error)
 
     def _of_the_connection(self, error: Exception) -> InboxError:
-        account = self.account
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return InboxRefused(
-                f"The certificate of the mail server {account.where} is not valid: {error.verify_message}.",
-                "Check the host name in the mailbox; switch off the check only for a server of your own.",
-            )
-        if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-            return InboxRefused(
-                f"The mail server {account.where} does not speak TLS for '{account.security}' ({error.reason}).",
-                "Check port and security together: 993 goes with 'ssl', 143 with 'starttls'.",
-            )
-        if isinstance(error, socket.gaierror):
-            return InboxDown(
-                f"The mail server's name {account.host} is not found.", "Check the mailbox's host, and the DNS."
-            )
-        if isinstance(error, UnicodeError) and self.name == "connecting":
-            return InboxRefused(f"{account.host!r} is not a host name.", "Correct the host in the mailbox.")
+        connecting = self.name == "connecting"
+        known = self.account.unreached(error, connecting=connecting, down=InboxDown, refused=InboxRefused)
+        if known is not None:
+            return known
         if isinstance(error, OSError):
             return self._lost(f"is not reachable ({error.strerror or type(error).__name__})")
         return self._lost(f"gave an answer that is not IMAP ({type(error).__name__})")
@@ -110,4 +95,4 @@ class ImapStep:
         """A server's words on one line, without the password, which some repeat."""
         for secret in (self.account.password, self.account.password.replace("\\", "\\\\").replace('"', '\\"')):
             text = text.replace(secret, "...")
-        return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200].rstrip(".")
+        return tidy(text).rstrip(".")

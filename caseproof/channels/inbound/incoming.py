@@ -9,11 +9,8 @@ from __future__ import annotations
 from email.parser import BytesHeaderParser
 
 from caseproof.channels.inbound.mail_headers import Headers, addresses
-from caseproof.channels.inbound.reading import LARGEST, Mail, UnreadableMail, read_mail
+from caseproof.channels.inbound.reading import Mail, UnreadableMail, read_mail
 from caseproof.domain.errors import BadInput
-
-__all__ = ["LARGEST", "read_message", "same_address"]
-
 
 _SAVE_AS = "Save the original message in the mail program as a file of type .eml, and give that."
 

@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import re
 import smtplib
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from caseproof.channels.outbound.smtp_connection import Smtp, SmtpConnection
-from caseproof.channels.time_outs import timed_out
+from caseproof.channels.servers import MailServer, tidy, timed_out
 from caseproof.domain.codes import Code, MailAnswer
 from caseproof.domain.errors import BadInput, CaseproofError
 
@@ -33,7 +32,6 @@ DEADLINE_FACTOR = 3
 GOODBYE_SECONDS = 2.0
 """How long we wait for a server to answer QUIT; by then the message is accepted or lost already."""
 
-Security = Literal["ssl", "starttls", "plain"]
 T = TypeVar("T")
 
 _ADDRESS = r'[^\s<>@",;:()\[\]\\\x00-\x1f\x7f]+@[^\s<>@",;:()\[\]\\\x00-\x1f\x7f]+'
@@ -75,34 +73,17 @@ class MailRefused(MailError):
 
 
 @dataclass(frozen=True, slots=True)
-class MailAccount:
-    """How to reach a mail server.
+class MailAccount(MailServer):
+    """The server that mail leaves by, and who sends there. ``username`` None: no login.
 
-    ``security``: "ssl" (TLS from the start, usually port 465), "starttls" (usually 587; never falls back) or
-    "plain". ``username`` None: no login. ``verify``: whether the certificate is checked. ``timeout_seconds``:
-    how long a single step may take; the whole sending may take DEADLINE_FACTOR times that. Raises BadInput.
+    The whole sending may take DEADLINE_FACTOR times its ``timeout_seconds``.
     """
 
-    host: str
-    port: int
-    security: Security
+    called = "mail account"
+    ports = (465, 587)
+
     username: str | None
     password: str = field(repr=False)
-    verify: bool = True
-    timeout_seconds: float = 20.0
-
-    def __post_init__(self) -> None:
-        if not self.host.strip():
-            raise BadInput("The mail account names no server.", "Fill in the host name of the SMTP server.")
-        if not 0 < self.port < 65536:
-            raise BadInput(f"{self.port} is not a port.", "Use 587 (starttls) or 465 (ssl).")
-        if self.timeout_seconds <= 0:
-            raise BadInput("The mail time-out is not above zero.", "Set mail.timeout_seconds, say 20.")
-
-    @property
-    def where(self) -> str:
-        """The server as error texts name it."""
-        return f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +193,7 @@ def _work(
 ) -> None:
     smtp: Smtp | None = None
     try:
-        at_once = _context(account) if account.security == "ssl" else None
+        at_once = account.context() if account.security == "ssl" else None
         smtp = Smtp(account.host, account.port, account.timeout_seconds, line, at_once)
         _greet(smtp, account, line)
         answer.set_result(work(smtp, line))
@@ -225,14 +206,6 @@ def _work(
             _say_goodbye(smtp)
 
 
-def _context(account: MailAccount) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if not account.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 def _greet(smtp: Smtp, account: MailAccount, line: SmtpConnection) -> None:
     line.step = "greeting"
     smtp.ehlo_or_helo_if_needed()
@@ -243,7 +216,7 @@ def _greet(smtp: Smtp, account: MailAccount, line: SmtpConnection) -> None:
                 f"The mail server {account.where} offers no STARTTLS, so nothing was sent.",
                 "Choose 'ssl' with port 465 in the mail account, or ask the provider for the port.",
             )
-        smtp.starttls(context=_context(account))
+        smtp.starttls(context=account.context())
         smtp.ehlo_or_helo_if_needed()
     if account.username is not None:
         _log_in(smtp, account, account.username, line)
@@ -349,23 +322,9 @@ def _explained(error: Exception, account: MailAccount, line: SmtpConnection) -> 
     """What an error of the libraries means for a person."""
     if isinstance(error, smtplib.SMTPResponseException):
         return _answered(error, account, line)
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return MailRefused(
-            f"The certificate of the mail server {account.where} is not valid: {error.verify_message}.",
-            "Check the host name in the mail account; switch off the check only for a server of your own.",
-        )
-    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return MailRefused(
-            f"The mail server {account.where} does not speak TLS for '{account.security}' ({error.reason}).",
-            "Check port and security together: 465 goes with 'ssl', 587 with 'starttls'.",
-        )
-    if isinstance(error, socket.gaierror):
-        return MailDown(
-            f"The mail server's name {account.host} is not found.",
-            "Check the mail account's host, and the DNS.",
-        )
-    if isinstance(error, UnicodeError) and line.step == "connecting":
-        return MailRefused(f"{account.host!r} is not a host name.", "Correct the host in the mail account.")
+    connecting = line.step == "connecting"
+    if known := account.unreached(error, connecting=connecting, down=MailDown, refused=MailRefused):
+        return known
     if isinstance(error, smtplib.SMTPException) and not isinstance(error, smtplib.SMTPServerDisconnected):
         return MailRefused(
             f"The mail server {account.where} cannot do what is asked at {line.step}: {error}.",
@@ -423,5 +382,4 @@ def _answer(code: int) -> MailAnswer:
 
 def _said(code: int, text: bytes | str) -> str:
     words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    tidy = " ".join("".join(c if c.isprintable() else " " for c in words).split())
-    return f"{code} {tidy[:200]}".strip().rstrip(".")
+    return f"{code} {tidy(words)}".strip().rstrip(".")

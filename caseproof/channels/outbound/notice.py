@@ -136,7 +136,7 @@ def compose(
     )  # fmt: skip
 
 
-def cause_words(cause: str, language: str, marketplace: str | None, templates: Path = TEMPLATES) -> Mapping[str, Any]:
+def cause_words(cause: str, language: str, marketplace: str | None) -> Mapping[str, Any]:
     """What a notice says of a cause, as plain text: ``title`` is a line, ``wrong`` and ``steps`` are lists of them.
 
     The confirmation page says it in the same words. Raises BrokenWords.
@@ -146,7 +146,7 @@ def cause_words(cause: str, language: str, marketplace: str | None, templates: P
         summary="", failed_at=None, stopped=True, cannot_stop_why="", who_can="", other_jobs=(), again=False,
         deadline=None, answer_url="",
     )  # fmt: skip
-    return _parts(facts, _words(facts, Phrases(language, folder=templates)), templates, html=False)
+    return _parts(facts, _words(facts, Phrases(language)), TEMPLATES, html=False)
 
 
 def _subject(words: Mapping[str, Any], say: Phrases, title: str) -> str:

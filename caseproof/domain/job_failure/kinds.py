@@ -36,443 +36,323 @@ def _moves(*before: State | None, to: State, rule: str) -> tuple[Move, ...]:
 class Kind(EventKind):
     """What can happen to a case. The value is what the store and the proof write down."""
 
-    OPENED = (
-        "opened",
-        Spec(
-            says=says.Opened,
-            role=Role.OPENS,
-            moves=_moves(None, to=State.OPENED, rule="J1"),
-            voids=_OPENING,  # a second one, slipped in, saves nothing
-            counts=("opening", "round"),
-            sentence="Case opened: {summary}",
-            rule="J1",
-            measured=True,
-        ),
+    # An entry begins as ``EventKind`` says; the formatter would nest each of them twice.
+    # fmt: off
+    OPENED = "opened", Spec(
+        says=says.Opened,
+        role=Role.OPENS,
+        moves=_moves(None, to=State.OPENED, rule="J1"),
+        voids=_OPENING,  # a second one, slipped in, saves nothing
+        counts=("opening", "round"),
+        sentence="Case opened: {summary}",
+        rule="J1",
+        measured=True,
     )
-    REOPENED = (
-        "reopened",
-        Spec(
-            says=says.Reopened,
-            role=Role.REOPENS,
-            moves=_moves(State.CLOSED, to=State.OPENED, rule="J2"),
-            voids=_OPENING,
-            counts=("opening", "round"),
-            corrects=FAILURE,  # it is the same case; what fails now, and why, may be something else than at first
-            sentence="Case reopened: {why}",
-            rule="J2",
-            logged=Logged.AS_A_WARNING,
-            measured=True,
-        ),
+    REOPENED = "reopened", Spec(
+        says=says.Reopened,
+        role=Role.REOPENS,
+        moves=_moves(State.CLOSED, to=State.OPENED, rule="J2"),
+        voids=_OPENING,
+        counts=("opening", "round"),
+        corrects=FAILURE,  # it is the same case; what fails now, and why, may be something else than at first
+        sentence="Case reopened: {why}",
+        rule="J2",
+        logged=Logged.AS_A_WARNING,
+        measured=True,
     )
-    FACTS_CORRECTED = (
-        "facts_corrected",
-        Spec(
-            says=says.FactsCorrected,
-            noted_in=_STOPPED,
-            corrects=("retailer", "marketplace", "connection"),
-            sentence="The platform says whose job it is: {retailer}, {marketplace}, {connection}",
-        ),
+    FACTS_CORRECTED = "facts_corrected", Spec(
+        says=says.FactsCorrected,
+        noted_in=_STOPPED,
+        corrects=("retailer", "marketplace", "connection"),
+        sentence="The platform says whose job it is: {retailer}, {marketplace}, {connection}",
     )
-    STOPPED = (
-        "stopped",
-        Spec(
-            says=says.Stopped,
-            moves=_moves(State.OPENED, to=State.CONTAINED, rule="J2"),
-            kept="contained",
-            sentence="Stopped and read back twice: {_jobs}",
-            rule="J2",
-            measured=True,
-        ),
+    STOPPED = "stopped", Spec(
+        says=says.Stopped,
+        moves=_moves(State.OPENED, to=State.CONTAINED, rule="J2"),
+        kept="contained",
+        sentence="Stopped and read back twice: {_jobs}",
+        rule="J2",
+        measured=True,
     )
-    CANNOT_STOP = (
-        "cannot_stop",
-        Spec(
-            says=says.CannotStop,
-            moves=_moves(State.OPENED, to=State.CONTAINED, rule="J3"),
-            kept="contained",
-            sentence="Cannot be stopped from our side: {why} Who can: {who_can}",
-            rule="J3",
-            logged=Logged.AS_A_WARNING,
-            measured=True,
-        ),
+    CANNOT_STOP = "cannot_stop", Spec(
+        says=says.CannotStop,
+        moves=_moves(State.OPENED, to=State.CONTAINED, rule="J3"),
+        kept="contained",
+        sentence="Cannot be stopped from our side: {why} Who can: {who_can}",
+        rule="J3",
+        logged=Logged.AS_A_WARNING,
+        measured=True,
     )
-    TICKET_OPENED = (
-        "ticket_opened",
-        Spec(
-            says=says.TicketOpened,
-            noted_in=_STOPPED,
-            kept="ticket",
-            sentence="Ticket {ticket} {_opened}",
-            rule="J1",
-        ),
+    TICKET_OPENED = "ticket_opened", Spec(
+        says=says.TicketOpened,
+        noted_in=_STOPPED,
+        kept="ticket",
+        sentence="Ticket {ticket} {_opened}",
+        rule="J1",
     )
-    NOTICE_SENT = (
-        "notice_sent",
-        Spec(
-            says=says.NoticeSent,
-            moves=_moves(State.CONTAINED, to=State.WAITING, rule="J5"),
-            kept="notice",
-            sentence="Retailer told by mail: {_to}",
-            rule="J5",
-            measured=True,
-        ),
+    NOTICE_SENT = "notice_sent", Spec(
+        says=says.NoticeSent,
+        moves=_moves(State.CONTAINED, to=State.WAITING, rule="J5"),
+        kept="notice",
+        sentence="Retailer told by mail: {_to}",
+        rule="J5",
+        measured=True,
     )
-    CONFIRMATION_RECEIVED = (
-        "confirmation_received",
-        Spec(
-            says=says.ConfirmationReceived,
-            noted_in=_ALL,  # a late word on a closed case is kept too
-            gathered="confirmations",
-            sentence="The retailer's written word from {sender}{_way}",
-            rule="J8",
-            measured=True,
-        ),
+    CONFIRMATION_RECEIVED = "confirmation_received", Spec(
+        says=says.ConfirmationReceived,
+        noted_in=_ALL,  # a late word on a closed case is kept too
+        gathered="confirmations",
+        sentence="The retailer's written word from {sender}{_way}",
+        rule="J8",
+        measured=True,
     )
-    CONFIRMATION_REFUSED = (
-        "confirmation_refused",
-        Spec(
-            says=says.ConfirmationRefused,
-            noted_in=_ALL,
-            wakes=False,  # what does not count changes nothing, so that a stranger's mail wakes nobody
-            sentence="A message from {sender} does not count: {why}",
-            rule="J8",
-            logged=Logged.ELSEWHERE,  # a refused word refuses its answer, too
-        ),
+    CONFIRMATION_REFUSED = "confirmation_refused", Spec(
+        says=says.ConfirmationRefused,
+        noted_in=_ALL,
+        wakes=False,  # what does not count changes nothing, so that a stranger's mail wakes nobody
+        sentence="A message from {sender} does not count: {why}",
+        rule="J8",
+        logged=Logged.ELSEWHERE,  # a refused word refuses its answer, too
     )
-    REPLY_RECEIVED = (
-        "reply_received",
-        Spec(
-            says=says.ReplyReceived,
-            noted_in=_ALL,
-            gathered="replies",
-            sentence="A reply from {sender} confirms nothing by itself: {why}",
-            rule="J8",
-        ),
+    REPLY_RECEIVED = "reply_received", Spec(
+        says=says.ReplyReceived,
+        noted_in=_ALL,
+        gathered="replies",
+        sentence="A reply from {sender} confirms nothing by itself: {why}",
+        rule="J8",
     )
-    ADDRESS_BOUNCED = (
-        "address_bounced",
-        Spec(
-            says=says.AddressBounced,
-            noted_in=_ALL,
-            wakes=False,
-            sentence="Mail to {address} comes back: {why}",
-            rule="J5",
-        ),
+    ADDRESS_BOUNCED = "address_bounced", Spec(
+        says=says.AddressBounced,
+        noted_in=_ALL,
+        wakes=False,
+        sentence="Mail to {address} comes back: {why}",
+        rule="J5",
     )
-    CHANGE_VALIDATED = (
-        "change_validated",
-        Spec(
-            says=says.ChangeValidated,
-            # Where the case went on by itself after a clear choice on the page, the reviewer says what was checked.
-            noted_in=_WAITS | {State.DECIDED} | _PROVING,
-            kept="validated",
-            sentence="Validated in the system: {how}",
-            rule="J8",
-        ),
+    CHANGE_VALIDATED = "change_validated", Spec(
+        says=says.ChangeValidated,
+        # Where the case went on by itself after a clear choice on the page, the reviewer says what was checked.
+        noted_in=_WAITS | {State.DECIDED} | _PROVING,
+        kept="validated",
+        sentence="Validated in the system: {how}",
+        rule="J8",
     )
-    DECIDED = (
-        "decided",
-        Spec(
-            says=says.Decided,
-            moves=_moves(State.WAITING, State.PAUSED, to=State.DECIDED, rule="J6"),
-            kept="decision",
-            voids=_CARRIED_OUT,
-            sentence="Decided: {decision}. {reason}",
-            rule="J6",
-        ),
+    DECIDED = "decided", Spec(
+        says=says.Decided,
+        moves=_moves(State.WAITING, State.PAUSED, to=State.DECIDED, rule="J6"),
+        kept="decision",
+        voids=_CARRIED_OUT,
+        sentence="Decided: {decision}. {reason}",
+        rule="J6",
     )
-    KEPT_PAUSED = (
-        "kept_paused",
-        Spec(
-            says=says.KeptPaused,
-            moves=_moves(State.WAITING, State.PAUSED, to=State.PAUSED, rule="J6"),
-            kept="decision",
-            voids=_CARRIED_OUT,
-            sentence="Kept paused until {until}. {reason}",
-            rule="J6",
-        ),
+    KEPT_PAUSED = "kept_paused", Spec(
+        says=says.KeptPaused,
+        moves=_moves(State.WAITING, State.PAUSED, to=State.PAUSED, rule="J6"),
+        kept="decision",
+        voids=_CARRIED_OUT,
+        sentence="Kept paused until {until}. {reason}",
+        rule="J6",
     )
-    RUN_STARTED = (
-        "run_started",
-        Spec(
-            says=says.RunStarted,
-            moves=_moves(State.DECIDED, to=State.RUNNING, rule="J10"),
-            kept="run",
-            voids=_RESULT,
-            counts=("attempt",),
-            sentence="Run {name} started ({purpose})",
-            rule="J10",
-        ),
+    RUN_STARTED = "run_started", Spec(
+        says=says.RunStarted,
+        moves=_moves(State.DECIDED, to=State.RUNNING, rule="J10"),
+        kept="run",
+        voids=_RESULT,
+        counts=("attempt",),
+        sentence="Run {name} started ({purpose})",
+        rule="J10",
     )
-    RUN_VERIFIED = (
-        "run_verified",
-        Spec(
-            says=says.RunVerified,
-            moves=_moves(State.RUNNING, to=State.VERIFIED, rule="J10"),
-            kept="verified",
-            sentence="Run {name} read back as {said}",
-            rule="J10",
-        ),
+    RUN_VERIFIED = "run_verified", Spec(
+        says=says.RunVerified,
+        moves=_moves(State.RUNNING, to=State.VERIFIED, rule="J10"),
+        kept="verified",
+        sentence="Run {name} read back as {said}",
+        rule="J10",
     )
-    RUN_FAILED = (
-        "run_failed",
-        Spec(
-            says=says.RunFailed,
-            # A run that cannot be started (the job vanished, the platform refuses) is a failed verification, too.
-            moves=_moves(State.DECIDED, State.RUNNING, to=State.WAITING, rule="J11"),
-            kept="last_failure",
-            voids=_SETTLED,
-            sentence="Verification failed: {why}",
-            rule="J11",
-            logged=Logged.AS_A_WARNING,
-        ),
+    RUN_FAILED = "run_failed", Spec(
+        says=says.RunFailed,
+        # A run that cannot be started (the job vanished, the platform refuses) is a failed verification, too.
+        moves=_moves(State.DECIDED, State.RUNNING, to=State.WAITING, rule="J11"),
+        kept="last_failure",
+        voids=_SETTLED,
+        sentence="Verification failed: {why}",
+        rule="J11",
+        logged=Logged.AS_A_WARNING,
     )
-    SCHEDULE_LIVE = (
-        "schedule_live",
-        Spec(
-            says=says.ScheduleLive,
-            noted_in=_PROVING,
-            kept="live",
-            sentence="Schedule live again and read back: {_jobs}",
-            rule="J6",
-        ),
+    SCHEDULE_LIVE = "schedule_live", Spec(
+        says=says.ScheduleLive,
+        noted_in=_PROVING,
+        kept="live",
+        sentence="Schedule live again and read back: {_jobs}",
+        rule="J6",
     )
-    NEIGHBOURS_LIVE = (
-        "neighbours_live",
-        Spec(
-            says=says.NeighboursLive,
-            noted_in=_PROVING,
-            kept="neighbours_live",
-            sentence="Jobs stopped along with it are live again: {_jobs}",
-            rule="J6",
-        ),
+    NEIGHBOURS_LIVE = "neighbours_live", Spec(
+        says=says.NeighboursLive,
+        noted_in=_PROVING,
+        kept="neighbours_live",
+        sentence="Jobs stopped along with it are live again: {_jobs}",
+        rule="J6",
     )
-    PHOTOGRAPHED = (
-        "photographed",
-        Spec(
-            says=says.Photographed,
-            noted_in=_PROVING,
-            kept="photo",
-            sentence="Screenshot of the run's own page taken",
-            rule="J7, J8",
-        ),
+    PHOTOGRAPHED = "photographed", Spec(
+        says=says.Photographed,
+        noted_in=_PROVING,
+        kept="photo",
+        sentence="Screenshot of the run's own page taken",
+        rule="J7, J8",
     )
-    PHOTO_REFUSED = (
-        "photo_refused",
-        Spec(
-            says=says.PhotoRefused,
-            noted_in=_PROVING,
-            sentence="Screenshot refused: {why}",
-            rule="J7, J8",
-            logged=Logged.AS_A_WARNING,
-        ),
+    PHOTO_REFUSED = "photo_refused", Spec(
+        says=says.PhotoRefused,
+        noted_in=_PROVING,
+        sentence="Screenshot refused: {why}",
+        rule="J7, J8",
+        logged=Logged.AS_A_WARNING,
     )
-    ATTACHED = (
-        "attached",
-        Spec(
-            says=says.Attached,
-            noted_in=_PROVING,
-            gathered="attached",
-            sentence="{name} attached to {ticket} and read back",
-            rule="J7, J8",
-        ),
+    ATTACHED = "attached", Spec(
+        says=says.Attached,
+        noted_in=_PROVING,
+        gathered="attached",
+        sentence="{name} attached to {ticket} and read back",
+        rule="J7, J8",
     )
-    REVIEW_APPROVED = (
-        "review_approved",
-        Spec(
-            says=says.ReviewApproved,
-            # An approval may not count (the decider's own, or one older than the picture): it can be given again.
-            moves=_moves(State.VERIFIED, State.REVIEWED, to=State.REVIEWED, rule="J7"),
-            kept="review",
-            sentence="Review: approved. {remark}",
-            rule="J7, J8",
-        ),
+    REVIEW_APPROVED = "review_approved", Spec(
+        says=says.ReviewApproved,
+        # An approval may not count (the decider's own, or one older than the picture): it can be given again.
+        moves=_moves(State.VERIFIED, State.REVIEWED, to=State.REVIEWED, rule="J7"),
+        kept="review",
+        sentence="Review: approved. {remark}",
+        rule="J7, J8",
     )
-    REVIEW_REJECTED = (
-        "review_rejected",
-        Spec(
-            says=says.ReviewRejected,
-            # Sent back or failed again: the schedule may be live by now, so the first act is to stop it once more.
-            moves=_moves(State.VERIFIED, State.REVIEWED, to=State.OPENED, rule="J2"),
-            kept="last_failure",
-            voids=_ROUND,
-            counts=("round",),
-            sentence="Review: sent back. {why}",
-            rule="J7, J8",
-            logged=Logged.AS_A_WARNING,
-        ),
+    REVIEW_REJECTED = "review_rejected", Spec(
+        says=says.ReviewRejected,
+        # Sent back or failed again: the schedule may be live by now, so the first act is to stop it once more.
+        moves=_moves(State.VERIFIED, State.REVIEWED, to=State.OPENED, rule="J2"),
+        kept="last_failure",
+        voids=_ROUND,
+        counts=("round",),
+        sentence="Review: sent back. {why}",
+        rule="J7, J8",
+        logged=Logged.AS_A_WARNING,
     )
-    LOOKED_AGAIN = (
-        "looked_again",
-        Spec(
-            says=says.LookedAgain,
-            noted_in=_PROVING,
-            kept="look",
-            sentence="Last look: no later run failed",
-            rule="J10, J11",
-        ),
+    LOOKED_AGAIN = "looked_again", Spec(
+        says=says.LookedAgain,
+        noted_in=_PROVING,
+        kept="look",
+        sentence="Last look: no later run failed",
+        rule="J10, J11",
     )
-    FAILED_AGAIN = (
-        "failed_again",
-        Spec(
-            says=says.FailedAgain,
-            moves=_moves(State.VERIFIED, State.REVIEWED, to=State.OPENED, rule="J2"),
-            kept="last_failure",
-            voids=_ROUND,
-            counts=("round",),
-            sentence="Failed again before closing: {why}",
-            rule="J10",
-            logged=Logged.AS_A_WARNING,
-        ),
+    FAILED_AGAIN = "failed_again", Spec(
+        says=says.FailedAgain,
+        moves=_moves(State.VERIFIED, State.REVIEWED, to=State.OPENED, rule="J2"),
+        kept="last_failure",
+        voids=_ROUND,
+        counts=("round",),
+        sentence="Failed again before closing: {why}",
+        rule="J10",
+        logged=Logged.AS_A_WARNING,
     )
-    PROOF_MADE = (
-        "proof_made",
-        Spec(
-            says=says.ProofMade,
-            role=Role.PROVES,
-            noted_in=_PROVING,
-            kept="proof",
-            sentence="Proof made under {rule}",
-            rule="J7, J8",
-        ),
+    PROOF_MADE = "proof_made", Spec(
+        says=says.ProofMade,
+        role=Role.PROVES,
+        noted_in=_PROVING,
+        kept="proof",
+        sentence="Proof made under {rule}",
+        rule="J7, J8",
     )
-    CLOSED = (
-        "closed",
-        Spec(
-            says=says.Closed,
-            role=Role.CLOSES,
-            moves=_moves(State.VERIFIED, State.REVIEWED, to=State.CLOSED, rule="J7, J8"),
-            sentence="Case closed",
-            rule="J7, J8",
-            measured=True,
-        ),
+    CLOSED = "closed", Spec(
+        says=says.Closed,
+        role=Role.CLOSES,
+        moves=_moves(State.VERIFIED, State.REVIEWED, to=State.CLOSED, rule="J7, J8"),
+        sentence="Case closed",
+        rule="J7, J8",
+        measured=True,
     )
-    TICKET_CLOSED = (
-        "ticket_closed",
-        Spec(
-            says=says.TicketClosed,
-            noted_in=_CLOSED,
-            kept="ticket_closed",
-            sentence="Ticket {ticket} closed and read back",
-        ),
+    TICKET_CLOSED = "ticket_closed", Spec(
+        says=says.TicketClosed,
+        noted_in=_CLOSED,
+        kept="ticket_closed",
+        sentence="Ticket {ticket} closed and read back",
     )
-    TICKET_REOPENED = (
-        "ticket_reopened",
-        Spec(
-            says=says.TicketReopened,
-            noted_in=_STOPPED,
-            kept="ticket_reopened",
-            sentence="Ticket {ticket} opened again and read back",
-        ),
+    TICKET_REOPENED = "ticket_reopened", Spec(
+        says=says.TicketReopened,
+        noted_in=_STOPPED,
+        kept="ticket_reopened",
+        sentence="Ticket {ticket} opened again and read back",
     )
-    RECOVERY_TOLD = (
-        "recovery_told",
-        Spec(
-            says=says.RecoveryTold,
-            noted_in=_CLOSED,
-            kept="recovery",
-            sentence="Retailer told by mail how it ended: {_to}",
-            rule="J5",
-        ),
+    RECOVERY_TOLD = "recovery_told", Spec(
+        says=says.RecoveryTold,
+        noted_in=_CLOSED,
+        kept="recovery",
+        sentence="Retailer told by mail how it ended: {_to}",
+        rule="J5",
     )
-    STOP_DID_NOT_HOLD = (
-        "stop_did_not_hold",
-        Spec(
-            says=says.StopDidNotHold,
-            noted_in=_STOPPED,
-            wakes=False,
-            sentence="The stop did not hold, so it was stopped again: {why}",
-            rule="J2",
-        ),
+    STOP_DID_NOT_HOLD = "stop_did_not_hold", Spec(
+        says=says.StopDidNotHold,
+        noted_in=_STOPPED,
+        wakes=False,
+        sentence="The stop did not hold, so it was stopped again: {why}",
+        rule="J2",
     )
-    INCIDENT_JOINED = (
-        "incident_joined",
-        Spec(
-            says=says.IncidentJoined,
-            noted_in=_OPEN,
-            kept="incident",
-            wakes=False,
-            sentence="Part of the incident {incident}",
-        ),
+    INCIDENT_JOINED = "incident_joined", Spec(
+        says=says.IncidentJoined,
+        noted_in=_OPEN,
+        kept="incident",
+        wakes=False,
+        sentence="Part of the incident {incident}",
     )
-    REMINDER_SENT = (
-        "reminder_sent",
-        Spec(
-            says=says.ReminderSent,
-            noted_in=_WAITS,
-            wakes=False,
-            sentence="Retailer reminded by mail ({number}): {_to}",
-            rule="J5",
-        ),
+    REMINDER_SENT = "reminder_sent", Spec(
+        says=says.ReminderSent,
+        noted_in=_WAITS,
+        wakes=False,
+        sentence="Retailer reminded by mail ({number}): {_to}",
+        rule="J5",
     )
-    TEAM_TOLD = (
-        "team_told",
-        Spec(
-            says=says.TeamTold,
-            noted_in=_ALL,
-            wakes=False,
-            sentence="Team told ({number}): {about}",
-        ),
+    TEAM_TOLD = "team_told", Spec(
+        says=says.TeamTold,
+        noted_in=_ALL,
+        wakes=False,
+        sentence="Team told ({number}): {about}",
     )
-    PARKED = (
-        "parked",
-        Spec(
-            says=says.Parked,
-            noted_in=_ALL,
-            wakes=False,
-            sentence="Parked until {until}: its run was cancelled in the Prefect UI",
-        ),
+    PARKED = "parked", Spec(
+        says=says.Parked,
+        noted_in=_ALL,
+        wakes=False,
+        sentence="Parked until {until}: its run was cancelled in the Prefect UI",
     )
-    QUESTION_ASKED = (
-        "question_asked",
-        Spec(
-            says=says.QuestionAsked,
-            role=Role.ASKS,
-            noted_in=_ALL,
-            sentence="Question {number} asked: {_form}",
-            news=False,
-            logged=Logged.ELSEWHERE,
-        ),
+    QUESTION_ASKED = "question_asked", Spec(
+        says=says.QuestionAsked,
+        role=Role.ASKS,
+        noted_in=_ALL,
+        sentence="Question {number} asked: {_form}",
+        news=False,
+        logged=Logged.ELSEWHERE,
     )
-    QUESTION_ANSWERED = (
-        "question_answered",
-        Spec(
-            says=says.QuestionAnswered,
-            role=Role.ANSWERS,
-            noted_in=_ALL,
-            voids=("refused",),
-            sentence="Question {number} answered: {_form}",
-            logged=Logged.ELSEWHERE,
-        ),
+    QUESTION_ANSWERED = "question_answered", Spec(
+        says=says.QuestionAnswered,
+        role=Role.ANSWERS,
+        noted_in=_ALL,
+        voids=("refused",),
+        sentence="Question {number} answered: {_form}",
+        logged=Logged.ELSEWHERE,
     )
-    ANSWER_REFUSED = (
-        "answer_refused",
-        Spec(
-            says=says.AnswerRefused,
-            noted_in=_ALL,
-            kept="refused",
-            sentence="The answer to question {number} was refused: {why}",
-            logged=Logged.AS_A_WARNING,
-        ),
+    ANSWER_REFUSED = "answer_refused", Spec(
+        says=says.AnswerRefused,
+        noted_in=_ALL,
+        kept="refused",
+        sentence="The answer to question {number} was refused: {why}",
+        logged=Logged.AS_A_WARNING,
     )
-    TROUBLE = (
-        "trouble",
-        Spec(
-            says=says.Trouble,
-            noted_in=_ALL,
-            kept="trouble",
-            sentence="{step} needs help: {problem}",
-            logged=Logged.ELSEWHERE,
-        ),
+    TROUBLE = "trouble", Spec(
+        says=says.Trouble,
+        noted_in=_ALL,
+        kept="trouble",
+        sentence="{step} needs help: {problem}",
+        logged=Logged.ELSEWHERE,
     )
-    TROUBLE_OVER = (
-        "trouble_over",
-        Spec(
-            says=says.TroubleOver,
-            noted_in=_ALL,
-            voids=("trouble",),
-            sentence="{step}: trying again",
-            news=False,
-            logged=Logged.ELSEWHERE,
-        ),
+    TROUBLE_OVER = "trouble_over", Spec(
+        says=says.TroubleOver,
+        noted_in=_ALL,
+        voids=("trouble",),
+        sentence="{step}: trying again",
+        news=False,
+        logged=Logged.ELSEWHERE,
     )
+    # fmt: on

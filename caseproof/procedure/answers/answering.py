@@ -15,23 +15,10 @@ from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import BY_PAGE, Choice, Disposition
 from caseproof.evidence.vault import Vault
-from caseproof.procedure.answers.answer_link import Asked, GivenAnswer, JobAsked, LinkState, asked, asked_with_cases
+from caseproof.procedure.answers.answer_link import Asked, JobAsked, LinkState, asked, asked_with_cases
 from caseproof.procedure.core.message_words import ON_THE_PAGE, Why
 from caseproof.procedure.core.parts import Ledger, ReplyAddresses
 from caseproof.procedure.notify.threads import Thread
-
-__all__ = [
-    "Asked",
-    "Choice",
-    "Given",
-    "GivenAnswer",
-    "JobAsked",
-    "LinkSpent",
-    "LinkState",
-    "NotFilledIn",
-    "answer",
-    "asked",
-]  # fmt: skip
 
 MOST_WORDS, MOST_NAME = 5000, 200
 """How many characters the words and the name may have."""

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from PIL import Image
@@ -144,15 +144,6 @@ def _says_by(name: str, table: pd.DataFrame) -> str:
 # -- the daily check ------------------------------------------------------------------------------------------------
 
 
-class FailingJob(NamedTuple):
-    """A line of a check: ``act`` is what was done about it, one of ``ACTS``; ``failing_since`` in UTC, if known."""
-
-    job: str
-    cause: str
-    act: str
-    failing_since: datetime | None = None
-
-
 STOPPED, NOT_STOPPED, REPORTED, LEFT = "stopped", "could not be stopped", "only reported", "left alone"
 PLANNED = "to be stopped"
 ACTS = {
@@ -170,7 +161,8 @@ def failing_jobs(
 ) -> Picture:
     """One check: how many jobs fail, by cause, and what was done about them (or, in a dry run, would be).
 
-    ``lines``: see ``FailingJob``. With ``now`` (aware) the picture says since when the oldest of each cause fails.
+    ``lines``: the job, its cause, what was done about it (one of ``ACTS``), and since when it fails (UTC), if known.
+    With ``now`` (aware) the picture says since when the oldest of each cause fails.
     """
     words = (
         {**ACTS, **dict.fromkeys((act for act, word in ACTS.items() if word == STOPPED), PLANNED)} if dry_run else ACTS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ import pandas as pd
 
 from caseproof.checks.report import KINDS, MEASURES, Figures, Period, figures, how_long, top
 from caseproof.procedure.core.parts import Ledger, Links
+from caseproof.procedure.core.texts import data_uri
 from caseproof.procedure.views.charts import Picture, report_pictures
 from caseproof.procedure.views.kept_reports import reports_folder, write_page
 from caseproof.store import Store
@@ -169,7 +169,7 @@ def page(report: Report, cases_url: str) -> str:
 
 def inline(picture: Picture) -> str:
     """The picture as the address of an image (``data:``)."""
-    return f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"
+    return data_uri(picture.png)
 
 
 @cache
