@@ -19,7 +19,7 @@ import httpx
 
 from caseproof.http.client import certificates, credentials
 from caseproof.up.postgres import EmbeddedPostgres, NoPostgres
-from caseproof.up.prefect_parts import QUIET, PrefectApi, server_command, worker_command
+from caseproof.up.prefect_services import QUIET, PrefectApi, server_command, worker_command
 from caseproof.up.processes import Process, free_port, wait_until
 
 _DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"

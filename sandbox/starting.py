@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from caseproof.config.policy import BUILT_IN
-from caseproof.up.prefect_parts import CASES_WORKER, deploy_command
+from caseproof.up.prefect_services import CASES_WORKER, deploy_command
 from caseproof.up.processes import Process, free_port
 from sandbox.imap import ImapServer
 from sandbox.mailbox import Mailbox

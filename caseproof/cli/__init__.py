@@ -32,7 +32,7 @@ from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.evidence.proof import verify_proof
 from caseproof.up.addresses import adopt_addresses
 from caseproof.up.plan import store_name
-from caseproof.up.prefect_parts import QUIET
+from caseproof.up.prefect_services import QUIET
 
 app = typer.Typer(
     no_args_is_help=True,

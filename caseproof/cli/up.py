@@ -48,25 +48,25 @@ def up(
     folder = settings.home_folder / FOLDER
     check_templates()  # a broken one is found now, not when a retailer is to be told
     screen = Screen(out, settings.home_folder, laid_out)
-    house = Supervisor(folder, laid_out.logs, laid_out.groups, screen.say)
+    supervisor = Supervisor(folder, laid_out.logs, laid_out.groups, screen.say)
     if not locks.hold(folder / "lock", wait=False):
-        _show_the_other(house, screen, locks.holder(folder / "lock"))
+        _show_the_other(supervisor, screen, locks.holder(folder / "lock"))
         return
     with _stopping() as over:
         try:
-            _start(settings, laid_out, house, screen.say)
-            with screen.living(house.parts), ThreadPoolExecutor(max_workers=1) as beside:
-                house.watch(over, _reviving(house, settings, beside, screen.say))
+            _start(settings, laid_out, supervisor, screen.say)
+            with screen.living(supervisor.services), ThreadPoolExecutor(max_workers=1) as beside:
+                supervisor.watch(over, _reviving(supervisor, settings, beside, screen.say))
         except _Stopped:
             screen.say("Stopped while it was starting.")
         finally:
             screen.say("Stopping.")
-            house.stop()
+            supervisor.stop()
             locks.let_go(folder / "lock")
             screen.say("Everything that was started here is stopped; the files stay.")
 
 
-def _start(settings: Settings, laid_out: StartPlan, house: Supervisor, say: Say) -> None:
+def _start(settings: Settings, laid_out: StartPlan, supervisor: Supervisor, say: Say) -> None:
     if not laid_out.own_server and not laid_out.api.is_healthy():
         raise CaseproofError(
             f"PREFECT_API_URL names {laid_out.api.url}, which does not answer.",
@@ -76,7 +76,7 @@ def _start(settings: Settings, laid_out: StartPlan, house: Supervisor, say: Say)
     write_addresses(settings.home_folder, laid_out.environment, laid_out.database)
     if not laid_out.own_server:
         claim(laid_out, settings)  # before a worker of ours could take another home's runs
-    house.start()
+    supervisor.start()
     if laid_out.own_server:
         claim(laid_out, settings)
     say("The deployments are being made.")
@@ -88,12 +88,12 @@ def _start(settings: Settings, laid_out: StartPlan, house: Supervisor, say: Say)
     say("Caseproof is up.")
 
 
-def _show_the_other(house: Supervisor, screen: Screen, holder: int | None) -> None:
+def _show_the_other(supervisor: Supervisor, screen: Screen, holder: int | None) -> None:
     """Another `caseproof up` has this home: show what runs, start nothing."""
-    for watched in house.parts:
+    for watched in supervisor.services:
         if watched.find():
-            watched.health = Health.UP if watched.part.is_ready() else Health.SILENT
-    screen.show(house.parts)
+            watched.health = Health.UP if watched.service.is_ready() else Health.SILENT
+    screen.show(supervisor.services)
     out.print(
         f"`caseproof up` runs already for this home (process {holder or 'not known'}): nothing was started twice."
     )
@@ -129,7 +129,7 @@ class _Over(threading.Event):
         return super().wait(timeout)
 
 
-def _reviving(house: Supervisor, settings: Settings, beside: ThreadPoolExecutor, say: Say) -> Callable[[], None]:
+def _reviving(supervisor: Supervisor, settings: Settings, beside: ThreadPoolExecutor, say: Say) -> Callable[[], None]:
     """What gives cases whose run died a new one, beside the watching: Prefect may be slow, the watch must not be."""
     services = bootstrap(settings)
     pending, trouble, next_time = None, "", 0.0
@@ -143,9 +143,9 @@ def _reviving(house: Supervisor, settings: Settings, beside: ThreadPoolExecutor,
             if trouble and trouble != before:  # said once, however long it lasts
                 say(trouble)
             pending = None
-        if pending is None and time.monotonic() >= next_time and house.is_up:
+        if pending is None and time.monotonic() >= next_time and supervisor.is_up:
             next_time = time.monotonic() + _REVIVE_SECONDS
-            pending = beside.submit(_revive, services, house.part("worker").since)
+            pending = beside.submit(_revive, services, supervisor.service("worker").since)
 
     return look
 
@@ -159,7 +159,7 @@ def _revive(services: Services, worker_since: float) -> list[str]:
 
 
 def _trouble(pending: Future[list[str]]) -> str:
-    """Why it failed, for people; whatever it is, the house goes on."""
+    """Why it failed, for people; whatever it is, the supervisor goes on."""
     error = pending.exception()
     if error is None:
         return ""

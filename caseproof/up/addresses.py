@@ -1,4 +1,4 @@
-"""Where the parts of a home's `caseproof up` are, so that every command of that home finds them without being told."""
+"""Where the services of a home's `caseproof up` are, so that every command of that home finds them by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which parts the house of an installation has: what is started, with which environment, in which order."""
+"""What `caseproof up` starts for an installation: which services, with which environment, in which order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from caseproof.store.database_urls import database_of
 from caseproof.up.addresses import FOLDER
 from caseproof.up.deployments import write_prefect_file
 from caseproof.up.postgres import STOP, EmbeddedPostgres
-from caseproof.up.prefect_parts import (
+from caseproof.up.prefect_services import (
     ASKED_OFTEN_SECONDS,
     CASES_WORKER,
     QUIET,
@@ -55,7 +55,7 @@ class StartPlan:
 
 
 def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool) -> StartPlan:
-    """Lay out the house. Raises BadInput where the home keeps its cases in SQLite and PostgreSQL is asked for."""
+    """Lay out the services. Raises BadInput where the home keeps its cases in SQLite and PostgreSQL is asked for."""
     home = settings.home_folder
     cluster = _cluster(settings, asked=postgres)
     web_url, ui_url = str(settings.web_url).rstrip("/"), str(settings.prefect_url).rstrip("/")

@@ -1,4 +1,4 @@
-"""What people see of the house: one screen of addresses and health, and what happened lately."""
+"""What people see of `caseproof up`: one screen of addresses and health, and what happened lately."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ class Screen:
         if self._live is None:
             self._console.print(escape(line), soft_wrap=True, highlight=False)
 
-    def show(self, parts: Sequence[Watched]) -> None:
+    def show(self, services: Sequence[Watched]) -> None:
         """Print addresses and health once."""
-        self._console.print(self._table(parts))
+        self._console.print(self._table(services))
         self._console.print(self._hints(), soft_wrap=True)
 
     @contextmanager
-    def living(self, parts: Sequence[Watched]) -> Iterator[None]:
+    def living(self, services: Sequence[Watched]) -> Iterator[None]:
         """Keep the screen current meanwhile, on a terminal; elsewhere print it once."""
         if not self._console.is_terminal:
-            self.show(parts)
+            self.show(services)
             yield
             return
         with Live(
-            get_renderable=lambda: self._screen(parts), console=self._console, refresh_per_second=2, screen=True
+            get_renderable=lambda: self._screen(services), console=self._console, refresh_per_second=2, screen=True
         ) as live:
             self._live = live
             try:
@@ -60,19 +60,19 @@ class Screen:
             finally:
                 self._live = None
 
-    def _screen(self, parts: Sequence[Watched]) -> RenderableType:
+    def _screen(self, services: Sequence[Watched]) -> RenderableType:
         lately = Text("\n".join(self._lately), style="dim")
-        return Group(self._table(parts), self._hints(), Text("\nLately", style="bold"), lately)
+        return Group(self._table(services), self._hints(), Text("\nLately", style="bold"), lately)
 
-    def _table(self, parts: Sequence[Watched]) -> Table:
+    def _table(self, services: Sequence[Watched]) -> Table:
         table = Table(title="Caseproof", title_justify="left", header_style="bold")
         for column in ("Part", "Health", "Where"):
             table.add_column(column, overflow="fold")
-        if not any(watched.part.name == "database" for watched in parts):
+        if not any(watched.service.name == "database" for watched in services):
             table.add_row("Store", "", escape(self._plan.database))
-        for watched in parts:
+        for watched in services:
             table.add_row(
-                watched.part.title, Text(watched.health, _STYLE[watched.health]), escape(watched.part.address)
+                watched.service.title, Text(watched.health, _STYLE[watched.health]), escape(watched.service.address)
             )
         if not self._plan.own_server:
             table.add_row("Prefect's server (yours)", "", escape(self._plan.ui_url))

@@ -1,4 +1,4 @@
-"""One part of the house: how it is started, found again, asked, and started again when it dies."""
+"""A program of `caseproof up`: how it is started, found again, asked, and started again when it dies."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from caseproof.up.processes import GRACE_SECONDS, START_SECONDS, Account, Identi
 
 LOOK_SECONDS = 0.5
 ASK_SECONDS = 5.0
-"""How often a part is asked whether it answers."""
+"""How often a service is asked whether it answers."""
 SILENT_SECONDS = 180.0
-"""How long a part may live without answering; then it is ended, and started again."""
+"""How long a service may live without answering; then it is ended, and started again."""
 _RESTLESS = 3  # deaths within a minute; from there on the next start waits, each time twice as long
 _LONGEST_WAIT = 30.0
 _SETTINGS = ("CASEPROOF_", "PREFECT_")
 
 
 class CannotStart(CaseproofError):
-    """A part of the house cannot be started."""
+    """A service cannot be started."""
 
 
 class Health(StrEnum):
-    """How a part fares."""
+    """How a service fares."""
 
     STARTING = "starting"
     UP = "up"
@@ -54,11 +54,11 @@ def _nobody() -> Identity | None:
 
 @dataclass(frozen=True)
 class Service:
-    """A program of the house. ``name`` names its log and its record, ``address`` is where people find it.
+    """A program of `caseproof up`. ``name`` names its log and its record, ``address`` is where people find it.
 
     ``before`` runs before each start, ``after`` once it answered for the first time; both may raise CaseproofError.
     ``listens`` is the host and port that must be free for it, ``listens_by`` the variable that names them. ``orphan``
-    finds a process of it that no record knows. It is started in ``cwd``, else in the house's own folder, and as
+    finds a process of it that no record knows. It is started in ``cwd``, else in the supervisor's own folder, and as
     ``account``, else as ourselves.
     """
 
@@ -80,9 +80,9 @@ class Service:
 
 @dataclass
 class Watched:
-    """A part and its process."""
+    """A service and its process."""
 
-    part: Service
+    service: Service
     folder: Path
     logs: Path
     process: Process | None = None
@@ -98,16 +98,16 @@ class Watched:
     @property
     def log(self) -> Path:
         """Where its output goes."""
-        return self.logs / f"{self.part.name}.log"
+        return self.logs / f"{self.service.name}.log"
 
     # -- starting -----------------------------------------------------------------------------------------------------
 
     def find(self) -> bool:
         """Take over its process from an earlier start, if that lives; whether it does."""
         known = self._recorded()
-        identity = known[0] if known and known[0].is_running else self.part.orphan()
+        identity = known[0] if known and known[0].is_running else self.service.orphan()
         if identity is not None:
-            self._has(Process(self.part.title, identity, self.log))
+            self._has(Process(self.service.title, identity, self.log))
         return identity is not None
 
     def is_as_planned(self) -> bool:
@@ -120,37 +120,39 @@ class Watched:
 
         ``patience``: how many seconds what was killed a moment ago may take to let go of the port.
         """
-        self.part.before()
+        self.service.before()
         self._refuse_taken_port(GRACE_SECONDS if patience is None else patience)
         # In our own folder: away from any prefect.toml or .env of the folder we are called in.
         process = Process.start(
-            self.part.title,
-            self.part.command(),
-            cwd=self.part.cwd or self.folder,
-            env=self.part.env,
+            self.service.title,
+            self.service.command(),
+            cwd=self.service.cwd or self.folder,
+            env=self.service.env,
             log=self.log,
-            account=self.part.account,
+            account=self.service.account,
         )
         self._has(process)
-        half = _record(self.folder, self.part.name).with_suffix(".half")
+        half = _record(self.folder, self.service.name).with_suffix(".half")
         half.write_text(json.dumps(asdict(process.identity) | {"like": self._likeness(secrets.token_hex(8))}))
-        half.replace(_record(self.folder, self.part.name))
+        half.replace(_record(self.folder, self.service.name))
 
     def wait(self) -> None:
         """Wait until it answers for the first time. Raises CannotStart, with where its log is."""
         assert self.process is not None  # noqa: S101 - started before
         try:
-            self.process.wait_until_ready(f"{self.part.title} to answer", self.part.is_ready)
+            self.process.wait_until_ready(f"{self.service.title} to answer", self.service.is_ready)
         except (RuntimeError, TimeoutError) as error:
-            raise CannotStart(f"{self.part.title} does not start. {error}", f"Its whole log is {self.log}.") from error
-        self.part.after()
+            raise CannotStart(
+                f"{self.service.title} does not start. {error}", f"Its whole log is {self.log}."
+            ) from error
+        self.service.after()
         self.health = Health.UP
 
     def stop(self) -> None:
         """End it. Repeating is harmless."""
         if self.process is not None:
-            self.process.stop(first=self.part.stop_with)
-        _record(self.folder, self.part.name).unlink(missing_ok=True)
+            self.process.stop(first=self.service.stop_with)
+        _record(self.folder, self.service.name).unlink(missing_ok=True)
         self.health = Health.DOWN
 
     def _has(self, process: Process) -> None:
@@ -159,28 +161,28 @@ class Watched:
 
     def _recorded(self) -> tuple[Identity, str] | None:
         try:
-            raw: dict[str, Any] = json.loads(_record(self.folder, self.part.name).read_text())
+            raw: dict[str, Any] = json.loads(_record(self.folder, self.service.name).read_text())
             return Identity(int(raw["pid"]), float(raw["born"]), str(raw["boot"])), str(raw["like"])
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
     def _likeness(self, salt: str) -> str:
         """Tells whether a start would be the same again. The settings hold passwords, so nothing leads back to them."""
-        command = list(self.part.command())
-        settings = sorted(item for item in self.part.env.items() if item[0].startswith(_SETTINGS))
+        command = list(self.service.command())
+        settings = sorted(item for item in self.service.env.items() if item[0].startswith(_SETTINGS))
         text = json.dumps([version("caseproof"), REVISION, command, settings])
         return f"{salt}${hashlib.scrypt(text.encode(), salt=salt.encode(), n=2**14, r=8, p=1).hex()}"
 
     def _refuse_taken_port(self, patience: float) -> None:
-        if self.part.listens is None:
+        if self.service.listens is None:
             return
-        host, port = self.part.listens
+        host, port = self.service.listens
         deadline = time.monotonic() + patience
         while _is_taken(host, port):
             if time.monotonic() >= deadline:
                 raise CannotStart(
-                    f"{self.part.title} cannot listen on {host}:{port}: another program has this port.",
-                    f"End it, or choose another port: export {self.part.listens_by}=http://{host}:{port + 10}",
+                    f"{self.service.title} cannot listen on {host}:{port}: another program has this port.",
+                    f"End it, or choose another port: export {self.service.listens_by}=http://{host}:{port + 10}",
                 )
             time.sleep(LOOK_SECONDS)
 
@@ -192,7 +194,7 @@ class Watched:
             return self._start_again()
         if self._answer is None:
             if time.monotonic() - self._asked_at >= (ASK_SECONDS if self.health is Health.UP else LOOK_SECONDS):
-                self._asked_at, self._answer = time.monotonic(), asking.submit(self.part.is_ready)
+                self._asked_at, self._answer = time.monotonic(), asking.submit(self.service.is_ready)
             return []
         if not self._answer.done():
             return []
@@ -203,14 +205,14 @@ class Watched:
         before, now = self.health, time.monotonic()
         if answers:
             self.health, self._heard_at = Health.UP, now
-            return [] if before is Health.UP else [f"{self.part.title} is up."]
+            return [] if before is Health.UP else [f"{self.service.title} is up."]
         if before is Health.UP:
             self.health = Health.SILENT
-            return [f"{self.part.title} does not answer. Its log is {self.log}."]
+            return [f"{self.service.title} does not answer. Its log is {self.log}."]
         patience = START_SECONDS if before is Health.STARTING else SILENT_SECONDS
         if now - self._heard_at > patience and self.process is not None:
-            self.process.stop(first=self.part.stop_with)
-            return [f"{self.part.title} has not answered for {patience:g} seconds, and was ended."]
+            self.process.stop(first=self.service.stop_with)
+            return [f"{self.service.title} has not answered for {patience:g} seconds, and was ended."]
         return []
 
     def _start_again(self) -> list[str]:
@@ -224,7 +226,7 @@ class Watched:
             self._not_before = now + _LONGEST_WAIT
             why = f"{error.problem} {error.next_action}" if isinstance(error, CaseproofError) else f"{error}."
             said.append(
-                f"{self.part.title} could not be started: {why} It is tried again in {_LONGEST_WAIT:g} seconds."
+                f"{self.service.title} could not be started: {why} It is tried again in {_LONGEST_WAIT:g} seconds."
             )
         return said
 
@@ -237,11 +239,11 @@ class Watched:
         how = self.process.ending if self.process else "ended"
         if self.process is not None:
             self.process.end_its_group()
-        return f"{self.part.title} ended ({how}). It is started again {f'in {wait:.0f} seconds' if wait else 'now'}."
+        return f"{self.service.title} ended ({how}). It is started again {f'in {wait:.0f} seconds' if wait else 'now'}."
 
 
 def was_started(folder: Path, name: str) -> bool:
-    """Whether a part of this name was started by a house in this folder and not stopped by it."""
+    """Whether a service of this name was started by a supervisor in this folder and not stopped by it."""
     return _record(folder, name).exists()
 
 

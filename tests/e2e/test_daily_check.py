@@ -20,7 +20,7 @@ from blocks.platforms import PrefectJobs
 from caseproof.config.settings import Settings
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.services import Services, bootstrap
-from caseproof.up.prefect_parts import deploy_command
+from caseproof.up.prefect_services import deploy_command
 from caseproof.up.processes import wait_until
 from sandbox.farm import start_farm
 from sandbox.processes import PrefectServer, start_prefect_server

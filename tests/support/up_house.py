@@ -1,4 +1,4 @@
-"""`caseproof up` as its users run it: a process of its own, on a home of its own, with parts that can be killed."""
+"""`caseproof up` as its users run it: a process of its own, on a home of its own, with services that can be killed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sandbox.mailbox import Mailbox
 from sandbox.processes import PrefectServer, clean_env, start_prefect_server, start_worker
 from sandbox.world import CUSTOMER_POOL, PLATFORM, ROOT, World
 
-PARTS = ("server", "worker", "web", "inbox", "database")
+SERVICES = ("server", "worker", "web", "inbox", "database")
 PASSWORD = "operators:a-password-of-tests"
 
 
-def recorded(home: Path, part: str) -> Identity:
-    """The process of a part, as the house wrote it down. Raises OSError where there is none."""
-    known = json.loads((home / "up" / f"{part}.json").read_text())
+def recorded(home: Path, service: str) -> Identity:
+    """The process of a service, as the supervisor wrote it down. Raises OSError where there is none."""
+    known = json.loads((home / "up" / f"{service}.json").read_text())
     return Identity(known["pid"], known["born"], known["boot"])
 
 
@@ -40,25 +40,25 @@ class UpHouse:
         """Everything that it printed."""
         return self.process.log.read_text()
 
-    def identity(self, part: str) -> Identity | None:
-        """The process of a part, as the house wrote it down; None while it is being started again."""
+    def identity(self, service: str) -> Identity | None:
+        """The process of a service, as the supervisor wrote it down; None while it is being started again."""
         try:
-            return recorded(self.world.home, part)
+            return recorded(self.world.home, service)
         except (OSError, ValueError):
             return None
 
-    def kill(self, part: str) -> Identity:
-        """SIGKILL the process of a part; returns which one it was."""
-        victim = wait_until(f"the {part} to run", lambda: self._running(part), 60)
+    def kill(self, service: str) -> Identity:
+        """SIGKILL the process of a service; returns which one it was."""
+        victim = wait_until(f"the {service} to run", lambda: self._running(service), 60)
         os.kill(victim.pid, signal.SIGKILL)
         return victim
 
-    def await_another(self, part: str, than: Identity, seconds: float = 120) -> None:
-        """Wait until the house has started the part again."""
-        wait_until(f"another {part}", lambda: (now := self._running(part)) is not None and now != than, seconds)
+    def await_another(self, service: str, than: Identity, seconds: float = 120) -> None:
+        """Wait until the supervisor has started the service again."""
+        wait_until(f"another {service}", lambda: (now := self._running(service)) is not None and now != than, seconds)
 
-    def _running(self, part: str) -> Identity | None:
-        identity = self.identity(part)
+    def _running(self, service: str) -> Identity | None:
+        identity = self.identity(service)
         return identity if identity is not None and identity.is_running else None
 
 

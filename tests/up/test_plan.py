@@ -1,4 +1,4 @@
-"""What the house of an installation consists of, and how the other commands find it."""
+"""What the supervisor of an installation consists of, and how the other commands find it."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def names(laid_out: StartPlan) -> list[list[str]]:
-    return [[part.name for part in group] for group in laid_out.groups]
+    return [[service.name for service in group] for group in laid_out.groups]
 
 
-def part_of(laid_out: StartPlan, name: str):
-    return next(part for group in laid_out.groups for part in group if part.name == name)
+def service_of(laid_out: StartPlan, name: str):
+    return next(service for group in laid_out.groups for service in group if service.name == name)
 
 
 def test_without_settings_everything_is_ours_on_loopback(settings: Settings) -> None:
     laid_out = plan(settings, {}, postgres=False)
     assert names(laid_out) == [["server"], ["worker", "web", "inbox"]]
     assert laid_out.environment["PREFECT_API_URL"] == f"{OURS}/api"
-    assert part_of(laid_out, "server").listens == ("127.0.0.1", 4200)
-    assert part_of(laid_out, "web").listens == ("127.0.0.1", 8321)
+    assert service_of(laid_out, "server").listens == ("127.0.0.1", 4200)
+    assert service_of(laid_out, "web").listens == ("127.0.0.1", 8321)
     assert laid_out.database == f"sqlite:{settings.home_folder}/caseproof.sqlite"
 
 
 def test_the_reader_of_the_mailbox_is_there_once_a_process_holds_its_lock(settings: Settings) -> None:
-    part = part_of(plan(settings, {}, postgres=False), "inbox")
-    assert [*part.command()][1:] == ["-m", "caseproof.cli", "inbox", "--watch"]
-    assert part.listens is None
-    assert not part.is_ready()
+    service = service_of(plan(settings, {}, postgres=False), "inbox")
+    assert [*service.command()][1:] == ["-m", "caseproof.cli", "inbox", "--watch"]
+    assert service.listens is None
+    assert not service.is_ready()
     locks.hold(inbox_lock(settings))
-    assert part.is_ready()
+    assert service.is_ready()
     locks.let_go(inbox_lock(settings))
-    assert not part.is_ready()
+    assert not service.is_ready()
 
 
 def test_the_server_that_is_named_is_used_and_none_is_started(settings: Settings) -> None:
@@ -75,9 +75,9 @@ def test_ones_own_server_may_be_named_while_it_runs_but_not_before(settings: Set
 
 def test_the_servers_password_is_given_to_all_that_talk_to_it(settings: Settings) -> None:
     laid_out = plan(settings, {"PREFECT_SERVER_API_AUTH_STRING": "us:secret"}, postgres=False)
-    assert part_of(laid_out, "server").env["PREFECT_SERVER_API_AUTH_STRING"] == "us:secret"
+    assert service_of(laid_out, "server").env["PREFECT_SERVER_API_AUTH_STRING"] == "us:secret"
     for name in ("worker", "web", "inbox"):
-        assert part_of(laid_out, name).env["PREFECT_API_AUTH_STRING"] == "us:secret"
+        assert service_of(laid_out, name).env["PREFECT_API_AUTH_STRING"] == "us:secret"
     assert laid_out.api.auth == "us:secret"
 
 
@@ -89,7 +89,7 @@ def test_what_a_person_set_for_prefect_goes_before_what_we_would_choose(settings
 
 def test_another_address_is_listened_on_where_it_is_told(settings: Settings) -> None:
     told = settings.model_copy(update={"prefect_url": Settings(prefect_url="http://192.0.2.7:4321").prefect_url})
-    assert part_of(plan(told, {}, postgres=False), "server").listens == ("192.0.2.7", 4321)
+    assert service_of(plan(told, {}, postgres=False), "server").listens == ("192.0.2.7", 4321)
     secure = settings.model_copy(update={"prefect_url": Settings(prefect_url="https://192.0.2.7:4321").prefect_url})
     with pytest.raises(BadInput, match="plain HTTP"):
         plan(secure, {}, postgres=False)
@@ -99,7 +99,7 @@ def test_with_postgres_it_comes_first_and_prefects_database_is_there(settings: S
     laid_out = plan(settings, {}, postgres=True)
     assert names(laid_out) == [["database"], ["server"], ["worker", "web", "inbox"]]
     EmbeddedPostgres(settings.postgres.folder).make()
-    server = part_of(laid_out, "server")
+    server = service_of(laid_out, "server")
     server.command()
     assert server.env["PREFECT_SERVER_DATABASE_CONNECTION_URL"].startswith("postgresql+asyncpg://caseproof:")
     later = plan(settings, {}, postgres=False)

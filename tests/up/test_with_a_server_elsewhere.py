@@ -17,7 +17,7 @@ from sandbox.world import ROOT, World
 from tests.support.command import for_home, runner
 from tests.support.up_house import recorded
 
-PARTS = ("worker", "web")
+SERVICES = ("worker", "web")
 
 
 class Installation:
@@ -44,8 +44,8 @@ class Installation:
     def is_up(self, process: Process) -> None:
         process.wait_until_ready("Caseproof to be up", lambda: "Caseproof is up." in process.log.read_text(), 120)
 
-    def identity(self, part: str) -> Identity:
-        return recorded(self.home, part)
+    def identity(self, service: str) -> Identity:
+        return recorded(self.home, service)
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,8 @@ def installation(tmp_path_factory: pytest.TempPathFactory, prefect_server: Prefe
     yield made
     for process in made.started:
         process.stop(20)
-    for part in PARTS:
-        assert not (made.home / "up" / f"{part}.json").exists(), "a stopped house leaves nothing running"
+    for service in SERVICES:
+        assert not (made.home / "up" / f"{service}.json").exists(), "a stopped supervisor leaves nothing running"
 
 
 def test_it_uses_the_server_that_is_named_and_starts_none(
@@ -76,15 +76,15 @@ def test_it_uses_the_server_that_is_named_and_starts_none(
 
 
 @pytest.mark.full
-def test_killed_itself_the_next_up_takes_its_parts_over_and_then_stops_them(installation: Installation) -> None:
+def test_killed_itself_the_next_up_takes_its_services_over_and_then_stops_them(installation: Installation) -> None:
     first = installation.started[-1]
-    before = {part: installation.identity(part) for part in PARTS}
+    before = {service: installation.identity(service) for service in SERVICES}
     os.kill(first.pid, signal.SIGKILL)
     first.wait(10)
-    assert all(identity.is_running for identity in before.values()), "its parts go on without it"
+    assert all(identity.is_running for identity in before.values()), "its services go on without it"
     second = installation.up()
     installation.is_up(second)
-    assert {part: installation.identity(part) for part in PARTS} == before
+    assert {service: installation.identity(service) for service in SERVICES} == before
     assert "Worker runs already; it is not started twice." in second.log.read_text()
     os.kill(before["web"].pid, signal.SIGKILL)
     wait_until("the web app to be started again", lambda: installation.identity("web") != before["web"], 30)

@@ -25,7 +25,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job, PlatformRefused, Standing, UnknownJob
-from caseproof.procedure.containment.openings import Looked, Openings
+from caseproof.procedure.containment.openings import Openings, Standings
 from caseproof.procedure.containment.pacing import PacedPlatform
 from caseproof.procedure.containment.stop import (
     StopImpossible,
@@ -52,17 +52,17 @@ class BulkStop:
     """What the batches of one pass share, and the steps of a batch."""
 
     def __init__(
-        self, stopping: Stopping, platform: PacedPlatform, hands: ThreadPoolExecutor, openings: Openings
+        self, stopping: Stopping, platform: PacedPlatform, pool: ThreadPoolExecutor, openings: Openings
     ) -> None:
-        self._with, self.platform, self._hands, self._openings = stopping, platform, hands, openings
+        self._with, self.platform, self._pool, self._openings = stopping, platform, pool, openings
         self._beginning = threading.Lock()
 
     @classmethod
     @contextmanager
     def of(cls, stopping: Stopping, platform: Stops, pace: Pace, openings: Openings) -> Iterator[BulkStop]:
         """The stops of one pass, which leans on the platform no harder than ``pace`` says."""
-        with ThreadPoolExecutor(pace.at_once, "stop") as hands:
-            yield cls(stopping, PacedPlatform(platform, pace), hands, openings)
+        with ThreadPoolExecutor(pace.at_once, "stop") as pool:
+            yield cls(stopping, PacedPlatform(platform, pace), pool, openings)
 
     def carry_out(self, works: Sequence[Work]) -> None:
         """One batch, from the look to what is written down: then each work has its ``end``.
@@ -72,19 +72,19 @@ class BulkStop:
         with self._beginning:  # one after another, so that the first jobs are stopped before the last are looked at
             _each_if_not_all([work for work in works if work.case is None], self._know)
             self._reach(_going(works))
-            looked: Looked = {}
-            self._look(works, looked)
-            _each_if_not_all(_unended(works), lambda some: self._open(some, looked))
+            standings: Standings = {}
+            self._read(works, standings)
+            _each_if_not_all(_unended(works), lambda some: self._open(some, standings))
         keys = [claim.key for claim in _claims(works)]
         with renewed(self._with.effects, self._openings.owner, keys):
-            stopped = self._stop(works, {work.own for work in _going(works)}, looked)
-            self._gather(works, lambda work: work.jobs[:1], looked)
+            stopped = self._stop(works, {work.own for work in _going(works)}, standings)
+            self._gather(works, lambda work: work.jobs[:1], standings)
             if wide := [work for work in _going(works) if work.along]:
-                self._look_along(wide, looked)
-                _each_if_not_all(wide, lambda some: self._claim_along(some, looked))
+                self._read_along(wide, standings)
+                _each_if_not_all(wide, lambda some: self._claim_along(some, standings))
                 keys += [claim.key for claim in _claims(wide)]
-                self._stop(wide, _ids(job for work in _going(wide) for job in work.along) - stopped, looked)
-                self._gather(wide, lambda work: work.along, looked)
+                self._stop(wide, _ids(job for work in _going(wide) for job in work.along) - stopped, standings)
+                self._gather(wide, lambda work: work.along, standings)
             self._settle(_going(works))
             self._keep(_going(works))
             _each_if_not_all(_unended(works), self._record)
@@ -118,11 +118,11 @@ class BulkStop:
             else:
                 work.jobs, work.narrowed = reached
 
-    def _look(self, works: Sequence[Work], looked: Looked) -> None:
+    def _read(self, works: Sequence[Work], standings: Standings) -> None:
         """How their own jobs stand right before the stop. What stands still by somebody else's hand is left alone."""
-        looked.update(self._all(self.platform.standing, sorted({work.own for work in _going(works)})))
+        standings.update(self._all(self.platform.standing, sorted({work.own for work in _going(works)})))
         for work in _going(works):
-            standing = looked[work.own]
+            standing = standings[work.own]
             if isinstance(standing, UnknownJob | PlatformRefused):
                 work.not_ours = cannot(standing)
             elif isinstance(standing, Exception):
@@ -130,26 +130,26 @@ class BulkStop:
             elif not standing.active and work.begins and not self._openings.stand_still_by_us(work.own):
                 work.ends("left alone", "Somebody stopped it since the check looked.")
 
-    def _look_along(self, works: Sequence[Work], looked: Looked) -> None:
+    def _read_along(self, works: Sequence[Work], standings: Standings) -> None:
         """How the other jobs stand that the stops reach; what this batch has read is not read twice."""
-        others = _ids(job for work in works for job in work.along) - looked.keys()
-        looked.update(self._all(self.platform.standing, sorted(others)))
+        others = _ids(job for work in works for job in work.along) - standings.keys()
+        standings.update(self._all(self.platform.standing, sorted(others)))
 
-    def _open(self, works: Sequence[Work], looked: Looked) -> None:
+    def _open(self, works: Sequence[Work], standings: Standings) -> None:
         if over := self.platform.over:
             for work in works:
                 work.has_to_wait(over)
                 work.ends("not stopped yet", str(over))
             return
-        if self._claimed(works, lambda: self._openings.open(works, looked)):
-            self._look(works, looked)
+        if self._claimed(works, lambda: self._openings.open(works, standings)):
+            self._read(works, standings)
 
-    def _claim_along(self, works: Sequence[Work], looked: Looked) -> None:
-        if self._claimed(works, lambda: self._openings.claim_along(works, looked)):
+    def _claim_along(self, works: Sequence[Work], standings: Standings) -> None:
+        if self._claimed(works, lambda: self._openings.claim_along(works, standings)):
             # What could not be read was not claimed, either: its error stands, and the step is tried again.
-            known = {job_id for job_id, standing in looked.items() if isinstance(standing, Standing)}
+            known = {job_id for job_id, standing in standings.items() if isinstance(standing, Standing)}
             along = _ids(job for work in works for job in work.along) & known
-            looked.update(self._all(self.platform.standing, sorted(along)))
+            standings.update(self._all(self.platform.standing, sorted(along)))
 
     def _claimed(self, works: Sequence[Work], claim: Callable[[], None]) -> bool:
         """Claim; a pass that waits does so until nobody else is at it. Whether it had to: then all may be otherwise."""
@@ -167,8 +167,8 @@ class BulkStop:
                     work.ends_as(now)
         return waited
 
-    def _stop(self, works: Sequence[Work], jobs: Collection[str], looked: Looked) -> set[str]:
-        """Stop these jobs once each, whoever of the batch wants it; afterwards ``looked`` has the read-back.
+    def _stop(self, works: Sequence[Work], jobs: Collection[str], standings: Standings) -> set[str]:
+        """Stop these jobs once each, whoever of the batch wants it; afterwards ``standings`` has the read-back.
 
         Gives those that were stopped, or tried to be.
         """
@@ -180,7 +180,9 @@ class BulkStop:
         self._openings.stopping(
             job_id for job_id, mine in claims.items() if any(one.plan["was_active"] for one in mine)
         )
-        looked.update(self._all(lambda job_id: self._stop_one(job_id, looked[job_id], claims[job_id]), sorted(claims)))
+        standings.update(
+            self._all(lambda job_id: self._stop_one(job_id, standings[job_id], claims[job_id]), sorted(claims))
+        )
         return set(claims)
 
     def _stop_one(self, job_id: str, before: Standing | Exception, claims: Sequence[Claim]) -> Standing:
@@ -193,12 +195,12 @@ class BulkStop:
                 return now
         return stop_and_read(self.platform, job_id)
 
-    def _gather(self, works: Sequence[Work], jobs: Callable[[Work], Sequence[Job]], looked: Looked) -> None:
+    def _gather(self, works: Sequence[Work], jobs: Callable[[Work], Sequence[Job]], standings: Standings) -> None:
         """What became of these jobs of each case. Where its own cannot be stopped, a case stops no other."""
         for work in _going(works):
             for job in jobs(work):
                 try:
-                    self._gather_one(work, job, looked[job.id])
+                    self._gather_one(work, job, standings[job.id])
                 except StopImpossible as reason:
                     work.not_ours = reason
 
@@ -273,7 +275,7 @@ class BulkStop:
 
     def _all(self, do: Callable[[T], R], things: Sequence[T]) -> list[tuple[T, R | Exception]]:
         """Do it for each, in threads; an error of one is its result, and no other's trouble."""
-        return list(zip(things, self._hands.map(partial(_or_error, do), things), strict=True))
+        return list(zip(things, self._pool.map(partial(_or_error, do), things), strict=True))
 
 
 class _Busy(CaseproofError):

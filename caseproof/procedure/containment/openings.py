@@ -19,7 +19,7 @@ from caseproof.store import AlreadyOpen, Claim, UnitOfWork
 from caseproof.store.bulk import Wanted
 
 Group = tuple[str, str, str]
-Looked = dict[str, Standing | Exception]
+Standings = dict[str, Standing | Exception]
 """How a job stood when it was last read, or why that is not known."""
 
 
@@ -49,7 +49,7 @@ class Openings:
         """These jobs are about to be stopped, and could run by themselves before."""
         self._stopped.update(jobs)
 
-    def open(self, works: Sequence[Work], looked: Looked) -> None:
+    def open(self, works: Sequence[Work], standings: Standings) -> None:
         """Open or reopen the cases, and claim the stops of their own jobs; all of it or nothing.
 
         Raises StoreError, and NotAllowed or BadInput for what a case cannot hold.
@@ -58,17 +58,17 @@ class Openings:
         with self._with.ledger.store.uow() as uow:
             cases = self._cases(uow, works, first)
             wanted = [(cases[work.own][0], work.jobs[:1]) for work in works if work.goes_on]
-            claims = self._claims(uow, wanted, looked)
+            claims = self._claims(uow, wanted, standings)
             uow.commit()
         self._first = first
         for work in works:
             work.case, work.new = cases[work.own]
             _hand_out(claims, work, work.case)
 
-    def claim_along(self, works: Sequence[Work], looked: Looked) -> None:
+    def claim_along(self, works: Sequence[Work], standings: Standings) -> None:
         """Claim the stops of the jobs that the cases reach beside their own. Raises StoreError."""
         with self._with.ledger.store.uow() as uow:
-            claims = self._claims(uow, [(work.stop.case, work.along) for work in works], looked)
+            claims = self._claims(uow, [(work.stop.case, work.along) for work in works], standings)
             uow.commit()
         for work in works:
             _hand_out(claims, work, work.stop.case)
@@ -116,14 +116,14 @@ class Openings:
         return after, after.version > case.version
 
     def _claims(
-        self, uow: UnitOfWork, wanted: Sequence[tuple[Case, Sequence[Job]]], looked: Looked
+        self, uow: UnitOfWork, wanted: Sequence[tuple[Case, Sequence[Job]]], standings: Standings
     ) -> dict[str, Claim]:
         """The claims by their keys. What the platform did not tell is not claimed."""
         wanted = [(case, jobs) for case, jobs in wanted if case.contained is None]
         # Its own job is held by nobody but the case itself: a job has one open case.
         along = {job.id for case, jobs in wanted for job in jobs if job.id != case.facts["job"]}
         held = uow.bulk.held_as_own(self._name, sorted(along))
-        intents = [intent for case, jobs in wanted for intent in self._intents(case, jobs, held, looked)]
+        intents = [intent for case, jobs in wanted for intent in self._intents(case, jobs, held, standings)]
         return uow.bulk.claim(
             intents,
             owner=self.owner,
@@ -134,10 +134,10 @@ class Openings:
         )
 
     def _intents(
-        self, case: Case, jobs: Sequence[Job], held: Mapping[str, frozenset[str]], looked: Looked
+        self, case: Case, jobs: Sequence[Job], held: Mapping[str, frozenset[str]], standings: Standings
     ) -> Iterator[Wanted]:
         for job in jobs:
-            standing, none = looked.get(job.id), frozenset[str]()
+            standing, none = standings.get(job.id), frozenset[str]()
             if isinstance(standing, Standing):
                 # One that stands still only because another case stopped it: whoever is last sets it live again.
                 others = (self._along.get(job.id, none) | held.get(job.id, none)) - {case.ref}
