@@ -71,10 +71,10 @@ def waiting_store(home: Path) -> Store:
     url = f"{world.platform.url}/runs/{FLOW_RUN}"
     target = Target(job, "website_changed", failed.message, FLOW_RUN, url, failed.ended_at)
     ref = stop_targets(world.services.stopping, "jobs", world.platform, [target], Pace())[0].ref
-    world.walk(ref, until="tell")
-    with world.services.store.uow() as uow:
-        uow.cases.attach_run(ref, FLOW_RUN, 2)
+    with world.services.store.uow() as uow:  # one run carries it from its beginning
+        uow.cases.attach_run(ref, FLOW_RUN, 1)
         uow.commit()
+    world.walk(ref, until="tell")
     world.services.ledger.record(ref, Kind.QUESTION_ASKED, number=1, form="decision", flow_run=FLOW_RUN)
     return world.services.store
 
