@@ -62,12 +62,12 @@ def letter(named: Services, carried: Callable[..., tuple[str, str]]) -> tuple[st
     with named.store.uow() as uow:
         uow.people.add_contact("Shop A", CONTACT)
         uow.commit()
-    named.record(ref, Kind.STOPPED, scope="job", jobs=[], evidence="e")
-    named.record(ref, Kind.FACTS_CORRECTED, retailer="Shop A", marketplace="North", connection="")
+    named.ledger.record(ref, Kind.STOPPED, scope="job", jobs=[], evidence="e")
+    named.ledger.record(ref, Kind.FACTS_CORRECTED, retailer="Shop A", marketplace="North", connection="")
     mail = FakeMail()
     here = today(named)
     telling.tell_retailer(here.ledger, here.dispatch(mail.send), here.policy, ref)
-    named.record(ref, Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run=run)
+    named.ledger.record(ref, Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run=run)
     return ref, run, mail.taken[0][0]
 
 
@@ -91,12 +91,12 @@ def test_a_pass_takes_mail_in_wakes_the_case_and_lists_what_a_person_has_to_see(
     ended = retailer_inbox(return_state=True)
     assert ended.is_completed(), ended.message
     assert ended.message == "2 new mails: 1 counted, 1 refused."
-    assert [word["sender"] for word in named.case(ref).words] == [CONTACT]
+    assert [word["sender"] for word in named.ledger.case(ref).words] == [CONTACT]
     assert state_of(run) == "Resuming"
     assert (len(mailbox.folder()), len(mailbox.folder("Caseproof"))) == (0, 2)
     shown = newest(KEY)
     [line] = json.loads(str(shown.data))
-    assert line["Case"] == f"[{ref}]({named.case_url(ref)})"
+    assert line["Case"] == f"[{ref}]({named.links.case_url(ref)})"
     assert (line["Place"], line["Look"]) == ("refused", f"[message 1]({named.settings.public}/inbox)")
     assert "not a registered contact of Shop A" in line["Why"]
     assert "**To look at:** 1 refused." in str(shown.description)

@@ -24,7 +24,7 @@ from caseproof.procedure.closing.proving import proof_path
 from caseproof.up.processes import wait_until
 from sandbox.world import World
 from tests.support.own_job import OwnJob, deploy
-from tests.support.up_house import PARTS, PASSWORD, UpHouse, up_house
+from tests.support.up_house import PASSWORD, SERVICES, UpHouse, up_house
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -48,7 +48,7 @@ def test_everything_asks_for_the_password_and_listens_on_loopback_alone(house: U
     api = house.world.server.api_url
     answer = httpx.post(f"{api}/flow_runs/filter", json={}, trust_env=False)
     assert answer.status_code == httpx.codes.UNAUTHORIZED
-    for part in PARTS:
+    for part in SERVICES:
         identity = house.identity(part)
         assert identity is not None
         process = psutil.Process(identity.pid)
@@ -68,12 +68,12 @@ def _small_files(house: UpHouse) -> Iterator[os.PathLike[str]]:
 
 
 def test_a_second_up_finds_what_runs_and_starts_nothing_twice(house: UpHouse) -> None:
-    before = {part: house.identity(part) for part in PARTS}
+    before = {part: house.identity(part) for part in SERVICES}
     second = house.world.python("-m", "caseproof.cli", "up", "--postgres").stdout
     assert f"process {house.process.pid}" in second
     assert house.world.server.ui_url in second
-    assert second.count(" up ") >= len(PARTS), "one line a part, each of them healthy"
-    assert {part: house.identity(part) for part in PARTS} == before
+    assert second.count(" up ") >= len(SERVICES), "one line a part, each of them healthy"
+    assert {part: house.identity(part) for part in SERVICES} == before
 
 
 @pytest.mark.timeout(3600)
@@ -81,7 +81,7 @@ def test_the_case_goes_on_and_closes_whichever_part_is_killed(house: UpHouse, ki
     """Each part is killed so often, at random moments of cases; nobody does anything but answer the forms."""
     seed = random.randrange(10**6)
     moments = random.Random(seed)
-    victims = list(PARTS) * kills
+    victims = list(SERVICES) * kills
     moments.shuffle(victims)
     number = 0
     while victims:
@@ -172,7 +172,7 @@ def _nothing_lost_nothing_twice(world: World, job: OwnJob, case: Case, about: st
 
 
 def test_last_of_all_ctrl_c_stops_everything_that_was_started(house: UpHouse) -> None:
-    running = [identity for part in PARTS if (identity := house.identity(part))]
+    running = [identity for part in SERVICES if (identity := house.identity(part))]
     os.kill(house.process.pid, signal.SIGINT)
     house.process.wait(60)
     assert not [identity for identity in running if identity.is_running]
