@@ -41,6 +41,12 @@ class Installation:
         self.started.append(Process.start("caseproof up", command, cwd=ROOT, env=self.env, log=log))
         return self.started[-1]
 
+    def running(self) -> Process:
+        """The one that an earlier test started, or one of its own."""
+        if not self.started:
+            self.is_up(self.up())
+        return self.started[-1]
+
     def is_up(self, process: Process) -> None:
         process.wait_until_ready("Caseproof to be up", lambda: "Caseproof is up." in process.log.read_text(), 120)
 
@@ -77,7 +83,7 @@ def test_it_uses_the_server_that_is_named_and_starts_none(
 
 @pytest.mark.full
 def test_killed_itself_the_next_up_takes_its_services_over_and_then_stops_them(installation: Installation) -> None:
-    first = installation.started[-1]
+    first = installation.running()
     before = {service: installation.identity(service) for service in SERVICES}
     os.kill(first.pid, signal.SIGKILL)
     first.wait(10)
