@@ -185,7 +185,8 @@ class ForkClient:
         def gone() -> None:
             asyncio.get_running_loop().remove_reader(child.fd)
             child.has_gone = True
-            if not self.is_alive and self._children.pop(pid, None):
+            if not self.is_alive:
+                self._children.pop(pid, None)
                 child.has_ended(None)
 
         asyncio.get_running_loop().add_reader(child.fd, gone)

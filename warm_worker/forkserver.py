@@ -1,8 +1,9 @@
 """The process that runs are forked from: Prefect and the flows' modules are imported once, here.
 
-It has one thread, so that no lock is held where it forks, and no connection. A worker (``warm_worker.client``) starts it,
-and talks to it over the socket that it hands on (SOCK_SEQPACKET, JSON); each order brings the end of a line of its own, on
-which the child and the worker speak. Every child is a process of its own that becomes ``prefect.engine`` for one run. Where the socket ends, the children that are at work go on to their end.
+It has one thread, so that no lock is held where it forks, and no connection. A worker (``warm_worker.client``) starts
+it, and talks to it over the socket that it hands on (SOCK_SEQPACKET, JSON). Each order brings the end of a line of its
+own, on which the child and the worker speak. Every child is a process of its own, which becomes ``prefect.engine`` for
+one run. Where the socket ends, the children that are at work go on to their end.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 ENGINE = "prefect.engine"
@@ -40,7 +42,7 @@ _PATH = list(sys.path)
 
 @dataclass(frozen=True)
 class Warm:
-    """What a server has ready: modules, flows (entrypoint, folder), and the module that a child runs as ``__main__``."""
+    """What a server has ready: modules, flows (entrypoint, folder), and what a child runs as ``__main__``."""
 
     flows: Sequence[tuple[str, str]] = ()
     imports: Sequence[str] = IMPORTS
@@ -49,7 +51,7 @@ class Warm:
 
 @dataclass(frozen=True)
 class Order:
-    """A run to be forked: its id, and the environment and folder of its process; without ``output`` it prints nothing."""
+    """A run to be forked: its id, and its process's environment and folder; without ``output`` it prints nothing."""
 
     run: str
     env: Mapping[str, str]
@@ -129,7 +131,7 @@ def more_than_one_thread() -> str:
     names = [thread.name for thread in threading.enumerate()]
     if len(names) > 1:
         return f"{len(names)} threads are at work: {', '.join(sorted(names))}"
-    count = len(os.listdir("/proc/self/task"))
+    count = sum(1 for _ in Path("/proc/self/task").iterdir())
     return f"{count} threads are at work, {count - 1} of them no thread of Python's" if count > 1 else ""
 
 
@@ -159,11 +161,11 @@ def import_all(warm: Warm) -> dict[str, str]:
 def files_of(warm: Warm) -> dict[str, int]:
     """The source files of what is imported, with when each was changed last (ns)."""
     found = {}
-    scripts = [os.path.join(folder, entrypoint.rpartition(":")[0]) for entrypoint, folder in warm.flows]
+    scripts = [str(Path(folder) / entrypoint.rpartition(":")[0]) for entrypoint, folder in warm.flows]
     for file in [*scripts, *(getattr(module, "__file__", None) for module in list(sys.modules.values()))]:
         if isinstance(file, str):
             try:
-                found[file] = os.stat(file).st_mtime_ns
+                found[file] = Path(file).stat().st_mtime_ns
             except OSError:
                 continue
     return found
@@ -217,7 +219,7 @@ def main() -> None:
     """``python -m warm_worker.forkserver FD WARM``: serve over this file descriptor; WARM is JSON."""
     worker, warm = socket.socket(fileno=int(sys.argv[1])), Warm(**json.loads(sys.argv[2]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches us, too: the worker decides
-    began, here = time.monotonic(), os.getcwd()
+    began, here = time.monotonic(), Path.cwd()
     gc.disable()
     broken = import_all(warm)
     os.chdir(here)

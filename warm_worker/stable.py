@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 from warm_worker.client import Child, ForkClient, NotForked, NotReady
 from warm_worker.forkserver import Warm
@@ -79,13 +79,13 @@ class Stable:
         return (now != server.files and now != self._refused) or self._flows != known
 
     async def _renew(self, old: ForkClient) -> None:
-        """A fresh server in place of the old one, which ends with its last run; or the old one, where that is better."""
+        """A fresh server in place of the old one, which ends with its last run; the old one, where that is better."""
         now = _as_now(old.files)
         try:
             fresh = await ForkClient.start(Warm(self._flows))
         except NotReady as why:
             self._refused = now
-            self._logger.error("The code has changed, and runs go on with what was there before: %s", why)
+            self._logger.warning("The code has changed, and runs go on with what was there before: %s", why)
             return
         worse = {one: why for one, why in fresh.broken.items() if one not in old.broken}
         if worse:
@@ -113,7 +113,7 @@ def _as_now(files: Mapping[str, int]) -> dict[str, int]:
     found = {}
     for file in files:
         try:
-            found[file] = os.stat(file).st_mtime_ns
+            found[file] = Path(file).stat().st_mtime_ns
         except OSError:
             found[file] = 0
     return found

@@ -95,7 +95,8 @@ class WarmResult(BaseWorkerResult):
 
 
 class _Started(Protocol):
-    pid: int
+    @property
+    def pid(self) -> int: ...
 
     async def wait(self) -> int | None: ...
     def send(self, number: signal.Signals) -> None: ...
@@ -125,7 +126,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     type = "warm-process"
     job_configuration = WarmConfiguration
     job_configuration_variables = WarmVariables
-    _description = "Executes flow runs as processes that are forked from one with everything imported: they start at once."
+    _description = "Executes flow runs as processes that are forked from one with everything imported."
     _display_name = "Warm process"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -139,7 +140,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     ) -> None:
         """As the base class does, and look after cancellations beside it."""
         async with anyio.create_task_group() as beside:
-            beside.start_soon(self._look_after_cancellations)
+            beside.start_soon(self._look_after_cancellations, beside)
             try:
                 await super().start(run_once, with_healthcheck, printer)
             finally:
@@ -175,7 +176,10 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         return WarmResult(status_code=code, identifier=str(started.pid))
 
     async def kill_infrastructure(
-        self, infrastructure_pid: str, configuration: WarmConfiguration, grace_seconds: int = 30
+        self,
+        infrastructure_pid: str,
+        configuration: WarmConfiguration,  # noqa: ARG002 - what the base class hands over
+        grace_seconds: int = 30,
     ) -> None:
         """End the process of a run that was cancelled before it began."""
         for started in self._at_work.values():
@@ -223,7 +227,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
 
     # -- ending -------------------------------------------------------------------------------------------------------
 
-    async def _look_after_cancellations(self) -> None:
+    async def _look_after_cancellations(self, beside: anyio.abc.TaskGroup) -> None:
         """Prefect's base class cancels what has not begun; of what runs, its worker has to ask."""
         while True:
             await anyio.sleep(CANCEL_SECONDS)
@@ -238,7 +242,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
                 ):
                     if flow_run.id in self._at_work and flow_run.id not in self._cancelling:
                         self._cancelling.add(flow_run.id)
-                        asyncio.ensure_future(_end(self._at_work[flow_run.id]))
+                        beside.start_soon(_end, self._at_work[flow_run.id])
             except Exception as error:  # Prefect may be away for a while: the next look finds it
                 self._logger.debug("Whether runs are to be cancelled could not be read: %r", error)
 

@@ -222,7 +222,9 @@ def test_a_server_that_has_threads_refuses_to_fork_at_all(tmp_path: Path, monkey
         asyncio.run(ForkClient.start(Warm(imports=("threads_at_import",), engine=PROBE)))
 
 
-def test_a_server_that_dies_while_it_imports_says_where_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_dies_while_it_imports_says_where_to_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "dies.py").write_text("import os\nos._exit(3)\n")
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{tmp_path}")
     with pytest.raises(NotReady, match="its output says why"):

@@ -24,7 +24,7 @@ from prefect.states import Cancelling
 from caseproof.up.processes import wait_until
 from sandbox.processes import PrefectServer
 
-FLOW = '''
+FLOW = """
 import os, pathlib, signal, sys, threading, time
 from prefect import flow, get_run_logger, suspend_flow_run, task
 from prefect.input import RunInput
@@ -43,7 +43,7 @@ def job(do: str = "pass"):
     print("printed")
     assert one(1) == 2
     exec(do)
-'''
+"""
 
 
 class Warm:
@@ -64,13 +64,14 @@ class Warm:
 
     def start(self) -> None:
         root = Path(__file__).parents[2]
-        start = "import sys, warm_worker.worker; from prefect.cli import app; sys.argv[0] = 'prefect'; app()"
         given = ["worker", "start", "--type", "warm-process", "--pool", self.pool, "--install-policy", "never"]
         env = self.server.env() | {
-            "PYTHONPATH": f"{root}{os.pathsep}{self.code}", "PREFECT_WORKER_QUERY_SECONDS": "0.5", "PYTHONUNBUFFERED": "1",
-        }  # fmt: skip
+            "PYTHONPATH": f"{root}{os.pathsep}{self.code}",
+            "PREFECT_WORKER_QUERY_SECONDS": "0.5",
+            "PYTHONUNBUFFERED": "1",
+        }
         with self.log.open("ab") as log:
-            command = [sys.executable, "-c", start, *given]
+            command = [sys.executable, "-m", "prefect", *given]
             self.worker = subprocess.Popen(command, env=env, stdout=log, stderr=log, cwd=self.folder)
         wait_until("the worker to start", lambda: "started!" in self.said, 60)
 
