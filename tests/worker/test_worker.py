@@ -1,0 +1,203 @@
+"""The warm worker on a real Prefect server: what the stock process worker gives, it gives."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psutil
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Cancelling
+
+from caseproof.up.processes import wait_until
+from sandbox.processes import PrefectServer
+
+FLOW = """
+import os, pathlib, signal, sys, threading, time
+from prefect import flow, get_run_logger, suspend_flow_run, task
+from prefect.input import RunInput
+import beside
+
+class Said(RunInput):
+    word: str = ""
+
+@task
+def one(number):
+    return number + 1
+
+@flow(log_prints=True)
+def job(do: str = "pass"):
+    get_run_logger().info("begun in %s with %s", os.getpid(), beside.WORD)
+    print("printed")
+    assert one(1) == 2
+    exec(do)
+"""
+
+
+class Warm:
+    """A pool with a worker of ours, and one deployment in it."""
+
+    def __init__(self, server: PrefectServer, folder: Path) -> None:
+        self.server, self.folder, self.pool = server, folder, f"warm-{folder.name}"
+        self.log = folder / "worker.log"
+        self.code = folder / "code"
+        self.code.mkdir()
+        (self.code / "beside.py").write_text("WORD = 'first'\n")
+        (self.code / "jobs.py").write_text(FLOW)
+        self.worker: subprocess.Popen[bytes] | None = None
+
+    @property
+    def client(self) -> SyncPrefectClient:
+        return get_client(sync_client=True)
+
+    def start(self) -> None:
+        root = Path(__file__).parents[2]
+        given = ["worker", "start", "--type", "warm-process", "--pool", self.pool, "--install-policy", "never"]
+        env = self.server.env() | {
+            "PYTHONPATH": f"{root}{os.pathsep}{self.code}",
+            "PREFECT_WORKER_QUERY_SECONDS": "0.5",
+            "PYTHONUNBUFFERED": "1",
+        }
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "prefect", *given]
+            self.worker = subprocess.Popen(command, env=env, stdout=log, stderr=log, cwd=self.folder)
+        wait_until("the worker to start", lambda: "started!" in self.said, 60)
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+    def deploy(self) -> None:
+        steps = [{"prefect.deployments.steps.set_working_directory": {"directory": str(self.code)}}]
+        with self.client as client:
+            client.create_work_pool(WorkPoolCreate(name=self.pool, type="warm-process"))
+            flow = client._client.post("/flows/", json={"name": "job"}).json()["id"]
+            made = {
+                "name": self.pool, "flow_id": flow, "entrypoint": "jobs.py:job", "work_pool_name": self.pool,
+                "pull_steps": steps, "enforce_parameter_schema": False,
+            }  # fmt: skip
+            self.deployment = UUID(client._client.post("/deployments/", json=made).json()["id"])
+
+    def begin(self, do: str = "pass", **more: Any) -> UUID:
+        with self.client as client:
+            return client.create_flow_run_from_deployment(self.deployment, parameters={"do": do}, **more).id
+
+    def read(self, run: UUID) -> FlowRun:
+        with self.client as client:
+            return client.read_flow_run(run)
+
+    def state(self, run: UUID) -> str:
+        return str(self.read(run).state_name)
+
+    def ends(self, run: UUID, seconds: float = 60) -> str:
+        wait_until("the run to end", lambda: (state := self.read(run).state) is not None and state.is_final(), seconds)
+        return self.state(run)
+
+    def becomes(self, run: UUID, name: str) -> None:
+        wait_until(f"the run to be {name}", lambda: self.state(run) == name, 60)
+
+    def logs(self, run: UUID) -> str:
+        found = {"flow_run_id": {"any_": [str(run)]}}
+        with self.client as client:
+            return "\n".join(one["message"] for one in client._client.post("/logs/filter", json={"logs": found}).json())
+
+    def servers(self) -> list[psutil.Process]:
+        assert self.worker is not None
+        children = psutil.Process(self.worker.pid).children()
+        return [one for one in children if "warm_worker.forkserver" in one.cmdline()]
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        if self.worker is not None and self.worker.poll() is None:
+            self.worker.send_signal(number)
+            self.worker.wait(90)
+
+
+@pytest.fixture
+def warm(prefect_server: PrefectServer, tmp_path: Path) -> Iterator[Warm]:
+    with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+        made = Warm(prefect_server, tmp_path)
+        made.deploy()
+        made.start()
+        yield made
+        made.stop()
+
+
+def test_runs_are_forked_log_print_fail_crash_suspend_and_are_resumed_like_any(warm: Warm) -> None:
+    good, bad, killed = warm.begin(), warm.begin("1 / 0"), warm.begin("os.kill(os.getpid(), signal.SIGKILL)")
+    assert warm.ends(good) == "Completed"
+    wait_until("the logs to arrive", lambda: "printed" in warm.logs(good), 20)
+    assert re.search(r"begun in \d+ with first", warm.logs(good))
+    assert warm.ends(bad) == "Failed"
+    assert warm.ends(killed) == "Crashed"
+    assert "-9" in str(warm.read(killed).state.message)  # type: ignore[union-attr]
+    asking = warm.begin("suspend_flow_run(wait_for_input=Said, key='q', timeout=None)")
+    warm.becomes(asking, "Suspended")
+    with warm.client as client:
+        answer = client._client.post(f"/flow_runs/{asking}/resume", json={"run_input": {"word": "yes"}})
+        assert answer.json()["status"] == "ACCEPT"
+    assert warm.ends(asking) == "Completed"
+    assert "the stock way" not in warm.said
+    assert len(warm.servers()) == 1
+
+
+def test_a_run_that_is_cancelled_in_the_ui_ends_and_is_cancelled(warm: Warm) -> None:
+    run = warm.begin("time.sleep(300)")
+    warm.becomes(run, "Running")
+    with warm.client as client:
+        client.set_flow_run_state(run, Cancelling())
+    assert warm.ends(run) == "Cancelled"
+    assert warm.ends(warm.begin()) == "Completed"
+
+
+def test_a_server_that_is_killed_in_the_middle_loses_no_run_and_starts_none_twice(warm: Warm) -> None:
+    out = warm.folder / "ran"
+    do = f"time.sleep(3); pathlib.Path({str(out)!r}).open('a').write(f'{{os.getpid()}} ')"
+    runs = [warm.begin(do) for _ in range(4)]
+    for run in runs:
+        warm.becomes(run, "Running")
+    [server] = warm.servers()
+    server.kill()
+    later = warm.begin(do)
+    assert [warm.ends(run) for run in (*runs, later)] == ["Completed"] * 5
+    assert len(out.read_text().split()) == 5
+    assert "The fork server died" in warm.said
+
+
+def test_new_code_is_picked_up_without_losing_a_run_and_a_syntax_error_keeps_the_old(warm: Warm) -> None:
+    def word(run: UUID) -> str:
+        assert warm.ends(run) == "Completed"
+        wait_until("the logs to arrive", lambda: "begun in" in warm.logs(run), 20)
+        return warm.logs(run).partition("begun in")[2].split()[2]
+
+    assert word(warm.begin()) == "first"
+    long = warm.begin("time.sleep(5)")
+    warm.becomes(long, "Running")
+    (warm.code / "beside.py").write_text("WORD = 'second'\n")
+    time.sleep(1.1)
+    assert word(warm.begin()) == "second"
+    assert warm.ends(long) == "Completed"
+    (warm.code / "beside.py").write_text("WORD = = 'third'\n")
+    time.sleep(1.1)
+    assert word(warm.begin()) == "second"
+    assert "runs go on with what was there before" in warm.said
+    assert "SyntaxError" in warm.said
+
+
+def test_sigterm_to_the_worker_ends_what_it_started(warm: Warm) -> None:
+    run = warm.begin("time.sleep(300)")
+    warm.becomes(run, "Running")
+    pid = int(str(warm.read(run).infrastructure_pid))
+    warm.stop()
+    assert not psutil.pid_exists(pid)
