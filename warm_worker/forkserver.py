@@ -42,7 +42,7 @@ _PATH = list(sys.path)
 
 @dataclass(frozen=True)
 class Warm:
-    """What a server has ready: modules, flows (entrypoint, folder), and what a child runs as ``__main__``."""
+    """What a server has ready: modules, flows (entrypoint, and the folder of its file or ""), and what a child runs."""
 
     flows: Sequence[tuple[str, str]] = ()
     imports: Sequence[str] = IMPORTS
@@ -147,8 +147,9 @@ def import_all(warm: Warm) -> dict[str, str]:
         try:
             from prefect.flows import load_flow_from_entrypoint
 
-            os.chdir(folder)
-            sys.path[0] = folder
+            if folder:
+                os.chdir(folder)
+                sys.path[0] = folder
             load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
         except BaseException as error:  # whatever it is, its own run tells it
             if isinstance(error, KeyboardInterrupt):
@@ -161,7 +162,7 @@ def import_all(warm: Warm) -> dict[str, str]:
 def files_of(warm: Warm) -> dict[str, int]:
     """The source files of what is imported, with when each was changed last (ns)."""
     found = {}
-    scripts = [str(Path(folder) / entrypoint.rpartition(":")[0]) for entrypoint, folder in warm.flows]
+    scripts = [str(Path(folder) / entrypoint.rpartition(":")[0]) for entrypoint, folder in warm.flows if folder]
     for file in [*scripts, *(getattr(module, "__file__", None) for module in list(sys.modules.values()))]:
         if isinstance(file, str):
             try:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from warm_worker.client import Child, ForkClient, NotForked, NotReady
@@ -13,7 +14,7 @@ from warm_worker.forkserver import Warm
 
 LOOK_SECONDS = 1.0
 """How often it is looked whether the source files have changed, at the most."""
-FLOWS_SECONDS = 60.0
+FLOWS_SECONDS = 10.0
 """How often Prefect is asked which flows the pool's deployments run."""
 AGAIN_SECONDS = 30.0
 """How long after a start that failed the next one is tried; until then runs start the stock way."""
@@ -41,6 +42,12 @@ class Stable:
         async with self._lock:
             server = await self._newest()
         return await server.fork(run, env, cwd, output=output)
+
+    async def look(self) -> None:
+        """Have a server ready that has the newest code, without a run that waits for it."""
+        async with self._lock:
+            with suppress(NotForked):
+                await self._newest()
 
     def close(self) -> None:
         """No run is forked any more; the server ends with its last child."""

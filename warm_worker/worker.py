@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -28,18 +29,25 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import Flow, FlowRun, StateType, WorkPool
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.events import Event
 from prefect.exceptions import InfrastructureNotFound, ObjectNotFound
 from prefect.states import Cancelled
 from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
 from pydantic import Field
 
 from warm_worker.client import NotForked
+from warm_worker.push import is_in_pool, listen
 from warm_worker.stable import Stable
 
 CANCEL_SECONDS = 2.0
 """How often Prefect is asked whether one of our runs is to be cancelled; nobody is asked while none is at work."""
 GRACE_SECONDS = 30.0
 """How long a run may take to end after SIGTERM."""
+WARM_SECONDS = 5.0
+"""How often it is looked beside the runs whether the fork server is ready and has the newest code."""
+LOOKS_SECONDS = (0.0, 0.05, 0.2, 0.5, 1.0)
+"""How long after the one before each poll for a run that an event told of comes: Prefect sends its events before the
+run's new state can be read."""
 TRIES_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """How long is waited before the next try where the machine starts no process."""
 ONLY_AT_START = ("PYTHONPATH", "PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONDEVMODE", "PYTHONMALLOC", "LD_PRELOAD")
@@ -120,6 +128,11 @@ class _Own:
             self.process.send_signal(number)
 
 
+def _is_no_news(record: logging.LogRecord) -> bool:
+    """Prefect warns of a pool of another type; one of type ``process`` says of its runs what ours does."""
+    return not (record.levelno == logging.WARNING and record.getMessage().startswith("Worker type mismatch!"))
+
+
 class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     """Forks each run from a process that has imported Prefect and the deployments' flows."""
 
@@ -131,16 +144,25 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if isinstance(self._logger, logging.Logger):
+            self._logger.addFilter(_is_no_news)
         self._stable = Stable(self._flows_of_the_pool, self._logger)
         self._at_work: dict[UUID, _Started] = {}
         self._cancelling: set[UUID] = set()
+        self._told: dict[UUID, int] = {}
+        self._news = asyncio.Event()
+        self._polling = asyncio.Lock()
 
     async def start(
         self, run_once: bool = False, with_healthcheck: bool = False, printer: Callable[..., None] = print
     ) -> None:
-        """As the base class does, and look after cancellations beside it."""
+        """As the base class does; beside it, look after cancellations, be told of runs, and keep the server warm."""
         async with anyio.create_task_group() as beside:
             beside.start_soon(self._look_after_cancellations, beside)
+            if not run_once:
+                beside.start_soon(self._keep_warm)
+                beside.start_soon(listen, self._is_ours, self._was_told, self._logger)
+                beside.start_soon(self._poll_when_told)
             try:
                 await super().start(run_once, with_healthcheck, printer)
             finally:
@@ -188,6 +210,47 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
                 return
         raise InfrastructureNotFound(f"No process {infrastructure_pid} of this worker is at work.")
 
+    # -- polling at once ----------------------------------------------------------------------------------------------
+
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        """One poll at a time: an older answer must not start what a newer one has started and seen end."""
+        async with self._polling:
+            return await super().get_and_submit_flow_runs()
+
+    def _is_ours(self, event: Event) -> bool:
+        return is_in_pool(event, self._work_pool_name)
+
+    def _was_told(self, flow_run: UUID) -> None:
+        self._told[flow_run] = 0
+        self._news.set()
+
+    async def _poll_when_told(self) -> None:
+        """Poll for the runs that events told of; not for ever, for another worker may have them."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._told:
+                await anyio.sleep(LOOKS_SECONDS[min(self._told.values())])
+                asked = dict(self._told)
+                try:
+                    begun = {run.id for run in await self.get_and_submit_flow_runs()}
+                except Exception as error:  # the polling loop meets it, too, and tells it
+                    self._logger.debug("A poll for what an event told of failed: %r", error)
+                    begun = set()
+                for flow_run, looks in asked.items():
+                    if flow_run in begun or looks + 1 == len(LOOKS_SECONDS):
+                        self._told.pop(flow_run, None)
+                    elif flow_run in self._told:
+                        self._told[flow_run] = looks + 1
+
+    async def _keep_warm(self) -> None:
+        """Have the fork server ready before a run comes, and a fresh one before a run of new code comes."""
+        while True:
+            with contextlib.suppress(RuntimeError):  # before the worker has a client
+                if self.client:
+                    await self._stable.look()
+            await anyio.sleep(WARM_SECONDS)
+
     # -- starting -----------------------------------------------------------------------------------------------------
 
     async def _begin(self, flow_run: FlowRun, configuration: WarmConfiguration, cwd: str) -> _Started:
@@ -222,8 +285,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         deployments = await self.client.read_deployments(
             work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[self._work_pool_name])), limit=200
         )
-        found = {(one.entrypoint, folder) for one in deployments if one.entrypoint and (folder := _folder_of(one))}
-        return sorted(found)
+        found = {(one.entrypoint or "", _folder_of(one)) for one in deployments}
+        return sorted((entrypoint, folder) for entrypoint, folder in found if folder or _is_module(entrypoint))
 
     # -- ending -------------------------------------------------------------------------------------------------------
 
@@ -262,6 +325,11 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
 
 def _needs_its_own_start(env: Mapping[str, str]) -> bool:
     return any(env.get(name) != os.environ.get(name) for name in ONLY_AT_START)
+
+
+def _is_module(entrypoint: str) -> bool:
+    """Whether it is found by its name (``package.module.flow``) wherever Python runs, and in no folder."""
+    return bool(entrypoint) and ":" not in entrypoint
 
 
 def _folder_of(deployment: DeploymentResponse) -> str:
