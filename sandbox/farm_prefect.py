@@ -39,6 +39,7 @@ class PrefectAnswers:
             ("POST", "deployments/filter"): self._list_deployments,
             ("POST", "deployments/count"): lambda asked: Reply(len(self._deployments(asked.body))),
             ("POST", "flow_runs/filter"): self._list_runs,
+            ("POST", "flow_runs/paginate"): self._page_of_runs,
             ("POST", "flow_runs/count"): lambda asked: Reply(len(self._runs(asked.body))),
             ("GET", "flow_run_states"): self._history,
         }
@@ -145,6 +146,9 @@ class PrefectAnswers:
         chosen = self._page(asked, found, {"ID_DESC", "START_TIME_ASC"})
         return Reply([run.row() for run in chosen.body])
 
+    def _page_of_runs(self, asked: Asked) -> Reply:
+        return Reply({"results": self._list_runs(asked).body, "count": len(self._runs(asked.body))})
+
     def _runs(self, body: Any) -> list[FarmRun]:
         """Runs by their start, planned or real."""
         asked = body.get("flow_runs") or {}
@@ -190,7 +194,8 @@ class PrefectAnswers:
     def _page(self, asked: Asked, rows: list[Any], sorts: set[str]) -> Reply:
         if asked.body.get("sort") not in sorts:
             raise Refused(422, f"The farm does not sort by {asked.body.get('sort')!r}.")
-        limit, offset = asked.body.get("limit", MOST), asked.body.get("offset", 0)
+        limit = asked.body.get("limit", MOST)
+        offset = asked.body.get("offset", limit * (asked.body.get("page", 1) - 1))
         if limit > MOST:
             raise Refused(422, f"Invalid limit: must be less than or equal to {MOST}.")
         return Reply(rows[offset : offset + limit])

@@ -107,6 +107,7 @@ class PrefectJobsClient:
             sleep=sleep,
         )
         self._lists = PrefectLists(self._api)
+        self._ids: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -181,12 +182,12 @@ class PrefectJobsClient:
         Active means: not paused, and not every schedule switched off. A deployment without any schedule is
         started by people, triggers and other programs, so for it not being paused is being active.
         """
-        # In this order nothing slips through: what was scheduled before the pause is in the counts, and a
-        # run that moves on between the two counts is in the second.
+        # In this order nothing slips through: what was scheduled before the pause is among the runs, which one
+        # answer tells, so none moves on meanwhile.
         found = self._deployment(job_id)
-        waiting = self._count(found, WAITING)
-        unfinished = self._count(found, (*WAITING, *RUNNING))
-        return Standing(job_id, _is_active(found), waiting, max(unfinished - waiting, 0))
+        states = [run.state_type for run in self._unfinished(found.id, (*WAITING, *RUNNING))]
+        waiting = sum(state in WAITING for state in states)
+        return Standing(job_id, _is_active(found), waiting, len(states) - waiting)
 
     def stop(self, job_id: str) -> None:
         """Pause the deployment, then cancel what is left.
@@ -195,15 +196,27 @@ class PrefectJobsClient:
         can never run again; a worker ends it, or Prefect itself after some minutes. Nothing here waits for
         that.
         """
-        found = self._deployment(job_id)
-        self._must_exist(self._api.call("POST", f"deployments/{found.id}/pause_deployment"), job_id)
+        deployment_id = self._pause(job_id)
         for _ in range(CANCEL_PASSES):
             # Gathered first: cancelling while paging would move the pages under us.
-            left = self._runs_of(found, {"state": {"type": {"any_": [*WAITING, "RUNNING"]}}}, "ID_DESC")
+            left = self._unfinished(deployment_id, (*WAITING, "RUNNING"))
             if not left:
                 return
             for run in left:
                 self._cancel(run.id)
+
+    def _pause(self, job_id: str) -> str:
+        """Pause the job's deployment; its id.
+
+        The deployment that was read last under this name is not looked up again: Prefect renames none, so its id is
+        this job or nobody. Nobody (404) means that it was deleted; there may be a new one under its name.
+        """
+        known = self._ids.get(job_id)
+        if known and not self._api.call("POST", f"deployments/{known}/pause_deployment").is_missing:
+            return known
+        found = self._deployment(job_id)
+        self._must_exist(self._api.call("POST", f"deployments/{found.id}/pause_deployment"), job_id)
+        return found.id
 
     def go_live(self, job_id: str) -> None:
         """Resume the deployment. Schedules that somebody switched off one by one stay off.
@@ -266,7 +279,9 @@ class PrefectJobsClient:
         answer = self._api.call("GET", f"deployments/name/{quote(flow, safe='')}/{quote(name, safe='')}")
         if answer.is_missing:
             raise self._unknown(job_id)
-        return self._api.decoded(answer, DEPLOYMENT)
+        found = self._api.decoded(answer, DEPLOYMENT)
+        self._ids[job_id] = found.id
+        return found
 
     def _unknown(self, job_id: str) -> UnknownJob:
         """The error for a job that is not there; listing the others proves that it is Prefect who says so."""
@@ -288,9 +303,9 @@ class PrefectJobsClient:
     def _runs_of(self, found: Deployment, asked: Mapping[str, Any], sort: str) -> list[FlowRun]:
         return self._lists.all("flow_runs", {"flow_runs": {**asked, "deployment_id": {"any_": [found.id]}}}, sort, RUNS)
 
-    def _count(self, found: Deployment, types: Sequence[str]) -> int:
-        runs = {"deployment_id": {"any_": [found.id]}, "state": {"type": {"any_": list(types)}}}
-        return self._lists.count("flow_runs", {"flow_runs": runs})
+    def _unfinished(self, deployment_id: str, states: Sequence[str]) -> list[FlowRun]:
+        runs = {"deployment_id": {"any_": [deployment_id]}, "state": {"type": {"any_": list(states)}}}
+        return self._lists.runs({"flow_runs": runs})
 
     def _cancel(self, run_id: str) -> None:
         state = {"type": "CANCELLING", "message": "Stopped by Caseproof."}

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from caseproof.domain.errors import CaseproofError
 from caseproof.http.api import HttpApi
 from caseproof.platforms.base import PlatformDown
-from caseproof.platforms.prefect_wire import COUNT, DEPLOYMENTS, FLOWS, RUNS, Deployment, FlowRun, Named
+from caseproof.platforms.prefect_wire import COUNT, DEPLOYMENTS, FLOWS, RUNS, RUNS_PAGE, Deployment, FlowRun, Named
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound="Named")
@@ -58,6 +58,15 @@ class PrefectLists:
                 raise self._endless(kind)
             if stuck:
                 break
+        return list(rows.values())
+
+    def runs(self, asked: Asked) -> list[FlowRun]:
+        """All runs, each once: one question where a page holds as many as Prefect counts, as it mostly does."""
+        first = self.read("flow_runs/paginate", {**asked, "sort": "ID_DESC", "limit": PAGE, "page": 1}, RUNS_PAGE)
+        rows = {run.id: run for run in first.results}
+        if len(rows) < first.count:
+            rows = {run.id: run for run in self.all("flow_runs", asked, "ID_DESC", RUNS)}
+            self._must_be_whole("flow_runs", asked, len(rows), first.count)
         return list(rows.values())
 
     def deployments(self, asked: Asked) -> dict[str, Deployment]:

@@ -77,10 +77,17 @@ class FlowRun(Named):
     total_run_time: float | None = None  # seconds that it was Running
 
 
+class RunsPage(BaseModel):
+    """A page of runs, and how many there are on all pages."""
+
+    results: list[FlowRun]
+    count: int
+
+
 COUNT = TypeAdapter(int)
 DEPLOYMENT, DEPLOYMENTS = TypeAdapter(Deployment), TypeAdapter(list[Deployment])
 FLOW, FLOWS = TypeAdapter(Named), TypeAdapter(list[Named])
-RUN, RUNS = TypeAdapter(FlowRun), TypeAdapter(list[FlowRun])
+RUN, RUNS, RUNS_PAGE = TypeAdapter(FlowRun), TypeAdapter(list[FlowRun]), TypeAdapter(RunsPage)
 HISTORY = TypeAdapter(list[PrefectState])
 
 

@@ -61,6 +61,9 @@ class World:
     def deployment(self, job_id: str) -> Any:
         return self._do("GET", f"deployments/name/{job_id}")
 
+    def delete(self, job_id: str) -> None:
+        self._do("DELETE", f"deployments/{self.deployment(job_id)['id']}")
+
     def plan(self, job_id: str) -> int:
         """Make the next five scheduled runs, as the scheduler does; how many runs the job has then."""
         asked = {"end_time": "2200-01-01T00:00:00Z", "max_runs": 5, "min_runs": 5}
@@ -228,6 +231,24 @@ def test_a_stop_reaches_more_runs_than_prefect_lists_at_once(
         assert jobs.standing(job_id).waiting == 7
         jobs.stop(job_id)
         assert jobs.standing(job_id).waiting == 0
+
+
+def test_a_job_that_was_deleted_and_deployed_anew_since_the_look_is_the_one_that_is_stopped(
+    world: World, jobs: PrefectJobsClient
+) -> None:
+    job_id = world.deploy("shop", schedules=(True,))
+    assert jobs.standing(job_id).active
+    world.delete(job_id)
+    assert world.deploy("shop", schedules=(True,)) == job_id
+    run = world.start(job_id)
+
+    jobs.stop(job_id)
+
+    assert jobs.standing(job_id).is_stopped
+    assert world.state(run) == "CANCELLED"
+    world.delete(job_id)
+    with pytest.raises(UnknownJob):
+        jobs.stop(job_id)
 
 
 def test_a_run_made_while_the_job_is_paused_is_seen(world: World, jobs: PrefectJobsClient) -> None:

@@ -77,13 +77,19 @@ class Prefect:
         )
 
 
+def page_of(*runs: dict[str, Any], count: int | None = None) -> httpx.Response:
+    """A page of runs, and how many there are on all pages: these, if nothing else is told."""
+    return ok({"results": list(runs), "count": len(runs) if count is None else count})
+
+
 SHOP = "deployments/name/sync/shop"
+LEFT = "flow_runs/paginate"
 CANCEL = "flow_runs/run-1/set_state"
 
 
 def a_job(*answers: Answer) -> Prefect:
     """A Prefect with the job ``sync/shop`` that answers so when the job is read."""
-    return Prefect({SHOP: list(answers) or [ok(deployment())], "flow_runs/count": [ok(0)]})
+    return Prefect({SHOP: list(answers) or [ok(deployment())], LEFT: [page_of()]})
 
 
 def tells_no_secret(error: CaseproofError) -> bool:
@@ -98,7 +104,6 @@ def test_a_stop_is_repeated_where_the_connection_was_never_made() -> None:
     prefect = a_job()
     prefect.answers |= {
         "deployments/d1/pause_deployment": [httpx.ConnectError("no"), httpx.Response(200)],
-        "flow_runs/filter": [ok([])],
     }
 
     prefect.client().stop("sync/shop")
@@ -109,12 +114,12 @@ def test_a_stop_is_repeated_where_the_connection_was_never_made() -> None:
 @pytest.mark.parametrize("lost", [httpx.ReadTimeout("no"), httpx.ReadError("no"), httpx.RemoteProtocolError("no")])
 def test_a_read_whose_answer_was_lost_is_repeated(lost: Exception) -> None:
     prefect = a_job(lost, ok(deployment()))
-    prefect.answers["flow_runs/count"] = [lost, ok(3), lost, ok(5)]
+    prefect.answers[LEFT] = [lost, page_of(flow_run(1), flow_run(2, state_type="SCHEDULED"), flow_run(3))]
 
     standing = prefect.client().standing("sync/shop")
 
-    assert (standing.waiting, standing.running) == (3, 2)
-    assert len(prefect.calls) == 6
+    assert (standing.waiting, standing.running) == (1, 2)
+    assert len(prefect.calls) == 4
 
 
 @pytest.mark.parametrize("path", ["pause_deployment", "resume_deployment", "create_flow_run"])
@@ -194,9 +199,10 @@ def test_an_answer_that_is_not_prefects_is_refused(answer: httpx.Response) -> No
     assert tells_no_secret(error.value)
 
 
-def test_a_count_that_is_no_number_is_not_taken_for_nothing_queued() -> None:
+@pytest.mark.parametrize("answer", [{"detail": "maintenance"}, [], {"results": []}, {"count": 0}, 0])
+def test_an_answer_that_is_no_page_of_runs_is_not_taken_for_nothing_queued(answer: Any) -> None:
     prefect = a_job()
-    prefect.answers["flow_runs/count"] = [ok({"detail": "maintenance"})]
+    prefect.answers[LEFT] = [ok(answer)]
 
     with pytest.raises(PlatformRefused):
         prefect.client().standing("sync/shop")
@@ -231,7 +237,7 @@ def test_a_stop_goes_on_when_a_run_vanished_or_ended_while_it_was_cancelled() ->
     aborted = ok({"state": None, "status": "ABORT", "details": {"type": "abort_details", "reason": "over"}})
     prefect.answers |= {
         "deployments/d1/pause_deployment": [httpx.Response(200)],
-        "flow_runs/filter": [ok([flow_run(1), flow_run(2)]), ok([])],
+        LEFT: [page_of(flow_run(1), flow_run(2)), page_of()],
         "flow_runs/run-2/set_state": [aborted],
     }
 
@@ -245,7 +251,7 @@ def test_a_stop_pauses_before_it_cancels_and_never_hangs_on_runs_that_keep_comin
     prefect = a_job()
     prefect.answers |= {
         "deployments/d1/pause_deployment": [httpx.Response(200)],
-        "flow_runs/filter": [ok([flow_run(1)])],
+        LEFT: [page_of(flow_run(1))],
         CANCEL: [ok({"state": None, "status": "REJECT", "details": {}})],
     }
 
@@ -255,13 +261,61 @@ def test_a_stop_pauses_before_it_cancels_and_never_hangs_on_runs_that_keep_comin
     assert prefect.calls.count(f"POST {CANCEL}") == 3
 
 
-def test_a_run_that_moves_on_between_the_two_counts_is_not_lost() -> None:
-    prefect = a_job()
-    prefect.answers["flow_runs/count"] = [ok(2), ok(1)]  # one of the two that waited is over by now
+def test_a_stop_with_its_read_backs_is_eight_calls_and_every_look_reads_the_job_and_its_runs() -> None:
+    paused = ok(deployment(paused=True))
+    prefect = a_job(ok(deployment()), paused)
+    prefect.answers |= {
+        "deployments/d1/pause_deployment": [httpx.Response(200)],
+        LEFT: [page_of(flow_run(1, state_type="SCHEDULED")), page_of()],
+    }
+    client = prefect.client()
 
-    standing = prefect.client().standing("sync/shop")
+    assert client.standing("sync/shop").waiting == 1
+    client.stop("sync/shop")
+    assert client.standing("sync/shop").is_stopped
+    assert client.standing("sync/shop").is_stopped
 
-    assert (standing.waiting, standing.running) == (2, 0)
+    look = [f"GET {SHOP}", f"POST {LEFT}"]
+    assert prefect.calls == [*look, "POST deployments/d1/pause_deployment", f"POST {LEFT}", *look, *look]
+    asked = [body["flow_runs"]["state"]["type"]["any_"] for body in prefect.bodies if body and "flow_runs" in body]
+    assert asked[0] == asked[2] == asked[3] == ["SCHEDULED", "PENDING", "PAUSED", "RUNNING", "CANCELLING"]
+
+
+def test_a_job_that_was_deleted_and_made_anew_since_the_look_is_the_one_that_is_stopped() -> None:
+    prefect = a_job(ok(deployment()), ok(deployment(id="d2")))
+    prefect.answers["deployments/d2/pause_deployment"] = [httpx.Response(200)]  # and d1 is gone: 404
+    client = prefect.client()
+
+    client.standing("sync/shop")
+    client.stop("sync/shop")
+    client.stop("sync/shop")
+
+    pauses = [call for call in prefect.calls if "pause" in call]
+    assert pauses == [f"POST deployments/{one}/pause_deployment" for one in ("d1", "d2", "d2")]
+    assert prefect.bodies[-1]["flow_runs"]["deployment_id"] == {"any_": ["d2"]}, "its runs, and not the old one's"
+
+
+def test_a_job_that_was_deleted_since_the_look_is_unknown_to_a_stop() -> None:
+    prefect = a_job(ok(deployment()), httpx.Response(404, json={"detail": "Deployment not found"}))
+    prefect.answers["deployments/filter"] = [ok([])]
+    client = prefect.client()
+
+    client.standing("sync/shop")
+
+    with pytest.raises(UnknownJob):
+        client.stop("sync/shop")
+
+
+def test_a_page_with_fewer_runs_than_prefect_counts_is_not_taken_for_all_of_them() -> None:
+    prefect = a_job(ok(deployment(paused=True)))
+    prefect.answers[LEFT] = [page_of(count=1)]
+    prefect.answers["flow_runs/filter"] = [ok([flow_run(1, state_type="SCHEDULED")]), ok([])]
+
+    assert prefect.client().standing("sync/shop").waiting == 1
+
+    prefect.answers |= {"flow_runs/filter": [ok([])], "flow_runs/count": [ok(1)]}
+    with pytest.raises(PlatformDown, match="gave 0 of 1 runs"):
+        prefect.client().standing("sync/shop")
 
 
 def test_all_pages_are_read_and_a_row_that_moved_to_the_next_page_counts_once() -> None:

@@ -64,10 +64,9 @@ class SmallPrefect:
                     small.pauses += 1
                     killer("paused")
                     self.answer(204, None)
-                elif self.path.endswith("/flow_runs/filter"):
-                    self.answer(200, [small.run(name) for name in small.queued])
-                elif self.path.endswith("/flow_runs/count"):
-                    self.answer(200, len(small.queued))
+                elif self.path.endswith("/flow_runs/paginate"):
+                    page = [small.run(name) for name in small.queued]
+                    self.answer(200, {"results": page, "count": len(page)})
                 elif self.path.endswith("/set_state"):
                     small.queued.remove(self.path.split("/")[-2])
                     self.answer(201, {"status": "ACCEPT"})
