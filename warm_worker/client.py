@@ -81,10 +81,12 @@ class ForkClient:
         return self._process.pid
 
     @classmethod
-    async def start(cls, warm: Warm, ready_seconds: float = READY_SECONDS) -> ForkClient:
-        """Start a server that has this ready. Raises NotReady."""
+    async def start(
+        cls, warm: Warm, ready_seconds: float = READY_SECONDS, *, env: Mapping[str, str] | None = None
+    ) -> ForkClient:
+        """Start a server that has this ready; ``env`` is added to its environment. Raises NotReady."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        env = {**dict.fromkeys(ONE_THREAD, "1"), **os.environ}
+        env = {**dict.fromkeys(ONE_THREAD, "1"), **os.environ, **(env or {})}
         command = [sys.executable, "-m", "warm_worker.forkserver", str(theirs.fileno()), json.dumps(asdict(warm))]
         with theirs:
             process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()], env=env)

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from prefect.settings import get_current_settings
+
 from warm_worker.client import Child, ForkClient, NotForked, NotReady
 from warm_worker.forkserver import Warm
 
@@ -67,7 +69,7 @@ class Stable:
             raise NotForked(self._why)
         try:
             await self._read_flows()
-            self._server = await ForkClient.start(Warm(self._flows))
+            self._server = await ForkClient.start(Warm(self._flows), env=_settings())
         except NotReady as why:
             self._failed_at, self._why = time.monotonic(), f"no fork server: {why}"
             raise NotForked(self._why) from why
@@ -89,7 +91,7 @@ class Stable:
         """A fresh server in place of the old one, which ends with its last run; the old one, where that is better."""
         now = _as_now(old.files)
         try:
-            fresh = await ForkClient.start(Warm(self._flows))
+            fresh = await ForkClient.start(Warm(self._flows), env=_settings())
         except NotReady as why:
             self._refused = now
             self._logger.warning("The code has changed, and runs go on with what was there before: %s", why)
@@ -103,7 +105,7 @@ class Stable:
             return
         old.retire()
         self._server, self._refused = fresh, None
-        self._logger.info("The code has changed: runs are forked from a fresh server.")
+        self._logger.info("The code or the deployments have changed: runs are forked from a fresh server.")
 
     async def _read_flows(self) -> None:
         if time.monotonic() - self._asked_at < FLOWS_SECONDS:
@@ -113,6 +115,11 @@ class Stable:
             self._asked_at = time.monotonic()
         except Exception as error:  # Prefect may be away for a while; what is not imported ahead is imported by its run
             self._logger.debug("The flows of the pool could not be read: %r", error)
+
+
+def _settings() -> dict[str, str]:
+    """Prefect's settings as each run is given them: a run that has no others need not read them anew."""
+    return get_current_settings().to_environment_variables(exclude_unset=True)
 
 
 def _as_now(files: Mapping[str, int]) -> dict[str, int]:
