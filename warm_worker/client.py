@@ -87,7 +87,11 @@ class ForkClient:
         env = {**dict.fromkeys(ONE_THREAD, "1"), **os.environ}
         command = [sys.executable, "-m", "warm_worker.forkserver", str(theirs.fileno()), json.dumps(asdict(warm))]
         with theirs:
-            process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()], env=env)
+            try:
+                process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()], env=env)
+            except OSError as error:
+                ours.close()
+                raise NotReady(f"the machine starts no process: {error.strerror}") from error
         server = cls(process, ours)
         try:
             async with asyncio.timeout(ready_seconds):

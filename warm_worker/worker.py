@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -20,6 +21,8 @@ from uuid import UUID
 
 import anyio
 import anyio.abc
+import httpx
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterId,
@@ -42,6 +45,10 @@ GRACE_SECONDS = 30.0
 """How long a run may take to end after SIGTERM."""
 TRIES_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """How long is waited before the next try where the machine starts no process."""
+SILENCE_SECONDS = 3.0
+"""After how long without an answer the log says that Prefect is away."""
+PATIENT = {"PREFECT_CLIENT_MAX_RETRIES": "6"}
+"""A run waits two minutes for a Prefect that is away, where nobody set it otherwise; Prefect's own 5 is just one."""
 ONLY_AT_START = ("PYTHONPATH", "PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONDEVMODE", "PYTHONMALLOC", "LD_PRELOAD")
 """What Python and the loader read only when a process starts: a run that wants another value is not forked."""
 
@@ -64,7 +71,7 @@ class WarmConfiguration(BaseJobConfiguration):
         """The worker's own environment, and over it what Prefect and the deployment add."""
         self._own_command = self.command
         super().prepare_for_flow_run(flow_run, deployment, flow, work_pool, worker_name, worker_id=worker_id)
-        self.env = {**os.environ, **self.env}
+        self.env = {**PATIENT, **os.environ, **self.env}
 
     _own_command: str | None = None
 
@@ -134,11 +141,15 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         self._stable = Stable(self._flows_of_the_pool, self._logger)
         self._at_work: dict[UUID, _Started] = {}
         self._cancelling: set[UUID] = set()
+        self._is_away = False
 
     async def start(
         self, run_once: bool = False, with_healthcheck: bool = False, printer: Callable[..., None] = print
     ) -> None:
-        """As the base class does, and look after cancellations beside it."""
+        """As the base class does, and look after cancellations beside it. A pool of another type ends it at once."""
+        await self._refuse_another_type(printer)
+        if sys.version_info < (3, 12):  # a thread for each process, as there, cannot be had where the machine is full
+            asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
         async with anyio.create_task_group() as beside:
             beside.start_soon(self._look_after_cancellations, beside)
             try:
@@ -208,8 +219,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
                 else:
                     made = await asyncio.create_subprocess_exec(*command, env=env, cwd=cwd, stdout=where, stderr=where)
                 return _Own(made)
-            except BlockingIOError as full:  # EAGAIN: no process more for now
-                if seconds is None:
+            except OSError as full:
+                if seconds is None or full.errno not in (errno.EAGAIN, errno.ENOMEM):  # no process more for now
                     raise
                 self._logger.warning("The machine starts no process (%s); tried again in %g s.", full, seconds)
                 await asyncio.sleep(seconds)
@@ -247,6 +258,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
                 self._logger.debug("Whether runs are to be cancelled could not be read: %r", error)
 
     async def _is_cancelled(self, flow_run: FlowRun) -> None:
+        await self._prefect_answers()
         with contextlib.suppress(ObjectNotFound):
             await self.client.set_flow_run_state(
                 flow_run.id, Cancelled(message="Its process was ended by the worker."), force=True
@@ -254,10 +266,82 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
 
     async def _judge(self, flow_run: FlowRun) -> int:
         """The exit code of a run whose parent died before it could tell: by the state that it came to."""
+        await self._prefect_answers()
         with contextlib.suppress(ObjectNotFound):
             state = (await self.client.read_flow_run(flow_run.id)).state
             return 0 if state is None or not (state.is_running() or state.is_pending()) else 1
         return 0
+
+    # -- what the base class does otherwise ---------------------------------------------------------------------------
+
+    async def _refuse_another_type(self, printer: Callable[..., None]) -> None:
+        """The base class only warns, and goes on with another type's settings."""
+        async with get_client() as client:
+            try:
+                pool = await client.read_work_pool(self._work_pool_name)
+            except (ObjectNotFound, httpx.HTTPError):  # it is made, or Prefect is away: both are the base class's
+                return
+        if pool.type != self.type:
+            printer(
+                f"The work pool {pool.name!r} is of the type {pool.type!r}, and this worker is for {self.type!r}: "
+                f"nothing was started. Start a worker with --type {pool.type}, or make a pool for this one: "
+                f"prefect work-pool create NAME --type {self.type}"
+            )
+            raise SystemExit(1)
+
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        """As the base class does; it gives up after some failures, and would end its runs, where Prefect is away."""
+        late = asyncio.get_running_loop().call_later(SILENCE_SECONDS, self._goes_away)
+        try:
+            found = await super().get_and_submit_flow_runs()
+        except httpx.HTTPError as error:
+            if not _is_for_a_while(error):
+                raise
+            self._goes_away()
+            return []
+        finally:
+            late.cancel()
+        if self._is_away:
+            self._is_away = False
+            self._logger.info("Prefect answers again.")
+        return found
+
+    def _goes_away(self) -> None:
+        if not self._is_away:
+            self._is_away = True
+            self._logger.warning("Prefect does not answer. Runs that are at work go on, others wait until it does.")
+
+    async def sync_with_backend(self) -> None:
+        """As the base class does; where Prefect is away, the next time will do once the worker is set up."""
+        try:
+            await super().sync_with_backend()
+        except httpx.HTTPError as error:
+            if not (self.is_setup and _is_for_a_while(error)):
+                raise
+
+    async def _submit_run(self, flow_run: FlowRun) -> None:
+        """As the base class does, where an error of the first call would end the worker and all its runs."""
+        try:
+            await super()._submit_run(flow_run)
+        except httpx.HTTPError as error:
+            if not _is_for_a_while(error):
+                raise
+            self._logger.warning("Flow run '%s' is not started yet, Prefect does not answer: %r", flow_run.name, error)
+            self._submitting_flow_run_ids.discard(flow_run.id)
+            self._release_limit_slot(flow_run.id)
+
+    async def _propose_crashed_state(self, *args: Any, **more: Any) -> None:
+        """As the base class does, which tries it once: a run that ended while Prefect was away would run for ever."""
+        await self._prefect_answers()
+        await super()._propose_crashed_state(*args, **more)
+
+    async def _prefect_answers(self) -> None:
+        while isinstance(error := await self.client.api_healthcheck(), httpx.HTTPError) and _is_for_a_while(error):
+            await anyio.sleep(CANCEL_SECONDS)
+
+
+def _is_for_a_while(error: httpx.HTTPError) -> bool:
+    return not isinstance(error, httpx.HTTPStatusError) or error.response.status_code >= 500
 
 
 def _needs_its_own_start(env: Mapping[str, str]) -> bool:
