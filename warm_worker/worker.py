@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -148,9 +148,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     ) -> None:
         """As the base class does, and look after cancellations beside it. A pool of another type ends it at once."""
         await self._refuse_another_type(printer)
-        if sys.version_info < (3, 12):  # a thread for each process, as there, cannot be had where the machine is full
-            asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
-        async with anyio.create_task_group() as beside:
+        async with _no_thread_for_each_process(), anyio.create_task_group() as beside:
             beside.start_soon(self._look_after_cancellations, beside)
             try:
                 await super().start(run_once, with_healthcheck, printer)
@@ -357,6 +355,21 @@ def _folder_of(deployment: DeploymentResponse) -> str:
                 return ""  # fetched for each run: no two runs need have the same
             folder = str(given.get("directory", ""))
     return folder if folder and Path(folder).is_dir() else ""
+
+
+@contextlib.asynccontextmanager
+async def _no_thread_for_each_process() -> AsyncIterator[None]:
+    """Python 3.11 waits for each process in a thread, which cannot be had where the machine is full; 3.12 does not."""
+    if sys.version_info >= (3, 12):
+        yield
+        return
+    policy, watcher = asyncio.get_event_loop_policy(), asyncio.PidfdChildWatcher()
+    watcher.attach_loop(asyncio.get_running_loop())
+    policy.set_child_watcher(watcher)
+    try:
+        yield
+    finally:
+        policy.set_child_watcher(None)  # type: ignore[arg-type] # else the loop's end warns of what still runs
 
 
 @contextlib.contextmanager
