@@ -68,7 +68,7 @@ class ForkClient:
         self._process, self._line = process, line
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._children: dict[int, Child] = {}
-        self.is_alive = True
+        self.is_alive, self._is_killed = True, False
         self.files: dict[str, int] = {}
         self.broken: dict[str, str] = {}
         self.seconds = 0.0
@@ -138,8 +138,10 @@ class ForkClient:
 
     def kill(self) -> None:
         """End the server; its children go on."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        if not self._is_killed:  # a second kill would take the exit code away from who waits for it
+            self._is_killed = True
+            with suppress(ProcessLookupError):
+                self._process.kill()
 
     # -- what it tells ------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import tempfile
+import warnings
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -369,7 +370,9 @@ async def _no_thread_for_each_process() -> AsyncIterator[None]:
     try:
         yield
     finally:
-        policy.set_child_watcher(None)  # type: ignore[arg-type] # else the loop's end warns of what still runs
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a fork server may still end: nobody waits for it
+            policy.set_child_watcher(None)  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ import errno, os, pathlib, subprocess, sys, threading
 from prefect.cli import app
 from warm_worker import client, stable, worker
 
-client.LIFE_SECONDS = 4.0
+client.LIFE_SECONDS = float(os.environ["LIFE_SECONDS"])
 stable.AGAIN_SECONDS = 1.0
 worker.SILENCE_SECONDS = 1.0
 worker._end.__defaults__ = (2.0,)
@@ -61,6 +61,7 @@ class Badly(Warm):
     def __init__(self, server: PrefectServer, folder: Path, api_url: str | None = None) -> None:
         super().__init__(server, folder)
         self.api_url = api_url or server.api_url
+        self.life_seconds = 30.0
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def run_worker(self, name: str = "one", *, pool: str = "", more: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
@@ -69,6 +70,7 @@ class Badly(Warm):
             "PYTHONPATH": f"{ROOT}{os.pathsep}{self.code}",
             "PREFECT_WORKER_QUERY_SECONDS": "0.5",
             "PYTHONUNBUFFERED": "1",
+            "LIFE_SECONDS": f"{self.life_seconds}",
         }
         given = ["worker", "start", "--type", "warm-process", "--pool", pool or self.pool, "--name", name, *more]
         with self.log.open("ab") as log:
@@ -120,6 +122,7 @@ def badly(prefect_server: PrefectServer, tmp_path: Path) -> Iterator[Badly]:
 def pool(prefect_server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Badly]:
     with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         made = Badly(prefect_server, tmp_path_factory.mktemp("badly"))
+        made.life_seconds = 5.0
         made.deploy()
         yield made
         made.stop()
