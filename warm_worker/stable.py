@@ -83,7 +83,7 @@ class Stable:
             return False
         known = self._flows
         await self._read_flows()
-        now = await asyncio.to_thread(_as_now, server.files)
+        now = _as_now(server.files)  # some milliseconds; a thread cannot be had where the machine is full
         self._looked_at = time.monotonic()
         return (now != server.files and now != self._refused) or self._flows != known
 
@@ -93,7 +93,8 @@ class Stable:
         try:
             fresh = await ForkClient.start(Warm(self._flows), env=_settings())
         except NotReady as why:
-            self._refused = now
+            if not isinstance(why.__cause__, OSError):  # else it is not the code: the next run tries again
+                self._refused = now
             self._logger.warning("The code has changed, and runs go on with what was there before: %s", why)
             return
         worse = {one: why for one, why in fresh.broken.items() if one not in old.broken}
