@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -35,10 +35,10 @@ from sandbox.world import PLATFORM, World
 
 ROOT = Path(__file__).resolve().parents[1]
 POOL = "caseproof"
-ROUNDS = 2
+ROUNDS = 1
 RUNS = 12
 """Runs without work of their own, for the cost of one."""
-CASES = 40
+CASES = 8
 """Cases that get their runs at once."""
 ANSWERS = 5
 TOGETHER = 8
@@ -204,8 +204,8 @@ class Place:
 
         services = self._services()
         with services.store.reading() as uow:
-            run = str(uow.cases.of_refs([ref])[0].flow_run)
-        contact = "owner@shop.example.com"
+            row = uow.cases.of_refs([ref])[0]
+        run, contact = str(row.flow_run), _contact(int(str(row.retailer).removeprefix("Shop ")))
         said = {"words": "We renewed the token.", "sender": contact, "recorded_by": "operator"}
         answered = time.time()
         confirm_by_form(services.ledger, services.files, ref, **said)
@@ -296,25 +296,34 @@ def _set_up(place: Place) -> None:
     EmailServerCredentials(smtp_server=host, smtp_port=port, smtp_type="INSECURE").save(services.policy.mail.account)
     with services.store.uow() as uow:
         for number in range(ROUNDS * 2 * CASES // 3 + 1):
-            uow.people.add_contact(f"Shop {number:04}", f"owner@shop-{number:04}.example.com", "Shop owner")
+            uow.people.add_contact(f"Shop {number:04}", _contact(number), "Shop owner")
         uow.commit()
     for flow in ("nothing", "wait"):
         place.deploy(flow)
+
+
+def _contact(number: int) -> str:
+    return f"owner@shop-{number:04}.example.com"
 
 
 def _cpu(worker: psutil.Process) -> float:
     """CPU-seconds of a worker and its children, those that live and those that ended."""
     total = 0.0
     for one in (worker, *worker.children(recursive=True)):
-        times = one.cpu_times()
-        total += times.user + times.system + times.children_user + times.children_system
+        with suppress(psutil.NoSuchProcess):
+            times = one.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
     return total
 
 
 def _engines(worker: psutil.Process) -> list[psutil.Process]:
     """The processes of runs: all below the worker but a server that they are forked from."""
-    below = worker.children(recursive=True)
-    return [one for one in below if "warm_worker.forkserver" not in one.cmdline() or one.ppid() != worker.pid]
+    found = []
+    for one in worker.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            if "warm_worker.forkserver" not in one.cmdline() or one.ppid() != worker.pid:
+                found.append(one)
+    return found
 
 
 def _proportional(process: psutil.Process) -> float:
