@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from warm_worker import client
+from warm_worker import client, stable
 from warm_worker.client import Child, ForkClient, NotForked, NotReady
 from warm_worker.forkserver import Warm
 
@@ -261,6 +262,39 @@ def test_where_not_even_the_server_can_be_started_that_is_said(monkeypatch: pyte
     monkeypatch.setattr(subprocess.Popen, "__init__", full)
     with pytest.raises(NotReady, match="the machine starts no process: Resource temporarily unavailable"):
         asyncio.run(ForkClient.start(WARM))
+
+
+def test_new_code_that_a_full_machine_kept_out_is_taken_by_a_later_run(
+    forking: Try, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stable, "LOOK_SECONDS", 0.0)
+    start = ForkClient.start
+
+    async def no_flows() -> stable.Flows:
+        return []
+
+    async def full(_warm: Warm) -> ForkClient:
+        raise NotReady("the machine starts no process") from BlockingIOError()
+
+    async def test(forks: Forks) -> None:
+        async def run() -> ForkClient | None:
+            child = await ours.fork("a run", {**os.environ, "PROBE": "pass"}, str(tmp_path), output=True)
+            assert await child.wait() == 0
+            return ours._server
+
+        ours = stable.Stable(no_flows, logging.getLogger("stable"))
+        ours._server = forks.server
+        forks.server.files = {str(tmp_path / "changed.py"): 1}
+        monkeypatch.setattr(ForkClient, "start", full)
+        assert await run() is forks.server
+        monkeypatch.setattr(ForkClient, "start", lambda _warm: start(WARM))
+        fresh = await run()
+        assert fresh is not None
+        assert fresh is not forks.server
+        fresh.retire()
+        await asyncio.wait_for(fresh._process.wait(), 20)
+
+    forking(test)
 
 
 def test_a_server_that_has_threads_refuses_to_fork_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
