@@ -114,20 +114,15 @@ class Place:
 
     world: World
     farm: Farm
-    database: str
     jobs: Iterator[str]
     flows: dict[str, str] = field(default_factory=dict)
     asleep: list[str] = field(default_factory=list)
     """Cases that wait for their retailer's word."""
 
-    @property
-    def env(self) -> dict[str, str]:
-        return self.world.env() | {"CASEPROOF_DATABASE_URL": self.database}
-
     @contextmanager
     def worker(self, name: str) -> Iterator[psutil.Process]:
         """Serve the pool with this worker."""
-        env = {**CASES_WORKER, **self.env, "PREFECT_LOGGING_LEVEL": "WARNING"}
+        env = {**CASES_WORKER, **self.world.env(), "PREFECT_LOGGING_LEVEL": "WARNING"}
         if seconds := POLLS[name]:
             env["PREFECT_WORKER_QUERY_SECONDS"] = seconds
         command = worker_command(POOL, f"bench {name}", stock=name != WARM)
@@ -261,9 +256,10 @@ def _place(folder: Path) -> Iterator[Place]:
         stack.callback(server.stop)
         farm = stack.enter_context(start_farm(folder / "farm", farm_of(cases, failing=cases, runs=9)))
         mailbox = stack.enter_context(Mailbox(folder=folder / "mail"))
-        world = World(home, server, _elsewhere(farm, server), mailbox, "http://127.0.0.1:9")
-        jobs = iter([job for job in farm.jobs()])
-        place = Place(world, farm, cluster.url("caseproof", "postgresql+psycopg"), jobs)
+        database = {"CASEPROOF_DATABASE_URL": cluster.url("caseproof", "postgresql+psycopg")}
+        jobs_server = _elsewhere(farm, server)
+        world = World(home, server, jobs_server, mailbox, "http://127.0.0.1:9", extra_env=database)
+        place = Place(world, farm, iter(list(farm.jobs())))
         _set_up(place)
         yield place
 
@@ -278,7 +274,7 @@ def _set_up(place: Place) -> None:
     text = BUILT_IN.read_text(encoding="utf-8")
     text = text.replace("runs_at_once: 8", "runs_at_once: 1000", 1).replace("per_minute: 60", "per_minute: 100000", 1)
     (place.world.home / "policy.yaml").write_text(text, encoding="utf-8")
-    os.environ.update(place.env)
+    os.environ.update(place.world.env())
     from prefect_email import EmailServerCredentials
 
     from blocks.desks import EmbeddedDesk
@@ -287,7 +283,7 @@ def _set_up(place: Place) -> None:
     services = place._services()
     wait_until("the work pool", lambda: place.world.server.api.ensure_pool(POOL), 30)
     file = write_prefect_file(place.world.home / "prefect-file", services.policy)
-    subprocess.run(deploy_command(str(file)), env=place.env, cwd=file.parent, check=True, capture_output=True)  # noqa: S603
+    subprocess.run(deploy_command(str(file)), env=place.world.env(), cwd=file.parent, check=True, capture_output=True)  # noqa: S603
     for name in ("daily-job-check", "case-keeper", "case-report", "retailer-inbox"):
         place.world.pause(name)
     PrefectJobs(api_url=place.farm.api_url, ui_url=place.farm.url).save(PLATFORM, overwrite=True)
