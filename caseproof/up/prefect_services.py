@@ -104,8 +104,9 @@ def worker_type(*, stock: bool) -> str:
 def worker_command(pool: str, name: str, *, stock: bool) -> list[str]:
     """A worker of a process pool.
 
-    Without a limit of its own: Prefect 3.8.8's worker dies of one where a suspended run is resumed before its process
-    has ended. How many case runs are under way is ours to hold down (``check.runs_at_once``).
+    Without a limit of its own: how many case runs are under way is ours to hold down (``check.runs_at_once``). With
+    one, Prefect 3.9.1's worker leaves a suspended run that is resumed before its process has ended to a later look;
+    until 3.8.8 it died of it.
     """
     # `never`: a worker that is already installed has nothing to fetch from a registry.
     options = ["--type", worker_type(stock=stock), "--pool", pool, "--name", name, "--install-policy", "never"]
