@@ -327,7 +327,11 @@ def test_all_pages_are_read_and_a_row_that_moved_to_the_next_page_counts_once() 
         return ok(rows[start : start + asked["limit"]])
 
     prefect = a_job()
-    prefect.answers["flow_runs/filter"] = [page]
+    prefect.answers |= {
+        LEFT: [page_of(*rows[:200], count=len(rows))],
+        "flow_runs/filter": [page],
+        "flow_runs/count": [ok(449)],
+    }
 
     runs = prefect.client().runs_since("sync/shop", datetime(2025, 12, 31, tzinfo=UTC))
 
@@ -338,7 +342,6 @@ def test_all_pages_are_read_and_a_row_that_moved_to_the_next_page_counts_once() 
 
 def test_a_run_key_of_another_job_is_not_ours() -> None:
     prefect = a_job()
-    prefect.answers["flow_runs/filter"] = [ok([])]
 
     assert prefect.client().run_by_key("sync/shop", "JF-000001:1") is None
 
