@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-FIGURES = ("detection", "store", "containment", "inbox")
+FIGURES = ("detection", "store", "containment", "inbox", "calls")
 _RESULT = "CASEPROOF_BENCH_RESULT"
 
 
