@@ -9,12 +9,12 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from caseproof.procedure.keeper.keeper import keep
-from tasks.common import services
+from tasks.common import KEEP_NOTHING, services
 from tasks.display.board import show_the_board, show_the_pass
 from tasks.keeping import keeper_ports
 
 
-@flow(name="case-keeper", flow_run_name="keeper pass")
+@flow(name="case-keeper", flow_run_name="keeper pass", **KEEP_NOTHING)
 def case_keeper() -> State[Any]:
     """Stop again what does not stand still, reopen what fails again, give every open case a live run, wake those with
     news, remind the retailers, tell the team, and draw the board."""

@@ -9,10 +9,11 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from tasks.common import KEEP_NOTHING
 from tasks.reporting import keep_the_page, read_the_cases, show_the_report, the_period
 
 
-@flow(name="case-report", flow_run_name="case report")
+@flow(name="case-report", flow_run_name="case report", **KEEP_NOTHING)
 def case_report(weeks: int = 8, since: date | None = None, until: date | None = None) -> State[Any]:
     """Report on the cases: times to contain, notify, confirm and close; what came and went; by cause and by whom.
 

@@ -8,11 +8,11 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from tasks.checking import check_all
-from tasks.common import services
+from tasks.common import KEEP_NOTHING, services
 from tasks.display.showing_checks import Progress, show_the_pass, verdict
 
 
-@flow(name="daily-job-check", flow_run_name="job check")
+@flow(name="daily-job-check", flow_run_name="job check", **KEEP_NOTHING)
 def daily_job_check(platform: str = "", dry_run: bool = False) -> State[Any]:
     """Find the jobs that fail, stop them, and open one case each.
 

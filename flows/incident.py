@@ -8,10 +8,11 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from tasks.common import KEEP_NOTHING
 from tasks.incidents import ask_for_all, is_over, reach_the_late, show_the_incident, take_the_decision, take_up
 
 
-@flow(name="incident")
+@flow(name="incident", **KEEP_NOTHING)
 def incident(incident: str) -> State[Any]:
     """Decide for all cases of an incident at once; each of them is still verified, pictured, reviewed and closed alone.
 

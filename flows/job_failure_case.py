@@ -10,7 +10,7 @@ from prefect.states import Completed
 
 from caseproof.domain.vocabulary import Cause, Scope
 from caseproof.procedure.containment.opening import Request
-from tasks.common import load_case, services
+from tasks.common import KEEP_NOTHING, load_case, services
 from tasks.display.showing import announce, show_the_case
 from tasks.people import hear_the_retailer, help_if_stuck, review_the_evidence, settle_the_account
 from tasks.runs.case_runs import take_up
@@ -33,7 +33,7 @@ from tasks.steps import (
 from tasks.trouble import carry, read_answers
 
 
-@flow(name="job-failure-case")
+@flow(name="job-failure-case", **KEEP_NOTHING)
 def job_failure_case(
     platform: str = "",
     job: str = "",

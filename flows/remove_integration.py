@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from prefect import flow
 
+from tasks.common import KEEP_NOTHING
 from tasks.removal import read_back_that_nothing_is_left, stop_for_good
 
 
-@flow(name="remove-integration")
+@flow(name="remove-integration", **KEEP_NOTHING)
 def remove_integration(case: str) -> str:
     """Stop the integration of a case for good; nothing is deleted. Fails unless the read-back holds.
 

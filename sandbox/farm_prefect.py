@@ -154,6 +154,8 @@ class PrefectAnswers:
         asked = body.get("flow_runs") or {}
         _only(asked, "deployment_id", "start_time", "state", "idempotency_key")
         started, jobs = asked.get("start_time") or {}, _any(asked, "deployment_id")
+        if body.get("deployments") or body.get("flows"):
+            jobs = {one.id for one in self._deployments(body) if jobs is None or one.id in jobs}
         after = datetime.fromisoformat(started["after_"]) if started.get("after_") else LONG_AGO
         begun = started.get("is_null_") is False
         kinds = _any(asked.get("state") or {}, "type")

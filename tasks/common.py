@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import cache, wraps
+from typing import Any, TypeVar, cast
 
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.runtime import flow_run as this_run
 from prefect.settings import get_current_settings
 from prefect.tasks import Task
 from prefect_email import EmailServerCredentials
@@ -36,11 +37,21 @@ from caseproof.store import StoreDown
 from tasks.ports import Ports, bound_here
 from tasks.prefect_run import PrefectRun
 
+T = TypeVar("T")
+
+KEEP_NOTHING: dict[str, Any] = {
+    "persist_result": False,
+    "result_storage": get_current_settings().results.local_storage_path,
+}
+"""Options of every flow. Nothing relies on kept results (house rule 3), and a flow that says so asks the server neither
+whether nor where to keep them."""
+
 PASSING = (PlatformDown, DeskDown, MailDown, PrefectDown, StoreDown, ScreenshotFailed, NotTheRun)
 """Errors that may pass by themselves. A refusal does not, so it is not tried again."""
 
 
 def _may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    _found.clear()  # it failed: the next try looks at the blocks again, which somebody may have put right
     return isinstance(state.result(raise_on_failure=False), PASSING)
 
 
@@ -66,10 +77,30 @@ def installed_services() -> Services:
     return bootstrap()
 
 
+_found: dict[tuple[str, ...], Any] = {}
+
+
+def _once_a_run(look_up: Callable[..., T]) -> Callable[..., T]:
+    """Look up once in a flow run, until a step fails; a run that is resumed is a process with a look of its own."""
+
+    @wraps(look_up)
+    def found(*which: str) -> T:
+        if this_run.id is None:
+            return look_up(*which)
+        key = (str(this_run.id), look_up.__name__, *which)
+        if key not in _found:
+            _found[key] = look_up(*which)
+        return cast(T, _found[key])
+
+    return found
+
+
+@_once_a_run
 def _platform(name: str) -> JobPlatform:
     return load_block(name, PLATFORMS, "platform").client()
 
 
+@_once_a_run
 def _desk() -> Desk:
     return load_block(services().policy.desk, DESKS, "desk").client(services())
 

@@ -40,8 +40,9 @@ class Carrier(Protocol):
         """The flow run's id: which run works on the case, and which one asked a question."""
         ...
 
-    def carry(self, step: Step, case: Case) -> None:
-        """Do the step's task, where anything is left to do. Raises CaseproofError where a person has to help."""
+    def carry(self, step: Step, case: Case) -> bool:
+        """Do the step's task, where anything is left to do; whether there was. Raises CaseproofError where a person has
+        to help."""
         ...
 
     def suspend(self, form: type[RunInput], number: int) -> None:

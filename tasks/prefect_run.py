@@ -38,10 +38,12 @@ class PrefectRun:
         """The flow run's id."""
         return str(this_run.id)
 
-    def carry(self, step: Step, case: Case) -> None:
+    def carry(self, step: Step, case: Case) -> bool:
         """Each step that is due is a task run, with the retries of its task."""
-        if step.is_due(case):
+        is_due = step.is_due(case)
+        if is_due:
             step.task(case.ref)
+        return is_due
 
     def suspend(self, form: type[RunInput], number: int) -> None:
         """Suspend without a time-out: patience belongs to the policy and the keeper."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import get_run_logger
 
-from caseproof.domain.case import Fact
+from caseproof.domain.case import Case, Fact
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.forms import TryAgain
@@ -12,7 +12,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.parts import US
 from caseproof.procedure.views.questions import what_to_put_right
 from tasks.common import load_case, ports, services
-from tasks.display.logs import told
+from tasks.display.logs import tell_news
 from tasks.forms.asking import ask, read_answers_to
 from tasks.forms.cases import CaseAsker
 from tasks.ports import Step
@@ -38,15 +38,23 @@ def carry(step: Step, ref: str) -> None:
     """Carry a step out. Where it cannot be, the case says so and waits for a person: nothing is lost."""
     name = step.name
     try:
-        with told(ref) as case:
-            ports().carrier.carry(step, case)
+        now = _carried(step, load_case(ref))
     except CaseproofError as problem:
         say_trouble(ref, name, problem)
         ask_to_try_again(ref, what_to_put_right(name, problem))
         return
-    trouble = load_case(ref).trouble
-    if trouble is not None and trouble["step"] == name:
+    if now.trouble is not None and now.trouble["step"] == name:
         services().ledger.record(ref, Kind.TROUBLE_OVER, US, step=name)
+
+
+def _carried(step: Step, case: Case) -> Case:
+    """The case after the step, and what is new of it in the log. Most steps are done already: these cost no look."""
+    was_due = True
+    try:
+        was_due = ports().carrier.carry(step, case)
+    finally:
+        case = tell_news(case) if was_due else case
+    return case
 
 
 def ask_to_try_again(ref: str, explain: str) -> None:

@@ -50,7 +50,6 @@ from caseproof.platforms.prefect_wire import (
     HISTORY,
     RUN,
     RUNNING,
-    RUNS,
     WAITING,
     Deployment,
     FlowRun,
@@ -108,6 +107,7 @@ class PrefectJobsClient:
         )
         self._lists = PrefectLists(self._api)
         self._ids: dict[str, str] = {}
+        self._names: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -235,7 +235,7 @@ class PrefectJobsClient:
 
     def start_run(self, job_id: str, key: str, parameters: Mapping[str, str] | None = None) -> Run:
         found = self._deployment(job_id)
-        asked: dict[str, Any] = {"idempotency_key": _run_key(found, key), "name": _slug(key)}
+        asked: dict[str, Any] = {"idempotency_key": _run_key(job_id, key), "name": _slug(key)}
         if parameters:
             asked["parameters"] = dict(parameters)
         answer = self._api.call("POST", f"deployments/{found.id}/create_flow_run", json=asked)
@@ -243,8 +243,7 @@ class PrefectJobsClient:
         return self._run(self._api.decoded(answer, RUN), job_id)
 
     def run_by_key(self, job_id: str, key: str) -> Run | None:
-        found = self._deployment(job_id)
-        runs = self._runs_of(found, {"idempotency_key": {"any_": [_run_key(found, key)]}}, "ID_DESC")
+        runs = self._runs_of(job_id, {"idempotency_key": {"any_": [_run_key(job_id, key)]}}, "ID_DESC")
         return self._run(runs[0], job_id) if runs else None
 
     def run(self, run_id: str) -> Run:
@@ -259,9 +258,7 @@ class PrefectJobsClient:
 
     def runs_since(self, job_id: str, since: datetime) -> list[Run]:
         asked = started(_aware(since))
-        runs = [
-            self._run_of_list(one, job_id) for one in self._runs_of(self._deployment(job_id), asked, "START_TIME_ASC")
-        ]
+        runs = [self._run_of_list(one, job_id) for one in self._runs_of(job_id, asked, "START_TIME_ASC")]
         return [run for run in runs if run.started_at is not None and run.started_at > since]
 
     def page(self, run: Run) -> RunPage:
@@ -300,12 +297,18 @@ class PrefectJobsClient:
     def _jobs(self, asked: Mapping[str, Any]) -> list[Job]:
         return [self._job(job_id, found) for job_id, found in self._lists.deployments(asked).items()]
 
-    def _runs_of(self, found: Deployment, asked: Mapping[str, Any], sort: str) -> list[FlowRun]:
-        return self._lists.all("flow_runs", {"flow_runs": {**asked, "deployment_id": {"any_": [found.id]}}}, sort, RUNS)
+    def _runs_of(self, job_id: str, asked: Mapping[str, Any], sort: str) -> list[FlowRun]:
+        """Runs of the job, by its name. Where there are none, it is looked up: an unknown job has none, either."""
+        flow, _, name = job_id.partition("/")
+        whose = {"flows": {"name": {"any_": [flow]}}, "deployments": {"name": {"any_": [name]}}}
+        runs = self._lists.runs({**whose, "flow_runs": asked}, sort)
+        if not runs:
+            self._deployment(job_id)
+        return runs
 
     def _unfinished(self, deployment_id: str, states: Sequence[str]) -> list[FlowRun]:
         runs = {"deployment_id": {"any_": [deployment_id]}, "state": {"type": {"any_": list(states)}}}
-        return self._lists.runs({"flow_runs": runs})
+        return self._lists.runs({"flow_runs": runs}, "ID_DESC")
 
     def _cancel(self, run_id: str) -> None:
         state = {"type": "CANCELLING", "message": "Stopped by Caseproof."}
@@ -328,9 +331,16 @@ class PrefectJobsClient:
         paths = [f"flows/{run.flow_id}"]
         if run.deployment_id:
             paths.append(f"deployments/{run.deployment_id}")
-        answers = [self._api.call("GET", path) for path in paths]
-        there = [answer for answer in answers if not answer.is_missing]
-        return "/".join(self._api.decoded(answer, FLOW).name for answer in there)
+        return "/".join(name for name in map(self._name_of, paths) if name)
+
+    def _name_of(self, path: str) -> str | None:
+        """The name of a flow or deployment. It never changes, so it is read once: a run is read until it is over."""
+        if path not in self._names:
+            answer = self._api.call("GET", path)
+            if answer.is_missing:
+                return None
+            self._names[path] = self._api.decoded(answer, FLOW).name
+        return self._names[path]
 
     # -- translating -----------------------------------------------------------------------------------------
 
@@ -393,8 +403,8 @@ def _tagged(tags: Iterable[str], prefix: str) -> str | None:
     return next((value for value in values if value), None)
 
 
-def _run_key(found: Deployment, key: str) -> str:
-    return f"{key}@{found.name}"
+def _run_key(job_id: str, key: str) -> str:
+    return f"{key}@{job_id.partition('/')[2]}"
 
 
 def _slug(key: str) -> str:

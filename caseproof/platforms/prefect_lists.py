@@ -60,12 +60,12 @@ class PrefectLists:
                 break
         return list(rows.values())
 
-    def runs(self, asked: Asked) -> list[FlowRun]:
+    def runs(self, asked: Asked, sort: str) -> list[FlowRun]:
         """All runs, each once: one question where a page holds as many as Prefect counts, as it mostly does."""
-        first = self.read("flow_runs/paginate", {**asked, "sort": "ID_DESC", "limit": PAGE, "page": 1}, RUNS_PAGE)
+        first = self.read("flow_runs/paginate", {**asked, "sort": sort, "limit": PAGE, "page": 1}, RUNS_PAGE)
         rows = {run.id: run for run in first.results}
         if len(rows) < first.count:
-            rows = {run.id: run for run in self.all("flow_runs", asked, "ID_DESC", RUNS)}
+            rows = {run.id: run for run in self.all("flow_runs", asked, sort, RUNS)}
             self._must_be_whole("flow_runs", asked, len(rows), first.count)
         return list(rows.values())
 

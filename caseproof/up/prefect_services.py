@@ -80,6 +80,10 @@ QUIET: Mapping[str, str] = {
     "PREFECT_CLI_COLORS": "false",
     "PREFECT_CLI_PROMPT": "false",
     "PYTHONUNBUFFERED": "1",
+    # What a client asks its server for at its start, each time, and nobody reads: a token that a server without forged
+    # requests to fear has none of, and its version, which `caseproof doctor` compares.
+    "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
+    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
 }
 """Settings of every Prefect program that we start: it tells nobody outside, asks nothing, and logs plain lines."""
 

@@ -56,16 +56,23 @@ def tell_how_far(case: Case) -> None:
 
 
 @contextmanager
-def told(ref: str) -> Iterator[Case]:
-    """Log what the block adds to the case, a line an event; gives the case as it was before."""
+def told(ref: str) -> Iterator[None]:
+    """Log what the block adds to the case, a line an event."""
     case = load_case(ref)
     try:
-        yield case
+        yield
     finally:
-        for event in load_case(ref).events[len(case.events) :]:
-            if event.kind.spec.logged is not Logged.ELSEWHERE:
-                level = logging.WARNING if _is_grave(event) else logging.INFO
-                get_run_logger().log(level, "%s", line(event))
+        tell_news(case)
+
+
+def tell_news(before: Case) -> Case:
+    """Log what was added to the case since, a line an event; gives the case as it is now."""
+    now = load_case(before.ref)
+    for event in now.events[len(before.events) :]:
+        if event.kind.spec.logged is not Logged.ELSEWHERE:
+            level = logging.WARNING if _is_grave(event) else logging.INFO
+            get_run_logger().log(level, "%s", line(event))
+    return now
 
 
 def hide(text: str) -> str:

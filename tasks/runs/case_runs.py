@@ -234,7 +234,7 @@ def open_and_stop(services: Services, request: Request) -> tuple[str, bool, str]
     A platform that fails once the case exists is no reason to leave the case alone: its run goes on trying to stop.
     """
     platform = load_platform(request.platform)
-    case, new = open_case(services.ledger, services.policy, platform, load_desk(), request)
+    case, new = open_case(services.ledger, services.policy, platform, load_desk, request)
     try:
         contain(services.stopping, platform, case.ref)
     except PlatformDown as down:
@@ -256,6 +256,6 @@ def take_up(services: Services, request: Request, ref: str) -> str | None:
     if not ref:
         if not request.platform or not request.job:
             raise BadInput("Neither a case nor a job was given.", "Fill in platform and job, or the case's reference.")
-        ref = open_case(services.ledger, services.policy, load_platform(request.platform), load_desk(), request)[0].ref
+        ref = open_case(services.ledger, services.policy, load_platform(request.platform), load_desk, request)[0].ref
     case = CaseOwner(services, services.ledger.case(ref).ref)
     return case.ref if carrying.take_up(case) else None

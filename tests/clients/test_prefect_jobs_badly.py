@@ -327,7 +327,11 @@ def test_all_pages_are_read_and_a_row_that_moved_to_the_next_page_counts_once() 
         return ok(rows[start : start + asked["limit"]])
 
     prefect = a_job()
-    prefect.answers["flow_runs/filter"] = [page]
+    prefect.answers |= {
+        LEFT: [page_of(*rows[:200], count=len(rows))],
+        "flow_runs/filter": [page],
+        "flow_runs/count": [ok(449)],
+    }
 
     runs = prefect.client().runs_since("sync/shop", datetime(2025, 12, 31, tzinfo=UTC))
 
@@ -336,15 +340,25 @@ def test_all_pages_are_read_and_a_row_that_moved_to_the_next_page_counts_once() 
     assert prefect.calls.count("POST flow_runs/filter") == 4  # only a page without anything new is the last
 
 
+def test_a_job_without_runs_is_looked_up_because_one_that_is_gone_has_none_either() -> None:
+    prefect = Prefect({LEFT: [page_of()], "deployments/filter": [ok([])]})
+
+    for ask in (
+        lambda client: client.run_by_key("sync/shop", "JF-000001:1"),
+        lambda client: client.runs_since("sync/shop", datetime(2026, 1, 1, tzinfo=UTC)),
+    ):
+        with pytest.raises(UnknownJob):
+            ask(prefect.client())
+
+
 def test_a_run_key_of_another_job_is_not_ours() -> None:
     prefect = a_job()
-    prefect.answers["flow_runs/filter"] = [ok([])]
 
     assert prefect.client().run_by_key("sync/shop", "JF-000001:1") is None
 
-    asked = prefect.bodies[-1]["flow_runs"]
-    assert asked["deployment_id"] == {"any_": ["d1"]}
-    assert asked["idempotency_key"] == {"any_": ["JF-000001:1@shop"]}
+    asked = prefect.bodies[0]
+    assert (asked["flows"], asked["deployments"]) == ({"name": {"any_": ["sync"]}}, {"name": {"any_": ["shop"]}})
+    assert asked["flow_runs"]["idempotency_key"] == {"any_": ["JF-000001:1@shop"]}
 
 
 def test_an_unknown_state_is_unknown_and_not_a_failure() -> None:

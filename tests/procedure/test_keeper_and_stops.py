@@ -104,7 +104,7 @@ def test_a_platform_that_hangs_holds_up_neither_another_nor_the_rest_of_the_pass
     other = FakePlatform(world.clock)
     other.add("theirs/job")
     asked = opening.Request(platform="hung", job="theirs/job", by=DECIDER, how="a test", cause="feed")
-    opening.open_case(world.services.ledger, world.services.policy, other, world.desk, asked)
+    opening.open_case(world.services.ledger, world.services.policy, other, lambda: world.desk, asked)
     keeper()
     world.platform.held[JOB].active = True
     goes_on, began = threading.Event(), threading.Event()

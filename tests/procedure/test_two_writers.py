@@ -97,7 +97,7 @@ def test_two_who_open_a_case_for_one_job_get_the_same_case(world: World) -> None
 
     def opens() -> tuple[str, bool]:
         here = world.process()
-        case, new = opening.open_case(here.ledger, here.policy, world.platform, world.desk, request)
+        case, new = opening.open_case(here.ledger, here.policy, world.platform, lambda: world.desk, request)
         return case.ref, new
 
     found = both(*[opens] * 4)

@@ -48,14 +48,15 @@ class Walker:
     problem: CaseproofError | None = None
     """Why the last step that failed could not be carried out."""
 
-    def carry(self, step: Step, case: Case) -> None:
+    def carry(self, step: Step, case: Case) -> bool:
         if step is self.before:
             raise Stopped
         here = self.processes[-1]
         here.append(step.name)
         assert here.count(step.name) <= MOST_TURNS, f"The flow walks in circles: {here}"
+        is_due = step.is_due(case)
         try:
-            if step.is_due(case):
+            if is_due:
                 step.task.fn(case.ref)
         except CaseproofError as problem:
             self.problem = problem
@@ -63,6 +64,7 @@ class Walker:
         self.after(step)
         if step is self.until:
             raise Stopped
+        return is_due
 
     def suspend(self, form: type[RunInput], number: int) -> None:
         assert issubclass(form, RunForm)

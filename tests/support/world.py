@@ -160,7 +160,7 @@ class World:
     def open(self, job: str = JOB, **more: Any) -> str:
         asked = {"platform": "jobs", "job": job, "by": DECIDER, "how": "daily check", "cause": "expired_token"} | more
         return opening.open_case(
-            self.services.ledger, self.services.policy, self.platform, self.desk, opening.Request(**asked)
+            self.services.ledger, self.services.policy, self.platform, lambda: self.desk, opening.Request(**asked)
         )[0].ref
 
     def confirm(self, ref: str, words: str = WORDS, **more: Any) -> Case:

@@ -37,10 +37,13 @@ class Request:
     scope: Scope | None = None
 
 
-def open_case(ledger: Ledger, policy: Policy, platform: JobPlatform, desk: Desk, request: Request) -> tuple[Case, bool]:
+def open_case(
+    ledger: Ledger, policy: Policy, platform: JobPlatform, desk: Callable[[], Desk], request: Request
+) -> tuple[Case, bool]:
     """Open a case for the job, or return the one that is open for it: ``(case, whether it is new)``.
 
-    Raises UnknownJob, UnknownTicket and BadInput before anything is written.
+    The desk is looked up only for a ticket that is named: nothing else comes before the stop. Raises UnknownJob,
+    UnknownTicket and BadInput before anything is written.
     """
     if request.cause not in CAUSES:
         raise BadInput(f"There is no cause '{request.cause}'.", f"Choose one of {', '.join(CAUSES)}.")
@@ -50,7 +53,7 @@ def open_case(ledger: Ledger, policy: Policy, platform: JobPlatform, desk: Desk,
         return standing, False
     job = platform.job(request.job)
     if request.ticket:
-        desk.ticket(request.ticket)
+        desk().ticket(request.ticket)
         _refuse_shared(ledger, request.ticket)
     failed = _last_failure(ledger, platform, job)
     scope = request.scope or policy.scope_for(request.cause)
