@@ -110,7 +110,7 @@ def worker_command(pool: str, name: str, *, stock: bool) -> list[str]:
 
     Without a limit of its own: how many case runs are under way is ours to hold down (``check.runs_at_once``). With
     one, Prefect 3.9.1's worker leaves a suspended run that is resumed before its process has ended to a later look;
-    until 3.8.8 it died of it.
+    3.8.8's died of it.
     """
     # `never`: a worker that is already installed has nothing to fetch from a registry.
     options = ["--type", worker_type(stock=stock), "--pool", pool, "--name", name, "--install-policy", "never"]
