@@ -168,8 +168,9 @@ def start_worker(
     cwd: Path,
     env: Mapping[str, str] | None = None,
     query_seconds: float = 2,
+    stock: bool = True,
 ) -> Process:
-    """Start a process worker of ``pool`` (made if it is not there) in ``cwd``; wait until it is online.
+    """Start a worker of ``pool`` (made if it is not there) in ``cwd``, and wait until it is online.
 
     ``query_seconds`` is how often it looks for work: Prefect's 10 seconds are long for somebody who watches.
     Its temporary files lie under the server's home, so a deployment that copies its code from a folder around
@@ -178,7 +179,7 @@ def start_worker(
     wait_until(f"the work pool {pool}", lambda: server.api.ensure_pool(pool), 30)
     process = Process.start(
         f"Prefect worker {name}",
-        worker_command(pool, name),
+        worker_command(pool, name, stock=stock),
         cwd=cwd,
         env=server.env() | {"PREFECT_WORKER_QUERY_SECONDS": f"{query_seconds:g}"} | dict(env or {}),
         log=home.resolve() / "logs" / f"worker-{name}.log",

@@ -96,7 +96,7 @@ def _serve(stack: ExitStack, world: World, name: str, command: list[str], url: s
 
 def _our_worker(stack: ExitStack, world: World) -> None:
     home, env = world.home, {**CASES_WORKER, **world.env()}
-    worker = start_worker(world.server, OUR_POOL, home, name="cases", cwd=home, env=env, query_seconds=1)
+    worker = start_worker(world.server, OUR_POOL, home, name="cases", cwd=home, env=env, query_seconds=1, stock=False)
     stack.callback(worker.stop)
 
 

@@ -22,8 +22,9 @@ from caseproof.procedure.answers.inbox import IS_BEING_READ, InboxPass
 from caseproof.procedure.answers.inbox_watch import InboxPorts, read_once, today
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.core.texts import plain, short
+from caseproof.procedure.keeper.schedule import is_over
 from caseproof.store.messages import MessageRow
-from tasks.common import load_mailbox
+from tasks.common import load_mailbox, runner_of
 from tasks.display.best_effort import as_far_as_prefect_takes_it
 from tasks.display.logs import hide, speak_in_words
 from tasks.runs.case_runs import wake_runs
@@ -62,7 +63,7 @@ def wake(services: Services, runs: Mapping[str, str]) -> list[str]:
 
 def inbox_ports(say: Callable[[str], None]) -> InboxPorts:
     """The ports of this process."""
-    return InboxPorts(mailboxes(), ImapInbox, wake, say)
+    return InboxPorts(mailboxes(), ImapInbox, wake, lambda here, ref: is_over(here.ledger, runner_of, ref), say)
 
 
 def read_the_mailbox(given: Services) -> State[Any]:

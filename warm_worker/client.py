@@ -68,7 +68,7 @@ class ForkClient:
         self._process, self._line = process, line
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._children: dict[int, Child] = {}
-        self.is_alive = True
+        self.is_alive, self._is_killed = True, False
         self.files: dict[str, int] = {}
         self.broken: dict[str, str] = {}
         self.seconds = 0.0
@@ -81,13 +81,19 @@ class ForkClient:
         return self._process.pid
 
     @classmethod
-    async def start(cls, warm: Warm, ready_seconds: float = READY_SECONDS) -> ForkClient:
-        """Start a server that has this ready. Raises NotReady."""
+    async def start(
+        cls, warm: Warm, ready_seconds: float = READY_SECONDS, *, env: Mapping[str, str] | None = None
+    ) -> ForkClient:
+        """Start a server that has this ready; ``env`` is added to its environment. Raises NotReady."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        env = {**dict.fromkeys(ONE_THREAD, "1"), **os.environ}
+        env = {**dict.fromkeys(ONE_THREAD, "1"), **os.environ, **(env or {})}
         command = [sys.executable, "-m", "warm_worker.forkserver", str(theirs.fileno()), json.dumps(asdict(warm))]
         with theirs:
-            process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()], env=env)
+            try:
+                process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()], env=env)
+            except OSError as error:
+                ours.close()
+                raise NotReady(f"the machine starts no process: {error.strerror}") from error
         server = cls(process, ours)
         try:
             async with asyncio.timeout(ready_seconds):
@@ -134,8 +140,10 @@ class ForkClient:
 
     def kill(self) -> None:
         """End the server; its children go on."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        if not self._is_killed:  # a second kill would take the exit code away from who waits for it
+            self._is_killed = True
+            with suppress(ProcessLookupError):
+                self._process.kill()
 
     # -- what it tells ------------------------------------------------------------------------------------------------
 

@@ -37,12 +37,22 @@ GO = b"1"
 LONGEST = 150_000
 """Bytes of a message: the kernel's own buffers hold it."""
 FILES_AT_ONCE = 300
+SETTINGS_FILES = (".env", "prefect.toml", "pyproject.toml")
+"""Where Prefect looks for settings in the folder that it is started in."""
 _PATH = list(sys.path)
+
+
+def settings_of(env: Mapping[str, str]) -> dict[str, str]:
+    """Prefect's settings in an environment; with two underscores it names the run, not a setting."""
+    return {name: env[name] for name in env if name.startswith("PREFECT_") and not name.startswith("PREFECT__")}
+
+
+_SETTINGS = settings_of(os.environ)
 
 
 @dataclass(frozen=True)
 class Warm:
-    """What a server has ready: modules, flows (entrypoint, folder), and what a child runs as ``__main__``."""
+    """What a server has ready: modules, flows (entrypoint, and the folder of its file or ""), and what a child runs."""
 
     flows: Sequence[tuple[str, str]] = ()
     imports: Sequence[str] = IMPORTS
@@ -147,8 +157,9 @@ def import_all(warm: Warm) -> dict[str, str]:
         try:
             from prefect.flows import load_flow_from_entrypoint
 
-            os.chdir(folder)
-            sys.path[0] = folder
+            if folder:
+                os.chdir(folder)
+                sys.path[0] = folder
             load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
         except BaseException as error:  # whatever it is, its own run tells it
             if isinstance(error, KeyboardInterrupt):
@@ -161,7 +172,7 @@ def import_all(warm: Warm) -> dict[str, str]:
 def files_of(warm: Warm) -> dict[str, int]:
     """The source files of what is imported, with when each was changed last (ns)."""
     found = {}
-    scripts = [str(Path(folder) / entrypoint.rpartition(":")[0]) for entrypoint, folder in warm.flows]
+    scripts = [str(Path(folder) / entrypoint.rpartition(":")[0]) for entrypoint, folder in warm.flows if folder]
     for file in [*scripts, *(getattr(module, "__file__", None) for module in list(sys.modules.values()))]:
         if isinstance(file, str):
             try:
@@ -172,6 +183,12 @@ def files_of(warm: Warm) -> dict[str, int]:
 
 
 # -- in a child -----------------------------------------------------------------------------------------------------
+
+
+def _has_our_settings(order: Order) -> bool:
+    """Whether Prefect's settings, as they were read here, are those of the run: to read them anew takes a while."""
+    files = any((Path(order.cwd) / name).exists() for name in SETTINGS_FILES)
+    return not files and settings_of(order.env) == _SETTINGS
 
 
 def become(order: Order, line: socket.socket, engine: str) -> NoReturn:
@@ -198,11 +215,11 @@ def become(order: Order, line: socket.socket, engine: str) -> NoReturn:
     random.seed()
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed()
-    if "prefect" in sys.modules:
+    if "prefect" in sys.modules and not _has_our_settings(order):
         from prefect.context import refresh_global_settings_context
         from prefect.logging.configuration import setup_logging
 
-        refresh_global_settings_context()  # the run's environment may hold other settings than ours
+        refresh_global_settings_context()  # the run's environment holds other settings than ours
         setup_logging(incremental=False)
     gc.enable()
     with line:

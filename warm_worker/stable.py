@@ -6,14 +6,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+
+from prefect.settings import get_current_settings
 
 from warm_worker.client import Child, ForkClient, NotForked, NotReady
 from warm_worker.forkserver import Warm
 
 LOOK_SECONDS = 1.0
 """How often it is looked whether the source files have changed, at the most."""
-FLOWS_SECONDS = 60.0
+FLOWS_SECONDS = 10.0
 """How often Prefect is asked which flows the pool's deployments run."""
 AGAIN_SECONDS = 30.0
 """How long after a start that failed the next one is tried; until then runs start the stock way."""
@@ -42,6 +45,12 @@ class Stable:
             server = await self._newest()
         return await server.fork(run, env, cwd, output=output)
 
+    async def look(self) -> None:
+        """Have a server ready that has the newest code, without a run that waits for it."""
+        async with self._lock:
+            with suppress(NotForked):
+                await self._newest()
+
     def close(self) -> None:
         """No run is forked any more; the server ends with its last child."""
         if self._server is not None:
@@ -60,7 +69,7 @@ class Stable:
             raise NotForked(self._why)
         try:
             await self._read_flows()
-            self._server = await ForkClient.start(Warm(self._flows))
+            self._server = await ForkClient.start(Warm(self._flows), env=_settings())
         except NotReady as why:
             self._failed_at, self._why = time.monotonic(), f"no fork server: {why}"
             raise NotForked(self._why) from why
@@ -74,7 +83,7 @@ class Stable:
             return False
         known = self._flows
         await self._read_flows()
-        now = await asyncio.to_thread(_as_now, server.files)
+        now = _as_now(server.files)  # some milliseconds; a thread cannot be had where the machine is full
         self._looked_at = time.monotonic()
         return (now != server.files and now != self._refused) or self._flows != known
 
@@ -82,9 +91,10 @@ class Stable:
         """A fresh server in place of the old one, which ends with its last run; the old one, where that is better."""
         now = _as_now(old.files)
         try:
-            fresh = await ForkClient.start(Warm(self._flows))
+            fresh = await ForkClient.start(Warm(self._flows), env=_settings())
         except NotReady as why:
-            self._refused = now
+            if not isinstance(why.__cause__, OSError):  # else it is not the code: the next run tries again
+                self._refused = now
             self._logger.warning("The code has changed, and runs go on with what was there before: %s", why)
             return
         worse = {one: why for one, why in fresh.broken.items() if one not in old.broken}
@@ -96,7 +106,7 @@ class Stable:
             return
         old.retire()
         self._server, self._refused = fresh, None
-        self._logger.info("The code has changed: runs are forked from a fresh server.")
+        self._logger.info("The code or the deployments have changed: runs are forked from a fresh server.")
 
     async def _read_flows(self) -> None:
         if time.monotonic() - self._asked_at < FLOWS_SECONDS:
@@ -106,6 +116,11 @@ class Stable:
             self._asked_at = time.monotonic()
         except Exception as error:  # Prefect may be away for a while; what is not imported ahead is imported by its run
             self._logger.debug("The flows of the pool could not be read: %r", error)
+
+
+def _settings() -> dict[str, str]:
+    """Prefect's settings as each run is given them: a run that has no others need not read them anew."""
+    return get_current_settings().to_environment_variables(exclude_unset=True)
 
 
 def _as_now(files: Mapping[str, int]) -> dict[str, int]:

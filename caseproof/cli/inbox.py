@@ -19,7 +19,7 @@ from caseproof.config.signals import handled
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.procedure.answers.inbox import IS_BEING_READ
 from caseproof.procedure.answers.inbox_watch import read_once, today, watch
-from caseproof.procedure.core.services import Services, bootstrap
+from caseproof.procedure.core.services import Services, bell_of, bootstrap
 from caseproof.store import locks
 from caseproof.up.plan import inbox_lock
 
@@ -65,7 +65,7 @@ def _watch(services: Services) -> None:
         _say(f"Process {other} reads the mailbox already; this one waits until that ends.")
     locks.hold(lock)
     _say("The mailbox is watched, and cases with news are woken.")
-    watch(services, inbox_ports(_say), threading.Event())  # until a signal ends the process
+    watch(services, inbox_ports(_say), bell_of(services.settings), threading.Event())  # until a signal ends the process
 
 
 @contextmanager

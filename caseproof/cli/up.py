@@ -38,13 +38,16 @@ def up(
     postgres: Annotated[
         bool, typer.Option("--postgres", help="Keep the store and Prefect's data in an embedded PostgreSQL.")
     ] = False,
+    stock_worker: Annotated[
+        bool, typer.Option("--stock-worker", help="Start each run the slow way, by Prefect's own process worker.")
+    ] = False,
 ) -> None:
     """Start Prefect's server, a worker and the web app, deploy, and look after them all until Ctrl-C.
 
     With PREFECT_API_URL set, that server is used and none is started.
     """
     settings = read_settings()
-    laid_out = plan(settings, os.environ, postgres=postgres)
+    laid_out = plan(settings, os.environ, postgres=postgres, stock_worker=stock_worker)
     folder = settings.home_folder / FOLDER
     check_templates()  # a broken one is found now, not when a retailer is to be told
     screen = Screen(out, settings.home_folder, laid_out)

@@ -60,6 +60,8 @@ class Cases:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.has_news = False
+        """Whether something was written in here that a case's run has to look at."""
 
     # -- reading -------------------------------------------------------------------------------------------
 
@@ -252,7 +254,9 @@ class Cases:
         self._insert_event(number, after, event)
         if role is Role.PROVES:
             self._insert_proof(number, after, event)
-        self._connection.execute(update(cases).where(cases.c.id == number).values(**row_after(after, event)))
+        row = row_after(after, event)
+        self.has_news = self.has_news or row["has_news"]
+        self._connection.execute(update(cases).where(cases.c.id == number).values(**row))
         return after
 
     def _insert_event(self, number: int, after: Case, event: Event) -> None:

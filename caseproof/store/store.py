@@ -24,12 +24,14 @@ class Store:
 
     ``url`` is an SQLAlchemy URL (``sqlite:////folder/caseproof.sqlite``, ``postgresql://user:password@host/name``);
     its ``?timeout=`` says how many seconds a writer waits for another (default 30). ``patience``: how many seconds
-    connecting is tried while a server is away. Nothing is opened before it is used. Raises StoreError for a URL that
-    names no lasting store.
+    connecting is tried while a server is away. ``on_news`` is called when a case was given news that its run has to
+    look at, after they were written down. Nothing is opened before it is used. Raises StoreError for a URL that names
+    no lasting store.
     """
 
-    def __init__(self, url: str, *, patience: float = 15.0) -> None:
+    def __init__(self, url: str, *, patience: float = 15.0, on_news: Callable[[], None] = lambda: None) -> None:
         self._database = database_of(url, patience)
+        self._on_news = on_news
         self._engine: Engine | None = None
         self._process = 0
         self._checked = False
@@ -54,7 +56,7 @@ class Store:
         would wait for itself.
         """
         with explained(), self._alone(), self._transaction(writes=True) as connection:
-            yield UnitOfWork(connection, writes=True)
+            yield UnitOfWork(connection, writes=True, on_news=self._on_news)
 
     @contextmanager
     def reading(self) -> Iterator[UnitOfWork]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection
 
 from caseproof.store.bulk import Bulk
@@ -24,9 +26,10 @@ class UnitOfWork:
     Once committed it goes on in a new transaction. ``Store.uow`` and ``Store.reading`` make it.
     """
 
-    def __init__(self, connection: Connection, *, writes: bool) -> None:
+    def __init__(self, connection: Connection, *, writes: bool, on_news: Callable[[], None] = lambda: None) -> None:
         self._connection = connection
         self._writes = writes
+        self._on_news = on_news
         self.cases = Cases(connection)
         self.bulk = Bulk(connection)
         self.intents = Intents(connection)
@@ -47,3 +50,6 @@ class UnitOfWork:
         if not self._writes:
             raise StoreError("This unit of work only reads.", "Write in `store.unit()`.")
         self._connection.commit()
+        if self.cases.has_news:
+            self.cases.has_news = False
+            self._on_news()

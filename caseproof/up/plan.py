@@ -25,10 +25,12 @@ from caseproof.up.prefect_services import (
     ASKED_OFTEN_SECONDS,
     CASES_WORKER,
     QUIET,
+    STOCK,
     PrefectApi,
     deploy_command,
     server_command,
     worker_command,
+    worker_type,
 )
 from caseproof.up.processes import wait_until
 from caseproof.up.service import Service, was_started
@@ -36,7 +38,7 @@ from caseproof.up.service import Service, was_started
 POOL = "caseproof"
 STORE, PREFECT = "caseproof", "prefect"
 """The databases in the embedded PostgreSQL."""
-_QUERY_SECONDS = "3"  # Prefect's 10 seconds are long for somebody who watches; the person's own setting goes before
+_QUERY_SECONDS = "3"  # for a worker that no event tells of runs; the person's own setting goes before
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,11 @@ class StartPlan:
     logs: Path
 
 
-def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool) -> StartPlan:
-    """Lay out the services. Raises BadInput where the home keeps its cases in SQLite and PostgreSQL is asked for."""
+def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool, stock_worker: bool = False) -> StartPlan:
+    """Lay out the services; with ``stock_worker`` runs are started by Prefect's own worker.
+
+    Raises BadInput where the home keeps its cases in SQLite and PostgreSQL is asked for.
+    """
     home = settings.home_folder
     cluster = _cluster(settings, asked=postgres)
     web_url, ui_url = str(settings.web_url).rstrip("/"), str(settings.prefect_url).rstrip("/")
@@ -70,13 +75,14 @@ def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool) -> Sta
             "PREFECT_HOME": given.get("PREFECT_HOME", str(home / "prefect")),
         }
     environment.setdefault("PREFECT_UI_URL", environment["PREFECT_API_URL"].removesuffix("/api"))
-    environment.setdefault("PREFECT_WORKER_QUERY_SECONDS", _QUERY_SECONDS)
+    if worker_type(stock=stock_worker) == STOCK:
+        environment.setdefault("PREFECT_WORKER_QUERY_SECONDS", _QUERY_SECONDS)
     if password := given.get("PREFECT_SERVER_API_AUTH_STRING"):
         environment.setdefault("PREFECT_API_AUTH_STRING", password)
     api = PrefectApi(
         environment["PREFECT_API_URL"], environment.get("PREFECT_API_AUTH_STRING"), environment.get("PREFECT_API_KEY")
     )
-    worker, web = _worker(home, environment, api), _web(settings, environment, web_url)
+    worker, web = _worker(home, environment, api, stock=stock_worker), _web(settings, environment, web_url)
     groups = [[worker, web, _inbox(settings, environment)]]
     if own_server:
         groups.insert(0, [_server(settings, environment, api, cluster)])
@@ -182,14 +188,14 @@ def _server(
     )
 
 
-def _worker(home: Path, environment: Mapping[str, str], api: PrefectApi) -> Service:
+def _worker(home: Path, environment: Mapping[str, str], api: PrefectApi, *, stock: bool) -> Service:
     # One name a home: two homes may share a server, and each sees its own worker.
     name = f"caseproof-up-{hashlib.sha256(str(home).encode()).hexdigest()[:6]}"
     return Service(
         name="worker",
         title="Worker",
         address=f"work pool {POOL}",
-        command=lambda: worker_command(POOL, name),
+        command=lambda: worker_command(POOL, name, stock=stock),
         env={**CASES_WORKER, **environment},
         is_ready=lambda: api.is_online(POOL, name),
     )

@@ -45,7 +45,7 @@ class PrefectApi:
         try:
             with closing(self.client()) as client:
                 if client.ask("GET", f"work_pools/{pool}").is_missing:
-                    client.ask("POST", "work_pools/", json={"name": pool, "type": "process"})
+                    client.ask("POST", "work_pools/", json={"name": pool, "type": STOCK})
                 return client.ask("GET", f"work_pools/{pool}").is_success
         except CallFailed:
             return False
@@ -96,14 +96,24 @@ def server_command(host: str, port: int) -> list[str]:
     return [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", str(port)]
 
 
-def worker_command(pool: str, name: str) -> list[str]:
-    """A process worker of a pool.
+STOCK, WARM = "process", "warm-process"
+"""The types of worker that serve a process pool: Prefect's own, and the one that forks runs (docs/warm-worker.md)."""
 
-    Without a limit of its own: Prefect 3.8.8's worker dies of one where a suspended run is resumed before its process
-    has ended. How many case runs are under way is ours to hold down (``check.runs_at_once``).
+
+def worker_type(*, stock: bool) -> str:
+    """The warm worker; Prefect's own where the warm one does not run, or ``stock``."""
+    return STOCK if stock or sys.platform != "linux" else WARM
+
+
+def worker_command(pool: str, name: str, *, stock: bool) -> list[str]:
+    """A worker of a process pool.
+
+    Without a limit of its own: how many case runs are under way is ours to hold down (``check.runs_at_once``). With
+    one, Prefect 3.9.1's worker leaves a suspended run that is resumed before its process has ended to a later look;
+    until 3.8.8 it died of it.
     """
     # `never`: a worker that is already installed has nothing to fetch from a registry.
-    options = ["--type", "process", "--pool", pool, "--name", name, "--install-policy", "never"]
+    options = ["--type", worker_type(stock=stock), "--pool", pool, "--name", name, "--install-policy", "never"]
     return [sys.executable, "-m", "prefect", "worker", "start", *options]
 
 

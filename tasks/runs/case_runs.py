@@ -37,6 +37,9 @@ from tasks.runs.our_prefect import AT_ONCE, client_of_prefect, deployment_id, re
 
 FLOW = "job-failure-case"
 DEPLOYMENT = f"{FLOW}/job-failure-case"
+KEPT_FOR_ANSWERS = 4
+"""How many runs more than ``check.runs_at_once`` may be under way, where somebody answered: no storm of new cases keeps
+who answered waiting."""
 WAKE_SECONDS = 20.0
 """How long a run that is about to suspend is waited for, so that a wake-up is not lost on it."""
 _UNDER_WAY = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
@@ -209,7 +212,7 @@ def wake_runs(services: Services, runs: Mapping[str, str]) -> Woken:
     if not asleep:
         return done
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), client_of_prefect() as client:
-        free = max(_free(client, services), 0)
+        free = max(_free(client, services) + KEPT_FOR_ANSWERS, 0)
         for place, ref in enumerate(asleep[:free]):
             try:
                 accepted = resume(client, UUID(runs[ref]))

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 import yaml
 
 from caseproof.channels.inbound.imap_account import ImapAccount, InboxDown, InboxRefused
 from caseproof.config.policy import BUILT_IN, Policy
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Disposition
+from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.answers.inbox_watch import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
+    LOOK_AGAIN_SECONDS,
     LOOK_SECONDS,
+    RUNS_SECONDS,
     WAIT_SECONDS,
     WAKE_SECONDS,
     InboxPorts,
+    JobRunWatch,
     MailboxWatch,
     Waker,
+    watch,
 )
 from caseproof.procedure.core.services import Services
+from caseproof.store import Store
+from caseproof.store.bell import Bell
+from caseproof.up.processes import wait_until
 from tests.support.retailer_mail import AUTHSERV, FakeInbox, answer
 from tests.support.world import World
 
@@ -44,10 +55,11 @@ class House:
     woken: list[dict[str, str]] = field(default_factory=list)
     later: list[str] = field(default_factory=list)
     prefect: CaseproofError | None = None
+    over: bool | CaseproofError = False
 
     @property
     def ports(self) -> InboxPorts:
-        return InboxPorts(self._account, self._connect, self._wake, self.said.append)
+        return InboxPorts(self._account, self._connect, self._wake, self._is_over, self.said.append)
 
     def names_a_mailbox(self, name: str) -> None:
         """Write the policy file anew."""
@@ -68,6 +80,11 @@ class House:
             raise self.prefect
         self.woken.append(dict(runs))
         return [ref for ref in runs if ref in self.later]
+
+    def _is_over(self, _services: Services, _ref: str) -> bool:
+        if isinstance(self.over, CaseproofError):
+            raise self.over
+        return self.over
 
 
 @pytest.fixture
@@ -216,7 +233,7 @@ def test_a_case_whose_run_is_about_to_ask_is_woken_in_a_later_round(house: House
     house.world.confirm(ref)
     house.later = [ref]
     waker = Waker(house.world.services, house.ports)
-    waker.round()
+    assert waker.round() == LOOK_AGAIN_SECONDS < WAKE_SECONDS
     house.later = []
     waker.round()
     waker.round()
@@ -247,3 +264,55 @@ def test_a_closed_case_and_one_without_a_run_are_left_alone(house: House) -> Non
     house.world.confirm(ref)
     Waker(house.world.services, house.ports).round()
     assert house.woken == []
+
+
+def test_what_is_written_down_rings_and_its_case_is_woken_long_before_the_next_look(house: House) -> None:
+    ref = waiting(house)
+    bell, over = Bell(house.world.home / "bell"), threading.Event()
+    writer = Store(house.world.services.settings.database, on_news=bell.ring)
+    named = threading.Thread(target=watch, args=(house.world.services, house.ports, bell, over), daemon=True)
+    named.start()
+    wait_until("the watch to listen", lambda: (house.world.home / "bell").exists(), 20)
+    begun = time.monotonic()
+    house.world.services = replace(house.world.services, store=writer)
+    house.world.confirm(ref)
+    wait_until("the case to be woken", lambda: house.woken, 20)
+    assert time.monotonic() - begun < WAKE_SECONDS / 2
+    assert house.woken == [{ref: "run-1"}]
+    over.set()
+    bell.ring()
+    named.join(20)
+    assert not named.is_alive()
+
+
+def waits_for_a_long_run(house: House) -> str:
+    ref = waiting(house, "try-again")
+    trouble = {
+        "step": "verify the run",
+        "code": str(Code.STILL_RUNNING),
+        "problem": "It goes on.",
+        "next_action": "Wait.",
+    }
+    house.world.services.ledger.record(ref, Kind.TROUBLE, **trouble)
+    return ref
+
+
+def test_a_case_that_waits_for_a_long_run_is_woken_soon_after_that_is_over(house: House) -> None:
+    ref = waits_for_a_long_run(house)
+    runs = JobRunWatch(house.world.services, house.ports)
+    assert runs.round() == RUNS_SECONDS
+    assert house.woken == []
+    house.over = True
+    runs.round()
+    assert house.woken == [{ref: "run-1"}]
+
+
+def test_a_platform_that_is_down_is_told_once_and_the_run_is_read_when_it_is_back(house: House) -> None:
+    ref = waits_for_a_long_run(house)
+    runs = JobRunWatch(house.world.services, house.ports)
+    house.over = PlatformDown("The platform does not answer.", "Check it.")
+    assert [runs.round(), runs.round()] == [FIRST_PAUSE, 2 * FIRST_PAUSE]
+    house.over = True
+    assert runs.round() == RUNS_SECONDS
+    assert house.woken == [{ref: "run-1"}]
+    assert house.said == ["The platform does not answer. Check it.", "The runs that cases wait for are read again."]

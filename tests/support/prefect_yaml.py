@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-LOOKED_UP_FOR = "3.8.8"
+LOOKED_UP_FOR = "3.9.1"
 """Prefect's version whose documentation and `prefect deploy` were looked at for these keys."""
 
 _ACTIONS = {"build", "push", "pull"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -221,3 +222,21 @@ def test_a_command_that_would_look_into_another_store_than_up_is_refused_and_one
     assert "CASEPROOF_DATABASE_URL" in refused.err
     assert run("policy").code == 0
     assert not (home / "caseproof.sqlite").exists()
+
+
+def kind_of_worker(laid_out: StartPlan) -> str:
+    command = service_of(laid_out, "worker").command()
+    return command[command.index("--type") + 1]
+
+
+def test_runs_are_forked_on_linux_and_started_the_stock_way_where_that_is_asked_for_or_elsewhere(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    forking, stock = plan(settings, {}, postgres=False), plan(settings, {}, postgres=False, stock_worker=True)
+    assert [kind_of_worker(one) for one in (forking, stock)] == ["warm-process", "process"]
+    monkeypatch.setattr(sys, "platform", "darwin")
+    elsewhere = plan(settings, {}, postgres=False)
+    assert kind_of_worker(elsewhere) == "process"
+    seconds = [one.environment.get("PREFECT_WORKER_QUERY_SECONDS") for one in (forking, stock, elsewhere)]
+    assert seconds == [None, "3", "3"], "a worker that no event tells of runs looks for them more often"

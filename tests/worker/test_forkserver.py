@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import logging
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from warm_worker import client
+from warm_worker import client, stable
 from warm_worker.client import Child, ForkClient, NotForked, NotReady
 from warm_worker.forkserver import Warm
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks with pidfd")
 PROBE = "tests.worker.probe"
 ROOT = str(Path(__file__).parents[2])
 WARM = Warm(imports=("json",), engine=PROBE)
@@ -153,6 +158,28 @@ def test_a_signal_reaches_the_run_and_nobody_else(forking: Try) -> None:
     forking(test)
 
 
+def test_memory_that_runs_leak_is_given_back_when_they_end(forking: Try) -> None:
+    async def test(forks: Forks) -> None:
+        def used(pid: int) -> int:
+            return int(psutil.Process(pid).memory_full_info().uss)
+
+        await forks.exit_code("pass")
+        before = used(forks.server.pid)
+        leak = "import json, os, time; json.leak = b'x' * 100_000_000; open(os.environ['OUT'], 'w'); time.sleep(60)"
+        children = [await forks.begin(leak, OUT=str(forks.folder / f"has {number}")) for number in range(3)]
+        until = time.monotonic() + 20
+        while len(list(forks.folder.glob("has *"))) < 3 and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        assert min(used(child.pid) for child in children) > 100_000_000
+        for child in children:
+            child.send(signal.SIGTERM)
+            await asyncio.wait_for(child.wait(), 10)
+        assert not any(psutil.pid_exists(child.pid) for child in children)
+        assert used(forks.server.pid) - before < 2_000_000
+
+    forking(test)
+
+
 # -- the server goes wrong ------------------------------------------------------------------------------------------
 
 
@@ -179,7 +206,7 @@ def test_a_server_that_hangs_is_ended_and_its_order_is_never_carried_out_later(
         os.kill(forks.server.pid, signal.SIGSTOP)
         with pytest.raises(NotForked, match="does not answer"):
             await forks.begin("open(__import__('os').environ['OUT'], 'w')")
-        os.kill(forks.server.pid, signal.SIGCONT)
+        await asyncio.wait_for(forks.server._process.wait(), 10)
         await asyncio.sleep(0.5)
         assert not (forks.folder / "out").exists()
 
@@ -201,14 +228,71 @@ def test_a_child_whose_worker_gave_it_up_does_nothing(forking: Try) -> None:
     forking(test)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="no limit of processes holds for root")
-def test_a_full_process_table_is_said_and_nothing_was_done(forking: Try) -> None:
-    import resource
+FULL = """
+import os, resource
+resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+if os.geteuid() == 0:  # no limit of processes holds for root
+    os.setresgid(65534, 65534, 65534), os.setresuid(65534, 65534, 65534)
+"""
+
+
+def test_a_full_process_table_is_said_and_nothing_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "full.py").write_text(FULL)
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{tmp_path}")
+
+    async def test() -> None:
+        server = await ForkClient.start(Warm(imports=("json", "full"), engine=PROBE))
+        try:
+            for _ in range(2):
+                with pytest.raises(NotForked, match="the machine starts no process: Resource temporarily unavailable"):
+                    await Forks(server, tmp_path).begin("open(__import__('os').environ['OUT'], 'w')")
+            assert server.is_alive
+            assert not (tmp_path / "out").exists()
+        finally:
+            server.kill()
+            await server._process.wait()
+
+    asyncio.run(test())
+
+
+def test_where_not_even_the_server_can_be_started_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args: Any, **_more: Any) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", full)
+    with pytest.raises(NotReady, match="the machine starts no process: Resource temporarily unavailable"):
+        asyncio.run(ForkClient.start(WARM))
+
+
+def test_new_code_that_a_full_machine_kept_out_is_taken_by_a_later_run(
+    forking: Try, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stable, "LOOK_SECONDS", 0.0)
+    start = ForkClient.start
+
+    async def no_flows() -> stable.Flows:
+        return []
+
+    async def full(_warm: Warm) -> ForkClient:
+        raise NotReady("the machine starts no process") from BlockingIOError()
 
     async def test(forks: Forks) -> None:
-        resource.prlimit(forks.server.pid, resource.RLIMIT_NPROC, (1, 1))
-        with pytest.raises(NotForked, match="starts no process"):
-            await forks.begin("pass")
+        async def run() -> ForkClient | None:
+            child = await ours.fork("a run", {**os.environ, "PROBE": "pass"}, str(tmp_path), output=True)
+            assert await child.wait() == 0
+            return ours._server
+
+        ours = stable.Stable(no_flows, logging.getLogger("stable"))
+        ours._server = forks.server
+        forks.server.files = {str(tmp_path / "changed.py"): 1}
+        monkeypatch.setattr(ForkClient, "start", full)
+        assert await run() is forks.server
+        monkeypatch.setattr(ForkClient, "start", lambda _warm: start(WARM))
+        fresh = await run()
+        assert fresh is not None
+        assert fresh is not forks.server
+        fresh.retire()
+        await asyncio.wait_for(fresh._process.wait(), 20)
 
     forking(test)
 
@@ -244,6 +328,3 @@ def test_a_server_ends_when_its_worker_died_and_its_last_run_is_over(forking: Tr
         assert forks.server._process.returncode == 0
 
     forking(test)
-
-
-assert sys.platform == "linux" or pytest.skip("forks with pidfd", allow_module_level=True)

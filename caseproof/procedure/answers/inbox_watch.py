@@ -15,9 +15,11 @@ from datetime import timedelta
 from caseproof.channels.inbound.imap import Inbox
 from caseproof.channels.inbound.imap_account import ImapAccount, InboxRefused
 from caseproof.config.policy import Policy, policy_in_force
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.answers.inbox import InboxPass, MailIntake, read_inbox
 from caseproof.procedure.core.services import Services
+from caseproof.store.bell import Bell
 
 WAIT_SECONDS = 300.0
 """How long a round waits for mail: the mailbox is read at least so often."""
@@ -27,8 +29,12 @@ LONGEST_WAKE_PAUSE = 30.0
 """The same for waking: an answer is taken soon after Prefect is there again."""
 LOOK_SECONDS = 10.0
 """How often it is looked whether there is a mailbox by now, or another than the one that refused us."""
-WAKE_SECONDS = 3.0
-"""How often it is looked whether a case has news."""
+LOOK_AGAIN_SECONDS = 3.0
+"""How soon a case is looked at again whose run could not be woken yet."""
+WAKE_SECONDS = 10.0
+"""How often it is looked whether a case has news, where nobody rings."""
+RUNS_SECONDS, RUNS_READ_AT_MOST = 10.0, 200
+"""How often the jobs' runs that cases wait for are read, and how many of them."""
 WOKEN_AT_MOST = 2000
 """How many due cases a look for news reads; the others are next."""
 
@@ -39,12 +45,14 @@ class InboxPorts:
 
     ``account``: the mailbox that a policy names, None where it names none; raises CaseproofError. ``connect``: what
     reads an account's mailbox. ``wake``: wakes the suspended flow runs of cases (case to run) and gives the cases whose
-    runs can only be woken later. ``say`` tells people.
+    runs can only be woken later. ``is_over``: whether the job's run that a case waits for is over; raises
+    PlatformError. ``say`` tells people.
     """
 
     account: Callable[[Policy], ImapAccount | None]
     connect: Callable[[ImapAccount], Inbox]
     wake: Callable[[Services, Mapping[str, str]], list[str]]
+    is_over: Callable[[Services, str], bool]
     say: Callable[[str], None]
 
 
@@ -201,22 +209,49 @@ class Waker:
         later = self._ports.wake(self._services, {ref: str(row.flow_run) for ref, row in new.items()}) if new else []
         self._woken = {ref: row.version for ref, row in news.items() if ref not in later}
         self._trouble.is_over()
-        return WAKE_SECONDS
+        return LOOK_AGAIN_SECONDS if later else WAKE_SECONDS
 
 
-def watch(services: Services, ports: InboxPorts, over: threading.Event) -> None:
-    """Read the mailbox and wake cases until ``over`` is set.
+class JobRunWatch:
+    """Wakes the cases that wait for a job's run which takes longer than it was polled for, soon after it is over.
 
-    The mailbox has a thread of its own that nobody waits for: what it holds in its hands is not lost with it.
+    The keeper does so, too, more seldom: nothing is lost where this fails.
     """
-    mailbox = MailboxWatch(services, ports)
 
-    def read() -> None:
-        while not over.wait(mailbox.round()):
+    def __init__(self, services: Services, ports: InboxPorts) -> None:
+        self._services, self._ports = services, ports
+        self._trouble = _Trouble(ports.say, "The runs that cases wait for are read again.")
+
+    def round(self) -> float:
+        """Read the runs that are waited for; gives how many seconds to pause before the next round."""
+        try:
+            return self._round(today(self._services))
+        except Exception as error:  # whatever it is, the watch goes on
+            return self._trouble.is_this(error)
+
+    def _round(self, services: Services) -> float:
+        with services.store.reading() as uow:
+            in_need = uow.cases.in_need(RUNS_READ_AT_MOST)
+        waiting = {row.ref: str(row.flow_run) for row in in_need if row.trouble_code == Code.STILL_RUNNING}
+        if over := {ref: run for ref, run in waiting.items() if self._ports.is_over(services, ref)}:
+            self._ports.wake(services, over)
+        self._trouble.is_over()
+        return RUNS_SECONDS
+
+
+def watch(services: Services, ports: InboxPorts, bell: Bell, over: threading.Event) -> None:
+    """Read the mailbox and wake cases until ``over`` is set and ``bell`` rings.
+
+    The mailbox and the platforms, which may be slow, have threads of their own that nobody waits for: what they hold in
+    their hands is not lost with them.
+    """
+
+    def go_on(round_: Callable[[], float]) -> None:
+        while not over.wait(round_()):
             pass
 
-    context = copy_context()
-    threading.Thread(target=context.run, args=(read,), name="mailbox", daemon=True).start()
+    for name, beside in (("mailbox", MailboxWatch(services, ports)), ("job runs", JobRunWatch(services, ports))):
+        threading.Thread(target=copy_context().run, args=(go_on, beside.round), name=name, daemon=True).start()
     waker = Waker(services, ports)
-    while not over.wait(waker.round()):
-        pass
+    while not over.is_set():
+        bell.wait(waker.round())

@@ -25,6 +25,7 @@ from caseproof.procedure.core.parts import (
     Stopping,
 )
 from caseproof.store import Store
+from caseproof.store.bell import Bell
 
 _SECRET = "secret"  # noqa: S105 - the name of a mark
 
@@ -105,6 +106,11 @@ class Services:
         return Dispatch(send, self.files, self.effects, self.replies)
 
 
+def bell_of(settings: Settings) -> Bell:
+    """What rings when a case of this home has news; ``caseproof inbox --watch`` waits for it."""
+    return Bell(settings.home_folder / "inbox" / "bell")
+
+
 def bootstrap(settings: Settings | None = None) -> Services:
     """The services of this installation, its store migrated.
 
@@ -112,7 +118,7 @@ def bootstrap(settings: Settings | None = None) -> Services:
     """
     settings = settings or read_settings()
     in_force = policy_in_force(settings)
-    store = Store(settings.database)
+    store = Store(settings.database, on_news=bell_of(settings).ring)
     store.migrate()
     vault = Vault(settings.home_folder / "evidence")
     return Services(settings, in_force.policy, store, vault, policy_wrong=in_force.wrong)
