@@ -80,8 +80,8 @@ QUIET: Mapping[str, str] = {
     "PREFECT_CLI_COLORS": "false",
     "PREFECT_CLI_PROMPT": "false",
     "PYTHONUNBUFFERED": "1",
-    # What a client asks its server for at its start, each time, and nobody reads: a token that a server without forged
-    # requests to fear has none of, and its version, which `caseproof doctor` compares.
+    # What each client asks its server for at its start, in vain: a token against forged requests, which only a server
+    # that is told to gives out (our own clients send none, either), and its version, which `caseproof doctor` compares.
     "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
     "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
 }
