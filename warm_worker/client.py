@@ -82,11 +82,11 @@ class ForkClient:
 
     @classmethod
     async def start(
-        cls, warm: Warm, ready_seconds: float = READY_SECONDS, *, env: Mapping[str, str] | None = None
+        cls, warm: Warm, ready_seconds: float = READY_SECONDS, *, env: Mapping[str, str] = os.environ
     ) -> ForkClient:
-        """Start a server that has this ready; ``env`` is added to its environment. Raises NotReady."""
+        """Start a server that has this ready, in this environment. Raises NotReady."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        env = {**dict.fromkeys(ONE_THREAD, "1"), **os.environ, **(env or {})}
+        env = {**dict.fromkeys(ONE_THREAD, "1"), **env}
         command = [sys.executable, "-m", "warm_worker.forkserver", str(theirs.fileno()), json.dumps(asdict(warm))]
         with theirs:
             try:

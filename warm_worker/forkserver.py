@@ -217,10 +217,9 @@ def become(order: Order, line: socket.socket, engine: str) -> NoReturn:
         numpy.random.seed()
     if "prefect" in sys.modules and not _has_our_settings(order):
         from prefect.context import refresh_global_settings_context
-        from prefect.logging.configuration import setup_logging
 
-        refresh_global_settings_context()  # the run's environment holds other settings than ours
-        setup_logging(incremental=False)
+        # The loggers stay as they are: what modules did to them when they were imported is not done again.
+        refresh_global_settings_context()
     gc.enable()
     with line:
         line.send(json.dumps({"pid": os.getpid()}).encode())

@@ -9,8 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from prefect.settings import get_current_settings
-
 from warm_worker.client import Child, ForkClient, NotForked, NotReady
 from warm_worker.forkserver import Warm
 
@@ -27,11 +25,17 @@ Flows = list[tuple[str, str]]
 class Stable:
     """Forks runs from a server that has the newest code that can be imported.
 
-    ``flows`` says what to import (entrypoint, folder); ``logger`` hears of what goes otherwise than planned.
+    ``flows`` says what to import (entrypoint, folder), ``environment`` what its process gets; ``logger`` hears
+    of what goes otherwise than planned.
     """
 
-    def __init__(self, flows: Callable[[], Awaitable[Flows]], logger: logging.Logger | logging.LoggerAdapter) -> None:  # type: ignore[type-arg]
-        self._ask_flows, self._logger = flows, logger
+    def __init__(
+        self,
+        flows: Callable[[], Awaitable[Flows]],
+        environment: Callable[[], Mapping[str, str]],
+        logger: logging.Logger | logging.LoggerAdapter,  # type: ignore[type-arg]
+    ) -> None:
+        self._ask_flows, self._environment, self._logger = flows, environment, logger
         self._server: ForkClient | None = None
         self._flows: Flows = []
         self._asked_at = self._looked_at = self._failed_at = float("-inf")
@@ -69,7 +73,7 @@ class Stable:
             raise NotForked(self._why)
         try:
             await self._read_flows()
-            self._server = await ForkClient.start(Warm(self._flows), env=_settings())
+            self._server = await ForkClient.start(Warm(self._flows), env=self._environment())
         except NotReady as why:
             self._failed_at, self._why = time.monotonic(), f"no fork server: {why}"
             raise NotForked(self._why) from why
@@ -91,7 +95,7 @@ class Stable:
         """A fresh server in place of the old one, which ends with its last run; the old one, where that is better."""
         now = _as_now(old.files)
         try:
-            fresh = await ForkClient.start(Warm(self._flows), env=_settings())
+            fresh = await ForkClient.start(Warm(self._flows), env=self._environment())
         except NotReady as why:
             if not isinstance(why.__cause__, OSError):  # else it is not the code: the next run tries again
                 self._refused = now
@@ -116,11 +120,6 @@ class Stable:
             self._asked_at = time.monotonic()
         except Exception as error:  # Prefect may be away for a while; what is not imported ahead is imported by its run
             self._logger.debug("The flows of the pool could not be read: %r", error)
-
-
-def _settings() -> dict[str, str]:
-    """Prefect's settings as each run is given them: a run that has no others need not read them anew."""
-    return get_current_settings().to_environment_variables(exclude_unset=True)
 
 
 def _as_now(files: Mapping[str, int]) -> dict[str, int]:

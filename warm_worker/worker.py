@@ -10,12 +10,11 @@ import asyncio
 import contextlib
 import errno
 import logging
-import os
 import signal
 import sys
 import tempfile
 import warnings
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,14 +30,14 @@ from prefect.client.schemas.filters import (
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import Flow, FlowRun, StateType, WorkPool
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import InfrastructureNotFound, ObjectNotFound
 from prefect.states import Cancelled
-from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
-from pydantic import Field
+from prefect.workers.base import BaseWorker
 
 from warm_worker.client import NotForked
+from warm_worker.configuration import WarmConfiguration, WarmResult, WarmVariables, runs_environment
 from warm_worker.push import ToldOf
 from warm_worker.stable import Stable
 
@@ -54,58 +53,6 @@ TRIES_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """How long is waited before the next try where the machine starts no process."""
 SILENCE_SECONDS = 3.0
 """After how long without an answer the log says that Prefect is away."""
-PATIENT = {"PREFECT_CLIENT_MAX_RETRIES": "6"}
-"""A run waits two minutes for a Prefect that is away, where nobody set it otherwise; Prefect's own 5 is just one."""
-ONLY_AT_START = ("PYTHONPATH", "PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONDEVMODE", "PYTHONMALLOC", "LD_PRELOAD")
-"""What Python and the loader read only when a process starts: a run that wants another value is not forked."""
-
-
-class WarmConfiguration(BaseJobConfiguration):
-    """How a run's process is started, as the pool and the deployment say."""
-
-    stream_output: bool = Field(default=True)
-    working_dir: Path | None = Field(default=None)
-
-    def prepare_for_flow_run(
-        self,
-        flow_run: FlowRun,
-        deployment: DeploymentResponse | None = None,
-        flow: Flow | None = None,
-        work_pool: WorkPool | None = None,
-        worker_name: str | None = None,
-        worker_id: UUID | None = None,
-    ) -> None:
-        """The worker's own environment, and over it what Prefect and the deployment add."""
-        self._own_command = self.command
-        super().prepare_for_flow_run(flow_run, deployment, flow, work_pool, worker_name, worker_id=worker_id)
-        self.env = {**PATIENT, **os.environ, **self.env}
-
-    _own_command: str | None = None
-
-    @property
-    def own_command(self) -> str | None:
-        """What the pool or the deployment runs instead of Prefect's engine."""
-        return self._own_command
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment of the process."""
-        return {name: value for name, value in self.env.items() if value is not None}
-
-
-class WarmVariables(BaseVariables):
-    """What a pool of this type can be told."""
-
-    stream_output: bool = Field(default=True, description="Whether what runs print stands in the worker's output.")
-    working_dir: Path | None = Field(
-        default=None,
-        title="Working Directory",
-        description="The folder that runs are started in; a new temporary one for each run where none is given.",
-    )
-
-
-class WarmResult(BaseWorkerResult):
-    """How the process of a run ended."""
 
 
 class _Started(Protocol):
@@ -152,8 +99,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         super().__init__(*args, **kwargs)
         if isinstance(self._logger, logging.Logger):
             self._logger.addFilter(_is_no_news)
-        self._stable = Stable(self._flows_of_the_pool, self._logger)
-        self._at_work: dict[UUID, _Started] = {}
+        self._stable = Stable(self._flows_of_the_pool, runs_environment, self._logger)
+        self._at_work: dict[int, tuple[UUID, _Started]] = {}  # by process: a run may go on before its last one ended
         self._cancelling: set[UUID] = set()
         self._told = ToldOf(self._work_pool_name, self._logger)
         self._polling = asyncio.Lock()
@@ -188,7 +135,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         """Start the run's process and wait for its end."""
         with _folder(configuration.working_dir) as cwd:
             started = await self._begin(flow_run, configuration, cwd)
-            self._at_work[flow_run.id] = started
+            self._at_work[started.pid] = flow_run.id, started
             if task_status is not None:
                 task_status.started(started.pid)
             try:
@@ -198,7 +145,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
                     await _end(started)
                 raise
             finally:
-                del self._at_work[flow_run.id]
+                del self._at_work[started.pid]
         if flow_run.id in self._cancelling:
             self._cancelling.discard(flow_run.id)
             await self._is_cancelled(flow_run)
@@ -214,7 +161,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         grace_seconds: int = 30,
     ) -> None:
         """End the process of a run that was cancelled before it began."""
-        for started in self._at_work.values():
+        for _, started in self._at_work.values():
             if str(started.pid) == infrastructure_pid:
                 await _end(started, grace_seconds)
                 return
@@ -232,7 +179,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
 
     async def _begin(self, flow_run: FlowRun, configuration: WarmConfiguration, cwd: str) -> _Started:
         env, output = configuration.environment, configuration.stream_output
-        if configuration.own_command is None and not _needs_its_own_start(env):
+        if configuration.can_be_forked:
             try:
                 return await self._stable.fork(str(flow_run.id), env, cwd, output=output)
             except NotForked as why:
@@ -276,13 +223,15 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             try:
                 for flow_run in await self.client.read_flow_runs(
                     flow_run_filter=FlowRunFilter(
-                        id=FlowRunFilterId(any_=list(self._at_work)),
+                        id=FlowRunFilterId(any_=list({run for run, _ in self._at_work.values()})),
                         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLING])),
                     )
                 ):
-                    if flow_run.id in self._at_work and flow_run.id not in self._cancelling:
-                        self._cancelling.add(flow_run.id)
-                        beside.start_soon(_end, self._at_work[flow_run.id])
+                    if flow_run.id not in self._cancelling:
+                        for run, started in self._at_work.values():
+                            if run == flow_run.id:
+                                self._cancelling.add(run)
+                                beside.start_soon(_end, started)
             except Exception as error:  # Prefect may be away for a while: the next look finds it
                 self._logger.debug("Whether runs are to be cancelled could not be read: %r", error)
 
@@ -375,10 +324,6 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
 
 def _is_for_a_while(error: httpx.HTTPError) -> bool:
     return not isinstance(error, httpx.HTTPStatusError) or error.response.status_code >= 500
-
-
-def _needs_its_own_start(env: Mapping[str, str]) -> bool:
-    return any(env.get(name) != os.environ.get(name) for name in ONLY_AT_START)
 
 
 def _is_module(entrypoint: str) -> bool:

@@ -44,6 +44,13 @@ def job(do: str = "pass"):
     exec(do)
 """
 
+BESIDE = """
+import logging
+
+logging.getLogger("prefect.flow_runs").setLevel(logging.INFO)
+"""
+"""A module that does something to Prefect's loggers when it is imported, as a flow's modules may."""
+
 
 class Warm:
     """A pool with a worker of ours, and one deployment in it."""
@@ -56,7 +63,7 @@ class Warm:
         self.log = folder / "worker.log"
         self.code = folder / "code"
         self.code.mkdir()
-        (self.code / "beside.py").write_text("WORD = 'first'\n")
+        (self.code / "beside.py").write_text(BESIDE + "WORD = 'first'\n")
         (self.code / "jobs.py").write_text(FLOW)
         self.worker: subprocess.Popen[bytes] | None = None
 
@@ -70,6 +77,7 @@ class Warm:
         env = self.server.env() | {
             "PYTHONPATH": f"{root}{os.pathsep}{self.code}",
             "PREFECT_WORKER_QUERY_SECONDS": f"{self.query_seconds:g}",
+            "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "WARNING",
             "PYTHONUNBUFFERED": "1",
         }
         with self.log.open("ab") as log:
@@ -150,8 +158,30 @@ def test_runs_are_forked_log_print_fail_crash_suspend_and_are_resumed_like_any(w
         answer = client._client.post(f"/flow_runs/{asking}/resume", json={"run_input": {"word": "yes"}})
         assert answer.json()["status"] == "ACCEPT"
     assert warm.ends(asking) == "Completed"
+    other = {"env": {"PREFECT_CLIENT_MAX_RETRIES": "3"}}
+    settings = "import prefect.settings as s; print('tries', s.get_current_settings().client.max_retries)"
+    others = warm.begin(settings, job_variables=other)
+    assert warm.ends(others) == "Completed"
+    wait_until("the logs to arrive", lambda: "tries 3" in warm.logs(others), 20)
+    assert "begun in" in warm.logs(others)
     assert "the stock way" not in warm.said
     assert len(warm.servers()) == 1
+
+
+def test_a_run_that_goes_on_before_its_last_process_has_ended_is_carried_to_its_end(warm: Warm) -> None:
+    gone = warm.folder / "gone"
+    lingers = f"import atexit; atexit.register(lambda: (time.sleep(6), pathlib.Path({str(gone)!r}).touch()))"
+    run = warm.begin(f"{lingers}\nsuspend_flow_run(wait_for_input=Said, key='q', timeout=None)")
+    warm.becomes(run, "Suspended")
+    with warm.client as client:
+        client._client.post(f"/flow_runs/{run}/resume", json={"run_input": {"word": "yes"}})
+    wait_until("it to be carried by a second process", lambda: warm.state(run) in ("Running", "Completed"), 60)
+    assert not gone.exists(), "its first process is still there"
+    assert warm.ends(run) == "Completed"
+    wait_until("the first process to end", gone.exists, 60)
+    assert warm.ends(warm.begin()) == "Completed"
+    assert "Lost connection" not in warm.said
+    assert "KeyError" not in warm.said
 
 
 def test_a_server_that_is_killed_in_the_middle_of_its_runs_loses_none_and_starts_none_twice(
@@ -185,7 +215,7 @@ def test_new_code_is_picked_up_without_losing_a_run_and_a_syntax_error_keeps_the
     go = warm.folder / "new code is there"
     long = warm.begin(f"while not pathlib.Path({str(go)!r}).exists(): time.sleep(0.2)")
     warm.becomes(long, "Running")
-    (warm.code / "beside.py").write_text("WORD = 'second'\n")
+    (warm.code / "beside.py").write_text(BESIDE + "WORD = 'second'\n")
     time.sleep(1.1)
     assert word(warm.begin()) == "second"
     go.touch()
