@@ -35,7 +35,7 @@ from sandbox.world import PLATFORM, World
 
 ROOT = Path(__file__).resolve().parents[1]
 POOL = "caseproof"
-ROUNDS = 1
+ROUNDS = 2
 RUNS = 12
 """Runs without work of their own, for the cost of one."""
 CASES = 8

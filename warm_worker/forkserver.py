@@ -30,6 +30,15 @@ from typing import Any, NoReturn
 ENGINE = "prefect.engine"
 IMPORTS = ("prefect.main", "prefect.flow_engine", "prefect.task_engine", ENGINE)
 """What every run imports."""
+LATER_IMPORTS = (
+    "anyio._backends._asyncio",
+    "prefect._internal.observers",
+    "prefect.deployments.steps.core",
+    "prefect.runner",
+)
+"""What runs come to import, by names that may change: what is not there is imported by the runs."""
+MORE = "WARM_WORKER_IMPORTS"
+"""The variable that names more of the same (modules, with blanks between them), for what flows import late."""
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """What keeps libraries for numbers from starting threads when they are imported."""
 GO = b"1"
@@ -166,7 +175,24 @@ def import_all(warm: Warm) -> dict[str, str]:
                 raise
             broken[entrypoint] = f"{type(error).__name__}: {error}"
     sys.path[:] = _PATH
+    later = LATER_IMPORTS if ENGINE in warm.imports else ()
+    for name in (*later, *os.environ.get(MORE, "").split()):
+        with suppress(ImportError):
+            importlib.import_module(name)
+    _complete_models()
     return broken
+
+
+def _complete_models() -> None:
+    """Have pydantic build what it otherwise builds at a model's first use: each child would, in memory of its own."""
+    if pydantic := sys.modules.get("pydantic"):
+        waiting = list(pydantic.BaseModel.__subclasses__())
+        while waiting:
+            model = waiting.pop()
+            waiting += model.__subclasses__()
+            if not model.__pydantic_complete__:
+                with suppress(Exception):  # a model that cannot be completed now is its user's
+                    model.model_rebuild(raise_errors=False)
 
 
 def files_of(warm: Warm) -> dict[str, int]:

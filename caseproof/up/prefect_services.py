@@ -87,8 +87,13 @@ QUIET: Mapping[str, str] = {
 }
 """Settings of every Prefect program that we start: it tells nobody outside, asks nothing, and logs plain lines."""
 
-CASES_WORKER: Mapping[str, str] = {"PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "WARNING"}
-"""Keeps a worker's own routine ("submitting", "downloading") out of the logs of cases."""
+CASES_WORKER: Mapping[str, str] = {
+    # Keeps a worker's own routine ("submitting", "downloading") out of the logs of cases.
+    "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "WARNING",
+    # What the flows import when they come to it: a fifth of a second a run; what is not installed is left out.
+    "WARM_WORKER_IMPORTS": "caseproof.store.postgres",
+}
+"""Settings of the worker of our own pool."""
 
 
 def server_command(host: str, port: int) -> list[str]:

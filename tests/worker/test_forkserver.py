@@ -282,7 +282,7 @@ def test_new_code_that_a_full_machine_kept_out_is_taken_by_a_later_run(
             assert await child.wait() == 0
             return ours._server
 
-        ours = stable.Stable(no_flows, logging.getLogger("stable"))
+        ours = stable.Stable(no_flows, lambda: os.environ, logging.getLogger("stable"))
         ours._server = forks.server
         forks.server.files = {str(tmp_path / "changed.py"): 1}
         monkeypatch.setattr(ForkClient, "start", full)
@@ -328,3 +328,24 @@ def test_a_server_ends_when_its_worker_died_and_its_last_run_is_over(forking: Tr
         assert forks.server._process.returncode == 0
 
     forking(test)
+
+
+def test_what_flows_import_late_is_there_before_and_models_are_complete_and_what_is_not_installed_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = "from __future__ import annotations\nimport pydantic\nclass Late(pydantic.BaseModel, defer_build=True):\n"
+    (tmp_path / "late.py").write_text(f"{model}    other: list[Other] = []\nclass Other(pydantic.BaseModel): pass\n")
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{tmp_path}")
+    monkeypatch.setenv("WARM_WORKER_IMPORTS", "not_installed late")
+
+    async def test() -> None:
+        server = await ForkClient.start(WARM)
+        try:
+            forks = Forks(server, tmp_path)
+            seen = "'late' in sys.modules and sys.modules['late'].Late.__pydantic_complete__"
+            assert await forks.said(seen, PYTHONPATH=os.environ["PYTHONPATH"]) is True
+        finally:
+            server.retire()
+            await asyncio.wait_for(server._process.wait(), 20)
+
+    asyncio.run(test())
