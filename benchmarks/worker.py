@@ -38,7 +38,7 @@ POOL = "caseproof"
 ROUNDS = 2
 RUNS = 12
 """Runs without work of their own, for the cost of one."""
-CASES = 8
+CASES = 40
 """Cases that get their runs at once."""
 ANSWERS = 5
 TOGETHER = 8
@@ -226,7 +226,7 @@ class Place:
                 raise AssertionError(f"{len(wrong)} runs went wrong: {wrong[0]['state']['message']}")
             return sum(one["state_type"] in states for one in found) == len(runs)
 
-        wait_until(f"{len(runs)} runs to be {' or '.join(sorted(states))}", all_there, seconds, 0.25)
+        wait_until(f"{len(runs)} runs to be {' or '.join(sorted(states))}", all_there, seconds, 0.5)
 
     def deploy(self, flow: str) -> None:
         """Deploy a flow of ``worker_flows.py`` from where it lies."""

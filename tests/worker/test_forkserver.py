@@ -273,7 +273,7 @@ def test_new_code_that_a_full_machine_kept_out_is_taken_by_a_later_run(
     async def no_flows() -> stable.Flows:
         return []
 
-    async def full(_warm: Warm) -> ForkClient:
+    async def full(_warm: Warm, **_more: Any) -> ForkClient:
         raise NotReady("the machine starts no process") from BlockingIOError()
 
     async def test(forks: Forks) -> None:
@@ -287,7 +287,7 @@ def test_new_code_that_a_full_machine_kept_out_is_taken_by_a_later_run(
         forks.server.files = {str(tmp_path / "changed.py"): 1}
         monkeypatch.setattr(ForkClient, "start", full)
         assert await run() is forks.server
-        monkeypatch.setattr(ForkClient, "start", lambda _warm: start(WARM))
+        monkeypatch.setattr(ForkClient, "start", lambda _warm, **_more: start(WARM))
         fresh = await run()
         assert fresh is not None
         assert fresh is not forks.server
