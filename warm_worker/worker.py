@@ -147,7 +147,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             finally:
                 del self._at_work[started.pid]
         if flow_run.id in self._cancelling:
-            self._cancelling.discard(flow_run.id)
+            if all(run != flow_run.id for run, _ in self._at_work.values()):
+                self._cancelling.discard(flow_run.id)
             await self._is_cancelled(flow_run)
             code = 0
         if code is None:
@@ -170,9 +171,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     async def _keep_warm(self) -> None:
         """Have the fork server ready before a run comes, and a fresh one before a run of new code comes."""
         while True:
-            with contextlib.suppress(RuntimeError):  # before the worker has a client
-                if self.client:
-                    await self._stable.look()
+            if self.is_setup:
+                await self._stable.look()
             await anyio.sleep(WARM_SECONDS)
 
     # -- starting -----------------------------------------------------------------------------------------------------
