@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import importlib.metadata
 import re
 import subprocess
@@ -207,6 +208,15 @@ def test_prefect_knows_every_key_and_takes_every_schedule(config: dict[str, Any]
         for schedule in deployment.get("schedules", []):
             kind = CronSchedule if "cron" in schedule else IntervalSchedule
             kind.model_validate({key: value for key, value in schedule.items() if key in kind.model_fields})
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
+def test_prefects_server_finds_the_next_times_of_a_cron_schedule(zone: str) -> None:
+    """With a library that is too old its server starts, looks healthy, and makes no run of any (docs/dependencies.md)."""
+    from prefect.server.schemas.schedules import CronSchedule as ServersCron
+
+    times = asyncio.run(ServersCron(cron="30 6 * * *", timezone=zone).get_dates(3))
+    assert [(time.hour, time.minute) for time in times] == [(6, 30)] * 3
 
 
 def test_the_deployments_that_others_rely_on_are_there_once_each(config: dict[str, Any]) -> None:
