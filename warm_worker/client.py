@@ -90,8 +90,8 @@ class ForkClient:
         command = [sys.executable, "-m", "warm_worker.forkserver", str(theirs.fileno()), json.dumps(asdict(warm))]
         with theirs:
             try:
-                # A session of its own, as the process worker gives its runs: what is done to the worker's own group, say
-                # where that died, is not done to runs that go on.
+                # A session of its own, as the process worker gives its runs: what is done to the worker's own group
+                # where that died is not done to runs that go on.
                 process = await asyncio.create_subprocess_exec(
                     *command, pass_fds=[theirs.fileno()], env=env, start_new_session=True
                 )

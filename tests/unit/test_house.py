@@ -212,7 +212,7 @@ def test_prefect_knows_every_key_and_takes_every_schedule(config: dict[str, Any]
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
 def test_prefects_server_finds_the_next_times_of_a_cron_schedule(zone: str) -> None:
-    """With a library that is too old its server starts, looks healthy, and makes no run of any (docs/dependencies.md)."""
+    """With too old a library its server starts, looks healthy, and makes no run of any (docs/dependencies.md)."""
     from prefect.server.schemas.schedules import CronSchedule as ServersCron
 
     times = asyncio.run(ServersCron(cron="30 6 * * *", timezone=zone).get_dates(3))
