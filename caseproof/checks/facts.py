@@ -45,6 +45,7 @@ CARRIERS = (
     "Task run failed due to timeout:",
     "Finished in state Failed(",
     "Given states:",
+    "Crash detected!",
 )
 """Frames of Prefect that only carry what the job itself said: they are taken off, and say nothing of the cause."""
 
