@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 
 SEARCHED = 2000
 """So many characters at the beginning and at the end of a message are searched: what is wrong stands there."""
@@ -41,8 +42,6 @@ CARRIERS = (
     "Task run encountered an exception:",
     "Task run encountered an exception",
     "Task run encountered unexpected exception:",
-    "Flow run failed due to timeout:",
-    "Task run failed due to timeout:",
     "Finished in state Failed(",
     "Given states:",
     "Crash detected!",
@@ -78,7 +77,7 @@ _OPENS = r"[\"'(\[`]{0,2}"
 _IS = rf"[\"'\])>]{{0,2}}(?: (?:is|was|of))?\s?(?:=>|[:=])?\s?{_OPENS}"
 # The end of a clause, or of what an answer is made of; never a thing that is counted.
 _ENDS = (
-    r"(?:$|[\"'<>)\]};`]|[.,:](?:\s|$)|\s*[-\u2013(<\[{:\r\n]"
+    r"(?:$|\s?[\"'<>)\]};`]|[.,:](?:\s|$)|\s*[-\u2013(<\[{:\r\n]"
     r"|\s(?:from|for|on|at|by|when|while|after|and|response|error)\b)"
 )
 _VERBS = (
@@ -95,15 +94,21 @@ SHAPES: dict[str, tuple[str, str]] = {
     "answered 404": (rf"\b(?:{_VERBS})(?: (?:with|a|an|the|code|status|http|error)){{0,3}}:? {_OPENS}", _ENDS),
     "success: 404 (Not Found)": (r"indicate success: ", ""),
     "ApiException: (404)\nReason: Not Found": (r"(?:Exception|Error):? \(?", r"\)?(?:\s{0,3}Reason|,? message=)"),
+    "ApiError 404: ": (r"(?:Error|Exception) \(?", r"\)?:\s"),
+    "Error: 404 - ": (r"(?:Error|Exception): ", r"\s[-\u2013]\s"),
     "404 Not Found": (r"(?<![#\w.,/-])", rf"[\"')\]]?[:,]? [-(]?\s?(?-i:{_PHRASES})"),
     "404 not found": (r"(?:\A|[:>\]]\s)", rf":? (?:{_PHRASES})"),
-    '"code":404': (r"(?:[\"']|[{,(]\s?|(?:error|err|failed|with|fail)[ _-]?)code[\"']?\s?(?:=>|[:=])?\s?[\"']?", r"(?![\d])"),
+    '"code":404': (
+        r"(?:[\"']|[{,(]\s?|(?:error|err|failed|with|fail)[ _-]?)code[\"']?\s?(?:=>|[:=])?\s?[\"']?",
+        r"(?![\d])",
+    ),
     "[404] {": (r"(?<!\w)\[", r"\](?:$|\s*[{<\"'\[]|[: ] ?(?:with|error|client|server)\b)"),
     "404 {": (r"(?:\A|[:>\]]\s)", r"\s{0,3}(?:[{<]|\[\s*[\"{])"),
     "404 error:": (r"(?:\A|[:>\]]\s)", r"\s(?:http )?error\b"),
     "', 404)": (r"[\"'], ?", r"\)(?:$|[\"'\s])"),
     "POST /orders (404)": (
-        r"\b(?:GET|POST|PUT|PATCH|DELETE|HEAD) \S{1,150}(?: HTTP/\d(?:\.\d)?[\"']?)?[^\w\n]{1,6}(?:failed|returned)?[^\w\n]{0,3}",
+        r"\b(?:GET|POST|PUT|PATCH|DELETE|HEAD) \S{1,150}(?: HTTP/\d(?:\.\d)?[\"']?)?"
+        r"[^\w\n]{1,6}(?:failed|returned)?[^\w\n]{0,3}",
         r"(?:$|[\"')\],:;]|\s?[-(\n])",
     ),
     "<404 https://...>": (r"<", r" https?://"),
@@ -118,7 +123,7 @@ _SHAPES = [
     for before, after in SHAPES.values()
 ]
 _COUNTED = re.compile(
-    r"\b(?:orders?|payments?|stock|articles?|products?|delivery|deliveries|items?|sku|lines?|rows?|no\.|number|invoices?"
+    r"(?<![\w/])(?:orders?|payments?|stock|articles?|products?|delivery|deliveries|items?|sku|lines?|rows?|no\.|number|invoices?"
     r"|postal|zip|coupon|category)[ _-]?(?:status|state|code|id|is|was)?[\"']?\s?[:=#]?\s?[\"'(\[]?\Z",
     re.IGNORECASE,
 )
@@ -139,6 +144,10 @@ _BODY = re.compile(
 """Where the other side's own words begin, if no code tells."""
 
 
+MOST_NUMBERS = 100
+"""So many numbers of a message are looked at: what has more of them is a table, and tells of no answer."""
+
+
 def answer_in(message: str) -> int | None:
     """The HTTP code (400 to 599) that the message says was answered; the first, for later ones are quoted."""
     found = _answer(message)
@@ -147,12 +156,12 @@ def answer_in(message: str) -> int | None:
 
 def _answer(text: str) -> tuple[int, int] | None:
     """The code that was answered, and where it stands."""
-    for found in _CODE.finditer(text):
+    for found in islice(_CODE.finditer(text), MOST_NUMBERS):
         at, end = found.span()
         front = text[max(0, at - 200) : at]
         if _COUNTED.search(front[-40:]) or _QUOTED.search(front[-120:]):
             continue
-        if any(before.search(front) and after.match(text, end) for before, after in _SHAPES):
+        if any(after.match(text, end) and before.search(front) for before, after in _SHAPES):
             return int(found[0]), at
     return None
 
