@@ -105,6 +105,7 @@ SHAPES: dict[str, tuple[str, str]] = {
     "[404] {": (r"(?<!\w)\[", r"\](?:$|\s*[{<\"'\[]|[: ] ?(?:with|error|client|server)\b)"),
     "404 {": (r"(?:\A|[:>\]]\s)", r"\s{0,3}(?:[{<]|\[\s*[\"{])"),
     "404 error:": (r"(?:\A|[:>\]]\s)", r"\s(?:http )?error\b"),
+    "a 404 error": (r"\b(?:an?|the|with|http) ", r" error\b"),
     "', 404)": (r"[\"'], ?", r"\)(?:$|[\"'\s])"),
     "POST /orders (404)": (
         r"\b(?:GET|POST|PUT|PATCH|DELETE|HEAD) \S{1,150}(?: HTTP/\d(?:\.\d)?[\"']?)?"
