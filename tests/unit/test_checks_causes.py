@@ -45,6 +45,7 @@ TABLE: dict[str, tuple[str, int]] = {
     "ValueError: the access token has expired": (TOKEN, 2),
     "JobFailed: your API key was revoked": (TOKEN, 2),
     "JobFailed: invalid access token": (TOKEN, 2),
+    'JobFailed: {"code": "UNAUTHORIZED", "message": "no"}': (TOKEN, 3),
     # the retailer
     GET + '403: {"error": "seller_dropped", "message": "garden-shop no longer sells here."}': (GONE, 2),
     GET + '404: {"error": "seller_unknown", "message": "There is no seller called \'garden-shop\'."}': (GONE, 2),
