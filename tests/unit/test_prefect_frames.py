@@ -12,7 +12,6 @@ from pathlib import Path
 
 import prefect
 import pytest
-from prefect._internal.infrastructure_exit_codes import INFRASTRUCTURE_EXIT_HINTS
 
 from caseproof.checks.causes import classify
 from caseproof.checks.facts import CARRIERS
@@ -166,8 +165,22 @@ def test_what_prefect_says_of_the_job_itself_has_its_cause(template: str, cause:
     assert cause_of(template.replace("*", "7")) == cause
 
 
-@pytest.mark.parametrize("code", INFRASTRUCTURE_EXIT_HINTS)
-def test_every_way_in_which_a_process_may_end_is_ours(code: int) -> None:
-    told = INFRASTRUCTURE_EXIT_HINTS[code].explanation
-    assert cause_of(f"Process exited with status code: {code}. {told}") == "our_platform"
-    assert cause_of(f"Flow run infrastructure exited with non-zero status code {code}. {told}") == "our_platform"
+@cache
+def explanations() -> frozenset[str]:
+    """What Prefect says of the codes with which processes end."""
+    return frozenset(
+        text
+        for file in Path(prefect.__file__).parent.rglob("*exit_codes.py")
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        for one in call.keywords
+        if one.arg == "explanation"
+        for text in _texts(one.value, call)
+    )
+
+
+def test_every_way_in_which_a_process_may_end_is_ours() -> None:
+    assert len(explanations()) >= 10
+    for told in explanations():
+        assert cause_of(f"Process exited with status code: 7. {told}") == "our_platform"
+        assert cause_of(f"Flow run infrastructure exited with non-zero status code 7. {told}") == "our_platform"
