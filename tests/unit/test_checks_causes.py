@@ -152,6 +152,12 @@ TRAPS: dict[str, tuple[str, int]] = {
     # a 401 of our own house is no retailer's
     "prefect.exceptions.PrefectHTTPStatusError: Client error '401 Unauthorized' for url "
     "'http://127.0.0.1:4200/api/block_documents/'": (OURS, 5),
+    "ClientError: An error occurred (ExpiredTokenException) when calling the RegisterTaskDefinition operation": (
+        OURS,
+        5,
+    ),
+    # a token that is no key to a marketplace
+    "JobFailed: csrf_token_invalid": (PAGE, 3),
     # a shop in an address is not a shop that is gone
     "JobFailed: GET https://shop.example.com/seller/offers answered 404: Not Found": (PAGE, 3),
 }
