@@ -55,7 +55,7 @@ BUILT_IN = built_in_signatures()
 def templates() -> frozenset[str]:
     """The messages in Prefect's source; * stands for what is put in."""
     root = Path(prefect.__file__).parent
-    found = set()
+    found: set[str] = set()
     for file in root.rglob("*.py"):
         text = file.read_text(encoding="utf-8")
         if not any(maker in text for maker in MAKERS):
