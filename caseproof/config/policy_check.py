@@ -57,8 +57,8 @@ class Patience(Strict):
 class Signature(Patience):
     """What the message of a failed run means. The first signature in the list that fits decides.
 
-    It fits when the message tells of an answer with one of the codes in ``http``, and one of ``says`` is found in it;
-    where only one of the two is given, that one is enough.
+    It fits when the message tells of an answer with one of the codes in ``http``, and one of ``frames``, ``codes`` and
+    ``says`` is found in it; where only the one or the other is given, that is enough.
     """
 
     name: str = Field(min_length=1, description="What people call it, like 'the token is refused'; each its own.")
@@ -66,7 +66,28 @@ class Signature(Patience):
     http: tuple[Annotated[int, Field(ge=400, le=599)], ...] = Field(
         (), description="HTTP codes (400 to 599). Only an answer counts, never a number that merely looks like a code."
     )
+    frames: tuple[str, ...] = Field(
+        (), description="How the message begins, as what runs the jobs puts it around theirs; * stands for any text."
+    )
+    codes: tuple[str, ...] = Field(
+        (),
+        description="Error codes and names of exceptions, whole, in any spelling (InvalidToken is invalid_token). A "
+        "single word or a number counts only where programs put codes, like in 'code: Unauthorized'.",
+    )
     says: tuple[str, ...] = Field((), description="Regular expressions; capital and small letters are the same.")
+    in_answers: bool = Field(
+        True,
+        description="Whether it is also looked for in what the other side answered; false for what is only ours: a "
+        "full disk in an answer is theirs.",
+    )
+
+    @field_validator("frames", "codes")
+    @classmethod
+    def _hold_text(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in entries:
+            if len(re.sub(r"[\W_]", "", entry)) < 2:
+                raise ValueError(f"'{entry}' would fit too much; say more")
+        return entries
 
     @field_validator("says")
     @classmethod
@@ -77,8 +98,8 @@ class Signature(Patience):
 
     @model_validator(mode="after")
     def _says_something(self) -> Signature:
-        if not self.http and not self.says:
-            raise ValueError("give http (codes), says (regular expressions), or both")
+        if not (self.http or self.frames or self.codes or self.says):
+            raise ValueError("give http (codes of answers), frames, codes or says (regular expressions)")
         return self
 
 

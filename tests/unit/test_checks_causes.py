@@ -9,16 +9,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 
 from caseproof.checks.causes import answer_in, classify
+from caseproof.checks.facts import SHAPES
 from caseproof.config.policy_check import Patience, Signature, built_in_signatures
 from caseproof.domain.vocabulary import CAUSES
+from tests.support.check_frames import history, run, seen
 
 BUILT_IN = built_in_signatures()
+CORPUS = Path(__file__).parents[1] / "corpus"
 FLOW = "Flow run encountered an exception: "
 GET = "JobFailed: GET http://bazaar.example.com/orders answered "
 TOKEN, GONE, PAGE, FEED = "expired_token", "retailer_offboarded", "website_changed", "feed"
 SYNC, CONNECTION, OURS, UNKNOWN = "sync", "connection", "our_platform", "unknown"
+HELD_OUT_RIGHT = 80
+"""So many of the held-out messages are told right at least."""
 
 TABLE: dict[str, tuple[str, int]] = {
     # the token: at once
@@ -39,6 +45,7 @@ TABLE: dict[str, tuple[str, int]] = {
     "ValueError: the access token has expired": (TOKEN, 2),
     "JobFailed: your API key was revoked": (TOKEN, 2),
     "JobFailed: invalid access token": (TOKEN, 2),
+    'JobFailed: {"code": "UNAUTHORIZED", "message": "no"}': (TOKEN, 3),
     # the retailer
     GET + '403: {"error": "seller_dropped", "message": "garden-shop no longer sells here."}': (GONE, 2),
     GET + '404: {"error": "seller_unknown", "message": "There is no seller called \'garden-shop\'."}': (GONE, 2),
@@ -48,6 +55,7 @@ TABLE: dict[str, tuple[str, int]] = {
     "JobFailed: GET https://api.example.com/sellers/garden-shop answered 410: Gone": (GONE, 3),
     "JobFailed: your seller account has been suspended": (GONE, 3),
     GET + "402: Payment Required": (GONE, 3),
+    GET + "423: Locked": (GONE, 3),
     # the website
     "playwright._impl._errors.TimeoutError: Page.click: Timeout 30000ms exceeded.\nCall log:\n"
     '  - waiting for locator("#login")': (PAGE, 3),
@@ -144,9 +152,25 @@ TRAPS: dict[str, tuple[str, int]] = {
     # a 401 of our own house is no retailer's
     "prefect.exceptions.PrefectHTTPStatusError: Client error '401 Unauthorized' for url "
     "'http://127.0.0.1:4200/api/block_documents/'": (OURS, 5),
+    "ClientError: An error occurred (ExpiredTokenException) when calling the RegisterTaskDefinition operation": (
+        OURS,
+        5,
+    ),
+    # a token that is no key to a marketplace
+    "JobFailed: csrf_token_invalid": (PAGE, 3),
     # a shop in an address is not a shop that is gone
     "JobFailed: GET https://shop.example.com/seller/offers answered 404: Not Found": (PAGE, 3),
 }
+
+
+def messages_of(name: str) -> dict[str, list[str]]:
+    """The messages of a list in tests/corpus, each with the causes that are right."""
+    told = yaml.safe_load((CORPUS / f"{name}.yaml").read_text(encoding="utf-8"))
+    return {one["says"]: one["expect"] for one in told}
+
+
+GIVEN, OURS_TO_SEE, HELD_OUT = map(messages_of, ("causes_given", "causes", "held_out_causes"))
+"""Real messages that came with the issue; those the signatures were written with; those that only measure them."""
 
 
 def signature_of(message: str, signatures: Sequence[Signature]) -> str:
@@ -172,9 +196,119 @@ def test_the_table_is_long_and_has_every_cause() -> None:
     assert {cause for cause, _ in TABLE.values()} == set(CAUSES)
 
 
-def test_every_built_in_signature_is_met_by_a_message_of_the_table() -> None:
-    met = {signature_of(message, BUILT_IN) for message in {**TABLE, **TRAPS}}
+def test_every_built_in_signature_is_met_by_a_message() -> None:
+    met = {signature_of(message, BUILT_IN) for message in {**TABLE, **TRAPS, **GIVEN, **OURS_TO_SEE}}
     assert [one.name for one in BUILT_IN if one.name not in met] == []
+
+
+@pytest.mark.parametrize("message", [*GIVEN, *OURS_TO_SEE])
+def test_a_real_message_has_a_cause_that_is_right(message: str) -> None:
+    assert judged(message)[0] in {**GIVEN, **OURS_TO_SEE}[message]
+    assert judged(FLOW + message)[0] in {**GIVEN, **OURS_TO_SEE}[message]
+
+
+def test_messages_that_the_signatures_were_not_written_for_are_mostly_told_right() -> None:
+    wrong = {message: judged(message)[0] for message, right in HELD_OUT.items() if judged(message)[0] not in right}
+    assert len(HELD_OUT) - len(wrong) >= HELD_OUT_RIGHT, "\n".join(f"{cause}: {said}" for said, cause in wrong.items())
+
+
+def test_no_fault_of_ours_is_blamed_on_anybody_else() -> None:
+    ours = [one for one, right in {**GIVEN, **OURS_TO_SEE, **HELD_OUT}.items() if right == [OURS]]
+    assert len(ours) >= 100
+    assert [(judged(one)[0], one) for one in ours if judged(one)[0] not in {OURS, UNKNOWN}] == []
+
+
+def test_what_nobody_knows_is_blamed_on_nobody() -> None:
+    nobodys = [one for one, right in {**GIVEN, **OURS_TO_SEE, **HELD_OUT}.items() if right == [UNKNOWN]]
+    assert [(judged(one)[0], one) for one in nobodys if judged(one)[0] != UNKNOWN] == []
+
+
+SLOW_DOWN = (
+    '429 { "errors": [ { "message": "You exceeded your quota", "code": "QuotaExceeded" } ] }',
+    '{"errors":[{"code":"QuotaExceeded"}]}',
+    '[403] {"error":{"status":"RESOURCE_EXHAUSTED"}}',
+    "Exceeded 2 calls per second for api client. Reduce request rates.",
+    "Service call has exceeded the number of times the operation is allowed to be called",
+    "One or more errors occurred. (Rate exceeded)",
+    '401 {"error":"too_many_requests"}',
+    "HTTP 503: Slow Down",
+)
+
+
+@pytest.mark.parametrize("message", SLOW_DOWN)
+def test_a_rate_limit_is_ours_and_stops_no_job_before_its_own_patience(message: str) -> None:
+    assert judged(message) == (OURS, 10)
+    rows = [run("job", "F", one.started_at, one.ended_at, message=message) for one in history("job", "F" * 10)]
+    assert seen(rows[1:])[0].at["job", "verdict"] == "watched"
+    assert seen(rows)[0].at["job", "verdict"] == "failing"
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_answers_code_is_read_in_every_shape(shape: str) -> None:
+    assert answer_in(shape) == 404
+    assert answer_in(f"SomeError: {shape}") == 404
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_code_of_an_order_is_no_answer_in_any_shape(shape: str) -> None:
+    assert answer_in(shape.replace("404", "order 404")) is None
+    assert answer_in(shape.replace("404", "line 404")) is None
+
+
+def test_a_code_is_whole_and_its_spelling_does_not_matter() -> None:
+    own = [Signature(name="own", cause="feed", codes=("stale_token", "Unauthorized", "31337"))]
+    for message in (
+        "it said stale_token",
+        "StaleToken: no",
+        '{"x": "STALE_TOKEN"}',
+        "x.StaleToken",
+        "error=stale-token",
+    ):
+        assert signature_of(message, own) == "own", message
+    for message in ("a stale token", "stale_tokens", "StaleTokenError", "stale"):
+        assert signature_of(message, own) == "", message
+
+
+def test_a_word_or_a_number_is_a_code_only_where_programs_put_codes() -> None:
+    own = [Signature(name="own", cause="feed", codes=("Unauthorized", "31337"))]
+    for message in ('{"code": "Unauthorized"}', "{ code: 'Unauthorized' }", "error=unauthorized", "Error (31337): no"):
+        assert signature_of(message, own) == "own", message
+    for message in ("the buyer is Unauthorized", "order 31337 failed", '{"error": "Unauthorized by the buyer"}'):
+        assert signature_of(message, own) == "", message
+
+
+def test_a_frame_is_how_a_message_begins() -> None:
+    own = [Signature(name="own", cause="feed", frames=("Job * was lost:",))]
+    for message in (
+        "Job feed-7 was lost: no",
+        "job x WAS LOST: y",
+        FLOW + "Job x was lost: y",
+        "CrashedRun: Job x was lost: y",
+    ):
+        assert signature_of(message, own) == "own", message
+    assert signature_of("It says: Job x was lost: y", own) == ""
+    assert signature_of("Job x\nwas lost:", own) == ""
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "answered 500: {words}", 'HTTP 400 {{"error":"{words}"}}', '{{"error": "{words}"}}', "shop said: {words}",
+        "<html><title>{words}</title>", "Failure Origin: source, Message: {words}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("words", ["the database is locked", "OutOfMemoryError", "no module named shop"])
+def test_what_is_ours_in_our_own_words_is_theirs_in_their_answer(theirs: str, words: str) -> None:
+    assert judged(f"Error: {words}")[0] == OURS
+    assert judged(theirs.format(words=words))[0] != OURS
+
+
+def test_codes_words_and_frames_are_ways_and_an_answer_narrows_them() -> None:
+    own = [Signature(name="own", cause="feed", http=(404,), codes=("NoFeed",), says=("feed is gone",))]
+    assert signature_of("answered 404: NoFeed", own) == "own"
+    assert signature_of("answered 404: the feed is gone", own) == "own"
+    assert signature_of("answered 404: no", own) == ""
+    assert signature_of("answered 500: NoFeed", own) == ""
 
 
 def test_only_an_answer_or_a_machines_word_stops_a_job_at_once() -> None:
@@ -239,7 +373,29 @@ def test_messages_that_differ_in_ids_and_times_alone_are_looked_at_once() -> Non
 
 
 @pytest.mark.parametrize(
-    "hostile", ["column ", "seller ", "4", "401 ", "element ", "' ", "\n", "HTTP ", "550 ", "1 of 1 "]
+    "hostile",
+    [
+        "column ",
+        "seller ",
+        "4",
+        "401 ",
+        "element ",
+        "' ",
+        "\n",
+        "HTTP ",
+        "550 ",
+        "1 of 1 ",
+        "account ",
+        "product ",
+        "token ",
+        "code: ",
+        "{",
+        "GET /a ",
+        "Aa_",
+        "token_",
+        "[401 ",
+        "http ",
+    ],
 )
 def test_no_message_makes_the_built_in_expressions_slow(hostile: str) -> None:
     begin = time.process_time()

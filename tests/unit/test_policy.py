@@ -97,7 +97,15 @@ BAD = {
     ),
     "a signature that says nothing": (
         "team: [a]\ncheck: {signatures: [{name: mute, cause: feed}]}",
-        ["check.signatures.mute: give http (codes), says (regular expressions), or both"],
+        ["check.signatures.mute: give http (codes of answers), frames, codes or says (regular expressions)"],
+    ),
+    "a signature whose code says nothing": (
+        "team: [a]\ncheck: {signatures: [{name: odd, cause: feed, codes: [_]}]}",
+        ["check.signatures.odd.codes: ", "'_' would fit too much"],
+    ),
+    "a signature whose frame is everything": (
+        "team: [a]\ncheck: {signatures: [{name: odd, cause: feed, frames: ['*']}]}",
+        ["check.signatures.odd.frames: ", "'*' would fit too much"],
     ),
     "a signature with a code that is no failure": (
         "team: [a]\ncheck: {signatures: [{name: odd, cause: feed, http: [200]}]}",
