@@ -34,6 +34,8 @@ _COLUMNS = {written: column for column, names in NAMES.items() for written in na
 
 _HEADER = f"The header says {','.join((*NEEDED, *MORE))}, in any order; the last {len(MORE)} may be left out."
 
+_QUOTE = "Delete what is too much, or put the cell that holds the delimiter between quotation marks"
+
 NOT_UTF_8 = f"is not UTF-8 and was read as Windows-1252. Is a letter above wrong? {AS_UTF_8}"
 
 
@@ -72,8 +74,10 @@ def read_contacts(path: Path) -> list[ContactLine]:
     lines: list[ContactLine] = []
     for row in table.rows:
         cells = {column: cell for column, cell in zip(columns, row.cells, strict=False) if column}
-        too_many = f"it has {len(row.cells)} values, and the header {len(columns)}" * (len(row.cells) > len(columns))
-        lines += contact_lines(f"line {row.line}", **cells, wrong=too_many, guessed=table.guessed)
+        too_many = f"it has {len(row.cells)} values, and the header {len(columns)}. {_QUOTE}"
+        lines += contact_lines(
+            f"line {row.line}", **cells, wrong=too_many * (len(row.cells) > len(columns)), guessed=table.guessed
+        )
     return lines
 
 

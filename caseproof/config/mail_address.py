@@ -33,7 +33,7 @@ _DIVIDES = re.compile(r'"(?:[^"\\]|\\.)*+"|<[^<>]*+>|([;,\n])')
 _NAMED = re.compile(r"([^<>]*)<([^<>]*)>")
 _MAILTO = re.compile(r"\s*mailto:([^?]*+)(?:\?.*)?", re.IGNORECASE | re.DOTALL)
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_MOST_BEFORE, _MOST = 64, 254
+_MOST_BEFORE, _MOST, _LONGEST = 64, 254, 10_000
 
 
 def tidied(text: str) -> str:
@@ -52,6 +52,8 @@ def addresses_in(text: str) -> list[tuple[str, str]]:
     Takes ``name@example.com``, ``Name <name@example.com>``, ``mailto:`` links, and several of them, divided by
     semicolons, commas or line breaks. Raises BadInput for a part that is no address; an empty text holds none.
     """
+    if len(text) > _LONGEST:
+        raise BadInput(f"{tidied(text[:60])!r} goes on for {len(text)} characters.", "Give the addresses alone.")
     found: dict[str, tuple[str, str]] = {}
     for part in _parts(text):
         name, address = _name_and_address(part)
@@ -162,11 +164,13 @@ _Wrong = tuple[str, str] | None
 
 
 def _wrong_as_text(address: str) -> _Wrong:
+    stray = unkeepable(address) or next((c for c in address if c in "<>(),;:[]\\"), "")
     checks = (
         (not address, "it is empty", ""),
         (address.count('"') % 2 == 1, "a quotation mark is not closed", ""),
         ('"' in address, "it has quotation marks", ""),
         ("@" not in address, "it has no @", ""),
+        (bool(stray), f"{stray!r} cannot stand in it", ""),
         (" " in address, "it has a space in it", "Write one address without spaces; divide several by a semicolon."),
         (address.count("@") > 1, "it has more than one @", "Divide several addresses by a semicolon."),
         (len(address) > _MOST, "it is too long", ""),
@@ -174,8 +178,7 @@ def _wrong_as_text(address: str) -> _Wrong:
     for applies, why, what_to_do in checks:
         if applies:
             return why, what_to_do
-    stray = unkeepable(address) or next((c for c in address if c in "<>(),;:[]\\"), "")
-    return (f"{stray!r} cannot stand in it", "") if stray else None
+    return None
 
 
 def _wrong_before(local: str) -> _Wrong:
