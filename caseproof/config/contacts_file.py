@@ -22,7 +22,7 @@ NEEDED, MORE = ("retailer", "address"), ("name", "language", "role")
 NAMES = {
     "retailer": "retailer retailername shop shopname store storename customer customername client clientname merchant "
     "merchantname account accountname company companyname händler haendler händlername haendlername kunde kundenname "
-    "firma firmenname unternehmen",
+    "firma firmenname unternehmen organization organizationname organisation",
     "address": "address email emailaddress emailaddresses emails mail mailaddress adresse emailadresse emailadressen "
     "mailadresse",
     "name": "name contact contactname contactperson fullname person ansprechpartner ansprechpartnerin kontakt "
@@ -32,9 +32,12 @@ NAMES = {
 }
 _COLUMNS = {written: column for column, names in NAMES.items() for written in names.split()}
 
-_HEADER = f"The header says {','.join((*NEEDED, *MORE))}, in any order; the last {len(MORE)} may be left out."
+_HEADER = (
+    f"The first row is the header: {','.join((*NEEDED, *MORE))}, in any order; the last {len(MORE)} may be left out."
+)
 
 _QUOTE = "Delete what is too much, or put the cell that holds the delimiter between quotation marks"
+_SEVERAL = "Put several addresses into one cell, divided by semicolons, between quotation marks"
 
 NOT_UTF_8 = f"is not UTF-8 and was read as Windows-1252. Is a letter above wrong? {AS_UTF_8}"
 
@@ -94,6 +97,10 @@ def contact_lines(
             found = addresses_in(address)
         except BadInput as error:
             wrong = f"{error.problem.rstrip('.')}. {error.next_action}"
+    if "@" in said[1] and not wrong:
+        if [said[1]] != [one for _, one in found]:
+            wrong = f"the name {said[1][:100]!r} is an address. {_SEVERAL}"
+        said[1] = ""
     if len(found) == 1 and said[1]:
         found = [(said[1], found[0][1])]
     return [
@@ -129,7 +136,10 @@ def _wrong_in(header: Row, rows: Sequence[Row]) -> tuple[str, str]:
     if missing:
         return f"line {header.line}: the header has no column {' and no '.join(missing)}", _HEADER
     if unknown:
-        return f"line {header.line}: there is no column {unknown[0]!r}", f"Delete it, or rename it. {_HEADER}"
+        return (
+            f"line {header.line}: there is no column {', '.join(map(repr, unknown[:10]))}",
+            f"Delete or rename it. {_HEADER}",
+        )
     for number, column in here.items():
         if twin := next((other for other in here if other < number and here[other] == column), None):
             both = f"{named[twin]!r} (column {twin}) and {named[number]!r} (column {number}) both hold the {column}"

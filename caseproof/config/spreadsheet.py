@@ -25,8 +25,8 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _SEP = re.compile(r'"?sep=([^"\r\n])"?[,;\t|]*', re.IGNORECASE)
 _FORMULA = re.compile(r'="(.*)"', re.DOTALL)
 # Where Windows has letters and no other wide-spread code page has its own: not 80 to 9F, where those of old Macs and
-# of DOS stand. Three in a row are Cyrillic or Greek.
-_LETTER = rb"[\xc0-\xd6\xd8-\xf6\xf8-\xff]"
+# of DOS stand, nor the six that are Turkish as often as Icelandic. Three in a row are Cyrillic or Greek.
+_LETTER = rb"[\xc0-\xcf\xd1-\xd6\xd8-\xdc\xdf-\xef\xf1-\xf6\xf8-\xfc\xff]"
 _WESTERN = re.compile(rb"(?:[\x00-\x7f\xa0\xad]|" + _LETTER + rb"{1,2}+(?!" + _LETTER + rb"))*+")
 _reader = partial(csv.reader, strict=True, skipinitialspace=True)
 _OTHER_FILES = {

@@ -45,11 +45,11 @@ class People:
 
     def add_retailer(self, name: str) -> None:
         """Add a retailer; one that is there already stays as it is. Raises BadInput for an empty name."""
-        name = _printable(name, "name")
-        if not name:
+        tidy = _printable(name, "retailer")
+        if not tidy:
             raise BadInput("The retailer has no name.", "Give the retailer's name.")
         if self._retailer(name) is None:
-            insert_once(self._connection, insert(retailers).values(name=name))
+            insert_once(self._connection, insert(retailers).values(name=tidy))
 
     def retailers(self) -> list[str]:
         """The names of all retailers, sorted."""

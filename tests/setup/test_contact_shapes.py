@@ -105,11 +105,13 @@ def test_two_addresses_in_a_cell_are_two_contacts_of_one_line(tmp_path: Path) ->
 
 
 MAC, DOS = PLAIN.encode("mac_roman"), PLAIN.encode("cp850")
+TURKISH = PLAIN.replace("J\u00f6rg", "\u00c7a\u011fr\u0131").encode("cp1254")
 CYRILLIC = PLAIN.replace("J\u00f6rg", "\u0418\u0432\u0430\u043d").replace("\u00e4", "a").encode("cp1251")
 REFUSED = {
     "an old Mac's letters": (MAC, "line 2: this is not UTF-8", "CSV UTF-8"),
     "letters of DOS": (DOS, "line 2: this is not UTF-8", "CSV UTF-8"),
     "Cyrillic letters of Windows": (CYRILLIC, "line 2: this is not UTF-8", "CSV UTF-8"),
+    "Turkish letters of Windows": (TURKISH, "line 2: this is not UTF-8", "CSV UTF-8"),
     "half a UTF-16": (PLAIN.encode("utf-16")[:-1], "this is not UTF-16", "CSV UTF-8"),
     "UTF-32": (PLAIN.encode("utf-32"), "line 1: this is not text", "CSV UTF-8"),
     "a NUL": (PLAIN.replace("J\u00f6rg", "\0"), "line 2: this is not text", "CSV UTF-8"),
@@ -123,6 +125,12 @@ REFUSED = {
         "Keep one of them",
     ),
     "a header that nobody knows": (PLAIN.replace("name", "nmae"), "line 1: there is no column 'nmae'", "rename it"),
+    "columns that nobody knows": (
+        "Record ID,Company,Email,Owner\n1,shop,a@example.com,x\n",
+        "line 1: there is no column 'Record ID', 'Owner'",
+        "Delete or rename",
+    ),
+    "a title above the header": ("Contacts of 2026\n" + PLAIN, "line 1: the header is missing", "The first row is"),
     "no header": ("shop;anna@example.com;Anna\n", "line 1: the header is missing", "retailer,address,name"),
     "a value in a column without a name": (
         "retailer,,address\nshop,,anna@example.com\nshop,x,ben@example.com\n",
@@ -168,6 +176,14 @@ def test_a_line_whose_address_no_sender_could_match_is_named_and_nothing_is_stor
     assert "line 2" not in refused.value.problem
     with services.store.reading() as uow:
         assert uow.people.retailers() == []
+
+
+def test_a_second_address_that_slipped_into_the_name_is_no_name(tmp_path: Path) -> None:
+    same, slipped = read(
+        tmp_path, "retailer,address,name\nshop,a@example.com,a@example.com\nshop,a@example.com,b@example.com\n"
+    )
+    assert (same.wrong, same.name) == ("", "")
+    assert "the name 'b@example.com' is an address. Put several addresses into one cell" in slipped.wrong
 
 
 def test_a_letter_that_windows_may_mean_otherwise_is_no_letter_of_an_address(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def confirm_by_message(
     """
     case = ledger.case(ref)
     message = read_message(raw)
-    if not same_address(tidied(sender), message.sender_address):
+    if not same_address(_bare(sender), message.sender_address):
         raise BadInput(
             f"The message is from {message.sender_address}, not from {sender}.",
             "Give the address that the message names, or the right file.",
