@@ -23,7 +23,7 @@ from blocks.inbox import RetailerMailbox
 from blocks.mail import account_of, smtp_type_of
 from blocks.platforms import PLATFORMS
 from caseproof.channels.inbound.imap_account import USUAL_PORTS
-from caseproof.config.contacts_file import ContactLine
+from caseproof.config.contacts_file import NOT_UTF_8, ContactLine
 from caseproof.config.setup_file import (
     BlockEntry,
     InboxEntry,
@@ -83,7 +83,9 @@ def make_plan(services: Services, path: Path, environment: Mapping[str, str]) ->
     wanted = _blocks(file, path)
     require_prefect()
     changes = [Change(what, name, _compared(block, name, what), block) for what, name, block in wanted]
-    return SetupPlan(path, (*changes, *_contacts(services, lines, path, commit=False)), lines, _notes(services, file))
+    notes = [f"The list '{file.contacts}' {NOT_UTF_8}"] if any(line.guessed for line in lines) else []
+    changes += _contacts(services, lines, path, commit=False)
+    return SetupPlan(path, tuple(changes), lines, (*_notes(services, file), *notes))
 
 
 def carry_out(services: Services, plan: SetupPlan) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,9 @@ import typer
 from rich.markup import escape
 
 from caseproof.cli.common import AsJson, out, print_json, table_of
-from caseproof.config.contacts_file import ContactLine, read_contacts
+from caseproof.config.contacts_file import NOT_UTF_8, ContactLine, read_contacts
+from caseproof.config.mail_address import one_address
+from caseproof.domain.errors import BadInput
 from caseproof.procedure.core.contact_list import AS_IT_IS, put_contacts
 from caseproof.procedure.core.services import bootstrap
 from caseproof.store import Contact
@@ -28,9 +31,10 @@ def contact_add(
     role: Annotated[str, typer.Option(help="What they do there, for your team.")] = "",
 ) -> None:
     """Register a contact: it gets the retailer's notices, and its written word counts. Again, it forgets a bounce."""
+    own, address = one_address(address)
     services = bootstrap()
     with services.store.uow() as uow:
-        uow.people.add_contact(retailer, address, name, language, role)
+        uow.people.add_contact(retailer, address, name or own, language, role)
         uow.commit()
     out.print(f"{escape(address)} is a contact of {escape(retailer)}.")
 
@@ -41,6 +45,8 @@ def contact_remove(
     address: Annotated[str, typer.Option(help="The mail address.")],
 ) -> None:
     """Take a contact off the list; what it confirmed before stays."""
+    with suppress(BadInput):  # one that an older version took can still be taken off
+        _, address = one_address(address)
     services = bootstrap()
     with services.store.uow() as uow:
         uow.people.remove_contact(retailer, address)
@@ -79,7 +85,7 @@ def _as_json(contact: Contact) -> dict[str, str | None]:
 
 @contact_app.command("import")
 def contact_import(
-    file: Annotated[Path, typer.Argument(help="A CSV file: retailer, address, name; and language, role, if you like.")],
+    file: Annotated[Path, typer.Argument(help="A CSV file: retailer, address; and name, language, role, if you like.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and compare, and change nothing.")] = False,
 ) -> None:
     """Register the contacts of a file: all of them, or none where a line is wrong. Nobody is taken off."""
@@ -97,3 +103,5 @@ def contact_import(
         out.print(table)
     counted = ", ".join(f"{count} {state}" for state, count in sorted(Counter(states).items())) or "no contacts"
     out.print(f"{counted}{'; nothing was changed' if dry_run else ''}.")
+    if any(line.guessed for line in lines):
+        out.print(f"{escape(file.name)} {NOT_UTF_8}")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from caseproof.config.contacts_file import ContactLine, read_contacts
+from caseproof.config.contacts_file import ContactLine, contact_lines, read_contacts
 from caseproof.config.yaml_file import entry, plain, read_yaml
 from caseproof.domain.errors import BadInput
 
@@ -141,12 +141,15 @@ class SetupFile(_Strict):
         return self
 
     def contact_lines(self, folder: Path) -> list[ContactLine]:
-        """All contacts, those of the CSV file too; ``folder`` is where this file lies. Raises ContactsError."""
+        """All contacts, those of the CSV file too; ``folder`` is where this file lies. Raises SpreadsheetError."""
         lines = read_contacts(folder / self.contacts) if self.contacts else []
         own = [
-            ContactLine(f"retailers.{retailer.name}.contacts.{place}", retailer.name, **contact.model_dump())
+            line
             for retailer in self.retailers
             for place, contact in enumerate(retailer.contacts)
+            for line in contact_lines(
+                f"retailers.{retailer.name}.contacts.{place}", retailer.name, **contact.model_dump()
+            )
         ]
         return own + lines
 

@@ -10,15 +10,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
+from caseproof.config.mail_address import comparable, tidied, unkeepable, usable_address
 from caseproof.domain.errors import BadInput
 from caseproof.store.rows import insert_once, readable_text
 from caseproof.store.tables import contacts, retailers
 
-# Enough to catch a slip and to keep a header clean; whether it can be reached, only a mail tells.
-_ADDRESS = re.compile(r'[^\s@<>(),;:"\\\x00-\x1f\x7f]{1,64}@[^\s@<>(),;:"\\\x00-\x1f\x7f]{1,189}')
-
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8}){0,3}", re.ASCII)  # as BCP 47 writes it, but in small letters
-_SMALL = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
 _ROLE = 100
 _WHY = 1000
 
@@ -48,10 +45,11 @@ class People:
 
     def add_retailer(self, name: str) -> None:
         """Add a retailer; one that is there already stays as it is. Raises BadInput for an empty name."""
-        if not name.strip():
+        tidy = _printable(name, "retailer")
+        if not tidy:
             raise BadInput("The retailer has no name.", "Give the retailer's name.")
         if self._retailer(name) is None:
-            insert_once(self._connection, insert(retailers).values(name=name.strip()))
+            insert_once(self._connection, insert(retailers).values(name=tidy))
 
     def retailers(self) -> list[str]:
         """The names of all retailers, sorted."""
@@ -63,15 +61,19 @@ class People:
         Then it gets mail again, too, if mail to it came back before. Raises BadInput for what cannot be a mail address
         or a language.
         """
-        address = address.strip()
-        if not _ADDRESS.fullmatch(address):
-            raise BadInput(f"{address!r} is not a mail address.", "Give it as name@example.com, nothing around it.")
+        address = usable_address(address)
         said = kept_of(name, language, role)
         self.add_retailer(retailer)
-        row = {"retailer_id": self._retailer(retailer), "address": address, "folded": address.casefold()}
-        if insert_once(self._connection, insert(contacts).values(**row, **said)) is None:
-            self._change(retailer, address, {name: value for name, value in said.items() if value})
-            self.clear_bounce(retailer, address)
+        if self._known(retailer, address) is None:
+            row = {"retailer_id": self._retailer(retailer), "address": address, "folded": comparable(address)}
+            if insert_once(self._connection, insert(contacts).values(**row, **said)) is not None:
+                return
+        if not self._change(retailer, address, {name: value for name, value in said.items() if value}):
+            raise BadInput(
+                f"An older version took a contact of {retailer.strip()!r} that looks like {address!r}.",
+                "See `caseproof contact list`, and remove that one first.",
+            )
+        self.clear_bounce(retailer, address)
 
     def mark_bounced(self, retailer: str, address: str, why: str, at: datetime) -> bool:
         """Note that mail to this contact came back; False if it is no contact of the retailer."""
@@ -83,20 +85,20 @@ class People:
 
     def contacts(self, retailer: str) -> list[Contact]:
         """The contacts of a retailer, in the order in which they were added; none for an unknown retailer."""
-        return self._contacts(retailers.c.name == retailer.strip())
+        return self._contacts(contacts.c.retailer_id == self._retailer(retailer))
 
     def bounced(self) -> list[Contact]:
         """Every contact to whom mail came back, by retailer, in the order in which they were added."""
         return self._contacts(contacts.c.bounced_at.is_not(None))
 
     def is_contact(self, retailer: str, address: str) -> bool:
-        """Whether this address may speak for this retailer; A-Z and a-z are the same, a look-alike letter is not."""
-        known = self._connection.scalar(select(contacts.c.address).where(self._here(retailer, address)))
-        return known is not None and known.translate(_SMALL) == address.strip().translate(_SMALL)
+        """Whether this address may speak for this retailer: ``comparable`` says which spellings are the same."""
+        return self._known(retailer, address) is not None
 
     def remove_contact(self, retailer: str, address: str) -> None:
         """Take an address off a retailer. Raises BadInput if it is not there."""
-        if not self._connection.execute(delete(contacts).where(self._here(retailer, address))).rowcount:
+        known = self._known(retailer, address)
+        if not self._connection.execute(delete(contacts).where(contacts.c.id == known)).rowcount:
             raise BadInput(
                 f"{address.strip()!r} is no contact of {retailer.strip()!r}.",
                 "See the retailer's contacts; check both spellings.",
@@ -115,31 +117,48 @@ class People:
     def _change(self, retailer: str, address: str, values: Mapping[str, Any]) -> bool:
         if not values:
             return self.is_contact(retailer, address)
-        changed = self._connection.execute(update(contacts).where(self._here(retailer, address)).values(**values))
+        known = self._known(retailer, address)
+        changed = self._connection.execute(update(contacts).where(contacts.c.id == known).values(**values))
         return changed.rowcount > 0
 
     def _retailer(self, name: str) -> int | None:
-        return self._connection.scalar(select(retailers.c.id).where(retailers.c.name == name.strip()))
+        """The retailer of this name, as it stands there or else tidied: a job's tag may hold what nobody sees."""
+        for one in dict.fromkeys((name.strip(), tidied(name))):
+            found: int | None = self._connection.scalar(select(retailers.c.id).where(retailers.c.name == one))
+            if found is not None:
+                return found
+        return None
 
-    def _here(self, retailer: str, address: str) -> ColumnElement[bool]:
-        its = select(retailers.c.id).where(retailers.c.name == retailer.strip()).scalar_subquery()
-        return (contacts.c.retailer_id == its) & (contacts.c.folded == address.strip().casefold())
+    def _known(self, retailer: str, address: str) -> int | None:
+        """The number of the contact with this address, however it is spelt."""
+        key = comparable(address.strip())
+        its = select(contacts.c.id, contacts.c.address).where(contacts.c.retailer_id == self._retailer(retailer))
+        if key.isascii() and "xn--" not in key:  # older versions folded the rest in another way
+            its = its.where(contacts.c.folded == key)
+        return next((one for one, known in self._connection.execute(its) if comparable(known) == key), None)
 
 
 def kept_of(name: str, language: str, role: str) -> dict[str, str]:
     """What is kept of these, by the names of a contact's fields. Raises BadInput for what cannot be."""
-    return {"name": name.strip(), "language": _language(language), "role": _role(role)}
+    return {"name": _printable(name, "name"), "language": _language(language), "role": _role(role)}
 
 
 def _language(language: str) -> str:
-    code = language.strip().lower()
+    code = tidied(language).lower()
     if code and not _LANGUAGE.fullmatch(code):
         raise BadInput(f"{language!r} is not a language.", "Give its code, like de or de-at.")
     return code
 
 
 def _role(role: str) -> str:
-    tidy = " ".join(role.split())
-    if len(tidy) > _ROLE or not tidy.isprintable():
+    tidy = _printable(role, "role")
+    if len(tidy) > _ROLE:
         raise BadInput(f"The role {tidy[:_ROLE]!r} cannot be kept.", f"Give a few words, up to {_ROLE} characters.")
+    return tidy
+
+
+def _printable(text: str, what: str) -> str:
+    tidy = tidied(text)
+    if broken := unkeepable(tidy):
+        raise BadInput(f"The {what} {tidy[:_ROLE]!r} cannot be kept: it holds {broken!r}.", "Write it anew.")
     return tidy

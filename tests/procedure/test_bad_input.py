@@ -230,6 +230,12 @@ def test_a_stranger_s_word_is_kept_and_does_not_count(world: World, told: str, w
     refused(NotAllowed, "J8", lambda: world.decide(told, Decision.AFTER_CHANGE))
 
 
+@pytest.mark.parametrize("typed", ["The owner <{}>", "mailto:{}", "\u200b{}\u00a0", "<{}>;"])
+def test_a_contact_s_address_counts_as_an_operator_types_it(world: World, told: str, typed: str) -> None:
+    case = world.confirm(told, sender=typed.format(CONTACT))
+    assert case.confirmations[-1]["sender"] == CONTACT
+
+
 @pytest.mark.parametrize("header", [{"Auto_Submitted": "auto-replied"}, {"Precedence": "auto_reply"}])
 def test_an_automatic_answer_of_a_contact_does_not_count(world: World, told: str, header: dict[str, str]) -> None:
     refused(WordRefused, "automatic message", lambda: by_message(world, told, mail(**header)))

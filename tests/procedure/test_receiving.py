@@ -72,6 +72,22 @@ def test_a_contacts_clear_answer_to_our_letter_is_recorded_word_for_word_with_th
     assert world.case(ref).state is State.WAITING, "the word is no decision"
 
 
+@pytest.mark.parametrize("registered", ["owner@m\u00fcller.example", "owner@xn--mller-kva.example"])
+@pytest.mark.parametrize("written", [b"m\xc3\xbcller", b"xn--mller-kva"])
+def test_a_contact_s_umlaut_domain_counts_however_the_list_and_the_mail_spell_it(
+    world: World, registered: str, written: bytes
+) -> None:
+    with world.services.store.uow() as uow:
+        uow.people.add_contact("Shop A", registered)
+        uow.commit()
+    ref = world.open()
+    world.walk(ref, until="tell")
+    letter = next(raw for raw, *_ in world.mail.taken if b"To: owner@xn--mller-kva.example" in raw)
+    raw = answer(letter, DONE, sender="owner@xn--mller-kva.example").replace(b"xn--mller-kva", written)
+    got = take_in(world, raw)
+    assert (got.place, got.cases) == (Disposition.COUNTED, (ref,))
+
+
 def test_an_answer_that_asks_to_remove_the_integration_says_so(world: World) -> None:
     ref, letter = told(world)
     take_in(world, answer(letter, "We no longer sell there. Please remove the integration."))

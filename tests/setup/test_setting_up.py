@@ -274,6 +274,10 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a contact that is none": (
         {"retailers": [{"name": "r", "contacts": [{"address": "nobody"}]}]}, ["retailers.r.contacts.0: 'nobody'"],
     ),
+    "a contact that no sender could match": (
+        {"retailers": [{"name": "r", "contacts": [{"address": "a@example.com."}]}]},
+        ["retailers.r.contacts.0: 'a@example.com.'", "it ends with a dot. Take the dot away"],
+    ),
     "a contact twice": (
         {"retailers": [{"name": "book-corner", "contacts": [{"address": "OWNER@book-corner.example.com"}]}],
          "contacts": "contacts.csv"},

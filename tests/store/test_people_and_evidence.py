@@ -4,9 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import insert
 
 from caseproof.domain.errors import BadInput
 from caseproof.store import Contact, EvidenceRow, UnknownCase
+from caseproof.store.tables import contacts
 
 START = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 
@@ -44,6 +46,49 @@ def test_a_letter_that_only_looks_alike_is_another_address(store):
         assert uow.people.is_contact("R", " Kate.Strasse@example.com")
         assert not uow.people.is_contact("R", "\u212aate.strasse@example.com")
         assert not uow.people.is_contact("R", "kate.stra\u00dfe@example.com")
+
+
+@pytest.mark.parametrize("stored", ["owner@m\u00fcller.example", "owner@xn--mller-kva.example"])
+@pytest.mark.parametrize("spelt", ["OWNER@M\u00dcLLER.example", "owner@xn--mller-kva.example"])
+def test_an_umlaut_domain_is_one_contact_in_either_spelling(store, stored, spelt):
+    with store.uow() as uow:
+        uow.people.add_contact("R", stored)
+        uow.people.add_contact("R", spelt, "Owner")
+        assert uow.people.contacts("R") == [Contact("R", stored, "Owner")]
+        assert uow.people.is_contact("R", spelt)
+        assert uow.people.mark_bounced("R", spelt, "full", START)
+        uow.people.remove_contact("R", spelt)
+        assert uow.people.contacts("R") == []
+
+
+def test_a_contact_that_an_older_version_took_is_found_changed_and_removed(store):
+    old = {"m": "Owner@M\u00fcller.example", "s": "kate@stra\u00dfe.example", "l": "stra\u00dfe@example.com"}
+    with store.uow() as uow:
+        uow.people.add_retailer("R")
+        number = uow.people._retailer("R")
+        rows = [{"retailer_id": number, "address": one, "folded": one.casefold(), "name": ""} for one in old.values()]
+        uow.people._connection.execute(insert(contacts), rows)
+        uow.people.add_contact("R", "owner@xn--mller-kva.example", "Owner")
+        assert len(uow.people.contacts("R")) == 3
+        assert uow.people.is_contact("R", "owner@m\u00fcller.example")
+        assert uow.people.is_contact("R", "kate@xn--strae-oqa.example")
+        assert not uow.people.is_contact("R", "kate@strasse.example")
+        assert not uow.people.is_contact("R", "strasse@example.com")
+        with pytest.raises(BadInput, match="looks like 'strasse"):
+            uow.people.add_contact("R", "strasse@example.com")
+        for one in old.values():
+            uow.people.remove_contact("R", one)
+        uow.people.add_contact("R", "strasse@example.com")
+        assert [one.address for one in uow.people.contacts("R")] == ["strasse@example.com"]
+
+
+def test_what_nobody_sees_in_a_retailer_s_name_makes_no_second_retailer(store):
+    with store.uow() as uow:
+        uow.people.add_contact("\ufeffGarden\u00a0 shop\u200b", "a@example.com", "An\u00adna")
+        assert uow.people.contacts("Garden shop") == [Contact("Garden shop", "a@example.com", "Anna")]
+        assert uow.people.is_contact("Garden\u00a0shop", "a@example.com")
+        with pytest.raises(BadInput, match="cannot be kept"):
+            uow.people.add_contact("Garden shop", "b@example.com", "A\x1b[0m")
 
 
 def test_a_removed_contact_speaks_for_nobody(store):
@@ -112,7 +157,8 @@ def test_mail_that_came_back_is_noted_until_the_contact_is_given_again(store):
 @pytest.mark.parametrize(
     "address",
     ["", "a", "@example.com", "a@", "a b@example.com", "a@b@x.example", "x <a@x.example>",
-     "a@x,b@x.example", "a@example.com\nBcc: b@example.com", "a\x00@example.com", "a" * 65 + "@example.com"],
+     "a@x,b@x.example", "a@x.example.", "a@x", '"a@x.example', "\u00fc@x.example", "a@example.com\nBcc: b@example.com",
+     "a\x00@example.com", "a" * 65 + "@example.com"],
 )  # fmt: skip
 def test_what_is_no_mail_address_is_refused(store, address):
     with store.uow() as uow:

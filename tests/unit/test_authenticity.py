@@ -37,6 +37,19 @@ def test_what_our_server_vouches_for_is_genuine(value: str) -> None:
 @pytest.mark.parametrize(
     "value",
     [
+        "mail.example.com; dmarc=pass header.from=m\u00fcller.example",
+        "mail.example.com; dmarc=pass header.from=XN--mller-kva.example",
+        "mail.example.com; dkim=pass header.i=@m\u00fcller.example; dmarc=none header.from=xn--mller-kva.example",
+    ],
+)
+def test_our_server_may_write_an_umlaut_domain_either_way(value: str) -> None:
+    assert genuine_of([found(value), BORDER], "xn--mller-kva.example", OURS).ok
+    assert not genuine_of([found(value), BORDER], "mller.example", OURS).ok
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
         "mail.example.com; none",
         "mail.example.com",
         "mail.example.com; dmarc=fail header.from=shop.example",

@@ -196,6 +196,7 @@ def test_a_missing_or_broken_date_is_no_date(date: str) -> None:
         ("<owner@shop.example>", "owner@shop.example"),
         ("Shop Owner <owner@shop.example>", " owner@shop.example "),
         ("owner@b\u00fccher.example", "owner@xn--bcher-kva.example"),
+        ("owner@stra\u00dfe.example", "owner@xn--strae-oqa.example"),
     ],
 )
 def test_spellings_of_one_address_are_the_same(one: str, other: str) -> None:
@@ -210,6 +211,7 @@ def test_spellings_of_one_address_are_the_same(one: str, other: str) -> None:
         ("owner@shop.example", "owner@shop.example.com"),
         ("owner@shop.example", "own\u0435r@shop.example"),
         ("kim@shop.example", "\u212aim@shop.example"),
+        ("owner@stra\u00dfe.example", "owner@strasse.example"),
         ('"owner@shop.example" <thief@example.com>', "owner@shop.example"),
         ("owner@shop.example, thief@example.com", "owner@shop.example"),
     ],

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from caseproof.config.mail_address import domain_of
+
 _FROM = re.compile(r"\s*from\b", re.IGNORECASE)
 _BY = re.compile(r"\bby\s+([^\s;()]{1,253})", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -42,7 +44,7 @@ class _Finding:
 def genuine_of(headers: Sequence[tuple[str, str]], domain: str, authserv: str) -> Genuine:
     """Whether the server named ``authserv`` vouches for ``domain``, the domain of From.
 
-    ``headers``: lower-case names and texts, top first.
+    ``headers``: lower-case names and texts, top first. ``domain``: as ``domain_of`` writes it.
     """
     if not authserv:
         return Genuine(False, "no mail server of ours is named that could vouch for the sender")
@@ -59,9 +61,9 @@ def genuine_of(headers: Sequence[tuple[str, str]], domain: str, authserv: str) -
     for finding in found:
         if finding.result != "pass":
             continue
-        if finding.method == "dmarc" and finding.about.get("header.from") == domain:
+        if finding.method == "dmarc" and domain_of(finding.about.get("header.from", "")) == domain:
             return Genuine(True, f"DMARC passed for {domain}")
-        signed = finding.about.get("header.d") or finding.about.get("header.i", "").rpartition("@")[2]
+        signed = domain_of(finding.about.get("header.d") or finding.about.get("header.i", ""))
         if finding.method == "dkim" and _aligned(signed, domain):
             return Genuine(True, f"signed by {signed} (DKIM)")
     return Genuine(False, f"{authserv} does not say that it is from {domain} (no DMARC, no DKIM of that domain)")
@@ -73,7 +75,7 @@ def _contradictory(found: Sequence[_Finding], domain: str) -> bool:
     if any({(method, "pass"), (method, "none")} <= said for method in ("dmarc", "dkim")):
         return True
     froms = {one.about["header.from"] for one in found if one.method == "dmarc" and "header.from" in one.about}
-    return not all(_aligned(one, domain) for one in froms)
+    return not all(_aligned(domain_of(one), domain) for one in froms)
 
 
 def _ours(headers: Iterable[tuple[str, str]], authserv: str) -> list[str]:

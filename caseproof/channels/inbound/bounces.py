@@ -12,7 +12,8 @@ from typing import Any, cast
 
 from flufl.bounce import all_failures
 
-from caseproof.channels.inbound.mail_headers import Headers, addresses, clean, comparable, message_ids
+from caseproof.channels.inbound.mail_headers import Headers, addresses, clean, message_ids
+from caseproof.config.mail_address import comparable
 
 _SERVERS = frozenset(
     {"mailer-daemon", "mailer_daemon", "mailerdaemon", "mail-daemon", "maildaemon", "mdaemon", "postmaster"}

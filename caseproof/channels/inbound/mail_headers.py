@@ -8,12 +8,13 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 from email.utils import parsedate_to_datetime
+
+from caseproof.config.mail_address import comparable
 
 LONGEST = 16_000
 """How many characters of one header are read."""
@@ -27,7 +28,6 @@ _ADDRESS = re.compile(rf"(?<![^{_NO_ATOM}])[^{_NO_ATOM}]++@[^{_NO_ATOM}]++")
 # A quote that is never closed hides the rest: it names nobody.
 _ENCODED_OR_QUOTED = re.compile(r'=\?[^?\s]+\?[bBqQ]\?[^?\s]*\?=|"(?:[^"\\]|\\.)*+(?:"|\\?$)', re.DOTALL)
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,250}>")
-_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 # No mail is written in these, and some of them take time that grows with the square of the text.
 _NO_CHARSETS = {"punycode", "idna", "undefined", "unicode_escape", "raw_unicode_escape", "unicode-escape"}
 
@@ -73,21 +73,6 @@ def addresses(text: str) -> dict[str, str]:
         if len(found) >= MOST:
             break
     return found
-
-
-def comparable(address: str) -> str:
-    """An address as two spellings of it are equal: A-Z does not matter, letters outside ASCII do."""
-    local, _, domain = address.translate(_LOWER).rpartition("@")
-    return f"{local}@{domain_of(domain)}"
-
-
-def domain_of(address: str) -> str:
-    """The domain of an address (or a bare domain), in lower case and as ASCII where it can be."""
-    domain = address.translate(_LOWER).rpartition("@")[2]
-    if not domain.isascii() and len(domain) <= 253:
-        with suppress(UnicodeError):  # no domain can be so; it equals only itself
-            domain = domain.encode("idna").decode("ascii")
-    return domain
 
 
 def message_ids(values: Iterable[str]) -> list[str]:

@@ -26,10 +26,10 @@ from caseproof.channels.inbound.mail_headers import (
     as_text,
     date_of,
     decoded,
-    domain_of,
     message_ids,
 )
 from caseproof.channels.inbound.own_words import CUT, own_words
+from caseproof.config.mail_address import domain_of
 from caseproof.domain.errors import BadInput
 
 __all__ = ["LARGEST", "MOST_WORDS", "Bounce", "Genuine", "Mail", "UnreadableMail", "read_mail"]

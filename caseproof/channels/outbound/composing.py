@@ -20,7 +20,8 @@ from typing import Any
 import jinja2
 
 from caseproof.channels.outbound.languages import BrokenWords, Phrases
-from caseproof.channels.outbound.mail import ascii_address, named_address
+from caseproof.channels.outbound.mail import named_address
+from caseproof.config.mail_address import ascii_address
 from caseproof.domain.errors import BadInput
 
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")

@@ -23,6 +23,7 @@ from typing import TypeVar
 
 from caseproof.channels.outbound.smtp_connection import Smtp, SmtpConnection
 from caseproof.channels.servers import MailServer, tidy, timed_out
+from caseproof.config.mail_address import ascii_address
 from caseproof.domain.codes import Code, MailAnswer
 from caseproof.domain.errors import BadInput, CaseproofError
 
@@ -116,17 +117,6 @@ def named_address(text: str) -> tuple[str, str]:
 def bare_address(text: str) -> str:
     """The address alone. Raises BadInput when there is not exactly one."""
     return named_address(text)[1]
-
-
-def ascii_address(address: str) -> str:
-    """The address with its domain in the ASCII form that DNS knows; the local part stays as it is."""
-    local, _, domain = address.rpartition("@")
-    if domain.isascii():
-        return address
-    try:
-        return f"{local}@{domain.encode('idna').decode('ascii')}"
-    except UnicodeError as error:
-        raise BadInput(f"{domain!r} is not a domain name.", "Correct the mail address.") from error
 
 
 def send(account: MailAccount, message: bytes, *, sender: str, recipients: Sequence[str]) -> Delivery:

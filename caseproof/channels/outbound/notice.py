@@ -32,7 +32,8 @@ from caseproof.channels.outbound.composing import (
     web_link,
 )
 from caseproof.channels.outbound.languages import TEMPLATES, BrokenWords, Phrases
-from caseproof.channels.outbound.mail import ascii_address, bare_address
+from caseproof.channels.outbound.mail import bare_address
+from caseproof.config.mail_address import ascii_address
 from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import CAUSES, NOT_THEIRS
 from caseproof.http.redaction import redact

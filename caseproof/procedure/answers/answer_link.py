@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from caseproof.channels.inbound.mail_headers import comparable
 from caseproof.channels.outbound.languages import language_of
+from caseproof.config.mail_address import comparable
 from caseproof.config.policy import MailPolicy
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.job_failure.kinds import Kind

@@ -11,9 +11,9 @@ from datetime import timedelta
 from email.utils import parseaddr
 from functools import cached_property
 
-from caseproof.channels.inbound.mail_headers import comparable
 from caseproof.channels.inbound.meaning import Meaning
 from caseproof.channels.inbound.reading import Bounce, Mail
+from caseproof.config.mail_address import comparable
 from caseproof.domain.case import Case
 from caseproof.domain.codes import MessageCode
 from caseproof.domain.events import Event

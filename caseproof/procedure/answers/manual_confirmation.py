@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from caseproof.channels.inbound.incoming import read_message, same_address
 from caseproof.channels.inbound.reading import Mail
+from caseproof.config.mail_address import one_address, tidied
 from caseproof.domain.case import Case
 from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import BadInput, NotAllowed
@@ -28,7 +31,7 @@ def confirm_by_message(
     """
     case = ledger.case(ref)
     message = read_message(raw)
-    if not same_address(sender, message.sender_address):
+    if not same_address(_bare(sender), message.sender_address):
         raise BadInput(
             f"The message is from {message.sender_address}, not from {sender}.",
             "Give the address that the message names, or the right file.",
@@ -67,10 +70,10 @@ def confirm_by_form(
     """Record words that an operator typed in or pasted (a letter, a chat, a call's protocol), verbatim."""
     if not words.strip():
         raise BadInput("The retailer's words are empty.", "Paste what the retailer wrote, word for word.")
-    if not sender.strip():
+    if not tidied(sender):
         raise BadInput("It is not said who wrote this.", "Give the retailer's mail address.")
     return _record(
-        ledger, files, ref, sender=sender.strip(), words=words, content=_utf8(words), name="confirmation.txt",
+        ledger, files, ref, sender=_bare(sender), words=words, content=_utf8(words), name="confirmation.txt",
         media_type="text/plain", by_way_of="form", recorded_by=recorded_by, doubt=None, question=question,
     )  # fmt: skip
 
@@ -128,6 +131,13 @@ def reply_answered(ledger: Ledger, ref: str, *, by: str, question: int) -> Case:
         ]  # fmt: skip
 
     return ledger.change(ref, events)
+
+
+def _bare(sender: str) -> str:
+    """The address in what an operator typed; where there is none, what they typed, and nobody knows that sender."""
+    with suppress(BadInput):
+        return one_address(sender)[1]
+    return tidied(sender)
 
 
 def _utf8(words: str) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from caseproof.channels.outbound.mail import bare_address
 from caseproof.config.contacts_file import ContactLine, ContactsError
+from caseproof.config.mail_address import comparable, usable_address
 from caseproof.domain.errors import BadInput
 from caseproof.store.people import Contact, People, kept_of
 
@@ -23,17 +23,18 @@ def put_contacts(people: People, lines: Sequence[ContactLine], source: str) -> l
     first: dict[tuple[str, str], str] = {}
     saved: dict[str, dict[str, Contact]] = {}
     for line in lines:
-        key = (line.retailer, line.address.casefold())
+        key = (line.retailer, comparable(line.address))
         try:
             _refuse_unusable(line, first.get(key))
             first[key] = line.where
             if line.retailer not in saved:
-                saved[line.retailer] = {one.address.casefold(): one for one in people.contacts(line.retailer)}
+                saved[line.retailer] = {comparable(one.address): one for one in people.contacts(line.retailer)}
             state = _compared(saved[line.retailer].get(key[1]), line)
             if state != AS_IT_IS:
                 people.add_contact(line.retailer, line.address, line.name, line.language, line.role)
         except BadInput as error:
-            wrong.append(f"{line.where}: {error.problem.rstrip('.')}")
+            what_to_do = f". {error.next_action}" if error.next_action else ""
+            wrong.append(f"{line.where}: {error.problem.rstrip('.')}{what_to_do}")
             continue
         states.append(state)
     if wrong:
@@ -58,8 +59,8 @@ def _refuse_unusable(line: ContactLine, first: str | None) -> None:
     if line.wrong:
         raise BadInput(line.wrong)
     if not line.retailer or not line.address:
-        raise BadInput(f"the {'address' if line.retailer else 'retailer'} is missing")
-    if bare_address(line.address) != line.address:
-        raise BadInput(f"{line.address!r} is more than an address; the name has a column of its own")
+        missing = "address" if line.retailer else "retailer"
+        raise BadInput(f"the {missing} is missing", "Fill it in, or delete the line.")
+    usable_address(line.address)
     if first:
-        raise BadInput(f"{line.address} of {line.retailer} stands in {first} already")
+        raise BadInput(f"{line.address} of {line.retailer} stands in {first} already", "Keep one of them.")

@@ -10,9 +10,9 @@ from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
-from caseproof.channels.inbound.mail_headers import comparable
 from caseproof.channels.outbound.languages import language_of
 from caseproof.channels.outbound.recovery import RecoveryFacts, compose_recovery
+from caseproof.config.mail_address import comparable
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from caseproof.channels.inbound.mail_headers import comparable
 from caseproof.channels.outbound.mail import named_address
+from caseproof.config.mail_address import comparable
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.signing import answer_token, reply_address
