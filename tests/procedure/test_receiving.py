@@ -278,6 +278,15 @@ def test_a_bounce_of_an_address_that_is_no_contact_marks_nobody_and_is_shown(wor
     assert "no registered contact" in got.why
 
 
+def test_a_bounce_that_names_nobody_is_about_whom_the_letter_was_for(world: World) -> None:
+    ref, letter = told(world)
+    got = take_in(world, returned(letter, "@mail.example.net"))
+    assert got.place is Disposition.BOUNCE
+    with world.services.store.reading() as uow:
+        assert uow.people.contacts("Shop A")[0].bounced_at is not None
+    assert world.case(ref).events[-1].data["address"] == CONTACT
+
+
 def test_a_report_past_the_signed_address_marks_nobody_for_anybody_can_write_one(world: World) -> None:
     ref, letter = told(world)
     got = unchanged(world, ref, returned(letter, CONTACT, to="cases@example.com"))

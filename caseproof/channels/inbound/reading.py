@@ -87,7 +87,7 @@ def read_mail(raw: bytes, *, authserv: str = "") -> Mail:
     """
     _refuse_other_files(raw)
     try:
-        return _read(raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n"), authserv)
+        return _read(_without_nul(raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")), authserv)
     except UnreadableMail:
         raise
     except Exception as error:  # a stranger's bytes must never stop the inbox, whatever a parser stumbles over
@@ -117,8 +117,20 @@ def _read(raw: bytes, authserv: str) -> Mail:
         references=_references(headers),
         genuine=genuine_of(headers.items, domain_of(address) if address else "", authserv),
         automatic=automatic_by_headers(headers, message.get_content_type()) or automatic_by_words(subject, own),
-        bounce=bounce_of(message, headers, raw, address, subject),
+        bounce=bounce_of(message, headers, raw, address, subject, words),
     )
+
+
+def _without_nul(raw: bytes) -> bytes:
+    """The mail with another byte for each NUL, which no mail may have and some have all the same.
+
+    Nothing is taken out: a header that another server did not know for our own must not become one here. In the text
+    it is a letter that is lost, and such words are read by a person.
+    """
+    if b"\0" not in raw:
+        return raw
+    head, blank, body = re.split(rb"(\r?\n\r?\n)", raw, maxsplit=1) if re.search(rb"\n\r?\n", raw) else (raw, b"", b"")
+    return head.replace(b"\0", b"?") + blank + body.replace(b"\0", b"\x1a")
 
 
 def _refuse_other_files(raw: bytes) -> None:
@@ -130,7 +142,7 @@ def _refuse_other_files(raw: bytes) -> None:
         raise UnreadableMail("This is a Word document or an archive, not a mail.", _LOOK)
     if raw.startswith(b"\xd0\xcf\x11\xe0"):
         raise UnreadableMail("This is an Outlook .msg (or an old Office) file, which cannot be read.", _LOOK)
-    if b"\x00" in raw:
+    if raw.count(b"\0") * 8 > len(raw):
         raise UnreadableMail("This is not a mail but a binary file.", _LOOK)
     if len(raw) <= _LONGEST_MIME_HEADER:
         return  # too small to take long

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from caseproof.channels.inbound.mail_headers import comparable
 from caseproof.channels.inbound.meaning import Meaning
-from caseproof.channels.inbound.reading import Bounce, Mail
+from caseproof.channels.inbound.reading import Mail
 from caseproof.domain.case import Case
 from caseproof.domain.codes import MessageCode
 from caseproof.domain.events import Event
@@ -100,25 +100,29 @@ class _Judge:
             return TriageResult(Disposition.UNMATCHED, why(MessageCode.BOUNCE_OF_ANOTHER))
         if bounce.delayed and not bounce.failed:
             return TriageResult(Disposition.AUTOMATIC, why(MessageCode.DELAYED), self._noted)
-        facts = {"at": _at(bounce.failed), "reason": bounce.why or "no reason is given"}
+        # A report that names nobody is about whoever the letter was for that it returns.
+        failed = bounce.failed or tuple(letter.to for letter in letters)
+        facts = {"at": _at(failed), "reason": bounce.why or "no reason is given"}
         if not self._signed:
             # Whoever knows how we name our mails can write such a report, and would keep our mail from a contact.
             return TriageResult(Disposition.BOUNCE, why(MessageCode.BOUNCE_UNSIGNED, **facts))
-        return self._bounced(bounce, facts, letters)
+        return self._bounced(failed, bounce.why, facts, letters)
 
-    def _bounced(self, bounce: Bounce, facts: Mapping[str, str], letters: Sequence[Thread]) -> TriageResult:
+    def _bounced(
+        self, at: Sequence[str], reason: str, facts: Mapping[str, str], letters: Sequence[Thread]
+    ) -> TriageResult:
         ref = self._signed[0]
         told = next((letter.cases for letter in letters if ref in (letter.lead, *letter.cases)), (ref,))
         rows = self.uow.cases.of_refs([*told])
         theirs = {
-            retailer: [address for address in bounce.failed if self._is_contact(retailer, address)]
+            retailer: [address for address in at if self._is_contact(retailer, address)]
             for retailer in {row.retailer for row in rows}
         }
         failed = [(row, address) for row in rows for address in theirs[row.retailer]]
         if failed and self._too_many(ref, (Disposition.BOUNCE,)):
             return TriageResult(Disposition.BOUNCE, why(MessageCode.BOUNCED, **facts).also(_MANY), ref)
         events = [
-            (row.ref, self._event(Kind.ADDRESS_BOUNCED, address=address, why=bounce.why, evidence=self.digest))
+            (row.ref, self._event(Kind.ADDRESS_BOUNCED, address=address, why=reason, evidence=self.digest))
             for row, address in failed
         ]
         bounced = list(dict.fromkeys((row.retailer, address) for row, address in failed))
