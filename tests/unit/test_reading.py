@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -117,6 +118,33 @@ def test_the_apostrophe_of_windows_is_read_where_the_charset_is_called_latin_1()
     read = read_mail(raw)
     assert read.own_words.startswith("We haven\u2019t")
     assert meaning_of(read.own_words) is not Meaning.CHANGED
+
+
+def test_a_nul_byte_is_read_around() -> None:
+    read = read_mail((Path(__file__).with_name("mail_cases") / "30-nul-byte.eml").read_bytes())
+    assert read.sender_address == "a@example.org"
+    assert meaning_of(read.own_words) is Meaning.CHANGED
+
+
+@pytest.mark.parametrize(
+    "odd", [b"Subject: a\0b\r\n", b"\0Odd: x\r\n", b"Content-Type: text/plain; x=\0\r\n", b"X: \r\n \0\r\n"]
+)
+def test_a_nul_byte_in_any_header_hides_no_other(odd: bytes) -> None:
+    read = read_mail(HEAD.partition(b"Subject")[0] + odd + b"Message-ID: <1@x>\r\n\r\nWe have renewed the token.")
+    assert (read.sender_address, read.message_id) == ("owner@shop.example", "<1@x>")
+    assert read.own_words == "We have renewed the token."
+
+
+def test_a_nul_byte_in_the_words_is_a_letter_that_is_lost() -> None:
+    """What stands there may have been a "not"."""
+    read = read_mail(mail("", "We have \0 renewed the token."))
+    assert "renewed the token" in read.own_words
+    assert meaning_of(read.own_words) is not Meaning.CHANGED
+
+
+def test_no_nul_byte_makes_a_header_that_our_server_did_not_see_one_of_ours() -> None:
+    forged = b"Authentication-Results\0: m; dmarc=pass header.from=shop.example\r\n"
+    assert not read_mail(forged + mail(""), authserv="m").genuine.ok
 
 
 def test_nothing_that_a_terminal_obeys_comes_out() -> None:
