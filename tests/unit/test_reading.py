@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - mails read best in their own lines
 """A mail from outside is read whatever is in it, with bounded work, or refused as unreadable."""
 
 from __future__ import annotations
@@ -75,6 +76,24 @@ HTML_QUOTES = {
     "Outlook": '<p>Done.</p><div><div style="border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm">'
     "<p><b>Von:</b> Cases</p></div></div><p>Is it?</p>",
     "Outlook for conditions": "<!--[if mso]><p>not</p><![endif]--><p>Done.</p><blockquote>Is it?</blockquote>",
+    "Zoho": '<div>Done.</div><div class="zmail_extra"><div>---- On Sat, Cases wrote ----</div>Is it?</div>',
+    "Zoho, later": '<div>Done.</div><div class="zmail_extra_hr" style="border-top: 1px solid #ccc"></div><div>Is it?</div>',
+    "a quote without a blockquote": '<div>Done.</div><div class="gmail_quote">Is it?</div>',
+    "a quote by name": '<div>Done.</div><div class="quote">Is it?</div><section class="reply quoted">Yes</section>',
+    "Samsung": '<div>Done.</div><div id="composer_quote_1" class="quoted_text">Is it?</div>',
+    "Roundcube": '<p>Done.</p><p id="reply-intro">On 2026-11-21, Cases wrote:</p><div>Is it?</div>',
+    "Outlook for Android": '<div>Done.</div><div class="ms-outlook-mobile-reference-message skipProofing">Is it?</div>',
+    "Outlook for Mac": '<div>Done.</div><span id="OLK_SRC_BODY_SECTION"><div>Is it?</div></span>',
+    "Outlook on the web, its mark alone": '<div>Done.</div><div id="appendonsend"></div><div>Is it?</div>',
+    "Windows Mail": '<div>Done.</div><div style="padding-top:5px;border-top-color:#e5e5e5;border-top-style:solid"><b>Is</b> it?</div>',
+    "Hotmail": '<p>Done.</p><hr id="stopSpelling"><p>Is it?</p>',
+    "Tutanota": '<div>Done.</div><div class="tutanota_quote">Is it?</div>',
+    "a web mailer": '<div>Done.</div><div name="quote" style="border-left:2px solid #C3D9E5;">Is it?</div>',
+    "a table with a line": '<p>Done.</p><table style="border-left: solid 1px"><tr><td>Is it?</td></tr></table>',
+    "a paragraph with a line": '<p>Done.</p><p style="margin-left:5px; border-left:1px dotted black">Is it?</p><p>Yes</p>',
+    "from the right": '<p>Done.</p><div style="border-right: 2px solid blue">Is it?</div>',
+    "Gmail in Outlook": '<div>Done.</div><div class="x_gmail_quote"><div class="x_gmail_attr">On Sat, Cases wrote:</div>'
+    "<blockquote>Is it?</blockquote></div>",
     "Yahoo": '<div>Done.</div><div id="yahoo_quoted_1" class="yahoo_quoted">On Saturday, '
     "Cases wrote: <p>Is it?</p></div>",
 }

@@ -29,7 +29,8 @@ from caseproof.channels.inbound.mail_headers import (
     domain_of,
     message_ids,
 )
-from caseproof.channels.inbound.own_words import CUT, own_words
+from caseproof.channels.inbound.meaning import Meaning, meaning_of
+from caseproof.channels.inbound.own_words import CUT, told_apart
 from caseproof.domain.errors import BadInput
 
 __all__ = ["LARGEST", "MOST_WORDS", "Bounce", "Genuine", "Mail", "UnreadableMail", "read_mail"]
@@ -61,6 +62,7 @@ class Mail:
     ``sender_address``: as spelt in From; empty where From does not name exactly one. ``date``: aware, UTC.
     ``message_id``: with its brackets, or empty. ``words``: the text, verbatim and with its quotes (HTML alone is
     turned into text). ``own_words``: the lines of it that the writer wrote, verbatim; empty where there are none.
+    ``doubtful_words``: the lines of which nobody can tell who wrote them.
     ``recipients``: addresses, those of the envelope first. ``references``: Message-IDs with their brackets, that of
     In-Reply-To first, then the newest. ``genuine``: whether our own server vouches for the sender. ``automatic``: why
     a program wrote this, or empty. ``bounce``: a report about an undelivered mail, or None.
@@ -73,11 +75,19 @@ class Mail:
     message_id: str
     words: str
     own_words: str
+    doubtful_words: str
     recipients: tuple[str, ...]
     references: tuple[str, ...]
     genuine: Genuine
     automatic: str
     bounce: Bounce | None
+
+    @property
+    def meaning(self) -> Meaning:
+        """What its words mean. Beside words of which nobody knows whose they are nothing is clear: they may say "but"."""
+        meaning = meaning_of(self.own_words)
+        clear = meaning in (Meaning.CHANGED, Meaning.REMOVE)
+        return Meaning.UNCLEAR if clear and self.doubtful_words.strip() else meaning
 
 
 def read_mail(raw: bytes, *, authserv: str = "") -> Mail:
@@ -104,7 +114,7 @@ def _read(raw: bytes, authserv: str) -> Mail:
     address, name = _sender(headers)
     subject = decoded(headers.first("Subject"))
     words = _limited(_words(message, _Parts()).strip("\r\n"))
-    own = own_words(words)
+    told = told_apart(words)
     return Mail(
         sender_address=address,
         sender_name=name,
@@ -112,11 +122,12 @@ def _read(raw: bytes, authserv: str) -> Mail:
         date=date_of(headers.first("Date")),
         message_id=_message_id(headers),
         words=words,
-        own_words=own,
+        own_words=told.own,
+        doubtful_words=told.doubt,
         recipients=_recipients(headers),
         references=_references(headers),
         genuine=genuine_of(headers.items, domain_of(address) if address else "", authserv),
-        automatic=automatic_by_headers(headers, message.get_content_type()) or automatic_by_words(subject, own),
+        automatic=automatic_by_headers(headers, message.get_content_type()) or automatic_by_words(subject, told.own),
         bounce=bounce_of(message, headers, raw, address, subject, words),
     )
 
@@ -129,7 +140,7 @@ def _without_nul(raw: bytes) -> bytes:
     """
     if b"\0" not in raw:
         return raw
-    head, blank, body = re.split(rb"(\r?\n\r?\n)", raw, maxsplit=1) if re.search(rb"\n\r?\n", raw) else (raw, b"", b"")
+    head, blank, body = re.split(rb"(\n\r?\n|\Z)", raw, maxsplit=1)
     return head.replace(b"\0", b"?") + blank + body.replace(b"\0", b"\x1a")
 
 
