@@ -84,7 +84,7 @@ class Mail:
 
     @property
     def meaning(self) -> Meaning:
-        """What its words mean. Beside words of which nobody knows whose they are nothing is clear: they may say "but"."""
+        """What its words mean. Beside words of which nobody knows whose they are, nothing is clear."""
         meaning = meaning_of(self.own_words)
         clear = meaning in (Meaning.CHANGED, Meaning.REMOVE)
         return Meaning.UNCLEAR if clear and self.doubtful_words.strip() else meaning

@@ -11,8 +11,9 @@ from datetime import timedelta
 from email.utils import parseaddr
 from functools import cached_property
 
+from caseproof.channels.inbound.days import days_named
 from caseproof.channels.inbound.mail_headers import comparable
-from caseproof.channels.inbound.meaning import Meaning
+from caseproof.channels.inbound.meaning import Meaning, telling_sentences
 from caseproof.channels.inbound.reading import Mail
 from caseproof.domain.case import Case
 from caseproof.domain.codes import MessageCode
@@ -205,12 +206,28 @@ class _Judge:
             return why(MessageCode.CASE_CLOSED)
         if self._is_earlier(case, letter):
             return why(MessageCode.EARLIER_NOTICE)
+        if self.meaning is Meaning.CHANGED and (sentence := self._done_before(case)):
+            return why(MessageCode.BEFORE_THE_NOTICE, sentence=sentence)
         return None if self.meaning in _CHOICES else self._meant
+
+    def _done_before(self, case: Case) -> str:
+        """The sentence that tells of a day before our notice, marked; "" where none does."""
+        now = self.ledger.clock()
+        if case.notice is None:
+            return ""
+        written = self.mail.date if self.mail.date and case.notice.at <= self.mail.date <= now else now
+        for sentence in telling_sentences(self.mail.own_words):
+            days = days_named(sentence, written.date())
+            if days and max(days) < case.notice.at.date():
+                return _marked(sentence)
+        return ""
 
     @property
     def _meant(self) -> Why:
-        """What its words mean."""
-        return why(MessageCode(self.meaning))
+        """What its words mean; a sentence that only sounds like an answer is marked for whoever looks at it."""
+        meant = why(MessageCode(self.meaning))
+        sounding = telling_sentences(self.mail.own_words) if self.meaning is Meaning.UNCLEAR else ()
+        return meant.also(f"look at {_marked(sounding[0])}") if sounding else meant
 
     def _is_earlier(self, case: Case, letter: Thread) -> bool:
         """Whether the letter is of another round than the case is in; one not recorded yet went out a moment ago."""
@@ -300,6 +317,10 @@ class _Judge:
 
 
 _MANY = f"nothing is written into the case: it took down {FLOOD} such mails in {FLOOD_HOURS:g} hours"
+
+
+def _marked(sentence: str) -> str:
+    return f"\u00bb{sentence[:200]}\u00ab"
 
 
 def _at(addresses: Sequence[str]) -> str:
