@@ -42,7 +42,7 @@ _LETTERS = ("message/rfc822", "message/global")
 _HEADERS_ALONE = ("text/rfc822-headers", "message/global-headers")
 _LOOKED_AT = 256 * 1024
 """How many bytes are looked at: reports are short and stand before the returned mail."""
-_WORDS = 20_000
+_WORDS = 6_000
 _MOST = 50
 
 logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)  # it logs each detector's name, and what they stumble over

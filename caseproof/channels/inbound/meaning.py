@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -95,13 +95,14 @@ def _says_changed(text: str) -> bool:
     text = _rule("aside").sub("", text)
     if _rule("past").search(text):
         text = _rule("background").sub(" . ", text)
-    if not _states(text, alone=True):
+    stated = list(_stated(text, alone=True))
+    if not stated:
         return False
     if _rule("told_by_another").search(text) or _quotes_a_statement(text):
         return False  # most mails end before this; what follows takes longer
     flat = text.replace("\n", " ")
     if not _is_against(flat) and not _rule("outcome").search(flat):
-        return _answers(text, alone=True)
+        return _answers(text, stated)
     told, careful = _weighed(text)
     if _rule("against").search(_rule("past_reason").sub(" ", careful)):
         return False
@@ -110,17 +111,17 @@ def _says_changed(text: str) -> bool:
         told, careful = _weighed(text)
         if _is_against(careful):
             return False
-    return _answers(text, alone=careful == told)
+    return _answers(text, _stated(text, alone=careful == told))
 
 
-def _answers(text: str, *, alone: bool) -> bool:
+def _answers(text: str, stated: Iterable[tuple[str, bool]]) -> bool:
     """Whether what is stated answers a mail about a failure, and does not tell what was changed before it.
 
     "We changed the password" may be either. So it says that it was done about it ("again", "now", "the new one is
     entered", "the change is made"), or somewhere that the job may run.
     """
     anywhere = _rule("answer_anywhere").search(text.replace("\n", " ")) is not None
-    return any(whole or anywhere or _is_an_answer(sentence) for sentence, whole in _stated(text, alone=alone))
+    return any(whole or anywhere or _is_an_answer(sentence) for sentence, whole in stated)
 
 
 def _is_an_answer(sentence: str) -> bool:
@@ -205,9 +206,9 @@ def _asks_to_remove(flat: str) -> bool:
     told = _rule("harmless").sub(" ", flat)
     reason = bool(_rule("no_longer").search(told))
     told = _rule("no_longer").sub(" ", told)
-    if _speaks_against(_rule("remove_words").sub(" ", told)) or _rule("remove_else").search(told):
+    if not (_rule("remove").search(told) or (reason and _rule("remove_bare").search(told))):
         return False
-    return bool(_rule("remove").search(told)) or (reason and bool(_rule("remove_bare").search(told)))
+    return not _speaks_against(_rule("remove_words").sub(" ", told)) and not _rule("remove_else").search(told)
 
 
 def _sentences(text: str) -> list[str]:
