@@ -200,6 +200,17 @@ HEADS = {
     "headers of a language that no list has": "Xod: A <abc@example.org>\nXposlano: 04.07.2024 17:45\nXza: b",
     "the day first": 'Sent: Friday, November 20, 2026 at 9:00 AM\nFrom: "Cases" <cases@example.com>\nTo: x',
     "Outlook in Spanish": "De: A <abc@example.org>\nEnviado el: s\u00e1bado, 21 de noviembre de 2026 21:51\nPara: b",
+    "a desk's line": "##- Please type your reply above this line -##",
+    "a heading with spaces": "= = = Original = = =",
+    "the time first": "10:31 B Person",
+    "who and when": "B Person 2.11. 10:31",
+    "who and when, on a day": "*Cases* <cases@example.com> - 21 Nov 2026",
+    "a letter's way": "From A <a@example.org> on 21 Nov 2026 21:51",
+    "Gmail in Outlook": "On Sat, Nov 21, 2026 at 9:51 PM, Cases < cases@example.com > wrote:",
+    "Notes in dashes": "-----cases@example.com wrote: -----",
+    "Dutch, a phone": "Verstuurd vanaf mijn iPad",
+    "Japanese headers": "\u5dee\u51fa\u4eba: A <a@example.jp>\n\u9001\u4fe1\u65e5\u6642: 2026\u5e7411\u670821\u65e5 21:51\n\u5b9b\u5148: b",
+    "From and a date": "Von: A <abc@example.org>\nDatum: 04.07.2024  17.45  (GMT+01:00)",
     "Outlook for Mac": "*From: *A <abc@example.org>\n*Date: *Saturday, November 21, 2026 at 9:51 PM\n*To: *b",
 }
 

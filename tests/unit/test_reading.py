@@ -212,6 +212,8 @@ NASTY = {
     "many lines": mail("", "done\n" * 200_000),
     "lines of spaces": mail("", (" " * 50 + "\n") * 4000),
     "On": mail("", "On " * 160 + "\n" + "On x\n" * 1400),
+    "lines of dashes": mail("", ("-" * 60 + "a" + "- " * 200 + "\n") * 400),
+    "lines of dates": mail("", ("21.11.2026 21:51 " * 28 + "\n") * 400),
     "headers in words": mail("", "From: x\nTo: y\n" * 20_000),
     "10,000 recipients": mail("To: " + ", ".join(f"user{at}@shop.example" for at in range(10_000)) + "\r\n"),
     "1 MB header": mail("X-Long: " + "a" * 1_000_000 + "\r\n"),

@@ -32,9 +32,8 @@ _DIVIDER = re.compile(
     re.IGNORECASE,
 )
 # Whatever stands between two lines of dashes: it heads something, and what, in which language, nobody can tell.
-_HEADING = re.compile(
-    r"^\s{0,10}(?:-{3,60}|_{3,60}|={3,60})[^\w\n]{0,5}\w[^\n]{0,200}?(?:-{3,60}|_{3,60}|={3,60})\s*+$"
-)
+_DASHES = r"(?:[-_=~*#+] ?){3,60}"
+_HEADING = re.compile(rf"^\s{{0,10}}{_DASHES}[^\w\n]{{0,5}}\w[^\n]{{0,200}}?{_DASHES}\s*+$")
 _FORWARD = re.compile(rf"^\s{{0,10}}(?:{any_of('forward')})\s{{0,3}}:\s*+$", re.IGNORECASE)
 _ONLY_WHO_WROTE = re.compile(rf"\S+(?: \S+)? (?:{any_of('wrote')})\s*.", re.IGNORECASE)
 _WROTE = re.compile(rf"(?<![^\W\d_\u3000-\uffff])(?:{any_of('wrote')})(?![a-z])", re.IGNORECASE)
@@ -46,21 +45,26 @@ _ADDRESS = re.compile(r"(?<![^\s<(\[\"':])[^\s<>@()\[\]\"':,;]{1,100}@[^\s<>@()\
 _TIME = re.compile(r"(?<![\d.:])\d{1,2}[:.h]\d{2}(?![\d.]?\d)")
 _MONTHS = any_of("months")
 _DAY = re.compile(
-    r"(?<!\d)(?:\d{1,4}([./-]) ?\d{1,2}\1 ?\d{2,4}|\d{1,2}[./]\d{1,2})(?!\d)|\d{4}[\u5e74\ub144]|"
+    r"(?<!\d)(?:\d{1,4}([./-]) ?\d{1,2}\1 ?\d{2,4}(?!:)|\d{1,2}[./]\d{1,2})(?!\d)|\d{4}[\u5e74\ub144]|"
     rf"(?<!\w)(?:\d{{1,2}}(?:st|nd|rd|th|\.)? (?:de |of )?(?:{_MONTHS})|(?:{_MONTHS})\w* \d{{1,2}})(?!\d)",
     re.IGNORECASE,
 )
 # A line that only says when and who, `2026-11-21 17:21 GMT+01:00 Some One`, begins with the day.
 _WEEKDAY = re.compile(r"\W{0,3}(?:[^\W\d]{2,12}\.?,? ){0,2}")
 _MOST_WHEN_AND_WHO = 12
+_WORD = re.compile(r"[^\W\d_]+")
+_BETWEEN_NAMES = frozenset(
+    ("on", "at", "from", "by", "via", "of", "um", "am", "von", "uhr", "le", "kl", "om", "pm", "h")
+)
 _CLOCK = r"\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?: ?[AaPp]\.?[Mm]\.?)?"
 # What chats show beside a line that is copied out of them: `[02/11 10:31] Some One`, `21.11.26, 10:31 - Some One: ...`
 _CHAT = re.compile(
-    r"^\s{0,5}(?:\[[^\]\n]{0,30}\d{1,2}[:.]\d{2}[^\]\n]{0,10}\]\s{0,3}\S|"
+    r"^\s{0,5}(?:<[^<>@\s]{1,30}>\s|\[[^\]\n]{0,30}\d{1,2}[:.]\d{2}[^\]\n]{0,10}\]\s{0,3}\S|"
     rf"\[?\d{{1,4}}[./-]\d{{1,2}}(?:[./-]\d{{2,4}})?,? {_CLOCK}\]?"
     r"(?: - |: | \u2013 |\s{0,3}<)[^\n]{1,40}|"
     r"(?:\(?[^\W\d_a-z][\w.'-]{0,30}\)?,?\s{1,3}){2,5}"
-    rf"\[?(?:\d{{1,4}}[./-]\d{{1,2}}[./-]\d{{2,4}},? )?{_CLOCK}\]?:?\s*+$)"
+    rf"\[?(?:\d{{1,4}}[./-]\d{{1,2}}[./-]\d{{2,4}},? )?{_CLOCK}\]?:?\s*+$|"
+    rf"{_CLOCK}\s{{1,3}}(?:[^\W\d_a-z][\w.'-]{{0,30}}\s?){{1,4}}(?::\s|:?$))"
 )
 _SIGNATURE = re.compile(r"^--[ \t\u00a0]?$")
 _LINK = r"(?:[<\[(]\s?(?:https?:|www\.)[^\s<>]{1,400}[>\])]?)"
@@ -75,6 +79,7 @@ _PROGRAM = re.compile(
 )
 _COLON = (":", "\uff1a")
 _MARKS = frozenset(">\uff1e|\u2502\u2503\u00bb")
+_DASH = frozenset("-_=~*#+")
 _INITIALS = re.compile(r"[A-Z]{1,3}>")
 _NUMBER = re.compile(r"\d")
 _MOST_FOR_LIBRARIES = 8_000
@@ -150,7 +155,7 @@ def _heads_anothers(line: str, *, has_number: bool) -> bool:
     """Whether it heads something, and nobody can tell what: a line of a chat, or one between dashes."""
     if has_number and _CHAT.match(line):
         return True
-    return line.lstrip()[:1] in ("-", "_", "=") and _HEADING.match(line) is not None
+    return line.lstrip()[:1] in _DASH and _HEADING.match(line) is not None
 
 
 def _is_a_programs(line: str) -> bool:
@@ -183,6 +188,8 @@ def _header_block(lines: list[str], at: int) -> bool:
         return False
     named = sum(bool(_HEADER_OTHER.match(line)) for line in near)
     whose = [bool(_HEADER_FROM.match(line)) for line in near]
+    if whose[0] and named and len(near) > 1 and _dated(near[1]):
+        return True
     if named >= 2 and (whose[0] or (_HEADER_OTHER.match(near[0]) and any(whose[:4]))):
         return True
     block = list(takewhile(_HEADER_ANY.match, near))
@@ -200,7 +207,8 @@ def _behind_attribution(lines: list[str], at: int) -> tuple[int, bool] | None:
         sure = _attributes(_mended(joined), alone=count == 1)
         if sure:
             return at + count, True
-        if sure is False and perhaps is None and (at == 0 or not lines[at - 1].strip()):
+        # In doubt a line of its own, or below a name: else it is part of what somebody writes.
+        if sure is False and perhaps is None and (at == 0 or not lines[at - 1].strip() or _only_names(joined)):
             perhaps = at + count, False
     return perhaps
 
@@ -227,8 +235,12 @@ def _attributes(text: str, *, alone: bool) -> bool | None:
     wrote, dated = _WROTE.search(text), _dated(text)
     if _WROTE_LAST.search(text) and (dated or _ADDRESS.search(text)):
         return _BEGINS.match(text) is not None
-    if not dated or not (wrote or alone) or len(text.split()) > _MOST_WHEN_AND_WHO:
+    if len(text.split()) > _MOST_WHEN_AND_WHO or not (wrote or alone):
         return None
+    if not dated:
+        return False if _MAILBOX.search(text) and _DAY.search(text) else None
+    if alone and _only_names(text):
+        return False
     begins = _WEEKDAY.match(text)
     if (begins and _DAY.match(text, begins.end())) or (wrote and _BEGINS.match(text)):
         return False
@@ -245,6 +257,16 @@ def _attributes_with_colon(text: str, *, alone: bool) -> bool | None:
         return True
     dated = _NUMBER.search(text) is not None and _dated(text)
     return True if wrote and dated else (False if dated else None)
+
+
+def _only_names(text: str) -> bool:
+    """Whether all words beside a day and a time are names, or what stands between such: it is no sentence."""
+    day, clock = _DAY.search(text), _TIME.search(text)
+    if day is None or clock is None:
+        return False
+    rest = _ADDRESS.sub(" ", text.replace(day[0], " ", 1).replace(clock[0], " ", 1))
+    words = _WORD.findall(rest)
+    return bool(words) and all(word[0].isupper() or word.lower() in _BETWEEN_NAMES for word in words)
 
 
 def _dated(text: str) -> bool:
