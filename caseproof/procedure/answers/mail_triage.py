@@ -207,7 +207,7 @@ class _Judge:
         if self._is_earlier(case, letter):
             return why(MessageCode.EARLIER_NOTICE)
         if self.meaning is Meaning.CHANGED and (sentence := self._done_before(case)):
-            return why(MessageCode.BEFORE_THE_NOTICE, sentence=sentence)
+            return why(MessageCode.BEFORE_THE_NOTICE, reason=sentence)
         return None if self.meaning in _CHOICES else self._meant
 
     def _done_before(self, case: Case) -> str:
