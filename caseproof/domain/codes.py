@@ -107,6 +107,8 @@ class MessageCode(StrEnum):
     # Why the words are none for this case.
     CASE_CLOSED = "case_closed"
     EARLIER_NOTICE = "earlier_notice"
+    BEFORE_THE_NOTICE = "before_the_notice"
+    """What it tells was done before we wrote: that may be why the job fails."""
     NAMES_OTHER_CASES = "names_other_cases"
     ABOUT_OTHER_CASES = "about_other_cases"
     CASE_UNREADABLE = "case_unreadable"

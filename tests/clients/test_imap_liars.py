@@ -205,6 +205,75 @@ def test_a_folder_that_cannot_be_made_is_said_with_what_to_do() -> None:
         assert "Make the folder Caseproof" in refused.value.next_action
 
 
+class Cupboard:
+    """What a liar says of messages that lie there, some of which it cannot do something with.
+
+    ``refuses``: answers to a command about one message, by command and UID.
+    """
+
+    def __init__(self, *uids: str, refuses: dict[tuple[str, str], bytes]) -> None:
+        self.lying, self.marked, self.copies, self.refuses = list(uids), list[str](), list[str](), refuses
+
+    def says(self, command: str, arguments: str) -> bytes | None:
+        uids = [uid for uid in self.lying if re.search(rf"\b{uid}\b", arguments) or arguments == "UNDELETED"]
+        refused = next((self.refuses[command, uid] for uid in uids if (command, uid) in self.refuses), None)
+        if refused is not None:
+            return refused
+        if command == "LIST":
+            return b'* LIST () "/" Caseproof\r\n'
+        if command == "SEARCH":
+            return b"* SEARCH " + " ".join(uid for uid in uids if uid not in self.marked).encode() + b"\r\n"
+        if command == "FETCH":
+            what = b"RFC822.SIZE 3" if "SIZE" in arguments else b"BODY[]<0> {3}\r\nabc"
+            return b"".join(b"* 1 FETCH (UID %b %b)\r\n" % (uid.encode(), what) for uid in uids)
+        if command == "COPY":
+            self.copies += uids
+        elif command == "STORE":
+            self.marked += uids
+        elif command in ("MOVE", "EXPUNGE"):
+            self.lying = [uid for uid in self.lying if uid not in uids]
+        return None
+
+
+@pytest.mark.parametrize("answer", [b"=NO it is locked", b"=BAD what?", b"=NO [SERVERBUG] internal error"])
+def test_a_message_that_cannot_be_moved_is_copied_and_deleted(answer: bytes) -> None:
+    cupboard = Cupboard("1", "2", "3", refuses={("MOVE", "2"): answer})
+    with Liar(cupboard.says) as liar, ImapInbox(liar.account()) as inbox:
+        for arrived in inbox.messages():
+            inbox.put_away(arrived.uid)
+    assert (cupboard.lying, cupboard.copies) == ([], ["2"])
+
+
+@pytest.mark.parametrize("command", ["COPY", "STORE"])
+@pytest.mark.parametrize("answer", [b"=NO it is locked", b"=BAD what?", b"=NO [SERVERBUG] internal error"])
+def test_a_message_that_stays_whatever_is_tried_is_that_messages_trouble_alone(command: str, answer: bytes) -> None:
+    cupboard = Cupboard("1", "2", "3", refuses={("MOVE", "2"): answer, (command, "2"): answer})
+    with Liar(cupboard.says) as liar, ImapInbox(liar.account()) as inbox:
+        for _ in range(2):
+            for arrived in inbox.messages():
+                if arrived.uid != "2":
+                    inbox.put_away(arrived.uid)
+                    continue
+                with pytest.raises(InboxError, match="refused at moving a message") as wrong:
+                    inbox.put_away(arrived.uid)
+                assert not isinstance(wrong.value, InboxDown | InboxRefused)
+    assert cupboard.lying == ["2"]
+    assert len(cupboard.copies) <= 1, "what cannot be marked as deleted is not copied in every pass"
+
+
+@pytest.mark.parametrize("answer", [b"=NO its size is unknown", b"=BAD what?", b"* 1 FETCH (UID 2)\r\n"])
+def test_a_message_without_a_size_hides_no_other_and_is_read_itself(answer: bytes) -> None:
+    cupboard = Cupboard("1", "2", "3", "4", refuses={("FETCH", "2"): answer})
+    with Liar(cupboard.says) as liar, ImapInbox(liar.account()) as inbox:
+        if answer.startswith(b"*"):
+            cupboard.refuses = {("FETCH", "2"): b"* 1 FETCH (UID 1 RFC822.SIZE 3)\r\n* 2 FETCH (UID 2)\r\n"}
+            assert list(inbox.messages()) == [Arrived("1", 3), Arrived("2", 0)]
+        else:
+            assert list(inbox.messages()) == [Arrived("1", 3), Arrived("2", 0), Arrived("3", 3), Arrived("4", 3)]
+        cupboard.refuses.clear()
+        assert inbox.fetch("2") == b"abc"
+
+
 def test_idle_is_asked_for_anew_before_a_server_hangs_up_over_it() -> None:
     with Liar() as liar, ImapInbox(liar.account(), idle_seconds=0.05) as inbox:
         for _ in range(100):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from caseproof.channels.inbound.meaning import Meaning, meaning_of
+from caseproof.channels.inbound.meaning import Meaning
 from caseproof.channels.inbound.reading import read_mail
 from caseproof.channels.outbound.samples import notice, notice_facts
 from tests.corpus.parts import AUTHSERV, Sample, Thread
@@ -36,7 +36,7 @@ def read(raw: bytes) -> str:
     trusted = mail.sender_address.casefold() == CONTACT and mail.genuine.ok
     if mail.bounce or mail.automatic or not trusted or not mail.own_words.strip():
         return ""
-    return _CHOICES.get(meaning_of(mail.own_words), "")
+    return _CHOICES.get(mail.meaning, "")
 
 
 def false_of(judged: Judged) -> list[str]:

@@ -16,6 +16,8 @@ from tests.corpus.parts import AUTHSERV, Sample, Thread
 from tests.corpus.reading import false_of, few, read, shown
 from tests.support.world import CONTACT, World
 
+MOST_BEFORE = 8
+"""How many of them say that it was done yesterday, or on a day before their notice; the notice is hours old here."""
 MANY = 7
 """How many cases share the messages; every eighth of the people's mails is taken, so that each case gets its part."""
 
@@ -71,8 +73,10 @@ def test_every_message_ends_in_its_place_and_none_confirms_that_should_not(world
     print(shown(judged))  # noqa: T201 - the table is shown where the test runs with -s
     assert len(taken) >= 300
     assert false_of(judged) == []
-    lost = [sample.words for sample, said in judged if sample.wanted and said != read(sample.raw)]
-    assert lost == [], "a contact's clear word in the right thread counts"
+    lost = [(sample, got) for sample, got, said in taken if sample.wanted and said != read(sample.raw)]
+    before = [sample for sample, got in lost if got.why.startswith("it tells what was done before our mail: \u00bb")]
+    assert [sample.words for sample, _ in lost if sample not in before] == [], "a clear word in the right thread counts"
+    assert len(before) <= MOST_BEFORE, "a person looks at what was done on a day before our mail"
     astray = [
         f"{sample.kind}: {sample.words!r}: {got.place}, {got.why}"
         for sample, got, _ in taken

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 import yaml
 
-from caseproof.channels.inbound.imap_account import ImapAccount, InboxDown, InboxRefused
+from caseproof.channels.inbound.imap_account import ImapAccount, InboxDown, InboxError, InboxRefused
 from caseproof.config.policy import BUILT_IN, Policy
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
@@ -135,6 +135,17 @@ def test_a_connection_that_is_lost_while_it_waits_is_made_anew(house: House) -> 
     assert house.inbox.closed == 1
     assert watch.round() == 0
     assert len(house.connected) == 2
+
+
+def test_a_mail_that_cannot_be_put_away_is_told_once_and_the_mailbox_goes_on_being_read(house: House) -> None:
+    house.inbox.comes(b"From: a@example.org\n\nx")
+    watch = MailboxWatch(house.world.services, house.ports)
+    for _ in range(3):
+        house.inbox.faulty.fails("put_away", before=InboxError("It is locked.", "Look at it."))
+        assert watch.round() == 0
+    assert sum("It is locked. Look at it." in one for one in house.said) == 1
+    watch.round()
+    assert house.inbox.lying == {}
 
 
 def test_a_wrong_password_is_not_tried_again_for_five_minutes_but_a_corrected_one_at_once(house: House) -> None:

@@ -110,6 +110,32 @@ def test_words_that_are_no_clear_confirmation_are_shown_to_a_person_and_confirm_
     assert rows(world)[0].needs_eye
 
 
+@pytest.mark.parametrize("day", ["on Monday", "yesterday", "on 18 November", "am 18.11."])
+def test_what_was_done_before_our_mail_is_no_answer_to_it_and_the_sentence_is_marked(world: World, day: str) -> None:
+    ref, letter = told(world)
+    got = take_in(world, answer(letter, f"Hello.\nWe renewed the token {day}.\nBye"))
+    assert got.place is Disposition.REPLY
+    assert got.why == f"it tells what was done before our mail: \u00bbWe renewed the token {day}.\u00ab"
+    assert world.case(ref).confirmations == ()
+    assert rows(world)[0].needs_eye
+
+
+def test_what_was_done_since_our_mail_is_an_answer_whichever_day_it_names(world: World) -> None:
+    ref, letter = told(world)
+    world.clock.move(hours=75)
+    for number, day in enumerate(("yesterday", "on 20 November", "on Sunday", "am 21.11.")):
+        assert take_in(world, answer(letter, f"We renewed the token {day}.")).place is Disposition.COUNTED
+        assert len(world.case(ref).words) == number + 1
+
+
+def test_a_sentence_that_only_sounds_like_an_answer_is_marked_for_whoever_looks(world: World) -> None:
+    ref, letter = told(world)
+    got = take_in(world, answer(letter, "Hello.\nI changed the password a few days back.\nBye"))
+    assert got.place is Disposition.REPLY
+    assert got.why.endswith("look at \u00bbI changed the password a few days back.\u00ab")
+    assert world.case(ref).confirmations == ()
+
+
 def test_one_answer_to_a_shared_letter_is_each_cases_word(world: World) -> None:
     refs, letter = shared(world)
     got = take_in(world, answer(letter))
@@ -292,6 +318,15 @@ def test_a_bounce_of_an_address_that_is_no_contact_marks_nobody_and_is_shown(wor
     got = unchanged(world, ref, returned(letter, "forwarded@elsewhere.example.org"))
     assert got.place is Disposition.BOUNCE
     assert "no registered contact" in got.why
+
+
+def test_a_bounce_that_names_nobody_is_about_whom_the_letter_was_for(world: World) -> None:
+    ref, letter = told(world)
+    got = take_in(world, returned(letter, "@mail.example.net"))
+    assert got.place is Disposition.BOUNCE
+    with world.services.store.reading() as uow:
+        assert uow.people.contacts("Shop A")[0].bounced_at is not None
+    assert world.case(ref).events[-1].data["address"] == CONTACT
 
 
 def test_a_report_past_the_signed_address_marks_nobody_for_anybody_can_write_one(world: World) -> None:

@@ -16,13 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caseproof.channels.inbound.imap_account import InboxDown, InboxRefused
+from caseproof.channels.inbound.imap_account import InboxDown, InboxError, InboxRefused
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Disposition
 from caseproof.evidence.signing import answer_token
 from caseproof.evidence.vault import VaultFull
 from caseproof.procedure.answers import answering
+from caseproof.procedure.answers import inbox as inbox_pass
 from caseproof.procedure.answers.answering import Given
 from caseproof.procedure.answers.inbox import InboxPass, MailIntake, read_inbox
 from caseproof.procedure.answers.mail_triage import FLOOD
@@ -61,10 +62,14 @@ def answer_page(services: Services, token: str, given: Given) -> None:
     answering.answer(services.ledger, services.vault, services.replies, token, given)
 
 
-def a_pass(world: World, inbox: FakeInbox, said: list[str] | None = None) -> InboxPass | None:
+def a_pass(
+    world: World, inbox: FakeInbox, said: list[str] | None = None, broke: set[str] | None = None
+) -> InboxPass | None:
     services = world.services
     lock = services.settings.home_folder / "inbox" / "pass"
-    intake = MailIntake(services.ledger, services.vault, services.replies, lock, AUTHSERV)
+    intake = MailIntake(
+        services.ledger, services.vault, services.replies, lock, AUTHSERV, broke if broke is not None else set()
+    )
     return read_inbox(intake, inbox, (said if said is not None else []).append)
 
 
@@ -282,10 +287,48 @@ def test_a_mail_that_goes_wrong_stays_in_the_mailbox_and_holds_up_no_other(
     assert done.counts == {Disposition.REPLY: 1}
     assert "RuntimeError" in done.in_words
     assert "1 stayed in the mailbox" in done.in_words
-    assert "boom" not in " ".join(said)
+    assert "boom" not in " ".join(said + done.problems)
     again = a_pass(world, inbox)
     assert again is not None
     assert again.counts == {Disposition.COUNTED: 1}
+
+
+def test_of_three_mails_the_one_that_cannot_be_put_away_holds_up_no_other(
+    make: Callable[[], tuple[World, str, bytes]],
+) -> None:
+    world, ref, letter = make()
+    inbox = FakeInbox(answer(letter, "Why?"), answer(letter), answer(letter, "Who?"))
+    for _ in range(2):
+        inbox.faulty.fails("put_away", what="1", before=InboxError("It is locked.", "Look at it in a mail program."))
+        done = a_pass(world, inbox)
+        assert done is not None
+        assert list(inbox.lying) == ["1"]
+        assert "mail 1 of" in done.problems[0]
+        assert "It is locked. Look at it in a mail program." in done.problems[0]
+    assert places(world) == {Disposition.COUNTED: 1, Disposition.REPLY: 2}
+    assert len(world.case(ref).replies) == 2, "it was taken in once"
+
+
+def test_a_mail_at_which_the_server_dies_is_read_after_the_others(make: Callable[[], tuple[World, str, bytes]]) -> None:
+    world, _, letter = make()
+    inbox, broke = FakeInbox(answer(letter, "Why?"), answer(letter), answer(letter, "Who?")), set[str]()
+    for lying in (["1", "2", "3"], ["1"]):
+        inbox.faulty.fails("fetch", what="1", before=DOWN)
+        with pytest.raises(InboxDown):
+            a_pass(world, inbox, broke=broke)
+        assert list(inbox.lying) == lying
+
+
+def test_a_mail_that_is_larger_than_its_server_says_is_taken_down_as_too_large(
+    make: Callable[[], tuple[World, str, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_pass, "LARGEST", 2000)
+    world, _, letter = make()
+    inbox = FakeInbox()
+    inbox.comes(answer(letter, "x" * 2000), size=1)
+    a_pass(world, inbox)
+    assert places(world) == {Disposition.UNREADABLE: 1}
+    assert inbox.lying == {}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caseproof.channels.inbound.meaning import Meaning, meaning_of
+from caseproof.channels.inbound.meaning import Meaning, meaning_of, telling_sentences
 from caseproof.channels.inbound.own_words import CUT
 
 CHANGED = (
@@ -450,3 +450,30 @@ def test_any_words_have_a_meaning(words: str) -> None:
 @pytest.mark.timeout(20)
 def test_nasty_words_take_no_time(piece: str) -> None:
     assert meaning_of(piece * (3900 // len(piece))) in Meaning
+
+
+@pytest.mark.parametrize(
+    ("reason", "answer"),
+    [
+        ("I changed the password a few days back.", "I changed the password and entered the new one."),
+        ("We updated the settings.", "We updated the settings as you described."),
+        ("We changed the export on Monday.", "We fixed the export on Monday."),
+        ("The server was replaced.", "The server was replaced, please start the job again."),
+        ("Status: Resolved", "Resolved."),
+        ("Our IT writes: the token is renewed.", "Our IT has renewed the token."),
+        ('"We renewed the token."', "We renewed the token."),
+        ("Wir haben das Passwort geändert.", "Wir haben das neue Passwort eingetragen."),
+        ("Wir haben den Token neulich erneuert.", "Wir haben den Token erneuert."),
+        ("Vorgang abgeschlossen.", "Alle Schritte sind abgeschlossen."),
+    ],
+)
+def test_a_reason_is_no_answer(reason: str, answer: str) -> None:
+    """What was changed, or what a form says, may be why the job fails."""
+    assert meaning_of(reason) is not Meaning.CHANGED
+    assert meaning_of(answer) is Meaning.CHANGED
+
+
+def test_the_sentences_that_sound_like_an_answer_are_told_as_they_were_written() -> None:
+    words = "Hi!\nIt broke. We changed the Password on Monday; I think.\nStatus: Resolved\nBye"
+    assert telling_sentences(words) == ("We changed the Password on Monday;",)
+    assert telling_sentences("Not yet.") == telling_sentences("") == ()

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - mails read best in their own lines
 """A mail from outside is read whatever is in it, with bounded work, or refused as unreadable."""
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -74,6 +76,24 @@ HTML_QUOTES = {
     "Outlook": '<p>Done.</p><div><div style="border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm">'
     "<p><b>Von:</b> Cases</p></div></div><p>Is it?</p>",
     "Outlook for conditions": "<!--[if mso]><p>not</p><![endif]--><p>Done.</p><blockquote>Is it?</blockquote>",
+    "Zoho": '<div>Done.</div><div class="zmail_extra"><div>---- On Sat, Cases wrote ----</div>Is it?</div>',
+    "Zoho, later": '<div>Done.</div><div class="zmail_extra_hr" style="border-top: 1px solid #ccc"></div><div>Is it?</div>',
+    "a quote without a blockquote": '<div>Done.</div><div class="gmail_quote">Is it?</div>',
+    "a quote by name": '<div>Done.</div><div class="quote">Is it?</div><section class="reply quoted">Yes</section>',
+    "Samsung": '<div>Done.</div><div id="composer_quote_1" class="quoted_text">Is it?</div>',
+    "Roundcube": '<p>Done.</p><p id="reply-intro">On 2026-11-21, Cases wrote:</p><div>Is it?</div>',
+    "Outlook for Android": '<div>Done.</div><div class="ms-outlook-mobile-reference-message skipProofing">Is it?</div>',
+    "Outlook for Mac": '<div>Done.</div><span id="OLK_SRC_BODY_SECTION"><div>Is it?</div></span>',
+    "Outlook on the web, its mark alone": '<div>Done.</div><div id="appendonsend"></div><div>Is it?</div>',
+    "Windows Mail": '<div>Done.</div><div style="padding-top:5px;border-top-color:#e5e5e5;border-top-style:solid"><b>Is</b> it?</div>',
+    "Hotmail": '<p>Done.</p><hr id="stopSpelling"><p>Is it?</p>',
+    "Tutanota": '<div>Done.</div><div class="tutanota_quote">Is it?</div>',
+    "a web mailer": '<div>Done.</div><div name="quote" style="border-left:2px solid #C3D9E5;">Is it?</div>',
+    "a table with a line": '<p>Done.</p><table style="border-left: solid 1px"><tr><td>Is it?</td></tr></table>',
+    "a paragraph with a line": '<p>Done.</p><p style="margin-left:5px; border-left:1px dotted black">Is it?</p><p>Yes</p>',
+    "from the right": '<p>Done.</p><div style="border-right: 2px solid blue">Is it?</div>',
+    "Gmail in Outlook": '<div>Done.</div><div class="x_gmail_quote"><div class="x_gmail_attr">On Sat, Cases wrote:</div>'
+    "<blockquote>Is it?</blockquote></div>",
     "Yahoo": '<div>Done.</div><div id="yahoo_quoted_1" class="yahoo_quoted">On Saturday, '
     "Cases wrote: <p>Is it?</p></div>",
 }
@@ -117,6 +137,33 @@ def test_the_apostrophe_of_windows_is_read_where_the_charset_is_called_latin_1()
     read = read_mail(raw)
     assert read.own_words.startswith("We haven\u2019t")
     assert meaning_of(read.own_words) is not Meaning.CHANGED
+
+
+def test_a_nul_byte_is_read_around() -> None:
+    read = read_mail((Path(__file__).with_name("mail_cases") / "30-nul-byte.eml").read_bytes())
+    assert read.sender_address == "a@example.org"
+    assert meaning_of(read.own_words) is Meaning.CHANGED
+
+
+@pytest.mark.parametrize(
+    "odd", [b"Subject: a\0b\r\n", b"\0Odd: x\r\n", b"Content-Type: text/plain; x=\0\r\n", b"X: \r\n \0\r\n"]
+)
+def test_a_nul_byte_in_any_header_hides_no_other(odd: bytes) -> None:
+    read = read_mail(HEAD.partition(b"Subject")[0] + odd + b"Message-ID: <1@x>\r\n\r\nWe have renewed the token.")
+    assert (read.sender_address, read.message_id) == ("owner@shop.example", "<1@x>")
+    assert read.own_words == "We have renewed the token."
+
+
+def test_a_nul_byte_in_the_words_is_a_letter_that_is_lost() -> None:
+    """What stands there may have been a "not"."""
+    read = read_mail(mail("", "We have \0 renewed the token."))
+    assert "renewed the token" in read.own_words
+    assert meaning_of(read.own_words) is not Meaning.CHANGED
+
+
+def test_no_nul_byte_makes_a_header_that_our_server_did_not_see_one_of_ours() -> None:
+    forged = b"Authentication-Results\0: m; dmarc=pass header.from=shop.example\r\n"
+    assert not read_mail(forged + mail(""), authserv="m").genuine.ok
 
 
 def test_nothing_that_a_terminal_obeys_comes_out() -> None:
@@ -165,6 +212,8 @@ NASTY = {
     "many lines": mail("", "done\n" * 200_000),
     "lines of spaces": mail("", (" " * 50 + "\n") * 4000),
     "On": mail("", "On " * 160 + "\n" + "On x\n" * 1400),
+    "lines of dashes": mail("", ("-" * 60 + "a" + "- " * 200 + "\n") * 400),
+    "lines of dates": mail("", ("21.11.2026 21:51 " * 28 + "\n") * 400),
     "headers in words": mail("", "From: x\nTo: y\n" * 20_000),
     "10,000 recipients": mail("To: " + ", ".join(f"user{at}@shop.example" for at in range(10_000)) + "\r\n"),
     "1 MB header": mail("X-Long: " + "a" * 1_000_000 + "\r\n"),

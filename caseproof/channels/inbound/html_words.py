@@ -9,8 +9,19 @@ LARGEST = 2_000_000
 """How many characters of HTML are read."""
 
 _DEEPEST = 20
-_QUOTED_TO_THE_END = ("divrplyfwdmsg", "mail-editor-reference-message-container")  # Outlook and its kin
-_QUOTED_INSIDE = ("moz-forward-container", "yahoo_quoted", "protonmail_quote", "gmail_attr", "moz-cite-prefix")
+# What mail programs call what they quote, or the line above it. Behind the first, all is another's: Outlook and its kin
+# set their mark before the quote, and a quote whose mark is on another element than a div may be closed anywhere.
+_QUOTED_TO_THE_END = (
+    "divrplyfwdmsg", "mail-editor-reference-message-container", "ms-outlook-mobile-reference-message", "appendonsend",
+    "olk_src_body_section", "stopspelling", "outlookmessageheader", "reply-intro", "zmail_extra", "replysplit",
+)  # fmt: skip
+_QUOTED_INSIDE = (
+    "moz-forward-container", "yahoo_quoted", "protonmail_quote", "tutanota_quote", "gmail_attr", "moz-cite-prefix",
+    "quoted-content", "quotedtext", "quoted_text", "quotedmessage", "mailquote", "reply_quote",
+    "replied-message", "original-message", "originalmessage", "forwarded-message", "aolmail_quote", "mailru-blockquote",
+    "android_quote", "uol_quote", "previousmessage", "x_gmail_attr", "history_container", "mcntreplyforward",
+)  # fmt: skip
+_QUOTE = frozenset({"quote", "quoted", "quotation"})
 _SIGNATURE = ("gmail_signature", "signature")
 _SPACE = re.compile(r"\s+")
 # What a program shows nobody: the summary that newsletters hide, and whatever somebody wants only us to read.
@@ -18,8 +29,12 @@ _HIDDEN = re.compile(
     r"(?:display|mso-hide|visibility|font-size|opacity|max-height):(?:none|all|hidden|0(?:px|pt|em|%)?)(?:;|!|$)"
 )
 _LOOKED_AT = 500
-# Outlook on the desk draws a line above what it quotes, always with this padding.
-_OUTLOOK_LINE = re.compile(r"border-top:\s{0,3}solid[^;]{0,40};\s{0,9}padding:\s{0,3}3\.0pt", re.IGNORECASE)
+# Outlook and Windows draw a line above what they quote, all others one on its left (in Hebrew on its right).
+_LINE_ABOVE = re.compile(r"border-top(?:-style)?:\s{0,3}(?:[\w.#(), ]{1,40}\s)?solid", re.IGNORECASE)
+_LINE_BESIDE = re.compile(
+    r"border-(?:left|right|inline-start)(?:-style)?:\s{0,3}(?:[\w.#(), ]{1,40}\s)?(?:solid|dashed|dotted|double)",
+    re.IGNORECASE,
+)
 
 
 # The parser takes time that grows with the square of what is never closed: so it sees whole, short tags only.
@@ -32,7 +47,7 @@ _LONG_TAG = re.compile(r"<[^<>]{4000,}>")
 
 def html_as_text(html: str) -> str:
     """The words of a page: a line a block, list items with a dash, quoted blocks with ``> ``."""
-    reader = _Reader()
+    reader = _Reader(has_blockquotes="<blockquote" in html[:LARGEST].lower())
     reader.feed(_LONG_TAG.sub(" ", _NO_TAG.sub("&lt;", _UNSEEN.sub(" ", html[:LARGEST]))))
     reader.close()
     return reader.text()
@@ -40,6 +55,15 @@ def html_as_text(html: str) -> str:
 
 def _hides(style: str) -> bool:
     return _HIDDEN.search("".join(style[:_LOOKED_AT].lower().split())) is not None
+
+
+def _named(attrs: dict[str, str | None]) -> str:
+    """What an element is called, by whichever attribute."""
+    return " ".join(attrs.get(name) or "" for name in ("id", "class", "name")).lower()[:_LOOKED_AT]
+
+
+def _has_line_beside(style: str) -> bool:
+    return _LINE_BESIDE.search(style) is not None
 
 
 class _Reader(HTMLParser):
@@ -52,8 +76,10 @@ class _Reader(HTMLParser):
     _SILENT = frozenset({"head", "script", "style", "title", "template", "textarea", "select", "s", "strike", "del"})
     _VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "wbr", "area", "base", "col", "embed", "source"})
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_blockquotes: bool) -> None:
         super().__init__(convert_charrefs=True)
+        # Gmail's mark is around quotes and the answers between them, which only the blockquotes tell apart.
+        self._quoted_inside = _QUOTED_INSIDE if has_blockquotes else (*_QUOTED_INSIDE, "gmail_quote")
         self._lines: list[tuple[int, str]] = []
         self._now: list[str] = []
         self._silent = 0
@@ -79,6 +105,9 @@ class _Reader(HTMLParser):
             self._now = ["- "]
         elif tag == "td" and self._now:
             self._now.append(" ")
+        if attrs and tag not in ("div", "blockquote") and not self._to_the_end and self._is_a_quote(dict(attrs)):
+            self._end_line()
+            self._to_the_end = 1
 
     def _hide(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         hidden, depth = self._hidden
@@ -91,15 +120,23 @@ class _Reader(HTMLParser):
         if not attrs:
             self._divs.append(0)
             return
-        names = f"{attrs.get('id') or ''} {attrs.get('class') or ''}".lower()[:_LOOKED_AT]
-        quoted = int(any(name in names for name in _QUOTED_INSIDE))
+        names, style = _named(attrs), (attrs.get("style") or "")[:_LOOKED_AT]
+        quoted = int(self._is_called_a_quote(names) or _has_line_beside(style))
         self._divs.append(quoted)
         self._depth += quoted
         if any(name in names.split() for name in _SIGNATURE):
             self._lines.append((min(self._depth + self._to_the_end, _DEEPEST), "-- "))
-        style = (attrs.get("style") or "")[:_LOOKED_AT]
-        if any(name in names for name in _QUOTED_TO_THE_END) or _OUTLOOK_LINE.search(style):
+        if any(name in names for name in _QUOTED_TO_THE_END) or _LINE_ABOVE.search(style):
             self._to_the_end = 1
+
+    def _is_called_a_quote(self, names: str) -> bool:
+        return any(name in names for name in self._quoted_inside) or not _QUOTE.isdisjoint(names.split())
+
+    def _is_a_quote(self, attrs: dict[str, str | None]) -> bool:
+        """Whether an element that is no div begins a quote; where it ends, nobody can tell."""
+        names, style = _named(attrs), (attrs.get("style") or "")[:_LOOKED_AT]
+        to_the_end = any(name in names for name in _QUOTED_TO_THE_END)
+        return to_the_end or self._is_called_a_quote(names) or _has_line_beside(style)
 
     def handle_endtag(self, tag: str) -> None:
         if tag == self._hidden[0]:

@@ -20,8 +20,8 @@ from imap_tools.errors import UnexpectedCommandStatusError
 from imap_tools.utils import encode_folder
 
 from caseproof.channels.inbound.imap_account import ImapAccount, InboxDown, InboxRefused, MessageGone
-from caseproof.channels.inbound.imap_connection import ImapConnection
-from caseproof.channels.inbound.imap_errors import ASKING, FETCHING, IDLING, LISTING, ImapStep
+from caseproof.channels.inbound.imap_connection import LITERAL_BYTES, ImapConnection
+from caseproof.channels.inbound.imap_errors import ASKING, FETCHING, IDLING, LISTING, MOVING, ImapStep
 
 HEADER_BYTES = 65_536
 """How much of a message's headers is read where the message itself is too large."""
@@ -38,7 +38,10 @@ _NEW = "UNDELETED"  # what is marked as deleted was put away by us, or thrown aw
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A message in the folder: its UID, good for this connection only, and its size in bytes as the server says."""
+    """A message in the folder: its UID, good for this connection only, and its size in bytes as the server says.
+
+    The size is 0 where the server gives none.
+    """
 
     uid: str
     size: int
@@ -63,7 +66,10 @@ class Inbox(Protocol):
         """The message's headers, at most HEADER_BYTES of them. Raises MessageGone."""
 
     def put_away(self, uid: str) -> None:
-        """Move the message to the folder of what is taken in; nothing happens where it is not there any more."""
+        """Move the message to the folder of what is taken in; nothing happens where it is not there any more.
+
+        Raises InboxError where it is this one alone that cannot be moved.
+        """
 
     def wait(self, seconds: float) -> bool:
         """Wait for mail that ``messages`` has not shown yet; whether there may be some."""
@@ -97,6 +103,7 @@ class ImapInbox:
         self._poll_seconds = poll_seconds
         self._box: _MailBox | None = None
         self._shown: set[str] = set()
+        self._copied: set[str] = set()
 
     def __enter__(self) -> Self:
         step = ImapStep(self._account)
@@ -127,13 +134,23 @@ class ImapInbox:
             self._shown = set(uids)
             sizes: dict[str, int] = {}
             for start in range(0, len(uids), _AT_ONCE):
-                box.client.allow(self._account.timeout_seconds * STEP_FACTOR)
-                sizes |= _sizes(_ok(box.client.uid("FETCH", ",".join(uids[start : start + _AT_ONCE]), _SIZE)))
+                sizes |= self._sizes(box, uids[start : start + _AT_ONCE])
         return iter([Arrived(uid, sizes[uid]) for uid in uids if uid in sizes])
 
+    def _sizes(self, box: _MailBox, uids: list[str]) -> dict[str, int]:
+        """The sizes of messages; one that the server stumbles over hides no other's, and is asked for all the same."""
+        box.client.allow(self._account.timeout_seconds * STEP_FACTOR)
+        answered = _tried(box, "FETCH", ",".join(uids), _SIZE)
+        if answered is not None:
+            return _sizes(answered)
+        if len(uids) == 1:
+            return {uids[0]: 0}
+        half = len(uids) // 2
+        return self._sizes(box, uids[:half]) | self._sizes(box, uids[half:])
+
     def fetch(self, uid: str) -> bytes:
-        """The whole message. See ``Inbox``."""
-        return self._part(uid, "BODY.PEEK[]", FETCH_FACTOR)
+        """The whole message, or as much of it as a server may send at once. See ``Inbox``."""
+        return self._part(uid, f"BODY.PEEK[]<0.{LITERAL_BYTES}>", FETCH_FACTOR)
 
     def headers(self, uid: str) -> bytes:
         """The message's headers. See ``Inbox``."""
@@ -152,26 +169,38 @@ class ImapInbox:
     def put_away(self, uid: str) -> None:
         """Move the message to the folder of what is taken in. See ``Inbox``."""
         with self._step("putting a message away") as box:
-            if "MOVE" in box.client.capabilities:
-                self._into_done(box, "MOVE", uid)
+            moves = "MOVE" in box.client.capabilities
+            if moves and _tried(box, "MOVE", uid, self._done) is not None:
+                return
+            if self._makes_done_folder(box) and moves and _tried(box, "MOVE", uid, self._done) is not None:
                 return
             if not box.uids(f"UID {uid} {_NEW}", charset=None):
                 return  # it was put away before, and the answer got lost: no second copy
-            self._into_done(box, "COPY", uid)
+        with self._step(MOVING) as box:
+            self._copy(box, uid)
             _ok(box.client.uid("STORE", uid, "+FLAGS.SILENT", r"(\Deleted)"))
             # A plain EXPUNGE would also take what a person marked; what stays marked is not read again.
             if "UIDPLUS" in box.client.capabilities:
                 _ok(box.client.uid("EXPUNGE", uid))
 
-    def _into_done(self, box: _MailBox, how: str, uid: str) -> None:
-        folder = encode_folder(self._account.done_folder).decode("ascii")
-        typ, _ = box.client.uid(how, uid, folder)
-        if typ != "OK":  # most likely there is no such folder; if it is something else, it is said the second time
-            with suppress(ImapToolsError):
-                box.folder.create(self._account.done_folder)
-            with suppress(ImapToolsError, imaplib.IMAP4.error):
-                box.folder.subscribe(self._account.done_folder, True)
-            _ok(box.client.uid(how, uid, folder))
+    @property
+    def _done(self) -> str:
+        return encode_folder(self._account.done_folder).decode("ascii")
+
+    def _makes_done_folder(self, box: _MailBox) -> bool:
+        """Whether the folder was missing, and is made now. Where it cannot be made, no message can be put away."""
+        if box.folder.exists(self._account.done_folder):
+            return False
+        box.folder.create(self._account.done_folder)
+        with suppress(ImapToolsError, imaplib.IMAP4.error):
+            box.folder.subscribe(self._account.done_folder, True)
+        return True
+
+    def _copy(self, box: _MailBox, uid: str) -> None:
+        """Copy it, once over this connection: where it cannot be marked as deleted, copies would heap up."""
+        if uid not in self._copied:
+            _ok(box.client.uid("COPY", uid, self._done))
+            self._copied.add(uid)
 
     def has_done_folder(self) -> bool:
         """Whether the folder for what is taken in is there already."""
@@ -270,6 +299,7 @@ def _log_in(box: _MailBox, account: ImapAccount) -> None:
 # -- answers ----------------------------------------------------------------------------------------------------------
 
 _SIZE = "(UID RFC822.SIZE)"
+_ASKED = re.compile(rb"\((?:UID \d+|RFC822\.SIZE \S+|\s)*\)")  # an answer to that, and no news of something else
 
 
 def _ok(answer: tuple[str, list[Any]]) -> list[Any]:
@@ -279,13 +309,25 @@ def _ok(answer: tuple[str, list[Any]]) -> list[Any]:
     return answer[1]
 
 
+def _tried(box: _MailBox, command: str, *arguments: str) -> list[Any] | None:
+    """What the server told; None where it refused, by NO or BAD."""
+    try:
+        typ, told = box.client.uid(command, *arguments)
+    except imaplib.IMAP4.abort:
+        raise
+    except imaplib.IMAP4.error:
+        return None
+    return told if typ == "OK" else None
+
+
 def _sizes(told: list[Any]) -> dict[str, int]:
+    """The sizes by UID: 0 where a message is there and its size is not."""
     found = {}
     for one in told:
         text = one[0] if isinstance(one, tuple) else one or b""
         uid, size = re.search(rb"\bUID (\d+)", text), re.search(rb"\bRFC822\.SIZE (\d+)", text)
-        if uid and size:
-            found[uid[1].decode()] = int(size[1])
+        if uid and (size or _ASKED.search(text)):
+            found[uid[1].decode()] = int(size[1]) if size else 0
     return found
 
 

@@ -15,7 +15,9 @@ from caseproof.channels.servers import tidy, timed_out
 from caseproof.domain.errors import CaseproofError
 
 FETCHING, LISTING, ASKING, IDLING = "fetching a message", "listing the messages", "asking for news", "IDLE"
+MOVING = "moving a message"
 _ONCE_OPEN = (LISTING, ASKING, IDLING)
+_OF_ONE = (FETCHING, MOVING)
 
 
 @dataclass(slots=True)
@@ -68,10 +70,12 @@ class ImapStep:
     def _said_no(self, text: str) -> InboxError:
         said = self._tidy(text)
         problem = f"The mail server {self.account.where} refused at {self.name}: {said or 'no reason given'}."
-        # RFC 5530: words for "not now". A greeting that is no greeting ("too many connections") is one, too.
-        if self.name == "connecting" or re.search(r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\b", said, re.IGNORECASE):
+        # RFC 5530: words for "not now". A greeting that is no greeting ("too many connections") is one, too. A server
+        # that stumbles over one message calls that a bug of its own: it is that message's trouble, and no other's.
+        later = r"\[(UNAVAILABLE|INUSE|LIMIT)\b" if self.name in _OF_ONE else r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\b"
+        if self.name == "connecting" or re.search(later, said, re.IGNORECASE):
             return InboxDown(problem, "It is tried again; if this goes on, ask whoever runs the mail server.")
-        if self.name == FETCHING:
+        if self.name in _OF_ONE:
             return InboxError(problem, "Look at this one in a mail program; the others are taken in all the same.")
         if self.name in _ONCE_OPEN:  # the folder was opened, so it was there and ours to read
             return InboxDown(problem, "The mailbox is opened anew.")

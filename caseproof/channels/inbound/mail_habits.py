@@ -20,7 +20,7 @@ def _sections() -> dict[str, dict[str, list[str]]]:
 
 def habits(kind: str) -> tuple[str, ...]:
     """What all languages have of a kind (``automatic``, ``wrote``, ...), the longest first."""
-    found = {text for section in _sections().values() for text in section[kind]}
+    found = {text for section in _sections().values() for text in section.get(kind, ())}
     return tuple(sorted(found, key=lambda text: (-len(text), text)))
 
 

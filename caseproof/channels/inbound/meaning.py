@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,16 @@ from caseproof.channels.inbound.own_words import CUT
 
 _FILE = Path(__file__).with_name("meaning_words.yaml")
 _PLAIN = {**dict.fromkeys(map(ord, "\u2018\u2019\u00b4\u02bc"), "'"), **dict.fromkeys(map(ord, "\u2013\u2014"), "-")}
+_INVISIBLE = re.compile(  # letters that are not shown (Unicode's category Cf)
+    r"[\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064"
+    r"\u2066-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3"
+    r"\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
+)
+_OTHER_LETTER = re.compile(r"[^\W\d_a-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff]")
+_QUOTE_MARKS = "\"'\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a "
+_QUOTATION = re.compile(
+    r"[\"\u201c\u201e\u00ab\u00bb\u201d][^\"\u201c\u201d\u201e\u00ab\u00bb\n]{3,400}[\"\u201c\u201d\u00ab\u00bb]|(?:^|(?<=\n))\s*'[^\n]{3,400}'\s*(?=\n|$)"
+)
 _LONGEST = 4_000
 """Longer words are for a person to read, in characters."""
 
@@ -71,25 +82,59 @@ def meaning_of(own_words: str) -> Meaning:
     return Meaning.NOT_YET if _rule("not_yet").search(flat) else Meaning.UNCLEAR
 
 
+def telling_sentences(own_words: str) -> tuple[str, ...]:
+    """The sentences, as they were written, that sound as if the change were made, whether or not that is clear."""
+    if len(own_words) > _LONGEST:
+        return ()
+    pieces = re.split(r"(?<=[.!?;])\s+|\n", own_words)
+    return tuple(piece.strip() for piece in pieces if piece.strip() and _states(_readable(piece), alone=True))
+
+
 def _says_changed(text: str) -> bool:
-    """A clause states it, and nothing anywhere speaks against it."""
+    """A clause states it as an answer to our mail, and nothing anywhere speaks against it."""
     text = _rule("aside").sub("", text)
     if _rule("past").search(text):
         text = _rule("background").sub(" . ", text)
-    if not _states(text, alone=True):
-        return False  # most mails end here; what follows takes longer
+    stated = list(_stated(text, alone=True))
+    if not stated:
+        return False
+    if _rule("told_by_another").search(text) or _quotes_a_statement(text):
+        return False  # most mails end before this; what follows takes longer
     flat = text.replace("\n", " ")
-    if not _speaks_against(flat) and not _rule("outcome").search(flat):
-        return True
+    if not _is_against(flat) and not _rule("outcome").search(flat):
+        return _answers(text, stated)
     told, careful = _weighed(text)
     if _rule("against").search(_rule("past_reason").sub(" ", careful)):
         return False
-    if _speaks_against(careful):
+    if _is_against(careful):
         text = _without_the_past(text)
         told, careful = _weighed(text)
-        if _speaks_against(careful):
+        if _is_against(careful):
             return False
-    return _states(text, alone=careful == told)
+    return _answers(text, _stated(text, alone=careful == told))
+
+
+def _answers(text: str, stated: Iterable[tuple[str, bool]]) -> bool:
+    """Whether what is stated answers a mail about a failure, and does not tell what was changed before it.
+
+    "We changed the password" may be either. So it says that it was done about it ("again", "now", "the new one is
+    entered", "the change is made"), or somewhere that the job may run.
+    """
+    anywhere = _rule("answer_anywhere").search(text.replace("\n", " ")) is not None
+    return any(whole or anywhere or _is_an_answer(sentence) for sentence, whole in stated)
+
+
+def _is_an_answer(sentence: str) -> bool:
+    if _rule("answer").search(sentence):
+        return True
+    return _rule("answer_now").search(sentence) is not None and not _rule("mere_change").search(sentence)
+
+
+def _quotes_a_statement(text: str) -> bool:
+    """Whether what is stated stands between quotation marks, or behind the name of who says it."""
+    quoted = (found[0].strip(_QUOTE_MARKS) for found in _QUOTATION.finditer(text))
+    spoken = (text[found.end() :].partition("\n\n")[0] for found in _rule("spoken").finditer(text))
+    return any(_states(words, alone=True) for words in (*quoted, *spoken))
 
 
 def _weighed(text: str) -> tuple[str, str]:
@@ -125,7 +170,16 @@ def _speaks_against(text: str) -> bool:
     return any(_rule(name).search(text) for name in ("against", "against_unless_past"))
 
 
+def _is_against(text: str) -> bool:
+    return _speaks_against(text) or _rule("long_ago").search(text) is not None
+
+
 def _states(text: str, *, alone: bool) -> bool:
+    return any(True for _ in _stated(text, alone=alone))
+
+
+def _stated(text: str, *, alone: bool) -> Iterator[tuple[str, bool]]:
+    """The sentences that state it; and whether such a one is no more than "done"."""
     for sentence in _sentences(text):
         ours, first, before = False, True, ""
         for clause in (
@@ -138,12 +192,11 @@ def _states(text: str, *, alone: bool) -> bool:
             before = clause
             ours = bool(_rule("we").match(clause)) or (ours and not _rule("somebody").match(clause))
             stated = _rule("statement").match(clause) or ((ours or first) and _rule("bare_statement").match(clause))
-            if stated and not _rule("asking").match(clause):
-                return True
             if alone and first and _rule("alone").fullmatch(clause):
-                return True
+                yield sentence, True
+            elif stated and not _rule("asking").match(clause):
+                yield sentence, False
             first = False
-    return False
 
 
 def _asks_to_remove(flat: str) -> bool:
@@ -153,9 +206,9 @@ def _asks_to_remove(flat: str) -> bool:
     told = _rule("harmless").sub(" ", flat)
     reason = bool(_rule("no_longer").search(told))
     told = _rule("no_longer").sub(" ", told)
-    if _speaks_against(_rule("remove_words").sub(" ", told)) or _rule("remove_else").search(told):
+    if not (_rule("remove").search(told) or (reason and _rule("remove_bare").search(told))):
         return False
-    return bool(_rule("remove").search(told)) or (reason and bool(_rule("remove_bare").search(told)))
+    return not _speaks_against(_rule("remove_words").sub(" ", told)) and not _rule("remove_else").search(told)
 
 
 def _sentences(text: str) -> list[str]:
@@ -183,7 +236,7 @@ def _readable(words: str) -> str:
     """Lower case, plain apostrophes and dashes, no invisible letters; without addresses, references and disclaimers."""
     text = unicodedata.normalize("NFKC", words).casefold()
     if not text.isascii():
-        text = "".join(letter for letter in text if unicodedata.category(letter) != "Cf").translate(_PLAIN)
+        text = _INVISIBLE.sub("", text).translate(_PLAIN)
     text = re.sub(r"\bno\. ?(?=\d)", "number ", text)  # of a company or a street, and no refusal
     text = re.sub(r"\b(?:damen und herren|sirs? or madam)\b", "team", text)
     text = _without_disclaimers(text)
@@ -205,9 +258,7 @@ def _without_disclaimers(text: str) -> str:
 
 def _only_latin(text: str) -> bool:
     """Whether every letter is one that English and German are written with: look-alikes are not read."""
-    return text.isascii() or all(
-        letter.isascii() or not letter.isalpha() or "LATIN" in unicodedata.name(letter, "") for letter in text
-    )
+    return text.isascii() or _OTHER_LETTER.search(text) is None
 
 
 @cache

@@ -28,7 +28,8 @@ from caseproof.channels.inbound.mail_headers import (
     decoded,
     message_ids,
 )
-from caseproof.channels.inbound.own_words import CUT, own_words
+from caseproof.channels.inbound.meaning import Meaning, meaning_of
+from caseproof.channels.inbound.own_words import CUT, told_apart
 from caseproof.config.mail_address import domain_of
 from caseproof.domain.errors import BadInput
 
@@ -61,6 +62,7 @@ class Mail:
     ``sender_address``: as spelt in From; empty where From does not name exactly one. ``date``: aware, UTC.
     ``message_id``: with its brackets, or empty. ``words``: the text, verbatim and with its quotes (HTML alone is
     turned into text). ``own_words``: the lines of it that the writer wrote, verbatim; empty where there are none.
+    ``doubtful_words``: the lines of which nobody can tell who wrote them.
     ``recipients``: addresses, those of the envelope first. ``references``: Message-IDs with their brackets, that of
     In-Reply-To first, then the newest. ``genuine``: whether our own server vouches for the sender. ``automatic``: why
     a program wrote this, or empty. ``bounce``: a report about an undelivered mail, or None.
@@ -73,11 +75,19 @@ class Mail:
     message_id: str
     words: str
     own_words: str
+    doubtful_words: str
     recipients: tuple[str, ...]
     references: tuple[str, ...]
     genuine: Genuine
     automatic: str
     bounce: Bounce | None
+
+    @property
+    def meaning(self) -> Meaning:
+        """What its words mean. Beside words of which nobody knows whose they are, nothing is clear."""
+        meaning = meaning_of(self.own_words)
+        clear = meaning in (Meaning.CHANGED, Meaning.REMOVE)
+        return Meaning.UNCLEAR if clear and self.doubtful_words.strip() else meaning
 
 
 def read_mail(raw: bytes, *, authserv: str = "") -> Mail:
@@ -87,7 +97,7 @@ def read_mail(raw: bytes, *, authserv: str = "") -> Mail:
     """
     _refuse_other_files(raw)
     try:
-        return _read(raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n"), authserv)
+        return _read(_without_nul(raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")), authserv)
     except UnreadableMail:
         raise
     except Exception as error:  # a stranger's bytes must never stop the inbox, whatever a parser stumbles over
@@ -104,7 +114,7 @@ def _read(raw: bytes, authserv: str) -> Mail:
     address, name = _sender(headers)
     subject = decoded(headers.first("Subject"))
     words = _limited(_words(message, _Parts()).strip("\r\n"))
-    own = own_words(words)
+    told = told_apart(words)
     return Mail(
         sender_address=address,
         sender_name=name,
@@ -112,13 +122,26 @@ def _read(raw: bytes, authserv: str) -> Mail:
         date=date_of(headers.first("Date")),
         message_id=_message_id(headers),
         words=words,
-        own_words=own,
+        own_words=told.own,
+        doubtful_words=told.doubt,
         recipients=_recipients(headers),
         references=_references(headers),
         genuine=genuine_of(headers.items, domain_of(address) if address else "", authserv),
-        automatic=automatic_by_headers(headers, message.get_content_type()) or automatic_by_words(subject, own),
-        bounce=bounce_of(message, headers, raw, address, subject),
+        automatic=automatic_by_headers(headers, message.get_content_type()) or automatic_by_words(subject, told.own),
+        bounce=bounce_of(message, headers, raw, address, subject, words),
     )
+
+
+def _without_nul(raw: bytes) -> bytes:
+    """The mail with another byte for each NUL, which no mail may have and some have all the same.
+
+    Nothing is taken out: a header that another server did not know for our own must not become one here. In the text
+    it is a letter that is lost, and such words are read by a person.
+    """
+    if b"\0" not in raw:
+        return raw
+    head, blank, body = re.split(rb"(\n\r?\n|\Z)", raw, maxsplit=1)
+    return head.replace(b"\0", b"?") + blank + body.replace(b"\0", b"\x1a")
 
 
 def _refuse_other_files(raw: bytes) -> None:
@@ -130,7 +153,7 @@ def _refuse_other_files(raw: bytes) -> None:
         raise UnreadableMail("This is a Word document or an archive, not a mail.", _LOOK)
     if raw.startswith(b"\xd0\xcf\x11\xe0"):
         raise UnreadableMail("This is an Outlook .msg (or an old Office) file, which cannot be read.", _LOOK)
-    if b"\x00" in raw:
+    if raw.count(b"\0") * 8 > len(raw):
         raise UnreadableMail("This is not a mail but a binary file.", _LOOK)
     if len(raw) <= _LONGEST_MIME_HEADER:
         return  # too small to take long

@@ -54,26 +54,29 @@ def _listed(counts: Mapping[Disposition, int]) -> str:
 @dataclass(frozen=True)
 class MailIntake:
     """What mails are taken in with. ``lock`` is held by the pass that is at work; ``authserv`` is the name under which
-    our own mail server vouches for senders, "" where it does not."""
+    our own mail server vouches for senders, "" where it does not. ``broke``: the messages at which the connection was
+    lost; whoever makes several passes hands it on, and they are read after the others."""
 
     ledger: Ledger
     vault: Vault
     replies: ReplyAddresses
     lock: Path
     authserv: str = ""
+    broke: set[str] = field(default_factory=set)
 
 
 def read_inbox(intake: MailIntake, inbox: Inbox, say: Callable[[str], None]) -> InboxPass | None:
     """Take in all that lies in the mailbox; None where another pass is at work.
 
     ``say`` is told a sentence a mail, without its words. A mail that goes wrong stays where it is and
-    holds up no other. Raises InboxDown, InboxRefused, StoreDown, VaultError: what was taken in stays taken in.
+    holds up no other: it stands in the pass's ``problems``. Raises InboxDown, InboxRefused, StoreDown, VaultError: what
+    was taken in stays taken in.
     """
     if locks.is_held(intake.lock) or not locks.hold(intake.lock, wait=False):
         return None
     try:
         done = InboxPass()
-        for arrived in inbox.messages():
+        for arrived in sorted(inbox.messages(), key=lambda one: one.uid in intake.broke):
             _one(intake, inbox, arrived, done, say)
         return done
     finally:
@@ -90,19 +93,24 @@ def _one(intake: MailIntake, inbox: Inbox, arrived: Arrived, done: InboxPass, sa
         inbox.put_away(arrived.uid)
     except MessageGone:
         return  # another pass, or a person, was quicker
+    except InboxDown:
+        intake.broke.add(arrived.uid)  # a server may die of one message, each time
+        raise
     except _STOPS:
         raise
     except Exception as error:
-        said = error.problem if isinstance(error, CaseproofError) else type(error).__name__
+        said = f"{error.problem} {error.next_action}" if isinstance(error, CaseproofError) else type(error).__name__
         done.problems.append(f"mail {arrived.uid} of {arrived.size} bytes: {said}")
-        say(f"A mail could not be taken in, and stays in the mailbox: {said}")
 
 
 def _taken_in(intake: MailIntake, inbox: Inbox, arrived: Arrived) -> Received:
     parts = intake.ledger, intake.vault, intake.replies
     if arrived.size > LARGEST:  # its size first: it is not even fetched
         return receive_too_large(*parts, inbox.headers(arrived.uid), arrived.size)
-    return receive(*parts, inbox.fetch(arrived.uid), authserv=intake.authserv)
+    raw = inbox.fetch(arrived.uid)
+    if len(raw) > LARGEST:  # the server did not say so
+        return receive_too_large(*parts, inbox.headers(arrived.uid), len(raw))
+    return receive(*parts, raw, authserv=intake.authserv)
 
 
 def _sentence(taken: Received) -> str:

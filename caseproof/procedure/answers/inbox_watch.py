@@ -95,6 +95,8 @@ class MailboxReader:
         self.account: ImapAccount | None = None
         self._inbox: Inbox | None = None
         self._open = ExitStack()
+        self._broke: set[str] = set()
+        self._told: list[str] = []
 
     def find(self, policy: Policy) -> ImapAccount | None:
         """The mailbox that the policy names; None where it names none. Raises CaseproofError."""
@@ -114,8 +116,18 @@ class MailboxReader:
         if self._inbox is None:
             self._inbox = self._open.enter_context(self._ports.connect(self.account))
         lock = services.settings.home_folder / "inbox" / "pass"
-        intake = MailIntake(services.ledger, services.vault, services.replies, lock, self.account.authserv)
-        return read_inbox(intake, self._inbox, self._ports.say)
+        intake = MailIntake(services.ledger, services.vault, services.replies, lock, self.account.authserv, self._broke)
+        done = read_inbox(intake, self._inbox, self._ports.say)
+        if done is not None:
+            self._tell([f"A mail stays in the mailbox: {problem}" for problem in done.problems])
+        return done
+
+    def _tell(self, problems: list[str]) -> None:
+        """Tell what is wrong with single mails, each once as long as it lasts."""
+        for problem in problems:
+            if problem not in self._told:
+                self._ports.say(problem)
+        self._told = problems
 
     def wait(self, seconds: float) -> None:
         """Wait for mail, after a ``read``."""

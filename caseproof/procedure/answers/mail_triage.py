@@ -11,8 +11,9 @@ from datetime import timedelta
 from email.utils import parseaddr
 from functools import cached_property
 
-from caseproof.channels.inbound.meaning import Meaning
-from caseproof.channels.inbound.reading import Bounce, Mail
+from caseproof.channels.inbound.days import days_named
+from caseproof.channels.inbound.meaning import Meaning, telling_sentences
+from caseproof.channels.inbound.reading import Mail
 from caseproof.config.mail_address import comparable
 from caseproof.domain.case import Case
 from caseproof.domain.codes import MessageCode
@@ -100,25 +101,29 @@ class _Judge:
             return TriageResult(Disposition.UNMATCHED, why(MessageCode.BOUNCE_OF_ANOTHER))
         if bounce.delayed and not bounce.failed:
             return TriageResult(Disposition.AUTOMATIC, why(MessageCode.DELAYED), self._noted)
-        facts = {"at": _at(bounce.failed), "reason": bounce.why or "no reason is given"}
+        # A report that names nobody is about whoever the letter was for that it returns.
+        failed = bounce.failed or tuple(letter.to for letter in letters)
+        facts = {"at": _at(failed), "reason": bounce.why or "no reason is given"}
         if not self._signed:
             # Whoever knows how we name our mails can write such a report, and would keep our mail from a contact.
             return TriageResult(Disposition.BOUNCE, why(MessageCode.BOUNCE_UNSIGNED, **facts))
-        return self._bounced(bounce, facts, letters)
+        return self._bounced(failed, bounce.why, facts, letters)
 
-    def _bounced(self, bounce: Bounce, facts: Mapping[str, str], letters: Sequence[Thread]) -> TriageResult:
+    def _bounced(
+        self, at: Sequence[str], reason: str, facts: Mapping[str, str], letters: Sequence[Thread]
+    ) -> TriageResult:
         ref = self._signed[0]
         told = next((letter.cases for letter in letters if ref in (letter.lead, *letter.cases)), (ref,))
         rows = self.uow.cases.of_refs([*told])
         theirs = {
-            retailer: [address for address in bounce.failed if self._is_contact(retailer, address)]
+            retailer: [address for address in at if self._is_contact(retailer, address)]
             for retailer in {row.retailer for row in rows}
         }
         failed = [(row, address) for row in rows for address in theirs[row.retailer]]
         if failed and self._too_many(ref, (Disposition.BOUNCE,)):
             return TriageResult(Disposition.BOUNCE, why(MessageCode.BOUNCED, **facts).also(_MANY), ref)
         events = [
-            (row.ref, self._event(Kind.ADDRESS_BOUNCED, address=address, why=bounce.why, evidence=self.digest))
+            (row.ref, self._event(Kind.ADDRESS_BOUNCED, address=address, why=reason, evidence=self.digest))
             for row, address in failed
         ]
         bounced = list(dict.fromkeys((row.retailer, address) for row, address in failed))
@@ -201,12 +206,28 @@ class _Judge:
             return why(MessageCode.CASE_CLOSED)
         if self._is_earlier(case, letter):
             return why(MessageCode.EARLIER_NOTICE)
+        if self.meaning is Meaning.CHANGED and (sentence := self._done_before(case)):
+            return why(MessageCode.BEFORE_THE_NOTICE, reason=sentence)
         return None if self.meaning in _CHOICES else self._meant
+
+    def _done_before(self, case: Case) -> str:
+        """The sentence that tells of a day before our notice, marked; "" where none does."""
+        now = self.ledger.clock()
+        if case.notice is None:
+            return ""
+        written = self.mail.date if self.mail.date and case.notice.at <= self.mail.date <= now else now
+        for sentence in telling_sentences(self.mail.own_words):
+            days = days_named(sentence, written.date())
+            if days and max(days) < case.notice.at.date():
+                return _marked(sentence)
+        return ""
 
     @property
     def _meant(self) -> Why:
-        """What its words mean."""
-        return why(MessageCode(self.meaning))
+        """What its words mean; a sentence that only sounds like an answer is marked for whoever looks at it."""
+        meant = why(MessageCode(self.meaning))
+        sounding = telling_sentences(self.mail.own_words) if self.meaning is Meaning.UNCLEAR else ()
+        return meant.also(f"look at {_marked(sounding[0])}") if sounding else meant
 
     def _is_earlier(self, case: Case, letter: Thread) -> bool:
         """Whether the letter is of another round than the case is in; one not recorded yet went out a moment ago."""
@@ -296,6 +317,10 @@ class _Judge:
 
 
 _MANY = f"nothing is written into the case: it took down {FLOOD} such mails in {FLOOD_HOURS:g} hours"
+
+
+def _marked(sentence: str) -> str:
+    return f"\u00bb{sentence[:200]}\u00ab"
 
 
 def _at(addresses: Sequence[str]) -> str:

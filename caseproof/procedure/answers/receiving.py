@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from caseproof.channels.inbound.meaning import Meaning, meaning_of
+from caseproof.channels.inbound.meaning import Meaning
 from caseproof.channels.inbound.reading import Mail, UnreadableMail, read_mail
 from caseproof.config.clock import Clock
 from caseproof.domain.codes import MessageCode
@@ -69,7 +69,7 @@ def _read(raw: bytes, authserv: str, size: int) -> _Read:
     """Strangers write mail: whatever makes reading it fail, it is kept as it came."""
     try:
         mail = read_mail(raw, authserv=authserv)
-        return _Read(size, mail, meaning_of(mail.own_words))
+        return _Read(size, mail, mail.meaning)
     except UnreadableMail as error:
         return _Read(size, wrong=why(MessageCode.UNREADABLE, reason=error.problem))
     except (OSError, MemoryError):

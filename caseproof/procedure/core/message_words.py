@@ -14,6 +14,7 @@ _SENTENCES: Mapping[MessageCode, str] = {
     MessageCode.HELP: "the retailer asks for help",
     MessageCode.CASE_CLOSED: "the case was closed already",
     MessageCode.EARLIER_NOTICE: "it answers an earlier notice, and the case has moved on since",
+    MessageCode.BEFORE_THE_NOTICE: "it tells what was done before our mail: {reason}",
     MessageCode.NAMES_OTHER_CASES: "it names {refs}, which our mail was not about",
     MessageCode.ABOUT_OTHER_CASES: "it is about {refs}",
     MessageCode.CASE_UNREADABLE: "{refs} cannot be read, so nothing is written into it",
