@@ -20,6 +20,15 @@ DAY_0 = datetime(2026, 2, 1, tzinfo=UTC)
 FIRST = DAY_0 + timedelta(hours=5)
 CRONS = {"hourly": "0 * * * *", "daily": "0 5 * * *", "weekly": "0 5 * * sun", "monthly": "0 5 1 * *"}
 MORNINGS = 60
+FOUND_ON = {
+    # failures, days: the morning on which it is found; it first fails at five on day 0, the check is at half past six
+    (1, 3): {"hourly": 0, "daily": 0, "weekly": 0, "monthly": 0},
+    (2, 1): {"hourly": 0, "daily": 1, "weekly": 1, "monthly": 1},
+    (3, 3): {"hourly": 1, "daily": 2, "weekly": 3, "monthly": 3},
+    (4, 3): {"hourly": 1, "daily": 3, "weekly": 3, "monthly": 3},
+    (5, 3): {"hourly": 1, "daily": 3, "weekly": 3, "monthly": 3},
+    (10, 3): {"hourly": 1, "daily": 3, "weekly": 3, "monthly": 3},
+}
 PAGE = 200
 
 
@@ -63,8 +72,8 @@ class PacedPlatform:
     pages: int = 0
     asked: list[tuple[timedelta, int]] = field(default_factory=list)
 
-    def add(self, name: str, starts: Iterable[datetime], schedules: Sequence[Schedule], says: str) -> None:
-        """A job that works up to the first failure, and never again."""
+    def add(self, name: str, starts: Iterable[datetime], schedules: Sequence[Schedule], says: str | None) -> None:
+        """A job that works up to the first failure, and never again; one that always works where it says nothing."""
         self.jobs[name] = Listed(Job(name, name, "", "garden-shop", "bazaar", None), True, tuple(schedules))
         self.runs[name] = [self.a_run(name, start, says if start >= FIRST else None) for start in starts]
 
@@ -84,13 +93,13 @@ class PacedPlatform:
             self.pages += 1
             yield rows[begin : begin + PAGE]
 
-    def judged(self, now: datetime, policy: CheckPolicy) -> pd.DataFrame:
-        """What the check of this moment says of each job."""
+    def judged(self, now: datetime, policy: CheckPolicy, *, one_window: bool = False) -> pd.DataFrame:
+        """What the check of this moment says of each job; with ``one_window``, no job is read further than all are."""
         self.now = now
         first = timedelta(hours=policy.look_back_hours)
         survey = self.survey(now - first)
         reading = RunReading(self, survey, now, first, policy)  # type: ignore[arg-type] - it asks for surveys alone
-        runs = runs_frame(reading, policy.signatures)
+        runs = runs_frame(survey.pages if one_window else reading, policy.signatures)
         return detect(runs.frame, jobs_frame(survey.jobs, now, policy.missed, since=reading.since), now, policy)
 
 

@@ -17,6 +17,7 @@ from tests.support.paced_jobs import (
     CRONS,
     DAY_0,
     FIRST,
+    FOUND_ON,
     MORNINGS,
     PacedPlatform,
     every_kind,
@@ -27,15 +28,6 @@ from tests.support.paced_jobs import (
 )
 
 DAY = timedelta(days=1)
-FOUND_ON = {
-    # failures, days: the morning on which it is found; it first fails at five on day 0, the check is at half past six
-    (1, 3): {"hourly": 0, "daily": 0, "weekly": 0, "monthly": 0},
-    (2, 1): {"hourly": 0, "daily": 1, "weekly": 1, "monthly": 1},
-    (3, 3): {"hourly": 1, "daily": 2, "weekly": 3, "monthly": 3},
-    (4, 3): {"hourly": 1, "daily": 3, "weekly": 3, "monthly": 3},
-    (5, 3): {"hourly": 1, "daily": 3, "weekly": 3, "monthly": 3},
-    (10, 3): {"hourly": 1, "daily": 3, "weekly": 3, "monthly": 3},
-}
 POLICY = plain(CheckPolicy())
 
 
