@@ -107,7 +107,7 @@ def jobs_frame(
         due = due_start(one.schedules, latest, missed.starts) if one.active else None
         facts = {name: getattr(one.job, name) for name in _JOB_FACTS}
         times = {"due": naive(due), "settled": naive(settled.get(one.job.id)), "since": naive(since.get(one.job.id))}
-        rows[one.job.id] = {**facts, "active": one.active, "planned": has_plan(one), **times}
+        rows[one.job.id] = {**facts, "active": one.active, "planned": has_plan(one, now), **times}
     frame = pd.DataFrame(
         {name: pd.Series([row[name] for row in rows.values()], dtype=object) for name in _JOB_FACTS}
         | {name: pd.Series([row[name] for row in rows.values()], dtype=bool) for name in ("active", "planned")}

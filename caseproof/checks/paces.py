@@ -70,7 +70,7 @@ class Told:
             elif run.state is RunState.FAILED and run.job not in self._well:
                 self._failed[run.job].add(run.id)
 
-    def leaves_open(self, one: Listed) -> bool:
+    def leaves_open(self, one: Listed, now: datetime) -> bool:
         """Whether older runs may change what the job is: none succeeded, and too few failed.
 
         A job that does not run by itself is stopped already; one that has a plan and no run at all did not start.
@@ -78,16 +78,20 @@ class Told:
         job = one.job.id
         if not one.active or job in self._well or len(self._failed.get(job, ())) >= self._enough:
             return False
-        return job in self._known or not has_plan(one)
+        return job in self._known or not has_plan(one, now)
 
 
-def has_plan(one: Listed) -> bool:
+def has_plan(one: Listed, now: datetime) -> bool:
     """Whether the job is started by a schedule that is understood; else it goes by the pace of its own runs."""
-    return bool(one.schedules) and all(schedule.cron or schedule.every for schedule in one.schedules)
+    return due_start(one.schedules, now, 1) is not None
 
 
-def asked_by(window: timedelta, own: dict[str, timedelta], jobs: Collection[Listed], told: Told) -> list[str]:
+def asked_by(
+    window: timedelta, own: dict[str, timedelta], jobs: Collection[Listed], told: Told, now: datetime
+) -> list[str]:
     """The jobs that this window is read for: it is their own, or a shorter one left open what they are."""
     return [
-        one.job.id for one in jobs if own[one.job.id] == window or (own[one.job.id] < window and told.leaves_open(one))
+        one.job.id
+        for one in jobs
+        if own[one.job.id] == window or (own[one.job.id] < window and told.leaves_open(one, now))
     ]

@@ -31,7 +31,7 @@ class RunReading:
         jobs = self._survey.jobs
         own = {one.job.id: window_for_job(one, self._now, self._check, self._windows) for one in jobs}
         for window in self._windows[1:]:
-            asked = asked_by(window, own, jobs, told)
+            asked = asked_by(window, own, jobs, told, self._now)
             if asked:
                 since = self._now - window
                 yield from self._taken(self._platform.survey(since, asked), told)
