@@ -104,7 +104,7 @@ def jobs_frame(
     settled, since = settled or {}, since or {}
     rows: dict[str, dict[str, Any]] = {}
     for one in listed:
-        due = due_start(one.schedules, latest, missed.starts) if one.active else None
+        due = _due(one, latest, missed.starts) if one.active else None
         facts = {name: getattr(one.job, name) for name in _JOB_FACTS}
         times = {"due": naive(due), "settled": naive(settled.get(one.job.id)), "since": naive(since.get(one.job.id))}
         rows[one.job.id] = {**facts, "active": one.active, "planned": has_plan(one, now), **times}
@@ -115,6 +115,12 @@ def jobs_frame(
     )
     frame.index = pd.Index(list(rows), dtype=object, name="job")
     return frame
+
+
+def _due(one: Listed, latest: datetime, starts: int) -> datetime | None:
+    """By the platform's own plan where that tells enough; else by the schedule: a scheduler that died plans nothing."""
+    late = [start for start in one.late if start <= latest]
+    return late[-starts] if len(late) >= starts else due_start(one.schedules, latest, starts)
 
 
 def strangers(frame: pd.DataFrame, jobs: pd.DataFrame) -> pd.Series:
