@@ -12,6 +12,7 @@ from caseproof.checks.frames import TIME, naive
 from caseproof.checks.schedules import fits, times_of
 from caseproof.checks.tally import NEVER, Flags, Jobs, Numbers, Rows, Streaks, Tally, changes, micros, moment
 from caseproof.config.policy_check import CheckPolicy, Maintenance, Patience
+from caseproof.platforms.base import RunState
 
 DAY = 24 * 60
 """Minutes."""
@@ -98,7 +99,9 @@ def _judged(
     days = np.array([np.inf if one.days is None else one.days for one in patience])[kind]
     lasted = (np.datetime64(moment(now), "us") - found["failing_since"].to_numpy()) / np.timedelta64(1, "m")
     # Days say something only of a job that goes on trying: one that is not started any more is missed.
-    over = (found["spent"].to_numpy() >= 1) | ((lasted >= days * DAY) & ~missed)
+    long = fails & (lasted >= days * DAY) & ~missed
+    long[long] = ~_under_way(found[long], runs, days[long], now)
+    over = (found["spent"].to_numpy() >= 1) | long
     over &= fails & (lasted >= minutes) & ~found["undated"].to_numpy() & ~found["asleep"].to_numpy()
     flaps = found["changes"].to_numpy() >= policy.flapping.changes
     # A job that flapped and now only fails, is failing: it was well again after fewer failures so far.
@@ -117,6 +120,20 @@ def _judged(
     ill = found[told].to_dict("records")
     found.loc[told, "why"] = np.array([_sentence(one, patience[one["kind"]], policy, now) for one in ill], object)
     return found.drop(columns=["undated", "spent", "kind", "due", "since", "asleep"])
+
+
+def _under_way(failing: pd.DataFrame, runs: pd.DataFrame, days: Any, now: datetime) -> Flags:
+    """Which of these jobs are being run again right now: a stop would cut off what may succeed, so that is waited for.
+
+    It holds for a run that began after the latest failure, and not longer ago than the days of the job's patience.
+    """
+    if failing.empty:
+        return np.zeros(0, np.bool_)
+    going = runs.loc[(runs["state"] == RunState.RUNNING) & runs["job"].isin(failing.index), ["job", "start"]]
+    begun = going.groupby(going["job"].astype(object))["start"].max().reindex(failing.index)
+    failed = runs["start"].to_numpy()[failing["last_failure"].to_numpy()]
+    first = np.datetime64(moment(now), "us") - (days * DAY * 60).astype("timedelta64[s]")
+    return np.asarray((begun > np.fmax(failed, first)).to_numpy(), np.bool_)
 
 
 def _asleep(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -113,6 +114,16 @@ def test_days_do_not_make_a_missed_start_a_failure() -> None:
     told = list(mornings(platform, days=10).loc["job"])
     assert told[0] == "watched"
     assert set(told[1:]) <= {"missed", "silent"}
+
+
+def test_a_run_that_is_under_way_is_waited_for_but_not_for_ever() -> None:
+    platform = PacedPlatform()
+    for pace in ("weekly", "monthly"):
+        starts = [start for start in starts_of(pace, FIRST - 95 * DAY, DAY_0 + 60 * DAY) if start <= FIRST]
+        platform.add(pace, starts, [Schedule(cron=CRONS[pace])], "nobody knows")
+        again = platform.a_run(pace, FIRST + 2 * DAY, None, RunState.RUNNING)
+        platform.runs[pace].append(replace(again, ended_at=None))
+    assert found_on(mornings(platform, days=14)) == {"weekly": 5, "monthly": 5}
 
 
 def test_a_weekly_and_a_monthly_job_that_stopped_starting_are_missed() -> None:
