@@ -124,6 +124,10 @@ class PrefectAnswers:
         return Reply(None)
 
     def _plan(self, asked: Asked, found: Deployment) -> Reply:
+        if "start_time" in asked.body:  # the past: of an interval, its anchor
+            at = datetime.fromisoformat(found.schedules[0]["schedule"]["anchor_date"])
+            self.state.new_run(found, by_itself=True, planned=at)
+            return Reply(None)
         for number in range(asked.body.get("max_runs", 5)):
             at = self.state.now() + timedelta(hours=number + 1)
             self.state.new_run(found, by_itself=True, planned=at)
@@ -143,7 +147,9 @@ class PrefectAnswers:
         found = self._runs(asked.body)
         if asked.body.get("sort") == "ID_DESC":
             found.sort(key=lambda run: run.id, reverse=True)
-        chosen = self._page(asked, found, {"ID_DESC", "START_TIME_ASC"})
+        if asked.body.get("sort") == "EXPECTED_START_TIME_DESC":
+            found.sort(key=lambda run: run.planned, reverse=True)
+        chosen = self._page(asked, found, {"ID_DESC", "START_TIME_ASC", "EXPECTED_START_TIME_DESC"})
         return Reply([run.row() for run in chosen.body])
 
     def _page_of_runs(self, asked: Asked) -> Reply:
@@ -152,18 +158,21 @@ class PrefectAnswers:
     def _runs(self, body: Any) -> list[FarmRun]:
         """Runs by their start, planned or real."""
         asked = body.get("flow_runs") or {}
-        _only(asked, "deployment_id", "start_time", "state", "idempotency_key")
+        _only(asked, "deployment_id", "start_time", "expected_start_time", "state", "idempotency_key")
         started, jobs = asked.get("start_time") or {}, _any(asked, "deployment_id")
+        planned = (asked.get("expected_start_time") or {}).get("before_")
+        due = datetime.fromisoformat(planned) if planned else None
         if body.get("deployments") or body.get("flows"):
             jobs = {one.id for one in self._deployments(body) if jobs is None or one.id in jobs}
         after = datetime.fromisoformat(started["after_"]) if started.get("after_") else LONG_AGO
-        begun = started.get("is_null_") is False
+        begun = {False: True, True: False}.get(started.get("is_null_"))
         kinds = _any(asked.get("state") or {}, "type")
         keys = _any(asked, "idempotency_key")
         return [
             run
             for run in self._candidates(jobs, after)
-            if (not begun or run.start is not None)
+            if begun in (None, run.start is not None)
+            and (due is None or run.planned <= due)
             and (kinds is None or run.state.kind in kinds)
             and (keys is None or run.key in keys)
         ]

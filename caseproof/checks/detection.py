@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from caseproof.checks.frames import TIME
+from caseproof.checks.frames import TIME, naive
 from caseproof.checks.schedules import fits, times_of
 from caseproof.checks.tally import NEVER, Flags, Jobs, Numbers, Rows, Streaks, Tally, changes, micros, moment
 from caseproof.config.policy_check import CheckPolicy, Maintenance, Patience
+from caseproof.platforms.base import RunState
+
+DAY = 24 * 60
+"""Minutes."""
 
 EARLY = timedelta(minutes=1)
 """A start so much before its planned time is that start: clocks differ a little."""
@@ -44,7 +48,8 @@ def detect(
     listed = np.append(jobs.index.get_indexer(names), -1)  # by category: its row in jobs, -1 for a stranger
     settled = np.append(micros(jobs["settled"].to_numpy()), NEVER)[listed]
     lately = moment(now - timedelta(hours=policy.flapping.hours))
-    excused = _Excuses(rows, listed, jobs, now, policy, platform)
+    since = jobs["since"].fillna(pd.Timestamp(naive(now - timedelta(hours=policy.look_back_hours))))
+    excused = _Excuses(rows, listed, jobs, since.min(), now, policy, platform)
     asked = Jobs(listed >= 0, np.maximum(settled, lately), settled, excused.of)
     patience = [*(_patience(policy, name) for name in runs["signature"].cat.categories), policy.otherwise]
     tally = Tally(rows, asked)
@@ -68,6 +73,8 @@ def detect(
     found = found[listed[:-1] >= 0].reindex(jobs.index)
     found = found.fillna({name: value for name, value in NOTHING.items() if value is not pd.NaT})
     found = found.astype({name: type(value) for name, value in NOTHING.items() if value is not pd.NaT})
+    found["since"] = since
+    found["asleep"] = _asleep(found, jobs, runs, now, policy)
     return _judged(found, jobs, runs, patience, now, policy)
 
 
@@ -84,17 +91,21 @@ def _judged(
     kind = found["kind"].to_numpy()
     fails = found["failures"].to_numpy() > 0
     found["signature"] = np.where(fails, np.array(names, object)[kind], "")
-    found["cause"] = np.where(fails, found["signature"].map(causes).fillna("unknown"), "")
+    found["cause"] = np.where(fails, found["signature"].map(lambda name: causes.get(name, "unknown")), "")
+    due, last = jobs["due"].to_numpy(), found["last_start"].to_numpy()
+    late = due >= found["since"].to_numpy()  # of a start before the first run that was read, nothing can be said
+    missed = late & (last < due - np.timedelta64(EARLY))
     minutes = np.array([one.minutes for one in patience])[kind]
+    days = np.array([np.inf if one.days is None else one.days for one in patience])[kind]
     lasted = (np.datetime64(moment(now), "us") - found["failing_since"].to_numpy()) / np.timedelta64(1, "m")
-    over = fails & (found["spent"].to_numpy() >= 1) & (lasted >= minutes) & ~found["undated"].to_numpy()
+    # Days say something only of a job that goes on trying: one that is not started any more is missed.
+    long = fails & (lasted >= days * DAY) & ~missed
+    long[long] = ~_under_way(found[long], runs, days[long], now)
+    over = (found["spent"].to_numpy() >= 1) | long
+    over &= fails & (lasted >= minutes) & ~found["undated"].to_numpy() & ~found["asleep"].to_numpy()
     flaps = found["changes"].to_numpy() >= policy.flapping.changes
     # A job that flapped and now only fails, is failing: it was well again after fewer failures so far.
     over &= ~flaps | (found["failures"].to_numpy() >= policy.flapping.changes)
-    since = np.datetime64(moment(now - timedelta(hours=policy.look_back_hours)), "us")
-    due, last = jobs["due"].to_numpy(), found["last_start"].to_numpy()
-    late = due >= since  # of a start before the first run that was read, nothing can be said
-    missed = late & (last < due - np.timedelta64(EARLY))
     verdicts = (
         (over, "failing"), (flaps, "flapping"), (missed, "missed"), (fails, "watched"),
         (late & np.isnat(last), "silent"), (found["excused"].to_numpy() > 0, "maintenance"),
@@ -107,8 +118,41 @@ def _judged(
     found["why"] = ""
     told = found["verdict"] != "fine"
     ill = found[told].to_dict("records")
-    found.loc[told, "why"] = np.array([_sentence(one, patience[one["kind"]], policy) for one in ill], object)
-    return found.drop(columns=["undated", "spent", "kind", "due"])
+    found.loc[told, "why"] = np.array([_sentence(one, patience[one["kind"]], policy, now) for one in ill], object)
+    return found.drop(columns=["undated", "spent", "kind", "due", "since", "asleep"])
+
+
+def _under_way(failing: pd.DataFrame, runs: pd.DataFrame, days: Any, now: datetime) -> Flags:
+    """Which of these jobs are being run again right now: a stop would cut off what may succeed, so that is waited for.
+
+    It holds for a run that began after the latest failure, and not longer ago than the days of the job's patience.
+    """
+    if failing.empty:
+        return np.zeros(0, np.bool_)
+    going = runs.loc[(runs["state"] == RunState.RUNNING) & runs["job"].isin(failing.index), ["job", "start"]]
+    begun = going.groupby(going["job"].astype(object))["start"].max().reindex(failing.index)
+    failed = runs["start"].to_numpy()[failing["last_failure"].to_numpy()]
+    first = np.datetime64(moment(now), "us") - (days * DAY * 60).astype("timedelta64[s]")
+    return np.asarray((begun > np.fmax(failed, first)).to_numpy(), np.bool_)
+
+
+def _asleep(
+    found: pd.DataFrame, jobs: pd.DataFrame, runs: pd.DataFrame, now: datetime, policy: CheckPolicy
+) -> pd.Series:
+    """Which failing jobs nobody starts any more: no plan tells when, so their own pace does.
+
+    That is twice the longest time there was between two of its starts, and never less than what is read of all jobs.
+    Where nothing runs, there is nothing to stop; it may be what somebody tried once, long ago.
+    """
+    free = found.index[~jobs["planned"] & (found["failures"] > 0)]
+    pace = pd.Series(pd.NaT, free, dtype="timedelta64[us]")
+    if len(free):
+        starts = runs.loc[runs["job"].isin(free), ["job", "start"]].sort_values(["job", "start"])
+        gaps = starts.groupby("job", observed=True)["start"].diff()
+        pace = gaps.groupby(starts["job"].astype(object)).max().reindex(free)
+    awake = (2 * pace).fillna(timedelta(0)).clip(lower=timedelta(hours=policy.look_back_hours))
+    asleep = found.loc[free, "last_start"] < pd.Timestamp(naive(now)) - awake
+    return asleep.reindex(found.index, fill_value=False).astype(bool)
 
 
 def _patience(policy: CheckPolicy, name: str) -> Patience:
@@ -136,13 +180,13 @@ class _Excuses:
     """Which failed runs were under way while a maintenance window was open for their job."""
 
     def __init__(
-        self, rows: Rows, listed: Numbers, jobs: pd.DataFrame, now: datetime, policy: CheckPolicy, platform: str
-    ) -> None:
+        self, rows: Rows, listed: Numbers, jobs: pd.DataFrame, since: Any, now: datetime, policy: CheckPolicy,
+        platform: str,
+    ) -> None:  # fmt: skip
         self._rows = rows
         self._windows: list[tuple[Flags, Numbers, Numbers]] = []
-        since = now - timedelta(hours=policy.look_back_hours)
-        for window in policy.maintenance:
-            times = [(moment(begin), moment(end)) for begin, end in times_of(window, since, now)]
+        for window in policy.maintenance if len(jobs) else ():
+            times = [(moment(begin), moment(end)) for begin, end in times_of(window, _aware(since), now)]
             if times:
                 whose = zip(jobs.index, jobs["retailer"], jobs["marketplace"], strict=True)
                 fitting = np.array([*(fits(window, platform, *facts) for facts in whose), False], np.bool_)[listed]
@@ -164,7 +208,7 @@ class _Excuses:
 # -- sentences ------------------------------------------------------------------------------------------------------
 
 
-def _sentence(one: dict[str, Any], patience: Patience, policy: CheckPolicy) -> str:
+def _sentence(one: dict[str, Any], patience: Patience, policy: CheckPolicy, now: datetime) -> str:
     if one["verdict"] == "failing":
         return _failed(one)
     if one["verdict"] == "flapping":
@@ -173,17 +217,26 @@ def _sentence(one: dict[str, Any], patience: Patience, policy: CheckPolicy) -> s
         planned = f"{policy.missed.starts} planned starts in a row" if policy.missed.starts > 1 else "its planned start"
         return f"It missed {planned}, that of {_time(one['due'])} first; it last started at {_time(one['last_start'])}."
     if one["verdict"] == "watched":
-        given = f"{patience.failures} failure{'s' if patience.failures > 1 else ''}" + (
-            f" and {patience.minutes:g} minutes" if patience.minutes else ""
-        )
+        if one["asleep"]:
+            return (
+                f"{_failed(one)} It was not started since {_time(one['last_start'])}, and no plan says when it will be."
+            )
         undated = " A success of which no time is known may be later." if one["undated"] else ""
-        return f"{_failed(one)} That is watched for {given} before a stop.{undated}"
+        return f"{_failed(one)} That is watched for {_given(patience)} before a stop.{undated}"
     if one["verdict"] == "silent":
-        hours = f"{policy.look_back_hours:g} hours"
-        return (
-            f"No run is known of the last {hours}, though some were planned: new, switched on lately, or not started."
-        )
+        hours = (now - _aware(one["since"])) / timedelta(hours=1)
+        span = f"{hours:g} hours" if hours <= policy.look_back_hours else f"{hours / 24:g} days"
+        return f"No run is known of the last {span}, though some were planned: new, switched on lately, or not started."
     return f"It failed in a maintenance window only ({one['excused']} times)."
+
+
+def _given(patience: Patience) -> str:
+    given = f"{patience.failures} failure{'s' if patience.failures > 1 else ''}"
+    if patience.minutes:
+        given += f" and {patience.minutes:g} minutes"
+    if patience.days is None or patience.failures == 1:  # the first failure is it
+        return given
+    return f"{given}{',' if patience.minutes else ''} or {patience.days:g} day{'s' if patience.days != 1 else ''}"
 
 
 def _failed(one: dict[str, Any]) -> str:
@@ -194,4 +247,8 @@ def _failed(one: dict[str, Any]) -> str:
 
 
 def _time(time: Any) -> str:
-    return f"{time.replace(tzinfo=UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{_aware(time):%Y-%m-%d %H:%M} UTC"
+
+
+def _aware(time: Any) -> Any:
+    return time.to_pydatetime().replace(tzinfo=UTC)

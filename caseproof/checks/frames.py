@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from caseproof.checks.causes import classify
+from caseproof.checks.paces import has_plan
 from caseproof.checks.schedules import due_start
 from caseproof.config.policy_check import Missed, Signature
 from caseproof.platforms.base import Listed, Run, RunState
@@ -21,6 +22,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NO_TIME = np.iinfo(np.int64).min
 _JOB_FACTS = ("name", "url", "retailer", "marketplace", "connection", "stopped_by")
+_JOB_TIMES = ("due", "settled", "since")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,28 +90,37 @@ def runs_frame(pages: Iterable[Sequence[Run]], signatures: Sequence[Signature]) 
 
 
 def jobs_frame(
-    listed: Iterable[Listed], now: datetime, missed: Missed, settled: Mapping[str, datetime] | None = None
-) -> pd.DataFrame:
-    """A row a job, by its id: what the platform tells of it, whether it is ``active``, and two times.
+    listed: Iterable[Listed], now: datetime, missed: Missed, settled: Mapping[str, datetime] | None = None,
+    since: Mapping[str, datetime] | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """A row a job, by its id: what the platform tells of it, whether it is ``active``, ``planned`` (by a schedule that
+    is understood), and three times.
 
     ``due``: the planned start that must have been met, or else ``missed.starts`` of them were missed; NaT where nothing
     can be said. ``settled``: until when its failures are dealt with (the closing of its case, on the platform's clock).
+    ``since``: from when on its runs were read; NaT where that is as far as the policy says for all.
     """
     latest = now - timedelta(minutes=missed.grace_minutes)
-    settled = settled or {}
+    settled, since = settled or {}, since or {}
     rows: dict[str, dict[str, Any]] = {}
     for one in listed:
-        due = due_start(one.schedules, latest, missed.starts) if one.active else None
+        due = _due(one, latest, missed.starts) if one.active else None
         facts = {name: getattr(one.job, name) for name in _JOB_FACTS}
-        times = {"due": naive(due), "settled": naive(settled.get(one.job.id))}
-        rows[one.job.id] = {**facts, "active": one.active, **times}
+        times = {"due": naive(due), "settled": naive(settled.get(one.job.id)), "since": naive(since.get(one.job.id))}
+        rows[one.job.id] = {**facts, "active": one.active, "planned": has_plan(one, now), **times}
     frame = pd.DataFrame(
         {name: pd.Series([row[name] for row in rows.values()], dtype=object) for name in _JOB_FACTS}
-        | {"active": pd.Series([row["active"] for row in rows.values()], dtype=bool)}
-        | {name: pd.Series(np.array([row[name] for row in rows.values()], TIME)) for name in ("due", "settled")}
+        | {name: pd.Series([row[name] for row in rows.values()], dtype=bool) for name in ("active", "planned")}
+        | {name: pd.Series(np.array([row[name] for row in rows.values()], TIME)) for name in _JOB_TIMES}
     )
     frame.index = pd.Index(list(rows), dtype=object, name="job")
     return frame
+
+
+def _due(one: Listed, latest: datetime, starts: int) -> datetime | None:
+    """By the platform's own plan where that tells enough; else by the schedule: a scheduler that died plans nothing."""
+    late = [start for start in one.late if start <= latest]
+    return late[-starts] if len(late) >= starts else due_start(one.schedules, latest, starts)
 
 
 def strangers(frame: pd.DataFrame, jobs: pd.DataFrame) -> pd.Series:

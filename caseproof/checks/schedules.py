@@ -1,4 +1,10 @@
-"""When jobs should have started, and when maintenance windows are. No clock: all times are passed in, and aware."""
+"""When jobs should have started, and when maintenance windows are. No clock: all times are passed in, and aware.
+
+Planned starts are read as Prefect 3.9 plans them, also in the nights in which the clocks change; a test holds both
+side by side. A cron line names times of day: one that comes twice is met the first time, one that is left out that much
+later. Hours and minutes of an interval go on through such a night, whole days keep their time of day, and where that is
+left out once, they keep the later one from then on.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import count as count_up
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -15,6 +22,8 @@ from caseproof.config.policy_check import Maintenance
 from caseproof.platforms.base import Schedule
 
 _DAY = timedelta(days=1)
+_JUMP = timedelta(hours=3)
+"""No clock is changed by so much at once."""
 
 
 def due_start(schedules: Sequence[Schedule], latest: datetime, starts: int) -> datetime | None:
@@ -48,11 +57,30 @@ def _planned(schedule: Schedule, latest: datetime, count: int) -> Sequence[datet
 @lru_cache(maxsize=4096)  # many jobs share a schedule
 def _by_cron(line: str, timezone: str, latest: datetime, count: int) -> tuple[datetime, ...]:
     try:
-        # With a microsecond, so that a start at ``latest`` itself is one of them.
-        back = CronSim(line, latest.replace(microsecond=1).astimezone(ZoneInfo(timezone)), reverse=True)
+        zone = ZoneInfo(timezone)
+        times = _times_of_day(line, latest.astimezone(zone).replace(tzinfo=None) + _JUMP)
     except (CronSimError, KeyError, ValueError, OSError):
         return ()
-    return tuple(start.astimezone(UTC) for start in islice(back, count))
+    found: set[datetime] = set()
+    for wall in times:
+        start = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+        if start <= latest:
+            found.add(start)
+        # What was left out in a night was put after what follows it, so the order of both may differ.
+        if len(found) >= count and start < sorted(found)[-count] - _JUMP:
+            break
+    return tuple(sorted(found)[-count:])
+
+
+def _times_of_day(line: str, before: datetime) -> Iterator[datetime]:
+    """The times that a cron line names, backwards and without a time zone. Raises CronSimError."""
+    fields = line.split()
+    if len(fields) == 6:  # Prefect's seconds are the last field
+        fields = [fields[-1], *fields[:-1]]
+    back = CronSim(" ".join(fields), before.replace(microsecond=0), reverse=True)
+    # Prefect takes either of the two days, the month's and the week's, unless one is a plain star; like */2 is none.
+    back.day_and = "*" in (back.parts[3], back.parts[5])
+    return back
 
 
 @lru_cache(maxsize=4096)
@@ -68,12 +96,62 @@ def _by_interval(
         return ()
     if every % _DAY:
         last = latest - (latest - anchor) % every
-        return tuple(last - every * back for back in range(count - 1, -1, -1))
-    # Whole days keep their time of day when the clocks change.
-    wall, beat = latest.astimezone(zone).replace(tzinfo=None), anchor.astimezone(zone).replace(tzinfo=None)
-    last = wall - (wall - beat) % every
-    starts = [(last - every * back).replace(tzinfo=zone).astimezone(UTC) for back in range(count, -1, -1)]
-    return tuple([start for start in starts if start <= latest][-count:])
+        every_one = (last - every * back for back in count_up())
+        return tuple(islice((one for one in every_one if not _comes_again(one, every, zone)), count))[::-1]
+    found: list[datetime] = []
+    # Up to a day more, for what is late in a night that is longer.
+    before = latest.astimezone(zone).replace(tzinfo=None) + _DAY
+    for begin, left_out in reversed(_beats(every, anchor, zone, latest)):
+        time = before - (before - begin) % every
+        while len(found) < count and (left_out is None or time >= begin):
+            first, second = (time.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+            # A time that comes twice is met by a start at either, as Prefect's Python decides; due it is at the second.
+            if max(first, second) <= latest:
+                found.append(first)
+            time -= every
+        if left_out is not None:
+            before = left_out - every
+    return tuple(reversed(found))
+
+
+def _comes_again(start: datetime, every: timedelta, zone: ZoneInfo) -> bool:
+    """Whether a start has the same time of day as one before it: Prefect leaves it out, on Python 3.11 and 3.12."""
+    local = start.astimezone(zone)
+    return bool(local.fold) and not (start - local.replace(fold=0).astimezone(UTC)) % every
+
+
+def _beats(
+    every: timedelta, anchor: datetime, zone: ZoneInfo, latest: datetime
+) -> list[tuple[datetime, datetime | None]]:
+    """The times of day that the days are counted from: the anchor's, then each later one with the left-out time that it
+    took the place of."""
+    beat = anchor.astimezone(zone).replace(tzinfo=None)
+    found: list[tuple[datetime, datetime | None]] = [(beat, None)]
+    for year in range(beat.year, latest.year + 1):
+        for begin, end in _left_out(zone, year):
+            hit = begin + (beat - begin) % every
+            if beat <= hit < end and hit.replace(tzinfo=zone, fold=0).astimezone(UTC) <= latest:
+                beat = hit + (end - begin)
+                found.append((beat, hit))
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _left_out(zone: ZoneInfo, year: int) -> tuple[tuple[datetime, datetime], ...]:
+    """The times of day that the clocks of this year leave out, as (from, to)."""
+    found = []
+    day = datetime(year, 1, 1, tzinfo=UTC)
+    while day.year == year:
+        low, high = day, day + _DAY
+        before, after = (one.astimezone(zone).utcoffset() or timedelta() for one in (low, high))
+        if after > before:
+            while high - low > timedelta(seconds=1):
+                middle = low + (high - low) // 2
+                low, high = (low, middle) if middle.astimezone(zone).utcoffset() == after else (middle, high)
+            end = high.replace(microsecond=0).astimezone(zone).replace(tzinfo=None)
+            found.append((end - (after - before), end))
+        day += _DAY
+    return tuple(found)
 
 
 def fits(window: Maintenance, platform: str, job: str, retailer: str | None, marketplace: str | None) -> bool:

@@ -48,10 +48,21 @@ def refuse_cron(line: str) -> None:
 
 
 class Patience(Strict):
-    """How long a failure is watched before the job is stopped: a wrong stop is the worst error of a check."""
+    """How long a failure is watched before the job is stopped: so many failures, or so many days, whichever is first.
 
-    failures: int = Field(3, ge=1, le=1000, description="How many runs in a row must have failed.")
-    minutes: float = Field(0, ge=0, le=100_000, description="How long it must have been failing, since the first.")
+    A wrong stop is the worst error of a check, so failures are counted. But ten failures of a weekly job are ten weeks,
+    in which the retailer has nothing of it; what lasts for days does not pass by itself, however seldom it is tried.
+    """
+
+    failures: int = Field(3, ge=1, le=1000, description="How many runs in a row must have failed ...")
+    days: float | None = Field(
+        3, gt=0, le=365,
+        description="... or for how many days it must not have succeeded since its first failure; null: the failures "
+        "alone decide.",
+    )  # fmt: skip
+    minutes: float = Field(
+        0, ge=0, le=100_000, description="How long it must have been failing in any case, since the first."
+    )
 
 
 class Signature(Patience):
@@ -212,7 +223,11 @@ class Storm(Strict):
 class CheckPolicy(Strict):
     """The daily check."""
 
-    look_back_hours: float = Field(72, gt=0, le=2400, description="How far back runs are read.")
+    look_back_hours: float = Field(
+        72, gt=0, le=2400,
+        description="How far back the runs of all jobs are read; those of a job that runs seldom further, as its "
+        "schedule and patience ask for.",
+    )  # fmt: skip
     signatures: tuple[Signature, ...] = Field(
         default_factory=built_in_signatures,
         description="What messages of failed runs mean; the first that fits decides. Your list takes the place of the "

@@ -100,11 +100,16 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A job as a list of all jobs tells it. ``active``: it can still run by itself; ``schedules``: the active ones."""
+    """A job as a list of all jobs tells it. ``active``: it can still run by itself; ``schedules``: the active ones.
+
+    ``late``: the starts that the platform itself planned, whose time has come and that it did not make, oldest first. A
+    platform that plans no starts ahead, or does not tell, leaves it empty.
+    """
 
     job: Job
     active: bool
     schedules: tuple[Schedule, ...] = ()
+    late: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import base64
 import difflib
 import re
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -161,13 +162,22 @@ class PrefectJobsClient:
         if jobs is None:  # a Caseproof that lives on the same server is no customer's job: no check may stop it
             found = {job_id: one for job_id, one in found.items() if OURS not in one.tags}
         ids = {one.id: job_id for job_id, one in found.items()}
-        listed = [self._listed(job_id, one) for job_id, one in found.items()]
+        late = self._late(clock, ids, everything=jobs is None) if clock else {}
+        listed = [self._listed(job_id, one, late.get(one.id, ())) for job_id, one in found.items()]
         return Survey(clock, listed, self._surveyed(since, ids, everything=jobs is None))
+
+    def _late(self, now: datetime, ids: Mapping[str, str], *, everything: bool) -> Mapping[str, list[datetime]]:
+        """The planned starts that were not made, oldest first, by the deployment's id."""
+        found: dict[str, list[datetime]] = defaultdict(list)
+        for which in _deployments(ids, everything=everything):
+            for run in self._lists.late(now, {"deployment_id": which}):
+                if run.deployment_id and run.expected_start_time:
+                    found[run.deployment_id].append(run.expected_start_time.astimezone(UTC))
+        return {deployment: sorted(starts) for deployment, starts in found.items()}
 
     def _surveyed(self, since: datetime, ids: Mapping[str, str], *, everything: bool) -> Iterator[list[Run]]:
         """Runs of the deployments of ``ids`` (a job id each); what was deployed meanwhile waits for the next survey."""
-        chosen = [{"is_null_": False}] if everything else [{"any_": some} for some in portions(ids)]
-        for which in chosen:
+        for which in _deployments(ids, everything=everything):
             for page in self._lists.runs_after(since, {"deployment_id": which}):
                 known = ((run, ids.get(run.deployment_id or "")) for run in page)
                 yield [
@@ -355,9 +365,9 @@ class PrefectJobsClient:
             stopped_by=_tagged(found.tags, self._tags.stopped_by),
         )
 
-    def _listed(self, job_id: str, found: Deployment) -> Listed:
+    def _listed(self, job_id: str, found: Deployment, late: Iterable[datetime]) -> Listed:
         schedules = tuple(schedule_of(one.schedule) for one in found.schedules if one.active)
-        return Listed(self._job(job_id, found), _is_active(found), schedules)
+        return Listed(self._job(job_id, found), _is_active(found), schedules, tuple(late))
 
     def _run_of_list(self, found: FlowRun, job_id: str) -> Run:
         """A run of a list: its history would be a call for each, so it is asked for only where the row leaves doubt."""
@@ -377,6 +387,11 @@ class PrefectJobsClient:
             started_at=found.start_time.astimezone(UTC) if found.start_time else None,
             ended_at=found.end_time.astimezone(UTC) if found.end_time else None,
         )
+
+
+def _deployments(ids: Iterable[str], *, everything: bool) -> list[dict[str, Any]]:
+    """What to ask for runs by: those of any deployment, or of these in portions."""
+    return [{"is_null_": False}] if everything else [{"any_": some} for some in portions(ids)]
 
 
 def _has_way_to_run(found: Deployment) -> bool:

@@ -25,6 +25,7 @@ Asked = Mapping[str, Any]
 PAGE = 200  # the most that Prefect gives at once
 MOST_ROWS = 100_000  # of a list that is read at once
 STALE_PAGES = 3  # so many pages in a row may bring nothing new
+LATE_PAGES = 25  # so many pages of late runs are read: what is left out is told by the schedules
 NEW_MEANWHILE = 10_000  # so many runs may start while a list of runs is read, beside as many as there were
 
 
@@ -125,6 +126,25 @@ class PrefectLists:
             # Of the moment where the page ended there may be more: it is read again, then passed by the row.
             after, offset = (latest, 0) if latest > after else (after, offset + len(starts))
         self._must_be_whole("flow_runs", whole, len(seen), promised)
+
+    def late(self, now: datetime, asked: dict[str, Any]) -> list[FlowRun]:
+        """Runs that the scheduler planned for a time that has come, and that did not start; ``asked`` narrows them.
+
+        The latest planned come first, and only so many are read: where no worker runs they pile up without an end.
+        """
+        due = {
+            "expected_start_time": {"before_": now.astimezone(UTC).isoformat()},
+            "start_time": {"is_null_": True},
+            "state": {"type": {"any_": ["SCHEDULED", "PENDING"]}},
+        }
+        rows: dict[str, FlowRun] = {}
+        for page in range(LATE_PAGES):
+            body = {"flow_runs": asked | due, "sort": "EXPECTED_START_TIME_DESC", "limit": PAGE, "offset": page * PAGE}
+            found = self.read("flow_runs/filter", body, RUNS)
+            if not found:
+                break
+            rows |= {run.id: run for run in found if run.auto_scheduled}
+        return list(rows.values())
 
     def _endless(self, kind: str) -> CaseproofError:
         return PlatformDown(

@@ -75,6 +75,8 @@ class FlowRun(Named):
     start_time: AwareDatetime | None
     end_time: AwareDatetime | None
     total_run_time: float | None = None  # seconds that it was Running
+    expected_start_time: AwareDatetime | None = None
+    auto_scheduled: bool = False  # planned by Prefect's scheduler
 
 
 class RunsPage(BaseModel):

@@ -129,10 +129,14 @@ def what_a_client_sees(side: Side) -> list[Any]:
     side.see(*keyed)
     side.seen.append(jobs.run_by_key(shop, "key:2"))
 
+    deployment = side.do("GET", f"deployments/name/{stock}")["id"]
+    long_ago = {"start_time": "2019-12-31T00:00:00Z", "end_time": "2020-01-02T00:00:00Z", "max_runs": 1, "min_runs": 1}
+    side.do("POST", f"deployments/{deployment}/schedule", long_ago)  # nobody starts it: it is late
     some, everything = jobs.survey(before, [shop, stock, f"{side.flow}/gone"]), jobs.survey(before)
     assert some.clock is not None
     assert abs(some.clock - datetime.now(UTC)) < timedelta(minutes=1)
-    side.seen += [(one.job.id, one.job.marketplace, one.active, one.schedules) for one in some.jobs]
+    side.seen += [(one.job.id, one.job.marketplace, one.active, one.schedules, one.late) for one in some.jobs]
+    assert [len(one.late) for one in some.jobs] == [0, 1]
     side.seen.append([one.job.id for one in everything.jobs if one.job.id.startswith(side.flow)])
     side.see(*(run for page in some.pages for run in page))
     side.see(*(run for page in everything.pages for run in page if run.job.startswith(side.flow)))

@@ -137,6 +137,32 @@ def test_a_survey_gives_the_runs_that_started_after_that_moment_with_what_became
     assert running.ended_at is None
 
 
+def test_a_survey_tells_the_starts_that_the_scheduler_planned_and_nobody_made() -> None:
+    platform = Platform(
+        job("a", ran(30), ran(3, "SCHEDULED"), ran(1, "SCHEDULED"), ran(2), ran(-1, "SCHEDULED")),
+        job("b", ran(4, "CANCELLED"), ran(2, "RUNNING")),
+        job("c"),
+    )
+    by_hand = platform.farm.state.new_run(platform.farm.state.by_job["feed/c"])
+    by_hand.planned = NOW - timedelta(hours=5)
+
+    for jobs in (None, ["feed/a", "feed/c"]):
+        late = {one.job.id: one.late for one in platform.survey(jobs).jobs}
+        assert late.pop("feed/a") == (NOW - timedelta(hours=3), NOW - timedelta(hours=1))
+        assert set(late.values()) == {()}
+
+
+@pytest.mark.usefixtures("pages_of_three")
+def test_late_runs_that_pile_up_are_read_as_far_as_they_count_and_the_latest_are_told() -> None:
+    platform = Platform(job("a", *(ran(hours / 10, "SCHEDULED") for hours in range(300))))
+
+    late = platform.survey().jobs[0].late
+
+    assert len(late) == 25 * 3
+    assert late[-1] > NOW - timedelta(minutes=7)
+    assert list(late) == sorted(late)
+
+
 def test_a_survey_of_some_jobs_gives_those_and_their_runs_alone() -> None:
     platform = Platform(job("a", ran(1)), job("b", ran(2)), {"id": "other/b", "runs": [ran(3)]})
 

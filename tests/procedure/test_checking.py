@@ -15,7 +15,7 @@ import pytest
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision, Scope
-from caseproof.platforms.base import PlatformDown, RunState
+from caseproof.platforms.base import PlatformDown, RunState, Schedule
 from caseproof.procedure.containment.checking import (
     CheckPass,
     CheckPlan,
@@ -128,10 +128,27 @@ def test_a_platform_whose_clock_is_hours_off_is_judged_by_its_own_clock(make_wor
     world.platform.skew = timedelta(hours=hours)
     world.platform.add("feeds/job-01")
     for ago in (80, 71.9, 71.8):  # the first of these is older than what is looked at
-        runs(world, "feeds/job-01", ago, fails=True)
+        runs(world, "feeds/job-01", ago, fails=ago != 71.8)
     looked = plan_check(world.services.ledger, world.services.policy, "jobs", world.platform)
     assert looked.runs == 2
     assert abs(looked.now - (world.clock.now + timedelta(hours=hours))) < timedelta(minutes=1)
+
+
+def test_a_weekly_job_is_judged_by_runs_from_before_the_hours_of_all_and_stopped_after_the_days(
+    make_world: Any,
+) -> None:
+    world: World = make_world()
+    weekly = [Schedule(every=timedelta(days=7), anchor=world.clock.now - timedelta(days=3.1))]
+    for number, last in ((11, False), (12, True)):
+        job = f"feeds/job-{number}"
+        world.platform.add(job, schedules=weekly, retailer=f"Shop {number}")
+        runs(world, job, 24 * 10.1, fails=False)
+        runs(world, job, 24 * 3.1, fails=last)
+    looked, done = checked(world)
+    assert [(one.job, one.outcome) for one in done.results] == [("feeds/job-12", "stopped")]
+    assert looked.runs == 4
+    why = next(line.why for line in looked.plan if line.job == "feeds/job-12")
+    assert why.startswith("It failed once since ")
 
 
 def test_a_job_that_fails_again_after_its_case_closed_reopens_that_case(farm: World) -> None:

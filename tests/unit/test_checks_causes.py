@@ -410,3 +410,7 @@ def test_the_built_in_signatures_stand_on_the_page_in_their_order() -> None:
         (number, one.name, one.cause, one.failures) for number, one in enumerate(BUILT_IN, 1)
     ]
     assert [codes for *_, codes, _ in rows] == [", ".join(map(str, one.http)) or "any" for one in BUILT_IN]
+
+
+def test_what_does_not_pass_by_itself_has_a_day_and_all_else_three() -> None:
+    assert {(one.failures > 2, one.days) for one in BUILT_IN if one.failures > 1} == {(False, 1), (True, 3)}

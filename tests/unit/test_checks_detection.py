@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
@@ -173,6 +174,24 @@ def test_a_job_that_missed_so_many_planned_starts_is_told(last_start: datetime, 
     rows = [run("job", "s", last_start, last_start + MINUTE)]
     found = seen(rows, jobs=[listed("job", schedules=[HOURLY])])[0]
     assert found.at["job", "verdict"] == expected
+
+
+def test_the_platforms_own_plan_tells_what_was_missed_where_no_schedule_is_understood() -> None:
+    late = (NOW - 3 * HOUR, NOW - 2 * HOUR, NOW - 10 * MINUTE)  # the last one is still within its grace
+    rows = history("job", "s", last=NOW - 3 * HOUR)
+    found = seen(rows, jobs=[replace(listed("job", schedules=[Schedule()]), late=late)])[0]
+    assert found.at["job", "verdict"] == "missed"
+    assert "that of 2026-11-21 09:00 UTC first" in found.at["job", "why"]
+    met = seen(history("job", "s", last=NOW - HOUR), jobs=[replace(listed("job", schedules=[Schedule()]), late=late)])[
+        0
+    ]
+    assert met.at["job", "verdict"] == "fine", "it started after all"
+
+
+def test_a_plan_that_tells_too_little_leaves_it_to_the_schedule_for_a_scheduler_may_have_died() -> None:
+    rows = history("job", "s", last=NOW - 5 * HOUR)
+    one = replace(listed("job", schedules=[HOURLY]), late=(NOW - 5 * HOUR,))
+    assert seen(rows, jobs=[one])[0].at["job", "verdict"] == "missed"
 
 
 def test_the_sentence_on_a_missed_start_says_which() -> None:

@@ -198,7 +198,7 @@ def test_a_team_may_remind_nobody_and_keep_paused_on_the_very_deadline(tmp_path:
 def test_a_list_of_ones_own_takes_the_place_of_the_built_in_signatures(tmp_path: Path) -> None:
     own = "team: [a, b]\ncheck: {signatures: [{name: own, cause: feed, says: [odd], minutes: 5}]}"
     (one,) = load_policy(write(tmp_path, own)).check.signatures
-    assert (one.name, one.failures, one.minutes, one.http) == ("own", 3, 5, ())
+    assert (one.name, one.failures, one.days, one.minutes, one.http) == ("own", 3, 3, 5, ())
     assert len(load_policy(write(tmp_path, "team: [a, b]")).check.signatures) > 20
 
 

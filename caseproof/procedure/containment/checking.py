@@ -23,6 +23,7 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job, JobPlatform, Listed
 from caseproof.procedure.containment.check_lock import CheckRunning, check_lock
+from caseproof.procedure.containment.run_reading import RunReading
 from caseproof.procedure.containment.stop_targets import StopResult, Target, stop_targets
 from caseproof.procedure.core.parts import Ledger, Stopping
 from caseproof.store import CaseRow, Store
@@ -73,15 +74,18 @@ def plan_check(
 ) -> CheckPlan:
     """Read the jobs and runs of the platform ``name``, and plan. Raises PlatformError where they cannot be read.
 
-    ``only`` these jobs, where they are given; runs are read ``back`` from now, where the policy does not say further.
+    ``only`` these jobs, where they are given; runs are read ``back`` from now, where neither the policy nor a job's own
+    pace says further.
     """
     check, ours = policy.check, ledger.clock()
     now = platform.probe().clock or ours
-    survey = platform.survey(now - max(timedelta(hours=check.look_back_hours), back), only)
-    runs = runs_frame(survey.pages, check.signatures)
+    first = max(timedelta(hours=check.look_back_hours), back)
+    survey = platform.survey(now - first, only)
+    reading = RunReading(platform, survey, now, first, check)
+    runs = runs_frame(reading, check.signatures)
     known = _known(ledger, policy.keeper, name, [listed.job.id for listed in survey.jobs], now - ours)
     settled = {job: closed_at for job, (_, closed_at) in known.closed.items()}
-    jobs = jobs_frame(survey.jobs, now, check.missed, settled)
+    jobs = jobs_frame(survey.jobs, now, check.missed, settled, reading.since)
     detected = detect(runs.frame, jobs, now, check, name)
     lines = plan(detected, jobs, runs, known, check, now, name, policy.stop_scope)
     by_id = {listed.job.id: listed.job for listed in survey.jobs}
