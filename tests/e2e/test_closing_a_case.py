@@ -137,7 +137,7 @@ def test_j8_the_contacts_own_word_by_mail_or_on_the_page_closes_a_case_and_nobod
     toy_seller.press(toy_seller.letters[0], "I made the change", "The permission is there again.")
     nothing_counts_but_the_contacts_own_word(world, by_mail, gardener)
 
-    gardener.answer(gardener.letters[0], "Hello,\nwe renewed the access yesterday.\n\nThe owner")
+    gardener.answer(gardener.letters[0], "Hello,\nwe have renewed the access.\n\nThe owner")
     read_the_mailbox(world)
     (word,) = world.services.ledger.case(by_mail).words
     assert (word["sender"], word["by_way_of"]) == (gardener.address, "mail")
@@ -283,8 +283,9 @@ def test_j6_keeping_paused_leaves_the_case_open_with_its_date_and_forcing_its_ru
     assert {"decided", "succeeded", "pictured", "attached"} <= {missing["code"] for missing in why["missing"]}
     assert all(missing["rule"] and missing["next_action"] for missing in why["missing"])
 
+    before = world.services.ledger.case(ref).question_number
     world.caseproof("case", "wake", ref)
-    number = world.await_question(ref, "decision", after=world.services.ledger.case(ref).question_number)
+    number = world.await_question(ref, "decision", after=before)
     second = world.services.ledger.case(ref).asked[number]["flow_run"]
     assert second != first, "a run of the next generation carries it on"
     told = [e for e in world.services.ledger.case(ref).events if e.kind is Kind.NOTICE_SENT]
