@@ -141,7 +141,7 @@ def test_j8_the_contacts_own_word_by_mail_or_on_the_page_closes_a_case_and_nobod
     read_the_mailbox(world)
     (word,) = world.services.ledger.case(by_mail).words
     assert (word["sender"], word["by_way_of"]) == (gardener.address, "mail")
-    assert word["words"].startswith("Hello,\nwe renewed the access yesterday."), "verbatim, without what it quotes"
+    assert word["words"].startswith("Hello,\nwe have renewed the access."), "verbatim, without what it quotes"
     change = decided(Decision.AFTER_CHANGE, checked="The new token is set.")
     world.answer(by_mail, "decision", **change)
     world.answer(by_mail, "review", **APPROVE)
