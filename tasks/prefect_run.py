@@ -15,11 +15,11 @@ from prefect.exceptions import PrefectException
 from prefect.input import RunInput
 from prefect.input.actions import read_flow_run_input
 from prefect.runtime import flow_run as this_run
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from caseproof.domain.case import Case
 from caseproof.http.client import LibraryError
 from tasks.ports import Step
+from tasks.runs.our_prefect import tried_again
 
 SECONDS = 5.0
 """How long Prefect may take for a label; one more try, then the run keeps the one it has."""
@@ -63,7 +63,7 @@ class PrefectRun:
             return
         try:
             with (
-                temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}),
+                tried_again(1),
                 get_client(httpx_settings={"timeout": SECONDS}, sync_client=True) as client,
             ):
                 client.update_flow_run(UUID(me), name=name, tags=wanted)
