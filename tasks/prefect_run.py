@@ -29,6 +29,9 @@ UNREACHABLE = (LibraryError, PrefectException, OSError, RuntimeError)
 _shown: dict[str, tuple[str, list[str]]] = {}
 """What this process has set, by flow run: a label that has not changed costs no call."""
 
+_with_card: set[str] = set()
+"""The runs whose card this process has made."""
+
 
 class PrefectRun:
     """The flow run that this process executes, as a ``tasks.ports.Carrier``."""
@@ -74,9 +77,11 @@ class PrefectRun:
 
     def show_card(self, key: str, text: str, description: str) -> None:
         """One card a run, kept current: a new one each time would bury the newest among the old."""
-        shown = find_shown(key)
+        may_have_one = self.id in _with_card or this_run.run_count > 1  # it is resumed
+        shown = find_shown(key) if may_have_one else None
         if shown is None or str(shown.flow_run_id) != self.id:
             create_markdown_artifact(text, key=key, description=description)
+            _with_card.add(self.id)
         else:
             show_instead(shown, text)
 

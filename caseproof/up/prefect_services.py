@@ -90,6 +90,9 @@ QUIET: Mapping[str, str] = {
 CASES_WORKER: Mapping[str, str] = {
     # Keeps a worker's own routine ("submitting", "downloading") out of the logs of cases.
     "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "WARNING",
+    # No heartbeats: whether a run's process lives, its lock says (tasks/runs/carrying.py), and to stop a thread that sends them
+    # takes up to a second at each run's end. The variable of its own takes no null.
+    "PREFECT_FLOWS": '{"heartbeat_frequency": null}',
     # What the flows import and read when they come to it: two fifths of a second a run; what is not installed is left
     # out.
     "WARM_WORKER_IMPORTS": "caseproof.store.postgres tasks.ready:make_ready",
