@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +10,6 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from caseproof.store.databases import WRITES, Database, compact_json, lenient_json
 from caseproof.store.errors import StoreDown, StoreError
@@ -27,9 +24,6 @@ _CONNECT = {
     "application_name": "caseproof",
 }
 _IDLE_SECONDS = 300
-_SURE_SECONDS = 1.0
-"""So long after it was used a connection is taken to be there; later the server is asked, each time."""
-_USED = "used"
 _WRITERS = 0x63617365  # the number of our advisory locks: other programs in the database use others
 
 
@@ -54,6 +48,7 @@ class PostgresDatabase(Database):
         engine = create_engine(
             self.url,
             hide_parameters=True,
+            pool_pre_ping=True,
             json_serializer=compact_json,
             json_deserializer=lenient_json,
             connect_args={**usual, "prepare_threshold": None},
@@ -62,18 +57,6 @@ class PostgresDatabase(Database):
         @event.listens_for(engine, "do_connect")
         def _connect(_dialect: object, _record: object, _args: object, parameters: dict[str, Any]) -> Any:
             return self._connect(parameters)
-
-        @event.listens_for(engine, "checkin")
-        def _used(_dbapi: object, record: ConnectionPoolEntry) -> None:
-            record.info[_USED] = time.monotonic()
-
-        @event.listens_for(engine, "checkout")
-        def _is_there(dbapi: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
-            if time.monotonic() - record.info.get(_USED, math.inf) > _SURE_SECONDS:
-                try:
-                    engine.dialect.do_ping(dbapi)
-                except psycopg.Error as gone:
-                    raise DisconnectionError from gone  # the pool connects anew
 
         # In the transaction, not on the connection: so it holds behind a connection pooler too.
         wait = f"SET LOCAL TimeZone = 'UTC'; SET LOCAL lock_timeout = {max(1, int(self.seconds * 1000))}"
