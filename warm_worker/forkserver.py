@@ -275,8 +275,9 @@ def main() -> None:
     if why := more_than_one_thread():
         server.tell(says="not ready", why=why)
         return
-    gc.collect()
-    gc.freeze()  # what is shared stays shared: no collection in a child writes to it
+    # What is shared stays shared: no collection in a child writes to it. Nothing is collected before, either: what is
+    # made next would go into the gaps, in pages that each child then has a copy of.
+    gc.freeze()
     files = list(files_of(warm).items())
     for start in range(0, len(files), FILES_AT_ONCE):
         server.tell(says="files", files=dict(files[start : start + FILES_AT_ONCE]))
