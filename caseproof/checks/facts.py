@@ -94,7 +94,7 @@ SHAPES: dict[str, tuple[str, str]] = {
     "answered 404": (rf"\b(?:{_VERBS})(?: (?:with|a|an|the|code|status|http|error)){{0,3}}:? {_OPENS}", _ENDS),
     "success: 404 (Not Found)": (r"indicate success: ", ""),
     "ApiException: (404)\nReason: Not Found": (r"(?:Exception|Error):? \(?", r"\)?(?:\s{0,3}Reason|,? message=)"),
-    "ApiError 404: ": (r"(?:Error|Exception|Fehler|B\u0142\u0105d|Erreur|Errore|Fout) \(?", r"\)?:\s"),
+    "ApiError 404: ": (r"(?:Error|Exception|Fehler|Błąd|Erreur|Errore|Fout) \(?", r"\)?:\s"),
     "Error: 404 - ": (r"(?:Error|Exception): ", r"\s[-\u2013]\s"),
     "404 Not Found": (r"(?<![#\w.,/-])", rf"[\"')\]]?[:,]? [-(]?\s?(?-i:{_PHRASES})"),
     "404 not found": (r"(?:\A|[:>\]]\s)", rf":? (?:{_PHRASES})"),
