@@ -102,7 +102,7 @@ SHAPES: dict[str, tuple[str, str]] = {
         r"(?:[\"']|[{,(]\s?|(?:error|err|failed|with|fail)[ _-]?)code[\"']?\s?(?:=>|[:=])?\s?[\"']?",
         r"(?![\d])",
     ),
-    "[404] {": (r"(?<!\w)\[", r"\](?:$|\s*[{<\"'\[]|[: ] ?(?:with|error|client|server)\b)"),
+    "[404] {": (r"(?<!\w)\[", r"\](?:$|\s*[{<\"'\[]|[: ] ?(?:with|error|client|server|api|http|request)\b)"),
     "404 {": (r"(?:\A|[:>\]]\s)", r"\s{0,3}(?:[{<]|\[\s*[\"{])"),
     "404 error:": (r"(?:\A|[:>\]]\s)", r"\s(?:http )?error\b"),
     "a 404 error": (r"\b(?:an?|the|with|http) ", r" error\b"),
