@@ -19,7 +19,7 @@ from prefect.runtime import flow_run as this_run
 from caseproof.domain.case import Case
 from caseproof.http.client import LibraryError
 from tasks.ports import Step
-from tasks.runs.our_prefect import tried_again
+from tasks.tries import tried_again
 
 SECONDS = 5.0
 """How long Prefect may take for a label; one more try, then the run keeps the one it has."""

@@ -43,8 +43,8 @@ from tasks.runs.our_prefect import (
     read_runs,
     resume,
     set_scheduled,
-    tried_again,
 )
+from tasks.tries import tried_again
 
 FLOW = "job-failure-case"
 DEPLOYMENT = f"{FLOW}/job-failure-case"

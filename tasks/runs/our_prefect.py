@@ -12,7 +12,6 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
-from prefect.context import SettingsContext, get_settings_context
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed, Scheduled
 
@@ -35,18 +34,6 @@ def one_client() -> Iterator[None]:
             yield
         finally:
             _open.reset(before)
-
-
-@contextmanager
-def tried_again(times: int) -> Iterator[None]:
-    """In here Prefect's client tries so often again where the server does not answer.
-
-    Prefect's ``temporary_settings`` says it, too, and reads all settings anew for it: a tenth of a second.
-    """
-    now = get_settings_context()
-    client = now.settings.client.model_copy(update={"max_retries": times})
-    with SettingsContext(profile=now.profile, settings=now.settings.model_copy(update={"client": client})):
-        yield
 
 
 @contextmanager
