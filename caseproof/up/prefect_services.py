@@ -88,7 +88,7 @@ QUIET: Mapping[str, str] = {
 }
 """Settings of every Prefect program that we start: it tells nobody outside, asks nothing, and logs plain lines."""
 
-_NOBODY = Path(__file__).with_name("trusts-nobody.pem")
+NOBODY = Path(__file__).with_name("trusts-nobody.pem")
 """A certificate that expired, and whose key nobody has."""
 
 
@@ -98,7 +98,7 @@ def trusted(api_url: str) -> dict[str, str]:
     Each client (a case's run makes seven) reads all authorities that the machine trusts at its start, a hundredth of a
     second and most of a megabyte, also where it never sees a certificate.
     """
-    return {"PREFECT_API_SSL_CERT_FILE": str(_NOBODY)} if urlsplit(api_url).scheme == "http" else {}
+    return {"PREFECT_API_SSL_CERT_FILE": str(NOBODY)} if urlsplit(api_url).scheme == "http" else {}
 
 
 CASES_WORKER: Mapping[str, str] = {
