@@ -124,7 +124,7 @@ def opened(job: str) -> Event:
     return Event(Kind.OPENED, NOW, "caseproof", OPENED | {"job": job})
 
 
-SINCE_0002_TABLES = ("incident_questions", "incidents", "marks", "messages")
+SINCE_0002_TABLES = ("chosen_causes", "incident_questions", "incidents", "marks", "messages")
 SINCE_0002 = {
     "language", "role", "bounced_at", "bounce",
     "last_opened_at", "asked_form", "asked_at", "has_news", "notice_at", "reminders", "nudges", "trouble", "incident",
