@@ -5,13 +5,13 @@ A shape has one choice in force at a time. A choice is never changed: it is undo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, Select, insert, literal_column, select, update
 
+from caseproof.domain.vocabulary import CAUSE
 from caseproof.store.errors import UnknownChoice
 from caseproof.store.rows import insert_once, readable_text
 from caseproof.store.tables import cases, chosen_causes
@@ -95,24 +95,24 @@ class ChosenCauses:
     # -- the cases that wait ------------------------------------------------------------------------------
 
     def waiting(self, shape: str) -> list[str]:
-        """The open cases that wait for the cause of messages of this shape, oldest first; none for no shape."""
-        query = select(cases.c.ref).where(cases.c.cause_shape == shape, cases.c.cause_shape != "").order_by(cases.c.id)
+        """The open cases that wait for the cause of messages of this shape: the one that asks, then the oldest first;
+        none for no shape."""
+        here = (cases.c.cause_shape == shape, cases.c.cause_shape != literal_column("''"))
+        query = select(cases.c.ref).where(*here).order_by(cases.c.asked_form != CAUSE, cases.c.id)
         return list(self._connection.scalars(query)) if shape else []
 
-    def orphans(self, ask: Iterable[str]) -> list[str]:
-        """The oldest waiting case of each shape of which nobody is asked: none waits with one of the forms ``ask``,
-        and that oldest one waits for another's answer."""
+    def orphans(self) -> list[str]:
+        """The oldest waiting case of each shape of which nobody is asked, where that one waits for another's answer."""
         query = (
             select(cases.c.ref, cases.c.cause_shape, cases.c.asked_form)
-            .where(cases.c.cause_shape != "")
+            .where(cases.c.cause_shape != literal_column("''"))
             .order_by(cases.c.id)
         )
         oldest: dict[str, tuple[str, str]] = {}
         asked: set[str] = set()
-        forms = frozenset(ask)
         for ref, shape, form in self._connection.execute(query):
             oldest.setdefault(shape, (ref, form))
-            if form in forms:
+            if form == CAUSE:
                 asked.add(shape)
         return [ref for shape, (ref, form) in oldest.items() if shape not in asked and form]
 

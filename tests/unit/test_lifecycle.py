@@ -62,10 +62,10 @@ REFUSED = [
 # what may be written down without moving the case
 AT_ANY_TIME = {
     "confirmation_received", "confirmation_refused", "reply_received", "address_bounced", "question_asked",
-    "question_answered", "answer_refused", "trouble", "trouble_over", "team_told", "parked",
+    "question_answered", "answer_refused", "trouble", "trouble_over", "team_told", "parked", "cause_chosen",
 }  # fmt: skip
 WHILE_OPEN = AT_ANY_TIME | {"incident_joined"}
-CORRECTED = {"cause_chosen", "notice_corrected"}
+CORRECTED = {"notice_corrected"}
 ONCE_STOPPED = WHILE_OPEN | CORRECTED | {"facts_corrected", "ticket_opened", "ticket_reopened", "stop_did_not_hold"}
 WHILE_PROVING = {
     "schedule_live", "neighbours_live", "photographed", "photo_refused", "attached", "looked_again", "proof_made",
@@ -79,7 +79,7 @@ NOTED = {
     "running": ONCE_STOPPED,
     "verified": ONCE_STOPPED | WHILE_PROVING | {"change_validated"},
     "reviewed": ONCE_STOPPED | WHILE_PROVING | {"change_validated"},
-    "closed": AT_ANY_TIME | CORRECTED | {"ticket_closed", "recovery_told"},
+    "closed": AT_ANY_TIME | {"ticket_closed", "recovery_told"},
 }
 
 

@@ -109,7 +109,7 @@ class Kind(EventKind):
     )
     CAUSE_CHOSEN = "cause_chosen", Spec(
         says=says.CauseChosen,
-        noted_in=_STOPPED | _CLOSED,  # a wrong one is corrected whenever it is seen
+        noted_in=_ALL,  # a person's word, and a wrong one is corrected whenever it is seen
         kept="cause_settled",
         corrects=("cause",),
         sentence="The cause is {cause}, chosen by {by} on {on} ({how})",
@@ -124,7 +124,7 @@ class Kind(EventKind):
     )
     NOTICE_CORRECTED = "notice_corrected", Spec(
         says=says.NoticeCorrected,
-        noted_in=_STOPPED | _CLOSED,
+        noted_in=_STOPPED,
         kept="correction",
         sentence="Retailer told by mail that the cause is another, {cause}: {_to}",
         rule="J5",

@@ -8,6 +8,7 @@ from typing import Any
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import NO_MESSAGE
 from caseproof.http.redaction import redact
 from caseproof.platforms.base import Job, Standing
 from caseproof.procedure.containment.opening import opened
@@ -158,7 +159,7 @@ def _failure(target: Target) -> dict[str, Any]:
     return {
         "cause": target.cause,
         # A job's own error text may hold a token; the case never does.
-        "summary": redact(target.summary.strip() or "The job fails."),
+        "summary": redact(target.summary.strip() or NO_MESSAGE),
         "failed_run": target.failed_run,
         "failed_run_url": target.failed_run_url,
         "failed_at": target.failed_at.isoformat() if target.failed_at else None,

@@ -162,6 +162,7 @@ class _Keeper:
         found = due_cases(self._services.ledger, self._services.policy.keeper)
         self._done.looked_at = len(found.rows)
         self._read_the_runs(found)
+        self._let_another_ask(found)
         self._give_and_wake(found, patience)
         self._remind(found)
         for name in self._wait_for_the_platforms():  # the team is told of what they found
@@ -240,6 +241,11 @@ class _Keeper:
                 except PlatformDown:
                     self._down.add(row.platform)  # its time-out once a pass, not once a case
                     raise
+
+    def _let_another_ask(self, found: DueCases) -> None:
+        """Where the case that asked for a message's cause is gone, the oldest of those that waited for it asks."""
+        with self._apart("causes"), self._services.store.reading() as uow:
+            found.wake += uow.causes.orphans()
 
     def _give_and_wake(self, found: DueCases, patience: float) -> None:
         """Runs for the cases without a live one, and for those asleep with news; as fast as workers take them."""
