@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 
 from caseproof.checks.facts import answer_in, said_in, told_in
 
@@ -71,32 +71,33 @@ def key_of(shape: str) -> str:
 
 
 def nearest(shape: str, known: Iterable[tuple[str, str, Iterable[str]]], most: int = 3) -> list[Likeness]:
-    """What a shape is most like, the nearest first: of ``known``, each a name, a cause and examples of its words.
+    """What a shape is most like, the nearest first: of ``known``, each a name, a cause and texts that hold its words.
 
-    Only what shares a good part of its words is named: a likeness that is none leads a person astray.
+    A word that few of them have tells much, one that many have tells little. Only what shares a good part of what the
+    shape says is named: a likeness that is none leads a person astray.
     """
+    here = [(name, cause, _words(" ".join(texts))) for name, cause, texts in known]
+    had = Counter(word for _, _, words in here for word in words)
     wanted = _words(shape)
     found = []
-    for name, cause, examples in known:
-        ratio = max((_ratio(wanted, _words(one)) for one in examples), default=0.0)
+    for name, cause, words in here:
+        ratio = sum(1 / had[word] for word in wanted & words) / len(wanted) if wanted else 0.0
         if ratio >= LEAST:
             found.append(Likeness(name, cause, round(ratio, 2)))
     return sorted(found, key=lambda one: (-one.ratio, one.name))[:most]
 
 
-LEAST = 0.2
+LEAST = 0.05
 """How like something must be to be named."""
-MOST_WORDS = 80
-"""So many words of each are compared: the comparison takes their square."""
+_SAY_NOTHING = frozenset(
+    "a an and are as at be been but by can cannot could did do does for from had has have if in into is it its no not of "
+    "on or our that the their then there this to was were when which while will with would you your http https error "
+    "failed fails exception".split()
+)
 
 
-def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W\d_]{3,}", text[: 4 * LONGEST].lower())[:MOST_WORDS]
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text.lower())) - _SAY_NOTHING
 
 
-def _ratio(wanted: Sequence[str], here: Sequence[str]) -> float:
-    if not wanted or not here:
-        return 0.0
-    alike = SequenceMatcher(None, wanted, here, autojunk=False).ratio()
-    held = len(set(wanted) & set(here)) / len(set(here)) * 0.6  # few words of a signature, all of them in the message
-    return max(alike, held)
+_WORD = re.compile(r"[^\W\d_]{3,30}")

@@ -112,7 +112,7 @@ class Kind(EventKind):
         noted_in=_ALL,  # a person's word, and a wrong one is corrected whenever it is seen
         kept="cause_settled",
         corrects=("cause",),
-        sentence="The cause is {cause}, chosen by {by} on {on} ({how})",
+        sentence="The cause is {_cause}, chosen by {by} on {_on} ({how})",
         rule="J5",
     )
     CAUSE_LEFT_OPEN = "cause_left_open", Spec(
@@ -126,7 +126,7 @@ class Kind(EventKind):
         says=says.NoticeCorrected,
         noted_in=_STOPPED,
         kept="correction",
-        sentence="Retailer told by mail that the cause is another, {cause}: {_to}",
+        sentence="Retailer told by mail that the cause is another, {_cause}: {_to}",
         rule="J5",
     )
     CONFIRMATION_RECEIVED = "confirmation_received", Spec(
