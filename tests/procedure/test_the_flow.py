@@ -79,6 +79,7 @@ def a_cause_that_a_person_said_is_told_in_the_same_turn(world: World) -> None:
     """House rule 11, J5."""
     ref = world.open(cause="unknown", summary="something broke")
     world.walk(ref, forms={"cause": {"answered_by": DECIDER, "cause": CauseChoice.FEED}}, until="note")
+    assert world.count(ref, Kind.NOTICE_SENT) == 1
     for taken in world.walker.processes:
         assert len(taken) == len(set(taken)), "a second turn"
 

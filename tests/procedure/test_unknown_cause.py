@@ -14,6 +14,8 @@ from caseproof.domain.forms import Apart, CauseChoice
 from caseproof.domain.job_failure.cause import choice_of, owes_cause
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
+from caseproof.platforms.base import RunState
+from caseproof.procedure.containment.checking import carry_out, plan_check
 from caseproof.procedure.core import causes
 from caseproof.procedure.views.board import board
 from caseproof.procedure.views.case_page import case_page, sentence
@@ -306,6 +308,61 @@ def test_the_next_case_of_the_message_takes_what_was_chosen_and_nobody_is_asked(
     choice = choice_of(case)
     assert (choice["by"], choice["on"][:10]) == (DECIDER, "2026-11-20")
     assert not case.asked
+
+
+def fails(world: World, job: str, message: str) -> None:
+    """The job fails so often that its patience is over."""
+    for hours in (30, 20, 10, 1):
+        at = world.clock.now + world.platform.skew - timedelta(hours=hours)
+        world.platform.add_run(job, RunState.FAILED, at=at, message=message, lasted=timedelta(seconds=30))
+
+
+def checked(world: World) -> str:
+    """The case that the daily check opens for the job that fails."""
+    planned = plan_check(world.services.ledger, world.services.policy, "jobs", world.platform)
+    [result] = carry_out(world.services.stopping, planned).results
+    return result.ref
+
+
+def test_the_next_days_check_opens_the_case_with_what_was_chosen(world: World) -> None:
+    world.walk(unknown(world), forms=FEED, until="tell")
+    world.platform.add("offers/next", retailer="Shop A")
+    fails(world, "offers/next", "Flow run encountered an exception: " + MESSAGE.format(99, 98))
+    ref = checked(world)
+    assert (world.case(ref).facts["cause"], choice_of(world.case(ref))["by"]) == ("feed", DECIDER)
+    [known] = causes.remembered_causes(world.services.ledger).values()
+    assert known.used == 2
+    case = world.walk(ref, until="tell", people=False)
+    assert (case.state, case.asked) == (State.WAITING, {})
+
+
+def test_a_signature_counts_more_than_what_was_chosen_and_a_correction_more_than_a_signature(world: World) -> None:
+    said = "401 Unauthorized: the token of shop {} expired"
+    ref = unknown(world, message=said)
+    world.walk(ref, forms=FEED, until="tell")
+    world.platform.add("offers/next", retailer="Shop A")
+    fails(world, "offers/next", said.format(12))
+    one = checked(world)
+    assert (world.case(one).facts["cause"], choice_of(world.case(one))) == ("expired_token", None)
+    corrected(world, one, "our_platform")
+    world.platform.add("offers/third", retailer="Shop A")
+    fails(world, "offers/third", said.format(13))
+    other = checked(world)
+    assert (world.case(other).facts["cause"], choice_of(world.case(other))["by"]) == ("our_platform", REVIEWER)
+
+
+def test_a_job_that_was_not_started_has_no_message_that_could_be_remembered(make_world: MakeWorld) -> None:
+    world = make_world(check={"missed": {"starts": 1, "stop": True}})
+    world.platform.add("offers/late", retailer="Shop A")
+    said = "It missed its planned start, that of 2026-11-20 06:00 UTC; it last started at 2026-11-19 06:00 UTC."
+    event = world.services.ledger.event(
+        Kind.OPENED, platform="jobs", job="offers/late", job_name="late", retailer="Shop A", cause="unknown",
+        summary=said, how="daily check", scope="job", check="c1", failed_run=None,
+    )  # fmt: skip
+    with world.services.store.uow() as uow:
+        ref = uow.cases.create(event).ref
+        uow.commit()
+    assert causes.shape_of_case(world.case(ref)) == ("", "")
 
 
 def test_a_choice_that_was_undone_is_asked_for_again(world: World) -> None:
