@@ -19,7 +19,7 @@ from caseproof.checks.facts import answer_in, said_in, told_in
 LONGEST = 400
 """How many characters a shape has at most: what is wrong stands at the beginning of a message."""
 
-_TAKEN = "\u2026"
+TAKEN = "\u2026"
 """What stands for all that was taken out."""
 
 _PARTS: Sequence[re.Pattern[str]] = tuple(
@@ -37,7 +37,7 @@ _PARTS: Sequence[re.Pattern[str]] = tuple(
     )
 )
 _QUOTED = re.compile(r"'[^'\n]{0,80}'|\"[^\"\n]{0,80}\"|`[^`\n]{0,80}`")
-_MANY = re.compile(rf"{_TAKEN}(?:[\s,;:._/#-]*{_TAKEN})+")
+_MANY = re.compile(rf"{TAKEN}(?:[\s,;:._/#-]*{TAKEN})+")
 _LETTER = re.compile(r"[^\W\d_]{2}")
 
 
@@ -56,10 +56,10 @@ def shape_of(message: str) -> str:
     answered = answer_in(text)
     kept = f"http {answered} " if answered else ""
     for part in _PARTS:
-        text = part.sub(_TAKEN, text)
-    text = text.replace("...", _TAKEN)
-    text = _QUOTED.sub(lambda quoted: _TAKEN if _TAKEN in quoted[0] else quoted[0], text)
-    text = " ".join(_MANY.sub(_TAKEN, " ".join(text.split())).split())
+        text = part.sub(TAKEN, text)
+    text = text.replace("...", TAKEN)
+    text = _QUOTED.sub(lambda quoted: TAKEN if TAKEN in quoted[0] else quoted[0], text)
+    text = " ".join(_MANY.sub(TAKEN, " ".join(text.split())).split())
     if not _LETTER.search(text):
         return ""
     return f"{kept}{text}"[:LONGEST].rstrip()

@@ -73,7 +73,7 @@ class UnknownChoice(StoreError, BadInput):
     """There is no remembered choice of a cause with this number."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(f"There is no chosen cause {number}.", "`caseproof causes list` shows them with their numbers.")
+        super().__init__(f"There is no chosen cause {number}.", "`caseproof causes` shows them with their numbers.")
 
 
 # Each by the beginning of SQLite's error name or PostgreSQL's SQLSTATE.

@@ -213,7 +213,7 @@ def undo_choice(ledger: Ledger, number: int, *, by: str) -> ChosenCause:
             known = uow.causes.get(number)
             raise BadInput(
                 f"The choice {number} was undone by {known.undone_by} on {known.undone_at:%Y-%m-%d} already.",
-                "`caseproof causes list` shows those that hold.",
+                "`caseproof causes` shows those that hold.",
             )
         known = uow.causes.get(number)
         uow.commit()
