@@ -95,12 +95,13 @@ def test_the_question_shows_the_message_what_it_is_like_and_what_the_retailer_wo
         from tasks.people import _what_is_the_cause
 
         text = _what_is_the_cause(ref)
-    assert "> The basket 4713 on 2 could not be counted" in text
+        long = _what_is_the_cause(unknown(world, 3, message="The basket {} on {} could not be counted " + "x " * 300))
+    assert "> The basket 4714 on 3 could not be counted x x" in long, "what fails stands above it, but shortened"
     assert "chosen by operator on 2026-11-20" in text, "the nearest likeness is the message that was chosen for"
     for choice in CauseChoice:
         name = "none of these" if choice is CauseChoice.NONE else str(choice).replace("_", " ")
-        assert f"| {name} |" in text
-    assert "asked of them" in text
+        assert f"- **{name}**: " in text
+    assert text.count("*Asked of them:* nothing") == 3
 
 
 @pytest.mark.parametrize("who", ["a stranger", ""])

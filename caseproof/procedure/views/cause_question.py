@@ -32,9 +32,9 @@ def what_to_say_of_the_cause(
         "What the retailer would then be told:",
         _would_read(case.facts.get("marketplace")),
         f"Your choice is remembered for messages of the same shape and holds for all cases that wait for it. Without an "
-        f"answer within {hours:g} hours, the last line of the table is what they are told.",
+        f"answer within {hours:g} hours they are told the last of these.",
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def what_another_asks(asks: str, page: str) -> str:
@@ -48,6 +48,8 @@ def what_another_asks(asks: str, page: str) -> str:
 def _quoted(message: str) -> str:
     if not message:
         return "The case has no message of a run, so what you say holds for this case alone."
+    if short(message) == message:
+        return ""  # it stands above, as what fails
     more = " …" if len(message) > LONGEST_MESSAGE else ""
     lines = "\n".join(f"> {plain(line)}" for line in (message[:LONGEST_MESSAGE] + more).splitlines() if line.strip())
     return f"The message:\n\n{lines}"
@@ -74,12 +76,12 @@ def _signatures(signatures: Iterable[Signature]) -> Iterator[tuple[str, str, lis
 
 
 def _would_read(marketplace: str | None) -> str:
-    lines = ["| cause | what they read | asked of them |", "|---|---|---|"]
+    lines = []  # no table: Prefect's form cuts one at its right edge
     for choice in CauseChoice:
         neutral = choice is CauseChoice.NONE
         cause = UNKNOWN if neutral else str(choice)
         words = cause_words(cause, "en", marketplace, neutral=neutral)
-        asked = "nothing" if neutral or cause in NOT_THEIRS else short(words["steps"][0], 120)
+        asked = "nothing" if neutral or cause in NOT_THEIRS else short(words["steps"][0], 110)
         name = "none of these" if neutral else in_words(cause)
-        lines.append(f"| {plain(name)} | {plain(short(words['wrong'][0], 140))} | {plain(asked)} |")
+        lines.append(f"- **{plain(name)}**: \u201c{plain(words['title'])}\u201d *Asked of them:* {plain(asked)}")
     return "\n".join(lines)
