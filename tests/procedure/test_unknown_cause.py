@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from caseproof.channels.outbound.mail import MailDown
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.forms import Apart, CauseChoice
 from caseproof.domain.job_failure.cause import choice_of, owes_cause
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
+from caseproof.evidence.proof import verify_proof
 from caseproof.platforms.base import RunState
 from caseproof.procedure.containment.checking import carry_out, plan_check
 from caseproof.procedure.core import causes
@@ -448,6 +450,39 @@ def test_a_process_that_dies_right_after_the_correction_left_sends_the_same_mail
     world.walk(ref, people=False)
     assert len({str(mail["Message-ID"]) for mail in mails(world)}) == 2
     assert world.count(ref, Kind.NOTICE_CORRECTED) == 1
+
+
+def test_the_retailer_of_a_closed_case_hears_that_the_reason_was_another_once_and_its_proof_holds(world: World) -> None:
+    ref = unknown(world)
+    assert world.walk(ref, forms=FEED, until="the end").is_closed
+    proof, keeper = world.proof(ref), Keeper(world)
+    corrected(world, ref)
+    world.mail.faulty.fails("send", before=MailDown("It hangs.", "Wait."))
+    assert ref in keeper(minutes=3).problems.said
+    for _ in range(3):
+        keeper(minutes=3)
+    text = " ".join(str(mails(world)[-1].get_body(("plain",)).get_content()).split())
+    assert len(mails(world)) == 3, "the notice, that it works again, and this"
+    assert "It was another: \u201cA problem on our side\u201d. The matter itself is settled by now" in text
+    assert "We have stopped it" not in text
+    case = world.case(ref)
+    assert (case.is_closed, world.count(ref, Kind.NOTICE_CORRECTED), case.correction["asks"]) == (True, 1, False)
+    assert all(check.ok for check in verify_proof(proof))
+    with world.services.store.reading() as uow:
+        assert uow.cases.damaged() == []
+
+
+def test_a_round_that_begins_anew_tells_the_corrected_cause_and_corrects_nothing_once_more(world: World) -> None:
+    ref = unknown(world)
+    world.walk(ref, forms=FEED, until="tell")
+    corrected(world, ref)
+    world.walk(ref, before="look")
+    assert world.count(ref, Kind.NOTICE_CORRECTED) == 1
+    world.clock.move(minutes=5)
+    world.platform.add_run(JOB, RunState.FAILED, message="failed again")
+    assert world.walk(ref).is_closed
+    assert world.count(ref, Kind.NOTICE_CORRECTED) == 1
+    assert "A problem on our side" in subjects(world)[2]
 
 
 def test_what_is_no_other_cause_is_refused_with_what_may_be_said(world: World) -> None:

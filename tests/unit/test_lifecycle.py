@@ -79,7 +79,7 @@ NOTED = {
     "running": ONCE_STOPPED,
     "verified": ONCE_STOPPED | WHILE_PROVING | {"change_validated"},
     "reviewed": ONCE_STOPPED | WHILE_PROVING | {"change_validated"},
-    "closed": AT_ANY_TIME | {"ticket_closed", "recovery_told"},
+    "closed": AT_ANY_TIME | CORRECTED | {"ticket_closed", "recovery_told"},
 }
 
 

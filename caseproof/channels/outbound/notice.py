@@ -69,7 +69,7 @@ class NoticeFacts:
     that this mail tells of, where they are several; the one above is among them. ``many_shops``: the same happened to
     several shops at once, so that it is not this one's fault. ``neutral``: nobody knows the cause, and nothing is
     asked. ``corrects``: it takes back what another mail of ours said ("wrong"), or now knows what that one did not
-    ("not known"); ``told_at`` is when that one left. ``deadline``: by when we ask for an answer (aware), or
+    ("not known"); ``told_at`` is when that one left. ``is_over``: such a mail after the end says no more. ``deadline``: by when we ask for an answer (aware), or
     None. ``answer_url``: this contact's own link to the confirmation page, or "". Neither shows if nothing is asked.
     """
 
@@ -96,11 +96,12 @@ class NoticeFacts:
     neutral: bool = False
     corrects: Literal["", "wrong", "not known"] = ""
     told_at: datetime | None = None
+    is_over: bool = False
 
     @property
     def asks(self) -> bool:
         """Whether the retailer is asked for anything: never where the fault is not theirs."""
-        return not (self.many_shops or self.neutral or self.cause in NOT_THEIRS)
+        return not (self.is_over or self.many_shops or self.neutral or self.cause in NOT_THEIRS)
 
 
 def message_id(ref: str, round: int | str, sender: str) -> str:
@@ -133,6 +134,8 @@ def compose(
     say = Phrases(facts.language, folder=templates)
     words = _words(facts, say)
     parts = {html: _parts(facts, words, templates, html=html) for html in (False, True)}
+    if facts.is_over:
+        words |= {"corrected": _was_another(facts, say, parts[False]["title"])}
     text, html = (
         render(templates, f"notice.{kind}.j2", words | parts[kind == "html"], html=kind == "html")
         for kind in ("txt", "html")
@@ -231,6 +234,7 @@ def _words(facts: NoticeFacts, say: Phrases) -> dict[str, Any]:
         "again": all(job.again for job in jobs),
         "before": _before(jobs, job, say),
         "corrected": _corrected(facts, say),
+        "is_over": facts.is_over,
         "asks": facts.asks,
         "deadline": facts.deadline and say.weekday(facts.deadline),
         "no_answer": _no_answer(jobs, say),
@@ -282,6 +286,14 @@ def _corrected(facts: NoticeFacts, say: Phrases) -> str:
     key = "corrected_wrong" if facts.corrects == "wrong" else "corrected_not_known"
     said = say(key, day=say.day(facts.told_at))
     return said if facts.asks else f"{said} {say('corrected_nothing')}"
+
+
+def _was_another(facts: NoticeFacts, say: Phrases, reason: str) -> str:
+    """The same once the matter is over: nothing else is left to be said of it."""
+    if facts.told_at is None:
+        raise BadInput("The mail corrects nothing.", "Say when the other mail left.")
+    key = "corrected_over_wrong" if facts.corrects == "wrong" else "corrected_over_not_known"
+    return say(key, day=say.day(facts.told_at), reason=reason)
 
 
 def _told(job: JobTold, say: Phrases) -> str:

@@ -134,6 +134,8 @@ _AWKWARD: Mapping[str, Mapping[str, Any]] = {
     "neutral, nowhere": {"neutral": True, "marketplace": None, "jobs": _TWO},
     "corrects": {"corrects": "wrong", "told_at": AT},
     "corrects what was not known": {"corrects": "not known", "told_at": AT, "many_shops": True},
+    "corrects what is over": {"corrects": "wrong", "told_at": AT, "is_over": True},
+    "corrects what was not known and is over": {"corrects": "not known", "told_at": AT, "is_over": True},
     "many shops": {"many_shops": True},
     "many shops, nowhere": {"many_shops": True, "marketplace": None, "jobs": _TWO},
 }  # fmt: skip

@@ -47,10 +47,9 @@ def told_cause(case: Case) -> str | None:
 
 
 def owes_correction(case: Case) -> bool:
-    """Whether the retailer was told another cause than the one that is known now, and the case is not over: whoever
-    knows that it works again is not told once more why it had not."""
+    """Whether the retailer was told another cause than the one that is known now."""
     told = told_cause(case)
-    return not case.is_closed and told is not None and told != case.facts["cause"]
+    return told is not None and told != case.facts["cause"]
 
 
 def asks_for_answer(case: Case) -> bool:

@@ -124,7 +124,7 @@ class Kind(EventKind):
     )
     NOTICE_CORRECTED = "notice_corrected", Spec(
         says=says.NoticeCorrected,
-        noted_in=_STOPPED,
+        noted_in=_STOPPED | _CLOSED,
         kept="correction",
         sentence="Retailer told by mail that the cause is another, {_cause}: {_to}",
         rule="J5",

@@ -1,6 +1,7 @@
 """J5: who was told another cause than the one that is known now is told so, in the thread of the notice, once a choice.
 
 The mail is the notice anew, in the words of the cause that is known now, under a sentence that takes back the other one.
+Of a case that is closed it is that sentence alone, and asks nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def tell_correction(ledger: Ledger, dispatch: Dispatch, policy: Policy, ref: str
     settled = case.cause_settled
     if not owes_correction(case) or settled is None:
         return case
-    asks = asks_of(ledger.store, policy.check, case)
+    asks = asks_of(ledger.store, policy.check, case) and not case.is_closed
     first = first_thread(ledger.store, case)
 
     def draft() -> Draft:

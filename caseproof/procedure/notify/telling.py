@@ -250,6 +250,7 @@ def compose_letter(
             neutral=is_neutral(case),
             corrects=correcting.what if correcting else "",
             told_at=correcting.told_at if correcting else None,
+            is_over=correcting is not None and case.is_closed,
             sent_back=first.sent_back,
             started_again=first.started_again,
         ),
