@@ -74,7 +74,9 @@ class ChosenCauses:
     def choose(
         self, shape: str, *, words: str, example: str, cause: str, corrects: bool, by: str, at: datetime, ref: str
     ) -> ChosenCause | None:
-        """Remember a choice; None where another is in force for the shape, even since a moment: that one stays."""
+        """Remember a choice; None where another is in force for the shape: that one stays."""
+        if self.of_shape(shape) is not None:
+            return None
         texts = {"words": words, "example": example, "chosen_by": by}
         kept = {name: readable_text(text, _MOST[name]) for name, text in texts.items()}
         row = {"shape": shape, "cause": cause, "corrects": corrects, "chosen_at": at, "ref": ref, "used": 0, **kept}

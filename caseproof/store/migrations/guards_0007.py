@@ -13,6 +13,13 @@ GUARDS: tuple[Guard, ...] = (
         only="postgresql",
     ),
     Guard(
+        "chosen_causes_not_replaced",
+        "INSERT ON chosen_causes",
+        "EXISTS (SELECT 1 FROM chosen_causes WHERE id = NEW.id OR (NEW.undone_at IS NULL AND undone_at IS NULL"
+        " AND shape = NEW.shape))",
+        "A choice is never replaced, and a message has one in force at a time.",
+    ),
+    Guard(
         "chosen_causes_as_chosen",
         "UPDATE ON chosen_causes",
         " OR ".join(f"NEW.{name} {{differs}} OLD.{name}" for name in _AS_CHOSEN),
