@@ -50,13 +50,12 @@ def learn_the_cause(ref: str) -> None:
     case = load_case(ref)
     if not _owes_cause(case):
         return
-    if (answer := answer_to(case, CauseOfFailure.slug)) is not None:
+    answer, elsewhere = answer_to(case, CauseOfFailure.slug), answer_to(case, CauseElsewhere.slug)
+    if answer is not None:
         act_on(ref, answer, CauseOfFailure, lambda form: _take_cause(ref, answer, form))
         return
-    if (answer := answer_to(case, CauseElsewhere.slug)) is not None:
-        act_on(ref, answer, CauseElsewhere, lambda form: _ask_by_itself(ref, answer, form))
-        if not _owes_cause(load_case(ref)):
-            return
+    if elsewhere is not None:
+        act_on(ref, elsewhere, CauseElsewhere, lambda form: _ask_by_itself(ref, elsewhere, form))
     asks = causes.await_cause(services().ledger, services().policy.keeper, ref)
     if asks == ref:
         ask(CaseAsker(ref, _what_is_the_cause(ref), _owes_cause), CauseOfFailure)

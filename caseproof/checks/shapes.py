@@ -22,16 +22,26 @@ LONGEST = 400
 TAKEN = "\u2026"
 """What stands for all that was taken out."""
 
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_ENDINGS = (
+    "com|net|org|info|biz|shop|store|cloud|app|dev|local|lan|internal|example|test|invalid|localhost"
+    "|de|fr|uk|nl|ch|es|pl|se|dk|cz|pt|ca|au|jp|eu|io|ai|co"
+)
+_FILES = r"(?:py|js|ts|sh|rb|go|db|gz|md|so)\b"
+"""What names of files end with, which are no hosts; a dotted name of a program has a longer end."""
+
 _PARTS: Sequence[re.Pattern[str]] = tuple(
     re.compile(pattern)
     for pattern in (
         r"\b[a-z][a-z0-9+.-]{1,20}://[^\s\"'<>)\]}]+",  # addresses of the web, with all that is behind the host
         r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+",  # addresses of mail
         r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\[[0-9a-f:]*:[0-9a-f:]+\](?::\d+)?",  # hosts by their numbers
-        r"\b(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+(?:com|net|org|io|de|eu|local|internal|example|test|invalid|localhost)(?::\d+)?\b",
+        rf"\b(?:{_LABEL}\.)+(?:{_ENDINGS})(?::\d+)?\b",  # hosts by their names
+        rf"\b(?:{_LABEL}\.){{2,}}(?!{_FILES})[a-z]{{2}}(?::\d+)?\b",  # and those of any country
         r"\blocalhost(?::\d+)?\b",
         r"(?<![\w.])(?:/[\w.@%+~-]+){2,}/?",  # paths
-        r"\b(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? (?=\d|\u2026)|(?<=\d )(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*(?= \d)",
+        r"\b(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? (?=\d)",  # days in front of a date, and months in one
+        r"(?<=\d )(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*(?= \d)",
         r"\b[\w-]*\d[\w-]{7,}\b|\b[\w-]{7,}\d[\w-]*\b",  # long tokens with a digit
         r"[-+]?\d+(?:[.,:/]\d+)*(?:e[-+]?\d+)?(?:ms|s|kb|mb|gb|%)?\b|\d+",
     )
@@ -90,9 +100,11 @@ def nearest(shape: str, known: Iterable[tuple[str, str, Iterable[str]]], most: i
 LEAST = 0.05
 """How like something must be to be named."""
 _SAY_NOTHING = frozenset(
-    "a an and are as at be been but by can cannot could did do does for from had has have if in into is it its no not of "
-    "on or our that the their then there this to was were when which while will with would you your http https error "
-    "failed fails exception".split()
+    {
+        *("and", "are", "been", "but", "can", "cannot", "could", "did", "does", "for", "from", "had", "has", "have"),
+        *("into", "its", "not", "our", "that", "the", "their", "then", "there", "this", "was", "were", "when", "which"),
+        *("while", "will", "with", "would", "you", "your", "http", "https", "error", "failed", "fails", "exception"),
+    }
 )
 
 

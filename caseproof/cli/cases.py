@@ -108,7 +108,7 @@ def case_correct(
     by: By = "an operator",
     as_json: AsJson = False,
 ) -> None:
-    """The cause is another: correct it here, in every open case that has it from the same choice, and what is remembered.
+    """The cause is another: correct it here, where the same choice said it, and in what is remembered.
 
     Whoever was told otherwise is written to by the case's run, once.
     """
@@ -124,7 +124,11 @@ def case_correct(
     out.print(f"The cause of {done.refs[0]}{more} is {in_words(cause)}; {runs[done.refs[0]]}.", soft_wrap=True)
     if done.remembered:
         out.print(f"Remembered for messages like this one as choice {done.remembered.id} (`caseproof causes`).")
-    told = f"{len(owe)} of them told their retailer another cause: it" if owe else "No retailer was told otherwise: nothing"
+    told = (
+        f"{len(owe)} of them told their retailer another cause: it"
+        if owe
+        else "No retailer was told otherwise: nothing"
+    )
     out.print(f"{told} is corrected by mail{' once' if owe else ''}.", soft_wrap=True)
 
 

@@ -50,8 +50,8 @@ def causes_undo(number: Number, by: By = "an operator", as_json: AsJson = False)
         print_json(_as_json(undone))
         return
     out.print(
-        f"The choice {undone.id} ({in_words(undone.cause)}) holds no more: the next message of its kind is asked about. "
-        "Cases keep what they have from it; `caseproof case correct REF --cause CAUSE` corrects one.",
+        f"The choice {undone.id} ({in_words(undone.cause)}) holds no more: the next message of its kind is asked "
+        "about. Cases keep what they have from it; `caseproof case correct REF --cause CAUSE` corrects one.",
         soft_wrap=True,
     )
 

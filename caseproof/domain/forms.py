@@ -49,7 +49,7 @@ class Verdict(StrEnum):
 class CauseChoice(StrEnum):
     """Why a job fails, as an operator says it where no signature does. The values are causes, but for the last."""
 
-    EXPIRED_TOKEN = "expired_token"
+    EXPIRED_TOKEN = "expired_token"  # noqa: S105 - a cause
     RETAILER_OFFBOARDED = "retailer_offboarded"
     WEBSITE_CHANGED = "website_changed"
     FEED = "feed"
@@ -212,8 +212,7 @@ class IncidentDecision(Form):
 
 
 FORMS: dict[str, type[Form]] = {
-    form.slug: form
-    for form in (CauseOfFailure, CauseElsewhere, RetailersWord, AccountDecision, Review, TryAgain)
+    form.slug: form for form in (CauseOfFailure, CauseElsewhere, RetailersWord, AccountDecision, Review, TryAgain)
 }
 """The forms of a case, by slug. An incident has one of its own, IncidentDecision."""
 

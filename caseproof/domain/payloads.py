@@ -43,8 +43,7 @@ class Failure(TypedDict):
 
 
 class Remembered(TypedDict):
-    """An operator's choice of a cause for messages of one shape (its digest), that was remembered: whose, since when.
-    """
+    """A remembered choice of a cause for messages of one shape (its digest): whose, and since when."""
 
     shape: str
     by: str

@@ -234,9 +234,7 @@ chosen_causes = Table(
     Column("undone_by", String, nullable=False, server_default=""),
     sqlite_autoincrement=True,
 )
-_index_where(
-    "uq_chosen_causes_in_force", chosen_causes.c.undone_at.is_(None), chosen_causes.c.shape, unique=True
-)
+_index_where("uq_chosen_causes_in_force", chosen_causes.c.undone_at.is_(None), chosen_causes.c.shape, unique=True)
 
 retailers = Table(
     "retailers",

@@ -26,8 +26,8 @@ from caseproof.evidence.proof import verify_proof
 from caseproof.store import QuestionRow, Store, StoreError
 from caseproof.store.errors import Unreadable
 from caseproof.store.guards import guards_missing
-from caseproof.store.migrations import guards, guards_0007
 from caseproof.store.migrate import downgrade
+from caseproof.store.migrations import guards, guards_0007
 from tests.backup.places import NOW, Place, rewrite, store_at
 from tests.support import trial
 

@@ -1,4 +1,4 @@
-"""Unknown means ask, not guess: an operator says the cause before the retailer is told, once a message; then it is known."""
+"""Unknown means ask, not guess: an operator says the cause before the retailer is told, once a message."""
 
 from __future__ import annotations
 

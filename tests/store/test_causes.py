@@ -72,7 +72,7 @@ def test_of_two_who_choose_at_once_one_is_remembered(store, url, make):
         assert len(uow.causes.rows()) == 1
 
 
-def test_the_case_that_asks_comes_first_and_the_oldest_after_it(store, make, waiting):
+def test_the_case_that_asks_comes_first_and_the_oldest_after_it(store, waiting):
     refs = [waiting("job-1", "s", "shared-cause"), waiting("job-2", "s", "cause"), waiting("job-3", "s")]
     waiting("job-4", "other")
     waiting("job-5", "")

@@ -74,12 +74,12 @@ def cases(stores, make):
             "ab" * 32, message_id="<1@x>", sender="a@x", subject="s", size=1, way="mail", place=Disposition.REFUSED,
             why="a stranger", ref="JF-000004", at=make.start,
         )  # fmt: skip
-        for number, shape in enumerate(("s1", "s2"), start=1):
+        for shape in ("s1", "s2"):
             uow.causes.choose(
                 shape, words="w", example="e", cause="feed", corrects=False, by="operator", at=make.start,
                 ref="JF-000004",
             )  # fmt: skip
-        uow.causes.undo(number, "operator", make.start)
+        uow.causes.undo(2, "operator", make.start)
         uow.commit()
     store.close()
     connection = stores.connect(url)

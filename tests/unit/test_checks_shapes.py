@@ -64,6 +64,12 @@ def test_whatever_a_message_holds_its_shape_is_bounded_and_stable(message: str) 
         ("Connection to db-7.shops.example.com:5432 lost after 30s", "connection to … lost after …"),
         ("GET https://api.example.com/v2/orders/77 said no", "get … said no"),
         ("file /data/shops/17/feed.csv is odd", "file … is odd"),
+        ("no route to api.market.fr or www.shop.co.uk", "no route to … or …"),
+        (
+            "in client.orders.fetch of sync.py: requests.exceptions.Odd",
+            "in client.orders.fetch of sync.py: requests.exceptions.odd",
+        ),
+        ("refused on Fri, 20 Nov 2026 08:00:01 GMT", "refused on … gmt"),
         ("HTTP 401: go away", "http 401 http …: go away"),
     ],
 )
@@ -88,5 +94,5 @@ def test_the_nearest_likenesses_are_named_with_their_cause_and_nothing_that_is_n
 
 @pytest.mark.parametrize("ready", [shape_of, lambda text: nearest(text, [("x", "y", [text])])])
 def test_a_message_that_wants_to_take_forever_does_not(ready: Callable[[str], object]) -> None:
-    for piece in ("a.", "1-", "/a", "'", "[:", "x@", "http://", "ab1-"):
+    for piece in ("a.", "a-", "a.b-", "1-", "/a", "'", "[:", "x@", "http://", "ab1-"):
         ready(piece * 50_000)

@@ -69,8 +69,9 @@ class NoticeFacts:
     that this mail tells of, where they are several; the one above is among them. ``many_shops``: the same happened to
     several shops at once, so that it is not this one's fault. ``neutral``: nobody knows the cause, and nothing is
     asked. ``corrects``: it takes back what another mail of ours said ("wrong"), or now knows what that one did not
-    ("not known"); ``told_at`` is when that one left. ``is_over``: such a mail after the end says no more. ``deadline``: by when we ask for an answer (aware), or
-    None. ``answer_url``: this contact's own link to the confirmation page, or "". Neither shows if nothing is asked.
+    ("not known"); ``told_at`` is when that one left, and ``is_over`` says that the case is closed, so that it says no
+    more. ``deadline``: by when we ask for an answer (aware), or None. ``answer_url``: this contact's own
+    link to the confirmation page, or "". Neither shows if nothing is asked.
     """
 
     ref: str

@@ -24,7 +24,7 @@ def is_neutral(case: Case) -> bool:
 
 
 def choice_of(case: Case) -> says.Remembered | None:
-    """Which operator chose the cause, and when; ``shape`` is "" where the choice is not remembered. None: nobody did."""
+    """Who chose the cause, and when; ``shape`` is "" where the choice is not remembered. None: nobody did."""
     settled = case.cause_settled
     chosen = settled.says(says.CauseChosen) if settled else None
     if chosen is not None:

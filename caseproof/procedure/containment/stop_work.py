@@ -24,7 +24,8 @@ FAILED_AGAIN = "The job failed again after the case was closed."
 class Target:
     """A job to stop, and why. ``ref``: "" opens a case; a closed case is reopened; an open one is gone on with.
 
-    ``chosen``: the choice of a person that the cause comes from. ``why`` is the reason of a reopening. ``alone``: a wider stop would reach a job that works.
+    ``chosen``: the choice of a person that the cause comes from. ``why`` is the reason of a reopening. ``alone``: a
+    wider stop would reach a job that works.
     """
 
     job: Job

@@ -151,8 +151,10 @@ def choose_cause(
 
 
 def ask_by_itself(ledger: Ledger, team: Collection[str], ref: str, *, by: str, question: int | None = None) -> Case:
-    """This failure only looks like the one that another case asks about: from now on it asks alone. Raises NotOnTheTeam,
-    CauseKnown."""
+    """This failure only looks like the one that another case asks about: from now on it asks alone.
+
+    Raises NotOnTheTeam, CauseKnown.
+    """
     member = require_member(by, team)
     answer = {} if question is None else {"question": question}
 
@@ -221,7 +223,7 @@ def undo_choice(ledger: Ledger, number: int, *, by: str) -> ChosenCause:
 
 
 def remembered_causes(ledger: Ledger) -> dict[str, ChosenCause]:
-    """The choices that hold, by the keys of their shapes: what the daily check takes where nothing else says a cause."""
+    """The choices that hold, by the keys of their shapes."""
     with ledger.store.reading() as uow:
         return {known.shape: known for known in uow.causes.rows()}
 
@@ -244,8 +246,6 @@ def _taken(ledger: Ledger, known: ChosenCause, how: str) -> Event:
     )
 
 
-def _chosen(
-    ledger: Ledger, actor: str, cause: str, by: str, how: str, was: str, shape: str, **answer: int
-) -> Event:
+def _chosen(ledger: Ledger, actor: str, cause: str, by: str, how: str, was: str, shape: str, **answer: int) -> Event:
     on = ledger.clock().isoformat()
     return ledger.event(Kind.CAUSE_CHOSEN, actor, cause=cause, by=by, on=on, how=how, was=was, shape=shape, **answer)

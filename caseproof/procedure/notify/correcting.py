@@ -1,6 +1,6 @@
 """J5: who was told another cause than the one that is known now is told so, in the thread of the notice, once a choice.
 
-The mail is the notice anew, in the words of the cause that is known now, under a sentence that takes back the other one.
+The mail is the notice anew, in the words of the cause that is known now, under a sentence that takes back the other.
 Of a case that is closed it is that sentence alone, and asks nothing.
 """
 

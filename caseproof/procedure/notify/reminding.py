@@ -125,7 +125,9 @@ def _compose(
     told, last = (sent or notice).event.data, notice.event.data
     letter = thread_to(dispatch.effects, first, addressees(told), contact.address)
     name = numbered(str(told["message_id"]), letter.number)
-    theirs = [number for number, to in enumerate(addressees(last), start=1) if comparable(to) == comparable(contact.address)]
+    theirs = [
+        number for number, to in enumerate(addressees(last), start=1) if comparable(to) == comparable(contact.address)
+    ]
     follows = kept_letter(dispatch.files.vault, last, theirs[0]) if theirs else None
     if follows is None:  # who joined since gets their own to read, never another's: it would hold that one's link
         follows = compose_letter(

@@ -1,5 +1,4 @@
-"""What is asked where nobody knows the cause (markdown): the message, what it is like, and what the retailer would read.
-"""
+"""What is asked where nobody knows the cause (markdown): the message, what it is like, what the retailer would read."""
 
 from __future__ import annotations
 
@@ -22,7 +21,9 @@ _OF_EXPRESSIONS = re.compile(r"\\[a-zA-Z]|\[[^\]]*\]|\{[\d,]*\}|[\\^$.*+?()]")
 def what_to_say_of_the_cause(
     case: Case, message: str, signatures: Iterable[Signature], remembered: Sequence[ChosenCause], hours: float
 ) -> str:
-    """What is asked with the form for the cause. ``remembered`` are the choices that hold; ``hours``: how long it waits.
+    """What is asked with the form for the cause.
+
+    ``remembered`` are the choices that hold; ``hours``: how long the question waits.
     """
     parts = [
         "**Nobody knows the cause: no signature of the policy fits the message (J5).** The job is stopped, and the "
@@ -31,8 +32,8 @@ def what_to_say_of_the_cause(
         _likenesses(message, signatures, remembered),
         "What the retailer would then be told:",
         _would_read(case.facts.get("marketplace")),
-        f"Your choice is remembered for messages of the same shape and holds for all cases that wait for it. Without an "
-        f"answer within {hours:g} hours they are told the last of these.",
+        "Your choice is remembered for messages of the same shape and holds for all cases that wait for it. Without "
+        f"an answer within {hours:g} hours they are told the last of these.",
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -40,8 +41,8 @@ def what_to_say_of_the_cause(
 def what_another_asks(asks: str, page: str) -> str:
     """What is asked with the form of a case whose message another case, ``asks``, is asked about."""
     return (
-        f"**The cause is asked with [{asks}]({page}), whose message says the same (J5).** Answer there: it holds for this "
-        "case, too. Nothing is to be done here, unless this failure is another one."
+        f"**The cause is asked with [{asks}]({page}), whose message says the same (J5).** Answer there: it holds for "
+        "this case, too. Nothing is to be done here, unless this failure is another one."
     )
 
 
@@ -57,9 +58,7 @@ def _quoted(message: str) -> str:
 
 def _likenesses(message: str, signatures: Iterable[Signature], remembered: Sequence[ChosenCause]) -> str:
     known = [*_signatures(signatures), *((_named(one), one.cause, [one.words]) for one in remembered)]
-    lines = [
-        f"- {plain(like.name)}: **{plain(in_words(like.cause))}**" for like in nearest(shape_of(message), known)
-    ]
+    lines = [f"- {plain(like.name)}: **{plain(in_words(like.cause))}**" for like in nearest(shape_of(message), known)]
     if not lines:
         return "Nothing that is known is like it."
     return "What it is most like, though none of it fits:\n\n" + "\n".join(lines)

@@ -31,9 +31,7 @@ def upgrade() -> None:
     """Add these. No older case waits for its cause, and none was told neutrally: there was no such thing."""
     for column in _columns():
         op.add_column("cases", column)
-    op.create_index(
-        "ix_cases_cause_shape", "cases", ["cause_shape"], sqlite_where=_AWAITED, postgresql_where=_AWAITED
-    )
+    op.create_index("ix_cases_cause_shape", "cases", ["cause_shape"], sqlite_where=_AWAITED, postgresql_where=_AWAITED)
     op.create_table(
         "chosen_causes",
         sa.Column("id", sa.Integer, primary_key=True),
