@@ -145,7 +145,8 @@ class Mailed(TypedDict):
 
 
 class NoticeSent(Mailed):
-    """``cases`` share it; ``asks``: whether the retailer owes an answer; ``cause``: which one they were told."""
+    """``cases`` share it; ``asks``: whether the retailer owes an answer; ``cause``: which one they were told, "" for
+    none: that the same happens to many shops."""
 
     cases: NotRequired[list[str]]
     asks: NotRequired[bool]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,8 +20,9 @@ from caseproof.evidence.proof import verify_proof
 from caseproof.platforms.base import RunState
 from caseproof.procedure.containment.checking import carry_out, plan_check
 from caseproof.procedure.core import causes
+from caseproof.procedure.keeper.incidents import gather
 from caseproof.procedure.views.board import board
-from caseproof.procedure.views.case_page import case_page, sentence
+from caseproof.procedure.views.case_page import case_page, cause_in_words, next_action, sentence
 from tests.support.fakes import Killed
 from tests.support.keeper import Keeper, mails, row, waits
 from tests.support.world import CONTACT, DECIDER, JOB, REVIEWER, World
@@ -129,6 +131,27 @@ def test_a_case_that_was_opened_by_hand_without_a_message_asks_for_itself_alone(
     world.walk(one, forms=FEED, until="tell")
     assert owes_cause(world.case(other))
     assert causes.remembered_causes(world.services.ledger) == {}
+
+
+def test_where_the_policy_switches_it_off_while_cases_wait_they_are_told_at_once(make_world: MakeWorld) -> None:
+    world = make_world()
+    keeper = Keeper(world)
+    refs = storm(world, 2)
+    keeper()
+    off = world.policy.keeper.model_copy(update={"ask_cause": False})
+    world.services = replace(world.services, policy=world.policy.model_copy(update={"keeper": off}))
+    keeper(minutes=3)  # plans all cases anew ...
+    keeper(minutes=3)  # ... and finds these due
+    assert sorted(keeper.woken) == refs
+    for ref in refs:
+        assert world.walk(ref, people=False).notice["asks"]
+
+
+def test_a_case_that_waits_says_so_where_it_is_read(world: World) -> None:
+    first, second = storm(world, 2)
+    assert next_action(world.case(first)).startswith("Say the cause, in the form of the case's run")
+    assert next_action(world.case(second)).startswith("The cause is asked with another case")
+    assert cause_in_words(world.case(first)) == "unknown: a person is asked for it"
 
 
 # -- once a message -------------------------------------------------------------------------------------------------
@@ -470,6 +493,18 @@ def test_the_retailer_of_a_closed_case_hears_that_the_reason_was_another_once_an
     assert all(check.ok for check in verify_proof(proof))
     with world.services.store.reading() as uow:
         assert uow.cases.damaged() == []
+
+
+def test_who_was_told_only_that_it_reaches_many_shops_was_told_nothing_wrong(world: World) -> None:
+    refs = storm(world, 6)
+    causes.choose_cause(world.services.ledger, world.services.policy.team, refs[0], CauseChoice.FEED, by=DECIDER)
+    assert gather(world.services.ledger, world.services.policy.check.storm)
+    for ref in refs:
+        world.walk(ref, until="tell")
+    assert {world.case(ref).notice["cause"] for ref in refs} == {""}
+    corrected(world, refs[0], "sync")
+    world.walk(refs[0], people=False)
+    assert len(world.mail.taken) == 6
 
 
 def test_a_round_that_begins_anew_tells_the_corrected_cause_and_corrects_nothing_once_more(world: World) -> None:

@@ -34,14 +34,15 @@ def choice_of(case: Case) -> says.Remembered | None:
 
 
 def told_cause(case: Case) -> str | None:
-    """The cause that the retailer was told last in this round; None where they were told nothing."""
+    """The cause that the retailer was told last in this round; None where they were told nothing, or only that the
+    same happens to many shops and is no fault of theirs (``NoticeSent.cause`` is "" then): no cause makes that wrong."""
     if case.notice is None:
         return None
     if case.correction is not None:
         return case.correction.data["cause"]
     told = case.notice.data.get("cause")
     if told is not None:
-        return told
+        return told or None
     later = [fact.data["was"] for fact in case.all_of(says.CauseChosen) if fact.seq > case.notice.seq]
     return later[0] if later else str(case.facts["cause"])  # a notice of before its event said which
 

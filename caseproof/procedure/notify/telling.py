@@ -171,7 +171,7 @@ def _ensure_sent(
             )
             for number, contact in enumerate(contacts, start=1)
         ]
-        facts = {"cases": [one.ref for one in cases], "asks": asks, "cause": str(cases[0].facts["cause"])}
+        facts = {"cases": [one.ref for one in cases], "asks": asks, "cause": _cause_told(ledger.store, policy.check, cases[0])}
         return Draft([contact.address for contact in contacts], messages, facts)
 
     mailing = OutboxEntry(owner, "notice", notice_key(owner, which), _file_name(case), TURNS)
@@ -266,6 +266,12 @@ def compose_letter(
 def asks_of(store: Store, check: CheckPolicy, case: Case) -> bool:
     """Whether the retailer is asked for an answer: never where the fault is not theirs, or nobody knows whose it is."""
     return not (case.facts["cause"] in NOT_THEIRS or is_neutral(case) or _reaches_many_shops(store, check, case))
+
+
+def _cause_told(store: Store, check: CheckPolicy, case: Case) -> str:
+    """The cause in whose words the notice is; "" in those of an incident, which says that the fault is not theirs."""
+    cause = str(case.facts["cause"])
+    return "" if cause not in NOT_THEIRS and _reaches_many_shops(store, check, case) else cause
 
 
 def _job_told(case: Case) -> JobTold:

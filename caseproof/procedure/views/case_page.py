@@ -12,7 +12,7 @@ from caseproof.domain.job_failure.conditions import waits_for_review_alone
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.procedure import of_kind
-from caseproof.domain.vocabulary import WAYS
+from caseproof.domain.vocabulary import SHARED_CAUSE, WAYS
 from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import data_uri, in_words, link, own_line, plain, short
 
@@ -23,6 +23,8 @@ def next_action(case: Case) -> str:
         return f"{case.trouble['problem']} {case.trouble['next_action']}"
     if case.is_closed:
         return "Nothing: the case is closed, with its proof."
+    if owes_cause(case) and case.question is not None and case.question["form"] == SHARED_CAUSE:
+        return "The cause is asked with another case of this message; its answer holds for this one, too (J5)."
     if owes_cause(case) and case.cause_awaited is not None:
         return "Say the cause, in the form of the case's run; the retailer is not told before (J5)."
     if case.state is State.PAUSED:

@@ -31,6 +31,10 @@ def what_to_say_of_the_cause(
         _quoted(message),
         _likenesses(message, signatures, remembered),
         "What the retailer would then be told:",
+        "Where its incident reaches several shops at once, they are told that instead, and asked nothing; but 'website "
+        "changed' and 'our platform' are told as they are."
+        if case.incident
+        else "",
         _would_read(case.facts.get("marketplace")),
         "Your choice is remembered for messages of the same shape and holds for all cases that wait for it. Without "
         f"an answer within {hours:g} hours they are told the last of these.",
