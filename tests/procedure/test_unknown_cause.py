@@ -23,6 +23,7 @@ from caseproof.procedure.core import causes
 from caseproof.procedure.keeper.incidents import gather
 from caseproof.procedure.views.board import board
 from caseproof.procedure.views.case_page import case_page, cause_in_words, next_action, sentence
+from caseproof.procedure.views.questions import what_to_record
 from tests.support.fakes import Killed
 from tests.support.keeper import Keeper, mails, row, waits
 from tests.support.world import CONTACT, DECIDER, JOB, REVIEWER, World
@@ -292,6 +293,16 @@ def test_unanswered_for_a_day_a_neutral_notice_leaves_once_and_asks_nothing(worl
         keeper(days=1)
     assert len(mails(world)) == 1, "nobody is reminded of what they were not asked"
     assert world.case(ref).state is State.WAITING
+
+
+def test_after_a_neutral_notice_the_operator_reads_how_the_cause_is_told_once_it_is_known(world: World) -> None:
+    ref = unknown(world)
+    world.walk(ref, forms=NEUTRAL, until="tell")
+    command = f"`caseproof case correct {ref} --cause CAUSE`"
+    assert command in next_action(world.case(ref))
+    assert command in what_to_record(world.case(ref))
+    corrected(world, ref)
+    assert command not in what_to_record(world.case(ref))
 
 
 def test_a_question_that_is_asked_anew_does_not_begin_its_day_anew(world: World) -> None:

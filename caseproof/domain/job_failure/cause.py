@@ -35,7 +35,7 @@ def choice_of(case: Case) -> says.Remembered | None:
 
 def told_cause(case: Case) -> str | None:
     """The cause that the retailer was told last in this round; None where they were told nothing, or only that the
-    same happens to many shops and is no fault of theirs (``NoticeSent.cause`` is "" then): no cause makes that wrong."""
+    same happens to many shops and is no fault of theirs (``NoticeSent.cause`` is "" then): no cause makes it wrong."""
     if case.notice is None:
         return None
     if case.correction is not None:

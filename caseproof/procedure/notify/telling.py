@@ -171,7 +171,8 @@ def _ensure_sent(
             )
             for number, contact in enumerate(contacts, start=1)
         ]
-        facts = {"cases": [one.ref for one in cases], "asks": asks, "cause": _cause_told(ledger.store, policy.check, cases[0])}
+        cause = _cause_told(ledger.store, policy.check, cases[0])
+        facts = {"cases": [one.ref for one in cases], "asks": asks, "cause": cause}
         return Draft([contact.address for contact in contacts], messages, facts)
 
     mailing = OutboxEntry(owner, "notice", notice_key(owner, which), _file_name(case), TURNS)

@@ -7,7 +7,7 @@ from typing import Any
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.events import Event
-from caseproof.domain.job_failure.cause import choice_of, owes_cause
+from caseproof.domain.job_failure.cause import choice_of, is_neutral, owes_cause
 from caseproof.domain.job_failure.conditions import waits_for_review_alone
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
@@ -23,22 +23,32 @@ def next_action(case: Case) -> str:
         return f"{case.trouble['problem']} {case.trouble['next_action']}"
     if case.is_closed:
         return "Nothing: the case is closed, with its proof."
-    if owes_cause(case) and case.question is not None and case.question["form"] == SHARED_CAUSE:
-        return "The cause is asked with another case of this message; its answer holds for this one, too (J5)."
     if owes_cause(case) and case.cause_awaited is not None:
-        return "Say the cause, in the form of the case's run; the retailer is not told before (J5)."
+        return _waits_for_cause(case)
     if case.state is State.PAUSED:
         return f"Paused until {case.paused_until}; decide again in the Prefect UI when the time has come."
-    if case.state is State.WAITING and not case.confirmations and case.open_replies:
-        return "Read what the retailer wrote, and say what it means, in the form of the case's run."
-    if case.state is State.WAITING and not case.confirmations:
-        return "Wait for the retailer's word and record it, or decide without it if we fixed it ourselves."
     if case.state is State.WAITING:
-        return "Decide what becomes of the account, in the form of the case's run."
+        return _waits(case)
     if case.state is State.VERIFIED and waits_for_review_alone(case):
         return "Review the evidence, in the form of the case's run."
     blockers = closure_blockers(case)
     return blockers[0].next_action if blockers else "The case's run makes the proof and closes the case."
+
+
+def _waits_for_cause(case: Case) -> str:
+    if case.question is not None and case.question["form"] == SHARED_CAUSE:
+        return "The cause is asked with another case of this message; its answer holds for this one, too (J5)."
+    return "Say the cause, in the form of the case's run; the retailer is not told before (J5)."
+
+
+def _waits(case: Case) -> str:
+    if case.confirmations:
+        return "Decide what becomes of the account, in the form of the case's run."
+    if case.open_replies:
+        return "Read what the retailer wrote, and say what it means, in the form of the case's run."
+    if is_neutral(case):
+        return f"Find out the cause, then `caseproof case correct {case.ref} --cause CAUSE`: the retailer waits for it."
+    return "Wait for the retailer's word and record it, or decide without it if we fixed it ourselves."
 
 
 def case_page(case: Case, *, case_url: str, evidence_url: str, picture: bytes | None = None) -> str:
