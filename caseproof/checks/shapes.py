@@ -19,6 +19,9 @@ from caseproof.checks.facts import answer_in, said_in, told_in
 LONGEST = 400
 """How many characters a shape has at most: what is wrong stands at the beginning of a message."""
 
+READ = 1000
+"""So many characters of a message are read: what a case keeps of one that the daily check found."""
+
 TAKEN = "\u2026"
 """What stands for all that was taken out."""
 
@@ -62,7 +65,7 @@ class Likeness:
 
 def shape_of(message: str) -> str:
     """The shape of a message; "" of one that says nothing but what is taken out. Always the same for the same."""
-    text = said_in(told_in(message)).lower()
+    text = said_in(told_in(message.strip()[:READ])).lower()
     answered = answer_in(text)
     kept = f"http {answered} " if answered else ""
     for part in _PARTS:

@@ -21,6 +21,7 @@ from caseproof.platforms.base import RunState
 from caseproof.procedure.containment.checking import carry_out, plan_check
 from caseproof.procedure.core import causes
 from caseproof.procedure.keeper.incidents import gather
+from caseproof.procedure.notify.threads import find_thread
 from caseproof.procedure.views.board import board
 from caseproof.procedure.views.case_page import case_page, cause_in_words, next_action, sentence
 from caseproof.procedure.views.questions import what_to_record
@@ -504,6 +505,28 @@ def test_the_retailer_of_a_closed_case_hears_that_the_reason_was_another_once_an
     assert all(check.ok for check in verify_proof(proof))
     with world.services.store.reading() as uow:
         assert uow.cases.damaged() == []
+
+
+def test_cases_that_share_a_notice_are_corrected_and_reminded_one_by_one(world: World) -> None:
+    keeper = Keeper(world)
+    for job in ("offers/one", "offers/two"):
+        world.platform.add(job, retailer="Shop A")
+        fails(world, job, "401 Unauthorized: the token expired")
+    planned = plan_check(world.services.ledger, world.services.policy, "jobs", world.platform)
+    refs = [result.ref for result in carry_out(world.services.stopping, planned).results]
+    for ref in refs:
+        world.walk(ref, until="tell")
+    assert len(mails(world)) == 1
+    for ref in refs:
+        corrected(world, ref, "feed")
+        world.walk(ref, people=False)
+        waits(world, ref)
+    keeper(days=2, minutes=5)
+    with world.services.store.reading() as uow:
+        threads = [find_thread(uow, str(mail["Message-ID"])) for mail in mails(world)]
+    assert len({str(mail["Message-ID"]) for mail in mails(world)}) == len(mails(world)) == 5
+    assert {thread.id for thread in threads if thread} == {f"{refs[0].lower()}.{threads[0].round_or_check}.notice"}
+    assert None not in threads, "an answer to any of them finds its cases"
 
 
 def test_who_was_told_only_that_it_reaches_many_shops_was_told_nothing_wrong(world: World) -> None:

@@ -77,6 +77,11 @@ def test_what_a_shape_looks_like(message: str, shape: str) -> None:
     assert shape_of(message) == shape
 
 
+def test_a_message_has_the_shape_of_what_a_case_keeps_of_it() -> None:
+    message = "It is odd. " + "order 4711 is lost, " * 200
+    assert shape_of(message) == shape_of(f"{message[:1000]} ...")
+
+
 def test_another_answer_is_another_shape_for_it_means_something_else() -> None:
     assert shape_of("HTTP 401: see below") != shape_of("HTTP 503: see below")
 

@@ -17,7 +17,7 @@ from caseproof.domain.vocabulary import UNKNOWN
 from caseproof.procedure.core.parts import Dispatch, Ledger
 from caseproof.procedure.notify.outbox import TURNS, Draft, OutboxEntry, send_letters
 from caseproof.procedure.notify.telling import Correcting, asks_of, compose_letter, contacts_of
-from caseproof.procedure.notify.threads import Thread, addressees, first_thread, numbered, thread_to
+from caseproof.procedure.notify.threads import Thread, addressees, correction_of, first_thread, numbered, thread_to
 from caseproof.store.people import Contact
 
 
@@ -58,11 +58,10 @@ def _compose(
         raise ValueError(f"{case.ref} has told its retailer nothing that could be corrected.")
     letter = thread_to(dispatch.effects, first, addressees(case.notice.event.data), contact.address)
     follows = numbered(str(case.notice["message_id"]), letter.number)
-    head, _, domain = follows.rpartition("@")
     which = f"{case.ref.lower()}-{case.cause_settled.seq}"  # cases that share a notice are corrected one by one
     last = case.correction or case.notice
     corrects = Correcting("not known" if told_cause(case) == UNKNOWN else "wrong", last.at, follows)
     return compose_letter(
         ledger, dispatch.replies, policy, [case], contact, first.lead, letter.id,
-        f"{head}.correction-{which}@{domain}", asks=asks, correcting=corrects,
+        correction_of(follows, which), asks=asks, correcting=corrects,
     )  # fmt: skip

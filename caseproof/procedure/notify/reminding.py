@@ -25,10 +25,12 @@ from caseproof.procedure.notify.threads import (
     Thread,
     addressees,
     answer_url,
+    correction_of,
     first_thread,
     numbered,
     reply_to,
     thread_to,
+    which_correction,
 )
 from caseproof.store import UnknownCase
 from caseproof.store.errors import Unreadable
@@ -57,7 +59,7 @@ def remind(ledger: Ledger, dispatch: Dispatch, policy: Policy, ref: str) -> list
         messages = [_compose(ledger, dispatch, policy, group, notice, number, first, contact) for contact in contacts]
         return Draft([contact.address for contact in contacts], messages, {"number": number})
 
-    key = f"{case.notice['message_id']}/reminder/{number}"
+    key = f"{notice['message_id']}/reminder/{number}"
     mailing = OutboxEntry(first.lead, "reminder", key, f"reminder-{number}")
     told = send_letters(dispatch, mailing, draft, lambda _: first.lead)
     return [one.ref for one in group if _record(ledger, one.ref, number, told)]
@@ -125,6 +127,8 @@ def _compose(
     told, last = (sent or notice).event.data, notice.event.data
     letter = thread_to(dispatch.effects, first, addressees(told), contact.address)
     name = numbered(str(told["message_id"]), letter.number)
+    if group[0].correction is not None:
+        name = correction_of(name, which_correction(str(last["message_id"])))
     theirs = [
         number for number, to in enumerate(addressees(last), start=1) if comparable(to) == comparable(contact.address)
     ]
