@@ -19,7 +19,7 @@ import httpx
 
 from caseproof.http.client import certificates, credentials
 from caseproof.up.postgres import EmbeddedPostgres, NoPostgres
-from caseproof.up.prefect_services import QUIET, PrefectApi, server_command, worker_command
+from caseproof.up.prefect_services import QUIET, PrefectApi, server_command, trusted, worker_command
 from caseproof.up.processes import Process, free_port, wait_until
 
 _DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
@@ -43,7 +43,8 @@ class PrefectServer:
 
     def env(self) -> dict[str, str]:
         """The whole environment for a client of this server (a worker, a deploying command, a flow)."""
-        env = clean_env(self.home) | {"PREFECT_API_URL": self.api_url, "PREFECT_UI_URL": self.ui_url}
+        env = clean_env(self.home) | trusted(self.api_url)
+        env |= {"PREFECT_API_URL": self.api_url, "PREFECT_UI_URL": self.ui_url}
         if self.auth:
             env["PREFECT_API_AUTH_STRING"] = self.auth
         return env

@@ -102,7 +102,11 @@ def _our_worker(stack: ExitStack, world: World) -> None:
 
 def _their_worker(stack: ExitStack, world: World) -> None:
     home = world.home
-    worker = start_worker(world.jobs_server, CUSTOMER_POOL, home, name="customers", cwd=home, query_seconds=1)
+    # Elsewhere it is Prefect's own; beside ours the one that costs least, so that the machine is there for the cases.
+    stock = world.jobs_server is not world.server
+    worker = start_worker(
+        world.jobs_server, CUSTOMER_POOL, home, name="customers", cwd=home, query_seconds=1, stock=stock
+    )
     stack.callback(worker.stop)
 
 

@@ -15,11 +15,11 @@ from prefect.exceptions import PrefectException
 from prefect.input import RunInput
 from prefect.input.actions import read_flow_run_input
 from prefect.runtime import flow_run as this_run
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from caseproof.domain.case import Case
 from caseproof.http.client import LibraryError
 from tasks.ports import Step
+from tasks.tries import tried_again
 
 SECONDS = 5.0
 """How long Prefect may take for a label; one more try, then the run keeps the one it has."""
@@ -28,6 +28,9 @@ UNREACHABLE = (LibraryError, PrefectException, OSError, RuntimeError)
 
 _shown: dict[str, tuple[str, list[str]]] = {}
 """What this process has set, by flow run: a label that has not changed costs no call."""
+
+_with_card: set[str] = set()
+"""The runs whose card this process has made."""
 
 
 class PrefectRun:
@@ -63,7 +66,7 @@ class PrefectRun:
             return
         try:
             with (
-                temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}),
+                tried_again(1),
                 get_client(httpx_settings={"timeout": SECONDS}, sync_client=True) as client,
             ):
                 client.update_flow_run(UUID(me), name=name, tags=wanted)
@@ -74,9 +77,11 @@ class PrefectRun:
 
     def show_card(self, key: str, text: str, description: str) -> None:
         """One card a run, kept current: a new one each time would bury the newest among the old."""
-        shown = find_shown(key)
+        may_have_one = self.id in _with_card or this_run.run_count > 1  # it is resumed
+        shown = find_shown(key) if may_have_one else None
         if shown is None or str(shown.flow_run_id) != self.id:
             create_markdown_artifact(text, key=key, description=description)
+            _with_card.add(self.id)
         else:
             show_instead(shown, text)
 

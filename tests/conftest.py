@@ -16,12 +16,13 @@ from hypothesis import HealthCheck, settings
 
 from caseproof.store import store
 from caseproof.up.postgres import EmbeddedPostgres
+from caseproof.up.prefect_services import NOBODY
 from sandbox.processes import PrefectServer, start_prefect_server
 from tests.support import migrated
 
 # Each HTTP client reads all authorities anew, also to speak with 127.0.0.1 without TLS: a twentieth of a second of each
-# client, here and in the processes that tests start. No test speaks with the world outside, so one authority will do.
-os.environ.setdefault("SSL_CERT_FILE", str(Path(__file__).parent / "support" / "nobody.pem"))
+# client, here and in the processes that tests start. No test speaks with the world outside, so nobody needs be trusted.
+os.environ.setdefault("SSL_CERT_FILE", str(NOBODY))
 
 
 SHARED = {"prefect_server", "postgres"}

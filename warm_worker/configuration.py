@@ -8,7 +8,7 @@ from uuid import UUID
 
 from prefect.client.schemas.objects import Flow, FlowRun, WorkPool
 from prefect.client.schemas.responses import DeploymentResponse
-from prefect.settings import get_current_settings
+from prefect.settings import Settings, get_current_settings
 from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorkerResult
 from pydantic import Field
 
@@ -20,9 +20,21 @@ LOGGING = "PREFECT_LOGGING_"
 """Nor one that wants other loggers: these are set up when Prefect is imported, and modules build on that."""
 
 
+_written: tuple[Settings, dict[str, str]] | None = None
+
+
+def _settings_environment() -> dict[str, str]:
+    """Our settings as variables. They do not change, and to write them down takes longer than to fork a run."""
+    global _written
+    settings = get_current_settings()
+    if _written is None or _written[0] is not settings:
+        _written = settings, settings.to_environment_variables(exclude_unset=True)
+    return dict(_written[1])
+
+
 def runs_environment() -> dict[str, str]:
     """What each run is given, and so the process that it is forked from: our own environment, and our settings."""
-    return {**PATIENT, **os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}
+    return {**PATIENT, **os.environ, **_settings_environment()}
 
 
 class WarmConfiguration(BaseJobConfiguration):
@@ -46,6 +58,10 @@ class WarmConfiguration(BaseJobConfiguration):
         self.env = {**runs_environment(), **self.env}
 
     _own_command: str | None = None
+
+    @classmethod
+    def _base_environment(cls) -> dict[str, str]:
+        return _settings_environment()
 
     @property
     def own_command(self) -> str | None:

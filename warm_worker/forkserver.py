@@ -35,10 +35,12 @@ LATER_IMPORTS = (
     "prefect._internal.observers",
     "prefect.deployments.steps.core",
     "prefect.runner",
+    "prefect.utilities.visualization",
 )
 """What runs come to import, by names that may change: what is not there is imported by the runs."""
 MORE = "WARM_WORKER_IMPORTS"
-"""The variable that names more of the same (modules, with blanks between them), for what flows import late."""
+"""The variable that names more, with blanks between them: modules that flows import late, and functions without
+arguments (``package.module:function``) that make what each run would make for itself. Neither may start a thread."""
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """What keeps libraries for numbers from starting threads when they are imported."""
 GO = b"1"
@@ -177,8 +179,12 @@ def import_all(warm: Warm) -> dict[str, str]:
     sys.path[:] = _PATH
     later = LATER_IMPORTS if ENGINE in warm.imports else ()
     for name in (*later, *os.environ.get(MORE, "").split()):
+        module, _, function = name.partition(":")
         with suppress(ImportError):
-            importlib.import_module(name)
+            imported = importlib.import_module(module)
+            if function:
+                with suppress(Exception):  # what cannot be made ahead is made by the runs, which tell why not
+                    getattr(imported, function)()
     _complete_models()
     return broken
 
@@ -269,8 +275,9 @@ def main() -> None:
     if why := more_than_one_thread():
         server.tell(says="not ready", why=why)
         return
-    gc.collect()
-    gc.freeze()  # what is shared stays shared: no collection in a child writes to it
+    # What is shared stays shared: no collection in a child writes to it. Nothing is collected before, either: what is
+    # made next would go into the gaps, in pages that each child then has a copy of.
+    gc.freeze()
     files = list(files_of(warm).items())
     for start in range(0, len(files), FILES_AT_ONCE):
         server.tell(says="files", files=dict(files[start : start + FILES_AT_ONCE]))

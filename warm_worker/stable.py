@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from warm_worker.client import Child, ForkClient, NotForked, NotReady
 from warm_worker.forkserver import Warm
@@ -127,7 +127,7 @@ def _as_now(files: Mapping[str, int]) -> dict[str, int]:
     found = {}
     for file in files:
         try:
-            found[file] = Path(file).stat().st_mtime_ns
+            found[file] = os.stat(file).st_mtime_ns  # noqa: PTH116 - 2,000 files before a run begins
         except OSError:
             found[file] = 0
     return found

@@ -8,30 +8,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
 from caseproof.checks.facts import Facts, answer_in, code_of, is_a_word, told_in
-from caseproof.checks.literals import Needed, may_hold, needed
+from caseproof.checks.literals import Index, Needed, may_hold, needed
 from caseproof.config.policy_check import Signature
 
 __all__ = ["answer_in", "classify", "told_in"]
 
 
-LONG = 400
-"""From so many characters on it is worth to look for an expression's letters first."""
-
-
 def classify(messages: Iterable[str], signatures: Sequence[Signature]) -> list[str]:
     """The name of each message's signature ("" where none fits), in their order; like messages are looked at once."""
-    ready = [_ready(signature) for signature in signatures]
+    ready, index = _all_ready(tuple(signatures))
     known: dict[str, str] = {}
     found = []
     for message in messages:
         text = told_in(message)
         if text not in known:
             facts = Facts(text)
-            known[text] = next((one.name for one in ready if one.fits(facts)), "")
+            met = index.may_be_in(facts.small)
+            known[text] = next((one.name for one in ready if one.fits(facts, met)), "")
         found.append(known[text])
     return found
 
@@ -45,10 +43,11 @@ class _Ready:
     frames: re.Pattern[str] | None
     codes: frozenset[str]
     words: frozenset[str]  # codes that count in a code's place alone
-    says: tuple[tuple[Needed, re.Pattern[str]], ...]
+    says: dict[str, tuple[Needed, re.Pattern[str]]]
     anywhere: bool
 
-    def fits(self, facts: Facts) -> bool:
+    def fits(self, facts: Facts, met: frozenset[str]) -> bool:
+        """Whether the facts fit it; ``met`` are the expressions that may be found in their text."""
         if self.http and facts.answer not in self.http:
             return False
         if not (self.frames or self.codes or self.words or self.says):
@@ -60,10 +59,16 @@ class _Ready:
             names, placed = told.codes
             if not (self.codes.isdisjoint(names) and (self.codes | self.words).isdisjoint(placed)):
                 return True
-        small = told.small
-        if len(small) < LONG:
-            return any(pattern.search(small) for _, pattern in self.says)
-        return any(may_hold(small, wanted) and pattern.search(small) for wanted, pattern in self.says)
+        if self.says.keys().isdisjoint(met):
+            return False
+        hopeful = (says for one, says in self.says.items() if one in met)
+        return any(may_hold(told.small, wanted) and pattern.search(told.small) for wanted, pattern in hopeful)
+
+
+@lru_cache(maxsize=16)
+def _all_ready(signatures: tuple[Signature, ...]) -> tuple[list[_Ready], Index]:
+    ready = [_ready(signature) for signature in signatures]
+    return ready, Index({expression for one in ready for expression in one.says})
 
 
 @lru_cache(maxsize=1024)
@@ -75,18 +80,17 @@ def _ready(signature: Signature) -> _Ready:
         frames=re.compile(frames) if frames else None,
         codes=frozenset(code_of(code) for code in signature.codes if not is_a_word(code)),
         words=frozenset(code_of(code) for code in signature.codes if is_a_word(code)),
-        says=tuple(map(_compile, signature.says)),
+        says=dict(map(_compile, signature.says)),
         anywhere=signature.in_answers,
     )
 
 
-def _compile(pattern: str) -> tuple[Needed, re.Pattern[str]]:
+def _compile(pattern: str) -> tuple[str, tuple[Needed, re.Pattern[str]]]:
     """The expression in small letters, as the text is: several times as quick as one that minds neither; and what must
     stand in a text for it."""
     small = re.sub(
         r"\\.|[^\\]+", lambda part: part[0] if part[0][0] == "\\" else part[0].lower(), pattern, flags=re.DOTALL
     )
-    try:
-        return needed(small), re.compile(small)
-    except re.error:
-        return (), re.compile(pattern, re.IGNORECASE)
+    with suppress(re.error):
+        return small, (needed(small), re.compile(small))
+    return pattern, (needed(pattern.lower()), re.compile(pattern, re.IGNORECASE))

@@ -94,7 +94,7 @@ _VERBS = (
 )
 
 SHAPES: dict[str, tuple[str, str]] = {
-    "HTTP 404": (rf"(?<![^\W_])HTTPS?(?:/\d(?:\.\d)?)?(?:[ _-]?(?:status|error|response|code)){{0,2}}{_IS}", ""),
+    "HTTP 404": (rf"(?<![^\W_])HTTPS?(?:/\d(?:\.\d)?)?(?:[ _-]?(?:status|error|response|code)){{0,2}}_?{_IS}", ""),
     "status code: 404": (rf"(?<![^\W_])status(?:[ _-]?code)?{_IS}", ""),
     "response code: 404": (rf"\b(?:response|reply)[ _-]?code{_IS}", ""),
     "client error 404": (rf"\b(?:client|server|api|auth\w{{0,12}}|request) error(?: code)?{_IS}", _ENDS),
@@ -102,7 +102,7 @@ SHAPES: dict[str, tuple[str, str]] = {
     "answered 404": (rf"\b(?:{_VERBS})(?: (?:with|a|an|the|code|status|http|error)){{0,3}}:? {_OPENS}", _ENDS),
     "success: 404 (Not Found)": (r"indicate success: ", ""),
     "ApiException: (404)\nReason: Not Found": (r"(?:Exception|Error):? \(?", r"\)?(?:\s{0,3}Reason|,? message=)"),
-    "ApiError 404: ": (r"(?:Error|Exception) \(?", r"\)?:\s"),
+    "ApiError 404: ": (r"(?:Error|Exception|Fehler|Błąd|Erreur|Errore|Fout) \(?", r"\)?:\s"),
     "Error: 404 - ": (r"(?:Error|Exception): ", r"\s[-\u2013]\s"),
     "404 Not Found": (r"(?<![#\w.,/-])", rf"[\"')\]]?[:,]? [-(]?\s?(?-i:{_PHRASES})"),
     "404 not found": (r"(?:\A|[:>\]]\s)", rf":? (?:{_PHRASES})"),
@@ -110,7 +110,7 @@ SHAPES: dict[str, tuple[str, str]] = {
         r"(?:[\"']|[{,(]\s?|(?:error|err|failed|with|fail)[ _-]?)code[\"']?\s?(?:=>|[:=])?\s?[\"']?",
         r"(?![\d])",
     ),
-    "[404] {": (r"(?<!\w)\[", r"\](?:$|\s*[{<\"'\[]|[: ] ?(?:with|error|client|server)\b)"),
+    "[404] {": (r"(?<!\w)\[", r"\](?:$|\s*[{<\"'\[]|[: ] ?(?:with|error|client|server|api|http|request)\b)"),
     "404 {": (r"(?:\A|[:>\]]\s)", r"\s{0,3}(?:[{<]|\[\s*[\"{])"),
     "404 error:": (r"(?:\A|[:>\]]\s)", r"\s(?:http )?error\b"),
     "a 404 error": (r"\b(?:an?|the|with|http) ", r" error\b"),

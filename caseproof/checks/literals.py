@@ -1,10 +1,13 @@
 """What a text must hold for a regular expression to be found in it: plain letters, which are looked for first.
 
-Most expressions of the policy's list fit hardly any message. To look for a few letters is many times as quick as to
-try the expression at every place of a long message. Where it is not clear what must stand there, nothing is asked.
+Most expressions of the policy's list fit hardly any message. To look once for the letters of all of them is many times
+as quick as to try each at every place of a message. Where it is not clear what must stand there, nothing is asked.
 """
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
 
 Needed = tuple[frozenset[str], ...]
 """Of each set, one at least must be in the text."""
@@ -24,6 +27,28 @@ def needed(pattern: str) -> Needed:
 def may_hold(text: str, wanted: Needed) -> bool:
     """Whether a text holds what is needed."""
     return all(any(letters in text for letters in some) for some in wanted)
+
+
+class Index:
+    """Of many expressions, which may be found in a text."""
+
+    def __init__(self, expressions: Iterable[str]) -> None:
+        best = {one: max(needed(one.lower()), key=_worth, default=frozenset()) for one in expressions}
+        rare = Counter(piece for some in best.values() for letters in some for piece in _pieces(letters))
+        self._always = frozenset(one for one, some in best.items() if not some)
+        self._by_piece: dict[str, set[str]] = {}
+        for one, some in best.items():
+            for letters in some:
+                self._by_piece.setdefault(min(_pieces(letters), key=rare.__getitem__), set()).add(one)
+
+    def may_be_in(self, text: str) -> frozenset[str]:
+        """The expressions that a text in small letters has some letters of, and those that need none."""
+        return self._always.union(*(self._by_piece[piece] for piece in self._by_piece.keys() & set(_pieces(text))))
+
+
+def _pieces(letters: str) -> list[str]:
+    """Every three letters that stand beside each other: all letters that are looked for are so long at least."""
+    return [letters[at : at + SHORTEST] for at in range(len(letters) - SHORTEST + 1)]
 
 
 def _either(pattern: str, at: int) -> tuple[list[frozenset[str]], int]:

@@ -33,7 +33,7 @@ from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.evidence.proof import verify_proof
 from caseproof.up.addresses import adopt_addresses
 from caseproof.up.plan import store_name
-from caseproof.up.prefect_services import QUIET
+from caseproof.up.prefect_services import QUIET, trusted
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -67,6 +67,8 @@ def _anywhere(context: typer.Context) -> None:
     except CaseproofError:
         return  # the command itself tells what is wrong with the settings
     store = adopt_addresses(settings.home.expanduser())
+    for name, value in trusted(os.environ.get("PREFECT_API_URL", "")).items():
+        os.environ.setdefault(name, value)
     if context.invoked_subcommand in ("verify", "policy"):  # these look into no store
         return
     if store is not None and store != (here := store_name(settings, embedded=settings.postgres.exists)):

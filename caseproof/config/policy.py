@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from email.utils import parseaddr
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from caseproof.config.policy_check import BUILT_IN, CheckPolicy, KeeperPolicy, Strict, refuse_cron, zone_of
 from caseproof.config.settings import Settings
-from caseproof.config.yaml_file import entry, plain, read_yaml
+from caseproof.config.yaml_file import entries_of, entry, plain, read_text
 from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import CAUSES, Scope
 
@@ -197,10 +198,13 @@ def _remember(path: Path, last: Path) -> None:
 
 def load_policy(path: Path) -> Policy:
     """Read and check a policy file. Raises PolicyError."""
-    raw = read_yaml(
-        path, "policy", PolicyError, unreadable="Check CASEPROOF_POLICY and the file's permissions.",
-        empty=f"Start from the default, {BUILT_IN.name}.",
-    )  # fmt: skip
+    text = read_text(path, "policy", PolicyError, unreadable="Check CASEPROOF_POLICY and the file's permissions.")
+    return _checked(text, path)
+
+
+@lru_cache(maxsize=4)  # to check it takes a tenth of a second, and it is read often
+def _checked(text: str, path: Path) -> Policy:
+    raw = entries_of(text, path, "policy", PolicyError, empty=f"Start from the default, {BUILT_IN.name}.")
     try:
         return Policy.model_validate(raw)
     except ValidationError as error:

@@ -18,14 +18,26 @@ def read_yaml(path: Path, what: str, refused: type[BadInput], *, unreadable: str
 
     ``unreadable`` and ``empty`` are the next actions where the file cannot be read, or holds no entries.
     """
+    return entries_of(read_text(path, what, refused, unreadable=unreadable), path, what, refused, empty=empty)
+
+
+def read_text(path: Path, what: str, refused: type[BadInput], *, unreadable: str) -> str:
+    """The text of a file. Raises ``refused``."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise refused(f"The {what} {path} cannot be read: {error.strerror}.", unreadable) from error
+    except UnicodeDecodeError:
+        raise refused(f"The {what} {path} is not YAML.", "Save it as UTF-8.") from None
+
+
+def entries_of(text: str, path: Path, what: str, refused: type[BadInput], *, empty: str) -> dict[Any, Any]:
+    """The entries of a file's text. Raises ``refused``."""
+    try:
         if _is_too_deep(text):
             raise refused(f"The {what} {path} is nested too deeply.", "Write its entries plainly.")
         raw = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except OSError as error:
-        raise refused(f"The {what} {path} cannot be read: {error.strerror}.", unreadable) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}, column {where.column + 1}" if where else ""
         why = getattr(error, "problem", None)

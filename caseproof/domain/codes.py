@@ -112,6 +112,8 @@ class MessageCode(StrEnum):
     EARLIER_NOTICE = "earlier_notice"
     BEFORE_THE_NOTICE = "before_the_notice"
     """What it tells was done before we wrote: that may be why the job fails."""
+    OTHER_THAN_ASKED = "other_than_asked"
+    """What it tells was done is not what our mail asked for."""
     NAMES_OTHER_CASES = "names_other_cases"
     ABOUT_OTHER_CASES = "about_other_cases"
     CASE_UNREADABLE = "case_unreadable"

@@ -27,10 +27,11 @@ class SchemaState(Enum):
 
 def standing(connection: Connection) -> SchemaState:
     """Look at the database without changing it."""
-    names = inspect(connection).get_table_names()
-    if VERSION_TABLE not in names:
+    tables = inspect(connection)
+    if not tables.has_table(VERSION_TABLE):
         # Tables of others may share a server's database with ours, but never an SQLite file.
-        return SchemaState.FOREIGN if names and connection.dialect.name == "sqlite" else SchemaState.EMPTY
+        is_foreign = connection.dialect.name == "sqlite" and tables.get_table_names()
+        return SchemaState.FOREIGN if is_foreign else SchemaState.EMPTY
     found = connection.scalar(select(column("version_num")).select_from(table(VERSION_TABLE)))
     if found == REVISION:
         return SchemaState.CURRENT

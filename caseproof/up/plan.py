@@ -29,6 +29,7 @@ from caseproof.up.prefect_services import (
     PrefectApi,
     deploy_command,
     server_command,
+    trusted,
     worker_command,
     worker_type,
 )
@@ -75,6 +76,7 @@ def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool, stock_
             "PREFECT_HOME": given.get("PREFECT_HOME", str(home / "prefect")),
         }
     environment.setdefault("PREFECT_UI_URL", environment["PREFECT_API_URL"].removesuffix("/api"))
+    environment = {**trusted(environment["PREFECT_API_URL"]), **environment}
     if worker_type(stock=stock_worker) == STOCK:
         environment.setdefault("PREFECT_WORKER_QUERY_SECONDS", _QUERY_SECONDS)
     if password := given.get("PREFECT_SERVER_API_AUTH_STRING"):

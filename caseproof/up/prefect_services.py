@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from caseproof.http.client import CallFailed, HttpClient, credentials
@@ -87,11 +88,28 @@ QUIET: Mapping[str, str] = {
 }
 """Settings of every Prefect program that we start: it tells nobody outside, asks nothing, and logs plain lines."""
 
+NOBODY = Path(__file__).with_name("trusts-nobody.pem")
+"""A certificate that expired, and whose key nobody has."""
+
+
+def trusted(api_url: str) -> dict[str, str]:
+    """Whom Prefect's clients trust: nobody, where they speak plain HTTP; else it is theirs to say.
+
+    Each client (a case's run makes seven) reads all authorities that the machine trusts at its start, a hundredth of a
+    second and most of a megabyte, also where it never sees a certificate.
+    """
+    return {"PREFECT_API_SSL_CERT_FILE": str(NOBODY)} if urlsplit(api_url).scheme == "http" else {}
+
+
 CASES_WORKER: Mapping[str, str] = {
     # Keeps a worker's own routine ("submitting", "downloading") out of the logs of cases.
     "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "WARNING",
-    # What the flows import when they come to it: a fifth of a second a run; what is not installed is left out.
-    "WARM_WORKER_IMPORTS": "caseproof.store.postgres",
+    # No heartbeats: whether a run's process lives, its lock says (tasks/runs/carrying.py), and to stop the thread that
+    # sends them takes up to a second at each run's end. The variable of its own takes no null.
+    "PREFECT_FLOWS": '{"heartbeat_frequency": null}',
+    # What the flows import and read when they come to it: two fifths of a second a run; what is not installed is left
+    # out.
+    "WARM_WORKER_IMPORTS": "caseproof.store.postgres tasks.ready:make_ready",
 }
 """Settings of the worker of our own pool."""
 

@@ -19,7 +19,12 @@ OURS = ("retailer:", "marketplace:", "cause:", "status:", "incident:")
 
 def label(case: Case) -> None:
     """Name and tag this flow run, which carries the case, by what the case is about and what it waits for."""
-    _set(f"{about(case)} · {stands(case)}", _tags(case))
+    _set(*label_of(case))
+
+
+def label_of(case: Case) -> tuple[str, list[str]]:
+    """What a run that carries the case is called, and its tags."""
+    return f"{about(case)} · {stands(case)}", _tags(case)
 
 
 def label_removal(case: Case) -> None:

@@ -52,6 +52,10 @@ class Owner(Protocol):
         """What tells it from one of the same reference in another store."""
         ...
 
+    def label(self) -> tuple[str, list[str]]:
+        """What a run that is made for it is called and tagged until it says more; "" for its reference and number."""
+        ...
+
     def latest(self) -> tuple[str | None, int]:
         """Its latest run and that run's generation; (None, 0) before the first."""
         ...
@@ -121,11 +125,13 @@ def make_run(client: SyncPrefectClient, deployment: UUID, owner: Owner, generati
 
     Raises ConcurrentChange where another gave it a run of its own meanwhile.
     """
+    name, tags = owner.label()
     run = client.create_flow_run_from_deployment(
         deployment,
         parameters={owner.parameter: owner.ref},
         idempotency_key=f"{owner.ref}:{generation + 1}:{owner.mark()}",
-        name=f"{owner.ref.lower()}-{generation + 1}",
+        name=name or f"{owner.ref.lower()}-{generation + 1}",
+        tags=tags,
     )
     return str(run.id), owner.give(str(run.id), generation + 1)
 

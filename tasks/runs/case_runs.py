@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -20,8 +21,8 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
+from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.http.client import LibraryError, is_busy
 from caseproof.platforms.base import PlatformDown
@@ -31,9 +32,19 @@ from caseproof.procedure.core.services import Services
 from caseproof.store import ConcurrentChange
 from caseproof.store.errors import Unreadable
 from tasks.common import load_desk, load_platform
+from tasks.display.labels import label_of
 from tasks.runs import carrying
 from tasks.runs.carrying import begin, ensure_run, is_live, make_run
-from tasks.runs.our_prefect import AT_ONCE, client_of_prefect, deployment_id, read_run, read_runs, resume, set_scheduled
+from tasks.runs.our_prefect import (
+    AT_ONCE,
+    client_of_prefect,
+    deployment_id,
+    read_run,
+    read_runs,
+    resume,
+    set_scheduled,
+)
+from tasks.tries import tried_again
 
 FLOW = "job-failure-case"
 DEPLOYMENT = f"{FLOW}/job-failure-case"
@@ -57,9 +68,17 @@ class CaseOwner:
     deployment: str = DEPLOYMENT
     parameter: str = "case"
 
+    @cached_property
+    def _case(self) -> Case:
+        return self.services.ledger.case(self.ref)
+
     def mark(self) -> str:
         """Of its first event."""
-        return self.services.ledger.case(self.ref).mark
+        return self._case.mark
+
+    def label(self) -> tuple[str, list[str]]:
+        """As its run will call itself when it begins, which is spared a call."""
+        return label_of(self._case)
 
     def latest(self) -> tuple[str | None, int]:
         """As its row says."""
@@ -106,7 +125,7 @@ def make_runs(services: Services, wanted: Sequence[NextRun]) -> list[str]:
     if not wanted:
         return []
     made: list[str] = []
-    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), client_of_prefect() as client:
+    with tried_again(0), client_of_prefect() as client:
         free = _free(client, services)
         deployment = deployment_id(client, DEPLOYMENT)
         for one in wanted[: max(free, 0)]:
@@ -211,7 +230,7 @@ def wake_runs(services: Services, runs: Mapping[str, str]) -> Woken:
     done = Woken(later=[ref for ref, state in states.items() if state is not None and state.is_running()])
     if not asleep:
         return done
-    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), client_of_prefect() as client:
+    with tried_again(0), client_of_prefect() as client:
         free = max(_free(client, services) + KEPT_FOR_ANSWERS, 0)
         for place, ref in enumerate(asleep[:free]):
             try:

@@ -64,6 +64,10 @@ class IncidentOwner:
         said = f"{row.opened_at.isoformat()} {row.platform} {row.marketplace} {row.cause}"
         return hashlib.sha256(said.encode()).hexdigest()[:8]
 
+    def label(self) -> tuple[str, list[str]]:
+        """Its run says it, with how many cases there are by then."""
+        return "", []
+
     def latest(self) -> tuple[str | None, int]:
         """As its row says."""
         row = self._row()

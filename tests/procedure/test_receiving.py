@@ -120,6 +120,18 @@ def test_what_was_done_before_our_mail_is_no_answer_to_it_and_the_sentence_is_ma
     assert rows(world)[0].needs_eye
 
 
+def test_what_was_done_to_something_else_than_we_asked_for_is_shown_to_a_person_and_the_sentence_is_marked(
+    world: World,
+) -> None:
+    ref, letter = told(world)
+    got = take_in(world, answer(letter, "Hello.\nThe missing prices have been added.\nBye"))
+    assert got.place is Disposition.REPLY
+    asked = "it tells of something else than our mail asked for: \u00bbThe missing prices have been added.\u00ab"
+    assert got.why == asked
+    assert world.case(ref).confirmations == ()
+    assert rows(world)[0].needs_eye
+
+
 def test_what_was_done_since_our_mail_is_an_answer_whichever_day_it_names(world: World) -> None:
     ref, letter = told(world)
     world.clock.move(hours=75)

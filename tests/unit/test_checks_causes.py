@@ -23,7 +23,7 @@ FLOW = "Flow run encountered an exception: "
 GET = "JobFailed: GET http://bazaar.example.com/orders answered "
 TOKEN, GONE, PAGE, FEED = "expired_token", "retailer_offboarded", "website_changed", "feed"
 SYNC, CONNECTION, OURS, UNKNOWN = "sync", "connection", "our_platform", "unknown"
-HELD_OUT_RIGHT = 80
+HELD_OUT_RIGHT = 110
 """So many of the held-out messages are told right at least."""
 
 TABLE: dict[str, tuple[str, int]] = {
@@ -395,6 +395,15 @@ def test_messages_that_differ_in_ids_and_times_alone_are_looked_at_once() -> Non
         "token_",
         "[401 ",
         "http ",
+        "process '",
+        "flow run '",
+        "connection to ",
+        "product_",
+        "invalidproduct",
+        "waiting for ",
+        "sh: ",
+        "selling for a ",
+        "field is not ",
     ],
 )
 def test_no_message_makes_the_built_in_expressions_slow(hostile: str) -> None:

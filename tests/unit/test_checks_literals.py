@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caseproof.checks.literals import may_hold, needed
+from caseproof.checks.literals import Index, may_hold, needed
 from caseproof.config.policy_check import built_in_signatures
 
 
@@ -42,6 +42,9 @@ WORDS = st.sampled_from(
 )
 
 
+INDEX = Index(pattern for signature in built_in_signatures() for pattern in signature.says)
+
+
 @given(st.lists(WORDS, max_size=12).map(" ".join))
 def test_a_text_in_which_an_expression_is_found_holds_what_it_needs(text: str) -> None:
     for signature in built_in_signatures():
@@ -49,3 +52,11 @@ def test_a_text_in_which_an_expression_is_found_holds_what_it_needs(text: str) -
             small = pattern.lower() if pattern == pattern.lower() else None
             if small and re.search(small, text):
                 assert may_hold(text, needed(small)), pattern
+                assert pattern in INDEX.may_be_in(text)
+
+
+def test_an_index_knows_which_expressions_may_be_found() -> None:
+    index = Index(["tokens? gone", "FEED|file", r"\d+", "[abc]"])
+    assert index.may_be_in("the token is gone") == {"tokens? gone", r"\d+", "[abc]"}
+    assert index.may_be_in("a feed") == {"FEED|file", r"\d+", "[abc]"}
+    assert index.may_be_in("") == {r"\d+", "[abc]"}

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caseproof.channels.inbound.meaning import Meaning, meaning_of, telling_sentences
+from caseproof.channels.inbound.meaning import Meaning, _words, answers_something_else, meaning_of, telling_sentences
 from caseproof.channels.inbound.own_words import CUT
+from caseproof.domain.vocabulary import CAUSES
 
 CHANGED = (
     "Done.",
@@ -477,3 +478,36 @@ def test_the_sentences_that_sound_like_an_answer_are_told_as_they_were_written()
     words = "Hi!\nIt broke. We changed the Password on Monday; I think.\nStatus: Resolved\nBye"
     assert telling_sentences(words) == ("We changed the Password on Monday;",)
     assert telling_sentences("Not yet.") == telling_sentences("") == ()
+
+
+@pytest.mark.parametrize(
+    ("cause", "words", "is_else"),
+    [
+        ("expired_token", "We have renewed the token.", False),
+        ("expired_token", "Done.", False),
+        ("expired_token", "The change has been made as you asked.", False),
+        ("expired_token", "Our web host has removed the block from the firewall. We have renewed the token.", False),
+        ("expired_token", "Our web host has removed the block from the firewall this morning.", True),
+        ("expired_token", "The wrong prices were corrected today, feed is rebuilt.", True),
+        ("expired_token", "Wir haben die fehlende Datei wieder auf den Server gelegt.", True),
+        ("retailer_offboarded", "Our account is active again now.", False),
+        ("retailer_offboarded", "Prices and stock are corrected in the system.", True),
+        ("connection", "Firewall is open for your addresses now.", False),
+        ("connection", "I have entered the new password in the plugin now.", False),
+        ("connection", "The missing prices have been added.", True),
+        ("feed", "Fixed the typo in the column name, feed is regenerated.", False),
+        ("feed", "The file server has a new password, I entered it.", False),
+        ("sync", "Our web host has removed the block from the firewall this morning.", False),
+        ("unknown", "The wrong prices were corrected today.", False),
+    ],
+)
+def test_who_tells_of_something_else_than_we_asked_for_does_not_answer_us(
+    cause: str, words: str, is_else: bool
+) -> None:
+    assert bool(answers_something_else(words, cause)) is is_else
+
+
+def test_what_is_asked_is_written_down_for_causes_that_there_are_and_what_stands_in_the_words() -> None:
+    asked = _words()["asked"]
+    assert asked.keys() <= set(CAUSES)
+    assert {one for families in asked.values() for one in families} <= _words()["rules"].keys()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
+from cryptography import x509
 from prefect.settings import Settings as PrefectSettings
 
 from caseproof.config.settings import Settings
 from caseproof.up.plan import plan
-from caseproof.up.prefect_services import QUIET
+from caseproof.up.prefect_services import CASES_WORKER, QUIET, trusted
 from sandbox.processes import clean_env
 
 NOT_ASKED = ("PREFECT_CLIENT_CSRF_SUPPORT_ENABLED", "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED")
@@ -37,3 +41,31 @@ def test_prefect_knows_these_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, QUIET[name])
     client = PrefectSettings().client
     assert (client.csrf_support_enabled, client.server_version_check_enabled) == (False, False)
+
+
+def test_over_plain_http_prefects_clients_trust_nobody_and_over_tls_whom_they_trust_by_themselves(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(home=tmp_path_factory.mktemp("home"))
+    mine = plan(settings, {}, postgres=False).environment
+    assert Path(mine["PREFECT_API_SSL_CERT_FILE"]).name == "trusts-nobody.pem"
+    there = {"PREFECT_API_URL": "https://prefect.example.com/api"}
+    assert "PREFECT_API_SSL_CERT_FILE" not in plan(settings, there, postgres=False).environment
+    named = {"PREFECT_API_SSL_CERT_FILE": "ours.pem"}
+    assert plan(settings, named, postgres=False).environment["PREFECT_API_SSL_CERT_FILE"] == "ours.pem"
+    monkeypatch.setenv("PREFECT_API_SSL_CERT_FILE", mine["PREFECT_API_SSL_CERT_FILE"])
+    assert PrefectSettings().api.ssl_cert_file == mine["PREFECT_API_SSL_CERT_FILE"]
+
+
+def test_who_is_trusted_over_plain_http_can_vouch_for_nothing() -> None:
+    (nobody,) = x509.load_pem_x509_certificates(
+        Path(trusted("http://127.0.0.1:4200/api")["PREFECT_API_SSL_CERT_FILE"]).read_bytes()
+    )
+    assert nobody.not_valid_after_utc < datetime.now(UTC)
+
+
+def test_case_runs_send_no_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect's variable for it takes no null, so that it stands in the group's; renamed, it would be passed over."""
+    assert PrefectSettings().flows.heartbeat_frequency is not None
+    monkeypatch.setenv("PREFECT_FLOWS", CASES_WORKER["PREFECT_FLOWS"])
+    assert PrefectSettings().flows.heartbeat_frequency is None

@@ -330,13 +330,16 @@ def test_a_server_ends_when_its_worker_died_and_its_last_run_is_over(forking: Tr
     forking(test)
 
 
-def test_what_flows_import_late_is_there_before_and_models_are_complete_and_what_is_not_installed_is_left_out(
+def test_what_flows_import_late_or_make_is_there_before_and_models_are_complete_and_what_cannot_be_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    functions = "made = []\ndef make(): made.append(1)\ndef fail(): raise OSError('not now')\n"
+    (tmp_path / "ready.py").write_text(functions)
     model = "from __future__ import annotations\nimport pydantic\nclass Late(pydantic.BaseModel, defer_build=True):\n"
     (tmp_path / "late.py").write_text(f"{model}    other: list[Other] = []\nclass Other(pydantic.BaseModel): pass\n")
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{tmp_path}")
-    monkeypatch.setenv("WARM_WORKER_IMPORTS", "not_installed late")
+    named = "not_installed:make ready:fail ready:nothing late ready:make"
+    monkeypatch.setenv("WARM_WORKER_IMPORTS", named)
 
     async def test() -> None:
         server = await ForkClient.start(WARM)
@@ -344,6 +347,7 @@ def test_what_flows_import_late_is_there_before_and_models_are_complete_and_what
             forks = Forks(server, tmp_path)
             seen = "'late' in sys.modules and sys.modules['late'].Late.__pydantic_complete__"
             assert await forks.said(seen, PYTHONPATH=os.environ["PYTHONPATH"]) is True
+            assert await forks.said("sys.modules['ready'].made", PYTHONPATH=os.environ["PYTHONPATH"]) == [1]
         finally:
             server.retire()
             await asyncio.wait_for(server._process.wait(), 20)

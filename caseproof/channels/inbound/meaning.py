@@ -90,6 +90,18 @@ def telling_sentences(own_words: str) -> tuple[str, ...]:
     return tuple(piece.strip() for piece in pieces if piece.strip() and _states(_readable(piece), alone=True))
 
 
+def answers_something_else(own_words: str, cause: str) -> str:
+    """The sentence that tells of a change which has nothing to do with what our mail about this cause asked for, as it
+    was written; "" where some sentence may answer it. "Done" and the like answer whatever was asked.
+    """
+    asked = _words()["asked"].get(cause)
+    if asked is None:
+        return ""
+    told = telling_sentences(own_words)
+    subjects = [{name for name in ("access", "data", "network") if _rule(name).search(_readable(one))} for one in told]
+    return "" if any(not some or some & {*asked} for some in subjects) or not told else told[0]
+
+
 def _says_changed(text: str) -> bool:
     """A clause states it as an answer to our mail, and nothing anywhere speaks against it."""
     text = _rule("aside").sub("", text)

@@ -21,7 +21,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_datetime
 from babel.lists import format_list
 
-from caseproof.config.yaml_file import read_yaml
+from caseproof.config.yaml_file import entries_of, read_text
 from caseproof.domain.errors import BadInput
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -53,11 +53,15 @@ def language_of(wanted: str, default: str) -> str:
     return ENGLISH
 
 
-@cache
 def words(language: str, name: str = "words", folder: Path = TEMPLATES) -> Mapping[str, str]:
     """The phrases of one file of a language, by their keys. Raises BrokenWords."""
     path = folder / language / f"{name}.yaml"
-    read = read_yaml(path, "file of phrases", BrokenWords, unreadable="Restore it.", empty="Write its phrases.")
+    return _phrases(read_text(path, "file of phrases", BrokenWords, unreadable="Restore it."), path)
+
+
+@cache
+def _phrases(text: str, path: Path) -> Mapping[str, str]:
+    read = entries_of(text, path, "file of phrases", BrokenWords, empty="Write its phrases.")
     for key, phrase in read.items():
         if not isinstance(key, str) or not isinstance(phrase, str) or not phrase.strip():
             raise BrokenWords(f"{at_key(path, str(key))}: {key} is no text.", "Write its phrase, in quotes if need be.")
@@ -76,7 +80,6 @@ def at_key(path: Path, key: str) -> str:
     return f"{where}, line {line}" if line else where
 
 
-@cache
 def _locale(language: str, folder: Path) -> Locale:
     """Babel's knowledge of a language; ``locale`` in its words.yaml names it (en_GB)."""
     named = words(language, "words", folder).get("locale", language)
@@ -90,7 +93,7 @@ def _locale(language: str, folder: Path) -> Locale:
 
 
 class Phrases:
-    """The phrases of one language, ready to be said; made anew for each mail, the files are read once."""
+    """The phrases of one language, ready to be said."""
 
     def __init__(self, language: str, name: str = "words", folder: Path = TEMPLATES) -> None:
         self.language = language

@@ -12,7 +12,7 @@ from email.utils import parseaddr
 from functools import cached_property
 
 from caseproof.channels.inbound.days import days_named
-from caseproof.channels.inbound.meaning import Meaning, telling_sentences
+from caseproof.channels.inbound.meaning import Meaning, answers_something_else, telling_sentences
 from caseproof.channels.inbound.reading import Mail
 from caseproof.config.mail_address import comparable
 from caseproof.domain.case import Case
@@ -208,6 +208,10 @@ class _Judge:
             return why(MessageCode.EARLIER_NOTICE)
         if self.meaning is Meaning.CHANGED and (sentence := self._done_before(case)):
             return why(MessageCode.BEFORE_THE_NOTICE, reason=sentence)
+        if self.meaning is Meaning.CHANGED and (
+            sentence := answers_something_else(self.mail.own_words, case.facts["cause"])
+        ):
+            return why(MessageCode.OTHER_THAN_ASKED, reason=_marked(sentence))
         return None if self.meaning in _CHOICES else self._meant
 
     def _done_before(self, case: Case) -> str:
