@@ -12,12 +12,19 @@ from caseproof.domain.vocabulary import Cause, Scope
 from caseproof.procedure.containment.opening import Request
 from tasks.common import KEEP_NOTHING, load_case, services
 from tasks.display.showing import announce, show_the_case
-from tasks.people import hear_the_retailer, help_if_stuck, review_the_evidence, settle_the_account
+from tasks.people import (
+    hear_the_retailer,
+    help_if_stuck,
+    learn_the_cause,
+    review_the_evidence,
+    settle_the_account,
+)
 from tasks.runs.case_runs import take_up
 from tasks.steps import (
     attach_the_picture,
     close_the_case,
     close_the_ticket,
+    correct_the_notice,
     make_the_proof,
     note_on_the_ticket,
     open_the_ticket,
@@ -70,7 +77,9 @@ def job_failure_case(
         before = load_case(ref).version
         carry(stop_the_job, ref)  # J2, J3: nothing else comes before it
         carry(open_the_ticket, ref)  # J1
+        learn_the_cause(ref)  # house rule 11: suspends until somebody says it, where no signature does
         carry(tell_the_retailer, ref)  # J5
+        carry(correct_the_notice, ref)  # J5: whoever was told another cause
         carry(note_on_the_ticket, ref)  # J8: what the retailer wrote, where the front line reads
         hear_the_retailer(ref)  # J8: suspends until somebody records the word, or does without
         settle_the_account(ref)  # J6: suspends until the team decides

@@ -12,20 +12,76 @@ from caseproof.domain.closure import closure_blockers
 from caseproof.domain.codes import Code, StepName
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.forms import AccountDecision, RetailersWord, Review, Verdict, Word
+from caseproof.domain.forms import (
+    AccountDecision,
+    CauseElsewhere,
+    CauseOfFailure,
+    RetailersWord,
+    Review,
+    Verdict,
+    Word,
+)
 from caseproof.domain.job_failure.conditions import waits_for_review_alone
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.answers import manual_confirmation
 from caseproof.procedure.closing import deciding
+from caseproof.procedure.core import causes
 from caseproof.procedure.core.asked import answer_to
 from caseproof.procedure.core.texts import plain
-from caseproof.procedure.views.questions import what_to_decide, what_to_record, what_to_review
+from caseproof.procedure.views.cause_question import what_another_asks, what_to_say_of_the_cause
+from caseproof.procedure.views.questions import (
+    what_to_decide,
+    what_to_record,
+    what_to_review,
+)
 from tasks.common import load_case, services
 from tasks.forms.asking import ask
 from tasks.forms.cases import CaseAsker, act_on
 from tasks.trouble import ask_to_try_again, say_trouble
 
 OPEN_FOR_DECISION = (State.WAITING, State.PAUSED)
+
+
+def learn_the_cause(ref: str) -> None:
+    """House rule 11: where nothing says the cause, an operator is asked for it before the retailer is told (J5).
+
+    A message that many cases have is asked about once: the others wait for that answer.
+    """
+    case = load_case(ref)
+    if not _owes_cause(case):
+        return
+    answer, elsewhere = answer_to(case, CauseOfFailure.slug), answer_to(case, CauseElsewhere.slug)
+    if answer is not None:
+        act_on(ref, answer, CauseOfFailure, lambda form: _take_cause(ref, answer, form))
+        return
+    if elsewhere is not None:
+        act_on(ref, elsewhere, CauseElsewhere, lambda form: _ask_by_itself(ref, elsewhere, form))
+    asks = causes.await_cause(services().ledger, services().policy.keeper, ref)
+    if asks == ref:
+        ask(CaseAsker(ref, _what_is_the_cause(ref), _owes_cause), CauseOfFailure)
+    elif asks is not None:
+        ask(CaseAsker(ref, what_another_asks(asks, services().links.case_url(asks)), _owes_cause), CauseElsewhere)
+
+
+def _owes_cause(case: Case) -> bool:
+    return not causes.may_tell(services().policy.keeper, case)
+
+
+def _what_is_the_cause(ref: str) -> str:
+    case, policy = load_case(ref), services().policy
+    remembered = list(causes.remembered_causes(services().ledger).values())
+    hours = policy.keeper.ask_cause_hours
+    return what_to_say_of_the_cause(case, causes.message_of(case), policy.check.signatures, remembered, hours)
+
+
+def _take_cause(ref: str, answer: Fact, form: CauseOfFailure) -> None:
+    team = services().policy.team
+    causes.choose_cause(services().ledger, team, ref, form.cause, by=form.answered_by, question=answer["number"])
+
+
+def _ask_by_itself(ref: str, answer: Fact, form: CauseElsewhere) -> None:
+    team = services().policy.team
+    causes.ask_by_itself(services().ledger, team, ref, by=form.answered_by, question=answer["number"])
 
 
 def hear_the_retailer(ref: str) -> None:

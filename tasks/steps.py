@@ -13,12 +13,14 @@ from prefect import task
 from caseproof.domain.case import Case
 from caseproof.domain.codes import Code, StepName
 from caseproof.domain.errors import CaseproofError
+from caseproof.domain.job_failure.cause import owes_correction
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.closing import proving, running, ticket
 from caseproof.procedure.containment import containment, opening
 from caseproof.procedure.containment.stop import held_jobs
-from caseproof.procedure.notify import recovery, telling
+from caseproof.procedure.core import causes
+from caseproof.procedure.notify import correcting, recovery, telling
 from tasks.common import load_case, load_desk, load_platform, load_sender, patient, ports, runner_of, services
 from tasks.display.showing import show_the_job_run, show_the_picture, show_the_proof
 from tasks.ports import Step
@@ -54,11 +56,21 @@ def open_the_ticket(ref: str) -> None:
     )
 
 
-@step(StepName.TELL_THE_RETAILER, "J5", due=lambda case: case.notice is None)
+def _is_to_be_told(case: Case) -> bool:
+    return case.notice is None and causes.may_tell(services().policy.keeper, case)
+
+
+@step(StepName.TELL_THE_RETAILER, "J5", due=_is_to_be_told)
 def tell_the_retailer(ref: str) -> None:
     """J5. Key: REF/round/notice, and -2, -3, ... for more contacts; a repeated letter carries the same Message-ID."""
     opening.read_whose_job(services().ledger, lambda: load_platform(load_case(ref).facts["platform"]), ref)
     telling.tell_retailer(services().ledger, services().dispatch(load_sender()), services().policy, ref)
+
+
+@step(StepName.CORRECT_THE_NOTICE, "J5", due=owes_correction)
+def correct_the_notice(ref: str) -> None:
+    """J5: who was told another cause is told the right one. Key: REF/opening/correction/event, and -2, -3, ..."""
+    correcting.tell_correction(services().ledger, services().dispatch(load_sender()), services().policy, ref)
 
 
 @step(StepName.NOTE_ON_THE_TICKET, "J8", due=lambda case: bool(ticket.words_to_note(services().store, case)))

@@ -51,6 +51,8 @@ CARRIERS = (
 _CARRIER = re.compile("|".join(rf"{re.escape(one)}\s*" for one in CARRIERS), re.IGNORECASE)
 _RAISED = re.compile(r"(?:[A-Za-z_][\w.]{0,100}\.)?[A-Z]\w{0,60}(?:Error|Exception|Run):\s+")
 """``module.SomeError: `` in front of what it says. A parent's run quotes its child's this way."""
+_CARRIED = re.compile(rf"(?:(?:(?-i:{_RAISED.pattern}))?(?:{_CARRIER.pattern}))+", re.IGNORECASE)
+"""All that only carries, and the names of exceptions in between; one in front of the job's own words is theirs."""
 
 
 def _beginnings(text: str) -> tuple[str, ...]:
@@ -61,6 +63,12 @@ def _beginnings(text: str) -> tuple[str, ...]:
             at = carried.end()
             found.append(text[at:])
     return tuple(one.lower() for one in found)
+
+
+def said_in(text: str) -> str:
+    """What the job itself said: the text without the frames that only carry it."""
+    found = _CARRIED.match(text)
+    return text[found.end() :] if found else text
 
 
 # -- the answer -----------------------------------------------------------------------------------------------------

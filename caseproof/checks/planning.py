@@ -15,14 +15,26 @@ import pandas as pd
 
 from caseproof.checks.detection import window_for
 from caseproof.checks.frames import Runs
+from caseproof.checks.shapes import key_of, shape_of
 from caseproof.config.policy_check import CheckPolicy
-from caseproof.domain.vocabulary import Scope
+from caseproof.domain.vocabulary import UNKNOWN, Scope
 from caseproof.http.redaction import redact
 
 Act = Literal["stop", "reopen", "resume", "report", "leave"]
 WIDER = frozenset({Scope.MARKETPLACE, Scope.CONNECTION})
 LONGEST_SUMMARY = 1000
 _READ = 20_000  # of a message, before it is redacted and cut: a cut must not make half a secret of one
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The cause that a person chose for a message; ``corrects``: against what a signature says."""
+
+    cause: str
+    corrects: bool = False
+
+
+NOTHING_CHOSEN: Mapping[str, Choice] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,7 @@ class PlanEntry:
 
     ``why`` is a sentence; ``verdict`` is detection's word. ``summary`` (redacted), ``run``, ``run_url`` and
     ``failed_at`` (aware: its end, or its start) are of the failed run that it is about; empty where there is none.
+    ``shape``: the key of the message's shape, where a person chose the cause of such messages; "" elsewhere.
     ``alone``: a wider stop would hit a job that worked meanwhile, so only this one is to be stopped.
     """
 
@@ -56,6 +69,7 @@ class PlanEntry:
     verdict: str
     why: str
     cause: str = ""
+    shape: str = ""
     summary: str = ""
     run: str = ""
     run_url: str = ""
@@ -71,11 +85,12 @@ class PlanEntry:
 
 def plan(
     detected: pd.DataFrame, jobs: pd.DataFrame, runs: Runs, known: Known, policy: CheckPolicy, now: datetime,
-    platform: str = "", scopes: Mapping[str, Scope] | None = None,
+    platform: str = "", scopes: Mapping[str, Scope] | None = None, chosen: Mapping[str, Choice] = NOTHING_CHOSEN,
 ) -> tuple[PlanEntry, ...]:  # fmt: skip
     """A line for each job that ``detect`` saw, by the job's id. ``now`` is the platform's own time.
 
     ``scopes``: how far a stop reaches, by cause (``Policy.stop_scope``); only ``PlanEntry.alone`` depends on it.
+    ``chosen``: the causes that people chose, by the keys of the shapes of messages (``checks.shapes``).
     """
     whose = jobs.to_dict("index")
     told = detected.to_dict("index")
@@ -87,11 +102,13 @@ def plan(
         act, why, ref = _act(job, one, facts, known, policy, now, platform)
         if act in ("stop", "reopen") and not facts["retailer"]:
             why += " It names no retailer; its case will ask for one."
+        failure = failures.get(one["last_failure"], {})
+        cause, shape = _cause(one, act, failure.get("summary", ""), chosen)
         # A case that is reopened keeps the scope that it was opened with, whatever the cause is now.
-        reach = WIDER if act == "reopen" else {(scopes or {}).get(one["cause"], Scope.JOB)} & WIDER
+        reach = WIDER if act == "reopen" else {(scopes or {}).get(cause, Scope.JOB)} & WIDER
         lines.append(
             PlanEntry(
-                job, act, one["verdict"], why, _cause(one, act), **failures.get(one["last_failure"], {}), ref=ref,
+                job, act, one["verdict"], why, cause, **failure, shape=shape, ref=ref,
                 retailer=facts["retailer"], marketplace=facts["marketplace"], failures=one["failures"],
                 failing_since=_aware(one["failing_since"]), last_success=_aware(one["last_success"]),
                 alone=any(_neighbour_worked(job, one, facts, scope, worked) for scope in reach),
@@ -134,8 +151,17 @@ def _act(
     return ("reopen", f"It fails again though {ref} closed. {why}", ref) if ref else ("stop", why, "")
 
 
-def _cause(one: dict[str, Any], act: Act) -> str:
-    return one["cause"] or ("unknown" if act in ("stop", "reopen") else "")
+def _cause(one: dict[str, Any], act: Act, message: str, chosen: Mapping[str, Choice]) -> tuple[str, str]:
+    """The cause, and the key of the shape that a person chose it for ("" where nobody did).
+
+    What a person chose for this very message counts where no signature says a cause, and over one that was wrong.
+    """
+    cause = str(one["cause"] or (UNKNOWN if act in ("stop", "reopen") else ""))
+    shape = key_of(shape_of(message)) if chosen and cause and message else ""
+    choice = chosen.get(shape)
+    if choice is None or not (choice.corrects or cause == UNKNOWN):
+        return cause, ""
+    return choice.cause, shape
 
 
 def _failures(runs: Runs, labels: Sequence[int]) -> dict[int, dict[str, Any]]:

@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from caseproof.cli.backups import backup, restore
 from caseproof.cli.cases import case_app
+from caseproof.cli.causes import causes_app
 from caseproof.cli.check import check
 from caseproof.cli.common import AsJson, err, out, print_json, table_of
 from caseproof.cli.contacts import contact_app
@@ -41,6 +42,7 @@ app = typer.Typer(
     help="Job-failure cases that close only with proof.",
 )
 app.add_typer(case_app, name="case")
+app.add_typer(causes_app, name="causes")
 app.add_typer(contact_app, name="contact")
 app.add_typer(mail_app, name="mail")
 app.add_typer(inbox_app, name="inbox")

@@ -14,13 +14,16 @@ from caseproof.domain.closure import closure_blockers
 from caseproof.domain.codes import message_code, trouble_code
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Event
+from caseproof.domain.job_failure.cause import choice_of, owes_correction
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import CAUSES, Scope
 from caseproof.procedure.answers.manual_confirmation import confirm_by_message
 from caseproof.procedure.closing.proving import proof_path
 from caseproof.procedure.containment.opening import Request
+from caseproof.procedure.core.causes import correct_cause
 from caseproof.procedure.core.services import Services, bootstrap
-from caseproof.procedure.views.case_page import next_action, sentence
+from caseproof.procedure.core.texts import in_words
+from caseproof.procedure.views.case_page import cause_in_words, next_action, sentence
 
 case_app = typer.Typer(no_args_is_help=True, help="Open, confirm and read cases.")
 
@@ -98,6 +101,37 @@ def _wake(services: Services, case: Case) -> str:
         return f"its run could not be woken ({error.problem} `caseproof case wake {case.ref}` does it later)"
 
 
+@case_app.command("correct")
+def case_correct(
+    ref: Ref,
+    cause: Annotated[str, typer.Option(help=f"What it really is: one of {', '.join(CAUSES[:-1])}.")],
+    by: By = "an operator",
+    as_json: AsJson = False,
+) -> None:
+    """The cause is another: correct it here, where the same choice said it, and in what is remembered.
+
+    Whoever was told otherwise is written to by the case's run, once.
+    """
+    services = bootstrap()
+    done = correct_cause(services.ledger, ref, cause, by=by)
+    owe = [one for one in done.refs if owes_correction(services.ledger.case(one))]
+    runs = {one: _wake(services, services.ledger.case(one)) for one in done.refs[:1]}  # the keeper wakes the others
+    if as_json:
+        remembered = done.remembered.id if done.remembered else None
+        print_json({"cases": list(done.refs), "remembered": remembered, "to_be_told": owe, "runs": runs})
+        return
+    more = f" and {len(done.refs) - 1} more with the same choice" if len(done.refs) > 1 else ""
+    out.print(f"The cause of {done.refs[0]}{more} is {in_words(cause)}; {runs[done.refs[0]]}.", soft_wrap=True)
+    if done.remembered:
+        out.print(f"Remembered for messages like this one as choice {done.remembered.id} (`caseproof causes`).")
+    told = (
+        f"{len(owe)} of them told their retailer another cause: it"
+        if owe
+        else "No retailer was told otherwise: nothing"
+    )
+    out.print(f"{told} is corrected by mail{' once' if owe else ''}.", soft_wrap=True)
+
+
 @case_app.command("wake")
 def case_wake(ref: Ref, as_json: AsJson = False) -> None:
     """Have an open case looked at again: wake its run, or give it a new one."""
@@ -151,6 +185,7 @@ def case_show(ref: Ref, as_json: AsJson = False) -> None:
     facts = case.facts
     out.print(f"[bold]{case.ref}[/] {escape(facts['job_name'])} · {escape(facts.get('retailer') or 'no retailer')}")
     out.print(f"[bold]{case.state}[/] · Next: {escape(next_action(case))}")
+    out.print(f"Cause: {escape(cause_in_words(case))}")
     out.print(f"{services.links.case_url(case.ref)}", highlight=False)
     table = table_of("Timeline", "At (UTC)", "What", "Who")
     for event in case.events:
@@ -166,6 +201,7 @@ def _as_json(services: Services, case: Case) -> dict[str, Any]:
         "status": case.state,
         "opening": case.opening,
         "facts": dict(case.facts),
+        "cause_chosen": choice_of(case),
         "decision": case.decided,
         "paused_until": case.paused_until,
         "ticket": case.ticket.data["ticket"] if case.ticket else None,

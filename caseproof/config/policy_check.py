@@ -282,6 +282,15 @@ class KeeperPolicy(Strict):
         14, gt=0, le=1000,
         description="When the team is told again after the last of these, and of an account kept paused past its date.",
     )  # fmt: skip
+    ask_cause: bool = Field(
+        True,
+        description="Whether a person is asked for the cause where no signature says it, before the retailer is told; "
+        "false tells them at once that it is not known, and asks for their help.",
+    )
+    ask_cause_hours: float = Field(
+        24, gt=0, le=1000,
+        description="How long that question waits; then a neutral notice leaves, which asks the retailer nothing.",
+    )  # fmt: skip
     parked_hours: float = Field(
         24, gt=0, le=10_000, description="How long a case rests whose run somebody cancelled in the Prefect UI."
     )

@@ -99,6 +99,9 @@ class Case:
     ticket_reopened: FactOf[says.TicketReopened] | None = None
     recovery: FactOf[says.RecoveryTold] | None = None
     incident: FactOf[says.IncidentJoined] | None = None
+    cause_awaited: FactOf[says.CauseAwaited] | None = None
+    cause_settled: FactOf[says.CauseChosen | says.CauseLeftOpen] | None = None
+    correction: FactOf[says.NoticeCorrected] | None = None
     trouble: FactOf[says.Trouble] | None = None
     last_failure: FactOf[says.RunFailed | says.FailedAgain | says.ReviewRejected] | None = None
     asked: Mapping[int, FactOf[says.QuestionAsked]] = field(default_factory=dict)
@@ -231,7 +234,8 @@ class Case:
         waits = self.state in self.procedure.waits_in
         if waits and any(fact.seq > settled for fact in news):
             return None
-        return max([self.notice.at, *(fact.at for fact in self.answered_replies if fact.seq > self.notice.seq)])
+        told = [self.notice.at, *([self.correction.at] if self.correction else [])]
+        return max([*told, *(fact.at for fact in self.answered_replies if fact.seq > self.notice.seq)])
 
     @property
     def question_number(self) -> int:

@@ -11,7 +11,16 @@ from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from typing import ClassVar, get_type_hints
 
-from caseproof.domain.vocabulary import DECISION, INCIDENT, REVIEW, TRY_AGAIN, WORD, Decision
+from caseproof.domain.vocabulary import (
+    CAUSE,
+    DECISION,
+    INCIDENT,
+    REVIEW,
+    SHARED_CAUSE,
+    TRY_AGAIN,
+    WORD,
+    Decision,
+)
 
 
 class Word(StrEnum):
@@ -35,6 +44,25 @@ class Verdict(StrEnum):
 
     APPROVE = "approve"
     SEND_BACK = "send back"
+
+
+class CauseChoice(StrEnum):
+    """Why a job fails, as an operator says it where no signature does. The values are causes, but for the last."""
+
+    EXPIRED_TOKEN = "expired_token"  # noqa: S105 - a cause
+    RETAILER_OFFBOARDED = "retailer_offboarded"
+    WEBSITE_CHANGED = "website_changed"
+    FEED = "feed"
+    SYNC = "sync"
+    CONNECTION = "connection"
+    OUR_PLATFORM = "our_platform"
+    NONE = "none of these: tell them neutrally, and ask nothing"
+
+
+class Apart(StrEnum):
+    """What may be said of a case whose message another case asks about."""
+
+    BY_ITSELF = "this failure is another: ask about this case by itself"
 
 
 def _shown(title: str, description: str, **more: object) -> dict[str, object]:
@@ -148,6 +176,30 @@ class TryAgain(Form):
 
 
 @dataclass(frozen=True)
+class CauseOfFailure(Form):
+    """Why the job fails, where no signature of the policy says it (J5): nobody is told a guess."""
+
+    slug = CAUSE
+    waits_for = "waits for the cause"
+
+    cause: CauseChoice = field(
+        metadata=_shown("The cause (J5)", "It is remembered for messages like this one; it chooses the notice's words.")
+    )
+
+
+@dataclass(frozen=True)
+class CauseElsewhere(Form):
+    """The cause of a message that another case asks about: its answer holds for this one, too."""
+
+    slug = SHARED_CAUSE
+    waits_for = "waits for the cause, asked with another case"
+
+    apart: Apart = field(
+        metadata=_shown("Another failure?", "Nothing is to be done here, unless the message only looks like the other.")
+    )
+
+
+@dataclass(frozen=True)
 class IncidentDecision(Form):
     """What becomes of all the accounts of an incident (J6)."""
 
@@ -159,7 +211,9 @@ class IncidentDecision(Form):
     paused_until: str = field(default="", metadata=_PAUSED_UNTIL)
 
 
-FORMS: dict[str, type[Form]] = {form.slug: form for form in (RetailersWord, AccountDecision, Review, TryAgain)}
+FORMS: dict[str, type[Form]] = {
+    form.slug: form for form in (CauseOfFailure, CauseElsewhere, RetailersWord, AccountDecision, Review, TryAgain)
+}
 """The forms of a case, by slug. An incident has one of its own, IncidentDecision."""
 
 

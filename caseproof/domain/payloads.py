@@ -39,6 +39,15 @@ class Failure(TypedDict):
     failed_at: NotRequired[str | None]
     check: NotRequired[str]
     shares_notice_with: NotRequired[str]
+    remembered: NotRequired["Remembered | None"]
+
+
+class Remembered(TypedDict):
+    """A remembered choice of a cause for messages of one shape (its digest): whose, and since when."""
+
+    shape: str
+    by: str
+    on: str
 
 
 class Opened(Failure):
@@ -136,10 +145,46 @@ class Mailed(TypedDict):
 
 
 class NoticeSent(Mailed):
-    """``cases`` share it; ``asks``: whether the retailer owes an answer."""
+    """``cases`` share it; ``asks``: whether the retailer owes an answer; ``cause``: which one they were told, "" for
+    none: that the same happens to many shops."""
 
     cases: NotRequired[list[str]]
     asks: NotRequired[bool]
+    cause: NotRequired[str]
+
+
+class NoticeCorrected(Mailed):
+    """The mail that corrects what the notice said: the cause that is told now, and whether an answer is owed for it."""
+
+    cause: str
+    asks: bool
+
+
+class CauseAwaited(Answering):
+    """The shape of the message (its digest, "" for a case that asks by itself), and the words of that shape."""
+
+    shape: str
+    words: str
+
+
+class CauseChosen(Answering):
+    """The cause, who chose it when (an operator, whose choice may hold for many cases), and how this case got it.
+
+    ``shape`` is what the choice is remembered by, "" where it is not; ``was`` is the cause before.
+    """
+
+    cause: str
+    by: str
+    on: str
+    how: str
+    was: str
+    shape: str
+
+
+class CauseLeftOpen(Answering):
+    """Why the retailer is told without a cause, and asked nothing."""
+
+    why: str
 
 
 class ReminderSent(Mailed):

@@ -20,6 +20,12 @@ Cause = Literal[
 CAUSES: tuple[str, ...] = get_args(Cause)
 """Why a job fails, as far as it is known; each has its notice in channels/outbound/templates/*/causes."""
 
+UNKNOWN = "unknown"
+"""The cause of a failure of which nobody knows why; a person is asked for it before the retailer is told (J5)."""
+
+NO_MESSAGE = "The job fails."
+"""What a case says that has no message of a run and no words of a person."""
+
 NOT_THEIRS = frozenset({"our_platform", "website_changed"})
 """The causes that are never the retailer's fault: they are told, and asked nothing."""
 
@@ -96,6 +102,7 @@ _NEEDS_EYE = frozenset(
 )
 
 WORD, DECISION, REVIEW, TRY_AGAIN = "retailers-word", "decision", "review", "try-again"
+CAUSE, SHARED_CAUSE = "cause", "shared-cause"
 """The slugs of a case's forms, as events and rows name them."""
 INCIDENT = "incident"
 """The slug of an incident's form."""

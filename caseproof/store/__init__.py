@@ -3,7 +3,16 @@
 from caseproof.domain.vocabulary import Disposition
 from caseproof.store.case_rows import CaseRow
 from caseproof.store.cases import CaseRun
-from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreDown, StoreError, UnknownCase, UnknownIncident
+from caseproof.store.causes import ChosenCause
+from caseproof.store.errors import (
+    AlreadyOpen,
+    ConcurrentChange,
+    StoreDown,
+    StoreError,
+    UnknownCase,
+    UnknownChoice,
+    UnknownIncident,
+)
 from caseproof.store.evidence import EvidenceRow
 from caseproof.store.incidents import IncidentRow, QuestionRow
 from caseproof.store.intents import Claim
@@ -16,6 +25,7 @@ __all__ = [
     "AlreadyOpen",
     "CaseRow",
     "CaseRun",
+    "ChosenCause",
     "Claim",
     "ConcurrentChange",
     "Contact",
@@ -29,5 +39,6 @@ __all__ = [
     "StoreError",
     "UnitOfWork",
     "UnknownCase",
+    "UnknownChoice",
     "UnknownIncident",
 ]

@@ -12,6 +12,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.codes import trouble_code
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Event
+from caseproof.domain.job_failure.cause import is_neutral, owes_cause
 from caseproof.store.errors import readable
 
 WORD = 200
@@ -26,7 +27,9 @@ class CaseRow:
     ``asked_form`` is the form of the question that waits ("" if none does) and ``has_news`` whether its run should look
     at the case again; ``notice_at`` is ``Case.unanswered_since``: when the retailer was told in this round,
     ``reminders`` how often again since, ``nudges`` how often the team of the question; ``trouble`` is the problem's
-    beginning, for people, and ``trouble_code`` its ``Code``; ``incident`` is a reference, "" for none.
+    beginning, for people, and ``trouble_code`` its ``Code``; ``incident`` is a reference, "" for none; ``cause_shape``
+    is the key of the message whose cause it waits for ("" for none, or one of its own), ``cause_since`` since when;
+    ``told_neutrally``: the retailer was told without a cause, and owes nothing.
 
     What its keeper notes: ``due_at`` is when it looks at the case next (None: not before something happens),
     ``crashes`` counts runs that died in a row, and it gives the case no new one before ``rest_until``; ``rest_why``
@@ -66,6 +69,9 @@ class CaseRow:
     rest_why: str
     trouble_code: str = ""
     rest_code: str = ""
+    cause_shape: str = ""
+    cause_since: datetime | None = None
+    told_neutrally: bool = False
 
 
 def facts_of(data: Mapping[str, Any]) -> dict[str, str]:
@@ -95,6 +101,7 @@ ROW_SAYS = (
     *("version", "head", "state", "opening", "closed", "proof"),
     *("platform", "job", "job_name", "retailer", "marketplace", "cause"),
     *("asked_form", "has_news", "reminders", "nudges", "trouble", "trouble_code", "incident", "ticket_closed"),
+    *("cause_shape", "told_neutrally"),
 )
 """The columns of a case that ``row_says`` gives. Times are none of them: a backup has them as texts."""
 
@@ -144,6 +151,16 @@ def _waiting(case: Case) -> dict[str, Any]:
         "trouble_code": str(trouble_code(case.trouble.event.data)) if case.trouble and trouble else "",
         "incident": _word(case.incident.data["incident"]) if case.incident else "",
         "ticket_closed": case.ticket_closed is not None,
+        **_of_the_cause(case),
+    }
+
+
+def _of_the_cause(case: Case) -> dict[str, Any]:
+    awaited = case.cause_awaited if case.opened and owes_cause(case) else None
+    return {
+        "cause_shape": _word(awaited["shape"]) if awaited else "",
+        "cause_since": awaited.at if awaited else None,
+        "told_neutrally": case.opened is not None and is_neutral(case),
     }
 
 

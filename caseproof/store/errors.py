@@ -69,6 +69,13 @@ class UnknownIncident(StoreError, BadInput):
         super().__init__(f"There is no incident {ref.strip()!r}.", "The page of a case names the incident it is in.")
 
 
+class UnknownChoice(StoreError, BadInput):
+    """There is no remembered choice of a cause with this number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"There is no chosen cause {number}.", "`caseproof causes` shows them with their numbers.")
+
+
 # Each by the beginning of SQLite's error name or PostgreSQL's SQLSTATE.
 _OWNER = "Check who owns the store's file and its folder."
 _DOWN = (

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from caseproof.store.column_types import Digest, UtcTime
 
-REVISION = "0006"
+REVISION = "0007"
 """The newest revision, so that opening a store need not load Alembic; a test holds it to the scripts."""
 
 VERSION_TABLE = "caseproof_version"
@@ -92,6 +92,11 @@ cases = Table(
     Column("rest_code", String, nullable=False, server_default=""),
     # Since 0005: the prefix of the case's procedure, with which its reference begins.
     Column("procedure", String, nullable=False, server_default="JF"),
+    # Since 0007, and following from the events: which message's cause it waits for, since when, and whether its
+    # retailer was told without a cause.
+    Column("cause_shape", String, nullable=False, server_default=""),
+    Column("cause_since", UtcTime),
+    Column("told_neutrally", Boolean, nullable=False, server_default=false()),
     CheckConstraint("(state = 'closed') = closed", name="state_says_closed"),
     CheckConstraint("(proof IS NOT NULL) = closed", name="closed_with_proof"),
     sqlite_autoincrement=True,  # a reference is never given twice; PostgreSQL leaves a gap for one rolled back
@@ -113,6 +118,7 @@ _index_where("ix_cases_due_at", cases.c.due_at.is_not(None), cases.c.due_at)
 _index_where("ix_cases_incident", cases.c.incident != "", cases.c.incident)
 _index_where("ix_cases_without_run", cases.c.flow_run.is_(None) & _is_open, cases.c.flow_run, cases.c.id)
 _index_where("ix_cases_cause", _is_open, cases.c.platform, cases.c.marketplace, cases.c.cause)
+_index_where("ix_cases_cause_shape", cases.c.cause_shape != literal_column("''"), cases.c.cause_shape)
 _index_where("ix_cases_last_opened_at", _is_open, cases.c.last_opened_at)
 _index_where("ix_cases_in_need", in_need, cases.c.id)
 Index("ix_cases_closed_at", cases.c.closed_at, cases.c.id)  # those that are open have no such time
@@ -210,6 +216,25 @@ intents = Table(
     Column("result", JSON(none_as_null=True)),
     sqlite_with_rowid=False,
 )
+
+chosen_causes = Table(
+    "chosen_causes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("shape", String(64), nullable=False),
+    Column("words", Text, nullable=False),
+    Column("example", Text, nullable=False),
+    Column("cause", String, nullable=False),
+    Column("corrects", Boolean, nullable=False),
+    Column("chosen_by", String, nullable=False),
+    Column("chosen_at", UtcTime, nullable=False),
+    Column("ref", String, nullable=False),
+    Column("used", Integer, nullable=False),
+    Column("undone_at", UtcTime),
+    Column("undone_by", String, nullable=False, server_default=""),
+    sqlite_autoincrement=True,
+)
+_index_where("uq_chosen_causes_in_force", chosen_causes.c.undone_at.is_(None), chosen_causes.c.shape, unique=True)
 
 retailers = Table(
     "retailers",

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from caseproof.store.bulk import Bulk
 from caseproof.store.cases import Cases
+from caseproof.store.causes import ChosenCauses
 from caseproof.store.cursors import Cursors
 from caseproof.store.errors import StoreError
 from caseproof.store.evidence import EvidenceList
@@ -32,6 +33,7 @@ class UnitOfWork:
         self._on_news = on_news
         self.cases = Cases(connection)
         self.bulk = Bulk(connection)
+        self.causes = ChosenCauses(connection)
         self.intents = Intents(connection)
         self.history = History(connection)
         self.incidents = Incidents(connection)

@@ -23,7 +23,7 @@ from caseproof.domain.vocabulary import BY_PAGE, Disposition
 from caseproof.evidence.vault import Vault, VaultError
 from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import short
-from caseproof.procedure.views.case_page import next_action, sentence
+from caseproof.procedure.views.case_page import cause_in_words, next_action, sentence
 from caseproof.store import CaseRow, EvidenceRow, MessageRow, Store, UnknownCase
 from caseproof.store.tickets import AttachmentRow, CommentRow, TicketRow
 
@@ -197,6 +197,7 @@ class CasePage:
 
     case: Case
     state_says: str
+    cause: str
     next_action: str
     strip: list[ShownStep]
     blockers: list[Blocker]
@@ -220,6 +221,7 @@ def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage
     flow_run = run.flow_run if run else ""
     return CasePage(
         case=case,
+        cause=cause_in_words(case),
         state_says=case.procedure.sentences[case.state],
         next_action=next_action(case),
         strip=_strip(case),

@@ -93,6 +93,10 @@ def fill(place: Place) -> None:
         case = uow.cases.append(uow.cases.get("JF-000004"), joined)
         uow.cases.set_due(case.ref, case.version, NOW)
         uow.cases.set_rest(case.ref, 2, NOW, "2 runs died")
+        uow.causes.choose(
+            "ab" * 32, words="der Korb … ist weg ☹", example="Der Korb 7 ist weg ☹", cause="sync", corrects=True,
+            by="Frau Ü", at=NOW, ref="JF-000004",
+        )  # fmt: skip
         uow.cursors.set("keeper", "4711", NOW)
         uow.commit()
     receive(world.services.vault, world.services.store)
@@ -124,11 +128,12 @@ def opened(job: str) -> Event:
     return Event(Kind.OPENED, NOW, "caseproof", OPENED | {"job": job})
 
 
-SINCE_0002_TABLES = ("incident_questions", "incidents", "marks", "messages")
+SINCE_0002_TABLES = ("chosen_causes", "incident_questions", "incidents", "marks", "messages")
 SINCE_0002 = {
     "language", "role", "bounced_at", "bounce",
     "last_opened_at", "asked_form", "asked_at", "has_news", "notice_at", "reminders", "nudges", "trouble", "incident",
     "ticket_closed", "due_at", "crashes", "rest_until", "rest_why", "procedure", "trouble_code", "rest_code",
+    "cause_shape", "cause_since", "told_neutrally",
 }  # fmt: skip
 
 

@@ -21,6 +21,8 @@ from caseproof.domain.fold import blank
 from caseproof.domain.forms import (
     FORMS,
     AccountDecision,
+    Apart,
+    CauseChoice,
     ForAll,
     Form,
     IncidentDecision,
@@ -56,6 +58,8 @@ every_form = pytest.mark.parametrize("form", ALL_FORMS.values(), ids=ALL_FORMS)
 
 # What a person fills in at least, and which of it decides: these fields have no default.
 ANSWERS: dict[str, dict[str, str]] = {
+    "cause": {"cause": str(CauseChoice.FEED)},
+    "shared-cause": {"apart": str(Apart.BY_ITSELF)},
     "retailers-word": {"what": str(Word.WITHOUT)},
     "decision": {"decision": str(Decision.AFTER_FIX), "reason": "We renewed our side of the connection."},
     "review": {"verdict": str(Verdict.APPROVE)},

@@ -52,9 +52,12 @@ def test_j7_a_case_on_a_scheduled_job_elsewhere_closes_after_our_fix_and_the_job
     """Also sees a schedule start runs by itself: with the wrong library versions Prefect makes none."""
     job = deploy(world, "night", every=20)
     wait_until("a scheduled run to fail by itself", lambda: _ended(job, "FAILED"), 180, every=2)
-    ref = job.open_case("--cause", "our_platform", "--by", "operator")
+    ref = job.open_case("--by", "operator")
     assert job.deployment()["paused"], "J2: opening the case stopped the job, before any flow run"
     assert job.open_case() == ref, "a second case for the same job is the open one"
+    world.await_question(ref, "cause")
+    assert _letters(world, job) == [], "with the cause unknown nobody is told a guess"
+    world.answer(ref, "cause", answered_by="operator", cause="our_platform")
     notice = next(m for m in world.mailbox.wait_for(1, 180) if job.contact in m.rcpt_tos).parsed
     assert notice.get_content_type() == "multipart/alternative"
     assert ref in str(notice["Subject"])

@@ -142,7 +142,7 @@ def test_one_contact_costs_one_intent_and_is_told_of_as_ever(make_world: Callabl
     world = make_world()
     ref = told(world)
     assert list(world.case(ref).notice.event.data) == [
-        "evidence", "message_id", "to", "cases", "asks", "accepted", "refused",
+        "evidence", "message_id", "to", "cases", "asks", "cause", "accepted", "refused",
     ]  # fmt: skip
     with world.services.store.reading() as uow:
         assert uow.intents.known(f"{ref}/1/notice") == dict(world.case(ref).notice.event.data)

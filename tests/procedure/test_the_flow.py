@@ -12,13 +12,15 @@ import pytest
 
 import flows.job_failure_case
 from caseproof.desks.base import DeskDown
-from caseproof.domain.forms import Verdict, Word
+from caseproof.domain.forms import CauseChoice, Verdict, Word
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.screenshot import NotTheRun
 from caseproof.platforms.base import RunState
+from caseproof.procedure.core.causes import correct_cause
 from caseproof.procedure.views.case_page import sentence
 from tasks.people import NothingMoved
+from tests.support.fakes import Killed
 from tests.support.keeper import writes
 from tests.support.world import CONTACT, DECIDER, JOB, REVIEWER, THE_END, WORDS, World
 
@@ -60,6 +62,47 @@ def what_the_retailer_wrote_is_on_the_ticket_before_a_person_is_asked_and_after_
     ref = world.open()
     world.walk(ref, until="ticket")
     writes(world, ref, "Which token do you mean?")
+    done = calls(world)
+    world.walk(ref, people=False)
+    assert done == ["send", "comment"]
+
+
+def the_ticket_is_there_before_a_person_is_asked_for_the_cause(world: World) -> None:
+    """J1: whoever is asked finds the ticket."""
+    ref = world.open(cause="unknown", summary="something broke")
+    done = calls(world)
+    world.walk(ref, people=False)
+    assert done == ["stop", "create"]
+
+
+def a_cause_that_a_person_said_is_told_in_the_same_turn(world: World) -> None:
+    """House rule 11, J5."""
+    ref = world.open(cause="unknown", summary="something broke")
+    world.walk(ref, forms={"cause": {"answered_by": DECIDER, "cause": CauseChoice.FEED}}, until="note")
+    assert world.count(ref, Kind.NOTICE_SENT) == 1
+    for taken in world.walker.processes:
+        assert len(taken) == len(set(taken)), "a second turn"
+
+
+def who_was_told_another_cause_is_told_so_before_anybody_is_asked_anything(world: World) -> None:
+    """J5: also where the process died between the notice and its record, and the cause was corrected meanwhile."""
+    ref = world.open()
+    world.mail.faulty.fails("send", after=Killed())
+    with pytest.raises(Killed):
+        world.walk(ref)
+    correct_cause(world.services.ledger, ref, "feed", by=REVIEWER)
+    world.restart(minutes=30)
+    done = calls(world)
+    world.walk(ref, people=False)
+    assert done == ["send", "send"], "the same notice once more, and what takes it back"
+
+
+def a_desk_that_is_down_keeps_no_correction_back(world: World) -> None:
+    """J5 before J8."""
+    ref = world.open()
+    world.walk(ref, until="tell")
+    writes(world, ref, "Which token do you mean?")
+    correct_cause(world.services.ledger, ref, "feed", by=REVIEWER)
     done = calls(world)
     world.walk(ref, people=False)
     assert done == ["send", "comment"]
@@ -129,6 +172,10 @@ def a_turn_that_changes_nothing_asks_for_help(world: World) -> None:
 STORIES: tuple[Callable[[World], None], ...] = (
     the_stop_comes_first_then_the_ticket_then_the_notice,
     what_the_retailer_wrote_is_on_the_ticket_before_a_person_is_asked_and_after_the_notice_went_out,
+    the_ticket_is_there_before_a_person_is_asked_for_the_cause,
+    a_cause_that_a_person_said_is_told_in_the_same_turn,
+    who_was_told_another_cause_is_told_so_before_anybody_is_asked_anything,
+    a_desk_that_is_down_keeps_no_correction_back,
     one_turn_is_enough_from_one_question_to_the_next,
     a_browser_that_takes_no_picture_keeps_no_good_job_stopped,
     a_case_that_could_not_be_closed_is_closed_when_it_is_tried_again_and_nobody_is_asked_for_more_help,

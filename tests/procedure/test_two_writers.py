@@ -16,6 +16,7 @@ from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.proof import verify_proof
 from caseproof.procedure.closing import deciding
 from caseproof.procedure.containment import opening
+from caseproof.procedure.core.causes import correct_cause
 from caseproof.procedure.core.services import Services
 from tests.support.world import CONTACT, DECIDER, JOB, STEPS, WORDS, World
 
@@ -69,6 +70,8 @@ def test_a_step_taken_by_two_at_once_is_done_once(world: World, name: str, same:
     ref = world.open()
     world.platform.lasts = timedelta()
     world.walk(ref, before=name)
+    if name == "correct":
+        correct_cause(world.services.ledger, ref, "feed", by="operator")
     before = world.case(ref).version
     overlap = Overlap(world)
     one, two = overlap.offices(same)

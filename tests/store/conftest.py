@@ -123,6 +123,14 @@ class Make:
             Kind.REMINDER_SENT: {"number": 1, "message_id": "<2@example.com>", "accepted": ["a@x"], "evidence": file},
             Kind.RECOVERY_TOLD: {"message_id": "<3@example.com>", "accepted": ["a@x"], "evidence": file},
             Kind.TEAM_TOLD: {"about": "the question", "number": 1},
+            Kind.CAUSE_AWAITED: {"shape": "s1", "words": "it is odd"},
+            Kind.CAUSE_CHOSEN: {
+                "cause": "feed", "by": "operator", "on": at.isoformat(), "how": "asked", "was": "token", "shape": "s1",
+            },
+            Kind.CAUSE_LEFT_OPEN: {"why": "Nobody said it."},
+            Kind.NOTICE_CORRECTED: {
+                "message_id": "<4@example.com>", "accepted": ["a@x"], "evidence": file, "cause": "feed", "asks": True,
+            },
             Kind.PARKED: {"until": at.isoformat(), "flow_run": "f"},
             Kind.QUESTION_ASKED: {"number": case.question_number + 1, "form": "decision", "flow_run": "f"},
             Kind.QUESTION_ANSWERED: {"number": case.question_number, "form": "decision", "answer": {}},

@@ -13,7 +13,7 @@ from caseproof.store.guards import GUARDS
 from caseproof.store.migrations.guards import of_dialect
 
 CLOSED, PROVEN, REOPENED, OPEN = 1, 2, 3, 4
-TABLES = ("cases", "events", "proofs", "incidents", "messages")
+TABLES = ("cases", "events", "proofs", "incidents", "messages", "chosen_causes")
 EVENT = "INTO events (case_id, seq, kind, at, actor, data, digest) VALUES"
 PROOF = "INTO proofs (digest, case_id, opening, rule, made_at) VALUES"
 ROW = (
@@ -41,6 +41,9 @@ SAME_INCIDENT = "An incident keeps its reference, its cause and its place."
 MESSAGE = "INTO messages (id, digest, message_id, sender, subject, size, way, place, why, at) VALUES"
 ONE_MESSAGE = "A message is never replaced, and the same bytes are one message."
 AS_IT_CAME = "A message stays as it came, in the place that it was given."
+CHOICE = "INTO chosen_causes (id, shape, words, example, cause, corrects, chosen_by, chosen_at, ref, used) VALUES"
+ONE_CHOICE = "A choice is never replaced, and a message has one in force at a time."
+AS_CHOSEN = "A choice stays as it was made; another is made in its place."
 on_sqlite = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("stores", ["postgresql"], indirect=True)
 
@@ -50,7 +53,7 @@ def cases(stores, make):
     """1 is closed, 2 has a proof, 3 was closed and opened again, 4 is open for 1's job, 5 is closed.
 
     Case 3 has a proof that closed it and an older one that did not. Here they are through another program.
-    Incident 1 is over, 2 is open. Message 1 is of case 4.
+    Incident 1 is over, 2 is open. Message 1 is of case 4. Choice 1 is in force, 2 is undone.
     """
     store = Store(url := stores.new())
     for job, until in (
@@ -71,6 +74,12 @@ def cases(stores, make):
             "ab" * 32, message_id="<1@x>", sender="a@x", subject="s", size=1, way="mail", place=Disposition.REFUSED,
             why="a stranger", ref="JF-000004", at=make.start,
         )  # fmt: skip
+        for shape in ("s1", "s2"):
+            uow.causes.choose(
+                shape, words="w", example="e", cause="feed", corrects=False, by="operator", at=make.start,
+                ref="JF-000004",
+            )  # fmt: skip
+        uow.causes.undo(2, "operator", make.start)
         uow.commit()
     store.close()
     connection = stores.connect(url)
@@ -119,6 +128,10 @@ def an_incident(number, cause="feed"):
 
 def a_message(number, digest="'d'"):
     return f"{MESSAGE} ({number}, {digest}, '', '', '', 1, 'mail', 'reply', '', {NOW})"
+
+
+def a_choice(number, shape="s9"):
+    return f"{CHOICE} ({number}, '{shape}', 'w', 'e', 'feed', false, 'x', {NOW}, 'JF-000004', 0)"
 
 
 def spoken(statement, stores):
@@ -227,6 +240,15 @@ REFUSED = {
     "a message gets another sender": ("UPDATE messages SET sender = 'owner@x'", AS_IT_CAME),
     "a message gets another code": ("UPDATE messages SET code = 'changed'", AS_IT_CAME),
     "a message gets other bytes": ("UPDATE messages SET digest = 'd'", AS_IT_CAME),
+    "a choice is deleted": ("DELETE FROM chosen_causes WHERE id = 2", "A choice is undone, never deleted."),
+    "a choice has the number of another": ("INSERT " + a_choice(1), ONE_CHOICE),
+    "a message gets a second choice": ("INSERT " + a_choice(3, "s1"), ONE_CHOICE),
+    "a choice becomes another cause": ("UPDATE chosen_causes SET cause = 'sync' WHERE id = 1", AS_CHOSEN),
+    "a choice becomes another's": ("UPDATE chosen_causes SET chosen_by = 'x' WHERE id = 1", AS_CHOSEN),
+    "a choice that was undone holds again": (
+        "UPDATE chosen_causes SET undone_at = NULL WHERE id = 2",
+        "A choice that was undone stays undone; another is made in its place.",
+    ),
 }
 ONLY = {
     # REPLACE deletes rows without asking a trigger for deletions.
@@ -255,6 +277,7 @@ ONLY = {
             "CHECK constraint failed: ck_cases_state_says_closed",
         ),
         "an incident is replaced": ("INSERT OR REPLACE " + an_incident(3, "website"), ONE_INCIDENT),
+        "a choice is replaced": ("INSERT OR REPLACE " + a_choice(1), ONE_CHOICE),
         "a message is replaced": ("INSERT OR REPLACE " + a_message(1), ONE_MESSAGE),
         "a case is closed by a number that only looks true": ("UPDATE cases SET closed = 2 WHERE id = 4", WITH_PROOF),
     },
@@ -262,6 +285,7 @@ ONLY = {
         "the events are truncated": ("TRUNCATE events", "An event is never deleted."),
         "the proofs are truncated": ("TRUNCATE proofs", "A proof is never deleted."),
         "the incidents are truncated": ("TRUNCATE incidents CASCADE", "An incident is never deleted."),
+        "the choices are truncated": ("TRUNCATE chosen_causes", "A choice is undone, never deleted."),
         "the messages are truncated": ("TRUNCATE messages", "A message is never deleted."),
         "the cases are truncated with all that points at them": (
             "TRUNCATE cases RESTART IDENTITY CASCADE",

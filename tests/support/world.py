@@ -47,6 +47,7 @@ STEPS = {
     "contain": steps.stop_the_job,
     "ticket": steps.open_the_ticket,
     "tell": steps.tell_the_retailer,
+    "correct": steps.correct_the_notice,
     "note": steps.note_on_the_ticket,
     "start": steps.run_it_again,
     "verify": steps.verify_the_run,

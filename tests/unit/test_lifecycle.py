@@ -51,6 +51,8 @@ REFUSED = [
     ("opened", "stop_did_not_hold", "J2: what is not stopped yet cannot have run again"),
     ("opened", "ticket_reopened", "J2: the stop comes before the ticket"),
     ("closed", "ticket_reopened", "a reopened case opens its ticket again, not a closed one"),
+    ("opened", "cause_awaited", "J2: nobody is asked why before the job is stopped"),
+    ("waiting", "cause_left_open", "J5: the retailer was told already"),
     ("closed", "incident_joined", "about a closed case nothing is decided"),
     ("verified", "recovery_told", "J11: nobody is told that it works before the case is closed"),
     ("running", "change_validated", "J8: the change is looked at before the decision, or in the review"),
@@ -60,23 +62,24 @@ REFUSED = [
 # what may be written down without moving the case
 AT_ANY_TIME = {
     "confirmation_received", "confirmation_refused", "reply_received", "address_bounced", "question_asked",
-    "question_answered", "answer_refused", "trouble", "trouble_over", "team_told", "parked",
+    "question_answered", "answer_refused", "trouble", "trouble_over", "team_told", "parked", "cause_chosen",
 }  # fmt: skip
 WHILE_OPEN = AT_ANY_TIME | {"incident_joined"}
-ONCE_STOPPED = WHILE_OPEN | {"facts_corrected", "ticket_opened", "ticket_reopened", "stop_did_not_hold"}
+CORRECTED = {"notice_corrected"}
+ONCE_STOPPED = WHILE_OPEN | CORRECTED | {"facts_corrected", "ticket_opened", "ticket_reopened", "stop_did_not_hold"}
 WHILE_PROVING = {
     "schedule_live", "neighbours_live", "photographed", "photo_refused", "attached", "looked_again", "proof_made",
 }  # fmt: skip
 NOTED = {
     "opened": WHILE_OPEN,
-    "contained": ONCE_STOPPED,
+    "contained": ONCE_STOPPED | {"cause_awaited", "cause_left_open"},
     "waiting": ONCE_STOPPED | {"change_validated", "reminder_sent"},
     "paused": ONCE_STOPPED | {"change_validated", "reminder_sent"},
     "decided": ONCE_STOPPED | {"change_validated"},
     "running": ONCE_STOPPED,
     "verified": ONCE_STOPPED | WHILE_PROVING | {"change_validated"},
     "reviewed": ONCE_STOPPED | WHILE_PROVING | {"change_validated"},
-    "closed": AT_ANY_TIME | {"ticket_closed", "recovery_told"},
+    "closed": AT_ANY_TIME | CORRECTED | {"ticket_closed", "recovery_told"},
 }
 
 

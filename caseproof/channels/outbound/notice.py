@@ -19,7 +19,7 @@ from datetime import datetime
 from email.message import EmailMessage
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from caseproof.channels.outbound.composing import (
     environment,
@@ -67,8 +67,11 @@ class NoticeFacts:
 
     The fields of a job are as in JobTold. ``other_jobs``: names of jobs that the same stop reached. ``jobs``: all jobs
     that this mail tells of, where they are several; the one above is among them. ``many_shops``: the same happened to
-    several shops at once, so that it is not this one's fault. ``deadline``: by when we ask for an answer (aware), or
-    None. ``answer_url``: this contact's own link to the confirmation page, or "". Neither shows if nothing is asked.
+    several shops at once, so that it is not this one's fault. ``neutral``: nobody knows the cause, and nothing is
+    asked. ``corrects``: it takes back what another mail of ours said ("wrong"), or now knows what that one did not
+    ("not known"); ``told_at`` is when that one left, and ``is_over`` says that the case is closed, so that it says no
+    more. ``deadline``: by when we ask for an answer (aware), or None. ``answer_url``: this contact's own
+    link to the confirmation page, or "". Neither shows if nothing is asked.
     """
 
     ref: str
@@ -91,11 +94,15 @@ class NoticeFacts:
     many_shops: bool = False
     sent_back: bool = False
     started_again: bool = False
+    neutral: bool = False
+    corrects: Literal["", "wrong", "not known"] = ""
+    told_at: datetime | None = None
+    is_over: bool = False
 
     @property
     def asks(self) -> bool:
         """Whether the retailer is asked for anything: never where the fault is not theirs."""
-        return not (self.many_shops or self.cause in NOT_THEIRS)
+        return not (self.is_over or self.many_shops or self.neutral or self.cause in NOT_THEIRS)
 
 
 def message_id(ref: str, round: int | str, sender: str) -> str:
@@ -113,10 +120,12 @@ def compose(
     recipient: str,
     message_id: str,
     date: datetime,
+    follows: str = "",
     templates: Path = TEMPLATES,
 ) -> EmailMessage:
     """The notice to one contact, as text and HTML; the same arguments give the same bytes (CRLF lines).
 
+    ``follows``: the Message-ID of the mail that it corrects, in whose thread it stands.
     Raises BadInput for an address, a Message-ID, a link or a time that cannot be used, and BrokenWords.
     """
     if not message_id:
@@ -126,6 +135,8 @@ def compose(
     say = Phrases(facts.language, folder=templates)
     words = _words(facts, say)
     parts = {html: _parts(facts, words, templates, html=html) for html in (False, True)}
+    if facts.is_over:
+        words |= {"corrected": _was_another(facts, say, parts[False]["title"])}
     text, html = (
         render(templates, f"notice.{kind}.j2", words | parts[kind == "html"], html=kind == "html")
         for kind in ("txt", "html")
@@ -133,11 +144,11 @@ def compose(
     subject = _subject(words, say, parts[False]["title"])
     return message_of(
         sender=sender, recipients=[recipient], subject=subject, text=tidy_text(text), html=html, date=date,
-        message_id=message_id, reply_to=reply_to,
+        message_id=message_id, reply_to=reply_to, follows=follows,
     )  # fmt: skip
 
 
-def cause_words(cause: str, language: str, marketplace: str | None) -> Mapping[str, Any]:
+def cause_words(cause: str, language: str, marketplace: str | None, *, neutral: bool = False) -> Mapping[str, Any]:
     """What a notice says of a cause, as plain text: ``title`` is a line, ``wrong`` and ``steps`` are lists of them.
 
     The confirmation page says it in the same words. Raises BrokenWords.
@@ -145,7 +156,7 @@ def cause_words(cause: str, language: str, marketplace: str | None) -> Mapping[s
     facts = NoticeFacts(
         ref="", language=language, retailer="", contact_name="", job_name="", marketplace=marketplace, cause=cause,
         summary="", failed_at=None, stopped=True, cannot_stop_why="", who_can="", other_jobs=(), again=False,
-        deadline=None, answer_url="",
+        deadline=None, answer_url="", neutral=neutral,
     )  # fmt: skip
     return _parts(facts, _words(facts, Phrases(language)), TEMPLATES, html=False)
 
@@ -153,7 +164,11 @@ def cause_words(cause: str, language: str, marketplace: str | None) -> Mapping[s
 def _subject(words: Mapping[str, Any], say: Phrases, title: str) -> str:
     more = len(words["jobs"]) - 1
     job = say.count("and_more", more, job=words["job_name"]) if more > 0 else words["job_name"]
-    return f"[{words['ref']}] {say('subject_again', title=title) if words['again'] else title} ({job})"
+    if words["corrected"]:
+        title = say("subject_corrected", title=title)
+    elif words["again"]:
+        title = say("subject_again", title=title)
+    return f"[{words['ref']}] {title} ({job})"
 
 
 # -- what is wrong, the steps, and what happens next: the template of the cause -----------------------------------
@@ -161,7 +176,7 @@ def _subject(words: Mapping[str, Any], say: Phrases, title: str) -> str:
 
 def _parts(facts: NoticeFacts, words: Mapping[str, Any], templates: Path, *, html: bool) -> dict[str, Any]:
     """The template's title, and its paragraphs and steps."""
-    name = f"{facts.language}/{'incident.j2' if facts.many_shops and facts.cause not in NOT_THEIRS else _of(facts)}"
+    name = f"{facts.language}/{_of(facts)}"
     _refuse_markup(templates, name)
     with naming_the_line(templates):
         said = environment(templates, html=html).get_template(name).make_module(dict(words))
@@ -173,6 +188,8 @@ def _parts(facts: NoticeFacts, words: Mapping[str, Any], templates: Path, *, htm
 
 
 def _of(facts: NoticeFacts) -> str:
+    if facts.cause not in NOT_THEIRS and (facts.many_shops or facts.neutral):
+        return "incident.j2" if facts.many_shops else "neutral.j2"
     return f"causes/{facts.cause}.j2"
 
 
@@ -217,6 +234,8 @@ def _words(facts: NoticeFacts, say: Phrases) -> dict[str, Any]:
         "others": [name for name in (one_line(other, 80) for other in facts.other_jobs) if name],
         "again": all(job.again for job in jobs),
         "before": _before(jobs, job, say),
+        "corrected": _corrected(facts, say),
+        "is_over": facts.is_over,
         "asks": facts.asks,
         "deadline": facts.deadline and say.weekday(facts.deadline),
         "no_answer": _no_answer(jobs, say),
@@ -259,6 +278,23 @@ def _before(jobs: Sequence[JobTold], job: str, say: Phrases) -> str:
     if any(one.sent_back for one in jobs):
         return say("before_not_settled")
     return say.count("before_again", len(jobs), job=job)
+
+
+def _corrected(facts: NoticeFacts, say: Phrases) -> str:
+    """What is said where another mail of ours told another cause, or none."""
+    if not facts.corrects or facts.told_at is None:
+        return ""
+    key = "corrected_wrong" if facts.corrects == "wrong" else "corrected_not_known"
+    said = say(key, day=say.day(facts.told_at))
+    return said if facts.asks else f"{said} {say('corrected_nothing')}"
+
+
+def _was_another(facts: NoticeFacts, say: Phrases, reason: str) -> str:
+    """The same once the matter is over: nothing else is left to be said of it."""
+    if facts.told_at is None:
+        raise BadInput("The mail corrects nothing.", "Say when the other mail left.")
+    key = "corrected_over_wrong" if facts.corrects == "wrong" else "corrected_over_not_known"
+    return say(key, day=say.day(facts.told_at), reason=reason)
 
 
 def _told(job: JobTold, say: Phrases) -> str:

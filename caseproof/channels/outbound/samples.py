@@ -130,6 +130,12 @@ _AWKWARD: Mapping[str, Mapping[str, Any]] = {
     "sent back": {"again": True, "sent_back": True, "answer_url": ""},
     "several": {"jobs": _TWO, "again": True},
     "several, nowhere": {"jobs": (_TWO[0], replace(_TWO[0], ref="JF-000003")), "marketplace": None, "deadline": None},
+    "neutral": {"neutral": True},
+    "neutral, nowhere": {"neutral": True, "marketplace": None, "jobs": _TWO},
+    "corrects": {"corrects": "wrong", "told_at": AT},
+    "corrects what was not known": {"corrects": "not known", "told_at": AT, "many_shops": True},
+    "corrects what is over": {"corrects": "wrong", "told_at": AT, "is_over": True},
+    "corrects what was not known and is over": {"corrects": "not known", "told_at": AT, "is_over": True},
     "many shops": {"many_shops": True},
     "many shops, nowhere": {"many_shops": True, "marketplace": None, "jobs": _TWO},
 }  # fmt: skip

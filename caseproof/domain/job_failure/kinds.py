@@ -9,17 +9,18 @@ from caseproof.domain import payloads as says
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.specs import EventKind, Logged, Move, Role, Spec
 
-FAILURE = ("cause", "summary", "failed_run", "failed_run_url", "failed_at", "shares_notice_with")
+FAILURE = ("cause", "summary", "failed_run", "failed_run_url", "failed_at", "shares_notice_with", "remembered")
 """What a case says of the failure that it is about; a reopening may say it anew."""
 
 # What is void with each setback. A new round starts from the stop; a failed run needs a new decision.
 _RESULT = ("verified", "photo", "review", "look", "proof")
 _CARRIED_OUT = ("run", *_RESULT, "live")
 _SETTLED = ("decision", "validated", *_CARRIED_OUT)
-_ROUND = ("contained", "notice", "neighbours_live", *_SETTLED)
+_ROUND = ("contained", "notice", "correction", "neighbours_live", *_SETTLED)
 _CLOSING = ("closed", "ticket_closed", "ticket_reopened", "recovery")
 # A new opening needs a new proof from new words: nothing of the old one counts again.
-_OPENING = (*_ROUND, *_CLOSING, "incident", "confirmations", "replies", "attached")
+_CAUSE = ("cause_awaited", "cause_settled")  # asked once an opening
+_OPENING = (*_ROUND, *_CLOSING, *_CAUSE, "incident", "confirmations", "replies", "attached")
 
 _ALL = frozenset(State)
 _OPEN = _ALL - {State.CLOSED}
@@ -97,6 +98,36 @@ class Kind(EventKind):
         sentence="Retailer told by mail: {_to}",
         rule="J5",
         measured=True,
+    )
+    CAUSE_AWAITED = "cause_awaited", Spec(
+        says=says.CauseAwaited,
+        noted_in=frozenset({State.CONTAINED}),
+        kept="cause_awaited",
+        wakes=False,
+        sentence="Nobody knows the cause yet, so the retailer is not told: a person is asked for it",
+        rule="J5",
+    )
+    CAUSE_CHOSEN = "cause_chosen", Spec(
+        says=says.CauseChosen,
+        noted_in=_ALL,  # a person's word, and a wrong one is corrected whenever it is seen
+        kept="cause_settled",
+        corrects=("cause",),
+        sentence="The cause is {_cause}, chosen by {by} on {_on} ({how})",
+        rule="J5",
+    )
+    CAUSE_LEFT_OPEN = "cause_left_open", Spec(
+        says=says.CauseLeftOpen,
+        noted_in=frozenset({State.CONTAINED}),
+        kept="cause_settled",
+        sentence="The retailer is told without a cause, and asked nothing: {why}",
+        rule="J5",
+    )
+    NOTICE_CORRECTED = "notice_corrected", Spec(
+        says=says.NoticeCorrected,
+        noted_in=_STOPPED | _CLOSED,
+        kept="correction",
+        sentence="Retailer told by mail that the cause is another, {_cause}: {_to}",
+        rule="J5",
     )
     CONFIRMATION_RECEIVED = "confirmation_received", Spec(
         says=says.ConfirmationReceived,

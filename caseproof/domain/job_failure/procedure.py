@@ -22,6 +22,8 @@ JOB_FAILURE = Procedure(
         "decision": "the decision",
         "review": "the review",
         "try-again": "try again",
+        "cause": "the cause",
+        "shared-cause": "the cause, asked with another case",
     },
     waits_in=frozenset({State.WAITING, State.PAUSED}),
 )

@@ -16,7 +16,7 @@ import pandas as pd
 
 from caseproof.checks.detection import detect
 from caseproof.checks.frames import jobs_frame, runs_frame, strangers
-from caseproof.checks.planning import WIDER, Known, PlanEntry, plan
+from caseproof.checks.planning import WIDER, Choice, Known, PlanEntry, plan
 from caseproof.config.policy import Policy
 from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.job_failure.lifecycle import State
@@ -25,8 +25,9 @@ from caseproof.platforms.base import Job, JobPlatform, Listed
 from caseproof.procedure.containment.check_lock import CheckRunning, check_lock
 from caseproof.procedure.containment.run_reading import RunReading
 from caseproof.procedure.containment.stop_targets import StopResult, Target, stop_targets
+from caseproof.procedure.core.causes import remembered_causes
 from caseproof.procedure.core.parts import Ledger, Stopping
-from caseproof.store import CaseRow, Store
+from caseproof.store import CaseRow, ChosenCause, Store
 
 STOPS = frozenset({"stop", "reopen", "resume"})
 """What a plan calls it where a job is stopped."""
@@ -87,14 +88,18 @@ def plan_check(
     settled = {job: closed_at for job, (_, closed_at) in known.closed.items()}
     jobs = jobs_frame(survey.jobs, now, check.missed, settled, reading.since)
     detected = detect(runs.frame, jobs, now, check, name)
-    lines = plan(detected, jobs, runs, known, check, now, name, policy.stop_scope)
+    remembered = remembered_causes(ledger)
+    chosen = {shape: Choice(one.cause, one.corrects) for shape, one in remembered.items()}
+    lines = plan(detected, jobs, runs, known, check, now, name, policy.stop_scope, chosen)
     by_id = {listed.job.id: listed.job for listed in survey.jobs}
     return CheckPlan(
         name=name,
         platform=platform,
         now=now,
         plan=_with_the_others(ledger.store, policy, lines, survey.jobs),
-        targets=tuple(_target(by_id[line.job], line) for line in lines if line.act in STOPS),
+        targets=tuple(
+            _target(by_id[line.job], line, remembered.get(line.shape)) for line in lines if line.act in STOPS
+        ),
         detected=detected,
         jobs=len(survey.jobs),
         runs=len(runs.frame),
@@ -146,7 +151,7 @@ def _some(jobs: Sequence[str]) -> str:
     return f"{', '.join(sorted(jobs)[:NAMED])}{more}"
 
 
-def _target(job: Job, line: PlanEntry) -> Target:
+def _target(job: Job, line: PlanEntry, chosen: ChosenCause | None) -> Target:
     return Target(
         job,
         cause=line.cause or "unknown",
@@ -157,6 +162,7 @@ def _target(job: Job, line: PlanEntry) -> Target:
         ref=line.ref,
         why=line.why,
         alone=line.alone,
+        chosen=chosen,
     )
 
 

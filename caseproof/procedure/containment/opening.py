@@ -13,7 +13,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.vocabulary import CAUSES, Scope
+from caseproof.domain.vocabulary import CAUSES, NO_MESSAGE, Scope
 from caseproof.http.redaction import redact
 from caseproof.platforms.base import Job, JobPlatform, Run, RunState, UnknownJob
 from caseproof.procedure.core.parts import US, Ledger
@@ -64,7 +64,7 @@ def open_case(
         request.by,
         cause=request.cause,
         # A job's own error text may hold a token; the case never does.
-        summary=redact(request.summary.strip() or (failed.message if failed else "") or "The job fails."),
+        summary=redact(request.summary.strip() or (failed.message if failed else "") or NO_MESSAGE),
         how=request.how,
         scope=str(scope),
         ticket=request.ticket,

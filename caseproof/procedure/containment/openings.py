@@ -8,6 +8,7 @@ from typing import Any
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import NO_MESSAGE
 from caseproof.http.redaction import redact
 from caseproof.platforms.base import Job, Standing
 from caseproof.procedure.containment.opening import opened
@@ -15,7 +16,7 @@ from caseproof.procedure.containment.stop import stop_key
 from caseproof.procedure.containment.stop_work import Target, Work
 from caseproof.procedure.core.lease import LEASE_SECONDS
 from caseproof.procedure.core.parts import Stopping
-from caseproof.store import AlreadyOpen, Claim, UnitOfWork
+from caseproof.store import AlreadyOpen, ChosenCause, Claim, UnitOfWork
 from caseproof.store.bulk import Wanted
 
 Group = tuple[str, str, str]
@@ -59,6 +60,9 @@ class Openings:
             cases = self._cases(uow, works, first)
             wanted = [(cases[work.own][0], work.jobs[:1]) for work in works if work.goes_on]
             claims = self._claims(uow, wanted, standings)
+            for work in works:
+                if work.target.chosen and cases[work.own][1]:
+                    uow.causes.count(work.target.chosen.shape)
             uow.commit()
         self._first = first
         for work in works:
@@ -154,11 +158,18 @@ def _lead(target: Target, first: Mapping[Group, str]) -> str:
     return first.get(target.group, "") if target.group else ""
 
 
+def _remembered(chosen: ChosenCause | None) -> dict[str, str] | None:
+    if chosen is None:
+        return None
+    return {"shape": chosen.shape, "by": chosen.chosen_by, "on": chosen.chosen_at.isoformat()}
+
+
 def _failure(target: Target) -> dict[str, Any]:
     return {
         "cause": target.cause,
+        "remembered": _remembered(target.chosen),
         # A job's own error text may hold a token; the case never does.
-        "summary": redact(target.summary.strip() or "The job fails."),
+        "summary": redact(target.summary.strip() or NO_MESSAGE),
         "failed_run": target.failed_run,
         "failed_run_url": target.failed_run_url,
         "failed_at": target.failed_at.isoformat() if target.failed_at else None,

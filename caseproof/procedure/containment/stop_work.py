@@ -14,7 +14,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import Job
 from caseproof.procedure.containment.stop import Stop, StopImpossible
-from caseproof.store import Claim, EvidenceRow
+from caseproof.store import ChosenCause, Claim, EvidenceRow
 
 Outcome = Literal["stopped", "cannot stop", "not stopped yet", "left alone"]
 FAILED_AGAIN = "The job failed again after the case was closed."
@@ -24,7 +24,8 @@ FAILED_AGAIN = "The job failed again after the case was closed."
 class Target:
     """A job to stop, and why. ``ref``: "" opens a case; a closed case is reopened; an open one is gone on with.
 
-    ``why`` is the reason of a reopening. ``alone``: a wider stop would reach a job that works.
+    ``chosen``: the choice of a person that the cause comes from. ``why`` is the reason of a reopening. ``alone``: a
+    wider stop would reach a job that works.
     """
 
     job: Job
@@ -36,6 +37,7 @@ class Target:
     ref: str = ""
     why: str = FAILED_AGAIN
     alone: bool = False
+    chosen: ChosenCause | None = None
 
     @property
     def group(self) -> tuple[str, str, str] | None:

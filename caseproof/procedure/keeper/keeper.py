@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from caseproof.channels.outbound.mail import MailDown
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
+from caseproof.domain.job_failure.cause import owes_correction
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.procedure.core.services import Services
@@ -36,6 +37,7 @@ from caseproof.procedure.keeper.schedule import (
     waits_for_retailer,
 )
 from caseproof.procedure.keeper.team_alerts import TeamAlert, tell_team
+from caseproof.procedure.notify.correcting import tell_correction
 from caseproof.procedure.notify.reminding import remind
 from caseproof.procedure.notify.telling import Send
 from caseproof.store import CaseRow, locks
@@ -162,13 +164,16 @@ class _Keeper:
         found = due_cases(self._services.ledger, self._services.policy.keeper)
         self._done.looked_at = len(found.rows)
         self._read_the_runs(found)
+        self._let_another_ask(found)
         self._give_and_wake(found, patience)
         self._remind(found)
+        late = self._correct(found)
         for name in self._wait_for_the_platforms():  # the team is told of what they found
             self._done.problems(_about(name), Hanging(name))
         self._tell(found)
         self._keep_paused(found)
-        note_next(self._services.ledger, self._services.policy.keeper, found.rows)
+        settled = [row for row in found.rows if row.ref not in late]
+        note_next(self._services.ledger, self._services.policy.keeper, settled)
         note_problems(self._services.ledger, self._done.problems.said)
         done, self._done = self._done, KeeperPass()  # what still hangs changes it no more
         return done
@@ -241,6 +246,11 @@ class _Keeper:
                     self._down.add(row.platform)  # its time-out once a pass, not once a case
                     raise
 
+    def _let_another_ask(self, found: DueCases) -> None:
+        """Where the case that asked for a message's cause is gone, the oldest of those that waited for it asks."""
+        with self._apart("causes"), self._services.store.reading() as uow:
+            found.wake += uow.causes.orphans()
+
     def _give_and_wake(self, found: DueCases, patience: float) -> None:
         """Runs for the cases without a live one, and for those asleep with news; as fast as workers take them."""
         deadline = time.monotonic() + patience
@@ -287,6 +297,26 @@ class _Keeper:
                     raise
             if down:
                 return  # its time-out once a pass, not once a case
+
+    def _correct(self, found: DueCases) -> set[str]:
+        """The retailers of closed cases whose cause was corrected since; gives those to whom the mail has yet to go.
+
+        Their cases have no run that could write to them, and stay due.
+        """
+        owed: set[str] = set()
+        deadline = time.monotonic() + self._hung
+        for row in found.rows:
+            if row.closed_at is None:
+                continue
+            with self._apart(row.ref):
+                if not owes_correction(self._services.ledger.case(row.ref)):
+                    continue
+                owed.add(row.ref)
+                if time.monotonic() < deadline:
+                    dispatch = self._services.dispatch(self._ports.sender())
+                    tell_correction(self._services.ledger, dispatch, self._services.policy, row.ref)
+                    owed.discard(row.ref)
+        return owed
 
     def _tell(self, found: DueCases) -> None:
         """One mail to the team about all that is due; without an address the board has it."""

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
+from caseproof.domain.job_failure.cause import asks_for_answer
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import NOT_THEIRS, WORD
@@ -27,7 +28,7 @@ def is_no_answer(case: Case) -> bool:
     question, notice = case.question, case.notice
     if case.state is not State.WAITING or question is None or question["form"] != WORD or notice is None:
         return False
-    theirs = notice.get("asks", True) and case.facts["cause"] not in NOT_THEIRS and case.incident is None
+    theirs = asks_for_answer(case) and case.facts["cause"] not in NOT_THEIRS and case.incident is None
     return bool(theirs) and not case.confirmations and case.unanswered_since is not None and not case.unhandled
 
 

@@ -15,8 +15,9 @@ from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.case import Case
 from caseproof.domain.codes import StepName
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.vocabulary import DECISION, NOT_THEIRS, REVIEW, TRY_AGAIN, WORD
+from caseproof.domain.vocabulary import CAUSE, DECISION, NOT_THEIRS, REVIEW, SHARED_CAUSE, TRY_AGAIN, WORD
 from caseproof.platforms.base import JobPlatform, UnknownRun
+from caseproof.procedure.core.causes import over_at
 from caseproof.procedure.core.parts import Ledger
 from caseproof.store import CaseRow
 
@@ -64,6 +65,10 @@ def due_actions(row: CaseRow, policy: KeeperPolicy) -> list[DueAction]:
     found = [DueAction(Due.WAKE, row.updated_at)] if row.has_news else []
     if row.state is State.PAUSED and row.paused_until is not None and row.notice_at is not None:
         return [*found, *_paused(row, policy, datetime.combine(row.paused_until, time(), UTC))]
+    if row.asked_form in (CAUSE, SHARED_CAUSE) and row.cause_since is not None:
+        found.append(DueAction(Due.WAKE, over_at(policy, row.cause_since) if policy.ask_cause else row.asked_at))
+    if row.asked_form == SHARED_CAUSE:
+        return found  # the team is told of the case that asks
     if row.asked_form == TRY_AGAIN and row.state is State.RUNNING:
         found.append(DueAction(Due.READ_THE_RUN, row.asked_at))
     if row.notice_at is not None and waits_for_retailer(row):
@@ -73,7 +78,7 @@ def due_actions(row: CaseRow, policy: KeeperPolicy) -> list[DueAction]:
 
 def is_asked(row: CaseRow) -> bool:
     """Whether the retailer has anything to do: not where the fault is not theirs."""
-    return row.cause not in NOT_THEIRS and not row.incident
+    return row.cause not in NOT_THEIRS and not row.incident and not row.told_neutrally
 
 
 def waits_for_retailer(row: CaseRow) -> bool:
@@ -111,6 +116,7 @@ def _follow_up(row: CaseRow, policy: KeeperPolicy, first: datetime) -> datetime:
 
 
 _ABOUT = {
+    CAUSE: "nobody knows the cause, and the retailer is not told before somebody says it (J5)",
     DECISION: "the decision about the account is waited for (J6)",
     REVIEW: "the evidence waits for its review (J7, J8)",
 }

@@ -8,10 +8,12 @@ from email.message import EmailMessage
 
 from caseproof.channels.outbound.languages import language_of
 from caseproof.channels.outbound.reminder import ReminderFacts, compose_reminder, reminder_id
+from caseproof.config.mail_address import comparable
 from caseproof.config.policy import Policy
 from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.events import Event
+from caseproof.domain.job_failure.cause import asks_for_answer
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import WORD
@@ -23,10 +25,12 @@ from caseproof.procedure.notify.threads import (
     Thread,
     addressees,
     answer_url,
+    correction_of,
     first_thread,
     numbered,
     reply_to,
     thread_to,
+    which_correction,
 )
 from caseproof.store import UnknownCase
 from caseproof.store.errors import Unreadable
@@ -41,11 +45,11 @@ def remind(ledger: Ledger, dispatch: Dispatch, policy: Policy, ref: str) -> list
     MailRefused.
     """
     case = ledger.case(ref)
-    if not _waits_for_word(case) or case.notice is None or not case.notice.data.get("asks", True):
+    if not _waits_for_word(case) or case.notice is None or not asks_for_answer(case):
         return []  # "we have no answer from you" is said to nobody who was asked nothing
     if _is_too_soon(case, policy.keeper, ledger.clock()):
         return []
-    notice = case.notice
+    notice: Fact = case.correction or case.notice  # what was told last
     number = len(case.since_notice(Kind.REMINDER_SENT)) + 1
     group = [case, *_sharing(ledger, case, number)]
     first = first_thread(ledger.store, case)
@@ -104,6 +108,7 @@ def _readable(ledger: Ledger, ref: str) -> Case | None:
 def _shares(one: Case, case: Case, number: int) -> bool:
     theirs, ours = one.notice, case.notice
     same = theirs is not None and ours is not None and theirs.data["message_id"] == ours.data["message_id"]
+    same = same and one.correction is None and case.correction is None  # what was corrected alone is reminded of alone
     return same and _waits_for_word(one) and len(one.since_notice(Kind.REMINDER_SENT)) == number - 1
 
 
@@ -118,10 +123,16 @@ def _compose(
     contact: Contact,
 ) -> EmailMessage:
     """The reminder to one contact, in the thread of their own letter, and with their own link."""
-    told = notice.event.data
+    sent = group[0].notice
+    told, last = (sent or notice).event.data, notice.event.data
     letter = thread_to(dispatch.effects, first, addressees(told), contact.address)
-    name = numbered(str(notice["message_id"]), letter.number)
-    follows = kept_letter(dispatch.files.vault, told, letter.number)
+    name = numbered(str(told["message_id"]), letter.number)
+    if group[0].correction is not None:
+        name = correction_of(name, which_correction(str(last["message_id"])))
+    theirs = [
+        number for number, to in enumerate(addressees(last), start=1) if comparable(to) == comparable(contact.address)
+    ]
+    follows = kept_letter(dispatch.files.vault, last, theirs[0]) if theirs else None
     if follows is None:  # who joined since gets their own to read, never another's: it would hold that one's link
         follows = compose_letter(
             ledger, dispatch.replies, policy, group, contact, first.lead, letter.id, name, asks=True

@@ -3,7 +3,8 @@
 Jobs of one retailer, marketplace and cause that one check found share one mail: each of their cases, opened (or
 reopened) by that check, names the first of them in ``shares_notice_with``. Whichever of them comes first sends the mail
 for all that are stopped by then (J2 before J5), under an intent of the first one; the others record the same mail. A
-case that is not in it (stopped only later, or corrected since) tells alone, and so does every later round.
+case that is not in it (stopped only later, or corrected since) tells alone, and so does every later round. Nobody is
+told before the cause is known or left open (``core.causes``), where the policy asks a person for it.
 
 Each contact gets a letter of their own: in their language, with their own link to the confirmation page.
 """
@@ -11,9 +12,10 @@ Each contact gets a letter of their own: in their language, with their own link 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
-from typing import Any
+from typing import Any, Literal
 
 from caseproof.channels.outbound.languages import language_of
 from caseproof.channels.outbound.mail import Send
@@ -23,9 +25,11 @@ from caseproof.config.policy_check import CheckPolicy
 from caseproof.domain.case import Case
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
+from caseproof.domain.job_failure.cause import is_neutral
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import NOT_THEIRS
+from caseproof.procedure.core.causes import may_tell
 from caseproof.procedure.core.idempotent_effect import Json
 from caseproof.procedure.core.parts import Dispatch, Ledger, ReplyAddresses
 from caseproof.procedure.notify.outbox import TURNS, Draft, OutboxEntry, keep_letters, send_letters
@@ -34,7 +38,16 @@ from caseproof.store import Store, UnknownCase
 from caseproof.store.errors import Unreadable
 from caseproof.store.people import Contact
 
-__all__ = ["NobodyToTell", "Send", "compose_letter", "contacts_of", "tell_retailer"]
+__all__ = ["Correcting", "NobodyToTell", "Send", "asks_of", "compose_letter", "contacts_of", "tell_retailer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Correcting:
+    """The mail that another one takes back: what was wrong with it, when it left, and its Message-ID."""
+
+    what: Literal["wrong", "not known"]
+    told_at: datetime
+    follows: str
 
 
 class NobodyToTell(CaseproofError):
@@ -50,7 +63,7 @@ def tell_retailer(ledger: Ledger, dispatch: Dispatch, policy: Policy, ref: str) 
     Message-ID: a crash in between may deliver one twice, never not at all. Raises NobodyToTell, MailDown, MailRefused.
     """
     case = ledger.case(ref)
-    if not _is_to_be_told(case):  # J2: nothing comes before the stop
+    if not _is_to_be_told(case, policy):  # J2: nothing comes before the stop; and nobody is told a guess
         return case
     told = _told_together(ledger, dispatch, policy, case) or _told_alone(ledger, dispatch, policy, case)
     keep_letters(dispatch.files, ref, told, _file_name(case))
@@ -58,8 +71,9 @@ def tell_retailer(ledger: Ledger, dispatch: Dispatch, policy: Policy, ref: str) 
     return ledger.change(ref, lambda now: [] if now.notice else [event])
 
 
-def _is_to_be_told(case: Case) -> bool:
-    return case.notice is None and case.contained is not None and not case.is_closed
+def _is_to_be_told(case: Case, policy: Policy) -> bool:
+    stopped = case.notice is None and case.contained is not None and not case.is_closed
+    return stopped and may_tell(policy.keeper, case)
 
 
 # -- which mail it is in --------------------------------------------------------------------------------------------
@@ -76,7 +90,7 @@ def _told_together(ledger: Ledger, dispatch: Dispatch, policy: Policy, case: Cas
         return None
     try:
         told = _ensure_sent(
-            ledger, dispatch, policy, case, lead, f"check-{_check(case)}", lambda: _sharing(ledger, case)
+            ledger, dispatch, policy, case, lead, f"check-{_check(case)}", lambda: _sharing(ledger, policy, case)
         )
     except UnknownCase:  # the first of them is not in this store
         return None
@@ -102,7 +116,7 @@ _LEAVES = frozenset({Kind.FACTS_CORRECTED, Kind.FAILED_AGAIN, Kind.REVIEW_REJECT
 """After these the case is another's than it was taken for, or in a later round: it tells alone."""
 
 
-def _sharing(ledger: Ledger, case: Case) -> list[Case]:
+def _sharing(ledger: Ledger, policy: Policy, case: Case) -> list[Case]:
     """All cases that this mail tells of, oldest first; those not stopped yet, or that cannot be read, tell later."""
     facts = case.facts
     with ledger.store.reading() as uow:
@@ -115,9 +129,14 @@ def _sharing(ledger: Ledger, case: Case) -> list[Case]:
             other = ledger.case(row.ref)
         except Unreadable:
             continue
-        if _is_to_be_told(other) and (_lead(other), _check(other)) == (_lead(case), _check(case)):
+        if _is_to_be_told(other, policy) and _tells_alike(other, case):
             sharing.append(other)
     return sharing if any(other.ref == case.ref for other in sharing) else [case]
+
+
+def _tells_alike(one: Case, other: Case) -> bool:
+    """Whether both share the mail of one check, and it may say the same of both."""
+    return (_lead(one), _check(one), is_neutral(one)) == (_lead(other), _check(other), is_neutral(other))
 
 
 # -- sending --------------------------------------------------------------------------------------------------------
@@ -136,7 +155,7 @@ def _ensure_sent(
 
     def draft() -> Draft:
         cases, contacts = together(), contacts_of(ledger.store, case)
-        asks = _asks(ledger.store, policy.check, cases[0])  # a retailer who was asked nothing owes no answer
+        asks = asks_of(ledger.store, policy.check, cases[0])  # a retailer who was asked nothing owes no answer
         first = message_id(owner, which, policy.mail.sender)
         messages = [
             compose_letter(
@@ -152,7 +171,8 @@ def _ensure_sent(
             )
             for number, contact in enumerate(contacts, start=1)
         ]
-        facts = {"cases": [one.ref for one in cases], "asks": asks}
+        cause = _cause_told(ledger.store, policy.check, cases[0])
+        facts = {"cases": [one.ref for one in cases], "asks": asks, "cause": cause}
         return Draft([contact.address for contact in contacts], messages, facts)
 
     mailing = OutboxEntry(owner, "notice", notice_key(owner, which), _file_name(case), TURNS)
@@ -197,8 +217,12 @@ def compose_letter(
     name: str,
     *,
     asks: bool,
+    correcting: Correcting | None = None,
 ) -> EmailMessage:
-    """The notice of these cases to one contact; ``letter`` is its name, ``name`` its Message-ID, ``lead`` its case."""
+    """The notice of these cases to one contact; ``letter`` is its name, ``name`` its Message-ID, ``lead`` its case.
+
+    ``correcting``: what it takes back. Where ``asks`` is not set, it asks nothing.
+    """
     case, facts = cases[0], cases[0].facts
     jobs = tuple(_job_told(one) for one in cases)
     first, now = jobs[0], ledger.clock()
@@ -224,6 +248,10 @@ def compose_letter(
             answer_url=answer_url(replies, letter) if asks else "",
             jobs=jobs if len(jobs) > 1 else (),
             many_shops=_reaches_many_shops(ledger.store, policy.check, case),
+            neutral=is_neutral(case),
+            corrects=correcting.what if correcting else "",
+            told_at=correcting.told_at if correcting else None,
+            is_over=correcting is not None and case.is_closed,
             sent_back=first.sent_back,
             started_again=first.started_again,
         ),
@@ -232,11 +260,19 @@ def compose_letter(
         recipient=contact.address,
         message_id=name,
         date=now,
+        follows=correcting.follows if correcting else "",
     )
 
 
-def _asks(store: Store, check: CheckPolicy, case: Case) -> bool:
-    return not (case.facts["cause"] in NOT_THEIRS or _reaches_many_shops(store, check, case))
+def asks_of(store: Store, check: CheckPolicy, case: Case) -> bool:
+    """Whether the retailer is asked for an answer: never where the fault is not theirs, or nobody knows whose it is."""
+    return not (case.facts["cause"] in NOT_THEIRS or is_neutral(case) or _reaches_many_shops(store, check, case))
+
+
+def _cause_told(store: Store, check: CheckPolicy, case: Case) -> str:
+    """The cause in whose words the notice is; "" in those of an incident, which says that the fault is not theirs."""
+    cause = str(case.facts["cause"])
+    return "" if cause not in NOT_THEIRS and _reaches_many_shops(store, check, case) else cause
 
 
 def _job_told(case: Case) -> JobTold:

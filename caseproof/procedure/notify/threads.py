@@ -24,7 +24,7 @@ from caseproof.store.uow import UnitOfWork
 
 _NAME = re.compile(
     r"(?P<lead>[a-z]{2}-\d{6,18})\.(?P<which>[0-9a-z-]{1,100})\.notice(?:-(?P<number>[1-9]\d{0,5}))?"
-    r"(?:\.(?:reminder|recovery)[0-9a-z-]{0,40})?(?:@(?P<domain>[^\s<>@]{1,253}))?",
+    r"(?:\.(?:reminder|recovery|correction)[0-9a-z-]{0,40}){0,2}(?:@(?P<domain>[^\s<>@]{1,253}))?",
     re.IGNORECASE | re.ASCII,
 )
 
@@ -96,6 +96,17 @@ def numbered(message_id: str, number: int) -> str:
     """The Message-ID of the n-th letter of a mailing, from that of its first."""
     head, _, domain = message_id.rpartition("@")
     return f"{head}-{number}@{domain}" if number > 1 else message_id
+
+
+def correction_of(message_id: str, which: str) -> str:
+    """The Message-ID of the letter that corrects this one; ``which`` tells it from other corrections of the notice."""
+    head, _, domain = message_id.rpartition("@")
+    return f"{head}.correction-{which}@{domain}"
+
+
+def which_correction(message_id: str) -> str:
+    """What tells the correction with this Message-ID from others."""
+    return message_id.rpartition("@")[0].rpartition(".correction-")[2]
 
 
 def first_thread(store: Store, case: Case) -> Thread:

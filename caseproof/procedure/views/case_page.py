@@ -7,11 +7,12 @@ from typing import Any
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.events import Event
+from caseproof.domain.job_failure.cause import choice_of, is_neutral, owes_cause
 from caseproof.domain.job_failure.conditions import waits_for_review_alone
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.procedure import of_kind
-from caseproof.domain.vocabulary import WAYS
+from caseproof.domain.vocabulary import SHARED_CAUSE, WAYS
 from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import data_uri, in_words, link, own_line, plain, short
 
@@ -22,18 +23,32 @@ def next_action(case: Case) -> str:
         return f"{case.trouble['problem']} {case.trouble['next_action']}"
     if case.is_closed:
         return "Nothing: the case is closed, with its proof."
+    if owes_cause(case) and case.cause_awaited is not None:
+        return _waits_for_cause(case)
     if case.state is State.PAUSED:
         return f"Paused until {case.paused_until}; decide again in the Prefect UI when the time has come."
-    if case.state is State.WAITING and not case.confirmations and case.open_replies:
-        return "Read what the retailer wrote, and say what it means, in the form of the case's run."
-    if case.state is State.WAITING and not case.confirmations:
-        return "Wait for the retailer's word and record it, or decide without it if we fixed it ourselves."
     if case.state is State.WAITING:
-        return "Decide what becomes of the account, in the form of the case's run."
+        return _waits(case)
     if case.state is State.VERIFIED and waits_for_review_alone(case):
         return "Review the evidence, in the form of the case's run."
     blockers = closure_blockers(case)
     return blockers[0].next_action if blockers else "The case's run makes the proof and closes the case."
+
+
+def _waits_for_cause(case: Case) -> str:
+    if case.question is not None and case.question["form"] == SHARED_CAUSE:
+        return "The cause is asked with another case of this message; its answer holds for this one, too (J5)."
+    return "Say the cause, in the form of the case's run; the retailer is not told before (J5)."
+
+
+def _waits(case: Case) -> str:
+    if case.confirmations:
+        return "Decide what becomes of the account, in the form of the case's run."
+    if case.open_replies:
+        return "Read what the retailer wrote, and say what it means, in the form of the case's run."
+    if is_neutral(case):
+        return f"Find out the cause, then `caseproof case correct {case.ref} --cause CAUSE`: the retailer waits for it."
+    return "Wait for the retailer's word and record it, or decide without it if we fixed it ourselves."
 
 
 def case_page(case: Case, *, case_url: str, evidence_url: str, picture: bytes | None = None) -> str:
@@ -82,7 +97,7 @@ def _facts_table(case: Case, case_url: str) -> str:
         "Platform": facts["platform"],
         "Retailer": facts.get("retailer") or "not known",
         "Marketplace": facts.get("marketplace") or "none",
-        "Cause": in_words(facts["cause"]),
+        "Cause": cause_in_words(case),
         "Opened": f"{_time(case.opened)} by {case.opened.actor if case.opened else ''} ({facts['how']})",
         "Ticket": _ticket(case),
         "Decision": f"{case.decided} ({case.decision.actor})" if case.decision else "none yet",
@@ -91,6 +106,14 @@ def _facts_table(case: Case, case_url: str) -> str:
     links = {"Job", "Ticket", "Case page"}
     lines = [f"| {name} | {value if name in links else plain(value)} |" for name, value in rows.items()]
     return "\n".join(["| | |", "|---|---|", *lines])
+
+
+def cause_in_words(case: Case) -> str:
+    """The cause as people say it, and which of them chose it when, where somebody did."""
+    chosen = choice_of(case)
+    by = f", chosen by {chosen['by']} on {chosen['on'][:10]}" if chosen else ""
+    asked = ": a person is asked for it" if owes_cause(case) and case.cause_awaited else ""
+    return f"{in_words(case.facts['cause'])}{by}{asked}"
 
 
 def _ticket(case: Case) -> str:
@@ -147,6 +170,7 @@ def sentence(event: Event) -> str:
     data["_to"] = ", ".join(event.data.get("accepted", ()))
     data["_way"] = f", {WAYS[way]}" if (way := event.data.get("by_way_of")) in WAYS else ""
     data["_opened"] = "adopted" if event.data.get("adopted") else "opened"
+    data["_cause"], data["_on"] = in_words(event.data.get("cause", "")), str(event.data.get("on", ""))[:10]
     told = event.kind.spec.sentence.format_map(data)
     return " ".join(told.split()) if event.kind is Kind.ANSWER_REFUSED else short(told)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.errors import CaseproofError
+from caseproof.domain.job_failure.cause import is_neutral
 from caseproof.domain.job_failure.conditions import owes_validation
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Choice
@@ -74,7 +75,8 @@ def _quoted(fact: Fact) -> str:
 def what_to_record(case: Case) -> str:
     """What is asked with the form for the retailer's word."""
     return (
-        f"{_stop_and_notice(case)} **Now record what the retailer wrote (J8){_or_the_reply(case)}.** Without their "
+        f"{_stop_and_notice(case)}{not_known_yet(case)} **Now record what the retailer wrote (J8)"
+        f"{_or_the_reply(case)}.** Without their "
         "word you can go on to 'reactivate after our fix' (J7) or 'keep paused' (J6), and to nothing else."
     )
 
@@ -82,6 +84,16 @@ def what_to_record(case: Case) -> str:
 def _stop_and_notice(case: Case) -> str:
     held = "The job is stopped (J2)" if case.stopped_jobs else "The job cannot be stopped from our side (J3)"
     return f"{held}, and the retailer was told (J5)."
+
+
+def not_known_yet(case: Case) -> str:
+    """What an operator does about a cause that was left open, once somebody knows it; "" elsewhere."""
+    if not is_neutral(case):
+        return ""
+    return (
+        " They were told without a cause, and asked nothing: once you know it, "
+        f"`caseproof case correct {case.ref} --cause CAUSE` tells them."
+    )
 
 
 def _or_the_reply(case: Case) -> str:
