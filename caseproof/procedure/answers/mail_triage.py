@@ -18,6 +18,7 @@ from caseproof.config.mail_address import comparable
 from caseproof.domain.case import Case
 from caseproof.domain.codes import MessageCode
 from caseproof.domain.events import Event
+from caseproof.domain.job_failure.cause import told_cause
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import BY_MAIL, Choice, Disposition
 from caseproof.evidence.signing import case_of_address
@@ -209,7 +210,7 @@ class _Judge:
         if self.meaning is Meaning.CHANGED and (sentence := self._done_before(case)):
             return why(MessageCode.BEFORE_THE_NOTICE, reason=sentence)
         if self.meaning is Meaning.CHANGED and (
-            sentence := answers_something_else(self.mail.own_words, case.facts["cause"])
+            sentence := answers_something_else(self.mail.own_words, told_cause(case) or "")
         ):
             return why(MessageCode.OTHER_THAN_ASKED, reason=_marked(sentence))
         return None if self.meaning in _CHOICES else self._meant
