@@ -333,10 +333,11 @@ def test_j2_killed_between_the_stop_and_its_record_the_next_run_finds_the_job_st
         ui = world.jobs_server.ui_url
         world.python("-c", SAVE_PLATFORM.format(api=proxy.url, ui=ui, name="behind-a-proxy"))
         proxy.kill_after = "/pause_deployment"
-        proxy.victim = _start_from_the_ui(world, job, platform="behind-a-proxy", cause="feed")
+        run = _start_from_the_ui(world, job, platform="behind-a-proxy", cause="feed")
+        proxy.victim.set_result(world.services.at_work(run))
         assert proxy.killed.wait(180)
-        wait_until("Prefect to see the crash", lambda: crashed(world, proxy.victim), 180)
-        ref = str(_case_of(world, proxy.victim))
+        wait_until("Prefect to see the crash", lambda: crashed(world, run), 180)
+        ref = str(_case_of(world, run))
         assert job.deployment()["paused"], "the stop took place"
         assert world.services.ledger.case(ref).state is State.OPENED, "and nobody wrote it down"
 

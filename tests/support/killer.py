@@ -6,36 +6,40 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
-import psutil
+
+from caseproof.store import locks
 
 
-def kill_flow_run(flow_run: str) -> int:
-    """SIGKILL every process that executes this flow run; returns how many there were."""
-    killed = 0
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, ProcessLookupError):
-            if process.environ().get("PREFECT__FLOW_RUN_ID") == flow_run:
-                os.kill(process.pid, signal.SIGKILL)
-                killed += 1
-    return killed
+def kill_the_process_of(run: Path) -> bool:
+    """SIGKILL the process that executes a flow run, which holds this lock; whether there was one."""
+    pid = locks.holder(run)
+    if pid is None:
+        return False
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+        return True
+    return False
 
 
 @dataclass
 class Proxy:
     """Stands before a Prefect API, passes everything on, and may kill the caller after a certain effect.
 
-    ``kill_after`` is what the path of the fatal call ends with; ``victim`` the flow run that is killed, once.
+    ``kill_after`` is what the path of the fatal call ends with; ``victim`` the flow run that is killed, once, by the
+    lock that its process holds. A fatal call that comes before the victim is named waits for it.
     ``seen`` holds every call as (method, path).
     """
 
     behind: str
     kill_after: str = ""
-    victim: str = ""
+    victim: Future[Path] = field(default_factory=Future)
     url: str = ""
     seen: list[tuple[str, str]] = field(default_factory=list)
     killed: threading.Event = field(default_factory=threading.Event)
@@ -61,7 +65,7 @@ def proxy_before(api_url: str) -> Iterator[Proxy]:
                 self.command, proxy.behind + self.path, content=body, headers=headers, timeout=30, trust_env=False
             )
             fatal = proxy.kill_after and self.path.endswith(proxy.kill_after) and answer.is_success
-            if fatal and not proxy.killed.is_set() and kill_flow_run(proxy.victim):
+            if fatal and not proxy.killed.is_set() and kill_the_process_of(proxy.victim.result(30)):
                 proxy.killed.set()
                 self.close_connection = True
                 return  # the effect took place, and nobody is there to hear of it
