@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caseproof.channels.inbound.meaning import Meaning, _words, answers_something_else, meaning_of, telling_sentences
+from caseproof.channels.inbound.meaning import (
+    _SUBJECTS,
+    Meaning,
+    _words,
+    answers_something_else,
+    meaning_of,
+    telling_sentences,
+)
 from caseproof.channels.inbound.own_words import CUT
 from caseproof.domain.vocabulary import CAUSES
 
@@ -490,7 +497,22 @@ def test_the_sentences_that_sound_like_an_answer_are_told_as_they_were_written()
         ("expired_token", "Our web host has removed the block from the firewall this morning.", True),
         ("expired_token", "The wrong prices were corrected today, feed is rebuilt.", True),
         ("expired_token", "Wir haben die fehlende Datei wieder auf den Server gelegt.", True),
+        ("expired_token", "We have reconnected the product feed as you asked, it should run again.", False),
+        ("expired_token", "Wir haben den Feed wie beschrieben neu verbunden.", False),
+        ("expired_token", "Wir haben die Verbindung des Artikelexports jetzt erneuert.", False),
+        ("expired_token", "The integration has been reconnected on the server now.", False),
+        ("expired_token", "The new one for the price feed is entered.", False),
+        ("expired_token", "We have reconnected eBay.\nWe have also corrected the prices now.", False),
+        (
+            "expired_token",
+            "We have renewed the key that is used for the product feed again, with the new\ntoken from the portal.",
+            False,
+        ),
         ("retailer_offboarded", "Our account is active again now.", False),
+        ("retailer_offboarded", "We have reactivated the shop on the server again.", False),
+        ("connection", "We have fixed the export on our FTP now.", False),
+        ("connection", "We have restored the file share again.", False),
+        ("connection", "We have restarted the export, you can start the job again.", False),
         ("retailer_offboarded", "Prices and stock are corrected in the system.", True),
         ("connection", "Firewall is open for your addresses now.", False),
         ("connection", "I have entered the new password in the plugin now.", False),
@@ -510,4 +532,4 @@ def test_who_tells_of_something_else_than_we_asked_for_does_not_answer_us(
 def test_what_is_asked_is_written_down_for_causes_that_there_are_and_what_stands_in_the_words() -> None:
     asked = _words()["asked"]
     assert asked.keys() <= set(CAUSES)
-    assert {one for families in asked.values() for one in families} <= _words()["rules"].keys()
+    assert {one for families in asked.values() for one in families} <= {*_SUBJECTS} <= _words()["rules"].keys()

@@ -32,6 +32,8 @@ _QUOTE_MARKS = "\"'\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a "
 _QUOTATION = re.compile(
     r"[\"\u201c\u201e\u00ab\u00bb\u201d][^\"\u201c\u201d\u201e\u00ab\u00bb\n]{3,400}[\"\u201c\u201d\u00ab\u00bb]|(?:^|(?<=\n))\s*'[^\n]{3,400}'\s*(?=\n|$)"
 )
+_SUBJECTS = ("access", "data", "network")
+"""What it can be that was changed, by the names of its rules."""
 _LONGEST = 4_000
 """Longer words are for a person to read, in characters."""
 
@@ -97,9 +99,13 @@ def answers_something_else(own_words: str, cause: str) -> str:
     asked = _words()["asked"].get(cause)
     if asked is None:
         return ""
-    told = telling_sentences(own_words)
-    subjects = [{name for name in ("access", "data", "network") if _rule(name).search(_readable(one))} for one in told]
-    return "" if any(not some or some & {*asked} for some in subjects) or not told else told[0]
+    text = _readable(own_words)
+    stated = [sentence for sentence, _ in _stated(text, alone=True)]
+    ours = [sentence for sentence in _sentences(text) if _rule("we").match(sentence.strip())]
+    subjects = [{name for name in _SUBJECTS if _rule(name).search(sentence)} for sentence in (*stated, *ours)]
+    if not stated or any(not some or some & {*asked} for some in subjects):
+        return ""
+    return next(iter(telling_sentences(own_words)), stated[0])
 
 
 def _says_changed(text: str) -> bool:
