@@ -107,7 +107,7 @@ def test_a_page_that_is_not_the_run_s_success_is_pictured_and_refused(
     platform: Platform, take: Take, path: str, reason: str
 ) -> None:
     page = platform.page(path)
-    shot = take(page, seconds=5)
+    shot = take(page, seconds=3)
     assert reason in refused(page, shot)
     assert picture(shot.png).size == (1280, 900)
 
@@ -142,7 +142,7 @@ def test_headers_do_not_follow_a_redirect_to_another_place(platform: Platform, e
 
 def test_headers_follow_a_redirect_within_the_platform(platform: Platform, take: Take) -> None:
     page = platform.page("/runs/slash", headers={"authorization": "Bearer hunter2"})
-    shot = take(page, seconds=5)
+    shot = take(page, seconds=3)
     assert (shot.status, shot.address) == (200, f"{platform.url}/runs/secure")
 
 

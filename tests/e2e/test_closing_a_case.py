@@ -50,7 +50,7 @@ def test_j7_a_case_on_a_scheduled_job_elsewhere_closes_after_our_fix_and_the_job
     world: World,
 ) -> None:
     """Also sees a schedule start runs by itself: with the wrong library versions Prefect makes none."""
-    job = deploy(world, "night", every=20)
+    job = deploy(world, "night", every=8)
     wait_until("a scheduled run to fail by itself", lambda: _ended(job, "FAILED"), 180, every=2)
     ref = job.open_case("--by", "operator")
     assert job.deployment()["paused"], "J2: opening the case stopped the job, before any flow run"

@@ -67,8 +67,6 @@ def up_house(home: Path, *options: str, env: Mapping[str, str] | None = None) ->
     """Start `caseproof up` for a new home, customers' jobs on another Prefect server, and mail; set up from a file."""
     home.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        jobs_server = start_prefect_server(home.parent / "jobs-server")
-        stack.callback(jobs_server.stop)
         mailbox = stack.enter_context(Mailbox(folder=home.parent / "mailbox"))
         ours = {"CASEPROOF_PREFECT_URL": f"http://127.0.0.1:{free_port()}", **(env or {})}
         web_url = f"http://127.0.0.1:{free_port()}"
@@ -79,12 +77,14 @@ def up_house(home: Path, *options: str, env: Mapping[str, str] | None = None) ->
             log=home.parent / "up.log",
         )  # fmt: skip
         stack.callback(process.stop, 30)
+        jobs_server = start_prefect_server(home.parent / "jobs-server")  # while the other one starts
+        stack.callback(jobs_server.stop)
+        customers = start_worker(jobs_server, CUSTOMER_POOL, home.parent, name="customers", cwd=home.parent)
+        stack.callback(customers.stop)
         process.wait_until_ready("Caseproof to be up", lambda: "Caseproof is up." in process.log.read_text(), 180)
         ui_url = ours["CASEPROOF_PREFECT_URL"]
         server = PrefectServer(process, home, f"{ui_url}/api", ui_url, PASSWORD)
         world = World(home, server, jobs_server, mailbox, web_url, extra_env=ours)
-        customers = start_worker(jobs_server, CUSTOMER_POOL, home.parent, name="customers", cwd=home.parent)
-        stack.callback(customers.stop)
         _set_up(world)
         yield UpHouse(world, process)
 
