@@ -7,7 +7,7 @@ from typing import Any
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.events import Event
-from caseproof.domain.job_failure.cause import choice_of, is_neutral, owes_cause
+from caseproof.domain.job_failure.cause import choice_of, is_answered, is_neutral, owes_cause
 from caseproof.domain.job_failure.conditions import waits_for_review_alone
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
@@ -42,7 +42,7 @@ def _waits_for_cause(case: Case) -> str:
 
 
 def _waits(case: Case) -> str:
-    if case.confirmations:
+    if is_answered(case):
         return "Decide what becomes of the account, in the form of the case's run."
     if case.open_replies:
         return "Read what the retailer wrote, and say what it means, in the form of the case's run."
@@ -167,7 +167,7 @@ def sentence(event: Event) -> str:
     data = _Blank(event.data)
     data["_form"] = of_kind(event.kind).questions.get(str(event.data.get("form")), event.data.get("form"))
     data["_jobs"] = ", ".join(str(job.get("name") or job["job"]) for job in event.data.get("jobs", ()))
-    data["_to"] = ", ".join(event.data.get("accepted", ()))
+    data["_to"] = ", ".join(event.data.get("accepted", ())) or ("it may have left" if event.data.get("unsure") else "")
     data["_way"] = f", {WAYS[way]}" if (way := event.data.get("by_way_of")) in WAYS else ""
     data["_opened"] = "adopted" if event.data.get("adopted") else "opened"
     data["_cause"], data["_on"] = in_words(event.data.get("cause", "")), str(event.data.get("on", ""))[:10]
