@@ -236,7 +236,7 @@ def test_two_who_choose_at_once_settle_it_once_and_the_second_is_told(world: Wor
 
     with ThreadPoolExecutor() as pool:
         said = sorted(pool.map(choose, [CauseChoice.FEED, CauseChoice.SYNC]))
-    assert said == [f"If it is another: `caseproof case correct {ref} --cause CAUSE`.", "taken"]
+    assert said == [f"If it is another: `caseproof case correct {ref} --cause CAUSE --by NAME`.", "taken"]
     assert world.count(ref, Kind.CAUSE_CHOSEN) == 1
     [known] = causes.remembered_causes(services.ledger).values()
     assert known.cause == world.case(ref).facts["cause"]
@@ -300,7 +300,7 @@ def test_unanswered_for_a_day_a_neutral_notice_leaves_once_and_asks_nothing(worl
 def test_after_a_neutral_notice_the_operator_reads_how_the_cause_is_told_once_it_is_known(world: World) -> None:
     ref = unknown(world)
     world.walk(ref, forms=NEUTRAL, until="tell")
-    command = f"`caseproof case correct {ref} --cause CAUSE`"
+    command = f"`caseproof case correct {ref} --cause CAUSE --by NAME`"
     assert command in next_action(world.case(ref))
     assert command in what_to_record(world.case(ref))
     corrected(world, ref)

@@ -36,7 +36,7 @@ class CauseKnown(NotAllowed):
         known = f"The cause of {case.ref} is {case.facts['cause']} already{by}."
         if case.facts["cause"] == UNKNOWN:
             known = f"{case.ref} asks for its cause no more: its retailer is told without one."
-        super().__init__(known, f"If it is another: `caseproof case correct {case.ref} --cause CAUSE`.")
+        super().__init__(known, f"If it is another: `caseproof case correct {case.ref} --cause CAUSE --by NAME`.")
 
 
 @dataclass(frozen=True, slots=True)

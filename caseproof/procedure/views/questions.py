@@ -92,7 +92,7 @@ def not_known_yet(case: Case) -> str:
         return ""
     return (
         " They were told without a cause, and asked nothing: once you know it, "
-        f"`caseproof case correct {case.ref} --cause CAUSE` tells them."
+        f"`caseproof case correct {case.ref} --cause CAUSE --by NAME` tells them."
     )
 
 
