@@ -671,7 +671,9 @@ def test_that_no_word_is_needed_was_said_of_the_cause_of_before_the_correction(w
     assert form_of(world, ref) == "retailers-word"
     number = world.case(ref).question_number
     form = {"answered_by": DECIDER, "what": str(Word.WITHOUT), "sender": "", "message": ""}
-    world.services.ledger.record(ref, Kind.QUESTION_ANSWERED, DECIDER, number=number, form="retailers-word", answer=form)
+    world.services.ledger.record(
+        ref, Kind.QUESTION_ANSWERED, DECIDER, number=number, form="retailers-word", answer=form
+    )
     assert form_of(world, ref) == "decision"
     corrected(world, ref, "feed")
     assert form_of(world, ref) == "retailers-word"

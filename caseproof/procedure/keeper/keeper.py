@@ -15,7 +15,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from caseproof.channels.outbound.mail import MailDown
+from caseproof.channels.outbound.mail import MailDown, MailRefused
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
@@ -42,7 +42,7 @@ from caseproof.procedure.keeper.schedule import (
 from caseproof.procedure.keeper.team_alerts import TeamAlert, tell_team
 from caseproof.procedure.notify.correcting import owes_letters, tell_correction
 from caseproof.procedure.notify.reminding import remind
-from caseproof.procedure.notify.telling import Send
+from caseproof.procedure.notify.telling import NobodyToTell, Send
 from caseproof.store import CaseRow, locks
 from caseproof.store.messages import MessageRow
 
@@ -329,7 +329,7 @@ class _Keeper:
                 except MailDown:
                     down = True  # its time-out once a pass, not once a case
                     raise
-                except CaseproofError as error:
+                except (NobodyToTell, MailRefused) as error:
                     again[row.ref] = now + IDLE
                     self._cannot_correct(case, error)
                     raise

@@ -47,7 +47,8 @@ def _waits(case: Case) -> str:
     if case.open_replies:
         return "Read what the retailer wrote, and say what it means, in the form of the case's run."
     if is_neutral(case):
-        return f"Find out the cause, then `caseproof case correct {case.ref} --cause CAUSE --by NAME`: the retailer waits for it."
+        command = f"`caseproof case correct {case.ref} --cause CAUSE --by NAME`"
+        return f"Find out the cause, then {command}: the retailer waits for it."
     return "Wait for the retailer's word and record it, or decide without it if we fixed it ourselves."
 
 

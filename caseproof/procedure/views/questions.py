@@ -75,9 +75,9 @@ def _quoted(fact: Fact) -> str:
 def what_to_record(case: Case) -> str:
     """What is asked with the form for the retailer's word."""
     return (
-        f"{_stop_and_notice(case)}{not_known_yet(case)}{_answers_another(case)} **Now record what the retailer wrote (J8)"
-        f"{_or_the_reply(case)}.** Without their "
-        "word you can go on to 'reactivate after our fix' (J7) or 'keep paused' (J6), and to nothing else."
+        f"{_stop_and_notice(case)}{not_known_yet(case)}{_answers_another(case)} "
+        f"**Now record what the retailer wrote (J8){_or_the_reply(case)}.** Without their word "
+        "you can go on to 'reactivate after our fix' (J7) or 'keep paused' (J6), and to nothing else."
     )
 
 
