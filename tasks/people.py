@@ -21,6 +21,7 @@ from caseproof.domain.forms import (
     Verdict,
     Word,
 )
+from caseproof.domain.job_failure.cause import asks_anew_since, is_answered
 from caseproof.domain.job_failure.conditions import waits_for_review_alone
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.procedure.answers import manual_confirmation
@@ -89,7 +90,7 @@ def hear_the_retailer(ref: str) -> None:
     case = load_case(ref)
     if not _waits_for_word(case):
         return
-    answer = answer_to(case, RetailersWord.slug)
+    answer = _answer_to_the_word(case)
     if answer is None:
         ask(CaseAsker(ref, what_to_record(case), _waits_for_word), RetailersWord)
         return
@@ -97,9 +98,18 @@ def hear_the_retailer(ref: str) -> None:
 
 
 def _waits_for_word(case: Case) -> bool:
+    answer = _answer_to_the_word(case)
+    return case.state in OPEN_FOR_DECISION and not is_answered(case) and not (answer and _is_without(answer))
+
+
+def _answer_to_the_word(case: Case) -> Fact | None:
+    """The answer that counts; that no word is needed was said of the cause of then, where a correction asks anew."""
     answer = answer_to(case, RetailersWord.slug)
-    without = answer is not None and answer["answer"].get("what") == Word.WITHOUT
-    return case.state in OPEN_FOR_DECISION and not case.confirmations and not without
+    return None if answer and _is_without(answer) and answer.seq < asks_anew_since(case) else answer
+
+
+def _is_without(answer: Fact) -> bool:
+    return bool(answer["answer"].get("what") == Word.WITHOUT)
 
 
 def _take_word(ref: str, answer: Fact, form: RetailersWord) -> None:

@@ -13,7 +13,6 @@ from prefect import task
 from caseproof.domain.case import Case
 from caseproof.domain.codes import Code, StepName
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.job_failure.cause import owes_correction
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.closing import proving, running, ticket
@@ -67,7 +66,9 @@ def tell_the_retailer(ref: str) -> None:
     telling.tell_retailer(services().ledger, services().dispatch(load_sender()), services().policy, ref)
 
 
-@step(StepName.CORRECT_THE_NOTICE, "J5", due=owes_correction)
+@step(
+    StepName.CORRECT_THE_NOTICE, "J5", due=lambda case: correcting.owes_letters(services().store, case)
+)  # fmt: skip
 def correct_the_notice(ref: str) -> None:
     """J5: who was told another cause is told the right one. Key: REF/opening/correction/event, and -2, -3, ..."""
     correcting.tell_correction(services().ledger, services().dispatch(load_sender()), services().policy, ref)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from caseproof.cli.common import AsJson, By, err, out, print_json, table_of
+from caseproof.cli.common import AsJson, By, Member, err, out, print_json, table_of
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.codes import message_code, trouble_code
@@ -105,7 +105,7 @@ def _wake(services: Services, case: Case) -> str:
 def case_correct(
     ref: Ref,
     cause: Annotated[str, typer.Option(help=f"What it really is: one of {', '.join(CAUSES[:-1])}.")],
-    by: By = "an operator",
+    by: Member,
     as_json: AsJson = False,
 ) -> None:
     """The cause is another: correct it here, where the same choice said it, and in what is remembered.
@@ -113,7 +113,7 @@ def case_correct(
     Whoever was told otherwise is written to by the case's run, once.
     """
     services = bootstrap()
-    done = correct_cause(services.ledger, ref, cause, by=by)
+    done = correct_cause(services.ledger, services.policy.team, ref, cause, by=by)
     owe = [one for one in done.refs if owes_correction(services.ledger.case(one))]
     runs = {one: _wake(services, services.ledger.case(one)) for one in done.refs[:1]}  # the keeper wakes the others
     if as_json:

@@ -10,7 +10,7 @@ import yaml
 from rich.markup import escape
 
 from caseproof.checks.offering import fits, signature_for
-from caseproof.cli.common import AsJson, By, out, print_json, table_of
+from caseproof.cli.common import AsJson, Member, out, print_json, table_of
 from caseproof.domain.errors import BadInput
 from caseproof.procedure.core.causes import undo_choice
 from caseproof.procedure.core.services import bootstrap
@@ -43,15 +43,16 @@ def causes(
 
 
 @causes_app.command("undo")
-def causes_undo(number: Number, by: By = "an operator", as_json: AsJson = False) -> None:
+def causes_undo(number: Number, by: Member, as_json: AsJson = False) -> None:
     """Remember a choice no more: the next message of its kind is asked about again. Cases keep what they have."""
-    undone = undo_choice(bootstrap().ledger, number, by=by)
+    services = bootstrap()
+    undone = undo_choice(services.ledger, services.policy.team, number, by=by)
     if as_json:
         print_json(_as_json(undone))
         return
     out.print(
         f"The choice {undone.id} ({in_words(undone.cause)}) holds no more: the next message of its kind is asked "
-        "about. Cases keep what they have from it; `caseproof case correct REF --cause CAUSE` corrects one.",
+        "about. Cases keep what they have from it; `caseproof case correct REF --cause CAUSE --by NAME` corrects one.",
         soft_wrap=True,
     )
 

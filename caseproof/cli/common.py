@@ -16,6 +16,9 @@ err = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 By = Annotated[str, typer.Option("--by", help="Who does this, by role or name.")]
+Member = Annotated[
+    str, typer.Option("--by", help="Who decides this, as `team` of the policy names them.", show_default=False)
+]
 
 
 def print_json(what: Any) -> None:

@@ -197,9 +197,18 @@ class Case:
         told = enumerate(self.events, 1)
         return tuple(FactOf(number, event) for number, event in told if event.kind.spec.says is payload)
 
+    @property
+    def last_told(self) -> FactOf[says.NoticeSent | says.NoticeCorrected] | None:
+        """The mail that says what holds for the retailer in this round: the notice, or what corrected it since."""
+        return self.correction or self.notice
+
     def since_notice(self, kind: EventKind) -> tuple[Event, ...]:
         """The events of this kind since the retailer was told in this round."""
         return tuple(e for e in self.events[self.notice.seq :] if e.kind is kind) if self.notice else ()
+
+    def since_told(self, kind: EventKind) -> tuple[Event, ...]:
+        """The events of this kind since the retailer was told last: a correction begins anew."""
+        return tuple(e for e in self.events[self.last_told.seq :] if e.kind is kind) if self.last_told else ()
 
     def since_question(self, kind: EventKind) -> tuple[Event, ...]:
         """The events of this kind since the question that waits now was asked."""
@@ -207,8 +216,8 @@ class Case:
 
     @property
     def reminders(self) -> int:
-        """How often the retailer was reminded since they were told in this round."""
-        begun = self.notice.seq if self.notice else len(self.events)
+        """How often the retailer was reminded of what they were told last in this round."""
+        begun = self.last_told.seq if self.last_told else len(self.events)
         return sum(event.kind.spec.says is says.ReminderSent for event in self.events[begun:])
 
     @property

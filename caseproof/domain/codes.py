@@ -114,6 +114,8 @@ class MessageCode(StrEnum):
     """What it tells was done before we wrote: that may be why the job fails."""
     OTHER_THAN_ASKED = "other_than_asked"
     """What it tells was done is not what our mail asked for."""
+    NOTHING_ASKED = "nothing_asked"
+    """Our mail asked for nothing: what they changed may have nothing to do with it."""
     NAMES_OTHER_CASES = "names_other_cases"
     ABOUT_OTHER_CASES = "about_other_cases"
     CASE_UNREADABLE = "case_unreadable"

@@ -154,10 +154,14 @@ class NoticeSent(Mailed):
 
 
 class NoticeCorrected(Mailed):
-    """The mail that corrects what the notice said: the cause that is told now, and whether an answer is owed for it."""
+    """The mail that corrects what the notice said: the cause that is told now, and whether an answer is owed for it.
+
+    ``unsure``: it was corrected again before anybody could say whether it left.
+    """
 
     cause: str
     asks: bool
+    unsure: NotRequired[bool]
 
 
 class CauseAwaited(Answering):

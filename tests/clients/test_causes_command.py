@@ -62,9 +62,9 @@ def test_a_choice_is_undone_once_and_cases_keep_what_they_have(services, run: Ru
     assert run("causes", "--json").json == []
     assert run("causes", "--all", "--json").json[0]["undone_by"] == "team lead"
     assert services.ledger.case(ref).facts["cause"] == "sync"
-    again = run("causes", "undo", 1)
+    again = run("causes", "undo", 1, "--by", "operator")
     assert (again.code, "undone by team lead" in again.err, "caseproof causes" in again.err) == (1, True, True)
-    unknown = run("causes", "undo", 9)
+    unknown = run("causes", "undo", 9, "--by", "operator")
     assert (unknown.code, "There is no chosen cause 9" in unknown.err) == (1, True)
 
 
@@ -117,7 +117,19 @@ def test_a_cause_is_corrected_in_its_case_in_those_with_the_same_choice_and_in_w
 
 def test_a_correction_that_cannot_be_is_refused_with_what_may_be_said(services, run: Run) -> None:
     ref = chosen(services)
-    same = run("case", "correct", ref, "--cause", "sync")
+    same = run("case", "correct", ref, "--cause", "sync", "--by", "operator")
     assert (same.code, f"The cause of {ref} is sync already" in same.err) == (1, True)
-    nonsense = run("case", "correct", ref, "--cause", "weather")
+    nonsense = run("case", "correct", ref, "--cause", "weather", "--by", "operator")
     assert (nonsense.code, "Choose one of expired_token" in nonsense.err) == (1, True)
+
+
+@pytest.mark.parametrize("what", [("case", "correct", "JF-000001", "--cause", "feed"), ("causes", "undo", 1)])
+def test_only_a_member_of_the_team_corrects_or_undoes_and_says_who_it_is(services, run: Run, what: Any) -> None:
+    ref = chosen(services)
+    nobody = run(*what)
+    assert (nobody.code, "--by" in nobody.err) == (2, True)
+    stranger = run(*what, "--by", "a stranger")
+    assert (stranger.code, "a stranger is not on the team list" in stranger.err) == (1, True)
+    assert "operator, team lead" in stranger.err
+    assert services.ledger.case(ref).facts["cause"] == "sync"
+    assert run(*what, "--by", "Team Lead").code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from email.utils import parseaddr
 
 import pytest
@@ -10,11 +11,14 @@ import pytest
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision, Disposition
-from caseproof.evidence.signing import case_of_address, reply_address
+from caseproof.evidence.signing import answer_token, case_of_address, reply_address
+from caseproof.procedure.answers.answer_link import Asked, LinkState, asked
 from caseproof.procedure.answers.inbox import InboxPass, MailIntake, read_inbox
 from caseproof.procedure.answers.receiving import Received, receive
+from caseproof.procedure.core.causes import correct_cause
 from caseproof.store import MessageRow
 from tests.support.fakes import Killed
+from tests.support.keeper import Keeper, waits
 from tests.support.retailer_mail import AUTHSERV, DONE, FakeInbox, answer, letter_of, returned
 from tests.support.world import CONTACT, World
 
@@ -451,3 +455,81 @@ def test_the_signed_address_in_a_letter_names_its_case(world: World) -> None:
     ref, letter = told(world)
     address = parseaddr(str(letter_of(letter)["Reply-To"]))[1]
     assert case_of_address(world.services.secret, address) == ref
+
+
+# -- of a notice that was corrected, or asked nothing ------------------------------------------------------------------
+
+
+def corrected(world: World, ref: str, cause: str) -> bytes:
+    """The cause is another, and the retailer is told so; the letter."""
+    correct_cause(world.services.ledger, world.services.policy.team, ref, cause, by="team lead")
+    world.step("correct", ref)
+    return world.mail.taken[-1][0]
+
+
+def test_an_answer_to_what_was_corrected_since_is_none_to_the_correction_and_a_person_reads_it(world: World) -> None:
+    ref, notice = told(world)
+    correction = corrected(world, ref, "feed")
+    got = take_in(world, answer(notice, DONE))
+    assert (got.place, got.why) == (
+        Disposition.REPLY, "it answers an earlier notice, and the case has moved on since"
+    )  # fmt: skip
+    again = corrected(world, ref, "sync")
+    assert take_in(world, answer(correction, "The feed is readable again, we have fixed it.")).place is (
+        Disposition.REPLY
+    )
+    thread = " ".join(str(letter_of(letter)["Message-ID"]) for letter in (notice, correction, again))
+    late = answer(again, "We have made the change.", References=thread, threaded=False, In_Reply_To=thread.split()[-1])
+    assert take_in(world, late).place is Disposition.COUNTED
+
+
+def test_an_answer_to_a_reminder_of_the_correction_counts(world: World) -> None:
+    ref, _ = told(world)
+    corrected(world, ref, "feed")
+    waits(world, ref)
+    assert Keeper(world)(days=2, minutes=5).reminded == [ref]
+    assert take_in(world, answer(world.mail.taken[-1][0], "We have made the change.")).place is Disposition.COUNTED
+
+
+def test_that_the_integration_goes_is_the_retailer_s_word_whichever_mail_it_answers(world: World) -> None:
+    ref, notice = told(world)
+    corrected(world, ref, "feed")
+    take_in(world, answer(notice, "We no longer sell there. Please remove the integration."))
+    assert world.case(ref).words[0]["choice"] == "remove"
+
+
+@pytest.mark.parametrize("cause", ["our_platform", "website_changed"])
+@pytest.mark.parametrize("how", ["told at once", "corrected"])
+def test_that_something_was_changed_where_nothing_was_asked_is_read_by_a_person(
+    world: World, cause: str, how: str
+) -> None:
+    ref, letter = told(world) if how == "corrected" else told(world, cause=cause)
+    letter = corrected(world, ref, cause) if how == "corrected" else letter
+    got = take_in(world, answer(letter, "We have renewed the token."))
+    assert (got.place, got.why) == (Disposition.REPLY, "our mail asked for nothing")
+    assert world.case(ref).confirmations == ()
+    take_in(world, answer(letter, "We no longer sell there. Please remove the integration."))
+    assert world.case(ref).words[0]["choice"] == "remove"
+
+
+def test_the_link_in_a_correction_takes_an_answer_though_one_was_given_before(world: World) -> None:
+    ref, _ = told(world)
+    state = link_of(world, ref)
+    assert state.jobs[0].standing is LinkState.OPEN
+    link = f"{ref.lower()}.1.notice"
+    kept = world.services.files.keep(ref, b"{}", "answer.json", "application/json")
+    world.services.ledger.record(
+        ref, Kind.CONFIRMATION_RECEIVED, sender=CONTACT, words="Done.", evidence=kept, by_way_of="page",
+        choice="changed", link=link,
+    )  # fmt: skip
+    assert link_of(world, ref).jobs[0].standing is LinkState.ANSWERED
+    corrected(world, ref, "feed")
+    assert link_of(world, ref).jobs[0].standing is LinkState.OPEN
+    assert link_of(world, ref).jobs[0].colleague is None
+
+
+def link_of(world: World, ref: str) -> Asked:
+    """What the link of the first letter asks now."""
+    expires = world.clock() + timedelta(days=1)
+    token = answer_token(world.services.replies.secret(), f"{ref.lower()}.1.notice", expires)
+    return asked(world.services.store, world.services.replies, token)

@@ -90,7 +90,7 @@ def who_was_told_another_cause_is_told_so_before_anybody_is_asked_anything(world
     world.mail.faulty.fails("send", after=Killed())
     with pytest.raises(Killed):
         world.walk(ref)
-    correct_cause(world.services.ledger, ref, "feed", by=REVIEWER)
+    correct_cause(world.services.ledger, world.services.policy.team, ref, "feed", by=REVIEWER)
     world.restart(minutes=30)
     done = calls(world)
     world.walk(ref, people=False)
@@ -102,7 +102,7 @@ def a_desk_that_is_down_keeps_no_correction_back(world: World) -> None:
     ref = world.open()
     world.walk(ref, until="tell")
     writes(world, ref, "Which token do you mean?")
-    correct_cause(world.services.ledger, ref, "feed", by=REVIEWER)
+    correct_cause(world.services.ledger, world.services.policy.team, ref, "feed", by=REVIEWER)
     done = calls(world)
     world.walk(ref, people=False)
     assert done == ["send", "comment"]

@@ -71,7 +71,7 @@ def test_a_step_taken_by_two_at_once_is_done_once(world: World, name: str, same:
     world.platform.lasts = timedelta()
     world.walk(ref, before=name)
     if name == "correct":
-        correct_cause(world.services.ledger, ref, "feed", by="operator")
+        correct_cause(world.services.ledger, world.services.policy.team, ref, "feed", by="operator")
     before = world.case(ref).version
     overlap = Overlap(world)
     one, two = overlap.offices(same)

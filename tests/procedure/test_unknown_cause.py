@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from caseproof.channels.outbound.mail import MailDown
 from caseproof.domain.errors import BadInput, NotAllowed
-from caseproof.domain.forms import Apart, CauseChoice
-from caseproof.domain.job_failure.cause import choice_of, owes_cause
+from caseproof.domain.forms import Apart, CauseChoice, Word
+from caseproof.domain.job_failure.cause import choice_of, owes_cause, told_cause
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.evidence.proof import verify_proof
 from caseproof.platforms.base import RunState
+from caseproof.procedure.closing.deciding import goes_on_by_itself
 from caseproof.procedure.containment.checking import carry_out, plan_check
 from caseproof.procedure.core import causes
 from caseproof.procedure.keeper.incidents import gather
@@ -203,7 +204,7 @@ def test_a_case_whose_failure_only_looks_like_it_asks_by_itself(world: World) ->
 def test_where_the_case_that_asked_is_gone_another_of_its_message_asks(world: World) -> None:
     keeper = Keeper(world)
     first, second, third = storm(world, 3)
-    causes.correct_cause(world.services.ledger, third, "sync", by=DECIDER)  # by hand, and so is the memory
+    corrected(world, third, "sync")  # by hand, and so is the memory
     assert {world.case(ref).facts["cause"] for ref in (first, second)} == {"sync"}
     world.clock.move(days=1)
     refs = [unknown(world, number, message="Pallet {} of {} is lost") for number in (7, 8, 9)]
@@ -235,7 +236,7 @@ def test_two_who_choose_at_once_settle_it_once_and_the_second_is_told(world: Wor
 
     with ThreadPoolExecutor() as pool:
         said = sorted(pool.map(choose, [CauseChoice.FEED, CauseChoice.SYNC]))
-    assert said == [f"If it is another: `caseproof case correct {ref} --cause CAUSE`.", "taken"]
+    assert said == [f"If it is another: `caseproof case correct {ref} --cause CAUSE --by NAME`.", "taken"]
     assert world.count(ref, Kind.CAUSE_CHOSEN) == 1
     [known] = causes.remembered_causes(services.ledger).values()
     assert known.cause == world.case(ref).facts["cause"]
@@ -253,7 +254,7 @@ def test_an_answer_that_is_read_twice_counts_once(world: World) -> None:
 def test_a_late_answer_to_what_was_settled_meanwhile_is_refused_with_what_to_do(world: World) -> None:
     ref = unknown(world)
     asks(world, ref)
-    causes.correct_cause(world.services.ledger, ref, "sync", by=REVIEWER)
+    corrected(world, ref, "sync")
     with pytest.raises(causes.CauseKnown, match="is sync already, chosen by team lead on 2026-11-20"):
         causes.choose_cause(world.services.ledger, world.services.policy.team, ref, CauseChoice.FEED, by=DECIDER)
 
@@ -299,7 +300,7 @@ def test_unanswered_for_a_day_a_neutral_notice_leaves_once_and_asks_nothing(worl
 def test_after_a_neutral_notice_the_operator_reads_how_the_cause_is_told_once_it_is_known(world: World) -> None:
     ref = unknown(world)
     world.walk(ref, forms=NEUTRAL, until="tell")
-    command = f"`caseproof case correct {ref} --cause CAUSE`"
+    command = f"`caseproof case correct {ref} --cause CAUSE --by NAME`"
     assert command in next_action(world.case(ref))
     assert command in what_to_record(world.case(ref))
     corrected(world, ref)
@@ -406,9 +407,10 @@ def test_a_job_that_was_not_started_has_no_message_that_could_be_remembered(make
 def test_a_choice_that_was_undone_is_asked_for_again(world: World) -> None:
     world.walk(unknown(world), forms=FEED, until="tell")
     [known] = causes.remembered_causes(world.services.ledger).values()
-    assert causes.undo_choice(world.services.ledger, known.id, by=REVIEWER).undone_by == REVIEWER
+    team = world.services.policy.team
+    assert causes.undo_choice(world.services.ledger, team, known.id, by=REVIEWER).undone_by == REVIEWER
     with pytest.raises(BadInput, match="was undone by team lead on 2026-11-20 already"):
-        causes.undo_choice(world.services.ledger, known.id, by=DECIDER)
+        causes.undo_choice(world.services.ledger, team, known.id, by=DECIDER)
     assert asks(world, unknown(world, 1)) == "cause"
 
 
@@ -416,7 +418,7 @@ def test_a_choice_that_was_undone_is_asked_for_again(world: World) -> None:
 
 
 def corrected(world: World, ref: str, cause: str = "our_platform") -> causes.Corrected:
-    return causes.correct_cause(world.services.ledger, ref, cause, by=REVIEWER)
+    return causes.correct_cause(world.services.ledger, world.services.policy.team, ref, cause, by=REVIEWER)
 
 
 def test_a_cause_that_is_corrected_tells_the_retailer_once_that_the_other_was_wrong(world: World) -> None:
@@ -485,6 +487,289 @@ def test_a_process_that_dies_right_after_the_correction_left_sends_the_same_mail
     world.walk(ref, people=False)
     assert len({str(mail["Message-ID"]) for mail in mails(world)}) == 2
     assert world.count(ref, Kind.NOTICE_CORRECTED) == 1
+
+
+def taken_back_while_it_leaves(world: World, ref: str, *causes_after: str) -> None:
+    """The cause is corrected; the process dies as the mail that says so has left; then it is corrected again."""
+    corrected(world, ref)
+    world.mail.faulty.fails("send", after=Killed())
+    with pytest.raises(Killed):
+        world.walk(ref, people=False)
+    for cause in causes_after:
+        corrected(world, ref, cause)
+    world.restart(minutes=30)
+    world.walk(ref, people=False)
+
+
+def test_a_correction_that_is_taken_back_while_its_mail_leaves_is_put_right_by_another(world: World) -> None:
+    ref = unknown(world)
+    world.walk(ref, forms=FEED, until="tell")
+    taken_back_while_it_leaves(world, ref, "feed")
+    world.walk(ref, people=False)
+    case = world.case(ref)
+    assert [fact["cause"] for fact in case.every(Kind.NOTICE_CORRECTED)] == ["our_platform", "feed"]
+    assert (told_cause(case), case.facts["cause"], case.correction["asks"]) == ("feed", "feed", True)
+    assert len(mails(world)) == 3
+    assert "Correction: A product feed cannot be read" in subjects(world)[-1]
+    assert "it may have left" in sentence(case.every(Kind.NOTICE_CORRECTED)[0].event)
+
+
+def test_of_corrections_that_follow_each_other_every_one_that_left_is_on_record(world: World) -> None:
+    ref = unknown(world)
+    world.walk(ref, forms=FEED, until="tell")
+    taken_back_while_it_leaves(world, ref, "sync", "website_changed")
+    told = [fact["cause"] for fact in world.case(ref).every(Kind.NOTICE_CORRECTED)]
+    assert told == ["our_platform", "website_changed"], "what was corrected before any mail left is told to nobody"
+    assert len(mails(world)) == 3
+
+
+def test_a_correction_that_is_taken_back_while_the_mail_server_is_slow_is_put_right_at_once(world: World) -> None:
+    ref = unknown(world)
+    world.walk(ref, forms=FEED, until="tell")
+    corrected(world, ref)
+
+    def slow(*letter: Any) -> Any:
+        if world.case(ref).facts["cause"] == "our_platform":
+            corrected(world, ref, "feed")
+        return world.mail.send(*letter)
+
+    world.send = slow
+    world.walk(ref, people=False)
+    case = world.case(ref)
+    assert [fact["cause"] for fact in case.every(Kind.NOTICE_CORRECTED)] == ["our_platform", "feed"]
+    assert case.correction["accepted"] == [CONTACT]
+    assert len(mails(world)) == 3
+
+
+def test_of_a_correction_that_is_taken_back_the_letters_that_have_not_left_never_do(world: World) -> None:
+    world.register("Shop A", "second@shop-a.example.com")
+    ref = unknown(world)
+    world.walk(ref, forms=FEED, until="tell")
+    taken_back_while_it_leaves(world, ref, "feed")
+    assert [subject for subject in subjects(world, "second@shop-a.example.com") if "our side" in subject] == []
+    assert len(subjects(world)) == 3
+    assert len(subjects(world, "second@shop-a.example.com")) == 2
+    corrected(world, ref)  # and where the first contact's letter is known to have left
+    world.mail.faulty.fails("send", after=Killed(), skip=1)
+    with pytest.raises(Killed):
+        world.walk(ref, people=False)
+    corrected(world, ref, "feed")
+    world.restart(minutes=30)
+    case = world.walk(ref, people=False)
+    told = [(fact["cause"], fact["accepted"]) for fact in case.every(Kind.NOTICE_CORRECTED)]
+    assert told[2:] == [("our_platform", [CONTACT]), ("feed", [CONTACT, "second@shop-a.example.com"])]
+
+
+def test_of_a_closed_case_too_a_correction_that_is_taken_back_is_put_right(world: World) -> None:
+    ref = unknown(world)
+    assert world.walk(ref, forms=FEED, until="the end").is_closed
+    corrected(world, ref)
+    world.mail.faulty.fails("send", after=Killed())
+    with pytest.raises(Killed):
+        Keeper(world)(minutes=3)
+    corrected(world, ref, "feed")
+    world.restart(minutes=30)
+    keeper = Keeper(world)
+    for _ in range(3):
+        keeper(minutes=3)
+    assert [fact["cause"] for fact in world.case(ref).every(Kind.NOTICE_CORRECTED)] == ["our_platform", "feed"]
+    assert len(mails(world)) == 4, "the notice, that it works again, and two that correct"
+
+
+def test_a_closed_case_whose_correction_cannot_be_sent_is_told_to_the_team_and_tried_daily(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(mail={"team": "team@example.com"})
+    ref = unknown(world)
+    assert world.walk(ref, forms=FEED, until="the end").is_closed
+    with world.services.store.uow() as uow:
+        uow.people.remove_contact("Shop A", CONTACT)
+        uow.commit()
+    corrected(world, ref)
+    keeper = Keeper(world)
+    tried = [ref in keeper(minutes=5).problems.said for _ in range(20)]
+    assert 1 <= tried.count(True) <= 2, tried
+    assert world.count(ref, Kind.TEAM_TOLD) == 1
+    assert "Shop A has no registered contact" in world.case(ref).every(Kind.TEAM_TOLD)[0]["about"]
+    assert ref in keeper(days=1).problems.said
+    keeper(minutes=5)
+    assert world.count(ref, Kind.TEAM_TOLD) == 1
+    world.register("Shop A", CONTACT)
+    keeper(days=1)
+    assert world.count(ref, Kind.NOTICE_CORRECTED) == 1
+    keeper(minutes=5)
+    assert keeper(days=9).looked_at == 0
+
+
+def test_a_mail_server_that_is_down_holds_a_pass_up_once_and_is_tried_ever_more_seldom(world: World) -> None:
+    refs = [unknown(world), unknown(world, 1)]
+    for ref in refs:
+        assert world.walk(ref, forms=FEED, until="the end").is_closed
+    corrected(world, refs[0])
+    corrected(world, refs[1])
+    world.mail.faulty.fails("send", before=MailDown("It hangs.", "Wait."), times=1000)
+    keeper = Keeper(world)
+    assert len([one for one in keeper(minutes=1).problems.said if one in refs]) == 1
+    tried = [keeper(minutes=5).looked_at for _ in range(200)]
+    assert 5 < sum(map(bool, tried)) < 60, tried
+
+
+# -- what the retailer wrote before the correction ------------------------------------------------------------------
+
+
+def by_the_page(world: World, ref: str, words: str = "Done.", choice: str = "changed") -> None:
+    """The retailer's word, as the confirmation page records it."""
+    kept = world.services.files.keep(ref, f"{words}{world.clock.now}".encode(), "word.json", "application/json")
+    world.services.ledger.record(
+        ref, Kind.CONFIRMATION_RECEIVED, sender=CONTACT, words=words, evidence=kept, by_way_of="page", choice=choice
+    )
+
+
+def form_of(world: World, ref: str) -> str:
+    """The form that the case asks with now."""
+    world.walk(ref, people=False)
+    question = world.case(ref).question
+    return str(question["form"]) if question else ""
+
+
+def test_a_word_from_before_the_correction_answers_what_was_told_before_and_the_next_one_counts(world: World) -> None:
+    ref = world.open()
+    world.walk(ref, until="tell")
+    corrected(world, ref, "feed")
+    by_the_page(world, ref, "We have renewed the token.")
+    assert form_of(world, ref) == "retailers-word"
+    case = world.case(ref)
+    assert (case.state, case.decision, case.correction["asks"]) == (State.WAITING, None, True)
+    assert "before we corrected the cause" in what_to_record(case)
+    assert next_action(case).startswith("Wait for the retailer's word")
+    by_the_page(world, ref, "The feed is readable again.")
+    world.walk(ref, until="start", people=False)
+    assert world.case(ref).decision.actor == "caseproof"
+    assert f"({world.case(ref).words[1].at:%Y-%m-%d %H:%M} UTC)" in world.case(ref).decision["reason"]
+
+
+def test_after_a_failed_re_run_the_corrected_cause_asks_for_a_new_word_and_reminds_of_it(world: World) -> None:
+    keeper = Keeper(world)
+    ref = world.open()
+    world.walk(ref, until="tell")
+    by_the_page(world, ref, "We have renewed the token.")
+    world.platform.outcome = "failed"
+    world.walk(ref, until="verify", people=False)
+    assert form_of(world, ref) == "decision"
+    corrected(world, ref, "feed")
+    assert form_of(world, ref) == "retailers-word"
+    waits(world, ref)
+    assert keeper(days=2, minutes=5).reminded == [ref]
+    keeper(days=6)
+    keeper(days=7)
+    assert world.case(ref).state is State.PAUSED, "and where no answer comes, the account stays paused (J6)"
+
+
+def test_that_no_word_is_needed_was_said_of_the_cause_of_before_the_correction(world: World) -> None:
+    ref = world.open()
+    world.walk(ref, until="tell")
+    assert form_of(world, ref) == "retailers-word"
+    number = world.case(ref).question_number
+    form = {"answered_by": DECIDER, "what": str(Word.WITHOUT), "sender": "", "message": ""}
+    world.services.ledger.record(
+        ref, Kind.QUESTION_ANSWERED, DECIDER, number=number, form="retailers-word", answer=form
+    )
+    assert form_of(world, ref) == "decision"
+    corrected(world, ref, "feed")
+    assert form_of(world, ref) == "retailers-word"
+
+
+def test_a_cause_that_asks_after_a_neutral_notice_lets_a_clear_word_go_on_by_itself(world: World) -> None:
+    ref = unknown(world)
+    world.walk(ref, forms=NEUTRAL, until="tell")
+    corrected(world, ref, "expired_token")
+    world.walk(ref, people=False)
+    by_the_page(world, ref, "We have renewed the token.")
+    assert goes_on_by_itself(world.services.ledger, world.services.policy, ref)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_where_the_correction_asks_nothing_no_word_goes_on_by_itself(world: World, when: str) -> None:
+    ref = world.open()
+    world.walk(ref, until="tell")
+    if when == "before":
+        by_the_page(world, ref, "We have renewed the token.")
+    corrected(world, ref, "our_platform")
+    world.step("correct", ref)
+    if when == "after":
+        by_the_page(world, ref, "We have renewed the token.")
+    assert not goes_on_by_itself(world.services.ledger, world.services.policy, ref)
+    assert form_of(world, ref) == "decision"
+
+
+def test_reminders_and_what_the_team_is_told_count_from_the_correction(world: World) -> None:
+    keeper = Keeper(world)
+    ref = world.open()
+    world.walk(ref, until="tell")
+    waits(world, ref)
+    assert [keeper(days=days, minutes=5).reminded for days in (2, 3)] == [[ref], [ref]]
+    keeper(days=4)
+    corrected(world, ref, "feed")
+    world.walk(ref, people=False)
+    assert (row(world, ref).reminders, world.case(ref).reminders) == (0, 0)
+    waits(world, ref)
+    begun = world.clock.now
+    assert [keeper(days=days, minutes=5).reminded for days in (2, 3)] == [[ref], [ref]]
+    ids = [str(mail["Message-ID"]) for mail in mails(world)]
+    assert len(ids) == len(set(ids)) == 6
+    assert all(".correction-" in one and ".reminder-" in one for one in ids[4:])
+    assert {"reminder-1.eml", "reminder-2.eml", "reminder-3.eml", "reminder-4.eml"} <= files(world, ref)
+    while world.case(ref).state is State.WAITING:
+        keeper(days=1)
+    reason = world.case(ref).decision["reason"]
+    [told] = {f"{at:%Y-%m-%d}" for at in told_of_no_answer(world, ref) if at > begun}
+    assert f"reminded 2 times ({begun + timedelta(days=2):%Y-%m-%d}, {begun + timedelta(days=5):%Y-%m-%d})" in reason
+    assert f"the team told on {told}." in reason
+
+
+def files(world: World, ref: str) -> set[str]:
+    with world.services.store.reading() as uow:
+        return {file.name for file in uow.evidence.of(ref)}
+
+
+def told_of_no_answer(world: World, ref: str) -> list[datetime]:
+    return [fact.at for fact in world.case(ref).every(Kind.TEAM_TOLD) if fact.get("no_answer")]
+
+
+def test_who_heard_only_the_correction_hears_that_it_works_again(world: World) -> None:
+    ref = unknown(world)
+    world.walk(ref, forms=FEED, until="tell")
+    world.register("Shop A", "new@shop-a.example.com")
+    corrected(world, ref)
+    assert world.walk(ref, until="the end").is_closed
+    assert len(mails(world, "new@shop-a.example.com")) == 2
+
+
+def test_what_the_cause_was_is_each_cases_own(world: World) -> None:
+    first, second = storm(world, 2)
+    corrected(world, first, "sync")
+    [known] = causes.remembered_causes(world.services.ledger).values()
+    causes.undo_choice(world.services.ledger, world.services.policy.team, known.id, by=REVIEWER)
+    waiting = unknown(world, 4)
+    assert asks(world, waiting) == "cause"
+    assert set(corrected(world, first, "our_platform").refs) == {first, second, waiting}
+    was = {ref: world.case(ref).every(Kind.CAUSE_CHOSEN)[-1]["was"] for ref in (first, second, waiting)}
+    assert was == {first: "sync", second: "sync", waiting: "unknown"}
+
+
+@pytest.mark.parametrize("who", ["a stranger", ""])
+def test_nobody_who_is_not_on_the_team_corrects_a_cause_or_undoes_a_choice(world: World, who: str) -> None:
+    ref = unknown(world)
+    world.walk(ref, forms=FEED, until="tell")
+    ledger, team = world.services.ledger, world.services.policy.team
+    with pytest.raises(NotAllowed, match="not on the team list"):
+        causes.correct_cause(ledger, team, ref, "sync", by=who)
+    [known] = causes.remembered_causes(ledger).values()
+    with pytest.raises(NotAllowed, match="not on the team list"):
+        causes.undo_choice(ledger, team, known.id, by=who)
+    assert world.case(ref).facts["cause"] == "feed"
+    causes.correct_cause(ledger, team, ref, "sync", by=f" {REVIEWER.upper()} ")
+    assert choice_of(world.case(ref))["by"] == REVIEWER, "as the team list spells it"
 
 
 def test_the_retailer_of_a_closed_case_hears_that_the_reason_was_another_once_and_its_proof_holds(world: World) -> None:

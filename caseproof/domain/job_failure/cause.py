@@ -55,6 +55,15 @@ def owes_correction(case: Case) -> bool:
 
 def asks_for_answer(case: Case) -> bool:
     """Whether the retailer owes an answer to what they were told last."""
-    if case.correction is not None:
-        return bool(case.correction.data["asks"])
-    return case.notice is not None and bool(case.notice.data.get("asks", True))
+    return case.last_told is not None and bool(case.last_told.data.get("asks", True))
+
+
+def asks_anew_since(case: Case) -> int:
+    """The number of the event by which a correction asked the retailer anew: what was said before it answers something
+    else. 0 where none did."""
+    return case.correction.seq if case.correction is not None and asks_for_answer(case) else 0
+
+
+def is_answered(case: Case) -> bool:
+    """Whether the retailer has given their word, and was asked for no other one since."""
+    return any(word.seq > asks_anew_since(case) for word in case.confirmations)

@@ -16,6 +16,7 @@ from caseproof.channels.outbound.languages import language_of
 from caseproof.config.mail_address import comparable
 from caseproof.config.policy import MailPolicy
 from caseproof.domain.case import Case, Fact
+from caseproof.domain.job_failure.cause import asks_anew_since
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Choice, Decision
 from caseproof.evidence.signing import BadLink, read_answer_token
@@ -54,7 +55,8 @@ class GivenAnswer:
 class JobAsked:
     """A job that the letter told of, and its case.
 
-    ``own`` is this contact's latest answer by this link; ``colleague`` the latest of anybody else since the notice.
+    ``own`` is this contact's latest answer by this link; ``colleague`` the latest of anybody else since what
+    was told last.
     ``failed_since``: the job failed again after ``own``. ``settled_at`` and ``removed`` are a closed case's.
     """
 
@@ -184,7 +186,8 @@ def _standing(uow: UnitOfWork, letter: Thread, case: Case, mine: Sequence[Fact])
     if case.notice is None or not letter.is_of(case.notice.data["message_id"]):  # between two notices there is none
         return LinkState.SUPERSEDED
     failed = case.last_failure.seq if case.last_failure else 0
-    used = any(word.seq > failed and word["choice"] != Choice.HELP for word in mine)
+    since = max(failed, asks_anew_since(case))  # what was said before a correction answers another question
+    used = any(word.seq > since and word["choice"] != Choice.HELP for word in mine)
     return LinkState.ANSWERED if used else LinkState.OPEN
 
 
@@ -199,7 +202,7 @@ def _said(word: Fact) -> GivenAnswer:
 
 
 def _colleague(letter: Thread, case: Case) -> GivenAnswer | None:
-    since = case.notice.seq if case.notice else 0
+    since = case.last_told.seq if case.last_told else 0
     others = [
         fact
         for fact in (*case.confirmations, *case.replies)

@@ -18,14 +18,14 @@ from caseproof.config.mail_address import comparable
 from caseproof.domain.case import Case
 from caseproof.domain.codes import MessageCode
 from caseproof.domain.events import Event
-from caseproof.domain.job_failure.cause import told_cause
+from caseproof.domain.job_failure.cause import asks_for_answer, told_cause
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import BY_MAIL, Choice, Disposition
 from caseproof.evidence.signing import case_of_address
 from caseproof.procedure.core.message_words import Why, together, why
 from caseproof.procedure.core.parts import US, Ledger, ReplyAddresses
 from caseproof.procedure.core.retailer_answer import cases_named
-from caseproof.procedure.notify.threads import Thread, find_thread
+from caseproof.procedure.notify.threads import Thread, find_thread, which_correction
 from caseproof.store import CaseRow
 from caseproof.store.errors import Unreadable
 from caseproof.store.uow import UnitOfWork
@@ -207,6 +207,8 @@ class _Judge:
             return why(MessageCode.CASE_CLOSED)
         if self._is_earlier(case, letter):
             return why(MessageCode.EARLIER_NOTICE)
+        if self.meaning is Meaning.CHANGED and case.notice is not None and not asks_for_answer(case):
+            return why(MessageCode.NOTHING_ASKED)
         if self.meaning is Meaning.CHANGED and (sentence := self._done_before(case)):
             return why(MessageCode.BEFORE_THE_NOTICE, reason=sentence)
         if self.meaning is Meaning.CHANGED and (
@@ -235,11 +237,23 @@ class _Judge:
         return meant.also(f"look at {_marked(sounding[0])}") if sounding else meant
 
     def _is_earlier(self, case: Case, letter: Thread) -> bool:
-        """Whether the letter is of another round than the case is in; one not recorded yet went out a moment ago."""
+        """Whether the letter is of another round than the case is in; one not recorded yet went out a moment ago.
+
+        That a change is made answers what was told last: the mail that corrected the notice, where one did.
+        """
         if case.notice is not None:
-            return not letter.is_of(case.notice.data["message_id"])
+            earlier = not letter.is_of(case.notice.data["message_id"])
+            return earlier or (self.meaning is Meaning.CHANGED and not self._answers_the_correction(case))
         notices = [event for event in case.events if event.kind is Kind.NOTICE_SENT]
         return any(letter.is_of(event.data["message_id"]) for event in notices)
+
+    def _answers_the_correction(self, case: Case) -> bool:
+        """Whether its nearest mail of ours is the correction that holds, or a later one about it; so, too, where there
+        is none."""
+        if case.correction is None:
+            return True
+        nearest = next(one for one in self.mail.references if self._letter(one))
+        return which_correction(nearest) == which_correction(case.correction.data["message_id"])
 
     def _words_of(self, doubt: Why | None) -> Event:
         said = {

@@ -11,6 +11,7 @@ from caseproof.domain.case import Case, Fact
 from caseproof.domain.decisions import NEEDS, refuse_decision, require_member, same_person
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event
+from caseproof.domain.job_failure.cause import asks_for_answer, owes_correction
 from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
@@ -73,14 +74,15 @@ def goes_on_by_itself(ledger: Ledger, policy: Policy, ref: str) -> bool:
 def clear_word(store: Store, policy: Policy, case: Case) -> Fact | None:
     """The word on which the case may go on by itself, or None.
 
-    It came a way that the policy names, after the notice and after the last failure; and whatever else the retailer has
-    said since the notice says the same: no question, no other choice. Who wrote it still speaks for the retailer.
+    It came a way that the policy names, after what the retailer was told last (the notice, or what corrected it) and
+    after the last failure; and whatever else they have said since then says the same: no question, no other choice. Who
+    wrote it still speaks for the retailer.
     """
-    notice = case.notice
-    if not _waits_for_the_retailer(case) or notice is None or not policy.review.required:
+    told = case.last_told
+    if not _waits_for_the_retailer(case) or told is None or not policy.review.required:
         return None
-    said = [fact for fact in (*case.words, *case.replies) if fact.seq > notice.seq]
-    if not notice.get("asks", True) or not all(map(_is_clear, said)):
+    said = [fact for fact in (*case.words, *case.replies) if fact.seq > told.seq]
+    if not asks_for_answer(case) or owes_correction(case) or not all(map(_is_clear, said)):
         return None
     since = case.last_failure.seq if case.last_failure is not None else 0
     clear = [fact for fact in said if fact["by_way_of"] in policy.answers.by_itself and fact.seq > since]

@@ -36,7 +36,7 @@ class CauseKnown(NotAllowed):
         known = f"The cause of {case.ref} is {case.facts['cause']} already{by}."
         if case.facts["cause"] == UNKNOWN:
             known = f"{case.ref} asks for its cause no more: its retailer is told without one."
-        super().__init__(known, f"If it is another: `caseproof case correct {case.ref} --cause CAUSE`.")
+        super().__init__(known, f"If it is another: `caseproof case correct {case.ref} --cause CAUSE --by NAME`.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +168,14 @@ def ask_by_itself(ledger: Ledger, team: Collection[str], ref: str, *, by: str, q
     return ledger.change(ref, events)
 
 
-def correct_cause(ledger: Ledger, ref: str, cause: str, *, by: str) -> Corrected:
+def correct_cause(ledger: Ledger, team: Collection[str], ref: str, cause: str, *, by: str) -> Corrected:
     """The cause is another than was said: write it down, for every open case that has it from the same choice, too.
 
     It is remembered for the message in place of what was, and counts more than a signature: it was said against one.
-    Whoever was told otherwise is owed a mail. Raises BadInput, UnknownCase, NotAllowed (J2: before the stop).
+    Whoever was told otherwise is owed a mail. Raises NotOnTheTeam, BadInput, UnknownCase, NotAllowed (J2: before the
+    stop).
     """
+    member = require_member(by, team)
     if cause not in CAUSES or cause == UNKNOWN:
         causes = ", ".join(one for one in CAUSES if one != UNKNOWN)
         raise BadInput(f"'{cause}' is no cause that a person can say.", f"Choose one of {causes}.")
@@ -185,12 +187,17 @@ def correct_cause(ledger: Ledger, ref: str, cause: str, *, by: str) -> Corrected
         shape, words = shape_of_case(case)
         others = _with_the_same_choice(uow, case, shape, before)
         if (known := uow.causes.of_shape(shape)) is not None:
-            uow.causes.undo(known.id, by, ledger.clock())
-        new = _remember(ledger, uow, case, shape, words, cause, by, corrects=True)
+            uow.causes.undo(known.id, member, ledger.clock())
+        new = _remember(ledger, uow, case, shape, words, cause, member, corrects=True)
         uow.causes.count(shape, 1 + len(others))
-        uow.cases.append(case, _chosen(ledger, by, cause, by, "corrected", before, shape))
-        theirs = _chosen(ledger, US, cause, by, f"corrected with {case.ref}", before, shape)
-        uow.bulk.change(others, lambda _: [theirs])
+        uow.cases.append(case, _chosen(ledger, member, cause, member, "corrected", before, shape))
+
+        def theirs(one: Case) -> list[Event]:
+            """What it was is each case's own: some of them were still waiting for a cause."""
+            was, how = str(one.facts["cause"]), f"corrected with {case.ref}"
+            return [_chosen(ledger, US, cause, member, how, was, shape)]
+
+        uow.bulk.change(others, theirs)
         uow.commit()
     return Corrected((case.ref, *others), new)
 
@@ -205,13 +212,14 @@ def _with_the_same_choice(uow: UnitOfWork, case: Case, shape: str, cause: str) -
     return sorted({*had, *uow.causes.waiting(shape)} - {case.ref})
 
 
-def undo_choice(ledger: Ledger, number: int, *, by: str) -> ChosenCause:
+def undo_choice(ledger: Ledger, team: Collection[str], number: int, *, by: str) -> ChosenCause:
     """Remember a choice no more: the next message of its shape is asked about. Cases keep what they have from it.
 
-    Raises UnknownChoice, and BadInput where it was undone already.
+    Raises NotOnTheTeam, UnknownChoice, and BadInput where it was undone already.
     """
+    member = require_member(by, team)
     with ledger.store.uow() as uow:
-        if not uow.causes.undo(number, by, ledger.clock()):
+        if not uow.causes.undo(number, member, ledger.clock()):
             known = uow.causes.get(number)
             raise BadInput(
                 f"The choice {number} was undone by {known.undone_by} on {known.undone_at:%Y-%m-%d} already.",

@@ -16,6 +16,7 @@ _SENTENCES: Mapping[MessageCode, str] = {
     MessageCode.EARLIER_NOTICE: "it answers an earlier notice, and the case has moved on since",
     MessageCode.BEFORE_THE_NOTICE: "it tells what was done before our mail: {reason}",
     MessageCode.OTHER_THAN_ASKED: "it tells of something else than our mail asked for: {reason}",
+    MessageCode.NOTHING_ASKED: "our mail asked for nothing",
     MessageCode.NAMES_OTHER_CASES: "it names {refs}, which our mail was not about",
     MessageCode.ABOUT_OTHER_CASES: "it is about {refs}",
     MessageCode.CASE_UNREADABLE: "{refs} cannot be read, so nothing is written into it",

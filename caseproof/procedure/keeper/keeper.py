@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from caseproof.channels.outbound.mail import MailDown
+from caseproof.channels.outbound.mail import MailDown, MailRefused
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.job_failure.cause import owes_correction
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.payloads import TeamTold
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import rechecking
@@ -27,6 +28,8 @@ from caseproof.procedure.keeper.open_incidents import note_nudge, nudges
 from caseproof.procedure.keeper.pending_team_alerts import to_tell
 from caseproof.procedure.keeper.problems import Problems, note_problems
 from caseproof.procedure.keeper.schedule import (
+    IDLE,
+    SOON,
     DueCases,
     due_cases,
     has_to_look_at_all,
@@ -37,9 +40,9 @@ from caseproof.procedure.keeper.schedule import (
     waits_for_retailer,
 )
 from caseproof.procedure.keeper.team_alerts import TeamAlert, tell_team
-from caseproof.procedure.notify.correcting import tell_correction
+from caseproof.procedure.notify.correcting import owes_letters, tell_correction
 from caseproof.procedure.notify.reminding import remind
-from caseproof.procedure.notify.telling import Send
+from caseproof.procedure.notify.telling import NobodyToTell, Send
 from caseproof.store import CaseRow, locks
 from caseproof.store.messages import MessageRow
 
@@ -154,6 +157,7 @@ class _Keeper:
         self._done = KeeperPass()
         self._watches: dict[str, threading.Thread] = {}
         self._down: set[str] = set()
+        self._uncorrected: dict[str, str] = {}
 
     def keep(self, patience: float) -> KeeperPass:
         self._watch_the_platforms()  # J2: what has to stop comes first
@@ -167,13 +171,14 @@ class _Keeper:
         self._let_another_ask(found)
         self._give_and_wake(found, patience)
         self._remind(found)
-        late = self._correct(found)
+        again = self._correct(found)
         for name in self._wait_for_the_platforms():  # the team is told of what they found
             self._done.problems(_about(name), Hanging(name))
         self._tell(found)
         self._keep_paused(found)
-        settled = [row for row in found.rows if row.ref not in late]
+        settled = [row for row in found.rows if row.ref not in again]
         note_next(self._services.ledger, self._services.policy.keeper, settled)
+        self._try_again(found, again)
         note_problems(self._services.ledger, self._done.problems.said)
         done, self._done = self._done, KeeperPass()  # what still hangs changes it no more
         return done
@@ -298,25 +303,52 @@ class _Keeper:
             if down:
                 return  # its time-out once a pass, not once a case
 
-    def _correct(self, found: DueCases) -> set[str]:
-        """The retailers of closed cases whose cause was corrected since; gives those to whom the mail has yet to go.
+    def _correct(self, found: DueCases) -> dict[str, datetime]:
+        """The retailers of closed cases whose cause was corrected since: their cases have no run that could write.
 
-        Their cases have no run that could write to them, and stay due.
+        Gives those to whom the mail has yet to go, and when it is tried again: ever more seldom where mail is down,
+        and daily where a person has to put something right.
         """
-        owed: set[str] = set()
-        deadline = time.monotonic() + self._hung
+        again: dict[str, datetime] = {}
+        deadline, down = time.monotonic() + self._hung, False
         for row in found.rows:
             if row.closed_at is None:
                 continue
             with self._apart(row.ref):
-                if not owes_correction(self._services.ledger.case(row.ref)):
+                case = self._services.ledger.case(row.ref)
+                if not owes_letters(self._services.store, case):
                     continue
-                owed.add(row.ref)
-                if time.monotonic() < deadline:
+                now = self._services.clock()
+                since = case.cause_settled.at if case.cause_settled else now
+                again[row.ref] = min(now + max(SOON, (now - since) / 10), now + IDLE)
+                if down or time.monotonic() > deadline:
+                    continue
+                try:
                     dispatch = self._services.dispatch(self._ports.sender())
                     tell_correction(self._services.ledger, dispatch, self._services.policy, row.ref)
-                    owed.discard(row.ref)
-        return owed
+                except MailDown:
+                    down = True  # its time-out once a pass, not once a case
+                    raise
+                except (NobodyToTell, MailRefused) as error:
+                    again[row.ref] = now + IDLE
+                    self._cannot_correct(case, error)
+                    raise
+                del again[row.ref]
+        return again
+
+    def _cannot_correct(self, case: Case, error: CaseproofError) -> None:
+        """The team is told once a correction: no form of a closed case would show it."""
+        since = case.cause_settled.seq if case.cause_settled else 0
+        if not any(told.data.get("aside") and told.seq > since for told in case.all_of(TeamTold)):
+            self._uncorrected[case.ref] = f"the retailer was told another cause, and cannot be written to: {error}"
+
+    def _try_again(self, found: DueCases, again: Mapping[str, datetime]) -> None:
+        """Note when a closed case is looked at again; what happened to it meanwhile makes it due by itself."""
+        with self._services.store.uow() as uow:
+            for row in found.rows:
+                if row.ref in again:
+                    uow.cases.set_due(row.ref, row.version, again[row.ref])
+            uow.commit()
 
     def _tell(self, found: DueCases) -> None:
         """One mail to the team about all that is due; without an address the board has it."""
@@ -336,6 +368,7 @@ class _Keeper:
             ]
             again = "the job failed again after the case was closed, so the case is open again (J10)"
             told += [self._telling(ref, again) for ref in self._done.reopened]
+            told += [self._telling(ref, about) for ref, about in self._uncorrected.items()]
             send = self._ports.sender() if (told or beside or messages) and self._services.policy.mail.team else None
             self._done.team_told = tell_team(
                 self._services.ledger, self._services.links, self._services.policy.mail, send, told, beside, messages

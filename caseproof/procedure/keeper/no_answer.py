@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
-from caseproof.domain.job_failure.cause import asks_for_answer
+from caseproof.domain.job_failure.cause import asks_for_answer, is_answered
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import NOT_THEIRS, WORD
@@ -29,7 +29,7 @@ def is_no_answer(case: Case) -> bool:
     if case.state is not State.WAITING or question is None or question["form"] != WORD or notice is None:
         return False
     theirs = asks_for_answer(case) and case.facts["cause"] not in NOT_THEIRS and case.incident is None
-    return bool(theirs) and not case.confirmations and case.unanswered_since is not None and not case.unhandled
+    return bool(theirs) and not is_answered(case) and case.unanswered_since is not None and not case.unhandled
 
 
 def has_to_be_told(case: Case) -> bool:
@@ -57,15 +57,15 @@ def keep_paused(ledger: Ledger, keeper: KeeperPolicy, ref: str) -> bool:
 
 def _is_due(ledger: Ledger, keeper: KeeperPolicy, case: Case) -> bool:
     now, since, told = ledger.clock(), case.unanswered_since, _told(case)
-    if since is None or not told or (keeper.remind_after_days and not case.since_notice(Kind.REMINDER_SENT)):
+    if since is None or not told or (keeper.remind_after_days and not case.since_told(Kind.REMINDER_SENT)):
         return False
     time_to_act = timedelta(days=keeper.keep_paused_after_days - keeper.answer_within_days)
     return now >= max(since + timedelta(days=keeper.keep_paused_after_days), told[0] + time_to_act)
 
 
 def _told(case: Case) -> list[datetime]:
-    """When the team was told that no answer comes to the notice of this round."""
-    return [event.at for event in case.since_notice(Kind.TEAM_TOLD) if event.data.get("no_answer")]
+    """When the team was told that no answer comes to what the retailer was told last."""
+    return [event.at for event in case.since_told(Kind.TEAM_TOLD) if event.data.get("no_answer")]
 
 
 def _kept_paused(ledger: Ledger, keeper: KeeperPolicy, case: Case) -> Event:
@@ -77,7 +77,7 @@ def _kept_paused(ledger: Ledger, keeper: KeeperPolicy, case: Case) -> Event:
 def _reason(case: Case) -> str:
     """What was tried, in a sentence."""
     since = f"{case.unanswered_since:%Y-%m-%d}" if case.unanswered_since else "the notice"
-    reminders = [event.at for event in case.since_notice(Kind.REMINDER_SENT)]
+    reminders = [event.at for event in case.since_told(Kind.REMINDER_SENT)]
     tried = _times(reminders) if reminders else "not reminded (the policy names no reminder)"
     told = _dates([_told(case)[0]])
     return f"No answer from the retailer since {since}: {tried}, the team told on {told}. The job stays stopped."

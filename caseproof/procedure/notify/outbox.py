@@ -31,6 +31,10 @@ class _NotSent(MailDown):
     """The letter certainly did not leave."""
 
 
+class _NeverBegun(Exception):
+    """Nobody ever wrote down that the mailing was about to leave."""
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """What a mailing says: a message a contact, and what its intent tells besides."""
@@ -87,6 +91,28 @@ def send_letters(
         else:
             accepted.append(address)
     return {**told, "accepted": [to for to in told["to"] if to in accepted], **_no(refused, answers)}
+
+
+def withdraw_letters(dispatch: Dispatch, mailing: OutboxEntry, why: str) -> Json | None:
+    """See that no more letters of a mailing leave, and say what became of it; None where it was never begun.
+
+    Waits for a letter that leaves just now. Where the writer of the first died, nobody can say whether that one left:
+    it is not sent again, and the mailing is ``unsure``. ``why`` stands with those who were sent nothing.
+    """
+    sender = _Sender(dispatch, mailing, lambda _: mailing.lead)
+    try:
+        told = sender.withdrawn()
+    except _NeverBegun:
+        return None
+    accepted, refused = list(told["accepted"]), dict(told["refused"])
+    for number, ([address, *_], _) in _letters(told).items():
+        if number > 1 and address not in accepted and address not in refused:
+            got = sender.withheld(number, address, why)
+            if "refused" in got:
+                refused[address] = got["refused"]
+            else:
+                accepted.append(address)
+    return {**told, "accepted": [to for to in told["to"] if to in accepted], "refused": refused}
 
 
 def keep_letters(files: EvidenceFiles, ref: str, told: Json, name: str) -> None:
@@ -172,6 +198,21 @@ class _Sender:
 
         return self._idempotent(f"{self.mailing.key}-{number}", {"to": address}, effect)
 
+    def withdrawn(self) -> Json:
+        """What is known of the whole without sending anything. Raises _NeverBegun."""
+
+        def unsure(plan: Json) -> Json:
+            if not plan:
+                raise _NeverBegun
+            return {**plan, "accepted": [], "refused": {}, "unsure": True}
+
+        return self._idempotent(self.mailing.key, {}, unsure)
+
+    def withheld(self, number: int, address: str, why: str) -> Json:
+        """What became of a later letter; one that has not left never will."""
+        key = f"{self.mailing.key}-{number}"
+        return self._idempotent(key, {"to": address}, lambda plan: {**plan, "refused": why})
+
     def _deliver(self, told: Json, number: int) -> Delivery:
         """Keep a letter with its case, then hand it over. Raises MailError; _NotSent: it certainly did not leave."""
         addresses, digest = _letters(told)[number]
@@ -193,7 +234,7 @@ class _Sender:
             plan=plan,
             effect=effect,
             read_back=None,  # nobody can read a retailer's mailbox: the same Message-ID is sent again instead
-            harmless=(MailRefused, _NotSent, BadInput),
+            harmless=(MailRefused, _NotSent, BadInput, _NeverBegun),
             later=(NotYourTurn,),
         )
 

@@ -57,7 +57,8 @@ def _told(case: Case) -> set[str]:
     """The addresses, as they compare, that mail of this round was taken for."""
     if case.notice is None:
         return set()
-    events = (case.notice.event, *case.since_notice(Kind.REMINDER_SENT))
+    later = (*case.since_notice(Kind.NOTICE_CORRECTED), *case.since_notice(Kind.REMINDER_SENT))
+    events = (case.notice.event, *later)
     return {comparable(str(address)) for event in events for address in event.data["accepted"]}
 
 

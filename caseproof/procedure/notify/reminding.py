@@ -13,7 +13,7 @@ from caseproof.config.policy import Policy
 from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.events import Event
-from caseproof.domain.job_failure.cause import asks_for_answer
+from caseproof.domain.job_failure.cause import asks_for_answer, is_answered
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import WORD
@@ -45,12 +45,12 @@ def remind(ledger: Ledger, dispatch: Dispatch, policy: Policy, ref: str) -> list
     MailRefused.
     """
     case = ledger.case(ref)
-    if not _waits_for_word(case) or case.notice is None or not asks_for_answer(case):
+    if not _waits_for_word(case) or case.last_told is None or not asks_for_answer(case):
         return []  # "we have no answer from you" is said to nobody who was asked nothing
     if _is_too_soon(case, policy.keeper, ledger.clock()):
         return []
-    notice: Fact = case.correction or case.notice  # what was told last
-    number = len(case.since_notice(Kind.REMINDER_SENT)) + 1
+    notice: Fact = case.last_told
+    number = len(case.since_told(Kind.REMINDER_SENT)) + 1
     group = [case, *_sharing(ledger, case, number)]
     first = first_thread(ledger.store, case)
 
@@ -60,14 +60,15 @@ def remind(ledger: Ledger, dispatch: Dispatch, policy: Policy, ref: str) -> list
         return Draft([contact.address for contact in contacts], messages, {"number": number})
 
     key = f"{notice['message_id']}/reminder/{number}"
-    mailing = OutboxEntry(first.lead, "reminder", key, f"reminder-{number}")
+    file = f"reminder-{len(case.since_notice(Kind.REMINDER_SENT)) + 1}"  # a correction begins to count anew
+    mailing = OutboxEntry(first.lead, "reminder", key, file)
     told = send_letters(dispatch, mailing, draft, lambda _: first.lead)
     return [one.ref for one in group if _record(ledger, one.ref, number, told)]
 
 
 def _is_too_soon(case: Case, keeper: KeeperPolicy, now: datetime) -> bool:
     """Whether the last reminder left just now: what was held up for days leaves no two mails on one day."""
-    sent, days = case.since_notice(Kind.REMINDER_SENT), keeper.remind_after_days
+    sent, days = case.since_told(Kind.REMINDER_SENT), keeper.remind_after_days
     if not sent or len(sent) >= len(days):
         return False
     apart = min(timedelta(days=days[len(sent)] - days[len(sent) - 1]), timedelta(days=1))
@@ -79,17 +80,17 @@ def _record(ledger: Ledger, ref: str, number: int, told: Json) -> bool:
 
     def unless_recorded(now: Case) -> list[Event]:
         wanted = now.notice is not None and now.state in (State.WAITING, State.PAUSED)
-        return [event] if wanted and len(now.since_notice(Kind.REMINDER_SENT)) == number - 1 else []
+        return [event] if wanted and len(now.since_told(Kind.REMINDER_SENT)) == number - 1 else []
 
     after = ledger.change(ref, unless_recorded)
-    return len(after.since_notice(Kind.REMINDER_SENT)) == number and after.events[-1] == event
+    return len(after.since_told(Kind.REMINDER_SENT)) == number and after.events[-1] == event
 
 
 def _waits_for_word(case: Case) -> bool:
     question = case.question
     if case.state is not State.WAITING or question is None or question["form"] != WORD:
         return False
-    return not case.confirmations and case.unanswered_since is not None  # nobody is reminded who wrote
+    return not is_answered(case) and case.unanswered_since is not None  # nobody is reminded who wrote
 
 
 def _sharing(ledger: Ledger, case: Case, number: int) -> list[Case]:
@@ -109,7 +110,7 @@ def _shares(one: Case, case: Case, number: int) -> bool:
     theirs, ours = one.notice, case.notice
     same = theirs is not None and ours is not None and theirs.data["message_id"] == ours.data["message_id"]
     same = same and one.correction is None and case.correction is None  # what was corrected alone is reminded of alone
-    return same and _waits_for_word(one) and len(one.since_notice(Kind.REMINDER_SENT)) == number - 1
+    return same and _waits_for_word(one) and len(one.since_told(Kind.REMINDER_SENT)) == number - 1
 
 
 def _compose(

@@ -105,8 +105,9 @@ def correction_of(message_id: str, which: str) -> str:
 
 
 def which_correction(message_id: str) -> str:
-    """What tells the correction with this Message-ID from others."""
-    return message_id.rpartition("@")[0].rpartition(".correction-")[2]
+    """What tells the correction with this Message-ID, or of which this is a reminder, from others; "" for none."""
+    _, found, which = message_id.strip("<>").partition("@")[0].partition(".correction-")
+    return which.partition(".")[0].casefold() if found else ""
 
 
 def first_thread(store: Store, case: Case) -> Thread:

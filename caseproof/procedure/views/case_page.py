@@ -7,7 +7,7 @@ from typing import Any
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.events import Event
-from caseproof.domain.job_failure.cause import choice_of, is_neutral, owes_cause
+from caseproof.domain.job_failure.cause import choice_of, is_answered, is_neutral, owes_cause
 from caseproof.domain.job_failure.conditions import waits_for_review_alone
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
@@ -42,12 +42,13 @@ def _waits_for_cause(case: Case) -> str:
 
 
 def _waits(case: Case) -> str:
-    if case.confirmations:
+    if is_answered(case):
         return "Decide what becomes of the account, in the form of the case's run."
     if case.open_replies:
         return "Read what the retailer wrote, and say what it means, in the form of the case's run."
     if is_neutral(case):
-        return f"Find out the cause, then `caseproof case correct {case.ref} --cause CAUSE`: the retailer waits for it."
+        command = f"`caseproof case correct {case.ref} --cause CAUSE --by NAME`"
+        return f"Find out the cause, then {command}: the retailer waits for it."
     return "Wait for the retailer's word and record it, or decide without it if we fixed it ourselves."
 
 
@@ -167,7 +168,7 @@ def sentence(event: Event) -> str:
     data = _Blank(event.data)
     data["_form"] = of_kind(event.kind).questions.get(str(event.data.get("form")), event.data.get("form"))
     data["_jobs"] = ", ".join(str(job.get("name") or job["job"]) for job in event.data.get("jobs", ()))
-    data["_to"] = ", ".join(event.data.get("accepted", ()))
+    data["_to"] = ", ".join(event.data.get("accepted", ())) or ("it may have left" if event.data.get("unsure") else "")
     data["_way"] = f", {WAYS[way]}" if (way := event.data.get("by_way_of")) in WAYS else ""
     data["_opened"] = "adopted" if event.data.get("adopted") else "opened"
     data["_cause"], data["_on"] = in_words(event.data.get("cause", "")), str(event.data.get("on", ""))[:10]

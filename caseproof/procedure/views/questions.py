@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.job_failure.cause import is_neutral
+from caseproof.domain.job_failure.cause import is_answered, is_neutral
 from caseproof.domain.job_failure.conditions import owes_validation
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Choice
@@ -75,9 +75,9 @@ def _quoted(fact: Fact) -> str:
 def what_to_record(case: Case) -> str:
     """What is asked with the form for the retailer's word."""
     return (
-        f"{_stop_and_notice(case)}{not_known_yet(case)} **Now record what the retailer wrote (J8)"
-        f"{_or_the_reply(case)}.** Without their "
-        "word you can go on to 'reactivate after our fix' (J7) or 'keep paused' (J6), and to nothing else."
+        f"{_stop_and_notice(case)}{not_known_yet(case)}{_answers_another(case)} "
+        f"**Now record what the retailer wrote (J8){_or_the_reply(case)}.** Without their word "
+        "you can go on to 'reactivate after our fix' (J7) or 'keep paused' (J6), and to nothing else."
     )
 
 
@@ -92,8 +92,15 @@ def not_known_yet(case: Case) -> str:
         return ""
     return (
         " They were told without a cause, and asked nothing: once you know it, "
-        f"`caseproof case correct {case.ref} --cause CAUSE` tells them."
+        f"`caseproof case correct {case.ref} --cause CAUSE --by NAME` tells them."
     )
+
+
+def _answers_another(case: Case) -> str:
+    """What a word is worth that came before the cause was corrected; "" where there is none."""
+    if not case.words or is_answered(case):
+        return ""
+    return " What they wrote before we corrected the cause answers what we had said until then."
 
 
 def _or_the_reply(case: Case) -> str:
@@ -119,8 +126,8 @@ def _why_not_by_itself(case: Case, by_itself: Collection[str]) -> str:
     if not any(word.get("choice") == Choice.CHANGED for word in clear):
         return ""
     return (
-        "Their 'I made the change' waits for you: something else was said since the notice, or a run has failed after "
-        "it. "
+        "Their 'I made the change' waits for you: something else was said since the notice, by them or by us, or a run "
+        "has failed after it. "
     )
 
 
