@@ -68,7 +68,7 @@ def _last_proof(case):
 
 @settings(max_examples=examples(25))
 @given(
-    data=st.dictionaries(WORDS, VALUES, max_size=4),
+    data=st.dictionaries(WORDS.filter(lambda name: name not in ("number", "question")), VALUES, max_size=4),
     actor=WORDS.filter(lambda actor: actor.strip() and "\0" not in actor),
     at=MOMENTS,
 )
