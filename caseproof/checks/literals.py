@@ -100,7 +100,7 @@ def _atom(pattern: str, at: int) -> tuple[str, list[frozenset[str]], int]:
     letter = pattern[at]
     if letter == "(":
         looks = pattern.startswith(("(?=", "(?!", "(?<", "(?-", "(?i"), at)
-        inner, at = _either(pattern, at + (3 if pattern.startswith("(?:", at) else 1))
+        inner, at = _either(pattern, at + (3 if pattern.startswith(("(?:", "(?>"), at) else 1))
         return "", [] if looks else inner, at + 1
     if letter == "[":
         return "", [], _after_class(pattern, at)

@@ -15,14 +15,14 @@ import pandas as pd
 
 from caseproof.checks.detection import window_for
 from caseproof.checks.frames import Runs
-from caseproof.checks.shapes import key_of, shape_of
+from caseproof.checks.shapes import CUT, READ, abridged, key_of, shape_of
 from caseproof.config.policy_check import CheckPolicy
 from caseproof.domain.vocabulary import UNKNOWN, Scope
 from caseproof.http.redaction import redact
 
 Act = Literal["stop", "reopen", "resume", "report", "leave"]
 WIDER = frozenset({Scope.MARKETPLACE, Scope.CONNECTION})
-LONGEST_SUMMARY = 1000
+LONGEST_SUMMARY = READ
 _READ = 20_000  # of a message, before it is redacted and cut: a cut must not make half a secret of one
 
 
@@ -180,8 +180,10 @@ def _failures(runs: Runs, labels: Sequence[int]) -> dict[int, dict[str, Any]]:
 
 
 def _summary(message: str) -> str:
-    summary = redact(message[:_READ].strip())
-    return f"{summary[:LONGEST_SUMMARY]} ..." if len(summary) > LONGEST_SUMMARY else summary
+    """What a case keeps of a message, redacted: its beginning and its end, where a traceback says what is wrong."""
+    half = _READ // 2
+    told = message if len(message) <= _READ else f"{message[:half]} {CUT} {message[-half:]}"
+    return abridged(redact(told.strip()).strip())
 
 
 def _aware(time: Any) -> Any:

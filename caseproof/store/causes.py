@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, insert, literal_column, select, update
 
-from caseproof.domain.vocabulary import CAUSE
+from caseproof.domain.vocabulary import CAUSE, SHARED_CAUSE
 from caseproof.store.errors import UnknownChoice
 from caseproof.store.rows import insert_once, readable_text
 from caseproof.store.tables import cases, chosen_causes
 
-_MOST = {"words": 500, "example": 1200, "chosen_by": 200}
+_MOST = {"words": 1100, "example": 1200, "chosen_by": 200}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,9 @@ class ChosenCause:
         """Whether it still holds."""
         return self.undone_at is None
 
+
+_MAY_ASK = ("", SHARED_CAUSE)
+"""The forms of a case that asks for the cause when its turn comes: it is at work, or waits for another's answer."""
 
 _IN_FORCE = chosen_causes.c.undone_at.is_(None)
 
@@ -98,25 +101,35 @@ class ChosenCauses:
 
     def waiting(self, shape: str) -> list[str]:
         """The open cases that wait for the cause of messages of this shape: the one that asks, then the oldest first;
-        none for no shape."""
+        none for no shape.
+
+        One that rests asks nobody, whatever its form: its run is gone. And one that was asked for help with a step
+        asks for no cause before it had it; so both come last.
+        """
         here = (cases.c.cause_shape == shape, cases.c.cause_shape != literal_column("''"))
-        query = select(cases.c.ref).where(*here).order_by(cases.c.asked_form != CAUSE, cases.c.id)
+        rests, form = cases.c.rest_until.is_not(None), cases.c.asked_form
+        query = select(cases.c.ref).where(*here).order_by(rests, form != CAUSE, form.not_in(_MAY_ASK), cases.c.id)
         return list(self._connection.scalars(query)) if shape else []
 
     def orphans(self) -> list[str]:
-        """The oldest waiting case of each shape of which nobody is asked, where that one waits for another's answer."""
+        """Of each shape of which nobody is asked, the oldest case that waits for another's answer.
+
+        None where an older one is at work: it asks next. A case that rests counts for nothing here.
+        """
         query = (
             select(cases.c.ref, cases.c.cause_shape, cases.c.asked_form)
-            .where(cases.c.cause_shape != literal_column("''"))
+            .where(cases.c.cause_shape != literal_column("''"), cases.c.rest_until.is_(None))
+            .where(cases.c.asked_form.in_((CAUSE, *_MAY_ASK)))
             .order_by(cases.c.id)
         )
         oldest: dict[str, tuple[str, str]] = {}
         asked: set[str] = set()
         for ref, shape, form in self._connection.execute(query):
-            oldest.setdefault(shape, (ref, form))
             if form == CAUSE:
                 asked.add(shape)
-        return [ref for shape, (ref, form) in oldest.items() if shape not in asked and form]
+            else:
+                oldest.setdefault(shape, (ref, form))
+        return [ref for shape, (ref, form) in oldest.items() if shape not in asked and form == SHARED_CAUSE]
 
     def _rows(self, query: Select[Any]) -> list[ChosenCause]:
         return [ChosenCause(**row) for row in self._connection.execute(query).mappings()]

@@ -82,7 +82,8 @@ def test_a_choice_is_offered_as_a_signature_that_fits_its_message_and_others_lik
 @pytest.mark.parametrize(
     "message",
     [
-        "something broke", "KeyError: 'sku-4711' (in row 17) [a+b]*", "a\n\nb  of 12 and\tmore", "50% of 'x' is gone",
+        "something broke", "KeyError: 'sku-4711' (in row 17) [a+b]*", "a\n\nbasket  of 12 and\tmore",
+        "50% of 'x' is gone for good",
         "Flow run encountered an exception: Oops: the thing 17 is (not) there?", "x" * 900 + " 12 " + "y" * 900,
     ],
 )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from caseproof.channels.outbound.mail import MailDown
+from caseproof.domain.codes import Rest
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.forms import Apart, CauseChoice, Word
 from caseproof.domain.job_failure.cause import choice_of, owes_cause, told_cause
@@ -220,6 +221,47 @@ def test_where_the_case_that_asked_is_gone_another_of_its_message_asks(world: Wo
     keeper.woken.clear()
     keeper(minutes=5)
     assert refs[2] not in keeper.woken
+
+
+def test_where_the_run_of_the_case_that_asked_was_cancelled_another_asks(world: World) -> None:
+    keeper = Keeper(world)
+    first, second, third = storm(world, 3)
+    with world.services.store.uow() as uow:
+        uow.cases.set_rest(first, 0, world.clock() + timedelta(days=1), "parked: its run was cancelled", Rest.PARKED)
+        uow.commit()
+    keeper(minutes=5)
+    assert [ref for ref in keeper.woken if ref in (first, second, third)] == [second]
+    assert asks(world, second) == "cause"
+    keeper.woken.clear()
+    keeper(minutes=5)
+    assert third not in keeper.woken
+    world.walk(second, forms=FEED, until="tell")
+    assert {world.case(ref).facts["cause"] for ref in (first, second, third)} == {"feed"}
+
+
+def test_a_case_that_needs_help_is_not_woken_again_and_again_for_the_question(world: World) -> None:
+    keeper = Keeper(world)
+    first, second = storm(world, 2)
+    waits(world, first, "try-again")
+    keeper(minutes=5)
+    assert second in keeper.woken
+    assert asks(world, second) == "cause", "and does not wait for the one that cannot ask"
+    for _ in range(3):
+        keeper.woken.clear()
+        keeper(minutes=5)
+        assert not {first, second} & set(keeper.woken)
+
+
+def test_the_form_says_what_the_choice_is_remembered_for(world: World) -> None:
+    asks(world, unknown(world, 1))
+    with world._at_work(world.walker, world.services):
+        from tasks.people import _what_is_the_cause
+
+        known = _what_is_the_cause(unknown(world, 3))
+        alone = _what_is_the_cause(unknown(world, 2, message="Error 4711"))
+    assert "remembered for: the basket … of … could not be booked" in known
+    assert "holds for this case alone: nothing is remembered" in alone
+    assert "remembered for" not in alone
 
 
 def test_two_who_choose_at_once_settle_it_once_and_the_second_is_told(world: World) -> None:

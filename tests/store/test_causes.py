@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from caseproof.domain.codes import Rest
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.store import Store, UnknownChoice
 
@@ -94,6 +95,48 @@ def test_where_nobody_is_asked_the_oldest_that_waits_is_an_orphan(store, make, w
         assert uow.causes.orphans() == [second]
         assert uow.cases.damaged() == []
         assert [row.cause for row in uow.cases.of_refs([first])] == ["feed"]
+
+
+def test_a_case_that_rests_asks_nobody_so_another_does(store, make, waiting):
+    refs = [
+        waiting("job-1", "s", "cause"),
+        waiting("job-2", "s", "shared-cause"),
+        waiting("job-3", "s", "shared-cause"),
+    ]
+    with store.uow() as uow:
+        assert uow.causes.orphans() == []
+        uow.cases.set_rest(refs[0], 0, make.start, "parked: its run was cancelled", Rest.PARKED)
+        uow.commit()
+    with store.uow() as uow:
+        assert uow.causes.orphans() == [refs[1]]
+        assert uow.causes.waiting("s") == [refs[1], refs[2], refs[0]], "the answer reaches it all the same"
+        uow.cases.set_rest(refs[1], 3, make.start, "died", Rest.RUNS_DIED)
+        uow.commit()
+    with store.reading() as uow:
+        assert uow.causes.orphans() == [refs[2]]
+
+
+def test_a_case_that_needs_help_with_a_step_is_no_orphan_but_the_oldest_behind_it_is(store, waiting):
+    refs = [
+        waiting("job-1", "s", "try-again"),
+        waiting("job-2", "s", "shared-cause"),
+        waiting("job-3", "s", "shared-cause"),
+    ]
+    alone = waiting("job-4", "t", "try-again")
+    with store.reading() as uow:
+        assert uow.causes.orphans() == [refs[1]]
+        assert uow.causes.waiting("s") == [refs[1], refs[2], refs[0]], "so that the one that is woken asks"
+        assert uow.causes.waiting("t") == [alone]
+
+
+def test_an_older_case_that_is_at_work_asks_next_and_a_younger_one_is_not_waited_for(store, waiting):
+    waiting("job-1", "s")
+    waiting("job-2", "s", "shared-cause")
+    other = waiting("job-3", "t", "shared-cause")
+    waiting("job-4", "t")
+    with store.reading() as uow:
+        assert uow.causes.orphans() == [other]
+        assert uow.causes.waiting("t")[0] == other
 
 
 def test_a_text_that_no_database_takes_is_kept_without_what_it_cannot(store, make):

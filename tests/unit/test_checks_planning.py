@@ -67,6 +67,14 @@ def test_the_summary_shows_no_secret_and_does_not_go_on_for_ever() -> None:
     assert len(line.summary) <= LONGEST_SUMMARY + 4
 
 
+def test_the_summary_keeps_the_last_line_of_a_traceback() -> None:
+    told = "Traceback:\n" + '  File "a.py", line 7, in sync\n' * 2000 + "TitleTooLong: the title is too long"
+    line = planned([run("job", "T", NOW - HOUR, NOW, message=told)])["job"]
+    assert line.summary.startswith("Traceback:")
+    assert line.summary.endswith("\nTitleTooLong: the title is too long")
+    assert len(line.summary) <= LONGEST_SUMMARY
+
+
 def test_a_job_without_a_retailer_is_stopped_like_any_other_and_told() -> None:
     """J2: the stop comes first; the case asks for the tag then."""
     line = planned({"job": "T"}, jobs=[listed("job", retailer=None)])["job"]

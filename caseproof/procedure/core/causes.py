@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from caseproof.checks.shapes import key_of, shape_of
+from caseproof.checks.shapes import abridged, key_of, shape_of
 from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.case import Case
 from caseproof.domain.codes import Code
@@ -242,8 +242,8 @@ def _remember(
     if not shape:
         return None
     return uow.causes.choose(
-        shape, words=words, example=message_of(case), cause=cause, corrects=corrects, by=by, at=ledger.clock(),
-        ref=case.ref,
+        shape, words=words, example=abridged(message_of(case)), cause=cause, corrects=corrects, by=by,
+        at=ledger.clock(), ref=case.ref,
     )  # fmt: skip
 
 

@@ -6,15 +6,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from caseproof.channels.outbound.notice import cause_words
-from caseproof.checks.shapes import nearest, shape_of
+from caseproof.checks.shapes import abridged, nearest, shape_of
 from caseproof.config.policy_check import Signature
 from caseproof.domain.case import Case
 from caseproof.domain.forms import CauseChoice
 from caseproof.domain.vocabulary import NOT_THEIRS, UNKNOWN
+from caseproof.procedure.core.causes import shape_of_case
 from caseproof.procedure.core.texts import in_words, plain, short
 from caseproof.store import ChosenCause
 
-LONGEST_MESSAGE = 1000
+LONGEST_SHOWN = 600
+"""So many characters of a shape are shown."""
 _OF_EXPRESSIONS = re.compile(r"\\[a-zA-Z]|\[[^\]]*\]|\{[\d,]*\}|[\\^$.*+?()]")
 
 
@@ -36,8 +38,8 @@ def what_to_say_of_the_cause(
         if case.incident
         else "",
         _would_read(case.facts.get("marketplace")),
-        "Your choice is remembered for messages of the same shape and holds for all cases that wait for it. Without "
-        f"an answer within {hours:g} hours they are told the last of these.",
+        _remembered_for(case),
+        f"Without an answer within {hours:g} hours they are told the last of these.",
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -55,9 +57,18 @@ def _quoted(message: str) -> str:
         return "The case has no message of a run, so what you say holds for this case alone."
     if short(message) == message:
         return ""  # it stands above, as what fails
-    more = " …" if len(message) > LONGEST_MESSAGE else ""
-    lines = "\n".join(f"> {plain(line)}" for line in (message[:LONGEST_MESSAGE] + more).splitlines() if line.strip())
+    lines = "\n".join(f"> {plain(line)}" for line in abridged(message).splitlines() if line.strip())
     return f"The message:\n\n{lines}"
+
+
+def _remembered_for(case: Case) -> str:
+    words = shape_of_case(case)[1]
+    if not words:
+        return "Your choice holds for this case alone: nothing is remembered."
+    return (
+        "Your choice is remembered, and holds for all cases that wait for it. \u2026 stands for what may differ; "
+        f"remembered for: {plain(short(words, LONGEST_SHOWN))}"
+    )
 
 
 def _likenesses(message: str, signatures: Iterable[Signature], remembered: Sequence[ChosenCause]) -> str:
