@@ -116,9 +116,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _place(item: pytest.Item) -> int:
-    if _group(item) == SHARING:
-        return 1
-    return 0 if item.get_closest_marker("e2e") else 2
+    if _group(item) == SHARING:  # one process has all of these: no other group takes as long
+        return 0
+    return 1 if item.get_closest_marker("e2e") else 2
 
 
 def _group(item: pytest.Item) -> str:

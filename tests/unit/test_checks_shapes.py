@@ -156,7 +156,7 @@ SAY_THE_SAME = [
     ("order B07XJ8C8F5 was lost again", "order B09ZK2D1Q7 was lost again"),
     ("upload 6f1ed002-ab5f-4a6b-8e1c-2c963f66afa6 broke", "upload 00000000-1111-4a6b-8e1c-2c963f66afa6 broke"),
     ("feed file /data/shops/otto/feed.csv is gone", "feed file /data/shops/anna/feed.csv is gone"),
-    ("the folder /home/anna/feeds is gone", "the folder /home/otto/feeds is gone"),
+    ("the folder /srv/anna/feeds is gone", "the folder /srv/otto/feeds is gone"),
     ("took 5ms instead of 30 s", "took 1200ms instead of 2.5 s"),
     ("balance is -5 euro only", "balance is 12,50 euro only"),
     ("refused on Fri, 20 Nov 2026 08:00:01 again", "refused on Monday, 3 May 2027 18:10:59 again"),
