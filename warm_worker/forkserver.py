@@ -8,6 +8,7 @@ one run. Where the socket ends, the children that are at work go on to their end
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
@@ -257,10 +258,42 @@ def become(order: Order, line: socket.socket, engine: str) -> NoReturn:
         line.send(json.dumps({"pid": os.getpid()}).encode())
         if line.recv(1) != GO:
             os._exit(0)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=f".*{engine}.*found in sys.modules", category=RuntimeWarning)
-        runpy.run_module(engine, run_name="__main__", alter_sys=True)
-    sys.exit(0)
+    _end(_run(engine))
+
+
+def _run(engine: str) -> int:
+    """Run the engine's module as a program: its exit code."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=f".*{engine}.*found in sys.modules", category=RuntimeWarning)
+            runpy.run_module(engine, run_name="__main__", alter_sys=True)
+    except SystemExit as ends:
+        if ends.code is None or isinstance(ends.code, int):
+            return ends.code or 0
+        sys.stderr.write(f"{ends.code}\n")
+        return 1
+    except KeyboardInterrupt:  # as Python ends of it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+        return 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def _end(code: int) -> NoReturn:
+    """End as a forked process of ``multiprocessing`` does: what is to be done at the end is done, and nothing is taken
+    apart. To clear all modules away would write to every page that is shared, and so copy it first.
+    """
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(AttributeError, OSError, ValueError):
+                stream.flush()
+        os._exit(code & 0xFF)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -43,6 +44,9 @@ from warm_worker.stable import Stable
 
 SAME_TEMPLATE = "process"
 """The type of pool that says of its runs what ours does: this worker serves it, too."""
+LEAVES_OUT = "WARM_WORKER_LEAVES_OUT"
+"""The variable that names deployments, with blanks between them, whose flows are not imported ahead: what they alone
+need is in no other run's memory, and they import it when they run."""
 CANCEL_SECONDS = 2.0
 """How often Prefect is asked whether one of our runs is to be cancelled; nobody is asked while none is at work."""
 GRACE_SECONDS = 30.0
@@ -209,7 +213,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         deployments = await self.client.read_deployments(
             work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[self._work_pool_name])), limit=200
         )
-        found = {(one.entrypoint or "", _folder_of(one)) for one in deployments}
+        left_out = os.environ.get(LEAVES_OUT, "").split()
+        found = {(one.entrypoint or "", _folder_of(one)) for one in deployments if one.name not in left_out}
         return sorted((entrypoint, folder) for entrypoint, folder in found if folder or _is_module(entrypoint))
 
     # -- ending -------------------------------------------------------------------------------------------------------

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 from cryptography import x509
 from prefect.settings import Settings as PrefectSettings
 
@@ -13,7 +16,9 @@ from caseproof.config.settings import Settings
 from caseproof.up.plan import plan
 from caseproof.up.prefect_services import CASES_WORKER, QUIET, trusted
 from sandbox.processes import clean_env
+from sandbox.world import ROOT
 
+PREFECT_FILE = ROOT / "prefect.yaml"
 NOT_ASKED = ("PREFECT_CLIENT_CSRF_SUPPORT_ENABLED", "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED")
 
 
@@ -69,3 +74,13 @@ def test_case_runs_send_no_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     assert PrefectSettings().flows.heartbeat_frequency is not None
     monkeypatch.setenv("PREFECT_FLOWS", CASES_WORKER["PREFECT_FLOWS"])
     assert PrefectSettings().flows.heartbeat_frequency is None
+
+
+def test_no_run_of_a_case_has_pandas_in_its_memory() -> None:
+    """What the worker has imported before it forks: the flows of our deployments but for those that are left out."""
+    left_out = CASES_WORKER["WARM_WORKER_LEAVES_OUT"].split()
+    deployments = {one["name"]: one["entrypoint"] for one in yaml.safe_load(PREFECT_FILE.read_text())["deployments"]}
+    assert deployments.keys() > {*left_out}
+    modules = [entry.rpartition(".")[0] for name, entry in deployments.items() if name not in left_out]
+    look = f"import {', '.join(modules)}, sys; sys.exit('pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", look], cwd=ROOT, check=False).returncode == 0

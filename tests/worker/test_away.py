@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -93,3 +94,19 @@ def test_that_a_run_crashed_is_told_when_prefect_answers(port: int, monkeypatch:
 
     asyncio.run(test())
     assert told == [(RUN, "it died")]
+
+
+def test_the_flow_of_a_deployment_that_is_left_out_is_not_imported_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Prefect:
+        async def read_deployments(self, **_: object) -> list[SimpleNamespace]:
+            plain = {"path": None, "pull_steps": None}
+            return [SimpleNamespace(name=name, entrypoint=f"flows.{name}", **plain) for name in ("cases", "weekly")]
+
+    async def test() -> list[tuple[str, str]]:
+        made = WarmWorker(work_pool_name="fast")
+        made._client = Prefect()  # type: ignore[assignment]
+        return await made._flows_of_the_pool()
+
+    assert asyncio.run(test()) == [("flows.cases", ""), ("flows.weekly", "")]
+    monkeypatch.setenv("WARM_WORKER_LEAVES_OUT", "weekly another")
+    assert asyncio.run(test()) == [("flows.cases", "")]
