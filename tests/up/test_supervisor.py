@@ -152,7 +152,8 @@ def test_a_service_that_was_started_with_other_settings_is_started_anew(build, s
     same = build([service("web", env={**os.environ, "CASEPROOF_WEB_URL": "http://127.0.0.1:1", "TERM": "b"})])
     same.start()
     assert _lines(diary, "web") == 1, "what is no setting of ours or Prefect's does not count"
-    other = build([service("web", env={**os.environ, "CASEPROOF_WEB_URL": "http://127.0.0.1:2"})])
+    elsewhere = {**os.environ, "CASEPROOF_WEB_URL": "http://127.0.0.1:2"}
+    other = build([service("web", env=elsewhere, is_ready=lambda: _lines(diary, "web") > 1)])
     other.start()
     assert _lines(diary, "web") == 2
     assert not same.service("web").process.is_running
