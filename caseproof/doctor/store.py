@@ -67,7 +67,7 @@ class StoreChecks:
     def unedited(self) -> str:
         """Whether each case is what its events say, and the guards that refuse such edits are all there."""
         with self.store.reading() as uow:
-            edited, gone = uow.cases.damaged(), uow.guards_missing()
+            edited, gone, changed = uow.cases.damaged(), uow.guards_missing(), uow.guards_changed()
         found, action = [], ["Find out who can write to the database; compare with a backup"]
         if edited:
             found.append(
@@ -77,6 +77,9 @@ class StoreChecks:
             action.append("restore these cases from it")
         if gone:
             found.append(f"Guards of the store were dropped or switched off: {_some(gone)}.")
+        if changed:
+            found.append(f"Triggers of the store that are not Caseproof's, or not as it made them: {_some(changed)}.")
+        if gone or changed:
             action.append("`caseproof backup`, and `caseproof restore` into an empty home, makes the guards anew")
         if found:
             raise Failed(" ".join(found), "; ".join(action) + ".")

@@ -5,7 +5,7 @@ A restore owes the store an audit at its end: ``uow.cases.damaged()``.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select
 
 from caseproof.store.migrations import (
     guards,
@@ -38,15 +38,24 @@ def guards_on(connection: Connection) -> None:
 
 def guards_missing(connection: Connection) -> list[str]:
     """The guards that somebody dropped or switched off. Changes nothing."""
-    wanted = {guard.name for guard in guards.of_dialect(GUARDS, connection.dialect.name)}
-    if connection.dialect.name == "sqlite":
-        found = text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-    else:
-        found = text(
-            "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
-            " WHERE relnamespace = current_schema()::regnamespace AND NOT tgisinternal AND tgenabled IN ('O', 'A')"
-        )
-    return sorted(wanted - set(connection.scalars(found)))
+    return sorted(set(_wanted(connection)) - set(_in_force(connection)))
+
+
+def guards_changed(connection: Connection) -> list[str]:
+    """The guards that say something else than ours under the same name, and whatever else acts on our tables' rows: a
+    trigger or a rule that is not ours could write what nobody asked for. Changes nothing.
+    """
+    wanted, found = _wanted(connection), _in_force(connection)
+    return sorted(name for name, text in found.items() if wanted.get(name) != text)
+
+
+def _wanted(connection: Connection) -> dict[str, str]:
+    return guards.texts(connection, guards.of_dialect(GUARDS, connection.dialect.name))
+
+
+def _in_force(connection: Connection) -> dict[str, str]:
+    """What acts on rows of our tables in this database, by name, in the words of the database."""
+    return guards.texts_found(connection, [table.name for table in metadata.sorted_tables])
 
 
 def _count_on(connection: Connection) -> None:

@@ -12,7 +12,7 @@ from caseproof.store.causes import ChosenCauses
 from caseproof.store.cursors import Cursors
 from caseproof.store.errors import StoreError
 from caseproof.store.evidence import EvidenceList
-from caseproof.store.guards import guards_missing
+from caseproof.store.guards import guards_changed, guards_missing
 from caseproof.store.history import History
 from caseproof.store.incidents import Incidents
 from caseproof.store.intents import Intents
@@ -46,6 +46,10 @@ class UnitOfWork:
     def guards_missing(self) -> list[str]:
         """The guards of the store that somebody dropped or switched off."""
         return guards_missing(self._connection)
+
+    def guards_changed(self) -> list[str]:
+        """The guards that somebody replaced by others of the same name, and triggers that are not ours."""
+        return guards_changed(self._connection)
 
     def commit(self) -> None:
         """Make it last. Raises StoreError in a unit that only reads."""

@@ -84,7 +84,7 @@ def test_a_backup_of_the_version_before_is_restored_with_its_digests_and_proofs(
     assert store.case("JF-000002").decided is Decision.KEEP_PAUSED
     with store.reading() as uow:
         assert uow.cases.damaged() == []
-        assert uow.guards_missing() == []
+        assert uow.guards_missing() == uow.guards_changed() == []
         asked = datetime(2026, 11, 20, 8, 0, 0, 30_000, tzinfo=UTC)
         assert uow.incidents.question("IN-000001") == QuestionRow(4, "flow-run-10", asked, 2)
         assert uow.incidents.refused("IN-000001") == "The reason is missing."
@@ -156,7 +156,7 @@ def test_a_migration_that_was_killed_in_the_middle_left_the_store_as_it_was_and_
     store.migrate()
     assert {ref: store.case(ref).head for ref in REFS} == heads()
     with store.reading() as uow:
-        assert (uow.cases.damaged(), uow.guards_missing()) == ([], [])
+        assert (uow.cases.damaged(), uow.guards_missing(), uow.guards_changed()) == ([], [], [])
     store.close()
 
 

@@ -21,7 +21,7 @@ from caseproof.store import Contact, Store, StoreDown, StoreError, UnknownCase
 from caseproof.store.case_rows import standing_after
 from caseproof.store.database_urls import database_of
 from caseproof.store.errors import explained
-from caseproof.store.guards import GUARDS, guards_missing, guards_off, guards_on
+from caseproof.store.guards import GUARDS, guards_changed, guards_missing, guards_off, guards_on
 from caseproof.store.migrate import downgrade, upgrade
 from caseproof.store.migrations import guards_0002, guards_0003, guards_0004, guards_0005, guards_0006, guards_0007
 from caseproof.store.migrations.guards import drop, of_dialect
@@ -66,7 +66,7 @@ def test_the_migrations_make_the_tables_that_the_repositories_query(url):
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         assert compare_metadata(context, metadata) == []
         assert context.get_current_revision() == REVISION
-        assert guards_missing(connection) == []
+        assert guards_missing(connection) == guards_changed(connection) == []
 
 
 def test_migrating_again_changes_nothing(store, opened):
@@ -251,7 +251,7 @@ def test_contacts_from_before_0004_stay_and_get_a_language(store, url, opened):
         assert [one.language for one in uow.people.contacts("R")] == ["", "de"]
         assert uow.messages.of_case(opened.ref) == []
         assert a_message(uow, "ab" * 32, opened.ref) == 1
-        assert (uow.guards_missing(), uow.cases.damaged()) == ([], [])
+        assert (uow.guards_missing(), uow.guards_changed(), uow.cases.damaged()) == ([], [], [])
     assert store.case(opened.ref) == opened
 
 
@@ -293,7 +293,7 @@ def test_what_was_written_before_0006_gets_its_codes_and_keeps_its_words(store, 
     store.migrate()
     with store.reading() as uow:
         assert (uow.cases.rows(), uow.messages.untold()) == (rows, messages)
-        assert (uow.cases.damaged(), uow.guards_missing()) == ([], [])
+        assert (uow.cases.damaged(), uow.guards_missing(), uow.guards_changed()) == ([], [], [])
     assert [store.case(ref).head for ref in refs] == heads
 
 
@@ -498,3 +498,75 @@ def test_a_guard_that_is_switched_off_is_missed(raw, url):
     raw.execute("ALTER TABLE cases DISABLE TRIGGER cases_kept")
     with owner(url) as connection:
         assert guards_missing(connection) == ["cases_kept"]
+
+
+EMPTY = {
+    "sqlite": "CREATE TRIGGER events_kept BEFORE DELETE ON events BEGIN SELECT 1; END",
+    "postgresql": "CREATE OR REPLACE FUNCTION caseproof_events_kept() RETURNS trigger LANGUAGE plpgsql AS"
+    " $$ BEGIN RETURN OLD; END $$",
+}
+
+
+def test_a_guard_replaced_by_an_empty_one_of_its_name_is_found_and_made_anew(stores, raw, url):
+    if stores.name == "sqlite":
+        raw.execute("DROP TRIGGER events_kept")
+    raw.execute(EMPTY[stores.name])
+    with owner(url) as connection:
+        assert guards_missing(connection) == []
+        assert guards_changed(connection) == ["events_kept"]
+        guards_on(connection)
+        assert guards_changed(connection) == []
+
+
+@on_postgresql
+@pytest.mark.parametrize(
+    ("trick", "undone"),
+    [
+        (
+            "CREATE OR REPLACE TRIGGER events_kept BEFORE DELETE ON events FOR EACH ROW WHEN (false)"
+            " EXECUTE FUNCTION caseproof_events_kept()",
+            "",
+        ),
+        (
+            "CREATE OR REPLACE TRIGGER events_kept AFTER DELETE ON events FOR EACH ROW"
+            " EXECUTE FUNCTION caseproof_events_kept()",
+            "",
+        ),
+        (
+            "CREATE OR REPLACE TRIGGER events_kept BEFORE DELETE ON events FOR EACH ROW"
+            " EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            "",
+        ),
+        ("ALTER FUNCTION caseproof_events_kept() SET search_path = pg_temp", ""),
+        ("CREATE RULE quietly AS ON DELETE TO events DO INSTEAD NOTHING", "DROP RULE quietly ON events"),
+    ],
+    ids=["never asked", "asked too late", "another function", "elsewhere", "a rule before it"],
+)
+def test_a_guard_that_is_there_and_guards_nothing_is_found(raw, url, trick, undone):
+    raw.execute(trick)
+    with owner(url) as connection:
+        assert guards_changed(connection) == (["quietly"] if undone else ["events_kept"])
+        guards_on(connection)
+        if undone:
+            connection.exec_driver_sql(undone)
+        assert guards_changed(connection) == []
+
+
+@on_postgresql
+def test_guards_that_a_setting_of_the_role_switches_off_are_all_missed(raw, url):
+    raw.execute("ALTER ROLE CURRENT_USER SET session_replication_role = replica")
+    try:
+        with owner(url) as connection:
+            assert len(guards_missing(connection)) > 20
+    finally:
+        raw.execute("ALTER ROLE CURRENT_USER RESET session_replication_role")
+
+
+def test_a_trigger_that_is_not_ours_is_found(stores, raw, url):
+    if stores.name == "sqlite":
+        raw.execute("CREATE TRIGGER helper AFTER INSERT ON events BEGIN UPDATE cases SET updated_at = 0; END")
+    else:
+        raw.execute("CREATE FUNCTION helper() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$")
+        raw.execute("CREATE TRIGGER helper AFTER INSERT ON events FOR EACH ROW EXECUTE FUNCTION helper()")
+    with owner(url) as connection:
+        assert guards_changed(connection) == ["helper"]

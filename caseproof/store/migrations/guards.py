@@ -7,7 +7,7 @@ function, which looks at the tables of its own schema alone: nobody's temporary 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -86,8 +86,46 @@ def drop(connection: Connection, guards: Iterable[Guard]) -> None:
     sqlite = connection.dialect.name == "sqlite"
     schema = "" if sqlite else _schema(connection)
     for guard in of_dialect(guards, connection.dialect.name):
-        of_postgresql = f"DROP FUNCTION IF EXISTS {schema}.caseproof_{guard.name}() CASCADE"  # the trigger goes with it
-        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {guard.name}" if sqlite else of_postgresql)
+        if sqlite:
+            connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {guard.name}")
+        else:  # the trigger goes with its function, unless somebody gave it another one
+            _, table = guard.moment.split(" ON ")
+            connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {guard.name} ON {schema}.{table}")
+            connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS {schema}.caseproof_{guard.name}() CASCADE")
+
+
+def texts(connection: Connection, guards: Iterable[Guard]) -> dict[str, str]:
+    """What `texts_found` gives of these guards where nobody touched them."""
+    if connection.dialect.name == "sqlite":
+        return {guard.name: _on_sqlite(guard) for guard in guards}
+    path = connection.scalar(text("SELECT 'search_path=' || quote_ident(current_schema()) || ', pg_temp'"))
+    return {guard.name: _text(_trigger(guard), _body(guard), path) for guard in guards}
+
+
+def texts_found(connection: Connection, tables: Sequence[str]) -> dict[str, str]:
+    """Each trigger and rule in force on these tables, by its name: all that decides what it does. Changes nothing."""
+    if connection.dialect.name == "sqlite":
+        return {name: sql for name, sql in connection.execute(_TRIGGERS_OF_SQLITE)}
+    rows = connection.execute(_TRIGGERS_OF_POSTGRESQL, {"tables": list(tables)})
+    return {name: _text(*words) for name, *words in rows}
+
+
+_TRIGGERS_OF_SQLITE = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+# Where a database or a role is set to take its rows from a replica, a trigger fires only if it was told to.
+_TRIGGERS_OF_POSTGRESQL = text(
+    "SELECT tgname, pg_get_triggerdef(pg_trigger.oid, true), prosrc, array_to_string(proconfig, ';')"
+    " FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid JOIN pg_proc ON pg_proc.oid = tgfoid"
+    " WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(:tables) AND NOT tgisinternal"
+    " AND tgenabled IN"
+    " ('A', CASE current_setting('session_replication_role') WHEN 'replica' THEN 'R' ELSE 'O' END)"
+    " UNION ALL SELECT rulename, pg_get_ruledef(pg_rewrite.oid), '', ''"
+    " FROM pg_rewrite JOIN pg_class ON pg_class.oid = ev_class"
+    " WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(:tables)"
+)
+
+
+def _text(definition: str, body: str, path: str | None) -> str:
+    return "\n".join((definition, body, path or ""))
 
 
 def _on_sqlite(guard: Guard) -> str:
@@ -96,14 +134,25 @@ def _on_sqlite(guard: Guard) -> str:
 
 
 def _on_postgresql(guard: Guard, schema: str) -> Iterator[str]:
-    condition = guard.condition.format(**_WORDS["postgresql"]) or "true"
-    each = "STATEMENT" if guard.moment.startswith("TRUNCATE") else "ROW"
     yield (
         f"CREATE FUNCTION caseproof_{guard.name}() RETURNS trigger LANGUAGE plpgsql SET search_path = {schema}, pg_temp"
-        f" AS $$ BEGIN IF {condition} THEN RAISE EXCEPTION USING MESSAGE = '{guard.sentence}',"
-        " ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NEW; END $$"
+        f" AS $${_body(guard)}$$"
     )
-    yield (
+    yield _trigger(guard)
+
+
+def _body(guard: Guard) -> str:
+    condition = guard.condition.format(**_WORDS["postgresql"]) or "true"
+    return (
+        f" BEGIN IF {condition} THEN RAISE EXCEPTION USING MESSAGE = '{guard.sentence}',"
+        " ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NEW; END "
+    )
+
+
+def _trigger(guard: Guard) -> str:
+    """As PostgreSQL itself writes a trigger down."""
+    each = "STATEMENT" if guard.moment.startswith("TRUNCATE") else "ROW"
+    return (
         f"CREATE TRIGGER {guard.name} BEFORE {guard.moment} FOR EACH {each} EXECUTE FUNCTION caseproof_{guard.name}()"
     )
 
