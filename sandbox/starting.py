@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from caseproof.config.policy import BUILT_IN
+from caseproof.config.private_files import close_home
 from caseproof.up.prefect_services import CASES_WORKER, deploy_command
 from caseproof.up.processes import Process, free_port
 from sandbox.imap import ImapServer
@@ -39,6 +40,7 @@ def small_world(
     Caseproof's.
     """
     home.mkdir(parents=True, exist_ok=True)
+    close_home(home)
     with ExitStack() as stack:
         say("Prefect's server (10 to 15 seconds)")
         server = start_prefect_server(home / "server", say=say)

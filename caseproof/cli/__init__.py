@@ -28,6 +28,7 @@ from caseproof.cli.report import report
 from caseproof.cli.setup import setup
 from caseproof.cli.up import up
 from caseproof.config.policy import load_policy, policy_file
+from caseproof.config.private_files import be_private, close_folder
 from caseproof.config.settings import read_settings
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.evidence.proof import verify_proof
@@ -58,6 +59,7 @@ app.command()(restore)
 @app.callback()
 def _anywhere(context: typer.Context) -> None:
     """Job-failure cases that close only with proof."""
+    be_private()
     if context.invoked_subcommand in ("up", "demo"):  # these bring a Prefect server of their own
         return
     for name, value in {**QUIET, "PREFECT_LOGGING_LEVEL": "ERROR"}.items():
@@ -66,6 +68,8 @@ def _anywhere(context: typer.Context) -> None:
         settings = read_settings()
     except CaseproofError:
         return  # the command itself tells what is wrong with the settings
+    if context.invoked_subcommand != "doctor":  # it changes nothing
+        close_folder(settings.home.expanduser())
     store = adopt_addresses(settings.home.expanduser())
     for name, value in trusted(os.environ.get("PREFECT_API_URL", "")).items():
         os.environ.setdefault(name, value)

@@ -19,6 +19,7 @@ import typer
 from caseproof.channels.outbound.samples import check_templates
 from caseproof.cli.common import out
 from caseproof.config.policy import policy_in_force
+from caseproof.config.private_files import close_home
 from caseproof.config.settings import Settings, read_settings
 from caseproof.config.signals import handled
 from caseproof.domain.errors import CaseproofError
@@ -47,6 +48,7 @@ def up(
     With PREFECT_API_URL set, that server is used and none is started.
     """
     settings = read_settings()
+    close_home(settings.home_folder)
     laid_out = plan(settings, os.environ, postgres=postgres, stock_worker=stock_worker)
     folder = settings.home_folder / FOLDER
     check_templates()  # a broken one is found now, not when a retailer is to be told

@@ -16,6 +16,11 @@ class Cluster:
         self.folder = folder
 
     @property
+    def data(self) -> Path:
+        """The cluster's data, where it is to be started."""
+        return self.folder / "data"
+
+    @property
     def exists(self) -> bool:
         """Whether the cluster was made already."""
         return (self.folder / "port").exists()

@@ -89,6 +89,7 @@ class _Look:
         self._start("Python", lambda: machine.right_python(here.python))
         self._start("Packages", lambda: machine.right_packages(here.lock), seconds=FOLD_SECONDS)
         self._home = self._start("Home folder", lambda: machine.usable_home(here.settings))
+        self._start("Private files", lambda: machine.private_files(here.settings), after=[self._home])
         self._start("Disk space", lambda: machine.room_left(here.settings), after=[self._home])
         # A policy of one's own may lie elsewhere; the default one is looked for in the home folder.
         needs = [] if here.settings.policy else [self._home]

@@ -15,9 +15,11 @@ from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from sqlalchemy.engine import make_url
 
 from caseproof.config.clock import utc_now
 from caseproof.config.policy import Policy, load_policy, policy_file
+from caseproof.config.private_files import looseness, open_file, open_way, told
 from caseproof.config.settings import Settings
 from caseproof.doctor.examination import Failed
 from caseproof.evidence.browser import require_browser
@@ -105,6 +107,22 @@ def room_left(settings: Settings, wanted: int = FREE_BYTES) -> str:
             f"Free some space: {wanted / 1e9:g} GB at least.",
         )
     return f"{free / 1e9:.0f} GB free"
+
+
+def private_files(settings: Settings) -> str:
+    """Whether nobody but their owner can read the home's files or change them, nor put another home in its place."""
+    home, store = settings.home_folder, make_url(settings.database)
+    loose = [*open_way(home), *looseness(home), *open_file(policy_file(settings), secret=False)]
+    if store.get_backend_name() == "sqlite" and store.database:
+        loose += open_file(Path(store.database), secret=True)
+    loose = list({one.path: one for one in loose}.values())
+    if loose:
+        raise Failed(
+            f"Others than the user that Caseproof runs as can get at its files: {told(loose)}.",
+            "`caseproof up` closes what it may close of the home. Else: `chmod -R go= FOLDER` for the home and for a "
+            "store of your own, `chmod o-w FOLDER` for a folder above it, and give the files to that user.",
+        )
+    return f"{home} is its owner's alone"
 
 
 def valid_policy(settings: Settings) -> tuple[str, Policy]:

@@ -44,7 +44,6 @@ class EmbeddedPostgres(Cluster):
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         super().__init__(folder)
-        self._data = folder / "data"
         self._durable = durable
 
     def make(self) -> None:
@@ -54,30 +53,25 @@ class EmbeddedPostgres(Cluster):
         account = self.account
         binaries = _binaries(account)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        shutil.rmtree(self._data, ignore_errors=True)  # a half-made one: the port is written last
-        self._data.mkdir(mode=0o700)
+        shutil.rmtree(self.data, ignore_errors=True)  # a half-made one: the port is written last
+        self.data.mkdir(mode=0o700)
         password = secrets.token_urlsafe(24)
         _write_privately(self.folder / "password", password)
         with tempfile.NamedTemporaryFile("w", suffix=".pw") as handed:  # initdb wants to read a file of its user's
             handed.write(password)
             handed.flush()
             if account is not None:
-                _give_away(account, self._data, Path(handed.name))
+                _give_away(account, self.data, Path(handed.name))
             pwfile = handed.name if account is None else f"/proc/self/fd/{handed.fileno()}"
             options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "-U", ROLE, f"--pwfile={pwfile}"]
             command = [str(binaries / "initdb"), "-D", self._reached(account), "--no-instructions", *options]
-            made = _run(command, account, cwd=self._data, pass_fds=[handed.fileno()])
+            made = _run(command, account, cwd=self.data, pass_fds=[handed.fileno()])
         if made.returncode != 0:
             raise NoPostgres(
                 f"PostgreSQL's initdb failed: {(made.stderr or made.stdout).strip()[-500:]}",
                 "Name a PostgreSQL of your own in CASEPROOF_DATABASE_URL, or leave --postgres out.",
             )
         _write_privately(self.folder / "port", str(free_port()))
-
-    @property
-    def data(self) -> Path:
-        """The cluster's data, where it is to be started."""
-        return self._data
 
     @property
     def account(self) -> Account | None:
@@ -95,14 +89,14 @@ class EmbeddedPostgres(Cluster):
         Raises NoPostgres, also where these binaries do not fit its data.
         """
         account = self.account
-        binaries = _binaries(account, (self._data / "PG_VERSION").read_text().strip())
+        binaries = _binaries(account, (self.data / "PG_VERSION").read_text().strip())
         settings = {
             "listen_addresses": LISTENS,
             "port": str(self.port),
             "unix_socket_directories": "",
             "max_connections": "200",
             "dynamic_shared_memory_type": "mmap",  # containers often have a small /dev/shm
-            _WHOSE: str(self._data),
+            _WHOSE: str(self.data),
         }
         if not self._durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -110,7 +104,7 @@ class EmbeddedPostgres(Cluster):
         return [str(binaries / "postgres"), "-D", self._reached(account), *options]
 
     def _reached(self, account: Account | None) -> str:
-        return str(self._data) if account is None else unprivileged.HERE
+        return str(self.data) if account is None else unprivileged.HERE
 
     @staticmethod
     def environment() -> dict[str, str]:
@@ -120,7 +114,7 @@ class EmbeddedPostgres(Cluster):
     def start(self, log: Path) -> Process:
         """Start it and wait until it answers. Raises RuntimeError with the end of its log, TimeoutError."""
         process = Process.start(
-            "database", self.command(), cwd=self._data, env=self.environment(), log=log, account=self.account
+            "database", self.command(), cwd=self.data, env=self.environment(), log=log, account=self.account
         )
         process.wait_until_ready("the database to answer", self.answers, 60)
         return process
@@ -141,9 +135,9 @@ class EmbeddedPostgres(Cluster):
     def orphan(self) -> Identity | None:
         """The server that runs on this cluster, whoever started it."""
         with suppress(OSError, ValueError, psutil.Error):
-            pid = int((self._data / "postmaster.pid").read_text().split()[0])
+            pid = int((self.data / "postmaster.pid").read_text().split()[0])
             # The data alone: that is how it was started before it carried our setting.
-            if {str(self._data), f"{_WHOSE}={self._data}"} & set(psutil.Process(pid).cmdline()):
+            if {str(self.data), f"{_WHOSE}={self.data}"} & set(psutil.Process(pid).cmdline()):
                 return Identity.of(pid)
         return None
 

@@ -29,6 +29,7 @@ from blocks.inbox import RetailerMailbox
 from blocks.platforms import PLATFORMS, PrefectJobs
 from caseproof.cli.doctor import installation
 from caseproof.config.clock import Clock
+from caseproof.config.private_files import close_home
 from caseproof.config.settings import Settings
 from caseproof.config.shipped import shipped
 from caseproof.doctor import Installation
@@ -154,6 +155,7 @@ def standing_house(
         _deploy(house)
         with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
             _save_blocks(house)
+        close_home(home)
         yield house
         with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
             _forget_platforms()

@@ -87,6 +87,20 @@ def a_home_that_cannot_be_written(house: Any, folder: Path) -> Installation:
     return house.installation(home=folder / "a-file" / "home")
 
 
+@fault("Private files", "caseproof.sqlite is open to others (0644)", action="chmod -R go=")
+def a_store_that_everybody_may_read(house: Any, folder: Path) -> Installation:
+    home = house.copy(folder / "home")
+    (home / "caseproof.sqlite").chmod(0o644)
+    return house.installation(home=home)
+
+
+@fault("Private files", "home is open to others (0755)", action="chmod -R go=")
+def a_home_that_everybody_may_enter(house: Any, folder: Path) -> Installation:
+    home = house.copy(folder / "home")
+    home.chmod(0o755)
+    return house.installation(home=home)
+
+
 @fault("Policy", "policy.yaml", "patience: there is no such entry", action="Correct these entries")
 def a_policy_with_a_misspelt_entry(house: Any, folder: Path) -> Installation:
     home = house.copy(folder / "home")
@@ -273,6 +287,15 @@ def a_guard_that_was_dropped(house: Any, folder: Path) -> Installation:
     home = house.copy(folder / "home")
     with closing(house.raw(home)) as raw:
         raw.execute("DROP TRIGGER cases_closed_with_proof")
+    return house.installation(home=home)
+
+
+@fault("Cases unedited", "not Caseproof's", "cases_closed_with_proof", action="makes the guards anew")
+def a_guard_that_an_empty_one_of_its_name_replaced(house: Any, folder: Path) -> Installation:
+    home = house.copy(folder / "home")
+    with closing(house.raw(home)) as raw:
+        raw.execute("DROP TRIGGER cases_closed_with_proof")
+        raw.execute("CREATE TRIGGER cases_closed_with_proof BEFORE UPDATE ON cases BEGIN SELECT 1; END")
     return house.installation(home=home)
 
 

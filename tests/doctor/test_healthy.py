@@ -12,7 +12,7 @@ from caseproof.doctor import examine
 from tests.doctor.conftest import JOBS, MAIL_PASSWORD
 
 CHECKS = [
-    "Python", "Packages", "Home folder", "Disk space", "Policy", "Browser",
+    "Python", "Packages", "Home folder", "Private files", "Disk space", "Policy", "Browser",
     "Prefect address", "Prefect server", "Prefect version", "Work pool", "Deployments", "Worker",
     "Store", "Store takes writes", "Cases unedited", "Keeper", "Evidence",
     "Words of mail", "Mail server", "Mailbox", "Desk",

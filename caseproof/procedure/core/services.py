@@ -13,6 +13,7 @@ from pathlib import Path
 from caseproof.channels.outbound.mail import Send
 from caseproof.config.clock import Clock, utc_now
 from caseproof.config.policy import Policy, PolicyError, policy_in_force
+from caseproof.config.private_files import be_private
 from caseproof.config.settings import Settings, read_settings
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.parts import (
@@ -116,6 +117,7 @@ def bootstrap(settings: Settings | None = None) -> Services:
 
     Raises StoreError for people, and PolicyError where there never was a usable policy.
     """
+    be_private()  # here, for every process of ours comes by, whoever started it
     settings = settings or read_settings()
     in_force = policy_in_force(settings)
     store = Store(settings.database, on_news=bell_of(settings).ring)
