@@ -9,7 +9,7 @@ PAGES = .site
 # Else each of the hundreds of processes that the tests start would compile our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test test-full check bench docs lock clean ready browser
+.PHONY: help install demo test test-full check bench docs lock audit clean ready browser
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile
@@ -45,6 +45,9 @@ docs: ready ## these pages as a site in .site: open .site/index.html
 
 lock: ## write requirements.lock anew from pyproject.toml
 	@scripts/lock $(ARGS)
+
+audit: ## whether an advisory database knows a weakness of a locked package; AUDIT_DATABASE names another one
+	@scripts/audit $(ARGS)
 
 clean: ## remove what the commands above made here
 	@rm -rf .venv .site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PAGES = sorted(
-    [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *DOCS.rglob("*.md")],
+    [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")), *DOCS.rglob("*.md")],
 )
 NIGHT = "2026-11-20T02:00:00Z"
 CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)

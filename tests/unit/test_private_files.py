@@ -120,7 +120,9 @@ def test_the_doctor_names_a_store_elsewhere_that_others_read_and_a_policy_that_o
         path.touch()
         path.chmod(mode)
     settings = Settings.model_validate({"home": home, "database_url": f"sqlite:///{store}", "policy": policy})
-    with pytest.raises(Failed, match=r"policy.yaml is open to others \(0664\); .*store.sqlite is open to others") as told:
+    with pytest.raises(
+        Failed, match=r"policy.yaml is open to others \(0664\); .*store.sqlite is open to others"
+    ) as told:
         examined(settings)
     assert "chmod -R go= FOLDER" in told.value.next_action
     store.chmod(0o600)
