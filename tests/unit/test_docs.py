@@ -309,6 +309,20 @@ def test_every_test_that_the_failure_matrix_names_is_there() -> None:
     assert [f"{file}::{test}" for file, test in named if test not in known.get(file, ())] == []
 
 
+PEOPLE = (
+    "retailer", "stranger on the network", "stranger with a browser page", "operator", "owner of the files",
+    "owner of the database",
+)  # fmt: skip
+
+
+def test_each_line_of_who_can_do_what_names_tests_that_are_there() -> None:
+    lines = [row for row in rows("security.md") if row[-1] != "test"]
+    assert [row[0] for row in lines if len(row) != 4 or not all(row) or row[0] not in PEOPLE] == []
+    assert [row[0] for row in lines if BACKED_BY.sub("", row[-1]).strip() or not BACKED_BY.search(row[-1])] == []
+    named = [found for row in lines for found in BACKED_BY.findall(row[-1])]
+    assert [f"{file}::{test}" for file, test in named if test not in names_in(file)] == []
+
+
 # -- adding a platform ------------------------------------------------------------------------------------------------
 
 
@@ -406,7 +420,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_link_to_nothing_or_a_page_outside_the_navigation_fails_the_check(tmp_path: Path) -> None:
     shutil.copytree(DOCS, tmp_path / "docs")
     shutil.copy(ROOT / "mkdocs.yml", tmp_path)
-    wrong = {"up.md": "[x](no-such-page.md)", "mail.md": "[x](setup.md#no-such-heading)", "new.md": "A page of its own."}
+    wrong = {"up.md": "[x](no-such-page.md)", "mail.md": "[x](setup.md#no-such-heading)", "new.md": "A new page."}
     for page, text in wrong.items():
         with (tmp_path / "docs" / page).open("a", encoding="utf-8") as file:
             file.write(f"\n{text}\n")
