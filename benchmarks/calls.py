@@ -56,7 +56,8 @@ PATIENCE_SECONDS = 400.0
 QUIET_SECONDS = 4.0
 """When nothing came for so long, the last of the logs and events are there: Prefect sends them every two seconds."""
 SAVE_PLATFORM = (
-    "from blocks.platforms import PrefectJobs as P; P(api_url={api!r}, ui_url={ui!r}).save({name!r}, overwrite=True)"
+    "import os; from blocks.platforms import PrefectJobs as P; auth = os.environ['PREFECT_API_AUTH_STRING']; "
+    "P(api_url={api!r}, ui_url={ui!r}, auth=auth).save({name!r}, overwrite=True)"
 )
 
 

@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, HttpUrl, ValidationError, WithJsonSchema
 from caseproof.config.settings import Settings
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.http.client import origin
 
 B = TypeVar("B", bound=Block)
 
@@ -77,6 +78,19 @@ def require_prefect() -> None:
     """Refuse where no server is named: Prefect would start an empty one of its own and look there."""
     if not get_current_settings().api.url:
         raise PrefectDown("PREFECT_API_URL is not set.", "Point it at the Prefect server that runs the cases.")
+
+
+def password_of_our_server(*addresses: str) -> str | None:
+    """What our own Prefect server asks for (``user:password``), where each of these addresses is one of its two.
+
+    Scheme, host and port are compared as they are: another name of the same machine may be another server tomorrow.
+    None for any other address, and where our server asks for none.
+    """
+    settings = get_current_settings()
+    ours = {origin(settings.api.url or ""), origin(settings.ui_url or "")} - {None}
+    if settings.api.auth_string is None or not {origin(one) for one in addresses} <= ours:
+        return None
+    return settings.api.auth_string.get_secret_value() or None
 
 
 def load_block(name: str, kinds: Sequence[type[B]], what: str) -> B:

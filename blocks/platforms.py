@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, SecretStr
 
-from blocks.base import Address, docs, logo
+from blocks.base import Address, docs, logo, password_of_our_server
 from caseproof.platforms.prefect import PrefectJobsClient, TagConvention
 
 
@@ -47,7 +47,8 @@ class PrefectJobs(Block):
     auth: SecretStr = Field(
         default=SecretStr(""),
         title="Password",
-        description="The server's `user:password` (its `PREFECT_SERVER_API_AUTH_STRING`); empty if it asks for none.",
+        description="The server's `user:password` (its `PREFECT_SERVER_API_AUTH_STRING`); empty if it asks for none, "
+        "and for the Prefect server that carries the cases: its password is known.",
     )
     api_key: SecretStr = Field(
         default=SecretStr(""), title="API key", description="For Prefect Cloud only; empty elsewhere."
@@ -75,11 +76,12 @@ class PrefectJobs(Block):
 
     def client(self) -> PrefectJobsClient:
         """A client of this platform."""
+        auth, api_key = self.auth.get_secret_value(), self.api_key.get_secret_value()
         return PrefectJobsClient(
             self.api_url,
             self.ui_url,
-            auth=self.auth.get_secret_value() or None,
-            api_key=self.api_key.get_secret_value() or None,
+            auth=auth or (None if api_key else password_of_our_server(self.api_url, self.ui_url)),
+            api_key=api_key or None,
             tags=TagConvention(
                 retailer=self.retailer_tag,
                 marketplace=self.marketplace_tag,

@@ -7,8 +7,10 @@ mail program and a browser, and the team through the same calls that the Prefect
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -81,6 +83,7 @@ def _play_in(home: Path, leave: bool, json_file: Path | None) -> None:
         for case in cases:
             _show_timeline(case)
         _show_places(cases[0], facts, other)
+        _show_log_in(world, facts)
         if not leave:
             console.print("\nIt keeps running for a look around. Ctrl-C ends it.")
             _until_interrupted()
@@ -224,6 +227,7 @@ def _facts(world: World, case: Case) -> dict[str, Any]:
             "web": world.web_url,
         },
         "home": str(world.home),
+        "log_in": f"CASEPROOF_HOME={shlex.quote(str(world.home))} .venv/bin/caseproof keys prefect",
     }
 
 
@@ -254,6 +258,14 @@ def _show_places(case: Case, facts: dict[str, Any], other: dict[str, Any]) -> No
         _place(f"{name.replace('_', ' ')} page", str(url))
     _place("the other case", other["urls"]["case"])
     _place("look with", f"CASEPROOF_HOME={facts['home']} .venv/bin/caseproof case show {case.ref}")
+
+
+def _show_log_in(world: World, facts: dict[str, Any]) -> None:
+    """Prefect's pages ask for a password, which a terminal may show, and a log must not."""
+    console.print("\nPrefect's pages ask for a password. Type the whole line, with what stands before the colon:")
+    if sys.stdout.isatty():
+        _place("log in with", str(world.server.auth))
+    _place("printed by", facts["log_in"])
 
 
 def _place(name: str, where: str) -> None:

@@ -19,7 +19,7 @@ import httpx
 
 from caseproof.http.client import certificates, credentials
 from caseproof.up.postgres import EmbeddedPostgres, NoPostgres
-from caseproof.up.prefect_services import QUIET, PrefectApi, server_command, trusted, worker_command
+from caseproof.up.prefect_services import QUIET, PrefectApi, pages_let_in, server_command, trusted, worker_command
 from caseproof.up.processes import Process, free_port, wait_until
 
 _DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
@@ -33,7 +33,7 @@ class PrefectServer:
     home: Path
     api_url: str
     ui_url: str
-    auth: str | None = None
+    auth: str | None = field(default=None, repr=False)
     behind: ExitStack = field(default_factory=ExitStack)
     """What ends after it: its database, where it has one of its own."""
 
@@ -131,6 +131,7 @@ def start_prefect_server(
         settings = clean_env(home) | {
             "PREFECT_API_URL": api_url,
             "PREFECT_UI_URL": ui_url,
+            **pages_let_in(port, {}),
             "PREFECT_SERVER_UI_API_URL": api_url,  # what the pages in the browser call
             # The pages are built at the first start, by default inside the installed package.
             "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),

@@ -20,7 +20,7 @@ def main() -> None:
     """Read the facts (JSON) from standard input. With a marketplace: set all up; else only the tokens are renewed."""
     facts = json.load(sys.stdin)
     for retailer, token in facts["tokens"].items():
-        save_token(facts["api_url"], None, retailer, token)
+        save_token(facts["api_url"], facts["auth"], retailer, token)
     if "marketplace_url" in facts:
         _set_up(facts)
 
@@ -41,7 +41,7 @@ def _set_up(facts: dict[str, Any]) -> None:
     for retailer in CONTACTS:
         deploy_jobs(
             facts["api_url"],
-            None,
+            facts["auth"],
             retailer=retailer,
             marketplace_url=facts["marketplace_url"],
             source_dir=ROOT,

@@ -11,8 +11,11 @@ from typing import Any
 
 import httpx
 
+from caseproof.config import kept_key
 from caseproof.config.policy import BUILT_IN
 from caseproof.config.private_files import close_home
+from caseproof.up.addresses import password_file
+from caseproof.up.password import new_password
 from caseproof.up.prefect_services import CASES_WORKER, deploy_command
 from caseproof.up.processes import Process, free_port
 from sandbox.imap import ImapServer
@@ -43,7 +46,9 @@ def small_world(
     close_home(home)
     with ExitStack() as stack:
         say("Prefect's server (10 to 15 seconds)")
-        server = start_prefect_server(home / "server", say=say)
+        # As `caseproof up` keeps it, so that `caseproof keys prefect` prints it for this home, too.
+        password = kept_key.read_or_make(password_file(home), new_password)
+        server = start_prefect_server(home / "server", auth=password, say=say)
         stack.callback(server.stop)
         jobs_server = server
         if jobs_elsewhere:
@@ -124,6 +129,7 @@ def set_up(world: World) -> None:
     facts: dict[str, Any] = {
         "api_url": world.jobs_server.api_url,
         "ui_url": world.jobs_server.ui_url,
+        "auth": world.jobs_server.auth,
         "smtp_host": world.mailbox.host,
         "smtp_port": world.mailbox.port,
         "marketplace_url": world.marketplace_url,

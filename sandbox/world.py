@@ -165,14 +165,15 @@ class World:
 
     def renew_access(self, *retailers: str) -> None:
         """Retailers renew their access in the marketplace's seller portal; the jobs get the new tokens."""
-        self.hand_over({"api_url": self.jobs_server.api_url, "tokens": self.new_tokens(*retailers)})
+        jobs = self.jobs_server
+        self.hand_over({"api_url": jobs.api_url, "auth": jobs.auth, "tokens": self.new_tokens(*retailers)})
 
     def new_tokens(self, *retailers: str) -> dict[str, str]:
         """New tokens of the marketplace, by retailer; those before are void."""
         return {retailer: renew_token(self.marketplace_url, retailer) for retailer in retailers}
 
     def hand_over(self, facts: Mapping[str, Any]) -> None:
-        """Give facts to ``sandbox.set_up``. They hold a token: never on a command line, never in a log."""
+        """Give facts to ``sandbox.set_up``. They hold secrets: never on a command line, never in a log."""
         done = subprocess.run(
             [sys.executable, "-m", "sandbox.set_up"], input=json.dumps(facts), env=self.env(), cwd=ROOT,
             capture_output=True, text=True, timeout=180, check=False,

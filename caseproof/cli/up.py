@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,9 +16,11 @@ from types import FrameType
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from caseproof.channels.outbound.samples import check_templates
 from caseproof.cli.common import out
+from caseproof.config.clock import utc_now
 from caseproof.config.policy import policy_in_force
 from caseproof.config.private_files import close_home
 from caseproof.config.settings import Settings, read_settings
@@ -26,6 +29,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.store import locks
 from caseproof.up.addresses import FOLDER, write_addresses
+from caseproof.up.password import choose, how_to_log_in, refuse_no_password, settle
 from caseproof.up.plan import StartPlan, claim, deploy, plan
 from caseproof.up.screen import Screen
 from caseproof.up.service import Health
@@ -42,6 +46,12 @@ def up(
     stock_worker: Annotated[
         bool, typer.Option("--stock-worker", help="Start each run the slow way, by Prefect's own process worker.")
     ] = False,
+    no_password: Annotated[
+        bool, typer.Option("--no-password", help="Leave Prefect's server open to whatever runs on this machine.")
+    ] = False,
+    lock_out: Annotated[
+        bool, typer.Option("--lock-out", help="Ask for a password from now on, also where others used none.")
+    ] = False,
 ) -> None:
     """Start Prefect's server, a worker and the web app, deploy, and look after them all until Ctrl-C.
 
@@ -49,10 +59,20 @@ def up(
     """
     settings = read_settings()
     close_home(settings.home_folder)
-    laid_out = plan(settings, os.environ, postgres=postgres, stock_worker=stock_worker)
+    password = choose(settings, os.environ, none=no_password)
+    laid_out = plan(
+        settings,
+        os.environ,
+        postgres=postgres,
+        stock_worker=stock_worker,
+        password=password.auth,
+        settle=lambda api: settle(password, api, settings, utc_now(), lambda others: lock_out or _may_lock_out(others)),
+    )
+    if no_password:
+        refuse_no_password(laid_out, settings)
     folder = settings.home_folder / FOLDER
     check_templates()  # a broken one is found now, not when a retailer is to be told
-    screen = Screen(out, settings.home_folder, laid_out)
+    screen = Screen(out, settings.home_folder, laid_out, how_to_log_in(laid_out, password, shown=_is_terminal()))
     supervisor = Supervisor(folder, laid_out.logs, laid_out.groups, screen.say)
     if not locks.hold(folder / "lock", wait=False):
         _show_the_other(supervisor, screen, locks.holder(folder / "lock"))
@@ -78,7 +98,7 @@ def _start(settings: Settings, laid_out: StartPlan, supervisor: Supervisor, say:
             "Start that server, or unset PREFECT_API_URL: `caseproof up` starts one of its own then.",
         )
     os.environ.update(laid_out.environment)  # before Prefect is imported: it reads its settings then
-    write_addresses(settings.home_folder, laid_out.environment, laid_out.database)
+    write_addresses(settings.home_folder, laid_out.environment, laid_out.database, own_server=laid_out.own_server)
     if not laid_out.own_server:
         claim(laid_out, settings)  # before a worker of ours could take another home's runs
     supervisor.start()
@@ -91,6 +111,25 @@ def _start(settings: Settings, laid_out: StartPlan, supervisor: Supervisor, say:
     register_blocks()
     bootstrap(settings)
     say("Caseproof is up.")
+
+
+def _is_terminal() -> bool:
+    """Whether a person reads what we print, and nobody keeps it."""
+    return sys.stdout.isatty()
+
+
+def _may_lock_out(others: Sequence[str]) -> bool:
+    """Ask the person at the terminal; where there is none, nobody says yes."""
+    if not (sys.stdin.isatty() and _is_terminal()):
+        return False
+    out.print("Prefect's server is to ask for a password from now on. Until now others use it without one:")
+    for other in others:
+        out.print(f"  {escape(other)}", soft_wrap=True, highlight=False)
+    out.print("They are locked out until each is given the password (`caseproof keys prefect` prints it).")
+    try:
+        return typer.confirm("Ask for a password from now on?", default=False)
+    except typer.Abort:
+        return False
 
 
 def _show_the_other(supervisor: Supervisor, screen: Screen, holder: int | None) -> None:

@@ -15,7 +15,7 @@ from caseproof.channels.outbound.samples import check_templates
 from caseproof.config.policy import Policy
 from caseproof.config.settings import Settings
 from caseproof.desks.base import Desk
-from caseproof.doctor import machine, outside
+from caseproof.doctor import doors, machine, outside
 from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.examination import Examination, Failed, Finding, Row
 from caseproof.doctor.prefect import PrefectAccess, PrefectChecks, WantedDeployment
@@ -112,6 +112,15 @@ class _Look:
         address = self._start("Prefect address", checks.address, seconds=IMPORTS_SECONDS)
         self._prefect = self._start("Prefect server", checks.server, after=[address])
         self._start("Prefect version", checks.version, after=[self._prefect])
+        self._start(
+            "Prefect password", lambda: doors.prefect_asks_for_a_password(checks.api_url), after=[self._prefect]
+        )
+        self._start(
+            "Prefect origins",
+            lambda: doors.prefect_lets_no_other_page_in(checks.api_url),
+            after=[self._prefect],
+            seconds=30,
+        )
         pool = self._start("Work pool", checks.work_pool, after=[self._prefect])
         deployments = partial(checks.deployments, here.deployments)
         self._start("Deployments", deployments, after=[pool], seconds=IMPORTS_SECONDS)

@@ -69,6 +69,11 @@ class PrefectChecks:
         if self._call is not None:
             self._call.close()
 
+    @property
+    def api_url(self) -> str:
+        """The address of the API, once it was checked; "" before."""
+        return self._access.api_url
+
     def address(self) -> str:
         """Whether PREFECT_API_URL names a server at all."""
         self._access = access = self._read_access()
@@ -197,7 +202,8 @@ class PrefectChecks:
         what = "is wrong" if access.auth or access.api_key else "is not set, and the server asks for a password"
         return Failed(
             f"{self._where} does not let us in (it answered {status}): {name} {what}.",
-            f"Set {name} to what the server has: user:password, as in its PREFECT_SERVER_API_AUTH_STRING."
+            f"Set {name} to what the server has: user:password, as in its PREFECT_SERVER_API_AUTH_STRING. "
+            "Is it the server of this home's `caseproof up`? Unset this and PREFECT_API_URL: both are found then."
             if name == "PREFECT_API_AUTH_STRING"
             else f"Set {name} to a key that is valid.",
         )

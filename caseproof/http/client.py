@@ -11,12 +11,14 @@ import base64
 import json
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import cache
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Any, Self
 
 import httpx
@@ -200,6 +202,24 @@ def is_usable(address: str) -> bool:
     """Whether paths can be added to this address, and called over HTTP."""
     url = _url(address)
     return url is not None and url.scheme in ("http", "https") and bool(url.host) and not (url.query or url.fragment)
+
+
+def origin(address: str) -> str | None:
+    """Scheme, host and port that a call to this address goes to, as a browser's ``Origin`` has them; None for none.
+
+    Read by what makes the calls, so that what is compared here is where they go.
+    """
+    url = _url(address)
+    if url is None or url.scheme not in ("http", "https") or not url.host:
+        return None
+    return f"{url.scheme}://{url.netloc.decode()}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine reach what listens there."""
+    with suppress(ValueError):
+        return ip_address(host.strip("[]")).is_loopback
+    return host.lower() == "localhost"
 
 
 def credentials(password: str | None, key: str | None) -> dict[str, str]:

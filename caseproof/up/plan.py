@@ -6,9 +6,9 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from caseproof.config.policy import policy_in_force
@@ -28,6 +28,7 @@ from caseproof.up.prefect_services import (
     STOCK,
     PrefectApi,
     deploy_command,
+    pages_let_in,
     server_command,
     trusted,
     worker_command,
@@ -57,9 +58,19 @@ class StartPlan:
     logs: Path
 
 
-def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool, stock_worker: bool = False) -> StartPlan:
+def plan(
+    settings: Settings,
+    given: Mapping[str, str],
+    *,
+    postgres: bool,
+    stock_worker: bool = False,
+    password: str | None = None,
+    settle: Callable[[PrefectApi], None] = lambda _: None,
+) -> StartPlan:
     """Lay out the services; with ``stock_worker`` runs are started by Prefect's own worker.
 
+    ``password``: what a Prefect server of ours asks for, where ``given`` names none. ``settle`` is called once a server
+    of ours answers, before anything else of ours that needs it is started; it may raise CaseproofError.
     Raises BadInput where the home keeps its cases in SQLite and PostgreSQL is asked for.
     """
     home = settings.home_folder
@@ -79,15 +90,17 @@ def plan(settings: Settings, given: Mapping[str, str], *, postgres: bool, stock_
     environment = {**trusted(environment["PREFECT_API_URL"]), **environment}
     if worker_type(stock=stock_worker) == STOCK:
         environment.setdefault("PREFECT_WORKER_QUERY_SECONDS", _QUERY_SECONDS)
-    if password := given.get("PREFECT_SERVER_API_AUTH_STRING"):
-        environment.setdefault("PREFECT_API_AUTH_STRING", password)
+    asks_for = given.get("PREFECT_SERVER_API_AUTH_STRING") or password
+    if own_server and asks_for:
+        environment["PREFECT_API_AUTH_STRING"] = asks_for
     api = PrefectApi(
         environment["PREFECT_API_URL"], environment.get("PREFECT_API_AUTH_STRING"), environment.get("PREFECT_API_KEY")
     )
     worker, web = _worker(home, environment, api, stock=stock_worker), _web(settings, environment, web_url)
     groups = [[worker, web, _inbox(settings, environment)]]
     if own_server:
-        groups.insert(0, [_server(settings, environment, api, cluster)])
+        server = _server(settings, environment, api, cluster, asks_for)
+        groups.insert(0, [replace(server, after=lambda: settle(api))])
     if cluster is not None:
         groups.insert(0, [_database(cluster, settings)])
     return StartPlan(
@@ -161,15 +174,21 @@ def _database(cluster: EmbeddedPostgres, settings: Settings) -> Service:
 
 
 def _server(
-    settings: Settings, environment: Mapping[str, str], api: PrefectApi, cluster: EmbeddedPostgres | None
+    settings: Settings,
+    environment: Mapping[str, str],
+    api: PrefectApi,
+    cluster: EmbeddedPostgres | None,
+    password: str | None,
 ) -> Service:
     host, port = settings.prefect_listens
     env = {
+        **pages_let_in(port, environment),
         # What the pages in the browser call; behind a proxy the person says otherwise.
         "PREFECT_SERVER_UI_API_URL": f"{environment['PREFECT_UI_URL']}/api",
         # The pages are built at the first start, by default inside the installed package.
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(settings.home_folder / "prefect" / "ui"),
         **environment,
+        **({"PREFECT_SERVER_API_AUTH_STRING": password} if password else {}),
     }
 
     def command() -> list[str]:
@@ -191,8 +210,7 @@ def _server(
 
 
 def _worker(home: Path, environment: Mapping[str, str], api: PrefectApi, *, stock: bool) -> Service:
-    # One name a home: two homes may share a server, and each sees its own worker.
-    name = f"caseproof-up-{hashlib.sha256(str(home).encode()).hexdigest()[:6]}"
+    name = worker_name(home)
     return Service(
         name="worker",
         title="Worker",
@@ -201,6 +219,11 @@ def _worker(home: Path, environment: Mapping[str, str], api: PrefectApi, *, stoc
         env={**CASES_WORKER, **environment},
         is_ready=lambda: api.is_online(POOL, name),
     )
+
+
+def worker_name(home: Path) -> str:
+    """One name a home: two homes may share a server, and each sees its own worker."""
+    return f"caseproof-up-{hashlib.sha256(str(home).encode()).hexdigest()[:6]}"
 
 
 def _web(settings: Settings, environment: Mapping[str, str], web_url: str) -> Service:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from caseproof.http.client import CallFailed, HttpClient, credentials
+from caseproof.http.client import CallFailed, HttpClient, credentials, is_loopback, origin
 
 PATIENCE_SECONDS = 30.0
 ASKED_OFTEN_SECONDS = 5.0
@@ -33,7 +33,7 @@ class PrefectApi:
             headers=credentials(self.auth, self.key),
             follow_redirects=True,
             # A proxy for the world outside must not stand between programs of one machine.
-            trust_env=urlsplit(self.url).hostname not in ("127.0.0.1", "localhost", "::1"),
+            trust_env=not is_loopback(urlsplit(self.url).hostname or ""),
         )
 
     def is_healthy(self) -> bool:
@@ -99,6 +99,21 @@ def trusted(api_url: str) -> dict[str, str]:
     second and most of a megabyte, also where it never sees a certificate.
     """
     return {"PREFECT_API_SSL_CERT_FILE": str(NOBODY)} if urlsplit(api_url).scheme == "http" else {}
+
+
+_ORIGINS = ("PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS", "PREFECT_SERVER_CORS_ALLOWED_ORIGINS")
+"""Prefect's two names for it; where both are set, the first counts."""
+
+
+def pages_let_in(port: int, environment: Mapping[str, str]) -> dict[str, str]:
+    """Whose pages a browser lets read our server's answers: its own, under each of its addresses, and nobody else's.
+
+    Prefect's default is every page that somebody opens. What a person set goes before.
+    """
+    if any(environment.get(name) for name in _ORIGINS):
+        return {}
+    addresses = (f"http://localhost:{port}", f"http://127.0.0.1:{port}", environment.get("PREFECT_UI_URL", ""))
+    return {_ORIGINS[0]: ",".join(dict.fromkeys(one for address in addresses if (one := origin(address))))}
 
 
 CASES_WORKER: Mapping[str, str] = {

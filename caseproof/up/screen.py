@@ -25,10 +25,12 @@ _LATELY = 12
 class Screen:
     """Tells what happens: a live screen on a terminal, plain lines with their time elsewhere."""
 
-    def __init__(self, console: Console, home: Path, laid_out: StartPlan) -> None:
+    def __init__(self, console: Console, home: Path, laid_out: StartPlan, log_in: str = "") -> None:
+        """``log_in``: how people log in to Prefect's page; it may hold a password that was made just now."""
         self._console = console
         self._home = home
         self._plan = laid_out
+        self._log_in = f"{log_in}\n" if log_in else ""
         self._lately: deque[str] = deque(maxlen=_LATELY)
         self._live: Live | None = None
 
@@ -81,6 +83,7 @@ class Screen:
     def _hints(self) -> Text:
         return Text(
             f"Everything is kept in {self._home}; logs are in {self._plan.logs}.\n"
+            f"{self._log_in}"
             f"In another terminal: export CASEPROOF_HOME={shlex.quote(str(self._home))}; caseproof doctor\n"
             "Ctrl-C stops everything that was started here.",
             style="dim",

@@ -20,7 +20,7 @@ import httpx
 import pytest
 import uvicorn
 from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from prefect_email import EmailServerCredentials
 from pydantic import SecretStr
 
@@ -49,6 +49,8 @@ from tests.support.histories import Plan, Teller, tell
 
 POOL = "caseproof"
 JOBS, DESK, MAIL, INBOX = "doctor-jobs", "doctor-desk", "doctor-mail", "doctor-inbox"
+GUARD = "caseproof:hunter1-not-for-people"
+"""What the Prefect server of the installation asks for."""
 MAIL_USER, MAIL_PASSWORD = "cases", "hunter2-not-for-people"
 POLICY = f"""\
 team: [operator, team lead]
@@ -126,6 +128,7 @@ class House:
         """The whole environment of a person who types a command here."""
         theirs = {name: value for name, value in self.server.env().items() if not name.startswith("CASEPROOF_")}
         ours = {"CASEPROOF_HOME": str(self.home), "CASEPROOF_PUBLIC_URL": self.web.url}
+        ours |= {"PREFECT_API_URL": f"{self.prefect.url}/api", "PREFECT_API_AUTH_STRING": GUARD}
         return theirs | ours
 
 
@@ -146,7 +149,7 @@ def standing_house(
     (home / "policy.yaml").write_text(POLICY)
     (home.parent / "requirements.lock").write_text(f"pyyaml=={version('pyyaml')} \\\n    --hash=sha256:00\n")
     with ExitStack() as stack:
-        prefect = stack.enter_context(Front(prefect_server.ui_url))
+        prefect = stack.enter_context(Front(prefect_server.ui_url, GUARD))
         jobs = stack.enter_context(Front(prefect_server.ui_url))
         mailbox = stack.enter_context(Mailbox(login=(MAIL_USER, MAIL_PASSWORD)))
         inbox = stack.enter_context(ImapServer(password=MAIL_PASSWORD))
@@ -167,7 +170,8 @@ def house(standing_house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ho
     for name in [name for name in os.environ if name.startswith("CASEPROOF_")]:
         monkeypatch.delenv(name)
     standing_house.beat()
-    with temporary_settings({PREFECT_API_URL: f"{standing_house.prefect.url}/api"}), standing_house.undo as undo:
+    ours = {PREFECT_API_URL: f"{standing_house.prefect.url}/api", PREFECT_API_AUTH_STRING: GUARD}
+    with temporary_settings(ours), standing_house.undo as undo:
         for front in (standing_house.prefect, standing_house.jobs, standing_house.web):
             undo.callback(front.well)
         yield standing_house

@@ -19,9 +19,13 @@ _OWN_HEADERS = {"connection", "content-length", "transfer-encoding", "content-en
 class Front:
     """``shift``: how far the clock behind it is off; ``password``: ``user:password`` that it asks for, as Prefect does;
     ``instead``: answers (status, JSON) in the place of the real ones, by path. ``asked`` counts the questions by path.
+
+    Where it has a ``guard`` it asks for that password as long as it is well, and lets no page of others read its
+    answers, but ``lets_in``, or all ("*").
     """
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, guard: str = "") -> None:
+        self.guard = guard
         self._client = httpx.Client(base_url=upstream, timeout=30, trust_env=False)
         self.well()
         front = self
@@ -32,7 +36,7 @@ class Front:
             def do_GET(self) -> None:
                 front._pass_on(self)
 
-            do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_GET
+            do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_GET
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing."""
@@ -44,7 +48,8 @@ class Front:
     def well(self) -> None:
         """Nothing goes wrong any more."""
         self.shift = timedelta()
-        self.password = ""
+        self.password = self.guard
+        self.lets_in = ""
         self.instead: dict[str, tuple[int, Any]] = {}
         self.asked: Counter[str] = Counter()
 
@@ -74,6 +79,10 @@ class Front:
             status, content = answer.status_code, answer.content
             headers = {k: v for k, v in answer.headers.items() if k.lower() not in _OWN_HEADERS}
             date = parsedate_to_datetime(answer.headers["Date"])
+        if self.guard:
+            headers = {k: v for k, v in headers.items() if not k.lower().startswith("access-control-")}
+            if self.lets_in in ("*", door.headers.get("Origin")):
+                headers["Access-Control-Allow-Origin"] = self.lets_in
         door.send_response_only(status)
         for name, value in headers.items():
             door.send_header(name, value)

@@ -151,7 +151,19 @@ def a_wrong_password_of_the_prefect_server(house: Any, _: Path) -> Installation:
 
 @fault("Prefect server", "PREFECT_API_AUTH_STRING is not set", "401", action="PREFECT_API_AUTH_STRING")
 def a_password_of_the_prefect_server_that_is_not_set(house: Any, _: Path) -> Installation:
-    house.prefect.password = "admin:the-right-one"
+    house.undo.enter_context(temporary_settings(restore_defaults={PREFECT_API_AUTH_STRING}))
+    return house.installation()
+
+
+@fault("Prefect password", "gives its flow runs to whoever asks", action="PREFECT_SERVER_API_AUTH_STRING")
+def a_prefect_server_that_asks_for_no_password(house: Any, _: Path) -> Installation:
+    house.prefect.password = ""
+    return house.installation()
+
+
+@fault("Prefect origins", "allows every web page", action="PREFECT_SERVER_CORS_ALLOWED_ORIGINS")
+def a_prefect_server_that_lets_every_web_page_in(house: Any, _: Path) -> Installation:
+    house.prefect.lets_in = "*"
     return house.installation()
 
 

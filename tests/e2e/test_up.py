@@ -1,4 +1,4 @@
-"""`caseproof up --postgres`, with a password: it starts everything once, and whatever of it is killed, cases go on."""
+"""`caseproof up --postgres`: it starts everything once, and whatever of it is killed, cases go on."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ from caseproof.evidence.proof import verify_proof
 from caseproof.procedure.closing.proving import proof_path
 from caseproof.up.processes import wait_until
 from sandbox.world import World
+from tests.support.foreign_page import Spoils, attacked, browser_tab
+from tests.support.loopback import Loopback
 from tests.support.own_job import OwnJob, deploy
-from tests.support.up_house import PASSWORD, SERVICES, UpHouse, up_house
+from tests.support.up_house import SERVICES, UpHouse, up_house
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -54,17 +56,58 @@ def test_everything_asks_for_the_password_and_listens_on_loopback_alone(house: U
         process = psutil.Process(identity.pid)
         listening = [one.laddr.ip for p in (process, *process.children(recursive=True)) for one in _listening(p)]
         assert set(listening) <= {"127.0.0.1"}, part
-    assert PASSWORD.partition(":")[2] not in house.said
-    assert not [file for file in _small_files(house) if PASSWORD.partition(":")[2].encode() in file.read_bytes()]
 
 
 def _listening(process: psutil.Process) -> list[Any]:
     return [one for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
 
 
-def _small_files(house: UpHouse) -> Iterator[os.PathLike[str]]:
-    for folder in ("up", "logs"):
-        yield from (house.world.home / folder).iterdir()
+def test_the_password_is_in_one_file_for_its_owner_alone_and_nowhere_else(house: UpHouse) -> None:
+    home, secret = house.world.home, house.password.partition(":")[2]
+    assert len(secret) >= 32
+    kept = home / "keys" / "prefect-password"
+    assert (kept.stat().st_mode & 0o777, kept.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert secret not in house.said
+    assert "caseproof keys prefect" in house.said, "where nobody watches it says how to see it"
+    files = [path for path in home.rglob("*") if path.is_file() and path != kept and "ui" not in path.parts]
+    assert [path for path in files if secret.encode() in path.read_bytes()] == []
+    everything = psutil.Process(house.process.pid).children(recursive=True)
+    assert [process for process in everything if secret in " ".join(process.cmdline())] == []
+    deployments = World.call(house.world.server, "POST", "deployments/filter", json={}).text
+    assert "job-failure-case" in deployments
+    assert secret not in deployments
+
+
+def test_the_command_prints_it_for_other_programs_and_for_the_login(house: UpHouse) -> None:
+    assert house.world.python("-m", "caseproof.cli", "keys", "prefect").stdout == f"{house.password}\n"
+
+
+def test_a_page_of_another_origin_reads_nothing_and_does_nothing(house: UpHouse) -> None:
+    """A block's password, a case's form, a run's state, a new deployment: in a real browser, by every way it has."""
+    with browser_tab() as tab, Loopback({"/": (200, {"Content-Type": "text/html"}, b"<h1>Cat pictures</h1>")}) as page:
+        tab.goto(page.url)
+        open_server, ours = house.world.jobs_server, house.world.server
+        spoils = attacked(tab, open_server)
+        assert spoils == Spoils(read=True, resumed=True, completed=True, deployed=True, listened=True), "an open door"
+        assert attacked(tab, ours) == Spoils()
+        tab.goto(page.url.replace("127.0.0.1", "localhost"))
+        assert attacked(tab, ours) == Spoils(), "nor by the other name of this machine"
+
+
+def test_a_name_that_somebody_else_has_lead_to_this_machine_opens_nothing(house: UpHouse) -> None:
+    """To the browser that page and our server are one (DNS rebinding); but it has no password to send."""
+    api = house.world.server.api_url
+    answer = httpx.post(f"{api}/flow_runs/filter", json={}, headers={"Host": "rebound.example.com"}, trust_env=False)
+    assert answer.status_code == httpx.codes.UNAUTHORIZED
+
+
+def test_an_operator_logs_in_with_the_line_that_the_command_prints(house: UpHouse) -> None:
+    """At ``localhost``, whose page calls the server by its other name: that origin is let in."""
+    with browser_tab() as tab:
+        tab.goto(f"{house.world.server.ui_url.replace('127.0.0.1', 'localhost')}/deployments")
+        tab.locator("input[type=password]").fill(house.password)
+        tab.keyboard.press("Enter")
+        tab.get_by_text("job-failure-case").first.wait_for()
 
 
 def test_a_second_up_finds_what_runs_and_starts_nothing_twice(house: UpHouse) -> None:

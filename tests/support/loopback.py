@@ -36,7 +36,7 @@ class Loopback:
             def do_GET(self) -> None:
                 loopback._answer(self)
 
-            do_POST = do_GET
+            do_POST = do_OPTIONS = do_GET
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing."""

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import yaml
 
+from caseproof.up.addresses import password_file
 from caseproof.up.processes import Identity, Process, free_port, wait_until
 from sandbox.mailbox import Mailbox
 from sandbox.processes import PrefectServer, clean_env, start_prefect_server, start_worker
 from sandbox.world import CUSTOMER_POOL, PLATFORM, ROOT, World
 
+OPEN = {"PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": "*"}
 SERVICES = ("server", "worker", "web", "inbox", "database")
-PASSWORD = "operators:a-password-of-tests"
 
 
 def recorded(home: Path, service: str) -> Identity:
@@ -34,6 +35,11 @@ class UpHouse:
 
     world: World
     process: Process
+
+    @property
+    def password(self) -> str:
+        """What its Prefect server asks for."""
+        return str(self.world.server.auth)
 
     @property
     def said(self) -> str:
@@ -71,20 +77,23 @@ def up_house(home: Path, *options: str, env: Mapping[str, str] | None = None) ->
         ours = {"CASEPROOF_PREFECT_URL": f"http://127.0.0.1:{free_port()}", **(env or {})}
         web_url = f"http://127.0.0.1:{free_port()}"
         settings = {**clean_env(home), **ours, "CASEPROOF_HOME": str(home), "CASEPROOF_WEB_URL": web_url}
-        settings |= {"PREFECT_HOME": str(home / "prefect"), "PREFECT_SERVER_API_AUTH_STRING": PASSWORD}
+        settings |= {"PREFECT_HOME": str(home / "prefect")}
         process = Process.start(
             "caseproof up", [sys.executable, "-m", "caseproof.cli", "up", *options], cwd=ROOT, env=settings,
             log=home.parent / "up.log",
         )  # fmt: skip
         stack.callback(process.stop, 30)
-        jobs_server = start_prefect_server(home.parent / "jobs-server")  # while the other one starts
+        # While the other one starts; open to every page, as Prefect by itself is.
+        jobs_server = start_prefect_server(home.parent / "jobs-server", env=OPEN)
         stack.callback(jobs_server.stop)
         customers = start_worker(jobs_server, CUSTOMER_POOL, home.parent, name="customers", cwd=home.parent)
         stack.callback(customers.stop)
         process.wait_until_ready("Caseproof to be up", lambda: "Caseproof is up." in process.log.read_text(), 180)
         ui_url = ours["CASEPROOF_PREFECT_URL"]
-        server = PrefectServer(process, home, f"{ui_url}/api", ui_url, PASSWORD)
-        world = World(home, server, jobs_server, mailbox, web_url, extra_env=ours)
+        server = PrefectServer(process, home, f"{ui_url}/api", ui_url, password_file(home).read_text().strip())
+        # Other terminals are told of the home alone, and find the server and its password by themselves.
+        found = {"PREFECT_API_URL": "", "PREFECT_UI_URL": "", "PREFECT_API_AUTH_STRING": ""}
+        world = World(home, server, jobs_server, mailbox, web_url, extra_env={**ours, **found})
         _set_up(world)
         yield UpHouse(world, process)
 

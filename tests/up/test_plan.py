@@ -181,7 +181,7 @@ def test_a_server_that_does_not_let_us_in_is_said_with_what_to_check(settings: S
 
 def test_other_commands_of_the_home_find_the_server_and_no_password_is_written_down(tmp_path: Path) -> None:
     environment = {"PREFECT_API_URL": f"{OURS}/api", "PREFECT_UI_URL": OURS, "PREFECT_API_AUTH_STRING": "us:secret"}
-    write_addresses(tmp_path, environment, "sqlite:cases")
+    write_addresses(tmp_path, environment, "sqlite:cases", own_server=True)
     assert "secret" not in (tmp_path / "up" / "addresses.json").read_text()
     found: dict[str, str] = {}
     assert adopt_addresses(tmp_path, found) == "sqlite:cases"
@@ -189,7 +189,8 @@ def test_other_commands_of_the_home_find_the_server_and_no_password_is_written_d
 
 
 def test_a_server_that_is_named_goes_before_the_one_of_the_home(tmp_path: Path) -> None:
-    write_addresses(tmp_path, {"PREFECT_API_URL": f"{OURS}/api", "PREFECT_UI_URL": OURS}, "sqlite:cases")
+    own = {"PREFECT_API_URL": f"{OURS}/api", "PREFECT_UI_URL": OURS}
+    write_addresses(tmp_path, own, "sqlite:cases", own_server=True)
     named = {"PREFECT_API_URL": "https://prefect.example.com/api"}
     adopt_addresses(tmp_path, named)
     assert named == {"PREFECT_API_URL": "https://prefect.example.com/api"}
@@ -215,7 +216,7 @@ def test_a_command_that_would_look_into_another_store_than_up_is_refused_and_one
 ) -> None:
     run = runner(monkeypatch, capsys)
     home = for_home(tmp_path / "home", monkeypatch)
-    write_addresses(home, {}, "postgresql:cases")
+    write_addresses(home, {}, "postgresql:cases", own_server=True)
     refused = run("case", "list")
     assert refused.code == 1
     assert "keeps this home's cases in postgresql:cases" in refused.err
