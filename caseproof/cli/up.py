@@ -29,7 +29,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.store import locks
 from caseproof.up.addresses import FOLDER, write_addresses
-from caseproof.up.password import choose, how_to_log_in, refuse_no_password, settle
+from caseproof.up.password import MayLockOut, choose, how_to_log_in, refuse_no_password, settle
 from caseproof.up.plan import StartPlan, claim, deploy, plan
 from caseproof.up.screen import Screen
 from caseproof.up.service import Health
@@ -60,14 +60,11 @@ def up(
     settings = read_settings()
     close_home(settings.home_folder)
     password = choose(settings, os.environ, none=no_password)
+    may_lock_out: MayLockOut = (lambda _: True) if lock_out else _may_lock_out
     laid_out = plan(
-        settings,
-        os.environ,
-        postgres=postgres,
-        stock_worker=stock_worker,
-        password=password.auth,
-        settle=lambda api: settle(password, api, settings, utc_now(), lambda others: lock_out or _may_lock_out(others)),
-    )
+        settings, os.environ, postgres=postgres, stock_worker=stock_worker, password=password.auth,
+        settle=lambda api: settle(password, api, settings, utc_now(), may_lock_out),
+    )  # fmt: skip
     if no_password:
         refuse_no_password(laid_out, settings)
     folder = settings.home_folder / FOLDER

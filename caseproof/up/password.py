@@ -23,6 +23,9 @@ from caseproof.up.prefect_services import PrefectApi
 GIVEN = "PREFECT_SERVER_API_AUTH_STRING"
 _USER = "caseproof"
 
+MayLockOut = Callable[[Sequence[str]], bool]
+"""Says whether these, each in words, may be locked out."""
+
 
 class LocksOut(CaseproofError):
     """Others use this Prefect server without a password, and nobody said what becomes of them."""
@@ -88,7 +91,7 @@ def settle(
     api: PrefectApi,
     settings: Settings,
     now: datetime,
-    may_lock_out: Callable[[Sequence[str]], bool],
+    may_lock_out: MayLockOut,
 ) -> None:
     """Keep a new password, and forget one that is not in force any more; called once the server answers.
 

@@ -316,7 +316,7 @@ def test_a_run_from_the_form_for_a_job_that_does_not_exist_fails_with_a_sentence
 # -- a process that is killed, and a mail server that is down ----------------------------------------------------------
 
 SAVE_PLATFORM = (
-    "import sys; from blocks.platforms import PrefectJobs as P; P(api_url={api!r}, ui_url={ui!r}).save({name!r})"
+    "from blocks.platforms import PrefectJobs as P; P(api_url={api!r}, ui_url={ui!r}, auth={auth!r}).save({name!r})"
 )
 
 
@@ -330,8 +330,9 @@ def test_j2_killed_between_the_stop_and_its_record_the_next_run_finds_the_job_st
 ) -> None:
     job = deploy(world, "killed-at-the-stop", every=3600)
     with proxy_before(world.jobs_server.api_url) as proxy:
-        ui = world.jobs_server.ui_url
-        world.python("-c", SAVE_PLATFORM.format(api=proxy.url, ui=ui, name="behind-a-proxy"))
+        jobs = world.jobs_server
+        facts = {"api": proxy.url, "ui": jobs.ui_url, "auth": jobs.auth or "", "name": "behind-a-proxy"}
+        world.python("-c", SAVE_PLATFORM.format(**facts))
         proxy.kill_after = "/pause_deployment"
         run = _start_from_the_ui(world, job, platform="behind-a-proxy", cause="feed")
         proxy.victim.set_result(world.services.at_work(run))

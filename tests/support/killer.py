@@ -61,6 +61,7 @@ def proxy_before(api_url: str) -> Iterator[Proxy]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             proxy.seen.append((self.command, self.path))
             headers = {"Content-Type": self.headers.get("Content-Type", "application/json")}
+            headers |= {name: self.headers[name] for name in ("Authorization",) if name in self.headers}
             answer = httpx.request(
                 self.command, proxy.behind + self.path, content=body, headers=headers, timeout=30, trust_env=False
             )
