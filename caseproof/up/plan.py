@@ -83,10 +83,12 @@ def plan(
     if own_server:
         environment |= {
             "PREFECT_API_URL": f"{ui_url}/api",
-            "PREFECT_UI_URL": given.get("PREFECT_UI_URL", ui_url),
+            "PREFECT_UI_URL": given.get("PREFECT_UI_URL") or ui_url,
             "PREFECT_HOME": given.get("PREFECT_HOME", str(home / "prefect")),
         }
-    environment.setdefault("PREFECT_UI_URL", environment["PREFECT_API_URL"].removesuffix("/api"))
+    environment["PREFECT_UI_URL"] = environment.get("PREFECT_UI_URL") or environment["PREFECT_API_URL"].removesuffix(
+        "/api"
+    )
     environment = {**trusted(environment["PREFECT_API_URL"]), **environment}
     if worker_type(stock=stock_worker) == STOCK:
         environment.setdefault("PREFECT_WORKER_QUERY_SECONDS", _QUERY_SECONDS)

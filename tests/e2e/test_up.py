@@ -78,10 +78,6 @@ def test_the_password_is_in_one_file_for_its_owner_alone_and_nowhere_else(house:
     assert secret not in deployments
 
 
-def test_the_command_prints_it_for_other_programs_and_for_the_login(house: UpHouse) -> None:
-    assert house.world.python("-m", "caseproof.cli", "keys", "prefect").stdout == f"{house.password}\n"
-
-
 def test_a_page_of_another_origin_reads_nothing_and_does_nothing(house: UpHouse) -> None:
     """A block's password, a case's form, a run's state, a new deployment: in a real browser, by every way it has."""
     with browser_tab() as tab, Loopback({"/": (200, {"Content-Type": "text/html"}, b"<h1>Cat pictures</h1>")}) as page:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +17,7 @@ from prefect.settings import Settings as PrefectSettings
 
 from blocks.base import password_of_our_server
 from blocks.platforms import PrefectJobs
+from caseproof.cli.up import _may_lock_out
 from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.http.client import credentials
@@ -327,6 +331,27 @@ def test_each_other_client_is_named_and_without_a_yes_nobody_is_locked_out(setti
     assert len(settled(settings, server, may=True)) == 4
     assert password_file(settings.home_folder).exists()
     assert settled(settings, server, may=False) == [], "once it is in force nobody is asked"
+
+
+@pytest.mark.parametrize(("typed", "may"), [("y", True), ("n", False), ("", False)])
+def test_a_person_at_a_terminal_is_shown_them_all_and_asked(
+    monkeypatch: pytest.MonkeyPatch, typed: str, may: bool
+) -> None:
+    ours, terminal = os.openpty()
+    with open(terminal, "r+b", buffering=0) as raw:  # noqa: PTH123 - it has no path of its own
+        screen = io.TextIOWrapper(raw, write_through=True)
+        monkeypatch.setattr(sys, "stdin", screen)
+        monkeypatch.setattr(sys, "stdout", screen)
+        os.write(ours, f"{typed}\n".encode())
+        assert _may_lock_out(["the worker customers", "what serves nightly"]) is may
+        shown = os.read(ours, 9999).decode()
+    os.close(ours)
+    assert "the worker customers" in shown
+    assert "what serves nightly" in shown
+
+
+def test_where_there_is_no_terminal_nobody_says_yes() -> None:
+    assert not _may_lock_out(["the worker customers"])
 
 
 def test_a_home_that_nobody_else_uses_gets_it_without_a_question(settings: Settings) -> None:

@@ -156,7 +156,9 @@ def test_what_is_named_with_its_folder_stays(settings: Settings, monkeypatch, ur
 def test_a_slash_at_the_end_of_an_address_and_an_empty_one_do_no_harm(settings: Settings) -> None:
     laid_out = plan(settings, {"PREFECT_API_URL": "https://prefect.example.com/api/"}, postgres=False)
     assert laid_out.api.url == "https://prefect.example.com/api"
-    assert plan(settings, {"PREFECT_API_URL": ""}, postgres=False).own_server
+    empty = plan(settings, {"PREFECT_API_URL": "", "PREFECT_UI_URL": ""}, postgres=False)
+    assert empty.own_server
+    assert empty.ui_url == OURS
 
 
 def test_a_key_is_given_where_the_server_asks_for_one(settings: Settings) -> None:

@@ -8,9 +8,12 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from caseproof.config.clock import utc_now
+from caseproof.up.other_clients import other_clients
 from caseproof.up.processes import Identity, Process, free_port, wait_until
 from sandbox.processes import PrefectServer, clean_env
 from sandbox.world import ROOT, World
@@ -79,6 +82,21 @@ def test_it_uses_the_server_that_is_named_and_starts_none(
         assert str(ROOT) not in json.dumps(deployment), "no folder of this machine is written into a deployment"
     forms = {one["slug"] for one in World.call(prefect_server, "POST", "block_types/filter", json={}).json()}
     assert {"caseproof-prefect-jobs", "caseproof-embedded-desk", "email-server-credentials"} <= forms
+
+
+@pytest.mark.usefixtures("installation")
+def test_who_else_uses_a_server_is_read_from_prefect_itself(prefect_server: PrefectServer) -> None:
+    pool = f"customers-{uuid4().hex[:8]}"
+    World.call(prefect_server, "POST", "work_pools/", json={"name": pool, "type": "process"})
+    World.call(prefect_server, "POST", f"work_pools/{pool}/workers/heartbeat", json={"name": "theirs"})
+    flow = World.call(prefect_server, "POST", "flows/", json={"name": "orders-feed"}).json()["id"]
+    World.call(prefect_server, "POST", "deployments/", json={"name": f"0-served-{pool}", "flow_id": flow})
+    named = other_clients(prefect_server.api, "ours", utc_now())
+    (worker,) = [one for one in named if pool in one and "the worker theirs" in one]
+    assert f"last seen {utc_now():%Y-%m-%d}" in worker
+    assert any(f"0-served-{pool}" in one for one in named if "no work pool" in one)
+    assert not [one for one in named if "case-keeper" in one]
+    World.call(prefect_server, "DELETE", f"work_pools/{pool}")
 
 
 @pytest.mark.full
