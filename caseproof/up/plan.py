@@ -79,22 +79,18 @@ def plan(
     named = given.get("PREFECT_API_URL", "").rstrip("/")
     # One's own server may be named, too, by somebody who exported its address for the other commands.
     own_server = not named or (was_started(home / FOLDER, "server") and named == f"{ui_url}/api")
-    environment = {**QUIET, **given, **settings.absolute, "PREFECT_API_URL": named}
-    if own_server:
-        environment |= {
+    asks_for = given.get("PREFECT_SERVER_API_AUTH_STRING") or password
+    ours = (
+        {}
+        if not own_server
+        else {
             "PREFECT_API_URL": f"{ui_url}/api",
             "PREFECT_UI_URL": given.get("PREFECT_UI_URL") or ui_url,
             "PREFECT_HOME": given.get("PREFECT_HOME", str(home / "prefect")),
+            **({"PREFECT_API_AUTH_STRING": asks_for} if asks_for else {}),
         }
-    environment["PREFECT_UI_URL"] = environment.get("PREFECT_UI_URL") or environment["PREFECT_API_URL"].removesuffix(
-        "/api"
     )
-    environment = {**trusted(environment["PREFECT_API_URL"]), **environment}
-    if worker_type(stock=stock_worker) == STOCK:
-        environment.setdefault("PREFECT_WORKER_QUERY_SECONDS", _QUERY_SECONDS)
-    asks_for = given.get("PREFECT_SERVER_API_AUTH_STRING") or password
-    if own_server and asks_for:
-        environment["PREFECT_API_AUTH_STRING"] = asks_for
+    environment = _environment({**QUIET, **given, **settings.absolute, "PREFECT_API_URL": named, **ours}, stock_worker)
     api = PrefectApi(
         environment["PREFECT_API_URL"], environment.get("PREFECT_API_AUTH_STRING"), environment.get("PREFECT_API_KEY")
     )
@@ -114,6 +110,16 @@ def plan(
         store_name(settings, embedded=cluster is not None),
         home / "logs",
     )
+
+
+def _environment(known: Mapping[str, str], stock_worker: bool) -> dict[str, str]:
+    """The environment of everything that talks to Prefect: what is known, and what follows from it."""
+    api_url = known["PREFECT_API_URL"]
+    environment = {**trusted(api_url), **known}
+    environment["PREFECT_UI_URL"] = known.get("PREFECT_UI_URL") or api_url.removesuffix("/api")
+    if worker_type(stock=stock_worker) == STOCK:
+        environment.setdefault("PREFECT_WORKER_QUERY_SECONDS", _QUERY_SECONDS)
+    return environment
 
 
 def _cluster(settings: Settings, *, asked: bool) -> EmbeddedPostgres | None:
