@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,7 +65,24 @@ class Front:
         self._server.server_close()
         self._client.close()
 
+    def _connect(self, door: BaseHTTPRequestHandler) -> None:
+        """A websocket: both ways as it comes, until one side ends it."""
+        there = self._client.base_url
+        with socket.create_connection((there.host, there.port or 80)) as behind:
+            head = "".join(f"{name}: {value}\r\n" for name, value in door.headers.items())
+            behind.sendall(door.raw_requestline + head.encode() + b"\r\n")
+            back = Thread(target=_pump, args=(behind.recv, door.connection.sendall), daemon=True)
+            back.start()
+            _pump(door.connection.recv, behind.sendall)
+            with suppress(OSError):
+                behind.shutdown(socket.SHUT_RDWR)
+            back.join(5)
+        door.close_connection = True
+
     def _pass_on(self, door: BaseHTTPRequestHandler) -> None:
+        if door.headers.get("Upgrade"):
+            self._connect(door)
+            return
         body = door.rfile.read(int(door.headers.get("Content-Length") or 0))
         wanted = f"Basic {base64.b64encode(self.password.encode()).decode()}"
         date = datetime.now(UTC)
@@ -92,3 +112,9 @@ class Front:
         door.end_headers()
         if door.command != "HEAD":
             door.wfile.write(content)
+
+
+def _pump(read: Callable[[int], bytes], write: Callable[[bytes], None]) -> None:
+    with suppress(OSError):
+        while some := read(65536):
+            write(some)
