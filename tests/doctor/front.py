@@ -6,7 +6,6 @@ import base64
 import json
 import socket
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
@@ -71,11 +70,9 @@ class Front:
         with socket.create_connection((there.host, there.port or 80)) as behind:
             head = "".join(f"{name}: {value}\r\n" for name, value in door.headers.items())
             behind.sendall(door.raw_requestline + head.encode() + b"\r\n")
-            back = Thread(target=_pump, args=(behind.recv, door.connection.sendall), daemon=True)
+            back = Thread(target=_pump, args=(behind, door.connection), daemon=True)
             back.start()
-            _pump(door.connection.recv, behind.sendall)
-            with suppress(OSError):
-                behind.shutdown(socket.SHUT_RDWR)
+            _pump(door.connection, behind)
             back.join(5)
         door.close_connection = True
 
@@ -114,7 +111,8 @@ class Front:
             door.wfile.write(content)
 
 
-def _pump(read: Callable[[int], bytes], write: Callable[[bytes], None]) -> None:
+def _pump(source: socket.socket, sink: socket.socket) -> None:
     with suppress(OSError):
-        while some := read(65536):
-            write(some)
+        while some := source.recv(65536):
+            sink.sendall(some)
+        sink.shutdown(socket.SHUT_RDWR)
