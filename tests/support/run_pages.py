@@ -45,6 +45,9 @@ PAGES: dict[str, str] = {
     "/runs/stays-busy": RIGHT + "<script>setInterval(() => fetch('/api/state'), 100)</script>",
     "/runs/moves-on": f"{RIGHT}<script>setTimeout(() => location.href = '/login', 300)</script>",
     "/runs/alerts": f"<script>alert('hello')</script>{RIGHT}",
+    "/runs/secret": f"{RIGHT}<p>The <b>password</b>: <i>hunt</i>er22 of it</p>",
+    "/runs/secret-anew": f"{RIGHT}<p id=p></p><script>setInterval(() => p.textContent = 'password: hunter22 ' + Date(), 1)</script>",
+    "/runs/no-secret": f"{RIGHT}<p>The <b>password</b>: <i></i> of it</p>",
     "/login": "<h1>Log in</h1><form><input type=password></form>",
     "/frame": "<p>a frame</p>",
 }
