@@ -44,8 +44,9 @@ class NotTheRun(WordsOfOthers):
 class Shot:
     """A picture (PNG bytes) of a page and what the page said when it was taken.
 
-    ``text`` is the visible text without secrets, which are black in the picture, too; ``address`` the address at the end, ``status`` the HTTP status of the main
-    document (None if unknown), ``taken_at`` our clock just after the picture, aware.
+    ``text`` is the visible text without secrets, which the picture has covered, too; ``address`` the address at the
+    end, ``status`` the HTTP status of the main document (None if unknown), ``taken_at`` our clock just after the
+    picture, aware.
     """
 
     png: bytes = field(repr=False)

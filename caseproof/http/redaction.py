@@ -21,7 +21,12 @@ LONGEST = 200_000
 """So many characters of a text are kept when it enters: its beginning and its end."""
 
 _UNSEEN = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
-_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20, 0xFE55: 0x3A, 0xFE66: 0x3D, 0x02D0: 0x3A}
+_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
+    0x3000: 0x20,
+    0xFE55: 0x3A,
+    0xFE66: 0x3D,
+    0x02D0: 0x3A,
+}
 _IS_WIDE = re.compile("[\uff01-\uff5e\u3000\ufe55\ufe66\u02d0]")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _RUN = re.compile(r"(?<![\w+/=.-])[A-Za-z0-9/+]{40}(?![\w/+=.-])|[\w+-]{12,}={0,2}")
@@ -93,7 +98,9 @@ def secrets_in(text: str, stays: Sequence[str] = ()) -> tuple[str, list[tuple[st
             said = said.replace(mark, name)
         return said
 
-    taken = [(shown(marked[max(0, start - 20) : start]), shown(marked[start:end])) for start, end in _gaps(marked, told)]
+    taken = [
+        (shown(marked[max(0, start - 20) : start]), shown(marked[start:end])) for start, end in _gaps(marked, told)
+    ]
     return shown(told), [pair for pair in taken if pair[1].strip()]
 
 
@@ -102,7 +109,9 @@ def _gaps(text: str, redacted: str) -> Iterator[tuple[int, int]]:
     first, *parts = redacted.split(HIDDEN)
     at = len(first)
     for left, part in enumerate(parts, 1 - len(parts)):
-        found = (text.rfind(part, at) if left == 0 else text.find(part, at)) if part else (len(text) if left == 0 else at)
+        found = (
+            (text.rfind(part, at) if left == 0 else text.find(part, at)) if part else (len(text) if left == 0 else at)
+        )
         if found < 0:  # the end of a text that was cut
             found = len(text)
         yield at, found

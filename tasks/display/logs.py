@@ -32,6 +32,7 @@ ROUTINE = (
 )
 """How Prefect's own lines begin that say nothing about the case."""
 
+_TRACEBACK = logging.Formatter()
 _ADDRESS = re.compile(r"[^\s@<>(),;:'\"]+(?=@[\w-])")
 
 
@@ -93,6 +94,8 @@ class InWords(logging.Filter):
         if said.startswith("Task run failed with %s: %r - Retry"):
             _put_in_words(record)
         record.msg, record.args = hide(record.getMessage()), ()
+        if record.exc_info:  # an error that nobody foresaw may repeat whatever it was given
+            record.exc_text = hide(_TRACEBACK.formatException(record.exc_info))
         return True
 
     @staticmethod
