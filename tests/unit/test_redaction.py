@@ -144,7 +144,8 @@ def test_a_message_of_any_length_is_kept_at_both_ends_and_a_secret_at_the_cut_is
 
 SLOW = (
     "a", "password", "a_1B", "Bearer ", "?", "A" * 40 + " ", "-----BEGIN KEY-----", "-----END ", "&token=", "curl -u ",
-    "--token ", "secret_", "password=&", "password for a a ", "key ", "://u:p@", "%2f", "password='a\n", "eyJaaaaaaaaaa.",
+    "--token ", "secret_", "password=&", "password for a a ", "key ", "://u:p@", "%2f", "password='a\n",
+    "eyJaaaaaaaaaa.",
 )  # fmt: skip
 
 
