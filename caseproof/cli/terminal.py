@@ -19,7 +19,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from caseproof.domain.visible import UNSEEN, one_line, visible
+from caseproof.domain.visible import UNSEEN, one_line, visible, without_sequences
 
 _HARMFUL_IN_JSON = re.compile(f"[\x7f-\x9f\u2028\u2029\ud800-\udfff{UNSEEN}]")
 
@@ -88,7 +88,7 @@ class GuardedStream:
 
     def write(self, text: str) -> int:
         """Write what can be seen of it; says that all was written."""
-        self.unguarded.write(visible(text))
+        self.unguarded.write(visible(without_sequences(text)))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:

@@ -21,20 +21,26 @@ _SEQUENCES = re.compile(
 )
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _UNSEEN = re.compile(f"[{UNSEEN}]")
-_ACTS = re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x9f\ud800-\udfff]")
+_ACTS = re.compile("[\x00-\x09\x0e-\x1b\x1f\x7f-\x9f]")
+_HALVES = re.compile("[\ud800-\udfff]")
 _QUICK = re.compile(f"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{UNSEEN}]")
 
 
 def visible(text: str) -> str:
     """The text without what acts on a terminal; its lines stay, whatever they ended with, and a tab is a blank.
 
-    Escape sequences go as a whole, and so does what takes no room; any other control character, and half a pair of
-    UTF-16 (which cannot be written at all), becomes U+FFFD, so that people see that something stood there.
+    What takes no room goes; a control character becomes a blank, so that people see what else stood there (``[2J``);
+    half a pair of UTF-16, which cannot be written at all, becomes U+FFFD.
     """
     if not _QUICK.search(text):
         return text
-    text = _LINE_ENDS.sub("\n", _SEQUENCES.sub("", text)).replace("\t", " ")
-    return _ACTS.sub("\ufffd", _UNSEEN.sub("", text))
+    text = _ACTS.sub(" ", _UNSEEN.sub("", _LINE_ENDS.sub("\n", text)))
+    return _HALVES.sub("\ufffd", text)
+
+
+def without_sequences(text: str) -> str:
+    """The text without whole escape sequences: what a library coloured, where colours do not pass."""
+    return _SEQUENCES.sub("", text)
 
 
 def one_line(text: object) -> str:
