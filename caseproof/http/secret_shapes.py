@@ -2,7 +2,7 @@
 
 Each rule has the small-letter words of which one must stand in a text for it to be tried at all, a pattern, and what is
 put in the place of what it finds. Every repetition is bounded, or begins at a fixed word and never gives back, so that
-a text of any length takes linear time. docs/security.md says what is covered, and tests/support/secrets.py has an
+a text of any length takes linear time. docs/daily-check.md says what is covered, and tests/support/secrets.py has an
 example of each.
 """
 

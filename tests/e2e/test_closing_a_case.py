@@ -6,8 +6,11 @@ moment, or the mail server is down: nothing is lost, the next run goes on.
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 
@@ -17,15 +20,19 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision, Disposition
 from caseproof.evidence.proof import read_proof, verify_proof
+from caseproof.http.redaction import HIDDEN
 from caseproof.procedure.closing.proving import proof_path
 from caseproof.up.processes import wait_until
 from sandbox.retailer import Retailer
 from sandbox.world import CONTACTS, OUR_POOL, PLATFORM, World
 from tests.support.killer import proxy_before
 from tests.support.own_job import OwnJob, deploy
+from tests.support.secrets import PLANTED
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
+SECRETS = [one for one in PLANTED if "\n" not in one.text][::6]
+"""What the job that is closed after our fix fails with."""
 WITHOUT = {"answered_by": "operator", "what": "decide without the retailer's word"}
 APPROVE = {"answered_by": "team lead", "verdict": "approve"}
 
@@ -50,7 +57,7 @@ def test_j7_a_case_on_a_scheduled_job_elsewhere_closes_after_our_fix_and_the_job
     world: World,
 ) -> None:
     """Also sees a schedule start runs by itself: with the wrong library versions Prefect makes none."""
-    job = deploy(world, "night", every=8)
+    job = deploy(world, "night", every=8, says="".join(f"\n{one.text}" for one in SECRETS))
     wait_until("a scheduled run to fail by itself", lambda: _ended(job, "FAILED"), 180, every=2)
     ref = job.open_case("--by", "operator")
     assert job.deployment()["paused"], "J2: opening the case stopped the job, before any flow run"
@@ -62,6 +69,13 @@ def test_j7_a_case_on_a_scheduled_job_elsewhere_closes_after_our_fix_and_the_job
     assert notice.get_content_type() == "multipart/alternative"
     assert ref in str(notice["Subject"])
 
+    world.answer(ref, "retailers-word", **WITHOUT)
+    too_early = world.answer(ref, "decision", **decided(Decision.AFTER_FIX))
+    world.await_question(ref, "retailers-word", after=too_early)
+    why = str(world.services.ledger.case(ref).last_failure["why"])
+    assert "401 token_expired" in why, "the re-run failed, and with it came its message"
+    assert HIDDEN in why
+    our_prefect_and_our_home_hold_no_secret(world, job)
     job.mend()
     world.answer(ref, "retailers-word", **WITHOUT)
     world.answer(ref, "decision", **decided(Decision.AFTER_FIX))
@@ -80,6 +94,29 @@ def test_j7_a_case_on_a_scheduled_job_elsewhere_closes_after_our_fix_and_the_job
     since = case.closed.at.isoformat()
     wait_until("the schedule to run the job by itself", lambda: _ended(job, "COMPLETED", since=since), 180, every=2)
     it_fails_again_and_the_keeper_reopens_the_case(world, job, case)
+
+
+def our_prefect_and_our_home_hold_no_secret(world: World, job: OwnJob) -> None:
+    """Every row of our Prefect's database but those of the customer's own runs, which say what they say, and our files.
+
+    Where the customers' server is ours, too, their runs are in the same database, and nothing of it is ours to change.
+    """
+    theirs = [run["id"] for run in job.runs()]
+    with closing(sqlite3.connect(next(world.server.home.rglob("prefect.db")))) as database:
+        tables = [name for (name,) in database.execute("select name from sqlite_master where type = 'table'")]
+        rows = [(name, repr(row)) for name in tables for row in database.execute(f'select * from "{name}"')]  # noqa: S608
+    assert rows
+    said = [(name, text) for name, text in rows if not any(run in text for run in theirs)]
+    assert any(HIDDEN in text for name, text in said if name in ("artifact", "log")), "what we showed of the message"
+    files = [file for file in world.home.rglob("*") if file.is_file() and "prefect.db" not in file.name]
+    said += [(str(file), file.read_bytes().decode("utf-8", "replace")) for file in files if _is_ours(file, job)]
+    found = {(where, one.kind) for where, text in said for one in SECRETS if any(part in text for part in one.parts)}
+    assert not found
+
+
+def _is_ours(file: Path, job: OwnJob) -> bool:
+    """Not what the customer's worker logs and the job reads."""
+    return not (file.name.startswith(job.switch.name) or "customer" in file.name)
 
 
 def it_fails_again_and_the_keeper_reopens_the_case(world: World, job: OwnJob, closed: Case) -> None:
