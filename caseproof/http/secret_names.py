@@ -72,25 +72,36 @@ _KEY_OF = (
     r"|instrumentation)"
 )
 SCHLUESSEL = r"schl(?:\u00fc|u\u0308|ue|u)ssel"
-CHOSEN = _any(
-    r"(?:(?<![a-z])|(?:db|ssh|my|user|admin|root|ftp|mail|smtp|sql|pg))pass", r"pass(?:words?|wd|phrase|code|wort|w"
-          r"(?:\u00f6|o\u0308|oe)rter)", r"(?<![a-z])p(?:wd?|ass_?wd?)", r"pwd", r"secret", r"credentials?",
-    r"kennwort", r"losungswort", r"geheimnis", r"geheimwort", r"codewort", r"zugangsdaten", r"zugangscode",
-    r"anmeldedaten", r"(?<![^\W_])(?:otp|pin|puk|tan)(?:[-_ ]?(?:code|nummer|number))?", r"mnemonic",
-)  # fmt: skip
-"""Names of what a person chooses, so that any word may be the secret."""
-MADE = _any(
-    r"token", rf"{_KEY_OF}[-_ ]?(?:access[-_ ]?)?key", r"auth(?:orization)?", r"signature", r"(?<![^\W_])sig",
-    r"sess(?:ion)?[-_]?id", r"wordpress_(?:sec|logged_in)\w{0,80}", r"session", r"(?<![^\W_])sid", r"cookies?",
-    r"bearer", r"dsn",
-    rf"(?:api|zugriffs|zugangs|geheim|privat\w{{0,3}}|lizenz|sicherheits|verschl\w{{1,3}}sselungs|sitzungs|client"
-    rf"|consumer|konto|dienst)[-_ ]{{0,2}}{SCHLUESSEL}",
-)  # fmt: skip
+_CHOSEN = {
+    "pass": _any(
+        r"(?:(?<![a-z])|(?:db|ssh|my|user|admin|root|ftp|mail|smtp|sql|pg))pass",
+        r"pass(?:words?|wd|phrase|code|wort|w(?:\u00f6|o\u0308|oe)rter)",
+    ),
+    "secret": r"secret",
+    "pw credential": _any(r"(?<![a-z])pwd?", r"pwd", r"credentials?"),
+    "kennwort losungswort geheim codewort zugang anmeldedaten": _any(
+        r"kennwort", r"losungswort", r"geheimnis", r"geheimwort", r"codewort", r"zugangsdaten", r"zugangscode",
+        r"anmeldedaten",
+    ),
+    "otp pin puk tan mnemonic": _any(
+        r"(?<![^\W_])(?:otp|pin|puk|tan)(?:[-_ ]?(?:code|nummer|number))?", r"mnemonic"
+    ),
+}  # fmt: skip
+"""Names of what a person chooses, so that any word may be the secret; by what must stand in a text that has one."""
+_MADE = {
+    "token": r"token",
+    "key": rf"{_KEY_OF}[-_ ]?(?:access[-_ ]?)?key",
+    "auth": r"auth(?:orization)?",
+    "sig": _any(r"signature", r"(?<![^\W_])sig"),
+    "sess sid cookie": _any(r"sess(?:ion)?[-_]?id", r"session", r"(?<![^\W_])sid", r"cookies?"),
+    "bearer dsn wordpress_": _any(r"bearer", r"dsn", r"wordpress_(?:sec|logged_in)\w{0,80}"),
+    "ssel": (
+        r"(?:api|zugriffs|zugangs|geheim|privat\w{0,3}|lizenz|sicherheits|verschl\w{1,3}sselungs|sitzungs|client"
+        rf"|consumer|konto|dienst)[-_ ]{{0,2}}{SCHLUESSEL}"
+    ),
+}
 """Names of what a machine makes: no short small word is one."""
-_CHOSEN_NEEDS = (
-    "pass pwd pw secret credential kennwort losungswort geheim codewort zugang anmeldedaten otp pin puk tan mnemonic"
-)
-_MADE_NEEDS = "token key auth sig sess sid cookie bearer dsn ssel wordpress_"
+CHOSEN, MADE = _any(*_CHOSEN.values()), _any(*_MADE.values())
 
 # What may follow "is" in a sentence about a secret, and is none. A person may choose any word as a password, so there
 # only words stay that go on with a sentence.
@@ -160,6 +171,8 @@ _SENTENCE = r"(?!(?<=\s)(?-i:[A-Z]?[a-z]{0,14})[,:.]?\s(?-i:[a-z]))"
 """After a colon and a blank, a word that a sentence goes on with: ``Invalid token: Signature has expired``."""
 
 NAMED = [
-    *_named(_CHOSEN_NEEDS, CHOSEN, _GOES_ON, "", 6),
-    *_named(_MADE_NEEDS, MADE, _WORD, _SENTENCE, 8),
+    one
+    for family, plain, stays, digits in ((_CHOSEN, _GOES_ON, "", 6), (_MADE, _WORD, _SENTENCE, 8))
+    for needs, names in family.items()
+    for one in _named(needs, names, plain, stays, digits)
 ]
