@@ -59,6 +59,8 @@ _IN_QUOTES = (
     r"|[bfru]{0,2}\"(?:\\.|[^\"\\\n]){0,4000}(?:\"|(?:\n[^\"\n:=]{1,200}){1,5}\"|(?=\n)|\Z)"
     r"|[bfru]{0,2}'(?:\\.|[^'\\\n]){0,4000}(?:'|(?:\n[^'\n:=]{1,200}){1,5}'|(?=\n)|\Z)"
     rf"|[{_QUOTES}][^{_QUOTES}\n]{{1,400}}[{_QUOTES}]?"
+    r"|\{[^{}\"'\n:]{1,200}\}"
+    r"|&(?:quot|#3[49]);(?:(?!&(?:quot|#3[49]);)[^\n]){1,400}(?:&(?:quot|#3[49]);)?"
 )
 VALUE = rf"(?:{_IN_QUOTES}|{_UNQUOTED}{MORE})"
 _ENDS = r"(?![^\s\"'<>&;,)\]}])"
@@ -82,6 +84,12 @@ _CHOSEN = {
     "kennwort losungswort geheim codewort zugang anmeldedaten": _any(
         r"kennwort", r"losungswort", r"geheimnis", r"geheimwort", r"codewort", r"zugangsdaten", r"zugangscode",
         r"anmeldedaten",
+    ),
+    "passe contrase wachtwoord has\u0142o haslo parola senha adgangskode l\u00f6senord heslo salasana "
+    "\u043f\u0430\u0440\u043e\u043b \u5bc6\u7801 \u5bc6\u78bc \u30d1\u30b9\u30ef\u30fc\u30c9": _any(
+        r"mot de passe", r"contrase(?:\u00f1|n\u0303|n)a", r"wachtwoord", r"has(?:\u0142|l)o", r"parola", r"senha",
+        r"adgangskode", r"l\u00f6senord", r"heslo", r"salasana", r"\u043f\u0430\u0440\u043e\u043b\u044c",
+        r"\u5bc6[\u7801\u78bc]", r"\u30d1\u30b9\u30ef\u30fc\u30c9",
     ),
     "otp pin puk tan mnemonic": _any(
         r"(?<![^\W_])(?:otp|pin|puk|tan)(?:[-_ ]?(?:code|nummer|number))?", r"mnemonic"
@@ -129,7 +137,7 @@ SUFFIX = (
     r"[a-z][\w-]{0,40}|(?-i:Value|Hash|Key|String|Text|Id|Token|Secret|Header|Code|Data|Info)|\d{1,2})?"
 )
 """What a name may go on with; not with what is told of a secret: ``oauth_problem``, ``token_expired``."""
-_CLOSES = rf"(?:\\{{0,3}}[\"'])?[{_QUOTES}]?"
+_CLOSES = rf"(?:\\{{0,3}}[\"']|&(?:quot|#3[49]);)?[{_QUOTES}]?"
 _ASSIGNS = (
     rf"{_CLOSES}(?:\s{{0,3}}(?:=>|:=|==?|:|(?:-{{1,2}}>|\u2192|\u21d2)(?=\s{{0,3}}[^\s]{{0,80}}\d)|%3[ad]"
     rf"|\u2236)\s{{0,6}}+(?:[>|][+-]?[ \t]{{0,4}}\n[ \t]{{1,40}})?"
@@ -148,7 +156,7 @@ def _named(needs: str, names: str, plain: str, stays: str, digits: int) -> list[
     is_none = rf"(?!\\?\[hidden\])(?!(?:{NO_VALUE})[.!?,)\]}}]{{0,2}}{_ENDS})"
     bare = r"[^\s\"'<>;,:()\[\]]"
     after = (
-        rf"{_ASSIGNS}{is_none}{stays}"
+        rf"{_ASSIGNS}(?!\\?\[hidden\])(?:[(\[<](?=[^\s\"'<>()\[\]{{}}]{{1,200}}[)\]>]))?+{is_none}{stays}"
         rf"|(?:\s(?:for|of|f\u00fcr|von|to|zu|des|der)(?:\s[\w@.-]{{1,40}}){{1,3}}?)?\s{{1,3}}{_SAYS}:?\s{{1,3}}+"
         rf"(?!(?-i:{plain})[.:!?]{{0,3}}{_ENDS}){is_none}"
         rf"|\s{{1,3}}(?=[\"'{_QUOTES}])(?!.\[hidden\])"

@@ -68,7 +68,8 @@ ADDRESSES = [
           r"(?=[\w.~%-]{0,80}\d)[\w.~%-]{8,}",
           rf"\1{HIDDEN}"),
     # ?key=, &code=, ;sig= ... in the query of an address, plain and percent-encoded
-    rule("=", rf"([?&;#](?:amp;)?[\w.\[\]-]{{0,40}}?(?:{_IN_QUERY})[\w.\[\]-]{{0,40}}=)(?!\[hidden\])[^&\s\"'<>#;]+",
+    rule("=", rf"([?&;#](?:amp;)?[\w.\[\]-]{{0,40}}?(?:{_IN_QUERY})[\w.\[\]-]{{0,40}}=)(?!\[hidden\])"
+          r"(?:\{[^}\n\"'&]{1,200}\}|[^&\s\"'<>#;]+)",
           rf"\1{HIDDEN}"),
     rule("%3d", rf"(%(?:25){{0,3}}(?:3f|26)[\w.-]{{0,40}}?(?:{_IN_QUERY})[\w.-]{{0,40}}%(?:25){{0,3}}3d)(?!\[hidden\])"
           r"(?:(?!%(?:25){0,3}(?:26|23))[^&\s\"'<>#;]){1,4000}", rf"\1{HIDDEN}"),
@@ -175,6 +176,18 @@ WORDS = [
           rf"\1{HIDDEN}"),
     rule("ssel", rf"((?<![a-z\u00e4\u00f6\u00fc]){SCHLUESSEL}\s{{0,3}}[:=]\s{{0,3}})(?=[^\s]{{0,60}}"
                  rf"\d)[^\s\"',;]{{8,}}", rf"\1{HIDDEN}"),
+    # auth=('shop', 'hunter2'), connect('host', 'shop', 'hunter2'), passwords: ['a', 'b'], user shop password hunter2
+    rule("auth", r"(auth[\"']?\s?[=:]\s?\(|auth\()\s?[\"'][^\"'\n]{0,100}[\"'],\s{0,3}[\"'][^\"'\n]{1,200}[\"']?",
+          rf"\1{HIDDEN}"),
+    rule("connect(", r"(connect\((?:[\"'][^\"'\n]{1,100}[\"'],\s?){2})[\"'][^\"'\n]{1,200}[\"']?", rf"\1{HIDDEN}"),
+    rule("pass token secret", r"((?:password|passphrase|token|secret)s[\"']?\s?[:=]\s?)\["
+                              r"(?!hidden\])[^\]\n]{1,2000}\]?",
+          rf"\1{HIDDEN}"),
+    rule("user", r"(\b(?:user(?:name)?|benutzer(?:name)?)\s\S{1,80}\s(?:password|passwort|pass)\s++)"
+                 r"(?!\[hidden\])[^\s]{3,200}",
+          rf"\1{HIDDEN}"),
+    rule("signature", r"([\w-]{1,40}-signature(?:-\d{1,3})?[\"']?\s?:\s?)(?!\[hidden\])[^\s\"']{6,}", rf"\1{HIDDEN}"),
+    rule("auth ", r"(\bauth (?:plain|login|xoauth2|cram-md5)\s)[\w+/=]{6,}", rf"\1{HIDDEN}"),
     *NAMED,
 ]  # fmt: skip
 
