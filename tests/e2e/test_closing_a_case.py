@@ -6,13 +6,13 @@ moment, or the mail server is down: nothing is lost, the next run goes on.
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, inspect, text
 
 from caseproof.domain.case import Case
 from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
@@ -22,6 +22,7 @@ from caseproof.domain.vocabulary import Decision, Disposition
 from caseproof.evidence.proof import read_proof, verify_proof
 from caseproof.http.redaction import HIDDEN
 from caseproof.procedure.closing.proving import proof_path
+from caseproof.up.postgres import EmbeddedPostgres
 from caseproof.up.processes import wait_until
 from sandbox.retailer import Retailer
 from sandbox.world import CONTACTS, OUR_POOL, PLATFORM, World
@@ -102,21 +103,32 @@ def our_prefect_and_our_home_hold_no_secret(world: World, job: OwnJob) -> None:
     Where the customers' server is ours, too, their runs are in the same database, and nothing of it is ours to change.
     """
     theirs = [run["id"] for run in job.runs()]
-    with closing(sqlite3.connect(next(world.server.home.rglob("prefect.db")))) as database:
-        tables = [name for (name,) in database.execute("select name from sqlite_master where type = 'table'")]
-        rows = [(name, repr(row)) for name in tables for row in database.execute(f'select * from "{name}"')]  # noqa: S608
-    assert rows
-    said = [(name, text) for name, text in rows if not any(run in text for run in theirs)]
-    assert any(HIDDEN in text for name, text in said if name in ("artifact", "log")), "what we showed of the message"
-    files = [file for file in world.home.rglob("*") if file.is_file() and "prefect.db" not in file.name]
-    said += [(str(file), file.read_bytes().decode("utf-8", "replace")) for file in files if _is_ours(file, job)]
-    found = {(where, one.kind) for where, text in said for one in SECRETS if any(part in text for part in one.parts)}
+    said = [(name, row) for name, row in _rows(world) if not any(run in row for run in theirs)]
+    assert any(HIDDEN in row for name, row in said if name == "artifact"), "what we show of the message"
+    assert any(HIDDEN in row for name, row in said if name == "log")
+    files = [file for file in world.home.rglob("*") if file.is_file() and _is_ours(file, job)]
+    said += [(str(file), file.read_bytes().decode("utf-8", "replace")) for file in files]
+    found = {(where, one.kind) for where, told in said for one in SECRETS if any(part in told for part in one.parts)}
     assert not found
 
 
+def _rows(world: World) -> list[tuple[str, str]]:
+    """All rows of our Prefect's database, each with the name of its table."""
+    file = world.server.home / "prefect" / "prefect.db"
+    cluster = EmbeddedPostgres(world.server.home / "postgres")
+    engine = create_engine(f"sqlite:///{file}" if file.exists() else cluster.url("prefect", "postgresql+psycopg"))
+    with closing(engine.connect()) as connection:
+        tables = inspect(connection).get_table_names()
+        asked = {name: text(f'select * from "{name}"') for name in tables}  # noqa: S608
+        rows = [(name, str(tuple(row))) for name, every in asked.items() for row in connection.execute(every)]
+    engine.dispose()
+    return rows
+
+
 def _is_ours(file: Path, job: OwnJob) -> bool:
-    """Not what the customer's worker logs and the job reads."""
-    return not (file.name.startswith(job.switch.name) or "customer" in file.name)
+    """Not what the customer's worker logs and the job reads, nor the database, whose rows were looked at."""
+    theirs = file.name.startswith(job.switch.name) or "customer" in file.name
+    return not theirs and "postgres" not in file.parts and not file.name.startswith("prefect.db")
 
 
 def it_fails_again_and_the_keeper_reopens_the_case(world: World, job: OwnJob, closed: Case) -> None:
