@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from rich.console import Console
-from rich.markup import escape
 from rich.panel import Panel
-from rich.table import Table
 
+from caseproof.cli.common import out, safe, table_of
 from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
@@ -43,7 +41,7 @@ WORDS = (
 )
 WORDS_ON_THE_PAGE = "I gave your connection its permission again today."
 
-console = Console()
+console = out
 
 
 class _Steps:
@@ -71,7 +69,7 @@ def play(settings: Settings, *, leave: bool, json_file: Path | None) -> None:
 
 def _play_in(home: Path, leave: bool, json_file: Path | None) -> None:
     with (
-        small_world(home, lambda text: console.print(f"   starting {escape(text)}", style="dim")) as world,
+        small_world(home, lambda text: console.print(f"   starting {safe(text)}", style="dim")) as world,
         world.listening(),
     ):
         refs = _play(world, _Steps())
@@ -237,12 +235,10 @@ def _wait_for_page(world: World, case: Case) -> None:
 
 
 def _show_timeline(case: Case) -> None:
-    table = Table(title=f"{case.ref} is {case.state}", title_justify="left", header_style="bold")
-    for column in ("At (UTC)", "What", "Who"):
-        table.add_column(column, overflow="fold")
+    table = table_of(f"{case.ref} is {case.state}", "At (UTC)", "What", "Who")
     for event in case.events:
         if event.kind.spec.news:
-            table.add_row(f"{event.at:%H:%M:%S}", sentence(event), event.actor)
+            table.add_row(f"{event.at:%H:%M:%S}", safe(sentence(event)), safe(event.actor))
     console.print(table)
 
 
@@ -270,7 +266,7 @@ def _show_log_in(world: World, facts: dict[str, Any]) -> None:
 
 def _place(name: str, where: str) -> None:
     """A line that a terminal can wrap but never cuts: people copy from it."""
-    console.print(f"  {name:<16} {where}", soft_wrap=True, highlight=False)
+    console.print(f"  {name:<16} {safe(where)}", soft_wrap=True, highlight=False)
 
 
 def _stop(*_: object) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeVar
 
 from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.visible import one_line
+from caseproof.http.redaction import redact
 
 Security = Literal["ssl", "starttls", "plain"]
 E = TypeVar("E", bound=CaseproofError)
@@ -81,8 +83,8 @@ class MailServer:
 
 
 def tidy(words: str) -> str:
-    """A server's words on one line, printable and not too long."""
-    return " ".join("".join(c if c.isprintable() else " " for c in words).split())[:200]
+    """A server's words on one line, without what acts on a terminal and without secrets, and not too long."""
+    return one_line(redact(words[:2000]))[:200]
 
 
 def timed_out(error: BaseException) -> bool:

@@ -15,15 +15,13 @@ import pandas as pd
 
 from caseproof.checks.detection import window_for
 from caseproof.checks.frames import Runs
-from caseproof.checks.shapes import CUT, READ, abridged, key_of, shape_of
+from caseproof.checks.shapes import READ, abridged, key_of, shape_of
 from caseproof.config.policy_check import CheckPolicy
 from caseproof.domain.vocabulary import UNKNOWN, Scope
-from caseproof.http.redaction import redact
 
 Act = Literal["stop", "reopen", "resume", "report", "leave"]
 WIDER = frozenset({Scope.MARKETPLACE, Scope.CONNECTION})
 LONGEST_SUMMARY = READ
-_READ = 20_000  # of a message, before it is redacted and cut: a cut must not make half a secret of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class PlanEntry:
     """What is done about one job: ``stop`` it and open a case; ``reopen`` its closed case ``ref`` and stop it;
     ``resume`` the open case ``ref``, whose stop is not written down; ``report`` it only; ``leave`` it alone.
 
-    ``why`` is a sentence; ``verdict`` is detection's word. ``summary`` (redacted), ``run``, ``run_url`` and
+    ``why`` is a sentence; ``verdict`` is detection's word. ``summary``, ``run``, ``run_url`` and
     ``failed_at`` (aware: its end, or its start) are of the failed run that it is about; empty where there is none.
     ``shape``: the key of the message's shape, where a person chose the cause of such messages; "" elsewhere.
     ``alone``: a wider stop would hit a job that worked meanwhile, so only this one is to be stopped.
@@ -180,10 +178,8 @@ def _failures(runs: Runs, labels: Sequence[int]) -> dict[int, dict[str, Any]]:
 
 
 def _summary(message: str) -> str:
-    """What a case keeps of a message, redacted: its beginning and its end, where a traceback says what is wrong."""
-    half = _READ // 2
-    told = message if len(message) <= _READ else f"{message[:half]} {CUT} {message[-half:]}"
-    return abridged(redact(told.strip()).strip())
+    """What a case keeps of a message: its beginning and its end, where a traceback says what is wrong."""
+    return abridged(message.strip())
 
 
 def _aware(time: Any) -> Any:

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from caseproof.cli.backups import backup, restore
 from caseproof.cli.cases import case_app
 from caseproof.cli.causes import causes_app
 from caseproof.cli.check import check
-from caseproof.cli.common import AsJson, err, out, print_json, table_of
+from caseproof.cli.common import AsJson, out, print_json, safe, say_error, table_of
 from caseproof.cli.contacts import contact_app
 from caseproof.cli.doctor import doctor
 from caseproof.cli.inbox import inbox_app
@@ -27,6 +26,7 @@ from caseproof.cli.keys import keys_app
 from caseproof.cli.mail import mail_app
 from caseproof.cli.report import report
 from caseproof.cli.setup import setup
+from caseproof.cli.terminal import guard_streams
 from caseproof.cli.up import up
 from caseproof.config.policy import load_policy, policy_file
 from caseproof.config.private_files import be_private, close_folder
@@ -86,14 +86,13 @@ def _anywhere(context: typer.Context) -> None:
 
 def main() -> None:
     """Run the command; an error for people goes to stderr, never a traceback."""
+    guard_streams()
     # So that what was started for a command is stopped with it: a PostgreSQL for a backup, say.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
     except CaseproofError as error:
-        err.print(f"[bold red]caseproof:[/] {escape(error.problem)}", highlight=False, soft_wrap=True)
-        if error.next_action:
-            err.print(f"[bold]Next:[/] {escape(error.next_action)}", highlight=False, soft_wrap=True)
+        say_error(error.problem, error.next_action)
         sys.exit(1)
 
 
@@ -111,7 +110,7 @@ def verify(
         table = table_of(f"{file.name}: the proof {'holds' if holds else 'does NOT hold'}", "Checked", "", "Found")
         for check in checks:
             mark = "[green]ok[/]" if check.ok else "[bold red]NO[/]"
-            table.add_row(escape(check.what), mark, escape(check.found))
+            table.add_row(safe(check.what), mark, safe(check.found))
         out.print(table)
     if not holds:
         raise CaseproofError("This proof does not hold.", "Treat the case as not proven; compare with a backup.")
@@ -125,10 +124,10 @@ def policy(as_json: AsJson = False) -> None:
     if as_json:
         print_json(in_force)
         return
-    out.print(f"In force: {file}", soft_wrap=True)
+    out.print(f"In force: {safe(file)}", soft_wrap=True)
     table = table_of("Policy", "Entry", "Value")
     for name, value in in_force.items():
-        table.add_row(name, escape(json.dumps(value)))
+        table.add_row(name, safe(json.dumps(value)))
     out.print(table)
 
 

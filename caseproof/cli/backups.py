@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 
 from caseproof.backup import BackupError, Found, Home, Manifest, make_backup, restore_backup
 from caseproof.backup.files import Progress
-from caseproof.cli.common import AsJson, out, print_json, progress_bar, table_of
+from caseproof.cli.common import AsJson, out, print_json, progress_bar, safe, table_of
 from caseproof.config.clock import utc_now
 from caseproof.config.policy import BUILT_IN, policy_file
 from caseproof.config.settings import Settings, read_settings
@@ -105,7 +104,7 @@ def _progress() -> Iterator[Progress]:
 
         def told(what: str, done: int, total: int) -> None:
             if what not in bars:
-                bars[what] = shown.add_task(escape(what))
+                bars[what] = shown.add_task(safe(what))
             shown.update(bars[what], completed=done, total=total or None)
 
         yield told
@@ -125,10 +124,10 @@ def _show(title: str, manifest: Manifest, found: Found, as_json: bool) -> None:
         ("all files", f"{found.files}, {_size(found.size)}"),
         ("problems", str(len(manifest.problems)) if manifest.problems else "none"),
     ):
-        table.add_row(what, escape(text))
+        table.add_row(what, safe(text))
     out.print(table)
     for name, text in list(manifest.problems.items())[:_SHOWN]:
-        out.print(f"[bold red]NO[/] {escape(name)}: {escape(text)}", soft_wrap=True, highlight=False)
+        out.print(f"[bold red]NO[/] {safe(name)}: {safe(text)}", soft_wrap=True, highlight=False)
     if len(manifest.problems) > _SHOWN:
         out.print(f"… and {len(manifest.problems) - _SHOWN} more, all in backup.json")
 

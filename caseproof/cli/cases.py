@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from caseproof.cli.common import AsJson, By, Member, err, out, print_json, table_of
+from caseproof.cli.common import AsJson, By, Member, err, out, print_json, safe, table_of
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.codes import message_code, trouble_code
@@ -50,12 +49,12 @@ def case_open(
     ref, new, wrong = open_and_stop(services, request)
     containment = _containment(services.ledger.case(ref), wrong)
     if not as_json:
-        out.print(f"{ref} {'opened' if new else 'is open for this job already'}; {escape(containment)}.")
+        out.print(f"{ref} {'opened' if new else 'is open for this job already'}; {safe(containment)}.")
     flow_run = ensure_run(CaseOwner(services, ref))
     if as_json:
         print_json({"case": ref, "new": new, "containment": containment, "flow_run": flow_run})
     else:
-        out.print(f"Its flow run is {flow_run}. `caseproof case show {ref}` tells what happens next.")
+        out.print(f"Its flow run is {safe(flow_run)}. `caseproof case show {ref}` tells what happens next.")
 
 
 def _containment(case: Case, wrong: str) -> str:
@@ -85,7 +84,7 @@ def case_confirm(
     if as_json:
         print_json({"case": case.ref, "recorded": True, "run": woken})
     else:
-        out.print(f"Recorded with {case.ref}, word for word; {woken}.")
+        out.print(f"Recorded with {case.ref}, word for word; {safe(woken)}.")
 
 
 def _wake(services: Services, case: Case) -> str:
@@ -121,7 +120,7 @@ def case_correct(
         print_json({"cases": list(done.refs), "remembered": remembered, "to_be_told": owe, "runs": runs})
         return
     more = f" and {len(done.refs) - 1} more with the same choice" if len(done.refs) > 1 else ""
-    out.print(f"The cause of {done.refs[0]}{more} is {in_words(cause)}; {runs[done.refs[0]]}.", soft_wrap=True)
+    out.print(f"The cause of {done.refs[0]}{more} is {in_words(cause)}; {safe(runs[done.refs[0]])}.", soft_wrap=True)
     if done.remembered:
         out.print(f"Remembered for messages like this one as choice {done.remembered.id} (`caseproof causes`).")
     told = (
@@ -142,7 +141,7 @@ def case_wake(ref: Ref, as_json: AsJson = False) -> None:
     if case.is_closed:
         raise BadInput(f"{case.ref} is closed.", f"`caseproof case show {case.ref}` shows its proof.")
     done = wake(services, case.ref)
-    print_json({"case": case.ref, "run": done}) if as_json else out.print(f"{case.ref}: {done}.")
+    print_json({"case": case.ref, "run": done}) if as_json else out.print(f"{case.ref}: {safe(done)}.")
 
 
 @case_app.command("list")
@@ -170,7 +169,7 @@ def case_list(
     for row in rows:
         state = f"{row.state} until {row.paused_until}" if row.paused_until else row.state
         opened = f"{row.opened_at:%Y-%m-%d %H:%M}"
-        table.add_row(row.ref, state, escape(row.job_name), escape(row.retailer or "-"), row.cause, opened)
+        table.add_row(row.ref, state, safe(row.job_name), safe(row.retailer or "-"), row.cause, opened)
     out.print(table)
 
 
@@ -183,14 +182,14 @@ def case_show(ref: Ref, as_json: AsJson = False) -> None:
         print_json(_as_json(services, case))
         return
     facts = case.facts
-    out.print(f"[bold]{case.ref}[/] {escape(facts['job_name'])} · {escape(facts.get('retailer') or 'no retailer')}")
-    out.print(f"[bold]{case.state}[/] · Next: {escape(next_action(case))}")
-    out.print(f"Cause: {escape(cause_in_words(case))}")
-    out.print(f"{services.links.case_url(case.ref)}", highlight=False)
+    out.print(f"[bold]{case.ref}[/] {safe(facts['job_name'])} · {safe(facts.get('retailer') or 'no retailer')}")
+    out.print(f"[bold]{case.state}[/] · Next: {safe(next_action(case))}")
+    out.print(f"Cause: {safe(cause_in_words(case))}")
+    out.print(safe(services.links.case_url(case.ref)), highlight=False)
     table = table_of("Timeline", "At (UTC)", "What", "Who")
     for event in case.events:
         if event.kind.spec.news:
-            table.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", escape(sentence(event)), escape(event.actor))
+            table.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", safe(sentence(event)), safe(event.actor))
     out.print(table)
 
 
@@ -248,10 +247,10 @@ def case_why(ref: Ref, as_json: AsJson = False) -> None:
         print_json({"case": case.ref, "status": case.state, "missing": [vars_of(b) for b in blockers]})
         return
     if case.is_closed:
-        out.print(f"{case.ref} is closed, with its proof: {proof_path(services.proofs, case)}", soft_wrap=True)
+        out.print(f"{case.ref} is closed, with its proof: {safe(proof_path(services.proofs, case))}", soft_wrap=True)
         return
-    out.print(f"{case.ref} is {case.state}. Next: {escape(next_action(case))}")
+    out.print(f"{case.ref} is {case.state}. Next: {safe(next_action(case))}")
     table = table_of(f"What blocks the closure of {case.ref}", "Rule", "Missing", "Next action")
     for blocker in blockers:
-        table.add_row(blocker.rule, escape(blocker.missing), escape(blocker.next_action))
+        table.add_row(blocker.rule, safe(blocker.missing), safe(blocker.next_action))
     out.print(table)

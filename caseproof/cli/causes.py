@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.markup import escape
 
 from caseproof.checks.offering import fits, signature_for
-from caseproof.cli.common import AsJson, Member, out, print_json, table_of
+from caseproof.cli.common import AsJson, Member, out, print_json, safe, table_of
 from caseproof.domain.errors import BadInput
 from caseproof.procedure.core.causes import undo_choice
 from caseproof.procedure.core.services import bootstrap
@@ -38,7 +37,7 @@ def causes(
         return
     table = table_of("Chosen causes", "Number", "Cause", "Chosen", "Cases", "The message, without what differs")
     for one in found:
-        table.add_row(str(one.id), in_words(one.cause), escape(_chosen(one)), str(one.used), escape(short(one.words)))
+        table.add_row(str(one.id), in_words(one.cause), safe(_chosen(one)), str(one.used), safe(short(one.words)))
     out.print(table)
 
 
@@ -73,7 +72,7 @@ def causes_signature(
             f"Write one by hand for this message: {short(one.example, 200)}",
         ) from wrong
     told = signature.model_dump(mode="json", exclude_defaults=True)
-    out.print(f"# {_chosen(one)}, for: {short(one.example, 120)}", markup=False, highlight=False, soft_wrap=True)
+    out.print(f"# {safe(_chosen(one))}, for: {safe(short(one.example, 120))}", highlight=False, soft_wrap=True)
     if not fits(signature, one.example):
         out.print("# It does not fit that message: look at `says` before you use it.", markup=False, soft_wrap=True)
     out.print(yaml.safe_dump([told], sort_keys=False, allow_unicode=True, width=1000), markup=False, highlight=False,

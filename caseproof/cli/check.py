@@ -12,10 +12,9 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from caseproof.cli.common import AsJson, err, out, print_json, progress_bar, table_of
+from caseproof.cli.common import AsJson, err, out, print_json, progress_bar, safe, say_error, table_of
 from caseproof.config.signals import handled
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.services import bootstrap
@@ -40,7 +39,7 @@ def check(
 
     services = bootstrap()
     if services.policy_wrong:
-        err.print(f"[bold yellow]caseproof:[/] {escape(str(services.policy_wrong))}", highlight=False, soft_wrap=True)
+        say_error(str(services.policy_wrong), style="bold yellow")
     with ending_soon(), _Bar() as bar:
         checked = check_all(services, platform, dry_run=dry_run, watcher=bar)
     if as_json:
@@ -51,7 +50,7 @@ def check(
     wrong = {one.platform: one.error for one in checked if one.error}
     if wrong:
         told = " ".join(f"{name}: {error.problem}" for name, error in wrong.items())
-        raise CaseproofError(_printable(told), " ".join(dict.fromkeys(error.next_action for error in wrong.values())))
+        raise CaseproofError(told, " ".join(dict.fromkeys(error.next_action for error in wrong.values())))
 
 
 @contextmanager
@@ -131,11 +130,6 @@ def _as_json(one: Checked) -> dict[str, Any]:
     return found
 
 
-def _printable(text: str) -> str:
-    """Names come from outside, and a terminal obeys what is hidden in them."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
-
-
 def _print(one: Checked, dry_run: bool) -> None:
     looked = one.looked
     if looked is None:
@@ -158,12 +152,12 @@ def _print(one: Checked, dry_run: bool) -> None:
             ref,
             (result.why if result else "") or line.why,
         )
-        table.add_row(*(escape(_printable(cell)) for cell in row))
+        table.add_row(*(safe(cell) for cell in row))
     if told:
         out.print(table)
     said = ", ".join(f"{count} {what}" for what, count in one.counts.most_common())
-    out.print(f"{one.platform}: {said or 'no jobs'}.")
+    out.print(f"{safe(one.platform)}: {said or 'no jobs'}.")
     for ref in one.incidents:
         out.print(f"Cases of it belong to the incident {ref}: decide for all of them at once.")
     for note in one.notes:
-        out.print(escape(note), soft_wrap=True)
+        out.print(safe(note), soft_wrap=True)

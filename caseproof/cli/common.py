@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import Progress, ProgressColumn
-from rich.table import Table
 
-out = Console()
-err = Console(stderr=True)
+from caseproof.cli.terminal import HouseConsole, HouseTable, json_text, safe, safe_in_lines
+
+__all__ = ["AsJson", "By", "Member", "err", "out", "print_json", "progress_bar", "safe", "say_error", "table_of"]
+
+out = HouseConsole()
+err = HouseConsole(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 By = Annotated[str, typer.Option("--by", help="Who does this, by role or name.")]
@@ -22,13 +23,20 @@ Member = Annotated[
 
 
 def print_json(what: Any) -> None:
-    """Print for a program."""
-    sys.stdout.write(json.dumps(what, indent=2, ensure_ascii=False, default=str) + "\n")
+    """Print for a program: exactly what it is, a terminal or not."""
+    sys.stdout.write(json_text(what, sys.stdout.encoding) + "\n")
 
 
-def table_of(title: str, *columns: str) -> Table:
+def say_error(problem: str, next_action: str = "", style: str = "bold red") -> None:
+    """An error for people, on stderr."""
+    err.print(f"[{style}]caseproof:[/] {safe_in_lines(problem)}", highlight=False, soft_wrap=True)
+    if next_action:
+        err.print(f"[bold]Next:[/] {safe_in_lines(next_action)}", highlight=False, soft_wrap=True)
+
+
+def table_of(title: str, *columns: str) -> HouseTable:
     """A table in the house's style; long cells are folded, never cut."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = HouseTable(title=safe(title), title_justify="left", header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

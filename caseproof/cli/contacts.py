@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from caseproof.cli.common import AsJson, out, print_json, table_of
+from caseproof.cli.common import AsJson, out, print_json, safe, table_of
 from caseproof.config.contacts_file import NOT_UTF_8, ContactLine, read_contacts
 from caseproof.config.mail_address import one_address
 from caseproof.domain.errors import BadInput
@@ -36,7 +35,7 @@ def contact_add(
     with services.store.uow() as uow:
         uow.people.add_contact(retailer, address, name or own, language, role)
         uow.commit()
-    out.print(f"{escape(address)} is a contact of {escape(retailer)}.")
+    out.print(f"{safe(address)} is a contact of {safe(retailer)}.")
 
 
 @contact_app.command("remove")
@@ -51,7 +50,7 @@ def contact_remove(
     with services.store.uow() as uow:
         uow.people.remove_contact(retailer, address)
         uow.commit()
-    out.print(f"{escape(address)} is no contact of {escape(retailer)} any more.")
+    out.print(f"{safe(address)} is no contact of {safe(retailer)} any more.")
 
 
 @contact_app.command("list")
@@ -65,7 +64,7 @@ def contact_list(as_json: AsJson = False) -> None:
         return
     table = table_of("Contacts", "Retailer", "Address", "Name", "Language", "Role", "Mail came back")
     for contact in contacts:
-        table.add_row(*(escape(text) for text in (*_said(contact), _bounced(contact))))
+        table.add_row(*(safe(text) for text in (*_said(contact), _bounced(contact))))
     out.print(table)
 
 
@@ -98,10 +97,10 @@ def contact_import(
     table = table_of(f"Contacts from {file.name}", "Retailer", "Address", "Name", "Language", "Role", "")
     for line, state in zip(lines, states, strict=True):
         if state != AS_IT_IS:
-            table.add_row(*(escape(text) for text in _said(line)), state)
+            table.add_row(*(safe(text) for text in _said(line)), state)
     if table.row_count:
         out.print(table)
     counted = ", ".join(f"{count} {state}" for state, count in sorted(Counter(states).items())) or "no contacts"
     out.print(f"{counted}{'; nothing was changed' if dry_run else ''}.")
     if any(line.guessed for line in lines):
-        out.print(f"{escape(file.name)} {NOT_UTF_8}")
+        out.print(f"{safe(file.name)} {NOT_UTF_8}")

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.markup import escape
 
 import caseproof
 from caseproof.channels.inbound.imap_account import ImapAccount
 from caseproof.channels.outbound.mail import MailAccount
-from caseproof.cli.common import AsJson, out, print_json, table_of
+from caseproof.cli.common import AsJson, out, print_json, safe, table_of
 from caseproof.config.policy import Policy
 from caseproof.config.settings import Settings, read_settings
 from caseproof.config.shipped import shipped
@@ -43,7 +42,7 @@ def doctor(as_json: AsJson = False) -> None:
     else:
         table = table_of("Caseproof's doctor", "Checked", "", "Found", "Next action")
         for one in findings:
-            table.add_row(escape(one.check), _MARKS[one.outcome], escape(one.found), escape(one.next_action))
+            table.add_row(safe(one.check), _MARKS[one.outcome], safe(one.found), safe(one.next_action))
         out.print(table)
         if all(one.ok for one in findings):
             out.print(f"All is well: {len(findings)} checks passed.")

@@ -12,9 +12,8 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from caseproof.cli.common import AsJson, By, out, print_json, table_of
+from caseproof.cli.common import AsJson, By, out, print_json, safe, table_of
 from caseproof.config.signals import handled
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.procedure.answers.inbox import IS_BEING_READ
@@ -47,13 +46,13 @@ def _once(services: Services) -> None:
     if not services.policy.answers.mailbox:
         out.print("The policy names no mailbox (answers.mailbox), so no mail is read. docs/inbox.md tells how.")
         return
-    done = read_once(services, inbox_ports(lambda said: out.print(escape(said), soft_wrap=True, highlight=False)))
+    done = read_once(services, inbox_ports(lambda said: out.print(safe(said), soft_wrap=True, highlight=False)))
     if done is None:
         out.print(IS_BEING_READ)
         return
     if done.problems:
         raise CaseproofError(done.in_words, "The next pass tries these again; the others are taken in.")
-    out.print(escape(done.in_words))
+    out.print(safe(done.in_words))
 
 
 def _watch(services: Services) -> None:
@@ -76,7 +75,7 @@ def _no_traceback() -> Iterator[None]:
 
 
 def _say(sentence: str) -> None:
-    out.print(f"{datetime.now().astimezone():%H:%M:%S}  {escape(sentence)}", soft_wrap=True, highlight=False)
+    out.print(f"{datetime.now().astimezone():%H:%M:%S}  {safe(sentence)}", soft_wrap=True, highlight=False)
 
 
 @inbox_app.command("list")
@@ -99,13 +98,13 @@ def inbox_list(
     table = table_of(f"From retailers, {what}", "ID", "Since (UTC)", "Case", "From", "Subject", "Place", "Why")
     for row in rows:
         cells = (str(row.id), f"{row.at:%Y-%m-%d %H:%M}", row.ref, row.sender, row.subject, row.place, row.why)
-        table.add_row(*map(escape, cells))
+        table.add_row(*map(safe, cells))
     out.print(table)
     if settled:
         return
     if waiting > len(rows):
         out.print(f"{waiting - len(rows)} more are not shown; --limit shows them.")
-    out.print(f"To read one: {services.links.inbox_url}. To take it off: `caseproof inbox done ID --by NAME`.")
+    out.print(f"To read one: {safe(services.links.inbox_url)}. To take it off: `caseproof inbox done ID --by NAME`.")
 
 
 @inbox_app.command("done")

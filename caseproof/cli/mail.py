@@ -14,7 +14,7 @@ import typer
 from caseproof.channels.outbound import samples
 from caseproof.channels.outbound.languages import LANGUAGES, language_of
 from caseproof.channels.outbound.notice import NoticeFacts
-from caseproof.cli.common import out
+from caseproof.cli.common import out, safe
 from caseproof.config.settings import read_settings
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
@@ -57,9 +57,9 @@ def mail_preview(
     name = "-".join(part for part in (ref.lower(), kind.value, cause, language) if part)
     files = _write(message, folder, name)
     files += _pictures(files[1], read_settings().browser)
-    out.print(f"Subject: {message['Subject']}", markup=False, highlight=False, soft_wrap=True)
+    out.print(f"Subject: {safe(message['Subject'])}", highlight=False, soft_wrap=True)
     for file in files:
-        out.print(str(file), markup=False, highlight=False, soft_wrap=True)
+        out.print(safe(file), highlight=False, soft_wrap=True)
     if len(files) == 2:
         out.print("No pictures: there is no browser. Install one: python -m caseproof.evidence.browser --install")
 

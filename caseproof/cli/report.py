@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from caseproof.cli.common import AsJson, out, print_json, table_of
+from caseproof.cli.common import AsJson, out, print_json, safe, table_of
 from caseproof.procedure.core.services import bootstrap
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def report(
     for table in tables(found):
         _print(table)
     if html is not None:
-        out.print(f"With its charts: {html}", soft_wrap=True, highlight=False)
+        out.print(f"With its charts: {safe(html)}", soft_wrap=True, highlight=False)
 
 
 def _print(table: Table) -> None:
@@ -54,8 +53,8 @@ def _print(table: Table) -> None:
     kept = [n for n, column in enumerate(table.columns) if column != "Measured"]
     printed = table_of(table.title, *(table.columns[n] for n in kept))
     for row in table.rows:
-        printed.add_row(*(escape(row[n]) for n in kept))
+        printed.add_row(*(safe(row[n]) for n in kept))
     if table.rows:
         out.print(printed)
     if table.note:
-        out.print(escape(table.note), style="dim")
+        out.print(safe(table.note), style="dim")

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from caseproof.cli.common import AsJson, out, print_json, table_of
+from caseproof.cli.common import AsJson, out, print_json, safe, table_of
 from caseproof.procedure.core.services import bootstrap
 
 if TYPE_CHECKING:
@@ -53,10 +52,10 @@ def _agreed() -> bool:
 def _show(plan: SetupPlan) -> None:
     table = table_of(f"Set-up from {plan.file.name}", "What", "Name", "")
     for change in plan.changes:
-        state = escape(change.state)
-        table.add_row(change.what, escape(change.name), f"[bold]{state}[/]" if change.is_one else state)
+        state = safe(change.state)
+        table.add_row(change.what, safe(change.name), f"[bold]{state}[/]" if change.is_one else state)
     out.print(table)
     for note in plan.notes:
-        out.print(f"Note: {escape(note)}", soft_wrap=True)
+        out.print(f"Note: {safe(note)}", soft_wrap=True)
     if not plan.to_do:
         out.print("Everything is saved as the file says.")

@@ -12,10 +12,11 @@ from enum import StrEnum
 from typing import Protocol
 
 from caseproof.domain.codes import Code
-from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.errors import BadInput
+from caseproof.http.redaction import WordsOfOthers
 
 
-class DeskError(CaseproofError):
+class DeskError(WordsOfOthers):
     """The desk could not do it."""
 
     code = Code.DESK_REFUSED

@@ -18,6 +18,7 @@ from playwright.sync_api import Error, sync_playwright
 
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
+from caseproof.domain.visible import visible
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ARGUMENTS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")
@@ -150,14 +151,14 @@ def main(arguments: Sequence[str] | None = None, machine: Machine = THIS_MACHINE
     try:
         found = install_browser(configured, machine, _say) if wanted.install else require_browser(configured, machine)
     except NoBrowser as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{visible(str(error))}\n")
         return 1
     _say(str(found))
     return 0
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
+    sys.stdout.write(visible(line) + "\n")
     sys.stdout.flush()
 
 

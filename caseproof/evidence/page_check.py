@@ -13,7 +13,7 @@ from datetime import datetime
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from caseproof.domain.codes import Code
-from caseproof.domain.errors import CaseproofError
+from caseproof.http.redaction import WordsOfOthers
 from caseproof.platforms.base import RunPage
 
 # States that a page may show in the place of success. The first state on the page is taken for the run's own.
@@ -34,7 +34,7 @@ _AGAIN = "Take the screenshot again"
 _CREDENTIALS = f"Check the credentials that the platform's block gives the browser. {_AGAIN} then."
 
 
-class NotTheRun(CaseproofError):
+class NotTheRun(WordsOfOthers):
     """A picture was taken, and it does not show this run's success."""
 
     code = Code.NOT_THE_RUN
@@ -44,8 +44,9 @@ class NotTheRun(CaseproofError):
 class Shot:
     """A picture (PNG bytes) of a page and what the page said when it was taken.
 
-    ``text`` is the visible text, ``address`` the address at the end, ``status`` the HTTP status of the main
-    document (None if unknown), ``taken_at`` our clock just after the picture, aware.
+    ``text`` is the visible text without secrets, which the picture has covered, too; ``address`` the address at the
+    end, ``status`` the HTTP status of the main document (None if unknown), ``taken_at`` our clock just after the
+    picture, aware.
     """
 
     png: bytes = field(repr=False)

@@ -16,6 +16,7 @@ import signal
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,9 +30,11 @@ from playwright.sync_api import TimeoutError as TooSlow
 
 from caseproof.config.clock import Clock
 from caseproof.domain.codes import Code
-from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.errors import BadInput
 from caseproof.evidence.browser import ARGUMENTS
+from caseproof.evidence.masking import cover, is_covered
 from caseproof.evidence.page_check import NotTheRun, Shot, fault_of, origin_of, refuse_shot, without_query
+from caseproof.http.redaction import WordsOfOthers, secrets_in
 from caseproof.platforms.base import RunPage
 
 __all__ = ["NotTheRun", "ScreenshotFailed", "Shot", "photograph", "refuse_shot", "thumbnail"]
@@ -65,7 +68,7 @@ _LOOK = """limit => ({
 })"""
 
 
-class ScreenshotFailed(CaseproofError):
+class ScreenshotFailed(WordsOfOthers):
     """No picture could be taken."""
 
     code = Code.SCREENSHOT_FAILED
@@ -115,6 +118,12 @@ class _Seen:
     address: str
     asks_password: bool
     height: int = 0
+    secrets: Sequence[tuple[str, str]] = ()
+    """What was taken out of the text, each with what stands in front of it."""
+
+
+def _words(seen: _Seen) -> set[str]:
+    return {secret for _, secret in seen.secrets}
 
 
 class _Camera:
@@ -220,11 +229,20 @@ class _Camera:
                 tab.wait_for_load_state("networkidle", timeout=min(2000.0, self._milliseconds()))
             # Not Playwright's full_page: it renders all of a page before it cuts a piece out.
             tab.set_viewport_size({"width": WIDTH, "height": min(max(before.height, HEIGHT), TALLEST)})
+            # What the page says at its new size is covered, and must be all that it says when the picture is taken.
+            seen = self._look(tab)
+            covered = cover(tab, seen.secrets)
             png = tab.screenshot(animations="disabled")
             taken_at = self.clock()
             after = self._look(tab)
+            covered = covered and _words(after) <= _words(seen) and is_covered(tab, seen.secrets)
             wrong = next((seen for seen in (before, after) if not self._is_right(seen)), None)
-            if wrong is None or self._is_over():
+            if not covered and self._is_over():
+                raise NotTheRun(
+                    "The page shows what looks like a secret, and it cannot be covered in a picture.",
+                    f"Look at {self.page.url}, have the job say it no more, and let it run again.",
+                )
+            if covered and (wrong is None or self._is_over()):
                 seen = wrong or after
                 return Shot(png, seen.text, seen.address, self.status, taken_at, seen.asks_password)
 
@@ -242,7 +260,8 @@ class _Camera:
             # The page may just go to another address; if it is the browser that is gone, waiting raises.
             tab.wait_for_timeout(200)
             return _Seen("", tab.url, False)
-        return _Seen(seen["text"], seen["address"], seen["password"], int(seen["height"]))
+        text, secrets = secrets_in(seen["text"], (*self.page.names, self.page.success))
+        return _Seen(text, seen["address"], seen["password"], int(seen["height"]), secrets)
 
     def _is_right(self, seen: _Seen) -> bool:
         return fault_of(self.page, seen.text, seen.address, self.status, seen.asks_password) is None

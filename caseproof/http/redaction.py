@@ -1,95 +1,163 @@
-"""Takes secrets out of text that a job's error message may carry, before a person outside sees it."""
+"""Takes secrets out of text that comes from outside: a job's error message, a page, an answer of another system.
+
+It is called where such text enters (``platforms.base``, ``evidence.masking``, ``HttpApi``), so that nothing behind has
+to think of it.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
-HIDDEN = "[hidden]"
+from caseproof.domain.errors import CaseproofError
+from caseproof.http.secret_shapes import HIDDEN, IN_ADDRESS, RULES
 
-_CHOSEN = r"pass(?:word|wd|phrase)?|pwd|secret|credentials?|otp"
-_MADE = (
-    r"token|api[-_ ]?key|access[-_ ]?key|private[-_ ]?key"
-    r"|consumer[-_ ]?key|auth(?:orization)?|signature|sig|session(?:[-_ ]?id)?|cookie"
-)
-_NAMES = rf"{_CHOSEN}|{_MADE}"
-_VALUE = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'<>&;,)\]}]+)"
+__all__ = ["HIDDEN", "WordsOfOthers", "redact", "redact_address", "secrets_in", "without_secrets"]
 
-# What may follow "is" in a sentence about a secret, and is none. A machine makes no token that is a short small word; a
-# person may choose any word as a password, so there only words stay that go on with a sentence.
-_WORD = r"[a-z]{1,12}"
-_GOES_ON = (
-    r"an?|the|in|on|at|of|for|from|with|by|to|as|not|no|now|still|only|already|too|also|wrong|invalid|incorrect|valid"
-    r"|correct|right|expired|missing|required|empty|unknown|old|new|different|set|kept|stored|saved|sent|used|given"
-    r"|needed|changed|renewed|reset|revoked|rejected|refused|accepted|here|there|gone|being|about"
-)
+LONGEST = 200_000
+"""So many characters of a text are kept when it enters: its beginning and its end."""
 
-
-def _named(names: str, plain: str) -> tuple[re.Pattern[str], str]:
-    """password: x, "api_key": "x", token=x, password is x; what is ``plain`` after "is" stays."""
-    ends = r"(?![^\s\"'<>&;,)\]}])"
-    return (
-        re.compile(
-            rf"(?i)(?<![\w-])([\w-]{{0,40}}?(?:{names})(?:[-_][\w-]{{0,40}})?[\"']?"
-            rf"(?:\s{{0,3}}(?:=>|:=|[:=])\s{{0,3}}|\s{{1,3}}(?:is|was)\s{{1,3}}(?!(?-i:{plain})[.:!?]{{0,3}}{ends})"
-            rf"|\s{{1,3}}(?=[\"'])))"
-            rf"(?!\[hidden\]){_VALUE}"
-        ),
-        rf"\1{HIDDEN}",
-    )
-
-
-# Every repetition in front of a fixed word is bounded and starts at a word's edge, so that a long
-# message takes linear time.
-_RULES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (
-        re.compile(r"-----BEGIN [A-Z ]{0,40}KEY-----.*?(?:-----END [A-Z ]{0,40}KEY-----|\Z)", re.DOTALL),
-        HIDDEN,
-    ),
-    # Authorization: Scheme value; the whole rest of the header is secret.
-    (
-        re.compile(r"(?i)(?<![\w-])((?:proxy-)?authorization[\"']?\s{0,3}[:=]\s{0,3})[\"']?[^\"'\n,;}]+[\"']?"),
-        rf"\1{HIDDEN}",
-    ),
-    (re.compile(r"(?i)(?<![\w-])((?:set-)?cookie\s{0,3}:\s{0,3})[^\n]+"), rf"\1{HIDDEN}"),
-    (
-        re.compile(r"(?i)(?<![\w-])(bearer|basic|digest|zoho-oauthtoken|oauth|apikey)\s{1,3}[\w.~+/=-]{8,}"),
-        rf"\1 {HIDDEN}",
-    ),
-    # user:password@ in addresses
-    (re.compile(r"(?i)(://)[^\s/@\"'<>]{1,300}@"), rf"\1{HIDDEN}@"),
-    # ?key=, ?code=, ?sig= ... in the query of an address
-    (
-        re.compile(rf"(?i)([?&;#][\w.\[\]-]{{0,40}}?(?:{_NAMES}|key|code|hash|jwt)[\w.\[\]-]{{0,40}}=)[^&\s\"'<>#;]+"),
-        rf"\1{HIDDEN}",
-    ),
-    _named(_CHOSEN, _GOES_ON),
-    _named(_MADE, _WORD),
-    (re.compile(r"(?<![\w-])eyJ[\w-]{6,}\.[\w-]+(?:\.[\w-]*)?"), HIDDEN),
-    (
-        re.compile(
-            r"(?<![\w-])(?:sk|pk|rk|ck|cs|gh[pousr]|github_pat|glpat|xox[abprs]|shp(?:at|ca|pa|ss)|AKIA|ASIA"
-            r"|AIza)"
-            r"[_-]?(?=[\w-]*\d)[\w-]{12,}"
-        ),
-        HIDDEN,
-    ),
-    (re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{24,}(?![0-9A-Za-z])"), HIDDEN),
-)
-_RUN = re.compile(r"[\w+-]{28,}={0,2}")
-
-
-def _hide_mixed(match: re.Match[str]) -> str:
-    """Long runs that mix capitals, small letters and digits: no word and no run id looks like that."""
-    run = match.group()
-    mixed = any(c.isupper() for c in run) and any(c.islower() for c in run) and any(c.isdigit() for c in run)
-    return HIDDEN if mixed else run
+_UNSEEN = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
+    0x3000: 0x20,
+    0xFE55: 0x3A,
+    0xFE66: 0x3D,
+    0x02D0: 0x3A,
+}
+_IS_WIDE = re.compile("[\uff01-\uff5e\u3000\ufe55\ufe66\u02d0]")
+_PLAIN = re.compile(r"(?:[A-Za-z]{1,16}-){0,2}[A-Za-z]{1,16}|[\w.-]{0,11}")
+"""What holds no secret, for sure: a word or three, as runs are called, of which a check reads many."""
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_RUN = re.compile(r"(?<![\w+/=.-])[A-Za-z0-9/+]{40}(?![\w/+=.-])|[\w+-]{12,}={0,2}")
+_PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
+_LEAST = 24
+_SHORT_PIECES = 2.6
+_PAIR = re.compile(r"[\x21-\x39\x3b-\x7e]{1,100}:[\x20-\x7e]{1,200}")
 
 
 def redact(text: str) -> str:
     """``text`` with tokens, passwords, keys and signatures replaced by "[hidden]".
 
-    It would rather hide too much than too little; ids of runs (UUIDs) and plain addresses stay readable.
+    It would rather hide too much than too little; ids of runs (UUIDs) and plain addresses stay readable. What nobody
+    sees (zero width) and letters of another width hide nothing.
     """
-    for pattern, replacement in _RULES:
-        text = pattern.sub(replacement, text)
-    return _RUN.sub(_hide_mixed, text)
+    if _PLAIN.fullmatch(text):
+        return text
+    if text.isascii() or not (_UNSEEN.search(text) or _IS_WIDE.search(text)):
+        return _hide(text)
+    seen = _UNSEEN.sub("", text).translate(_WIDE)
+    hidden = _hide(seen)
+    return _hide(text) if hidden == seen else hidden
+
+
+def without_secrets(text: str) -> str:
+    """A text as it enters: redacted, without NUL (no store takes it), and of one that is very long both ends.
+
+    It is cut at lines, and redacted before: a cut must not make half a secret of one.
+    """
+    if len(text) > 2 * LONGEST:  # so much is never looked at whole
+        text = f"{text[:LONGEST]}\n{text[-LONGEST:].partition(chr(10))[2]}"
+    hidden = _cached(text) if len(text) <= _WORTH_KEEPING else redact(text)
+    hidden = hidden.replace("\0", "\ufffd")
+    if len(hidden) <= LONGEST:
+        return hidden
+    return f"{hidden[: LONGEST // 2]}\n\u2026\n{hidden[-LONGEST // 2 :]}"
+
+
+_WORTH_KEEPING = 2_000
+_cached = lru_cache(maxsize=2_000)(redact)
+"""A check reads the same message from hundreds of runs."""
+
+
+def redact_address(url: str) -> str:
+    """An address that people open, without its user, password and secret values of its query; its path stays."""
+    if "@" not in url and "=" not in url:
+        return url
+    for rule in IN_ADDRESS:
+        url = rule.pattern.sub(rule.instead, url)
+    return url
+
+
+def secrets_in(text: str, stays: Sequence[str] = ()) -> tuple[str, list[tuple[str, str]]]:
+    """A text as it enters, and what was taken out of it, each with up to 20 characters in front of it.
+
+    The names in ``stays`` are no secrets where they stand alone: an id of a run may look like a key, and it is what the
+    page of the run is known by.
+    """
+    names = sorted({name for name in stays if name}, key=len, reverse=True)
+    marks = {name: f"\ue000{number}\ue001" for number, name in enumerate(names)}
+    text = _UNSEEN.sub("", text)
+    if _IS_WIDE.search(text) and HIDDEN in redact(text):
+        text = text.translate(_WIDE)
+    marked = text
+    for name, mark in marks.items():
+        marked = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", mark, marked)
+    told = without_secrets(marked)
+
+    def shown(said: str) -> str:
+        for name, mark in marks.items():
+            said = said.replace(mark, name)
+        return said
+
+    taken = [
+        (shown(marked[max(0, start - 20) : start]), shown(marked[start:end])) for start, end in _gaps(marked, told)
+    ]
+    return shown(told), [pair for pair in taken if pair[1].strip()]
+
+
+def _gaps(text: str, redacted: str) -> Iterator[tuple[int, int]]:
+    """Where in a text stands what was taken out of it."""
+    first, *parts = redacted.split(HIDDEN)
+    at = len(first)
+    for left, part in enumerate(parts, 1 - len(parts)):
+        found = (
+            (text.rfind(part, at) if left == 0 else text.find(part, at)) if part else (len(text) if left == 0 else at)
+        )
+        if found < 0:  # the end of a text that was cut
+            found = len(text)
+        yield at, found
+        at = found + len(part)
+
+
+class WordsOfOthers(CaseproofError):
+    """An error that may repeat what another system said: its words are without secrets from the start."""
+
+    def __init__(self, problem: str, next_action: str = "") -> None:
+        super().__init__(redact(problem), redact(next_action))
+
+
+def _hide(text: str) -> str:
+    small = text.lower()
+    for rule in RULES:
+        if any(word in small for word in rule.needs) or not rule.needs:
+            text = rule.pattern.sub(rule.instead, text)
+    return _RUN.sub(_hide_random, text)
+
+
+def _hide_random(match: re.Match[str]) -> str:
+    """Long runs that mix capitals, small letters and digits as no words do, and base64 of ``user:password``."""
+    run = match.group()
+    if run.islower() or run.isupper() or run.isdigit():
+        return run
+    if _is_a_pair(run):
+        return HIDDEN
+    rest = _UUID.sub("", run)
+    mixed = any(c.isupper() for c in rest) and any(c.islower() for c in rest) and any(c.isdigit() for c in rest)
+    if not mixed or len(rest) < _LEAST:
+        return run
+    pieces = _PIECE.findall(rest)
+    return HIDDEN if sum(map(len, pieces)) / len(pieces) <= _SHORT_PIECES else run
+
+
+def _is_a_pair(run: str) -> bool:
+    body = run.rstrip("=")
+    if not body.isascii() or "_" in body or "-" in body or len(body) % 4 == 1:
+        return False
+    try:
+        said = base64.b64decode(f"{body}{'=' * (-len(body) % 4)}", validate=True).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError):
+        return False
+    return _PAIR.fullmatch(said) is not None

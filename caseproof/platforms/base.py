@@ -4,6 +4,10 @@ A platform runs jobs on schedules. Caseproof stops a job, reads back that it sta
 run, and sets the schedule live again. Every method talks to the platform when it is called (nothing is cached), and
 raises one of the errors below, never the HTTP library's own.
 
+Redaction stands here: what a platform says in words (messages of runs, names for people, its errors) is without secrets
+as soon as it is one of the classes below, whichever platform it comes from. Ids and the names that whole jobs are found
+by (retailer, marketplace, connection) stay as they are, for they are keys.
+
 PlatformError              the platform could not do it
 ├── PlatformDown           not reachable, hanging or overloaded: worth trying again later
 ├── PlatformRefused        it answered, and said no (credentials, permissions, a state it does not allow)
@@ -15,18 +19,19 @@ docs/platforms.md tells how to add one. All times are aware datetimes in UTC, re
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from caseproof.domain.codes import Code
-from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import Scope
+from caseproof.http.redaction import WordsOfOthers, redact, redact_address, without_secrets
 
 
-class PlatformError(CaseproofError):
+class PlatformError(WordsOfOthers):
     """The platform could not do it."""
 
 
@@ -82,6 +87,10 @@ class Job:
     connection: str | None
     # Who can stop it, where we cannot (J3); None means that we can.
     stopped_by: str | None = None
+
+    def __post_init__(self) -> None:
+        _redact(self, redact, "name", "stopped_by")
+        _redact(self, redact_address, "url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +164,11 @@ class Run:
     started_at: datetime | None
     ended_at: datetime | None
 
+    def __post_init__(self) -> None:
+        _redact(self, without_secrets, "message")
+        _redact(self, redact, "name", "said")
+        _redact(self, redact_address, "url")
+
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
@@ -181,6 +195,16 @@ class Probe:
 
     found: str
     clock: datetime | None
+
+    def __post_init__(self) -> None:
+        _redact(self, redact, "found")
+
+
+def _redact(told: object, how: Callable[[str], str], *names: str) -> None:
+    """Take the secrets out of these texts, before anybody has the object."""
+    for name in names:
+        if text := getattr(told, name):
+            object.__setattr__(told, name, how(text))
 
 
 class JobPlatform(Protocol):

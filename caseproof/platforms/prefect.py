@@ -275,7 +275,7 @@ class PrefectJobsClient:
         """Prefect's page of a run, at the tab that prints its id; the head has its name and state."""
         # The page sends what it finds under this name as Basic credentials.
         storage = {"prefect-password": self._password} if self._password else {}
-        return RunPage(f"{run.url}?tab=Details", (run.name, run.id), "Completed", storage)
+        return RunPage(f"{self._ui}/runs/flow-run/{run.id}?tab=Details", (run.name, run.id), "Completed", storage)
 
     # -- reading Prefect -------------------------------------------------------------------------------------
 
@@ -380,9 +380,7 @@ class PrefectJobsClient:
             job=job_id,
             state=RunState.UNKNOWN if forced else meaning_of(found),
             said=found.state_name or found.state_type or "",
-            message=((found.state.message if found.state else None) or "").replace(
-                "\0", "\ufffd"
-            ),  # no store takes NUL
+            message=(found.state.message if found.state else None) or "",
             url=f"{self._ui}/runs/flow-run/{found.id}",
             started_at=found.start_time.astimezone(UTC) if found.start_time else None,
             ended_at=found.end_time.astimezone(UTC) if found.end_time else None,

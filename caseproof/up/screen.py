@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from caseproof.domain.visible import one_line
 from caseproof.up.plan import StartPlan
 from caseproof.up.service import Health, Watched
 
@@ -36,7 +37,7 @@ class Screen:
 
     def say(self, sentence: str) -> None:
         """Something happened."""
-        line = f"{datetime.now().astimezone():%H:%M:%S}  {sentence}"
+        line = f"{datetime.now().astimezone():%H:%M:%S}  {one_line(sentence)}"
         self._lately.append(line)
         if self._live is None:
             self._console.print(escape(line), soft_wrap=True, highlight=False)

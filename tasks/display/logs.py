@@ -18,6 +18,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.specs import Logged
+from caseproof.domain.visible import one_line, visible
 from caseproof.http.redaction import redact
 from caseproof.procedure.views.case_page import sentence
 from tasks.common import load_case, ports
@@ -32,6 +33,7 @@ ROUTINE = (
 )
 """How Prefect's own lines begin that say nothing about the case."""
 
+_TRACEBACK = logging.Formatter()
 _ADDRESS = re.compile(r"[^\s@<>(),;:'\"]+(?=@[\w-])")
 
 
@@ -92,7 +94,10 @@ class InWords(logging.Filter):
             return False
         if said.startswith("Task run failed with %s: %r - Retry"):
             _put_in_words(record)
-        record.msg, record.args = hide(record.getMessage()), ()
+        # One line each: what looks like another line of the log would be taken for one.
+        record.msg, record.args = hide(one_line(record.getMessage())), ()
+        if record.exc_info:  # an error that nobody foresaw may repeat whatever it was given
+            record.exc_text = hide(visible(_TRACEBACK.formatException(record.exc_info)))
         return True
 
     @staticmethod

@@ -20,6 +20,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.payloads import Parked
 from caseproof.domain.specs import Role
+from caseproof.http.redaction import without_secrets
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.notify.recovery import owes_recovery
@@ -190,7 +191,8 @@ def _after_death(services: Services, row: CaseRow, run: FlowRun | None, found: R
         services.ledger.case(row.ref)  # one that cannot be read gets none
         return [NextRun(row.ref, row.generation, row.crashes, row.rest_why)]
     count = _count_death(services, row)
-    message = run.state.message if run.state and run.state.message else ""
+    # Prefect puts the text of an error that nobody foresaw into a state, and that may repeat anything.
+    message = without_secrets(run.state.message or "") if run.state else ""
     why = short(f"its run ended as {run.state_name}{': ' if message else ''}{message}")
     if count < policy.crashes:
         return [NextRun(row.ref, row.generation, count, why)]

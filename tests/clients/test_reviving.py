@@ -161,12 +161,13 @@ def test_a_case_whose_runs_always_die_rests_and_the_board_says_why(services, clo
     given = []
     for _ in range(4):
         given.append(revive(services).given == [ref])
-        dies(services, ref, "There is no module named 'feed'.")
+        dies(services, ref, "There is no module named 'feed'. password: hunter22")
     assert given == [True, True, False, False], "the third death in a row ends it for an hour"
     line = board(services.ledger, services.policy.keeper).lines[0]
     assert (line.ref, line.needs_us) == (ref, True)
     assert "3 runs in a row died" in line.what
     assert "There is no module named 'feed'." in line.what
+    assert "hunter22" not in line.what
     clock.move(minutes=61)
     assert revive(services).given == [ref], "one try more"
     dies(services, ref)

@@ -6,8 +6,10 @@ How a picture's own browser is started and ended, and what goes wrong there, is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -47,7 +49,8 @@ def windows() -> Iterator[Windows]:
 @pytest.fixture
 def take(windows: Any, tmp_path: Path) -> Take:
     def take(page: RunPage, seconds: float = 20, clock: Clock = utc_now) -> Shot:
-        camera = screenshot._Camera(page, Path("browser"), clock, tmp_path, seconds)
+        folder = Path(mkdtemp(dir=tmp_path))
+        camera = screenshot._Camera(page, Path("browser"), clock, folder, seconds)
         return camera._shot(windows)
 
     return take
@@ -110,6 +113,20 @@ def test_a_page_that_is_not_the_run_s_success_is_pictured_and_refused(
     shot = take(page, seconds=3)
     assert reason in refused(page, shot)
     assert picture(shot.png).size == (1280, 900)
+
+
+def test_a_secret_on_the_run_s_page_is_in_neither_the_text_nor_the_picture(platform: Platform, take: Take) -> None:
+    shots = [take(platform.page(path)) for path in ("/runs/secret", "/runs/other-secret")]
+    for shot in shots:
+        accepted(platform.page("/runs/secret"), replace(shot, address=platform.url + "/runs/secret"))
+    assert shots[0].text == shots[1].text
+    assert "The password: [hidden] of it" in shots[0].text
+    assert shots[0].png == shots[1].png, "which of the two secrets it was, nobody can see"
+
+
+def test_a_page_whose_secret_cannot_be_covered_is_not_pictured(platform: Platform, take: Take) -> None:
+    with pytest.raises(NotTheRun, match=r"cannot be covered.* Next: "):
+        take(platform.page("/runs/secret-anew"), seconds=2)
 
 
 def test_local_storage_logs_a_single_page_app_in(platform: Platform, take: Take) -> None:

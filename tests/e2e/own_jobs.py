@@ -12,9 +12,11 @@ from prefect import flow
 
 @flow(name="nightly-export")
 def nightly_export(switch: str) -> str:
-    """Fails for as long as the file ``switch`` is not there."""
+    """Fails for as long as the file ``switch`` is not there; what it says then, a file beside that may tell."""
     if not Path(switch).exists():
-        raise RuntimeError("the export was refused: 401 token_expired")
+        says = Path(f"{switch}.says")
+        more = says.read_text(encoding="utf-8") if says.exists() else ""
+        raise RuntimeError(f"the export was refused: 401 token_expired{more}")
     return "exported"
 
 

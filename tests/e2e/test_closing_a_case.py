@@ -6,10 +6,13 @@ moment, or the mail server is down: nothing is lost, the next run goes on.
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, inspect, text
 
 from caseproof.domain.case import Case
 from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
@@ -17,15 +20,20 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision, Disposition
 from caseproof.evidence.proof import read_proof, verify_proof
+from caseproof.http.redaction import HIDDEN
 from caseproof.procedure.closing.proving import proof_path
+from caseproof.up.postgres import EmbeddedPostgres
 from caseproof.up.processes import wait_until
 from sandbox.retailer import Retailer
 from sandbox.world import CONTACTS, OUR_POOL, PLATFORM, World
 from tests.support.killer import proxy_before
 from tests.support.own_job import OwnJob, deploy
+from tests.support.secrets import PLANTED
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
+SECRETS = [one for one in PLANTED if "\n" not in one.text][::6]
+"""What the job that is closed after our fix fails with."""
 WITHOUT = {"answered_by": "operator", "what": "decide without the retailer's word"}
 APPROVE = {"answered_by": "team lead", "verdict": "approve"}
 
@@ -50,7 +58,7 @@ def test_j7_a_case_on_a_scheduled_job_elsewhere_closes_after_our_fix_and_the_job
     world: World,
 ) -> None:
     """Also sees a schedule start runs by itself: with the wrong library versions Prefect makes none."""
-    job = deploy(world, "night", every=8)
+    job = deploy(world, "night", every=8, says="".join(f"\n{one.text}" for one in SECRETS))
     wait_until("a scheduled run to fail by itself", lambda: _ended(job, "FAILED"), 180, every=2)
     ref = job.open_case("--by", "operator")
     assert job.deployment()["paused"], "J2: opening the case stopped the job, before any flow run"
@@ -62,6 +70,13 @@ def test_j7_a_case_on_a_scheduled_job_elsewhere_closes_after_our_fix_and_the_job
     assert notice.get_content_type() == "multipart/alternative"
     assert ref in str(notice["Subject"])
 
+    world.answer(ref, "retailers-word", **WITHOUT)
+    too_early = world.answer(ref, "decision", **decided(Decision.AFTER_FIX))
+    world.await_question(ref, "retailers-word", after=too_early)
+    why = str(world.services.ledger.case(ref).last_failure["why"])
+    assert "401 token_expired" in why, "the re-run failed, and with it came its message"
+    assert HIDDEN in why
+    our_prefect_and_our_home_hold_no_secret(world, job)
     job.mend()
     world.answer(ref, "retailers-word", **WITHOUT)
     world.answer(ref, "decision", **decided(Decision.AFTER_FIX))
@@ -80,6 +95,40 @@ def test_j7_a_case_on_a_scheduled_job_elsewhere_closes_after_our_fix_and_the_job
     since = case.closed.at.isoformat()
     wait_until("the schedule to run the job by itself", lambda: _ended(job, "COMPLETED", since=since), 180, every=2)
     it_fails_again_and_the_keeper_reopens_the_case(world, job, case)
+
+
+def our_prefect_and_our_home_hold_no_secret(world: World, job: OwnJob) -> None:
+    """Every row of our Prefect's database but those of the customer's own runs, which say what they say, and our files.
+
+    Where the customers' server is ours, too, their runs are in the same database, and nothing of it is ours to change.
+    """
+    theirs = [run["id"] for run in job.runs()]
+    said = [(name, row) for name, row in _rows(world) if not any(run in row for run in theirs)]
+    assert any(HIDDEN in row for name, row in said if name == "artifact"), "what we show of the message"
+    assert any(HIDDEN in row for name, row in said if name == "log")
+    files = [file for file in world.home.rglob("*") if file.is_file() and _is_ours(file, job)]
+    said += [(str(file), file.read_bytes().decode("utf-8", "replace")) for file in files]
+    found = {(where, one.kind) for where, told in said for one in SECRETS if any(part in told for part in one.parts)}
+    assert not found
+
+
+def _rows(world: World) -> list[tuple[str, str]]:
+    """All rows of our Prefect's database, each with the name of its table."""
+    file = world.server.home / "prefect" / "prefect.db"
+    cluster = EmbeddedPostgres(world.server.home / "postgres")
+    engine = create_engine(f"sqlite:///{file}" if file.exists() else cluster.url("prefect", "postgresql+psycopg"))
+    with closing(engine.connect()) as connection:
+        tables = inspect(connection).get_table_names()
+        asked = {name: text(f'select * from "{name}"') for name in tables}  # noqa: S608
+        rows = [(name, str(tuple(row))) for name, every in asked.items() for row in connection.execute(every)]
+    engine.dispose()
+    return rows
+
+
+def _is_ours(file: Path, job: OwnJob) -> bool:
+    """Not what the customer's worker logs and the job reads, nor the database, whose rows were looked at."""
+    theirs = file.name.startswith(job.switch.name) or "customer" in file.name
+    return not theirs and "postgres" not in file.parts and not file.name.startswith("prefect.db")
 
 
 def it_fails_again_and_the_keeper_reopens_the_case(world: World, job: OwnJob, closed: Case) -> None:

@@ -63,12 +63,14 @@ class OwnJob:
         return found
 
 
-def deploy(world: World, name: str, *, every: int | None = None) -> OwnJob:
+def deploy(world: World, name: str, *, every: int | None = None, says: str = "") -> OwnJob:
     """Deploy a job on the customers' server, as its owner would, and register its contact.
 
-    ``every`` is its schedule in seconds; None leaves it without one.
+    ``every`` is its schedule in seconds; None leaves it without one. ``says``: what its failures say beside the cause.
     """
     job = OwnJob(world, name, world.home / f"{name}.mended")
+    if says:
+        Path(f"{job.switch}.says").write_text(says, encoding="utf-8")
     tags = [f"retailer:{job.retailer}", "marketplace:harbour", "connection:harbour-api"]
     asked = [{"name": name, "switch": str(job.switch), "tags": tags, "every": every}]
     subprocess.run(

@@ -45,6 +45,10 @@ PAGES: dict[str, str] = {
     "/runs/stays-busy": RIGHT + "<script>setInterval(() => fetch('/api/state'), 100)</script>",
     "/runs/moves-on": f"{RIGHT}<script>setTimeout(() => location.href = '/login', 300)</script>",
     "/runs/alerts": f"<script>alert('hello')</script>{RIGHT}",
+    "/runs/secret": f"{RIGHT}<pre>The <b>password</b>: <b>hunt</b>er22 of it</pre>",
+    "/runs/other-secret": f"{RIGHT}<pre>The <b>password</b>: <b>gehe</b>im77 of it</pre>",
+    "/runs/secret-anew": RIGHT
+    + "<p id=p></p><script>setInterval(() => p.innerHTML = 'password: hunter22', 1)</script>",
     "/login": "<h1>Log in</h1><form><input type=password></form>",
     "/frame": "<p>a frame</p>",
 }

@@ -249,6 +249,7 @@ def _details(facts: NoticeFacts, job: str, marketplace: str | None, say: Phrases
         "job": "" if facts.jobs else job,
         "marketplace": marketplace or "",
         "failed_at": say.moment(facts.failed_at) if facts.failed_at else "",
+        # Again: cases that are older than the check at the entry may hold what it would have taken out.
         "message": one_line(redact(facts.summary[:10_000]), 300),
     }
     return [(say(f"detail_{name}"), value) for name, value in details.items() if value]

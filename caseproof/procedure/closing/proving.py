@@ -19,6 +19,7 @@ from caseproof.evidence.browser import require_browser
 from caseproof.evidence.proof import build_proof, history_file, proof_file, verify_proof
 from caseproof.evidence.screenshot import NotTheRun, Shot, photograph, refuse_shot, thumbnail
 from caseproof.evidence.vault import Vault
+from caseproof.http.redaction import redact_address
 from caseproof.platforms.base import JobPlatform, RunPage, UnknownRun
 from caseproof.procedure.closing.ticket import attach
 from caseproof.procedure.core.parts import Effects, EvidenceFiles, Ledger
@@ -75,7 +76,7 @@ def take_photo(ledger: Ledger, files: EvidenceFiles, runner: JobPlatform, ref: s
         text=text,
         names_run=True,
         names_success=True,
-        url=page.url,
+        url=redact_address(page.url),
     )
     return ledger.change(ref, lambda now: [] if now.photo or now.verified is None else [event])
 

@@ -14,6 +14,7 @@ from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.parts import Effects, Ledger, Links
 from caseproof.procedure.core.retailer_answer import came_by, doubts
+from caseproof.procedure.core.texts import in_ticket, quoted_in_ticket
 from caseproof.store import Store
 
 
@@ -58,7 +59,7 @@ def ensure_ticket(ledger: Ledger, effects: Effects, links: Links, desk: Desk, re
             return {"ticket": ticket.id, "url": ticket.url} if ticket else None
 
         def create(_: Json) -> None:
-            desk.create(ref, f"[{ref}] {case.facts['job_name']} fails", _body(links, case))
+            desk.create(ref, f"[{ref}] {in_ticket(case.facts['job_name'])} fails", _body(links, case))
 
         found = idempotent_effect(effects, ref, "ticket", f"{ref}/ticket", plan={}, effect=create, read_back=read_back)
     event = ledger.event(Kind.TICKET_OPENED, desk=desk_name, adopted=bool(adopted), **found)
@@ -71,7 +72,8 @@ def _reopen(ledger: Ledger, links: Links, desk: Desk, case: Case, fact: Fact) ->
     why = case.last_opened.get("why", "") if case.last_opened else ""
     if desk.ticket(ticket).status is not TicketStatus.OPEN:
         desk.set_status(ticket, TicketStatus.OPEN)
-    desk.comment(ticket, f"{ref}/reopened/{case.opening}", f"{ref} is open again. {why} {links.case_url(ref)}")
+    again = f"{ref} is open again. {in_ticket(why)} {links.case_url(ref)}"
+    desk.comment(ticket, f"{ref}/reopened/{case.opening}", again)
     if desk.ticket(ticket).status is not TicketStatus.OPEN:
         raise TicketNotOpen(
             f"The desk still shows {ticket} as closed.",
@@ -84,14 +86,20 @@ def _reopen(ledger: Ledger, links: Links, desk: Desk, case: Case, fact: Fact) ->
 def _body(links: Links, case: Case) -> str:
     facts = case.facts
     lines = [
-        f"Job: {facts['job_name']} ({facts['job']} on {facts['platform']})",
-        f"Retailer: {facts.get('retailer') or 'not known'}",
-        f"Marketplace: {facts.get('marketplace') or 'none'}",
-        f"Cause: {facts['cause']}",
-        f"What fails: {facts['summary']}",
+        f"Job: {in_ticket(facts['job_name'])} ({in_ticket(facts['job'])} on {in_ticket(facts['platform'])})",
+        f"Retailer: {in_ticket(facts.get('retailer') or 'not known')}",
+        f"Marketplace: {in_ticket(facts.get('marketplace') or 'none')}",
+        f"Cause: {in_ticket(facts['cause'])}",
+        _fails(facts["summary"]),
         f"Case: {links.case_url(case.ref)}",
     ]
     return "\n".join(lines)
+
+
+def _fails(summary: str) -> str:
+    """A message on its own line; one of several lines as a quotation."""
+    lines = quoted_in_ticket(summary.strip())
+    return f"What fails:\n\n{lines}\n" if "\n" in lines else f"What fails: {in_ticket(summary)}"
 
 
 _SAID = (Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED, Kind.CONFIRMATION_REFUSED)
@@ -134,11 +142,12 @@ def _note(links: Links, case: Case, fact: Fact) -> str:
     at = f"{fact.at:%Y-%m-%d %H:%M} UTC"
     evidence = f"As it arrived: {links.evidence_url(fact['evidence'])}"
     if fact.event.kind is Kind.CONFIRMATION_REFUSED:
-        return f"A message from {fact['sender']} ({at}) does not count: {fact['why']}. {evidence}"
+        sender, why = in_ticket(fact["sender"]), in_ticket(fact["why"])
+        return f"A message from {sender} ({at}) does not count: {why}. {evidence}"
     what = "The retailer replied" if fact.event.kind is Kind.REPLY_RECEIVED else "The retailer's written word (J8)"
-    words = "\n".join(f"> {line}" for line in str(fact["words"]).splitlines()) or "> (no words)"
-    more = "".join(f"{doubt}.\n" for doubt in doubts(case, fact))
-    return f"{what}: {fact['sender']}, {came_by(fact)}, {at}.\n\n{words}\n\n{more}{evidence}"
+    words = quoted_in_ticket(fact["words"]) if str(fact["words"]).strip() else "> (no words)"
+    more = "".join(f"{in_ticket(doubt)}.\n" for doubt in doubts(case, fact))
+    return f"{what}: {in_ticket(fact['sender'])}, {came_by(fact)}, {at}.\n\n{words}\n\n{more}{evidence}"
 
 
 def attach_photo(ledger: Ledger, vault: Vault, effects: Effects, desk: Desk, ref: str) -> Case:

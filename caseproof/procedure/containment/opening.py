@@ -63,8 +63,8 @@ def open_case(
         job,
         request.by,
         cause=request.cause,
-        # A job's own error text may hold a token; the case never does.
-        summary=redact(request.summary.strip() or (failed.message if failed else "") or NO_MESSAGE),
+        # What a person types may be pasted from a log; a message of the platform holds no secret any more.
+        summary=redact(request.summary.strip()) or (failed.message if failed else "") or NO_MESSAGE,
         how=request.how,
         scope=str(scope),
         ticket=request.ticket,

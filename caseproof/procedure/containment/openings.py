@@ -9,7 +9,6 @@ from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import NO_MESSAGE
-from caseproof.http.redaction import redact
 from caseproof.platforms.base import Job, Standing
 from caseproof.procedure.containment.opening import opened
 from caseproof.procedure.containment.stop import stop_key
@@ -111,7 +110,7 @@ class Openings:
         return opened(self._with.ledger, self._name, target.job, **told)
 
     def _reopened(self, uow: UnitOfWork, case: Case, target: Target, first: Mapping[Group, str]) -> tuple[Case, bool]:
-        told = {"why": redact(target.why), "check": self._check, "shares_notice_with": _lead(target, first)}
+        told = {"why": target.why, "check": self._check, "shares_notice_with": _lead(target, first)}
         event = self._with.ledger.event(Kind.REOPENED, **told, **_failure(target))
         try:
             after = uow.bulk.change([case.ref], lambda now: [event] if now.is_closed else [])[case.ref]
@@ -168,8 +167,7 @@ def _failure(target: Target) -> dict[str, Any]:
     return {
         "cause": target.cause,
         "remembered": _remembered(target.chosen),
-        # A job's own error text may hold a token; the case never does.
-        "summary": redact(target.summary.strip() or NO_MESSAGE),
+        "summary": target.summary.strip() or NO_MESSAGE,
         "failed_run": target.failed_run,
         "failed_run_url": target.failed_run_url,
         "failed_at": target.failed_at.isoformat() if target.failed_at else None,

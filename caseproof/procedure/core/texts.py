@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import re
 
+from caseproof.domain.visible import one_line, visible
+
 _ADDRESS = re.compile(r"https?://[^\s<>()\[\]\"'|\\`]+")
 
 LONGEST = 300
@@ -18,7 +20,7 @@ def in_words(cause: object) -> str:
 
 def short(text: object, longest: int = LONGEST) -> str:
     """The text as one line of at most ``longest`` characters, cut between words where there are any."""
-    flat = " ".join(str(text).split())
+    flat = one_line(text)
     if len(flat) <= longest:
         return flat
     cut = flat[: longest - 2]
@@ -29,7 +31,7 @@ def short(text: object, longest: int = LONGEST) -> str:
 
 def plain(text: object) -> str:
     """Text from outside, made harmless in markdown: no cell breaks, no raw HTML, no pictures or links."""
-    flat = " ".join(str(text).split())
+    flat = one_line(text)
     # Backslashes and not entities: Prefect's page shows an entity in a table as it is written.
     safe = "".join(f"\\{char}" if char in "\\`*_[]<>|!#&~@" else char for char in flat)
     # Many renderers make links of bare addresses.
@@ -39,6 +41,29 @@ def plain(text: object) -> str:
 def own_line(text: str) -> str:
     """A line of its own from outside: it begins no list, rule or heading either."""
     return re.sub(r"^(\d{1,9})?([-+=.)])", r"\1\\\2", plain(text))
+
+
+_IN_TICKET = re.compile(
+    r"(?<=!)(?=\[)|(?<=\])(?=[(\[:])|(?<=<)(?=[\w/!?])|(?<=[a-zA-Z]:)(?=//)|(?<=(?<!\S)!)(?=\w[^\s!]{0,200}!)"
+)
+_WWW = re.compile(r"(?i)\b(www)\.(?=\w)")
+_BEGINS = re.compile(r"[#>=*+|`~\t -]|\d{1,9}[.)]|h[1-6]\.|bq\.|\{|\[|!")
+
+
+def in_ticket(text: object) -> str:
+    """Text from outside for a line of a ticket: it stays one line, and makes no link and no picture.
+
+    Desks show a ticket's text as it is, as markdown, as HTML or in a wiki's own marks, so nothing can be escaped: a
+    blank parts what only acts together, and people read on.
+    """
+    return _WWW.sub(r"\1 .", _IN_TICKET.sub(" ", one_line(text)))
+
+
+def quoted_in_ticket(words: object) -> str:
+    """Somebody's words for a ticket, each line marked as theirs; none of them makes a heading or a list."""
+    lines = [in_ticket(line) for line in visible(str(words)).split("\n")]
+    # A blank that is no blank to markdown: a line that begins with it begins nothing else.
+    return "\n".join(f"> \u00a0{line}" if _BEGINS.match(line) else f"> {line}".rstrip() for line in lines)
 
 
 def link(text: object, url: object) -> str:

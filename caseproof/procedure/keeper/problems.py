@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from caseproof.domain.errors import CaseproofError
+from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import Ledger
 
 PROBLEMS = "keeper-problems"
@@ -22,7 +23,7 @@ class Problems:
     def __call__(self, about: str, error: Exception) -> None:
         """Take down an error."""
         known = isinstance(error, CaseproofError)
-        self.said[about] = str(error) if known else f"{type(error).__name__}: {error}"
+        self.said[about] = str(error) if known else redact(f"{type(error).__name__}: {error}")
 
 
 def note_problems(ledger: Ledger, problems: Mapping[str, str]) -> None:

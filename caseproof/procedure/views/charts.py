@@ -19,6 +19,7 @@ import pandas as pd
 from PIL import Image
 
 from caseproof.checks.report import MEASURES, Figures, how_long, top
+from caseproof.domain.visible import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -294,8 +295,8 @@ def _label(name: str, value: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """One line of printable characters: names come from outside."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """One line of what can be seen: names come from outside."""
+    return one_line(text)
 
 
 def _count(count: int, what: str) -> str:
