@@ -15,9 +15,10 @@ from typing import Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from caseproof.config.given_files import read_plain
 from caseproof.config.policy_check import BUILT_IN, CheckPolicy, KeeperPolicy, Strict, refuse_cron, zone_of
 from caseproof.config.settings import Settings
-from caseproof.config.yaml_file import entries_of, entry, plain, read_text
+from caseproof.config.yaml_file import LARGEST, entries_of, entry, plain, read_text, told
 from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import CAUSES, Scope
 
@@ -188,7 +189,7 @@ def policy_in_force(settings: Settings) -> InForce:
 
 
 def _remember(path: Path, last: Path) -> None:
-    text = path.read_bytes()
+    text = read_plain(path, LARGEST)
     if last.exists() and last.read_bytes() == text:
         return
     half = last.with_name(f"{last.name}.{os.getpid()}")  # two processes may see the new policy at once
@@ -208,5 +209,5 @@ def _checked(text: str, path: Path) -> Policy:
     try:
         return Policy.model_validate(raw)
     except ValidationError as error:
-        wrong = "; ".join(entry(e["loc"], raw) + plain(e["type"], e["msg"]) for e in error.errors())
+        wrong = told([entry(e["loc"], raw) + plain(e["type"], e["msg"]) for e in error.errors()])
         raise PolicyError(f"The policy {path} is not valid: {wrong}.", "Correct these entries.") from error

@@ -23,7 +23,7 @@ from caseproof.domain.vocabulary import Cause
 class Strict(BaseModel):
     """A part of the policy. Unknown entries are refused, so that a misspelt one cannot be silently ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def zone_of(name: str) -> ZoneInfo:
