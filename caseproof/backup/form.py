@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from caseproof.backup.files import BackupError, writing
-from caseproof.evidence.proof import once_each
+from caseproof.config.strict_json import once_each
 
 FORMAT = 1
 MANIFEST, SUMS = "backup.json", "SHA256SUMS"
