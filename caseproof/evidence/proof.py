@@ -24,15 +24,12 @@ from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.fold import fold
 from caseproof.domain.procedure import procedure_of
-from caseproof.evidence.vault import Vault
+from caseproof.evidence.vault import LARGEST, Vault
 
 FORMAT = 1
 
 LARGEST_PROOF = 32_000_000
 """The largest proof file that is read, in bytes."""
-
-LARGEST_FILE = 1_000_000_000
-"""The largest file that a proof may rest on, in bytes; each is hashed in pieces."""
 
 _LARGEST_HISTORY = 200_000_000
 _MOST_FILES = 10_000
@@ -226,7 +223,7 @@ def _check_file(file: Mapping[str, Any], folder: Path) -> Check:
     if place.is_absolute() or place.parts[-2:] != (digest[:2], digest):
         return Check(what, False, "cannot be read: its path does not lead to an evidence file of that digest")
     try:
-        with open_plain(folder / place, LARGEST_FILE, links=False) as opened:
+        with open_plain(folder / place, LARGEST, links=False) as opened:
             found = os.fstat(opened.fileno()).st_size
             if found != size:
                 return Check(what, False, f"{found} bytes, and the proof says {size}")
@@ -286,7 +283,9 @@ def _unknown_names(case: Case) -> list[str]:
         {
             f"{event.kind}.{name}"
             for event in case.events
-            for name in event.data.keys() - event.kind.spec.says.__required_keys__ - event.kind.spec.says.__optional_keys__
+            for name in event.data.keys()
+            - event.kind.spec.says.__required_keys__
+            - event.kind.spec.says.__optional_keys__
         }
     )
 
