@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 _KINDS = {
     stat.S_IFDIR: "it is a folder",
@@ -29,7 +29,7 @@ class NoPlainFile(OSError):
         super().__init__(errno.EINVAL, why, str(path))
 
 
-def open_plain(path: Path, most: int, *, links: bool = True) -> BinaryIO:
+def open_plain(path: Path, most: int, *, links: bool = True) -> BufferedReader:
     """Open a plain file of at most ``most`` bytes for reading. Raises NoPlainFile, OSError.
 
     Nothing that never ends is waited for: whoever puts a pipe into a file's place holds nobody up. ``links``: whether

@@ -83,7 +83,7 @@ def _too_much(text: str) -> str:
                 sizes[anchor] = (count - before, deepest - len(open_ones))
             _deepen(open_ones, deepest)
         elif isinstance(event, yaml.AliasEvent):
-            entries, depth = sizes.get(event.anchor, (1, 0))
+            entries, depth = sizes.get(str(event.anchor), (1, 0))
             count += entries
             _deepen(open_ones, len(open_ones) + depth)
         elif isinstance(event, yaml.ScalarEvent):

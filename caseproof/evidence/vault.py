@@ -106,7 +106,7 @@ class Vault:
             ) from error
         except NoPlainFile as error:
             raise EvidenceDamaged(
-                f"The evidence file {digest} in the vault {self.folder} is not what was stored: {error.strerror}.",
+                f"The evidence file {digest} in the vault {self.folder} cannot be used: {error.strerror}.",
                 "Restore it from a backup or make the evidence again, and find out who can write there.",
             ) from error
         except OSError as error:

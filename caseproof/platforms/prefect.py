@@ -275,7 +275,8 @@ class PrefectJobsClient:
         """Prefect's page of a run, at the tab that prints its id; the head has its name and state."""
         # The page sends what it finds under this name as Basic credentials.
         storage = {"prefect-password": self._password} if self._password else {}
-        return RunPage(f"{run.url}?tab=Details", (run.name, run.id), "Completed", storage)
+        own = (self._ui, self._api.address)  # what was set up, not what an answer says
+        return RunPage(f"{run.url}?tab=Details", (run.name, run.id), "Completed", storage, own=own)
 
     # -- reading Prefect -------------------------------------------------------------------------------------
 

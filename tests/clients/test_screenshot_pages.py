@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from caseproof.config.clock import Clock, utc_now
 from caseproof.evidence import screenshot
 from caseproof.evidence.browser import require_browser
+from caseproof.evidence.gate import Gate
 from caseproof.evidence.screenshot import THUMBNAIL_BYTES, NotTheRun, Shot, refuse_shot, thumbnail
 from caseproof.platforms.base import RunPage
 from tests.support.run_pages import LONG_AGO, Platform, accepted, picture, refused
@@ -32,7 +33,7 @@ class Windows:
 
     def launch_persistent_context(self, folder: Path, **asked: Any) -> BrowserContext:
         assert folder.name == "profile"
-        for_the_process = ("executable_path", "args", "env", "artifacts_dir", "timeout")
+        for_the_process = ("executable_path", "args", "env", "artifacts_dir", "timeout", "chromium_sandbox")
         return self.running.new_context(**{name: asked[name] for name in asked if name not in for_the_process})
 
 
@@ -47,8 +48,9 @@ def windows() -> Iterator[Windows]:
 @pytest.fixture
 def take(windows: Any, tmp_path: Path) -> Take:
     def take(page: RunPage, seconds: float = 20, clock: Clock = utc_now) -> Shot:
-        camera = screenshot._Camera(page, Path("browser"), clock, tmp_path, seconds)
-        return camera._shot(windows)
+        with Gate(page.own or (page.url,)) as gate:
+            camera = screenshot._Camera(page, Path("browser"), clock, tmp_path, gate, seconds)
+            return camera._shot(windows)
 
     return take
 
@@ -123,7 +125,8 @@ def test_headers_go_to_the_page_and_its_api_and_to_nobody_else(
     platform: Platform, elsewhere: Platform, take: Take
 ) -> None:
     platform.other = elsewhere.url.replace("127.0.0.1", "localhost")
-    page = platform.page("/runs/foreign", headers={"Authorization": "Bearer hunter2"})
+    own = (platform.url, platform.other)  # as where a platform's pages and its API are set up at two addresses
+    page = platform.page("/runs/foreign", headers={"Authorization": "Bearer hunter2"}, own=own)
     accepted(page, take(page))
     for path in ("/runs/foreign", "/api/state"):
         assert [headers["authorization"] for headers in platform.headers_at(path)] == ["Bearer hunter2"]
@@ -133,7 +136,8 @@ def test_headers_go_to_the_page_and_its_api_and_to_nobody_else(
 
 def test_headers_do_not_follow_a_redirect_to_another_place(platform: Platform, elsewhere: Platform, take: Take) -> None:
     platform.other = elsewhere.url
-    page = platform.page("/runs/leaves", headers={"Authorization": "Bearer hunter2"})
+    own = (platform.url, elsewhere.url)
+    page = platform.page("/runs/leaves", headers={"Authorization": "Bearer hunter2"}, own=own)
     assert "another page" in refused(page, take(page, seconds=5))
     assert platform.headers_at("/runs/leaves")[0]["authorization"] == "Bearer hunter2"
     assert all("authorization" not in headers for headers in elsewhere.headers_at("/runs/right"))
