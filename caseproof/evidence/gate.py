@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Self
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies, proxy_bypass
 
 _SECONDS = 15.0  # to connect, and to be told where to
 _PIECE = 1 << 16
@@ -215,9 +215,9 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 
 def _proxy_for(host: str, port: int) -> Place | None:
     """The proxy of the environment for this place, None for none."""
-    proxies = getproxies_environment()
+    proxies = getproxies()
     url = proxies.get("https" if port == 443 else "http") or proxies.get("all")
-    if not url or proxy_bypass_environment(f"{host}:{port}", proxies):
+    if not url or proxy_bypass(f"{host}:{port}"):
         return None
     with suppress(ValueError, KeyError):
         return place_of(url if "://" in url else f"http://{url}")

@@ -3,7 +3,8 @@
 A page has a hundred ways to hold a text that is not seen: off the edge, transparent, in the colour of what is behind
 it, cut off, shrunk, covered by a notice. So the ways are not looked for. The words that count are made
 invisible, one more picture is taken, and where they stood it must differ from the one that is evidence: then, and only
-then, that one shows them. What moves by itself there does not count; that is what a third picture is for, with the words shown again.
+then, that one shows them. What moves by itself there does not count; that is what a third picture is for, with the
+words shown again.
 """
 
 from __future__ import annotations

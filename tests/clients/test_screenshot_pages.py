@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, sync_playwright
 
 from caseproof.config.clock import Clock, utc_now
 from caseproof.evidence import screenshot
@@ -142,6 +142,45 @@ def test_headers_do_not_follow_a_redirect_to_another_place(platform: Platform, e
     assert platform.headers_at("/runs/leaves")[0]["authorization"] == "Bearer hunter2"
     assert all("authorization" not in headers for headers in elsewhere.headers_at("/runs/right"))
     assert len(elsewhere.headers_at("/runs/right")) == 1
+
+
+def test_success_that_is_covered_is_refused_with_the_reason_and_pictured_once_it_is_not(
+    platform: Platform, take: Take
+) -> None:
+    page = platform.page("/runs/covered")
+    shot = take(page, seconds=1)
+    assert 'holds "calm-otter" and "Completed" where the picture does not show it' in refused(page, shot)
+    page = platform.page("/runs/uncovered")
+    accepted(page, take(page))
+
+
+def test_a_page_reaches_no_private_address_but_the_platform_s_whatever_it_loads(
+    platform: Platform, elsewhere: Platform, take: Take
+) -> None:
+    by_name = elsewhere.url.replace("127.0.0.1", "localhost")
+    number = elsewhere.url.replace("127.0.0.1", "2130706433")
+    for other in (elsewhere.url, by_name, number, elsewhere.url.replace("127.0.0.1", "[::ffff:127.0.0.1]")):
+        platform.other = other
+        page = platform.page("/runs/reaches")
+        accepted(page, take(page))
+    assert elsewhere.asked == []
+
+
+def test_a_page_that_redirects_to_a_private_address_is_refused_before_that_is_asked(
+    platform: Platform, elsewhere: Platform, take: Take
+) -> None:
+    platform.other = elsewhere.url
+    with pytest.raises(Error, match="ERR_SOCKS_CONNECTION_FAILED"):
+        take(platform.page("/runs/leaves"), seconds=3)
+    assert elsewhere.asked == []
+
+
+def test_a_page_that_a_platform_s_answer_puts_at_a_private_address_is_refused(
+    platform: Platform, elsewhere: Platform, take: Take
+) -> None:
+    with pytest.raises(Error, match="ERR_SOCKS_CONNECTION_FAILED"):
+        take(elsewhere.page("/runs/right", own=(platform.url,)), seconds=3)
+    assert elsewhere.asked == []
 
 
 def test_headers_follow_a_redirect_within_the_platform(platform: Platform, take: Take) -> None:
