@@ -143,13 +143,13 @@ def install_browser(configured: Path | None = None, machine: Machine = THIS_MACH
     )
 
 
-def started(browser: Path, start: Callable[[bool], T]) -> T:
+def started(browser: Path, start: Callable[[bool], T], machine: Machine = THIS_MACHINE) -> T:
     """Start a browser, by calling ``start``: with its sandbox (True), and without only where it does not start with it.
 
     Pages come from outside, and a browser has faults: the sandbox is what keeps such a fault off this machine. Raises
     what ``start`` raises without a sandbox; what took too long is not tried twice.
     """
-    if not _may_have_one(browser):
+    if machine.is_root() or browser in _without:
         return start(False)
     try:
         return start(True)
@@ -162,15 +162,11 @@ def started(browser: Path, start: Callable[[bool], T]) -> T:
     return running
 
 
-def sandbox_of(browser: Path) -> str:
+def sandbox_of(browser: Path, machine: Machine = THIS_MACHINE) -> str:
     """How this browser starts here, as far as this process knows: a part of a sentence for people."""
-    if THIS_MACHINE.is_root():
+    if machine.is_root():
         return _AS_ROOT
     return _NOT_HERE if browser in _without else _WITH
-
-
-def _may_have_one(browser: Path) -> bool:
-    return not THIS_MACHINE.is_root() and browser not in _without
 
 
 def _where_playwright_keeps_its_own() -> Path | None:

@@ -45,9 +45,12 @@ def is_public(address: str) -> bool:
 
 
 def place_of(url: str) -> Place:
-    """The host, in small letters, and the port of an address with http or https. Raises ValueError."""
+    """The host, in small letters, and the port of an address with http or https. Raises ValueError for another."""
     parts = urlsplit(url)
-    return (parts.hostname or "").rstrip("."), parts.port or {"http": 80, "https": 443}[parts.scheme]
+    host, port = (parts.hostname or "").rstrip("."), {"http": 80, "https": 443}.get(parts.scheme)
+    if not host or port is None:
+        raise ValueError("this is not the address of a web page")
+    return host, parts.port or port
 
 
 class Gate:
@@ -219,7 +222,7 @@ def _proxy_for(host: str, port: int) -> Place | None:
     url = proxies.get("https" if port == 443 else "http") or proxies.get("all")
     if not url or proxy_bypass(f"{host}:{port}"):
         return None
-    with suppress(ValueError, KeyError):
+    with suppress(ValueError):
         return place_of(url if "://" in url else f"http://{url}")
     return None
 

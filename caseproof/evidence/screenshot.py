@@ -22,7 +22,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from PIL import Image
 from playwright.sync_api import BrowserContext, Error, Page, Playwright, Response, sync_playwright
@@ -32,7 +31,7 @@ from caseproof.config.clock import Clock
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.evidence.browser import ARGUMENTS, started
-from caseproof.evidence.gate import Gate
+from caseproof.evidence.gate import Gate, place_of
 from caseproof.evidence.page_check import NotTheRun, Shot, fault_of, origin_of, refuse_shot, without_query
 from caseproof.evidence.seen_words import text_that_is_seen
 from caseproof.platforms.base import RunPage
@@ -92,13 +91,19 @@ def photograph(page: RunPage, *, browser: Path, clock: Clock, home: Path | None 
     about 15 more, whatever the browser does. Raises ScreenshotFailed, or BadInput for an address that is not
     http or https.
     """
-    if urlsplit(page.url).scheme not in ("http", "https") or not urlsplit(page.url).hostname:
-        raise BadInput(f"{page.url} is not the address of a web page.", "Give an address with http or https.")
+    own = page.own or (page.url,)
+    for url in (page.url, *own):
+        try:
+            place_of(url)
+        except ValueError:
+            raise BadInput(
+                f"{without_query(url)} is not the address of a web page.", "Give an address with http or https."
+            ) from None
     if home is not None:
         home.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="shot-", dir=home, ignore_cleanup_errors=True) as folder,
-        Gate(page.own or (page.url,)) as gate,
+        Gate(own) as gate,
     ):
         camera = _Camera(page, browser, clock, Path(folder).resolve(), gate, seconds)
         # A thread of its own: Playwright refuses to work in one whose event loop is running, and may hang.

@@ -154,7 +154,19 @@ def test_no_browser_at_all_is_told(platform: Platform, tmp_path: Path) -> None:
         photograph(platform.page("/runs/right"), browser=tmp_path / "none", clock=utc_now, home=tmp_path)
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "javascript:alert(1)", "runs/7", ""])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "runs/7",
+        "",
+        "http://x:99999",
+        "http:///x",
+        "view-source:http://x",
+        "data:text/html,x",
+    ],
+)
 def test_what_is_not_a_web_address_is_never_opened(browser: Path, tmp_path: Path, url: str) -> None:
     with pytest.raises(BadInput, match="not the address of a web page"):
         photograph(RunPage(url, ["calm-otter"], "Completed"), browser=browser, clock=utc_now, home=tmp_path)
