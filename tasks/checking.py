@@ -16,7 +16,7 @@ from typing import Protocol
 from blocks.base import StaleBlock
 from blocks.platforms import PrefectJobs
 from blocks.reading import read_platforms
-from caseproof.config.policy_check import MATCH_SECONDS
+from caseproof.config.expressions import MATCH_SECONDS
 from caseproof.domain.errors import CaseproofError
 from caseproof.platforms.base import JobPlatform
 from caseproof.procedure.containment.checking import CheckPlan, carry_out, check_lock, plan_check

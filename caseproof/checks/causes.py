@@ -16,7 +16,8 @@ import regex
 
 from caseproof.checks.facts import Facts, answer_in, code_of, is_a_word, told_in
 from caseproof.checks.literals import Index, Needed, may_hold, needed
-from caseproof.config.policy_check import MATCH_SECONDS, Signature
+from caseproof.config.expressions import MATCH_SECONDS
+from caseproof.config.policy_check import Signature
 
 __all__ = ["answer_in", "classify", "told_in"]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-import regex
 import yaml
 from cronsim import CronSim, CronSimError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from caseproof.config.expressions import refuse_endless, refuse_expression
 from caseproof.domain.vocabulary import Cause
 
 
@@ -105,7 +105,7 @@ class Signature(Patience):
     @classmethod
     def _are_expressions(cls, says: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in says:
-            _refuse_expression(pattern)
+            refuse_expression(pattern)
         return says
 
     @model_validator(mode="after")
@@ -113,71 +113,6 @@ class Signature(Patience):
         if not (self.http or self.frames or self.codes or self.says):
             raise ValueError("give http (codes of answers), frames, codes or says (regular expressions)")
         return self
-
-
-LONGEST_EXPRESSION = 1000
-
-MATCH_SECONDS = 0.2
-"""How long an expression may look at one message, in seconds of the processor; most take some millionths."""
-
-_LONGEST_MESSAGE = 4000  # characters that are searched of a message
-
-
-def _refuse_expression(pattern: str) -> None:
-    """Raise ValueError for what is no regular expression, or one that would fit everything, nothing, or never end."""
-    shown = _shown(pattern)
-    if any(ord(letter) < 32 for letter in pattern):
-        raise ValueError("an expression holds a control character; in YAML, write expressions in 'single quotes'")
-    if len(pattern) > LONGEST_EXPRESSION:
-        raise ValueError(f"'{shown}' is longer than {LONGEST_EXPRESSION} characters; write several expressions")
-    try:
-        compiled = re.compile(pattern, re.IGNORECASE)
-        regex.compile(pattern, regex.IGNORECASE)
-    except (re.error, regex.error, OverflowError, RecursionError, MemoryError) as error:
-        raise ValueError(f"'{shown}' is no regular expression ({error})") from error
-    if re.search(r"(?<!\\)\{(?![\d,])", re.sub(r"\\\\", "", pattern)):
-        raise ValueError(f"'{shown}' holds a {{ that repeats nothing; write \\{{ for the letter")
-    if compiled.search(""):
-        raise ValueError(f"'{shown}' fits an empty message, so it would fit every message; say more")
-    if _repeats_a_repetition(pattern):
-        raise ValueError(f"'{shown}' repeats a repetition, which can take forever on a long message; write it flat")
-
-
-def _refuse_endless(pattern: str) -> None:
-    """Raise ValueError for an expression that runs out of its time on a message that is made for it.
-
-    The messages repeat what the expression speaks of, and then do not end as it wants. Not every bad one is found so;
-    the others are stopped when they meet their message.
-    """
-    plain = re.sub(r"\\[wWsSdDbBAZ]|\(\?[:>=!<a-zA-Z]*|[()\[\]{}|?*+^$\\]", "", pattern).lower()
-    letters = dict.fromkeys([*"a1 .-_/\n", *plain])
-    begin = re.split(r"[()\[\]{}|?*+^$\\.]", pattern.lower(), maxsplit=1)[0]
-    room = _LONGEST_MESSAGE - len(plain) - 1
-    messages = [f"{begin}{one * _LONGEST_MESSAGE}"[:room] + f"\x01{plain}" for one in [*letters, plain] if one]
-    compiled = regex.compile(pattern, regex.IGNORECASE)
-    try:
-        for message in messages:
-            compiled.search(message, timeout=MATCH_SECONDS)
-    except (TimeoutError, MemoryError):
-        raise ValueError(
-            f"'{_shown(pattern)}' takes longer than {MATCH_SECONDS:g} seconds on a message that is made for it; write "
-            "it flat, without repetitions that can share their letters"
-        ) from None
-
-
-def _shown(pattern: str) -> str:
-    return pattern if len(pattern) <= 80 else f"{pattern[:77]}..."
-
-
-def _repeats_a_repetition(pattern: str) -> bool:
-    """Whether a group that repeats something is repeated itself, like (a+)+: the classic that never ends."""
-    flat = re.sub(r"\\.|\[\^?\]?[^\]]*\]", "x", pattern)
-    while group := re.search(r"\(([^()]*)\)([*+]|\{\d*,)?", flat):
-        repeats = bool(re.search(r"[*+]|\{\d*,", group[1]))
-        if repeats and group[2]:
-            return True
-        flat = flat[: group.start()] + ("x+" if repeats else "x") + flat[group.end(1) + 1 :]
-    return False
 
 
 BUILT_IN = Path(__file__).with_name("policy-default.yaml")
@@ -299,7 +234,7 @@ class CheckPolicy(Strict):
             for expression in signature.says:
                 if expression not in known:
                     try:
-                        _refuse_endless(expression)
+                        refuse_endless(expression)
                     except ValueError as error:
                         raise ValueError(f"{signature.name}.says: {error}") from None
         return signatures

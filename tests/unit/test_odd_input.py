@@ -15,9 +15,10 @@ import pytest
 from caseproof.checks.causes import classify
 from caseproof.checks.schedules import fits
 from caseproof.config.contacts_file import read_contacts
+from caseproof.config.expressions import MATCH_SECONDS
 from caseproof.config.given_files import NoPlainFile, open_plain, read_plain
 from caseproof.config.policy import load_policy
-from caseproof.config.policy_check import BUILT_IN, MATCH_SECONDS, Maintenance, Signature
+from caseproof.config.policy_check import BUILT_IN, Maintenance, Signature
 from caseproof.config.setup_file import read_setup
 from caseproof.config.spreadsheet import SpreadsheetError
 from caseproof.config.strict_json import strict_json
