@@ -131,13 +131,17 @@ class Gate:
             if proxy is None:
                 raise OSError(f"the address of {host} is not known") from error
             return _through(proxy, host, port)  # the proxy may know it
-        private = {str(at[4][0]) for at in found if not is_public(str(at[4][0]))}
-        if private and (host, port) not in self._own and not private <= self._own_addresses(port):
-            self.refused.append(f"{host}:{port}")
-            raise Forbidden(f"{host}:{port} is a private address")
+        addresses = [at[4] for at in found]
+        private = {str(at[0]) for at in addresses if not is_public(str(at[0]))}
+        if private and (host, port) not in self._own:
+            mine = self._own_addresses(port)
+            addresses = [at for at in addresses if str(at[0]) in mine]
+            if not addresses:
+                self.refused.append(f"{host}:{port}")
+                raise Forbidden(f"{host}:{port} is a private address")
         if not private and (proxy := _proxy_for(host, port)):
             return _through(proxy, host, port)
-        return _first_of([at[4] for at in found])
+        return _first_of(addresses)
 
     def _own_addresses(self, port: int) -> set[str]:
         """Where the platform's names with this port lead now: localhost and 127.0.0.1 are one server, say."""

@@ -60,7 +60,7 @@ def test_a_private_address_is_refused_under_each_of_its_names(host: str, server:
 
 def test_the_platform_s_own_private_address_is_open_under_its_names_and_at_its_port_alone(server: int) -> None:
     with Gate([f"http://LOCALHOST.:{server}/ui"]) as gate:
-        for host in ("localhost", "127.0.0.1"):
+        for host in ("localhost", "127.0.0.1", "2130706433"):
             with gate.connect(host, server) as line:
                 assert line.recv(5) == b"hello"
         with pytest.raises(Forbidden):
@@ -80,6 +80,20 @@ def test_a_name_whose_address_changes_is_connected_to_where_it_was_looked_at(
     with Gate([f"http://127.0.0.1:{server}"]) as gate:
         gate.connect("rebinds.example.com", server)
     assert (reached, answers) == ([("192.0.2.1", server)], [])
+
+
+def test_of_a_name_s_addresses_only_the_platform_s_own_is_reached(server: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As localhost is ::1 too, on many machines."""
+    known = {"127.0.0.1": ["127.0.0.1"], "localhost": ["::1", "127.0.0.1"], "sly": ["10.0.0.1", "127.0.0.1"]}
+    reached: list[str] = []
+    monkeypatch.setattr(
+        module.socket, "getaddrinfo", lambda host, port, **_: [(2, 1, 6, "", (one, port)) for one in known[host]]
+    )
+    monkeypatch.setattr(module, "_first_of", lambda addresses: reached.extend(at[0] for at in addresses))
+    with Gate([f"http://127.0.0.1:{server}"]) as gate:
+        gate.connect("localhost", server)
+        gate.connect("sly", server)
+    assert reached == ["127.0.0.1", "127.0.0.1"]
 
 
 def test_a_name_with_a_public_and_a_private_address_is_refused(server: int, monkeypatch: pytest.MonkeyPatch) -> None:
