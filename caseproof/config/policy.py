@@ -27,6 +27,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+_LONGEST_ADDRESS = 1000  # with a name
+
+
 class PolicyError(BadInput):
     """The policy file cannot be used; the text names the file, the entries and what they may be."""
 
@@ -47,7 +50,10 @@ class MailPolicy(Strict):
     def _is_an_address(cls, text: str, info: ValidationInfo) -> str:
         if info.field_name == "team" and not text:
             return text
-        address = parseaddr(text)[1]
+        try:
+            address = parseaddr(text)[1] if len(text) <= _LONGEST_ADDRESS else ""
+        except RecursionError:  # hundreds of brackets, one in another
+            address = ""
         if "@" not in address.strip("@"):
             raise ValueError("is no mail address; write it like cases@example.com or Name <cases@example.com>")
         return text

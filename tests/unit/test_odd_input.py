@@ -23,6 +23,7 @@ from caseproof.config.setup_file import read_setup
 from caseproof.config.spreadsheet import SpreadsheetError
 from caseproof.config.strict_json import strict_json
 from caseproof.domain.errors import BadInput
+from caseproof.evidence.proof import verify_proof
 
 HUGE = 300 * 1024**3
 QUICK = 1.5  # seconds, on a machine that is busy with other tests
@@ -39,7 +40,12 @@ def setup_of(path: Path) -> None:
     read_setup(path, {})
 
 
-READERS: dict[str, Callable[[Path], object]] = {"set-up": setup_of, "policy": load_policy, "contacts": read_contacts}
+READERS: dict[str, Callable[[Path], object]] = {
+    "set-up": setup_of,
+    "policy": load_policy,
+    "contacts": read_contacts,
+    "proof": verify_proof,
+}
 
 
 # -- files ----------------------------------------------------------------------------------------------------------
@@ -152,6 +158,10 @@ YAML = {
     "a name without an end, twice": (f"{'x' * 900}: a\n{'x' * 900}: b", "stands there twice"),
     "two files in one": ("desk: a\n---\ndesk: b", "is not YAML"),
     "a list as a name": ("? [a]\n: b", "is not YAML"),
+    "an address of a thousand brackets": (f"team: [a, b]\nmail: {{sender: '{'(' * 1000}'}}", "no mail address"),
+    "an address without an end": (f"team: [a, b]\nmail: {{team: '{'a' * 100_000}@example.com'}}", "no mail address"),
+    "a cron line without an end": (f"team: [a, b]\ntimes: {{check: '{'9' * 5000} * * * *'}}", "times.check"),
+    "a zone without an end": (f"team: [a, b]\ntimes: {{timezone: '{'a/' * 5000}'}}", "no time zone"),
     "thousands of mistakes": ("\n".join(f"x{n}: y" for n in range(5000)), "and 49"),
 }  # fmt: skip
 
