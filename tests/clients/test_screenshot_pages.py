@@ -159,11 +159,15 @@ def test_a_page_reaches_no_private_address_but_the_platform_s_whatever_it_loads(
 ) -> None:
     by_name = elsewhere.url.replace("127.0.0.1", "localhost")
     number = elsewhere.url.replace("127.0.0.1", "2130706433")
-    for other in (elsewhere.url, by_name, number, elsewhere.url.replace("127.0.0.1", "[::ffff:127.0.0.1]")):
+    for other in (by_name, number, elsewhere.url.replace("127.0.0.1", "[::ffff:127.0.0.1]")):
         platform.other = other
         page = platform.page("/runs/reaches")
         accepted(page, take(page))
     assert elsewhere.asked == []
+    platform.other = elsewhere.url  # and all of that is really asked where it is the platform's own
+    page = platform.page("/runs/reaches", own=(platform.url, elsewhere.url))
+    accepted(page, take(page))
+    assert {path for path, _ in elsewhere.asked} >= {"/img", "/iframe", "/css", "/background", "/fetch", "/worker"}
 
 
 def test_a_page_that_redirects_to_a_private_address_is_refused_before_that_is_asked(
