@@ -6,7 +6,6 @@ kind of block as ``type`` ("prefect-jobs" where it is left out), as in a set-up 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 
 from blocks.base import NoSuchBlock, PrefectDown, StaleBlock, load_block, require_prefect
 from blocks.platforms import PLATFORMS, PrefectJobs
+from caseproof.config.strict_json import strict_json
 from caseproof.config.yaml_file import plain
 from caseproof.domain.errors import BadInput
 
@@ -96,7 +96,7 @@ def _described(variable: str, text: str) -> PrefectJobs:
     """The platform that a variable describes. Raises BadInput, which repeats no value: one may be a password."""
     problem = f"{variable} does not describe a platform"
     try:
-        fields = json.loads(text)
+        fields = strict_json(text)
     except ValueError:
         raise BadInput(f"{problem}: it is not JSON.", 'Write it like {"api_url": "...", "ui_url": "..."}.') from None
     if not isinstance(fields, dict):

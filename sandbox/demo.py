@@ -57,6 +57,8 @@ class _Steps:
 
 def play(settings: Settings, *, leave: bool, json_file: Path | None) -> None:
     """Play the demo below the home folder; stay up for a look around unless ``leave``; stop all that was started."""
+    if json_file is not None and (not json_file.parent.is_dir() or (json_file.exists() and not json_file.is_file())):
+        raise CaseproofError(f"{json_file} is no file that can be written.", "Name a file in a folder that is there.")
     signal.signal(signal.SIGTERM, _stop)  # so that a `kill` stops what we started, too
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs deaf to it
     home = _fresh_home(settings.home_folder)

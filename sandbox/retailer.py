@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from playwright.sync_api import Page, sync_playwright
 
 from caseproof.config.settings import read_settings
-from caseproof.evidence.browser import ARGUMENTS, require_browser
+from caseproof.evidence.browser import ARGUMENTS, require_browser, started
 from sandbox.mailbox import Mailbox
 
 _LINK = re.compile(r"https?://\S+/answer/\S+")
@@ -92,10 +92,15 @@ def _quoted(letter: EmailMessage) -> str:
 def _browser() -> Iterator[Page]:
     """A page as it opens on a phone."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as home, sync_playwright() as playwright:
-        program = str(require_browser(read_settings().browser))
+        program = require_browser(read_settings().browser)
         # Not in a folder of our own: Chromium makes a socket there, whose whole path may have 107 bytes.
         env = {name: value for name, value in os.environ.items() if name != "TMPDIR"} | {"HOME": home}
-        chromium = playwright.chromium.launch(executable_path=program, args=ARGUMENTS, env=env)
+        chromium = started(
+            program,
+            lambda sandbox: playwright.chromium.launch(
+                executable_path=program, args=ARGUMENTS, env=env, chromium_sandbox=sandbox
+            ),
+        )
         try:
             yield chromium.new_page(viewport={"width": 390, "height": 844})
         finally:

@@ -16,6 +16,7 @@ from typing import Protocol
 from blocks.base import StaleBlock
 from blocks.platforms import PrefectJobs
 from blocks.reading import read_platforms
+from caseproof.config.expressions import MATCH_SECONDS
 from caseproof.domain.errors import CaseproofError
 from caseproof.platforms.base import JobPlatform
 from caseproof.procedure.containment.checking import CheckPlan, carry_out, check_lock, plan_check
@@ -70,7 +71,7 @@ def _check(
         with check_lock(services.settings, name):
             watcher.reads(name)
             looked = plan_check(services.ledger, services.policy, name, connect())
-            notes = _strangers(looked)
+            notes = (*_strangers(looked), *_too_slow(looked))
             if dry_run:
                 return Checked(name, looked, notes=notes)
             watcher.begins(name, len(looked.targets))
@@ -97,6 +98,15 @@ def _strangers(looked: CheckPlan) -> tuple[str, ...]:
         return ()
     runs = "1 run is" if looked.unlisted == 1 else f"{looked.unlisted} runs are"
     return (f"{runs} of jobs that the platform does not list (any more); nothing was judged by them.",)
+
+
+def _too_slow(looked: CheckPlan) -> tuple[str, ...]:
+    """The policy's expressions that took too long: nobody is told a cause that they may have hidden."""
+    return tuple(
+        f"check.signatures.{name}: its expression {expression[:80]!r} took longer than {MATCH_SECONDS:g} seconds on a "
+        "message. The cause of such messages counts as unknown, so a person is asked; write the expression flat."
+        for name, expression in looked.too_slow.items()
+    )
 
 
 def _give_runs(services: Services, results: Sequence[StopResult]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from typing import Any
 from caseproof.backup.files import BackupError, Progress, digest_of, for_people, silent, walk
 from caseproof.backup.form import (
     EVIDENCE,
+    LONGEST_LINE,
     MANIFEST,
     PROOFS,
     STORE,
@@ -34,6 +35,7 @@ from caseproof.evidence.proof import verify_proof
 from caseproof.store.case_rows import row_says
 from caseproof.store.refs import make_ref
 
+_READ_ANYWAY = 50_000_000  # bytes: what is a little too large is told by name, once its digest is known
 _ANOTHER = "Take another backup, or another copy of this one; nothing was written."
 
 Row = dict[str, Any]
@@ -58,6 +60,7 @@ def check_backup(folder: Path, progress: Progress = silent) -> tuple[Manifest, F
     """Check a whole backup, and that it says of itself what is there. Raises BackupError, writes nothing."""
     with for_people(f"The backup {folder} cannot be read", "Make it readable for you, or take another copy."):
         manifest = read_manifest(folder)
+        _refuse_another_size(folder, manifest)
         if not (folder / SUMS).is_file() or digest_of(folder / SUMS) != manifest.sums:
             raise BackupError(f"{folder / SUMS} was changed after it was written, or is missing.", _ANOTHER)
         found = check_contents(folder, manifest.files, progress)
@@ -72,6 +75,20 @@ def check_backup(folder: Path, progress: Progress = silent) -> tuple[Manifest, F
             _ANOTHER,
         )
     return manifest, found
+
+
+def _refuse_another_size(folder: Path, manifest: Manifest) -> None:
+    """A file that was made huge is found before it is read; a backup says of itself how large it is."""
+    size = 0
+    for parts, path in walk(folder):
+        if parts == (MANIFEST,):
+            continue
+        here = path.lstat().st_size
+        if parts == (SUMS,) and here > LONGEST_LINE * (manifest.files + 1):
+            raise BackupError(f"{path} is larger than it can be.", _ANOTHER)
+        size += here if parts != (SUMS,) else 0
+        if size > manifest.size + _READ_ANYWAY:
+            raise BackupError(f"{folder} is larger than its {MANIFEST} says: {path} was changed or added.", _ANOTHER)
 
 
 def check_contents(folder: Path, files: int, progress: Progress = silent) -> Found:

@@ -9,8 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from caseproof.config.given_files import open_plain
 from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.vault import FULL, whole_file
+
+LARGEST = 1 << 50
+"""No file of a backup is larger, in bytes: how large it is, its ``backup.json`` says, and that is asked first."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is (0 where nobody knows)."""
@@ -52,8 +56,8 @@ def writing(path: Path) -> Iterator[Writer]:
 
 
 def digest_of(path: Path) -> str:
-    """The hex SHA-256 of a file's content. Raises OSError."""
-    with path.open("rb") as file:
+    """The hex SHA-256 of a file's content. Raises OSError, also for what is no plain file."""
+    with open_plain(path, LARGEST, links=False) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

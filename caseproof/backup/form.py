@@ -13,13 +13,20 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from caseproof.backup.files import BackupError, writing
-from caseproof.evidence.proof import once_each
+from caseproof.backup.files import LARGEST, BackupError, writing
+from caseproof.config.given_files import open_plain, read_plain
+from caseproof.config.strict_json import once_each, strict_json
 
 FORMAT = 1
+LONGEST_LINE = 1000
+"""Of the list, in bytes: a digest and a path are much shorter."""
+
+_LARGEST_MANIFEST = 100_000_000
+_LONGEST_ROW = 200_000_000
 MANIFEST, SUMS = "backup.json", "SHA256SUMS"
 STORE, EVIDENCE, PROOFS, POLICY = "store", "evidence", "proofs", "policy.yaml"
 
@@ -87,9 +94,9 @@ def read_manifest(folder: Path) -> Manifest:
     if path.is_symlink() or not path.is_file():
         raise BackupError(f"{path} is a link or no file; a backup has none.", _ANOTHER)
     try:
-        said = json.loads(path.read_bytes(), object_pairs_hook=once_each)
+        said = strict_json(read_plain(path, _LARGEST_MANIFEST, links=False))
         form = said["caseproof_backup"]
-    except (ValueError, RecursionError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise BackupError(f"{path} is not as Caseproof writes it.", _ANOTHER) from error
     except OSError as error:
         raise BackupError(f"{path} cannot be read: {error.strerror}.", "Make the backup readable for you.") from error
@@ -121,8 +128,9 @@ def _manifest(said: Mapping[str, Any], path: Path) -> Manifest:
 
 def read_sums(folder: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
     """What the list says: a digest and the parts of a path, line by line. Raises BackupError, OSError."""
-    with (folder / SUMS).open(encoding="utf-8", errors="replace", newline="\n") as file:
-        for line in file:
+    with open_plain(folder / SUMS, LARGEST, links=False) as file:
+        for raw in iter(partial(file.readline, LONGEST_LINE), b""):
+            line = raw.decode("utf-8", "replace")
             digest, _, path = line.removesuffix("\n").partition("  ")
             if not _DIGEST.fullmatch(digest) or not belongs(tuple(path.split("/"))):
                 raise BackupError(f"{folder / SUMS} names what no backup has: {path[:80]!r}.", _ANOTHER)
@@ -132,8 +140,8 @@ def read_sums(folder: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
 def read_rows(folder: Path, table: str) -> Iterator[dict[str, Any]]:
     """The rows of a table. Raises BackupError for a line that is no row, OSError."""
     path = folder / STORE / f"{table}.jsonl"
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
+    with open_plain(path, LARGEST, links=False) as file:
+        for number, line in enumerate(iter(partial(file.readline, _LONGEST_ROW), b""), 1):
             try:
                 row = json.loads(line, object_pairs_hook=once_each)
             except (ValueError, RecursionError):

@@ -25,7 +25,9 @@ from caseproof.backup.form import (
     row_line,
     write_manifest,
 )
+from caseproof.config.given_files import read_plain
 from caseproof.config.shipped import this_version
+from caseproof.config.yaml_file import LARGEST as LARGEST_YAML
 from caseproof.domain.errors import BadInput
 from caseproof.evidence.vault import PART, EvidenceDamaged, EvidenceMissing, Vault, VaultError
 from caseproof.store.copying import snapshot
@@ -162,7 +164,7 @@ def _copy_proofs(home: Home, folder: Path, known: dict[str, str]) -> dict[str, s
 
 def _copy_policy(policy: Path, folder: Path, digests: dict[tuple[str, ...], str]) -> dict[str, str]:
     try:
-        content = policy.read_bytes()
+        content = read_plain(policy, LARGEST_YAML)
     except OSError as error:
         return {POLICY: f"{policy} cannot be read: {error.strerror}"}
     with writing(folder / POLICY) as file:

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from caseproof.backup.checking import Found, check_backup
-from caseproof.backup.files import BackupError, Progress, digest_of, for_people, silent, walk, writing
+from caseproof.backup.files import LARGEST, BackupError, Progress, digest_of, for_people, silent, walk, writing
 from caseproof.backup.form import EVIDENCE, POLICY, PROOFS, STORE, Manifest, read_manifest, read_rows, row_line
 from caseproof.backup.making import Home
+from caseproof.config.given_files import open_plain
 from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.vault import PART, Vault, VaultError
 from caseproof.store.copying import Loading, can_hold, loading, rows_in
 from caseproof.store.uow import UnitOfWork
 
 _ELSEWHERE = "Restore into an empty home and store: name them in CASEPROOF_HOME and CASEPROOF_DATABASE_URL."
+_PIECE = 1 << 20
 _AGAIN = "Then restore again; it goes on from here."
 
 
@@ -118,8 +121,9 @@ def _put_files(home: Home, folder: Path, found: Found, progress: Progress) -> No
 
 def _put(saved: Path, to: Path) -> None:
     if not to.exists():
-        with writing(to) as file:
-            file.write(saved.read_bytes())
+        with writing(to) as file, open_plain(saved, LARGEST, links=False) as content:
+            for piece in iter(partial(content.read, _PIECE), b""):
+                file.write(piece)
 
 
 def _tidy(own: Path) -> None:

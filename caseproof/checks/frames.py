@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,12 +29,14 @@ _JOB_TIMES = ("due", "settled", "since")
 class Runs:
     """``frame``: a row a run: job, state and signature (categories), start and end; the signature is told of failed
     runs only, "" where none fits. ``failures``: of the failed runs, under the same index: run, name, message, url.
-    ``repeated`` counts rows that came again; the one that came last is kept.
+    ``repeated`` counts rows that came again; the one that came last is kept. ``too_slow``: of signatures, the
+    expression that ran out of its time, so that nothing is told of the messages that it met.
     """
 
     frame: pd.DataFrame
     failures: pd.DataFrame
     repeated: int = 0
+    too_slow: Mapping[str, str] = field(default_factory=dict)
 
 
 def naive(moment: datetime | None) -> np.datetime64:
@@ -76,7 +78,8 @@ def runs_frame(pages: Iterable[Sequence[Run]], signatures: Sequence[Signature]) 
     )
     names = [*(signature.name for signature in signatures), ""]
     said = np.full(len(job), -1, np.int16)
-    said[order] = pd.Index(names).get_indexer(classify(failures["message"], signatures))
+    too_slow: dict[str, str] = {}
+    said[order] = pd.Index(names).get_indexer(classify(failures["message"], signatures, too_slow))
     frame = pd.DataFrame(
         {
             "job": pd.Categorical.from_codes(job, categories=list(jobs)),
@@ -86,7 +89,7 @@ def runs_frame(pages: Iterable[Sequence[Run]], signatures: Sequence[Signature]) 
             "signature": pd.Categorical.from_codes(said, categories=names),
         }
     )  # fmt: skip
-    return Runs(frame, failures, told - len(job))
+    return Runs(frame, failures, told - len(job), too_slow)
 
 
 def jobs_frame(

@@ -6,7 +6,8 @@ import re
 
 from caseproof.checks.causes import classify
 from caseproof.checks.shapes import CUT, TAKEN
-from caseproof.config.policy_check import LONGEST_EXPRESSION, Signature
+from caseproof.config.expressions import LONGEST_EXPRESSION
+from caseproof.config.policy_check import Signature
 
 _ANSWERED = re.compile(r"http (\d{3}) (?=.)")
 _LETTERS = re.compile(r"\w")

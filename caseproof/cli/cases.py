@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from caseproof.channels.inbound.reading import LARGEST
 from caseproof.cli.common import AsJson, By, Member, err, out, print_json, safe, table_of
+from caseproof.config.given_files import read_plain
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.codes import message_code, trouble_code
@@ -76,7 +78,7 @@ def case_confirm(
     """Record the retailer's written word (J8), verbatim, and have the case look at it."""
     services = bootstrap()
     try:
-        raw = message.read_bytes()
+        raw = read_plain(message, LARGEST)
     except OSError as error:
         raise BadInput(f"{message} cannot be read: {error.strerror}.", "Give the path of the saved mail.") from error
     case = confirm_by_message(services.ledger, services.files, ref, sender=sender, raw=raw, recorded_by=by)

@@ -134,7 +134,7 @@ def _pictures(page: Path, configured: Path | None) -> list[Path]:
     """The page as a phone and a desktop show it; none where there is no browser."""
     from playwright.sync_api import Error, sync_playwright  # the other commands need neither
 
-    from caseproof.evidence.browser import ARGUMENTS, find_browser
+    from caseproof.evidence.browser import ARGUMENTS, find_browser, started
 
     browser = find_browser(configured)
     if browser is None:
@@ -142,7 +142,12 @@ def _pictures(page: Path, configured: Path | None) -> list[Path]:
     files = {width: page.with_name(f"{page.stem}-{name}.png") for name, width in WIDTHS.items()}
     try:
         with sync_playwright() as playwright:
-            chromium = playwright.chromium.launch(executable_path=browser, args=ARGUMENTS)
+            chromium = started(
+                browser,
+                lambda sandbox: playwright.chromium.launch(
+                    executable_path=browser, args=ARGUMENTS, chromium_sandbox=sandbox
+                ),
+            )
             for width, file in files.items():
                 tab = chromium.new_page(viewport={"width": width, "height": 800}, java_script_enabled=False)
                 tab.set_content(page.read_text(encoding="utf-8"))

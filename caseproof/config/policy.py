@@ -15,15 +15,19 @@ from typing import Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from caseproof.config.given_files import read_plain
 from caseproof.config.policy_check import BUILT_IN, CheckPolicy, KeeperPolicy, Strict, refuse_cron, zone_of
 from caseproof.config.settings import Settings
-from caseproof.config.yaml_file import entries_of, entry, plain, read_text
+from caseproof.config.yaml_file import LARGEST, entries_of, entry, plain, read_text, told
 from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import CAUSES, Scope
 
 __all__ = [
     "BUILT_IN", "InForce", "Policy", "PolicyError", "load_policy", "policy_file", "policy_in_force",
 ]  # fmt: skip
+
+
+_LONGEST_ADDRESS = 1000  # with a name
 
 
 class PolicyError(BadInput):
@@ -46,7 +50,10 @@ class MailPolicy(Strict):
     def _is_an_address(cls, text: str, info: ValidationInfo) -> str:
         if info.field_name == "team" and not text:
             return text
-        address = parseaddr(text)[1]
+        try:
+            address = parseaddr(text)[1] if len(text) <= _LONGEST_ADDRESS else ""
+        except RecursionError:  # hundreds of brackets, one in another
+            address = ""
         if "@" not in address.strip("@"):
             raise ValueError("is no mail address; write it like cases@example.com or Name <cases@example.com>")
         return text
@@ -188,7 +195,7 @@ def policy_in_force(settings: Settings) -> InForce:
 
 
 def _remember(path: Path, last: Path) -> None:
-    text = path.read_bytes()
+    text = read_plain(path, LARGEST)
     if last.exists() and last.read_bytes() == text:
         return
     half = last.with_name(f"{last.name}.{os.getpid()}")  # two processes may see the new policy at once
@@ -208,5 +215,5 @@ def _checked(text: str, path: Path) -> Policy:
     try:
         return Policy.model_validate(raw)
     except ValidationError as error:
-        wrong = "; ".join(entry(e["loc"], raw) + plain(e["type"], e["msg"]) for e in error.errors())
+        wrong = told([entry(e["loc"], raw) + plain(e["type"], e["msg"]) for e in error.errors()])
         raise PolicyError(f"The policy {path} is not valid: {wrong}.", "Correct these entries.") from error

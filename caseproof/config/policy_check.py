@@ -17,13 +17,14 @@ import yaml
 from cronsim import CronSim, CronSimError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from caseproof.config.expressions import refuse_endless, refuse_expression
 from caseproof.domain.vocabulary import Cause
 
 
 class Strict(BaseModel):
     """A part of the policy. Unknown entries are refused, so that a misspelt one cannot be silently ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -104,7 +105,7 @@ class Signature(Patience):
     @classmethod
     def _are_expressions(cls, says: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in says:
-            _refuse_expression(pattern)
+            refuse_expression(pattern)
         return says
 
     @model_validator(mode="after")
@@ -112,37 +113,6 @@ class Signature(Patience):
         if not (self.http or self.frames or self.codes or self.says):
             raise ValueError("give http (codes of answers), frames, codes or says (regular expressions)")
         return self
-
-
-LONGEST_EXPRESSION = 1000
-
-
-def _refuse_expression(pattern: str) -> None:
-    """Raise ValueError for what is no regular expression, or one that would fit everything, nothing, or never end."""
-    shown = pattern if len(pattern) <= 80 else f"{pattern[:77]}..."
-    if any(ord(letter) < 32 for letter in pattern):
-        raise ValueError("an expression holds a control character; in YAML, write expressions in 'single quotes'")
-    if len(pattern) > LONGEST_EXPRESSION:
-        raise ValueError(f"'{shown}' is longer than {LONGEST_EXPRESSION} characters; write several expressions")
-    try:
-        compiled = re.compile(pattern, re.IGNORECASE)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"'{shown}' is no regular expression ({error})") from error
-    if compiled.search(""):
-        raise ValueError(f"'{shown}' fits an empty message, so it would fit every message; say more")
-    if _repeats_a_repetition(pattern):
-        raise ValueError(f"'{shown}' repeats a repetition, which can take forever on a long message; write it flat")
-
-
-def _repeats_a_repetition(pattern: str) -> bool:
-    """Whether a group that repeats something is repeated itself, like (a+)+: the classic that never ends."""
-    flat = re.sub(r"\\.|\[\^?\]?[^\]]*\]", "x", pattern)
-    while group := re.search(r"\(([^()]*)\)([*+]|\{\d*,)?", flat):
-        repeats = bool(re.search(r"[*+]|\{\d*,", group[1]))
-        if repeats and group[2]:
-            return True
-        flat = flat[: group.start()] + ("x+" if repeats else "x") + flat[group.end(1) + 1 :]
-    return False
 
 
 BUILT_IN = Path(__file__).with_name("policy-default.yaml")
@@ -254,6 +224,19 @@ class CheckPolicy(Strict):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"'{twice[0]}' stands there twice; each signature has its own name")
+        return signatures
+
+    @field_validator("signatures")
+    @classmethod
+    def _expressions_end(cls, signatures: tuple[Signature, ...]) -> tuple[Signature, ...]:
+        known = {expression for one in built_in_signatures() for expression in one.says}  # a test has tried these
+        for signature in signatures:
+            for expression in signature.says:
+                if expression not in known:
+                    try:
+                        refuse_endless(expression)
+                    except ValueError as error:
+                        raise ValueError(f"{signature.name}.says: {error}") from None
         return signatures
 
     def pace_of(self, platform: str) -> Pace:

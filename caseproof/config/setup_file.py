@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from caseproof.config.contacts_file import ContactLine, contact_lines, read_contacts
-from caseproof.config.yaml_file import entry, plain, read_yaml
+from caseproof.config.yaml_file import entry, plain, read_yaml, told
 from caseproof.domain.errors import BadInput
 
 FROM_ENV = "from_env"
@@ -57,7 +57,7 @@ Secret = Annotated[SecretStr, BeforeValidator(only_from_env)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class BlockEntry(_Strict):
@@ -174,7 +174,7 @@ def read_setup(path: Path, environment: Mapping[str, str]) -> SetupFile:
 
 def refusal(path: Path, wrong: list[str]) -> SetupError:
     """The error that names these wrong entries of a file."""
-    return SetupError(f"The set-up {path} is not valid: {'; '.join(wrong)}.", "Correct these entries.")
+    return SetupError(f"The set-up {path} is not valid: {told(wrong)}.", "Correct these entries.")
 
 
 def _resolved(raw: Any, environment: Mapping[str, str], missing: dict[str, None]) -> Any:

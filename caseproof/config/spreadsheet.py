@@ -15,11 +15,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from caseproof.config.given_files import read_plain
 from caseproof.config.mail_address import tidied
 from caseproof.domain.errors import BadInput
 
 AS_UTF_8 = "Save the file as 'CSV UTF-8' and give it again."
 
+LARGEST = 20_000_000
+"""The largest file that is read, in bytes."""
+
+_MOST_CELLS = 2_000_000  # rows times columns: a row of one letter is as wide as the header
 _DELIMITERS = (",", ";", "\t", "|")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _SEP = re.compile(r'"?sep=([^"\r\n])"?[,;\t|]*', re.IGNORECASE)
@@ -73,6 +78,11 @@ def read_table(path: Path, known: Callable[[str], bool]) -> Table:
     delimiter = _delimiter(text[begin:], said, known)
     header, *rows = _rows(path, text[begin:], line, delimiter)
     width = max((n for n, cell in enumerate(header.cells, 1) if tidied(cell)), default=0)
+    if width * (len(rows) + 1) > _MOST_CELLS:
+        raise SpreadsheetError(
+            f"{path} has {len(rows)} rows and {width} columns, which is more than is read.",
+            "Give the columns that are asked for, and divide the rows among several files.",
+        )
     header = Row(header.line, header.cells[:width])
     return Table(header, tuple(_fitted(row, width) for row in rows), guessed)
 
@@ -143,7 +153,7 @@ def _cell(text: str) -> str:
 def _text(path: Path) -> tuple[str, bool]:
     """The text of a file, and whether its encoding is a guess."""
     try:
-        content = path.read_bytes()
+        content = read_plain(path, LARGEST)
     except OSError as error:
         raise SpreadsheetError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
     for magic, what in _OTHER_FILES.items():

@@ -22,7 +22,7 @@ from caseproof.config.policy import Policy, load_policy, policy_file
 from caseproof.config.private_files import looseness, open_file, open_way, told
 from caseproof.config.settings import Settings
 from caseproof.doctor.examination import Failed
-from caseproof.evidence.browser import require_browser
+from caseproof.evidence.browser import require_browser, sandbox_of
 from caseproof.evidence.page_check import Shot, refuse_shot
 from caseproof.platforms.base import RunPage
 
@@ -142,7 +142,7 @@ def browser_takes_pictures(settings: Settings, camera: Camera) -> str:
         page = RunPage(url, (PAGE_NAME,), SUCCESS)
         shot = camera(page, browser=browser, clock=utc_now, home=settings.home_folder, seconds=PICTURE_SECONDS)
     refuse_shot(page, shot, ended_at=started)
-    return f"{browser} took a picture of {len(shot.png) // 1000 + 1} KB"
+    return f"{browser} took a picture of {len(shot.png) // 1000 + 1} KB, {sandbox_of(browser)}"
 
 
 @contextmanager

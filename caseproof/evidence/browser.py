@@ -6,6 +6,7 @@ Run as a program it says which one that is: ``python -m caseproof.evidence.brows
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import shutil
 import subprocess
@@ -13,16 +14,22 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from playwright.sync_api import Error, sync_playwright
+from playwright.sync_api import TimeoutError as TooSlow
 
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.visible import visible
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-ARGUMENTS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")
-"""What a browser is started with in a container, too: root has no sandbox there, and /dev/shm is small."""
+ARGUMENTS = ("--disable-dev-shm-usage", "--disable-gpu")
+"""What a browser is started with in a container, too, where /dev/shm is small. Its sandbox: see ``started``."""
+
+_AS_ROOT = "without its sandbox, because Chromium has none for root: run Caseproof as another user"
+_NOT_HERE = "without its sandbox, because this machine allows it no user namespaces"
+_WITH = "with its sandbox"
 
 # A download over a slow line takes minutes; a package manager that waits for a lock must not wait for ever.
 INSTALL_SECONDS = 900.0
@@ -32,6 +39,10 @@ _DEBIAN = ("apt-get", "install", "-y", "--no-install-recommends", "chromium", "f
 _DOWNLOAD = (sys.executable, "-m", "playwright", "install", "chromium")
 
 Say = Callable[[str], None]
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+_without: set[Path] = set()
+"""Browsers that did not start with their sandbox in this process, and did without."""
 
 
 class NoBrowser(CaseproofError):
@@ -131,6 +142,32 @@ def install_browser(configured: Path | None = None, machine: Machine = THIS_MACH
         "No browser could be installed: Debian's package and Playwright's download both failed.",
         "Install Chromium or Chrome by hand and put it on PATH, or set CASEPROOF_BROWSER to it.",
     )
+
+
+def started(browser: Path, start: Callable[[bool], T], machine: Machine = THIS_MACHINE) -> T:
+    """Start a browser, by calling ``start``: with its sandbox (True), and without only where it does not start with it.
+
+    Pages come from outside, and a browser has faults: the sandbox is what keeps such a fault off this machine. Raises
+    what ``start`` raises without a sandbox; what took too long is not tried twice.
+    """
+    if machine.is_root() or browser in _without:
+        return start(False)
+    try:
+        return start(True)
+    except TooSlow:
+        raise
+    except Error:
+        running = start(False)
+    _without.add(browser)
+    _log.warning("The browser %s starts %s.", browser, _NOT_HERE)
+    return running
+
+
+def sandbox_of(browser: Path, machine: Machine = THIS_MACHINE) -> str:
+    """How this browser starts here, as far as this process knows: a part of a sentence for people."""
+    if machine.is_root():
+        return _AS_ROOT
+    return _NOT_HERE if browser in _without else _WITH
 
 
 def _where_playwright_keeps_its_own() -> Path | None:

@@ -8,6 +8,7 @@ are kept with the picture, and ``refuse_shot`` refuses every picture that is not
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -46,7 +47,8 @@ class Shot:
 
     ``text`` is the visible text without secrets, which the picture has covered, too; ``address`` the address at the
     end, ``status`` the HTTP status of the main document (None if unknown), ``taken_at`` our clock just after the
-    picture, aware.
+    picture, aware. ``unseen`` are words that the page holds and the picture does not show; in ``text`` they have other
+    letters.
     """
 
     png: bytes = field(repr=False)
@@ -55,6 +57,7 @@ class Shot:
     status: int | None
     taken_at: datetime
     has_password_field: bool = False
+    unseen: Sequence[str] = ()
 
 
 def refuse_shot(page: RunPage, shot: Shot, *, ended_at: datetime) -> None:
@@ -78,6 +81,13 @@ def refuse_shot(page: RunPage, shot: Shot, *, ended_at: datetime) -> None:
             f"{_AGAIN} now. If this comes back, compare this machine's clock to the platform's.",
         )
     fault = fault_of(page, shot.text, shot.address, shot.status, shot.has_password_field)
+    if fault is not None and shot.unseen:
+        words = " and ".join(f'"{word}"' for word in shot.unseen)
+        raise NotTheRun(
+            f"The screenshot does not show this run's success: the page holds {words} where the picture does not show "
+            "it, because it is covered, cut off, off the edge, or as good as transparent.",
+            f"See what the run's page looks like in a browser, and what lies over it: {page.url}. {_AGAIN} then.",
+        )
     if fault is not None:
         raise fault
 

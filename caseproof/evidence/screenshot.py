@@ -19,21 +19,23 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from PIL import Image
-from playwright.sync_api import Error, Page, Playwright, Response, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Page, Playwright, Response, sync_playwright
 from playwright.sync_api import TimeoutError as TooSlow
 
 from caseproof.config.clock import Clock
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput
-from caseproof.evidence.browser import ARGUMENTS
+from caseproof.evidence.browser import ARGUMENTS, started
+from caseproof.evidence.gate import Gate, place_of
 from caseproof.evidence.masking import cover, is_covered
 from caseproof.evidence.page_check import NotTheRun, Shot, fault_of, origin_of, refuse_shot, without_query
+from caseproof.evidence.seen_words import text_that_is_seen
 from caseproof.http.redaction import WordsOfOthers, secrets_in
 from caseproof.platforms.base import RunPage
 
@@ -50,12 +52,14 @@ _ARGUMENTS = (
     *ARGUMENTS,
     "--disable-background-networking",
     "--disable-component-update",
+    "--disable-quic",
     "--disable-sync",
+    # All that it sends goes through our gate, or not at all.
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
     "--no-first-run",
 )
-# What the browser may know of our environment; the rest may hold secrets.
+# What the browser may know of our environment; the rest may hold secrets. Proxies are for our gate.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "FONTCONFIG_FILE", "FONTCONFIG_PATH")
-_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 # Chromium puts a socket under TMPDIR, and the path of a socket may not be longer than 107 bytes.
 _LONGEST_TMPDIR = 60
 # How long after the deadline a picture may still come, and then how long an ended browser takes to be gone.
@@ -66,6 +70,11 @@ _LOOK = """limit => ({
     height: document.documentElement ? document.documentElement.scrollHeight : 0,
     password: [...document.querySelectorAll("input[type=password]")].some(box => box.checkVisibility()),
 })"""
+
+
+def _close(opened: Page) -> None:
+    with suppress(Error):
+        opened.close()
 
 
 class ScreenshotFailed(WordsOfOthers):
@@ -80,16 +89,26 @@ def photograph(page: RunPage, *, browser: Path, clock: Clock, home: Path | None 
     A page that does not show it within ``seconds`` is pictured all the same; ``refuse_shot`` then says what
     it is. The top 1280 by 4000 pixels are taken. The browser starts without any earlier state, and everything
     it writes goes to a folder under ``home`` (the system's folder for temporary files if None) that is
-    removed afterwards. The page's headers go to its own origin only. Returns or raises within ``seconds`` and
+    removed afterwards. The page's headers go to its own origin only, and of private addresses only the platform's own
+    are reached, whatever the page loads or leads to. Returns or raises within ``seconds`` and
     about 15 more, whatever the browser does. Raises ScreenshotFailed, or BadInput for an address that is not
     http or https.
     """
-    if urlsplit(page.url).scheme not in ("http", "https") or not urlsplit(page.url).hostname:
-        raise BadInput(f"{page.url} is not the address of a web page.", "Give an address with http or https.")
+    own = page.own or (page.url,)
+    for url in (page.url, *own):
+        try:
+            place_of(url)
+        except ValueError:
+            raise BadInput(
+                f"{without_query(url)} is not the address of a web page.", "Give an address with http or https."
+            ) from None
     if home is not None:
         home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="shot-", dir=home, ignore_cleanup_errors=True) as folder:
-        camera = _Camera(page, browser, clock, Path(folder).resolve(), seconds)
+    with (
+        tempfile.TemporaryDirectory(prefix="shot-", dir=home, ignore_cleanup_errors=True) as folder,
+        Gate(own) as gate,
+    ):
+        camera = _Camera(page, browser, clock, Path(folder).resolve(), gate, seconds)
         # A thread of its own: Playwright refuses to work in one whose event loop is running, and may hang.
         result: Future[Shot] = Future()
         threading.Thread(target=camera.work, args=(result,), daemon=True, name="screenshot").start()
@@ -98,7 +117,7 @@ def photograph(page: RunPage, *, browser: Path, clock: Clock, home: Path | None 
         except (Error, TimeoutError, OSError) as error:
             told = "it hangs" if isinstance(error, TimeoutError) else str(error).partition("\n")[0].rstrip(".")
             raise ScreenshotFailed(
-                f"The browser could not picture {without_query(page.url)}: {told}.",
+                f"The browser could not picture {without_query(page.url)}: {told}{gate.why}.",
                 "See whether that page opens in a browser on this machine and whether"
                 f" `{browser} --version` answers. The screenshot can be taken again at any time.",
             ) from error
@@ -118,6 +137,7 @@ class _Seen:
     address: str
     asks_password: bool
     height: int = 0
+    unseen: tuple[str, ...] = ()
     secrets: Sequence[tuple[str, str]] = ()
     """What was taken out of the text, each with what stands in front of it."""
 
@@ -129,11 +149,12 @@ def _words(seen: _Seen) -> set[str]:
 class _Camera:
     """One browser that takes one picture; ``work`` runs in a thread of its own."""
 
-    def __init__(self, page: RunPage, browser: Path, clock: Clock, folder: Path, seconds: float) -> None:
+    def __init__(self, page: RunPage, browser: Path, clock: Clock, folder: Path, gate: Gate, seconds: float) -> None:
         self.page = page
         self.browser = browser
         self.clock = clock
         self.folder = folder
+        self.gate = gate
         self.deadline = time.monotonic() + seconds
         self.status: int | None = None
 
@@ -153,7 +174,21 @@ class _Camera:
             os.kill(pid, signal.SIGKILL)
 
     def _shot(self, playwright: Playwright) -> Shot:
-        context = playwright.chromium.launch_persistent_context(
+        context = started(self.browser, partial(self._context, playwright))
+        try:
+            context.set_default_timeout(_GRACE * 500)
+            tab = context.pages[0] if context.pages else context.new_page()
+            tab.on("response", self._note_status)
+            tab.on("popup", _close)
+            self._log_in(tab)
+            tab.goto(self.page.url, wait_until="commit", timeout=self._milliseconds())
+            return self._picture_when_right(tab)
+        finally:
+            with suppress(Error):
+                context.close()
+
+    def _context(self, playwright: Playwright, sandbox: bool) -> BrowserContext:
+        return playwright.chromium.launch_persistent_context(
             self.folder / "profile",
             executable_path=self.browser,
             args=_ARGUMENTS,
@@ -163,24 +198,16 @@ class _Camera:
             accept_downloads=False,
             # A service worker could answer in the platform's place, and its requests are not ours to see.
             service_workers="block",
+            proxy={"server": self.gate.address, "bypass": "<-loopback>"},
+            chromium_sandbox=sandbox,
             timeout=self._milliseconds(),
         )
-        try:
-            context.set_default_timeout(_GRACE * 500)
-            tab = context.pages[0] if context.pages else context.new_page()
-            tab.on("response", self._note_status)
-            self._log_in(tab)
-            tab.goto(self.page.url, wait_until="commit", timeout=self._milliseconds())
-            return self._picture_when_right(tab)
-        finally:
-            with suppress(Error):
-                context.close()
 
     def _environment(self) -> dict[str, str | float | bool]:
         """For the browser: nothing secret, and our folder for everything it writes."""
-        known = {name: os.environ[name] for name in (*_PASSED_ON, *_PROXIES) if name in os.environ}
+        known = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         temporary = self.folder / "tmp"
-        temporary.mkdir()
+        temporary.mkdir(exist_ok=True)
         if len(os.fsencode(temporary)) <= _LONGEST_TMPDIR:
             known["TMPDIR"] = str(temporary)
         return {**known, "HOME": str(self.folder)}
@@ -237,6 +264,9 @@ class _Camera:
             after = self._look(tab)
             covered = covered and _words(after) <= _words(seen) and is_covered(tab, seen.secrets)
             wrong = next((seen for seen in (before, after) if not self._is_right(seen)), None)
+            if wrong is None and covered:
+                after = self._seen_in(tab, after, png)
+                wrong = None if self._is_right(after) else after
             if not covered and self._is_over():
                 raise NotTheRun(
                     "The page shows what looks like a secret, and it cannot be covered in a picture.",
@@ -244,7 +274,21 @@ class _Camera:
                 )
             if covered and (wrong is None or self._is_over()):
                 seen = wrong or after
-                return Shot(png, seen.text, seen.address, self.status, taken_at, seen.asks_password)
+                unseen = seen.unseen if wrong else ()
+                return Shot(png, seen.text, seen.address, self.status, taken_at, seen.asks_password, unseen)
+            tab.wait_for_timeout(200)  # what covers it may go away
+
+    def _seen_in(self, tab: Page, after: _Seen, png: bytes) -> _Seen:
+        """The page with those of its words only that its picture shows."""
+        words = (*self.page.names, self.page.success)
+        try:
+            text = text_that_is_seen(tab, png, words, LONGEST_TEXT)
+        except Error:  # the page goes to another address just now
+            tab.wait_for_timeout(200)
+            return replace(after, text="")
+        text, _ = secrets_in(text, words)
+        unseen = tuple(word for word in words if word in after.text and word not in text)
+        return replace(after, text=text, unseen=unseen)
 
     def _wait_until_right(self, tab: Page) -> _Seen:
         while True:

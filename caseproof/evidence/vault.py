@@ -19,11 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from caseproof.config.given_files import NoPlainFile, open_plain, read_plain
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
 
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CHUNK = 1 << 20
+
+LARGEST = 1_000_000_000
+"""The largest file that is kept or read, in bytes; a larger one in the folder is none of ours."""
 
 PART = ".new-"
 """How the name of a half-written file begins."""
@@ -80,7 +84,7 @@ class Vault:
         digest = hashlib.sha256(content).hexdigest()
         path = self.path(digest)
         try:
-            if _digest_of(path) != digest:
+            if not _is_kept(path, digest):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with whole_file(path) as file:
                     for start in range(0, len(content), _CHUNK):
@@ -94,11 +98,16 @@ class Vault:
         """The content. Raises BadInput, EvidenceMissing, EvidenceDamaged or VaultError."""
         path = self.path(digest)
         try:
-            content = path.read_bytes()
+            content = read_plain(path, LARGEST, links=False)
         except FileNotFoundError as error:
             raise EvidenceMissing(
                 f"The evidence file {digest} is not in the vault {self.folder}.",
                 "Restore it from a backup, or make the evidence again; until then it proves nothing.",
+            ) from error
+        except NoPlainFile as error:
+            raise EvidenceDamaged(
+                f"The evidence file {digest} in the vault {self.folder} cannot be used: {error.strerror}.",
+                "Restore it from a backup or make the evidence again, and find out who can write there.",
             ) from error
         except OSError as error:
             raise _for_people(error, self.folder) from error
@@ -127,10 +136,17 @@ class Vault:
         return self.folder / digest[:2] / digest
 
 
-def _digest_of(path: Path) -> str | None:
-    """Hex SHA-256 of a file's content, None where there is no file."""
+def _is_kept(path: Path, digest: str) -> bool:
     try:
-        with path.open("rb") as file:
+        return _digest_of(path) == digest
+    except NoPlainFile:  # somebody put something else in its place
+        return False
+
+
+def _digest_of(path: Path) -> str | None:
+    """Hex SHA-256 of a file's content, None where there is no file. Raises NoPlainFile, OSError."""
+    try:
+        with open_plain(path, LARGEST, links=False) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return None

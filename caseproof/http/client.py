@@ -26,6 +26,9 @@ import httpx
 CONNECTIONS = 100  # as many calls as a policy lets be under way at once; all are kept for the next call
 KEPT_SECONDS = 3.0  # less than servers keep an idle connection (5): a write on one that just closed is lost
 
+LARGEST = 100_000_000
+"""The largest answer that is read, in bytes."""
+
 Transport = httpx.BaseTransport
 """What carries the calls; tests hand in one of their own."""
 
@@ -117,7 +120,7 @@ class Answer:
         """The body's JSON; None where it is none."""
         try:
             return json.loads(self.content)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter where lists lie in lists without an end
             return None
 
 
@@ -166,12 +169,14 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """The answer, whatever its status; asked once. ``json`` is the body. Raises CallFailed where there is none."""
+        url = f"{self._base}/{path}"
         try:
-            response = self._client.request(method, f"{self._base}/{path}", json=json, params=params, headers=headers)
+            with self._client.stream(method, url, json=json, params=params, headers=headers) as response:
+                content = _limited(response)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Not chained: its text may repeat a header, and so the secret in it.
             raise _failed(error) from None
-        return Answer(response.status_code, response.headers, response.content)
+        return Answer(response.status_code, response.headers, content)
 
     def answers(self, path: str) -> bool:
         """Whether a GET of this path is answered with a success."""
@@ -179,6 +184,16 @@ class HttpClient:
             return self.ask("GET", path).is_success
         except CallFailed:
             return False
+
+
+def _limited(response: httpx.Response) -> bytes:
+    """The whole body, unpacked. Raises CallFailed for one without an end: a few bytes can be packed from very many."""
+    content = bytearray()
+    for piece in response.iter_bytes():
+        content += piece
+        if len(content) > LARGEST:
+            raise CallFailed(Fault.BROKEN, f"the answer is larger than {LARGEST // 1_000_000} MB")
+    return bytes(content)
 
 
 @cache

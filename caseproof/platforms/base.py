@@ -176,7 +176,8 @@ class RunPage:
 
     ``names``: texts of which each must stand on the page (or in its address, for an id that a page does not print);
     ``success``: the platform's own word for success; ``storage``: local-storage entries that log the browser in
-    (secret: never logged, never part of evidence); ``headers``: the same as HTTP headers.
+    (secret: never logged, never part of evidence); ``headers``: the same as HTTP headers. ``own``: the addresses
+    under which the platform was set up; of private ones the browser reaches these alone (none given: the page's own).
     """
 
     url: str
@@ -184,6 +185,7 @@ class RunPage:
     success: str
     storage: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    own: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

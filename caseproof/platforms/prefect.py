@@ -275,7 +275,9 @@ class PrefectJobsClient:
         """Prefect's page of a run, at the tab that prints its id; the head has its name and state."""
         # The page sends what it finds under this name as Basic credentials.
         storage = {"prefect-password": self._password} if self._password else {}
-        return RunPage(f"{self._ui}/runs/flow-run/{run.id}?tab=Details", (run.name, run.id), "Completed", storage)
+        own = (self._ui, self._api.address)  # what was set up, not what an answer says
+        address = f"{self._ui}/runs/flow-run/{run.id}?tab=Details"
+        return RunPage(address, (run.name, run.id), "Completed", storage, own=own)
 
     # -- reading Prefect -------------------------------------------------------------------------------------
 

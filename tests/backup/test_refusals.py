@@ -305,11 +305,29 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "a linked file": (lambda b: link(b / "policy.yaml"), "is a link"),
     "a linked folder": (lambda b: link(b / "proofs"), "is a link"),
     "a pipe": (lambda b: os.mkfifo(b / "proofs" / "pipe.json"), "no file at all"),
+    "a table of 300 GB": (lambda b: grow(b / "store" / "events.jsonl"), "larger than its backup.json says"),
+    "a file of 300 GB added": (lambda b: grow(b / "store" / "more.jsonl"), "larger than its backup.json says"),
+    "a list of 300 GB": (lambda b: grow(b / "SHA256SUMS"), "larger than it can be"),
+    "a backup.json of 300 GB": (lambda b: grow(b / "backup.json"), "backup.json cannot be read: it is larger"),
+    "an entry twice": (
+        lambda b: edit(b / "backup.json", '"files"', '"size": 1, "files"'),
+        "not as Caseproof writes it",
+    ),
+    "a number without an end": (
+        lambda b: edit(b / "backup.json", '"files": ', f'"files": {"9" * 5000}'),
+        "not as Case",
+    ),
     "a newer format": (lambda b: rewrite(b, caseproof_backup=2), "of the format 2"),
     "a newer store": (lambda b: rewrite(b, revision="9999"), "of a newer store"),
     "counts that do not fit": (lambda b: rewrite(b, rows={"cases": 4}), "does not hold as many rows"),
     "counts that are none": (lambda b: rewrite(b, rows={"cases": "many"}), "not as Caseproof writes it"),
 }
+
+
+def grow(path: Path) -> None:
+    """A file that takes no room on the disk, and all of the memory of who reads it."""
+    with path.open("ab") as file:
+        file.truncate(300 * 1024**3)
 
 
 @pytest.mark.parametrize("what", SPOILT)

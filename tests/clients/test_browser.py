@@ -9,15 +9,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Error
+from playwright.sync_api import TimeoutError as TooSlow
 
 from caseproof.evidence.browser import (
+    ARGUMENTS,
     Machine,
     NoBrowser,
     find_browser,
     install_browser,
     main,
     require_browser,
+    sandbox_of,
+    started,
 )
+from caseproof.evidence.screenshot import _ARGUMENTS
 
 OWN = Path("/home/somebody/.cache/browsers/chrome")
 
@@ -157,6 +163,64 @@ def test_the_program_heeds_the_setting(capsys: pytest.CaptureFixture[str], monke
     monkeypatch.setenv("CASEPROOF_BROWSER", "/opt/chrome")
     assert main(["--install"], MadeUpMachine("chromium")) == 1
     assert "/opt/chrome" in capsys.readouterr().err
+
+
+# Its sandbox.
+
+
+class Start:
+    """How a browser starts, which perhaps has no sandbox, or is broken; it remembers how it was asked."""
+
+    def __init__(self, *, with_it: Exception | None = None, without: Exception | None = None) -> None:
+        self.fails = {True: with_it, False: without}
+        self.asked: list[bool] = []
+
+    def __call__(self, sandbox: bool) -> str:
+        self.asked.append(sandbox)
+        if (error := self.fails[sandbox]) is not None:
+            raise error
+        return f"it runs {sandbox}"
+
+
+def test_the_browser_keeps_its_sandbox_where_it_starts_with_it() -> None:
+    machine, start = MadeUpMachine(root=False), Start()
+    assert (started(Path("/with"), start, machine), start.asked) == ("it runs True", [True])
+    assert sandbox_of(Path("/with"), machine) == "with its sandbox"
+
+
+def test_where_the_machine_allows_no_sandbox_the_browser_starts_without_and_that_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    machine, start = MadeUpMachine(root=False), Start(with_it=Error("No usable sandbox!"))
+    for _ in range(2):
+        assert started(Path("/without"), start, machine) == "it runs False"
+    assert start.asked == [True, False, False]  # it is tried once
+    assert "without its sandbox, because this machine" in sandbox_of(Path("/without"), machine)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "starts without its sandbox" in caplog.text
+
+
+def test_for_root_the_browser_has_no_sandbox_and_that_is_said() -> None:
+    machine, start = MadeUpMachine(root=True), Start()
+    assert (started(Path("/as-root"), start, machine), start.asked) == ("it runs False", [False])
+    assert "run Caseproof as another user" in sandbox_of(Path("/as-root"), machine)
+
+
+def test_a_browser_that_hangs_or_is_broken_is_not_taken_for_one_without_a_sandbox() -> None:
+    machine = MadeUpMachine(root=False)
+    hangs = Start(with_it=TooSlow("30 s"))
+    with pytest.raises(TooSlow):
+        started(Path("/hangs"), hangs, machine)
+    assert hangs.asked == [True]
+    broken = Start(with_it=Error("exit 3"), without=Error("exit 3"))
+    with pytest.raises(Error, match="exit 3"):
+        started(Path("/broken"), broken, machine)
+    for browser in (Path("/hangs"), Path("/broken")):
+        assert sandbox_of(browser, machine) == "with its sandbox"
+
+
+def test_no_program_of_ours_asks_for_no_sandbox() -> None:
+    assert not any("sandbox" in argument for argument in (*ARGUMENTS, *_ARGUMENTS))
 
 
 def test_a_real_program_is_found_by_its_path_and_a_text_file_is_not(tmp_path: Path) -> None:

@@ -259,6 +259,21 @@ def test_a_mail_that_cannot_be_read_is_refused_with_its_path(run: Run, services:
     refused(confirm(run, waiting(services).ref, missing), f"{missing} cannot be read", "path of the saved mail")
 
 
+@pytest.mark.parametrize("what", ["a device", "a pipe", "a folder", "300 GB"])
+def test_a_mail_that_never_ends_is_refused_and_not_waited_for(
+    run: Run, services: Services, tmp_path: Path, what: str
+) -> None:
+    path = Path("/dev/zero") if what == "a device" else tmp_path / "mail.eml"
+    if what == "a pipe":
+        os.mkfifo(path)
+    elif what == "a folder":
+        path.mkdir()
+    elif what == "300 GB":
+        with path.open("wb") as file:
+            file.truncate(300 * 1024**3)
+    refused(confirm(run, waiting(services).ref, path), f"{path} cannot be read", "path of the saved mail")
+
+
 def test_a_strangers_mail_is_refused_and_told_who_may_confirm(run: Run, services: Services, tmp_path: Path) -> None:
     case, file = waiting(services), tmp_path / "mail.eml"
     file.write_bytes(MAIL)

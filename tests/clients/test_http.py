@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import ssl
 import threading
 from collections.abc import Iterator
@@ -51,6 +52,18 @@ def test_an_answer_comes_with_its_status_its_text_its_json_and_the_servers_time(
     method, path, headers = server.asked[0]
     assert (method, path, headers["x-call"]) == ("POST", "/api/jobs?of=me", "yes")
     assert headers["content-type"] == "application/json"
+
+
+def test_an_answer_that_unpacks_to_gigabytes_is_broken_and_one_that_nests_without_an_end_is_no_json(
+    server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("caseproof.http.client.LARGEST", 1_000_000)
+    server.answers["/bomb"] = 200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(50_000_000), 1)
+    told = fault(server.url, "bomb")
+    assert (told.fault, told.detail) == (Fault.BROKEN, "the answer is larger than 1 MB")
+    server.answers["/deep"] = 200, {}, b"[" * 100_000
+    with client(server.url) as api:
+        assert api.ask("GET", "deep").json() is None
 
 
 def test_what_is_no_json_is_none_and_what_is_no_text_is_still_read(server: Loopback) -> None:

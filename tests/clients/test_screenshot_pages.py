@@ -13,11 +13,12 @@ from tempfile import mkdtemp
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, sync_playwright
 
 from caseproof.config.clock import Clock, utc_now
 from caseproof.evidence import screenshot
 from caseproof.evidence.browser import require_browser
+from caseproof.evidence.gate import Gate
 from caseproof.evidence.screenshot import THUMBNAIL_BYTES, NotTheRun, Shot, refuse_shot, thumbnail
 from caseproof.platforms.base import RunPage
 from tests.support.run_pages import LONG_AGO, Platform, accepted, picture, refused
@@ -34,7 +35,7 @@ class Windows:
 
     def launch_persistent_context(self, folder: Path, **asked: Any) -> BrowserContext:
         assert folder.name == "profile"
-        for_the_process = ("executable_path", "args", "env", "artifacts_dir", "timeout")
+        for_the_process = ("executable_path", "args", "env", "artifacts_dir", "timeout", "chromium_sandbox")
         return self.running.new_context(**{name: asked[name] for name in asked if name not in for_the_process})
 
 
@@ -50,8 +51,9 @@ def windows() -> Iterator[Windows]:
 def take(windows: Any, tmp_path: Path) -> Take:
     def take(page: RunPage, seconds: float = 20, clock: Clock = utc_now) -> Shot:
         folder = Path(mkdtemp(dir=tmp_path))
-        camera = screenshot._Camera(page, Path("browser"), clock, folder, seconds)
-        return camera._shot(windows)
+        with Gate(page.own or (page.url,)) as gate:
+            camera = screenshot._Camera(page, Path("browser"), clock, folder, gate, seconds)
+            return camera._shot(windows)
 
     return take
 
@@ -140,7 +142,8 @@ def test_headers_go_to_the_page_and_its_api_and_to_nobody_else(
     platform: Platform, elsewhere: Platform, take: Take
 ) -> None:
     platform.other = elsewhere.url.replace("127.0.0.1", "localhost")
-    page = platform.page("/runs/foreign", headers={"Authorization": "Bearer hunter2"})
+    own = (platform.url, platform.other)  # as where a platform's pages and its API are set up at two addresses
+    page = platform.page("/runs/foreign", headers={"Authorization": "Bearer hunter2"}, own=own)
     accepted(page, take(page))
     for path in ("/runs/foreign", "/api/state"):
         assert [headers["authorization"] for headers in platform.headers_at(path)] == ["Bearer hunter2"]
@@ -150,11 +153,55 @@ def test_headers_go_to_the_page_and_its_api_and_to_nobody_else(
 
 def test_headers_do_not_follow_a_redirect_to_another_place(platform: Platform, elsewhere: Platform, take: Take) -> None:
     platform.other = elsewhere.url
-    page = platform.page("/runs/leaves", headers={"Authorization": "Bearer hunter2"})
+    own = (platform.url, elsewhere.url)
+    page = platform.page("/runs/leaves", headers={"Authorization": "Bearer hunter2"}, own=own)
     assert "another page" in refused(page, take(page, seconds=5))
     assert platform.headers_at("/runs/leaves")[0]["authorization"] == "Bearer hunter2"
     assert all("authorization" not in headers for headers in elsewhere.headers_at("/runs/right"))
     assert len(elsewhere.headers_at("/runs/right")) == 1
+
+
+def test_success_that_is_covered_is_refused_with_the_reason_and_pictured_once_it_is_not(
+    platform: Platform, take: Take
+) -> None:
+    page = platform.page("/runs/covered")
+    shot = take(page, seconds=1)
+    assert 'holds "calm-otter" and "Completed" where the picture does not show it' in refused(page, shot)
+    page = platform.page("/runs/uncovered")
+    accepted(page, take(page))
+
+
+def test_a_page_reaches_no_private_address_but_the_platform_s_whatever_it_loads(
+    platform: Platform, elsewhere: Platform, take: Take
+) -> None:
+    by_name = elsewhere.url.replace("127.0.0.1", "localhost")
+    number = elsewhere.url.replace("127.0.0.1", "2130706433")
+    for other in (by_name, number, elsewhere.url.replace("127.0.0.1", "[::ffff:127.0.0.1]")):
+        platform.other = other
+        page = platform.page("/runs/reaches")
+        accepted(page, take(page))
+    assert elsewhere.asked == []
+    platform.other = elsewhere.url  # and all of that is really asked where it is the platform's own
+    page = platform.page("/runs/reaches", own=(platform.url, elsewhere.url))
+    accepted(page, take(page))
+    assert {path for path, _ in elsewhere.asked} >= {"/img", "/iframe", "/css", "/background", "/fetch", "/worker"}
+
+
+def test_a_page_that_redirects_to_a_private_address_is_refused_before_that_is_asked(
+    platform: Platform, elsewhere: Platform, take: Take
+) -> None:
+    platform.other = elsewhere.url
+    with pytest.raises(Error, match="ERR_SOCKS_CONNECTION_FAILED"):
+        take(platform.page("/runs/leaves"), seconds=3)
+    assert elsewhere.asked == []
+
+
+def test_a_page_that_a_platform_s_answer_puts_at_a_private_address_is_refused(
+    platform: Platform, elsewhere: Platform, take: Take
+) -> None:
+    with pytest.raises(Error, match="ERR_SOCKS_CONNECTION_FAILED"):
+        take(elsewhere.page("/runs/right", own=(platform.url,)), seconds=3)
+    assert elsewhere.asked == []
 
 
 def test_headers_follow_a_redirect_within_the_platform(platform: Platform, take: Take) -> None:

@@ -25,6 +25,7 @@ from caseproof.procedure.containment.checking import (
     plan_check,
 )
 from caseproof.store import locks
+from tasks.checking import _too_slow
 from tests.support.world import CONTACT, JOB, World
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +84,22 @@ def test_what_fails_is_stopped_in_the_same_pass_and_nothing_else(farm: World) ->
     assert farm.platform.runs[case.facts["failed_run"]].state is RunState.FAILED
     assert case.facts["how"] == "daily check"
     assert farm.walk(case.ref).is_closed
+
+
+def test_a_message_that_an_expression_takes_too_long_for_asks_for_its_cause_and_names_the_signature(
+    make_world: Any,
+) -> None:
+    slow = {"name": "slow", "cause": "feed", "frames": ["a*b*" * 5 + "x"]}
+    behind = {"name": "behind", "cause": "sync", "says": ["abab"]}
+    world: World = make_world(check={"signatures": [slow, behind]})
+    for hours in (3, 2, 1):
+        at = world.clock.now + world.platform.skew - timedelta(hours=hours)
+        world.platform.add_run(JOB, RunState.FAILED, at=at, message="ab" * 2000, lasted=timedelta(seconds=30))
+    looked, done = checked(world)
+    assert world.case(done.results[0].ref).facts["cause"] == "unknown"
+    (note,) = _too_slow(looked)
+    assert note.startswith("check.signatures.slow: its expression 'a")
+    assert "a person is asked" in note
 
 
 def test_a_look_changes_nothing_and_plans_what_the_pass_then_does(farm: World) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,13 @@ class Copy:
         if heads:
             told["head"] = said["head"] = head(Event.from_json(event, Kind) for event in events)
             said["events"] = len(events)
-        content = json.dumps(told).encode()
+            self.say(said)
+        self.tell(told)
+
+    def tell(self, told: dict[str, Any]) -> None:
+        """Put another file of the event list in the place of the real one."""
+        said = self.said
+        content = (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode()
         kept = self.vault.put(content, "history", "application/json")
         for file in said["files"]:
             if file["sha256"] == said["history"]:
@@ -157,15 +164,101 @@ def test_a_proof_with_a_spoilt_file_does_not_hold_and_says_which(copy: Copy, how
     assert copy.holds
 
 
-def test_a_file_that_never_ends_is_not_read(copy: Copy) -> None:
+@pytest.mark.parametrize("how", ["a device", "a pipe", "300 GB", "300 GB and said so", "a link", "a link to a device"])
+def test_a_file_that_never_ends_is_not_read(copy: Copy, how: str) -> None:
     said = copy.said
-    said["files"][0]["path"] = "/dev/zero"
+    path = copy.path.parent / said["files"][0]["path"]
+    content = path.read_bytes()
+    path.unlink()
+    if how == "a pipe":
+        os.mkfifo(path)
+    elif how.startswith("300 GB"):
+        with path.open("wb") as file:
+            file.truncate(300 * 1024**3)
+        said["files"][0]["bytes"] = 300 * 1024**3 if how.endswith("so") else len(content)
+    elif how == "a link":
+        path.with_name("beside").write_bytes(content)
+        path.symlink_to("beside")
+    else:
+        path.symlink_to("/dev/zero")
     copy.say(said)
-    assert "cannot be read" in copy.wrong()
-    os.mkfifo(copy.path.parent / "pipe")
-    said["files"][0]["path"] = "pipe"
+    began = time.process_time()
+    assert f"file {said['files'][0]['name']}: cannot be read" in copy.wrong() or "bytes" in copy.wrong()
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    "path", ["/dev/zero", "/etc/passwd", "../../secret", "{path}/../../../secret", "a\0b", "", "."]
+)
+def test_a_proof_opens_no_file_but_evidence(copy: Copy, path: str) -> None:
+    """Else it could ask for the size and the digest of whatever file the one who checks it may read."""
+    (copy.path.parents[2] / "secret").write_text("hunter2")
+    (copy.path.parents[1] / "secret").write_text("hunter2")
+    said = copy.said
+    said["files"][0]["path"] = path.format(path=said["files"][0]["path"])
     copy.say(said)
-    assert "cannot be read" in copy.wrong()
+    assert "does not lead to an evidence file" in copy.wrong()
+
+
+def levels(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a document, the outermost first."""
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else []:
+        yield from levels(inner)
+
+
+def test_one_key_too_many_at_any_level_of_a_proof_or_of_its_events_is_an_error(copy: Copy) -> None:
+    said, told = copy.said, copy.history()
+    for key in ("also", "", "\x1b[31m", "\u202e", "caseproof_proof ", "control"):
+        for number in range(len(list(levels(said)))) if key == "also" else (0, 3, 7):
+            spoilt = copy.said
+            list(levels(spoilt))[number][key] = "approved by everybody"
+            copy.say(spoilt)
+            assert not copy.holds, (key, number)
+            assert "\x1b" not in copy.wrong()
+    for number in range(len(list(levels(told)))):
+        copy.say(said)
+        spoilt = json.loads(json.dumps(told))
+        list(levels(spoilt))[number]["also"] = "approved by everybody"
+        copy.tell(spoilt)
+        assert not copy.holds, number
+    copy.say(said)
+    assert copy.holds
+
+
+def test_an_event_that_says_more_than_such_events_say_is_an_error_even_with_a_head_of_its_own(copy: Copy) -> None:
+    events = copy.history()["events"]
+    events[-2]["data"]["also"] = "approved by everybody"
+    copy.forge(events, heads=True)
+    assert "no event says" in copy.wrong()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"opening": 1,', '"opening": true,'), ('"opening": 1,', '"opening": 1.0,'),
+        ('"opening": 1,', '"opening":  1,'),
+        ('"opening": 1,', '"opening": 1, "opening": 1,'), ('"opening": 1,', '"opening": NaN,'),
+        ('"opening": 1,', f'"opening": {"1" * 5000},'), ('"opening": 1,', '"opening": 1e999,'),
+        ('"case"', '"c\\u0061se"'),
+        ('"opening": 1,', f'"opening": {"[" * 5000}{"]" * 5000},'), ('{\n', '\ufeff{\n'), ('{\n', '{\n\n'),
+        ('"caseproof_proof": 1', '"caseproof_proof": true'), ('"caseproof_proof": 1', '"caseproof_proof": 1.0'),
+        ('"name": "', '"name": "\\ud800'), ('"bytes": ', '"bytes": -'), ('"media_type": "', '"media_type": 1, "x": "'),
+    ],
+)  # fmt: skip
+def test_a_proof_that_is_written_in_another_way_is_not_the_one_we_wrote(copy: Copy, old: str, new: str) -> None:
+    text = copy.path.read_text(encoding="utf-8")
+    assert old in text
+    copy.path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    assert not copy.holds
+
+
+def test_a_proof_that_names_a_file_twice_or_thousands_of_files_is_not_followed(copy: Copy) -> None:
+    said = copy.said
+    for files in ([*said["files"], said["files"][0]], said["files"] * 5000, {"0": said["files"][0]}, "all", [["x"]]):
+        copy.say(said | {"files": files})
+        assert "not well-formed" in copy.wrong()
 
 
 @pytest.mark.parametrize("heads", [False, True], ids=["with the old head", "with a head of its own"])

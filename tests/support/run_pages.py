@@ -49,6 +49,16 @@ PAGES: dict[str, str] = {
     "/runs/other-secret": f"{RIGHT}<pre>The <b>password</b>: <b>gehe</b>im77 of it</pre>",
     "/runs/secret-anew": RIGHT
     + "<p id=p></p><script>setInterval(() => p.innerHTML = 'password: hunter22', 1)</script>",
+    "/runs/covered": RIGHT + "<div style='position:fixed;inset:0;background:white;pointer-events:none'></div>",
+    "/runs/uncovered": RIGHT + "<div id=over style='position:fixed;inset:0;background:white'></div>"
+    "<script>setTimeout(() => document.getElementById('over').remove(), 900)</script>",
+    "/runs/reaches": RIGHT
+    + """<img src="OTHER/img"><iframe src="OTHER/iframe"></iframe><object data="OTHER/object">
+</object><link rel=stylesheet href="OTHER/css"><style>body{background: url(OTHER/background)}</style><script>
+fetch("OTHER/fetch", {mode: "no-cors"}).catch(() => 0); navigator.sendBeacon("OTHER/beacon");
+new WebSocket("OTHER/socket".replace("http", "ws"));
+new Worker(URL.createObjectURL(new Blob(["fetch('OTHER/worker')"])));
+window.open("OTHER/popup"); new EventSource("OTHER/events"); fetch("/runs/leaves").catch(() => 0);</script>""",
     "/login": "<h1>Log in</h1><form><input type=password></form>",
     "/frame": "<p>a frame</p>",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -145,6 +146,26 @@ def test_a_folder_that_cannot_be_made_is_told_with_the_next_action(tmp_path: Pat
     with pytest.raises(VaultError, match="Make the folder readable and writable") as refused:
         vault.put(b"content", "shot.png", "image/png")
     assert not isinstance(refused.value, VaultFull)
+
+
+@pytest.mark.parametrize("how", ["a pipe", "a device", "a link", "300 GB"])
+def test_what_is_no_plain_file_in_a_file_s_place_is_not_read_and_replaced_by_the_file(vault: Vault, how: str) -> None:
+    place = vault.path(hashlib.sha256(b"content").hexdigest())
+    place.parent.mkdir(parents=True)
+    if how == "a pipe":
+        os.mkfifo(place)
+    elif how == "300 GB":
+        with place.open("wb") as file:
+            file.truncate(300 * 1024**3)
+    else:
+        place.symlink_to("/dev/zero" if how == "a device" else "elsewhere")
+        place.with_name("elsewhere").write_bytes(b"content")
+    with pytest.raises(VaultError, match="cannot be used"):
+        vault.read(place.name)
+    with pytest.raises(VaultError, match="cannot be used"):
+        vault.has(place.name)
+    assert vault.put(b"content", "shot.png", "image/png").path.read_bytes() == b"content"
+    assert vault.read(place.name) == b"content"
 
 
 def test_a_folder_in_a_file_s_place_is_told_and_leaves_no_temporary_file(vault: Vault) -> None:

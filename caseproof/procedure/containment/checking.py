@@ -8,8 +8,8 @@ run that succeeds after the look is not seen.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pandas as pd
@@ -43,7 +43,8 @@ class CheckPlan:
     """What a look at a platform found. ``plan`` has a line a job, ``targets`` what is to be stopped, in its order.
 
     ``now`` is the platform's own time (ours, where it tells none); ``jobs`` and ``runs`` are how many there were;
-    ``unlisted`` counts runs of jobs that the platform did not list.
+    ``unlisted`` counts runs of jobs that the platform did not list; ``too_slow`` are the expressions of the policy that
+    ran out of their time, by the name of their signature.
     """
 
     name: str
@@ -55,6 +56,7 @@ class CheckPlan:
     jobs: int
     runs: int
     unlisted: int
+    too_slow: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def plan_check(
         jobs=len(survey.jobs),
         runs=len(runs.frame),
         unlisted=int(strangers(runs.frame, jobs).sum()),
+        too_slow=runs.too_slow,
     )
 
 
