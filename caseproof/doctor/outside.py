@@ -6,16 +6,14 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import version
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 from caseproof.channels.inbound import imap
 from caseproof.channels.inbound.imap_account import ImapAccount
 from caseproof.channels.outbound.languages import words
 from caseproof.channels.outbound.mail import MailAccount, probe
 from caseproof.config.clock import utc_now
-from caseproof.config.settings import Settings
+from caseproof.config.settings import Settings, is_loopback
 from caseproof.desks.base import Desk
 from caseproof.doctor.calls import Caller
 from caseproof.doctor.clocks import Clocks
@@ -76,7 +74,7 @@ def confirmation_page(settings: Settings, clocks: Clocks) -> str:
         page, cases = call("GET", "answer/doctor", headers={"Accept-Language": "en"}), call("GET", "cases")
     if words("en", "page")["broken_title"] not in page.text:
         raise Failed(f"{call.address}/answer/ is not the confirmation page (HTTP {page.status}).", _PAGE)
-    outside = "; a retailer outside cannot open a loopback address" if _is_loopback(settings.answers) else ""
+    outside = "; a retailer outside cannot open a loopback address" if is_loopback(settings.answers) else ""
     beside = (
         "; the cases stand there too, and have no login: give it a host name of its own" if cases.is_success else ""
     )
@@ -130,7 +128,7 @@ class WebChecks:
                 f"{version('caseproof')}.",
                 "Restart the web app, or install one version everywhere.",
             )
-        remark = "; a retailer outside cannot open it: set CASEPROOF_PUBLIC_URL" if _is_loopback(self._public) else ""
+        remark = "; a retailer outside cannot open it: set CASEPROOF_PUBLIC_URL" if is_loopback(self._public) else ""
         return f"{self._call.address} is Caseproof {told['version']}{remark}"
 
     def same_store(self, store: Store) -> str:
@@ -167,10 +165,3 @@ class WebChecks:
             )
         return told
 
-
-def _is_loopback(address: str) -> bool:
-    host = urlsplit(address).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

@@ -160,12 +160,18 @@ class HttpClient:
         path: str,
         *,
         json: Any = None,
+        form: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """The answer, whatever its status; asked once. ``json`` is the body. Raises CallFailed where there is none."""
+        """The answer, whatever its status; asked once. ``json`` is the body, or ``form`` is, as a page sends one.
+
+        Raises CallFailed where there is none.
+        """
         try:
-            response = self._client.request(method, f"{self._base}/{path}", json=json, params=params, headers=headers)
+            response = self._client.request(
+                method, f"{self._base}/{path}", json=json, data=form, params=params, headers=headers
+            )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Not chained: its text may repeat a header, and so the secret in it.
             raise _failed(error) from None

@@ -25,6 +25,7 @@ from caseproof.procedure.core.parts import (
     ReplyAddresses,
     Stopping,
 )
+from caseproof.procedure.core.logins import TeamLogins
 from caseproof.store import Store
 from caseproof.store.bell import Bell
 
@@ -96,6 +97,11 @@ class Services:
         return ReplyAddresses(
             lambda: self.secret, self.policy.mail, self.policy.answers, self.settings.answers, self.clock
         )
+
+    @property
+    def logins(self) -> TeamLogins:
+        """Who of the team may log in; the team is the policy's as it is at each look."""
+        return TeamLogins(self.store, self.clock, lambda: policy_in_force(self.settings).policy.team)
 
     @property
     def stopping(self) -> Stopping:
