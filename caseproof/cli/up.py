@@ -89,8 +89,11 @@ def _start(settings: Settings, laid_out: StartPlan, supervisor: Supervisor, say:
     from blocks.catalogue import register_blocks
 
     register_blocks()
-    bootstrap(settings)
+    services = bootstrap(settings)
     say("Caseproof is up.")
+    if (first := services.logins.first_link()) is not None:
+        login, token = first
+        say(f"Nobody has a login yet. {login.name} chooses a password here, once: {services.links.sign_in_url(token)}")
 
 
 def _show_the_other(supervisor: Supervisor, screen: Screen, holder: int | None) -> None:

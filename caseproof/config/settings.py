@@ -60,8 +60,8 @@ class Settings(BaseSettings):
     )
     proxy_login_header: str = Field(
         default="",
-        description="The header in which a proxy names who it logged in, by name or mail address, like X-Forwarded-User; "
-        "it counts from CASEPROOF_PROXY_ADDRESSES alone.",
+        description="The header in which a proxy names who it logged in, by name or mail address, like "
+        "X-Forwarded-User; it counts from CASEPROOF_PROXY_ADDRESSES alone.",
     )
     proxy_addresses: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
         default=(),
@@ -137,7 +137,7 @@ class Settings(BaseSettings):
 
     @property
     def is_for_this_machine(self) -> bool:
-        """Whether nothing of the web app is reached from elsewhere, for all that is set: then reading needs no login."""
+        """Whether nothing of the web app is reached from elsewhere, by what is set: then reading needs no login."""
         named = (self.web_url, self.public_url, self.answer_url)
         return all(is_loopback(str(url)) for url in named if url is not None)
 

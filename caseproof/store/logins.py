@@ -64,7 +64,9 @@ class Logins:
         email = usable_address(email) if email.strip() else ""
         found, other = self.named(name), self.with_email(email)
         if other is not None and (found is None or other.id != found.id):
-            raise BadInput(f"{email} is the address of {other.name} already.", "Give each person an address of their own.")
+            raise BadInput(
+                f"{email} is the address of {other.name} already.", "Give each person an address of their own."
+            )
         if found is None:
             row = {"name": " ".join(name.split()), "folded": folded_name(name), "email": email, "made_at": at}
             insert_once(self._connection, insert(logins).values(**row))

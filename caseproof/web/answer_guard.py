@@ -110,7 +110,9 @@ class RateLimit:
         """Count one try to log in, of an address and of a name, which need not be anybody's. Raises TooOften."""
         self._take(_LOGINS, "login", _client(request))
         if name:
-            self._take(_LOGINS_OF_A_NAME, "name", hashlib.sha256(folded_name(name).encode(errors="replace")).hexdigest())
+            self._take(
+                _LOGINS_OF_A_NAME, "name", hashlib.sha256(folded_name(name).encode(errors="replace")).hexdigest()
+            )
 
     def _take(self, most: RateLimitItem, *who: str) -> None:
         if not self._limiter.hit(most, *who):

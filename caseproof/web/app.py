@@ -116,9 +116,7 @@ def _case_routes(store: Store, vault: Vault, pages: Pages, base: str) -> APIRout
     return router
 
 
-def _file_routes(
-    store: Store, vault: Vault, home: Path, pages: Pages, base: str, handbook: Handbook
-) -> APIRouter:
+def _file_routes(store: Store, vault: Vault, home: Path, pages: Pages, base: str, handbook: Handbook) -> APIRouter:
     router = APIRouter()
 
     @router.api_route("/evidence/{digest}", methods=_READ)

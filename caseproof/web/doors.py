@@ -98,8 +98,8 @@ def door_of(path: str) -> Door | None:
     return next((door for door in DOORS if door.fits(path)), None)
 
 
-# What programs before us may read in another way than we do: going up, empty parts, Windows' slashes, ends of lines.
-_ODD = re.compile(r"//|\\|[\x00-\x1f\x7f]|/\.{1,2}(?:/|$)|;")
+# What programs before us may read in another way: going up, empty parts, slashes of Windows, a part's parameters.
+_ODD = re.compile(r"//|\\|/\.{1,2}(?:/|$)|;")
 
 
 def is_next(path: str) -> bool:
@@ -146,7 +146,7 @@ class Watch:
         await self._app(scope, receive, _not_kept(send) if private else send)
 
     async def _let_in(self, request: Request) -> bool:
-        """Whether what is shown is for this person's eyes. Raises StrangeHost, NotLoggedIn, HTTPException, StoreError."""
+        """Whether what is shown is for this person's eyes. Raises what refuses the request."""
         self._hosts.refuse_strange(request)
         door = door_of(request.scope["path"])
         if door is None or (self._answers.is_asked(request) and door.guard not in WORLD):
@@ -177,5 +177,3 @@ def _not_kept(send: Send) -> Send:
         await send(message)
 
     return sending
-
-

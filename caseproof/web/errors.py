@@ -34,7 +34,7 @@ _STATUS: tuple[tuple[type[CaseproofError], int], ...] = (
 
 
 class ErrorPages:
-    """The page of an error; a retailer's names nothing that is the team's. ``base`` is what our own links start with."""
+    """The page of an error; a retailer's names nothing of the team's. ``base`` is what our own links start with."""
 
     def __init__(self, pages: Pages, answers: AnswerPages, host: AnswerHost, base: str) -> None:
         self._pages, self._answers, self._host, self._base = pages, answers, host, base

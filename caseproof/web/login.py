@@ -65,7 +65,9 @@ class LoginPages:
 
     def refused(self, template: str, request: Request, error: CaseproofError, **what: object) -> Response:
         """The page once more, with what was wrong."""
-        status = 403 if isinstance(error, ForeignForm) else next((n for kind, n in _STATUS if isinstance(error, kind)), 500)
+        status = (
+            403 if isinstance(error, ForeignForm) else next((n for kind, n in _STATUS if isinstance(error, kind)), 500)
+        )
         if status == 500:
             raise error
         return self.show(template, request, status, error, **what)
@@ -77,8 +79,8 @@ class LoginPages:
         if not (ours and is_from_us(request)):
             raise ForeignForm
 
-    def let_in(self, request: Request, token: str, after: str) -> Response:
-        """Lead somebody on who is logged in from now; what they had before is another log-in, and over."""
+    def let_in(self, token: str, after: str) -> Response:
+        """Lead somebody on who is logged in from now."""
         response = RedirectResponse(f"{self.base}{after if is_next(after) else '/cases'}", 303, PAGE_HEADERS)
         self.who.keep(response, token)
         self.who.set(response, self.who.named("form"), "", 0)
@@ -117,6 +119,15 @@ def login_routes(logins: TeamLogins, pages: LoginPages) -> APIRouter:
             return pages.refused("login.html", request, error, **shown)
         return _let_in(logins, pages, request, token, after)
 
+    _add_links(router, logins, pages, pace)
+    if pages.provider is not None:
+        _add_provider(router, logins, pages, pages.provider, pace)
+    return router
+
+
+def _add_links(router: APIRouter, logins: TeamLogins, pages: LoginPages, pace: RateLimit) -> None:
+    """The two routes of a sign-in link: looking at it, which changes nothing, and choosing a password."""
+
     @router.api_route("/login/link/{token}", methods=list(READ))
     def look_at_link(token: str, request: Request) -> Response:
         try:
@@ -137,12 +148,10 @@ def login_routes(logins: TeamLogins, pages: LoginPages) -> APIRouter:
         except LinkIsVoid as error:
             return pages.refused("login_told.html", request, error)
         except CaseproofError as error:
-            return pages.refused("login_link.html" if name else "login_told.html", request, error, name=name, token=token)
+            return pages.refused(
+                "login_link.html" if name else "login_told.html", request, error, name=name, token=token
+            )
         return _let_in(logins, pages, request, token_of_login, "")
-
-    if pages.provider is not None:
-        _add_provider(router, logins, pages, pages.provider, pace)
-    return router
 
 
 def _add_provider(
@@ -214,9 +223,9 @@ def account_routes(logins: TeamLogins, pages: LoginPages) -> APIRouter:
 
 
 def _let_in(logins: TeamLogins, pages: LoginPages, request: Request, token: str, after: str) -> Response:
-    if before := pages.who.token(request):
+    if before := pages.who.token(request):  # also one that somebody else put there: it becomes no way in
         logins.log_out(before)
-    return pages.let_in(request, token, after)
+    return pages.let_in(token, after)
 
 
 def _same_twice(fields: Fields) -> str:
@@ -228,5 +237,3 @@ def _same_twice(fields: Fields) -> str:
 
 def _one(fields: Fields, name: str) -> str:
     return fields.get(name, [""])[0]
-
-

@@ -185,7 +185,7 @@ def _base64(text: str) -> str:
 def _down(why: str) -> ProviderDown:
     return ProviderDown(
         f"The login provider gives no usable answer: {why}.",
-        "Try again; if it goes on, look at CASEPROOF_OIDC_ISSUER. `caseproof people link NAME` is the way in until then.",
+        "Try again, or look at CASEPROOF_OIDC_ISSUER. `caseproof people link NAME` is the way in until then.",
     )
 
 

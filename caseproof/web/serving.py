@@ -60,7 +60,7 @@ def _behind_proxies(app: ASGIApp) -> ASGIApp:
 
     async def remember_the_peer(scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client")
-        await inner(scope | {PEER: client[0] if client else "nobody"}, receive, send)  # type: ignore[arg-type]
+        await inner({**scope, PEER: client[0] if client else "nobody"}, receive, send)  # type: ignore[arg-type]
 
     return remember_the_peer
 

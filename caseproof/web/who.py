@@ -1,4 +1,4 @@
-"""Who asks: the person of a request, by their cookie or by the proxy that logged them in, and what a stranger may do."""
+"""Who asks: the person of a request, by their cookie or by the proxy that logged them in; what a stranger may do."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Who:
         self._header = settings.proxy_login_header.strip()
         self._proxies = settings.proxy_addresses
         self._secure = settings.public.startswith("https:")
-        # Browsers know no ports where cookies are concerned: two installations of a machine must not log each other out.
+        # A browser's cookies know no ports: two installations of a machine must not log each other out.
         self.cookie = "__Host-caseproof" if self._secure else f"caseproof-{settings.web_url.port or 80}"
 
     def may_be_known(self, request: Request) -> bool:
@@ -110,6 +110,4 @@ class Who:
 
     def set(self, response: Response, name: str, value: str, seconds: int) -> None:
         """Set a cookie that no script reads and no other site sends along with a form."""
-        response.set_cookie(
-            name, value, max_age=seconds, path="/", httponly=True, samesite="lax", secure=self._secure
-        )
+        response.set_cookie(name, value, max_age=seconds, path="/", httponly=True, samesite="lax", secure=self._secure)

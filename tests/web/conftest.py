@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw
-
-from argon2 import PasswordHasher
 
 from caseproof.config.policy import BUILT_IN, load_policy, policy_in_force
 from caseproof.config.settings import Settings

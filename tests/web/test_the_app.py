@@ -154,7 +154,10 @@ def test_a_request_for_a_strangers_host_is_refused(town: Any, visitor: TestClien
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8321", "localhost:8321", "localhost", "[::1]:8321", "ops.example.com"])
 def test_our_own_addresses_are_served(
-    make_world: Callable[..., Any], make_client: Callable[..., TestClient], logged_in: Callable[..., TestClient], host: str
+    make_world: Callable[..., Any],
+    make_client: Callable[..., TestClient],
+    logged_in: Callable[..., TestClient],
+    host: str,
 ) -> None:
     world = make_world(public="https://ops.example.com")
     assert logged_in(world, make_client(world)).get("/cases", headers={"Host": host}).status_code == 200

@@ -116,7 +116,8 @@ class TeamLogins:
         found = self._on_team(name)
         if found is None:
             raise BadInput(
-                f"{name!r} is not on the team.", f"Put the name into `team` of the policy; now it has {', '.join(self.team())}."
+                f"{name!r} is not on the team.",
+                f"Put the name into `team` of the policy; now it has {', '.join(self.team())}.",
             )
         return found
 
@@ -229,7 +230,8 @@ class TeamLogins:
         plain = _normal(password)
         if not SHORTEST_PASSWORD <= len(plain) <= LONGEST_PASSWORD:
             raise BadInput(
-                f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.", "Take a few words that go together for you alone."
+                f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.",
+                "Take a few words that go together for you alone.",
             )
         if plain.casefold() in (folded_name(login.name), login.email.casefold()) or len(set(plain)) < 4:
             raise BadInput("This password is easy to guess.", "Take a few words that go together for you alone.")
@@ -265,5 +267,3 @@ def _normal(password: str) -> str:
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode(errors="replace")).hexdigest()
-
-

@@ -16,6 +16,7 @@ from caseproof.config.policy import Policy, PolicyError, policy_in_force
 from caseproof.config.private_files import be_private
 from caseproof.config.settings import Settings, read_settings
 from caseproof.evidence.vault import Vault
+from caseproof.procedure.core.logins import TeamLogins
 from caseproof.procedure.core.parts import (
     Dispatch,
     Effects,
@@ -25,7 +26,6 @@ from caseproof.procedure.core.parts import (
     ReplyAddresses,
     Stopping,
 )
-from caseproof.procedure.core.logins import TeamLogins
 from caseproof.store import Store
 from caseproof.store.bell import Bell
 
