@@ -71,7 +71,7 @@ DOORS: tuple[Door, ...] = (
     Door("/health", READ, Guard.OPEN),
     Door("/login", _FORM, Guard.SIGN_IN),
     Door("/login/link/{token}", _FORM, Guard.SIGN_IN),
-    Door("/login/provider", ("POST",), Guard.SIGN_IN),
+    Door("/login/provider", ("GET",), Guard.SIGN_IN),
     Door("/login/provider/back", ("GET",), Guard.SIGN_IN),
     Door("/account", READ, Guard.PERSON),
     Door("/account/password", ("POST",), Guard.PERSON),
