@@ -27,28 +27,30 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from caseproof.config.settings import Settings
-from caseproof.http.client import CallFailed, HttpClient, Transport
+from caseproof.http.client import CallFailed, HttpClient
 from caseproof.web.provider import FLOW_SECONDS, ProviderDown, ProviderRefused
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures that the provider alone can make: none by a secret that we have too, and never "none"."""
 _READ_AGAIN_SECONDS = 3600.0
-_NEW_KEYS_SECONDS = 30.0
 _SKEW_SECONDS = 60
 _CONNECT_SECONDS, _READ_SECONDS = 5.0, 10.0
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
 class Provider:
-    """The provider of the settings. Safe to use from several threads; ``transport`` is for tests."""
+    """The provider of the settings. Safe to use from several threads.
 
-    def __init__(self, settings: Settings, transport: Transport | None = None) -> None:
+    Its keys are read anew for a signature that they do not fit, at most every ``new_keys_seconds``.
+    """
+
+    def __init__(self, settings: Settings, *, new_keys_seconds: float = 30.0) -> None:
         secret = settings.oidc_client_secret
         self._issuer = str(settings.oidc_issuer)
         self._client_id = settings.oidc_client_id
         self._client_secret = secret.get_secret_value() if secret else ""
         self._back = f"{settings.public}/login/provider/back"
-        self._transport = transport
+        self._new_keys_seconds = new_keys_seconds
         # Another one after each start: a log-in that was under way then is begun again.
         self._flows = URLSafeTimedSerializer(secrets.token_bytes(32), salt="oidc")
         self._lock = threading.Lock()
@@ -146,7 +148,7 @@ class Provider:
     def _key_set(self, told: Mapping[str, Any], *, anew: bool = False) -> KeySet:
         with self._lock:
             age = time.monotonic() - self._keys[0] if self._keys else None
-            if self._keys is None or age is None or age > (_NEW_KEYS_SECONDS if anew else _READ_AGAIN_SECONDS):
+            if self._keys is None or age is None or age > (self._new_keys_seconds if anew else _READ_AGAIN_SECONDS):
                 found = self._ask("GET", told["jwks_uri"])
                 try:
                     self._keys = (time.monotonic(), KeySet.import_key_set(found))
@@ -158,9 +160,7 @@ class Provider:
         """The JSON that is answered; None where it is no success or no JSON. Raises ProviderDown."""
         parts = urlsplit(address)
         base, path = f"{parts.scheme}://{parts.netloc}", parts.path.lstrip("/")
-        client = HttpClient(
-            base, connect_seconds=_CONNECT_SECONDS, read_seconds=_READ_SECONDS, transport=self._transport
-        )
+        client = HttpClient(base, connect_seconds=_CONNECT_SECONDS, read_seconds=_READ_SECONDS)
         with closing(client):
             try:
                 answer = client.ask(method, f"{path}?{parts.query}" if parts.query else path, **options)

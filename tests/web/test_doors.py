@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,12 +25,17 @@ TEAMS = ("/", "/cases", "/cases/{ref}", "/cases/JF-999999", "/cases/x", "/ticket
          "/docs/pictures/x.png", "/account")  # fmt: skip
 
 
-@pytest.fixture
-def public(make_world: Callable[..., Any], make_client: Callable[..., TestClient]) -> Any:
+@pytest.fixture(scope="module")
+def public(
+    tmp_path_factory: pytest.TempPathFactory, fresh_home: Path, make_world_at: Callable[..., Any],
+    make_client: Callable[..., TestClient],
+) -> Iterator[Any]:  # fmt: skip
     """An installation that the world reaches by one address, with a case whose retailer got a letter."""
-    told = tell(make_world(public="https://ops.example.com"), make_client)
+    home = Path(shutil.copytree(fresh_home, tmp_path_factory.mktemp("public") / "home"))
+    told = tell(make_world_at(home, public="https://ops.example.com"), make_client)
     told.client.headers["Host"] = "ops.example.com"
-    return told
+    yield told
+    told.services.store.close()
 
 
 # -- the table ------------------------------------------------------------------------------------------------------
@@ -126,7 +133,8 @@ def test_no_way_of_writing_a_path_opens_a_page_of_the_team(public: Any, path: st
 @pytest.mark.parametrize(
     "header",
     [("X-Original-URL", "/health"), ("X-Rewrite-URL", "/health"), ("X-Forwarded-Prefix", "/answer"),
-     ("X-Forwarded-Host", "127.0.0.1:8321"), ("X-Forwarded-For", "127.0.0.1"), ("Forwarded", "for=127.0.0.1;host=localhost"),
+     ("X-Forwarded-Host", "127.0.0.1:8321"), ("X-Forwarded-For", "127.0.0.1"),
+     ("Forwarded", "for=127.0.0.1;host=localhost"),
      ("X-Real-IP", "127.0.0.1"), ("X-HTTP-Method-Override", "GET"), ("X-Forwarded-Proto", "http"),
      ("Authorization", "Basic b3BlcmF0b3I6eA=="), ("Remote-User", "operator"), ("X-Forwarded-User", "operator"),
      ("X-Caseproof-Health", "health.x.y"), ("Cookie", "__Host-caseproof=x; caseproof-8321=y")],
@@ -156,13 +164,19 @@ def test_under_an_address_of_their_own_retailers_find_no_login_either(
 
 @pytest.mark.parametrize(
     ("setting", "free"),
-    [({}, True), ({"CASEPROOF_PUBLIC_URL": "http://localhost:8321"}, True), ({"CASEPROOF_WEB_URL": "http://[::1]:8321"}, True),
-     ({"CASEPROOF_PUBLIC_URL": "https://ops.example.com"}, False), ({"CASEPROOF_WEB_URL": "http://0.0.0.0:8321"}, False),
-     ({"CASEPROOF_WEB_URL": "http://192.0.2.7:8321"}, False), ({"CASEPROOF_ANSWER_URL": "https://a.example.com"}, False),
+    [({}, True), ({"CASEPROOF_PUBLIC_URL": "http://localhost:8321"}, True),
+     ({"CASEPROOF_WEB_URL": "http://[::1]:8321"}, True),
+     ({"CASEPROOF_PUBLIC_URL": "https://ops.example.com"}, False),
+     ({"CASEPROOF_WEB_URL": "http://0.0.0.0:8321"}, False),
+     ({"CASEPROOF_WEB_URL": "http://192.0.2.7:8321"}, False),
+     ({"CASEPROOF_ANSWER_URL": "https://a.example.com"}, False),
      ({"CASEPROOF_PUBLIC_URL": "http://127.0.0.1.example.com"}, False)],
 )  # fmt: skip
 def test_reading_is_free_only_where_nothing_is_reached_from_elsewhere(
-    town: Any, make_client: Callable[..., TestClient], monkeypatch: pytest.MonkeyPatch, setting: dict[str, str], free: bool
+    town: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: dict[str, str],
+    free: bool,
 ) -> None:
     for name, value in setting.items():
         monkeypatch.setenv(name, value)
@@ -177,12 +191,14 @@ def test_what_a_proxy_that_nobody_set_up_hands_on_needs_a_login_on_loopback_too(
     assert visitor.get("/cases", headers={name: "203.0.113.9"}).status_code == 401
 
 
-def test_what_only_the_team_may_see_stays_in_no_cache(public: Any, logged_in: Callable[..., TestClient]) -> None:
+def test_what_only_the_team_may_see_stays_in_no_cache(
+    public: Any, make_client: Callable[..., TestClient], logged_in: Callable[..., TestClient]
+) -> None:
     """The next one at this screen would see it after a log-out."""
     digest = public.services.files.keep(public.ref, b"\x89PNG", "page.png", "image/png")
-    logged_in(public, public.client)
+    client = logged_in(public, make_client(public))
     for path in ("/cases", f"/cases/{public.ref}", f"/evidence/{digest}", "/account"):
-        answer = public.client.get(path)
+        answer = client.get(path)
         assert (answer.status_code, answer.headers.get_list("Cache-Control")) == (200, ["no-store"]), path
 
 
@@ -190,9 +206,11 @@ def test_what_only_the_team_may_see_stays_in_no_cache(public: Any, logged_in: Ca
 
 
 STRANGE = (
-    "rebound.example.net", "rebound.example.net:8321", "192.0.2.1", "192.0.2.1:8321", "127.0.0.2", "127.0.0.1.example.net",
+    "rebound.example.net", "rebound.example.net:8321", "192.0.2.1", "192.0.2.1:8321", "127.0.0.2",
+    "127.0.0.1.example.net",
     "localhost.example.net", "x@127.0.0.1", "127.0.0.1@rebound.example.net", "127.0.0.1:8321@rebound.example.net",
-    "127.0.0.1:8321.example.net", "127.0.0.1:x", "127.0.0.1:999999", "[::1", "[::2]", "0x7f.1", "2130706433", "127.1", "", " ",
+    "127.0.0.1:8321.example.net", "127.0.0.1:x", "127.0.0.1:999999", "[::1", "[::2]", "0x7f.1", "2130706433", "127.1",
+    "", " ",
     "127.0.0.1 rebound.example.net", "127.0.0.1,rebound.example.net", "127.0.0.1/rebound.example.net", "127.0.0.1?x",
     "127.0.0.1#x", "\u217cocalhost", "LOCALHOST.EVIL", "localhost\\@rebound.example.net", "localhost%00.example.net",
 )  # fmt: skip
@@ -226,14 +244,16 @@ def listeners(town: Any) -> dict[str, Any]:
     return made
 
 
-# -- where a log-in leads ------------------------------------------------------------------------------------------------
+# -- where a log-in leads ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "path",
-    ["https://example.net", "//example.net", "/\\example.net", "\\\\example.net", "/%2f/example.net", "/cases@example.net",
+    ["https://example.net", "//example.net", "/\\example.net", "\\\\example.net", "/%2f/example.net",
+     "/cases@example.net",
      "/cases\n", "/cases\r\nSet-Cookie: x", "/cases?x=//example.net", "javascript:alert(1)", "/login", "/logout",
-     "/login/provider", "/answer/x", "/static/x", "", "cases", "/./cases", "/docs/../cases", "/docs//example.net", " /cases"],
+     "/login/provider", "/answer/x", "/static/x", "", "cases", "/./cases", "/docs/../cases", "/docs//example.net",
+     " /cases"],
 )  # fmt: skip
 def test_a_log_in_leads_to_no_other_place_than_the_teams_pages(path: str) -> None:
     assert not is_next(path)
