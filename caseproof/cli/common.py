@@ -11,13 +11,18 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn
 from rich.table import Table
 
+from caseproof.cli.session import acting
+
 out = Console()
 err = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-By = Annotated[str, typer.Option("--by", help="Who does this, by role or name.")]
+By = Annotated[str, typer.Option("--by", help="Who does this, by role or name.", callback=acting)]
 Member = Annotated[
-    str, typer.Option("--by", help="Who decides this, as `team` of the policy names them.", show_default=False)
+    str,
+    typer.Option(
+        "--by", help="Who decides this, as `team` of the policy names them.", show_default=False, callback=acting
+    ),
 ]
 
 

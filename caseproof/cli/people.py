@@ -1,7 +1,8 @@
-"""`caseproof people ...`: who of the team can log in to the web app, and their sign-in links."""
+"""`caseproof people ...`: who of the team can log in, and their sign-in links; `login` and `logout` at a terminal."""
 
 from __future__ import annotations
 
+import sys
 from email.policy import SMTP
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from rich.markup import escape
 
 from caseproof.channels.outbound.invitation import invitation
 from caseproof.channels.outbound.mail import MailError
+from caseproof.cli import session
 from caseproof.cli.common import AsJson, out, print_json, table_of
 from caseproof.config.mail_address import usable_address
 from caseproof.config.settings import is_loopback
@@ -92,3 +94,20 @@ def _standing(login: Login | None) -> tuple[str, str]:
 def _remark(public: str) -> None:
     if is_loopback(public):
         out.print("It opens on this machine alone: CASEPROOF_PUBLIC_URL names no other address.", soft_wrap=True)
+
+
+def login(name: Name) -> None:
+    """Log in at this terminal with your password, which is asked for; commands then act as you, without --by."""
+    services = bootstrap()
+    password = typer.prompt("Password", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    session.keep(services.settings, services.logins.by_password(name, password, way="command"))
+    out.print(f"Logged in as {escape(services.logins.member(name))}; `caseproof logout` ends it.")
+
+
+def logout() -> None:
+    """Log out at this terminal."""
+    services = bootstrap()
+    token = session.drop(services.settings)
+    if token:
+        services.logins.log_out(token)
+    out.print("Logged out." if token else "Nobody was logged in here.")
