@@ -37,16 +37,7 @@ def serve(settings: Settings) -> None:
     check_templates()
     app = create_app(bootstrap(settings))
     with _listening(settings) as listener:
-        config = uvicorn.Config(
-            _behind_proxies(app),
-            proxy_headers=False,
-            ws="none",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
-        )
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(how_served(app))
         with _stopping(server):
             server.run(sockets=[listener])
 
@@ -63,6 +54,19 @@ def _behind_proxies(app: ASGIApp) -> ASGIApp:
         await inner({**scope, PEER: client[0] if client else "nobody"}, receive, send)  # type: ignore[arg-type]
 
     return remember_the_peer
+
+
+def how_served(app: ASGIApp) -> uvicorn.Config:
+    """How uvicorn serves the app: nothing over websockets, and nothing believed of a proxy but whom it speaks for."""
+    return uvicorn.Config(
+        _behind_proxies(app),
+        proxy_headers=False,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
+    )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw
 
-from caseproof.config.policy import BUILT_IN, load_policy, policy_in_force
+from caseproof.config.policy import BUILT_IN, TeamInForce, load_policy
 from caseproof.config.settings import Settings
 from caseproof.desks.embedded import EmbeddedDesk
 from caseproof.domain.case import Case
@@ -74,8 +74,7 @@ class World:
     @property
     def logins(self) -> TeamLogins:
         """The team's logins, with passwords that are hashed at once."""
-        settings = self.services.settings
-        return TeamLogins(self.services.store, self.tick, lambda: policy_in_force(settings).policy.team, CHEAP)
+        return TeamLogins(self.services.store, self.tick, TeamInForce(self.services.settings), CHEAP)
 
     def record(self, ref: str, kind: Kind, actor: str = "caseproof", /, **data: Any) -> Case:
         return self.services.ledger.record(ref, kind, actor, **data)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from caseproof.config.settings import Settings
 from caseproof.web import create_app
 from caseproof.web.doors import DOORS, WORLD, Guard, door_of, is_next, routes_of
+from caseproof.web.serving import how_served
 from tests.support.answer_page import tell
 
 PAGE = {"Accept": "text/html,*/*"}
@@ -286,3 +290,56 @@ def asgi(app: Any, path: str, headers: Any = ((b"host", b"ops.example.com"),)) -
         dict(sent[0]["headers"]),
         b"".join(message.get("body", b"") for message in sent[1:]),
     )
+
+
+# -- as it comes over the wire ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def port(public: Any) -> Iterator[int]:
+    """The app behind the server that it really has."""
+    server = uvicorn.Server(how_served(public.client.app))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield listener.getsockname()[1]
+        server.should_exit = True
+        thread.join()
+
+
+def raw(port: int, *lines: str) -> bytes:
+    """What comes back for exactly these lines."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+        line.sendall("\r\n".join((*lines, "Connection: close", "", "")).encode())
+        return b"".join(iter(lambda: line.recv(65536), b""))
+
+
+OURS = "Host: ops.example.com"
+LOGIN = "HTTP/1.1 401"
+
+
+@pytest.mark.parametrize(
+    ("expected", "lines"),
+    [
+        (LOGIN, ("GET /cases HTTP/1.1", OURS)),
+        (LOGIN, ("GET /cases HTTP/1.1", OURS, "X-Forwarded-For: 127.0.0.1", "X-Original-URL: /health")),
+        (LOGIN, ("GET /cases HTTP/1.1", OURS, "Upgrade: websocket", "Sec-WebSocket-Version: 13")),
+        (LOGIN, ("GET /cases?/health HTTP/1.1", OURS)),
+        ("HTTP/1.1 40", ("GET http://ops.example.com/cases HTTP/1.1", OURS)),
+        ("HTTP/1.1 4", ("GET http://ops.example.com/cases HTTP/1.1", "Host: rebound.example.net")),
+        ("HTTP/1.1 40", ("GET /answer/%2e%2e/cases HTTP/1.1", OURS)),
+        ("HTTP/1.1 40", ("GET /answer/../cases HTTP/1.1", OURS)),
+        ("HTTP/1.1 40", ("GET //cases HTTP/1.1", OURS)),
+        ("HTTP/1.1 40", ("OPTIONS * HTTP/1.1", OURS)),
+        ("HTTP/1.1 421", ("GET /cases HTTP/1.0",)),
+        ("HTTP/1.1 421", ("GET /health HTTP/1.1", "Host: rebound.example.net")),
+        ("HTTP/1.1 421", ("GET /health HTTP/1.1", "Host: ops.example.com@rebound.example.net")),
+        ("HTTP/1.1 4", ("GET /health HTTP/1.1", OURS, "Host: rebound.example.net")),
+        ("HTTP/1.1 4", ("GET /health HTTP/1.1",)),
+        ("HTTP/1.1 200", ("GET /health HTTP/1.1", OURS)),
+    ],
+)
+def test_over_the_wire_it_is_the_same(public: Any, port: int, expected: str, lines: tuple[str, ...]) -> None:
+    answer = raw(port, *lines)
+    assert answer.startswith(expected.encode()), answer[:300]
+    assert public.ref.encode() not in answer

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from caseproof.channels.outbound.mail import Send
 from caseproof.config.clock import Clock, utc_now
-from caseproof.config.policy import Policy, PolicyError, policy_in_force
+from caseproof.config.policy import Policy, PolicyError, TeamInForce, policy_in_force
 from caseproof.config.private_files import be_private
 from caseproof.config.settings import Settings, read_settings
 from caseproof.evidence.vault import Vault
@@ -101,7 +101,7 @@ class Services:
     @property
     def logins(self) -> TeamLogins:
         """Who of the team may log in; the team is the policy's as it is at each look."""
-        return TeamLogins(self.store, self.clock, lambda: policy_in_force(self.settings).policy.team)
+        return TeamLogins(self.store, self.clock, TeamInForce(self.settings))
 
     @property
     def stopping(self) -> Stopping:
