@@ -202,9 +202,9 @@ class _Look:
         secret = self._secret
         self._start("Web app's store", lambda: checks.same_store(self._checks.store, secret), after=needs)
         page = partial(outside.confirmation_page, self._here.settings, self._clocks)
-        self._with_clock += [answers, self._start("Confirmation page", page, after=[answers])]
         settings = self._here.settings
-        self._start("Web addresses", lambda: web_doors.addresses(settings))
+        addresses = self._start("Web addresses", lambda: web_doors.addresses(settings))
+        self._with_clock += [answers, self._start("Confirmation page", page, after=[answers, addresses])]
         self._start("Web host names", lambda: web_doors.host_names(settings))
         self._start("Whose word on a login", lambda: web_doors.whose_word(settings))
         known = [self._policy_row, self._store_row]
