@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, insert, select, update
 
-from caseproof.config.mail_address import comparable, usable_address
+from caseproof.config.mail_address import comparable, unkeepable, usable_address
 from caseproof.domain.errors import BadInput
 from caseproof.store.rows import insert_once
 from caseproof.store.tables import login_links, login_sessions, logins
@@ -51,7 +51,9 @@ class Logins:
 
     def named(self, name: str) -> Login | None:
         """Who has a login under this name."""
-        return self._one(logins.c.folded == folded_name(name))
+        folded = folded_name(name)
+        # No database has such a name, and PostgreSQL cannot even be asked for one.
+        return None if unkeepable(folded) else self._one(logins.c.folded == folded)
 
     def with_email(self, email: str) -> Login | None:
         """Who has a login with this mail address; None where nobody has, or more than one."""

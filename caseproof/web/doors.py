@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -18,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Mount, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from caseproof.store import StoreError
 from caseproof.web.answer_guard import AnswerHost
 from caseproof.web.errors import ErrorPages
 from caseproof.web.hosts import OwnHosts
@@ -65,10 +67,13 @@ class Door:
         return pattern.match(path) is not None
 
 
+HEALTH = "/health"
+"""Open to everybody, and it tells the team more."""
+
 DOORS: tuple[Door, ...] = (
     Door("/answer/{token}", _FORM, Guard.SIGNED_LINK),
     Door("/static/{path:path}", READ, Guard.OPEN),
-    Door("/health", READ, Guard.OPEN),
+    Door(HEALTH, READ, Guard.OPEN),
     Door("/login", _FORM, Guard.SIGN_IN),
     Door("/login/link/{token}", _FORM, Guard.SIGN_IN),
     Door("/login/provider", ("GET",), Guard.SIGN_IN),
@@ -152,8 +157,10 @@ class Watch:
         if door is None or (self._answers.is_asked(request) and door.guard not in WORLD):
             raise HTTPException(404)
         request.scope["caseproof.door"] = door.path
-        if self._who.may_be_known(request):
-            with_person(request, await to_thread.run_sync(self._who.asks, request))
+        if self._who.may_be_known(request) and (door.guard not in WORLD or door.path == HEALTH):
+            # What the world may see is shown to the team, too, while the store cannot say who they are.
+            with suppress(StoreError) if door.guard in WORLD else nullcontext():
+                with_person(request, await to_thread.run_sync(self._who.asks, request))
         if door.guard in (Guard.LOGIN, Guard.PERSON):
             self._who.refuse_strangers(request, reads=door.guard is Guard.LOGIN)
         if request.method not in door.methods:

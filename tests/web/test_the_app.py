@@ -112,6 +112,16 @@ def test_health_says_why_the_store_is_down(world: Any, client: TestClient) -> No
     assert "CASEPROOF_HOME" in answer.json()["next_action"]
 
 
+def test_health_says_so_to_somebody_with_a_cookie_too(
+    world: Any, client: TestClient, logged_in: Callable[..., TestClient]
+) -> None:
+    logged_in(world, client)
+    break_store(world)
+    assert (client.get("/health").status_code, client.get("/health").json()["status"]) == (503, "down")
+    assert client.get("/static/style.css").status_code == 200
+    assert client.get("/cases").status_code == 503
+
+
 def test_pages_say_that_the_store_is_down(world: Any, client: TestClient) -> None:
     ref = world.opened()
     digest = world.services.files.keep(ref, b"x", "x.txt", "text/plain")
