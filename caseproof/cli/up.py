@@ -90,10 +90,10 @@ def _start(settings: Settings, laid_out: StartPlan, supervisor: Supervisor, say:
 
     register_blocks()
     services = bootstrap(settings)
-    say("Caseproof is up.")
     if (first := services.logins.first_link()) is not None:
         login, token = first
         say(f"Nobody has a login yet. {login.name} chooses a password here, once: {services.links.sign_in_url(token)}")
+    say("Caseproof is up.")
 
 
 def _show_the_other(supervisor: Supervisor, screen: Screen, holder: int | None) -> None:
