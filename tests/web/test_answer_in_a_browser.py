@@ -314,4 +314,5 @@ def test_axe_finds_nothing_wrong_with_the_pages_of_a_login(street: Street, watch
         watched.get_by_label(label).fill("nine tall chimneys")
     watched.get_by_role("button").click()
     watched.goto(f"{start}/account")
+    assert watched.locator("h1").inner_text() == "team lead"
     assert look_closely(watched) == []
