@@ -24,7 +24,9 @@ from caseproof.cli.doctor import doctor
 from caseproof.cli.inbox import inbox_app
 from caseproof.cli.keys import keys_app
 from caseproof.cli.mail import mail_app
+from caseproof.cli.people import login, logout, people_app
 from caseproof.cli.report import report
+from caseproof.cli.session import by_default
 from caseproof.cli.setup import setup
 from caseproof.cli.terminal import guard_streams
 from caseproof.cli.up import up
@@ -49,6 +51,9 @@ app.add_typer(contact_app, name="contact")
 app.add_typer(mail_app, name="mail")
 app.add_typer(inbox_app, name="inbox")
 app.add_typer(keys_app, name="keys")
+app.add_typer(people_app, name="people")
+app.command()(login)
+app.command()(logout)
 app.command()(up)
 app.command()(setup)
 app.command()(doctor)
@@ -62,6 +67,7 @@ app.command()(restore)
 def _anywhere(context: typer.Context) -> None:
     """Job-failure cases that close only with proof."""
     be_private()
+    context.default_map = by_default(getattr(context.command, "commands", {}))
     if context.invoked_subcommand in ("up", "demo"):  # these bring a Prefect server of their own
         return
     for name, value in {**QUIET, "PREFECT_LOGGING_LEVEL": "ERROR"}.items():

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress, ProgressColumn
 
+from caseproof.cli.session import acting
 from caseproof.cli.terminal import HouseConsole, HouseTable, json_text, safe, safe_in_lines
 
 __all__ = ["AsJson", "By", "Member", "err", "out", "print_json", "progress_bar", "safe", "say_error", "table_of"]
@@ -16,9 +17,12 @@ out = HouseConsole()
 err = HouseConsole(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-By = Annotated[str, typer.Option("--by", help="Who does this, by role or name.")]
+By = Annotated[str, typer.Option("--by", help="Who does this, by role or name.", callback=acting)]
 Member = Annotated[
-    str, typer.Option("--by", help="Who decides this, as `team` of the policy names them.", show_default=False)
+    str,
+    typer.Option(
+        "--by", help="Who decides this, as `team` of the policy names them.", show_default=False, callback=acting
+    ),
 ]
 
 

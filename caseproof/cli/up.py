@@ -106,7 +106,10 @@ def _start(settings: Settings, laid_out: StartPlan, supervisor: Supervisor, say:
     from blocks.catalogue import register_blocks
 
     register_blocks()
-    bootstrap(settings)
+    services = bootstrap(settings)
+    if (first := services.logins.first_link()) is not None:
+        login, token = first
+        say(f"Nobody has a login yet. {login.name} chooses a password here, once: {services.links.sign_in_url(token)}")
     say("Caseproof is up.")
 
 

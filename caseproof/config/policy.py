@@ -7,6 +7,7 @@ wrong, what it may be.
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from email.utils import parseaddr
 from functools import lru_cache
@@ -23,11 +24,13 @@ from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import CAUSES, Scope
 
 __all__ = [
-    "BUILT_IN", "InForce", "Policy", "PolicyError", "load_policy", "policy_file", "policy_in_force",
+    "BUILT_IN", "InForce", "Policy", "PolicyError", "TeamInForce", "load_policy", "policy_file", "policy_in_force",
 ]  # fmt: skip
 
 
 _LONGEST_ADDRESS = 1000  # with a name
+_LATELY_SECONDS = 3.0
+"""More than the coarsest clock of a disk."""
 
 
 class PolicyError(BadInput):
@@ -192,6 +195,35 @@ def policy_in_force(settings: Settings) -> InForce:
         )
     _remember(path, last)
     return InForce(policy)
+
+
+class TeamInForce:
+    """The policy's team as it is at each call. The file is read anew where it may be another one than before."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._known: tuple[object, tuple[str, ...]] | None = None
+
+    def __call__(self) -> tuple[str, ...]:
+        """The names. Raises PolicyError where there never was a usable policy."""
+        path = policy_file(self._settings)
+        looked = self._look(path)
+        if self._known is not None and looked is not None and self._known[0] == looked:
+            return self._known[1]
+        team = policy_in_force(self._settings).policy.team
+        self._known = (looked, team)
+        return team
+
+    @staticmethod
+    def _look(path: Path) -> object:
+        """What tells a file from the one before; None where it was written so lately that its time may not."""
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        if time.time() - max(found.st_mtime, found.st_ctime) < _LATELY_SECONDS:
+            return None
+        return path, found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
 def _remember(path: Path, last: Path) -> None:

@@ -6,10 +6,13 @@ import re
 import uuid
 from contextlib import suppress
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import Field, HttpUrl, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, HttpUrl, IPvAnyNetwork, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from caseproof.config.cluster import Cluster
@@ -47,6 +50,24 @@ class Settings(BaseSettings):
         description="What the links to the confirmation page start with, in mail to retailers. Under its host name "
         "nothing else is shown. Default: CASEPROOF_PUBLIC_URL; with neither, mail to retailers has no such link.",
     )
+    oidc_issuer: HttpUrl | None = Field(
+        default=None,
+        description="The OpenID Connect provider that people of the team log in with: its issuer. Default: passwords.",
+    )
+    oidc_client_id: str = Field(default="", description="What the provider knows Caseproof as.")
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="The provider's secret for it; empty for a public client."
+    )
+    proxy_login_header: str = Field(
+        default="",
+        description="The header in which a proxy names who it logged in, by name or mail address, like "
+        "X-Forwarded-User; it counts from CASEPROOF_PROXY_ADDRESSES alone.",
+    )
+    proxy_addresses: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        default=(),
+        description="The addresses or networks of that proxy, with commas between them. Let it take the header out of "
+        "what comes from outside.",
+    )
     prefect_url: HttpUrl = Field(
         default=HttpUrl("http://127.0.0.1:4200"),
         description="Where the Prefect server of `caseproof up` listens; loopback by default. Not used with a server "
@@ -60,6 +81,11 @@ class Settings(BaseSettings):
         default=None,
         description="The Chromium to take screenshots with. Default: the first one that is found.",
     )
+
+    @field_validator("proxy_addresses", mode="before")
+    @classmethod
+    def _with_commas(cls, given: Any) -> Any:
+        return tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
 
     @cached_property
     def home_folder(self) -> Path:
@@ -110,6 +136,12 @@ class Settings(BaseSettings):
         return _listens("CASEPROOF_WEB_URL", self.web_url, "CASEPROOF_PUBLIC_URL")
 
     @property
+    def is_for_this_machine(self) -> bool:
+        """Whether nothing of the web app is reached from elsewhere, by what is set: then reading needs no login."""
+        named = (self.web_url, self.public_url, self.answer_url)
+        return all(is_loopback(str(url)) for url in named if url is not None)
+
+    @property
     def prefect_listens(self) -> tuple[str, int]:
         """The host and port that the Prefect server of `caseproof up` listens on. Raises BadInput for https."""
         return _listens("CASEPROOF_PREFECT_URL", self.prefect_url, "PREFECT_UI_URL")
@@ -124,6 +156,15 @@ class Settings(BaseSettings):
         """What links to the confirmation page start with; None where retailers have no page to open."""
         url = self.answer_url or self.public_url
         return str(url).rstrip("/") if url else None
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a URL leads to this machine alone, by what it says."""
+    host = (urlsplit(address).hostname or "").rstrip(".")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _listens(name: str, url: HttpUrl, public: str) -> tuple[str, int]:

@@ -15,7 +15,7 @@ from caseproof.channels.outbound.samples import check_templates
 from caseproof.config.policy import Policy
 from caseproof.config.settings import Settings
 from caseproof.desks.base import Desk
-from caseproof.doctor import doors, machine, outside
+from caseproof.doctor import doors, machine, outside, web_doors
 from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.examination import Examination, Failed, Finding, Row
 from caseproof.doctor.prefect import PrefectAccess, PrefectChecks, WantedDeployment
@@ -208,9 +208,21 @@ class _Look:
         self._stack.callback(checks.close)
         answers = self._start("Web app", checks.answers)
         needs = [answers, self._store_row]
-        self._start("Web app's store", lambda: checks.same_store(self._checks.store), after=needs)
+        secret = self._secret
+        self._start("Web app's store", lambda: checks.same_store(self._checks.store, secret), after=needs)
         page = partial(outside.confirmation_page, self._here.settings, self._clocks)
-        self._with_clock += [answers, self._start("Confirmation page", page, after=[answers])]
+        settings = self._here.settings
+        addresses = self._start("Web addresses", lambda: web_doors.addresses(settings))
+        self._with_clock += [answers, self._start("Confirmation page", page, after=[answers, addresses])]
+        self._start("Web host names", lambda: web_doors.host_names(settings))
+        self._start("Whose word on a login", lambda: web_doors.whose_word(settings))
+        known = [self._policy_row, self._store_row]
+        self._start(
+            "Logins", lambda: web_doors.logins(settings, self._services(self._known_policy).logins), after=known
+        )
+
+    def _secret(self) -> bytes:
+        return self._services(self._known_policy).secret
 
     def at_the_clocks(self) -> None:
         for row in self._with_clock:

@@ -6,27 +6,27 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import version
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 from caseproof.channels.inbound import imap
 from caseproof.channels.inbound.imap_account import ImapAccount
 from caseproof.channels.outbound.languages import words
 from caseproof.channels.outbound.mail import MailAccount, probe
 from caseproof.config.clock import utc_now
-from caseproof.config.settings import Settings
+from caseproof.config.settings import Settings, is_loopback
 from caseproof.desks.base import Desk
 from caseproof.doctor.calls import Caller
 from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.examination import Failed, blaming
 from caseproof.platforms.base import JobPlatform
+from caseproof.procedure.core.health_key import HEALTH_KEY, health_key
 from caseproof.store import Store
 
 MAIL_SECONDS = 4.0
 """How long the mail server may take for a step; a sending itself is more patient (policy.yaml)."""
 MAILBOX_SECONDS = 8.0
 """How long the mailbox may take for a step: a login over IMAP is slower."""
+_SAME = "Start the web app with the same CASEPROOF_HOME and CASEPROOF_DATABASE_URL as here."
 _WEB = (
     "Start it with `caseproof up` or `caseproof web`; see that CASEPROOF_PUBLIC_URL (else CASEPROOF_WEB_URL) is the "
     "address where it can be reached from outside, and that a proxy before it passes everything on."
@@ -76,7 +76,7 @@ def confirmation_page(settings: Settings, clocks: Clocks) -> str:
         page, cases = call("GET", "answer/doctor", headers={"Accept-Language": "en"}), call("GET", "cases")
     if words("en", "page")["broken_title"] not in page.text:
         raise Failed(f"{call.address}/answer/ is not the confirmation page (HTTP {page.status}).", _PAGE)
-    outside = "; a retailer outside cannot open a loopback address" if _is_loopback(settings.answers) else ""
+    outside = "; a retailer outside cannot open a loopback address" if is_loopback(settings.answers) else ""
     beside = (
         "; the cases stand there too, and have no login: give it a host name of its own" if cases.is_success else ""
     )
@@ -114,8 +114,10 @@ class WebChecks:
 
     def __init__(self, settings: Settings, clocks: Clocks) -> None:
         self._public = settings.public
+        self._needs_login = not settings.is_for_this_machine
         self._call = Caller(settings.public, "The web app", clocks, next_action=_WEB)
         self._health: dict[str, Any] = {}
+        self._key = ""
 
     def close(self) -> None:
         """Close the connections."""
@@ -124,53 +126,67 @@ class WebChecks:
     def answers(self) -> str:
         """Whether it answers, is Caseproof, and is of this version."""
         self._health = told = self._read_health()
+        if "version" not in told:
+            return f"{self._call.address} answers, and tells a stranger no more"
+        self._refuse_another_version(told)
+        remark = "; a retailer outside cannot open it: set CASEPROOF_PUBLIC_URL" if is_loopback(self._public) else ""
+        return f"{self._call.address} is Caseproof {told['version']}{remark}"
+
+    def _refuse_another_version(self, told: Mapping[str, Any]) -> None:
         if told["version"] != version("caseproof"):
             raise Failed(
                 f"The web app at {self._call.address} is Caseproof {told['version']}; installed here is "
                 f"{version('caseproof')}.",
                 "Restart the web app, or install one version everywhere.",
             )
-        remark = "; a retailer outside cannot open it: set CASEPROOF_PUBLIC_URL" if _is_loopback(self._public) else ""
-        return f"{self._call.address} is Caseproof {told['version']}{remark}"
 
-    def same_store(self, store: Store) -> str:
-        """Whether it reads the store that we read: as many open cases, and the page of the newest case."""
+    def same_store(self, store: Store, secret: Callable[[], bytes]) -> str:
+        """Whether it reads the store that we read: as many open cases, and the newest case.
+
+        A web app that asks for a login tells it whoever has the ``secret`` of its store.
+        """
+        if self._needs_login:
+            self._key = health_key(secret())
+            self._health = self._read_health()
+            if self._health["status"] == "ok" and "version" not in self._health:
+                raise Failed(
+                    f"The web app at {self._call.address} reads another store: it does not know our signature.",
+                    _SAME,
+                )
+            if "version" in self._health:
+                self._refuse_another_version(self._health)
         if self._health["status"] != "ok":
             raise Failed(
                 f"The web app at {self._call.address} cannot read its store: {self._health.get('store')}",
                 str(self._health.get("next_action") or _WEB),
             )
-        newest, counts = "", (-1, -2)
+        newest, counts, told = "", (-1, -2), self._health
         for _ in range(2):  # a case may be opened or closed between the two looks
             with store.reading() as uow:
                 rows = uow.cases.rows()
             newest = rows[-1].ref if rows else ""
-            counts = (sum(row.closed_at is None for row in rows), self._read_health().get("cases_open", -1))
+            told = self._read_health()
+            counts = (sum(row.closed_at is None for row in rows), told.get("cases_open", -1))
             if counts[0] == counts[1]:
                 break
-        shown = not newest or self._call("GET", f"cases/{newest}").is_success
+        shown = not newest or (
+            told.get("newest") == newest if self._needs_login else self._call("GET", f"cases/{newest}").is_success
+        )
         if counts[0] != counts[1] or not shown:
             what = f"does not know {newest}" if not shown else f"has {counts[1]} open cases, we have {counts[0]}"
             raise Failed(
                 f"The web app at {self._call.address} reads another store: it {what}.",
-                "Start the web app with the same CASEPROOF_HOME and CASEPROOF_DATABASE_URL as here.",
+                _SAME,
             )
         return f"{counts[0]} open cases there and here" + (f", and {newest} has its page" if newest else "")
 
     def _read_health(self) -> dict[str, Any]:
-        answer = self._call("GET", "health")
-        told = answer.json()
-        if not (isinstance(told, dict) and "version" in told and told.get("status") in ("ok", "down")):
+        answer = self._call("GET", "health", headers={HEALTH_KEY: self._key} if self._key else None)
+        found = answer.json()
+        told: dict[str, Any] = found if isinstance(found, dict) else {}
+        if not (("version" in told or self._needs_login) and told.get("status") in ("ok", "down")):
             raise Failed(
                 f"What answers at {self._call.address} is not Caseproof's web app (it answered {answer.status}).",
                 _WEB,
             )
         return told
-
-
-def _is_loopback(address: str) -> bool:
-    host = urlsplit(address).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

@@ -165,13 +165,17 @@ class HttpClient:
         path: str,
         *,
         json: Any = None,
+        form: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """The answer, whatever its status; asked once. ``json`` is the body. Raises CallFailed where there is none."""
+        """The answer, whatever its status; asked once. ``json`` is the body, or ``form`` is, as a page sends one.
+
+        Raises CallFailed where there is none.
+        """
         url = f"{self._base}/{path}"
         try:
-            with self._client.stream(method, url, json=json, params=params, headers=headers) as response:
+            with self._client.stream(method, url, json=json, data=form, params=params, headers=headers) as response:
                 content = _limited(response)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Not chained: its text may repeat a header, and so the secret in it.

@@ -33,13 +33,16 @@ from caseproof.store.errors import StoreError, explained, readable
 from caseproof.store.guards import guards_off, guards_on
 from caseproof.store.migrate import SchemaState, _known, downgrade, standing, upgrade
 from caseproof.store.store import Store
-from caseproof.store.tables import REVISION, VERSION_TABLE, marks, metadata
+from caseproof.store.tables import REVISION, VERSION_TABLE, login_links, login_sessions, marks, metadata
 from caseproof.store.uow import UnitOfWork
 
 Row = dict[str, Any]
 
-TABLES = frozenset(metadata.tables)
-"""Every table of the newest revision; the one that holds the revision's number is none of them."""
+_NOT_COPIED = frozenset({login_links.name, login_sessions.name})
+"""Who is logged in, and by which links somebody may: a restore brings nobody back who was logged out since."""
+
+TABLES = frozenset(metadata.tables) - _NOT_COPIED
+"""Every table of the newest revision that is saved; the one that holds the revision's number is none of them."""
 
 _BATCH = 500
 _DIGESTS = {
@@ -158,7 +161,7 @@ def _emptied_at(connection: Connection, revision: str) -> set[str]:
         downgrade(connection, "base")
     before = _names(connection)
     upgrade(connection, revision)
-    return _names(connection) - before - {VERSION_TABLE}
+    return _names(connection) - before - {VERSION_TABLE} - _NOT_COPIED
 
 
 def _count(connection: Connection) -> int:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from caseproof.store.column_types import Digest, UtcTime
 
-REVISION = "0007"
+REVISION = "0008"
 """The newest revision, so that opening a store need not load Alembic; a test holds it to the scripts."""
 
 VERSION_TABLE = "caseproof_version"
@@ -339,4 +339,35 @@ ticket_attachments = Table(
     Column("media_type", String, nullable=False),
     Column("at", UtcTime, nullable=False),
     UniqueConstraint("ticket", "name", "digest"),
+)
+
+# Since 0008. Of a link and of a log-in only the digest is kept: who reads the store can use neither.
+logins = Table(
+    "logins",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("folded", String, nullable=False, unique=True),  # the name as it is compared: case does not matter
+    Column("email", String, nullable=False, server_default=""),
+    Column("password", String, nullable=False, server_default=""),  # as Argon2 hashed it; empty: none was chosen
+    Column("made_at", UtcTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+login_links = Table(
+    "login_links",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("login_id", ForeignKey("logins.id"), nullable=False),
+    Column("until", UtcTime, nullable=False),
+)
+
+login_sessions = Table(
+    "login_sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("login_id", ForeignKey("logins.id"), nullable=False),
+    Column("way", String, nullable=False),
+    Column("made_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
 )

@@ -16,6 +16,7 @@ from caseproof.store.guards import guards_changed, guards_missing
 from caseproof.store.history import History
 from caseproof.store.incidents import Incidents
 from caseproof.store.intents import Intents
+from caseproof.store.logins import Logins
 from caseproof.store.messages import Messages
 from caseproof.store.people import People
 from caseproof.store.tickets import Tickets
@@ -40,6 +41,7 @@ class UnitOfWork:
         self.cursors = Cursors(connection)
         self.messages = Messages(connection)
         self.people = People(connection)
+        self.logins = Logins(connection)
         self.evidence = EvidenceList(connection)
         self.tickets = Tickets(connection)
 

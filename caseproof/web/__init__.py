@@ -1,4 +1,4 @@
-"""The web app: what Prefect cannot show. It reads the store and the vault, and changes nothing."""
+"""The web app: what Prefect cannot show. It reads the store; a retailer answers there, and the team logs in."""
 
 from caseproof.web.app import create_app
 from caseproof.web.serving import serve

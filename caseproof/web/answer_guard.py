@@ -1,4 +1,4 @@
-"""What keeps the confirmation page safe: whose host it is under, how often, how much, and whether a form is ours."""
+"""What keeps the pages with forms safe: whose host it is under, how often, how much, and whether a form is ours."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 
 from caseproof.config.settings import Settings
 from caseproof.domain.errors import CaseproofError
+from caseproof.store.logins import folded_name
 
 MOST_BODY = 64_000
 """How many bytes a form may have; the longest answer that is taken fits."""
@@ -27,6 +28,8 @@ _MOST_FIELDS = 400
 _LOOKS = parse("120 per minute")
 _SENDS = parse("40 per 10 minutes")
 _ANSWERS = parse("20 per hour")
+_LOGINS = parse("20 per 10 minutes")
+_LOGINS_OF_A_NAME = parse("10 per 10 minutes")
 
 
 class TooMuch(CaseproofError):
@@ -61,11 +64,6 @@ class AnswerHost:
         """Whether this request is for that host."""
         asked = asked_host(request)
         return self._is_its_own and asked is not None and asked[0] == self.name and asked[1] not in self._others
-
-    def shows(self, request: Request) -> bool:
-        """Whether this request's page may be shown: everything under our other hosts."""
-        path = request.scope["path"]
-        return not self.is_asked(request) or path == "/health" or path.startswith(("/answer/", "/static/"))
 
     def is_for_retailers(self, request: Request) -> bool:
         """Whether whoever sent this request is a retailer, for all that we know."""
@@ -107,6 +105,14 @@ class RateLimit:
     def answer(self, letter: str) -> None:
         """Count one answer by the link of a letter. Raises TooOften."""
         self._take(_ANSWERS, "answer", letter)
+
+    def login(self, request: Request, name: str = "") -> None:
+        """Count one try to log in, of an address and of a name, which need not be anybody's. Raises TooOften."""
+        self._take(_LOGINS, "login", _client(request))
+        if name:
+            self._take(
+                _LOGINS_OF_A_NAME, "name", hashlib.sha256(folded_name(name).encode(errors="replace")).hexdigest()
+            )
 
     def _take(self, most: RateLimitItem, *who: str) -> None:
         if not self._limiter.hit(most, *who):
@@ -160,8 +166,11 @@ def form_key(secret: bytes, token: str, seen: int) -> str:
 
 def is_our_form(request: Request, secret: bytes, token: str, seen: int, key: str) -> bool:
     """Whether a form was made here and is sent from our own page: another site's cannot know the key."""
-    if not hmac.compare_digest(key.encode(), form_key(secret, token, seen).encode()):
-        return False
+    return hmac.compare_digest(key.encode(), form_key(secret, token, seen).encode()) and is_from_us(request)
+
+
+def is_from_us(request: Request) -> bool:
+    """Whether a form is sent from a page of ours, by what the browser says of it; an old one says nothing."""
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is not None:
         return site in ("same-origin", "none")

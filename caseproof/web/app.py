@@ -1,4 +1,7 @@
-"""The routes of the web app. All of them read but one: a retailer's answer on the confirmation page."""
+"""The routes of the web app. All of them read but a retailer's answer, and logging in and out.
+
+What guards each of them stands in ``doors.DOORS``; one that is not there is not reached.
+"""
 
 from __future__ import annotations
 
@@ -11,50 +14,73 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
+from caseproof.config.settings import Settings
 from caseproof.config.shipped import this_version
 from caseproof.evidence.vault import Vault
+from caseproof.procedure.core.health_key import HEALTH_KEY, is_health_key
+from caseproof.procedure.core.logins import TeamLogins
+from caseproof.procedure.core.parts import ReplyAddresses
 from caseproof.procedure.core.services import Services
 from caseproof.store import Store, StoreError
 from caseproof.web.answer import answer_routes
 from caseproof.web.answer_guard import AnswerHost
 from caseproof.web.answer_pages import AnswerPages
-from caseproof.web.errors import add_errors, own_hosts_only
+from caseproof.web.doors import READ, Watch, same_door
+from caseproof.web.errors import ErrorPages, add_errors
 from caseproof.web.files import evidence_response
 from caseproof.web.handbook import DOCS, Handbook
+from caseproof.web.hosts import OwnHosts
+from caseproof.web.login import LoginPages, account_routes, login_routes
 from caseproof.web.pages import HERE, Pages
+from caseproof.web.provider import LoginProvider
 from caseproof.web.reports import report_response
 from caseproof.web.views import case_list, case_page, inbox_page, ticket_page
+from caseproof.web.who import Who, person_of
 
-_READ = ["GET", "HEAD"]
+_READ = list(READ)
 
 
-def create_app(services: Services, *, docs: Path = DOCS) -> FastAPI:
+def create_app(
+    services: Services, *, docs: Path = DOCS, logins: TeamLogins | None = None, provider: LoginProvider | None = None
+) -> FastAPI:
     """The app over these services. Links to flow runs need the environment variable PREFECT_UI_URL.
 
-    ``docs`` is the folder of markdown pages that stand under /docs.
+    ``docs`` is the folder of markdown pages that stand under /docs; ``logins`` and ``provider`` are those of the
+    services and their settings unless they are given.
     """
-    base = urlsplit(services.settings.public).path.rstrip("/")
-    pages, answers, host = (
-        Pages(base),
-        AnswerPages(services.replies, services.settings.public),
-        AnswerHost(services.settings),
-    )
+    settings, logins = services.settings, logins or services.logins
+    base = urlsplit(settings.public).path.rstrip("/")
+    pages, answers, host = Pages(base), AnswerPages(services.replies, settings.public), AnswerHost(settings)
+    errors, who = ErrorPages(pages, answers, host, base), Who(settings, logins)
+    provider = provider or _provider(settings)
     app = FastAPI(
         title="Caseproof",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(own_hosts_only(services.settings, host))],
+        dependencies=[Depends(same_door)],
     )
-    add_errors(app, pages, answers, host)
+    add_errors(app, errors)
+    app.add_middleware(Watch, hosts=OwnHosts(settings), answers=host, who=who, errors=errors)
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
     app.include_router(_case_routes(services.store, services.vault, pages, base))
-    app.include_router(
-        _file_routes(services.store, services.vault, services.settings.home_folder, pages, base, Handbook(docs), host)
-    )
+    app.include_router(_file_routes(services.store, services.vault, settings.home_folder, pages, base, Handbook(docs)))
+    app.include_router(_health_routes(services.store, services.replies, who, host))
     app.include_router(answer_routes(services.ledger, services.vault, services.replies, answers))
+    by_form = LoginPages(pages, who, settings, provider)
+    app.include_router(login_routes(logins, by_form))
+    app.include_router(account_routes(logins, by_form))
     return app
+
+
+def _provider(settings: Settings) -> LoginProvider | None:
+    """The provider of the settings; what speaks with it takes a quarter of a second to load."""
+    if settings.oidc_issuer is None:
+        return None
+    from caseproof.web.oidc import Provider
+
+    return Provider(settings)
 
 
 def _case_routes(store: Store, vault: Vault, pages: Pages, base: str) -> APIRouter:
@@ -66,33 +92,31 @@ def _case_routes(store: Store, vault: Vault, pages: Pages, base: str) -> APIRout
         return RedirectResponse(f"{base}/cases")
 
     @router.api_route("/cases", methods=_READ)
-    def cases() -> Response:
-        return pages.show("cases.html", listed=case_list(store))
+    def cases(request: Request) -> Response:
+        return pages.show("cases.html", who=person_of(request), listed=case_list(store))
 
     @router.api_route("/inbox", methods=_READ)
-    def inbox() -> Response:
-        return pages.show("inbox.html", page=inbox_page(store, vault))
+    def inbox(request: Request) -> Response:
+        return pages.show("inbox.html", who=person_of(request), page=inbox_page(store, vault))
 
     @router.api_route("/cases/{ref}", methods=_READ)
-    def case(ref: str) -> Response:
+    def case(ref: str, request: Request) -> Response:
         page = case_page(store, vault, ref, prefect_ui)
         if page.case.ref != ref:
             return RedirectResponse(f"{base}/cases/{page.case.ref}")
-        return pages.show("case.html", page=page, case=page.case)
+        return pages.show("case.html", who=person_of(request), page=page, case=page.case)
 
     @router.api_route("/tickets/{ticket_id}", methods=_READ)
-    def ticket(ticket_id: str) -> Response:
+    def ticket(ticket_id: str, request: Request) -> Response:
         page = ticket_page(store, vault, ticket_id)
         if page.id != ticket_id:
             return RedirectResponse(f"{base}/tickets/{page.id}")
-        return pages.show("ticket.html", page=page, ticket=page.ticket)
+        return pages.show("ticket.html", who=person_of(request), page=page, ticket=page.ticket)
 
     return router
 
 
-def _file_routes(
-    store: Store, vault: Vault, home: Path, pages: Pages, base: str, handbook: Handbook, host: AnswerHost
-) -> APIRouter:
+def _file_routes(store: Store, vault: Vault, home: Path, pages: Pages, base: str, handbook: Handbook) -> APIRouter:
     router = APIRouter()
 
     @router.api_route("/evidence/{digest}", methods=_READ)
@@ -113,30 +137,42 @@ def _file_routes(
         return RedirectResponse(f"{base}/docs/index")
 
     @router.api_route("/docs/{page:path}", methods=_READ)
-    def doc(page: str) -> Response:
+    def doc(page: str, request: Request) -> Response:
         name = page.removesuffix(".md")
         found = handbook.page(name)
         if name != page:  # how the pages link to each other
             return RedirectResponse(f"{base}/docs/{name}")
-        return pages.show("doc.html", page=found)
-
-    @router.api_route("/health", methods=_READ)
-    def health(request: Request) -> Response:
-        return _health(store, in_short=host.is_asked(request))
+        return pages.show("doc.html", who=person_of(request), page=found)
 
     return router
 
 
-def _health(store: Store, *, in_short: bool) -> Response:
+def _health_routes(store: Store, replies: ReplyAddresses, who: Who, host: AnswerHost) -> APIRouter:
+    router = APIRouter()
+
+    @router.api_route("/health", methods=_READ)
+    def health(request: Request) -> Response:
+        """In short for a stranger; in full for the team, and for the doctor, who has our store and so our secret."""
+        if is_health_key(replies.secret, request.headers.get(HEALTH_KEY, "")):
+            return _health(store, in_short=False, newest=True)
+        team = who.everybody_reads(request) or person_of(request) is not None
+        return _health(store, in_short=host.is_asked(request) or not team)
+
+    return router
+
+
+def _health(store: Store, *, in_short: bool, newest: bool = False) -> Response:
     """Whether the store can be read; 503 with the reason when it cannot. In short it says no more than that."""
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     try:
         with store.reading() as uow:
-            count = len(uow.cases.rows(open_only=True))
+            rows = uow.cases.rows(open_only=not newest)
     except StoreError as error:
         why = {"store": error.problem, "next_action": error.next_action, "version": this_version()}
         return JSONResponse({"status": "down", **({} if in_short else why)}, 503, headers)
-    told = {"store": "ok", "cases_open": count, "version": this_version()}
+    is_open = sum(row.closed_at is None for row in rows)
+    told = {"store": "ok", "cases_open": is_open, "version": this_version()}
+    told |= {"newest": rows[-1].ref if rows else ""} if newest else {}
     return JSONResponse({"status": "ok", **({} if in_short else told)}, headers=headers)
 
 

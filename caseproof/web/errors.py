@@ -2,97 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
-from caseproof.config.settings import Settings
 from caseproof.desks.base import UnknownTicket
 from caseproof.domain.errors import CaseproofError
 from caseproof.store import StoreDown, UnknownCase
-from caseproof.web.answer_guard import AnswerHost, asked_host
+from caseproof.web.answer_guard import AnswerHost, TooMuch
 from caseproof.web.answer_pages import AnswerPages
 from caseproof.web.files import NotHere
+from caseproof.web.hosts import StrangeHost
 from caseproof.web.pages import Pages
+from caseproof.web.who import NotLoggedIn
 
-_ANY_ADDRESS = frozenset({"0.0.0.0", "::", "[::]"})  # noqa: S104 - compared with, not bound to
-
-
-class StrangeHost(CaseproofError):
-    """The request names a host that is not ours."""
-
+_log = logging.getLogger(__name__)
 
 _STATUS: tuple[tuple[type[CaseproofError], int], ...] = (
     (UnknownCase, 404),
     (UnknownTicket, 404),
     (NotHere, 404),
+    (NotLoggedIn, 401),
+    (TooMuch, 413),
     (StrangeHost, 421),
     (StoreDown, 503),
 )
 
 
-def own_hosts_only(settings: Settings, answers: AnswerHost) -> Callable[[Request], None]:
-    """A check that refuses requests for a host that is not ours (StrangeHost).
+class ErrorPages:
+    """The page of an error; a retailer's names nothing of the team's. ``base`` is what our own links start with."""
 
-    Under the host that retailers see there is nothing but their page (404).
+    def __init__(self, pages: Pages, answers: AnswerPages, host: AnswerHost, base: str) -> None:
+        self._pages, self._answers, self._host, self._base = pages, answers, host, base
 
-    There is no login: listening on loopback is what keeps strangers out. A web site that lets its own name
-    point to 127.0.0.1 would otherwise read every case through the browser of whoever visits it.
-    """
-    ours = {settings.web_url.host, urlsplit(settings.public).hostname, answers.name, "localhost", "127.0.0.1", "::1"}
-    ours = {name.strip("[]") for name in ours if name}
-    anywhere = settings.web_url.host in _ANY_ADDRESS
+    def of(self, request: Request, error: Exception) -> Response:
+        """The page; a person who is to log in first is led there, and back when it is done."""
+        match error:
+            case NotLoggedIn() if self._opens_a_page(request):
+                after = quote(request.scope["path"])
+                return RedirectResponse(f"{self._base}/login?next={after}", 303, {"Cache-Control": "no-store"})
+            case CaseproofError():
+                return self._for_people(request, error)
+            case HTTPException():
+                return self._of_the_protocol(request, error)
+        _log.error("A page could not be made.", exc_info=error)
+        return self._unexpected(request)
 
-    def refuse_strange_host(request: Request) -> None:
-        asked = asked_host(request)
-        if asked is None or (not anywhere and asked[0] not in ours):
-            raise StrangeHost(
-                "This is not the address of the web app.",
-                f"Open {settings.public}, or set CASEPROOF_PUBLIC_URL to the address that people use.",
-            )
-        if not answers.shows(request):
-            raise HTTPException(404)
+    @staticmethod
+    def _opens_a_page(request: Request) -> bool:
+        """Whether somebody wants to see a page; a picture or a program is told plainly."""
+        return request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", "")
 
-    return refuse_strange_host
-
-
-def add_errors(app: FastAPI, pages: Pages, answers: AnswerPages, host: AnswerHost) -> None:
-    """Let the app answer every error with a page; a retailer's names nothing that is the team's."""
-
-    def show(status: int, problem: str, next_action: str) -> Response:
+    def _show(self, status: int, problem: str, next_action: str) -> Response:
         title = HTTPStatus(status).phrase
-        return pages.show("error.html", status, title=title, problem=problem, next_action=next_action)
+        return self._pages.show("error.html", status, title=title, problem=problem, next_action=next_action)
 
-    @app.exception_handler(CaseproofError)
-    def for_people(request: Request, error: CaseproofError) -> Response:
-        if host.is_for_retailers(request) and not isinstance(error, StrangeHost):
-            return answers.trouble(request, error)
+    def _for_people(self, request: Request, error: CaseproofError) -> Response:
+        if self._host.is_for_retailers(request) and not isinstance(error, StrangeHost):
+            return self._answers.trouble(request, error)
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
-        return show(status, error.problem, error.next_action)
+        return self._show(status, error.problem, error.next_action)
 
-    @app.exception_handler(HTTPException)
-    def of_the_protocol(request: Request, error: HTTPException) -> Response:
-        if host.is_for_retailers(request):
-            response = answers.trouble(request, None)
+    def _of_the_protocol(self, request: Request, error: HTTPException) -> Response:
+        if self._host.is_for_retailers(request):
+            response = self._answers.trouble(request, None)
             response.status_code = error.status_code
         elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            says = "This app only shows; nothing can be changed here."
-            response = show(405, says, "Act in the Prefect UI or with the `caseproof` command.")
+            says = "This page only shows; nothing can be changed here."
+            response = self._show(405, says, "Act in the Prefect UI or with the `caseproof` command.")
         else:
             says = "There is no such page."
-            response = show(error.status_code, says, "Start from the list of cases and follow its links.")
+            response = self._show(error.status_code, says, "Start from the list of cases and follow its links.")
         response.headers.update(error.headers or {})
         return response
 
-    @app.exception_handler(Exception)
-    def unexpected(request: Request, __: Exception) -> Response:
-        if host.is_for_retailers(request):
-            return answers.trouble(request, CaseproofError("The page could not be made.", "Try again."))
-        return show(
+    def _unexpected(self, request: Request) -> Response:
+        if self._host.is_for_retailers(request):
+            return self._answers.trouble(request, CaseproofError("The page could not be made.", "Try again."))
+        return self._show(
             500,
             "The page could not be made. That is our mistake; the case itself is safe in the store.",
             "`caseproof case show` gives the same in the terminal; the reason is in the web app's log.",
         )
+
+
+def add_errors(app: FastAPI, errors: ErrorPages) -> None:
+    """Let the app answer every error with a page."""
+    for kind in (CaseproofError, HTTPException):
+        app.add_exception_handler(kind, errors.of)
+    # What is raised here is logged by the server beside it.
+    app.add_exception_handler(Exception, lambda request, _: errors._unexpected(request))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from caseproof.channels.outbound.samples import check_templates
 from caseproof.config.settings import Settings
@@ -16,6 +19,7 @@ from caseproof.config.signals import handled
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.services import bootstrap
 from caseproof.web.app import create_app
+from caseproof.web.who import PEER
 
 _LAST_ANSWERS_SECONDS = 5
 _STOP = (signal.SIGTERM, signal.SIGINT)
@@ -33,16 +37,36 @@ def serve(settings: Settings) -> None:
     check_templates()
     app = create_app(bootstrap(settings))
     with _listening(settings) as listener:
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
-        )
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(how_served(app))
         with _stopping(server):
             server.run(sockets=[listener])
+
+
+def _behind_proxies(app: ASGIApp) -> ASGIApp:
+    """The app as uvicorn would serve it behind a proxy; but who is at the other end of the connection stays known.
+
+    uvicorn puts in its place whom X-Forwarded-For names, and that must not decide whose word on a login we take.
+    """
+    inner = ProxyHeadersMiddleware(app, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1"))  # type: ignore[arg-type]
+
+    async def remember_the_peer(scope: Scope, receive: Receive, send: Send) -> None:
+        client = scope.get("client")
+        await inner({**scope, PEER: client[0] if client else "nobody"}, receive, send)  # type: ignore[arg-type]
+
+    return remember_the_peer
+
+
+def how_served(app: ASGIApp) -> uvicorn.Config:
+    """How uvicorn serves the app: nothing over websockets, and nothing believed of a proxy but whom it speaks for."""
+    return uvicorn.Config(
+        _behind_proxies(app),
+        proxy_headers=False,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
+    )
 
 
 @contextmanager

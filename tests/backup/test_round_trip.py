@@ -19,7 +19,7 @@ from caseproof.evidence.proof import verify_proof
 from caseproof.store import CaseRow, Store
 from caseproof.store.guards import guards_missing
 from caseproof.store.migrate import downgrade
-from tests.backup.places import NOW, POLICY, UNMATCHED, Place, as_before_0003, opened, store_at
+from tests.backup.places import NOT_SAVED, NOW, POLICY, UNMATCHED, Place, as_before_0003, opened, store_at
 
 
 def test_every_row_and_every_byte_comes_back(saved: tuple[Place, Path], empty: Place) -> None:
@@ -30,6 +30,15 @@ def test_every_row_and_every_byte_comes_back(saved: tuple[Place, Path], empty: P
     assert empty.tables() == before
     assert empty.files() == place.files()
     assert (empty.home / "policy.yaml").read_text() == POLICY
+
+
+def test_a_restore_brings_back_who_has_a_login_but_nobody_who_was_logged_in(
+    saved: tuple[Place, Path], empty: Place
+) -> None:
+    assert [len(saved[0].all_tables()[name]) for name in sorted(NOT_SAVED)] == [1, 1]
+    restore_backup(empty.parts, saved[1])
+    found = empty.all_tables()
+    assert (len(found["logins"]), [found[name] for name in sorted(NOT_SAVED)]) == (1, [[], []])
 
 
 def test_every_case_reads_as_before_and_every_proof_holds(saved: tuple[Place, Path], empty: Place) -> None:
@@ -167,7 +176,8 @@ def test_a_backup_of_an_older_revision_is_brought_up_to_date(full: Place, tmp_pa
     restore_backup(empty.parts, backup)
     was, now = full.tables(), empty.tables()
     assert {name for name in was if was[name] != now[name]} == {
-        "cases", "chosen_causes", "contacts", "incident_questions", "incidents", "marks", "messages",
+        "cases", "chosen_causes", "contacts", "incident_questions", "incidents", "logins", "marks",
+        "messages",
     }  # fmt: skip
     with Store(full.url).reading() as before, Store(empty.url).reading() as after:
         expected = [replace(row, **KEPT_BY_NOBODY, due_at=now_due(row)) for row in before.cases.rows()]

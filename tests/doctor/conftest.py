@@ -80,7 +80,8 @@ class House:
 
     def settings(self, **other: Any) -> Settings:
         """This installation's settings, with some of them changed."""
-        asked: dict[str, Any] = {"home": self.home, "public_url": self.web.url, "database_url": None, "policy": None}
+        asked: dict[str, Any] = {"home": self.home, "public_url": self.web.url, "web_url": self.web.url}
+        asked |= {"database_url": None, "policy": None}
         return Settings(**(asked | {"browser": None} | other))
 
     def installation(
@@ -127,8 +128,13 @@ class House:
     def env(self) -> dict[str, str]:
         """The whole environment of a person who types a command here."""
         theirs = {name: value for name, value in self.server.env().items() if not name.startswith("CASEPROOF_")}
-        ours = {"CASEPROOF_HOME": str(self.home), "CASEPROOF_PUBLIC_URL": self.web.url}
-        ours |= {"PREFECT_API_URL": f"{self.prefect.url}/api", "PREFECT_API_AUTH_STRING": GUARD}
+        ours = {
+            "CASEPROOF_HOME": str(self.home),
+            "CASEPROOF_PUBLIC_URL": self.web.url,
+            "CASEPROOF_WEB_URL": self.web.url,
+            "PREFECT_API_URL": f"{self.prefect.url}/api",
+            "PREFECT_API_AUTH_STRING": GUARD,
+        }
         return theirs | ours
 
 
@@ -204,6 +210,7 @@ def _write_cases(services: Services) -> None:
     assert case is not None
     services.files.keep(case.ref, b"the page of the run", "run-page-1.png", "image/png")
     _open_case(services, "offers/feed-b")
+    services.logins.invite("operator")
     note_problems(services.ledger, {})  # as the keeper does at the end of each pass
 
 

@@ -479,6 +479,28 @@ def another_program_where_retailers_are_to_answer(house: Any, _: Path) -> Instal
     return house.installation(answer_url=house.server.ui_url)
 
 
+@fault("Web addresses", "http://answers.example.com", "plain HTTP", action="CASEPROOF_ANSWER_URL")
+def an_address_for_retailers_without_tls(house: Any, _: Path) -> Installation:
+    return house.installation(answer_url="http://answers.example.com")
+
+
+@fault("Web host names", "takes rebound.example.net for its own name", action="of this version")
+def a_web_app_that_takes_any_host_for_its_own(house: Any, _: Path) -> Installation:
+    return house.installation(web_url=house.server.ui_url)
+
+
+@fault("Whose word on a login", "CASEPROOF_PROXY_LOGIN_HEADER is set without", action="Set both")
+def a_header_that_logs_in_from_nowhere(house: Any, _: Path) -> Installation:
+    return house.installation(proxy_login_header="X-Forwarded-User")
+
+
+@fault("Logins", "operator: not on the policy's team", action="caseproof people remove 'operator'")
+def a_login_of_somebody_who_left_the_team(house: Any, folder: Path) -> Installation:
+    home = house.copy(folder / "home")
+    (home / "policy.yaml").write_text((home / "policy.yaml").read_text().replace("[operator,", "[deputy,"))
+    return house.installation(home=home)
+
+
 @fault("Clocks", "Prefect's server is ", "ahead of this machine's clock", action="time synchronisation")
 def a_prefect_server_whose_clock_is_ahead(house: Any, _: Path) -> Installation:
     # Less than what makes a worker stale: the heartbeats behind this door are not shifted with its clock.
@@ -526,7 +548,8 @@ def test_every_check_is_blamed_for_a_planted_fault() -> None:
 def test_the_command_ends_with_1_and_names_the_first_culprit(
     house: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in {"HOME": house.home, "PUBLIC_URL": f"http://127.0.0.1:{free_port()}", "BROWSER": "none"}.items():
+    named = {"HOME": house.home, "PUBLIC_URL": f"http://127.0.0.1:{free_port()}", "WEB_URL": house.web.url}
+    for name, value in {**named, "BROWSER": "none"}.items():
         monkeypatch.setenv(f"CASEPROOF_{name}", str(value))
 
     def typed(*arguments: str) -> tuple[str, str]:

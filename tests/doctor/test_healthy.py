@@ -17,7 +17,8 @@ CHECKS = [
     "Work pool", "Deployments", "Worker",
     "Store", "Store takes writes", "Cases unedited", "Keeper", "Evidence",
     "Words of mail", "Mail server", "Mailbox", "Desk",
-    "Platforms", f"Platform {JOBS}", "Web app", "Web app's store", "Confirmation page", "Clocks",
+    "Platforms", f"Platform {JOBS}", "Web app", "Web app's store", "Web addresses", "Confirmation page",
+    "Web host names", "Whose word on a login", "Logins", "Clocks",
 ]  # fmt: skip
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw
 
-from caseproof.config.policy import BUILT_IN, load_policy
+from caseproof.config.policy import BUILT_IN, TeamInForce, load_policy
 from caseproof.config.settings import Settings
 from caseproof.desks.embedded import EmbeddedDesk
 from caseproof.domain.case import Case
@@ -22,12 +23,16 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.closing.proving import close, make_proof
 from caseproof.procedure.closing.ticket import attach_photo, close_ticket, ensure_ticket
+from caseproof.procedure.core.logins import TeamLogins
 from caseproof.procedure.core.services import Services
 from caseproof.store import Store
 from caseproof.web import create_app
+from caseproof.web.who import Who
 from tests.support.answer_page import tell
 
 WEB_URL = "http://127.0.0.1:8321"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+PASSWORD = "nine tall chimneys"
 MAIL = b"From: shop@example.com\r\nSubject: token\r\n\r\nDone.\r\n"
 
 
@@ -65,6 +70,11 @@ class World:
     def tick(self) -> datetime:
         self.now += timedelta(minutes=1)
         return self.now
+
+    @property
+    def logins(self) -> TeamLogins:
+        """The team's logins, with passwords that are hashed at once."""
+        return TeamLogins(self.services.store, self.tick, TeamInForce(self.services.settings), CHEAP)
 
     def record(self, ref: str, kind: Kind, actor: str = "caseproof", /, **data: Any) -> Case:
         return self.services.ledger.record(ref, kind, actor, **data)
@@ -211,8 +221,22 @@ def visitor(town: Town) -> TestClient:
 
 def visit(world: World, **options: Any) -> TestClient:
     """A client of the app over an installation; errors come as pages, and redirects are not followed."""
-    app = create_app(world.services, **options)
+    app = create_app(world.services, **({"logins": world.logins} | options))
     return TestClient(app, WEB_URL, raise_server_exceptions=False, follow_redirects=False)
+
+
+def log_in(world: World, client: TestClient, name: str = "operator") -> TestClient:
+    """The same client, logged in as somebody of the team."""
+    _, link = world.logins.invite(name)
+    cookie = Who(world.services.settings, world.logins).cookie
+    client.headers["Cookie"] = f"{cookie}={world.logins.use_link(link, PASSWORD)}"
+    return client
+
+
+@pytest.fixture(scope="session")
+def logged_in() -> Callable[..., TestClient]:
+    """Logs a client in."""
+    return log_in
 
 
 @pytest.fixture

@@ -71,16 +71,20 @@ def test_an_answer_through_the_retailers_host_is_taken(split: Any) -> None:
     assert count(split) == 1
 
 
-def test_the_teams_host_shows_the_cases_as_before(split: Any) -> None:
+def test_the_teams_host_shows_the_cases_to_the_team(split: Any, logged_in: Callable[..., TestClient]) -> None:
+    for host in ("ops.example.com", "127.0.0.1:8321"):
+        assert split.client.get("/cases", headers={"Host": host}).status_code == 401
+    logged_in(split, split.client)
     for host in ("ops.example.com", "127.0.0.1:8321"):
         assert split.client.get("/cases", headers={"Host": host}).status_code == 200
     assert split.client.get("/cases", headers={"Host": "other.example.net"}).status_code == 421
 
 
-def test_where_both_have_one_host_everything_is_shown_under_it(
-    make_world: Callable[..., Any], make_client: Callable[..., TestClient]
+def test_where_both_have_one_host_the_team_sees_everything_under_it(
+    make_world: Callable[..., Any], make_client: Callable[..., TestClient], logged_in: Callable[..., TestClient]
 ) -> None:
     told = tell(make_world(public="https://ops.example.com"), make_client)
+    logged_in(told, told.client)
     for path in (told.url, "/cases"):
         assert told.client.get(path, headers={"Host": "ops.example.com"}).status_code == 200
 

@@ -55,7 +55,9 @@ class Street:
             "closed": self._closed(),
             "broken": "x",
         }
-        self.server = uvicorn.Server(uvicorn.Config(create_app(self.services), port=0, log_level="error"))
+        self.server = uvicorn.Server(
+            uvicorn.Config(create_app(self.services, logins=world.logins), port=0, log_level="error")
+        )
 
     def _letter(self, job: str, to: str = SHOP, days: float = 60, choice: str = "") -> str:
         ref = stopped(self.services, self.world.opened(f"offers/{job}", failed_at="2026-11-20T05:00:00+00:00"))
@@ -275,3 +277,42 @@ def fill(page: Page) -> None:
     page.get_by_label("Your name").fill("Role Name")
     page.locator("button").click()
     page.get_by_role("heading", name="Thank you, we have your answer").wait_for()
+
+
+# -- people of the team --------------------------------------------------------------------------------------------
+
+
+def test_a_person_logs_in_out_and_in_again_without_javascript(street: Street, plain: Page) -> None:
+    start = street.url("").partition("/answer/")[0]
+    plain.goto(f"{start}/account")
+    assert plain.url == f"{start}/login?next=/account"
+    _, link = street.world.logins.invite("operator")
+    plain.goto(f"{start}/login/link/{link}")
+    for label in ("New password", "The same once more"):
+        plain.get_by_label(label).fill("nine tall chimneys")
+    plain.get_by_role("button").click()
+    assert plain.url == f"{start}/cases"
+    plain.get_by_role("link", name="operator").click()
+    plain.get_by_role("button", name="Log out").click()
+    assert plain.url == f"{start}/login"
+    plain.goto(f"{start}/account")
+    plain.get_by_label("Name").fill("operator")
+    plain.get_by_label("Password").fill("nine tall chimneys")
+    plain.get_by_role("button", name="Log in").click()
+    assert plain.url == f"{start}/account"
+    assert plain.locator("h1").inner_text() == "operator"
+
+
+def test_axe_finds_nothing_wrong_with_the_pages_of_a_login(street: Street, watched: Page) -> None:
+    start = street.url("").partition("/answer/")[0]
+    _, link = street.world.logins.invite("team lead")
+    watched.goto(f"{start}/login")
+    assert look_closely(watched, ALL) == []
+    watched.goto(f"{start}/login/link/{link}")
+    assert look_closely(watched) == []
+    for label in ("New password", "The same once more"):
+        watched.get_by_label(label).fill("nine tall chimneys")
+    watched.get_by_role("button").click()
+    watched.goto(f"{start}/account")
+    assert watched.locator("h1").inner_text() == "team lead"
+    assert look_closely(watched) == []

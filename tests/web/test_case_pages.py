@@ -312,11 +312,11 @@ def test_an_unknown_ticket_is_a_page_that_says_what_to_do(visitor: TestClient, t
 
 
 def test_links_carry_the_path_of_the_public_address(
-    make_world: Callable[..., Any], make_client: Callable[..., TestClient]
+    make_world: Callable[..., Any], make_client: Callable[..., TestClient], logged_in: Callable[..., TestClient]
 ) -> None:
     world = make_world(public="https://ops.example.com/caseproof/")
     ref = world.opened()
-    client = make_client(world)
+    client = logged_in(world, make_client(world))
     assert client.get("/").headers["Location"] == "/caseproof/cases"
     page = client.get("/cases").text
     assert f"/caseproof/cases/{ref}" in links(page)

@@ -95,6 +95,10 @@ class Links:
         """Where people see an evidence file."""
         return f"{self.public}/evidence/{digest}"
 
+    def sign_in_url(self, token: str) -> str:
+        """Where somebody of the team chooses a password, once."""
+        return f"{self.public}/login/link/{token}"
+
     def report_url(self, name: str) -> str:
         """Where people read a report that is kept as a file of this name."""
         return f"{self.public}/reports/{name}"

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from caseproof.channels.outbound.mail import Send
 from caseproof.config.clock import Clock, utc_now
-from caseproof.config.policy import Policy, PolicyError, policy_in_force
+from caseproof.config.policy import Policy, PolicyError, TeamInForce, policy_in_force
 from caseproof.config.private_files import be_private
 from caseproof.config.settings import Settings, read_settings
 from caseproof.evidence.vault import Vault
+from caseproof.procedure.core.logins import TeamLogins
 from caseproof.procedure.core.parts import (
     Dispatch,
     Effects,
@@ -96,6 +97,11 @@ class Services:
         return ReplyAddresses(
             lambda: self.secret, self.policy.mail, self.policy.answers, self.settings.answers, self.clock
         )
+
+    @property
+    def logins(self) -> TeamLogins:
+        """Who of the team may log in; the team is the policy's as it is at each look."""
+        return TeamLogins(self.store, self.clock, TeamInForce(self.settings))
 
     @property
     def stopping(self) -> Stopping:

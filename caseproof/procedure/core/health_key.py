@@ -1,0 +1,34 @@
+"""How the doctor shows the web app that it is of the same installation: signed with the secret of their store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from itsdangerous import BadData, TimestampSigner
+
+from caseproof.domain.errors import CaseproofError
+
+HEALTH_KEY = "X-Caseproof-Health"
+"""The header that it stands in."""
+_SECONDS = 60
+_WHAT = "health"
+
+
+def health_key(secret: bytes) -> str:
+    """What opens the whole of /health for a minute."""
+    return _signer(secret).sign(_WHAT).decode()
+
+
+def is_health_key(secret: Callable[[], bytes], key: str) -> bool:
+    """Whether this was made just now with our secret."""
+    if not key:
+        return False
+    try:
+        return _signer(secret()).unsign(key, max_age=_SECONDS) == _WHAT.encode()
+    except (BadData, CaseproofError, UnicodeError):
+        return False
+
+
+def _signer(secret: bytes) -> TimestampSigner:
+    return TimestampSigner(secret, salt=_WHAT, digest_method=hashlib.sha256, key_derivation="hmac")
