@@ -11,14 +11,21 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn
 from rich.table import Table
 
+from caseproof.domain.decisions import require_member
+from caseproof.procedure.core.services import Services
+
 out = Console()
 err = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-By = Annotated[str, typer.Option("--by", help="Who does this, by role or name.")]
 Member = Annotated[
-    str, typer.Option("--by", help="Who decides this, as `team` of the policy names them.", show_default=False)
+    str, typer.Option("--by", help="Who does this, as `team` of the policy names them.", show_default=False)
 ]
+
+
+def on_the_team(services: Services, by: str) -> str:
+    """Who is named with ``--by``, as the policy's team list spells it. Raises NotOnTheTeam, which names the list."""
+    return require_member(by, services.policy.team)
 
 
 def print_json(what: Any) -> None:

@@ -34,7 +34,7 @@ def contact_add(
     own, address = one_address(address)
     services = bootstrap()
     with services.store.uow() as uow:
-        uow.people.add_contact(retailer, address, name or own, language, role)
+        uow.people.add_contact(retailer, address, name or own, language, role, at=services.clock())
         uow.commit()
     out.print(f"{escape(address)} is a contact of {escape(retailer)}.")
 
@@ -79,8 +79,8 @@ def _bounced(contact: Contact) -> str:
 
 
 def _as_json(contact: Contact) -> dict[str, str | None]:
-    at = contact.bounced_at
-    return asdict(contact) | {"bounced_at": at.isoformat() if at else None}
+    times = {name: at.isoformat() if (at := getattr(contact, name)) else None for name in ("bounced_at", "created_at")}
+    return asdict(contact) | times
 
 
 @contact_app.command("import")
@@ -92,7 +92,7 @@ def contact_import(
     lines = read_contacts(file)
     services = bootstrap()
     with services.store.uow() as uow:
-        states = put_contacts(uow.people, lines, str(file))
+        states = put_contacts(uow.people, lines, str(file), services.clock())
         if not dry_run:
             uow.commit()
     table = table_of(f"Contacts from {file.name}", "Retailer", "Address", "Name", "Language", "Role", "")

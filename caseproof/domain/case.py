@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 from caseproof.domain import payloads as says
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import GENESIS, Event, head
+from caseproof.domain.people import same_person
 from caseproof.domain.vocabulary import Decision
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Case:
     notice: FactOf[says.NoticeSent] | None = None
     confirmations: tuple[FactOf[says.ConfirmationReceived], ...] = ()
     replies: tuple[FactOf[says.ReplyReceived], ...] = ()
+    agreements: tuple[FactOf[says.WordAgreed], ...] = ()
     decision: FactOf[says.Decided | says.KeptPaused] | None = None
     validated: FactOf[says.ChangeValidated] | None = None
     run: FactOf[says.RunStarted] | None = None
@@ -160,8 +162,34 @@ class Case:
 
     @property
     def words(self) -> tuple[FactOf[says.ConfirmationReceived], ...]:
+        """The confirmations that a decision may rest on (J8): they say something, and nothing speaks against them, or
+        somebody else than who brought them in agreed."""
+        return tuple(f for f in self._said if not f.data.get("doubts") or self.agreement_to(f) is not None)
+
+    @property
+    def doubted(self) -> tuple[FactOf[says.ConfirmationReceived], ...]:
+        """The confirmations that something speaks against, and of which nobody else has said whether they count."""
+        refused = {fact.data.get("word") for fact in self.all_of(says.ConfirmationRefused)}
+        counted = {fact.seq for fact in self.words}
+        return tuple(fact for fact in self._said if fact.seq not in counted and fact.seq not in refused)
+
+    @property
+    def _said(self) -> tuple[FactOf[says.ConfirmationReceived], ...]:
         """The confirmations that say something: an empty one confirms nothing (J8)."""
         return tuple(f for f in self.confirmations if isinstance(f.data["words"], str) and f.data["words"].strip())
+
+    def agreement_to(self, word: Fact) -> FactOf[says.WordAgreed] | None:
+        """By what somebody else than who brought in this word said that it counts in spite of its doubts, or None."""
+        for fact in self.agreements:
+            same = fact.data["word"] == word.seq and fact.data["evidence"] == word["evidence"]
+            if same and fact.seq > word.seq and not same_person(fact.actor, word.actor):
+                return fact
+        return None
+
+    def counts_since(self, word: FactOf[says.ConfirmationReceived]) -> int:
+        """The number of the event since which a word counts: its own, or that of the agreement to it."""
+        agreed = self.agreement_to(word) if word.data.get("doubts") else None
+        return agreed.seq if agreed is not None else word.seq
 
     @property
     def open_replies(self) -> tuple[FactOf[says.ReplyReceived], ...]:

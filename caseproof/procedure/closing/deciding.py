@@ -8,13 +8,14 @@ from datetime import date
 from caseproof.channels.inbound.meaning import Meaning, meaning_of
 from caseproof.config.policy import Policy
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.decisions import NEEDS, refuse_decision, require_member, same_person
+from caseproof.domain.decisions import NEEDS, refuse_decision, require_member
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.cause import asks_for_answer, owes_correction
 from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.people import same_person
 from caseproof.domain.vocabulary import WAYS, Choice, Decision
 from caseproof.procedure.core.parts import US, Ledger
 from caseproof.store import Store
@@ -81,7 +82,7 @@ def clear_word(store: Store, policy: Policy, case: Case) -> Fact | None:
     told = case.last_told
     if not _waits_for_the_retailer(case) or told is None or not policy.review.required:
         return None
-    said = [fact for fact in (*case.words, *case.replies) if fact.seq > told.seq]
+    said = [fact for fact in (*case.words, *case.doubted, *case.replies) if fact.seq > told.seq]
     if not asks_for_answer(case) or owes_correction(case) or not all(map(_is_clear, said)):
         return None
     since = case.last_failure.seq if case.last_failure is not None else 0
