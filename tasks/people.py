@@ -94,16 +94,15 @@ def hear_the_retailer(ref: str) -> None:
     A word that something speaks against counts once somebody else than who brought it in agrees.
     """
     case = load_case(ref)
+    answer = _answer_to_the_word(case)
+    if _waits_for_word(case) and answer is not None:
+        act_on(ref, answer, RetailersWord, lambda form: _take_word(ref, answer, form))
+        case = load_case(ref)
     if _waits_for_agreement(case):
         _weigh_the_word(case)
         case = load_case(ref)
-    if not _waits_for_word(case):
-        return
-    answer = _answer_to_the_word(case)
-    if answer is None:
+    if answer is None and _waits_for_word(case) and not _waits_for_agreement(case):
         ask(CaseAsker(ref, what_to_record(case), _waits_for_word), RetailersWord)
-        return
-    act_on(ref, answer, RetailersWord, lambda form: _take_word(ref, answer, form))
 
 
 def _waits_for_word(case: Case) -> bool:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
 from caseproof.domain import payloads as says
+from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import GENESIS, Event, head
 from caseproof.domain.people import same_person
@@ -169,9 +170,8 @@ class Case:
     @property
     def doubted(self) -> tuple[FactOf[says.ConfirmationReceived], ...]:
         """The confirmations that something speaks against, and of which nobody else has said whether they count."""
-        refused = {fact.data.get("word") for fact in self.all_of(says.ConfirmationRefused)}
         counted = {fact.seq for fact in self.words}
-        return tuple(fact for fact in self._said if fact.seq not in counted and fact.seq not in refused)
+        return tuple(fact for fact in self._said if fact.seq not in counted and self.refusal_of(fact) is None)
 
     @property
     def _said(self) -> tuple[FactOf[says.ConfirmationReceived], ...]:
@@ -180,11 +180,14 @@ class Case:
 
     def agreement_to(self, word: Fact) -> FactOf[says.WordAgreed] | None:
         """By what somebody else than who brought in this word said that it counts in spite of its doubts, or None."""
-        for fact in self.agreements:
-            same = fact.data["word"] == word.seq and fact.data["evidence"] == word["evidence"]
-            if same and fact.seq > word.seq and not same_person(fact.actor, word.actor):
-                return fact
-        return None
+        of_it = (fact for fact in self.agreements if _is_about(fact, word))
+        return next((fact for fact in of_it if not same_person(fact.actor, word.actor)), None)
+
+    def refusal_of(self, word: Fact) -> FactOf[says.ConfirmationRefused] | None:
+        """By what somebody said that this word does not count, or None."""
+        refused = self.all_of(says.ConfirmationRefused)
+        said = (fact for fact in refused if fact.data.get("code") == MessageCode.NOT_AGREED)
+        return next((fact for fact in said if _is_about(fact, word)), None)
 
     def counts_since(self, word: FactOf[says.ConfirmationReceived]) -> int:
         """The number of the event since which a word counts: its own, or that of the agreement to it."""
@@ -278,3 +281,8 @@ class Case:
     def question_number(self) -> int:
         """The number of the latest question; 0 before the first."""
         return max(self.asked, default=0)
+
+
+def _is_about(said: Fact, word: Fact) -> bool:
+    """Whether this was said of that word, after it."""
+    return said.seq > word.seq and all(said[name] == word[name] for name in ("sender", "evidence"))

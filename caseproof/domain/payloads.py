@@ -234,9 +234,9 @@ class ConfirmationReceived(Weighed):
 
 
 class WordAgreed(Answering):
-    """The number of the word of which something speaks against it, and its file: it counts all the same."""
+    """The word that something speaks against, by its sender and file: it counts all the same."""
 
-    word: int
+    sender: str
     evidence: str
     remark: NotRequired[str]
 
@@ -250,11 +250,10 @@ class ReplyReceived(Weighed, Coded):
 
 
 class ConfirmationRefused(Written, Coded):
-    """What does not count, and why; ``word`` is the number of the word that it was, where one was recorded."""
+    """What does not count, and why."""
 
     why: str
     by_way_of: NotRequired[str]
-    word: NotRequired[int]
 
 
 class AddressBounced(TypedDict):

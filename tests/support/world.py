@@ -176,8 +176,10 @@ class World:
         ledger = self.services.ledger
 
         def all_of_them(case: Case) -> list[Event]:
-            waiting = [{"word": word.seq, "evidence": word["evidence"]} for word in case.doubted]
-            return [ledger.event(Kind.WORD_AGREED, by, **word) for word in waiting]
+            return [
+                ledger.event(Kind.WORD_AGREED, by, sender=word["sender"], evidence=word["evidence"])
+                for word in case.doubted
+            ]
 
         return ledger.change(ref, all_of_them)
 

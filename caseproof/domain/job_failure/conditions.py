@@ -83,19 +83,26 @@ def _decision(case: Case) -> Met | None:
 
 def _confirmed(case: Case) -> Met | None:
     """What was written before the decision that rests on it; a later word founds nothing."""
-    written = [fact for fact in case.words if _before_decision(case, case.counts_since(fact))]
-    return _met(*written) if written else None
+    said = _said(case)
+    counting = [fact for fact in case.words if _before_decision(case, case.counts_since(fact))]
+    return _met(*(counting or said)) if said else None
+
+
+def _agreed(case: Case) -> Met | None:
+    """What others said, before the decision, of words that something speaks against."""
+    agreed = [case.agreement_to(word) for word in _said(case)]
+    before = [fact for fact in agreed if fact is not None and _before_decision(case, fact.seq)]
+    return _met(*before) if before else None
+
+
+def _said(case: Case) -> list[FactOf[says.ConfirmationReceived]]:
+    """The words that were there before the decision, also those that something speaks against."""
+    said = (*case.words, *case.doubted)
+    return sorted((fact for fact in said if _before_decision(case, fact.seq)), key=lambda fact: fact.seq)
 
 
 def _before_decision(case: Case, number: int) -> bool:
     return case.decision is None or number < case.decision.seq
-
-
-def _agreed(case: Case) -> Met | None:
-    """What others said before the decision of words that something speaks against."""
-    agreed = [case.agreement_to(word) for word in case.words if word.data.get("doubts")]
-    before = [fact for fact in agreed if fact is not None and _before_decision(case, fact.seq)]
-    return _met(*before) if before else None
 
 
 def _validated(case: Case) -> Met | None:
@@ -103,7 +110,7 @@ def _validated(case: Case) -> Met | None:
     fact = case.validated
     if fact is None or not _says(fact.data["how"]):
         return None
-    if not any(word.seq < fact.seq for word in case.words):
+    if not any(word.seq < fact.seq for word in (*case.words, *case.doubted)):
         return None
     return _met(fact)
 
@@ -209,7 +216,7 @@ def _needs_validation(case: Case) -> bool:
 
 def _rests_on_doubted(case: Case) -> bool:
     """Whether the decision rests on the retailer's word, and nothing but what something speaks against was there."""
-    said = [word for word in case.confirmations if _before_decision(case, word.seq)]
+    said = _said(case)
     return _needs_confirmation(case) and bool(said) and all(word.data.get("doubts") for word in said)
 
 
@@ -326,15 +333,16 @@ AT_THE_REVIEW = "at the review"
 
 
 def _refuse_own_agreement(case: Case, event: Event, agreed: says.WordAgreed) -> None:
-    word = next((one for one in case.doubted if one.seq == agreed["word"]), None)
-    if word is None or word.data["evidence"] != agreed["evidence"]:
+    same = (agreed["sender"], agreed["evidence"])
+    waiting = [word for word in case.doubted if (word.data["sender"], word.data["evidence"]) == same]
+    if not waiting:
         raise NotAllowed(
-            f"J8: event {agreed['word']} of {case.ref} is no word that waits for somebody's agreement.",
+            f"J8: no such word of {agreed['sender']} waits in {case.ref} for somebody to agree.",
             f"`caseproof case show {case.ref}` shows what does.",
         )
-    if same_person(event.actor, word.actor):
+    if all(same_person(event.actor, word.actor) for word in waiting):
         raise NotAllowed(
-            f"J8: {word.actor} brought in this word, and something speaks against it.",
+            f"J8: {event.actor} brought in this word, and something speaks against it.",
             "Let somebody else on the team say whether it counts.",
         )
 

@@ -141,7 +141,7 @@ class Kind(EventKind):
         says=says.WordAgreed,
         noted_in=_ALL,
         gathered="agreements",
-        sentence="Somebody else agrees that the word in event {word} is the retailer's. {remark}",
+        sentence="Somebody else agreed that the word from {sender} counts all the same. {remark}",
         rule="J8",
     )
     CONFIRMATION_REFUSED = "confirmation_refused", Spec(

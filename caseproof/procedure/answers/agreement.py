@@ -36,7 +36,7 @@ def settle_doubts(
                 ledger.event(
                     Kind.CONFIRMATION_REFUSED, member, sender=word["sender"], code=str(no.code),
                     why=f"{no.words}. {remark}".strip(" ."), evidence=word["evidence"], by_way_of=word["by_way_of"],
-                    word=word.seq, question=question,
+                    question=question,
                 )
                 for word in shown
             ]  # fmt: skip
@@ -48,7 +48,9 @@ def settle_doubts(
             )
         more = {"remark": remark} if remark.strip() else {}
         return [
-            ledger.event(Kind.WORD_AGREED, member, word=word.seq, evidence=word["evidence"], question=question, **more)
+            ledger.event(
+                Kind.WORD_AGREED, member, sender=word["sender"], evidence=word["evidence"], question=question, **more
+            )
             for word in others
         ]
 

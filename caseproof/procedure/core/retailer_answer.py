@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from caseproof.domain import payloads as says
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.procedure import prefixes
@@ -57,8 +56,7 @@ def _agreed(case: Case, word: Fact) -> str:
     if agreed is not None:
         how = f": {agreed.data['remark']}" if agreed.data.get("remark") else ""
         return f"{agreed.actor} agreed that it counts all the same{how}"
-    no = next((fact for fact in case.all_of(says.ConfirmationRefused) if fact.data.get("word") == word.seq), None)
-    if no is not None:
+    if (no := case.refusal_of(word)) is not None:
         return f"It does not count: {no.data['why']}"
     return f"It founds nothing before somebody else than {word.actor} agrees"
 
