@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -36,7 +36,7 @@ class Contact:
     role: str = ""
     bounced_at: datetime | None = None
     bounce: str = ""
-    created_at: datetime | None = None
+    created_at: datetime | None = field(default=None, compare=False)
 
 
 class People:

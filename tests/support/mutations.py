@@ -156,9 +156,7 @@ ALTERATIONS: tuple[Alteration, ...] = (
     Alteration("a word that is null", "confirmed", data_of_all(K.CONFIRMATION_RECEIVED, words=None), REMOVAL),
     Alteration("nobody agreed to a doubted word", "agreed", drop(K.WORD_AGREED), ON_A_WORD, doubted=True),
     Alteration("who brought it in agreed", "agreed", actor(K.WORD_AGREED, " OPERATOR"), ON_A_WORD, doubted=True),
-    Alteration(
-        "agreed to another", "agreed", data(K.WORD_AGREED, sender="x@example.com"), ON_A_WORD, doubted=True
-    ),
+    Alteration("agreed to another", "agreed", data(K.WORD_AGREED, sender="x@example.com"), ON_A_WORD, doubted=True),
     Alteration("agreed to another file", "agreed", data(K.WORD_AGREED, evidence=OTHER), ON_A_WORD, doubted=True),
     Alteration(
         "a doubt that was left out",
