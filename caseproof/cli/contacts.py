@@ -79,8 +79,9 @@ def _bounced(contact: Contact) -> str:
 
 
 def _as_json(contact: Contact) -> dict[str, str | None]:
-    times = {name: at.isoformat() if (at := getattr(contact, name)) else None for name in ("bounced_at", "created_at")}
-    return asdict(contact) | times
+    at = contact.bounced_at
+    told = {name: value for name, value in asdict(contact).items() if name != "created_at"}
+    return told | {"bounced_at": at.isoformat() if at else None}
 
 
 @contact_app.command("import")

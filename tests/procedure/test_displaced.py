@@ -12,11 +12,13 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Disposition
 from caseproof.evidence.signing import answer_token, reply_address
 from caseproof.procedure.answers.answer_link import LinkState, asked
+from caseproof.procedure.answers.mail_triage import FLOOD
 from caseproof.procedure.answers.receiving import Received, receive
+from caseproof.procedure.closing import deciding
 from caseproof.store import Contact
 from tests.support.examples import examples
 from tests.support.retailer_mail import AUTHSERV, DONE, answer, letter_of, returned
-from tests.support.world import CONTACT, World
+from tests.support.world import CONTACT, DECIDER, World
 
 SECOND = "second@shop-a.example.com"
 GENUINE = "<1@shop-a.example.com>"
@@ -177,6 +179,21 @@ def test_no_forged_mail_uses_up_the_link_of_the_letter_that_it_says_it_answers(
     token = answer_token(services.replies.secret(), name, world.clock.now.replace(year=2027))
     [job] = asked(services.store, services.replies, token).jobs
     assert (job.ref, job.standing, job.colleague) == (ref, LinkState.OPEN, None)
+
+
+def test_a_flood_of_forged_mail_takes_nothing_off_the_list_that_did_not_stand_above_the_form(
+    world: World, told: tuple[str, bytes, bytes]
+) -> None:
+    """Among what a flood keeps out of the case may be a true mail of which our server said nothing."""
+    ref, letter, _ = told
+    for number in range(FLOOD):
+        take_in(world, answer(letter, f"Forged {number}", genuine=False))
+    kept_out = take_in(world, answer(letter).partition(b"\r\n")[2])
+    asked_now = {"number": 1, "form": "retailers-word", "flow_run": "a flow run"}
+    world.services.ledger.record(ref, Kind.QUESTION_ASKED, **asked_now)
+    deciding.looked_at(world.services.ledger, ref, by=DECIDER, question=1)
+    with world.services.store.reading() as uow:
+        assert [row.id for row in uow.messages.to_look_at(99)] == [kept_out.row_id]
 
 
 # -- bounces ----------------------------------------------------------------------------------------------------------

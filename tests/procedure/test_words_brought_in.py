@@ -366,6 +366,10 @@ def test_the_case_asks_the_second_person_and_what_speaks_against_it_stands_in_th
     world.decision = Decision.REMOVE
     closed = world.walk(ref)
     assert closed.is_closed
+    with world.services.store.reading() as uow:
+        notes = [comment.text for comment in uow.tickets.comments(world.tickets()[0].id)]
+    assert any("Something speaks against it: it may not be from" in note for note in notes)
+    assert any(f"{REVIEWER} agreed" in note for note in notes)
     proof = read_proof(world.proof(ref))
     [word] = proof["confirmations"]
     assert [doubt["code"] for doubt in word["doubts"]] == ["not_genuine"]

@@ -16,7 +16,7 @@ from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.people import same_person
-from caseproof.domain.vocabulary import WAYS, Choice, Decision
+from caseproof.domain.vocabulary import WAYS, Choice, Decision, Disposition
 from caseproof.procedure.core.parts import US, Ledger
 from caseproof.store import Store
 
@@ -126,11 +126,14 @@ def _decided_by(ledger: Ledger, policy: Policy, word: Fact) -> Event:
 def looked_at(ledger: Ledger, ref: str, *, by: str, question: int) -> None:
     """Mark the retailer's messages that stood above this question as looked at by who answered it.
 
-    What came later, the answer was given without.
+    What came later, the answer was given without; and what a flood kept out of the case did not stand there either.
     """
-    asked = ledger.case(ref).asked[question].at
+    case = ledger.case(ref)
+    asked = case.asked[question].at
+    written = {event.data.get("evidence") for event in case.events}
     with ledger.store.uow() as uow:
-        shown = [row.id for row in uow.messages.of_case(ref) if row.needs_eye and row.at <= asked]
+        before = [row for row in uow.messages.of_case(ref) if row.needs_eye and row.at <= asked]
+        shown = [row.id for row in before if row.place is Disposition.REPLY or row.digest in written]
         uow.messages.done(shown, by, ledger.clock())
         uow.commit()
 

@@ -94,7 +94,7 @@ def _body(links: Links, case: Case) -> str:
     return "\n".join(lines)
 
 
-_SAID = (Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED, Kind.CONFIRMATION_REFUSED)
+_SAID = (Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED, Kind.CONFIRMATION_REFUSED, Kind.WORD_AGREED)
 
 
 def words_to_note(store: Store, case: Case) -> list[Fact]:
@@ -135,6 +135,8 @@ def _note(links: Links, case: Case, fact: Fact) -> str:
     evidence = f"As it arrived: {links.evidence_url(fact['evidence'])}"
     if fact.event.kind is Kind.CONFIRMATION_REFUSED:
         return f"A message from {fact['sender']} ({at}) does not count: {fact['why']}. {evidence}"
+    if fact.event.kind is Kind.WORD_AGREED:
+        return f"{fact.actor} agreed ({at}) that the word from {fact['sender']} counts all the same. {evidence}"
     what = "The retailer replied" if fact.event.kind is Kind.REPLY_RECEIVED else "The retailer's written word (J8)"
     words = "\n".join(f"> {line}" for line in str(fact["words"]).splitlines()) or "> (no words)"
     more = "".join(f"{doubt}.\n" for doubt in doubts(case, fact))

@@ -48,7 +48,12 @@ def doubts(case: Case, word: Fact) -> list[str]:
     elif word.get("doubts"):
         against = "; ".join(_sentences(word["doubts"]))
         found += [f"Something speaks against it: {against}", _agreed(case, word)]
-    return [*found, *(f"To be known: {note}" for note in _sentences(word.get("notes")))]
+    return [*found, *notes(word)]
+
+
+def notes(word: Fact) -> list[str]:
+    """What is only to be known of who wrote these words, as sentences without their full stops."""
+    return [f"To be known: {note}" for note in _sentences(word.get("notes"))]
 
 
 def _agreed(case: Case, word: Fact) -> str:

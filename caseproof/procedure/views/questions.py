@@ -15,7 +15,7 @@ from caseproof.domain.job_failure.conditions import owes_validation
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Choice
 from caseproof.procedure.core.parts import US
-from caseproof.procedure.core.retailer_answer import came_by, doubts
+from caseproof.procedure.core.retailer_answer import came_by, doubts, notes
 from caseproof.procedure.core.texts import in_words, plain, short
 from caseproof.procedure.views.titles import about, about_incident
 from caseproof.store import CaseRow, IncidentRow
@@ -66,7 +66,7 @@ def _quoted(case: Case, fact: Fact) -> str:
     lines = "\n".join(f"> {plain(line)}" for line in (said[:LONGEST_WORDS] + more).splitlines())
     what = "replied" if fact.event.kind is Kind.REPLY_RECEIVED else "wrote"
     rule = f"confirms nothing by itself: {plain(fact['why'])}" if what == "replied" else "J8"
-    known = "".join(f" **{plain(doubt)}.**" for doubt in doubts(case, fact) if what == "wrote" or fact.get("notes"))
+    known = "".join(f" **{plain(one)}.**" for one in (doubts(case, fact) if what == "wrote" else notes(fact)))
     return f"**{plain(fact['sender'])}** {what} {plain(came_by(fact))} ({rule}):{known}\n\n{lines or '> (no words)'}"
 
 
@@ -77,7 +77,8 @@ def what_to_record(case: Case) -> str:
     """What is asked with the form for the retailer's word."""
     return (
         f"{_stop_and_notice(case)}{not_known_yet(case)}{_answers_another(case)} "
-        f"**Now record what the retailer wrote (J8){_or_the_reply(case)}.** Without their word "
+        f"**Now record what the retailer wrote (J8){_or_the_reply(case)}.** What you type in, somebody else has to "
+        "agree to: no mail is there to look at. Without their word "
         "you can go on to 'reactivate after our fix' (J7) or 'keep paused' (J6), and to nothing else."
     )
 
