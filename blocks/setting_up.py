@@ -109,7 +109,7 @@ def _contacts(services: Services, lines: tuple[ContactLine, ...], path: Path, *,
     if not lines:
         return []
     with services.store.uow() as uow:
-        states = put_contacts(uow.people, lines, f"The contacts of {path}")
+        states = put_contacts(uow.people, lines, f"The contacts of {path}", services.clock())
         if commit:
             uow.commit()
     return [

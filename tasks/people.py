@@ -16,21 +16,24 @@ from caseproof.domain.forms import (
     AccountDecision,
     CauseElsewhere,
     CauseOfFailure,
+    Counts,
     RetailersWord,
     Review,
     Verdict,
     Word,
+    WordAgreement,
 )
 from caseproof.domain.job_failure.cause import asks_anew_since, is_answered
 from caseproof.domain.job_failure.conditions import waits_for_review_alone
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.procedure.answers import manual_confirmation
+from caseproof.procedure.answers import agreement, manual_confirmation
 from caseproof.procedure.closing import deciding
 from caseproof.procedure.core import causes
 from caseproof.procedure.core.asked import answer_to
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.views.cause_question import what_another_asks, what_to_say_of_the_cause
 from caseproof.procedure.views.questions import (
+    what_to_agree,
     what_to_decide,
     what_to_record,
     what_to_review,
@@ -86,20 +89,45 @@ def _ask_by_itself(ref: str, answer: Fact, form: CauseElsewhere) -> None:
 
 
 def hear_the_retailer(ref: str) -> None:
-    """J8: wait for the retailer's written word, or for a person who says that none is needed."""
+    """J8: wait for the retailer's written word, or for a person who says that none is needed.
+
+    A word that something speaks against counts once somebody else than who brought it in agrees.
+    """
     case = load_case(ref)
-    if not _waits_for_word(case):
-        return
     answer = _answer_to_the_word(case)
-    if answer is None:
+    if _waits_for_word(case) and answer is not None:
+        act_on(ref, answer, RetailersWord, lambda form: _take_word(ref, answer, form))
+        case = load_case(ref)
+    if _waits_for_agreement(case):
+        _weigh_the_word(case)
+        case = load_case(ref)
+    if answer is None and _waits_for_word(case) and not _waits_for_agreement(case):
         ask(CaseAsker(ref, what_to_record(case), _waits_for_word), RetailersWord)
-        return
-    act_on(ref, answer, RetailersWord, lambda form: _take_word(ref, answer, form))
 
 
 def _waits_for_word(case: Case) -> bool:
     answer = _answer_to_the_word(case)
     return case.state in OPEN_FOR_DECISION and not is_answered(case) and not (answer and _is_without(answer))
+
+
+def _waits_for_agreement(case: Case) -> bool:
+    return case.state in OPEN_FOR_DECISION and bool(case.doubted) and not is_answered(case)
+
+
+def _weigh_the_word(case: Case) -> None:
+    answer = answer_to(case, WordAgreement.slug)
+    if answer is None:
+        ask(CaseAsker(case.ref, what_to_agree(case), _waits_for_agreement), WordAgreement)
+        return
+    act_on(case.ref, answer, WordAgreement, lambda form: _take_agreement(case.ref, answer, form))
+
+
+def _take_agreement(ref: str, answer: Fact, form: WordAgreement) -> None:
+    agreement.settle_doubts(
+        services().ledger, services().policy.team, ref, counts=form.counts is Counts.AGREE, by=form.answered_by,
+        remark=form.remark, question=answer["number"],
+    )  # fmt: skip
+    deciding.looked_at(services().ledger, ref, by=form.answered_by, question=answer["number"])
 
 
 def _answer_to_the_word(case: Case) -> Fact | None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from caseproof.channels.inbound.reading import LARGEST
-from caseproof.cli.common import AsJson, By, Member, err, out, print_json, safe, table_of
+from caseproof.cli.common import AsJson, Member, err, on_the_team, out, print_json, safe, table_of
 from caseproof.config.given_files import read_plain
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.codes import message_code, trouble_code
-from caseproof.domain.errors import BadInput
+from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.cause import choice_of, owes_correction
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.payloads import Doubt
 from caseproof.domain.vocabulary import CAUSES, Scope
 from caseproof.procedure.answers.manual_confirmation import confirm_by_message
 from caseproof.procedure.closing.proving import proof_path
@@ -39,7 +41,7 @@ def case_open(
     summary: Annotated[str, typer.Option(help="What fails; default: the last failed run's message.")] = "",
     ticket: Annotated[str, typer.Option(help="Adopt this ticket instead of opening one (J1).")] = "",
     scope: Annotated[Scope | None, typer.Option(help="How far the stop reaches; default: the policy's.")] = None,
-    by: By = "an operator",
+    by: Member = "",
     as_json: AsJson = False,
 ) -> None:
     """Open a case for a failing job: stop it first (J2), then give the case a flow run."""
@@ -47,7 +49,8 @@ def case_open(
     from tasks.runs.case_runs import CaseOwner, open_and_stop
 
     services = bootstrap()
-    request = Request(platform, job, by, "the command line", cause, summary, ticket, scope)
+    opener = on_the_team(services, by) if by else "an operator"  # the stop waits for nobody's name (J2)
+    request = Request(platform, job, opener, "the command line", cause, summary, ticket, scope)
     ref, new, wrong = open_and_stop(services, request)
     containment = _containment(services.ledger.case(ref), wrong)
     if not as_json:
@@ -72,21 +75,51 @@ def case_confirm(
     ref: Ref,
     sender: Annotated[str, typer.Option("--from", help="The address that the retailer wrote from.")],
     message: Annotated[Path, typer.Option(help="The mail as a file (.eml), as it was received.")],
-    by: By = "an operator",
+    by: Member,
     as_json: AsJson = False,
 ) -> None:
-    """Record the retailer's written word (J8), verbatim, and have the case look at it."""
+    """Record the retailer's written word (J8), verbatim, and have the case look at it.
+
+    It is looked at like a mail that came by itself. What speaks against it is written down, and then somebody else on
+    the team has to agree.
+    """
     services = bootstrap()
+    member = on_the_team(services, by)
     try:
         raw = read_plain(message, LARGEST)
     except OSError as error:
         raise BadInput(f"{message} cannot be read: {error.strerror}.", "Give the path of the saved mail.") from error
-    case = confirm_by_message(services.ledger, services.files, ref, sender=sender, raw=raw, recorded_by=by)
+    case = confirm_by_message(
+        services.ledger, services.files, services.replies, ref, sender=sender, raw=raw, recorded_by=member,
+        authserv=_authserv(services),
+    )  # fmt: skip
     woken = _wake(services, case)
+    digest = sha256(raw).hexdigest()
+    word = next((one for one in case.confirmations[::-1] if one["evidence"] == digest), None)
+    against = [Doubt(code=one["code"], why=one["why"]) for one in (word.get("doubts") if word else None) or ()]
     if as_json:
-        print_json({"case": case.ref, "recorded": True, "run": woken})
-    else:
-        out.print(f"Recorded with {case.ref}, word for word; {safe(woken)}.")
+        waits = word is not None and word in case.doubted
+        print_json({"case": case.ref, "recorded": True, "doubts": against, "needs_agreement": waits, "run": woken})
+        return
+    out.print(f"Recorded with {case.ref}, word for word; {safe(woken)}.")
+    if against:
+        out.print("Something speaks against it:")
+        for doubt in against:
+            out.print(f"  - {safe(doubt['why'])}", soft_wrap=True)
+        out.print(f"Nothing is decided on it before somebody else than {safe(member)} agrees, in the case's form.")
+
+
+def _authserv(services: Services) -> str:
+    """The name under which our own mail server vouches for senders, "" where none is named or Prefect is down."""
+    from blocks.base import PrefectDown
+    from tasks.common import load_mailbox
+
+    try:
+        account = load_mailbox(services.policy)
+    except (PrefectDown, CaseproofError) as error:
+        err.print(f"Nobody vouches for the sender: {safe(error.problem)}", soft_wrap=True)
+        return ""
+    return account.authserv if account else ""
 
 
 def _wake(services: Services, case: Case) -> str:

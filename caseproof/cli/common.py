@@ -10,20 +10,28 @@ from rich.progress import Progress, ProgressColumn
 
 from caseproof.cli.session import acting
 from caseproof.cli.terminal import HouseConsole, HouseTable, json_text, safe, safe_in_lines
+from caseproof.domain.decisions import require_member
+from caseproof.procedure.core.services import Services
 
-__all__ = ["AsJson", "By", "Member", "err", "out", "print_json", "progress_bar", "safe", "say_error", "table_of"]
+__all__ = [
+    "AsJson", "Member", "err", "on_the_team", "out", "print_json", "progress_bar", "safe", "say_error", "table_of",
+]  # fmt: skip
 
 out = HouseConsole()
 err = HouseConsole(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-By = Annotated[str, typer.Option("--by", help="Who does this, by role or name.", callback=acting)]
 Member = Annotated[
     str,
     typer.Option(
-        "--by", help="Who decides this, as `team` of the policy names them.", show_default=False, callback=acting
+        "--by", help="Who does this, as `team` of the policy names them.", show_default=False, callback=acting
     ),
 ]
+
+
+def on_the_team(services: Services, by: str) -> str:
+    """Who is named with ``--by``, as the policy's team list spells it. Raises NotOnTheTeam, which names the list."""
+    return require_member(by, services.policy.team)
 
 
 def print_json(what: Any) -> None:

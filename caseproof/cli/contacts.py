@@ -33,7 +33,7 @@ def contact_add(
     own, address = one_address(address)
     services = bootstrap()
     with services.store.uow() as uow:
-        uow.people.add_contact(retailer, address, name or own, language, role)
+        uow.people.add_contact(retailer, address, name or own, language, role, at=services.clock())
         uow.commit()
     out.print(f"{safe(address)} is a contact of {safe(retailer)}.")
 
@@ -79,7 +79,8 @@ def _bounced(contact: Contact) -> str:
 
 def _as_json(contact: Contact) -> dict[str, str | None]:
     at = contact.bounced_at
-    return asdict(contact) | {"bounced_at": at.isoformat() if at else None}
+    told = {name: value for name, value in asdict(contact).items() if name != "created_at"}
+    return told | {"bounced_at": at.isoformat() if at else None}
 
 
 @contact_app.command("import")
@@ -91,7 +92,7 @@ def contact_import(
     lines = read_contacts(file)
     services = bootstrap()
     with services.store.uow() as uow:
-        states = put_contacts(uow.people, lines, str(file))
+        states = put_contacts(uow.people, lines, str(file), services.clock())
         if not dry_run:
             uow.commit()
     table = table_of(f"Contacts from {file.name}", "Retailer", "Address", "Name", "Language", "Role", "")

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from caseproof.cli.common import AsJson, By, out, print_json, safe, table_of
+from caseproof.cli.common import AsJson, Member, on_the_team, out, print_json, safe, table_of
 from caseproof.config.signals import handled
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.procedure.answers.inbox import IS_BEING_READ
@@ -110,12 +110,11 @@ def inbox_list(
 @inbox_app.command("done")
 def inbox_done(
     numbers: Annotated[list[int], typer.Argument(metavar="ID...", help="The messages' numbers.")],
-    by: By,
+    by: Member,
 ) -> None:
     """Take messages off the list: somebody looked at them. They stay in the store."""
-    if not by.strip():
-        raise BadInput("It is not said who looked at them.", "Give a role or a name: --by NAME.")
     services = bootstrap()
+    member = on_the_team(services, by)
     with services.store.uow() as uow:
         found = {number: uow.messages.get(number) for number in numbers}
         if unknown := [number for number, row in found.items() if row is None]:
@@ -123,7 +122,7 @@ def inbox_done(
                 f"There is no message {', '.join(map(str, unknown))}; nothing was taken off.",
                 "`caseproof inbox list` shows their numbers.",
             )
-        uow.messages.done(numbers, by.strip(), services.clock())
+        uow.messages.done(numbers, member, services.clock())
         uow.commit()
     waited = sum(row is not None and row.needs_eye for row in found.values())
     others = len(found) - waited

@@ -9,8 +9,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
 from caseproof.domain import payloads as says
+from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import GENESIS, Event, head
+from caseproof.domain.people import same_person
 from caseproof.domain.vocabulary import Decision
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ class Case:
     notice: FactOf[says.NoticeSent] | None = None
     confirmations: tuple[FactOf[says.ConfirmationReceived], ...] = ()
     replies: tuple[FactOf[says.ReplyReceived], ...] = ()
+    agreements: tuple[FactOf[says.WordAgreed], ...] = ()
     decision: FactOf[says.Decided | says.KeptPaused] | None = None
     validated: FactOf[says.ChangeValidated] | None = None
     run: FactOf[says.RunStarted] | None = None
@@ -160,8 +163,36 @@ class Case:
 
     @property
     def words(self) -> tuple[FactOf[says.ConfirmationReceived], ...]:
+        """The confirmations that a decision may rest on (J8): they say something, and nothing speaks against them, or
+        somebody else than who brought them in agreed."""
+        return tuple(f for f in self._said if not f.data.get("doubts") or self.agreement_to(f) is not None)
+
+    @property
+    def doubted(self) -> tuple[FactOf[says.ConfirmationReceived], ...]:
+        """The confirmations that something speaks against, and of which nobody else has said whether they count."""
+        counted = {fact.seq for fact in self.words}
+        return tuple(fact for fact in self._said if fact.seq not in counted and self.refusal_of(fact) is None)
+
+    @property
+    def _said(self) -> tuple[FactOf[says.ConfirmationReceived], ...]:
         """The confirmations that say something: an empty one confirms nothing (J8)."""
         return tuple(f for f in self.confirmations if isinstance(f.data["words"], str) and f.data["words"].strip())
+
+    def agreement_to(self, word: Fact) -> FactOf[says.WordAgreed] | None:
+        """By what somebody else than who brought in this word said that it counts in spite of its doubts, or None."""
+        of_it = (fact for fact in self.agreements if _is_about(fact, word))
+        return next((fact for fact in of_it if not same_person(fact.actor, word.actor)), None)
+
+    def refusal_of(self, word: Fact) -> FactOf[says.ConfirmationRefused] | None:
+        """By what somebody said that this word does not count, or None."""
+        refused = self.all_of(says.ConfirmationRefused)
+        said = (fact for fact in refused if fact.data.get("code") == MessageCode.NOT_AGREED)
+        return next((fact for fact in said if _is_about(fact, word)), None)
+
+    def counts_since(self, word: FactOf[says.ConfirmationReceived]) -> int:
+        """The number of the event since which a word counts: its own, or that of the agreement to it."""
+        agreed = self.agreement_to(word) if word.data.get("doubts") else None
+        return agreed.seq if agreed is not None else word.seq
 
     @property
     def open_replies(self) -> tuple[FactOf[says.ReplyReceived], ...]:
@@ -250,3 +281,8 @@ class Case:
     def question_number(self) -> int:
         """The number of the latest question; 0 before the first."""
         return max(self.asked, default=0)
+
+
+def _is_about(said: Fact, word: Fact) -> bool:
+    """Whether this was said of that word, after it."""
+    return said.seq > word.seq and all(said[name] == word[name] for name in ("sender", "evidence"))

@@ -8,6 +8,7 @@ from datetime import date
 
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
+from caseproof.domain.people import same_person
 from caseproof.domain.vocabulary import Decision
 
 
@@ -31,11 +32,6 @@ NEEDS: dict[Decision, Needs] = {
 }
 
 
-def same_person(one: str, other: str) -> bool:
-    """Whether two names from forms mean the same member: case and spacing do not matter."""
-    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
-
-
 def require_member(name: str, team: Collection[str]) -> str:
     """The member's name as the team list spells it. Raises NotOnTheTeam."""
     for member in team:
@@ -44,6 +40,24 @@ def require_member(name: str, team: Collection[str]) -> str:
     raise NotOnTheTeam(
         f"{name.strip() or 'Nobody'} is not on the team list.",
         f"Let one of {', '.join(sorted(team))} answer, or add the name under `team` in policy.yaml.",
+    )
+
+
+def refuse_unconfirmed(case: Case, decision: Decision) -> None:
+    """Raise NotAllowed where no word of the retailer is there that a decision may rest on (J8)."""
+    if case.words:
+        return
+    if case.doubted:
+        brought = ", ".join(sorted({word.actor for word in case.doubted}))
+        raise NotAllowed(
+            f"J8: '{decision}' needs the retailer's written confirmation, and something speaks against the one that "
+            f"{brought} brought in.",
+            f"Let somebody else on the team than {brought} say in the form of the case's run whether it counts.",
+        )
+    raise NotAllowed(
+        f"J8: '{decision}' needs the retailer's written confirmation, and there is none.",
+        "Record what the retailer wrote (this form, or `caseproof case confirm "
+        f"{case.ref} --from ADDRESS --message FILE.eml --by NAME`), or decide '{Decision.AFTER_FIX}' if we fixed it.",
     )
 
 
@@ -57,12 +71,8 @@ def refuse_decision(
     needs = NEEDS[decision]
     if not reason.strip():
         raise BadInput("The decision has no reason.", "Say in a sentence why this is decided.")
-    if needs.confirmation and not case.words:
-        raise NotAllowed(
-            f"J8: '{decision}' needs the retailer's written confirmation, and there is none.",
-            "Record what the retailer wrote (this form, or `caseproof case confirm "
-            f"{case.ref} --from ADDRESS --message FILE.eml`), or decide '{Decision.AFTER_FIX}' if we fixed it.",
-        )
+    if needs.confirmation:
+        refuse_unconfirmed(case, decision)
     if needs.validation and not checked.strip():
         raise NotAllowed(
             f"J8: '{decision}' needs the change validated in the system.",

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import ClassVar, get_type_hints
 
 from caseproof.domain.vocabulary import (
+    AGREEMENT,
     CAUSE,
     DECISION,
     INCIDENT,
@@ -30,6 +31,13 @@ class Word(StrEnum):
     COUNTS = "the reply shown above counts: record it"
     ANSWERED = "I answered the reply shown above: wait on"
     WITHOUT = "decide without the retailer's word"
+
+
+class Counts(StrEnum):
+    """What somebody else than who brought it in says of a word that something speaks against."""
+
+    AGREE = "I agree: it is the retailer's word"
+    NO = "it does not count"
 
 
 class ForAll(StrEnum):
@@ -124,6 +132,23 @@ class RetailersWord(Form):
 
 
 @dataclass(frozen=True)
+class WordAgreement(Form):
+    """Whether a word counts that something speaks against: two people say so, or it founds nothing (J8)."""
+
+    slug = AGREEMENT
+    waits_for = "waits for somebody else to agree to the retailer's word"
+
+    counts: Counts = field(
+        metadata=_shown(
+            "Is it the retailer's word? (J8)",
+            "Agree only where you know it from elsewhere: you saw the mail arrive, or asked the retailer. Who brought "
+            "it in can only take it back.",
+        )
+    )
+    remark: str = field(default="", metadata=_shown("How you know", "What you looked at, or whom you asked."))
+
+
+@dataclass(frozen=True)
 class AccountDecision(Form):
     """What becomes of the account (J6)."""
 
@@ -212,7 +237,8 @@ class IncidentDecision(Form):
 
 
 FORMS: dict[str, type[Form]] = {
-    form.slug: form for form in (CauseOfFailure, CauseElsewhere, RetailersWord, AccountDecision, Review, TryAgain)
+    form.slug: form
+    for form in (CauseOfFailure, CauseElsewhere, RetailersWord, WordAgreement, AccountDecision, Review, TryAgain)
 }
 """The forms of a case, by slug. An incident has one of its own, IncidentDecision."""
 

@@ -19,6 +19,13 @@ class JobAtStop(TypedDict):
     running: NotRequired[int]
 
 
+class Doubt(TypedDict):
+    """Something that speaks against a retailer's word, or is only to be known of it: the code, and its sentence."""
+
+    code: str
+    why: str
+
+
 class Coded(TypedDict):
     """Why, for programs (``caseproof.domain.codes``); events of before there were codes have none."""
 
@@ -212,14 +219,29 @@ class Written(Answering):
     message_id: NotRequired[str]
 
 
-class ConfirmationReceived(Written):
-    """J8: the retailer's own words, verbatim."""
+class Weighed(Written):
+    """What the entry check found of it: ``doubts`` speak against it, ``notes`` are only to be known."""
+
+    doubts: NotRequired[list[Doubt]]
+    notes: NotRequired[list[Doubt]]
+
+
+class ConfirmationReceived(Weighed):
+    """J8: the retailer's own words, verbatim. With doubts they found a decision only once somebody else agreed."""
 
     words: str
     by_way_of: str
 
 
-class ReplyReceived(Written, Coded):
+class WordAgreed(Answering):
+    """The word that something speaks against, by its sender and file: it counts all the same."""
+
+    sender: str
+    evidence: str
+    remark: NotRequired[str]
+
+
+class ReplyReceived(Weighed, Coded):
     """A contact's words that are no clear confirmation (a question, "not yet"), and why; a person reads them."""
 
     words: str

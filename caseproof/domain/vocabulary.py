@@ -102,6 +102,7 @@ _NEEDS_EYE = frozenset(
 )
 
 WORD, DECISION, REVIEW, TRY_AGAIN = "retailers-word", "decision", "review", "try-again"
+AGREEMENT = "agreement"
 CAUSE, SHARED_CAUSE = "cause", "shared-cause"
 """The slugs of a case's forms, as events and rows name them."""
 INCIDENT = "incident"

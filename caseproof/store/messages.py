@@ -19,7 +19,8 @@ from caseproof.store.refs import case_id, normal
 from caseproof.store.rows import insert_once, readable_text
 from caseproof.store.tables import cases, has_message_id, messages, to_look_at
 
-_UNTRUSTED = (Disposition.UNMATCHED, Disposition.UNREADABLE, Disposition.REFUSED)
+_AUTHENTIC = (Disposition.COUNTED, Disposition.REPLY)
+"""Where only those mails end for whose sender our own server vouches; but for one that could not be written down."""
 
 # Strangers write these. An index of PostgreSQL takes no more than 2,700 bytes.
 _MOST = {"message_id": 500, "sender": 320, "subject": 300, "why": 1000}
@@ -81,17 +82,21 @@ class Messages:
         return next(iter(self._rows(_query().where(messages.c.id == number))), None)
 
     def seen(self, message_id: str, sender: str) -> bool:
-        """Whether this sender sent a mail of this Message-ID before; not counting what could not be trusted."""
+        """Whether this sender sent a mail of this Message-ID before, and it was authentic: it was taken for their word.
+
+        Nothing else counts: a stranger's report, automatic reply or mail may carry any Message-ID and any sender.
+        """
         sent = readable_text(message_id, _MOST["message_id"])
         if not sent:
             return False
         query = (
-            select(messages.c.sender)
-            .where(has_message_id, messages.c.message_id == sent, messages.c.place.not_in(_UNTRUSTED))
+            select(messages.c.sender, messages.c.code, messages.c.why)
+            .where(has_message_id, messages.c.message_id == sent, messages.c.place.in_(_AUTHENTIC))
             .distinct()
         )
         who = readable_text(sender, _MOST["sender"]).casefold()
-        return any(one.casefold() == who for one in self._connection.scalars(query))
+        found = self._connection.execute(query).mappings()
+        return any(row["sender"].casefold() == who and _code(row) is not MessageCode.NOT_WRITTEN for row in found)
 
     def add(
         self,

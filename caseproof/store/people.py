@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,8 @@ class Contact:
     """A mail address of a retailer, and whose it is (may be empty).
 
     ``language`` is like "de" or "de-at", empty for the policy's; ``role`` says what they do there. ``bounced_at`` is
-    when mail last came back, ``bounce`` why.
+    when mail last came back, ``bounce`` why. ``created_at`` is when they were registered, None where nobody wrote it
+    down then.
     """
 
     retailer: str
@@ -35,6 +36,7 @@ class Contact:
     role: str = ""
     bounced_at: datetime | None = None
     bounce: str = ""
+    created_at: datetime | None = field(default=None, compare=False)
 
 
 class People:
@@ -55,18 +57,27 @@ class People:
         """The names of all retailers, sorted."""
         return sorted(self._connection.scalars(select(retailers.c.name)))  # by us: databases sort by their own rules
 
-    def add_contact(self, retailer: str, address: str, name: str = "", language: str = "", role: str = "") -> None:
+    def add_contact(
+        self,
+        retailer: str,
+        address: str,
+        name: str = "",
+        language: str = "",
+        role: str = "",
+        *,
+        at: datetime | None = None,
+    ) -> None:
         """Add an address that may speak for a retailer, and the retailer. Once more changes what is not empty.
 
-        Then it gets mail again, too, if mail to it came back before. Raises BadInput for what cannot be a mail address
-        or a language.
+        Then it gets mail again, too, if mail to it came back before. ``at``: when it is registered; the first time
+        stays. Raises BadInput for what cannot be a mail address or a language.
         """
         address = usable_address(address)
         said = kept_of(name, language, role)
         self.add_retailer(retailer)
         if self._known(retailer, address) is None:
             row = {"retailer_id": self._retailer(retailer), "address": address, "folded": comparable(address)}
-            if insert_once(self._connection, insert(contacts).values(**row, **said)) is not None:
+            if insert_once(self._connection, insert(contacts).values(**row, **said, created_at=at)) is not None:
                 return
         if not self._change(retailer, address, {name: value for name, value in said.items() if value}):
             raise BadInput(
@@ -94,6 +105,12 @@ class People:
     def is_contact(self, retailer: str, address: str) -> bool:
         """Whether this address may speak for this retailer: ``comparable`` says which spellings are the same."""
         return self._known(retailer, address) is not None
+
+    def known_since(self, retailer: str, address: str) -> datetime | None:
+        """When this contact was registered; None if that is not known, or it is none."""
+        known = self._known(retailer, address)
+        since: datetime | None = self._connection.scalar(select(contacts.c.created_at).where(contacts.c.id == known))
+        return since
 
     def remove_contact(self, retailer: str, address: str) -> None:
         """Take an address off a retailer. Raises BadInput if it is not there."""

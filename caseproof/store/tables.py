@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from caseproof.store.column_types import Digest, UtcTime
 
-REVISION = "0008"
+REVISION = "0010"
 """The newest revision, so that opening a store need not load Alembic; a test holds it to the scripts."""
 
 VERSION_TABLE = "caseproof_version"
@@ -256,6 +256,7 @@ contacts = Table(
     Column("role", String, nullable=False, server_default=""),
     Column("bounced_at", UtcTime),
     Column("bounce", String, nullable=False, server_default=""),  # why the last mail came back
+    Column("created_at", UtcTime),  # since 0010; none for those of before
     UniqueConstraint("retailer_id", "folded"),
 )
 

@@ -251,7 +251,7 @@ MAIL = (
 
 
 def confirm(run: Run, ref: str, file: Path, sender: str = "owner@example.com") -> Ended:
-    return run("case", "confirm", ref, "--from", sender, "--message", str(file), "--json")
+    return run("case", "confirm", ref, "--from", sender, "--message", str(file), "--by", "operator", "--json")
 
 
 def test_a_mail_that_cannot_be_read_is_refused_with_its_path(run: Run, services: Services, tmp_path: Path) -> None:
@@ -300,6 +300,49 @@ def test_a_word_is_recorded_also_while_prefect_is_down(
     assert f"caseproof case wake {case.ref}" in ended.json["run"]
     (word,) = services.ledger.case(case.ref).confirmations
     assert "We renewed the token." in word["words"]
+
+
+def test_what_speaks_against_a_mail_is_said_and_printed_as_codes(run: Run, services: Services, tmp_path: Path) -> None:
+    """No mail server of ours is named, it answers nothing, and it has no date."""
+    case, file = waiting(services), tmp_path / "mail.eml"
+    file.write_bytes(MAIL)
+    assert run("contact", "add", "--retailer", "Shop A", "--address", "owner@example.com").code == 0
+    told = confirm(run, case.ref, file).json
+    assert [doubt["code"] for doubt in told["doubts"]] == ["not_genuine", "no_answer_of_ours", "no_date"]
+    assert told["needs_agreement"] is True
+    assert services.ledger.case(case.ref).words == ()
+    named = ("--from", "owner@example.com", "--message", str(file), "--by", "operator")
+    again = run("case", "confirm", case.ref, *named)
+    assert "Something speaks against it:" in again.out
+    assert "before somebody else than operator agrees" in " ".join(again.out.split())
+
+
+@pytest.mark.parametrize("verb", ["confirm", "open"])
+def test_whoever_acts_is_somebody_on_the_team_list_and_the_refusal_names_it(
+    run: Run, services: Services, tmp_path: Path, verb: str
+) -> None:
+    case, file = waiting(services), tmp_path / "mail.eml"
+    file.write_bytes(MAIL)
+    what = {
+        "confirm": ("case", "confirm", case.ref, "--from", "owner@example.com", "--message", str(file)),
+        "open": ("case", "open", "--platform", "jobs", "--job", "offers/feed-b"),
+    }[verb]
+    for by in ("a stranger", "caseproof", "operator; team lead"):
+        refused(run(*what, "--by", by), f"{by} is not on the team list", "operator, team lead")
+    assert services.ledger.case(case.ref).version == case.version
+
+
+def test_a_word_is_recorded_under_the_name_as_the_team_list_spells_it_and_under_no_other(
+    run: Run, services: Services, tmp_path: Path
+) -> None:
+    case, file = waiting(services), tmp_path / "mail.eml"
+    file.write_bytes(MAIL)
+    assert run("contact", "add", "--retailer", "Shop A", "--address", "owner@example.com").code == 0
+    what = ("case", "confirm", case.ref, "--from", "owner@example.com", "--message", str(file))
+    nobody = run(*what)
+    assert (nobody.code, "--by" in nobody.err) == (2, True)
+    assert run(*what, "--by", " TEAM  lead ").code == 0
+    assert services.ledger.case(case.ref).confirmations[0].actor == "team lead"
 
 
 # -- proofs ---------------------------------------------------------------------------------------------------------

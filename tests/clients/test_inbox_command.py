@@ -65,7 +65,7 @@ def test_the_list_shows_what_needs_an_eye_and_done_takes_it_off(run: Run, servic
     assert (row["id"], row["place"], row["sender"], row["done_at"]) == (number, "unmatched", "who@example.org", None)
     assert run("inbox", "done", number, "--by", "operator").out.strip() == "1 taken off the list."
     assert run("inbox", "list", "--json").json == []
-    again = run("inbox", "done", number, "--by", "somebody else").out.strip()
+    again = run("inbox", "done", number, "--by", " Team LEAD").out.strip()
     assert again == "0 taken off the list. 1 stood on it no more."
     settled = run("inbox", "list", "--settled", "--json").json
     assert [(row["place"], row["done_by"]) for row in settled] == [("automatic", ""), ("unmatched", "operator")]
@@ -83,6 +83,9 @@ def test_done_refuses_an_unknown_number_and_a_nobody_and_then_takes_nothing_off(
     refused = run("inbox", "done", number, 99, "--by", "operator")
     assert refused.code == 1
     assert "no message 99" in refused.err
+    stranger = run("inbox", "done", number, "--by", "somebody else")
+    assert (stranger.code, "somebody else is not on the team list" in stranger.err) == (1, True)
+    assert "operator, team lead" in stranger.err
     assert run("inbox", "done", number, "--by", " ").code == 1
     assert run("inbox", "done", number).code == 2
     assert len(run("inbox", "list", "--json").json) == 1

@@ -28,7 +28,8 @@ from tests.support.histories import REF, Plan, Teller, tell
 
 WAITS = {
     "cause": "waits for the cause", "shared-cause": "waits for the cause, asked with another case",
-    "retailers-word": "waits for the retailer's word", "decision": "waits for the decision",
+    "retailers-word": "waits for the retailer's word",
+    "agreement": "waits for somebody else to agree to the retailer's word", "decision": "waits for the decision",
     "review": "waits for the review", "try-again": "needs help: tell the retailer",
 }  # fmt: skip
 

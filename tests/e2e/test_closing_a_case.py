@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 
 from caseproof.domain.case import Case
+from caseproof.domain.forms import Counts
 from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
@@ -274,9 +275,12 @@ def test_j9_a_removal_closes_with_a_proof_of_its_own_and_never_says_that_the_job
     ref = str(wait_until("the run to open its case", lambda: _case_of(world, run), 180))
     world.await_question(ref, "retailers-word")
     confirmed = world.caseproof(
-        "case", "confirm", ref, "--from", job.contact, "--message", written_by(job, world, "We stopped selling there.")
-    )
+        "case", "confirm", ref, "--from", job.contact, "--message", written_by(job, world, "We stopped selling there."),
+        "--by", "operator",
+    )  # fmt: skip
     assert confirmed["recorded"]
+    assert confirmed["needs_agreement"], "it is dated nowhere, answers no mail of ours, and nobody vouches for it"
+    world.answer(ref, "agreement", answered_by="team lead", counts=Counts.AGREE, remark="I called them.")
     world.answer(ref, "decision", **decided(Decision.REMOVE))
     world.answer(ref, "review", **APPROVE)
     case = world.await_case(ref, "closed, with its ticket", lambda case: case.ticket_closed is not None)
@@ -290,6 +294,7 @@ def test_j9_a_removal_closes_with_a_proof_of_its_own_and_never_says_that_the_job
     assert world.flow_run(case.run["run"])["deployment_id"] is not None
     assert job.deployment()["paused"], "stopped for good"
     assert case.confirmations[0]["words"].strip() == "We stopped selling there."
+    assert proof["confirmations"][0]["agreed"]["by"] == "team lead"
 
 
 def _start_from_the_ui(world: World, job: OwnJob, **fields: str) -> str:

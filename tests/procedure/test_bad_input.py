@@ -28,6 +28,7 @@ from caseproof.procedure.closing.running import await_run, verify
 from caseproof.procedure.closing.ticket import TicketNotClosed
 from caseproof.procedure.notify.telling import NobodyToTell
 from sandbox.mailbox import Mailbox
+from tests.support.retailer_mail import AUTHSERV
 from tests.support.world import CONTACT, DECIDER, JOB, WORDS, World
 
 
@@ -200,8 +201,9 @@ def mail(words: str = WORDS, sender: str = CONTACT, **headers: str) -> bytes:
 
 def by_message(world: World, ref: str, raw: bytes, sender: str = CONTACT) -> Any:
     return manual_confirmation.confirm_by_message(
-        world.services.ledger, world.services.files, ref, sender=sender, raw=raw, recorded_by=DECIDER
-    )
+        world.services.ledger, world.services.files, world.services.replies, ref, sender=sender, raw=raw,
+        recorded_by=DECIDER, authserv=AUTHSERV,
+    )  # fmt: skip
 
 
 def test_a_contact_s_message_is_kept_verbatim_and_twice_counts_once(world: World, told: str) -> None:

@@ -24,6 +24,7 @@ from caseproof.procedure.answers import manual_confirmation
 from caseproof.procedure.closing import deciding, ticket
 from caseproof.procedure.core.retailer_answer import came_by
 from tests.support.histories import digest
+from tests.support.retailer_mail import AUTHSERV
 from tests.support.world import CONTACT, DECIDER, REVIEWER, World
 
 CHECKED = "The new token stands in the account's settings; a test call answers 200."
@@ -346,8 +347,9 @@ def test_a_message_that_an_operator_records_leaves_the_list_of_what_waits_for_an
         uow.messages.add(kept.digest, **about, way="mail", place=Disposition.UNMATCHED, at=world.clock.now)
         uow.commit()
     manual_confirmation.confirm_by_message(
-        world.services.ledger, world.services.files, ref, sender=CONTACT, raw=raw, recorded_by=DECIDER
-    )
+        world.services.ledger, world.services.files, world.services.replies, ref, sender=CONTACT, raw=raw,
+        recorded_by=DECIDER, authserv=AUTHSERV,
+    )  # fmt: skip
     with world.services.store.reading() as uow:
         row = uow.messages.known(kept.digest)
         assert uow.messages.to_look_at(10) == []
@@ -370,8 +372,9 @@ def test_a_mail_that_is_no_confirmation_stays_none_when_an_operator_hands_it_in(
     raw = f"From: {CONTACT}\r\nSubject: {subject}\r\n\r\n{text}\r\n".encode()
     with pytest.raises(manual_confirmation.WordRefused, match=why):
         manual_confirmation.confirm_by_message(
-            world.services.ledger, world.services.files, ref, sender=CONTACT, raw=raw, recorded_by=DECIDER
-        )
+            world.services.ledger, world.services.files, world.services.replies, ref, sender=CONTACT, raw=raw,
+            recorded_by=DECIDER, authserv=AUTHSERV,
+        )  # fmt: skip
     assert world.kinds(ref)[-1] is Kind.CONFIRMATION_REFUSED
 
 

@@ -286,7 +286,7 @@ def test_what_is_written_down_rings_and_its_case_is_woken_long_before_the_next_l
     wait_until("the watch to listen", lambda: (house.world.home / "bell").exists(), 20)
     begun = time.monotonic()
     house.world.services = replace(house.world.services, store=writer)
-    house.world.confirm(ref)
+    house.world.confirm(ref, agreed=False)
     wait_until("the case to be woken", lambda: house.woken, 20)
     assert time.monotonic() - begun < WAKE_SECONDS / 2
     assert house.woken == [{ref: "run-1"}]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
+from email.utils import format_datetime
 from itertools import pairwise
 
 import pytest
@@ -23,6 +24,7 @@ from caseproof.store import Store
 from caseproof.store.errors import Unreadable
 from tests.support.fakes import Killed
 from tests.support.letters import at_its_pace
+from tests.support.retailer_mail import AUTHSERV, answer
 from tests.support.world import World
 
 JOBS = ("offers/a", "orders/b", "stock/c")
@@ -351,18 +353,14 @@ def test_an_answer_to_the_shared_mail_counts_for_each_of_its_cases(world: World)
     refs = opens(world, *JOBS[:2])
     stop(world, refs)
     walk(world, refs)
-    subject = text(world).splitlines()[0]
-    raw = f"From: owner@shop-a.example.com\r\nSubject: Re: {subject}\r\n\r\nWe renewed both.\r\n".encode()
+    written = format_datetime(world.clock())
+    raw = answer(world.mail.taken[0][0], "We renewed both.", sender="owner@shop-a.example.com", Date=written)
     for ref in refs:
-        manual_confirmation.confirm_by_message(
-            world.services.ledger,
-            world.services.files,
-            ref,
-            sender="owner@shop-a.example.com",
-            raw=raw,
-            recorded_by="operator",
-        )
-        assert len(world.case(ref).words) == 1
+        case = manual_confirmation.confirm_by_message(
+            world.services.ledger, world.services.files, world.services.replies, ref,
+            sender="owner@shop-a.example.com", raw=raw, recorded_by="operator", authserv=AUTHSERV,
+        )  # fmt: skip
+        assert len(case.words) == 1
 
 
 # -- the pace -------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 
 import flows.job_failure_case
 from caseproof.desks.base import DeskDown
-from caseproof.domain.forms import CauseChoice, Verdict, Word
+from caseproof.domain.forms import CauseChoice, Counts, Verdict, Word
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.screenshot import NotTheRun
@@ -29,6 +29,7 @@ MakeWorld = Callable[..., World]
 EFFECTS = {"stop", "start_run", "go_live", "send", "create", "attach", "comment", "set_status"}
 FORMS = {
     "retailers-word": {"answered_by": DECIDER, "what": Word.WROTE, "sender": CONTACT, "message": WORDS},
+    "agreement": {"answered_by": REVIEWER, "counts": Counts.AGREE, "remark": "I saw their letter."},
     "decision": {
         "answered_by": DECIDER, "decision": Decision.AFTER_CHANGE, "reason": "It works.", "checked": "A test call.",
     },

@@ -170,7 +170,7 @@ def test_a_line_whose_address_no_sender_could_match_is_named_and_nothing_is_stor
     services = bootstrap(Settings(home=tmp_path / "home"))
     lines = read(tmp_path, f"retailer;address\nshop;ok@example.com\n\nshop;{cell}\n")
     with services.store.uow() as uow, pytest.raises(SpreadsheetError) as refused:
-        put_contacts(uow.people, lines, "contacts.csv")
+        put_contacts(uow.people, lines, "contacts.csv", services.clock())
     assert "  line 4: " in refused.value.problem
     assert says in refused.value.problem
     assert "line 2" not in refused.value.problem

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from caseproof.domain.codes import MessageCode
 from caseproof.domain.vocabulary import Disposition
 from caseproof.store import MessageRow, UnknownCase
 from caseproof.store.tables import to_look_at
@@ -55,7 +56,7 @@ def test_the_same_bytes_are_one_message_and_the_first_place_stays(store, opened)
 def test_what_a_stranger_writes_into_a_header_is_kept_on_every_database(store):
     wild = "a\0b\ud800" + "ü" * 5000
     with store.uow() as uow:
-        add(uow, "wild", Disposition.AUTOMATIC, message_id=wild, sender=wild, subject=wild, why=wild)
+        add(uow, "wild", Disposition.COUNTED, message_id=wild, sender=wild, subject=wild, why=wild)
         kept = uow.messages.known(digest_of("wild"))
         assert (kept.subject[:5], len(kept.subject)) == ("ab?üü", 299)
         assert uow.messages.seen(wild, wild)
@@ -68,14 +69,20 @@ def test_a_message_for_a_case_that_is_not_there_is_refused(store):
         assert uow.messages.known(digest_of("one")) is None
 
 
-def test_a_message_id_was_seen_unless_the_message_could_not_be_trusted(store):
+def test_a_message_id_was_seen_only_where_the_message_was_authentic(store):
     with store.uow() as uow:
         for place in Disposition:
             add(uow, place, place)
-            trusted = place not in {Disposition.UNMATCHED, Disposition.UNREADABLE, Disposition.REFUSED}
-            assert uow.messages.seen(f"<{place}@shop.example.com>", "OWNER@Shop.example.com") is trusted, place
+            authentic = place in {Disposition.COUNTED, Disposition.REPLY}
+            assert uow.messages.seen(f"<{place}@shop.example.com>", "OWNER@Shop.example.com") is authentic, place
             assert not uow.messages.seen(f"<{place}@shop.example.com>", "other@shop.example.com"), place
         assert not uow.messages.seen("<two@shop.example.com>", "owner@shop.example.com")
+
+
+def test_a_message_that_could_not_be_written_into_its_case_was_not_seen(store):
+    with store.uow() as uow:
+        add(uow, "one", code=MessageCode.NOT_WRITTEN)  # nobody looked whether it is authentic
+        assert not uow.messages.seen("<one@shop.example.com>", "owner@shop.example.com")
 
 
 def test_messages_without_a_message_id_are_not_each_others_double(store):

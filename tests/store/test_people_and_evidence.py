@@ -191,3 +191,18 @@ def test_evidence_is_listed_once_a_case_and_found_by_its_digest(store, make):
 def test_evidence_of_an_unknown_case_is_refused(store, make):
     with store.uow() as uow, pytest.raises(UnknownCase):
         uow.evidence.add("JF-000001", "d" * 64, "x", "text/plain", 1, make.start)
+
+
+def test_since_when_a_contact_is_registered_stays_until_it_is_taken_off(store):
+    """Whoever is registered anew after the job had failed is marked so."""
+    first, later = datetime(2026, 11, 21, 6, 0, tzinfo=UTC), datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
+    with store.uow() as uow:
+        uow.people.add_contact("R", "old@example.com")
+        uow.people.add_contact("R", "a@example.com", at=first)
+        uow.people.add_contact("R", "A@example.com", "Anna", at=later)
+        assert uow.people.known_since("R", "A@EXAMPLE.com") == first
+        assert uow.people.known_since("R", "old@example.com") is None, "nobody wrote it down then"
+        assert uow.people.known_since("R", "other@example.com") is None
+        uow.people.remove_contact("R", "a@example.com")
+        uow.people.add_contact("R", "a@example.com", at=later)
+        assert [contact.created_at for contact in uow.people.contacts("R")] == [None, later]

@@ -23,6 +23,7 @@ REF = "JF-000123"
 JOB = "offers/feed-a"
 START = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 DECIDER, REVIEWER = "operator", "team lead"
+DOUBTS = [{"code": "typed_in", "why": "an operator typed it in"}]
 
 # The loops a case may take before it closes.
 FAILED_RUN, REJECTED, FAILED_AGAIN = "failed run", "review rejected", "failed again"
@@ -40,6 +41,7 @@ class Plan:
     """What happens to a case. ``review`` is what the policy says: "", "anybody" or "another person".
 
     ``by_itself``: the case goes on after each clear word of the retailer, and the reviewer validates the change.
+    ``doubted``: an operator brings in each word, something speaks against it, and another one agrees to it.
     """
 
     decision: Decision = Decision.AFTER_FIX
@@ -51,6 +53,7 @@ class Plan:
     pace: int = 3
     chatter: bool = False
     by_itself: bool = False
+    doubted: bool = False
 
 
 @dataclass
@@ -168,7 +171,10 @@ class Teller:
             words=words,
             evidence=digest(words),
             by_way_of="mail",
+            **({"doubts": DOUBTS} if self.plan.doubted else {}),
         )
+        if self.plan.doubted:
+            self.add(Kind.WORD_AGREED, REVIEWER, sender="shop@example.com", evidence=digest(words))
         self.confirmed = True
 
     def reply(self) -> None:

@@ -15,13 +15,14 @@ from caseproof.domain.events import GENESIS, Event
 from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
-from tests.support.histories import DECIDER, JOB, Plan, digest
+from tests.support.histories import DECIDER, DOUBTS, JOB, Plan, digest
 
 History = list[Event]
 Change = Callable[[History, int], History]
 CLOSING = (Decision.AFTER_FIX, Decision.AFTER_CHANGE, Decision.REMOVE)
 LIVE = (Decision.AFTER_FIX, Decision.AFTER_CHANGE)
 REMOVAL = (Decision.REMOVE,)
+ON_A_WORD = (Decision.AFTER_CHANGE, Decision.REMOVE)
 REVIEWS = ("", "anybody", "another person")
 REVIEWED = ("anybody", "another person")
 
@@ -37,13 +38,15 @@ class Alteration:
     reviews: tuple[str, ...] = REVIEWS
     cannot_stop: bool | None = None
     by_itself: bool | None = None
+    doubted: bool | None = None
 
     def fits(self, plan: Plan) -> bool:
         """Whether the plan has the event, and nothing else hangs on it."""
         stop_fits = self.cannot_stop in (None, plan.cannot_stop)
         goes_on = plan.by_itself and plan.decision is Decision.AFTER_CHANGE
         decided_so = self.by_itself in (None, goes_on)
-        return plan.decision in self.decisions and plan.review in self.reviews and stop_fits and decided_so
+        said_so = self.doubted in (None, plan.doubted)
+        return plan.decision in self.decisions and plan.review in self.reviews and stop_fits and decided_so and said_so
 
 
 def place(events: History, kind: Kind, which: int = 0) -> int | None:
@@ -151,6 +154,17 @@ ALTERATIONS: tuple[Alteration, ...] = (
     Alteration("no word of the retailer", "confirmed", drop_all(K.CONFIRMATION_RECEIVED), REMOVAL),
     Alteration("an empty word", "confirmed", data_of_all(K.CONFIRMATION_RECEIVED, words=" \n "), REMOVAL),
     Alteration("a word that is null", "confirmed", data_of_all(K.CONFIRMATION_RECEIVED, words=None), REMOVAL),
+    Alteration("nobody agreed to a doubted word", "agreed", drop(K.WORD_AGREED), ON_A_WORD, doubted=True),
+    Alteration("who brought it in agreed", "agreed", actor(K.WORD_AGREED, " OPERATOR"), ON_A_WORD, doubted=True),
+    Alteration("agreed to another", "agreed", data(K.WORD_AGREED, sender="x@example.com"), ON_A_WORD, doubted=True),
+    Alteration("agreed to another file", "agreed", data(K.WORD_AGREED, evidence=OTHER), ON_A_WORD, doubted=True),
+    Alteration(
+        "a doubt that was left out",
+        "agreed",
+        data_of_all(K.CONFIRMATION_RECEIVED, doubts=DOUBTS),
+        REMOVAL,
+        doubted=False,
+    ),
     Alteration("nothing validated", "validated", drop_all(K.CHANGE_VALIDATED), (Decision.AFTER_CHANGE,)),
     Alteration("validated, nobody says how", "validated", data(K.CHANGE_VALIDATED, how=" "), (Decision.AFTER_CHANGE,)),
     Alteration("validated by null", "validated", data(K.CHANGE_VALIDATED, how=None), (Decision.AFTER_CHANGE,)),
@@ -253,6 +267,11 @@ INSERTS: Mapping[str, tuple[Kind, Mapping[str, Any]]] = {
         K.CONFIRMATION_RECEIVED,
         {"sender": "shop@example.com", "words": "Done.", "evidence": OTHER, "by_way_of": "page", "choice": "changed"},
     ),
+    "a doubted word": (
+        K.CONFIRMATION_RECEIVED,
+        {"sender": "shop@example.com", "words": "Done.", "evidence": OTHER, "by_way_of": "form", "doubts": DOUBTS},
+    ),
+    "an agreement": (K.WORD_AGREED, {"sender": "shop@example.com", "evidence": OTHER}),
     "a reply": (
         K.REPLY_RECEIVED,
         {"sender": "shop@example.com", "words": "Done?", "why": "asks", "evidence": OTHER, "by_way_of": "mail"},

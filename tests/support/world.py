@@ -20,6 +20,7 @@ from caseproof.config.policy import BUILT_IN, Policy, load_policy
 from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
+from caseproof.domain.events import Event
 from caseproof.domain.forms import Review, TryAgain
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
@@ -164,9 +165,23 @@ class World:
             self.services.ledger, self.services.policy, self.platform, lambda: self.desk, opening.Request(**asked)
         )[0].ref
 
-    def confirm(self, ref: str, words: str = WORDS, **more: Any) -> Case:
+    def confirm(self, ref: str, words: str = WORDS, *, agreed: bool = True, **more: Any) -> Case:
+        """An operator types the retailer's word in, and another one agrees that it is."""
         asked = {"sender": CONTACT, "recorded_by": DECIDER} | more
-        return manual_confirmation.confirm_by_form(self.services.ledger, self.services.files, ref, words=words, **asked)
+        case = manual_confirmation.confirm_by_form(self.services.ledger, self.services.files, ref, words=words, **asked)
+        return self.agree(ref) if agreed else case
+
+    def agree(self, ref: str, by: str = REVIEWER) -> Case:
+        """Somebody agrees to the words that something speaks against."""
+        ledger = self.services.ledger
+
+        def all_of_them(case: Case) -> list[Event]:
+            return [
+                ledger.event(Kind.WORD_AGREED, by, sender=word["sender"], evidence=word["evidence"])
+                for word in case.doubted
+            ]
+
+        return ledger.change(ref, all_of_them)
 
     def decide(self, ref: str, decision: Decision = Decision.AFTER_FIX, **more: Any) -> Case:
         checked = "The new token is set; a test call answers 200." if decision is Decision.AFTER_CHANGE else ""

@@ -19,7 +19,8 @@ from tests.support.histories import DECIDER, JOB, REF, REVIEWER, Plan, Teller, t
 from tests.support.mutations import OTHER, place
 
 RULES = {
-    "stopped": "J2, J3", "told": "J5", "ticket": "J1", "decided": "J6", "confirmed": "J8", "validated": "J8, J9",
+    "stopped": "J2, J3", "told": "J5", "ticket": "J1", "decided": "J6", "confirmed": "J8", "agreed": "J8",
+    "validated": "J8, J9",
     "succeeded": "J7, J8, J10", "gone": "J8, J9", "live": "J6", "pictured": "J7, J8", "attached": "J7, J8",
     "reviewed": "J7, J8", "looked": "J10, J11",
 }  # fmt: skip
@@ -60,7 +61,7 @@ def test_a_new_case_is_told_everything_that_is_missing_with_its_reference() -> N
     teller = Teller(Plan())
     teller.open()
     blockers = closure_blockers(teller.case)
-    assert {blocker.code for blocker in blockers} == set(RULES) - {"confirmed", "validated", "gone"}
+    assert {blocker.code for blocker in blockers} == set(RULES) - {"confirmed", "agreed", "validated", "gone"}
     for blocker in blockers:
         assert blocker.rule == RULES[blocker.code]
         assert blocker.missing.endswith((".", ")"))

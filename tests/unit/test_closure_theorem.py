@@ -87,7 +87,8 @@ def what_the_rules_miss(history: History) -> str:
     # J8, J9, J11: the retailer's word, and for a change that somebody looked at it afterwards
     if choice != str(Decision.AFTER_FIX):
         words = [i for i in all_of(Kind.CONFIRMATION_RECEIVED, after=since) if _text(says(i, "words")) and i < decision]
-        if not words:
+        agreed = [i for i in all_of(Kind.WORD_AGREED, after=since) if i < decision]
+        if not any(not says(i, "doubts") or any(_agrees(history, i, j) for j in agreed) for i in words):
             return "J8: not confirmed before it was decided"
         looked_at = [i for i in all_of(Kind.CHANGE_VALIDATED, after=max(setback, words[0])) if _text(says(i, "how"))]
         if choice == str(Decision.AFTER_CHANGE) and not looked_at:
@@ -145,6 +146,12 @@ def _text(value: Any) -> bool:
     return isinstance(value, str) and value.strip() != ""
 
 
+def _agrees(history: History, word: int, agreement: int) -> bool:
+    """Whether the one is somebody else's agreement to the other."""
+    same = all(history[agreement].data[name] == history[word].data[name] for name in ("sender", "evidence"))
+    return word < agreement and same and history[agreement].actor.lower().split() != history[word].actor.lower().split()
+
+
 def _aware(text: Any) -> datetime | None:
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else None
@@ -177,11 +184,12 @@ def _approved(history: History, decision: int, photo: int, look: int) -> bool:
 def _kinds_of_plan() -> list[Plan]:
     """Every mix of decision, review, reviewer, stop, neighbours and chatter; with a review also by itself."""
     reviewers = [("", REVIEWER), ("anybody", DECIDER), ("anybody", REVIEWER), ("another person", REVIEWER)]
-    mixes = product(CLOSING, reviewers, (False, True), (0, 2), (False, True), (False, True))
+    word = ({}, {"by_itself": True}, {"doubted": True})
+    mixes = product(CLOSING, reviewers, (False, True), (0, 2), (False, True), word)
     return [
-        Plan(decision, review, reviewer, (), cannot_stop, neighbours, chatter=chatter, by_itself=by_itself)
-        for decision, (review, reviewer), cannot_stop, neighbours, chatter, by_itself in mixes
-        if review or not by_itself
+        Plan(decision, review, reviewer, (), cannot_stop, neighbours, chatter=chatter, **brought)
+        for decision, (review, reviewer), cannot_stop, neighbours, chatter, brought in mixes
+        if review or "by_itself" not in brought
     ]
 
 

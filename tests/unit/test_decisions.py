@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from caseproof.domain.case import Case
-from caseproof.domain.decisions import NEEDS, refuse_decision, require_member, same_person
+from caseproof.domain.decisions import NEEDS, refuse_decision, require_member
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed, NotOnTheTeam
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.people import same_person
 from caseproof.domain.vocabulary import Decision
 from tests.support.histories import REF, Plan, Teller
 

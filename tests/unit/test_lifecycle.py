@@ -63,6 +63,7 @@ REFUSED = [
 AT_ANY_TIME = {
     "confirmation_received", "confirmation_refused", "reply_received", "address_bounced", "question_asked",
     "question_answered", "answer_refused", "trouble", "trouble_over", "team_told", "parked", "cause_chosen",
+    "word_agreed",
 }  # fmt: skip
 WHILE_OPEN = AT_ANY_TIME | {"incident_joined"}
 CORRECTED = {"notice_corrected"}

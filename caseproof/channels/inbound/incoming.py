@@ -15,10 +15,13 @@ from caseproof.domain.errors import BadInput
 _SAVE_AS = "Save the original message in the mail program as a file of type .eml, and give that."
 
 
-def read_message(raw: bytes) -> Mail:
-    """Read a raw message. Raises BadInput for what is not one message of one sender with words in it."""
+def read_message(raw: bytes, *, authserv: str = "") -> Mail:
+    """Read a raw message. ``authserv``: the name by which our own mail server signs its findings.
+
+    Raises BadInput for what is not one message of one sender with words in it.
+    """
     try:
-        mail = read_mail(raw)
+        mail = read_mail(raw, authserv=authserv)
     except UnreadableMail as error:
         raise BadInput(error.problem, _SAVE_AS) from error
     if not mail.sender_address:

@@ -65,5 +65,5 @@ def asks_anew_since(case: Case) -> int:
 
 
 def is_answered(case: Case) -> bool:
-    """Whether the retailer has given their word, and was asked for no other one since."""
-    return any(word.seq > asks_anew_since(case) for word in case.confirmations)
+    """Whether the retailer has given a word that counts, and was asked for no other one since."""
+    return any(word.seq > asks_anew_since(case) for word in case.words)

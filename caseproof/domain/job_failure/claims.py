@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from caseproof.domain.case import Case
+from caseproof.domain import payloads as says
+from caseproof.domain.case import Case, FactOf
 from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import Decision
 
@@ -23,7 +24,12 @@ def claims(case: Case) -> dict[str, Any]:
             name: verified.get(name) for name in ("run", "purpose", "name", "said", "url", "started_at", "ended_at")
         },
         "confirmations": [
-            {"from": word.data["sender"], "at": word.at.isoformat(), "sha256": word.data["evidence"]}
+            {
+                "from": word.data["sender"],
+                "at": word.at.isoformat(),
+                "sha256": word.data["evidence"],
+                **_of_its_entry(case, word),
+            }
             for word in case.confirmations
         ],
         "approvals": [
@@ -32,6 +38,16 @@ def claims(case: Case) -> dict[str, Any]:
             if fact is not None
         ],
     }
+
+
+def _of_its_entry(case: Case, word: FactOf[says.ConfirmationReceived]) -> dict[str, Any]:
+    """What speaks against a word, who agreed to it all the same, and what is to be known of it; mostly nothing."""
+    found: dict[str, Any] = {}
+    if doubts := word.data.get("doubts"):
+        agreed = case.agreement_to(word)
+        found = {"brought_by": word.actor, "doubts": doubts}
+        found["agreed"] = {"by": agreed.actor, "at": agreed.at.isoformat()} if agreed else None
+    return found | ({"notes": notes} if (notes := word.data.get("notes")) else {})
 
 
 def _statement(case: Case, run: str, removal: bool) -> str:

@@ -13,10 +13,11 @@ from typing import Any
 from caseproof.domain import payloads as says
 from caseproof.domain.case import Case, Fact, FactOf
 from caseproof.domain.closure import Condition, Met, closure_blockers, follows
-from caseproof.domain.decisions import NEEDS, same_person
+from caseproof.domain.decisions import NEEDS, refuse_unconfirmed
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.people import same_person
 from caseproof.domain.vocabulary import Decision
 
 
@@ -82,8 +83,26 @@ def _decision(case: Case) -> Met | None:
 
 def _confirmed(case: Case) -> Met | None:
     """What was written before the decision that rests on it; a later word founds nothing."""
-    written = [fact for fact in case.words if case.decision is None or fact.seq < case.decision.seq]
-    return _met(*written) if written else None
+    said = _said(case)
+    counting = [fact for fact in case.words if _before_decision(case, case.counts_since(fact))]
+    return _met(*(counting or said)) if said else None
+
+
+def _agreed(case: Case) -> Met | None:
+    """What others said, before the decision, of words that something speaks against."""
+    agreed = [case.agreement_to(word) for word in _said(case)]
+    before = [fact for fact in agreed if fact is not None and _before_decision(case, fact.seq)]
+    return _met(*before) if before else None
+
+
+def _said(case: Case) -> list[FactOf[says.ConfirmationReceived]]:
+    """The words that were there before the decision, also those that something speaks against."""
+    said = (*case.words, *case.doubted)
+    return sorted((fact for fact in said if _before_decision(case, fact.seq)), key=lambda fact: fact.seq)
+
+
+def _before_decision(case: Case, number: int) -> bool:
+    return case.decision is None or number < case.decision.seq
 
 
 def _validated(case: Case) -> Met | None:
@@ -91,7 +110,7 @@ def _validated(case: Case) -> Met | None:
     fact = case.validated
     if fact is None or not _says(fact.data["how"]):
         return None
-    if not any(word.seq < fact.seq for word in case.words):
+    if not any(word.seq < fact.seq for word in (*case.words, *case.doubted)):
         return None
     return _met(fact)
 
@@ -195,6 +214,12 @@ def _needs_validation(case: Case) -> bool:
     return case.decided is not None and NEEDS[case.decided].validation
 
 
+def _rests_on_doubted(case: Case) -> bool:
+    """Whether the decision rests on the retailer's word, and nothing but what something speaks against was there."""
+    said = _said(case)
+    return _needs_confirmation(case) and bool(said) and all(word.data.get("doubts") for word in said)
+
+
 def _removal(case: Case) -> bool:
     return case.decided is Decision.REMOVE
 
@@ -228,8 +253,14 @@ CONDITIONS: tuple[Condition, ...] = (
     ),
     Condition(
         "confirmed", "J8", "The retailer confirmed in writing.",
-        "Record it: `caseproof case confirm {ref} --from ADDRESS --message FILE.eml`.",
+        "Record it: `caseproof case confirm {ref} --from ADDRESS --message FILE.eml --by NAME`.",
         _needs_confirmation, _confirmed,
+    ),
+    Condition(
+        "agreed", "J8", "Something speaks against the retailer's word, and somebody else than who brought it in agreed "
+        "that it counts, before the decision.",
+        "Let somebody else on the team answer the form of the case's run, and decide again; or ask the retailer to "
+        "answer our mail.", _rests_on_doubted, _agreed,
     ),
     Condition(
         "validated", "J8, J9", "The change was validated in the system after the retailer confirmed it.",
@@ -282,6 +313,8 @@ def refuse_more(case: Case, event: Event) -> None:
     """Raise NotAllowed for what the lifecycle allows and the decisions do not."""
     if (decided := event.says(says.Decided)) is not None:
         _refuse_unfounded(case, decided)
+    if (agreed := event.says(says.WordAgreed)) is not None:
+        _refuse_own_agreement(case, event, agreed)
     if event.kind is Kind.REVIEW_APPROVED and owes_validation(case):
         raise NotAllowed(
             f"J8: {case.ref} went on when the retailer said that the change is made, and nobody has looked at it yet.",
@@ -299,6 +332,21 @@ AT_THE_REVIEW = "at the review"
 """What a decision says of its validation where the case went on by itself: the reviewer does it before approving."""
 
 
+def _refuse_own_agreement(case: Case, event: Event, agreed: says.WordAgreed) -> None:
+    same = (agreed["sender"], agreed["evidence"])
+    waiting = [word for word in case.doubted if (word.data["sender"], word.data["evidence"]) == same]
+    if not waiting:
+        raise NotAllowed(
+            f"J8: no such word of {agreed['sender']} waits in {case.ref} for somebody to agree.",
+            f"`caseproof case show {case.ref}` shows what does.",
+        )
+    if all(same_person(event.actor, word.actor) for word in waiting):
+        raise NotAllowed(
+            f"J8: {event.actor} brought in this word, and something speaks against it.",
+            "Let somebody else on the team say whether it counts.",
+        )
+
+
 def _refuse_unfounded(case: Case, decided: says.Decided) -> None:
     word = decided["decision"]
     if word not in list(Decision):
@@ -306,11 +354,8 @@ def _refuse_unfounded(case: Case, decided: says.Decided) -> None:
     decision = Decision(word)
     if NEEDS[decision].rule is None:
         raise NotAllowed(f"'{decision}' is recorded as kept_paused, with its date.", "Use that event.")
-    if NEEDS[decision].confirmation and not case.words:
-        raise NotAllowed(
-            f"J8: '{decision}' needs the retailer's written confirmation.",
-            f"`caseproof case confirm {case.ref} --from ADDRESS --message FILE.eml`",
-        )
+    if NEEDS[decision].confirmation:
+        refuse_unconfirmed(case, decision)
     if NEEDS[decision].validation and _validated(case) is None and not _may_be_validated_later(case, decided):
         raise NotAllowed(
             f"J8: '{decision}' needs the change validated in the system after the retailer confirmed it.",

@@ -20,7 +20,7 @@ _ROUND = ("contained", "notice", "correction", "neighbours_live", *_SETTLED)
 _CLOSING = ("closed", "ticket_closed", "ticket_reopened", "recovery")
 # A new opening needs a new proof from new words: nothing of the old one counts again.
 _CAUSE = ("cause_awaited", "cause_settled")  # asked once an opening
-_OPENING = (*_ROUND, *_CLOSING, *_CAUSE, "incident", "confirmations", "replies", "attached")
+_OPENING = (*_ROUND, *_CLOSING, *_CAUSE, "incident", "confirmations", "replies", "agreements", "attached")
 
 _ALL = frozenset(State)
 _OPEN = _ALL - {State.CLOSED}
@@ -136,6 +136,13 @@ class Kind(EventKind):
         sentence="The retailer's written word from {sender}{_way}",
         rule="J8",
         measured=True,
+    )
+    WORD_AGREED = "word_agreed", Spec(
+        says=says.WordAgreed,
+        noted_in=_ALL,
+        gathered="agreements",
+        sentence="Somebody else agreed that the word from {sender} counts all the same. {remark}",
+        rule="J8",
     )
     CONFIRMATION_REFUSED = "confirmation_refused", Spec(
         says=says.ConfirmationRefused,

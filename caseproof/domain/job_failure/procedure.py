@@ -19,6 +19,7 @@ JOB_FAILURE = Procedure(
     claims=claims,
     questions={
         "retailers-word": "the retailer's word",
+        "agreement": "whether the word counts",
         "decision": "the decision",
         "review": "the review",
         "try-again": "try again",

@@ -205,7 +205,7 @@ def _colleague(letter: Thread, case: Case) -> GivenAnswer | None:
     since = case.last_told.seq if case.last_told else 0
     others = [
         fact
-        for fact in (*case.confirmations, *case.replies)
+        for fact in (*case.words, *case.replies)
         if fact.seq > since and comparable(str(fact["sender"])) != comparable(letter.to)
     ]
     return _said(max(others, key=lambda fact: fact.seq)) if others else None

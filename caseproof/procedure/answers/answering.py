@@ -13,9 +13,11 @@ from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.payloads import Doubt
 from caseproof.domain.vocabulary import BY_PAGE, Choice, Disposition
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.answers.answer_link import Asked, JobAsked, LinkState, asked, asked_with_cases
+from caseproof.procedure.answers.entry import notes_of
 from caseproof.procedure.core.message_words import ON_THE_PAGE, Why
 from caseproof.procedure.core.parts import Ledger, ReplyAddresses
 from caseproof.procedure.notify.threads import Thread
@@ -74,7 +76,13 @@ def answer(ledger: Ledger, vault: Vault, replies: ReplyAddresses, token: str, gi
         now, cases = asked_with_cases(replies, uow, token)
         chosen = _refuse(now, given)
         at = ledger.clock()
-        events = [(ref, _event(ledger, now.job(ref), now.letter, given, kept.digest)) for ref in chosen]
+        events = [
+            (
+                ref,
+                _event(ledger, now.job(ref), now.letter, given, kept.digest, notes_of(uow, cases[ref], now.letter.to)),
+            )
+            for ref in chosen
+        ]
         counted = [event for _, event in events if event.kind is Kind.CONFIRMATION_RECEIVED]
         because = _why(given, now.job(chosen[0]))
         uow.messages.add(
@@ -127,11 +135,13 @@ def _words(given: Given) -> str:
     return as_typed(given.words) if given.words.strip() else str(given.shown["choices"][given.choice])
 
 
-def _event(ledger: Ledger, job: JobAsked, letter: Thread, given: Given, digest: str) -> Event:
+def _event(ledger: Ledger, job: JobAsked, letter: Thread, given: Given, digest: str, notes: Sequence[Doubt]) -> Event:
     told: dict[str, Any] = {
         "sender": letter.to, "name": as_typed(given.name).strip(), "words": _words(given), "choice": given.choice,
         "by_way_of": BY_PAGE, "link": letter.id, "evidence": digest,
     }  # fmt: skip
+    if notes:
+        told["notes"] = [*notes]
     if given.choice in CONFIRMS and job.standing is LinkState.OPEN:
         return ledger.event(Kind.CONFIRMATION_RECEIVED, **told)
     because = _why(given, job)

@@ -1,60 +1,78 @@
-"""J8: the retailer's written word, kept verbatim, and only from a registered contact."""
+"""J8: a person brings in the retailer's written word: kept verbatim, and only from a registered contact.
+
+It goes through the entry check of every other way (``entry``). What speaks against it is written down with it, and it
+founds a decision only once somebody else on the team agreed (``agreement``).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from caseproof.channels.inbound.incoming import read_message, same_address
-from caseproof.channels.inbound.reading import Mail
 from caseproof.config.mail_address import one_address, tidied
-from caseproof.domain.case import Case
-from caseproof.domain.codes import MessageCode
+from caseproof.domain.case import Case, Fact
+from caseproof.domain.codes import MessageCode, message_code
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.payloads import Doubt
+from caseproof.procedure.answers.entry import NEVER, TO_BE_AGREED, MailEntry, as_data, doubts_of, for_two, notes_of
 from caseproof.procedure.core.message_words import Why, why
-from caseproof.procedure.core.parts import EvidenceFiles, Ledger
-from caseproof.procedure.core.retailer_answer import cases_named
+from caseproof.procedure.core.parts import EvidenceFiles, Ledger, ReplyAddresses
+from caseproof.store.uow import UnitOfWork
 
 
 class WordRefused(NotAllowed):
     """What was handed in does not count as the retailer's confirmation; it is kept, with the reason."""
 
 
-def confirm_by_message(
-    ledger: Ledger, files: EvidenceFiles, ref: str, *, sender: str, raw: bytes, recorded_by: str
-) -> Case:
-    """Record a mail (RFC 5322 bytes) as the retailer's confirmation.
+@dataclass(frozen=True, slots=True)
+class _Brought:
+    """Words that a person brings in: whose, what they say, the file that is kept of them, and what speaks against them.
 
-    ``sender`` is the address that the operator says it came from; it must be the one the message names. Raises
-    BadInput for what is not a message, WordRefused for a stranger's or an automatic one.
+    ``retailer`` is the case's, "" where nobody knows it; ``contacts`` are its addresses.
+    """
+
+    sender: str
+    words: str
+    content: bytes
+    name: str
+    media_type: str
+    by_way_of: str
+    doubts: Sequence[Why]
+    notes: Sequence[Doubt]
+    retailer: str
+    contacts: Sequence[str]
+
+
+def confirm_by_message(
+    ledger: Ledger, files: EvidenceFiles, replies: ReplyAddresses, ref: str, *, sender: str, raw: bytes,
+    recorded_by: str, authserv: str,
+) -> Case:  # fmt: skip
+    """Record a mail (RFC 5322 bytes) as the retailer's confirmation, with all that speaks against it.
+
+    ``sender`` is the address that the operator says it came from; it must be the one the message names. ``authserv`` is
+    the name under which our own mail server vouches for senders, "" where there is none. Raises BadInput for what is
+    not a message, WordRefused for a stranger's or an automatic one, and one about other cases.
     """
     case = ledger.case(ref)
-    message = read_message(raw)
+    message = read_message(raw, authserv=authserv)
     if not same_address(_bare(sender), message.sender_address):
         raise BadInput(
             f"The message is from {message.sender_address}, not from {sender}.",
             "Give the address that the message names, or the right file.",
         )
-    return _record(
-        ledger, files, ref, sender=message.sender_address, words=message.words, content=raw,
-        name="confirmation.eml", media_type="message/rfc822", by_way_of="message", recorded_by=recorded_by,
-        doubt=_doubt(case, message),
-    )  # fmt: skip
-
-
-def _doubt(case: Case, message: Mail) -> Why | None:
-    """Why a mail is no confirmation of this case, whoever sent it; None where nothing speaks against it.
-
-    What its words mean, the operator who hands it in has read.
-    """
-    if message.automatic:
-        return why(MessageCode.AUTOMATIC, program=message.automatic)
-    named = cases_named(message.subject)
-    shared = case.notice.data.get("cases") or [] if case.notice else []  # one mail told of them all
-    if named and {case.ref, *shared}.isdisjoint(named):
-        return why(MessageCode.ABOUT_OTHER_CASES, refs=", ".join(named))
-    return None if message.own_words.strip() else why(MessageCode.NO_OWN_WORDS)
+    replies.secret()  # made now if there is none yet: it needs a transaction of its own
+    with ledger.store.reading() as uow:
+        entry = MailEntry(replies, uow, message, message.meaning, ledger.clock())
+        brought = _Brought(
+            message.sender_address, message.words, raw, "confirmation.eml", "message/rfc822", "message",
+            for_two(doubts_of(entry, case, claimed=True, arrived=False)),
+            notes_of(uow, case, message.sender_address), *_whose(uow, case),
+        )  # fmt: skip
+    return _record(ledger, files, ref, brought, recorded_by)
 
 
 def confirm_by_form(
@@ -67,22 +85,32 @@ def confirm_by_form(
     recorded_by: str,
     question: int | None = None,
 ) -> Case:
-    """Record words that an operator typed in or pasted (a letter, a chat, a call's protocol), verbatim."""
+    """Record words that an operator typed in or pasted (a letter, a chat, a call's protocol), verbatim.
+
+    No mail is there that could be looked at, so somebody else has to agree.
+    """
     if not words.strip():
         raise BadInput("The retailer's words are empty.", "Paste what the retailer wrote, word for word.")
     if not tidied(sender):
         raise BadInput("It is not said who wrote this.", "Give the retailer's mail address.")
-    return _record(
-        ledger, files, ref, sender=_bare(sender), words=words, content=_utf8(words), name="confirmation.txt",
-        media_type="text/plain", by_way_of="form", recorded_by=recorded_by, doubt=None, question=question,
-    )  # fmt: skip
+    case, bare = ledger.case(ref), _bare(sender)
+    with ledger.store.reading() as uow:
+        retailer, contacts = _whose(uow, case)
+        known = bool(retailer) and uow.people.is_contact(retailer, bare)
+        stranger = why(MessageCode.STRANGER, sender=bare, retailer=retailer or "a known retailer")
+        typed = why(MessageCode.TYPED_IN, by=recorded_by)
+        brought = _Brought(
+            bare, words, _utf8(words), "confirmation.txt", "text/plain", "form", [typed] if known else [stranger],
+            notes_of(uow, case, bare), retailer, contacts,
+        )  # fmt: skip
+    return _record(ledger, files, ref, brought, recorded_by, question)
 
 
 def confirm_by_reply(ledger: Ledger, ref: str, *, recorded_by: str, question: int) -> Case:
     """Record the newest reply that stood above the question as the retailer's confirmation: a person read it so.
 
-    Its words, sender, evidence and way stay as they came. Raises NotAllowed where no reply of a registered contact is
-    left, or where a newer one came meanwhile.
+    Its words, sender, evidence and way stay as they came, and so does what speaks against it but for that its words
+    are not clear. Raises NotAllowed where no reply of a registered contact is left, or a newer one came meanwhile.
     """
     case = ledger.case(ref)
     with ledger.store.reading() as uow:
@@ -103,10 +131,22 @@ def confirm_by_reply(ledger: Ledger, ref: str, *, recorded_by: str, question: in
                 "There is no reply in words of a registered contact that is not recorded yet.",
                 "Record what the retailer wrote, or ask one of the registered contacts for a written word.",
             )
-        taken = {name: counts[-1][name] for name in ("sender", "words", "evidence", "by_way_of")}
+        reply = counts[-1]
+        taken = {name: reply[name] for name in ("sender", "words", "evidence", "by_way_of")}
+        more = {"doubts": _doubts_of_reply(reply), "notes": reply.get("notes")}
+        taken |= {name: found for name, found in more.items() if found}
         return [ledger.event(Kind.CONFIRMATION_RECEIVED, recorded_by, **taken, question=question)]
 
     return ledger.change(ref, events)
+
+
+def _doubts_of_reply(reply: Fact) -> list[Doubt]:
+    """What speaks against a reply though a person read its words: as it was found then, or else as its code says."""
+    found: list[Doubt] = list(reply.get("doubts") or [])
+    code = message_code(reply.event.data)
+    if not found and code in TO_BE_AGREED:
+        found = as_data([Why(code, str(reply["why"]))])
+    return found
 
 
 def reply_answered(ledger: Ledger, ref: str, *, by: str, question: int) -> Case:
@@ -149,48 +189,51 @@ def _utf8(words: str) -> bytes:
         ) from error
 
 
-def _record(
-    ledger: Ledger, files: EvidenceFiles, ref: str, *, sender: str, words: str, content: bytes, name: str,
-    media_type: str, by_way_of: str, recorded_by: str, doubt: Why | None, question: int | None = None,
-) -> Case:  # fmt: skip
-    case = ledger.case(ref)
+def _whose(uow: UnitOfWork, case: Case) -> tuple[str, list[str]]:
+    """The case's retailer, "" where nobody knows it, and the addresses that may speak for it."""
     retailer = case.facts.get("retailer") or ""
-    with ledger.store.reading() as uow:
-        known = bool(retailer) and uow.people.is_contact(retailer, sender)
-        registered = [contact.address for contact in uow.people.contacts(retailer)] if retailer else []
-    digest = files.keep(ref, content, name, media_type)
-    stranger = why(MessageCode.STRANGER, sender=sender, retailer=retailer or "a known retailer")
-    no = doubt or (None if known else stranger)
-    if no is not None:
+    return retailer, [contact.address for contact in uow.people.contacts(retailer)] if retailer else []
+
+
+def _record(
+    ledger: Ledger, files: EvidenceFiles, ref: str, brought: _Brought, by: str, question: int | None = None
+) -> Case:
+    digest = files.keep(ref, brought.content, brought.name, brought.media_type)
+    if (no := next((doubt for doubt in brought.doubts if doubt.code in NEVER), None)) is not None:
         ledger.record(
-            ref, Kind.CONFIRMATION_REFUSED, recorded_by, sender=sender, code=str(no.code), why=no.words,
-            evidence=digest, by_way_of=by_way_of,
+            ref, Kind.CONFIRMATION_REFUSED, by, sender=brought.sender, code=str(no.code), why=no.words,
+            evidence=digest, by_way_of=brought.by_way_of,
         )  # fmt: skip
-        raise WordRefused(
-            f"This does not count as {retailer or 'the retailer'}'s confirmation: {no.words}. "
-            "It is kept with the case.",
-            f"Ask one of {', '.join(registered) or 'the registered contacts (there are none yet)'} for a written word"
-            + (
-                "."
-                if known
-                else f", or register it: `caseproof contact add --retailer {retailer or 'RETAILER'} "
-                f"--address {sender}`."
-            ),
-        )
-    answer = {"question": question} if question is not None else {}
+        raise _refused(brought, no)
+    more = {"doubts": as_data(brought.doubts), "notes": list(brought.notes), "question": question}
     event = ledger.event(
-        Kind.CONFIRMATION_RECEIVED, recorded_by, sender=sender, words=words, evidence=digest,
-        by_way_of=by_way_of, **answer,
+        Kind.CONFIRMATION_RECEIVED, by, sender=brought.sender, words=brought.words, evidence=digest,
+        by_way_of=brought.by_way_of, **{name: found for name, found in more.items() if found not in (None, [])},
     )  # fmt: skip
 
     def once_a_word(now: Case) -> list[Event]:
-        again = any(fact["evidence"] == digest for fact in now.confirmations)
+        standing = {fact["evidence"] for fact in (*now.words, *now.doubted)}
         # Two live runs of one case read the same answer; a question whose word is known already is handled by it.
-        return [] if question in now.handled or (again and not answer) else [event]
+        return [] if question in now.handled or (digest in standing and question is None) else [event]
 
     case = ledger.change(ref, once_a_word)
-    _looked_at(ledger, digest, recorded_by)
+    _looked_at(ledger, digest, by)
     return case
+
+
+def _refused(brought: _Brought, no: Why) -> WordRefused:
+    who = brought.retailer or "the retailer"
+    ask = (
+        f"Ask one of {', '.join(brought.contacts) or 'the registered contacts (there are none yet)'} for a written word"
+    )
+    register = (
+        f", or register it: `caseproof contact add --retailer {brought.retailer or 'RETAILER'} "
+        f"--address {brought.sender}`."
+    )
+    return WordRefused(
+        f"This does not count as {who}'s confirmation: {no.words}. It is kept with the case.",
+        ask + (register if no.code is MessageCode.STRANGER else "."),
+    )
 
 
 def _looked_at(ledger: Ledger, digest: str, by: str) -> None:

@@ -8,14 +8,15 @@ from datetime import date
 from caseproof.channels.inbound.meaning import Meaning, meaning_of
 from caseproof.config.policy import Policy
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.decisions import NEEDS, refuse_decision, require_member, same_person
+from caseproof.domain.decisions import NEEDS, refuse_decision, require_member
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.cause import asks_for_answer, owes_correction
 from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.vocabulary import WAYS, Choice, Decision
+from caseproof.domain.people import same_person
+from caseproof.domain.vocabulary import WAYS, Choice, Decision, Disposition
 from caseproof.procedure.core.parts import US, Ledger
 from caseproof.store import Store
 
@@ -81,7 +82,7 @@ def clear_word(store: Store, policy: Policy, case: Case) -> Fact | None:
     told = case.last_told
     if not _waits_for_the_retailer(case) or told is None or not policy.review.required:
         return None
-    said = [fact for fact in (*case.words, *case.replies) if fact.seq > told.seq]
+    said = [fact for fact in (*case.words, *case.doubted, *case.replies) if fact.seq > told.seq]
     if not asks_for_answer(case) or owes_correction(case) or not all(map(_is_clear, said)):
         return None
     since = case.last_failure.seq if case.last_failure is not None else 0
@@ -125,11 +126,14 @@ def _decided_by(ledger: Ledger, policy: Policy, word: Fact) -> Event:
 def looked_at(ledger: Ledger, ref: str, *, by: str, question: int) -> None:
     """Mark the retailer's messages that stood above this question as looked at by who answered it.
 
-    What came later, the answer was given without.
+    What came later, the answer was given without; and what a flood kept out of the case did not stand there either.
     """
-    asked = ledger.case(ref).asked[question].at
+    case = ledger.case(ref)
+    asked = case.asked[question].at
+    written = {event.data.get("evidence") for event in case.events}
     with ledger.store.uow() as uow:
-        shown = [row.id for row in uow.messages.of_case(ref) if row.needs_eye and row.at <= asked]
+        before = [row for row in uow.messages.of_case(ref) if row.needs_eye and row.at <= asked]
+        shown = [row.id for row in before if row.place is Disposition.REPLY or row.digest in written]
         uow.messages.done(shown, by, ledger.clock())
         uow.commit()
 

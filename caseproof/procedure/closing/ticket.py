@@ -102,7 +102,7 @@ def _fails(summary: str) -> str:
     return f"What fails:\n\n{lines}\n" if "\n" in lines else f"What fails: {in_ticket(summary)}"
 
 
-_SAID = (Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED, Kind.CONFIRMATION_REFUSED)
+_SAID = (Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED, Kind.CONFIRMATION_REFUSED, Kind.WORD_AGREED)
 
 
 def words_to_note(store: Store, case: Case) -> list[Fact]:
@@ -144,6 +144,9 @@ def _note(links: Links, case: Case, fact: Fact) -> str:
     if fact.event.kind is Kind.CONFIRMATION_REFUSED:
         sender, why = in_ticket(fact["sender"]), in_ticket(fact["why"])
         return f"A message from {sender} ({at}) does not count: {why}. {evidence}"
+    if fact.event.kind is Kind.WORD_AGREED:
+        sender = in_ticket(fact["sender"])
+        return f"{in_ticket(fact.actor)} agreed ({at}) that the word from {sender} counts all the same. {evidence}"
     what = "The retailer replied" if fact.event.kind is Kind.REPLY_RECEIVED else "The retailer's written word (J8)"
     words = quoted_in_ticket(fact["words"]) if str(fact["words"]).strip() else "> (no words)"
     more = "".join(f"{in_ticket(doubt)}.\n" for doubt in doubts(case, fact))

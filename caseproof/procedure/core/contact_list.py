@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from caseproof.config.contacts_file import ContactLine, ContactsError
 from caseproof.config.mail_address import comparable, usable_address
@@ -12,8 +13,8 @@ from caseproof.store.people import Contact, People, kept_of
 NEW, AS_IT_IS = "new", "as it is"
 
 
-def put_contacts(people: People, lines: Sequence[ContactLine], source: str) -> list[str]:
-    """Add the contacts in this unit of work; for each NEW, AS_IT_IS, or "changed: " and what.
+def put_contacts(people: People, lines: Sequence[ContactLine], source: str, at: datetime) -> list[str]:
+    """Add the contacts in this unit of work, at this time; for each NEW, AS_IT_IS, or "changed: " and what.
 
     One that is as it is stays so: mail that came back is not forgotten because a list is read again. Whether it all
     lasts, the caller decides. Raises ContactsError, which names every line that cannot be used; then nothing may be
@@ -31,7 +32,7 @@ def put_contacts(people: People, lines: Sequence[ContactLine], source: str) -> l
                 saved[line.retailer] = {comparable(one.address): one for one in people.contacts(line.retailer)}
             state = _compared(saved[line.retailer].get(key[1]), line)
             if state != AS_IT_IS:
-                people.add_contact(line.retailer, line.address, line.name, line.language, line.role)
+                people.add_contact(line.retailer, line.address, line.name, line.language, line.role, at=at)
         except BadInput as error:
             what_to_do = f". {error.next_action}" if error.next_action else ""
             wrong.append(f"{line.where}: {error.problem.rstrip('.')}{what_to_do}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.job_failure.kinds import Kind
@@ -38,7 +40,31 @@ def is_late(case: Case, word: Fact) -> bool:
 
 
 def doubts(case: Case, word: Fact) -> list[str]:
-    """Why these words do not count by themselves, as sentences without their full stops; mostly none."""
-    if is_late(case, word):
-        return ["Late: the case was closed already"]
-    return [f"It confirms nothing by itself: {word['why']}"] if word.event.kind is Kind.REPLY_RECEIVED else []
+    """What is to be known of these words, as sentences without their full stops; mostly nothing: why they do not count
+    by themselves, what speaks against them, and who agreed to them all the same."""
+    found = ["Late: the case was closed already"] if is_late(case, word) else []
+    if word.event.kind is Kind.REPLY_RECEIVED:
+        found = found or [f"It confirms nothing by itself: {word['why']}"]
+    elif word.get("doubts"):
+        against = "; ".join(_sentences(word["doubts"]))
+        found += [f"Something speaks against it: {against}", _agreed(case, word)]
+    return [*found, *notes(word)]
+
+
+def notes(word: Fact) -> list[str]:
+    """What is only to be known of who wrote these words, as sentences without their full stops."""
+    return [f"To be known: {note}" for note in _sentences(word.get("notes"))]
+
+
+def _agreed(case: Case, word: Fact) -> str:
+    agreed = case.agreement_to(word)
+    if agreed is not None:
+        how = f": {agreed.data['remark']}" if agreed.data.get("remark") else ""
+        return f"{agreed.actor} agreed that it counts all the same{how}"
+    if (no := case.refusal_of(word)) is not None:
+        return f"It does not count: {no.data['why']}"
+    return f"It founds nothing before somebody else than {word.actor} agrees"
+
+
+def _sentences(found: Any) -> list[str]:
+    return [str(one.get("why")) for one in found or () if isinstance(one, Mapping)]

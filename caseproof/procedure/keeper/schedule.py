@@ -15,7 +15,7 @@ from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.case import Case
 from caseproof.domain.codes import StepName
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.vocabulary import CAUSE, DECISION, NOT_THEIRS, REVIEW, SHARED_CAUSE, TRY_AGAIN, WORD
+from caseproof.domain.vocabulary import AGREEMENT, CAUSE, DECISION, NOT_THEIRS, REVIEW, SHARED_CAUSE, TRY_AGAIN, WORD
 from caseproof.platforms.base import JobPlatform, UnknownRun
 from caseproof.procedure.core.causes import over_at
 from caseproof.procedure.core.parts import Ledger
@@ -117,6 +117,7 @@ def _follow_up(row: CaseRow, policy: KeeperPolicy, first: datetime) -> datetime:
 
 _ABOUT = {
     CAUSE: "nobody knows the cause, and the retailer is not told before somebody says it (J5)",
+    AGREEMENT: "something speaks against the retailer's word, and somebody else has to say whether it counts (J8)",
     DECISION: "the decision about the account is waited for (J6)",
     REVIEW: "the evidence waits for its review (J7, J8)",
 }

@@ -12,7 +12,7 @@ from enum import StrEnum
 from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.codes import Code, Rest
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.vocabulary import CAUSE, DECISION, REVIEW, SHARED_CAUSE, TRY_AGAIN, WORD, Disposition
+from caseproof.domain.vocabulary import AGREEMENT, CAUSE, DECISION, REVIEW, SHARED_CAUSE, TRY_AGAIN, WORD, Disposition
 from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.keeper.open_incidents import OpenIncident, open_incidents
@@ -144,6 +144,8 @@ def _acts(row: CaseRow, keeper: KeeperPolicy, now: datetime) -> tuple[str, str, 
         return TEAM, "say the cause: the retailer is not told before (J5)", since
     if row.asked_form == SHARED_CAUSE:
         return NOBODY, "the cause, which is asked with another case of this message", since
+    if row.asked_form == AGREEMENT:
+        return TEAM, "say whether the retailer's word counts: somebody else than who brought it in (J8)", since
     if row.asked_form in (DECISION, REVIEW):
         what = "decide about the account (J6)" if row.asked_form == DECISION else "review the evidence (J7, J8)"
         return TEAM, what, since

@@ -44,6 +44,9 @@ def _waits_for_cause(case: Case) -> str:
 def _waits(case: Case) -> str:
     if is_answered(case):
         return "Decide what becomes of the account, in the form of the case's run."
+    if case.doubted:
+        brought = ", ".join(sorted({word.actor for word in case.doubted}))
+        return f"Somebody else than {brought} says whether the retailer's word counts, in the form of the case's run."
     if case.open_replies:
         return "Read what the retailer wrote, and say what it means, in the form of the case's run."
     if is_neutral(case):

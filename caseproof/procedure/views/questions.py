@@ -15,7 +15,7 @@ from caseproof.domain.job_failure.conditions import owes_validation
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Choice
 from caseproof.procedure.core.parts import US
-from caseproof.procedure.core.retailer_answer import came_by
+from caseproof.procedure.core.retailer_answer import came_by, doubts, notes
 from caseproof.procedure.core.texts import in_words, plain, short
 from caseproof.procedure.views.titles import about, about_incident
 from caseproof.store import CaseRow, IncidentRow
@@ -53,20 +53,21 @@ def case_question(case: Case, page: str, explain: str) -> str:
 
 def _what_they_said(case: Case, page: str) -> list[str]:
     """The retailer's words, and the replies that a person has to read, in the order in which they came."""
-    said = sorted((*case.words, *case.open_replies), key=lambda fact: fact.seq)
+    said = sorted((*case.words, *case.doubted, *case.open_replies), key=lambda fact: fact.seq)
     older = len(said) - MOST_WORDS
     more = [f"{older} older words of theirs stand on [the case's page]({page})."] if older > 0 else []
-    return [*more, *(_quoted(fact) for fact in said[-MOST_WORDS:])]
+    return [*more, *(_quoted(case, fact) for fact in said[-MOST_WORDS:])]
 
 
-def _quoted(fact: Fact) -> str:
+def _quoted(case: Case, fact: Fact) -> str:
     """The retailer's own words, as a quotation that cannot draw anything else into the form."""
     said = str(fact["words"])
     more = " …" if len(said) > LONGEST_WORDS else ""
     lines = "\n".join(f"> {plain(line)}" for line in (said[:LONGEST_WORDS] + more).splitlines())
     what = "replied" if fact.event.kind is Kind.REPLY_RECEIVED else "wrote"
     rule = f"confirms nothing by itself: {plain(fact['why'])}" if what == "replied" else "J8"
-    return f"**{plain(fact['sender'])}** {what} {plain(came_by(fact))} ({rule}):\n\n{lines or '> (no words)'}"
+    known = "".join(f" **{plain(one)}.**" for one in (doubts(case, fact) if what == "wrote" else notes(fact)))
+    return f"**{plain(fact['sender'])}** {what} {plain(came_by(fact))} ({rule}):{known}\n\n{lines or '> (no words)'}"
 
 
 # -- what is asked with each form -----------------------------------------------------------------------------------
@@ -76,8 +77,19 @@ def what_to_record(case: Case) -> str:
     """What is asked with the form for the retailer's word."""
     return (
         f"{_stop_and_notice(case)}{not_known_yet(case)}{_answers_another(case)} "
-        f"**Now record what the retailer wrote (J8){_or_the_reply(case)}.** Without their word "
+        f"**Now record what the retailer wrote (J8){_or_the_reply(case)}.** What you type in, somebody else has to "
+        "agree to: no mail is there to look at. Without their word "
         "you can go on to 'reactivate after our fix' (J7) or 'keep paused' (J6), and to nothing else."
+    )
+
+
+def what_to_agree(case: Case) -> str:
+    """What is asked with the form for a word that something speaks against."""
+    brought = ", ".join(sorted({word.actor for word in case.doubted}))
+    return (
+        f"**Now say whether it counts (J8): somebody else than {plain(brought)}.** {plain(brought)} brought it in, and "
+        "what speaks against it stands above. Look for yourself: at the mail where it arrived, or ask the retailer. "
+        "Nothing is decided on it before; if it does not count, the case waits on for the retailer's word."
     )
 
 
