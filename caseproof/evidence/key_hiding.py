@@ -27,13 +27,13 @@ _BROKEN = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zli
 """What the libraries raise over an archive that is broken, encrypted, or packed in a way of its own."""
 
 # What we sign: `["jf-000001.1.notice",1790000000]` as base64, a dot, and 43 letters; or a case and 16 letters.
-_START = rb"(?:WyJ|\.eJ)[A-Za-z0-9_-]{8,400}\."
+_START = rb"(?:WyJ|\.eJ)[A-Za-z0-9_-]{8,400}+\."
 _TOKEN = re.compile(rb"(?<![A-Za-z0-9_])" + _START + rb"[A-Za-z0-9_-]{1,200}|" + _START + rb"[A-Za-z0-9_-]{20,200}")
 _ADDRESS = re.compile(rb"-(?<=[A-Za-z]{2}-)[0-9]{6,18}-([A-Za-z2-7]{16})(?![A-Za-z2-7])")
 # The same across line ends, where nobody can see from the letters around it that it ends.
 _TOKEN_ON = re.compile(_START + rb"[A-Za-z0-9_-]{43}")
 _ADDRESS_ON = re.compile(rb"-(?<=[A-Za-z]{2}-)[0-9]{6,18}-([A-Za-z2-7]{16})(?=[@=])")
-_MAY_GO_ON = re.compile(rb"(?:WyJ|\.eJ)[A-Za-z0-9_-]{1,400}[.<?]|-[0-9<]{6}")
+_MAY_GO_ON = re.compile(rb"(?:WyJ|\.eJ)[A-Za-z0-9_-]{1,400}+[.<?]|-[0-9<]{6}")
 _BETWEEN = b" \t\r\n>|"
 
 _SOFT_BREAK = rb"=[ \t]*\r?\n"

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from caseproof.store.column_types import Digest, UtcTime
 
-REVISION = "0007"
+REVISION = "0009"
 """The newest revision, so that opening a store need not load Alembic; a test holds it to the scripts."""
 
 VERSION_TABLE = "caseproof_version"
@@ -279,6 +279,8 @@ messages = Table(
     Column("done_by", String, nullable=False, server_default=""),
     # Since 0006: why it ended there, for programs. It stays as it is, too.
     Column("code", String, nullable=False, server_default=""),
+    # Since 0009: the digest of what came, where what is kept lacks a key of ours that stood in it.
+    Column("original", String(64), nullable=False, server_default=""),
     sqlite_autoincrement=True,
 )
 

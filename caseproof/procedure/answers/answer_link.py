@@ -115,14 +115,15 @@ class Asked:
 
 
 def asked(store: Store, replies: ReplyAddresses, token: str) -> Asked:
-    """What the link asks now. Changes nothing. Raises BadLink, StoreError."""
+    """What the link asks now. Changes nothing. Raises BadLink, KeyLost, StoreError."""
+    replies.secret()  # looked up first: it may need a transaction of its own
     with store.reading() as uow:
         return asked_with_cases(replies, uow, token)[0]
 
 
 def asked_with_cases(replies: ReplyAddresses, uow: UnitOfWork, token: str) -> tuple[Asked, dict[str, Case]]:
     """The same in a unit of work, with the cases by their references. Raises BadLink, StoreError."""
-    link = read_answer_token(replies.secret(), token)
+    link = read_answer_token(replies.secret(), token, replies.void())
     letter = find_thread(uow, link.letter)
     cases = _cases(uow, letter.cases) if letter is not None else []
     if letter is None or not cases:

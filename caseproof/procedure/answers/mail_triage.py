@@ -148,6 +148,8 @@ class _Judge:
     def _no_answer_of_ours(self) -> TriageResult | None:
         if self._answered:
             return None
+        if self._void:
+            return TriageResult(Disposition.UNMATCHED, why(MessageCode.VOID_ADDRESS, refs=", ".join(self._void[:5])))
         if self._signed:
             ref = self._signed[0]
             return self._refused(ref, why(MessageCode.NOT_IN_THE_THREAD, ref=ref))
@@ -276,7 +278,15 @@ class _Judge:
     @cached_property
     def _signed(self) -> list[str]:
         """The cases that its recipients' addresses name under our signature, and that are there."""
-        found = (case_of_address(self.replies.secret(), one) for one in self.mail.recipients)
+        return self._named([self.replies.secret()])
+
+    @cached_property
+    def _void(self) -> list[str]:
+        """The same under a key of before."""
+        return self._named(self.replies.void())
+
+    def _named(self, secrets: Sequence[bytes]) -> list[str]:
+        found = (case_of_address(secret, one) for one in self.mail.recipients for secret in secrets)
         named = list(dict.fromkeys(ref for ref in found if ref))
         there = {row.ref for row in self.uow.cases.of_refs(named)} if named else set()
         return [ref for ref in named if ref in there]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import suppress
 
 from caseproof.channels.inbound.incoming import read_message, same_address
@@ -12,6 +13,7 @@ from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.evidence.key_hiding import hide_keys, hide_keys_in_text
 from caseproof.procedure.core.message_words import Why, why
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger
 from caseproof.procedure.core.retailer_answer import cases_named
@@ -30,6 +32,7 @@ def confirm_by_message(
     BadInput for what is not a message, WordRefused for a stranger's or an automatic one.
     """
     case = ledger.case(ref)
+    came, raw = raw, hide_keys(raw)  # a reply quotes the link of our letter, and names its signed address
     message = read_message(raw)
     if not same_address(_bare(sender), message.sender_address):
         raise BadInput(
@@ -39,7 +42,7 @@ def confirm_by_message(
     return _record(
         ledger, files, ref, sender=message.sender_address, words=message.words, content=raw,
         name="confirmation.eml", media_type="message/rfc822", by_way_of="message", recorded_by=recorded_by,
-        doubt=_doubt(case, message),
+        doubt=_doubt(case, message), original=hashlib.sha256(came).hexdigest() if came != raw else "",
     )  # fmt: skip
 
 
@@ -72,6 +75,7 @@ def confirm_by_form(
         raise BadInput("The retailer's words are empty.", "Paste what the retailer wrote, word for word.")
     if not tidied(sender):
         raise BadInput("It is not said who wrote this.", "Give the retailer's mail address.")
+    words = hide_keys_in_text(words)
     return _record(
         ledger, files, ref, sender=_bare(sender), words=words, content=_utf8(words), name="confirmation.txt",
         media_type="text/plain", by_way_of="form", recorded_by=recorded_by, doubt=None, question=question,
@@ -151,7 +155,7 @@ def _utf8(words: str) -> bytes:
 
 def _record(
     ledger: Ledger, files: EvidenceFiles, ref: str, *, sender: str, words: str, content: bytes, name: str,
-    media_type: str, by_way_of: str, recorded_by: str, doubt: Why | None, question: int | None = None,
+    media_type: str, by_way_of: str, recorded_by: str, doubt: Why | None, question: int | None = None, original: str = "",
 ) -> Case:  # fmt: skip
     case = ledger.case(ref)
     retailer = case.facts.get("retailer") or ""
@@ -159,12 +163,13 @@ def _record(
         known = bool(retailer) and uow.people.is_contact(retailer, sender)
         registered = [contact.address for contact in uow.people.contacts(retailer)] if retailer else []
     digest = files.keep(ref, content, name, media_type)
+    also = {"original": original} if original else {}
     stranger = why(MessageCode.STRANGER, sender=sender, retailer=retailer or "a known retailer")
     no = doubt or (None if known else stranger)
     if no is not None:
         ledger.record(
             ref, Kind.CONFIRMATION_REFUSED, recorded_by, sender=sender, code=str(no.code), why=no.words,
-            evidence=digest, by_way_of=by_way_of,
+            evidence=digest, by_way_of=by_way_of, **also,
         )  # fmt: skip
         raise WordRefused(
             f"This does not count as {retailer or 'the retailer'}'s confirmation: {no.words}. "
@@ -180,7 +185,7 @@ def _record(
     answer = {"question": question} if question is not None else {}
     event = ledger.event(
         Kind.CONFIRMATION_RECEIVED, recorded_by, sender=sender, words=words, evidence=digest,
-        by_way_of=by_way_of, **answer,
+        by_way_of=by_way_of, **also, **answer,
     )  # fmt: skip
 
     def once_a_word(now: Case) -> list[Event]:

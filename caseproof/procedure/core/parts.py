@@ -18,6 +18,7 @@ from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.evidence.key_hiding import hide_keys_in_text
 from caseproof.evidence.vault import Vault
 from caseproof.store import Store
 
@@ -37,8 +38,8 @@ class Ledger:
         return self.store.case(ref)
 
     def event(self, kind: Kind, actor: str = US, /, **data: Any) -> Event:
-        """An event that happens now."""
-        return Event(kind, self.clock(), actor, data)
+        """An event that happens now. A key of ours that somebody wrote into a text is hidden."""
+        return Event(kind, self.clock(), actor, {name: _without_keys(value) for name, value in data.items()})
 
     def record(self, ref: str, kind: Kind, actor: str = US, /, **data: Any) -> Case:
         """Append one event. Raises NotAllowed where the procedure does not allow it."""
@@ -47,6 +48,17 @@ class Ledger:
     def change(self, ref: str, decide: Callable[[Case], Sequence[Event]]) -> Case:
         """Append what ``decide`` says of the case as it is then. Raises NotAllowed, StoreError."""
         return self.store.change(ref, decide)
+
+
+def _without_keys(value: Any) -> Any:
+    match value:
+        case str():
+            return hide_keys_in_text(value)
+        case dict():
+            return {name: _without_keys(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_without_keys(one) for one in value]
+    return value
 
 
 @dataclass(frozen=True)
@@ -123,10 +135,12 @@ class Effects:
 class ReplyAddresses:
     """What an answer to a letter reaches us by: its signed address, and the link to its page.
 
-    ``secret`` gives what both are signed with; ``page`` is what the links start with, None where there is no page.
+    ``secret`` gives what both are signed with, ``void`` what they were signed with before; ``page`` is what the links
+    start with, None where there is no page.
     """
 
     secret: Callable[[], bytes]
+    void: Callable[[], Sequence[bytes]]
     mail: MailPolicy
     answers: AnswersPolicy
     page: str | None

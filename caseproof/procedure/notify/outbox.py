@@ -3,23 +3,30 @@
 A mailing is written down as one intent: its result tells of all letters, and of each one up to the first that the mail
 server took. Each later one has an intent of its own under the same key and its number. So a crash between two letters
 loses none and repeats none that was recorded, and what goes to one contact takes one intent.
+
+What is kept of a letter holds no key: its link and its signed address are put in at the moment of sending, the same
+again where it is repeated, and the digest of what was sent is written beside it.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from email.message import EmailMessage
 from functools import partial
 
 from caseproof.channels.outbound.mail import Delivery, MailDown, MailError, MailRefused
 from caseproof.domain.codes import MailAnswer, mail_answers
 from caseproof.domain.errors import BadInput
+from caseproof.evidence.answer_keys import fingerprint
+from caseproof.evidence.signing import AnswerLink, hidden_letter, signed_letter
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.parts import Dispatch, EvidenceFiles
 from caseproof.procedure.notify.mail_pace import NotYourTurn
-from caseproof.procedure.notify.threads import addressees, envelope_sender
+from caseproof.procedure.notify.threads import addressees, envelope_sender, link_until
 
 TURNS, LONGEST_SLEEP = 20, 60.0
 """How often a letter waits until the mail's pace allows it, and how many seconds at a time, before it needs help."""
@@ -37,10 +44,14 @@ class _NeverBegun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a mailing says: a message a contact, and what its intent tells besides."""
+    """What a mailing says: a message a contact, and what its intent tells besides.
+
+    ``threads`` are the names of the letters whose links stand in the messages; none where they have no link.
+    """
 
     to: Sequence[str]
     messages: Sequence[EmailMessage]
+    threads: Sequence[str] = ()
     facts: Json = field(default_factory=dict)
 
 
@@ -81,6 +92,7 @@ def send_letters(
     if len(letters) == 1:
         return told
     accepted, refused, answers = list(told["accepted"]), dict(told["refused"]), mail_answers(told)
+    sent = list(told.get("sent", ()))
     for number, ([address], _) in letters.items():
         if address in accepted or address in refused:
             continue
@@ -90,6 +102,9 @@ def send_letters(
             answers |= mail_answers({"refused": {address: got["refused"]}, "refused_codes": got.get("refused_codes")})
         else:
             accepted.append(address)
+            if "sent" in got:  # the key was another by then
+                sent[number - 1] = got["sent"]
+    told = {**told, **({"sent": sent} if sent else {})}
     return {**told, "accepted": [to for to in told["to"] if to in accepted], **_no(refused, answers)}
 
 
@@ -122,11 +137,12 @@ def keep_letters(files: EvidenceFiles, ref: str, told: Json, name: str) -> None:
 
 
 def kept_letter(vault: Vault, told: Json, number: int) -> bytes | None:
-    """The notice's n-th letter as it was sent; None where it had no such letter."""
+    """The notice's n-th letter as it is kept, without its keys; None where it had no such letter."""
     letters = _letters(told)
     if number in letters:
-        return vault.read(letters[number][1])
-    return vault.read(told["evidence"]) if len(letters) == 1 and number <= len(addressees(told)) else None
+        return hidden_letter(vault.read(letters[number][1]))[0]
+    one_for_all = len(letters) == 1 and number <= len(addressees(told))
+    return hidden_letter(vault.read(told["evidence"]))[0] if one_for_all else None
 
 
 def _letters(told: Json) -> dict[int, tuple[list[str], str]]:
@@ -166,9 +182,49 @@ class _Sender:
             for number, message in enumerate(draft.messages, start=1)
         ]
         first = {"evidence": digests[0], "message_id": str(draft.messages[0]["Message-ID"]), "to": list(draft.to)}
-        return {**first, **draft.facts, **({"more": digests[1:]} if len(digests) > 1 else {})}
+        return {**first, **draft.facts, **_more(digests), "links": self._links(draft.threads)}
+
+    def _links(self, threads: Sequence[str]) -> Json:
+        """What the letters' links are made of."""
+        replies = self.dispatch.replies
+        if replies.page is None or not threads:
+            return {}
+        return {"page": replies.page, "until": link_until(replies).isoformat(), "letters": list(threads)}
+
+    def _without_keys(self, plan: Json) -> Json:
+        """The plan of a mailing from before letters were kept without their keys, as one is made now."""
+        kept = [hidden_letter(self.dispatch.files.vault.read(digest)) for _, digest in _letters(plan).values()]
+        digests = [
+            self.dispatch.files.vault.put(content, self.mailing.file(number), _RFC822).digest
+            for number, (content, _, _) in enumerate(kept, start=1)
+        ]
+        known = [(page, link) for _, page, link in kept if link is not None]
+        links: Json = {}
+        if known and len(known) == len(kept):
+            page, last = known[0][0], max(link.expires for _, link in known)
+            links = {"page": page, "until": last.isoformat(), "letters": [link.letter for _, link in known]}
+        return {**plan, "evidence": digests[0], **_more(digests), "links": links}
+
+    def _signed(self, told: Json, number: int) -> bytes:
+        """The n-th letter as it leaves."""
+        links, kept = told["links"], self.dispatch.files.vault.read(_letters(told)[number][1])
+        link = AnswerLink(links["letters"][number - 1], datetime.fromisoformat(links["until"])) if links else None
+        replies = self.dispatch.replies
+        page = str(links.get("page", ""))
+        if not (link or replies.answers.mailbox):
+            return kept
+        return signed_letter(replies.secret(), kept, ref=self.mailing.lead, page=page, link=link)
+
+    def _signed_by(self, plan: Json) -> Json:
+        """What is written down of the letters as they left: by which key they are signed, and their digests."""
+        replies = self.dispatch.replies
+        if not (plan["links"] or replies.answers.mailbox):
+            return {}
+        key = fingerprint(replies.secret())
+        return {"key": key, "sent": [_digest(self._signed(plan, number)) for number in _letters(plan)]}
 
     def _until_taken(self, plan: Json) -> Json:
+        plan = plan if "links" in plan else self._without_keys(plan)
         refused: dict[str, str] = {}
         answers: dict[str, MailAnswer] = {}
         letters = _letters(plan)
@@ -181,20 +237,23 @@ class _Sender:
                 refused[addresses[0]], answers[addresses[0]] = error.reason, error.answer
                 continue
             no = _no(refused | dict(delivery.refused), answers | dict(delivery.answers))
-            return {**plan, "accepted": list(delivery.accepted), **no}
+            return {**plan, **self._signed_by(plan), "accepted": list(delivery.accepted), **no}
         raise _nobody(refused, answers)
 
     def further(self, told: Json, number: int, address: str) -> Json:
         """The intent of a later letter; what the server said no to is not tried again."""
 
         def effect(plan: Json) -> Json:
+            whole = told if "links" in told else self._without_keys(told)
             try:
-                self._deliver(told, number)
+                self._deliver(whole, number)
             except MailError as error:
                 if error.answer is None:
                     raise
                 return {**plan, "refused": error.reason, "refused_codes": {address: str(error.answer)}}
-            return plan
+            sent = _digest(self._signed(whole, number))
+            same = "sent" not in told or sent == told["sent"][number - 1]
+            return plan if same else {**plan, "sent": sent}
 
         return self._idempotent(f"{self.mailing.key}-{number}", {"to": address}, effect)
 
@@ -216,8 +275,9 @@ class _Sender:
     def _deliver(self, told: Json, number: int) -> Delivery:
         """Keep a letter with its case, then hand it over. Raises MailError; _NotSent: it certainly did not leave."""
         addresses, digest = _letters(told)[number]
-        content = self.dispatch.files.vault.read(digest)
-        self.dispatch.files.keep(self.kept_with(told), content, self.mailing.file(number), _RFC822)  # before it is sent
+        kept = self.dispatch.files.vault.read(digest)
+        self.dispatch.files.keep(self.kept_with(told), kept, self.mailing.file(number), _RFC822)  # before it is sent
+        content = self._signed(told, number)
         try:
             return self.dispatch.send(content, envelope_sender(self.dispatch.replies, self.mailing.lead), addresses)
         except MailDown as down:
@@ -237,6 +297,14 @@ class _Sender:
             harmless=(MailRefused, _NotSent, BadInput, _NeverBegun),
             later=(NotYourTurn,),
         )
+
+
+def _more(digests: Sequence[str]) -> Json:
+    return {"more": list(digests[1:])} if len(digests) > 1 else {}
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _no(refused: Mapping[str, str], answers: Mapping[str, MailAnswer]) -> Json:

@@ -57,7 +57,8 @@ def _told(case: Case) -> set[str]:
     """The addresses, as they compare, that mail of this round was taken for."""
     if case.notice is None:
         return set()
-    later = (*case.since_notice(Kind.NOTICE_CORRECTED), *case.since_notice(Kind.REMINDER_SENT))
+    kinds = (Kind.NOTICE_CORRECTED, Kind.REMINDER_SENT, Kind.LINK_RENEWED)
+    later = [event for kind in kinds for event in case.since_notice(kind)]
     events = (case.notice.event, *later)
     return {comparable(str(address)) for event in events for address in event.data["accepted"]}
 
