@@ -23,6 +23,7 @@ from caseproof.cli.common import AsJson, err, out, print_json, table_of
 from caseproof.cli.contacts import contact_app
 from caseproof.cli.doctor import doctor
 from caseproof.cli.inbox import inbox_app
+from caseproof.cli.keys import keys_app
 from caseproof.cli.mail import mail_app
 from caseproof.cli.report import report
 from caseproof.cli.setup import setup
@@ -47,6 +48,7 @@ app.add_typer(causes_app, name="causes")
 app.add_typer(contact_app, name="contact")
 app.add_typer(mail_app, name="mail")
 app.add_typer(inbox_app, name="inbox")
+app.add_typer(keys_app, name="keys")
 app.command()(up)
 app.command()(setup)
 app.command()(doctor)

@@ -22,7 +22,7 @@ def read(path: Path) -> str | None:
         return None
     except OSError as error:
         raise _unusable(path, error) from error
-    with open(descriptor, encoding="utf-8") as file:
+    with os.fdopen(descriptor, encoding="utf-8") as file:
         try:
             if os.fstat(descriptor).st_mode & 0o077:  # a copy, or a restored one, may be looser than ours
                 os.fchmod(descriptor, 0o600)
@@ -35,9 +35,10 @@ def read(path: Path) -> str | None:
 
 
 def read_or_make(path: Path, make: Callable[[], str]) -> str:
-    """What is kept there; where nothing is, what ``make`` gives is kept. Of two processes at once, both get the first's.
+    """What is kept there; where nothing is, what ``make`` gives is kept.
 
-    The file is 0600, its folder 0700. Raises BadInput where that cannot be.
+    Of two processes at once, both get what the first one kept. The file is 0600, its folder 0700.
+    Raises BadInput where that cannot be.
     """
     if (kept := read(path)) is not None:
         return kept
@@ -47,7 +48,7 @@ def read_or_make(path: Path, make: Callable[[], str]) -> str:
         path.parent.chmod(0o700)
         try:
             descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with open(descriptor, "w", encoding="utf-8") as file:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(make() + "\n")
                 file.flush()
                 os.fsync(descriptor)

@@ -35,11 +35,14 @@ class BadLink(BadInput):
 
 
 class LinkReplaced(BadLink):
-    """The link was made here with a key of before: it holds no more, and says ``letter``, in which it stood."""
+    """The link was made here with a key of before, and holds no more.
 
-    def __init__(self, letter: str) -> None:
+    ``letter`` is the one that it stood in, ``language`` that letter's, "" where it is not known.
+    """
+
+    def __init__(self, letter: str, language: str = "") -> None:
         super().__init__("This link was replaced by that of a newer letter.", "Open the link in our newest mail.")
-        self.letter = letter
+        self.letter, self.language = letter, language
 
 
 @dataclass(frozen=True, slots=True)
