@@ -76,9 +76,7 @@ def restore(
         waiting = _keys(settings, store).after_restore()
     _show(f"Restored from {folder}", manifest, found, as_json)
     if waiting is not None:
-        err.print(
-            f"This backup has no keys, so every link that is out is void. {new_links(waiting)}", highlight=False
-        )
+        err.print(f"This backup has no keys, so every link that is out is void. {new_links(waiting)}", highlight=False)
     if not as_json:
         out.print(
             "Next: `caseproof setup FILE.yaml` for what only Prefect keeps (blocks and their secrets), `caseproof up`, "

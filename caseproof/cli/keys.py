@@ -28,9 +28,11 @@ def list_keys(as_json: AsJson = False) -> None:
     """Which keys there are, and whether the one for links is the one that is in force. None is shown."""
     services = bootstrap(read_settings())
     folder = services.settings.home_folder / kept_key.FOLDER
-    standing = {path.name: "kept" for path in sorted(folder.iterdir()) if not path.name.startswith(".")} if (
-        folder.is_dir()
-    ) else {}
+    standing = (
+        {path.name: "kept" for path in sorted(folder.iterdir()) if not path.name.startswith(".")}
+        if (folder.is_dir())
+        else {}
+    )
     try:
         standing[answer_keys.NAME] = f"in force, fingerprint {answer_keys.fingerprint(services.keys.in_force())}"
     except CaseproofError as error:
@@ -49,9 +51,7 @@ def list_keys(as_json: AsJson = False) -> None:
 
 
 @keys_app.command("new")
-def new_key(
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, as_json: AsJson = False
-) -> None:
+def new_key(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, as_json: AsJson = False) -> None:
     """Make another key for links and addresses: all that are out are void, and who owes an answer gets a new link."""
     services = bootstrap(read_settings())
     sure("Every link and address in letters that are out becomes void. Make another key?", yes=yes)

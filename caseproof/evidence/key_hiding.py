@@ -47,9 +47,7 @@ _LINE_END = rb"(?:<br\s{0,3}/?>)?[ \t]*\r?\n[> \t|]*"
 _GAP = re.compile(rb"\?=\s{1,9}=\?[^?\s]{1,60}\?q\?|(?:" + _LINE_END + rb")+|<br\s{0,3}/?>", re.IGNORECASE)
 _NUL = re.compile(rb"\0")
 # What stays within a key that is overwritten: it holds the mail together.
-_STRUCTURE = re.compile(
-    _SOFT_BREAK + rb"|" + _GAP.pattern + rb"|" + _UNSEEN + rb"|&gt;[> \t|]*|=20|\0", re.IGNORECASE
-)
+_STRUCTURE = re.compile(_SOFT_BREAK + rb"|" + _GAP.pattern + rb"|" + _UNSEEN + rb"|&gt;[> \t|]*|=20|\0", re.IGNORECASE)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{16,}(?:[ \t]*\r?\n[> \t]*[A-Za-z0-9+/]+)*+")
 _NO_BASE64 = b" \t\r\n>"
 _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]+")

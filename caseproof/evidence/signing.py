@@ -24,7 +24,9 @@ from caseproof.domain.errors import BadInput
 
 _SIGNED_TO = re.compile(r"\+(?P<ref>[a-z]{2}-\d{6,18})-(?P<mac>[a-z2-7]{16})@", re.IGNORECASE | re.ASCII)
 _SIGNED_HEADER = re.compile(rb"(\+[a-z]{2}-\d{6,18}-)[a-z2-7]{16}@")
-_SIGNED_LINK = re.compile(r"(?P<page>https?://[^\s\"'<>]{1,500}?)/answer/(?P<token>\.?[\w-]{8,400}\.[\w-]{43})", re.ASCII)
+_SIGNED_LINK = re.compile(
+    r"(?P<page>https?://[^\s\"'<>]{1,500}?)/answer/(?P<token>\.?[\w-]{8,400}\.[\w-]{43})", re.ASCII
+)
 _LINK = "answer"
 HIDDEN = "hidden"
 """What stands in a kept letter where the one that was sent has a key."""

@@ -91,7 +91,13 @@ def _read(raw: bytes, kept: bytes, authserv: str, size: int) -> _Read:
 
 
 def _take_in(
-    ledger: Ledger, vault: Vault, replies: ReplyAddresses, raw: bytes, authserv: str, size: int, wrong: Why | None = None
+    ledger: Ledger,
+    vault: Vault,
+    replies: ReplyAddresses,
+    raw: bytes,
+    authserv: str,
+    size: int,
+    wrong: Why | None = None,
 ) -> Received:
     content = hide_keys(raw)
     read = _read(raw, content, authserv, size)

@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from caseproof.channels.outbound.mail import Send
@@ -38,8 +39,8 @@ class Ledger:
         return self.store.case(ref)
 
     def event(self, kind: Kind, actor: str = US, /, **data: Any) -> Event:
-        """An event that happens now. A key of ours that somebody wrote into a text is hidden."""
-        return Event(kind, self.clock(), actor, {name: _without_keys(value) for name, value in data.items()})
+        """An event that happens now."""
+        return event_of(kind, self.clock(), actor, data)
 
     def record(self, ref: str, kind: Kind, actor: str = US, /, **data: Any) -> Case:
         """Append one event. Raises NotAllowed where the procedure does not allow it."""
@@ -48,6 +49,11 @@ class Ledger:
     def change(self, ref: str, decide: Callable[[Case], Sequence[Event]]) -> Case:
         """Append what ``decide`` says of the case as it is then. Raises NotAllowed, StoreError."""
         return self.store.change(ref, decide)
+
+
+def event_of(kind: Kind, at: datetime, actor: str, data: Mapping[str, Any]) -> Event:
+    """An event, whose texts hold no key of ours, whoever wrote them."""
+    return Event(kind, at, actor, {name: _without_keys(value) for name, value in data.items()})
 
 
 def _without_keys(value: Any) -> Any:
