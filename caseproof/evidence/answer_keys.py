@@ -114,8 +114,8 @@ class AnswerKeys:
             known = uow.cursors.get(IN_FORCE)
         if known is None:
             kept = kept_key.read_or_make(self.path, _make)
-            known = self._note(kept)
-        if kept is None or not _is_key(kept) or fingerprint(bytes.fromhex(kept)) != known[0]:
+        wanted = known[0] if known else self._note(kept or "")
+        if kept is None or not _is_key(kept) or fingerprint(bytes.fromhex(kept)) != wanted:
             what = "is not there" if kept is None else "is not the one that is in force"
             raise KeyLost(
                 f"The key that links and reply addresses are signed with {what}: {self.path}.",
@@ -124,16 +124,17 @@ class AnswerKeys:
             )
         return kept
 
-    def _note(self, kept: str) -> tuple[str, object]:
+    def _note(self, kept: str) -> str:
+        """Note the fingerprint of the key in force; gives it, "" for what is no key."""
         if not _is_key(kept):
-            return "", None
+            return ""
+        ours = fingerprint(bytes.fromhex(kept))
         with self._store.uow() as uow:
             known = uow.cursors.get(IN_FORCE)  # another process may have been quicker
             if known is None:
-                known = (fingerprint(bytes.fromhex(kept)), self._clock())
-                uow.cursors.set(IN_FORCE, *known)
+                uow.cursors.set(IN_FORCE, ours, self._clock())
                 uow.commit()
-        return known
+        return known[0] if known else ours
 
     def _keep_aside(self, key: str) -> None:
         path = self.folder / VOID_NAME

@@ -138,7 +138,7 @@ def hidden_link(page: str) -> str:
 
 
 def signed_letter(secret: bytes, kept: bytes, *, ref: str, page: str, link: AnswerLink | None) -> bytes:
-    """The letter as it is sent: the kept one with the address of the case ``ref`` signed, and ``link`` in its place.
+    """The letter as it is sent: the kept one with the address of the case ``ref`` signed, and ``link`` put in.
 
     The same arguments give the same bytes, so whoever repeats a letter sends the same. ``page`` is what its links start
     with; without a ``link`` it has none.
@@ -160,9 +160,10 @@ def signed_letter(secret: bytes, kept: bytes, *, ref: str, page: str, link: Answ
 
 
 def hidden_letter(sent: bytes) -> tuple[bytes, str, AnswerLink | None]:
-    """The kept form of a letter that was written with its keys in it, as all were before; what it holds none is as it is.
+    """The kept form of a letter that was written with its keys in it, as all were before; without any it stays as it is.
 
-    Gives what its link starts with, too, and what its link said, by whatever key it was signed; "" and None without one.
+    Gives what its link starts with, too, and what that link said, by whatever key it was signed; "" and None without
+    one.
     """
     head, blank, body = sent.partition(b"\r\n\r\n")
     raw = _SIGNED_HEADER.sub(rb"\g<1>" + HIDDEN.encode() + b"@", head) + blank + body

@@ -11,7 +11,7 @@ import html
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -20,11 +20,11 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import create_engine, insert
+from sqlalchemy import create_engine, insert, select
 
 from caseproof.backup import Home, make_backup, restore_backup
 from caseproof.channels.outbound import samples
-from caseproof.channels.outbound.mail import MailDown
+from caseproof.channels.outbound.mail import Delivery, MailDown, MailRefused
 from caseproof.config.policy import Policy
 from caseproof.config.settings import Settings
 from caseproof.domain.codes import MessageCode
@@ -41,7 +41,7 @@ from caseproof.procedure.notify.renewing import renew_link
 from caseproof.procedure.notify.threads import link_until
 from caseproof.store import Store
 from caseproof.store.migrate import downgrade
-from caseproof.store.tables import marks
+from caseproof.store.tables import marks, metadata
 from caseproof.web.app import create_app
 from tests.backup.places import Place
 from tests.support.keeper import Keeper, waits
@@ -213,7 +213,7 @@ def ticket(played: Played) -> str:
         told = [
             str(row)
             for table in ("tickets", "ticket_comments", "ticket_attachments")
-            for row in connection.exec_driver_sql(f"SELECT * FROM {table}")
+            for row in connection.execute(select(metadata.tables[table]))
         ]
     engine.dispose()
     case = played.world.case(played.ref)
@@ -311,6 +311,19 @@ def test_a_key_that_somebody_types_is_hidden_where_it_enters(world: World) -> No
     assert "answer/hidden" in said
     assert token not in said
     assert address not in said
+
+
+def test_a_mail_server_that_says_no_and_names_our_signed_address_tells_nobody(world: World) -> None:
+    def refuses(content: bytes, sender: str, recipients: Sequence[str]) -> Delivery:
+        raise MailRefused(f"The mail server refused: 550 <{sender}> may not send.", "Ask.", reason=f"550 <{sender}>")
+
+    world.send = refuses
+    ref = world.open()
+    with pytest.raises(MailRefused, match=r"cases\+jf-000001-hidden"):
+        world.walk(ref, until="tell")
+    told = world.case(ref).events[-1].data["problem"]
+    assert "hidden" in told
+    assert [one for one in ANY_ADDRESS.findall(told) if case_of_address(world.services.secret, one)] == []
 
 
 # -- links of before --------------------------------------------------------------------------------------------------

@@ -38,8 +38,8 @@ class ReminderFacts:
     """What a reminder tells. ``jobs`` are lines of text, a case each; ``told_at`` is when the notice left.
 
     ``number`` counts from 1; ``last``: no other follows. ``deadline``: by when we ask for an answer, or None; one that
-    is past is called past. ``answer_url``: this contact's own link to the confirmation page, or "". ``renews``: it is no
-    reminder but brings a new link and address, because those of the notice are void.
+    is past is called past. ``answer_url``: this contact's own link to the confirmation page, or "". ``renews``: it
+    reminds of nothing but brings a new link and address, because those of the notice are void.
     """
 
     language: str

@@ -119,8 +119,8 @@ def _wrong_text(text: str, longest: int, *, needed: bool) -> str:
 
 
 def as_typed(text: str) -> str:
-    """Text without what a form puts into it (it sends every end of a line as two characters) and what none types; a link
-    of ours that somebody pastes has its key hidden."""
+    """Text without what a form puts into it (it sends every end of a line as two characters) and what none types; a
+    link of ours that somebody pastes has its key hidden."""
     return hide_keys_in_text(clean(text.replace("\r\n", "\n")))
 
 

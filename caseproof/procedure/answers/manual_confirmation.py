@@ -155,7 +155,8 @@ def _utf8(words: str) -> bytes:
 
 def _record(
     ledger: Ledger, files: EvidenceFiles, ref: str, *, sender: str, words: str, content: bytes, name: str,
-    media_type: str, by_way_of: str, recorded_by: str, doubt: Why | None, question: int | None = None, original: str = "",
+    media_type: str, by_way_of: str, recorded_by: str, doubt: Why | None, question: int | None = None,
+    original: str = "",
 ) -> Case:  # fmt: skip
     case = ledger.case(ref)
     retailer = case.facts.get("retailer") or ""

@@ -342,7 +342,7 @@ class _Keeper:
         return again
 
     def _renew(self, found: DueCases) -> dict[str, datetime]:
-        """The retailers whose links were voided, and who owe an answer. Gives when those are tried again that failed."""
+        """The retailers whose links were voided, and who owe an answer; gives when it is tried again for the others."""
         again: dict[str, datetime] = {}
         if not self._links_were_voided():
             return again

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.message import EmailMessage
 from functools import partial
@@ -21,6 +21,7 @@ from caseproof.channels.outbound.mail import Delivery, MailDown, MailError, Mail
 from caseproof.domain.codes import MailAnswer, mail_answers
 from caseproof.domain.errors import BadInput
 from caseproof.evidence.answer_keys import fingerprint
+from caseproof.evidence.key_hiding import hide_keys_in_text
 from caseproof.evidence.signing import AnswerLink, hidden_letter, signed_letter
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
@@ -279,11 +280,14 @@ class _Sender:
         self.dispatch.files.keep(self.kept_with(told), kept, self.mailing.file(number), _RFC822)  # before it is sent
         content = self._signed(told, number)
         try:
-            return self.dispatch.send(content, envelope_sender(self.dispatch.replies, self.mailing.lead), addresses)
-        except MailDown as down:
-            if down.maybe_sent or isinstance(down, NotYourTurn):
+            sender = envelope_sender(self.dispatch.replies, self.mailing.lead)
+            delivery = self.dispatch.send(content, sender, addresses)
+        except MailError as error:
+            _hide_keys_in(error)
+            if not isinstance(error, MailDown) or error.maybe_sent or isinstance(error, NotYourTurn):
                 raise
-            raise _NotSent(down.problem, down.next_action, answer=down.answer, reason=down.reason) from down
+            raise _NotSent(error.problem, error.next_action, answer=error.answer, reason=error.reason) from error
+        return replace(delivery, refused={to: hide_keys_in_text(why) for to, why in delivery.refused.items()})
 
     def _idempotent(self, key: str, plan: Json, effect: Callable[[Json], Json]) -> Json:
         return idempotent_effect(
@@ -297,6 +301,12 @@ class _Sender:
             harmless=(MailRefused, _NotSent, BadInput, _NeverBegun),
             later=(NotYourTurn,),
         )
+
+
+def _hide_keys_in(error: MailError) -> None:
+    """A mail server that says no may name our signed address; what it says is kept and shown."""
+    error.problem, error.reason = hide_keys_in_text(error.problem), hide_keys_in_text(error.reason)
+    error.args = tuple(hide_keys_in_text(str(one)) for one in error.args)
 
 
 def _more(digests: Sequence[str]) -> Json:
