@@ -89,7 +89,7 @@ def _start(settings: Settings, laid_out: StartPlan, supervisor: Supervisor, say:
     from blocks.catalogue import register_blocks
 
     register_blocks()
-    bootstrap(settings)
+    bootstrap(settings).keys.refuse_another()
     say("Caseproof is up.")
 
 

@@ -108,13 +108,22 @@ class AnswerKeys:
             return None
         return self.renew()
 
+    def refuse_another(self) -> str:
+        """The fingerprint of the key in force, "" where none was needed yet; changes nothing. Raises KeyLost."""
+        with self._store.reading() as uow:
+            known = uow.cursors.get(IN_FORCE)
+        return "" if known is None else fingerprint(bytes.fromhex(self._right(kept_key.read(self.path), known[0])))
+
     def _settled(self, kept: str | None) -> str:
         self.take_out_of_the_store()
         with self._store.reading() as uow:
             known = uow.cursors.get(IN_FORCE)
         if known is None:
             kept = kept_key.read_or_make(self.path, _make)
-        wanted = known[0] if known else self._note(kept or "")
+        return self._right(kept, known[0] if known else self._note(kept or ""))
+
+    def _right(self, kept: str | None, wanted: str) -> str:
+        """What is kept, where it is the key with this fingerprint."""
         if kept is None or not _is_key(kept) or fingerprint(bytes.fromhex(kept)) != wanted:
             what = "is not there" if kept is None else "is not the one that is in force"
             raise KeyLost(

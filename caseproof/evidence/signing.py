@@ -160,7 +160,7 @@ def signed_letter(secret: bytes, kept: bytes, *, ref: str, page: str, link: Answ
 
 
 def hidden_letter(sent: bytes) -> tuple[bytes, str, AnswerLink | None]:
-    """The kept form of a letter that was written with its keys in it, as all were before; without any it stays as it is.
+    """The kept form of a letter that was written with its keys in it, as all were before; one without any stays so.
 
     Gives what its link starts with, too, and what that link said, by whatever key it was signed; "" and None without
     one.

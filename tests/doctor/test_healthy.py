@@ -14,7 +14,7 @@ from tests.doctor.conftest import JOBS, MAIL_PASSWORD
 CHECKS = [
     "Python", "Packages", "Home folder", "Private files", "Disk space", "Policy", "Browser",
     "Prefect address", "Prefect server", "Prefect version", "Work pool", "Deployments", "Worker",
-    "Store", "Store takes writes", "Cases unedited", "Keeper", "Evidence",
+    "Store", "Store takes writes", "Cases unedited", "Keeper", "Key of links", "Evidence",
     "Words of mail", "Mail server", "Mailbox", "Desk",
     "Platforms", f"Platform {JOBS}", "Web app", "Web app's store", "Confirmation page", "Clocks",
 ]  # fmt: skip

@@ -314,14 +314,14 @@ def test_a_key_that_somebody_types_is_hidden_where_it_enters(world: World) -> No
 
 
 def test_a_mail_server_that_says_no_and_names_our_signed_address_tells_nobody(world: World) -> None:
-    def refuses(content: bytes, sender: str, recipients: Sequence[str]) -> Delivery:
+    def refuses(_content: bytes, sender: str, _recipients: Sequence[str]) -> Delivery:
         raise MailRefused(f"The mail server refused: 550 <{sender}> may not send.", "Ask.", reason=f"550 <{sender}>")
 
     world.send = refuses
     ref = world.open()
     with pytest.raises(MailRefused, match=r"cases\+jf-000001-hidden"):
         world.walk(ref, until="tell")
-    told = world.case(ref).events[-1].data["problem"]
+    told = json.dumps([event.as_json() for event in world.case(ref).events])
     assert "hidden" in told
     assert [one for one in ANY_ADDRESS.findall(told) if case_of_address(world.services.secret, one)] == []
 
