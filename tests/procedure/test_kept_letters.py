@@ -269,6 +269,8 @@ def test_the_digest_of_what_left_and_of_what_came_stands_beside_what_is_kept(pla
     assert case.notice["sent"] != [case.notice["evidence"]]
     [word] = [one for one in case.words if one["by_way_of"] == "mail"]
     assert word["original"] == hashlib.sha256(played.came).hexdigest()
+    proof = json.loads(played.world.proof(played.ref).read_text())
+    assert word["original"] in {one.get("original") for one in proof["confirmations"]}
     with played.world.services.store.reading() as uow:
         row = uow.messages.known(word["evidence"])
     assert row is not None

@@ -23,7 +23,12 @@ def claims(case: Case) -> dict[str, Any]:
             name: verified.get(name) for name in ("run", "purpose", "name", "said", "url", "started_at", "ended_at")
         },
         "confirmations": [
-            {"from": word.data["sender"], "at": word.at.isoformat(), "sha256": word.data["evidence"]}
+            {
+                "from": word.data["sender"],
+                "at": word.at.isoformat(),
+                "sha256": word.data["evidence"],
+                **({"original": word.data["original"]} if "original" in word.data else {}),
+            }
             for word in case.confirmations
         ],
         "approvals": [
