@@ -19,7 +19,7 @@ from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.evidence.key_hiding import hide_keys_in_text
+from caseproof.evidence.key_hiding import hide_keys, hide_keys_in_text
 from caseproof.evidence.vault import Vault
 from caseproof.store import Store
 
@@ -76,7 +76,8 @@ class EvidenceFiles:
     clock: Clock
 
     def keep(self, ref: str, content: bytes, name: str, media_type: str) -> str:
-        """Keep a file as evidence of the case; returns its digest (hex SHA-256)."""
+        """Keep a file as evidence of the case; returns its digest (hex SHA-256). A text holds no key of ours."""
+        content = hide_keys(content) if media_type.startswith("text/") else content
         kept = self.vault.put(content, name, media_type)
         with self.store.uow() as uow:
             uow.evidence.add(ref, kept.digest, name, media_type, kept.size, self.clock())

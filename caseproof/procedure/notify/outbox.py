@@ -10,29 +10,23 @@ again where it is repeated, and the digest of what was sent is written beside it
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from email.message import EmailMessage
 from functools import partial
 
 from caseproof.channels.outbound.mail import Delivery, MailDown, MailError, MailRefused
 from caseproof.domain.codes import MailAnswer, mail_answers
 from caseproof.domain.errors import BadInput
-from caseproof.evidence.answer_keys import fingerprint
 from caseproof.evidence.key_hiding import hide_keys_in_text
-from caseproof.evidence.signing import AnswerLink, hidden_letter, signed_letter
-from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.parts import Dispatch, EvidenceFiles
+from caseproof.procedure.notify.letter_keys import RFC822, LetterKeys, digest_of, hide_keys_in, letters_of, more_of
 from caseproof.procedure.notify.mail_pace import NotYourTurn
-from caseproof.procedure.notify.threads import addressees, envelope_sender, link_until
+from caseproof.procedure.notify.threads import envelope_sender
 
 TURNS, LONGEST_SLEEP = 20, 60.0
 """How often a letter waits until the mail's pace allows it, and how many seconds at a time, before it needs help."""
-
-_RFC822 = "message/rfc822"
 
 
 class _NotSent(MailDown):
@@ -89,7 +83,7 @@ def send_letters(
     """
     sender = _Sender(dispatch, mailing, kept_with)
     told = sender.in_turn(lambda: sender.first(draft))
-    letters = _letters(told)
+    letters = letters_of(told)
     if len(letters) == 1:
         return told
     accepted, refused, answers = list(told["accepted"]), dict(told["refused"]), mail_answers(told)
@@ -121,7 +115,7 @@ def withdraw_letters(dispatch: Dispatch, mailing: OutboxEntry, why: str) -> Json
     except _NeverBegun:
         return None
     accepted, refused = list(told["accepted"]), dict(told["refused"])
-    for number, ([address, *_], _) in _letters(told).items():
+    for number, ([address, *_], _) in letters_of(told).items():
         if number > 1 and address not in accepted and address not in refused:
             got = sender.withheld(number, address, why)
             if "refused" in got:
@@ -133,25 +127,8 @@ def withdraw_letters(dispatch: Dispatch, mailing: OutboxEntry, why: str) -> Json
 
 def keep_letters(files: EvidenceFiles, ref: str, told: Json, name: str) -> None:
     """List every letter of a mailing with the evidence of this case, too."""
-    for number, (_, digest) in _letters(told).items():
-        files.keep(ref, files.vault.read(digest), _file(name, number), _RFC822)
-
-
-def kept_letter(vault: Vault, told: Json, number: int) -> bytes | None:
-    """The notice's n-th letter as it is kept, without its keys; None where it had no such letter."""
-    letters = _letters(told)
-    if number in letters:
-        return hidden_letter(vault.read(letters[number][1]))[0]
-    one_for_all = len(letters) == 1 and number <= len(addressees(told))
-    return hidden_letter(vault.read(told["evidence"]))[0] if one_for_all else None
-
-
-def _letters(told: Json) -> dict[int, tuple[list[str], str]]:
-    """Each letter's addresses and digest. Before there were letters, one mail went to all contacts."""
-    to, digests = addressees(told), [told["evidence"], *told.get("more", ())]
-    if len(digests) == 1:
-        return {1: (to, digests[0])}
-    return {number: ([to[number - 1]], digest) for number, digest in enumerate(digests, start=1)}
+    for number, (_, digest) in letters_of(told).items():
+        files.keep(ref, files.vault.read(digest), _file(name, number), RFC822)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +138,10 @@ class _Sender:
     dispatch: Dispatch
     mailing: OutboxEntry
     kept_with: Callable[[Json], str]
+
+    @property
+    def keys(self) -> LetterKeys:
+        return LetterKeys(self.dispatch.files.vault, self.dispatch.replies, self.mailing.lead)
 
     def in_turn(self, tell: Callable[[], Json]) -> Json:
         """Wait where much mail waits already; the intent is withdrawn meanwhile. Raises NotYourTurn in the end."""
@@ -179,56 +160,17 @@ class _Sender:
 
     def _plan(self, draft: Draft) -> Json:
         digests = [
-            self.dispatch.files.vault.put(message.as_bytes(), self.mailing.file(number), _RFC822).digest
+            self.dispatch.files.vault.put(message.as_bytes(), self.mailing.file(number), RFC822).digest
             for number, message in enumerate(draft.messages, start=1)
         ]
         first = {"evidence": digests[0], "message_id": str(draft.messages[0]["Message-ID"]), "to": list(draft.to)}
-        return {**first, **draft.facts, **_more(digests), "links": self._links(draft.threads)}
-
-    def _links(self, threads: Sequence[str]) -> Json:
-        """What the letters' links are made of."""
-        replies = self.dispatch.replies
-        if replies.page is None or not threads:
-            return {}
-        return {"page": replies.page, "until": link_until(replies).isoformat(), "letters": list(threads)}
-
-    def _without_keys(self, plan: Json) -> Json:
-        """The plan of a mailing from before letters were kept without their keys, as one is made now."""
-        kept = [hidden_letter(self.dispatch.files.vault.read(digest)) for _, digest in _letters(plan).values()]
-        digests = [
-            self.dispatch.files.vault.put(content, self.mailing.file(number), _RFC822).digest
-            for number, (content, _, _) in enumerate(kept, start=1)
-        ]
-        known = [(page, link) for _, page, link in kept if link is not None]
-        links: Json = {}
-        if known and len(known) == len(kept):
-            page, last = known[0][0], max(link.expires for _, link in known)
-            links = {"page": page, "until": last.isoformat(), "letters": [link.letter for _, link in known]}
-        return {**plan, "evidence": digests[0], **_more(digests), "links": links}
-
-    def _signed(self, told: Json, number: int) -> bytes:
-        """The n-th letter as it leaves."""
-        links, kept = told["links"], self.dispatch.files.vault.read(_letters(told)[number][1])
-        link = AnswerLink(links["letters"][number - 1], datetime.fromisoformat(links["until"])) if links else None
-        replies = self.dispatch.replies
-        page = str(links.get("page", ""))
-        if not (link or replies.answers.mailbox):
-            return kept
-        return signed_letter(replies.secret(), kept, ref=self.mailing.lead, page=page, link=link)
-
-    def _signed_by(self, plan: Json) -> Json:
-        """What is written down of the letters as they left: by which key they are signed, and their digests."""
-        replies = self.dispatch.replies
-        if not (plan["links"] or replies.answers.mailbox):
-            return {}
-        key = fingerprint(replies.secret())
-        return {"key": key, "sent": [_digest(self._signed(plan, number)) for number in _letters(plan)]}
+        return {**first, **draft.facts, **more_of(digests), "links": self.keys.links(draft.threads)}
 
     def _until_taken(self, plan: Json) -> Json:
-        plan = plan if "links" in plan else self._without_keys(plan)
+        plan = plan if "links" in plan else self.keys.taken_out(plan, self.mailing.file)
         refused: dict[str, str] = {}
         answers: dict[str, MailAnswer] = {}
-        letters = _letters(plan)
+        letters = letters_of(plan)
         for number, (addresses, _) in letters.items():
             try:
                 delivery = self._deliver(plan, number)
@@ -238,21 +180,21 @@ class _Sender:
                 refused[addresses[0]], answers[addresses[0]] = error.reason, error.answer
                 continue
             no = _no(refused | dict(delivery.refused), answers | dict(delivery.answers))
-            return {**plan, **self._signed_by(plan), "accepted": list(delivery.accepted), **no}
+            return {**plan, **self.keys.signed_by(plan), "accepted": list(delivery.accepted), **no}
         raise _nobody(refused, answers)
 
     def further(self, told: Json, number: int, address: str) -> Json:
         """The intent of a later letter; what the server said no to is not tried again."""
 
         def effect(plan: Json) -> Json:
-            whole = told if "links" in told else self._without_keys(told)
+            whole = told if "links" in told else self.keys.taken_out(told, self.mailing.file)
             try:
                 self._deliver(whole, number)
             except MailError as error:
                 if error.answer is None:
                     raise
                 return {**plan, "refused": error.reason, "refused_codes": {address: str(error.answer)}}
-            sent = _digest(self._signed(whole, number))
+            sent = digest_of(self.keys.signed(whole, number))
             same = "sent" not in told or sent == told["sent"][number - 1]
             return plan if same else {**plan, "sent": sent}
 
@@ -275,15 +217,15 @@ class _Sender:
 
     def _deliver(self, told: Json, number: int) -> Delivery:
         """Keep a letter with its case, then hand it over. Raises MailError; _NotSent: it certainly did not leave."""
-        addresses, digest = _letters(told)[number]
+        addresses, digest = letters_of(told)[number]
         kept = self.dispatch.files.vault.read(digest)
-        self.dispatch.files.keep(self.kept_with(told), kept, self.mailing.file(number), _RFC822)  # before it is sent
-        content = self._signed(told, number)
+        self.dispatch.files.keep(self.kept_with(told), kept, self.mailing.file(number), RFC822)  # before it is sent
+        content = self.keys.signed(told, number)
         try:
             sender = envelope_sender(self.dispatch.replies, self.mailing.lead)
             delivery = self.dispatch.send(content, sender, addresses)
         except MailError as error:
-            _hide_keys_in(error)
+            hide_keys_in(error)
             if not isinstance(error, MailDown) or error.maybe_sent or isinstance(error, NotYourTurn):
                 raise
             raise _NotSent(error.problem, error.next_action, answer=error.answer, reason=error.reason) from error
@@ -301,20 +243,6 @@ class _Sender:
             harmless=(MailRefused, _NotSent, BadInput, _NeverBegun),
             later=(NotYourTurn,),
         )
-
-
-def _hide_keys_in(error: MailError) -> None:
-    """A mail server that says no may name our signed address; what it says is kept and shown."""
-    error.problem, error.reason = hide_keys_in_text(error.problem), hide_keys_in_text(error.reason)
-    error.args = tuple(hide_keys_in_text(str(one)) for one in error.args)
-
-
-def _more(digests: Sequence[str]) -> Json:
-    return {"more": list(digests[1:])} if len(digests) > 1 else {}
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def _no(refused: Mapping[str, str], answers: Mapping[str, MailAnswer]) -> Json:

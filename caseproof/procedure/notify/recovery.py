@@ -19,7 +19,8 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core.idempotent_effect import Json
 from caseproof.procedure.core.parts import Dispatch, Ledger
-from caseproof.procedure.notify.outbox import TURNS, Draft, OutboxEntry, kept_letter, send_letters
+from caseproof.procedure.notify.letter_keys import kept_letter
+from caseproof.procedure.notify.outbox import TURNS, Draft, OutboxEntry, send_letters
 from caseproof.procedure.notify.threads import Thread, addressees, first_thread, numbered, reply_to, thread_to
 from caseproof.store import Store
 from caseproof.store.people import Contact

@@ -19,7 +19,8 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import WORD
 from caseproof.procedure.core.idempotent_effect import Json
 from caseproof.procedure.core.parts import Dispatch, Ledger
-from caseproof.procedure.notify.outbox import Draft, OutboxEntry, kept_letter, send_letters
+from caseproof.procedure.notify.letter_keys import kept_letter
+from caseproof.procedure.notify.outbox import Draft, OutboxEntry, send_letters
 from caseproof.procedure.notify.telling import compose_letter, contacts_of
 from caseproof.procedure.notify.threads import (
     Thread,
