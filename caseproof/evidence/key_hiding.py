@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 _DEEPEST = 6
+_SHORTEST = 24  # in base64, what holds a key has more
 _UNPACKED_AT_MOST = 64 * 1024 * 1024
 _MEMBERS_AT_MOST = 500
 _BROKEN = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error, zipfile.BadZipFile)
@@ -43,12 +44,18 @@ _NAMED = {b"period": b".", b"hyphen": b"-", b"lowbar": b"_", b"plus": b"+", b"co
 _PERCENT = re.compile(rb"%(?:25)*([2-7][0-9A-Fa-f])")
 _UNSEEN = rb"<wbr\s{0,3}/?>|&shy;|&#8203;|&ZeroWidthSpace;|\xc2\xad|\xe2\x80\x8b"
 _INVISIBLE = re.compile(_UNSEEN, re.IGNORECASE)
-_LINE_END = rb"(?:<br\s{0,3}/?>)?[ \t]*\r?\n[> \t|]*"
-_GAP = re.compile(rb"\?=\s{1,9}=\?[^?\s]{1,60}\?q\?|(?:" + _LINE_END + rb")+|<br\s{0,3}/?>", re.IGNORECASE)
+_TAG = rb"</?(?:a|b|br|em|font|i|span|strong|u|wbr)(?:\s[^<>]{0,400})?/?>"
+_QUOTE = rb"(?:[ \t|]*(?:[a-z]{1,3})?>){0,20}[ \t|]*"
+_GAP = re.compile(
+    rb"\?=\s{1,9}=\?[^?\s]{1,60}\?q\?|(?:[ \t]*\r?\n" + _QUOTE + rb")+|(?:" + _TAG + rb"\s{0,9}>?[ \t]?)+",
+    re.IGNORECASE,
+)
+# Texts are many, and hardly one holds a key: this is all that most of them cost.
+_WORTH_A_LOOK = re.compile("WyJ|\\.eJ|-[0-9]{6}|[=%&\0\n\u00ad\u200b]|<[a-zA-Z]")
 _NUL = re.compile(rb"\0")
 # What stays within a key that is overwritten: it holds the mail together.
 _STRUCTURE = re.compile(_SOFT_BREAK + rb"|" + _GAP.pattern + rb"|" + _UNSEEN + rb"|&gt;[> \t|]*|=20|\0", re.IGNORECASE)
-_BASE64 = re.compile(rb"[A-Za-z0-9+/]{16,}(?:[ \t]*\r?\n[> \t]*[A-Za-z0-9+/]+)*+")
+_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{24,}|[A-Za-z0-9+/]{4,}(?=[ \t]*\r?\n))(?:[ \t]*\r?\n[> \t]*[A-Za-z0-9+/]+)*+")
 _NO_BASE64 = b" \t\r\n>"
 _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]+")
 _PDF_STREAM = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
@@ -61,7 +68,7 @@ def hide_keys(content: bytes) -> bytes:
 
 def hide_keys_in_text(text: str) -> str:
     """The same text with every key overwritten."""
-    if "-" not in text and "." not in text and "%" not in text and "&" not in text:
+    if not _WORTH_A_LOOK.search(text):
         return text
     raw = text.encode("utf-8", "surrogatepass")
     hidden = _hidden(raw, _DEEPEST)
@@ -220,6 +227,8 @@ def _hidden_in_base64(content: bytes, depth: int) -> bytes:
 
 def _block(block: bytes, depth: int) -> bytes:
     letters = block.translate(None, _NO_BASE64)
+    if len(letters) < _SHORTEST:
+        return block
     whole = letters[: len(letters) - 1] if len(letters) % 4 == 1 else letters
     with suppress(binascii.Error):
         plain = base64.b64decode(whole + b"=" * (-len(whole) % 4))

@@ -7,6 +7,7 @@ import gzip
 import html
 import io
 import quopri
+import re
 import time
 import zipfile
 import zlib
@@ -80,6 +81,9 @@ WAYS: dict[str, Callable[[], bytes]] = {
     "the address of a list": lambda: f"bounces+{ADDRESS.replace('@', '=')}@lists.example.net".encode(),
     "a link wrapped in a quote": lambda: (wrapped(LINK, 60, "\r\n> ") + "\r\n> Best regards").encode(),
     "a link wrapped in a quote of a quote": lambda: (wrapped(LINK, 37, " \r\n> > ") + "\r\nRegards").encode(),
+    "a link wrapped under somebody's initials": lambda: wrapped(LINK, 60, "\r\nJD> ").encode(),
+    "a link with tags in it": lambda: wrapped(LINK, 50, '</span><span style="color:red">').encode(),
+    "base64 in short lines": lambda: wrapped(base64.b64encode(TEXT.encode()).decode(), 12, "\r\n").encode(),
     "an address wrapped in a quote": lambda: ("> <" + wrapped(ADDRESS, 20, "\r\n> ") + ">").encode(),
     "a quote in HTML": lambda: wrapped(LINK, 70, "<br>\n&gt; ").encode(),
     "soft hyphens of a browser": lambda: wrapped(LINK, 70, "<wbr>").encode(),
@@ -97,6 +101,7 @@ def seen(content: bytes) -> str:
     """All that a reader could make of it with the usual tools."""
     texts = [content, quopri.decodestring(content), content.replace(b"\0", b"")]
     joined = content.translate(None, b"\r\n> ")
+    texts += [re.sub(rb"<[^<>]*>|\r\nJD> ", b"", content)]
     texts += [joined, joined.replace(b"<br>&gt;", b"").replace(b"<wbr>", b"").replace("\u200b".encode(), b"")]
     for text in list(texts):
         texts.append(html.unescape(text.decode("latin-1")).encode("latin-1", "replace"))
