@@ -400,6 +400,9 @@ def test_the_migration_takes_the_key_out_of_the_store_and_another_one_signs(worl
                    .tables().values() for row in rows)  # fmt: skip
     assert OLD.hex() not in rows
     assert world.services.secret.hex() not in rows
+    world.services.store.close()
+    files = [path for path in world.home.rglob("*") if path.is_file() and path.parent != keys.folder]
+    assert [path for path in files if OLD.hex().encode() in path.read_bytes()] == []
     modes = [path.stat().st_mode & 0o777 for path in (keys.folder, *sorted(keys.folder.iterdir()))]
     assert modes == [0o700, 0o600, 0o600]
 
