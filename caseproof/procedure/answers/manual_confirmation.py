@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from dataclasses import replace
 
 from caseproof.channels.inbound.incoming import read_message, same_address
-from caseproof.channels.inbound.reading import Mail
+from caseproof.channels.inbound.reading import Mail, recipients_of
 from caseproof.config.mail_address import one_address, tidied
 from caseproof.domain.case import Case
 from caseproof.domain.codes import MessageCode
@@ -33,7 +34,7 @@ def confirm_by_message(
     """
     case = ledger.case(ref)
     came, raw = raw, hide_keys(raw)  # a reply quotes the link of our letter, and names its signed address
-    message = read_message(raw)
+    message = replace(read_message(raw), recipients=recipients_of(came))
     if not same_address(_bare(sender), message.sender_address):
         raise BadInput(
             f"The message is from {message.sender_address}, not from {sender}.",
