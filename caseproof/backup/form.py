@@ -28,12 +28,13 @@ LONGEST_LINE = 1000
 _LARGEST_MANIFEST = 100_000_000
 _LONGEST_ROW = 200_000_000
 MANIFEST, SUMS = "backup.json", "SHA256SUMS"
-STORE, EVIDENCE, PROOFS, POLICY = "store", "evidence", "proofs", "policy.yaml"
+STORE, EVIDENCE, PROOFS, POLICY, KEYS = "store", "evidence", "proofs", "policy.yaml", "keys"
 
 _ANOTHER = "Take another backup, or another copy of this one; nothing was written."
 _SHAPES = (
     (STORE, re.compile(r"[a-z_]+\.jsonl", re.ASCII)),
     (PROOFS, re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.json", re.ASCII)),
+    (KEYS, re.compile(r"[a-z][a-z-]{0,60}", re.ASCII)),
 )
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 

@@ -14,17 +14,20 @@ from caseproof.backup.checking import Found, check_contents, evidence_name, name
 from caseproof.backup.files import BackupError, Progress, digest_of, for_people, silent, walk, writing
 from caseproof.backup.form import (
     EVIDENCE,
+    KEYS,
     MANIFEST,
     POLICY,
     PROOFS,
     STORE,
     SUMS,
     Manifest,
+    belongs,
     proof_name,
     read_rows,
     row_line,
     write_manifest,
 )
+from caseproof.config import kept_key
 from caseproof.config.given_files import read_plain
 from caseproof.config.shipped import this_version
 from caseproof.config.yaml_file import LARGEST as LARGEST_YAML
@@ -40,16 +43,22 @@ _AGAIN = "Remove that folder or name another one, then run the backup again."
 
 @dataclass(frozen=True)
 class Home:
-    """What is saved, and where it goes back: ``policy`` is the policy file, None where the built-in one is in force."""
+    """What is saved, and where it goes back: ``policy`` is the policy file, None where the built-in one is in force;
+    ``keys`` is the folder of keys, which a backup has only where that was asked for."""
 
     store: Store
     vault: Vault
     proofs: Path
     policy: Path | None
+    keys: Path | None = None
 
 
-def make_backup(home: Home, folder: Path, *, now: datetime, progress: Progress = silent) -> tuple[Manifest, Found]:
+def make_backup(
+    home: Home, folder: Path, *, now: datetime, with_keys: bool = False, progress: Progress = silent
+) -> tuple[Manifest, Found]:
     """Write everything to a new or empty folder, and read it again. Problems of the home are listed, not raised.
+
+    The home's keys are left out unless ``with_keys``: who has them can answer in a retailer's name.
 
     Raises BackupError for a folder that cannot be used or got full, StoreError and StoreDown. Then there is no
     ``backup.json``, so the folder cannot be taken for a backup.
@@ -62,6 +71,8 @@ def make_backup(home: Home, folder: Path, *, now: datetime, progress: Progress =
         problems |= _copy_proofs(home, folder, problems)
         if home.policy is not None:
             problems |= _copy_policy(home.policy, folder, digests)
+        if with_keys and home.keys is not None:
+            problems |= _copy_keys(home.keys, folder, digests)
         sums, files, size = _write_sums(folder, digests)
         found = check_contents(folder, files, progress)
         found.problems = found.problems | problems  # the reason from the home says more than "it is not there"
@@ -171,6 +182,21 @@ def _copy_policy(policy: Path, folder: Path, digests: dict[tuple[str, ...], str]
         file.write(content)
     digests[(POLICY,)] = file.digest
     return {}
+
+
+def _copy_keys(keys: Path, folder: Path, digests: dict[tuple[str, ...], str]) -> dict[str, str]:
+    problems: dict[str, str] = {}
+    (folder / KEYS).mkdir(mode=0o700)
+    for path in sorted(keys.iterdir()) if keys.is_dir() else ():
+        if not belongs((KEYS, path.name)):
+            continue  # half-written ones
+        if (kept := kept_key.read(path)) is None:
+            problems[f"{KEYS}/{path.name}"] = "is gone"
+            continue
+        with writing(folder / KEYS / path.name) as file:
+            file.write(f"{kept}\n".encode())
+        digests[(KEYS, path.name)] = file.digest
+    return problems
 
 
 def _write_sums(folder: Path, digests: dict[tuple[str, ...], str]) -> tuple[str, int, int]:

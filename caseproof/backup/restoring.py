@@ -13,10 +13,12 @@ from pathlib import Path
 
 from caseproof.backup.checking import Found, check_backup
 from caseproof.backup.files import LARGEST, BackupError, Progress, digest_of, for_people, silent, walk, writing
-from caseproof.backup.form import EVIDENCE, POLICY, PROOFS, STORE, Manifest, read_manifest, read_rows, row_line
+from caseproof.backup.form import EVIDENCE, KEYS, POLICY, PROOFS, STORE, Manifest, read_manifest, read_rows, row_line
 from caseproof.backup.making import Home
+from caseproof.config import kept_key
 from caseproof.config.given_files import open_plain
 from caseproof.domain.errors import CaseproofError
+from caseproof.evidence import answer_keys
 from caseproof.evidence.vault import PART, Vault, VaultError
 from caseproof.store.copying import Loading, can_hold, loading, rows_in
 from caseproof.store.uow import UnitOfWork
@@ -114,9 +116,21 @@ def _put_files(home: Home, folder: Path, found: Found, progress: Progress) -> No
         _put(path, home.proofs.joinpath(*parts))
     for own in (home.vault.folder, home.proofs):
         _tidy(own)
+    _put_keys(home, folder)
     saved = folder / POLICY
     if home.policy is not None and saved.exists() and not home.policy.exists():
         _put(saved, home.policy)
+
+
+def _put_keys(home: Home, folder: Path) -> None:
+    """The keys of the backup, where it has some: those that belong to its store take the place of the home's own."""
+    for parts, path in walk(folder / KEYS):
+        if home.keys is None:
+            continue
+        own = home.keys.joinpath(*parts)
+        if own.name in (answer_keys.NAME, answer_keys.VOID_NAME):
+            kept_key.forget(own)
+        kept_key.read_or_make(own, path.read_text(encoding="utf-8").strip)
 
 
 def _put(saved: Path, to: Path) -> None:

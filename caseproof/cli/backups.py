@@ -12,10 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 
 from caseproof.backup import BackupError, Found, Home, Manifest, make_backup, restore_backup
 from caseproof.backup.files import Progress
-from caseproof.cli.common import AsJson, out, print_json, progress_bar, safe, table_of
+from caseproof.cli.common import AsJson, err, out, print_json, progress_bar, safe, table_of
+from caseproof.cli.keys import new_links, sure
+from caseproof.config import kept_key
 from caseproof.config.clock import utc_now
 from caseproof.config.policy import BUILT_IN, policy_file
 from caseproof.config.settings import Settings, read_settings
+from caseproof.evidence.answer_keys import AnswerKeys
 from caseproof.evidence.vault import Vault
 from caseproof.store import Store, locks
 from caseproof.up.addresses import FOLDER
@@ -28,15 +31,22 @@ _UNITS = ("bytes", "KB", "MB", "GB", "TB")
 
 def backup(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is new or empty.")],
+    with_keys: Annotated[
+        bool, typer.Option("--with-keys", help="Save the home's keys, too: who has them answers as any retailer.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --with-keys: do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Save the store and the evidence to a folder, beside whatever runs, and check what was written."""
     settings = read_settings()
+    if with_keys:
+        sure("Whoever reads this backup can answer in the name of every retailer. Save the keys in it?", yes=yes)
     policy = policy_file(settings)
     with _store_at_hand(settings) as store, _progress() as told:
         store.migrate()
+        _keys(settings, store).take_out_of_the_store()
         home = _home(settings, store, None if policy == BUILT_IN else policy)
-        manifest, found = make_backup(home, folder, now=utc_now(), progress=told)
+        manifest, found = make_backup(home, folder, now=utc_now(), with_keys=with_keys, progress=told)
     _show(f"Backup in {folder}", manifest, found, as_json)
     if manifest.problems:
         raise BackupError(
@@ -62,7 +72,10 @@ def restore(
     with _store_at_hand(settings) as store, _progress() as told:
         home = _home(settings, store, own)
         manifest, found = restore_backup(home, folder, is_up=lambda: _is_up(settings), anyway=anyway, progress=told)
+        waiting = _keys(settings, store).after_restore()
     _show(f"Restored from {folder}", manifest, found, as_json)
+    if waiting is not None:
+        err.print(f"This backup has no keys, so every link that is out is void. {new_links(waiting)}", highlight=False)
     if not as_json:
         out.print(
             "Next: `caseproof setup FILE.yaml` for what only Prefect keeps (blocks and their secrets), `caseproof up`, "
@@ -89,7 +102,12 @@ def _is_up(settings: Settings) -> str | None:
 
 
 def _home(settings: Settings, store: Store, policy: Path | None) -> Home:
-    return Home(store, Vault(settings.home_folder / "evidence"), settings.home_folder / "proofs", policy)
+    home = settings.home_folder
+    return Home(store, Vault(home / "evidence"), home / "proofs", policy, home / kept_key.FOLDER)
+
+
+def _keys(settings: Settings, store: Store) -> AnswerKeys:
+    return AnswerKeys(settings.home_folder / kept_key.FOLDER, store, utc_now)
 
 
 # -- showing ----------------------------------------------------------------------------------------------------------

@@ -107,6 +107,7 @@ def _start(settings: Settings, laid_out: StartPlan, supervisor: Supervisor, say:
 
     register_blocks()
     services = bootstrap(settings)
+    services.keys.refuse_another()
     if (first := services.logins.first_link()) is not None:
         login, token = first
         say(f"Nobody has a login yet. {login.name} chooses a password here, once: {services.links.sign_in_url(token)}")

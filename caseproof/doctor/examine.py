@@ -12,6 +12,8 @@ from pathlib import Path
 from caseproof.channels.inbound.imap_account import ImapAccount
 from caseproof.channels.outbound.mail import MailAccount
 from caseproof.channels.outbound.samples import check_templates
+from caseproof.config import kept_key
+from caseproof.config.clock import utc_now
 from caseproof.config.policy import Policy
 from caseproof.config.settings import Settings
 from caseproof.desks.base import Desk
@@ -20,6 +22,7 @@ from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.examination import Examination, Failed, Finding, Row
 from caseproof.doctor.prefect import PrefectAccess, PrefectChecks, WantedDeployment
 from caseproof.doctor.store import StoreChecks
+from caseproof.evidence.answer_keys import AnswerKeys
 from caseproof.evidence.screenshot import photograph
 from caseproof.evidence.vault import Vault
 from caseproof.platforms.base import JobPlatform
@@ -139,6 +142,7 @@ class _Look:
             after=[self._policy_row, self._store_row],
             seconds=15,
         )
+        self._start("Key of links", self._key, after=[self._home, self._store_row], seconds=15)
         self._start(
             "Evidence",
             lambda: self._checks.evidence(self._vault),
@@ -151,6 +155,11 @@ class _Look:
         self._store = StoreChecks(self._here.settings.database, self._clocks)
         self._stack.callback(self._store.store.close)
         return self._store.revision()
+
+    def _key(self) -> str:
+        keys = AnswerKeys(self._here.settings.home_folder / kept_key.FOLDER, self._checks.store, utc_now)
+        found = keys.refuse_another()
+        return f"The key in {keys.path} is the one in force ({found})" if found else "None was needed yet"
 
     @property
     def _checks(self) -> StoreChecks:

@@ -127,6 +127,8 @@ class MessageCode(StrEnum):
     NO_ANSWER_OF_OURS = "no_answer_of_ours"
     NOT_IN_THE_THREAD = "not_in_the_thread"
     OTHER_ADDRESS = "other_address"
+    VOID_ADDRESS = "void_address"
+    """It came to an address of ours that was signed with a key of before."""
     ONLY_A_SUBJECT = "only_a_subject"
     NO_SENDER = "no_sender"
     STRANGER = "stranger"

@@ -140,7 +140,11 @@ class TicketReopened(TypedDict):
 
 
 class Mailed(TypedDict):
-    """A mail: its Message-ID, who took it (addresses), its file; ``more`` are further letters' files."""
+    """A mail: its Message-ID, who took it (addresses), its file; ``more`` are further letters' files.
+
+    The files hold no key. ``sent`` are the digests of the letters as they left, ``key`` the fingerprint of the key that
+    they were signed with, ``links`` what their links are made of: page, until, letters.
+    """
 
     message_id: str
     accepted: list[str]
@@ -149,6 +153,9 @@ class Mailed(TypedDict):
     refused: NotRequired[dict[str, str]]
     refused_codes: NotRequired[dict[str, str]]
     more: NotRequired[list[str]]
+    sent: NotRequired[list[str]]
+    key: NotRequired[str]
+    links: NotRequired[dict[str, Any]]
 
 
 class NoticeSent(Mailed):
@@ -204,15 +211,23 @@ class ReminderSent(Mailed):
     number: int
 
 
+class LinkRenewed(Mailed):
+    """The mail with another link and address, in place of those that are void."""
+
+
 class RecoveryTold(Mailed):
     """The mail that says how it ended."""
 
 
 class Written(Answering):
-    """Something that a retailer wrote: the way it came by, and what stood in it."""
+    """Something that a retailer wrote: the way it came by, and what stood in it.
+
+    ``evidence`` holds no key of ours; where it came with one, ``original`` is the digest of what came.
+    """
 
     sender: str
     evidence: str
+    original: NotRequired[str]
     name: NotRequired[str]
     choice: NotRequired[str]
     link: NotRequired[str]
@@ -262,6 +277,7 @@ class AddressBounced(TypedDict):
     address: str
     why: str
     evidence: str
+    original: NotRequired[str]
 
 
 class ChangeValidated(TypedDict):

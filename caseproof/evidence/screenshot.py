@@ -305,7 +305,7 @@ class _Camera:
             tab.wait_for_timeout(200)
             return _Seen("", tab.url, False)
         text, secrets = secrets_in(seen["text"], (*self.page.names, self.page.success))
-        return _Seen(text, seen["address"], seen["password"], int(seen["height"]), secrets)
+        return _Seen(text, seen["address"], seen["password"], int(seen["height"]), secrets=secrets)
 
     def _is_right(self, seen: _Seen) -> bool:
         return fault_of(self.page, seen.text, seen.address, self.status, seen.asks_password) is None

@@ -21,6 +21,7 @@ from caseproof.domain.fold import apply, blank, fold
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.procedure import Procedure, by_prefix, of_kind, procedure_of
 from caseproof.domain.specs import Role
+from caseproof.domain.vocabulary import WORD
 from caseproof.store.case_rows import ROW_SAYS, CaseRow, facts_of, refuse_nul, row_says, standing_after, whose
 from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreError, UnknownCase, Unreadable, readable
 from caseproof.store.refs import case_id, make_ref, normal
@@ -296,6 +297,11 @@ class Cases:
         """
         same = (cases.c.ref == normal(ref), cases.c.version == version)
         return self._connection.execute(update(cases).where(*same).values(due_at=at)).rowcount > 0
+
+    def look_at_waiting(self, now: datetime) -> int:
+        """Let the keeper look at every open case that waits for its retailer's word; gives how many these are."""
+        waits = (_OPEN, cases.c.asked_form == WORD, cases.c.notice_at.is_not(None))
+        return self._connection.execute(update(cases).where(*waits).values(due_at=now)).rowcount
 
     def set_rest(self, ref: str, crashes: int, until: datetime | None, why: str, code: Rest | None = None) -> None:
         """How many runs died in a row, until when the case gets no new one, and why. Raises UnknownCase.

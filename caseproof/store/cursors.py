@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from caseproof.store.case_rows import refuse_nul
 from caseproof.store.errors import readable
@@ -31,3 +31,7 @@ class Cursors:
         refuse_nul("mark", value)
         if insert_once(self._connection, insert(marks).values(name=name, value=value, at=at)) is None:
             self._connection.execute(update(marks).where(marks.c.name == name).values(value=value, at=at))
+
+    def forget(self, name: str) -> None:
+        """Note nothing under this name any more."""
+        self._connection.execute(delete(marks).where(marks.c.name == name))

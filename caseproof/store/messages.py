@@ -32,7 +32,7 @@ class MessageRow:
 
     ``ref`` is its case's, ``message_id`` its own, each empty if it has none; ``why`` says to people why it ended in its
     place, and ``code`` to programs. ``told_at`` is when the team was told, ``done_at`` when ``done_by`` had looked at
-    it.
+    it. ``original`` is the digest of what came, where a key of ours was taken out of what is kept; else "".
     """
 
     id: int
@@ -50,6 +50,7 @@ class MessageRow:
     done_at: datetime | None = None
     done_by: str = ""
     code: MessageCode = MessageCode.OTHER
+    original: str = ""
 
     @property
     def needs_eye(self) -> bool:
@@ -110,6 +111,7 @@ class Messages:
         place: Disposition,
         why: str,
         code: MessageCode = MessageCode.OTHER,
+        original: str = "",
         ref: str = "",
         at: datetime,
     ) -> int:
@@ -119,10 +121,10 @@ class Messages:
         """
         texts = {"message_id": message_id, "sender": sender, "subject": subject, "why": why}
         kept = {name: readable_text(text, _MOST[name]) for name, text in texts.items()}
-        row = {"digest": digest, "size": size, "way": way, "place": str(place), "code": str(code), "at": at, **kept}
+        row = {"digest": digest, "original": original, "size": size, "way": way, "place": str(place), "code": str(code)}
         if self.known(digest) is None:
             its_case = case_id(self._connection, ref) if ref else None
-            insert_once(self._connection, insert(messages).values(**row, case_id=its_case))
+            insert_once(self._connection, insert(messages).values(**row, **kept, at=at, case_id=its_case))
         found: int = self._connection.execute(select(messages.c.id).where(messages.c.digest == digest)).scalar_one()
         return found
 

@@ -280,6 +280,8 @@ messages = Table(
     Column("done_by", String, nullable=False, server_default=""),
     # Since 0006: why it ended there, for programs. It stays as it is, too.
     Column("code", String, nullable=False, server_default=""),
+    # Since 0009: the digest of what came, where what is kept lacks a key of ours that stood in it.
+    Column("original", String(64), nullable=False, server_default=""),
     sqlite_autoincrement=True,
 )
 

@@ -16,7 +16,7 @@ from caseproof.channels.outbound.mail import named_address
 from caseproof.channels.outbound.notice import cause_words
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.vocabulary import Choice
-from caseproof.evidence.signing import BadLink
+from caseproof.evidence.signing import BadLink, LinkReplaced
 from caseproof.procedure.answers.answer_link import Asked, GivenAnswer, JobAsked, LinkState
 from caseproof.procedure.answers.answering import MOST_NAME, MOST_WORDS, Given, as_typed
 from caseproof.procedure.core.parts import ReplyAddresses
@@ -110,10 +110,13 @@ class AnswerPages:
         self, request: Request, error: CaseproofError | None, token: str = "", typed: Typed = NOTHING
     ) -> Response:
         """The page for what went wrong; None is an address that is none. What was typed can be sent once more."""
-        say = Phrases(self._wanted(request, typed), "page")
+        known = error.language if isinstance(error, LinkReplaced) else ""
+        say = Phrases(known or self._wanted(request, typed), "page")
         match error:
             case None:
                 return self._told(say, "nothing", 404)
+            case LinkReplaced():
+                return self._told(say, "replaced", 410, typed=typed)
             case BadLink():
                 return self._told(say, "broken", 404, typed=typed)
             case TooMuch():

@@ -20,14 +20,16 @@ from typer.testing import CliRunner
 
 from caseproof.backup import check_backup, make_backup, restore_backup
 from caseproof.backup.files import BackupError
+from caseproof.backup.form import row_line
 from caseproof.cli import app
-from caseproof.domain.vocabulary import Decision
+from caseproof.domain.vocabulary import WORD, Decision
+from caseproof.evidence.answer_keys import AnswerKeys
 from caseproof.evidence.proof import verify_proof
 from caseproof.store import QuestionRow, Store, StoreError
 from caseproof.store.errors import Unreadable
 from caseproof.store.guards import guards_missing
 from caseproof.store.migrate import downgrade
-from caseproof.store.migrations import guards, guards_0007
+from caseproof.store.migrations import guards, guards_0007, guards_0009
 from tests.backup.places import NOW, Place, rewrite, store_at
 from tests.support import trial
 
@@ -95,6 +97,30 @@ def test_a_backup_of_the_version_before_is_restored_with_its_digests_and_proofs(
     store.close()
 
 
+def test_the_key_in_a_backup_of_the_version_before_signs_nothing_any_more(tmp_path: Path) -> None:
+    """Whoever has such a backup has that key; so who waits for a retailer owes them another link."""
+    old, copy = b"\x07" * 32, tmp_path / "copy"
+    shutil.copytree(BEFORE, copy)
+    rows = copy / "store" / "marks.jsonl"
+    lines = rows.read_bytes() + row_line({"name": "secret", "value": old.hex(), "at": NOW.isoformat()})
+    rows.write_bytes(lines)
+    counts = json.loads((copy / "backup.json").read_text())["rows"]
+    rewrite(copy, rows=counts | {"marks": counts["marks"] + 1})
+    place = store_at(tmp_path / "new")
+    restore_backup(place.parts, copy)
+    store = Store(place.url)
+    keys = AnswerKeys(place.home / "keys", store, lambda: NOW)
+    assert keys.after_restore() is None, "the migration has voided them"
+    assert keys.in_force() != old
+    assert keys.void() == [old]
+    with store.reading() as uow:
+        due = {row.ref for row in uow.cases.due(NOW, 9)}
+        waiting = {row.ref for row in uow.cases.rows() if row.asked_form == WORD}
+    assert waiting <= due
+    assert old.hex() not in str(place.tables())
+    store.close()
+
+
 def test_the_notes_about_incidents_go_down_and_up_again(place: Place) -> None:
     restore_backup(place.parts, BEFORE)
     engine = create_engine(place.url)
@@ -138,7 +164,8 @@ Store(sys.argv[1]).migrate()
 def test_a_migration_that_was_killed_in_the_middle_left_the_store_as_it_was_and_is_done_again(place: Place) -> None:
     restore_backup(place.parts, BEFORE)
     engine = create_engine(place.url)
-    since_0007 = [guard.name for guard in guards.of_dialect(guards_0007.GUARDS, engine.dialect.name)]
+    newer = (*guards_0007.GUARDS, *guards_0009.GUARDS)
+    since_0007 = [guard.name for guard in guards.of_dialect(newer, engine.dialect.name)]
     missing = sorted(["cases_same_procedure", "messages_code_as_it_came", *since_0007])
     with engine.begin() as connection:
         downgrade(connection, "0004")

@@ -61,6 +61,42 @@ def test_a_backup_with_problems_ends_with_1_and_names_them(run: Run, full: Place
     assert (empty.home / "proofs" / proof.name).exists()
 
 
+def test_keys_are_saved_only_by_who_says_so_and_a_restore_without_them_says_what_that_means(
+    run: Run, full: Place, tmp_path: Path
+) -> None:
+    assert run(full.home, "keys", "list", "--json")[0] == 0
+    code, out, err = run(full.home, "backup", tmp_path / "b", "--with-keys")
+    assert (code, out) == (1, "")
+    assert "Whoever reads this backup can answer in the name of every retailer" in err
+    assert not (tmp_path / "b").exists()
+    assert run(full.home, "backup", tmp_path / "without")[0] == 0
+    assert run(full.home, "backup", tmp_path / "with", "--with-keys", "--yes")[0] == 0
+    key = (full.home / "keys" / "answers").read_text()
+    assert (tmp_path / "with" / "keys" / "answers").read_text() == key
+    assert not (tmp_path / "without" / "keys").exists()
+    code, _, err = run(tmp_path / "one", "restore", tmp_path / "with")
+    assert (code, err) == (0, "")
+    assert (tmp_path / "one" / "keys" / "answers").read_text() == key
+    code, _, err = run(tmp_path / "two", "restore", tmp_path / "without")
+    assert code == 0
+    assert "This backup has no keys, so every link that is out is void." in " ".join(err.split())
+    assert (tmp_path / "two" / "keys" / "answers").read_text() != key
+
+
+def test_another_key_is_made_only_by_who_says_so(run: Run, full: Place) -> None:
+    [kept] = json.loads(run(full.home, "keys", "list", "--json")[1])
+    assert kept["standing"].startswith("in force")
+    key = (full.home / "keys" / "answers").read_text().strip()
+    assert key not in run(full.home, "keys", "list")[1]
+    code, _, err = run(full.home, "keys", "new")
+    assert code == 1
+    assert "Next: Say so with --yes" in err
+    assert (full.home / "keys" / "answers").read_text().strip() == key
+    assert run(full.home, "keys", "new", "--yes")[0] == 0
+    assert (full.home / "keys" / "answers").read_text().strip() != key
+    assert (full.home / "keys" / "answers-void").read_text().split() == [key]
+
+
 def test_nothing_is_restored_into_a_home_that_is_up(run: Run, empty: Place, saved: tuple[Place, Path]) -> None:
     lock = empty.home / "up" / "lock"
     assert locks.hold(lock)

@@ -21,9 +21,13 @@ from blocks.mail import account_of
 from blocks.platforms import PrefectJobs
 from caseproof import cli
 from caseproof.cli.doctor import LOCK, installation
+from caseproof.config.clock import utc_now
+from caseproof.config.settings import Settings
 from caseproof.config.shipped import shipped
 from caseproof.doctor import Failed, Installation, Outcome, examine
 from caseproof.doctor.machine import room_left
+from caseproof.evidence.answer_keys import AnswerKeys
+from caseproof.store import Store
 from caseproof.up.processes import free_port
 from sandbox.receiving import AUTHSERV
 from tests.doctor.conftest import MAIL_PASSWORD
@@ -331,6 +335,16 @@ def a_keeper_that_never_ran(house: Any, folder: Path) -> Installation:
 def evidence_of(home: Path) -> Path:
     (file,) = [path for path in (home / "evidence").rglob("*") if path.is_file() and "page" in path.read_text()]
     return file
+
+
+@fault("Key of links", "is not there", "keys/answers", action="caseproof keys new")
+def a_home_that_lost_the_key_of_its_links(house: Any, folder: Path) -> Installation:
+    home = house.copy(folder / "home")
+    with closing(Store(Settings(home=home).database)) as store:
+        keys = AnswerKeys(home / "keys", store, utc_now)
+        keys.in_force()
+    keys.path.unlink()
+    return house.installation(home=home)
 
 
 @fault("Evidence", "JF-000001, run-page-1.png", "was changed", action="backup")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from caseproof.channels.outbound.mail import Delivery, MailDown, MailError, Mail
 from caseproof.config.settings import Settings
 from caseproof.domain.codes import MailAnswer, mail_answers
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.evidence.signing import case_of_address, read_answer_token
+from caseproof.evidence.signing import case_of_address, hidden_letter, read_answer_token
 from caseproof.procedure.notify import telling
 from caseproof.procedure.notify.outbox import LONGEST_SLEEP
 from caseproof.procedure.notify.reminding import remind
@@ -112,7 +113,9 @@ def test_each_contact_gets_a_letter_of_their_own_in_their_language_and_with_thei
     with world.services.store.reading() as uow:
         kept = {file.name: file.digest for file in uow.evidence.of(ref)}
     files = ["notice-1.eml", "notice-1-2.eml", "notice-1-3.eml"]
-    assert [world.vault.read(kept[name]) for name in files] == [mail[0] for mail in world.mail.taken]
+    assert [world.vault.read(kept[name]) for name in files] == [hidden_letter(mail[0])[0] for mail in world.mail.taken]
+    sent = [hashlib.sha256(mail[0]).hexdigest() for mail in world.mail.taken]
+    assert world.case(ref).notice["sent"] == sent, "a mail server's log can be compared"
 
 
 def test_a_letter_says_by_when_we_ask_for_an_answer_and_how_long_its_link_holds(world: World) -> None:
@@ -142,7 +145,7 @@ def test_one_contact_costs_one_intent_and_is_told_of_as_ever(make_world: Callabl
     world = make_world()
     ref = told(world)
     assert list(world.case(ref).notice.event.data) == [
-        "evidence", "message_id", "to", "cases", "asks", "cause", "accepted", "refused",
+        "evidence", "message_id", "to", "cases", "asks", "cause", "links", "accepted", "refused",
     ]  # fmt: skip
     with world.services.store.reading() as uow:
         assert uow.intents.known(f"{ref}/1/notice") == dict(world.case(ref).notice.event.data)

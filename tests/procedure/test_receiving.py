@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from email.utils import parseaddr
@@ -11,6 +12,7 @@ import pytest
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision, Disposition
+from caseproof.evidence.key_hiding import hide_keys
 from caseproof.evidence.signing import answer_token, case_of_address, reply_address
 from caseproof.procedure.answers.answer_link import Asked, LinkState, asked
 from caseproof.procedure.answers.inbox import InboxPass, MailIntake, read_inbox
@@ -70,7 +72,8 @@ def test_a_contacts_clear_answer_to_our_letter_is_recorded_word_for_word_with_th
     [word] = world.case(ref).words
     assert word["words"].strip() == DONE
     assert (word["sender"], word["by_way_of"], word["choice"]) == (CONTACT, "mail", "changed")
-    assert world.vault.read(word["evidence"]) == raw
+    assert world.vault.read(word["evidence"]) == hide_keys(raw), "its address is signed by us"
+    assert word["original"] == hashlib.sha256(raw).hexdigest()
     with world.services.store.reading() as uow:
         assert word["evidence"] in {file.digest for file in uow.evidence.of(ref)}
     assert world.case(ref).state is State.WAITING, "the word is no decision"

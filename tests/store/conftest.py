@@ -121,6 +121,7 @@ class Make:
             Kind.STOP_DID_NOT_HOLD: {"jobs": [job], "why": "It ran again.", "evidence": file},
             Kind.INCIDENT_JOINED: {"incident": "IN-000001"},
             Kind.REMINDER_SENT: {"number": 1, "message_id": "<2@example.com>", "accepted": ["a@x"], "evidence": file},
+            Kind.LINK_RENEWED: {"message_id": "<5@example.com>", "accepted": ["a@x"], "evidence": file},
             Kind.RECOVERY_TOLD: {"message_id": "<3@example.com>", "accepted": ["a@x"], "evidence": file},
             Kind.TEAM_TOLD: {"about": "the question", "number": 1},
             Kind.CAUSE_AWAITED: {"shape": "s1", "words": "it is odd"},

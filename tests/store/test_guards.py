@@ -239,6 +239,7 @@ REFUSED = {
     "a message loses its case": ("UPDATE messages SET case_id = NULL", AS_IT_CAME),
     "a message gets another sender": ("UPDATE messages SET sender = 'owner@x'", AS_IT_CAME),
     "a message gets another code": ("UPDATE messages SET code = 'changed'", AS_IT_CAME),
+    "a message is said to have come as another": (f"UPDATE messages SET original = '{'ab' * 32}'", AS_IT_CAME),
     "a message gets other bytes": ("UPDATE messages SET digest = 'd'", AS_IT_CAME),
     "a choice is deleted": ("DELETE FROM chosen_causes WHERE id = 2", "A choice is undone, never deleted."),
     "a choice has the number of another": ("INSERT " + a_choice(1), ONE_CHOICE),

@@ -48,6 +48,7 @@ REFUSED = [
     ("reviewed", "decided", "what was approved is not decided anew behind the reviewer's back"),
     ("closed", "closed", "a case closes once an opening"),
     ("contained", "reminder_sent", "J5: nobody is reminded of what nobody was told"),
+    ("contained", "link_renewed", "J5: nobody has a link who was told nothing"),
     ("opened", "stop_did_not_hold", "J2: what is not stopped yet cannot have run again"),
     ("opened", "ticket_reopened", "J2: the stop comes before the ticket"),
     ("closed", "ticket_reopened", "a reopened case opens its ticket again, not a closed one"),
@@ -74,8 +75,8 @@ WHILE_PROVING = {
 NOTED = {
     "opened": WHILE_OPEN,
     "contained": ONCE_STOPPED | {"cause_awaited", "cause_left_open"},
-    "waiting": ONCE_STOPPED | {"change_validated", "reminder_sent"},
-    "paused": ONCE_STOPPED | {"change_validated", "reminder_sent"},
+    "waiting": ONCE_STOPPED | {"change_validated", "reminder_sent", "link_renewed"},
+    "paused": ONCE_STOPPED | {"change_validated", "reminder_sent", "link_renewed"},
     "decided": ONCE_STOPPED | {"change_validated"},
     "running": ONCE_STOPPED,
     "verified": ONCE_STOPPED | WHILE_PROVING | {"change_validated"},

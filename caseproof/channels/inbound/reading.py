@@ -106,6 +106,12 @@ def read_mail(raw: bytes, *, authserv: str = "") -> Mail:
         ) from error
 
 
+def recipients_of(raw: bytes) -> tuple[str, ...]:
+    """The addresses that a mail was sent to, as ``Mail.recipients`` has them; none of what has no headers."""
+    head = re.split(rb"\n\r?\n", raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n"), maxsplit=1)[0]
+    return _recipients(Headers(message_from_bytes(_without_nul(head + b"\n\n"))))
+
+
 def _read(raw: bytes, authserv: str) -> Mail:
     message = message_from_bytes(raw)
     if not message.keys():

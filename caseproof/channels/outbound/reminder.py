@@ -38,7 +38,8 @@ class ReminderFacts:
     """What a reminder tells. ``jobs`` are lines of text, a case each; ``told_at`` is when the notice left.
 
     ``number`` counts from 1; ``last``: no other follows. ``deadline``: by when we ask for an answer, or None; one that
-    is past is called past. ``answer_url``: this contact's own link to the confirmation page, or "".
+    is past is called past. ``answer_url``: this contact's own link to the confirmation page, or "". ``renews``: it
+    reminds of nothing but brings a new link and address, because those of the notice are void.
     """
 
     language: str
@@ -50,6 +51,7 @@ class ReminderFacts:
     last: bool
     deadline: datetime | None
     answer_url: str
+    renews: bool = False
 
 
 def reminder_id(notice_id: str, number: int) -> str:
@@ -58,6 +60,11 @@ def reminder_id(notice_id: str, number: int) -> str:
     if not head or not domain:
         raise BadInput(f"{notice_id!r} is not a Message-ID.", "Give the notice's own.")
     return f"<{head}.reminder-{number}@{domain}>"
+
+
+def renewal_id(notice_id: str, key: str) -> str:
+    """The Message-ID of the mail that brings new links after this notice; ``key`` is the new key's fingerprint."""
+    return reminder_id(notice_id, 0).replace(".reminder-0@", f".renewal-{key}@")
 
 
 def compose_reminder(
@@ -93,12 +100,13 @@ def compose_reminder(
 
 
 def _words(first: EmailMessage, facts: ReminderFacts, say: Phrases, date: datetime) -> dict[str, object]:
-    body = first.get_body(("plain",))
+    body, told_on = first.get_body(("plain",)), say.day(facts.told_at)
     return {
         "say": say,
         "language": facts.language,
         "greeting": greeting(say, facts.contact_name),
-        "told_on": say.day(facts.told_at),
+        "told": say.count("renewal_told" if facts.renews else "reminder_told", len(facts.jobs), day=told_on),
+        "told_on": told_on,
         "jobs": [one_line(job, 200) for job in facts.jobs],
         "stopped": facts.stopped,
         "last": facts.last,

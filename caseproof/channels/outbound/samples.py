@@ -143,6 +143,8 @@ _WITH_ALL, _WITH_EVERY_CAUSE = "expired_token", ("ordinary", "bare", "several")
 _REMINDED: Mapping[str, Mapping[str, Any]] = {
     "ordinary": {},
     "last": {"number": 2, "last": True, "deadline": AT},
+    "renews": {"renews": True},
+    "renews, several": {"renews": True, "jobs": ("a", "b"), "answer_url": ""},
     "bare": {"contact_name": "", "stopped": False, "deadline": None, "answer_url": "", "jobs": ("a", "b")},
 }
 _RECOVERED: Mapping[str, Mapping[str, Any]] = {

@@ -28,6 +28,7 @@ def claims(case: Case) -> dict[str, Any]:
                 "from": word.data["sender"],
                 "at": word.at.isoformat(),
                 "sha256": word.data["evidence"],
+                **({"original": word.data["original"]} if "original" in word.data else {}),
                 **_of_its_entry(case, word),
             }
             for word in case.confirmations

@@ -343,6 +343,13 @@ class Kind(EventKind):
         sentence="Retailer reminded by mail ({number}): {_to}",
         rule="J5",
     )
+    LINK_RENEWED = "link_renewed", Spec(
+        says=says.LinkRenewed,
+        noted_in=_WAITS,
+        wakes=False,
+        sentence="Retailer given a new link by mail, because the one before is void: {_to}",
+        rule="J5",
+    )
     TEAM_TOLD = "team_told", Spec(
         says=says.TeamTold,
         noted_in=_ALL,

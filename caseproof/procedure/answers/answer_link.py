@@ -19,7 +19,7 @@ from caseproof.domain.case import Case, Fact
 from caseproof.domain.job_failure.cause import asks_anew_since
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Choice, Decision
-from caseproof.evidence.signing import BadLink, read_answer_token
+from caseproof.evidence.signing import AnswerLink, BadLink, LinkReplaced, read_answer_token
 from caseproof.procedure.core.parts import ReplyAddresses
 from caseproof.procedure.notify.threads import Thread, find_thread
 from caseproof.store import Store, UnknownCase
@@ -115,14 +115,15 @@ class Asked:
 
 
 def asked(store: Store, replies: ReplyAddresses, token: str) -> Asked:
-    """What the link asks now. Changes nothing. Raises BadLink, StoreError."""
+    """What the link asks now. Changes nothing. Raises BadLink, KeyLost, StoreError."""
+    replies.secret()  # looked up first: it may need a transaction of its own
     with store.reading() as uow:
         return asked_with_cases(replies, uow, token)[0]
 
 
 def asked_with_cases(replies: ReplyAddresses, uow: UnitOfWork, token: str) -> tuple[Asked, dict[str, Case]]:
     """The same in a unit of work, with the cases by their references. Raises BadLink, StoreError."""
-    link = read_answer_token(replies.secret(), token)
+    link = _read(replies, uow, token)
     letter = find_thread(uow, link.letter)
     cases = _cases(uow, letter.cases) if letter is not None else []
     if letter is None or not cases:
@@ -144,6 +145,18 @@ def asked_with_cases(replies: ReplyAddresses, uow: UnitOfWork, token: str) -> tu
         seen=sum(len(_by_link(case, letter)) for case in cases),
     )
     return state, {case.ref: case for case in cases}
+
+
+def _read(replies: ReplyAddresses, uow: UnitOfWork, token: str) -> AnswerLink:
+    try:
+        return read_answer_token(replies.secret(), token, replies.void())
+    except LinkReplaced as replaced:
+        letter = find_thread(uow, replaced.letter)
+        case = next(iter(_cases(uow, letter.cases)), None) if letter else None
+        if letter is None or case is None:
+            raise
+        language = _language(replies.mail, uow, letter, case.facts.get("retailer") or "")
+        raise LinkReplaced(replaced.letter, language) from None
 
 
 def _cases(uow: UnitOfWork, refs: Sequence[str]) -> list[Case]:

@@ -15,6 +15,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.payloads import Doubt
 from caseproof.domain.vocabulary import BY_PAGE, Choice, Disposition
+from caseproof.evidence.key_hiding import hide_keys_in_text
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.answers.answer_link import Asked, JobAsked, LinkState, asked, asked_with_cases
 from caseproof.procedure.answers.entry import notes_of
@@ -126,8 +127,9 @@ def _wrong_text(text: str, longest: int, *, needed: bool) -> str:
 
 
 def as_typed(text: str) -> str:
-    """Text without what a form puts into it (it sends every end of a line as two characters) and what none types."""
-    return clean(text.replace("\r\n", "\n"))
+    """Text without what a form puts into it (it sends every end of a line as two characters) and what none types; a
+    link of ours that somebody pastes has its key hidden."""
+    return hide_keys_in_text(clean(text.replace("\r\n", "\n")))
 
 
 def _words(given: Given) -> str:
@@ -181,6 +183,6 @@ def _document(clock: Clock, now: Asked, given: Given, chosen: Sequence[str]) -> 
         "cases": {job.ref: job.job_name for job in now.jobs if job.ref in chosen},
         "shown": given.shown,
         "chosen": given.choice,
-        "typed": {"name": given.name, "words": given.words},
+        "typed": {"name": hide_keys_in_text(given.name), "words": hide_keys_in_text(given.words)},
     }
     return json.dumps(told, indent=2, ensure_ascii=False).encode()

@@ -64,7 +64,15 @@ class MailEntry:
     @cached_property
     def signed(self) -> list[str]:
         """The cases that its recipients' addresses name under our signature, and that are there."""
-        found = (case_of_address(self.replies.secret(), one) for one in self.mail.recipients)
+        return self._named([self.replies.secret()])
+
+    @cached_property
+    def void(self) -> list[str]:
+        """The same under a key of before: whoever has an old letter could have written there."""
+        return self._named(self.replies.void())
+
+    def _named(self, secrets: Sequence[bytes]) -> list[str]:
+        found = (case_of_address(secret, one) for one in self.mail.recipients for secret in secrets)
         named = list(dict.fromkeys(ref for ref in found if ref))
         there = {row.ref for row in self.uow.cases.of_refs(named)} if named else set()
         return [ref for ref in named if ref in there]

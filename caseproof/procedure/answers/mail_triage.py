@@ -161,6 +161,8 @@ class _Judge:
     def _no_answer_of_ours(self) -> TriageResult | None:
         if self._answered:
             return None
+        if void := self.entry.void:
+            return TriageResult(Disposition.UNMATCHED, why(MessageCode.VOID_ADDRESS, refs=", ".join(void[:5])))
         if self.entry.signed:
             ref = self.entry.signed[0]
             return self._refused(ref, why(MessageCode.NOT_IN_THE_THREAD, ref=ref))

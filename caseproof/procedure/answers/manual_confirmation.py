@@ -6,11 +6,13 @@ founds a decision only once somebody else on the team agreed (``agreement``).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from caseproof.channels.inbound.incoming import read_message, same_address
+from caseproof.channels.inbound.reading import recipients_of
 from caseproof.config.mail_address import one_address, tidied
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.codes import MessageCode, message_code
@@ -18,6 +20,7 @@ from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.payloads import Doubt
+from caseproof.evidence.key_hiding import hide_keys, hide_keys_in_text
 from caseproof.procedure.answers.entry import NEVER, TO_BE_AGREED, MailEntry, as_data, doubts_of, for_two, notes_of
 from caseproof.procedure.core.message_words import Why, why
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, ReplyAddresses
@@ -32,7 +35,8 @@ class WordRefused(NotAllowed):
 class _Brought:
     """Words that a person brings in: whose, what they say, the file that is kept of them, and what speaks against them.
 
-    ``retailer`` is the case's, "" where nobody knows it; ``contacts`` are its addresses.
+    ``retailer`` is the case's, "" where nobody knows it; ``contacts`` are its addresses. ``original`` is the digest
+    (hex SHA-256) of what was handed in, where another file is kept, else "".
     """
 
     sender: str
@@ -45,6 +49,7 @@ class _Brought:
     notes: Sequence[Doubt]
     retailer: str
     contacts: Sequence[str]
+    original: str = ""
 
 
 def confirm_by_message(
@@ -58,7 +63,8 @@ def confirm_by_message(
     not a message, WordRefused for a stranger's or an automatic one, and one about other cases.
     """
     case = ledger.case(ref)
-    message = read_message(raw, authserv=authserv)
+    came, raw = raw, hide_keys(raw)  # a reply quotes the link of our letter, and names its signed address
+    message = replace(read_message(raw, authserv=authserv), recipients=recipients_of(came))
     if not same_address(_bare(sender), message.sender_address):
         raise BadInput(
             f"The message is from {message.sender_address}, not from {sender}.",
@@ -71,6 +77,7 @@ def confirm_by_message(
             message.sender_address, message.words, raw, "confirmation.eml", "message/rfc822", "message",
             for_two(doubts_of(entry, case, claimed=True, arrived=False)),
             notes_of(uow, case, message.sender_address), *_whose(uow, case),
+            original=hashlib.sha256(came).hexdigest() if came != raw else "",
         )  # fmt: skip
     return _record(ledger, files, ref, brought, recorded_by)
 
@@ -93,6 +100,7 @@ def confirm_by_form(
         raise BadInput("The retailer's words are empty.", "Paste what the retailer wrote, word for word.")
     if not tidied(sender):
         raise BadInput("It is not said who wrote this.", "Give the retailer's mail address.")
+    words = hide_keys_in_text(words)
     case, bare = ledger.case(ref), _bare(sender)
     with ledger.store.reading() as uow:
         retailer, contacts = _whose(uow, case)
@@ -199,15 +207,16 @@ def _record(
     ledger: Ledger, files: EvidenceFiles, ref: str, brought: _Brought, by: str, question: int | None = None
 ) -> Case:
     digest = files.keep(ref, brought.content, brought.name, brought.media_type)
+    also = {"original": brought.original} if brought.original else {}
     if (no := next((doubt for doubt in brought.doubts if doubt.code in NEVER), None)) is not None:
         ledger.record(
             ref, Kind.CONFIRMATION_REFUSED, by, sender=brought.sender, code=str(no.code), why=no.words,
-            evidence=digest, by_way_of=brought.by_way_of,
+            evidence=digest, by_way_of=brought.by_way_of, **also,
         )  # fmt: skip
         raise _refused(brought, no)
     more = {"doubts": as_data(brought.doubts), "notes": list(brought.notes), "question": question}
     event = ledger.event(
-        Kind.CONFIRMATION_RECEIVED, by, sender=brought.sender, words=brought.words, evidence=digest,
+        Kind.CONFIRMATION_RECEIVED, by, sender=brought.sender, words=brought.words, evidence=digest, **also,
         by_way_of=brought.by_way_of, **{name: found for name, found in more.items() if found not in (None, [])},
     )  # fmt: skip
 

@@ -1,20 +1,25 @@
 """A retailer's mail is taken in: kept first, then judged and written down in one transaction (J5, J8).
 
+What is kept and read holds no key of ours: a reply quotes the link of our letter, and is sent to its signed address.
+Which case that address names is read from the mail as it came; beside what is kept stands the digest of what came.
+
 A crash in between leaves a file in the vault and the mail in the mailbox: the next pass takes it in, once. The same
 bytes are one message, however often they come.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from caseproof.channels.inbound.meaning import Meaning
-from caseproof.channels.inbound.reading import Mail, UnreadableMail, read_mail
+from caseproof.channels.inbound.reading import Mail, UnreadableMail, read_mail, recipients_of
 from caseproof.config.clock import Clock
 from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.vocabulary import BY_MAIL, Disposition
+from caseproof.evidence.key_hiding import hide_keys
 from caseproof.evidence.vault import Evidence, Vault
 from caseproof.procedure.answers.mail_triage import TriageResult, triage
 from caseproof.procedure.core.message_words import Why, why
@@ -46,39 +51,57 @@ def receive(ledger: Ledger, vault: Vault, replies: ReplyAddresses, raw: bytes, *
     It ends in exactly one place, whatever it is. Raises StoreDown, ConcurrentChange and VaultError: then it was not
     taken in, and the next try takes it.
     """
-    return _take_in(ledger, vault, replies, raw, _read(raw, authserv, len(raw)))
+    return _take_in(ledger, vault, replies, raw, authserv, len(raw))
 
 
 def receive_too_large(ledger: Ledger, vault: Vault, replies: ReplyAddresses, headers: bytes, size: int) -> Received:
     """Take down that a mail of ``size`` bytes came that nobody reads here: its headers are kept in its place."""
     wrong = why(MessageCode.TOO_LARGE, size=size / 1024 / 1024)
-    return _take_in(ledger, vault, replies, headers, replace(_read(headers, "", size), wrong=wrong))
+    return _take_in(ledger, vault, replies, headers, "", size, wrong)
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A mail as it was read; ``wrong`` is why it was not, None where it was."""
+    """A mail as it was read; ``wrong`` is why it was not, None where it was.
+
+    ``came_as`` is the digest of what came; ``original`` is the same where another one is kept, else "".
+    """
 
     size: int
+    came_as: str = ""
+    original: str = ""
     mail: Mail | None = None
     meaning: Meaning = Meaning.UNCLEAR
     wrong: Why | None = None
 
 
-def _read(raw: bytes, authserv: str, size: int) -> _Read:
-    """Strangers write mail: whatever makes reading it fail, it is kept as it came."""
+def _read(raw: bytes, kept: bytes, authserv: str, size: int) -> _Read:
+    """Strangers write mail: whatever makes reading it fail, it is kept. ``raw`` is what came, ``kept`` has no key."""
+    digest = hashlib.sha256(raw).hexdigest()
+    read = _Read(size, came_as=digest, original=digest if kept != raw else "")
     try:
-        mail = read_mail(raw, authserv=authserv)
-        return _Read(size, mail, mail.meaning)
+        mail = replace(read_mail(kept, authserv=authserv), recipients=recipients_of(raw))
+        return replace(read, mail=mail, meaning=mail.meaning)
     except UnreadableMail as error:
-        return _Read(size, wrong=why(MessageCode.UNREADABLE, reason=error.problem))
+        return replace(read, wrong=why(MessageCode.UNREADABLE, reason=error.problem))
     except (OSError, MemoryError):
         raise  # that is this machine's fault and not the mail's: it is tried again
     except Exception as error:  # a mail that finds an error of ours must not come back for ever
-        return _Read(size, wrong=why(MessageCode.UNREADABLE, reason=f"reading it failed ({type(error).__name__})"))
+        return replace(read, wrong=why(MessageCode.UNREADABLE, reason=f"reading it failed ({type(error).__name__})"))
 
 
-def _take_in(ledger: Ledger, vault: Vault, replies: ReplyAddresses, content: bytes, read: _Read) -> Received:
+def _take_in(
+    ledger: Ledger,
+    vault: Vault,
+    replies: ReplyAddresses,
+    raw: bytes,
+    authserv: str,
+    size: int,
+    wrong: Why | None = None,
+) -> Received:
+    content = hide_keys(raw)
+    read = _read(raw, content, authserv, size)
+    read = replace(read, wrong=wrong) if wrong else read
     kept = vault.put(content, _NAME, MEDIA_TYPE)
     replies.secret()  # made now if there is none yet: it needs a transaction of its own
     try:
@@ -93,7 +116,8 @@ def _take_in(ledger: Ledger, vault: Vault, replies: ReplyAddresses, content: byt
 def _in_one(ledger: Ledger, kept: Evidence, read: _Read, judged: Callable[[UnitOfWork], TriageResult]) -> Received:
     """Judge and write in one transaction: writers queue, so nothing changes in between."""
     with ledger.store.uow() as uow:
-        known = uow.messages.known(kept.digest)
+        # Before keys were hidden, a message was known by the digest of what came.
+        known = uow.messages.known(kept.digest) or uow.messages.known(read.came_as)
         if known is not None:
             return Received(known.place, known.why, (known.ref,) if known.ref else (), False, known.id)
         verdict = judged(uow)
@@ -105,7 +129,11 @@ def _in_one(ledger: Ledger, kept: Evidence, read: _Read, judged: Callable[[UnitO
 def _judged(ledger: Ledger, replies: ReplyAddresses, uow: UnitOfWork, read: _Read, digest: str) -> TriageResult:
     if read.mail is None or read.wrong is not None:
         return TriageResult(Disposition.UNREADABLE, read.wrong or why(MessageCode.UNREADABLE, reason="it is empty"))
-    return triage(ledger, replies, uow, read.mail, read.meaning, digest)
+    verdict = triage(ledger, replies, uow, read.mail, read.meaning, digest)
+    if not read.original:
+        return verdict
+    told = [(ref, replace(event, data={**event.data, "original": read.original})) for ref, event in verdict.events]
+    return replace(verdict, events=told)
 
 
 def _write(clock: Clock, uow: UnitOfWork, kept: Evidence, read: _Read, verdict: TriageResult) -> int:
@@ -117,6 +145,7 @@ def _write(clock: Clock, uow: UnitOfWork, kept: Evidence, read: _Read, verdict: 
         uow.people.mark_bounced(retailer, address, verdict.why.words, now)
     return uow.messages.add(
         kept.digest,
+        original=read.original,
         message_id=mail.message_id if mail else "",
         sender=mail.sender_address if mail else "",
         subject=mail.subject if mail else "",

@@ -17,7 +17,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.people import same_person
 from caseproof.domain.vocabulary import WAYS, Choice, Decision, Disposition
-from caseproof.procedure.core.parts import US, Ledger
+from caseproof.procedure.core.parts import US, Ledger, event_of
 from caseproof.store import Store
 
 
@@ -48,12 +48,12 @@ def decide(
         refuse_decision(case, decision, reason=reason, checked=checked, until=until, today=now.date())
         answer = {} if question is None else {"question": question}
         if until is not None:  # only keeping paused takes a date, and it needs one
-            return [Event(Kind.KEPT_PAUSED, now, member, {"until": until.isoformat(), "reason": reason, **answer})]
+            return [event_of(Kind.KEPT_PAUSED, now, member, {"until": until.isoformat(), "reason": reason, **answer})]
         taken = {"decision": str(decision), "reason": reason, "review": policy.review_mode, **answer}
         found = []
         if NEEDS[decision].validation:
-            found.append(Event(Kind.CHANGE_VALIDATED, now, member, {"how": checked}))
-        return [*found, Event(Kind.DECIDED, now, member, taken)]
+            found.append(event_of(Kind.CHANGE_VALIDATED, now, member, {"how": checked}))
+        return [*found, event_of(Kind.DECIDED, now, member, taken)]
 
     return ledger.change(ref, events)
 

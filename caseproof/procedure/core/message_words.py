@@ -26,6 +26,7 @@ _SENTENCES: Mapping[MessageCode, str] = {
     MessageCode.NOT_IN_THE_THREAD: "it is sent to the address of {ref}, but answers no mail of ours about it",
     MessageCode.OTHER_ADDRESS: "it answers our mail about {refs}, "
     "but is not sent to the address that this mail asks to answer to",
+    MessageCode.VOID_ADDRESS: "it came to an address of {refs} from before our key was replaced, which others may know",
     MessageCode.ONLY_A_SUBJECT: "only its subject names {ref}, and anybody can write that",
     MessageCode.NO_SENDER: "it does not name one sender",
     MessageCode.STRANGER: "{sender} is not a registered contact of {retailer}",

@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from caseproof.channels.outbound.mail import Send
@@ -18,6 +19,7 @@ from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.evidence.key_hiding import hide_keys, hide_keys_in_text
 from caseproof.evidence.vault import Vault
 from caseproof.store import Store
 
@@ -38,7 +40,7 @@ class Ledger:
 
     def event(self, kind: Kind, actor: str = US, /, **data: Any) -> Event:
         """An event that happens now."""
-        return Event(kind, self.clock(), actor, data)
+        return event_of(kind, self.clock(), actor, data)
 
     def record(self, ref: str, kind: Kind, actor: str = US, /, **data: Any) -> Case:
         """Append one event. Raises NotAllowed where the procedure does not allow it."""
@@ -47,6 +49,22 @@ class Ledger:
     def change(self, ref: str, decide: Callable[[Case], Sequence[Event]]) -> Case:
         """Append what ``decide`` says of the case as it is then. Raises NotAllowed, StoreError."""
         return self.store.change(ref, decide)
+
+
+def event_of(kind: Kind, at: datetime, actor: str, data: Mapping[str, Any]) -> Event:
+    """An event, whose texts hold no key of ours, whoever wrote them."""
+    return Event(kind, at, actor, {name: _without_keys(value) for name, value in data.items()})
+
+
+def _without_keys(value: Any) -> Any:
+    match value:
+        case str():
+            return hide_keys_in_text(value)
+        case dict():
+            return {name: _without_keys(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_without_keys(one) for one in value]
+    return value
 
 
 @dataclass(frozen=True)
@@ -58,7 +76,8 @@ class EvidenceFiles:
     clock: Clock
 
     def keep(self, ref: str, content: bytes, name: str, media_type: str) -> str:
-        """Keep a file as evidence of the case; returns its digest (hex SHA-256)."""
+        """Keep a file as evidence of the case; returns its digest (hex SHA-256). A text holds no key of ours."""
+        content = hide_keys(content) if media_type.startswith("text/") else content
         kept = self.vault.put(content, name, media_type)
         with self.store.uow() as uow:
             uow.evidence.add(ref, kept.digest, name, media_type, kept.size, self.clock())
@@ -127,10 +146,12 @@ class Effects:
 class ReplyAddresses:
     """What an answer to a letter reaches us by: its signed address, and the link to its page.
 
-    ``secret`` gives what both are signed with; ``page`` is what the links start with, None where there is no page.
+    ``secret`` gives what both are signed with, ``void`` what they were signed with before; ``page`` is what the links
+    start with, None where there is no page.
     """
 
     secret: Callable[[], bytes]
+    void: Callable[[], Sequence[bytes]]
     mail: MailPolicy
     answers: AnswersPolicy
     page: str | None

@@ -11,10 +11,12 @@ from functools import cached_property
 from pathlib import Path
 
 from caseproof.channels.outbound.mail import Send
+from caseproof.config import kept_key
 from caseproof.config.clock import Clock, utc_now
 from caseproof.config.policy import Policy, PolicyError, TeamInForce, policy_in_force
 from caseproof.config.private_files import be_private
 from caseproof.config.settings import Settings, read_settings
+from caseproof.evidence.answer_keys import AnswerKeys
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.logins import TeamLogins
 from caseproof.procedure.core.parts import (
@@ -28,8 +30,6 @@ from caseproof.procedure.core.parts import (
 )
 from caseproof.store import Store
 from caseproof.store.bell import Bell
-
-_SECRET = "secret"  # noqa: S105 - the name of a mark
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,14 @@ class Services:
         return self.settings.home_folder / "proofs"
 
     @cached_property
+    def keys(self) -> AnswerKeys:
+        """What links and reply addresses are signed with."""
+        return AnswerKeys(self.settings.home_folder / kept_key.FOLDER, self.store, self.clock)
+
+    @property
     def secret(self) -> bytes:
-        """What links and reply addresses are signed with: made once, at random, and kept in the store."""
-        with self.store.reading() as uow:
-            known = uow.cursors.get(_SECRET)
-        if known is None:
-            with self.store.uow() as uow:
-                known = uow.cursors.get(_SECRET)  # another process may have been quicker
-                if known is None:
-                    known = (secrets.token_hex(32), self.clock())
-                    uow.cursors.set(_SECRET, *known)
-                    uow.commit()
-        return bytes.fromhex(known[0])
+        """The key in force. Raises KeyLost, BadInput, StoreError."""
+        return self.keys.in_force()
 
     def at_work(self, flow_run: str) -> Path:
         """The lock that a flow run holds while its process is at work; all processes share the home folder."""
@@ -95,7 +91,7 @@ class Services:
     def replies(self) -> ReplyAddresses:
         """What an answer to a letter reaches us by."""
         return ReplyAddresses(
-            lambda: self.secret, self.policy.mail, self.policy.answers, self.settings.answers, self.clock
+            self.keys.in_force, self.keys.void, self.policy.mail, self.policy.answers, self.settings.answers, self.clock
         )
 
     @property
@@ -129,4 +125,6 @@ def bootstrap(settings: Settings | None = None) -> Services:
     store = Store(settings.database, on_news=bell_of(settings).ring)
     store.migrate()
     vault = Vault(settings.home_folder / "evidence")
-    return Services(settings, in_force.policy, store, vault, policy_wrong=in_force.wrong)
+    services = Services(settings, in_force.policy, store, vault, policy_wrong=in_force.wrong)
+    services.keys.take_out_of_the_store()
+    return services

@@ -23,7 +23,7 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.vocabulary import DECISION, Decision
 from caseproof.procedure.core.asked import answer_to
-from caseproof.procedure.core.parts import Ledger
+from caseproof.procedure.core.parts import Ledger, event_of
 from caseproof.store import (
     CaseRow,
     ConcurrentChange,
@@ -156,9 +156,9 @@ def _decided(
     policy: Policy, incident: str, decision: Decision, by: str, reason: str, until: date | None, at: datetime
 ) -> Event:
     if until is not None:
-        return Event(Kind.KEPT_PAUSED, at, by, {"until": until.isoformat(), "reason": reason, "incident": incident})
+        return event_of(Kind.KEPT_PAUSED, at, by, {"until": until.isoformat(), "reason": reason, "incident": incident})
     taken = {"decision": str(decision), "reason": reason, "review": policy.review_mode, "incident": incident}
-    return Event(Kind.DECIDED, at, by, taken)
+    return event_of(Kind.DECIDED, at, by, taken)
 
 
 def _waits(case: Case, row: IncidentRow) -> bool:

@@ -20,6 +20,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.payloads import TeamTold
+from caseproof.evidence.answer_keys import LINKS_VOID
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import rechecking
@@ -28,6 +29,7 @@ from caseproof.procedure.keeper.open_incidents import note_nudge, nudges
 from caseproof.procedure.keeper.pending_team_alerts import to_tell
 from caseproof.procedure.keeper.problems import Problems, note_problems
 from caseproof.procedure.keeper.schedule import (
+    AT_WORK,
     IDLE,
     SOON,
     DueCases,
@@ -42,6 +44,7 @@ from caseproof.procedure.keeper.schedule import (
 from caseproof.procedure.keeper.team_alerts import TeamAlert, tell_team
 from caseproof.procedure.notify.correcting import owes_letters, tell_correction
 from caseproof.procedure.notify.reminding import remind
+from caseproof.procedure.notify.renewing import owes_new_link, renew_link
 from caseproof.procedure.notify.telling import NobodyToTell, Send
 from caseproof.store import CaseRow, locks
 from caseproof.store.messages import MessageRow
@@ -95,6 +98,7 @@ class KeeperPass:
     waiting_for_runs: int = 0
     woken: list[str] = field(default_factory=list)
     reminded: list[str] = field(default_factory=list)
+    renewed: list[str] = field(default_factory=list)
     team_told: int = 0
     paused: list[str] = field(default_factory=list)
     incidents: list[str] = field(default_factory=list)
@@ -110,6 +114,7 @@ class KeeperPass:
             "wait for their run": self.waiting_for_runs,
             "woken": _names(self.woken),
             "retailers reminded about": _names(self.reminded),
+            "given a new link": _names(self.renewed),
             "told to the team": self.team_told,
             "kept paused: no answer": _names(self.paused),
             "incidents": "; ".join(self.incidents[:20]) or "nothing",
@@ -171,7 +176,7 @@ class _Keeper:
         self._let_another_ask(found)
         self._give_and_wake(found, patience)
         self._remind(found)
-        again = self._correct(found)
+        again = self._correct(found) | self._renew(found)
         for name in self._wait_for_the_platforms():  # the team is told of what they found
             self._done.problems(_about(name), Hanging(name))
         self._tell(found)
@@ -336,6 +341,35 @@ class _Keeper:
                 del again[row.ref]
         return again
 
+    def _renew(self, found: DueCases) -> dict[str, datetime]:
+        """The retailers whose links were voided, and who owe an answer; gives when it is tried again for the others."""
+        again: dict[str, datetime] = {}
+        if not self._links_were_voided():
+            return again
+        deadline, down = time.monotonic() + self._hung, False
+        for row in found.rows:
+            if not waits_for_retailer(row) or row.ref in self._done.renewed:
+                continue
+            with self._apart(row.ref):
+                again[row.ref] = self._services.clock() + AT_WORK
+                if down or time.monotonic() > deadline:
+                    continue
+                if owes_new_link(self._services.replies, self._services.ledger.case(row.ref)):
+                    try:
+                        dispatch = self._services.dispatch(self._ports.sender())
+                        self._done.renewed += renew_link(
+                            self._services.ledger, dispatch, self._services.policy, row.ref
+                        )
+                    except MailDown:
+                        down = True  # its time-out once a pass, not once a case
+                        raise
+                del again[row.ref]
+        return again
+
+    def _links_were_voided(self) -> bool:
+        with self._services.store.reading() as uow:
+            return uow.cursors.get(LINKS_VOID) is not None
+
     def _cannot_correct(self, case: Case, error: CaseproofError) -> None:
         """The team is told once a correction: no form of a closed case would show it."""
         since = case.cause_settled.seq if case.cause_settled else 0
@@ -343,7 +377,8 @@ class _Keeper:
             self._uncorrected[case.ref] = f"the retailer was told another cause, and cannot be written to: {error}"
 
     def _try_again(self, found: DueCases, again: Mapping[str, datetime]) -> None:
-        """Note when a closed case is looked at again; what happened to it meanwhile makes it due by itself."""
+        """Note when a case is looked at again whose letter has yet to go; what happened to it meanwhile makes it due by
+        itself."""
         with self._services.store.uow() as uow:
             for row in found.rows:
                 if row.ref in again:

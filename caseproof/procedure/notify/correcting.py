@@ -52,8 +52,14 @@ def _tell(ledger: Ledger, dispatch: Dispatch, policy: Policy, case: Case, settle
 
     def draft() -> Draft:
         contacts = contacts_of(ledger.store, case)
-        letters = [_compose(ledger, dispatch, policy, case, first, contact, asks=asks) for contact in contacts]
-        return Draft([contact.address for contact in contacts], letters, {"cause": case.facts["cause"], "asks": asks})
+        threads = [_thread(dispatch, case, first, contact) for contact in contacts]
+        letters = [
+            _compose(ledger, dispatch, policy, case, thread, contact, asks=asks)
+            for thread, contact in zip(threads, contacts, strict=True)
+        ]
+        facts = {"cause": case.facts["cause"], "asks": asks}
+        names = [thread.id for thread in threads] if asks else []
+        return Draft([contact.address for contact in contacts], letters, names, facts)
 
     told = send_letters(dispatch, _mailing(case, settled, TURNS), draft, lambda _: case.ref)
     return _note(ledger, case, told)
@@ -105,17 +111,21 @@ def _overtaken(store: Store, case: Case) -> list[Fact]:
     return [fact for fact, known in told if known is not None and known["message_id"] not in noted]
 
 
+def _thread(dispatch: Dispatch, case: Case, first: Thread, contact: Contact) -> Thread:
+    told = case.notice.event.data if case.notice else {}
+    return thread_to(dispatch.effects, first, addressees(told), contact.address)
+
+
 def _compose(
-    ledger: Ledger, dispatch: Dispatch, policy: Policy, case: Case, first: Thread, contact: Contact, *, asks: bool
+    ledger: Ledger, dispatch: Dispatch, policy: Policy, case: Case, letter: Thread, contact: Contact, *, asks: bool
 ) -> EmailMessage:
     if case.notice is None or case.cause_settled is None:
         raise ValueError(f"{case.ref} has told its retailer nothing that could be corrected.")
-    letter = thread_to(dispatch.effects, first, addressees(case.notice.event.data), contact.address)
     follows = numbered(str(case.notice["message_id"]), letter.number)
     which = f"{case.ref.lower()}-{case.cause_settled.seq}"  # cases that share a notice are corrected one by one
     at = case.last_told.at if case.last_told else case.notice.at
     corrects = Correcting("not known" if told_cause(case) == UNKNOWN else "wrong", at, follows)
     return compose_letter(
-        ledger, dispatch.replies, policy, [case], contact, first.lead, letter.id,
+        ledger, dispatch.replies, policy, [case], contact, letter.lead,
         correction_of(follows, which), asks=asks, correcting=corrects,
     )  # fmt: skip

@@ -3,28 +3,30 @@
 A mailing is written down as one intent: its result tells of all letters, and of each one up to the first that the mail
 server took. Each later one has an intent of its own under the same key and its number. So a crash between two letters
 loses none and repeats none that was recorded, and what goes to one contact takes one intent.
+
+What is kept of a letter holds no key: its link and its signed address are put in at the moment of sending, the same
+again where it is repeated, and the digest of what was sent is written beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from functools import partial
 
 from caseproof.channels.outbound.mail import Delivery, MailDown, MailError, MailRefused
 from caseproof.domain.codes import MailAnswer, mail_answers
 from caseproof.domain.errors import BadInput
-from caseproof.evidence.vault import Vault
+from caseproof.evidence.key_hiding import hide_keys_in_text
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.parts import Dispatch, EvidenceFiles
+from caseproof.procedure.notify.letter_keys import RFC822, LetterKeys, digest_of, hide_keys_in, letters_of, more_of
 from caseproof.procedure.notify.mail_pace import NotYourTurn
-from caseproof.procedure.notify.threads import addressees, envelope_sender
+from caseproof.procedure.notify.threads import envelope_sender
 
 TURNS, LONGEST_SLEEP = 20, 60.0
 """How often a letter waits until the mail's pace allows it, and how many seconds at a time, before it needs help."""
-
-_RFC822 = "message/rfc822"
 
 
 class _NotSent(MailDown):
@@ -37,10 +39,14 @@ class _NeverBegun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a mailing says: a message a contact, and what its intent tells besides."""
+    """What a mailing says: a message a contact, and what its intent tells besides.
+
+    ``threads`` are the names of the letters whose links stand in the messages; none where they have no link.
+    """
 
     to: Sequence[str]
     messages: Sequence[EmailMessage]
+    threads: Sequence[str] = ()
     facts: Json = field(default_factory=dict)
 
 
@@ -77,10 +83,11 @@ def send_letters(
     """
     sender = _Sender(dispatch, mailing, kept_with)
     told = sender.in_turn(lambda: sender.first(draft))
-    letters = _letters(told)
+    letters = letters_of(told)
     if len(letters) == 1:
         return told
     accepted, refused, answers = list(told["accepted"]), dict(told["refused"]), mail_answers(told)
+    sent = list(told.get("sent", ()))
     for number, ([address], _) in letters.items():
         if address in accepted or address in refused:
             continue
@@ -90,6 +97,9 @@ def send_letters(
             answers |= mail_answers({"refused": {address: got["refused"]}, "refused_codes": got.get("refused_codes")})
         else:
             accepted.append(address)
+            if "sent" in got:  # the key was another by then
+                sent[number - 1] = got["sent"]
+    told = {**told, **({"sent": sent} if sent else {})}
     return {**told, "accepted": [to for to in told["to"] if to in accepted], **_no(refused, answers)}
 
 
@@ -105,7 +115,7 @@ def withdraw_letters(dispatch: Dispatch, mailing: OutboxEntry, why: str) -> Json
     except _NeverBegun:
         return None
     accepted, refused = list(told["accepted"]), dict(told["refused"])
-    for number, ([address, *_], _) in _letters(told).items():
+    for number, ([address, *_], _) in letters_of(told).items():
         if number > 1 and address not in accepted and address not in refused:
             got = sender.withheld(number, address, why)
             if "refused" in got:
@@ -117,24 +127,8 @@ def withdraw_letters(dispatch: Dispatch, mailing: OutboxEntry, why: str) -> Json
 
 def keep_letters(files: EvidenceFiles, ref: str, told: Json, name: str) -> None:
     """List every letter of a mailing with the evidence of this case, too."""
-    for number, (_, digest) in _letters(told).items():
-        files.keep(ref, files.vault.read(digest), _file(name, number), _RFC822)
-
-
-def kept_letter(vault: Vault, told: Json, number: int) -> bytes | None:
-    """The notice's n-th letter as it was sent; None where it had no such letter."""
-    letters = _letters(told)
-    if number in letters:
-        return vault.read(letters[number][1])
-    return vault.read(told["evidence"]) if len(letters) == 1 and number <= len(addressees(told)) else None
-
-
-def _letters(told: Json) -> dict[int, tuple[list[str], str]]:
-    """Each letter's addresses and digest. Before there were letters, one mail went to all contacts."""
-    to, digests = addressees(told), [told["evidence"], *told.get("more", ())]
-    if len(digests) == 1:
-        return {1: (to, digests[0])}
-    return {number: ([to[number - 1]], digest) for number, digest in enumerate(digests, start=1)}
+    for number, (_, digest) in letters_of(told).items():
+        files.keep(ref, files.vault.read(digest), _file(name, number), RFC822)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +138,10 @@ class _Sender:
     dispatch: Dispatch
     mailing: OutboxEntry
     kept_with: Callable[[Json], str]
+
+    @property
+    def keys(self) -> LetterKeys:
+        return LetterKeys(self.dispatch.files.vault, self.dispatch.replies, self.mailing.lead)
 
     def in_turn(self, tell: Callable[[], Json]) -> Json:
         """Wait where much mail waits already; the intent is withdrawn meanwhile. Raises NotYourTurn in the end."""
@@ -162,16 +160,17 @@ class _Sender:
 
     def _plan(self, draft: Draft) -> Json:
         digests = [
-            self.dispatch.files.vault.put(message.as_bytes(), self.mailing.file(number), _RFC822).digest
+            self.dispatch.files.vault.put(message.as_bytes(), self.mailing.file(number), RFC822).digest
             for number, message in enumerate(draft.messages, start=1)
         ]
         first = {"evidence": digests[0], "message_id": str(draft.messages[0]["Message-ID"]), "to": list(draft.to)}
-        return {**first, **draft.facts, **({"more": digests[1:]} if len(digests) > 1 else {})}
+        return {**first, **draft.facts, **more_of(digests), "links": self.keys.links(draft.threads)}
 
     def _until_taken(self, plan: Json) -> Json:
+        plan = plan if "links" in plan else self.keys.taken_out(plan, self.mailing.file)
         refused: dict[str, str] = {}
         answers: dict[str, MailAnswer] = {}
-        letters = _letters(plan)
+        letters = letters_of(plan)
         for number, (addresses, _) in letters.items():
             try:
                 delivery = self._deliver(plan, number)
@@ -181,20 +180,23 @@ class _Sender:
                 refused[addresses[0]], answers[addresses[0]] = error.reason, error.answer
                 continue
             no = _no(refused | dict(delivery.refused), answers | dict(delivery.answers))
-            return {**plan, "accepted": list(delivery.accepted), **no}
+            return {**plan, **self.keys.signed_by(plan), "accepted": list(delivery.accepted), **no}
         raise _nobody(refused, answers)
 
     def further(self, told: Json, number: int, address: str) -> Json:
         """The intent of a later letter; what the server said no to is not tried again."""
 
         def effect(plan: Json) -> Json:
+            whole = told if "links" in told else self.keys.taken_out(told, self.mailing.file)
             try:
-                self._deliver(told, number)
+                self._deliver(whole, number)
             except MailError as error:
                 if error.answer is None:
                     raise
                 return {**plan, "refused": error.reason, "refused_codes": {address: str(error.answer)}}
-            return plan
+            sent = digest_of(self.keys.signed(whole, number))
+            same = "sent" not in told or sent == told["sent"][number - 1]
+            return plan if same else {**plan, "sent": sent}
 
         return self._idempotent(f"{self.mailing.key}-{number}", {"to": address}, effect)
 
@@ -215,15 +217,19 @@ class _Sender:
 
     def _deliver(self, told: Json, number: int) -> Delivery:
         """Keep a letter with its case, then hand it over. Raises MailError; _NotSent: it certainly did not leave."""
-        addresses, digest = _letters(told)[number]
-        content = self.dispatch.files.vault.read(digest)
-        self.dispatch.files.keep(self.kept_with(told), content, self.mailing.file(number), _RFC822)  # before it is sent
+        addresses, digest = letters_of(told)[number]
+        kept = self.dispatch.files.vault.read(digest)
+        self.dispatch.files.keep(self.kept_with(told), kept, self.mailing.file(number), RFC822)  # before it is sent
+        content = self.keys.signed(told, number)
         try:
-            return self.dispatch.send(content, envelope_sender(self.dispatch.replies, self.mailing.lead), addresses)
-        except MailDown as down:
-            if down.maybe_sent or isinstance(down, NotYourTurn):
+            sender = envelope_sender(self.dispatch.replies, self.mailing.lead)
+            delivery = self.dispatch.send(content, sender, addresses)
+        except MailError as error:
+            hide_keys_in(error)
+            if not isinstance(error, MailDown) or error.maybe_sent or isinstance(error, NotYourTurn):
                 raise
-            raise _NotSent(down.problem, down.next_action, answer=down.answer, reason=down.reason) from down
+            raise _NotSent(error.problem, error.next_action, answer=error.answer, reason=error.reason) from error
+        return replace(delivery, refused={to: hide_keys_in_text(why) for to, why in delivery.refused.items()})
 
     def _idempotent(self, key: str, plan: Json, effect: Callable[[Json], Json]) -> Json:
         return idempotent_effect(

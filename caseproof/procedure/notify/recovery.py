@@ -19,7 +19,8 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core.idempotent_effect import Json
 from caseproof.procedure.core.parts import Dispatch, Ledger
-from caseproof.procedure.notify.outbox import TURNS, Draft, OutboxEntry, kept_letter, send_letters
+from caseproof.procedure.notify.letter_keys import kept_letter
+from caseproof.procedure.notify.outbox import TURNS, Draft, OutboxEntry, send_letters
 from caseproof.procedure.notify.threads import Thread, addressees, first_thread, numbered, reply_to, thread_to
 from caseproof.store import Store
 from caseproof.store.people import Contact
@@ -57,7 +58,8 @@ def _told(case: Case) -> set[str]:
     """The addresses, as they compare, that mail of this round was taken for."""
     if case.notice is None:
         return set()
-    later = (*case.since_notice(Kind.NOTICE_CORRECTED), *case.since_notice(Kind.REMINDER_SENT))
+    kinds = (Kind.NOTICE_CORRECTED, Kind.REMINDER_SENT, Kind.LINK_RENEWED)
+    later = [event for kind in kinds for event in case.since_notice(kind)]
     events = (case.notice.event, *later)
     return {comparable(str(address)) for event in events for address in event.data["accepted"]}
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from email.message import EmailMessage
 
 from caseproof.channels.outbound.languages import language_of
-from caseproof.channels.outbound.reminder import ReminderFacts, compose_reminder, reminder_id
+from caseproof.channels.outbound.reminder import ReminderFacts, compose_reminder, reminder_id, renewal_id
 from caseproof.config.mail_address import comparable
 from caseproof.config.policy import Policy
 from caseproof.config.policy_check import KeeperPolicy
@@ -19,7 +19,8 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import WORD
 from caseproof.procedure.core.idempotent_effect import Json
 from caseproof.procedure.core.parts import Dispatch, Ledger
-from caseproof.procedure.notify.outbox import Draft, OutboxEntry, kept_letter, send_letters
+from caseproof.procedure.notify.letter_keys import kept_letter
+from caseproof.procedure.notify.outbox import Draft, OutboxEntry, send_letters
 from caseproof.procedure.notify.telling import compose_letter, contacts_of
 from caseproof.procedure.notify.threads import (
     Thread,
@@ -45,7 +46,7 @@ def remind(ledger: Ledger, dispatch: Dispatch, policy: Policy, ref: str) -> list
     MailRefused.
     """
     case = ledger.case(ref)
-    if not _waits_for_word(case) or case.last_told is None or not asks_for_answer(case):
+    if not waits_for_word(case) or case.last_told is None or not asks_for_answer(case):
         return []  # "we have no answer from you" is said to nobody who was asked nothing
     if _is_too_soon(case, policy.keeper, ledger.clock()):
         return []
@@ -56,8 +57,14 @@ def remind(ledger: Ledger, dispatch: Dispatch, policy: Policy, ref: str) -> list
 
     def draft() -> Draft:
         contacts = contacts_of(ledger.store, case)
-        messages = [_compose(ledger, dispatch, policy, group, notice, number, first, contact) for contact in contacts]
-        return Draft([contact.address for contact in contacts], messages, {"number": number})
+        to = addressees(case.notice.event.data if case.notice else notice.event.data)
+        threads = [thread_to(dispatch.effects, first, to, contact.address) for contact in contacts]
+        messages = [
+            compose_following(ledger, dispatch, policy, group, notice, thread, contact, number=number)
+            for thread, contact in zip(threads, contacts, strict=True)
+        ]
+        names = [thread.id for thread in threads]
+        return Draft([contact.address for contact in contacts], messages, names, {"number": number})
 
     key = f"{notice['message_id']}/reminder/{number}"
     file = f"reminder-{len(case.since_notice(Kind.REMINDER_SENT)) + 1}"  # a correction begins to count anew
@@ -86,7 +93,8 @@ def _record(ledger: Ledger, ref: str, number: int, told: Json) -> bool:
     return len(after.since_told(Kind.REMINDER_SENT)) == number and after.events[-1] == event
 
 
-def _waits_for_word(case: Case) -> bool:
+def waits_for_word(case: Case) -> bool:
+    """Whether the retailer was asked for their word, and wrote nothing since."""
     question = case.question
     if case.state is not State.WAITING or question is None or question["form"] != WORD:
         return False
@@ -95,8 +103,14 @@ def _waits_for_word(case: Case) -> bool:
 
 def _sharing(ledger: Ledger, case: Case, number: int) -> list[Case]:
     """The other cases in the same notice that wait for the retailer's word and had as many reminders."""
+    sharing = sharing_notice(ledger, case)
+    return [other for other in sharing if len(other.since_told(Kind.REMINDER_SENT)) == number - 1]
+
+
+def sharing_notice(ledger: Ledger, case: Case) -> list[Case]:
+    """The other cases in the same notice that wait for the retailer's word, too, and were not corrected since."""
     others = [ref for ref in (case.notice.data.get("cases", ()) if case.notice else ()) if ref != case.ref]
-    return [other for ref in others if (other := _readable(ledger, ref)) and _shares(other, case, number)]
+    return [other for ref in others if (other := _readable(ledger, ref)) and _shares(other, case)]
 
 
 def _readable(ledger: Ledger, ref: str) -> Case | None:
@@ -106,27 +120,31 @@ def _readable(ledger: Ledger, ref: str) -> Case | None:
         return None  # it holds up no other
 
 
-def _shares(one: Case, case: Case, number: int) -> bool:
+def _shares(one: Case, case: Case) -> bool:
     theirs, ours = one.notice, case.notice
     same = theirs is not None and ours is not None and theirs.data["message_id"] == ours.data["message_id"]
     same = same and one.correction is None and case.correction is None  # what was corrected alone is reminded of alone
-    return same and _waits_for_word(one) and len(one.since_told(Kind.REMINDER_SENT)) == number - 1
+    return same and waits_for_word(one)
 
 
-def _compose(
+def compose_following(
     ledger: Ledger,
     dispatch: Dispatch,
     policy: Policy,
     group: Sequence[Case],
     notice: Fact,
-    number: int,
-    first: Thread,
+    letter: Thread,
     contact: Contact,
+    *,
+    number: int,
+    renews: str = "",
 ) -> EmailMessage:
-    """The reminder to one contact, in the thread of their own letter, and with their own link."""
+    """The reminder to one contact, in the thread of their own letter, and with their own link.
+
+    ``renews``: the fingerprint of the key of new links, where it brings these and reminds of nothing.
+    """
     sent = group[0].notice
     told, last = (sent or notice).event.data, notice.event.data
-    letter = thread_to(dispatch.effects, first, addressees(told), contact.address)
     name = numbered(str(told["message_id"]), letter.number)
     if group[0].correction is not None:
         name = correction_of(name, which_correction(str(last["message_id"])))
@@ -134,9 +152,9 @@ def _compose(
         number for number, to in enumerate(addressees(last), start=1) if comparable(to) == comparable(contact.address)
     ]
     follows = kept_letter(dispatch.files.vault, last, theirs[0]) if theirs else None
-    if follows is None:  # who joined since gets their own to read, never another's: it would hold that one's link
+    if follows is None:  # who joined since gets their own to read, never another's: that one is not meant for them
         follows = compose_letter(
-            ledger, dispatch.replies, policy, group, contact, first.lead, letter.id, name, asks=True
+            ledger, dispatch.replies, policy, group, contact, letter.lead, name, asks=True
         ).as_bytes()
     return compose_reminder(
         follows,
@@ -147,13 +165,14 @@ def _compose(
             told_at=notice.at,
             stopped=bool(group[0].stopped_jobs),
             number=number,
-            last=number >= len(policy.keeper.remind_after_days),
+            last=not renews and number >= len(policy.keeper.remind_after_days),
             deadline=notice.at + timedelta(days=policy.keeper.answer_within_days),
-            answer_url=answer_url(dispatch.replies, letter.id),
+            answer_url=answer_url(dispatch.replies),
+            renews=bool(renews),
         ),
         sender=policy.mail.sender,
-        reply_to=reply_to(dispatch.replies, first.lead),
+        reply_to=reply_to(dispatch.replies, letter.lead),
         recipient=contact.address,
-        message_id=reminder_id(name, number),
+        message_id=renewal_id(name, renews) if renews else reminder_id(name, number),
         date=ledger.clock(),
     )

@@ -165,15 +165,15 @@ def _ensure_sent(
                 cases,
                 contact,
                 owner,
-                thread_name(owner, which, number),
                 numbered(first, number),
                 asks=asks,
             )
             for number, contact in enumerate(contacts, start=1)
         ]
+        threads = [thread_name(owner, which, number) for number in range(1, len(contacts) + 1)] if asks else []
         cause = _cause_told(ledger.store, policy.check, cases[0])
         facts = {"cases": [one.ref for one in cases], "asks": asks, "cause": cause}
-        return Draft([contact.address for contact in contacts], messages, facts)
+        return Draft([contact.address for contact in contacts], messages, threads, facts)
 
     mailing = OutboxEntry(owner, "notice", notice_key(owner, which), _file_name(case), TURNS)
     return send_letters(
@@ -213,13 +213,12 @@ def compose_letter(
     cases: Sequence[Case],
     contact: Contact,
     lead: str,
-    letter: str,
     name: str,
     *,
     asks: bool,
     correcting: Correcting | None = None,
 ) -> EmailMessage:
-    """The notice of these cases to one contact; ``letter`` is its name, ``name`` its Message-ID, ``lead`` its case.
+    """The notice of these cases to one contact; ``name`` is its Message-ID, ``lead`` its case.
 
     ``correcting``: what it takes back. Where ``asks`` is not set, it asks nothing.
     """
@@ -245,7 +244,7 @@ def compose_letter(
             other_jobs=tuple(along.values()),
             again=first.again,
             deadline=now + timedelta(days=policy.keeper.answer_within_days) if asks else None,
-            answer_url=answer_url(replies, letter) if asks else "",
+            answer_url=answer_url(replies) if asks else "",
             jobs=jobs if len(jobs) > 1 else (),
             many_shops=_reaches_many_shops(ledger.store, policy.check, case),
             neutral=is_neutral(case),

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from caseproof.channels.outbound.mail import named_address
 from caseproof.config.mail_address import comparable
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
-from caseproof.evidence.signing import answer_token, reply_address
+from caseproof.evidence.signing import hidden_link, hidden_reply_address, reply_address
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.parts import Effects, ReplyAddresses
 from caseproof.store import Store
@@ -24,7 +24,7 @@ from caseproof.store.uow import UnitOfWork
 
 _NAME = re.compile(
     r"(?P<lead>[a-z]{2}-\d{6,18})\.(?P<which>[0-9a-z-]{1,100})\.notice(?:-(?P<number>[1-9]\d{0,5}))?"
-    r"(?:\.(?:reminder|recovery|correction)[0-9a-z-]{0,40}){0,2}(?:@(?P<domain>[^\s<>@]{1,253}))?",
+    r"(?:\.(?:reminder|renewal|recovery|correction)[0-9a-z-]{0,40}){0,2}(?:@(?P<domain>[^\s<>@]{1,253}))?",
     re.IGNORECASE | re.ASCII,
 )
 
@@ -168,19 +168,25 @@ def envelope_sender(replies: ReplyAddresses, lead: str) -> str:
 
 
 def reply_to(replies: ReplyAddresses, lead: str) -> str:
-    """What stands in Reply-To: the same signed address under the policy's name for it."""
+    """What stands in Reply-To of the letter that is kept: that address, not signed yet, under the policy's name."""
     given = replies.mail.reply_to
     if not replies.answers.mailbox:
         return given
-    name = re.sub(r'(["\\])', r"\\\1", named_address(given)[0])
-    signed = envelope_sender(replies, lead)
-    return f'"{name}" <{signed}>' if name else signed
+    named, address = named_address(given)
+    name, hidden = re.sub(r'(["\\])', r"\\\1", named), hidden_reply_address(address, lead)
+    return f'"{name}" <{hidden}>' if name else hidden
 
 
-def answer_url(replies: ReplyAddresses, letter: str) -> str:
-    """The link to the confirmation page that stands in this letter; "" where retailers have no page to open."""
-    start = replies.page
-    if start is None:
-        return ""
-    expires = replies.clock() + timedelta(days=replies.answers.link_days)
-    return f"{start}/answer/{answer_token(replies.secret(), letter, expires)}"
+def answer_url(replies: ReplyAddresses) -> str:
+    """The link to the confirmation page as it stands in the letter that is kept; "" where retailers have no page."""
+    return "" if replies.page is None else hidden_link(replies.page)
+
+
+def link_until(replies: ReplyAddresses) -> datetime:
+    """Until when the link of a letter holds that is written now."""
+    return replies.clock() + timedelta(days=replies.answers.link_days)
+
+
+def holds_a_key(replies: ReplyAddresses) -> bool:
+    """Whether letters hold anything that is signed."""
+    return replies.page is not None or bool(replies.answers.mailbox)

@@ -1,0 +1,162 @@
+"""A key of ours is found in whatever way a mail carries it, and overwritten in its place; nothing else is touched."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import html
+import io
+import quopri
+import re
+import time
+import zipfile
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from urllib.parse import quote
+
+import pytest
+
+from caseproof.evidence.key_hiding import hide_keys, hide_keys_in_text
+from caseproof.evidence.signing import answer_token, case_of_address, read_answer_token, reply_address
+
+SECRET = b"k" * 32
+UNTIL = datetime(2027, 1, 1, tzinfo=UTC)
+TOKEN = answer_token(SECRET, "jf-000001.1.notice", UNTIL)
+LONG = answer_token(SECRET, f"jf-000001.check-{'ab' * 40}.notice", UNTIL)
+ADDRESS = reply_address(SECRET, "cases@example.com", "JF-000001")
+MAC = ADDRESS.partition("@")[0].rpartition("-")[2]
+LINK = f"https://answers.example.com/answer/{TOKEN}"
+TEXT = f"Hello,\nopen {LINK}\nor write to {ADDRESS}, or to {ADDRESS.upper()}.\nDone on Thursday."
+
+
+def percent(text: str) -> str:
+    return quote(text, safe="").replace(".", "%2E").replace("-", "%2D").replace("_", "%5F")
+
+
+def wrapped(text: str, at: int, between: str) -> str:
+    return between.join(text[start : start + at] for start in range(0, len(text), at))
+
+
+def zipped(content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("our mail.eml", content)
+    return packed.getvalue()
+
+
+def letter() -> EmailMessage:
+    mail = EmailMessage()
+    mail["Reply-To"] = ADDRESS
+    mail.set_content(TEXT)
+    mail.add_alternative(f'<a href="{html.escape(LINK)}">Answer</a>', subtype="html", cte="base64")
+    return mail
+
+
+def with_letter_attached() -> bytes:
+    mail = EmailMessage()
+    mail["To"] = f"Cases <{ADDRESS}>"
+    mail.set_content("See what I got.")
+    mail.add_attachment(letter())
+    mail.add_attachment(letter().as_bytes(), maintype="application", subtype="octet-stream", filename="mail.eml")
+    return mail.as_bytes()
+
+
+WAYS: dict[str, Callable[[], bytes]] = {
+    "plain": lambda: TEXT.encode(),
+    "a long token": lambda: f"https://answers.example.com/answer/{LONG}".encode(),
+    "quoted-printable with soft line breaks": lambda: quopri.encodestring(TEXT.replace("\n", " ").encode()),
+    "every character as hex": lambda: "".join(f"={code:02X}" for code in TEXT.encode()).encode(),
+    "base64": lambda: base64.encodebytes(TEXT.encode()),
+    "base64 in base64": lambda: base64.encodebytes(b"X: y\n\n" + base64.encodebytes(TEXT.encode())),
+    "base64 in a quote": lambda: b"> " + base64.encodebytes(TEXT.encode()).replace(b"\n", b"\r\n> "),
+    "UTF-16 in base64": lambda: base64.encodebytes(TEXT.encode("utf-16")),
+    "quoted-printable in base64": lambda: base64.encodebytes(quopri.encodestring(TEXT.encode())),
+    "an HTML link": lambda: f'<a href="{html.escape(LINK).replace("/", "&#x2F;").replace(".", "&period;")}">'.encode(),
+    "all characters as entities": lambda: "".join(f"&#{code};" for code in TEXT.encode()).encode(),
+    "percent-encoded": lambda: f"https://safe.example.net/?url={percent(LINK)}&x=1".encode(),
+    "percent-encoded twice": lambda: percent(percent(LINK)).encode(),
+    "a mailto link": lambda: f"mailto:{quote(ADDRESS, safe='')}?subject=x".encode(),
+    "the address of a list": lambda: f"bounces+{ADDRESS.replace('@', '=')}@lists.example.net".encode(),
+    "a link wrapped in a quote": lambda: (wrapped(LINK, 60, "\r\n> ") + "\r\n> Best regards").encode(),
+    "a link wrapped in a quote of a quote": lambda: (wrapped(LINK, 37, " \r\n> > ") + "\r\nRegards").encode(),
+    "a link wrapped under somebody's initials": lambda: wrapped(LINK, 60, "\r\nJD> ").encode(),
+    "a link with tags in it": lambda: wrapped(LINK, 50, '</span><span style="color:red">').encode(),
+    "base64 in short lines": lambda: wrapped(base64.b64encode(TEXT.encode()).decode(), 12, "\r\n").encode(),
+    "an address wrapped in a quote": lambda: ("> <" + wrapped(ADDRESS, 20, "\r\n> ") + ">").encode(),
+    "a quote in HTML": lambda: wrapped(LINK, 70, "<br>\n&gt; ").encode(),
+    "soft hyphens of a browser": lambda: wrapped(LINK, 70, "<wbr>").encode(),
+    "a zero-width space": lambda: wrapped(LINK, 70, "\u200b").encode(),
+    "two encoded words": lambda: wrapped(ADDRESS, 20, "?= =?utf-8?q?").encode(),
+    "a mail with the letter attached": with_letter_attached,
+    "an archive": lambda: base64.encodebytes(zipped(TEXT.encode())),
+    "an archive of a mail": lambda: base64.encodebytes(zipped(letter().as_bytes())),
+    "gzip": lambda: base64.encodebytes(gzip.compress(TEXT.encode())),
+    "a PDF": lambda: b"%PDF-1.7\n1 0 obj\nstream\n" + zlib.compress(f"/URI ({LINK})".encode()) + b"\nendstream\n",
+}
+
+
+def seen(content: bytes) -> str:
+    """All that a reader could make of it with the usual tools."""
+    texts = [content, quopri.decodestring(content), content.replace(b"\0", b"")]
+    joined = content.translate(None, b"\r\n> ")
+    texts += [re.sub(rb"<[^<>]*>|\r\nJD> ", b"", content)]
+    texts += [joined, joined.replace(b"<br>&gt;", b"").replace(b"<wbr>", b"").replace("\u200b".encode(), b"")]
+    for text in list(texts):
+        texts.append(html.unescape(text.decode("latin-1")).encode("latin-1", "replace"))
+    return "\n".join(text.decode("latin-1") for text in texts).lower()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_key_is_hidden_in_every_way_that_a_mail_has_for_it(way: str) -> None:
+    came = WAYS[way]()
+    kept = hide_keys(came)
+    assert kept != came, "it was found"
+    assert len(kept) == len(came)
+    assert hide_keys(kept) == kept, "nothing is left, and what is hidden is no key"
+    for secret in (TOKEN, TOKEN.rpartition(".")[2], LONG.rpartition(".")[2], MAC):
+        assert secret.lower() not in seen(kept)
+
+
+def test_only_the_keys_are_overwritten() -> None:
+    hidden = hide_keys(TEXT.encode()).decode()
+    assert hidden.startswith("Hello,\nopen https://answers.example.com/answer/hiddenXX")
+    assert hidden.endswith("X@EXAMPLE.COM.\nDone on Thursday.")
+    assert "or write to cases+jf-000001-hiddenXXXXXXXXXX@example.com, or to CASES+JF-000001-hiddenXX" in hidden
+    address = hidden.split()[hidden.split().index("to") + 1].strip(",")
+    assert case_of_address(SECRET, address) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "See JF-000001-feeds and JF-000001-internationalisation, or JF-000001.",
+        "https://shop.example.com/answer/42 and /answer/hidden, eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.x",
+        "WyJ is how a list begins in base64; WyJhbmQi is one.",
+        "50% of 100 &amp; more = all\n> quoted\n> too",
+    ],
+)
+def test_what_is_no_key_of_ours_stays(text: str) -> None:
+    assert hide_keys(text.encode()) == text.encode()
+    assert hide_keys_in_text(text) == text
+
+
+def test_a_text_keeps_its_half_characters_and_loses_its_keys() -> None:
+    assert hide_keys_in_text(f"\ud800 {ADDRESS} ü") == "\ud800 cases+jf-000001-hiddenXXXXXXXXXX@example.com ü"
+
+
+def test_a_link_signed_with_a_key_of_before_is_told_from_a_made_up_one() -> None:
+    with pytest.raises(Exception, match="replaced") as replaced:
+        read_answer_token(b"n" * 32, TOKEN, [b"o" * 32, SECRET])
+    assert replaced.value.letter == "jf-000001.1.notice"  # type: ignore[attr-defined]
+    with pytest.raises(Exception, match="not complete"):
+        read_answer_token(b"n" * 32, TOKEN, [b"o" * 32])
+
+
+@pytest.mark.parametrize("piece", [b"WyJa", b"\n> ", b"=\r\n", b"&#57;", b"a" * 70 + b"\n", b"-000001-a", b"%25"])
+def test_a_mail_made_to_take_long_does_not(piece: bytes) -> None:
+    content = piece * (400_000 // len(piece))
+    begun = time.process_time()
+    hide_keys(content)
+    assert time.process_time() - begun < 3
