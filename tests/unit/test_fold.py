@@ -289,6 +289,7 @@ def test_what_happens_beside_the_procedure_wakes_no_run() -> None:
     teller = waiting_case()
     before = {event.kind for event in teller.events}
     teller.happen_beside()
+    teller.add(Kind.LINK_RENEWED, message_id="<link@example.com>", accepted=["shop@example.com"], evidence="ab" * 32)
     assert {event.kind for event in teller.events} - before == ASIDE - {Kind.CAUSE_AWAITED}, "that is before the notice"
     assert not teller.case.has_news
 
