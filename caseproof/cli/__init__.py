@@ -81,7 +81,7 @@ def _anywhere(context: typer.Context) -> None:
     store = adopt_addresses(settings.home.expanduser())
     for name, value in trusted(os.environ.get("PREFECT_API_URL", "")).items():
         os.environ.setdefault(name, value)
-    if context.invoked_subcommand in ("verify", "policy", "keys"):  # these look into no store
+    if context.invoked_subcommand in ("verify", "policy"):  # these look into no store
         return
     if store is not None and store != (here := store_name(settings, embedded=settings.postgres.exists)):
         raise BadInput(

@@ -64,8 +64,8 @@ def prefect() -> None:
             f"{home} keeps no password of a Prefect server.",
             "The first `caseproof up` makes one, unless PREFECT_SERVER_API_AUTH_STRING names yours.",
         )
-    sys.stdout.write(f"{kept}\n")
-    if sys.stdout.isatty():
+    out.print(safe(kept), soft_wrap=True, highlight=False)
+    if out.is_terminal:
         err.print("Whoever knows it may do anything with this server, and answer any form of a case.", style="dim")
 
 
