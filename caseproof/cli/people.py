@@ -7,12 +7,11 @@ from email.policy import SMTP
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from caseproof.channels.outbound.invitation import invitation
 from caseproof.channels.outbound.mail import MailError
 from caseproof.cli import session
-from caseproof.cli.common import AsJson, out, print_json, table_of
+from caseproof.cli.common import AsJson, out, print_json, safe, table_of
 from caseproof.config.mail_address import usable_address
 from caseproof.config.settings import is_loopback
 from caseproof.domain.errors import CaseproofError
@@ -46,7 +45,7 @@ def people_invite(
             f"The login is there, but no mail left: {error.problem}",
             f"{error.next_action} Or hand a link over in another way: `caseproof people link '{login.name}'`.",
         ) from error
-    out.print(f"{escape(login.name)} was invited by mail to {escape(address)}; the link holds for three days, once.")
+    out.print(f"{safe(login.name)} was invited by mail to {safe(address)}; the link holds for three days, once.")
     _remark(services.settings.public)
 
 
@@ -55,7 +54,7 @@ def people_link(name: Name) -> None:
     """Print a sign-in link: for the first person, where mail is down, or where a password was lost. It works once."""
     services = bootstrap()
     login, token = services.logins.invite(name)
-    out.print(f"For {escape(login.name)}, once, within three days:")
+    out.print(f"For {safe(login.name)}, once, within three days:")
     out.print(services.links.sign_in_url(token), markup=False, highlight=False, soft_wrap=True)
     _remark(services.settings.public)
 
@@ -73,7 +72,7 @@ def people_list(as_json: AsJson = False) -> None:
         return
     table = table_of("People", "Name", "Mail", "Login")
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*map(safe, row))
     out.print(table)
 
 
@@ -81,7 +80,7 @@ def people_list(as_json: AsJson = False) -> None:
 def people_remove(name: Name) -> None:
     """Take somebody's login away; they are logged out at once. The policy's team stays as it is."""
     services = bootstrap()
-    out.print(f"{escape(services.logins.remove(name))} has no login any more, and is logged out.")
+    out.print(f"{safe(services.logins.remove(name))} has no login any more, and is logged out.")
 
 
 def _standing(login: Login | None) -> tuple[str, str]:
@@ -101,7 +100,7 @@ def login(name: Name) -> None:
     services = bootstrap()
     password = typer.prompt("Password", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     session.keep(services.settings, services.logins.by_password(name, password, way="command"))
-    out.print(f"Logged in as {escape(services.logins.member(name))}; `caseproof logout` ends it.")
+    out.print(f"Logged in as {safe(services.logins.member(name))}; `caseproof logout` ends it.")
 
 
 def logout() -> None:

@@ -16,10 +16,9 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from caseproof.channels.outbound.samples import check_templates
-from caseproof.cli.common import out
+from caseproof.cli.common import out, safe
 from caseproof.config.clock import utc_now
 from caseproof.config.policy import policy_in_force
 from caseproof.config.private_files import close_home
@@ -125,7 +124,7 @@ def _may_lock_out(others: Sequence[str]) -> bool:
         return False
     out.print("Prefect's server is to ask for a password from now on. Until now others use it without one:")
     for other in others:
-        out.print(f"  {escape(other)}", soft_wrap=True, highlight=False)
+        out.print(f"  {safe(other)}", soft_wrap=True, highlight=False)
     out.print("They are locked out until each is given the password (`caseproof keys prefect` prints it).")
     try:
         return typer.confirm("Ask for a password from now on?", default=False)
