@@ -21,7 +21,6 @@ from caseproof.backup.form import (
     STORE,
     SUMS,
     Manifest,
-    belongs,
     proof_name,
     read_rows,
     row_line,
@@ -32,6 +31,7 @@ from caseproof.config.given_files import read_plain
 from caseproof.config.shipped import this_version
 from caseproof.config.yaml_file import LARGEST as LARGEST_YAML
 from caseproof.domain.errors import BadInput
+from caseproof.evidence import answer_keys
 from caseproof.evidence.vault import PART, EvidenceDamaged, EvidenceMissing, Vault, VaultError
 from caseproof.store.copying import snapshot
 from caseproof.store.store import Store
@@ -187,15 +187,12 @@ def _copy_policy(policy: Path, folder: Path, digests: dict[tuple[str, ...], str]
 def _copy_keys(keys: Path, folder: Path, digests: dict[tuple[str, ...], str]) -> dict[str, str]:
     problems: dict[str, str] = {}
     (folder / KEYS).mkdir(mode=0o700)
-    for path in sorted(keys.iterdir()) if keys.is_dir() else ():
-        if not belongs((KEYS, path.name)):
-            continue  # half-written ones
-        if (kept := kept_key.read(path)) is None:
-            problems[f"{KEYS}/{path.name}"] = "is gone"
+    for name in answer_keys.NAMES:  # the password of Prefect's server belongs to that server, not to the cases
+        if (kept := kept_key.read(keys / name)) is None:
             continue
-        with writing(folder / KEYS / path.name) as file:
+        with writing(folder / KEYS / name) as file:
             file.write(f"{kept}\n".encode())
-        digests[(KEYS, path.name)] = file.digest
+        digests[(KEYS, name)] = file.digest
     return problems
 
 

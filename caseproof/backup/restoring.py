@@ -125,11 +125,10 @@ def _put_files(home: Home, folder: Path, found: Found, progress: Progress) -> No
 def _put_keys(home: Home, folder: Path) -> None:
     """The keys of the backup, where it has some: those that belong to its store take the place of the home's own."""
     for parts, path in walk(folder / KEYS):
-        if home.keys is None:
+        if home.keys is None or parts[-1] not in answer_keys.NAMES:
             continue
         own = home.keys.joinpath(*parts)
-        if own.name in (answer_keys.NAME, answer_keys.VOID_NAME):
-            kept_key.forget(own)
+        kept_key.forget(own)
         kept_key.read_or_make(own, path.read_text(encoding="utf-8").strip)
 
 

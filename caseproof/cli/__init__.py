@@ -35,7 +35,7 @@ from caseproof.config.private_files import be_private, close_folder
 from caseproof.config.settings import read_settings
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.evidence.proof import verify_proof
-from caseproof.up.addresses import adopt_addresses
+from caseproof.up.addresses import adopt_addresses, adopt_password
 from caseproof.up.plan import store_name
 from caseproof.up.prefect_services import QUIET, trusted
 
@@ -79,6 +79,10 @@ def _anywhere(context: typer.Context) -> None:
     if context.invoked_subcommand != "doctor":  # it changes nothing
         close_folder(settings.home.expanduser())
     store = adopt_addresses(settings.home.expanduser())
+    try:
+        adopt_password(settings.home.expanduser())
+    except CaseproofError as error:  # stopping a job does not wait for it (J2)
+        say_error(error.problem, error.next_action, "yellow")
     for name, value in trusted(os.environ.get("PREFECT_API_URL", "")).items():
         os.environ.setdefault(name, value)
     if context.invoked_subcommand in ("verify", "policy"):  # these look into no store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -68,11 +69,12 @@ def up(
         refuse_no_password(laid_out, settings)
     folder = settings.home_folder / FOLDER
     check_templates()  # a broken one is found now, not when a retailer is to be told
-    screen = Screen(out, settings.home_folder, laid_out, how_to_log_in(laid_out, password, shown=_is_terminal()))
+    screen = Screen(out, settings.home_folder, laid_out)
     supervisor = Supervisor(folder, laid_out.logs, laid_out.groups, screen.say)
     if not locks.hold(folder / "lock", wait=False):
         _show_the_other(supervisor, screen, locks.holder(folder / "lock"))
         return
+    screen.log_in = how_to_log_in(laid_out, password, shown=_is_terminal())
     with _stopping() as over:
         try:
             _start(settings, laid_out, supervisor, screen.say)
@@ -106,11 +108,20 @@ def _start(settings: Settings, laid_out: StartPlan, supervisor: Supervisor, say:
 
     register_blocks()
     services = bootstrap(settings)
-    services.keys.refuse_another()
-    if (first := services.logins.first_link()) is not None:
-        login, token = first
-        say(f"Nobody has a login yet. {login.name} chooses a password here, once: {services.links.sign_in_url(token)}")
+    services.keys.in_force()  # made now, in the home that sends the letters; or it is told that it is lost
+    _offer_first_login(services, say)
     say("Caseproof is up.")
+
+
+def _offer_first_login(services: Services, say: Say) -> None:
+    """A sign-in link for the first person, where nobody can log in yet; what is kept as a log gets none."""
+    if not _is_terminal():
+        if not services.logins.everybody():
+            first = shlex.quote(services.policy.team[0])
+            say(f"Nobody has a login yet: `caseproof people link {first}` prints a sign-in link.")
+    elif (offered := services.logins.first_link()) is not None:
+        login, token = offered
+        say(f"Nobody has a login yet. {login.name} chooses a password here, once: {services.links.sign_in_url(token)}")
 
 
 def _is_terminal() -> bool:

@@ -8,27 +8,26 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from caseproof.config.given_files import read_plain
 from caseproof.domain.errors import BadInput
+
+_LONGEST = 100_000
 
 FOLDER = "keys"
 """Where in the home such files lie."""
 
 
 def read(path: Path) -> str | None:
-    """What is kept there; None where nothing is. Its modes are made right. Raises BadInput where it cannot be read."""
+    """What is kept there; None where nothing is. Raises BadInput where it cannot be read.
+
+    Looser modes of a copy are mended by `caseproof up` with those of the whole home, and found by the doctor.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        kept = read_plain(path, _LONGEST, links=False).decode().strip()
     except FileNotFoundError:
         return None
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise _unusable(path, error) from error
-    with os.fdopen(descriptor, encoding="utf-8") as file:
-        try:
-            if os.fstat(descriptor).st_mode & 0o077:  # a copy, or a restored one, may be looser than ours
-                os.fchmod(descriptor, 0o600)
-            kept = file.read().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise _unusable(path, error) from error
     if not kept:
         raise BadInput(f"{path} is empty.", "Delete it, and it is made anew.")
     return kept

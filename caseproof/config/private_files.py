@@ -58,10 +58,15 @@ def close_home(home: Path) -> None:
 
 
 def looseness(home: Path) -> list[Loose]:
-    """What of the home others than its owner can read or change, the home itself first."""
+    """What of the home others than its owner can read or change, the home itself first.
+
+    So are folders elsewhere that a link in the home stands for. Those it is not ours to close: they may be shared.
+    """
     ours = {0, os.geteuid(), home.lstat().st_uid}
-    found = ((path, _open_to_others(file) or _of_another(path, file, ours, home)) for path, file in _all(home))
-    return [Loose(path, why) for path, why in found if why]
+    linked = (path.resolve() for path in sorted(home.iterdir()) if path.is_symlink() and path.is_dir())
+    found = (one for folder in (home, *linked) for one in _all(folder))
+    whys = ((path, _open_to_others(file) or _of_another(path, file, ours, home)) for path, file in found)
+    return [Loose(path, why) for path, why in whys if why]
 
 
 def open_way(home: Path) -> list[Loose]:

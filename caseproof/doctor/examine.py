@@ -230,8 +230,8 @@ class _Look:
             "Logins", lambda: web_doors.logins(settings, self._services(self._known_policy).logins), after=known
         )
 
-    def _secret(self) -> bytes:
-        return self._services(self._known_policy).secret
+    def _secret(self) -> bytes | None:
+        return self._services(self._known_policy).keys.known()
 
     def at_the_clocks(self) -> None:
         for row in self._with_clock:

@@ -17,7 +17,7 @@ from caseproof.config.settings import Settings, is_loopback
 from caseproof.desks.base import Desk
 from caseproof.doctor.calls import Caller
 from caseproof.doctor.clocks import Clocks
-from caseproof.doctor.examination import Failed, blaming
+from caseproof.doctor.examination import Failed, Skipped, blaming
 from caseproof.platforms.base import JobPlatform
 from caseproof.procedure.core.health_key import HEALTH_KEY, health_key
 from caseproof.store import Store
@@ -140,13 +140,15 @@ class WebChecks:
                 "Restart the web app, or install one version everywhere.",
             )
 
-    def same_store(self, store: Store, secret: Callable[[], bytes]) -> str:
+    def same_store(self, store: Store, secret: Callable[[], bytes | None]) -> str:
         """Whether it reads the store that we read: as many open cases, and the newest case.
 
         A web app that asks for a login tells it whoever has the ``secret`` of its store.
         """
         if self._needs_login:
-            self._key = health_key(secret())
+            if (known := secret()) is None:
+                raise Skipped("it tells that to whoever has this home's key of links, and there is none yet")
+            self._key = health_key(known)
             self._health = self._read_health()
             if self._health["status"] == "ok" and "version" not in self._health:
                 raise Failed(

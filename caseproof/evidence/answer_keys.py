@@ -21,6 +21,8 @@ from caseproof.store import Store
 NAME, VOID_NAME = "answers", "answers-void"
 """What the files in the home's folder of keys are called: the key in force, and those of before, a line each."""
 
+NAMES = (NAME, VOID_NAME)
+
 IN_FORCE = "answer-key"
 """The mark in the store that holds the fingerprint of the key in force."""
 LINKS_VOID = "answer-links-void"
@@ -61,6 +63,13 @@ class AnswerKeys:
             kept = self._settled(kept)
             self._checked = kept
         return bytes.fromhex(kept)
+
+    def known(self) -> bytes | None:
+        """The key in force, None where there is none yet; makes and changes nothing. Raises KeyLost, BadInput."""
+        if not self.refuse_another():
+            return None
+        kept = kept_key.read(self.path)
+        return bytes.fromhex(kept) if kept is not None and _is_key(kept) else None
 
     def void(self) -> Sequence[bytes]:
         """The keys of before, which sign nothing any more."""

@@ -15,7 +15,8 @@ FOLDER = "up"
 _FILE = "addresses.json"
 _NAMES = (
     "PREFECT_API_URL", "PREFECT_UI_URL", "CASEPROOF_PREFECT_URL", "CASEPROOF_WEB_URL", "CASEPROOF_PUBLIC_URL",
-    "CASEPROOF_POLICY", "CASEPROOF_BROWSER",
+    "CASEPROOF_ANSWER_URL", "CASEPROOF_POLICY", "CASEPROOF_BROWSER", "CASEPROOF_OIDC_ISSUER",
+    "CASEPROOF_OIDC_CLIENT_ID", "CASEPROOF_PROXY_LOGIN_HEADER", "CASEPROOF_PROXY_ADDRESSES",
 )  # fmt: skip
 _STORE = "store"
 _OURS = "own_server"
@@ -38,24 +39,34 @@ def write_addresses(home: Path, environment: Mapping[str, str], store: str, *, o
 def adopt_addresses(home: Path, environment: MutableMapping[str, str] = os.environ) -> str | None:
     """Set what the home's latest `caseproof up` used and this process was not told; gives what its store is called.
 
-    A Prefect server that is named here goes before that one, with its UI. A server's password is given once, in
-    PREFECT_SERVER_API_AUTH_STRING, and serves its clients too; where none is given, the one that this home keeps goes
-    to this home's own server, and to no other address. Raises BadInput where what is kept cannot be read.
+    A Prefect server that is named here goes before that one, with its UI. Its password: ``adopt_password``.
     """
-    try:
-        known = dict(json.loads((home / FOLDER / _FILE).read_text()))
-    except (OSError, ValueError, TypeError):
-        known = {}
-    named = environment.get("PREFECT_API_URL")
-    if named:
+    known = _known(home)
+    if environment.get("PREFECT_API_URL"):
         known.pop("PREFECT_UI_URL", None)
     environment.update({name: known[name] for name in _NAMES if name in known and not environment.get(name)})
-    ours = _is_ours(known, environment.get("PREFECT_API_URL", ""))
+    return known.get(_STORE)
+
+
+def adopt_password(home: Path, environment: MutableMapping[str, str] = os.environ) -> None:
+    """Set the password of the Prefect server that this process asks, where it is this home's own and none is named.
+
+    One is given once, in PREFECT_SERVER_API_AUTH_STRING, and serves the server's clients too; else the one that this
+    home keeps goes to this home's own server, and to no other address. Raises BadInput where it cannot be read.
+    """
+    somewhere = environment.get("PREFECT_API_URL", "")
+    ours = _is_ours(_known(home), somewhere)
     if not environment.get("PREFECT_API_AUTH_STRING"):
-        given = environment.get("PREFECT_SERVER_API_AUTH_STRING") if ours or not named else None
+        given = None if somewhere and not ours else environment.get("PREFECT_SERVER_API_AUTH_STRING")
         if password := given or (kept_key.read(password_file(home)) if ours else None):
             environment["PREFECT_API_AUTH_STRING"] = password
-    return known.get(_STORE)
+
+
+def _known(home: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((home / FOLDER / _FILE).read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def password_file(home: Path) -> Path:

@@ -130,6 +130,6 @@ def how_to_log_in(laid_out: StartPlan, password: ServerPassword, *, shown: bool)
     if password.is_new and shown:
         return (
             f"Prefect's page asks for a password. Type all of this line: {password.auth}\n"
-            "It is shown this once; later, `caseproof keys prefect` prints it."
+            "It is shown this once, for ten minutes; later, `caseproof keys prefect` prints it."
         )
     return "Prefect's page asks for a password: type the line that `caseproof keys prefect` prints, all of it."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -21,19 +22,23 @@ from caseproof.up.service import Health, Watched
 
 _STYLE = {Health.UP: "green", Health.STARTING: "yellow", Health.SILENT: "bold red", Health.DOWN: "bold red"}
 _LATELY = 12
+LOG_IN_SECONDS = 600.0
+"""How long the living screen shows how to log in: it may stand open for days, where others see it."""
 
 
 class Screen:
     """Tells what happens: a live screen on a terminal, plain lines with their time elsewhere."""
 
-    def __init__(self, console: Console, home: Path, laid_out: StartPlan, log_in: str = "") -> None:
-        """``log_in``: how people log in to Prefect's page; it may hold a password that was made just now."""
+    log_in = ""
+    """How people log in to Prefect's page. It may hold a password that was made just now, so it goes after a while."""
+
+    def __init__(self, console: Console, home: Path, laid_out: StartPlan) -> None:
         self._console = console
         self._home = home
         self._plan = laid_out
-        self._log_in = f"{log_in}\n" if log_in else ""
         self._lately: deque[str] = deque(maxlen=_LATELY)
         self._live: Live | None = None
+        self._shows_log_in: Callable[[], bool] = lambda: True
 
     def say(self, sentence: str) -> None:
         """Something happened."""
@@ -57,7 +62,8 @@ class Screen:
         with Live(
             get_renderable=lambda: self._screen(services), console=self._console, refresh_per_second=2, screen=True
         ) as live:
-            self._live = live
+            self._live, until = live, time.monotonic() + LOG_IN_SECONDS
+            self._shows_log_in = lambda: time.monotonic() < until
             try:
                 yield
             finally:
@@ -82,9 +88,10 @@ class Screen:
         return table
 
     def _hints(self) -> Text:
+        log_in = f"{self.log_in}\n" if self.log_in and self._shows_log_in() else ""
         return Text(
             f"Everything is kept in {self._home}; logs are in {self._plan.logs}.\n"
-            f"{self._log_in}"
+            f"{log_in}"
             f"In another terminal: export CASEPROOF_HOME={shlex.quote(str(self._home))}; caseproof doctor\n"
             "Ctrl-C stops everything that was started here.",
             style="dim",

@@ -16,10 +16,10 @@ from fastapi.staticfiles import StaticFiles
 
 from caseproof.config.settings import Settings
 from caseproof.config.shipped import this_version
+from caseproof.evidence.answer_keys import AnswerKeys
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.health_key import HEALTH_KEY, is_health_key
 from caseproof.procedure.core.logins import TeamLogins
-from caseproof.procedure.core.parts import ReplyAddresses
 from caseproof.procedure.core.services import Services
 from caseproof.store import Store, StoreError
 from caseproof.web.answer import answer_routes
@@ -66,7 +66,7 @@ def create_app(
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
     app.include_router(_case_routes(services.store, services.vault, pages, base))
     app.include_router(_file_routes(services.store, services.vault, settings.home_folder, pages, base, Handbook(docs)))
-    app.include_router(_health_routes(services.store, services.replies, who, host))
+    app.include_router(_health_routes(services.store, services.keys, who, host))
     app.include_router(answer_routes(services.ledger, services.vault, services.replies, answers))
     by_form = LoginPages(pages, who, settings, provider)
     app.include_router(login_routes(logins, by_form))
@@ -147,13 +147,13 @@ def _file_routes(store: Store, vault: Vault, home: Path, pages: Pages, base: str
     return router
 
 
-def _health_routes(store: Store, replies: ReplyAddresses, who: Who, host: AnswerHost) -> APIRouter:
+def _health_routes(store: Store, keys: AnswerKeys, who: Who, host: AnswerHost) -> APIRouter:
     router = APIRouter()
 
     @router.api_route("/health", methods=_READ)
     def health(request: Request) -> Response:
         """In short for a stranger; in full for the team, and for the doctor, who has our store and so our secret."""
-        if is_health_key(replies.secret, request.headers.get(HEALTH_KEY, "")):
+        if is_health_key(keys.known, request.headers.get(HEALTH_KEY, "")):
             return _health(store, in_short=False, newest=True)
         team = who.everybody_reads(request) or person_of(request) is not None
         return _health(store, in_short=host.is_asked(request) or not team)

@@ -29,7 +29,7 @@ from sandbox.retailer import Retailer
 from sandbox.world import CONTACTS, OUR_POOL, PLATFORM, World
 from tests.support.killer import proxy_before
 from tests.support.own_job import OwnJob, deploy
-from tests.support.secrets import PLANTED
+from tests.support.planted import PLANTED
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 

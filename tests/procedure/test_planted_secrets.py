@@ -36,7 +36,7 @@ from caseproof.web import create_app
 from sandbox.farm import Farm
 from tests.support.fakes import _picture
 from tests.support.farm_here import farm_here
-from tests.support.secrets import PLANTED
+from tests.support.planted import PLANTED
 from tests.support.world import World
 
 JOBS = 2

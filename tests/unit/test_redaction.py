@@ -12,7 +12,7 @@ from caseproof.checks.causes import classify
 from caseproof.config.policy_check import built_in_signatures
 from caseproof.http.redaction import HIDDEN, redact, redact_address, secrets_in, without_secrets
 from caseproof.platforms.base import Job, PlatformRefused, Run, RunState
-from tests.support.secrets import PLANTED, READABLE, VARIANTS, Planted
+from tests.support.planted import PLANTED, READABLE, VARIANTS, Planted
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 TOLD = "Flow run encountered an exception: JobFailed: {}\nTraceback (most recent call last): line 7"

@@ -21,7 +21,7 @@ from caseproof.cli.up import _may_lock_out
 from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.http.client import credentials
-from caseproof.up.addresses import adopt_addresses, password_file, write_addresses
+from caseproof.up.addresses import adopt_addresses, adopt_password, password_file, write_addresses
 from caseproof.up.password import LocksOut, ServerPassword, choose, how_to_log_in, refuse_no_password, settle
 from caseproof.up.plan import StartPlan, plan, worker_name
 from caseproof.up.prefect_services import NOBODY, PrefectApi
@@ -161,6 +161,7 @@ def found_by_a_command(settings: Settings, *, own_server: bool = True, **environ
     """The password that a command in another terminal of the home gives to the server that it calls."""
     write_addresses(settings.home_folder, {"PREFECT_API_URL": f"{OURS}/api"}, "sqlite:cases", own_server=own_server)
     adopt_addresses(settings.home_folder, environment)
+    adopt_password(settings.home_folder, environment)
     return environment.get("PREFECT_API_AUTH_STRING")
 
 

@@ -12,7 +12,7 @@ from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput
 from caseproof.procedure.core.services import bootstrap
 from caseproof.store import StoreError, locks
-from caseproof.up.addresses import adopt_addresses, write_addresses
+from caseproof.up.addresses import adopt_addresses, adopt_password, write_addresses
 from caseproof.up.plan import DeployFailed, StartPlan, claim, inbox_lock, plan
 from caseproof.up.postgres import EmbeddedPostgres
 from tests.support.command import for_home, runner
@@ -200,7 +200,7 @@ def test_a_server_that_is_named_goes_before_the_one_of_the_home(tmp_path: Path) 
 
 def test_the_servers_password_serves_its_clients_too(tmp_path: Path) -> None:
     found = {"PREFECT_SERVER_API_AUTH_STRING": "us:secret"}
-    adopt_addresses(tmp_path, found)
+    adopt_password(tmp_path, found)
     assert found["PREFECT_API_AUTH_STRING"] == "us:secret"
 
 
