@@ -109,13 +109,13 @@ def _start(settings: Settings, laid_out: StartPlan, supervisor: Supervisor, say:
     register_blocks()
     services = bootstrap(settings)
     services.keys.in_force()  # made now, in the home that sends the letters; or it is told that it is lost
-    _offer_first_login(services, say)
+    _offer_first_login(services, say, shown=_is_terminal())
     say("Caseproof is up.")
 
 
-def _offer_first_login(services: Services, say: Say) -> None:
-    """A sign-in link for the first person, where nobody can log in yet; what is kept as a log gets none."""
-    if not _is_terminal():
+def _offer_first_login(services: Services, say: Say, *, shown: bool) -> None:
+    """A sign-in link for the first person, where nobody can log in yet; none where it would be kept (not ``shown``)."""
+    if not shown:
         if not services.logins.everybody():
             first = shlex.quote(services.policy.team[0])
             say(f"Nobody has a login yet: `caseproof people link {first}` prints a sign-in link.")

@@ -139,7 +139,7 @@ def opened(job: str) -> Event:
 SINCE_0002_TABLES = ("chosen_causes", "incident_questions", "incidents", "logins", "marks", "messages")
 NOT_SAVED = {"login_links", "login_sessions"}
 SINCE_0002 = {
-    "language", "role", "bounced_at", "bounce",
+    "language", "role", "bounced_at", "bounce", "created_at",
     "last_opened_at", "asked_form", "asked_at", "has_news", "notice_at", "reminders", "nudges", "trouble", "incident",
     "ticket_closed", "due_at", "crashes", "rest_until", "rest_why", "procedure", "trouble_code", "rest_code",
     "cause_shape", "cause_since", "told_neutrally",

@@ -130,6 +130,7 @@ def _rows(world: World) -> list[tuple[str, str]]:
 def _is_ours(file: Path, job: OwnJob) -> bool:
     """Not what the customer's worker logs and the job reads, nor the database, whose rows were looked at."""
     theirs = file.name.startswith(job.switch.name) or "customer" in file.name
+    theirs = theirs or "ui" in file.parts  # Prefect's pages
     return not theirs and "postgres" not in file.parts and not file.name.startswith("prefect.db")
 
 

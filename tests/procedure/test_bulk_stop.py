@@ -65,11 +65,6 @@ def test_the_case_and_the_intent_are_there_before_the_stop(world: World) -> None
     assert seen == [10] * 10
 
 
-def test_a_job_s_own_error_text_holds_no_secret_in_the_case(world: World) -> None:
-    [one] = bulk_stop(world, targets(jobs(world, 1), summary="GET /feed?token=abc123secret answered 401"))
-    assert "abc123secret" not in str(world.case(one.ref).events)
-
-
 def test_nothing_to_stop_asks_the_platform_nothing(world: World) -> None:
     assert bulk_stop(world, []) == []
     assert world.platform.faulty.order == []

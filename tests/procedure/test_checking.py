@@ -94,7 +94,7 @@ def test_a_message_that_an_expression_takes_too_long_for_asks_for_its_cause_and_
     world: World = make_world(check={"signatures": [slow, behind]})
     for hours in (3, 2, 1):
         at = world.clock.now + world.platform.skew - timedelta(hours=hours)
-        world.platform.add_run(JOB, RunState.FAILED, at=at, message="ab" * 2000, lasted=timedelta(seconds=30))
+        world.platform.add_run(JOB, RunState.FAILED, at=at, message="abab, " * 800, lasted=timedelta(seconds=30))
     looked, done = checked(world)
     assert world.case(done.results[0].ref).facts["cause"] == "unknown"
     (note,) = _too_slow(looked)

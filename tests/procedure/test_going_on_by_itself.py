@@ -398,7 +398,7 @@ def test_the_ticket_says_once_what_the_retailer_wrote_and_what_does_not_count_an
     for _ in range(2):
         ticket.note_words(world.services.ledger, world.services.effects, world.services.links, world.desk, ref)
     asks, stranger, changed = comments(world)[before:]
-    assert "> Which token?\n> - the old one?" in asks
+    assert "> Which token?\n> \u00a0- the old one?" in asks  # words, and no list of a ticket's own
     assert "It confirms nothing by itself: asks for help." in asks
     assert "does not count: x@example.com is not a registered contact." in stranger
     assert "The retailer's written word (J8): " in changed

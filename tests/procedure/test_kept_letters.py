@@ -73,7 +73,9 @@ def client_of(world: World) -> TestClient:
 
 
 def client_inside(world: World) -> TestClient:
-    return TestClient(create_app(world.services), base_url="http://127.0.0.1:8321")
+    """The team's pages, as the team sees them where nothing is reached from elsewhere: without a login."""
+    settings = world.services.settings.model_copy(update={"public_url": None, "answer_url": None})
+    return TestClient(create_app(replace(world.services, settings=settings)), base_url="http://127.0.0.1:8321")
 
 
 def words(raw: bytes) -> str:
@@ -549,11 +551,13 @@ def test_a_backup_has_the_keys_only_where_that_was_asked_for_and_else_a_restore_
     world.walk(ref, until="tell")
     waits(world, ref)
     secret = world.services.secret
+    (world.services.keys.folder / "prefect-password").write_text("caseproof:of-that-server")
     make_backup(home_of(world), tmp_path / "b", now=world.clock(), with_keys=with_keys)
     saved = [
         path for path in (tmp_path / "b").rglob("*") if path.is_file() and secret.hex() in path.read_text("latin-1")
     ]
     assert [str(path.relative_to(tmp_path / "b")) for path in saved] == (["keys/answers"] if with_keys else [])
+    assert not (tmp_path / "b" / "keys" / "prefect-password").exists(), "it is another server's tomorrow"
     empty = Settings(home=tmp_path / "other")
     store = Store(empty.database)
     keys = AnswerKeys(empty.home_folder / "keys", store, world.clock)

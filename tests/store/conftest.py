@@ -93,6 +93,7 @@ class Make:
             Kind.REPLY_RECEIVED: {
                 "sender": "a@example.com", "words": "Wie?", "why": "asks", "evidence": file, "by_way_of": "mail",
             },
+            Kind.WORD_AGREED: {"sender": "a@example.com", "evidence": file},
             Kind.ADDRESS_BOUNCED: {"address": "a@example.com", "why": "no such user", "evidence": file},
             Kind.CHANGE_VALIDATED: {"how": "Looked at the token's date."},
             Kind.DECIDED: {"decision": str(Decision.AFTER_FIX), "reason": "Fixed.", "review": "anybody"},

@@ -57,6 +57,18 @@ def test_what_a_link_in_the_home_leads_to_is_left_alone(home: Path, tmp_path: Pa
     assert stat.S_IMODE(outside.stat().st_mode) == 0o644
 
 
+def test_a_folder_elsewhere_that_a_link_stands_for_is_named_and_not_closed_by_us(home: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    shared.chmod(0o755)
+    (home / "proofs").symlink_to(shared)
+    with pytest.raises(NotPrivate, match=r"shared is open to others \(0755\)"):
+        close_home(home)
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o755
+    shared.chmod(0o700)
+    close_home(home)
+
+
 def test_a_home_that_is_a_link_itself_is_closed_where_it_is(home: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(home)
     close_home(Settings(home=tmp_path / "link").home_folder)

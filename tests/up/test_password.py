@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,10 +18,12 @@ from prefect.settings import Settings as PrefectSettings
 
 from blocks.base import password_of_our_server
 from blocks.platforms import PrefectJobs
-from caseproof.cli.up import _may_lock_out
+from caseproof.cli.up import _may_lock_out, _offer_first_login
+from caseproof.config.private_files import looseness
 from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.http.client import credentials
+from caseproof.procedure.core.services import bootstrap
 from caseproof.up.addresses import adopt_addresses, adopt_password, password_file, write_addresses
 from caseproof.up.password import LocksOut, ServerPassword, choose, how_to_log_in, refuse_no_password, settle
 from caseproof.up.plan import StartPlan, plan, worker_name
@@ -163,6 +166,47 @@ def found_by_a_command(settings: Settings, *, own_server: bool = True, **environ
     adopt_addresses(settings.home_folder, environment)
     adopt_password(settings.home_folder, environment)
     return environment.get("PREFECT_API_AUTH_STRING")
+
+
+def test_a_first_start_at_a_terminal_lets_the_first_person_in_and_a_service_tells_how(settings: Settings) -> None:
+    services = bootstrap(settings)
+    said: list[str] = []
+    _offer_first_login(services, said.append, shown=False)
+    first = services.policy.team[0]
+    assert said == [f"Nobody has a login yet: `caseproof people link {shlex.quote(first)}` prints a sign-in link."]
+    _offer_first_login(services, said.append, shown=True)
+    token = said[-1].rpartition("/login/link/")[2]
+    assert services.logins.offered(token).name == first
+    services.store.close()
+
+
+def test_a_command_goes_on_where_the_kept_password_cannot_be_read_and_the_doctor_finds_its_loose_modes(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept(settings)
+    file = password_file(settings.home_folder)
+    file.chmod(0o644)
+    found_by_a_command(settings)
+    assert [one.path for one in looseness(settings.home_folder) if one.path == file] == [file]
+    file.unlink()
+    file.mkdir()
+    run = runner(monkeypatch, capsys)
+    for_home(settings.home_folder, monkeypatch)
+    told = run("policy")
+    assert told.code == 0
+    assert "prefect-password cannot be kept for its owner alone: it is a folder" in told.err
+
+
+def test_what_was_given_for_this_homes_server_does_not_go_to_one_that_the_last_up_used_elsewhere(
+    settings: Settings,
+) -> None:
+    there = {"PREFECT_API_URL": "https://prefect.example.com/api"}
+    write_addresses(settings.home_folder, there, "sqlite:cases", own_server=False)
+    environment = {"PREFECT_SERVER_API_AUTH_STRING": "us:secret"}
+    adopt_addresses(settings.home_folder, environment)
+    adopt_password(settings.home_folder, environment)
+    assert environment["PREFECT_API_URL"] == there["PREFECT_API_URL"]
+    assert "PREFECT_API_AUTH_STRING" not in environment
 
 
 def test_a_command_in_another_terminal_finds_it(settings: Settings) -> None:
