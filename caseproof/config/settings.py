@@ -160,11 +160,16 @@ class Settings(BaseSettings):
 
 def is_loopback(address: str) -> bool:
     """Whether a URL leads to this machine alone, by what it says."""
-    host = (urlsplit(address).hostname or "").rstrip(".")
+    return is_loopback_host(urlsplit(address).hostname or "")
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether only programs of this machine reach what listens at this host, by its name or address."""
+    name = host.strip("[]").lower().rstrip(".")
     try:
-        return ip_address(host).is_loopback
+        return ip_address(name).is_loopback
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return name == "localhost" or name.endswith(".localhost")
 
 
 def _listens(name: str, url: HttpUrl, public: str) -> tuple[str, int]:

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from contextlib import closing
 from urllib.parse import urlsplit
 
+from caseproof.config.settings import is_loopback
 from caseproof.doctor.calls import CONNECT_SECONDS, READ_SECONDS
 from caseproof.doctor.examination import Failed
-from caseproof.http.client import Answer, CallFailed, HttpClient, is_loopback, shown
+from caseproof.http.client import Answer, CallFailed, HttpClient, shown
 
 ELSEWHERE = "https://a-page-of-somebody-else.invalid"
 """The origin of a page that no server of ours can know."""
@@ -63,7 +64,7 @@ def _tried(api_url: str, method: str, headers: Mapping[str, str]) -> Answer:
         connect_seconds=CONNECT_SECONDS,
         read_seconds=READ_SECONDS,
         follow_redirects=True,
-        trust_env=not is_loopback(urlsplit(api_url).hostname or ""),
+        trust_env=not is_loopback(api_url),
     )
     with closing(client):
         try:

@@ -11,14 +11,12 @@ import base64
 import json
 import ssl
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import cache
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import Any, Self
 
 import httpx
@@ -232,13 +230,6 @@ def origin(address: str) -> str | None:
     if url is None or url.scheme not in ("http", "https") or not url.host:
         return None
     return f"{url.scheme}://{url.netloc.decode()}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only programs of this machine reach what listens there."""
-    with suppress(ValueError):
-        return ip_address(host.strip("[]")).is_loopback
-    return host.lower() == "localhost"
 
 
 def credentials(password: str | None, key: str | None) -> dict[str, str]:

@@ -9,12 +9,10 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from caseproof.config import kept_key
-from caseproof.config.settings import Settings
+from caseproof.config.settings import Settings, is_loopback, is_loopback_host
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.http.client import is_loopback
 from caseproof.up.addresses import password_file
 from caseproof.up.other_clients import other_clients
 from caseproof.up.plan import StartPlan, worker_name
@@ -72,13 +70,13 @@ def refuse_no_password(laid_out: StartPlan, settings: Settings) -> None:
             "Leave it out: that server asks for what it was told to.",
         )
     host, _ = settings.prefect_listens
-    if not is_loopback(host):
+    if not is_loopback_host(host):
         raise BadInput(
             f"--no-password, and CASEPROOF_PREFECT_URL has the server listen on {host}: everybody who reaches this "
             "machine could do anything with it.",
             "Leave --no-password out, or have the server listen on 127.0.0.1.",
         )
-    if not is_loopback(urlsplit(laid_out.ui_url).hostname or ""):
+    if not is_loopback(laid_out.ui_url):
         raise BadInput(
             f"--no-password, and PREFECT_UI_URL says that {laid_out.ui_url} leads to this server: everybody who "
             "reaches that address could do anything with it.",

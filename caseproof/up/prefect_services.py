@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from caseproof.http.client import CallFailed, HttpClient, credentials, is_loopback, origin
+from caseproof.config.settings import is_loopback
+from caseproof.http.client import CallFailed, HttpClient, credentials, origin
 
 PATIENCE_SECONDS = 30.0
 ASKED_OFTEN_SECONDS = 5.0
@@ -33,7 +34,7 @@ class PrefectApi:
             headers=credentials(self.auth, self.key),
             follow_redirects=True,
             # A proxy for the world outside must not stand between programs of one machine.
-            trust_env=not is_loopback(urlsplit(self.url).hostname or ""),
+            trust_env=not is_loopback(self.url),
         )
 
     def is_healthy(self) -> bool:

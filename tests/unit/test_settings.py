@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from caseproof.config.settings import Settings
+from caseproof.config.settings import Settings, is_loopback, is_loopback_host
 
 SECRET = "postgresql+psycopg://caseproof:hunter2@db.example.com/caseproof"
 
@@ -54,6 +54,18 @@ def test_every_setting_comes_from_its_environment_variable(monkeypatch: pytest.M
 def test_links_start_with_the_web_address_where_no_public_one_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CASEPROOF_WEB_URL", "http://127.0.0.1:9000/")
     assert Settings().public == "http://127.0.0.1:9000"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_here"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("[::1]", True), ("LocalHost", True), ("localhost.", True),
+     ("cases.localhost", True), ("0.0.0.0", False), ("[::]", False), ("localhost.example.com", False),
+     ("notlocalhost", False), ("127.0.0.1.example.com", False), ("192.0.2.1", False)],
+)  # fmt: skip
+def test_a_host_and_an_address_with_it_are_of_this_machine_by_one_rule(host: str, is_here: bool) -> None:
+    assert is_loopback_host(host) is is_here
+    assert is_loopback(f"http://{host}:8321/x") is is_here
+    assert not is_loopback_host("")
 
 
 def test_no_secret_shows_where_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
