@@ -83,17 +83,22 @@ class Logins:
         """Keep another hash of a password."""
         self._connection.execute(update(logins).where(logins.c.id == login.id).values(password=hashed))
 
+    def put_in_place(self, login: Login, hashed: str) -> bool:
+        """Keep this hash in the place of the one that ``login`` has; whether the login and its hash were there still."""
+        unchanged = (logins.c.id == login.id) & (logins.c.password == login.password)
+        return self._connection.execute(update(logins).where(unchanged).values(password=hashed)).rowcount == 1
+
     def remove(self, login: Login) -> None:
         """Take a login away, with its links and all that is under way."""
         self.end_all(login)
-        self._connection.execute(delete(login_links).where(login_links.c.login_id == login.id))
+        self.withdraw(login)
         self._connection.execute(delete(logins).where(logins.c.id == login.id))
 
     # -- links ---------------------------------------------------------------------------------------------------
 
     def offer(self, login: Login, digest: str, until: datetime) -> None:
         """Keep a link that holds until then; one that was made before for the same person is void."""
-        self._connection.execute(delete(login_links).where(login_links.c.login_id == login.id))
+        self.withdraw(login)
         self._connection.execute(insert(login_links).values(digest=digest, login_id=login.id, until=until))
 
     def offered(self, digest: str, now: datetime) -> Login | None:
@@ -101,6 +106,14 @@ class Logins:
         holds = (login_links.c.digest == digest) & (login_links.c.until > now)
         rows = self._rows(select(*_LOGIN).join_from(logins, login_links).where(holds))
         return _login(rows[0]) if rows else None
+
+    def withdraw(self, login: Login) -> None:
+        """A person's link is void; harmless where none waits."""
+        self._connection.execute(delete(login_links).where(login_links.c.login_id == login.id))
+
+    def waiting(self, now: datetime) -> set[int]:
+        """The ids of the logins for which a link waits that still holds."""
+        return set(self._connection.scalars(select(login_links.c.login_id).where(login_links.c.until > now)))
 
     def spend(self, digest: str) -> bool:
         """Use a link up; whether it was there, so that of two at once one alone gets in."""

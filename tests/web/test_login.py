@@ -9,11 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 
 from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput
-from caseproof.procedure.core.logins import IDLE, LINK_HOLDS, LONGEST
+from caseproof.procedure.core.logins import IDLE, LINK_HOLDS, LONGEST, NotLetIn, TeamLogins
 from caseproof.web import create_app
 from caseproof.web.serving import _behind_proxies
 from caseproof.web.who import PEER
@@ -321,6 +322,79 @@ def test_a_lost_password_is_replaced_by_a_new_link_and_everybody_with_the_old_on
     choose(browse(office), office.logins.invite("operator")[1], OTHER)
     assert not is_in(thief)
     assert log_in(thief).status_code == 401
+
+
+class Meanwhile(PasswordHasher):
+    """Hashes at once; while it is asked, somebody else does something, once."""
+
+    def __init__(self, then: Callable[[], Any], *, at: str, **strength: int) -> None:
+        super().__init__(**{"time_cost": 1, "memory_cost": 8, "parallelism": 1} | strength)
+        self.then, self.at = [then], at
+
+    def verify(self, hash: Any, password: Any) -> Any:
+        right = super().verify(hash, password)
+        self._meanwhile("verify")
+        return right
+
+    def check_needs_rehash(self, hash: Any) -> bool:
+        needed = super().check_needs_rehash(hash)
+        self._meanwhile("check_needs_rehash")
+        return needed
+
+    def _meanwhile(self, at: str) -> None:
+        if at == self.at and self.then:
+            self.then.pop()()
+
+
+def by_a_link(logins: TeamLogins) -> None:
+    logins.use_link(logins.invite("operator")[1], OTHER)
+
+
+def by_the_old_one(logins: TeamLogins) -> None:
+    logins.change_password("operator", PASSWORD, OTHER, way="password")
+
+
+def by_removing_it(logins: TeamLogins) -> None:
+    logins.remove("operator")
+    logins.use_link(logins.invite("operator")[1], OTHER)
+
+
+@pytest.mark.parametrize("change", [by_a_link, by_the_old_one, by_removing_it])
+@pytest.mark.parametrize("at", ["verify", "check_needs_rehash"])
+@pytest.mark.parametrize("strength", [{}, {"time_cost": 2}])
+def test_a_password_that_is_replaced_while_it_is_checked_lets_nobody_in_and_stays_replaced(
+    office: Any, change: Callable[[TeamLogins], None], at: str, strength: dict[str, int]
+) -> None:
+    hasher = Meanwhile(lambda: change(office.logins), at=at, **strength)
+    with pytest.raises(NotLetIn):
+        replace(office.logins, hasher=hasher).by_password("operator", PASSWORD)
+    assert hasher.then == []
+    with pytest.raises(NotLetIn):
+        office.logins.by_password("operator", PASSWORD)
+    assert office.logins.person(office.logins.by_password("operator", OTHER)) is not None
+
+
+def test_of_two_who_change_a_password_at_once_the_second_is_refused(office: Any) -> None:
+    hasher = Meanwhile(lambda: by_the_old_one(office.logins), at="verify")
+    with pytest.raises(NotLetIn):
+        by_the_old_one(replace(office.logins, hasher=hasher))
+    assert office.logins.by_password("operator", OTHER)
+
+
+def test_a_hash_that_is_weaker_than_todays_is_made_anew_at_the_next_log_in(office: Any) -> None:
+    [before] = office.logins.everybody()
+    stronger = replace(office.logins, hasher=PasswordHasher(time_cost=2, memory_cost=8, parallelism=1))
+    assert office.logins.person(stronger.by_password("operator", PASSWORD)) is not None
+    [after] = office.logins.everybody()
+    assert before.password != after.password
+    assert office.logins.by_password("operator", PASSWORD)
+
+
+def test_another_password_voids_the_link_that_waits(office: Any) -> None:
+    _, link = office.logins.invite("operator")
+    by_the_old_one(office.logins)
+    assert browse(office).get(f"/login/link/{link}").status_code == 410
+    assert office.logins.by_password("operator", OTHER)
 
 
 # -- by a proxy --------------------------------------------------------------------------------------------------------

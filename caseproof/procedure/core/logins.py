@@ -21,7 +21,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 
 from caseproof.config.clock import Clock
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.store import Store
+from caseproof.store import Store, UnitOfWork
 from caseproof.store.logins import Login, folded_name
 
 LINK_HOLDS = timedelta(days=3)
@@ -147,8 +147,7 @@ class TeamLogins:
                 raise LinkIsVoid
             uow.logins.set_password(login, hashed)
             uow.logins.end_all(login)
-            uow.commit()
-        return self._begin(login, way)
+            return self._begin(uow, login, way)
 
     def by_password(self, name: str, password: str, *, way: str = "password") -> str:
         """A new log-in's token. Takes as long for a name that is none. Raises NotLetIn."""
@@ -159,9 +158,8 @@ class TeamLogins:
         right = self._verify(login.password if may and login else unknown, password)
         if login is None or not (may and right):
             raise NotLetIn
-        if self.hasher.check_needs_rehash(login.password):
-            self._keep(login, self._hash(_normal(password)))
-        return self._begin(login, way)
+        is_old = self.hasher.check_needs_rehash(login.password)
+        return self._let_in(login, way, self._hash(_normal(password)) if is_old else login.password)
 
     def by_email(self, email: str, *, way: str) -> str:
         """A new log-in's token for who has this address, which somebody we trust vouches for. Raises NotLetIn."""
@@ -169,7 +167,7 @@ class TeamLogins:
             login = uow.logins.with_email(email)
         if login is None or self._on_team(login.name) is None:
             raise NotLetIn
-        return self._begin(login, way)
+        return self._let_in(login, way, login.password)
 
     def known_as(self, who: str, *, way: str) -> Person | None:
         """The person with this name or address, which somebody we trust vouches for with each request."""
@@ -201,27 +199,39 @@ class TeamLogins:
             uow.commit()
 
     def change_password(self, name: str, old: str, new: str, *, way: str) -> str:
-        """Another password: a new log-in's token, and all others are over. Raises NotLetIn, BadInput."""
+        """Another password: a new log-in's token; all others are over, and a link that waits is void.
+
+        Raises NotLetIn, BadInput.
+        """
         with self.store.reading() as uow:
             login = uow.logins.named(name)
         if login is None or not login.password or not self._verify(login.password, old):
             raise NotLetIn
         hashed = self._hash(self._usable(new, login))
         with self.store.uow() as uow:
-            uow.logins.set_password(login, hashed)
-            uow.logins.end_all(login)
-            uow.commit()
-        return self._begin(login, way)
-
-    def _begin(self, login: Login, way: str) -> str:
-        token, now = secrets.token_urlsafe(32), self.clock()
-        with self.store.uow() as uow:
-            known = uow.logins.named(login.name)
-            if known is None or known.id != login.id:  # removed since
+            if not uow.logins.put_in_place(login, hashed):
                 raise NotLetIn
-            uow.logins.forget(now - LONGEST, now - IDLE, now)
-            uow.logins.begin(login, _digest(token), way, now)
-            uow.commit()
+            uow.logins.withdraw(login)
+            uow.logins.end_all(login)
+            return self._begin(uow, login, way)
+
+    def _let_in(self, login: Login, way: str, hashed: str) -> str:
+        """A log-in for who showed to be this person, unless the login was removed or got another password meanwhile.
+
+        ``hashed`` is the hash of the same password from now on. One unit of work looks and begins: else a log-in by
+        the old password could begin just after all were ended.
+        """
+        with self.store.uow() as uow:
+            if not uow.logins.put_in_place(login, hashed):
+                raise NotLetIn
+            return self._begin(uow, login, way)
+
+    def _begin(self, uow: UnitOfWork, login: Login, way: str) -> str:
+        """Begin a log-in, and commit."""
+        token, now = secrets.token_urlsafe(32), self.clock()
+        uow.logins.forget(now - LONGEST, now - IDLE, now)
+        uow.logins.begin(login, _digest(token), way, now)
+        uow.commit()
         return token
 
     # -- passwords ------------------------------------------------------------------------------------------------
@@ -236,11 +246,6 @@ class TeamLogins:
         if plain.casefold() in (folded_name(login.name), login.email.casefold()) or len(set(plain)) < 4:
             raise BadInput("This password is easy to guess.", "Take a few words that go together for you alone.")
         return plain
-
-    def _keep(self, login: Login, hashed: str) -> None:
-        with self.store.uow() as uow:
-            uow.logins.set_password(login, hashed)
-            uow.commit()
 
     def _hash(self, password: str) -> str:
         with _AT_ONCE:
