@@ -30,6 +30,8 @@ _SENDS = parse("40 per 10 minutes")
 _ANSWERS = parse("20 per hour")
 _LOGINS = parse("20 per 10 minutes")
 _LOGINS_OF_A_NAME = parse("10 per 10 minutes")
+_USES_OF_A_LINK = parse("20 per 10 minutes")
+_AT_THE_PROVIDER = parse("60 per 10 minutes")
 
 
 class TooMuch(CaseproofError):
@@ -110,14 +112,24 @@ class RateLimit:
         """Count one try to log in, of an address and of a name, which need not be anybody's. Raises TooOften."""
         self._take(_LOGINS, "login", _client(request))
         if name:
-            self._take(
-                _LOGINS_OF_A_NAME, "name", hashlib.sha256(folded_name(name).encode(errors="replace")).hexdigest()
-            )
+            self._take(_LOGINS_OF_A_NAME, "name", _digest(folded_name(name)))
+
+    def link(self, token: str) -> None:
+        """Count one use of a sign-in link that holds, whoever has it: nobody else can use it up. Raises TooOften."""
+        self._take(_USES_OF_A_LINK, "link", _digest(token))
+
+    def provider(self, request: Request, step: str) -> None:
+        """Count one step of a log-in by the provider, of an address. Raises TooOften."""
+        self._take(_AT_THE_PROVIDER, step, _client(request))
 
     def _take(self, most: RateLimitItem, *who: str) -> None:
         if not self._limiter.hit(most, *who):
             until = self._limiter.get_window_stats(most, *who).reset_time
             raise TooOften(max(1, ceil(until - time())))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
 def _client(request: Request) -> str:

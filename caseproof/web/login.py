@@ -19,6 +19,7 @@ from fastapi.responses import RedirectResponse
 from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.procedure.core.logins import LinkIsVoid, NotLetIn, Person, TeamLogins
+from caseproof.store.logins import Login
 from caseproof.web.answer_guard import Fields, RateLimit, TooMuch, TooOften, is_from_us, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.doors import READ, is_next
@@ -126,13 +127,22 @@ def login_routes(logins: TeamLogins, pages: LoginPages) -> APIRouter:
 
 
 def _add_links(router: APIRouter, logins: TeamLogins, pages: LoginPages, pace: RateLimit) -> None:
-    """The two routes of a sign-in link: looking at it, which changes nothing, and choosing a password."""
+    """The two routes of a sign-in link: looking at it, which changes nothing, and choosing a password.
+
+    Who has a link that holds is counted by it, and not by their address: no stranger at the same one can use it up.
+    """
+
+    def offered(request: Request, token: str) -> Login:
+        try:
+            return logins.offered(token)
+        except LinkIsVoid:
+            pace.look(request)
+            raise
 
     @router.api_route("/login/link/{token}", methods=list(READ))
     def look_at_link(token: str, request: Request) -> Response:
         try:
-            pace.look(request)
-            login = logins.offered(token)
+            login = offered(request, token)
         except CaseproofError as error:
             return pages.refused("login_told.html", request, error)
         return pages.show("login_link.html", request, name=login.name, token=token)
@@ -141,8 +151,8 @@ def _add_links(router: APIRouter, logins: TeamLogins, pages: LoginPages, pace: R
     def use_link(token: str, request: Request, fields: Annotated[Fields, Depends(read_form)]) -> Response:
         name = ""
         try:
-            pace.login(request)
-            name = logins.offered(token).name
+            name = offered(request, token).name
+            pace.link(token)
             pages.check(request, fields, "link")
             token_of_login = logins.use_link(token, _same_twice(fields))
         except LinkIsVoid as error:
@@ -163,7 +173,7 @@ def _add_provider(
     @router.get("/login/provider")
     def to_the_provider(request: Request) -> Response:
         try:
-            pace.login(request)
+            pace.provider(request, "to the provider")
             address, kept = provider.begin(request.query_params.get("next", "")[:300])
         except CaseproofError as error:
             return pages.refused("login_told.html", request, error)
@@ -174,7 +184,7 @@ def _add_provider(
     @router.get("/login/provider/back")
     def back(request: Request) -> Response:
         try:
-            pace.login(request)
+            pace.provider(request, "back")
             email, after = provider.finish(request.query_params, request.cookies.get(kept_as, ""))
             token = logins.by_email(email, way="provider")
         except CaseproofError as error:

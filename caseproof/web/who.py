@@ -44,6 +44,14 @@ def with_person(request: Request, person: Person | None) -> None:
     request.scope[_PERSON] = person
 
 
+def _text(value: str) -> str:
+    """What a header says, which starlette reads as Latin-1: UTF-8 where it is that, as proxies write names today."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
+
+
 class Who:
     """Finds the person of a request, and keeps their cookie; ``cookie`` is its name."""
 
@@ -64,12 +72,16 @@ class Who:
         """Who asks. Where the proxy says it, no cookie says otherwise. Raises StoreDown, StoreError."""
         if self._by_proxy(request):
             named = request.headers.getlist(self._header)
-            return self._logins.known_as(named[0].strip(), way=BY_PROXY) if len(named) == 1 else None
+            return self._logins.known_as(_text(named[0]).strip(), way=BY_PROXY) if len(named) == 1 else None
         return self._logins.person(self.token(request))
 
     def everybody_reads(self, request: Request) -> bool:
-        """Whether reading needs no login: nothing here is reached from elsewhere, and no proxy handed this on."""
-        return self._for_this_machine and not any(name in request.headers for name in _HANDED_ON)
+        """Whether reading needs no login: nothing here is reached from elsewhere, and no proxy handed this on.
+
+        A proxy that says nothing of itself speaks HTTP/1.0 often, and neither a browser nor a client of ours does.
+        """
+        handed_on = request.scope.get("http_version") != "1.1" or any(name in request.headers for name in _HANDED_ON)
+        return self._for_this_machine and not handed_on
 
     def refuse_strangers(self, request: Request, *, reads: bool) -> None:
         """Raises NotLoggedIn for who is nobody, and may not do this without being somebody."""

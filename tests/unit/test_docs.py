@@ -219,6 +219,22 @@ def test_the_defaults_that_are_drawn_are_those_in_force() -> None:
     assert said["api_url"][3] == "must be given"
 
 
+def locations(page: str) -> dict[str, str]:
+    """The locations of nginx that a page shows for our own pages, with what stands in each."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    found = dict(re.findall(r"location ([^\n]+?) \{\n(.*?)\n *\}", text, re.DOTALL))
+    return {path: lines for path, lines in found.items() if "127.0.0.1:8321" in lines}
+
+
+def test_the_lines_for_nginx_name_who_asks_and_keep_links_out_of_the_log() -> None:
+    team, answers = locations("run-it-for-real.md"), locations("confirmation-page.md")
+    assert (set(team), len(answers)) == ({"/", "/login/link/"}, 1)
+    for lines in (*team.values(), *answers.values()):
+        assert "proxy_set_header X-Forwarded-For $remote_addr;" in lines
+        assert "proxy_set_header Host " in lines
+    assert all("access_log off;" in lines for lines in (team["/login/link/"], *answers.values()))
+
+
 def test_every_condition_of_a_closure_is_on_its_page_with_its_rules() -> None:
     said = {row[0]: row[1] for row in rows("closing.md") if len(row) == 3 and row[0] != "condition"}
     assert said == {condition.code: condition.rule for condition in CONDITIONS}

@@ -195,6 +195,19 @@ def test_what_a_proxy_that_nobody_set_up_hands_on_needs_a_login_on_loopback_too(
     assert visitor.get("/cases", headers={name: "203.0.113.9"}).status_code == 401
 
 
+def test_a_proxy_that_says_nothing_of_itself_is_known_by_its_old_http(visitor: TestClient) -> None:
+    """As nginx with a bare `proxy_pass` was for long: it asks for our own address, and names nobody."""
+
+    def spoken(version: str) -> TestClient:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await visitor.app(scope | {"http_version": version}, receive, send)
+
+        return TestClient(app, "http://127.0.0.1:8321", follow_redirects=False)
+
+    codes = {version: spoken(version).get("/cases").status_code for version in ("1.1", "1.0", "0.9")}
+    assert codes == {"1.1": 200, "1.0": 401, "0.9": 401}
+
+
 def test_what_only_the_team_may_see_stays_in_no_cache(
     public: Any, make_client: Callable[..., TestClient], logged_in: Callable[..., TestClient]
 ) -> None:

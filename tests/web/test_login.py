@@ -226,6 +226,22 @@ def test_a_link_is_void_after_its_time_after_a_newer_one_and_after_the_person_le
         assert browse(office).get(f"/login/link/{none}").status_code == 410
 
 
+def test_a_stranger_at_the_same_address_keeps_nobody_from_using_their_link(office: Any, browser: TestClient) -> None:
+    """As behind a proxy that does not say whom it speaks for: then all come from one address."""
+    _, link = office.logins.invite("team lead")
+    for number in range(21):
+        told = browser.post("/login", data={"name": f"name {number}", "password": "x"})
+    assert told.status_code == 429
+    codes = {browser.post("/login/link/none", data={"new": "x"}).status_code for _ in range(21)}
+    codes |= {browser.get("/login/link/none").status_code for _ in range(120)}
+    assert codes == {410, 429}, "guessing links ends, too"
+    for number in range(20):
+        assert choose(browser, link, f"short {number}"[:9]).status_code == 422
+    assert choose(browser, link).status_code == 429, "and so does trying with a link that holds"
+    _, other = office.logins.invite("operator")
+    assert choose(browser, other).status_code == 303
+
+
 def test_a_link_that_another_site_sends_is_refused_and_still_holds(office: Any, browser: TestClient) -> None:
     _, link = office.logins.invite("team lead")
     sent = {"new": OTHER, "again": OTHER, "key": "x"}
@@ -408,7 +424,7 @@ def behind(office: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     settings = Settings(home=office.home, public_url=PUBLIC)  # type: ignore[arg-type]
     app = create_app(replace(office.services, settings=settings), logins=office.logins)
 
-    def ask(peer: str, *values: str, forwarded: str = "", path: str = "/cases", **headers: str) -> Any:
+    def ask(peer: str, *values: str | bytes, forwarded: str = "", path: str = "/cases", **headers: str) -> Any:
         served = _behind_proxies(app)
         client = TestClient(served, PUBLIC, follow_redirects=False, client=(peer, 5000), raise_server_exceptions=False)
         sent = [("X-Forwarded-User", value) for value in values] + [("X-Forwarded-For", forwarded)] * bool(forwarded)
@@ -437,6 +453,16 @@ def test_two_words_an_empty_one_and_a_strangers_name_are_nobody(behind: Callable
     for values in (("operator", "operator"), ("operator", "team lead"), ("",), ("nobody",), ("team lead",),
                    ("operator, team lead",), ("nobody@example.com",), ("operator\tx",)):  # fmt: skip
         assert behind("192.0.2.10", *values).status_code == 401, values
+
+
+def test_a_name_with_umlauts_is_known_as_utf_8_and_as_latin_1(office: Any, behind: Callable[..., Any]) -> None:
+    (office.home / "policy.yaml").write_text("team: [Jürgen Groß, team lead]\n", encoding="utf-8")
+    office.logins.invite("Jürgen Groß")
+    for name in ("Jürgen Groß", "JÜRGEN GROSS"):
+        for spelled in ("utf-8", "latin-1"):
+            assert behind("192.0.2.10", name.encode(spelled)).status_code == 200, (name, spelled)
+    for odd in (b"\xff\xfe", b"J\xc3rgen Gro\xdf"):
+        assert behind("192.0.2.10", odd).status_code == 401
 
 
 def test_where_the_proxy_says_who_it_is_no_cookie_says_otherwise(office: Any, behind: Callable[..., Any]) -> None:

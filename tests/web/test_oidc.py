@@ -94,6 +94,17 @@ def test_with_a_provider_no_password_lets_in(office: Any) -> None:
     assert not is_in(browser)
 
 
+def test_who_tries_passwords_at_the_same_address_keeps_nobody_from_the_provider(office: Any) -> None:
+    browser = browse(office)
+    for number in range(21):
+        told = browser.post("/login", data={"name": f"name {number}", "password": "x"})
+    assert told.status_code == 429
+    assert log_in(browser).status_code == 303
+    codes = [browser.get("/login/provider").status_code for _ in range(60)]
+    assert codes[-1] == 429
+    assert browser.get("/login/provider/back").status_code == 403, "each step is counted by itself"
+
+
 def signed_by_a_stranger(provider: OidcProvider) -> None:
     provider.sign_with = stranger_key()
 
