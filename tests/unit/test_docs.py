@@ -222,8 +222,8 @@ def test_the_defaults_that_are_drawn_are_those_in_force() -> None:
 def locations(page: str) -> dict[str, str]:
     """The locations of nginx that a page shows for our own pages, with what stands in each."""
     text = (DOCS / page).read_text(encoding="utf-8")
-    found = dict(re.findall(r"location ([^\n]+?) \{\n(.*?)\n *\}", text, re.DOTALL))
-    return {path: lines for path, lines in found.items() if "127.0.0.1:8321" in lines}
+    found = re.findall(r"location ([^\n]+?) \{\n(.*?)\n *\}", text, re.DOTALL)
+    return {path: lines for path, lines in found if "127.0.0.1:8321" in lines}
 
 
 def test_the_lines_for_nginx_name_who_asks_and_keep_links_out_of_the_log() -> None:
