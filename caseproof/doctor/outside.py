@@ -27,6 +27,7 @@ MAIL_SECONDS = 4.0
 MAILBOX_SECONDS = 8.0
 """How long the mailbox may take for a step: a login over IMAP is slower."""
 _SAME = "Start the web app with the same CASEPROOF_HOME and CASEPROOF_DATABASE_URL as here."
+_SAME_KEY = "Start the web app with the same CASEPROOF_HOME as here: the key lies in its `keys` folder."
 _WEB = (
     "Start it with `caseproof up` or `caseproof web`; see that CASEPROOF_PUBLIC_URL (else CASEPROOF_WEB_URL) is the "
     "address where it can be reached from outside, and that a proxy before it passes everything on."
@@ -143,7 +144,7 @@ class WebChecks:
     def same_store(self, store: Store, secret: Callable[[], bytes | None]) -> str:
         """Whether it reads the store that we read: as many open cases, and the newest case.
 
-        A web app that asks for a login tells it whoever has the ``secret`` of its store.
+        A web app that asks for a login tells it whoever has its ``secret``, the key in `keys/answers` of its home.
         """
         if self._needs_login:
             if (known := secret()) is None:
@@ -152,8 +153,8 @@ class WebChecks:
             self._health = self._read_health()
             if self._health["status"] == "ok" and "version" not in self._health:
                 raise Failed(
-                    f"The web app at {self._call.address} reads another store: it does not know our signature.",
-                    _SAME,
+                    f"The web app at {self._call.address} is of another home, or has another key: it does not know our signature.",
+                    _SAME_KEY,
                 )
             if "version" in self._health:
                 self._refuse_another_version(self._health)

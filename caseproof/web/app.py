@@ -152,7 +152,7 @@ def _health_routes(store: Store, keys: AnswerKeys, who: Who, host: AnswerHost) -
 
     @router.api_route("/health", methods=_READ)
     def health(request: Request) -> Response:
-        """In short for a stranger; in full for the team, and for the doctor, who has our store and so our secret."""
+        """In short for a stranger; in full for the team, and for the doctor, who has our key (`keys/answers`)."""
         if is_health_key(keys.known, request.headers.get(HEALTH_KEY, "")):
             return _health(store, in_short=False, newest=True)
         team = who.everybody_reads(request) or person_of(request) is not None

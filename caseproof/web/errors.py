@@ -72,8 +72,9 @@ class ErrorPages:
             response = self._answers.trouble(request, None)
             response.status_code = error.status_code
         elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            says = "This page only shows; nothing can be changed here."
-            response = self._show(405, says, "Act in the Prefect UI or with the `caseproof` command.")
+            says = "This address takes no request of that kind."
+            next_action = "Act in the Prefect UI or with the `caseproof` command; your own login is on your account's page."
+            response = self._show(405, says, next_action)
         else:
             says = "There is no such page."
             response = self._show(error.status_code, says, "Start from the list of cases and follow its links.")

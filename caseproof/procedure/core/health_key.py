@@ -1,4 +1,4 @@
-"""How the doctor shows the web app that it is of the same installation: signed with the secret of their store."""
+"""How the doctor shows the web app that it is of the same home: signed with the key in `keys/answers`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def health_key(secret: bytes) -> str:
 
 
 def is_health_key(secret: Callable[[], bytes | None], key: str) -> bool:
-    """Whether this was made just now with our secret. ``secret`` makes none where there is none: strangers ask this."""
+    """Whether this was made just now with our key. ``secret`` makes none where there is none: strangers ask this."""
     if not key:
         return False
     try:
