@@ -116,12 +116,12 @@ def _start(settings: Settings, laid_out: StartPlan, supervisor: Supervisor, say:
 def _offer_first_login(services: Services, say: Say, *, shown: bool) -> None:
     """A sign-in link for the first person, where nobody can log in yet; none where it would be kept (not ``shown``)."""
     if not shown:
-        if not services.logins.everybody():
+        if not services.logins.who_get_in():
             first = shlex.quote(services.policy.team[0])
-            say(f"Nobody has a login yet: `caseproof people link {first}` prints a sign-in link.")
+            say(f"Nobody can log in yet: `caseproof people link {first}` prints a sign-in link.")
     elif (offered := services.logins.first_link()) is not None:
         login, token = offered
-        say(f"Nobody has a login yet. {login.name} chooses a password here, once: {services.links.sign_in_url(token)}")
+        say(f"Nobody can log in yet. {login.name} chooses a password here, once: {services.links.sign_in_url(token)}")
 
 
 def _is_terminal() -> bool:

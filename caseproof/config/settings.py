@@ -142,6 +142,11 @@ class Settings(BaseSettings):
         return all(is_loopback(str(url)) for url in named if url is not None)
 
     @property
+    def proxy_names_people(self) -> bool:
+        """Whether a proxy's word on who somebody is counts: its header is named, and where it comes from."""
+        return bool(self.proxy_login_header.strip() and self.proxy_addresses)
+
+    @property
     def prefect_listens(self) -> tuple[str, int]:
         """The host and port that the Prefect server of `caseproof up` listens on. Raises BadInput for https."""
         return _listens("CASEPROOF_PREFECT_URL", self.prefect_url, "PREFECT_UI_URL")

@@ -72,11 +72,11 @@ def logins(settings: Settings, known: TeamLogins) -> str:
             f"{', '.join(gone)}: not on the policy's team, and has a login, which counts once the name is there again.",
             f"Take it away: `caseproof people remove '{gone[0]}'`.",
         )
-    if not having and not settings.is_for_this_machine:
-        raise Failed(
-            "Nobody has a login, so nobody sees a case.", f"Make the first link: `caseproof people link '{team[0]}'`."
-        )
-    return f"{len(having)} of {len(team)} on the team can log in"
+    getting_in = known.who_get_in()
+    if not getting_in and not settings.is_for_this_machine:
+        way = f"invite '{team[0]}' ADDRESS" if known.by_address else f"link '{team[0]}'"
+        raise Failed("Nobody can log in, so nobody sees a case.", f"Let somebody in: `caseproof people {way}`.")
+    return f"{len(getting_in)} of {len(team)} on the team can log in"
 
 
 def host_names(settings: Settings) -> str:

@@ -58,6 +58,7 @@ class Who:
     def __init__(self, settings: Settings, logins: TeamLogins) -> None:
         self._logins = logins
         self._for_this_machine = settings.is_for_this_machine
+        self._proxy_names_people = settings.proxy_names_people
         self._header = settings.proxy_login_header.strip()
         self._proxies = settings.proxy_addresses
         self._secure = settings.public.startswith("https:")
@@ -90,7 +91,7 @@ class Who:
 
     def _by_proxy(self, request: Request) -> bool:
         """Whether our proxy says who asks. The header counts from its addresses alone."""
-        if not (self._header and self._proxies and self._header in request.headers):
+        if not (self._proxy_names_people and self._header in request.headers):
             return False
         peer = request.scope.get(PEER) or (request.client.host if request.client else "")
         try:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 
 from caseproof.config.settings import Settings
 from caseproof.doctor.examination import Failed, Skipped
 from caseproof.doctor.web_doors import addresses, host_names, logins, whose_word
-from caseproof.procedure.core.logins import TeamLogins
+from caseproof.procedure.core.logins import LINK_HOLDS, TeamLogins
 from caseproof.store import Store
 
 TEAM, ANSWERS = "https://ops.example.com", "https://answers.example.com"
@@ -80,14 +82,47 @@ def test_nobody_who_can_log_in_and_somebody_who_left_are_named(tmp_path: Path) -
     store.migrate()
     known = TeamLogins(store, lambda: NOW, lambda: team)
     assert logins(here, known) == "0 of 2 on the team can log in"
-    with pytest.raises(Failed, match="Nobody has a login") as failed:
+    with pytest.raises(Failed, match="Nobody can log in") as failed:
         logins(public, known)
     assert "caseproof people link 'operator'" in failed.value.next_action
     known.invite("operator")
     assert logins(public, known) == "1 of 2 on the team can log in"
+    later = replace(known, clock=lambda: NOW + LINK_HOLDS)
+    with pytest.raises(Failed, match="Nobody can log in"):
+        logins(public, later)
     team.remove("operator")
     with pytest.raises(Failed, match="operator: not on the policy's team"):
         logins(here, known)
+    store.close()
+
+
+def test_who_can_log_in_has_a_link_that_holds_or_what_the_way_in_asks_for(tmp_path: Path) -> None:
+    store, now = Store(settings(tmp_path).database), [NOW]
+    store.migrate()
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    by_password = TeamLogins(store, lambda: now[0], lambda: ["operator", "team lead"], cheap)
+    by_provider, by_proxy = replace(by_password, by_address=True), replace(by_password, by_name=True)
+
+    def counted() -> list[int]:
+        return [len(each.who_get_in()) for each in (by_password, by_provider, by_proxy)]
+
+    first = by_password.first_link()
+    assert first is not None
+    assert by_password.first_link() is None, "while the link holds"
+    assert counted() == [1, 1, 1]
+    now[0] += LINK_HOLDS
+    assert counted() == [0, 0, 1]
+    first = by_password.first_link()
+    assert first is not None, "and once more when it does not"
+    by_password.use_link(first[1], "nine tall chimneys")
+    assert counted() == [1, 0, 1], "with a provider, the page takes no password"
+    by_password.invite("team lead", "lead@example.com")
+    now[0] += LINK_HOLDS
+    assert counted() == [1, 1, 2]
+    by_password.remove("team lead")
+    with pytest.raises(Failed, match="Nobody can log in") as failed:
+        logins(settings(tmp_path, public_url=TEAM), by_provider)
+    assert "invite 'operator' ADDRESS" in failed.value.next_action
     store.close()
 
 

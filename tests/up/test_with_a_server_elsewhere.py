@@ -75,7 +75,7 @@ def test_it_uses_the_server_that_is_named_and_starts_none(
     said = process.log.read_text()
     assert "Prefect's server (yours)" in said
     assert "Prefect's server is starting" not in said
-    assert "Nobody has a login yet: `caseproof people link operator` prints a sign-in link." in said
+    assert "Nobody can log in yet: `caseproof people link operator` prints a sign-in link." in said
     assert "/login/link/" not in said, "what is kept as a log lets nobody in"
     assert not (installation.home / "up" / "server.json").exists()
     for name in ("job-failure-case", "remove-integration"):

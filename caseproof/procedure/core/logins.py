@@ -69,12 +69,18 @@ class Person:
 
 @dataclass(frozen=True)
 class TeamLogins:
-    """The logins of the team. ``team`` gives the policy's list as it is now."""
+    """The logins of the team. ``team`` gives the policy's list as it is now.
+
+    ``by_address`` says that a provider vouches for mail addresses, and the page takes no password then; ``by_name``
+    that a proxy names people.
+    """
 
     store: Store
     clock: Clock
     team: Callable[[], Sequence[str]]
     hasher: PasswordHasher = HASHER
+    by_address: bool = False
+    by_name: bool = False
 
     # -- who may ------------------------------------------------------------------------------------------------
 
@@ -93,8 +99,19 @@ class TeamLogins:
         return login, token
 
     def first_link(self) -> tuple[Login, str] | None:
-        """A link for the first person of the team, where nobody has a login yet; else None."""
-        return None if self.everybody() else self.invite(self.team()[0])
+        """A link for the first person of the team, where nobody can log in; else None."""
+        return None if self.who_get_in() else self.invite(self.team()[0])
+
+    def who_get_in(self) -> list[Login]:
+        """Those of the team who can log in to the pages as things are; to have a login alone is no way in."""
+        with self.store.reading() as uow:
+            having, waiting = uow.logins.all(), uow.logins.waiting(self.clock())
+        return [
+            one for one in having if self._on_team(one.name) and (one.id in waiting or self.by_name or self._key_of(one))
+        ]
+
+    def _key_of(self, login: Login) -> str:
+        return login.email if self.by_address else login.password
 
     def everybody(self) -> list[Login]:
         """All who have a login, also those who are on the team no more."""

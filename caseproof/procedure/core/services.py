@@ -97,7 +97,8 @@ class Services:
     @property
     def logins(self) -> TeamLogins:
         """Who of the team may log in; the team is the policy's as it is at each look."""
-        return TeamLogins(self.store, self.clock, TeamInForce(self.settings))
+        by_address, by_name = self.settings.oidc_issuer is not None, self.settings.proxy_names_people
+        return TeamLogins(self.store, self.clock, TeamInForce(self.settings), by_address=by_address, by_name=by_name)
 
     @property
     def stopping(self) -> Stopping:
