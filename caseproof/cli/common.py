@@ -20,11 +20,16 @@ __all__ = [
 out = HouseConsole()
 err = HouseConsole(stderr=True)
 
+
+def _whose(by: str) -> str:
+    return acting(by, lambda name: err.print(f"acting as {safe(name)}", highlight=False, soft_wrap=True))
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Member = Annotated[
     str,
     typer.Option(
-        "--by", help="Who does this, as `team` of the policy names them.", show_default=False, callback=acting
+        "--by", help="Who does this, as `team` of the policy names them.", show_default=False, callback=_whose
     ),
 ]
 

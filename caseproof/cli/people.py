@@ -96,10 +96,10 @@ def _remark(public: str) -> None:
 
 
 def login(name: Name) -> None:
-    """Log in at this terminal with your password, which is asked for; commands then act as you, without --by."""
-    services = bootstrap()
+    """Log in with your password, which is asked for; commands of this terminal then act as you, without --by."""
+    services, terminal = bootstrap(), session.this_terminal()
     password = typer.prompt("Password", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
-    session.keep(services.settings, services.logins.by_password(name, password, way="command"))
+    session.keep(services.settings, terminal, services.logins.by_password(name, password, way="command"))
     out.print(f"Logged in as {safe(services.logins.member(name))}; `caseproof logout` ends it.")
 
 

@@ -153,7 +153,8 @@ class WebChecks:
             self._health = self._read_health()
             if self._health["status"] == "ok" and "version" not in self._health:
                 raise Failed(
-                    f"The web app at {self._call.address} is of another home, or has another key: it does not know our signature.",
+                    f"The web app at {self._call.address} is of another home, or has another key: it does not know "
+                    "our signature.",
                     _SAME_KEY,
                 )
             if "version" in self._health:

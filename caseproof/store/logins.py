@@ -84,7 +84,7 @@ class Logins:
         self._connection.execute(update(logins).where(logins.c.id == login.id).values(password=hashed))
 
     def put_in_place(self, login: Login, hashed: str) -> bool:
-        """Keep this hash in the place of the one that ``login`` has; whether the login and its hash were there still."""
+        """Keep this hash in the place of the one that ``login`` has; whether that was there still."""
         unchanged = (logins.c.id == login.id) & (logins.c.password == login.password)
         return self._connection.execute(update(logins).where(unchanged).values(password=hashed)).rowcount == 1
 

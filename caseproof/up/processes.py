@@ -68,8 +68,11 @@ class Identity:
             alive = psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
-        # The clock may be set between the two looks that make one of these.
-        return alive and now.boot == self.boot and abs(now.born - self.born) < 2.0
+        return alive and now.is_same(self)
+
+    def is_same(self, other: Identity) -> bool:
+        """Whether both are of one process: the clock may have been set between the looks that made them."""
+        return (self.pid, self.boot) == (other.pid, other.boot) and abs(self.born - other.born) < 2.0
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,9 @@ class ErrorPages:
             response.status_code = error.status_code
         elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             says = "This address takes no request of that kind."
-            next_action = "Act in the Prefect UI or with the `caseproof` command; your own login is on your account's page."
+            next_action = (
+                "Act in the Prefect UI or with the `caseproof` command; for your own login there is your account."
+            )
             response = self._show(405, says, next_action)
         else:
             says = "There is no such page."

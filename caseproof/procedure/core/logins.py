@@ -106,11 +106,10 @@ class TeamLogins:
         """Those of the team who can log in to the pages as things are; to have a login alone is no way in."""
         with self.store.reading() as uow:
             having, waiting = uow.logins.all(), uow.logins.waiting(self.clock())
-        return [
-            one for one in having if self._on_team(one.name) and (one.id in waiting or self.by_name or self._key_of(one))
-        ]
+        on_team = [one for one in having if self._on_team(one.name) is not None]
+        return [one for one in on_team if self.by_name or one.id in waiting or self._shown_by(one)]
 
-    def _key_of(self, login: Login) -> str:
+    def _shown_by(self, login: Login) -> str:
         return login.email if self.by_address else login.password
 
     def everybody(self) -> list[Login]:
