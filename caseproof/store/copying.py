@@ -33,13 +33,17 @@ from caseproof.store.errors import StoreError, explained, readable
 from caseproof.store.guards import guards_off, guards_on
 from caseproof.store.migrate import SchemaState, _known, downgrade, standing, upgrade
 from caseproof.store.store import Store
-from caseproof.store.tables import REVISION, VERSION_TABLE, login_links, login_sessions, marks, metadata
+from caseproof.store.tables import REVISION, VERSION_TABLE, login_links, login_sessions, logins, marks, metadata
 from caseproof.store.uow import UnitOfWork
 
 Row = dict[str, Any]
 
 _NOT_COPIED = frozenset({login_links.name, login_sessions.name})
 """Who is logged in, and by which links somebody may: a restore brings nobody back who was logged out since."""
+
+_LEFT_EMPTY = frozenset({(logins.name, logins.c.password.name)})
+"""What is empty in every copy: a restore brings back no password that was changed since, and a login of somebody who
+was removed since opens nothing. Everybody chooses a new one, by a link."""
 
 TABLES = frozenset(metadata.tables) - _NOT_COPIED
 """Every table of the newest revision that is saved; the one that holds the revision's number is none of them."""
@@ -75,12 +79,12 @@ class Snapshot:
 
     def rows(self, name: str) -> Iterator[Row]:
         """The rows as JSON values, in the order of their keys; read in batches, so that a long table fits."""
-        here = self._tables[name]
+        here, empty = self._tables[name], {column for table, column in _LEFT_EMPTY if table == name}
         order = [self._by_character(key) for key in here.primary_key]
         found = self._connection.execute(select(here).order_by(*order), execution_options={"yield_per": _BATCH})
         with readable(f"A row of the table {name}"):
             for row in found.mappings():
-                yield {name: _plain(value) for name, value in row.items()}
+                yield {column: "" if column in empty else _plain(value) for column, value in row.items()}
 
     def _by_character(self, key: Column[Any]) -> Any:
         """One order of texts on every database, whatever country PostgreSQL was set up for."""

@@ -9,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import create_engine
 
-from caseproof.backup import check_backup, make_backup, restore_backup
+from caseproof.backup import BackupError, check_backup, make_backup, restore_backup
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
@@ -19,7 +20,19 @@ from caseproof.evidence.proof import verify_proof
 from caseproof.store import CaseRow, Store
 from caseproof.store.guards import guards_missing
 from caseproof.store.migrate import downgrade
-from tests.backup.places import NOT_SAVED, NOW, POLICY, UNMATCHED, Place, as_before_0003, opened, store_at
+from tests.backup.places import (
+    CONTACT,
+    HASH,
+    NOT_SAVED,
+    NOW,
+    POLICY,
+    UNMATCHED,
+    Place,
+    as_before_0003,
+    opened,
+    rewrite,
+    store_at,
+)
 
 
 def test_every_row_and_every_byte_comes_back(saved: tuple[Place, Path], empty: Place) -> None:
@@ -39,6 +52,19 @@ def test_a_restore_brings_back_who_has_a_login_but_nobody_who_was_logged_in(
     restore_backup(empty.parts, saved[1])
     found = empty.all_tables()
     assert (len(found["logins"]), [found[name] for name in sorted(NOT_SAVED)]) == (1, [[], []])
+    assert HASH in saved[0].all_tables()["logins"][0]
+    assert HASH not in found["logins"][0], "nor the password of that day"
+    assert CONTACT in found["logins"][0]
+    assert HASH not in (saved[1] / "store" / "logins.jsonl").read_text()
+
+
+def test_a_password_that_was_put_into_a_backup_is_not_restored(copy: Path, empty: Place) -> None:
+    path = copy / "store" / "logins.jsonl"
+    path.write_text(path.read_text().replace('"password":""', f'"password":"{HASH}"'))
+    assert HASH in path.read_text()
+    rewrite(copy)
+    with pytest.raises(BackupError, match="The rows of logins"):
+        restore_backup(empty.parts, copy)
 
 
 def test_every_case_reads_as_before_and_every_proof_holds(saved: tuple[Place, Path], empty: Place) -> None:
