@@ -64,8 +64,9 @@ def people_list(as_json: AsJson = False) -> None:
     """The team, and who of them can log in."""
     services = bootstrap()
     logins = {folded_name(login.name): login for login in services.logins.everybody()}
+    getting_in = {folded_name(login.name) for login in services.logins.who_get_in()}
     on_team = {folded_name(name): name for name in services.policy.team}
-    rows = [(name, *_standing(logins.get(folded))) for folded, name in on_team.items()]
+    rows = [(name, *_standing(logins.get(folded), gets_in=folded in getting_in)) for folded, name in on_team.items()]
     rows += [(one.name, one.email, "none: not on the team") for folded, one in logins.items() if folded not in on_team]
     if as_json:
         print_json([{"name": name, "email": email, "state": state} for name, email, state in rows])
@@ -83,11 +84,12 @@ def people_remove(name: Name) -> None:
     out.print(f"{safe(services.logins.remove(name))} has no login any more, and is logged out.")
 
 
-def _standing(login: Login | None) -> tuple[str, str]:
+def _standing(login: Login | None, *, gets_in: bool) -> tuple[str, str]:
     """Somebody's address, and how their login stands."""
     if login is None:
         return "", "none yet"
-    return login.email, "with a password" if login.password else "invited"
+    state = "with a password" if login.password else "invited"
+    return login.email, state if gets_in else f"{state}, and has no way in now"
 
 
 def _remark(public: str) -> None:

@@ -46,6 +46,12 @@ def test_a_link_is_printed_for_somebody_of_the_team_and_holds_once(services: Ser
     assert [(row["name"], row["state"]) for row in run("people", "list", "--json").json] == [
         ("operator", "none yet"), ("team lead", "with a password"),
     ]  # fmt: skip
+    run("people", "link", "operator")
+    assert run("people", "list", "--json").json[0]["state"] == "invited"
+    with services.store.uow() as uow:  # as after three days
+        uow.logins.withdraw(services.logins.everybody()[1])
+        uow.commit()
+    assert run("people", "list", "--json").json[0]["state"] == "invited, and has no way in now"
     assert run("people", "remove", "team lead").code == 0
     assert run("people", "remove", "team lead").code == 1
 

@@ -12,10 +12,13 @@ import pytest
 from argon2 import PasswordHasher
 
 from caseproof.config.settings import Settings
+from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.examination import Failed, Skipped
+from caseproof.doctor.outside import WebChecks
 from caseproof.doctor.web_doors import addresses, host_names, logins, whose_word
 from caseproof.procedure.core.logins import LINK_HOLDS, TeamLogins
 from caseproof.store import Store
+from tests.support.loopback import Loopback
 
 TEAM, ANSWERS = "https://ops.example.com", "https://answers.example.com"
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
@@ -124,6 +127,19 @@ def test_who_can_log_in_has_a_link_that_holds_or_what_the_way_in_asks_for(tmp_pa
         logins(settings(tmp_path, public_url=TEAM), by_provider)
     assert "invite 'operator' ADDRESS" in failed.value.next_action
     store.close()
+
+
+def test_a_web_app_that_does_not_know_our_key_is_named_as_one_of_another_home(tmp_path: Path) -> None:
+    answer = (200, {"Content-Type": "application/json"}, b'{"status": "ok"}')
+    with Loopback({"/health": answer}) as there:
+        # Reached from elsewhere, by what is set; and asked where the test can.
+        here = settings(tmp_path, web_url="http://192.0.2.7:8321", public_url=there.url)
+        checks = WebChecks(here, Clocks())
+        with pytest.raises(Failed, match="of another home, or has another key") as failed:
+            checks.same_store(Store(here.database), lambda: b"k" * 32)
+        checks.close()
+    assert "CASEPROOF_HOME" in failed.value.next_action
+    assert there.asked[0][2]["x-caseproof-health"]
 
 
 def test_where_nothing_answers_no_host_name_is_asked_for(tmp_path: Path) -> None:
