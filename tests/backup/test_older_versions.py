@@ -66,7 +66,7 @@ def test_a_proof_that_was_made_before_and_altered_does_not_hold(tmp_path: Path) 
     assert [check for check in verify_proof(proof) if not check.ok] != []
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """An empty home on each database."""
     home = store_at(tmp_path / "new")

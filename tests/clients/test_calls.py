@@ -18,6 +18,7 @@ AT_MOST = 10
 """A run that has nothing to do: its flow and itself are made, named, read, begun and ended; its log and its events."""
 
 
+@pytest.mark.full
 def test_a_run_with_nothing_to_do_asks_for_no_token_no_version_and_no_place_for_results(
     prefect_server: PrefectServer, tmp_path: Path
 ) -> None:

@@ -165,7 +165,11 @@ def test_no_command_prints_past_the_filter() -> None:
     files = [*(ROOT / "caseproof").rglob("*.py"), ROOT / "sandbox" / "demo.py"]
     past = []
     for file in files:
-        if file.name != "terminal.py" and "markup import escape" in file.read_text(encoding="utf-8"):
+        if (
+            file.parent.name == "cli"
+            and file.name != "terminal.py"
+            and "markup import escape" in file.read_text(encoding="utf-8")
+        ):
             past.append(f"{file.relative_to(ROOT)}: escape, which leaves what acts on a terminal; safe does not")
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
