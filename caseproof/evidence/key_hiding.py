@@ -89,7 +89,7 @@ def hide_keys_in_text(text: str) -> str:
 
 def _hidden(content: bytes, lies: _Depth) -> bytes:
     if lies.depth < _DEEPEST and is_packed(content) and _is_to_be_withheld(content, lies):
-        return _withheld(content)
+        return withheld(content)
     if spans := sorted(_found(content)):
         content = _overwritten(content, spans)
     return _hidden_in_base64(content, lies) if lies.depth < _DEEPEST else content
@@ -283,7 +283,7 @@ def _scattered(block: bytes, letters: bytes) -> bytes:
     return b"".join([*done, block[last:]])
 
 
-def _withheld(content: bytes) -> bytes:
+def withheld(content: bytes) -> bytes:
     """As many bytes, which say what stood there: what is compressed cannot be mended in its place."""
     digest = hashlib.sha256(content).hexdigest()
     said = f"This file is not kept: it held a key of ours, or more than is looked into. Its SHA-256 was {digest}.\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Disposition
 from caseproof.evidence.signing import answer_token, reply_address
 from caseproof.procedure.answers.answer_link import LinkState, asked
+from caseproof.procedure.answers.kept_mail import without_keys
 from caseproof.procedure.answers.mail_triage import FLOOD
 from caseproof.procedure.answers.receiving import Received, receive
 from caseproof.procedure.closing import deciding
@@ -122,6 +124,33 @@ def test_a_forged_automatic_reply_with_the_message_id_of_the_answer_does_not_mak
     _, letter, _ = told
     take_in(world, FORGED[name](letter))
     assert take_in(world, answer(letter, message_id=GENUINE)).place is Disposition.COUNTED
+
+
+def test_a_forged_mail_that_differs_in_the_signed_address_alone_does_not_make_the_true_one_seen_before(
+    world: World, told: tuple[str, bytes, bytes]
+) -> None:
+    """What is kept of both looks the same but for the digest of what came: our keys are hidden in it."""
+    ref, letter, _ = told
+    raw = answer(letter, message_id=GENUINE)
+    signature = re.search(rb"\+jf-000001-([a-z2-7]{16})@", raw)
+    assert signature is not None
+    forged = raw.replace(signature[1], b"a" * 16)
+    assert take_in(world, forged).place is not Disposition.COUNTED
+    got = take_in(world, raw)
+    assert (got.place, got.new, len(world.case(ref).words)) == (Disposition.COUNTED, True, 1)
+    assert not take_in(world, raw).new
+    assert not take_in(world, forged).new
+
+
+def test_a_mail_that_is_made_like_what_is_kept_of_another_is_no_twin_of_it(
+    world: World, told: tuple[str, bytes, bytes]
+) -> None:
+    _, letter, _ = told
+    raw = answer(letter, message_id=GENUINE)
+    take_in(world, without_keys(raw).content)
+    assert take_in(world, raw).place is Disposition.COUNTED
+    with world.services.store.reading() as uow:
+        assert len(uow.messages.settled(9)) + len(uow.messages.to_look_at(9)) == 2
 
 
 def test_a_forged_message_after_the_genuine_one_changes_nothing_and_passes_for_no_copy_of_it(

@@ -31,10 +31,10 @@ from caseproof.domain.codes import MessageCode
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision, Disposition
 from caseproof.evidence.answer_keys import IN_FORCE, SECRET_OF_BEFORE, AnswerKeys, KeyLost, fingerprint
-from caseproof.evidence.key_hiding import hide_keys
 from caseproof.evidence.proof import verify_proof
 from caseproof.evidence.signing import answer_token, case_of_address, read_answer_token, reply_address
 from caseproof.evidence.vault import Vault
+from caseproof.procedure.answers.kept_mail import without_keys
 from caseproof.procedure.answers.receiving import Received, receive
 from caseproof.procedure.closing import deciding
 from caseproof.procedure.notify.renewing import renew_link
@@ -277,7 +277,7 @@ def test_the_digest_of_what_left_and_of_what_came_stands_beside_what_is_kept(pla
         row = uow.messages.known(word["evidence"])
     assert row is not None
     assert row.original == word["original"]
-    assert played.world.vault.read(word["evidence"]) == hide_keys(played.came)
+    assert played.world.vault.read(word["evidence"]) == without_keys(played.came).content
 
 
 # -- repeats ----------------------------------------------------------------------------------------------------------
