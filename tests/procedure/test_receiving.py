@@ -12,11 +12,11 @@ import pytest
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision, Disposition
-from caseproof.procedure.answers import kept_mail
-from caseproof.procedure.answers.kept_mail import without_keys
 from caseproof.evidence.signing import answer_token, case_of_address, reply_address
+from caseproof.procedure.answers import kept_mail
 from caseproof.procedure.answers.answer_link import Asked, LinkState, asked
 from caseproof.procedure.answers.inbox import InboxPass, MailIntake, read_inbox
+from caseproof.procedure.answers.kept_mail import without_keys
 from caseproof.procedure.answers.receiving import Received, receive
 from caseproof.procedure.core.causes import correct_cause
 from caseproof.store import MessageRow

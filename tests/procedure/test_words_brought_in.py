@@ -70,8 +70,8 @@ def saw_arrive(world: World, raw: bytes) -> None:
     with world.services.store.uow() as uow:
         if uow.messages.came(digest := hashlib.sha256(raw).hexdigest()) is None:
             uow.messages.add(
-                "0" * 24 + digest[24:], original=digest, message_id="", sender="", subject="", size=len(raw), way="mail",
-                place=Disposition.UNMATCHED, why="it answers no mail of ours", at=world.clock(),
+                "0" * 24 + digest[24:], original=digest, message_id="", sender="", subject="", size=len(raw),
+                way="mail", place=Disposition.UNMATCHED, why="it answers no mail of ours", at=world.clock(),
             )  # fmt: skip
             uow.commit()
 

@@ -160,7 +160,7 @@ def _without_nul(raw: bytes) -> bytes:
 
 
 def refuse_other_files(raw: bytes) -> None:
-    """Refuse what is no mail, or could not be read with bounded work; the look itself takes little. Raises Unreadable."""
+    """Refuse what is no mail, or could not be read with bounded work; this takes little. Raises UnreadableMail."""
     if not raw.strip():
         raise UnreadableMail("The message is empty.", _LOOK)
     if len(raw) > LARGEST:

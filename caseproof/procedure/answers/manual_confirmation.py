@@ -86,7 +86,7 @@ def confirm_by_message(
 
 
 def _not_seen(entry: MailEntry, came_as: str) -> list[Why]:
-    """All that a file says of how it arrived, who saved it could have written: what we saw arrive is known by digest."""
+    """What a file says of how it arrived, whoever saved it could have written: what we saw arrive is known."""
     if not entry.replies.answers.mailbox or entry.uow.messages.came(came_as) is not None:
         return []
     return [why(MessageCode.NOT_SEEN_ARRIVING)]

@@ -160,11 +160,11 @@ def addressees(told: Json) -> list[str]:
 # -- where answers go -----------------------------------------------------------------------------------------------
 
 
-def envelope_sender(replies: ReplyAddresses, lead: str) -> str:
-    """Where bounces go: the signed address of the notice's case, where a mailbox of ours is read."""
-    if not replies.answers.mailbox:
+def envelope_sender(replies: ReplyAddresses, lead: str, secret: bytes | None) -> str:
+    """Where bounces go: the notice's case's address, signed with ``secret``, where a mailbox of ours is read."""
+    if not replies.answers.mailbox or secret is None:
         return replies.mail.sender
-    return reply_address(replies.secret(), named_address(replies.mail.reply_to)[1], lead)
+    return reply_address(secret, named_address(replies.mail.reply_to)[1], lead)
 
 
 def reply_to(replies: ReplyAddresses, lead: str) -> str:
