@@ -16,12 +16,11 @@ import base64
 import binascii
 import hashlib
 import re
-from array import array
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from caseproof.evidence.text_layers import Layer
 from caseproof.evidence.unpacking import DEEPEST, Bounds, NotLookedInto, is_packed, unpacked
 
 _DEEPEST = 6
@@ -33,18 +32,26 @@ _OVERLAP = 16 * 1024
 # What we sign: `["jf-000001.1.notice",1790000000]` as base64, a dot, and 43 letters; or a case and 16 letters.
 _START = rb"(?:WyJ|\.eJ)[A-Za-z0-9_-]{8,400}+\."
 _TOKEN = re.compile(rb"(?<![A-Za-z0-9_])" + _START + rb"[A-Za-z0-9_-]{1,200}|" + _START + rb"[A-Za-z0-9_-]{20,200}")
-_ADDRESS = re.compile(rb"-(?<=[A-Za-z]{2}-)[0-9]{6,18}-([A-Za-z2-7]{16})(?![A-Za-z2-7])")
+_ADDRESS = re.compile(rb"-(?<=[A-Za-z]{2}-)[0-9]{6,18} ?-([A-Za-z2-7]{16})(?![A-Za-z2-7])")
 # The same across line ends, where nobody can see from the letters around it that it ends.
 _TOKEN_ON = re.compile(_START + rb"[A-Za-z0-9_-]{43}")
-_ADDRESS_ON = re.compile(rb"-(?<=[A-Za-z]{2}-)[0-9]{6,18}-([A-Za-z2-7]{16})(?=[@=])")
+_ADDRESS_ON = re.compile(rb"-(?<=[A-Za-z]{2}-)[0-9]{6,18} ?-([A-Za-z2-7]{16})(?=[@=])")
 _MAY_GO_ON = re.compile(rb"(?:WyJ|\.eJ)[A-Za-z0-9_-]{1,400}+[.<?]|-[0-9<]{6}")
 _BETWEEN = b" \t\r\n>|"
+# With blanks in it, as a program that copies text puts them there: only what surely names a case, and no address.
+_OURS = rb"WyJ[A-Za-z0-9]{2}[CSiy]0[w-z0-5]"  # `["jf-0` and the like
+_MAY_BE_SPACED = re.compile(_OURS)
+_TOKEN_SPACED = re.compile(_OURS + rb"[A-Za-z0-9_-]{4,400}+\.[A-Za-z0-9_-]{43}")
+_NO_ADDRESS = re.compile(rb"(?!)()")
+_BLANKS = re.compile(rb"[ \t]{1,9}")
 
 _SOFT_BREAK = rb"=[ \t]*\r?\n"
 _HEX = re.compile(_SOFT_BREAK + rb"|=([0-9A-Fa-f]{2})")
 _ENTITY = re.compile(rb"&(?:#x0*([0-9a-f]{2})|#0*([0-9]{2,3})|(period|hyphen|lowbar|plus|commat|gt));?", re.IGNORECASE)
 _NAMED = {b"period": b".", b"hyphen": b"-", b"lowbar": b"_", b"plus": b"+", b"commat": b"@", b"gt": b">"}
 _PERCENT = re.compile(rb"%(?:25)*([2-7][0-9A-Fa-f])")
+# What a mail program writes for a hyphen: U+2010 to U+2015.
+_DASH = re.compile(rb"\xe2\x80[\x90-\x95]|&(?:#x201[0-5]|#820[89]|#821[0-3]|dash|ndash|mdash);", re.IGNORECASE)
 _UNSEEN = rb"<wbr\s{0,3}/?>|&shy;|&#8203;|&ZeroWidthSpace;|\xc2\xad|\xe2\x80\x8b"
 _INVISIBLE = re.compile(_UNSEEN, re.IGNORECASE)
 _TAG = rb"</?(?:a|b|br|em|font|i|span|strong|u|wbr)(?:\s[^<>]{0,400})?/?>"
@@ -55,7 +62,7 @@ _GAP = re.compile(
     re.IGNORECASE,
 )
 # Texts are many, and hardly one holds a key: this is all that most of them cost.
-_WORTH_A_LOOK = re.compile("WyJ|\\.eJ|-[0-9]{6}|[=%&\0\n\u00ad\u200b]|<[a-zA-Z]")
+_WORTH_A_LOOK = re.compile("WyJ|\\.eJ|[-\u2010-\u2015][0-9]{6}|[=%&\0\n\u00ad\u200b]|<[a-zA-Z]")
 _NUL = re.compile(rb"\0+")
 # What stays within a key that is overwritten: it holds the mail together.
 _STRUCTURE = re.compile(_SOFT_BREAK + rb"|" + _GAP.pattern + rb"|" + _UNSEEN + rb"|&gt;[> \t|]*|=20|\0", re.IGNORECASE)
@@ -126,21 +133,24 @@ def _found(content: bytes) -> set[tuple[int, int]]:
 def _views(content: bytes) -> Iterator[list[tuple[int, int]]]:
     """Where keys stand in the content, once as it is and once in each way in which it may be meant to be read."""
     yield _spans(content, _TOKEN, _ADDRESS, [])
-    layers: list[_Layer] = []
+    layers: list[Layer] = []
     seen = content
     for needles, pattern, meant in _READ_AS:
-        layer = _Layer(seen, pattern, meant) if any(needle in seen for needle in needles) else None
+        layer = Layer(seen, pattern, meant) if any(needle in seen for needle in needles) else None
         if layer is not None and layer.changes:
             layers.append(layer)
             seen = layer.text
     if layers:
         yield _spans(seen, _TOKEN, _ADDRESS, layers)
-    if _MAY_GO_ON.search(seen.translate(None, _BETWEEN)) and (joined := _Layer(seen, _GAP, _nothing)).changes:
+    close = seen.translate(None, _BETWEEN)
+    if _MAY_BE_SPACED.search(close) and (spaced := Layer(seen, _BLANKS, _nothing)).changes:
+        yield _spans(spaced.text, _TOKEN_SPACED, _NO_ADDRESS, [*layers, spaced])
+    if _MAY_GO_ON.search(close) and (joined := Layer(seen, _GAP, _nothing)).changes:
         yield _spans(joined.text, _TOKEN_ON, _ADDRESS_ON, [*layers, joined])
 
 
 def _spans(
-    text: bytes, token: re.Pattern[bytes], address: re.Pattern[bytes], layers: list[_Layer]
+    text: bytes, token: re.Pattern[bytes], address: re.Pattern[bytes], layers: list[Layer]
 ) -> list[tuple[int, int]]:
     found = [match.span(1) for match in address.finditer(text)]
     if b"WyJ" in text or b".eJ" in text:
@@ -148,46 +158,6 @@ def _spans(
     for layer in reversed(layers):
         found = [(layer.start(begin), layer.end(end)) for begin, end in found]
     return found
-
-
-class _Layer:
-    """A text with some pieces replaced by a byte, or left out; knows where each byte came from."""
-
-    def __init__(self, text: bytes, pattern: re.Pattern[bytes], meant: Callable[[re.Match[bytes]], bytes | None]):
-        kept: list[bytes] = []
-        self._here, self._there, self._until = array("Q", [0]), array("Q", [0]), array("Q", [0])
-        length = last = 0
-        for match in pattern.finditer(text):
-            new = meant(match)
-            if new is None:
-                continue
-            if match.start() > last:  # else nothing stands between two that are replaced
-                self._note(length, last, 0)
-                kept.append(text[last : match.start()])
-                length += match.start() - last
-            if new:
-                self._note(length, match.start(), match.end())
-                kept.append(new)
-                length += 1
-            last = match.end()
-        self._note(length, last, 0)
-        self.changes = last > 0
-        self.text = b"".join([*kept, text[last:]]) if self.changes else text
-
-    def _note(self, here: int, there: int, until: int) -> None:
-        self._here.append(here)
-        self._there.append(there)
-        self._until.append(until)
-
-    def start(self, at: int) -> int:
-        """Where the byte at this place began."""
-        piece = bisect_right(self._here, at) - 1
-        return self._there[piece] + at - self._here[piece]
-
-    def end(self, at: int) -> int:
-        """Where the byte before this place ended."""
-        piece = bisect_right(self._here, at - 1) - 1
-        return self._until[piece] or self._there[piece] + at - self._here[piece]
 
 
 def _nothing(_: re.Match[bytes]) -> bytes:
@@ -205,6 +175,10 @@ def _entity(match: re.Match[bytes]) -> bytes | None:
     return bytes([code]) if 32 < code < 127 else None
 
 
+def _hyphen(_: re.Match[bytes]) -> bytes:
+    return b"-"
+
+
 def _percent(match: re.Match[bytes]) -> bytes:
     return bytes.fromhex(match[1].decode())
 
@@ -212,6 +186,7 @@ def _percent(match: re.Match[bytes]) -> bytes:
 _READ_AS: tuple[tuple[tuple[bytes, ...], re.Pattern[bytes], Callable[[re.Match[bytes]], bytes | None]], ...] = (
     ((b"\0",), _NUL, _nothing),  # UTF-16 and UTF-32
     ((b"=",), _HEX, _hex),
+    ((b"\xe2\x80", b"&"), _DASH, _hyphen),
     ((b"&",), _ENTITY, _entity),
     ((b"<w", b"<W", b"&", b"\xc2\xad", b"\xe2\x80\x8b"), _INVISIBLE, _nothing),
     ((b"%",), _PERCENT, _percent),

@@ -501,11 +501,11 @@ def test_who_answered_or_was_asked_nothing_is_sent_no_new_link(world: World) -> 
 
 def test_a_paused_account_s_retailer_gets_a_new_link_too_for_their_word_would_still_count(world: World) -> None:
     before = Before(world)
+    before.upgraded()
     [ref] = before.refs
     until = (world.clock() + timedelta(days=40)).date().isoformat()
     world.services.ledger.record(ref, Kind.KEPT_PAUSED, "operator", until=until, reason="no answer")
     waits(world, ref)
-    before.upgraded()
     assert Keeper(world)().renewed == [ref]
     [(raw, *_)] = world.mail.taken
     with client_of(world) as client:

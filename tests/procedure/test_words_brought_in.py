@@ -23,6 +23,7 @@ from caseproof.procedure.answers import manual_confirmation
 from caseproof.procedure.answers.agreement import settle_doubts
 from caseproof.procedure.answers.receiving import Received, receive
 from caseproof.procedure.closing import deciding
+from caseproof.procedure.closing.ticket import note_words, words_to_note
 from caseproof.procedure.core.retailer_answer import doubts
 from caseproof.procedure.views.case_page import case_page, next_action
 from caseproof.procedure.views.questions import case_question, what_to_agree
@@ -261,6 +262,26 @@ def test_a_mail_that_the_inbox_refused_is_no_better_when_a_person_hands_in_the_s
     got = receive(services.ledger, services.vault, services.replies, raw, authserv=AUTHSERV)
     assert got.place is Disposition.REFUSED
     assert codes(brings(world, ref, raw)) == ["not_genuine"]
+
+
+def test_the_ticket_hears_that_a_word_does_not_count_though_the_inbox_refused_the_same_file_before(
+    world: World, told: tuple[str, bytes]
+) -> None:
+    ref, letter = told
+    raw = dated(world, letter, genuine=False)
+    arrives(world, raw)
+    services, desk = world.services, world.desk
+    note_words(services.ledger, services.effects, services.links, desk, ref)
+    brings(world, ref, raw)
+    says(world, ref, counts=False)
+    note_words(services.ledger, services.effects, services.links, desk, ref)
+    [row] = world.tickets()
+    with services.store.reading() as uow:
+        comments = [comment.text for comment in uow.tickets.comments(row.id)]
+    said = [text for text in comments if "does not count" in text]
+    assert len(said) == 2
+    assert f"{REVIEWER} says that it is not the retailer's word" in said[1]
+    assert words_to_note(services.store, world.case(ref)) == []
 
 
 @pytest.mark.parametrize(

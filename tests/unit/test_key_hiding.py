@@ -92,6 +92,12 @@ WAYS: dict[str, Callable[[], bytes]] = {
     "soft hyphens of a browser": lambda: wrapped(LINK, 70, "<wbr>").encode(),
     "a zero-width space": lambda: wrapped(LINK, 70, "\u200b").encode(),
     "two encoded words": lambda: wrapped(ADDRESS, 20, "?= =?utf-8?q?").encode(),
+    "blanks around the dot": lambda: LINK.replace(".", " . ").replace("answers . example . com", "here").encode(),
+    "a blank in the first half": lambda: LINK.replace(TOKEN, TOKEN[:12] + " " + TOKEN[12:]).encode(),
+    "blanks in both halves": lambda: LINK.replace(TOKEN, " ".join(wrapped(TOKEN, 9, " ").split())).encode(),
+    "hyphens that do not break": lambda: ADDRESS.replace("-", "\u2011").encode(),
+    "hyphens that do not break, in HTML": lambda: ADDRESS.replace("-", "&#8209;").encode(),
+    "a blank before a hyphen": lambda: f"cases+jf-000001 -{MAC}@example.com".encode(),
     "a mail with the letter attached": with_letter_attached,
     "an archive": lambda: base64.encodebytes(zipped(TEXT.encode())),
     "an archive of a mail": lambda: base64.encodebytes(zipped(letter().as_bytes())),
@@ -102,7 +108,7 @@ WAYS: dict[str, Callable[[], bytes]] = {
 
 def seen(content: bytes) -> str:
     """All that a reader could make of it with the usual tools."""
-    texts = [content, quopri.decodestring(content), content.replace(b"\0", b"")]
+    texts = [content, content.translate(None, b" "), quopri.decodestring(content), content.replace(b"\0", b"")]
     joined = content.translate(None, b"\r\n> ")
     texts += [re.sub(rb"<[^<>]*>|\r\nJD> ", b"", content)]
     texts += [joined, joined.replace(b"<br>&gt;", b"").replace(b"<wbr>", b"").replace("\u200b".encode(), b"")]
