@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import create_engine, update
 
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Disposition
@@ -18,6 +19,7 @@ from caseproof.procedure.answers.mail_triage import FLOOD
 from caseproof.procedure.answers.receiving import Received, receive
 from caseproof.procedure.closing import deciding
 from caseproof.store import Contact
+from caseproof.store.tables import intents
 from tests.support.examples import examples
 from tests.support.retailer_mail import AUTHSERV, DONE, answer, letter_of, returned
 from tests.support.world import CONTACT, DECIDER, World
@@ -299,6 +301,23 @@ def test_of_the_addresses_that_a_report_names_only_the_letters_own_is_marked(
     _, first, _ = told
     take_in(world, returned(first, SECOND, CONTACT))
     assert marked(world) == [CONTACT]
+
+
+def test_a_report_about_a_mail_that_went_to_all_contacts_marks_the_one_that_it_names(
+    world: World, told: tuple[str, bytes, bytes]
+) -> None:
+    """As notices were before each contact got a letter of their own."""
+    ref, first, _ = told
+    with world.services.store.reading() as uow:
+        one = uow.intents.known(f"{ref}/1/notice")
+        assert one is not None
+        result = {name: value for name, value in one.items() if name != "more"}
+    engine = create_engine(world.services.settings.database)
+    with engine.begin() as connection:
+        connection.execute(update(intents).where(intents.c.key == f"{ref}/1/notice").values(result=result))
+    engine.dispose()
+    take_in(world, returned(first, SECOND))
+    assert marked(world) == [SECOND]
 
 
 def test_a_report_to_a_signed_address_of_another_installation_marks_nobody(

@@ -51,9 +51,19 @@ class Ledger:
         return self.store.change(ref, decide)
 
 
+_KNOWN_BY = frozenset(
+    {
+        "job", "platform", "connection", "run", "failed_run", "flow_run", "ticket", "message_id", "evidence",
+        "original", "more", "sent", "key", "shape",
+    }
+)  # fmt: skip
+"""What something is known by elsewhere: a name that only looks like a key of ours must go on naming it."""
+
+
 def event_of(kind: Kind, at: datetime, actor: str, data: Mapping[str, Any]) -> Event:
     """An event, whose texts hold no key of ours, whoever wrote them."""
-    return Event(kind, at, actor, {name: _without_keys(value) for name, value in data.items()})
+    told = {name: value if name in _KNOWN_BY else _without_keys(value) for name, value in data.items()}
+    return Event(kind, at, actor, told)
 
 
 def _without_keys(value: Any) -> Any:
