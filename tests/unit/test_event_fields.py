@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, get_args, get_type_hints, is_typeddict
+from types import SimpleNamespace
+from typing import Any, cast, get_args, get_type_hints, is_typeddict
 
 import pytest
 
@@ -33,7 +34,8 @@ DOUBT = {"code": "typed_in", "why": "x"}
     ],
 )  # fmt: skip
 def test_a_name_too_many_is_found_however_deep_it_stands(kind: Kind, data: dict[str, Any], found: list[str]) -> None:
-    assert unknown_names([Event(kind, AT, "somebody", data)]) == found
+    event = cast(Event, SimpleNamespace(kind=kind, data=data))  # with the fields alone that matter here
+    assert unknown_names([event]) == found
 
 
 def free_in(hint: Any, name: str) -> Iterator[str]:
@@ -50,6 +52,5 @@ def test_the_fields_of_which_only_the_name_is_known_are_these() -> None:
 
 def test_what_something_is_known_by_stays_as_it_is_though_it_looks_like_a_key_of_ours() -> None:
     odd = "cases+jf-000001-abcdefghijklmnop@example.com"
-    event = event_of(Kind.OPENED, AT, "x", {"job": odd, "failed_run": odd, "summary": odd})
-    assert (event.data["job"], event.data["failed_run"]) == (odd, odd)
-    assert "hidden" in event.data["summary"]
+    assert event_of(Kind.TICKET_REOPENED, AT, "x", {"ticket": odd}).data["ticket"] == odd
+    assert "hidden" in event_of(Kind.CHANGE_VALIDATED, AT, "x", {"how": odd}).data["how"]
