@@ -29,15 +29,19 @@ from caseproof.channels.outbound.mail import Delivery, MailDown, MailRefused
 from caseproof.config.policy import Policy
 from caseproof.config.settings import Settings
 from caseproof.domain.codes import MessageCode
+from caseproof.domain.errors import BadInput
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision, Disposition
 from caseproof.evidence.answer_keys import IN_FORCE, SECRET_OF_BEFORE, AnswerKeys, KeyLost, fingerprint
 from caseproof.evidence.proof import verify_proof
 from caseproof.evidence.signing import answer_token, case_of_address, read_answer_token, reply_address
 from caseproof.evidence.vault import Vault
+from caseproof.procedure.answers import kept_mail
 from caseproof.procedure.answers.kept_mail import without_keys
+from caseproof.procedure.answers.manual_confirmation import confirm_by_message
 from caseproof.procedure.answers.receiving import Received, receive
 from caseproof.procedure.closing import deciding
+from caseproof.procedure.core import parts
 from caseproof.procedure.notify.renewing import owes_new_link, renew_link
 from caseproof.procedure.notify.threads import link_until
 from caseproof.store import Store
@@ -316,6 +320,24 @@ def test_a_key_that_somebody_types_is_hidden_where_it_enters(world: World) -> No
     assert "answer/hidden" in said
     assert token not in said
     assert address not in said
+
+
+def test_what_cannot_be_looked_through_for_keys_is_not_kept_or_is_refused_in_words(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: bytes) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(parts, "hide_keys", fails)
+    monkeypatch.setattr(kept_mail, "hide_keys", fails)
+    ref, services = world.open(), world.services
+    kept = services.files.keep(ref, b"odd " * 100, "words.txt", "text/plain")
+    assert world.vault.read(kept).startswith(b"This file is not kept")
+    with pytest.raises(BadInput, match="keys of ours failed"):
+        confirm_by_message(
+            services.ledger, services.files, services.replies, ref, sender=CONTACT,
+            raw=f"From: {CONTACT}\r\n\r\nDone.\r\n".encode(), recorded_by=REVIEWER, authserv=AUTHSERV,
+        )  # fmt: skip
 
 
 def test_a_mail_server_that_says_no_and_names_our_signed_address_tells_nobody(world: World) -> None:
