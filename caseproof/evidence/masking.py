@@ -80,7 +80,7 @@ def cover(tab: Page, secrets: Sequence[tuple[str, str]], words: Sequence[str]) -
     nothing is read, either.
     """
     shown = [_compared(word) for word in words]
-    wanted = [(before, secret, any(_compared(secret) in word for word in shown)) for before, secret in secrets]
+    wanted = [[before, secret, any(_compared(secret) in word for word in shown)] for before, secret in secrets]
     return not secrets or tab.evaluate(_COVER, wanted) == 0
 
 

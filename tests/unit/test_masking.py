@@ -13,9 +13,9 @@ class Tab:
     """A page that finds all that it is to cover."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str, bool]] = []
+        self.asked: list[list[object]] = []
 
-    def evaluate(self, _script: str, wanted: list[tuple[str, str, bool]]) -> int:
+    def evaluate(self, _script: str, wanted: list[list[object]]) -> int:
         self.asked = wanted
         return 0
 
