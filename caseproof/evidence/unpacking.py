@@ -40,9 +40,14 @@ class Bounds:
 
     def a_member(self, many: int = 1) -> None:
         """Count files before they are unpacked. Raises NotLookedInto."""
-        if many > self.members:
+        if many > self.members or self.size <= 0:
             raise NotLookedInto
         self.members -= many
+
+    @property
+    def room(self) -> int:
+        """How much is asked for at once: a byte more than may come, and never 0 or less, which would ask for all."""
+        return max(self.size, 0) + 1
 
     def taken(self, part: bytes) -> bytes:
         """Count what was unpacked. Raises NotLookedInto."""
@@ -87,13 +92,13 @@ def _of_zip(content: bytes, bounds: Bounds) -> Iterator[bytes]:
             if member.compress_type not in _PLAIN_WAYS:
                 raise NotLookedInto
             with suppress(*_BROKEN), archive.open(member) as file:
-                yield bounds.taken(file.read(bounds.size + 1))
+                yield bounds.taken(file.read(bounds.room))
 
 
 def _of_gzip(content: bytes, bounds: Bounds) -> bytes:
     bounds.a_member(max(content.count(b"\x1f\x8b\x08"), 1))  # it may be many, one behind the other
     with gzip.open(io.BytesIO(content)) as file:
-        return bounds.taken(file.read(bounds.size + 1))
+        return bounds.taken(file.read(bounds.room))
 
 
 def _of_pdf(content: bytes, bounds: Bounds) -> Iterator[bytes]:
@@ -107,5 +112,5 @@ def _of_pdf(content: bytes, bounds: Bounds) -> Iterator[bytes]:
             return
         with suppress(zlib.error):
             stream = content[at:end].lstrip(b"\r\n")
-            yield bounds.taken(zlib.decompressobj().decompress(stream, bounds.size + 1))
+            yield bounds.taken(zlib.decompressobj().decompress(stream, bounds.room))
         at = end + len(b"endstream")

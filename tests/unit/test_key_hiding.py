@@ -235,6 +235,20 @@ def test_what_one_message_unpacks_is_counted_over_all_its_archives() -> None:
         list(unpacked(one, bounds))
 
 
+@pytest.mark.parametrize("size", [0, -1, -1025])
+def test_once_the_bounds_are_reached_nothing_more_is_unpacked_at_all(size: int) -> None:
+    """To the libraries "no more than none" is "all"."""
+    pdf = b"%PDF stream\n" + zlib.compress(DOTS) + b"\nendstream\n"
+    for bomb in (many_in_one(DOTS), gzip.compress(DOTS), pdf):
+        tracemalloc.start()
+        try:
+            with pytest.raises(NotLookedInto):
+                list(unpacked(bomb, Bounds(size=size)))
+            assert tracemalloc.get_traced_memory()[1] < 1024 * 1024
+        finally:
+            tracemalloc.stop()
+
+
 def test_a_key_is_found_at_any_place_of_a_long_mail() -> None:
     for gap in (256 * 1024 - 120, 256 * 1024 - 1, 256 * 1024 + 16 * 1024 - 60, 700_000):
         kept = hide_keys(b"a " * (gap // 2) + TEXT.encode() + b" b" * 300_000)
