@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +19,7 @@ from caseproof.domain.job_failure.cause import choice_of, owes_correction
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.payloads import Doubt
 from caseproof.domain.vocabulary import CAUSES, Scope
-from caseproof.procedure.answers.manual_confirmation import confirm_by_message
+from caseproof.procedure.answers.manual_confirmation import confirm_by_message, word_brought
 from caseproof.procedure.closing.proving import proof_path
 from caseproof.procedure.containment.opening import Request
 from caseproof.procedure.core.causes import correct_cause
@@ -94,8 +93,7 @@ def case_confirm(
         authserv=_authserv(services),
     )  # fmt: skip
     woken = _wake(services, case)
-    digest = sha256(raw).hexdigest()
-    word = next((one for one in case.confirmations[::-1] if one["evidence"] == digest), None)
+    word = word_brought(case, raw)
     against = [Doubt(code=one["code"], why=one["why"]) for one in (word.get("doubts") if word else None) or ()]
     if as_json:
         waits = word is not None and word in case.doubted

@@ -140,6 +140,8 @@ class MessageCode(StrEnum):
     DATED_AHEAD = "dated_ahead"
     TYPED_IN = "typed_in"
     """No mail is there that could be looked at: somebody on the team typed the words in."""
+    NOT_SEEN_ARRIVING = "not_seen_arriving"
+    """Somebody brings it in as a file, and no mail that our inbox took in has these bytes."""
     NOT_AGREED = "not_agreed"
     """Something speaks against it, and somebody on the team said that it does not count."""
     # What is only to be known of it.

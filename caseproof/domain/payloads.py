@@ -139,6 +139,14 @@ class TicketReopened(TypedDict):
     ticket: str
 
 
+class LinksMadeOf(TypedDict, total=False):
+    """What the links of a mail are made of; empty where it has none."""
+
+    page: str
+    until: str
+    letters: list[str]
+
+
 class Mailed(TypedDict):
     """A mail: its Message-ID, who took it (addresses), its file; ``more`` are further letters' files.
 
@@ -155,7 +163,7 @@ class Mailed(TypedDict):
     more: NotRequired[list[str]]
     sent: NotRequired[list[str]]
     key: NotRequired[str]
-    links: NotRequired[dict[str, Any]]
+    links: NotRequired[LinksMadeOf]
 
 
 class NoticeSent(Mailed):

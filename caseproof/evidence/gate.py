@@ -21,6 +21,10 @@ _SECONDS = 15.0  # to connect, and to be told where to
 _PIECE = 1 << 16
 _MOST_AT_ONCE = 200
 _TRANSLATES = ipaddress.IPv6Network("64:ff9b::/96")  # NAT64: an IPv4 address stands in its last 32 bits
+_INNER = (
+    ".internal", ".intranet", ".intra", ".local", ".localdomain", ".localhost", ".lan", ".corp", ".home", ".private",
+    ".home.arpa", ".test",
+)  # fmt: skip
 
 _DONE, _FAILED, _FORBIDDEN = 0, 1, 2  # as SOCKS says it (RFC 1928)
 
@@ -41,7 +45,14 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
+        if ip.is_site_local:
+            return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def _is_inner_name(host: str) -> bool:
+    """Whether a name is one that inner networks give: where only a proxy knows addresses, names are all there is."""
+    return "." not in host or host.endswith(_INNER)
 
 
 def place_of(url: str) -> Place:
@@ -130,6 +141,9 @@ class Gate:
             proxy = _proxy_for(host, port)
             if proxy is None:
                 raise OSError(f"the address of {host} is not known") from error
+            if _is_inner_name(host) and (host, port) not in self._own:
+                self.refused.append(f"{host}:{port}")
+                raise Forbidden(f"{host}:{port} is a name of an inner network") from error
             return _through(proxy, host, port)  # the proxy may know it
         addresses = [at[4] for at in found]
         private = {str(at[0]) for at in addresses if not is_public(str(at[0]))}

@@ -6,6 +6,7 @@ The page's own text says where they are (``http.redaction``). They are covered a
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from playwright.sync_api import Page
@@ -35,9 +36,10 @@ _COVER = (
     }
     const marks = new Highlight();
     let missed = 0;
-    for (const [before, secret] of secrets.map(pair => pair.map(folded))) {
+    for (const [front, hidden, common] of secrets) {
+        const before = folded(front), secret = folded(hidden);
         // A short one stands in many other words, so it is looked for behind what stands in front of it.
-        const wanted = secret.length < 6 ? before + secret : secret;
+        const wanted = common || secret.length < 6 ? before + secret : secret;
         let found = 0;
         for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + 1), found++) {
             const [first, start] = places[at + wanted.length - secret.length];
@@ -69,13 +71,21 @@ _IS_COVERED = (
 )
 
 
-def cover(tab: Page, secrets: Sequence[tuple[str, str]]) -> bool:
+def cover(tab: Page, secrets: Sequence[tuple[str, str]], words: Sequence[str]) -> bool:
     """Cover these wherever the page has them; each with what stands in front of it. Whether all of them were found.
 
+    ``words`` are those that the picture has to show: one that somebody took for a secret ("password=Completed") is
+    covered there alone.
     Only the page's own text can be covered: not what stands in pictures, in fields of forms or in frames, of which
     nothing is read, either.
     """
-    return not secrets or tab.evaluate(_COVER, [list(pair) for pair in secrets]) == 0
+    shown = [_compared(word) for word in words]
+    wanted = [[before, secret, any(_compared(secret) in word for word in shown)] for before, secret in secrets]
+    return not secrets or tab.evaluate(_COVER, wanted) == 0
+
+
+def _compared(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).split()).casefold()
 
 
 def is_covered(tab: Page, secrets: Sequence[tuple[str, str]]) -> bool:

@@ -24,6 +24,7 @@ from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.fold import fold
 from caseproof.domain.procedure import procedure_of
+from caseproof.evidence.event_fields import unknown_names
 from caseproof.evidence.vault import LARGEST, Vault
 
 FORMAT = 1
@@ -252,7 +253,7 @@ def _check_case(proof: Mapping[str, Any], content: bytes, history: bytes) -> lis
         Check("head of the event list", case.head == proof["head"], f"{case.head[:12]}…, {case.version} events"),
         _same("the event list as we write it", history_file(case), history),
     ]
-    if unknown := _unknown_names(case):
+    if unknown := unknown_names(case.events):
         checks.append(Check("what the events say", False, f"no event says {_some(unknown)}"))
     blockers = closure_blockers(case)
     if blockers:
@@ -275,12 +276,6 @@ def _check_case(proof: Mapping[str, Any], content: bytes, history: bytes) -> lis
 
 def _same(what: str, ours: bytes, theirs: bytes) -> Check:
     return Check(what, ours == theirs, "byte for byte" if ours == theirs else "something else stands in the file, too")
-
-
-def _unknown_names(case: Case) -> list[str]:
-    """What stands in an event beside what events of its kind say: our rules would pass over it, people would not."""
-    known = {event.kind: set(event.kind.spec.says.__annotations__) for event in case.events}
-    return sorted({f"{event.kind}.{name}" for event in case.events for name in event.data.keys() - known[event.kind]})
 
 
 def _wrong_claims(proof: Mapping[str, Any], case: Case) -> list[str]:

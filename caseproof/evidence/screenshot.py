@@ -258,7 +258,7 @@ class _Camera:
             tab.set_viewport_size({"width": WIDTH, "height": min(max(before.height, HEIGHT), TALLEST)})
             # What the page says at its new size is covered, and must be all that it says when the picture is taken.
             seen = self._look(tab)
-            covered = cover(tab, seen.secrets)
+            covered = cover(tab, seen.secrets, (*self.page.names, self.page.success))
             png = tab.screenshot(animations="disabled")
             taken_at = self.clock()
             after = self._look(tab)

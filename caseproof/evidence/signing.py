@@ -39,12 +39,14 @@ class BadLink(BadInput):
 class LinkReplaced(BadLink):
     """The link was made here with a key of before, and holds no more.
 
-    ``letter`` is the one that it stood in, ``language`` that letter's, "" where it is not known.
+    ``letter`` is the one that it stood in, ``language`` that letter's, "" where it is not known. ``newer``: whether a
+    letter with a link that holds was sent since, or is about to be.
     """
 
-    def __init__(self, letter: str, language: str = "") -> None:
-        super().__init__("This link was replaced by that of a newer letter.", "Open the link in our newest mail.")
-        self.letter, self.language = letter, language
+    def __init__(self, letter: str, language: str = "", *, newer: bool = False) -> None:
+        newest = "Open the link in our newest mail." if newer else "Answer the mail that it stood in."
+        super().__init__("This link was replaced and does not work any more.", newest)
+        self.letter, self.language, self.newer = letter, language, newer
 
 
 @dataclass(frozen=True, slots=True)

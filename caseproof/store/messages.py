@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, func, insert, or_, select, update
 
 from caseproof.domain.codes import MessageCode, message_code
 from caseproof.domain.vocabulary import Disposition
@@ -77,6 +77,11 @@ class Messages:
     def known(self, digest: str) -> MessageRow | None:
         """The message with these bytes, if it came before."""
         return next(iter(self._rows(_query().where(messages.c.digest == digest))), None)
+
+    def came(self, digest: str) -> MessageRow | None:
+        """The message that came with these bytes, whether they are kept as they came or without a key of ours."""
+        here = or_(messages.c.digest == digest, messages.c.original == digest)
+        return next(iter(self._rows(_query().where(here).order_by(messages.c.id).limit(1))), None)
 
     def get(self, number: int) -> MessageRow | None:
         """The message with this number."""

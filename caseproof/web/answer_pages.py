@@ -116,7 +116,7 @@ class AnswerPages:
             case None:
                 return self._told(say, "nothing", 404)
             case LinkReplaced():
-                return self._told(say, "replaced", 410, typed=typed)
+                return self._told(say, "replaced" if error.newer else "void", 410, typed=typed)
             case BadLink():
                 return self._told(say, "broken", 404, typed=typed)
             case TooMuch():

@@ -302,6 +302,17 @@ def test_a_word_is_recorded_also_while_prefect_is_down(
     assert "We renewed the token." in word["words"]
 
 
+def test_what_speaks_against_a_mail_to_a_signed_address_is_said_though_another_file_is_kept_of_it(
+    run: Run, services: Services, tmp_path: Path
+) -> None:
+    case, file = waiting(services), tmp_path / "mail.eml"
+    file.write_bytes(MAIL.replace(b"cases@", f"cases+{case.ref.lower()}-{'a' * 16}@".encode()))
+    assert run("contact", "add", "--retailer", "Shop A", "--address", "owner@example.com").code == 0
+    told = confirm(run, case.ref, file).json
+    assert "not_genuine" in [doubt["code"] for doubt in told["doubts"]]
+    assert told["needs_agreement"] is True
+
+
 def test_what_speaks_against_a_mail_is_said_and_printed_as_codes(run: Run, services: Services, tmp_path: Path) -> None:
     """No mail server of ours is named, it answers nothing, and it has no date."""
     case, file = waiting(services), tmp_path / "mail.eml"

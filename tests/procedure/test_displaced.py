@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import create_engine, update
 
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Disposition
 from caseproof.evidence.signing import answer_token, reply_address
 from caseproof.procedure.answers.answer_link import LinkState, asked
+from caseproof.procedure.answers.kept_mail import without_keys
 from caseproof.procedure.answers.mail_triage import FLOOD
 from caseproof.procedure.answers.receiving import Received, receive
 from caseproof.procedure.closing import deciding
 from caseproof.store import Contact
+from caseproof.store.tables import intents
 from tests.support.examples import examples
 from tests.support.retailer_mail import AUTHSERV, DONE, answer, letter_of, returned
 from tests.support.world import CONTACT, DECIDER, World
@@ -122,6 +126,33 @@ def test_a_forged_automatic_reply_with_the_message_id_of_the_answer_does_not_mak
     _, letter, _ = told
     take_in(world, FORGED[name](letter))
     assert take_in(world, answer(letter, message_id=GENUINE)).place is Disposition.COUNTED
+
+
+def test_a_forged_mail_that_differs_in_the_signed_address_alone_does_not_make_the_true_one_seen_before(
+    world: World, told: tuple[str, bytes, bytes]
+) -> None:
+    """What is kept of both looks the same but for the digest of what came: our keys are hidden in it."""
+    ref, letter, _ = told
+    raw = answer(letter, message_id=GENUINE)
+    signature = re.search(rb"\+jf-000001-([a-z2-7]{16})@", raw)
+    assert signature is not None
+    forged = raw.replace(signature[1], b"a" * 16)
+    assert take_in(world, forged).place is not Disposition.COUNTED
+    got = take_in(world, raw)
+    assert (got.place, got.new, len(world.case(ref).words)) == (Disposition.COUNTED, True, 1)
+    assert not take_in(world, raw).new
+    assert not take_in(world, forged).new
+
+
+def test_a_mail_that_is_made_like_what_is_kept_of_another_is_no_twin_of_it(
+    world: World, told: tuple[str, bytes, bytes]
+) -> None:
+    _, letter, _ = told
+    raw = answer(letter, message_id=GENUINE)
+    take_in(world, without_keys(raw).content)
+    assert take_in(world, raw).place is Disposition.COUNTED
+    with world.services.store.reading() as uow:
+        assert len(uow.messages.settled(9)) + len(uow.messages.to_look_at(9)) == 2
 
 
 def test_a_forged_message_after_the_genuine_one_changes_nothing_and_passes_for_no_copy_of_it(
@@ -270,6 +301,23 @@ def test_of_the_addresses_that_a_report_names_only_the_letters_own_is_marked(
     _, first, _ = told
     take_in(world, returned(first, SECOND, CONTACT))
     assert marked(world) == [CONTACT]
+
+
+def test_a_report_about_a_mail_that_went_to_all_contacts_marks_the_one_that_it_names(
+    world: World, told: tuple[str, bytes, bytes]
+) -> None:
+    """As notices were before each contact got a letter of their own."""
+    ref, first, _ = told
+    with world.services.store.reading() as uow:
+        one = uow.intents.known(f"{ref}/1/notice")
+        assert one is not None
+        result = {name: value for name, value in one.items() if name != "more"}
+    engine = create_engine(world.services.settings.database)
+    with engine.begin() as connection:
+        connection.execute(update(intents).where(intents.c.key == f"{ref}/1/notice").values(result=result))
+    engine.dispose()
+    take_in(world, returned(first, SECOND))
+    assert marked(world) == [SECOND]
 
 
 def test_a_report_to_a_signed_address_of_another_installation_marks_nobody(

@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -28,16 +29,20 @@ from caseproof.channels.outbound.mail import Delivery, MailDown, MailRefused
 from caseproof.config.policy import Policy
 from caseproof.config.settings import Settings
 from caseproof.domain.codes import MessageCode
+from caseproof.domain.errors import BadInput
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision, Disposition
 from caseproof.evidence.answer_keys import IN_FORCE, SECRET_OF_BEFORE, AnswerKeys, KeyLost, fingerprint
-from caseproof.evidence.key_hiding import hide_keys
 from caseproof.evidence.proof import verify_proof
 from caseproof.evidence.signing import answer_token, case_of_address, read_answer_token, reply_address
 from caseproof.evidence.vault import Vault
+from caseproof.procedure.answers import kept_mail
+from caseproof.procedure.answers.kept_mail import without_keys
+from caseproof.procedure.answers.manual_confirmation import confirm_by_message
 from caseproof.procedure.answers.receiving import Received, receive
 from caseproof.procedure.closing import deciding
-from caseproof.procedure.notify.renewing import renew_link
+from caseproof.procedure.core import parts
+from caseproof.procedure.notify.renewing import owes_new_link, renew_link
 from caseproof.procedure.notify.threads import link_until
 from caseproof.store import Store
 from caseproof.store.migrate import downgrade
@@ -277,7 +282,7 @@ def test_the_digest_of_what_left_and_of_what_came_stands_beside_what_is_kept(pla
         row = uow.messages.known(word["evidence"])
     assert row is not None
     assert row.original == word["original"]
-    assert played.world.vault.read(word["evidence"]) == hide_keys(played.came)
+    assert played.world.vault.read(word["evidence"]) == without_keys(played.came).content
 
 
 # -- repeats ----------------------------------------------------------------------------------------------------------
@@ -315,6 +320,24 @@ def test_a_key_that_somebody_types_is_hidden_where_it_enters(world: World) -> No
     assert "answer/hidden" in said
     assert token not in said
     assert address not in said
+
+
+def test_what_cannot_be_looked_through_for_keys_is_not_kept_or_is_refused_in_words(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: bytes) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(parts, "hide_keys", fails)
+    monkeypatch.setattr(kept_mail, "hide_keys", fails)
+    ref, services = world.open(), world.services
+    kept = services.files.keep(ref, b"odd " * 100, "words.txt", "text/plain")
+    assert world.vault.read(kept).startswith(b"This file is not kept")
+    with pytest.raises(BadInput, match="keys of ours failed"):
+        confirm_by_message(
+            services.ledger, services.files, services.replies, ref, sender=CONTACT,
+            raw=f"From: {CONTACT}\r\n\r\nDone.\r\n".encode(), recorded_by=REVIEWER, authserv=AUTHSERV,
+        )  # fmt: skip
 
 
 def test_a_mail_server_that_says_no_and_names_our_signed_address_tells_nobody(world: World) -> None:
@@ -496,6 +519,50 @@ def test_who_answered_or_was_asked_nothing_is_sent_no_new_link(world: World) -> 
     world.confirm(before.refs[0])
     assert Keeper(world)().renewed == []
     assert world.mail.taken == []
+
+
+def test_a_paused_account_s_retailer_gets_a_new_link_too_for_their_word_would_still_count(world: World) -> None:
+    before = Before(world)
+    before.upgraded()
+    [ref] = before.refs
+    until = (world.clock() + timedelta(days=40)).date().isoformat()
+    world.services.ledger.record(ref, Kind.KEPT_PAUSED, "operator", until=until, reason="no answer")
+    waits(world, ref)
+    assert Keeper(world)().renewed == [ref]
+    [(raw, *_)] = world.mail.taken
+    with client_of(world) as client:
+        assert client.get(f"/answer/{token_in(raw)}").status_code == 200
+        assert "newer letter" in client.get(f"/answer/{before.token}").text
+
+
+def test_the_page_of_a_void_link_promises_no_newer_letter_where_none_is_sent(world: World) -> None:
+    before = Before(world)
+    before.upgraded()
+    world.confirm(before.refs[0])
+    assert Keeper(world)().renewed == []
+    with client_of(world) as client:
+        page = client.get(f"/answer/{before.token}")
+    assert page.status_code == 410
+    assert "newer letter" not in page.text
+    assert "A person reads it" in page.text
+
+
+def test_what_is_written_down_of_a_letter_is_how_it_left_though_the_key_was_replaced_meanwhile(world: World) -> None:
+    send = world.send
+
+    def replaced_meanwhile(content: bytes, sender: str, recipients: Sequence[str]) -> Delivery:
+        world.services.keys.renew()
+        return send(content, sender, recipients)
+
+    world.send = replaced_meanwhile
+    ref = world.open()
+    world.walk(ref, until="tell")
+    [(raw, envelope, _)] = world.mail.taken
+    notice = world.case(ref).notice
+    assert notice["sent"] == [hashlib.sha256(raw).hexdigest()]
+    assert notice["key"] != fingerprint(world.services.secret)
+    assert letter_of(raw)["Reply-To"] == envelope, "both were signed with the same key"
+    assert owes_new_link(world.services.replies, world.case(waits(world, ref))), "its link is void"
 
 
 def test_a_letter_that_was_about_to_leave_at_the_migration_leaves_with_a_key_that_works(world: World) -> None:

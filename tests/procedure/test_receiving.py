@@ -12,10 +12,11 @@ import pytest
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision, Disposition
-from caseproof.evidence.key_hiding import hide_keys
 from caseproof.evidence.signing import answer_token, case_of_address, reply_address
+from caseproof.procedure.answers import kept_mail
 from caseproof.procedure.answers.answer_link import Asked, LinkState, asked
 from caseproof.procedure.answers.inbox import InboxPass, MailIntake, read_inbox
+from caseproof.procedure.answers.kept_mail import without_keys
 from caseproof.procedure.answers.receiving import Received, receive
 from caseproof.procedure.core.causes import correct_cause
 from caseproof.store import MessageRow
@@ -72,7 +73,7 @@ def test_a_contacts_clear_answer_to_our_letter_is_recorded_word_for_word_with_th
     [word] = world.case(ref).words
     assert word["words"].strip() == DONE
     assert (word["sender"], word["by_way_of"], word["choice"]) == (CONTACT, "mail", "changed")
-    assert world.vault.read(word["evidence"]) == hide_keys(raw), "its address is signed by us"
+    assert world.vault.read(word["evidence"]) == without_keys(raw).content, "its address is signed by us"
     assert word["original"] == hashlib.sha256(raw).hexdigest()
     with world.services.store.reading() as uow:
         assert word["evidence"] in {file.digest for file in uow.evidence.of(ref)}
@@ -304,6 +305,33 @@ def test_our_own_letter_that_comes_back_to_us_is_our_own(world: World) -> None:
     ref, letter = told(world)
     message_id = str(letter_of(letter)["Message-ID"])
     assert unchanged(world, ref, answer(letter, message_id=message_id)).why == "it is our own mail"
+
+
+def test_of_a_mail_that_would_take_long_to_read_only_the_headers_are_kept_and_shown(world: World) -> None:
+    ref, letter = told(world)
+    raw = answer(letter).replace(b"\n\n", b"\n\n" + b"Content-Type: multipart/mixed\n" * 3000, 1)
+    got = unchanged(world, ref, raw)
+    assert (got.place, got.new) == (Disposition.UNREADABLE, True)
+    row = rows(world)[0]
+    assert (row.sender, row.size, row.original) == (CONTACT, len(raw), hashlib.sha256(raw).hexdigest())
+    assert len(world.vault.read(row.digest)) < 2000
+    assert not take_in(world, raw).new
+
+
+def test_a_mail_that_cannot_be_looked_through_for_keys_is_taken_in_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(content: bytes) -> bytes:
+        if len(content) > 1000:
+            raise MemoryError
+        return content
+
+    monkeypatch.setattr(kept_mail, "hide_keys", fails)
+    ref, letter = told(world)
+    raw = answer(letter, "x" * 2000)
+    got = unchanged(world, ref, raw)
+    assert (got.place, rows(world)[0].sender) == (Disposition.UNREADABLE, CONTACT)
+    assert hashlib.sha256(raw).hexdigest() in world.vault.read(rows(world)[0].digest).decode()
 
 
 def test_a_mail_that_cannot_be_read_is_kept_and_shown(world: World) -> None:

@@ -20,13 +20,13 @@ from caseproof.channels.inbound.imap_account import InboxDown, InboxError, Inbox
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Disposition
-from caseproof.evidence.key_hiding import hide_keys
 from caseproof.evidence.signing import answer_token
 from caseproof.evidence.vault import VaultFull
 from caseproof.procedure.answers import answering
 from caseproof.procedure.answers import inbox as inbox_pass
 from caseproof.procedure.answers.answering import Given
 from caseproof.procedure.answers.inbox import InboxPass, MailIntake, read_inbox
+from caseproof.procedure.answers.kept_mail import without_keys
 from caseproof.procedure.answers.mail_triage import FLOOD
 from caseproof.procedure.answers.receiving import Received, receive
 from caseproof.procedure.core.services import Services
@@ -102,7 +102,7 @@ def each_mail_is_in_one_place(world: World, ref: str, inbox: FakeInbox, mails: l
     kinds = Counter(world.kinds(ref))
     told = (Kind.CONFIRMATION_RECEIVED, Kind.ADDRESS_BOUNCED, Kind.CONFIRMATION_REFUSED, Kind.REPLY_RECEIVED)
     assert [kinds[kind] for kind in told] == [1, 1, 1, 1]
-    assert {world.vault.read(row.digest) for row in rows(world)} == {hide_keys(mail) for mail in mails}
+    assert {world.vault.read(row.digest) for row in rows(world)} == {without_keys(mail).content for mail in mails}
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

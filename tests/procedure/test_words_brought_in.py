@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -20,8 +21,9 @@ from caseproof.domain.vocabulary import Decision, Disposition
 from caseproof.evidence.proof import read_proof, verify_proof
 from caseproof.procedure.answers import manual_confirmation
 from caseproof.procedure.answers.agreement import settle_doubts
-from caseproof.procedure.answers.receiving import receive
+from caseproof.procedure.answers.receiving import Received, receive
 from caseproof.procedure.closing import deciding
+from caseproof.procedure.closing.ticket import note_words, words_to_note
 from caseproof.procedure.core.retailer_answer import doubts
 from caseproof.procedure.views.case_page import case_page, next_action
 from caseproof.procedure.views.questions import case_question, what_to_agree
@@ -52,12 +54,32 @@ def dated(world: World, letter: bytes, words: str = DONE, *, at: datetime | None
     return answer(letter, words, **{"Date": format_datetime(at or world.clock()), **more})  # type: ignore[arg-type]
 
 
-def brings(world: World, ref: str, raw: bytes, *, by: str = DECIDER, sender: str = CONTACT) -> Case:
+def brings(
+    world: World, ref: str, raw: bytes, *, by: str = DECIDER, sender: str = CONTACT, arrived: bool = True
+) -> Case:
+    """Somebody brings in a file; ``arrived``: the inbox saw it, and made no word of it."""
     services = world.services
+    if arrived:
+        saw_arrive(world, raw)
     return manual_confirmation.confirm_by_message(
         services.ledger, services.files, services.replies, ref, sender=sender, raw=raw, recorded_by=by,
         authserv=AUTHSERV,
     )  # fmt: skip
+
+
+def saw_arrive(world: World, raw: bytes) -> None:
+    with world.services.store.uow() as uow:
+        if uow.messages.came(digest := hashlib.sha256(raw).hexdigest()) is None:
+            uow.messages.add(
+                "0" * 24 + digest[24:], original=digest, message_id="", sender="", subject="", size=len(raw),
+                way="mail", place=Disposition.UNMATCHED, why="it answers no mail of ours", at=world.clock(),
+            )  # fmt: skip
+            uow.commit()
+
+
+def arrives(world: World, raw: bytes) -> Received:
+    services = world.services
+    return receive(services.ledger, services.vault, services.replies, raw, authserv=AUTHSERV)
 
 
 def asks(world: World, ref: str, form: str = "agreement") -> int:
@@ -162,6 +184,51 @@ def test_what_the_inbox_would_refuse_founds_no_decision_when_one_person_brings_i
     says(world, ref, counts=False)
 
 
+def test_a_mail_that_came_and_was_edited_before_it_is_brought_in_founds_no_decision_by_one_person(
+    world: World, told: tuple[str, bytes]
+) -> None:
+    """The file says what our own server found of the mail before the edit."""
+    ref, letter = told
+    raw = dated(world, letter, "Not yet, we will do it on Monday.")
+    assert arrives(world, raw).place is Disposition.REPLY
+    case = brings(world, ref, raw.replace(b"Not yet, we will do it on Monday.", DONE.encode()), arrived=False)
+    assert (codes(case), case.words) == (["not_seen_arriving"], ())
+    with pytest.raises(NotAllowed, match="J8"):
+        world.decide(ref, Decision.AFTER_CHANGE)
+    assert len(says(world, ref).words) == 1
+
+
+def test_where_no_mailbox_is_named_nobody_saw_anything_arrive_and_that_is_no_doubt_of_its_own(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    ref = world.open()
+    world.walk(ref, until="tell")
+    raw = dated(world, world.mail.taken[-1][0], genuine=False)
+    assert "not_seen_arriving" not in codes(brings(world, ref, raw, arrived=False))
+
+
+def test_a_mail_that_was_kept_with_its_keys_is_known_again(world: World, told: tuple[str, bytes]) -> None:
+    """As the versions before kept it: the case's evidence and the inbox's row name the digest of what came."""
+    ref, letter = told
+    raw = dated(world, letter)
+    services = world.services
+    digest = services.files.keep(ref, raw, "x.eml", "message/rfc822")
+    known = {"sender": CONTACT, "words": DONE, "evidence": digest, "by_way_of": "message"}
+    services.ledger.record(ref, Kind.CONFIRMATION_RECEIVED, DECIDER, **known)
+    with services.store.uow() as uow:
+        uow.messages.add(
+            digest, message_id="", sender=CONTACT, subject="", size=len(raw), way="mail", place=Disposition.REPLY,
+            why="", at=world.clock(),
+        )  # fmt: skip
+        uow.commit()
+    assert not arrives(world, raw).new
+    case = brings(world, ref, raw)
+    assert len(case.confirmations) == 1
+    with services.store.reading() as uow:
+        assert uow.messages.to_look_at(9) == [], "who hands it in has looked at it"
+
+
 def test_once_somebody_else_agrees_a_decision_may_rest_on_a_doubted_word(world: World, told: tuple[str, bytes]) -> None:
     ref, letter = told
     brings(world, ref, dated(world, letter, genuine=False, at=LONG_AGO))
@@ -195,6 +262,24 @@ def test_a_mail_that_the_inbox_refused_is_no_better_when_a_person_hands_in_the_s
     got = receive(services.ledger, services.vault, services.replies, raw, authserv=AUTHSERV)
     assert got.place is Disposition.REFUSED
     assert codes(brings(world, ref, raw)) == ["not_genuine"]
+
+
+def test_the_ticket_hears_that_a_word_does_not_count_though_the_inbox_refused_the_same_file_before(
+    world: World, told: tuple[str, bytes]
+) -> None:
+    ref, letter = told
+    raw = dated(world, letter, genuine=False)
+    arrives(world, raw)
+    services, desk = world.services, world.desk
+    note_words(services.ledger, services.effects, services.links, desk, ref)
+    brings(world, ref, raw)
+    says(world, ref, counts=False)
+    note_words(services.ledger, services.effects, services.links, desk, ref)
+    [row] = world.tickets()
+    with services.store.reading() as uow:
+        comments = [comment.text for comment in uow.tickets.comments(row.id)]
+    assert [text for text in comments if f"{REVIEWER} says that it is not the retailer's word" in text]
+    assert words_to_note(services.store, world.case(ref)) == []
 
 
 @pytest.mark.parametrize(
@@ -247,6 +332,7 @@ def test_a_reply_that_a_person_counts_keeps_what_speaks_against_it_but_for_being
     case = manual_confirmation.confirm_by_reply(services.ledger, ref, recorded_by=DECIDER, question=number)
     assert codes(case) == found
     assert bool(case.words) is not bool(found)
+    assert case.confirmations[-1]["original"] == case.replies[-1]["original"], "the digest of what came goes with it"
 
 
 def test_an_answer_that_came_by_itself_but_is_dated_before_our_notice_is_read_by_a_person(

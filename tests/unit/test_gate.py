@@ -16,7 +16,7 @@ PRIVATE = [
     "127.0.0.1", "127.8.9.1", "10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "224.0.0.1",
     "239.255.255.250", "255.255.255.255", "198.18.0.1", "240.0.0.1", "::", "::1", "fe80::1", "fe80::1%eth0", "ff02::1",
     "fd00:ec2::254", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe",
-    "2002:7f00:1::", "2002:a9fe:a9fe::1", "0.0.0.0",  # noqa: S104
+    "fec0::1", "2002:7f00:1::", "2002:a9fe:a9fe::1", "0.0.0.0",  # noqa: S104
 ]  # fmt: skip
 PUBLIC = ["8.8.8.8", "93.184.215.14", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 
@@ -132,6 +132,32 @@ def test_the_gate_speaks_socks_and_hangs_up_on_whatever_else_is_said_to_it(serve
         )
         for words in odd:
             assert asked(gate, words) in (b"", b"\x05\x00")
+
+
+@pytest.mark.parametrize(
+    "host", ["vault", "vault.intranet", "metadata.google.internal", "printer.local", "a.home.arpa"]
+)
+def test_a_name_of_an_inner_network_is_not_asked_of_a_proxy_where_nobody_here_knows_its_address(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setattr(module, "_through", lambda _, host, port: asked.append(f"{host}:{port}"))
+
+    def unknown(*_: object, **__: object) -> object:
+        raise socket.gaierror("unknown")
+
+    with Gate(["http://prefect.internal:4200"]) as gate:
+        monkeypatch.setattr(module.socket, "getaddrinfo", unknown)
+        with pytest.raises(Forbidden):
+            gate.connect(host, 8200)
+        with pytest.raises(Forbidden):
+            gate.connect("prefect.internal", 8200)
+        gate.connect("prefect.internal", 4200)
+        gate.connect("cdn.example.com", 80)
+    assert asked == ["prefect.internal:4200", "cdn.example.com:80"]
 
 
 def test_a_place_is_known_by_host_and_port() -> None:

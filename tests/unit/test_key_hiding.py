@@ -7,8 +7,10 @@ import gzip
 import html
 import io
 import quopri
+import random
 import re
 import time
+import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -20,6 +22,7 @@ import pytest
 
 from caseproof.evidence.key_hiding import hide_keys, hide_keys_in_text
 from caseproof.evidence.signing import answer_token, case_of_address, read_answer_token, reply_address
+from caseproof.evidence.unpacking import Bounds, NotLookedInto, unpacked
 
 SECRET = b"k" * 32
 UNTIL = datetime(2027, 1, 1, tzinfo=UTC)
@@ -89,6 +92,12 @@ WAYS: dict[str, Callable[[], bytes]] = {
     "soft hyphens of a browser": lambda: wrapped(LINK, 70, "<wbr>").encode(),
     "a zero-width space": lambda: wrapped(LINK, 70, "\u200b").encode(),
     "two encoded words": lambda: wrapped(ADDRESS, 20, "?= =?utf-8?q?").encode(),
+    "blanks around the dot": lambda: LINK.replace(".", " . ").replace("answers . example . com", "here").encode(),
+    "a blank in the first half": lambda: LINK.replace(TOKEN, TOKEN[:12] + " " + TOKEN[12:]).encode(),
+    "blanks in both halves": lambda: LINK.replace(TOKEN, " ".join(wrapped(TOKEN, 9, " ").split())).encode(),
+    "hyphens that do not break": lambda: ADDRESS.replace("-", "\u2011").encode(),
+    "hyphens that do not break, in HTML": lambda: ADDRESS.replace("-", "&#8209;").encode(),
+    "a blank before a hyphen": lambda: f"cases+jf-000001 -{MAC}@example.com".encode(),
     "a mail with the letter attached": with_letter_attached,
     "an archive": lambda: base64.encodebytes(zipped(TEXT.encode())),
     "an archive of a mail": lambda: base64.encodebytes(zipped(letter().as_bytes())),
@@ -99,7 +108,7 @@ WAYS: dict[str, Callable[[], bytes]] = {
 
 def seen(content: bytes) -> str:
     """All that a reader could make of it with the usual tools."""
-    texts = [content, quopri.decodestring(content), content.replace(b"\0", b"")]
+    texts = [content, content.translate(None, b" "), quopri.decodestring(content), content.replace(b"\0", b"")]
     joined = content.translate(None, b"\r\n> ")
     texts += [re.sub(rb"<[^<>]*>|\r\nJD> ", b"", content)]
     texts += [joined, joined.replace(b"<br>&gt;", b"").replace(b"<wbr>", b"").replace("\u200b".encode(), b"")]
@@ -160,3 +169,99 @@ def test_a_mail_made_to_take_long_does_not(piece: bytes) -> None:
     begun = time.process_time()
     hide_keys(content)
     assert time.process_time() - begun < 3
+
+
+def many_in_one(*files: bytes, way: int = zipfile.ZIP_DEFLATED) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", way) as archive:
+        for number, content in enumerate(files):
+            archive.writestr(str(number), content)
+    return packed.getvalue()
+
+
+DOTS = b"." * (5 * 1024 * 1024)
+MADE_TO_FILL: dict[str, Callable[[], bytes]] = {
+    "NULs in base64": lambda: base64.encodebytes(b"a\0" * 40_000),
+    "every character as hex": lambda: b"=41" * 30_000,
+    "hex between letters": lambda: b"a=41" * 25_000,
+    "every character percent-encoded": lambda: b"%41" * 30_000,
+    "blanks behind half a key": lambda: b"WyJabcdefgh.\n<b>" + b" " * 100_000 + b"x",
+    "many beginnings of a PDF's stream": lambda: b"%PDF" + b"stream\n" * 50_000,
+    "an archive of too many files": lambda: many_in_one(*[b""] * 501),
+    "an archive that unpacks all at once": lambda: many_in_one(DOTS, way=zipfile.ZIP_BZIP2),
+    "gzip, a thousand times": lambda: gzip.compress(b"") * 1000,
+}
+
+
+@pytest.mark.parametrize("what", MADE_TO_FILL)
+def test_a_mail_made_to_fill_the_memory_or_to_take_for_ever_does_neither(what: str) -> None:
+    content = MADE_TO_FILL[what]()
+    tracemalloc.start()
+    begun = time.process_time()
+    try:
+        hide_keys(content)
+        assert tracemalloc.get_traced_memory()[1] < 8 * 1024 * 1024 + 4 * len(DOTS) * (b"PK" in content[:2])
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - begun < 2
+
+
+def test_the_text_of_a_page_that_is_made_to_take_long_does_not() -> None:
+    begun = time.process_time()
+    hide_keys_in_text("WyJabcdefgh.\n<b>" + " " * 100_000 + "x")
+    assert time.process_time() - begun < 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        many_in_one(many_in_one(many_in_one(b"deep"))),
+        many_in_one(*[b""] * 501),
+        many_in_one(b"words", way=zipfile.ZIP_LZMA),
+        gzip.compress(b"." * (33 * 1024 * 1024)),
+    ],
+    ids=["three deep", "too many files", "packed in another way", "too large"],
+)
+def test_an_archive_that_holds_more_than_is_looked_into_is_not_kept(content: bytes) -> None:
+    kept = hide_keys(b"Hello.\n" + base64.encodebytes(content))
+    assert kept.startswith(b"Hello.\n")
+    assert base64.b64decode(kept.partition(b"\n")[2]).startswith(b"This file is not kept")
+
+
+def test_what_one_message_unpacks_is_counted_over_all_its_archives() -> None:
+    one, bounds = many_in_one(b"." * 40_000), Bounds(size=50_000)
+    assert list(unpacked(one, bounds)) == [b"." * 40_000]
+    with pytest.raises(NotLookedInto):
+        list(unpacked(one, bounds))
+
+
+@pytest.mark.parametrize("size", [0, -1, -1025])
+def test_once_the_bounds_are_reached_nothing_more_is_unpacked_at_all(size: int) -> None:
+    """To the libraries "no more than none" is "all"."""
+    pdf = b"%PDF stream\n" + zlib.compress(DOTS) + b"\nendstream\n"
+    for bomb in (many_in_one(DOTS), gzip.compress(DOTS), pdf):
+        tracemalloc.start()
+        try:
+            with pytest.raises(NotLookedInto):
+                list(unpacked(bomb, Bounds(size=size)))
+            assert tracemalloc.get_traced_memory()[1] < 1024 * 1024
+        finally:
+            tracemalloc.stop()
+
+
+def test_a_key_is_found_at_any_place_of_a_long_mail() -> None:
+    for gap in (256 * 1024 - 120, 256 * 1024 - 1, 256 * 1024 + 16 * 1024 - 60, 700_000):
+        kept = hide_keys(b"a " * (gap // 2) + TEXT.encode() + b" b" * 300_000)
+        assert TOKEN.encode() not in kept
+        assert MAC.encode() not in kept.lower()
+        assert kept == hide_keys(TEXT.encode()).join([b"a " * (gap // 2), b" b" * 300_000])
+
+
+def test_a_broken_archive_is_no_reason_to_fail() -> None:
+    chosen = random.Random(1)
+    for way in (zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED):
+        good = many_in_one(b"hello" * 50, way=way)
+        for _ in range(150):
+            bad = bytearray(good)
+            bad[chosen.randrange(4, len(bad))] = chosen.randrange(256)
+            hide_keys(bytes(bad))

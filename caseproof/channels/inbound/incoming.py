@@ -12,7 +12,7 @@ from caseproof.channels.inbound.mail_headers import Headers, addresses
 from caseproof.channels.inbound.reading import Mail, UnreadableMail, read_mail
 from caseproof.domain.errors import BadInput
 
-_SAVE_AS = "Save the original message in the mail program as a file of type .eml, and give that."
+SAVE_AS = "Save the original message in the mail program as a file of type .eml, and give that."
 
 
 def read_message(raw: bytes, *, authserv: str = "") -> Mail:
@@ -23,7 +23,7 @@ def read_message(raw: bytes, *, authserv: str = "") -> Mail:
     try:
         mail = read_mail(raw, authserv=authserv)
     except UnreadableMail as error:
-        raise BadInput(error.problem, _SAVE_AS) from error
+        raise BadInput(error.problem, SAVE_AS) from error
     if not mail.sender_address:
         raise _nobodys(raw)
     if not mail.words.strip():
@@ -38,9 +38,9 @@ def _nobodys(raw: bytes) -> BadInput:
     """Why a message has not exactly one sender."""
     senders = Headers(BytesHeaderParser().parsebytes(raw.lstrip(b"\xef\xbb\xbf\r\n"))).all("From")
     if not senders:
-        return BadInput("The message names no sender (no From header).", _SAVE_AS)
+        return BadInput("The message names no sender (no From header).", SAVE_AS)
     if not any(addresses(sender) for sender in senders):
-        return BadInput("The message's sender is not a mail address.", _SAVE_AS)
+        return BadInput("The message's sender is not a mail address.", SAVE_AS)
     return BadInput(
         "The message names several senders, so nobody can tell whose word it is.",
         "Ask the retailer to answer again from one address.",

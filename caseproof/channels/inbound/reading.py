@@ -33,7 +33,10 @@ from caseproof.channels.inbound.own_words import CUT, told_apart
 from caseproof.config.mail_address import domain_of
 from caseproof.domain.errors import BadInput
 
-__all__ = ["LARGEST", "MOST_WORDS", "Bounce", "Genuine", "Mail", "UnreadableMail", "read_mail"]
+__all__ = [
+    "LARGEST", "MOST_WORDS", "Bounce", "Genuine", "Mail", "UnreadableMail", "headers_of", "read_mail", "recipients_of",
+    "refuse_other_files",
+]  # fmt: skip
 
 LARGEST = 25 * 1024 * 1024
 """The largest message that is read, in bytes."""
@@ -45,6 +48,7 @@ _DEEPEST = 30
 _MOST_PARTS = 300
 _MOST_WORK = 5_000_000  # lines times nested parts: what the parser's time grows with
 _LONGEST_MIME_HEADER = 10_000  # its parameters are parsed in time that grows with the square
+_LONGEST_HEAD = 1024 * 1024
 _NESTING = (b"multipart/", b"message/")
 _MIME_HEADER = re.compile(rb"(?<![^\r\n])content-[^\r\n]*+(?:[\r\n]++[ \t][^\r\n]*+)*+")
 _RECIPIENTS = ("Delivered-To", "X-Original-To", "Envelope-To", "To", "Cc")
@@ -95,7 +99,7 @@ def read_mail(raw: bytes, *, authserv: str = "") -> Mail:
 
     Raises Unreadable, and nothing else, for what is no mail or cannot be read with bounded work.
     """
-    _refuse_other_files(raw)
+    refuse_other_files(raw)
     try:
         return _read(_without_nul(raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")), authserv)
     except UnreadableMail:
@@ -108,8 +112,13 @@ def read_mail(raw: bytes, *, authserv: str = "") -> Mail:
 
 def recipients_of(raw: bytes) -> tuple[str, ...]:
     """The addresses that a mail was sent to, as ``Mail.recipients`` has them; none of what has no headers."""
-    head = re.split(rb"\n\r?\n", raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n"), maxsplit=1)[0]
-    return _recipients(Headers(message_from_bytes(_without_nul(head + b"\n\n"))))
+    return _recipients(Headers(message_from_bytes(_without_nul(headers_of(raw)))))
+
+
+def headers_of(raw: bytes) -> bytes:
+    """The headers of a mail with the empty line below them, or as much as is taken for such of what is no mail."""
+    head = re.split(rb"\n\r?\n", raw[:_LONGEST_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n"), maxsplit=1)[0]
+    return head + b"\n\n"
 
 
 def _read(raw: bytes, authserv: str) -> Mail:
@@ -150,7 +159,8 @@ def _without_nul(raw: bytes) -> bytes:
     return head.replace(b"\0", b"?") + blank + body.replace(b"\0", b"\x1a")
 
 
-def _refuse_other_files(raw: bytes) -> None:
+def refuse_other_files(raw: bytes) -> None:
+    """Refuse what is no mail, or could not be read with bounded work; this takes little. Raises UnreadableMail."""
     if not raw.strip():
         raise UnreadableMail("The message is empty.", _LOOK)
     if len(raw) > LARGEST:

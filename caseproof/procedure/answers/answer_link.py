@@ -21,6 +21,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Choice, Decision
 from caseproof.evidence.signing import AnswerLink, BadLink, LinkReplaced, read_answer_token
 from caseproof.procedure.core.parts import ReplyAddresses
+from caseproof.procedure.notify.renewing import has_new_link, owes_new_link
 from caseproof.procedure.notify.threads import Thread, find_thread
 from caseproof.store import Store, UnknownCase
 from caseproof.store.uow import UnitOfWork
@@ -152,11 +153,12 @@ def _read(replies: ReplyAddresses, uow: UnitOfWork, token: str) -> AnswerLink:
         return read_answer_token(replies.secret(), token, replies.void())
     except LinkReplaced as replaced:
         letter = find_thread(uow, replaced.letter)
-        case = next(iter(_cases(uow, letter.cases)), None) if letter else None
-        if letter is None or case is None:
+        cases = _cases(uow, letter.cases) if letter else []
+        if letter is None or not cases:
             raise
-        language = _language(replies.mail, uow, letter, case.facts.get("retailer") or "")
-        raise LinkReplaced(replaced.letter, language) from None
+        language = _language(replies.mail, uow, letter, cases[0].facts.get("retailer") or "")
+        newer = any(owes_new_link(replies, case) or has_new_link(replies, case) for case in cases)
+        raise LinkReplaced(replaced.letter, language, newer=newer) from None
 
 
 def _cases(uow: UnitOfWork, refs: Sequence[str]) -> list[Case]:

@@ -106,7 +106,7 @@ class _Judge:
         if bounce.delayed and not bounce.failed:
             return TriageResult(Disposition.AUTOMATIC, why(MessageCode.DELAYED), self._noted)
         # A report that names nobody is about whoever the letter was for that it returns.
-        failed = bounce.failed or tuple(letter.to for letter in letters)
+        failed = bounce.failed or tuple(letter.to for letter in letters if not letter.also)
         facts = {"at": _at(failed), "reason": bounce.why or "no reason is given"}
         if not self.entry.signed:
             # Whoever knows how we name our mails can write such a report, and would keep our mail from a contact.
@@ -122,7 +122,7 @@ class _Judge:
     ) -> TriageResult:
         """``letters``: those of ours that it names. Nobody is marked but whom one of them went to."""
         ref = next(ref for ref in self.entry.signed if ref in (letters[0].lead, *letters[0].cases))
-        reached = {comparable(letter.to): letter.to for letter in letters}
+        reached = {comparable(one): one for letter in letters for one in (letter.to, *letter.also)}
         rows = self.uow.cases.of_refs([*letters[0].cases])
         theirs = {
             retailer: [address for address in at if self.entry.is_contact(retailer, address)]

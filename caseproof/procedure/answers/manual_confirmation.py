@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from caseproof.channels.inbound.incoming import read_message, same_address
+from caseproof.channels.inbound.incoming import SAVE_AS, read_message, same_address
 from caseproof.channels.inbound.reading import recipients_of
 from caseproof.config.mail_address import one_address, tidied
 from caseproof.domain.case import Case, Fact
@@ -20,8 +20,9 @@ from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.payloads import Doubt
-from caseproof.evidence.key_hiding import hide_keys, hide_keys_in_text
+from caseproof.evidence.key_hiding import hide_keys_in_text
 from caseproof.procedure.answers.entry import NEVER, TO_BE_AGREED, MailEntry, as_data, doubts_of, for_two, notes_of
+from caseproof.procedure.answers.kept_mail import without_keys
 from caseproof.procedure.core.message_words import Why, why
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, ReplyAddresses
 from caseproof.store.uow import UnitOfWork
@@ -63,8 +64,10 @@ def confirm_by_message(
     not a message, WordRefused for a stranger's or an automatic one, and one about other cases.
     """
     case = ledger.case(ref)
-    came, raw = raw, hide_keys(raw)  # a reply quotes the link of our letter, and names its signed address
-    message = replace(read_message(raw, authserv=authserv), recipients=recipients_of(came))
+    kept = without_keys(raw)  # a reply quotes the link of our letter, and names its signed address
+    if kept.wrong:
+        raise BadInput(kept.wrong, SAVE_AS)
+    message = replace(read_message(kept.text, authserv=authserv), recipients=recipients_of(raw))
     if not same_address(_bare(sender), message.sender_address):
         raise BadInput(
             f"The message is from {message.sender_address}, not from {sender}.",
@@ -74,12 +77,30 @@ def confirm_by_message(
     with ledger.store.reading() as uow:
         entry = MailEntry(replies, uow, message, message.meaning, ledger.clock())
         brought = _Brought(
-            message.sender_address, message.words, raw, "confirmation.eml", "message/rfc822", "message",
-            for_two(doubts_of(entry, case, claimed=True, arrived=False)),
+            message.sender_address, message.words, kept.content, "confirmation.eml", "message/rfc822", "message",
+            [*for_two(doubts_of(entry, case, claimed=True, arrived=False)), *_not_seen(entry, kept.came_as)],
             notes_of(uow, case, message.sender_address), *_whose(uow, case),
-            original=hashlib.sha256(came).hexdigest() if came != raw else "",
+            original=kept.original,
         )  # fmt: skip
     return _record(ledger, files, ref, brought, recorded_by)
+
+
+def _not_seen(entry: MailEntry, came_as: str) -> list[Why]:
+    """What a file says of how it arrived, whoever saved it could have written: what we saw arrive is known."""
+    if not entry.replies.answers.mailbox or entry.uow.messages.came(came_as) is not None:
+        return []
+    return [why(MessageCode.NOT_SEEN_ARRIVING)]
+
+
+def word_brought(case: Case, raw: bytes) -> Fact | None:
+    """The word of the case that was made of this file, None where it was none."""
+    digest = hashlib.sha256(raw).hexdigest()
+    return next((one for one in case.confirmations[::-1] if digest in _digests(one)), None)
+
+
+def _digests(fact: Fact) -> set[str]:
+    """By which digests a message is known: that of what is kept, and that of what came."""
+    return {str(fact["evidence"]), str(fact.get("original") or fact["evidence"])}
 
 
 def confirm_by_form(
@@ -141,7 +162,7 @@ def confirm_by_reply(ledger: Ledger, ref: str, *, recorded_by: str, question: in
             )
         reply = counts[-1]
         taken = {name: reply[name] for name in ("sender", "words", "evidence", "by_way_of")}
-        more = {"doubts": _doubts_of_reply(reply), "notes": reply.get("notes")}
+        more = {name: reply.get(name) for name in ("notes", "original")} | {"doubts": _doubts_of_reply(reply)}
         taken |= {name: found for name, found in more.items() if found}
         return [ledger.event(Kind.CONFIRMATION_RECEIVED, recorded_by, **taken, question=question)]
 
@@ -220,13 +241,15 @@ def _record(
         by_way_of=brought.by_way_of, **{name: found for name, found in more.items() if found not in (None, [])},
     )  # fmt: skip
 
+    known_by = {digest, brought.original or digest}
+
     def once_a_word(now: Case) -> list[Event]:
-        standing = {fact["evidence"] for fact in (*now.words, *now.doubted)}
+        standing = set().union(*map(_digests, (*now.words, *now.doubted)))
         # Two live runs of one case read the same answer; a question whose word is known already is handled by it.
-        return [] if question in now.handled or (digest in standing and question is None) else [event]
+        return [] if question in now.handled or (standing & known_by and question is None) else [event]
 
     case = ledger.change(ref, once_a_word)
-    _looked_at(ledger, digest, by)
+    _looked_at(ledger, brought.original or digest, by)
     return case
 
 
@@ -248,7 +271,7 @@ def _refused(brought: _Brought, no: Why) -> WordRefused:
 def _looked_at(ledger: Ledger, digest: str, by: str) -> None:
     """The same bytes may lie among what waits for an eye: whoever hands them in has looked at them."""
     with ledger.store.uow() as uow:
-        row = uow.messages.known(digest)
+        row = uow.messages.came(digest)
         if row is not None and row.needs_eye:
             uow.messages.done([row.id], by, ledger.clock())
             uow.commit()

@@ -4,12 +4,12 @@ What is kept and read holds no key of ours: a reply quotes the link of our lette
 Which case that address names is read from the mail as it came; beside what is kept stands the digest of what came.
 
 A crash in between leaves a file in the vault and the mail in the mailbox: the next pass takes it in, once. The same
-bytes are one message, however often they come.
+bytes are one message, however often they come; what differs in a key alone are two. Of what could not be read with
+bounded work, only the headers are kept: the mail itself stays where it was put away.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -19,8 +19,8 @@ from caseproof.config.clock import Clock
 from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.vocabulary import BY_MAIL, Disposition
-from caseproof.evidence.key_hiding import hide_keys
 from caseproof.evidence.vault import Evidence, Vault
+from caseproof.procedure.answers.kept_mail import KeptMail, without_keys
 from caseproof.procedure.answers.mail_triage import TriageResult, triage
 from caseproof.procedure.core.message_words import Why, why
 from caseproof.procedure.core.parts import Ledger, ReplyAddresses
@@ -64,30 +64,30 @@ def receive_too_large(ledger: Ledger, vault: Vault, replies: ReplyAddresses, hea
 class _Read:
     """A mail as it was read; ``wrong`` is why it was not, None where it was.
 
-    ``came_as`` is the digest of what came; ``original`` is the same where another one is kept, else "".
+    ``kept`` is what is kept of it.
     """
 
     size: int
-    came_as: str = ""
-    original: str = ""
+    kept: KeptMail
     mail: Mail | None = None
     meaning: Meaning = Meaning.UNCLEAR
     wrong: Why | None = None
 
 
-def _read(raw: bytes, kept: bytes, authserv: str, size: int) -> _Read:
-    """Strangers write mail: whatever makes reading it fail, it is kept. ``raw`` is what came, ``kept`` has no key."""
-    digest = hashlib.sha256(raw).hexdigest()
-    read = _Read(size, came_as=digest, original=digest if kept != raw else "")
+def _read(raw: bytes, authserv: str, size: int) -> _Read:
+    """Strangers write mail (``raw``): whatever makes reading it fail, it is kept."""
+    kept = without_keys(raw)
+    read = _Read(size, kept, wrong=why(MessageCode.UNREADABLE, reason=kept.wrong) if kept.wrong else None)
     try:
-        mail = replace(read_mail(kept, authserv=authserv), recipients=recipients_of(raw))
+        mail = replace(read_mail(kept.text, authserv=authserv), recipients=recipients_of(raw))
         return replace(read, mail=mail, meaning=mail.meaning)
     except UnreadableMail as error:
-        return replace(read, wrong=why(MessageCode.UNREADABLE, reason=error.problem))
+        return replace(read, wrong=read.wrong or why(MessageCode.UNREADABLE, reason=error.problem))
     except (OSError, MemoryError):
         raise  # that is this machine's fault and not the mail's: it is tried again
     except Exception as error:  # a mail that finds an error of ours must not come back for ever
-        return replace(read, wrong=why(MessageCode.UNREADABLE, reason=f"reading it failed ({type(error).__name__})"))
+        failed = why(MessageCode.UNREADABLE, reason=f"reading it failed ({type(error).__name__})")
+        return replace(read, wrong=read.wrong or failed)
 
 
 def _take_in(
@@ -99,10 +99,9 @@ def _take_in(
     size: int,
     wrong: Why | None = None,
 ) -> Received:
-    content = hide_keys(raw)
-    read = _read(raw, content, authserv, size)
+    read = _read(raw, authserv, size)
     read = replace(read, wrong=wrong) if wrong else read
-    kept = vault.put(content, _NAME, MEDIA_TYPE)
+    kept = vault.put(read.kept.content, _NAME, MEDIA_TYPE)
     replies.secret()  # made now if there is none yet: it needs a transaction of its own
     try:
         return _in_one(ledger, kept, read, lambda uow: _judged(ledger, replies, uow, read, kept.digest))
@@ -116,8 +115,7 @@ def _take_in(
 def _in_one(ledger: Ledger, kept: Evidence, read: _Read, judged: Callable[[UnitOfWork], TriageResult]) -> Received:
     """Judge and write in one transaction: writers queue, so nothing changes in between."""
     with ledger.store.uow() as uow:
-        # Before keys were hidden, a message was known by the digest of what came.
-        known = uow.messages.known(kept.digest) or uow.messages.known(read.came_as)
+        known = uow.messages.came(read.kept.came_as)
         if known is not None:
             return Received(known.place, known.why, (known.ref,) if known.ref else (), False, known.id)
         verdict = judged(uow)
@@ -130,9 +128,9 @@ def _judged(ledger: Ledger, replies: ReplyAddresses, uow: UnitOfWork, read: _Rea
     if read.mail is None or read.wrong is not None:
         return TriageResult(Disposition.UNREADABLE, read.wrong or why(MessageCode.UNREADABLE, reason="it is empty"))
     verdict = triage(ledger, replies, uow, read.mail, read.meaning, digest)
-    if not read.original:
+    if not read.kept.original:
         return verdict
-    told = [(ref, replace(event, data={**event.data, "original": read.original})) for ref, event in verdict.events]
+    told = [(ref, replace(event, data={**event.data, "original": read.kept.original})) for ref, event in verdict.events]
     return replace(verdict, events=told)
 
 
@@ -145,7 +143,7 @@ def _write(clock: Clock, uow: UnitOfWork, kept: Evidence, read: _Read, verdict: 
         uow.people.mark_bounced(retailer, address, verdict.why.words, now)
     return uow.messages.add(
         kept.digest,
-        original=read.original,
+        original=read.kept.original,
         message_id=mail.message_id if mail else "",
         sender=mail.sender_address if mail else "",
         subject=mail.subject if mail else "",

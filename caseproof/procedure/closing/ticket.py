@@ -7,7 +7,7 @@ import hashlib
 
 from caseproof.desks.base import Attachment, Desk, DeskError, TicketStatus
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.codes import Code
+from caseproof.domain.codes import Code, MessageCode
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.vault import Vault
@@ -135,7 +135,12 @@ def _comment_once(effects: Effects, desk: Desk, case: Case, key: str, text: str)
 
 
 def _note_key(case: Case, fact: Fact) -> str:
-    return f"{case.ref}/note/{fact.event.kind}/{fact['evidence']}"
+    key = f"{case.ref}/note/{fact.event.kind}/{fact['evidence']}"
+    if fact.get("code") != MessageCode.NOT_AGREED:
+        return key
+    # The same message may have been refused before, by the inbox or by a no to it: this no is news all the same.
+    before = (one for one in case.every(fact.event.kind) if one.seq < fact.seq)
+    return f"{key}/{fact.seq}" if any(one["evidence"] == fact["evidence"] for one in before) else key
 
 
 def _note(links: Links, case: Case, fact: Fact) -> str:

@@ -36,6 +36,7 @@ _SENTENCES: Mapping[MessageCode, str] = {
     MessageCode.DATED_BEFORE: "it is dated {date}, before {what}",
     MessageCode.DATED_AHEAD: "it is dated {date}, and that is still to come",
     MessageCode.TYPED_IN: "{by} typed it in, and no mail is there that could be looked at",
+    MessageCode.NOT_SEEN_ARRIVING: "our inbox did not see this file arrive",
     MessageCode.NOT_AGREED: "{by} says that it is not the retailer's word",
     MessageCode.CONTACT_SINCE: "{sender} was registered as a contact on {date}, after the job had failed",
     MessageCode.OUR_OWN: "it is our own mail",

@@ -19,7 +19,7 @@ from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.evidence.key_hiding import hide_keys, hide_keys_in_text
+from caseproof.evidence.key_hiding import hide_keys, hide_keys_in_text, withheld
 from caseproof.evidence.vault import Vault
 from caseproof.store import Store
 
@@ -51,9 +51,19 @@ class Ledger:
         return self.store.change(ref, decide)
 
 
+_KNOWN_BY = frozenset(
+    {
+        "job", "platform", "connection", "run", "failed_run", "flow_run", "ticket", "message_id", "evidence",
+        "original", "more", "sent", "key", "shape",
+    }
+)  # fmt: skip
+"""What something is known by elsewhere: a name that only looks like a key of ours must go on naming it."""
+
+
 def event_of(kind: Kind, at: datetime, actor: str, data: Mapping[str, Any]) -> Event:
     """An event, whose texts hold no key of ours, whoever wrote them."""
-    return Event(kind, at, actor, {name: _without_keys(value) for name, value in data.items()})
+    told = {name: value if name in _KNOWN_BY else _without_keys(value) for name, value in data.items()}
+    return Event(kind, at, actor, told)
 
 
 def _without_keys(value: Any) -> Any:
@@ -67,6 +77,14 @@ def _without_keys(value: Any) -> Any:
     return value
 
 
+def _text_without_keys(content: bytes) -> bytes:
+    """The text, or where it cannot be looked through, what says so: what a stranger wrote stops no case."""
+    try:
+        return hide_keys(content)
+    except Exception:
+        return withheld(content)
+
+
 @dataclass(frozen=True)
 class EvidenceFiles:
     """The files that are kept as evidence, each named by its digest (hex SHA-256)."""
@@ -77,7 +95,7 @@ class EvidenceFiles:
 
     def keep(self, ref: str, content: bytes, name: str, media_type: str) -> str:
         """Keep a file as evidence of the case; returns its digest (hex SHA-256). A text holds no key of ours."""
-        content = hide_keys(content) if media_type.startswith("text/") else content
+        content = _text_without_keys(content) if media_type.startswith("text/") else content
         kept = self.vault.put(content, name, media_type)
         with self.store.uow() as uow:
             uow.evidence.add(ref, kept.digest, name, media_type, kept.size, self.clock())

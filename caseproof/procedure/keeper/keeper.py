@@ -37,6 +37,7 @@ from caseproof.procedure.keeper.schedule import (
     has_to_look_at_all,
     is_over,
     look_at_all_again,
+    may_answer,
     note_next,
     remember_the_policy,
     waits_for_retailer,
@@ -348,7 +349,7 @@ class _Keeper:
             return again
         deadline, down = time.monotonic() + self._hung, False
         for row in found.rows:
-            if not waits_for_retailer(row) or row.ref in self._done.renewed:
+            if not may_answer(row) or row.ref in self._done.renewed:
                 continue
             with self._apart(row.ref):
                 again[row.ref] = self._services.clock() + AT_WORK

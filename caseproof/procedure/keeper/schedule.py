@@ -86,6 +86,12 @@ def waits_for_retailer(row: CaseRow) -> bool:
     return row.asked_form == WORD and row.state is State.WAITING and row.notice_at is not None and is_asked(row)
 
 
+def may_answer(row: CaseRow) -> bool:
+    """The same, also where the account is kept paused."""
+    paused = row.asked_form == WORD and row.state is State.PAUSED and row.notice_at is not None and is_asked(row)
+    return paused or waits_for_retailer(row)
+
+
 def _word(row: CaseRow, policy: KeeperPolicy, told: datetime) -> Iterable[DueAction]:
     """The retailer is reminded; then the team is told; then the account stays paused (J6)."""
     if row.reminders < len(policy.remind_after_days):

@@ -82,18 +82,25 @@ class LetterKeys:
             links = {"page": page, "until": last.isoformat(), "letters": [link.letter for _, link in known]}
         return {**plan, "evidence": digests[0], **more_of(digests), "links": links}
 
-    def signed(self, told: Json, number: int) -> bytes:
+    def secret(self, told: Json) -> bytes | None:
+        """What the mailing's letters are signed with now, None where nothing in them is signed.
+
+        The key may be replaced at any moment. So it is taken once for what leaves and what is written down of it.
+        """
+        return self.replies.secret() if told["links"] or self.replies.answers.mailbox else None
+
+    def signed(self, told: Json, number: int, secret: bytes | None) -> bytes:
         """The n-th letter as it leaves."""
         links, kept = told["links"], self.vault.read(letters_of(told)[number][1])
         link = AnswerLink(links["letters"][number - 1], datetime.fromisoformat(links["until"])) if links else None
         page = str(links.get("page", ""))
-        if not (link or self.replies.answers.mailbox):
+        if secret is None:
             return kept
-        return signed_letter(self.replies.secret(), kept, ref=self.lead, page=page, link=link)
+        return signed_letter(secret, kept, ref=self.lead, page=page, link=link)
 
-    def signed_by(self, plan: Json) -> Json:
+    def signed_by(self, plan: Json, secret: bytes | None) -> Json:
         """What is written down of the letters as they left: by which key they are signed, and their digests."""
-        if not (plan["links"] or self.replies.answers.mailbox):
+        if secret is None:
             return {}
-        key = fingerprint(self.replies.secret())
-        return {"key": key, "sent": [digest_of(self.signed(plan, number)) for number in letters_of(plan)]}
+        sent = [digest_of(self.signed(plan, number, secret)) for number in letters_of(plan)]
+        return {"key": fingerprint(secret), "sent": sent}

@@ -173,14 +173,15 @@ class _Sender:
         letters = letters_of(plan)
         for number, (addresses, _) in letters.items():
             try:
-                delivery = self._deliver(plan, number)
+                secret = self.keys.secret(plan)
+                delivery = self._deliver(plan, number, secret)
             except MailError as error:
                 if error.answer is None or len(letters) == 1:
                     raise
                 refused[addresses[0]], answers[addresses[0]] = error.reason, error.answer
                 continue
             no = _no(refused | dict(delivery.refused), answers | dict(delivery.answers))
-            return {**plan, **self.keys.signed_by(plan), "accepted": list(delivery.accepted), **no}
+            return {**plan, **self.keys.signed_by(plan, secret), "accepted": list(delivery.accepted), **no}
         raise _nobody(refused, answers)
 
     def further(self, told: Json, number: int, address: str) -> Json:
@@ -188,13 +189,14 @@ class _Sender:
 
         def effect(plan: Json) -> Json:
             whole = told if "links" in told else self.keys.taken_out(told, self.mailing.file)
+            secret = self.keys.secret(whole)
             try:
-                self._deliver(whole, number)
+                self._deliver(whole, number, secret)
             except MailError as error:
                 if error.answer is None:
                     raise
                 return {**plan, "refused": error.reason, "refused_codes": {address: str(error.answer)}}
-            sent = digest_of(self.keys.signed(whole, number))
+            sent = digest_of(self.keys.signed(whole, number, secret))
             same = "sent" not in told or sent == told["sent"][number - 1]
             return plan if same else {**plan, "sent": sent}
 
@@ -215,14 +217,17 @@ class _Sender:
         key = f"{self.mailing.key}-{number}"
         return self._idempotent(key, {"to": address}, lambda plan: {**plan, "refused": why})
 
-    def _deliver(self, told: Json, number: int) -> Delivery:
-        """Keep a letter with its case, then hand it over. Raises MailError; _NotSent: it certainly did not leave."""
+    def _deliver(self, told: Json, number: int, secret: bytes | None) -> Delivery:
+        """Keep a letter with its case, then hand it over, signed with ``secret``.
+
+        Raises MailError; _NotSent: it certainly did not leave.
+        """
         addresses, digest = letters_of(told)[number]
         kept = self.dispatch.files.vault.read(digest)
         self.dispatch.files.keep(self.kept_with(told), kept, self.mailing.file(number), RFC822)  # before it is sent
-        content = self.keys.signed(told, number)
+        content = self.keys.signed(told, number, secret)
         try:
-            sender = envelope_sender(self.dispatch.replies, self.mailing.lead)
+            sender = envelope_sender(self.dispatch.replies, self.mailing.lead, secret)
             delivery = self.dispatch.send(content, sender, addresses)
         except MailError as error:
             hide_keys_in(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 
@@ -95,22 +95,27 @@ def _record(ledger: Ledger, ref: str, number: int, told: Json) -> bool:
 
 def waits_for_word(case: Case) -> bool:
     """Whether the retailer was asked for their word, and wrote nothing since."""
+    return case.state is State.WAITING and may_answer(case)
+
+
+def may_answer(case: Case) -> bool:
+    """The same, also where the account is kept paused: nobody reminds them then, and their word still counts."""
     question = case.question
-    if case.state is not State.WAITING or question is None or question["form"] != WORD:
+    if case.state not in (State.WAITING, State.PAUSED) or question is None or question["form"] != WORD:
         return False
     return not is_answered(case) and case.unanswered_since is not None  # nobody is reminded who wrote
 
 
 def _sharing(ledger: Ledger, case: Case, number: int) -> list[Case]:
     """The other cases in the same notice that wait for the retailer's word and had as many reminders."""
-    sharing = sharing_notice(ledger, case)
+    sharing = sharing_notice(ledger, case, waits_for_word)
     return [other for other in sharing if len(other.since_told(Kind.REMINDER_SENT)) == number - 1]
 
 
-def sharing_notice(ledger: Ledger, case: Case) -> list[Case]:
-    """The other cases in the same notice that wait for the retailer's word, too, and were not corrected since."""
+def sharing_notice(ledger: Ledger, case: Case, waits: Callable[[Case], bool]) -> list[Case]:
+    """The other cases in the same notice that wait for the retailer, too, and were not corrected since."""
     others = [ref for ref in (case.notice.data.get("cases", ()) if case.notice else ()) if ref != case.ref]
-    return [other for ref in others if (other := _readable(ledger, ref)) and _shares(other, case)]
+    return [other for ref in others if (other := _readable(ledger, ref)) and _shares(other, case) and waits(other)]
 
 
 def _readable(ledger: Ledger, ref: str) -> Case | None:
@@ -123,8 +128,7 @@ def _readable(ledger: Ledger, ref: str) -> Case | None:
 def _shares(one: Case, case: Case) -> bool:
     theirs, ours = one.notice, case.notice
     same = theirs is not None and ours is not None and theirs.data["message_id"] == ours.data["message_id"]
-    same = same and one.correction is None and case.correction is None  # what was corrected alone is reminded of alone
-    return same and waits_for_word(one)
+    return same and one.correction is None and case.correction is None  # what was corrected alone is followed up alone
 
 
 def compose_following(

@@ -15,7 +15,7 @@ from caseproof.evidence.answer_keys import fingerprint
 from caseproof.procedure.core.idempotent_effect import Json
 from caseproof.procedure.core.parts import Dispatch, Ledger, ReplyAddresses
 from caseproof.procedure.notify.outbox import Draft, OutboxEntry, send_letters
-from caseproof.procedure.notify.reminding import compose_following, sharing_notice, waits_for_word
+from caseproof.procedure.notify.reminding import compose_following, may_answer, sharing_notice
 from caseproof.procedure.notify.telling import contacts_of
 from caseproof.procedure.notify.threads import addressees, first_thread, holds_a_key, thread_to
 
@@ -23,10 +23,18 @@ _LETTERS = frozenset({Kind.NOTICE_SENT, Kind.NOTICE_CORRECTED, Kind.REMINDER_SEN
 
 
 def owes_new_link(replies: ReplyAddresses, case: Case) -> bool:
-    """Whether the case waits for a retailer whose latest letter was signed with another key than the one in force."""
-    if not holds_a_key(replies) or not waits_for_word(case) or not asks_for_answer(case):
+    """Whether the retailer may still answer, and their latest letter was signed with another key than the one in force.
+
+    A paused account's, too: its link was open, and their word reopens the decision.
+    """
+    if not holds_a_key(replies) or not may_answer(case) or not asks_for_answer(case):
         return False
-    return _signed_with(case) != fingerprint(replies.secret())
+    return not has_new_link(replies, case)
+
+
+def has_new_link(replies: ReplyAddresses, case: Case) -> bool:
+    """Whether the latest letter about the case was signed with the key in force."""
+    return _signed_with(case) == fingerprint(replies.secret())
 
 
 def renew_link(ledger: Ledger, dispatch: Dispatch, policy: Policy, ref: str) -> list[str]:
@@ -40,7 +48,10 @@ def renew_link(ledger: Ledger, dispatch: Dispatch, policy: Policy, ref: str) -> 
         return []
     notice: Fact = case.last_told
     key = fingerprint(dispatch.replies.secret())
-    group = [case, *(other for other in sharing_notice(ledger, case) if owes_new_link(dispatch.replies, other))]
+    group = [
+        case,
+        *(other for other in sharing_notice(ledger, case, may_answer) if owes_new_link(dispatch.replies, other)),
+    ]
     first = first_thread(ledger.store, case)
 
     def draft() -> Draft:

@@ -33,7 +33,8 @@ _NAME = re.compile(
 class Thread:
     """A notice's letter to one contact.
 
-    ``id`` is its name, ``number`` which one of the notice it is (from 1), ``to`` the contact's address. ``lead`` is the
+    ``id`` is its name, ``number`` which one of the notice it is (from 1), ``to`` the contact's address; ``also`` are
+    the others of a notice from before there were letters, when one mail went to all contacts. ``lead`` is the
     case under whose name the notice went out, ``cases`` those that it tells of; ``asks``: whether it asked for
     anything. ``round_or_check``: in which round of the case, or after which check (``check-...``), it was sent.
     """
@@ -45,6 +46,7 @@ class Thread:
     cases: tuple[str, ...]
     asks: bool
     round_or_check: str
+    also: tuple[str, ...] = ()
 
     def is_of(self, message_id: str) -> bool:
         """Whether it is one of the letters of the notice with this Message-ID."""
@@ -75,7 +77,8 @@ def find_thread(uow: UnitOfWork, letter_or_message_id: str) -> Thread | None:
     if to is None:
         return None
     cases, asks = tuple(told.get("cases") or (lead,)), bool(told.get("asks", True))
-    return Thread(thread_name(lead, which, number), number, to, lead, cases, asks, which)
+    also = () if number > 1 or told.get("more") else tuple(addressees(told)[1:])
+    return Thread(thread_name(lead, which, number), number, to, lead, cases, asks, which, also)
 
 
 def _to(uow: UnitOfWork, key: str, told: Json, number: int) -> str | None:
@@ -160,11 +163,11 @@ def addressees(told: Json) -> list[str]:
 # -- where answers go -----------------------------------------------------------------------------------------------
 
 
-def envelope_sender(replies: ReplyAddresses, lead: str) -> str:
-    """Where bounces go: the signed address of the notice's case, where a mailbox of ours is read."""
-    if not replies.answers.mailbox:
+def envelope_sender(replies: ReplyAddresses, lead: str, secret: bytes | None) -> str:
+    """Where bounces go: the notice's case's address, signed with ``secret``, where a mailbox of ours is read."""
+    if not replies.answers.mailbox or secret is None:
         return replies.mail.sender
-    return reply_address(replies.secret(), named_address(replies.mail.reply_to)[1], lead)
+    return reply_address(secret, named_address(replies.mail.reply_to)[1], lead)
 
 
 def reply_to(replies: ReplyAddresses, lead: str) -> str:
