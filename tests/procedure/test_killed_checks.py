@@ -82,7 +82,7 @@ def checks_of(home: Path, url: str) -> Iterator[Checks]:
 
 
 def test_a_check_killed_again_and_again_stops_every_job_once_and_loses_no_case(tmp_path: Path, full_run: bool) -> None:
-    jobs, kills = (500, 20) if full_run else (150, 5)
+    jobs, kills = (500, 20) if full_run else (100, 3)
     home = tmp_path / "home"
     home.mkdir()
     (home / "policy.yaml").write_text(BUILT_IN.read_text().split("\ncheck:")[0] + CHECK)
