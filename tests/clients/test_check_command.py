@@ -133,6 +133,7 @@ def test_runs_that_cannot_be_read_to_their_end_stop_nothing(jobs: Farm, run: Run
         assert stops(jobs) == 0, bad
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("hours", [-9, 7])
 def test_a_clock_that_is_hours_off_changes_nothing(hours: int, described: Callable[[Farm], Farm], run: Run) -> None:
     there = datetime.now(UTC) + timedelta(hours=hours)

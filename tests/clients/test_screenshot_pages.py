@@ -97,15 +97,15 @@ def test_the_time_is_stamped_after_the_picture(platform: Platform, take: Take) -
     ("path", "reason"),
     [
         ("/runs/never", 'shows the run as "Running"'),
-        ("/runs/failed", 'shows the run as "Failed"'),
+        pytest.param("/runs/failed", 'shows the run as "Failed"', marks=pytest.mark.full),
         ("/runs/redirects", "login page"),
-        ("/runs/asks", "login page"),
-        ("/runs/app", "login page"),
+        pytest.param("/runs/asks", "login page", marks=pytest.mark.full),
+        pytest.param("/runs/app", "login page", marks=pytest.mark.full),
         ("/runs/moves-on", "login page"),
-        ("/runs/invisible", "a word of its own"),
+        pytest.param("/runs/invisible", "a word of its own", marks=pytest.mark.full),
         ("/runs/gone", "error page (HTTP 404)"),
         ("/status/500", "error page (HTTP 500)"),
-        ("/status/401", "HTTP 401"),
+        pytest.param("/status/401", "HTTP 401", marks=pytest.mark.full),
     ],
 )
 def test_a_page_that_is_not_the_run_s_success_is_pictured_and_refused(

@@ -171,6 +171,7 @@ def _wait_until_all_is_planned(server: PrefectServer, jobs: int) -> None:
     wait_until("Prefect's scheduler to have planned all jobs", no_more_come, 180, every=6)
 
 
+@pytest.mark.full
 def test_one_command_stops_what_fails_once_each_and_nothing_else_on_a_farm_of_300_jobs(on_a_farm: Place) -> None:
     stops_what_fails_once_each_and_nothing_else(on_a_farm)
 

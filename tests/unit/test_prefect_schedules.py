@@ -70,6 +70,7 @@ def compared(
     return len(starts)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("zone", ZONES)
 def test_both_nights_of_2026_are_read_as_prefect_reads_them(zone: str) -> None:
     assert len(nights(zone)) == 2

@@ -151,6 +151,7 @@ def test_while_the_machine_starts_no_process_runs_wait_and_the_log_says_so(share
     assert len(shared.marked("ran when there was room")) == 1
 
 
+@pytest.mark.full
 def test_a_fork_server_that_hangs_is_ended_and_its_run_starts_the_stock_way(shared: Badly) -> None:
     at_work = shared.begin(shared.marks("at work") + "\n" + shared.waits_for("the stock one to end"))
     wait_until("the run to be at work", lambda: shared.marked("at work"), 60)
@@ -182,6 +183,7 @@ def test_a_run_that_hangs_holds_up_no_other_and_is_ended_by_a_cancel_or_with_its
     assert not psutil.pid_exists(pids[2])
 
 
+@pytest.mark.full
 def test_two_workers_share_their_runs_and_one_that_is_killed_takes_none_with_it(badly: Badly, full_run: bool) -> None:
     count = 20 if full_run else 6
     most = ("--limit", str(count - 1))  # so that none takes them all
@@ -289,6 +291,7 @@ def goes_away(badly: Badly, away: Callable[[Callable[[], None]], UUID | None]) -
     assert badly.worker.poll() is None
 
 
+@pytest.mark.full
 def test_while_prefect_is_away_runs_go_on_and_others_wait_and_the_log_says_so(
     prefect_server: PrefectServer, badly: Badly
 ) -> None:
