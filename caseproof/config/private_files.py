@@ -97,9 +97,14 @@ def told(loose: list[Loose]) -> str:
 
 
 def _all(home: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Everything in the home, it itself first, each folder before what is in it; symbolic links lead out of it."""
+    """Everything in the home, it itself first, each folder before what is in it; symbolic links lead out of it.
+
+    But for the pages that a Prefect server copies there: whoever opens them reads them, and they keep their modes.
+    """
     yield home, home.lstat()
     for folder, names, files in os.walk(home):
+        if Path(folder) in (home / "prefect", home / "server"):
+            names[:] = [name for name in names if name != "ui"]
         for name in sorted([*names, *files]):
             path = Path(folder, name)
             try:

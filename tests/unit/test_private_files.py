@@ -57,6 +57,17 @@ def test_what_a_link_in_the_home_leads_to_is_left_alone(home: Path, tmp_path: Pa
     assert stat.S_IMODE(outside.stat().st_mode) == 0o644
 
 
+def test_prefects_own_pages_are_nobodys_secret_and_may_be_read(home: Path) -> None:
+    pages = home / "prefect" / "ui" / "v1"
+    pages.mkdir(parents=True)
+    close_home(home)
+    pages.chmod(0o755)
+    assert looseness(home) == []
+    (home / "prefect" / "prefect.db").touch(mode=0o644)
+    (home / "prefect" / "prefect.db").chmod(0o644)
+    assert [one.path.name for one in looseness(home)] == ["prefect.db"]
+
+
 def test_a_folder_elsewhere_that_a_link_stands_for_is_named_and_not_closed_by_us(home: Path, tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir(mode=0o755)
