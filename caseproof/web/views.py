@@ -24,14 +24,11 @@ from caseproof.evidence.vault import Vault, VaultError
 from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.views.case_page import cause_in_words, next_action, sentence
-from caseproof.store import CaseRow, EvidenceRow, MessageRow, Store, UnknownCase
+from caseproof.store import EvidenceRow, MessageRow, Store, UnknownCase
 from caseproof.store.tickets import AttachmentRow, CommentRow, TicketRow
 
 _READ_AT_MOST = 200_000
 """Larger messages, in bytes, are not read for a list."""
-
-CLOSED_SHOWN = 200
-"""How many closed cases the list shows, the latest first."""
 
 INBOX_SHOWN = 200
 """How many messages that wait for an eye are shown, the oldest first."""
@@ -40,35 +37,6 @@ SETTLED_SHOWN = 20
 """How many messages that wait for nobody are shown, the latest first."""
 
 _TICKET = re.compile(r"T-([0-9]{6,18})", re.ASCII)
-
-
-# -- the list -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class CaseList:
-    """Open cases with what comes next, oldest first; closed ones, latest first; how many are not shown.
-
-    ``from_retailers`` counts the messages that wait for an eye.
-    """
-
-    open: list[tuple[CaseRow, str]]
-    closed: list[CaseRow]
-    left_out: int
-    from_retailers: int
-
-
-def case_list(store: Store) -> CaseList:
-    """Every open case and the latest closed ones. Raises StoreError."""
-    with store.reading() as uow:
-        rows = uow.cases.rows()
-        platforms = sorted({row.platform for row in rows if row.closed_at is None})
-        folded = {case.ref: case for name in platforms for case in uow.cases.open_on(name)}
-        waiting = sum(uow.messages.counts().values())
-    standing = [(row, next_action(folded[row.ref])) for row in rows if row.ref in folded]
-    closed = [row for row in rows if row.ref not in folded]
-    closed.sort(key=lambda row: row.closed_at or row.updated_at, reverse=True)
-    return CaseList(standing, closed[:CLOSED_SHOWN], max(0, len(closed) - CLOSED_SHOWN), waiting)
 
 
 # -- what came from retailers ---------------------------------------------------------------------------
