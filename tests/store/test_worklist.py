@@ -148,8 +148,8 @@ def test_a_row_says_whose_turn_it_is_after_each_event_and_each_rest(store, opene
         assert turn() == ("caseproof", at)
         at = tell(Kind.QUESTION_ASKED, form=form)
         assert turn() == (("team", at) if form == DECISION else ("retailer", told))
-    tell(Kind.FACTS_CORRECTED, cause="website_changed")
-    assert turn().turn == "team", "it is not theirs any more"
+    tell(Kind.INCIDENT_JOINED)
+    assert turn().turn == "team", "the fault is not theirs any more"
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ UPDATE cases SET
       AND NOT (state = 'paused' AND paused_until IS NOT NULL)
       AND NOT (cause IN ('our_platform', 'website_changed') OR incident <> '' OR told_neutrally) THEN notice_at
     ELSE COALESCE(asked_at, updated_at) END
+WHERE NOT closed
 """
 
 
