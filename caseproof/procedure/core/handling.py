@@ -20,6 +20,7 @@ from caseproof.store.worklist import Did
 AT_ONCE = 100
 """How many cases may be handled together."""
 LONGEST_SNOOZE = timedelta(days=90)
+_REF = re.compile(r"[A-Z]{2}-[0-9]{6,18}", re.ASCII)
 
 
 class Handle(StrEnum):
@@ -78,7 +79,7 @@ def handle(store: Store, clock: Clock, wish: Wish, actor: str) -> Outcome:
         raise BadInput(f"{len(refs)} cases are too many at once.", f"Tick up to {AT_ONCE}.")
     now = clock()
     with store.uow() as uow:
-        standing = uow.worklist.standing(refs)
+        standing = uow.worklist.standing([ref for ref in refs if _REF.fullmatch(ref)])
         refused = {ref: why for ref in refs if (why := _why_not(wish.what, standing.get(ref), folded_name(actor)))}
         done = [ref for ref in refs if ref not in refused]
         match wish.what:
