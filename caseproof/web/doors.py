@@ -81,7 +81,7 @@ DOORS: tuple[Door, ...] = (
     Door("/account", READ, Guard.PERSON),
     Door("/account/password", ("POST",), Guard.PERSON),
     Door("/logout", ("POST",), Guard.PERSON),
-    Door("/worklist", ("POST",), Guard.PERSON),
+    Door("/worklist", ("GET", "POST"), Guard.PERSON),
     Door("/", READ, Guard.LOGIN),
     Door("/cases", READ, Guard.LOGIN),
     Door("/cases/{ref}", READ, Guard.LOGIN),

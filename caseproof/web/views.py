@@ -26,6 +26,7 @@ from caseproof.procedure.core.texts import short
 from caseproof.procedure.views.case_page import cause_in_words, next_action, sentence
 from caseproof.store import EvidenceRow, MessageRow, Store, UnknownCase
 from caseproof.store.tickets import AttachmentRow, CommentRow, TicketRow
+from caseproof.store.worklist import Handled
 
 _READ_AT_MOST = 200_000
 """Larger messages, in bytes, are not read for a list."""
@@ -176,6 +177,7 @@ class CasePage:
     proof: ProofView | None
     evidence: list[EvidenceRow]
     timeline: list[Entry]
+    handled: list[Handled]
     flow_run: str
     flow_run_url: str
 
@@ -186,6 +188,7 @@ def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage
         case = uow.cases.get(ref)
         evidence = uow.evidence.of(case.ref)
         run = uow.cases.run_of(case.ref)
+        handled = uow.worklist.handling(case.ref)
     flow_run = run.flow_run if run else ""
     return CasePage(
         case=case,
@@ -201,6 +204,7 @@ def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage
         proof=_proof(vault, case),
         evidence=evidence,
         timeline=_timeline(case.events),
+        handled=handled,
         flow_run=flow_run,
         flow_run_url=f"{prefect_ui}/runs/flow-run/{quote(flow_run, safe='')}" if prefect_ui and flow_run else "",
     )

@@ -133,6 +133,11 @@ def work_routes(work: WorkPages) -> APIRouter:
         query = _of(request.url.query)
         return work.show(request, query if query.group else replace(query, group=Group.ALL))
 
+    @router.get("/worklist")
+    def once_more() -> Response:
+        """Whoever opens the address of a form that was refused anew."""
+        return RedirectResponse(f"{work.forms.base}/", 303, PAGE_HEADERS)
+
     @router.post("/worklist")
     def send(
         request: Request,
