@@ -227,20 +227,23 @@ class _Shape:
     def pieces(self, group: Group) -> list[ColumnElement[bool]]:
         """The pieces that a group consists of: no case is in two of them, and an index has each in its order."""
         is_urgent = self.problems or self.cut_off
-        calm = not_(self.urgent) if is_urgent else true()
-        other = and_(not_(_TEAMS), not_(and_(_RETAILERS, _LATE)), not_(and_(_PAUSED, _PAUSE_IS_OVER)), self.urgent)
-        teams = [_TEAMS, and_(_RETAILERS, _LATE), and_(_PAUSED, _PAUSE_IS_OVER), *([other] if is_urgent else [])]
+        calm, put_off, awake = true(), _SNOOZED, _AWAKE
+        teams = [_TEAMS, and_(_RETAILERS, _LATE), and_(_PAUSED, _PAUSE_IS_OVER)]
+        if is_urgent:  # nobody puts off what nobody knew of
+            calm, put_off = not_(self.urgent), and_(_SNOOZED, not_(self.urgent))
+            awake = or_(_AWAKE, self.urgent)
+            teams.append(and_(*(not_(one) for one in teams), self.urgent))
         match group:
             case Group.MINE:
-                return [and_(_HELD, _AWAKE, or_(*teams))] if self.viewer else []
+                return [and_(_HELD, awake, or_(*teams))] if self.viewer else []
             case Group.TEAM:
                 free = _C.holder != bindparam("viewer") if self.viewer else true()
-                return [and_(one, _AWAKE, free) for one in teams]
+                return [and_(one, awake, free) for one in teams]
             case Group.RETAILER:
                 return [and_(_RETAILERS, not_(_LATE), calm, _AWAKE)]
             case Group.TIME:
                 waits = [and_(_PAUSED, not_(_PAUSE_IS_OVER), calm, _AWAKE), and_(_ITSELF, calm, _AWAKE)]
-                return [_SNOOZED, *waits]
+                return [put_off, *waits]
             case Group.CASEPROOF:
                 return [and_(_OURS, calm, _AWAKE)]
             case Group.ALL:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 
@@ -12,7 +13,7 @@ from sqlalchemy import select, text, update
 from benchmarks.store import plans, scans_a_table
 from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.job_failure.turn import turn_of
+from caseproof.domain.job_failure.turn import Turn, turn_of
 from caseproof.domain.vocabulary import AGREEMENT, CAUSE, DECISION, REVIEW, SHARED_CAUSE, TRY_AGAIN, WORD
 from caseproof.domain.worklist import NOBODY, SIZE, Filters, Group, Order, WorkQuery
 from caseproof.procedure.keeper.schedule import CASEPROOF, RETAILER, TEAM, US
@@ -96,7 +97,9 @@ def expected(row, at):
     problem = "It cannot be read." if row.case.ref in at.problems else ""
     returned = Returned(("a@example.com",), True) if row.case.retailer in at.cut_off else None
     group = GROUPS[line(row.case, KEEPER, NOW, problem, returned).who]
-    if row.snoozed_until is not None:
+    turn, _ = turn_of(asdict(row.case), row.case.rest_until)
+    is_urgent = bool(problem) or (returned is not None and turn is Turn.RETAILER)
+    if row.snoozed_until is not None and not is_urgent:
         return Group.TIME
     return Group.MINE if group is Group.TEAM and mine else group
 
