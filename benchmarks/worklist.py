@@ -1,7 +1,7 @@
 """The worklist with 10,000 open cases: a page of it, beside one plain indexed SQL read of the same cases.
 
-Twice: what the page asks of the store, against that read alone; and the whole page, with its login and its HTML,
-through the app, against the same read handed out as JSON by the same app to the same person. No network is between.
+The whole page, with its login, its counts and its HTML, through the app, against that read handed out as JSON by the same
+app to the same person. No network is between. What the store's parts of both take alone stands beside it.
 ``python -m benchmarks.worklist`` measures alone.
 """
 
@@ -37,7 +37,7 @@ PLAIN = "SELECT * FROM cases WHERE closed IS 0 AND turn = 'team' ORDER BY turn_s
 
 
 def figures(cases: int = CASES) -> list[dict[str, Any]]:
-    """Two rows of the table."""
+    """The one row of the table."""
     with tempfile.TemporaryDirectory(prefix="caseproof-bench-") as folder:
         world = World(Path(folder) / "home")
         try:
@@ -88,25 +88,25 @@ def _measured(world: World, cases: int) -> list[dict[str, Any]]:
 
     if (part(), len(plain())) != (SIZE, SIZE):
         raise RuntimeError("The store does not hold what is to be measured.")
-    if any("TEMP B-TREE" in plan or "ix_cases_turn" not in plan for plan in plans(services.store, lambda _: plain())):
+    if any("ix_cases_turn" not in plan or "FOR ORDER BY" in plan for plan in plans(services.store, lambda _: plain())):
         raise RuntimeError("The plain read goes by no index.")
     scans = [plan for plan in plans(services.store, lambda _: part()) if scans_a_table(plan)]
     told, alone = _by_turns(part, plain)
     whole, handed_out = asyncio.run(_through_the_app(world, plain))
+    ratio = whole / handed_out
+    target = f"<= {MOST:g} x, no scan of cases" + (f" (scans: {scans})" if scans else "")
     return [
-        _row(f"what a page of the worklist asks of the store, {cases:,} open cases: {told * 1e3:.2f} ms",
-             f"its cases in one plain indexed SQL read: {alone * 1e3:.2f} ms", told / alone, scans),
-        _row(f"the whole page, {cases:,} open cases: {whole * 1e3:.2f} ms",
-             f"the same read as JSON, by the same app and login: {handed_out * 1e3:.2f} ms", whole / handed_out, []),
-    ]  # fmt: skip
-
-
-def _row(figure: str, baseline: str, ratio: float, scans: list[str]) -> dict[str, Any]:
-    target = f"<= {MOST:g} x" + (f", no scan of cases (scans: {scans})" if scans else "")
-    return {
-        "figure": figure, "baseline": baseline, "ratio": round(ratio, 2), "target": target,
-        "ok": ratio <= MOST and not scans, "command": COMMAND,
-    }  # fmt: skip
+        {
+            "figure": f"a page of the worklist, {cases:,} open cases: {whole * 1e3:.2f} ms, {told * 1e3:.2f} ms of it the "
+            "store's part",
+            "baseline": f"its cases in one plain indexed SQL read, handed out as JSON by the same app and login: "
+            f"{handed_out * 1e3:.2f} ms; that read alone: {alone * 1e3:.2f} ms",
+            "ratio": round(ratio, 2),
+            "target": target,
+            "ok": ratio <= MOST and not scans,
+            "command": COMMAND,
+        }
+    ]
 
 
 def _by_turns(one: Callable[[], object], other: Callable[[], object]) -> tuple[float, float]:
