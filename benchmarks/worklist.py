@@ -1,7 +1,7 @@
 """The worklist with 10,000 open cases: a page of it, beside one plain indexed SQL read of the same cases.
 
-The whole page, with its login, its counts and its HTML, through the app, against that read handed out as JSON by the same
-app to the same person. No network is between. What the store's parts of both take alone stands beside it.
+The whole page, with its login, its counts and its HTML, through the app, against that read handed out as JSON by the
+same app to the same person. No network is between. What the store's parts of both take alone stands beside it.
 ``python -m benchmarks.worklist`` measures alone.
 """
 
@@ -97,8 +97,8 @@ def _measured(world: World, cases: int) -> list[dict[str, Any]]:
     target = f"<= {MOST:g} x, no scan of cases" + (f" (scans: {scans})" if scans else "")
     return [
         {
-            "figure": f"a page of the worklist, {cases:,} open cases: {whole * 1e3:.2f} ms, {told * 1e3:.2f} ms of it the "
-            "store's part",
+            "figure": f"a page of the worklist, {cases:,} open cases: {whole * 1e3:.2f} ms, of which the "
+            f"store's part takes {told * 1e3:.2f} ms",
             "baseline": f"its cases in one plain indexed SQL read, handed out as JSON by the same app and login: "
             f"{handed_out * 1e3:.2f} ms; that read alone: {alone * 1e3:.2f} ms",
             "ratio": round(ratio, 2),

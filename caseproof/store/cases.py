@@ -325,7 +325,7 @@ class Cases:
         """
         refuse_nul("reason", why)
         number = self._locked(ref).id
-        row = self._connection.execute(_TURN.where(cases.c.id == number)).mappings().one()
+        row = self._connection.execute(_TURN.where(cases.c.id == number)).one()._asdict()
         rest = {"crashes": crashes, "rest_until": until, "rest_why": why, "rest_code": str(code or "")}
         values = {**rest, **turn_says(row, until)}
         self._connection.execute(update(cases).where(cases.c.id == number).values(**values))

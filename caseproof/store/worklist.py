@@ -227,7 +227,9 @@ class _Shape:
     def pieces(self, group: Group) -> list[ColumnElement[bool]]:
         """The pieces that a group consists of: no case is in two of them, and an index has each in its order."""
         is_urgent = self.problems or self.cut_off
-        calm, put_off, awake = true(), _SNOOZED, _AWAKE
+        calm: ColumnElement[bool] = true()
+        put_off: ColumnElement[bool] = _SNOOZED
+        awake: ColumnElement[bool] = _AWAKE
         teams = [_TEAMS, and_(_RETAILERS, _LATE), and_(_PAUSED, _PAUSE_IS_OVER)]
         if is_urgent:  # nobody puts off what nobody knew of
             calm, put_off = not_(self.urgent), and_(_SNOOZED, not_(self.urgent))
