@@ -153,7 +153,7 @@ def test_a_case_is_claimed_found_put_off_and_taken_back_by_the_keyboard_alone(of
     plain.goto(office.url)
     press(plain, f"Let go of {first}")
     plain.goto(office.url)
-    plain.get_by_label("Search").fill(first.lower())
+    plain.get_by_role("searchbox", name="Search").fill(first.lower())
     with plain.expect_navigation():
         plain.keyboard.press("Enter")
     assert plain.url.startswith(f"{office.url}/?words={first.lower()}")
