@@ -74,6 +74,7 @@ def _play_in(home: Path, leave: bool, json_file: Path | None) -> None:
         small_world(home, lambda text: console.print(f"   starting {safe(text)}", style="dim")) as world,
         world.listening(),
     ):
+        _place("worklist", f"{world.web_url}/")  # first, so that it can be looked on while the cases go their way
         refs = _play(world, _Steps())
         cases = [world.services.ledger.case(ref) for ref in refs]
         facts, other = (_facts(world, case) for case in cases)
@@ -218,13 +219,13 @@ def _facts(world: World, case: Case) -> dict[str, Any]:
         "ticket": case.ticket.data["ticket"],
         "screenshot": str(services.vault.path(case.photo.data["evidence"])),
         "urls": {
+            "worklist": f"{world.web_url}/",
             "case": services.links.case_url(case.ref),
             "ticket": case.ticket.data["url"],
             "screenshot": services.links.evidence_url(case.photo.data["evidence"]),
             "flow_run": f"{world.server.ui_url}/runs/flow-run/{run.flow_run if run else ''}",
             "job_run": case.photo.data["url"],
             "prefect": world.server.ui_url,
-            "web": world.web_url,
         },
         "home": str(world.home),
         "log_in": f"CASEPROOF_HOME={shlex.quote(str(world.home))} .venv/bin/caseproof keys prefect",
@@ -250,10 +251,10 @@ def _show_places(case: Case, facts: dict[str, Any], other: dict[str, Any]) -> No
         verdict = "holds" if all(check.ok for check in checks) else "does NOT hold"
         console.print(f"The proof of {one['case']} {verdict}: {len(checks)} checks of `caseproof verify`.")
     console.print("\n[bold]Where everything is[/]")
+    for name, url in facts["urls"].items():
+        _place(name if name == "worklist" else f"{name.replace('_', ' ')} page", str(url))
     for name in ("proof", "screenshot", "ticket", "home"):
         _place(name, str(facts[name]))
-    for name, url in facts["urls"].items():
-        _place(f"{name.replace('_', ' ')} page", str(url))
     _place("the other case", other["urls"]["case"])
     _place("look with", f"CASEPROOF_HOME={facts['home']} .venv/bin/caseproof case show {case.ref}")
 

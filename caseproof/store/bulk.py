@@ -117,7 +117,7 @@ class Bulk:
                 after[ref], stored = self._applied(number, after[ref], event)
                 happened.append(event_row(number, after[ref], stored))
             if told:
-                changed.append({"number": number, **row_after(after[ref], stored)})
+                changed.append({"number": number, **row_after(after[ref], stored, rows[ref].rest_until)})
         if changed:
             self._connection.execute(insert(events), happened)
             self._connection.execute(_the_case(), changed)
@@ -177,7 +177,8 @@ class Bulk:
     def _locked(self, refs: Sequence[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for some in _portions(refs):
-            query = select(cases.c.ref, cases.c.id, cases.c.version, cases.c.head).where(cases.c.ref.in_(some))
+            known = (cases.c.ref, cases.c.id, cases.c.version, cases.c.head, cases.c.rest_until)
+            query = select(*known).where(cases.c.ref.in_(some))
             # In one order, so that two who lock many never wait for each other.
             rows = self._connection.execute(query.order_by(cases.c.id).with_for_update())
             found |= {row.ref: row for row in rows}

@@ -13,6 +13,7 @@ from caseproof.domain.codes import trouble_code
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.cause import is_neutral, owes_cause
+from caseproof.domain.job_failure.turn import turn_of
 from caseproof.store.errors import readable
 
 WORD = 200
@@ -133,6 +134,12 @@ def standing_after(case: Case, event: Event) -> dict[str, Any]:
         "last_opened_at": case.last_opened.at if case.last_opened else None,
         **_waiting(case),
     }
+
+
+def turn_says(row: Mapping[str, Any], rest_until: datetime | None) -> dict[str, Any]:
+    """What the row says of whose turn it is, by the rest of it; ``rest_until`` is its keeper's own."""
+    turn, since = turn_of(row, rest_until)
+    return {"turn": str(turn), "turn_since": since}
 
 
 def _waiting(case: Case) -> dict[str, Any]:

@@ -22,7 +22,16 @@ from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.procedure import Procedure, by_prefix, of_kind, procedure_of
 from caseproof.domain.specs import Role
 from caseproof.domain.vocabulary import WORD
-from caseproof.store.case_rows import ROW_SAYS, CaseRow, facts_of, refuse_nul, row_says, standing_after, whose
+from caseproof.store.case_rows import (
+    ROW_SAYS,
+    CaseRow,
+    facts_of,
+    refuse_nul,
+    row_says,
+    standing_after,
+    turn_says,
+    whose,
+)
 from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreError, UnknownCase, Unreadable, readable
 from caseproof.store.refs import case_id, make_ref, normal
 from caseproof.store.rows import insert_once, next_number
@@ -46,6 +55,10 @@ _SLICE = _rows_where(cases.c.closed_at.is_(None), cases.c.id > bindparam("after"
 _FIRST_PLATFORM = select(func.min(cases.c.platform)).where(_OPEN, _JOB_FAILURE, cases.c.platform > bindparam("after"))
 _PLACE = (cases.c.platform, cases.c.marketplace, cases.c.cause)
 _NEW = select(*_PLACE).where(_OPEN, _JOB_FAILURE, cases.c.incident == "", cases.c.last_opened_at >= bindparam("since"))
+_TURN = select(
+    *(cases.c.asked_form, cases.c.asked_at, cases.c.updated_at, cases.c.state, cases.c.trouble_code),
+    *(cases.c.paused_until, cases.c.notice_at, cases.c.cause, cases.c.incident, cases.c.told_neutrally),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,10 +254,11 @@ class Cases:
         if (case.version, case.head) != (stored.version, stored.head):
             raise ConcurrentChange(f"{case.ref} changed meanwhile.", "Read it again, then decide again.")
         for event in new:
-            stored = self._append_one(row.id, stored, as_stored(event))
+            stored = self._append_one(row, stored, as_stored(event))
         return stored
 
-    def _append_one(self, number: int, case: Case, event: Event) -> Case:
+    def _append_one(self, known: Any, case: Case, event: Event) -> Case:
+        number = known.id
         refuse_event(case, event)
         role = event.kind.spec.role
         if role is Role.CLOSES:
@@ -255,7 +269,7 @@ class Cases:
         self._insert_event(number, after, event)
         if role is Role.PROVES:
             self._insert_proof(number, after, event)
-        row = row_after(after, event)
+        row = row_after(after, event, known.rest_until)
         self.has_news = self.has_news or row["has_news"]
         self._connection.execute(update(cases).where(cases.c.id == number).values(**row))
         return after
@@ -281,8 +295,9 @@ class Cases:
         return self._connection.scalar(select(cases.c.ref).where(here, _OPEN))
 
     def _locked(self, ref: str) -> Any:
-        """The row's id, version and head, locked until the unit ends (SQLite locks the whole file)."""
-        query = select(cases.c.id, cases.c.version, cases.c.head, cases.c.flow_run, cases.c.generation)
+        """The row's id, version, head, run and rest, locked until the unit ends (SQLite locks the whole file)."""
+        own = (cases.c.flow_run, cases.c.generation, cases.c.rest_until)
+        query = select(cases.c.id, cases.c.version, cases.c.head, *own)
         row = self._connection.execute(query.where(cases.c.ref == normal(ref)).with_for_update()).one_or_none()
         if row is None:
             raise UnknownCase(ref)
@@ -309,8 +324,11 @@ class Cases:
         ``why`` is for people; ``code`` says it to programs, None where the case does not rest.
         """
         refuse_nul("reason", why)
+        number = self._locked(ref).id
+        row = self._connection.execute(_TURN.where(cases.c.id == number)).one()._asdict()
         rest = {"crashes": crashes, "rest_until": until, "rest_why": why, "rest_code": str(code or "")}
-        self._connection.execute(update(cases).where(cases.c.id == case_id(self._connection, ref)).values(**rest))
+        values = {**rest, **turn_says(row, until)}
+        self._connection.execute(update(cases).where(cases.c.id == number).values(**values))
 
     # -- the flow runs that carry a case -------------------------------------------------------------------
 
@@ -361,7 +379,8 @@ def first_row(number: int, draft: Case, event: Event) -> dict[str, Any]:
     """The row of a case that this event opens, still without its reference; ``draft`` is the case after it."""
     begun = {"id": number, "procedure": draft.procedure.prefix, "opened_at": event.at, "generation": 0}
     noted = {"due_at": event.at, "crashes": 0, "rest_why": "", "rest_code": ""}
-    return {**begun, **facts_of(event.data), **standing_after(draft, event), **noted}
+    row = {**begun, **facts_of(event.data), **standing_after(draft, event), **noted}
+    return {**row, **turn_says(row, None)}
 
 
 def event_row(number: int, after: Case, event: Event) -> dict[str, Any]:
@@ -369,10 +388,11 @@ def event_row(number: int, after: Case, event: Event) -> dict[str, Any]:
     return event.as_json() | {"at": event.at, "case_id": number, "seq": after.version, "digest": after.head}
 
 
-def row_after(after: Case, event: Event) -> dict[str, Any]:
-    """What changes in the row of a case with its latest event."""
+def row_after(after: Case, event: Event, rest_until: datetime | None) -> dict[str, Any]:
+    """What changes in the row of a case with its latest event; ``rest_until``: its keeper gives it no run before."""
     # Whatever happens to a case, its keeper looks at it.
-    return {**standing_after(after, event), **whose(after), "due_at": event.at}
+    row = {**standing_after(after, event), **whose(after), "due_at": event.at}
+    return {**row, **turn_says(row, rest_until)}
 
 
 def refuse_edited(stored: Case, row: Any) -> None:

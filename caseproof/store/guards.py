@@ -17,11 +17,13 @@ from caseproof.store.migrations import (
     guards_0006,
     guards_0007,
     guards_0009,
+    guards_0011,
 )
 from caseproof.store.tables import metadata
 
 _OLDER = (*guards_0001.GUARDS, *guards_0002.GUARDS, *guards_0003.GUARDS, *guards_0004.GUARDS)
-_NEWER = (*guards_0005.GUARDS, *guards_0006.GUARDS, *guards_0007.GUARDS, *guards_0009.GUARDS)
+_SINCE_0007 = (*guards_0007.GUARDS, *guards_0009.GUARDS, *guards_0011.GUARDS)
+_NEWER = (*guards_0005.GUARDS, *guards_0006.GUARDS, *_SINCE_0007)
 GUARDS = (*(guard for guard in _OLDER if guard.name not in guards_0005.NAMES), *_NEWER)
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from caseproof.store.column_types import Digest, UtcTime
 
-REVISION = "0010"
+REVISION = "0011"
 """The newest revision, so that opening a store need not load Alembic; a test holds it to the scripts."""
 
 VERSION_TABLE = "caseproof_version"
@@ -97,6 +97,16 @@ cases = Table(
     Column("cause_shape", String, nullable=False, server_default=""),
     Column("cause_since", UtcTime),
     Column("told_neutrally", Boolean, nullable=False, server_default=false()),
+    # Since 0011: whose turn it is and since when, which follows from all of the above ...
+    Column("turn", String, nullable=False, server_default=""),
+    Column("turn_since", UtcTime),
+    # ... and what people note for each other: who has it (by the name as names are compared), and until when it may
+    # wait. ``case_handling`` tells how that came about.
+    Column("holder", String, nullable=False, server_default=""),
+    Column("held_since", UtcTime),
+    Column("snoozed_at", UtcTime),
+    Column("snoozed_until", UtcTime),
+    Column("snoozed_by", String, nullable=False, server_default=""),
     CheckConstraint("(state = 'closed') = closed", name="state_says_closed"),
     CheckConstraint("(proof IS NOT NULL) = closed", name="closed_with_proof"),
     sqlite_autoincrement=True,  # a reference is never given twice; PostgreSQL leaves a gap for one rolled back
@@ -121,7 +131,27 @@ _index_where("ix_cases_cause", _is_open, cases.c.platform, cases.c.marketplace, 
 _index_where("ix_cases_cause_shape", cases.c.cause_shape != literal_column("''"), cases.c.cause_shape)
 _index_where("ix_cases_last_opened_at", _is_open, cases.c.last_opened_at)
 _index_where("ix_cases_in_need", in_need, cases.c.id)
+_index_where(
+    "ix_cases_turn", _is_open, cases.c.turn, cases.c.turn_since, cases.c.snoozed_until, cases.c.snoozed_at,
+    cases.c.holder, cases.c.paused_until,
+)  # fmt: skip
+_index_where("ix_cases_holder", _is_open & (cases.c.holder != literal_column("''")), cases.c.holder, cases.c.turn_since)
+_index_where("ix_cases_snoozed", _is_open & cases.c.snoozed_until.is_not(None), cases.c.snoozed_until)
 Index("ix_cases_closed_at", cases.c.closed_at, cases.c.id)  # those that are open have no such time
+
+# Since 0011. Each thing that somebody did with a case in the worklist, in the order in which it was done.
+case_handling = Table(
+    "case_handling",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _case_id(index=True),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("what", String, nullable=False),
+    Column("whom", String, nullable=False, server_default=""),  # to whom it was handed
+    Column("until", UtcTime),
+    sqlite_autoincrement=True,
+)
 
 incidents = Table(
     "incidents",

@@ -20,6 +20,7 @@ from caseproof.store.logins import Logins
 from caseproof.store.messages import Messages
 from caseproof.store.people import People
 from caseproof.store.tickets import Tickets
+from caseproof.store.worklist import Worklist
 
 
 class UnitOfWork:
@@ -44,6 +45,7 @@ class UnitOfWork:
         self.logins = Logins(connection)
         self.evidence = EvidenceList(connection)
         self.tickets = Tickets(connection)
+        self.worklist = Worklist(connection)
 
     def guards_missing(self) -> list[str]:
         """The guards of the store that somebody dropped or switched off."""

@@ -1,4 +1,5 @@
-"""The routes of the web app. All of them read but a retailer's answer, and logging in and out.
+"""The routes of the web app. All of them read but a retailer's answer, the worklist's form, and logging
+in and out.
 
 What guards each of them stands in ``doors.DOORS``; one that is not there is not reached.
 """
@@ -34,8 +35,9 @@ from caseproof.web.login import LoginPages, account_routes, login_routes
 from caseproof.web.pages import HERE, Pages
 from caseproof.web.provider import LoginProvider
 from caseproof.web.reports import report_response
-from caseproof.web.views import case_list, case_page, inbox_page, ticket_page
+from caseproof.web.views import case_page, inbox_page, ticket_page
 from caseproof.web.who import Who, person_of
+from caseproof.web.worklist import WorkPages, work_routes
 
 _READ = list(READ)
 
@@ -64,11 +66,14 @@ def create_app(
     add_errors(app, errors)
     app.add_middleware(Watch, hosts=OwnHosts(settings), answers=host, who=who, errors=errors)
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
-    app.include_router(_case_routes(services.store, services.vault, pages, base))
+    prefect_ui = os.environ.get("PREFECT_UI_URL", "").strip().rstrip("/")
+    by_form = LoginPages(pages, who, settings, provider)
+    work = WorkPages(services.ledger, services.policy.keeper, logins, pages, by_form, prefect_ui)
+    app.include_router(work_routes(work))
+    app.include_router(_case_routes(services.store, services.vault, pages, base, prefect_ui))
     app.include_router(_file_routes(services.store, services.vault, settings.home_folder, pages, base, Handbook(docs)))
     app.include_router(_health_routes(services.store, services.keys, who, host))
     app.include_router(answer_routes(services.ledger, services.vault, services.replies, answers))
-    by_form = LoginPages(pages, who, settings, provider)
     app.include_router(login_routes(logins, by_form))
     app.include_router(account_routes(logins, by_form))
     return app
@@ -83,17 +88,8 @@ def _provider(settings: Settings) -> LoginProvider | None:
     return Provider(settings)
 
 
-def _case_routes(store: Store, vault: Vault, pages: Pages, base: str) -> APIRouter:
+def _case_routes(store: Store, vault: Vault, pages: Pages, base: str, prefect_ui: str) -> APIRouter:
     router = APIRouter()
-    prefect_ui = os.environ.get("PREFECT_UI_URL", "").strip().rstrip("/")
-
-    @router.api_route("/", methods=_READ)
-    def start() -> Response:
-        return RedirectResponse(f"{base}/cases")
-
-    @router.api_route("/cases", methods=_READ)
-    def cases(request: Request) -> Response:
-        return pages.show("cases.html", who=person_of(request), listed=case_list(store))
 
     @router.api_route("/inbox", methods=_READ)
     def inbox(request: Request) -> Response:

@@ -81,6 +81,7 @@ DOORS: tuple[Door, ...] = (
     Door("/account", READ, Guard.PERSON),
     Door("/account/password", ("POST",), Guard.PERSON),
     Door("/logout", ("POST",), Guard.PERSON),
+    Door("/worklist", ("GET", "POST"), Guard.PERSON),
     Door("/", READ, Guard.LOGIN),
     Door("/cases", READ, Guard.LOGIN),
     Door("/cases/{ref}", READ, Guard.LOGIN),
@@ -109,7 +110,10 @@ _ODD = re.compile(r"//|\\|/\.{1,2}(?:/|$)|;")
 
 def is_next(path: str) -> bool:
     """Whether somebody may be led to this path after a log-in: one of our own pages for the team, and nothing else."""
-    door = door_of(path) if re.fullmatch(r"[\w./-]{1,300}", path, re.ASCII) else None
+    page, _, asked = path.partition("?")
+    # A saved filter is an address with what is asked for; of that, no more than what we write ourselves.
+    plain = re.fullmatch(r"[\w./-]{1,300}", page, re.ASCII) and re.fullmatch(r"[\w.%+=&~-]{0,1000}", asked, re.ASCII)
+    door = door_of(page) if plain else None
     return door is not None and "GET" in door.methods and door.guard in (Guard.LOGIN, Guard.PERSON)
 
 

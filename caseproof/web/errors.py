@@ -43,7 +43,8 @@ class ErrorPages:
         """The page; a person who is to log in first is led there, and back when it is done."""
         match error:
             case NotLoggedIn() if self._opens_a_page(request):
-                after = quote(request.scope["path"])
+                asked = request.url.query[:1000]
+                after = quote(request.scope["path"] + (f"?{asked}" if asked else ""))
                 return RedirectResponse(f"{self._base}/login?next={after}", 303, {"Cache-Control": "no-store"})
             case CaseproofError():
                 return self._for_people(request, error)

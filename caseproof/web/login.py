@@ -29,6 +29,8 @@ from caseproof.web.who import Who, acting_person, person_of
 
 _NONCE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _FORM_SECONDS = 86_400
+FORMS = ("login", "link", "password", "logout", "worklist")
+"""What forms are for; the key of one opens no other."""
 _STATUS: tuple[tuple[type[CaseproofError], int], ...] = (
     (TooOften, 429), (TooMuch, 413), (LinkIsVoid, 410), (NotLetIn, 401), (ProviderRefused, 403), (ProviderDown, 502),
     (BadInput, 422),
@@ -53,7 +55,7 @@ class LoginPages:
              **what: object) -> Response:  # fmt: skip
         """A page with its form; ``error`` is what went wrong with the form that came."""
         nonce = self._nonce(request) or secrets.token_urlsafe(32)
-        keys = {f"{name}_key": self._key(request, nonce, name) for name in ("login", "link", "password", "logout")}
+        keys = {f"{name}_key": self._key(request, nonce, name) for name in FORMS}
         wrong = {"problem": error.problem, "next_action": error.next_action} if error else None
         by_provider = self.provider is not None
         response = self._pages.show(
@@ -82,7 +84,7 @@ class LoginPages:
 
     def let_in(self, token: str, after: str) -> Response:
         """Lead somebody on who is logged in from now."""
-        response = RedirectResponse(f"{self.base}{after if is_next(after) else '/cases'}", 303, PAGE_HEADERS)
+        response = RedirectResponse(f"{self.base}{after if is_next(after) else '/'}", 303, PAGE_HEADERS)
         self.who.keep(response, token)
         self.who.set(response, self.who.named("form"), "", 0)
         return response
@@ -174,7 +176,7 @@ def _add_provider(
     def to_the_provider(request: Request) -> Response:
         try:
             pace.provider(request, "to the provider")
-            address, kept = provider.begin(request.query_params.get("next", "")[:300])
+            address, kept = provider.begin(request.query_params.get("next", "")[:1300])
         except CaseproofError as error:
             return pages.refused("login_told.html", request, error)
         response = RedirectResponse(address, 303, PAGE_HEADERS)

@@ -24,14 +24,12 @@ from caseproof.evidence.vault import Vault, VaultError
 from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.views.case_page import cause_in_words, next_action, sentence
-from caseproof.store import CaseRow, EvidenceRow, MessageRow, Store, UnknownCase
+from caseproof.store import EvidenceRow, MessageRow, Store, UnknownCase
 from caseproof.store.tickets import AttachmentRow, CommentRow, TicketRow
+from caseproof.store.worklist import Handled
 
 _READ_AT_MOST = 200_000
 """Larger messages, in bytes, are not read for a list."""
-
-CLOSED_SHOWN = 200
-"""How many closed cases the list shows, the latest first."""
 
 INBOX_SHOWN = 200
 """How many messages that wait for an eye are shown, the oldest first."""
@@ -40,35 +38,6 @@ SETTLED_SHOWN = 20
 """How many messages that wait for nobody are shown, the latest first."""
 
 _TICKET = re.compile(r"T-([0-9]{6,18})", re.ASCII)
-
-
-# -- the list -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class CaseList:
-    """Open cases with what comes next, oldest first; closed ones, latest first; how many are not shown.
-
-    ``from_retailers`` counts the messages that wait for an eye.
-    """
-
-    open: list[tuple[CaseRow, str]]
-    closed: list[CaseRow]
-    left_out: int
-    from_retailers: int
-
-
-def case_list(store: Store) -> CaseList:
-    """Every open case and the latest closed ones. Raises StoreError."""
-    with store.reading() as uow:
-        rows = uow.cases.rows()
-        platforms = sorted({row.platform for row in rows if row.closed_at is None})
-        folded = {case.ref: case for name in platforms for case in uow.cases.open_on(name)}
-        waiting = sum(uow.messages.counts().values())
-    standing = [(row, next_action(folded[row.ref])) for row in rows if row.ref in folded]
-    closed = [row for row in rows if row.ref not in folded]
-    closed.sort(key=lambda row: row.closed_at or row.updated_at, reverse=True)
-    return CaseList(standing, closed[:CLOSED_SHOWN], max(0, len(closed) - CLOSED_SHOWN), waiting)
 
 
 # -- what came from retailers ---------------------------------------------------------------------------
@@ -208,6 +177,7 @@ class CasePage:
     proof: ProofView | None
     evidence: list[EvidenceRow]
     timeline: list[Entry]
+    handled: list[Handled]
     flow_run: str
     flow_run_url: str
 
@@ -218,6 +188,7 @@ def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage
         case = uow.cases.get(ref)
         evidence = uow.evidence.of(case.ref)
         run = uow.cases.run_of(case.ref)
+        handled = uow.worklist.handling(case.ref)
     flow_run = run.flow_run if run else ""
     return CasePage(
         case=case,
@@ -233,6 +204,7 @@ def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage
         proof=_proof(vault, case),
         evidence=evidence,
         timeline=_timeline(case.events),
+        handled=handled,
         flow_run=flow_run,
         flow_run_url=f"{prefect_ui}/runs/flow-run/{quote(flow_run, safe='')}" if prefect_ui and flow_run else "",
     )

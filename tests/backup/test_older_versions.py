@@ -29,7 +29,7 @@ from caseproof.store import QuestionRow, Store, StoreError
 from caseproof.store.errors import Unreadable
 from caseproof.store.guards import guards_missing
 from caseproof.store.migrate import downgrade
-from caseproof.store.migrations import guards, guards_0007, guards_0009
+from caseproof.store.migrations import guards, guards_0007, guards_0009, guards_0011
 from tests.backup.places import NOW, Place, rewrite, store_at
 from tests.support import trial
 
@@ -164,7 +164,7 @@ Store(sys.argv[1]).migrate()
 def test_a_migration_that_was_killed_in_the_middle_left_the_store_as_it_was_and_is_done_again(place: Place) -> None:
     restore_backup(place.parts, BEFORE)
     engine = create_engine(place.url)
-    newer = (*guards_0007.GUARDS, *guards_0009.GUARDS)
+    newer = (*guards_0007.GUARDS, *guards_0009.GUARDS, *guards_0011.GUARDS)
     since_0007 = [guard.name for guard in guards.of_dialect(newer, engine.dialect.name)]
     missing = sorted(["cases_same_procedure", "messages_code_as_it_came", *since_0007])
     with engine.begin() as connection:

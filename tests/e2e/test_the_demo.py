@@ -50,6 +50,8 @@ def test_the_demo_ends_with_closed_cases_whose_proofs_stay_and_leaves_nothing_ru
     assert {by_mail["ticket"], on_the_page["ticket"]} == {"T-000001", "T-000002"}
     assert set(facts["urls"]) >= {"case", "ticket", "flow_run", "job_run", "screenshot"}
     assert facts["case"] in done.stdout, "people see the timeline"
+    first = next(word for word in done.stdout.split() if word.startswith("http"))
+    assert first == facts["urls"]["worklist"] == next(iter(facts["urls"].values())), "the first address to open"
     assert [path.name for path in elsewhere.rglob("*") if path.is_file()] == [], "nothing outside the home is touched"
     alive = [p for p in Path("/proc").glob("[0-9]*/environ") if _names(p, str(home))]
     assert alive == [], "everything that was started is stopped"

@@ -11,9 +11,10 @@ from caseproof.domain.vocabulary import Disposition
 from caseproof.store import Store, StoreError
 from caseproof.store.guards import GUARDS
 from caseproof.store.migrations.guards import of_dialect
+from caseproof.store.worklist import Did
 
 CLOSED, PROVEN, REOPENED, OPEN = 1, 2, 3, 4
-TABLES = ("cases", "events", "proofs", "incidents", "messages", "chosen_causes")
+TABLES = ("cases", "events", "proofs", "incidents", "messages", "chosen_causes", "case_handling")
 EVENT = "INTO events (case_id, seq, kind, at, actor, data, digest) VALUES"
 PROOF = "INTO proofs (digest, case_id, opening, rule, made_at) VALUES"
 ROW = (
@@ -80,6 +81,7 @@ def cases(stores, make):
                 ref="JF-000004",
             )  # fmt: skip
         uow.causes.undo(2, "operator", make.start)
+        uow.worklist.give(["JF-000004"], "operator", did=Did.CLAIMED, actor="operator", whom="operator", at=make.start)
         uow.commit()
     store.close()
     connection = stores.connect(url)
@@ -250,6 +252,15 @@ REFUSED = {
         "UPDATE chosen_causes SET undone_at = NULL WHERE id = 2",
         "A choice that was undone stays undone; another is made in its place.",
     ),
+    "what was done with a case is deleted": ("DELETE FROM case_handling", "What was done with a case stays."),
+    "what was done with a case was done by another": (
+        "UPDATE case_handling SET actor = 'x'",
+        "What was done with a case stays as it was.",
+    ),
+    "what was done with a case has the number of something else": (
+        "INSERT INTO case_handling (id, case_id, at, actor, what) SELECT id, case_id, at, 'x', what FROM case_handling",
+        "What was done with a case is never replaced.",
+    ),
 }
 ONLY = {
     # REPLACE deletes rows without asking a trigger for deletions.
@@ -287,6 +298,7 @@ ONLY = {
         "the proofs are truncated": ("TRUNCATE proofs", "A proof is never deleted."),
         "the incidents are truncated": ("TRUNCATE incidents CASCADE", "An incident is never deleted."),
         "the choices are truncated": ("TRUNCATE chosen_causes", "A choice is undone, never deleted."),
+        "what was done with cases is truncated": ("TRUNCATE case_handling", "What was done with a case stays."),
         "the messages are truncated": ("TRUNCATE messages", "A message is never deleted."),
         "the cases are truncated with all that points at them": (
             "TRUNCATE cases RESTART IDENTITY CASCADE",

@@ -31,6 +31,7 @@ from caseproof.store.migrations import (
     guards_0006,
     guards_0007,
     guards_0009,
+    guards_0011,
 )
 from caseproof.store.migrations.guards import drop, of_dialect
 from caseproof.store.migrations.guards import make as make_guards
@@ -38,7 +39,8 @@ from caseproof.store.tables import REVISION, VERSION_TABLE, metadata
 from tests.support.histories import REOPENED, START, Plan, tell
 
 NEW_IN_0005 = tuple(guard for guard in guards_0005.GUARDS if guard.name == "cases_same_procedure")
-SINCE_0004 = (*NEW_IN_0005, *guards_0006.GUARDS, *guards_0007.GUARDS, *guards_0009.GUARDS)
+SINCE_0006 = (*guards_0007.GUARDS, *guards_0009.GUARDS, *guards_0011.GUARDS)
+SINCE_0004 = (*NEW_IN_0005, *guards_0006.GUARDS, *SINCE_0006)
 SINCE_0001 = (*guards_0002.GUARDS, *guards_0003.GUARDS, *guards_0004.GUARDS, *SINCE_0004)
 on_sqlite = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("stores", ["postgresql"], indirect=True)

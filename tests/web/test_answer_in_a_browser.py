@@ -291,7 +291,7 @@ def test_a_person_logs_in_out_and_in_again_without_javascript(street: Street, pl
     for label in ("New password", "The same once more"):
         plain.get_by_label(label).fill("nine tall chimneys")
     plain.get_by_role("button").click()
-    assert plain.url == f"{start}/cases"
+    assert plain.url == f"{start}/"
     plain.get_by_role("link", name="operator").click()
     plain.get_by_role("button", name="Log out").click()
     assert plain.url == f"{start}/login"

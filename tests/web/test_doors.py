@@ -26,7 +26,7 @@ from tests.support.answer_page import tell
 PAGE = {"Accept": "text/html,*/*"}
 TEAMS = ("/", "/cases", "/cases/{ref}", "/cases/JF-999999", "/cases/x", "/tickets/T-000001", "/tickets/T-9", "/inbox",
          "/evidence/" + "0" * 64, "/evidence/x", "/reports/x", "/docs", "/docs/", "/docs/index", "/docs/nowhere",
-         "/docs/pictures/x.png", "/account")  # fmt: skip
+         "/docs/pictures/x.png", "/account", "/worklist")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_a_browser_is_led_to_the_login_and_back_to_the_page(public: Any) -> None
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "HEAD", "PROPFIND", "get"])
 def test_no_method_opens_a_page_of_the_team(public: Any, method: str) -> None:
-    for path in ("/cases", f"/cases/{public.ref}", "/account", "/logout"):
+    for path in ("/", "/cases", f"/cases/{public.ref}", "/account", "/logout", "/worklist"):
         answer = public.client.request(method, path)
         assert answer.status_code in (401, 405), path
         assert public.ref not in answer.text

@@ -46,7 +46,7 @@ def test_reading_pages_changes_nothing(town: Any, visitor: TestClient) -> None:
     assert town.world.services.ledger.case(ref) == before
 
 
-@pytest.mark.parametrize("path", ["/cases", "/cases/JF-000001", "/cases/JF-000009", "/tickets/T-000001", "/nowhere"])
+@pytest.mark.parametrize("path", ["/inbox", "/cases/JF-000001", "/cases/JF-000009", "/tickets/T-000001", "/nowhere"])
 def test_no_page_can_run_anything_or_be_framed(visitor: TestClient, path: str) -> None:
     headers = visitor.get(path).headers
     policy = dict(part.strip().partition(" ")[::2] for part in headers["Content-Security-Policy"].split(";"))

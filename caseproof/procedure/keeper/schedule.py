@@ -15,7 +15,8 @@ from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.case import Case
 from caseproof.domain.codes import StepName
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.vocabulary import AGREEMENT, CAUSE, DECISION, NOT_THEIRS, REVIEW, SHARED_CAUSE, TRY_AGAIN, WORD
+from caseproof.domain.job_failure.turn import owes_word
+from caseproof.domain.vocabulary import AGREEMENT, CAUSE, DECISION, REVIEW, SHARED_CAUSE, TRY_AGAIN, WORD
 from caseproof.platforms.base import JobPlatform, UnknownRun
 from caseproof.procedure.core.causes import over_at
 from caseproof.procedure.core.parts import Ledger
@@ -78,7 +79,7 @@ def due_actions(row: CaseRow, policy: KeeperPolicy) -> list[DueAction]:
 
 def is_asked(row: CaseRow) -> bool:
     """Whether the retailer has anything to do: not where the fault is not theirs."""
-    return row.cause not in NOT_THEIRS and not row.incident and not row.told_neutrally
+    return owes_word(row.cause, row.incident, row.told_neutrally)
 
 
 def waits_for_retailer(row: CaseRow) -> bool:

@@ -74,7 +74,7 @@ def board(ledger: Ledger, keeper: KeeperPolicy, at_most: int = AT_MOST) -> Board
     with ledger.store.reading() as uow:
         mark, counts = uow.cursors.get(PROBLEMS), uow.cases.counts()
         problems: dict[str, str] = json.loads(mark[0]) if mark else {}
-        from_retailers, returned = uow.messages.counts(), _returned(uow)
+        from_retailers, returned = uow.messages.counts(), what_returned(uow)
         named = [*problems][:at_most] + [
             row.ref for row in uow.messages.to_look_at(at_most) if row.place is Disposition.BOUNCE and row.ref
         ]
@@ -99,7 +99,7 @@ def _of_refs(uow: UnitOfWork, refs: list[str]) -> list[CaseRow]:
     return [row for start in range(0, len(wanted), 200) for row in uow.cases.of_refs(wanted[start : start + 200])]
 
 
-def _returned(uow: UnitOfWork) -> dict[str, Returned]:
+def what_returned(uow: UnitOfWork) -> dict[str, Returned]:
     """What came back from which retailer's contacts."""
     found: dict[str, list[str]] = {}
     for contact in uow.people.bounced():

@@ -1,0 +1,53 @@
+"""Whose turn it is in an open case, by what its row says: the rule behind the worklist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from caseproof.domain.codes import Code
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.vocabulary import NOT_THEIRS, SHARED_CAUSE, TRY_AGAIN, WORD
+
+
+class Turn(StrEnum):
+    """Who has to act, before the time is looked at. The value is what the store writes down.
+
+    A retailer who lets the policy's days pass, and a pause that is over, become the team's by themselves.
+    """
+
+    TEAM = "team"
+    RETAILER = "retailer"
+    PAUSED = "paused"
+    ITSELF = "itself"
+    """It goes on by itself: a run of the job is still going, or another case asks for both."""
+    CASEPROOF = "caseproof"
+
+
+def owes_word(cause: str, incident: str, told_neutrally: bool) -> bool:
+    """Whether the retailer has anything to do: not where the fault is not theirs."""
+    return cause not in NOT_THEIRS and not incident and not told_neutrally
+
+
+def turn_of(row: Mapping[str, Any], rest_until: datetime | None) -> tuple[Turn, datetime]:
+    """Whose turn it is, and since when, by the columns of a case's row; ``rest_until``: it gets no run before."""
+    asked, updated = str(row["asked_form"]), row["updated_at"]
+    since: datetime = row["asked_at"] or updated
+    if rest_until is not None:
+        return Turn.TEAM, updated
+    if not asked:
+        return Turn.CASEPROOF, updated
+    if asked == TRY_AGAIN:
+        goes_on = row["state"] == State.RUNNING and row["trouble_code"] == Code.STILL_RUNNING
+        return (Turn.ITSELF if goes_on else Turn.TEAM), since
+    if row["state"] == State.PAUSED and row["paused_until"] is not None and row["notice_at"] is not None:
+        return Turn.PAUSED, since
+    if asked == SHARED_CAUSE:
+        return Turn.ITSELF, since
+    if asked != WORD or row["notice_at"] is None:
+        return Turn.TEAM, since
+    if not owes_word(row["cause"], row["incident"], row["told_neutrally"]):
+        return Turn.TEAM, since
+    return Turn.RETAILER, row["notice_at"]

@@ -1,0 +1,179 @@
+"""The worklist: what waits for whom, oldest first, with since when, until when, who has it, and what comes next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+from caseproof.config.policy_check import KeeperPolicy
+from caseproof.domain.forms import (
+    AccountDecision,
+    CauseElsewhere,
+    CauseOfFailure,
+    RetailersWord,
+    Review,
+    TryAgain,
+    WordAgreement,
+)
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.vocabulary import CAUSE, SHARED_CAUSE, Decision
+from caseproof.domain.worklist import SIZE, Group, WorkQuery
+from caseproof.procedure.core.causes import over_at
+from caseproof.procedure.core.parts import Ledger
+from caseproof.procedure.core.texts import in_words
+from caseproof.procedure.keeper.problems import PROBLEMS
+from caseproof.procedure.keeper.schedule import US, waits_for_retailer
+from caseproof.procedure.views.board import Returned, line, what_returned
+from caseproof.store import CaseRow
+from caseproof.store.logins import folded_name
+from caseproof.store.uow import UnitOfWork
+from caseproof.store.worklist import Moment, WorkRow
+
+ACTIONS = {
+    CauseOfFailure.slug: "Say the cause",
+    RetailersWord.slug: "Record their word",
+    WordAgreement.slug: "Agree, or not",
+    AccountDecision.slug: "Decide",
+    Review.slug: "Review",
+    TryAgain.slug: "Put it right",
+    CauseElsewhere.slug: "Look at it",
+}
+"""The one next action of a case, by the form that it waits with."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkLine:
+    """A case in the list: who must act, what for and since when; until when, and what comes then ("" for neither);
+    ``holder`` is who has it, as the team list spells the name ("" for nobody), ``is_mine`` whether that is who looks;
+    ``action`` names the next action, "" where nobody has to act now."""
+
+    row: CaseRow
+    who: str
+    what: str
+    since: datetime
+    until: datetime | None
+    then: str
+    holder: str
+    is_mine: bool
+    held_since: datetime | None
+    snoozed_by: str
+    action: str
+
+    @property
+    def needs_us(self) -> bool:
+        return self.who == US
+
+
+@dataclass(frozen=True, slots=True)
+class OpenForAll:
+    """An incident that waits for a decision for all its cases: that is made once, in its own form."""
+
+    ref: str
+    about: str
+    cases: int
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Worklist:
+    """A page of the worklist. ``query`` is what was asked for, with the group that is shown; ``counts`` are of all
+    cases that fit its filters; ``problems`` are what the keeper could not do that is about no single case; ``messages``
+    of retailers wait for an eye."""
+
+    query: WorkQuery
+    group: Group
+    lines: tuple[WorkLine, ...]
+    counts: dict[Group, int]
+    incidents: tuple[OpenForAll, ...]
+    problems: dict[str, str]
+    messages: int
+    platforms: tuple[str, ...]
+
+    @property
+    def begin(self) -> int:
+        """The number of the page's first case, from 1."""
+        return (self.query.page - 1) * SIZE + 1
+
+    @property
+    def total(self) -> int | None:
+        """How many cases the group has; None for those that nobody counts."""
+        return self.counts.get(self.group)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a page comes after this one."""
+        end = self.begin - 1 + len(self.lines)
+        return len(self.lines) == SIZE if self.total is None else end < self.total
+
+
+def worklist(
+    ledger: Ledger, keeper: KeeperPolicy, team: Callable[[], Sequence[str]], query: WorkQuery, viewer: str
+) -> Worklist:
+    """The page that is asked for, as ``viewer`` sees it ("" for somebody who is nobody). Raises StoreError."""
+    now = ledger.clock()
+    with ledger.store.reading() as uow:
+        mark, returned = uow.cursors.get(PROBLEMS), what_returned(uow)
+        problems: dict[str, str] = json.loads(mark[0]) if mark else {}
+        about = [name for name in problems if name[2:3] == "-"]
+        cut_off = [retailer for retailer, one in returned.items() if one.all]
+        late = now - timedelta(days=keeper.answer_within_days)
+        at = Moment(now, folded_name(viewer), late, about, cut_off)
+        counts = uow.worklist.counts(query, at)
+        group = query.group or (Group.MINE if counts[Group.MINE] else Group.TEAM)
+        found = uow.worklist.page(query, group, at)
+        incidents = tuple(_for_all(uow, now)) if group in (Group.MINE, Group.TEAM) else ()
+        messages, platforms = sum(uow.messages.counts().values()), tuple(uow.cases.platforms())
+    spelt = {folded_name(name): name for name in team()}
+    lines = tuple(
+        _line(row, keeper, now, problems.get(row.case.ref, ""), returned.get(row.case.retailer), spelt, at.viewer)
+        for row in found
+    )
+    others = {name: why for name, why in problems.items() if name not in about}
+    return Worklist(query, group, lines, counts, incidents, others, messages, platforms)
+
+
+def _line(
+    row: WorkRow, keeper: KeeperPolicy, now: datetime, problem: str, returned: Returned | None,
+    spelt: dict[str, str], viewer: str,
+) -> WorkLine:  # fmt: skip
+    case = row.case
+    said = line(case, keeper, now, problem, returned)
+    until, then = (row.snoozed_until, "back in the list") if row.snoozed_until else _until(case, keeper, now)
+    action = "" if case.closed_at else ACTIONS.get(case.asked_form, "Answer" if case.asked_form else "")
+    return WorkLine(
+        case, "" if case.closed_at else said.who, "" if case.closed_at else said.what, said.since, until, then,
+        spelt.get(row.holder, row.holder), viewer != "" and row.holder == viewer, row.held_since, row.snoozed_by,
+        action,
+    )  # fmt: skip
+
+
+def _until(row: CaseRow, keeper: KeeperPolicy, now: datetime) -> tuple[datetime | None, str]:
+    """Until when a case waits as it does, and what comes then by itself."""
+    if row.closed_at is not None:
+        return None, ""
+    if row.rest_until is not None:
+        return row.rest_until, "the next run"
+    if row.state is State.PAUSED and row.paused_until is not None:
+        return datetime.combine(row.paused_until, time(), UTC), "decided again"
+    if row.asked_form in (CAUSE, SHARED_CAUSE) and row.cause_since is not None and keeper.ask_cause:
+        return over_at(keeper, row.cause_since), "told neutrally"
+    if row.notice_at is not None and waits_for_retailer(row):
+        late = row.notice_at + timedelta(days=keeper.answer_within_days)
+        if now < late:
+            return late, "the team's turn"
+        return row.notice_at + timedelta(days=keeper.keep_paused_after_days), "kept paused"
+    return None, ""
+
+
+def _for_all(uow: UnitOfWork, now: datetime) -> list[OpenForAll]:
+    """The incidents whose decision waits for the team now."""
+    found = []
+    for row in uow.incidents.rows(open_only=True):
+        is_asked = uow.incidents.question(row.ref) is not None
+        is_paused = row.decision == Decision.KEEP_PAUSED and row.until is not None and row.until > now.date()
+        if is_asked and not is_paused:
+            about = f"{in_words(row.cause)} on {row.marketplace or row.platform}"
+            found.append(OpenForAll(row.ref, about, uow.worklist.open_of_incident(row.ref), row.flow_run or ""))
+    return found

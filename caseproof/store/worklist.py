@@ -1,0 +1,322 @@
+"""The worklist in the database: a page of it in one statement, how many cases wait for whom, and who has which case.
+
+Most groups are a few pieces, each in the order of an index, of which no more is read than the page needs: what is the
+team's anyway, and what became the team's because time has passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    insert,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+    union_all,
+    update,
+)
+
+from caseproof.domain.job_failure.turn import Turn
+from caseproof.domain.procedure import procedure_of
+from caseproof.domain.worklist import NOBODY, SIZE, Group, Order, WorkQuery
+from caseproof.store.case_rows import CaseRow
+from caseproof.store.column_types import UtcTime
+from caseproof.store.errors import readable
+from caseproof.store.refs import normal
+from caseproof.store.tables import case_handling, cases
+
+_AT_ONCE = 400  # so many values may stand in one question on every database
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRow:
+    """A case in the worklist: its row, since when it waits for whom, who has it ("" for nobody), and until when it was
+    put off by whom (None: it was not, or something was asked since)."""
+
+    case: CaseRow
+    since: datetime
+    holder: str
+    held_since: datetime | None
+    snoozed_until: datetime | None
+    snoozed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What the groups depend on beside the rows: the time, who looks (by the name as names are compared, "" for
+    nobody), and since when a retailer who has not answered is late.
+
+    ``problems`` are the references of cases with which a program of ours could not go on; ``cut_off`` are retailers
+    who cannot be reached any more. Both are the team's, whose turn it would be otherwise.
+    """
+
+    now: datetime
+    viewer: str
+    late_since: datetime
+    problems: Collection[str] = ()
+    cut_off: Collection[str] = ()
+
+
+class Did(StrEnum):
+    """What somebody did with a case in the worklist. The value is what the store writes down."""
+
+    CLAIMED = "claimed"
+    RELEASED = "released"
+    HANDED = "handed over"
+    SNOOZED = "snoozed"
+    WOKEN = "woken"
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """Something that was done with a case: by whom, when, for whom or until when."""
+
+    ref: str
+    at: datetime
+    actor: str
+    what: Did
+    whom: str
+    until: datetime | None
+
+
+class Worklist:
+    """Every query about who has which case, and whom cases wait for. Nothing here commits."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    # -- reading -------------------------------------------------------------------------------------------
+
+    def page(self, query: WorkQuery, group: Group, at: Moment) -> list[WorkRow]:
+        """The cases of a page of this group, in their order."""
+        begin = (query.page - 1) * SIZE
+        shape = _Shape.of(query, at)
+        values = {**_values(query, at), "to": begin + SIZE, "begin": begin}
+        with readable("A row of the worklist"):
+            found = self._connection.execute(_page(shape, group, query.order), values).all()
+            return [_work_row(row, at.now) for row in found]
+
+    def counts(self, query: WorkQuery, at: Moment) -> dict[Group, int]:
+        """How many open cases that fit the filters are in each group; closed ones are not counted."""
+        row = self._connection.execute(_counting(_Shape.of(query, at)), _values(query, at)).one()
+        found = {group: int(count) for group, count in zip(_EXCLUSIVE, row, strict=True)}
+        return found | {Group.ALL: sum(found.values())}
+
+    def open_of_incident(self, incident: str) -> int:
+        """How many open cases joined this incident."""
+        here = (cases.c.incident == incident, cases.c.incident != literal_column("''"), _OPEN)
+        return self._connection.scalar(select(func.count()).select_from(cases).where(*here)) or 0
+
+    def standing(self, refs: Sequence[str]) -> dict[str, tuple[bool, str]]:
+        """Whether each of these cases is open, and who has it, locked until the unit ends; unknown ones are left out.
+
+        At most a few hundred.
+        """
+        query = select(cases.c.ref, cases.c.closed, cases.c.holder).where(cases.c.ref.in_(refs[:_AT_ONCE]))
+        rows = self._connection.execute(query.order_by(cases.c.id).with_for_update())
+        return {row.ref: (not row.closed, row.holder) for row in rows}
+
+    def handling(self, ref: str) -> list[Handled]:
+        """What was done with a case, oldest first."""
+        query = (
+            select(cases.c.ref, *(case_handling.c[name] for name in ("at", "actor", "what", "whom", "until")))
+            .join_from(case_handling, cases)
+            .where(cases.c.ref == normal(ref))
+            .order_by(case_handling.c.id)
+        )
+        with readable(f"What was done with {ref}"):
+            rows = self._connection.execute(query).all()
+            return [Handled(row.ref, row.at, row.actor, Did(row.what), row.whom, row.until) for row in rows]
+
+    # -- writing -------------------------------------------------------------------------------------------
+
+    def give(self, refs: Sequence[str], holder: str, *, did: Did, actor: str, whom: str, at: datetime) -> None:
+        """Write down who has these cases from now; "" for nobody. Who had one before, ``handling`` tells."""
+        self._set(refs, {"holder": holder, "held_since": at if holder else None}, did, actor, at, whom=whom)
+
+    def snooze(self, refs: Sequence[str], until: datetime | None, *, actor: str, at: datetime) -> None:
+        """Put these cases off until then, or (None) take that back. It ends by itself when something new is asked."""
+        values = {"snoozed_until": until, "snoozed_at": at if until else None, "snoozed_by": actor if until else ""}
+        self._set(refs, values, Did.SNOOZED if until else Did.WOKEN, actor, at, until=until)
+
+    def _set(
+        self, refs: Sequence[str], values: Mapping[str, Any], did: Did, actor: str, at: datetime, *,
+        whom: str = "", until: datetime | None = None,
+    ) -> None:  # fmt: skip
+        if not refs:
+            return
+        these = cases.c.ref.in_(refs[:_AT_ONCE])
+        self._connection.execute(update(cases).where(these).values(**values))
+        trace = {"at": at, "actor": actor, "what": str(did), "whom": whom, "until": until}
+        numbers = self._connection.scalars(select(cases.c.id).where(these).order_by(cases.c.id)).all()
+        self._connection.execute(insert(case_handling), [{"case_id": number, **trace} for number in numbers])
+
+
+# -- the groups ------------------------------------------------------------------------------------------------------
+
+_EXCLUSIVE = (Group.MINE, Group.TEAM, Group.RETAILER, Group.TIME, Group.CASEPROOF)
+_C = cases.c
+_OPEN = _C.closed.is_(False)
+_NOW = bindparam("now", type_=UtcTime())
+_SNOOZED = and_(_C.snoozed_until > _NOW, _C.snoozed_at >= _C.turn_since)
+_AWAKE = or_(_C.snoozed_until.is_(None), not_(_SNOOZED))
+_TEAMS = _C.turn == literal_column(f"'{Turn.TEAM}'")
+_RETAILERS = _C.turn == literal_column(f"'{Turn.RETAILER}'")
+_PAUSED = _C.turn == literal_column(f"'{Turn.PAUSED}'")
+_ITSELF = _C.turn == literal_column(f"'{Turn.ITSELF}'")
+_OURS = _C.turn == literal_column(f"'{Turn.CASEPROOF}'")
+_LATE = _C.turn_since <= bindparam("late_since", type_=UtcTime())
+_PAUSE_IS_OVER = _C.paused_until <= bindparam("today")
+_HELD = and_(_C.holder != literal_column("''"), _C.holder == bindparam("viewer"))
+_WORDS = (_C.ref, _C.job_name, _C.job, _C.retailer, _C.marketplace)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What decides how a statement reads, so that each is put together once: that takes longer than its answer."""
+
+    filters: frozenset[str]
+    person: str
+    viewer: bool
+    problems: bool
+    cut_off: bool
+
+    @classmethod
+    def of(cls, query: WorkQuery, at: Moment) -> _Shape:
+        given = query.filters.given
+        person = {"": "", NOBODY: NOBODY}.get(query.filters.person, "somebody")
+        return cls(frozenset(given) - {"person"}, person, bool(at.viewer), bool(at.problems), bool(at.cut_off))
+
+    @property
+    def where(self) -> list[ColumnElement[bool]]:
+        """What the filters choose."""
+        found = [_C[name] == bindparam(name) for name in sorted(self.filters - {"words"})]
+        if "words" in self.filters:
+            found.append(or_(*(func.lower(one).like(bindparam("words"), escape="\\") for one in _WORDS)))
+        if self.person == NOBODY:
+            found.append(_C.holder == literal_column("''"))
+        elif self.person:
+            found += [_C.holder != literal_column("''"), _C.holder == bindparam("person")]
+        return found
+
+    @property
+    def urgent(self) -> ColumnElement[bool]:
+        """What is the team's, whose turn it would be otherwise."""
+        any_of: list[ColumnElement[bool]] = []
+        if self.problems:
+            any_of.append(_C.ref.in_(bindparam("problems", expanding=True)))
+        if self.cut_off:
+            any_of.append(and_(_RETAILERS, _C.retailer.in_(bindparam("cut_off", expanding=True))))
+        return or_(*any_of) if any_of else false()
+
+    def pieces(self, group: Group) -> list[ColumnElement[bool]]:
+        """The pieces that a group consists of: no case is in two of them, and an index has each in its order."""
+        is_urgent = self.problems or self.cut_off
+        calm: ColumnElement[bool] = true()
+        put_off: ColumnElement[bool] = _SNOOZED
+        awake: ColumnElement[bool] = _AWAKE
+        teams = [_TEAMS, and_(_RETAILERS, _LATE), and_(_PAUSED, _PAUSE_IS_OVER)]
+        if is_urgent:  # nobody puts off what nobody knew of
+            calm, put_off = not_(self.urgent), and_(_SNOOZED, not_(self.urgent))
+            awake = or_(_AWAKE, self.urgent)
+            teams.append(and_(*(not_(one) for one in teams), self.urgent))
+        match group:
+            case Group.MINE:
+                return [and_(_HELD, awake, or_(*teams))] if self.viewer else []
+            case Group.TEAM:
+                free = _C.holder != bindparam("viewer") if self.viewer else true()
+                return [and_(one, awake, free) for one in teams]
+            case Group.RETAILER:
+                return [and_(_RETAILERS, not_(_LATE), calm, _AWAKE)]
+            case Group.TIME:
+                waits = [and_(_PAUSED, not_(_PAUSE_IS_OVER), calm, _AWAKE), and_(_ITSELF, calm, _AWAKE)]
+                return [put_off, *waits]
+            case Group.CASEPROOF:
+                return [and_(_OURS, calm, _AWAKE)]
+            case Group.ALL:
+                return [_TEAMS, _RETAILERS, _PAUSED, _ITSELF, _OURS]
+            case Group.CLOSED:
+                return []
+
+
+def _values(query: WorkQuery, at: Moment) -> dict[str, Any]:
+    words = query.filters.words.lower()
+    for letter in "\\%_":
+        words = words.replace(letter, f"\\{letter}")
+    said = query.filters.given | {"words": f"%{words}%"}
+    known = {"now": at.now, "today": at.now.date(), "late_since": at.late_since, "viewer": at.viewer}
+    return said | known | {"problems": [*at.problems][:_AT_ONCE], "cut_off": [*at.cut_off][:_AT_ONCE]}
+
+
+@lru_cache(maxsize=256)
+def _page(shape: _Shape, group: Group, order: Order) -> Select[Any]:
+    """The statement of a page: the numbers of its cases from the group's pieces, then their rows."""
+    columns = (*(_C[name] for name in CaseRow.__dataclass_fields__), *_MORE)
+    if group is Group.CLOSED:
+        latest = _C.closed_at.asc() if order is Order.OLDEST else _C.closed_at.desc()
+        ends = _page_ends(select(*columns).where(_C.closed.is_(True), _C.closed_at.is_not(None), *shape.where))
+        return ends.order_by(latest, _C.id)
+    pieces = shape.pieces(group) or [false()]
+    keys = _keys(order)
+    some = [
+        select(_C.id).where(_OPEN, piece, *shape.where).order_by(*keys, _C.id).limit(bindparam("to")).subquery()
+        for piece in pieces
+    ]
+    numbers = select(some[0].c.id) if len(some) == 1 else union_all(*(select(one.c.id) for one in some))
+    return _page_ends(select(*columns).where(_C.id.in_(numbers))).order_by(*keys, _C.id)
+
+
+def _page_ends(query: Select[Any]) -> Select[Any]:
+    return query.limit(SIZE).offset(bindparam("begin"))
+
+
+def _keys(order: Order) -> list[ColumnElement[Any]]:
+    match order:
+        case Order.NEWEST:
+            return [_C.turn_since.desc()]
+        case Order.RETAILER:
+            return [_C.retailer, _C.turn_since]
+        case Order.MARKETPLACE:
+            return [_C.marketplace, _C.turn_since]
+        case _:
+            return [_C.turn_since]
+
+
+@lru_cache(maxsize=256)
+def _counting(shape: _Shape) -> Select[Any]:
+    """The statement that counts each group."""
+    counts = []
+    for group in _EXCLUSIVE:
+        pieces = [
+            select(func.count()).select_from(cases).where(_OPEN, piece, *shape.where).scalar_subquery()
+            for piece in shape.pieces(group)
+        ]
+        counts.append(sum(pieces[1:], pieces[0]) if pieces else literal_column("0"))
+    return select(*(count.label(f"in_{group}") for group, count in zip(_EXCLUSIVE, counts, strict=True)))
+
+
+_MORE = tuple(_C[name] for name in ("turn_since", "holder", "held_since", "snoozed_at", "snoozed_until", "snoozed_by"))
+
+
+def _work_row(row: Any, now: datetime) -> WorkRow:
+    number, ref, state, *rest = row
+    since, holder, held_since, snoozed_at, until, by = rest[-len(_MORE) :]
+    case = CaseRow(number, ref, procedure_of(ref).state(state), *rest[: -len(_MORE)])
+    since = since or case.updated_at
+    is_snoozed = until is not None and until > now and snoozed_at is not None and snoozed_at >= since
+    return WorkRow(case, since, holder, held_since, *((until, by) if is_snoozed else (None, "")))

@@ -1,0 +1,171 @@
+"""The worklist in a real browser: by a keyboard alone, on a telephone, without JavaScript; axe finds nothing."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.evidence.browser import ARGUMENTS, require_browser
+from caseproof.web import create_app
+
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
+PASSWORD = "nine tall chimneys"
+
+
+class Office:
+    """An installation whose app really listens, with cases that wait for several."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+        world.now = datetime.now(UTC) - timedelta(hours=3)  # the browser has no moved clock
+        forms = ("decision", "review", "retailers-word", "try-again", "cause")
+        self.refs = [self._asked(f"offers/{number}", form) for number, form in enumerate(forms)]
+        app = create_app(world.services, logins=world.logins)
+        self.server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+
+    def _asked(self, job: str, form: str) -> str:
+        ref = self.world.waiting(
+            job, retailer="A retailer whose name is as long as names of retailers get GmbH & Co. KG"
+        )
+        self.world.record(ref, Kind.QUESTION_ASKED, number=1, form=form, flow_run="f")
+        return str(ref)
+
+    @property
+    def url(self) -> str:
+        [socket] = self.server.servers[0].sockets
+        return f"http://127.0.0.1:{socket.getsockname()[1]}"
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory, fresh_home: Path, make_world_at: Callable[..., Any]) -> Any:
+    made = Office(make_world_at(Path(shutil.copytree(fresh_home, tmp_path_factory.mktemp("office") / "home"))))
+    thread = threading.Thread(target=made.server.run)
+    thread.start()
+    while not made.server.started:
+        assert thread.is_alive()
+        thread.join(0.02)
+    yield made
+    made.server.should_exit = True
+    thread.join(20)
+    made.world.services.store.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=require_browser(), args=list(ARGUMENTS))
+        yield started
+        started.close()
+
+
+def entered(context: BrowserContext, office: Office, name: str) -> Page:
+    """A page of somebody who has logged in with a link."""
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+    page.goto(f"{office.url}/login/link/{office.world.logins.invite(name)[1]}")
+    for label in ("New password", "The same once more"):
+        page.get_by_label(label).fill(PASSWORD)
+    page.get_by_role("button").click()
+    page.get_by_role("heading", name="What waits for").wait_for()
+    return page
+
+
+@pytest.fixture(scope="module")
+def plain(browser: Browser, office: Office) -> Iterator[Page]:
+    """The operator's page, without JavaScript."""
+    context = browser.new_context(java_script_enabled=False, viewport=DESK)
+    yield entered(context, office, "operator")
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def watched(browser: Browser, office: Office) -> Iterator[Page]:
+    """The lead's page, which axe may look at: the page's own rules would let nothing run there."""
+    context = browser.new_context(bypass_csp=True)
+    yield entered(context, office, "team lead")
+    context.close()
+
+
+def look_closely(page: Page) -> list[str]:
+    """What is wrong with a page, on a phone and on a desk, by day and by night."""
+    found = []
+    for size, scheme in ((PHONE, "dark"), (DESK, "light"), (PHONE, "light"), (DESK, "dark")):
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        found += [f"{scheme} {size['width']}: {line}" for line in Axe().run(page).generate_snapshot().splitlines()]
+        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+            found.append(f"{size['width']}: it is wider than the screen")
+    return found
+
+
+def test_axe_finds_nothing_wrong_with_the_list(office: Office, watched: Page) -> None:
+    for address in ("/?waits=team&order=retailer", "/cases"):
+        watched.goto(office.url + address)
+        assert watched.get_by_role("row").count() > 3
+        assert look_closely(watched) == []
+
+
+def test_axe_finds_nothing_wrong_where_something_could_not_be_done(office: Office, watched: Page) -> None:
+    watched.goto(f"{office.url}/?waits=team")
+    watched.get_by_role("button", name="Claim", exact=True).click()
+    assert "No case was ticked" in watched.get_by_role("alert").inner_text()
+    assert look_closely(watched) == []
+
+
+def test_a_finger_hits_every_control(office: Office, watched: Page) -> None:
+    watched.set_viewport_size(PHONE)
+    watched.goto(f"{office.url}/?waits=team&order=newest")
+    for control in watched.locator("button, .act a, .tabs a, select, input[type=search], input[type=date]").all():
+        box = control.bounding_box()
+        assert box is not None
+        assert box["height"] >= 44, control.inner_text()
+
+
+def test_a_case_is_claimed_found_put_off_and_taken_back_by_the_keyboard_alone(office: Office, plain: Page) -> None:
+    first = office.refs[0]
+    plain.goto(f"{office.url}/?waits=team")
+    plain.keyboard.press("Tab")
+    assert focused(plain) == "To the content"
+    press(plain, f"Claim {first}")
+    assert plain.get_by_role("status").inner_text() == "You have 1 case now."
+    plain.goto(office.url)
+    assert plain.get_by_role("heading", level=1).inner_text() == "What waits for me 1"
+    assert plain.get_by_role("link", name=f"Decide {first}").get_attribute("href") == f"/cases/{first}#question"
+    plain.get_by_role("checkbox", name=f"Tick {first}").focus()
+    plain.keyboard.press("Space")
+    plain.get_by_label("until").fill(f"{(datetime.now(UTC) + timedelta(days=3)).date()}")
+    press(plain, "Put off")
+    assert plain.get_by_role("status").inner_text() == "1 case put off."
+    plain.reload()
+    assert plain.get_by_role("status").count() == 0, "said once"
+    plain.goto(f"{office.url}/?waits=time")
+    press(plain, f"Back now {first}")
+    plain.goto(office.url)
+    press(plain, f"Let go of {first}")
+    plain.goto(office.url)
+    plain.get_by_role("searchbox", name="Search").fill(first.lower())
+    with plain.expect_navigation():
+        plain.keyboard.press("Enter")
+    assert plain.url.startswith(f"{office.url}/?words={first.lower()}")
+    assert plain.locator("tbody tr").count() == 1
+
+
+def press(page: Page, name: str) -> None:
+    button = page.get_by_role("button", name=name, exact=True)
+    button.focus()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+
+def focused(page: Page) -> str:
+    return page.locator(":focus").inner_text()
