@@ -1,11 +1,10 @@
-"""The routes of the web app. All of them read but a retailer's answer, and logging in and out.
+"""The routes of the web app. All of them read but the forms: a retailer's, a case's, and those of logging in and out.
 
 What guards each of them stands in ``doors.DOORS``; one that is not there is not reached.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,17 +13,20 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
+from caseproof.config.policy import policy_in_force
 from caseproof.config.settings import Settings
 from caseproof.config.shipped import this_version
 from caseproof.evidence.answer_keys import AnswerKeys
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.health_key import HEALTH_KEY, is_health_key
 from caseproof.procedure.core.logins import TeamLogins
+from caseproof.procedure.core.parts import Links
 from caseproof.procedure.core.services import Services
 from caseproof.store import Store, StoreError
 from caseproof.web.answer import answer_routes
 from caseproof.web.answer_guard import AnswerHost
 from caseproof.web.answer_pages import AnswerPages
+from caseproof.web.cases import case_routes
 from caseproof.web.doors import READ, Watch, same_door
 from caseproof.web.errors import ErrorPages, add_errors
 from caseproof.web.files import evidence_response
@@ -33,8 +35,9 @@ from caseproof.web.hosts import OwnHosts
 from caseproof.web.login import LoginPages, account_routes, login_routes
 from caseproof.web.pages import HERE, Pages
 from caseproof.web.provider import LoginProvider
+from caseproof.web.question import Questions
 from caseproof.web.reports import report_response
-from caseproof.web.views import case_list, case_page, inbox_page, ticket_page
+from caseproof.web.views import case_list, inbox_page, ticket_page
 from caseproof.web.who import Who, person_of
 
 _READ = list(READ)
@@ -64,7 +67,12 @@ def create_app(
     add_errors(app, errors)
     app.add_middleware(Watch, hosts=OwnHosts(settings), answers=host, who=who, errors=errors)
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
-    app.include_router(_case_routes(services.store, services.vault, pages, base))
+    questions = Questions(
+        services.ledger, services.files, Links(base), lambda: policy_in_force(settings).policy, services.replies.secret,
+        who,
+    )  # fmt: skip
+    app.include_router(_list_routes(services.store, services.vault, pages, base))
+    app.include_router(case_routes(services.store, services.vault, questions, pages, base))
     app.include_router(_file_routes(services.store, services.vault, settings.home_folder, pages, base, Handbook(docs)))
     app.include_router(_health_routes(services.store, services.keys, who, host))
     app.include_router(answer_routes(services.ledger, services.vault, services.replies, answers))
@@ -83,9 +91,8 @@ def _provider(settings: Settings) -> LoginProvider | None:
     return Provider(settings)
 
 
-def _case_routes(store: Store, vault: Vault, pages: Pages, base: str) -> APIRouter:
+def _list_routes(store: Store, vault: Vault, pages: Pages, base: str) -> APIRouter:
     router = APIRouter()
-    prefect_ui = os.environ.get("PREFECT_UI_URL", "").strip().rstrip("/")
 
     @router.api_route("/", methods=_READ)
     def start() -> Response:
@@ -98,13 +105,6 @@ def _case_routes(store: Store, vault: Vault, pages: Pages, base: str) -> APIRout
     @router.api_route("/inbox", methods=_READ)
     def inbox(request: Request) -> Response:
         return pages.show("inbox.html", who=person_of(request), page=inbox_page(store, vault))
-
-    @router.api_route("/cases/{ref}", methods=_READ)
-    def case(ref: str, request: Request) -> Response:
-        page = case_page(store, vault, ref, prefect_ui)
-        if page.case.ref != ref:
-            return RedirectResponse(f"{base}/cases/{page.case.ref}")
-        return pages.show("case.html", who=person_of(request), page=page, case=page.case)
 
     @router.api_route("/tickets/{ticket_id}", methods=_READ)
     def ticket(ticket_id: str, request: Request) -> Response:
