@@ -79,8 +79,8 @@ class ErrorPages:
         elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             says = "This address takes no request of that kind."
             next_action = (
-                "Act in the form of a case's page, in the Prefect UI, or with the `caseproof` command; for your own login "
-                "there is your account."
+                "Act in the form of a case's page, in the Prefect UI, or with the `caseproof` command; for your own "
+                "login there is your account."
             )
             response = self._show(405, says, next_action)
         else:
