@@ -71,7 +71,7 @@ class IncidentAsker:
         """The table of its cases, and the run's name and tags."""
         show_the_incident(self.ref)
 
-    def words(self) -> Words:
+    def words(self, form: type[Form]) -> Words:  # noqa: ARG002 - it has one form
         """The incident, its cases, and what to decide."""
         row, cases = _look(self.ref)
         question = incident_question(row, cases, incidents.refused(services().store, self.ref))

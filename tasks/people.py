@@ -10,26 +10,23 @@ from prefect import get_run_logger
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.codes import Code, StepName
-from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.forms import (
     AccountDecision,
     CauseElsewhere,
     CauseOfFailure,
-    Counts,
     RetailersWord,
     Review,
-    Verdict,
     Word,
     WordAgreement,
 )
-from caseproof.domain.job_failure.cause import asks_anew_since, is_answered
+from caseproof.domain.job_failure.cause import is_answered
 from caseproof.domain.job_failure.conditions import waits_for_review_alone
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.procedure.answers import agreement, manual_confirmation
 from caseproof.procedure.closing import deciding
+from caseproof.procedure.closing.acting import asks_login
 from caseproof.procedure.core import causes
-from caseproof.procedure.core.asked import answer_to
+from caseproof.procedure.core.asked import answer_to, goes_without_word
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.views.cause_question import what_another_asks, what_to_say_of_the_cause
 from caseproof.procedure.views.questions import (
@@ -56,10 +53,10 @@ def learn_the_cause(ref: str) -> None:
         return
     answer, elsewhere = answer_to(case, CauseOfFailure.slug), answer_to(case, CauseElsewhere.slug)
     if answer is not None:
-        act_on(ref, answer, CauseOfFailure, lambda form: _take_cause(ref, answer, form))
+        act_on(ref, answer, CauseOfFailure)
         return
     if elsewhere is not None:
-        act_on(ref, elsewhere, CauseElsewhere, lambda form: _ask_by_itself(ref, elsewhere, form))
+        act_on(ref, elsewhere, CauseElsewhere)
     asks = causes.await_cause(services().ledger, services().policy.keeper, ref)
     if asks == ref:
         ask(CaseAsker(ref, _what_is_the_cause(ref), _owes_cause), CauseOfFailure)
@@ -78,25 +75,15 @@ def _what_is_the_cause(ref: str) -> str:
     return what_to_say_of_the_cause(case, causes.message_of(case), policy.check.signatures, remembered, hours)
 
 
-def _take_cause(ref: str, answer: Fact, form: CauseOfFailure) -> None:
-    team = services().policy.team
-    causes.choose_cause(services().ledger, team, ref, form.cause, by=form.answered_by, question=answer["number"])
-
-
-def _ask_by_itself(ref: str, answer: Fact, form: CauseElsewhere) -> None:
-    team = services().policy.team
-    causes.ask_by_itself(services().ledger, team, ref, by=form.answered_by, question=answer["number"])
-
-
 def hear_the_retailer(ref: str) -> None:
     """J8: wait for the retailer's written word, or for a person who says that none is needed.
 
     A word that something speaks against counts once somebody else than who brought it in agrees.
     """
     case = load_case(ref)
-    answer = _answer_to_the_word(case)
+    answer = _word_answered(case)
     if _waits_for_word(case) and answer is not None:
-        act_on(ref, answer, RetailersWord, lambda form: _take_word(ref, answer, form))
+        act_on(ref, answer, RetailersWord)
         case = load_case(ref)
     if _waits_for_agreement(case):
         _weigh_the_word(case)
@@ -105,9 +92,14 @@ def hear_the_retailer(ref: str) -> None:
         ask(CaseAsker(ref, what_to_record(case), _waits_for_word), RetailersWord)
 
 
+def _word_answered(case: Case) -> Fact | None:
+    """An answer that is to be acted on. That no word is needed holds by itself, or does not hold any more."""
+    answer = answer_to(case, RetailersWord.slug)
+    return None if answer is not None and answer["answer"].get("what") == Word.WITHOUT else answer
+
+
 def _waits_for_word(case: Case) -> bool:
-    answer = _answer_to_the_word(case)
-    return case.state in OPEN_FOR_DECISION and not is_answered(case) and not (answer and _is_without(answer))
+    return case.state in OPEN_FOR_DECISION and not is_answered(case) and not goes_without_word(case)
 
 
 def _waits_for_agreement(case: Case) -> bool:
@@ -119,44 +111,7 @@ def _weigh_the_word(case: Case) -> None:
     if answer is None:
         ask(CaseAsker(case.ref, what_to_agree(case), _waits_for_agreement), WordAgreement)
         return
-    act_on(case.ref, answer, WordAgreement, lambda form: _take_agreement(case.ref, answer, form))
-
-
-def _take_agreement(ref: str, answer: Fact, form: WordAgreement) -> None:
-    agreement.settle_doubts(
-        services().ledger, services().policy.team, ref, counts=form.counts is Counts.AGREE, by=form.answered_by,
-        remark=form.remark, question=answer["number"],
-    )  # fmt: skip
-    deciding.looked_at(services().ledger, ref, by=form.answered_by, question=answer["number"])
-
-
-def _answer_to_the_word(case: Case) -> Fact | None:
-    """The answer that counts; that no word is needed was said of the cause of then, where a correction asks anew."""
-    answer = answer_to(case, RetailersWord.slug)
-    return None if answer and _is_without(answer) and answer.seq < asks_anew_since(case) else answer
-
-
-def _is_without(answer: Fact) -> bool:
-    return bool(answer["answer"].get("what") == Word.WITHOUT)
-
-
-def _take_word(ref: str, answer: Fact, form: RetailersWord) -> None:
-    member = require_member(form.answered_by, services().policy.team)
-    if form.what is Word.WROTE:
-        manual_confirmation.confirm_by_form(
-            services().ledger,
-            services().files,
-            ref,
-            sender=form.sender,
-            words=form.message,
-            recorded_by=member,
-            question=answer["number"],
-        )
-    if form.what is Word.COUNTS:
-        manual_confirmation.confirm_by_reply(services().ledger, ref, recorded_by=member, question=answer["number"])
-    if form.what is Word.ANSWERED:
-        manual_confirmation.reply_answered(services().ledger, ref, by=member, question=answer["number"])
-    deciding.looked_at(services().ledger, ref, by=member, question=answer["number"])
+    act_on(case.ref, answer, WordAgreement)
 
 
 def settle_the_account(ref: str) -> None:
@@ -172,7 +127,7 @@ def settle_the_account(ref: str) -> None:
         explain = what_to_decide(case, services().policy.answers.by_itself)
         ask(CaseAsker(ref, explain, _needs_a_person), AccountDecision)
         return
-    act_on(ref, answer, AccountDecision, lambda form: _take_decision(ref, answer, form))
+    act_on(ref, answer, AccountDecision)
 
 
 def _waits_for_decision(case: Case) -> bool:
@@ -184,21 +139,6 @@ def _needs_a_person(case: Case) -> bool:
     return _waits_for_decision(case) and deciding.clear_word(services().store, services().policy, case) is None
 
 
-def _take_decision(ref: str, answer: Fact, form: AccountDecision) -> None:
-    deciding.decide(
-        services().ledger,
-        services().policy,
-        ref,
-        decision=form.decision,
-        by=form.answered_by,
-        reason=form.reason,
-        checked=form.checked,
-        until=deciding.read_date(form.paused_until),
-        question=answer["number"],
-    )
-    deciding.looked_at(services().ledger, ref, by=form.answered_by, question=answer["number"])
-
-
 def review_the_evidence(ref: str) -> None:
     """J7, J8: a second approval before the case closes; the policy may switch it off."""
     case = load_case(ref)
@@ -206,21 +146,20 @@ def review_the_evidence(ref: str) -> None:
         return
     answer = answer_to(case, Review.slug)
     if answer is None:
-        ask(CaseAsker(ref, what_to_review(case, services().links.evidence_url), _waits_for_review), Review)
+        explain = what_to_review(case, services().links.evidence_url, _only_on_the_page(case))
+        ask(CaseAsker(ref, explain, _waits_for_review), Review)
         return
-    act_on(ref, answer, Review, lambda form: _take_review(ref, answer, form))
+    act_on(ref, answer, Review)
+
+
+def _only_on_the_page(case: Case) -> str:
+    """The address at which alone a review is taken; "" where this form is as good."""
+    only = asks_login(services().policy, case)
+    return f"{services().links.case_url(case.ref)}#question" if only else ""
 
 
 def _waits_for_review(case: Case) -> bool:
     return case.state is State.VERIFIED and waits_for_review_alone(case)
-
-
-def _take_review(ref: str, answer: Fact, review: Review) -> None:
-    deciding.review(
-        services().ledger, services().policy.team, ref, approved=review.verdict is Verdict.APPROVE,
-        by=review.answered_by, remark=review.remark, checked=review.checked, question=answer["number"],
-    )  # fmt: skip
-    deciding.looked_at(services().ledger, ref, by=review.answered_by, question=answer["number"])
 
 
 class NothingMoved(CaseproofError):

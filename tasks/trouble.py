@@ -21,6 +21,7 @@ from tasks.ports import Step
 def read_answers(ref: str) -> None:
     """Write down every answer that people gave to the case; 'try again' needs no more than that it was said."""
     read_answers_to(CaseAsker(ref))
+    CaseAsker(ref).say_what_came_too_late()
     for fact in load_case(ref).unhandled:
         if fact["form"] == TryAgain.slug:
             services().ledger.record(

@@ -21,7 +21,7 @@ from caseproof.config.policy_check import BUILT_IN, CheckPolicy, KeeperPolicy, S
 from caseproof.config.settings import Settings
 from caseproof.config.yaml_file import LARGEST, entries_of, entry, plain, read_text, told
 from caseproof.domain.errors import BadInput
-from caseproof.domain.vocabulary import CAUSES, Scope
+from caseproof.domain.vocabulary import BY_LOGIN, CAUSES, Scope
 
 __all__ = [
     "BUILT_IN", "InForce", "Policy", "PolicyError", "TeamInForce", "load_policy", "policy_file", "policy_in_force",
@@ -82,6 +82,11 @@ class ReviewPolicy(Strict):
     required: bool = Field(True, description="Whether a person approves the evidence before a case closes.")
     by: Literal["anybody", "another person"] = Field(
         "another person", description="Whether the reviewer must be somebody else than the one who decided."
+    )
+    identity: Literal["said", "login"] = Field(
+        "said",
+        description="How the reviewer is known: 'said' takes the name chosen in Prefect's form, too; 'login' takes "
+        "reviews from the case's page alone, by somebody who is logged in.",
     )
 
 
@@ -158,6 +163,12 @@ class Policy(Strict):
     def review_mode(self) -> str:
         """What a decision writes down about its review: "", "anybody" or "another person"."""
         return self.review.by if self.review.required else ""
+
+    @property
+    def review_terms(self) -> dict[str, str]:
+        """All that a decision writes down about its review, by the names of its event."""
+        by_login = self.review.required and self.review.identity == BY_LOGIN
+        return {"review": self.review_mode, **({"review_identity": BY_LOGIN} if by_login else {})}
 
 
 def policy_file(settings: Settings) -> Path:

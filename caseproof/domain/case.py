@@ -13,7 +13,7 @@ from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import GENESIS, Event, head
 from caseproof.domain.people import same_person
-from caseproof.domain.vocabulary import Decision
+from caseproof.domain.vocabulary import BY_LOGIN, Decision
 
 if TYPE_CHECKING:
     from caseproof.domain.procedure import Procedure
@@ -215,9 +215,20 @@ class Case:
 
     @property
     def has_news(self) -> bool:
-        """Whether something happened since the question was asked, so that its run should look at the case again."""
-        question = self.question
-        return question is not None and any(e.kind.spec.wakes for e in self.events[question.seq :])
+        """Whether something happened since the question was asked, so that its run should look at the case again.
+
+        An answer that was given in Prefect resumed the run by itself; one of our page did not.
+        """
+        asked = self.asked.get(self.question_number)
+        if asked is None or (self.question is None and self.answered_here is None):
+            return False
+        return any(e.kind.spec.wakes for e in self.events[asked.seq :])
+
+    @property
+    def answered_here(self) -> FactOf[says.QuestionAnswered] | None:
+        """The answer to the latest question, where somebody who is logged in gave it on our page."""
+        answer = self.answered.get(self.question_number)
+        return answer if answer is not None and answer.data.get("known_by") == BY_LOGIN else None
 
     def every(self, *kinds: EventKind) -> tuple[Fact, ...]:
         """The events of these kinds over the whole life of the case, whether they still count or not; oldest first."""

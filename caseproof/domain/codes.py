@@ -47,6 +47,7 @@ class Code(StrEnum):
     NOT_ON_THE_TEAM = "not_on_the_team"
     CLOSURE_REFUSED = "closure_refused"
     FORM_NOT_FILLED_IN = "form_not_filled_in"
+    OVERTAKEN = "overtaken"
     PLATFORM_DOWN = "platform_down"
     PLATFORM_REFUSED = "platform_refused"
     NO_SUCH_JOB = "no_such_job"

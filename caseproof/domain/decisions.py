@@ -56,7 +56,7 @@ def refuse_unconfirmed(case: Case, decision: Decision) -> None:
         )
     raise NotAllowed(
         f"J8: '{decision}' needs the retailer's written confirmation, and there is none.",
-        "Record what the retailer wrote (this form, or `caseproof case confirm "
+        "Record what the retailer wrote (`caseproof case confirm "
         f"{case.ref} --from ADDRESS --message FILE.eml --by NAME`), or decide '{Decision.AFTER_FIX}' if we fixed it.",
     )
 

@@ -74,15 +74,17 @@ class Apart(StrEnum):
 
 
 def _shown(title: str, description: str, **more: object) -> dict[str, object]:
-    """How a field is shown. ``more``: ``position``, ``is_date``, ``shortest`` of a FormField."""
+    """How a field is shown. ``more``: what else of a FormField is said, by its names."""
     return {"title": title, "description": description, **more}
 
 
-_WHY = _shown("Why", "A sentence that a colleague understands next week.", shortest=1)
+_WHY = _shown("Why", "A sentence that a colleague understands next week.", shortest=1, is_long=True)
 _PAUSED_UNTIL = _shown(
     "Paused until",
     "Needed for 'keep paused': the day on which the team decides again. Empty otherwise.",
     is_date=True,
+    only_with=(str(Decision.KEEP_PAUSED),),
+    needed_with=(str(Decision.KEEP_PAUSED),),
 )
 
 
@@ -123,11 +125,20 @@ class RetailersWord(Form):
         metadata=_shown(
             "Who wrote it",
             "If they wrote: the mail address, which must be one of the retailer's registered contacts.",
+            is_contact=True,
+            only_with=(str(Word.WROTE),),
+            needed_with=(str(Word.WROTE),),
         ),
     )
     message: str = field(
         default="",
-        metadata=_shown("What they wrote", "Word for word. What you understood of it is not their word (J11)."),
+        metadata=_shown(
+            "What they wrote",
+            "Word for word. What you understood of it is not their word (J11).",
+            is_long=True,
+            only_with=(str(Word.WROTE),),
+            needed_with=(str(Word.WROTE),),
+        ),
     )
 
 
@@ -145,7 +156,9 @@ class WordAgreement(Form):
             "it in can only take it back.",
         )
     )
-    remark: str = field(default="", metadata=_shown("How you know", "What you looked at, or whom you asked."))
+    remark: str = field(
+        default="", metadata=_shown("How you know", "What you looked at, or whom you asked.", is_long=True)
+    )
 
 
 @dataclass(frozen=True)
@@ -162,6 +175,9 @@ class AccountDecision(Form):
         metadata=_shown(
             "What you checked in the system (J8)",
             "Needed for 'after the retailer's change': what you looked at, and what you saw there.",
+            is_long=True,
+            only_with=(str(Decision.AFTER_CHANGE),),
+            needed_with=(str(Decision.AFTER_CHANGE),),
         ),
     )
     paused_until: str = field(default="", metadata=_PAUSED_UNTIL)
@@ -182,11 +198,18 @@ class Review(Form):
         metadata=_shown(
             "What you checked in the system (J8)",
             "Needed to approve where nobody looked at the change yet: what you looked at, and what you saw.",
+            is_long=True,
+            only_with=(str(Verdict.APPROVE),),
         ),
     )
     remark: str = field(
         default="",
-        metadata=_shown("Remark", "Needed when you send it back: the job is stopped again, and the case decided anew."),
+        metadata=_shown(
+            "Remark",
+            "Needed when you send it back: the job is stopped again, and the case decided anew.",
+            is_long=True,
+            needed_with=(str(Verdict.SEND_BACK),),
+        ),
     )
 
 
@@ -197,7 +220,9 @@ class TryAgain(Form):
     slug = TRY_AGAIN
     waits_for = "needs help"
 
-    remark: str = field(default="", metadata=_shown("What you did about it", "Put it right, then submit."))
+    remark: str = field(
+        default="", metadata=_shown("What you did about it", "Put it right, then submit.", is_long=True)
+    )
 
 
 @dataclass(frozen=True)
@@ -249,6 +274,9 @@ class FormField:
 
     ``is_needed``: it decides, and nothing is filled in for a person; one that is not may stay empty. ``shortest`` is
     how many characters it takes at least. Fields stand in the order of their ``position``, else as they are written.
+    ``only_with`` and ``needed_with`` are choices of the form: with which of them the field is asked for at all (none:
+    with each), and with which it may not stay empty. ``is_long`` takes several lines, ``is_contact`` the address of one
+    of the retailer's registered contacts.
     """
 
     name: str
@@ -257,8 +285,20 @@ class FormField:
     is_needed: bool
     choices: type[StrEnum] | None = None
     is_date: bool = False
+    is_long: bool = False
+    is_contact: bool = False
     shortest: int = 0
     position: int = 0
+    only_with: tuple[str, ...] = ()
+    needed_with: tuple[str, ...] = ()
+
+    def is_asked_with(self, choice: str) -> bool:
+        """Whether it is asked for where this was chosen."""
+        return not self.only_with or choice in self.only_with
+
+    def needs_a_word_with(self, choice: str) -> bool:
+        """Whether it may not stay empty where this was chosen."""
+        return self.is_asked_with(choice) and (self.is_needed or choice in self.needed_with)
 
 
 def fields_of(form: type[Form]) -> list[FormField]:

@@ -33,9 +33,13 @@ class Coded(TypedDict):
 
 
 class Answering(TypedDict):
-    """What is known of the question that this event answers; since when it is, the question is handled."""
+    """What is known of the question that this event answers; since when it is, the question is handled.
+
+    ``known_by`` says how whoever acts is known; events of before there were logins do not.
+    """
 
     question: NotRequired[int]
+    known_by: NotRequired[str]
 
 
 class Failure(TypedDict):
@@ -295,11 +299,13 @@ class ChangeValidated(TypedDict):
 
 
 class Decided(Answering):
-    """The decision; ``review`` is what the policy asks for then, ``validation`` when the change is looked at."""
+    """The decision; ``review`` is what the policy asks for then, ``review_identity`` how the reviewer has to be known,
+    ``validation`` when the change is looked at."""
 
     decision: str
     reason: str
     review: str
+    review_identity: NotRequired[str]
     validation: NotRequired[str]
     incident: NotRequired[str]
 
@@ -464,11 +470,12 @@ class QuestionAsked(TypedDict):
 
 
 class QuestionAnswered(TypedDict):
-    """What was answered, as the form gave it."""
+    """What was answered, as the form gave it; ``known_by``: how whoever answered is known."""
 
     number: int
     form: str
     answer: dict[str, Any]
+    known_by: NotRequired[str]
 
 
 class AnswerRefused(Answering, Coded):

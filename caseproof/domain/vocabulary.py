@@ -50,6 +50,9 @@ class Decision(StrEnum):
 BY_MAIL, BY_PAGE = "mail", "page"
 """What an event says of the way that words came by themselves; an operator hands in the others."""
 
+BY_LOGIN, BY_FORM, BY_COMMAND = "login", "said in Prefect's form", "command"
+"""How somebody who acts is known: logged in on our page, or by the name that was chosen in Prefect or typed."""
+
 
 class Choice(StrEnum):
     """What a retailer may choose on the page. The value is what the event and the form write down.

@@ -1,12 +1,11 @@
-"""The routes of the web app. All of them read but a retailer's answer, the worklist's form, and logging
-in and out.
+"""The routes of the web app. All of them read but the forms: a retailer's, a case's, the worklist's, and those of
+logging in and out.
 
 What guards each of them stands in ``doors.DOORS``; one that is not there is not reached.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,27 +14,31 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
+from caseproof.config.policy import policy_in_force
 from caseproof.config.settings import Settings
 from caseproof.config.shipped import this_version
 from caseproof.evidence.answer_keys import AnswerKeys
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.health_key import HEALTH_KEY, is_health_key
 from caseproof.procedure.core.logins import TeamLogins
+from caseproof.procedure.core.parts import Links
 from caseproof.procedure.core.services import Services
 from caseproof.store import Store, StoreError
 from caseproof.web.answer import answer_routes
 from caseproof.web.answer_guard import AnswerHost
 from caseproof.web.answer_pages import AnswerPages
+from caseproof.web.cases import case_routes
 from caseproof.web.doors import READ, Watch, same_door
 from caseproof.web.errors import ErrorPages, add_errors
 from caseproof.web.files import evidence_response
 from caseproof.web.handbook import DOCS, Handbook
 from caseproof.web.hosts import OwnHosts
 from caseproof.web.login import LoginPages, account_routes, login_routes
-from caseproof.web.pages import HERE, Pages
+from caseproof.web.pages import HERE, Pages, prefect_ui
 from caseproof.web.provider import LoginProvider
+from caseproof.web.question import Questions
 from caseproof.web.reports import report_response
-from caseproof.web.views import case_page, inbox_page, ticket_page
+from caseproof.web.views import inbox_page, ticket_page
 from caseproof.web.who import Who, person_of
 from caseproof.web.worklist import WorkPages, work_routes
 
@@ -66,11 +69,15 @@ def create_app(
     add_errors(app, errors)
     app.add_middleware(Watch, hosts=OwnHosts(settings), answers=host, who=who, errors=errors)
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
-    prefect_ui = os.environ.get("PREFECT_UI_URL", "").strip().rstrip("/")
     by_form = LoginPages(pages, who, settings, provider)
-    work = WorkPages(services.ledger, services.policy.keeper, logins, pages, by_form, prefect_ui)
+    work = WorkPages(services.ledger, services.policy.keeper, logins, pages, by_form, prefect_ui())
     app.include_router(work_routes(work))
-    app.include_router(_case_routes(services.store, services.vault, pages, base, prefect_ui))
+    questions = Questions(
+        services.ledger, services.files, Links(base), lambda: policy_in_force(settings).policy, services.replies.secret,
+        who,
+    )  # fmt: skip
+    app.include_router(_list_routes(services.store, services.vault, pages, base))
+    app.include_router(case_routes(services.store, services.vault, questions, pages, base))
     app.include_router(_file_routes(services.store, services.vault, settings.home_folder, pages, base, Handbook(docs)))
     app.include_router(_health_routes(services.store, services.keys, who, host))
     app.include_router(answer_routes(services.ledger, services.vault, services.replies, answers))
@@ -88,19 +95,12 @@ def _provider(settings: Settings) -> LoginProvider | None:
     return Provider(settings)
 
 
-def _case_routes(store: Store, vault: Vault, pages: Pages, base: str, prefect_ui: str) -> APIRouter:
+def _list_routes(store: Store, vault: Vault, pages: Pages, base: str) -> APIRouter:
     router = APIRouter()
 
     @router.api_route("/inbox", methods=_READ)
     def inbox(request: Request) -> Response:
         return pages.show("inbox.html", who=person_of(request), page=inbox_page(store, vault))
-
-    @router.api_route("/cases/{ref}", methods=_READ)
-    def case(ref: str, request: Request) -> Response:
-        page = case_page(store, vault, ref, prefect_ui)
-        if page.case.ref != ref:
-            return RedirectResponse(f"{base}/cases/{page.case.ref}")
-        return pages.show("case.html", who=person_of(request), page=page, case=page.case)
 
     @router.api_route("/tickets/{ticket_id}", methods=_READ)
     def ticket(ticket_id: str, request: Request) -> Response:

@@ -85,6 +85,7 @@ DOORS: tuple[Door, ...] = (
     Door("/", READ, Guard.LOGIN),
     Door("/cases", READ, Guard.LOGIN),
     Door("/cases/{ref}", READ, Guard.LOGIN),
+    Door("/cases/{ref}/question", ("POST",), Guard.PERSON),
     Door("/tickets/{ticket_id}", READ, Guard.LOGIN),
     Door("/inbox", READ, Guard.LOGIN),
     Door("/evidence/{digest}", READ, Guard.LOGIN),

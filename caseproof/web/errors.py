@@ -46,6 +46,9 @@ class ErrorPages:
                 asked = request.url.query[:1000]
                 after = quote(request.scope["path"] + (f"?{asked}" if asked else ""))
                 return RedirectResponse(f"{self._base}/login?next={after}", 303, {"Cache-Control": "no-store"})
+            case NotLoggedIn() if request.method == "POST" and not self._host.is_for_retailers(request):
+                path, _, _ = request.scope["path"].rpartition("/")  # a form is sent to below its page
+                return self._show(401, error.problem, error.next_action, f"{self._base}/login?next={quote(path)}")
             case CaseproofError():
                 return self._for_people(request, error)
             case HTTPException():
@@ -58,9 +61,11 @@ class ErrorPages:
         """Whether somebody wants to see a page; a picture or a program is told plainly."""
         return request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", "")
 
-    def _show(self, status: int, problem: str, next_action: str) -> Response:
+    def _show(self, status: int, problem: str, next_action: str, login: str = "") -> Response:
         title = HTTPStatus(status).phrase
-        return self._pages.show("error.html", status, title=title, problem=problem, next_action=next_action)
+        return self._pages.show(
+            "error.html", status, title=title, problem=problem, next_action=next_action, login=login
+        )
 
     def _for_people(self, request: Request, error: CaseproofError) -> Response:
         if self._host.is_for_retailers(request) and not isinstance(error, StrangeHost):
@@ -75,7 +80,8 @@ class ErrorPages:
         elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             says = "This address takes no request of that kind."
             next_action = (
-                "Act in the Prefect UI or with the `caseproof` command; for your own login there is your account."
+                "Act in the form of a case's page, in the Prefect UI, or with the `caseproof` command; for your own "
+                "login there is your account."
             )
             response = self._show(405, says, next_action)
         else:

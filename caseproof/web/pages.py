@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -42,6 +43,11 @@ class Pages:
         """The page that the template makes of ``what``."""
         html = self._templates.get_template(template).render(**what)
         return HTMLResponse(html, status, headers)
+
+
+def prefect_ui() -> str:
+    """Where people see flow runs, by the environment variable PREFECT_UI_URL; "" where that is not known."""
+    return os.environ.get("PREFECT_UI_URL", "").strip().rstrip("/")
 
 
 def when(at: datetime | str) -> Markup:

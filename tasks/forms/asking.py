@@ -7,8 +7,8 @@ and asked again. A run that was woken without an answer finds none, and asks und
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from prefect import get_run_logger
@@ -32,12 +32,16 @@ class Question:
 class Words:
     """What is said with a form (markdown): the heading, and all that stands above its fields.
 
-    ``waits`` is what the log says of who asks: ``waits for the decision``.
+    ``waits`` is what the log says of who asks: ``waits for the decision``. ``choices`` are those that a field has now,
+    by its name (all, where nothing is said); ``typed``: the texts that stand in the fields, from an answer that was
+    refused.
     """
 
     heading: str
     question: str
     waits: str
+    choices: Mapping[str, Collection[str]] = field(default_factory=dict)
+    typed: Mapping[str, str] = field(default_factory=dict)
 
 
 class Asker(Protocol):
@@ -68,8 +72,8 @@ class Asker(Protocol):
         """Show people where it stands, before it waits for them."""
         ...
 
-    def words(self) -> Words:
-        """What is asked now."""
+    def words(self, form: type[Form]) -> Words:
+        """What is asked now, with this form."""
         ...
 
 
@@ -87,10 +91,10 @@ def ask(asker: Asker, form: type[Form]) -> None:
     if number is None:
         return
     asker.show()
-    words = asker.words()
+    words = asker.words(form)
     get_run_logger().info("%s %s. Answer question %s with Resume.", asker.ref, words.waits, number)
-    shown = for_team(form, services().policy.team, words.question).with_initial_data(description=words.heading)
-    ports().carrier.suspend(shown, number)
+    shown = for_team(form, services().policy.team, words.question, words.choices, words.typed)
+    ports().carrier.suspend(shown.with_initial_data(description=words.heading), number)
 
 
 def act_or_refuse(

@@ -11,16 +11,19 @@ from prefect import get_run_logger
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
-from caseproof.domain.forms import Form
+from caseproof.domain.forms import Form, fields_of
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import BY_FORM
+from caseproof.procedure.closing.acting import Acting, act
+from caseproof.procedure.core.answer_ledger import AnswerLedger
+from caseproof.procedure.core.asked import choices_of, typed_before
 from caseproof.procedure.core.parts import US
 from caseproof.procedure.views.questions import case_heading, case_question
 from caseproof.procedure.views.titles import stands
-from tasks.common import load_case, services
+from tasks.common import load_case, ports, services
 from tasks.display.logs import speak_in_words, told
 from tasks.display.showing import show_the_case
 from tasks.forms.asking import Question, Words, act_or_refuse
-from tasks.forms.run_inputs import AForm
 
 speak_in_words()
 
@@ -50,10 +53,24 @@ class CaseAsker:
         number = question.number
         who = str(answer.get("answered_by") or "somebody in the Prefect UI")
         event = services().ledger.event(
-            Kind.QUESTION_ANSWERED, who, number=number, form=question.form, answer=dict(answer)
+            Kind.QUESTION_ANSWERED, who, number=number, form=question.form, answer=dict(answer), known_by=BY_FORM
         )
         services().store.change(self.ref, lambda now: [] if number in now.answered else [event])
         get_run_logger().info("Question %s was answered by %s.", number, who)
+
+    def say_what_came_too_late(self) -> None:
+        """Log that an answer in Prefect was not taken, where somebody had answered the same question on our page."""
+        first = load_case(self.ref).answered_here
+        if first is None:
+            return
+        number, asked = first["number"], load_case(self.ref).asked[first["number"]]
+        late = ports().carrier.answer(number, asked["flow_run"])
+        if late is not None:
+            who = str(late.get("answered_by") or "somebody")
+            get_run_logger().warning(
+                "%s answered question %s on the case's page first; what %s sent here was not taken.",
+                first.actor, number, who,
+            )  # fmt: skip
 
     def refuse(self, number: int, no: CaseproofError) -> None:
         """An event, which handles the answer."""
@@ -80,14 +97,18 @@ class CaseAsker:
         """The card, and the run's name and tags."""
         show_the_case(self.ref)
 
-    def words(self) -> Words:
+    def words(self, form: type[Form]) -> Words:
         """The case, what was said, and what to do."""
         case = load_case(self.ref)
         question = case_question(case, services().links.case_url(case.ref), self.explain)
-        return Words(case_heading(case), question, stands(case))
+        choices = {one.name: choices_of(case, one) for one in fields_of(form) if one.choices is not None}
+        return Words(case_heading(case), question, stands(case), choices, typed_before(case, form))
 
 
-def act_on(ref: str, answer: Fact, form: type[AForm], act: Callable[[AForm], object]) -> None:
+def act_on(ref: str, answer: Fact, form: type[Form]) -> None:
     """Act on what was answered with this form, and log what came of it."""
+    here, number = services(), answer["number"]
+    ledger = AnswerLedger(here.store, here.clock, answer.get("known_by") or BY_FORM)
+    acting = Acting(ledger, here.files, here.links, here.policy)
     with told(ref):
-        act_or_refuse(CaseAsker(ref), answer["number"], form, answer["answer"], act)
+        act_or_refuse(CaseAsker(ref), number, form, answer["answer"], lambda given: act(acting, ref, given, number))

@@ -8,8 +8,10 @@ the run was suspended, so what a form becomes here never changes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from enum import StrEnum
 from functools import cache
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar, cast
 
 from prefect.input import RunInput
@@ -44,19 +46,44 @@ def filled_in(form: type[AForm], answer: Mapping[str, Any]) -> AForm:
     return form(**{one.name: getattr(given, one.name) for one in fields_of(form)})
 
 
-def for_team(form: type[Form], team: tuple[str, ...], question: str) -> type[RunForm]:
-    """The form with the team list as the choices of who answers, and the question (markdown) on top."""
+def for_team(
+    form: type[Form],
+    team: tuple[str, ...],
+    question: str,
+    choices: Mapping[str, Collection[str]] = MappingProxyType({}),
+    typed: Mapping[str, str] = MappingProxyType({}),
+) -> type[RunForm]:
+    """The form with the team list as the choices of who answers, and the question (markdown) on top.
+
+    ``choices`` are those that a field has now, by its name; ``typed`` are texts that stand in fields already.
+    """
     first = fields_of(form)[0].name
 
     def show(schema: dict[str, Any]) -> None:
         schema["properties"]["answered_by"]["enum"] = list(team)
         # The UI takes the last of each run of line breaks for a space.
         schema["properties"][first]["description"] = re.sub(r"(\n+)", r"\1\n", question)
+        for name, text in typed.items():
+            schema["properties"][name]["default"] = text
 
     made: Any = type(RunForm)
     config = ConfigDict(extra="forbid", json_schema_extra=show)
-    model = made(form.__name__, (_model_of(form),), {"model_config": config, "__module__": __name__})
+    fewer = _with_choices(form, choices)
+    model = made(form.__name__, (_model_of(form),), {"model_config": config, "__module__": __name__, **fewer})
     return cast(type[RunForm], model)
+
+
+def _with_choices(form: type[Form], choices: Mapping[str, Collection[str]]) -> dict[str, Any]:
+    """The fields of which only some choices may be answered now, as they stand in the body of a class."""
+    body: dict[str, Any] = {"__annotations__": {}}
+    for one in fields_of(form):
+        offered = choices.get(one.name)
+        if one.choices is None or offered is None or len(offered) == len(one.choices):
+            continue
+        kept = {choice.name: choice.value for choice in one.choices if choice in offered}
+        body["__annotations__"][one.name] = StrEnum(one.choices.__name__, kept)
+        body[one.name] = _field(one)
+    return body
 
 
 def _make_model(form: type[Form]) -> type[RunForm]:

@@ -44,9 +44,10 @@ from caseproof.procedure.views.titles import stands
 from sandbox.processes import PrefectServer
 from sandbox.world import World
 from tasks import common
-from tasks.forms.cases import act_on
+from tasks.forms.asking import act_or_refuse
+from tasks.forms.cases import CaseAsker, act_on
 from tasks.forms.run_inputs import NotFilledIn, filled_in, for_team
-from tasks.people import _needs_a_person, _take_word, settle_the_account
+from tasks.people import _needs_a_person, settle_the_account
 from tasks.ports import Step
 from tasks.steps import note_on_the_ticket, stop_the_job
 from tasks.trouble import carry, say_trouble
@@ -276,6 +277,11 @@ def answered(services: Services, case: Case, form: type[Form], **answer: str) ->
     return now.answered[number]
 
 
+def act_by(ref: str, given: Fact, form: type[Form], act: Callable[[Any], object]) -> None:
+    """What becomes of an answer where something else than the procedure acts on it."""
+    act_or_refuse(CaseAsker(ref), given["number"], form, given["answer"], act)
+
+
 def test_an_answer_is_found_once_it_was_given_and_only_for_its_form(services: Services, case: Case) -> None:
     assert answer_to(case, AccountDecision.slug) is None
     given = answered(services, case, AccountDecision, **ANSWERS["decision"])
@@ -372,14 +378,14 @@ def test_that_the_reply_counts_is_said_by_a_member_and_refused_where_there_is_no
     services: Services, case: Case
 ) -> None:
     given = answered(services, case, RetailersWord, what=str(Word.COUNTS))
-    act_on(case.ref, given, RetailersWord, lambda form: _take_word(case.ref, given, form))
+    act_on(case.ref, given, RetailersWord)
     refused = services.ledger.case(case.ref).refused
     assert refused is not None
     assert "no reply in words of a registered contact" in refused["why"]
 
     said(services, case, Kind.REPLY_RECEIVED, "I think so.", why="is not clear")
     again = answered(services, case, RetailersWord, what=str(Word.COUNTS))
-    act_on(case.ref, again, RetailersWord, lambda form: _take_word(case.ref, again, form))
+    act_on(case.ref, again, RetailersWord)
     [word] = services.ledger.case(case.ref).confirmations
     assert (word["words"], word.actor) == ("I think so.", "operator")
 
@@ -389,14 +395,14 @@ def test_a_reply_that_a_member_answered_confirms_nothing_and_the_case_waits_on(s
     assert services.ledger.case(case.ref).unanswered_since is None, "it is the team's turn"
     given = answered(services, case, RetailersWord, what=str(Word.ANSWERED))
     for _ in range(2):  # two live runs of one case read the same answer
-        act_on(case.ref, given, RetailersWord, lambda form: _take_word(case.ref, given, form))
+        act_on(case.ref, given, RetailersWord)
     now = services.ledger.case(case.ref)
     assert (now.words, now.open_replies, now.unhandled) == ((), (), ())
     assert now.events[-1].kind is Kind.CONFIRMATION_REFUSED
     assert "operator has answered it" in now.events[-1].data["why"]
     assert now.unanswered_since == now.events[-1].at, "the retailer's turn begins anew"
     again = answered(services, case, RetailersWord, what=str(Word.ANSWERED))
-    act_on(case.ref, again, RetailersWord, lambda form: _take_word(case.ref, again, form))
+    act_on(case.ref, again, RetailersWord)
     assert "no reply above" in services.ledger.case(case.ref).refused["why"]
 
 
@@ -425,7 +431,7 @@ def test_j8_the_review_of_what_went_on_by_itself_asks_for_thelook_at_the_change(
 def test_a_malformed_answer_is_refused_with_the_fields_and_asked_again(services: Services, case: Case) -> None:
     given = answered(services, case, AccountDecision, decision="close it", reason="")
     acted: list[Form] = []
-    act_on(case.ref, given, AccountDecision, acted.append)
+    act_by(case.ref, given, AccountDecision, acted.append)
     now = services.ledger.case(case.ref)
     assert acted == []
     assert now.refused is not None
@@ -441,7 +447,7 @@ def test_an_answer_that_the_procedure_refuses_is_recorded_with_the_next_action(s
     def no(_: Form) -> None:
         raise NotAllowed("J8: there is no confirmation.", "Record it.")
 
-    act_on(case.ref, given, AccountDecision, no)
+    act_by(case.ref, given, AccountDecision, no)
     refused = services.ledger.case(case.ref).refused
     assert refused is not None
     assert refused["why"] == "J8: there is no confirmation. Next: Record it."
@@ -450,7 +456,7 @@ def test_an_answer_that_the_procedure_refuses_is_recorded_with_the_next_action(s
 def test_a_good_answer_is_acted_on_as_its_form(services: Services, case: Case) -> None:
     given = answered(services, case, AccountDecision, **ANSWERS["decision"])
     acted: list[Form] = []
-    act_on(case.ref, given, AccountDecision, acted.append)
+    act_by(case.ref, given, AccountDecision, acted.append)
     decided, reason = Decision.AFTER_FIX, ANSWERS["decision"]["reason"]
     assert acted == [AccountDecision(answered_by="operator", decision=decided, reason=reason)]
     assert services.ledger.case(case.ref).refused is None
@@ -463,7 +469,7 @@ def test_what_is_no_refusal_but_a_fault_of_ours_is_not_taken_for_one(services: S
         raise RuntimeError("a fault")
 
     with pytest.raises(RuntimeError, match="a fault"):
-        act_on(case.ref, given, TryAgain, broken)
+        act_by(case.ref, given, TryAgain, broken)
     assert services.ledger.case(case.ref).refused is None
 
 

@@ -55,7 +55,7 @@ class Stall:
     def show(self) -> None:
         self.shown += 1
 
-    def words(self) -> Words:
+    def words(self, form: type[Form]) -> Words:  # noqa: ARG002
         return Words("**ST-000001**", "Approve it?", "waits for the review")
 
 

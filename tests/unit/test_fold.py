@@ -274,6 +274,17 @@ def test_a_question_waits_until_it_is_answered_and_the_next_takes_its_place() ->
     assert (teller.case.question, teller.case.has_news) == (None, False)
 
 
+def test_an_answer_on_the_page_is_news_until_the_case_asks_again_and_one_in_prefect_is_none() -> None:
+    """Prefect resumes the run that it was given to; our page writes the answer down, and the run has to be woken."""
+    teller = waiting_case()
+    teller.add(Kind.QUESTION_ANSWERED, number=1, form="decision", answer={}, known_by="login")
+    assert (teller.case.question, teller.case.has_news) == (None, True)
+    teller.add(Kind.QUESTION_ASKED, number=2, form="decision", flow_run="a")
+    assert not teller.case.has_news
+    teller.add(Kind.QUESTION_ANSWERED, number=2, form="decision", answer={}, known_by="said in Prefect's form")
+    assert not teller.case.has_news
+
+
 def test_a_reply_wakes_the_run_and_what_does_not_count_wakes_nobody() -> None:
     """A contact's question is a person's business; a stranger's mail or a bounce is no reason to ask anew."""
     teller = waiting_case()

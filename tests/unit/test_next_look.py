@@ -55,6 +55,10 @@ def what_comes(row: CaseRow, policy: KeeperPolicy = POLICY) -> list[tuple[Due, t
             [(Due.READ_THE_RUN, timedelta()), (Due.TELL, 8 * HOUR)],
         ),
         ({"asked_form": "", "asked_at": None}, [(Due.GIVE_A_RUN, timedelta())]),
+        (
+            {"asked_form": "", "asked_at": None, "has_news": True},  # answered on its page
+            [(Due.WAKE, timedelta()), (Due.GIVE_A_RUN, timedelta())],
+        ),
         ({"rest_until": NOW + HOUR}, [(Due.GIVE_A_RUN, HOUR)]),
         (
             {"asked_form": "decision", "state": State.PAUSED, "paused_until": date(2026, 11, 22)},

@@ -33,7 +33,7 @@ def test_a_request_that_would_change_something_is_refused(town: Any, visitor: Te
 
 def test_the_refusal_says_where_one_acts(visitor: TestClient) -> None:
     answer = visitor.post("/cases")
-    assert "Act in the Prefect UI" in answer.text
+    assert "Act in the form of a case" in answer.text
     assert "nothing can be changed here" not in visitor.get("/account/password").text, "there, something can"
     assert set(answer.headers["Allow"].replace(" ", "").split(",")) == {"GET", "HEAD"}
 

@@ -34,7 +34,7 @@ def claims(case: Case) -> dict[str, Any]:
             for word in case.confirmations
         ],
         "approvals": [
-            {"what": what, "by": fact.actor, "at": fact.at.isoformat()}
+            {"what": what, "by": fact.actor, "at": fact.at.isoformat(), **_known(fact)}
             for what, fact in ((f"decision: {case.decided}", decision), ("review", case.review))
             if fact is not None
         ],
@@ -47,8 +47,14 @@ def _of_its_entry(case: Case, word: FactOf[says.ConfirmationReceived]) -> dict[s
     if doubts := word.data.get("doubts"):
         agreed = case.agreement_to(word)
         found = {"brought_by": word.actor, "doubts": doubts}
-        found["agreed"] = {"by": agreed.actor, "at": agreed.at.isoformat()} if agreed else None
+        found["agreed"] = {"by": agreed.actor, "at": agreed.at.isoformat(), **_known(agreed)} if agreed else None
+    found |= _known(word)
     return found | ({"notes": notes} if (notes := word.data.get("notes")) else {})
+
+
+def _known(fact: FactOf[Any]) -> dict[str, str]:
+    """How whoever acted is known; nothing of events from before there were logins, and of what no person did."""
+    return {"known_by": fact.data["known_by"]} if "known_by" in fact.data else {}
 
 
 def _statement(case: Case, run: str, removal: bool) -> str:

@@ -18,7 +18,7 @@ from caseproof.domain.errors import NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.people import same_person
-from caseproof.domain.vocabulary import Decision
+from caseproof.domain.vocabulary import BY_LOGIN, Decision
 
 
 def _met(*facts: Fact | None) -> Met:
@@ -194,6 +194,8 @@ def _reviewed(case: Case) -> Met | None:
     if review is None or (case.photo is not None and review.seq < case.photo.seq):
         return None
     taken = case.decision.says(says.Decided) if case.decision else None
+    if needs_login_to_review(case) and review.data.get("known_by") != BY_LOGIN:
+        return None
     if case.decision is not None and taken is not None and taken["review"] == "another person":
         return None if same_person(review.actor, case.decision.actor) else _met(review)
     return _met(review)
@@ -248,7 +250,7 @@ CONDITIONS: tuple[Condition, ...] = (
     ),
     Condition(
         "decided", "J6", "The team decided what becomes of the account. (Keeping it paused never closes a case.)",
-        "Answer the form of the case's run in the Prefect UI: what the retailer wrote, or the decision.",
+        "Answer the form on the case's page or in the Prefect UI: what the retailer wrote, or the decision.",
         _always, _decision,
     ),
     Condition(
@@ -290,7 +292,8 @@ CONDITIONS: tuple[Condition, ...] = (
     ),
     Condition(
         "reviewed", "J7, J8", "The policy asks for a review, and somebody on the team approved it.",
-        "Answer the review form of the case's run in the Prefect UI.", _needs_review, _reviewed,
+        "Answer the review form on the case's page, or in the Prefect UI where the policy takes that.",
+        _needs_review, _reviewed,
     ),
     Condition(
         "looked", "J10, J11", "At closing time the job's later runs were read, and none had failed.",
@@ -304,6 +307,12 @@ def owes_validation(case: Case) -> bool:
     return _needs_validation(case) and _validated(case) is None
 
 
+def needs_login_to_review(case: Case) -> bool:
+    """Whether the policy of the decision's time asks that the reviewer is known by a login."""
+    taken = case.decision.says(says.Decided) if case.decision else None
+    return taken is not None and taken.get("review_identity") == BY_LOGIN
+
+
 def closure_rule(case: Case) -> str | None:
     """J7 or J8 by the decision in force; None where no decision leads to a closure."""
     return NEEDS[case.decided].rule if case.decided else None
@@ -315,6 +324,11 @@ def refuse_more(case: Case, event: Event) -> None:
         _refuse_unfounded(case, decided)
     if (agreed := event.says(says.WordAgreed)) is not None:
         _refuse_own_agreement(case, event, agreed)
+    if event.kind is Kind.REVIEW_APPROVED and needs_login_to_review(case) and event.data.get("known_by") != BY_LOGIN:
+        raise NotAllowed(
+            f"J8: the policy asks that {case.ref} is reviewed by somebody who is logged in.",
+            "Open the case's page in the web app, log in, and review it there.",
+        )
     if event.kind is Kind.REVIEW_APPROVED and owes_validation(case):
         raise NotAllowed(
             f"J8: {case.ref} went on when the retailer said that the change is made, and nobody has looked at it yet.",

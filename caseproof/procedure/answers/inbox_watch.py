@@ -216,7 +216,12 @@ class Waker:
     def _round(self) -> float:
         with self._services.store.reading() as uow:
             due = uow.cases.due(self._services.clock(), WOKEN_AT_MOST)
-        news = {row.ref: row for row in due if row.has_news and row.closed_at is None and row.flow_run}
+        # Of a closed case only what somebody answered on its page: a step after the closing needed help.
+        news = {
+            row.ref: row
+            for row in due
+            if row.has_news and row.flow_run and (row.closed_at is None or not row.asked_form)
+        }
         new = {ref: row for ref, row in news.items() if self._woken.get(ref) != row.version}
         later = self._ports.wake(self._services, {ref: str(row.flow_run) for ref, row in new.items()}) if new else []
         self._woken = {ref: row.version for ref, row in news.items() if ref not in later}

@@ -20,6 +20,7 @@ from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.payloads import Doubt
+from caseproof.domain.vocabulary import BY_COMMAND
 from caseproof.evidence.key_hiding import hide_keys_in_text
 from caseproof.procedure.answers.entry import NEVER, TO_BE_AGREED, MailEntry, as_data, doubts_of, for_two, notes_of
 from caseproof.procedure.answers.kept_mail import without_keys
@@ -229,6 +230,7 @@ def _record(
 ) -> Case:
     digest = files.keep(ref, brought.content, brought.name, brought.media_type)
     also = {"original": brought.original} if brought.original else {}
+    also |= {"known_by": BY_COMMAND} if question is None else {}  # else the answer says how
     if (no := next((doubt for doubt in brought.doubts if doubt.code in NEVER), None)) is not None:
         ledger.record(
             ref, Kind.CONFIRMATION_REFUSED, by, sender=brought.sender, code=str(no.code), why=no.words,

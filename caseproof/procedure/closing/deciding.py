@@ -49,7 +49,7 @@ def decide(
         answer = {} if question is None else {"question": question}
         if until is not None:  # only keeping paused takes a date, and it needs one
             return [event_of(Kind.KEPT_PAUSED, now, member, {"until": until.isoformat(), "reason": reason, **answer})]
-        taken = {"decision": str(decision), "reason": reason, "review": policy.review_mode, **answer}
+        taken = {"decision": str(decision), "reason": reason, **policy.review_terms, **answer}
         found = []
         if NEEDS[decision].validation:
             found.append(event_of(Kind.CHANGE_VALIDATED, now, member, {"how": checked}))
@@ -118,8 +118,8 @@ def _decided_by(ledger: Ledger, policy: Policy, word: Fact) -> Event:
         US,
         decision=str(Decision.AFTER_CHANGE),
         reason=f"{said}; the policy lets the case go on to the re-run. Whoever reviews it looks at the change first.",
-        review=policy.review_mode,
         validation=AT_THE_REVIEW,
+        **policy.review_terms,
     )
 
 

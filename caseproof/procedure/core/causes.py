@@ -144,7 +144,7 @@ def choose_cause(
             own = _chosen(ledger, member, str(choice), member, "asked", UNKNOWN, kept, **answer)
             theirs = _chosen(ledger, US, str(choice), member, f"asked with {ref}", UNKNOWN, kept)
             uow.causes.count(kept, 1 + len(others))
-        after = uow.cases.append(case, own)
+        after = uow.cases.append(case, *ledger.along(case, [own]))
         uow.bulk.change(others, lambda one: [theirs] if owes_cause(one) else [])
         uow.commit()
     return after

@@ -21,7 +21,7 @@ from caseproof.domain.fold import blank
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
-from caseproof.domain.vocabulary import DECISION, Decision
+from caseproof.domain.vocabulary import BY_FORM, DECISION, Decision
 from caseproof.procedure.core.asked import answer_to
 from caseproof.procedure.core.parts import Ledger, event_of
 from caseproof.store import (
@@ -155,10 +155,10 @@ def _reach_the_late(ledger: Ledger, policy: Policy, row: IncidentRow) -> list[st
 def _decided(
     policy: Policy, incident: str, decision: Decision, by: str, reason: str, until: date | None, at: datetime
 ) -> Event:
+    said = {"reason": reason, "incident": incident, "known_by": BY_FORM}  # an incident asks in Prefect alone
     if until is not None:
-        return event_of(Kind.KEPT_PAUSED, at, by, {"until": until.isoformat(), "reason": reason, "incident": incident})
-    taken = {"decision": str(decision), "reason": reason, "review": policy.review_mode, "incident": incident}
-    return event_of(Kind.DECIDED, at, by, taken)
+        return event_of(Kind.KEPT_PAUSED, at, by, {"until": until.isoformat(), **said})
+    return event_of(Kind.DECIDED, at, by, {"decision": str(decision), **policy.review_terms, **said})
 
 
 def _waits(case: Case, row: IncidentRow) -> bool:

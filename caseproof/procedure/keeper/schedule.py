@@ -61,9 +61,9 @@ def due_actions(row: CaseRow, policy: KeeperPolicy) -> list[DueAction]:
         return []
     if row.rest_until is not None:
         return [DueAction(Due.GIVE_A_RUN, row.rest_until)]
-    if not row.asked_form or row.asked_at is None:
-        return [DueAction(Due.GIVE_A_RUN, row.updated_at)]  # its run is at work, if there is one
     found = [DueAction(Due.WAKE, row.updated_at)] if row.has_news else []
+    if not row.asked_form or row.asked_at is None:
+        return [*found, DueAction(Due.GIVE_A_RUN, row.updated_at)]  # its run is at work, if it was not answered here
     if row.state is State.PAUSED and row.paused_until is not None and row.notice_at is not None:
         return [*found, *_paused(row, policy, datetime.combine(row.paused_until, time(), UTC))]
     if row.asked_form in (CAUSE, SHARED_CAUSE) and row.cause_since is not None:

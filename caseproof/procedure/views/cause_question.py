@@ -21,23 +21,25 @@ _OF_EXPRESSIONS = re.compile(r"\\[a-zA-Z]|\[[^\]]*\]|\{[\d,]*\}|[\\^$.*+?()]")
 
 
 def what_to_say_of_the_cause(
-    case: Case, message: str, signatures: Iterable[Signature], remembered: Sequence[ChosenCause], hours: float
-) -> str:
+    case: Case, message: str, signatures: Iterable[Signature], remembered: Sequence[ChosenCause], hours: float,
+    *, with_choices: bool = True,
+) -> str:  # fmt: skip
     """What is asked with the form for the cause.
 
-    ``remembered`` are the choices that hold; ``hours``: how long the question waits.
+    ``remembered`` are the choices that hold; ``hours``: how long the question waits; ``with_choices``: whether it says
+    what the retailer would read with each choice, where the form cannot say it beside them (``would_read``).
     """
     parts = [
         "**Nobody knows the cause: no signature of the policy fits the message (J5).** The job is stopped, and the "
         "retailer is not told before you say it.",
         _quoted(message),
         _likenesses(message, signatures, remembered),
-        "What the retailer would then be told:",
+        "What the retailer would then be told:" if with_choices else "",
         "Where its incident reaches several shops at once, they are told that instead, and asked nothing; but 'website "
         "changed' and 'our platform' are told as they are."
         if case.incident
         else "",
-        _would_read(case.facts.get("marketplace")),
+        _would_read(case.facts.get("marketplace")) if with_choices else "",
         _remembered_for(case),
         f"Without an answer within {hours:g} hours they are told the last of these.",
     ]
@@ -92,10 +94,16 @@ def _signatures(signatures: Iterable[Signature]) -> Iterator[tuple[str, str, lis
 def _would_read(marketplace: str | None) -> str:
     lines = []  # no table: Prefect's form cuts one at its right edge
     for choice in CauseChoice:
-        neutral = choice is CauseChoice.NONE
-        cause = UNKNOWN if neutral else str(choice)
-        words = cause_words(cause, "en", marketplace, neutral=neutral)
-        asked = "nothing" if neutral or cause in NOT_THEIRS else short(words["steps"][0], 110)
-        name = "none of these" if neutral else in_words(cause)
-        lines.append(f"- **{plain(name)}**: \u201c{plain(words['title'])}\u201d *Asked of them:* {plain(asked)}")
+        title, asked = would_read(choice, marketplace)
+        name = "none of these" if choice is CauseChoice.NONE else in_words(choice)
+        lines.append(f"- **{plain(name)}**: \u201c{plain(title)}\u201d *Asked of them:* {plain(asked)}")
     return "\n".join(lines)
+
+
+def would_read(choice: CauseChoice, marketplace: str | None) -> tuple[str, str]:
+    """What the retailer would be told first where this was chosen, and what they would be asked to do."""
+    neutral = choice is CauseChoice.NONE
+    cause = UNKNOWN if neutral else str(choice)
+    words = cause_words(cause, "en", marketplace, neutral=neutral)
+    asked = "nothing" if neutral or cause in NOT_THEIRS else short(words["steps"][0], 110)
+    return words["title"], asked

@@ -6,13 +6,14 @@ They are the same wherever the form is shown.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.cause import is_answered, is_neutral
 from caseproof.domain.job_failure.conditions import owes_validation
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.specs import EventKind
 from caseproof.domain.vocabulary import Choice
 from caseproof.procedure.core.parts import US
 from caseproof.procedure.core.retailer_answer import came_by, doubts, notes
@@ -37,18 +38,50 @@ def case_question(case: Case, page: str, explain: str) -> str:
     ``page`` is the address of the case's own page.
     """
     facts = case.facts
-    parts = [
-        f"**Your last answer was not taken.** {plain(case.refused['why'])}" if case.refused else "",
+    return _paragraphs(
+        _not_taken(case),
         f"{case_heading(case)} · cause: {plain(in_words(facts['cause']))} · [the whole case]({page})",
         f"What fails: {plain(short(facts['summary']))}",
+        *_what_happened(case, page),
+        explain,
+    )
+
+
+def question_on_its_page(case: Case, page: str, explain: str) -> str:
+    """The same above the form on the case's own page, which says by itself what the case is and what fails."""
+    return _paragraphs(_not_taken(case), *_what_happened(case, page), explain)
+
+
+def _paragraphs(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part)
+
+
+def _not_taken(case: Case) -> str:
+    return f"**Your last answer was not taken.** {plain(case.refused['why'])}" if case.refused else ""
+
+
+def _what_happened(case: Case, page: str) -> list[str]:
+    incident = (
         f"Part of the incident **{plain(case.incident['incident'])}**, where it may be decided for all its cases."
         if case.incident
-        else "",
-        f"**The last run failed (J11).** {plain(short(case.last_failure['why']))}" if case.last_failure else "",
-        *_what_they_said(case, page),
-        explain,
-    ]
-    return "\n\n".join(part for part in parts if part)
+        else ""
+    )
+    return [incident, _what_failed(case), *_what_they_said(case, page)]
+
+
+_FAILED: Mapping[EventKind, str] = {
+    Kind.RUN_FAILED: "The last run failed (J11).",
+    Kind.FAILED_AGAIN: "It failed again before the case could close (J10).",
+    Kind.REVIEW_REJECTED: "The review sent the case back (J7, J8).",
+}
+
+
+def _what_failed(case: Case) -> str:
+    """What failed last, while that is so: "" once a run succeeded since, and of what was before the case reopened."""
+    failed, opened = case.last_failure, case.last_opened
+    if failed is None or case.verified is not None or (opened is not None and failed.seq < opened.seq):
+        return ""
+    return f"**{_FAILED[failed.event.kind]}** {plain(short(failed['why']))}"
 
 
 def _what_they_said(case: Case, page: str) -> list[str]:
@@ -143,10 +176,11 @@ def _why_not_by_itself(case: Case, by_itself: Collection[str]) -> str:
     )
 
 
-def what_to_review(case: Case, evidence_url: Callable[[str], str]) -> str:
+def what_to_review(case: Case, evidence_url: Callable[[str], str], only_at: str = "") -> str:
     """What is asked with the form for the review; ``evidence_url`` gives a file's address by its digest.
 
-    Raises CaseproofError where there is no evidence yet.
+    ``only_at``: the address at which alone a review is taken, where the policy asks for a login. Raises CaseproofError
+    where there is no evidence yet.
     """
     run = case.verified
     decision = case.decision
@@ -156,14 +190,28 @@ def what_to_review(case: Case, evidence_url: Callable[[str], str]) -> str:
     checked = f" Checked in the system: {plain(short(case.validated['how']))}" if case.validated else ""
     ended = f"{run['ended_at'][:16].replace('T', ' ')} UTC"
     another = f" The policy asks for somebody else than {plain(decision.actor)}." if _another(decision) else ""
+    there = (
+        f"**Review on [the case's page]({only_at}), logged in: the policy takes no review from this form.**\n\n"
+        if only_at
+        else ""
+    )
     return (
-        f"Decided by {plain(decision.actor)} (J6): {plain(case.decided or '')}. {plain(short(decision['reason']))}"
+        f"{there}Decided by {plain(decision.actor)} (J6): {plain(case.decided or '')}. "
+        f"{plain(short(decision['reason']))}"
         f"{checked}\n\n"
         f"[{plain(run['name'])}]({run['url']}) was read back as **{plain(run['said'])}** (J10), ended {ended}. "
         f"[Its picture]({picture}) is attached to the ticket (J7, J8):\n\n"
         f"![the run's own page]({picture})\n\n"
-        f"**Now review: does the picture show this run, and that it succeeded?**{another}{look_at_the_change(case)}"
+        f"**Now review: does the picture show this run, and that it {_ended_well(run)}?**{another}"
+        f"{look_at_the_change(case)}"
     )
+
+
+def _ended_well(run: Fact) -> str:
+    """What the picture has to show: a removal ran no job, so that nothing of it succeeded but the removal itself."""
+    if run["purpose"] != "removal":
+        return "succeeded"
+    return "read back that nothing of the integration is active or queued"
 
 
 def _another(decision: Fact) -> bool:

@@ -1,0 +1,73 @@
+"""The page of a case, and the answers that are given on it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import RedirectResponse
+
+from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
+from caseproof.evidence.vault import Vault
+from caseproof.procedure.core.answer_ledger import Overtaken
+from caseproof.procedure.core.logins import Person
+from caseproof.store import Store
+from caseproof.web.answer_guard import Fields, read_form
+from caseproof.web.answer_pages import PAGE_HEADERS
+from caseproof.web.doors import READ
+from caseproof.web.pages import HEADERS, Pages, prefect_ui
+from caseproof.web.question import NOTHING, NotOurForm, Questions, Typed
+from caseproof.web.views import case_page
+from caseproof.web.who import acting_person, person_of
+
+_WAITING_HEADERS = HEADERS | {
+    "Content-Security-Policy": f"{HEADERS['Content-Security-Policy']}; script-src 'self'; connect-src 'self'"
+}
+"""Of a page that looks by itself whether the case went on: one script of ours, and nothing that can be typed."""
+
+
+def case_routes(store: Store, vault: Vault, questions: Questions, pages: Pages, base: str) -> APIRouter:
+    """A case's page, and where its form is sent. Links to flow runs need the environment variable PREFECT_UI_URL."""
+    router = APIRouter()
+    runs = prefect_ui()
+
+    def show(
+        ref: str, request: Request, status: int = 200, typed: Typed = NOTHING, error: CaseproofError | None = None
+    ) -> Response:
+        page = case_page(store, vault, ref, runs)
+        if page.case.ref != ref:
+            return RedirectResponse(f"{base}/cases/{page.case.ref}")
+        person = person_of(request)
+        asked = questions.show(page.case, request, person, typed, error)
+        headers = PAGE_HEADERS if asked.asked else _WAITING_HEADERS if asked.looks else HEADERS
+        return pages.show("case.html", status, headers, who=person, page=page, case=page.case, question=asked)
+
+    @router.api_route("/cases/{ref}", methods=list(READ))
+    def case(ref: str, request: Request) -> Response:
+        return show(ref, request)
+
+    @router.post("/cases/{ref}/question")
+    def answer(
+        ref: str,
+        request: Request,
+        fields: Annotated[Fields, Depends(read_form)],
+        person: Annotated[Person, Depends(acting_person)],
+    ) -> Response:
+        typed = Typed.of(fields)
+        try:
+            questions.take(ref, request, person, typed)
+        except (BadInput, NotAllowed) as error:
+            return show(ref, request, _status(error), typed, error)
+        # Loading it again sends nothing again.
+        return RedirectResponse(f"{base}/cases/{ref}#question", 303, PAGE_HEADERS)
+
+    return router
+
+
+def _status(error: CaseproofError) -> int:
+    match error:
+        case NotOurForm():
+            return 403
+        case Overtaken():
+            return 409
+    return 422
