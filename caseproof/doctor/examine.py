@@ -142,6 +142,7 @@ class _Look:
             after=[self._policy_row, self._store_row],
             seconds=15,
         )
+        self._start("Nothing owed", lambda: self._checks.nothing_owed(), after=[self._store_row], seconds=15)
         self._start("Key of links", self._key, after=[self._home, self._store_row], seconds=15)
         self._start(
             "Evidence",

@@ -24,6 +24,7 @@ from caseproof.domain.specs import Role
 from caseproof.domain.vocabulary import WORD
 from caseproof.store.case_rows import ROW_SAYS, CaseRow, facts_of, refuse_nul, row_says, standing_after, whose
 from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreError, UnknownCase, Unreadable, readable
+from caseproof.store.owed import OwedList, changes
 from caseproof.store.refs import case_id, make_ref, normal
 from caseproof.store.rows import insert_once, next_number
 from caseproof.store.tables import case_runs, cases, events, in_need, proofs
@@ -255,6 +256,7 @@ class Cases:
         self._insert_event(number, after, event)
         if role is Role.PROVES:
             self._insert_proof(number, after, event)
+        OwedList(self._connection).follow([changes(case, after, event.at)])
         row = row_after(after, event)
         self.has_news = self.has_news or row["has_news"]
         self._connection.execute(update(cases).where(cases.c.id == number).values(**row))

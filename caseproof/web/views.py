@@ -24,6 +24,7 @@ from caseproof.evidence.vault import Vault, VaultError
 from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.views.case_page import cause_in_words, next_action, sentence
+from caseproof.procedure.views.owed import OwedLine, owed_lines
 from caseproof.store import CaseRow, EvidenceRow, MessageRow, Store, UnknownCase
 from caseproof.store.tickets import AttachmentRow, CommentRow, TicketRow
 
@@ -201,6 +202,7 @@ class CasePage:
     next_action: str
     strip: list[ShownStep]
     blockers: list[Blocker]
+    owed: list[OwedLine]
     decisions: tuple[Fact, ...]
     said: list[ShownAnswer]
     refused_words: tuple[Fact, ...]
@@ -218,6 +220,7 @@ def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage
         case = uow.cases.get(ref)
         evidence = uow.evidence.of(case.ref)
         run = uow.cases.run_of(case.ref)
+        owed = owed_lines(uow.owed.of(case.ref))
     flow_run = run.flow_run if run else ""
     return CasePage(
         case=case,
@@ -226,6 +229,7 @@ def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage
         next_action=next_action(case),
         strip=_strip(case),
         blockers=[] if case.is_closed else closure_blockers(case),
+        owed=owed,
         decisions=case.every(Kind.DECIDED, Kind.KEPT_PAUSED),
         said=_said(case),
         refused_words=case.every(Kind.CONFIRMATION_REFUSED),
