@@ -101,6 +101,11 @@ class People:
         """The contacts of a retailer, in the order in which they were added; none for an unknown retailer."""
         return self._contacts(contacts.c.retailer_id == self._retailer(retailer))
 
+    def with_contacts(self) -> set[str]:
+        """The names, tidied, of the retailers who have a contact."""
+        query = select(retailers.c.name).where(retailers.c.id.in_(select(contacts.c.retailer_id)))
+        return {tidied(name) for name in self._connection.scalars(query)}
+
     def bounced(self) -> list[Contact]:
         """Every contact to whom mail came back, by retailer, in the order in which they were added."""
         return self._contacts(contacts.c.bounced_at.is_not(None))

@@ -25,7 +25,7 @@ def upgrade() -> None:
 
     What turns out to be owed to nobody is taken off with the first look.
     """
-    owed = op.create_table(
+    op.create_table(
         "owed",
         sa.Column("ref", sa.String, primary_key=True),
         sa.Column("what", sa.String, primary_key=True),
@@ -43,17 +43,16 @@ def upgrade() -> None:
     connection = op.get_bind()
     rows = {(row["ref"], row["what"], row["key"]): row for row in (*_troubles(connection), *_closed(connection))}
     if rows:
-        op.bulk_insert(owed, list(rows.values()))
+        columns = ("ref", "what", "key", "since", "next_at", "tries", "code", "trouble", "told")
+        connection.execute(sa.insert(sa.table("owed", *(sa.column(name) for name in columns))), list(rows.values()))
 
 
 def _cases() -> sa.TableClause:
-    columns = ("id", "ref", "state", "opening", "trouble", "trouble_code", "ticket_closed", "closed")
-    return sa.table("cases", *(sa.column(name) for name in columns), sa.column("closed_at", _WHEN))
+    columns = ("id", "ref", "opening", "trouble", "trouble_code", "ticket_closed", "closed", "closed_at")
+    return sa.table("cases", *(sa.column(name) for name in columns))
 
 
-_EVENTS = sa.table(
-    "events", sa.column("case_id"), sa.column("seq"), sa.column("kind"), sa.column("at", _WHEN), sa.column("data")
-)
+_EVENTS = sa.table("events", *(sa.column(name) for name in ("case_id", "seq", "kind", "at", "data")))
 
 
 def _troubles(connection: sa.Connection) -> Iterator[dict[str, Any]]:
@@ -66,18 +65,26 @@ def _troubles(connection: sa.Connection) -> Iterator[dict[str, Any]]:
         .order_by(cases.c.id, _EVENTS.c.seq)
     )
     for row in connection.execute(query):
-        data = json.loads(row.data) if isinstance(row.data, str | bytes) else row.data
-        step = data.get("step") if isinstance(data, dict) else None
-        if isinstance(step, str) and step:
+        if step := _step(row.data):
             code = row.trouble_code or "other"
             again = None if code == "still_running" else row.at
             yield _row(row.ref, "step", step, row.at, again, code, row.trouble)
 
 
+def _step(data: object) -> str:
+    """The step that an event names; "" where it was damaged or forged: such a case stops no migration."""
+    try:
+        said = json.loads(data) if isinstance(data, str | bytes) else data
+    except ValueError:
+        return ""
+    step = said.get("step") if isinstance(said, dict) else None
+    return step if isinstance(step, str) and "\0" not in step else ""
+
+
 def _closed(connection: sa.Connection) -> Iterator[dict[str, Any]]:
     cases = _cases()
     query = sa.select(cases.c.ref, cases.c.opening, cases.c.ticket_closed, cases.c.closed_at).where(
-        cases.c.closed_at >= datetime.now(UTC) - _LATELY
+        cases.c.closed_at >= _as_kept(connection, datetime.now(UTC) - _LATELY)
     )
     for row in connection.execute(query):
         key = str(row.opening)
@@ -86,9 +93,16 @@ def _closed(connection: sa.Connection) -> Iterator[dict[str, Any]]:
             yield _row(row.ref, "ticket", key, row.closed_at, row.closed_at)
 
 
+def _as_kept(connection: sa.Connection, at: datetime) -> object:
+    """A time as the database has it: microseconds since 1970 in SQLite, which has no type for it."""
+    since = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return since if connection.dialect.name == "sqlite" else at
+
+
 def _row(
-    ref: str, what: str, key: str, since: datetime, again: datetime | None, code: str = "", trouble: str = ""
+    ref: str, what: str, key: str, since: object, again: object, code: str = "", trouble: str = ""
 ) -> dict[str, Any]:
+    """Times go through as the database has them."""
     about = {"ref": ref, "what": what, "key": key, "since": since, "next_at": again}
     return {**about, "tries": 0, "code": code, "trouble": trouble, "told": 0}
 
