@@ -234,7 +234,7 @@ owed = Table(
     sqlite_with_rowid=False,
 )
 Index("ix_owed_next_at", owed.c.next_at)
-Index("ix_owed_since", owed.c.since)
+Index("ix_owed_key", owed.c.key)
 
 chosen_causes = Table(
     "chosen_causes",

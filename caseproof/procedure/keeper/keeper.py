@@ -175,6 +175,7 @@ class _Keeper:
         self._done = KeeperPass()
         self._watches: dict[str, threading.Thread] = {}
         self._down: set[str] = set()
+        self._retried: list[str] = []
         self._hands = Hands(
             services.ledger, services.effects, services.links, services.policy, ports.desk,
             lambda: services.dispatch(ports.sender()),
@@ -285,6 +286,7 @@ class _Keeper:
         """Runs for the cases without a live one, and for those asleep with news; as fast as workers take them."""
         deadline = time.monotonic() + patience
         wake, also = self._runs_of(found.wake), found.runs
+        wake |= {ref: run for ref, run in self._runs_of(self._retried).items() if ref not in wake}  # after all news
         while True:
             ran = Ran()
             with self._apart("flow runs"):
@@ -310,7 +312,7 @@ class _Keeper:
     def _let_try_again(self, found: DueCases) -> None:
         """The runs of cases in which a step could not be carried out are woken by time, too, not by a person alone."""
         with self._apart("steps that are tried again"):
-            found.wake += steps_to_try(self._services.ledger)
+            self._retried = steps_to_try(self._services.ledger)
 
     def _remind(self, found: DueCases) -> None:
         send: Send | None = None

@@ -39,7 +39,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_owed_next_at", "owed", ["next_at"])
-    op.create_index("ix_owed_since", "owed", ["since"])
+    op.create_index("ix_owed_key", "owed", ["key"])
     connection = op.get_bind()
     rows = {(row["ref"], row["what"], row["key"]): row for row in (*_troubles(connection), *_closed(connection))}
     if rows:
