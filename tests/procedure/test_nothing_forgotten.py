@@ -6,15 +6,22 @@ how often. ``hours`` lets the clock move, with a pass of the keeper and the runs
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from caseproof.channels.outbound.mail import MailDown
 from caseproof.desks.base import DeskDown, TicketStatus
+from caseproof.doctor.clocks import Clocks
+from caseproof.doctor.examination import Failed
+from caseproof.doctor.outside import contacts
+from caseproof.doctor.store import StoreChecks
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed, NotOnTheTeam
 from caseproof.domain.job_failure.kinds import Kind
@@ -23,17 +30,23 @@ from caseproof.domain.owing import LONGEST, PASSES, Debt, next_try
 from caseproof.domain.vocabulary import Disposition
 from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.closing.ticket import note_words
+from caseproof.procedure.containment.checking import plan_check
 from caseproof.procedure.core import causes
-from caseproof.procedure.keeper.owing import WAYS, give_up
+from caseproof.procedure.core.contact_list import nobody_to_tell
+from caseproof.procedure.core.services import Services
+from caseproof.procedure.keeper.owing import WAYS, Hands, Worked, give_up, work_off
+from caseproof.procedure.keeper.problems import Problems
 from caseproof.procedure.notify.recovery import tell_recovery
 from caseproof.procedure.views.board import board
 from caseproof.store import OwedRow
+from caseproof.web.app import create_app
+from tests.support.command import for_home, runner
 from tests.support.fakes import START, Faulty, Killed
 from tests.support.keeper import Keeper, came, mails, untold, waits
 from tests.support.world import CONTACT, REVIEWER, World
 
 TEAM = "team@example.com"
-PASSES_AN_HOUR = 4
+PASSES_AN_HOUR = 3
 """Fewer than an installation makes: what is done with these is done with more."""
 MakeWorld = Callable[..., World]
 
@@ -251,16 +264,17 @@ def test_what_came_from_a_retailer_is_told_to_the_team_after_an_hour_without_mai
     hours(world, keeper)
     assert untold(world) == [number]
     [row] = owed(world)
-    assert (row.ref, row.what, row.code, row.tries) == ("", Debt.TEAM_MAIL, Code.MAIL_DOWN, 4)
+    assert (row.ref, row.what, row.code, row.tries) == ("", Debt.TEAM_MAIL, Code.MAIL_DOWN, 3)
     down.is_over()
     hours(world, keeper, 1 / PASSES_AN_HOUR)
     assert (untold(world), owed(world)) == ([], [])
 
 
-def test_a_new_link_is_owed_by_name_until_it_left(world: World) -> None:
+def test_a_new_link_is_owed_by_name_until_it_left(make_world: MakeWorld) -> None:
+    world = make_world(answers={"mailbox": "retailers"})
     ref = told_and_waiting(world)
     keeper = Keeper(world)
-    world.process().keys.renew()
+    assert world.process().keys.renew() == 1
     down = mail_down(world)
     hours(world, keeper)
     assert [(row.ref, row.what) for row in owed(world)] == [(ref, Debt.LINK)]
@@ -278,7 +292,7 @@ def test_the_mail_that_it_works_again_leaves_after_an_outage_of_ninety_seconds(w
     down = mail_down(world)
     case = world.walk(ref, until="the end")
     assert case.is_closed
-    assert (case.question is None, case.trouble) == (True, None), "nobody is asked about a closed case"
+    assert (world.count(ref, Kind.TROUBLE), case.trouble) == (0, None), "nobody is asked about a closed case"
     assert case.ticket_closed is not None, "what failed holds nothing else up"
     [row] = owed(world)
     assert (row.what, row.code, row.tries) == (Debt.RECOVERY, Code.MAIL_DOWN, 1)
@@ -323,6 +337,25 @@ def test_what_left_while_the_list_said_that_it_is_owed_is_not_sent_again(world: 
         uow.commit()
     hours(world, Keeper(world))
     assert (recovered_once(world, ref), owed(world)) == (True, [])
+
+
+def test_two_keepers_at_once_send_it_once(world: World) -> None:
+    ref = closed_just_now(world)
+    world.clock.move(minutes=3)
+    both = threading.Barrier(2, timeout=10)
+
+    def keeps(services: Services) -> Worked:
+        hands = Hands(
+            services.ledger, services.effects, services.links, services.policy, lambda: world.desk,
+            lambda: services.dispatch(world.send),
+        )  # fmt: skip
+        both.wait()
+        return work_off(hands, Problems(), 60)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(keeps, [world.process(), world.process()]))
+    hours(world, Keeper(world))
+    assert (recovered_once(world, ref), ticket_closed_once(world, ref), owed(world)) == (True, True, [])
 
 
 def test_a_note_is_settled_in_the_transaction_that_records_it(world: World) -> None:
@@ -397,6 +430,46 @@ def test_a_clock_that_was_set_back_leaves_nothing_behind(world: World) -> None:
     world.clock.move(days=-400)
     Keeper(world)(minutes=3)
     assert recovered_once(world, ref)
+
+
+# -- where people see it ----------------------------------------------------------------------------------------------
+
+
+def test_doctor_the_case_and_its_page_say_what_a_closed_case_owes(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ref = closed_just_now(world)
+    mail_down(world)
+    world.walk(ref, until="the end")
+    doctor = StoreChecks(world.services.settings.database, Clocks())
+    for checked in (doctor.nothing_owed, lambda: doctor.kept(3)):
+        with pytest.raises(Failed):
+            checked()
+    with pytest.raises(Failed, match=f"1 owed, and not done yet. {ref}: The mail to the retailer that says how it"):
+        doctor.nothing_owed()
+    for_home(world.home, monkeypatch)
+    run = runner(monkeypatch, capsys)
+    [told] = run("case", "why", ref, "--json").json["owed"]
+    assert (told["what"], told["code"], told["tries"]) == ("recovery", "mail_down", 1)
+    assert f"caseproof case give-up {ref} recovery" in run("case", "why", ref).out
+    with TestClient(create_app(world.services), base_url="http://127.0.0.1:8321") as client:
+        page = client.get(f"/cases/{ref}").text
+    assert "Owed yet" in page
+    assert "The mail server does not answer." in page
+    assert "Owed yet" in str(world.walker.shown[f"{ref.lower()}-case"])
+
+    given_up = run("case", "give-up", ref, "recovery", "--by", REVIEWER, "--reason", "By telephone.")
+    assert (given_up.code, "Given up: the mail to the retailer" in given_up.out) == (0, True)
+    assert run("case", "why", ref, "--json").json["owed"] == []
+    assert doctor.nothing_owed() == "Nothing is late"
+    doctor.store.close()
+
+
+def test_what_is_under_way_is_not_late(world: World) -> None:
+    closed_just_now(world)
+    doctor = StoreChecks(world.services.settings.database, Clocks())
+    assert doctor.nothing_owed() == "Nothing is late; 2 things are under way"
+    doctor.store.close()
 
 
 # -- giving up ---------------------------------------------------------------------------------------------------------
@@ -477,6 +550,35 @@ def test_a_contact_wakes_the_cases_that_waited_for_it(world: World, nobody: str)
     assert keeper.woken == [nobody]
     world.walk(nobody, people=False)
     assert (world.case(nobody).state, owed(world)) == (State.WAITING, [])
+
+
+def test_the_command_says_which_cases_waited_for_the_contact(
+    world: World, nobody: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for_home(world.home, monkeypatch)
+    run = runner(monkeypatch, capsys)
+    file = world.home.parent / "contacts.csv"
+    file.write_text(f"retailer,address\nShop A,{CONTACT}\n")
+    for arguments in (
+        ("import", file, "--dry-run"),
+        ("import", file),
+        ("add", "--retailer", "Shop A", "--address", CONTACT),
+    ):
+        ended = run("contact", *arguments)
+        assert (ended.code, nobody in ended.out) == (0, "--dry-run" not in arguments)
+
+
+def test_a_check_names_the_retailers_without_a_contact_before_one_of_their_jobs_fails(world: World) -> None:
+    world.platform.add("other/job", retailer="Shop B")
+    world.platform.add("other/job-2", retailer="Shop B")
+    here = world.services
+    looked = plan_check(here.ledger, here.policy, "jobs", world.platform)
+    assert (looked.without_contact, looked.targets) == ({"Shop B": 2}, ())
+    assert "Shop B (2 jobs)" in nobody_to_tell(looked.without_contact)
+    with pytest.raises(Failed, match=r"No contact is registered for Shop B \(2 jobs\)"):
+        contacts("jobs", lambda: world.platform, here.store)
+    world.register("Shop B", "owner@shop-b.example.com")
+    assert "every retailer of its 3 jobs has a contact" in contacts("jobs", lambda: world.platform, here.store)
 
 
 def test_what_is_saved_anew_has_all_tried_at_once_that_could_not_be_done(world: World, nobody: str) -> None:

@@ -191,7 +191,7 @@ class _Keeper:
         self._done.looked_at = len(found.rows)
         self._read_the_runs(found)
         self._let_another_ask(found)
-        self._let_try_again(found)
+        self._let_try_again()
         self._give_and_wake(found, patience)
         self._remind(found)
         again = self._renew(found)
@@ -309,7 +309,7 @@ class _Keeper:
             ]
         return {row.ref: row.flow_run for row in rows if row.flow_run}
 
-    def _let_try_again(self, found: DueCases) -> None:
+    def _let_try_again(self) -> None:
         """The runs of cases in which a step could not be carried out are woken by time, too, not by a person alone."""
         with self._apart("steps that are tried again"):
             self._retried = steps_to_try(self._services.ledger)
