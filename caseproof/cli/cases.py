@@ -306,12 +306,12 @@ def _print_owed(ref: str, rows: Sequence[OwedRow]) -> None:
         return
     out.print("Owed yet, and done by itself:")
     for one in owed_lines(rows):
-        end = f" (`caseproof case give-up {ref} {one.row.what}` ends it)" if one.can_be_given_up else ""
+        end = f" (`caseproof case waive {ref} {one.row.what}` ends it)" if one.can_be_given_up else ""
         out.print(f"  - {safe(one.sentence)}{end}", soft_wrap=True)
 
 
-@case_app.command("give-up")
-def case_give_up(
+@case_app.command("waive")
+def case_waive(
     ref: Ref,
     what: Annotated[str, typer.Argument(help="What, as `caseproof case why` names it: recovery, ticket, ...")],
     by: Member,

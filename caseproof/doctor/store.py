@@ -115,7 +115,7 @@ class StoreChecks:
         raise Failed(
             f"{count} owed, and not done yet. {' '.join(told[:3])}{f' And {count - 3} more.' if count > 3 else ''}",
             "Put right what is named; the keeper does the rest by itself. What nobody wants any more: `caseproof case "
-            "why REF`, then `caseproof case give-up REF WHAT`.",
+            "why REF`, then `caseproof case waive REF WHAT`.",
         )
 
     def evidence(self, vault: Vault) -> str:
