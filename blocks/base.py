@@ -35,9 +35,13 @@ class PrefectDown(CaseproofError):
 class NoSuchBlock(BadInput):
     """Nothing is saved under this name."""
 
+    code = Code.NOTHING_SAVED
+
 
 class StaleBlock(BadInput):
     """A saved block lacks a field of today's, or holds one that today's does not know."""
+
+    code = Code.NOTHING_SAVED
 
 
 def _refuse_other_address(value: object) -> object:

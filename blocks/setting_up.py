@@ -98,6 +98,9 @@ def carry_out(services: Services, plan: SetupPlan) -> None:
         if change.block is not None and change.is_one:
             _save(change.block, change.name, change.what)
     _contacts(services, plan.contacts, plan.file, commit=True)
+    with services.store.uow() as uow:
+        uow.owed.try_at_once()  # whatever could not be done may have waited for this
+        uow.commit()
     left = [one for one in plan.changes if one.block and _compared(one.block, one.name, one.what) != AS_IT_IS]
     if left:
         names = ", ".join(f"{change.what} '{change.name}'" for change in left)

@@ -23,4 +23,6 @@ def case_keeper() -> State[Any]:
         return Completed(message="Another pass is at work; nothing was done twice.")
     show_the_pass(done.in_words())
     board = show_the_board()
-    return Completed(message=f"{board.open} open cases; {sum(line.needs_us for line in board.lines)} need us.")
+    needs = sum(line.needs_us for line in board.lines)
+    owed = f"; {board.owed_in_all} things are owed" if board.owed_in_all else ""
+    return Completed(message=f"{board.open} open cases; {needs} need us{owed}.")

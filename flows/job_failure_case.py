@@ -37,7 +37,7 @@ from tasks.steps import (
     tell_the_retailer,
     verify_the_run,
 )
-from tasks.trouble import carry, read_answers
+from tasks.trouble import carry, how_it_ended, read_answers
 
 
 @flow(name="job-failure-case", **KEEP_NOTHING)
@@ -96,4 +96,4 @@ def job_failure_case(
     carry(close_the_ticket, ref)
     carry(tell_it_works_again, ref)  # J5: whoever was told that it failed
     show_the_case(ref)
-    return Completed(message=f"{ref} is closed, with its proof.")
+    return Completed(message=how_it_ended(ref))

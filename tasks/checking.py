@@ -21,6 +21,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.platforms.base import JobPlatform
 from caseproof.procedure.containment.checking import CheckPlan, carry_out, check_lock, plan_check
 from caseproof.procedure.containment.stop_targets import StopResult
+from caseproof.procedure.core.contact_list import HOW_TO_REGISTER, nobody_to_tell
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import incidents
 from caseproof.procedure.views.check_report import Checked
@@ -32,6 +33,9 @@ class Watcher(Protocol):
 
     def reads(self, platform: str) -> None:
         """A platform's jobs and runs are being read."""
+
+    def found(self, platform: str, notes: Sequence[str]) -> None:
+        """What people should know of its jobs, before anything is stopped."""
 
     def begins(self, platform: str, total: int) -> None:
         """So many jobs are about to be stopped."""
@@ -71,7 +75,8 @@ def _check(
         with check_lock(services.settings, name):
             watcher.reads(name)
             looked = plan_check(services.ledger, services.policy, name, connect())
-            notes = (*_strangers(looked), *_too_slow(looked))
+            notes = (*_nobody_to_tell(looked), *_strangers(looked), *_too_slow(looked))
+            watcher.found(name, notes)
             if dry_run:
                 return Checked(name, looked, notes=notes)
             watcher.begins(name, len(looked.targets))
@@ -90,6 +95,12 @@ def _unexpected(error: Exception) -> CaseproofError:
     last = traceback.extract_tb(error.__traceback__)[-1]
     what = f"It failed unexpectedly: {type(error).__name__} ({Path(last.filename).name}, line {last.lineno})."
     return CaseproofError(what, "Tell whoever maintains Caseproof; what was stopped until then is safe in the store.")
+
+
+def _nobody_to_tell(looked: CheckPlan) -> tuple[str, ...]:
+    """The retailers without a contact, of all jobs: it is known before one of them fails."""
+    told = nobody_to_tell(looked.without_contact)
+    return (f"{told} {HOW_TO_REGISTER}",) if told else ()
 
 
 def _strangers(looked: CheckPlan) -> tuple[str, ...]:

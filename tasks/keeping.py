@@ -13,7 +13,7 @@ from prefect import get_run_logger
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper.keeper import KeeperPorts, Ran
 from caseproof.store import CaseRow
-from tasks.common import load_platform, load_sender, runner_of
+from tasks.common import load_desk, load_platform, load_sender, runner_of
 from tasks.display.board import run_url
 from tasks.display.logs import hide, speak_in_words
 from tasks.runs.case_runs import wake_runs
@@ -35,5 +35,5 @@ def keeper_ports(services: Services) -> KeeperPorts:
         get_run_logger().info("%s.", hide(sentence).rstrip("."))
 
     return KeeperPorts(
-        load_platform, runner_of, load_sender, runs, lambda: look_after_incidents(services), say, run_url
+        load_platform, runner_of, load_desk, load_sender, runs, lambda: look_after_incidents(services), say, run_url
     )

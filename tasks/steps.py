@@ -14,6 +14,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.codes import Code, StepName
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.job_failure.owing import owes_recovery
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.closing import proving, running, ticket
 from caseproof.procedure.containment import containment, opening
@@ -165,7 +166,7 @@ def close_the_ticket(ref: str) -> None:
     ticket.close_ticket(services().ledger, services().links, load_desk(), ref)
 
 
-@step(StepName.TELL_IT_WORKS_AGAIN, "J5", due=recovery.owes_recovery)
+@step(StepName.TELL_IT_WORKS_AGAIN, "J5", due=owes_recovery)
 def tell_it_works_again(ref: str) -> None:
     """After all else, once a closing. Key: REF/opening/recovery; a repeated letter carries the same Message-ID."""
     recovery.tell_recovery(services().ledger, services().dispatch(load_sender()), ref)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from prefect import get_run_logger
 
 from caseproof.domain.case import Case, Fact
+from caseproof.domain.codes import StepName
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.forms import TryAgain
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.owing import BY_STEP
 from caseproof.procedure.core.parts import US
+from caseproof.procedure.keeper.owing import thing_of, what_is_wrong
 from caseproof.procedure.views.questions import what_to_put_right
 from tasks.common import load_case, ports, services
 from tasks.display.logs import tell_news
@@ -41,6 +44,9 @@ def carry(step: Step, ref: str) -> None:
     try:
         now = _carried(step, load_case(ref))
     except CaseproofError as problem:
+        if load_case(ref).is_closed:  # nobody is asked: the keeper does it, and says so
+            _owe(ref, name, problem)
+            return
         say_trouble(ref, name, problem)
         ask_to_try_again(ref, what_to_put_right(name, problem))
         return
@@ -56,6 +62,26 @@ def _carried(step: Step, case: Case) -> Case:
     finally:
         case = tell_news(case) if was_due else case
     return case
+
+
+def _owe(ref: str, step: str, problem: CaseproofError) -> None:
+    """Note beside what is owed already why it could not be done now."""
+    get_run_logger().warning("'%s' is done later, by the keeper: %s", step, problem)
+    what = BY_STEP.get(StepName(step))
+    if what is None:
+        return
+    code, said = what_is_wrong(problem)
+    with services().store.uow() as uow:
+        uow.owed.failed_all(ref, what, code, said, services().clock())
+        uow.commit()
+
+
+def how_it_ended(ref: str) -> str:
+    """What a closed case's run says at its end: also what the case owes yet."""
+    with services().store.reading() as uow:
+        owed = list(dict.fromkeys(thing_of(row) for row in uow.owed.of(ref)))
+    yet = f" Owed yet, and done by the keeper: {'; '.join(owed)}." if owed else ""
+    return f"{ref} is closed, with its proof.{yet}"
 
 
 def ask_to_try_again(ref: str, explain: str) -> None:

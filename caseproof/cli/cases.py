@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +26,11 @@ from caseproof.procedure.containment.opening import Request
 from caseproof.procedure.core.causes import correct_cause
 from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.procedure.core.texts import in_words
+from caseproof.procedure.keeper.owing import give_up
 from caseproof.procedure.views.case_page import cause_in_words, next_action, sentence
+from caseproof.procedure.views.owed import as_json as owed_as_json
+from caseproof.procedure.views.owed import owed_lines
+from caseproof.store import OwedRow
 
 case_app = typer.Typer(no_args_is_help=True, help="Open, confirm and read cases.")
 
@@ -276,14 +281,47 @@ def case_why(ref: Ref, as_json: AsJson = False) -> None:
     services = bootstrap()
     case = services.ledger.case(ref)
     blockers = [] if case.is_closed else closure_blockers(case)
+    with services.store.reading() as uow:
+        owed = uow.owed.of(case.ref)
     if as_json:
-        print_json({"case": case.ref, "status": case.state, "missing": [vars_of(b) for b in blockers]})
+        missing = [vars_of(b) for b in blockers]
+        print_json(
+            {"case": case.ref, "status": case.state, "missing": missing, "owed": [owed_as_json(one) for one in owed]}
+        )
         return
     if case.is_closed:
         out.print(f"{case.ref} is closed, with its proof: {safe(proof_path(services.proofs, case))}", soft_wrap=True)
+        _print_owed(case.ref, owed)
         return
     out.print(f"{case.ref} is {case.state}. Next: {safe(next_action(case))}")
     table = table_of(f"What blocks the closure of {case.ref}", "Rule", "Missing", "Next action")
     for blocker in blockers:
         table.add_row(blocker.rule, safe(blocker.missing), safe(blocker.next_action))
     out.print(table)
+    _print_owed(case.ref, owed)
+
+
+def _print_owed(ref: str, rows: Sequence[OwedRow]) -> None:
+    if not rows:
+        return
+    out.print("Owed yet, and done by itself:")
+    for one in owed_lines(rows):
+        end = f" (`caseproof case waive {ref} {one.row.what}` ends it)" if one.can_be_given_up else ""
+        out.print(f"  - {safe(one.sentence)}{end}", soft_wrap=True)
+
+
+@case_app.command("waive")
+def case_waive(
+    ref: Ref,
+    what: Annotated[str, typer.Argument(help="What, as `caseproof case why` names it: recovery, ticket, ...")],
+    by: Member,
+    reason: Annotated[str, typer.Option(help="Why it is owed no more; it stands in the case.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say that something a case owes is owed no more: it is not tried again, and the case tells who said so and why."""
+    services = bootstrap()
+    given_up = give_up(services.ledger, services.policy.team, ref, what, by=by, reason=reason)
+    if as_json:
+        print_json({"case": services.ledger.case(ref).ref, "given_up": given_up})
+    else:
+        out.print(f"Given up: {safe('; '.join(given_up))}.", soft_wrap=True)

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -46,7 +46,7 @@ def check(
         print_json({"dry_run": dry_run, "platforms": {one.platform: _as_json(one) for one in checked}})
     else:
         for one in checked:
-            _print(one, dry_run)
+            _print(one, dry_run, bar.said)
     wrong = {one.platform: one.error for one in checked if one.error}
     if wrong:
         told = " ".join(f"{name}: {error.problem}" for name, error in wrong.items())
@@ -88,6 +88,7 @@ class _Bar:
         )
         self._bar = progress_bar(*columns)
         self._task = self._bar.add_task("reading the platforms", total=None)
+        self.said: set[str] = set()
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -100,6 +101,11 @@ class _Bar:
 
     def reads(self, platform: str) -> None:
         self._bar.update(self._task, description=f"reading the jobs of {platform}", total=None)
+
+    def found(self, platform: str, notes: Sequence[str]) -> None:
+        self.said.update(notes)
+        for note in notes:
+            err.print(f"{safe(platform)}: {safe(note)}", soft_wrap=True)
 
     def begins(self, platform: str, total: int) -> None:
         self._bar.update(self._task, description=f"stopping jobs of {platform}", total=total, completed=0)
@@ -118,6 +124,7 @@ def _as_json(one: Checked) -> dict[str, Any]:
     }
     if one.looked is not None:
         found |= {"jobs": one.looked.jobs, "runs": one.looked.runs, "read_at": one.looked.now}
+        found["without_contact"] = dict(one.looked.without_contact)
     for line in one.lines:
         result = one.done.get(line.job)
         names = ("job", "verdict", "act", "why", "cause", "retailer", "marketplace", "run", "failed_at")
@@ -130,7 +137,7 @@ def _as_json(one: Checked) -> dict[str, Any]:
     return found
 
 
-def _print(one: Checked, dry_run: bool) -> None:
+def _print(one: Checked, dry_run: bool, said_before: Collection[str]) -> None:
     looked = one.looked
     if looked is None:
         return
@@ -160,4 +167,5 @@ def _print(one: Checked, dry_run: bool) -> None:
     for ref in one.incidents:
         out.print(f"Cases of it belong to the incident {ref}: decide for all of them at once.")
     for note in one.notes:
-        out.print(safe(note), soft_wrap=True)
+        if note not in said_before:
+            out.print(safe(note), soft_wrap=True)

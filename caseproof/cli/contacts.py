@@ -33,9 +33,17 @@ def contact_add(
     own, address = one_address(address)
     services = bootstrap()
     with services.store.uow() as uow:
+        waited = uow.owed.waits_for_contact(retailer)
         uow.people.add_contact(retailer, address, name or own, language, role, at=services.clock())
         uow.commit()
     out.print(f"{safe(address)} is a contact of {safe(retailer)}.")
+    _go_on(waited)
+
+
+def _go_on(waited: list[str]) -> None:
+    if waited:
+        named = f"{', '.join(waited[:10])}{f' and {len(waited) - 10} more' if len(waited) > 10 else ''}"
+        out.print(f"Waited for a contact, and go on with the keeper's next pass: {named}.", soft_wrap=True)
 
 
 @contact_app.command("remove")
@@ -92,6 +100,7 @@ def contact_import(
     lines = read_contacts(file)
     services = bootstrap()
     with services.store.uow() as uow:
+        waited = sorted({ref for line in lines for ref in uow.owed.waits_for_contact(line.retailer)})
         states = put_contacts(uow.people, lines, str(file), services.clock())
         if not dry_run:
             uow.commit()
@@ -103,5 +112,7 @@ def contact_import(
         out.print(table)
     counted = ", ".join(f"{count} {state}" for state, count in sorted(Counter(states).items())) or "no contacts"
     out.print(f"{counted}{'; nothing was changed' if dry_run else ''}.")
+    if not dry_run:
+        _go_on(waited)
     if any(line.guessed for line in lines):
         out.print(f"{safe(file.name)} {NOT_UTF_8}")

@@ -32,6 +32,8 @@ IMPORTS_SECONDS = 30.0
 """What loads the Prefect library first may take this long on a busy machine."""
 BROWSER_SECONDS = 30.0
 FOLD_SECONDS = 30.0
+LIST_SECONDS = 60.0
+"""How long a platform may take to list all its jobs."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ class _Look:
             after=[self._policy_row, self._store_row],
             seconds=15,
         )
+        self._start("Nothing owed", lambda: self._checks.nothing_owed(), after=[self._store_row], seconds=15)
         self._start("Key of links", self._key, after=[self._home, self._store_row], seconds=15)
         self._start(
             "Evidence",
@@ -210,7 +213,13 @@ class _Look:
         if listed.finding.ok:
             for name, load in found.items():
                 probe = partial(outside.platform, name, load, self._clocks)
-                self._with_clock.append(self._start(f"Platform {name}", probe, seconds=20))
+                answers = self._start(f"Platform {name}", probe, seconds=20)
+                self._with_clock.append(answers)
+                told = partial(self._contacts, name, load)
+                self._start(f"Contacts of {name}", told, after=[answers, self._store_row], seconds=LIST_SECONDS)
+
+    def _contacts(self, name: str, load: Callable[[], JobPlatform]) -> str:
+        return outside.contacts(name, load, self._checks.store)
 
     def at_the_web_app(self) -> None:
         checks = outside.WebChecks(self._here.settings, self._clocks)

@@ -19,6 +19,7 @@ from caseproof.doctor.calls import Caller
 from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.examination import Failed, Skipped, blaming
 from caseproof.platforms.base import JobPlatform
+from caseproof.procedure.core.contact_list import HOW_TO_REGISTER, nobody_to_tell, without_contact
 from caseproof.procedure.core.health_key import HEALTH_KEY, health_key
 from caseproof.store import Store
 
@@ -108,6 +109,16 @@ def platform(name: str, load: Callable[[], JobPlatform], clocks: Clocks) -> str:
         probed = load().probe()
     clocks.note(f"platform '{name}'", before, probed.clock, utc_now())
     return f"'{name}': {probed.found}"
+
+
+def contacts(name: str, load: Callable[[], JobPlatform], store: Store) -> str:
+    """Whether there is somebody to tell at every retailer whose jobs the platform lists, before one of them fails."""
+    with blaming(f"Platform '{name}'"):
+        jobs = load().survey(utc_now()).jobs
+    told = nobody_to_tell(without_contact(store, (listed.job.retailer for listed in jobs)))
+    if told:
+        raise Failed(f"Platform '{name}': {told}", HOW_TO_REGISTER)
+    return f"'{name}': every retailer of its {len(jobs)} jobs has a contact"
 
 
 class WebChecks:

@@ -13,6 +13,7 @@ from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.examination import Failed, blaming
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.keeper.problems import PROBLEMS
+from caseproof.procedure.views.owed import owed_lines
 from caseproof.store import Store
 from caseproof.store.database_urls import database_of
 from caseproof.store.errors import explained
@@ -89,17 +90,33 @@ class StoreChecks:
         """Whether the keeper looks after the open cases."""
         with self.store.reading() as uow:
             count, latest = sum(number for *_, number in uow.cases.counts()), uow.cursors.get(PROBLEMS)
-        if not count:
-            return "No case is open, so there is nothing to keep"
+            owed = uow.owed.count(late=False)
+        if not count and not owed:
+            return "No case is open, and nothing is owed, so there is nothing to keep"
         allowed = max(timedelta(minutes=every_minutes) * MISSED_PASSES, LEAST_PATIENCE)
         if latest is None or utc_now() - latest[1] > allowed:
             since = f"since {latest[1]:%Y-%m-%d %H:%M} UTC" if latest else "yet"
             cases = "1 case is" if count == 1 else f"{count} cases are"
+            left = f" and {owed} things are owed" if owed else ""
             raise Failed(
-                f"{cases} open, and the keeper made no pass {since}.",
+                f"{cases} open{left}, and the keeper made no pass {since}.",
                 "Look at the deployment `case-keeper` in the Prefect UI: its schedule, and how its latest runs end.",
             )
         return f"The keeper looked after {count} open cases at {latest[1]:%H:%M} UTC"
+
+    def nothing_owed(self) -> str:
+        """Whether all was done that had to be: mail, tickets, steps; of closed cases, too."""
+        with self.store.reading() as uow:
+            late, count = [row for row in uow.owed.rows(_SHOWN) if row.is_late], uow.owed.count(late=True)
+            soon = uow.owed.count(late=False) - count
+        if not count:
+            return f"Nothing is late{f'; {soon} things are under way' if soon else ''}"
+        told = [f"{one.row.ref}: {one.sentence}" if one.row.ref else one.sentence for one in owed_lines(late)]
+        raise Failed(
+            f"{count} owed, and not done yet. {' '.join(told[:3])}{f' And {count - 3} more.' if count > 3 else ''}",
+            "Put right what is named; the keeper does the rest by itself. What nobody wants any more: `caseproof case "
+            "why REF`, then `caseproof case waive REF WHAT`.",
+        )
 
     def evidence(self, vault: Vault) -> str:
         """Whether the vault can be read, and the files of the newest closed cases are still what they were."""

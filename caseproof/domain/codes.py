@@ -71,6 +71,8 @@ class Code(StrEnum):
     STORE_FAILED = "store_failed"
     STORE_DOWN = "store_down"
     PREFECT_DOWN = "prefect_down"
+    NOTHING_SAVED = "nothing_saved"
+    """What the policy or the job names is not saved in Prefect, or not as this version needs it."""
     NO_BROWSER = "no_browser"
     SCREENSHOT_FAILED = "screenshot_failed"
     NOT_THE_RUN = "not_the_run"

@@ -445,13 +445,26 @@ class IncidentJoined(TypedDict):
 
 
 class TeamTold(TypedDict):
-    """Of what, and how often of this question; ``aside`` counts for no question, ``no_answer``: nobody answered."""
+    """Of what, and how often of this question; ``aside`` counts for no question, ``no_answer``: nobody answered.
+
+    ``of`` is the number of the event that it tells of, where it is one.
+    """
 
     about: str
     number: int
     by: NotRequired[str]
     aside: NotRequired[bool]
     no_answer: NotRequired[bool]
+    of: NotRequired[int]
+
+
+class GivenUp(TypedDict):
+    """What is owed no more because a person says so (a ``Debt`` and its key), what that is in words, and why."""
+
+    what: str
+    key: str
+    thing: str
+    reason: str
 
 
 class Parked(TypedDict):

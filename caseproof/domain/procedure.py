@@ -7,7 +7,7 @@ The kernel (events, fold, closing, store) reads all of that here. Which procedur
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,17 @@ if TYPE_CHECKING:
     from caseproof.domain.case import Case
     from caseproof.domain.closure import Condition
     from caseproof.domain.events import Event
+    from caseproof.domain.owing import Owed
 
 _PREFIX = re.compile(r"[A-Z]{2}", re.ASCII)
 
 
 def _nothing(_case: Case, _event: Event) -> None:
     return None
+
+
+def _owes_nothing(_case: Case) -> Sequence[Owed]:
+    return ()
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -35,7 +40,8 @@ class Procedure:
     that ``rule`` finds for a case (None: none yet). ``refuse`` raises NotAllowed for an event that the lifecycle allows
     and the procedure does not, on a case as it is. ``claims``: what its proof says besides what every proof says.
     ``questions``: what its forms are called in front of people, by their slugs. ``waits_in``: the states in which the
-    other side owes an answer. Raises ValueError for one that the kernel cannot carry.
+    other side owes an answer. ``owes``: the effects that its events leave to be done yet. Raises ValueError for one
+    that the kernel cannot carry.
     """
 
     prefix: str
@@ -48,6 +54,7 @@ class Procedure:
     refuse: Callable[[Case, Event], None] = _nothing
     questions: Mapping[str, str]
     waits_in: Collection[StrEnum] = frozenset()
+    owes: Callable[[Case], Sequence[Owed]] = _owes_nothing
 
     def __post_init__(self) -> None:
         if not _PREFIX.fullmatch(self.prefix):

@@ -17,6 +17,7 @@ from caseproof.store.evidence import EvidenceRow
 from caseproof.store.incidents import IncidentRow, QuestionRow
 from caseproof.store.intents import Claim
 from caseproof.store.messages import MessageRow
+from caseproof.store.owed import OwedRow
 from caseproof.store.people import Contact
 from caseproof.store.store import Store
 from caseproof.store.uow import UnitOfWork
@@ -33,6 +34,7 @@ __all__ = [
     "EvidenceRow",
     "IncidentRow",
     "MessageRow",
+    "OwedRow",
     "QuestionRow",
     "Store",
     "StoreDown",

@@ -27,6 +27,8 @@ from caseproof.store.cases import Cases, as_stored, draft_of, event_row, first_r
 from caseproof.store.errors import AlreadyOpen, UnknownCase
 from caseproof.store.evidence import EvidenceRow
 from caseproof.store.intents import Claim, claim_again, written_of
+from caseproof.store.owed import Changes, OwedList
+from caseproof.store.owed import changes as owed_changes
 from caseproof.store.refs import make_ref, normal
 from caseproof.store.rows import next_number
 from caseproof.store.tables import cases, events, evidence, intents
@@ -52,7 +54,7 @@ class Bulk:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._cases = Cases(connection)
+        self._cases, self._owed = Cases(connection), OwedList(connection)
 
     # -- cases ---------------------------------------------------------------------------------------------
 
@@ -108,19 +110,22 @@ class Bulk:
         after = self.cases(wanted)
         happened: list[dict[str, Any]] = []
         changed: list[dict[str, Any]] = []
+        owing: list[Changes] = []
         for ref in wanted:
             if ref not in rows or ref not in after:
                 raise UnknownCase(ref)
             refuse_edited(after[ref], rows[ref])
-            number, told = rows[ref].id, decide(after[ref])
+            number, before, told = rows[ref].id, after[ref], decide(after[ref])
             for event in told:
                 after[ref], stored = self._applied(number, after[ref], event)
                 happened.append(event_row(number, after[ref], stored))
             if told:
                 changed.append({"number": number, **row_after(after[ref], stored, rows[ref].rest_until)})
+                owing.append(owed_changes(before, after[ref], stored.at))
         if changed:
             self._connection.execute(insert(events), happened)
             self._connection.execute(_the_case(), changed)
+            self._owed.follow(owing)
         return after
 
     def _applied(self, number: int, case: Case, event: Event) -> tuple[Case, Event]:

@@ -33,6 +33,7 @@ from caseproof.store.case_rows import (
     whose,
 )
 from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreError, UnknownCase, Unreadable, readable
+from caseproof.store.owed import OwedList, changes
 from caseproof.store.refs import case_id, make_ref, normal
 from caseproof.store.rows import insert_once, next_number
 from caseproof.store.tables import case_runs, cases, events, in_need, proofs
@@ -269,6 +270,7 @@ class Cases:
         self._insert_event(number, after, event)
         if role is Role.PROVES:
             self._insert_proof(number, after, event)
+        OwedList(self._connection).follow([changes(case, after, event.at)])
         row = row_after(after, event, known.rest_until)
         self.has_news = self.has_news or row["has_news"]
         self._connection.execute(update(cases).where(cases.c.id == number).values(**row))

@@ -17,6 +17,7 @@ from caseproof.domain.errors import BadInput
 from caseproof.domain.events import json_copy
 from caseproof.store.databases import compact_json
 from caseproof.store.errors import ConcurrentChange
+from caseproof.store.owed import OwedList
 from caseproof.store.refs import case_id
 from caseproof.store.rows import insert_once
 from caseproof.store.tables import intents
@@ -103,7 +104,7 @@ class Intents:
         return found
 
     def finish(self, key: str, *, owner: str, result: Mapping[str, Any], now: datetime) -> None:
-        """Record the effect's result. Finished again by its owner, the first result stays.
+        """Record the effect's result; what is owed under this key is settled. Finished again, the first result stays.
 
         Raises ConcurrentChange if the intent is another's by now, or withdrawn.
         """
@@ -114,6 +115,7 @@ class Intents:
             plan = {} if _tells_all(written, row.plan) else row.plan
             done = update(intents).where(intents.c.key == key).values(plan=plan, result=written, done_at=now)
             self._connection.execute(done)
+            OwedList(self._connection).settled_with(key)
 
     def release(self, key: str, *, owner: str) -> None:
         """Withdraw an intent whose effect certainly did not happen; the key can be claimed anew.

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from caseproof.config.mail_address import comparable, tidied, unkeepable, usable_address
 from caseproof.domain.errors import BadInput
+from caseproof.store.owed import OwedList
 from caseproof.store.rows import insert_once, readable_text
 from caseproof.store.tables import contacts, retailers
 
@@ -69,12 +70,14 @@ class People:
     ) -> None:
         """Add an address that may speak for a retailer, and the retailer. Once more changes what is not empty.
 
-        Then it gets mail again, too, if mail to it came back before. ``at``: when it is registered; the first time
-        stays. Raises BadInput for what cannot be a mail address or a language.
+        Then it gets mail again, too, if mail to it came back before, and what waited for a contact of this retailer is
+        tried at once. ``at``: when it is registered; the first time stays. Raises BadInput for what cannot be a mail
+        address or a language.
         """
         address = usable_address(address)
         said = kept_of(name, language, role)
         self.add_retailer(retailer)
+        OwedList(self._connection).contact_came(retailer)
         if self._known(retailer, address) is None:
             row = {"retailer_id": self._retailer(retailer), "address": address, "folded": comparable(address)}
             if insert_once(self._connection, insert(contacts).values(**row, **said, created_at=at)) is not None:
@@ -97,6 +100,11 @@ class People:
     def contacts(self, retailer: str) -> list[Contact]:
         """The contacts of a retailer, in the order in which they were added; none for an unknown retailer."""
         return self._contacts(contacts.c.retailer_id == self._retailer(retailer))
+
+    def with_contacts(self) -> set[str]:
+        """The names, tidied, of the retailers who have a contact."""
+        query = select(retailers.c.name).where(retailers.c.id.in_(select(contacts.c.retailer_id)))
+        return {tidied(name) for name in self._connection.scalars(query)}
 
     def bounced(self) -> list[Contact]:
         """Every contact to whom mail came back, by retailer, in the order in which they were added."""

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from caseproof.store.column_types import Digest, UtcTime
 
-REVISION = "0011"
+REVISION = "0012"
 """The newest revision, so that opening a store need not load Alembic; a test holds it to the scripts."""
 
 VERSION_TABLE = "caseproof_version"
@@ -246,6 +246,25 @@ intents = Table(
     Column("result", JSON(none_as_null=True)),
     sqlite_with_rowid=False,
 )
+
+# Since 0012: what is owed yet, of a case, or of no single one ("" then). It follows from the events, or from the time;
+# how often it was tried and what was wrong is the keeper's own.
+owed = Table(
+    "owed",
+    metadata,
+    Column("ref", String, primary_key=True),
+    Column("what", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("since", UtcTime, nullable=False),
+    Column("next_at", UtcTime),  # none: it is looked at by itself
+    Column("tries", Integer, nullable=False),
+    Column("code", String, nullable=False),
+    Column("trouble", Text, nullable=False),
+    Column("told", Integer, nullable=False),  # how often the team was told of it
+    sqlite_with_rowid=False,
+)
+Index("ix_owed_next_at", owed.c.next_at)
+Index("ix_owed_key", owed.c.key)
 
 chosen_causes = Table(
     "chosen_causes",

@@ -18,6 +18,7 @@ from caseproof.store.incidents import Incidents
 from caseproof.store.intents import Intents
 from caseproof.store.logins import Logins
 from caseproof.store.messages import Messages
+from caseproof.store.owed import OwedList
 from caseproof.store.people import People
 from caseproof.store.tickets import Tickets
 from caseproof.store.worklist import Worklist
@@ -41,6 +42,7 @@ class UnitOfWork:
         self.incidents = Incidents(connection)
         self.cursors = Cursors(connection)
         self.messages = Messages(connection)
+        self.owed = OwedList(connection)
         self.people = People(connection)
         self.logins = Logins(connection)
         self.evidence = EvidenceList(connection)

@@ -24,6 +24,7 @@ from caseproof.evidence.vault import Vault, VaultError
 from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.views.case_page import cause_in_words, next_action, sentence
+from caseproof.procedure.views.owed import OwedLine, owed_lines
 from caseproof.store import EvidenceRow, MessageRow, Store, UnknownCase
 from caseproof.store.tickets import AttachmentRow, CommentRow, TicketRow
 from caseproof.store.worklist import Handled
@@ -170,6 +171,7 @@ class CasePage:
     next_action: str
     strip: list[ShownStep]
     blockers: list[Blocker]
+    owed: list[OwedLine]
     decisions: tuple[Fact, ...]
     said: list[ShownAnswer]
     refused_words: tuple[Fact, ...]
@@ -189,6 +191,7 @@ def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage
         evidence = uow.evidence.of(case.ref)
         run = uow.cases.run_of(case.ref)
         handled = uow.worklist.handling(case.ref)
+        owed = owed_lines(uow.owed.of(case.ref))
     flow_run = run.flow_run if run else ""
     return CasePage(
         case=case,
@@ -197,6 +200,7 @@ def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage
         next_action=next_action(case),
         strip=_strip(case),
         blockers=[] if case.is_closed else closure_blockers(case),
+        owed=owed,
         decisions=case.every(Kind.DECIDED, Kind.KEPT_PAUSED),
         said=_said(case),
         refused_words=case.every(Kind.CONFIRMATION_REFUSED),

@@ -11,10 +11,13 @@ from prefect.settings import get_current_settings
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.keeper.open_incidents import OpenIncident
 from caseproof.procedure.views.board import Board, BoardEntry, board
+from caseproof.procedure.views.owed import OwedLine
 from tasks.common import services
 from tasks.display.best_effort import as_far_as_prefect_takes_it
 
 BOARD, PASS = "caseproof-board", "caseproof-keeper"
+LISTED = 20
+"""How much of what is owed stands above the board."""
 
 
 def show_the_board() -> Board:
@@ -74,10 +77,20 @@ def _above(now: Board) -> str:
         parts.append(f"**From retailers: [{count} to look at]({url}).** {_counts(now.from_retailers)}.")
     if now.incidents:
         parts.append("\n".join(["**Open incidents:**", "", *map(_incident, now.incidents)]))
+    if now.owed:
+        more = f" ({now.owed_in_all - len(now.owed)} more)" if now.owed_in_all > len(now.owed) else ""
+        head = f"**Owed, and not done yet: {now.owed_in_all}**{more}. It is tried again by itself."
+        parts.append("\n".join([head, "", *map(_owed, now.owed[:LISTED])]))
     if services().policy_wrong:
         parts.append(f"**The policy file has an error.** {plain(services().policy_wrong)}")
     parts += [f"**{plain(about)}**: {plain(said)}" for about, said in sorted(now.problems.items())[:20]]
     return "\n\n".join(parts)
+
+
+def _owed(one: OwedLine) -> str:
+    ref = one.row.ref
+    whose = f"[{ref}]({services().links.case_url(ref)}): " if ref else ""
+    return f"* {whose}{plain(one.sentence)}"
 
 
 def _incident(one: OpenIncident) -> str:

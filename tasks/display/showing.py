@@ -16,6 +16,7 @@ from caseproof.domain.case import Case, Fact
 from caseproof.evidence.vault import VaultError
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.views.case_page import case_page
+from caseproof.procedure.views.owed import owed_lines
 from caseproof.procedure.views.titles import about
 from tasks.common import load_case, ports, services
 from tasks.display.best_effort import as_far_as_prefect_takes_it
@@ -41,11 +42,14 @@ def show_the_case(ref: str) -> None:
 
 def _show_card(case: Case) -> None:
     here = services()
+    with here.store.reading() as uow:
+        owed = owed_lines(uow.owed.of(case.ref))
     text = case_page(
         case,
         case_url=here.links.case_url(case.ref),
         evidence_url=f"{here.settings.public}/evidence",
         picture=_picture(case.photo),
+        owed=owed,
     )
     ports().carrier.show_card(f"{case.ref.lower()}-case", text, f"**The case.** {plain(about(case))}")
 

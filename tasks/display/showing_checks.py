@@ -58,6 +58,11 @@ class Progress:
         get_run_logger().info("Reading the jobs of %s.", platform)
         self._show(0.0, f"Reading the jobs of {platform}.")
 
+    def found(self, platform: str, notes: Sequence[str]) -> None:
+        """What people should know of its jobs, before anything is stopped."""
+        for note in notes:
+            get_run_logger().warning("%s: %s", platform, hide(note))
+
     def begins(self, platform: str, total: int) -> None:
         """So many jobs are about to be stopped."""
         self._platform, self._total, self._done = platform, total, 0

@@ -23,7 +23,6 @@ from caseproof.domain.specs import Role
 from caseproof.http.redaction import without_secrets
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.core.texts import short
-from caseproof.procedure.notify.recovery import owes_recovery
 from caseproof.store import CaseRow, locks
 from caseproof.store.errors import Unreadable
 from tasks.runs.carrying import UNSEEN, is_live, lay_to_rest
@@ -35,7 +34,6 @@ OVERLAP = timedelta(minutes=2)
 FIRST_LOOK = timedelta(days=1)
 SLICE = 200
 """How many cases the slow look takes at a time."""
-_CLOSED_LATELY = timedelta(days=7)
 _AT_ONCE = 200
 
 
@@ -132,8 +130,8 @@ def _cases_of(services: Services, runs: Mapping[str, FlowRun], others: Sequence[
 def _look_at(
     services: Services, row: CaseRow, run: FlowRun | None, claimed_after: datetime | None, found: Revived
 ) -> list[NextRun]:
-    """What the case needs: its next run, a rest, or nothing."""
-    if _has_no_work(services, row) or (is_live(services, run, claimed_after) and not _was_cancelled(run)):
+    """What the case needs: its next run, a rest, or nothing. What a closed one owes, the keeper does without a run."""
+    if row.closed_at is not None or (is_live(services, run, claimed_after) and not _was_cancelled(run)):
         return []
     if row.flow_run is None:
         fresh = services.clock() - row.updated_at < UNSEEN  # the command that opened it is about to give it its run
@@ -148,21 +146,12 @@ def _look_at(
     return _after_death(services, row, run, found)
 
 
-def _has_no_work(services: Services, row: CaseRow) -> bool:
-    closed = row.closed_at
-    if closed is None or services.clock() - closed > _CLOSED_LATELY:
-        return closed is not None
-    return row.ticket_closed and not owes_recovery(services.ledger.case(row.ref))
-
-
 def _was_cancelled(run: FlowRun | None) -> bool:
     return run is not None and run.state is not None and (run.state.is_cancelled() or run.state.is_cancelling())
 
 
 def _park(services: Services, row: CaseRow, found: Revived) -> None:
     """A person cancelled the run in the Prefect UI, and has a reason: the case rests, and says so."""
-    if row.closed_at is not None:
-        return
     until = services.clock() + timedelta(hours=services.policy.keeper.parked_hours)
     why = "parked: its run was cancelled in the Prefect UI"
     event = services.ledger.event(Kind.PARKED, until=until.isoformat(), flow_run=row.flow_run)

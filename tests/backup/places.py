@@ -138,7 +138,7 @@ def opened(job: str) -> Event:
     return Event(Kind.OPENED, NOW, "caseproof", OPENED | {"job": job})
 
 
-SINCE_0002_TABLES = ("chosen_causes", "incident_questions", "incidents", "logins", "marks", "messages")
+SINCE_0002_TABLES = ("chosen_causes", "incident_questions", "incidents", "logins", "marks", "messages", "owed")
 NOT_SAVED = {"login_links", "login_sessions"}
 HASH = "$argon2id$"
 """In the place of a password's hash; no backup holds it."""

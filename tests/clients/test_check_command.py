@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -170,6 +170,7 @@ def test_a_schedule_outside_the_calendar_leaves_its_platform_checked(
 def test_what_a_pass_did_is_told_though_it_did_not_get_to_its_end(jobs: Farm, home: Path) -> None:
     class Falls:
         def reads(self, platform: str) -> None: ...
+        def found(self, platform: str, notes: Sequence[str]) -> None: ...
         def begins(self, platform: str, total: int) -> None: ...
         def did(self, result: StopResult) -> None:
             raise LookupError(f"made-up {result.job}")

@@ -286,13 +286,11 @@ def test_a_case_that_cannot_be_read_keeps_no_other_from_its_new_run(services, ca
     assert generation(services, broken) == 1
 
 
-def test_a_closed_case_gets_another_run_until_its_retailer_knows_how_it_ended(services, clock, carried) -> None:
+def test_a_closed_case_gets_no_other_run_for_the_keeper_does_what_it_owes(services, clock, carried) -> None:
     world = World(services.settings.home_folder, clock=clock)
     ref, _ = carried(Crashed(), world.closed())
-    assert ref in revive(services).given
-    world.step("recover", ref)
-    with get_client(sync_client=True) as client:
-        client.set_flow_run_state(read_run(run_of(services, ref)).id, Crashed(), force=True)
+    with services.store.reading() as uow:
+        assert uow.owed.of(ref)
     assert ref not in revive(services).given
     world.services.store.close()
 

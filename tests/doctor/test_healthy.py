@@ -15,10 +15,11 @@ CHECKS = [
     "Python", "Packages", "Home folder", "Private files", "Disk space", "Policy", "Browser",
     "Prefect address", "Prefect server", "Prefect version", "Prefect password", "Prefect origins",
     "Work pool", "Deployments", "Worker",
-    "Store", "Store takes writes", "Cases unedited", "Keeper", "Key of links", "Evidence",
+    "Store", "Store takes writes", "Cases unedited", "Keeper", "Nothing owed", "Key of links", "Evidence",
     "Words of mail", "Mail server", "Mailbox", "Desk",
-    "Platforms", f"Platform {JOBS}", "Web app", "Web app's store", "Web addresses", "Confirmation page",
-    "Web host names", "Whose word on a login", "Logins", "Clocks",
+    "Platforms", f"Platform {JOBS}", f"Contacts of {JOBS}",
+    "Web app", "Web app's store", "Web addresses", "Confirmation page", "Web host names",
+    "Whose word on a login", "Logins", "Clocks",
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from caseproof.channels.outbound.mail import MailDown, MailRefused
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.owing import owes_recovery
 from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.proof import verify_proof
 from caseproof.evidence.signing import case_of_address
@@ -120,7 +121,7 @@ def test_where_nobody_who_was_told_is_left_the_case_says_so_and_asks_nobody(worl
     world.step("recover", ref)
     assert len(world.mail.taken) == 1
     assert world.case(ref).recovery["why"] == recovery.NOBODY
-    assert not recovery.owes_recovery(world.case(ref))
+    assert not owes_recovery(world.case(ref))
 
 
 # -- when -------------------------------------------------------------------------------------------------------------
@@ -190,7 +191,7 @@ def test_a_mail_that_does_not_leave_is_tried_again_and_the_case_stays_closed(wor
     with pytest.raises(type(error)):
         world.step("recover", ref)
     assert world.case(ref).is_closed
-    assert recovery.owes_recovery(world.case(ref))
+    assert owes_recovery(world.case(ref))
     world.step("recover", ref)
     assert world.count(ref, Kind.RECOVERY_TOLD) == 1
 

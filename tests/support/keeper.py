@@ -42,6 +42,7 @@ class Keeper:
         return KeeperPorts(
             lambda _: here.platform,
             lambda case: here.runner(case.ref),
+            lambda: here.desk,
             lambda: here.send,
             runs,
             list,

@@ -63,7 +63,7 @@ REFUSED = [
 # what may be written down without moving the case
 AT_ANY_TIME = {
     "confirmation_received", "confirmation_refused", "reply_received", "address_bounced", "question_asked",
-    "question_answered", "answer_refused", "trouble", "trouble_over", "team_told", "parked", "cause_chosen",
+    "question_answered", "answer_refused", "trouble", "trouble_over", "team_told", "given_up", "parked", "cause_chosen",
     "word_agreed",
 }  # fmt: skip
 WHILE_OPEN = AT_ANY_TIME | {"incident_joined"}

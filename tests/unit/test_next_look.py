@@ -49,11 +49,8 @@ def what_comes(row: CaseRow, policy: KeeperPolicy = POLICY) -> list[tuple[Due, t
         ({"asked_form": "review", "state": State.VERIFIED, "nudges": 1}, [(Due.TELL, 24 * HOUR)]),
         ({"asked_form": "decision", "nudges": 3}, [(Due.TELL, 17 * DAY)]),
         ({"asked_form": "decision", "has_news": True}, [(Due.WAKE, timedelta()), (Due.TELL, 8 * HOUR)]),
-        ({"asked_form": "try-again"}, [(Due.TELL, 8 * HOUR)]),
-        (
-            {"asked_form": "try-again", "state": State.RUNNING},
-            [(Due.READ_THE_RUN, timedelta()), (Due.TELL, 8 * HOUR)],
-        ),
+        ({"asked_form": "try-again"}, []),
+        ({"asked_form": "try-again", "state": State.RUNNING}, [(Due.READ_THE_RUN, timedelta())]),
         ({"asked_form": "", "asked_at": None}, [(Due.GIVE_A_RUN, timedelta())]),
         (
             {"asked_form": "", "asked_at": None, "has_news": True},  # answered on its page

@@ -356,6 +356,12 @@ class Kind(EventKind):
         wakes=False,
         sentence="Team told ({number}): {about}",
     )
+    GIVEN_UP = "given_up", Spec(
+        says=says.GivenUp,
+        noted_in=_ALL,
+        wakes=False,
+        sentence="Given up: {thing}. {reason}",
+    )
     PARKED = "parked", Spec(
         says=says.Parked,
         noted_in=_ALL,

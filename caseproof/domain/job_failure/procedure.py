@@ -6,6 +6,7 @@ from caseproof.domain.job_failure.claims import claims
 from caseproof.domain.job_failure.conditions import CONDITIONS, closure_rule, refuse_more
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import SENTENCES, State
+from caseproof.domain.job_failure.owing import owes
 from caseproof.domain.procedure import Procedure
 
 JOB_FAILURE = Procedure(
@@ -27,4 +28,5 @@ JOB_FAILURE = Procedure(
         "shared-cause": "the cause, asked with another case",
     },
     waits_in=frozenset({State.WAITING, State.PAUSED}),
+    owes=owes,
 )

@@ -7,9 +7,10 @@ import hashlib
 
 from caseproof.desks.base import Attachment, Desk, DeskError, TicketStatus
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.codes import Code, MessageCode
+from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.owing import WORDS, note_key
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.parts import Effects, Ledger, Links
@@ -102,16 +103,13 @@ def _fails(summary: str) -> str:
     return f"What fails:\n\n{lines}\n" if "\n" in lines else f"What fails: {in_ticket(summary)}"
 
 
-_SAID = (Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED, Kind.CONFIRMATION_REFUSED, Kind.WORD_AGREED)
-
-
 def words_to_note(store: Store, case: Case) -> list[Fact]:
     """What came from the retailer and is not on the ticket yet, oldest first; without words nothing is looked up."""
-    said = case.every(*_SAID)
+    said = case.every(*WORDS)
     if not said or case.ticket is None:
         return []
     with store.reading() as uow:
-        return [fact for fact in said if uow.intents.result(_note_key(case, fact)) is None]
+        return [fact for fact in said if uow.intents.result(note_key(case, fact)) is None]
 
 
 def note_words(ledger: Ledger, effects: Effects, links: Links, desk: Desk, ref: str) -> None:
@@ -121,7 +119,7 @@ def note_words(ledger: Ledger, effects: Effects, links: Links, desk: Desk, ref: 
     """
     case = ledger.case(ref)
     for fact in words_to_note(ledger.store, case):
-        _comment_once(effects, desk, case, _note_key(case, fact), _note(links, case, fact))
+        _comment_once(effects, desk, case, note_key(case, fact), _note(links, case, fact))
 
 
 def _comment_once(effects: Effects, desk: Desk, case: Case, key: str, text: str) -> None:
@@ -132,15 +130,6 @@ def _comment_once(effects: Effects, desk: Desk, case: Case, key: str, text: str)
         return {"ticket": ticket}
 
     idempotent_effect(effects, case.ref, "note", key, plan={}, effect=comment, read_back=None, harmless=(DeskError,))
-
-
-def _note_key(case: Case, fact: Fact) -> str:
-    key = f"{case.ref}/note/{fact.event.kind}/{fact['evidence']}"
-    if fact.get("code") != MessageCode.NOT_AGREED:
-        return key
-    # The same message may have been refused before, by the inbox or by a no to it: this no is news all the same.
-    before = (one for one in case.every(fact.event.kind) if one.seq < fact.seq)
-    return f"{key}/{fact.seq}" if any(one["evidence"] == fact["evidence"] for one in before) else key
 
 
 def _note(links: Links, case: Case, fact: Fact) -> str:

@@ -26,6 +26,7 @@ from caseproof.procedure.containment.check_lock import CheckRunning, check_lock
 from caseproof.procedure.containment.run_reading import RunReading
 from caseproof.procedure.containment.stop_targets import StopResult, Target, stop_targets
 from caseproof.procedure.core.causes import remembered_causes
+from caseproof.procedure.core.contact_list import without_contact
 from caseproof.procedure.core.parts import Ledger, Stopping
 from caseproof.store import CaseRow, ChosenCause, Store
 
@@ -44,7 +45,8 @@ class CheckPlan:
 
     ``now`` is the platform's own time (ours, where it tells none); ``jobs`` and ``runs`` are how many there were;
     ``unlisted`` counts runs of jobs that the platform did not list; ``too_slow`` are the expressions of the policy that
-    ran out of their time, by the name of their signature.
+    ran out of their time, by the name of their signature; ``without_contact`` are the retailers of its jobs, failing or
+    not, of whom nobody is registered, each with the number of these jobs.
     """
 
     name: str
@@ -57,6 +59,7 @@ class CheckPlan:
     runs: int
     unlisted: int
     too_slow: Mapping[str, str] = field(default_factory=dict)
+    without_contact: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ def plan_check(
         runs=len(runs.frame),
         unlisted=int(strangers(runs.frame, jobs).sum()),
         too_slow=runs.too_slow,
+        without_contact=without_contact(ledger.store, (listed.job.retailer for listed in survey.jobs)),
     )
 
 

@@ -1,13 +1,15 @@
-"""A list of contacts goes into the store: each line checked, all or none."""
+"""A list of contacts goes into the store: each line checked, all or none; and whose jobs have none there."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from caseproof.config.contacts_file import ContactLine, ContactsError
-from caseproof.config.mail_address import comparable, usable_address
+from caseproof.config.mail_address import comparable, tidied, usable_address
 from caseproof.domain.errors import BadInput
+from caseproof.store import Store
 from caseproof.store.people import Contact, People, kept_of
 
 NEW, AS_IT_IS = "new", "as it is"
@@ -65,3 +67,32 @@ def _refuse_unusable(line: ContactLine, first: str | None) -> None:
     usable_address(line.address)
     if first:
         raise BadInput(f"{line.address} of {line.retailer} stands in {first} already", "Keep one of them.")
+
+
+# -- whom nobody could tell -------------------------------------------------------------------------------------------
+
+NAMED = 10
+"""So many retailers are named."""
+
+
+def without_contact(store: Store, retailers: Iterable[str | None]) -> Mapping[str, int]:
+    """The retailers of jobs (one name a job) of whom nobody is registered, each with the number of its jobs.
+
+    A job that names no retailer is left out. Raises StoreError.
+    """
+    jobs = Counter(name for name in retailers if name and tidied(name))
+    with store.reading() as uow:
+        known = uow.people.with_contacts()
+    return {name: jobs[name] for name in sorted(jobs) if tidied(name) not in known}
+
+
+def nobody_to_tell(missing: Mapping[str, int]) -> str:
+    """What is wrong with these, in a sentence; "" where there are none."""
+    if not missing:
+        return ""
+    told = [f"{name} ({count} jobs)" if count > 1 else f"{name} (1 job)" for name, count in missing.items()]
+    more = f" and {len(told) - NAMED} more" if len(told) > NAMED else ""
+    return f"No contact is registered for {', '.join(told[:NAMED])}{more}: where a job of theirs fails, nobody is told."
+
+
+HOW_TO_REGISTER = "`caseproof contact add --retailer NAME --address ADDRESS`, or `caseproof contact import FILE`."

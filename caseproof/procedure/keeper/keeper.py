@@ -15,23 +15,30 @@ from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from caseproof.channels.outbound.mail import MailDown, MailRefused
+from caseproof.channels.outbound.mail import MailDown
+from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
-from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.payloads import TeamTold
+from caseproof.domain.owing import Debt
 from caseproof.evidence.answer_keys import LINKS_VOID
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import rechecking
 from caseproof.procedure.keeper.no_answer import has_to_be_told, keep_paused
 from caseproof.procedure.keeper.open_incidents import note_nudge, nudges
+from caseproof.procedure.keeper.owing import (
+    AT_MOST,
+    Hands,
+    alarms,
+    note_failed,
+    reminders_of_debts,
+    steps_to_try,
+    work_off,
+)
 from caseproof.procedure.keeper.pending_team_alerts import to_tell
 from caseproof.procedure.keeper.problems import Problems, note_problems
 from caseproof.procedure.keeper.schedule import (
     AT_WORK,
-    IDLE,
-    SOON,
     DueCases,
     due_cases,
     has_to_look_at_all,
@@ -43,10 +50,10 @@ from caseproof.procedure.keeper.schedule import (
     waits_for_retailer,
 )
 from caseproof.procedure.keeper.team_alerts import TeamAlert, tell_team
-from caseproof.procedure.notify.correcting import owes_letters, tell_correction
+from caseproof.procedure.notify.mail_pace import NotYourTurn
 from caseproof.procedure.notify.reminding import remind
 from caseproof.procedure.notify.renewing import owes_new_link, renew_link
-from caseproof.procedure.notify.telling import NobodyToTell, Send
+from caseproof.procedure.notify.telling import Send
 from caseproof.store import CaseRow, locks
 from caseproof.store.messages import MessageRow
 
@@ -81,6 +88,7 @@ class KeeperPorts:
 
     platform: Callable[[str], JobPlatform]
     runner: Callable[[Case], JobPlatform]
+    desk: Callable[[], Desk]
     sender: Callable[[], Send]
     runs: Callable[[Sequence[CaseRow], Mapping[str, str]], Ran]
     incidents: Callable[[], Sequence[str]]
@@ -100,6 +108,8 @@ class KeeperPass:
     woken: list[str] = field(default_factory=list)
     reminded: list[str] = field(default_factory=list)
     renewed: list[str] = field(default_factory=list)
+    done_late: list[str] = field(default_factory=list)
+    owed: int = 0
     team_told: int = 0
     paused: list[str] = field(default_factory=list)
     incidents: list[str] = field(default_factory=list)
@@ -116,6 +126,8 @@ class KeeperPass:
             "woken": _names(self.woken),
             "retailers reminded about": _names(self.reminded),
             "given a new link": _names(self.renewed),
+            "owed, and done now": _names(self.done_late),
+            "owed yet: it could not be done": self.owed,
             "told to the team": self.team_told,
             "kept paused: no answer": _names(self.paused),
             "incidents": "; ".join(self.incidents[:20]) or "nothing",
@@ -163,7 +175,11 @@ class _Keeper:
         self._done = KeeperPass()
         self._watches: dict[str, threading.Thread] = {}
         self._down: set[str] = set()
-        self._uncorrected: dict[str, str] = {}
+        self._retried: list[str] = []
+        self._hands = Hands(
+            services.ledger, services.effects, services.links, services.policy, ports.desk,
+            lambda: services.dispatch(ports.sender()),
+        )  # fmt: skip
 
     def keep(self, patience: float) -> KeeperPass:
         self._watch_the_platforms()  # J2: what has to stop comes first
@@ -175,9 +191,11 @@ class _Keeper:
         self._done.looked_at = len(found.rows)
         self._read_the_runs(found)
         self._let_another_ask(found)
+        self._let_try_again()
         self._give_and_wake(found, patience)
         self._remind(found)
-        again = self._correct(found) | self._renew(found)
+        again = self._renew(found)
+        self._work_off()
         for name in self._wait_for_the_platforms():  # the team is told of what they found
             self._done.problems(_about(name), Hanging(name))
         self._tell(found)
@@ -186,6 +204,8 @@ class _Keeper:
         note_next(self._services.ledger, self._services.policy.keeper, settled)
         self._try_again(found, again)
         note_problems(self._services.ledger, self._done.problems.said)
+        with self._services.store.reading() as uow:
+            self._done.owed = uow.owed.count(late=True)
         done, self._done = self._done, KeeperPass()  # what still hangs changes it no more
         return done
 
@@ -266,6 +286,7 @@ class _Keeper:
         """Runs for the cases without a live one, and for those asleep with news; as fast as workers take them."""
         deadline = time.monotonic() + patience
         wake, also = self._runs_of(found.wake), found.runs
+        wake |= {ref: run for ref, run in self._runs_of(self._retried).items() if ref not in wake}  # after all news
         while True:
             ran = Ran()
             with self._apart("flow runs"):
@@ -288,14 +309,20 @@ class _Keeper:
             ]
         return {row.ref: row.flow_run for row in rows if row.flow_run}
 
+    def _let_try_again(self) -> None:
+        """The runs of cases in which a step could not be carried out are woken by time, too, not by a person alone."""
+        with self._apart("steps that are tried again"):
+            self._retried = steps_to_try(self._services.ledger)
+
     def _remind(self, found: DueCases) -> None:
         send: Send | None = None
         deadline = time.monotonic() + self._hung
+        owed = self._refs_owing(Debt.REMINDER)
         for ref in found.remind:
             if time.monotonic() > deadline:
                 return  # mail is paced: the next pass sends the others
-            if ref in self._done.reminded:
-                continue  # in the mail of another case of its notice
+            if ref in self._done.reminded or ref in owed:
+                continue  # in the mail of another case of its notice, or tried again as of what is owed
             down = False
             with self._apart(ref):
                 try:
@@ -303,44 +330,31 @@ class _Keeper:
                     self._done.reminded += remind(
                         self._services.ledger, self._services.dispatch(send), self._services.policy, ref
                     )
-                except MailDown:
-                    down = True
+                except Exception as error:
+                    down = isinstance(error, MailDown)
+                    self._is_owed(ref, Debt.REMINDER, error)
                     raise
             if down:
                 return  # its time-out once a pass, not once a case
 
-    def _correct(self, found: DueCases) -> dict[str, datetime]:
-        """The retailers of closed cases whose cause was corrected since: their cases have no run that could write.
+    def _refs_owing(self, what: Debt) -> set[str]:
+        with self._services.store.reading() as uow:
+            return {row.ref for row in uow.owed.rows(AT_MOST, what)}
 
-        Gives those to whom the mail has yet to go, and when it is tried again: ever more seldom where mail is down,
-        and daily where a person has to put something right.
-        """
-        again: dict[str, datetime] = {}
-        deadline, down = time.monotonic() + self._hung, False
-        for row in found.rows:
-            if row.closed_at is None:
-                continue
-            with self._apart(row.ref):
-                case = self._services.ledger.case(row.ref)
-                if not owes_letters(self._services.store, case):
-                    continue
-                now = self._services.clock()
-                since = case.cause_settled.at if case.cause_settled else now
-                again[row.ref] = min(now + max(SOON, (now - since) / 10), now + IDLE)
-                if down or time.monotonic() > deadline:
-                    continue
-                try:
-                    dispatch = self._services.dispatch(self._ports.sender())
-                    tell_correction(self._services.ledger, dispatch, self._services.policy, row.ref)
-                except MailDown:
-                    down = True  # its time-out once a pass, not once a case
-                    raise
-                except (NobodyToTell, MailRefused) as error:
-                    again[row.ref] = now + IDLE
-                    self._cannot_correct(case, error)
-                    raise
-                del again[row.ref]
-        return again
+    def _is_owed(self, ref: str, what: Debt, error: Exception) -> None:
+        """What time made due could not be done: it is on the list from now on. Mail that waits for its turn is not."""
+        if not isinstance(error, NotYourTurn):
+            note_failed(self._services.ledger, ref, what, "", error)
+
+    def _work_off(self) -> None:
+        """What is owed, of closed cases, too; the runs of those that wait for a person yet may end."""
+        with self._apart("what is owed"):
+            worked = work_off(self._hands, self._done.problems, self._hung)
+            self._done.reminded += worked.done.pop(Debt.REMINDER, [])
+            self._done.renewed += worked.done.pop(Debt.LINK, [])
+            self._done.done_late += sorted({ref for refs in worked.done.values() for ref in refs})
+            if worked.wake:
+                self._done.woken += self._ports.runs([], self._runs_of(worked.wake)).woken
 
     def _renew(self, found: DueCases) -> dict[str, datetime]:
         """The retailers whose links were voided, and who owe an answer; gives when it is tried again for the others."""
@@ -348,8 +362,9 @@ class _Keeper:
         if not self._links_were_voided():
             return again
         deadline, down = time.monotonic() + self._hung, False
+        owed = self._refs_owing(Debt.LINK)
         for row in found.rows:
-            if not may_answer(row) or row.ref in self._done.renewed:
+            if not may_answer(row) or row.ref in self._done.renewed or row.ref in owed:
                 continue
             with self._apart(row.ref):
                 again[row.ref] = self._services.clock() + AT_WORK
@@ -361,8 +376,9 @@ class _Keeper:
                         self._done.renewed += renew_link(
                             self._services.ledger, dispatch, self._services.policy, row.ref
                         )
-                    except MailDown:
-                        down = True  # its time-out once a pass, not once a case
+                    except Exception as error:
+                        down = isinstance(error, MailDown)  # its time-out once a pass, not once a case
+                        self._is_owed(row.ref, Debt.LINK, error)
                         raise
                 del again[row.ref]
         return again
@@ -370,12 +386,6 @@ class _Keeper:
     def _links_were_voided(self) -> bool:
         with self._services.store.reading() as uow:
             return uow.cursors.get(LINKS_VOID) is not None
-
-    def _cannot_correct(self, case: Case, error: CaseproofError) -> None:
-        """The team is told once a correction: no form of a closed case would show it."""
-        since = case.cause_settled.seq if case.cause_settled else 0
-        if not any(told.data.get("aside") and told.seq > since for told in case.all_of(TeamTold)):
-            self._uncorrected[case.ref] = f"the retailer was told another cause, and cannot be written to: {error}"
 
     def _try_again(self, found: DueCases, again: Mapping[str, datetime]) -> None:
         """Note when a case is looked at again whose letter has yet to go; what happened to it meanwhile makes it due by
@@ -399,22 +409,26 @@ class _Keeper:
             messages = to_tell(self._services.ledger)
         told = [_nudge(row, about) for row, about in (*found.tell, *self._told_first(found))]
         with self._apart("telling the team"):
-            told += [
-                self._telling(ref, "the stop did not hold, and was made again (J2)") for ref in self._done.stopped_again
-            ]
-            again = "the job failed again after the case was closed, so the case is open again (J10)"
-            told += [self._telling(ref, again) for ref in self._done.reopened]
-            told += [self._telling(ref, about) for ref, about in self._uncorrected.items()]
-            send = self._ports.sender() if (told or beside or messages) and self._services.policy.mail.team else None
-            self._done.team_told = tell_team(
-                self._services.ledger, self._services.links, self._services.policy.mail, send, told, beside, messages
-            )
-            self._done.team_told += sum(note_nudge(self._services.store, one.ref, one.number) for one in beside)
+            ledger = self._services.ledger
+            told += [*alarms(ledger), *reminders_of_debts(ledger, self._services.policy.keeper)]
+            try:
+                self._send_to_the_team(told, beside, messages)
+            except Exception as error:
+                note_failed(self._services.ledger, "", Debt.TEAM_MAIL, "", error)
+                raise
 
-    def _telling(self, ref: str, about: str) -> TeamAlert:
-        case = self._services.ledger.case(ref)
-        number = len(case.since_question(Kind.TEAM_TOLD)) + 1
-        return TeamAlert(ref, case.facts["job_name"], about, number, aside=True)
+    def _send_to_the_team(
+        self, told: Sequence[TeamAlert], beside: Sequence[TeamAlert], messages: Sequence[MessageRow]
+    ) -> None:
+        mail = self._services.policy.mail
+        send = self._ports.sender() if (told or beside or messages) and mail.team else None
+        self._done.team_told = tell_team(
+            self._services.ledger, self._services.links, mail, send, told, beside, messages
+        )
+        self._done.team_told += sum(note_nudge(self._services.store, one.ref, one.number) for one in beside)
+        with self._services.store.uow() as uow:
+            uow.owed.settle("", Debt.TEAM_MAIL)
+            uow.commit()
 
     def _told_first(self, found: DueCases) -> list[tuple[CaseRow, str]]:
         """The cases about to be kept paused of which the team was told nothing yet, whyever (J6)."""

@@ -72,6 +72,8 @@ def due_actions(row: CaseRow, policy: KeeperPolicy) -> list[DueAction]:
         return found  # the team is told of the case that asks
     if row.asked_form == TRY_AGAIN and row.state is State.RUNNING:
         found.append(DueAction(Due.READ_THE_RUN, row.asked_at))
+    if row.asked_form == TRY_AGAIN:
+        return found  # it is tried again, and the team told of it, as of what is owed
     if row.notice_at is not None and waits_for_retailer(row):
         return [*found, *_word(row, policy, row.notice_at)]
     return [*found, _nudge(row, policy, row.asked_at)]
@@ -142,7 +144,7 @@ def nudge_at(policy: KeeperPolicy, asked: datetime, nudges: int) -> datetime:
 def _nudge(row: CaseRow, policy: KeeperPolicy, asked: datetime) -> DueAction:
     at = nudge_at(policy, asked, row.nudges)
     about = _of_word(row) if row.asked_form == WORD else _ABOUT.get(row.asked_form)
-    about = about or f"a step needs help: {row.trouble}"
+    about = about or f"it asks: {row.asked_form}"
     return DueAction(Due.TELL, at, f"{about}, asked {asked:%Y-%m-%d %H:%M} UTC")
 
 

@@ -17,6 +17,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.parts import US, Ledger, Links
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.keeper.pending_team_alerts import as_lines, note_told
+from caseproof.store import OwedRow
 from caseproof.store.messages import MessageRow
 
 
@@ -25,7 +26,8 @@ class TeamAlert:
     """What the team is told about a case or an incident: ``number`` counts from 1 since the question that waits.
 
     ``url`` is where to answer, where that is not the case's page. ``no_answer``: it is that the retailer does not
-    answer. ``aside``: it is not about the question, and counts by itself.
+    answer. ``aside``: it is not about the question, and counts by itself: ``of`` is the number of the event that it
+    tells of, ``row`` what is owed.
     """
 
     ref: str
@@ -35,6 +37,8 @@ class TeamAlert:
     url: str = ""
     no_answer: bool = False
     aside: bool = False
+    of: int = 0
+    row: OwedRow | None = None
 
 
 def tell_team(
@@ -64,14 +68,28 @@ def tell_team(
 
 
 def _note_telling(ledger: Ledger, one: TeamAlert, by: str) -> bool:
+    if one.row is not None and not _is_news(ledger, one.row):
+        return False
     what = {"no_answer": True} if one.no_answer else {"aside": True} if one.aside else {}
-    event = ledger.event(Kind.TEAM_TOLD, US, about=short(one.about), number=one.number, by=by, **what)
+    of = {"of": one.of} if one.of else {}
+    event = ledger.event(Kind.TEAM_TOLD, US, about=short(one.about), number=one.number, by=by, **what, **of)
 
     def unless_noted(now: Case) -> list[Event]:
-        told = now.since_question(Kind.TEAM_TOLD) if one.aside else now.nudges
-        return [event] if now.question is None or len(told) == one.number - 1 else []
+        if one.row is not None:
+            return [event]
+        if one.of:
+            known = any(told.kind is Kind.TEAM_TOLD and told.data.get("of") == one.of for told in now.events)
+            return [] if known else [event]
+        return [event] if now.question is None or len(now.nudges) == one.number - 1 else []
 
     return ledger.change(one.ref, unless_noted).events[-1] == event
+
+
+def _is_news(ledger: Ledger, row: OwedRow) -> bool:
+    with ledger.store.uow() as uow:
+        news = uow.owed.note_told(row)
+        uow.commit()
+    return news
 
 
 def _mail(

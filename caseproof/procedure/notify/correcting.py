@@ -30,23 +30,23 @@ def owes_letters(store: Store, case: Case) -> bool:
     return owes_correction(case) or bool(_overtaken(store, case))
 
 
-def tell_correction(ledger: Ledger, dispatch: Dispatch, policy: Policy, ref: str) -> Case:
+def tell_correction(ledger: Ledger, dispatch: Dispatch, policy: Policy, ref: str, *, turns: int = TURNS) -> Case:
     """Ensure that the retailer knows the cause that is known now, where they were told another: a letter a contact.
 
     Each letter is kept as evidence before it is sent; whoever repeats it sends the same bytes under the same
     Message-ID. What left is written down whatever the cause is by then; where that is another, another letter follows.
-    Raises NobodyToTell, MailDown, MailRefused.
+    ``turns``: how often a letter waits for the mail's pace. Raises NobodyToTell, MailDown, MailRefused.
     """
     case = _note_overtaken(ledger, dispatch, ledger.case(ref))
     while (settled := case.cause_settled) is not None and owes_correction(case):
         before = case.version
-        case = _note_overtaken(ledger, dispatch, _tell(ledger, dispatch, policy, case, settled))
+        case = _note_overtaken(ledger, dispatch, _tell(ledger, dispatch, policy, case, settled, turns))
         if case.version == before:  # whoever was faster has told it
             break
     return case
 
 
-def _tell(ledger: Ledger, dispatch: Dispatch, policy: Policy, case: Case, settled: Fact) -> Case:
+def _tell(ledger: Ledger, dispatch: Dispatch, policy: Policy, case: Case, settled: Fact, turns: int) -> Case:
     asks = asks_of(ledger.store, policy.check, case) and not case.is_closed
     first = first_thread(ledger.store, case)
 
@@ -61,7 +61,7 @@ def _tell(ledger: Ledger, dispatch: Dispatch, policy: Policy, case: Case, settle
         names = [thread.id for thread in threads] if asks else []
         return Draft([contact.address for contact in contacts], letters, names, facts)
 
-    told = send_letters(dispatch, _mailing(case, settled, TURNS), draft, lambda _: case.ref)
+    told = send_letters(dispatch, _mailing(case, settled, turns), draft, lambda _: case.ref)
     return _note(ledger, case, told)
 
 

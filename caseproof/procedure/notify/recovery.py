@@ -16,6 +16,7 @@ from caseproof.config.mail_address import comparable
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.owing import letters_of_this_round, owes_recovery
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core.idempotent_effect import Json
 from caseproof.procedure.core.parts import Dispatch, Ledger
@@ -28,16 +29,12 @@ from caseproof.store.people import Contact
 NOBODY = "None of those who were told of the failure is a contact of the retailer any more."
 
 
-def owes_recovery(case: Case) -> bool:
-    """Whether somebody who was told of the failure waits to hear that it is over."""
-    return case.is_closed and case.recovery is None and bool(_told(case))
-
-
-def tell_recovery(ledger: Ledger, dispatch: Dispatch, ref: str) -> Case:
+def tell_recovery(ledger: Ledger, dispatch: Dispatch, ref: str, *, turns: int = TURNS) -> Case:
     """Ensure that the retailer knows how it ended: each contact whose mail was taken, and who still is one.
 
     Every letter is kept as evidence before it is sent; whoever repeats it sends the same bytes under the same
-    Message-ID. Raises MailDown, MailRefused; the case stays closed.
+    Message-ID. ``turns``: how often a letter waits for the mail's pace. Raises MailDown, MailRefused; the case stays
+    closed.
     """
     case = ledger.case(ref)
     if not owes_recovery(case):
@@ -48,7 +45,7 @@ def tell_recovery(ledger: Ledger, dispatch: Dispatch, ref: str) -> Case:
         is_out = uow.intents.result(key) is not None
     told: Json = {"message_id": "", "evidence": "", "accepted": [], "why": NOBODY}
     if contacts or is_out:
-        mailing = OutboxEntry(ref, "recovery", key, f"recovery-{case.opening}", TURNS)
+        mailing = OutboxEntry(ref, "recovery", key, f"recovery-{case.opening}", turns)
         told = send_letters(dispatch, mailing, lambda: _draft(ledger, dispatch, case, contacts), lambda _: ref)
     event = ledger.event(Kind.RECOVERY_TOLD, **told)
     return ledger.change(ref, lambda now: [event] if owes_recovery(now) and now.opening == case.opening else [])
@@ -56,12 +53,7 @@ def tell_recovery(ledger: Ledger, dispatch: Dispatch, ref: str) -> Case:
 
 def _told(case: Case) -> set[str]:
     """The addresses, as they compare, that mail of this round was taken for."""
-    if case.notice is None:
-        return set()
-    kinds = (Kind.NOTICE_CORRECTED, Kind.REMINDER_SENT, Kind.LINK_RENEWED)
-    later = [event for kind in kinds for event in case.since_notice(kind)]
-    events = (case.notice.event, *later)
-    return {comparable(str(address)) for event in events for address in event.data["accepted"]}
+    return {comparable(str(address)) for event in letters_of_this_round(case) for address in event.data["accepted"]}
 
 
 def _contacts(store: Store, case: Case) -> list[Contact]:

@@ -12,13 +12,15 @@ from enum import StrEnum
 from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.codes import Code, Rest
 from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.owing import Debt
 from caseproof.domain.vocabulary import AGREEMENT, CAUSE, DECISION, REVIEW, SHARED_CAUSE, TRY_AGAIN, WORD, Disposition
 from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.keeper.open_incidents import OpenIncident, open_incidents
 from caseproof.procedure.keeper.problems import PROBLEMS
 from caseproof.procedure.keeper.schedule import CASEPROOF, NOBODY, RETAILER, TEAM, US, is_asked
-from caseproof.store import CaseRow
+from caseproof.procedure.views.owed import OwedLine, owed_lines
+from caseproof.store import CaseRow, OwedRow
 from caseproof.store.uow import UnitOfWork
 
 AT_MOST = 300
@@ -48,8 +50,9 @@ class BoardEntry:
 @dataclass(frozen=True, slots=True)
 class Board:
     """The board as it is now: its lines, those that need us first; how many cases are open, by state and marketplace;
-    what the keeper could not do in its latest pass, by what it was about; the open incidents, oldest first; and how
-    many messages from retailers need an eye, by the place where they ended."""
+    what the keeper could not do in its latest pass, by what it was about; the open incidents, oldest first; how many
+    messages from retailers need an eye, by the place where they ended; and what is owed and could not be done yet, of
+    closed cases, too, the oldest first, and how much that is."""
 
     lines: tuple[BoardEntry, ...]
     open: int
@@ -58,6 +61,8 @@ class Board:
     problems: Mapping[str, str]
     incidents: tuple[OpenIncident, ...] = ()
     from_retailers: Mapping[str, int] = field(default_factory=dict)
+    owed: tuple[OwedLine, ...] = ()
+    owed_in_all: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +83,11 @@ def board(ledger: Ledger, keeper: KeeperPolicy, at_most: int = AT_MOST) -> Board
         named = [*problems][:at_most] + [
             row.ref for row in uow.messages.to_look_at(at_most) if row.place is Disposition.BOUNCE and row.ref
         ]
+        owed, owed_in_all = [row for row in uow.owed.rows(at_most) if row.is_late], uow.owed.count(late=True)
         rows = [*uow.cases.in_need(at_most), *_of_refs(uow, named), *uow.cases.slice(0, at_most)]
+    steps = {row.ref: row for row in owed if row.what is Debt.STEP}
     lines = {
-        row.ref: line(row, keeper, now, problems.get(row.ref, ""), returned.get(row.retailer))
+        row.ref: line(row, keeper, now, problems.get(row.ref, ""), returned.get(row.retailer), steps.get(row.ref))
         for row in rows
         if row.closed_at is None
     }
@@ -91,7 +98,10 @@ def board(ledger: Ledger, keeper: KeeperPolicy, at_most: int = AT_MOST) -> Board
         markets[marketplace or "none"] += count
     shown, incidents = tuple(ordered[:at_most]), tuple(open_incidents(ledger.store))
     counts_of = {str(place): count for place, count in from_retailers.items()}
-    return Board(shown, states.total(), dict(states), dict(markets), problems, incidents, counts_of)
+    lately = tuple(owed_lines(owed))
+    return Board(
+        shown, states.total(), dict(states), dict(markets), problems, incidents, counts_of, lately, owed_in_all
+    )
 
 
 def _of_refs(uow: UnitOfWork, refs: list[str]) -> list[CaseRow]:
@@ -111,10 +121,18 @@ def what_returned(uow: UnitOfWork) -> dict[str, Returned]:
 
 
 def line(
-    row: CaseRow, keeper: KeeperPolicy, now: datetime, problem: str = "", returned: Returned | None = None
+    row: CaseRow,
+    keeper: KeeperPolicy,
+    now: datetime,
+    problem: str = "",
+    returned: Returned | None = None,
+    step: OwedRow | None = None,
 ) -> BoardEntry:
-    """A case's line: who must act, for what, since when. ``returned``: whose mail of its retailer came back."""
+    """A case's line: who must act, for what, since when. ``returned``: whose mail of its retailer came back; ``step``:
+    the step that could not be carried out."""
     who, what, since = (US, problem, row.updated_at) if problem else _acts(row, keeper, now)
+    if step is not None and step.next_at is not None and row.asked_form == TRY_AGAIN and not problem:
+        what, since = f"{short(what)} (tried again at {step.next_at:%Y-%m-%d %H:%M} UTC)", step.since
     if returned is not None:
         came_back = f"the mail to {', '.join(returned.addresses)} came back"
         if returned.all and who == RETAILER:  # nobody there knows of it

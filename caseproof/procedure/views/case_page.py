@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from caseproof.domain.case import Case
@@ -15,6 +16,7 @@ from caseproof.domain.procedure import of_kind
 from caseproof.domain.vocabulary import SHARED_CAUSE, WAYS
 from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import data_uri, in_words, link, own_line, plain, short
+from caseproof.procedure.views.owed import OwedLine
 
 
 def next_action(case: Case) -> str:
@@ -55,8 +57,11 @@ def _waits(case: Case) -> str:
     return "Wait for the retailer's word and record it, or decide without it if we fixed it ourselves."
 
 
-def case_page(case: Case, *, case_url: str, evidence_url: str, picture: bytes | None = None) -> str:
-    """The card as markdown. ``evidence_url`` is what evidence links start with; ``picture`` a small PNG of the run."""
+def case_page(
+    case: Case, *, case_url: str, evidence_url: str, picture: bytes | None = None, owed: Sequence[OwedLine] = ()
+) -> str:
+    """The card as markdown. ``evidence_url`` is what evidence links start with; ``picture`` a small PNG of the run;
+    ``owed`` is what the case owes yet."""
     facts = case.facts
     parts = [
         f"# {case.ref}: {plain(facts['job_name'])}",
@@ -66,6 +71,7 @@ def case_page(case: Case, *, case_url: str, evidence_url: str, picture: bytes | 
         f"**What fails:** {plain(short(facts['summary']))}",
         _facts_table(case, case_url),
         _blockers_table(case),
+        _owed(owed),
         _proof(case, evidence_url),
         _run(case, picture),
         _words(case),
@@ -132,6 +138,10 @@ def _blockers_table(case: Case) -> str:
         return ""
     lines = [f"| {b.rule} | {plain(b.missing)} | {plain(b.next_action)} |" for b in blockers]
     return "\n".join(["## What blocks closure", "", "| Rule | Missing | Next action |", "|---|---|---|", *lines])
+
+
+def _owed(owed: Sequence[OwedLine]) -> str:
+    return "\n".join(["## Owed yet", "", *(f"* {plain(one.sentence)}" for one in owed)]) if owed else ""
 
 
 def _words(case: Case) -> str:

@@ -1,0 +1,81 @@
+"""What a job failure owes, by its events: each effect that can fail late, and that nobody would come back to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from caseproof.domain import payloads as says
+from caseproof.domain.case import Case, Fact, FactOf
+from caseproof.domain.codes import MessageCode, trouble_code
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.cause import owes_correction
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.owing import Debt, Owed
+
+WORDS = frozenset({Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED, Kind.CONFIRMATION_REFUSED, Kind.WORD_AGREED})
+"""What came from the retailer, and what became of it: the ticket tells it."""
+_ALARMS = frozenset({Kind.STOP_DID_NOT_HOLD, Kind.REOPENED})
+"""What the team hears at once, whatever waits for it."""
+_TO_THE_RETAILER = frozenset({Kind.NOTICE_SENT, Kind.NOTICE_CORRECTED, Kind.REMINDER_SENT, Kind.LINK_RENEWED})
+
+
+def owes(case: Case) -> list[Owed]:
+    """What is owed now, but for what a person gave up."""
+    found = [*_notes(case), *(_of_closed(case) if case.is_closed else _of_open(case))]
+    given_up = {(str(e.data["what"]), str(e.data["key"])) for e in case.events if e.kind is Kind.GIVEN_UP}
+    return [one for one in found if (one.what, one.key) not in given_up]
+
+
+def note_key(case: Case, fact: Fact) -> str:
+    """By what the ticket's comment about this word is known: to the desk, to its intent and on the list."""
+    key = f"{case.ref}/note/{fact.event.kind}/{fact.get('evidence')}"
+    if fact.get("code") != MessageCode.NOT_AGREED:
+        return key
+    # The same message may have been refused before, by the inbox or by a no to it: this no is news all the same.
+    before = (one for one in case.every(fact.event.kind) if one.seq < fact.seq)
+    return f"{key}/{fact.seq}" if any(one.get("evidence") == fact.get("evidence") for one in before) else key
+
+
+def letters_of_this_round(case: Case) -> list[Event]:
+    """The mail that told the retailer of the failure, from the notice on."""
+    if case.notice is None:
+        return []
+    return [event for event in case.events[case.notice.seq - 1 :] if event.kind in _TO_THE_RETAILER]
+
+
+def owes_recovery(case: Case) -> bool:
+    """Whether somebody who was told of the failure waits to hear that it is over."""
+    return case.is_closed and case.recovery is None and any(e.data.get("accepted") for e in letters_of_this_round(case))
+
+
+def _of_closed(case: Case) -> Iterator[Owed]:
+    if case.ticket is not None and case.ticket_closed is None:
+        yield Owed(Debt.TICKET, str(case.opening))
+    if owes_recovery(case):
+        yield Owed(Debt.RECOVERY, str(case.opening))
+    if case.cause_settled is not None and _has_to_be_corrected(case, case.cause_settled):
+        yield Owed(Debt.CORRECTION, str(case.cause_settled.seq))
+
+
+def _has_to_be_corrected(case: Case, settled: FactOf[says.CauseChosen | says.CauseLeftOpen]) -> bool:
+    """Whether a cause was chosen since the retailer was told; what left meanwhile may have said yet another one."""
+    if case.last_told is None or settled.says(says.CauseChosen) is None:
+        return False
+    return owes_correction(case) or settled.seq > case.last_told.seq
+
+
+def _of_open(case: Case) -> Iterator[Owed]:
+    if case.trouble is not None:
+        said = case.trouble.data
+        words = f"{said['problem']} {said['next_action']}"
+        yield Owed(Debt.STEP, str(said["step"]), str(trouble_code(case.trouble.event.data)), words)
+    alarms = [number for number, event in enumerate(case.events, 1) if event.kind in _ALARMS]
+    if alarms:
+        told = [event.data.get("of") for event in case.events if event.kind is Kind.TEAM_TOLD]
+        yield from (Owed(Debt.ALERT, str(number)) for number in alarms if number not in told)
+
+
+def _notes(case: Case) -> Iterator[Owed]:
+    """Every word: whether its comment was made, its intent knows, and settles it on the list."""
+    if case.ticket is not None:
+        yield from (Owed(Debt.NOTE, note_key(case, fact)) for fact in case.every(*WORDS))

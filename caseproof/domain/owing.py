@@ -1,0 +1,98 @@
+"""What is owed: an effect that has to happen yet, whoever does it and however late.
+
+What the events of a case make owed, its procedure says (``Procedure.owes``); the store keeps it as a list, written with
+the event that makes it owed and shortened with the one that settles it. When it is tried again stands here, too: it is
+a function of how long it has been owed and of what is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+
+from caseproof.domain.codes import Code, StepName
+
+
+class Debt(StrEnum):
+    """The kinds of what can be owed. The values are stored, in the list and in events: they never change."""
+
+    STEP = "step"
+    """A step of an open case that could not be carried out; the case's run does it."""
+    TICKET = "ticket"
+    """The closing of a closed case's ticket."""
+    RECOVERY = "recovery"
+    """The mail that says how it ended."""
+    CORRECTION = "correction"
+    """The mail to a closed case's retailer that takes back a wrong cause."""
+    NOTE = "note"
+    """What the retailer wrote, on the ticket."""
+    ALERT = "alert"
+    """What the team has to hear of an open case, beside its questions."""
+    REMINDER = "reminder"
+    """The mail that reminds the retailer; time makes it owed."""
+    LINK = "link"
+    """The mail with a new link, where the one before is void; a new key makes it owed."""
+    TEAM_MAIL = "team_mail"
+    """The mail to the team; it is of no single case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """One thing that is owed by the events of a case. ``key`` tells it from others of its kind.
+
+    ``code`` and ``trouble`` are what is wrong, where the events say so: a ``Code`` and a sentence for people.
+    """
+
+    what: Debt
+    key: str
+    code: str = ""
+    trouble: str = ""
+
+
+BY_STEP = MappingProxyType({StepName.CLOSE_THE_TICKET: Debt.TICKET, StepName.TELL_IT_WORKS_AGAIN: Debt.RECOVERY})
+"""What is owed where a step fails that comes after the closing."""
+
+PASSES = frozenset(
+    {
+        Code.PLATFORM_DOWN, Code.DESK_DOWN, Code.MAIL_DOWN, Code.MAILBOX_DOWN, Code.PREFECT_DOWN, Code.STORE_DOWN,
+        Code.STORE_FAILED, Code.SCREENSHOT_FAILED, Code.NOT_THE_RUN, Code.NOT_SEEN, Code.NOT_LIVE,
+        Code.TICKET_NOT_CLOSED, Code.TICKET_NOT_OPEN, Code.NOTHING_SAVED,
+    }
+)  # fmt: skip
+"""What may be over at any moment, because a machine was away or somebody is about to put it right elsewhere."""
+
+HARMLESS = frozenset({Code.STILL_RUNNING})
+"""What is no trouble at all: nobody has to do anything, and nothing is late."""
+
+READ_BY_ITSELF = frozenset({StepName.VERIFY_THE_RUN})
+"""Steps for which the keeper looks at what they wait for (a run's end), so that no try is needed before."""
+
+GRACE = timedelta(minutes=2)
+"""How long the case's own run is given before the keeper does it."""
+_GRACES = {Debt.NOTE: timedelta(minutes=10), Debt.ALERT: timedelta(), Debt.CORRECTION: timedelta()}
+
+_PASSING = (timedelta(minutes=1), timedelta(minutes=30))
+_LASTING = (timedelta(minutes=30), timedelta(days=1))
+_OF_CONTACTS = (timedelta(hours=1), timedelta(days=1))
+"""The soonest and the latest next try. A contact that is registered has what waited for it tried at once."""
+LONGEST = timedelta(days=1)
+"""Nothing waits longer than this for its next try."""
+
+
+def first_try(one: Owed, since: datetime) -> datetime | None:
+    """When something that is owed since then is tried first, by whoever looks after the list; None: by another look."""
+    if one.what is Debt.STEP and one.key in READ_BY_ITSELF:
+        return None
+    return next_try(one.code, since, since) if one.code else since + _GRACES.get(one.what, GRACE)
+
+
+def next_try(code: str, since: datetime, now: datetime) -> datetime:
+    """When it is tried again after a try ``now``.
+
+    The longer it is owed, the longer it will be: a quarter of that time, within bounds. What a person has to put right
+    is tried more seldom, and at least daily.
+    """
+    soonest, latest = _OF_CONTACTS if code == Code.NOBODY_TO_TELL else _PASSING if code in PASSES else _LASTING
+    return now + min(max((now - since) / 4, soonest), latest)

@@ -1,0 +1,307 @@
+"""Nothing is forgotten: what is owed is worked off with back-off until it is done, or a person gives it up.
+
+Every kind of what can be owed has one entry here: what it is called, and how it is done. The steps of an open case are
+done by its own run, which is woken for that; everything else is done in the keeper's pass, by the same function as in a
+run. That touches another system once under its intent, so it does not matter who is faster.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Literal
+
+from caseproof.channels.outbound.mail import MailDown
+from caseproof.config.policy import Policy
+from caseproof.config.policy_check import KeeperPolicy
+from caseproof.desks.base import Desk, DeskDown
+from caseproof.domain.codes import Code
+from caseproof.domain.decisions import require_member
+from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.owing import PASSES, Debt
+from caseproof.domain.vocabulary import TRY_AGAIN
+from caseproof.http.redaction import redact
+from caseproof.procedure.closing.ticket import close_ticket, note_words
+from caseproof.procedure.core.parts import Dispatch, Effects, Ledger, Links
+from caseproof.procedure.keeper.problems import Problems
+from caseproof.procedure.keeper.schedule import nudge_at
+from caseproof.procedure.keeper.team_alerts import TeamAlert
+from caseproof.procedure.notify.correcting import tell_correction
+from caseproof.procedure.notify.mail_pace import NotYourTurn
+from caseproof.procedure.notify.recovery import tell_recovery
+from caseproof.procedure.notify.reminding import remind
+from caseproof.procedure.notify.renewing import renew_link
+from caseproof.store import OwedRow
+from caseproof.store.errors import Unreadable
+
+AT_MOST = 500
+"""How many things that are due a pass looks at; the others are next."""
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What it is done with; ``desk`` and ``dispatch`` (what mail goes out by) may raise when they are used.
+
+    Each kind's function gives the cases of which it was done: mail may be about several.
+    """
+
+    ledger: Ledger
+    effects: Effects
+    links: Links
+    policy: Policy
+    desk: Callable[[], Desk]
+    dispatch: Callable[[], Dispatch]
+
+    def recovery(self, ref: str) -> list[str]:
+        """The mail that says how it ended."""
+        tell_recovery(self.ledger, self.dispatch(), ref, turns=0)
+        return [ref]
+
+    def correction(self, ref: str) -> list[str]:
+        """The mail that takes back a wrong cause."""
+        tell_correction(self.ledger, self.dispatch(), self.policy, ref, turns=0)
+        return [ref]
+
+    def reminder(self, ref: str) -> list[str]:
+        """The reminder."""
+        return remind(self.ledger, self.dispatch(), self.policy, ref)
+
+    def link(self, ref: str) -> list[str]:
+        """The new link."""
+        return renew_link(self.ledger, self.dispatch(), self.policy, ref)
+
+    def ticket(self, ref: str) -> list[str]:
+        """The ticket's closing."""
+        close_ticket(self.ledger, self.links, self.desk(), ref)
+        return [ref]
+
+    def note(self, ref: str) -> list[str]:
+        """All comments that the ticket lacks."""
+        note_words(self.ledger, self.effects, self.links, self.desk(), ref)
+        return [ref]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a kind is called in front of people, and how it is done: ``do`` of ``Hands``, ``through`` another system.
+
+    Without ``do`` it is not the list that has it done: the case's own run, or the team's mail of each pass.
+    ``instead`` is what a person does who wants it no more; "" where it can be given up.
+    """
+
+    thing: str
+    do: Callable[[Hands, str], list[str]] | None = None
+    through: Literal["mail", "desk", ""] = ""
+    instead: str = ""
+
+
+_IN_THE_FORM = "Answer in the form of the case's run: the case needs it."
+WAYS: Mapping[Debt, Way] = MappingProxyType(
+    {
+        Debt.STEP: Way("a step of the case", instead=_IN_THE_FORM),
+        Debt.TICKET: Way("the closing of its ticket", Hands.ticket, "desk"),
+        Debt.RECOVERY: Way("the mail to the retailer that says how it ended", Hands.recovery, "mail"),
+        Debt.CORRECTION: Way("the mail to the retailer that takes back a wrong cause", Hands.correction, "mail"),
+        Debt.NOTE: Way("what the retailer wrote, on the ticket", Hands.note, "desk"),
+        Debt.ALERT: Way("what the team has to hear", instead="It is told with the next mail to the team."),
+        Debt.REMINDER: Way("the mail that reminds the retailer", Hands.reminder, "mail", instead=_IN_THE_FORM),
+        Debt.LINK: Way("the mail to the retailer with a new link", Hands.link, "mail", instead=_IN_THE_FORM),
+        Debt.TEAM_MAIL: Way("the mail to the team", instead="Take `mail.team` out of the policy, or correct it."),
+    }
+)
+
+
+def thing_of(row: OwedRow) -> str:
+    """What is owed, in words."""
+    return f"{WAYS[row.what].thing}: {row.key}" if row.what is Debt.STEP else WAYS[row.what].thing
+
+
+# -- working it off --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Worked:
+    """What became of what was due: the cases of which it was done, by kind, and closed ones whose run may end."""
+
+    done: dict[Debt, list[str]] = field(default_factory=dict)
+    wake: list[str] = field(default_factory=list)
+
+
+def work_off(hands: Hands, problems: Problems, hung: float) -> Worked:
+    """Try what is due, but for the steps: one kind of one case that fails holds up no other.
+
+    A system that is down is asked once a pass; no new one is begun after ``hung`` seconds. Raises StoreError.
+    """
+    ledger, worked, down = hands.ledger, Worked(), set[str]()
+    deadline = time.monotonic() + hung
+    for (ref, what), rows in _due(ledger).items():
+        way = WAYS[what]
+        if way.do is None or way.through in down or time.monotonic() > deadline:
+            continue
+        try:
+            done = way.do(hands, ref)
+        except NotYourTurn:
+            down.add(way.through)  # much mail waits: nothing is wrong, and the next pass goes on
+        except Exception as error:
+            if isinstance(error, MailDown | DeskDown):
+                down.add(way.through)
+            problems(ref, error)
+            _note_failure(ledger, rows, error)
+        else:
+            worked.done.setdefault(what, []).extend(done)
+            _settle(ledger, rows)
+    worked.wake = _asleep(ledger, [ref for refs in worked.done.values() for ref in refs])
+    return worked
+
+
+def _due(ledger: Ledger) -> dict[tuple[str, Debt], list[OwedRow]]:
+    """What is due, by case and kind: one doing does all of a kind."""
+    found: dict[tuple[str, Debt], list[OwedRow]] = {}
+    with ledger.store.reading() as uow:
+        rows = uow.owed.due(ledger.clock(), AT_MOST, *(what for what, way in WAYS.items() if way.do))
+    for row in rows:
+        found.setdefault((row.ref, row.what), []).append(row)
+    return found
+
+
+def _note_failure(ledger: Ledger, rows: Sequence[OwedRow], error: Exception) -> None:
+    code, said = what_is_wrong(error)
+    with ledger.store.uow() as uow:
+        for row in rows:
+            uow.owed.tried(row, code, said, ledger.clock())
+        uow.commit()
+
+
+def _settle(ledger: Ledger, rows: Sequence[OwedRow]) -> None:
+    """Take off what turned out to be done; the event or the intent that tells of it did so as a rule."""
+    with ledger.store.uow() as uow:
+        for row in rows:
+            uow.owed.settle(row.ref, row.what, row.key)
+        uow.commit()
+
+
+def _asleep(ledger: Ledger, refs: Sequence[str]) -> list[str]:
+    """Of these cases the closed ones whose run waits for a person yet, as those of older versions do."""
+    with ledger.store.reading() as uow:
+        rows = uow.cases.of_refs(refs[:200])
+    return [row.ref for row in rows if row.closed_at is not None and row.asked_form and row.flow_run]
+
+
+def what_is_wrong(error: Exception) -> tuple[str, str]:
+    """A code and a sentence for people."""
+    if isinstance(error, CaseproofError):
+        return str(error.code), f"{error.problem} {error.next_action}".strip()
+    return str(Code.OTHER), redact(f"{type(error).__name__}: {error}")
+
+
+def steps_to_try(ledger: Ledger) -> list[str]:
+    """The open cases whose run is to try a step again that could not be carried out; noted as tried by now."""
+    now = ledger.clock()
+    with ledger.store.uow() as uow:
+        rows = uow.owed.due(now, AT_MOST, Debt.STEP)
+        refs = [row.ref for row in rows]
+        asking = {
+            row.ref
+            for start in range(0, len(refs), 200)
+            for row in uow.cases.of_refs(refs[start : start + 200])
+            if row.closed_at is None and row.asked_form == TRY_AGAIN
+        }
+        for row in rows:
+            uow.owed.tried(row, row.code, row.trouble, now)
+        uow.commit()
+    return [ref for ref in refs if ref in asking]
+
+
+def note_failed(ledger: Ledger, ref: str, what: Debt, key: str, error: Exception) -> None:
+    """What time makes owed could not be done: it is on the list from now on."""
+    code, said = what_is_wrong(error)
+    with ledger.store.uow() as uow:
+        uow.owed.failed(ref, what, key, code, said, ledger.clock())
+        uow.commit()
+
+
+# -- telling the team -------------------------------------------------------------------------------------------------
+
+_ALARMS = {
+    Kind.STOP_DID_NOT_HOLD: "the stop did not hold, and was made again (J2)",
+    Kind.REOPENED: "the job failed again after the case was closed, so the case is open again (J10)",
+}
+
+
+def alarms(ledger: Ledger) -> list[TeamAlert]:
+    """What the team has to hear at once, and has not: each as long as no mail told it."""
+    with ledger.store.reading() as uow:
+        rows = uow.owed.rows(AT_MOST, Debt.ALERT)
+    found = []
+    for row in rows:
+        try:
+            case = ledger.case(row.ref)
+        except Unreadable:
+            continue  # `caseproof case list` names it
+        number = int(row.key)
+        about = _ALARMS[Kind(str(case.events[number - 1].kind))]
+        times = len(case.since_question(Kind.TEAM_TOLD)) + 1
+        found.append(TeamAlert(row.ref, case.facts["job_name"], about, times, aside=True, of=number))
+    return found
+
+
+def reminders_of_debts(ledger: Ledger, keeper: KeeperPolicy) -> list[TeamAlert]:
+    """What is owed and could not be done for long, as often as a question that waits; of closed cases, too."""
+    now = ledger.clock()
+    with ledger.store.reading() as uow:
+        rows = [row for row in uow.owed.rows(AT_MOST) if row.ref and row.code and row.what is not Debt.ALERT]
+        due = [row for row in rows if _tell_at(keeper, row) <= now]
+        jobs = {
+            row.ref: row.job_name
+            for start in range(0, len(due), 200)
+            for row in uow.cases.of_refs([one.ref for one in due[start : start + 200]])
+        }
+    return [
+        TeamAlert(row.ref, jobs[row.ref], _about(row), row.told + 1, aside=True, row=row)
+        for row in due
+        if row.ref in jobs
+    ]
+
+
+def _tell_at(keeper: KeeperPolicy, row: OwedRow) -> datetime:
+    """At once where a person has to put it right and no form asks for it; else as of a question."""
+    if row.what is Debt.STEP or row.code in PASSES:
+        return nudge_at(keeper, row.since, row.told)
+    return row.since if row.told == 0 else nudge_at(keeper, row.since, row.told - 1)
+
+
+def _about(row: OwedRow) -> str:
+    if row.what is Debt.STEP:
+        return f"a step needs help: {row.trouble} Asked {row.since:%Y-%m-%d %H:%M} UTC"
+    return f"{thing_of(row)} is owed since {row.since:%Y-%m-%d %H:%M} UTC, tried {row.tries} times: {row.trouble}"
+
+
+# -- giving up --------------------------------------------------------------------------------------------------------
+
+
+def give_up(ledger: Ledger, team: Sequence[str], ref: str, what: str, *, by: str, reason: str) -> list[str]:
+    """A member of the team says that something is owed no more: an event each; gives what it was, in words.
+
+    Raises NotOnTheTeam, BadInput where the case owes no such thing, NotAllowed where the case cannot do without it.
+    """
+    member = require_member(by, team)
+    case = ledger.case(ref)
+    with ledger.store.reading() as uow:
+        rows = uow.owed.of(case.ref)
+    wanted = [row for row in rows if row.what == what]
+    if not wanted:
+        owes = ", ".join(sorted({str(row.what) for row in rows})) or "nothing"
+        raise BadInput(f"{case.ref} owes no {what!r}.", f"It owes {owes}; `caseproof case why {case.ref}` tells more.")
+    way = WAYS[wanted[0].what]
+    if way.instead:
+        raise NotAllowed(f"{way.thing.capitalize()} cannot be given up.", way.instead)
+    if not reason.strip():
+        raise BadInput("It is not said why it is given up.", "Give the reason: it stands in the case.")
+
+    said = {"what": what, "thing": way.thing, "reason": reason.strip()}
+    ledger.change(case.ref, lambda _: [ledger.event(Kind.GIVEN_UP, member, key=row.key, **said) for row in wanted])
+    return [thing_of(row) for row in wanted]
