@@ -110,6 +110,12 @@ def platform(name: str, load: Callable[[], JobPlatform], clocks: Clocks) -> str:
     return f"'{name}': {probed.found}"
 
 
+def pages(name: str, load: Callable[[], JobPlatform]) -> str:
+    """Whether a browser is shown the platform's runs, of which the pictures are taken."""
+    with blaming(f"Platform '{name}'"):
+        return load().probe_pages()
+
+
 class WebChecks:
     """The web app at the address that links in mail start with."""
 
