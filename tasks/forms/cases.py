@@ -14,7 +14,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.forms import Form
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.parts import US
-from caseproof.procedure.views.questions import case_heading, case_question
+from caseproof.procedure.views.questions import case_question, form_heading
 from caseproof.procedure.views.titles import stands
 from tasks.common import load_case, services
 from tasks.display.logs import speak_in_words, told
@@ -83,8 +83,10 @@ class CaseAsker:
     def words(self) -> Words:
         """The case, what was said, and what to do."""
         case = load_case(self.ref)
-        question = case_question(case, services().links.case_url(case.ref), self.explain)
-        return Words(case_heading(case), question, stands(case))
+        links = services().links
+        page = links.case_url(case.ref)
+        picture = links.evidence_url(case.photo["evidence"]) if case.photo else ""
+        return Words(form_heading(case, page, picture), case_question(case, page, self.explain), stands(case))
 
 
 def act_on(ref: str, answer: Fact, form: type[AForm], act: Callable[[AForm], object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -39,7 +40,14 @@ from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core.asked import answer_to
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import incidents
-from caseproof.procedure.views.questions import MOST_WORDS, case_question, look_at_the_change, what_to_record
+from caseproof.procedure.views.questions import (
+    MOST_WORDS,
+    case_question,
+    form_heading,
+    look_at_the_change,
+    what_to_record,
+    what_to_review,
+)
 from caseproof.procedure.views.titles import stands
 from sandbox.processes import PrefectServer
 from sandbox.world import World
@@ -50,7 +58,7 @@ from tasks.people import _needs_a_person, _take_word, settle_the_account
 from tasks.ports import Step
 from tasks.steps import note_on_the_ticket, stop_the_job
 from tasks.trouble import carry, say_trouble
-from tests.support.histories import Teller
+from tests.support.histories import Plan, Teller, teller_of
 
 TEAM = ("operator", "team lead")
 QUESTION = "**Decide.**\n\n**owner@example.com** wrote:\n\n> We renewed\n> the token."
@@ -326,6 +334,21 @@ def test_words_and_replies_stand_above_the_form_in_the_order_in_which_they_came(
     second = "shop\\@example.com** wrote by mail (J8):"
     places = [shown.index(part) for part in (first, "> Which token?\n> \\# not", second, "> Done.", "Now decide.")]
     assert places == sorted(places)
+
+
+def test_the_cases_page_and_the_picture_are_a_click_away_in_front_of_the_form_and_the_text_holds_no_long_word(
+    case: Case,
+) -> None:
+    """Prefect's newer interface formats what stands in front, and shows the question as it is written: a word that is
+    longer than a line cuts all of it off."""
+    page, picture = "https://app.example.com/cases/JF-000001", "https://app.example.com/evidence/0a"
+    front = form_heading(case, page, picture)
+    assert f"]({page})" in front
+    assert f"]({picture})" in front
+    assert f": {page}\n" in f"{case_question(case, page, '')}\n", "to be copied"
+    told = teller_of(Plan(Decision.AFTER_FIX)).case
+    text = case_question(told, page, what_to_review(told, "https://app.example.com/evidence/{}".format))
+    assert max(len(word) for word in re.split(r"[\s-]", text)) < 60
 
 
 def test_a_reply_that_was_recorded_stands_there_once(services: Services, case: Case) -> None:
