@@ -127,12 +127,13 @@ def saved_names(kinds: Sequence[type[Block]], what: str) -> list[str]:
 
 
 def _names_of(client: SyncPrefectClient, slug: str) -> list[str]:
+    try:
+        client.read_block_type_by_slug(slug)
+    except ObjectNotFound:
+        return []  # nobody ever saved a block of this type here
     names: list[str] = []
     while True:
-        try:
-            page = client.read_block_documents_by_type(slug, offset=len(names), limit=_PAGE, include_secrets=False)
-        except ObjectNotFound:
-            return names  # nobody ever saved a block of this type here
+        page = client.read_block_documents_by_type(slug, offset=len(names), limit=_PAGE, include_secrets=False)
         names += [document.name for document in page if document.name]
         if len(page) < _PAGE:
             return names

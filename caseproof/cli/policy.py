@@ -30,8 +30,8 @@ def policy(
     out.print(f"In force: {safe(file)}", soft_wrap=True)
     built_in = dict(_entries(load_policy(BUILT_IN).model_dump(mode="json")))
     entries = dict(_entries(in_force))
-    changed = [name for name, value in entries.items() if name not in built_in or built_in[name] != value]
-    changed += [name for name in built_in if name not in entries]
+    changed = [name for name, value in entries.items() if built_in.get(name, {}) != value]  # {}: nothing below it
+    changed += [name for name, value in built_in.items() if name not in entries and value != {}]
     if everything:
         table = table_of("The whole policy", "Entry", "Value", "")
         for name, value in entries.items():

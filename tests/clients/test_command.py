@@ -467,9 +467,9 @@ def test_the_policy_in_force_is_shown(run: Run) -> None:
 
 def test_the_policy_shows_what_is_set_and_the_rest_where_it_is_asked_for(run: Run, home: Path) -> None:
     home.mkdir()
-    mine = {"team": ["anna", "boris"], "mail": {"account": "mail", "reply_to": "us@example.com"}}
-    signature = {"name": "ours", "cause": "sync", "says": ["x"], "failures": 2}
-    mine["check"] = {"signatures": [signature] * 9, "look_back_hours": 72}
+    mine: dict[str, Any] = {"team": ["anna", "boris"], "mail": {"account": "mail", "reply_to": "us@example.com"}}
+    signatures = [{"name": f"ours {n}", "cause": "sync", "says": ["x"], "failures": 2} for n in range(9)]
+    mine["check"] = {"signatures": signatures, "look_back_hours": 72}
     (home / "policy.yaml").write_text(json.dumps(mine))
     shown = run("policy").out
     assert "us@example.com" in shown
@@ -572,7 +572,7 @@ def test_a_misspelt_platform_is_answered_with_those_alike_and_no_event_is_sent_f
             AssertingEventsClient.reset()
             misspelt = run("case", "open", "--platform", name.replace("jobs", "jbos"), "--job", "a/b")
             assert load_block(name, PLATFORMS, "platform").ui_url == nowhere
-        EventsWorker.instance().drain()
+            EventsWorker.instance().drain()
         assert [one.event for client in AssertingEventsClient.all for one in client.events] == []
     finally:
         EventsWorker.set_client_override(None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -44,9 +43,9 @@ from caseproof.procedure.views.questions import (
     MOST_WORDS,
     case_question,
     form_heading,
+    in_parts,
     look_at_the_change,
     what_to_record,
-    what_to_review,
 )
 from caseproof.procedure.views.titles import stands
 from sandbox.processes import PrefectServer
@@ -58,7 +57,7 @@ from tasks.people import _needs_a_person, _take_word, settle_the_account
 from tasks.ports import Step
 from tasks.steps import note_on_the_ticket, stop_the_job
 from tasks.trouble import carry, say_trouble
-from tests.support.histories import Plan, Teller, teller_of
+from tests.support.histories import Teller
 
 TEAM = ("operator", "team lead")
 QUESTION = "**Decide.**\n\n**owner@example.com** wrote:\n\n> We renewed\n> the token."
@@ -346,9 +345,8 @@ def test_the_cases_page_and_the_picture_are_a_click_away_in_front_of_the_form_an
     assert f"]({page})" in front
     assert f"]({picture})" in front
     assert f": {page}\n" in f"{case_question(case, page, '')}\n", "to be copied"
-    told = teller_of(Plan(Decision.AFTER_FIX)).case
-    text = case_question(told, page, what_to_review(told, "https://app.example.com/evidence/{}".format))
-    assert max(len(word) for word in re.split(r"[\s-]", text)) < 60
+    kept = in_parts(64 * "0")
+    assert (kept.replace("-", ""), max(map(len, kept.split("-")))) == (64 * "0", 16)
 
 
 def test_a_reply_that_was_recorded_stands_there_once(services: Services, case: Case) -> None:
