@@ -12,7 +12,7 @@ from prefect_email import EmailServerCredentials
 from blocks.desks import DESKS
 from blocks.inbox import RetailerMailbox
 from blocks.mail import account_of
-from blocks.platforms import PrefectJobs
+from blocks.platforms import PLATFORMS
 from blocks.setting_up import Change, SetupPlan
 from caseproof.doctor import Finding, outside
 from caseproof.doctor.clocks import Clocks
@@ -34,7 +34,7 @@ def _start(look: Examination, services: Services, change: Change) -> None:
     block, name, seconds = change.block, change.name, services.policy.mail.timeout_seconds
     what = f"{change.what} {name}"
     match block:
-        case PrefectJobs():
+        case _ if isinstance(block, PLATFORMS):
             answers = look.start(what, partial(outside.platform, name, block.client, Clocks()), seconds=_SECONDS)
             look.start(
                 f"pages of {name}", partial(outside.pages, name, block.client), after=[answers], seconds=_SECONDS
