@@ -10,12 +10,13 @@ from contextlib import closing
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from caseproof.http.client import CallFailed, HttpClient, Transport, is_loopback, shown
+from caseproof.http.client import CallFailed, HttpClient, Transport, is_loopback, is_usable, shown
 from caseproof.platforms.base import PlatformDown, PlatformRefused
 
 VARIABLE = "PREFECT_SERVER_UI_API_URL"
 """What tells a Prefect server the address that its pages call."""
 INTERFACES = {"v1": "the older interface", "v2": "the newer interface"}
+_THIS_MACHINE = "this machine"
 _CONNECT_SECONDS, _READ_SECONDS = 3.0, 6.0
 
 
@@ -39,11 +40,13 @@ def look_at_pages(ui_url: str, api_url: str, transport: Transport | None = None)
     called = told.get("api_url")
     if not isinstance(called, str) or not called:
         return f"{said}, and does not say which API its pages call"
-    called = urljoin(f"{ui_url.rstrip('/')}/", called).rstrip("/")
+    if called.startswith("/"):
+        called = urljoin(f"{ui_url.rstrip('/')}/", called)
+    called = called.rstrip("/")
     if _place(called) in (_place(ui_url), _place(api_url)):
         return f"{said}, and its pages call {shown(called)}"
     # On one machine each port is a server of its own, and elsewhere it would be the machine of whoever opens the page.
-    if is_loopback(urlsplit(called).hostname or "") or not _answers(called, transport):
+    if _place(called)[0] == _THIS_MACHINE or not (is_usable(called) and _answers(called, transport)):
         raise PlatformRefused(
             f"The pages at {shown(ui_url)} call {shown(called)}, and not {shown(api_url)}: a browser shows another "
             "server's runs there, or none, so no picture of a run can be taken.",
@@ -84,13 +87,12 @@ def _client(address: str, transport: Transport | None) -> HttpClient:
 
 def _place(address: str) -> tuple[str, int | None]:
     """Host and port; all names of this machine are one host."""
-    parts = urlsplit(address)
-    host = (parts.hostname or "").lower()
     try:
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        port = None
-    return "this machine" if is_loopback(host) else host, port
+        parts = urlsplit(address)
+        host, port = (parts.hostname or "").lower(), parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:  # what a server says may be no address
+        return address, None
+    return _THIS_MACHINE if is_loopback(host) else host, port
 
 
 def _right(ui_url: str, api_url: str) -> str:

@@ -69,6 +69,12 @@ def test_a_server_that_does_not_say_what_its_pages_call_is_not_blamed(told: http
     assert "does not say which API" in look_at_pages(UI, API, told)
 
 
+@pytest.mark.parametrize("called", ["http://[::1", "http://a:b/api", "javascript:alert(1)", "no address"])
+def test_what_is_no_address_is_told_as_another_one(called: str) -> None:
+    with pytest.raises(PlatformRefused, match="PREFECT_SERVER_UI_API_URL"):
+        look_at_pages(UI, API, calls(called))
+
+
 def test_pages_that_do_not_answer_are_told() -> None:
     def nobody(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)
