@@ -10,7 +10,8 @@ from contextlib import closing
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from caseproof.http.client import CallFailed, HttpClient, Transport, is_loopback, is_usable, shown
+from caseproof.config.settings import is_loopback, is_loopback_host
+from caseproof.http.client import CallFailed, HttpClient, Transport, is_usable, shown
 from caseproof.platforms.base import PlatformDown, PlatformRefused
 
 VARIABLE = "PREFECT_SERVER_UI_API_URL"
@@ -80,7 +81,7 @@ def _client(address: str, transport: Transport | None) -> HttpClient:
         connect_seconds=_CONNECT_SECONDS,
         read_seconds=_READ_SECONDS,
         follow_redirects=True,
-        trust_env=not is_loopback(urlsplit(address).hostname or ""),
+        trust_env=not is_loopback(address),
         transport=transport,
     )
 
@@ -92,7 +93,7 @@ def _place(address: str) -> tuple[str, int | None]:
         host, port = (parts.hostname or "").lower(), parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     except ValueError:  # what a server says may be no address
         return address, None
-    return _THIS_MACHINE if is_loopback(host) else host, port
+    return _THIS_MACHINE if is_loopback_host(host) else host, port
 
 
 def _right(ui_url: str, api_url: str) -> str:
