@@ -69,9 +69,10 @@ class Wanted:
 
 
 def case_list(
-    search: Annotated[
-        str, typer.Argument(help="Words of the job, its retailer or its place, or a reference.", show_default=False)
-    ] = "",
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(help="Words of the job, its retailer or its place, or a reference.", show_default=False),
+    ] = None,
     retailer: Annotated[str, typer.Option(help="Only this retailer's.")] = "",
     marketplace: Annotated[str, typer.Option(help="Only those on this marketplace.")] = "",
     cause: Annotated[str, typer.Option(help=f"Only this cause: {', '.join(CAUSES)}.")] = "",
@@ -81,7 +82,7 @@ def case_list(
     as_json: AsJson = False,
 ) -> None:
     """The open cases, oldest first; all words and filters that are given must fit."""
-    wanted = Wanted(search, retailer, marketplace, platform, cause, state)
+    wanted = Wanted(" ".join(words or ()), retailer, marketplace, platform, cause, state)
     services = bootstrap()
     with services.store.reading() as uow:
         edited = uow.cases.damaged()
