@@ -54,7 +54,7 @@ def case_question(case: Case, page: str, explain: str) -> str:
     parts = [
         f"**Your last answer was not taken.** {plain(case.refused['why'])}" if case.refused else "",
         f"{case_heading(case)} · cause: {plain(in_words(facts['cause']))}. The case's own page: {page}",
-        f"What fails: {plain(short(facts['summary']))}",
+        f"What fails: {_ended(plain(short(facts['summary'])))}",
         f"Part of the incident **{plain(case.incident['incident'])}**, where it may be decided for all its cases."
         if case.incident
         else "",
@@ -63,6 +63,11 @@ def case_question(case: Case, page: str, explain: str) -> str:
         explain,
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _ended(text: str) -> str:
+    """As a sentence of its own: the newer interface puts the next one right behind it."""
+    return text if text.endswith((".", "!", "?", "…", ":")) else f"{text}."
 
 
 def _what_they_said(case: Case, page: str) -> list[str]:
@@ -175,7 +180,7 @@ def what_to_review(case: Case, evidence_url: Callable[[str], str]) -> str:
         f"{checked}\n\n"
         f"[{plain(run['name'])}]({run['url']}) was read back as **{plain(run['said'])}** (J10), ended {ended}. "
         f"[Its picture]({picture}) is attached to the ticket (J7, J8):\n\n"
-        f"![the run's own page]({picture})\n\n"
+        f"![the page of the run]({picture})\n\n"
         f"**Now review: does the picture show this run, and that it succeeded?**{another}{look_at_the_change(case)}"
     )
 
