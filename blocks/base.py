@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from prefect.blocks.core import Block
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from pydantic import BeforeValidator, HttpUrl, ValidationError, WithJsonSchema
@@ -19,10 +20,12 @@ from pydantic import BeforeValidator, HttpUrl, ValidationError, WithJsonSchema
 from caseproof.config.settings import Settings
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.spelling import what_is_alike
 from caseproof.http.client import origin
 
 B = TypeVar("B", bound=Block)
 
+_PAGE = 200
 _ADDRESS = r"https?://[^\s/]\S*"
 
 
@@ -81,7 +84,10 @@ def docs(page: str) -> HttpUrl:
 def require_prefect() -> None:
     """Refuse where no server is named: Prefect would start an empty one of its own and look there."""
     if not get_current_settings().api.url:
-        raise PrefectDown("PREFECT_API_URL is not set.", "Point it at the Prefect server that runs the cases.")
+        raise PrefectDown(
+            "PREFECT_API_URL is not set.",
+            "Start `caseproof up`, which brings a Prefect server. Or is there one elsewhere? Point it at that.",
+        )
 
 
 def password_of_our_server(*addresses: str) -> str | None:
@@ -106,23 +112,50 @@ def load_block(name: str, kinds: Sequence[type[B]], what: str) -> B:
             return block
     slugs = " or ".join(kind.get_block_type_slug() for kind in kinds)
     raise NoSuchBlock(
-        f"There is no {what} called '{name}'.",
+        f"There is no {what} called '{name}'. {what_is_alike(name, saved_names(kinds, f'the {what}s'))}",
         f"`caseproof setup FILE.yaml`, or save a block of the type {slugs} under this name (Prefect UI, Blocks).",
     )
 
 
-def _load(name: str, kind: type[B], what: str) -> B | None:
-    prefects: Any = kind  # its types know neither `_sync` nor that no coroutine comes back then
+def saved_names(kinds: Sequence[type[Block]], what: str) -> list[str]:
+    """The names of all saved blocks of these kinds, in their order. Raises PrefectDown, which speaks of ``what``."""
+    require_prefect()
     try:
-        block: B = prefects.load(name, _sync=True)
-    except Exception as error:
-        why = error.__cause__
-        if isinstance(why, ObjectNotFound):
-            return None
-        if isinstance(why, ValidationError):
-            # Neither shown nor chained: what is saved may hold a secret.
-            wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in why.errors(include_input=False)]
-            raise _stale(name, what, wrong) from None
+        with get_client(sync_client=True) as client:
+            return sorted(name for kind in kinds for name in _names_of(client, kind.get_block_type_slug()))
+    except Exception as error:  # Prefect's client raises what its HTTP library raises
+        raise PrefectDown(
+            f"{what[0].upper()}{what[1:]} cannot be read from Prefect: {type(error).__name__}.",
+            "Check PREFECT_API_URL and that the Prefect server is running.",
+        ) from error
+
+
+def _names_of(client: SyncPrefectClient, slug: str) -> list[str]:
+    try:
+        client.read_block_type_by_slug(slug)
+    except ObjectNotFound:
+        return []  # nobody ever saved a block of this type here
+    names: list[str] = []
+    while True:
+        page = client.read_block_documents_by_type(slug, offset=len(names), limit=_PAGE, include_secrets=False)
+        names += [document.name for document in page if document.name]
+        if len(page) < _PAGE:
+            return names
+
+
+def _load(name: str, kind: type[B], what: str) -> B | None:
+    # Not by `Block.load`: that tells Prefect's events of each load, over a connection which may outlast a command.
+    try:
+        with get_client(sync_client=True) as client:
+            saved = client.read_block_document_by_name(name, kind.get_block_type_slug(), include_secrets=True)
+        block = kind.model_validate(saved.data)
+    except ObjectNotFound:
+        return None
+    except ValidationError as why:
+        # Neither shown nor chained: what is saved may hold a secret.
+        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in why.errors(include_input=False)]
+        raise _stale(name, what, wrong) from None
+    except Exception as error:  # Prefect's client raises what its HTTP library raises
         raise PrefectDown(
             f"The {what} '{name}' cannot be read from Prefect: {type(error).__name__}.",
             "Check PREFECT_API_URL and that the Prefect server is running.",

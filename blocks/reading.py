@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.exceptions import ObjectNotFound
 from pydantic import ValidationError
 
-from blocks.base import NoSuchBlock, PrefectDown, StaleBlock, load_block, require_prefect
+from blocks.base import NoSuchBlock, PrefectDown, StaleBlock, load_block, saved_names
 from blocks.platforms import PLATFORMS, PrefectJobs
 from caseproof.config.strict_json import strict_json
 from caseproof.config.yaml_file import plain
 from caseproof.domain.errors import BadInput
 
 PREFIX = "CASEPROOF_PLATFORM_"
-_PAGE = 200
 
 
 def read_platforms(only: str, environment: Mapping[str, str]) -> dict[str, PrefectJobs | StaleBlock]:
@@ -29,7 +26,7 @@ def read_platforms(only: str, environment: Mapping[str, str]) -> dict[str, Prefe
     """
     found: dict[str, PrefectJobs | StaleBlock]
     try:
-        names = [only] if only else _saved()
+        names = [only] if only else saved_names(PLATFORMS, "the platforms")
         found = {name: _usable(name) for name in names}
     except PrefectDown as down:
         found = {**_from(environment, only)}
@@ -54,34 +51,6 @@ def _usable(name: str) -> PrefectJobs | StaleBlock:
 def variable(name: str) -> str:
     """The environment variable that describes the platform of this name."""
     return PREFIX + name.upper().replace("-", "_")
-
-
-def _saved() -> list[str]:
-    """The names of all saved platforms, in their order."""
-    require_prefect()
-    names: list[str] = []
-    try:
-        with get_client(sync_client=True) as client:
-            for kind in PLATFORMS:
-                names += _names_of(client, kind.get_block_type_slug())
-    except Exception as error:  # Prefect's client raises what its HTTP library raises
-        raise PrefectDown(
-            f"The platforms cannot be read from Prefect: {type(error).__name__}.",
-            "Check PREFECT_API_URL and that the Prefect server is running.",
-        ) from error
-    return sorted(names)
-
-
-def _names_of(client: SyncPrefectClient, slug: str) -> list[str]:
-    names: list[str] = []
-    while True:
-        try:
-            page = client.read_block_documents_by_type(slug, offset=len(names), limit=_PAGE, include_secrets=False)
-        except ObjectNotFound:
-            return names  # nobody ever saved a block of this type here
-        names += [document.name for document in page if document.name]
-        if len(page) < _PAGE:
-            return names
 
 
 def _from(environment: Mapping[str, str], only: str) -> dict[str, PrefectJobs]:

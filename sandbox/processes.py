@@ -19,7 +19,15 @@ import httpx
 
 from caseproof.http.client import certificates, credentials
 from caseproof.up.postgres import EmbeddedPostgres, NoPostgres
-from caseproof.up.prefect_services import QUIET, PrefectApi, pages_let_in, server_command, trusted, worker_command
+from caseproof.up.prefect_services import (
+    OLDER_PAGES,
+    QUIET,
+    PrefectApi,
+    pages_let_in,
+    server_command,
+    trusted,
+    worker_command,
+)
 from caseproof.up.processes import Process, free_port, wait_until
 
 _DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
@@ -133,6 +141,7 @@ def start_prefect_server(
             "PREFECT_UI_URL": ui_url,
             **pages_let_in(port, {}),
             "PREFECT_SERVER_UI_API_URL": api_url,  # what the pages in the browser call
+            **OLDER_PAGES,
             # The pages are built at the first start, by default inside the installed package.
             "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),
         }

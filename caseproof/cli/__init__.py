@@ -5,10 +5,10 @@ Prefect is imported only by the commands that need it, so that reading a case st
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -25,12 +25,12 @@ from caseproof.cli.inbox import inbox_app
 from caseproof.cli.keys import keys_app
 from caseproof.cli.mail import mail_app
 from caseproof.cli.people import login, logout, people_app
+from caseproof.cli.policy import policy
 from caseproof.cli.report import report
 from caseproof.cli.session import by_default
 from caseproof.cli.setup import setup
 from caseproof.cli.terminal import guard_streams
 from caseproof.cli.up import up
-from caseproof.config.policy import load_policy, policy_file
 from caseproof.config.private_files import be_private, close_folder
 from caseproof.config.settings import read_settings
 from caseproof.domain.errors import BadInput, CaseproofError
@@ -59,12 +59,25 @@ app.command()(setup)
 app.command()(doctor)
 app.command()(check)
 app.command()(report)
+app.command()(policy)
 app.command()(backup)
 app.command()(restore)
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        out.print(f"caseproof {version('caseproof')}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
-def _anywhere(context: typer.Context) -> None:
+def _anywhere(
+    context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and nothing else.", callback=_say_version, is_eager=True),
+    ] = False,
+) -> None:
     """Job-failure cases that close only with proof."""
     be_private()
     context.default_map = by_default(getattr(context.command, "commands", {}))
@@ -124,21 +137,6 @@ def verify(
         out.print(table)
     if not holds:
         raise CaseproofError("This proof does not hold.", "Treat the case as not proven; compare with a backup.")
-
-
-@app.command()
-def policy(as_json: AsJson = False) -> None:
-    """The policy in force, checked."""
-    file = policy_file(read_settings())
-    in_force = load_policy(file).model_dump(mode="json")  # no services: that would make a store, before `up` chose one
-    if as_json:
-        print_json(in_force)
-        return
-    out.print(f"In force: {safe(file)}", soft_wrap=True)
-    table = table_of("Policy", "Entry", "Value")
-    for name, value in in_force.items():
-        table.add_row(name, safe(json.dumps(value)))
-    out.print(table)
 
 
 @app.command()

@@ -21,7 +21,6 @@ from caseproof.config.settings import Settings, read_settings
 from caseproof.evidence.answer_keys import AnswerKeys
 from caseproof.evidence.vault import Vault
 from caseproof.store import Store, locks
-from caseproof.up.addresses import FOLDER
 from caseproof.up.plan import STORE, refuse_other_store
 from caseproof.up.postgres import EmbeddedPostgres
 
@@ -78,9 +77,11 @@ def restore(
         err.print(f"This backup has no keys, so every link that is out is void. {new_links(waiting)}", highlight=False)
     if not as_json:
         out.print(
-            "Next: `caseproof setup FILE.yaml` for what only Prefect keeps (blocks and their secrets), `caseproof up`, "
-            "then `caseproof case wake REF` for each open case.",
+            "Next: `caseproof up`. When it is up, in another terminal: `caseproof setup FILE.yaml` for what only "
+            "Prefect keeps (blocks and their secrets), `caseproof doctor`, and `caseproof case wake REF` for each open "
+            "case.",
             highlight=False,
+            soft_wrap=True,
         )
 
 
@@ -97,7 +98,7 @@ def _store_at_hand(settings: Settings) -> Iterator[Store]:
 
 def _is_up(settings: Settings) -> str | None:
     """What runs at this home, if something does."""
-    lock = settings.home_folder / FOLDER / "lock"
+    lock = settings.up_lock
     return f"`caseproof up` runs for this home (process {locks.holder(lock)})" if locks.is_held(lock) else None
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from caseproof.channels.inbound.reading import LARGEST
+from caseproof.cli.case_list import case_list
 from caseproof.cli.common import AsJson, Member, err, on_the_team, out, print_json, safe, table_of
 from caseproof.config.given_files import read_plain
 from caseproof.domain.case import Case
@@ -33,6 +34,7 @@ from caseproof.procedure.views.owed import owed_lines
 from caseproof.store import OwedRow
 
 case_app = typer.Typer(no_args_is_help=True, help="Open, confirm and read cases.")
+case_app.command("list")(case_list)
 
 Ref = Annotated[str, typer.Argument(help="The case, like JF-000001.")]
 
@@ -180,35 +182,6 @@ def case_wake(ref: Ref, as_json: AsJson = False) -> None:
         raise BadInput(f"{case.ref} is closed.", f"`caseproof case show {case.ref}` shows its proof.")
     done = wake(services, case.ref)
     print_json({"case": case.ref, "run": done}) if as_json else out.print(f"{case.ref}: {safe(done)}.")
-
-
-@case_app.command("list")
-def case_list(
-    everything: Annotated[bool, typer.Option("--all", help="Closed cases too.")] = False, as_json: AsJson = False
-) -> None:
-    """The cases, oldest first."""
-    services = bootstrap()
-    with services.store.reading() as uow:
-        edited = uow.cases.damaged()
-        if edited:  # said first: a row may be edited so that it cannot be read at all
-            err.print(
-                f"[bold red]caseproof:[/] {', '.join(edited)}: the store was edited by hand, and this list shows what "
-                "the edit says. What counts is `caseproof case show`; compare with a backup.",
-                soft_wrap=True,
-            )
-        rows = uow.cases.rows(open_only=not everything)
-    if as_json:
-        names = ("ref", "state", "job", "platform", "retailer", "marketplace", "cause", "opened_at", "paused_until")
-        print_json([{name: getattr(row, name) for name in names} for row in rows])
-        return
-    table = table_of(
-        "Cases" if everything else "Open cases", "Case", "State", "Job", "Retailer", "Cause", "Opened (UTC)"
-    )
-    for row in rows:
-        state = f"{row.state} until {row.paused_until}" if row.paused_until else row.state
-        opened = f"{row.opened_at:%Y-%m-%d %H:%M}"
-        table.add_row(row.ref, state, safe(row.job_name), safe(row.retailer or "-"), row.cause, opened)
-    out.print(table)
 
 
 @case_app.command("show")

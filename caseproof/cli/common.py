@@ -53,7 +53,8 @@ def say_error(problem: str, next_action: str = "", style: str = "bold red") -> N
 
 def table_of(title: str, *columns: str) -> HouseTable:
     """A table in the house's style; long cells are folded, never cut."""
-    table = HouseTable(title=safe(title), title_justify="left", header_style="bold")
+    longest = max(map(len, title.split()), default=0)  # a title is as wide as its table, and may be a path
+    table = HouseTable(title=safe(title), title_justify="left", header_style="bold", min_width=longest)
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

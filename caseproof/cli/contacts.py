@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from caseproof.cli.common import AsJson, out, print_json, safe, table_of
+from caseproof.cli.common import AsJson, err, out, print_json, safe, table_of
 from caseproof.config.contacts_file import NOT_UTF_8, ContactLine, read_contacts
 from caseproof.config.mail_address import one_address
 from caseproof.domain.errors import BadInput
-from caseproof.procedure.core.contact_list import AS_IT_IS, put_contacts
+from caseproof.procedure.core.contact_list import AS_IT_IS, put_contact, put_contacts
 from caseproof.procedure.core.services import bootstrap
 from caseproof.store import Contact
 
@@ -34,9 +34,15 @@ def contact_add(
     services = bootstrap()
     with services.store.uow() as uow:
         waited = uow.owed.waits_for_contact(retailer)
-        uow.people.add_contact(retailer, address, name or own, language, role, at=services.clock())
+        nearly = put_contact(uow.people, retailer, address, name or own, language, role, at=services.clock())
         uow.commit()
     out.print(f"{safe(address)} is a contact of {safe(retailer)}.")
+    if nearly:
+        err.print(
+            f"{safe(retailer)} is a retailer of its own now. Did you mean {safe(' or '.join(nearly))}? Then add it "
+            "there, and take it off here with `caseproof contact remove`.",
+            soft_wrap=True,
+        )
     _go_on(waited)
 
 

@@ -17,11 +17,12 @@ import caseproof
 from caseproof.channels.inbound.imap_account import ImapAccount
 from caseproof.channels.outbound.mail import MailAccount
 from caseproof.cli.common import AsJson, out, print_json, safe, table_of
+from caseproof.cli.terminal import HouseTable
 from caseproof.config.policy import Policy
 from caseproof.config.settings import Settings, read_settings
 from caseproof.config.shipped import shipped
 from caseproof.desks.base import Desk
-from caseproof.doctor import Failed, Installation, Outcome, PrefectAccess, WantedDeployment, examine
+from caseproof.doctor import Failed, Finding, Installation, Outcome, PrefectAccess, WantedDeployment, examine
 from caseproof.domain.errors import CaseproofError
 from caseproof.platforms.base import JobPlatform
 from caseproof.procedure.core.services import Services
@@ -35,20 +36,30 @@ _MARKS = {Outcome.OK: "[green]ok[/]", Outcome.FAILED: "[bold red]FAILED[/]", Out
 def doctor(as_json: AsJson = False) -> None:
     """Check everything that a case needs, and say what is wrong and what to do. Changes nothing, sends nothing."""
     findings = examine(installation(read_settings()))
-    failed = [one for one in findings if one.outcome is Outcome.FAILED]
     if as_json:
         names = ("check", "ok", "found", "next_action")
         print_json([{name: getattr(one, name) for name in names} for one in findings])
     else:
-        table = table_of("Caseproof's doctor", "Checked", "", "Found", "Next action")
-        for one in findings:
-            table.add_row(safe(one.check), _MARKS[one.outcome], safe(one.found), safe(one.next_action))
-        out.print(table)
+        out.print(findings_table("Caseproof's doctor", findings))
         if all(one.ok for one in findings):
             out.print(f"All is well: {len(findings)} checks passed.")
+    refuse_faults(findings)
+
+
+def findings_table(title: str, findings: Sequence[Finding]) -> HouseTable:
+    """What was checked, and what was found."""
+    table = table_of(title, "Checked", "", "Found", "Next action")
+    for one in findings:
+        table.add_row(safe(one.check), _MARKS[one.outcome], safe(one.found), safe(one.next_action))
+    return table
+
+
+def refuse_faults(findings: Sequence[Finding], before: str = "") -> None:
+    """Raise CaseproofError with the first thing to put right, where there is one."""
+    failed = [one for one in findings if one.outcome is Outcome.FAILED]
     if failed:
         more = f" ({len(failed)} checks failed)" if len(failed) > 1 else ""
-        raise CaseproofError(f"{failed[0].check}: {failed[0].found}{more}", failed[0].next_action)
+        raise CaseproofError(f"{before}{failed[0].check}: {failed[0].found}{more}", failed[0].next_action)
 
 
 def installation(settings: Settings, *, lock: Path = LOCK, prefect_file: Path | None = None) -> Installation:
@@ -73,12 +84,14 @@ def _access() -> PrefectAccess:
     import prefect
     from prefect.settings import get_current_settings
 
-    api = get_current_settings().api
+    settings = get_current_settings()
+    api = settings.api
     return PrefectAccess(
         api_url=api.url or "",
         version=prefect.__version__,
         auth=api.auth_string.get_secret_value() if api.auth_string else "",
         api_key=api.key.get_secret_value() if api.key else "",
+        ui_url=settings.ui_url or "",
     )
 
 

@@ -12,12 +12,13 @@ from typing import Annotated
 import typer
 
 from caseproof.channels.outbound import samples
-from caseproof.channels.outbound.languages import LANGUAGES, language_of
+from caseproof.channels.outbound.languages import LANGUAGES, language_of, require_language
 from caseproof.channels.outbound.notice import NoticeFacts
 from caseproof.cli.common import out, safe
 from caseproof.config.settings import read_settings
-from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.spelling import no_such
 from caseproof.domain.vocabulary import CAUSES, Decision
 from caseproof.procedure.core.services import Services, bootstrap
 
@@ -50,9 +51,8 @@ def mail_preview(
 ) -> None:
     """Write a mail as text, as HTML and as pictures of a phone and a desktop, and print where. Sends nothing."""
     if cause and cause not in CAUSES:
-        raise BadInput(f"There is no cause {cause!r}.", f"Use one of {', '.join(CAUSES)}.")
-    if language and language.replace("-", "_").partition("_")[0].lower() not in LANGUAGES:
-        raise BadInput(f"No mail is written in {language!r}.", f"Use one of {', '.join(LANGUAGES)}.")
+        raise no_such("cause", cause, CAUSES)
+    require_language(language)
     message = _of_case(bootstrap(), ref.upper(), kind, cause, language) if ref else _made_up(kind, cause, language)
     name = "-".join(part for part in (ref.lower(), kind.value, cause, language) if part)
     files = _write(message, folder, name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from caseproof.cli.common import AsJson, out, print_json, safe, table_of
+from caseproof.cli.doctor import findings_table, refuse_faults
 from caseproof.procedure.core.services import bootstrap
 
 if TYPE_CHECKING:
@@ -20,10 +21,15 @@ def setup(
     file: Annotated[Path, typer.Argument(help="The set-up file (YAML); docs/setup.md shows one.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    no_try: Annotated[bool, typer.Option("--no-try", help="Do not try what is saved.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Save platforms, mail account, desk and contacts as the file says; the whole plan is shown first."""
+    """Save platforms, mail account, desk and contacts as the file says, and try them; the whole plan is shown first.
+
+    What is tried and does not work stays saved, and the exit code is 1.
+    """
     from blocks.setting_up import carry_out, make_plan
+    from blocks.trying import try_out
 
     services = bootstrap()
     plan = make_plan(services, file, os.environ)
@@ -32,13 +38,26 @@ def setup(
     done = not dry_run and (yes or (not as_json and plan.to_do > 0 and _agreed()))
     if done:
         carry_out(services, plan)
+    if not as_json and plan.to_do:
+        said = (
+            "Saved."
+            if done
+            else "Nothing was changed."
+            if dry_run or _asks()
+            else "Nothing was changed; --yes does it."
+        )
+        out.print(said)
+    is_saved = done or (not plan.to_do and not dry_run)
+    tried = try_out(services, plan) if is_saved and not no_try else []
     if as_json:
         changes = [{"what": one.what, "name": one.name, "state": one.state} for one in plan.changes]
-        print_json({"changes": changes, "notes": plan.notes, "to_do": plan.to_do, "done": done})
-    elif done:
+        found = [{name: getattr(one, name) for name in ("check", "ok", "found", "next_action")} for one in tried]
+        print_json({"changes": changes, "notes": plan.notes, "to_do": plan.to_do, "done": done, "tried": found})
+    elif tried:
+        out.print(findings_table("Tried", tried))
+    refuse_faults(tried, "What was set up does not work yet: ")
+    if done and not as_json:
         out.print("Done. Next: `caseproof doctor`")
-    elif plan.to_do:
-        out.print("Nothing was changed." if dry_run or _asks() else "Nothing was changed; --yes does it.")
 
 
 def _asks() -> bool:

@@ -8,6 +8,7 @@ adds colours of its own. What does not (tracebacks, the words of libraries, usag
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -15,12 +16,16 @@ from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from caseproof.domain.visible import UNSEEN, one_line, visible, without_sequences
 
+_WITHOUT_A_TERMINAL = 160
+"""How many letters a line may have where nobody said how wide it is: a pipe, a file, a log of CI."""
+_ENDLESS = 1_000_000
 _HARMFUL_IN_JSON = re.compile(f"[\x7f-\x9f\u2028\u2029\ud800-\udfff{UNSEEN}]")
 
 
@@ -29,6 +34,21 @@ class HouseConsole(Console):
 
     def __init__(self, *, stderr: bool = False, file: IO[str] | None = None) -> None:
         super().__init__(stderr=stderr, file=file, emoji=False)
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print; a table that goes to no terminal is as wide as it has to be so that no word of it is broken."""
+        if self.is_terminal or not any(isinstance(one, Table) for one in objects):
+            super().print(*objects, **how)
+            return
+        told = self._width
+        try:
+            wide = self.width if told or "COLUMNS" in os.environ else _WITHOUT_A_TERMINAL
+            endless = self.options.update(max_width=_ENDLESS)
+            least = [Measurement.get(self, endless, one).minimum for one in objects if isinstance(one, Table)]
+            self.width = max(wide, *least)
+            super().print(*objects, **how)
+        finally:
+            self._width = told
 
     @property
     def file(self) -> IO[str]:

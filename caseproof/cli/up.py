@@ -71,8 +71,8 @@ def up(
     check_templates()  # a broken one is found now, not when a retailer is to be told
     screen = Screen(out, settings.home_folder, laid_out)
     supervisor = Supervisor(folder, laid_out.logs, laid_out.groups, screen.say)
-    if not locks.hold(folder / "lock", wait=False):
-        _show_the_other(supervisor, screen, locks.holder(folder / "lock"))
+    if not locks.hold(settings.up_lock, wait=False):
+        _show_the_other(supervisor, screen, locks.holder(settings.up_lock))
         return
     screen.log_in = how_to_log_in(laid_out, password, shown=_is_terminal())
     with _stopping() as over:
@@ -85,7 +85,7 @@ def up(
         finally:
             screen.say("Stopping.")
             supervisor.stop()
-            locks.let_go(folder / "lock")
+            locks.let_go(settings.up_lock)
             screen.say("Everything that was started here is stopped; the files stay.")
 
 

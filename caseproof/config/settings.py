@@ -131,6 +131,11 @@ class Settings(BaseSettings):
         return Cluster(self.home_folder / "postgres")
 
     @property
+    def up_lock(self) -> Path:
+        """The lock that this home's `caseproof up` holds for as long as it runs."""
+        return self.home_folder / "up" / "lock"
+
+    @property
     def web_listens(self) -> tuple[str, int]:
         """The host and port that the web app listens on. Raises BadInput for an https address."""
         return _listens("CASEPROOF_WEB_URL", self.web_url, "CASEPROOF_PUBLIC_URL")

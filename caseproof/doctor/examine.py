@@ -26,7 +26,7 @@ from caseproof.evidence.answer_keys import AnswerKeys
 from caseproof.evidence.screenshot import photograph
 from caseproof.evidence.vault import Vault
 from caseproof.platforms.base import JobPlatform
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.services import Services, refuse_stopped
 
 IMPORTS_SECONDS = 30.0
 """What loads the Prefect library first may take this long on a busy machine."""
@@ -126,6 +126,7 @@ class _Look:
             after=[self._prefect],
             seconds=30,
         )
+        self._start("Prefect pages", checks.pages, after=[self._prefect], seconds=20)
         pool = self._start("Work pool", checks.work_pool, after=[self._prefect])
         deployments = partial(checks.deployments, here.deployments)
         self._start("Deployments", deployments, after=[pool], seconds=IMPORTS_SECONDS)
@@ -155,6 +156,7 @@ class _Look:
         self._with_clock.append(self._store_row)
 
     def _open_store(self) -> str:
+        refuse_stopped(self._here.settings)
         self._store = StoreChecks(self._here.settings.database, self._clocks)
         self._stack.callback(self._store.store.close)
         return self._store.revision()
@@ -215,6 +217,7 @@ class _Look:
                 probe = partial(outside.platform, name, load, self._clocks)
                 answers = self._start(f"Platform {name}", probe, seconds=20)
                 self._with_clock.append(answers)
+                self._start(f"Pages of {name}", partial(outside.pages, name, load), after=[answers], seconds=20)
                 told = partial(self._contacts, name, load)
                 self._start(f"Contacts of {name}", told, after=[answers, self._store_row], seconds=LIST_SECONDS)
 

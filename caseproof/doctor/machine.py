@@ -17,11 +17,13 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from sqlalchemy.engine import make_url
 
+from caseproof.channels.outbound.languages import LANGUAGES, require_language
 from caseproof.config.clock import utc_now
 from caseproof.config.policy import Policy, load_policy, policy_file
 from caseproof.config.private_files import looseness, open_file, open_way, told
 from caseproof.config.settings import Settings
 from caseproof.doctor.examination import Failed
+from caseproof.domain.errors import BadInput
 from caseproof.evidence.browser import require_browser, sandbox_of
 from caseproof.evidence.page_check import Shot, refuse_shot
 from caseproof.platforms.base import RunPage
@@ -128,7 +130,15 @@ def private_files(settings: Settings) -> str:
 def valid_policy(settings: Settings) -> tuple[str, Policy]:
     """Where the policy in force is, and the policy. Raises PolicyError."""
     path = policy_file(settings)
-    return str(path), load_policy(path)
+    policy = load_policy(path)
+    try:
+        require_language(policy.mail.language)
+    except BadInput as error:
+        raise Failed(
+            f"{path}: mail.language: {error.problem} Contacts without a language of their own get English.",
+            f"Write one of {', '.join(LANGUAGES)} there.",
+        ) from None
+    return str(path), policy
 
 
 # -- the browser ----------------------------------------------------------------------------------------------------

@@ -121,6 +121,12 @@ def contacts(name: str, load: Callable[[], JobPlatform], store: Store) -> str:
     return f"'{name}': every retailer of its {len(jobs)} jobs has a contact"
 
 
+def pages(name: str, load: Callable[[], JobPlatform]) -> str:
+    """Whether a browser is shown the platform's runs, of which the pictures are taken."""
+    with blaming(f"Platform '{name}'"):
+        return load().probe_pages()
+
+
 class WebChecks:
     """The web app at the address that links in mail start with."""
 

@@ -13,6 +13,7 @@ from caseproof.doctor.calls import Caller
 from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.examination import Failed
 from caseproof.http.client import Answer, credentials
+from caseproof.platforms.prefect_pages import look_at_pages
 
 HEARTBEAT_SECONDS = 90
 """A worker tells Prefect every 30 s that it lives; Prefect itself calls it offline after three of these."""
@@ -24,13 +25,15 @@ _ADDRESS = "Check that the Prefect server runs, and that PREFECT_API_URL is its 
 class PrefectAccess:
     """How this installation reaches its Prefect server: the values of Prefect's own settings, "" where unset.
 
-    ``auth`` is ``user:password``; ``version`` is that of the Prefect that is installed here.
+    ``auth`` is ``user:password``; ``version`` is that of the Prefect that is installed here; ``ui_url`` is where people
+    open its pages.
     """
 
     api_url: str
     version: str
     auth: str = field(default="", repr=False)
     api_key: str = field(default="", repr=False)
+    ui_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,11 @@ class PrefectChecks:
                 f"Run Prefect {self._access.version} there too: cases wait on how that version suspends and resumes.",
             )
         return f"Prefect {self._version} on both sides"
+
+    def pages(self) -> str:
+        """Whether the pages that people open call this server. Raises PlatformRefused, PlatformDown."""
+        url = self._access.api_url.rstrip("/")
+        return look_at_pages(self._access.ui_url or url.removesuffix("/api"), url)
 
     def work_pool(self) -> str:
         """Whether the work pool of our flows is there and not paused."""

@@ -132,8 +132,11 @@ def fault_of(page: RunPage, text: str, address: str, status: int | None, asks_pa
 
 def _unexpected(page: RunPage, text: str, what: str) -> NotTheRun:
     if _LOGIN.search(text):
-        return NotTheRun(f"The screenshot seems to show a login page: {what}.", _CREDENTIALS)
-    look = f"See whether the run's page opens in a browser: {page.url}. {_AGAIN} then."
+        return NotTheRun(f"The screenshot seems to show a login page: {what}.", f"{_CREDENTIALS} {page.advice}".strip())
+    look = " ".join(
+        part for part in (f"See whether the run's page opens in a browser: {page.url}.", page.advice, f"{_AGAIN} then.")
+        if part
+    )  # fmt: skip
     if _NOT_FOUND.search(text):
         return NotTheRun(f"The screenshot seems to show an error page: {what}.", look)
     if not text.strip():

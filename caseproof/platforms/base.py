@@ -178,6 +178,7 @@ class RunPage:
     ``success``: the platform's own word for success; ``storage``: local-storage entries that log the browser in
     (secret: never logged, never part of evidence); ``headers``: the same as HTTP headers. ``own``: the addresses
     under which the platform was set up; of private ones the browser reaches these alone (none given: the page's own).
+    ``advice``: what people do where the page does not show the run at all.
     """
 
     url: str
@@ -186,6 +187,7 @@ class RunPage:
     storage: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     own: Sequence[str] = ()
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,11 @@ class JobPlatform(Protocol):
 
     def probe(self) -> Probe:
         """Read a little of the platform's jobs: whether it answers, lets us in, and what its clock says."""
+
+    def probe_pages(self) -> str:
+        """Whether a browser is shown this platform's runs where people look, as a sentence. Raises PlatformRefused
+        where it is shown another's or none: no picture of a run could be taken.
+        """
 
     def job(self, job_id: str) -> Job:
         """The job by what a person types. Raises UnknownJob, naming what exists that is alike."""

@@ -14,7 +14,6 @@ Deployment tags say whose a job is (``TagConvention``). Three things here are no
 from __future__ import annotations
 
 import base64
-import difflib
 import re
 import time
 from collections import defaultdict
@@ -26,6 +25,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from caseproof.domain.errors import BadInput
+from caseproof.domain.spelling import what_is_alike
 from caseproof.domain.vocabulary import Scope
 from caseproof.http.api import HttpApi
 from caseproof.http.client import Answer, Transport, credentials
@@ -44,6 +44,7 @@ from caseproof.platforms.base import (
     UnknownRun,
 )
 from caseproof.platforms.prefect_lists import PrefectLists, portions, started
+from caseproof.platforms.prefect_pages import advice, look_at_pages
 from caseproof.platforms.prefect_wire import (
     COUNT,
     DEPLOYMENT,
@@ -96,6 +97,7 @@ class PrefectJobsClient:
     ) -> None:
         self._tags = tags
         self._ui = ui_url.rstrip("/")
+        self._transport = transport
         self._password = base64.b64encode(auth.encode()).decode() if auth else None
         self._api = HttpApi(
             api_url,
@@ -130,6 +132,9 @@ class PrefectJobsClient:
             raise self._api.not_the_api()
         count = self._api.decoded(answer, COUNT)
         return Probe(f"{self._api.address} has {count} deployments", answer.date)
+
+    def probe_pages(self) -> str:
+        return look_at_pages(self._ui, self._api.address, self._transport)
 
     def job(self, job_id: str) -> Job:
         return self._job(job_id, self._deployment(job_id))
@@ -277,7 +282,8 @@ class PrefectJobsClient:
         storage = {"prefect-password": self._password} if self._password else {}
         own = (self._ui, self._api.address)  # what was set up, not what an answer says
         address = f"{self._ui}/runs/flow-run/{run.id}?tab=Details"
-        return RunPage(address, (run.name, run.id), "Completed", storage, own=own)
+        empty = advice(self._ui, self._api.address)
+        return RunPage(address, (run.name, run.id), "Completed", storage, own=own, advice=empty)
 
     # -- reading Prefect -------------------------------------------------------------------------------------
 
@@ -295,10 +301,8 @@ class PrefectJobsClient:
     def _unknown(self, job_id: str) -> UnknownJob:
         """The error for a job that is not there; listing the others proves that it is Prefect who says so."""
         ids = [job.id for job in self._jobs({})]
-        alike = difflib.get_close_matches(job_id, ids, n=5, cutoff=0.4)
-        exists = f"Alike are: {', '.join(alike)}." if alike else f"It has {len(ids)} others, none alike."
         return UnknownJob(
-            f"There is no job {job_id!r} on {self._api.address}. {exists}",
+            f"There is no job {job_id!r} on {self._api.address}. {what_is_alike(job_id, ids)}",
             "Name a job as `flow/deployment`, as the Deployments page of Prefect shows it.",
         )
 

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from caseproof.config.mail_address import comparable, tidied, unkeepable, usable_address
 from caseproof.domain.errors import BadInput
+from caseproof.domain.spelling import what_is_alike
 from caseproof.store.owed import OwedList
 from caseproof.store.rows import insert_once, readable_text
 from caseproof.store.tables import contacts, retailers
@@ -125,9 +126,15 @@ class People:
         known = self._known(retailer, address)
         if not self._connection.execute(delete(contacts).where(contacts.c.id == known)).rowcount:
             raise BadInput(
-                f"{address.strip()!r} is no contact of {retailer.strip()!r}.",
+                f"{address.strip()!r} is no contact of {retailer.strip()!r}. {self._alike(retailer, address)}",
                 "See the retailer's contacts; check both spellings.",
             )
+
+    def _alike(self, retailer: str, address: str) -> str:
+        """Which retailers are called alike, where there is no such one; else which of its contacts are."""
+        if self._retailer(retailer) is None:
+            return f"No retailer is called so. {what_is_alike(retailer, self.retailers())}"
+        return f"Its contacts: {what_is_alike(address, (one.address for one in self.contacts(retailer)))}"
 
     def _contacts(self, where: ColumnElement[bool]) -> list[Contact]:
         names = [name for name in Contact.__dataclass_fields__ if name != "retailer"]

@@ -24,8 +24,10 @@ from caseproof.up.postgres import STOP, EmbeddedPostgres
 from caseproof.up.prefect_services import (
     ASKED_OFTEN_SECONDS,
     CASES_WORKER,
+    OLDER_PAGES,
     QUIET,
     STOCK,
+    V2,
     PrefectApi,
     deploy_command,
     pages_let_in,
@@ -56,6 +58,8 @@ class StartPlan:
     database: str
     """The store's database, for people: no password."""
     logs: Path
+    opens_newer_pages: bool = False
+    """Whether the bare address of a server of ours opens Prefect's newer interface: somebody asked for it."""
 
 
 def plan(
@@ -109,6 +113,7 @@ def plan(
         own_server,
         store_name(settings, embedded=cluster is not None),
         home / "logs",
+        opens_newer_pages=given.get(V2, "").lower() in ("1", "on", "t", "true", "y", "yes"),
     )
 
 
@@ -193,6 +198,8 @@ def _server(
         **pages_let_in(port, environment),
         # What the pages in the browser call; behind a proxy the person says otherwise.
         "PREFECT_SERVER_UI_API_URL": f"{environment['PREFECT_UI_URL']}/api",
+        # Which of its two interfaces the bare address opens, in a browser in which nobody chose one.
+        **OLDER_PAGES,
         # The pages are built at the first start, by default inside the installed package.
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(settings.home_folder / "prefect" / "ui"),
         **environment,

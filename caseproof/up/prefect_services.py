@@ -89,6 +89,11 @@ QUIET: Mapping[str, str] = {
 }
 """Settings of every Prefect program that we start: it tells nobody outside, asks nothing, and logs plain lines."""
 
+V2 = "PREFECT_SERVER_UI_V2_ENABLED"
+OLDER_PAGES: Mapping[str, str] = {V2: "false"}
+"""Forms read best in Prefect's older interface: there a question is formatted, with its links and its picture, and
+"Resume" is a button. The newer one, under ``/v2``, shows a question's text as it is written (docs/operators-day.md)."""
+
 NOBODY = Path(__file__).with_name("trusts-nobody.pem")
 """A certificate that expired, and whose key nobody has."""
 

@@ -87,10 +87,22 @@ class Screen:
             table.add_row("Prefect's server (yours)", "", escape(self._plan.ui_url))
         return table
 
+    def _interfaces(self) -> str:
+        """Which of Prefect's two interfaces stands where; "" for a server elsewhere, which is set up by others."""
+        if not self._plan.own_server:
+            return ""
+        ui = self._plan.ui_url.rstrip("/")
+        opens = "newer" if self._plan.opens_newer_pages else "older"
+        return (
+            f"{ui} opens Prefect's {opens} interface. Forms read best in the older one, {ui}/dashboard; "
+            f"the newer one is {ui}/v2. A browser in which somebody chose one keeps it.\n"
+        )
+
     def _hints(self) -> Text:
         log_in = f"{self.log_in}\n" if self.log_in and self._shows_log_in() else ""
         return Text(
             f"Everything is kept in {self._home}; logs are in {self._plan.logs}.\n"
+            f"{self._interfaces()}"
             f"{log_in}"
             f"In another terminal: export CASEPROOF_HOME={shlex.quote(str(self._home))}; caseproof doctor\n"
             "Ctrl-C stops everything that was started here.",

@@ -34,6 +34,7 @@ def evidence_response(store: Store, vault: Vault, digest: str, if_none_match: st
     A file that lies in the vault but is listed with no case or message (an attachment of a ticket) has no name and no
     type that we could vouch for, so it is a download.
     """
+    digest = digest.replace("-", "")  # an address in which a line can end has dashes
     try:
         path = vault.path(digest)
     except BadInput as error:

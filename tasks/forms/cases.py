@@ -18,7 +18,7 @@ from caseproof.procedure.closing.acting import Acting, act
 from caseproof.procedure.core.answer_ledger import AnswerLedger
 from caseproof.procedure.core.asked import choices_of, typed_before
 from caseproof.procedure.core.parts import US
-from caseproof.procedure.views.questions import case_heading, case_question
+from caseproof.procedure.views.questions import case_question, form_heading
 from caseproof.procedure.views.titles import stands
 from tasks.common import load_case, ports, services
 from tasks.display.logs import speak_in_words, told
@@ -100,9 +100,12 @@ class CaseAsker:
     def words(self, form: type[Form]) -> Words:
         """The case, what was said, and what to do."""
         case = load_case(self.ref)
-        question = case_question(case, services().links.case_url(case.ref), self.explain)
+        links = services().links
+        page = links.case_url(case.ref)
+        picture = links.evidence_url(case.photo["evidence"]) if case.photo else ""
+        question = case_question(case, page, self.explain)
         choices = {one.name: choices_of(case, one) for one in fields_of(form) if one.choices is not None}
-        return Words(case_heading(case), question, stands(case), choices, typed_before(case, form))
+        return Words(form_heading(case, page, picture), question, stands(case), choices, typed_before(case, form))
 
 
 def act_on(ref: str, answer: Fact, form: type[Form]) -> None:

@@ -34,7 +34,9 @@ def test_a_home_is_saved_and_restored(run: Run, full: Place, empty: Place, tmp_p
     code, out, err = run(empty.home, "restore", tmp_path / "b")
     assert (code, err) == (0, "")
     assert "2 of 2 closed cases" in out
-    assert "Next: `caseproof setup FILE.yaml`" in out
+    steps = ("`caseproof up`", "`caseproof setup FILE.yaml`", "`caseproof doctor`", "`caseproof case wake REF`")
+    places = [out.index(step) for step in steps]
+    assert places == sorted(places), "each needs what stands before it: without a Prefect there is nowhere to set up"
     assert (empty.tables(), empty.files()) == before
 
 

@@ -11,12 +11,18 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from prefect.events.clients import AssertingEventsClient
+from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from blocks.base import load_block
+from blocks.platforms import PLATFORMS, PrefectJobs
 from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
@@ -122,6 +128,11 @@ def test_wrong_usage_ends_with_2_and_a_hint_on_stderr(run: Run, typed: list[str]
     assert f"caseproof {typed[0]}" in ended.err
 
 
+def test_the_version_is_printed_alone(run: Run, home: Path) -> None:
+    assert run("--version") == (0, f"caseproof {version('caseproof')}\n", "")
+    assert not home.exists()
+
+
 def test_help_is_no_error(run: Run) -> None:
     ended = run("case", "--help")
     assert (ended.code, ended.err) == (0, "")
@@ -170,9 +181,41 @@ def test_the_list_names_a_case_whose_events_cannot_be_read_and_showing_it_is_ref
     assert "A row of the cases cannot be read" in listed.err
 
 
+def test_the_list_is_searched_and_filtered_and_all_that_is_wanted_must_fit(run: Run, services: Services) -> None:
+    done = closed(services)
+    first = waiting(services, job="orders/a", job_name="Orders of A", retailer="garden-shop", platform="shop-jobs")
+    second = opened(services, job="feeds/b", job_name="Feed of B", retailer="book-corner", marketplace="bazaar")
+
+    def found(*typed: str) -> list[str]:
+        return [row["ref"] for row in run("case", "list", *typed, "--json").json]
+
+    assert found("--retailer", "Garden_Shop") == [first.ref]
+    assert found("--marketplace", "bazaar", "--state", "opened") == [second.ref]
+    assert found("--platform", "shop-jobs") == [first.ref]
+    assert found("--cause", "expired token") == [first.ref, second.ref]
+    assert found("--state", "closed") == [done.ref], "who asks for closed ones wants them"
+    assert found("ORDERS of") == [first.ref]
+    assert found("garden", "orders") == found("garden orders") == [first.ref], "words of several places"
+    assert found(second.ref) == [second.ref]
+    assert found("--retailer", "garden-shop", "--state", "opened") == []
+    table = run("case", "list", "orders")
+    assert "1 of 2 open cases" in table.out
+    assert second.ref not in table.out
+    assert run("case", "list", "nothing of the kind").out == "None of 2 open cases fits.\n"
+
+
+def test_a_filter_that_names_what_there_is_not_is_answered_with_names_alike(run: Run, services: Services) -> None:
+    opened(services, retailer="garden-shop")
+    misspelt = run("case", "list", "--retailer", "gardenshop", "--json")
+    assert (misspelt.code, misspelt.json) == (0, [])
+    assert "No case has the retailer 'gardenshop'. Alike are: garden-shop." in misspelt.err
+    refused(run("case", "list", "--cause", "expired"), "There is no cause 'expired'", "expired_token")
+    refused(run("case", "list", "--state", "wating"), "There is no state 'wating'. Alike are: waiting", "paused")
+
+
 def test_an_empty_list_is_an_answer_too(run: Run) -> None:
     assert run("case", "list", "--json").json == []
-    assert run("case", "list").code == 0
+    assert run("case", "list").out == "There are no open cases.\n"
 
 
 def test_a_case_is_shown_with_what_comes_next_and_its_timeline(run: Run, services: Services) -> None:
@@ -419,6 +462,24 @@ def test_the_policy_in_force_is_shown(run: Run) -> None:
     shown = run("policy")
     assert shown.code == 0
     assert "policy-default.yaml" in shown.out
+    assert "Nothing is set" in shown.out
+
+
+def test_the_policy_shows_what_is_set_and_the_rest_where_it_is_asked_for(run: Run, home: Path) -> None:
+    home.mkdir()
+    mine: dict[str, Any] = {"team": ["anna", "boris"], "mail": {"account": "mail", "reply_to": "us@example.com"}}
+    signatures = [{"name": f"ours {n}", "cause": "sync", "says": ["x"], "failures": 2} for n in range(9)]
+    mine["check"] = {"signatures": signatures, "look_back_hours": 72}
+    (home / "policy.yaml").write_text(json.dumps(mine))
+    shown = run("policy").out
+    assert "us@example.com" in shown
+    assert "cases@example.com" in shown, "as it is built in"
+    assert "9 entries" in shown
+    assert "look_back_hours" not in shown
+    assert "mail.account" not in shown, "as it is built in, whether it is written down or not"
+    whole = run("policy", "--all").out
+    assert all(name in whole for name in ("check.look_back_hours", "mail.account", "team", "keeper.follow_up_days"))
+    assert run("policy", "--json").json["check"]["look_back_hours"] == 72
 
 
 @pytest.mark.parametrize("typed", [["policy"], ["case", "list"], ["contact", "list"]], ids=" ".join)
@@ -441,6 +502,25 @@ def test_a_contact_is_added_listed_and_removed(run: Run) -> None:
     assert run("contact", "remove", *who).code == 0
     assert contacts(run) == []
     refused(run("contact", "remove", *who), "is no contact of", "check both spellings")
+
+
+def test_a_misspelt_retailer_or_address_is_answered_with_those_alike(run: Run) -> None:
+    assert run("contact", "add", "--retailer", "garden-shop", "--address", "owner@example.com").err == ""
+    missed = run("contact", "remove", "--retailer", "gardenshop", "--address", "owner@example.com")
+    refused(missed, "No retailer is called so. Alike are: garden-shop.", "check both spellings")
+    missed = run("contact", "remove", "--retailer", "garden-shop", "--address", "ower@example.com")
+    refused(missed, "Alike are: owner@example.com.", "check both spellings")
+    another = run("contact", "add", "--retailer", "garden shop", "--address", "owner@example.com")
+    assert another.code == 0
+    assert "Did you mean garden-shop?" in another.err
+    assert run("contact", "add", "--retailer", "garden shop", "--address", "more@example.com").err == "", "said once"
+
+
+def test_a_language_in_which_no_mail_is_written_is_refused(run: Run) -> None:
+    who = ("contact", "add", "--retailer", "Shop A", "--address", "owner@example.com")
+    refused(run(*who, "--language", "fr"), "No mail is written in 'fr'", "Use one of en, de")
+    assert contacts(run) == []
+    assert run(*who, "--language", "de-AT").code == 0
 
 
 @pytest.mark.parametrize("address", ["", "owner", "a@b\nBcc: c@d", "Owner <owner@example.com", "[/red]@"])
@@ -476,6 +556,27 @@ def test_a_platform_that_is_not_saved_is_refused_and_no_case_is_opened(
     refused(ended, "no platform called 'no-such'", "caseproof-prefect-jobs")
     with bootstrap(Settings(home=home)).store.reading() as uow:
         assert uow.cases.rows() == []
+
+
+def test_a_misspelt_platform_is_answered_with_those_alike_and_no_event_is_sent_for_a_look(
+    run: Run, prefect_server: PrefectServer
+) -> None:
+    """Prefect tells its events of each block that is loaded, over a connection which outlasts a command: seconds at its
+    end, and "failed with 1 pending items" on stderr where it cannot be had."""
+    name = f"shop-jobs-{uuid4().hex[:6]}"
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    EventsWorker.set_client_override(AssertingEventsClient)
+    try:
+        with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+            PrefectJobs(api_url=f"{nowhere}/api", ui_url=nowhere).save(name, _sync=True)
+            AssertingEventsClient.reset()
+            misspelt = run("case", "open", "--platform", name.replace("jobs", "jbos"), "--job", "a/b")
+            assert load_block(name, PLATFORMS, "platform").ui_url == nowhere
+            EventsWorker.instance().drain()
+        assert [one.event for client in AssertingEventsClient.all for one in client.events] == []
+    finally:
+        EventsWorker.set_client_override(None)
+    refused(misspelt, f"Alike are: {name}", "caseproof setup")
 
 
 def test_the_histories_that_these_tests_are_made_of_close() -> None:

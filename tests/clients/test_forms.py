@@ -39,7 +39,14 @@ from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core.asked import answer_to
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import incidents
-from caseproof.procedure.views.questions import MOST_WORDS, case_question, look_at_the_change, what_to_record
+from caseproof.procedure.views.questions import (
+    MOST_WORDS,
+    case_question,
+    form_heading,
+    in_parts,
+    look_at_the_change,
+    what_to_record,
+)
 from caseproof.procedure.views.titles import stands
 from sandbox.processes import PrefectServer
 from sandbox.world import World
@@ -332,6 +339,20 @@ def test_words_and_replies_stand_above_the_form_in_the_order_in_which_they_came(
     second = "shop\\@example.com** wrote by mail (J8):"
     places = [shown.index(part) for part in (first, "> Which token?\n> \\# not", second, "> Done.", "Now decide.")]
     assert places == sorted(places)
+
+
+def test_the_cases_page_and_the_picture_are_a_click_away_in_front_of_the_form_and_the_text_holds_no_long_word(
+    case: Case,
+) -> None:
+    """Prefect's newer interface formats what stands in front, and shows the question as it is written: a word that is
+    longer than a line cuts all of it off."""
+    page, picture = "https://app.example.com/cases/JF-000001", "https://app.example.com/evidence/0a"
+    front = form_heading(case, page, picture)
+    assert f"]({page})" in front
+    assert f"]({picture})" in front
+    assert f": {page}\n" in f"{case_question(case, page, '')}\n", "to be copied"
+    kept = in_parts(64 * "0")
+    assert (kept.replace("-", ""), max(map(len, kept.split("-")))) == (64 * "0", 16)
 
 
 def test_a_reply_that_was_recorded_stands_there_once(services: Services, case: Case) -> None:

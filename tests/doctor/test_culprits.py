@@ -30,7 +30,7 @@ from caseproof.evidence.answer_keys import AnswerKeys
 from caseproof.store import Store
 from caseproof.up.processes import free_port
 from sandbox.receiving import AUTHSERV
-from tests.doctor.conftest import MAIL_PASSWORD
+from tests.doctor.conftest import JOBS, MAIL_PASSWORD
 from tests.doctor.test_healthy import CHECKS
 
 SECRET = "hunter3-not-for-people"
@@ -168,6 +168,18 @@ def a_prefect_server_that_asks_for_no_password(house: Any, _: Path) -> Installat
 @fault("Prefect origins", "allows every web page", action="PREFECT_SERVER_CORS_ALLOWED_ORIGINS")
 def a_prefect_server_that_lets_every_web_page_in(house: Any, _: Path) -> Installation:
     house.prefect.lets_in = "*"
+    return house.installation()
+
+
+@fault("Prefect pages", "call http://127.0.0.1:4200/api", action="PREFECT_SERVER_UI_API_URL=http")
+def a_prefect_server_whose_pages_call_another_port(house: Any, _: Path) -> Installation:
+    house.prefect.instead["/ui-settings"] = (200, {"api_url": "http://127.0.0.1:4200/api", "default_ui": "v1"})
+    return house.installation()
+
+
+@fault(f"Pages of {JOBS}", "call http://127.0.0.1:4200/api", action="PREFECT_SERVER_UI_API_URL=http")
+def a_platform_whose_pages_call_another_port(house: Any, _: Path) -> Installation:
+    house.jobs.instead["/ui-settings"] = (200, {"api_url": "http://127.0.0.1:4200/api", "default_ui": "v1"})
     return house.installation()
 
 

@@ -14,10 +14,10 @@ from tests.doctor.conftest import JOBS, MAIL_PASSWORD
 CHECKS = [
     "Python", "Packages", "Home folder", "Private files", "Disk space", "Policy", "Browser",
     "Prefect address", "Prefect server", "Prefect version", "Prefect password", "Prefect origins",
-    "Work pool", "Deployments", "Worker",
+    "Prefect pages", "Work pool", "Deployments", "Worker",
     "Store", "Store takes writes", "Cases unedited", "Keeper", "Nothing owed", "Key of links", "Evidence",
     "Words of mail", "Mail server", "Mailbox", "Desk",
-    "Platforms", f"Platform {JOBS}", f"Contacts of {JOBS}",
+    "Platforms", f"Platform {JOBS}", f"Pages of {JOBS}", f"Contacts of {JOBS}",
     "Web app", "Web app's store", "Web addresses", "Confirmation page", "Web host names",
     "Whose word on a login", "Logins", "Clocks",
 ]  # fmt: skip

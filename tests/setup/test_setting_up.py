@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -26,6 +27,7 @@ from caseproof.procedure.core.services import bootstrap
 from caseproof.up.processes import free_port
 from sandbox.processes import PrefectServer
 from tests.support.command import Ended, for_home, runner
+from tests.support.loopback import Loopback
 
 DOCS = Path(__file__).parents[2] / "docs" / "setup.md"
 SECRETS = {
@@ -65,6 +67,10 @@ class World:
         (folder / "contacts.csv").write_text(example("csv"), encoding="utf-8")
 
     def run(self, *options: str) -> Ended:
+        """Without trying it: the example's hosts are nobody's."""
+        return self.run_and_try(*options, "--no-try")
+
+    def run_and_try(self, *options: str) -> Ended:
         self.file.write_text(yaml.safe_dump(self.content), encoding="utf-8")
         return self.run_as_it_is(*options)
 
@@ -140,6 +146,43 @@ def test_a_plan_comes_first_and_setting_up_again_changes_nothing(world: World) -
     assert "Everything is saved as the file says." in world.run().out
 
 
+def test_what_is_saved_is_tried_and_what_does_not_work_stays_saved_and_is_told(
+    world: World, prefect_server: PrefectServer
+) -> None:
+    nobody = {"host": "127.0.0.1", "port": free_port(), "security": "plain"}
+    world.content["platforms"][0] |= {"api_url": prefect_server.api_url, "ui_url": prefect_server.ui_url}
+    world.content["mail"] |= nobody
+    del world.content["inbox"]
+    ended = world.run_and_try("--yes", "--json")
+    assert ended.code == 1
+    assert ended.json["done"] is True
+    assert [(one["check"], one["ok"]) for one in ended.json["tried"]] == [
+        (f"platform {world.platform}", True), (f"pages of {world.platform}", True), (f"desk {world.desk}", True),
+        (f"mail account {world.mail}", False),
+    ]  # fmt: skip
+    assert f"caseproof: What was set up does not work yet: mail account {world.mail}" in ended.err
+    assert "Next: " in ended.err
+    assert load_block(world.mail, (EmailServerCredentials,), "mail account").smtp_port == nobody["port"]
+    del world.content["mail"]
+    again = world.run_and_try()
+    assert (again.code, again.err) == (0, ""), "what is saved already is tried again"
+    assert "Everything is saved as the file says." in again.out
+    assert again.out.count(" ok ") == 3
+
+
+def test_a_platform_whose_pages_call_another_port_is_told_before_a_case_needs_its_picture(
+    world: World, prefect_server: PrefectServer
+) -> None:
+    told = {"api_url": "http://127.0.0.1:4200/api", "default_ui": "v2"}
+    with Loopback({"/ui-settings": (200, {}, json.dumps(told).encode())}) as pages:
+        world.content = {"platforms": world.content["platforms"]}
+        world.content["platforms"][0] |= {"api_url": prefect_server.api_url, "ui_url": pages.url}
+        ended = world.run_and_try("--yes")
+    assert ended.code == 1
+    assert "call http://127.0.0.1:4200/api" in ended.err
+    assert "PREFECT_SERVER_UI_API_URL=" in ended.err
+
+
 def test_without_a_terminal_and_without_yes_only_the_plan_is_shown(world: World) -> None:
     ended = world.run()
     assert ended.code == 0
@@ -165,7 +208,7 @@ def test_in_a_terminal_it_asks_and_does_what_is_answered(world: World, monkeypat
         world.run()
     shown = everything_on(ours)
     assert refused_first
-    assert shown.index("Do this?") < shown.index("Nothing was changed.") < shown.index("Done.")
+    assert shown.index("Do this?") < shown.index("Nothing was changed.") < shown.index("Saved.") < shown.index("Done.")
     assert load_block(world.desk, DESKS, "desk").ticket_url == ""
 
 
@@ -277,6 +320,10 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a contact that no sender could match": (
         {"retailers": [{"name": "r", "contacts": [{"address": "a@example.com."}]}]},
         ["retailers.r.contacts.0: 'a@example.com.'", "it ends with a dot. Take the dot away"],
+    ),
+    "a language that no mail is written in": (
+        {"retailers": [{"name": "r", "contacts": [{"address": "a@example.com", "language": "fr-ch"}]}]},
+        ["retailers.r.contacts.0: No mail is written in 'fr-ch'", "Use one of en, de"],
     ),
     "a contact twice": (
         {"retailers": [{"name": "book-corner", "contacts": [{"address": "OWNER@book-corner.example.com"}]}],

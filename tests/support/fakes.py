@@ -198,6 +198,9 @@ class FakePlatform:
         found = f"{self.url} has {len(self.held)} jobs"
         return self.faulty.do("probe", "", lambda: Probe(found, self.clock() + self.skew))
 
+    def probe_pages(self) -> str:
+        return self.faulty.do("probe_pages", "", lambda: f"{self.url} shows its runs")
+
     def survey(self, since: datetime, jobs: Collection[str] | None = None) -> Survey:
         def read() -> Survey:
             listed = [

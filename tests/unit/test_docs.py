@@ -386,6 +386,7 @@ def test_the_example_of_a_platform_works(nightly: dict[str, Any]) -> None:
     client: JobPlatform = nightly["NightlyClient"]("http://nightly.example.com", transport=httpx.MockTransport(answer))
     feed = client.job("feed")
     assert client.probe().found == "http://nightly.example.com/api has 3 jobs"
+    assert client.probe_pages().startswith("http://nightly.example.com ")
     assert [one.id for one in client.jobs_in(Scope.MARKETPLACE, feed)] == ["feed", "other"]
     assert not client.standing("feed").is_stopped
     client.stop("feed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -326,3 +327,13 @@ def test_no_page_without_the_success_word_ever_counts(text: str) -> None:
 @given(text=st.text(max_size=200), address=st.text(max_size=60))
 def test_every_refusal_is_a_reason_for_people_whatever_the_page(text: str, address: str) -> None:
     refused(shot(text, address))
+
+
+@pytest.mark.parametrize("text", ["", "Dashboard\nRuns\n", "Dashboard\nLog in\n", "404 page not found\n"])
+def test_a_page_that_does_not_show_the_run_at_all_is_refused_with_what_the_platform_advises(text: str) -> None:
+    advised = replace(PAGE, advice="Its pages may call another port: set PREFECT_SERVER_UI_API_URL.")
+    with pytest.raises(NotTheRun, match="PREFECT_SERVER_UI_API_URL"):
+        refuse_shot(advised, shot(text), ended_at=ENDED)
+    with pytest.raises(NotTheRun) as failed:
+        refuse_shot(advised, shot(FAILED), ended_at=ENDED)
+    assert "PREFECT_SERVER_UI_API_URL" not in str(failed.value), "this page shows the run"

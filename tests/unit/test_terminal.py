@@ -59,6 +59,26 @@ class Terminal(io.StringIO):
         return True
 
 
+LONG = (
+    "a-platform-with-a-long-name",
+    "orders-feed-of-the-garden-shop/nightly-import",
+    "retailer_offboarded",
+    "JF-000012",
+)
+
+
+@pytest.mark.parametrize("columns", [None, "40"], ids=["nobody said how wide", "narrow"])
+def test_a_table_that_goes_to_no_terminal_breaks_no_word(columns: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    pipe = io.StringIO()
+    table = table_of("/a/long/title/of/a/file/that/has/no/blank/in/it", *("Word" for _ in range(3 * len(LONG))))
+    table.add_row(*LONG * 3)
+    HouseConsole(file=pipe).print(table)
+    assert {*LONG, "/a/long/title/of/a/file/that/has/no/blank/in/it"} <= set(pipe.getvalue().replace("│", " ").split())
+
+
 @pytest.mark.parametrize("name", ATTACKS.values(), ids=ATTACKS)
 def test_nothing_in_a_name_acts_and_it_stays_one_line(name: str) -> None:
     for shown in (one_line(name), safe(name), plain(name), short(name), in_ticket(name)):

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from prefect.settings import Settings as PrefectSettings
+from rich.console import Console
 
 from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput
-from caseproof.procedure.core.services import bootstrap
-from caseproof.store import StoreError, locks
+from caseproof.procedure.core.services import bootstrap, refuse_stopped
+from caseproof.store import StoreDown, StoreError, locks
 from caseproof.up.addresses import adopt_addresses, adopt_password, write_addresses
 from caseproof.up.plan import DeployFailed, StartPlan, claim, inbox_lock, plan
 from caseproof.up.postgres import EmbeddedPostgres
+from caseproof.up.prefect_services import OLDER_PAGES, V2
+from caseproof.up.processes import free_port
+from caseproof.up.screen import Screen
 from tests.support.command import for_home, runner
 from tests.support.loopback import Loopback
 
@@ -225,6 +232,79 @@ def test_a_command_that_would_look_into_another_store_than_up_is_refused_and_one
     assert "CASEPROOF_DATABASE_URL" in refused.err
     assert run("policy").code == 0
     assert not (home / "caseproof.sqlite").exists()
+
+
+def a_home_whose_postgres(home: Path, *, left_a_note: bool, port: int) -> Path:
+    """A home that has begun with PostgreSQL, as it lies there while nothing of it runs."""
+    data = home / "postgres" / "data"
+    data.mkdir(parents=True)
+    (home / "postgres" / "password").write_text("secret")
+    (home / "postgres" / "port").write_text(str(port))
+    if left_a_note:  # of a server that was killed
+        (data / "postmaster.pid").write_text("999999\n")
+    return home
+
+
+@pytest.mark.parametrize("left_a_note", [False, True], ids=["stopped", "killed"])
+@pytest.mark.parametrize("typed", [["case", "list"], ["contact", "list"], ["inbox", "list"], ["web"]], ids=" ".join)
+def test_a_stopped_database_is_told_at_once_with_what_starts_it(
+    typed: list[str], left_a_note: bool, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    run = runner(monkeypatch, capsys)
+    home = for_home(tmp_path / "home", monkeypatch)
+    a_home_whose_postgres(home, left_a_note=left_a_note, port=free_port())
+    began = time.monotonic()
+    refused = run(*typed)
+    assert time.monotonic() - began < 3
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.splitlines() == [
+        f"caseproof: The database of {home} is stopped.",
+        "Next: Run `caseproof up`, which starts it, and leave it running.",
+    ]
+    assert run("policy").code == 0, "it needs no store"
+
+
+def test_a_database_that_is_about_to_come_up_or_is_up_is_waited_for(tmp_path: Path) -> None:
+    home = a_home_whose_postgres(tmp_path / "home", left_a_note=False, port=free_port())
+    settings = Settings(home=home)
+    with pytest.raises(StoreDown, match="is stopped"):
+        refuse_stopped(settings)
+    locks.hold(settings.up_lock)  # by `caseproof up`, which starts it
+    refuse_stopped(settings)
+    locks.let_go(settings.up_lock)
+    with Loopback() as listening:
+        there = a_home_whose_postgres(tmp_path / "other", left_a_note=True, port=int(listening.url.rpartition(":")[2]))
+        refuse_stopped(Settings(home=there))
+    refuse_stopped(Settings(home=home, database_url="postgresql://us:them@db.example.com/cases"))
+
+
+@pytest.mark.parametrize(
+    ("given", "set_to", "opens"), [({}, "false", "older"), ({V2: "true"}, "true", "newer"), ({V2: "0"}, "0", "older")]
+)
+def test_the_bare_address_opens_the_interface_in_which_forms_read_best_and_the_screen_names_both(
+    given: dict[str, str], set_to: str, opens: str, settings: Settings
+) -> None:
+    laid_out = plan(settings, given, postgres=False)
+    assert service_of(laid_out, "server").env[V2] == set_to
+    said = shown_by(settings, laid_out)
+    assert f"{OURS} opens Prefect's {opens} interface." in said
+    assert f"Forms read best in the older one, {OURS}/dashboard; the newer one is {OURS}/v2." in said
+
+
+def test_of_a_server_elsewhere_nothing_is_said_that_we_do_not_set(settings: Settings) -> None:
+    assert "interface" not in shown_by(settings, plan(settings, {"PREFECT_API_URL": f"{OURS}/api"}, postgres=False))
+
+
+def shown_by(settings: Settings, laid_out: StartPlan) -> str:
+    """What `caseproof up` shows where there is no terminal."""
+    written = io.StringIO()
+    Screen(Console(file=written, width=400), settings.home_folder, laid_out).show([])
+    return written.getvalue()
+
+
+def test_prefect_knows_the_setting_that_chooses_an_interface(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(V2, OLDER_PAGES[V2])
+    assert PrefectSettings().server.ui.v2_enabled is False
 
 
 def kind_of_worker(laid_out: StartPlan) -> str:

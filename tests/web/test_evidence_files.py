@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from caseproof.domain.vocabulary import Disposition
+from caseproof.procedure.views.questions import in_parts
 
 PNG = b"\x89PNG\r\n\x1a\n..."
 
@@ -17,6 +18,7 @@ def test_a_picture_is_shown_as_it_was_kept_and_may_stand_in_another_page(world: 
     digest = world.services.files.keep(world.opened(), PNG, "run-page-1.png", "image/png")
     answer = client.get(f"/evidence/{digest}")
     assert (answer.status_code, answer.content) == (200, PNG)
+    assert client.get(f"/evidence/{in_parts(digest)}").content == PNG, "as an address has it in which a line can end"
     expected = {
         "Content-Type": "image/png",
         "ETag": f'"{digest}"',

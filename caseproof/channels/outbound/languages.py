@@ -44,13 +44,26 @@ LANGUAGES = languages_in(TEMPLATES)
 
 def language_of(wanted: str, default: str) -> str:
     """The language to write in: the one that is wanted ("de", "de-AT", "DE_at"), else the default, else English."""
-    for tag in (wanted, default):
-        whole = tag.strip().replace("-", "_").lower()
-        for one in (whole, whole.partition("_")[0]):
-            known = next((name for name in LANGUAGES if name.lower() == one), None)
-            if known:
-                return known
-    return ENGLISH
+    return _known(wanted) or _known(default) or ENGLISH
+
+
+def _known(tag: str) -> str | None:
+    """The language of ours that a tag names; None for none."""
+    whole = tag.strip().replace("-", "_").lower()
+    names = {name.lower(): name for name in LANGUAGES}
+    return names.get(whole) or names.get(whole.partition("_")[0])
+
+
+def require_language(wanted: str) -> None:
+    """Raise BadInput for a language ("fr", "fr-ch") that no mail is written in; an empty one says nothing.
+
+    Without a word it would become English: the retailer's answer would tell, and nobody else.
+    """
+    if wanted.strip() and _known(wanted) is None:
+        raise BadInput(
+            f"No mail is written in {wanted!r}.",
+            f"Use one of {', '.join(LANGUAGES)}; left empty, the policy's mail.language counts.",
+        )
 
 
 def words(language: str, name: str = "words", folder: Path = TEMPLATES) -> Mapping[str, str]:

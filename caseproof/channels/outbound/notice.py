@@ -35,6 +35,7 @@ from caseproof.channels.outbound.languages import TEMPLATES, BrokenWords, Phrase
 from caseproof.channels.outbound.mail import bare_address
 from caseproof.config.mail_address import ascii_address
 from caseproof.domain.errors import BadInput
+from caseproof.domain.spelling import no_such
 from caseproof.domain.vocabulary import CAUSES, NOT_THEIRS
 from caseproof.http.redaction import redact
 
@@ -131,7 +132,7 @@ def compose(
     if not message_id:
         raise BadInput("The notice has no Message-ID.", "Make it with message_id().")
     if facts.cause not in CAUSES:
-        raise BadInput(f"There is no cause {facts.cause!r}.", f"Use one of {', '.join(CAUSES)}.")
+        raise no_such("cause", facts.cause, CAUSES)
     say = Phrases(facts.language, folder=templates)
     words = _words(facts, say)
     parts = {html: _parts(facts, words, templates, html=html) for html in (False, True)}

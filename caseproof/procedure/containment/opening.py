@@ -13,6 +13,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.spelling import no_such
 from caseproof.domain.vocabulary import CAUSES, NO_MESSAGE, Scope
 from caseproof.http.redaction import redact
 from caseproof.platforms.base import Job, JobPlatform, Run, RunState, UnknownJob
@@ -46,7 +47,7 @@ def open_case(
     UnknownTicket and BadInput before anything is written.
     """
     if request.cause not in CAUSES:
-        raise BadInput(f"There is no cause '{request.cause}'.", f"Choose one of {', '.join(CAUSES)}.")
+        raise no_such("cause", request.cause, CAUSES)
     with ledger.store.reading() as uow:
         standing = uow.cases.open_for(request.platform, request.job)
     if standing is not None:

@@ -20,6 +20,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.forms import CauseChoice
 from caseproof.domain.job_failure.cause import choice_of, owes_cause
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.spelling import no_such
 from caseproof.domain.vocabulary import CAUSES, NO_MESSAGE, UNKNOWN
 from caseproof.procedure.core.parts import US, Ledger
 from caseproof.store import ChosenCause, UnitOfWork
@@ -177,8 +178,7 @@ def correct_cause(ledger: Ledger, team: Collection[str], ref: str, cause: str, *
     """
     member = require_member(by, team)
     if cause not in CAUSES or cause == UNKNOWN:
-        causes = ", ".join(one for one in CAUSES if one != UNKNOWN)
-        raise BadInput(f"'{cause}' is no cause that a person can say.", f"Choose one of {causes}.")
+        raise no_such("cause that a person can say", cause, [one for one in CAUSES if one != UNKNOWN])
     with ledger.store.uow() as uow:
         case = uow.cases.get(ref)
         before = str(case.facts["cause"])

@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from caseproof.channels.outbound.languages import require_language
 from caseproof.config.contacts_file import ContactLine, ContactsError
 from caseproof.config.mail_address import comparable, tidied, usable_address
 from caseproof.domain.errors import BadInput
+from caseproof.domain.spelling import alike
 from caseproof.store import Store
 from caseproof.store.people import Contact, People, kept_of
 
+_NEARLY_THE_SAME = 0.8
 NEW, AS_IT_IS = "new", "as it is"
 
 
@@ -48,9 +51,25 @@ def put_contacts(people: People, lines: Sequence[ContactLine], source: str, at: 
     return states
 
 
+def put_contact(
+    people: People, retailer: str, address: str, name: str = "", language: str = "", role: str = "", *, at: datetime
+) -> list[str]:
+    """Add one contact in this unit of work; the retailers whose names are alike, where this one is new.
+
+    Once more, it changes what is given, and forgets that mail came back. Raises BadInput for what cannot be used.
+    """
+    kept_of(name, language, role)
+    require_language(language)
+    others = people.retailers()
+    is_new = not any(one == retailer.strip() for one in others)
+    people.add_contact(retailer, address, name, language, role, at=at)
+    return alike(retailer, others, _NEARLY_THE_SAME) if is_new else []
+
+
 def _compared(before: Contact | None, line: ContactLine) -> str:
     """What the line does to the contact as it is. Raises BadInput for what cannot be kept."""
     said = kept_of(line.name, line.language, line.role)
+    require_language(line.language)
     if before is None:
         return NEW
     changed = [name for name, value in said.items() if value and value != getattr(before, name)]

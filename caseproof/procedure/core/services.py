@@ -28,7 +28,7 @@ from caseproof.procedure.core.parts import (
     ReplyAddresses,
     Stopping,
 )
-from caseproof.store import Store
+from caseproof.store import Store, StoreDown, locks
 from caseproof.store.bell import Bell
 
 
@@ -115,6 +115,20 @@ def bell_of(settings: Settings) -> Bell:
     return Bell(settings.home_folder / "inbox" / "bell")
 
 
+def refuse_stopped(settings: Settings) -> None:
+    """Raise StoreDown where the store is a PostgreSQL of this home that is known to be stopped: nobody waits for it.
+
+    Where `caseproof up` runs, it is about to come up again, so that waiting helps.
+    """
+    if settings.database_url is not None or not settings.postgres.exists or locks.is_held(settings.up_lock):
+        return
+    if settings.postgres.is_stopped:
+        raise StoreDown(
+            f"The database of {settings.home_folder} is stopped.",
+            "Run `caseproof up`, which starts it, and leave it running.",
+        )
+
+
 def bootstrap(settings: Settings | None = None) -> Services:
     """The services of this installation, its store migrated.
 
@@ -123,6 +137,7 @@ def bootstrap(settings: Settings | None = None) -> Services:
     be_private()  # here, for every process of ours comes by, whoever started it
     settings = settings or read_settings()
     in_force = policy_in_force(settings)
+    refuse_stopped(settings)
     store = Store(settings.database, on_news=bell_of(settings).ring)
     store.migrate()
     vault = Vault(settings.home_folder / "evidence")

@@ -1,6 +1,8 @@
 """The words of a question, as markdown: which case or incident it is about, what was said, and what is to be decided.
 
-They are the same wherever the form is shown.
+They are the same wherever the form is shown. Prefect's older interface formats the question, and has no room for what
+stands in front of the form; the newer one formats what stands in front, and shows the question as it is written, in one
+paragraph. So an address that people need stands in both, and in the question as it is, to be copied.
 """
 
 from __future__ import annotations
@@ -32,6 +34,18 @@ def case_heading(case: Case) -> str:
     return plain(about(case)).replace(case.ref, f"**{case.ref}**", 1)
 
 
+def in_parts(digest: str) -> str:
+    """A digest as it may stand in an address that is shown as it is written: a line can end at each dash."""
+    return "-".join(digest[at : at + 16] for at in range(0, len(digest), 16))
+
+
+def form_heading(case: Case, page: str, picture: str = "") -> str:
+    """What stands in front of a case's form (markdown): which case, and its page and its ``picture`` to click."""
+    links = [f"[{case.ref}'s own page]({page}): what stands below is easier to read there."]
+    links += [f"[The picture to review]({picture})"] if picture else []
+    return "\n\n".join((case_heading(case), *links))
+
+
 def case_question(case: Case, page: str, explain: str) -> str:
     """What stands above a case's form (markdown): the case, what was said, and ``explain``, which says what to do.
 
@@ -40,8 +54,8 @@ def case_question(case: Case, page: str, explain: str) -> str:
     facts = case.facts
     return _paragraphs(
         _not_taken(case),
-        f"{case_heading(case)} · cause: {plain(in_words(facts['cause']))} · [the whole case]({page})",
-        f"What fails: {plain(short(facts['summary']))}",
+        f"{case_heading(case)} · cause: {plain(in_words(facts['cause']))}. The case's own page: {page}",
+        f"What fails: {_ended(plain(short(facts['summary'])))}",
         *_what_happened(case, page),
         explain,
     )
@@ -84,11 +98,16 @@ def _what_failed(case: Case) -> str:
     return f"**{_FAILED[failed.event.kind]}** {plain(short(failed['why']))}"
 
 
+def _ended(text: str) -> str:
+    """As a sentence of its own: the newer interface puts the next one right behind it."""
+    return text if text.endswith((".", "!", "?", "…", ":")) else f"{text}."
+
+
 def _what_they_said(case: Case, page: str) -> list[str]:
     """The retailer's words, and the replies that a person has to read, in the order in which they came."""
     said = sorted((*case.words, *case.doubted, *case.open_replies), key=lambda fact: fact.seq)
     older = len(said) - MOST_WORDS
-    more = [f"{older} older words of theirs stand on [the case's page]({page})."] if older > 0 else []
+    more = [f"{older} older words of theirs stand on the case's own page: {page}"] if older > 0 else []
     return [*more, *(_quoted(case, fact) for fact in said[-MOST_WORDS:])]
 
 
@@ -186,7 +205,7 @@ def what_to_review(case: Case, evidence_url: Callable[[str], str], only_at: str 
     decision = case.decision
     if run is None or case.photo is None or decision is None:
         raise CaseproofError(f"{case.ref} has no evidence to review yet.", "Let the case's run gather it first.")
-    picture = evidence_url(case.photo["evidence"])
+    picture = evidence_url(in_parts(case.photo["evidence"]))
     checked = f" Checked in the system: {plain(short(case.validated['how']))}" if case.validated else ""
     ended = f"{run['ended_at'][:16].replace('T', ' ')} UTC"
     another = f" The policy asks for somebody else than {plain(decision.actor)}." if _another(decision) else ""
@@ -201,7 +220,7 @@ def what_to_review(case: Case, evidence_url: Callable[[str], str], only_at: str 
         f"{checked}\n\n"
         f"[{plain(run['name'])}]({run['url']}) was read back as **{plain(run['said'])}** (J10), ended {ended}. "
         f"[Its picture]({picture}) is attached to the ticket (J7, J8):\n\n"
-        f"![the run's own page]({picture})\n\n"
+        f"![the page of the run]({picture})\n\n"
         f"**Now review: does the picture show this run, and that it {_ended_well(run)}?**{another}"
         f"{look_at_the_change(case)}"
     )

@@ -1,0 +1,118 @@
+"""`caseproof case list`: the cases, and what is looked for among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from caseproof.cli.common import AsJson, err, out, print_json, safe, table_of
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.spelling import no_such, same, what_is_alike
+from caseproof.domain.vocabulary import CAUSES
+from caseproof.procedure.core.services import bootstrap
+from caseproof.store import CaseRow
+
+_NAMED = ("retailer", "marketplace", "platform")
+"""What is filtered by a name that somebody gave."""
+_SEARCHED = ("ref", "job", "job_name", "retailer", "marketplace", "platform")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Words to search for, and names to filter by, each as it was typed; "" for any.
+
+    Making one raises BadInput for a cause or a state that there is not.
+    """
+
+    search: str = ""
+    retailer: str = ""
+    marketplace: str = ""
+    platform: str = ""
+    cause: str = ""
+    state: str = ""
+
+    def __post_init__(self) -> None:
+        for what, known in (("cause", CAUSES), ("state", tuple(State))):
+            given = getattr(self, what)
+            if given and not any(same(given, one) for one in known):
+                raise no_such(what, given, known)
+
+    def __bool__(self) -> bool:
+        return any((self.search.strip(), self.retailer, self.marketplace, self.platform, self.cause, self.state))
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether closed cases are asked for."""
+        return bool(self.state) and same(self.state, State.CLOSED)
+
+    def fits(self, row: CaseRow) -> bool:
+        """Whether all that is wanted is true of this case."""
+        if any(wanted and not same(wanted, str(getattr(row, name))) for name, wanted in self._filters()):
+            return False
+        text = "\n".join(getattr(row, name) for name in _SEARCHED).casefold()
+        return all(word in text for word in self.search.casefold().split())
+
+    def unheard_of(self, rows: Iterable[CaseRow]) -> Iterator[str]:
+        """A sentence about each name that no case ever had, with those that are alike."""
+        every = list(rows)
+        for name in _NAMED:
+            wanted, known = getattr(self, name), {getattr(row, name) for row in every} - {""}
+            if wanted and not any(same(wanted, one) for one in known):
+                yield f"No case has the {name} {wanted!r}. {what_is_alike(wanted, known)}"
+
+    def _filters(self) -> Iterator[tuple[str, str]]:
+        yield from ((name, getattr(self, name)) for name in (*_NAMED, "cause", "state"))
+
+
+def case_list(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(help="Words of the job, its retailer or its place, or a reference.", show_default=False),
+    ] = None,
+    retailer: Annotated[str, typer.Option(help="Only this retailer's.")] = "",
+    marketplace: Annotated[str, typer.Option(help="Only those on this marketplace.")] = "",
+    cause: Annotated[str, typer.Option(help=f"Only this cause: {', '.join(CAUSES)}.")] = "",
+    platform: Annotated[str, typer.Option(help="Only this platform's.")] = "",
+    state: Annotated[str, typer.Option(help=f"Only those that are {', '.join(State)}.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Closed cases too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The open cases, oldest first; all words and filters that are given must fit."""
+    wanted = Wanted(" ".join(words or ()), retailer, marketplace, platform, cause, state)
+    services = bootstrap()
+    with services.store.reading() as uow:
+        edited = uow.cases.damaged()
+        if edited:  # said first: a row may be edited so that it cannot be read at all
+            err.print(
+                f"[bold red]caseproof:[/] {', '.join(edited)}: the store was edited by hand, and this list shows what "
+                "the edit says. What counts is `caseproof case show`; compare with a backup.",
+                soft_wrap=True,
+            )
+        rows = uow.cases.rows()
+    looked_at = rows if everything or wanted.is_closed else [row for row in rows if row.closed_at is None]
+    found = [row for row in looked_at if wanted.fits(row)]
+    for unheard in wanted.unheard_of(rows) if not found else ():
+        err.print(safe(unheard), highlight=False, soft_wrap=True)
+    if as_json:
+        names = ("ref", "state", "job", "platform", "retailer", "marketplace", "cause", "opened_at", "paused_until")
+        print_json([{name: getattr(row, name) for name in names} for row in found])
+        return
+    kind = "cases" if looked_at is rows else "open cases"
+    if found:
+        out.print(_listed(found, f"{len(found)} of {len(looked_at)} {kind}" if wanted else kind.capitalize()))
+    else:
+        out.print(f"None of {len(looked_at)} {kind} fits." if wanted and looked_at else f"There are no {kind}.")
+
+
+def _listed(rows: Sequence[CaseRow], title: str) -> Table:
+    table = table_of(title, "Case", "State", "Job", "Retailer", "Cause", "Opened (UTC)")
+    for row in rows:
+        state = f"{row.state} until {row.paused_until}" if row.paused_until else row.state
+        whose = " · ".join(part for part in (row.retailer, row.marketplace) if part)
+        opened = f"{row.opened_at:%Y-%m-%d %H:%M}"
+        table.add_row(row.ref, state, safe(row.job_name), safe(whose or "-"), row.cause, opened)
+    return table
