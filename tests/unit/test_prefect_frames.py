@@ -138,9 +138,6 @@ def test_a_new_frame_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "template", [*sorted(one for one in templates() if frame_of(one)), *ELSEWHERE], ids=lambda one: one[:50]
-)
-@pytest.mark.parametrize(
     "inside",
     [
         "ApiException: (401) Reason: Unauthorized", "HTTPError: 404 Client Error: Not Found for url: /seller/7",
@@ -148,10 +145,13 @@ def test_a_new_frame_is_told() -> None:
         "ReadTimeout: timed out", "{\"error\":\"invalid_grant\"}",
     ],
 )  # fmt: skip
-def test_whatever_stands_in_a_frame_of_ours_is_ours(template: str, inside: str) -> None:
-    message = template.replace("*", inside)
-    assert cause_of(message) == "our_platform"
-    assert cause_of(f"Flow run encountered an exception: CrashedRun: {message}") == "our_platform"
+def test_whatever_stands_in_a_frame_of_ours_is_ours(inside: str) -> None:
+    frames = [*(one for one in templates() if frame_of(one)), *ELSEWHERE]
+    assert len(frames) > len(ELSEWHERE)
+    for template in frames:
+        message = template.replace("*", inside)
+        assert cause_of(message) == "our_platform", message
+        assert cause_of(f"Flow run encountered an exception: CrashedRun: {message}") == "our_platform", message
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
