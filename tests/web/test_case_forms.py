@@ -18,6 +18,7 @@ from caseproof.domain.forms import FORMS, Apart, CauseChoice, Counts, Verdict, W
 from caseproof.domain.job_failure.claims import claims
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import BY_FORM, BY_LOGIN, Decision
+from caseproof.procedure.views.questions import in_parts
 
 CONTACT = "shop@example.com"
 HOSTILE = "<script>alert(1)</script> [x](javascript:alert(2)) ![p](https://evil.example.com/p.png) *b*"
@@ -203,7 +204,7 @@ def test_the_review_is_given_below_the_picture_of_the_run(world: Any, lead: Test
     ref = review(world)
     page = lead.get(f"/cases/{ref}").text
     picture = world.services.ledger.case(ref).photo["evidence"]
-    assert page.index(f'<img src="/evidence/{picture}"') < page.index("<form")
+    assert page.index(f'<img src="/evidence/{in_parts(picture)}"') < page.index("<form")
     assert send(lead, ref, {"choice": str(verdict), "remark": "Seen."}).status_code == 303
     kind = Kind.REVIEW_APPROVED if verdict is Verdict.APPROVE else Kind.REVIEW_REJECTED
     last = world.services.ledger.case(ref).events[-1]
