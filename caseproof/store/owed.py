@@ -159,6 +159,11 @@ class OwedList:
             update(owed).where(_HERE).values(**values, next_at=again), _place(row.ref, row.what, row.key)
         )
 
+    def held_up(self, row: OwedRow, code: str, trouble: str) -> None:
+        """It was not tried, for what it needs is down; it stays due, so that the next turn is its own."""
+        values = {"code": code, "trouble": _words(trouble)}
+        self._connection.execute(update(owed).where(_HERE).values(**values), _place(row.ref, row.what, row.key))
+
     def settle(self, ref: str, what: Debt, key: str = "") -> None:
         """It is owed no more; without a key all of this kind."""
         here = (owed.c.ref == ref, owed.c.what == str(what), *([owed.c.key == key] if key else []))

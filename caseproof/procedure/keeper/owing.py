@@ -134,21 +134,26 @@ class Worked:
 def work_off(hands: Hands, problems: Problems, hung: float) -> Worked:
     """Try what is due, but for the steps: one kind of one case that fails holds up no other.
 
-    A system that is down is asked once a pass; no new one is begun after ``hung`` seconds. Raises StoreError.
+    A system that is down is asked once a pass; what else needed it is late for the same reason, and keeps its turn. No
+    new one is begun after ``hung`` seconds. Raises StoreError.
     """
-    ledger, worked, down = hands.ledger, Worked(), set[str]()
+    ledger, worked, down = hands.ledger, Worked(), dict[str, CaseproofError | None]()
     deadline = time.monotonic() + hung
     for (ref, what), rows in _due(ledger).items():
         way = WAYS[what]
-        if way.do is None or way.through in down or time.monotonic() > deadline:
+        if way.do is None or time.monotonic() > deadline:
+            continue
+        if way.through in down:
+            if (why := down[way.through]) is not None:
+                _note_held_up(ledger, rows, why)
             continue
         try:
             done = way.do(hands, ref)
         except NotYourTurn:
-            down.add(way.through)  # much mail waits: nothing is wrong, and the next pass goes on
+            down[way.through] = None  # much mail waits: nothing is wrong, and the next pass goes on
         except Exception as error:
             if isinstance(error, MailDown | DeskDown):
-                down.add(way.through)
+                down[way.through] = error
             problems(ref, error)
             _note_failure(ledger, rows, error)
         else:
@@ -173,6 +178,14 @@ def _note_failure(ledger: Ledger, rows: Sequence[OwedRow], error: Exception) -> 
     with ledger.store.uow() as uow:
         for row in rows:
             uow.owed.tried(row, code, said, ledger.clock())
+        uow.commit()
+
+
+def _note_held_up(ledger: Ledger, rows: Sequence[OwedRow], error: Exception) -> None:
+    code, said = what_is_wrong(error)
+    with ledger.store.uow() as uow:
+        for row in rows:
+            uow.owed.held_up(row, code, said)
         uow.commit()
 
 
