@@ -146,7 +146,7 @@ def it_fails_again_and_the_keeper_reopens_the_case(world: World, job: OwnJob, cl
     wait_until(
         "a scheduled run to fail again", lambda: _ended(job, "FAILED", closed.closed.at.isoformat()), 180, every=2
     )
-    # Runs overlap on a busy machine: one that began before may end well after the failed one, and then nothing is to do.
+    # Runs overlap on a busy machine: one that began before may end well after the failed one; then nothing is to do.
     wait_until("the keeper to reopen the case", lambda: _reopened_by_a_pass(world, closed), 240, every=1)
     with world.services.store.reading() as uow:
         assert [row.ref for row in uow.cases.rows() if row.job == job.id] == [closed.ref], "the same case"
