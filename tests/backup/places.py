@@ -22,6 +22,7 @@ from caseproof.domain.vocabulary import Disposition as Ended
 from caseproof.evidence.vault import Vault
 from caseproof.store import Store
 from caseproof.store.tables import metadata
+from caseproof.store.worklist import Did
 from tests.support.world import CONTACT, World
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -99,6 +100,7 @@ def fill(place: Place) -> None:
         case = uow.cases.append(uow.cases.get("JF-000004"), joined)
         uow.cases.set_due(case.ref, case.version, NOW)
         uow.cases.set_rest(case.ref, 2, NOW, "2 runs died")
+        uow.worklist.give([case.ref], "frau ü", did=Did.CLAIMED, actor="Frau Ü", whom="Frau Ü", at=NOW)
         uow.causes.choose(
             "ab" * 32, words="der Korb … ist weg ☹", example="Der Korb 7 ist weg ☹", cause="sync", corrects=True,
             by="Frau Ü", at=NOW, ref="JF-000004",
@@ -138,7 +140,9 @@ def opened(job: str) -> Event:
     return Event(Kind.OPENED, NOW, "caseproof", OPENED | {"job": job})
 
 
-SINCE_0002_TABLES = ("chosen_causes", "incident_questions", "incidents", "logins", "marks", "messages", "owed")
+SINCE_0002_TABLES = (
+    "case_handling", "chosen_causes", "incident_questions", "incidents", "logins", "marks", "messages", "owed",
+)  # fmt: skip
 NOT_SAVED = {"login_links", "login_sessions"}
 HASH = "$argon2id$"
 """In the place of a password's hash; no backup holds it."""
@@ -147,6 +151,7 @@ SINCE_0002 = {
     "last_opened_at", "asked_form", "asked_at", "has_news", "notice_at", "reminders", "nudges", "trouble", "incident",
     "ticket_closed", "due_at", "crashes", "rest_until", "rest_why", "procedure", "trouble_code", "rest_code",
     "cause_shape", "cause_since", "told_neutrally",
+    "turn", "turn_since", "holder", "held_since", "snoozed_at", "snoozed_until", "snoozed_by",
 }  # fmt: skip
 
 

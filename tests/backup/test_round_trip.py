@@ -202,7 +202,7 @@ def test_a_backup_of_an_older_revision_is_brought_up_to_date(full: Place, tmp_pa
     restore_backup(empty.parts, backup)
     was, now = full.tables(), empty.tables()
     assert {name for name in was if was[name] != now[name]} == {
-        "cases", "chosen_causes", "contacts", "incident_questions", "incidents", "logins", "marks",
+        "case_handling", "cases", "chosen_causes", "contacts", "incident_questions", "incidents", "logins", "marks",
         "messages", "owed",
     }  # fmt: skip
     with Store(full.url).reading() as before, Store(empty.url).reading() as after:

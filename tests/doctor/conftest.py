@@ -28,7 +28,7 @@ from blocks.desks import EmbeddedDesk
 from blocks.inbox import RetailerMailbox
 from blocks.platforms import PLATFORMS, PrefectJobs
 from caseproof.cli.doctor import installation
-from caseproof.config.clock import Clock
+from caseproof.config.clock import Clock, utc_now
 from caseproof.config.private_files import close_home
 from caseproof.config.settings import Settings
 from caseproof.config.shipped import shipped
@@ -37,6 +37,7 @@ from caseproof.evidence.page_check import Shot
 from caseproof.platforms.base import RunPage
 from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.procedure.keeper.problems import note_problems
+from caseproof.store import Store
 from caseproof.up.processes import wait_until
 from caseproof.web import create_app
 from sandbox.imap import ImapServer
@@ -176,6 +177,7 @@ def house(standing_house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ho
     for name in [name for name in os.environ if name.startswith("CASEPROOF_")]:
         monkeypatch.delenv(name)
     standing_house.beat()
+    _register_everybody(standing_house)
     ours = {PREFECT_API_URL: f"{standing_house.prefect.url}/api", PREFECT_API_AUTH_STRING: GUARD}
     with temporary_settings(ours), standing_house.undo as undo:
         for front in (standing_house.prefect, standing_house.jobs, standing_house.web):
@@ -220,6 +222,15 @@ def _open_case(services: Services, job: str) -> None:
     (opened,) = teller.events
     with services.store.uow() as uow:
         uow.cases.create(replace(opened, data={**opened.data, "job": job}))
+        uow.commit()
+
+
+def _register_everybody(house: House) -> None:
+    """Each retailer of the server's jobs has a contact: other tests leave some there, too."""
+    tags = [tag for one in house.call("POST", "deployments/filter", json={}) for tag in one["tags"]]
+    with closing(Store(house.settings().database)) as store, store.uow() as uow:
+        for name in {tag.partition(":")[2] for tag in tags if tag.startswith("retailer:")}:
+            uow.people.add_contact(name, "owner@shop.example.com", at=utc_now())
         uow.commit()
 
 

@@ -26,6 +26,8 @@ from caseproof.config.settings import Settings
 from caseproof.config.shipped import shipped
 from caseproof.doctor import Failed, Installation, Outcome, examine
 from caseproof.doctor.machine import room_left
+from caseproof.domain.codes import Code
+from caseproof.domain.owing import Debt
 from caseproof.evidence.answer_keys import AnswerKeys
 from caseproof.store import Store
 from caseproof.up.processes import free_port
@@ -183,6 +185,14 @@ def a_platform_whose_pages_call_another_port(house: Any, _: Path) -> Installatio
     return house.installation()
 
 
+@fault(f"Contacts of {JOBS}", "No contact is registered for Corner Shop (1 job)", action="caseproof contact add")
+def a_retailer_of_a_job_whom_nobody_could_tell(house: Any, _: Path) -> Installation:
+    theirs = {"name": "corner", "flow_id": house.deployment()["flow_id"], "tags": ["retailer:Corner Shop"]}
+    made = house.call("POST", "deployments/", json=theirs)
+    house.undo.callback(house.call, "DELETE", f"deployments/{made['id']}")
+    return house.installation()
+
+
 @fault("Prefect version", "Prefect 3.8.7", action="there too")
 def a_prefect_server_of_another_version(house: Any, _: Path) -> Installation:
     house.prefect.instead["/api/admin/version"] = (200, "3.8.7")
@@ -324,6 +334,15 @@ def a_guard_that_an_empty_one_of_its_name_replaced(house: Any, folder: Path) -> 
     with closing(house.raw(home)) as raw:
         raw.execute("DROP TRIGGER cases_closed_with_proof")
         raw.execute("CREATE TRIGGER cases_closed_with_proof BEFORE UPDATE ON cases BEGIN SELECT 1; END")
+    return house.installation(home=home)
+
+
+@fault("Nothing owed", "JF-000001", "The desk does not answer", action="the keeper does the rest")
+def a_ticket_that_could_not_be_closed(house: Any, folder: Path) -> Installation:
+    home = house.copy(folder / "home")
+    with closing(Store(house.settings(home=home).database)) as store, store.uow() as uow:
+        uow.owed.failed("JF-000001", Debt.TICKET, "1", Code.DESK_DOWN, "The desk does not answer.", utc_now())
+        uow.commit()
     return house.installation(home=home)
 
 
