@@ -25,4 +25,4 @@ def case_keeper() -> State[Any]:
     board = show_the_board()
     needs = sum(line.needs_us for line in board.lines)
     owed = f"; {board.owed_in_all} things are owed" if board.owed_in_all else ""
-    return Completed(message=f"{board.open} open cases; {needs} need us{owed}.")
+    return Completed(message=f"{board.open} open cases; {needs} with an error to put right{owed}.")

@@ -238,7 +238,7 @@ def _wait_for_page(world: World, case: Case) -> None:
 
 
 def _show_timeline(case: Case) -> None:
-    table = table_of(f"{case.ref} is {case.state}", "At (UTC)", "What", "Who")
+    table = table_of(f"{case.ref} is {case.procedure.called(case.state)}", "At (UTC)", "What", "Who")
     for event in case.events:
         if event.kind.spec.news:
             table.add_row(f"{event.at:%H:%M:%S}", safe(sentence(event)), safe(event.actor))

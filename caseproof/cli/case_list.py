@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from caseproof.cli.common import AsJson, err, out, print_json, safe, table_of
-from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.job_failure.lifecycle import LABELS, State, called
 from caseproof.domain.spelling import no_such, same, what_is_alike
 from caseproof.domain.vocabulary import CAUSES
 from caseproof.procedure.core.services import bootstrap
@@ -36,10 +36,10 @@ class Wanted:
     state: str = ""
 
     def __post_init__(self) -> None:
-        for what, known in (("cause", CAUSES), ("state", tuple(State))):
-            given = getattr(self, what)
-            if given and not any(same(given, one) for one in known):
-                raise no_such(what, given, known)
+        if self.cause and not any(same(self.cause, one) for one in CAUSES):
+            raise no_such("cause", self.cause, CAUSES)
+        if self.state and not any(_is_state(self.state, one) for one in State):
+            raise no_such("state", self.state, [LABELS[one] for one in State])
 
     def __bool__(self) -> bool:
         return any((self.search.strip(), self.retailer, self.marketplace, self.platform, self.cause, self.state))
@@ -47,10 +47,12 @@ class Wanted:
     @property
     def is_closed(self) -> bool:
         """Whether closed cases are asked for."""
-        return bool(self.state) and same(self.state, State.CLOSED)
+        return bool(self.state) and _is_state(self.state, State.CLOSED)
 
     def fits(self, row: CaseRow) -> bool:
         """Whether all that is wanted is true of this case."""
+        if self.state and not _is_state(self.state, row.state):
+            return False
         if any(wanted and not same(wanted, str(getattr(row, name))) for name, wanted in self._filters()):
             return False
         text = "\n".join(getattr(row, name) for name in _SEARCHED).casefold()
@@ -65,7 +67,12 @@ class Wanted:
                 yield f"No case has the {name} {wanted!r}. {what_is_alike(wanted, known)}"
 
     def _filters(self) -> Iterator[tuple[str, str]]:
-        yield from ((name, getattr(self, name)) for name in (*_NAMED, "cause", "state"))
+        yield from ((name, getattr(self, name)) for name in (*_NAMED, "cause"))
+
+
+def _is_state(given: str, state: str) -> bool:
+    """Whether a person means this state, by its name before people or by its value."""
+    return same(given, state) or same(given, called(state))
 
 
 def case_list(
@@ -77,7 +84,7 @@ def case_list(
     marketplace: Annotated[str, typer.Option(help="Only those on this marketplace.")] = "",
     cause: Annotated[str, typer.Option(help=f"Only this cause: {', '.join(CAUSES)}.")] = "",
     platform: Annotated[str, typer.Option(help="Only this platform's.")] = "",
-    state: Annotated[str, typer.Option(help=f"Only those that are {', '.join(State)}.")] = "",
+    state: Annotated[str, typer.Option(help=f"Only in this state: {', '.join(LABELS.values())}.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Closed cases too.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -111,7 +118,7 @@ def case_list(
 def _listed(rows: Sequence[CaseRow], title: str) -> Table:
     table = table_of(title, "Case", "State", "Job", "Retailer", "Cause", "Opened (UTC)")
     for row in rows:
-        state = f"{row.state} until {row.paused_until}" if row.paused_until else row.state
+        state = f"{called(row.state)} until {row.paused_until}" if row.paused_until else called(row.state)
         whose = " · ".join(part for part in (row.retailer, row.marketplace) if part)
         opened = f"{row.opened_at:%Y-%m-%d %H:%M}"
         table.add_row(row.ref, state, safe(row.job_name), safe(whose or "-"), row.cause, opened)

@@ -194,7 +194,7 @@ def case_show(ref: Ref, as_json: AsJson = False) -> None:
         return
     facts = case.facts
     out.print(f"[bold]{case.ref}[/] {safe(facts['job_name'])} · {safe(facts.get('retailer') or 'no retailer')}")
-    out.print(f"[bold]{case.state}[/] · Next: {safe(next_action(case))}")
+    out.print(f"[bold]{case.procedure.called(case.state)}[/] · Next: {safe(next_action(case))}")
     out.print(f"Cause: {safe(cause_in_words(case))}")
     out.print(safe(services.links.case_url(case.ref)), highlight=False)
     table = table_of("Timeline", "At (UTC)", "What", "Who")
@@ -266,7 +266,7 @@ def case_why(ref: Ref, as_json: AsJson = False) -> None:
         out.print(f"{case.ref} is closed, with its proof: {safe(proof_path(services.proofs, case))}", soft_wrap=True)
         _print_owed(case.ref, owed)
         return
-    out.print(f"{case.ref} is {case.state}. Next: {safe(next_action(case))}")
+    out.print(f"{case.ref}: {case.procedure.called(case.state)}. Next: {safe(next_action(case))}")
     table = table_of(f"What blocks the closure of {case.ref}", "Rule", "Missing", "Next action")
     for blocker in blockers:
         table.add_row(blocker.rule, safe(blocker.missing), safe(blocker.next_action))

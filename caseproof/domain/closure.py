@@ -122,7 +122,9 @@ def refuse_event(case: Case, event: Event) -> None:
     """Raise NotAllowed if the procedure does not allow ``event`` on ``case`` now (asked before every append)."""
     before = case.state if case.version else None
     if not isinstance(event.kind, case.procedure.kinds) or not event.kind.spec.allowed(before):
-        at = f"is {case.state}: {case.procedure.sentences[case.state]}" if case.version else "does not exist yet"
+        at = "does not exist yet"
+        if case.version:
+            at = f"is '{case.procedure.called(case.state)}': {case.procedure.sentences[case.state]}"
         raise NotAllowed(
             f"'{event.kind}' cannot happen now: {case.ref} {at}",
             f"See what comes next with `caseproof case why {case.ref}`.",

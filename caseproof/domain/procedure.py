@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,8 @@ def _owes_nothing(_case: Case) -> Sequence[Owed]:
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Procedure:
-    """One procedure. ``sentences``: what each state means; the first state is where a case begins.
+    """One procedure. ``sentences``: what each state means; the first state is where a case begins. ``labels``: what
+    people read where a state is named, if that is not its value.
 
     ``prefix``: two capitals, with which its references begin. ``conditions`` are what a closure needs, under the rule
     that ``rule`` finds for a case (None: none yet). ``refuse`` raises NotAllowed for an event that the lifecycle allows
@@ -55,6 +56,7 @@ class Procedure:
     questions: Mapping[str, str]
     waits_in: Collection[StrEnum] = frozenset()
     owes: Callable[[Case], Sequence[Owed]] = _owes_nothing
+    labels: Mapping[StrEnum, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _PREFIX.fullmatch(self.prefix):
@@ -75,6 +77,10 @@ class Procedure:
     def states(self) -> tuple[StrEnum, ...]:
         """Its states, in the order of its life."""
         return tuple(self.sentences)
+
+    def called(self, state: StrEnum) -> str:
+        """A state as people read it."""
+        return self.labels.get(state, str(state))
 
     def state(self, value: str) -> StrEnum:
         """The state with this value. Raises ValueError."""

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from caseproof.config.shipped import shipped
 from caseproof.web.files import NotHere
+from caseproof.web.pages import explaining
 
 DOCS = shipped("docs")
 
@@ -36,7 +37,7 @@ class Handbook:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+        self._markdown = explaining(MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]))
 
     def picture(self, name: str) -> Path:
         """The file of a picture that pages show. Raises NotHere."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from markupsafe import Markup, escape
+
+from caseproof.domain.job_failure.lifecycle import called
+from caseproof.domain.job_failure.rules import RULES, in_pieces
 
 HERE = Path(__file__).parent
 HEADERS = {
@@ -33,8 +38,8 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.globals["base"] = base
-        self._templates.filters |= {"when": when, "ticks": ticks, "size": size}
+        self._templates.globals |= {"base": base, "all_rules": RULES}
+        self._templates.filters |= {"when": when, "ticks": ticks, "size": size, "rules": rules, "called": called}
         self._templates.tests["link"] = is_link
 
     def show(
@@ -57,13 +62,31 @@ def when(at: datetime | str) -> Markup:
 
 
 def ticks(text: object) -> Markup:
-    """Text with `commands` between back-ticks, which are shown as code."""
+    """Text with `commands` between back-ticks, which are shown as code, and the rules that it names explained."""
     parts = str(text).split("`")
     if len(parts) % 2 == 0:
-        return escape(text)
+        return rules(text)
     return Markup("").join(
-        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
+        Markup("<code>{}</code>").format(part) if number % 2 else rules(part) for number, part in enumerate(parts)
     )
+
+
+def rules(text: object) -> Markup:
+    """Text in which each rule's number, like J8, says what the rule is; the page's foot says it to keyboards, too."""
+    return Markup("").join(
+        Markup('<abbr class="j" title="{}">{}</abbr>').format(means, piece) if means else escape(piece)
+        for piece, means in in_pieces(str(text))
+    )
+
+
+def explaining(markdown: MarkdownIt) -> MarkdownIt:
+    """The renderer of markdown, which explains the rules that its text names, too."""
+    markdown.add_render_rule("text", _explained)
+    return markdown
+
+
+def _explained(_: object, tokens: Sequence[Token], at: int, _options: object, _env: object) -> str:
+    return str(rules(tokens[at].content))
 
 
 def size(count: int) -> str:

@@ -28,12 +28,13 @@ from caseproof.procedure.core.logins import Person
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, Links
 from caseproof.procedure.views.asking import AskedNow, answered_in_words, asked_now, needs_words
 from caseproof.web.answer_guard import Fields, form_key, is_our_form
+from caseproof.web.pages import explaining
 from caseproof.web.who import Who
 
 CHOICE = "choice"
 """The name under which a form sends its choice, and what is wrong with it."""
 _NO_WORDS = Markup("")
-_MARKDOWN = MarkdownIt("commonmark", {"html": False})
+_MARKDOWN = explaining(MarkdownIt("commonmark", {"html": False}))
 
 
 class NotOurForm(BadInput):

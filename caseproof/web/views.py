@@ -33,7 +33,7 @@ _READ_AT_MOST = 200_000
 """Larger messages, in bytes, are not read for a list."""
 
 INBOX_SHOWN = 200
-"""How many messages that wait for an eye are shown, the oldest first."""
+"""How many messages that wait to be read are shown, the oldest first."""
 
 SETTLED_SHOWN = 20
 """How many messages that wait for nobody are shown, the latest first."""
@@ -46,7 +46,7 @@ _TICKET = re.compile(r"T-([0-9]{6,18})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Heap:
-    """The messages of one kind that wait for an eye: how many there are, and what to do about each."""
+    """The messages of one kind that wait to be read: how many there are, and what to do about each."""
 
     name: str
     count: int
@@ -55,7 +55,7 @@ class Heap:
 
 @dataclass(frozen=True, slots=True)
 class InboxPage:
-    """Messages that wait for an eye, oldest first, each with what it is called and its first words; how many are not
+    """Messages that wait to be read, oldest first, each with what it is called and its first words; how many are not
     shown; and the latest that wait for nobody, with what they are called."""
 
     heaps: list[Heap]
@@ -93,7 +93,7 @@ _NAMES: Mapping[Disposition, str] = {place: name for place, (name, _) in _HEAPS.
 
 
 def inbox_page(store: Store, vault: Vault) -> InboxPage:
-    """What came from retailers: what needs an eye, and the latest that does not. Raises StoreError."""
+    """What came from retailers: what a person has to read, and the latest that does not. Raises StoreError."""
     with store.reading() as uow:
         rows = uow.messages.to_look_at(INBOX_SHOWN)
         counts = uow.messages.counts()

@@ -8,6 +8,7 @@ from typing import Any
 from prefect.artifacts import create_table_artifact
 from prefect.settings import get_current_settings
 
+from caseproof.domain.job_failure.lifecycle import called
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.keeper.open_incidents import OpenIncident
 from caseproof.procedure.views.board import Board, BoardEntry, board
@@ -56,7 +57,7 @@ def _row(line: BoardEntry) -> dict[str, Any]:
         "Who must act": line.who.upper() if line.needs_us else line.who,
         "What for": f"[{_label(line.what)}]({run})" if run else plain(line.what),
         "Since (UTC)": f"{line.since:%Y-%m-%d %H:%M}",
-        "State": str(line.state),
+        "State": called(line.state),
         "Retailer": plain(line.retailer or "not known"),
         "Marketplace": plain(line.marketplace or "none"),
         "Job": plain(line.job),
@@ -68,8 +69,8 @@ def _above(now: Board) -> str:
     needs = sum(line.needs_us for line in now.lines)
     more = f" The table shows {len(now.lines)} of them." if len(now.lines) < now.open else ""
     parts = [
-        f"**{now.open} open cases.** {needs} need us.{more}",
-        f"By state: {_counts(now.by_state)}.",
+        f"**{now.open} open cases.** {needs} with an error to put right.{more}",
+        f"By state: {_counts({called(state): count for state, count in now.by_state.items()})}.",
         f"By marketplace: {_counts(now.by_marketplace)}.",
     ]
     if now.from_retailers:
@@ -84,6 +85,7 @@ def _above(now: Board) -> str:
     if services().policy_wrong:
         parts.append(f"**The policy file has an error.** {plain(services().policy_wrong)}")
     parts += [f"**{plain(about)}**: {plain(said)}" for about, said in sorted(now.problems.items())[:20]]
+    parts.append(f"[What J1 to J11 mean]({services().links.rules_url})")
     return "\n\n".join(parts)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect.artifacts import create_table_artifact
 
-from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.job_failure.lifecycle import State, called
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.core.texts import plain
 from caseproof.store import CaseRow
@@ -57,4 +57,4 @@ def _table(services: Services, ref: str) -> list[dict[str, Any]]:
 
 
 def _state(row: CaseRow) -> str:
-    return f"paused until {row.paused_until}" if row.state is State.PAUSED else str(row.state)
+    return f"kept paused until {row.paused_until}" if row.state is State.PAUSED else called(row.state)

@@ -50,6 +50,7 @@ def _show_card(case: Case) -> None:
         evidence_url=f"{here.settings.public}/evidence",
         picture=_picture(case.photo),
         owed=owed,
+        rules_url=here.links.rules_url,
     )
     ports().carrier.show_card(f"{case.ref.lower()}-case", text, f"**The case.** {plain(about(case))}")
 

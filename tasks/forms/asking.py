@@ -91,10 +91,12 @@ def ask(asker: Asker, form: type[Form]) -> None:
     if number is None:
         return
     asker.show()
-    words = asker.words(form)
+    words, rules = asker.words(form), services().links.rules_url
     get_run_logger().info("%s %s. Answer question %s with Resume.", asker.ref, words.waits, number)
-    shown = for_team(form, services().policy.team, words.question, words.choices, words.typed)
-    ports().carrier.suspend(shown.with_initial_data(description=words.heading), number)
+    question = f"{words.question}\n\nWhat J1 to J11 mean: {rules}"
+    shown = for_team(form, services().policy.team, question, words.choices, words.typed)
+    heading = f"{words.heading}\n\n[What J1 to J11 mean]({rules})"
+    ports().carrier.suspend(shown.with_initial_data(description=heading), number)
 
 
 def act_or_refuse(

@@ -190,7 +190,7 @@ def _after_death(services: Services, row: CaseRow, run: FlowRun | None, found: R
     with services.store.uow() as uow:
         uow.cases.set_rest(row.ref, count, until, told, Rest.RUNS_DIED)
         uow.commit()
-    found.said.append(f"{row.ref} needs us: {told}. It gets no new run before {until:%H:%M} UTC")
+    found.said.append(f"{row.ref} has an error to put right: {told}. It gets no new run before {until:%H:%M} UTC")
     return []
 
 

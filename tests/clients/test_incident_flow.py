@@ -100,7 +100,7 @@ def test_an_incident_asks_again_what_it_cannot_take_and_after_a_pause_and_ends_w
     waits = read(prefect_server, f"flow_runs/{run}")
     assert waits["name"] == "IN-000001 · North · expired token · 5 cases · waits for the decision for all"
     assert {"marketplace:North", "cause:expired_token", "status:waiting", "incident:IN-000001"} <= set(waits["tags"])
-    assert [row["State"] for row in table(prefect_server)] == ["waiting"] * 5
+    assert [row["State"] for row in table(prefect_server)] == ["retailer told"] * 5
     assert table(prefect_server)[0]["Case"] == f"[{refs[0]}]({services.links.case_url(refs[0])})"
 
     assert answer(prefect_server, run, FIX | {"decision": str(Decision.REMOVE)}) == "REJECT"
@@ -113,7 +113,7 @@ def test_an_incident_asks_again_what_it_cannot_take_and_after_a_pause_and_ends_w
     pause = {"decision": str(Decision.KEEP_PAUSED), "paused_until": "2099-01-31"}
     assert answer(prefect_server, run, FIX | pause) == "ACCEPT"
     assert carry(run) == "Suspended"
-    assert {row["State"] for row in table(prefect_server)} == {"paused until 2099-01-31"}
+    assert {row["State"] for row in table(prefect_server)} == {"kept paused until 2099-01-31"}
     assert read(prefect_server, f"flow_runs/{run}")["name"].endswith("kept paused until 2099-01-31")
 
     assert answer(prefect_server, run, FIX) == "ACCEPT"

@@ -77,7 +77,7 @@ def test_a_case_whose_platform_was_down_when_the_run_was_to_be_read_needs_us_unt
     waits(world, waiting, "try-again")
     assert (keeper(minutes=1).woken, board(world.services.ledger, world.services.policy.keeper).lines[0].who) == (
         [],
-        "needs us",
+        "error to put right",
     )
     world.platform.runs[run] = dataclasses.replace(
         world.platform.runs[run], state=RunState.SUCCEEDED, ended_at=world.clock()

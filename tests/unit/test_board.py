@@ -1,4 +1,4 @@
-"""The board: who must act next in each open case, since when and for what; those that need us first."""
+"""The board: who must act next in each open case, since when and for what; those with an error to put right first."""
 
 from __future__ import annotations
 

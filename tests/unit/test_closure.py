@@ -125,7 +125,7 @@ def test_a_refused_event_says_what_the_case_is_doing_and_where_to_look() -> None
     with pytest.raises(NotAllowed, match=f"'stopped' cannot happen now: {REF} does not exist yet"):
         teller.stop()
     teller.open()
-    with pytest.raises(NotAllowed, match=f"'notice_sent'.*{REF} is opened.*case why {REF}"):
+    with pytest.raises(NotAllowed, match=f"'notice_sent'.*{REF} is 'being stopped'.*case why {REF}"):
         teller.tell_retailer()
 
 

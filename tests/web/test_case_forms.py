@@ -27,7 +27,7 @@ DECIDE = {"choice": str(Decision.AFTER_FIX), "reason": "We renewed our side."}
 
 def text_of(page: str) -> str:
     """What a reader reads: tags away, entities resolved, white space as one space."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", re.sub(r"</?abbr[^>]*>", "", page))).split())
 
 
 def ask(world: Any, ref: str, slug: str) -> None:

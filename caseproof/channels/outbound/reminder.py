@@ -24,7 +24,7 @@ _MOST_LINES = 100
 
 @dataclass(frozen=True, slots=True)
 class FromRetailer:
-    """A message that the team is told of: its case ("" for none), who wrote it, why it needs an eye, and its words
+    """A message that the team is told of: its case ("" for none), who wrote it, why somebody has to read it, and its words
     ("" where they are not mailed)."""
 
     ref: str

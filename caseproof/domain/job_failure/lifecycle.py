@@ -1,4 +1,4 @@
-"""The states of a job failure: a sentence a state. Which event leads from which to which says ``kinds``."""
+"""The states of a job failure: a name and a sentence a state. Which event leads from which to which says ``kinds``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,25 @@ SENTENCES: Mapping[StrEnum, str] = {
     State.PAUSED: "The team keeps the account paused until a date; the case stays open.",
     State.DECIDED: "The team decided what becomes of the account; the decision is being carried out.",
     State.RUNNING: "The job is run again, or the removal is carried out, and read back.",
-    State.VERIFIED: "The run was read back as successful; its picture and the review are gathered.",
+    State.VERIFIED: "The run, or the removal, was read back as it should end; its picture and the review are gathered.",
     State.REVIEWED: "A second person approved what was gathered.",
     State.CLOSED: "The case is closed, with its proof.",
 }
+
+LABELS: Mapping[StrEnum, str] = {
+    State.OPENED: "being stopped",
+    State.CONTAINED: "retailer to be told",
+    State.WAITING: "retailer told",
+    State.PAUSED: "kept paused",
+    State.DECIDED: "decided",
+    State.RUNNING: "being carried out",
+    State.VERIFIED: "read back",
+    State.REVIEWED: "approved",
+    State.CLOSED: "closed",
+}
+"""What people read where a state is named; the store, tags, addresses and JSON have its value."""
+
+
+def called(state: str) -> str:
+    """A state as people read it; a value that is none of ours is shown as it is."""
+    return next((label for one, label in LABELS.items() if one == state), str(state))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from caseproof.domain.job_failure.claims import claims
 from caseproof.domain.job_failure.conditions import CONDITIONS, closure_rule, refuse_more
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.job_failure.lifecycle import SENTENCES, State
+from caseproof.domain.job_failure.lifecycle import LABELS, SENTENCES, State
 from caseproof.domain.job_failure.owing import owes
 from caseproof.domain.procedure import Procedure
 
@@ -13,6 +13,7 @@ JOB_FAILURE = Procedure(
     prefix="JF",
     name="job failure",
     sentences=SENTENCES,
+    labels=LABELS,
     kinds=Kind,
     conditions=CONDITIONS,
     rule=closure_rule,

@@ -271,7 +271,7 @@ def _refused(brought: _Brought, no: Why) -> WordRefused:
 
 
 def _looked_at(ledger: Ledger, digest: str, by: str) -> None:
-    """The same bytes may lie among what waits for an eye: whoever hands them in has looked at them."""
+    """The same bytes may lie among what waits to be read: whoever hands them in has looked at them."""
     with ledger.store.uow() as uow:
         row = uow.messages.came(digest)
         if row is not None and row.needs_eye:

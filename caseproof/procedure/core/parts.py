@@ -133,6 +133,11 @@ class Links:
         """Where people see what came from retailers."""
         return f"{self.public}/inbox"
 
+    @property
+    def rules_url(self) -> str:
+        """Where people read what J1 to J11 mean."""
+        return f"{self.public}/docs/rules"
+
     def evidence_url(self, digest: str) -> str:
         """Where people see an evidence file."""
         return f"{self.public}/evidence/{digest}"

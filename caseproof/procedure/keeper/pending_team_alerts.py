@@ -1,4 +1,4 @@
-"""What came from retailers and needs an eye is told to the team: in its mail, with the words that stand in a case."""
+"""What came from retailers and has to be read is told to the team: in its mail, with the words that stand in a case."""
 
 from __future__ import annotations
 

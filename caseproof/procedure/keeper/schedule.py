@@ -22,8 +22,8 @@ from caseproof.procedure.core.causes import over_at
 from caseproof.procedure.core.parts import Ledger
 from caseproof.store import CaseRow
 
-US, RETAILER, TEAM, CASEPROOF, NOBODY = "needs us", "the retailer", "the team", "Caseproof", "nobody"
-"""Who must act next. "Needs us" is an error that somebody has to put right."""
+US, RETAILER, TEAM, CASEPROOF, NOBODY = "error to put right", "the retailer", "the team", "Caseproof", "nobody"
+"""Who must act next; the first is whoever puts an error right, which nobody else does."""
 
 SOON = timedelta(minutes=1)
 """When a case is looked at again whose run should act by now."""

@@ -58,14 +58,20 @@ def _waits(case: Case) -> str:
 
 
 def case_page(
-    case: Case, *, case_url: str, evidence_url: str, picture: bytes | None = None, owed: Sequence[OwedLine] = ()
+    case: Case,
+    *,
+    case_url: str,
+    evidence_url: str,
+    picture: bytes | None = None,
+    owed: Sequence[OwedLine] = (),
+    rules_url: str = "",
 ) -> str:
     """The card as markdown. ``evidence_url`` is what evidence links start with; ``picture`` a small PNG of the run;
-    ``owed`` is what the case owes yet."""
+    ``owed`` is what the case owes yet; ``rules_url`` says what J1 to J11 mean."""
     facts = case.facts
     parts = [
         f"# {case.ref}: {plain(facts['job_name'])}",
-        f"**{case.state.upper()}.** {case.procedure.sentences[case.state]}",
+        f"**{case.procedure.called(case.state).upper()}.** {case.procedure.sentences[case.state]}",
         f"**Next:** {plain(next_action(case))}",
         # Not in the table: Prefect cuts a long cell at its right edge.
         f"**What fails:** {plain(short(facts['summary']))}",
@@ -76,6 +82,7 @@ def case_page(
         _run(case, picture),
         _words(case),
         timeline(case, evidence_url),
+        f"[What J1 to J11 mean]({rules_url})" if rules_url else "",
     ]
     return "\n\n".join(part for part in parts if part)
 

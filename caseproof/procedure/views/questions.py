@@ -15,6 +15,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.cause import is_answered, is_neutral
 from caseproof.domain.job_failure.conditions import owes_validation
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.lifecycle import called
 from caseproof.domain.specs import EventKind
 from caseproof.domain.vocabulary import Choice
 from caseproof.procedure.core.parts import US
@@ -263,7 +264,7 @@ def incident_heading(row: IncidentRow) -> str:
 def incident_question(row: IncidentRow, cases: Sequence[CaseRow], refused: str) -> str:
     """What stands above an incident's form (markdown). ``refused``: why the latest answer was not taken, else ""."""
     states = Counter(str(case.state) for case in cases)
-    told = ", ".join(f"{count} {state}" for state, count in states.most_common())
+    told = ", ".join(f"{count} {called(state)}" for state, count in states.most_common())
     cause = plain(in_words(row.cause))
     retailers = len({case.retailer for case in cases})
     parts = [

@@ -80,7 +80,7 @@ class OpenForAll:
 class Worklist:
     """A page of the worklist. ``query`` is what was asked for, with the group that is shown; ``counts`` are of all
     cases that fit its filters; ``problems`` are what the keeper could not do that is about no single case; ``messages``
-    of retailers wait for an eye."""
+    of retailers wait to be read."""
 
     query: WorkQuery
     group: Group
