@@ -90,6 +90,7 @@ def _of_case(services: Services, ref: str, kind: MailKind, cause: str, language:
         summary=case.facts["summary"],
         failed_at=datetime.fromisoformat(failed_at) if failed_at else None,
         again=case.round > 1,
+        zone=services.policy.letters_zone,
     )
     contained = case.contained
     if contained is not None and contained.event.kind is not Kind.STOPPED:
@@ -102,13 +103,14 @@ def _mail_of(kind: MailKind, facts: NoticeFacts, *, removed: bool = False) -> Em
     if kind is MailKind.REMINDER:
         told = replace(
             samples.reminder_facts(facts.language), contact_name=facts.contact_name, stopped=facts.stopped,
-            jobs=(f"{facts.ref}: {facts.job_name}",),
+            jobs=(f"{facts.ref}: {facts.job_name}",), zone=facts.zone,
         )  # fmt: skip
         return samples.reminder(told, first)
     if kind is MailKind.RECOVERY:
         works = replace(
             samples.recovery_facts(facts.language), ref=facts.ref, contact_name=facts.contact_name,
             job_names=(facts.job_name,), marketplace=facts.marketplace, removed=removed,
+            zone=facts.zone,
         )  # fmt: skip
         return samples.recovery(works, first)
     return first

@@ -13,6 +13,7 @@ from email.utils import parseaddr
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
@@ -47,6 +48,9 @@ class MailPolicy(Strict):
     per_minute: float = Field(60, gt=0, le=100_000, description="How many mails may leave in a minute.")
     team: str = Field("", description="Where the team is told what waits for it; empty tells the board alone.")
     language: str = Field("en", description="The language of mail to contacts that have none of their own.")
+    timezone: str = Field(
+        "", description="The time zone of the times that retailers read, like Europe/Berlin; empty: times.timezone."
+    )
 
     @field_validator("sender", "reply_to", "team")
     @classmethod
@@ -60,6 +64,13 @@ class MailPolicy(Strict):
         if "@" not in address.strip("@"):
             raise ValueError("is no mail address; write it like cases@example.com or Name <cases@example.com>")
         return text
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        if name:
+            zone_of(name)
+        return name
 
 
 class AnswersPolicy(Strict):
@@ -154,6 +165,11 @@ class Policy(Strict):
         if unknown:
             raise ValueError(f"unknown cause {', '.join(unknown)}; the causes are {', '.join(CAUSES)}")
         return scopes
+
+    @property
+    def letters_zone(self) -> ZoneInfo:
+        """Whose time retailers read."""
+        return zone_of(self.mail.timezone or self.times.timezone)
 
     def scope_for(self, cause: str) -> Scope:
         """How far the stop of a case with this cause reaches."""

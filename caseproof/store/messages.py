@@ -147,7 +147,7 @@ class Messages:
         return self._connection.scalar(query) or 0
 
     def to_look_at(self, limit: int) -> list[MessageRow]:
-        """Messages that a person has to read and nobody did yet, oldest first, no more than ``limit``."""
+        """Messages to be read that nobody has read yet, oldest first, no more than ``limit``."""
         return self._rows(_query().where(to_look_at).order_by(messages.c.id).limit(limit))
 
     def settled(self, limit: int) -> list[MessageRow]:
@@ -155,12 +155,12 @@ class Messages:
         return self._rows(_query().where(~to_look_at).order_by(messages.c.id.desc()).limit(limit))
 
     def counts(self) -> Mapping[str, int]:
-        """How many messages a person has to read and nobody did yet, by place; a place without one is left out."""
+        """How many messages nobody has read yet who has to, by place; a place without one is left out."""
         query = select(messages.c.place, func.count()).where(to_look_at).group_by(messages.c.place)
         return {Disposition(place): count for place, count in self._connection.execute(query).tuples()}
 
     def untold(self, limit: int = 200) -> list[MessageRow]:
-        """Messages that a person has to read and of which the team was not told, oldest first, no more than ``limit``."""
+        """Messages to be read of which the team was not told yet, oldest first, no more than ``limit``."""
         return self._rows(_UNTOLD, limit=limit)
 
     def set_told(self, ids: Iterable[int], at: datetime) -> None:

@@ -338,7 +338,7 @@ has_message_id = messages.c.message_id != literal_column("''")
 to_look_at = messages.c.done_at.is_(None) & messages.c.place.in_(
     [literal_column(f"'{place}'") for place in ("bounce", "refused", "reply", "unmatched", "unreadable")]
 )
-"""Messages that a person has to read and nobody did yet. In literals, so that both databases see that their index fits."""
+"""Messages to be read that nobody has read yet. In literals, so that both databases see that their index fits."""
 
 _index_where("ix_messages_message_id", has_message_id, messages.c.message_id)
 _index_where("ix_messages_to_look_at", to_look_at, messages.c.id)

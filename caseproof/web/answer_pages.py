@@ -167,7 +167,7 @@ class AnswerPages:
         choice = say(f"choice_{said.choice}")
         about = [job for job in state.jobs if job.own and job.own.at == said.at]
         facts = [
-            (say("said_at"), Phrases(say.language).moment(said.at)),
+            (say("said_at"), self._common(say).moment(said.at)),
             *((say("detail_case"), f"{job.ref}: {one_line(job.job_name, 80)}") for job in about),
             (say("you_said"), choice),
             (say("you_wrote"), said.words if said.words != choice else ""),
@@ -183,7 +183,7 @@ class AnswerPages:
         others = [job for job in state.jobs if job not in state.offered and job.standing is not LinkState.NO_CONTACT]
         said = {field: self._wrong(say, field, why, typed) for field, why in wrong.items()}
         return self._show(
-            "answer.html", status, say=say, common=Phrases(say.language), typed=typed, wrong=said,
+            "answer.html", status, say=say, common=self._common(say), typed=typed, wrong=said,
             head=say("page_title_error" if said else "page_title"), first=_FIRST,
             shown=self._shown(state, say, state.offered, state.choices),
             before=self._before(state, say), said=self._said(state, say),
@@ -195,12 +195,12 @@ class AnswerPages:
     def _shown(self, state: Asked, say: Phrases, jobs: Sequence[JobAsked], choices: Sequence[Choice]) -> dict[str, Any]:
         """What the page says of these cases, and asks: the form is made of it, and the evidence tells it."""
         retailer, marketplace = one_line(state.retailer, 80), one_line(state.marketplace, 60)
-        common = Phrases(say.language)
+        common = self._common(say)
         cause = cause_words(state.cause, say.language, marketplace or None)
         open_yet = any(job.settled_at is None for job in jobs)
         hint = "words_hint" if len(choices) > 1 else "words_hint_help"
         failed_at = common.moment(state.failed_at) if state.failed_at and len(jobs) == 1 else ""
-        one = [(common("detail_job"), one_line(jobs[0].job_name, 80)), (say("detail_case"), jobs[0].ref)]
+        one = [(say("detail_case"), jobs[0].ref)]
         facts = [
             (common("detail_shop"), retailer), *(one if len(jobs) == 1 else []),
             (common("detail_marketplace"), marketplace), (common("detail_failed_at"), failed_at),
@@ -210,6 +210,7 @@ class AnswerPages:
             "title": cause["title"],
             "failed": f"{say.count('failed', len(jobs))} {_stopped(jobs, common)}".strip(),
             "facts": [fact for fact in facts if fact[1]],
+            "details": _details(jobs, common),
             "wrong": cause["wrong"] if open_yet else [],
             "steps": cause["steps"] if open_yet else [],
             "jobs": {job.ref: one_line(job.job_name, 80) for job in jobs},
@@ -219,9 +220,13 @@ class AnswerPages:
             "kept": say("kept", address=one_line(state.letter.to, 254), retailer=retailer),
         }
 
+    def _common(self, say: Phrases) -> Phrases:
+        """What the page says as our mail does, in the time that retailers read."""
+        return Phrases(say.language, zone=self._replies.zone)
+
     def _before(self, state: Asked, say: Phrases) -> list[str]:
         """What was said and what became of it, above the rest."""
-        moment, told = Phrases(say.language).moment, []
+        moment, told = self._common(say).moment, []
         settled = [job for job in state.offered if job.settled_at is not None]
         if settled and settled[0].settled_at is not None:
             key = "before_removed" if settled[0].removed else "before_closed"
@@ -237,7 +242,7 @@ class AnswerPages:
         said = max((job.colleague for job in state.jobs if job.colleague), key=lambda one: one.at, default=None)
         if said is None:
             return []
-        facts = {"retailer": one_line(state.retailer, 80), "when": Phrases(say.language).moment(said.at)}
+        facts = {"retailer": one_line(state.retailer, 80), "when": self._common(say).moment(said.at)}
         if said.choice not in list(Choice):
             return [say("before_colleague", **facts)]
         return [say("before_colleague_choice", **facts, choice=say(f"choice_{said.choice}"))]
@@ -255,6 +260,16 @@ class AnswerPages:
 
 _FIRST = {"jobs": "job-1", "choice": f"choice-{Choice.CHANGED}", "name": "name", "words": "words", "form": "answer"}
 """The field that a mistake is corrected in first, by its id."""
+
+
+def _details(jobs: Sequence[JobAsked], common: Phrases) -> list[tuple[str, str]]:
+    """What says nothing to most retailers: the names of jobs, and what a system said."""
+    named = [
+        fact
+        for job in jobs
+        for fact in ((common("detail_job"), one_line(job.job_name, 80)), (common("detail_message"), job.message))
+    ]
+    return [fact for fact in named if fact[1]]
 
 
 def _stopped(jobs: Sequence[JobAsked], common: Phrases) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -81,22 +82,42 @@ def test_a_contact_gets_their_language_or_the_policys_or_english(wanted: str, de
 def test_days_and_times_are_written_as_the_language_does_and_in_utc() -> None:
     assert day(AT, "en") == "28 November 2026"
     assert day(AT, "de") == "28. November 2026"
-    assert moment(AT, "en") == "28 November 2026 at 01:30 UTC"
-    assert moment(AT, "de") == "28. November 2026 um 01:30 Uhr (UTC)"
+    assert moment(AT, "en") == "28 November, 01:30 (UTC)"
+    assert moment(AT, "de") == "28. November, 01:30 Uhr (UTC)"
     assert Phrases("en").weekday(AT) == "Saturday, 28 November 2026"
     assert Phrases("de").weekday(AT) == "Samstag, den 28. November 2026"
+
+
+@pytest.mark.parametrize(
+    ("zone", "english", "german"),
+    [
+        ("Europe/Berlin", "29 November, 14:05 (Berlin time)", "29. November, 14:05 Uhr (Ortszeit Berlin)"),
+        ("America/New_York", "29 November, 08:05 (New York time)", "29. November, 08:05 Uhr (Ortszeit New York)"),
+        ("Europe/Brussels", "29 November, 14:05 (Brussels time)", "29. November, 14:05 Uhr (Ortszeit Brüssel)"),
+        ("Etc/GMT-3", "29 November, 16:05 (UTC+03:00)", "29. November, 16:05 Uhr (UTC+03:00)"),
+        ("UTC", "29 November, 13:05 (UTC)", "29. November, 13:05 Uhr (UTC)"),
+    ],
+)
+def test_an_hour_is_told_by_the_clocks_of_a_place_that_is_named(zone: str, english: str, german: str) -> None:
+    at = datetime(2026, 11, 29, 13, 5, tzinfo=UTC)
+    assert Phrases("en", zone=ZoneInfo(zone)).moment(at) == english
+    assert Phrases("de", zone=ZoneInfo(zone)).moment(at) == german
+
+
+def test_a_day_is_that_of_the_place_whose_clocks_count() -> None:
+    assert Phrases("en", zone=ZoneInfo("Asia/Tokyo")).weekday(datetime(2026, 11, 26, 16, tzinfo=UTC)).startswith("Fri")
 
 
 def test_lists_and_numbers_take_the_forms_of_the_language() -> None:
     english, german = Phrases("en"), Phrases("de")
     assert [english.listed(["a", "b", "c"][:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
     assert german.listed(["a", "b", "c"]) == "a, b und c"
-    assert german.count("and_more", 1, job="x") == "x und eine weitere"
-    assert german.count("and_more", 21, job="x") == "x und 21 weitere"
+    assert german.count("subject_jobs", 1) == "1 Aufgabe"
+    assert german.count("subject_jobs", 21) == "21 Aufgaben"
 
 
 def test_what_is_filled_in_is_not_read_for_placeholders() -> None:
-    assert Phrases("en")("failed", job="{n} {0.__class__} %s") == "The job “{n} {0.__class__} %s” has failed."
+    assert Phrases("en")("deadline", day="{n} {0.__class__} %s") == "Please answer by {n} {0.__class__} %s."
 
 
 # -- no words of ours read as an answer -----------------------------------------------------------------------------
@@ -163,7 +184,7 @@ BROKEN = [
     ("de/words.yaml", "hello: Guten Tag!", "hello: [", "is not YAML at line 1"),
     ("de/words.yaml", "hello: Guten Tag!", "hello: a\nhello: b", "line 11, column 1: hello stands there twice"),
     ("de/words.yaml", "locale: de_DE", "locale: xx_YY", "line 5: Babel knows no locale 'xx_YY'"),
-    ("de/words.yaml", "and_more.one:", "and_more.few:", "de/words.yaml has no phrase and_more.one"),
+    ("de/words.yaml", "subject_jobs.one:", "subject_jobs.few:", "de/words.yaml has no phrase subject_jobs.one"),
     (
         "en/words.yaml",
         "hello_name: Hello {name},",
@@ -174,11 +195,11 @@ BROKEN = [
         "notice.html.j2",
         "{{ numbered(steps) }}",
         "{{ numbered(stepps) }}",
-        "notice.html.j2, line 31 is broken: 'stepps'",
+        "notice.html.j2, line 28 is broken: 'stepps'",
     ),
     ("notice.txt.j2", "{{ lead }}", "{{ lead", "notice.txt.j2, line 13 is broken"),
     ("notice.txt.j2", 'say("heading_next")', 'say("heading_nxt")', "en/words.yaml: has no phrase heading_nxt"),
-    ("recovery.html.j2", "bullets(jobs)", "bullets(job)", "recovery.html.j2, line 8 is broken: 'job' is undefined"),
+    ("recovery.html.j2", "bullets(jobs)", "bullets(job)", "recovery.html.j2, line 14 is broken: 'job' is undefined"),
     ("de/causes/sync.j2", "{% set steps %}", "{% set stepps %}", "de/causes/sync.j2 has nothing under 'steps'"),
     ("de/causes/sync.j2", "Diese Aufgabe", "Diese <b>Aufgabe", "de/causes/sync.j2, line 3 holds <, > or &"),
     ("de/causes/sync.j2", "{% endset %}", "", "de/causes/sync.j2, line"),

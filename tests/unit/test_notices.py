@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -121,7 +122,7 @@ def test_the_headers_are_those_that_were_asked_for() -> None:
     assert message["To"] == "owner@example.com"
     assert message["Reply-To"] == "answers@example.com"
     assert message["Auto-Submitted"] == "auto-generated"
-    assert message["Subject"] == "[JF-000001] The access to Example Market has run out (feeds/products)"
+    assert message["Subject"] == "[JF-000001] The access to Example Market has run out"
 
 
 def test_our_own_notice_reads_as_automatic_so_it_can_never_confirm_itself() -> None:
@@ -214,8 +215,8 @@ def test_any_text_survives_as_one_subject_and_two_parts(job: str, marketplace: s
 
 
 def test_a_long_subject_in_another_script_arrives_whole() -> None:
-    job = "\u0441\u0438\u043d\u0445\u0440\u043e\u043d \u0442\u043e\u0432\u0430\u0440\u043e\u0432 " * 4 + "\U0001f6d2"
-    assert arrived(made(replace(FACTS, job_name=job)))["Subject"].endswith(f"({job})")
+    market = "\u0441\u0438\u043d\u0445\u0440\u043e\u043d \u0442\u043e\u0432\u0430\u0440\u043e\u0432 " * 3 + "\U0001f6d2"
+    assert arrived(made(replace(FACTS, cause="feed", marketplace=market)))["Subject"].endswith(f"({market})")
 
 
 def test_an_address_that_many_servers_cannot_carry_is_refused() -> None:
@@ -238,10 +239,43 @@ def test_a_job_that_could_not_be_stopped_says_why_and_who_can() -> None:
         assert "stays stopped" not in words
 
 
-def test_jobs_that_were_stopped_along_are_listed() -> None:
-    text, html = parts(made(replace(FACTS, other_jobs=("prices", "orders"))))
-    assert "- prices\n- orders" in text
-    assert html.count("prices</li>") == html.count("orders</li>") == 1
+def test_jobs_that_were_stopped_along_are_counted_and_named_below() -> None:
+    for words in parts(made(replace(FACTS, other_jobs=("prices", "orders")))):
+        assert "We stopped 2 more jobs along with it" in words
+        assert "Stopped along with it: prices, orders" in words
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("jobs", [(), TWO], ids=["one", "two"])
+def test_a_retailer_reads_what_failed_in_plain_words_and_the_raw_message_and_our_names_below_a_line_after_the_question(
+    language: str, jobs: tuple[JobTold, ...]
+) -> None:
+    facts = replace(
+        FACTS, language=language, jobs=jobs, other_jobs=("feeds/stock",), again=True, stopped=False,
+        cannot_stop_why="403 Forbidden", summary="HTTPError: 401 Unauthorized for url",
+    )  # fmt: skip
+    message = made(facts)
+    (plain, below), html = parts(message)[0].split("----------"), parts(message)[1]
+    line = html.index("<hr ")
+    for internal in (
+        "feeds/products",
+        "feeds/stock",
+        "HTTPError: 401 Unauthorized for url",
+        *(job.job_name for job in jobs),
+    ):
+        assert internal not in plain + message["Subject"], internal
+        assert internal in below, internal
+        assert html.index(internal) > line, internal
+    assert facts.answer_url in plain, "the question stands above"
+    assert ("403 Forbidden" in below) is not bool(jobs)
+    assert "403 Forbidden" not in plain
+
+
+def test_a_retailer_reads_when_it_failed_and_until_when_to_answer_by_local_clocks() -> None:
+    facts = replace(FACTS, zone=ZoneInfo("Asia/Tokyo"), deadline=datetime(2026, 11, 26, 16, tzinfo=UTC))
+    for words in parts(made(facts)):
+        assert "Failed on: 22 November, 05:51 (Tokyo time)" in re.sub("<[^>]*>", "", words)
+        assert "by Friday, 27 November 2026" in words
 
 
 def test_a_later_round_says_that_it_failed_again() -> None:
@@ -266,7 +300,7 @@ def test_what_is_not_known_is_left_out() -> None:
 
 def test_a_mail_about_several_jobs_names_each_with_its_case_and_what_became_of_it() -> None:
     message = made(replace(FACTS, jobs=TWO))
-    assert message["Subject"] == "[JF-000001] The access to Example Market has run out (feeds/products and 1 more)"
+    assert message["Subject"] == "[JF-000001] The access to Example Market has run out (2 jobs)"
     for words in parts(message):
         assert "2 of your jobs for Example Market have failed in the same way. We have stopped 1 of them" in words
         assert "JF-000001: feeds/products. Stopped." in words

@@ -162,14 +162,14 @@ def test_it_works_again_stands_in_the_notices_thread_and_says_when_it_ran_and_si
     for part in parts(last_mail(subject=subject)):
         assert "Your job is running again".casefold() in part.casefold()
         assert "offers/garden" in part
-        assert "ended without a fault on 22 November 2026 at 08:00 UTC" in part
-        assert "back on its schedule since 22 November 2026 at 09:00 UTC" in part
+        assert "ended without a fault on 22 November, 08:00 (UTC)" in part
+        assert "back on its schedule since 22 November, 09:00 (UTC)" in part
         assert "asks nothing of you" in part
 
 
 def test_it_works_again_leaves_out_what_is_not_known_and_has_a_subject_of_its_own_without_a_thread() -> None:
     there = last_mail(replace(WORKS, live_since=None, run_ended=None), reply_to="")
-    assert there["Subject"] == "[JF-000001] Running again: offers/garden"
+    assert there["Subject"] == "[JF-000001] Your job is running again"
     text = parts(there)[0]
     assert "schedule" not in text
     assert "ended" not in text
@@ -178,7 +178,7 @@ def test_it_works_again_leaves_out_what_is_not_known_and_has_a_subject_of_its_ow
 def test_a_removal_is_never_called_a_success_of_the_job() -> None:
     for part in parts(last_mail(replace(WORKS, removed=True))):
         assert "out of service for good" in part
-        assert "We looked on 22 November 2026 at 08:00 UTC" in part
+        assert "We looked on 22 November, 08:00 (UTC)" in part
         assert "What you have at Bazaar itself" in part
         assert "running again" not in part
         assert "schedule since" not in part
@@ -186,10 +186,10 @@ def test_a_removal_is_never_called_a_success_of_the_job() -> None:
 
 def test_the_last_mail_speaks_german_and_of_several_jobs() -> None:
     facts = replace(WORKS, language="de", job_names=("angebote", "preise"))
-    assert last_mail(facts)["Subject"] == "[JF-000001] Laufen wieder: angebote und eine weitere"
+    assert last_mail(facts)["Subject"] == "[JF-000001] Ihre Aufgaben laufen wieder"
     text, html = parts(last_mail(facts))
     assert '<html lang="de">' in html
-    assert "Seit dem 22. November 2026 um 09:00 Uhr (UTC) laufen sie wieder nach ihrem Zeitplan." in text
+    assert "Seit dem 22. November, 09:00 Uhr (UTC) laufen sie wieder nach ihrem Zeitplan." in text
 
 
 def test_the_last_mail_escapes_what_comes_from_outside_and_needs_a_job_and_a_notice() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
 from pathlib import Path
 from string import Formatter
@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 import yaml
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_datetime
+from babel.dates import format_datetime, get_timezone_gmt, get_timezone_location
 from babel.lists import format_list
 
 from caseproof.config.yaml_file import entries_of, read_text
@@ -106,10 +106,13 @@ def _locale(language: str, folder: Path) -> Locale:
 
 
 class Phrases:
-    """The phrases of one language, ready to be said."""
+    """The phrases of one language, ready to be said; times are told in ``zone``, which is named with each hour."""
 
-    def __init__(self, language: str, name: str = "words", folder: Path = TEMPLATES) -> None:
+    def __init__(
+        self, language: str, name: str = "words", folder: Path = TEMPLATES, zone: tzinfo = UTC
+    ) -> None:  # fmt: skip
         self.language = language
+        self._zone = zone
         self._path = folder / language / f"{name}.yaml"
         self._words = words(language, name, folder)
         self._common = words(language, "words", folder)
@@ -134,19 +137,27 @@ class Phrases:
         return format_list(list(names), locale=self._locale)
 
     def day(self, at: datetime) -> str:
-        """The day in UTC: 27 November 2026."""
+        """The day: 27 November 2026."""
         return self._date("format_day", at)
 
     def weekday(self, at: datetime) -> str:
-        """The day in UTC with its name: Friday, 27 November 2026."""
+        """The day with its name: Friday, 27 November 2026."""
         return self._date("format_weekday", at)
 
     def moment(self, at: datetime) -> str:
-        """Day and time, and that it is UTC: 27 November 2026, 08:00 UTC."""
-        return self._date("format_moment", at)
+        """Day and time, and whose time it is: 29 November, 14:05 (Berlin time)."""
+        return f"{self._date('format_moment', at)} ({self._whose_time(at.astimezone(self._zone))})"
 
     def _date(self, key: str, at: datetime) -> str:
-        return str(format_datetime(at.astimezone(UTC), self._common[key], locale=self._locale))
+        return str(format_datetime(at.astimezone(UTC), self._common[key], tzinfo=self._zone, locale=self._locale))
+
+    def _whose_time(self, at: datetime) -> str:
+        """The place whose clocks show this time; a zone of no place is told by how far it is from UTC."""
+        place = get_timezone_location(at, locale=self._locale, return_city=True)
+        if any(name in place for name in ("UTC", "GMT")):
+            far = get_timezone_gmt(at, locale="en").replace("GMT", "UTC")
+            return far if at.utcoffset() != timedelta() else "UTC"
+        return self._common["place_time"].format(place=place.rpartition("/")[2])
 
 
 def day(at: datetime, language: str) -> str:
@@ -155,7 +166,7 @@ def day(at: datetime, language: str) -> str:
 
 
 def moment(at: datetime, language: str) -> str:
-    """An aware time with its day, and that it is UTC: 27 November 2026, 08:00 UTC."""
+    """An aware time with its day, in UTC: 27 November, 08:00 (UTC)."""
     return Phrases(language).moment(at)
 
 

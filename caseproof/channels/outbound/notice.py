@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from email.message import EmailMessage
 from functools import cache
 from pathlib import Path
@@ -72,7 +72,7 @@ class NoticeFacts:
     asked. ``corrects``: it takes back what another mail of ours said ("wrong"), or now knows what that one did not
     ("not known"); ``told_at`` is when that one left, and ``is_over`` says that the case is closed, so that it says no
     more. ``deadline``: by when we ask for an answer (aware), or None. ``answer_url``: this contact's own
-    link to the confirmation page, or "". Neither shows if nothing is asked.
+    link to the confirmation page, or "". Neither shows if nothing is asked. ``zone``: whose time it tells.
     """
 
     ref: str
@@ -99,6 +99,7 @@ class NoticeFacts:
     corrects: Literal["", "wrong", "not known"] = ""
     told_at: datetime | None = None
     is_over: bool = False
+    zone: tzinfo = UTC
 
     @property
     def asks(self) -> bool:
@@ -133,7 +134,7 @@ def compose(
         raise BadInput("The notice has no Message-ID.", "Make it with message_id().")
     if facts.cause not in CAUSES:
         raise no_such("cause", facts.cause, CAUSES)
-    say = Phrases(facts.language, folder=templates)
+    say = Phrases(facts.language, folder=templates, zone=facts.zone)
     words = _words(facts, say)
     parts = {html: _parts(facts, words, templates, html=html) for html in (False, True)}
     if facts.is_over:
@@ -163,13 +164,15 @@ def cause_words(cause: str, language: str, marketplace: str | None, *, neutral: 
 
 
 def _subject(words: Mapping[str, Any], say: Phrases, title: str) -> str:
-    more = len(words["jobs"]) - 1
-    job = say.count("and_more", more, job=words["job_name"]) if more > 0 else words["job_name"]
+    """No name of a job: it is ours, and says nothing to a retailer."""
+    many, market = len(words["jobs"]), words["marketplace"]
+    about = [market] if market and market not in title else []
+    about += [say.count("subject_jobs", many)] if many > 1 else []
     if words["corrected"]:
         title = say("subject_corrected", title=title)
     elif words["again"]:
         title = say("subject_again", title=title)
-    return f"[{words['ref']}] {title} ({job})"
+    return f"[{words['ref']}] {title}" + (f" ({', '.join(about)})" if about else "")
 
 
 # -- what is wrong, the steps, and what happens next: the template of the cause -----------------------------------
@@ -224,17 +227,17 @@ def _words(facts: NoticeFacts, say: Phrases) -> dict[str, Any]:
         "language": facts.language,
         "ref": one_line(facts.ref, 40),
         "greeting": greeting(say, facts.contact_name),
-        "lead": _lead(jobs, job, marketplace, say),
-        "job_name": job,
+        "lead": _lead(jobs, marketplace, say),
         "jobs": [_told(job, say) for job in facts.jobs],
         "refs": say.listed([one_line(job.ref, 40) for job in jobs]),
         "marketplace": marketplace,
-        "details": _details(facts, job, marketplace, say),
+        "details": _details(facts, marketplace, say),
+        "technical": [] if facts.is_over else _technical(facts, one, job, say),
         "stopped": sum(job.stopped for job in jobs),
-        "cannot_stop": [] if facts.jobs or facts.stopped else _cannot_stop(one, say),
-        "others": [name for name in (one_line(other, 80) for other in facts.other_jobs) if name],
+        "cannot_stop": list(dict.fromkeys(said for job in jobs if not job.stopped for said in _who_can_stop(job, say))),
+        "others": len(facts.other_jobs),
         "again": all(job.again for job in jobs),
-        "before": _before(jobs, job, say),
+        "before": _before(jobs, say),
         "corrected": _corrected(facts, say),
         "is_over": facts.is_over,
         "asks": facts.asks,
@@ -244,23 +247,39 @@ def _words(facts: NoticeFacts, say: Phrases) -> dict[str, Any]:
     }
 
 
-def _details(facts: NoticeFacts, job: str, marketplace: str | None, say: Phrases) -> list[tuple[str, str]]:
-    details = {
+def _details(facts: NoticeFacts, marketplace: str | None, say: Phrases) -> list[tuple[str, str]]:
+    return _named(say, {
         "shop": one_line(facts.retailer, 80),
-        "job": "" if facts.jobs else job,
         "marketplace": marketplace or "",
         "failed_at": say.moment(facts.failed_at) if facts.failed_at else "",
-        # Again: cases that are older than the check at the entry may hold what it would have taken out.
-        "message": one_line(redact(facts.summary[:10_000]), 300),
-    }
+    })  # fmt: skip
+
+
+def _technical(facts: NoticeFacts, one: JobTold, job: str, say: Phrases) -> list[tuple[str, str]]:
+    """What says nothing to most retailers: names of ours, and what a system said. It stands below all else."""
+    others = [name for name in (one_line(other, 80) for other in facts.other_jobs) if name]
+    named = {"job": "" if facts.jobs else job, "along": ", ".join(others), "message": raw_message(facts.summary)}
+    why = [] if facts.jobs or facts.stopped else _why_not_stopped(one, say)
+    return [*_named(say, named), *(("", said) for said in why)]
+
+
+def _named(say: Phrases, details: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(say(f"detail_{name}"), value) for name, value in details.items() if value]
 
 
-def _lead(jobs: Sequence[JobTold], job: str, marketplace: str | None, say: Phrases) -> str:
+def raw_message(summary: str) -> str:
+    """What a system said, on one line, for whoever wants to read it.
+
+    Redacted again: cases that are older than the check at the entry may hold what it would have taken out.
+    """
+    return one_line(redact(summary[:10_000]), 300)
+
+
+def _lead(jobs: Sequence[JobTold], marketplace: str | None, say: Phrases) -> str:
     """What failed, and whether it is stopped (J2, J3)."""
     many, at = len(jobs), {"marketplace": marketplace} if marketplace else {}
     key = f"failed{'_all' if many > 1 else ''}{'_at' if at else ''}"
-    failed = say.count(key, many, **at) if many > 1 else say(key, job=job, **at)
+    failed = say.count(key, many, **at) if many > 1 else say(key, **at)
     stopped = sum(one.stopped for one in jobs)
     if 0 < stopped < many:
         return f"{failed} {say.count('stopped_some', stopped)}"
@@ -275,11 +294,11 @@ def _no_answer(jobs: Sequence[JobTold], say: Phrases) -> str:
     return say.count("no_answer_stopped", len(jobs)) if stopped == len(jobs) else say("no_answer_some")
 
 
-def _before(jobs: Sequence[JobTold], job: str, say: Phrases) -> str:
+def _before(jobs: Sequence[JobTold], say: Phrases) -> str:
     """What is said where we wrote before: never that a job failed again which did not."""
     if any(one.sent_back for one in jobs):
         return say("before_not_settled")
-    return say.count("before_again", len(jobs), job=job)
+    return say.count("before_again", len(jobs))
 
 
 def _corrected(facts: NoticeFacts, say: Phrases) -> str:
@@ -304,14 +323,20 @@ def _told(job: JobTold, say: Phrases) -> str:
     said = [say("job_stopped" if job.stopped else "job_not_stopped")]
     if job.again:
         said.append(say("job_not_settled" if job.sent_back else "job_again"))
-    if not job.stopped:
-        said += _cannot_stop(job, say)
+    if not job.stopped and not job.started_again:
+        said += _why_not_stopped(job, say)
     return " ".join([f"{one_line(job.ref, 40)}: {one_line(job.job_name, 80)}.", *said])
 
 
-def _cannot_stop(job: JobTold, say: Phrases) -> list[str]:
-    """J3: why we could not stop it, and who can."""
+def _who_can_stop(job: JobTold, say: Phrases) -> list[str]:
+    """J3: who can stop what we could not."""
     if job.started_again:
         return [say("started_again")]
-    why, who = one_line(job.cannot_stop_why, 300).rstrip("."), one_line(job.who_can, 120).rstrip(".")
-    return [say("cannot_stop_why", why=why)] * bool(why) + [say("cannot_stop_who", who=who)] * bool(who)
+    who = one_line(job.who_can, 120).rstrip(".")
+    return [say("cannot_stop_who", who=who)] if who else []
+
+
+def _why_not_stopped(job: JobTold, say: Phrases) -> list[str]:
+    """J3: why we could not stop it, in the platform's own words."""
+    why = one_line(job.cannot_stop_why, 300).rstrip(".")
+    return [say("cannot_stop_why", why=why)] if why and not job.started_again else []

@@ -6,7 +6,7 @@ It stands in the notice's thread. As in every mail of ours, no words of it may r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -21,7 +21,7 @@ class RecoveryFacts:
 
     ``removed``: the integration was taken out, and ``run_ended`` is when that was read back;
     otherwise it is when the run ended that was verified. ``live_since``: since when the schedule is live again. Both
-    are aware, or None where they are not known.
+    are aware, or None where they are not known. ``zone``: whose time it tells.
     """
 
     ref: str
@@ -32,6 +32,7 @@ class RecoveryFacts:
     removed: bool
     live_since: datetime | None
     run_ended: datetime | None
+    zone: tzinfo = UTC
 
 
 def compose_recovery(
@@ -56,15 +57,14 @@ def compose_recovery(
         raise BadInput("The mail names no job.", "Give the jobs of the case.")
     if not follows:
         raise BadInput("The mail follows no notice.", "Give the notice's Message-ID.")
-    say = Phrases(facts.language, folder=templates)
+    say = Phrases(facts.language, folder=templates, zone=facts.zone)
     jobs = [one_line(name, 80) for name in facts.job_names]
     ref, kind = one_line(facts.ref, 40), "removed" if facts.removed else "recovered"
-    names = jobs[0] if len(jobs) == 1 else say.count("and_more", len(jobs) - 1, job=jobs[0])
-    own = say.count(f"{kind}_subject", len(jobs), job=names)
+    title = say.count(f"{kind}_title", len(jobs))
     words = {
         "say": say,
         "language": facts.language,
-        "title": say.count(f"{kind}_title", len(jobs)),
+        "title": title,
         "greeting": greeting(say, facts.contact_name),
         "ref": ref,
         "jobs": jobs,
@@ -73,17 +73,18 @@ def compose_recovery(
     body = rendered(templates, "recovery", words)
     return message_of(
         sender=sender, recipients=[recipient], date=date, message_id=message_id, reply_to=reply_to, follows=follows,
-        subject=f"Re: {one_line(subject, 300)}" if subject else f"[{ref}] {own}", text=body.text, html=body.html,
+        subject=f"Re: {one_line(subject, 300)}" if subject else f"[{ref}] {title}", text=body.text, html=body.html,
     )  # fmt: skip
 
 
 def _said(facts: RecoveryFacts, say: Phrases) -> list[str]:
-    """The paragraphs; the jobs are listed below the first."""
+    """The paragraphs; the jobs are named below all else."""
     many = len(facts.job_names)
     if facts.removed:
         said = [say.count("removed", many)]
         if facts.run_ended:
             said.append(say.count("removed_checked", many, moment=say.moment(facts.run_ended)))
+        said.append(say("removed_kept"))
         if facts.marketplace:
             said.append(say("removed_account", marketplace=one_line(facts.marketplace, 60)))
         return [*said, say("recovered_nothing"), say("removed_wrong")]

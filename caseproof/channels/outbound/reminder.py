@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -39,7 +39,7 @@ class ReminderFacts:
 
     ``number`` counts from 1; ``last``: no other follows. ``deadline``: by when we ask for an answer, or None; one that
     is past is called past. ``answer_url``: this contact's own link to the confirmation page, or "". ``renews``: it
-    reminds of nothing but brings a new link and address, because those of the notice are void.
+    reminds of nothing but brings a new link and address, because those of the notice are void. ``zone``: whose time it tells.
     """
 
     language: str
@@ -52,6 +52,7 @@ class ReminderFacts:
     deadline: datetime | None
     answer_url: str
     renews: bool = False
+    zone: tzinfo = UTC
 
 
 def reminder_id(notice_id: str, number: int) -> str:
@@ -87,7 +88,7 @@ def compose_reminder(
     thread = str(first["Message-ID"] or "").strip()
     if not thread:
         raise BadInput("The notice has no Message-ID, so nothing can follow it.", "Restore the evidence from a backup.")
-    say = Phrases(facts.language, folder=templates)
+    say = Phrases(facts.language, folder=templates, zone=facts.zone)
     subject = one_line(str(first["Subject"] or ""), 300)
     body = rendered(
         templates, "reminder", _words(first, facts, say, date) | {"title": subject or say("reminder_title")}
@@ -130,11 +131,18 @@ def team_mail(
     date: datetime,
     messages: Sequence[FromRetailer] = (),
     inbox: str = "",
+    rules: str = "",
 ) -> EmailMessage:
     """What the team is told, in one mail of plain text: what came from retailers, with the link to the ``inbox``, then
-    a line a case (reference, job, what it waits for, link). One of the two may be empty."""
+    a line a case (reference, job, what it waits for, link). One of the two may be empty. ``rules``: where J1 to J11 are
+    explained."""
     subject = ", ".join(part for part in (_how_many(lines), _how_many_messages(messages)) if part)
-    parts = [*_from_retailers(messages, inbox), *_waiting(lines), "This mail was written by a program."]
+    parts = [
+        *_from_retailers(messages, inbox),
+        *_waiting(lines),
+        *_explained(lines, rules),
+        "This mail was written by a program.",
+    ]
     text = "\n\n".join(parts)
     return message_of(sender=sender, recipients=[to], subject=f"Caseproof: {subject}", text=text, date=date)
 
@@ -171,3 +179,7 @@ def _waiting(lines: Sequence[tuple[str, str, str, str]]) -> list[str]:
     if len(lines) > _MOST_LINES:
         told.append(f"... and {len(lines) - _MOST_LINES} more: the board in the Prefect UI has all of them.")
     return ["These cases wait for the team:", *told] if told else []
+
+
+def _explained(lines: Sequence[tuple[str, str, str, str]], rules: str) -> list[str]:
+    return [f"What J1 to J11 mean: {rules}"] if lines and rules else []

@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from caseproof.channels.outbound.languages import language_of
+from caseproof.channels.outbound.notice import raw_message
 from caseproof.config.mail_address import comparable
 from caseproof.config.policy import MailPolicy
 from caseproof.domain.case import Case, Fact
@@ -58,7 +59,7 @@ class JobAsked:
 
     ``own`` is this contact's latest answer by this link; ``colleague`` the latest of anybody else since what
     was told last.
-    ``failed_since``: the job failed again after ``own``. ``settled_at`` and ``removed`` are a closed case's.
+    ``message`` is what a system said. ``failed_since``: the job failed again after ``own``. ``settled_at`` and ``removed`` are a closed case's.
     """
 
     ref: str
@@ -70,6 +71,7 @@ class JobAsked:
     failed_since: bool = False
     settled_at: datetime | None = None
     removed: bool = False
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,7 @@ def _job(uow: UnitOfWork, letter: Thread, case: Case) -> JobAsked:
         failed_since=failed_since,
         settled_at=case.closed.at if case.closed else None,
         removed=case.is_closed and case.decided is Decision.REMOVE,
+        message=raw_message(str(case.facts["summary"])),
     )
 
 

@@ -9,7 +9,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from caseproof.channels.outbound.mail import Send
@@ -175,7 +175,7 @@ class ReplyAddresses:
     """What an answer to a letter reaches us by: its signed address, and the link to its page.
 
     ``secret`` gives what both are signed with, ``void`` what they were signed with before; ``page`` is what the links
-    start with, None where there is no page.
+    start with, None where there is no page; ``zone`` is whose time retailers read.
     """
 
     secret: Callable[[], bytes]
@@ -184,6 +184,7 @@ class ReplyAddresses:
     answers: AnswersPolicy
     page: str | None
     clock: Clock
+    zone: tzinfo = UTC
 
 
 @dataclass(frozen=True)

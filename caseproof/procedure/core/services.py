@@ -91,7 +91,13 @@ class Services:
     def replies(self) -> ReplyAddresses:
         """What an answer to a letter reaches us by."""
         return ReplyAddresses(
-            self.keys.in_force, self.keys.void, self.policy.mail, self.policy.answers, self.settings.answers, self.clock
+            self.keys.in_force,
+            self.keys.void,
+            self.policy.mail,
+            self.policy.answers,
+            self.settings.answers,
+            self.clock,
+            self.policy.letters_zone,
         )
 
     @property

@@ -104,6 +104,7 @@ def _mail(
         date=ledger.clock(),
         messages=as_lines(ledger, messages),
         inbox=links.inbox_url,
+        rules=links.rules_url,
     )
     domain = mail.sender.rpartition("@")[2].rstrip("> ")
     message["Message-ID"] = f"<team.{hashlib.sha256(repr(what).encode()).hexdigest()[:32]}@{domain}>"

@@ -91,6 +91,7 @@ def _compose(ledger: Ledger, dispatch: Dispatch, case: Case, first: Thread, cont
             removed=case.decided is Decision.REMOVE,
             live_since=live.at if live else None,
             run_ended=datetime.fromisoformat(run["ended_at"]) if run and run["ended_at"] else None,
+            zone=dispatch.replies.zone,
         ),
         sender=mail.sender,
         reply_to=reply_to(dispatch.replies, first.lead),

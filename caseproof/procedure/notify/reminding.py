@@ -173,6 +173,7 @@ def compose_following(
             deadline=notice.at + timedelta(days=policy.keeper.answer_within_days),
             answer_url=answer_url(dispatch.replies),
             renews=bool(renews),
+            zone=dispatch.replies.zone,
         ),
         sender=policy.mail.sender,
         reply_to=reply_to(dispatch.replies, letter.lead),

@@ -253,6 +253,7 @@ def compose_letter(
             is_over=correcting is not None and case.is_closed,
             sent_back=first.sent_back,
             started_again=first.started_again,
+            zone=replies.zone,
         ),
         sender=policy.mail.sender,
         reply_to=reply_to(replies, lead),
