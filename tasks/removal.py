@@ -7,6 +7,7 @@ from prefect import get_run_logger, task
 from caseproof.domain.errors import CaseproofError, NotAllowed
 from caseproof.domain.vocabulary import Decision
 from caseproof.platforms.base import UnknownJob
+from caseproof.procedure.closing.running import what_is_left
 from tasks.common import load_case, load_platform, patient
 from tasks.display.labels import label_removal
 from tasks.display.logs import speak_in_words
@@ -27,7 +28,7 @@ def stop_for_good(ref: str) -> None:
         raise NotAllowed(f"Nobody decided to remove the integration of {ref}.", "Decide it in the case's form (J8).")
     try:
         load_platform(case.facts["platform"]).stop(case.facts["job"])
-        get_run_logger().info("J9: %s is stopped for good; nothing is deleted.", case.facts["job"])
+        get_run_logger().info("J9: %s is stopped for good.", case.facts["job"])
     except UnknownJob:
         get_run_logger().info("J9: %s does not exist any more: there is nothing to stop.", case.facts["job"])
 
@@ -46,5 +47,6 @@ def read_back_that_nothing_is_left(ref: str) -> str:
             f"{job} is not removed: active {standing.active}, {standing.waiting} queued.",
             "Find what starts it, end it, and decide the removal again.",
         )
-    get_run_logger().info("J9: %s stands still: no active schedule, nothing queued.", job)
-    return f"{job} has no active schedule and nothing queued."
+    left = what_is_left(case.facts.get("job_url") or "its own page")
+    get_run_logger().info("J9: %s stands still: no schedule is active, nothing is queued. %s", job, left)
+    return f"No schedule of {job} is active, and nothing is queued. {left}"

@@ -32,12 +32,14 @@ class StillRunning(CaseproofError):
     code = Code.STILL_RUNNING
 
 
-def step(name: StepName, rules: str, *, due: Callable[[Case], bool]) -> Callable[[Callable[[str], None]], Step]:
-    """Make a step of a function. In the Prefect UI its task run is called ``name (rules)``."""
+def step(
+    name: StepName, rules: str, *, due: Callable[[Case], bool], called: str = ""
+) -> Callable[[Callable[[str], None]], Step]:
+    """Make a step of a function. In the Prefect UI its task run is called ``name (rules)``, or ``called (rules)``."""
 
     def make(function: Callable[[str], None]) -> Step:
-        shown = str(name)
-        return Step(shown, task(name=shown, task_run_name=f"{shown} ({rules})", **patient())(function), due)
+        shown = called or str(name)
+        return Step(str(name), task(name=shown, task_run_name=f"{shown} ({rules})", **patient())(function), due)
 
     return make
 
@@ -166,7 +168,7 @@ def close_the_ticket(ref: str) -> None:
     ticket.close_ticket(services().ledger, services().links, load_desk(), ref)
 
 
-@step(StepName.TELL_IT_WORKS_AGAIN, "J5", due=owes_recovery)
+@step(StepName.TELL_IT_WORKS_AGAIN, "J5", due=owes_recovery, called="tell the retailer how it ended")
 def tell_it_works_again(ref: str) -> None:
     """After all else, once a closing. Key: REF/opening/recovery; a repeated letter carries the same Message-ID."""
     recovery.tell_recovery(services().ledger, services().dispatch(load_sender()), ref)

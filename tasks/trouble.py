@@ -12,7 +12,7 @@ from caseproof.domain.forms import TryAgain
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.owing import BY_STEP
 from caseproof.procedure.core.parts import US
-from caseproof.procedure.keeper.owing import thing_of, what_is_wrong
+from caseproof.procedure.keeper.owing import WAYS, thing_of, what_is_wrong
 from caseproof.procedure.views.questions import what_to_put_right
 from tasks.common import load_case, ports, services
 from tasks.display.logs import tell_news
@@ -66,8 +66,9 @@ def _carried(step: Step, case: Case) -> Case:
 
 def _owe(ref: str, step: str, problem: CaseproofError) -> None:
     """Note beside what is owed already why it could not be done now."""
-    get_run_logger().warning("'%s' is done later, by the keeper: %s", step, problem)
     what = BY_STEP.get(StepName(step))
+    thing = WAYS[what].thing if what else f"'{step}'"
+    get_run_logger().warning("%s is done later, by the keeper: %s", thing[:1].upper() + thing[1:], problem)
     if what is None:
         return
     code, said = what_is_wrong(problem)

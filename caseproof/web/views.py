@@ -21,6 +21,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import BY_PAGE, Disposition
 from caseproof.evidence.vault import Vault, VaultError
+from caseproof.procedure.closing.running import what_is_left
 from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.views.case_page import cause_in_words, next_action, sentence
@@ -163,7 +164,7 @@ class ProofView:
 
 @dataclass(frozen=True, slots=True)
 class CasePage:
-    """Everything that the page of a case shows."""
+    """Everything that the page of a case shows; ``left`` is what a removal left, "" where none was carried out."""
 
     case: Case
     state_says: str
@@ -182,6 +183,7 @@ class CasePage:
     handled: list[Handled]
     flow_run: str
     flow_run_url: str
+    left: str
 
 
 def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage:
@@ -211,7 +213,14 @@ def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage
         handled=handled,
         flow_run=flow_run,
         flow_run_url=f"{prefect_ui}/runs/flow-run/{quote(flow_run, safe='')}" if prefect_ui and flow_run else "",
+        left=_left(case),
     )
+
+
+def _left(case: Case) -> str:
+    if case.verified is None or case.verified["purpose"] != "removal":
+        return ""
+    return what_is_left(f"the job's own page, {case.facts.get('job_url') or case.facts['job']}")
 
 
 def _said(case: Case) -> list[ShownAnswer]:

@@ -64,8 +64,13 @@ def show_the_job_run(case: Case) -> None:
             f"{case.ref.lower()}-job-run",
             case.verified.data["url"],
             f"Run {case.verified['name']}",
-            description=f"**The run** that was read back as {case.verified['said']} (J10).",
+            description=f"**{'The removal' if _is_removal(case) else 'The run'}** that was read back as "
+            f"{case.verified['said']} (J10).",
         )
+
+
+def _is_removal(case: Case) -> bool:
+    return case.verified is not None and case.verified["purpose"] == "removal"
 
 
 def show_the_picture(case: Case) -> None:

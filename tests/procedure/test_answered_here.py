@@ -234,5 +234,6 @@ def test_the_review_of_a_removal_asks_about_a_removal(world: World) -> None:
     ref = world.open()
     world.walk(ref, until="attach")
     said = what_to_review(world.case(ref), lambda digest: f"/evidence/{digest}")
-    assert "nothing of the integration is active or queued" in said
+    assert "every schedule of the integration is switched off and nothing is queued" in said
+    assert "Caseproof deleted none. To have it back one day, switch them on again" in said
     assert "succeeded" not in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -17,6 +18,8 @@ from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.proof import verify_proof
 from caseproof.platforms.base import RunState
 from caseproof.procedure.closing import deciding, proving
+from caseproof.procedure.closing.ticket import close_ticket
+from caseproof.procedure.views.case_page import case_page
 from tests.support.world import CONTACT, DECIDER, JOB, REVIEWER, STEPS, THE_END, World
 
 
@@ -54,6 +57,21 @@ def test_a_removal_is_closed_by_its_own_run_and_never_says_that_the_job_succeede
     assert world.prefect.parameters == [{"case": ref}]
     assert not world.platform.is_active(JOB)
     assert world.platform.faulty.did("go_live") == 0
+
+
+def test_what_is_said_of_a_removal_is_no_success_and_says_what_is_left_and_how_to_have_it_back(world: World) -> None:
+    ref = world.closed(Decision.REMOVE)
+    close_ticket(world.services.ledger, world.services.links, world.desk, ref)
+    [ticket] = world.tickets()
+    with world.services.store.reading() as uow:
+        last = uow.tickets.comments(ticket.id)[-1].text
+    card = case_page(world.case(ref), case_url="https://c.example.com", evidence_url="https://e.example.com")
+    for said in (last, card.partition("## Timeline")[0]):
+        assert "removal" in said
+        assert "Its schedules are switched off, and Caseproof deleted none." in said
+        assert "To have it back one day, switch them on again on" in said
+        assert not re.search("success|works again|no schedule", said)
+    assert world.attachments(ref)[0] == f"{ref}-removal-1.png"
 
 
 def test_a_removal_whose_job_vanished_is_closed_all_the_same(world: World) -> None:

@@ -9,6 +9,7 @@ from email.message import EmailMessage
 import pytest
 
 from caseproof.channels.outbound.mail import MailDown, MailRefused
+from caseproof.config.policy import BUILT_IN, MailPolicy, load_policy
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
@@ -72,6 +73,19 @@ def test_a_removal_is_told_as_what_it_is(world: World) -> None:
     said = words(mails(world)[-1])
     assert "out of service for good" in said
     assert "running again" not in said
+    assert "Each of its schedules is switched off" in said
+    assert "Nothing was deleted." in said
+    assert "no schedule" not in said
+
+
+def test_a_retailer_reads_how_it_ended_in_the_time_of_the_policy(make_world: Callable[..., World]) -> None:
+    world = make_world(times={"timezone": "Europe/Berlin"})
+    ref = world.closed()
+    world.step("recover", ref)
+    assert "(Berlin time)" in words(mails(world)[-1])
+    assert "UTC" not in words(mails(world)[-1])
+    elsewhere = load_policy(BUILT_IN).model_copy(update={"mail": MailPolicy(timezone="America/New_York")})
+    assert str(elsewhere.letters_zone) == "America/New_York", "what mail says comes first"
 
 
 def test_those_who_were_asked_nothing_hear_it_too(world: World) -> None:

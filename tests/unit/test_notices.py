@@ -306,8 +306,9 @@ def test_a_mail_about_several_jobs_names_each_with_its_case_and_what_became_of_i
         assert "JF-000001: feeds/products. Stopped." in words
         assert (
             "JF-000002: feeds/prices. Not stopped. We wrote to you about it before, and it failed again. Why we could "
-            "not stop it: It runs on your server. Who can stop it: your web host."
+            "not stop it: It runs on your server."
         ) in words
+        assert "Who can stop it: your web host. Please ask them" in words
         assert "This mail is about the cases JF-000001 and JF-000002." in words
         assert "We wrote to you about this before" not in words
         assert "This is case" not in words

@@ -24,8 +24,8 @@ _MOST_LINES = 100
 
 @dataclass(frozen=True, slots=True)
 class FromRetailer:
-    """A message that the team is told of: its case ("" for none), who wrote it, why somebody has to read it, and its words
-    ("" where they are not mailed)."""
+    """A message that the team is told of: its case ("" for none), who wrote it, why it has to be read, its words (""
+    where they are not mailed)."""
 
     ref: str
     sender: str
@@ -39,7 +39,8 @@ class ReminderFacts:
 
     ``number`` counts from 1; ``last``: no other follows. ``deadline``: by when we ask for an answer, or None; one that
     is past is called past. ``answer_url``: this contact's own link to the confirmation page, or "". ``renews``: it
-    reminds of nothing but brings a new link and address, because those of the notice are void. ``zone``: whose time it tells.
+    reminds of nothing but brings a new link and address, because those of the notice are void. ``zone``: whose time
+    it tells.
     """
 
     language: str

@@ -1,4 +1,4 @@
-"""The rules of the procedure by their numbers, a short sentence each: what J8 means, wherever it stands before people."""
+"""The rules of the procedure by their numbers, a short sentence each: what J8 means, wherever people read it."""
 
 from __future__ import annotations
 

@@ -59,7 +59,8 @@ class JobAsked:
 
     ``own`` is this contact's latest answer by this link; ``colleague`` the latest of anybody else since what
     was told last.
-    ``message`` is what a system said. ``failed_since``: the job failed again after ``own``. ``settled_at`` and ``removed`` are a closed case's.
+    ``failed_since``: the job failed again after ``own``. ``settled_at`` and ``removed`` are a closed case's.
+    ``message``: what a system said.
     """
 
     ref: str

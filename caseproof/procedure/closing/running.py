@@ -40,6 +40,14 @@ REMOVAL_JOB = "remove-integration/remove-integration"
 GONE = "The job vanished from the platform before the case was closed, so only a removal is left to decide (J9)."
 
 
+def what_is_left(page: str) -> str:
+    """What a removal leaves, and how it could be had back; ``page`` is where the job's schedules are switched."""
+    return (
+        "Its schedules are switched off, and Caseproof deleted none. To have it back one day, switch them on again on "
+        f"{page} (on Prefect: the switch of its deployment)."
+    )
+
+
 class NotLive(CaseproofError):
     """The platform took the resume and does not show the schedule as active."""
 

@@ -11,7 +11,9 @@ from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.owing import WORDS, note_key
+from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.vault import Vault
+from caseproof.procedure.closing.running import what_is_left
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.parts import Effects, Ledger, Links
 from caseproof.procedure.core.retailer_answer import came_by, doubts
@@ -153,8 +155,20 @@ def attach_photo(ledger: Ledger, vault: Vault, effects: Effects, desk: Desk, ref
     if case.photo is None or _is_attached(case, case.photo.data["evidence"]):
         return case
     return attach(
-        ledger, vault, effects, desk, case, case.photo, f"{ref}-successful-run-{case.attempt}.png", "image/png"
+        ledger, vault, effects, desk, case, case.photo, f"{ref}-{_what_ran(case)}-{case.attempt}.png", "image/png"
     )
+
+
+def _what_ran(case: Case) -> str:
+    return "removal" if case.decided is Decision.REMOVE else "successful-run"
+
+
+def _as_a_removal(case: Case) -> str:
+    """J9: no job of a removed integration succeeded, and the front line learns what is left of it."""
+    if case.decided is not Decision.REMOVE:
+        return ""
+    where = in_ticket(case.facts.get("job_url") or case.facts["job"])
+    return f" as a removal. {what_is_left(f'the page of the job, {where}').rstrip('.')}"
 
 
 def attach(
@@ -201,7 +215,7 @@ def close_ticket(ledger: Ledger, links: Links, desk: Desk, ref: str) -> Case:
     desk.comment(
         ticket,
         f"{ref}/closed/{case.opening}",
-        f"{ref} is closed. Proof: {links.evidence_url(case.proof['evidence'])}",
+        f"{ref} is closed{_as_a_removal(case)}. Proof: {links.evidence_url(case.proof['evidence'])}",
     )
     desk.set_status(ticket, TicketStatus.CLOSED)
     if desk.ticket(ticket).status is not TicketStatus.CLOSED:

@@ -49,10 +49,10 @@ class BoardEntry:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The board as it is now: its lines, those with an error to put right first; how many cases are open, by state and marketplace;
-    what the keeper could not do in its latest pass, by what it was about; the open incidents, oldest first; how many
-    messages from retailers have to be read, by the place where they ended; and what is owed and could not be done yet, of
-    closed cases, too, the oldest first, and how much that is."""
+    """The board as it is now: its lines, those with an error to put right first; how many cases are open, by state and
+    marketplace; what the keeper could not do in its latest pass, by what it was about; the open incidents, oldest
+    first; how many messages from retailers have to be read, by the place where they ended; and what is owed and could
+    not be done yet, of closed cases, too, the oldest first, and how much that is."""
 
     lines: tuple[BoardEntry, ...]
     open: int

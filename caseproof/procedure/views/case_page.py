@@ -17,6 +17,7 @@ from caseproof.domain.vocabulary import SHARED_CAUSE, WAYS
 from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import data_uri, in_words, link, own_line, plain, short
 from caseproof.procedure.views.owed import OwedLine
+from caseproof.procedure.views.questions import left_by_a_removal
 
 
 def next_action(case: Case) -> str:
@@ -100,8 +101,10 @@ def _run(case: Case, picture: bytes | None) -> str:
     if run is None:
         return ""
     said = f"{link(run.get('name') or run['run'], run.get('url'))} was read back as {plain(run.get('said') or 'over')}"
-    title = "The removal" if run["purpose"] == "removal" else "The successful run"
+    is_removal = run["purpose"] == "removal"
+    title = "The removal" if is_removal else "The successful run"
     lines = [f"## {title}", f"{said}, ended {plain(_minute(run['ended_at']))}."]
+    lines += [left_by_a_removal(case)] if is_removal else []
     if picture is not None:
         lines.append(f"![the run's own page]({data_uri(picture)})")
     return "\n\n".join(lines)

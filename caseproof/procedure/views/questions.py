@@ -18,9 +18,10 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import called
 from caseproof.domain.specs import EventKind
 from caseproof.domain.vocabulary import Choice
+from caseproof.procedure.closing.running import what_is_left
 from caseproof.procedure.core.parts import US
 from caseproof.procedure.core.retailer_answer import came_by, doubts, notes
-from caseproof.procedure.core.texts import in_words, plain, short
+from caseproof.procedure.core.texts import in_words, link, plain, short
 from caseproof.procedure.views.titles import about, about_incident
 from caseproof.store import CaseRow, IncidentRow
 
@@ -222,16 +223,26 @@ def what_to_review(case: Case, evidence_url: Callable[[str], str], only_at: str 
         f"[{plain(run['name'])}]({run['url']}) was read back as **{plain(run['said'])}** (J10), ended {ended}. "
         f"[Its picture]({picture}) is attached to the ticket (J7, J8):\n\n"
         f"![the page of the run]({picture})\n\n"
+        f"{_what_is_left(case, run)}"
         f"**Now review: does the picture show this run, and that it {_ended_well(run)}?**{another}"
         f"{look_at_the_change(case)}"
     )
+
+
+def _what_is_left(case: Case, run: Fact) -> str:
+    return f"{left_by_a_removal(case)}\n\n" if run["purpose"] == "removal" else ""
+
+
+def left_by_a_removal(case: Case) -> str:
+    """What is left of a removed job, and how it could be had back (markdown)."""
+    return what_is_left(link("the job's own page", case.facts.get("job_url")))
 
 
 def _ended_well(run: Fact) -> str:
     """What the picture has to show: a removal ran no job, so that nothing of it succeeded but the removal itself."""
     if run["purpose"] != "removal":
         return "succeeded"
-    return "read back that nothing of the integration is active or queued"
+    return "read back that every schedule of the integration is switched off and nothing is queued"
 
 
 def _another(decision: Fact) -> bool:
