@@ -6,13 +6,16 @@ ended yet is counted beside it with its age, and never averaged in. A time belon
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 import pandas as pd
 
+from caseproof.checks.turns import TURNED, turns
 from caseproof.domain.errors import BadInput
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.turn import Whose
 
 MEASURES = {
     "contain": "from the opening (or reopening) to the stop",
@@ -20,7 +23,15 @@ MEASURES = {
     "confirm": "from the notice to the retailer's first word",
     "close": "from the first opening to the closing that held",
 }
-"""What is measured. A reopened case is contained, notified and confirmed anew; its time to close runs on."""
+"""What is measured. A reopened case is stopped, told and answered anew; its time to close runs on."""
+
+TIMES = {
+    "contain": "to stop the job",
+    "notify": "to tell the retailer",
+    "confirm": "to the retailer's word",
+    "close": "to close the case",
+}
+"""What people read for each of ``MEASURES``."""
 
 GROUPS = ("cause", "marketplace", "retailer")
 KINDS = tuple(kind for kind in Kind if kind.spec.measured)
@@ -55,7 +66,8 @@ class Figures:
     median and, as ``<measure>_cases``, how many are behind it.
     ``by``: for each of ``GROUPS`` a row a name, the most opened first: opened, still_open (of these), reopened, closed,
     open (of all), median, cases (the time to close).
-    ``open``: a row an open case, oldest first: retailer, marketplace, cause, opened, age, openings, stands.
+    ``open``: a row an open case, oldest first: retailer, marketplace, cause, opened, age, openings, stands, turn.
+    ``turns``: a row a side, as ``checks.turns`` says.
     """
 
     period: Period
@@ -64,6 +76,7 @@ class Figures:
     by: dict[str, pd.DataFrame]
     open: pd.DataFrame
     cannot_stop: int
+    turns: pd.DataFrame
 
     @property
     def under_way(self) -> bool:
@@ -117,23 +130,34 @@ def _naive(moment: datetime) -> pd.Timestamp:
 # -- the figures ----------------------------------------------------------------------------------------------------
 
 
-def figures(cases: pd.DataFrame, events: pd.DataFrame, over: Period) -> Figures:
+def figures(
+    cases: pd.DataFrame,
+    events: pd.DataFrame,
+    over: Period,
+    *,
+    turned: pd.DataFrame | None = None,
+    asked_nothing: Set[str] = frozenset(),
+) -> Figures:
     """The figures of a period.
 
     ``cases``: index the reference; retailer, marketplace, cause. ``events``: case (the reference), kind, at; those of a
     case in their order. It needs every case that was open at some time of the period, with its events from the
-    first; what happened after the period is left out here.
+    first; what happened after the period is left out here. ``turned``: what changes the turn besides (``TURNED``);
+    ``asked_nothing``: the cases whose retailers owe no answer.
     """
     since, until = _naive(over.since), _naive(over.until)
     openings = _openings(events[events["at"] < until]).join(cases, on="case")
     spans = _spans(openings)
     ended = spans[(spans["ended"] >= since) & (spans["ended"] < until)]
+    turned = pd.DataFrame(columns=list(TURNED)) if turned is None else turned
+    waited, now = turns(events[events["at"] < until], turned[turned["at"] < until], asked_nothing, since, until)
     return Figures(
         period=over,
         times=_times(ended, spans[spans["waits"]], until),
         weeks=_weeks(openings, ended, since, until),
         by={name: _by(name, openings, ended, since) for name in GROUPS},
-        open=_still_open(openings, until),
+        open=_still_open(openings, until, now),
+        turns=waited,
         cannot_stop=int(openings[Kind.CANNOT_STOP].ge(since).sum()),
     )
 
@@ -236,7 +260,7 @@ def _by(name: str, openings: pd.DataFrame, ended: pd.DataFrame, since: pd.Timest
     return table.sort_index().sort_values(["opened", "open"], ascending=False, kind="stable").rename_axis(name)
 
 
-def _still_open(openings: pd.DataFrame, until: pd.Timestamp) -> pd.DataFrame:
+def _still_open(openings: pd.DataFrame, until: pd.Timestamp, now: pd.Series[str]) -> pd.DataFrame:
     here = openings[openings["open"]].set_index("case")
     stands = pd.Series("not stopped yet", here.index, dtype=object)
     # The latest one that holds.
@@ -247,6 +271,7 @@ def _still_open(openings: pd.DataFrame, until: pd.Timestamp) -> pd.DataFrame:
         columns={"first_began": "opened", "opening": "openings"}
     )
     table = table.assign(age=(until - here["first_began"]).clip(lower=pd.Timedelta(0)), stands=stands)
+    table["turn"] = now.reindex(table.index).fillna(str(Whose.OURS))
     return table.sort_values("opened", kind="stable")
 
 

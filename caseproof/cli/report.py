@@ -26,7 +26,7 @@ def report(
     html: Annotated[Path | None, typer.Option(help="Write it with its charts to this file, as one page.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Report how long cases take to be contained, notified, confirmed and closed, and whose they are."""
+    """Report how long cases take to be stopped, told, answered and closed, whose turn that was, and whose they are."""
     from caseproof.checks.report import period  # pandas takes a second, which the other commands do not need
     from caseproof.procedure.views.kept_reports import write_page
     from caseproof.procedure.views.reporting import as_json as plain

@@ -20,6 +20,7 @@ from PIL import Image
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
 from caseproof.checks.report import period
+from caseproof.domain.forms import Word
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.views.kept_reports import ReportNotKept, write_page
 from caseproof.procedure.views.reporting import read_figures, tables
@@ -60,6 +61,34 @@ def test_the_figures_follow_from_the_events_in_the_store(world: World) -> None:
     assert found.times.loc["contain", "cases"] == 3
     assert found.open.index.tolist() == ["JF-000002", "JF-000003"]
     assert found.weeks["contain"].iloc[1] == case.contained.at - case.opened.at
+    assert found.open["turn"].tolist() == ["ours", "ours"]
+    spent = {str(whose): total for whose, total in found.turns["total"].items()}
+    [words] = case.confirmations or (case.decision,)
+    assert case.notice is not None
+    assert words is not None
+    assert spent["the retailer's"] == words.at - case.notice.at
+
+
+def test_a_pauses_day_and_an_answered_reply_are_read_of_what_happened_and_no_words(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.platform.add("offers/feed-b", retailer="Shop A")
+    ref, other = world.open(), world.open("offers/feed-b", cause="our_platform")
+    world.walk(ref, until="tell")
+    for what in (Word.ANSWERED, Word.WITHOUT):
+        number = world.case(ref).question_number + 1
+        asked = {"number": number, "form": "retailers-word"}
+        world.services.ledger.record(ref, Kind.QUESTION_ASKED, flow_run="run", **asked)
+        world.services.ledger.record(ref, Kind.QUESTION_ANSWERED, "operator", answer={"what": str(what)}, **asked)
+    world.services.ledger.record(ref, Kind.KEPT_PAUSED, "operator", until="2099-12-01", reason="On holiday.")
+    since = world.clock.now - timedelta(days=3)
+    with world.services.store.reading() as uow:
+        turned, asked_nothing = uow.history.turned(since), uow.history.asked_nothing(since)
+    assert [(one, kind, until) for one, kind, _, until in turned] == [
+        (ref, "question_answered", ""), (ref, "kept_paused", "2099-12-01"),
+    ]  # fmt: skip
+    assert asked_nothing == {other}
 
 
 def test_a_case_that_closed_before_the_period_is_not_read(world: World) -> None:
@@ -190,7 +219,8 @@ def test_the_flow_shows_the_report_in_prefect_and_keeps_its_page(world: World, s
     assert all("](data:image/png;base64," in one["data"] for one in charts.values())
     assert all(len(one["data"]) < 500_000 for one in shown.values())
     assert {key for key, one in shown.items() if one["type"] == "table"} == {
-        f"case-report-{name}" for name in ("times", "weeks", "by-cause", "by-marketplace", "by-retailer", "open")
+        f"case-report-{name}"
+        for name in ("times", "turns", "weeks", "by-cause", "by-marketplace", "by-retailer", "open")
     }
     name = "case-report-2024-03-04-to-2024-03-20.html"
     assert f"/reports/{name})" in shown["case-report"]["data"]

@@ -7,6 +7,7 @@ import sys
 import threading
 import warnings
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -58,7 +59,7 @@ def test_every_chart_is_a_wide_png_that_an_artifact_can_carry(cases: int) -> Non
 def test_a_chart_of_nothing_says_so() -> None:
     says = [one.says for one in report_pictures(made_up(0))]
     assert "No case is open." in says
-    assert any(text.startswith("Time to close: no case got that far") for text in says)
+    assert any(text.startswith("Time to close the case: no case got that far") for text in says)
     assert failing_jobs([], NOW).says == "No job fails."
 
 
@@ -67,7 +68,7 @@ def test_a_week_without_a_case_is_a_gap_and_not_a_zero() -> None:
     found = made_up(9)
     gap = found.weeks.copy()
     gap.loc[gap.index[1], "contain"] = pd.NaT
-    broken = Figures(found.period, found.times, gap, found.by, found.open, found.cannot_stop)
+    broken = replace(found, weeks=gap)
     line = (11, 79, 138)
 
     def near(picture: Picture) -> int:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caseproof.checks.report import MOST_WEEKS, Figures, Period, figures, how_long, period, top
+from caseproof.checks.turns import TURNED
 from caseproof.domain.errors import BadInput
 from caseproof.domain.job_failure.kinds import Kind
 from tests.support.examples import examples
@@ -23,18 +24,29 @@ Told = tuple[Kind, float]
 STOPPED, TOLD, WORD = Kind.STOPPED, Kind.NOTICE_SENT, Kind.CONFIRMATION_RECEIVED
 
 
-def figures_of(*cases: list[Told], over: Period = THREE_WEEKS, names: dict[int, str] | None = None) -> Figures:
+def figures_of(
+    *cases: list[Told],
+    over: Period = THREE_WEEKS,
+    names: dict[int, str] | None = None,
+    pauses: tuple[tuple[int, float, float], ...] = (),
+    answered: tuple[tuple[int, float], ...] = (),
+    asked_nothing: frozenset[str] = frozenset(),
+) -> Figures:
+    """The figures of these cases. ``pauses``: a case's number, from when until when; ``answered``: when we answered."""
     facts = pd.DataFrame(
         [(f"JF-{n}", (names or {}).get(n, "Shop A"), "North", "feed") for n in range(len(cases))],
         columns=["case", "retailer", "marketplace", "cause"],
     ).set_index("case")
-    rows = [
-        (f"JF-{n}", str(kind), pd.Timestamp(MONDAY.replace(tzinfo=None)) + pd.Timedelta(hours=at))
-        for n, told in enumerate(cases)
-        for kind, at in told
-    ]
+    rows = [(f"JF-{n}", str(kind), moment(at)) for n, told in enumerate(cases) for kind, at in told]
     events = pd.DataFrame(rows, columns=["case", "kind", "at"]).astype({"at": "datetime64[us]"})
-    return figures(facts, events, over)
+    besides = [(f"JF-{n}", "kept_paused", moment(at), moment(until)) for n, at, until in pauses]
+    besides += [(f"JF-{n}", "question_answered", moment(at), pd.NaT) for n, at in answered]
+    turned = pd.DataFrame(besides, columns=list(TURNED)).astype({"at": "datetime64[us]", "until": "datetime64[us]"})
+    return figures(facts, events, over, turned=turned, asked_nothing=asked_nothing)
+
+
+def moment(at: float) -> pd.Timestamp:
+    return pd.Timestamp(MONDAY.replace(tzinfo=None)) + pd.Timedelta(hours=at)
 
 
 def hours(span: object) -> float:
@@ -175,6 +187,53 @@ def test_the_weeks_add_up_whatever_came_and_went(cases: list[tuple[int, int | No
     assert found.weeks["open"].iloc[-1] == len(found.open) == found.ages.sum() == len(known) - len(took)
     if took:
         assert hours(found.times.loc["close", "median"]) == median(took)
+
+
+# -- whose turn it was ------------------------------------------------------------------------------------------------
+
+
+def waited(found: Figures) -> dict[str, float]:
+    """The hours that each side had the turn, all cases together."""
+    return {str(whose): hours(total) for whose, total in found.turns["total"].dropna().items()}
+
+
+def test_the_report_says_whose_turn_a_wait_was() -> None:
+    """Told after 2 hours, the retailer wrote after 10, and the case closed after 20."""
+    found = figures_of(whole())
+    assert waited(found) == {"ours": 12, "the retailer's": 8}
+    assert hours(found.turns.loc["ours", "longest"]) == 10
+    assert found.turns["now"].tolist() == [0, 0, 0]
+
+
+def test_a_wait_for_a_date_is_a_dates_until_that_day_and_then_ours() -> None:
+    found = figures_of([(Kind.OPENED, 0), (STOPPED, 1), (TOLD, 2)], pauses=((0, 30, 72),), over=THREE_WEEKS)
+    assert waited(found) == {"ours": 2 + 3 * 168 - 72, "the retailer's": 28, "a date's": 42}
+    assert found.open["turn"].tolist() == ["ours"]
+    paused = figures_of([(Kind.OPENED, 0), (TOLD, 2)], pauses=((0, 30, 9000),))
+    assert paused.open["turn"].tolist() == ["a date's"]
+    assert paused.turns["now"].tolist() == [0, 0, 1]
+
+
+def test_a_word_during_a_pause_makes_it_our_turn_at_once() -> None:
+    found = figures_of([(Kind.OPENED, 0), (TOLD, 2), (WORD, 40), (Kind.CLOSED, 50)], pauses=((0, 30, 72),))
+    assert waited(found) == {"ours": 12, "the retailer's": 28, "a date's": 10}
+
+
+def test_a_reply_is_our_turn_until_somebody_answers_it() -> None:
+    found = figures_of([(Kind.OPENED, 0), (TOLD, 2), (Kind.REPLY_RECEIVED, 10), (WORD, 30), (Kind.CLOSED, 31)],
+                       answered=((0, 14),))  # fmt: skip
+    assert waited(found) == {"ours": 2 + 4 + 1, "the retailer's": 8 + 16}
+
+
+def test_a_retailer_who_was_asked_nothing_never_has_the_turn() -> None:
+    found = figures_of(whole(), asked_nothing=frozenset({"JF-0"}))
+    assert waited(found) == {"ours": 20}
+
+
+def test_what_was_waited_before_the_period_or_after_the_closing_is_in_no_turn() -> None:
+    second = Period(MONDAY + timedelta(weeks=1), MONDAY + timedelta(weeks=2))
+    told = [(Kind.OPENED, 0), (TOLD, 2), (WORD, 170), (Kind.CLOSED, 172), (WORD, 180), (Kind.REOPENED, 330)]
+    assert waited(figures_of(told, over=second)) == {"the retailer's": 2, "ours": 2 + 6}
 
 
 # -- the period and the words ------------------------------------------------------------------------------------------

@@ -158,6 +158,7 @@ class Kind(EventKind):
         gathered="replies",
         sentence="A reply from {sender} confirms nothing by itself: {why}",
         rule="J8",
+        measured=True,
     )
     ADDRESS_BOUNCED = "address_bounced", Spec(
         says=says.AddressBounced,
@@ -181,6 +182,7 @@ class Kind(EventKind):
         voids=_CARRIED_OUT,
         sentence="Decided: {decision}. {reason}",
         rule="J6",
+        measured=True,
     )
     KEPT_PAUSED = "kept_paused", Spec(
         says=says.KeptPaused,
@@ -215,6 +217,7 @@ class Kind(EventKind):
         sentence="Verification failed: {why}",
         rule="J11",
         logged=Logged.AS_A_WARNING,
+        measured=True,
     )
     SCHEDULE_LIVE = "schedule_live", Spec(
         says=says.ScheduleLive,
@@ -269,6 +272,7 @@ class Kind(EventKind):
         sentence="Review: sent back. {why}",
         rule="J7, J8",
         logged=Logged.AS_A_WARNING,
+        measured=True,
     )
     LOOKED_AGAIN = "looked_again", Spec(
         says=says.LookedAgain,
@@ -286,6 +290,7 @@ class Kind(EventKind):
         sentence="Failed again before closing: {why}",
         rule="J10",
         logged=Logged.AS_A_WARNING,
+        measured=True,
     )
     PROOF_MADE = "proof_made", Spec(
         says=says.ProofMade,

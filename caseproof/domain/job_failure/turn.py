@@ -1,4 +1,4 @@
-"""Whose turn it is in an open case, by what its row says: the rule behind the worklist."""
+"""Whose turn it is in an open case: by what its row says, behind the worklist; by what happened, in reports."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from caseproof.domain.codes import Code
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import NOT_THEIRS, SHARED_CAUSE, TRY_AGAIN, WORD
 
@@ -51,3 +52,31 @@ def turn_of(row: Mapping[str, Any], rest_until: datetime | None) -> tuple[Turn, 
     if not owes_word(row["cause"], row["incident"], row["told_neutrally"]):
         return Turn.TEAM, since
     return Turn.RETAILER, row["notice_at"]
+
+
+class Whose(StrEnum):
+    """Whose turn a wait was, as reports tell it. The value is what people read."""
+
+    OURS = "ours"
+    """The team's, or Caseproof's own."""
+    RETAILERS = "the retailer's"
+    """They were told, and their word is waited for."""
+    A_DATES = "a date's"
+    """The account is kept paused until then."""
+
+
+WHOSE_AFTER: Mapping[Kind, Whose] = {
+    Kind.OPENED: Whose.OURS,
+    Kind.REOPENED: Whose.OURS,
+    Kind.NOTICE_SENT: Whose.RETAILERS,
+    Kind.CONFIRMATION_RECEIVED: Whose.OURS,
+    Kind.REPLY_RECEIVED: Whose.OURS,
+    Kind.KEPT_PAUSED: Whose.A_DATES,
+    Kind.QUESTION_ANSWERED: Whose.RETAILERS,  # of these only those by which somebody answered their reply
+    Kind.DECIDED: Whose.OURS,
+    Kind.RUN_FAILED: Whose.OURS,
+    Kind.REVIEW_REJECTED: Whose.OURS,
+    Kind.FAILED_AGAIN: Whose.OURS,
+}
+"""Whose turn it is after an event, until the next of these. A pause that is over is ours, and so is each wait where the
+retailer was asked for nothing."""

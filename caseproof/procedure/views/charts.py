@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from PIL import Image
 
-from caseproof.checks.report import MEASURES, Figures, how_long, top
+from caseproof.checks.report import MEASURES, TIMES, Figures, how_long, top
 from caseproof.domain.visible import one_line
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def came_and_went(figures: Figures) -> Picture:
 def trend(figures: Figures, measure: str) -> Picture:
     """The median of a measure, week by week; a week without a case is a gap."""
     weeks, whole = figures.weeks, figures.times.loc[measure]
-    says = f"Time to {measure}: {_says_median(int(whole['cases']), whole['median'])}"
+    says = f"Time {TIMES[measure]}: {_says_median(int(whole['cases']), whole['median'])}"
     if not whole["cases"]:
         return _empty(f"time-to-{measure}", says)
     figure, (axes,) = _sheet(says, 2.9)

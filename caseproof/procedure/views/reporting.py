@@ -12,7 +12,8 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from caseproof.checks.report import KINDS, MEASURES, Figures, Period, figures, how_long, top
+from caseproof.checks.report import KINDS, MEASURES, TIMES, Figures, Period, figures, how_long, top
+from caseproof.checks.turns import TURNED
 from caseproof.procedure.core.parts import Ledger, Links
 from caseproof.procedure.core.texts import data_uri
 from caseproof.procedure.views.charts import Picture, report_pictures
@@ -69,10 +70,18 @@ def read_figures(store: Store, over: Period) -> Figures:
     """The figures of a period, from one look at the store. Raises StoreError."""
     with store.reading() as uow:
         facts, happened = uow.history.cases(over.since), uow.history.events(over.since, KINDS)
+        turned, asked_nothing = uow.history.turned(over.since), uow.history.asked_nothing(over.since)
     cases = pd.DataFrame(facts, columns=["case", "retailer", "marketplace", "cause"], dtype=object).set_index("case")
     events = pd.DataFrame(happened, columns=["case", "kind", "at"], dtype=object)
-    at = pd.to_datetime(events["at"], utc=True).dt.tz_localize(None).astype("datetime64[us]")
-    return figures(cases, events.assign(at=at), over)
+    besides = pd.DataFrame(turned, columns=list(TURNED), dtype=object)
+    besides = besides.assign(at=_naive(besides["at"]), until=_naive(besides["until"].replace("", None)))
+    dated = events.assign(at=_naive(events["at"]))
+    return figures(cases, dated, over, turned=besides, asked_nothing=asked_nothing)
+
+
+def _naive(times: pd.Series[Any]) -> pd.Series[Any]:
+    """Times or days as the figures have them: in UTC, without a zone."""
+    return pd.to_datetime(times, utc=True).dt.tz_localize(None).astype("datetime64[us]")
 
 
 # -- tables ---------------------------------------------------------------------------------------------------------
@@ -85,12 +94,13 @@ def tables(found: Figures) -> Iterator[Table]:
         "How long it took, and what still waits",
         ("Time", "Measured", "Median", "90th percentile", "Cases", "Not yet", "The longest waits for"),
         tuple(
-            (f"to {name}", MEASURES[str(name)], how_long(row["median"]), how_long(row["p90"]), str(row["cases"]),
+            (TIMES[str(name)], MEASURES[str(name)], how_long(row["median"]), how_long(row["p90"]), str(row["cases"]),
              str(row["waiting"]), how_long(row["longest"]))
             for name, row in found.times.iterrows()
         ),
         _says_of_times(found),
     )  # fmt: skip
+    yield _turns(found)
     yield _weeks(found)
     for name in found.by:
         yield _by(found, name)
@@ -102,8 +112,23 @@ def _says_of_times(found: Figures) -> str:
     could_not = f" {cannot} of the jobs could not be stopped by us (J3)." if cannot else ""
     return (
         "What ended within the period. What has not ended stands under “not yet” and is in no median; a reopened case "
-        f"is stopped, notified and confirmed anew, and its time to close runs on.{could_not}"
+        f"is stopped, told and answered anew, and its time to close runs on.{could_not}"
     )
+
+
+def _turns(found: Figures) -> Table:
+    whole = found.turns["total"].sum()
+    rows = [
+        (str(whose), f"{row['total'] / whole:.0%}" if whole and pd.notna(row["total"]) else "none",
+         how_long(row["total"]), how_long(row["median"]), how_long(row["longest"]), str(row["cases"]), str(row["now"]))
+        for whose, row in found.turns.iterrows()
+    ]  # fmt: skip
+    columns = ("Turn", "Share", "All cases together", "Median of a case", "Longest at once", "Cases", "At the end")
+    note = (
+        "The time in which cases were open within the period. Ours is the team's turn and Caseproof's own; the "
+        "retailer's, from our mail until they write; a date's, while the account is kept paused."
+    )
+    return Table("turns", "Whose turn it was", columns, tuple(rows), note)
 
 
 def _weeks(found: Figures) -> Table:
@@ -116,7 +141,14 @@ def _weeks(found: Figures) -> Table:
     rows = [row(pd.Timestamp(str(week)), one) for week, one in found.weeks.iterrows()]
     if found.under_way:
         rows[-1] = (f"{rows[-1][0]} (under way)", *rows[-1][1:])
-    columns = ("Week of", "Opened", "Reopened", "Closed", "Open at its end", *(f"To {name}" for name in MEASURES))
+    columns = (
+        "Week of",
+        "Opened",
+        "Reopened",
+        "Closed",
+        "Open at its end",
+        *(f"{name[:1].upper()}{name[1:]}" for name in TIMES.values()),
+    )
     note = "Medians of what ended in the week, with the number of cases behind each. Weeks begin on Monday, in UTC."
     return Table("weeks", "Week by week", columns, tuple(rows), note)
 
@@ -139,14 +171,14 @@ _COUNTS = ("opened", "reopened", "closed", "open")
 
 def _open(found: Figures) -> Table:
     rows = [
-        (str(ref), how_long(row["age"]), row["stands"], _called("retailer", row["retailer"]),
+        (str(ref), how_long(row["age"]), row["stands"], row["turn"], _called("retailer", row["retailer"]),
          _called("marketplace", row["marketplace"]), _called("cause", row["cause"]),
          f"{row['openings'] - 1} times" if row["openings"] > 1 else "")
         for ref, row in found.open.head(OPEN_SHOWN).iterrows()
     ]  # fmt: skip
     left = len(found.open) - len(rows)
     note = f"{left} younger ones are not shown." if left else "" if rows else "No case is open."
-    columns = ("Case", "Open for", "Stands", "Retailer", "Marketplace", "Cause", "Reopened")
+    columns = ("Case", "Open for", "Stands", "Whose turn", "Retailer", "Marketplace", "Cause", "Reopened")
     return Table("open", "Open at the end, the oldest first", columns, tuple(rows), note)
 
 
@@ -211,6 +243,7 @@ def as_json(found: Figures) -> dict[str, Any]:
         "since": period.since.astimezone(UTC).isoformat(),
         "until": period.until.astimezone(UTC).isoformat(),
         "times": records(found.times, "measure"),
+        "turns": records(found.turns, "whose"),
         "weeks": records(found.weeks, "week"),
         **{f"by_{name}": records(table, name) for name, table in found.by.items()},
         "open": records(found.open, "case"),
