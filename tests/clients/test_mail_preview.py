@@ -42,7 +42,7 @@ def test_it_writes_text_html_and_pictures_of_a_phone_and_a_desktop_and_prints_wh
     ended = run("mail", "preview", "--language", "de", "--cause", "feed", "--folder", tmp_path)
     assert ended.code == 0, ended.err
     subject, *names = ended.out.splitlines()
-    assert subject == "Subject: [JF-000001] Eine Produktliste kann nicht gelesen werden (feeds/products)"
+    assert subject == "Subject: [JF-000001] Eine Produktliste kann nicht gelesen werden (Example Market)"
     text, html, phone, desktop = map(Path, names)
     assert text.name == "notice-feed-de.txt"
     assert "Warenwirtschaft" in text.read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def test_it_shows_what_a_case_sends_in_its_contacts_language_and_changes_nothing
         uow.people.add_contact("Garden", "jo@example.com", "Jo", language="de-at")
         uow.commit()
     for kind, said in (
-        ("notice", "Die automatische Aufgabe \u201eprices/garden\u201c für Bazaar ist fehlgeschlagen."),
+        ("notice", "Eine automatische Aufgabe, die für Ihren Shop auf Bazaar läuft, ist fehlgeschlagen."),
         ("reminder", f"- {ref}: prices/garden"),
         ("recovery", "läuft wieder"),
     ):

@@ -31,7 +31,8 @@ from caseproof.config.policy import BUILT_IN, Policy
 from caseproof.config.settings import Settings
 from caseproof.domain.decisions import NEEDS
 from caseproof.domain.job_failure.conditions import CONDITIONS
-from caseproof.domain.job_failure.lifecycle import SENTENCES, State
+from caseproof.domain.job_failure.lifecycle import LABELS, SENTENCES, State
+from caseproof.domain.job_failure.rules import RULES
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import JobPlatform, RunState, UnknownJob, UnknownRun
 
@@ -245,6 +246,12 @@ def test_every_decision_is_on_the_closing_page_with_the_rule_it_leads_to() -> No
     assert said == {str(decision): needs.rule or "none" for decision, needs in NEEDS.items()}
 
 
+def test_each_rule_stands_on_its_page_as_pages_and_forms_explain_it() -> None:
+    rows = re.findall(r"^\| (J\d+) \| (.*?) \|", words("rules.md"), re.MULTILINE)
+    assert rows == list(RULES.items())
+    assert [number for number, _ in rows] == [f"J{n}" for n in range(1, 12)]
+
+
 @pytest.fixture(scope="module")
 def draw_life() -> ModuleType:
     return script("draw-life")
@@ -258,11 +265,14 @@ def test_the_life_of_a_case_on_its_page_is_the_one_in_the_table(draw_life: Modul
 
 def test_the_drawing_shows_every_state_and_every_transition(draw_life: ModuleType) -> None:
     drawn = draw_life.drawing()
-    assert [state for state in State if f"| {state} | {SENTENCES[state]} |" not in drawn] == []
-    rows = [f"| {one.before or '-'} | `{one.by}` | {one.after} | {one.rule} |" for one in draw_life.TRANSITIONS]
+    assert [state for state in State if f"| {LABELS[state]} | `{state}` | {SENTENCES[state]} |" not in drawn] == []
+    rows = [
+        f"| {LABELS[one.before] if one.before else '-'} | `{one.by}` | {LABELS[one.after]} | {one.rule} |"
+        for one in draw_life.TRANSITIONS
+    ]
     assert [row for row in rows if row not in drawn] == []
     picture = draw_life.picture()
-    assert [state for state in State if f">{state}</text>" not in picture] == []
+    assert [state for state in State if f">{LABELS[state]}</text>" not in picture] == []
     labels = [label.split(", ") for label in re.findall(r'class="by"[^>]*>([^<]+)<', picture)]
     assert len(labels) == picture.count("marker-end") == len({(one.before, one.after) for one in draw_life.TRANSITIONS})
     assert Counter(event for label in labels for event in label) == Counter(

@@ -25,7 +25,7 @@ def test_an_answer_is_taken_and_the_page_then_shows_what_was_said_and_when(told:
     assert (answer.status_code, answer.headers["Location"]) == (303, told.url)
     assert count(told) == 1
     page = unescape(told.client.get(told.url).text)
-    for said in ("Thank you, we have your answer", "Line one.\nLine <two>.", "Role Name", "I made the change", "2026"):
+    for said in ("Thank you, we have your answer", "Line one.\nLine <two>.", "Role Name", "I made the change", "(UTC)"):
         assert said in page, said
     assert "<form" not in page
 

@@ -45,6 +45,25 @@ def test_the_page_says_in_plain_words_what_failed_and_what_to_do(told: Any) -> N
     assert "<bdi>Offers of &lt;b&gt;shop&lt;/b&gt; A</bdi>" in told.client.get(told.url).text
 
 
+def test_names_of_ours_and_what_a_system_said_are_one_click_further_down(told: Any) -> None:
+    page = told.client.get(told.url).text
+    plain, _, technical = page.partition("<details>")
+    technical = technical.partition("</details>")[0]
+    assert "<summary>Technical details</summary>" in technical
+    for internal in ("Offers of &lt;b&gt;shop&lt;/b&gt; A", told.services.ledger.case(told.ref).facts["summary"]):
+        assert internal in technical, internal
+        assert internal not in plain, internal
+
+
+def test_the_page_tells_times_by_the_clocks_of_the_policy(told: Any, make_client: Callable[..., TestClient]) -> None:
+    policy = load_policy(BUILT_IN)
+    times = policy.times.model_copy(update={"timezone": "Europe/Berlin"})
+    told.services = replace(told.services, policy=policy.model_copy(update={"times": times}))
+    told.client = make_client(told)
+    send(told, **full())
+    assert re.search(r"Received on</dt><dd><bdi>\d+ \w+, \d\d:\d\d \(Berlin time\)<", told.client.get(told.url).text)
+
+
 def test_looking_changes_nothing_however_often_and_by_whom(told: Any) -> None:
     """A mail scanner opens every link, follows what it finds there, and sends the form as it is."""
     before = told.services.ledger.case(told.ref)
@@ -155,7 +174,7 @@ def test_a_closed_case_says_when_and_takes_a_call_for_help(world: Any, make_clie
     world.ref, world.client = ref, make_client(world)
     world.url = f"/answer/{link_of(world.services, name_of(write_letters(world.services, ref)))}"
     page = world.client.get(world.url).text
-    assert "This matter was settled on 20 November 2026" in page
+    assert "This matter was settled on 20 November, " in page
     assert "I made the change" not in page
     before = count(world)
     assert send(world, name="Role Name", words="The prices are still wrong.").status_code == 303
