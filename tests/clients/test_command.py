@@ -160,6 +160,9 @@ def test_open_cases_are_listed_and_closed_ones_only_where_asked(run: Run, servic
     assert (table.code, table.err) == (0, "")
     assert case.ref in table.out
     assert done.ref not in table.out
+    assert "retailer told" in table.out, "a name that people understand, and the value for programs"
+    for state in ("waiting", "retailer told"):
+        assert [row["ref"] for row in run("case", "list", "--state", state, "--json").json] == [case.ref]
 
 
 def test_the_list_names_a_case_whose_events_cannot_be_read_and_showing_it_is_refused(
@@ -210,7 +213,7 @@ def test_a_filter_that_names_what_there_is_not_is_answered_with_names_alike(run:
     assert (misspelt.code, misspelt.json) == (0, [])
     assert "No case has the retailer 'gardenshop'. Alike are: garden-shop." in misspelt.err
     refused(run("case", "list", "--cause", "expired"), "There is no cause 'expired'", "expired_token")
-    refused(run("case", "list", "--state", "wating"), "There is no state 'wating'. Alike are: waiting", "paused")
+    refused(run("case", "list", "--state", "retailer tld"), "Alike are: retailer told", "kept paused")
 
 
 def test_an_empty_list_is_an_answer_too(run: Run) -> None:

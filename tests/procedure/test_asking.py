@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -105,6 +106,15 @@ def test_a_refused_answer_is_written_down_and_asked_again_under_the_next_number(
     walker.given[2] = SEND_BACK | {"verdict": str(Verdict.APPROVE)}
     assert passes() is None
     assert (stall.approved_by, stall.shown) == ("operator", 2)
+
+
+def test_a_form_in_prefect_leads_to_what_the_rules_mean(walker: Walker, passes: Pass) -> None:
+    """In front, where the newer interface formats it, and in the question, to be copied."""
+    passes()
+    address = f"{common.services().settings.public}/docs/rules"
+    assert walker.form is not None
+    assert f"What J1 to J11 mean: {address}" in json.dumps(walker.form.model_json_schema())
+    assert f"[What J1 to J11 mean]({address})" in str(walker.form._description)
 
 
 def test_a_malformed_answer_is_refused_with_its_fields_and_nothing_is_done(

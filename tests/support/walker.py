@@ -45,6 +45,8 @@ class Walker:
     shown: dict[str, tuple[str, ...]] = field(default_factory=dict)
     name: str = ""
     tags: Sequence[str] = ()
+    form: type[RunInput] | None = None
+    """What it was suspended with last."""
     problem: CaseproofError | None = None
     """Why the last step that failed could not be carried out."""
 
@@ -68,6 +70,7 @@ class Walker:
 
     def suspend(self, form: type[RunInput], number: int) -> None:
         assert issubclass(form, RunForm)
+        self.form = form
         raise Suspended(form.form, number)
 
     def answer(self, number: int, flow_run: str) -> dict[str, Any] | None:

@@ -221,6 +221,16 @@ def test_only_the_fields_that_the_chosen_one_needs_are_asked_for(world: Any, ope
     assert of["paused_until"].split() == [f"for-{choices.index(Decision.KEEP_PAUSED)}", "only"]
 
 
+def test_the_form_explains_the_rules_that_it_names(world: Any, operator: TestClient) -> None:
+    page = operator.get(f"/cases/{decision(world)}").text
+    form = page[page.index('class="asked"') : page.index("</form>")]
+    assert form.count('<abbr class="j" title="Then the account is settled') >= 1
+    assert re.search(
+        r'<label for="checked">What you checked in the system \(<abbr class="j" title="[^"]+">J8</abbr>', form
+    )
+    assert "J6" not in re.sub(r"<abbr.*?</abbr>", "", form)
+
+
 def test_no_script_runs_where_something_can_be_typed(world: Any, operator: TestClient) -> None:
     ref = decision(world)
     fields = form_of(operator, ref) | DECIDE

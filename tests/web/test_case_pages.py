@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import SENTENCES, State
+from caseproof.domain.job_failure.rules import NUMBER, RULES
 from caseproof.procedure.core.texts import in_ticket
 
 HOSTILE = "<script>alert(1)</script> [x](javascript:alert(2)) <img src=x onerror=alert(3)> | \"'`*_"
@@ -76,6 +77,29 @@ def test_the_strip_shows_what_is_behind_and_where_the_case_is_now(town: Any, vis
         ("behind", "being stopped"), ("behind", "retailer to be told"), ("now", "retailer told"), ("ahead", "decided"),
         ("ahead", "being carried out"), ("ahead", "read back"), ("ahead", "approved"), ("ahead", "closed"),
     ]  # fmt: skip
+
+
+def test_each_rules_number_says_what_it_means_where_it_stands_and_in_a_legend_for_the_keyboard(
+    town: Any, visitor: TestClient
+) -> None:
+    for address in (f"/cases/{town.waiting}", f"/cases/{town.closed}", "/docs/closing"):
+        page = visitor.get(address).text
+        body, _, foot = page.partition('<footer class="rules">')
+        explained = re.findall(r'<abbr class="j" title="([^"]*)">(J\d+)</abbr>', body)
+        assert explained, address
+        assert {html.unescape(title) for title, number in explained} == {RULES[number] for _, number in explained}
+        bare = re.sub(r"<abbr.*?</abbr>|<code>.*?</code>|<[^>]*>", "", body[body.index("<main") :], flags=re.DOTALL)
+        assert NUMBER.findall(bare) == [], address
+        assert "<summary>What J1 to J11 mean</summary>" in foot
+        assert [html.unescape(said) for said in re.findall(r"<dd>(.*?)</dd>", foot)] == list(RULES.values())
+    assert '<footer class="rules">' not in visitor.get("/login").text
+
+
+def test_no_page_says_contained_or_waits_for_an_eye(town: Any, visitor: TestClient) -> None:
+    """Words that a new colleague does not understand; as values they stay in addresses and classes."""
+    for address in (f"/cases/{town.waiting}", f"/cases/{town.opened}", "/?waits=all", "/?waits=team", "/inbox"):
+        said = text_of(visitor.get(address).text)
+        assert not re.search(r"\bcontained\b|for an eye|needs us|need us", said), address
 
 
 def test_the_strip_names_the_pause_only_while_the_case_is_paused(world: Any, client: TestClient) -> None:
