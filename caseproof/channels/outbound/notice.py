@@ -259,7 +259,7 @@ def _technical(facts: NoticeFacts, one: JobTold, job: str, say: Phrases) -> list
     """What says nothing to most retailers: names of ours, and what a system said. It stands below all else."""
     others = [name for name in (one_line(other, 80) for other in facts.other_jobs) if name]
     named = {"job": "" if facts.jobs else job, "along": ", ".join(others), "message": raw_message(facts.summary)}
-    why = [] if facts.jobs or facts.stopped else _why_not_stopped(one, say)
+    why = [] if facts.jobs or facts.stopped or facts.started_again else _why_not_stopped(one, say)
     return [*_named(say, named), *(("", said) for said in why)]
 
 
@@ -323,8 +323,8 @@ def _told(job: JobTold, say: Phrases) -> str:
     said = [say("job_stopped" if job.stopped else "job_not_stopped")]
     if job.again:
         said.append(say("job_not_settled" if job.sent_back else "job_again"))
-    if not job.stopped and not job.started_again:
-        said += _why_not_stopped(job, say)
+    if not job.stopped:
+        said += [say("started_again")] if job.started_again else _why_not_stopped(job, say)
     return " ".join([f"{one_line(job.ref, 40)}: {one_line(job.job_name, 80)}.", *said])
 
 
@@ -339,4 +339,4 @@ def _who_can_stop(job: JobTold, say: Phrases) -> list[str]:
 def _why_not_stopped(job: JobTold, say: Phrases) -> list[str]:
     """J3: why we could not stop it, in the platform's own words."""
     why = one_line(job.cannot_stop_why, 300).rstrip(".")
-    return [say("cannot_stop_why", why=why)] if why and not job.started_again else []
+    return [say("cannot_stop_why", why=why)] if why else []
