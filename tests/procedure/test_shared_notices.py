@@ -271,7 +271,7 @@ def test_a_job_that_stood_still_before_is_not_among_those_that_we_stopped_along(
     (ref,) = opens(world, JOBS[0], scope="marketplace")
     stop(world, [ref])
     walk(world, [ref])
-    assert "We stopped one more job along with it" in text(world)
+    assert "We stopped 2 more jobs along with it" in text(world)
     along = text(world).partition("Stopped along with it:")[2]
     assert JOBS[1] in along
     assert JOBS[2] not in along
