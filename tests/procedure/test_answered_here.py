@@ -181,12 +181,18 @@ def test_a_review_without_a_login_closes_nothing_where_the_decision_asked_for_on
 
 
 def test_a_failed_fix_leads_back_to_the_decision(world: World) -> None:
-    """And the review that follows a later success says nothing of a failure."""
     world.platform.outcome = "failed"
     ref = at_the_decision(world)
     answers(world, ref, AccountDecision, **FIX)
     assert asked(world, ref) == "decision"
     assert "**The last run failed (J11).**" in case_question(world.case(ref), "https://c.example.com", "")
+
+
+def test_the_review_does_not_say_that_the_last_run_failed_where_one_succeeded_since(world: World) -> None:
+    world.platform.outcome = "failed"
+    ref = at_the_decision(world)
+    answers(world, ref, AccountDecision, **FIX)
+    assert asked(world, ref) == "decision"
     world.platform.outcome = "succeeded"
     answers(world, ref, AccountDecision, **FIX)
     assert asked(world, ref) == "review"
