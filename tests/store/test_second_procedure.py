@@ -122,7 +122,7 @@ def test_it_is_refused_a_closure_in_its_own_words_and_by_the_database(store, beg
     (missing,) = closure_blockers(begun)
     assert (missing.code, missing.rule) == ("checked", "T3")
     assert next_action(begun) == missing.next_action == "Check TP-000002."
-    with pytest.raises(NotAllowed, match=r"'closed' cannot happen now: TP-000002 is begun: It was begun\."):
+    with pytest.raises(NotAllowed, match=r"'closed' cannot happen now: TP-000002 is 'begun': It was begun\."):
         append(store, begun.ref, event(Kind.CLOSED, proof=OTHER))
     append(store, begun.ref, event(Kind.CHECKED, 1, evidence=OTHER))
     with pytest.raises(ClosureRefused, match="has no proof"):
