@@ -271,6 +271,7 @@ def case_why(ref: Ref, as_json: AsJson = False) -> None:
     for blocker in blockers:
         table.add_row(blocker.rule, safe(blocker.missing), safe(blocker.next_action))
     out.print(table)
+    out.print(f"What J1 to J11 mean: {safe(services.links.rules_url)}", soft_wrap=True, highlight=False)
     _print_owed(case.ref, owed)
 
 

@@ -210,6 +210,11 @@ def test_a_mail_to_the_team_names_a_hundred_cases_and_counts_the_others() -> Non
     lines = [(f"JF-{n:06d}", "job", "waits", f"https://example.com/{n}") for n in range(1, 131)]
     mail = team_mail(lines, sender=SENDER, to="team@example.com", date=DATE)
     assert mail["Subject"] == "Caseproof: 130 cases need you"
+    assert "docs/rules" not in mail.get_content()
+    explained = team_mail(
+        lines, sender=SENDER, to="team@example.com", date=DATE, rules="https://example.com/docs/rules"
+    )
+    assert "What J1 to J11 mean: https://example.com/docs/rules" in explained.get_content()
     assert "JF-000100" in mail.get_content()
     assert "JF-000101" not in mail.get_content()
     assert "and 30 more" in mail.get_content()

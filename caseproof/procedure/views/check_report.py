@@ -74,8 +74,8 @@ def page(checked: Checked, case_url: Callable[[str], str], picture: bytes | None
         _acted(
             "Not stopped yet; the case's run and the next check go on trying", acted["not stopped yet"], done, case_url
         ),
-        _acted("Cannot be stopped from our side (J3)", acted["cannot stop"], done, case_url),
-        _acted("Stopped, a case each (J2)", acted["stopped"], done, case_url),
+        _acted("Cannot be stopped from our side", acted["cannot stop"], done, case_url),
+        _acted("Stopped, a case each", acted["stopped"], done, case_url),
         _acted("Stopped by somebody else meanwhile", acted["left alone"], done, case_url),
         _told("To be stopped", planned),
         _told("Reported, not stopped", [x for x in checked.lines if x.act == "report"]),

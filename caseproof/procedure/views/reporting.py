@@ -109,7 +109,7 @@ def tables(found: Figures) -> Iterator[Table]:
 
 def _says_of_times(found: Figures) -> str:
     cannot = found.cannot_stop
-    could_not = f" {cannot} of the jobs could not be stopped by us (J3)." if cannot else ""
+    could_not = f" {cannot} of the jobs could not be stopped by us." if cannot else ""
     return (
         "What ended within the period. What has not ended stands under “not yet” and is in no median; a reopened case "
         f"is stopped, told and answered anew, and its time to close runs on.{could_not}"
