@@ -72,7 +72,7 @@ def contact_list(as_json: AsJson = False) -> None:
     """All registered contacts."""
     services = bootstrap()
     with services.store.reading() as uow:
-        contacts = [contact for retailer in uow.people.retailers() for contact in uow.people.contacts(retailer)]
+        contacts = uow.people.every_contact()
     if as_json:
         print_json([_as_json(contact) for contact in contacts])
         return

@@ -467,6 +467,16 @@ class GivenUp(TypedDict):
     reason: str
 
 
+class Noted(TypedDict):
+    """What a person writes for the others who work on the case, word for word."""
+
+    note: str
+
+
+class LookAsked(TypedDict):
+    """A person wants the case looked at again; who says all of it."""
+
+
 class Parked(TypedDict):
     """Until when, because this flow run was cancelled by hand."""
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
 
 from caseproof.config.mail_address import comparable, tidied, unkeepable, usable_address
 from caseproof.domain.errors import BadInput
@@ -90,6 +90,11 @@ class People:
             )
         self.clear_bounce(retailer, address)
 
+    def correct_contact(self, retailer: str, address: str, name: str, language: str, role: str) -> None:
+        """What is kept of a contact is this from now on, also where it is empty. Raises BadInput, also for no contact."""
+        if not self._change(retailer, address, kept_of(name, language, role)):
+            self.refuse_unknown(retailer, address)
+
     def mark_bounced(self, retailer: str, address: str, why: str, at: datetime) -> bool:
         """Note that mail to this contact came back; False if it is no contact of the retailer."""
         return self._change(retailer, address, {"bounced_at": at, "bounce": readable_text(why, _WHY)})
@@ -101,6 +106,15 @@ class People:
     def contacts(self, retailer: str) -> list[Contact]:
         """The contacts of a retailer, in the order in which they were added; none for an unknown retailer."""
         return self._contacts(contacts.c.retailer_id == self._retailer(retailer))
+
+    def every_contact(self) -> list[Contact]:
+        """The contacts of all retailers, by the retailer's name; those of one in the order in which they were added."""
+        return sorted(self._contacts(true()), key=lambda one: one.retailer)  # by us, as the retailers' names
+
+    def contact(self, retailer: str, address: str) -> Contact | None:
+        """The contact with this address, however it is spelt; None where it is none."""
+        known = self._known(retailer, address)
+        return next(iter(self._contacts(contacts.c.id == known)), None) if known is not None else None
 
     def with_contacts(self) -> set[str]:
         """The names, tidied, of the retailers who have a contact."""
@@ -125,10 +139,14 @@ class People:
         """Take an address off a retailer. Raises BadInput if it is not there."""
         known = self._known(retailer, address)
         if not self._connection.execute(delete(contacts).where(contacts.c.id == known)).rowcount:
-            raise BadInput(
-                f"{address.strip()!r} is no contact of {retailer.strip()!r}. {self._alike(retailer, address)}",
-                "See the retailer's contacts; check both spellings.",
-            )
+            self.refuse_unknown(retailer, address)
+
+    def refuse_unknown(self, retailer: str, address: str) -> NoReturn:
+        """Raise BadInput for what is no contact of the retailer: with what is spelt alike."""
+        raise BadInput(
+            f"{address.strip()!r} is no contact of {retailer.strip()!r}. {self._alike(retailer, address)}",
+            "See the retailer's contacts; check both spellings.",
+        )
 
     def _alike(self, retailer: str, address: str) -> str:
         """Which retailers are called alike, where there is no such one; else which of its contacts are."""

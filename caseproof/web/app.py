@@ -27,7 +27,9 @@ from caseproof.store import Store, StoreError
 from caseproof.web.answer import answer_routes
 from caseproof.web.answer_guard import AnswerHost
 from caseproof.web.answer_pages import AnswerPages
+from caseproof.web.by_hand import HandPages, hand_routes
 from caseproof.web.cases import case_routes
+from caseproof.web.contacts import ContactPages, contact_routes
 from caseproof.web.doors import READ, Watch, same_door
 from caseproof.web.errors import ErrorPages, add_errors
 from caseproof.web.files import evidence_response
@@ -78,6 +80,8 @@ def create_app(
     )  # fmt: skip
     app.include_router(_list_routes(services.store, services.vault, pages, base))
     app.include_router(case_routes(services.store, services.vault, questions, pages, base))
+    app.include_router(hand_routes(HandPages(services.ledger, logins, by_form)))
+    app.include_router(contact_routes(ContactPages(services.ledger, by_form)))
     app.include_router(_file_routes(services.store, services.vault, settings.home_folder, pages, base, Handbook(docs)))
     app.include_router(_health_routes(services.store, services.keys, who, host))
     app.include_router(answer_routes(services.ledger, services.vault, services.replies, answers))

@@ -177,6 +177,7 @@ class CasePage:
     said: list[ShownAnswer]
     refused_words: tuple[Fact, ...]
     bounced: tuple[Fact, ...]
+    notes: tuple[Fact, ...]
     proof: ProofView | None
     evidence: list[EvidenceRow]
     timeline: list[Entry]
@@ -207,6 +208,7 @@ def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage
         said=_said(case),
         refused_words=case.every(Kind.CONFIRMATION_REFUSED),
         bounced=case.every(Kind.ADDRESS_BOUNCED),
+        notes=case.every(Kind.NOTED),
         proof=_proof(vault, case),
         evidence=evidence,
         timeline=_timeline(case.events),

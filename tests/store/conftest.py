@@ -134,6 +134,7 @@ class Make:
                 "message_id": "<4@example.com>", "accepted": ["a@x"], "evidence": file, "cause": "feed", "asks": True,
             },
             Kind.GIVEN_UP: {"what": "note", "key": "k", "thing": "t", "reason": "r"},
+            Kind.NOTED: {"note": "They moved their shop."},
             Kind.PARKED: {"until": at.isoformat(), "flow_run": "f"},
             Kind.QUESTION_ASKED: {"number": case.question_number + 1, "form": "decision", "flow_run": "f"},
             Kind.QUESTION_ANSWERED: {"number": case.question_number, "form": "decision", "answer": {}},

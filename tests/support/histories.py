@@ -140,6 +140,7 @@ class Teller:
         self.add(Kind.CONFIRMATION_REFUSED, sender="x@example.com", why="a stranger", evidence=digest("stranger"))
         self.add(Kind.ADDRESS_BOUNCED, address="old@example.com", why="no such user", evidence=digest("bounce"))
         self.add(Kind.GIVEN_UP, what="note", key="k", thing="what the retailer wrote, on the ticket", reason="r")
+        self.add(Kind.NOTED, note="They moved their shop.")
         self.add(Kind.PARKED, until=(self.now + timedelta(days=1)).isoformat(), flow_run="flow-run-1")
 
     def remind(self) -> None:

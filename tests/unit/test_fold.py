@@ -400,6 +400,7 @@ def any_history() -> st.SearchStrategy[list[Event]]:
         Kind.NOTICE_CORRECTED: {
             "message_id": "<c@example.com>", "accepted": [], "evidence": "ab", "cause": "feed", "asks": True,
         },
+        Kind.LOOK_ASKED: {},
         Kind.LINK_RENEWED: {"message_id": "<l@example.com>", "accepted": [], "evidence": "ab"},
     }  # fmt: skip
     events |= {kind: Event(kind, START, "operator", data) for kind, data in of_the_cause.items()}

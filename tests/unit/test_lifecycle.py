@@ -64,9 +64,9 @@ REFUSED = [
 AT_ANY_TIME = {
     "confirmation_received", "confirmation_refused", "reply_received", "address_bounced", "question_asked",
     "question_answered", "answer_refused", "trouble", "trouble_over", "team_told", "given_up", "parked", "cause_chosen",
-    "word_agreed",
+    "word_agreed", "noted",
 }  # fmt: skip
-WHILE_OPEN = AT_ANY_TIME | {"incident_joined"}
+WHILE_OPEN = AT_ANY_TIME | {"incident_joined", "look_asked"}
 CORRECTED = {"notice_corrected"}
 ONCE_STOPPED = WHILE_OPEN | CORRECTED | {"facts_corrected", "ticket_opened", "ticket_reopened", "stop_did_not_hold"}
 WHILE_PROVING = {

@@ -65,7 +65,7 @@ class Kind(EventKind):
         says=says.FactsCorrected,
         noted_in=_STOPPED,
         corrects=("retailer", "marketplace", "connection"),
-        sentence="The platform says whose job it is: {retailer}, {marketplace}, {connection}",
+        sentence="{_said} whose job it is: {retailer}, {marketplace}, {connection}",
     )
     STOPPED = "stopped", Spec(
         says=says.Stopped,
@@ -366,6 +366,17 @@ class Kind(EventKind):
         noted_in=_ALL,
         wakes=False,
         sentence="Given up: {thing}. {reason}",
+    )
+    NOTED = "noted", Spec(
+        says=says.Noted,
+        noted_in=_ALL,
+        wakes=False,
+        sentence="Note: {note}",
+    )
+    LOOK_ASKED = "look_asked", Spec(
+        says=says.LookAsked,
+        noted_in=_OPEN,
+        sentence="Asked to look at the case again",
     )
     PARKED = "parked", Spec(
         says=says.Parked,

@@ -11,7 +11,7 @@ from caseproof.config.contacts_file import ContactLine, ContactsError
 from caseproof.config.mail_address import comparable, tidied, usable_address
 from caseproof.domain.errors import BadInput
 from caseproof.domain.spelling import alike
-from caseproof.store import Store
+from caseproof.store import Store, UnitOfWork
 from caseproof.store.people import Contact, People, kept_of
 
 _NEARLY_THE_SAME = 0.8
@@ -63,7 +63,29 @@ def put_contact(
     others = people.retailers()
     is_new = not any(one == retailer.strip() for one in others)
     people.add_contact(retailer, address, name, language, role, at=at)
-    return alike(retailer, others, _NEARLY_THE_SAME) if is_new else []
+    return nearly_the_same(retailer, others) if is_new else []
+
+
+def nearly_the_same(retailer: str, others: Iterable[str]) -> list[str]:
+    """The other retailers whose names are spelt so much alike that this one may be a slip."""
+    return alike(retailer, (one for one in others if one != retailer.strip()), _NEARLY_THE_SAME)
+
+
+def correct_contact(people: People, retailer: str, address: str, name: str, language: str, role: str) -> None:
+    """What is kept of a contact is this, also where it is empty. Raises BadInput for what cannot be, or no contact."""
+    require_language(language)
+    people.correct_contact(retailer, address, name, language, role)
+
+
+def forget_bounce(uow: UnitOfWork, retailer: str, address: str) -> None:
+    """Mail to this contact is sent again although it came back, and what waited for that is tried at once.
+
+    Raises BadInput where it is no contact.
+    """
+    if uow.people.contact(retailer, address) is None:
+        uow.people.refuse_unknown(retailer, address)
+    uow.people.clear_bounce(retailer, address)
+    uow.owed.contact_came(retailer)
 
 
 def _compared(before: Contact | None, line: ContactLine) -> str:

@@ -14,6 +14,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.procedure import of_kind
 from caseproof.domain.vocabulary import SHARED_CAUSE, WAYS
+from caseproof.procedure.core.parts import US
 from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import data_uri, in_words, link, own_line, plain, short
 from caseproof.procedure.views.owed import OwedLine
@@ -193,6 +194,7 @@ def sentence(event: Event) -> str:
     data["_jobs"] = ", ".join(str(job.get("name") or job["job"]) for job in event.data.get("jobs", ()))
     data["_to"] = ", ".join(event.data.get("accepted", ())) or ("it may have left" if event.data.get("unsure") else "")
     data["_way"] = f", {WAYS[way]}" if (way := event.data.get("by_way_of")) in WAYS else ""
+    data["_said"] = "The platform says" if event.actor == US else f"{event.actor} says"
     data["_opened"] = "adopted" if event.data.get("adopted") else "opened"
     data["_cause"], data["_on"] = in_words(event.data.get("cause", "")), str(event.data.get("on", ""))[:10]
     told = event.kind.spec.sentence.format_map(data)

@@ -1,0 +1,118 @@
+"""A case's second page: what people do with it beside answering it. A note, another look, what is true of it, and what
+it owes no more.
+
+It is a page of its own, because the case's page loads itself anew while its run is at work, and nothing typed is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import RedirectResponse
+
+from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
+from caseproof.domain.vocabulary import CAUSES, UNKNOWN
+from caseproof.procedure.answers.answering import as_typed
+from caseproof.procedure.core.by_hand import LONGEST_NAME, LONGEST_NOTE, ask_to_look, correct_whose_job, write_note
+from caseproof.procedure.core.causes import correct_cause
+from caseproof.procedure.core.logins import Person, TeamLogins
+from caseproof.procedure.core.parts import Ledger
+from caseproof.procedure.core.texts import in_words
+from caseproof.procedure.keeper.owing import give_up
+from caseproof.procedure.views.case_page import cause_in_words
+from caseproof.procedure.views.owed import owed_lines
+from caseproof.store import UnknownCase
+from caseproof.web.answer_guard import Fields, read_form
+from caseproof.web.answer_pages import PAGE_HEADERS
+from caseproof.web.doors import READ
+from caseproof.web.login import ForeignForm, LoginPages
+from caseproof.web.who import acting_person
+
+PURPOSE = "hand"
+_CAUSES = [(one, in_words(one)) for one in CAUSES if one != UNKNOWN]
+_TYPED = ("note", "cause", "retailer", "marketplace", "what", "reason")
+
+
+@dataclass(frozen=True)
+class HandPages:
+    """Shows the page, and does what its forms say."""
+
+    ledger: Ledger
+    logins: TeamLogins
+    forms: LoginPages
+
+    def show(
+        self, ref: str, request: Request, status: int = 200, *, typed: Mapping[str, str] | None = None, do: str = "",
+        error: CaseproofError | None = None,
+    ) -> Response:  # fmt: skip
+        """The page; ``do`` is the form that was sent, ``typed`` what stood in it, ``error`` why it is refused."""
+        case = self.ledger.case(ref)
+        if case.ref != ref and error is None:
+            return RedirectResponse(f"{self.forms.base}/cases/{case.ref}/hand")
+        with self.ledger.store.reading() as uow:
+            owed = owed_lines(uow.owed.of(case.ref))
+            retailers = uow.people.retailers()
+        facts = {name: str(case.facts.get(name) or "") for name in ("retailer", "marketplace")}
+        what = {
+            "case": case, "cause": cause_in_words(case), "causes": [one for one in _CAUSES if one[0] != case.facts["cause"]],
+            "retailers": retailers, "owed": [one for one in owed if one.can_be_given_up], "do": do,
+            "typed": dict.fromkeys(_TYPED, "") | facts | (typed or {}), "longest_note": LONGEST_NOTE,
+            "longest_name": LONGEST_NAME,
+        }  # fmt: skip
+        return self.forms.show("case_hand.html", request, status, error, **what)
+
+    def do(self, ref: str, typed: Mapping[str, str], do: str, by: str) -> str:
+        """Do what this form says; where on the case's page it is seen. Raises BadInput, NotAllowed, UnknownCase."""
+        team = self.logins.team()
+        match do:
+            case "note":
+                write_note(self.ledger, team, ref, typed["note"], by=by)
+                return "notes"
+            case "look":
+                ask_to_look(self.ledger, team, ref, by=by)
+                return "timeline"
+            case "cause":
+                correct_cause(self.ledger, team, ref, typed["cause"], by=by)
+                return "facts"
+            case "whose":
+                correct_whose_job(self.ledger, team, ref, typed["retailer"], typed["marketplace"], by=by)
+                return "facts"
+            case "waive":
+                give_up(self.ledger, team, ref, typed["what"], by=by, reason=typed["reason"])
+                return "timeline"
+        raise BadInput("It is not clear what is to be done.", "Use one of the buttons.")
+
+
+def hand_routes(hand: HandPages) -> APIRouter:
+    """The page, and where its forms are sent."""
+    router = APIRouter()
+
+    @router.api_route("/cases/{ref}/hand", methods=list(READ))
+    def look(ref: str, request: Request) -> Response:
+        return hand.show(ref, request)
+
+    @router.post("/cases/{ref}/hand")
+    def send(
+        ref: str,
+        request: Request,
+        fields: Annotated[Fields, Depends(read_form)],
+        person: Annotated[Person, Depends(acting_person)],
+    ) -> Response:
+        do = fields.get("do", [""])[0]
+        typed = {name: as_typed(fields[name][0]) for name in _TYPED if name in fields}
+        try:
+            hand.forms.check(request, fields, PURPOSE)
+            place = hand.do(ref, dict.fromkeys(_TYPED, "") | typed, do, person.name)
+        except (BadInput, NotAllowed) as error:
+            if isinstance(error, UnknownCase):
+                raise
+            status = HTTPStatus.FORBIDDEN if isinstance(error, ForeignForm) else HTTPStatus.UNPROCESSABLE_ENTITY
+            return hand.show(ref, request, status, typed=typed, do=do, error=error)
+        # Loading it again sends nothing again.
+        return RedirectResponse(f"{hand.forms.base}/cases/{hand.ledger.case(ref).ref}#{place}", 303, PAGE_HEADERS)
+
+    return router
