@@ -20,6 +20,7 @@ from caseproof.config.expressions import MATCH_SECONDS
 from caseproof.domain.errors import CaseproofError
 from caseproof.platforms.base import JobPlatform
 from caseproof.procedure.containment.checking import CheckPlan, carry_out, check_lock, plan_check
+from caseproof.procedure.containment.known_jobs import note_jobs
 from caseproof.procedure.containment.stop_targets import StopResult
 from caseproof.procedure.core.contact_list import HOW_TO_REGISTER, nobody_to_tell
 from caseproof.procedure.core.services import Services
@@ -81,6 +82,7 @@ def _check(
                 return Checked(name, looked, notes=notes)
             watcher.begins(name, len(looked.targets))
             done = carry_out(services.stopping, looked, did)
+            note_jobs(services.store, services.clock, name, looked.listed)
         joined = incidents.gather(services.ledger, services.policy.check.storm, name)
     except CaseproofError as error:
         return Checked(name, looked, results, error=error, notes=notes)

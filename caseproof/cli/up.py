@@ -27,6 +27,7 @@ from caseproof.config.settings import Settings, read_settings
 from caseproof.config.signals import handled
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.services import Services, bootstrap
+from caseproof.procedure.keeper.raising import raise_wanted
 from caseproof.store import locks
 from caseproof.up.addresses import FOLDER, write_addresses
 from caseproof.up.password import MayLockOut, choose, how_to_log_in, refuse_no_password, settle
@@ -206,11 +207,14 @@ def _reviving(supervisor: Supervisor, settings: Settings, beside: ThreadPoolExec
 
 
 def _revive(services: Services, worker_since: float) -> list[str]:
+    from tasks.common import load_desk, load_platform
     from tasks.runs.reviving import revive
 
     settled = time.time() - worker_since > _CLAIM_SECONDS
     today = replace(services, policy=policy_in_force(services.settings).policy)  # it may change while we are up
-    return revive(today, datetime.fromtimestamp(worker_since, UTC) if settled else None).said
+    raised = raise_wanted(today.stopping, load_platform, load_desk)  # what has to stop comes first (J2)
+    revived = revive(today, datetime.fromtimestamp(worker_since, UTC) if settled else None)
+    return [*(f"{ref} is open: somebody wanted it (J1)." for ref in raised), *revived.said]
 
 
 def _trouble(pending: Future[list[str]]) -> str:

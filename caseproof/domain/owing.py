@@ -36,6 +36,8 @@ class Debt(StrEnum):
     """The mail with a new link, where the one before is void; a new key makes it owed."""
     TEAM_MAIL = "team_mail"
     """The mail to the team; it is of no single case."""
+    RAISE = "raise"
+    """A case that somebody wants for a job; there is none yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ READ_BY_ITSELF = frozenset({StepName.VERIFY_THE_RUN})
 
 GRACE = timedelta(minutes=2)
 """How long the case's own run is given before the keeper does it."""
-_GRACES = {Debt.NOTE: timedelta(minutes=10), Debt.ALERT: timedelta(), Debt.CORRECTION: timedelta()}
+_GRACES = {Debt.NOTE: timedelta(minutes=10), Debt.ALERT: timedelta(), Debt.CORRECTION: timedelta(), Debt.RAISE: timedelta()}
 
 _PASSING = (timedelta(minutes=1), timedelta(minutes=30))
 _LASTING = (timedelta(minutes=30), timedelta(days=1))

@@ -32,6 +32,11 @@ class Cursors:
         if insert_once(self._connection, insert(marks).values(name=name, value=value, at=at)) is None:
             self._connection.execute(update(marks).where(marks.c.name == name).values(value=value, at=at))
 
+    def names(self, begin: str) -> list[str]:
+        """The names that begin so, sorted."""
+        query = select(marks.c.name).where(marks.c.name.startswith(begin, autoescape=True))
+        return sorted(self._connection.scalars(query))
+
     def forget(self, name: str) -> None:
         """Note nothing under this name any more."""
         self._connection.execute(delete(marks).where(marks.c.name == name))

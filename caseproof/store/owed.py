@@ -136,6 +136,11 @@ class OwedList:
         query = self._of(whats).where(_STILL_DUE | _SET_BACK).order_by(owed.c.next_at, owed.c.ref, owed.c.key)
         return self._read(query.limit(limit), now=now, horizon=now + 2 * LONGEST)
 
+    def begin(self, ref: str, what: Debt, key: str, now: datetime) -> None:
+        """It is owed since ``now``, whatever was noted of it before."""
+        self._connection.execute(delete(owed).where(_HERE), _place(ref, what, key))
+        self._connection.execute(insert(owed).values(_row(ref, Owed(what, key), now)))
+
     def failed(self, ref: str, what: Debt, key: str, code: str, trouble: str, now: datetime) -> None:
         """It could not be done ``now``: note why, and when it is tried again; it is owed from now on if it was not."""
         rows = self._read(select(owed).where(_HERE), **_place(ref, what, key))

@@ -39,6 +39,7 @@ from caseproof.web.login import LoginPages, account_routes, login_routes
 from caseproof.web.pages import HERE, Pages, prefect_ui
 from caseproof.web.provider import LoginProvider
 from caseproof.web.question import Questions
+from caseproof.web.raising import RaisePages, raise_routes
 from caseproof.web.reports import report_response
 from caseproof.web.views import inbox_page, ticket_page
 from caseproof.web.who import Who, person_of
@@ -81,6 +82,7 @@ def create_app(
     app.include_router(_list_routes(services.store, services.vault, pages, base))
     app.include_router(case_routes(services.store, services.vault, questions, pages, base))
     app.include_router(hand_routes(HandPages(services.ledger, logins, by_form)))
+    app.include_router(raise_routes(RaisePages(services.ledger, logins, by_form)))
     app.include_router(contact_routes(ContactPages(services.ledger, by_form)))
     app.include_router(_file_routes(services.store, services.vault, settings.home_folder, pages, base, Handbook(docs)))
     app.include_router(_health_routes(services.store, services.keys, who, host))

@@ -87,6 +87,7 @@ DOORS: tuple[Door, ...] = (
     Door("/cases/{ref}", READ, Guard.LOGIN),
     Door("/cases/{ref}/question", ("POST",), Guard.PERSON),
     Door("/cases/{ref}/hand", _FORM, Guard.PERSON),
+    Door("/raise", _FORM, Guard.PERSON),
     Door("/contacts", READ, Guard.LOGIN),
     Door("/contacts/one", _FORM, Guard.PERSON),
     Door("/tickets/{ticket_id}", READ, Guard.LOGIN),

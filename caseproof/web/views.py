@@ -286,11 +286,17 @@ class TicketPage:
     attachments: list[tuple[AttachmentRow, bool]]
 
 
+def ticket_number(ticket_id: str) -> int | None:
+    """The number of a ticket of the embedded desk, by what it is called; None where that is none of its names."""
+    match = _TICKET.fullmatch(ticket_id.upper())
+    return int(match[1]) if match else None
+
+
 def ticket_page(store: Store, vault: Vault, ticket_id: str) -> TicketPage:
     """The page of a ticket. Raises UnknownTicket, StoreError, VaultError."""
-    match = _TICKET.fullmatch(ticket_id.upper())
+    number = ticket_number(ticket_id)
     with store.reading() as uow:
-        row = uow.tickets.get(int(match[1])) if match else None
+        row = uow.tickets.get(number) if number is not None else None
         if row is None:
             raise UnknownTicket(
                 f"There is no ticket {ticket_id[:80]!r} on Caseproof's own desk.",

@@ -46,7 +46,7 @@ class CheckPlan:
     ``now`` is the platform's own time (ours, where it tells none); ``jobs`` and ``runs`` are how many there were;
     ``unlisted`` counts runs of jobs that the platform did not list; ``too_slow`` are the expressions of the policy that
     ran out of their time, by the name of their signature; ``without_contact`` are the retailers of its jobs, failing or
-    not, of whom nobody is registered, each with the number of these jobs.
+    not, of whom nobody is registered, each with the number of these jobs; ``listed`` are all its jobs.
     """
 
     name: str
@@ -60,6 +60,7 @@ class CheckPlan:
     unlisted: int
     too_slow: Mapping[str, str] = field(default_factory=dict)
     without_contact: Mapping[str, int] = field(default_factory=dict)
+    listed: tuple[Job, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ def plan_check(
         unlisted=int(strangers(runs.frame, jobs).sum()),
         too_slow=runs.too_slow,
         without_contact=without_contact(ledger.store, (listed.job.retailer for listed in survey.jobs)),
+        listed=tuple(by_id.values()),
     )
 
 

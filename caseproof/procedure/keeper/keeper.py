@@ -37,6 +37,7 @@ from caseproof.procedure.keeper.owing import (
 )
 from caseproof.procedure.keeper.pending_team_alerts import to_tell
 from caseproof.procedure.keeper.problems import Problems, note_problems
+from caseproof.procedure.keeper.raising import raise_wanted
 from caseproof.procedure.keeper.schedule import (
     AT_WORK,
     DueCases,
@@ -101,6 +102,7 @@ class KeeperPass:
     """What a pass did. ``problems`` is what it could not do, by case or by what it was about."""
 
     looked_at: int = 0
+    raised: list[str] = field(default_factory=list)
     stopped_again: list[str] = field(default_factory=list)
     reopened: list[str] = field(default_factory=list)
     given_runs: list[str] = field(default_factory=list)
@@ -119,6 +121,7 @@ class KeeperPass:
         """What people see of the pass, as a small table."""
         return {
             "cases that were due": self.looked_at,
+            "opened: somebody wanted them": _names(self.raised),
             "stopped again: the stop did not hold": _names(self.stopped_again),
             "reopened: they fail again": _names(self.reopened),
             "given a run": _names(self.given_runs),
@@ -182,7 +185,8 @@ class _Keeper:
         )  # fmt: skip
 
     def keep(self, patience: float) -> KeeperPass:
-        self._watch_the_platforms()  # J2: what has to stop comes first
+        self._raise_wanted()  # J2: what has to stop comes first
+        self._watch_the_platforms()
         self._down.update(self._wait_for_the_platforms())
         with self._apart("incidents"):
             self._done.incidents += self._ports.incidents()
@@ -217,6 +221,14 @@ class _Keeper:
         except Exception as error:
             self._done.problems(about, error)
             self._ports.say(f"{about}: {self._done.problems.said[about]}")
+
+    def _raise_wanted(self) -> None:
+        with self._apart("cases that are wanted"):
+            here = self._services
+            raised = raise_wanted(here.stopping, self._ports.platform, self._ports.desk, self._done.problems)
+            self._done.raised += raised
+            for ref in raised:
+                self._ports.say(f"{ref} is open: somebody wanted it (J1)")
 
     def _watch_the_platforms(self) -> None:
         names: list[str] = []

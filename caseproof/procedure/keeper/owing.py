@@ -111,13 +111,18 @@ WAYS: Mapping[Debt, Way] = MappingProxyType(
         Debt.REMINDER: Way("the mail that reminds the retailer", Hands.reminder, "mail", instead=_IN_THE_FORM),
         Debt.LINK: Way("the mail to the retailer with a new link", Hands.link, "mail", instead=_IN_THE_FORM),
         Debt.TEAM_MAIL: Way("the mail to the team", instead="Take `mail.team` out of the policy, or correct it."),
+        Debt.RAISE: Way("a case that somebody wants", instead="Take it back where it was wanted, on `/raise`."),
     }
 )
 
 
+_NAMED = (Debt.STEP, Debt.RAISE)
+"""Kinds whose key says more to people."""
+
+
 def thing_of(row: OwedRow) -> str:
     """What is owed, in words."""
-    return f"{WAYS[row.what].thing}: {row.key}" if row.what is Debt.STEP else WAYS[row.what].thing
+    return f"{WAYS[row.what].thing}: {row.key}" if row.what in _NAMED else WAYS[row.what].thing
 
 
 # -- working it off --------------------------------------------------------------------------------------------------

@@ -1,0 +1,161 @@
+"""J1: a person wants a case for a job, where no platform is at hand. It is written down; the next pass opens the case,
+and the stop comes first (J2).
+
+What is wanted is owed: it is tried again until it is done, or somebody takes it back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, replace
+
+from caseproof.config.mail_address import tidied, unkeepable
+from caseproof.desks.base import Desk
+from caseproof.domain.case import Case
+from caseproof.domain.decisions import require_member
+from caseproof.domain.errors import BadInput
+from caseproof.domain.owing import Debt
+from caseproof.domain.spelling import no_such
+from caseproof.domain.vocabulary import CAUSES, Scope
+from caseproof.http.redaction import redact
+from caseproof.platforms.base import JobPlatform
+from caseproof.procedure.containment.containment import contain
+from caseproof.procedure.containment.opening import Request, open_case
+from caseproof.procedure.core.parts import Ledger, Stopping
+from caseproof.procedure.keeper.owing import what_is_wrong
+from caseproof.store import OwedRow, UnitOfWork, locks
+
+AT_ONCE = 50
+"""How many cases a pass opens that were wanted by hand; the others are next."""
+LONGEST = 500
+"""How many characters a platform's, a job's or a ticket's name may have."""
+LONGEST_SUMMARY = 2000
+_MARK = "raise/"
+
+
+@dataclass(frozen=True, slots=True)
+class WantedCase:
+    """A case that somebody wants, and how far that is: ``row`` says since when, how often it was tried, what is wrong."""
+
+    request: Request
+    row: OwedRow
+
+
+def want_case(ledger: Ledger, team: Collection[str], request: Request) -> Case | None:
+    """Write down that a case is wanted for this job; or give the case that is open for it. Wanted again, it is tried
+    at once, as it is wanted now.
+
+    Raises NotOnTheTeam, and BadInput for what no case can be opened with.
+    """
+    if request.cause not in CAUSES:
+        raise no_such("cause", request.cause, CAUSES)
+    request = replace(
+        request, by=require_member(request.by, team), platform=_name(request.platform, "platform"),
+        job=_name(request.job, "job"), ticket=_name(request.ticket, "ticket", needed=False),
+        summary=redact(request.summary.strip()[:LONGEST_SUMMARY]),
+    )  # fmt: skip
+    key, now = key_of(request.platform, request.job), ledger.clock()
+    with ledger.store.uow() as uow:
+        standing = uow.cases.open_for(request.platform, request.job)
+        if standing is not None:
+            return standing
+        uow.cursors.set(f"{_MARK}{key}", json.dumps(asdict(request)), now)
+        uow.owed.begin("", Debt.RAISE, key, now)
+        uow.commit()
+    return None
+
+
+def key_of(platform: str, job: str) -> str:
+    """By what a wanted case is known, to people too."""
+    return f"{platform}: {job}"
+
+
+def wanted_cases(uow: UnitOfWork) -> list[WantedCase]:
+    """All that are wanted and not open yet, the oldest first."""
+    found = []
+    for row in uow.owed.rows(AT_ONCE, Debt.RAISE):
+        if (request := _request(uow, row.key)) is not None:
+            found.append(WantedCase(request, row))
+    return found
+
+
+def take_back(ledger: Ledger, key: str) -> None:
+    """It is wanted no more. Raises BadInput where it is not, or the case is open by now."""
+    with ledger.store.uow() as uow:
+        if _request(uow, key) is None:
+            raise BadInput(f"No case is wanted for {key[:200]!r} any more.", "Look whether it is open by now.")
+        _forget(uow, key)
+        uow.commit()
+
+
+def raise_wanted(
+    stopping: Stopping,
+    platform: Callable[[str], JobPlatform],
+    desk: Callable[[], Desk],
+    wrong: Callable[[str, Exception], None] = lambda about, error: None,
+) -> list[str]:
+    """Open the cases that are wanted and due, each stopped at once; gives them. One that fails holds up no other.
+
+    ``wrong`` is told what could not be done. One process at a time does it. Raises StoreError.
+    """
+    ledger, lock = stopping.ledger, stopping.settings.home_folder / "keeper" / "raising"
+    with ledger.store.reading() as uow:
+        rows = uow.owed.due(ledger.clock(), AT_ONCE, Debt.RAISE)
+    if not rows or locks.is_held(lock) or not locks.hold(lock, wait=False):
+        return []
+    try:
+        return [ref for row in rows if (ref := _raise(stopping, platform, desk, wrong, row))]
+    finally:
+        locks.let_go(lock)
+
+
+def _raise(
+    stopping: Stopping, platform: Callable[[str], JobPlatform], desk: Callable[[], Desk],
+    wrong: Callable[[str, Exception], None], row: OwedRow,
+) -> str:  # fmt: skip
+    """The case, "" where it could not be opened."""
+    ledger = stopping.ledger
+    with ledger.store.reading() as uow:
+        request = _request(uow, row.key)
+    if request is None:  # taken back a moment ago
+        return ""
+    try:
+        client = platform(request.platform)
+        case, _ = open_case(ledger, stopping.policy, client, desk, request)
+    except Exception as error:
+        wrong(f"a case for {row.key}", error)
+        with ledger.store.uow() as uow:
+            uow.owed.tried(row, *what_is_wrong(error), ledger.clock())
+            uow.commit()
+        return ""
+    try:
+        contain(stopping, client, case.ref)
+    except Exception as error:  # the case is there, and its own run goes on trying
+        wrong(case.ref, error)
+    with ledger.store.uow() as uow:
+        _forget(uow, row.key)
+        uow.commit()
+    return case.ref
+
+
+def _request(uow: UnitOfWork, key: str) -> Request | None:
+    noted = uow.cursors.get(f"{_MARK}{key}")
+    if noted is None:
+        return None
+    said = json.loads(noted[0])
+    return Request(**{**said, "scope": Scope(said["scope"]) if said["scope"] else None})
+
+
+def _forget(uow: UnitOfWork, key: str) -> None:
+    uow.owed.settle("", Debt.RAISE, key)
+    uow.cursors.forget(f"{_MARK}{key}")
+
+
+def _name(text: str, what: str, *, needed: bool = True) -> str:
+    tidy = tidied(text)
+    if needed and not tidy:
+        raise BadInput(f"The {what} is missing.", "Search for the job and choose it, or type both.")
+    if len(tidy) > LONGEST or unkeepable(tidy):
+        raise BadInput(f"There is no {what} {tidy[:60]!r}.", "Write it as the platform does.")
+    return tidy
