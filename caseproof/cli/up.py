@@ -27,6 +27,7 @@ from caseproof.config.settings import Settings, read_settings
 from caseproof.config.signals import handled
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.services import Services, bootstrap
+from caseproof.procedure.keeper.problems import Problems
 from caseproof.procedure.keeper.raising import raise_wanted
 from caseproof.store import locks
 from caseproof.up.addresses import FOLDER, write_addresses
@@ -37,6 +38,7 @@ from caseproof.up.service import Health
 from caseproof.up.supervisor import Say, Supervisor
 
 _REVIVE_SECONDS = 15.0
+_WANTED_SECONDS = 5.0  # a platform that takes longer is stopped on beside the rest
 _CLAIM_SECONDS = 60.0  # what a worker took just before it died may still come up
 
 
@@ -212,7 +214,7 @@ def _revive(services: Services, worker_since: float) -> list[str]:
 
     settled = time.time() - worker_since > _CLAIM_SECONDS
     today = replace(services, policy=policy_in_force(services.settings).policy)  # it may change while we are up
-    raised = raise_wanted(today.stopping, load_platform, load_desk)  # what has to stop comes first (J2)
+    raised = raise_wanted(today.stopping, load_platform, load_desk, Problems(), _WANTED_SECONDS)  # J2: first
     revived = revive(today, datetime.fromtimestamp(worker_since, UTC) if settled else None)
     return [*(f"{ref} is open: somebody wanted it (J1)." for ref in raised), *revived.said]
 

@@ -73,7 +73,12 @@ READ_BY_ITSELF = frozenset({StepName.VERIFY_THE_RUN})
 
 GRACE = timedelta(minutes=2)
 """How long the case's own run is given before the keeper does it."""
-_GRACES = {Debt.NOTE: timedelta(minutes=10), Debt.ALERT: timedelta(), Debt.CORRECTION: timedelta(), Debt.RAISE: timedelta()}
+_GRACES = {
+    Debt.NOTE: timedelta(minutes=10),
+    Debt.ALERT: timedelta(),
+    Debt.CORRECTION: timedelta(),
+    Debt.RAISE: timedelta(),
+}
 
 _PASSING = (timedelta(minutes=1), timedelta(minutes=30))
 _LASTING = (timedelta(minutes=30), timedelta(days=1))

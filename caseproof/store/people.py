@@ -91,7 +91,7 @@ class People:
         self.clear_bounce(retailer, address)
 
     def correct_contact(self, retailer: str, address: str, name: str, language: str, role: str) -> None:
-        """What is kept of a contact is this from now on, also where it is empty. Raises BadInput, also for no contact."""
+        """What is kept of a contact is this from now on, also where it is empty. Raises BadInput for none, too."""
         if not self._change(retailer, address, kept_of(name, language, role)):
             self.refuse_unknown(retailer, address)
 

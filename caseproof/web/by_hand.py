@@ -58,9 +58,10 @@ class HandPages:
             retailers = uow.people.retailers()
         facts = {name: str(case.facts.get(name) or "") for name in ("retailer", "marketplace")}
         what = {
-            "case": case, "cause": cause_in_words(case), "causes": [one for one in _CAUSES if one[0] != case.facts["cause"]],
-            "retailers": retailers, "owed": [one for one in owed if one.can_be_given_up], "do": do,
-            "typed": dict.fromkeys(_TYPED, "") | facts | (typed or {}), "longest_note": LONGEST_NOTE,
+            "case": case, "cause": cause_in_words(case), "retailers": retailers, "do": do,
+            "causes": [one for one in _CAUSES if one[0] != case.facts["cause"]],
+            "owed": [one for one in owed if one.can_be_given_up],
+            "typed": {**dict.fromkeys(_TYPED, ""), **facts, **(typed or {})}, "longest_note": LONGEST_NOTE,
             "longest_name": LONGEST_NAME,
         }  # fmt: skip
         return self.forms.show("case_hand.html", request, status, error, **what)
@@ -106,7 +107,7 @@ def hand_routes(hand: HandPages) -> APIRouter:
         typed = {name: as_typed(fields[name][0]) for name in _TYPED if name in fields}
         try:
             hand.forms.check(request, fields, PURPOSE)
-            place = hand.do(ref, dict.fromkeys(_TYPED, "") | typed, do, person.name)
+            place = hand.do(ref, {**dict.fromkeys(_TYPED, ""), **typed}, do, person.name)
         except (BadInput, NotAllowed) as error:
             if isinstance(error, UnknownCase):
                 raise

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -54,7 +54,7 @@ class ContactPages:
             retailers = uow.people.retailers()
         found = [one for one in known if _fits(one, words.casefold())]
         done, count = self._told(request)
-        what = {
+        what: dict[str, Any] = {
             "words": words, "found": found[:SHOWN], "left_out": max(len(found) - SHOWN, 0),
             "retailer": _the_retailer(words, found), "done": _DONE.get(done, ""), "go_on": count,
             "alike": nearly_the_same(words, retailers) if done == "new" else [],

@@ -73,8 +73,9 @@ class RaisePages:
         summary = typed["summary"] or (short(f"{ticket.subject}: {ticket.body}") if ticket and not error else "")
         chosen = key_of(typed["platform"], typed["job"])
         what |= {
-            "words": words, "has_more": len(found) > SHOWN, "typed": {**typed, "summary": summary}, "standing": standing,
-            "wanted": wanted, "chosen": next((one for one in wanted if one.row.key == chosen), None), "ticket": ticket,
+            "words": words, "has_more": len(found) > SHOWN, "typed": {**typed, "summary": summary},
+            "standing": standing, "wanted": wanted, "ticket": ticket,
+            "chosen": next((one for one in wanted if one.row.key == chosen), None),
             "causes": _CAUSES, "scopes": _SCOPES, "longest": LONGEST, "longest_summary": LONGEST_SUMMARY,
         }  # fmt: skip
         return self.forms.show("raise.html", request, status, error, **what)

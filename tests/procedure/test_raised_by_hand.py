@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -12,7 +14,7 @@ from caseproof.domain.owing import Debt
 from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.containment.known_jobs import find_jobs, jobs_named_in, known_platforms, note_jobs
 from caseproof.procedure.containment.opening import Request
-from caseproof.procedure.keeper.raising import key_of, take_back, want_case, wanted_cases
+from caseproof.procedure.keeper.raising import key_of, raise_wanted, take_back, want_case, wanted_cases
 from tests.support.world import JOB
 
 TEAM = ("operator", "team lead")
@@ -103,7 +105,9 @@ def test_jobs_are_found_as_the_last_check_saw_them(world) -> None:
     note_jobs(here.store, here.clock, "jobs", [one.job for one in listed])
     with here.store.reading() as uow:
         assert known_platforms(uow) == ["jobs"]
-        found = {words: [one.job for one in find_jobs(uow, words, 9)] for words in ("GARDEN orders", "söhne", "none", "")}
+        found = {
+            words: [one.job for one in find_jobs(uow, words, 9)] for words in ("GARDEN orders", "söhne", "none", "")
+        }
         assert found == {"GARDEN orders": ["orders/x"], "söhne": ["orders/x"], "none": [], "": []}
         assert len(find_jobs(uow, "o", 1)) == 1
         assert [one.job for one in jobs_named_in(uow, "Offers/Feed-A is late", 9)] == [JOB]
@@ -111,3 +115,28 @@ def test_jobs_are_found_as_the_last_check_saw_them(world) -> None:
     note_jobs(here.store, here.clock, "jobs", [])
     with here.store.reading() as uow:
         assert find_jobs(uow, "orders", 9) == []
+
+
+def test_a_platform_that_hangs_holds_up_no_other(world) -> None:
+    answers, said = threading.Event(), []
+
+    def platform(name: str):
+        if name == "slow":
+            answers.wait(20)
+        return world.platform
+
+    for name, job in (("slow", JOB), ("jobs", "offers/feed-q")):
+        world.platform.add(job)
+        want_case(world.services.ledger, TEAM, Request(name, job, "operator", "the web app"))
+
+    def a_pass(hung: float) -> list[str]:
+        here = world.services
+        return raise_wanted(here.stopping, platform, lambda: world.desk, lambda *told: said.append(told), hung)
+
+    [ref] = a_pass(3)
+    assert world.case(ref).facts["platform"] == "jobs"
+    assert a_pass(0.1) == [], "what hangs is at work once"
+    answers.set()
+    while wanted(world):
+        time.sleep(0)
+    assert (said, world.platform.is_active(JOB)) == ([], False)

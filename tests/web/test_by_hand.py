@@ -195,7 +195,7 @@ def test_what_is_owed_is_given_up_with_a_reason(world: Any, operator: TestClient
 
 
 def test_nobody_without_a_log_in_and_no_foreign_page_does_any_of_it(
-    world: Any, client: TestClient, operator: TestClient, make_client: Callable[..., TestClient]
+    world: Any, operator: TestClient, make_client: Callable[..., TestClient]
 ) -> None:
     ref = stopped(world)
     key, stranger = keyed(operator, f"/cases/{ref}/hand"), make_client(world)

@@ -15,7 +15,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.owing import Debt
 from caseproof.evidence.browser import ARGUMENTS, require_browser
+from caseproof.platforms.base import Job
+from caseproof.procedure.containment.known_jobs import note_jobs
 from caseproof.web import create_app
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
@@ -96,11 +99,14 @@ def watched(browser: Browser, office: Office) -> Iterator[Page]:
     context.close()
 
 
-def look_closely(page: Page) -> list[str]:
-    """What is wrong with a page, on a phone and on a desk, by day and by night."""
+EVERY_LOOK = ((PHONE, "dark"), (DESK, "light"), (PHONE, "light"), (DESK, "dark"))
+
+
+def look_closely(page: Page, *looks: tuple[dict[str, int], str]) -> list[str]:
+    """What is wrong with a page, on a phone and on a desk, by day and by night; or with these looks alone."""
     found = []
-    for size, scheme in ((PHONE, "dark"), (DESK, "light"), (PHONE, "light"), (DESK, "dark")):
-        page.set_viewport_size(size)
+    for size, scheme in looks or EVERY_LOOK:
+        page.set_viewport_size(size)  # type: ignore[arg-type]
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         found += [f"{scheme} {size['width']}: {line}" for line in Axe().run(page).generate_snapshot().splitlines()]
         if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
@@ -120,6 +126,28 @@ def test_axe_finds_nothing_wrong_where_something_could_not_be_done(office: Offic
     watched.get_by_role("button", name="Claim", exact=True).click()
     assert "No case was ticked" in watched.get_by_role("alert").inner_text()
     assert look_closely(watched) == []
+
+
+def test_axe_finds_nothing_wrong_with_what_is_done_by_hand(office: Office, watched: Page) -> None:
+    here, last = office.world, office.refs[-1]
+    note_jobs(here.services.store, here.tick, "jobs", [Job("offers/x", "Offers", "", "Shop A", "North", None)])
+    with here.services.store.uow() as uow:
+        uow.people.add_contact("Shop A", "ann@example.com", "Ann Example", "de", at=here.tick())
+        uow.people.mark_bounced("Shop A", "ann@example.com", "no such user", here.tick())
+        uow.owed.begin("", Debt.RAISE, "jobs: offers/y", here.tick())
+        uow.commit()
+    one = "/contacts/one?retailer=Shop+A&address=ann@example.com"
+    phone, desk = (PHONE, "dark"), (DESK, "light")
+    for address, look in ((f"/cases/{last}/hand", phone), (one, desk), ("/contacts", phone), ("/raise?words=o", desk)):
+        watched.goto(office.url + address)
+        assert look_closely(watched, look) == [], address
+    watched.goto(f"{office.url}/cases/{last}/hand")
+    watched.get_by_role("button", name="Keep it").click()
+    assert "The note is empty." in watched.get_by_role("alert").inner_text()
+    assert look_closely(watched, phone) == []
+    watched.get_by_label("What the next one should know").fill("They moved.")
+    watched.get_by_role("button", name="Keep it").click()
+    assert "They moved." in watched.get_by_role("region", name="Notes").inner_text()
 
 
 def test_a_finger_hits_every_control(office: Office, watched: Page) -> None:

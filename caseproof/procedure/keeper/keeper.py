@@ -225,9 +225,14 @@ class _Keeper:
     def _raise_wanted(self) -> None:
         with self._apart("cases that are wanted"):
             here = self._services
-            raised = raise_wanted(here.stopping, self._ports.platform, self._ports.desk, self._done.problems)
-            self._done.raised += raised
-            for ref in raised:
+            self._done.raised = raise_wanted(
+                here.stopping,
+                self._ports.platform,
+                self._ports.desk,
+                lambda about, error: self._done.problems(about, error),
+                self._hung,
+            )
+            for ref in self._done.raised:
                 self._ports.say(f"{ref} is open: somebody wanted it (J1)")
 
     def _watch_the_platforms(self) -> None:

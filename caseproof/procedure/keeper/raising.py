@@ -6,8 +6,12 @@ What is wanted is owed: it is tried again until it is done, or somebody takes it
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Collection
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextvars import copy_context
 from dataclasses import asdict, dataclass, replace
 
 from caseproof.config.mail_address import tidied, unkeepable
@@ -15,7 +19,7 @@ from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import BadInput
-from caseproof.domain.owing import Debt
+from caseproof.domain.owing import PASSES, Debt
 from caseproof.domain.spelling import no_such
 from caseproof.domain.vocabulary import CAUSES, Scope
 from caseproof.http.redaction import redact
@@ -36,7 +40,7 @@ _MARK = "raise/"
 
 @dataclass(frozen=True, slots=True)
 class WantedCase:
-    """A case that somebody wants, and how far that is: ``row`` says since when, how often it was tried, what is wrong."""
+    """A case that somebody wants; ``row`` says since when, how often it was tried, and what is wrong."""
 
     request: Request
     row: OwedRow
@@ -93,50 +97,79 @@ def raise_wanted(
     stopping: Stopping,
     platform: Callable[[str], JobPlatform],
     desk: Callable[[], Desk],
-    wrong: Callable[[str, Exception], None] = lambda about, error: None,
+    wrong: Callable[[str, Exception], None],
+    hung: float,
 ) -> list[str]:
-    """Open the cases that are wanted and due, each stopped at once; gives them. One that fails holds up no other.
+    """Open the cases that are wanted and due, each stopped at once; gives them. ``wrong`` is told what cannot be done.
 
-    ``wrong`` is told what could not be done. One process at a time does it. Raises StoreError.
+    Each platform has a thread of its own, so that one that hangs holds up no other; after ``hung`` seconds nobody waits
+    for it any more. One process at a time does it. Raises StoreError.
     """
-    ledger, lock = stopping.ledger, stopping.settings.home_folder / "keeper" / "raising"
-    with ledger.store.reading() as uow:
-        rows = uow.owed.due(ledger.clock(), AT_ONCE, Debt.RAISE)
-    if not rows or locks.is_held(lock) or not locks.hold(lock, wait=False):
-        return []
-    try:
-        return [ref for row in rows if (ref := _raise(stopping, platform, desk, wrong, row))]
-    finally:
-        locks.let_go(lock)
+    with stopping.ledger.store.reading() as uow:
+        rows = uow.owed.due(stopping.ledger.clock(), AT_ONCE, Debt.RAISE)
+        wanted = [(request, row) for row in rows if (request := _request(uow, row.key)) is not None]
+    raised: list[str] = []
+    work = _Raising(stopping, platform, desk, wrong, raised)
+    threads = [
+        # A daemon: the end of the process does not wait for what hangs. Like a crash, that loses nothing.
+        threading.Thread(target=copy_context().run, args=(work.on, name, wanted), name=f"raise {name}", daemon=True)
+        for name in sorted({request.platform for request, _ in wanted})
+    ]
+    deadline = time.monotonic() + hung
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return list(raised)
 
 
-def _raise(
-    stopping: Stopping, platform: Callable[[str], JobPlatform], desk: Callable[[], Desk],
-    wrong: Callable[[str, Exception], None], row: OwedRow,
-) -> str:  # fmt: skip
-    """The case, "" where it could not be opened."""
-    ledger = stopping.ledger
-    with ledger.store.reading() as uow:
-        request = _request(uow, row.key)
-    if request is None:  # taken back a moment ago
-        return ""
-    try:
-        client = platform(request.platform)
-        case, _ = open_case(ledger, stopping.policy, client, desk, request)
-    except Exception as error:
-        wrong(f"a case for {row.key}", error)
+@dataclass(frozen=True)
+class _Raising:
+    """Opens cases that are wanted; ``raised`` are those that are open."""
+
+    stopping: Stopping
+    platform: Callable[[str], JobPlatform]
+    desk: Callable[[], Desk]
+    wrong: Callable[[str, Exception], None]
+    raised: list[str]
+
+    def on(self, platform: str, wanted: Sequence[tuple[Request, OwedRow]]) -> None:
+        """Those of this platform; the rest of them waits where it is down."""
+        name = hashlib.sha256(platform.encode()).hexdigest()[:16]  # a platform may be called anything
+        lock = self.stopping.settings.home_folder / "keeper" / f"raising-{name}"
+        if locks.is_held(lock) or not locks.hold(lock, wait=False):
+            return
+        try:
+            for request, row in wanted:
+                if request.platform == platform and not self._open(request, row):
+                    return
+        except Exception as error:  # the store's own trouble
+            self.wrong("cases that are wanted", error)
+        finally:
+            locks.let_go(lock)
+
+    def _open(self, request: Request, row: OwedRow) -> bool:
+        """Open it, or note why not; False where asking for the next one makes no sense."""
+        ledger = self.stopping.ledger
+        try:
+            platform = self.platform(request.platform)
+            case, _ = open_case(ledger, self.stopping.policy, platform, self.desk, request)
+        except Exception as error:
+            code, said = what_is_wrong(error)
+            self.wrong(f"a case for {row.key}", error)
+            with ledger.store.uow() as uow:
+                uow.owed.tried(row, code, said, ledger.clock())
+                uow.commit()
+            return code not in PASSES
+        self.raised.append(case.ref)
+        try:
+            contain(self.stopping, platform, case.ref)
+        except Exception as error:  # the case is there, and its own run goes on trying
+            self.wrong(case.ref, error)
         with ledger.store.uow() as uow:
-            uow.owed.tried(row, *what_is_wrong(error), ledger.clock())
+            _forget(uow, row.key)
             uow.commit()
-        return ""
-    try:
-        contain(stopping, client, case.ref)
-    except Exception as error:  # the case is there, and its own run goes on trying
-        wrong(case.ref, error)
-    with ledger.store.uow() as uow:
-        _forget(uow, row.key)
-        uow.commit()
-    return case.ref
+        return True
 
 
 def _request(uow: UnitOfWork, key: str) -> Request | None:
