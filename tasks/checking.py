@@ -82,8 +82,8 @@ def _check(
                 return Checked(name, looked, notes=notes)
             watcher.begins(name, len(looked.targets))
             done = carry_out(services.stopping, looked, did)
-            note_jobs(services.store, services.clock, name, looked.listed)
         joined = incidents.gather(services.ledger, services.policy.check.storm, name)
+        note_jobs(services.store, services.clock, name, looked.listed)
     except CaseproofError as error:
         return Checked(name, looked, results, error=error, notes=notes)
     except Exception as error:  # what nobody thought of on one platform leaves the others alone, too

@@ -33,7 +33,7 @@ def note_jobs(store: Store, clock: Clock, platform: str, jobs: Iterable[Job]) ->
     """Note which jobs the platform has, in place of those of before. Raises StoreError."""
     told = [[job.id, job.name, job.retailer or "", job.marketplace or ""] for job in jobs]
     with store.uow() as uow:
-        uow.cursors.set(f"{_MARK}{platform}", json.dumps(told, ensure_ascii=False).replace("\\u0000", ""), clock())
+        uow.cursors.set(f"{_MARK}{platform}", json.dumps(told), clock())
         uow.commit()
 
 
