@@ -65,7 +65,7 @@ def test_a_note_stands_in_the_case_under_the_name_of_who_is_logged_in_and_wakes_
     assert "Second line." in read(page.partition('id="notes"')[2])
 
 
-def test_a_note_that_is_sent_twice_stands_there_once_and_holds_no_secret_also_in_a_closed_case(
+def test_a_closed_case_takes_a_note_once_without_its_secrets_and_is_not_looked_at_again(
     world: Any, operator: TestClient
 ) -> None:
     ref = world.closed()
@@ -75,6 +75,10 @@ def test_a_note_that_is_sent_twice_stands_there_once_and_holds_no_secret_also_in
     assert case.is_closed
     [note] = [event.data["note"] for event in case.events if event.kind is Kind.NOTED]
     assert "hunter2" not in note
+
+    assert "Wake it" not in operator.get(f"/cases/{ref}/hand").text
+    assert send(operator, ref, "look").status_code == 422
+    assert world.services.ledger.case(ref).version == case.version
 
 
 def test_a_note_that_cannot_be_kept_is_refused_with_what_was_typed(world: Any, operator: TestClient) -> None:
@@ -114,14 +118,6 @@ def test_a_case_whose_runs_died_or_were_cancelled_rests_no_longer(world: Any, op
     assert row.rest_code == Rest.RUNS_DIED, "it was a rest, so that it gets its next run and not a new rest"
 
 
-def test_a_closed_case_is_not_looked_at_again(world: Any, operator: TestClient) -> None:
-    ref = world.closed()
-    before = world.services.ledger.case(ref).version
-    assert "Wake it" not in operator.get(f"/cases/{ref}/hand").text
-    assert send(operator, ref, "look").status_code == 422
-    assert world.services.ledger.case(ref).version == before
-
-
 # -- what is true of it ----------------------------------------------------------------------------------------------
 
 
@@ -147,6 +143,8 @@ def stopped(world: Any, **facts: Any) -> str:
 
 def test_whose_job_it_is_is_corrected_before_the_retailer_is_told(world: Any, operator: TestClient) -> None:
     ref = stopped(world, retailer=None)
+    for none in ("", "  ", "x" * 201):
+        assert send(operator, ref, "whose", retailer=none, marketplace="North").status_code == 422, none
     assert send(operator, ref, "whose", retailer=" Shop\u200b B ", marketplace="South").status_code == 303
     case = world.services.ledger.case(ref)
     assert (case.facts["retailer"], case.facts["marketplace"]) == ("Shop B", "South")
@@ -154,6 +152,9 @@ def test_whose_job_it_is_is_corrected_before_the_retailer_is_told(world: Any, op
     assert "operator says whose job it is: Shop B, South" in read(operator.get(f"/cases/{ref}").text)
     with world.services.store.reading() as uow:
         assert uow.cases.of_refs([ref])[0].retailer == "Shop B"
+    assert send(operator, ref, "whose", retailer="Shop B", marketplace="South").status_code == 422, (
+        "it is there already"
+    )
 
 
 def test_whose_job_it_is_is_not_corrected_once_somebody_was_told_nor_before_the_stop(
@@ -166,13 +167,6 @@ def test_whose_job_it_is_is_not_corrected_once_somebody_was_told_nor_before_the_
         assert world.services.ledger.case(ref).version == before.version
     told = send(operator, world.waiting("offers/d"), "whose", retailer="Shop B", marketplace="North")
     assert "was told to Shop A already" in read(told.text)
-
-
-def test_a_retailer_that_is_none_or_is_there_already_is_refused(world: Any, operator: TestClient) -> None:
-    ref = stopped(world)
-    for retailer in ("", "  ", "x" * 201, "Shop A"):
-        assert send(operator, ref, "whose", retailer=retailer, marketplace="North").status_code == 422, retailer
-    assert world.services.ledger.case(ref).facts["retailer"] == "Shop A"
 
 
 # -- what it owes ----------------------------------------------------------------------------------------------------
