@@ -20,6 +20,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from blocks.reading import variable
 from caseproof.config.settings import Settings
 from caseproof.procedure.containment.check_lock import check_lock
+from caseproof.procedure.containment.known_jobs import find_jobs
 from caseproof.procedure.containment.stop_targets import StopResult
 from caseproof.procedure.core.services import bootstrap
 from caseproof.up.processes import free_port
@@ -83,6 +84,7 @@ def test_a_pass_needs_no_prefect_and_says_that_the_keeper_makes_the_runs(jobs: F
     assert "The cases have no flow runs yet; the keeper makes them." in " ".join(ended.out.split())
     with bootstrap(Settings(home=home)).store.reading() as uow:
         assert len(uow.cases.rows(open_only=True)) == FAILING
+        assert len(find_jobs(uow, "/", 99)) == 20, "whoever raises a case finds all jobs"
 
 
 def test_a_dry_run_prints_the_plan_and_does_nothing(jobs: Farm, run: Run, home: Path) -> None:
@@ -91,7 +93,7 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(jobs: Farm, run: Run, home: 
     assert stops(jobs) == 0
     assert "nothing was done" in " ".join(run("check", "--dry-run").out.split())
     with bootstrap(Settings(home=home)).store.reading() as uow:
-        assert uow.cases.rows() == []
+        assert (uow.cases.rows(), find_jobs(uow, "/", 99)) == ([], [])
 
 
 def test_a_second_check_at_the_same_time_says_so_and_does_nothing(jobs: Farm, run: Run, home: Path) -> None:
