@@ -17,7 +17,14 @@ from fastapi.responses import RedirectResponse
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
 from caseproof.domain.vocabulary import CAUSES, UNKNOWN
 from caseproof.procedure.answers.answering import as_typed
-from caseproof.procedure.core.by_hand import LONGEST_NAME, LONGEST_NOTE, ask_to_look, correct_whose_job, write_note
+from caseproof.procedure.core.by_hand import (
+    LONGEST_NAME,
+    LONGEST_NOTE,
+    ask_to_look,
+    correct_whose_job,
+    is_nobodys_yet,
+    write_note,
+)
 from caseproof.procedure.core.causes import correct_cause
 from caseproof.procedure.core.logins import Person, TeamLogins
 from caseproof.procedure.core.parts import Ledger
@@ -59,6 +66,7 @@ class HandPages:
         facts = {name: str(case.facts.get(name) or "") for name in ("retailer", "marketplace")}
         what = {
             "case": case, "cause": cause_in_words(case), "retailers": retailers, "do": do,
+            "nobodys": is_nobodys_yet(case),
             "causes": [one for one in _CAUSES if one[0] != case.facts["cause"]],
             "owed": [one for one in owed if one.can_be_given_up],
             "typed": {**dict.fromkeys(_TYPED, ""), **facts, **(typed or {})}, "longest_note": LONGEST_NOTE,

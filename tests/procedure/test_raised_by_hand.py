@@ -54,7 +54,7 @@ def test_what_cannot_be_opened_is_tried_again_and_says_why_until_somebody_takes_
     [one] = wanted(world)
     assert (done.raised, one.row.tries) == ([], 1)
     assert "offers/feed-z" in one.row.trouble
-    assert list(done.problems.said) == ["a case for jobs: offers/feed-z"]
+    assert list(done.problems.said) == ["a case that somebody wants: jobs: offers/feed-z"]
     assert keeper(seconds=1).problems.said == {}, "with back-off"
     world.platform.add("offers/feed-z")
     assert len(keeper(days=1).raised) == 1

@@ -168,6 +168,13 @@ def test_whose_job_it_is_is_not_corrected_once_somebody_was_told_nor_before_the_
     told = send(operator, world.waiting("offers/d"), "whose", retailer="Shop B", marketplace="North")
     assert "was told to Shop A already" in read(told.text)
 
+    ref = world.verified("offers/e")  # and in the next round, in which nobody was told yet
+    world.record(ref, Kind.REVIEW_REJECTED, "team lead", why="Another account.")
+    stop = world.services.files.keep_json(ref, "stop-2.json", {})
+    world.record(ref, Kind.STOPPED, scope="job", jobs=[{"job": "offers/e", "active": False}], evidence=stop)
+    assert send(operator, ref, "whose", retailer="Shop B", marketplace="North").status_code == 422
+    assert world.services.ledger.case(ref).facts["retailer"] == "Shop A"
+
 
 # -- what it owes ----------------------------------------------------------------------------------------------------
 

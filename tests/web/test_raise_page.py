@@ -95,7 +95,8 @@ def test_what_could_not_be_opened_says_why_and_is_taken_back(world: Any, operato
     with world.services.store.uow() as uow:
         uow.owed.tried(wanted(world)[0].row, "no_such_job", "There is no job 'offers/feed-z'.", world.tick())
         uow.commit()
-    assert "There is no job 'offers/feed-z'." in read(operator.get(form).text)
+    for page in (form, "/"):
+        assert "There is no job 'offers/feed-z'." in read(operator.get(page).text), page
     assert send(operator, back="jobs: offers/feed-z").headers["Location"] == "/raise"
     assert wanted(world) == []
     assert send(operator, back="jobs: offers/feed-z").status_code == 422

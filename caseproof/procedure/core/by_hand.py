@@ -68,9 +68,8 @@ def correct_whose_job(
 ) -> Case:
     """Somebody knows better than the platform whose job it is; "" for no marketplace.
 
-    Only until the retailer is told: afterwards somebody else has the notice, and may have answered it. Raises
-    NotOnTheTeam, UnknownCase, BadInput for a name that cannot be used or is there already, NotAllowed where it is too
-    late, or the job is not stopped yet (J2).
+    Only as long as it ``is_nobodys_yet``. Raises NotOnTheTeam, UnknownCase, BadInput for a name that cannot be used or
+    is there already, NotAllowed where it is too late, or the job is not stopped yet (J2).
     """
     member = require_member(by, team)
     whose = _name(retailer, "retailer"), _name(marketplace, "marketplace")
@@ -78,8 +77,8 @@ def correct_whose_job(
         raise BadInput("The retailer has no name.", "Give it as the job's tag on the platform names it.")
 
     def correct(case: Case) -> Sequence[Event]:
-        if case.is_closed or case.notice is not None:
-            told = "is closed" if case.is_closed else f"was told to {case.facts.get('retailer')} already"
+        if not is_nobodys_yet(case):
+            told = "is closed" if case.is_closed else f"was told to {case.facts.get('retailer')} already, or they wrote"
             raise NotAllowed(
                 f"{case.ref} {told}: whose job it is cannot be corrected any more.",
                 "Correct the tags of the job on the platform, for its next failure; and write a note here.",
@@ -94,6 +93,15 @@ def correct_whose_job(
         ]  # fmt: skip
 
     return ledger.change(ref, correct)
+
+
+def is_nobodys_yet(case: Case) -> bool:
+    """Whether no retailer was told since the case was last opened, nor wrote: else one has its notice, and what they
+    answered would count for another.
+    """
+    begun = case.last_opened.seq if case.last_opened else 0
+    told = any(event.kind is Kind.NOTICE_SENT for event in case.events[begun:])
+    return not (case.is_closed or told or case.confirmations or case.replies)
 
 
 def _name(text: str, what: str) -> str:

@@ -27,7 +27,7 @@ from caseproof.platforms.base import JobPlatform
 from caseproof.procedure.containment.containment import contain
 from caseproof.procedure.containment.opening import Request, open_case
 from caseproof.procedure.core.parts import Ledger, Stopping
-from caseproof.procedure.keeper.owing import what_is_wrong
+from caseproof.procedure.keeper.owing import thing_of, what_is_wrong
 from caseproof.store import OwedRow, UnitOfWork, locks
 
 AT_ONCE = 50
@@ -77,11 +77,8 @@ def key_of(platform: str, job: str) -> str:
 
 def wanted_cases(uow: UnitOfWork) -> list[WantedCase]:
     """All that are wanted and not open yet, the oldest first."""
-    found = []
-    for row in uow.owed.rows(AT_ONCE, Debt.RAISE):
-        if (request := _request(uow, row.key)) is not None:
-            found.append(WantedCase(request, row))
-    return found
+    rows = [row for row in uow.owed.of("") if row.what is Debt.RAISE]
+    return [WantedCase(request, row) for row in rows if (request := _request(uow, row.key)) is not None]
 
 
 def take_back(ledger: Ledger, key: str) -> None:
@@ -156,7 +153,7 @@ class _Raising:
             case, _ = open_case(ledger, self.stopping.policy, platform, self.desk, request)
         except Exception as error:
             code, said = what_is_wrong(error)
-            self.wrong(f"a case for {row.key}", error)
+            self.wrong(thing_of(row), error)
             with ledger.store.uow() as uow:
                 uow.owed.tried(row, code, said, ledger.clock())
                 uow.commit()

@@ -18,11 +18,13 @@ from caseproof.domain.forms import (
     WordAgreement,
 )
 from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.owing import Debt
 from caseproof.domain.vocabulary import CAUSE, SHARED_CAUSE, Decision
 from caseproof.domain.worklist import SIZE, Group, WorkQuery
 from caseproof.procedure.core.causes import over_at
 from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import in_words
+from caseproof.procedure.keeper.owing import thing_of
 from caseproof.procedure.keeper.problems import PROBLEMS
 from caseproof.procedure.keeper.schedule import US, waits_for_retailer
 from caseproof.procedure.views.board import Returned, line, what_returned
@@ -124,6 +126,8 @@ def worklist(
         group = query.group or (Group.MINE if counts[Group.MINE] else Group.TEAM)
         found = uow.worklist.page(query, group, at)
         incidents = tuple(_for_all(uow, now)) if group in (Group.MINE, Group.TEAM) else ()
+        # A case that somebody wants is tried outside the keeper's pass, too.
+        wanted = [row for row in uow.owed.of("") if row.what is Debt.RAISE and row.is_late]
         messages, platforms = sum(uow.messages.counts().values()), tuple(uow.cases.platforms())
     spelt = {folded_name(name): name for name in team()}
     lines = tuple(
@@ -131,6 +135,7 @@ def worklist(
         for row in found
     )
     others = {name: why for name, why in problems.items() if name not in about}
+    others |= {thing_of(row): row.trouble for row in wanted}
     return Worklist(query, group, lines, counts, incidents, others, messages, platforms)
 
 
