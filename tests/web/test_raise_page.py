@@ -16,7 +16,7 @@ from caseproof.procedure.keeper.raising import WantedCase, wanted_cases
 from tests.support.letters import hidden_fields
 
 OFFERS = Job("offers/feed-a", "Offers of shop A", "https://jobs.example.com/a", "Shop A", "North", None)
-ODD = Job("a&b/<i>", '"><script>x', "https://jobs.example.com/b", "Shop & Söhne", None, None)
+ODD = Job("a&b/<i>  x", '"><script>x', "https://jobs.example.com/b", "Shop & Söhne", None, None)
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_names_of_jobs_are_only_text(world: Any, operator: TestClient) -> None:
     page = operator.get("/raise?words=söhne").text
     assert "<script" not in page
     assert send(operator, choice(page)).status_code == 303
-    assert wanted(world)[0].request.job == "a&b/<i>"
+    assert wanted(world)[0].request.job == "a&b/<i>  x"
 
 
 def test_nobody_without_a_log_in_and_no_foreign_page_has_a_job_stopped(

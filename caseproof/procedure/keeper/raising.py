@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextvars import copy_context
 from dataclasses import asdict, dataclass, replace
 
-from caseproof.config.mail_address import tidied, unkeepable
+from caseproof.config.mail_address import unkeepable
 from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
 from caseproof.domain.decisions import require_member
@@ -183,9 +183,9 @@ def _forget(uow: UnitOfWork, key: str) -> None:
 
 
 def _name(text: str, what: str, *, needed: bool = True) -> str:
-    tidy = tidied(text)
-    if needed and not tidy:
+    name = text.strip()  # and no more: the platform may call it anything
+    if needed and not name:
         raise BadInput(f"The {what} is missing.", "Search for the job and choose it, or type both.")
-    if len(tidy) > LONGEST or unkeepable(tidy):
-        raise BadInput(f"There is no {what} {tidy[:60]!r}.", "Write it as the platform does.")
-    return tidy
+    if len(name) > LONGEST or unkeepable(name):
+        raise BadInput(f"There is no {what} {name[:60]!r}.", "Write it as the platform does.")
+    return name
