@@ -158,7 +158,7 @@ def plans(store: Store, reads: Callable[[Store], object]) -> list[str]:
     asked: list[tuple[str, Any]] = []
 
     def listen(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        if statement.lstrip().upper().startswith("SELECT"):
+        if statement.lstrip().upper().startswith(("SELECT", "WITH")):
             asked.append((statement, parameters))
 
     engine = store._opened()

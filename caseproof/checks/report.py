@@ -13,31 +13,17 @@ from datetime import UTC, date, datetime, time, timedelta
 import pandas as pd
 
 from caseproof.checks.turns import TURNED, turns
+from caseproof.domain.durations import MEASURES, in_two_units
 from caseproof.domain.errors import BadInput
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.turn import Whose
-
-MEASURES = {
-    "contain": "from the opening (or reopening) to the stop",
-    "notify": "from the opening (or reopening) to the notice",
-    "confirm": "from the notice to the retailer's first word",
-    "close": "from the first opening to the closing that held",
-}
-"""What is measured. A reopened case is stopped, told and answered anew; its time to close runs on."""
-
-TIMES = {
-    "contain": "to stop the job",
-    "notify": "to tell the retailer",
-    "confirm": "to the retailer's word",
-    "close": "to close the case",
-}
-"""What people read for each of ``MEASURES``."""
+from caseproof.domain.worklist import Age
 
 GROUPS = ("cause", "marketplace", "retailer")
 KINDS = tuple(kind for kind in Kind if kind.spec.measured)
 """The events that a report needs; all others only make reading slower."""
 
-AGES = {"under a day": 1, "1 to 7 days": 7, "7 to 30 days": 30, "over 30 days": 100_000}
+AGES = {age.words: age.days for age in Age}
 """How open cases are grouped by age: up to so many days."""
 
 MOST_WEEKS = 104
@@ -285,11 +271,4 @@ def top(table: pd.DataFrame, count: int = 10) -> tuple[pd.DataFrame, pd.DataFram
 
 def how_long(span: timedelta | None) -> str:
     """A duration for people, in its two largest units: 40 s, 9 min 41 s, 5 h 10 min, 3 d 4 h; "none" for none."""
-    if span is None or pd.isna(span):
-        return "none"
-    seconds = round(span.total_seconds())
-    for large, small, size, step in (("d", "h", 86_400, 3600), ("h", "min", 3600, 60), ("min", "s", 60, 1)):
-        if seconds >= size:
-            rest = seconds % size // step
-            return f"{seconds // size} {large} {rest} {small}" if rest else f"{seconds // size} {large}"
-    return f"{seconds} s"
+    return "none" if span is None or pd.isna(span) else in_two_units(span)

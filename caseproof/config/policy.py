@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from email.utils import parseaddr
 from functools import lru_cache
 from pathlib import Path
@@ -101,6 +102,23 @@ class ReviewPolicy(Strict):
     )
 
 
+class Targets(Strict):
+    """How long things should take: the overview counts what took longer. Nothing else follows from it.
+
+    By when a retailer is to answer says ``keeper.answer_within_days``.
+    """
+
+    contain_hours: float = Field(
+        1, gt=0, le=10_000, description="From the opening of a case, or its reopening, to the stop."
+    )
+    notify_hours: float = Field(
+        24, gt=0, le=10_000, description="From the opening of a case, or its reopening, to the notice."
+    )
+    close_days: float = Field(
+        14, gt=0, le=1000, description="From the first opening of a case to the closing that held."
+    )
+
+
 class Times(Strict):
     """When the scheduled flows run; `caseproof up` deploys them so."""
 
@@ -135,6 +153,7 @@ class Policy(Strict):
     times: Times = Times()
     check: CheckPolicy = CheckPolicy()
     keeper: KeeperPolicy = KeeperPolicy()
+    targets: Targets = Targets()
     stop_scope: dict[str, Scope] = Field(
         default_factory=dict, description="How far the stop reaches, by cause; 'job' where nothing is said."
     )
@@ -165,6 +184,17 @@ class Policy(Strict):
         if unknown:
             raise ValueError(f"unknown cause {', '.join(unknown)}; the causes are {', '.join(CAUSES)}")
         return scopes
+
+    @property
+    def target_of(self) -> dict[str, timedelta]:
+        """How long each of ``domain.durations.MEASURES`` should take."""
+        targets = self.targets
+        return {
+            "contain": timedelta(hours=targets.contain_hours),
+            "notify": timedelta(hours=targets.notify_hours),
+            "confirm": timedelta(days=self.keeper.answer_within_days),
+            "close": timedelta(days=targets.close_days),
+        }
 
     @property
     def letters_zone(self) -> ZoneInfo:

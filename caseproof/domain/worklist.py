@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import urlencode
 
@@ -38,11 +39,49 @@ class Order(StrEnum):
     MARKETPLACE = "marketplace"
 
 
+class Age(StrEnum):
+    """How long ago a case was opened first. The value is what an address says."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    OLDER = "older"
+
+    @property
+    def words(self) -> str:
+        """How people say it."""
+        return _AGES[self][1]
+
+    @property
+    def days(self) -> int:
+        """Up to so many days, and fewer; those before it are younger."""
+        return _AGES[self][0]
+
+    def between(self, now: datetime) -> tuple[datetime, datetime]:
+        """Later than the first and no later than the second such a case was opened."""
+        younger = [age.days for age in Age if age.days < self.days]
+        return now - timedelta(days=self.days), now - timedelta(days=max(younger, default=-_EVER))
+
+
+_EVER = 100_000
+_AGES = {
+    Age.DAY: (1, "under a day"),
+    Age.WEEK: (7, "1 to 7 days"),
+    Age.MONTH: (30, "7 to 30 days"),
+    Age.OLDER: (_EVER, "over 30 days"),
+}
+
+
+REOPENED = "yes"
+"""The one value of the filter ``reopened``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Filters:
     """What the cases have in common; "" for anything. ``person`` is who has them, ``NOBODY`` for nobody.
 
-    ``words`` stand in the reference, the job, the retailer or the marketplace; the others are the whole value.
+    ``words`` stand in the reference, the job, the retailer or the marketplace; ``age`` is an ``Age``, ``reopened`` is
+    ``REOPENED``; the others are the whole value.
     """
 
     words: str = ""
@@ -52,6 +91,8 @@ class Filters:
     platform: str = ""
     state: str = ""
     person: str = ""
+    age: str = ""
+    reopened: str = ""
 
     @property
     def given(self) -> dict[str, str]:
@@ -85,6 +126,9 @@ class WorkQuery:
         }
         number = one.get("page", "")
         page = int(number) if number.isascii() and number.isdigit() and len(number) < 7 else 1
+        for name, known in (("age", set(Age)), ("reopened", {REOPENED})):
+            if one.get(name) not in known:
+                one.pop(name, None)
         return cls(
             Group(one["waits"]) if one.get("waits") in set(Group) else None,
             Order(one["order"]) if one.get("order") in set(Order) else Order.OLDEST,

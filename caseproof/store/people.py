@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NoReturn
@@ -12,10 +12,13 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, 
 
 from caseproof.config.mail_address import comparable, tidied, unkeepable, usable_address
 from caseproof.domain.errors import BadInput
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.spelling import what_is_alike
+from caseproof.store.errors import readable
 from caseproof.store.owed import OwedList
 from caseproof.store.rows import insert_once, readable_text
-from caseproof.store.tables import contacts, retailers
+from caseproof.store.tables import cases, contacts, events, retailers
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8}){0,3}", re.ASCII)  # as BCP 47 writes it, but in small letters
 _ROLE = 100
@@ -134,6 +137,20 @@ class People:
         known = self._known(retailer, address)
         since: datetime | None = self._connection.scalar(select(contacts.c.created_at).where(contacts.c.id == known))
         return since
+
+    def told_of(self, retailer: str, letters: Iterable[Kind], since: datetime, most: int) -> list[tuple[str, datetime]]:
+        """The retailer's cases about which a letter of these kinds left, with when each was opened last, newest first.
+
+        Those that are open, or were closed at ``since`` or later; at most so many.
+        """
+        kinds = [str(kind) for kind in letters]
+        told = select(events.c.seq).where(events.c.case_id == cases.c.id, events.c.kind.in_(kinds)).exists()
+        theirs = (cases.c.retailer == retailer, cases.c.procedure == JOB_FAILURE.prefix)
+        lives = cases.c.closed.is_(False) | (cases.c.closed_at >= since)
+        query = select(cases.c.ref, cases.c.last_opened_at).where(*theirs, lives, told)
+        query = query.order_by(cases.c.last_opened_at.desc(), cases.c.id.desc()).limit(most)
+        with readable("A row of the cases"):
+            return [(ref, at) for ref, at in self._connection.execute(query)]
 
     def remove_contact(self, retailer: str, address: str) -> None:
         """Take an address off a retailer. Raises BadInput if it is not there."""

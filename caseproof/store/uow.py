@@ -18,6 +18,7 @@ from caseproof.store.incidents import Incidents
 from caseproof.store.intents import Intents
 from caseproof.store.logins import Logins
 from caseproof.store.messages import Messages
+from caseproof.store.overview import Overview
 from caseproof.store.owed import OwedList
 from caseproof.store.people import People
 from caseproof.store.tickets import Tickets
@@ -42,6 +43,7 @@ class UnitOfWork:
         self.incidents = Incidents(connection)
         self.cursors = Cursors(connection)
         self.messages = Messages(connection)
+        self.overview = Overview(connection)
         self.owed = OwedList(connection)
         self.people = People(connection)
         self.logins = Logins(connection)

@@ -33,10 +33,11 @@ from sqlalchemy import (
 
 from caseproof.domain.job_failure.turn import Turn
 from caseproof.domain.procedure import procedure_of
-from caseproof.domain.worklist import NOBODY, SIZE, Group, Order, WorkQuery
+from caseproof.domain.worklist import NOBODY, SIZE, Age, Group, Order, WorkQuery
 from caseproof.store.case_rows import CaseRow
 from caseproof.store.column_types import UtcTime
 from caseproof.store.errors import readable
+from caseproof.store.logins import folded_name
 from caseproof.store.refs import normal
 from caseproof.store.tables import case_handling, cases
 
@@ -205,7 +206,11 @@ class _Shape:
     @property
     def where(self) -> list[ColumnElement[bool]]:
         """What the filters choose."""
-        found = [_C[name] == bindparam(name) for name in sorted(self.filters - {"words"})]
+        found = [_C[name] == bindparam(name) for name in sorted(self.filters - {"words", "age", "reopened"})]
+        if "age" in self.filters:
+            found += [_C.opened_at > bindparam("opened_after"), _C.opened_at <= bindparam("opened_until")]
+        if "reopened" in self.filters:
+            found.append(_C.opening > 1)
         if "words" in self.filters:
             found.append(or_(*(func.lower(one).like(bindparam("words"), escape="\\") for one in _WORDS)))
         if self.person == NOBODY:
@@ -258,7 +263,9 @@ def _values(query: WorkQuery, at: Moment) -> dict[str, Any]:
     words = query.filters.words.lower()
     for letter in "\\%_":
         words = words.replace(letter, f"\\{letter}")
-    said = query.filters.given | {"words": f"%{words}%"}
+    said: dict[str, Any] = query.filters.given | {"words": f"%{words}%", "person": folded_name(query.filters.person)}
+    if query.filters.age:
+        said["opened_after"], said["opened_until"] = Age(query.filters.age).between(at.now)
     known = {"now": at.now, "today": at.now.date(), "late_since": at.late_since, "viewer": at.viewer}
     return said | known | {"problems": [*at.problems][:_AT_ONCE], "cut_off": [*at.cut_off][:_AT_ONCE]}
 

@@ -15,6 +15,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.answers.answer_link import asked
 from caseproof.procedure.answers.answering import LinkSpent, NotFilledIn, answer
+from caseproof.procedure.answers.told_jobs import told_jobs
 from caseproof.procedure.core.parts import Ledger, ReplyAddresses
 from caseproof.web.answer_guard import Fields, RateLimit, is_our_form, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS, AnswerPages, Typed
@@ -29,6 +30,14 @@ def answer_routes(ledger: Ledger, vault: Vault, replies: ReplyAddresses, pages: 
         try:
             pace.look(request)
             return pages.state(token, asked(ledger.store, replies, token))
+        except CaseproofError as error:
+            return pages.trouble(request, error)
+
+    @router.api_route("/answer/{token}/jobs", methods=["GET", "HEAD"])
+    def jobs(token: str, request: Request) -> Response:
+        try:
+            pace.look(request)
+            return pages.jobs(token, told_jobs(ledger.store, replies, token))
         except CaseproofError as error:
             return pages.trouble(request, error)
 

@@ -19,6 +19,7 @@ from caseproof.domain.vocabulary import Choice
 from caseproof.evidence.signing import BadLink, LinkReplaced
 from caseproof.procedure.answers.answer_link import Asked, GivenAnswer, JobAsked, LinkState
 from caseproof.procedure.answers.answering import MOST_NAME, MOST_WORDS, Given, as_typed
+from caseproof.procedure.answers.told_jobs import MOST, SETTLED_DAYS, JobState, ToldJobs
 from caseproof.procedure.core.parts import ReplyAddresses
 from caseproof.web.answer_guard import Fields, TooMuch, TooOften, form_key
 from caseproof.web.pages import HEADERS, Pages
@@ -101,10 +102,28 @@ class AnswerPages:
             return self._told(say, "expired", status or 410, typed=typed)
         if state.standing(LinkState.ANSWERED):
             told = [say("answered"), *self._colleagues(state, say)]
-            return self._told(say, "answered", status or 200, told=told, said=said, typed=typed)
+            return self._told(say, "answered", status or 200, told=told, said=said, typed=typed, of=token)
         if state.standing(LinkState.SUPERSEDED):
-            return self._told(say, "superseded", status or 200, said=said, typed=typed)
+            return self._told(say, "superseded", status or 200, said=said, typed=typed, of=token)
         return self._told(say, "no_contact", 403, typed=typed)
+
+    def jobs(self, token: str, found: ToldJobs) -> Response:
+        """How the jobs stand that the contact who holds this link was told of; nothing where it does not hold."""
+        state = found.asked
+        say, own = (Phrases(state.language, name) for name in ("page", "jobs"))
+        if not found.may_look:
+            return self._told(say, *(("expired", 410) if state.expired else ("no_contact", 403)))
+        moment = self._common(say).moment
+        shown = [
+            (one_line(job.job_name, 80), one_line(job.marketplace, 60), own(job.state, when=moment(job.since)),
+             own("asked_help") if job.state is JobState.ASKED else "")
+            for job in found.jobs
+        ]  # fmt: skip
+        return self._show(
+            "answer_jobs.html", 200, say=say, own=own, head=own("page_title"), shown=shown, action=self.action(token),
+            lead=own("lead", address=one_line(state.letter.to, 254)), kept=own("kept", days=SETTLED_DAYS),
+            more=own("more", most=MOST) if found.more else "",
+        )  # fmt: skip
 
     def trouble(
         self, request: Request, error: CaseproofError | None, token: str = "", typed: Typed = NOTHING
@@ -150,13 +169,17 @@ class AnswerPages:
 
     def _told(
         self, say: Phrases, what: str, status: int, *, title: str = "", told: Sequence[str] = (), after: str = "",
-        said: Sequence[tuple[str, str]] = (), typed: Typed = NOTHING, token: str = "",
+        said: Sequence[tuple[str, str]] = (), typed: Typed = NOTHING, token: str = "", of: str = "",
     ) -> Response:  # fmt: skip
-        """A page that says what is, and what to do; with a token, what was typed can be sent once more."""
+        """A page that says what is, and what to do; with a token, what was typed can be sent once more.
+
+        ``of`` is the token of a link that holds: how its jobs stand is a link further.
+        """
         return self._show(
             "answer_told.html", status, say=say, head=say("page_title"), title=title or say(f"{what}_title"),
             told=told or [say(what)], next=after or say(f"{what}_next"), said=said, typed=typed,
             again=typed.fields if token and typed.key else [], action=self.action(token), mail_to=self._mail,
+            stand=self._stand(of, say.language),
         )  # fmt: skip
 
     def _said(self, state: Asked, say: Phrases) -> list[tuple[str, str]]:
@@ -190,6 +213,7 @@ class AnswerPages:
             others=[(one_line(job.job_name, 80), say(f"other_{job.standing}")) for job in others],
             ticked=typed.refs if typed is not NOTHING else tuple(job.ref for job in state.offered),
             action=self.action(token), seen=state.seen, key=form_key(self._replies.secret(), token, state.seen),
+            stand=self._stand(token, say.language),
         )  # fmt: skip
 
     def _shown(self, state: Asked, say: Phrases, jobs: Sequence[JobAsked], choices: Sequence[Choice]) -> dict[str, Any]:
@@ -253,6 +277,10 @@ class AnswerPages:
         length = len(as_typed(typed.words))
         most = MOST_NAME if field == "name" else MOST_WORDS
         return say(f"error_{field}_{why}", most=most, length=length)
+
+    def _stand(self, token: str, language: str) -> tuple[str, str] | None:
+        """The link to how the jobs stand, and its words; None without a token."""
+        return (f"{self.action(token)}/jobs", Phrases(language, "jobs")("link")) if token else None
 
     def _show(self, template: str, status: int, **what: Any) -> Response:
         return self._pages.show(template, status, PAGE_HEADERS, sender=self._sender, **what)

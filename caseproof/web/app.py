@@ -36,6 +36,7 @@ from caseproof.web.files import evidence_response
 from caseproof.web.handbook import DOCS, Handbook
 from caseproof.web.hosts import OwnHosts
 from caseproof.web.login import LoginPages, account_routes, login_routes
+from caseproof.web.overview import OverviewPages, overview_routes
 from caseproof.web.pages import HERE, Pages, prefect_ui
 from caseproof.web.provider import LoginProvider
 from caseproof.web.question import Questions
@@ -75,6 +76,7 @@ def create_app(
     by_form = LoginPages(pages, who, settings, provider)
     work = WorkPages(services.ledger, services.policy.keeper, logins, pages, by_form, prefect_ui())
     app.include_router(work_routes(work))
+    app.include_router(overview_routes(OverviewPages(services.ledger, services.policy, logins.team, pages)))
     questions = Questions(
         services.ledger, services.files, Links(base), lambda: policy_in_force(settings).policy, services.replies.secret,
         who,

@@ -72,6 +72,7 @@ HEALTH = "/health"
 
 DOORS: tuple[Door, ...] = (
     Door("/answer/{token}", _FORM, Guard.SIGNED_LINK),
+    Door("/answer/{token}/jobs", READ, Guard.SIGNED_LINK),
     Door("/static/{path:path}", READ, Guard.OPEN),
     Door(HEALTH, READ, Guard.OPEN),
     Door("/login", _FORM, Guard.SIGN_IN),
@@ -83,6 +84,8 @@ DOORS: tuple[Door, ...] = (
     Door("/logout", ("POST",), Guard.PERSON),
     Door("/worklist", ("GET", "POST"), Guard.PERSON),
     Door("/", READ, Guard.LOGIN),
+    Door("/overview", READ, Guard.LOGIN),
+    Door("/overview/{name}.csv", READ, Guard.LOGIN),
     Door("/cases", READ, Guard.LOGIN),
     Door("/cases/{ref}", READ, Guard.LOGIN),
     Door("/cases/{ref}/question", ("POST",), Guard.PERSON),

@@ -20,7 +20,7 @@ from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import CAUSES
-from caseproof.domain.worklist import NOBODY, Group, Order, WorkQuery
+from caseproof.domain.worklist import NOBODY, REOPENED, Age, Group, Order, WorkQuery
 from caseproof.procedure.core.handling import LONGEST_SNOOZE, Handle, Outcome, Wish, day_ahead, handle
 from caseproof.procedure.core.logins import Person, TeamLogins
 from caseproof.procedure.core.parts import Ledger
@@ -92,6 +92,7 @@ class WorkPages:
         what = {
             "shown": shown, "query": shown.query, "groups": GROUPS, "orders": ORDERS, "causes": CAUSES,
             "in_words": in_words, "states": _STATES, "team": self.logins.team(), "nobody": NOBODY,
+            "ages": tuple(Age), "reopened": REOPENED,
             "sent": sent or Sent(), "outcome": outcome, "done": "", "prefect_ui": self.prefect_ui, "now": now,
             "first_day": f"{(now + timedelta(days=1)).date()}", "last_day": f"{(now + LONGEST_SNOOZE).date()}",
             "here": query.address,

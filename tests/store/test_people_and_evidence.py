@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import insert
 
 from caseproof.domain.errors import BadInput
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.store import Contact, EvidenceRow, UnknownCase
 from caseproof.store.tables import contacts
 
@@ -206,3 +207,20 @@ def test_since_when_a_contact_is_registered_stays_until_it_is_taken_off(store):
         uow.people.remove_contact("R", "a@example.com")
         uow.people.add_contact("R", "a@example.com", at=later)
         assert [contact.created_at for contact in uow.people.contacts("R")] == [None, later]
+
+
+def test_a_retailers_cases_of_which_a_letter_told_are_found_the_newest_first(store, make):
+    with store.uow() as uow:
+        made = uow.bulk.open([
+            make.opened("job-1", retailer="Shop A"), make.opened("job-2", retailer="Shop A"),
+            make.opened("job-3", retailer="Shop A"), make.opened("job-4", retailer="shop a"),
+        ])  # fmt: skip
+        for case in (made[0], made[2], made[3]):
+            uow.cases.append(case, *make.to(case, Kind.NOTICE_SENT)[1])
+        uow.commit()
+    letters, since = [Kind.NOTICE_SENT], make.start
+    with store.reading() as uow:
+        assert [ref for ref, _ in uow.people.told_of("Shop A", letters, since, 9)] == [made[2].ref, made[0].ref]
+        assert [ref for ref, _ in uow.people.told_of("Shop A", letters, since, 1)] == [made[2].ref]
+        assert uow.people.told_of("Shop A", [Kind.REMINDER_SENT], since, 9) == []
+        assert uow.people.told_of("", letters, since, 9) == []

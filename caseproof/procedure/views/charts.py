@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from PIL import Image
 
-from caseproof.checks.report import MEASURES, TIMES, Figures, how_long, top
+from caseproof.checks.report import Figures, how_long, top
+from caseproof.domain.durations import MEASURES, TIMES
 from caseproof.domain.visible import one_line
 
 if TYPE_CHECKING:

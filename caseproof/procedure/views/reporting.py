@@ -12,8 +12,9 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from caseproof.checks.report import KINDS, MEASURES, TIMES, Figures, Period, figures, how_long, top
+from caseproof.checks.report import KINDS, Figures, Period, figures, how_long, top
 from caseproof.checks.turns import TURNED
+from caseproof.domain.durations import MEASURES, TIMES
 from caseproof.procedure.core.parts import Ledger, Links
 from caseproof.procedure.core.texts import data_uri
 from caseproof.procedure.views.charts import Picture, report_pictures
