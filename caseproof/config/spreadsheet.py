@@ -1,7 +1,8 @@
 """Tables as spreadsheets and CRMs export them: text with a delimiter, in whatever encoding, with a header.
 
 Reads UTF-8, UTF-16 and, where it is clear, Windows-1252; comma, semicolon, tab or bar, a ``sep=;`` line above,
-trailing delimiters, empty rows, line breaks in quotes. What it cannot read is refused by its line.
+trailing delimiters, empty rows, line breaks in quotes. What it cannot read is refused by its line. What it writes, a
+spreadsheet calculates nothing from.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 from caseproof.config.given_files import read_plain
 from caseproof.config.mail_address import tidied
 from caseproof.domain.errors import BadInput
+from caseproof.domain.visible import one_line
 
 AS_UTF_8 = "Save the file as 'CSV UTF-8' and give it again."
 
@@ -184,3 +186,26 @@ def _encoding(content: bytes) -> str:
     if len(content) % 2 == 0 and content[:1] == b"\0" != content[1:2]:
         return "utf-16-be"
     return "utf-8-sig"
+
+
+# -- written ----------------------------------------------------------------------------------------------------------
+
+# Where a spreadsheet may see a cell begin, whichever delimiter it takes, before what it would calculate:
+# full-width signs count in some.
+_CALCULATES = re.compile(r"(?:^|(?<=[,;|\"']))(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
+
+
+def written_table(header: Sequence[str], rows: Iterable[Sequence[str | int]]) -> bytes:
+    """A table as CSV in UTF-8 with its mark, so that spreadsheets read it. No text in it is a formula to any of them.
+
+    A number stays a number. In a text that could begin a formula, an apostrophe stands before it.
+    """
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC)
+    writer.writerow(map(_written, header))
+    writer.writerows([cell if isinstance(cell, int) else _written(cell) for cell in row] for row in rows)
+    return codecs.BOM_UTF8 + file.getvalue().encode()
+
+
+def _written(text: str) -> str:
+    return _CALCULATES.sub(r"\1'", one_line(text))
