@@ -48,7 +48,7 @@ class InboxPages:
     forms: LoginPages
 
     def list(self, request: Request) -> Response:
-        """What waits for an eye."""
+        """What waits to be read."""
         page = inbox_page(self.ledger.store, self.files.vault)
         return self.pages.show("inbox.html", who=person_of(request), page=page)
 

@@ -1,4 +1,4 @@
-"""What people do with messages that wait for an eye: look at them, put them to a case, say that one is the word."""
+"""What people do with messages that wait to be read: look at them, put them to a case, say that one is the word."""
 
 from __future__ import annotations
 

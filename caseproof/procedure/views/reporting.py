@@ -21,7 +21,7 @@ from caseproof.procedure.views.charts import Picture, report_pictures
 from caseproof.procedure.views.kept_reports import reports_folder, write_page
 from caseproof.store import Store
 
-TABLES = ("times", "weeks", *(f"by-{name}" for name in GROUPS), "open")
+TABLES = ("times", "turns", "weeks", *(f"by-{name}" for name in GROUPS), "open")
 """The names of a report's tables."""
 
 OPEN_SHOWN = 50
