@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -19,13 +20,14 @@ from blocks.reading import read_platforms
 from caseproof.config.expressions import MATCH_SECONDS
 from caseproof.domain.errors import CaseproofError
 from caseproof.platforms.base import JobPlatform
-from caseproof.procedure.containment.checking import CheckPlan, carry_out, check_lock, plan_check
+from caseproof.procedure.containment.checking import CheckPlan, CheckRunning, carry_out, check_lock, plan_check
 from caseproof.procedure.containment.known_jobs import note_jobs
 from caseproof.procedure.containment.stop_targets import StopResult
 from caseproof.procedure.core.contact_list import HOW_TO_REGISTER, nobody_to_tell
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import incidents
 from caseproof.procedure.views.check_report import Checked
+from caseproof.procedure.views.platforms import note_check
 from tasks.runs.case_runs import give_runs
 
 
@@ -51,7 +53,18 @@ def check_all(services: Services, only: str, *, dry_run: bool, watcher: Watcher)
     Raises what ``read_platforms`` raises: then nothing has begun.
     """
     platforms = read_platforms(only, os.environ)
-    return [_check(services, name, partial(_client, block), dry_run, watcher) for name, block in platforms.items()]
+    return [
+        _noted(services, _check(services, name, partial(_client, block), dry_run, watcher), dry_run)
+        for name, block in platforms.items()
+    ]
+
+
+def _noted(services: Services, checked: Checked, dry_run: bool) -> Checked:
+    """Noted for whoever looks at the platforms; a dry run is none, nor is one that found another at work."""
+    if not dry_run and not isinstance(checked.error, CheckRunning):
+        with suppress(CaseproofError):  # what was done stands in the cases
+            note_check(services.ledger, checked)
+    return checked
 
 
 def _client(block: PrefectJobs | StaleBlock) -> JobPlatform:

@@ -15,9 +15,10 @@ import typer
 
 from caseproof.cli.common import AsJson, Member, on_the_team, out, print_json, safe, table_of
 from caseproof.config.signals import handled
-from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.answers.inbox import IS_BEING_READ
 from caseproof.procedure.answers.inbox_watch import read_once, today, watch
+from caseproof.procedure.answers.looking_through import take_off
 from caseproof.procedure.core.services import Services, bell_of, bootstrap
 from caseproof.store import locks
 from caseproof.up.plan import inbox_lock
@@ -97,7 +98,7 @@ def inbox_list(
     what = "that wait for nobody" if settled else "to look at"
     table = table_of(f"From retailers, {what}", "ID", "Since (UTC)", "Case", "From", "Subject", "Place", "Why")
     for row in rows:
-        cells = (str(row.id), f"{row.at:%Y-%m-%d %H:%M}", row.ref, row.sender, row.subject, row.place, row.why)
+        cells = (str(row.id), f"{row.at:%Y-%m-%d %H:%M}", row.about, row.sender, row.subject, row.place, row.why)
         table.add_row(*map(safe, cells))
     out.print(table)
     if settled:
@@ -111,19 +112,11 @@ def inbox_list(
 def inbox_done(
     numbers: Annotated[list[int], typer.Argument(metavar="ID...", help="The messages' numbers.")],
     by: Member,
+    remark: Annotated[str, typer.Option(help="What there is to say of it.")] = "",
 ) -> None:
     """Take messages off the list: somebody looked at them. They stay in the store."""
     services = bootstrap()
     member = on_the_team(services, by)
-    with services.store.uow() as uow:
-        found = {number: uow.messages.get(number) for number in numbers}
-        if unknown := [number for number, row in found.items() if row is None]:
-            raise BadInput(
-                f"There is no message {', '.join(map(str, unknown))}; nothing was taken off.",
-                "`caseproof inbox list` shows their numbers.",
-            )
-        uow.messages.done(numbers, member, services.clock())
-        uow.commit()
-    waited = sum(row is not None and row.needs_eye for row in found.values())
-    others = len(found) - waited
+    waited = take_off(services.ledger, numbers, by=member, remark=remark)
+    others = len(dict.fromkeys(numbers)) - waited
     out.print(f"{waited} taken off the list." + (f" {others} stood on it no more." if others else ""))

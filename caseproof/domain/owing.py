@@ -28,6 +28,8 @@ class Debt(StrEnum):
     """The mail to a closed case's retailer that takes back a wrong cause."""
     NOTE = "note"
     """What the retailer wrote, on the ticket."""
+    MAIL = "mail"
+    """A mail to the retailer that a person wrote."""
     ALERT = "alert"
     """What the team has to hear of an open case, beside its questions."""
     REMINDER = "reminder"
@@ -77,6 +79,7 @@ _GRACES = {
     Debt.NOTE: timedelta(minutes=10),
     Debt.ALERT: timedelta(),
     Debt.CORRECTION: timedelta(),
+    Debt.MAIL: timedelta(),
     Debt.RAISE: timedelta(),
 }
 

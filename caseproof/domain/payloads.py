@@ -458,6 +458,41 @@ class TeamTold(TypedDict):
     of: NotRequired[int]
 
 
+class MessageFiled(TypedDict):
+    """A message that a person put to the case: its number, its file, and what they remark."""
+
+    message: int
+    sender: str
+    subject: str
+    evidence: str
+    remark: str
+
+
+class MailWritten(TypedDict):
+    """What a person writes to the retailer, word for word, to be sent by the keeper.
+
+    ``to`` is the address; ``message`` the number of the message that it answers. ``subject`` is that one's,
+    ``follows`` its Message-ID: both "" where that message came on the page, or says none that can be used.
+    """
+
+    to: str
+    words: str
+    message: int
+    subject: str
+    follows: str
+
+
+class MailSent(Mailed):
+    """The mail that somebody wrote: ``by`` whom, and ``of`` the number of the event that has it.
+
+    ``unsigned``: nothing in it is signed, because it went to nobody who may speak for the retailer.
+    """
+
+    by: str
+    of: int
+    unsigned: NotRequired[bool]
+
+
 class GivenUp(TypedDict):
     """What is owed no more because a person says so (a ``Debt`` and its key), what that is in words, and why."""
 

@@ -161,6 +161,12 @@ class Cases:
                 return found
             found.append(name)
 
+    def open_by_platform(self) -> dict[str, tuple[int, int]]:
+        """How many cases of each platform are open, and how many of them rest or need help with a step."""
+        query = select(cases.c.platform, func.count(), func.count().filter(in_need)).where(_OPEN)
+        found = self._connection.execute(query.group_by(cases.c.platform))
+        return {platform: (count, late) for platform, count, late in found}
+
     def in_need(self, limit: int) -> list[CaseRow]:
         """Open cases that rest, or in which a step needs help, oldest first."""
         return self._rows(in_need, limit=limit)

@@ -26,6 +26,13 @@ class Cursors:
             found = self._connection.execute(_MARK, {"name": name}).one_or_none()
         return (found.value, found.at) if found else None
 
+    def below(self, begin: str) -> dict[str, tuple[str, datetime]]:
+        """What was noted under the names that begin so, by the rest of each name, sorted."""
+        query = select(marks).where(marks.c.name.startswith(begin, autoescape=True)).order_by(marks.c.name)
+        with readable(f"The marks {begin}"):
+            found = self._connection.execute(query).all()
+        return {row.name.removeprefix(begin): (row.value, row.at) for row in found}
+
     def set(self, name: str, value: str, at: datetime) -> None:
         """Note it, in place of what was noted before."""
         refuse_nul("mark", value)

@@ -25,6 +25,9 @@ _AUTHENTIC = (Disposition.COUNTED, Disposition.REPLY)
 # Strangers write these. An index of PostgreSQL takes no more than 2,700 bytes.
 _MOST = {"message_id": 500, "sender": 320, "subject": 300, "why": 1000}
 
+MOST_REMARK = 500
+"""How many characters whoever looked at a message may remark."""
+
 
 @dataclass(frozen=True, slots=True)
 class MessageRow:
@@ -32,7 +35,8 @@ class MessageRow:
 
     ``ref`` is its case's, ``message_id`` its own, each empty if it has none; ``why`` says to people why it ended in its
     place, and ``code`` to programs. ``told_at`` is when the team was told, ``done_at`` when ``done_by`` had looked at
-    it. ``original`` is the digest of what came, where a key of ours was taken out of what is kept; else "".
+    it, and what they remark (``remark``). ``original`` is the digest of what came, where a key of ours was taken out of
+    what is kept; else "". ``filed`` is the case that a person put it to, "" where nobody did.
     """
 
     id: int
@@ -51,6 +55,13 @@ class MessageRow:
     done_by: str = ""
     code: MessageCode = MessageCode.OTHER
     original: str = ""
+    remark: str = ""
+    filed: str = ""
+
+    @property
+    def about(self) -> str:
+        """The case that it is about, as far as that is known: what a person said goes first. "" for none."""
+        return self.filed or self.ref
 
     @property
     def needs_eye(self) -> bool:
@@ -134,7 +145,7 @@ class Messages:
         return found
 
     def of_case(self, ref: str) -> list[MessageRow]:
-        """The messages of a case, oldest first. Raises UnknownCase for what can be no reference."""
+        """The messages that came to a case, oldest first. Raises UnknownCase for what can be no reference."""
         return self._rows(_query().where(cases.c.ref == normal(ref)).order_by(messages.c.id))
 
     def count_for(self, ref: str, since: datetime, places: Collection[str]) -> int:
@@ -167,9 +178,14 @@ class Messages:
         """Note that the team was told of these; the first time stays."""
         self._write(ids, messages.c.told_at.is_(None), told_at=at)
 
-    def done(self, ids: Iterable[int], by: str, at: datetime) -> None:
-        """Note who looked at these; who did so first stays."""
-        self._write(ids, messages.c.done_at.is_(None), done_at=at, done_by=by)
+    def done(self, ids: Iterable[int], by: str, at: datetime, remark: str = "") -> None:
+        """Note who looked at these, and what they remark; who did so first stays."""
+        said = readable_text(remark, MOST_REMARK)
+        self._write(ids, messages.c.done_at.is_(None), done_at=at, done_by=by, remark=said)
+
+    def file(self, number: int, ref: str) -> None:
+        """Note to which case a person put this message; the one to which it came stays as it is."""
+        self._connection.execute(update(messages).where(messages.c.id == number).values(filed=ref))
 
     def _write(self, ids: Iterable[int], where: ColumnElement[bool], **values: Any) -> None:
         rows = [{"row": number} for number in ids]

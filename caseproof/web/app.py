@@ -35,14 +35,16 @@ from caseproof.web.errors import ErrorPages, add_errors
 from caseproof.web.files import evidence_response
 from caseproof.web.handbook import DOCS, Handbook
 from caseproof.web.hosts import OwnHosts
+from caseproof.web.inbox import InboxPages, inbox_routes
+from caseproof.web.installation import installation_routes
 from caseproof.web.login import LoginPages, account_routes, login_routes
 from caseproof.web.overview import OverviewPages, overview_routes
 from caseproof.web.pages import HERE, Pages, prefect_ui
 from caseproof.web.provider import LoginProvider
 from caseproof.web.question import Questions
 from caseproof.web.raising import RaisePages, raise_routes
-from caseproof.web.reports import report_response
-from caseproof.web.views import inbox_page, ticket_page
+from caseproof.web.reports import report_routes
+from caseproof.web.views import ticket_page
 from caseproof.web.who import Who, person_of
 from caseproof.web.worklist import WorkPages, work_routes
 
@@ -81,12 +83,16 @@ def create_app(
         services.ledger, services.files, Links(base), lambda: policy_in_force(settings).policy, services.replies.secret,
         who,
     )  # fmt: skip
+    inbox = InboxPages(services.ledger, services.files, services.replies, pages, by_form)
+    app.include_router(inbox_routes(inbox))
     app.include_router(_list_routes(services.store, services.vault, pages, base))
     app.include_router(case_routes(services.store, services.vault, questions, pages, base))
     app.include_router(hand_routes(HandPages(services.ledger, logins, by_form)))
     app.include_router(raise_routes(RaisePages(services.ledger, logins, by_form)))
     app.include_router(contact_routes(ContactPages(services.ledger, by_form)))
-    app.include_router(_file_routes(services.store, services.vault, settings.home_folder, pages, base, Handbook(docs)))
+    app.include_router(_file_routes(services.store, services.vault, pages, base, Handbook(docs)))
+    app.include_router(report_routes(services.ledger, settings.home_folder, pages))
+    app.include_router(installation_routes(services.ledger, settings, pages))
     app.include_router(_health_routes(services.store, services.keys, who, host))
     app.include_router(answer_routes(services.ledger, services.vault, services.replies, answers))
     app.include_router(login_routes(logins, by_form))
@@ -106,10 +112,6 @@ def _provider(settings: Settings) -> LoginProvider | None:
 def _list_routes(store: Store, vault: Vault, pages: Pages, base: str) -> APIRouter:
     router = APIRouter()
 
-    @router.api_route("/inbox", methods=_READ)
-    def inbox(request: Request) -> Response:
-        return pages.show("inbox.html", who=person_of(request), page=inbox_page(store, vault))
-
     @router.api_route("/tickets/{ticket_id}", methods=_READ)
     def ticket(ticket_id: str, request: Request) -> Response:
         page = ticket_page(store, vault, ticket_id)
@@ -120,16 +122,12 @@ def _list_routes(store: Store, vault: Vault, pages: Pages, base: str) -> APIRout
     return router
 
 
-def _file_routes(store: Store, vault: Vault, home: Path, pages: Pages, base: str, handbook: Handbook) -> APIRouter:
+def _file_routes(store: Store, vault: Vault, pages: Pages, base: str, handbook: Handbook) -> APIRouter:
     router = APIRouter()
 
     @router.api_route("/evidence/{digest}", methods=_READ)
     def evidence(digest: str, request: Request) -> Response:
         return evidence_response(store, vault, digest, request.headers.get("If-None-Match", ""))
-
-    @router.api_route("/reports/{name}", methods=_READ)
-    def report(name: str) -> Response:
-        return report_response(home, name)
 
     @router.api_route("/docs/pictures/{name}", methods=_READ)
     def picture(name: str) -> Response:

@@ -65,18 +65,18 @@ class InboxPage:
     settled: list[tuple[MessageRow, str]]
 
 
-_HEAPS: Mapping[Disposition, tuple[str, str]] = {
+HEAPS: Mapping[Disposition, tuple[str, str]] = {
     Disposition.REPLY: (
         "Reply",
         "Read it, and say in the form of the case's run what it means; for a closed case, call.",
     ),
     Disposition.REFUSED: (
         "Does not count",
-        "See who wrote it. If it is the retailer's word all the same, register the contact, and record the message.",
+        "See who wrote it. If it is the retailer's word all the same, record it; register a new contact first.",
     ),
     Disposition.UNMATCHED: (
         "No case",
-        "Find the case that it is about. If it is the retailer's word, record the message there.",
+        "Find the case that it is about. Put the message there, and record it if it is the retailer's word.",
     ),
     Disposition.BOUNCE: ("Came back", "Ask the retailer for an address that works, and register it."),
     Disposition.UNREADABLE: (
@@ -86,7 +86,7 @@ _HEAPS: Mapping[Disposition, tuple[str, str]] = {
 }
 """What the places are called in front of people, and what to do about what lies there."""
 
-_NAMES: Mapping[Disposition, str] = {place: name for place, (name, _) in _HEAPS.items()} | {
+NAMES: Mapping[Disposition, str] = {place: name for place, (name, _) in HEAPS.items()} | {
     Disposition.COUNTED: "Counted",
     Disposition.AUTOMATIC: "Automatic",
     Disposition.DUPLICATE: "Came twice",
@@ -99,22 +99,26 @@ def inbox_page(store: Store, vault: Vault) -> InboxPage:
         rows = uow.messages.to_look_at(INBOX_SHOWN)
         counts = uow.messages.counts()
         settled = uow.messages.settled(SETTLED_SHOWN)
-    heaps = [Heap(name, counts[place], what) for place, (name, what) in _HEAPS.items() if counts.get(place)]
-    named = [(row, _NAMES[row.place], _first_words(vault, row)) for row in rows]
-    return InboxPage(heaps, named, sum(counts.values()) - len(rows), [(row, _NAMES[row.place]) for row in settled])
+    heaps = [Heap(name, counts[place], what) for place, (name, what) in HEAPS.items() if counts.get(place)]
+    named = [(row, NAMES[row.place], _first_words(vault, row)) for row in rows]
+    return InboxPage(heaps, named, sum(counts.values()) - len(rows), [(row, NAMES[row.place]) for row in settled])
 
 
 def _first_words(vault: Vault, row: MessageRow) -> str:
     """How a message begins; "" where that cannot be read: its file is linked beside it."""
-    if row.size > _READ_AT_MOST:
-        return ""
+    own, whole = words_of(vault, row) if row.size <= _READ_AT_MOST else ("", "")
+    return short(own or whole)
+
+
+def words_of(vault: Vault, row: MessageRow) -> tuple[str, str]:
+    """Its own words, and all of them with what it quotes; "" where they cannot be read."""
     with suppress(CaseproofError, ValueError, KeyError, TypeError):  # strangers write these, and people damage files
         content = vault.read(row.digest)
         if row.way == BY_PAGE:
-            return short(str(json.loads(content)["typed"]["words"]))
+            return (words := str(json.loads(content)["typed"]["words"])), words
         mail = read_mail(content)
-        return short(mail.own_words or mail.words)
-    return ""
+        return mail.own_words, mail.words
+    return "", ""
 
 
 # -- one case -------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.owing import LONGEST, PASSES, Debt, next_try
 from caseproof.domain.vocabulary import Disposition
 from caseproof.platforms.base import PlatformDown
+from caseproof.procedure.answers.writing_back import write_mail
 from caseproof.procedure.closing.ticket import note_words
 from caseproof.procedure.containment.checking import plan_check
 from caseproof.procedure.core import causes
@@ -167,6 +168,14 @@ def wrote_while_closing(world: World) -> str:
     return ref
 
 
+def answered_by_a_person(world: World) -> str:
+    """Closed, and somebody answers what the retailer wrote after it."""
+    ref = closed(world)
+    number = came(world, Disposition.REPLY, f"asks about {ref}", ref=ref, sender=CONTACT)
+    write_mail(world.services.ledger, number, to=CONTACT, words="Please wait.", by=REVIEWER, seen=0)
+    return ref
+
+
 def once(kind: Kind) -> Callable[[World, str], bool]:
     return lambda world, ref: world.count(ref, kind) == 1
 
@@ -203,6 +212,7 @@ MAIL: dict[str, tuple[Callable[[World], str], str, Callable[[World, str], bool]]
     "that it works again": (closed_just_now, "run", recovered_once),
     "that it works again, where the run died at the closing": (closed_just_now, "", recovered_once),
     "the correction after the closing": (wrong_cause, "", once(Kind.NOTICE_CORRECTED)),
+    "what somebody wrote": (answered_by_a_person, "", once(Kind.MAIL_SENT)),
     "the reminder": (told_and_waiting, "two days", once(Kind.REMINDER_SENT)),
     "that the stop did not hold": (stopped_again, "", told_by_mail("the stop did not hold")),
     "that it failed again": (failed_again, "", told_by_mail("failed again after the case was closed")),

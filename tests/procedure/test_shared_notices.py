@@ -15,17 +15,23 @@ import pytest
 from caseproof.channels.outbound.mail import MailDown
 from caseproof.domain.case import Case
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.vocabulary import Disposition
+from caseproof.evidence.signing import case_of_address
 from caseproof.platforms.base import PlatformRefused
 from caseproof.procedure.answers import manual_confirmation
+from caseproof.procedure.answers.writing_back import send_written, write_mail
+from caseproof.procedure.core import causes
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.notify import telling
+from caseproof.procedure.notify.correcting import tell_correction
 from caseproof.procedure.notify.threads import find_thread
 from caseproof.store import Store
 from caseproof.store.errors import Unreadable
 from tests.support.fakes import Killed
+from tests.support.keeper import came
 from tests.support.letters import at_its_pace
 from tests.support.retailer_mail import AUTHSERV, answer
-from tests.support.world import World
+from tests.support.world import CONTACT, REVIEWER, World
 
 JOBS = ("offers/a", "orders/b", "stock/c")
 
@@ -431,3 +437,25 @@ def test_a_file_that_says_nothing_that_can_be_true_holds_no_mail_up(world: World
     before = world.clock.now
     sends(world)(b"x", "a@example.com", ["b@example.com"])
     assert world.clock.now - before < timedelta(seconds=1)
+
+
+def test_what_follows_about_one_of_its_cases_asks_to_answer_to_an_address_that_is_signed(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(answers={"mailbox": "retailers"})
+    first, second = opens(world, *JOBS[:2])
+    stop(world, [first, second])
+    walk(world, [first, second])
+    number = came(world, Disposition.REPLY, "asks", ref=second, sender=CONTACT)
+    write_mail(world.services.ledger, number, to=CONTACT, words="Please wait.", by=REVIEWER, seen=0)
+    send_written(world.services.ledger, world.services.dispatch(world.send), second)
+    world.walk(second, until="the end")
+    causes.correct_cause(world.services.ledger, world.policy.team, second, "feed", by=REVIEWER)
+    tell_correction(world.services.ledger, world.services.dispatch(world.send), world.policy, second)
+    names = []
+    for raw, *_ in world.mail.taken[1:]:
+        mail = message_from_bytes(raw, policy=policy.default)
+        names.append(str(mail["Message-ID"]).partition("@")[0].rpartition(".")[2])
+        assert case_of_address(world.services.secret, str(mail["Reply-To"])) in (first, second), names[-1]
+    assert [name.partition("-")[0] for name in names] == ["mail", "recovery", "correction"]
+    assert names[0].startswith(f"mail-{second.lower()}-")

@@ -133,6 +133,9 @@ class Make:
             Kind.NOTICE_CORRECTED: {
                 "message_id": "<4@example.com>", "accepted": ["a@x"], "evidence": file, "cause": "feed", "asks": True,
             },
+            Kind.MESSAGE_FILED: {"message": 1, "sender": "a@x", "subject": "s", "evidence": file, "remark": ""},
+            Kind.MAIL_WRITTEN: {"to": "a@x", "words": "w", "message": 1, "subject": "s", "follows": ""},
+            Kind.MAIL_SENT: {"message_id": "<6@x>", "accepted": ["a@x"], "evidence": file, "by": "operator", "of": 1},
             Kind.GIVEN_UP: {"what": "note", "key": "k", "thing": "t", "reason": "r"},
             Kind.NOTED: {"note": "They moved their shop."},
             Kind.PARKED: {"until": at.isoformat(), "flow_run": "f"},

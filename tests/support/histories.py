@@ -139,6 +139,13 @@ class Teller:
         self.add(Kind.TEAM_TOLD, about="the question", number=1)
         self.add(Kind.CONFIRMATION_REFUSED, sender="x@example.com", why="a stranger", evidence=digest("stranger"))
         self.add(Kind.ADDRESS_BOUNCED, address="old@example.com", why="no such user", evidence=digest("bounce"))
+        self.add(
+            Kind.MESSAGE_FILED, message=1, sender="x@example.com", subject="s", evidence=digest("filed"), remark="r"
+        )
+        mail = {"to": "x@example.com", "words": "w", "message": 1, "subject": "s", "follows": ""}
+        self.add(Kind.MAIL_WRITTEN, "operator", **mail)
+        sent = {"message_id": "<mail@example.com>", "accepted": ["x@example.com"], "evidence": digest("mail")}
+        self.add(Kind.MAIL_SENT, **sent, by="operator", of=len(self.case.events))
         self.add(Kind.GIVEN_UP, what="note", key="k", thing="what the retailer wrote, on the ticket", reason="r")
         self.add(Kind.NOTED, note="They moved their shop.")
         self.add(Kind.PARKED, until=(self.now + timedelta(days=1)).isoformat(), flow_run="flow-run-1")

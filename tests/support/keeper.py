@@ -86,12 +86,13 @@ def came(
     world: World, place: Disposition, why: str, *, ref: str = "", digest: str = "",
     sender: str = "stranger@example.com",
     code: MessageCode = MessageCode.OTHER,
+    message_id: str = "",
 ) -> int:  # fmt: skip
     """A message among those that came from retailers."""
     with world.services.store.uow() as uow:
         number = uow.messages.add(
-            digest or hashlib.sha256(why.encode()).hexdigest(), message_id="", sender=sender, subject="Hello", size=9,
-            way="mail", place=place, why=why, code=code, ref=ref, at=world.clock(),
+            digest or hashlib.sha256(why.encode()).hexdigest(), message_id=message_id, sender=sender, subject="Hello",
+            size=9, way="mail", place=place, why=why, code=code, ref=ref, at=world.clock(),
         )  # fmt: skip
         uow.commit()
     return number

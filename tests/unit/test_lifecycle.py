@@ -64,7 +64,7 @@ REFUSED = [
 AT_ANY_TIME = {
     "confirmation_received", "confirmation_refused", "reply_received", "address_bounced", "question_asked",
     "question_answered", "answer_refused", "trouble", "trouble_over", "team_told", "given_up", "parked", "cause_chosen",
-    "word_agreed", "noted",
+    "word_agreed", "noted", "message_filed", "mail_written", "mail_sent",
 }  # fmt: skip
 WHILE_OPEN = AT_ANY_TIME | {"incident_joined", "look_asked"}
 CORRECTED = {"notice_corrected"}

@@ -26,8 +26,8 @@ from tests.support.answer_page import tell
 PAGE = {"Accept": "text/html,*/*"}
 TEAMS = ("/", "/cases", "/cases/{ref}", "/cases/JF-999999", "/cases/x", "/tickets/T-000001", "/tickets/T-9", "/inbox",
          "/evidence/" + "0" * 64, "/evidence/x", "/reports/x", "/docs", "/docs/", "/docs/index", "/docs/nowhere",
-         "/docs/pictures/x.png", "/account", "/worklist", "/overview", "/overview/open.csv",
-         "/overview/x.csv")  # fmt: skip
+         "/docs/pictures/x.png", "/account", "/worklist", "/overview", "/overview/open.csv", "/overview/x.csv",
+         "/inbox/1", "/inbox/1/answer", "/report", "/report/open.csv", "/policy", "/platforms")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -131,6 +131,11 @@ def tidy_text(text: str) -> str:
     return re.sub(r"\n{4,}", "\n\n\n", text)
 
 
+def is_message_id(text: str) -> bool:
+    """Whether it can stand in the headers of a mail as another one's Message-ID."""
+    return len(text) <= 500 and _MESSAGE_ID.fullmatch(text) is not None
+
+
 def message_of(
     *,
     sender: str,
@@ -142,29 +147,32 @@ def message_of(
     message_id: str = "",
     reply_to: str = "",
     follows: str = "",
+    thread: Sequence[str] = (),
+    by_a_person: bool = False,
 ) -> EmailMessage:
     """The message; the same arguments give the same bytes (CRLF lines).
 
-    ``html`` is the same once more; ``follows`` is the Message-ID of the mail whose thread it belongs to.
+    ``html`` is the same once more; ``follows`` is the Message-ID of the mail that it answers, and ``thread`` those of
+    the mails that it stands below, the oldest first, where they are others. ``by_a_person``: no program wrote it.
     Raises BadInput for an address, a Message-ID or a time that cannot be used.
     """
     if date.tzinfo is None:
         raise BadInput("The date of the mail has no time zone.", "Pass an aware datetime.")
-    for one in (message_id, follows):
-        if one and not _MESSAGE_ID.fullmatch(one):
+    for one in (message_id, follows, *thread):
+        if one and not is_message_id(one):
             raise BadInput(f"{one_line(one, 80)!r} is not a Message-ID.", "Make it with message_id().")
     # Seven bits and CRLF lines survive every mail server.
     message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
     headers: dict[str, object] = {
         "Message-ID": message_id,
         "In-Reply-To": follows,
-        "References": follows,
+        "References": " ".join(thread) or follows,
         "Date": date.astimezone(UTC),
         "From": header_address(sender),
         "To": [header_address(one) for one in recipients],
         "Reply-To": header_address(reply_to) if reply_to else "",
         "Subject": subject,
-        "Auto-Submitted": "auto-generated",
+        "Auto-Submitted": "" if by_a_person else "auto-generated",
     }
     for name, value in headers.items():
         if value:

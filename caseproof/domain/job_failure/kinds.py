@@ -355,6 +355,24 @@ class Kind(EventKind):
         sentence="Retailer given a new link by mail, because the one before is void: {_to}",
         rule="J5",
     )
+    MESSAGE_FILED = "message_filed", Spec(
+        says=says.MessageFiled,
+        noted_in=_ALL,
+        wakes=False,  # a person read it and filed it; what it means for the case is said in a form
+        sentence="A message from {sender} put to this case by hand: {subject}. {remark}",
+    )
+    MAIL_WRITTEN = "mail_written", Spec(
+        says=says.MailWritten,
+        noted_in=_ALL,
+        wakes=False,
+        sentence="Mail to {to} written: {words}",
+    )
+    MAIL_SENT = "mail_sent", Spec(
+        says=says.MailSent,
+        noted_in=_ALL,
+        wakes=False,
+        sentence="Mail that {by} wrote sent: {_to}",
+    )
     TEAM_TOLD = "team_told", Spec(
         says=says.TeamTold,
         noted_in=_ALL,

@@ -21,7 +21,7 @@ _TO_THE_RETAILER = frozenset({Kind.NOTICE_SENT, Kind.NOTICE_CORRECTED, Kind.REMI
 
 def owes(case: Case) -> list[Owed]:
     """What is owed now, but for what a person gave up."""
-    found = [*_notes(case), *(_of_closed(case) if case.is_closed else _of_open(case))]
+    found = [*_notes(case), *_mails(case), *(_of_closed(case) if case.is_closed else _of_open(case))]
     given_up = {(str(e.data["what"]), str(e.data["key"])) for e in case.events if e.kind is Kind.GIVEN_UP}
     return [one for one in found if (one.what, one.key) not in given_up]
 
@@ -79,3 +79,9 @@ def _notes(case: Case) -> Iterator[Owed]:
     """Every word: whether its comment was made, its intent knows, and settles it on the list."""
     if case.ticket is not None:
         yield from (Owed(Debt.NOTE, note_key(case, fact)) for fact in case.every(*WORDS))
+
+
+def _mails(case: Case) -> Iterator[Owed]:
+    """What people wrote to the retailer and has not been sent, by the number of its event."""
+    sent = {fact["of"] for fact in case.every(Kind.MAIL_SENT)}
+    yield from (Owed(Debt.MAIL, str(one.seq)) for one in case.every(Kind.MAIL_WRITTEN) if one.seq not in sent)

@@ -56,13 +56,14 @@ class _Brought:
 
 def confirm_by_message(
     ledger: Ledger, files: EvidenceFiles, replies: ReplyAddresses, ref: str, *, sender: str, raw: bytes,
-    recorded_by: str, authserv: str,
+    recorded_by: str, authserv: str, known_by: str = BY_COMMAND,
 ) -> Case:  # fmt: skip
     """Record a mail (RFC 5322 bytes) as the retailer's confirmation, with all that speaks against it.
 
     ``sender`` is the address that the operator says it came from; it must be the one the message names. ``authserv`` is
-    the name under which our own mail server vouches for senders, "" where there is none. Raises BadInput for what is
-    not a message, WordRefused for a stranger's or an automatic one, and one about other cases.
+    the name under which our own mail server vouches for senders, "" where there is none; ``known_by`` is how whoever
+    records it is known. Raises BadInput for what is not a message, WordRefused for a stranger's or an automatic one,
+    and one about other cases.
     """
     case = ledger.case(ref)
     kept = without_keys(raw)  # a reply quotes the link of our letter, and names its signed address
@@ -83,7 +84,7 @@ def confirm_by_message(
             notes_of(uow, case, message.sender_address), *_whose(uow, case),
             original=kept.original,
         )  # fmt: skip
-    return _record(ledger, files, ref, brought, recorded_by)
+    return _record(ledger, files, ref, brought, recorded_by, known_by=known_by)
 
 
 def _not_seen(entry: MailEntry, came_as: str) -> list[Why]:
@@ -226,11 +227,12 @@ def _whose(uow: UnitOfWork, case: Case) -> tuple[str, list[str]]:
 
 
 def _record(
-    ledger: Ledger, files: EvidenceFiles, ref: str, brought: _Brought, by: str, question: int | None = None
-) -> Case:
+    ledger: Ledger, files: EvidenceFiles, ref: str, brought: _Brought, by: str, question: int | None = None, *,
+    known_by: str = BY_COMMAND,
+) -> Case:  # fmt: skip
     digest = files.keep(ref, brought.content, brought.name, brought.media_type)
     also = {"original": brought.original} if brought.original else {}
-    also |= {"known_by": BY_COMMAND} if question is None else {}  # else the answer says how
+    also |= {"known_by": known_by} if question is None else {}  # else the answer says how
     if (no := next((doubt for doubt in brought.doubts if doubt.code in NEVER), None)) is not None:
         ledger.record(
             ref, Kind.CONFIRMATION_REFUSED, by, sender=brought.sender, code=str(no.code), why=no.words,
@@ -243,12 +245,12 @@ def _record(
         by_way_of=brought.by_way_of, **{name: found for name, found in more.items() if found not in (None, [])},
     )  # fmt: skip
 
-    known_by = {digest, brought.original or digest}
+    known_as = {digest, brought.original or digest}
 
     def once_a_word(now: Case) -> list[Event]:
         standing = set().union(*map(_digests, (*now.words, *now.doubted)))
         # Two live runs of one case read the same answer; a question whose word is known already is handled by it.
-        return [] if question in now.handled or (standing & known_by and question is None) else [event]
+        return [] if question in now.handled or (standing & known_as and question is None) else [event]
 
     case = ledger.change(ref, once_a_word)
     _looked_at(ledger, brought.original or digest, by)

@@ -59,7 +59,7 @@ class Ledger:
 _KNOWN_BY = frozenset(
     {
         "job", "platform", "connection", "run", "failed_run", "flow_run", "ticket", "message_id", "evidence",
-        "original", "more", "sent", "key", "shape",
+        "original", "more", "sent", "key", "shape", "follows",
     }
 )  # fmt: skip
 """What something is known by elsewhere: a name that only looks like a key of ours must go on naming it."""

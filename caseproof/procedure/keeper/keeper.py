@@ -36,7 +36,7 @@ from caseproof.procedure.keeper.owing import (
     work_off,
 )
 from caseproof.procedure.keeper.pending_team_alerts import to_tell
-from caseproof.procedure.keeper.problems import Problems, note_problems
+from caseproof.procedure.keeper.problems import Problems, about_platform, note_problems
 from caseproof.procedure.keeper.raising import raise_wanted
 from caseproof.procedure.keeper.schedule import (
     AT_WORK,
@@ -166,10 +166,6 @@ class Hanging(CaseproofError):
         )
 
 
-def _about(platform: str) -> str:
-    return f"the platform {platform}"
-
-
 class _Keeper:
     """A pass at work."""
 
@@ -201,7 +197,7 @@ class _Keeper:
         again = self._renew(found)
         self._work_off()
         for name in self._wait_for_the_platforms():  # the team is told of what they found
-            self._done.problems(_about(name), Hanging(name))
+            self._done.problems(about_platform(name), Hanging(name))
         self._tell(found)
         self._keep_paused(found)
         settled = [row for row in found.rows if row.ref not in again]
@@ -240,7 +236,7 @@ class _Keeper:
         with self._apart("platforms"):
             names = rechecking.platforms_with_cases(self._services.ledger, self._services.policy.keeper)
         for name in names:
-            with self._apart(_about(name)):
+            with self._apart(about_platform(name)):
                 platform = self._ports.platform(name)
                 # A daemon: the end of the process does not wait for what hangs. Like a crash, that loses nothing.
                 context, watch = copy_context(), self._watch
@@ -250,7 +246,7 @@ class _Keeper:
                 self._watches[name].start()
 
     def _watch(self, name: str, platform: JobPlatform) -> None:
-        with self._apart(_about(name)):
+        with self._apart(about_platform(name)):
             try:
                 self._look_after(name, platform)
             except PlatformDown:

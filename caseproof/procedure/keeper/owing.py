@@ -25,6 +25,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.owing import PASSES, Debt
 from caseproof.domain.vocabulary import TRY_AGAIN
 from caseproof.http.redaction import redact
+from caseproof.procedure.answers.writing_back import send_written
 from caseproof.procedure.closing.ticket import close_ticket, note_words
 from caseproof.procedure.core.parts import Dispatch, Effects, Ledger, Links
 from caseproof.procedure.keeper.problems import Problems
@@ -74,6 +75,11 @@ class Hands:
         """The new link."""
         return renew_link(self.ledger, self.dispatch(), self.policy, ref)
 
+    def mail(self, ref: str) -> list[str]:
+        """All mail that people wrote in it."""
+        send_written(self.ledger, self.dispatch(), ref)
+        return [ref]
+
     def ticket(self, ref: str) -> list[str]:
         """The ticket's closing."""
         close_ticket(self.ledger, self.links, self.desk(), ref)
@@ -107,6 +113,7 @@ WAYS: Mapping[Debt, Way] = MappingProxyType(
         Debt.RECOVERY: Way("the mail to the retailer that says how it ended", Hands.recovery, "mail"),
         Debt.CORRECTION: Way("the mail to the retailer that takes back a wrong cause", Hands.correction, "mail"),
         Debt.NOTE: Way("what the retailer wrote, on the ticket", Hands.note, "desk"),
+        Debt.MAIL: Way("the mail to the retailer that somebody on the team wrote", Hands.mail, "mail"),
         Debt.ALERT: Way("what the team has to hear", instead="It is told with the next mail to the team."),
         Debt.REMINDER: Way("the mail that reminds the retailer", Hands.reminder, "mail", instead=_IN_THE_FORM),
         Debt.LINK: Way("the mail to the retailer with a new link", Hands.link, "mail", instead=_IN_THE_FORM),

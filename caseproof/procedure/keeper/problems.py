@@ -14,6 +14,11 @@ PROBLEMS = "keeper-problems"
 """The mark under which the latest pass of the keeper notes what it could not do."""
 
 
+def about_platform(name: str) -> str:
+    """Under which name a problem with a platform is noted."""
+    return f"the platform {name}"
+
+
 @dataclass
 class Problems:
     """What could not be done in a pass, by case or by what it was; the rest of the pass goes on."""

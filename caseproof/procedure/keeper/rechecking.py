@@ -29,6 +29,8 @@ from caseproof.store.errors import Unreadable
 
 HELD = (State.CONTAINED, State.WAITING, State.PAUSED)
 """While the job has to stand still and no run of it is ours: a decision starts one, and a verified one goes live."""
+STOPS_READ = "stops-read/"
+"""What the marks begin with that note when a platform's runs were read last, before its name."""
 OVERLAP = timedelta(minutes=5)
 """Runs are read again that began so shortly before the last pass: a platform may tell of one late."""
 FIRST_LOOK = timedelta(hours=1)
@@ -58,7 +60,7 @@ def hold_stops(ledger: Ledger, files: EvidenceFiles, name: str, platform: JobPla
 
     Raises PlatformError where the platform cannot be read, or is down meanwhile: the next pass looks at all of it.
     """
-    mark = f"stops-read/{name}"
+    mark = f"{STOPS_READ}{name}"
     with ledger.store.reading() as uow:
         before = uow.cursors.get(mark)
     now = ledger.clock()

@@ -126,6 +126,6 @@ def _compose(
     at = case.last_told.at if case.last_told else case.notice.at
     corrects = Correcting("not known" if told_cause(case) == UNKNOWN else "wrong", at, follows)
     return compose_letter(
-        ledger, dispatch.replies, policy, [case], contact, letter.lead,
+        ledger, dispatch.replies, policy, [case], contact, case.ref,
         correction_of(follows, which), asks=asks, correcting=corrects,
     )  # fmt: skip

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from email import message_from_bytes, policy
 
 from caseproof.channels.outbound.mail import MailError
 from caseproof.evidence.answer_keys import fingerprint
@@ -37,6 +38,12 @@ def kept_letter(vault: Vault, told: Json, number: int) -> bytes | None:
         return hidden_letter(vault.read(letters[number][1]))[0]
     one_for_all = len(letters) == 1 and number <= len(addressees(told))
     return hidden_letter(vault.read(told["evidence"]))[0] if one_for_all else None
+
+
+def subject_of(vault: Vault, told: Json, number: int) -> str:
+    """The subject of the notice's n-th letter; "" where it had no such letter, and there is no thread."""
+    notice = kept_letter(vault, told, number)
+    return str(message_from_bytes(notice, policy=policy.default)["Subject"] or "") if notice else ""
 
 
 def more_of(digests: Sequence[str]) -> Json:
@@ -83,10 +90,12 @@ class LetterKeys:
         return {**plan, "evidence": digests[0], **more_of(digests), "links": links}
 
     def secret(self, told: Json) -> bytes | None:
-        """What the mailing's letters are signed with now, None where nothing in them is signed.
+        """What the mailing's letters are signed with now, None where nothing in them is signed, or is to be.
 
         The key may be replaced at any moment. So it is taken once for what leaves and what is written down of it.
         """
+        if told.get("unsigned"):
+            return None
         return self.replies.secret() if told["links"] or self.replies.answers.mailbox else None
 
     def signed(self, told: Json, number: int, secret: bytes | None) -> bytes:

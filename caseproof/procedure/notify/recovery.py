@@ -7,7 +7,6 @@ depends on it. It asks nothing, so it is also said to those whom the notice aske
 from __future__ import annotations
 
 from datetime import datetime
-from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 from caseproof.channels.outbound.languages import language_of
@@ -20,7 +19,7 @@ from caseproof.domain.job_failure.owing import letters_of_this_round, owes_recov
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core.idempotent_effect import Json
 from caseproof.procedure.core.parts import Dispatch, Ledger
-from caseproof.procedure.notify.letter_keys import kept_letter
+from caseproof.procedure.notify.letter_keys import subject_of
 from caseproof.procedure.notify.outbox import TURNS, Draft, OutboxEntry, send_letters
 from caseproof.procedure.notify.threads import Thread, addressees, first_thread, numbered, reply_to, thread_to
 from caseproof.store import Store
@@ -94,15 +93,10 @@ def _compose(ledger: Ledger, dispatch: Dispatch, case: Case, first: Thread, cont
             zone=dispatch.replies.zone,
         ),
         sender=mail.sender,
-        reply_to=reply_to(dispatch.replies, first.lead),
+        reply_to=reply_to(dispatch.replies, case.ref),  # as whose it is signed
         recipient=contact.address,
         message_id=f"{head}.{name}@{domain}",
         date=ledger.clock(),
         follows=follows,
-        subject=_subject(kept_letter(dispatch.files.vault, told, letter.number)),
+        subject=subject_of(dispatch.files.vault, told, letter.number),
     )
-
-
-def _subject(notice: bytes | None) -> str:
-    """The subject of the letter that it follows; "" where this contact had none, and there is no thread."""
-    return str(message_from_bytes(notice, policy=policy.default)["Subject"] or "") if notice else ""

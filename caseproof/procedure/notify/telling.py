@@ -218,7 +218,7 @@ def compose_letter(
     asks: bool,
     correcting: Correcting | None = None,
 ) -> EmailMessage:
-    """The notice of these cases to one contact; ``name`` is its Message-ID, ``lead`` its case.
+    """The notice of these cases to one contact; ``name`` is its Message-ID; ``lead`` the case that it is signed for.
 
     ``correcting``: what it takes back. Where ``asks`` is not set, it asks nothing.
     """

@@ -24,7 +24,7 @@ from caseproof.store.uow import UnitOfWork
 
 _NAME = re.compile(
     r"(?P<lead>[a-z]{2}-\d{6,18})\.(?P<which>[0-9a-z-]{1,100})\.notice(?:-(?P<number>[1-9]\d{0,5}))?"
-    r"(?:\.(?:reminder|renewal|recovery|correction)[0-9a-z-]{0,40}){0,2}(?:@(?P<domain>[^\s<>@]{1,253}))?",
+    r"(?:\.(?:reminder|renewal|recovery|correction|mail)[0-9a-z-]{0,40}){0,2}(?:@(?P<domain>[^\s<>@]{1,253}))?",
     re.IGNORECASE | re.ASCII,
 )
 

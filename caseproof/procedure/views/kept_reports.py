@@ -26,6 +26,12 @@ def kept_page(home: Path, name: str) -> Path | None:
     return path if _NAME.fullmatch(name) and path.is_file() and not path.is_symlink() else None
 
 
+def kept_pages(home: Path, at_most: int = 20) -> list[str]:
+    """The names of the reports that are kept, the one of the latest period first."""
+    found = sorted((path.name for path in reports_folder(home).glob("case-report-*.html")), reverse=True)
+    return [name for name in found if kept_page(home, name)][:at_most]
+
+
 def write_page(path: Path, text: str) -> None:
     """Write a page as a whole or not at all; retailers' names are in it, so it is its owner's alone.
 

@@ -12,14 +12,18 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from caseproof.checks.report import KINDS, Figures, Period, figures, how_long, top
+from caseproof.checks.report import GROUPS, KINDS, Figures, Period, figures, how_long, top
 from caseproof.checks.turns import TURNED
+from caseproof.config.spreadsheet import written_table
 from caseproof.domain.durations import MEASURES, TIMES
 from caseproof.procedure.core.parts import Ledger, Links
 from caseproof.procedure.core.texts import data_uri
 from caseproof.procedure.views.charts import Picture, report_pictures
 from caseproof.procedure.views.kept_reports import reports_folder, write_page
 from caseproof.store import Store
+
+TABLES = ("times", "turns", "weeks", *(f"by-{name}" for name in GROUPS), "open")
+"""The names of a report's tables."""
 
 OPEN_SHOWN = 50
 """How many open cases the tables show, the oldest first."""
@@ -250,6 +254,20 @@ def as_json(found: Figures) -> dict[str, Any]:
         "open": records(found.open, "case"),
         "cannot_stop": found.cannot_stop,
     }
+
+
+def spreadsheet(found: Figures, name: str) -> bytes | None:
+    """The figures behind the table of this name as CSV: durations in whole seconds, a cell empty where there is nothing
+    to measure, and every row. None where there is no such table."""
+    rows = as_json(found).get(name.replace("-", "_")) if name in TABLES else None
+    if rows is None:
+        return None
+    header = list(rows[0]) if rows else []
+    return written_table(header, ([_cell(row[one]) for one in header] for row in rows))
+
+
+def _cell(value: Any) -> str | int:
+    return round(value) if isinstance(value, int | float) else "" if value is None else str(value)
 
 
 def table_rows(table: Table) -> Sequence[dict[str, str]]:
