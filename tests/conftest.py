@@ -83,13 +83,18 @@ def _environment_stays() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _new_stores_are_migrated_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each new SQLite store after the first is made as the first one came out, and knows the statements of the others.
+def _stores_are_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What thousands of stores would each pay for, in this process: tests/store/ goes without this.
 
-    tests/store/ goes without this.
+    Each new SQLite store after the first is made as the first one came out, and knows the statements of the others; and
+    nothing waits for the disk: only a machine that loses its power could tell.
     """
     monkeypatch.setattr(store, "upgrade", migrated.upgrade)
     monkeypatch.setattr(databases, "create_engine", statements.create_engine)
+    pragmas = databases.SqliteDatabase._PRAGMAS
+    assert "synchronous = FULL" in pragmas
+    monkeypatch.setattr(databases.SqliteDatabase, "_PRAGMAS", (*pragmas, "synchronous = OFF"))
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture(scope="session")
