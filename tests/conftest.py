@@ -7,22 +7,29 @@ another is doing there at the same time.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from caseproof.store import store
+from caseproof.store import databases, store
 from caseproof.up.postgres import EmbeddedPostgres
 from caseproof.up.prefect_services import NOBODY
 from sandbox.processes import PrefectServer, start_prefect_server
-from tests.support import migrated
+from tests.support import migrated, statements
 
 # Each HTTP client reads all authorities anew, also to speak with 127.0.0.1 without TLS: a twentieth of a second of each
 # client, here and in the processes that tests start. No test speaks with the world outside, so nobody needs be trusted.
 os.environ.setdefault("SSL_CERT_FILE", str(NOBODY))
 
+# Thousands of tests and all that they import are here to the end: whoever looks for garbage need not walk over them
+# again and again, which took an eighth of all the time (`pytest_collection_finish`).
+gc.disable()
+
+TESTS = Path(__file__).parent
 
 SHARED = {"prefect_server", "postgres"}
 """The servers of the whole run, by their fixtures."""
@@ -45,6 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("full" if config.getoption("full") else "short")
+    _begin_elsewhere(config)
 
 
 @pytest.fixture(scope="session")
@@ -75,9 +83,18 @@ def _environment_stays() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _new_stores_are_migrated_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each new SQLite store after the first is made as the first one came out; tests/store/ goes without this."""
+def _stores_are_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What thousands of stores would each pay for, in this process: tests/store/ goes without this.
+
+    Each new SQLite store after the first is made as the first one came out, and knows the statements of the others; and
+    nothing waits for the disk: only a machine that loses its power could tell.
+    """
     monkeypatch.setattr(store, "upgrade", migrated.upgrade)
+    monkeypatch.setattr(databases, "create_engine", statements.create_engine)
+    pragmas = databases.SqliteDatabase._PRAGMAS
+    assert "synchronous = FULL" in pragmas
+    monkeypatch.setattr(databases.SqliteDatabase, "_PRAGMAS", (*pragmas, "synchronous = OFF"))
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +112,26 @@ def kills(pytestconfig: pytest.Config, full_run: bool) -> int:
 # -- which tests, where, in which order --------------------------------------------------------------------------------
 
 
+def _begin_elsewhere(config: pytest.Config) -> None:
+    """Each process of xdist begins to collect at another file: what one rewrote and compiled, the others find done.
+
+    In a fresh clone each would otherwise do it all, at the same time. The order is the same again in
+    `pytest_collection_modifyitems`.
+    """
+    process, count = (os.environ.get(f"PYTEST_XDIST_WORKER{what}", "") for what in ("", "_COUNT"))
+    if process and [Path(argument).resolve() for argument in config.args] == [TESTS]:
+        files = sorted(str(file) for file in TESTS.rglob("test_*.py"))
+        first = int(process.removeprefix("gw")) * len(files) // int(count)
+        config.args[:] = files[first:] + files[:first]
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is looked for, among what the tests make; seldom, for they make much."""
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
+    gc.enable()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Leave out what only the full run has, unless it is asked for by its name; say which process runs a test.
@@ -108,7 +145,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker("full")]
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=_place)
+    items.sort(key=lambda item: (_place(item), item.nodeid.partition("::")[0]))
     yield
     lost = [item.nodeid for item in items if not item.nodeid.endswith(f"@{_group(item)}")]
     if getattr(config.option, "loadgroup", False) and lost:

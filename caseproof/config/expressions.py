@@ -6,6 +6,7 @@ Python's own ``re`` takes as long as it takes, which may be years; a match of ``
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import regex
 
@@ -18,6 +19,7 @@ MATCH_SECONDS = 0.2
 _TRIED_ON = 500  # characters: what takes the square of the length is quick enough there, and is let pass
 
 
+@lru_cache(maxsize=2000)  # a policy holds five hundred, and is read again and again
 def refuse_expression(pattern: str) -> None:
     """Raise ValueError for what is no regular expression, or one that would fit everything, nothing, or never end."""
     shown = _shown(pattern)

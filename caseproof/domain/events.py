@@ -18,6 +18,9 @@ from caseproof.domain.specs import EventKind
 
 P = TypeVar("P", bound=Mapping[str, Any])
 
+_AS_IT_IS = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
 GENESIS = "0" * 64
 """The digest that the first event of a case is chained to."""
 
@@ -94,7 +97,7 @@ def kind_of(value: object, kinds: type[EventKind]) -> EventKind:
 def json_copy(values: Mapping[str, Any], what: str) -> dict[str, Any]:
     """The values as JSON reads them back. Raises BadInput for what JSON cannot hold; ``what`` begins its sentence."""
     try:
-        text = json.dumps(dict(values), ensure_ascii=False, allow_nan=False)
+        text = _AS_IT_IS.encode(dict(values))
         text.encode()  # half a surrogate pair is a string in Python, and nowhere else
         copy: dict[str, Any] = json.loads(text)
     except (TypeError, ValueError, RecursionError) as error:
@@ -104,7 +107,7 @@ def json_copy(values: Mapping[str, Any], what: str) -> dict[str, Any]:
 
 def chain(previous: str, event: Event) -> str:
     """The digest of ``event`` after ``previous`` (hex SHA-256 over canonical JSON)."""
-    text = json.dumps([previous, event.as_json()], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = _CANONICAL.encode([previous, event.as_json()])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -8,7 +8,8 @@ rules, not by the presence of a "closed" event, so that a forged one closes noth
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 from caseproof.domain.case import Case, Fact, FactOf
@@ -20,6 +21,7 @@ from caseproof.domain.specs import Role
 _OPENINGS = (Role.OPENS, Role.REOPENS)
 _EMPTY: Mapping[str, Any] = {one.name: () if one.default == () else None for one in fields(Case)}
 """What a slot of a case holds before anything is kept in it."""
+_values = attrgetter(*_EMPTY)
 
 
 def blank(ref: str, procedure: Procedure | None = None) -> Case:
@@ -50,10 +52,15 @@ def apply(case: Case, event: Event) -> Case:
     changes |= _by_role(case, fact)
     if spec.target is not None and not _stays(case, spec.role):
         changes["state"] = spec.target
-    after = replace(case, **changes)
+    after = _changed(case, changes)
     if spec.role is Role.CLOSES and not case.is_closed and may_close(after, event):
-        return replace(after, state=spec.target or case.state, closed=fact)
+        return _changed(after, {"state": spec.target or case.state, "closed": fact})
     return after
+
+
+def _changed(case: Case, changes: Mapping[str, Any]) -> Case:
+    """What ``dataclasses.replace`` gives, in half its time: each look at a case folds all its events."""
+    return Case(**{**dict(zip(_EMPTY, _values(case), strict=True)), **changes})
 
 
 def _put(case: Case, changes: dict[str, Any], slot: str, value: Any) -> None:

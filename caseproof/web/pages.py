@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,16 +32,7 @@ class Pages:
     """The templates. ``base`` is the path that the app's own links start with, mostly empty."""
 
     def __init__(self, base: str) -> None:
-        self._templates = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.globals |= {"base": base, "all_rules": RULES}
-        self._templates.filters |= {"when": when, "ticks": ticks, "size": size, "rules": rules, "called": called}
-        self._templates.tests["link"] = is_link
+        self._templates = _templates(base)
 
     def show(
         self, template: str, status: int = 200, headers: Mapping[str, str] = HEADERS, /, **what: object
@@ -48,6 +40,22 @@ class Pages:
         """The page that the template makes of ``what``."""
         html = self._templates.get_template(template).render(**what)
         return HTMLResponse(html, status, headers)
+
+
+@cache
+def _templates(base: str) -> Environment:
+    """What renders the pages of every app of this process whose links start so: each template is compiled once."""
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals |= {"base": base, "all_rules": RULES}
+    made.filters |= {"when": when, "ticks": ticks, "size": size, "rules": rules, "called": called}
+    made.tests["link"] = is_link
+    return made
 
 
 def prefect_ui() -> str:

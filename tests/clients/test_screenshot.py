@@ -19,6 +19,7 @@ from PIL import Image
 
 from caseproof.config.clock import utc_now
 from caseproof.domain.errors import BadInput
+from caseproof.evidence import screenshot
 from caseproof.evidence.browser import require_browser
 from caseproof.evidence.screenshot import THUMBNAIL_BYTES, ScreenshotFailed, Shot, photograph, thumbnail
 from caseproof.platforms.base import RunPage
@@ -112,8 +113,9 @@ def test_a_page_that_never_answers_is_given_up_at_the_deadline(platform: Platfor
 
 
 def test_a_page_whose_script_never_ends_is_given_up_and_its_browser_ended(
-    platform: Platform, browser: Path, tmp_path: Path, soon: float
+    platform: Platform, browser: Path, tmp_path: Path, soon: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(screenshot, "_GRACE", 2.0)  # until then, such a script has a processor for itself
     wrapper = noting("echo $$", browser, tmp_path)
     page = platform.page("/runs/endless")
     started = time.monotonic()

@@ -12,7 +12,7 @@ import pytest
 from caseproof.config.policy import BUILT_IN, Policy, load_policy
 from caseproof.config.policy_check import Pace
 from caseproof.config.settings import Settings
-from caseproof.store import Store, databases
+from caseproof.store import Store
 from tests.support.keeper import Keeper, waits
 from tests.support.world import World
 
@@ -26,19 +26,6 @@ def built_in() -> Policy:
     policy = load_policy(BUILT_IN)
     fast = policy.check.model_copy(update={"pace": Pace(at_once=policy.check.pace.at_once, per_second=10_000)})
     return policy.model_copy(update={"check": fast})
-
-
-@pytest.fixture(autouse=True)
-def _stores_are_cheap() -> Iterator[None]:
-    """What hundreds of worlds would each pay for: waiting for the disk.
-
-    The stores are real as before: only a machine that loses its power could tell. Child processes use none of this.
-    """
-    pragmas = databases.SqliteDatabase._PRAGMAS
-    assert "synchronous = FULL" in pragmas
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(databases.SqliteDatabase, "_PRAGMAS", (*pragmas, "synchronous = OFF"))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -153,8 +153,8 @@ def make() -> Make:
 
 
 @pytest.fixture(autouse=True)
-def _new_stores_are_migrated_once() -> None:
-    """Not here: these tests are about the migrations too."""
+def _stores_are_cheap() -> None:
+    """Not here: these tests are about the migrations, the statements and the writing too."""
 
 
 class SqliteStores:

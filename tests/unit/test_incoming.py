@@ -131,7 +131,7 @@ def test_several_senders_are_refused(head: str) -> None:
         (b"From: a@shop.example\r\nSubject: empty\r\n\r\n  \r\n", "no words"),
         (b"From: a@shop.example\r\nContent-Type: text/html\r\n\r\n<img src=x><br>", "no words"),
         (b"From: a@shop.example\r\nContent-Type: image/png\r\n\r\nabc", "no words"),
-        (b"From: a@shop.example\r\n\r\n" + b"x" * LARGEST, "25 MB"),
+        pytest.param(b"From: a@shop.example\r\n\r\n" + b"x" * LARGEST, "25 MB", id="too large"),
     ],
 )
 def test_what_cannot_be_a_retailers_word_is_refused_with_the_next_action(raw: bytes, problem: str) -> None:

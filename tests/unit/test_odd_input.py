@@ -15,10 +15,10 @@ import pytest
 from caseproof.checks.causes import classify
 from caseproof.checks.schedules import fits
 from caseproof.config.contacts_file import read_contacts
-from caseproof.config.expressions import MATCH_SECONDS
+from caseproof.config.expressions import MATCH_SECONDS, refuse_endless, refuse_expression
 from caseproof.config.given_files import NoPlainFile, open_plain, read_plain
 from caseproof.config.policy import load_policy
-from caseproof.config.policy_check import BUILT_IN, Maintenance, Signature
+from caseproof.config.policy_check import Maintenance, Signature, built_in_signatures
 from caseproof.config.setup_file import read_setup
 from caseproof.config.spreadsheet import SpreadsheetError
 from caseproof.config.strict_json import strict_json
@@ -292,7 +292,10 @@ def test_a_job_s_pattern_with_many_stars_is_looked_for_in_no_time() -> None:
     assert not fits(window("nightly/*-[1]?"), "p", "nightly/feed-1x", None, None)
 
 
-def test_the_built_in_expressions_pass_the_test_that_others_must_pass(tmp_path: Path) -> None:
-    path = tmp_path / "policy.yaml"
-    path.write_text(BUILT_IN.read_text(encoding="utf-8"))
-    assert load_policy(path).check.signatures
+def test_the_built_in_expressions_pass_the_test_that_others_must_pass() -> None:
+    """Reading a policy asks only of the others, so that a command starts quickly."""
+    built_in = [expression for signature in built_in_signatures() for expression in signature.says]
+    assert len(built_in) > 400
+    for expression in built_in:
+        refuse_expression(expression)
+        refuse_endless(expression)
