@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from caseproof.store.column_types import Digest, UtcTime
 
-REVISION = "0014"
+REVISION = "0013"
 """The newest revision, so that opening a store need not load Alembic; a test holds it to the scripts."""
 
 VERSION_TABLE = "caseproof_version"
@@ -331,7 +331,7 @@ messages = Table(
     Column("code", String, nullable=False, server_default=""),
     # Since 0009: the digest of what came, where what is kept lacks a key of ours that stood in it.
     Column("original", String(64), nullable=False, server_default=""),
-    # Since 0014: what whoever looked at it remarks, and the reference of the case that a person put it to.
+    # Since 0013: what whoever looked at it remarks, and the reference of the case that a person put it to.
     Column("remark", String, nullable=False, server_default=""),
     Column("filed", String, nullable=False, server_default=""),
     sqlite_autoincrement=True,
