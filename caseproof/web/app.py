@@ -35,8 +35,9 @@ from caseproof.web.errors import ErrorPages, add_errors
 from caseproof.web.files import evidence_response
 from caseproof.web.handbook import DOCS, Handbook
 from caseproof.web.hosts import OwnHosts
+from caseproof.web.incidents import IncidentPages, incident_routes
 from caseproof.web.login import LoginPages, account_routes, login_routes
-from caseproof.web.pages import HERE, Pages, prefect_ui
+from caseproof.web.pages import HERE, Pages
 from caseproof.web.provider import LoginProvider
 from caseproof.web.question import Questions
 from caseproof.web.raising import RaisePages, raise_routes
@@ -73,7 +74,7 @@ def create_app(
     app.add_middleware(Watch, hosts=OwnHosts(settings), answers=host, who=who, errors=errors)
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
     by_form = LoginPages(pages, who, settings, provider)
-    work = WorkPages(services.ledger, services.policy.keeper, logins, pages, by_form, prefect_ui())
+    work = WorkPages(services.ledger, services.policy.keeper, logins, pages, by_form)
     app.include_router(work_routes(work))
     questions = Questions(
         services.ledger, services.files, Links(base), lambda: policy_in_force(settings).policy, services.replies.secret,
@@ -84,6 +85,10 @@ def create_app(
     app.include_router(hand_routes(HandPages(services.ledger, logins, by_form)))
     app.include_router(raise_routes(RaisePages(services.ledger, logins, by_form)))
     app.include_router(contact_routes(ContactPages(services.ledger, by_form)))
+    shown = IncidentPages(
+        services.ledger, lambda: policy_in_force(settings).policy, services.replies.secret, who, pages, base
+    )
+    app.include_router(incident_routes(shown))
     app.include_router(_file_routes(services.store, services.vault, settings.home_folder, pages, base, Handbook(docs)))
     app.include_router(_health_routes(services.store, services.keys, who, host))
     app.include_router(answer_routes(services.ledger, services.vault, services.replies, answers))
