@@ -1,7 +1,7 @@
-"""The worklist with 10,000 open cases: a page of it, beside one plain indexed SQL read of the same cases.
+"""The worklist with 10,000 open cases: a page of it against one plain indexed SQL read of the same cases.
 
-The whole page, with its login, its counts and its HTML, through the app, against that read handed out as JSON by the
-same app to the same person. No network is between. What the store's parts of both take alone stands beside it.
+Two figures: what the store's part of the page takes, and what the whole page takes, with its login, its counts and its
+HTML, through the app (no network is between). Both against the same read, with rows built of what it gives.
 ``python -m benchmarks.worklist`` measures alone.
 """
 
@@ -16,28 +16,36 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from fastapi.responses import JSONResponse
-from sqlalchemy import Connection, bindparam, text, update
+from sqlalchemy import Connection, literal_column, select, update
 
 from benchmarks.many_cases import multiply
 from benchmarks.store import plans, scans_a_table
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.worklist import SIZE, Group, WorkQuery
 from caseproof.procedure.views.worklist import worklist
-from caseproof.store.column_types import UtcTime
+from caseproof.store import CaseRow
 from caseproof.store.tables import cases as table
-from caseproof.web import create_app, doors
+from caseproof.store.worklist import WorkRow
+from caseproof.web import create_app
 from caseproof.web.who import Who
 from tests.web.conftest import World
 
 CASES, ROUNDS, MOST = 10_000, 60, 3.0
 COMMAND = "python -m benchmarks.worklist"
 PASSWORD = "of the benchmark alone"  # noqa: S105 - of a home that is gone when it ends
-PLAIN = "SELECT * FROM cases WHERE closed IS 0 AND turn = 'team' ORDER BY turn_since, id LIMIT :size"
+_OWN = len(CaseRow.__dataclass_fields__)
+_SHOWN = (*CaseRow.__dataclass_fields__, "turn_since", "holder", "held_since", "snoozed_until", "snoozed_by")
+PLAIN = (
+    select(*(table.c[name] for name in _SHOWN))
+    .where(table.c.closed.is_(False), table.c.turn == literal_column("'team'"))
+    .order_by(table.c.turn_since, table.c.id)
+    .limit(SIZE)
+)
+"""The columns that the page shows, of the same cases."""
 
 
 def figures(cases: int = CASES) -> list[dict[str, Any]]:
-    """The one row of the table."""
+    """The two rows of the table."""
     with tempfile.TemporaryDirectory(prefix="caseproof-bench-") as folder:
         world = World(Path(folder) / "home")
         try:
@@ -76,68 +84,66 @@ def _measured(world: World, cases: int) -> list[dict[str, Any]]:
     team = services.policy.team
     query = WorkQuery(Group.TEAM)
 
-    def part() -> int:
-        return len(worklist(services.ledger, services.policy.keeper, lambda: team, query, "operator").lines)
+    def part() -> list[str]:
+        lines = worklist(services.ledger, services.policy.keeper, lambda: team, query, "operator").lines
+        return [line.row.ref for line in lines]
 
-    statement = text(PLAIN).bindparams(bindparam("size", SIZE))
-    statement = statement.columns(**{name: UtcTime() for name in ("turn_since", "asked_at", "updated_at")})
-
-    def plain() -> list[Any]:
+    def plain() -> list[str]:
         with services.store.reading() as uow:
-            return list(uow._connection.execute(statement).fetchall())
+            return [WorkRow(CaseRow(*row[:_OWN]), *row[_OWN:]).case.ref for row in uow._connection.execute(PLAIN)]
 
-    if (part(), len(plain())) != (SIZE, SIZE):
+    if part() != plain() or len(plain()) != SIZE:
         raise RuntimeError("The store does not hold what is to be measured.")
     if any("ix_cases_turn" not in plan or "FOR ORDER BY" in plan for plan in plans(services.store, lambda _: plain())):
         raise RuntimeError("The plain read goes by no index.")
     scans = [plan for plan in plans(services.store, lambda _: part()) if scans_a_table(plan)]
     told, alone = _by_turns(part, plain)
-    whole, handed_out = asyncio.run(_through_the_app(world, plain))
-    ratio = whole / handed_out
+    whole, beside = asyncio.run(_through_the_app(world, plain))
+    baseline = "the same cases by one plain indexed SQL read, each a row of the same columns: {:.2f} ms"
+    figures = [
+        (f"the store's part of a page of the worklist, {cases:,} open cases: {told * 1e3:.2f} ms", told, alone),
+        (f"the whole page, with its login and its HTML: {whole * 1e3:.2f} ms", whole, beside),
+    ]
     target = f"<= {MOST:g} x, no scan of cases" + (f" (scans: {scans})" if scans else "")
     return [
         {
-            "figure": f"a page of the worklist, {cases:,} open cases: {whole * 1e3:.2f} ms, of which the "
-            f"store's part takes {told * 1e3:.2f} ms",
-            "baseline": f"its cases in one plain indexed SQL read, handed out as JSON by the same app and login: "
-            f"{handed_out * 1e3:.2f} ms; that read alone: {alone * 1e3:.2f} ms",
-            "ratio": round(ratio, 2),
+            "figure": figure,
+            "baseline": baseline.format(read * 1e3),
+            "ratio": round(took / read, 2),
             "target": target,
-            "ok": ratio <= MOST and not scans,
+            "ok": took <= MOST * read and not scans,
             "command": COMMAND,
         }
+        for figure, took, read in figures
     ]
 
 
 def _by_turns(one: Callable[[], object], other: Callable[[], object]) -> tuple[float, float]:
-    """The median seconds of each, taken by turns, so that what else the machine does meets both."""
+    """The median seconds of processor time of each, by turns: waiting for other programs is none of its own."""
     took: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS):
         for call, times in zip((one, other), took, strict=True):
-            begun = time.perf_counter()
+            begun = time.process_time()
             call()
-            times.append(time.perf_counter() - begun)
+            times.append(time.process_time() - begun)
     return median(took[0]), median(took[1])
 
 
-async def _through_the_app(world: World, plain: Callable[[], list[Any]]) -> tuple[float, float]:
-    """The median seconds of the page and of the plain read, asked of the app by the same person."""
+async def _through_the_app(world: World, plain: Callable[[], object]) -> tuple[float, float]:
+    """The median seconds of processor time of the page, as somebody who is logged in gets it, and of the plain read."""
     logins = world.logins
     _, link = logins.invite("operator")
     cookie = f"{Who(world.services.settings, logins).cookie}={logins.use_link(link, PASSWORD)}".encode()
     app = create_app(world.services, logins=logins)
 
-    @app.get("/bench")
-    def bench() -> JSONResponse:
-        return JSONResponse([[str(value) for value in row] for row in plain()])
-
-    doors.DOORS = (*doors.DOORS, doors.Door("/bench", doors.READ, doors.Guard.PERSON))
     took: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS):
-        for path, times in zip(("/?waits=team", "/bench"), took, strict=True):
-            begun = time.perf_counter()
-            await _page(app, path, cookie)
-            times.append(time.perf_counter() - begun)
+        begun = time.process_time()
+        await _page(app, "/?waits=team", cookie)
+        took[0].append(time.process_time() - begun)
+        begun = time.process_time()
+        plain()
+        took[1].append(time.process_time() - begun)
     return median(took[0]), median(took[1])
 
 

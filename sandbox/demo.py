@@ -225,7 +225,8 @@ def _facts(world: World, case: Case) -> dict[str, Any]:
             "screenshot": services.links.evidence_url(case.photo.data["evidence"]),
             "flow_run": f"{world.server.ui_url}/runs/flow-run/{run.flow_run if run else ''}",
             "job_run": case.photo.data["url"],
-            "prefect": world.server.ui_url,
+            "prefect": f"{world.server.ui_url}/dashboard",
+            "prefect_newer": f"{world.server.ui_url}/v2",
         },
         "home": str(world.home),
         "log_in": f"CASEPROOF_HOME={shlex.quote(str(world.home))} .venv/bin/caseproof keys prefect",
@@ -245,6 +246,10 @@ def _show_timeline(case: Case) -> None:
     console.print(table)
 
 
+_CALLED = {"worklist": "worklist", "prefect": "Prefect, older", "prefect_newer": "Prefect, newer"}
+"""The places that are called otherwise. Forms read best in the older one of Prefect's interfaces."""
+
+
 def _show_places(case: Case, facts: dict[str, Any], other: dict[str, Any]) -> None:
     for one in (facts, other):
         checks = verify_proof(Path(one["proof"]))
@@ -252,7 +257,7 @@ def _show_places(case: Case, facts: dict[str, Any], other: dict[str, Any]) -> No
         console.print(f"The proof of {one['case']} {verdict}: {len(checks)} checks of `caseproof verify`.")
     console.print("\n[bold]Where everything is[/]")
     for name, url in facts["urls"].items():
-        _place(name if name == "worklist" else f"{name.replace('_', ' ')} page", str(url))
+        _place(_CALLED.get(name, f"{name.replace('_', ' ')} page"), str(url))
     for name in ("proof", "screenshot", "ticket", "home"):
         _place(name, str(facts[name]))
     _place("the other case", other["urls"]["case"])
@@ -260,7 +265,12 @@ def _show_places(case: Case, facts: dict[str, Any], other: dict[str, Any]) -> No
 
 
 def _show_log_in(world: World, facts: dict[str, Any]) -> None:
-    """Prefect's pages ask for a password, which a terminal may show, and a log must not."""
+    """What lets in: a link to the web app, a password to Prefect's pages. A terminal may show them, a log must not."""
+    console.print("\nThe worklist is there to look at. To answer in it, choose the operator's password, once:")
+    if sys.stdout.isatty():
+        services = world.services
+        _place("log in by", services.links.sign_in_url(services.logins.invite("operator")[1]))
+    _place("another link by", facts["log_in"].replace("keys prefect", "people link operator"))
     console.print("\nPrefect's pages ask for a password. Type the whole line, with what stands before the colon:")
     if sys.stdout.isatty():
         _place("log in with", str(world.server.auth))

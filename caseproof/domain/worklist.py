@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 SIZE = 50
 """How many cases a page has."""
+MOST_COUNTED = 1000
+"""So many cases of a group are counted; more are "1,000+"."""
 _LONGEST = 200
 _LAST_PAGE = 100_000
 
@@ -27,6 +29,8 @@ class Group(StrEnum):
     CASEPROOF = "caseproof"
     ALL = "all"
     """Every open case."""
+    OWED = "owed"
+    """Open and closed ones of which something that is owed could not be done when it was to be."""
     CLOSED = "closed"
 
 
@@ -143,6 +147,12 @@ class WorkQuery:
         said |= {"order": str(self.order)} if self.order is not Order.OLDEST else {}
         said |= {"page": str(self.page)} if self.page > 1 else {}
         return urlencode({name: value for name, value in said.items() if value})
+
+    def narrowed(self, name: str) -> Callable[[str], str]:
+        """What gives the address of the same with a value of this filter: put together once, for many values."""
+        others = self.but(**{name: ""}).address
+        begins = f"{others}&{name}=" if others else f"{name}="
+        return lambda value: begins + quote_plus(value, errors="replace")
 
     def but(self, **changes: object) -> WorkQuery:
         """The same, changed: a filter or a part of its own. It begins at the first page again."""

@@ -167,8 +167,7 @@ class Messages:
 
     def counts(self) -> Mapping[str, int]:
         """How many messages nobody has read yet who has to, by place; a place without one is left out."""
-        query = select(messages.c.place, func.count()).where(to_look_at).group_by(messages.c.place)
-        return {Disposition(place): count for place, count in self._connection.execute(query).tuples()}
+        return {Disposition(place): count for place, count in self._connection.execute(_COUNTS).tuples()}
 
     def untold(self, limit: int = 200) -> list[MessageRow]:
         """Messages to be read of which the team was not told yet, oldest first, no more than ``limit``."""
@@ -213,4 +212,5 @@ def _query() -> Select[Any]:
 
 
 # What the keeper asks in each pass, put together once: that takes longer than the answer.
+_COUNTS = select(messages.c.place, func.count()).where(to_look_at).group_by(messages.c.place)
 _UNTOLD = _query().where(to_look_at, messages.c.told_at.is_(None)).order_by(messages.c.id).limit(bindparam("limit"))

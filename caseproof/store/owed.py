@@ -11,7 +11,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from caseproof.config.mail_address import tidied
 from caseproof.domain.case import Case
@@ -28,6 +40,8 @@ _OF_A_CONTACT = (str(Code.NOBODY_TO_TELL), str(Code.MAIL_REFUSED))
 
 
 _NOT_LATE = ("", *(str(code) for code in HARMLESS))
+is_late = and_(*(owed.c.code != literal_column(f"'{code}'") for code in _NOT_LATE))
+"""What could not be done when it was to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +215,7 @@ class OwedList:
 
     def try_at_once(self) -> int:
         """Try at once all that could not be done: somebody put something right. Gives how much that is."""
-        late = owed.c.code.not_in(_NOT_LATE) & owed.c.next_at.is_not(None)
+        late = is_late & owed.c.next_at.is_not(None)
         return self._connection.execute(update(owed).where(late).values(next_at=owed.c.since)).rowcount
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -210,14 +224,22 @@ class OwedList:
         """What a case owes, in the order in which it was owed."""
         return self._read(select(owed).where(owed.c.ref == ref).order_by(owed.c.since, owed.c.what, owed.c.key))
 
+    def late_of(self, refs: Sequence[str]) -> list[OwedRow]:
+        """What these cases owe and could not be done when it was to be; "" stands for what is of no single case.
+
+        At most a few hundred.
+        """
+        here = select(owed).where(owed.c.ref.in_(refs), is_late)
+        return self._read(here.order_by(owed.c.ref, owed.c.since, owed.c.what, owed.c.key))
+
     def rows(self, limit: int, *whats: Debt) -> list[OwedRow]:
         """What is owed: what could not be done before what is only to come, each the oldest first."""
-        is_late = case((owed.c.code.in_(_NOT_LATE), 1), else_=0)
-        return self._read(self._of(whats).order_by(is_late, owed.c.since, owed.c.ref, owed.c.key).limit(limit))
+        late_first = case((is_late, 0), else_=1)
+        return self._read(self._of(whats).order_by(late_first, owed.c.since, owed.c.ref, owed.c.key).limit(limit))
 
     def count(self, *, late: bool) -> int:
         """How much is owed; or how much of it could not be done."""
-        where = [owed.c.code.not_in(_NOT_LATE)] if late else []
+        where = [is_late] if late else []
         return self._connection.scalar(select(func.count()).select_from(owed).where(*where)) or 0
 
     def _of(self, whats: Sequence[Debt]) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NoReturn
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
+from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from caseproof.config.mail_address import comparable, tidied, unkeepable, usable_address
 from caseproof.domain.errors import BadInput
@@ -42,6 +42,17 @@ class Contact:
     bounced_at: datetime | None = None
     bounce: str = ""
     created_at: datetime | None = field(default=None, compare=False)
+
+
+_CONTACTS = (
+    select(
+        retailers.c.name.label("retailer"),
+        *(contacts.c[name] for name in Contact.__dataclass_fields__ if name != "retailer"),
+    )
+    .join_from(contacts, retailers)
+    .order_by(contacts.c.retailer_id, contacts.c.id)
+)
+_BOUNCED = _CONTACTS.where(contacts.c.bounced_at.is_not(None))
 
 
 class People:
@@ -108,16 +119,16 @@ class People:
 
     def contacts(self, retailer: str) -> list[Contact]:
         """The contacts of a retailer, in the order in which they were added; none for an unknown retailer."""
-        return self._contacts(contacts.c.retailer_id == self._retailer(retailer))
+        return self._contacts(_CONTACTS.where(contacts.c.retailer_id == self._retailer(retailer)))
 
     def every_contact(self) -> list[Contact]:
         """The contacts of all retailers, by the retailer's name; those of one in the order in which they were added."""
-        return sorted(self._contacts(true()), key=lambda one: one.retailer)  # by us, as the retailers' names
+        return sorted(self._contacts(_CONTACTS), key=lambda one: one.retailer)  # by us, as the retailers' names
 
     def contact(self, retailer: str, address: str) -> Contact | None:
         """The contact with this address, however it is spelt; None where it is none."""
         known = self._known(retailer, address)
-        return next(iter(self._contacts(contacts.c.id == known)), None) if known is not None else None
+        return next(iter(self._contacts(_CONTACTS.where(contacts.c.id == known))), None) if known is not None else None
 
     def with_contacts(self) -> set[str]:
         """The names, tidied, of the retailers who have a contact."""
@@ -126,7 +137,7 @@ class People:
 
     def bounced(self) -> list[Contact]:
         """Every contact to whom mail came back, by retailer, in the order in which they were added."""
-        return self._contacts(contacts.c.bounced_at.is_not(None))
+        return self._contacts(_BOUNCED)
 
     def is_contact(self, retailer: str, address: str) -> bool:
         """Whether this address may speak for this retailer: ``comparable`` says which spellings are the same."""
@@ -171,14 +182,7 @@ class People:
             return f"No retailer is called so. {what_is_alike(retailer, self.retailers())}"
         return f"Its contacts: {what_is_alike(address, (one.address for one in self.contacts(retailer)))}"
 
-    def _contacts(self, where: ColumnElement[bool]) -> list[Contact]:
-        names = [name for name in Contact.__dataclass_fields__ if name != "retailer"]
-        query = (
-            select(retailers.c.name.label("retailer"), *(contacts.c[name] for name in names))
-            .join_from(contacts, retailers)
-            .where(where)
-            .order_by(contacts.c.retailer_id, contacts.c.id)
-        )
+    def _contacts(self, query: Select[Any]) -> list[Contact]:
         return [Contact(**row._mapping) for row in self._connection.execute(query)]
 
     def _change(self, retailer: str, address: str, values: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -19,6 +19,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    exists,
     false,
     func,
     insert,
@@ -33,13 +34,14 @@ from sqlalchemy import (
 
 from caseproof.domain.job_failure.turn import Turn
 from caseproof.domain.procedure import procedure_of
-from caseproof.domain.worklist import NOBODY, SIZE, Age, Group, Order, WorkQuery
+from caseproof.domain.worklist import MOST_COUNTED, NOBODY, SIZE, Age, Group, Order, WorkQuery
 from caseproof.store.case_rows import CaseRow
 from caseproof.store.column_types import UtcTime
 from caseproof.store.errors import readable
 from caseproof.store.logins import folded_name
+from caseproof.store.owed import is_late
 from caseproof.store.refs import normal
-from caseproof.store.tables import case_handling, cases
+from caseproof.store.tables import case_handling, cases, events, owed
 
 _AT_ONCE = 400  # so many values may stand in one question on every database
 
@@ -95,6 +97,13 @@ class Handled:
     until: datetime | None
 
 
+class Counts(NamedTuple):
+    """How many cases each group has; ``owes``: whether anything is owed, of a case or of none, that came too late."""
+
+    of: dict[Group, int]
+    owes: bool
+
+
 class Worklist:
     """Every query about who has which case, and whom cases wait for. Nothing here commits."""
 
@@ -112,16 +121,31 @@ class Worklist:
             found = self._connection.execute(_page(shape, group, query.order), values).all()
             return [_work_row(row, at.now) for row in found]
 
-    def counts(self, query: WorkQuery, at: Moment) -> dict[Group, int]:
-        """How many open cases that fit the filters are in each group; closed ones are not counted."""
-        row = self._connection.execute(_counting(_Shape.of(query, at)), _values(query, at)).one()
-        found = {group: int(count) for group, count in zip(_EXCLUSIVE, row, strict=True)}
-        return found | {Group.ALL: sum(found.values())}
+    def counts(self, query: WorkQuery, at: Moment) -> Counts:
+        """How many cases that fit the filters are in each group (but the closed), and whether anything is owed at all.
+
+        Where it is more than MOST_COUNTED, it is any number above it: nobody waits for ten thousand to be counted.
+        """
+        values = {**_values(query, at), "bound": MOST_COUNTED + 1}
+        row = self._connection.execute(_counting(_Shape.of(query, at)), values).one()
+        found = {group: int(count) for group, count in zip(_EXCLUSIVE, row, strict=False)}
+        return Counts(found | {Group.ALL: sum(found.values()), Group.OWED: int(row.in_owed)}, bool(row.owes))
 
     def open_of_incident(self, incident: str) -> int:
         """How many open cases joined this incident."""
         here = (cases.c.incident == incident, cases.c.incident != literal_column("''"), _OPEN)
         return self._connection.scalar(select(func.count()).select_from(cases).where(*here)) or 0
+
+    def latest_actors(self, refs: Sequence[str], kind: str) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Who did the latest of this kind in each of these cases, and what it says; of a few hundred at most."""
+        query = (
+            select(cases.c.ref, events.c.actor, events.c.data)
+            .join_from(events, cases)
+            .where(cases.c.ref.in_(refs[:_AT_ONCE]), events.c.kind == kind)
+            .order_by(events.c.case_id, events.c.seq)
+        )
+        with readable("An event of the worklist"):
+            return {row.ref: (row.actor, row.data) for row in self._connection.execute(query)}
 
     def standing(self, refs: Sequence[str]) -> dict[str, tuple[bool, str]]:
         """Whether each of these cases is open, and who has it, locked until the unit ends; unknown ones are left out.
@@ -184,6 +208,7 @@ _OURS = _C.turn == literal_column(f"'{Turn.CASEPROOF}'")
 _LATE = _C.turn_since <= bindparam("late_since", type_=UtcTime())
 _PAUSE_IS_OVER = _C.paused_until <= bindparam("today")
 _HELD = and_(_C.holder != literal_column("''"), _C.holder == bindparam("viewer"))
+_OWING = _C.ref.in_(select(owed.c.ref).where(is_late))
 _WORDS = (_C.ref, _C.job_name, _C.job, _C.retailer, _C.marketplace)
 
 
@@ -255,7 +280,7 @@ class _Shape:
                 return [and_(_OURS, calm, _AWAKE)]
             case Group.ALL:
                 return [_TEAMS, _RETAILERS, _PAUSED, _ITSELF, _OURS]
-            case Group.CLOSED:
+            case Group.OWED | Group.CLOSED:
                 return []
 
 
@@ -278,8 +303,10 @@ def _page(shape: _Shape, group: Group, order: Order) -> Select[Any]:
         latest = _C.closed_at.asc() if order is Order.OLDEST else _C.closed_at.desc()
         ends = _page_ends(select(*columns).where(_C.closed.is_(True), _C.closed_at.is_not(None), *shape.where))
         return ends.order_by(latest, _C.id)
-    pieces = shape.pieces(group) or [false()]
     keys = _keys(order)
+    if group is Group.OWED:
+        return _page_ends(select(*columns).where(_OWING, *shape.where)).order_by(*keys, _C.id)
+    pieces = shape.pieces(group) or [false()]
     some = [
         select(_C.id).where(_OPEN, piece, *shape.where).order_by(*keys, _C.id).limit(bindparam("to")).subquery()
         for piece in pieces
@@ -307,14 +334,24 @@ def _keys(order: Order) -> list[ColumnElement[Any]]:
 @lru_cache(maxsize=256)
 def _counting(shape: _Shape) -> Select[Any]:
     """The statement that counts each group."""
+    owing = select(func.count()).select_from(cases).where(_OWING, *shape.where).scalar_subquery().label("in_owed")
+    owes = exists(select(literal_column("1")).where(is_late)).label("owes")
     counts = []
     for group in _EXCLUSIVE:
         pieces = [
-            select(func.count()).select_from(cases).where(_OPEN, piece, *shape.where).scalar_subquery()
+            select(func.count())
+            .select_from(
+                select(literal_column("1"))
+                .select_from(cases)
+                .where(_OPEN, piece, *shape.where)
+                .limit(bindparam("bound"))
+                .subquery()
+            )
+            .scalar_subquery()
             for piece in shape.pieces(group)
         ]
         counts.append(sum(pieces[1:], pieces[0]) if pieces else literal_column("0"))
-    return select(*(count.label(f"in_{group}") for group, count in zip(_EXCLUSIVE, counts, strict=True)))
+    return select(*(count.label(f"in_{group}") for group, count in zip(_EXCLUSIVE, counts, strict=True)), owing, owes)
 
 
 _MORE = tuple(_C[name] for name in ("turn_since", "holder", "held_since", "snoozed_at", "snoozed_until", "snoozed_by"))

@@ -36,10 +36,11 @@ from caseproof.web.files import evidence_response
 from caseproof.web.handbook import DOCS, Handbook
 from caseproof.web.hosts import OwnHosts
 from caseproof.web.inbox import InboxPages, inbox_routes
+from caseproof.web.incidents import IncidentPages, incident_routes
 from caseproof.web.installation import installation_routes
 from caseproof.web.login import LoginPages, account_routes, login_routes
 from caseproof.web.overview import OverviewPages, overview_routes
-from caseproof.web.pages import HERE, Pages, prefect_ui
+from caseproof.web.pages import HERE, Pages
 from caseproof.web.provider import LoginProvider
 from caseproof.web.question import Questions
 from caseproof.web.raising import RaisePages, raise_routes
@@ -76,7 +77,7 @@ def create_app(
     app.add_middleware(Watch, hosts=OwnHosts(settings), answers=host, who=who, errors=errors)
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
     by_form = LoginPages(pages, who, settings, provider)
-    work = WorkPages(services.ledger, services.policy.keeper, logins, pages, by_form, prefect_ui())
+    work = WorkPages(services.ledger, services.policy.keeper, logins, pages, by_form)
     app.include_router(work_routes(work))
     app.include_router(overview_routes(OverviewPages(services.ledger, services.policy, logins.team, pages)))
     questions = Questions(
@@ -90,6 +91,10 @@ def create_app(
     app.include_router(hand_routes(HandPages(services.ledger, logins, by_form)))
     app.include_router(raise_routes(RaisePages(services.ledger, logins, by_form)))
     app.include_router(contact_routes(ContactPages(services.ledger, by_form)))
+    shown = IncidentPages(
+        services.ledger, lambda: policy_in_force(settings).policy, services.replies.secret, who, pages, base
+    )
+    app.include_router(incident_routes(shown))
     app.include_router(_file_routes(services.store, services.vault, pages, base, Handbook(docs)))
     app.include_router(report_routes(services.ledger, settings.home_folder, pages))
     app.include_router(installation_routes(services.ledger, settings, pages))

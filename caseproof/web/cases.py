@@ -57,14 +57,15 @@ def case_routes(store: Store, vault: Vault, questions: Questions, pages: Pages, 
         try:
             questions.take(ref, request, person, typed)
         except (BadInput, NotAllowed) as error:
-            return show(ref, request, _status(error), typed, error)
+            return show(ref, request, status_of(error), typed, error)
         # Loading it again sends nothing again.
         return RedirectResponse(f"{base}/cases/{ref}#question", 303, PAGE_HEADERS)
 
     return router
 
 
-def _status(error: CaseproofError) -> int:
+def status_of(error: CaseproofError) -> int:
+    """The status of the page on which an answer that was not taken stands once more."""
     match error:
         case NotOurForm():
             return 403

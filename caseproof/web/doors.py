@@ -20,10 +20,10 @@ from starlette.routing import Mount, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from caseproof.store import StoreError
-from caseproof.web.answer_guard import AnswerHost
-from caseproof.web.errors import ErrorPages
+from caseproof.web.answer_guard import AnswerHost, Fields, TooMuch, is_from_us, read_form
+from caseproof.web.errors import NO_FIELDS, ErrorPages
 from caseproof.web.hosts import OwnHosts
-from caseproof.web.who import Who, with_person
+from caseproof.web.who import NotLoggedIn, Who, with_person
 
 
 class Guard(StrEnum):
@@ -93,6 +93,8 @@ DOORS: tuple[Door, ...] = (
     Door("/raise", _FORM, Guard.PERSON),
     Door("/contacts", READ, Guard.LOGIN),
     Door("/contacts/one", _FORM, Guard.PERSON),
+    Door("/incidents/{ref}", READ, Guard.LOGIN),
+    Door("/incidents/{ref}/question", ("POST",), Guard.PERSON),
     Door("/tickets/{ticket_id}", READ, Guard.LOGIN),
     Door("/inbox", READ, Guard.LOGIN),
     Door("/inbox/{number}", READ, Guard.LOGIN),
@@ -167,7 +169,8 @@ class Watch:
         try:
             private = await self._let_in(request)
         except Exception as error:  # whatever broke here must let nobody in
-            refusal = await to_thread.run_sync(self._errors.of, request, error)
+            sent = await _typed(Request(scope, receive)) if isinstance(error, NotLoggedIn) else NO_FIELDS
+            refusal = await to_thread.run_sync(self._errors.of, request, error, sent)
             return await refusal(scope, receive, send)
         await self._app(scope, receive, _not_kept(send) if private else send)
 
@@ -187,6 +190,18 @@ class Watch:
         if request.method not in door.methods:
             raise HTTPException(405, headers={"Allow": ", ".join(door.methods)})
         return door.guard not in WORLD and not self._who.everybody_reads(request)
+
+
+async def _typed(request: Request) -> Fields:
+    """What was typed into a form of ours that came without a log-in; nothing of a log-in's own, and of other sites'."""
+    door = door_of(request.scope["path"])
+    of_a_case = door is not None and door.guard is Guard.PERSON and not door.path.startswith(("/account", "/logout"))
+    if request.method != "POST" or not of_a_case or not is_from_us(request):
+        return NO_FIELDS
+    try:
+        return await read_form(request)
+    except TooMuch:
+        return NO_FIELDS
 
 
 def same_door(request: Request) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -12,18 +14,20 @@ from starlette.exceptions import HTTPException
 
 from caseproof.desks.base import UnknownTicket
 from caseproof.domain.errors import CaseproofError
-from caseproof.store import StoreDown, UnknownCase
-from caseproof.web.answer_guard import AnswerHost, TooMuch
-from caseproof.web.answer_pages import AnswerPages
+from caseproof.store import StoreDown, UnknownCase, UnknownIncident
+from caseproof.web.answer_guard import AnswerHost, Fields, TooMuch
+from caseproof.web.answer_pages import PAGE_HEADERS, AnswerPages
 from caseproof.web.files import NotHere
 from caseproof.web.hosts import StrangeHost
-from caseproof.web.pages import Pages
+from caseproof.web.pages import HEADERS, Pages
+from caseproof.web.question import CHOICE, TITLES
 from caseproof.web.who import NotLoggedIn
 
 _log = logging.getLogger(__name__)
 
 _STATUS: tuple[tuple[type[CaseproofError], int], ...] = (
     (UnknownCase, 404),
+    (UnknownIncident, 404),
     (UnknownTicket, 404),
     (NotHere, 404),
     (NotLoggedIn, 401),
@@ -33,14 +37,43 @@ _STATUS: tuple[tuple[type[CaseproofError], int], ...] = (
 )
 
 
+NO_FIELDS: Fields = {}
+_CALLED = TITLES | {CHOICE: "You chose"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What somebody typed whose log-in is over: where it goes, all its fields, and the texts with their titles."""
+
+    to: str
+    fields: Sequence[tuple[str, str]]
+    texts: Sequence[tuple[str, str]]
+
+    @classmethod
+    def of(cls, request: Request, base: str, sent: Fields) -> _Kept | None:
+        """None where nothing was typed."""
+        # Without its key: it was of the log-in that is over. The form comes again with a new one, as it was typed.
+        fields = [(name, value) for name, values in sent.items() if name != "key" for value in values]
+        texts = [(_CALLED.get(name, name.capitalize()), value) for name, value in fields if _is_text(name, value)]
+        return cls(base + request.scope["path"], fields, texts) if texts else None
+
+
+def _is_text(name: str, value: str) -> bool:
+    return bool(value.strip()) and (name in _CALLED or " " in value.strip() or "\n" in value.strip())
+
+
 class ErrorPages:
     """The page of an error; a retailer's names nothing of the team's. ``base`` is what our own links start with."""
 
     def __init__(self, pages: Pages, answers: AnswerPages, host: AnswerHost, base: str) -> None:
         self._pages, self._answers, self._host, self._base = pages, answers, host, base
 
-    def of(self, request: Request, error: Exception) -> Response:
-        """The page; a person who is to log in first is led there, and back when it is done."""
+    def of(self, request: Request, error: Exception, sent: Fields = NO_FIELDS) -> Response:
+        """The page; a person who is to log in first is led there, and back when it is done.
+
+        ``sent`` are the fields of a form of ours that came without a log-in: what was typed stands on the page, and
+        goes from there to where it was to go.
+        """
         match error:
             case NotLoggedIn() if self._opens_a_page(request):
                 asked = request.url.query[:1000]
@@ -48,7 +81,8 @@ class ErrorPages:
                 return RedirectResponse(f"{self._base}/login?next={after}", 303, {"Cache-Control": "no-store"})
             case NotLoggedIn() if request.method == "POST" and not self._host.is_for_retailers(request):
                 path, _, _ = request.scope["path"].rpartition("/")  # a form is sent to below its page
-                return self._show(401, error.problem, error.next_action, f"{self._base}/login?next={quote(path)}")
+                login = f"{self._base}/login?next={quote(path)}"
+                return self._show(401, error.problem, error.next_action, login, _Kept.of(request, self._base, sent))
             case CaseproofError():
                 return self._for_people(request, error)
             case HTTPException():
@@ -61,11 +95,13 @@ class ErrorPages:
         """Whether somebody wants to see a page; a picture or a program is told plainly."""
         return request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", "")
 
-    def _show(self, status: int, problem: str, next_action: str, login: str = "") -> Response:
-        title = HTTPStatus(status).phrase
-        return self._pages.show(
-            "error.html", status, title=title, problem=problem, next_action=next_action, login=login
-        )
+    def _show(
+        self, status: int, problem: str, next_action: str, login: str = "", kept: _Kept | None = None
+    ) -> Response:
+        title = "Your log-in is over" if kept else HTTPStatus(status).phrase
+        headers = PAGE_HEADERS if kept else HEADERS
+        what = {"problem": problem, "next_action": next_action, "login": login, "kept": kept}
+        return self._pages.show("error.html", status, headers, title=title, **what)
 
     def _for_people(self, request: Request, error: CaseproofError) -> Response:
         if self._host.is_for_retailers(request) and not isinstance(error, StrangeHost):

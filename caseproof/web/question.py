@@ -37,6 +37,11 @@ _NO_WORDS = Markup("")
 _MARKDOWN = explaining(MarkdownIt("commonmark", {"html": False}))
 
 
+def as_html(text: str) -> Markup:
+    """What stands above a form, of markdown."""
+    return Markup(_MARKDOWN.render(text))  # noqa: S704 - raw HTML in it is shown as text
+
+
 class NotOurForm(BadInput):
     """A form that was not made here for this person and this question, or was sent from elsewhere."""
 
@@ -77,7 +82,9 @@ class Typed:
         return (self.texts or {}).get(name, "")
 
 
-_NAMES = sorted({one.name for form in FORMS.values() for one in fields_of(form) if one.choices is None})
+TITLES = {one.name: one.title for form in FORMS.values() for one in fields_of(form) if one.choices is None}
+"""What the texts of the forms are called, by their fields' names."""
+_NAMES = sorted(TITLES)
 
 
 def _number(text: str) -> int:
@@ -155,7 +162,7 @@ class Questions:
         fits = typed is NOTHING or _form_of(case, typed.number) is asked.form
         return ShownQuestion(
             asked=asked,
-            says=Markup(_MARKDOWN.render(asked.says)),  # noqa: S704 - raw HTML in it is shown as text
+            says=as_html(asked.says),
             key=form_key(secret, self._token(request, person, case.ref, asked.number), asked.seen),
             typed=typed if fits else NOTHING,
             wrong=error.wrong if isinstance(error, WrongFields) else None,
@@ -185,7 +192,7 @@ class Questions:
         policy, asked = self._policy(), self._asked(case, person)
         if asked is None:
             raise Overtaken("This question cannot be answered here.", "Answer it in the Prefect UI.")
-        if wrong := _wrong(case, asked, typed, self._ledger.clock().date()):
+        if wrong := wrong_fields(case, asked, typed, self._ledger.clock().date()):
             raise WrongFields(wrong)
         answer = _answer(asked.form, person, typed)
         given = self._ledger.event(
@@ -209,8 +216,8 @@ def _form_of(case: Case, number: int) -> type[Form] | None:
     return FORMS.get(asked["form"]) if asked else None
 
 
-def _wrong(case: Case, asked: AskedNow, typed: Typed, today: date) -> dict[str, str]:
-    """What is wrong with which field; of those alone that this choice asks for."""
+def wrong_fields(case: Case | None, asked: AskedNow, typed: Typed, today: date) -> dict[str, str]:
+    """What is wrong with which field; of those alone that this choice asks for. Without a case it is an incident's."""
     wrong = {}
     if asked.choice is not None:
         chosen = next((one for one in asked.offered if one.value == typed.choice), None)
@@ -273,8 +280,7 @@ def _answered(case: Case) -> str:
 
 def _left(case: Case, typed: Typed) -> list[tuple[str, str]]:
     """What was typed for a question that waits no more, so that nobody types it twice."""
-    titles = {one.name: one.title for form in FORMS.values() for one in fields_of(form)}
     chosen = [("You chose", typed.choice)] if typed.choice else []
     asked = _form_of(case, typed.number)
-    names = [one.name for one in fields_of(asked)] if asked else sorted(typed.texts or {})
-    return [*chosen, *((titles[name], typed.text(name)) for name in names if typed.text(name).strip())]
+    names = [one.name for one in fields_of(asked) if one.choices is None] if asked else sorted(typed.texts or {})
+    return [*chosen, *((TITLES[name], typed.text(name)) for name in names if typed.text(name).strip())]

@@ -40,6 +40,7 @@ GROUPS: dict[Group, tuple[str, str, str]] = {
     Group.TIME: ("For a time", "What waits for a time", "Nothing is put off or paused."),
     Group.CASEPROOF: ("At work", "What Caseproof is at work on", "No case is at work."),
     Group.ALL: ("All open", "Cases that are open", "No case is open."),
+    Group.OWED: ("Owed", "Cases that owe something", "Nothing is owed: all that was to be done is done."),
     Group.CLOSED: ("Closed", "Cases that are closed", "No case was closed yet."),
 }
 """What a group is called, its heading, and what stands there where it is empty."""
@@ -72,14 +73,13 @@ class Sent:
 
 @dataclass(frozen=True)
 class WorkPages:
-    """Shows the worklist. ``prefect_ui`` is where an incident's form is, "" where that is not known."""
+    """Shows the worklist."""
 
     ledger: Ledger
     keeper: KeeperPolicy
     logins: TeamLogins
     pages: Pages
     forms: LoginPages
-    prefect_ui: str
 
     def show(
         self, request: Request, query: WorkQuery, status: int = 200, *, sent: Sent | None = None,
@@ -93,7 +93,7 @@ class WorkPages:
             "shown": shown, "query": shown.query, "groups": GROUPS, "orders": ORDERS, "causes": CAUSES,
             "in_words": in_words, "states": _STATES, "team": self.logins.team(), "nobody": NOBODY,
             "ages": tuple(Age), "reopened": REOPENED,
-            "sent": sent or Sent(), "outcome": outcome, "done": "", "prefect_ui": self.prefect_ui, "now": now,
+            "sent": sent or Sent(), "outcome": outcome, "done": "", "now": now,
             "first_day": f"{(now + timedelta(days=1)).date()}", "last_day": f"{(now + LONGEST_SNOOZE).date()}",
             "here": query.address,
         }  # fmt: skip

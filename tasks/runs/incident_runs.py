@@ -35,6 +35,8 @@ def look_after_incidents(services: Services) -> list[str]:
     for row in (one for one in every if not one.is_closed or one.ref in ended):
         if not row.is_closed and ensure_run(IncidentOwner(services, row.ref)) != row.flow_run:
             said.append(f"{row.ref} has a new run")
+        elif row.flow_run and incidents.asks_nothing(services.store, row.ref):
+            _wake_if_paused([row.flow_run])  # somebody answered on its page
         refresh_table(services, row.ref)
     _end_the_runs(services, every)
     return said
@@ -44,7 +46,11 @@ def _end_the_runs(services: Services, rows: Sequence[IncidentRow]) -> None:
     """Wake the runs of what is over, so that they end; for a while, since Prefect may not take it at first."""
     lately = services.clock() - LATELY
     over = {row.flow_run for row in rows if row.flow_run and row.closed_at is not None and row.closed_at >= lately}
-    for run in read_runs(sorted(over)).values():
+    _wake_if_paused(sorted(over))
+
+
+def _wake_if_paused(flow_runs: Sequence[str]) -> None:
+    for run in read_runs(flow_runs).values():
         if run.state is not None and run.state.is_paused():
             set_scheduled(run.id)
 

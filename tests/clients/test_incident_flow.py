@@ -20,7 +20,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from caseproof.config.clock import utc_now
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.vocabulary import Decision
+from caseproof.domain.vocabulary import BY_LOGIN, Decision
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import incidents
 from flows.incident import incident
@@ -163,6 +163,22 @@ def test_the_keeper_keeps_the_table_current_and_wakes_the_run_of_an_incident_tha
     assert carry(run) == "Completed"
     assert look_after_incidents(services) == []
     assert {services.ledger.case(ref).state for ref in refs} == {State.DECIDED}
+
+
+def test_after_an_answer_on_its_page_the_keeper_has_the_run_ask_anew(
+    services: Services, refs: list[str], prefect_server: PrefectServer
+) -> None:
+    run = ensure_run(IncidentOwner(services, REF))
+    carry(run)
+    until = (utc_now() + timedelta(days=9)).date()
+    decide = (services.ledger, services.policy, REF, Decision.KEEP_PAUSED, "operator", "Holidays.", until)
+    assert sorted(incidents.decide_all(*decide, question=1, known_by=BY_LOGIN)) == refs
+    look_after_incidents(services)
+    assert read(prefect_server, f"flow_runs/{run}")["state_type"] == "SCHEDULED"
+    assert carry(run) == "Suspended"
+    assert incidents.question(services.store, REF) is not None
+    look_after_incidents(services)
+    assert read(prefect_server, f"flow_runs/{run}")["state_name"] == "Suspended", "it waits, and is left waiting"
 
 
 def test_a_second_run_of_one_incident_does_nothing(

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 
 from caseproof.domain.case import Case
-from caseproof.domain.forms import Counts
+from caseproof.domain.forms import AccountDecision, Counts, Review, Verdict, WordAgreement
 from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
@@ -27,11 +27,18 @@ from caseproof.up.postgres import EmbeddedPostgres
 from caseproof.up.processes import wait_until
 from sandbox.retailer import Retailer
 from sandbox.world import CONTACTS, OUR_POOL, PLATFORM, World
+from tests.support.at_the_screen import at_the_web_app, browser_here, people_with_passwords
 from tests.support.killer import proxy_before
 from tests.support.own_job import OwnJob, deploy
 from tests.support.planted import PLANTED
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _passwords(world: World) -> None:
+    people_with_passwords(world)
+
 
 SECRETS = [one for one in PLANTED if "\n" not in one.text][::6]
 """What the job that is closed after our fix fails with."""
@@ -196,7 +203,9 @@ BY_MAIL, ON_THE_PAGE = CONTACTS
 STRANGER = "reseller@elsewhere.example.net"
 
 
-def test_j8_the_contacts_own_word_by_mail_or_on_the_page_closes_a_case_and_nobody_elses_does(world: World) -> None:
+def test_j8_the_contacts_own_word_by_mail_or_on_the_page_closes_a_case_and_nobody_elses_does(
+    world: World, full_run: bool
+) -> None:
     by_mail, on_the_page = (_opened(world, retailer) for retailer in CONTACTS)
     gardener, toy_seller = (_told(world, ref, who) for ref, who in ((by_mail, BY_MAIL), (on_the_page, ON_THE_PAGE)))
     toy_seller.press(toy_seller.letters[0], "I made the change", "The permission is there again.")
@@ -207,10 +216,10 @@ def test_j8_the_contacts_own_word_by_mail_or_on_the_page_closes_a_case_and_nobod
     (word,) = world.services.ledger.case(by_mail).words
     assert (word["sender"], word["by_way_of"]) == (gardener.address, "mail")
     assert word["words"].startswith("Hello,\nwe have renewed the access."), "verbatim, without what it quotes"
-    change = decided(Decision.AFTER_CHANGE, checked="The new token is set.")
-    world.answer(by_mail, "decision", **change)
-    world.answer(by_mail, "review", **APPROVE)
-    world.answer(on_the_page, "review", checked="The new token is set.", **APPROVE)
+    if full_run:
+        both_are_answered_in_the_web_app(world, by_mail, on_the_page)
+    else:
+        both_are_answered_in_prefect(world, by_mail, on_the_page)
     for ref, person in ((by_mail, gardener), (on_the_page, toy_seller)):
         case = world.await_case(ref, "closed, and the retailer told", lambda case: case.recovery is not None)
         proof = proof_path(world.services.proofs, case)
@@ -220,6 +229,36 @@ def test_j8_the_contacts_own_word_by_mail_or_on_the_page_closes_a_case_and_nobod
         assert "running again" in person.letters[-1].get_body(("plain",)).get_content().lower()
         assert len(person.letters) == 2, "a notice and its good end"
     the_page_led_to_the_rerun(world.services.ledger.case(on_the_page))
+
+
+def both_are_answered_in_prefect(world: World, by_mail: str, on_the_page: str) -> None:
+    change = decided(Decision.AFTER_CHANGE, checked="The new token is set.")
+    world.answer(by_mail, "decision", **change)
+    world.answer(by_mail, "review", **APPROVE)
+    world.answer(on_the_page, "review", checked="The new token is set.", **APPROVE)
+
+
+def both_are_answered_in_the_web_app(world: World, by_mail: str, on_the_page: str) -> None:
+    """By two people who are logged in, and nowhere else."""
+    world.await_question(by_mail, "decision")
+    with world.listening(), browser_here() as browser:
+        operator, lead = (at_the_web_app(world, browser, name) for name in ("operator", "team lead"))
+        operator.take(by_mail)
+        saw = "The new token is set."
+        operator.answer(AccountDecision, Decision.AFTER_CHANGE, reason="They renewed it.", checked=saw)
+        operator.await_form(Review)
+        lead.take(by_mail)
+        lead.answer(Review, Verdict.APPROVE)
+        lead.await_end()
+        took = operator.done + lead.done
+        assert (took.clicks, took.texts) == (8, 2)
+        world.await_question(on_the_page, "review")
+        lead.take(on_the_page)
+        lead.answer(Review, Verdict.APPROVE, checked=saw)
+        lead.await_end()
+        took = operator.done + lead.done
+        assert (took.clicks, took.texts) == (8 + 4, 2 + 1)
+    assert world.services.ledger.case(by_mail).decision.actor == "operator"
 
 
 def _orders(retailer: str) -> str:
@@ -292,9 +331,7 @@ def test_j9_a_removal_closes_with_a_proof_of_its_own_and_never_says_that_the_job
     )  # fmt: skip
     assert confirmed["recorded"]
     assert confirmed["needs_agreement"], "it is dated nowhere, answers no mail of ours, and nobody vouches for it"
-    world.answer(ref, "agreement", answered_by="team lead", counts=Counts.AGREE, remark="I called them.")
-    world.answer(ref, "decision", **decided(Decision.REMOVE))
-    world.answer(ref, "review", **APPROVE)
+    it_is_answered_in_the_web_app_with_few_clicks(world, ref)
     case = world.await_case(ref, "closed, with its ticket", lambda case: case.ticket_closed is not None)
 
     proof = read_proof(proof_path(world.services.proofs, case))
@@ -307,6 +344,25 @@ def test_j9_a_removal_closes_with_a_proof_of_its_own_and_never_says_that_the_job
     assert job.deployment()["paused"], "stopped for good"
     assert case.confirmations[0]["words"].strip() == "We stopped selling there."
     assert proof["confirmations"][0]["agreed"]["by"] == "team lead"
+
+
+def it_is_answered_in_the_web_app_with_few_clicks(world: World, ref: str) -> None:
+    """Three forms by two people, from "a case waits" to its end: one place, few clicks and texts."""
+    world.await_question(ref, "agreement")
+    with world.listening(), browser_here() as browser:
+        lead, operator = (at_the_web_app(world, browser, name) for name in ("team lead", "operator"))
+        lead.take(ref)
+        lead.answer(WordAgreement, Counts.AGREE, remark="I called them.")
+        lead.await_form(AccountDecision)
+        operator.take(ref)
+        operator.answer(AccountDecision, Decision.REMOVE, reason="Seen and settled.")
+        operator.await_form(Review)
+        lead.take(ref)
+        lead.answer(Review, Verdict.APPROVE)
+        lead.await_end()
+    took = lead.done + operator.done
+    assert (took.clicks, took.texts) == (11, 2)
+    assert (lead.let_in.clicks, lead.let_in.texts) == (2, 2), "once in eight hours"
 
 
 def _start_from_the_ui(world: World, job: OwnJob, **fields: str) -> str:

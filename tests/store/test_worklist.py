@@ -14,11 +14,13 @@ from benchmarks.store import plans, scans_a_table
 from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.turn import Turn, turn_of
+from caseproof.domain.owing import Debt
 from caseproof.domain.vocabulary import AGREEMENT, CAUSE, DECISION, REVIEW, SHARED_CAUSE, TRY_AGAIN, WORD
 from caseproof.domain.worklist import NOBODY, SIZE, Filters, Group, Order, WorkQuery
 from caseproof.procedure.keeper.schedule import CASEPROOF, RETAILER, TEAM, US
 from caseproof.procedure.keeper.schedule import NOBODY as NOT_US
 from caseproof.procedure.views.board import Returned, line
+from caseproof.store import worklist as worklist_store
 from caseproof.store.tables import cases
 from caseproof.store.worklist import Did, Moment
 
@@ -81,8 +83,10 @@ def test_each_open_case_waits_for_exactly_whom_the_board_says(store, make):
     with store.reading() as uow:
         for at in (moment(), moment(OTHER), moment(""), moment(problems=problems, cut_off=cut_off)):
             found = {group: every_page(uow, group, at) for group in EXCLUSIVE}
-            counts = uow.worklist.counts(WorkQuery(), at)
-            assert counts == {group: len(rows) for group, rows in found.items()} | {Group.ALL: len(refs)}
+            counts = uow.worklist.counts(WorkQuery(), at).of
+            assert counts == {group: len(rows) for group, rows in found.items()} | {
+                Group.ALL: len(refs), Group.OWED: 0,
+            }  # fmt: skip
             assert sorted(row.case.ref for rows in found.values() for row in rows) == refs, "once each"
             for group, rows in found.items():
                 assert [row.since for row in rows] == sorted(row.since for row in rows), "the oldest first"
@@ -172,7 +176,7 @@ def test_a_filter_chooses_those_that_fit_in_every_count_and_page(store, make, fi
         query = WorkQuery(filters=filters)
         found = uow.worklist.page(query, Group.ALL, moment())
         assert {row.case.id - 1 for row in found} == chosen
-        assert uow.worklist.counts(query, moment())[Group.ALL] == len(chosen)
+        assert uow.worklist.counts(query, moment()).of[Group.ALL] == len(chosen)
 
 
 def test_pages_show_every_case_once_in_each_order(store, make):
@@ -187,11 +191,32 @@ def test_pages_show_every_case_once_in_each_order(store, make):
     assert [row.case.retailer for row in by_retailer] == sorted(row.case.retailer for row in by_retailer)
 
 
+def test_a_group_of_very_many_is_not_counted_to_its_end(store, make, monkeypatch):
+    monkeypatch.setattr(worklist_store, "MOST_COUNTED", 5)
+    worklist_store._counting.cache_clear()
+    with store.uow() as uow:
+        uow.bulk.open([make.opened(f"job-{n}", retailer=f"Shop {n % 2}") for n in range(12)])
+        assert uow.worklist.counts(WorkQuery(), moment()).of[Group.CASEPROOF] == 6
+        assert uow.worklist.counts(WorkQuery(filters=Filters(retailer="Shop 9")), moment()).of[Group.CASEPROOF] == 0
+
+
+def test_what_a_closed_case_owes_is_found_when_it_could_not_be_done(store, opened, bring):
+    bring(opened, Kind.CLOSED)
+    with store.uow() as uow:
+        assert uow.worklist.counts(WorkQuery(), moment()).of[Group.OWED] == 0, "what is only to come is no trouble"
+        uow.owed.failed(opened.ref, Debt.RECOVERY, "1", "mail_down", "The mail server is down.", NOW)
+        uow.owed.failed("", Debt.TEAM_MAIL, "x", "mail_down", "The mail server is down.", NOW)
+        assert uow.worklist.counts(WorkQuery(), moment()).of[Group.OWED] == 1
+        assert uow.worklist.counts(WorkQuery(filters=Filters(cause="other")), moment()).of[Group.OWED] == 0
+        assert [row.case.ref for row in uow.worklist.page(WorkQuery(), Group.OWED, moment())] == [opened.ref]
+        assert sorted(row.ref for row in uow.owed.late_of(["", opened.ref, "JF-999999"])) == ["", opened.ref]
+
+
 def test_a_closed_case_is_in_its_own_list_alone(store, opened, bring):
     bring(opened, Kind.CLOSED)
     with store.reading() as uow:
         assert [row.case.ref for row in uow.worklist.page(WorkQuery(), Group.CLOSED, moment())] == [opened.ref]
-        assert uow.worklist.counts(WorkQuery(), moment())[Group.ALL] == 0
+        assert uow.worklist.counts(WorkQuery(), moment()).of[Group.ALL] == 0
         assert all(uow.worklist.page(WorkQuery(), group, moment()) == [] for group in Group if group != Group.CLOSED)
 
 
@@ -203,10 +228,10 @@ def test_what_was_put_off_comes_back_when_something_new_is_asked(store, opened, 
         uow.worklist.snooze([case.ref], NOW + timedelta(30), actor=VIEWER, at=asked + timedelta(seconds=1))
         uow.commit()
     with store.reading() as uow:
-        assert uow.worklist.counts(WorkQuery(), moment())[Group.TIME] == 1
+        assert uow.worklist.counts(WorkQuery(), moment()).of[Group.TIME] == 1
     store.change(case.ref, lambda now: [make.event(now, Kind.QUESTION_ASKED, form=REVIEW)])
     with store.reading() as uow:
-        assert uow.worklist.counts(WorkQuery(), moment())[Group.TEAM] == 1
+        assert uow.worklist.counts(WorkQuery(), moment()).of[Group.TEAM] == 1
         (row,) = uow.worklist.page(WorkQuery(), Group.TEAM, moment())
         assert (row.snoozed_until, row.snoozed_by) == (None, "")
 

@@ -30,6 +30,18 @@ def test_an_address_asks_for_what_it_was_made_of(
     assert WorkQuery.of(parse_qs(query.address)) == query
 
 
+@settings(max_examples=examples(40))
+@given(
+    name=st.sampled_from(["retailer", "marketplace"]), value=WORDS.filter(bool), page=st.integers(1, 9),
+    filters=st.builds(Filters, WORDS, WORDS, WORDS, WORDS),
+)  # fmt: skip
+def test_a_click_on_a_value_asks_for_it_beside_what_was_asked_for(
+    name: str, value: str, page: int, filters: Filters
+) -> None:
+    query = WorkQuery(Group.TEAM, page=page, filters=filters)
+    assert WorkQuery.of(parse_qs(query.narrowed(name)(value))) == query.but(**{name: value})
+
+
 def test_the_plain_list_has_a_plain_address() -> None:
     assert WorkQuery().address == ""
 

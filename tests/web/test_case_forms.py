@@ -367,6 +367,38 @@ def test_who_is_not_logged_in_is_led_to_the_login_and_back(world: Any, client: T
     assert world.services.ledger.case(ref).question is not None
 
 
+def test_what_was_typed_while_the_log_in_ended_is_kept_until_it_is_sent(
+    world: Any, operator: TestClient, make_client: Any, logged_in: Any
+) -> None:
+    ref = decision(world)
+    form = form_of(operator, ref) | DECIDE | {"reason": 'They said "it <works>".\nTwice.'}
+    world.logins.log_out(operator.headers["Cookie"].partition("=")[2].partition(";")[0])
+    no = operator.post(f"/cases/{ref}/question", data=form)
+    assert no.status_code == 401
+    assert f'href="/login?next=/cases/{ref}" target="_blank"' in no.text
+    assert 'They said "it <works>". Twice.' in text_of(no.text)
+    kept = hidden(no.text.partition('class="typed"')[2])
+    assert (kept["choice"], "key" in kept) == (DECIDE["choice"], False)
+    assert world.services.ledger.case(ref).question is not None
+    again = logged_in(world, make_client(world))
+    asked = again.post(f"/cases/{ref}/question", data=kept)
+    assert asked.status_code == 403, "it is shown once more, as it was filled in"
+    assert "They said &#34;it &lt;works&gt;&#34;.\nTwice.</textarea>" in asked.text
+    assert f'value="{html.escape(DECIDE["choice"])}"' in asked.text.replace("&#39;", "&#x27;")
+    assert again.post(f"/cases/{ref}/question", data=form | hidden(asked.text)).status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/account/password", "/logout", "another site"])
+def test_neither_a_password_nor_another_sites_words_are_shown_to_who_is_not_logged_in(
+    path: str, world: Any, client: TestClient
+) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site"} if path == "another site" else {}
+    to = f"/cases/{decision(world)}/question" if path == "another site" else path
+    no = client.post(to, data={"old": "nine tall chimneys", "reason": "nine tall chimneys"}, headers=headers)
+    assert no.status_code == 401
+    assert "chimneys" not in no.text
+
+
 def test_who_was_taken_off_the_team_answers_nothing_from_that_moment(world: Any, operator: TestClient) -> None:
     ref = decision(world)
     form = form_of(operator, ref)

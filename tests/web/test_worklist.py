@@ -12,6 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.owing import Debt
 from caseproof.domain.worklist import SIZE
 from caseproof.procedure.keeper.problems import note_problems
 from tests.support.letters import hidden_fields
@@ -121,6 +122,53 @@ def test_what_the_keeper_could_not_do_stands_in_the_list(world: Any, operator: T
     assert rows(page) == [ref]
     assert "error to put right: It cannot be read." in read(page)
     assert "Caseproof could not: the platform jobs : It is down." in read(page)
+
+
+def test_what_is_owed_stands_in_the_list_of_closed_cases_too_until_it_is_done(world: Any, operator: TestClient) -> None:
+    closed, other = world.closed("offers/a"), world.closed("offers/b")
+    waits = asked(world, "offers/c")
+    assert rows(operator.get("/?waits=owed").text) == []
+    with world.services.store.uow() as uow:
+        for ref in (closed, waits):
+            uow.owed.failed(ref, Debt.NOTE, "1", "mail_down", "The desk <is> down.", world.now)
+        uow.owed.failed("", Debt.TEAM_MAIL, "1", "mail_down", "The mail server is down.", world.now)
+        uow.commit()
+    page = operator.get("/").text
+    assert 'href="/?waits=owed">2 cases owe something</a>' in page
+    assert "Owed, and of no single case: " in read(page)
+    assert "The desk <is> down." in read(page), "also beside the question of an open case"
+    owed = operator.get("/?waits=owed").text
+    assert sorted(rows(owed)) == [closed, waits]
+    assert other not in owed
+    assert f'href="/cases/{closed}#owed">Open<' in owed
+    assert "closed with its proof Owed:" in read(owed)
+    with world.services.store.uow() as uow:
+        uow.owed.settle(closed, Debt.NOTE)
+        uow.owed.settle(waits, Debt.NOTE)
+        uow.commit()
+    assert "owe something" not in read(operator.get("/").text)
+    assert "Nothing is owed" in read(operator.get("/?waits=owed").text)
+
+
+def test_whoever_decided_is_not_offered_the_review_and_a_colleague_is(
+    world: Any, operator: TestClient, lead: TestClient
+) -> None:
+    ref = world.verified("offers/a")
+    world.record(ref, Kind.QUESTION_ASKED, number=1, form="review", flow_run="f")
+    page = operator.get("/").text
+    assert f'href="/cases/{ref}#question"' not in page
+    assert "You decided: somebody else reviews." in read(page)
+    assert f'href="/cases/{ref}#question">Review<' in lead.get("/").text
+
+
+def test_whoever_brought_a_word_in_is_not_offered_to_agree_to_it(
+    world: Any, operator: TestClient, lead: TestClient
+) -> None:
+    ref = world.waiting("offers/a")
+    world.confirm(ref)
+    world.record(ref, Kind.QUESTION_ASKED, number=1, form="agreement", flow_run="f")
+    assert "You brought it in: somebody else agrees." in read(operator.get("/").text)
+    assert f'href="/cases/{ref}#question">Agree, or not<' in lead.get("/").text
 
 
 def test_every_case_is_in_the_list_of_all_and_a_closed_one_in_its_own(world: Any, client: TestClient) -> None:

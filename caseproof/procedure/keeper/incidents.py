@@ -90,12 +90,13 @@ def _join(ledger: Ledger, storm: Storm, platform: str, marketplace: str, cause: 
 
 def decide_all(
     ledger: Ledger, policy: Policy, ref: str, decision: Decision, by: str, reason: str, until: date | None = None,
-    question: int | None = None,
+    question: int | None = None, known_by: str = BY_FORM,
 ) -> list[str]:  # fmt: skip
     """Decide for every case of the incident that waits for a decision now: one event a case, in one transaction.
 
-    ``question`` is the number of the question that was answered: two runs that read one answer act on it once. Gives
-    the references of the cases that it reached. Raises NotOnTheTeam, NotAllowed and BadInput; nothing is recorded then.
+    ``question`` is the number of the question that was answered: two runs that read one answer act on it once;
+    ``known_by`` says how whoever decides is known. Gives the references of the cases that it reached. Raises
+    NotOnTheTeam, NotAllowed and BadInput; nothing is recorded then.
     """
     member = require_member(by, policy.team)
     if decision not in MAY_DECIDE:
@@ -112,7 +113,7 @@ def decide_all(
             if question is not None and row.asked != question:
                 return []
             now = ledger.clock()
-            event = _decided(policy, row.ref, decision, member, reason, until, now)
+            event = _decided(policy, row.ref, decision, member, reason, until, now, known_by)
             waiting = [one for one in uow.cases.of_incident(row.ref) if one.state in (State.WAITING, State.PAUSED)]
             reached = _change(uow, _refs(waiting), lambda case: event if _waits(case, row) else None)
             uow.incidents.decide(row.ref, str(decision), by=member, reason=reason, until=until, at=now)
@@ -145,17 +146,27 @@ def _reach_the_late(ledger: Ledger, policy: Policy, row: IncidentRow) -> list[st
     with ledger.store.uow() as uow:
         if uow.incidents.get(row.ref) != row:  # decided anew, or over
             return []
-        decision = Decision(row.decision)
-        event = _decided(policy, row.ref, decision, row.decided_by, row.reason, row.until, ledger.clock())
+        decision, known_by = Decision(row.decision), _known_by(uow, row)
+        event = _decided(policy, row.ref, decision, row.decided_by, row.reason, row.until, ledger.clock(), known_by)
         late = _change(uow, _refs(rows), lambda case: event if _is_late(case, row) else None)
         uow.commit()
     return late
 
 
+def _known_by(uow: UnitOfWork, row: IncidentRow) -> str:
+    """How who decided for all was known, as the cases say that it reached at once; the weaker where it reached none."""
+    for case in _readable(uow, uow.cases.of_incident(row.ref)):
+        mine = case.decision
+        if mine is not None and mine.get("incident") == row.ref and mine.at == row.decided_at:
+            return str(mine.get("known_by", BY_FORM))
+    return BY_FORM
+
+
 def _decided(
-    policy: Policy, incident: str, decision: Decision, by: str, reason: str, until: date | None, at: datetime
-) -> Event:
-    said = {"reason": reason, "incident": incident, "known_by": BY_FORM}  # an incident asks in Prefect alone
+    policy: Policy, incident: str, decision: Decision, by: str, reason: str, until: date | None, at: datetime,
+    known_by: str,
+) -> Event:  # fmt: skip
+    said = {"reason": reason, "incident": incident, "known_by": known_by}
     if until is not None:
         return event_of(Kind.KEPT_PAUSED, at, by, {"until": until.isoformat(), **said})
     return event_of(Kind.DECIDED, at, by, {"decision": str(decision), **policy.review_terms, **said})
@@ -252,6 +263,13 @@ def refuse(store: Store, ref: str, number: int, why: str) -> None:
             uow.incidents.refuse(ref, number, why)
             uow.incidents.pass_on(ref)
         uow.commit()
+
+
+def asks_nothing(store: Store, ref: str) -> bool:
+    """Whether its latest question was answered elsewhere than in its run, which asks anew when it is woken."""
+    with store.reading() as uow:
+        row = uow.incidents.get(ref)
+        return row.asked > 0 and not row.is_closed and uow.incidents.question(ref) is None
 
 
 def refused(store: Store, ref: str) -> str:

@@ -17,8 +17,10 @@ from caseproof.domain.forms import (
     CauseElsewhere,
     CauseOfFailure,
     Counts,
+    ForAll,
     Form,
     FormField,
+    IncidentDecision,
     RetailersWord,
     Review,
     TryAgain,
@@ -36,6 +38,7 @@ from caseproof.procedure.core.parts import Ledger, Links
 from caseproof.procedure.core.texts import in_words
 from caseproof.procedure.views.cause_question import what_another_asks, what_to_say_of_the_cause, would_read
 from caseproof.procedure.views.questions import (
+    incident_question,
     question_on_its_page,
     what_to_agree,
     what_to_decide,
@@ -43,6 +46,7 @@ from caseproof.procedure.views.questions import (
     what_to_record,
     what_to_review,
 )
+from caseproof.store import CaseRow, IncidentRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,23 @@ def asked_now(
     )
 
 
+def asked_for_all(row: IncidentRow, cases: Sequence[CaseRow], refused: str) -> AskedNow:
+    """What an incident asks now, for all its cases; ``refused`` is why the latest answer was not taken."""
+    choice = choice_field(IncidentDecision)
+    values = [str(one) for one in ForAll]
+    return AskedNow(
+        number=row.asked,
+        form=IncidentDecision,
+        says=incident_question(row, cases, refused),
+        choice=choice,
+        offered=[Offered(value, _LABELS[value], _HINTS[value], "") for value in values],
+        fields=[one for one in fields_of(IncidentDecision) if one.choices is None and one.name != "answered_by"],
+        contacts=[],
+        typed={},
+        seen=row.asked,
+    )
+
+
 def explained(
     ledger: Ledger, links: Links, policy: Policy, case: Case, form: type[Form], evidence_url: Callable[[str], str]
 ) -> str:
@@ -153,6 +174,7 @@ _TITLES: Mapping[type[Form], str] = {
     RetailersWord: "What did the retailer say?",
     WordAgreement: "Is it the retailer's word?",
     AccountDecision: "What becomes of the account?",
+    IncidentDecision: "What becomes of all these accounts?",
     Review: "Does the evidence hold?",
     TryAgain: "A step needs help",
 }
@@ -212,9 +234,12 @@ def _not_now(case: Case, value: str, by: str) -> str:
     return ""
 
 
-def needs_words(case: Case, one: FormField, choice: str) -> bool:
-    """Whether a field may not stay empty with this choice, as the case stands (J8: whoever approves looked)."""
-    looks = choice == Verdict.APPROVE and one.name == "checked" and owes_validation(case)
+def needs_words(case: Case | None, one: FormField, choice: str) -> bool:
+    """Whether a field may not stay empty with this choice, as the case stands (J8: whoever approves looked).
+
+    ``case`` is None where all of an incident are asked about.
+    """
+    looks = case is not None and choice == Verdict.APPROVE and one.name == "checked" and owes_validation(case)
     return looks or one.needs_a_word_with(choice)
 
 

@@ -280,8 +280,7 @@ def incident_question(row: IncidentRow, cases: Sequence[CaseRow], refused: str) 
     retailers = len({case.retailer for case in cases})
     parts = [
         f"**Your last answer was not taken.** {plain(refused)}" if refused else "",
-        f"{incident_heading(row)} · {len(cases)} cases of {retailers} retailers: {told}. The table of this run links "
-        "to each.",
+        f"{incident_heading(row)} · {len(cases)} cases of {retailers} retailers: {told}. Its table links to each.",
         f"**Decided before:** {plain(row.decision)}, by {plain(row.decided_by)}: {plain(row.reason)}"
         if row.decision
         else "",

@@ -17,10 +17,12 @@ from caseproof.domain.forms import (
     TryAgain,
     WordAgreement,
 )
+from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.owing import Debt
+from caseproof.domain.people import same_person
 from caseproof.domain.vocabulary import CAUSE, SHARED_CAUSE, Decision
-from caseproof.domain.worklist import SIZE, Group, WorkQuery
+from caseproof.domain.worklist import MOST_COUNTED, SIZE, Group, WorkQuery
 from caseproof.procedure.core.causes import over_at
 from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import in_words
@@ -28,7 +30,8 @@ from caseproof.procedure.keeper.owing import thing_of
 from caseproof.procedure.keeper.problems import PROBLEMS
 from caseproof.procedure.keeper.schedule import US, waits_for_retailer
 from caseproof.procedure.views.board import Returned, line, what_returned
-from caseproof.store import CaseRow
+from caseproof.procedure.views.owed import OwedLine, owed_lines
+from caseproof.store import CaseRow, OwedRow
 from caseproof.store.logins import folded_name
 from caseproof.store.uow import UnitOfWork
 from caseproof.store.worklist import Moment, WorkRow
@@ -49,7 +52,8 @@ ACTIONS = {
 class WorkLine:
     """A case in the list: who must act, what for and since when; until when, and what comes then ("" for neither);
     ``holder`` is who has it, as the team list spells the name ("" for nobody), ``is_mine`` whether that is who looks;
-    ``action`` names the next action, "" where nobody has to act now."""
+    ``action`` names the next action, "" where nobody has to act now, or it is not for who looks: ``not_yours`` says
+    why. ``owed`` is what the case owes and could not be done in time, but for the step that ``what`` tells of."""
 
     row: CaseRow
     who: str
@@ -62,6 +66,8 @@ class WorkLine:
     held_since: datetime | None
     snoozed_by: str
     action: str
+    not_yours: str = ""
+    owed: tuple[OwedLine, ...] = ()
 
     @property
     def needs_us(self) -> bool:
@@ -70,19 +76,18 @@ class WorkLine:
 
 @dataclass(frozen=True, slots=True)
 class OpenForAll:
-    """An incident that waits for a decision for all its cases: that is made once, in its own form."""
+    """An incident that waits for a decision for all its cases: that is made once, on its own page."""
 
     ref: str
     about: str
     cases: int
-    run: str
 
 
 @dataclass(frozen=True, slots=True)
 class Worklist:
     """A page of the worklist. ``query`` is what was asked for, with the group that is shown; ``counts`` are of all
     cases that fit its filters; ``problems`` are what the keeper could not do that is about no single case; ``messages``
-    of retailers wait to be read."""
+    of retailers wait to be read; ``owed`` is what is owed, late, and of no single case."""
 
     query: WorkQuery
     group: Group
@@ -92,6 +97,7 @@ class Worklist:
     problems: dict[str, str]
     messages: int
     platforms: tuple[str, ...]
+    owed: tuple[OwedLine, ...] = ()
 
     @property
     def begin(self) -> int:
@@ -101,7 +107,13 @@ class Worklist:
     @property
     def total(self) -> int | None:
         """How many cases the group has; None for those that nobody counts."""
-        return self.counts.get(self.group)
+        count = self.counts.get(self.group)
+        return None if count is None or count > MOST_COUNTED else count
+
+    def counted(self, group: Group) -> str:
+        """How many cases a group has, as people read it; "" for those that nobody counts."""
+        count = self.counts.get(group)
+        return "" if count is None else f"{count:,}" if count <= MOST_COUNTED else f"{MOST_COUNTED:,}+"
 
     @property
     def has_more(self) -> bool:
@@ -122,35 +134,68 @@ def worklist(
         cut_off = [retailer for retailer, one in returned.items() if one.all]
         late = now - timedelta(days=keeper.answer_within_days)
         at = Moment(now, folded_name(viewer), late, about, cut_off)
-        counts = uow.worklist.counts(query, at)
+        counts, owes = uow.worklist.counts(query, at)
         group = query.group or (Group.MINE if counts[Group.MINE] else Group.TEAM)
         found = uow.worklist.page(query, group, at)
         incidents = tuple(_for_all(uow, now)) if group in (Group.MINE, Group.TEAM) else ()
-        # A case that somebody wants is tried outside the keeper's pass, too.
-        wanted = [row for row in uow.owed.of("") if row.what is Debt.RAISE and row.is_late]
         messages, platforms = sum(uow.messages.counts().values()), tuple(uow.cases.platforms())
+        of_others = _of_others(uow, found, viewer)
+        owed = _owed(uow, found) if owes else {}
     spelt = {folded_name(name): name for name in team()}
     lines = tuple(
-        _line(row, keeper, now, problems.get(row.case.ref, ""), returned.get(row.case.retailer), spelt, at.viewer)
+        _line(
+            row, keeper, now, problems.get(row.case.ref, ""), returned.get(row.case.retailer), spelt, at.viewer,
+            of_others.get(row.case.ref, ""), owed.get(row.case.ref, []),
+        )
         for row in found
-    )
+    )  # fmt: skip
     others = {name: why for name, why in problems.items() if name not in about}
-    others |= {thing_of(row): row.trouble for row in wanted}
-    return Worklist(query, group, lines, counts, incidents, others, messages, platforms)
+    of_none = owed.get("", [])
+    # A case that somebody wants is tried outside the keeper's pass, too.
+    others |= {thing_of(row): row.trouble for row in of_none if row.what is Debt.RAISE}
+    rest = tuple(owed_lines(row for row in of_none if row.what is not Debt.RAISE))
+    return Worklist(query, group, lines, counts, incidents, others, messages, platforms, rest)
+
+
+def _of_others(uow: UnitOfWork, found: Sequence[WorkRow], viewer: str) -> dict[str, str]:
+    """The cases whose question somebody else than the viewer has to answer, and why that is."""
+    said = {}
+    for form, kind, why in _SOMEBODY_ELSE:
+        refs = [row.case.ref for row in found if row.case.asked_form == form]
+        for ref, (actor, data) in uow.worklist.latest_actors(refs, kind).items() if refs and viewer else ():
+            asks = form is WordAgreement.slug or data.get("review") == "another person"
+            if asks and same_person(actor, viewer):
+                said[ref] = why
+    return said
+
+
+_SOMEBODY_ELSE = (
+    (Review.slug, Kind.DECIDED, "You decided: somebody else reviews."),
+    (WordAgreement.slug, Kind.CONFIRMATION_RECEIVED, "You brought it in: somebody else agrees."),
+)
+
+
+def _owed(uow: UnitOfWork, found: Sequence[WorkRow]) -> dict[str, list[OwedRow]]:
+    """What is owed and late, by case; "" for what is of no single one."""
+    rows: dict[str, list[OwedRow]] = {}
+    for row in uow.owed.late_of(["", *(row.case.ref for row in found)]):
+        rows.setdefault(row.ref, []).append(row)
+    return rows
 
 
 def _line(
     row: WorkRow, keeper: KeeperPolicy, now: datetime, problem: str, returned: Returned | None,
-    spelt: dict[str, str], viewer: str,
+    spelt: dict[str, str], viewer: str, not_yours: str, owed: Sequence[OwedRow],
 ) -> WorkLine:  # fmt: skip
     case = row.case
-    said = line(case, keeper, now, problem, returned)
+    step = next((one for one in owed if one.what is Debt.STEP), None)
+    said = line(case, keeper, now, problem, returned, step)
     until, then = (row.snoozed_until, "back in the list") if row.snoozed_until else _until(case, keeper, now)
     action = "" if case.closed_at else ACTIONS.get(case.asked_form, "Answer" if case.asked_form else "")
     return WorkLine(
         case, "" if case.closed_at else said.who, "" if case.closed_at else said.what, said.since, until, then,
         spelt.get(row.holder, row.holder), viewer != "" and row.holder == viewer, row.held_since, row.snoozed_by,
-        action,
+        "" if not_yours else action, not_yours, tuple(owed_lines(one for one in owed if one is not step)),
     )  # fmt: skip
 
 
@@ -180,5 +225,5 @@ def _for_all(uow: UnitOfWork, now: datetime) -> list[OpenForAll]:
         is_paused = row.decision == Decision.KEEP_PAUSED and row.until is not None and row.until > now.date()
         if is_asked and not is_paused:
             about = f"{in_words(row.cause)} on {row.marketplace or row.platform}"
-            found.append(OpenForAll(row.ref, about, uow.worklist.open_of_incident(row.ref), row.flow_run or ""))
+            found.append(OpenForAll(row.ref, about, uow.worklist.open_of_incident(row.ref)))
     return found
