@@ -83,6 +83,8 @@ def _play_in(home: Path, leave: bool, json_file: Path | None) -> None:
             json_file.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         for case in cases:
             _show_timeline(case)
+        if not leave:
+            world.python("-m", "caseproof.cli", "keeper")  # draws the board, as it does every few minutes beside `up`
         _show_places(cases[0], facts, other)
         _show_log_in(world, facts)
         if not leave:
@@ -227,6 +229,7 @@ def _facts(world: World, case: Case) -> dict[str, Any]:
             "job_run": case.photo.data["url"],
             "prefect": f"{world.server.ui_url}/dashboard",
             "prefect_newer": f"{world.server.ui_url}/v2",
+            "board": board_url(world.server.ui_url),
         },
         "home": str(world.home),
         "log_in": f"CASEPROOF_HOME={shlex.quote(str(world.home))} .venv/bin/caseproof keys prefect",

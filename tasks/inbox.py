@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from prefect import get_run_logger
-from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
@@ -19,16 +17,17 @@ from caseproof.channels.inbound.imap import ImapInbox
 from caseproof.channels.inbound.imap_account import ImapAccount, InboxError
 from caseproof.config.policy import Policy
 from caseproof.procedure.answers.inbox import IS_BEING_READ, InboxPass
-from caseproof.procedure.answers.inbox_watch import InboxPorts, read_once, today
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.answers.inbox_watch import InboxPorts, read_once
+from caseproof.procedure.core.services import Services, today
 from caseproof.procedure.core.texts import plain, short
 from caseproof.procedure.keeper.schedule import is_over
 from caseproof.store.messages import MessageRow
 from tasks.common import load_mailbox, runner_of
-from tasks.display.best_effort import as_far_as_prefect_takes_it
-from tasks.display.logs import hide, speak_in_words
+from tasks.display.logs import hide, log, speak_in_words
+from tasks.display.tables import keep_table
 from tasks.runs.case_runs import wake_runs
 from tasks.runs.our_prefect import one_client
+from tasks.runs.passes import nothing_to_do
 
 speak_in_words()
 
@@ -63,22 +62,25 @@ def wake(services: Services, runs: Mapping[str, str]) -> list[str]:
 
 def inbox_ports(say: Callable[[str], None]) -> InboxPorts:
     """The ports of this process."""
-    return InboxPorts(mailboxes(), ImapInbox, wake, lambda here, ref: is_over(here.ledger, runner_of, ref), say)
+    return InboxPorts(
+        mailboxes(), ImapInbox, wake, lambda here, ref: is_over(here.ledger, runner_of, ref), say, show_the_pass
+    )
 
 
 def read_the_mailbox(given: Services) -> State[Any]:
     """One pass as a flow run shows it: a line a mail, the table, and how it ended."""
     services = today(given)
     if not services.policy.answers.mailbox:
-        return Completed(message="The policy names no mailbox (answers.mailbox): no mail was read.")
+        return nothing_to_do("The policy names no mailbox (answers.mailbox): no mail was read.")
     try:
-        done = read_once(services, inbox_ports(lambda said: get_run_logger().info("%s", hide(said))))
+        done = read_once(services, inbox_ports(lambda said: log().info("%s", hide(said))))
     except InboxError as error:
         return Failed(message=hide(f"{error.problem} {error.next_action}"))
     if done is None:
-        return Completed(message=IS_BEING_READ)
-    show_the_pass(services, done)
+        return nothing_to_do(IS_BEING_READ)
     said = hide(done.in_words)
+    if done.is_empty:
+        return nothing_to_do(said)
     return Failed(message=said) if done.problems else Completed(message=said)
 
 
@@ -89,8 +91,7 @@ def show_the_pass(services: Services, done: InboxPass) -> None:
     waiting = ", ".join(f"{number} {place}" for place, number in sorted(counts.items())) or "none"
     to_look_at = f"**To look at:** {waiting}. [All of them]({services.links.inbox_url})"
     above = f"**This pass.** {plain(hide(done.in_words))}\n\n{to_look_at}"
-    with as_far_as_prefect_takes_it(f"table {KEY}"):
-        create_table_artifact([_row(services, row) for row in rows], key=KEY, description=above)
+    keep_table(KEY, [_row(services, row) for row in rows], above)
 
 
 def _row(services: Services, row: MessageRow) -> dict[str, str]:

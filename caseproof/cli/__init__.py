@@ -22,6 +22,7 @@ from caseproof.cli.common import AsJson, out, print_json, safe, say_error, table
 from caseproof.cli.contacts import contact_app
 from caseproof.cli.doctor import doctor
 from caseproof.cli.inbox import inbox_app
+from caseproof.cli.keeper import keeper
 from caseproof.cli.keys import keys_app
 from caseproof.cli.mail import mail_app
 from caseproof.cli.people import login, logout, people_app
@@ -58,6 +59,7 @@ app.command()(up)
 app.command()(setup)
 app.command()(doctor)
 app.command()(check)
+app.command()(keeper)
 app.command()(report)
 app.command()(policy)
 app.command()(backup)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -10,11 +15,13 @@ from rich.progress import Progress, ProgressColumn
 
 from caseproof.cli.session import acting
 from caseproof.cli.terminal import HouseConsole, HouseTable, json_text, safe, safe_in_lines
+from caseproof.config.signals import handled
 from caseproof.domain.decisions import require_member
 from caseproof.procedure.core.services import Services
 
 __all__ = [
-    "AsJson", "Member", "err", "on_the_team", "out", "print_json", "progress_bar", "safe", "say_error", "table_of",
+    "AsJson", "Member", "err", "no_traceback", "on_the_team", "out", "print_json", "progress_bar", "safe", "say_error",
+    "say_now", "table_of",
 ]  # fmt: skip
 
 out = HouseConsole()
@@ -49,6 +56,18 @@ def say_error(problem: str, next_action: str = "", style: str = "bold red") -> N
     err.print(f"[{style}]caseproof:[/] {safe_in_lines(problem)}", highlight=False, soft_wrap=True)
     if next_action:
         err.print(f"[bold]Next:[/] {safe_in_lines(next_action)}", highlight=False, soft_wrap=True)
+
+
+def say_now(sentence: str) -> None:
+    """What a process that stays tells: a line with its time."""
+    out.print(f"{datetime.now().astimezone():%H:%M:%S}  {safe(sentence)}", soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def no_traceback() -> Iterator[None]:
+    """Ctrl-C ends the process at once while Prefect is being imported: its libraries would make an error of it."""
+    with handled([signal.SIGINT], lambda *_: os._exit(128 + signal.SIGINT)):
+        yield
 
 
 def table_of(title: str, *columns: str) -> HouseTable:

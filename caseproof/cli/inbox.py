@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from caseproof.cli.common import AsJson, Member, on_the_team, out, print_json, safe, table_of
-from caseproof.config.signals import handled
+from caseproof.cli.common import AsJson, Member, no_traceback, on_the_team, out, print_json, safe, say_now, table_of
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.answers.inbox import IS_BEING_READ
-from caseproof.procedure.answers.inbox_watch import read_once, today, watch
+from caseproof.procedure.answers.inbox_watch import read_once, watch
 from caseproof.procedure.answers.looking_through import take_off
-from caseproof.procedure.core.services import Services, bell_of, bootstrap
+from caseproof.procedure.core.services import Services, bell_of, bootstrap, today
 from caseproof.store import locks
 from caseproof.up.plan import inbox_lock
 
@@ -57,26 +51,16 @@ def _once(services: Services) -> None:
 
 
 def _watch(services: Services) -> None:
-    with _no_traceback():
+    with no_traceback():
         from tasks.inbox import inbox_ports
 
     lock = inbox_lock(services.settings)
     if (other := locks.holder(lock)) is not None:
-        _say(f"Process {other} reads the mailbox already; this one waits until that ends.")
+        say_now(f"Process {other} reads the mailbox already; this one waits until that ends.")
     locks.hold(lock)
-    _say("The mailbox is watched, and cases with news are woken.")
-    watch(services, inbox_ports(_say), bell_of(services.settings), threading.Event())  # until a signal ends the process
-
-
-@contextmanager
-def _no_traceback() -> Iterator[None]:
-    """Ctrl-C ends the process at once while Prefect is being imported: its libraries would make an error of it."""
-    with handled([signal.SIGINT], lambda *_: os._exit(128 + signal.SIGINT)):
-        yield
-
-
-def _say(sentence: str) -> None:
-    out.print(f"{datetime.now().astimezone():%H:%M:%S}  {safe(sentence)}", soft_wrap=True, highlight=False)
+    say_now("The mailbox is watched, and cases with news are woken.")
+    over = threading.Event()  # never set: a signal ends the process
+    watch(services, inbox_ports(say_now), bell_of(services.settings), over)
 
 
 @inbox_app.command("list")

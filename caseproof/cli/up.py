@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Annotated
@@ -21,12 +20,11 @@ import typer
 from caseproof.channels.outbound.samples import check_templates
 from caseproof.cli.common import out, safe
 from caseproof.config.clock import utc_now
-from caseproof.config.policy import policy_in_force
 from caseproof.config.private_files import close_home
 from caseproof.config.settings import Settings, read_settings
 from caseproof.config.signals import handled
 from caseproof.domain.errors import CaseproofError
-from caseproof.procedure.core.services import Services, bootstrap
+from caseproof.procedure.core.services import Services, bootstrap, today
 from caseproof.procedure.keeper.problems import Problems
 from caseproof.procedure.keeper.raising import raise_wanted
 from caseproof.store import locks
@@ -39,7 +37,7 @@ from caseproof.up.supervisor import Say, Supervisor
 
 _REVIVE_SECONDS = 15.0
 _WANTED_SECONDS = 5.0  # a platform that takes longer is stopped on beside the rest
-_CLAIM_SECONDS = 60.0  # what a worker took just before it died may still come up
+_CLAIM_SECONDS = 30.0  # what a worker took just before it died may still come up
 
 
 def up(
@@ -213,9 +211,9 @@ def _revive(services: Services, worker_since: float) -> list[str]:
     from tasks.runs.reviving import revive
 
     settled = time.time() - worker_since > _CLAIM_SECONDS
-    today = replace(services, policy=policy_in_force(services.settings).policy)  # it may change while we are up
-    raised = raise_wanted(today.stopping, load_platform, load_desk, Problems(), _WANTED_SECONDS)  # J2: first
-    revived = revive(today, datetime.fromtimestamp(worker_since, UTC) if settled else None)
+    now = today(services)
+    raised = raise_wanted(now.stopping, load_platform, load_desk, Problems(), _WANTED_SECONDS)  # J2: first
+    revived = revive(now, datetime.fromtimestamp(worker_since, UTC) if settled else None)
     return [*(f"{ref} is open: somebody wanted it (J1)." for ref in raised), *revived.said]
 
 

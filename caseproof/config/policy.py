@@ -120,7 +120,7 @@ class Targets(Strict):
 
 
 class Times(Strict):
-    """When the scheduled flows run; `caseproof up` deploys them so."""
+    """When the check, the report and the passes run; `caseproof up` deploys and makes them so."""
 
     timezone: str = Field("UTC", description="The time zone of the cron lines, like Europe/Berlin.")
     check: str = Field("30 6 * * *", description="The daily job check, as a cron line; empty: only by hand.")
@@ -142,6 +142,17 @@ class Times(Strict):
         return line
 
 
+class PrefectPolicy(Strict):
+    """What is kept on Prefect's own pages."""
+
+    keep_passes_days: float = Field(
+        7,
+        ge=0,
+        le=3650,
+        description="How long the finished flow runs of the keeper and the inbox stay; an empty one goes at once.",
+    )
+
+
 class Policy(Strict):
     """The whole policy."""
 
@@ -154,6 +165,7 @@ class Policy(Strict):
     check: CheckPolicy = CheckPolicy()
     keeper: KeeperPolicy = KeeperPolicy()
     targets: Targets = Targets()
+    prefect: PrefectPolicy = PrefectPolicy()
     stop_scope: dict[str, Scope] = Field(
         default_factory=dict, description="How far the stop reaches, by cause; 'job' where nothing is said."
     )

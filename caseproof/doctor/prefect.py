@@ -14,6 +14,7 @@ from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.examination import Failed
 from caseproof.http.client import Answer, credentials
 from caseproof.platforms.prefect_pages import look_at_pages
+from caseproof.procedure.views.board import board_url
 
 HEARTBEAT_SECONDS = 90
 """A worker tells Prefect every 30 s that it lives; Prefect itself calls it offline after three of these."""
@@ -112,9 +113,11 @@ class PrefectChecks:
         return f"Prefect {self._version} on both sides"
 
     def pages(self) -> str:
-        """Whether the pages that people open call this server. Raises PlatformRefused, PlatformDown."""
+        """Whether the pages that people open call this server; where the board is among them. Raises PlatformRefused,
+        PlatformDown."""
         url = self._access.api_url.rstrip("/")
-        return look_at_pages(self._access.ui_url or url.removesuffix("/api"), url)
+        ui = self._access.ui_url or url.removesuffix("/api")
+        return f"{look_at_pages(ui, url)}; the board is {board_url(ui)}"
 
     def work_pool(self) -> str:
         """Whether the work pool of our flows is there and not paused."""

@@ -519,6 +519,12 @@ class Parked(TypedDict):
     flow_run: str
 
 
+class RunForced(TypedDict):
+    """The flow run that was set to Completed by hand while its case was open."""
+
+    flow_run: str
+
+
 class QuestionAsked(TypedDict):
     """Its number in the case, the form's slug, and the flow run that waits for the answer."""
 

@@ -10,6 +10,9 @@ import yaml
 from caseproof.config.policy import Policy, Times
 from caseproof.config.shipped import shipped
 
+NET: dict[str, Any] = {"interval": 3600}
+"""How often passes are made as flow runs, whatever happens to those that `caseproof up` makes in place."""
+
 
 def write_prefect_file(folder: Path, policy: Policy) -> Path:
     """Write the prefect.yaml to deploy into ``folder``; gives its path.
@@ -34,11 +37,10 @@ def schedules_of(deployment: str, times: Times, mailbox: str) -> list[dict[str, 
     An empty list would leave the schedule of the last deploying at work: Prefect takes it for "nothing said".
     """
     if deployment == "retailer-inbox":
-        often: dict[str, Any] = {"interval": times.inbox_minutes * 60}
-        return [often if mailbox else {**often, "active": False}]
+        return [NET if mailbox else {**NET, "active": False}]
     lines = {"daily-job-check": times.check, "case-report": times.report}
     if deployment not in lines:
-        return [{"interval": times.keeper_minutes * 60}]
+        return [NET]
     if lines[deployment]:
         return [{"cron": lines[deployment], "timezone": times.timezone}]
     idle = {"daily-job-check": Times().check, "case-report": Times().report}

@@ -6,8 +6,9 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,6 +43,8 @@ from caseproof.up.service import Service, was_started
 POOL = "caseproof"
 STORE, PREFECT = "caseproof", "prefect"
 """The databases in the embedded PostgreSQL."""
+LONGEST_PASS_SECONDS = 2 * 3600.0
+"""How long after the keeper began its latest pass it is taken to hang: longer than a pass and the longest pause."""
 _QUERY_SECONDS = "3"  # for a worker that no event tells of runs; the person's own setting goes before
 
 
@@ -99,7 +102,7 @@ def plan(
         environment["PREFECT_API_URL"], environment.get("PREFECT_API_AUTH_STRING"), environment.get("PREFECT_API_KEY")
     )
     worker, web = _worker(home, environment, api, stock=stock_worker), _web(settings, environment, web_url)
-    groups = [[worker, web, _inbox(settings, environment)]]
+    groups = [[worker, web, _inbox(settings, environment), _keeper(settings, environment)]]
     if own_server:
         server = _server(settings, environment, api, cluster, asks_for)
         groups.insert(0, [replace(server, after=lambda: settle(api))])
@@ -265,6 +268,33 @@ def _inbox(settings: Settings, environment: Mapping[str, str]) -> Service:
     )
 
 
+def _keeper(settings: Settings, environment: Mapping[str, str]) -> Service:
+    return Service(
+        name="keeper",
+        title="Keeper",
+        address="looks after the cases, draws the board",
+        command=lambda: [sys.executable, "-m", "caseproof.cli", "keeper", "--watch"],
+        env=environment,
+        is_ready=lambda: keeps(settings),
+    )
+
+
+def keeper_lock(settings: Settings) -> Path:
+    """The lock that the process holds that makes the keeper's passes in place: one at a time. It is touched before each
+    pass."""
+    return settings.home_folder / "keeper" / "watch"
+
+
+def keeps(settings: Settings) -> bool:
+    """Whether a process makes the keeper's passes in place, and does not hang in one of them."""
+    lock = keeper_lock(settings)
+    if not locks.is_held(lock):
+        return False
+    with suppress(OSError):
+        return time.time() - lock.stat().st_mtime < LONGEST_PASS_SECONDS
+    return False
+
+
 def inbox_lock(settings: Settings) -> Path:
     """The lock that the process holds that watches this home's mailbox: one at a time."""
     return settings.home_folder / "inbox" / "watch"
@@ -329,3 +359,4 @@ def deploy(laid_out: StartPlan, settings: Settings) -> None:
             f"`prefect deploy` failed: {(done.stdout + done.stderr).strip()[-1500:]}",
             "Look at what it says; then `caseproof up` again.",
         )
+    laid_out.api.save_filter()

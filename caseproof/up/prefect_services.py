@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from caseproof.config.settings import is_loopback
@@ -68,6 +69,30 @@ class PrefectApi:
             if client.ask("GET", f"variables/name/{HOME}").is_missing:
                 client.ask("POST", "variables/", json={"name": HOME, "value": home})
             return str(client.ask("GET", f"variables/name/{HOME}").required().json()["value"])
+
+    def save_filter(self) -> None:
+        """Have Prefect's older interface offer the runs of cases alone; the newer one keeps filters in the browser.
+
+        A convenience: where Prefect does not take it, the address with the filter does as well (``cases_url``).
+        """
+        found: tuple[tuple[str, Any], ...] = (("tag", [CASE]), ("range", {"type": "span", "seconds": -YEAR_SECONDS}))
+        filters = [
+            {"object": "flowRun", "property": name, "type": "", "operation": "", "value": value}
+            for name, value in found
+        ]
+        with suppress(CallFailed), closing(self.client()) as client:
+            client.ask("PUT", "saved_searches/", json={"name": SAVED_FILTER, "filters": filters})
+
+
+CASE = "case"
+"""The tag that the runs of cases have, and no others."""
+SAVED_FILTER = "Caseproof: cases"
+YEAR_SECONDS = 365 * 24 * 3600
+
+
+def cases_url(ui: str) -> str:
+    """Where the runs of cases alone are listed, in Prefect's older interface: ``ui`` is the server's address."""
+    return f"{ui.rstrip('/')}/runs?tag={CASE}&type=span&seconds=-{YEAR_SECONDS}"
 
 
 HOME = "caseproof_home"

@@ -17,7 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from caseproof.domain.visible import one_line
+from caseproof.procedure.views.board import board_url
 from caseproof.up.plan import StartPlan
+from caseproof.up.prefect_services import cases_url
 from caseproof.up.service import Health, Watched
 
 _STYLE = {Health.UP: "green", Health.STARTING: "yellow", Health.SILENT: "bold red", Health.DOWN: "bold red"}
@@ -98,11 +100,17 @@ class Screen:
             f"the newer one is {ui}/v2. A browser in which somebody chose one keeps it.\n"
         )
 
+    def _pages(self) -> str:
+        """Where Prefect shows the cases, and nothing else."""
+        ui = self._plan.ui_url
+        return f"In Prefect: the board is {board_url(ui)}; the runs of cases alone, {cases_url(ui)}\n"
+
     def _hints(self) -> Text:
         log_in = f"{self.log_in}\n" if self.log_in and self._shows_log_in() else ""
         return Text(
             f"Everything is kept in {self._home}; logs are in {self._plan.logs}.\n"
             f"{self._interfaces()}"
+            f"{self._pages()}"
             f"{log_in}"
             f"In another terminal: export CASEPROOF_HOME={shlex.quote(str(self._home))}; caseproof doctor\n"
             "Ctrl-C stops everything that was started here.",

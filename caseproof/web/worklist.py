@@ -25,12 +25,13 @@ from caseproof.procedure.core.handling import LONGEST_SNOOZE, Handle, Outcome, W
 from caseproof.procedure.core.logins import Person, TeamLogins
 from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import in_words
+from caseproof.procedure.views.board import board_url
 from caseproof.procedure.views.worklist import worklist
 from caseproof.web.answer_guard import Fields, TooMuch, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.doors import READ
 from caseproof.web.login import ForeignForm, LoginPages
-from caseproof.web.pages import Pages
+from caseproof.web.pages import Pages, prefect_ui
 from caseproof.web.who import acting_person, person_of
 
 GROUPS: dict[Group, tuple[str, str, str]] = {
@@ -93,7 +94,7 @@ class WorkPages:
             "shown": shown, "query": shown.query, "groups": GROUPS, "orders": ORDERS, "causes": CAUSES,
             "in_words": in_words, "states": _STATES, "team": self.logins.team(), "nobody": NOBODY,
             "ages": tuple(Age), "reopened": REOPENED,
-            "sent": sent or Sent(), "outcome": outcome, "done": "", "now": now,
+            "sent": sent or Sent(), "outcome": outcome, "done": "", "board": board_url(prefect_ui()), "now": now,
             "first_day": f"{(now + timedelta(days=1)).date()}", "last_day": f"{(now + LONGEST_SNOOZE).date()}",
             "here": query.address,
         }  # fmt: skip

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prefect import get_run_logger
-
+from blocks.base import PrefectDown
 from caseproof.evidence.vault import VaultError
+from tasks.display.logs import log
 from tasks.prefect_run import UNREACHABLE
 
 
@@ -17,6 +17,6 @@ def as_far_as_prefect_takes_it(what: str) -> Iterator[None]:
     try:
         yield
     except VaultError as damaged:
-        get_run_logger().warning("The %s is not shown in Prefect: %s", what, damaged)
-    except UNREACHABLE as problem:
-        get_run_logger().warning("The %s is not shown in Prefect: %s", what, type(problem).__name__)
+        log().warning("The %s is not shown in Prefect: %s", what, damaged)
+    except (*UNREACHABLE, PrefectDown) as problem:
+        log().warning("The %s is not shown in Prefect: %s", what, type(problem).__name__)

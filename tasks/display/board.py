@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prefect.artifacts import create_table_artifact
 from prefect.settings import get_current_settings
 
 from caseproof.domain.job_failure.lifecycle import called
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.keeper.open_incidents import OpenIncident
-from caseproof.procedure.views.board import Board, BoardEntry, board
+from caseproof.procedure.views.board import BOARD, Board, BoardEntry, board
 from caseproof.procedure.views.owed import OwedLine
 from tasks.common import services
-from tasks.display.best_effort import as_far_as_prefect_takes_it
+from tasks.display.tables import keep_table
 
-BOARD, PASS = "caseproof-board", "caseproof-keeper"
+LATEST = "caseproof-keeper"
 LISTED = 20
 """How much of what is owed stands above the board."""
 
@@ -24,19 +23,18 @@ LISTED = 20
 def show_the_board() -> Board:
     """Draw the board. Where Prefect does not take it, a warning says so. Raises StoreError."""
     now = board(services().ledger, services().policy.keeper)
-    _show(BOARD, [_row(line) for line in now.lines], _above(now))
+    keep_table(BOARD, [_row(line) for line in now.lines], _above(now))
     return now
 
 
 def show_the_pass(what: Mapping[str, object]) -> None:
     """What a pass of the keeper did, as a small table."""
     rows = [{"What": name, "How much": str(value)} for name, value in what.items()]
-    _show(PASS, rows, "**The keeper's latest pass.**")
+    keep_table(LATEST, rows, f"**The keeper's latest pass**, {_now()}.")
 
 
-def _show(key: str, rows: list[dict[str, Any]], above: str) -> None:
-    with as_far_as_prefect_takes_it(f"table {key}"):
-        create_table_artifact(rows, key=key, description=above)
+def _now() -> str:
+    return f"{services().clock():%Y-%m-%d %H:%M} UTC"
 
 
 def run_url(flow_run: str) -> str:
@@ -69,7 +67,7 @@ def _above(now: Board) -> str:
     needs = sum(line.needs_us for line in now.lines)
     more = f" The table shows {len(now.lines)} of them." if len(now.lines) < now.open else ""
     parts = [
-        f"**{now.open} open cases.** {needs} with an error to put right.{more}",
+        f"**{now.open} open cases.** {needs} with an error to put right.{more} As of {_now()}.",
         f"By state: {_counts({called(state): count for state, count in now.by_state.items()})}.",
         f"By marketplace: {_counts(now.by_marketplace)}.",
     ]

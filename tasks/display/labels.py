@@ -11,15 +11,21 @@ from collections.abc import Sequence
 from caseproof.domain.case import Case
 from caseproof.procedure.views.titles import about, about_incident, stands
 from caseproof.store import IncidentRow
-from tasks.common import ports
+from tasks.common import ports, services
 
 OURS = ("retailer:", "marketplace:", "cause:", "status:", "incident:")
 """What the tags start with that we set; every other tag of a run is left alone."""
 
 
 def label(case: Case) -> None:
-    """Name and tag this flow run, which carries the case, by what the case is about and what it waits for."""
-    _set(*label_of(case))
+    """Name and tag this flow run, which carries the case, by what the case is about and what it waits for.
+
+    A run that another one replaced, and whose process goes on for a moment, is left as it was set aside.
+    """
+    with services().store.reading() as uow:
+        is_replaced = any(row.flow_run not in (None, ports().carrier.id) for row in uow.cases.of_refs([case.ref]))
+    if not is_replaced:
+        _set(*label_of(case))
 
 
 def label_of(case: Case) -> tuple[str, list[str]]:

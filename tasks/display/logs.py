@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prefect import get_run_logger
+from prefect.exceptions import MissingContextError
 
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
@@ -75,6 +76,14 @@ def tell_news(before: Case) -> Case:
             level = logging.WARNING if _is_grave(event) else logging.INFO
             get_run_logger().log(level, "%s", line(event))
     return now
+
+
+def log() -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
+    """The log of this flow run; of this process, where a pass is made in place."""
+    try:
+        return get_run_logger()
+    except MissingContextError:
+        return logging.getLogger("caseproof")
 
 
 def hide(text: str) -> str:

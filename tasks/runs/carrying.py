@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import FlowRun
 from caseproof.procedure.core.services import Services
 from caseproof.store import ConcurrentChange, locks
 from tasks.common import ports
-from tasks.runs.our_prefect import bury, client_of_prefect, deployment_id, read_run
+from tasks.runs.our_prefect import bury, client_of_prefect, deployment_id, read_run, set_aside
 
 STALE = timedelta(minutes=15)
 """How long a run may be Pending: its worker took it and starts its process."""
@@ -70,6 +70,10 @@ class Owner(Protocol):
 
     def take(self, flow_run: str, generation: int) -> None:
         """Write down the run that takes it up by itself. Raises ConcurrentChange."""
+        ...
+
+    def is_replaced(self, run: FlowRun) -> None:
+        """Another run is about to go on instead of this one, which ended."""
         ...
 
 
@@ -125,6 +129,7 @@ def make_run(client: SyncPrefectClient, deployment: UUID, owner: Owner, generati
 
     Raises ConcurrentChange where another gave it a run of its own meanwhile.
     """
+    _set_aside(client, owner, generation)
     name, tags = owner.label()
     run = client.create_flow_run_from_deployment(
         deployment,
@@ -134,6 +139,15 @@ def make_run(client: SyncPrefectClient, deployment: UUID, owner: Owner, generati
         tags=tags,
     )
     return str(run.id), owner.give(str(run.id), generation + 1)
+
+
+def _set_aside(client: SyncPrefectClient, owner: Owner, generation: int) -> None:
+    """Before another run goes on: the one of this generation no longer answers to the reference, and is told of."""
+    flow_run, latest = owner.latest()
+    if flow_run is None or latest != generation:  # another was quicker: what is the latest now, lives
+        return
+    if (run := set_aside(client, flow_run, owner.ref)) is not None:
+        owner.is_replaced(run)
 
 
 def begin(services: Services) -> str:
@@ -149,8 +163,11 @@ def take_up(owner: Owner) -> bool:
     if owner.is_taken_by(me):
         return True
     flow_run, generation = owner.latest()
-    if flow_run is not None and flow_run != me and is_live(owner.services, read_run(flow_run)):
-        return False
+    if flow_run is not None and flow_run != me:
+        if is_live(owner.services, read_run(flow_run)):
+            return False
+        with client_of_prefect() as client:
+            _set_aside(client, owner, generation)
     try:
         owner.take(me, generation + 1)
     except ConcurrentChange:

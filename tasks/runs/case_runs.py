@@ -24,6 +24,10 @@ from prefect.exceptions import ObjectNotFound
 
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.payloads import RunForced
+from caseproof.domain.specs import Role
 from caseproof.http.client import LibraryError, is_busy
 from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.containment.containment import contain
@@ -104,6 +108,21 @@ class CaseOwner:
         with self.services.store.uow() as uow:
             uow.cases.attach_run(self.ref, flow_run, generation)
             uow.commit()
+
+    def is_replaced(self, run: FlowRun) -> None:
+        """Where somebody set it to Completed while the case is open, the case tells of it, once."""
+        if run.state is None or not run.state.is_completed():
+            return
+        told = self.services.ledger.event(Kind.RUN_FORCED, flow_run=str(run.id))
+
+        def once_a_run(now: Case) -> list[Event]:
+            reopened = [event.at for event in now.events if event.kind.spec.role is Role.REOPENS]
+            # What ended before the case was opened again ended with its closing.
+            is_natural = now.is_closed or (reopened and run.end_time is not None and run.end_time < reopened[-1])
+            is_told = any(fact.data["flow_run"] == str(run.id) for fact in now.all_of(RunForced))
+            return [] if is_natural or is_told else [told]
+
+        self.services.store.change(self.ref, once_a_run)
 
 
 @dataclass(frozen=True, slots=True)

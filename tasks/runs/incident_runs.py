@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from prefect.client.schemas.objects import FlowRun
+
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import incidents
 from caseproof.store import IncidentRow
@@ -94,6 +96,9 @@ class IncidentOwner:
         with self.services.store.uow() as uow:
             uow.incidents.attach_run(self.ref, flow_run, generation)
             uow.commit()
+
+    def is_replaced(self, run: FlowRun) -> None:
+        """Its table says which run it has now; nothing else is kept of it."""
 
     def _row(self) -> IncidentRow:
         with self.services.store.reading() as uow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,9 +19,12 @@ from prefect.states import Crashed, Scheduled
 from blocks.base import PrefectDown, require_prefect
 from caseproof.domain.errors import BadInput
 from caseproof.http.client import LibraryError
+from caseproof.up.prefect_services import CASE
 
 AT_ONCE = 200
 """How many runs are read at once."""
+LIVE_TAGS = (CASE,)
+"""Tags that a run loses when another one goes on instead of it."""
 
 _open: ContextVar[SyncPrefectClient | None] = ContextVar("_open", default=None)
 
@@ -79,6 +83,23 @@ def bury(flow_run: FlowRun) -> None:
     with client_of_prefect() as client:
         message = "Its process died; a new run goes on."
         client.set_flow_run_state(flow_run.id, Crashed(message=message), force=True)
+
+
+def set_aside(client: SyncPrefectClient, flow_run: str, ref: str) -> FlowRun | None:
+    """Rename a run that another one replaces, so that a search for the reference, or for cases that wait, finds the
+    live one alone; gives it as it was. None where it was deleted.
+
+    Doing it again changes nothing.
+    """
+    try:
+        run = client.read_flow_run(UUID(flow_run))
+        spelt = re.sub(re.escape(ref), ref.replace("-", " "), run.name, flags=re.IGNORECASE)
+        tags = [tag for tag in run.tags if tag not in LIVE_TAGS and not tag.startswith("status:")]
+        if (spelt, tags) != (run.name, run.tags):
+            client.update_flow_run(run.id, name=f"replaced · {spelt.removeprefix('replaced · ')}", tags=tags)
+    except ObjectNotFound:
+        return None
+    return run
 
 
 def set_scheduled(flow_run: UUID) -> bool:

@@ -17,8 +17,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from blocks.base import PrefectDown
 from blocks.inbox import RetailerMailbox
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.procedure.answers.inbox_watch import today
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.services import Services, today
 from caseproof.procedure.notify import telling
 from flows.retailer_inbox import retailer_inbox
 from sandbox.imap import ImapServer

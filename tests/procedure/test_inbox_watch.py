@@ -18,12 +18,9 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Disposition
 from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.answers.inbox_watch import (
-    FIRST_PAUSE,
-    LONGEST_PAUSE,
     LOOK_AGAIN_SECONDS,
     LOOK_SECONDS,
     RUNS_SECONDS,
-    WAIT_SECONDS,
     WAKE_SECONDS,
     InboxPorts,
     JobRunWatch,
@@ -32,6 +29,7 @@ from caseproof.procedure.answers.inbox_watch import (
     watch,
 )
 from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.told_once import FIRST_PAUSE, LONGEST_PAUSE
 from caseproof.store import Store
 from caseproof.store.bell import Bell
 from caseproof.up.processes import wait_until
@@ -111,7 +109,7 @@ def test_a_round_takes_in_what_lies_there_then_waits_on_the_same_connection(hous
     house.inbox.comes(answer(house.world.mail.taken[0][0], "And one more thing?"))
     assert watch.round() == 0
     assert len(house.inbox.away) == 2
-    assert house.inbox.waited == [WAIT_SECONDS] * 2
+    assert house.inbox.waited == [house.world.policy.times.inbox_minutes * 60] * 2
     assert house.connected == [ACCOUNT]
     with house.world.services.store.reading() as uow:
         assert [row.place for row in uow.messages.of_case(ref)] == [Disposition.COUNTED, Disposition.REPLY]

@@ -402,6 +402,12 @@ class Kind(EventKind):
         wakes=False,
         sentence="Parked until {until}: its run was cancelled in the Prefect UI",
     )
+    RUN_FORCED = "run_forced", Spec(
+        says=says.RunForced,
+        noted_in=_OPEN,
+        wakes=False,
+        sentence="Its run was set to Completed in Prefect, which closes no case: another run goes on",
+    )
     QUESTION_ASKED = "question_asked", Spec(
         says=says.QuestionAsked,
         role=Role.ASKS,

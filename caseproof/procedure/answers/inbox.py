@@ -40,6 +40,11 @@ class InboxPass:
     problems: list[str] = field(default_factory=list)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether it neither took anything in nor found anything wrong."""
+        return not (self.counts or self.problems)
+
+    @property
     def in_words(self) -> str:
         """What the pass did, in a sentence."""
         said = f"{self.counts.total()} new mails{_listed(self.counts)}." if self.counts else "No new mail."

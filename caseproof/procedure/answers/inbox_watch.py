@@ -9,24 +9,20 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
 from contextvars import copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from caseproof.channels.inbound.imap import Inbox
 from caseproof.channels.inbound.imap_account import ImapAccount, InboxRefused
-from caseproof.config.policy import Policy, policy_in_force
+from caseproof.config.policy import Policy
 from caseproof.domain.codes import Code
-from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.answers.inbox import InboxPass, MailIntake, read_inbox
-from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.services import Services, today
+from caseproof.procedure.core.told_once import FIRST_PAUSE, LONGEST_PAUSE, ToldOnce
 from caseproof.store.bell import Bell
 
-WAIT_SECONDS = 300.0
-"""How long a round waits for mail: the mailbox is read at least so often."""
-FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
-"""How long the next try waits after something went wrong: each time twice as long."""
 LONGEST_WAKE_PAUSE = 30.0
-"""The same for waking: an answer is taken soon after Prefect is there again."""
+"""How long waking waits at most after something went wrong: an answer is taken soon after Prefect is there again."""
 LOOK_SECONDS = 10.0
 """How often it is looked whether there is a mailbox by now, or another than the one that refused us."""
 LOOK_AGAIN_SECONDS = 3.0
@@ -46,7 +42,7 @@ class InboxPorts:
     ``account``: the mailbox that a policy names, None where it names none; raises CaseproofError. ``connect``: what
     reads an account's mailbox. ``wake``: wakes the suspended flow runs of cases (case to run) and gives the cases whose
     runs can only be woken later. ``is_over``: whether the job's run that a case waits for is over; raises
-    PlatformError. ``say`` tells people.
+    PlatformError. ``say`` tells people. ``show`` shows what a pass did, and what a person has to look at since.
     """
 
     account: Callable[[Policy], ImapAccount | None]
@@ -54,37 +50,7 @@ class InboxPorts:
     wake: Callable[[Services, Mapping[str, str]], list[str]]
     is_over: Callable[[Services, str], bool]
     say: Callable[[str], None]
-
-
-@dataclass
-class _Trouble:
-    """What is wrong with one thing: said once, however long it lasts, and so is its end."""
-
-    say: Callable[[str], None]
-    over: str
-    longest: float = LONGEST_PAUSE
-    said: str = ""
-    times: int = 0
-
-    def is_this(self, error: Exception) -> float:
-        """It went wrong; gives how many seconds to wait before the next try."""
-        told = f"{error.problem} {error.next_action}" if isinstance(error, CaseproofError) else f"{error!r}"
-        if told != self.said:
-            self.say(told)
-            self.said = told
-        self.times += 1
-        return float(min(self.longest, FIRST_PAUSE * 2 ** min(self.times - 1, 10)))
-
-    def is_over(self) -> None:
-        """It went well."""
-        if self.said:
-            self.say(self.over)
-        self.said, self.times = "", 0
-
-
-def today(services: Services) -> Services:
-    """The services with the policy as it is now: it may change while we watch."""
-    return replace(services, policy=policy_in_force(services.settings).policy)
+    show: Callable[[Services, InboxPass], None] = lambda _services, _done: None
 
 
 class MailboxReader:
@@ -150,6 +116,8 @@ def read_once(services: Services, ports: InboxPorts) -> InboxPass | None:
         reader.find(services.policy)
         done = reader.read(services)
     Waker(services, ports).round()
+    if done is not None:
+        ports.show(services, done)
     return done
 
 
@@ -157,10 +125,10 @@ class MailboxWatch:
     """Reads the mailbox whenever mail comes, one ``round`` after the other; ``close`` ends it."""
 
     def __init__(self, services: Services, ports: InboxPorts) -> None:
-        self._services, self._reader = services, MailboxReader(ports)
+        self._services, self._ports, self._reader = services, ports, MailboxReader(ports)
         self._refused: ImapAccount | None = None
         self._not_before = services.clock()
-        self._trouble = _Trouble(ports.say, "The mailbox is read again.")
+        self._trouble = ToldOnce(ports.say, "The mailbox is read again.")
 
     def round(self) -> float:
         """Take in what lies there, then wait for mail; gives how many seconds to pause before the next round."""
@@ -178,11 +146,14 @@ class MailboxWatch:
         account = self._reader.find(services.policy)
         if account is None or (account == self._refused and services.clock() < self._not_before):
             return LOOK_SECONDS
-        if self._reader.read(services) is None:
+        done = self._reader.read(services)
+        if done is None:
             return FIRST_PAUSE
         self._refused = None
         self._trouble.is_over()
-        self._reader.wait(WAIT_SECONDS)
+        if not done.is_empty:
+            self._ports.show(services, done)
+        self._reader.wait(services.policy.times.inbox_minutes * 60)
         return 0.0
 
     def _failed(self, error: Exception) -> float:
@@ -204,7 +175,7 @@ class Waker:
     def __init__(self, services: Services, ports: InboxPorts) -> None:
         self._services, self._ports = services, ports
         self._woken: dict[str, int] = {}
-        self._trouble = _Trouble(ports.say, "Cases can be woken again.", LONGEST_WAKE_PAUSE)
+        self._trouble = ToldOnce(ports.say, "Cases can be woken again.", LONGEST_WAKE_PAUSE)
 
     def round(self) -> float:
         """Wake those that have news since the last round; gives how many seconds to pause before the next."""
@@ -237,7 +208,7 @@ class JobRunWatch:
 
     def __init__(self, services: Services, ports: InboxPorts) -> None:
         self._services, self._ports = services, ports
-        self._trouble = _Trouble(ports.say, "The runs that cases wait for are read again.")
+        self._trouble = ToldOnce(ports.say, "The runs that cases wait for are read again.")
 
     def round(self) -> float:
         """Read the runs that are waited for; gives how many seconds to pause before the next round."""

@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -133,6 +133,12 @@ def refuse_stopped(settings: Settings) -> None:
             f"The database of {settings.home_folder} is stopped.",
             "Run `caseproof up`, which starts it, and leave it running.",
         )
+
+
+def today(services: Services) -> Services:
+    """The services with the policy as it is now: it may change while a process lives."""
+    in_force = policy_in_force(services.settings)
+    return replace(services, policy=in_force.policy, policy_wrong=in_force.wrong)
 
 
 def bootstrap(settings: Settings | None = None) -> Services:

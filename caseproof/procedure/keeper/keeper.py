@@ -117,6 +117,15 @@ class KeeperPass:
     incidents: list[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it did nothing and found nothing wrong."""
+        did = (
+            self.stopped_again, self.reopened, self.given_runs, self.woken, self.reminded, self.renewed, self.done_late,
+            self.team_told, self.paused, self.incidents, self.problems.said,
+        )  # fmt: skip
+        return not any(did)
+
     def in_words(self) -> dict[str, object]:
         """What people see of the pass, as a small table."""
         return {

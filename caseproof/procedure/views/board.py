@@ -23,8 +23,16 @@ from caseproof.procedure.views.owed import OwedLine, owed_lines
 from caseproof.store import CaseRow, OwedRow
 from caseproof.store.uow import UnitOfWork
 
+BOARD = "caseproof-board"
+"""The key of the board's table in Prefect."""
 AT_MOST = 300
 """How many cases the board lists; the counts are of all."""
+
+
+def board_url(ui: str) -> str:
+    """Where people see the board in Prefect, whatever version of it: ``ui`` is the server's address; "" where that is
+    not known."""
+    return f"{ui.rstrip('/')}/artifacts/key/{BOARD}" if ui else ""
 
 
 @dataclass(frozen=True, slots=True)
