@@ -26,6 +26,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.vocabulary import Disposition
 from caseproof.evidence.proof import verify_proof
 from caseproof.procedure.closing.proving import proof_path
+from caseproof.procedure.views.board import board_url
 from caseproof.procedure.views.case_page import sentence
 from caseproof.up.processes import wait_until
 from sandbox.marketplace import expire_token

@@ -126,7 +126,7 @@ class Times(Strict):
     check: str = Field("30 6 * * *", description="The daily job check, as a cron line; empty: only by hand.")
     report: str = Field("0 7 * * mon", description="The weekly report, as a cron line; empty: only by hand.")
     keeper_minutes: float = Field(3, ge=1, le=60, description="How often the keeper looks after the cases.")
-    inbox_minutes: float = Field(5, ge=1, le=60, description="How often the retailers' mailbox is read.")
+    inbox_minutes: float = Field(5, ge=1, le=60, description="How often the retailers' mailbox is read at least.")
 
     @field_validator("timezone")
     @classmethod

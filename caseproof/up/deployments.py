@@ -37,10 +37,10 @@ def schedules_of(deployment: str, times: Times, mailbox: str) -> list[dict[str, 
     An empty list would leave the schedule of the last deploying at work: Prefect takes it for "nothing said".
     """
     if deployment == "retailer-inbox":
-        return [NET if mailbox else {**NET, "active": False}]
+        return [{**NET} if mailbox else {**NET, "active": False}]
     lines = {"daily-job-check": times.check, "case-report": times.report}
     if deployment not in lines:
-        return [NET]
+        return [{**NET}]
     if lines[deployment]:
         return [{"cron": lines[deployment], "timezone": times.timezone}]
     idle = {"daily-job-check": Times().check, "case-report": Times().report}

@@ -110,19 +110,22 @@ class CaseOwner:
             uow.commit()
 
     def is_replaced(self, run: FlowRun) -> None:
-        """Where somebody set it to Completed while the case is open, the case tells of it, once."""
-        if run.state is None or not run.state.is_completed():
-            return
+        """Where somebody set it to Completed while the case was open, the case tells of it, once."""
         told = self.services.ledger.event(Kind.RUN_FORCED, flow_run=str(run.id))
 
         def once_a_run(now: Case) -> list[Event]:
-            reopened = [event.at for event in now.events if event.kind.spec.role is Role.REOPENS]
-            # What ended before the case was opened again ended with its closing.
-            is_natural = now.is_closed or (reopened and run.end_time is not None and run.end_time < reopened[-1])
             is_told = any(fact.data["flow_run"] == str(run.id) for fact in now.all_of(RunForced))
-            return [] if is_natural or is_told else [told]
+            return [told] if self.was_forced(run, now) and not is_told else []
 
         self.services.store.change(self.ref, once_a_run)
+
+    @staticmethod
+    def was_forced(run: FlowRun, now: Case) -> bool:
+        """Whether this run was set to Completed by hand: it ended so while its case was open."""
+        if run.state is None or not run.state.is_completed() or now.is_closed:
+            return False
+        reopened = [event.at for event in now.events if event.kind.spec.role is Role.REOPENS]
+        return not reopened or run.end_time is None or run.end_time > reopened[-1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ AT_ANY_TIME = {
     "question_answered", "answer_refused", "trouble", "trouble_over", "team_told", "given_up", "parked", "cause_chosen",
     "word_agreed", "noted", "message_filed", "mail_written", "mail_sent",
 }  # fmt: skip
-WHILE_OPEN = AT_ANY_TIME | {"incident_joined", "look_asked"}
+WHILE_OPEN = AT_ANY_TIME | {"incident_joined", "look_asked", "run_forced"}
 CORRECTED = {"notice_corrected"}
 ONCE_STOPPED = WHILE_OPEN | CORRECTED | {"facts_corrected", "ticket_opened", "ticket_reopened", "stop_did_not_hold"}
 WHILE_PROVING = {

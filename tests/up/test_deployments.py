@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 
 from caseproof.config.policy import BUILT_IN, AnswersPolicy, Policy, Times, load_policy
 from caseproof.config.shipped import shipped
 from caseproof.up.deployments import schedules_of, write_prefect_file
+from caseproof.up.prefect_services import CASE
 from tests.support.prefect_yaml import unknown_keys
 
 SCHEDULED = {"daily-job-check", "case-keeper", "case-report", "retailer-inbox"}
@@ -38,12 +37,12 @@ def schedules(config: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     return {one["name"]: one["schedules"] for one in config["deployments"] if one.get("schedules")}
 
 
-def test_every_scheduled_deployment_gets_the_policys_time(tmp_path: Path) -> None:
+def test_every_scheduled_deployment_gets_its_time(tmp_path: Path) -> None:
     assert schedules(written(tmp_path, OWN, "retailers")) == {
         "daily-job-check": [{"cron": "0 5 * * 1-5", "timezone": "Europe/Berlin"}],
-        "case-keeper": [{"interval": 450}],
+        "case-keeper": [{"interval": 3600}],
         "case-report": [{"cron": "15 8 1 * *", "timezone": "Europe/Berlin"}],
-        "retailer-inbox": [{"interval": 150}],
+        "retailer-inbox": [{"interval": 3600}],
     }
     assert set(schedules(as_shipped())) == SCHEDULED, "one that is scheduled by somebody else's time"
 
@@ -67,11 +66,11 @@ def test_what_runs_by_hand_only_has_an_idle_schedule_and_not_none(tmp_path: Path
     times = Times.model_construct(**(Times().model_dump() | {"check": "", "report": ""}))
     (idle,) = schedules(written(tmp_path, times))[name]
     assert idle["active"] is False
-    assert schedules(written(tmp_path, times))["case-keeper"] == [{"interval": 180}], "the keeper always runs"
+    assert schedules(written(tmp_path, times))["case-keeper"] == [{"interval": 3600}], "the keeper always runs"
 
 
 def test_without_a_mailbox_its_reading_stands_idle_as_in_the_shipped_file(tmp_path: Path) -> None:
-    assert schedules(written(tmp_path, OWN))["retailer-inbox"] == [{"interval": 150, "active": False}]
+    assert schedules(written(tmp_path, OWN))["retailer-inbox"] == [{"interval": 3600, "active": False}]
     assert schedules(as_shipped())["retailer-inbox"][0]["active"] is False
 
 
@@ -87,10 +86,17 @@ def test_prefect_takes_every_key_and_every_value_of_what_is_written(tmp_path: Pa
                 assert IntervalSchedule(interval=one["interval"]).interval.total_seconds() == one["interval"]
 
 
-@given(minutes=st.floats(1, 60))
-def test_the_keeper_runs_as_often_as_the_policy_says(minutes: float) -> None:
-    (schedule,) = schedules_of("case-keeper", Times(keeper_minutes=minutes), "")
-    assert IntervalSchedule(interval=schedule["interval"]).interval.total_seconds() == pytest.approx(minutes * 60)
+@pytest.mark.parametrize("minutes", [1, 60])
+@pytest.mark.parametrize("name", ["case-keeper", "retailer-inbox"])
+def test_a_pass_is_a_flow_run_once_an_hour_however_often_passes_are_made(name: str, minutes: float) -> None:
+    """Prefect makes a schedule's run before any code of ours starts: at the policy's pace they would be 480 a day."""
+    times = Times(keeper_minutes=minutes, inbox_minutes=minutes)
+    assert schedules_of(name, times, "retailers") == [{"interval": 3600}]
+
+
+def test_a_tag_tells_the_runs_of_cases_from_all_others() -> None:
+    tagged = [one["name"] for one in as_shipped()["deployments"] if CASE in one["tags"]]
+    assert tagged == ["job-failure-case"]
 
 
 def test_a_file_of_before_is_written_over_and_its_folder_is_made(tmp_path: Path) -> None:

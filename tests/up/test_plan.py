@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from caseproof.domain.errors import BadInput
 from caseproof.procedure.core.services import bootstrap, refuse_stopped
 from caseproof.store import StoreDown, StoreError, locks
 from caseproof.up.addresses import adopt_addresses, adopt_password, write_addresses
-from caseproof.up.plan import DeployFailed, StartPlan, claim, inbox_lock, plan
+from caseproof.up.plan import LONGEST_PASS_SECONDS, DeployFailed, StartPlan, claim, inbox_lock, keeper_lock, plan
 from caseproof.up.postgres import EmbeddedPostgres
 from caseproof.up.prefect_services import OLDER_PAGES, V2
 from caseproof.up.processes import free_port
@@ -45,7 +46,7 @@ def service_of(laid_out: StartPlan, name: str):
 
 def test_without_settings_everything_is_ours_on_loopback(settings: Settings) -> None:
     laid_out = plan(settings, {}, postgres=False)
-    assert names(laid_out) == [["server"], ["worker", "web", "inbox"]]
+    assert names(laid_out) == [["server"], ["worker", "web", "inbox", "keeper"]]
     assert laid_out.environment["PREFECT_API_URL"] == f"{OURS}/api"
     assert service_of(laid_out, "server").listens == ("127.0.0.1", 4200)
     assert service_of(laid_out, "web").listens == ("127.0.0.1", 8321)
@@ -63,10 +64,26 @@ def test_the_reader_of_the_mailbox_is_there_once_a_process_holds_its_lock(settin
     assert not service.is_ready()
 
 
+def test_the_keeper_is_there_while_a_process_holds_its_lock_and_does_not_hang_in_a_pass(settings: Settings) -> None:
+    service = service_of(plan(settings, {}, postgres=False), "keeper")
+    assert [*service.command()][1:] == ["-m", "caseproof.cli", "keeper", "--watch"]
+    assert not service.is_ready()
+    lock = keeper_lock(settings)
+    locks.hold(lock)
+    assert service.is_ready()
+    long_ago = time.time() - LONGEST_PASS_SECONDS - 1
+    os.utime(lock, (long_ago, long_ago))
+    assert not service.is_ready(), "the supervisor ends it then, and starts it again"
+    os.utime(lock)
+    assert service.is_ready()
+    locks.let_go(lock)
+    assert not service.is_ready()
+
+
 def test_the_server_that_is_named_is_used_and_none_is_started(settings: Settings) -> None:
     given = {"PREFECT_API_URL": "https://prefect.example.com/api", "PREFECT_API_AUTH_STRING": "us:them"}
     laid_out = plan(settings, given, postgres=False)
-    assert names(laid_out) == [["worker", "web", "inbox"]]
+    assert names(laid_out) == [["worker", "web", "inbox", "keeper"]]
     assert laid_out.environment["PREFECT_API_URL"] == given["PREFECT_API_URL"]
     assert laid_out.api.auth == "us:them"
     assert laid_out.ui_url == "https://prefect.example.com"
@@ -84,7 +101,7 @@ def test_ones_own_server_may_be_named_while_it_runs_but_not_before(settings: Set
 def test_the_servers_password_is_given_to_all_that_talk_to_it(settings: Settings) -> None:
     laid_out = plan(settings, {"PREFECT_SERVER_API_AUTH_STRING": "us:secret"}, postgres=False)
     assert service_of(laid_out, "server").env["PREFECT_SERVER_API_AUTH_STRING"] == "us:secret"
-    for name in ("worker", "web", "inbox"):
+    for name in ("worker", "web", "inbox", "keeper"):
         assert service_of(laid_out, name).env["PREFECT_API_AUTH_STRING"] == "us:secret"
     assert laid_out.api.auth == "us:secret"
 
@@ -105,7 +122,7 @@ def test_another_address_is_listened_on_where_it_is_told(settings: Settings) -> 
 
 def test_with_postgres_it_comes_first_and_prefects_database_is_there(settings: Settings) -> None:
     laid_out = plan(settings, {}, postgres=True)
-    assert names(laid_out) == [["database"], ["server"], ["worker", "web", "inbox"]]
+    assert names(laid_out) == [["database"], ["server"], ["worker", "web", "inbox", "keeper"]]
     EmbeddedPostgres(settings.postgres.folder).make()
     server = service_of(laid_out, "server")
     server.command()
@@ -289,6 +306,7 @@ def test_the_bare_address_opens_the_interface_in_which_forms_read_best_and_the_s
     said = shown_by(settings, laid_out)
     assert f"{OURS} opens Prefect's {opens} interface." in said
     assert f"Forms read best in the older one, {OURS}/dashboard; the newer one is {OURS}/v2." in said
+    assert f"the board is {OURS}/artifacts/key/caseproof-board; the runs of cases alone, {OURS}/runs?tag=case&" in said
 
 
 def test_of_a_server_elsewhere_nothing_is_said_that_we_do_not_set(settings: Settings) -> None:

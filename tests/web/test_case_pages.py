@@ -61,12 +61,15 @@ def test_the_flow_run_is_linked_only_where_the_prefect_ui_is_known(
         uow.cases.attach_run(ref, "0d7f-41", 1)
         uow.commit()
     monkeypatch.delenv("PREFECT_UI_URL", raising=False)
-    without = make_client(world).get(f"/cases/{ref}").text
-    assert "/runs/flow-run/" not in without
-    assert "0d7f-41" in without
+    without = make_client(world)
+    assert "/runs/flow-run/" not in without.get(f"/cases/{ref}").text
+    assert "0d7f-41" in without.get(f"/cases/{ref}").text
+    assert "the board" not in without.get("/").text
 
     monkeypatch.setenv("PREFECT_UI_URL", "http://127.0.0.1:4200/")
-    assert "http://127.0.0.1:4200/runs/flow-run/0d7f-41" in links(make_client(world).get(f"/cases/{ref}").text)
+    known = make_client(world)
+    assert "http://127.0.0.1:4200/runs/flow-run/0d7f-41" in links(known.get(f"/cases/{ref}").text)
+    assert "http://127.0.0.1:4200/artifacts/key/caseproof-board" in links(known.get("/").text)
 
 
 def test_the_strip_shows_what_is_behind_and_where_the_case_is_now(town: Any, visitor: TestClient) -> None:
