@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +85,12 @@ def _play_in(home: Path, leave: bool, json_file: Path | None) -> None:
             json_file.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         for case in cases:
             _show_timeline(case)
-        if not leave:
-            world.python("-m", "caseproof.cli", "keeper")  # draws the board, as it does every few minutes beside `up`
-        _show_places(cases[0], facts, other)
-        _show_log_in(world, facts)
-        if not leave:
-            console.print("\nIt keeps running for a look around. Ctrl-C ends it.")
-            _until_interrupted()
+        with nullcontext() if leave else world.keeping():
+            _show_places(cases[0], facts, other)
+            _show_log_in(world, facts)
+            if not leave:
+                console.print("\nIt keeps running for a look around. Ctrl-C ends it.")
+                _until_interrupted()
     console.print("Everything that was started is stopped; the files stay.")
 
 

@@ -184,10 +184,22 @@ class World:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Mail is read as it comes, and cases with news are woken within seconds, as beside `caseproof up`."""
-        command, log = [sys.executable, "-m", "caseproof.cli", "inbox", "--watch"], self.home / "logs" / "inbox.log"
-        process = Process.start("inbox", command, cwd=ROOT, env=self.env(), log=log)
+        with self._beside("inbox", "is watched"):
+            yield
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """The keeper makes its passes in place, and draws the board, as beside `caseproof up`."""
+        with self._beside("keeper", "are looked after"):
+            yield
+
+    @contextmanager
+    def _beside(self, name: str, says: str) -> Iterator[None]:
+        """A command of ours that stays, once it says so."""
+        command, log = [sys.executable, "-m", "caseproof.cli", name, "--watch"], self.home / "logs" / f"{name}.log"
+        process = Process.start(name, command, cwd=ROOT, env=self.env(), log=log)
         try:
-            process.wait_until_ready("the mailbox to be watched", lambda: "is watched" in log.read_text())
+            process.wait_until_ready(f"the {name} to be there", lambda: says in log.read_text())
             yield
         finally:
             process.stop()

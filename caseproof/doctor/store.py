@@ -100,8 +100,8 @@ class StoreChecks:
             left = f" and {owed} things are owed" if owed else ""
             raise Failed(
                 f"{cases} open{left}, and the keeper made no pass {since}.",
-                "Start `caseproof up`, and look at its logs/keeper.log; the deployment `case-keeper` makes a pass each "
-                "hour besides: how do its latest runs end?",
+                "Start `caseproof up`, or `caseproof keeper --watch`, and look at its logs/keeper.log. The deployment "
+                "`case-keeper` makes a pass each hour besides: how do its latest runs end?",
             )
         return f"The keeper looked after {count} open cases at {latest[1]:%H:%M} UTC"
 

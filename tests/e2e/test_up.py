@@ -137,7 +137,7 @@ def _a_case_with_kills(house: UpHouse, victims: list[str], moments: random.Rando
     operator = _Operator(world, job, closed)
     operator.start()
     killed = []
-    while victims and not closed.wait(moments.uniform(0, 10)):  # a case takes some twenty seconds
+    while victims and not closed.wait(moments.uniform(0, 6)):  # a case takes some twenty seconds
         killed.append(victims.pop())
         house.await_another(killed[-1], than=house.kill(killed[-1]))
     operator.join(300)
