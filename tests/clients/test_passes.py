@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -26,8 +27,11 @@ from caseproof.store import locks
 from caseproof.up.prefect_services import CASE, SAVED_FILTER, PrefectApi
 from flows.case_keeper import case_keeper
 from sandbox.processes import PrefectServer, free_port
+from tasks.common import INSTALLED
+from tasks.display.labels import label
 from tasks.keeping import KeeperWatch, keep_once
-from tasks.prefect_run import find_shown
+from tasks.ports import bound
+from tasks.prefect_run import PrefectRun, find_shown
 from tasks.runs.carrying import take_up
 from tasks.runs.case_runs import CaseOwner, wake
 from tasks.runs.passes import NOTHING_TO_DO, PASSES, clear_away, nothing_to_do
@@ -308,6 +312,35 @@ def test_a_run_from_the_uis_form_that_takes_the_case_up_leaves_no_second_one_of_
     assert take_up(CaseOwner(services, ref))
     assert (found_by(client, ref, run), told(services, ref)) == ([], [run])
     assert (run_of(services, ref), generation(services, ref)) == (mine, 2)
+
+
+@dataclass
+class _Carrier(PrefectRun):
+    """The flow run that a process executes, which only notes what it is to be called."""
+
+    flow_run: str
+    called: list[str] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        return self.flow_run
+
+    def label(self, name: str, tags: Sequence[str], instead_of: tuple[str, ...]) -> None:
+        self.called.append(name)
+
+
+def test_a_run_that_was_forced_while_it_was_at_work_does_not_take_its_name_back(
+    services: Services, client: SyncPrefectClient, carried: Any
+) -> None:
+    """Prefect lets its process go on for a moment."""
+    ref, run = carried(Running())
+    client.set_flow_run_state(UUID(run), Completed(), force=True)
+    revive(services)
+    old, live = _Carrier(run), _Carrier(run_of(services, ref))
+    for carrier in (old, live):
+        with bound(dataclasses.replace(INSTALLED, carrier=carrier)):
+            label(services.ledger.case(ref))
+    assert (len(old.called), len(live.called)) == (0, 1)
 
 
 def test_a_run_that_ended_with_its_case_was_not_forced_however_the_case_is_opened_again(
