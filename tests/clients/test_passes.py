@@ -319,14 +319,14 @@ class _Carrier(PrefectRun):
     """The flow run that a process executes, which only notes what it is to be called."""
 
     flow_run: str
-    called: list[str] = field(default_factory=list)
+    called: list[Any] = field(default_factory=list)
 
     @property
     def id(self) -> str:
         return self.flow_run
 
     def label(self, name: str, tags: Sequence[str], instead_of: tuple[str, ...]) -> None:
-        self.called.append(name)
+        self.called.append((name, tags, instead_of))
 
 
 def test_a_run_that_was_forced_while_it_was_at_work_does_not_take_its_name_back(
