@@ -95,6 +95,11 @@ def cases_url(ui: str) -> str:
     return f"{ui.rstrip('/')}/runs?tag={CASE}&type=span&seconds=-{YEAR_SECONDS}"
 
 
+def newer_cases_url(ui: str) -> str:
+    """The same in the newer interface, which offers no filter that a server keeps."""
+    return f"{ui.rstrip('/')}/v2/runs?tags={CASE}"
+
+
 HOME = "caseproof_home"
 """The Prefect variable that says which home's cases a server carries."""
 

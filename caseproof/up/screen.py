@@ -19,7 +19,7 @@ from rich.text import Text
 from caseproof.domain.visible import one_line
 from caseproof.procedure.views.board import board_url
 from caseproof.up.plan import StartPlan
-from caseproof.up.prefect_services import cases_url
+from caseproof.up.prefect_services import SAVED_FILTER, cases_url, newer_cases_url
 from caseproof.up.service import Health, Watched
 
 _STYLE = {Health.UP: "green", Health.STARTING: "yellow", Health.SILENT: "bold red", Health.DOWN: "bold red"}
@@ -102,8 +102,11 @@ class Screen:
 
     def _pages(self) -> str:
         """Where Prefect shows the cases, and nothing else."""
-        ui = self._plan.ui_url
-        return f"In Prefect: the board is {board_url(ui)}; the runs of cases alone, {cases_url(ui)}\n"
+        ui = self._plan.ui_url.rstrip("/")
+        return (
+            f"In Prefect: the board is {board_url(ui)}; the runs of cases alone, {cases_url(ui)} (the saved filter "
+            f"'{SAVED_FILTER}'; in the newer interface {newer_cases_url(ui)})\n"
+        )
 
     def _hints(self) -> Text:
         log_in = f"{self.log_in}\n" if self.log_in and self._shows_log_in() else ""

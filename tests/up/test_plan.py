@@ -307,6 +307,7 @@ def test_the_bare_address_opens_the_interface_in_which_forms_read_best_and_the_s
     assert f"{OURS} opens Prefect's {opens} interface." in said
     assert f"Forms read best in the older one, {OURS}/dashboard; the newer one is {OURS}/v2." in said
     assert f"the board is {OURS}/artifacts/key/caseproof-board; the runs of cases alone, {OURS}/runs?tag=case&" in said
+    assert f"{OURS}/v2/runs?tags=case" in said
 
 
 def test_of_a_server_elsewhere_nothing_is_said_that_we_do_not_set(settings: Settings) -> None:
