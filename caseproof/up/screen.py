@@ -102,10 +102,11 @@ class Screen:
 
     def _pages(self) -> str:
         """Where Prefect shows the cases, and nothing else."""
-        ui = self._plan.ui_url.rstrip("/")
+        ui = self._plan.ui_url
+        newer = f"; in the newer interface {newer_cases_url(ui)}" if self._plan.own_server else ""
         return (
             f"In Prefect: the board is {board_url(ui)}; the runs of cases alone, {cases_url(ui)} (the saved filter "
-            f"'{SAVED_FILTER}'; in the newer interface {newer_cases_url(ui)})\n"
+            f"'{SAVED_FILTER}'{newer}).\n"
         )
 
     def _hints(self) -> Text:
