@@ -17,9 +17,8 @@ def keeper(
     stay: Annotated[bool, typer.Option("--watch", help="Stay, and make passes at the policy's pace.")] = False,
 ) -> None:
     """Look after the cases once: stop again, reopen, give runs, wake, remind, tell the team, draw the board."""
-    services = bootstrap()
     if stay:
-        _watch(services)
+        _watch(bootstrap())
     else:
         _once()
 

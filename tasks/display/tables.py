@@ -21,10 +21,11 @@ from tasks.prefect_run import find_shown
 def keep_table(key: str, rows: Sequence[Mapping[str, Any]], above: str) -> None:
     """Show these rows under this key, with ``above`` (markdown) over them; a warning where Prefect does not take it."""
     data = json.dumps(rows)
-    with as_far_as_prefect_takes_it(f"table {key}"), get_client(sync_client=True) as client:
-        require_prefect()
-        shown = find_shown(key)
-        if shown is None or shown.flow_run_id is not None:  # none yet, or those of runs, as they were made before
-            client.create_artifact(ArtifactCreate(key=key, type="table", data=data, description=above))
-        else:
-            client.update_artifact(shown.id, ArtifactUpdate(data=data, description=above))
+    with as_far_as_prefect_takes_it(f"table {key}"):
+        require_prefect()  # before a client is made, which would start a server of its own
+        with get_client(sync_client=True) as client:
+            shown = find_shown(key)
+            if shown is None or shown.flow_run_id is not None:  # none yet, or those of runs, as they were made before
+                client.create_artifact(ArtifactCreate(key=key, type="table", data=data, description=above))
+            else:
+                client.update_artifact(shown.id, ArtifactUpdate(data=data, description=above))

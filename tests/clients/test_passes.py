@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,7 @@ from caseproof.store import locks
 from caseproof.up.prefect_services import CASE, SAVED_FILTER, PrefectApi
 from flows.case_keeper import case_keeper
 from sandbox.processes import PrefectServer, free_port
+from tasks import common
 from tasks.common import INSTALLED
 from tasks.display.labels import label
 from tasks.keeping import KeeperWatch, keep_once
@@ -37,6 +39,7 @@ from tasks.runs.case_runs import CaseOwner, wake
 from tasks.runs.passes import NOTHING_TO_DO, PASSES, clear_away, nothing_to_do
 from tasks.runs.reviving import revive
 from tests.support.case_runs import generation, opened, suspended
+from tests.support.command import Run
 
 KEEPER, INBOX = PASSES
 PACE = 180  # seconds, by the built-in policy
@@ -144,6 +147,17 @@ def test_trouble_with_a_pass_is_told_once_and_its_end_too(services: Services, mo
 
 def _away(*_: object) -> None:
     raise CaseproofError("The store is away.", "Wait.")
+
+
+def test_the_command_makes_a_pass_at_once_and_says_where_another_is_at_work(run: Run, home: Path) -> None:
+    common.installed_services.cache_clear()
+    assert "0 open cases; 0 need us." in run("keeper").out
+    lock = home / "keeper" / "pass"
+    locks.hold(lock)
+    assert "Another pass is at work" in run("keeper").out
+    locks.let_go(lock)
+    common.services().store.close()
+    common.installed_services.cache_clear()
 
 
 # -- what goes again --------------------------------------------------------------------------------------------------
