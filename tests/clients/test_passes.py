@@ -16,7 +16,6 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterName
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Completed, Crashed, Failed, Running, Scheduled
 
 from caseproof.domain.errors import CaseproofError
@@ -43,6 +42,7 @@ from tests.support.command import Run
 
 KEEPER, INBOX = PASSES
 PACE = 180  # seconds, by the built-in policy
+SOON = 10  # seconds: less than the pace, more than the first pause after trouble
 WAITS = "{} · Shop A · North · waits for the review"
 
 
@@ -107,20 +107,6 @@ def test_a_pass_in_place_and_one_in_a_flow_run_at_once_do_nothing_twice(services
     assert keep_once(said.append) is not None
 
 
-SOON = 10
-"""Seconds: less than the pace, more than the first pause after trouble."""
-
-
-def test_prefect_that_is_down_costs_a_pass_in_place_its_board_and_the_next_one_draws_it(services: Services) -> None:
-    ref = opened(services)
-    watch = KeeperWatch(services, [].append)
-    nobody = f"http://127.0.0.1:{free_port()}/api"
-    with temporary_settings({PREFECT_API_URL: nobody, PREFECT_CLIENT_MAX_RETRIES: 0}):
-        assert watch.round() > SOON
-    watch.round()
-    assert ref in find_shown(BOARD).data  # type: ignore[union-attr]
-
-
 def test_a_pass_in_place_goes_by_the_policy_of_now(services: Services) -> None:
     """A process that lives for weeks: the file of the policy may be another, or broken, by the next pass."""
     watch = KeeperWatch(services, [].append)
@@ -149,7 +135,9 @@ def _away(*_: object) -> None:
     raise CaseproofError("The store is away.", "Wait.")
 
 
-def test_the_command_makes_a_pass_at_once_and_says_where_another_is_at_work(run: Run, home: Path) -> None:
+def test_the_command_makes_a_pass_at_once_without_any_prefect_too_and_says_where_another_is_at_work(
+    run: Run, home: Path
+) -> None:
     common.installed_services.cache_clear()
     assert "0 open cases; 0 need us." in run("keeper").out
     lock = home / "keeper" / "pass"
