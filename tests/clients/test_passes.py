@@ -139,7 +139,7 @@ def test_the_command_makes_a_pass_at_once_without_any_prefect_too_and_says_where
     run: Run, home: Path
 ) -> None:
     common.installed_services.cache_clear()
-    assert "0 open cases; 0 need us." in run("keeper").out
+    assert "0 open cases; 0 with an error to put right." in run("keeper").out
     lock = home / "keeper" / "pass"
     locks.hold(lock)
     assert "Another pass is at work" in run("keeper").out
