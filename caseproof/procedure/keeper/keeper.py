@@ -120,11 +120,7 @@ class KeeperPass:
     @property
     def is_empty(self) -> bool:
         """Whether it did nothing and found nothing wrong."""
-        did = (
-            self.stopped_again, self.reopened, self.given_runs, self.woken, self.reminded, self.renewed, self.done_late,
-            self.team_told, self.paused, self.incidents, self.problems.said,
-        )  # fmt: skip
-        return not any(did)
+        return replace(self, looked_at=0, waiting_for_runs=0, owed=0) == KeeperPass()  # counts alone: nothing was done
 
     def in_words(self) -> dict[str, object]:
         """What people see of the pass, as a small table."""
