@@ -268,13 +268,16 @@ def _show_places(case: Case, facts: dict[str, Any], other: dict[str, Any]) -> No
     _place("look with", f"CASEPROOF_HOME={facts['home']} .venv/bin/caseproof case show {case.ref}")
 
 
+_LINK = "people link operator"
+
+
 def _show_log_in(world: World, facts: dict[str, Any]) -> None:
     """What lets in: a link to the web app, a password to Prefect's pages. A terminal may show them, a log must not."""
     console.print("\nThe worklist is there to look at. To answer in it, choose the operator's password, once:")
     if sys.stdout.isatty():
         services = world.services
         _place("log in by", services.links.sign_in_url(services.logins.invite("operator")[1]))
-    _place("another link by", facts["log_in"].replace("keys prefect", "people link operator"))
+    _place("another link by", f"CASEPROOF_WEB_URL={world.web_url} {facts['log_in'].replace('keys prefect', _LINK)}")
     console.print("\nPrefect's pages ask for a password. Type the whole line, with what stands before the colon:")
     if sys.stdout.isatty():
         _place("log in with", str(world.server.auth))
