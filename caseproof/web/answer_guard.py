@@ -171,6 +171,11 @@ async def read_form(request: Request) -> Fields:
         return {}
 
 
+def one_of(fields: Fields, name: str) -> str:
+    """What stands in a field; "" where it was not sent."""
+    return fields.get(name, [""])[0]
+
+
 def form_key(secret: bytes, token: str, seen: int) -> str:
     """What a form carries to show that it was made here, for this link, in this state of it."""
     return hmac.new(secret, f"form:{seen}:{token}".encode(), hashlib.sha256).hexdigest()

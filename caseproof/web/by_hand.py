@@ -33,7 +33,7 @@ from caseproof.procedure.keeper.owing import give_up
 from caseproof.procedure.views.case_page import cause_in_words
 from caseproof.procedure.views.owed import owed_lines
 from caseproof.store import UnknownCase
-from caseproof.web.answer_guard import Fields, read_form
+from caseproof.web.answer_guard import Fields, one_of, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.doors import READ
 from caseproof.web.login import ForeignForm, LoginPages
@@ -111,7 +111,7 @@ def hand_routes(hand: HandPages) -> APIRouter:
         fields: Annotated[Fields, Depends(read_form)],
         person: Annotated[Person, Depends(acting_person)],
     ) -> Response:
-        do = fields.get("do", [""])[0]
+        do = one_of(fields, "do")
         typed = {name: as_typed(fields[name][0]) for name in _TYPED if name in fields}
         try:
             hand.forms.check(request, fields, PURPOSE)

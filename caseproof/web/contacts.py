@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,7 +18,7 @@ from caseproof.procedure.answers.answering import as_typed
 from caseproof.procedure.core.contact_list import correct_contact, forget_bounce, nearly_the_same, put_contact
 from caseproof.procedure.core.parts import Ledger
 from caseproof.store import Contact
-from caseproof.web.answer_guard import Fields, read_form
+from caseproof.web.answer_guard import Fields, one_of, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.doors import READ
 from caseproof.web.login import ForeignForm, LoginPages
@@ -53,16 +52,13 @@ class ContactPages:
             known = uow.people.every_contact()
             retailers = uow.people.retailers()
         found = [one for one in known if _fits(one, words.casefold())]
-        done, count = self._told(request)
+        done, count = self.forms.told(request, PURPOSE)
         what: dict[str, Any] = {
             "words": words, "found": found[:SHOWN], "left_out": max(len(found) - SHOWN, 0),
             "retailer": _the_retailer(words, found), "done": _DONE.get(done, ""), "go_on": count,
             "alike": nearly_the_same(words, retailers) if done == "new" else [],
         }  # fmt: skip
-        response = self.forms.show("contacts.html", request, **what)
-        if self._cookie in request.cookies:
-            self.forms.who.set(response, self._cookie, "", 0)
-        return response
+        return self.forms.said(request, PURPOSE, self.forms.show("contacts.html", request, **what))
 
     def one(
         self, request: Request, typed: Mapping[str, str], status: int = 200, *, new: bool,
@@ -73,7 +69,7 @@ class ContactPages:
             known = None if new else uow.people.contact(typed["retailer"], typed["address"])
             retailers = uow.people.retailers()
         if known is None and not new and error is None:  # somebody took it off meanwhile
-            return RedirectResponse(self._list_of(typed["retailer"]), 303, PAGE_HEADERS)
+            return RedirectResponse(f"{self.forms.base}{_list_of(typed['retailer'])}", 303, PAGE_HEADERS)
         kept = {name: getattr(known, name) for name in _FIELDS} if known and error is None else {}
         what = {"known": known, "typed": {**typed, **kept}, "retailers": retailers, "languages": LANGUAGES}
         return self.forms.show("contact.html", request, status, error, **what)
@@ -102,24 +98,6 @@ class ContactPages:
             uow.commit()
         return done, waited
 
-    def lead_back(self, retailer: str, done: str, count: int) -> Response:
-        """Back to the retailer's contacts, where it is said once what was done."""
-        response = RedirectResponse(self._list_of(retailer), 303, PAGE_HEADERS)
-        self.forms.who.set(response, self._cookie, f"{done}.{count}", 60)
-        return response
-
-    def _list_of(self, retailer: str) -> str:
-        return f"{self.forms.base}/contacts?{urlencode({'words': tidied(retailer)})}"
-
-    @property
-    def _cookie(self) -> str:
-        return self.forms.who.named("contacts")
-
-    def _told(self, request: Request) -> tuple[str, int]:
-        """What the form did that led here. A link cannot say it: it comes with a cookie of ours."""
-        done, _, count = request.cookies.get(self._cookie, "").partition(".")
-        return (done, int(count)) if re.fullmatch(r"[0-9]{1,6}", count, re.ASCII) else ("", 0)
-
 
 def contact_routes(contacts: ContactPages) -> APIRouter:
     """The list; and one contact, with where its forms are sent."""
@@ -136,17 +114,21 @@ def contact_routes(contacts: ContactPages) -> APIRouter:
 
     @router.post("/contacts/one", dependencies=[Depends(acting_person)])
     def send(request: Request, fields: Annotated[Fields, Depends(read_form)]) -> Response:
-        typed = {name: as_typed(fields.get(name, [""])[0])[:1000] for name in _FIELDS}
-        do = fields.get("do", [""])[0]
+        typed = {name: as_typed(one_of(fields, name))[:1000] for name in _FIELDS}
+        do = one_of(fields, "do")
         try:
             contacts.forms.check(request, fields, PURPOSE)
             done, count = contacts.do(do, typed)
         except BadInput as error:
             status = HTTPStatus.FORBIDDEN if isinstance(error, ForeignForm) else HTTPStatus.UNPROCESSABLE_ENTITY
             return contacts.one(request, typed, status, new=do == "add", error=error)
-        return contacts.lead_back(typed["retailer"], done, count)
+        return contacts.forms.lead_back(_list_of(typed["retailer"]), PURPOSE, done, count)
 
     return router
+
+
+def _list_of(retailer: str) -> str:
+    return f"/contacts?{urlencode({'words': tidied(retailer)})}"
 
 
 def _fits(one: Contact, words: str) -> bool:

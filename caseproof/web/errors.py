@@ -122,7 +122,7 @@ class ErrorPages:
             response = self._show(405, says, next_action)
         else:
             says = "There is no such page."
-            response = self._show(error.status_code, says, "Start from the list of cases and follow its links.")
+            response = self._show(error.status_code, says, "Start from the worklist and follow its links.")
         response.headers.update(error.headers or {})
         return response
 

@@ -22,7 +22,7 @@ from caseproof.procedure.core.logins import Person
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, ReplyAddresses
 from caseproof.store import ConcurrentChange
 from caseproof.store.messages import MOST_REMARK
-from caseproof.web.answer_guard import Fields, TooMuch, read_form
+from caseproof.web.answer_guard import Fields, TooMuch, one_of, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.doors import READ
 from caseproof.web.files import NotHere
@@ -68,7 +68,7 @@ class InboxPages:
 
     def take(self, request: Request, number: int, fields: Fields, person: Person, do: Do) -> Response:
         """Do what a form says, and lead back to the message; or show it with what was wrong."""
-        given = {name: _one(fields, name) for name in (*_FIELDS, "seen")}
+        given = {name: one_of(fields, name) for name in (*_FIELDS, "seen")}
         try:
             self.forms.check(request, fields, _PURPOSE)
             do(number, given, person)
@@ -143,7 +143,3 @@ def _status(error: CaseproofError) -> HTTPStatus:
         case TooMuch():
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     return HTTPStatus.UNPROCESSABLE_ENTITY
-
-
-def _one(fields: Fields, name: str) -> str:
-    return fields.get(name, [""])[0]

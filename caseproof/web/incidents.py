@@ -71,7 +71,7 @@ class IncidentPages:
         return ShownQuestion(
             asked=asked,
             says=as_html(asked.says),
-            key=form_key(self.secret(), self._token(request, person, row.ref, asked.number), asked.seen),
+            key=form_key(self.secret(), self.who.form_token(request, person, row.ref, asked.number), asked.seen),
             typed=typed,
             wrong=error.wrong if isinstance(error, WrongFields) else None,
             error=error,
@@ -80,7 +80,7 @@ class IncidentPages:
     def take(self, ref: str, request: Request, person: Person, typed: Typed) -> None:
         """Decide for all. Raises NotOurForm, WrongFields, Overtaken, and what the procedure refuses it with."""
         if not is_our_form(
-            request, self.secret(), self._token(request, person, ref, typed.number), typed.seen, typed.key
+            request, self.secret(), self.who.form_token(request, person, ref, typed.number), typed.seen, typed.key
         ):
             raise NotOurForm
         with self.ledger.store.reading() as uow:
@@ -98,10 +98,6 @@ class IncidentPages:
             self.ledger, self.policy(), ref, decision, person.name, typed.text("reason"), until, question=typed.number,
             known_by=BY_LOGIN,
         )  # fmt: skip
-
-    def _token(self, request: Request, person: Person, ref: str, number: int) -> str:
-        """What a form is for: this question, this person, and their log-in where a cookie has it."""
-        return f"{ref}:{number}:{person.name}:{self.who.token(request)}"
 
 
 def incident_routes(shown: IncidentPages) -> APIRouter:

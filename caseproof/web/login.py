@@ -20,7 +20,7 @@ from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.procedure.core.logins import LinkIsVoid, NotLetIn, Person, TeamLogins
 from caseproof.store.logins import Login
-from caseproof.web.answer_guard import Fields, RateLimit, TooMuch, TooOften, is_from_us, read_form
+from caseproof.web.answer_guard import Fields, RateLimit, TooMuch, TooOften, is_from_us, one_of, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.doors import READ, is_next
 from caseproof.web.pages import Pages
@@ -77,7 +77,7 @@ class LoginPages:
 
     def check(self, request: Request, fields: Fields, purpose: str) -> None:
         """Raises ForeignForm where a form was not made here, for this browser and this purpose."""
-        nonce, key = self._nonce(request), _one(fields, "key")
+        nonce, key = self._nonce(request), one_of(fields, "key")
         ours = nonce != "" and hmac.compare_digest(key.encode(), self._key(request, nonce, purpose).encode())
         if not (ours and is_from_us(request)):
             raise ForeignForm
@@ -87,6 +87,23 @@ class LoginPages:
         response = RedirectResponse(f"{self.base}{after if is_next(after) else '/'}", 303, PAGE_HEADERS)
         self.who.keep(response, token)
         self.who.set(response, self.who.named("form"), "", 0)
+        return response
+
+    def lead_back(self, after: str, page: str, done: str, count: int) -> Response:
+        """Lead back to ``after``, where this page says once what was done, and to how many."""
+        response = RedirectResponse(f"{self.base}{after}", 303, PAGE_HEADERS)
+        self.who.set(response, self.who.named(page), f"{done}.{count}", 60)
+        return response
+
+    def told(self, request: Request, page: str) -> tuple[str, int]:
+        """What the form did that led to this page. A link cannot say it: it comes with a cookie of ours."""
+        done, _, count = request.cookies.get(self.who.named(page), "").partition(".")
+        return (done, int(count)) if re.fullmatch(r"[0-9]{1,6}", count, re.ASCII) else ("", 0)
+
+    def said(self, request: Request, page: str, response: Response) -> Response:
+        """It was said now, and is not said again."""
+        if self.who.named(page) in request.cookies:
+            self.who.set(response, self.who.named(page), "", 0)
         return response
 
     def _nonce(self, request: Request) -> str:
@@ -110,13 +127,13 @@ def login_routes(logins: TeamLogins, pages: LoginPages) -> APIRouter:
 
     @router.post("/login")
     def send(request: Request, fields: Annotated[Fields, Depends(read_form)]) -> Response:
-        name, after = _one(fields, "name"), _one(fields, "next")
+        name, after = one_of(fields, "name"), one_of(fields, "next")
         try:
             pace.login(request, name)
             pages.check(request, fields, "login")
             if pages.provider is not None:
                 raise ProviderRefused("Here people log in with the provider.", "Use the button below.")
-            token = logins.by_password(name, _one(fields, "password"))
+            token = logins.by_password(name, one_of(fields, "password"))
         except CaseproofError as error:
             shown = {"name": name[:200], "next": after if is_next(after) else ""}
             return pages.refused("login.html", request, error, **shown)
@@ -215,7 +232,7 @@ def account_routes(logins: TeamLogins, pages: LoginPages) -> APIRouter:
             pace.login(request, person.name)
             pages.check(request, fields, "password")
             new = _same_twice(fields)
-            token = logins.change_password(person.name, _one(fields, "old"), new, way=person.way)
+            token = logins.change_password(person.name, one_of(fields, "old"), new, way=person.way)
         except CaseproofError as error:
             return pages.refused("account.html", request, error, person=person, done="")
         return _let_in(logins, pages, request, token, "/account")
@@ -241,11 +258,7 @@ def _let_in(logins: TeamLogins, pages: LoginPages, request: Request, token: str,
 
 
 def _same_twice(fields: Fields) -> str:
-    new = _one(fields, "new")
-    if new != _one(fields, "again"):
+    new = one_of(fields, "new")
+    if new != one_of(fields, "again"):
         raise BadInput("The two passwords are not the same.", "Type it twice.")
     return new
-
-
-def _one(fields: Fields, name: str) -> str:
-    return fields.get(name, [""])[0]

@@ -27,7 +27,7 @@ from caseproof.procedure.core.answer_ledger import AnswerLedger, Overtaken, over
 from caseproof.procedure.core.logins import Person
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, Links
 from caseproof.procedure.views.asking import AskedNow, answered_in_words, asked_now, needs_words
-from caseproof.web.answer_guard import Fields, form_key, is_our_form
+from caseproof.web.answer_guard import Fields, form_key, is_our_form, one_of
 from caseproof.web.pages import explaining
 from caseproof.web.who import Who
 
@@ -73,7 +73,7 @@ class Typed:
     @classmethod
     def of(cls, sent: Fields) -> Typed:
         """The fields that forms have; whatever else was sent is left out."""
-        one = {name: sent.get(name, [""])[0] for name in ("number", "seen", "key", CHOICE, *_NAMES)}
+        one = {name: one_of(sent, name) for name in ("number", "seen", "key", CHOICE, *_NAMES)}
         texts = {name: as_typed(one[name]) for name in _NAMES if one[name]}
         return cls(_number(one["number"]), _number(one["seen"]), one["key"], one[CHOICE], texts)
 
@@ -163,7 +163,7 @@ class Questions:
         return ShownQuestion(
             asked=asked,
             says=as_html(asked.says),
-            key=form_key(secret, self._token(request, person, case.ref, asked.number), asked.seen),
+            key=form_key(secret, self._who.form_token(request, person, case.ref, asked.number), asked.seen),
             typed=typed if fits else NOTHING,
             wrong=error.wrong if isinstance(error, WrongFields) else None,
             error=error,
@@ -177,7 +177,7 @@ class Questions:
         Raises NotOurForm, WrongFields, Overtaken, and whatever the procedure refuses it with; nothing is written then.
         """
         case = self._ledger.case(ref)
-        token = self._token(request, person, case.ref, typed.number)
+        token = self._who.form_token(request, person, case.ref, typed.number)
         if not is_our_form(request, self._secret(), token, typed.seen, typed.key):
             raise NotOurForm
         try:
@@ -204,10 +204,6 @@ class Questions:
 
     def _asked(self, case: Case, person: Person) -> AskedNow | None:
         return asked_now(self._ledger, self._links, self._policy(), case, person.name, self._links.evidence_url)
-
-    def _token(self, request: Request, person: Person, ref: str, number: int) -> str:
-        """What a form is for: this question, this person, and their log-in where a cookie has it."""
-        return f"{ref}:{number}:{person.name}:{self._who.token(request)}"
 
 
 def _form_of(case: Case, number: int) -> type[Form] | None:

@@ -26,7 +26,7 @@ from caseproof.procedure.core.texts import in_words, short
 from caseproof.procedure.keeper.raising import LONGEST, LONGEST_SUMMARY, key_of, take_back, want_case, wanted_cases
 from caseproof.store import UnitOfWork
 from caseproof.store.tickets import TicketRow
-from caseproof.web.answer_guard import Fields, read_form
+from caseproof.web.answer_guard import Fields, one_of, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.doors import READ
 from caseproof.web.login import ForeignForm, LoginPages
@@ -113,10 +113,10 @@ def raise_routes(pages: RaisePages) -> APIRouter:
         fields: Annotated[Fields, Depends(read_form)],
         person: Annotated[Person, Depends(acting_person)],
     ) -> Response:
-        typed = {name: as_typed(fields.get(name, [""])[0]).strip() for name in _FIELDS}
+        typed = {name: as_typed(one_of(fields, name)).strip() for name in _FIELDS}
         try:
             pages.forms.check(request, fields, PURPOSE)
-            after = pages.do(typed, fields.get("back", [""])[0], person.name)
+            after = pages.do(typed, one_of(fields, "back"), person.name)
         except (BadInput, NotAllowed) as error:
             status = HTTPStatus.FORBIDDEN if isinstance(error, ForeignForm) else HTTPStatus.UNPROCESSABLE_ENTITY
             return pages.show(request, typed, status=status, error=error)

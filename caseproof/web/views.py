@@ -68,7 +68,7 @@ class InboxPage:
 HEAPS: Mapping[Disposition, tuple[str, str]] = {
     Disposition.REPLY: (
         "Reply",
-        "Read it, and say in the form of the case's run what it means; for a closed case, call.",
+        "Read it, and say in the case's form what it means; where the case is closed, answer by mail.",
     ),
     Disposition.REFUSED: (
         "Does not count",

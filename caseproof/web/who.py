@@ -108,6 +108,10 @@ class Who:
         """The log-in that the request's cookie names, or ""."""
         return request.cookies.get(self.cookie, "")[:100]
 
+    def form_token(self, request: Request, person: Person, ref: str, number: int) -> str:
+        """What the form of a question is for: this question, this person, and their log-in where a cookie has it."""
+        return f"{ref}:{number}:{person.name}:{self.token(request)}"
+
     def keep(self, response: Response, token: str) -> None:
         """Give the browser this log-in."""
         self.set(response, self.cookie, token, int(LONGEST.total_seconds()))

@@ -6,7 +6,6 @@ back to the list, so that a page that is loaded again does nothing twice.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -27,7 +26,7 @@ from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import in_words
 from caseproof.procedure.views.board import board_url
 from caseproof.procedure.views.worklist import worklist
-from caseproof.web.answer_guard import Fields, TooMuch, read_form
+from caseproof.web.answer_guard import Fields, TooMuch, one_of, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.doors import READ
 from caseproof.web.login import ForeignForm, LoginPages
@@ -101,25 +100,18 @@ class WorkPages:
         if person is None:
             return self.pages.show("worklist.html", status, PAGE_HEADERS, who=None, wrong=None, worklist_key="", **what)
         what["done"] = "" if error or outcome else self._told(request)
-        response = self.forms.show("worklist.html", request, status, error, **what)
-        if self.forms.who.named("told") in request.cookies:
-            self.forms.who.set(response, self.forms.who.named("told"), "", 0)
-        return response
+        return self.forms.said(request, _PURPOSE, self.forms.show("worklist.html", request, status, error, **what))
 
     def lead_back(self, query: WorkQuery, what: Handle, count: int) -> Response:
         """Back to the list, which says once what was done."""
-        after = f"?{query.address}" if query.address else ""
-        response = RedirectResponse(f"{self.forms.base}/{after}", 303, PAGE_HEADERS)
-        self.forms.who.set(response, self.forms.who.named("told"), f"{what.name.lower()}.{count}", 60)
-        return response
+        after = f"/?{query.address}" if query.address else "/"
+        return self.forms.lead_back(after, _PURPOSE, what.name.lower(), count)
 
     def _told(self, request: Request) -> str:
-        """What the form did that led here. A link cannot say it: it comes with a cookie of ours."""
-        name, _, count = request.cookies.get(self.forms.who.named("told"), "").partition(".")
+        """What the form did that led here."""
+        name, count = self.forms.told(request, _PURPOSE)
         what = next((one for one in Handle if one.name.lower() == name), None)
-        if what is None or not re.fullmatch(r"[0-9]{1,3}", count, re.ASCII):
-            return ""
-        return _DONE[what].format("1 case" if int(count) == 1 else f"{int(count)} cases")
+        return _DONE[what].format("1 case" if count == 1 else f"{count} cases") if what else ""
 
 
 def work_routes(work: WorkPages) -> APIRouter:
@@ -146,8 +138,8 @@ def work_routes(work: WorkPages) -> APIRouter:
         fields: Annotated[Fields, Depends(read_form)],
         person: Annotated[Person, Depends(acting_person)],
     ) -> Response:
-        query = _of(_one(fields, "back"))
-        sent = Sent(tuple(fields.get("case", ())), _one(fields, "whom")[:200], _one(fields, "until")[:40])
+        query = _of(one_of(fields, "back"))
+        sent = Sent(tuple(fields.get("case", ())), one_of(fields, "whom")[:200], one_of(fields, "until")[:40])
         try:
             work.forms.check(request, fields, _PURPOSE)
             wish = _wish(fields, sent, work.logins, work.ledger)
@@ -172,8 +164,8 @@ def _of(address: str) -> WorkQuery:
 
 def _wish(fields: Fields, sent: Sent, logins: TeamLogins, ledger: Ledger) -> Wish:
     """What the form wants: of one case by the button in its row, or of all that are ticked. Raises BadInput."""
-    said, of_one, ref = _one(fields, "one").partition("/")
-    said = said if of_one else _one(fields, "do")
+    said, of_one, ref = one_of(fields, "one").partition("/")
+    said = said if of_one else one_of(fields, "do")
     if said not in set(Handle):
         raise BadInput("It is not clear what is to be done.", "Use one of the buttons.")
     what, refs = Handle(said), (ref,) if of_one else sent.cases
@@ -182,7 +174,3 @@ def _wish(fields: Fields, sent: Sent, logins: TeamLogins, ledger: Ledger) -> Wis
             raise BadInput("To whom?", "Choose a colleague beside 'Hand over'.")
         return Wish(what, refs, whom=logins.member(sent.whom))
     return Wish(what, refs, until=day_ahead(sent.until, ledger.clock()) if what is Handle.SNOOZE else None)
-
-
-def _one(fields: Fields, name: str) -> str:
-    return fields.get(name, [""])[0]

@@ -382,16 +382,16 @@ def test_a_form_leads_to_no_other_site(world: Any, operator: TestClient) -> None
 
 def test_a_link_cannot_say_that_something_was_done(world: Any, operator: TestClient) -> None:
     asked(world, "offers/a")
-    for query in ("done=claim.3", "told=claim.3", "caseproof-8321-told=claim.3"):
+    for query in ("done=claim.3", "told=claim.3", "caseproof-8321-worklist=claim.3"):
         assert "You have" not in operator.get(f"/?{query}").text
     cookie = operator.headers["Cookie"]
-    for told in ("claim.<b>", "x.3", "claim.9999", "claim", "close.1"):
-        operator.headers["Cookie"] = f"{cookie}; caseproof-8321-told={told}"
+    for told in ("claim.<b>", "x.3", "claim.9999999", "claim", "close.1"):
+        operator.headers["Cookie"] = f"{cookie}; caseproof-8321-worklist={told}"
         assert 'role="status"' not in operator.get("/").text, told
-    operator.headers["Cookie"] = f"{cookie}; caseproof-8321-told=claim.3"
+    operator.headers["Cookie"] = f"{cookie}; caseproof-8321-worklist=claim.3"
     answer = operator.get("/")
     assert "You have 3 cases now." in answer.text
-    assert 'caseproof-8321-told=""' in " ".join(answer.headers.get_list("set-cookie")), "said once"
+    assert 'caseproof-8321-worklist=""' in " ".join(answer.headers.get_list("set-cookie")), "said once"
 
 
 def test_who_is_taken_off_the_team_handles_nothing_more(world: Any, operator: TestClient) -> None:
