@@ -52,7 +52,7 @@ def refuse_unconfirmed(case: Case, decision: Decision) -> None:
         raise NotAllowed(
             f"J8: '{decision}' needs the retailer's written confirmation, and something speaks against the one that "
             f"{brought} brought in.",
-            f"Let somebody else on the team than {brought} say in the form of the case's run whether it counts.",
+            f"Let somebody else on the team than {brought} say in the case's form whether it counts.",
         )
     raise NotAllowed(
         f"J8: '{decision}' needs the retailer's written confirmation, and there is none.",

@@ -153,7 +153,7 @@ def test_where_the_policy_switches_it_off_while_cases_wait_they_are_told_at_once
 
 def test_a_case_that_waits_says_so_where_it_is_read(world: World) -> None:
     first, second = storm(world, 2)
-    assert next_action(world.case(first)).startswith("Say the cause, in the form of the case's run")
+    assert next_action(world.case(first)).startswith("Say the cause, in the case's form")
     assert next_action(world.case(second)).startswith("The cause is asked with another case")
     assert cause_in_words(world.case(first)) == "unknown: a person is asked for it"
 

@@ -178,7 +178,7 @@ def _waiting(lines: Sequence[tuple[str, str, str, str]]) -> list[str]:
         for ref, job, about, url in lines[:_MOST_LINES]
     ]
     if len(lines) > _MOST_LINES:
-        told.append(f"... and {len(lines) - _MOST_LINES} more: the board in the Prefect UI has all of them.")
+        told.append(f"... and {len(lines) - _MOST_LINES} more: the worklist has all of them.")
     return ["These cases wait for the team:", *told] if told else []
 
 

@@ -261,7 +261,7 @@ CONDITIONS: tuple[Condition, ...] = (
     Condition(
         "agreed", "J8", "Something speaks against the retailer's word, and somebody else than who brought it in agreed "
         "that it counts, before the decision.",
-        "Let somebody else on the team answer the form of the case's run, and decide again; or ask the retailer to "
+        "Let somebody else on the team answer the case's form, and decide again; or ask the retailer to "
         "answer our mail.", _rests_on_doubted, _agreed,
     ),
     Condition(

@@ -136,4 +136,7 @@ def nobody_to_tell(missing: Mapping[str, int]) -> str:
     return f"No contact is registered for {', '.join(told[:NAMED])}{more}: where a job of theirs fails, nobody is told."
 
 
-HOW_TO_REGISTER = "`caseproof contact add --retailer NAME --address ADDRESS`, or `caseproof contact import FILE`."
+HOW_TO_REGISTER = (
+    "The web app's page Contacts, `caseproof contact add --retailer NAME --address ADDRESS`, or `caseproof contact "
+    "import FILE`."
+)

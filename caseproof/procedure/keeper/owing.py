@@ -105,7 +105,7 @@ class Way:
     instead: str = ""
 
 
-_IN_THE_FORM = "Answer in the form of the case's run: the case needs it."
+_IN_THE_FORM = "Answer in the case's form: the case needs it."
 WAYS: Mapping[Debt, Way] = MappingProxyType(
     {
         Debt.STEP: Way("a step of the case", instead=_IN_THE_FORM),

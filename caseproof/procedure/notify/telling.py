@@ -198,7 +198,8 @@ def contacts_of(store: Store, case: Case) -> list[Contact]:
     if not contacts:
         raise NobodyToTell(
             f"{retailer} has no registered contact.",
-            f"`caseproof contact add --retailer {retailer} --address ADDRESS`, then let the case try again.",
+            f"Register one on the web app's page Contacts, or with `caseproof contact add --retailer {retailer} "
+            "--address ADDRESS`: the case then goes on by itself.",
         )
     return contacts
 

@@ -30,11 +30,11 @@ def next_action(case: Case) -> str:
     if owes_cause(case) and case.cause_awaited is not None:
         return _waits_for_cause(case)
     if case.state is State.PAUSED:
-        return f"Paused until {case.paused_until}; decide again in the Prefect UI when the time has come."
+        return f"Paused until {case.paused_until}; decide again in the case's form when the time has come."
     if case.state is State.WAITING:
         return _waits(case)
     if case.state is State.VERIFIED and waits_for_review_alone(case):
-        return "Review the evidence, in the form of the case's run."
+        return "Review the evidence, in the case's form."
     blockers = closure_blockers(case)
     return blockers[0].next_action if blockers else "The case's run makes the proof and closes the case."
 
@@ -42,17 +42,17 @@ def next_action(case: Case) -> str:
 def _waits_for_cause(case: Case) -> str:
     if case.question is not None and case.question["form"] == SHARED_CAUSE:
         return "The cause is asked with another case of this message; its answer holds for this one, too (J5)."
-    return "Say the cause, in the form of the case's run; the retailer is not told before (J5)."
+    return "Say the cause, in the case's form; the retailer is not told before (J5)."
 
 
 def _waits(case: Case) -> str:
     if is_answered(case):
-        return "Decide what becomes of the account, in the form of the case's run."
+        return "Decide what becomes of the account, in the case's form."
     if case.doubted:
         brought = ", ".join(sorted({word.actor for word in case.doubted}))
-        return f"Somebody else than {brought} says whether the retailer's word counts, in the form of the case's run."
+        return f"Somebody else than {brought} says whether the retailer's word counts, in the case's form."
     if case.open_replies:
-        return "Read what the retailer wrote, and say what it means, in the form of the case's run."
+        return "Read what the retailer wrote, and say what it means, in the case's form."
     if is_neutral(case):
         command = f"`caseproof case correct {case.ref} --cause CAUSE --by NAME`"
         return f"Find out the cause, then {command}: the retailer waits for it."
