@@ -81,9 +81,9 @@ def test_every_link_of_a_page_leads_to_something(page: Path) -> None:
     assert broken == []
 
 
-def test_the_readme_shows_a_case() -> None:
-    picture = DOCS / "pictures" / "case.png"
-    assert "docs/pictures/case.png" in links(ROOT / "README.md")
+def test_the_readme_shows_the_worklist() -> None:
+    picture = DOCS / "pictures" / "worklist.png"
+    assert "docs/pictures/worklist.png" in links(ROOT / "README.md")
     assert picture.read_bytes().startswith(b"\x89PNG\r\n")
 
 
