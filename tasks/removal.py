@@ -48,5 +48,6 @@ def read_back_that_nothing_is_left(ref: str) -> str:
             "Find what starts it, end it, and decide the removal again.",
         )
     left = what_is_left(case.facts.get("job_url") or "its own page")
-    get_run_logger().info("J9: %s stands still: no schedule is active, nothing is queued. %s", job, left)
-    return f"No schedule of {job} is active, and nothing is queued. {left}"
+    stands_still = f"{job} stands still: nothing of it is active, nothing is queued. {left}"
+    get_run_logger().info("J9: %s", stands_still)
+    return stands_still

@@ -176,6 +176,11 @@ def one_of(fields: Fields, name: str) -> str:
     return fields.get(name, [""])[0]
 
 
+def as_number(text: str) -> int:
+    """The number that a field or an address has; -1 where it is none, or longer than any of ours."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
+
+
 def form_key(secret: bytes, token: str, seen: int) -> str:
     """What a form carries to show that it was made here, for this link, in this state of it."""
     return hmac.new(secret, f"form:{seen}:{token}".encode(), hashlib.sha256).hexdigest()

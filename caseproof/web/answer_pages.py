@@ -21,7 +21,7 @@ from caseproof.procedure.answers.answer_link import Asked, GivenAnswer, JobAsked
 from caseproof.procedure.answers.answering import MOST_NAME, MOST_WORDS, Given, as_typed
 from caseproof.procedure.answers.told_jobs import MOST, SETTLED_DAYS, JobState, ToldJobs
 from caseproof.procedure.core.parts import ReplyAddresses
-from caseproof.web.answer_guard import Fields, TooMuch, TooOften, form_key, one_of
+from caseproof.web.answer_guard import Fields, TooMuch, TooOften, as_number, form_key, one_of
 from caseproof.web.pages import HEADERS, Pages
 
 _log = logging.getLogger(__name__)
@@ -52,9 +52,7 @@ class Typed:
         """The fields that the page has; whatever else was sent is left out."""
         one = {name: one_of(fields, name) for name in ("choice", "name", "words", "key", "language", "seen")}
         seen = one.pop("seen")
-        return cls(
-            **one, refs=tuple(fields.get("job", ())), seen=int(seen) if seen.isdecimal() and len(seen) < 9 else -1
-        )
+        return cls(**one, refs=tuple(fields.get("job", ())), seen=as_number(seen))
 
     @property
     def fields(self) -> list[tuple[str, str]]:

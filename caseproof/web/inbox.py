@@ -22,7 +22,7 @@ from caseproof.procedure.core.logins import Person
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, ReplyAddresses
 from caseproof.store import ConcurrentChange
 from caseproof.store.messages import MOST_REMARK
-from caseproof.web.answer_guard import Fields, TooMuch, one_of, read_form
+from caseproof.web.answer_guard import Fields, TooMuch, as_number, one_of, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.doors import READ
 from caseproof.web.files import NotHere
@@ -91,7 +91,7 @@ class InboxPages:
 
     def answer(self, number: int, given: Mapping[str, str], person: Person) -> None:
         """Write to the retailer."""
-        seen = int(given["seen"]) if given["seen"].isascii() and given["seen"].isdecimal() else -1
+        seen = as_number(given["seen"])
         write_mail(self.ledger, number, to=given["to"], words=given["words"], by=person.name, seen=seen)
 
     def done(self, number: int, given: Mapping[str, str], person: Person) -> None:
@@ -129,8 +129,8 @@ def inbox_routes(inbox: InboxPages) -> APIRouter:
 
 
 def _number(text: str) -> int:
-    if text.isascii() and text.isdecimal() and len(text) < 10:
-        return int(text)
+    if (number := as_number(text)) >= 0:
+        return number
     raise NotHere(f"There is no message {text[:20]!r}.", "Open it from the inbox.")
 
 

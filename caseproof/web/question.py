@@ -27,7 +27,7 @@ from caseproof.procedure.core.answer_ledger import AnswerLedger, Overtaken, over
 from caseproof.procedure.core.logins import Person
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, Links
 from caseproof.procedure.views.asking import AskedNow, answered_in_words, asked_now, needs_words
-from caseproof.web.answer_guard import Fields, form_key, is_our_form, one_of
+from caseproof.web.answer_guard import Fields, as_number, form_key, is_our_form, one_of
 from caseproof.web.pages import explaining
 from caseproof.web.who import Who
 
@@ -75,7 +75,7 @@ class Typed:
         """The fields that forms have; whatever else was sent is left out."""
         one = {name: one_of(sent, name) for name in ("number", "seen", "key", CHOICE, *_NAMES)}
         texts = {name: as_typed(one[name]) for name in _NAMES if one[name]}
-        return cls(_number(one["number"]), _number(one["seen"]), one["key"], one[CHOICE], texts)
+        return cls(as_number(one["number"]), as_number(one["seen"]), one["key"], one[CHOICE], texts)
 
     def text(self, name: str) -> str:
         """What stands in a field."""
@@ -85,10 +85,6 @@ class Typed:
 TITLES = {one.name: one.title for form in FORMS.values() for one in fields_of(form) if one.choices is None}
 """What the texts of the forms are called, by their fields' names."""
 _NAMES = sorted(TITLES)
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else -1
 
 
 NOTHING = Typed()

@@ -182,6 +182,12 @@ def test_axe_finds_nothing_wrong_with_the_page_that_names_mistakes(street: Stree
     assert look_closely(watched, ALL) == []
 
 
+def test_axe_finds_nothing_wrong_with_how_the_jobs_stand(street: Street, watched: Page) -> None:
+    watched.goto(f"{street.url(street.links['several'])}/jobs")
+    assert watched.get_by_role("listitem").count() >= 3
+    assert look_closely(watched) == []
+
+
 def test_a_finger_hits_every_control(street: Street, watched: Page) -> None:
     watched.set_viewport_size(PHONE)
     watched.goto(street.url(street.links["several"]))

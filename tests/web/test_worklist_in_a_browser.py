@@ -14,11 +14,17 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from caseproof.config.policy_check import Storm
+from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.owing import Debt
+from caseproof.domain.vocabulary import Disposition
 from caseproof.evidence.browser import ARGUMENTS, require_browser
 from caseproof.platforms.base import Job
 from caseproof.procedure.containment.known_jobs import note_jobs
+from caseproof.procedure.keeper import incidents
+from caseproof.procedure.views.check_report import Checked
+from caseproof.procedure.views.platforms import note_check
 from caseproof.web import create_app
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
@@ -186,6 +192,32 @@ def test_a_case_is_claimed_found_put_off_and_taken_back_by_the_keyboard_alone(of
         plain.keyboard.press("Enter")
     assert plain.url.startswith(f"{office.url}/?words={first.lower()}")
     assert plain.locator("tbody tr").count() == 1
+
+
+def test_axe_finds_nothing_wrong_with_any_other_page_of_the_team(office: Office, watched: Page) -> None:
+    here, ledger, one = office.world, office.world.services.ledger, office.refs[0]
+    kept = here.services.vault.put(b"Subject: token\r\n\r\nWhich one?", "m.eml", "message/rfc822")
+    about = {"message_id": "<q@example.com>", "subject": "Token", "way": "mail", "why": "a question", "ref": one}
+    with here.services.store.uow() as uow:
+        uow.messages.add(
+            kept.digest, sender="ann@example.com", size=kept.size, place=Disposition.REPLY, at=here.tick(), **about
+        )
+        uow.commit()
+    note_check(ledger, Checked("jobs", error=CaseproofError("It refuses us: 401.", "Save a new token.")))
+    assert incidents.gather(ledger, Storm(cases=3, minutes=600)) == ["IN-000001"]
+    with here.services.store.uow() as uow:
+        uow.incidents.attach_run("IN-000001", "a-run", 1)
+        uow.commit()
+    assert incidents.ask(ledger, "IN-000001", "a-run") == 1
+    dark, light, wide = (PHONE, "dark"), (PHONE, "light"), (DESK, "light")
+    for address, look in (
+        ("/overview", dark), ("/inbox", light), ("/inbox/1", dark), ("/report", light), ("/policy", dark),
+        ("/platforms", light), ("/incidents/IN-000001", dark), ("/overview", wide), ("/report", wide),
+    ):  # fmt: skip
+        answer = watched.goto(office.url + address)
+        assert answer is not None
+        assert answer.ok, address
+        assert look_closely(watched, look) == [], address
 
 
 def press(page: Page, name: str) -> None:
