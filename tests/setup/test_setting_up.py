@@ -8,7 +8,8 @@ import re
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ from blocks.inbox import MAILBOXES
 from blocks.mail import account_of
 from blocks.platforms import PLATFORMS
 from caseproof.config.settings import Settings
+from caseproof.domain.codes import Code
+from caseproof.domain.owing import Debt
 from caseproof.procedure.core.services import bootstrap
+from caseproof.store import UnitOfWork
 from caseproof.up.processes import free_port
 from sandbox.processes import PrefectServer
 from tests.support.command import Ended, for_home, runner
@@ -80,8 +84,11 @@ class World:
         assert shown == [], "a secret was printed"
         return ended
 
+    def uow(self) -> AbstractContextManager[UnitOfWork]:
+        return bootstrap(Settings()).store.uow()
+
     def contacts(self) -> int:
-        with bootstrap(Settings()).store.reading() as uow:
+        with self.uow() as uow:
             return sum(len(uow.people.contacts(retailer)) for retailer in uow.people.retailers())
 
     def no_block_is_saved(self) -> bool:
@@ -118,7 +125,12 @@ def world(alone: World, prefect_server: PrefectServer) -> Iterator[World]:
 EVERYTHING_NEW = ["platform", "desk", "mail account", "mailbox", "contact", "contact", "contact"]
 
 
-def test_the_example_of_the_docs_is_set_up_whole(world: World) -> None:
+def test_the_example_of_the_docs_is_set_up_whole_and_what_waited_for_it_is_tried_at_once(world: World) -> None:
+    now = datetime.now(UTC)
+    with world.uow() as uow:
+        uow.owed.failed("", Debt.TEAM_MAIL, "waits", Code.OTHER, "No mail account is saved.", now)
+        assert uow.owed.due(now, 9) == []
+        uow.commit()
     ended = world.run("--yes")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.count(" new ") == len(EVERYTHING_NEW)
@@ -134,6 +146,8 @@ def test_the_example_of_the_docs_is_set_up_whole(world: World) -> None:
     assert (mailbox.username, mailbox.password) == ("cases@example.com", SECRETS["IMAP_PASSWORD"])
     assert (mailbox.folder, mailbox.done_folder, mailbox.authserv) == ("INBOX", "Caseproof", "mx.example.com")
     assert world.contacts() == 3
+    with world.uow() as uow:
+        assert [row.key for row in uow.owed.due(now, 9)] == ["waits"]
 
 
 def test_a_plan_comes_first_and_setting_up_again_changes_nothing(world: World) -> None:
