@@ -1,4 +1,4 @@
-"""The web app: what Prefect cannot show. It reads the store; a retailer answers there, and the team logs in."""
+"""The web app: the worklist, the case's questions and the desk for the team, by login; a page for a retailer. It knows no Prefect."""
 
 from caseproof.web.app import create_app
 from caseproof.web.serving import serve
