@@ -127,6 +127,13 @@ def test_axe_finds_nothing_wrong_with_the_list(office: Office, watched: Page) ->
         assert look_closely(watched) == []
 
 
+def test_the_list_fits_screens_between_a_telephone_and_a_desk_too(office: Office, watched: Page) -> None:
+    for width in (768, 1024, 1280):
+        watched.set_viewport_size({"width": width, "height": 900})
+        watched.goto(f"{office.url}/cases")
+        assert not watched.evaluate("document.documentElement.scrollWidth > window.innerWidth"), width
+
+
 def test_axe_finds_nothing_wrong_where_something_could_not_be_done(office: Office, watched: Page) -> None:
     watched.goto(f"{office.url}/?waits=team")
     watched.get_by_role("button", name="Claim", exact=True).click()
