@@ -33,7 +33,7 @@ from caseproof.domain.owing import LONGEST, PASSES, Debt, next_try
 from caseproof.domain.vocabulary import Disposition
 from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.answers.writing_back import write_mail
-from caseproof.procedure.closing.ticket import note_words
+from caseproof.procedure.closing.ticket import note_words, words_to_note
 from caseproof.procedure.containment.checking import plan_check
 from caseproof.procedure.core import causes
 from caseproof.procedure.core.contact_list import nobody_to_tell
@@ -550,6 +550,20 @@ def test_what_a_person_gives_up_is_owed_no_more_and_the_case_says_who_and_why(wo
     world.mail.faulty.faults.clear()
     hours(world, Keeper(world), 2)
     assert world.count(ref, Kind.RECOVERY_TOLD) == 0
+
+
+def test_what_was_given_up_is_not_done_by_the_run_of_the_case_either(world: World) -> None:
+    """A desk that refuses a comment for good would hold up the case whose comment nobody wants any more."""
+    team, open_one, ref = world.services.policy.team, told_and_waiting(world), closed_just_now(world)
+    says(world, open_one)
+    for one, what in ((open_one, "note"), (ref, "recovery"), (ref, "ticket")):
+        give_up(world.services.ledger, team, one, what, by=REVIEWER, reason="No more.")
+    assert words_to_note(world.services.store, world.case(open_one)) == []
+    world.walk(ref, until="the end")
+    fact = world.case(ref).ticket
+    assert fact is not None
+    assert world.desk.ticket(fact["ticket"]).status is TicketStatus.OPEN
+    assert (world.count(ref, Kind.RECOVERY_TOLD), owed(world)) == (0, [])
 
 
 def test_what_stands_on_the_list_alone_can_be_given_up_too(world: World) -> None:
