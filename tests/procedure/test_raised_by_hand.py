@@ -93,6 +93,22 @@ def test_j2_the_team_is_told_of_a_case_that_cannot_be_opened(make_world) -> None
     assert "/raise" in mail.get_content()
 
 
+def test_what_was_wanted_and_cannot_be_read_holds_up_no_other_and_is_told(keeper, world) -> None:
+    here, broken = world.services, key_of("jobs", "offers/feed-z")
+    want(world, "offers/feed-z")
+    with here.store.uow() as uow:
+        uow.cursors.set(f"raise/{broken}", '{"of a newer": "version"}', world.clock())
+        uow.commit()
+    world.clock.move(seconds=1)
+    want(world)
+    assert len(keeper(seconds=1).raised) == 1
+    with here.store.reading() as uow:
+        assert [(row.key, row.is_late) for row in uow.owed.rows(9, Debt.RAISE)] == [(broken, True)]
+    world.platform.add("offers/feed-z")
+    assert want(world, "offers/feed-z") is None
+    assert len(keeper(seconds=1).raised) == 1, "it is wanted anew, and can be read"
+
+
 def test_a_stop_that_fails_after_the_case_is_open_is_its_runs_business(keeper, world) -> None:
     want(world)
     world.platform.faulty.fails("stop", before=PlatformDown("It does not answer."), times=10**6)
