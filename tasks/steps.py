@@ -14,7 +14,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.codes import Code, StepName
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.job_failure.owing import owes_recovery
+from caseproof.domain.job_failure.owing import is_to_be_told_the_end, owes_ticket_closing
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.closing import proving, running, ticket
 from caseproof.procedure.containment import containment, opening
@@ -162,13 +162,13 @@ def close_the_case(ref: str) -> None:
     show_the_proof(load_case(ref))
 
 
-@step(StepName.CLOSE_THE_TICKET, "J7, J8", due=lambda case: case.is_closed and case.ticket_closed is None)
+@step(StepName.CLOSE_THE_TICKET, "J7, J8", due=owes_ticket_closing)
 def close_the_ticket(ref: str) -> None:
     """After the case: the ticket's status, read back from the desk."""
     ticket.close_ticket(services().ledger, services().links, load_desk(), ref)
 
 
-@step(StepName.TELL_IT_WORKS_AGAIN, "J5", due=owes_recovery, called="tell the retailer how it ended")
+@step(StepName.TELL_IT_WORKS_AGAIN, "J5", due=is_to_be_told_the_end, called="tell the retailer how it ended")
 def tell_it_works_again(ref: str) -> None:
     """After all else, once a closing. Key: REF/opening/recovery; a repeated letter carries the same Message-ID."""
     recovery.tell_recovery(services().ledger, services().dispatch(load_sender()), ref)

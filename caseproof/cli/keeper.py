@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Annotated
 
@@ -41,5 +42,8 @@ def _watch(services: Services) -> None:
     say_now("The cases are looked after.")
     watch = KeeperWatch(services, say_now)
     while True:  # until a signal ends the process
-        lock.touch()  # `caseproof up` sees by it that no pass hangs
-        time.sleep(watch.round())
+        lock.touch()  # `caseproof up` sees by it that no pass hangs, and that a long pause is none
+        pause = watch.round()
+        next_pass = time.time() + pause
+        os.utime(lock, (next_pass, next_pass))
+        time.sleep(pause)

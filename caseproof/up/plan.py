@@ -43,8 +43,9 @@ from caseproof.up.service import Service, was_started
 POOL = "caseproof"
 STORE, PREFECT = "caseproof", "prefect"
 """The databases in the embedded PostgreSQL."""
-LONGEST_PASS_SECONDS = 2 * 3600.0
-"""How long after the keeper began its latest pass it is taken to hang: longer than a pass and the longest pause."""
+LONGEST_PASS_SECONDS = 1800.0
+"""How long after the keeper was to begin a pass it is taken to hang: longer than any pass takes, however much it does.
+A pass that hangs holds up the hourly ones, too."""
 _QUERY_SECONDS = "3"  # for a worker that no event tells of runs; the person's own setting goes before
 
 
@@ -280,8 +281,8 @@ def _keeper(settings: Settings, environment: Mapping[str, str]) -> Service:
 
 
 def keeper_lock(settings: Settings) -> Path:
-    """The lock that the process holds that makes the keeper's passes in place: one at a time. It is touched before each
-    pass."""
+    """The lock that the process holds that makes the keeper's passes in place: one at a time. Its time is when
+    the latest pass began, or the next is to begin."""
     return settings.home_folder / "keeper" / "watch"
 
 

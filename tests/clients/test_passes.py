@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +27,7 @@ from caseproof.procedure.core.services import Services
 from caseproof.procedure.views.board import BOARD, board_url
 from caseproof.procedure.views.case_page import sentence
 from caseproof.store import locks
+from caseproof.up.plan import keeper_lock
 from caseproof.up.prefect_services import CASE, SAVED_FILTER, PrefectApi
 from flows.case_keeper import case_keeper
 from sandbox.processes import PrefectServer, free_port
@@ -133,6 +137,23 @@ def test_trouble_with_a_pass_is_told_once_and_its_end_too(services: Services, mo
 
 def _away(*_: object) -> None:
     raise CaseproofError("The store is away.", "Wait.")
+
+
+def test_a_long_pause_between_two_passes_is_no_pass_that_hangs(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(KeeperWatch, "round", lambda _: 3600.0)
+    command = import_module("caseproof.cli.keeper")
+    monkeypatch.setattr(command, "time", SimpleNamespace(time=time.time, sleep=_ends))
+    with pytest.raises(KeyboardInterrupt):
+        command._watch(services)
+    lock = keeper_lock(services.settings)
+    assert lock.stat().st_mtime > time.time() + 3500
+    locks.let_go(lock)
+
+
+def _ends(_: float) -> None:
+    raise KeyboardInterrupt
 
 
 def test_the_command_makes_a_pass_at_once_without_any_prefect_too_and_says_where_another_is_at_work(

@@ -15,7 +15,7 @@ from caseproof.procedure.keeper.keeper import Ran, keep
 from caseproof.procedure.views.board import board
 from caseproof.store import locks
 from tests.support.fakes import START
-from tests.support.keeper import Keeper, row, waits
+from tests.support.keeper import Keeper, mails, row, waits
 
 
 # -- waking -----------------------------------------------------------------------------------------------------------
@@ -141,6 +141,26 @@ def test_a_case_that_cannot_be_read_is_told_on_the_board_and_holds_up_no_other(k
     assert broken in done.problems.said
     first = board(world.services.ledger, world.services.policy.keeper).lines[0]
     assert (first.ref, first.needs_us) == (broken, True)
+
+
+def test_a_case_that_cannot_be_read_has_the_team_written_to_no_more_than_once(make_world) -> None:
+    world = make_world(mail={"team": "team@example.com"})
+    keeper, refs = Keeper(world), []
+    for job in ("broken/job", "other/job"):
+        world.platform.add(job)
+        refs.append(world.open(job))
+        world.walk(refs[-1], until="tell")
+        waits(world, refs[-1])
+    keeper()
+    with sqlite3.connect(world.services.settings.home_folder / "caseproof.sqlite") as raw:
+        raw.execute("DROP TRIGGER events_unchanged")
+        raw.execute("UPDATE events SET data = '{' WHERE case_id = (SELECT id FROM cases WHERE ref = ?)", (refs[0],))
+    raw.close()
+    keeper(days=7, hours=1)
+    for _ in range(3):
+        keeper(minutes=3)
+    assert len(mails(world, "team@example.com")) == 1
+    assert (world.count(refs[1], Kind.TEAM_TOLD)) == 1
 
 
 def test_one_pass_at_a_time(keeper, world) -> None:

@@ -16,6 +16,7 @@ from caseproof.procedure.closing.ticket import TicketNotOpen
 from caseproof.procedure.containment import opening
 from caseproof.procedure.containment.check_lock import check_lock
 from caseproof.procedure.keeper.keeper import keep
+from caseproof.procedure.keeper.raising import want_case
 from tests.support.fakes import FakePlatform
 from tests.support.keeper import mails, waits
 from tests.support.world import DECIDER, JOB, World
@@ -129,6 +130,26 @@ def test_a_platform_that_hangs_holds_up_neither_another_nor_the_rest_of_the_pass
         if thread.name.startswith("watch "):
             thread.join(60)
     assert keep(world.services, ports, patience=0, hung=60).problems.said == {}
+
+
+def test_j2_a_case_that_somebody_wants_on_a_platform_that_hangs_lets_no_other_job_run_on(
+    keeper, world, waiting
+) -> None:
+    asked = opening.Request(platform="hung", job="theirs/job", by=DECIDER, how="a test", cause="feed")
+    want_case(world.services.ledger, world.services.policy.team, asked)
+    world.clock.move(minutes=1)
+    world.platform.held[JOB].active = True
+    stopped, in_time = threading.Event(), []
+    world.platform.faulty.during = lambda call: stopped.set() if call == "stop" else None
+
+    def platform(name: str):
+        if name == "hung":
+            in_time.append(stopped.wait(4))
+            raise PlatformDown("It hangs.", "Wait.")
+        return world.platform
+
+    done = keep(world.services, dataclasses.replace(keeper.ports(), platform=platform), patience=0, hung=8)
+    assert (done.stopped_again, in_time) == ([waiting], [True])
 
 
 def test_a_platform_that_goes_down_meanwhile_is_asked_once_and_looked_at_anew(keeper, world, waiting) -> None:

@@ -15,6 +15,7 @@ from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.containment.known_jobs import find_jobs, jobs_named_in, known_platforms, note_jobs
 from caseproof.procedure.containment.opening import Request
 from caseproof.procedure.keeper.raising import key_of, raise_wanted, take_back, want_case, wanted_cases
+from tests.support.keeper import Keeper, mails
 from tests.support.world import JOB
 
 TEAM = ("operator", "team lead")
@@ -78,6 +79,34 @@ def test_a_platform_that_is_down_for_an_hour_forgets_nobodys_case(keeper, world)
     world.platform.faulty.faults.clear()
     assert len(keeper(minutes=30).raised) == 1
     assert not world.platform.is_active(JOB)
+
+
+def test_j2_the_team_is_told_of_a_case_that_cannot_be_opened(make_world) -> None:
+    """It has no page, and its job runs on."""
+    world = make_world(mail={"team": "team@example.com"})
+    keeper = Keeper(world)
+    want(world, "offers/feed-z")
+    told = [keeper(minutes=3).team_told for _ in range(3)]
+    assert told == [1, 0, 0]
+    [mail] = mails(world, "team@example.com")
+    assert "jobs: offers/feed-z" in mail.get_content()
+    assert "/raise" in mail.get_content()
+
+
+def test_what_was_wanted_and_cannot_be_read_holds_up_no_other_and_is_told(keeper, world) -> None:
+    here, broken = world.services, key_of("jobs", "offers/feed-z")
+    want(world, "offers/feed-z")
+    with here.store.uow() as uow:
+        uow.cursors.set(f"raise/{broken}", '{"of a newer": "version"}', world.clock())
+        uow.commit()
+    world.clock.move(seconds=1)
+    want(world)
+    assert len(keeper(seconds=1).raised) == 1
+    with here.store.reading() as uow:
+        assert [(row.key, row.is_late) for row in uow.owed.rows(9, Debt.RAISE)] == [(broken, True)]
+    world.platform.add("offers/feed-z")
+    assert want(world, "offers/feed-z") is None
+    assert len(keeper(seconds=1).raised) == 1, "it is wanted anew, and can be read"
 
 
 def test_a_stop_that_fails_after_the_case_is_open_is_its_runs_business(keeper, world) -> None:

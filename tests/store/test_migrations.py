@@ -310,6 +310,31 @@ def test_what_was_written_before_0006_gets_its_codes_and_keeps_its_words(store, 
     assert [store.case(ref).head for ref in refs] == heads
 
 
+def test_what_was_wrong_before_0012_is_owed_as_it_stands_and_nothing_that_was_over(store, url, opened, make):
+    """A step that was put right long ago would be told to the team for ever, and no event would take it off."""
+    first = {"step": "stop the job", "problem": "The platform is down.", "next_action": "Wait."}
+    latest = {"step": "open the ticket", "problem": "The desk is down.", "next_action": "Wait.", "code": "desk_down"}
+    with store.uow() as uow:
+        refs = [opened.ref, uow.cases.create(make.opened("job-2")).ref]
+        over = Event(Kind.TROUBLE_OVER, START, "caseproof", {"step": "stop the job"})
+        for ref, told in zip(refs, ([first, over, latest], [first, over]), strict=True):
+            happened = [one if isinstance(one, Event) else Event(Kind.TROUBLE, START, "caseproof", one) for one in told]
+            uow.cases.append(uow.cases.get(ref), *happened)
+        uow.commit()
+    with store.reading() as uow:
+        before = [(row.ref, row.what, row.key, row.code) for row in uow.owed.rows(9)]
+    assert before == [(opened.ref, "step", "open the ticket", "desk_down")]
+    store.close()
+    with owner(url) as connection:
+        downgrade(connection, "0011")
+    store.migrate()
+    with store.reading() as uow:
+        assert [(row.ref, row.what, row.key, row.code) for row in uow.owed.rows(9)] == before
+    store.change(opened.ref, lambda _: [replace(over, data={"step": "open the ticket"})])
+    with store.reading() as uow:
+        assert uow.owed.rows(9) == []
+
+
 def test_a_case_that_was_forged_before_0006_stops_no_migration(store, url, opened):
     store.change(
         opened.ref, lambda _: [Event(Kind.TROUBLE, START, "x", {"step": "s", "problem": "p", "next_action": ""})]

@@ -22,8 +22,17 @@ _TO_THE_RETAILER = frozenset({Kind.NOTICE_SENT, Kind.NOTICE_CORRECTED, Kind.REMI
 def owes(case: Case) -> list[Owed]:
     """What is owed now, but for what a person gave up."""
     found = [*_notes(case), *_mails(case), *(_of_closed(case) if case.is_closed else _of_open(case))]
-    given_up = {(str(e.data["what"]), str(e.data["key"])) for e in case.events if e.kind is Kind.GIVEN_UP}
+    given_up = _given_up(case)
     return [one for one in found if (one.what, one.key) not in given_up]
+
+
+def is_given_up(case: Case, what: Debt, key: str) -> bool:
+    """Whether a person said that this is owed no more: then nobody does it, the case's own run neither."""
+    return (what, key) in _given_up(case)
+
+
+def _given_up(case: Case) -> set[tuple[str, str]]:
+    return {(str(e.data["what"]), str(e.data["key"])) for e in case.events if e.kind is Kind.GIVEN_UP}
 
 
 def note_key(case: Case, fact: Fact) -> str:
@@ -46,6 +55,17 @@ def letters_of_this_round(case: Case) -> list[Event]:
 def owes_recovery(case: Case) -> bool:
     """Whether somebody who was told of the failure waits to hear that it is over."""
     return case.is_closed and case.recovery is None and any(e.data.get("accepted") for e in letters_of_this_round(case))
+
+
+def is_to_be_told_the_end(case: Case) -> bool:
+    """The same, where nobody gave it up."""
+    return owes_recovery(case) and not is_given_up(case, Debt.RECOVERY, str(case.opening))
+
+
+def owes_ticket_closing(case: Case) -> bool:
+    """Whether its ticket has to be closed yet, and nobody gave that up."""
+    owes_it = case.is_closed and case.ticket is not None and case.ticket_closed is None
+    return owes_it and not is_given_up(case, Debt.TICKET, str(case.opening))
 
 
 def _of_closed(case: Case) -> Iterator[Owed]:

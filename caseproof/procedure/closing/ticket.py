@@ -10,7 +10,8 @@ from caseproof.domain.case import Case, Fact
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.job_failure.owing import WORDS, note_key
+from caseproof.domain.job_failure.owing import WORDS, is_given_up, note_key, owes_ticket_closing
+from caseproof.domain.owing import Debt
 from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.closing.running import what_is_left
@@ -106,8 +107,9 @@ def _fails(summary: str) -> str:
 
 
 def words_to_note(store: Store, case: Case) -> list[Fact]:
-    """What came from the retailer and is not on the ticket yet, oldest first; without words nothing is looked up."""
-    said = case.every(*WORDS)
+    """What came from the retailer and is not on the ticket yet, nor given up, oldest first; without words nothing is
+    looked up."""
+    said = [fact for fact in case.every(*WORDS) if not is_given_up(case, Debt.NOTE, note_key(case, fact))]
     if not said or case.ticket is None:
         return []
     with store.reading() as uow:
@@ -209,7 +211,7 @@ def _is_attached(case: Case, digest: str) -> bool:
 def close_ticket(ledger: Ledger, links: Links, desk: Desk, ref: str) -> Case:
     """Close the ticket of a closed case, and read it back as closed. Raises TicketNotClosed."""
     case = ledger.case(ref)
-    if case.ticket is None or case.proof is None or not case.is_closed or case.ticket_closed is not None:
+    if case.ticket is None or case.proof is None or not owes_ticket_closing(case):
         return case
     ticket = case.ticket.data["ticket"]
     desk.comment(

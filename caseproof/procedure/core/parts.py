@@ -129,6 +129,11 @@ class Links:
         return f"{self.cases_url}/{ref}"
 
     @property
+    def raise_url(self) -> str:
+        """Where people say that they want a case, and see what became of it."""
+        return f"{self.public}/raise"
+
+    @property
     def inbox_url(self) -> str:
         """Where people see what came from retailers."""
         return f"{self.public}/inbox"

@@ -31,8 +31,11 @@ from caseproof.procedure.keeper.owing import (
     Hands,
     alarms,
     note_failed,
+    note_tried,
+    note_wanted,
     reminders_of_debts,
     steps_to_try,
+    wanted_in_vain,
     work_off,
 )
 from caseproof.procedure.keeper.pending_team_alerts import to_tell
@@ -186,8 +189,8 @@ class _Keeper:
         )  # fmt: skip
 
     def keep(self, patience: float) -> KeeperPass:
-        self._raise_wanted()  # J2: what has to stop comes first
-        self._watch_the_platforms()
+        self._watch_the_platforms()  # J2: what has to stop comes first, and what was wanted holds up no other stop
+        self._raise_wanted()
         self._down.update(self._wait_for_the_platforms())
         with self._apart("incidents"):
             self._done.incidents += self._ports.incidents()
@@ -309,6 +312,8 @@ class _Keeper:
             ran = Ran()
             with self._apart("flow runs"):
                 ran = self._ports.runs(also, wake)
+                # Only now: where Prefect is down, or this process dies, nothing was tried, and the next pass does it.
+                self._retried = note_tried(self._services.ledger, self._retried, ran.later)
             self._done.given_runs += ran.given
             self._done.woken += ran.woken
             self._done.waiting_for_runs = ran.waiting
@@ -422,6 +427,8 @@ class _Keeper:
                 replace(one, url=self._ports.run_url(one.url))
                 for one in nudges(self._services.ledger, self._services.policy.keeper)
             ]
+        with self._apart("cases that are wanted"):
+            beside += wanted_in_vain(self._services.ledger, self._services.links, self._services.policy.keeper)
         messages: list[MessageRow] = []
         with self._apart("messages from retailers"):
             messages = to_tell(self._services.ledger)
@@ -443,10 +450,15 @@ class _Keeper:
         self._done.team_told = tell_team(
             self._services.ledger, self._services.links, mail, send, told, beside, messages
         )
-        self._done.team_told += sum(note_nudge(self._services.store, one.ref, one.number) for one in beside)
+        self._done.team_told += sum(self._note_beside(one) for one in beside)
         with self._services.store.uow() as uow:
             uow.owed.settle("", Debt.TEAM_MAIL)
             uow.commit()
+
+    def _note_beside(self, one: TeamAlert) -> bool:
+        if one.row is not None:
+            return note_wanted(self._services.ledger, one.row)
+        return note_nudge(self._services.store, one.ref, one.number)
 
     def _told_first(self, found: DueCases) -> list[tuple[CaseRow, str]]:
         """The cases about to be kept paused of which the team was told nothing yet, whyever (J6)."""

@@ -8,7 +8,7 @@ run. That touches another system once under its intent, so it does not matter wh
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from caseproof.channels.outbound.mail import MailDown
 from caseproof.config.policy import Policy
 from caseproof.config.policy_check import KeeperPolicy
 from caseproof.desks.base import Desk, DeskDown
+from caseproof.domain.case import Case
 from caseproof.domain.codes import Code
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
@@ -34,9 +35,9 @@ from caseproof.procedure.keeper.team_alerts import TeamAlert
 from caseproof.procedure.notify.correcting import tell_correction
 from caseproof.procedure.notify.mail_pace import NotYourTurn
 from caseproof.procedure.notify.recovery import tell_recovery
-from caseproof.procedure.notify.reminding import remind
+from caseproof.procedure.notify.reminding import may_answer, remind, waits_for_word
 from caseproof.procedure.notify.renewing import renew_link
-from caseproof.store import OwedRow
+from caseproof.store import CaseRow, OwedRow, UnitOfWork
 from caseproof.store.errors import Unreadable
 
 AT_MOST = 500
@@ -123,6 +124,10 @@ WAYS: Mapping[Debt, Way] = MappingProxyType(
 )
 
 
+_BY_TIME: Mapping[Debt, Callable[[Case], bool]] = MappingProxyType(
+    {Debt.REMINDER: waits_for_word, Debt.LINK: may_answer}
+)
+"""What time makes owed, and whether it may be owed by a case as it is."""
 _NAMED = (Debt.STEP, Debt.RAISE)
 """Kinds whose key says more to people."""
 
@@ -160,7 +165,7 @@ def work_off(hands: Hands, problems: Problems, hung: float) -> Worked:
                 _note_held_up(ledger, rows, why)
             continue
         try:
-            done = way.do(hands, ref)
+            done = way.do(hands, ref) if _is_owed(ledger.case(ref), rows) else []
         except NotYourTurn:
             down[way.through] = None  # much mail waits: nothing is wrong, and the next pass goes on
         except Exception as error:
@@ -176,13 +181,26 @@ def work_off(hands: Hands, problems: Problems, hung: float) -> Worked:
 
 
 def _due(ledger: Ledger) -> dict[tuple[str, Debt], list[OwedRow]]:
-    """What is due, by case and kind: one doing does all of a kind."""
+    """What is due, by case and kind: one doing does all of a kind. However much waits for a system that is down, what
+    needs another one has its turn."""
     found: dict[tuple[str, Debt], list[OwedRow]] = {}
     with ledger.store.reading() as uow:
-        rows = uow.owed.due(ledger.clock(), AT_MOST, *(what for what, way in WAYS.items() if way.do))
-    for row in rows:
-        found.setdefault((row.ref, row.what), []).append(row)
+        for through in dict.fromkeys(way.through for way in WAYS.values() if way.do):
+            kinds = [what for what, way in WAYS.items() if way.do and way.through == through]
+            for row in uow.owed.due(ledger.clock(), AT_MOST, *kinds):
+                found.setdefault((row.ref, row.what), []).append(row)
     return found
+
+
+def _is_owed(case: Case, rows: Sequence[OwedRow]) -> bool:
+    """Whether any of it is owed still, so that nothing has to be reached for what is not.
+
+    What time makes owed stands in no event: it is owed as long as the retailer may answer.
+    """
+    if (may_be_owed := _BY_TIME.get(rows[0].what)) is not None:
+        return may_be_owed(case)
+    owes = {(one.what, one.key) for one in case.procedure.owes(case)}
+    return any((row.what, row.key) in owes for row in rows)
 
 
 def _note_failure(ledger: Ledger, rows: Sequence[OwedRow], error: Exception) -> None:
@@ -224,21 +242,42 @@ def what_is_wrong(error: Exception) -> tuple[str, str]:
 
 
 def steps_to_try(ledger: Ledger) -> list[str]:
-    """The open cases whose run is to try a step again that could not be carried out; noted as tried by now."""
-    now = ledger.clock()
+    """The open cases whose run is to try a step again that could not be carried out. ``note_tried`` comes after it.
+
+    What is no trouble of its case any more is taken off the list; where no run waits to be woken, the next look is
+    later.
+    """
+    now, found = ledger.clock(), list[str]()
     with ledger.store.uow() as uow:
         rows = uow.owed.due(now, AT_MOST, Debt.STEP)
-        refs = [row.ref for row in rows]
-        asking = {
-            row.ref
-            for start in range(0, len(refs), 200)
-            for row in uow.cases.of_refs(refs[start : start + 200])
-            if row.closed_at is None and row.asked_form == TRY_AGAIN
-        }
+        cases = _rows_of(uow, [row.ref for row in rows])
         for row in rows:
-            uow.owed.tried(row, row.code, row.trouble, now)
+            case = cases.get(row.ref)
+            if case is None or case.closed_at is not None or not (case.trouble or case.asked_form == TRY_AGAIN):
+                uow.owed.settle(row.ref, row.what, row.key)
+            elif case.asked_form == TRY_AGAIN and case.flow_run:
+                found.append(row.ref)
+            else:
+                uow.owed.tried(row, row.code, row.trouble, now)
         uow.commit()
-    return [ref for ref in refs if ref in asking]
+    return found
+
+
+def note_tried(ledger: Ledger, refs: Sequence[str], later: Collection[str]) -> list[str]:
+    """Note that the runs of these cases were woken to try their steps; gives those that are woken only ``later``."""
+    now, woken = ledger.clock(), set(refs) - set(later)
+    if woken:
+        with ledger.store.uow() as uow:
+            for row in uow.owed.due(now, AT_MOST, Debt.STEP):
+                if row.ref in woken:
+                    uow.owed.tried(row, row.code, row.trouble, now)
+            uow.commit()
+    return [ref for ref in refs if ref not in woken]
+
+
+def _rows_of(uow: UnitOfWork, refs: Sequence[str]) -> dict[str, CaseRow]:
+    some = (refs[start : start + 200] for start in range(0, len(refs), 200))
+    return {row.ref: row for part in some for row in uow.cases.of_refs(part)}
 
 
 def note_failed(ledger: Ledger, ref: str, what: Debt, key: str, error: Exception) -> None:
@@ -280,16 +319,33 @@ def reminders_of_debts(ledger: Ledger, keeper: KeeperPolicy) -> list[TeamAlert]:
     with ledger.store.reading() as uow:
         rows = [row for row in uow.owed.rows(AT_MOST) if row.ref and row.code and row.what is not Debt.ALERT]
         due = [row for row in rows if _tell_at(keeper, row) <= now]
-        jobs = {
-            row.ref: row.job_name
-            for start in range(0, len(due), 200)
-            for row in uow.cases.of_refs([one.ref for one in due[start : start + 200]])
-        }
+        jobs = {ref: row.job_name for ref, row in _rows_of(uow, [one.ref for one in due]).items()}
     return [
         TeamAlert(row.ref, jobs[row.ref], _about(row), row.told + 1, aside=True, row=row)
         for row in due
         if row.ref in jobs
     ]
+
+
+def wanted_in_vain(ledger: Ledger, links: Links, keeper: KeeperPolicy) -> list[TeamAlert]:
+    """The cases that somebody wants and that cannot be opened: their jobs are not stopped (J2), and they have no page
+    that would say so."""
+    now = ledger.clock()
+    with ledger.store.reading() as uow:
+        rows = [row for row in uow.owed.rows(AT_MOST, Debt.RAISE) if row.code]
+    return [
+        TeamAlert("A case that is not open yet", row.key, _about(row), row.told + 1, url=links.raise_url, row=row)
+        for row in rows
+        if _tell_at(keeper, row) <= now
+    ]
+
+
+def note_wanted(ledger: Ledger, row: OwedRow) -> bool:
+    """Note that the team was told of a case that is wanted; whether it was news."""
+    with ledger.store.uow() as uow:
+        news = uow.owed.note_told(row)
+        uow.commit()
+    return news
 
 
 def _tell_at(keeper: KeeperPolicy, row: OwedRow) -> datetime:
@@ -329,4 +385,5 @@ def give_up(ledger: Ledger, team: Sequence[str], ref: str, what: str, *, by: str
 
     said = {"what": what, "thing": way.thing, "reason": reason.strip()}
     ledger.change(case.ref, lambda _: [ledger.event(Kind.GIVEN_UP, member, key=row.key, **said) for row in wanted])
+    _settle(ledger, wanted)  # what stood there though no event says so, too
     return [thing_of(row) for row in wanted]

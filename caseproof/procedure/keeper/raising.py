@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from caseproof.config.mail_address import unkeepable
 from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
+from caseproof.domain.codes import Code
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import BadInput
 from caseproof.domain.owing import PASSES, Debt
@@ -105,6 +106,7 @@ def raise_wanted(
     with stopping.ledger.store.reading() as uow:
         rows = uow.owed.due(stopping.ledger.clock(), AT_ONCE, Debt.RAISE)
         wanted = [(request, row) for row in rows if (request := _request(uow, row.key)) is not None]
+    _note_unreadable(stopping.ledger, [row for row in rows if all(row is not known for _, known in wanted)])
     raised: list[str] = []
     work = _Raising(stopping, platform, desk, wrong, raised)
     threads = [
@@ -170,11 +172,26 @@ class _Raising:
 
 
 def _request(uow: UnitOfWork, key: str) -> Request | None:
+    """What was wanted; None where that is not known any more, or was written by another version."""
     noted = uow.cursors.get(f"{_MARK}{key}")
     if noted is None:
         return None
-    said = json.loads(noted[0])
-    return Request(**{**said, "scope": Scope(said["scope"]) if said["scope"] else None})
+    try:
+        said = json.loads(noted[0])
+        return Request(**{**said, "scope": Scope(said["scope"]) if said["scope"] else None})
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _note_unreadable(ledger: Ledger, rows: Sequence[OwedRow]) -> None:
+    """What cannot be read holds up no other, and is not forgotten: the team is told of it."""
+    if not rows:
+        return
+    with ledger.store.uow() as uow:
+        for row in rows:
+            said = "What was wanted cannot be read any more. Raise the case for this job anew, on the page `/raise`."
+            uow.owed.tried(row, Code.OTHER, said, ledger.clock())
+        uow.commit()
 
 
 def _forget(uow: UnitOfWork, key: str) -> None:

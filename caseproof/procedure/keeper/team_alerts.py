@@ -18,6 +18,7 @@ from caseproof.procedure.core.parts import US, Ledger, Links
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.keeper.pending_team_alerts import as_lines, note_told
 from caseproof.store import OwedRow
+from caseproof.store.errors import Unreadable
 from caseproof.store.messages import MessageRow
 
 
@@ -57,6 +58,8 @@ def tell_team(
     The mail leaves before it is written down: a crash in between may tell it twice, never not at all (house rule 9).
     Raises MailDown, MailRefused.
     """
+    # What cannot be written down would be told with each pass again: of what cannot be read the board tells.
+    tellings = [one for one in tellings if _can_be_read(ledger, one.ref)]
     if not (tellings or beside or messages):
         return 0
     by = "the board"
@@ -65,6 +68,14 @@ def tell_team(
         send(letter.as_bytes(), mail.sender, [mail.team])
         by = "mail and the board"
     return note_told(ledger, messages) + sum(_note_telling(ledger, one, by) for one in tellings)
+
+
+def _can_be_read(ledger: Ledger, ref: str) -> bool:
+    try:
+        ledger.case(ref)
+    except Unreadable:
+        return False
+    return True
 
 
 def _note_telling(ledger: Ledger, one: TeamAlert, by: str) -> bool:

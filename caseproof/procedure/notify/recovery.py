@@ -15,7 +15,7 @@ from caseproof.config.mail_address import comparable
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.job_failure.owing import letters_of_this_round, owes_recovery
+from caseproof.domain.job_failure.owing import is_to_be_told_the_end, letters_of_this_round, owes_recovery
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core.idempotent_effect import Json
 from caseproof.procedure.core.parts import Dispatch, Ledger
@@ -36,7 +36,7 @@ def tell_recovery(ledger: Ledger, dispatch: Dispatch, ref: str, *, turns: int = 
     closed.
     """
     case = ledger.case(ref)
-    if not owes_recovery(case):
+    if not is_to_be_told_the_end(case):
         return case
     contacts = _contacts(ledger.store, case)
     key = f"{ref}/{case.opening}/recovery"

@@ -41,10 +41,10 @@ def upgrade() -> None:
     op.create_index("ix_owed_next_at", "owed", ["next_at"])
     op.create_index("ix_owed_key", "owed", ["key"])
     connection = op.get_bind()
-    rows = {(row["ref"], row["what"], row["key"]): row for row in (*_troubles(connection), *_closed(connection))}
+    rows = [*_troubles(connection), *_closed(connection)]
     if rows:
         columns = ("ref", "what", "key", "since", "next_at", "tries", "code", "trouble", "told")
-        connection.execute(sa.insert(sa.table("owed", *(sa.column(name) for name in columns))), list(rows.values()))
+        connection.execute(sa.insert(sa.table("owed", *(sa.column(name) for name in columns))), rows)
 
 
 def _cases() -> sa.TableClause:
@@ -56,7 +56,8 @@ _EVENTS = sa.table("events", *(sa.column(name) for name in ("case_id", "seq", "k
 
 
 def _troubles(connection: sa.Connection) -> Iterator[dict[str, Any]]:
-    """The open cases in which a step needs help: the step stands in the event alone."""
+    """The open cases in which a step needs help: the step stands in the latest of these events alone. Those before it
+    are over, and nothing would ever take them off the list."""
     cases = _cases()
     query = (
         sa.select(cases.c.ref, cases.c.trouble, cases.c.trouble_code, _EVENTS.c.at, _EVENTS.c.data)
@@ -64,7 +65,8 @@ def _troubles(connection: sa.Connection) -> Iterator[dict[str, Any]]:
         .where(cases.c.closed.is_(False), cases.c.trouble != "", _EVENTS.c.kind == "trouble")
         .order_by(cases.c.id, _EVENTS.c.seq)
     )
-    for row in connection.execute(query):
+    latest = {row.ref: row for row in connection.execute(query)}
+    for row in latest.values():
         if step := _step(row.data):
             code = row.trouble_code or "other"
             again = None if code == "still_running" else row.at
