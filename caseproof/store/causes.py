@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, insert, literal_column, select, updat
 
 from caseproof.domain.vocabulary import CAUSE, SHARED_CAUSE
 from caseproof.store.errors import UnknownChoice
-from caseproof.store.rows import insert_once, readable_text
+from caseproof.store.rows import insert_once, readable_text, row_number
 from caseproof.store.tables import cases, chosen_causes
 
 _MOST = {"words": 1100, "example": 1200, "chosen_by": 200}
@@ -65,7 +65,7 @@ class ChosenCauses:
 
     def get(self, number: int) -> ChosenCause:
         """The choice with this number. Raises UnknownChoice."""
-        found = self._rows(_query().where(chosen_causes.c.id == number))
+        found = self._rows(_query().where(chosen_causes.c.id == row_number(number)))
         if not found:
             raise UnknownChoice(number)
         return found[0]

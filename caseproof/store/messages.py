@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam,
 from caseproof.domain.codes import MessageCode, message_code
 from caseproof.domain.vocabulary import Disposition
 from caseproof.store.refs import case_id, normal
-from caseproof.store.rows import insert_once, readable_text
+from caseproof.store.rows import insert_once, readable_text, row_number
 from caseproof.store.tables import cases, has_message_id, messages, to_look_at
 
 _AUTHENTIC = (Disposition.COUNTED, Disposition.REPLY)
@@ -96,7 +96,7 @@ class Messages:
 
     def get(self, number: int) -> MessageRow | None:
         """The message with this number."""
-        return next(iter(self._rows(_query().where(messages.c.id == number))), None)
+        return next(iter(self._rows(_query().where(messages.c.id == row_number(number)))), None)
 
     def seen(self, message_id: str, sender: str) -> bool:
         """Whether this sender sent a mail of this Message-ID before, and it was authentic: it was taken for their word.

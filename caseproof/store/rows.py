@@ -13,6 +13,11 @@ def readable_text(value: str, most: int) -> str:
     return value[:most].replace("\0", "").encode(errors="replace").decode()
 
 
+def row_number(number: int) -> int:
+    """A row's number as somebody typed it; 0, which no row has, for one at which PostgreSQL only fails."""
+    return number if abs(number) < 2**31 else 0
+
+
 def next_number(connection: Connection, numbered: Table) -> int:
     """The number of the next row of a table of which we delete no row.
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from caseproof.store.rows import insert_once, next_number
+from caseproof.store.rows import insert_once, next_number, row_number
 from caseproof.store.tables import ticket_attachments, ticket_comments, tickets
 
 
@@ -76,7 +76,7 @@ class Tickets:
 
     def get(self, number: int) -> TicketRow | None:
         """The ticket with this number."""
-        return next(iter(self._tickets(tickets.c.id == number)), None)
+        return next(iter(self._tickets(tickets.c.id == row_number(number))), None)
 
     def rows(self) -> list[TicketRow]:
         """Every ticket, oldest first."""

@@ -41,7 +41,7 @@ def test_a_desk_without_an_address_gives_none(store, vault, clock):
     assert EmbeddedDesk(store, vault, clock).create("k", "s", "b").url == ""
 
 
-@pytest.mark.parametrize("ticket_id", ["T-000009", "T-1", "", "1", "JF-000001", "T-000001; x"])
+@pytest.mark.parametrize("ticket_id", ["T-000009", "T-999999999999999999", "T-1", "", "1", "JF-000001", "T-000001; x"])
 def test_an_unknown_ticket_is_refused_everywhere(desk, vault, ticket_id):
     desk.create("k", "s", "b")
     for use in (

@@ -43,6 +43,7 @@ def test_a_message_is_read_back_as_it_was_written(store, opened):
         assert uow.messages.known(digest_of("another")) is None
         assert uow.messages.known("no digest") is None
         assert uow.messages.get(99) is None
+        assert uow.messages.get(10**12) is None, "PostgreSQL has no such integer"
 
 
 def test_the_same_bytes_are_one_message_and_the_first_place_stays(store, opened):
