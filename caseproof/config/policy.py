@@ -266,22 +266,22 @@ def policy_in_force(settings: Settings) -> InForce:
     return InForce(policy)
 
 
-class TeamInForce:
-    """The policy's team as it is at each call. The file is read anew where it may be another one than before."""
+class PolicyNow:
+    """The policy as it is at each call. The file is read anew where it may be another one than before."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._known: tuple[object, tuple[str, ...]] | None = None
+        self._known: tuple[object, Policy] | None = None
 
-    def __call__(self) -> tuple[str, ...]:
-        """The names. Raises PolicyError where there never was a usable policy."""
+    def __call__(self) -> Policy:
+        """The policy. Raises PolicyError where there never was a usable one."""
         path = policy_file(self._settings)
         looked = self._look(path)
         if self._known is not None and looked is not None and self._known[0] == looked:
             return self._known[1]
-        team = policy_in_force(self._settings).policy.team
-        self._known = (looked, team)
-        return team
+        policy = policy_in_force(self._settings).policy
+        self._known = (looked, policy)
+        return policy
 
     @staticmethod
     def _look(path: Path) -> object:
@@ -293,6 +293,17 @@ class TeamInForce:
         if time.time() - max(found.st_mtime, found.st_ctime) < _LATELY_SECONDS:
             return None
         return path, found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
+class TeamInForce:
+    """The policy's team as it is at each call."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._policy = PolicyNow(settings)
+
+    def __call__(self) -> tuple[str, ...]:
+        """The names. Raises PolicyError where there never was a usable policy."""
+        return self._policy().team
 
 
 def _remember(path: Path, last: Path) -> None:

@@ -20,10 +20,14 @@ from starlette.requests import ClientDisconnect
 from caseproof.config.settings import Settings
 from caseproof.domain.errors import CaseproofError
 from caseproof.store.logins import folded_name
+from caseproof.web.who import person_of
 
 MOST_BODY = 64_000
-"""How many bytes a form may have; the longest answer that is taken fits."""
+"""How many bytes a form may have; the longest answer of a retailer that is taken fits."""
+MOST_OF_THE_TEAM = 400_000
+"""The same for whoever is logged in: the longest mail fits, in whatever script (a letter is up to twelve bytes)."""
 _MOST_FIELDS = 400
+_SENT = "caseproof.sent"
 
 _LOOKS = parse("120 per minute")
 _SENDS = parse("40 per 10 minutes")
@@ -154,21 +158,29 @@ async def read_form(request: Request) -> Fields:
 
     A body is read by the event loop, so this alone is no plain ``def``; no more is read than a form can hold.
     """
-    body = b""
+    body, most = b"", MOST_BODY if person_of(request) is None else MOST_OF_THE_TEAM
     try:
         async for chunk in request.stream():
             body += chunk
-            if len(body) > MOST_BODY:
-                raise TooMuch("More was sent than this form can hold.", "Shorten it, or answer by mail.")
+            if len(body) > most:
+                raise TooMuch("More was sent than this form can hold.", "Go back in your browser, and shorten it.")
     except ClientDisconnect:  # nobody waits for the page, and half a form is none
         return {}
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         return {}
     try:
         text = body.decode("ascii", "replace")
-        return parse_qs(text, keep_blank_values=True, errors="replace", max_num_fields=_MOST_FIELDS)
+        fields = parse_qs(text, keep_blank_values=True, errors="replace", max_num_fields=_MOST_FIELDS)
     except ValueError:
         return {}
+    request.scope[_SENT] = fields
+    return fields
+
+
+def sent_with(request: Request) -> Fields:
+    """The fields of the form that came with a request, as far as they were read."""
+    sent: Fields = request.scope.get(_SENT, {})
+    return sent
 
 
 def one_of(fields: Fields, name: str) -> str:

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-from caseproof.config.policy import policy_in_force
+from caseproof.config.policy import PolicyNow
 from caseproof.config.settings import Settings
 from caseproof.config.shipped import this_version
 from caseproof.evidence.answer_keys import AnswerKeys
@@ -77,13 +77,11 @@ def create_app(
     app.add_middleware(Watch, hosts=OwnHosts(settings), answers=host, who=who, errors=errors)
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
     by_form = LoginPages(pages, who, settings, provider)
-    work = WorkPages(services.ledger, services.policy.keeper, logins, pages, by_form)
+    policy = PolicyNow(settings)
+    work = WorkPages(services.ledger, policy, logins, pages, by_form)
     app.include_router(work_routes(work))
-    app.include_router(overview_routes(OverviewPages(services.ledger, services.policy, logins.team, pages)))
-    questions = Questions(
-        services.ledger, services.files, Links(base), lambda: policy_in_force(settings).policy, services.replies.secret,
-        who,
-    )  # fmt: skip
+    app.include_router(overview_routes(OverviewPages(services.ledger, policy, logins.team, pages)))
+    questions = Questions(services.ledger, services.files, Links(base), policy, services.replies.secret, who)
     inbox = InboxPages(services.ledger, services.files, services.replies, pages, by_form)
     app.include_router(inbox_routes(inbox))
     app.include_router(_list_routes(services.store, services.vault, pages, base))
@@ -91,9 +89,7 @@ def create_app(
     app.include_router(hand_routes(HandPages(services.ledger, logins, by_form)))
     app.include_router(raise_routes(RaisePages(services.ledger, logins, by_form)))
     app.include_router(contact_routes(ContactPages(services.ledger, by_form)))
-    shown = IncidentPages(
-        services.ledger, lambda: policy_in_force(settings).policy, services.replies.secret, who, pages, base
-    )
+    shown = IncidentPages(services.ledger, policy, services.replies.secret, who, pages, base)
     app.include_router(incident_routes(shown))
     app.include_router(_file_routes(services.store, services.vault, pages, base, Handbook(docs)))
     app.include_router(report_routes(services.ledger, settings.home_folder, pages))

@@ -11,10 +11,11 @@ from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.answer_ledger import Overtaken
 from caseproof.procedure.core.logins import Person
-from caseproof.store import Store
+from caseproof.store import ConcurrentChange, Store
 from caseproof.web.answer_guard import Fields, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.doors import READ
+from caseproof.web.login import ForeignForm
 from caseproof.web.pages import HEADERS, Pages, prefect_ui
 from caseproof.web.question import NOTHING, NotOurForm, Questions, Typed
 from caseproof.web.views import case_page
@@ -35,7 +36,7 @@ def case_routes(store: Store, vault: Vault, questions: Questions, pages: Pages, 
         ref: str, request: Request, status: int = 200, typed: Typed = NOTHING, error: CaseproofError | None = None
     ) -> Response:
         page = case_page(store, vault, ref, runs)
-        if page.case.ref != ref:
+        if page.case.ref != ref and error is None:
             return RedirectResponse(f"{base}/cases/{page.case.ref}")
         person = person_of(request)
         asked = questions.show(page.case, request, person, typed, error)
@@ -65,10 +66,10 @@ def case_routes(store: Store, vault: Vault, questions: Questions, pages: Pages, 
 
 
 def status_of(error: CaseproofError) -> int:
-    """The status of the page on which an answer that was not taken stands once more."""
+    """The status of the page on which a form that was not taken stands once more."""
     match error:
-        case NotOurForm():
+        case NotOurForm() | ForeignForm():
             return 403
-        case Overtaken():
+        case Overtaken() | ConcurrentChange():
             return 409
     return 422

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -11,6 +13,8 @@ from fastapi.responses import RedirectResponse
 
 from caseproof.config.policy import Policy
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
+from caseproof.domain.forms import IncidentDecision
+from caseproof.domain.people import same_person
 from caseproof.domain.vocabulary import BY_LOGIN, Decision
 from caseproof.procedure.closing.deciding import read_date
 from caseproof.procedure.core.answer_ledger import Overtaken
@@ -52,7 +56,7 @@ class IncidentPages:
             row = uow.incidents.get(ref)
             cases, refused = uow.cases.of_incident(row.ref), uow.incidents.refused(row.ref)
             waits = uow.incidents.question(row.ref) is not None and not row.is_closed
-        if row.ref != ref:
+        if row.ref != ref and error is None:
             return RedirectResponse(f"{self.base}/incidents/{row.ref}")
         asked = asked_for_all(row, cases, refused) if waits and person else None
         what = {
@@ -67,7 +71,7 @@ class IncidentPages:
         error: CaseproofError | None,
     ) -> ShownQuestion:  # fmt: skip
         if asked is None or person is None:
-            return ShownQuestion(error=error)
+            return ShownQuestion(error=error, left=typed.left(IncidentDecision))
         return ShownQuestion(
             asked=asked,
             says=as_html(asked.says),
@@ -87,17 +91,28 @@ class IncidentPages:
             row, waits = uow.incidents.get(ref), uow.incidents.question(ref)
             asked = asked_for_all(row, uow.cases.of_incident(ref), "")
         if row.is_closed or waits is None or waits.number != typed.number:
-            if (row.decided_by, row.decision, row.reason) == (person.name, typed.choice, typed.text("reason")):
-                return  # the button was pressed twice
-            raise Overtaken("This question waits no more.", "Look at what was decided; what you typed was not taken.")
+            return self._refuse_another(row, person, typed)
         if wrong := wrong_fields(None, asked, typed, self.ledger.clock().date()):
             raise WrongFields(wrong)
-        decision = Decision(typed.choice)
-        until = read_date(typed.text("paused_until").strip()) if decision is Decision.KEEP_PAUSED else None
         incidents.decide_all(
-            self.ledger, self.policy(), ref, decision, person.name, typed.text("reason"), until, question=typed.number,
-            known_by=BY_LOGIN,
+            self.ledger, self.policy(), ref, Decision(typed.choice), person.name, typed.text("reason"), _until(typed),
+            question=typed.number, known_by=BY_LOGIN,
         )  # fmt: skip
+        with self.ledger.store.reading() as uow:
+            self._refuse_another(uow.incidents.get(ref), person, typed)
+
+    def _refuse_another(self, row: IncidentRow, person: Person, typed: Typed) -> None:
+        """Raise Overtaken unless what was decided is this: the same button pressed twice counts once."""
+        mine = (typed.choice, typed.text("reason"), _until(typed))
+        if (row.decision, row.reason, row.until) != mine or not same_person(row.decided_by, person.name):
+            raise Overtaken("This question waits no more.", "Look at what was decided; what you typed was not taken.")
+
+
+def _until(typed: Typed) -> date | None:
+    """Until when is to be paused; None where that is not chosen, or was typed as no date."""
+    with suppress(BadInput):
+        return read_date(typed.text("paused_until")) if typed.choice == Decision.KEEP_PAUSED else None
+    return None
 
 
 def incident_routes(shown: IncidentPages) -> APIRouter:

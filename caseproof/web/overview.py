@@ -21,10 +21,10 @@ _DEFAULT = 30
 
 @dataclass(frozen=True)
 class OverviewPages:
-    """Shows the overview of this ledger, as ``team`` has it."""
+    """Shows the overview of this ledger; ``policy`` and ``team`` give what is in force."""
 
     ledger: Ledger
-    policy: Policy
+    policy: Callable[[], Policy]
     team: Callable[[], Sequence[str]]
     pages: Pages
 
@@ -32,7 +32,7 @@ class OverviewPages:
         """What the address asks for; another number of days than we offer is ours."""
         said = request.query_params.get("days", "")
         days = next((one for one in DAYS if str(one) == said), _DEFAULT)
-        return overview(self.ledger, self.policy, self.team, days)
+        return overview(self.ledger, self.policy(), self.team, days)
 
 
 def overview_routes(shown: OverviewPages) -> APIRouter:

@@ -81,6 +81,12 @@ class Typed:
         """What stands in a field."""
         return (self.texts or {}).get(name, "")
 
+    def left(self, asked: type[Form] | None) -> list[tuple[str, str]]:
+        """What was typed for a question that waits no more, so that nobody types it twice."""
+        chosen = [("You chose", self.choice)] if self.choice else []
+        names = [one.name for one in fields_of(asked) if one.choices is None] if asked else sorted(self.texts or {})
+        return [*chosen, *((TITLES[name], self.text(name)) for name in names if self.text(name).strip())]
+
 
 TITLES = {one.name: one.title for form in FORMS.values() for one in fields_of(form) if one.choices is None}
 """What the texts of the forms are called, by their fields' names."""
@@ -150,11 +156,11 @@ class Questions:
             return ShownQuestion(waits=case.question is not None, answered=answered)
         asked = self._asked(case, person)
         if asked is None:
-            return ShownQuestion(error=error, left=_left(case, typed), answered=answered)
+            return ShownQuestion(error=error, left=typed.left(_form_of(case, typed.number)), answered=answered)
         try:
             secret = self._secret()
         except CaseproofError as lost:  # the case can be read all the same
-            return ShownQuestion(error=lost, left=_left(case, typed), answered=answered)
+            return ShownQuestion(error=lost, left=typed.left(_form_of(case, typed.number)), answered=answered)
         fits = typed is NOTHING or _form_of(case, typed.number) is asked.form
         return ShownQuestion(
             asked=asked,
@@ -163,7 +169,7 @@ class Questions:
             typed=typed if fits else NOTHING,
             wrong=error.wrong if isinstance(error, WrongFields) else None,
             error=error,
-            left=[] if fits else _left(case, typed),
+            left=[] if fits else typed.left(_form_of(case, typed.number)),
             answered=answered,
         )
 
@@ -268,11 +274,3 @@ def _answered(case: Case) -> str:
     if answer is None or case.is_closed:
         return ""
     return f"{answer.actor} answered at {answer.at:%Y-%m-%d %H:%M} UTC: {answered_in_words(answer)}."
-
-
-def _left(case: Case, typed: Typed) -> list[tuple[str, str]]:
-    """What was typed for a question that waits no more, so that nobody types it twice."""
-    chosen = [("You chose", typed.choice)] if typed.choice else []
-    asked = _form_of(case, typed.number)
-    names = [one.name for one in fields_of(asked) if one.choices is None] if asked else sorted(typed.texts or {})
-    return [*chosen, *((TITLES[name], typed.text(name)) for name in names if typed.text(name).strip())]

@@ -6,6 +6,7 @@ back to the list, so that a page that is loaded again does nothing twice.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -15,7 +16,7 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
-from caseproof.config.policy_check import KeeperPolicy
+from caseproof.config.policy import Policy
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import CAUSES
@@ -26,10 +27,11 @@ from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import in_words
 from caseproof.procedure.views.board import board_url
 from caseproof.procedure.views.worklist import worklist
-from caseproof.web.answer_guard import Fields, TooMuch, one_of, read_form
+from caseproof.web.answer_guard import Fields, one_of, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
+from caseproof.web.cases import status_of
 from caseproof.web.doors import READ
-from caseproof.web.login import ForeignForm, LoginPages
+from caseproof.web.login import LoginPages
 from caseproof.web.pages import Pages, prefect_ui
 from caseproof.web.who import acting_person, person_of
 
@@ -73,10 +75,10 @@ class Sent:
 
 @dataclass(frozen=True)
 class WorkPages:
-    """Shows the worklist."""
+    """Shows the worklist; ``policy`` gives what is in force."""
 
     ledger: Ledger
-    keeper: KeeperPolicy
+    policy: Callable[[], Policy]
     logins: TeamLogins
     pages: Pages
     forms: LoginPages
@@ -87,7 +89,7 @@ class WorkPages:
     ) -> Response:  # fmt: skip
         """The page; ``error`` and ``outcome`` are what came of the form that was sent."""
         person = person_of(request)
-        shown = worklist(self.ledger, self.keeper, self.logins.team, query, person.name if person else "")
+        shown = worklist(self.ledger, self.policy().keeper, self.logins.team, query, person.name if person else "")
         now = self.ledger.clock()
         what = {
             "shown": shown, "query": shown.query, "groups": GROUPS, "orders": ORDERS, "causes": CAUSES,
@@ -144,9 +146,8 @@ def work_routes(work: WorkPages) -> APIRouter:
             work.forms.check(request, fields, _PURPOSE)
             wish = _wish(fields, sent, work.logins, work.ledger)
             outcome = handle(work.ledger.store, work.ledger.clock, wish, person.name)
-        except (BadInput, TooMuch) as error:
-            status = HTTPStatus.FORBIDDEN if isinstance(error, ForeignForm) else HTTPStatus.UNPROCESSABLE_ENTITY
-            return work.show(request, query, status, sent=sent, error=error)
+        except BadInput as error:
+            return work.show(request, query, status_of(error), sent=sent, error=error)
         if outcome.refused:
             return work.show(request, query, HTTPStatus.CONFLICT, sent=sent, outcome=outcome)
         return work.lead_back(query, wish.what, len(outcome.done))

@@ -15,8 +15,10 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import event
 
+from caseproof.config.policy import BUILT_IN
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.procedure.core.handling import Handle, Wish, handle
+from caseproof.procedure.views.overview import overview
 
 TABLES = ("open", "times", "holders", "causes", "retailers")
 FORMULA = '=HYPERLINK("https://example.net/?"&A1;"look")'
@@ -133,6 +135,23 @@ def test_a_long_table_shows_its_first_rows_and_the_file_has_all_for_as_many_ques
     assert page.count("retailer=Shop+") == 2 * 20, "the name and the number"
     assert "5 more with fewer cases stand in the table as CSV" in read(page)
     assert len(as_rows(client, "retailers")) == 26
+    shown = overview(world.services.ledger, world.services.policy, list, 30).table("retailers")
+    linked = [any(cell.of for cell in row) for row in shown.rows] if shown else []
+    assert linked == [True] * 20 + [False] * 5, "no address is put together that nobody sees"
+
+
+def test_a_policy_that_changes_is_the_one_that_times_are_held_against_at_once(world: Any, client: TestClient) -> None:
+    world.record(world.waiting(), Kind.QUESTION_ASKED, number=1, form="retailers-word", flow_run="f")
+    until = re.compile(r"until</span> <time datetime=.(\S+?)T")
+    before = until.search(client.get("/?waits=retailer").text)
+    assert as_rows(client, "times")[1][:2] == ["contain", "3600"]
+    text = re.sub(r"contain_hours: \S+", "contain_hours: 7", BUILT_IN.read_text())
+    (world.home / "policy.yaml").write_text(re.sub(r"answer_within_days: \S+", "answer_within_days: 8", text))
+    assert as_rows(client, "times")[1][:2] == ["contain", str(7 * 3600)]
+    after = until.search(client.get("/?waits=retailer").text)
+    assert before
+    assert after
+    assert before[1] < after[1]
 
 
 def test_an_empty_installation_has_an_overview(client: TestClient) -> None:

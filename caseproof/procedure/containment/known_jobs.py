@@ -11,6 +11,8 @@ from caseproof.platforms.base import Job
 from caseproof.store import Store, UnitOfWork
 
 _MARK = "jobs/"
+_LOOKED_THROUGH = 20_000
+"""So many characters of a text are looked through for the names of ten thousand jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,8 @@ def find_jobs(uow: UnitOfWork, words: str, limit: int) -> list[KnownJob]:
 
 
 def jobs_named_in(uow: UnitOfWork, text: str, limit: int) -> list[KnownJob]:
-    """The jobs that a text names, else those of the retailers whom it names; at most ``limit``."""
-    text = text.casefold()
+    """The jobs that the beginning of a text names, else those of the retailers whom it names; at most ``limit``."""
+    text = text[:_LOOKED_THROUGH].casefold()
     known = list(_known(uow))
     named = [one for one in known if one.job.casefold() in text or (len(one.name) > 3 and one.name.casefold() in text)]
     theirs = [one for one in known if len(one.retailer) > 2 and one.retailer.casefold() in text]

@@ -129,6 +129,7 @@ def choose_cause(
     answer = {} if question is None else {"question": question}
     with ledger.store.uow() as uow:
         case = uow.cases.get(ref)
+        ledger.along(case, [])  # somebody's answer that came too late is refused, and not passed over
         if question in case.handled:  # two live runs of one case read the same answer
             return case
         if not owes_cause(case):

@@ -143,9 +143,9 @@ def _holders(uow: UnitOfWork, team: Sequence[str]) -> OverviewTable:
 def _alike(found: Sequence[Alike], column: Column, now: datetime) -> OverviewTable:
     most = max((one.cases for one in found), default=0)
     rows = []
-    for one in found:
-        # What nobody knows cannot be looked for.
-        same = Filters(**{column: one.name}) if one.name else None
+    for number, one in enumerate(found):
+        # What nobody knows cannot be looked for; and the rows that only the file has need no addresses.
+        same = Filters(**{column: one.name}) if one.name and number < SHOWN else None
         rows.append(
             (
                 _says((in_words(one.name) if column == "cause" else one.name) or "not known", same, one.name),
