@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -35,12 +34,14 @@ from caseproof.procedure.views.owed import owed_lines
 from caseproof.store import UnknownCase
 from caseproof.web.answer_guard import Fields, one_of, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
+from caseproof.web.cases import status_of
 from caseproof.web.doors import READ
-from caseproof.web.login import ForeignForm, LoginPages
+from caseproof.web.login import LoginPages
 from caseproof.web.who import acting_person
 
 PURPOSE = "hand"
 _CAUSES = [(one, in_words(one)) for one in CAUSES if one != UNKNOWN]
+_FORMS = ("note", "look", "cause", "whose", "waive")
 _TYPED = ("note", "cause", "retailer", "marketplace", "what", "reason")
 
 
@@ -112,6 +113,7 @@ def hand_routes(hand: HandPages) -> APIRouter:
         person: Annotated[Person, Depends(acting_person)],
     ) -> Response:
         do = one_of(fields, "do")
+        do = do if do in _FORMS else ""
         typed = {name: as_typed(fields[name][0]) for name in _TYPED if name in fields}
         try:
             hand.forms.check(request, fields, PURPOSE)
@@ -119,7 +121,7 @@ def hand_routes(hand: HandPages) -> APIRouter:
         except (BadInput, NotAllowed) as error:
             if isinstance(error, UnknownCase):
                 raise
-            status = HTTPStatus.FORBIDDEN if isinstance(error, ForeignForm) else HTTPStatus.UNPROCESSABLE_ENTITY
+            status = status_of(error)
             return hand.show(ref, request, status, typed=typed, do=do, error=error)
         # Loading it again sends nothing again.
         return RedirectResponse(f"{hand.forms.base}/cases/{hand.ledger.case(ref).ref}#{place}", 303, PAGE_HEADERS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -20,8 +19,9 @@ from caseproof.procedure.core.parts import Ledger
 from caseproof.store import Contact
 from caseproof.web.answer_guard import Fields, one_of, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
+from caseproof.web.cases import status_of
 from caseproof.web.doors import READ
-from caseproof.web.login import ForeignForm, LoginPages
+from caseproof.web.login import LoginPages
 from caseproof.web.who import acting_person
 
 PURPOSE = "contacts"
@@ -109,7 +109,7 @@ def contact_routes(contacts: ContactPages) -> APIRouter:
 
     @router.api_route("/contacts/one", methods=list(READ))
     def one(request: Request) -> Response:
-        typed = {name: request.query_params.get(name, "")[:300] for name in _FIELDS}
+        typed = {name: as_typed(request.query_params.get(name, ""))[:300] for name in _FIELDS}
         return contacts.one(request, typed, new=not typed["address"])
 
     @router.post("/contacts/one", dependencies=[Depends(acting_person)])
@@ -120,7 +120,7 @@ def contact_routes(contacts: ContactPages) -> APIRouter:
             contacts.forms.check(request, fields, PURPOSE)
             done, count = contacts.do(do, typed)
         except BadInput as error:
-            status = HTTPStatus.FORBIDDEN if isinstance(error, ForeignForm) else HTTPStatus.UNPROCESSABLE_ENTITY
+            status = status_of(error)
             return contacts.one(request, typed, status, new=do == "add", error=error)
         return contacts.forms.lead_back(_list_of(typed["retailer"]), PURPOSE, done, count)
 

@@ -20,8 +20,8 @@ from starlette.routing import Mount, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from caseproof.store import StoreError
-from caseproof.web.answer_guard import AnswerHost, Fields, TooMuch, is_from_us, read_form
-from caseproof.web.errors import NO_FIELDS, ErrorPages
+from caseproof.web.answer_guard import AnswerHost, TooMuch, read_form
+from caseproof.web.errors import ErrorPages, keeps_typed
 from caseproof.web.hosts import OwnHosts
 from caseproof.web.who import NotLoggedIn, Who, with_person
 
@@ -169,8 +169,9 @@ class Watch:
         try:
             private = await self._let_in(request)
         except Exception as error:  # whatever broke here must let nobody in
-            sent = await _typed(Request(scope, receive)) if isinstance(error, NotLoggedIn) else NO_FIELDS
-            refusal = await to_thread.run_sync(self._errors.of, request, error, sent)
+            if isinstance(error, NotLoggedIn | StoreError):
+                await _read_typed(Request(scope, receive))
+            refusal = await to_thread.run_sync(self._errors.of, request, error)
             return await refusal(scope, receive, send)
         await self._app(scope, receive, _not_kept(send) if private else send)
 
@@ -192,16 +193,11 @@ class Watch:
         return door.guard not in WORLD and not self._who.everybody_reads(request)
 
 
-async def _typed(request: Request) -> Fields:
-    """What was typed into a form of ours that came without a log-in; nothing of a log-in's own, and of other sites'."""
-    door = door_of(request.scope["path"])
-    of_a_case = door is not None and door.guard is Guard.PERSON and not door.path.startswith(("/account", "/logout"))
-    if request.method != "POST" or not of_a_case or not is_from_us(request):
-        return NO_FIELDS
-    try:
-        return await read_form(request)
-    except TooMuch:
-        return NO_FIELDS
+async def _read_typed(request: Request) -> None:
+    """Read what was typed into a form of ours that does not reach its route: the page of the error shows it."""
+    if keeps_typed(request):
+        with suppress(TooMuch):
+            await read_form(request)
 
 
 def same_door(request: Request) -> None:

@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 
 from caseproof.desks.base import UnknownTicket
 from caseproof.domain.errors import CaseproofError
-from caseproof.store import StoreDown, UnknownCase, UnknownIncident
-from caseproof.web.answer_guard import AnswerHost, Fields, TooMuch
+from caseproof.store import ConcurrentChange, StoreDown, UnknownCase, UnknownIncident
+from caseproof.web.answer_guard import AnswerHost, TooMuch, is_from_us, sent_with
 from caseproof.web.answer_pages import PAGE_HEADERS, AnswerPages
 from caseproof.web.files import NotHere
 from caseproof.web.hosts import StrangeHost
@@ -31,35 +31,43 @@ _STATUS: tuple[tuple[type[CaseproofError], int], ...] = (
     (UnknownTicket, 404),
     (NotHere, 404),
     (NotLoggedIn, 401),
+    (ConcurrentChange, 409),
     (TooMuch, 413),
     (StrangeHost, 421),
     (StoreDown, 503),
 )
 
 
-NO_FIELDS: Fields = {}
 _CALLED = TITLES | {CHOICE: "You chose"}
+_OF_THE_FORM = frozenset({"key", "number", "seen", "do", "one", "back", "case"})
+"""Fields that nobody types."""
+_NOT_KEPT = ("/account", "/logout", "/login", "/answer")
+"""Forms with a password, and the retailers', whose pages keep by themselves what was typed."""
+
+
+def keeps_typed(request: Request) -> bool:
+    """Whether what was sent may stand on the page of an error: from our own forms for the team, and no password."""
+    door = str(request.scope.get("caseproof.door", ""))
+    return request.method == "POST" and door != "" and not door.startswith(_NOT_KEPT) and is_from_us(request)
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What somebody typed whose log-in is over: where it goes, all its fields, and the texts with their titles."""
+    """What somebody typed that was not taken: where it goes, all its fields, and the texts with their titles."""
 
     to: str
     fields: Sequence[tuple[str, str]]
     texts: Sequence[tuple[str, str]]
 
     @classmethod
-    def of(cls, request: Request, base: str, sent: Fields) -> _Kept | None:
+    def of(cls, request: Request, base: str) -> _Kept | None:
         """None where nothing was typed."""
-        # Without its key: it was of the log-in that is over. The form comes again with a new one, as it was typed.
+        sent = sent_with(request) if keeps_typed(request) else {}
+        # Without its key: it may be of a log-in that is over. The form comes again with a new one, as it was typed.
         fields = [(name, value) for name, values in sent.items() if name != "key" for value in values]
-        texts = [(_CALLED.get(name, name.capitalize()), value) for name, value in fields if _is_text(name, value)]
+        typed = [(name, value) for name, value in fields if name not in _OF_THE_FORM and value.strip()]
+        texts = [(_CALLED.get(name, name.capitalize()), value) for name, value in typed]
         return cls(base + request.scope["path"], fields, texts) if texts else None
-
-
-def _is_text(name: str, value: str) -> bool:
-    return bool(value.strip()) and (name in _CALLED or " " in value.strip() or "\n" in value.strip())
 
 
 class ErrorPages:
@@ -68,11 +76,11 @@ class ErrorPages:
     def __init__(self, pages: Pages, answers: AnswerPages, host: AnswerHost, base: str) -> None:
         self._pages, self._answers, self._host, self._base = pages, answers, host, base
 
-    def of(self, request: Request, error: Exception, sent: Fields = NO_FIELDS) -> Response:
+    def of(self, request: Request, error: Exception) -> Response:
         """The page; a person who is to log in first is led there, and back when it is done.
 
-        ``sent`` are the fields of a form of ours that came without a log-in: what was typed stands on the page, and
-        goes from there to where it was to go.
+        What was typed into a form of ours that could not be taken, because nobody is logged in or something of ours is
+        broken, stands on the page, and goes from there to where it was to go.
         """
         match error:
             case NotLoggedIn() if self._opens_a_page(request):
@@ -82,7 +90,7 @@ class ErrorPages:
             case NotLoggedIn() if request.method == "POST" and not self._host.is_for_retailers(request):
                 path, _, _ = request.scope["path"].rpartition("/")  # a form is sent to below its page
                 login = f"{self._base}/login?next={quote(path)}"
-                return self._show(401, error.problem, error.next_action, login, _Kept.of(request, self._base, sent))
+                return self._show(401, error.problem, error.next_action, login, _Kept.of(request, self._base))
             case CaseproofError():
                 return self._for_people(request, error)
             case HTTPException():
@@ -98,7 +106,7 @@ class ErrorPages:
     def _show(
         self, status: int, problem: str, next_action: str, login: str = "", kept: _Kept | None = None
     ) -> Response:
-        title = "Your log-in is over" if kept else HTTPStatus(status).phrase
+        title = "Your log-in is over" if kept and login else HTTPStatus(status).phrase
         headers = PAGE_HEADERS if kept else HEADERS
         what = {"problem": problem, "next_action": next_action, "login": login, "kept": kept}
         return self._pages.show("error.html", status, headers, title=title, **what)
@@ -107,7 +115,8 @@ class ErrorPages:
         if self._host.is_for_retailers(request) and not isinstance(error, StrangeHost):
             return self._answers.trouble(request, error)
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
-        return self._show(status, error.problem, error.next_action)
+        kept = _Kept.of(request, self._base) if status != 404 else None
+        return self._show(status, error.problem, error.next_action, kept=kept)
 
     def _of_the_protocol(self, request: Request, error: HTTPException) -> Response:
         if self._host.is_for_retailers(request):
@@ -133,6 +142,7 @@ class ErrorPages:
             500,
             "The page could not be made. That is our mistake; the case itself is safe in the store.",
             "`caseproof case show` gives the same in the terminal; the reason is in the web app's log.",
+            kept=_Kept.of(request, self._base),
         )
 
 

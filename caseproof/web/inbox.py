@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
+from caseproof.procedure.answers.answering import as_typed
 from caseproof.procedure.answers.looking_through import put_to_case, say_it_is_the_word, take_off
 from caseproof.procedure.answers.writing_back import mails_written, write_mail
-from caseproof.procedure.core.answer_ledger import Overtaken
 from caseproof.procedure.core.logins import Person
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, ReplyAddresses
 from caseproof.store import ConcurrentChange
 from caseproof.store.messages import MOST_REMARK
-from caseproof.web.answer_guard import Fields, TooMuch, as_number, one_of, read_form
+from caseproof.web.answer_guard import Fields, as_number, one_of, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
+from caseproof.web.cases import status_of
 from caseproof.web.doors import READ
 from caseproof.web.files import NotHere
-from caseproof.web.login import ForeignForm, LoginPages
+from caseproof.web.login import LoginPages
 from caseproof.web.message import message_page
 from caseproof.web.pages import Pages
 from caseproof.web.views import inbox_page
@@ -68,12 +68,12 @@ class InboxPages:
 
     def take(self, request: Request, number: int, fields: Fields, person: Person, do: Do) -> Response:
         """Do what a form says, and lead back to the message; or show it with what was wrong."""
-        given = {name: one_of(fields, name) for name in (*_FIELDS, "seen")}
+        given = {name: as_typed(one_of(fields, name)) for name in (*_FIELDS, "seen")}
         try:
             self.forms.check(request, fields, _PURPOSE)
             do(number, given, person)
-        except (BadInput, NotAllowed, ConcurrentChange, TooMuch) as error:
-            return self.show(request, number, _status(error), typed=given, error=error)
+        except (BadInput, NotAllowed, ConcurrentChange) as error:
+            return self.show(request, number, status_of(error), typed=given, error=error)
         return RedirectResponse(f"{self.forms.base}/inbox/{number}", 303, PAGE_HEADERS)
 
     # -- what the forms say ---------------------------------------------------------------------------------------
@@ -132,14 +132,3 @@ def _number(text: str) -> int:
     if (number := as_number(text)) >= 0:
         return number
     raise NotHere(f"There is no message {text[:20]!r}.", "Open it from the inbox.")
-
-
-def _status(error: CaseproofError) -> HTTPStatus:
-    match error:
-        case ForeignForm():
-            return HTTPStatus.FORBIDDEN
-        case Overtaken() | ConcurrentChange():
-            return HTTPStatus.CONFLICT
-        case TooMuch():
-            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    return HTTPStatus.UNPROCESSABLE_ENTITY

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -28,8 +27,9 @@ from caseproof.store import UnitOfWork
 from caseproof.store.tickets import TicketRow
 from caseproof.web.answer_guard import Fields, one_of, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
+from caseproof.web.cases import status_of
 from caseproof.web.doors import READ
-from caseproof.web.login import ForeignForm, LoginPages
+from caseproof.web.login import LoginPages
 from caseproof.web.views import ticket_number
 from caseproof.web.who import acting_person
 
@@ -104,7 +104,7 @@ def raise_routes(pages: RaisePages) -> APIRouter:
     @router.api_route("/raise", methods=list(READ))
     def look(request: Request) -> Response:
         asked = request.query_params
-        typed = {name: asked.get(name, "")[:LONGEST] for name in _FIELDS}
+        typed = {name: as_typed(asked.get(name, ""))[:LONGEST] for name in _FIELDS}
         return pages.show(request, typed, asked.get("words", "")[:200].strip())
 
     @router.post("/raise")
@@ -116,9 +116,9 @@ def raise_routes(pages: RaisePages) -> APIRouter:
         typed = {name: as_typed(one_of(fields, name)).strip() for name in _FIELDS}
         try:
             pages.forms.check(request, fields, PURPOSE)
-            after = pages.do(typed, one_of(fields, "back"), person.name)
+            after = pages.do(typed, as_typed(one_of(fields, "back")), person.name)
         except (BadInput, NotAllowed) as error:
-            status = HTTPStatus.FORBIDDEN if isinstance(error, ForeignForm) else HTTPStatus.UNPROCESSABLE_ENTITY
+            status = status_of(error)
             return pages.show(request, typed, status=status, error=error)
         return RedirectResponse(f"{pages.forms.base}{after}", 303, PAGE_HEADERS)
 

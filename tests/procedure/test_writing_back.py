@@ -141,6 +141,8 @@ def test_nobody_is_written_to_who_is_no_contact_and_did_not_write_and_no_program
 def test_sent_twice_it_is_one_mail_and_of_two_colleagues_the_second_is_told(world: World, keeper: Keeper) -> None:
     ref = told(world)
     number = asks(world, ref)
+    with pytest.raises(Overtaken):
+        write(world, number, seen=-1)
     write(world, number)
     write(world, number)
     with pytest.raises(Overtaken):

@@ -77,7 +77,10 @@ def test_a_closed_case_takes_a_note_once_without_its_secrets_and_is_not_looked_a
     assert "hunter2" not in note
 
     assert "Wake it" not in operator.get(f"/cases/{ref}/hand").text
-    assert send(operator, ref, "look").status_code == 422
+    for do, typed in (("look", {}), ("whose", {"retailer": "Shop <B>"}), ("what?", {})):
+        refused = send(operator, ref, do, **typed)
+        assert (refused.status_code, 'role="alert"' in refused.text) == (422, True), f"{do}: it is said why"
+        assert html.escape(typed.get("retailer", "")) in refused.text
     assert world.services.ledger.case(ref).version == case.version
 
 

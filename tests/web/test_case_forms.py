@@ -18,6 +18,8 @@ from caseproof.domain.forms import FORMS, Apart, CauseChoice, Counts, Verdict, W
 from caseproof.domain.job_failure.claims import claims
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import BY_FORM, BY_LOGIN, Decision
+from caseproof.procedure.core.answer_ledger import AnswerLedger, Overtaken
+from caseproof.procedure.core.causes import choose_cause
 from caseproof.procedure.views.questions import in_parts
 
 CONTACT = "shop@example.com"
@@ -388,6 +390,32 @@ def test_what_was_typed_while_the_log_in_ended_is_kept_until_it_is_sent(
     assert again.post(f"/cases/{ref}/question", data=form | hidden(asked.text)).status_code == 303
 
 
+FORMS_OF_THE_TEAM = {
+    "/contacts/one": {"do": "add", "retailer": "Shop<A>", "address": "ann@example.com"},
+    "/cases/JF-000001/hand": {"do": "note", "note": "Shop<A>"},
+    "/raise": {"platform": "jobs", "job": "Shop<A>"},
+    "/inbox/1/case": {"ref": "JF-000001", "remark": "Shop<A>"},
+    "/incidents/IN-000001/question": {"choice": "remove", "reason": "Shop<A>"},
+}
+
+
+def test_what_was_typed_is_kept_of_each_form_where_nobody_is_logged_in_or_the_store_is_down(
+    world: Any, client: TestClient, operator: TestClient
+) -> None:
+    sent = [(client, 401, path, typed) for path, typed in FORMS_OF_THE_TEAM.items()]
+    sent += [(operator, 503, path, typed) for path, typed in FORMS_OF_THE_TEAM.items()]
+    for browser, status, path, typed in sent:
+        if status == 503 and (store := world.home / "caseproof.sqlite").is_file():
+            world.services.store.close()
+            store.rename(world.home / "away").with_name(store.name).mkdir()
+        no = browser.post(path, data=typed | {"key": "a-key"})
+        assert (no.status_code, hidden(no.text)) == (status, typed), path
+        assert "Shop&lt;A&gt;</dd>" in no.text
+        assert ("Log in</a> in a new tab" in no.text) == (status == 401)
+    secret = operator.post("/account/password", data={"old": "nine tall chimneys", "new": "x"})
+    assert (secret.status_code, "chimneys" in secret.text) == (503, False)
+
+
 @pytest.mark.parametrize("path", ["/account/password", "/logout", "another site"])
 def test_neither_a_password_nor_another_sites_words_are_shown_to_who_is_not_logged_in(
     path: str, world: Any, client: TestClient
@@ -477,7 +505,21 @@ def test_an_answer_after_somebody_elses_is_not_taken_and_says_whose_was(world: A
     assert no.status_code == 409
     assert "team lead has answered this question already" in no.text
     assert "We renewed our side." in no.text
+    small = operator.post(f"/cases/{ref.lower()}/question", data=fields)
+    assert (small.status_code, "We renewed our side." in small.text) == (409, True)
     assert since(world, ref, before) == []
+
+
+def test_of_two_who_say_the_cause_at_once_the_second_is_told(world: Any, operator: TestClient) -> None:
+    ref = unknown(world)
+    seen = world.services.ledger.case(ref).version
+    assert send(operator, ref, {"choice": str(CauseChoice.FEED)}).status_code == 303
+    given = world.services.ledger.event(
+        Kind.QUESTION_ANSWERED, "team lead", number=1, form="cause", answer={}, known_by=BY_LOGIN
+    )
+    late = AnswerLedger(world.services.store, world.tick, BY_LOGIN, given, seen)
+    with pytest.raises(Overtaken, match="operator has answered"):
+        choose_cause(late, ["team lead"], ref, CauseChoice.SYNC, by="team lead", question=1)
 
 
 def test_an_answer_in_prefect_after_the_one_here_is_not_taken(world: Any, operator: TestClient) -> None:

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Disposition
+from caseproof.procedure.answers.writing_back import MOST_WORDS
 from tests.support.letters import hidden_fields, register
 
 SHOP, STRANGER = "shop@example.com", "stranger@example.com"
@@ -107,6 +108,9 @@ def test_what_is_refused_stays_in_the_form_and_nothing_is_written(world: Any, op
         assert (answer.status_code, says in read(answer.text)) == (422, True), says
         if "My <words>" in fields.values():
             assert "My &lt;words&gt;" in answer.text
+    for odd in ("", "x", "-1", "9" * 5000, "\u0663"):
+        answer = send(operator, number, "answer", to=SHOP, words="My <words>", seen=odd)
+        assert (answer.status_code, "My &lt;words&gt;" in answer.text) == (409, True), odd[:9]
     refused = send(operator, number, "word")
     assert (refused.status_code, "is not a registered contact" in read(refused.text)) == (422, True)
     assert row(world, number).needs_eye
@@ -120,6 +124,19 @@ def test_a_message_is_taken_off_the_list_with_a_remark(world: Any, operator: Tes
     listed = operator.get("/inbox").text
     assert "an &lt;advert&gt;" in listed
     assert "Take it off the list" not in page_of(operator, number)
+
+
+def test_the_longest_mail_fits_in_any_script_and_nothing_of_a_form_is_a_control_character(
+    world: Any, operator: TestClient
+) -> None:
+    ref = world.waiting()
+    register(world.services)
+    number, words = came(world, ref=ref), "\u0449" * MOST_WORDS
+    assert send(operator, number, "answer", to=SHOP, words=words).status_code == 303
+    assert world.services.ledger.case(ref).events[-1].data["words"] == words
+    other = came(world, STRANGER, place=Disposition.UNMATCHED)
+    assert send(operator, other, "case", ref=ref, remark="a\0b").status_code == 303
+    assert "\0" not in world.services.ledger.case(ref).events[-1].data["remark"]
 
 
 def test_only_a_form_that_was_made_for_this_person_does_something(

@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from caseproof.platforms.base import Job
-from caseproof.procedure.containment.known_jobs import note_jobs
+from caseproof.procedure.containment.known_jobs import jobs_named_in, note_jobs
 from caseproof.procedure.keeper.raising import WantedCase, wanted_cases
 from tests.support.letters import hidden_fields
 
@@ -103,12 +103,30 @@ def test_what_could_not_be_opened_says_why_and_is_taken_back(world: Any, operato
 
 
 def test_what_no_case_can_be_opened_with_is_refused_with_what_was_typed(world: Any, operator: TestClient) -> None:
-    for wrong in ({"job": ""}, {"platform": " "}, {"cause": "gremlins"}, {"scope": "world"}, {"ticket": "t" * 501}):
+    many_bytes = {"job": "\u6f22" * 450}
+    odd = {"cause": "gremlins"}, {"scope": "world"}, {"ticket": "t" * 501}, many_bytes
+    for wrong in ({"job": ""}, {"platform": " "}, *odd):
         fields = {"platform": "jobs", "job": "x/y", "summary": "kept <b>as typed</b>"} | wrong
         refused = send(operator, **fields)
         assert refused.status_code == 422, wrong
         assert "kept &lt;b&gt;as typed&lt;/b&gt;" in refused.text
     assert wanted(world) == []
+
+
+def test_a_text_without_end_is_looked_through_at_its_beginning_alone(world: Any, operator: TestClient) -> None:
+    assert operator
+    with world.services.store.reading() as uow:
+        assert [one.job for one in jobs_named_in(uow, f"offers/feed-a {'x' * 30_000}", 9)] == ["offers/feed-a"]
+        assert jobs_named_in(uow, f"{'x' * 30_000} offers/feed-a", 9) == []
+
+
+def test_no_database_is_asked_for_what_it_cannot_hold(operator: TestClient) -> None:
+    """PostgreSQL takes no NUL, in a question either."""
+    for page in ("/raise?platform=a%00b&job=c%00d", "/contacts/one?retailer=a%00b&address=c%00d"):
+        shown = operator.get(page, follow_redirects=True)
+        assert (shown.status_code, "\0" in shown.text, "a\ufffdb" in shown.text) == (200, False, True), page
+    back = send(operator, back="a\0b")
+    assert (back.status_code, "a\ufffdb" in back.text) == (422, True)
 
 
 def test_names_of_jobs_are_only_text(world: Any, operator: TestClient) -> None:

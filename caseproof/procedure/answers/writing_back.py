@@ -109,7 +109,7 @@ def write_mail(ledger: Ledger, number: int, *, to: str, words: str, by: str, see
         address = _allowed(uow, case, row, to)
         written = case.every(Kind.MAIL_WRITTEN)
         if len(written) != seen:
-            if len(written) == seen + 1 and _is_same(written[-1], number, address, text, by):
+            if written and len(written) == seen + 1 and _is_same(written[-1], number, address, text, by):
                 return case
             raise Overtaken("Somebody wrote a mail in this case meanwhile.", "Read it, then send yours if needed.")
         follows = row.message_id if is_message_id(row.message_id) else ""

@@ -35,6 +35,8 @@ AT_ONCE = 50
 """How many cases a pass opens that were wanted by hand; the others are next."""
 LONGEST = 500
 """How many characters a platform's, a job's or a ticket's name may have."""
+MOST_BYTES = 1200
+"""How many bytes it may have: two of them are a key of the store, and PostgreSQL's indexes take no more than 2,700."""
 LONGEST_SUMMARY = 2000
 _MARK = "raise/"
 
@@ -203,6 +205,6 @@ def _name(text: str, what: str, *, needed: bool = True) -> str:
     name = text.strip()  # and no more: the platform may call it anything
     if needed and not name:
         raise BadInput(f"The {what} is missing.", "Search for the job and choose it, or type both.")
-    if len(name) > LONGEST or unkeepable(name):
+    if len(name) > LONGEST or unkeepable(name) or len(name.encode()) > MOST_BYTES:
         raise BadInput(f"There is no {what} {name[:60]!r}.", "Write it as the platform does.")
     return name
