@@ -87,8 +87,8 @@ def _play_in(home: Path, leave: bool, json_file: Path | None) -> None:
             _show_timeline(case)
         with nullcontext() if leave else world.keeping():
             _show_places(cases[0], facts, other)
-            _show_log_in(world, facts)
             if not leave:
+                _show_log_in(world, facts)
                 console.print("\nIt keeps running for a look around. Ctrl-C ends it.")
                 _until_interrupted()
     console.print("Everything that was started is stopped; the files stay.")
