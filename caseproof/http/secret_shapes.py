@@ -32,6 +32,8 @@ __all__ = ["HIDDEN", "IN_ADDRESS", "RULES"]
 _SCHEME = r":\\?/\\?/"
 _IN_QUERY = rf"{CHOSEN}|{MADE}|key|code|hash|jwt|hmac|nonce|ticket|saml\w{{0,12}}|credential|{SCHLUESSEL}"
 _LONG = r"(?:(?=[\w.~%:-]{0,80}\d)[\w.~%:-]{8,}|[\w.~%:-]{20,})"
+_NO_RUN_KEY = r"(?!(?:rerun|removal):\d{1,6}(?::[0-9a-f]{4,64})?@)"
+"""What our own key of a run says after its case (JF-000001:rerun:1@job): it stands on the page that is pictured."""
 _NO_MAIL = (
     r"(?!(?:mailto|from|to|cc|bcc|sender|reply-to|e-?mail|address|user|von|an|mail|sips?|xmpp|acct|contact"
     r"|recipient|rcpt"
@@ -50,8 +52,8 @@ ADDRESSES = [
     rule("%2f", r"(%(?:25){0,3}3a%(?:25){0,3}2f%(?:25){0,3}2f)(?:(?!%(?:25){0,3}2f)[^\s\"'<>&]){1,400}?(%"
                 r"(?:25){0,3}40)",
           rf"\1{HIDDEN}\2"),
-    rule("@", rf"(?<![\w@.:/%+-]){_NO_MAIL}([\w.+-]{{1,64}}:)(?=[^\s@]{{0,64}}[\d!$%#*+])[^\s@\"'<>/]{{3,64}}"
-          r"(@[\w-]{1,63}(?:\.[\w-]{1,63}){0,5})", rf"\1{HIDDEN}\2"),
+    rule("@", rf"(?<![\w@.:/%+-]){_NO_MAIL}([\w.+-]{{1,64}}:){_NO_RUN_KEY}(?=[^\s@]{{0,64}}[\d!$%#*+])"
+          r"[^\s@\"'<>/]{3,64}(@[\w-]{1,63}(?:\.[\w-]{1,63}){0,5})", rf"\1{HIDDEN}\2"),
     # web-hooks: who has the address may write
     rule("hook", r"(hooks\.slack(?:-gov)?\.com/)[^\s\"'<>]{4,}", rf"\1{HIDDEN}"),
     rule("discord", r"(discord(?:app)?\.com/api/(?:v\d+/)?webhooks/)[^\s\"'<>]{4,}", rf"\1{HIDDEN}"),

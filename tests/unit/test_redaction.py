@@ -72,6 +72,8 @@ def test_a_secret_is_hidden(text: str, secret: str) -> None:
         "cannot reach shop@example.com",
         "ModuleNotFoundError: no module named example_marketplace_connector",
         "",
+        "Idempotency Key\nJF-000001:rerun:1:0abeab9d@garden-shop",
+        "JF-000012:removal:2@leaving",
         *READABLE,
     ],
 )
