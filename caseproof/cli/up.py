@@ -78,7 +78,7 @@ def up(
     screen.log_in = how_to_log_in(laid_out, password, shown=_is_terminal())
     with _stopping() as over:
         try:
-            _start(settings, laid_out, supervisor, screen.say)
+            _start(settings, laid_out, supervisor, screen)
             with screen.living(supervisor.services), ThreadPoolExecutor(max_workers=1) as beside:
                 supervisor.watch(over, _reviving(supervisor, settings, beside, screen.say))
         except _Stopped:
@@ -90,7 +90,7 @@ def up(
             screen.say("Everything that was started here is stopped; the files stay.")
 
 
-def _start(settings: Settings, laid_out: StartPlan, supervisor: Supervisor, say: Say) -> None:
+def _start(settings: Settings, laid_out: StartPlan, supervisor: Supervisor, screen: Screen) -> None:
     if not laid_out.own_server and not laid_out.api.is_healthy():
         raise CaseproofError(
             f"PREFECT_API_URL names {laid_out.api.url}, which does not answer.",
@@ -103,26 +103,33 @@ def _start(settings: Settings, laid_out: StartPlan, supervisor: Supervisor, say:
     supervisor.start()
     if laid_out.own_server:
         claim(laid_out, settings)
-    say("The deployments are being made.")
+    screen.say("The deployments are being made.")
     deploy(laid_out, settings)
     from blocks.catalogue import register_blocks
 
     register_blocks()
     services = bootstrap(settings)
     services.keys.in_force()  # made now, in the home that sends the letters; or it is told that it is lost
-    _offer_first_login(services, say, shown=_is_terminal())
-    say("Caseproof is up.")
+    if offered := _offer_first_login(services, shown=_is_terminal()):
+        screen.say(offered)
+        screen.log_in = f"{offered}\n{screen.log_in}"
+    screen.say("Caseproof is up.")
 
 
-def _offer_first_login(services: Services, say: Say, *, shown: bool) -> None:
-    """A sign-in link for the first person, where nobody can log in yet; none where it would be kept (not ``shown``)."""
+def _offer_first_login(services: Services, *, shown: bool) -> str:
+    """How the first person logs in, where nobody can yet, else "": by a link; it is none where it would be kept (not
+    ``shown``)."""
     if not shown:
-        if not services.logins.who_get_in():
-            first = shlex.quote(services.policy.team[0])
-            say(f"Nobody can log in yet: `caseproof people link {first}` prints a sign-in link.")
-    elif (offered := services.logins.first_link()) is not None:
-        login, token = offered
-        say(f"Nobody can log in yet. {login.name} chooses a password here, once: {services.links.sign_in_url(token)}")
+        if services.logins.who_get_in():
+            return ""
+        return (
+            f"Nobody can log in yet: `caseproof people link {shlex.quote(services.policy.team[0])}` prints a "
+            "sign-in link."
+        )
+    if (offered := services.logins.first_link()) is None:
+        return ""
+    login, token = offered
+    return f"Nobody can log in yet. {login.name} chooses a password here, once: {services.links.sign_in_url(token)}"
 
 
 def _is_terminal() -> bool:

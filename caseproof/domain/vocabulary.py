@@ -70,7 +70,7 @@ WAYS = {
     BY_PAGE: "on the confirmation page",
     BY_MAIL: "by mail",
     "message": "by mail, handed in by an operator",
-    "form": "typed in by an operator",
+    "form": "in words that an operator typed in",
 }
 
 

@@ -36,8 +36,12 @@ class Cursors:
     def set(self, name: str, value: str, at: datetime) -> None:
         """Note it, in place of what was noted before."""
         refuse_nul("mark", value)
+        change = update(marks).where(marks.c.name == name).values(value=value, at=at)
+        # First what holds as a rule: a database logs each row that it refuses.
+        if self._connection.execute(change).rowcount:
+            return
         if insert_once(self._connection, insert(marks).values(name=name, value=value, at=at)) is None:
-            self._connection.execute(update(marks).where(marks.c.name == name).values(value=value, at=at))
+            self._connection.execute(change)
 
     def names(self, begin: str) -> list[str]:
         """The names that begin so, sorted."""

@@ -32,7 +32,8 @@ class Screen:
     """Tells what happens: a live screen on a terminal, plain lines with their time elsewhere."""
 
     log_in = ""
-    """How people log in to Prefect's page. It may hold a password that was made just now, so it goes after a while."""
+    """How people log in to the web app and to Prefect's page. It may hold a password or a link that was made just now,
+    so it goes after a while."""
 
     def __init__(self, console: Console, home: Path, laid_out: StartPlan) -> None:
         self._console = console
@@ -62,7 +63,7 @@ class Screen:
             yield
             return
         with Live(
-            get_renderable=lambda: self._screen(services), console=self._console, refresh_per_second=2, screen=True
+            get_renderable=lambda: self.now(services), console=self._console, refresh_per_second=2, screen=True
         ) as live:
             self._live, until = live, time.monotonic() + LOG_IN_SECONDS
             self._shows_log_in = lambda: time.monotonic() < until
@@ -71,8 +72,9 @@ class Screen:
             finally:
                 self._live = None
 
-    def _screen(self, services: Sequence[Watched]) -> RenderableType:
-        lately = Text("\n".join(self._lately), style="dim")
+    def now(self, services: Sequence[Watched]) -> RenderableType:
+        """The whole screen as it is now."""
+        lately = Text("\n".join(reversed(self._lately)), style="dim")  # a low terminal cuts off what stands last
         return Group(self._table(services), self._hints(), Text("\nLately", style="bold"), lately)
 
     def _table(self, services: Sequence[Watched]) -> Table:
@@ -112,10 +114,10 @@ class Screen:
     def _hints(self) -> Text:
         log_in = f"{self.log_in}\n" if self.log_in and self._shows_log_in() else ""
         return Text(
+            f"{log_in}"
             f"Everything is kept in {self._home}; logs are in {self._plan.logs}.\n"
             f"{self._interfaces()}"
             f"{self._pages()}"
-            f"{log_in}"
             f"In another terminal: export CASEPROOF_HOME={shlex.quote(str(self._home))}; caseproof doctor\n"
             "Ctrl-C stops everything that was started here.",
             style="dim",

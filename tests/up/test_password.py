@@ -170,12 +170,10 @@ def found_by_a_command(settings: Settings, *, own_server: bool = True, **environ
 
 def test_a_first_start_at_a_terminal_lets_the_first_person_in_and_a_service_tells_how(settings: Settings) -> None:
     services = bootstrap(settings)
-    said: list[str] = []
-    _offer_first_login(services, said.append, shown=False)
     first = services.policy.team[0]
-    assert said == [f"Nobody can log in yet: `caseproof people link {shlex.quote(first)}` prints a sign-in link."]
-    _offer_first_login(services, said.append, shown=True)
-    token = said[-1].rpartition("/login/link/")[2]
+    said = _offer_first_login(services, shown=False)
+    assert said == f"Nobody can log in yet: `caseproof people link {shlex.quote(first)}` prints a sign-in link."
+    token = _offer_first_login(services, shown=True).rpartition("/login/link/")[2]
     assert services.logins.offered(token).name == first
     services.store.close()
 

@@ -314,6 +314,19 @@ def test_of_a_server_elsewhere_nothing_is_said_that_we_do_not_set(settings: Sett
     assert "interface" not in shown_by(settings, plan(settings, {"PREFECT_API_URL": f"{OURS}/api"}, postgres=False))
 
 
+def test_on_a_low_terminal_how_to_log_in_is_not_cut_off_and_the_latest_news_stand_first(settings: Settings) -> None:
+    written = io.StringIO()
+    console = Console(file=written, width=80)
+    screen = Screen(Console(file=io.StringIO()), settings.home_folder, plan(settings, {}, postgres=False))
+    for number in range(12):
+        screen.say(f"news {number}")
+    screen.log_in = "Here is the link: http://127.0.0.1/login/link/x"
+    console.print(screen.now([]))
+    shown = written.getvalue()
+    assert "login/link/x" in "\n".join(shown.splitlines()[:10]), "below the table of parts, before all else"
+    assert shown.index("news 11") < shown.index("news 0")
+
+
 def shown_by(settings: Settings, laid_out: StartPlan) -> str:
     """What `caseproof up` shows where there is no terminal."""
     written = io.StringIO()

@@ -96,6 +96,9 @@ def test_after_an_answer_the_page_shows_by_itself_what_the_case_asks_next_and_ax
     page = context.new_page()
     page.set_default_timeout(10_000)
     page.goto(place.url)
+    facts = page.locator(".question .beside").bounding_box()
+    assert facts is not None
+    assert facts["width"] > 200, "what the case is stands beside its form, in words and not letter by letter"
     page.get_by_label("Reactivate after our fix").check()
     page.get_by_label("Why").fill("Mended.")
     page.get_by_role("button", name="Send").click()
