@@ -10,7 +10,7 @@ from caseproof.domain.case import Case, Fact, FactOf
 from caseproof.domain.closure import Condition, Met, follows
 from caseproof.domain.support import payloads as says
 from caseproof.domain.support.efforts import since
-from caseproof.domain.support.substance import says_something
+from caseproof.domain.support.substance import is_one_of, says_something
 from caseproof.domain.support.vocabulary import Failing, Told
 
 _PROVEN_BY = ("J7", "J8")
@@ -32,7 +32,9 @@ def _solved(case: Case) -> Met | None:
 def _told(case: Case) -> Met | None:
     """The client was told after the solution was stated, and has written nothing since that nobody answered."""
     fact = case.own.get("told")
-    if fact is None or fact["how"] not in set(Told) or not says_something(fact["words"]) or not fact["to"].strip():
+    if fact is None or not is_one_of(fact["how"], Told) or not says_something(fact["words"]):
+        return None
+    if not str(fact["to"] or "").strip():
         return None
     wrote = max((one.seq for one in case.all_of(says.ClientWrote)), default=0)
     return _met(fact) if follows(fact, case.own.get("solution")) and fact.seq > wrote else None
@@ -40,7 +42,7 @@ def _told(case: Case) -> Met | None:
 
 def linked_jobs(case: Case) -> list[str]:
     """The job-failure cases of the jobs that fail in this matter, in this opening."""
-    linked = (fact.data["ref"] for fact in case.all_of(says.JobLinked) if fact.seq > since(case))
+    linked = (str(fact.data["ref"]) for fact in case.all_of(says.JobLinked) if fact.seq > since(case))
     return list(dict.fromkeys(linked))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from caseproof.domain.case import Case, FactOf
 from caseproof.domain.support import payloads as says
-from caseproof.domain.support.substance import is_address, same_text, says_something
+from caseproof.domain.support.substance import is_address, is_one_of, same_text, says_something, texts_of
 from caseproof.domain.support.vocabulary import Outcome, Tier
 
 
@@ -38,14 +38,15 @@ def items(case: Case) -> list[Item]:
 
 
 def _of(seq: int, data: says.PtAnswered | says.ReturnedToL2) -> Iterator[Item]:
-    both = [*((words, False) for words in data["suggestions"]), *((words, True) for words in data["questions"])]
+    suggestions, questions = texts_of(data["suggestions"]), texts_of(data["questions"])
+    both = [*((words, False) for words in suggestions), *((words, True) for words in questions)]
     for place, (words, is_question) in enumerate(both, 1):
         yield Item(f"{seq}.{place}", words, is_question)
 
 
 def outcomes(case: Case) -> dict[str, FactOf[says.OutcomeTold]]:
     """What came of each item, by its key: what was said last."""
-    return {fact.data["of"]: fact for fact in case.all_of(says.OutcomeTold) if fact.seq > since(case)}
+    return {str(fact.data["of"]): fact for fact in case.all_of(says.OutcomeTold) if fact.seq > since(case)}
 
 
 def without_outcome(case: Case) -> list[Item]:
@@ -83,7 +84,7 @@ def is_checkable(step: object, seen: object) -> bool:
 def documents(case: Case) -> list[says.Document]:
     """The documents that were linked to this case in this opening, by what was linked last."""
     linked = [fact for fact in case.all_of(says.DocumentsLinked) if fact.seq > since(case)]
-    return list(linked[-1].data["documents"]) if linked else []
+    return [one for one in linked[-1].data["documents"] if is_address(one["address"])] if linked else []
 
 
 def is_documented(case: Case, address: object) -> bool:
@@ -115,7 +116,7 @@ def wanted_by(case: Case) -> dict[str, tuple[Tier, int]]:
     for number, event in enumerate(case.events, 1):
         if number <= since(case):
             continue
-        if (asks := event.says(says.DetailsWanted)) is not None and asks["tier"] in set(Tier):
+        if (asks := event.says(says.DetailsWanted)) is not None and is_one_of(asks["tier"], Tier):
             open_for[_key(event.actor)] = (Tier(asks["tier"]), number)
         for kind in (says.DetailsGiven, says.ReachedL2, says.ReachedPt):
             if (given := event.says(kind)) is not None:

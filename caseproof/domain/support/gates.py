@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from caseproof.domain.case import Case
@@ -25,7 +26,7 @@ from caseproof.domain.support.efforts import (
     without_outcome,
 )
 from caseproof.domain.support.lifecycle import State
-from caseproof.domain.support.substance import is_address, says_something, stands_in
+from caseproof.domain.support.substance import is_address, is_one_of, says_something, stands_in
 from caseproof.domain.support.vocabulary import Failing, Naming, NewWork, Outcome, SameIssue, Tier, Wanted, Way
 
 
@@ -119,20 +120,20 @@ def _has_document(case: Case, event: Event) -> bool:
 
 
 def _knows_item(case: Case, event: Event) -> bool:
-    return event.data["of"] in {item.key for item in items(case)}
+    return event.data["of"] in [item.key for item in items(case)]
 
 
 def _outcome_fits(case: Case, event: Event) -> bool:
     """A question is answered or cannot be; a step is anything else."""
-    found = {item.key: item for item in items(case)}.get(event.data["of"])
-    if found is None or event.data["outcome"] not in set(Outcome):
+    found = next((item for item in items(case) if item.key == event.data["of"]), None)
+    if found is None or not is_one_of(event.data["outcome"], Outcome):
         return False
     outcome = Outcome(event.data["outcome"])
     return outcome is Outcome.COULD_NOT or (outcome is Outcome.ANSWERED) is found.is_question
 
 
-def _is_of(known: type[Any], name: str) -> Callable[[Case, Event], bool]:
-    return lambda _, event: event.data.get(name) in set(known)
+def _is_of(known: type[StrEnum], name: str) -> Callable[[Case, Event], bool]:
+    return lambda _, event: is_one_of(event.data.get(name), known)
 
 
 def _step(name: str) -> Bring:
@@ -156,7 +157,7 @@ STEP_OUTCOME = Bring(
     "E2",
     "What came of the step.",
     "Choose what came of it.",
-    lambda _, event: event.data["outcome"] in set(Outcome) - {Outcome.ANSWERED},
+    lambda _, event: is_one_of(event.data["outcome"], Outcome) and event.data["outcome"] != Outcome.ANSWERED,
 )
 WHICH_ITEM = Bring(
     "item", "E3", "Which of PT's suggestions or questions it is about.", "Choose one that the case shows.", _knows_item
@@ -214,7 +215,8 @@ def _names_technician(case: Case, event: Event) -> bool:
     if not technician.strip():
         return False
     if event.data.get("naming") == Naming.MAIL:
-        return any(stands_in(technician, words) for words in _mails(case).get(str(event.data.get("evidence", "")), ()))
+        mails = _mails(case).get(str(event.data.get("evidence") or ""), ())
+        return any(stands_in(technician, words) for words in mails)
     if event.data.get("naming") == Naming.CASE:
         there = event.data.get("there_names")
         named = isinstance(there, list) and any(same_person(technician, str(name)) for name in there)
@@ -230,7 +232,7 @@ def _mails(case: Case) -> dict[str, list[str]]:
         found.setdefault(str(opened["evidence"]), []).append(str(opened["said"]))
     for fact in case.all_of(says.ClientWrote):
         if fact.data["evidence"]:
-            found.setdefault(fact.data["evidence"], []).append(fact.data["words"])
+            found.setdefault(str(fact.data["evidence"]), []).append(str(fact.data["words"]))
     return found
 
 

@@ -215,7 +215,7 @@ LADDER: Mapping[Request, Step] = {
         do="Answer the technician who asked, with the steps that you took.",
         rule="E6",
         before=_OPEN,
-        by=(Tier.L1, Tier.L2, Tier.PT, Tier.IMPLEMENTATION),
+        by=tuple(Tier),
         brings=(gates.TO_ASKER, gates.for_any_way(gates.STEPS_TAKEN)),
     ),
     Request.STATE_SOLUTION: Step(
@@ -291,11 +291,20 @@ def way_to(request: Request, state: State) -> list[Request] | None:
 
 def on_the_way(request: Request, state: State) -> list[Blocker]:
     """What has to happen before this request may be made in this state at all, the next first."""
-    way = way_to(request, state)
+    way, step = way_to(request, state), LADDER[request]
     if way is None:  # there is nothing to open again
-        return [Blocker("closed", LADDER[request].rule, "A closed case: this one is open.", "Work on it as it stands.")]
+        return [Blocker("closed", step.rule, "A closed case: this one is open.", "Work on it as it stands.")]
+    owner = OWNERS.get(state)
+    if way and owner is not None and step.after is not None and OWNERS[step.after] is owner and _gives_to(request):
+        who = TIER_NAMES[owner]
+        return [Blocker("already", step.rule, f"Another owner: {who}, has it already.", f"Let {who} go on with it.")]
     steps = [(one, LADDER[one]) for one in way]
     return [Blocker(str(one), step.rule, f"{step.says}.", step.do) for one, step in steps]
+
+
+def _gives_to(request: Request) -> bool:
+    """Whether it is made to let another tier own the case."""
+    return LADDER[request].direct or request in TAKES.values()
 
 
 def request_blockers(case: Case, request: Request) -> list[Blocker]:

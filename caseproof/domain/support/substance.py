@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from urllib.parse import urlsplit
 
 from caseproof.domain.visible import one_line
@@ -21,6 +22,16 @@ def says_something(text: object) -> bool:
         return False
     words = {word.strip(".,;:!?-/()") for word in plain.split()} - {""}
     return len(words) >= _FEWEST_WORDS or not plain.isascii()
+
+
+def is_one_of(value: object, known: type[StrEnum]) -> bool:
+    """Whether it is the value of one of these."""
+    return isinstance(value, str) and value in set(known)
+
+
+def texts_of(value: object) -> list[str]:
+    """The texts of a list; none of what is no list of texts."""
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
 def same_text(one: object, other: object) -> bool:
