@@ -31,7 +31,7 @@ OPENED = {
     "how": "telephone",
 }  # fmt: skip
 STEP = {"step": "cleared the session table", "outcome": str(Outcome.NO_CHANGE), "seen": "the cart is still empty"}
-GIVEN = {"answer": "it happens in every browser", "steps": "called the client and tried two browsers"}
+GIVEN = {"reply": "it happens in every browser", "steps": "called the client and tried two browsers"}
 
 
 def digest(text: str) -> str:

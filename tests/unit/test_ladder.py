@@ -14,6 +14,7 @@ from caseproof.domain.closure import closure_blockers, refuse_event
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import ClosureRefused, NotAllowed, NotOnTheTeam
 from caseproof.domain.procedure import procedure_of
+from caseproof.domain.support import payloads
 from caseproof.domain.support.efforts import items
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.ladder import (
@@ -30,6 +31,7 @@ from caseproof.domain.support.lifecycle import LABELS, OWNERS, SENTENCES, State
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.substance import is_address, says_something, stands_in
 from caseproof.domain.support.vocabulary import Failing, NewWork, Outcome, SameIssue, Tier, Told, Way
+from caseproof.evidence.event_fields import FREE, unknown_names
 from tests.support.support_cases import (
     ASKED_AGAIN,
     BRINGS,
@@ -334,8 +336,8 @@ def test_the_answer_goes_back_to_the_technician_who_asked_with_the_steps_taken()
     told.do(Request.WANT_DETAILS, tier="PT")
     assert "E6: The technician's own request" in refused(told, Request.REACH_PT, **ASKED_AGAIN, technician=PEOPLE["L2"])
     assert "E6: The technician's own request" in refused(told, Request.REACH_L2, **ASKED_AGAIN, technician=PEOPLE["PT"])
-    for steps, answer in (("", "it happens in every browser"), ("x", "y"), (GIVEN["answer"], GIVEN["answer"])):
-        text = refused(told, Request.REACH_PT, way=str(Way.ASKED), steps=steps, answer=answer)
+    for steps, answer in (("", "it happens in every browser"), ("x", "y"), (GIVEN["reply"], GIVEN["reply"])):
+        text = refused(told, Request.REACH_PT, way=str(Way.ASKED), steps=steps, reply=answer)
         assert "E6: The answer, and the steps" in text
     told.do(Request.REACH_PT, **ASKED_AGAIN)
     assert owner_of(told.case) is Tier.PT
@@ -498,3 +500,14 @@ def test_support_cases_are_known_by_their_prefix_and_begin_with_l1() -> None:
     assert {str(one) for one in Request} <= {str(kind) for kind in Kind}
     assert NAMED["evidence"] == MAIL
     assert STEP["outcome"] == Outcome.NO_CHANGE
+
+
+def test_a_proof_has_no_free_field_of_a_support_case_but_what_was_typed_into_a_form() -> None:
+    told = in_state(State.PT_ANSWERED).closed()
+    assert unknown_names(told.case.events) == []
+    ours = {name for kind in Kind if kind.spec.says.__module__ == payloads.__name__ for name in _names(kind)}
+    assert ours & FREE == set()
+
+
+def _names(kind: Kind) -> set[str]:
+    return set(kind.spec.says.__annotations__)

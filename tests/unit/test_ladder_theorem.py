@@ -86,7 +86,7 @@ def _exception_skipped(last: Event, earlier: list[Event]) -> str:
         return "" if named and said["same_issue"] == "the same issue" else "E6: not named for the same issue"
     if way == Way.ASKED:
         wishes = [e.actor for e in earlier if e.kind == "details_wanted"]
-        return "" if said["technician"] in wishes and said["steps"] and said["answer"] else "E6: nobody asked"
+        return "" if said["technician"] in wishes and said["steps"] and said["reply"] else "E6: nobody asked"
     return "" if said["words"] and said["words"].casefold() in SAID.casefold() else "E6: not the client's words"
 
 
@@ -156,6 +156,6 @@ def test_the_oracle_sees_what_a_gate_left_open_would_let_through() -> None:
     bad = told.event(Request.RAISE_DEVELOPMENT, tier="L2")
     assert what_was_skipped([*told.case.events, bad]).startswith("E5")
     for spoiled in ({"technician": "somebody"}, {"same_issue": "another issue"}, {"way": str(Way.ASKED), "steps": "x"}):
-        event = told.event(Request.REACH_PT, **{"technician": PEOPLE["PT"], "answer": "y", **spoiled})
+        event = told.event(Request.REACH_PT, **{"technician": PEOPLE["PT"], "reply": "y", **spoiled})
         assert what_was_skipped([*told.case.events, event]).startswith("E6")
     assert told.case.state is State.WITH_L1

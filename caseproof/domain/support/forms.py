@@ -335,7 +335,7 @@ def _by_name(form: TierForm, name: str) -> tuple[Request, dict[str, Any]]:
 
 
 def _answer(form: TierForm, name: str) -> tuple[Request, dict[str, Any]]:
-    data = {"technician": _of(form, "technician"), "answer": _of(form, "seen"), "steps": _of(form, "step")}
+    data = {"technician": _of(form, "technician"), "reply": _of(form, "seen"), "steps": _of(form, "step")}
     if name == "GIVE_DETAILS":
         return Request.GIVE_DETAILS, data
     return Request.REACH_L2 if name == "ANSWER_L2" else Request.REACH_PT, {"way": str(Way.ASKED), **data}

@@ -259,7 +259,7 @@ def _with_l1(case: Case, _event: Event) -> bool:
 
 
 def _steps_taken(_case: Case, event: Event) -> bool:
-    return is_checkable(event.data.get("steps"), event.data.get("answer"))
+    return is_checkable(event.data.get("steps"), event.data.get("reply"))
 
 
 def _in_clients_words(case: Case, event: Event) -> bool:

@@ -146,7 +146,7 @@ class Kind(EventKind):
     ))
     DETAILS_GIVEN = "details_given", _step(Request.GIVE_DETAILS, Spec(
         says=says.DetailsGiven,
-        sentence="Answered {technician}: {answer} {steps}",
+        sentence="Answered {technician}: {reply} {steps}",
     ))
     SOLUTION_STATED = "solution_stated", _step(Request.STATE_SOLUTION, Spec(
         says=says.SolutionStated,

@@ -138,7 +138,7 @@ class Reached(Acting):
 
     A technician who is named: ``naming`` (a ``Naming``), the ``ref`` of the case or the mail's file as ``evidence``,
     and whether that is ``same_issue``; of a case also what was read there: its client, its product, whom it names.
-    A technician who asked: ``answer`` and the ``steps`` that were taken. New work: ``request`` (a ``NewWork``) and the
+    A technician who asked: ``reply`` and the ``steps`` that were taken. New work: ``request`` (a ``NewWork``) and the
     client's ``words``.
     """
 
@@ -151,7 +151,7 @@ class Reached(Acting):
     there_client: NotRequired[str]
     there_product: NotRequired[str]
     there_names: NotRequired[list[str]]
-    answer: NotRequired[str]
+    reply: NotRequired[str]
     steps: NotRequired[str]
     request: NotRequired[str]
     words: NotRequired[str]
@@ -183,7 +183,7 @@ class DetailsGiven(Acting):
     """The answer to that same technician, with the steps that were taken."""
 
     technician: str
-    answer: str
+    reply: str
     steps: str
 
 
