@@ -12,7 +12,7 @@ import pytest
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers, refuse_event
 from caseproof.domain.decisions import require_member
-from caseproof.domain.errors import ClosureRefused, NotAllowed, NotOnTheTeam
+from caseproof.domain.errors import BadInput, ClosureRefused, NotAllowed, NotOnTheTeam
 from caseproof.domain.procedure import procedure_of
 from caseproof.domain.support import payloads
 from caseproof.domain.support.efforts import items
@@ -119,6 +119,17 @@ def test_a_request_that_brings_nothing_is_refused_and_told_what_to_bring(request
     ways = [one for one in LADDER[request_].brings if one.applies(empty)]
     assert ways
     assert any(f"{one.rule}: {one.missing}" in text for one in ways)
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [({"client": " "}, "the client"), ({"product": ""}, "the product"), ({"summary": None}, "the summary"),
+     ({"key": ""}, "the key"), ({"said": "help"}, "the client's words"), ({"said": ["x"]}, "the client's words"),
+     ({"urgency": "very"}, "the urgency"), ({"failing": "perhaps"}, "whether a job, a feed or a sync fails")],
+)  # fmt: skip
+def test_a_case_says_from_the_beginning_who_wants_what(other: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadInput, match=f"E1: a support case lacks {says}"):
+        SupportCase().opened(**other)
 
 
 # -- E1 -----------------------------------------------------------------------------------------------------------
@@ -256,6 +267,24 @@ def test_what_happens_after_l2_said_that_it_is_exhausted_voids_it(request_: Requ
     refused(told, Request.TAKE)
 
 
+def test_what_solves_it_at_the_last_moment_keeps_it_with_l2() -> None:
+    told = in_state(State.PT_ANSWERED).do(Request.TRY, step="switched the theme back", outcome=str(Outcome.SOLVED))
+    for request in (Request.TAKE, Request.EXHAUST, Request.ASK_PT):
+        assert "E3: That it is unsolved" in refused(told, request)
+    told.do(Request.TAKE_SOLUTION_BACK).do(Request.TAKE)
+
+
+def test_what_pt_got_by_an_exception_and_gave_back_climbs_the_ladder_from_the_documentation_on() -> None:
+    told = SupportCase().opened().do(Request.REACH_PT).do(Request.RETURN_TO_L2).told_all()
+    assert "E2: What L2 tried out of the product's documentation" in refused(told, Request.EXHAUST)
+    told.do(Request.TRY).do(Request.EXHAUST).do(Request.TAKE)
+
+
+def test_an_outcome_of_a_step_is_one_of_those_there_are() -> None:
+    for outcome in ("", "great", str(Outcome.ANSWERED), ["x"]):
+        assert "E2: What came of the step" in refused(in_state(State.WITH_L2), Request.TRY, outcome=outcome)
+
+
 def test_what_was_tried_before_a_case_was_closed_opens_no_gate_after_it() -> None:
     told = in_state(State.PT_ANSWERED).closed().do(Request.REOPEN)
     assert codes(told.case, Tier.L2) == ["E1 l1_tried"]
@@ -321,6 +350,24 @@ def test_a_name_without_its_evidence_reaches_nobody(other: dict[str, Any], says:
         return
     assert "E6: " in (text := refused(told, Request.REACH_PT, **other))
     assert says in text
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [({"technician": "another technician"}, "that names this technician"),
+     ({"same_issue": "another issue"}, "same issue"),
+     ({"way": str(Way.ASKED), **GIVEN, "steps": "x"}, "and the steps that were taken")],
+)  # fmt: skip
+def test_l2_is_reached_directly_by_the_same_evidence(other: dict[str, Any], says: str) -> None:
+    told = SupportCase().opened().do(Request.WANT_DETAILS, tier="L2")
+    assert says in refused(told, Request.REACH_L2, **other)
+    told.do(Request.REACH_L2, **ASKED_AGAIN)
+
+
+def test_a_technician_says_what_they_want() -> None:
+    told = SupportCase().opened()
+    assert "E6: Details, or a call" in refused(told, Request.WANT_DETAILS, wants="a coffee")
+    assert "E6: What the technician wants to know" in refused(told, Request.WANT_DETAILS, wanted="?")
 
 
 def test_a_mail_that_comes_later_and_names_a_technician_counts_once_it_is_in_the_case() -> None:
@@ -430,6 +477,7 @@ def test_a_case_closes_with_its_solution_and_the_client_told(state: State) -> No
 
 def test_a_solution_that_nobody_checked_is_none() -> None:
     told = in_state(State.WITH_L2)
+    assert "J11: The solution." in refused(told, Request.STATE_SOLUTION, solution="ok")
     assert "J11: What was checked" in refused(told, Request.STATE_SOLUTION, checked="should work"[:6])
     with pytest.raises(ClosureRefused, match="J11: The solution is stated"):
         told.note(Kind.CLOSED, proof=digest("x"))

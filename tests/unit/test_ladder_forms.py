@@ -10,13 +10,22 @@ import pytest
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.forms import FormField, fields_of
 from caseproof.domain.support.efforts import items
-from caseproof.domain.support.forms import FORMS, FrontLine, ProductTeam, SecondLine, TierForm, asks_for
+from caseproof.domain.support.forms import (
+    FORMS,
+    FrontLine,
+    ProductTeam,
+    SecondLine,
+    SupportRequest,
+    TierForm,
+    asks_for,
+    opening,
+)
 from caseproof.domain.support.ladder import Request, cell
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.procedure import SUPPORT
-from caseproof.domain.support.vocabulary import Tier
+from caseproof.domain.support.vocabulary import Failing, Tier, Urgency
 from caseproof.domain.support.waiting import Asked, Late, Limit, what_time_asks, who_acts
-from tests.support.support_cases import BRINGS, BY_CASE, MAIL, PAGE, PEOPLE, START, STEP, SupportCase, in_state
+from tests.support.support_cases import BRINGS, BY_CASE, MAIL, OPENED, PAGE, PEOPLE, START, STEP, SupportCase, in_state
 
 TEXTS = {
     "document": PAGE, "step": STEP["step"], "seen": STEP["seen"], "source": MAIL, "technician": PEOPLE["L2"],
@@ -83,6 +92,13 @@ def test_a_form_is_flat_and_fills_in_nothing_that_decides(form: type[TierForm]) 
     assert all(set(one.only_with) | set(one.needed_with) <= values for one in shown)
     assert [one.name for one in shown if one.choices is None and one.name != "answered_by" and not one.only_with] == []
     assert SUPPORT.questions[form.slug] == form.called
+
+
+def test_a_case_is_raised_by_a_form_that_fills_in_nothing_that_decides() -> None:
+    assert {one.name for one in fields_of(SupportRequest) if not one.is_needed} == {"site", "contract", "continues"}
+    said = {name: OPENED[name] for name in ("client", "product", "summary", "said", "site")}
+    answer = SupportRequest(answered_by="front line", urgency=Urgency.STOPS, failing=Failing.NO, **said)
+    assert opening(answer, OPENED["key"], OPENED["how"]) == OPENED
 
 
 def test_every_request_of_a_person_is_on_a_form_of_its_tier() -> None:

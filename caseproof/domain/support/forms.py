@@ -15,7 +15,17 @@ from caseproof.domain.errors import BadInput
 from caseproof.domain.forms import Form, shown
 from caseproof.domain.support import vocabulary as words
 from caseproof.domain.support.ladder import Request
-from caseproof.domain.support.vocabulary import Naming, NewWork, Outcome, SameIssue, Tier, Wanted, Way
+from caseproof.domain.support.vocabulary import (
+    Failing,
+    Naming,
+    NewWork,
+    Outcome,
+    SameIssue,
+    Tier,
+    Urgency,
+    Wanted,
+    Way,
+)
 
 
 class L1Does(StrEnum):
@@ -159,6 +169,31 @@ def _wanted(does: type[StrEnum], *names: str) -> Any:
 
 def _lines(does: type[StrEnum], title: str, *names: str) -> Any:
     return _text(does, title, "One a line.", *names, is_needed=False, is_long=True)
+
+
+@dataclass(frozen=True)
+class SupportRequest(Form):
+    """A support case as somebody raises it: who wants what, in their words (E1)."""
+
+    slug = words.RAISED
+    waits_for = "is being raised"
+
+    urgency: Urgency = field(metadata=shown("How urgent", "An emergency has a form of its own (E7)."))
+    failing: Failing = field(metadata=shown("Does a job fail?", "Then its own case proves that it runs again (J10)."))
+    client: str = field(metadata=shown("The client", "As the policy or the desk names them.", shortest=1))
+    product: str = field(metadata=shown("The product", "It says which documents L2 is shown (E2).", shortest=1))
+    summary: str = field(metadata=shown("In a line", "What it is about.", shortest=1))
+    said: str = field(metadata=shown("What the client said", "Word for word.", shortest=1, is_long=True))
+    site: str = field(default="", metadata=shown("The site", "Its address, where there is one."))
+    contract: str = field(default="", metadata=shown("The contract", "What they have, if you know it (E11)."))
+    continues: str = field(default="", metadata=shown("Earlier case", "The reference of one about the same issue."))
+
+
+def opening(form: SupportRequest, key: str, how: str) -> dict[str, str]:
+    """What the event says that opens this case. ``key`` tells the matter from others, ``how`` is the way it came."""
+    names = ("urgency", "failing", "client", "product", "summary", "said", "site", "contract", "continues")
+    said = {name: str(getattr(form, name)).strip() for name in names}
+    return {name: value for name, value in said.items() if value} | {"key": key, "how": how}
 
 
 @dataclass(frozen=True)

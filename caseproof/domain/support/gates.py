@@ -272,10 +272,6 @@ def _nothing_fails(case: Case, _event: Event) -> bool:
     return case.facts["failing"] == Failing.NO and not case.all_of(says.JobLinked)
 
 
-def _as_their_own(_case: Case, event: Event) -> bool:
-    return event.data["tier"] in (Tier.L2, Tier.PT)
-
-
 WAY = Bring("way", "E6", "Which of the three exceptions it is.", "Choose one.", _is_of(Way, "way"))
 NAMES_THEM = Bring(
     "named",
@@ -358,7 +354,6 @@ TO_ASKER = Bring(
 )
 WHAT_THEY_WANT = Bring("wants", "E6", "Details, or a call to the client.", "Choose which.", _is_of(Wanted, "wants"))
 WANTED = _text("wanted", "E6", "What the technician wants to know.", "Ask it in a sentence.")
-OWN_REQUEST = Bring("own", "E6", "L2's or PT's own wish.", "Let the technician ask.", _as_their_own)  # fmt: skip
 
 
 def for_any_way(one: Bring) -> Bring:

@@ -14,13 +14,16 @@ from enum import StrEnum
 from caseproof.domain.case import Case
 from caseproof.domain.closure import Blocker
 from caseproof.domain.decisions import require_member
-from caseproof.domain.errors import NotAllowed, NotOnTheTeam
+from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
 from caseproof.domain.events import Event
 from caseproof.domain.specs import EventKind
 from caseproof.domain.support import gates
+from caseproof.domain.support import payloads as says
 from caseproof.domain.support.gates import Bring, Need
 from caseproof.domain.support.lifecycle import LABELS, OWNERS, WITH_L2, State
-from caseproof.domain.support.vocabulary import TIER_NAMES, Tier
+from caseproof.domain.support.substance import is_one_of, says_something
+from caseproof.domain.support.vocabulary import TIER_NAMES, Failing, Tier, Urgency
+from caseproof.domain.visible import one_line
 
 
 class Request(StrEnum):
@@ -71,9 +74,7 @@ _OPEN = tuple(state for state in State if state is not State.CLOSED)
 _SUPPORT = (State.WITH_L1, *WITH_L2)
 _L2_NEEDS = (gates.L1_TRIED, gates.L1_UNSOLVED)
 _PT_NEEDS = (gates.DOCUMENTED, gates.SUGGESTION_TRIED, gates.OUTCOMES, gates.UNSOLVED)
-_EXCEPTIONS = (
-    gates.WAY, gates.NAMES_THEM, gates.SAME_ISSUE, gates.THEY_ASKED, gates.FROM_L1, gates.STEPS_TAKEN,
-)  # fmt: skip
+_EXCEPTIONS = (gates.WAY, gates.NAMES_THEM, gates.SAME_ISSUE, gates.THEY_ASKED, gates.STEPS_TAKEN)
 _NEW_WORK = (gates.NEW_WORK, gates.WORDS_ASK, gates.NO_FAULT)
 
 LADDER: Mapping[Request, Step] = {
@@ -190,7 +191,7 @@ LADDER: Mapping[Request, Step] = {
         rule="E6",
         before=_SUPPORT,
         after=State.WITH_PT,
-        brings=(*_EXCEPTIONS, *_NEW_WORK),
+        brings=(*_EXCEPTIONS, gates.FROM_L1, *_NEW_WORK),
         direct=True,
     ),
     Request.SEND_TO_IMPLEMENTATION: Step(
@@ -208,7 +209,7 @@ LADDER: Mapping[Request, Step] = {
         rule="E6",
         before=_OPEN,
         by=(Tier.L2, Tier.PT),
-        brings=(gates.OWN_REQUEST, gates.WHAT_THEY_WANT, gates.WANTED),
+        brings=(gates.WHAT_THEY_WANT, gates.WANTED),
     ),
     Request.GIVE_DETAILS: Step(
         says="The answer goes back to the technician who asked, with the steps taken",
@@ -345,13 +346,31 @@ def missing(case: Case, kind: EventKind) -> Sequence[Blocker]:
 
 
 def refuse(case: Case, event: Event) -> None:
-    """Raise NotAllowed for a request that a gate does not let through, naming each missing item and what to do."""
+    """Raise NotAllowed for a request that a gate does not let through, naming each missing item and what to do.
+
+    Raises BadInput for an opening that does not say who wants what.
+    """
+    if (opened := event.says(says.SupportOpened)) is not None:
+        _refuse_empty(opened)
     if str(event.kind) not in set(Request):
         return
     request = Request(str(event.kind))
     blockers = [*request_blockers(case, request), *not_brought(case, event)]
     if blockers:
         raise NotAllowed(*in_sentences(case, request, blockers))
+
+
+def _refuse_empty(opened: says.SupportOpened) -> None:
+    texts = {"client": "the client", "product": "the product", "summary": "the summary", "key": "the key"}
+    lacks = [what for name, what in texts.items() if not one_line(opened.get(name) or "")]
+    if not says_something(opened["said"]):
+        lacks.append("the client's words")
+    if not is_one_of(opened["urgency"], Urgency):
+        lacks.append("the urgency")
+    if not is_one_of(opened["failing"], Failing):
+        lacks.append("whether a job, a feed or a sync fails")
+    if lacks:
+        raise BadInput(f"E1: a support case lacks {', '.join(lacks)}.", "Ask the client, and write it down.")
 
 
 def in_sentences(case: Case, request: Request, blockers: Sequence[Blocker]) -> tuple[str, str]:

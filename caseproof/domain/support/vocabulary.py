@@ -95,5 +95,5 @@ class Told(StrEnum):
 
 
 ONE, TWO, PT_ASKED, PT_OWNS = "l1", "l2", "pt-asked", "pt"
-DEVELOPMENT, NEW = "development", "implementation"
+DEVELOPMENT, NEW, RAISED = "development", "implementation", "support-request"
 """The slugs of the tiers' forms, as events and rows name them."""
