@@ -6,8 +6,8 @@ import pytest
 
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.support.kinds import Kind
-from caseproof.domain.support.ladder import Request
 from caseproof.domain.support.lifecycle import State
+from caseproof.domain.support.steps import Request
 from caseproof.store import AlreadyOpen
 from tests.support.support_cases import OPENED, PAGE, SupportCase
 

@@ -13,8 +13,9 @@ from caseproof.domain.events import Event
 from caseproof.domain.fold import apply, blank
 from caseproof.domain.support.efforts import items
 from caseproof.domain.support.kinds import Kind
-from caseproof.domain.support.ladder import Request, owner_of
+from caseproof.domain.support.ladder import owner_of
 from caseproof.domain.support.lifecycle import State
+from caseproof.domain.support.steps import Request
 from caseproof.domain.support.vocabulary import Failing, Naming, NewWork, Outcome, SameIssue, Told, Urgency, Wanted, Way
 
 REF = "SC-000123"

@@ -17,18 +17,10 @@ from caseproof.domain.procedure import procedure_of
 from caseproof.domain.support import payloads
 from caseproof.domain.support.efforts import items
 from caseproof.domain.support.kinds import Kind
-from caseproof.domain.support.ladder import (
-    LADDER,
-    Request,
-    cell,
-    escalation_blockers,
-    owner_of,
-    request_blockers,
-    require_tier,
-    table,
-)
+from caseproof.domain.support.ladder import cell, escalation_blockers, owner_of, request_blockers, require_tier, table
 from caseproof.domain.support.lifecycle import LABELS, OWNERS, SENTENCES, State
 from caseproof.domain.support.procedure import SUPPORT
+from caseproof.domain.support.steps import LADDER, Request
 from caseproof.domain.support.substance import is_address, says_something, stands_in
 from caseproof.domain.support.vocabulary import Failing, NewWork, Outcome, SameIssue, Tier, Told, Way
 from caseproof.evidence.event_fields import FREE, unknown_names

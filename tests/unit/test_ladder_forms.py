@@ -20,9 +20,10 @@ from caseproof.domain.support.forms import (
     asks_for,
     opening,
 )
-from caseproof.domain.support.ladder import Request, cell
+from caseproof.domain.support.ladder import cell
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.procedure import SUPPORT
+from caseproof.domain.support.steps import Request
 from caseproof.domain.support.vocabulary import Failing, Tier, Urgency
 from caseproof.domain.support.waiting import Asked, Late, Limit, what_time_asks, who_acts
 from tests.support.support_cases import BRINGS, BY_CASE, MAIL, OPENED, PAGE, PEOPLE, START, STEP, SupportCase, in_state

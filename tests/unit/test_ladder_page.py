@@ -13,9 +13,10 @@ from xml.etree import ElementTree
 import pytest
 
 from caseproof.domain.support.conditions import CONDITIONS
-from caseproof.domain.support.ladder import LADDER, Request, cell
+from caseproof.domain.support.ladder import cell
 from caseproof.domain.support.lifecycle import LABELS, OWNERS, SENTENCES, State
 from caseproof.domain.support.rules import RULES
+from caseproof.domain.support.steps import LADDER, Request
 from caseproof.domain.support.vocabulary import TIER_NAMES
 
 ROOT = Path(__file__).parents[2]

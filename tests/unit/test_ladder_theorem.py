@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.support.efforts import items
-from caseproof.domain.support.ladder import LADDER, Request, escalation_blockers, owner_of
+from caseproof.domain.support.ladder import escalation_blockers, owner_of
 from caseproof.domain.support.lifecycle import WITH_L2, State
+from caseproof.domain.support.steps import LADDER, Request
 from caseproof.domain.support.vocabulary import Outcome, Tier, Way
 from tests.support.examples import examples
 from tests.support.support_cases import ASKED_AGAIN, BY_CASE, PEOPLE, SAID, SupportCase

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from caseproof.domain.errors import BadInput
 from caseproof.domain.forms import Form, shown
 from caseproof.domain.support import vocabulary as words
-from caseproof.domain.support.ladder import Request
+from caseproof.domain.support.steps import Request
 from caseproof.domain.support.vocabulary import (
     Failing,
     Naming,

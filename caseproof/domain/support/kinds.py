@@ -1,4 +1,4 @@
-"""The events of a support case: an entry a kind. What leads where, and from where, is read from the ladder.
+"""The events of a support case: an entry a kind. What leads where, and from where, is read from the ladder (``steps``).
 
 Kinds, names of data and digests are stored: none of them ever changes.
 """
@@ -10,8 +10,8 @@ from dataclasses import replace
 from caseproof.domain import payloads as kernel
 from caseproof.domain.specs import EventKind, Logged, Move, Role, Spec
 from caseproof.domain.support import payloads as says
-from caseproof.domain.support.ladder import LADDER, Request
 from caseproof.domain.support.lifecycle import State
+from caseproof.domain.support.steps import LADDER, Request
 
 _ALL = frozenset(State)
 _OPEN = _ALL - {State.CLOSED}

@@ -1,5 +1,5 @@
 """The states of a support case: a name and a sentence a state, and who owns the case in it. What leads from which to
-which says ``ladder``."""
+which says ``steps``."""
 
 from __future__ import annotations
 

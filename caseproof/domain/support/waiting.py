@@ -10,8 +10,9 @@ from enum import StrEnum
 
 from caseproof.domain.case import Case
 from caseproof.domain.closure import Blocker
-from caseproof.domain.support.ladder import LADDER, Request, escalation_blockers, owner_of
+from caseproof.domain.support.ladder import escalation_blockers, owner_of
 from caseproof.domain.support.lifecycle import State
+from caseproof.domain.support.steps import LADDER, Request
 from caseproof.domain.support.vocabulary import Tier
 
 
