@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 from collections import Counter
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -17,7 +17,15 @@ from caseproof.domain.procedure import procedure_of
 from caseproof.domain.support import payloads
 from caseproof.domain.support.efforts import items
 from caseproof.domain.support.kinds import Kind
-from caseproof.domain.support.ladder import cell, escalation_blockers, owner_of, request_blockers, require_tier, table
+from caseproof.domain.support.ladder import (
+    cell,
+    escalation_blockers,
+    owner_of,
+    refuse_stranger,
+    request_blockers,
+    require_tier,
+    table,
+)
 from caseproof.domain.support.lifecycle import LABELS, OWNERS, SENTENCES, State
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.steps import LADDER, Request
@@ -430,6 +438,27 @@ def test_a_tier_has_its_people_by_the_policy() -> None:
     with pytest.raises(NotOnTheTeam, match="Nobody is in L2 by the policy"):
         require_tier("front line", Tier.L2, people)
     assert require_member("front line", people[Tier.L1])
+
+
+def test_nobody_acts_for_a_tier_or_reaches_a_technician_of_it_who_is_not_in_it() -> None:
+    people = {tier: [PEOPLE.get(tier, "team")] for tier in Tier}
+    told = SupportCase().opened()
+    for request in (Request.TRY, Request.HAND_TO_L2, Request.REACH_L2, Request.REACH_PT, Request.TAKE):
+        refuse_stranger(told.event(request), people)
+        with pytest.raises(NotOnTheTeam, match="somebody is not in"):
+            refuse_stranger(told.event(request, actor="somebody"), people)
+        for tier in ("", "L3", ["L1"]):
+            with pytest.raises(NotOnTheTeam, match="acts for no tier"):
+                refuse_stranger(replace(told.event(request), data={"tier": tier, **BRINGS[request]}), people)
+    for request, technician in (
+        (Request.REACH_PT, PEOPLE["L2"]),
+        (Request.REACH_L2, PEOPLE["PT"]),
+        (Request.REACH_L2, ""),
+    ):
+        with pytest.raises(NotOnTheTeam, match="is not in"):
+            refuse_stranger(told.event(request, technician=technician), people)
+    refuse_stranger(told.event(Request.REACH_PT, **NEW), people)
+    refuse_stranger(told.event(Request.TAKE_SOLUTION_BACK, actor="anybody"), people)
 
 
 def test_words_in_any_script_say_something_and_fillers_do_not() -> None:

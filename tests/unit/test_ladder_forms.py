@@ -14,18 +14,20 @@ from caseproof.domain.support.forms import (
     FORMS,
     FrontLine,
     ProductTeam,
+    PtAnswer,
     SecondLine,
     SupportRequest,
     TierForm,
     asks_for,
+    form_for,
     opening,
 )
-from caseproof.domain.support.ladder import cell
+from caseproof.domain.support.ladder import cell, who_acts
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.steps import Request
 from caseproof.domain.support.vocabulary import Failing, Tier, Urgency
-from caseproof.domain.support.waiting import Asked, Late, Limit, what_time_asks, who_acts
+from caseproof.domain.support.waiting import Asked, Late, Limit, what_time_asks
 from tests.support.support_cases import BRINGS, BY_CASE, MAIL, OPENED, PAGE, PEOPLE, START, STEP, SupportCase, in_state
 
 TEXTS = {
@@ -100,6 +102,17 @@ def test_a_case_is_raised_by_a_form_that_fills_in_nothing_that_decides() -> None
     said = {name: OPENED[name] for name in ("client", "product", "summary", "said", "site")}
     answer = SupportRequest(answered_by="front line", urgency=Urgency.STOPS, failing=Failing.NO, **said)
     assert opening(answer, OPENED["key"], OPENED["how"]) == OPENED
+
+
+def test_whoever_has_to_act_is_asked_with_the_form_of_their_tier() -> None:
+    for state in State:
+        form = form_for(in_state(state).case)
+        if state is State.PT_ANSWERED:
+            assert form is PtAnswer, "L2 is exhausted there"
+        else:
+            assert (form.slug if form else "") == next((slug for slug, one in STANDS.items() if one is state), "")
+    assert form_for(in_state(State.PT_ASKED).do(Request.ANSWER_L2).case) is SecondLine
+    assert form_for(SupportCase().case) is None
 
 
 def test_every_request_of_a_person_is_on_a_form_of_its_tier() -> None:

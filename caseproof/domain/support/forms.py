@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.domain.forms import Form, shown
 from caseproof.domain.support import vocabulary as words
+from caseproof.domain.support.ladder import owner_of, who_acts
 from caseproof.domain.support.steps import Request
 from caseproof.domain.support.vocabulary import (
     Failing,
@@ -315,6 +317,23 @@ FORMS: Mapping[str, type[TierForm]] = {
     form.slug: form for form in (FrontLine, SecondLine, PtAnswer, ProductTeam, Development, Implementation)
 }
 """The forms of a support case, by slug."""
+
+_OWNERS_FORMS: Mapping[Tier, type[TierForm]] = {
+    Tier.L1: FrontLine,
+    Tier.L2: SecondLine,
+    Tier.PT: ProductTeam,
+    Tier.DEV: Development,
+    Tier.IMPLEMENTATION: Implementation,
+}
+
+
+def form_for(case: Case) -> type[TierForm] | None:
+    """The form that whoever has to act is asked with; None where nobody has to."""
+    tier = who_acts(case)
+    if tier is None:
+        return None
+    return PtAnswer if tier is Tier.PT and owner_of(case) is Tier.L2 else _OWNERS_FORMS[tier]
+
 
 _OUTCOMES = {
     "SOLVED": Outcome.SOLVED,

@@ -19,13 +19,20 @@ from caseproof.domain.support import payloads as says
 from caseproof.domain.support.lifecycle import LABELS, OWNERS, State
 from caseproof.domain.support.steps import LADDER, TAKES, Request, Step
 from caseproof.domain.support.substance import is_one_of, says_something
-from caseproof.domain.support.vocabulary import TIER_NAMES, Failing, Tier, Urgency
+from caseproof.domain.support.vocabulary import TIER_NAMES, Failing, Tier, Urgency, Way
 from caseproof.domain.visible import one_line
 
 
 def owner_of(case: Case) -> Tier | None:
     """The tier that owns the case; None where it is closed or does not exist."""
     return OWNERS.get(case.state) if case.version else None
+
+
+def who_acts(case: Case) -> Tier | None:
+    """The tier that has to act: the owner; PT where L2 waits for its answer, or says that its efforts are exhausted."""
+    if case.state is State.PT_ASKED or (case.state is State.PT_ANSWERED and case.own.get("exhausted") is not None):
+        return Tier.PT
+    return owner_of(case)
 
 
 def tiers_of(step: Step, state: State) -> tuple[Tier, ...]:
@@ -160,6 +167,20 @@ def require_tier(name: str, tier: Tier, people: Mapping[Tier, Collection[str]]) 
             f"{name.strip() or 'Nobody'} is not in {TIER_NAMES[tier]}.",
             f"Let one of {', '.join(sorted(members))} do it, or name them there in policy.yaml.",
         ) from error
+
+
+def refuse_stranger(event: Event, people: Mapping[Tier, Collection[str]]) -> None:
+    """Raise NotOnTheTeam where whoever makes a request is not in the tier as which they act, or where a technician who
+    is reached directly is not in the tier that is reached (E6). ``people`` are the policy's; asked at the entry."""
+    tier = event.data.get("tier")
+    if str(event.kind) not in set(Request) or LADDER[Request(str(event.kind))].by_anybody:
+        return
+    if not is_one_of(tier, Tier):
+        raise NotOnTheTeam(f"{event.actor} acts for no tier.", f"Name one of {', '.join(Tier)}.")
+    require_tier(event.actor, Tier(str(tier)), people)
+    reached = {says.ReachedL2: Tier.L2, says.ReachedPt: Tier.PT}.get(event.kind.spec.says)
+    if reached is not None and event.data.get("way") in (Way.NAMED, Way.ASKED):
+        require_tier(str(event.data.get("technician") or ""), reached, people)
 
 
 # -- the whole table ----------------------------------------------------------------------------------------------

@@ -10,8 +10,7 @@ from enum import StrEnum
 
 from caseproof.domain.case import Case
 from caseproof.domain.closure import Blocker
-from caseproof.domain.support.ladder import escalation_blockers, owner_of
-from caseproof.domain.support.lifecycle import State
+from caseproof.domain.support.ladder import escalation_blockers, owner_of, who_acts
 from caseproof.domain.support.steps import LADDER, Request
 from caseproof.domain.support.vocabulary import Tier
 
@@ -49,13 +48,6 @@ class Asked:
 
 _NEXT = {Tier.L1: Tier.L2, Tier.L2: Tier.PT}
 """To whom a case goes on when its tier's time is over. What goes to development, PT alone says (E5)."""
-
-
-def who_acts(case: Case) -> Tier | None:
-    """The tier that has to act: the owner; PT where L2 waits for its answer, or says that its efforts are exhausted."""
-    if case.state is State.PT_ASKED or (case.state is State.PT_ANSWERED and case.own.get("exhausted") is not None):
-        return Tier.PT
-    return owner_of(case)
 
 
 def stands_since(case: Case) -> datetime | None:
