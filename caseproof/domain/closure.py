@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NoReturn
 
 from caseproof.domain import payloads as says
 from caseproof.domain.case import Case, Fact
@@ -118,6 +119,15 @@ def refuse_closure(case: Case, closing: Event | None = None) -> None:
         )
 
 
+def _refuse_early(case: Case, event: Event, problem: str) -> NoReturn:
+    """Raise NotAllowed for an event that the state does not allow, with what has to happen before it may."""
+    missing = case.procedure.missing(case, event.kind) if case.version else ()
+    if not missing:
+        raise NotAllowed(problem, f"See what comes next with `caseproof case why {case.ref}`.")
+    lines = " ".join(f"{one.rule}: {one.missing}" for one in missing)
+    raise NotAllowed(f"{problem} Missing: {lines}", missing[0].next_action)
+
+
 def refuse_event(case: Case, event: Event) -> None:
     """Raise NotAllowed if the procedure does not allow ``event`` on ``case`` now (asked before every append)."""
     before = case.state if case.version else None
@@ -125,10 +135,7 @@ def refuse_event(case: Case, event: Event) -> None:
         at = "does not exist yet"
         if case.version:
             at = f"is '{case.procedure.called(case.state)}': {case.procedure.sentences[case.state]}"
-        raise NotAllowed(
-            f"'{event.kind}' cannot happen now: {case.ref} {at}",
-            f"See what comes next with `caseproof case why {case.ref}`.",
-        )
+        _refuse_early(case, event, f"'{event.kind}' cannot happen now: {case.ref} {at}")
     case.procedure.refuse(case, event)
     if event.kind.spec.role is Role.CLOSES:
         refuse_closure(case, event)

@@ -73,13 +73,13 @@ class Apart(StrEnum):
     BY_ITSELF = "this failure is another: ask about this case by itself"
 
 
-def _shown(title: str, description: str, **more: object) -> dict[str, object]:
+def shown(title: str, description: str, **more: object) -> dict[str, object]:
     """How a field is shown. ``more``: what else of a FormField is said, by its names."""
     return {"title": title, "description": description, **more}
 
 
-_WHY = _shown("Why", "A sentence that a colleague understands next week.", shortest=1, is_long=True)
-_PAUSED_UNTIL = _shown(
+_WHY = shown("Why", "A sentence that a colleague understands next week.", shortest=1, is_long=True)
+_PAUSED_UNTIL = shown(
     "Paused until",
     "Needed for 'keep paused': the day on which the team decides again. Empty otherwise.",
     is_date=True,
@@ -99,7 +99,7 @@ class Form:
     waits_for: ClassVar[str]
 
     answered_by: str = field(
-        metadata=_shown(
+        metadata=shown(
             "Who are you?",
             "Your name on the policy's team list: it is written down with your answer.",
             position=9,  # Prefect's UI sorts by it, and a field without one is 0: this is the last
@@ -115,14 +115,14 @@ class RetailersWord(Form):
     waits_for = "waits for the retailer's word"
 
     what: Word = field(
-        metadata=_shown(
+        metadata=shown(
             "The retailer's word (J8)",
             "Record what the retailer wrote, say that the newest reply above counts, or go on to the decision.",
         )
     )
     sender: str = field(
         default="",
-        metadata=_shown(
+        metadata=shown(
             "Who wrote it",
             "If they wrote: the mail address, which must be one of the retailer's registered contacts.",
             is_contact=True,
@@ -132,7 +132,7 @@ class RetailersWord(Form):
     )
     message: str = field(
         default="",
-        metadata=_shown(
+        metadata=shown(
             "What they wrote",
             "Word for word. What you understood of it is not their word (J11).",
             is_long=True,
@@ -150,14 +150,14 @@ class WordAgreement(Form):
     waits_for = "waits for somebody else to agree to the retailer's word"
 
     counts: Counts = field(
-        metadata=_shown(
+        metadata=shown(
             "Is it the retailer's word? (J8)",
             "Agree only where you know it from elsewhere: you saw the mail arrive, or asked the retailer. Who brought "
             "it in can only take it back.",
         )
     )
     remark: str = field(
-        default="", metadata=_shown("How you know", "What you looked at, or whom you asked.", is_long=True)
+        default="", metadata=shown("How you know", "What you looked at, or whom you asked.", is_long=True)
     )
 
 
@@ -168,11 +168,11 @@ class AccountDecision(Form):
     slug = DECISION
     waits_for = "waits for the decision"
 
-    decision: Decision = field(metadata=_shown("The account's status (J6)", "What becomes of the account."))
+    decision: Decision = field(metadata=shown("The account's status (J6)", "What becomes of the account."))
     reason: str = field(metadata=_WHY)
     checked: str = field(
         default="",
-        metadata=_shown(
+        metadata=shown(
             "What you checked in the system (J8)",
             "Needed for 'after the retailer's change': what you looked at, and what you saw there.",
             is_long=True,
@@ -191,11 +191,11 @@ class Review(Form):
     waits_for = "waits for the review"
 
     verdict: Verdict = field(
-        metadata=_shown("The evidence (J7, J8)", "Approve it, or send the case back to the stop (J2).")
+        metadata=shown("The evidence (J7, J8)", "Approve it, or send the case back to the stop (J2).")
     )
     checked: str = field(
         default="",
-        metadata=_shown(
+        metadata=shown(
             "What you checked in the system (J8)",
             "Needed to approve where nobody looked at the change yet: what you looked at, and what you saw.",
             is_long=True,
@@ -204,7 +204,7 @@ class Review(Form):
     )
     remark: str = field(
         default="",
-        metadata=_shown(
+        metadata=shown(
             "Remark",
             "Needed when you send it back: the job is stopped again, and the case decided anew.",
             is_long=True,
@@ -220,9 +220,7 @@ class TryAgain(Form):
     slug = TRY_AGAIN
     waits_for = "needs help"
 
-    remark: str = field(
-        default="", metadata=_shown("What you did about it", "Put it right, then submit.", is_long=True)
-    )
+    remark: str = field(default="", metadata=shown("What you did about it", "Put it right, then submit.", is_long=True))
 
 
 @dataclass(frozen=True)
@@ -233,7 +231,7 @@ class CauseOfFailure(Form):
     waits_for = "waits for the cause"
 
     cause: CauseChoice = field(
-        metadata=_shown("The cause (J5)", "It is remembered for messages like this one; it chooses the notice's words.")
+        metadata=shown("The cause (J5)", "It is remembered for messages like this one; it chooses the notice's words.")
     )
 
 
@@ -245,7 +243,7 @@ class CauseElsewhere(Form):
     waits_for = "waits for the cause, asked with another case"
 
     apart: Apart = field(
-        metadata=_shown("Another failure?", "Nothing is to be done here, unless the message only looks like the other.")
+        metadata=shown("Another failure?", "Nothing is to be done here, unless the message only looks like the other.")
     )
 
 
@@ -256,7 +254,7 @@ class IncidentDecision(Form):
     slug = INCIDENT
     waits_for = "waits for the decision for all"
 
-    decision: ForAll = field(metadata=_shown("All of these accounts (J6)", "What becomes of them."))
+    decision: ForAll = field(metadata=shown("All of these accounts (J6)", "What becomes of them."))
     reason: str = field(metadata=_WHY)
     paused_until: str = field(default="", metadata=_PAUSED_UNTIL)
 

@@ -17,7 +17,7 @@ from caseproof.domain.specs import NAMES, EventKind
 
 if TYPE_CHECKING:
     from caseproof.domain.case import Case
-    from caseproof.domain.closure import Condition
+    from caseproof.domain.closure import Blocker, Condition
     from caseproof.domain.events import Event
     from caseproof.domain.owing import Owed
 
@@ -26,6 +26,14 @@ _PREFIX = re.compile(r"[A-Z]{2}", re.ASCII)
 
 def _nothing(_case: Case, _event: Event) -> None:
     return None
+
+
+def _misses_nothing(_case: Case, _kind: EventKind) -> Sequence[Blocker]:
+    return ()
+
+
+def _as_it_is(opened: Mapping[str, Any]) -> Mapping[str, Any]:
+    return opened
 
 
 def _owes_nothing(_case: Case) -> Sequence[Owed]:
@@ -39,10 +47,13 @@ class Procedure:
 
     ``prefix``: two capitals, with which its references begin. ``conditions`` are what a closure needs, under the rule
     that ``rule`` finds for a case (None: none yet). ``refuse`` raises NotAllowed for an event that the lifecycle allows
-    and the procedure does not, on a case as it is. ``claims``: what its proof says besides what every proof says.
-    ``questions``: what its forms are called in front of people, by their slugs. ``waits_in``: the states in which the
-    other side owes an answer. ``owes``: the effects that its events leave to be done yet. Raises ValueError for one
-    that the kernel cannot carry.
+    and the procedure does not, on a case as it is; ``missing``: what has to happen before a kind of event may that the
+    state does not allow, the next first (none: the refusal says where the case stands). ``claims``: what its proof says
+    besides what every proof says. ``questions``: what its forms are called in front of people, by their slugs.
+    ``waits_in``: the states in which the other side owes an answer. ``owes``: the effects that its events leave to be
+    done yet. ``listed_as``: of what a case is about, what stands in the columns that lists have of every case:
+    platform, job, job_name, retailer, marketplace, cause; platform and job tell it from all other open cases. Raises
+    ValueError for one that the kernel cannot carry.
     """
 
     prefix: str
@@ -53,10 +64,12 @@ class Procedure:
     rule: Callable[[Case], str | None]
     claims: Callable[[Case], Mapping[str, Any]]
     refuse: Callable[[Case, Event], None] = _nothing
+    missing: Callable[[Case, EventKind], Sequence[Blocker]] = _misses_nothing
     questions: Mapping[str, str]
     waits_in: Collection[StrEnum] = frozenset()
     owes: Callable[[Case], Sequence[Owed]] = _owes_nothing
     labels: Mapping[StrEnum, str] = field(default_factory=dict)
+    listed_as: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _as_it_is
 
     def __post_init__(self) -> None:
         if not _PREFIX.fullmatch(self.prefix):

@@ -81,7 +81,7 @@ class Bulk:
         results: list[Case | AlreadyOpen] = []
         rows, heads, beginnings = [], [], []
         for event, draft in zip(stored, drafts, strict=True):
-            facts = facts_of(event.data)
+            facts = facts_of(event)
             here = (draft.procedure.prefix, facts["platform"], facts["job"])
             if here in there:
                 results.append(AlreadyOpen(there[here]))
@@ -169,7 +169,7 @@ class Bulk:
 
     def _open_refs(self, opened: Sequence[Event]) -> dict[tuple[str, str, str], str]:
         """Who is in the way of these openings: by the procedure's prefix, the platform and the job."""
-        facts = [facts_of(event.data) for event in opened]
+        facts = [facts_of(event) for event in opened]
         found: dict[tuple[str, str, str], str] = {}
         for platform in {one["platform"] for one in facts}:
             for jobs in _portions({one["job"] for one in facts if one["platform"] == platform}):

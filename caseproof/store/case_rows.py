@@ -14,6 +14,7 @@ from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.cause import is_neutral, owes_cause
 from caseproof.domain.job_failure.turn import turn_of
+from caseproof.domain.procedure import Procedure, of_kind
 from caseproof.store.errors import readable
 
 WORD = 200
@@ -75,10 +76,16 @@ class CaseRow:
     told_neutrally: bool = False
 
 
-def facts_of(data: Mapping[str, Any]) -> dict[str, str]:
+def facts_of(event: Event) -> dict[str, str]:
     """What the event that opens a case says of its job, as texts; "" for what it leaves out. Raises BadInput."""
+    return _listed(of_kind(event.kind), event.data)
+
+
+def _listed(procedure: Procedure, data: Mapping[str, Any]) -> dict[str, str]:
+    """What the columns that every case has say of what a case is about."""
     names = ("platform", "job", "job_name", "retailer", "marketplace", "cause")
-    facts = {name: data.get(name) or "" for name in names}
+    listed = procedure.listed_as(data)
+    facts = {name: listed.get(name) or "" for name in names}
     for name, value in facts.items():
         if not isinstance(value, str) or (name in ("platform", "job") and not value.strip()):
             raise BadInput(f"A case needs a text as its {name}, not {value!r}.", "Name the platform and its job.")
@@ -94,7 +101,7 @@ def refuse_nul(name: str, value: str) -> None:
 
 def whose(case: Case) -> dict[str, str]:
     """Whose job it is and why it fails, as corrected since the case was opened; the job itself never changes."""
-    facts = facts_of(case.facts)
+    facts = _listed(case.procedure, case.facts)
     return {name: facts[name] for name in ("retailer", "marketplace", "cause")}
 
 
@@ -110,7 +117,7 @@ ROW_SAYS = (
 def row_says(case: Case) -> dict[str, Any]:
     """What the row of a case must say, for it follows from the case's events. Raises Unreadable."""
     with readable(f"An event of {case.ref}"):
-        begun = facts_of(case.opened.event.data if case.opened else {})
+        begun = _listed(case.procedure, case.opened.event.data if case.opened else {})
         said = begun | whose(case) | standing_after(case, case.events[-1])
     return {name: said[name] for name in ROW_SAYS}
 

@@ -238,7 +238,7 @@ class Cases:
         """Open a case (J1). Raises AlreadyOpen if the job has an open one, BadInput, NotAllowed."""
         event = as_stored(event)
         draft = draft_of(event)
-        facts = facts_of(event.data)
+        facts = facts_of(event)
         here = _of_job(draft.procedure, facts["platform"], facts["job"])
         number = next_number(self._connection, cases)
         row = first_row(number, draft, event)
@@ -387,7 +387,7 @@ def first_row(number: int, draft: Case, event: Event) -> dict[str, Any]:
     """The row of a case that this event opens, still without its reference; ``draft`` is the case after it."""
     begun = {"id": number, "procedure": draft.procedure.prefix, "opened_at": event.at, "generation": 0}
     noted = {"due_at": event.at, "crashes": 0, "rest_why": "", "rest_code": ""}
-    row = {**begun, **facts_of(event.data), **standing_after(draft, event), **noted}
+    row = {**begun, **facts_of(event), **standing_after(draft, event), **noted}
     return {**row, **turn_says(row, None)}
 
 

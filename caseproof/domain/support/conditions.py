@@ -1,0 +1,122 @@
+"""What the closing of a support case needs: its solution, the client told, and J7's or J8's proof of failing jobs."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from caseproof.domain.case import Case, Fact, FactOf
+from caseproof.domain.closure import Condition, Met, follows
+from caseproof.domain.support import payloads as says
+from caseproof.domain.support.efforts import since
+from caseproof.domain.support.substance import is_one_of, says_something
+from caseproof.domain.support.vocabulary import Failing, Told
+
+_PROVEN_BY = ("J7", "J8")
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_JOB_FAILURE = re.compile(r"JF-[0-9]{6,}", re.ASCII)
+
+
+def _met(*facts: Fact) -> Met:
+    return Met(tuple(fact["evidence"] for fact in facts if fact.get("evidence")), tuple(fact.seq for fact in facts))
+
+
+def _solved(case: Case) -> Met | None:
+    fact = case.own.get("solution")
+    if fact is None or not (says_something(fact["solution"]) and says_something(fact["checked"])):
+        return None
+    return _met(fact)
+
+
+def _told(case: Case) -> Met | None:
+    """The client was told after the solution was stated, and has written nothing since that nobody answered."""
+    fact = case.own.get("told")
+    if fact is None or not is_one_of(fact["how"], Told) or not says_something(fact["words"]):
+        return None
+    if not str(fact["to"] or "").strip():
+        return None
+    wrote = max((one.seq for one in case.all_of(says.ClientWrote)), default=0)
+    return _met(fact) if follows(fact, case.own.get("solution")) and fact.seq > wrote else None
+
+
+def linked_jobs(case: Case) -> list[str]:
+    """The job-failure cases of the jobs that fail in this matter, in this opening."""
+    linked = (str(fact.data["ref"]) for fact in case.all_of(says.JobLinked) if fact.seq > since(case))
+    return list(dict.fromkeys(linked))
+
+
+def proof_of(case: Case, ref: str) -> FactOf[says.JobProven] | None:
+    """The closing of a linked case, where it was proven since this one was opened last; else None."""
+    opened = case.last_opened
+    found = [fact for fact in case.all_of(says.JobProven) if fact.data["ref"] == ref and fact.seq > since(case)]
+    if not found or opened is None:
+        return None
+    said = found[-1].data
+    closed_at = _when(said["closed_at"])
+    holds = said["rule"] in _PROVEN_BY and _DIGEST.fullmatch(str(said["evidence"])) and _JOB_FAILURE.fullmatch(ref)
+    return found[-1] if holds and closed_at is not None and closed_at >= opened.at else None
+
+
+def _proven(case: Case) -> Met | None:
+    """Each linked job-failure case closed with its proof; at least one is linked."""
+    found = [proof_of(case, ref) for ref in linked_jobs(case)]
+    proven = [fact for fact in found if fact is not None]
+    return _met(*proven) if proven and len(proven) == len(found) else None
+
+
+def _looked(case: Case) -> Met | None:
+    fact = case.look
+    if fact is None or fact["failed"] != []:
+        return None
+    before: list[Fact | None] = [case.own.get("solution"), case.own.get("told")]
+    before += [proof_of(case, ref) for ref in linked_jobs(case)]
+    return _met(fact) if all(follows(fact, one) for one in before) else None
+
+
+def _when(text: Any) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return time if time.tzinfo else None
+
+
+def a_job_fails(case: Case) -> bool:
+    """Whether a job, a feed or a sync fails in this matter (J10)."""
+    return bool(case.all_of(says.JobLinked)) or (case.opened is not None and case.facts["failing"] != Failing.NO)
+
+
+def _always(_: Case) -> bool:
+    return True
+
+
+CONDITIONS: tuple[Condition, ...] = (
+    Condition(
+        "solved", "J11", "The solution is stated, with what was checked and seen.",
+        "Let the tier that owns {ref} state the solution in its form.", _always, _solved,
+    ),
+    Condition(
+        "told", "J5", "The client was told of the solution, and has written nothing since.",
+        "Tell the client, and record how and in which words.", _always, _told,
+    ),
+    Condition(
+        "proven", "J7, J8, J10", "Each job, feed or sync that failed has its own case, closed with its proof.",
+        "Link the job-failure case of each job to {ref}, and close it; `caseproof case why JF-...` says what it needs.",
+        a_job_fails, _proven,
+    ),
+    Condition(
+        "looked", "J10, J11", "At closing time the case was looked at again, and no linked job had failed since.",
+        "Let the case's run look again.", _always, _looked,
+    ),
+)  # fmt: skip
+
+
+def closure_rule(case: Case) -> str | None:
+    """J7 or J8 where a job failed, by the proof of its case; else J11. None where no solution is stated yet."""
+    if _solved(case) is None:
+        return None
+    if not a_job_fails(case):
+        return "J11"
+    rules = {fact.data["rule"] for ref in linked_jobs(case) if (fact := proof_of(case, ref)) is not None}
+    return ", ".join(sorted(rules)) or None

@@ -1,0 +1,429 @@
+"""The forms of the ladder, one a tier, as data (``caseproof.domain.forms`` says how), and what an answer asks for.
+
+What came of a step, and which exception it is, stand among the first field's choices: the others are texts, and no
+field that decides has a default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from caseproof.domain.case import Case
+from caseproof.domain.errors import BadInput
+from caseproof.domain.forms import Form, shown
+from caseproof.domain.support import vocabulary as words
+from caseproof.domain.support.ladder import owner_of, who_acts
+from caseproof.domain.support.steps import Request
+from caseproof.domain.support.vocabulary import (
+    Failing,
+    Naming,
+    NewWork,
+    Outcome,
+    SameIssue,
+    Tier,
+    Urgency,
+    Wanted,
+    Way,
+)
+
+
+class L1Does(StrEnum):
+    """What the front line does."""
+
+    TRIED_SOLVED = "I tried a step: it solved the problem"
+    TRIED_PARTLY = "I tried a step: something changed, the problem stays"
+    TRIED_NOTHING = "I tried a step: nothing changed"
+    HAND_OVER = "L1 cannot solve it: hand over to L2 (E1)"
+    L2_BY_MAIL = "a mail in this case names an L2 technician for the same issue (E6)"
+    L2_BY_CASE = "another case names an L2 technician for the same issue (E6)"
+    PT_BY_MAIL = "a mail in this case names a PT technician for the same issue (E6)"
+    PT_BY_CASE = "another case names a PT technician for the same issue (E6)"
+    ANSWER_L2 = "reach the L2 technician who asked for details or a call (E6)"
+    ANSWER_PT = "reach the PT technician who asked for details or a call (E6)"
+    IMPLEMENTATION = "it is an implementation request (E6)"
+    NEW_SITE = "it is a new-site request (E6)"
+    SOLVED = "state the solution"
+
+
+class L2Does(StrEnum):
+    """What L2 does with a case that it owns."""
+
+    TRIED_SOLVED = "I tried a step of a document: it solved the problem"
+    TRIED_PARTLY = "I tried a step of a document: something changed, the problem stays"
+    TRIED_NOTHING = "I tried a step of a document: nothing changed"
+    ASK_PT = "ask PT for help, and keep the case (E2, E3)"
+    ITEM_SOLVED = "PT's suggestion: it solved the problem (E3)"
+    ITEM_PARTLY = "PT's suggestion: something changed, the problem stays (E3)"
+    ITEM_NOTHING = "PT's suggestion: nothing changed (E3)"
+    ITEM_ANSWERED = "PT's question: this is the answer (E3)"
+    ITEM_COULD_NOT = "PT's suggestion or question: it could not be done (E3)"
+    EXHAUSTED = "L2's efforts are exhausted: PT may take it (E4)"
+    RETURN = "give it back to L1"
+    WANT_DETAILS = "ask for more details (E6)"
+    WANT_CALL = "ask that the client is called (E6)"
+    GIVE_DETAILS = "answer the technician who asked for details or a call (E6)"
+    PT_BY_MAIL = "a mail in this case names a PT technician for the same issue (E6)"
+    PT_BY_CASE = "another case names a PT technician for the same issue (E6)"
+    IMPLEMENTATION = "it is an implementation request (E6)"
+    NEW_SITE = "it is a new-site request (E6)"
+    SOLVED = "state the solution"
+
+
+class PtAnswers(StrEnum):
+    """What PT does with a case that L2 owns."""
+
+    ADVISE = "answer L2 with suggestions or questions (E3)"
+    TAKE = "take the case: L2's efforts are exhausted (E4)"
+    WANT_DETAILS = "ask for more details (E6)"
+    WANT_CALL = "ask that the client is called (E6)"
+
+
+class PtDoes(StrEnum):
+    """What PT does with a case that it owns."""
+
+    TRIED_SOLVED = "I tried a step: it solved the problem"
+    TRIED_PARTLY = "I tried a step: something changed, the problem stays"
+    TRIED_NOTHING = "I tried a step: nothing changed"
+    DEVELOP = "a code change is needed: a ticket for the development team (E5)"
+    RETURN = "give it back to L2 with suggestions or questions (E3)"
+    WANT_DETAILS = "ask for more details (E6)"
+    WANT_CALL = "ask that the client is called (E6)"
+    SOLVED = "state the solution"
+
+
+class DevelopmentDoes(StrEnum):
+    """What the development team does."""
+
+    RETURN = "give it back to PT, with what was done (E5)"
+
+
+class ImplementationDoes(StrEnum):
+    """What the implementation team does."""
+
+    RETURN = "it is no new work: give it back to L1"
+    SOLVED = "state the solution"
+
+
+_TRIED = ("TRIED_SOLVED", "TRIED_PARTLY", "TRIED_NOTHING")
+_ITEMS = ("ITEM_SOLVED", "ITEM_PARTLY", "ITEM_NOTHING", "ITEM_ANSWERED", "ITEM_COULD_NOT")
+_NAMED = ("L2_BY_MAIL", "L2_BY_CASE", "PT_BY_MAIL", "PT_BY_CASE")
+_NEW = ("IMPLEMENTATION", "NEW_SITE")
+_ANSWERS = ("ANSWER_L2", "ANSWER_PT", "GIVE_DETAILS")
+
+
+def _with(does: type[StrEnum], *names: str) -> tuple[str, ...]:
+    """The values of those choices that this tier has."""
+    return tuple(str(does[name]) for name in names if name in does.__members__)
+
+
+def _text(does: type[StrEnum], title: str, description: str, *names: str, is_needed: bool = True, **more: Any) -> Any:
+    """A text that is asked for with these choices."""
+    only = _with(does, *names)
+    said = {"only_with": only, "needed_with": only if is_needed else (), **more}
+    return field(default="", metadata=shown(title, description, **said))
+
+
+_WHAT = shown("What is next?", "What you did, or what is to happen.")
+
+
+def _step(does: type[StrEnum]) -> Any:
+    about = "Which step you took, so that a colleague can do it again."
+    return _text(does, "The step", about, *_TRIED, *_ITEMS, *_ANSWERS, is_long=True)
+
+
+def _seen(does: type[StrEnum]) -> Any:
+    about = "What you saw then: what came of the step. For an answer: what you answer."
+    return _text(does, "What came of it", about, *_TRIED, *_ITEMS, *_ANSWERS, is_long=True)
+
+
+def _why(does: type[StrEnum], *names: str) -> Any:
+    return _text(does, "Why", "A sentence that a colleague understands next week.", *names, is_long=True)
+
+
+def _technician(does: type[StrEnum]) -> Any:
+    return _text(does, "The technician", "Their name, as the policy has it.", *_NAMED, *_ANSWERS)
+
+
+def _source(does: type[StrEnum]) -> Any:
+    about = "The mail's file as the case shows it, or the other case's reference."
+    return _text(does, "What names them", about, *_NAMED)
+
+
+def _clients_words(does: type[StrEnum]) -> Any:
+    return _text(does, "The client's words", "Those that ask for it, word for word.", *_NEW, is_long=True)
+
+
+def _solution(does: type[StrEnum]) -> Any:
+    return _text(does, "The solution", "What solved it.", "SOLVED", is_long=True)
+
+
+def _checked(does: type[StrEnum]) -> Any:
+    about = "What you looked at, and what you saw there (J11)."
+    return _text(does, "What you checked", about, "SOLVED", is_long=True)
+
+
+def _wanted(does: type[StrEnum], *names: str) -> Any:
+    return _text(does, "What you want to know", "One thing, in a sentence.", *names, is_long=True)
+
+
+def _lines(does: type[StrEnum], title: str, *names: str) -> Any:
+    return _text(does, title, "One a line.", *names, is_needed=False, is_long=True)
+
+
+@dataclass(frozen=True)
+class SupportRequest(Form):
+    """A support case as somebody raises it: who wants what, in their words (E1)."""
+
+    slug = words.RAISED
+    waits_for = "is being raised"
+
+    urgency: Urgency = field(metadata=shown("How urgent", "An emergency has a form of its own (E7)."))
+    failing: Failing = field(metadata=shown("Does a job fail?", "Then its own case proves that it runs again (J10)."))
+    client: str = field(metadata=shown("The client", "As the policy or the desk names them.", shortest=1))
+    product: str = field(metadata=shown("The product", "It says which documents L2 is shown (E2).", shortest=1))
+    summary: str = field(metadata=shown("In a line", "What it is about.", shortest=1))
+    said: str = field(metadata=shown("What the client said", "Word for word.", shortest=1, is_long=True))
+    site: str = field(default="", metadata=shown("The site", "Its address, where there is one."))
+    contract: str = field(default="", metadata=shown("The contract", "What they have, if you know it (E11)."))
+    continues: str = field(default="", metadata=shown("Earlier case", "The reference of one about the same issue."))
+
+
+def opening(form: SupportRequest, key: str, how: str) -> dict[str, str]:
+    """What the event says that opens this case. ``key`` tells the matter from others, ``how`` is the way it came."""
+    names = ("urgency", "failing", "client", "product", "summary", "said", "site", "contract", "continues")
+    said = {name: str(getattr(form, name)).strip() for name in names}
+    return {name: value for name, value in said.items() if value} | {"key": key, "how": how}
+
+
+@dataclass(frozen=True)
+class FrontLine(Form):
+    """What L1 does (E1)."""
+
+    slug = words.ONE
+    waits_for = "waits for L1"
+    called: ClassVar[str] = "L1's step"
+    tier: ClassVar[Tier] = Tier.L1
+
+    what: L1Does = field(metadata=_WHAT)
+    document: str = _text(L1Does, "Which document", "Its address; empty where you used none.", *_TRIED, is_needed=False)
+    step: str = _step(L1Does)
+    seen: str = _seen(L1Does)
+    why: str = _why(L1Does, "HAND_OVER")
+    technician: str = _technician(L1Does)
+    source: str = _source(L1Does)
+    clients_words: str = _clients_words(L1Does)
+    solution: str = _solution(L1Does)
+    checked: str = _checked(L1Does)
+
+
+@dataclass(frozen=True)
+class SecondLine(Form):
+    """What L2 does with a case that it owns (E2 to E4)."""
+
+    slug = words.TWO
+    waits_for = "waits for L2"
+    called: ClassVar[str] = "L2's step"
+    tier: ClassVar[Tier] = Tier.L2
+
+    what: L2Does = field(metadata=_WHAT)
+    document: str = _text(
+        L2Does, "Which document", "The address of one that is linked above for the product (E2).", *_TRIED
+    )
+    item: str = _text(L2Does, "Which of PT's lines", "Its number, as it stands above (E3).", *_ITEMS)
+    step: str = _step(L2Does)
+    seen: str = _seen(L2Does)
+    wanted: str = _wanted(L2Does, "ASK_PT", "WANT_DETAILS", "WANT_CALL")
+    why: str = _why(L2Does, "EXHAUSTED", "RETURN")
+    technician: str = _technician(L2Does)
+    source: str = _source(L2Does)
+    clients_words: str = _clients_words(L2Does)
+    solution: str = _solution(L2Does)
+    checked: str = _checked(L2Does)
+
+
+@dataclass(frozen=True)
+class PtAnswer(Form):
+    """What PT answers while L2 owns the case (E3), or that it takes it (E4)."""
+
+    slug = words.PT_ASKED
+    waits_for = "waits for PT's answer"
+    called: ClassVar[str] = "PT's answer"
+    tier: ClassVar[Tier] = Tier.PT
+
+    what: PtAnswers = field(metadata=_WHAT)
+    suggestions: str = _lines(PtAnswers, "What L2 is to try", "ADVISE")
+    questions: str = _lines(PtAnswers, "What PT wants to know", "ADVISE")
+    wanted: str = _wanted(PtAnswers, "WANT_DETAILS", "WANT_CALL")
+
+
+@dataclass(frozen=True)
+class ProductTeam(Form):
+    """What PT does with a case that it owns (E4, E5)."""
+
+    slug = words.PT_OWNS
+    waits_for = "waits for PT"
+    called: ClassVar[str] = "PT's step"
+    tier: ClassVar[Tier] = Tier.PT
+
+    what: PtDoes = field(metadata=_WHAT)
+    document: str = _text(PtDoes, "Which document", "Its address; empty where you used none.", *_TRIED, is_needed=False)
+    step: str = _step(PtDoes)
+    seen: str = _seen(PtDoes)
+    suggestions: str = _lines(PtDoes, "What L2 is to try", "RETURN")
+    questions: str = _lines(PtDoes, "What PT wants to know", "RETURN")
+    wanted: str = _wanted(PtDoes, "WANT_DETAILS", "WANT_CALL")
+    where: str = _text(PtDoes, "Where the code changes", "The component, and the place in it (E5).", "DEVELOP")
+    change: str = _text(PtDoes, "The change", "What has to change in the code (E5).", "DEVELOP", is_long=True)
+    accepted_when: str = _text(PtDoes, "Done when", "What one sees when it is done (E5).", "DEVELOP", is_long=True)
+    desk: str = _text(PtDoes, "The desk", "Where you raised the ticket for the development team.", "DEVELOP")
+    ticket: str = _text(PtDoes, "The ticket", "Its number there.", "DEVELOP")
+    solution: str = _solution(PtDoes)
+    checked: str = _checked(PtDoes)
+
+
+@dataclass(frozen=True)
+class Development(Form):
+    """What the development team did (E5)."""
+
+    slug = words.DEVELOPMENT
+    waits_for = "waits for development"
+    called: ClassVar[str] = "development's answer"
+    tier: ClassVar[Tier] = Tier.DEV
+
+    what: DevelopmentDoes = field(metadata=_WHAT)
+    result: str = _text(DevelopmentDoes, "What was done", "Or why nothing was.", "RETURN", is_long=True)
+
+
+@dataclass(frozen=True)
+class Implementation(Form):
+    """What the implementation team does (E6)."""
+
+    slug = words.NEW
+    waits_for = "waits for the implementation team"
+    called: ClassVar[str] = "the implementation team's step"
+    tier: ClassVar[Tier] = Tier.IMPLEMENTATION
+
+    what: ImplementationDoes = field(metadata=_WHAT)
+    why: str = _why(ImplementationDoes, "RETURN")
+    solution: str = _solution(ImplementationDoes)
+    checked: str = _checked(ImplementationDoes)
+
+
+TierForm = FrontLine | SecondLine | PtAnswer | ProductTeam | Development | Implementation
+FORMS: Mapping[str, type[TierForm]] = {
+    form.slug: form for form in (FrontLine, SecondLine, PtAnswer, ProductTeam, Development, Implementation)
+}
+"""The forms of a support case, by slug."""
+
+_OWNERS_FORMS: Mapping[Tier, type[TierForm]] = {
+    Tier.L1: FrontLine,
+    Tier.L2: SecondLine,
+    Tier.PT: ProductTeam,
+    Tier.DEV: Development,
+    Tier.IMPLEMENTATION: Implementation,
+}
+
+
+def form_for(case: Case) -> type[TierForm] | None:
+    """The form that whoever has to act is asked with; None where nobody has to."""
+    tier = who_acts(case)
+    if tier is None:
+        return None
+    return PtAnswer if tier is Tier.PT and owner_of(case) is Tier.L2 else _OWNERS_FORMS[tier]
+
+
+_OUTCOMES = {
+    "SOLVED": Outcome.SOLVED,
+    "PARTLY": Outcome.PARTLY,
+    "NOTHING": Outcome.NO_CHANGE,
+    "ANSWERED": Outcome.ANSWERED,
+    "COULD_NOT": Outcome.COULD_NOT,
+}
+
+
+def asks_for(form: TierForm) -> tuple[Request, dict[str, Any]]:
+    """The request that an answered form makes, and what it brings.
+
+    Of a case that names a technician the entry adds what it reads there (``there_client``, ``there_product``,
+    ``there_names``). Raises BadInput where the form leaves a text empty that its choice needs.
+    """
+    name = form.what.name
+    if name.startswith(("TRIED_", "ITEM_")):
+        request, data = _tried(form, name)
+    elif name in _NAMED:
+        request, data = _by_name(form, name)
+    elif name in _NEW:
+        work = NewWork.IMPLEMENTATION if name == "IMPLEMENTATION" else NewWork.NEW_SITE
+        request, data = Request.SEND_TO_IMPLEMENTATION, {"request": str(work), "words": _of(form, "clients_words")}
+    elif name in _ANSWERS:
+        request, data = _answer(form, name)
+    else:
+        request, data = _plain(form, name)
+    return request, {"tier": str(form.tier), **data}
+
+
+def _of(form: TierForm, name: str) -> str:
+    return str(getattr(form, name)).strip()
+
+
+def _tried(form: TierForm, name: str) -> tuple[Request, dict[str, Any]]:
+    kind, _, outcome = name.partition("_")
+    data = {"outcome": str(_OUTCOMES[outcome]), "step": _of(form, "step"), "seen": _of(form, "seen")}
+    if kind == "ITEM":
+        return Request.TELL_OUTCOME, {"of": _of(form, "item"), **data}
+    return Request.TRY, {"document": _of(form, "document"), **data}
+
+
+def _by_name(form: TierForm, name: str) -> tuple[Request, dict[str, Any]]:
+    by_mail = name.endswith("MAIL")
+    return Request.REACH_L2 if name.startswith("L2") else Request.REACH_PT, {
+        "way": str(Way.NAMED),
+        "technician": _of(form, "technician"),
+        "naming": str(Naming.MAIL if by_mail else Naming.CASE),
+        "evidence" if by_mail else "ref": _of(form, "source"),
+        "same_issue": str(SameIssue.SAME),  # the choice says so
+    }
+
+
+def _answer(form: TierForm, name: str) -> tuple[Request, dict[str, Any]]:
+    data = {"technician": _of(form, "technician"), "reply": _of(form, "seen"), "steps": _of(form, "step")}
+    if name == "GIVE_DETAILS":
+        return Request.GIVE_DETAILS, data
+    return Request.REACH_L2 if name == "ANSWER_L2" else Request.REACH_PT, {"way": str(Way.ASKED), **data}
+
+
+_PLAIN: Mapping[str, tuple[Request, tuple[str, ...]]] = {
+    "HAND_OVER": (Request.HAND_TO_L2, ("why",)),
+    "ASK_PT": (Request.ASK_PT, ("wanted",)),
+    "EXHAUSTED": (Request.EXHAUST, ("why",)),
+    "TAKE": (Request.TAKE, ()),
+    "DEVELOP": (Request.RAISE_DEVELOPMENT, ("where", "change", "accepted_when", "desk", "ticket")),
+    "SOLVED": (Request.STATE_SOLUTION, ("solution", "checked")),
+}
+_BACK = {Tier.L2: Request.RETURN_TO_L1, Tier.IMPLEMENTATION: Request.RETURN_TO_L1}
+
+
+def _plain(form: TierForm, name: str) -> tuple[Request, dict[str, Any]]:
+    if name in _PLAIN:
+        request, names = _PLAIN[name]
+        return request, {one: _of(form, one) for one in names}
+    if name in ("WANT_DETAILS", "WANT_CALL"):
+        wants = Wanted.DETAILS if name == "WANT_DETAILS" else Wanted.CALL
+        return Request.WANT_DETAILS, {"wants": str(wants), "wanted": _of(form, "wanted")}
+    if name == "ADVISE":
+        return Request.ANSWER_L2, _advice(form)
+    if isinstance(form, ProductTeam):
+        return Request.RETURN_TO_L2, _advice(form)
+    if isinstance(form, Development):
+        return Request.RETURN_TO_PT, {"result": _of(form, "result")}
+    if name == "RETURN":
+        return _BACK[form.tier], {"why": _of(form, "why")}
+    raise BadInput(f"'{form.what}' is no request.", "Choose what the form offers.")
+
+
+def _advice(form: TierForm) -> dict[str, Any]:
+    both = ("suggestions", "questions")
+    return {name: [line.strip() for line in _of(form, name).splitlines() if line.strip()] for name in both}

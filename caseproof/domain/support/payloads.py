@@ -1,0 +1,240 @@
+"""What the events of a support case say, by their kinds; those that every procedure has stand in ``domain.payloads``.
+
+``tier`` is the tier as which whoever acts does so; that they belong to it is checked at the entry (``require_tier``).
+"""
+
+# No "from __future__ import annotations": see caseproof/domain/payloads.py.
+from typing import NotRequired, TypedDict
+
+from caseproof.domain.payloads import Answering
+
+
+class Document(TypedDict):
+    """A page of documentation: its title, and its address."""
+
+    title: str
+    address: str
+
+
+class Acting(Answering):
+    """As which tier somebody acts."""
+
+    tier: str
+
+
+class SupportOpened(TypedDict):
+    """Who wants what. ``key`` tells this matter from others: a ticket's or a mail's own identity, a form's number.
+
+    ``said`` are the client's words; ``evidence`` is the mail's file where it came by mail; ``failing`` is a Failing.
+    ``continues`` is the reference of an earlier case of the same issue.
+    """
+
+    key: str
+    client: str
+    product: str
+    summary: str
+    said: str
+    urgency: str
+    failing: str
+    how: str
+    site: NotRequired[str]
+    contract: NotRequired[str]
+    sender: NotRequired[str]
+    evidence: NotRequired[str]
+    continues: NotRequired[str]
+
+
+class SupportReopened(TypedDict):
+    """Why it was opened again."""
+
+    why: str
+
+
+class DocumentsLinked(TypedDict):
+    """What L2 is shown to consult: the policy's documents of the product, as they were then (E2)."""
+
+    product: str
+    documents: list[Document]
+
+
+class Tried(Acting):
+    """One step: out of which document (its address; L1 needs none), what was done, and what came of it."""
+
+    document: str
+    step: str
+    outcome: str
+    seen: str
+
+
+class HandedToL2(Acting):
+    """Why L1 cannot solve it."""
+
+    why: str
+
+
+class ReturnedToL1(Acting):
+    """What L1 is to do, or why the implementation team is not whom it needs."""
+
+    why: str
+
+
+class PtAsked(Acting):
+    """What L2 wants to know of PT."""
+
+    wanted: str
+
+
+class PtAnswered(Acting):
+    """What L2 is to try, and what PT wants to know: at least one of either."""
+
+    suggestions: list[str]
+    questions: list[str]
+
+
+class OutcomeTold(Acting):
+    """What came of one of PT's suggestions or questions; ``of`` is its key (``consultation.Item``)."""
+
+    of: str
+    step: str
+    outcome: str
+    seen: str
+
+
+class EffortsExhausted(Acting):
+    """Why nothing is left that L2 could try; what it tried, the events before say."""
+
+    why: str
+
+
+class TakenByPt(Acting):
+    """PT owns it from here."""
+
+
+class ReturnedToL2(Acting):
+    """What L2 is to try yet, and what PT wants to know: at least one of either (E3)."""
+
+    suggestions: list[str]
+    questions: list[str]
+
+
+class DevelopmentRaised(Acting):
+    """The change in code that is needed: where, what, how one sees that it is done; and the ticket that PT raised."""
+
+    where: str
+    change: str
+    accepted_when: str
+    desk: str
+    ticket: str
+
+
+class ReturnedToPt(Acting):
+    """What the development team did, or why it did nothing."""
+
+    result: str
+
+
+class Reached(Acting):
+    """Which exception (``Way``) leads to which technician, with what it needs for evidence.
+
+    A technician who is named: ``naming`` (a ``Naming``), the ``ref`` of the case or the mail's file as ``evidence``,
+    and whether that is ``same_issue``; of a case also what was read there: its client, its product, whom it names.
+    A technician who asked: ``reply`` and the ``steps`` that were taken. New work: ``request`` (a ``NewWork``) and the
+    client's ``words``.
+    """
+
+    way: str
+    technician: NotRequired[str]
+    naming: NotRequired[str]
+    ref: NotRequired[str]
+    evidence: NotRequired[str]
+    same_issue: NotRequired[str]
+    there_client: NotRequired[str]
+    there_product: NotRequired[str]
+    there_names: NotRequired[list[str]]
+    reply: NotRequired[str]
+    steps: NotRequired[str]
+    request: NotRequired[str]
+    words: NotRequired[str]
+
+
+class ReachedL2(Reached):
+    """L2 directly."""
+
+
+class ReachedPt(Reached):
+    """PT directly."""
+
+
+class SentToImplementation(Acting):
+    """What is asked for (a ``NewWork``), in the client's own words as the case has them."""
+
+    request: str
+    words: str
+
+
+class DetailsWanted(Acting):
+    """What a technician asks for (a ``Wanted``), and what they want to know; who asks is who says it."""
+
+    wants: str
+    wanted: str
+
+
+class DetailsGiven(Acting):
+    """The answer to that same technician, with the steps that were taken."""
+
+    technician: str
+    reply: str
+    steps: str
+
+
+class SolutionStated(Acting):
+    """What solved it, and what was checked and seen (J11)."""
+
+    solution: str
+    checked: str
+
+
+class SolutionFailed(Acting):
+    """Why it is no solution after all."""
+
+    why: str
+
+
+class ClientTold(TypedDict):
+    """How the client was told, whom, and in which words."""
+
+    how: str
+    to: str
+    words: str
+    evidence: NotRequired[str]
+
+
+class ClientWrote(TypedDict):
+    """What the client wrote since, word for word, and its file."""
+
+    sender: str
+    words: str
+    evidence: str
+    subject: NotRequired[str]
+
+
+class JobLinked(TypedDict):
+    """The job-failure case of a job that fails in this matter, too."""
+
+    ref: str
+
+
+class JobProven(TypedDict):
+    """The closing of that case as it was read: by which rule, with which proof, and when."""
+
+    ref: str
+    rule: str
+    evidence: str
+    closed_at: str
+
+
+class SupportLookedAgain(TypedDict):
+    """The last look before closing: the failed runs of linked jobs since."""
+
+    failed: list[str]
+    evidence: str

@@ -1,0 +1,74 @@
+"""How long a tier may have a case before it is reminded, and before the policy hands it on. Nobody skips a gate by
+waiting: where one is closed, the tier's lead hears what is missing, and the case stays where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from caseproof.domain.case import Case
+from caseproof.domain.closure import Blocker
+from caseproof.domain.support.ladder import escalation_blockers, owner_of, who_acts
+from caseproof.domain.support.steps import LADDER, Request
+from caseproof.domain.support.vocabulary import Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """After how long in one state the tier that has to act is nudged, and then the case handed on; None: never."""
+
+    nudge: timedelta
+    hand_on: timedelta | None = None
+
+
+class Late(StrEnum):
+    """What a time limit asks for."""
+
+    NUDGE = "nudge"
+    HAND_ON = "hand on"
+    TELL_LEAD = "tell the lead"
+    """It should be handed on, and a gate is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What time asks for: of which tier, since when it is due, to which tier it goes on, and what is missing for that.
+
+    ``to`` is None for a nudge, and where the next tier takes a case by itself (PT, E4) or by its own judgement.
+    """
+
+    what: Late
+    tier: Tier
+    since: datetime
+    to: Tier | None = None
+    missing: tuple[Blocker, ...] = ()
+
+
+_NEXT = {Tier.L1: Tier.L2, Tier.L2: Tier.PT}
+"""To whom a case goes on when its tier's time is over. What goes to development, PT alone says (E5)."""
+
+
+def stands_since(case: Case) -> datetime | None:
+    """Since when the case stands where it does, with whom it does; None before it is opened. What a tier tries moves
+    its own time, for it is at work."""
+    moves = {str(one) for one, step in LADDER.items() if step.after is not None}
+    moves |= {str(Request.TRY), str(Request.TELL_OUTCOME), str(Request.EXHAUST)}
+    told = [event.at for event in case.events if str(event.kind) in moves]
+    return max([*told, *([case.last_opened.at] if case.last_opened else [])], default=None)
+
+
+def what_time_asks(case: Case, limits: Mapping[Tier, Limit], now: datetime) -> Asked | None:
+    """What the time limits ask for now; None where nothing is late, or something was solved already."""
+    tier, since = who_acts(case), stands_since(case)
+    if tier is None or since is None or tier not in limits or case.own.get("solution") is not None:
+        return None
+    limit = limits[tier]
+    if limit.hand_on is not None and now - since >= limit.hand_on:
+        to = _NEXT.get(tier) if tier is owner_of(case) else None
+        missing = tuple(escalation_blockers(case, to)) if to else ()
+        return Asked(Late.HAND_ON if to and not missing else Late.TELL_LEAD, tier, since + limit.hand_on, to, missing)
+    if now - since >= limit.nudge:
+        return Asked(Late.NUDGE, tier, since + limit.nudge)
+    return None
