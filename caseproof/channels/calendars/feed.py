@@ -22,7 +22,8 @@ def feed(turns: Iterable[Turn], made: datetime, name: str = "On call") -> bytes:
     for turn in turns:
         if turn.on_call or turn.is_gap:
             calendar.add_component(_event(turn, made))
-    return calendar.to_ical()
+    made_of: bytes = calendar.to_ical()
+    return made_of
 
 
 def _event(turn: Turn, made: datetime) -> icalendar.Event:

@@ -56,7 +56,7 @@ def read_calendar(
     """
     screen(content, name)
     with _of_the_calendar(name):
-        calendar = icalendar.Calendar.from_ical(content)
+        calendar: Any = icalendar.Calendar.from_ical(content)  # its types name each kind of value there is
     says = str(calendar.get(_SAYS_ZONE, "")).strip()
     zone = zone or (_known_zone(says, name) if says else None)
     first, last = window(begins, ends)
@@ -74,14 +74,14 @@ def read_calendar(
     return _as_shifts(events, name, people, begins, ends, zone)
 
 
-class _Converting(x_wr_timezone.UTCChangingWalker):
+class _Converting(x_wr_timezone.UTCChangingWalker):  # type: ignore[misc] # without types
     """For a calendar that says its time zone: times in UTC are meant by its clock, and follow it through the year."""
 
 
 class _Placing(_Converting):
     """For one that does not: what is in UTC stays so, only times without a zone are the policy's."""
 
-    def is_UTC(self, dt: datetime) -> bool:  # noqa: ARG002, N802 - the library's name
+    def is_UTC(self, dt: datetime) -> bool:  # noqa: ARG002 - the library's name
         """Whether this is to be converted."""
         return False
 

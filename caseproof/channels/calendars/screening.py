@@ -12,10 +12,10 @@ from typing import Any
 
 from caseproof.domain.errors import BadInput
 
-LARGEST = 5_000_000
-"""The largest calendar that is read, in bytes: some 40,000 events."""
+LARGEST = 2_000_000
+"""The largest calendar that is read, in bytes: an emergency reads it, and has no time for more."""
 
-_MOST_PARTS = 20_000
+_MOST_PARTS = 8_000
 _MOST_ZONES = 50
 _MOST_DAYS = 300_000
 """Over all rules, from their beginnings: 160 shifts that have repeated daily for five years."""

@@ -169,8 +169,8 @@ def _advice(at: datetime, contract: Contract) -> tuple[Coverage, str]:
     outside = contract.hours is not None and contract.hours.closed(at) is not None
     if outside and contract.hours is not None:
         return Coverage.OUTSIDE, (
-            f"{named} has support {contract.hours.told()}, and {_closed(at, contract.hours)}: a real emergency is called "
-            "all the same; the caller decides, and it is recorded (E11)."
+            f"{named} has support {contract.hours.told()}, and {_closed(at, contract.hours)}: a real emergency is "
+            "called all the same; the caller decides, and it is recorded (E11)."
         )
     if contract.kind is Kind.TIME_AND_MATERIALS:
         return Coverage.BILLED, f"{named} is by time and materials: the call is billed (E11)."

@@ -63,8 +63,8 @@ class Line:
     digits: str = ""
 
     def told(self) -> str:
-        """As people read it: the number, and the extension without its pauses."""
-        keys = self.digits.replace("w", "")
+        """As people read it: the number, and the extension with a comma for each long pause in it."""
+        keys = self.digits.replace("wwww", ",").replace("w", "").strip(",")
         return f"{self.number} ext. {keys}" if keys else self.number
 
 

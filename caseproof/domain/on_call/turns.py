@@ -12,7 +12,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from caseproof.domain.on_call.duty import OnCall, on_duty
-from caseproof.domain.on_call.roster import Hours, Person, clock_changes
+from caseproof.domain.on_call.roster import Hours, Override, Person, Shift, clock_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ def gaps(begins: datetime, ends: datetime, plan: OnCall) -> list[Turn]:
 
 
 def _changes(begins: datetime, ends: datetime, plan: OnCall) -> Iterator[datetime]:
-    for one in (*plan.shifts, *plan.overrides):
-        yield from (edge for edge in (one.begins, one.ends) if begins < edge < ends)
+    named: tuple[Shift | Override, ...] = (*plan.shifts, *plan.overrides)
+    yield from (edge for one in named for edge in (one.begins, one.ends) if begins < edge < ends)
     for zone in {one.hours.zone for one in plan.people}:
         yield from (edge for edge in clock_changes(zone, begins, ends) if begins < edge < ends)
     for minutes, zone in {edge for one in plan.people for edge in _daily(one)}:

@@ -59,8 +59,9 @@ def call_plan(policy: Policy, home: Path, window: Window, *, fetch: bool, transp
 
 
 def coming_gaps(policy: Policy, plan: OnCall, at: datetime) -> list[Turn]:
-    """When nobody will be on duty within the policy's days; none where there is no list at all."""
-    return gaps(at, at + timedelta(days=policy.on_call.tell_gaps_days), plan) if plan.people else []
+    """When nobody will be on duty within the policy's days; none where no calendar is meant to fill them."""
+    own = policy.on_call
+    return gaps(at, at + timedelta(days=own.tell_gaps_days), plan) if own.people and own.calendars else []
 
 
 def contracts_of(entries: Mapping[str, ContractEntry], years: range) -> dict[str, Contract]:
@@ -77,20 +78,22 @@ def _read(
     def reading(content: bytes) -> Reading:
         return read_calendar(content, calendar.name, people, window.begins, window.ends, zone)
 
-    copy, wrong = copies.kept(calendar), None
-    if copy is None or (minutes is not None and older_than(copy, window.at, minutes)):
+    copy, wrong = copies.kept(calendar), ""
+    may_fetch = minutes is not None or bool(calendar.file)
+    if may_fetch and (copy is None or (minutes is not None and older_than(copy, window.at, minutes))):
         try:
             copy = copies.fetched(calendar, window.at, reading)
         except (CalendarRefused, OSError) as error:
-            wrong = error
+            wrong = str(error)
     if copy is None:
-        told = f"{wrong} There is no earlier copy of it, so it puts nobody on call."
+        why = wrong or f"The calendar '{calendar.name}' was not fetched yet."
+        told = f"{why} There is no copy of it, so it puts nobody on call."
         return Reading((), (Trouble(calendar.name, told),))
     try:
         found = reading(copy.content)
     except CalendarRefused as refused:  # read by other rules than it was kept by
         return Reading((), (Trouble(calendar.name, str(refused)),))
-    if wrong is None:
+    if not wrong:
         return found
     told = f"{wrong} Until then its copy of {copy.fetched:%Y-%m-%d %H:%M} UTC counts."
     return Reading(found.shifts, (Trouble(calendar.name, told), *found.troubles))
