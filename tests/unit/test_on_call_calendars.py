@@ -141,7 +141,7 @@ def test_a_broken_calendar_is_refused_soon_with_its_name_and_what_is_wrong(broke
     assert refused.value.next_action
 
 
-# -- fetched, and the last good copy ------------------------------------------------------------------------------------
+# -- fetched, and the last good copy -----------------------------------------------------------------------------------
 
 AT = datetime(2026, 3, 27, 20, tzinfo=UTC)
 SECRET = "https://calendars.example.com/private-8f2c/basic.ics?token=8f2c"

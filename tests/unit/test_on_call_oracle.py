@@ -83,7 +83,7 @@ def disagreements(rota: Rota, walked: tuple[int, int], around: Iterable[int]) ->
             yield f"{moment(minute)}: the alarm is {alarm}"
 
 
-# -- every clock change -------------------------------------------------------------------------------------------------
+# -- every clock change ------------------------------------------------------------------------------------------------
 
 
 def night_rota(zone: str, change: int) -> Rota:
@@ -137,7 +137,7 @@ def test_around_each_clock_change_of_each_zone_no_minute_is_answered_otherwise(z
     assert [said for change in changes for said in night_disagreements(zone, change)] == []
 
 
-# -- whatever a rota may look like --------------------------------------------------------------------------------------
+# -- whatever a rota may look like -------------------------------------------------------------------------------------
 
 NAMES = ("Product Lead", "Product Engineer", "Second Engineer", "Front Line")
 
