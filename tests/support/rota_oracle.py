@@ -83,7 +83,9 @@ def as_icalendar(zone: str, rows: tuple[Repeated, ...], *, says_zone: bool = Fal
         lines += ["BEGIN:VEVENT", f"UID:row-{number}", f"SUMMARY:{row.who}"]
         lines += [_said("DTSTART", row.first, row.clock), _said("DTEND", ends, row.clock)]
         if row.times > 1:
-            lines.append(f"RRULE:FREQ=DAILY;INTERVAL={row.every};COUNT={row.times}")
+            weekly = row.every % 7 == 0
+            often = f"WEEKLY;INTERVAL={row.every // 7}" if weekly else f"DAILY;INTERVAL={row.every}"
+            lines.append(f"RRULE:FREQ={often};COUNT={row.times}")
         lines += [_said("EXDATE", _begins(row, nth), row.clock) for nth in sorted(row.gone)]
         lines.append("END:VEVENT")
         for nth, (begins, stops, who) in row.moved.items():

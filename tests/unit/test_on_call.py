@@ -13,7 +13,7 @@ from caseproof.channels.calendars.feed import feed
 from caseproof.domain.on_call.calling import Alarm, CaseToCall, Coverage, WhoToCall, Why, who_to_call
 from caseproof.domain.on_call.duty import OnCall, Trouble
 from caseproof.domain.on_call.roster import Contract, Hours, Kind, Leave, Line, Override, Person, Shift
-from caseproof.domain.on_call.turns import gaps, turns
+from caseproof.domain.on_call.turns import duty_ends, gaps, turns
 
 BERLIN, NEW_YORK, TOKYO = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York"), ZoneInfo("Asia/Tokyo")
 WEEKDAYS = frozenset(range(5))
@@ -163,6 +163,15 @@ def test_a_gap_in_cover_is_found_days_ahead_to_the_minute() -> None:
         (datetime(2026, 12, 2, 6, tzinfo=UTC), datetime(2026, 12, 2, 8, tzinfo=UTC)),
         (datetime(2026, 12, 2, 16, tzinfo=UTC), datetime(2026, 12, 3, 8, tzinfo=UTC)),
     ]
+
+
+def test_a_duty_ends_with_the_last_of_what_follows_on_each_other() -> None:
+    latest = NIGHT + timedelta(days=2)
+    shift_into_work = Shift("Second Engineer", NIGHT, DAY, "nights")  # who is at work from 8 to 16 UTC
+    plan = replace(PLAN, shifts=(shift_into_work,))
+    assert duty_ends("second engineer", NIGHT, latest, plan) == datetime(2026, 12, 1, 16, tzinfo=UTC)
+    assert duty_ends("Second Engineer", NIGHT, NIGHT + timedelta(hours=1), plan) == NIGHT + timedelta(hours=1)
+    assert duty_ends("Product Lead", NIGHT, latest, plan) is None
 
 
 def test_the_feed_says_who_is_on_call_and_when_nobody_is() -> None:

@@ -160,7 +160,7 @@ def rotas(draw: st.DrawFn) -> tuple[Rota, int]:
                 [zone, zone, "floating", "day", draw(st.sampled_from(ZONES)), *"Z"][: 5 if says_zone else 6]
             )
         )
-        every, times = draw(st.integers(1, 3)), draw(st.integers(1, 6))
+        every, times = draw(st.sampled_from([1, 2, 3, 7])), draw(st.integers(1, 6))
         first = (midnight if clock == "day" else wall()) - timedelta(days=every * draw(st.integers(0, times)))
         long = st.sampled_from([DAY, 2 * DAY] if clock == "day" else [30, 60, 90, 8 * HOUR, 12 * HOUR, DAY])
         moved = {}

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from caseproof.domain.on_call.duty import OnCall, on_duty
 from caseproof.domain.on_call.roster import Hours, Override, Person, Shift, clock_changes
+from caseproof.domain.people import same_person
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,16 @@ def turns(begins: datetime, ends: datetime, plan: OnCall) -> list[Turn]:
 def gaps(begins: datetime, ends: datetime, plan: OnCall) -> list[Turn]:
     """The parts of [begins, ends) in which nobody is on duty."""
     return [turn for turn in turns(begins, ends, plan) if turn.is_gap]
+
+
+def duty_ends(name: str, at: datetime, latest: datetime, plan: OnCall) -> datetime | None:
+    """When somebody who is on duty at ``at`` is so no more (UTC), at the latest ``latest``; None who is not on duty."""
+    ends = None
+    for turn in turns(at, latest, plan):
+        if not any(same_person(name, one) for one in (*turn.on_call, *turn.at_work)):
+            break
+        ends = turn.ends
+    return ends
 
 
 def _changes(begins: datetime, ends: datetime, plan: OnCall) -> Iterator[datetime]:

@@ -32,7 +32,7 @@ class Cover:
 
 
 def look_at_cover(ledger: Ledger, links: Links, policy: Policy, home: Path) -> Cover:
-    """Read the calendars, anew where their copies are old, and see which gaps and troubles the team does not know of."""
+    """Read the calendars, anew where their copies are old: which gaps and troubles does the team not know of?"""
     if not policy.on_call.calendars or not policy.on_call.people:
         return Cover()
     from caseproof.procedure.core.on_call import Window, call_plan, coming_gaps  # where somebody has a calendar
