@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -90,7 +91,7 @@ def _as_json(answer: WhoToCall, coming: list[Turn], gaps: list[Turn]) -> dict[st
         "calls": [
             {
                 "name": one.person.name, "tier": one.person.tier, "why": one.why, "because": one.because,
-                "numbers": [{"number": line.number, "digits": line.digits} for line in one.person.lines],
+                "numbers": [asdict(line) for line in one.person.lines],
                 "mail": one.person.mail, "teams": one.person.teams,
             }
             for one in answer.calls

@@ -23,7 +23,8 @@ from caseproof.domain.people import same_person
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-_PAUSES = {"w": "w", ",": "wwww"}  # half a second as telephone services write it, two seconds as telephones do
+_MOST_KEYS = 32
+"""So many keys and pauses, of a second each, telephone services send after the other side has answered."""
 
 
 def _time_of_day(given: Any) -> str:
@@ -108,7 +109,7 @@ class RosterPerson(WorkingHours):
     @field_validator("extension")
     @classmethod
     def _is_dialled(cls, extension: str) -> str:
-        if extension and not re.fullmatch(r"[0-9*#w,]{0,40}[0-9][0-9*#w,]{0,40}", extension):
+        if extension and not re.fullmatch(r"[0-9*#wW,]{0,40}[0-9][0-9*#wW,]{0,40}", extension):
             raise ValueError("is no extension; it holds digits, * and #, with a comma for a pause of two seconds")
         return extension
 
@@ -205,7 +206,7 @@ class OnCallPolicy(Strict):
 
     main_number: Digits = Field("", description="The number that extensions are dialled through, with country code.")
     extension_pause_seconds: float = Field(
-        2, ge=0, le=30, description="How long to wait after it answers, before the extension is dialled."
+        2, ge=0, le=10, description="How long to wait after it answers, before the extension is dialled."
     )
     people: tuple[RosterPerson, ...] = Field((), description="The call list, in its order; a number each.")
     tiers: tuple[str, ...] = Field(("PT",), description="Which tiers of it an emergency calls.")
@@ -232,6 +233,8 @@ class OnCallPolicy(Strict):
         for one in self.people:
             if one.extension and not one.mobile and not self.main_number:
                 raise ValueError(f"people.{one.name} has an extension alone, and main_number is empty: give it")
+            if one.extension and len(one.extension) + one.extension.count(",") > _MOST_KEYS - self._pauses:
+                raise ValueError(f"people.{one.name}.extension is longer with its pauses than can be dialled")
         if self.people and not any(one.tier in self.tiers for one in self.people):
             raise ValueError(f"people: nobody is of {' or '.join(self.tiers)}, which `tiers` says are called")
         for entry, names in (
@@ -243,12 +246,16 @@ class OnCallPolicy(Strict):
                     raise ValueError(f"{entry}: {name} is not among the people of the list")
         return self
 
+    @property
+    def _pauses(self) -> int:
+        halves = round(self.extension_pause_seconds * 2)
+        return halves // 2 + halves % 2
+
     def lines_of(self, one: RosterPerson) -> tuple[Line, ...]:
         """How somebody is rung: their mobile first, then their extension."""
         lines = [Line(one.mobile)] if one.mobile else []
         if one.extension and self.main_number:
-            waits = "w" * round(self.extension_pause_seconds * 2)
-            lines.append(Line(self.main_number, waits + "".join(_PAUSES.get(key, key) for key in one.extension)))
+            lines.append(Line(self.main_number, one.extension, self.extension_pause_seconds))
         return tuple(lines)
 
 

@@ -183,8 +183,3 @@ def test_the_feed_says_who_is_on_call_and_when_nobody_is() -> None:
         ("NOBODY is on call", NIGHT + timedelta(hours=4), NIGHT + timedelta(hours=6)),
     ]
     assert made == feed(turns(NIGHT, NIGHT + timedelta(hours=8), plan), NIGHT)
-
-
-def test_a_line_is_shown_without_its_pauses() -> None:
-    assert Line("+14155550100", "wwww2wwww101").told() == "+14155550100 ext. 2,101"
-    assert Line("+14155550100").told() == "+14155550100"

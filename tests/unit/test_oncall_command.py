@@ -60,7 +60,7 @@ def test_a_program_reads_the_order_the_alarms_and_the_gaps(run: Run) -> None:
         ("Product Lead", "next on the list"), ("Product Engineer", "next on the list"),
     ]  # fmt: skip
     assert [one["alarm"] for one in said["alarms"]] == ["nobody on duty"]
-    assert said["calls"][0]["numbers"] == [{"number": "+14155550100", "digits": "wwww101"}]
+    assert said["calls"][0]["numbers"] == [{"number": "+14155550100", "extension": "101", "pause_seconds": 2.0}]
     assert (said["gaps"][0]["begins"], said["gaps"][0]["ends"]) == (
         "2026-12-05T12:00:00+00:00", "2026-12-07T08:00:00+00:00",
     )  # fmt: skip

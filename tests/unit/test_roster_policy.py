@@ -32,6 +32,10 @@ BAD = {
     "no quotation marks": (one("mobile: +442079460123"), ["Product Lead.mobile: ", "quotation marks"]),
     "an octal extension": (one("extension: 0101"), ["Product Lead.extension: ", "quotation marks"]),
     "an extension of words": (one('extension: "ask for me"'), ["Product Lead.extension: ", "is no extension"]),
+    "an extension too long to dial": (
+        'on_call: {main_number: "+442079460100", people: [{name: Product Lead, extension: "1,,,,,,,,,,,,,,,2"}]}',
+        ["people.Product Lead.extension is longer with its pauses"],
+    ),
     "no mail address": (one(f"{NUMBER}, mail: lead"), ["Product Lead.mail: ", "is not a mail address"]),
     "no time zone": (one(f"{NUMBER}, timezone: Mars/North"), ["Product Lead.timezone: ", "no time zone 'Mars/North'"]),
     "YAML's idea of 17:00": (one(f"{NUMBER}, ends: 17:00"), ["Product Lead.ends: ", "quotation marks"]),
@@ -83,7 +87,7 @@ def test_an_extension_is_dialled_through_the_main_number_with_its_pauses(tmp_pat
         'on_call: {main_number: "+1 (415) 555-0100", extension_pause_seconds: 1.5, people: '
         '[{name: Product Lead, mobile: "+44 20 7946 0123", extension: "2,101#"}]}',
     ).on_call
-    assert own.lines_of(own.people[0]) == (Line("+442079460123"), Line("+14155550100", "www2wwww101#"))
+    assert own.lines_of(own.people[0]) == (Line("+442079460123"), Line("+14155550100", "2,101#", 1.5))
 
 
 def test_public_holidays_know_provinces_and_substitute_days() -> None:

@@ -54,18 +54,19 @@ def _clock(minutes: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A way to ring somebody: a ``number`` (+ and digits), and the keys to send once it answers.
+    """A way to ring somebody: a ``number`` (+ and digits), and the ``extension`` to dial once that answers, "" for none.
 
-    A ``w`` among ``digits`` is a pause of half a second, as telephone services take it; "" sends none.
+    In an extension ``w`` is a pause of half a second, ``W`` one of a second, a comma one of two; ``pause_seconds`` is how
+    long the number speaks before it listens.
     """
 
     number: str
-    digits: str = ""
+    extension: str = ""
+    pause_seconds: float = 0
 
     def told(self) -> str:
-        """As people read it: the number, and the extension with a comma for each long pause in it."""
-        keys = self.digits.replace("wwww", ",").replace("w", "").strip(",")
-        return f"{self.number} ext. {keys}" if keys else self.number
+        """As people read it."""
+        return f"{self.number} ext. {self.extension}" if self.extension else self.number
 
 
 @dataclass(frozen=True, slots=True)
