@@ -59,6 +59,13 @@ def test_the_title_of_an_event_names_who_is_on_call(title: str, who: list[str]) 
     assert [one[0] for one in shifts(calendar(event(who=title)))] == who
 
 
+def test_a_name_with_a_comma_in_it_is_one_name() -> None:
+    people = (OnTheList("Lead, Product and Design"),)
+    for title in ("Lead, Product and Design", "On call: lead, product and design"):
+        found = read_calendar(calendar(event(who=title.replace(",", "\\,"))), "nights", people, BEGINS, ENDS, None)
+        assert [one.person for one in found.shifts] == ["Lead, Product and Design"]
+
+
 def test_where_the_title_names_nobody_the_guests_do_but_for_those_who_declined() -> None:
     guest = "ATTENDEE;PARTSTAT={}:mailto:Lead@example.com"
     assert shifts(calendar(event(guest.format("ACCEPTED"), who="Night duty")))[0][0] == "Product Lead"
@@ -102,6 +109,17 @@ BROKEN = {
     ),
     "no beginning": (calendar("SUMMARY:Product Lead"), "has no beginning"),
     "a date that is none": (calendar(event().replace("20260327T", "20260399T")), "has a DTSTART that cannot be read"),
+    "an end before the beginning": (
+        calendar(event().replace("20260328T08", "20260327T08")), "ends before it begins",
+    ),
+    "a day that ends by the hour": (
+        calendar("SUMMARY:Product Lead\r\nDTSTART;VALUE=DATE:20260327\r\nDTEND:20260328T080000Z"), "by the day and",
+    ),
+    "an exception that is none": (calendar(event("EXDATE:soon")), "EXDATE that cannot be read"),
+    "one UID twice": (
+        calendar(event(), event(who="Product Engineer")).replace(b"UID:1", b"UID:0"), "has one UID for the event",
+    ),
+    "no UID": (calendar(event()).replace(b"UID:0\r\n", b""), "has no UID"),
     "a rule that is none": (calendar(event("RRULE:FREQ=OFTEN")), "has a RRULE that cannot be read"),
     "an empty rule": (calendar(event("RRULE:")), "a rule"),
     "a month that is none": (calendar(event("RRULE:FREQ=YEARLY;BYMONTH=13")), "an impossible BYMONTH"),
@@ -244,7 +262,8 @@ def test_a_copy_of_another_address_does_not_count(server: Server, tmp_path: Path
 
 def test_a_damaged_copy_is_fetched_anew(server: Server, tmp_path: Path) -> None:
     plan(server, tmp_path)
-    (tmp_path / FOLDER / "nights.ics").write_bytes(calendar())
+    copy = tmp_path / FOLDER / "nights.copy"
+    copy.write_bytes(copy.read_bytes()[:-40])
     assert len(plan(server, tmp_path).shifts) == 1
     assert len(server.asked) == 2
 

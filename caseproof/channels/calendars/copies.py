@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +20,9 @@ from caseproof.channels.calendars.screening import LARGEST, CalendarRefused, ref
 from caseproof.config.given_files import read_plain
 from caseproof.config.on_call import Calendar
 from caseproof.http.client import CallFailed, HttpClient, Transport
+
+_LONGEST_HEAD = 1000
+"""Of a copy's first line: what it is a copy of, and of when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,8 @@ class Copies:
     def kept(self, calendar: Calendar) -> Copy | None:
         """The last good copy of this calendar, from where the policy says now; None where there is none."""
         try:
-            said = json.loads(read_plain(self._path(calendar, "json"), 10_000))
-            content = read_plain(self._path(calendar, "ics"), LARGEST)
+            head, _, content = read_plain(self._path(calendar), LARGEST + _LONGEST_HEAD).partition(b"\n")
+            said = json.loads(head)
             fetched = datetime.fromisoformat(said["fetched"])
             fits = said["source"] == _source(calendar) and said["sha256"] == hashlib.sha256(content).hexdigest()
         except (OSError, ValueError, KeyError, TypeError):
@@ -49,17 +53,16 @@ class Copies:
         return Copy(content, fetched) if fits and fetched.tzinfo is not None else None
 
     def fetched(self, calendar: Calendar, at: datetime, check: Callable[[bytes], object]) -> Copy:
-        """A new copy, kept if ``check`` raises nothing over it. Raises CalendarRefused."""
+        """A new copy, kept if ``check`` raises nothing over it. Raises CalendarRefused, OSError."""
         content = self._from_file(calendar) if calendar.file else self._from_address(calendar)
         check(content)
         said = {"source": _source(calendar), "sha256": hashlib.sha256(content).hexdigest(), "fetched": at.isoformat()}
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _put(self._path(calendar, "ics"), content)
-        _put(self._path(calendar, "json"), json.dumps(said).encode())
+        _put(self._path(calendar), json.dumps(said).encode() + b"\n" + content)
         return Copy(content, at)
 
-    def _path(self, calendar: Calendar, ending: str) -> Path:
-        return self._folder / f"{calendar.name}.{ending}"
+    def _path(self, calendar: Calendar) -> Path:
+        return self._folder / f"{calendar.name}.copy"
 
     def _from_file(self, calendar: Calendar) -> bytes:
         path = Path(calendar.file).expanduser()
@@ -106,8 +109,12 @@ def _source(calendar: Calendar) -> str:
 
 
 def _put(path: Path, content: bytes) -> None:
-    half = path.with_name(f"{path.name}.{os.getpid()}")
-    half.write_bytes(content)
+    """In one piece or not at all, also when the power goes: the copy before it is the last good one."""
+    half = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
+    with half.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     half.replace(path)
 
 

@@ -61,6 +61,7 @@ def read_calendar(
     zone = zone or (_known_zone(says, name) if says else None)
     first, last = window(begins, ends)
     work = Work(name)
+    _refuse_same(calendar.walk("VEVENT"), name)
     for event in calendar.walk("VEVENT"):
         with _of_the_calendar(name, event):
             _check(event, name, zone)
@@ -130,11 +131,33 @@ def _check(event: Any, name: str, zone: ZoneInfo | None) -> None:
             )
     if "DTSTART" not in event:
         raise refused(name, f"has no beginning at {_title(event)}", "Correct the event.")
+    begins, ends = event["DTSTART"].dt, event["DTEND"].dt if "DTEND" in event else None
+    if ends is not None and isinstance(begins, datetime) is not isinstance(ends, datetime):
+        raise refused(name, f"begins by the day and ends by the hour, or so, at {_title(event)}", "Correct the event.")
+    # By the clock on the wall: an hour that the clock leaves out is no mistake of the event's.
+    if ends is not None and _placed(begins, zone) > _placed(ends, zone):
+        raise refused(name, f"ends before it begins at {_title(event)}", "Correct the event.")
     for what in _TIMES:
         for value in _listed(event.get(what)):
             times = [one.dt for one in value.dts] if hasattr(value, "dts") else [getattr(value, "dt", None)]
             for when in times:
                 _check_zone(when, value, event, name, zone)
+
+
+def _refuse_same(events: list[Any], name: str) -> None:
+    """Refuse two events with one UID that are not one moved from the other: only one of them would count."""
+    seen: dict[tuple[str, bytes, str], Any] = {}
+    for event in events:
+        moved = event.get("RECURRENCE-ID")
+        with _of_the_calendar(name, event):
+            key = (_text(event, "UID"), b"" if moved is None else moved.to_ical(), _text(event, "SEQUENCE"))
+        if not key[0]:
+            raise refused(name, f"has no UID at {_title(event)}", "Give each event a UID of its own.")
+        if key in seen:
+            raise refused(
+                name, f"has one UID for {_title(seen[key])} and {_title(event)}", "Give each event a UID of its own."
+            )
+        seen[key] = event
 
 
 def _check_zone(when: Any, value: Any, event: Any, name: str, zone: ZoneInfo | None) -> None:
@@ -161,15 +184,20 @@ def _known_zone(said: str, name: str) -> ZoneInfo:
 
 
 def _instant(when: date, zone: ZoneInfo | None) -> datetime:
+    return _placed(when, zone).astimezone(UTC)
+
+
+def _placed(when: date, zone: ZoneInfo | None) -> datetime:
     if not isinstance(when, datetime):
         when = datetime.combine(when, time(), zone)
-    return when.replace(tzinfo=when.tzinfo or zone).astimezone(UTC)
+    return when.replace(tzinfo=when.tzinfo or zone)
 
 
 def _named(event: Any, people: tuple[OnTheList, ...]) -> tuple[list[str], list[str]]:
     """Whom an event names: of the list, and others. Its title counts, else who takes part."""
     title = _text(event, "SUMMARY")
-    parts = [part for part in _BETWEEN_NAMES.split(title.rpartition(":")[2].strip()) if part]
+    whole = [one for one in (title, title.rpartition(":")[2].strip()) if any(same_person(o.name, one) for o in people)]
+    parts = whole[:1] or [part for part in _BETWEEN_NAMES.split(title.rpartition(":")[2].strip()) if part]
     known = [one.name for part in parts for one in people if same_person(one.name, part)]
     if known:
         return known, [part for part in parts if not any(same_person(part, one) for one in known)]

@@ -54,10 +54,10 @@ def _clock(minutes: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A way to ring somebody: a ``number`` (+ and digits), and the ``extension`` to dial once that answers, "" for none.
+    """A way to ring somebody: a ``number`` (+ and digits), and the ``extension`` to dial once that answers ("": none).
 
-    In an extension ``w`` is a pause of half a second, ``W`` one of a second, a comma one of two; ``pause_seconds`` is how
-    long the number speaks before it listens.
+    In an extension ``w`` is a pause of half a second, ``W`` one of a second, a comma one of two; ``pause_seconds`` is
+    how long the number speaks before it listens.
     """
 
     number: str
