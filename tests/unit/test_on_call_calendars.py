@@ -119,6 +119,7 @@ BROKEN = {
     "one UID twice": (
         calendar(event(), event(who="Product Engineer")).replace(b"UID:1", b"UID:0"), "has one UID for the event",
     ),
+    "two beginnings": (calendar(event("DTSTART:20260327T190000Z")), "says DTSTART twice"),
     "no UID": (calendar(event()).replace(b"UID:0\r\n", b""), "has no UID"),
     "a rule that is none": (calendar(event("RRULE:FREQ=OFTEN")), "has a RRULE that cannot be read"),
     "an empty rule": (calendar(event("RRULE:")), "a rule"),

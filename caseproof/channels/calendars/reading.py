@@ -27,6 +27,7 @@ from caseproof.domain.on_call.roster import Shift
 from caseproof.domain.people import same_person
 
 _TIMES = ("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID")
+_ONCE = ("UID", "DTSTART", "DTEND", "DURATION", "RRULE", "RECURRENCE-ID", "SUMMARY", "STATUS", "SEQUENCE")
 _BETWEEN_NAMES = re.compile(r"\s*(?:[,;/&+]|\band\b)\s*")
 _SAYS_ZONE = "X-WR-TIMEZONE"
 
@@ -61,13 +62,13 @@ def read_calendar(
     zone = zone or (_known_zone(says, name) if says else None)
     first, last = window(begins, ends)
     work = Work(name)
-    _refuse_same(calendar.walk("VEVENT"), name)
     for event in calendar.walk("VEVENT"):
         with _of_the_calendar(name, event):
             _check(event, name, zone)
             for rule in _listed(event.get("RRULE")):
                 starts = event["DTSTART"].dt
                 work.bound(rule, starts, last, getattr(starts, "tzinfo", None) or zone, _title(event))
+    _refuse_same(calendar.walk("VEVENT"), name)
     with _of_the_calendar(name):
         if zone is not None:
             calendar = (_Converting if says else _Placing)(zone).walk(calendar)
@@ -129,19 +130,26 @@ def _check(event: Any, name: str, zone: ZoneInfo | None) -> None:
             raise refused(
                 name, f"has a {what} that cannot be read at {_title(event)}: {why[:200]}", "Correct the event."
             )
+    for what in _ONCE:
+        if isinstance(event.get(what), list):
+            raise refused(name, f"says {what} twice at {_title(event)}", "Correct the event.")
     if "DTSTART" not in event:
         raise refused(name, f"has no beginning at {_title(event)}", "Correct the event.")
+    _check_order(event, name, zone)
+    for what in _TIMES:
+        for value in _listed(event.get(what)):
+            times = [one.dt for one in value.dts] if hasattr(value, "dts") else [getattr(value, "dt", None)]
+            for when in times:
+                _check_zone(when, value, event, name, zone)
+
+
+def _check_order(event: Any, name: str, zone: ZoneInfo | None) -> None:
     begins, ends = event["DTSTART"].dt, event["DTEND"].dt if "DTEND" in event else None
     if ends is not None and isinstance(begins, datetime) is not isinstance(ends, datetime):
         raise refused(name, f"begins by the day and ends by the hour, or so, at {_title(event)}", "Correct the event.")
     # By the clock on the wall: an hour that the clock leaves out is no mistake of the event's.
     if ends is not None and _placed(begins, zone) > _placed(ends, zone):
         raise refused(name, f"ends before it begins at {_title(event)}", "Correct the event.")
-    for what in _TIMES:
-        for value in _listed(event.get(what)):
-            times = [one.dt for one in value.dts] if hasattr(value, "dts") else [getattr(value, "dt", None)]
-            for when in times:
-                _check_zone(when, value, event, name, zone)
 
 
 def _refuse_same(events: list[Any], name: str) -> None:
@@ -219,9 +227,12 @@ def _nobody(name: str, who: str, begins: datetime) -> Trouble:
 
 
 def _title(event: Any) -> str:
-    begins = event.get("DTSTART")
-    when = "" if begins is None else f" of {str(begins.to_ical(), 'utf-8', 'replace')[:40]}"
-    return f"the event '{_text(event, 'SUMMARY')[:100]}'{when}"
+    """An event as a refusal names it, whatever is wrong with it."""
+    for begins in _listed(event.get("DTSTART"))[:1]:
+        said = begins.to_ical()
+        when = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+        return f"the event '{_text(event, 'SUMMARY')[:100]}' of {when[:40]}"
+    return f"the event '{_text(event, 'SUMMARY')[:100]}'"
 
 
 def _text(event: Any, what: str) -> str:
