@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from caseproof.channels.calendars.reading import OnTheList, Reading, read_calendar
 from caseproof.channels.calendars.screening import LARGEST, CalendarRefused
@@ -287,3 +290,38 @@ def test_gaps_are_told_where_a_calendar_is_meant_to_fill_them(server: Server, tm
     ]
     alone = policy(address=SECRET).on_call.model_copy(update={"calendars": ()})
     assert coming_gaps(policy(address=SECRET).model_copy(update={"on_call": alone}), found, AT) == []
+
+
+# -- whatever it holds -------------------------------------------------------------------------------------------------
+
+MEND = [
+    b"FREQ=",
+    b"-",
+    b"0",
+    b"99999999999",
+    b"\r\n",
+    b"DTSTART",
+    b"VALUE=DATE",
+    b"\xff",
+    b"\x00",
+    b"END:VEVENT\r\n",
+    b"Z",
+]
+
+
+@given(st.data())
+def test_whatever_bytes_a_calendar_holds_it_is_read_or_refused_in_words(data: st.DataObject) -> None:
+    content = bytearray(
+        calendar(
+            event("RRULE:FREQ=WEEKLY;INTERVAL=1;BYDAY=MO,FR;UNTIL=20260401T000000Z"),
+            event("RRULE:FREQ=DAILY;COUNT=5\r\nEXDATE;TZID=Europe/Berlin:20260328T180000"),
+            event("RECURRENCE-ID;TZID=Europe/Berlin:20260329T180000", who="Product Engineer"),
+            head="X-WR-TIMEZONE:Europe/Berlin\n",
+        ).replace(b"UID:2", b"UID:1")
+    )
+    assert len(read(bytes(content)).shifts) > 2
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at : at + data.draw(st.integers(0, 9))] = data.draw(st.sampled_from(MEND))
+    with suppress(CalendarRefused):
+        read(bytes(content))
