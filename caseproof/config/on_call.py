@@ -11,7 +11,6 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-import phonenumbers
 from pydantic import AwareDatetime, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from caseproof.config.mail_address import usable_address
@@ -130,6 +129,8 @@ class RosterPerson(WorkingHours):
 
 def telephone_number(text: str) -> str:
     """A number as it is dialled from anywhere (E.164). Raises ValueError."""
+    import phonenumbers  # where there is a number: each command reads the policy, and most have none
+
     how = "write it with the country code, like +442079460123"
     try:
         number = phonenumbers.parse(text)
