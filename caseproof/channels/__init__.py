@@ -1,1 +1,1 @@
-"""Mail: what comes (inbound) and what goes (outbound)."""
+"""Mail that comes (inbound) and goes (outbound), and on-call calendars."""

@@ -25,6 +25,7 @@ from caseproof.cli.inbox import inbox_app
 from caseproof.cli.keeper import keeper
 from caseproof.cli.keys import keys_app
 from caseproof.cli.mail import mail_app
+from caseproof.cli.oncall import oncall
 from caseproof.cli.people import login, logout, people_app
 from caseproof.cli.policy import policy
 from caseproof.cli.report import report
@@ -62,6 +63,7 @@ app.command()(check)
 app.command()(keeper)
 app.command()(report)
 app.command()(policy)
+app.command()(oncall)
 app.command()(backup)
 app.command()(restore)
 
@@ -100,7 +102,7 @@ def _anywhere(
         say_error(error.problem, error.next_action, "yellow")
     for name, value in trusted(os.environ.get("PREFECT_API_URL", "")).items():
         os.environ.setdefault(name, value)
-    if context.invoked_subcommand in ("verify", "policy"):  # these look into no store
+    if context.invoked_subcommand in ("verify", "policy", "oncall"):  # these look into no store
         return
     if store is not None and store != (here := store_name(settings, embedded=settings.postgres.exists)):
         raise BadInput(

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from caseproof.config.given_files import read_plain
+from caseproof.config.on_call import ContractEntry, OnCallPolicy, refuse_unknown_contracts
 from caseproof.config.policy_check import BUILT_IN, CheckPolicy, KeeperPolicy, Strict, refuse_cron, zone_of
 from caseproof.config.settings import Settings
 from caseproof.config.yaml_file import LARGEST, entries_of, entry, plain, read_text, told
@@ -166,6 +167,11 @@ class Policy(Strict):
     keeper: KeeperPolicy = KeeperPolicy()
     targets: Targets = Targets()
     prefect: PrefectPolicy = PrefectPolicy()
+    on_call: OnCallPolicy = OnCallPolicy()
+    contracts: dict[str, ContractEntry] = Field(
+        default_factory=dict, description="The contracts by their names: their kind, and the hours of support."
+    )
+    clients: dict[str, str] = Field(default_factory=dict, description="Which contract a client has, by its name.")
     stop_scope: dict[str, Scope] = Field(
         default_factory=dict, description="How far the stop reaches, by cause; 'job' where nothing is said."
     )
@@ -187,6 +193,11 @@ class Policy(Strict):
     def _somebody_can_review(self) -> Policy:
         if self.review.required and self.review.by == "another person" and len(self.team) < 2:
             raise ValueError("review.by is 'another person', but the team has one member: add one, or say 'anybody'")
+        return self
+
+    @model_validator(mode="after")
+    def _clients_have_contracts(self) -> Policy:
+        refuse_unknown_contracts(self.clients, self.contracts)
         return self
 
     @field_validator("stop_scope")

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -166,15 +168,19 @@ class HttpClient:
         form: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        most: int | None = None,
+        within: float | None = None,
     ) -> Answer:
         """The answer, whatever its status; asked once. ``json`` is the body, or ``form`` is, as a page sends one.
 
-        Raises CallFailed where there is none.
+        ``most`` is how many bytes of an answer are read (``LARGEST``), ``within`` how many seconds all of it may take,
+        for one that comes byte by byte. Raises CallFailed where there is none, or it is more than that.
         """
         url = f"{self._base}/{path}"
+        ends = math.inf if within is None else time.monotonic() + within
         try:
             with self._client.stream(method, url, json=json, data=form, params=params, headers=headers) as response:
-                content = _limited(response)
+                content = _limited(response, LARGEST if most is None else most, ends)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Not chained: its text may repeat a header, and so the secret in it.
             raise _failed(error) from None
@@ -188,13 +194,15 @@ class HttpClient:
             return False
 
 
-def _limited(response: httpx.Response) -> bytes:
+def _limited(response: httpx.Response, most: int, ends: float) -> bytes:
     """The whole body, unpacked. Raises CallFailed for one without an end: a few bytes can be packed from very many."""
     content = bytearray()
     for piece in response.iter_bytes():
         content += piece
-        if len(content) > LARGEST:
-            raise CallFailed(Fault.BROKEN, f"the answer is larger than {LARGEST // 1_000_000} MB")
+        if len(content) > most:
+            raise CallFailed(Fault.BROKEN, f"the answer is larger than {most // 1_000_000} MB")
+        if time.monotonic() > ends:
+            raise CallFailed(Fault.TOO_SLOW, "the answer comes too slowly")
     return bytes(content)
 
 

@@ -24,6 +24,7 @@ from caseproof.evidence.answer_keys import LINKS_VOID
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import rechecking
+from caseproof.procedure.keeper.cover import Cover, look_at_cover, note_cover
 from caseproof.procedure.keeper.no_answer import has_to_be_told, keep_paused
 from caseproof.procedure.keeper.open_incidents import note_nudge, nudges
 from caseproof.procedure.keeper.owing import (
@@ -429,6 +430,10 @@ class _Keeper:
             ]
         with self._apart("cases that are wanted"):
             beside += wanted_in_vain(self._services.ledger, self._services.links, self._services.policy.keeper)
+        cover = Cover()
+        with self._apart("who is on call"):
+            here = self._services
+            cover = look_at_cover(here.ledger, here.links, here.policy, here.settings.home_folder)
         messages: list[MessageRow] = []
         with self._apart("messages from retailers"):
             messages = to_tell(self._services.ledger)
@@ -437,20 +442,23 @@ class _Keeper:
             ledger = self._services.ledger
             told += [*alarms(ledger), *reminders_of_debts(ledger, self._services.policy.keeper)]
             try:
-                self._send_to_the_team(told, beside, messages)
+                self._send_to_the_team(told, beside, messages, cover)
             except Exception as error:
                 note_failed(self._services.ledger, "", Debt.TEAM_MAIL, "", error)
                 raise
 
     def _send_to_the_team(
-        self, told: Sequence[TeamAlert], beside: Sequence[TeamAlert], messages: Sequence[MessageRow]
+        self, told: Sequence[TeamAlert], beside: Sequence[TeamAlert], messages: Sequence[MessageRow], cover: Cover
     ) -> None:
         mail = self._services.policy.mail
-        send = self._ports.sender() if (told or beside or messages) and mail.team else None
+        send = self._ports.sender() if (told or beside or messages or cover.alerts) and mail.team else None
         self._done.team_told = tell_team(
-            self._services.ledger, self._services.links, mail, send, told, beside, messages
+            self._services.ledger, self._services.links, mail, send, told, [*beside, *cover.alerts], messages
         )
         self._done.team_told += sum(self._note_beside(one) for one in beside)
+        self._done.team_told += note_cover(self._services.ledger, cover)
+        for one in cover.alerts:
+            self._ports.say(f"{one.job}: {one.about}")
         with self._services.store.uow() as uow:
             uow.owed.settle("", Debt.TEAM_MAIL)
             uow.commit()

@@ -1,0 +1,1 @@
+"""On-call calendars as iCalendar: fetched and kept, read into shifts, and written for whoever subscribes."""

@@ -1,0 +1,109 @@
+"""The call list as it stands at a moment: the policy's people, and what their calendars say, or said last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from caseproof.channels.calendars.copies import CalendarRefused, Copies, older_than
+from caseproof.channels.calendars.reading import OnTheList, Reading, read_calendar
+from caseproof.config.on_call import DAYS, Calendar, ContractEntry, OnCallPolicy, RosterPerson, WorkingHours
+from caseproof.config.policy import Policy
+from caseproof.config.policy_check import zone_of
+from caseproof.config.public_holidays import holidays_around
+from caseproof.domain.on_call.duty import OnCall, Trouble
+from caseproof.domain.on_call.roster import Contract, Hours, Leave, Override, Person
+from caseproof.domain.on_call.turns import Turn, gaps
+from caseproof.http.client import Transport
+
+FOLDER = "calendars"
+"""The folder of the home that holds the copies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time that calendars are read for, around the moment ``at``: [begins, ends)."""
+
+    at: datetime
+    begins: datetime
+    ends: datetime
+
+    @classmethod
+    def around(cls, at: datetime, days: float) -> Window:
+        """A day before ``at``, and so many after it."""
+        return cls(at, at - timedelta(days=1), at + timedelta(days=days))
+
+
+def call_plan(policy: Policy, home: Path, window: Window, *, fetch: bool, transport: Transport | None = None) -> OnCall:
+    """All that `who_to_call` needs, for the moments of ``window``. Whatever is wrong with a calendar is told in it.
+
+    ``fetch``: whether copies that are old are fetched anew; an emergency waits for no server, and takes the last ones.
+    """
+    own = policy.on_call
+    copies = Copies(home / FOLDER, own.fetch_seconds, transport)
+    people = tuple(OnTheList(one.name, one.mail) for one in own.people)
+    readings = [_read(copies, one, people, window, own.refresh_minutes if fetch else None) for one in own.calendars]
+    years = range(window.begins.year - 1, window.ends.year + 2)
+    return OnCall(
+        people=tuple(_person(own, one, years) for one in own.people),
+        tiers=own.tiers,
+        shifts=tuple(shift for reading in readings for shift in reading.shifts),
+        overrides=tuple(Override(one.person, one.begins, one.ends, one.instead_of) for one in own.overrides),
+        leave=tuple(Leave(one.person, one.first, one.last) for one in own.leave),
+        contracts=contracts_of(policy.contracts, years),
+        clients=policy.clients,
+        troubles=tuple(trouble for reading in readings for trouble in reading.troubles),
+    )
+
+
+def coming_gaps(policy: Policy, plan: OnCall, at: datetime) -> list[Turn]:
+    """When nobody will be on duty within the policy's days; none where no calendar is meant to fill them."""
+    own = policy.on_call
+    return gaps(at, at + timedelta(days=own.tell_gaps_days), plan) if own.people and own.calendars else []
+
+
+def contracts_of(entries: Mapping[str, ContractEntry], years: range) -> dict[str, Contract]:
+    """The contracts by name, with the public holidays of these years."""
+    return {name: Contract(name, one.kind, _hours(one, years)) for name, one in entries.items()}
+
+
+def _read(
+    copies: Copies, calendar: Calendar, people: tuple[OnTheList, ...], window: Window, minutes: float | None
+) -> Reading:
+    """What a calendar says; what its last good copy says where it cannot be had. ``minutes`` None fetches nothing."""
+    zone = zone_of(calendar.timezone) if calendar.timezone else None
+
+    def reading(content: bytes) -> Reading:
+        return read_calendar(content, calendar.name, people, window.begins, window.ends, zone)
+
+    copy, wrong = copies.kept(calendar), ""
+    may_fetch = minutes is not None or bool(calendar.file)
+    if may_fetch and (copy is None or (minutes is not None and older_than(copy, window.at, minutes))):
+        try:
+            copy = copies.fetched(calendar, window.at, reading)
+        except (CalendarRefused, OSError) as error:
+            wrong = str(error)
+    if copy is None:
+        why = wrong or f"The calendar '{calendar.name}' was not fetched yet."
+        told = f"{why} There is no copy of it, so it puts nobody on call."
+        return Reading((), (Trouble(calendar.name, told),))
+    try:
+        found = reading(copy.content)
+    except CalendarRefused as refused:  # read by other rules than it was kept by
+        return Reading((), (Trouble(calendar.name, str(refused)),))
+    if not wrong:
+        return found
+    told = f"{wrong} Until then its copy of {copy.fetched:%Y-%m-%d %H:%M} UTC counts."
+    return Reading(found.shifts, (Trouble(calendar.name, told), *found.troubles))
+
+
+def _person(own: OnCallPolicy, one: RosterPerson, years: range) -> Person:
+    return Person(one.name, one.tier, _hours(one, years), own.lines_of(one), one.mail, one.teams)
+
+
+def _hours(one: WorkingHours, years: range) -> Hours:
+    holidays: Mapping[date, str] = holidays_around(one.country, one.subdivision, years)
+    days = frozenset(DAYS.index(day) for day in one.days)
+    return Hours(zone_of(one.timezone), days, one.first_minute, one.last_minute, holidays)

@@ -1,0 +1,327 @@
+"""On-call calendars: what they say, what is refused of them and how, and the last good copy that counts meanwhile."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from caseproof.channels.calendars.reading import OnTheList, Reading, read_calendar
+from caseproof.channels.calendars.screening import LARGEST, CalendarRefused
+from caseproof.config.policy import Policy
+from caseproof.domain.on_call.calling import Alarm, CaseToCall, who_to_call
+from caseproof.domain.on_call.duty import OnCall
+from caseproof.procedure.core.on_call import FOLDER, Window, call_plan, coming_gaps
+
+BEGINS = datetime(2026, 3, 27, tzinfo=UTC)
+ENDS = BEGINS + timedelta(days=4)
+PEOPLE = (OnTheList("Product Lead", "lead@example.com"), OnTheList("Product Engineer"))
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def calendar(*events: str, head: str = "") -> bytes:
+    body = "".join(
+        f"BEGIN:VEVENT\r\nUID:{place}\r\n{event.strip()}\r\nEND:VEVENT\r\n" for place, event in enumerate(events)
+    )
+    lines = f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//tests//EN\n{head}".replace("\n", "\r\n")
+    return f"{lines}{body}END:VCALENDAR\r\n".replace("\r\r", "\r").encode()
+
+
+def event(more: str = "", who: str = "Product Lead", zone: str = ";TZID=Europe/Berlin") -> str:
+    return f"SUMMARY:{who}\r\nDTSTART{zone}:20260327T180000\r\nDTEND{zone}:20260328T080000\r\n{more}"
+
+
+def read(content: bytes, zone: ZoneInfo | None = None) -> Reading:
+    return read_calendar(content, "nights", PEOPLE, BEGINS, ENDS, zone)
+
+
+def shifts(content: bytes, zone: ZoneInfo | None = None) -> list[tuple[str, str, str]]:
+    return [(one.person, f"{one.begins:%d %H:%M}", f"{one.ends:%d %H:%M}") for one in read(content, zone).shifts]
+
+
+def test_a_shift_ends_by_the_clock_on_the_wall_in_the_night_of_the_change() -> None:
+    assert shifts(calendar(event("RRULE:FREQ=DAILY;UNTIL=20260329")))[1] == ("Product Lead", "28 17:00", "29 06:00")
+
+
+@pytest.mark.parametrize(
+    ("title", "who"),
+    [
+        ("On call: product  lead", ["Product Lead"]),
+        ("Product Engineer, Product Lead", ["Product Engineer", "Product Lead"]),
+        ("Product Engineer and Product Lead", ["Product Engineer", "Product Lead"]),
+    ],
+)
+def test_the_title_of_an_event_names_who_is_on_call(title: str, who: list[str]) -> None:
+    assert [one[0] for one in shifts(calendar(event(who=title)))] == who
+
+
+def test_a_name_with_a_comma_in_it_is_one_name() -> None:
+    people = (OnTheList("Lead, Product and Design"),)
+    for title in ("Lead, Product and Design", "On call: lead, product and design"):
+        found = read_calendar(calendar(event(who=title.replace(",", "\\,"))), "nights", people, BEGINS, ENDS, None)
+        assert [one.person for one in found.shifts] == ["Lead, Product and Design"]
+
+
+def test_where_the_title_names_nobody_the_guests_do_but_for_those_who_declined() -> None:
+    guest = "ATTENDEE;PARTSTAT={}:mailto:Lead@example.com"
+    assert shifts(calendar(event(guest.format("ACCEPTED"), who="Night duty")))[0][0] == "Product Lead"
+    assert shifts(calendar(event(guest.format("DECLINED"), who="Night duty"))) == []
+
+
+def test_an_event_that_names_nobody_of_the_list_is_told_with_its_time() -> None:
+    told = [one.told for one in read(calendar(event(who="Somebody Else"), event())).troubles]
+    assert len(told) == 1
+    assert "'Somebody Else' on 2026-03-27 17:00 UTC, who is not on the list" in told[0]
+
+
+def test_a_cancelled_event_puts_nobody_on_call() -> None:
+    assert shifts(calendar(event("STATUS:CANCELLED"))) == []
+
+
+def test_a_calendar_that_says_its_time_zone_has_its_utc_times_follow_it() -> None:
+    daily = event("RRULE:FREQ=DAILY;COUNT=3", zone="").replace("0000\r\n", "0000Z\r\n")
+    assert shifts(calendar(daily, head="X-WR-TIMEZONE:Europe/Berlin\n"))[2] == ("Product Lead", "29 17:00", "30 07:00")
+    assert shifts(calendar(daily), BERLIN)[2] == ("Product Lead", "29 18:00", "30 08:00")
+
+
+def test_the_policys_zone_counts_for_times_and_days_without_one() -> None:
+    assert shifts(calendar(event(zone="")), BERLIN) == [("Product Lead", "27 17:00", "28 07:00")]
+    whole = "SUMMARY:Product Lead\r\nDTSTART;VALUE=DATE:20260329\r\nDTEND;VALUE=DATE:20260330"
+    assert shifts(calendar(whole), BERLIN) == [("Product Lead", "28 23:00", "29 22:00")]
+
+
+BROKEN = {
+    "50 MB": (b"x" * 50_000_000, "is larger than 2 MB"),
+    "a page": (b"<html>Log in</html>", "is no iCalendar"),
+    "nothing": (b"", "is no iCalendar"),
+    "cut off": (calendar(event())[:-60], "cannot be read"),
+    "no time zone": (calendar(event(zone="")), "has no time zone at the event 'Product Lead' of 20260327T180000"),
+    "whole days and no time zone": (
+        calendar("SUMMARY:Product Lead\r\nDTSTART;VALUE=DATE:20260329"), "has no time zone at the event",
+    ),
+    "a zone nobody knows": (calendar(event(zone=";TZID=Mars/North")), "has the unknown time zone 'Mars/North'"),
+    "a calendar's zone nobody knows": (
+        calendar(event(), head="X-WR-TIMEZONE:Mars/North\n"), "says the unknown time zone 'Mars/North'",
+    ),
+    "no beginning": (calendar("SUMMARY:Product Lead"), "has no beginning"),
+    "a date that is none": (calendar(event().replace("20260327T", "20260399T")), "has a DTSTART that cannot be read"),
+    "an end before the beginning": (
+        calendar(event().replace("20260328T08", "20260327T08")), "ends before it begins",
+    ),
+    "a day that ends by the hour": (
+        calendar("SUMMARY:Product Lead\r\nDTSTART;VALUE=DATE:20260327\r\nDTEND:20260328T080000Z"), "by the day and",
+    ),
+    "an exception that is none": (calendar(event("EXDATE:soon")), "EXDATE that cannot be read"),
+    "one UID twice": (
+        calendar(event(), event(who="Product Engineer")).replace(b"UID:1", b"UID:0"), "has one UID for the event",
+    ),
+    "two beginnings": (calendar(event("DTSTART:20260327T190000Z")), "says DTSTART twice"),
+    "no UID": (calendar(event()).replace(b"UID:0\r\n", b""), "has no UID"),
+    "a rule that is none": (calendar(event("RRULE:FREQ=OFTEN")), "has a RRULE that cannot be read"),
+    "an empty rule": (calendar(event("RRULE:")), "a rule"),
+    "a month that is none": (calendar(event("RRULE:FREQ=YEARLY;BYMONTH=13")), "an impossible BYMONTH"),
+    "each second": (calendar(event("RRULE:FREQ=SECONDLY")), "a rule that is none of shifts"),
+    "all minutes of a day": (
+        calendar(event("RRULE:FREQ=DAILY;BYMINUTE=" + ",".join(map(str, range(60))))), "a rule that is none of shifts",
+    ),
+    "no way on": (calendar(event("RRULE:FREQ=DAILY;INTERVAL=0")), "the interval 0"),
+    "less than once": (calendar(event("RRULE:FREQ=DAILY;COUNT=0")), "less than once"),
+    "since the year 1": (
+        calendar(event("RRULE:FREQ=DAILY").replace("20260327", "00010101")), "since 0001-01-01",
+    ),
+    "never, many times": (
+        calendar(*[event("RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30")] * 5), "more than can be counted out",
+    ),
+    "a zone by the second": (
+        calendar(
+            event(zone=";TZID=Own"),
+            head="BEGIN:VTIMEZONE\nTZID:Own\nBEGIN:STANDARD\nDTSTART:19700101T000000\nTZOFFSETFROM:+0100\n"
+            "TZOFFSETTO:+0100\nRRULE:FREQ=SECO\n NDLY\nEND:STANDARD\nEND:VTIMEZONE\n",
+        ),
+        "a time zone whose clock does not change by the year",
+    ),
+    "very many events": (calendar(*["X:1"] * 8_001), "holds more events and time zones than are read"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_broken_calendar_is_refused_soon_with_its_name_and_what_is_wrong(broken: str) -> None:
+    content, says = BROKEN[broken]
+    began = time.process_time()
+    with pytest.raises(CalendarRefused) as refused:
+        read(content)
+    assert time.process_time() - began < 2
+    assert refused.value.problem.startswith("The calendar 'nights' ")
+    assert says in refused.value.problem
+    assert refused.value.next_action
+
+
+# -- fetched, and the last good copy -----------------------------------------------------------------------------------
+
+AT = datetime(2026, 3, 27, 20, tzinfo=UTC)
+SECRET = "https://calendars.example.com/private-8f2c/basic.ics?token=8f2c"
+
+
+class Server:
+    """A calendar's server, with what it answers next."""
+
+    def __init__(self) -> None:
+        self.answer = httpx.Response(200, content=calendar(event()))
+        self.asked: list[str] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(str(request.url))
+        return self.answer
+
+
+def policy(**source: str) -> Policy:
+    people = [{"name": one.name, "mobile": "+442079460100", "days": []} for one in PEOPLE]
+    return Policy.model_validate(
+        {"team": ["a", "b"], "on_call": {"people": people, "calendars": [{"name": "nights", **source}]}}
+    )
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+def plan(server: Server, home: Path, at: datetime = AT, *, fetch: bool = True, address: str = SECRET) -> OnCall:
+    window = Window.around(at, 7)
+    return call_plan(policy(address=address), home, window, fetch=fetch, transport=httpx.MockTransport(server))
+
+
+def test_a_calendar_is_fetched_once_and_its_copy_counts_until_it_is_old(server: Server, tmp_path: Path) -> None:
+    assert [one.person for one in plan(server, tmp_path).shifts] == ["Product Lead"]
+    plan(server, tmp_path, AT + timedelta(minutes=14))
+    assert server.asked == [SECRET]
+    plan(server, tmp_path, AT + timedelta(minutes=16))
+    assert server.asked == [SECRET] * 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(500), httpx.Response(404), httpx.Response(200, content=b"<html>"),
+        httpx.Response(200, content=b"x" * (LARGEST + 1)),
+        httpx.Response(200, content=calendar(event("RRULE:FREQ=OFTEN"))),
+    ],
+    ids=["it is down", "it is gone", "a page", "too large", "a broken rule"],
+)  # fmt: skip
+def test_when_a_calendar_breaks_its_last_good_copy_counts_and_it_is_told(
+    answer: httpx.Response, server: Server, tmp_path: Path
+) -> None:
+    plan(server, tmp_path)
+    server.answer = answer
+    for later in (timedelta(hours=1), timedelta(hours=2)):
+        found = plan(server, tmp_path, AT + later)
+        assert [one.person for one in found.shifts] == ["Product Lead"]
+        assert "Until then its copy of 2026-03-27 20:00 UTC counts." in found.troubles[0].told
+        said = who_to_call(AT + later, CaseToCall(), found)
+        assert (said.calls[0].person.name, [code for code, _ in said.alarms]) == ("Product Lead", [Alarm.CALENDAR])
+
+
+def test_an_address_that_lets_anybody_read_is_told_nowhere(server: Server, tmp_path: Path) -> None:
+    server.answer = httpx.Response(500)
+    told = plan(server, tmp_path).troubles[0].told
+    assert "calendars.example.com" in told
+    assert "8f2c" not in told
+    assert "8f2c" not in str(policy(address=SECRET).model_dump(mode="json"))
+    assert "8f2c" not in "".join(path.read_text() for path in (tmp_path / FOLDER).glob("*"))
+
+
+def test_without_any_copy_nobody_is_on_call_and_the_list_is_called(server: Server, tmp_path: Path) -> None:
+    server.answer = httpx.Response(500)
+    said = who_to_call(AT, CaseToCall(), plan(server, tmp_path))
+    assert [one.person.name for one in said.calls] == ["Product Lead", "Product Engineer"]
+    assert {code for code, _ in said.alarms} == {Alarm.NOBODY_ON_DUTY, Alarm.CALENDAR}
+
+
+def test_an_emergency_waits_for_no_calendars_server(server: Server, tmp_path: Path) -> None:
+    plan(server, tmp_path)
+    found = plan(server, tmp_path, AT + timedelta(days=3), fetch=False)
+    assert server.asked == [SECRET]
+    assert found.troubles == ()
+
+
+def test_an_emergency_before_the_first_copy_goes_down_the_list_at_once(server: Server, tmp_path: Path) -> None:
+    said = who_to_call(AT, CaseToCall(), plan(server, tmp_path, fetch=False))
+    assert server.asked == []
+    assert [one.person.name for one in said.calls] == ["Product Lead", "Product Engineer"]
+    assert {code for code, _ in said.alarms} == {Alarm.NOBODY_ON_DUTY, Alarm.CALENDAR}
+
+
+def test_a_copy_of_another_address_does_not_count(server: Server, tmp_path: Path) -> None:
+    plan(server, tmp_path)
+    server.answer = httpx.Response(500)
+    assert plan(server, tmp_path, address="https://other.example.com/x.ics").shifts == ()
+
+
+def test_a_damaged_copy_is_fetched_anew(server: Server, tmp_path: Path) -> None:
+    plan(server, tmp_path)
+    copy = tmp_path / FOLDER / "nights.copy"
+    copy.write_bytes(copy.read_bytes()[:-40])
+    assert len(plan(server, tmp_path).shifts) == 1
+    assert len(server.asked) == 2
+
+
+def test_a_file_is_read_and_one_that_vanished_leaves_its_copy(tmp_path: Path) -> None:
+    file = tmp_path / "nights.ics"
+    file.write_bytes(calendar(event()))
+    own, window = policy(file=str(file)), Window.around(AT, 7)
+    assert len(call_plan(own, tmp_path, window, fetch=True).shifts) == 1
+    file.unlink()
+    later = call_plan(own, tmp_path, Window.around(AT + timedelta(hours=1), 7), fetch=True)
+    assert len(later.shifts) == 1
+    assert "No such file" in later.troubles[0].told
+
+
+def test_gaps_are_told_where_a_calendar_is_meant_to_fill_them(server: Server, tmp_path: Path) -> None:
+    found = plan(server, tmp_path)
+    assert [(one.begins, one.ends) for one in coming_gaps(policy(address=SECRET), found, AT)] == [
+        (datetime(2026, 3, 28, 7, tzinfo=UTC), AT + timedelta(days=7))
+    ]
+    alone = policy(address=SECRET).on_call.model_copy(update={"calendars": ()})
+    assert coming_gaps(policy(address=SECRET).model_copy(update={"on_call": alone}), found, AT) == []
+
+
+# -- whatever it holds -------------------------------------------------------------------------------------------------
+
+MEND = [
+    b"FREQ=",
+    b"-",
+    b"0",
+    b"99999999999",
+    b"\r\n",
+    b"DTSTART",
+    b"VALUE=DATE",
+    b"\xff",
+    b"\x00",
+    b"END:VEVENT\r\n",
+    b"Z",
+]
+
+
+@given(st.data())
+def test_whatever_bytes_a_calendar_holds_it_is_read_or_refused_in_words(data: st.DataObject) -> None:
+    content = bytearray(
+        calendar(
+            event("RRULE:FREQ=WEEKLY;INTERVAL=1;BYDAY=MO,FR;UNTIL=20260401T000000Z"),
+            event("RRULE:FREQ=DAILY;COUNT=5\r\nEXDATE;TZID=Europe/Berlin:20260328T180000"),
+            event("RECURRENCE-ID;TZID=Europe/Berlin:20260329T180000", who="Product Engineer"),
+            head="X-WR-TIMEZONE:Europe/Berlin\n",
+        ).replace(b"UID:2", b"UID:1")
+    )
+    assert len(read(bytes(content)).shifts) > 2
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at : at + data.draw(st.integers(0, 9))] = data.draw(st.sampled_from(MEND))
+    with suppress(CalendarRefused):
+        read(bytes(content))
