@@ -1,1 +1,1 @@
-"""Mail: what comes (inbound) and what goes (outbound)."""
+"""What reaches people: mail that comes (inbound) and goes (outbound), Teams, the telephone (voice)."""

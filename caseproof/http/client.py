@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -163,13 +163,13 @@ class HttpClient:
         path: str,
         *,
         json: Any = None,
-        form: Mapping[str, str] | None = None,
+        form: Mapping[str, str | Sequence[str]] | None = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """The answer, whatever its status; asked once. ``json`` is the body, or ``form`` is, as a page sends one.
 
-        Raises CallFailed where there is none.
+        A field of the form with several values is sent once for each. Raises CallFailed where there is no answer.
         """
         url = f"{self._base}/{path}"
         try:
