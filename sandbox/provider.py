@@ -48,7 +48,7 @@ class Bad:
 
 
 class Simulator:
-    """A provider. A kind of it says what it answers (``served``), what it pretends (``pretended``), and what happened."""
+    """A provider; each kind says what it answers (``served``), what it pretends (``pretended``), and what happened."""
 
     def __init__(self) -> None:
         self.bad: list[Bad] = []
@@ -75,6 +75,9 @@ class Simulator:
 
     def told(self) -> Any:
         raise NotImplementedError
+
+    async def end(self) -> None:
+        """Close what is open."""
 
     def goes_wrong(self, asked: Asked, not_by: Sequence[str]) -> Bad | None:
         where = f"{asked.method} {asked.path}"
@@ -120,7 +123,7 @@ def running(simulator: S, *, latency: float = 0.0) -> Iterator[tuple[S, str]]:
     try:
         yield simulator, f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     finally:
-        asyncio.run_coroutine_threadsafe(_end(listening), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_end(simulator, listening), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
@@ -143,7 +146,7 @@ async def _serve(simulator: Simulator, port: int, latency: float) -> None:
     sys.stdout.write(f"{type(simulator).__name__} answers at http://127.0.0.1:{port}.\n")
     sys.stdout.flush()
     await ended.wait()
-    await _end(listening)
+    await _end(simulator, listening)
 
 
 async def _listen(simulator: Simulator, port: int, latency: float) -> asyncio.Server:
@@ -151,10 +154,14 @@ async def _listen(simulator: Simulator, port: int, latency: float) -> asyncio.Se
     return await asyncio.get_running_loop().create_server(made, "127.0.0.1", port, backlog=1024)
 
 
-async def _end(listening: asyncio.Server) -> None:
+async def _end(simulator: Simulator, listening: asyncio.Server) -> None:
+    """Stop listening, let what is about to end do so, and end the rest."""
     listening.close()
     mine = asyncio.current_task()
     others = [task for task in asyncio.all_tasks() if task is not mine]
+    if others:
+        await asyncio.wait(others, timeout=0.3)
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    await simulator.end()

@@ -1,8 +1,8 @@
 """A made-up Teams: Workflows web hooks that keep the cards that they are sent.
 
-Run it with ``python -m sandbox.teams --port 8402``. Like the real one it answers 202 to what it takes, before it posts;
-it takes an address only with the ``sig`` that is its own, letter by letter, and no message over 28 KB. ``GET /simulator``
-lists the cards that were posted.
+Run it with ``python -m sandbox.teams --port 8402``. Like the real one it answers 202 to what it takes, before it
+posts; it takes an address only with the ``sig`` that is its own, letter by letter, and no message over 28 KB. ``GET
+/simulator`` lists the cards that were posted.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Teams(Simulator):
             self.cards.append(card)
         return self.pretended(asked)
 
-    def pretended(self, asked: Asked) -> Reply:
+    def pretended(self, _asked: Asked) -> Reply:
         return Reply(None, 202)
 
     def words(self) -> str:

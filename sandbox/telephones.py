@@ -1,9 +1,9 @@
 """A made-up Twilio with people, machines and nobody at its telephones.
 
-Run it with ``python -m sandbox.telephones --port 8403 --people FILE.json``. It keeps calls as Twilio does: it answers 201
-with a call that is queued, lets the telephone ring, tells the call-backs, signed with the account's token, fetches the
-page when somebody answers, says what the page says, presses keys, and goes where the page sends it. What cannot be a page
-ends the call as failed. ``GET /simulator`` tells of each call what was said and pressed.
+Run it with ``python -m sandbox.telephones --port 8403 --people FILE.json``. It keeps calls as Twilio does: it answers
+201 with a call that is queued, lets the telephone ring, tells the call-backs, signed with the account's token, says
+what the call's page says once somebody answers, presses keys, and fetches the page where that sends it. What cannot be
+a page ends the call as failed. ``GET /simulator`` tells of each call what was said and pressed.
 
 Who answers at a number is a list, one for each call (the last one stays): ``{"does": "answers", "presses": ["1"]}``;
 ``does`` is answers, machine, no answer, busy or failed; an empty key is silence; ``rings`` are seconds.
@@ -18,6 +18,7 @@ import json
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -35,7 +36,7 @@ ACCOUNT, TOKEN = "AC" + "1" * 32, "a-made-up-token"
 VERBS = {"Say", "Pause", "Gather", "Hangup", "Redirect"}
 OVER = {"completed", "busy", "failed", "no-answer", "canceled"}
 EVENT_OF = {"initiated": "initiated", "ringing": "ringing", "in-progress": "answered"}
-MOST_PAGES = 20
+MOST_PAGES, MOST_TWIML = 20, 4_000
 
 
 @dataclass
@@ -97,6 +98,10 @@ class Telephones(Simulator):
             for one in self.calls
         ]
 
+    async def end(self) -> None:
+        if self._sends is not None:
+            await self._sends.aclose()
+
     # -- the API ------------------------------------------------------------------------------------------------------
 
     def served(self, asked: Asked) -> Reply:
@@ -119,9 +124,11 @@ class Telephones(Simulator):
 
     def _place(self, asked: Asked) -> Reply:
         form = _grouped(asked.body)
-        for name in ("To", "From", "Url"):
-            if not form.get(name, [""])[0]:
-                return _refused(400, 21201 if name == "To" else 21205, f"No '{name}' number or address is specified")
+        missing = [name for name in ("To", "From") if not form.get(name, [""])[0]]
+        if missing or not ({"Url", "Twiml"} & set(form)):
+            return _refused(400, 21201 if missing else 21205, f"{missing or 'Url'} is not specified")
+        if len(form.get("Twiml", [""])[0]) > MOST_TWIML:
+            return _refused(400, 21218, "Twiml is too long")
         if not form["To"][0].startswith("+"):
             return _refused(400, 21211, f"Invalid 'To' Phone Number: {form['To'][0]}")
         call = SimulatedCall(f"CA{len(self.calls) + 1:032x}", form, datetime.now(UTC))
@@ -167,7 +174,7 @@ class Telephones(Simulator):
             await self._tell(call, "in-progress")
             if call.one("AsyncAmdStatusCallback") and not call.one("SendDigits"):
                 by = "machine_start" if person.does == "machine" else "human"
-                await self._post(call, call.one("AsyncAmdStatusCallback"), [("AnsweredBy", by)])
+                await self._notify(call, call.one("AsyncAmdStatusCallback"), [("AnsweredBy", by)])
             await self._speak(call, person)
             await self._end(call, "completed")
         except (httpx.HTTPError, httpx.InvalidURL, ET.ParseError, ValueError) as error:
@@ -177,11 +184,12 @@ class Telephones(Simulator):
     async def _speak(self, call: SimulatedCall, person: Person) -> None:
         """Go from page to page as Twilio does, until one ends."""
         keys = list(person.presses) if person.does == "answers" else []
-        url, told = call.one("Url"), list[tuple[str, str]]()
+        url, told, page_text = call.one("Url"), list[tuple[str, str]](), call.one("Twiml").encode()
         for _ in range(MOST_PAGES):
-            answer = await self._post(call, url, told)
-            answer.raise_for_status()
-            page = ET.fromstring(answer.content)  # noqa: S314 - a page of our own
+            if url:
+                answer = await self._post(call, url, told)
+                page_text = answer.raise_for_status().content
+            page = ET.fromstring(page_text)  # noqa: S314 - a page of our own
             if page.tag != "Response":
                 raise ValueError(f"{page.tag} is no page")
             leads = self._perform(call, page, keys)
@@ -219,22 +227,28 @@ class Telephones(Simulator):
         if status == "ringing" and self.behaves("out of order"):
             call.late.append((call.one("StatusCallback"), [("CallStatus", status)]))
             return
-        await self._post(call, call.one("StatusCallback"), [])
+        await self._notify(call, call.one("StatusCallback"), [])
 
     async def _end(self, call: SimulatedCall, status: str) -> None:
         call.status = status
         if call.one("StatusCallback"):
-            await self._post(call, call.one("StatusCallback"), [])
+            await self._notify(call, call.one("StatusCallback"), [])
         for url, fields in call.late:
-            await self._post(call, url, fields)
+            await self._notify(call, url, fields)
+
+    async def _notify(self, call: SimulatedCall, url: str, told: list[tuple[str, str]]) -> None:
+        """Tell it, once; who does not listen misses it, and the call goes on."""
+        if not self.behaves("deaf"):
+            with suppress(httpx.HTTPError):
+                await self._post(call, url, told)
 
     async def _post(self, call: SimulatedCall, url: str, told: list[tuple[str, str]]) -> httpx.Response:
-        if self.behaves("deaf") and url != call.one("Url"):
-            return httpx.Response(200)
         fields = {
             "CallSid": call.sid, "AccountSid": self.account, "To": call.one("To"), "From": call.one("From"),
             "CallStatus": call.status, "Direction": "outbound-api", "ApiVersion": "2010-04-01", **dict(told),
         }  # fmt: skip
+        if "AnsweredBy" in fields:  # this one tells nothing else
+            fields = {name: fields[name] for name in ("CallSid", "AccountSid", "AnsweredBy")}
         if self._sends is None:
             self._sends = httpx.AsyncClient(timeout=15, trust_env=False)
         headers = {

@@ -4,8 +4,8 @@ ChannelError             nobody was reached this way
 ├── ChannelDown          not reachable, hanging, busy or broken: try again, or another way
 └── ChannelRefused       it said no (credentials, number, address): somebody must change something
 
-Nothing is repeated in here, and no time-out is long: in an emergency the next way is better than patience with this one.
-No text holds a secret: neither the address's path and query, nor headers, nor what was sent.
+Nothing is repeated in here, and no time-out is long: in an emergency the next way is better than patience with this
+one. No text holds a secret: neither the address's path and query, nor headers, nor what was sent.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class ChannelError(CaseproofError):
 class ChannelDown(ChannelError):
     """Worth trying again, or another way.
 
-    ``maybe_done``: whether it was done is unknown, so read back before it is asked again. ``wait_seconds``: how long the
-    provider wants to be left alone; None where it does not say.
+    ``maybe_done``: whether it was done is unknown, so read back before it is asked again. ``wait_seconds``: how long
+    the provider wants to be left alone; None where it does not say.
     """
 
     code = Code.CHANNEL_DOWN
@@ -110,7 +110,7 @@ class Provider:
         raise self._said_no(answer)
 
     def decoded(self, answer: Answer, shape: TypeAdapter[T]) -> T:
-        """The answer's JSON in this ``shape``. Raises ChannelDown (``maybe_done``) for a login page, half a JSON, ..."""
+        """The answer's JSON in this ``shape``. Raises ChannelDown (``maybe_done``) for a login page, half a JSON."""
         try:
             return shape.validate_json(answer.content)
         except ValidationError:  # its text repeats what was answered

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -120,6 +121,19 @@ class Answer:
             return json.loads(self.content)
         except (ValueError, RecursionError):  # the latter where lists lie in lists without an end
             return None
+
+
+class _WithoutAddresses(logging.Filter):
+    """Keeps of an address that the library logs only which server it is: a web hook's path and query are its secret."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(origin(str(one)) if isinstance(one, httpx.URL) else one for one in record.args)
+        return True
+
+
+# On the logger and not on a handler: whoever sets up handlers later, as Prefect does, leaves it where it is.
+logging.getLogger("httpx").addFilter(_WithoutAddresses())
 
 
 class HttpClient:

@@ -65,7 +65,7 @@ def adaptive_card(card: Card) -> Json:
         "version": VERSION,
         "fallbackText": _cut(f"{card.title}: {card.text}", 500),
         "body": body,
-        "msteams": {"width": "Full"},
+        "msteams": {"width": "full"},
     }
     if card.mentions:
         entities = [_mention(number, one) for number, one in enumerate(card.mentions[:_MOST_PEOPLE])]
@@ -95,7 +95,13 @@ def message(card: Card, *, bare: bool = False) -> Json:
 
 
 def _heading(card: Card) -> Json:
-    run = {"type": "TextRun", "text": _cut(card.title, 200), "weight": "Bolder", "size": "Large", "color": card.tone}
+    run = {
+        "type": "TextRun",
+        "text": _cut(card.title, 200),
+        "weight": "Bolder",
+        "size": "Large",
+        "color": card.tone.capitalize(),
+    }
     return {"type": "RichTextBlock", "inlines": [run]}
 
 
@@ -115,7 +121,9 @@ def _table(facts: Sequence[tuple[str, str]]) -> Json:
 
 def _mention(number: int, who: Mention) -> Json:
     # What stands between the tags must be in both places; letters that could end the tag, or format, are left out.
-    name = "".join(letter for letter in _cut(who.name, 80) if letter.isalnum() or letter in " .'-") or f"person {number}"
+    name = (
+        "".join(letter for letter in _cut(who.name, 80) if letter.isalnum() or letter in " .'-") or f"person {number}"
+    )
     return {
         "type": "mention", "text": f"<at>{name}</at>", "mentioned": {"id": who.teams_id.strip(), "name": name}
     }  # fmt: skip
@@ -123,7 +131,9 @@ def _mention(number: int, who: Mention) -> Json:
 
 def _link(title: str, url: str) -> Mapping[str, str]:
     if not is_usable(url.partition("#")[0].partition("?")[0]):
-        raise BadInput("A link of the card is no address.", "Set CASEPROOF_PUBLIC_URL to one that starts with https://.")
+        raise BadInput(
+            "A link of the card is no address.", "Set CASEPROOF_PUBLIC_URL to one that starts with https://."
+        )
     return {"type": "Action.OpenUrl", "title": _cut(title, 60), "url": url}
 
 

@@ -27,7 +27,7 @@ _SAFE = re.compile(r"[\x21-\x7e]+")
 
 @dataclass(frozen=True, slots=True)
 class TeamsHook:
-    """A web hook. ``url`` is its whole address, which is a secret. ``bare``: it wants the card alone. Raises BadInput."""
+    """A web hook. ``url`` is its whole address, a secret. ``bare``: it wants the card alone. Raises BadInput."""
 
     name: str
     url: str = field(repr=False)

@@ -24,7 +24,8 @@ class VoiceAccounts:
             raise BadInput("There is no voice account.", "Save a block of the type caseproof-twilio-voice.")
         if len(self._accounts) < len(accounts):
             raise BadInput(
-                "Two voice accounts are the same one.", "Give the second block another account: it is for when one fails."
+                "Two voice accounts are the same one.",
+                "Give the second block another account: it is for when one fails.",
             )
 
     @property
@@ -40,8 +41,8 @@ class VoiceAccounts:
     def place(self, call: Call, at: datetime, known: Collection[str] = (), not_by: Collection[str] = ()) -> Placed:
         """Place the call by the first account that takes it. ``not_by``: accounts that took a call and did not ring.
 
-        All are tried where ``not_by`` names all. Raises ChannelError, which says what each answered: ChannelRefused where
-        all refused, else ChannelDown.
+        All are tried where ``not_by`` names all. Raises ChannelError, which says what each answered: ChannelRefused
+        where all refused, else ChannelDown.
         """
         order = [one for sid, one in self._accounts.items() if sid not in not_by] or list(self._accounts.values())
         failed: list[ChannelError] = []

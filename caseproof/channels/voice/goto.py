@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -28,7 +28,7 @@ _NOT_LET_IN = 401
 
 @dataclass(frozen=True, slots=True)
 class GoToAccount:
-    """An OAuth client with the scope ``calls.v2.initiate``, and the refresh token that it was given. Raises BadInput."""
+    """An OAuth client with the scope ``calls.v2.initiate``, and the refresh token it was given. Raises BadInput."""
 
     name: str
     client_id: str
@@ -41,10 +41,14 @@ class GoToAccount:
     def __post_init__(self) -> None:
         missing = [what for what in ("client_id", "client_secret", "refresh_token") if not getattr(self, what).strip()]
         if missing:
-            raise BadInput(f"The GoTo account '{self.name}' has no {missing[0]}.", "Fill it in (GoTo's developer pages).")
+            raise BadInput(
+                f"The GoTo account '{self.name}' has no {missing[0]}.", "Fill it in (GoTo's developer pages)."
+            )
         for address in (self.api_url, self.login_url):
             if not is_usable(address):
-                raise BadInput(f"An address of the GoTo account '{self.name}' is none ({shown(address)}).", f"Use {API}.")
+                raise BadInput(
+                    f"An address of the GoTo account '{self.name}' is none ({shown(address)}).", f"Use {API}."
+                )
 
 
 class _Token(BaseModel):

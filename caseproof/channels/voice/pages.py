@@ -17,10 +17,13 @@ MOST_TURNS = 4
 """So often the question is asked in one call: silence and wrong keys are asked again."""
 
 WAIT_SECONDS = 6
-"""How long a key is waited for after the question. An extension may still ring meanwhile, so the question is repeated."""
+"""How long a key is waited for after the question. An extension may still ring then, so it is asked again."""
 
 _LONGEST = 400
 """So many letters of a problem are said; nobody listens to more before a key is asked for."""
+
+LARGEST = 4_000
+"""A page that goes with a call may have so many letters; so has each of ours."""
 
 _OUTSIDE_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -64,8 +67,18 @@ def choice_of(digits: str) -> Choice | None:
 def asking(alert: VoiceAlert, action: str, *, pressed: str = "") -> str:
     """The problem, said twice, and the question. ``action``: where Twilio sends the key, and that there was none.
 
-    ``pressed``: a key that means nothing, which is said first.
+    ``pressed``: a key that means nothing, which is said first. Of a problem that makes the page too large for Twilio,
+    as one full of ampersands does, less is said.
     """
+    problem = one_line(alert.problem)[:_LONGEST]
+    while True:
+        page = _question(alert, one_line(alert.site)[:100], problem, action, pressed)
+        if len(page) <= LARGEST or not problem:
+            return page
+        problem = problem[: len(problem) // 2]
+
+
+def _question(alert: VoiceAlert, site: str, problem: str, action: str, pressed: str) -> str:
     page = ET.Element("Response")
     gather = ET.SubElement(
         page, "Gather",
@@ -77,7 +90,7 @@ def asking(alert: VoiceAlert, action: str, *, pressed: str = "") -> str:
     if pressed:
         _say(gather, alert, f"{_spelled(pressed[:3])} is none of the keys.")
     for _ in range(2):
-        _say(gather, alert, f"This is an emergency at {alert.site[:100]}. {alert.problem[:_LONGEST]}.")
+        _say(gather, alert, f"This is an emergency at {site}. {problem}.")
         _say(gather, alert, f"Case {_spelled(alert.ref)}.")
         _say(gather, alert, "To say that you have it, press 1. If you can't, press 2. To escalate, press 3.")
         ET.SubElement(gather, "Pause", {"length": "1"})

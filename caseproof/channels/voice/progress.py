@@ -66,7 +66,7 @@ _ENDS = {
 
 @dataclass(frozen=True, slots=True)
 class CallBack:
-    """What Twilio told. ``digits`` None: it was not about keys; empty: nobody pressed one. ``state`` None: an unknown one."""
+    """What Twilio told. ``digits`` None: it was not about keys; empty: none was pressed. ``state`` None: unknown."""
 
     call: str
     account: str
@@ -77,10 +77,14 @@ class CallBack:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A call as far as it is known. ``call`` and ``account`` are Twilio's SIDs; ``ended`` is when its end was told."""
+    """A call as far as it is known. ``ended`` is when its end was told.
 
-    call: str
-    account: str
+    ``call`` and ``account`` are Twilio's SIDs; empty until they are known. What is told under an attempt's own address
+    then says which call it is: Twilio may be faster with that than with its answer, which may be lost.
+    """
+
+    call: str = ""
+    account: str = ""
     state: CallState = CallState.QUEUED
     answered_by: str = ""
     choice: Choice | None = None
@@ -114,9 +118,9 @@ def read_call_back(form: Form) -> CallBack:
 
 def follow(progress: Progress, told: CallBack, at: datetime) -> Progress:
     """The call after this was told; the same object where that is nothing new, or about another call."""
-    if (told.call, told.account) != (progress.call, progress.account):
+    after = progress if progress.call else replace(progress, call=told.call, account=told.account)
+    if (told.call, told.account) != (after.call, after.account):
         return progress
-    after = progress
     chosen = choice_of(told.digits or "")
     if chosen and after.choice is None and (after.ended is None or at <= after.ended + LATE):
         after = replace(after, choice=chosen)

@@ -1,7 +1,7 @@
 """Whether a call-back is Twilio's: the signature over the exact address and every field, compared in constant time.
 
-The address is the one that we gave Twilio (``CASEPROOF_PUBLIC_URL`` and what follows), never one made from the request's
-``Host``. A signature has no time in it: what is repeated does nothing new by ``progress.follow``.
+The address is the one that we gave Twilio (``CASEPROOF_PUBLIC_URL`` and what follows), never one made from the
+request's ``Host``. A signature has no time in it: what is repeated does nothing new by ``progress.follow``.
 """
 
 from __future__ import annotations

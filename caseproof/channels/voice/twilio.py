@@ -1,7 +1,7 @@
 """Calls by Twilio: placed, found again after a lost answer, read back, hung up.
 
-Twilio takes no idempotency key. So where the answer to a placed call was lost, the calls to that number are listed before
-anybody may dial again, and the one that is ours and not known yet is taken for it.
+Twilio takes no idempotency key. So where the answer to a placed call was lost, the calls to that number are listed
+before anybody may dial again, and the one that is ours and not known yet is taken for it.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ class TwilioAccount:
 class Call:
     """A call to place.
 
-    ``page_url`` answers with what is said, ``status_url`` is told how it goes on, and so is ``machine_url`` whether a
-    machine answered; each is the whole public address with a key of this attempt in it. ``ring_seconds``: how long it
-    rings.
+    ``page`` is what is said first (``pages.asking``): it goes with the call, so that who answers hears the problem also
+    while nobody can reach us. ``status_url`` is told how it goes on, and ``machine_url`` whether a machine answered;
+    each is the whole public address with a key of this attempt in it. ``ring_seconds``: how long it rings.
     """
 
     line: Line
-    page_url: str
+    page: str
     status_url: str
     machine_url: str = ""
     ring_seconds: int = 25
@@ -115,10 +115,10 @@ class TwilioVoice:
         self._api.close()
 
     def place(self, call: Call, at: datetime, known: Collection[str] = ()) -> Placed:
-        """Place the call, once. ``at``: now; ``known``: the SIDs of all calls that were placed before.
+        """Place the call, once. ``at``: now; ``known``: the SIDs of all calls placed before.
 
-        Where the answer is lost, the call is looked for. Raises ChannelRefused, and ChannelDown, whose ``maybe_done`` is
-        true where the list could not be had either, or does not show it (yet).
+        Where the answer is lost, the call is looked for. Raises ChannelRefused, and ChannelDown, whose ``maybe_done``
+        is true where the list could not be had either, or does not show it (yet).
         """
         try:
             answer = self._api.ask("POST", "Calls.json", form=self._form(call))
@@ -159,8 +159,7 @@ class TwilioVoice:
         form: dict[str, str | Sequence[str]] = {
             "To": call.line.number,
             "From": self.account.number,
-            "Url": call.page_url,
-            "Method": "POST",
+            "Twiml": call.page,
             "StatusCallback": call.status_url,
             "StatusCallbackMethod": "POST",
             "StatusCallbackEvent": EVENTS,
@@ -169,7 +168,7 @@ class TwilioVoice:
         }
         if call.line.keys:
             form["SendDigits"] = call.line.keys  # with it Twilio recognises no machine: the main number is one
-        elif call.machine_url:  # beside the page, not before it: nobody waits in silence until Twilio has made up its mind
+        elif call.machine_url:  # beside the page, not before it: nobody waits in silence for Twilio's guess
             form |= {
                 "MachineDetection": "Enable",
                 "AsyncAmd": "true",
