@@ -119,7 +119,8 @@ class Telephones(Simulator):
         return Reply(call.resource(self.account))
 
     def pretended(self, asked: Asked) -> Reply:
-        call = SimulatedCall(f"CA{len(self.asked):032x}", _grouped(asked.body), datetime.now(UTC))
+        """A call that stays queued."""
+        call = self._new(_grouped(asked.body))
         return Reply(call.resource(self.account), 201)
 
     def _place(self, asked: Asked) -> Reply:
@@ -131,12 +132,15 @@ class Telephones(Simulator):
             return _refused(400, 21218, "Twiml is too long")
         if not form["To"][0].startswith("+"):
             return _refused(400, 21211, f"Invalid 'To' Phone Number: {form['To'][0]}")
-        call = SimulatedCall(f"CA{len(self.calls) + 1:032x}", form, datetime.now(UTC))
-        self.calls.append(call)
+        call = self._new(form)
         task = asyncio.get_running_loop().create_task(self._play(call, self._whoever(call.one("To"))))
         self._playing[call.sid] = task
         task.add_done_callback(lambda _: self._playing.pop(call.sid, None))
         return Reply(call.resource(self.account), 201)
+
+    def _new(self, form: dict[str, list[str]]) -> SimulatedCall:
+        self.calls.append(SimulatedCall(f"CA{len(self.calls) + 1:032x}", form, datetime.now(UTC)))
+        return self.calls[-1]
 
     def _list(self, asked: Asked) -> Reply:
         wanted = [("To", asked.query.get("To")), ("From", asked.query.get("From"))]
