@@ -197,6 +197,15 @@ def test_where_it_stays_unknown_whether_the_first_account_calls_the_second_does(
         assert here.app.outcome(placed) is Outcome.CHOSEN
 
 
+def test_a_list_that_is_refused_says_nothing_about_whether_somebody_is_called() -> None:
+    with world(first=[Person("no answer")]) as here:
+        here.telephones.bad = [Bad("drop", "POST"), Bad("too many", "GET")]
+        with pytest.raises(ChannelDown, match="broke off") as down:
+            here.first.place(here.app.call(FIRST), now())
+        assert down.value.maybe_done
+        assert len(here.telephones.calls) == 1
+
+
 @pytest.mark.parametrize(("kind", "maybe"), [("too many", False), ("broken", True), ("nonsense", True)])
 def test_a_second_account_calls_where_the_first_fails(kind: Kind, maybe: bool) -> None:
     with world(first=[Person(presses=["1"])]) as here:

@@ -232,6 +232,12 @@ def test_a_call_that_was_answered_or_is_completed_is_no_acknowledgement(state: s
     assert told(STARTED, CallStatus=state).outcome is outcome
 
 
+def test_an_end_is_an_end() -> None:
+    busy = told(STARTED, CallStatus="busy")
+    for state in ("completed", "no-answer", "in-progress"):
+        assert told(busy, NOW + timedelta(seconds=1), CallStatus=state) is busy
+
+
 @pytest.mark.parametrize("by", ["machine_start", "machine_end_beep", "machine_end_silence", "fax"])
 def test_an_answering_machine_is_no_acknowledgement_and_needs_no_waiting_for(by: str) -> None:
     progress = told(STARTED, CallStatus="in-progress", AnsweredBy=by)

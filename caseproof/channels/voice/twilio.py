@@ -2,6 +2,9 @@
 
 Twilio takes no idempotency key. So where the answer to a placed call was lost, the calls to that number are listed
 before anybody may dial again, and the one that is ours and not known yet is taken for it.
+
+Two who call one number at the same time may find the same call: whoever writes a found one down does so under its SID,
+once, and looks again where it is taken. What comes under an attempt's own address is surer (``progress.follow``).
 """
 
 from __future__ import annotations
