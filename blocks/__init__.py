@@ -1,1 +1,1 @@
-"""What an operator configures in the Prefect UI: platforms, desks and the mail account."""
+"""What an operator configures in the Prefect UI: platforms, desks, mail, Teams and the telephone."""

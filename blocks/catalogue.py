@@ -8,11 +8,20 @@ from prefect.blocks.core import Block
 from prefect_email import EmailServerCredentials
 
 from blocks.base import PrefectDown, require_prefect
+from blocks.channels import CONNECTS, TEAMS, VOICES
 from blocks.desks import DESKS
 from blocks.inbox import MAILBOXES
 from blocks.platforms import PLATFORMS
 
-KINDS: tuple[type[Block], ...] = (*PLATFORMS, *DESKS, EmailServerCredentials, *MAILBOXES)
+KINDS: tuple[type[Block], ...] = (
+    *PLATFORMS,
+    *DESKS,
+    EmailServerCredentials,
+    *MAILBOXES,
+    *TEAMS,
+    *VOICES,
+    *CONNECTS,
+)
 
 
 def register_blocks() -> None:

@@ -1,4 +1,4 @@
-"""A small and fast HTTP/1.1 server for the job farm: asyncio alone, connections kept, answers as late as wished."""
+"""A small and fast HTTP/1.1 server for the simulators: asyncio alone, connections kept, answers as late as wished."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from urllib.parse import parse_qsl, unquote
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request: ``path`` without the query, decoded; ``body`` is its JSON (an empty one is {})."""
+    """A request: ``path`` without the query, decoded; ``body`` is its JSON (an empty one is {}), or its form's pairs.
+
+    ``headers`` have small letters in their names; ``raw_query`` is the query as it came.
+    """
 
     method: str
     path: str
     query: Mapping[str, str]
     body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+    raw_query: str = ""
 
 
 @dataclass(slots=True)
@@ -55,7 +60,7 @@ class Connection(asyncio.Protocol):
         if not end:
             return
         lines = head.decode("latin-1").split("\r\n")
-        headers = dict(line.lower().split(": ", 1) for line in lines[1:])
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
         length = int(headers.get("content-length", 0))
         if len(rest) < length:
             return
@@ -63,16 +68,22 @@ class Connection(asyncio.Protocol):
         method, target, _ = lines[0].split(" ", 2)
         path, _, query = target.partition("?")
         try:
-            body = json.loads(rest[:length]) if length else {}
+            body = self._body(rest[:length], headers) if length else {}
         except ValueError:
             self._send(Reply({"detail": "This is no JSON."}, 422))
             return
-        reply = self._answer(Asked(method, unquote(path), dict(parse_qsl(query)), body))
+        reply = self._answer(Asked(method, unquote(path), dict(parse_qsl(query)), body, headers, query))
         wait = self._latency + reply.after
         if wait:
             asyncio.get_running_loop().call_later(wait, self._send, reply)
         else:
             self._send(reply)
+
+    @staticmethod
+    def _body(content: bytes, headers: Mapping[str, str]) -> Any:
+        if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            return parse_qsl(content.decode(), keep_blank_values=True)
+        return json.loads(content)
 
     def _send(self, reply: Reply) -> None:
         if reply.drop:

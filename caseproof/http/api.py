@@ -96,7 +96,7 @@ class HttpApi:
                 if attempt == TRIES or not may_repeat:
                     raise self._without_answer(failed) from None
             else:
-                asked = _retry_after(answer)
+                asked = retry_after(answer)
                 given_up = attempt == TRIES if asked is None else asked > patience
                 if given_up or not _worth_repeating(answer, repeatable):
                     return self._checked(answer)
@@ -125,7 +125,7 @@ class HttpApi:
         if answer.is_success or answer.is_missing:
             return answer
         if answer.is_overloaded:
-            asked = _retry_after(answer)
+            asked = retry_after(answer)
             raise self._down(
                 f"{self._subject} at {self.address} is overloaded or broken (it answered {answer.status}).",
                 "Try again later; if it stays so, look at its own log."
@@ -170,7 +170,7 @@ def _worth_repeating(answer: Answer, repeatable: bool) -> bool:
     return answer.status in _NOTHING_DONE or (repeatable and answer.is_server_error)
 
 
-def _retry_after(answer: Answer) -> float | None:
+def retry_after(answer: Answer) -> float | None:
     """The seconds that the server asks to wait, from its ``Retry-After`` (seconds or a date); never 0 or less."""
     value = answer.headers.get("Retry-After", "").strip()
     if value.isdecimal():

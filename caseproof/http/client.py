@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import math
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -124,6 +125,19 @@ class Answer:
             return None
 
 
+class _WithoutAddresses(logging.Filter):
+    """Keeps of an address that the library logs only which server it is: a web hook's path and query are its secret."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(origin(str(one)) if isinstance(one, httpx.URL) else one for one in record.args)
+        return True
+
+
+# On the logger and not on a handler: whoever sets up handlers later, as Prefect does, leaves it where it is.
+logging.getLogger("httpx").addFilter(_WithoutAddresses())
+
+
 class HttpClient:
     """Calls one server, with paths relative to ``base_url``. Safe to use from several threads; keeps its connections.
 
@@ -165,7 +179,7 @@ class HttpClient:
         path: str,
         *,
         json: Any = None,
-        form: Mapping[str, str] | None = None,
+        form: Mapping[str, str | Sequence[str]] | None = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         most: int | None = None,
@@ -174,7 +188,8 @@ class HttpClient:
         """The answer, whatever its status; asked once. ``json`` is the body, or ``form`` is, as a page sends one.
 
         ``most`` is how many bytes of an answer are read (``LARGEST``), ``within`` how many seconds all of it may take,
-        for one that comes byte by byte. Raises CallFailed where there is none, or it is more than that.
+        for one that comes byte by byte. A field of the form with several values is sent once for each. Raises CallFailed
+        where there is no answer, or it is more than that.
         """
         url = f"{self._base}/{path}"
         ends = math.inf if within is None else time.monotonic() + within

@@ -26,11 +26,13 @@ from pydantic import SecretStr
 import caseproof.web
 from blocks.base import PrefectDown, StaleBlock, load_block
 from blocks.catalogue import KINDS, register_blocks
+from blocks.channels import CONNECTS, TEAMS, VOICES, GoToCall, TeamsWebhook, TwilioVoice
 from blocks.desks import DESKS, EmbeddedDesk
 from blocks.inbox import MAILBOXES, RetailerMailbox
 from blocks.mail import account_of
 from blocks.platforms import PLATFORMS, PrefectJobs
 from blocks.setting_up import carry_out, make_plan
+from caseproof.config.clock import utc_now
 from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput
 from caseproof.procedure.core.services import bootstrap
@@ -40,7 +42,7 @@ from sandbox.world import World
 
 WEB = Path(caseproof.web.__file__).parent
 SECRET = "hunter2-not-for-people"
-OURS: tuple[type[Block], ...] = (*PLATFORMS, *DESKS, *MAILBOXES)
+OURS: tuple[type[Block], ...] = (*PLATFORMS, *DESKS, *MAILBOXES, *TEAMS, *VOICES, *CONNECTS)
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -94,12 +96,33 @@ class TestRetailerMailbox(StandardSuite):
         return RetailerMailbox
 
 
+class TestTeamsWebhook(StandardSuite):
+    @pytest.fixture
+    def block(self) -> type[Block]:
+        return TeamsWebhook
+
+
+class TestTwilioVoice(StandardSuite):
+    @pytest.fixture
+    def block(self) -> type[Block]:
+        return TwilioVoice
+
+
+class TestGoToCall(StandardSuite):
+    @pytest.fixture
+    def block(self) -> type[Block]:
+        return GoToCall
+
+
 # -- names ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_slugs_never_change_because_saved_blocks_are_found_by_them() -> None:
     slugs = [kind.get_block_type_slug() for kind in OURS]
-    assert slugs == ["caseproof-prefect-jobs", "caseproof-embedded-desk", "caseproof-retailer-mailbox"]
+    assert slugs == [
+        "caseproof-prefect-jobs", "caseproof-embedded-desk", "caseproof-retailer-mailbox",
+        "caseproof-teams-webhook", "caseproof-twilio-voice", "caseproof-goto-call",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", OURS)
@@ -186,6 +209,47 @@ def test_a_mailbox_is_read_as_its_block_says() -> None:
 def test_a_mailbox_whose_messages_would_go_where_they_came_from_is_refused() -> None:
     with pytest.raises(BadInput, match="two folders"):
         mailbox(done_folder="Inbox").account(20)
+
+
+CHANNELS: list[tuple[type[Block], dict[str, Any], str]] = [
+    (TeamsWebhook, {"url": SecretStr(f"https://example.com/workflows/1?sig={SECRET}")}, "url"),
+    (
+        TwilioVoice,
+        {"account_sid": f"AC{'1' * 32}", "auth_token": SecretStr(SECRET), "number": "+442079460000"},
+        "number",
+    ),
+    (GoToCall, {"client_id": "a", "client_secret": SecretStr(SECRET), "refresh_token": SecretStr(SECRET)}, "client_id"),
+]
+
+
+@pytest.mark.parametrize(("kind", "fields", "needed"), CHANNELS)
+def test_no_secret_of_a_channel_shows_where_it_is_printed_or_refused(
+    kind: Any, fields: dict[str, Any], needed: str
+) -> None:
+    block = kind(**fields)
+    more = (utc_now,) if kind is GoToCall else ()
+    made = [block.client("support", *more), block.hook("support") if kind is TeamsWebhook else block.account("support")]
+    shown = [str(block), str(block.model_dump()), block.model_dump_json(), *map(repr, (block, *made))]
+    assert [text for text in shown if SECRET in text] == []
+    with pytest.raises(ValueError, match=needed) as refused:
+        kind(**(fields | {needed: ""}))
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "wrong"),
+    [
+        (TeamsWebhook, CHANNELS[0][1], {"url": SecretStr(f"http://example.com/?{SECRET}")}),
+        (TwilioVoice, CHANNELS[1][1], {"number": "020 7946"}),
+        (TwilioVoice, CHANNELS[1][1], {"account_sid": SECRET}),
+    ],
+)
+def test_a_channel_that_cannot_reach_anybody_is_refused_without_telling_its_secret(
+    kind: Any, fields: dict[str, Any], wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(BadInput) as refused:
+        kind(**(fields | wrong)).client("support")
+    assert SECRET not in str(refused.value)
 
 
 # -- saved and loaded -----------------------------------------------------------------------------------------------

@@ -217,7 +217,7 @@ def test_the_defaults_that_are_drawn_are_those_in_force() -> None:
     assert said["review.required"][2] == f"`{json.dumps(built_in.review.required)}`"
     assert said["run_patience_seconds"][2] == f"`{built_in.run_patience_seconds:g}`"
     assert said["retailer_tag"][3] == "`retailer:`"
-    assert said["api_url"][3] == "must be given"
+    assert said["ui_url"][3] == "must be given"
 
 
 def locations(page: str) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Teams: a card, and the web hook that posts it."""
