@@ -1,0 +1,425 @@
+"""An emergency reaches people on all channels at once, and calls until a human being has it (E8)."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from caseproof.domain.emergency.due import Callee, PagingRules
+from caseproof.domain.emergency.vocabulary import NewsKind, Outcome, Press, Via
+from caseproof.domain.errors import CaseproofError, NotAllowed
+from caseproof.procedure.paging.answering import Answer, Digit, acknowledge, call_whole_team, give_back, press
+from caseproof.procedure.paging.engine import in_a_thread
+from caseproof.procedure.paging.lines import Ring, Rung
+from caseproof.procedure.paging.raising import end_emergency
+from tests.support.paged import FIRST, PEOPLE, SECOND, START, THIRD, Emergency, Jobs
+
+DOWN = CaseproofError("The provider is overloaded (429).", "Try again later.")
+
+
+@pytest.fixture
+def it(tmp_path: Path) -> Emergency:
+    return Emergency(tmp_path)
+
+
+def takes(it: Emergency, ref: str, who: str, number: int = 1, **more: object):
+    return acknowledge(it.store, it.clock, it.rules, ref, Answer(number, who, Via.LINK, **more))  # type: ignore[arg-type]
+
+
+def pressed(it: Emergency, ref: str, attempt: int, digit: str, number: int = 1) -> Press | None:
+    return press(it.store, it.clock, it.rules, ref, Digit(number, attempt, digit))
+
+
+def outcomes(it: Emergency, ref: str) -> list[tuple[str, str | None]]:
+    return [(one.person, one.outcome) for one in it.paging(ref).calls]
+
+
+# -- all channels at once -------------------------------------------------------------------------------------------
+
+
+def test_mail_teams_and_the_first_call_are_written_down_together_and_begin_together(it: Emergency) -> None:
+    ref, jobs = it.raised(), Jobs()
+    it.pager(start=jobs).step(ref)
+    assert len(jobs.waiting) == 3
+    assert it.kinds(ref)["page_begun"] == 3
+    assert len({one.begun for one in it.paging(ref).attempts}) == 1, "one moment, one transaction"
+    jobs.finish()
+    assert (it.mail.news, it.teams.news, it.phones.called) == (["raised"], ["raised"], [FIRST])
+
+
+def test_a_channel_that_hangs_and_one_that_fails_delay_none(it: Emergency) -> None:
+    """Real threads: mail hangs, Teams fails at once, and the call is made and answered all the same."""
+    ref, hangs, answered = it.raised(), threading.Event(), threading.Event()
+    it.mail.fails.append(lambda: (hangs.wait(20), None)[1])
+    it.teams.fails.append(DOWN)
+
+    def answers(_: Ring) -> Rung:
+        answered.set()
+        return Rung(Outcome.ANSWERED, digit="1")
+
+    it.phones.script[FIRST] = [answers]
+    pager = it.pager(start=in_a_thread, wait=threading.Event.wait)
+    pager.step(ref)
+    assert answered.wait(10)
+    for _ in range(200):
+        if it.paging(ref).taken:
+            break
+        threading.Event().wait(0.02)
+    assert it.paging(ref).taken.by == FIRST
+    assert it.mail.sent == []
+    hangs.set()
+
+
+def test_a_hanging_mail_is_given_up_and_sent_again_while_calls_go_on(it: Emergency) -> None:
+    ref, jobs = it.raised(), Jobs()
+    pager = it.pager(start=jobs)
+    pager.step(ref)
+    jobs.waiting.clear()  # all three hang for good
+    it.clock.move(seconds=21)
+    pager.step(ref)
+    assert len(jobs.waiting) == 2, "mail and card are tried again; the call may still be talking"
+    it.clock.move(seconds=40)
+    pager.step(ref)
+    jobs.finish()
+    assert it.mail.news[:1] == it.teams.news[:1] == ["raised"]
+    assert it.phones.called == [SECOND], "what nobody knows of is no acknowledgement: the next one is called"
+
+
+def test_with_teams_and_mail_both_down_people_are_called_and_both_are_tried_until_they_work(it: Emergency) -> None:
+    it.mail.fails, it.teams.fails = [DOWN] * 3, [DOWN] * 4
+    it.phones.script[SECOND] = [Outcome.NO_ANSWER, "1"]
+    ref = it.raised()
+    it.pager().run(ref)
+    assert it.paging(ref).taken.by == SECOND
+    it.clock.move(minutes=10)
+    it.pager().run(ref)
+    assert it.mail.news[-1] == it.teams.news[-1] == "taken"
+    assert len({message.key for message in it.mail.sent}) == len(it.mail.sent)
+
+
+def test_an_error_that_is_not_ours_is_written_down_without_its_text(it: Emergency) -> None:
+    it.mail.fails = [ValueError("password=hunter2")]
+    ref = it.raised()
+    it.pager().step(ref)
+    assert "hunter2" not in str([event.as_json() for event in it.case(ref).events])
+    assert "ValueError" in str([event.as_json() for event in it.case(ref).events])
+
+
+# -- down the list --------------------------------------------------------------------------------------------------
+
+
+def test_end_to_end_two_do_not_answer_a_machine_does_the_third_presses_one_and_calling_stops(it: Emergency) -> None:
+    it.phones.script = {SECOND: [Outcome.MACHINE], THIRD: ["1"]}
+    ref = it.raised()
+    until = it.pager().run(ref)
+    assert outcomes(it, ref) == [(FIRST, "no_answer"), (SECOND, "machine"), (THIRD, "answered")]
+    assert (it.paging(ref).taken.by, it.paging(ref).taken.via) == (THIRD, "digit")
+    assert it.mail.news == it.teams.news == ["raised", "taken"]
+    assert f"{THIRD} has it" in it.mail.sent[-1].subject == it.teams.sent[-1].subject
+    assert until == it.paging(ref).taken.until
+    called = len(it.phones.rang)
+    it.clock.move(minutes=59)
+    it.pager().run(ref)
+    assert len(it.phones.rang) == called, "nobody is called while somebody has it"
+
+
+@pytest.mark.parametrize(
+    "outcome", [Outcome.ANSWERED, Outcome.MACHINE, Outcome.BUSY, Outcome.FAILED, Outcome.NO_ANSWER]
+)
+def test_no_outcome_of_a_call_is_an_acknowledgement(it: Emergency, outcome: Outcome) -> None:
+    it.phones.script = {FIRST: [outcome], SECOND: ["1"]}
+    ref = it.raised()
+    it.pager().run(ref)
+    assert it.phones.called == [FIRST, SECOND]
+    assert it.paging(ref).taken.by == SECOND
+
+
+@pytest.mark.parametrize("digit", ["0", "4", "9", "*", "#", "11", "1 or 2", "one", "\u0661"])
+def test_a_digit_that_is_none_is_no_acknowledgement(it: Emergency, digit: str) -> None:
+    it.phones.script = {FIRST: [digit], SECOND: ["1"]}
+    ref = it.raised()
+    it.pager().run(ref)
+    assert it.paging(ref).taken.by == SECOND
+    assert it.kinds(ref)["page_pressed"] == 2, "and it is written down"
+
+
+def test_round_again_and_for_an_hour_as_long_as_nobody_acknowledges(it: Emergency) -> None:
+    it.rules = PagingRules(between_rounds=timedelta(minutes=3))
+    ref, pager = it.raised(), it.pager()
+    while it.clock.now < START + timedelta(hours=1):
+        at = pager.step(ref)
+        assert at is not None, "there is always a next call"
+        it.clock.move(seconds=max((at - it.clock.now).total_seconds(), 0))
+    called = it.phones.called
+    assert called[:6] == [FIRST, SECOND, THIRD] * 2
+    assert len(called) > 36
+    assert "still_calling" in it.mail.news, "those who wait hear that it goes on"
+    assert it.mail.news.count("still_calling") in (5, 6)
+    it.phones.script[FIRST] = it.phones.script[SECOND] = it.phones.script[THIRD] = ["1"]
+    pager.run(ref)
+    assert it.paging(ref).taken
+
+
+def test_a_provider_that_refuses_every_call_is_asked_round_by_round_and_not_without_a_pause(it: Emergency) -> None:
+    it.phones.refuses = DOWN
+    ref, pager = it.raised(), it.pager()
+    pager.step(ref)
+    assert outcomes(it, ref) == [(name, "failed") for name in (FIRST, SECOND, THIRD)]
+    pager.step(ref)
+    assert len(it.paging(ref).calls) == 3, "the pause between rounds holds"
+    it.phones.refuses = None
+    it.phones.script[FIRST] = ["1"]
+    pager.run(ref)
+    assert it.paging(ref).taken.by == FIRST
+
+
+def test_a_call_whose_answer_was_lost_is_read_back_before_the_next_one(it: Emergency) -> None:
+    it.phones.after, it.phones.script[FIRST] = DOWN, [Outcome.BUSY]
+    ref = it.raised()
+    jobs = Jobs()
+    it.pager(start=jobs).step(ref)
+    jobs.finish()
+    assert outcomes(it, ref)[0] == (FIRST, "busy")
+
+
+def test_nobody_without_a_number_is_called_and_an_empty_list_is_an_alarm_of_its_own(it: Emergency) -> None:
+    it.people = [Callee(FIRST, number=" "), PEOPLE[1]]
+    ref, pager = it.raised(), it.pager()
+    pager.step(ref)
+    assert it.phones.called == [SECOND]
+    it.people = []
+    it.clock.move(minutes=1)
+    pager.step(ref)
+    pager.step(ref)
+    assert it.kinds(ref)["nobody_to_call"] == 1
+    it.people = PEOPLE
+    it.clock.move(minutes=1)
+    pager.step(ref)
+    assert FIRST in it.phones.called, "calling goes on once there is somebody"
+
+
+def test_a_list_that_cannot_be_read_any_more_is_the_one_of_before(it: Emergency) -> None:
+    ref, pager = it.raised(), it.pager()
+    pager.step(ref)
+    pager.whom = lambda _now, _case: 1 / 0  # type: ignore[assignment, return-value]
+    it.clock.move(minutes=1)
+    pager.step(ref)
+    assert len(it.phones.called) == 6
+
+
+def test_somebody_who_stands_twice_on_the_list_is_called_once_a_round(it: Emergency) -> None:
+    it.people = [*PEOPLE, *PEOPLE]
+    ref = it.raised()
+    it.pager().step(ref)
+    assert it.phones.called == [FIRST, SECOND, THIRD]
+
+
+# -- who has it -----------------------------------------------------------------------------------------------------
+
+
+def test_of_two_who_acknowledge_at_once_the_first_wins_and_the_other_is_told_who(it: Emergency) -> None:
+    ref, together = it.raised(), threading.Barrier(2)
+    told = []
+
+    def both(name: str) -> None:
+        together.wait()
+        told.append((name, takes(it, ref, name)))
+
+    threads = [threading.Thread(target=both, args=(name,)) for name in (FIRST, SECOND)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({said.by for _, said in told}) == 1
+    assert sorted(said.yours for _, said in told) == [False, True]
+    assert (it.kinds(ref)["emergency_taken"], it.kinds(ref)["taken_by_another"]) == (1, 1)
+
+
+def test_said_twice_out_of_order_or_by_two_ways_it_is_written_once(it: Emergency) -> None:
+    ref = it.raised()
+    it.pager(start=Jobs()).step(ref)
+    for _ in range(2):
+        assert pressed(it, ref, 3, "1") is Press.HAVE_IT
+        assert takes(it, ref, FIRST.upper()).yours
+        assert not takes(it, ref, SECOND).yours
+    kinds = it.kinds(ref)
+    assert (kinds["page_pressed"], kinds["emergency_taken"], kinds["taken_by_another"]) == (1, 1, 1)
+
+
+def test_a_digit_that_comes_after_its_call_was_given_up_still_counts(it: Emergency) -> None:
+    ref = it.raised()
+    pager = it.pager(start=Jobs())
+    pager.step(ref)
+    it.clock.move(minutes=2)
+    pager.step(ref)
+    assert outcomes(it, ref)[0] == (FIRST, "unknown")
+    pressed(it, ref, 3, "1")
+    assert it.paging(ref).taken.by == FIRST
+
+
+def test_who_cannot_is_followed_by_the_next_one_at_once(it: Emergency) -> None:
+    ref, jobs = it.raised(), Jobs()
+    pager = it.pager(start=jobs)
+    pager.step(ref)
+    pressed(it, ref, 3, "2")
+    pager.step(ref)
+    assert outcomes(it, ref) == [(FIRST, "declined"), (SECOND, None)]
+    assert it.paging(ref).taken is None
+
+
+@pytest.mark.parametrize("how", ["digit", "form", "policy"])
+def test_the_whole_team_is_called_at_once_where_somebody_escalates_or_the_policy_says_so(
+    it: Emergency, how: str
+) -> None:
+    ref, jobs = it.raised(all_team=how == "policy"), Jobs()
+    pager = it.pager(start=jobs)
+    pager.step(ref)
+    if how == "digit":
+        pressed(it, ref, 3, "3")
+    elif how == "form":
+        call_whole_team(it.store, it.clock, ref, "operator", "it is very bad")
+    pager.step(ref)
+    assert [name for name, _ in outcomes(it, ref)] == [FIRST, SECOND, THIRD]
+    assert len(it.paging(ref).ringing) == (2 if how == "digit" else 3)
+
+
+def test_calls_that_ring_are_ended_when_somebody_has_it_but_for_their_own(it: Emergency) -> None:
+    ref, jobs = it.raised(all_team=True), Jobs()
+    pager = it.pager(start=jobs)
+    pager.step(ref)
+    jobs.waiting.clear()
+    pressed(it, ref, 3, "1")
+    pager.step(ref)
+    jobs.finish()
+    pager.step(ref)
+    jobs.finish()
+    assert sorted(it.phones.hung_up) == [SECOND, THIRD]
+    assert dict(outcomes(it, ref)) == {FIRST: None, SECOND: "hung_up", THIRD: "hung_up"}
+
+
+def test_silence_ends_with_the_policy_s_time_and_calling_begins_again_from_the_top(it: Emergency) -> None:
+    it.phones.script[SECOND] = ["1"]
+    ref = it.raised()
+    it.pager().run(ref)
+    it.phones.rang.clear()
+    it.clock.move(minutes=61)
+    it.pager().step(ref)
+    assert it.phones.called[:2] == [FIRST, SECOND]
+    assert it.kinds(ref)["calling_again"] == 1
+    assert it.mail.news == it.teams.news == ["raised", "taken", "calling_again"]
+
+
+def test_silence_ends_with_the_holder_s_shift_if_that_is_sooner(it: Emergency) -> None:
+    it.shifts(first=START + timedelta(minutes=10))
+    it.phones.script[FIRST] = ["1"]
+    ref = it.raised()
+    assert it.pager().run(ref) == START + timedelta(minutes=10)
+
+
+def test_who_takes_it_after_their_shift_has_it_for_the_policy_s_time(it: Emergency) -> None:
+    it.shifts(first=START - timedelta(minutes=1))
+    it.phones.script[FIRST] = ["1"]
+    ref = it.raised()
+    it.pager().run(ref)
+    assert it.paging(ref).taken.until - it.paging(ref).taken.at == it.rules.silence
+
+
+def test_who_has_it_may_give_it_back_and_nobody_else_may(it: Emergency) -> None:
+    ref = it.raised()
+    takes(it, ref, FIRST)
+    with pytest.raises(NotAllowed, match="does not have"):
+        give_back(it.store, it.clock, ref, SECOND, "")
+    assert give_back(it.store, it.clock, ref, FIRST, "").taken is None
+    it.pager(start=Jobs()).step(ref)
+    assert len(it.paging(ref).ringing) == 1
+
+
+def test_after_silence_another_may_take_it_before_anybody_looked(it: Emergency) -> None:
+    ref = it.raised()
+    takes(it, ref, FIRST)
+    it.clock.move(minutes=61)
+    assert takes(it, ref, SECOND).yours
+    assert [str(event.kind) for event in it.case(ref).events][-2:] == ["calling_again", "emergency_taken"]
+
+
+# -- what it is not ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_over_calls_nobody_and_is_told_once(it: Emergency) -> None:
+    ref = it.raised()
+    it.phones.script[FIRST] = ["1"]
+    it.pager().run(ref)
+    with pytest.raises(NotAllowed, match="not said why"):
+        end_emergency(it.store, it.clock, ref, FIRST, " ")
+    for _ in range(2):
+        end_emergency(it.store, it.clock, ref, FIRST, "The database was restarted.")
+    called = len(it.phones.rang)
+    assert it.pager().run(ref) is None
+    it.clock.move(hours=3)
+    assert it.pager().run(ref) is None
+    assert len(it.phones.rang) == called
+    assert it.mail.news.count("over") == it.teams.news.count("over") == it.kinds(ref)["emergency_over"] == 1
+    with pytest.raises(NotAllowed, match=r"is over: The database"):
+        takes(it, ref, SECOND)
+
+
+def test_a_channel_that_stays_down_does_not_keep_a_finished_emergency_alive(it: Emergency) -> None:
+    it.mail.fails = [DOWN] * 100
+    ref = it.raised()
+    end_emergency(it.store, it.clock, ref, FIRST, "It was a false alarm.")
+    assert it.pager().run(ref) is None
+    assert len(it.mail.fails) == 95
+
+
+def test_what_was_kept_of_an_earlier_emergency_acknowledges_nothing(it: Emergency) -> None:
+    ref = it.raised()
+    it.pager(start=Jobs()).step(ref)
+    end_emergency(it.store, it.clock, ref, FIRST, "It works.")
+    assert it.raised(case=ref, new_case=None) == ref
+    it.pager(start=Jobs()).step(ref)
+    for old in (lambda: takes(it, ref, FIRST, number=1), lambda: pressed(it, ref, 3, "1", number=1)):
+        with pytest.raises(NotAllowed, match="an earlier emergency"):
+            old()
+    assert it.paging(ref).taken is None
+    assert takes(it, ref, FIRST, number=2).yours
+
+
+def test_a_call_back_of_a_call_that_never_was_changes_nothing(it: Emergency) -> None:
+    ref = it.raised()
+    it.pager(start=Jobs()).step(ref)
+    for attempt in (1, 99):  # a mail, and nothing
+        with pytest.raises(NotAllowed, match="has no call"):
+            pressed(it, ref, attempt, "1")
+    assert it.paging(ref).taken is None
+
+
+def test_the_same_emergency_raised_by_two_is_one_and_a_refused_form_writes_no_case(it: Emergency) -> None:
+    ref = it.raised()
+    assert it.raised(case=ref, new_case=None) == ref
+    assert it.kinds(ref)["emergency_raised"] == 1
+    with pytest.raises(CaseproofError, match="Nobody was called yet"):
+        it.raised(sightings=())
+    with it.store.reading() as uow:
+        assert len(uow.cases.rows()) == 1
+
+
+def test_each_person_s_mail_link_is_their_own_and_no_event_holds_one(it: Emergency) -> None:
+    ref = it.raised()
+    it.pager(start=lambda job: job()).step(ref)
+    links = it.mail.sent[0].links
+    assert set(links) == {FIRST, SECOND, THIRD}
+    assert len(set(links.values())) == 3
+    assert it.teams.sent[0].links == {}, "a card is read by many: it leads to the case"
+    assert "example.com/page/" not in str([event.as_json() for event in it.case(ref).events]) + it.mail.sent[0].text
+
+
+def test_the_voice_and_the_mail_say_the_problem(it: Emergency) -> None:
+    ref, heard = it.raised(), []
+    it.phones.script[FIRST] = [lambda call: (heard.append(call.speech), Rung(Outcome.ANSWERED, digit="1"))[1]]
+    it.pager().run(ref)
+    assert "online ordering is down" in heard[0]
+    assert "The checkout says 500 since 19:50." in it.mail.sent[0].text
+    assert it.mail.sent[0].news == NewsKind.RAISED
