@@ -215,12 +215,11 @@ def _asked_once(url: str, own: frozenset[Place], transport: Transport | None) ->
         headers={"Host": _host_header(host, port, parts.scheme), "User-Agent": "Caseproof (a look at the site)"},
         trust_env=False,  # a proxy would look the name up anew, behind what was looked at here
         transport=transport,
-        largest=_LARGEST,
-        whole_seconds=_READ_SECONDS,
         server_name=_ascii(host),
     )
     try:
-        return client.ask("GET", (parts.path or "/").removeprefix("/") + (f"?{parts.query}" if parts.query else ""))
+        path = (parts.path or "/").removeprefix("/") + (f"?{parts.query}" if parts.query else "")
+        return client.ask("GET", path, most=_LARGEST, within=_READ_SECONDS)
     except CallFailed as failed:
         found = {Fault.NOT_REACHED: Found.AWAY, Fault.UNTRUSTED: Found.UNTRUSTED, Fault.TOO_SLOW: Found.TOO_SLOW}
         raise _Ends(found.get(failed.fault, Found.BROKEN), failed.detail) from None

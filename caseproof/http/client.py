@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import ssl
 import time
 from collections.abc import Mapping
@@ -126,10 +127,9 @@ class Answer:
 class HttpClient:
     """Calls one server, with paths relative to ``base_url``. Safe to use from several threads; keeps its connections.
 
-    ``trust_env`` is whether the environment's proxy and certificates count. ``largest`` is how many bytes of an answer
-    are read at most (None: ``LARGEST``), ``whole_seconds`` how long reading one may take in all, None for as long as something comes.
-    ``server_name`` is whose certificate is asked for where ``base_url`` names an IP address that was looked up before.
-    An address that is none, and a header that cannot be sent, show at the first call.
+    ``trust_env`` is whether the environment's proxy and certificates count. ``server_name`` is whose certificate is
+    asked for where ``base_url`` names an IP address that was looked up before. An address that is none, and a header
+    that cannot be sent, show at the first call.
     """
 
     def __init__(
@@ -142,12 +142,9 @@ class HttpClient:
         follow_redirects: bool = False,
         trust_env: bool = True,
         transport: Transport | None = None,
-        largest: int | None = None,
-        whole_seconds: float | None = None,
         server_name: str = "",
     ) -> None:
         self._base = base_url.rstrip("/")
-        self._largest, self._whole_seconds = largest, whole_seconds
         self._extensions = {"sni_hostname": server_name} if server_name else None
         self._client = httpx.Client(
             headers={name.encode(): value.encode() for name, value in (headers or {}).items()},
@@ -174,18 +171,21 @@ class HttpClient:
         form: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        most: int | None = None,
+        within: float | None = None,
     ) -> Answer:
         """The answer, whatever its status; asked once. ``json`` is the body, or ``form`` is, as a page sends one.
 
-        Raises CallFailed where there is none.
+        ``most`` is how many bytes of an answer are read (``LARGEST``), ``within`` how many seconds all of it may take,
+        for one that comes byte by byte. Raises CallFailed where there is none, or it is more than that.
         """
         url = f"{self._base}/{path}"
-        until = None if self._whole_seconds is None else time.monotonic() + self._whole_seconds
+        ends = math.inf if within is None else time.monotonic() + within
         try:
             with self._client.stream(
                 method, url, json=json, data=form, params=params, headers=headers, extensions=self._extensions
             ) as response:
-                content = _limited(response, self._largest or LARGEST, until)
+                content = _limited(response, LARGEST if most is None else most, ends)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Not chained: its text may repeat a header, and so the secret in it.
             raise _failed(error) from None
@@ -199,16 +199,15 @@ class HttpClient:
             return False
 
 
-def _limited(response: httpx.Response, largest: int, until: float | None) -> bytes:
-    """The whole body, unpacked. Raises CallFailed for one without an end: a few bytes can be packed from very many, and
-    a few can come for very long."""
+def _limited(response: httpx.Response, most: int, ends: float) -> bytes:
+    """The whole body, unpacked. Raises CallFailed for one without an end: a few bytes can be packed from very many."""
     content = bytearray()
     for piece in response.iter_bytes():
         content += piece
-        if len(content) > largest:
-            raise CallFailed(Fault.BROKEN, f"the answer is larger than {largest / 1_000_000:g} MB")
-        if until is not None and time.monotonic() > until:
-            raise CallFailed(Fault.TOO_SLOW, "the answer does not end")
+        if len(content) > most:
+            raise CallFailed(Fault.BROKEN, f"the answer is larger than {most // 1_000_000} MB")
+        if time.monotonic() > ends:
+            raise CallFailed(Fault.TOO_SLOW, "the answer comes too slowly")
     return bytes(content)
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import pytest
 
@@ -116,12 +117,12 @@ def test_a_name_is_looked_up_once_so_that_its_second_address_leads_nowhere(
 class Refuses:
     """A client that only says whom it would have asked."""
 
-    made: list[tuple[str, str]] = []
+    made: ClassVar[list[tuple[str, str]]] = []
 
     def __init__(self, base: str, host: str) -> None:
         self.made.append((base, host))
 
-    def ask(self, *_: object) -> None:
+    def ask(self, *_: object, **__: object) -> None:
         raise RuntimeError("asked nobody")
 
     def close(self) -> None: ...

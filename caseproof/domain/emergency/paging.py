@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from caseproof.domain.case import Case, FactOf
+from caseproof.domain.case import Case, Fact, FactOf
 from caseproof.domain.emergency import payloads as says
 from caseproof.domain.emergency.vocabulary import Channel, NewsKind, Outcome
 
@@ -125,7 +125,7 @@ def paging_of(case: Case) -> Paging | None:
     return replace(paging, attempts=tuple(attempts.values()))
 
 
-def _after(paging: Paging, attempts: dict[int, Attempt], fact: FactOf) -> Paging:  # type: ignore[type-arg]
+def _after(paging: Paging, attempts: dict[int, Attempt], fact: Fact) -> Paging:
     if begun := fact.says(says.PageBegun):
         attempts[begun["attempt"]] = _attempt(fact, begun)
     elif ended := fact.says(says.PageEnded):
@@ -147,7 +147,7 @@ def _after(paging: Paging, attempts: dict[int, Attempt], fact: FactOf) -> Paging
     return paging
 
 
-def _attempt(fact: FactOf, begun: says.PageBegun) -> Attempt:  # type: ignore[type-arg]
+def _attempt(fact: Fact, begun: says.PageBegun) -> Attempt:
     news = begun.get("news")
     return Attempt(
         seq=fact.seq,

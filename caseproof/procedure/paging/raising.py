@@ -47,7 +47,7 @@ def standing(case: Case) -> Paging:
     """The emergency of the case. Raises NotAllowed where it has none."""
     paging = paging_of(case)
     if paging is None:
-        raise NotAllowed(f"{case.ref} has no emergency.", f"Raise one with `caseproof emergency {case.ref}`.")
+        raise NotAllowed(f"{case.ref} has no emergency.", "Raise one with the emergency form.")
     return paging
 
 
