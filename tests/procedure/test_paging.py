@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from caseproof.domain.closure import closure_blockers
 from caseproof.domain.emergency.due import Callee, PagingRules
 from caseproof.domain.emergency.vocabulary import NewsKind, Outcome, Press, Via
 from caseproof.domain.errors import CaseproofError, NotAllowed
@@ -15,6 +16,7 @@ from caseproof.procedure.paging.answering import Answer, Digit, acknowledge, cal
 from caseproof.procedure.paging.engine import in_a_thread
 from caseproof.procedure.paging.lines import Ring, Rung
 from caseproof.procedure.paging.raising import end_emergency
+from caseproof.procedure.paging.words import tries
 from tests.support.paged import FIRST, PEOPLE, SECOND, START, THIRD, Emergency, Jobs
 
 DOWN = CaseproofError("The provider is overloaded (429).", "Try again later.")
@@ -423,3 +425,65 @@ def test_the_voice_and_the_mail_say_the_problem(it: Emergency) -> None:
     assert "online ordering is down" in heard[0]
     assert "The checkout says 500 since 19:50." in it.mail.sent[0].text
     assert it.mail.sent[0].news == NewsKind.RAISED
+
+
+def test_a_case_does_not_close_while_people_are_called_for_it(it: Emergency) -> None:
+    ref = it.raised()
+    (missing,) = closure_blockers(it.case(ref))
+    assert (missing.code, missing.rule) == ("emergency_over", "E8")
+    end_emergency(it.store, it.clock, ref, FIRST, "It works.")
+    assert closure_blockers(it.case(ref)) == []
+    assert closure_blockers(it.case(it.open_case())) == [], "a case without an emergency needs none of it"
+
+
+def test_every_try_is_a_row_of_a_table(it: Emergency) -> None:
+    it.phones.script[FIRST] = ["1"]
+    ref = it.raised()
+    it.pager().run(ref)
+    rows = tries(it.paging(ref))
+    assert [(row["channel"], row["who"], row["outcome"]) for row in rows] == [
+        ("mail", "raised", "delivered"), ("teams", "raised", "delivered"), ("call", FIRST, "answered"),
+        ("mail", "taken", "delivered"), ("teams", "taken", "delivered"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("state", ["a call rings", "a round is over", "mail failed", "somebody has it"])
+def test_a_clock_that_is_set_back_keeps_nobody_from_being_called(it: Emergency, state: str) -> None:
+    """In doubt somebody is called twice: what would hold for hours more, because the clock jumped, holds no more."""
+    ref, jobs = it.raised(), Jobs()
+    it.mail.fails = [DOWN] if state == "mail failed" else []
+    it.pager(start=jobs if state == "a call rings" else lambda job: job()).step(ref)
+    if state == "somebody has it":
+        takes(it, ref, FIRST)
+    called, mailed = len(it.phones.rang), len(it.mail.sent)
+    it.clock.move(hours=-10)
+    it.pager().step(ref)
+    assert len(it.phones.rang) > called
+    assert len(it.mail.sent) > mailed or state == "a round is over"
+
+
+def test_a_try_that_cannot_be_started_keeps_no_other_from_it(it: Emergency) -> None:
+    ref, started = it.raised(), []
+
+    def start(job: object) -> None:
+        started.append(job)
+        if len(started) == 1:
+            raise RuntimeError("can't start new thread")
+
+    it.pager(start=start).step(ref)
+    assert len(started) == 3
+
+
+def test_a_call_is_told_what_it_is_known_by_so_that_it_is_found_and_not_made_twice(it: Emergency) -> None:
+    ref, heard = it.raised(), []
+
+    def answers(call: Ring) -> Rung:
+        heard.append(call)
+        return Rung(Outcome.BUSY, provider=f"CA{len(heard)}")
+
+    it.phones.script = {FIRST: [answers], SECOND: [answers], THIRD: ["1"]}
+    it.pager().run(ref)
+    assert [call.known for call in heard] == [(), ("CA1",)]
+    assert heard[0].begun == it.paging(ref).calls[0].begun
+    assert len({call.key for call in heard}) == 2
+    assert all(it.case(ref).mark in call.key for call in heard)

@@ -14,6 +14,7 @@ from typing import Any
 from caseproof.domain import payloads as says
 from caseproof.domain.case import Case
 from caseproof.domain.emergency import kinds as emergency
+from caseproof.domain.emergency.closing import EMERGENCY_OVER
 from caseproof.domain.emergency.due import Callee, PagingRules
 from caseproof.domain.emergency.paging import Paging
 from caseproof.domain.emergency.raising import Raising, ShortCase, Sighting, Terminals
@@ -81,7 +82,7 @@ PAGED = Procedure(
     name="paged trial",
     sentences={State.OPEN: "It is open.", State.CLOSED: "It is closed."},
     kinds=Kind,
-    conditions=(),
+    conditions=(EMERGENCY_OVER,),
     rule=lambda _: None,
     claims=lambda _: {},
     questions={},

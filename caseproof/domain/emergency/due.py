@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from caseproof.domain.emergency.paging import Attempt, Paging
+from caseproof.domain.emergency.paging import Attempt, Paging, holds
 from caseproof.domain.emergency.vocabulary import MESSAGES, Channel, NewsKind, Outcome
 from caseproof.domain.people import same_person
 
@@ -81,7 +81,7 @@ def due(paging: Paging, people: Sequence[Callee], now: datetime, rules: PagingRu
     """What is to be done now, and when to look again. ``people`` are in the order of whom to call."""
     if paging.taken is not None and not paging.over and paging.holder(now) is None:
         return Due(again=True)
-    expired = tuple(one for one in paging.attempts if one.is_open and one.until <= now)
+    expired = tuple(one for one in paging.attempts if one.is_open and one.is_up(now))
     if expired:
         return Due(expired=expired)
     texts, texts_at = _messages(paging, now, rules)
@@ -117,8 +117,9 @@ def _calls(
     left = [name for name in names if name not in called]
     if not left and not ringing:
         ends = [one.ended for one in calls if one.round == turn and one.ended is not None]
-        begins = max(ends, default=now) + rules.between_rounds
-        if now < begins:
+        last = max(ends, default=now)
+        begins = last + rules.between_rounds
+        if holds(last, begins, now):
             return (), [begins]
         turn, left = turn + 1, names
     free = [name for name in left if name not in ringing]
@@ -156,7 +157,7 @@ def _messages(paging: Paging, now: datetime, rules: PagingRules) -> tuple[tuple[
         if paging.over and len(of_this) >= TRIES_WHEN_OVER:
             continue
         again = _again_at(of_this, rules)
-        if again is not None and now < again:
+        if again is not None and holds(again - rules.retry, again, now):
             times.append(again)
             continue
         wanted.append(Wanted(channel, news=kind, about=about))

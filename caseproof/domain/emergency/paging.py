@@ -11,6 +11,14 @@ from caseproof.domain.emergency import payloads as says
 from caseproof.domain.emergency.vocabulary import Channel, NewsKind, Outcome
 
 
+def holds(since: datetime, until: datetime, now: datetime) -> bool:
+    """Whether something that was said to hold from one moment to another holds now.
+
+    A clock that was set back lengthens nothing: what would begin later than it lasts holds no more.
+    """
+    return now < until and since - now <= until - since
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One try to reach somebody. ``seq`` is its event's number; ``outcome`` is None until it is known.
@@ -30,12 +38,17 @@ class Attempt:
     about: int = 0
     outcome: Outcome | None = None
     detail: str = ""
+    provider: str = ""
     ended: datetime | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether nobody knows yet what came of it."""
         return self.outcome is None
+
+    def is_up(self, now: datetime) -> bool:
+        """Whether its time is up: nobody waits for it any more."""
+        return not holds(self.begun, self.until, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +88,9 @@ class Paging:
 
     def holder(self, now: datetime) -> Taken | None:
         """Who has it now: an acknowledgement holds until its time is up, and of what is over nobody has anything."""
-        return self.taken if self.taken is not None and not self.over and now < self.taken.until else None
+        if self.taken is None or self.over or not holds(self.taken.at, self.taken.until, now):
+            return None
+        return self.taken
 
     def attempt(self, number: int) -> Attempt | None:
         """The try with this number."""
@@ -167,4 +182,5 @@ def _end(attempts: dict[int, Attempt], ended: says.PageEnded, at: datetime) -> N
     known = attempts.get(ended["attempt"])
     if known is not None and known.outcome in (None, Outcome.UNKNOWN):
         outcome = Outcome(ended["outcome"])
-        attempts[known.number] = replace(known, outcome=outcome, detail=ended["detail"], ended=known.ended or at)
+        more = {"detail": ended["detail"], "provider": ended.get("provider", known.provider)}
+        attempts[known.number] = replace(known, outcome=outcome, ended=known.ended or at, **more)

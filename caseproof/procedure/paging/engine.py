@@ -36,7 +36,8 @@ LOOK_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 Whom = Callable[[datetime, Case], Sequence[Callee]]
-"""Whom to call at a moment for a case, in their order (E10)."""
+"""Whom to call at a moment for a case, in their order (E10). It is asked often: it waits for no server, and writes
+nothing to the store."""
 
 
 def in_a_thread(job: Callable[[], None]) -> None:
@@ -168,7 +169,10 @@ class Pager:
                 self._start(tries.hang_up, Try(paging.ref, paging.number, one.number), voice, ring)
 
     def _start(self, job: Callable[..., None], *given: object) -> None:
-        self.start(lambda: job(*given))
+        try:
+            self.start(lambda: job(*given))
+        except RuntimeError as error:  # no thread is left: this try is given up in time, and the others begin
+            _log.error("A try cannot be started: %s", error)
 
     def _ring(self, paging: Paging, one: Attempt) -> Ring:
         people = {person.name: person for person in self._people.get(paging.ref, ())}
@@ -179,6 +183,8 @@ class Pager:
             attempt=one.number,
             person=people.get(one.person, Callee(one.person)),
             speech=words.speech(paging),
+            begun=one.begun,
+            known=tuple(other.provider for other in paging.calls if other.provider),
             ring_seconds=self.rules.ring.total_seconds(),
             whole_seconds=(self.rules.ring + self.rules.talk).total_seconds(),
         )
@@ -194,6 +200,7 @@ class Pager:
             subject=words.subject(paging, news),
             text=words.text(paging, news, one.begun, self.addresses.case_url(paging.ref)),
             people=people,
+            raised_by=paging.raised.actor,
             links={name: self.addresses.link(paging.ref, paging.number, name) for name in names},
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from caseproof.domain.emergency.due import Callee
@@ -12,7 +13,9 @@ from caseproof.domain.emergency.vocabulary import NewsKind, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A mail or a card. ``key`` is the same whenever the same try is made; ``text`` holds no link.
+    """A mail or a card. ``key`` is the same whenever the same try is made; ``text`` holds no personal link.
+
+    ``people`` are those on the list, and ``raised_by`` is who waits for news of it.
 
     ``links`` are the personal links by name, for a mail to each person alone: no two people get the same one.
     """
@@ -23,6 +26,7 @@ class Message:
     subject: str
     text: str
     people: Sequence[Callee]
+    raised_by: str
     links: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -30,6 +34,8 @@ class Message:
 class Ring:
     """A call to one person. ``key`` is the same whenever the same try is made; ``speech`` is what the voice repeats.
 
+    ``begun`` is when it was written down (aware), and ``known`` are the provider's numbers of earlier calls: a call to
+    this person since then that is none of them is this one.
     ``ring_seconds`` is how long it rings, ``whole_seconds`` how long all of it may take.
     """
 
@@ -39,6 +45,8 @@ class Ring:
     attempt: int
     person: Callee
     speech: str
+    begun: datetime
+    known: tuple[str, ...]
     ring_seconds: float
     whole_seconds: float
 

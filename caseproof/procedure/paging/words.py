@@ -51,6 +51,20 @@ def text(paging: Paging, news: NewsKind, now: datetime, url: str) -> str:
     return "\n".join([*_first(paging, news), "", problem(paging), *_said(paging, now), "", f"The case: {url}"])
 
 
+def tries(paging: Paging) -> list[dict[str, str]]:
+    """A row a try, oldest first: when, by what, whom or what about, and what came of it."""
+    return [
+        {
+            "at": one.begun.isoformat(timespec="seconds"),
+            "channel": str(one.channel),
+            "who": one.person or str(one.news),
+            "outcome": str(one.outcome or "under way"),
+            "detail": one.detail,
+        }
+        for one in paging.attempts
+    ]
+
+
 def _first(paging: Paging, news: NewsKind) -> Sequence[str]:
     """What is new."""
     if news is NewsKind.TAKEN and paging.taken is not None:
