@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -9,15 +10,19 @@ from pathlib import Path
 import pytest
 
 from caseproof.domain.closure import closure_blockers
-from caseproof.domain.emergency.due import Callee, PagingRules
+from caseproof.domain.emergency.due import Callee, due
 from caseproof.domain.emergency.vocabulary import NewsKind, Outcome, Press, Via
 from caseproof.domain.errors import CaseproofError, NotAllowed
+from caseproof.evidence.vault import Vault
+from caseproof.procedure.core.parts import EvidenceFiles
 from caseproof.procedure.paging.answering import Answer, Digit, acknowledge, call_whole_team, give_back, press
 from caseproof.procedure.paging.engine import in_a_thread
 from caseproof.procedure.paging.lines import Ring, Rung
+from caseproof.procedure.paging.probing import keep_probe
 from caseproof.procedure.paging.raising import end_emergency
 from caseproof.procedure.paging.words import tries
-from tests.support.paged import FIRST, PEOPLE, SECOND, START, THIRD, Emergency, Jobs
+from tests.support.loopback import Loopback
+from tests.support.paged import FIRST, PEOPLE, REF, SECOND, START, THIRD, Emergency, Jobs, OneCase
 
 DOWN = CaseproofError("The provider is overloaded (429).", "Try again later.")
 
@@ -91,9 +96,10 @@ def test_a_hanging_mail_is_given_up_and_sent_again_while_calls_go_on(it: Emergen
 
 
 def test_with_teams_and_mail_both_down_people_are_called_and_both_are_tried_until_they_work(it: Emergency) -> None:
+    it.store = OneCase()  # type: ignore[assignment]
     it.mail.fails, it.teams.fails = [DOWN] * 3, [DOWN] * 4
     it.phones.script[SECOND] = [Outcome.NO_ANSWER, "1"]
-    ref = it.raised()
+    ref = it.raised(case=REF, new_case=None)
     it.pager().run(ref)
     assert it.paging(ref).taken.by == SECOND
     it.clock.move(minutes=10)
@@ -149,15 +155,16 @@ def test_a_digit_that_is_none_is_no_acknowledgement(it: Emergency, digit: str) -
 
 
 def test_round_again_and_for_an_hour_as_long_as_nobody_acknowledges(it: Emergency) -> None:
-    it.rules = PagingRules(between_rounds=timedelta(minutes=3))
-    ref, pager = it.raised(), it.pager()
+    it.store = OneCase()  # type: ignore[assignment]
+    ref = it.raised(case=REF, new_case=None)
+    pager = it.pager()
     while it.clock.now < START + timedelta(hours=1):
         at = pager.step(ref)
         assert at is not None, "there is always a next call"
         it.clock.move(seconds=max((at - it.clock.now).total_seconds(), 0))
     called = it.phones.called
     assert called[:6] == [FIRST, SECOND, THIRD] * 2
-    assert len(called) > 36
+    assert len(called) > 90
     assert "still_calling" in it.mail.news, "those who wait hear that it goes on"
     assert it.mail.news.count("still_calling") in (5, 6)
     it.phones.script[FIRST] = it.phones.script[SECOND] = it.phones.script[THIRD] = ["1"]
@@ -369,8 +376,9 @@ def test_what_is_over_calls_nobody_and_is_told_once(it: Emergency) -> None:
 
 
 def test_a_channel_that_stays_down_does_not_keep_a_finished_emergency_alive(it: Emergency) -> None:
+    it.store = OneCase()  # type: ignore[assignment]
     it.mail.fails = [DOWN] * 100
-    ref = it.raised()
+    ref = it.raised(case=REF, new_case=None)
     end_emergency(it.store, it.clock, ref, FIRST, "It was a false alarm.")
     assert it.pager().run(ref) is None
     assert len(it.mail.fails) == 95
@@ -487,3 +495,16 @@ def test_a_call_is_told_what_it_is_known_by_so_that_it_is_found_and_not_made_twi
     assert heard[0].begun == it.paging(ref).calls[0].begun
     assert len({call.key for call in heard}) == 2
     assert all(it.case(ref).mark in call.key for call in heard)
+
+
+def test_what_a_probe_saw_is_evidence_of_the_case_and_changes_nothing_else(it: Emergency, tmp_path: Path) -> None:
+    with Loopback({"/": (200, {}, b"a shop"), "/cart/": (500, {}, b"")}) as shop:
+        ref = it.raised(site=shop.url)
+        files = EvidenceFiles(Vault(tmp_path / "vault"), it.store, it.clock)
+        before = due(it.paging(ref), PEOPLE, it.clock.now, it.rules)
+        keep_probe(files, ref, own=[shop.url])
+        assert due(it.paging(ref), PEOPLE, it.clock.now, it.rules).begin == before.begin
+    looked = it.case(ref).events[-1]
+    assert looked.data["found"] == "cart: error; checkout: error; WooCommerce REST: error"
+    kept = json.loads(files.vault.read(looked.data["evidence"]))
+    assert [look["status"] for look in kept["looks"]] == [200, 500, 404, 404]

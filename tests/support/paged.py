@@ -13,6 +13,7 @@ from typing import Any
 
 from caseproof.domain import payloads as says
 from caseproof.domain.case import Case
+from caseproof.domain.closure import refuse_event
 from caseproof.domain.emergency import kinds as emergency
 from caseproof.domain.emergency.closing import EMERGENCY_OVER
 from caseproof.domain.emergency.due import Callee, PagingRules
@@ -20,6 +21,7 @@ from caseproof.domain.emergency.paging import Paging
 from caseproof.domain.emergency.raising import Raising, ShortCase, Sighting, Terminals
 from caseproof.domain.emergency.vocabulary import Criterion, Outcome, OwnLadder
 from caseproof.domain.events import Event
+from caseproof.domain.fold import apply, blank
 from caseproof.domain.procedure import Procedure, register
 from caseproof.domain.specs import EventKind, Move, Role, Spec
 from caseproof.procedure.paging.engine import Addresses, Pager
@@ -182,6 +184,30 @@ class Jobs:
         for job in done:
             job()
         return len(done)
+
+
+REF = "EP-000001"
+"""The case of ``OneCase``."""
+
+
+class OneCase:
+    """As much of a store as an engine asks for, in memory; it refuses what the real one refuses."""
+
+    def __init__(self) -> None:
+        said = {"platform": "site", "job": "1", "job_name": "Shop A", "cause": "unknown", "summary": "It is down."}
+        opened = Event(Kind.OPENED, START, "operator", {**said, "how": "by hand", "scope": "job"})
+        self.now = apply(blank(REF), opened)
+
+    def case(self, _ref: str) -> Case:
+        return self.now
+
+    def change(self, _ref: str, decide: Callable[[Case], Sequence[Event]]) -> Case:
+        after = self.now
+        for event in decide(self.now):
+            refuse_event(after, event)
+            after = apply(after, event)
+        self.now = after
+        return after
 
 
 @dataclass

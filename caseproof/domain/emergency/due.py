@@ -107,6 +107,7 @@ def _with_number(people: Iterable[Callee]) -> list[str]:
 def _calls(
     paging: Paging, people: Sequence[Callee], now: datetime, rules: PagingRules
 ) -> tuple[tuple[Wanted, ...], list[datetime]]:
+    """The calls that are due, and when others may be; nobody is called twice within the ring, whatever came of it."""
     names = _with_number(people)
     if not names:
         return (), [now + rules.between_rounds]  # the list may have somebody then
@@ -122,10 +123,14 @@ def _calls(
         if holds(last, begins, now):
             return (), [begins]
         turn, left = turn + 1, names
-    free = [name for name in left if name not in ringing]
+    resting = {
+        one.person: one.begun + rules.ring for one in paging.calls if holds(one.begun, one.begun + rules.ring, now)
+    }
+    free = [name for name in left if name not in ringing and name not in resting]
     if not paging.whole_team:
         free = [] if ringing else free[:1]
-    return tuple(Wanted(Channel.CALL, person=name, round=turn) for name in free), []
+    times = [resting[name] for name in left if name in resting]
+    return tuple(Wanted(Channel.CALL, person=name, round=turn) for name in free), times
 
 
 # -- mail and Teams -------------------------------------------------------------------------------------------------
