@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,7 +12,7 @@ import pytest
 
 from caseproof.domain.emergency.form import Down, EmergencyForm, Ladder, Whom, raising_of
 from caseproof.domain.emergency.raising import EmergencyRefused, Terminals, missing_in
-from caseproof.domain.emergency.vocabulary import Criterion, OwnLadder
+from caseproof.domain.emergency.vocabulary import CRITERIA, Criterion, OwnLadder, Press
 from caseproof.domain.forms import fields_of
 from tests.support.paged import START
 
@@ -70,3 +72,10 @@ def test_figures_of_terminals_are_read_or_asked_for(text: str, figures: Terminal
     said = raising_of(form(down=Down.TERMINALS_FAIL, terminals=text), START, BERLIN)
     assert said.terminals == figures
     assert bool(missing_in(said, START)) is (figures is None)
+
+
+def test_the_page_for_whoever_calls_says_what_the_code_says_and_fits_on_a_telephone() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "emergency.md").read_text(encoding="utf-8")
+    assert re.findall(r"^[1-6]\. (.+)$", page, re.MULTILINE)[:6] == list(CRITERIA.values())
+    assert re.findall(r"^\| \*\*(.)\*\* \|", page, re.MULTILINE) == [str(press) for press in Press]
+    assert len(page.split()) < 400, "two screens of a telephone"

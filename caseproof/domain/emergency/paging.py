@@ -182,5 +182,10 @@ def _end(attempts: dict[int, Attempt], ended: says.PageEnded, at: datetime) -> N
     known = attempts.get(ended["attempt"])
     if known is not None and known.outcome in (None, Outcome.UNKNOWN):
         outcome = Outcome(ended["outcome"])
-        more = {"detail": ended["detail"], "provider": ended.get("provider", known.provider)}
-        attempts[known.number] = replace(known, outcome=outcome, ended=known.ended or at, **more)
+        attempts[known.number] = replace(
+            known,
+            outcome=outcome,
+            detail=ended["detail"],
+            provider=ended.get("provider", known.provider),
+            ended=known.ended or at,
+        )
