@@ -19,11 +19,12 @@ from caseproof.domain.emergency.closing import EMERGENCY_OVER
 from caseproof.domain.emergency.due import Callee, PagingRules
 from caseproof.domain.emergency.paging import Paging
 from caseproof.domain.emergency.raising import Raising, ShortCase, Sighting, Terminals
-from caseproof.domain.emergency.vocabulary import Criterion, Outcome, OwnLadder
+from caseproof.domain.emergency.vocabulary import Criterion, Outcome, OwnLadder, Press, Via
 from caseproof.domain.events import Event
 from caseproof.domain.fold import apply, blank
 from caseproof.domain.procedure import Procedure, register
 from caseproof.domain.specs import EventKind, Move, Role, Spec
+from caseproof.procedure.paging.answering import Acknowledged, Answer, Digit, acknowledge, press
 from caseproof.procedure.paging.engine import Addresses, Pager
 from caseproof.procedure.paging.lines import Lines, Message, Ring, Rung
 from caseproof.procedure.paging.raising import raise_emergency, standing
@@ -268,3 +269,18 @@ class Emergency:
     def shifts(self, **ends: datetime) -> None:
         """When shifts end, by the first word of who has them."""
         self.people = [replace(one, shift_ends=ends.get(one.name.split()[0])) for one in self.people]
+
+
+def takes(it: Emergency, ref: str, who: str, number: int = 1, **more: Any) -> Acknowledged:
+    """Somebody says that they have it, by their link."""
+    return acknowledge(it.store, it.clock, it.rules, ref, Answer(number, who, Via.LINK, **more))
+
+
+def pressed(it: Emergency, ref: str, attempt: int, digit: str, number: int = 1) -> Press | None:
+    """A call-back: somebody pressed a digit in this call."""
+    return press(it.store, it.clock, it.rules, ref, Digit(number, attempt, digit))
+
+
+def outcomes(it: Emergency, ref: str) -> list[tuple[str, str | None]]:
+    """Who was called, and what came of it."""
+    return [(one.person, one.outcome) for one in it.paging(ref).calls]
