@@ -141,8 +141,9 @@ logging.getLogger("httpx").addFilter(_WithoutAddresses())
 class HttpClient:
     """Calls one server, with paths relative to ``base_url``. Safe to use from several threads; keeps its connections.
 
-    ``trust_env`` is whether the environment's proxy and certificates count. An address that is none, and a header that
-    cannot be sent, show at the first call.
+    ``trust_env`` is whether the environment's proxy and certificates count. ``server_name`` is whose certificate is
+    asked for where ``base_url`` names an IP address that was looked up before. An address that is none, and a header
+    that cannot be sent, show at the first call.
     """
 
     def __init__(
@@ -155,8 +156,10 @@ class HttpClient:
         follow_redirects: bool = False,
         trust_env: bool = True,
         transport: Transport | None = None,
+        server_name: str = "",
     ) -> None:
         self._base = base_url.rstrip("/")
+        self._extensions = {"sni_hostname": server_name} if server_name else None
         self._client = httpx.Client(
             headers={name.encode(): value.encode() for name, value in (headers or {}).items()},
             transport=transport,
@@ -194,7 +197,9 @@ class HttpClient:
         url = f"{self._base}/{path}"
         ends = math.inf if within is None else time.monotonic() + within
         try:
-            with self._client.stream(method, url, json=json, data=form, params=params, headers=headers) as response:
+            with self._client.stream(
+                method, url, json=json, data=form, params=params, headers=headers, extensions=self._extensions
+            ) as response:
                 content = _limited(response, LARGEST if most is None else most, ends)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Not chained: its text may repeat a header, and so the secret in it.

@@ -153,6 +153,15 @@ def test_a_certificate_that_nobody_signed_is_untrusted_and_the_reason_is_told(tl
     assert server.asked == []
 
 
+def test_a_server_that_is_called_by_an_address_is_asked_for_the_certificate_of_its_name(tls: ssl.SSLContext) -> None:
+    """Whoever looked an address up calls just that one, and trusts it no more than the name."""
+    names = []
+    tls.sni_callback = lambda _socket, name, _context: names.append(name)
+    with Loopback(tls=tls) as server:
+        assert fault(server.url, server_name="shop.example.com").fault is Fault.UNTRUSTED
+    assert names == ["shop.example.com"]
+
+
 def test_a_key_with_a_line_break_is_not_sent_and_not_told(server: Loopback) -> None:
     failed = fault(server.url, headers=credentials(None, "hunter2\n"))
     assert failed.fault is Fault.UNSENDABLE

@@ -19,6 +19,7 @@ from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.specs import EventKind
 from caseproof.evidence.key_hiding import hide_keys, hide_keys_in_text, withheld
 from caseproof.evidence.vault import Vault
 from caseproof.store import Store
@@ -65,7 +66,7 @@ _KNOWN_BY = frozenset(
 """What something is known by elsewhere: a name that only looks like a key of ours must go on naming it."""
 
 
-def event_of(kind: Kind, at: datetime, actor: str, data: Mapping[str, Any]) -> Event:
+def event_of(kind: EventKind, at: datetime, actor: str, data: Mapping[str, Any]) -> Event:
     """An event, whose texts hold no key of ours, whoever wrote them."""
     told = {name: value if name in _KNOWN_BY else _without_keys(value) for name, value in data.items()}
     return Event(kind, at, actor, told)

@@ -1,0 +1,226 @@
+"""Reaches people in an emergency by mail, Teams and telephone at once, and goes on until a human being has it (E8).
+
+Plain code. Each pass looks at the case, writes down what it is about to do in one transaction, and only then starts it,
+each try in a thread of its own: a channel that fails or hangs delays no other, and is given up once its time is up.
+Of two engines the one whose transaction comes first makes the tries, and the other waits for them as for its own. What
+a killed engine had begun is waited for until its time is up, then the next person is called.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from caseproof.config.clock import Clock
+from caseproof.domain.case import Case
+from caseproof.domain.emergency import payloads as says
+from caseproof.domain.emergency.due import Callee, Due, PagingRules, due
+from caseproof.domain.emergency.kinds import kind_with
+from caseproof.domain.emergency.paging import Attempt, Paging
+from caseproof.domain.emergency.vocabulary import Channel, NewsKind, Outcome
+from caseproof.domain.events import Event
+from caseproof.procedure.core.parts import US, event_of
+from caseproof.procedure.paging import words
+from caseproof.procedure.paging.lines import Lines, Message, Ring
+from caseproof.procedure.paging.raising import standing
+from caseproof.procedure.paging.tries import Tries, Try
+from caseproof.store import Store, StoreError, UnknownCase
+
+LOOK_SECONDS = 1.0
+"""How soon an answer is seen that another process wrote down."""
+
+_log = logging.getLogger(__name__)
+
+Whom = Callable[[datetime, Case], Sequence[Callee]]
+"""Whom to call at a moment for a case, in their order (E10). It is asked often: it waits for no server, and writes
+nothing to the store."""
+
+
+def in_a_thread(job: Callable[[], None]) -> None:
+    """Start a job that nobody waits for."""
+    threading.Thread(target=job, name="paging", daemon=True).start()
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """What stands in messages: ``case_url`` leads to a case, ``link`` is a person's own link for an emergency of it."""
+
+    case_url: Callable[[str], str]
+    link: Callable[[str, int, str], str]
+
+
+@dataclass
+class Pager:
+    """The engine, for as many emergencies as there are. ``worker`` is who this process is, in front of people.
+
+    ``start`` starts a job beside this one; tests give another. ``wait`` waits for an event, so many seconds at most.
+    """
+
+    store: Store
+    clock: Clock
+    lines: Lines
+    rules: PagingRules
+    whom: Whom
+    addresses: Addresses
+    worker: str
+    start: Callable[[Callable[[], None]], None] = in_a_thread
+    wait: Callable[[threading.Event, float], bool] = threading.Event.wait
+    _people: dict[str, Sequence[Callee]] = field(default_factory=dict, init=False)
+    _hung_up: set[str] = field(default_factory=set, init=False)
+    _news: threading.Event = field(default_factory=threading.Event, init=False)
+
+    def run(self, ref: str) -> datetime | None:
+        """Go on until somebody has it and everybody was told, or until it is over.
+
+        Returns when calling begins again unless it is ended before, or None where it is over. A store that does not
+        answer is asked again for as long as it takes. Raises UnknownCase, NotAllowed where there is no emergency.
+        """
+        while True:
+            self._news.clear()
+            try:
+                at = self.step(ref)
+                holder = standing(self.store.case(ref)).holder(self.clock())
+            except UnknownCase:
+                raise
+            except StoreError as error:
+                _log.warning("%s: paging goes on: %s", ref, error)
+                self.wait(self._news, LOOK_SECONDS)
+                continue
+            if at is None or (holder is not None and at >= holder.until):
+                return holder.until if holder else None
+            self.wait(self._news, min(LOOK_SECONDS, max((at - self.clock()).total_seconds(), 0.0)))
+
+    def step(self, ref: str) -> datetime | None:
+        """Do what is due now; returns when something is due again if nothing happens before, None for never."""
+        while True:
+            found: list[tuple[Paging, Due, list[Attempt]]] = []
+
+            def decide(case: Case, found: list[tuple[Paging, Due, list[Attempt]]] = found) -> Sequence[Event]:
+                paging, now = standing(case), self.clock()
+                plan = due(paging, self._whom(now, case), now, self.rules)
+                begun = self._tries(paging, plan, now)
+                found[:] = [(paging, plan, begun)]  # asked again, the last word counts
+                said = [*_noted(paging, plan), *(self._intent(paging, one) for one in begun)]
+                return [event_of(kind_with(case.procedure, payload), now, US, data) for payload, data in said]
+
+            self.store.change(ref, decide)
+            ((paging, plan, begun),) = found
+            self._carry_out(paging, plan, begun)
+            if not (plan.again or plan.expired or begun):
+                return plan.next_at
+
+    def _whom(self, now: datetime, case: Case) -> Sequence[Callee]:
+        """Whom to call now; where the list cannot be read, those of the last time: somebody has to be called."""
+        try:
+            self._people[case.ref] = list(self.whom(now, case))
+        except Exception:
+            _log.exception("%s: the list of whom to call cannot be read", case.ref)
+        return self._people.get(case.ref, ())
+
+    # -- what is written before ----------------------------------------------------------------------------
+
+    def _tries(self, paging: Paging, plan: Due, now: datetime) -> list[Attempt]:
+        """The tries that are due, with their numbers and the times until which they are waited for."""
+        found = []
+        for number, wanted in enumerate(plan.begin, len(paging.attempts) + 1):
+            is_call = wanted.channel is Channel.CALL
+            until = now + (self.rules.ring + self.rules.talk if is_call else self.rules.message)
+            about = (wanted.person, wanted.round, wanted.news, wanted.about)
+            found.append(Attempt(0, number, wanted.channel, now, until, *about))
+        return found
+
+    def _intent(self, paging: Paging, one: Attempt) -> tuple[type[Any], Mapping[str, Any]]:
+        said = says.PageBegun(
+            emergency=paging.number,
+            attempt=one.number,
+            channel=str(one.channel),
+            until=one.until.isoformat(),
+            worker=self.worker,
+        )
+        if one.news is None:
+            return says.PageBegun, {**said, "person": one.person, "round": one.round}
+        return says.PageBegun, {**said, "news": str(one.news), "about": one.about}
+
+    # -- what is done --------------------------------------------------------------------------------------
+
+    def _carry_out(self, paging: Paging, plan: Due, begun: Sequence[Attempt]) -> None:
+        """Start everything, each beside the others; calls first, because people take longest."""
+        tries = Tries(self.store, self.clock, self.rules, self.wait, self._news.set)
+        voice = self.lines.voice
+        for one in sorted(begun, key=lambda one: one.channel is not Channel.CALL):
+            it = Try(paging.ref, paging.number, one.number)
+            if one.news is None:
+                self._start(tries.call, it, voice, self._ring(paging, one))
+            else:
+                send = self.lines.mail if one.channel is Channel.MAIL else self.lines.teams
+                self._start(tries.send, it, send, self._message(paging, one, one.news))
+        for one in plan.expired:
+            if one.channel is Channel.CALL:
+                it = Try(paging.ref, paging.number, one.number)
+                self._start(tries.look_up, it, voice, self._ring(paging, one))
+        for one in plan.hang_up:
+            ring = self._ring(paging, one)
+            if ring.key not in self._hung_up:
+                self._hung_up.add(ring.key)
+                self._start(tries.hang_up, Try(paging.ref, paging.number, one.number), voice, ring)
+
+    def _start(self, job: Callable[..., None], *given: object) -> None:
+        try:
+            self.start(lambda: job(*given))
+        except RuntimeError as error:  # no thread is left: this try is given up in time, and the others begin
+            _log.error("A try cannot be started: %s", error)
+
+    def _ring(self, paging: Paging, one: Attempt) -> Ring:
+        people = {person.name: person for person in self._people.get(paging.ref, ())}
+        return Ring(
+            key=_key(paging, one),
+            ref=paging.ref,
+            emergency=paging.number,
+            attempt=one.number,
+            person=people.get(one.person, Callee(one.person)),
+            speech=words.speech(paging),
+            begun=one.begun,
+            known=tuple(other.provider for other in paging.calls if other.provider),
+            ring_seconds=self.rules.ring.total_seconds(),
+            whole_seconds=(self.rules.ring + self.rules.talk).total_seconds(),
+        )
+
+    def _message(self, paging: Paging, one: Attempt, news: NewsKind) -> Message:
+        people = self._people.get(paging.ref, ())
+        calling = news not in (NewsKind.TAKEN, NewsKind.OVER)
+        names = [person.name for person in people] if calling and one.channel is Channel.MAIL else []
+        return Message(
+            key=_key(paging, one),
+            ref=paging.ref,
+            news=news,
+            subject=words.subject(paging, news),
+            text=words.text(paging, news, one.begun, self.addresses.case_url(paging.ref)),
+            people=people,
+            raised_by=paging.raised.actor,
+            links={name: self.addresses.link(paging.ref, paging.number, name) for name in names},
+        )
+
+
+def _key(paging: Paging, one: Attempt) -> str:
+    """The same whenever the same try is made: what a provider or a read-back knows it by."""
+    return f"{paging.ref}-{paging.mark}-{paging.number}-{one.number}".lower()
+
+
+def _noted(paging: Paging, plan: Due) -> list[tuple[type[Any], Mapping[str, Any]]]:
+    """What follows from the time alone, and is written down as it is found."""
+    found: list[tuple[type[Any], Mapping[str, Any]]] = []
+    if plan.again and paging.taken is not None:
+        why = f"what {paging.taken.by} said has run out"
+        found.append((says.CallingAgain, says.CallingAgain(emergency=paging.number, why=why)))
+    if plan.nobody:
+        why = "the list is empty, or nobody on it has a number"
+        found.append((says.NobodyToCall, says.NobodyToCall(emergency=paging.number, why=why)))
+    for one in plan.expired:
+        detail = "its time is up, and nothing is known of it"
+        ended = says.PageEnded(emergency=paging.number, attempt=one.number, outcome=str(Outcome.UNKNOWN), detail=detail)
+        found.append((says.PageEnded, ended))
+    return found

@@ -1,0 +1,66 @@
+"""Raises an emergency on a case, which there is or which is written in the same form (E7, E9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from caseproof.config.clock import Clock
+from caseproof.domain.case import Case
+from caseproof.domain.emergency import payloads as says
+from caseproof.domain.emergency.kinds import kind_with
+from caseproof.domain.emergency.paging import Paging, emergencies, paging_of
+from caseproof.domain.emergency.raising import YOUNG, Raising, ShortCase, raised_by, refuse_raising
+from caseproof.domain.errors import NotAllowed
+from caseproof.domain.events import Event
+from caseproof.procedure.core.parts import event_of
+from caseproof.store import Store
+
+OpenCase = Callable[[ShortCase, str], str]
+"""Writes the thirty-second case for somebody, and returns its reference."""
+
+
+def raise_emergency(
+    store: Store, clock: Clock, raising: Raising, by: str, *, open_case: OpenCase, young: timedelta = YOUNG
+) -> Paging:
+    """How the emergency stands that is raised here, or that is under way on this case already.
+
+    Raises EmergencyRefused with every missing item, before a case is written; UnknownCase, NotAllowed.
+    """
+    refuse_raising(raising, clock())
+    ref = raising.case.strip()
+    if not ref and raising.new_case is not None:
+        ref = open_case(raising.new_case, by)
+
+    def decide(case: Case) -> Sequence[Event]:
+        before = paging_of(case)
+        if before is not None and not before.over:
+            return []  # two who raise the same: nobody is called twice for it
+        now = clock()
+        said = raised_by(raising, emergencies(case) + 1, now, young)
+        return [event_of(kind_with(case.procedure, says.EmergencyRaised), now, by, said)]
+
+    return standing(store.change(ref, decide))
+
+
+def standing(case: Case) -> Paging:
+    """The emergency of the case. Raises NotAllowed where it has none."""
+    paging = paging_of(case)
+    if paging is None:
+        raise NotAllowed(f"{case.ref} has no emergency.", "Raise one with the emergency form.")
+    return paging
+
+
+def end_emergency(store: Store, clock: Clock, ref: str, by: str, why: str) -> Paging:
+    """Nobody need be called any more; said twice, it is written once. Raises NotAllowed, UnknownCase."""
+    if not why.strip():
+        raise NotAllowed("It is not said why the emergency is over.", "Write what solved it, or who goes on with it.")
+
+    def decide(case: Case) -> Sequence[Event]:
+        paging = standing(case)
+        if paging.over:
+            return []
+        said = says.EmergencyOver(emergency=paging.number, why=why.strip())
+        return [event_of(kind_with(case.procedure, says.EmergencyOver), clock(), by, said)]
+
+    return standing(store.change(ref, decide))

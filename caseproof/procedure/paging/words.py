@@ -1,0 +1,96 @@
+"""What the mail, the card and the voice say of an emergency: short, and the same on every channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from caseproof.domain.emergency.paging import Paging
+from caseproof.domain.emergency.vocabulary import CRITERIA, NewsKind
+
+HOW_TO_ANSWER = "Press 1 if you have it, 2 if you cannot and the next one shall be called, 3 if it needs everybody."
+CHOSEN = {
+    "1": "You have it. Nobody else is called.",
+    "2": "You cannot. The next one is called.",
+    "3": "Everybody on the list is called.",
+}
+"""What the voice says back. Any other digit: ``NOT_A_CHOICE``."""
+NOT_A_CHOICE = f"That is none of the choices, and nobody has it yet. {HOW_TO_ANSWER}"
+
+
+def problem(paging: Paging) -> str:
+    """The problem in one sentence."""
+    said = paging.raised.data
+    what = "; ".join(_criterion(one["criterion"]) for one in said["criteria"])
+    return f"{said['site']}: {what}."
+
+
+def _criterion(value: str) -> str:
+    return next((sentence for criterion, sentence in CRITERIA.items() if criterion == value), value)
+
+
+def speech(paging: Paging) -> str:
+    """What the voice repeats until a digit is pressed."""
+    return f"This is an emergency, {paging.ref}. {problem(paging)} {HOW_TO_ANSWER}"
+
+
+def subject(paging: Paging, news: NewsKind) -> str:
+    """The mail's subject and the card's title. It begins with the reference, so that a thread stays together."""
+    words = {
+        NewsKind.RAISED: "EMERGENCY",
+        NewsKind.STILL_CALLING: "EMERGENCY, nobody has it yet",
+        NewsKind.CALLING_AGAIN: "EMERGENCY, calling again",
+        NewsKind.TAKEN: f"{paging.taken.by if paging.taken else 'somebody'} has it",
+        NewsKind.OVER: "the emergency is over",
+    }
+    return f"[{paging.ref}] {words[news]}: {paging.raised.data['site']}"
+
+
+def text(paging: Paging, news: NewsKind, now: datetime, url: str) -> str:
+    """What the mail and the card say; ``url`` is the case's page."""
+    return "\n".join([*_first(paging, news), "", problem(paging), *_said(paging, now), "", f"The case: {url}"])
+
+
+def tries(paging: Paging) -> list[dict[str, str]]:
+    """A row a try, oldest first: when, by what, whom or what about, and what came of it."""
+    return [
+        {
+            "at": one.begun.isoformat(timespec="seconds"),
+            "channel": str(one.channel),
+            "who": one.person or str(one.news),
+            "outcome": str(one.outcome or "under way"),
+            "detail": one.detail,
+        }
+        for one in paging.attempts
+    ]
+
+
+def _first(paging: Paging, news: NewsKind) -> Sequence[str]:
+    """What is new."""
+    if news is NewsKind.TAKEN and paging.taken is not None:
+        taken = paging.taken
+        return [f"{taken.by} has it since {_time(taken.at)}. Nobody is called until {_time(taken.until)}."]
+    if news is NewsKind.OVER:
+        return [f"It is over: {paging.over_why}"]
+    called = list(dict.fromkeys(one.person for one in paging.this_period))
+    begins = {NewsKind.RAISED: "An emergency was raised", NewsKind.CALLING_AGAIN: "Calling begins again"}
+    line = (
+        f"{begins.get(news, 'Nobody has it yet, and calling goes on')}. Calls go down the list until somebody has it."
+    )
+    return [line, *([f"Called so far: {', '.join(called)}."] if called else [])]
+
+
+def _said(paging: Paging, now: datetime) -> Sequence[str]:
+    """What was said when it was raised."""
+    said = paging.raised.data
+    lines = [f"Seen: {one['seen']}" for one in said["criteria"]]
+    if said["since"]:
+        since = datetime.fromisoformat(said["since"])
+        lines.append(f"Since {_time(since)} ({int((now - since).total_seconds() // 60)} minutes).")
+    lines.append(f"Tried: {said['tried'] or 'nothing is said of it'}")
+    lines.append(f"Raised by {paging.raised.actor}.")
+    return lines
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%d %b %H:%M} {at.tzname()}"
