@@ -191,8 +191,8 @@ class HttpClient:
         """The answer, whatever its status; asked once. ``json`` is the body, or ``form`` is, as a page sends one.
 
         ``most`` is how many bytes of an answer are read (``LARGEST``), ``within`` how many seconds all of it may take,
-        for one that comes byte by byte. A field of the form with several values is sent once for each. Raises CallFailed
-        where there is no answer, or it is more than that.
+        for one that comes byte by byte. A field of the form with several values is sent once for each.
+        Raises CallFailed where there is no answer, or it is more than that.
         """
         url = f"{self._base}/{path}"
         ends = math.inf if within is None else time.monotonic() + within
