@@ -1,1 +1,1 @@
-"""What reaches people: mail that comes (inbound) and goes (outbound), Teams, the telephone (voice); on-call calendars."""
+"""What reaches people: mail that comes (inbound) and goes (outbound), Teams, the telephone (voice), calendars."""

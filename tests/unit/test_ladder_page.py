@@ -46,15 +46,28 @@ def test_the_ladder_on_its_page_is_the_one_in_the_table(draw_ladder: ModuleType)
 
 @pytest.mark.parametrize("state", State)
 def test_each_request_stands_on_the_page_as_it_is_answered_in_each_state(state: State) -> None:
-    _, _, part = PAGE.partition(f"#### A case that is {LABELS[state]}\n")
-    found = {row[0].strip("`"): row[1:] for row in cells(part.partition("\n####")[0]) if row[0].startswith("`")}
+    head, *rows = [
+        row for row in cells(PAGE.partition("### Every request in every state\n")[2]) if len(row) > len(State)
+    ]
+    found = {row[0].strip("`"): row[head.index(LABELS[state])] for row in rows if row[0].startswith("`")}
     assert list(found) == [str(request) for request in Request]
     for request in Request:
-        said, (answer, rule, by, missing, following) = cell(state, request), found[request]
-        assert (answer, rule, following) == ("allowed" if said.is_allowed else "refused", said.rule, said.next_action)
-        assert all(one.rule in missing and one.missing in missing for one in said.missing)
-        assert all(one in missing for one in said.needs)
-        assert all(str(tier) in by for tier in said.by)
+        said = cell(state, request)
+        if said.is_allowed:
+            assert found[request] == "✓"
+            continue
+        first = said.missing[0]
+        wanted = {"already": "*has it*", "closed": "*is open*"}.get(first.code, f"`{first.code}`")
+        assert found[request] == f"{first.rule}: {wanted}"
+
+
+def test_each_request_stands_on_the_page_with_who_makes_it_and_what_it_needs() -> None:
+    found = {row[0]: row[1:] for row in cells(PAGE.partition("### What each request needs\n")[2]) if len(row) == 5}
+    for request, step in LADDER.items():
+        says, rule, by, needs = found[f"`{request}`"]
+        assert (says, rule) == (step.says, step.rule)
+        assert all(one.missing in needs for one in (*step.needs, *step.brings))
+        assert by == ("anybody" if step.by_anybody else ", ".join(step.by) or "the owner")
 
 
 def test_each_state_stands_on_the_page_with_its_owner() -> None:
