@@ -24,6 +24,7 @@ from caseproof.domain.vocabulary import Decision
 from caseproof.store import Store
 from caseproof.store.tables import VERSION_TABLE, metadata
 from caseproof.up.postgres import EmbeddedPostgres
+from tests.support.emergencies import emergency_data
 
 START = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 
@@ -145,6 +146,7 @@ class Make:
             Kind.ANSWER_REFUSED: {"number": case.question_number, "why": "No reason given."},
             Kind.TROUBLE: {"step": "stop", "problem": "503", "next_action": "Wait."},
             Kind.TROUBLE_OVER: {"step": "stop"},
+            **emergency_data(Kind, at, file),
         }.get(kind, {})  # fmt: skip
 
 

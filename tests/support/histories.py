@@ -18,6 +18,7 @@ from caseproof.domain.fold import apply, blank
 from caseproof.domain.job_failure.conditions import AT_THE_REVIEW, owes_validation
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
+from tests.support.emergencies import emergency_data
 
 REF = "JF-000123"
 JOB = "offers/feed-a"
@@ -129,6 +130,7 @@ class Teller:
         )
         if self.plan.chatter:
             self.happen_beside()
+            self.go_through_an_emergency()
             self.add(Kind.TICKET_REOPENED, ticket=self.ticket)
 
     def happen_beside(self) -> None:
@@ -150,6 +152,18 @@ class Teller:
         self.add(Kind.NOTED, note="They moved their shop.")
         self.add(Kind.RUN_FORCED, flow_run="flow-run-1")
         self.add(Kind.PARKED, until=(self.now + timedelta(days=1)).isoformat(), flow_run="flow-run-1")
+        self.hear_of_an_emergency()
+
+    def hear_of_an_emergency(self) -> None:
+        """What comes late of an emergency that is over: a try's end, a digit, a picture of the site."""
+        for kind, said in emergency_data(Kind, self.now, digest("probe")).items():
+            if not kind.spec.wakes:
+                self.add(kind, **said)
+
+    def go_through_an_emergency(self) -> None:
+        """One of each event, from the raising to the end of it."""
+        for kind, said in emergency_data(Kind, self.now, digest("probe")).items():
+            self.add(kind, **said)
 
     def remind(self) -> None:
         number = len(self.case.since_notice(Kind.REMINDER_SENT)) + 1

@@ -15,7 +15,8 @@ from caseproof.domain.events import GENESIS, Event
 from caseproof.domain.job_failure.conditions import AT_THE_REVIEW
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
-from tests.support.histories import DECIDER, DOUBTS, JOB, Plan, digest
+from tests.support.emergencies import emergency_data
+from tests.support.histories import DECIDER, DOUBTS, JOB, START, Plan, digest
 
 History = list[Event]
 Change = Callable[[History, int], History]
@@ -133,7 +134,19 @@ def _decide_late(events: History, which: int) -> History:
 
 K = Kind
 OTHER = digest("something else")
+
+
+def _people_are_called(events: History, which: int) -> History:
+    """An emergency that is not over, raised before the last look."""
+    at = place(events, K.LOOKED_AGAIN, which)
+    if at is None:
+        return events
+    said = emergency_data(K, events[at].at, OTHER)[K.EMERGENCY_RAISED]
+    return [*events[:at], Event(K.EMERGENCY_RAISED, events[at].at, DECIDER, said), *events[at:]]
+
+
 ALTERATIONS: tuple[Alteration, ...] = (
+    Alteration("an emergency goes on", "emergency_over", _people_are_called),
     Alteration("the stop is missing", "stopped", drop(K.STOPPED), cannot_stop=False),
     Alteration(
         "the job was read back as active",
@@ -294,6 +307,9 @@ INSERTS: Mapping[str, tuple[Kind, Mapping[str, Any]]] = {
     ),
     "another ticket": (K.TICKET_OPENED, {"desk": "desk", "ticket": "T-2", "adopted": True}),
     "an approval": (K.REVIEW_APPROVED, {}),
+    "an emergency": (K.EMERGENCY_RAISED, emergency_data(K, START, OTHER)[K.EMERGENCY_RAISED]),
+    "an emergency's end": (K.EMERGENCY_OVER, {"emergency": 1, "why": "it works again"}),
+    "the end of another": (K.EMERGENCY_OVER, {"emergency": 7, "why": "it works again"}),
     "a proof": (K.PROOF_MADE, {"evidence": OTHER, "rule": "J7", "head": GENESIS}),
     "closed": (K.CLOSED, {"proof": OTHER}),
 }

@@ -105,6 +105,12 @@ def what_the_rules_miss(history: History) -> str:
     if began is None or ended is None or not history[decision].at <= began <= ended:
         return "J10: the run's times do not fit"
 
+    # E8: whoever is called for the case need not be called any more
+    raised = last(Kind.EMERGENCY_RAISED)
+    ends = [i for i in all_of(Kind.EMERGENCY_OVER, after=raised) if says(i, "emergency") == says(raised, "emergency")]
+    if raised >= 0 and not ends:
+        return "E8: people are still called"
+
     # the end of it: live again, or gone for good
     live = last(Kind.SCHEDULE_LIVE, after=read)
     if wanted == "removal":

@@ -65,8 +65,13 @@ AT_ANY_TIME = {
     "confirmation_received", "confirmation_refused", "reply_received", "address_bounced", "question_asked",
     "question_answered", "answer_refused", "trouble", "trouble_over", "team_told", "given_up", "parked", "cause_chosen",
     "word_agreed", "noted", "message_filed", "mail_written", "mail_sent",
+    "probe_looked", "page_begun", "page_ended", "page_pressed",
 }  # fmt: skip
-WHILE_OPEN = AT_ANY_TIME | {"incident_joined", "look_asked", "run_forced"}
+IN_AN_EMERGENCY = {
+    "emergency_raised", "emergency_taken", "taken_by_another", "calling_again", "whole_team_called", "nobody_to_call",
+    "emergency_over",
+}  # fmt: skip
+WHILE_OPEN = AT_ANY_TIME | IN_AN_EMERGENCY | {"incident_joined", "look_asked", "run_forced"}
 CORRECTED = {"notice_corrected"}
 ONCE_STOPPED = WHILE_OPEN | CORRECTED | {"facts_corrected", "ticket_opened", "ticket_reopened", "stop_did_not_hold"}
 WHILE_PROVING = {

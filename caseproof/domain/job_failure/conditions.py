@@ -14,6 +14,7 @@ from caseproof.domain import payloads as says
 from caseproof.domain.case import Case, Fact, FactOf
 from caseproof.domain.closure import Condition, Met, closure_blockers, follows
 from caseproof.domain.decisions import NEEDS, refuse_unconfirmed
+from caseproof.domain.emergency.closing import EMERGENCY_OVER
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
@@ -299,6 +300,7 @@ CONDITIONS: tuple[Condition, ...] = (
         "looked", "J10, J11", "At closing time the job's later runs were read, and none had failed.",
         "Let the case's run look again; if a later run failed, the case goes back to the stop.", _always, _looked,
     ),
+    EMERGENCY_OVER,
 )  # fmt: skip
 
 

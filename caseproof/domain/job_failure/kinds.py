@@ -6,6 +6,7 @@ Kinds, names of data and digests are stored: none of them ever changes.
 from __future__ import annotations
 
 from caseproof.domain import payloads as says
+from caseproof.domain.emergency import kinds as emergency
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.specs import EventKind, Logged, Move, Role, Spec
 
@@ -446,4 +447,16 @@ class Kind(EventKind):
         news=False,
         logged=Logged.ELSEWHERE,
     )
+    # The emergency of a case (E7, E8). Once it is over, what is under way is heard all the same, in any state.
+    EMERGENCY_RAISED = emergency.emergency_raised(_OPEN)
+    PROBE_LOOKED = emergency.probe_looked(_ALL)
+    PAGE_BEGUN = emergency.page_begun(_ALL)
+    PAGE_ENDED = emergency.page_ended(_ALL)
+    PAGE_PRESSED = emergency.page_pressed(_ALL)
+    EMERGENCY_TAKEN = emergency.emergency_taken(_OPEN)
+    TAKEN_BY_ANOTHER = emergency.taken_by_another(_OPEN)
+    CALLING_AGAIN = emergency.calling_again(_OPEN)
+    WHOLE_TEAM_CALLED = emergency.whole_team_called(_OPEN)
+    NOBODY_TO_CALL = emergency.nobody_to_call(_OPEN)
+    EMERGENCY_OVER = emergency.emergency_over(_OPEN)
     # fmt: on

@@ -8,6 +8,7 @@ from typing import Any
 
 from caseproof.domain.case import Case, Fact, FactOf
 from caseproof.domain.closure import Condition, Met, follows
+from caseproof.domain.emergency.closing import EMERGENCY_OVER
 from caseproof.domain.support import payloads as says
 from caseproof.domain.support.efforts import since
 from caseproof.domain.support.substance import is_one_of, says_something
@@ -109,6 +110,7 @@ CONDITIONS: tuple[Condition, ...] = (
         "looked", "J10, J11", "At closing time the case was looked at again, and no linked job had failed since.",
         "Let the case's run look again.", _always, _looked,
     ),
+    EMERGENCY_OVER,
 )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ TIER_NAMES = {
 
 
 class Urgency(StrEnum):
-    """How much the client's work suffers. An emergency (E7) is a procedure of its own."""
+    """How much the client's work suffers. An emergency (E7) is raised on a case, whatever its urgency."""
 
     CAN_WAIT = "can wait"
     HINDERS = "hinders their work"
