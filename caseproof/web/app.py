@@ -39,6 +39,7 @@ from caseproof.web.inbox import InboxPages, inbox_routes
 from caseproof.web.incidents import IncidentPages, incident_routes
 from caseproof.web.installation import installation_routes
 from caseproof.web.login import LoginPages, account_routes, login_routes
+from caseproof.web.on_call import OnCallPages, on_call_routes
 from caseproof.web.overview import OverviewPages, overview_routes
 from caseproof.web.pages import HERE, Pages
 from caseproof.web.provider import LoginProvider
@@ -93,6 +94,8 @@ def create_app(
     app.include_router(incident_routes(shown))
     app.include_router(_file_routes(services.store, services.vault, pages, base, Handbook(docs)))
     app.include_router(report_routes(services.ledger, settings.home_folder, pages))
+    on_call = OnCallPages(services.ledger, policy, settings, services.keys, logins, pages)
+    app.include_router(on_call_routes(on_call))
     app.include_router(installation_routes(services.ledger, settings, pages))
     app.include_router(_health_routes(services.store, services.keys, who, host))
     app.include_router(answer_routes(services.ledger, services.vault, services.replies, answers))

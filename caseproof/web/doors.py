@@ -73,6 +73,7 @@ HEALTH = "/health"
 DOORS: tuple[Door, ...] = (
     Door("/answer/{token}", _FORM, Guard.SIGNED_LINK),
     Door("/answer/{token}/jobs", READ, Guard.SIGNED_LINK),
+    Door("/oncall/{token}.ics", READ, Guard.SIGNED_LINK),
     Door("/static/{path:path}", READ, Guard.OPEN),
     Door(HEALTH, READ, Guard.OPEN),
     Door("/login", _FORM, Guard.SIGN_IN),
@@ -106,6 +107,7 @@ DOORS: tuple[Door, ...] = (
     Door("/report", READ, Guard.LOGIN),
     Door("/report/{name}.csv", READ, Guard.LOGIN),
     Door("/reports/{name}", READ, Guard.LOGIN),
+    Door("/oncall", READ, Guard.LOGIN),
     Door("/platforms", READ, Guard.LOGIN),
     Door("/policy", READ, Guard.LOGIN),
     Door("/docs", READ, Guard.LOGIN),

@@ -27,7 +27,7 @@ PAGE = {"Accept": "text/html,*/*"}
 TEAMS = ("/", "/cases", "/cases/{ref}", "/cases/JF-999999", "/cases/x", "/tickets/T-000001", "/tickets/T-9", "/inbox",
          "/evidence/" + "0" * 64, "/evidence/x", "/reports/x", "/docs", "/docs/", "/docs/index", "/docs/nowhere",
          "/docs/pictures/x.png", "/account", "/worklist", "/overview", "/overview/open.csv", "/overview/x.csv",
-         "/inbox/1", "/inbox/1/answer", "/report", "/report/open.csv", "/policy", "/platforms")  # fmt: skip
+         "/inbox/1", "/inbox/1/answer", "/report", "/report/open.csv", "/policy", "/platforms", "/oncall")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,7 @@ def test_each_path_stands_in_the_table_once_and_what_the_world_reaches_is_this()
     assert len({door.path for door in DOORS}) == len(DOORS)
     assert {(door.path, door.guard) for door in DOORS if door.guard in (*WORLD, Guard.SIGN_IN)} == {
         ("/answer/{token}", Guard.SIGNED_LINK), ("/answer/{token}/jobs", Guard.SIGNED_LINK),
+        ("/oncall/{token}.ics", Guard.SIGNED_LINK),
         ("/static/{path:path}", Guard.OPEN), ("/health", Guard.OPEN),
         ("/login", Guard.SIGN_IN), ("/login/link/{token}", Guard.SIGN_IN), ("/login/provider", Guard.SIGN_IN),
         ("/login/provider/back", Guard.SIGN_IN),
