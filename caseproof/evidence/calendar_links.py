@@ -1,4 +1,4 @@
-"""The address under which somebody's calendar program reads who is on call: signed, because such a program cannot log in.
+"""The address of somebody's calendar program for who is on call: signed, because such a program cannot log in.
 
 Each names one person of the team. It holds as long as they are on the team and the key that it was signed with is in
 force, and shows names and times alone.

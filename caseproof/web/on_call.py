@@ -1,4 +1,4 @@
-"""Who is on call, now and next: a page, and a calendar that a program subscribes to by an address of its owner's own."""
+"""Who is on call, now and next: a page, and a calendar that a program subscribes to by its owner's own address."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.views.on_call import DAYS, ShownOnCall, calendar_of, on_call_shown
 from caseproof.web.answer_guard import RateLimit, TooOften
 from caseproof.web.doors import READ
-from caseproof.web.pages import HEADERS, Pages
+from caseproof.web.pages import Pages
 from caseproof.web.who import person_of
 
 _STATUS: tuple[tuple[type[CaseproofError], int], ...] = (

@@ -74,9 +74,7 @@ def test_the_page_says_who_is_called_now_in_which_order_and_why(here: TestClient
     assert 'href="tel:+14155550123"' in page
 
 
-def test_the_page_says_when_nobody_is_on_duty_and_who_stands_in_or_is_away(
-    rota: Any, here: TestClient
-) -> None:
+def test_the_page_says_when_nobody_is_on_duty_and_who_stands_in_or_is_away(rota: Any, here: TestClient) -> None:
     told = read(here.get("/oncall").text)
     assert re.search(r"Nobody from 2026-11-24 16:00 UTC to 2026-11-25 08:00 UTC", told)
     assert "Product Lead stands in for Night Owl from 2026-11-21 22:00 UTC to 2026-11-21 23:00 UTC" in told
@@ -102,7 +100,7 @@ def test_a_calendar_that_cannot_be_read_is_an_alarm_on_the_page(rota: Any, here:
     assert "nights" in told
 
 
-def test_where_nobody_is_on_the_list_the_page_says_what_to_do(world: Any, client: TestClient) -> None:
+def test_where_nobody_is_on_the_list_the_page_says_what_to_do(client: TestClient) -> None:
     assert "fill on_call.people in the policy" in read(client.get("/oncall").text)
 
 
@@ -114,7 +112,7 @@ def address(page: str) -> str:
     return found
 
 
-def test_a_program_that_cannot_log_in_reads_the_calendar_by_its_owner_s_address(rota: Any, here: TestClient) -> None:
+def test_a_program_that_cannot_log_in_reads_the_calendar_by_its_owner_s_address(here: TestClient) -> None:
     own = address(here.get("/oncall").text)
     del here.headers["Cookie"]
     answer = here.get(own)

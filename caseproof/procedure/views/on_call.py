@@ -34,7 +34,7 @@ class Holiday:
 
 @dataclass(frozen=True, slots=True)
 class ShownOnCall:
-    """Who would be called ``at`` this moment and why; the turns, overrides, leave and holidays of the next ``days``; and
+    """Who would be called ``at`` this moment and why; turns, overrides, leave and holidays of the next ``days``; and
     the gaps of the days that the policy tells ahead, ``gap_days``."""
 
     at: datetime
