@@ -20,12 +20,14 @@ from caseproof.store.messages import MessageRow
 from caseproof.store.owed import OwedRow
 from caseproof.store.people import Contact
 from caseproof.store.store import Store
+from caseproof.store.together import CaseStore, Together
 from caseproof.store.uow import UnitOfWork
 
 __all__ = [
     "AlreadyOpen",
     "CaseRow",
     "CaseRun",
+    "CaseStore",
     "ChosenCause",
     "Claim",
     "ConcurrentChange",
@@ -39,6 +41,7 @@ __all__ = [
     "Store",
     "StoreDown",
     "StoreError",
+    "Together",
     "UnitOfWork",
     "UnknownCase",
     "UnknownChoice",

@@ -55,6 +55,7 @@ class Bulk:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._cases, self._owed = Cases(connection), OwedList(connection)
+        self.has_news = False
 
     # -- cases ---------------------------------------------------------------------------------------------
 
@@ -99,15 +100,19 @@ class Bulk:
             self._connection.execute(insert(events), beginnings)
         return results
 
-    def change(self, refs: Iterable[str], decide: Callable[[Case], Sequence[Event]]) -> dict[str, Case]:
+    def change(
+        self, refs: Iterable[str], decide: Callable[[Case], Sequence[Event]], known: Mapping[str, Case] | None = None
+    ) -> dict[str, Case]:
         """Ask ``decide`` what happens to each case as it is now, write that, and give the cases after it.
 
-        Nobody else writes meanwhile, so nobody can be faster. Raises UnknownCase, NotAllowed, BadInput, AlreadyOpen
+        Nobody else writes meanwhile, so nobody can be faster. ``known`` are cases as they were seen before: one that
+        did not change since is not read again. Raises UnknownCase, NotAllowed, BadInput, AlreadyOpen
         (which case is in the way of a reopening), and StoreError for a case that was edited past us.
         """
         wanted = sorted({normal(ref) for ref in refs})
         rows = self._locked(wanted)
-        after = self.cases(wanted)
+        after = {ref: case for ref, case in (known or {}).items() if ref in rows and _is(case, rows[ref])}
+        after |= self.cases(ref for ref in wanted if ref not in after)
         happened: list[dict[str, Any]] = []
         changed: list[dict[str, Any]] = []
         owing: list[Changes] = []
@@ -120,7 +125,9 @@ class Bulk:
                 after[ref], stored = self._applied(number, after[ref], event)
                 happened.append(event_row(number, after[ref], stored))
             if told:
-                changed.append({"number": number, **row_after(after[ref], stored, rows[ref].rest_until)})
+                row = row_after(after[ref], stored, rows[ref].rest_until)
+                self.has_news = self.has_news or row["has_news"]
+                changed.append({"number": number, **row})
                 owing.append(owed_changes(before, after[ref], stored.at))
         if changed:
             self._connection.execute(insert(events), happened)
@@ -279,6 +286,11 @@ class Bulk:
         if rows:
             dialect = sqlite if self._connection.dialect.name == "sqlite" else postgresql
             self._connection.execute(dialect.insert(evidence).on_conflict_do_nothing(), rows)
+
+
+def _is(case: Case, row: Any) -> bool:
+    """Whether this is the case that the row stands for: its head is a digest of all its events."""
+    return (case.version, case.head) == (row.version, row.head)
 
 
 def _the_case() -> Any:

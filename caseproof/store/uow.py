@@ -64,6 +64,6 @@ class UnitOfWork:
         if not self._writes:
             raise StoreError("This unit of work only reads.", "Write in `store.unit()`.")
         self._connection.commit()
-        if self.cases.has_news:
-            self.cases.has_news = False
+        if self.cases.has_news or self.bulk.has_news:
+            self.cases.has_news = self.bulk.has_news = False
             self._on_news()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from caseproof.procedure.paging.lines import Ring, Rung
 from caseproof.procedure.paging.probing import keep_probe
 from caseproof.procedure.paging.raising import end_emergency
 from caseproof.procedure.paging.words import tries
+from caseproof.store import Together
 from tests.support.loopback import Loopback
 from tests.support.paged import (
     FIRST,
@@ -54,6 +56,19 @@ def test_mail_teams_and_the_first_call_are_written_down_together_and_begin_toget
     assert len({one.begun for one in it.paging(ref).attempts}) == 1, "one moment, one transaction"
     jobs.finish()
     assert (it.mail.news, it.teams.news, it.phones.called) == (["raised"], ["raised"], [FIRST])
+
+
+def test_many_emergencies_at_once_through_one_engine_are_each_reached_once(it: Emergency) -> None:
+    """Real threads, and what they want to write is written together."""
+    refs = [it.raised() for _ in range(20)]
+    it.phones.script = {FIRST: ["1"] * len(refs)}
+    pager = it.pager(store=Together(it.store), start=in_a_thread, wait=threading.Event.wait)
+    with ThreadPoolExecutor(len(refs)) as pool:
+        assert all(pool.map(pager.run, refs))
+    assert it.phones.called == [FIRST] * len(refs)
+    for news in (it.mail.news, it.teams.news):
+        assert sorted(news) == ["raised"] * len(refs) + ["taken"] * len(refs)
+    assert [it.paging(ref).taken.by for ref in refs] == [FIRST] * len(refs)
 
 
 def test_a_channel_that_hangs_and_one_that_fails_delay_none(it: Emergency) -> None:

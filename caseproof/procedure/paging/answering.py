@@ -22,7 +22,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.people import same_person
 from caseproof.procedure.core.parts import US, event_of
 from caseproof.procedure.paging.raising import standing
-from caseproof.store import Store
+from caseproof.store import CaseStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def silent_until(now: datetime, rules: PagingRules, shift_ends: datetime | None)
     return min(until, shift_ends) if shift_ends is not None and shift_ends > now else until
 
 
-def acknowledge(store: Store, clock: Clock, rules: PagingRules, ref: str, answer: Answer) -> Acknowledged:
+def acknowledge(store: CaseStore, clock: Clock, rules: PagingRules, ref: str, answer: Answer) -> Acknowledged:
     """Write down that somebody has it, if nobody else has; gives who does.
 
     Raises NotAllowed where it is over, or where it is another emergency than the one that was answered; UnknownCase.
@@ -109,7 +109,7 @@ def refuse_another(paging: Paging, emergency: int) -> None:
         )
 
 
-def give_back(store: Store, clock: Clock, ref: str, by: str, why: str) -> Paging:
+def give_back(store: CaseStore, clock: Clock, ref: str, by: str, why: str) -> Paging:
     """Who has it gives it back, and calling begins again. Raises NotAllowed where they do not have it."""
 
     def decide(case: Case) -> Sequence[Event]:
@@ -123,7 +123,7 @@ def give_back(store: Store, clock: Clock, ref: str, by: str, why: str) -> Paging
     return standing(store.change(ref, decide))
 
 
-def call_whole_team(store: Store, clock: Clock, ref: str, by: str, why: str) -> Paging:
+def call_whole_team(store: CaseStore, clock: Clock, ref: str, by: str, why: str) -> Paging:
     """From here on everybody is called at once, until somebody has it. Raises NotAllowed where it is over."""
 
     def decide(case: Case) -> Sequence[Event]:
@@ -155,7 +155,7 @@ class Digit:
     shift_ends: datetime | None = None
 
 
-def press(store: Store, clock: Clock, rules: PagingRules, ref: str, digit: Digit) -> Press | None:
+def press(store: CaseStore, clock: Clock, rules: PagingRules, ref: str, digit: Digit) -> Press | None:
     """Do what the digit says; returns what it means, None for one that is none, which is no acknowledgement.
 
     Who pressed is who was called. The same call-back twice is one. Raises NotAllowed for a try that never was, or for

@@ -28,7 +28,7 @@ from caseproof.procedure.paging import words
 from caseproof.procedure.paging.lines import Lines, Message, Ring
 from caseproof.procedure.paging.raising import standing
 from caseproof.procedure.paging.tries import Tries, Try
-from caseproof.store import Store, StoreError, UnknownCase
+from caseproof.store import CaseStore, StoreError, UnknownCase
 
 LOOK_SECONDS = 1.0
 """How soon an answer is seen that another process wrote down."""
@@ -60,7 +60,7 @@ class Pager:
     ``start`` starts a job beside this one; tests give another. ``wait`` waits for an event, so many seconds at most.
     """
 
-    store: Store
+    store: CaseStore
     clock: Clock
     lines: Lines
     rules: PagingRules
@@ -71,7 +71,8 @@ class Pager:
     wait: Callable[[threading.Event, float], bool] = threading.Event.wait
     _people: dict[str, Sequence[Callee]] = field(default_factory=dict, init=False)
     _hung_up: set[str] = field(default_factory=set, init=False)
-    _news: threading.Event = field(default_factory=threading.Event, init=False)
+    _news: dict[str, threading.Event] = field(default_factory=dict, init=False)
+    """One a case: what is heard of one wakes nobody who waits for another."""
 
     def run(self, ref: str) -> datetime | None:
         """Go on until somebody has it and everybody was told, or until it is over.
@@ -79,23 +80,28 @@ class Pager:
         Returns when calling begins again unless it is ended before, or None where it is over. A store that does not
         answer is asked again for as long as it takes. Raises UnknownCase, NotAllowed where there is no emergency.
         """
+        news = self._news.setdefault(ref, threading.Event())
         while True:
-            self._news.clear()
+            news.clear()
             try:
-                at = self.step(ref)
-                holder = standing(self.store.case(ref)).holder(self.clock())
+                at, paging = self._stepped(ref)
+                holder = paging.holder(self.clock())
             except UnknownCase:
                 raise
             except StoreError as error:
                 _log.warning("%s: paging goes on: %s", ref, error)
-                self.wait(self._news, LOOK_SECONDS)
+                self.wait(news, LOOK_SECONDS)
                 continue
             if at is None or (holder is not None and at >= holder.until):
                 return holder.until if holder else None
-            self.wait(self._news, min(LOOK_SECONDS, max((at - self.clock()).total_seconds(), 0.0)))
+            self.wait(news, min(LOOK_SECONDS, max((at - self.clock()).total_seconds(), 0.0)))
 
     def step(self, ref: str) -> datetime | None:
         """Do what is due now; returns when something is due again if nothing happens before, None for never."""
+        return self._stepped(ref)[0]
+
+    def _stepped(self, ref: str) -> tuple[datetime | None, Paging]:
+        """As ``step``, with the emergency as it stands then."""
         while True:
             found: list[tuple[Paging, Due, list[Attempt]]] = []
 
@@ -111,7 +117,7 @@ class Pager:
             ((paging, plan, begun),) = found
             self._carry_out(paging, plan, begun)
             if not (plan.again or plan.expired or begun):
-                return plan.next_at
+                return plan.next_at, paging
 
     def _whom(self, now: datetime, case: Case) -> Sequence[Callee]:
         """Whom to call now; where the list cannot be read, those of the last time: somebody has to be called."""
@@ -149,7 +155,8 @@ class Pager:
 
     def _carry_out(self, paging: Paging, plan: Due, begun: Sequence[Attempt]) -> None:
         """Start everything, each beside the others; calls first, because people take longest."""
-        tries = Tries(self.store, self.clock, self.rules, self.wait, self._news.set)
+        news = self._news.setdefault(paging.ref, threading.Event())
+        tries = Tries(self.store, self.clock, self.rules, self.wait, news.set)
         voice = self.lines.voice
         for one in sorted(begun, key=lambda one: one.channel is not Channel.CALL):
             it = Try(paging.ref, paging.number, one.number)

@@ -14,14 +14,14 @@ from caseproof.domain.emergency.raising import YOUNG, Raising, ShortCase, raised
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.events import Event
 from caseproof.procedure.core.parts import event_of
-from caseproof.store import Store
+from caseproof.store import CaseStore
 
 OpenCase = Callable[[ShortCase, str], str]
 """Writes the thirty-second case for somebody, and returns its reference."""
 
 
 def raise_emergency(
-    store: Store, clock: Clock, raising: Raising, by: str, *, open_case: OpenCase, young: timedelta = YOUNG
+    store: CaseStore, clock: Clock, raising: Raising, by: str, *, open_case: OpenCase, young: timedelta = YOUNG
 ) -> Paging:
     """How the emergency stands that is raised here, or that is under way on this case already.
 
@@ -51,7 +51,7 @@ def standing(case: Case) -> Paging:
     return paging
 
 
-def end_emergency(store: Store, clock: Clock, ref: str, by: str, why: str) -> Paging:
+def end_emergency(store: CaseStore, clock: Clock, ref: str, by: str, why: str) -> Paging:
     """Nobody need be called any more; said twice, it is written once. Raises NotAllowed, UnknownCase."""
     if not why.strip():
         raise NotAllowed("It is not said why the emergency is over.", "Write what solved it, or who goes on with it.")

@@ -23,7 +23,7 @@ from caseproof.domain.events import Event
 from caseproof.procedure.core.parts import US, event_of
 from caseproof.procedure.paging.answering import Digit, press
 from caseproof.procedure.paging.lines import Message, Ring, Rung, Send, Voice
-from caseproof.store import Store, StoreError
+from caseproof.store import CaseStore, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Try:
 class Tries:
     """What the jobs need. ``heard`` is called after each thing that was written down; ``wait`` as the engine's."""
 
-    store: Store
+    store: CaseStore
     clock: Clock
     rules: PagingRules
     wait: Callable[[threading.Event, float], bool]
