@@ -229,8 +229,8 @@ class OnCallPolicy(Strict):
 
     @model_validator(mode="after")
     def _fit_together(self) -> OnCallPolicy:
-        _refuse_twice("people", [one.name for one in self.people])
-        _refuse_twice("calendars", [one.name for one in self.calendars])
+        refuse_twice("people", [one.name for one in self.people])
+        refuse_twice("calendars", [one.name for one in self.calendars])
         for one in self.people:
             if one.extension and not one.mobile and not self.main_number:
                 raise ValueError(f"people.{one.name} has an extension alone, and main_number is empty: give it")
@@ -260,7 +260,8 @@ class OnCallPolicy(Strict):
         return tuple(lines)
 
 
-def _refuse_twice(entry: str, names: list[str]) -> None:
+def refuse_twice(entry: str, names: list[str]) -> None:
+    """Raise ValueError where two of the names are one, whatever their capitals and blanks."""
     tidy = sorted(" ".join(name.split()).casefold() for name in names)
     if twice := next((one for one, after in pairwise(tidy) if one == after), ""):
         raise ValueError(f"{entry}: {twice} stands there twice")

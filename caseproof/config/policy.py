@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from caseproof.config.given_files import read_plain
+from caseproof.config.ladder import LadderPolicy
 from caseproof.config.on_call import ContractEntry, OnCallPolicy, refuse_unknown_contracts
 from caseproof.config.policy_check import BUILT_IN, CheckPolicy, KeeperPolicy, Strict, refuse_cron, zone_of
 from caseproof.config.settings import Settings
@@ -168,6 +169,7 @@ class Policy(Strict):
     targets: Targets = Targets()
     prefect: PrefectPolicy = PrefectPolicy()
     on_call: OnCallPolicy = OnCallPolicy()
+    ladder: LadderPolicy = LadderPolicy()
     contracts: dict[str, ContractEntry] = Field(
         default_factory=dict, description="The contracts by their names: their kind, and the hours of support."
     )
@@ -198,6 +200,11 @@ class Policy(Strict):
     @model_validator(mode="after")
     def _clients_have_contracts(self) -> Policy:
         refuse_unknown_contracts(self.clients, self.contracts)
+        return self
+
+    @model_validator(mode="after")
+    def _leads_can_be_told(self) -> Policy:
+        self.ladder.refuse_strangers(self.on_call)
         return self
 
     @field_validator("stop_scope")

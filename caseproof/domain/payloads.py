@@ -508,6 +508,12 @@ class Noted(TypedDict):
     note: str
 
 
+class SupportForJob(TypedDict):
+    """The support case that was opened for the job, because people have to work on it (E1)."""
+
+    ref: str
+
+
 class LookAsked(TypedDict):
     """A person wants the case looked at again; who says all of it."""
 

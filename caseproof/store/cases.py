@@ -91,6 +91,13 @@ class Cases:
         found = self.folded(_of_job(JOB_FAILURE, platform, job), _OPEN)
         return found[0] if found else None
 
+    def of_key(self, prefix: str, platform: str, key: str, *, closed_too: bool) -> str | None:
+        """The reference of a procedure's case that has this in the columns of the platform and the job: the open one,
+        else, if ``closed_too``, the one that was opened last; None for none."""
+        here = (cases.c.procedure == prefix, cases.c.platform == platform, cases.c.job == key)
+        query = select(cases.c.ref).where(*here, *([] if closed_too else [_OPEN]))
+        return self._connection.scalar(query.order_by(cases.c.closed, cases.c.id.desc()).limit(1))
+
     def open_on(self, platform: str) -> list[Case]:
         """The open cases of a platform, oldest first."""
         return self.folded(cases.c.platform == platform, _JOB_FAILURE, _OPEN)

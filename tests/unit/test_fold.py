@@ -401,6 +401,7 @@ def any_history() -> st.SearchStrategy[list[Event]]:
             "message_id": "<c@example.com>", "accepted": [], "evidence": "ab", "cause": "feed", "asks": True,
         },
         Kind.LOOK_ASKED: {},
+        Kind.SUPPORT_OPENED: {"ref": "SC-000002"},
         Kind.LINK_RENEWED: {"message_id": "<l@example.com>", "accepted": [], "evidence": "ab"},
     }  # fmt: skip
     events |= {kind: Event(kind, START, "operator", data) for kind, data in of_the_cause.items()}

@@ -392,6 +392,13 @@ class Kind(EventKind):
         wakes=False,
         sentence="Note: {note}",
     )
+    SUPPORT_OPENED = "support_opened", Spec(
+        says=says.SupportForJob,
+        noted_in=_ALL,
+        wakes=False,  # the case goes on waiting for what it waits for
+        sentence="Support case {ref} opened for it",
+        rule="E1",
+    )
     LOOK_ASKED = "look_asked", Spec(
         says=says.LookAsked,
         noted_in=_OPEN,

@@ -1,0 +1,151 @@
+"""E1: a support case is opened, from a form, a command, a page, an emergency or a job-failure case; one a matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from caseproof.config.policy import Policy
+from caseproof.domain.case import Case
+from caseproof.domain.emergency.raising import ShortCase
+from caseproof.domain.errors import BadInput
+from caseproof.domain.job_failure.kinds import Kind as JobKind
+from caseproof.domain.job_failure.procedure import JOB_FAILURE
+from caseproof.domain.payloads import SupportForJob
+from caseproof.domain.support.conditions import linked_jobs
+from caseproof.domain.support.kinds import Kind
+from caseproof.domain.support.procedure import SUPPORT
+from caseproof.domain.support.substance import says_something
+from caseproof.domain.support.vocabulary import Failing, Urgency
+from caseproof.procedure.core.parts import EvidenceFiles, Ledger, event_of
+from caseproof.procedure.core.support import SupportWanted, has_words, key_of, opening_events, tidy, write_opening
+from caseproof.store import AlreadyOpen, UnitOfWork
+
+__all__ = [
+    "SupportWanted", "link_job", "open_support_case", "short_case_opener", "support_cases_of", "support_for_job",
+]  # fmt: skip
+
+
+def open_support_case(
+    ledger: Ledger, files: EvidenceFiles, policy: Policy, wanted: SupportWanted, by: str
+) -> tuple[Case, bool]:
+    """Open a support case, or give the one that there is: ``(case, whether it is new)``.
+
+    A matter has one open case; what came by a ``request`` that was seen before has the case that it opened then, closed
+    or not. What the client said besides is written into that case. Raises BadInput, with all that is missing, before
+    anything is written.
+    """
+    wanted = tidy(wanted)
+    standing = _standing(ledger, wanted)
+    if standing is None:
+        events = opening_events(policy.ladder, policy.clients, wanted, ledger.clock(), by)
+        try:
+            with ledger.store.uow() as uow:
+                case = _joined(uow, write_opening(uow, events), wanted)
+                uow.commit()
+        except AlreadyOpen as other:
+            standing = ledger.case(other.ref)
+        else:
+            return case, True
+    return _told_again(ledger, files, standing, wanted, by), False
+
+
+def _standing(ledger: Ledger, wanted: SupportWanted) -> Case | None:
+    with ledger.store.reading() as uow:
+        ref = uow.cases.of_key(SUPPORT.prefix, wanted.product, key_of(wanted), closed_too=bool(wanted.request))
+        return uow.cases.get(ref) if ref else None
+
+
+def _joined(uow: UnitOfWork, case: Case, wanted: SupportWanted) -> Case:
+    """An earlier case that it continues is one that there is. Raises UnknownCase."""
+    if wanted.continues:
+        uow.cases.get(wanted.continues)
+    return case
+
+
+def _told_again(ledger: Ledger, files: EvidenceFiles, case: Case, wanted: SupportWanted, by: str) -> Case:
+    """Nothing that the client said is lost, only because their case is open already."""
+    if case.is_closed or has_words(case, wanted.said):
+        return case
+    kept = files.keep(case.ref, wanted.said.encode(), "what-the-client-said.txt", "text/plain")
+    said = {"sender": wanted.sender or wanted.client, "words": wanted.said, "evidence": kept}
+    event = event_of(Kind.CLIENT_WROTE, ledger.clock(), by, said)
+    return ledger.change(case.ref, lambda now: [] if now.is_closed or has_words(now, wanted.said) else [event])
+
+
+def short_case_opener(
+    ledger: Ledger, files: EvidenceFiles, policy: Policy, site: str = ""
+) -> Callable[[ShortCase, str], str]:
+    """What writes the thirty-second case of an emergency (E9), for ``raise_emergency``; it gives its reference.
+
+    Nobody waits for better words: what is too long is cut, and what says little is said to be all there was.
+    """
+
+    def opened(short: ShortCase, by: str) -> str:
+        said = short.said.strip()
+        if not says_something(said):
+            said = f"{said} (an emergency; the client's words were not written down)"
+        names = {"client": short.client[:100], "product": short.product[:100], "site": site[:100]}
+        wanted = SupportWanted(
+            **names, summary=said[:100], said=said, how="an emergency", urgency=str(Urgency.STOPS),
+            failing=str(Failing.NO),
+        )  # fmt: skip
+        return open_support_case(ledger, files, policy, wanted, by)[0].ref
+
+    return opened
+
+
+def support_for_job(
+    ledger: Ledger, files: EvidenceFiles, policy: Policy, ref: str, wanted: SupportWanted, by: str
+) -> tuple[Case, bool]:
+    """Open the support case that an open job-failure case needs; each names the other, and the job's goes on waiting.
+
+    The retailer is the client where no other is said. One job-failure case has one open support case: asked again, it
+    gives that one. Raises BadInput where ``ref`` is no open job-failure case, UnknownCase.
+    """
+    job = ledger.case(ref)
+    if job.procedure is not JOB_FAILURE or job.is_closed:
+        what = "is closed" if job.is_closed else "is no job-failure case"
+        raise BadInput(f"{job.ref} {what}.", "Open the support case by itself: `caseproof case open --support`.")
+    for one in support_cases_of(job):
+        if not (standing := ledger.case(one)).is_closed:
+            return _told_again(ledger, files, standing, tidy(wanted), by), False
+    facts = job.facts
+    wanted = replace(
+        wanted,
+        client=wanted.client.strip() or str(facts.get("retailer") or ""),
+        site=wanted.site.strip() or str(facts.get("marketplace") or ""),
+        summary=wanted.summary.strip() or f"{facts['job_name']} fails",
+        failing=str(Failing.YES),
+        request="",
+    )
+    case, new = open_support_case(ledger, files, policy, wanted, by)
+    return link_job(ledger, case.ref, job.ref, by), new
+
+
+def link_job(ledger: Ledger, ref: str, job: str, by: str) -> Case:
+    """That a job fails in this matter, whose case this is (J10): each of the two names the other from then on.
+
+    Said again, nothing changes. Raises BadInput where one of them is of another procedure, NotAllowed where the support
+    case is closed, UnknownCase.
+    """
+    with ledger.store.uow() as uow:
+        case, failing = uow.cases.get(ref), uow.cases.get(job)
+        if case.procedure is not SUPPORT:
+            raise BadInput(f"{case.ref} is no support case.", "Name a support case, like SC-000001.")
+        if failing.procedure is not JOB_FAILURE:
+            raise BadInput(
+                f"{failing.ref} is no job-failure case.", "Name the case of the job that fails, like JF-000001."
+            )
+        now = ledger.clock()
+        if failing.ref not in linked_jobs(case):
+            case = uow.cases.append(case, event_of(Kind.JOB_LINKED, now, by, {"ref": failing.ref}))
+        if case.ref not in support_cases_of(failing):
+            uow.cases.append(failing, event_of(JobKind.SUPPORT_OPENED, now, by, {"ref": case.ref}))
+        uow.commit()
+    return case
+
+
+def support_cases_of(job: Case) -> list[str]:
+    """The references of the support cases that were opened for a job-failure case, oldest first."""
+    return list(dict.fromkeys(str(fact.data["ref"]) for fact in job.all_of(SupportForJob)))
