@@ -21,6 +21,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from caseproof.config.given_files import read_plain
 from caseproof.config.ladder import LadderPolicy
 from caseproof.config.on_call import ContractEntry, OnCallPolicy, refuse_unknown_contracts
+from caseproof.config.paging import PagingPolicy
 from caseproof.config.policy_check import BUILT_IN, CheckPolicy, KeeperPolicy, Strict, refuse_cron, zone_of
 from caseproof.config.settings import Settings
 from caseproof.config.yaml_file import LARGEST, entries_of, entry, plain, read_text, told
@@ -170,6 +171,7 @@ class Policy(Strict):
     prefect: PrefectPolicy = PrefectPolicy()
     on_call: OnCallPolicy = OnCallPolicy()
     ladder: LadderPolicy = LadderPolicy()
+    paging: PagingPolicy = PagingPolicy()
     contracts: dict[str, ContractEntry] = Field(
         default_factory=dict, description="The contracts by their names: their kind, and the hours of support."
     )
