@@ -6,6 +6,7 @@ What guards each of them stands in ``doors.DOORS``; one that is not there is not
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from caseproof.procedure.core.health_key import HEALTH_KEY, is_health_key
 from caseproof.procedure.core.logins import TeamLogins
 from caseproof.procedure.core.parts import Links
 from caseproof.procedure.core.services import Services
+from caseproof.procedure.paging.by_link import Keys
 from caseproof.store import Store, StoreError
 from caseproof.web.answer import answer_routes
 from caseproof.web.answer_guard import AnswerHost
@@ -31,6 +33,7 @@ from caseproof.web.by_hand import HandPages, hand_routes
 from caseproof.web.cases import case_routes
 from caseproof.web.contacts import ContactPages, contact_routes
 from caseproof.web.doors import READ, Watch, same_door
+from caseproof.web.emergency_parts import EmergencyParts
 from caseproof.web.errors import ErrorPages, add_errors
 from caseproof.web.files import evidence_response
 from caseproof.web.handbook import DOCS, Handbook
@@ -42,6 +45,7 @@ from caseproof.web.login import LoginPages, account_routes, login_routes
 from caseproof.web.on_call import OnCallPages, on_call_routes
 from caseproof.web.overview import OverviewPages, overview_routes
 from caseproof.web.pages import HERE, Pages
+from caseproof.web.personal import PersonalPages, personal_routes
 from caseproof.web.provider import LoginProvider
 from caseproof.web.question import Questions
 from caseproof.web.raising import RaisePages, raise_routes
@@ -99,9 +103,16 @@ def create_app(
     app.include_router(installation_routes(services.ledger, settings, pages))
     app.include_router(_health_routes(services.store, services.keys, who, host))
     app.include_router(answer_routes(services.ledger, services.vault, services.replies, answers))
+    urgent = EmergencyParts(services.ledger, policy, _page_keys(services), settings.home_folder)
+    app.include_router(personal_routes(PersonalPages(urgent, pages, base)))
     app.include_router(login_routes(logins, by_form))
     app.include_router(account_routes(logins, by_form))
     return app
+
+
+def _page_keys(services: Services) -> Callable[[], Keys]:
+    """What personal links are signed with, read anew each time: another process may have made another key."""
+    return lambda: Keys(services.keys.in_force(), services.keys.void())
 
 
 def _provider(settings: Settings) -> LoginProvider | None:

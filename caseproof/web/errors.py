@@ -41,7 +41,7 @@ _STATUS: tuple[tuple[type[CaseproofError], int], ...] = (
 _CALLED = TITLES | {CHOICE: "You chose"}
 _OF_THE_FORM = frozenset({"key", "number", "seen", "do", "one", "back", "case"})
 """Fields that nobody types."""
-_NOT_KEPT = ("/account", "/logout", "/login", "/answer")
+_NOT_KEPT = ("/account", "/logout", "/login", "/answer", "/page")
 """Forms with a password, and the retailers', whose pages keep by themselves what was typed."""
 
 

@@ -123,6 +123,29 @@ def give_back(store: CaseStore, clock: Clock, ref: str, by: str, why: str) -> Pa
     return standing(store.change(ref, decide))
 
 
+def cannot(store: CaseStore, clock: Clock, ref: str, emergency: int, by: str) -> Paging:
+    """Somebody cannot: a call of theirs that is under way is over, so that the next one is called at once.
+
+    Said again, it changes nothing. Raises NotAllowed for an earlier emergency, and where they have it.
+    """
+
+    def decide(case: Case) -> Sequence[Event]:
+        paging, now = standing(case), clock()
+        refuse_another(paging, emergency)
+        holder = paging.holder(now)
+        if holder is not None and same_person(holder.by, by):
+            raise NotAllowed(f"{by} has the emergency of {ref}.", "Give it back: then calling begins again.")
+        kind, said = kind_with(case.procedure, says.PageEnded), f"{by} said that they cannot"
+        return [
+            event_of(kind, now, by, says.PageEnded(
+                emergency=emergency, attempt=one.number, outcome=str(Outcome.DECLINED), detail=said
+            ))
+            for one in paging.ringing if same_person(one.person, by)
+        ]  # fmt: skip
+
+    return standing(store.change(ref, decide))
+
+
 def call_whole_team(store: CaseStore, clock: Clock, ref: str, by: str, why: str) -> Paging:
     """From here on everybody is called at once, until somebody has it. Raises NotAllowed where it is over."""
 

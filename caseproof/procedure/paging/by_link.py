@@ -7,12 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from caseproof.config.clock import Clock
+from caseproof.domain.emergency import payloads as says
 from caseproof.domain.emergency.due import PagingRules
 from caseproof.domain.emergency.paging import Paging
 from caseproof.domain.emergency.vocabulary import Via
 from caseproof.domain.people import same_person
 from caseproof.evidence.page_links import PageLink, page_token, read_page_token
-from caseproof.procedure.paging.answering import Acknowledged, Answer, acknowledge, refuse_another
+from caseproof.procedure.paging.answering import (
+    Acknowledged,
+    Answer,
+    acknowledge,
+    call_whole_team,
+    cannot,
+    give_back,
+    refuse_another,
+)
 from caseproof.procedure.paging.raising import standing
 from caseproof.procedure.paging.words import problem
 from caseproof.store import Store
@@ -31,7 +40,11 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What stands on a link's page. ``holder`` is who has it, "" for nobody; ``button`` is whether there is one."""
+    """What stands on a link's page. ``holder`` is who has it, "" for nobody; ``button`` is whether there is one.
+
+    ``until`` is how long they have it (aware), None for nobody, and ``mine`` whether the holder is whose link it is.
+    ``whole_team`` is whether everybody is called at once, ``said`` what was said when it was raised, by whom.
+    """
 
     ref: str
     person: str
@@ -39,6 +52,11 @@ class Shown:
     holder: str
     over: str
     button: bool
+    until: datetime | None
+    mine: bool
+    whole_team: bool
+    said: says.EmergencyRaised
+    raised_by: str
 
 
 def link_for(keys: Keys, public: str, ref: str, emergency: int, person: str, now: datetime) -> str:
@@ -50,13 +68,19 @@ def see(store: Store, clock: Clock, keys: Keys, token: str) -> Shown:
     """What the link shows now. Changes nothing. Raises BadLink, LinkExpired, NotAllowed for an earlier emergency."""
     link, paging = _read(store, clock, keys, token)
     holder = paging.holder(clock())
+    mine = holder is not None and same_person(holder.by, link.person)
     return Shown(
         ref=link.ref,
         person=link.person,
         problem=problem(paging),
         holder=holder.by if holder else "",
         over=paging.over_why,
-        button=not paging.over and (holder is None or not same_person(holder.by, link.person)),
+        button=not paging.over and not mine,
+        until=holder.until if holder else None,
+        mine=mine,
+        whole_team=paging.whole_team,
+        said=paging.raised.data,
+        raised_by=paging.raised.actor,
     )
 
 
@@ -70,6 +94,25 @@ def take(
     link, _ = _read(store, clock, keys, token)
     answer = Answer(link.emergency, link.person, Via.LINK, shift_ends=shift_ends)
     return acknowledge(store, clock, rules, link.ref, answer)
+
+
+def decline(store: Store, clock: Clock, keys: Keys, token: str) -> None:
+    """Whoever the link is of cannot: the next one is called at once. Raises as ``see``, and NotAllowed where they have
+    it: then they give it back."""
+    link, _ = _read(store, clock, keys, token)
+    cannot(store, clock, link.ref, link.emergency, link.person)
+
+
+def call_everybody(store: Store, clock: Clock, keys: Keys, token: str) -> None:
+    """It needs the whole team. Raises as ``see``, and NotAllowed where it is over."""
+    link, _ = _read(store, clock, keys, token)
+    call_whole_team(store, clock, link.ref, link.person, f"{link.person} said so by their own link")
+
+
+def return_it(store: Store, clock: Clock, keys: Keys, token: str) -> None:
+    """Whoever the link is of gives it back, and calling begins again. Raises as ``see``, and as ``give_back``."""
+    link, _ = _read(store, clock, keys, token)
+    give_back(store, clock, link.ref, link.person, "")
 
 
 def _read(store: Store, clock: Clock, keys: Keys, token: str) -> tuple[PageLink, Paging]:

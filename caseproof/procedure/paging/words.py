@@ -21,11 +21,12 @@ NOT_A_CHOICE = f"That is none of the choices, and nobody has it yet. {HOW_TO_ANS
 def problem(paging: Paging) -> str:
     """The problem in one sentence."""
     said = paging.raised.data
-    what = "; ".join(_criterion(one["criterion"]) for one in said["criteria"])
+    what = "; ".join(criterion_in_words(one["criterion"]) for one in said["criteria"])
     return f"{said['site']}: {what}."
 
 
-def _criterion(value: str) -> str:
+def criterion_in_words(value: str) -> str:
+    """What a criterion of E7 says, by its stored value; the value itself for one that is not known."""
     return next((sentence for criterion, sentence in CRITERIA.items() if criterion == value), value)
 
 
