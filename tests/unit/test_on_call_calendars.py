@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -13,8 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caseproof.channels.calendars.reading import OnTheList, Reading, read_calendar
+from caseproof.channels.calendars import reading
+from caseproof.channels.calendars.reading import read_calendar
 from caseproof.channels.calendars.screening import LARGEST, CalendarRefused
+from caseproof.channels.calendars.shifts import OnTheList, Reading, whom_they_name
 from caseproof.config.policy import Policy
 from caseproof.domain.on_call.calling import Alarm, CaseToCall, who_to_call
 from caseproof.domain.on_call.duty import OnCall
@@ -38,8 +41,8 @@ def event(more: str = "", who: str = "Product Lead", zone: str = ";TZID=Europe/B
     return f"SUMMARY:{who}\r\nDTSTART{zone}:20260327T180000\r\nDTEND{zone}:20260328T080000\r\n{more}"
 
 
-def read(content: bytes, zone: ZoneInfo | None = None) -> Reading:
-    return read_calendar(content, "nights", PEOPLE, BEGINS, ENDS, zone)
+def read(content: bytes, zone: ZoneInfo | None = None, people: tuple[OnTheList, ...] = PEOPLE) -> Reading:
+    return whom_they_name(read_calendar(content, "nights", BEGINS, ENDS, zone), "nights", people, BEGINS, ENDS)
 
 
 def shifts(content: bytes, zone: ZoneInfo | None = None) -> list[tuple[str, str, str]]:
@@ -65,7 +68,7 @@ def test_the_title_of_an_event_names_who_is_on_call(title: str, who: list[str]) 
 def test_a_name_with_a_comma_in_it_is_one_name() -> None:
     people = (OnTheList("Lead, Product and Design"),)
     for title in ("Lead, Product and Design", "On call: lead, product and design"):
-        found = read_calendar(calendar(event(who=title.replace(",", "\\,"))), "nights", people, BEGINS, ENDS, None)
+        found = read(calendar(event(who=title.replace(",", "\\,"))), people=people)
         assert [one.person for one in found.shifts] == ["Lead, Product and Design"]
 
 
@@ -139,6 +142,9 @@ BROKEN = {
     "never, many times": (
         calendar(*[event("RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30")] * 5), "more than can be counted out",
     ),
+    "daily, hundreds of times at once": (
+        calendar(*[event("RRULE:FREQ=DAILY").replace("20260327", "20260301")] * 3_000), "more than can be counted out",
+    ),
     "a zone by the second": (
         calendar(
             event(zone=";TZID=Own"),
@@ -181,7 +187,7 @@ class Server:
         return self.answer
 
 
-def policy(**source: str) -> Policy:
+def policy(**source: Any) -> Policy:
     people = [{"name": one.name, "mobile": "+442079460100", "days": []} for one in PEOPLE]
     return Policy.model_validate(
         {"team": ["a", "b"], "on_call": {"people": people, "calendars": [{"name": "nights", **source}]}}
@@ -290,6 +296,86 @@ def test_gaps_are_told_where_a_calendar_is_meant_to_fill_them(server: Server, tm
     ]
     alone = policy(address=SECRET).on_call.model_copy(update={"calendars": ()})
     assert coming_gaps(policy(address=SECRET).model_copy(update={"on_call": alone}), found, AT) == []
+
+
+# -- read once, and kept beside the copy ------------------------------------------------------------------------------
+
+
+def test_a_calendar_of_two_megabytes_that_was_read_before_costs_an_emergency_nothing(
+    server: Server, tmp_path: Path
+) -> None:
+    day = "RRULE:FREQ=DAILY;COUNT=40\r\nDESCRIPTION:" + "x" * 18_000
+    content = calendar(*[event(day, who=who) for who in ("Product Lead", "Product Engineer") * 54])
+    assert 1_900_000 < len(content) < LARGEST
+    server.answer = httpx.Response(200, content=content)
+    before = plan(server, tmp_path)
+    began = time.process_time()
+    found = plan(server, tmp_path, AT + timedelta(hours=1), fetch=False)
+    assert time.process_time() - began < 0.05
+    assert before.shifts[:2] == found.shifts[:2]
+    assert len(found.shifts) == len(before.shifts) > 1
+
+
+@pytest.fixture
+def readings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The calendars that were read, each time that one was."""
+    found: list[str] = []
+    read_it = reading.read_calendar
+    monkeypatch.setattr(reading, "read_calendar", lambda *given: (found.append(given[1]), read_it(*given))[1])
+    return found
+
+
+def test_what_was_read_counts_for_days_and_for_whoever_is_on_the_list(
+    server: Server, tmp_path: Path, readings: list[str]
+) -> None:
+    server.answer = httpx.Response(200, content=calendar(event("RRULE:FREQ=DAILY", who="Product Engineer")))
+    for hours in (0, 1, 47):
+        found = plan(server, tmp_path, AT + timedelta(hours=hours))
+    assert readings == ["nights"]
+    own = policy(address=SECRET)
+    lead = own.on_call.model_copy(update={"people": own.on_call.people[:1]})
+    later = Window.around(AT + timedelta(hours=47), 7)
+    alone = call_plan(own.model_copy(update={"on_call": lead}), tmp_path, later, fetch=False)
+    assert (readings, alone.shifts) == (["nights"], ())
+    assert "'Product Engineer' on 2026-03-28 17:00 UTC, who is not on the list" in alone.troubles[0].told
+    assert len(found.shifts) > 1
+
+
+def test_what_was_read_of_another_copy_time_or_zone_or_is_damaged_is_read_again(
+    server: Server, tmp_path: Path, readings: list[str]
+) -> None:
+    def look(at: datetime = AT, zone: str = "") -> list[str]:
+        own = policy(address=SECRET, timezone=zone)
+        window = Window.around(at, 7)
+        found = call_plan(own, tmp_path, window, fetch=True, transport=httpx.MockTransport(server))
+        return [f"{one.person} {one.begins:%d %H}" for one in found.shifts]
+
+    daily = event("RRULE:FREQ=DAILY;COUNT=2", zone="")
+    server.answer = httpx.Response(200, content=calendar(daily))
+    assert look(zone="Europe/Berlin") == ["Product Lead 27 17", "Product Lead 28 17"]
+    assert look(zone="Europe/London") == ["Product Lead 27 18", "Product Lead 28 18"]
+    server.answer = httpx.Response(200, content=calendar(daily.replace("Lead", "Engineer")))
+    later = AT + timedelta(hours=1)
+    assert look(later, "Europe/London") == ["Product Engineer 27 18", "Product Engineer 28 18"]
+    kept = tmp_path / FOLDER / "nights.shifts"
+    for damaged in (kept.read_bytes()[:-3], kept.read_bytes().replace(b"Engineer", b"Lead"), b"[]\n[]", b"\xff", b""):
+        kept.write_bytes(damaged)
+        assert look(later, "Europe/London") == ["Product Engineer 27 18", "Product Engineer 28 18"]
+    assert look(AT + timedelta(days=60), "Europe/London") == []
+    assert len(readings) == 3 + 5 + 1
+
+
+def test_a_fresh_calendar_that_cannot_be_kept_counts_all_the_same_and_it_is_told(
+    server: Server, tmp_path: Path
+) -> None:
+    plan(server, tmp_path)
+    server.answer = httpx.Response(200, content=calendar(event(who="Product Engineer")))
+    folder = tmp_path / FOLDER
+    folder.rename(tmp_path / "before")
+    folder.write_bytes(b"")  # no folder any more, so nothing can be written there: whoever runs this
+    found = plan(server, tmp_path, AT + timedelta(hours=1))
+    assert [one.person for one in found.shifts] == ["Product Engineer"]
+    assert "no copy of it can be kept in" in found.troubles[0].told
 
 
 # -- whatever it holds -------------------------------------------------------------------------------------------------

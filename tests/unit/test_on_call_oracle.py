@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from whenever import Instant
 
-from caseproof.channels.calendars.reading import OnTheList, read_calendar
+from caseproof.channels.calendars.reading import read_calendar
+from caseproof.channels.calendars.shifts import OnTheList, whom_they_name
 from caseproof.domain.on_call.calling import Alarm, CaseToCall, who_to_call
 from caseproof.domain.on_call.duty import OnCall
 from caseproof.domain.on_call.roster import Hours, Leave, Line, Override, Person
@@ -48,7 +49,10 @@ def plan_of(rota: Rota, first: int, last: int) -> OnCall:
         says = place % 2 == 1
         text = as_icalendar(zone, rows, says_zone=says)
         given_zone = None if says else ZoneInfo(zone)
-        found = read_calendar(text, f"calendar-{place}", people, moment(first), moment(last), given_zone)
+        name, begins, ends = f"calendar-{place}", moment(first), moment(last)
+        # As it is kept: read for more days than are asked for.
+        said = read_calendar(text, name, begins - timedelta(days=2), ends + timedelta(days=4), given_zone)
+        found = whom_they_name(said, name, people, begins, ends)
         assert not found.troubles
         shifts += found.shifts
     return OnCall(

@@ -1,7 +1,7 @@
 """The copies of on-call calendars under the home: fetched now and then, and the last good one kept.
 
 A copy takes the place of the one before only after it was read: what is broken, too large or away changes nothing but
-what is said about it.
+what is said about it. One that cannot be kept counts all the same, for as long as whoever fetched it needs it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,17 +26,18 @@ _LONGEST_HEAD = 1000
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """What was fetched from a calendar, and when."""
+    """What was fetched from a calendar, when, and its SHA-256."""
 
     content: bytes
     fetched: datetime
+    digest: str
 
 
 class Copies:
     """The copies in one folder. ``seconds`` is how long a server may hang; ``transport`` carries the calls in tests."""
 
     def __init__(self, folder: Path, seconds: float, transport: Transport | None = None) -> None:
-        self._folder = folder
+        self.folder = folder
         self._seconds = seconds
         self._transport = transport
 
@@ -47,22 +47,24 @@ class Copies:
             head, _, content = read_plain(self._path(calendar), LARGEST + _LONGEST_HEAD).partition(b"\n")
             said = json.loads(head)
             fetched = datetime.fromisoformat(said["fetched"])
-            fits = said["source"] == _source(calendar) and said["sha256"] == hashlib.sha256(content).hexdigest()
+            digest = hashlib.sha256(content).hexdigest()
+            fits = said["source"] == _source(calendar) and said["sha256"] == digest
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return Copy(content, fetched) if fits and fetched.tzinfo is not None else None
+        return Copy(content, fetched, digest) if fits and fetched.tzinfo is not None else None
 
-    def fetched(self, calendar: Calendar, at: datetime, check: Callable[[bytes], object]) -> Copy:
-        """A new copy, kept if ``check`` raises nothing over it. Raises CalendarRefused, OSError."""
+    def fetched(self, calendar: Calendar, at: datetime) -> Copy:
+        """A new copy, which is kept by `keep` once it was read. Raises CalendarRefused."""
         content = self._from_file(calendar) if calendar.file else self._from_address(calendar)
-        check(content)
-        said = {"source": _source(calendar), "sha256": hashlib.sha256(content).hexdigest(), "fetched": at.isoformat()}
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _put(self._path(calendar), json.dumps(said).encode() + b"\n" + content)
-        return Copy(content, at)
+        return Copy(content, at, hashlib.sha256(content).hexdigest())
+
+    def keep(self, calendar: Calendar, copy: Copy) -> None:
+        """This is the last good copy from here on. Raises OSError."""
+        said = {"source": _source(calendar), "sha256": copy.digest, "fetched": copy.fetched.isoformat()}
+        put(self._path(calendar), json.dumps(said).encode() + b"\n" + copy.content)
 
     def _path(self, calendar: Calendar) -> Path:
-        return self._folder / f"{calendar.name}.copy"
+        return self.folder / f"{calendar.name}.copy"
 
     def _from_file(self, calendar: Calendar) -> bytes:
         path = Path(calendar.file).expanduser()
@@ -108,14 +110,19 @@ def _source(calendar: Calendar) -> str:
     return hashlib.sha256(f"{calendar.file}\n{calendar.address.get_secret_value()}".encode()).hexdigest()
 
 
-def _put(path: Path, content: bytes) -> None:
-    """In one piece or not at all, also when the power goes: the copy before it is the last good one."""
+def put(path: Path, content: bytes) -> None:
+    """In one piece or not at all, also when the power goes: the copy before it is the last good one. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     half = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
-    with half.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    half.replace(path)
+    try:
+        with half.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(path)
+    except OSError:
+        half.unlink(missing_ok=True)
+        raise
 
 
-__all__ = ["CalendarRefused", "Copies", "Copy", "older_than"]
+__all__ = ["CalendarRefused", "Copies", "Copy", "older_than", "put"]

@@ -8,10 +8,8 @@ two of is the first; where it is set forward, one that there is not is as long a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,37 +19,16 @@ import recurring_ical_events
 import x_wr_timezone
 
 from caseproof.channels.calendars.screening import CalendarRefused, Work, refused, screen, window
+from caseproof.channels.calendars.shifts import Said
 from caseproof.config.policy_check import zone_of
-from caseproof.domain.on_call.duty import Trouble
-from caseproof.domain.on_call.roster import Shift
-from caseproof.domain.people import same_person
 
 _TIMES = ("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID")
 _ONCE = ("UID", "DTSTART", "DTEND", "DURATION", "RRULE", "RECURRENCE-ID", "SUMMARY", "STATUS", "SEQUENCE")
-_BETWEEN_NAMES = re.compile(r"\s*(?:[,;/&+]|\band\b)\s*")
 _SAYS_ZONE = "X-WR-TIMEZONE"
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The shifts of a calendar in a window, in the order of their beginnings, and what in it names nobody."""
-
-    shifts: tuple[Shift, ...]
-    troubles: tuple[Trouble, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class OnTheList:
-    """Somebody whom an event may name: by name in its title, or by mail address among its attendees."""
-
-    name: str
-    mail: str = ""
-
-
-def read_calendar(
-    content: bytes, name: str, people: tuple[OnTheList, ...], begins: datetime, ends: datetime, zone: ZoneInfo | None
-) -> Reading:
-    """The shifts in [begins, ends) of the calendar called ``name``; ``zone`` is for times that have none of their own.
+def read_calendar(content: bytes, name: str, begins: datetime, ends: datetime, zone: ZoneInfo | None) -> list[Said]:
+    """What the calendar called ``name`` says of [begins, ends); ``zone`` is for times that have none of their own.
 
     Raises CalendarRefused, for the calendar as a whole: half a rota is worse than the last whole one.
     """
@@ -61,19 +38,19 @@ def read_calendar(
     says = str(calendar.get(_SAYS_ZONE, "")).strip()
     zone = zone or (_known_zone(says, name) if says else None)
     first, last = window(begins, ends)
-    work = Work(name)
+    work = Work(name, first, last)
     for event in calendar.walk("VEVENT"):
         with _of_the_calendar(name, event):
             _check(event, name, zone)
             for rule in _listed(event.get("RRULE")):
                 starts = event["DTSTART"].dt
-                work.bound(rule, starts, last, getattr(starts, "tzinfo", None) or zone, _title(event))
+                work.bound(rule, starts, getattr(starts, "tzinfo", None) or zone, _title(event))
     _refuse_same(calendar.walk("VEVENT"), name)
     with _of_the_calendar(name):
         if zone is not None:
             calendar = (_Converting if says else _Placing)(zone).walk(calendar)
         events = recurring_ical_events.of(calendar).between(first, last)
-    return _as_shifts(events, name, people, begins, ends, zone)
+    return list(_said(events, name, begins, ends, zone))
 
 
 class _Converting(x_wr_timezone.UTCChangingWalker):  # type: ignore[misc] # without types
@@ -88,23 +65,23 @@ class _Placing(_Converting):
         return False
 
 
-def _as_shifts(
-    events: list[Any], name: str, people: tuple[OnTheList, ...], begins: datetime, ends: datetime, zone: ZoneInfo | None
-) -> Reading:
-    found: dict[Shift, int] = {}
-    unknown: dict[str, Trouble] = {}
+def _said(events: list[Any], name: str, begins: datetime, ends: datetime, zone: ZoneInfo | None) -> Iterator[Said]:
     for event in events:
         with _of_the_calendar(name, event):
             starts, stops = _instant(event.start, zone), _instant(event.end, zone)
             if starts >= stops or stops <= begins or starts >= ends or _text(event, "STATUS").upper() == "CANCELLED":
                 continue
-            named, strange = _named(event, people)
-        for place, person in enumerate(named):
-            found.setdefault(Shift(person, starts, stops, name), place)
-        for who in strange:
-            unknown.setdefault(who, _nobody(name, who, starts))
-    ordered = sorted(found, key=lambda one: (one.begins, one.ends, found[one], one.person))
-    return Reading(tuple(ordered), tuple(unknown.values()))
+            said = Said(int(starts.timestamp()), int(stops.timestamp()), _text(event, "SUMMARY"), _guests(event))
+        yield said
+
+
+def _guests(event: Any) -> tuple[str, ...]:
+    """Who takes part, but for those who declined."""
+    return tuple(
+        str(guest).lower().removeprefix("mailto:")
+        for guest in _listed(event.get("ATTENDEE"))
+        if str(getattr(guest, "params", {}).get("PARTSTAT", "")).upper() != "DECLINED"
+    )
 
 
 @contextmanager
@@ -199,31 +176,6 @@ def _placed(when: date, zone: ZoneInfo | None) -> datetime:
     if not isinstance(when, datetime):
         when = datetime.combine(when, time(), zone)
     return when.replace(tzinfo=when.tzinfo or zone)
-
-
-def _named(event: Any, people: tuple[OnTheList, ...]) -> tuple[list[str], list[str]]:
-    """Whom an event names: of the list, and others. Its title counts, else who takes part."""
-    title = _text(event, "SUMMARY")
-    whole = [one for one in (title, title.rpartition(":")[2].strip()) if any(same_person(o.name, one) for o in people)]
-    parts = whole[:1] or [part for part in _BETWEEN_NAMES.split(title.rpartition(":")[2].strip()) if part]
-    known = [one.name for part in parts for one in people if same_person(one.name, part)]
-    if known:
-        return known, [part for part in parts if not any(same_person(part, one) for one in known)]
-    guests = [
-        str(guest).lower().removeprefix("mailto:")
-        for guest in _listed(event.get("ATTENDEE"))
-        if str(getattr(guest, "params", {}).get("PARTSTAT", "")).upper() != "DECLINED"
-    ]
-    taking_part = [one.name for one in people if one.mail and one.mail.lower() in guests]
-    return taking_part, [] if taking_part else [title or "an event without a title"]
-
-
-def _nobody(name: str, who: str, begins: datetime) -> Trouble:
-    return Trouble(
-        name,
-        f"The calendar '{name}' names '{who[:100]}' on {begins:%Y-%m-%d %H:%M} UTC, who is not on the list: write the "
-        "name as on_call.people has it.",
-    )
 
 
 def _title(event: Any) -> str:

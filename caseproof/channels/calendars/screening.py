@@ -21,6 +21,8 @@ _MOST_DAYS = 300_000
 """Over all rules, from their beginnings: 160 shifts that have repeated daily for five years."""
 _MOST_STEPS = 3_000_000
 """Over all rules that may never fire; some seconds."""
+_MOST_SHIFTS = 20_000
+"""Of all rules together, in the time that is read for: 500 that each repeat daily."""
 _EARLIEST = date(1970, 1, 1)
 _STEPS_A_YEAR = {"DAILY": 366, "WEEKLY": 53, "MONTHLY": 40, "YEARLY": 20}
 _TIMES_OF_DAY = ("BYHOUR", "BYMINUTE", "BYSECOND")
@@ -50,15 +52,17 @@ def screen(content: bytes, name: str) -> None:
 
 
 class Work:
-    """How much there is to count out in all rules of a calendar: bounded before it is done."""
+    """How much there is to count out in all rules of a calendar for [first, last): bounded before it is done."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, first: datetime, last: datetime) -> None:
         self._name = name
+        self._first, self._last = first, last
         self._days = _MOST_DAYS
         self._steps = _MOST_STEPS
+        self._shifts: float = _MOST_SHIFTS
 
-    def bound(self, rule: Any, begins: date, ends: datetime, zone: tzinfo | None, event: str) -> None:
-        """Refuse a rule (an icalendar ``vRecur``) that nobody can count out up to ``ends``. Raises CalendarRefused.
+    def bound(self, rule: Any, begins: date, zone: tzinfo | None, event: str) -> None:
+        """Refuse a rule (an icalendar ``vRecur``) that nobody can count out. Raises CalendarRefused.
 
         ``begins`` is when the event does. The end of the rule is brought into the form that it has to have; ``zone`` is
         that of an end without one.
@@ -73,13 +77,24 @@ class Work:
         for part, most in _RANGES.items():
             if any(not 1 <= abs(int(number)) <= most for number in _listed(rule.get(part))):
                 raise refused(self._name, f"has a rule with an impossible {part} at {event}", "Correct the event.")
-        self._days -= max(0, (ends.date() - _as_date(begins)).days)
-        if _may_never_fire(rule):
-            self._steps -= _STEPS_A_YEAR[often] * (MAXYEAR - ends.year)
-        if self._days < 0 or self._steps < 0:
-            raise refused(self._name, f"repeats more than can be counted out, at {event}", _BY_THE_DAY)
         if until := [_in_form_of(begins, one, zone) for one in _listed(rule.get("UNTIL"))]:
             rule["UNTIL"] = until
+        self._days -= max(0, (self._last.date() - _as_date(begins)).days)
+        self._shifts -= self._in_the_window(rule, often, begins, until)
+        if _may_never_fire(rule):
+            self._steps -= _STEPS_A_YEAR[often] * (MAXYEAR - self._last.year)
+        if self._days < 0 or self._steps < 0 or self._shifts < 0:
+            raise refused(self._name, f"repeats more than can be counted out, at {event}", _BY_THE_DAY)
+
+    def _in_the_window(self, rule: Any, often: str, begins: date, until: list[date]) -> float:
+        """How many shifts of a rule there are at most in the time that is read for."""
+        ends = min([self._last.date(), *map(_as_date, until)])
+        days = (ends - max(self._first.date(), _as_date(begins))).days + 1
+        if days <= 0:
+            return 0
+        every = max([1, *(one for one in _listed(rule.get("INTERVAL")) if isinstance(one, int))])
+        a_week = len(_listed(rule.get("BYDAY"))) or 1
+        return {"DAILY": days / every, "WEEKLY": (days / 7 / every + 1) * min(a_week, 7)}.get(often, days)
 
 
 def _may_never_fire(rule: Any) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from caseproof.channels.calendars.copies import CalendarRefused, Copies, older_than
-from caseproof.channels.calendars.reading import OnTheList, Reading, read_calendar
+from caseproof.channels.calendars.copies import CalendarRefused, Copies, Copy, older_than
+from caseproof.channels.calendars.shifts import OnTheList, Reading, Said, keep_shifts, kept_shifts, whom_they_name
 from caseproof.config.on_call import DAYS, Calendar, ContractEntry, OnCallPolicy, RosterPerson, WorkingHours
 from caseproof.config.policy import Policy
 from caseproof.config.policy_check import zone_of
@@ -20,6 +21,14 @@ from caseproof.http.client import Transport
 
 FOLDER = "calendars"
 """The folder of the home that holds the copies."""
+
+
+READ_AHEAD = timedelta(days=31)
+"""Calendars are read so far ahead at least: a call list for less finds their shifts read."""
+
+
+def _midnight(at: datetime) -> datetime:
+    return datetime.combine(at.astimezone(UTC), time(), UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,14 @@ class Window:
     def around(cls, at: datetime, days: float) -> Window:
         """A day before ``at``, and so many after it."""
         return cls(at, at - timedelta(days=1), at + timedelta(days=days))
+
+    @property
+    def ahead(self) -> tuple[datetime, datetime]:
+        """For when a calendar is read that has to be: so far ahead that nobody has to read it again for days, by whole
+        days, so that who asks a little later asks for the same."""
+        days = timedelta(days=1)
+        first, last = min(self.begins, self.at - days), max(self.ends, self.at + READ_AHEAD)
+        return _midnight(first) - days, _midnight(last) + 3 * days
 
 
 def call_plan(policy: Policy, home: Path, window: Window, *, fetch: bool, transport: Transport | None = None) -> OnCall:
@@ -73,30 +90,60 @@ def _read(
     copies: Copies, calendar: Calendar, people: tuple[OnTheList, ...], window: Window, minutes: float | None
 ) -> Reading:
     """What a calendar says; what its last good copy says where it cannot be had. ``minutes`` None fetches nothing."""
-    zone = zone_of(calendar.timezone) if calendar.timezone else None
-
-    def reading(content: bytes) -> Reading:
-        return read_calendar(content, calendar.name, people, window.begins, window.ends, zone)
-
-    copy, wrong = copies.kept(calendar), ""
+    copy, said, troubles = copies.kept(calendar), None, []
     may_fetch = minutes is not None or bool(calendar.file)
     if may_fetch and (copy is None or (minutes is not None and older_than(copy, window.at, minutes))):
         try:
-            copy = copies.fetched(calendar, window.at, reading)
+            fresh = copies.fetched(calendar, window.at)
+            said = _shifts(copies, calendar, fresh, window)
         except (CalendarRefused, OSError) as error:
-            wrong = str(error)
+            troubles.append(_last_good(calendar.name, str(error), copy))
+        else:
+            copy, troubles = fresh, _not_kept(copies, calendar, fresh)
     if copy is None:
-        why = wrong or f"The calendar '{calendar.name}' was not fetched yet."
-        told = f"{why} There is no copy of it, so it puts nobody on call."
-        return Reading((), (Trouble(calendar.name, told),))
+        return Reading((), tuple(troubles) or (_last_good(calendar.name, _NOT_FETCHED.format(calendar.name), None),))
     try:
-        found = reading(copy.content)
+        said = _shifts(copies, calendar, copy, window) if said is None else said
     except CalendarRefused as refused:  # read by other rules than it was kept by
         return Reading((), (Trouble(calendar.name, str(refused)),))
-    if not wrong:
-        return found
-    told = f"{wrong} Until then its copy of {copy.fetched:%Y-%m-%d %H:%M} UTC counts."
-    return Reading(found.shifts, (Trouble(calendar.name, told), *found.troubles))
+    found = whom_they_name(said, calendar.name, people, window.begins, window.ends)
+    return Reading(found.shifts, (*troubles, *found.troubles))
+
+
+_NOT_FETCHED = "The calendar '{}' was not fetched yet."
+
+
+def _last_good(name: str, wrong: str, copy: Copy | None) -> Trouble:
+    if copy is None:
+        return Trouble(name, f"{wrong} There is no copy of it, so it puts nobody on call.")
+    return Trouble(name, f"{wrong} Until then its copy of {copy.fetched:%Y-%m-%d %H:%M} UTC counts.")
+
+
+def _not_kept(copies: Copies, calendar: Calendar, copy: Copy) -> list[Trouble]:
+    try:
+        copies.keep(calendar, copy)
+    except OSError as error:
+        told = (
+            f"The calendar '{calendar.name}' is read, and no copy of it can be kept in {copies.folder}: "
+            f"{error.strerror}. In an emergency an older one would count: make room, or make the folder writable."
+        )
+        return [Trouble(calendar.name, told)]
+    return []
+
+
+def _shifts(copies: Copies, calendar: Calendar, copy: Copy, window: Window) -> Sequence[Said]:
+    """What this copy says of the window, from what was read of it before, else read now. Raises CalendarRefused."""
+    name, zone = calendar.name, calendar.timezone
+    kept = kept_shifts(copies.folder, name, copy, zone, window.begins, window.ends)
+    if kept is not None:
+        return kept
+    from caseproof.channels.calendars.reading import read_calendar  # libraries that whoever finds it kept needs not
+
+    begins, ends = window.ahead
+    said = read_calendar(copy.content, name, begins, ends, zone_of(zone) if zone else None)
+    with suppress(OSError):  # then it is read again the next time
+        keep_shifts(copies.folder, name, copy, zone, begins, ends, said)
+    return said
 
 
 def _person(own: OnCallPolicy, one: RosterPerson, years: range) -> Person:
