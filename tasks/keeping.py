@@ -19,6 +19,7 @@ from tasks.common import load_desk, load_platform, load_sender, ports, runner_of
 from tasks.common import services as installed
 from tasks.display.board import run_url, show_the_board, show_the_pass
 from tasks.display.logs import hide, log, speak_in_words
+from tasks.display.on_call import show_who_is_on_call
 from tasks.ports import bound
 from tasks.runs.case_runs import wake_runs
 from tasks.runs.incident_runs import look_after_incidents
@@ -76,6 +77,10 @@ def keep_once(say: Callable[[str], None] = _log) -> Kept | None:
             return None
         show_the_pass(done.in_words())
         board = show_the_board()
+        try:
+            show_who_is_on_call()
+        except Exception as error:  # shown for convenience: whatever is wrong with it, cases are looked after
+            say(f"Who is on call is not shown in Prefect: {type(error).__name__}")
         clear_away(services)
     return Kept(done, board)
 

@@ -80,6 +80,8 @@ def _above(now: Board) -> str:
         more = f" ({now.owed_in_all - len(now.owed)} more)" if now.owed_in_all > len(now.owed) else ""
         head = f"**Owed, and not done yet: {now.owed_in_all}**{more}. It is tried again by itself."
         parts.append("\n".join([head, "", *map(_owed, now.owed[:LISTED])]))
+    if now.cover:
+        parts.append("\n".join(["**Who is on call:**", "", *(f"* {plain(said)}" for said in now.cover)]))
     if services().policy_wrong:
         parts.append(f"**The policy file has an error.** {plain(services().policy_wrong)}")
     parts += [f"**{plain(about)}**: {plain(said)}" for about, said in sorted(now.problems.items())[:20]]

@@ -18,9 +18,10 @@ from tasks.display.best_effort import as_far_as_prefect_takes_it
 from tasks.prefect_run import find_shown
 
 
-def keep_table(key: str, rows: Sequence[Mapping[str, Any]], above: str) -> None:
-    """Show these rows under this key, with ``above`` (markdown) over them; a warning where Prefect does not take it."""
-    data = json.dumps(rows)
+def keep_table(key: str, rows: Sequence[Mapping[str, Any]], above: str) -> bool:
+    """Show these rows under this key, with ``above`` (markdown) over them; gives whether Prefect took it: a warning
+    says where it did not."""
+    data, taken = json.dumps(rows), False
     with as_far_as_prefect_takes_it(f"table {key}"):
         require_prefect()  # before a client is made, which would start a server of its own
         with get_client(sync_client=True) as client:
@@ -29,3 +30,5 @@ def keep_table(key: str, rows: Sequence[Mapping[str, Any]], above: str) -> None:
                 client.create_artifact(ArtifactCreate(key=key, type="table", data=data, description=above))
             else:
                 client.update_artifact(shown.id, ArtifactUpdate(data=data, description=above))
+        taken = True
+    return taken

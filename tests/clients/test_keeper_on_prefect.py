@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from prefect.client.orchestration import get_client
@@ -12,11 +14,15 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact
 from prefect.states import Cancelled, Completed, Crashed
 
+from caseproof.config.policy import Policy
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Disposition
 from caseproof.procedure.keeper.keeper import keep
 from flows.case_keeper import case_keeper
+from tasks.common import ports
+from tasks.display.on_call import show_who_is_on_call
 from tasks.keeping import keeper_ports
+from tasks.ports import bound
 from tasks.runs.our_prefect import read_run
 from tests.support.case_runs import generation, opened, suspended
 
@@ -76,14 +82,44 @@ def test_a_pass_gives_every_open_case_one_live_run_again_and_draws_the_board(ser
     assert "There is no platform called 'p'" in told["could not be done"]
 
 
+def test_who_is_on_call_now_and_next_stands_in_a_table_that_is_drawn_anew_where_that_changed(services, clock) -> None:
+    clock.move(seconds=(datetime(2040, 1, 2, 8, tzinfo=UTC) - clock()).total_seconds())  # a Monday
+    people = [
+        {"name": "Product Lead", "mobile": "+442079460123"},
+        {"name": "Product_Engineer", "mobile": "+442079460124", "days": ["mon"], "begins": "08:00", "ends": "10:00"},
+    ]
+
+    def show(**policy: Any) -> bool:
+        own = Policy.model_validate(services.policy.model_dump() | policy)
+        with bound(replace(ports(), services=lambda: replace(services, policy=own))):
+            return show_who_is_on_call()
+
+    assert not show(), "nobody is on the list, and nothing was ever shown"
+    listed = {"on_call": {"people": people}}
+    assert [show(**listed), show(**listed)] == [True, False]
+    first = table("caseproof-on-call")[:2]
+    assert [(one["From (UTC)"], one["Until (UTC)"][-5:], one["At work"]) for one in first] == [
+        ("now", "09:00", "Product\\_Engineer"), ("Mon 2040-01-02 09:00", "10:00", "Product Lead, Product\\_Engineer"),
+    ]  # fmt: skip
+    above = newest("caseproof-on-call").description
+    assert "1. Product\\_Engineer (PT): at work\n2. Product Lead (PT): next on the list" in above
+    assert "+44" not in above
+    clock.move(minutes=30)
+    assert not show(**listed)
+    clock.move(hours=3)
+    assert show(**listed)
+    assert table("caseproof-on-call")[0]["At work"] == "Product Lead"
+    assert [show(), table("caseproof-on-call"), show()] == [True, [], False]
+
+
 def test_two_keepers_at_once_give_each_case_one_run(services, clock, carried) -> None:
     refs = [carried(Crashed())[0] for _ in range(3)]
     clock.move(minutes=2)
     refs.append(opened(services))
     clock.move(minutes=2)
     with ThreadPoolExecutor(2) as two:
-        ports = keeper_ports(services)
-        both = [two.submit(copy_context().run, keep, services, ports, patience=0) for _ in range(2)]
+        here = keeper_ports(services)
+        both = [two.submit(copy_context().run, keep, services, here, patience=0) for _ in range(2)]
     passes = [one.result() for one in both]
     assert None in passes or [] in [one.given_runs for one in passes if one], "one works, one has nothing to do"
     given = [generation(services, ref) for ref in refs]

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from caseproof.domain.worklist import WorkQuery
+from caseproof.procedure.views.board import board
+from caseproof.procedure.views.worklist import worklist
 from tests.support.keeper import Keeper, mails
 from tests.support.world import World
 
@@ -69,6 +72,33 @@ def test_a_calendar_that_breaks_is_told_once_and_again_after_it_was_well(world: 
     assert told == [0, 1, 0, 0, 1]
     first = " ".join(mails(world, "team@example.com")[0].get_content().split())
     assert "The calendar 'nights' is no iCalendar." in first
+
+
+def test_as_long_as_it_is_so_the_board_and_the_worklist_say_it_also_without_an_address_of_the_team(
+    make_world, file: Path
+) -> None:
+    world = make_world(
+        on_call={
+            "people": [{"name": "Product Lead", "mobile": "+442079460123", "days": []}],
+            "calendars": [{"name": "nights", "file": str(file)}],
+        }
+    )
+    now = world.clock().replace(microsecond=0)
+    keeper, ledger, policy = Keeper(world), world.services.ledger, world.services.policy.keeper
+
+    def said() -> tuple[str, ...]:
+        keeper(hours=1)
+        on_the_list = worklist(ledger, policy, lambda: [], WorkQuery(), "").cover
+        assert on_the_list == board(ledger, policy).cover
+        return on_the_list
+
+    file.write_text(calendar(shift(now - timedelta(days=1), now + timedelta(days=3))))
+    assert [f"Nobody is on call and nobody is at work from {now + timedelta(days=3):%Y-%m-%d %H:%M}" in one
+            for one in (*said(), *said())] == [True, True]  # fmt: skip
+    file.write_text("<html>")
+    assert ["The calendar 'nights' is no iCalendar" in one for one in said()] == [False, True]
+    file.write_text(calendar(shift(now - timedelta(days=1), now + timedelta(days=30))))
+    assert said() == ()
 
 
 def test_where_the_mail_is_refused_the_gap_is_told_by_the_next_pass(world: World, file: Path) -> None:

@@ -143,7 +143,8 @@ BROKEN = {
         calendar(*[event("RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30")] * 5), "more than can be counted out",
     ),
     "daily, hundreds of times at once": (
-        calendar(*[event("RRULE:FREQ=DAILY").replace("20260327", "20260301")] * 3_000), "more than can be counted out",
+        calendar(*[event(f"RRULE:{rule}") for rule in ("FREQ=DAILY", "FREQ=WEEKLY;BYDAY=MO,TU") for _ in range(160)]),
+        "more than can be counted out",
     ),
     "a zone by the second": (
         calendar(
@@ -299,6 +300,12 @@ def test_gaps_are_told_where_a_calendar_is_meant_to_fill_them(server: Server, tm
 
 
 # -- read once, and kept beside the copy ------------------------------------------------------------------------------
+
+
+def test_rules_that_are_over_and_seldom_ones_keep_no_calendar_from_being_read() -> None:
+    over = event("RRULE:FREQ=DAILY;UNTIL=20260301").replace("20260327", "20260228").replace("20260328", "20260301")
+    seldom = [event(f"RRULE:{rule}") for rule in ("FREQ=WEEKLY", "FREQ=MONTHLY", "FREQ=YEARLY")]
+    assert len(read(calendar(*[over] * 300, *seldom * 100)).shifts) == 1
 
 
 def test_a_calendar_of_two_megabytes_that_was_read_before_costs_an_emergency_nothing(

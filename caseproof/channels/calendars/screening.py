@@ -21,8 +21,8 @@ _MOST_DAYS = 300_000
 """Over all rules, from their beginnings: 160 shifts that have repeated daily for five years."""
 _MOST_STEPS = 3_000_000
 """Over all rules that may never fire; some seconds."""
-_MOST_SHIFTS = 20_000
-"""Of all rules together, in the time that is read for: 500 that each repeat daily."""
+_MOST_A_DAY = 200
+"""So many shifts may begin on a day, by all rules together that have not ended yet."""
 _EARLIEST = date(1970, 1, 1)
 _STEPS_A_YEAR = {"DAILY": 366, "WEEKLY": 53, "MONTHLY": 40, "YEARLY": 20}
 _TIMES_OF_DAY = ("BYHOUR", "BYMINUTE", "BYSECOND")
@@ -59,7 +59,7 @@ class Work:
         self._first, self._last = first, last
         self._days = _MOST_DAYS
         self._steps = _MOST_STEPS
-        self._shifts: float = _MOST_SHIFTS
+        self._a_day: float = _MOST_A_DAY
 
     def bound(self, rule: Any, begins: date, zone: tzinfo | None, event: str) -> None:
         """Refuse a rule (an icalendar ``vRecur``) that nobody can count out. Raises CalendarRefused.
@@ -80,21 +80,28 @@ class Work:
         if until := [_in_form_of(begins, one, zone) for one in _listed(rule.get("UNTIL"))]:
             rule["UNTIL"] = until
         self._days -= max(0, (self._last.date() - _as_date(begins)).days)
-        self._shifts -= self._in_the_window(rule, often, begins, until)
+        if not until or max(map(_as_date, until)) >= self._first.date():
+            self._a_day -= _a_day(rule, often)
         if _may_never_fire(rule):
             self._steps -= _STEPS_A_YEAR[often] * (MAXYEAR - self._last.year)
-        if self._days < 0 or self._steps < 0 or self._shifts < 0:
+        if self._days < 0 or self._steps < 0 or self._a_day < 0:
             raise refused(self._name, f"repeats more than can be counted out, at {event}", _BY_THE_DAY)
 
-    def _in_the_window(self, rule: Any, often: str, begins: date, until: list[date]) -> float:
-        """How many shifts of a rule there are at most in the time that is read for."""
-        ends = min([self._last.date(), *map(_as_date, until)])
-        days = (ends - max(self._first.date(), _as_date(begins))).days + 1
-        if days <= 0:
-            return 0
-        every = max([1, *(one for one in _listed(rule.get("INTERVAL")) if isinstance(one, int))])
-        a_week = len(_listed(rule.get("BYDAY"))) or 1
-        return {"DAILY": days / every, "WEEKLY": (days / 7 / every + 1) * min(a_week, 7)}.get(often, days)
+
+def _a_day(rule: Any, often: str) -> float:
+    """How many shifts a rule brings on a day, or a few more; each day has one at most."""
+    every = max([1, *(one for one in _listed(rule.get("INTERVAL")) if isinstance(one, int))])
+    weekdays, days = len(_listed(rule.get("BYDAY"))), len(_listed(rule.get("BYMONTHDAY")))
+    match often:
+        case "DAILY":
+            return 1 / every
+        case "WEEKLY":
+            return min(7, weekdays or 1) / 7 / every
+        case "MONTHLY":
+            return min(1, (days + 5 * weekdays or 1) / 28 / every)
+        case _:
+            by_the_day = weekdays or days or any(part in rule for part in ("BYYEARDAY", "BYWEEKNO"))
+            return 1 if by_the_day else (len(_listed(rule.get("BYMONTH"))) or 1) / 365 / every
 
 
 def _may_never_fire(rule: Any) -> bool:

@@ -1,7 +1,8 @@
 """That nobody will be on call, and that a calendar is broken, is told to the team days ahead, and once (E10).
 
-What was told is kept as intervals: a gap that moves its edge while time passes is the same one, and one that was
-filled and opens again is told again.
+For as long as it is so, the board and the worklist say it, also where the policy names no address of the team. What was
+told is kept as intervals: a gap that moves its edge while time passes is the same one, and one that was filled and
+opens again is told again.
 """
 
 from __future__ import annotations
@@ -18,17 +19,21 @@ from caseproof.domain.on_call.duty import Trouble
 from caseproof.domain.on_call.turns import Turn
 from caseproof.procedure.core.parts import Ledger, Links
 from caseproof.procedure.keeper.team_alerts import TeamAlert
+from caseproof.store.uow import UnitOfWork
 
 _MARK = "cover-told"
+_STANDING = "cover-standing"
 _MINUTES = "%Y-%m-%d %H:%M"
 
 
 @dataclass(frozen=True)
 class Cover:
-    """What the team is told now (``alerts``), and what it knows of once that has left."""
+    """What the team is told now (``alerts``), what it knows of once that has left, and all that is wrong now, in
+    sentences."""
 
     alerts: tuple[TeamAlert, ...] = ()
     known: dict[str, Any] = field(default_factory=dict)
+    standing: tuple[str, ...] = ()
 
 
 def look_at_cover(ledger: Ledger, links: Links, policy: Policy, home: Path) -> Cover:
@@ -51,7 +56,25 @@ def look_at_cover(ledger: Ledger, links: Links, policy: Policy, home: Path) -> C
         "gaps": [[one.begins.isoformat(), one.ends.isoformat()] for one in gaps],
         "calendars": sorted({one.calendar for one in plan.troubles}),
     }
-    return Cover(tuple(alerts), after)
+    return Cover(tuple(alerts), after, (*map(_sentence, gaps), *dict.fromkeys(one.told for one in plan.troubles)))
+
+
+def note_standing(ledger: Ledger, cover: Cover) -> None:
+    """Note what is wrong now, for whoever shows the board and the worklist."""
+    noted = json.dumps(cover.standing)
+    with ledger.store.reading() as uow:
+        before = uow.cursors.get(_STANDING)
+    if noted == (before[0] if before else "[]"):
+        return
+    with ledger.store.uow() as uow:
+        uow.cursors.set(_STANDING, noted, ledger.clock())
+        uow.commit()
+
+
+def standing_cover(uow: UnitOfWork) -> tuple[str, ...]:
+    """What was wrong with who is on call in the keeper's latest pass: gaps that come, and broken calendars."""
+    mark = uow.cursors.get(_STANDING)
+    return tuple(json.loads(mark[0])) if mark else ()
 
 
 def note_cover(ledger: Ledger, cover: Cover) -> int:
@@ -90,6 +113,11 @@ def _first_of_each(troubles: list[Trouble]) -> list[Trouble]:
 
 def _alert(links: Links, what: str, about: str, until: datetime) -> TeamAlert:
     return TeamAlert("On call", what, about, int(until.timestamp()), url=f"{links.public}/policy")
+
+
+def _sentence(gap: Turn) -> str:
+    about = _about(gap)
+    return f"{about[0].upper()}{about[1:]}."
 
 
 def _about(gap: Turn) -> str:

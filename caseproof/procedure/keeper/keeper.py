@@ -24,7 +24,7 @@ from caseproof.evidence.answer_keys import LINKS_VOID
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import rechecking
-from caseproof.procedure.keeper.cover import Cover, look_at_cover, note_cover
+from caseproof.procedure.keeper.cover import Cover, look_at_cover, note_cover, note_standing
 from caseproof.procedure.keeper.no_answer import has_to_be_told, keep_paused
 from caseproof.procedure.keeper.open_incidents import note_nudge, nudges
 from caseproof.procedure.keeper.owing import (
@@ -434,6 +434,7 @@ class _Keeper:
         with self._apart("who is on call"):
             here = self._services
             cover = look_at_cover(here.ledger, here.links, here.policy, here.settings.home_folder)
+            note_standing(here.ledger, cover)
         messages: list[MessageRow] = []
         with self._apart("messages from retailers"):
             messages = to_tell(self._services.ledger)

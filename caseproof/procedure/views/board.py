@@ -16,6 +16,7 @@ from caseproof.domain.owing import Debt
 from caseproof.domain.vocabulary import AGREEMENT, CAUSE, DECISION, REVIEW, SHARED_CAUSE, TRY_AGAIN, WORD, Disposition
 from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import short
+from caseproof.procedure.keeper.cover import standing_cover
 from caseproof.procedure.keeper.open_incidents import OpenIncident, open_incidents
 from caseproof.procedure.keeper.problems import PROBLEMS
 from caseproof.procedure.keeper.schedule import CASEPROOF, NOBODY, RETAILER, TEAM, US, is_asked
@@ -59,8 +60,9 @@ class BoardEntry:
 class Board:
     """The board as it is now: its lines, those with an error to put right first; how many cases are open, by state and
     marketplace; what the keeper could not do in its latest pass, by what it was about; the open incidents, oldest
-    first; how many messages from retailers have to be read, by the place where they ended; and what is owed and could
-    not be done yet, of closed cases, too, the oldest first, and how much that is."""
+    first; how many messages from retailers have to be read, by the place where they ended; what is owed and could
+    not be done yet, of closed cases, too, the oldest first, and how much that is; and what is wrong with who is on
+    call."""
 
     lines: tuple[BoardEntry, ...]
     open: int
@@ -71,6 +73,7 @@ class Board:
     from_retailers: Mapping[str, int] = field(default_factory=dict)
     owed: tuple[OwedLine, ...] = ()
     owed_in_all: int = 0
+    cover: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ def board(ledger: Ledger, keeper: KeeperPolicy, at_most: int = AT_MOST) -> Board
         named = [*problems][:at_most] + [
             row.ref for row in uow.messages.to_look_at(at_most) if row.place is Disposition.BOUNCE and row.ref
         ]
+        cover = standing_cover(uow)
         owed, owed_in_all = [row for row in uow.owed.rows(at_most) if row.is_late], uow.owed.count(late=True)
         rows = [*uow.cases.in_need(at_most), *_of_refs(uow, named), *uow.cases.slice(0, at_most)]
     steps = {row.ref: row for row in owed if row.what is Debt.STEP}
@@ -108,8 +112,9 @@ def board(ledger: Ledger, keeper: KeeperPolicy, at_most: int = AT_MOST) -> Board
     counts_of = {str(place): count for place, count in from_retailers.items()}
     lately = tuple(owed_lines(owed))
     return Board(
-        shown, states.total(), dict(states), dict(markets), problems, incidents, counts_of, lately, owed_in_all
-    )
+        shown, states.total(), dict(states), dict(markets), problems, incidents, counts_of, lately, owed_in_all,
+        cover,
+    )  # fmt: skip
 
 
 def _of_refs(uow: UnitOfWork, refs: list[str]) -> list[CaseRow]:

@@ -26,6 +26,7 @@ from caseproof.domain.worklist import MOST_COUNTED, SIZE, Group, WorkQuery
 from caseproof.procedure.core.causes import over_at
 from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import in_words
+from caseproof.procedure.keeper.cover import standing_cover
 from caseproof.procedure.keeper.owing import thing_of
 from caseproof.procedure.keeper.problems import PROBLEMS
 from caseproof.procedure.keeper.schedule import US, waits_for_retailer
@@ -87,7 +88,8 @@ class OpenForAll:
 class Worklist:
     """A page of the worklist. ``query`` is what was asked for, with the group that is shown; ``counts`` are of all
     cases that fit its filters; ``problems`` are what the keeper could not do that is about no single case; ``messages``
-    of retailers wait to be read; ``owed`` is what is owed, late, and of no single case."""
+    of retailers wait to be read; ``owed`` is what is owed, late, and of no single case; ``cover`` what is wrong with
+    who is on call."""
 
     query: WorkQuery
     group: Group
@@ -98,6 +100,7 @@ class Worklist:
     messages: int
     platforms: tuple[str, ...]
     owed: tuple[OwedLine, ...] = ()
+    cover: tuple[str, ...] = ()
 
     @property
     def begin(self) -> int:
@@ -128,7 +131,7 @@ def worklist(
     """The page that is asked for, as ``viewer`` sees it ("" for somebody who is nobody). Raises StoreError."""
     now = ledger.clock()
     with ledger.store.reading() as uow:
-        mark, returned = uow.cursors.get(PROBLEMS), what_returned(uow)
+        mark, returned, cover = uow.cursors.get(PROBLEMS), what_returned(uow), standing_cover(uow)
         problems: dict[str, str] = json.loads(mark[0]) if mark else {}
         about = [name for name in problems if name[2:3] == "-"]
         cut_off = [retailer for retailer, one in returned.items() if one.all]
@@ -154,7 +157,7 @@ def worklist(
     # A case that somebody wants is tried outside the keeper's pass, too.
     others |= {thing_of(row): row.trouble for row in of_none if row.what is Debt.RAISE}
     rest = tuple(owed_lines(row for row in of_none if row.what is not Debt.RAISE))
-    return Worklist(query, group, lines, counts, incidents, others, messages, platforms, rest)
+    return Worklist(query, group, lines, counts, incidents, others, messages, platforms, rest, cover)
 
 
 def _of_others(uow: UnitOfWork, found: Sequence[WorkRow], viewer: str) -> dict[str, str]:
