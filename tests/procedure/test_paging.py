@@ -116,7 +116,7 @@ def test_with_teams_and_mail_both_down_people_are_called_and_both_are_tried_unti
     ref = it.raised(case=REF, new_case=None)
     it.pager().run(ref)
     assert it.paging(ref).taken.by == SECOND
-    it.clock.move(minutes=10)
+    it.clock.move(minutes=5)
     it.pager().run(ref)
     assert it.mail.news[-1] == it.teams.news[-1] == "taken"
     assert len({message.key for message in it.mail.sent}) == len(it.mail.sent)
@@ -141,7 +141,7 @@ def test_end_to_end_two_do_not_answer_a_machine_does_the_third_presses_one_and_c
     assert (it.paging(ref).taken.by, it.paging(ref).taken.via) == (THIRD, "digit")
     assert it.mail.news == it.teams.news == ["raised", "taken"]
     assert f"{THIRD} has it" in it.mail.sent[-1].subject == it.teams.sent[-1].subject
-    assert until == it.paging(ref).taken.until
+    assert until == it.paging(ref).taken.at + it.rules.update
     called = len(it.phones.rang)
     it.clock.move(minutes=59)
     it.pager().run(ref)

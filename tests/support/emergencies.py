@@ -27,6 +27,14 @@ def emergency_data(kinds: type[EventKind], at: datetime, evidence: str) -> dict[
         "calling_again": {"why": "silence is over"},
         "whole_team_called": {"why": "pressed 3"},
         "nobody_to_call": {"why": "the list is empty"},
+        "update_given": {"words": "The database is being restored."},
         "emergency_over": {"why": "the server was restarted"},
+        "review_kept": {"evidence": evidence, "name": "review.md"},
+        "recording_linked": {
+            "recording": 1, "topic": "a full disk", "made_by": "meeting", "link": "ab" * 32, "is_file": False,
+            "consent": [{"who": "first", "how": "said so"}], "listeners": ["PT"], "kept_until": "2027-11-27",
+        },
+        "recording_unlinked": {"recording": 1, "because": "time_is_over", "why": "its time is over"},
+        "no_recording": {"because": "nobody pressed record"},
     }
     return {kinds(value): {"emergency": 1, **data} for value, data in said.items()}

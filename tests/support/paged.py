@@ -77,6 +77,8 @@ class Kind(EventKind):
     CALLING_AGAIN = emergency.calling_again([State.OPEN])
     WHOLE_TEAM_CALLED = emergency.whole_team_called([State.OPEN])
     NOBODY_TO_CALL = emergency.nobody_to_call([State.OPEN])
+    UPDATE_GIVEN = emergency.update_given([State.OPEN])
+    REVIEW_KEPT = emergency.review_kept(State)
     EMERGENCY_OVER = emergency.emergency_over([State.OPEN])
 
 

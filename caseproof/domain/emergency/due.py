@@ -136,27 +136,56 @@ def _calls(
 # -- mail and Teams -------------------------------------------------------------------------------------------------
 
 
-def news_of(paging: Paging, now: datetime, rules: PagingRules) -> tuple[NewsKind, int, datetime]:
-    """The latest news, its number among its kind, and since when it is news."""
+@dataclass(frozen=True, slots=True)
+class News:
+    """What is news: its kind, its number among its kind, and since when it is news. ``after`` is the number of the
+    event that it goes back to: what was sent before that one told something else."""
+
+    kind: NewsKind
+    about: int
+    since: datetime
+    after: int
+
+
+def news_of(paging: Paging, now: datetime, rules: PagingRules) -> News:
+    """The latest news. Where nothing happened for the time of an update, that it goes on is news by itself."""
     if paging.over:
-        return NewsKind.OVER, paging.over, now
-    if paging.taken is not None:
-        return NewsKind.TAKEN, paging.taken.seq, paging.taken.at
-    passed = int((now - paging.began_at) / rules.update)
-    if passed > 0:
-        # Told apart from those of another period by where calling began.
-        return NewsKind.STILL_CALLING, paging.began_seq + passed, paging.began_at + passed * rules.update
-    return (NewsKind.CALLING_AGAIN if paging.again else NewsKind.RAISED), paging.began_seq, paging.began_at
+        return News(NewsKind.OVER, paging.over, now, paging.over)
+    last = _last_event(paging)
+    passed = int((now - last.since) / rules.update)
+    if passed <= 0:
+        return last
+    kind = NewsKind.STILL_CALLING if paging.taken is None else NewsKind.STILL_HELD
+    # Told apart from those that go back to another event by its number.
+    return News(kind, last.after + passed, last.since + passed * rules.update, last.after)
+
+
+def _last_event(paging: Paging) -> News:
+    """What was said or happened last, of all that is told to those who wait."""
+    taken, update = paging.taken, paging.update
+    began = NewsKind.CALLING_AGAIN if paging.again else NewsKind.RAISED
+    found = [News(began, paging.began_seq, paging.began_at, paging.began_seq)]
+    if taken is not None:
+        found.append(News(NewsKind.TAKEN, taken.seq, taken.at, taken.seq))
+    if update is not None:
+        found.append(News(NewsKind.UPDATE, update.seq, update.at, update.seq))
+    return max(found, key=lambda one: one.after)
+
+
+def quiet_until(paging: Paging, now: datetime, rules: PagingRules) -> datetime | None:
+    """Until when nothing is due while somebody has it and everybody knows; None while nobody has it."""
+    held = paging.holder(now)
+    return min(held.until, news_of(paging, now, rules).since + rules.update) if held is not None else None
 
 
 def _messages(paging: Paging, now: datetime, rules: PagingRules) -> tuple[tuple[Wanted, ...], list[datetime]]:
-    kind, about, since = news_of(paging, now, rules)
-    calling = kind not in (NewsKind.OVER, NewsKind.TAKEN)
-    times = [since + rules.update] if calling else []
+    news = news_of(paging, now, rules)
+    kind, about = news.kind, news.about
+    times = [] if paging.over else [news.since + rules.update]
     wanted = []
     for channel in MESSAGES:
         tries = [one for one in paging.attempts if one.channel is channel]
-        of_this = [one for one in tries if (one.news, one.about) == (kind, about) and one.seq > paging.began_seq]
+        of_this = [one for one in tries if (one.news, one.about) == (kind, about) and one.seq > news.after]
         if any(one.is_open for one in tries) or any(one.outcome is Outcome.DELIVERED for one in of_this):
             continue  # one after the other, so that the latest is read last
         if paging.over and len(of_this) >= TRIES_WHEN_OVER:

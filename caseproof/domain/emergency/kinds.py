@@ -92,6 +92,18 @@ def nobody_to_call(states: States) -> Entry:
     )
 
 
+def update_given(states: States) -> Entry:
+    """Somebody tells those who wait how it stands."""
+    sentence = "Told those who wait: {words}"
+    return _fact("update_given", says.UpdateGiven, states, sentence=sentence, rule="E12", wakes=False)
+
+
+def review_kept(states: States) -> Entry:
+    """Its timeline is kept, for the review."""
+    sentence = "The timeline of the emergency is kept for the review"
+    return _fact("review_kept", says.ReviewKept, states, sentence=sentence, rule="E12", wakes=False)
+
+
 def emergency_over(states: States) -> Entry:
     """Nobody need be called any more."""
     sentence = "The emergency is over: {why}"

@@ -63,12 +63,22 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
+class Update:
+    """What somebody wrote for those who wait."""
+
+    seq: int
+    by: str
+    at: datetime
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Paging:
     """The latest emergency of a case. ``mark`` is the case's (``Case.mark``).
 
     ``began_at`` and ``began_seq`` are when calling began, or began again; ``taken`` is the acknowledgement that came
     after that, if one did; ``over`` is the number of the event that ended it, 0 for none; ``no_one`` that of the last
-    alarm that there is nobody to call since calling began, 0 for none.
+    alarm that there is nobody to call since calling began, 0 for none. ``update`` is the last word to those who wait.
     """
 
     ref: str
@@ -85,6 +95,7 @@ class Paging:
     over_why: str
     no_one: int
     pressed: Mapping[int, tuple[str, ...]]
+    update: Update | None = None
 
     def holder(self, now: datetime) -> Taken | None:
         """Who has it now: an acknowledgement holds until its time is up, and of what is over nobody has anything."""
@@ -157,6 +168,8 @@ def _after(paging: Paging, attempts: dict[int, Attempt], fact: Fact) -> Paging:
         return replace(paging, whole_team=True)
     elif fact.says(says.NobodyToCall):
         return replace(paging, no_one=fact.seq)
+    elif update := fact.says(says.UpdateGiven):
+        return replace(paging, update=Update(fact.seq, fact.actor, fact.at, update["words"]))
     elif over := fact.says(says.EmergencyOver):
         return replace(paging, over=fact.seq, over_why=over["why"])
     return paging

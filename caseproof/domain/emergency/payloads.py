@@ -124,6 +124,21 @@ class NobodyToCall(TypedDict):
     why: str
 
 
+class UpdateGiven(TypedDict):
+    """What somebody wrote for those who wait, word for word; who wrote it is the event's actor."""
+
+    emergency: int
+    words: str
+
+
+class ReviewKept(TypedDict):
+    """The timeline for the review of an emergency that is over: the digest of its file, and its name."""
+
+    emergency: int
+    evidence: str
+    name: str
+
+
 class EmergencyOver(TypedDict):
     """Nobody need be called any more; the case goes on."""
 

@@ -95,6 +95,14 @@ class NewsKind(StrEnum):
 
     RAISED = "raised"
     STILL_CALLING = "still_calling"
+    UPDATE = "update"
+    """What somebody wrote for those who wait."""
+    STILL_HELD = "still_held"
+    """Whoever has it has it yet, and has said nothing for a while."""
     TAKEN = "taken"
     CALLING_AGAIN = "calling_again"
     OVER = "over"
+
+
+CALLING = frozenset({NewsKind.RAISED, NewsKind.STILL_CALLING, NewsKind.CALLING_AGAIN})
+"""The news of which somebody may say that they have it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from caseproof.domain import payloads as says
 from caseproof.domain.emergency import kinds as emergency
 from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.recordings import kinds as recordings
 from caseproof.domain.specs import EventKind, Logged, Move, Role, Spec
 
 FAILURE = ("cause", "summary", "failed_run", "failed_run_url", "failed_at", "shares_notice_with", "remembered")
@@ -466,4 +467,10 @@ class Kind(EventKind):
     WHOLE_TEAM_CALLED = emergency.whole_team_called(_OPEN)
     NOBODY_TO_CALL = emergency.nobody_to_call(_OPEN)
     EMERGENCY_OVER = emergency.emergency_over(_OPEN)
+    # What comes after it (E12), and recordings of any session; a closed case has them as well.
+    UPDATE_GIVEN = emergency.update_given(_OPEN)
+    REVIEW_KEPT = emergency.review_kept(_ALL)
+    RECORDING_LINKED = recordings.recording_linked(_ALL)
+    RECORDING_UNLINKED = recordings.recording_unlinked(_ALL)
+    NO_RECORDING = recordings.no_recording(_ALL)
     # fmt: on

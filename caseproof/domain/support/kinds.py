@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from caseproof.domain import payloads as kernel
 from caseproof.domain.emergency import kinds as emergency
+from caseproof.domain.recordings import kinds as recordings
 from caseproof.domain.specs import EventKind, Logged, Move, Role, Spec
 from caseproof.domain.support import payloads as says
 from caseproof.domain.support.lifecycle import State
@@ -19,7 +20,8 @@ _OPEN = _ALL - {State.CLOSED}
 _MAY_CLOSE = frozenset(_OPEN - {State.PT_ASKED, State.WITH_DEVELOPMENT})  # somebody owes an answer there
 
 _RESULT = ("solution", "told", "look", "proof")
-_OPENING = (*_RESULT, "exhausted", "technician", "closed")
+_CLOSING = ("closed", "ticket_closed", "ticket_reopened")
+_OPENING = (*_RESULT, *_CLOSING, "exhausted", "technician", "attached")
 """What a new opening begins without."""
 
 
@@ -115,9 +117,23 @@ class Kind(EventKind):
         says=says.DevelopmentRaised,
         kept="development",
         voids=("solution",),
-        sentence="PT raised {ticket} for the development team. {where}: {change}",
+        sentence="PT asks the development team for a change. {where}: {change} Done when: {accepted_when}",
         measured=True,
     ))
+    DEVELOPMENT_TICKET = "development_ticket", Spec(
+        says=says.DevelopmentTicket,
+        noted_in=_ALL,
+        kept="development_ticket",
+        wakes=False,
+        sentence="Ticket {ticket} {_opened} for the development team, with all that was tried",
+        rule="E5",
+    )
+    DEVELOPMENT_ANSWERED = "development_answered", Spec(
+        says=says.DevelopmentAnswered,
+        noted_in=_ALL,
+        sentence="The development team closed {ticket} on its desk",
+        rule="E5",
+    )
     RETURNED_TO_PT = "returned_to_pt", _step(Request.RETURN_TO_PT, Spec(
         says=says.ReturnedToPt,
         sentence="The development team gave it back to PT: {result}",
@@ -195,6 +211,30 @@ class Kind(EventKind):
         kept="ticket",
         sentence="Ticket {ticket} {_opened}",
     )
+    TICKET_REOPENED = "ticket_reopened", Spec(
+        says=kernel.TicketReopened,
+        noted_in=_OPEN,
+        kept="ticket_reopened",
+        wakes=False,
+        sentence="Ticket {ticket} opened again",
+    )
+    ATTACHED = "attached", Spec(
+        says=kernel.Attached,
+        noted_in=_ALL,
+        gathered="attached",
+        wakes=False,
+        sentence="{name} attached to the ticket",
+    )
+    TICKET_CLOSED = "ticket_closed", Spec(
+        says=kernel.TicketClosed,
+        noted_in=frozenset({State.CLOSED}),
+        kept="ticket_closed",
+        wakes=False,
+        sentence="Ticket {ticket} closed",
+    )
+    GIVEN_UP = "given_up", Spec(
+        says=kernel.GivenUp, noted_in=_ALL, wakes=False, sentence="Given up: {thing}. {reason}",
+    )
     LOOKED_AGAIN = "looked_again", Spec(
         says=says.SupportLookedAgain,
         noted_in=_MAY_CLOSE,
@@ -267,4 +307,10 @@ class Kind(EventKind):
     WHOLE_TEAM_CALLED = emergency.whole_team_called(_OPEN)
     NOBODY_TO_CALL = emergency.nobody_to_call(_OPEN)
     EMERGENCY_OVER = emergency.emergency_over(_OPEN)
+    # What comes after it (E12), and recordings of any session; a closed case has them as well.
+    UPDATE_GIVEN = emergency.update_given(_OPEN)
+    REVIEW_KEPT = emergency.review_kept(_ALL)
+    RECORDING_LINKED = recordings.recording_linked(_ALL)
+    RECORDING_UNLINKED = recordings.recording_unlinked(_ALL)
+    NO_RECORDING = recordings.no_recording(_ALL)
     # fmt: on

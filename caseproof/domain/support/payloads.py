@@ -118,12 +118,34 @@ class ReturnedToL2(Acting):
 
 
 class DevelopmentRaised(Acting):
-    """The change in code that is needed: where, what, how one sees that it is done; and the ticket that PT raised."""
+    """The change in code that is needed: where, what, and how one sees that it is done.
+
+    ``desk`` and ``ticket`` name one that PT raised itself; without, Caseproof raises it (``DevelopmentTicket``).
+    """
 
     where: str
     change: str
     accepted_when: str
     desk: str
+    ticket: str
+
+
+class DevelopmentTicket(TypedDict):
+    """The ticket of the development team: ``raised`` is the number of the event that asks for it, ``desk`` what the
+    policy calls the desk; ``evidence`` is the digest of the bundle that is attached to it."""
+
+    raised: int
+    desk: str
+    ticket: str
+    adopted: bool
+    evidence: str
+    url: NotRequired[str]
+
+
+class DevelopmentAnswered(TypedDict):
+    """The ticket, and the number of the event that asked for it."""
+
+    raised: int
     ticket: str
 
 

@@ -18,10 +18,10 @@ from typing import Any
 from caseproof.config.clock import Clock
 from caseproof.domain.case import Case
 from caseproof.domain.emergency import payloads as says
-from caseproof.domain.emergency.due import Callee, Due, PagingRules, due
+from caseproof.domain.emergency.due import Callee, Due, PagingRules, due, quiet_until
 from caseproof.domain.emergency.kinds import kind_with
 from caseproof.domain.emergency.paging import Attempt, Paging
-from caseproof.domain.emergency.vocabulary import Channel, NewsKind, Outcome
+from caseproof.domain.emergency.vocabulary import CALLING, Channel, NewsKind, Outcome
 from caseproof.domain.events import Event
 from caseproof.procedure.core.parts import US, event_of
 from caseproof.procedure.paging import words
@@ -77,7 +77,8 @@ class Pager:
     def run(self, ref: str) -> datetime | None:
         """Go on until somebody has it and everybody was told, or until it is over.
 
-        Returns when calling begins again unless it is ended before, or None where it is over. A store that does not
+        Returns when it is to be run again: calling begins again, or those who wait have to hear that it goes on; None
+        where it is over. What is said meanwhile is told by the next run, which may begin sooner. A store that does not
         answer is asked again for as long as it takes. Raises UnknownCase, NotAllowed where there is no emergency.
         """
         news = self._news.setdefault(ref, threading.Event())
@@ -85,15 +86,15 @@ class Pager:
             news.clear()
             try:
                 at, paging = self._stepped(ref)
-                holder = paging.holder(self.clock())
+                quiet = quiet_until(paging, self.clock(), self.rules)
             except UnknownCase:
                 raise
             except StoreError as error:
                 _log.warning("%s: paging goes on: %s", ref, error)
                 self.wait(news, LOOK_SECONDS)
                 continue
-            if at is None or (holder is not None and at >= holder.until):
-                return holder.until if holder else None
+            if at is None or (quiet is not None and at >= quiet):
+                return at
             self.wait(news, min(LOOK_SECONDS, max((at - self.clock()).total_seconds(), 0.0)))
 
     def step(self, ref: str) -> datetime | None:
@@ -198,8 +199,7 @@ class Pager:
 
     def _message(self, paging: Paging, one: Attempt, news: NewsKind) -> Message:
         people = self._people.get(paging.ref, ())
-        calling = news not in (NewsKind.TAKEN, NewsKind.OVER)
-        names = [person.name for person in people] if calling and one.channel is Channel.MAIL else []
+        names = [person.name for person in people] if news in CALLING and one.channel is Channel.MAIL else []
         return Message(
             key=_key(paging, one),
             ref=paging.ref,

@@ -42,6 +42,8 @@ def subject(paging: Paging, news: NewsKind) -> str:
         NewsKind.STILL_CALLING: "EMERGENCY, nobody has it yet",
         NewsKind.CALLING_AGAIN: "EMERGENCY, calling again",
         NewsKind.TAKEN: f"{paging.taken.by if paging.taken else 'somebody'} has it",
+        NewsKind.UPDATE: "how it stands",
+        NewsKind.STILL_HELD: f"{paging.taken.by if paging.taken else 'somebody'} has it yet",
         NewsKind.OVER: "the emergency is over",
     }
     return f"[{paging.ref}] {words[news]}: {paging.raised.data['site']}"
@@ -73,6 +75,14 @@ def _first(paging: Paging, news: NewsKind) -> Sequence[str]:
         return [f"{taken.by} has it since {_time(taken.at)}. Nobody is called until {_time(taken.until)}."]
     if news is NewsKind.OVER:
         return [f"It is over: {paging.over_why}"]
+    if news is NewsKind.UPDATE and paging.update is not None:
+        update = paging.update
+        return [f"{update.by} writes ({_time(update.at)}):", *(f"> {line}" for line in update.words.splitlines())]
+    if news is NewsKind.STILL_HELD and paging.taken is not None:
+        taken, update = paging.taken, paging.update
+        said = f"The last word is of {_time(update.at)}." if update is not None else "Nothing was said of it yet."
+        ask = f"{taken.by}: please tell those who wait how it stands, on the case's page."
+        return [f"{taken.by} has it since {_time(taken.at)}. {said}", ask]
     called = list(dict.fromkeys(one.person for one in paging.this_period))
     begins = {NewsKind.RAISED: "An emergency was raised", NewsKind.CALLING_AGAIN: "Calling begins again"}
     line = (
