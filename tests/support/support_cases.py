@@ -61,7 +61,7 @@ BRINGS: dict[Request, dict[str, Any]] = {
     Request.RETURN_TO_L2: {"suggestions": ["try the older theme"], "questions": []},
     Request.RAISE_DEVELOPMENT: {
         "where": "cart service, session store", "change": "keep the session when the currency changes",
-        "accepted_when": "a cart survives a change of currency", "desk": "development", "ticket": "DEV-9",
+        "accepted_when": "a cart survives a change of currency",
     },
     Request.RETURN_TO_PT: {"result": "released in version 2.4"},
     Request.REACH_L2: {**NAMED, "technician": PEOPLE["L2"]},

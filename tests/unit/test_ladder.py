@@ -305,7 +305,7 @@ def test_only_pt_raises_a_ticket_for_development_and_states_the_change() -> None
     told = in_state(State.WITH_PT)
     for tier in (Tier.L1, Tier.L2, Tier.DEV, Tier.IMPLEMENTATION, "", None, ["PT"]):
         assert "E5: It is for PT, the product team alone" in refused(told, Request.RAISE_DEVELOPMENT, tier=tier or "x")
-    for name in ("where", "change", "accepted_when", "desk", "ticket"):
+    for name in ("where", "change", "accepted_when"):
         assert "E5: " in refused(told, Request.RAISE_DEVELOPMENT, **{name: " "})
     told.do(Request.RAISE_DEVELOPMENT)
     assert owner_of(told.case) is Tier.DEV
@@ -553,9 +553,9 @@ def test_the_entry_of_each_kind_hangs_together(kind: Kind) -> None:
     spec = kind.spec
     names = set(spec.says.__annotations__)
     assert {name for _, name, _, _ in string.Formatter().parse(spec.sentence) if name} <= names | FOR_PEOPLE
-    assert not spec.gathered
+    assert spec.gathered in ("", "attached")
     assert set(spec.counts) <= SLOTS
-    kept = {one.spec.kept for one in Kind}
+    kept = {slot for one in Kind for slot in (one.spec.kept, one.spec.gathered)}
     assert set(spec.voids) <= kept | {"closed", "trouble", "refused"}, "what is voided is kept by something"
     assert [one for one in Kind if one.spec.says is spec.says] == [kind]
 

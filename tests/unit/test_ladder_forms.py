@@ -33,7 +33,7 @@ from tests.support.support_cases import BRINGS, BY_CASE, MAIL, OPENED, PAGE, PEO
 TEXTS = {
     "document": PAGE, "step": STEP["step"], "seen": STEP["seen"], "source": MAIL, "technician": PEOPLE["L2"],
     "clients_words": "we also need a new site", "suggestions": "switch the cache plugin off\n\n", "questions": "",
-    **BRINGS[Request.STATE_SOLUTION], **BRINGS[Request.RAISE_DEVELOPMENT], "result": "released in version 2.4",
+    **BRINGS[Request.STATE_SOLUTION], **BRINGS[Request.RAISE_DEVELOPMENT], "result": "released in version 2.4", "ticket": "",
     "wanted": "which plugin empties the session?", "why": "every document and suggestion is tried",
 }  # fmt: skip
 STANDS = {
@@ -132,7 +132,7 @@ def test_a_field_is_needed_with_the_choice_that_needs_it() -> None:
     assert needed(FrontLine, "TRIED_NOTHING") == {"step", "seen"}
     assert needed(SecondLine, "TRIED_NOTHING") == {"document", "step", "seen"}
     assert needed(SecondLine, "ITEM_NOTHING") == {"item", "step", "seen"}
-    assert needed(ProductTeam, "DEVELOP") == {"where", "change", "accepted_when", "desk", "ticket"}
+    assert needed(ProductTeam, "DEVELOP") == {"where", "change", "accepted_when"}
 
 
 def _needs(one: FormField, choice: str) -> bool:

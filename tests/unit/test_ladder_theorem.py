@@ -56,7 +56,7 @@ def what_was_skipped(history: list[Event]) -> str:
     if kind == "taken_by_pt":
         return _pt_skipped(earlier, of)
     if kind == "development_raised":
-        return "" if last.data["tier"] == "PT" and last.data["change"] and last.data["ticket"] else "E5: not by PT"
+        return "" if last.data["tier"] == "PT" and last.data["change"] else "E5: not by PT"
     if kind in ("reached_l2", "reached_pt", "sent_to_implementation"):
         return _exception_skipped(last, earlier)
     return ""

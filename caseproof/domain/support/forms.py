@@ -278,8 +278,9 @@ class ProductTeam(Form):
     where: str = _text(PtDoes, "Where the code changes", "The component, and the place in it (E5).", "DEVELOP")
     change: str = _text(PtDoes, "The change", "What has to change in the code (E5).", "DEVELOP", is_long=True)
     accepted_when: str = _text(PtDoes, "Done when", "What one sees when it is done (E5).", "DEVELOP", is_long=True)
-    desk: str = _text(PtDoes, "The desk", "Where you raised the ticket for the development team.", "DEVELOP")
-    ticket: str = _text(PtDoes, "The ticket", "Its number there.", "DEVELOP")
+    ticket: str = _text(
+        PtDoes, "Development's ticket", "Empty: one is raised. Its number, if you raised one.", "DEVELOP", is_needed=False
+    )
     solution: str = _solution(PtDoes)
     checked: str = _checked(PtDoes)
 
@@ -400,7 +401,7 @@ _PLAIN: Mapping[str, tuple[Request, tuple[str, ...]]] = {
     "ASK_PT": (Request.ASK_PT, ("wanted",)),
     "EXHAUSTED": (Request.EXHAUST, ("why",)),
     "TAKE": (Request.TAKE, ()),
-    "DEVELOP": (Request.RAISE_DEVELOPMENT, ("where", "change", "accepted_when", "desk", "ticket")),
+    "DEVELOP": (Request.RAISE_DEVELOPMENT, ("where", "change", "accepted_when", "ticket")),
     "SOLVED": (Request.STATE_SOLUTION, ("solution", "checked")),
 }
 _BACK = {Tier.L2: Request.RETURN_TO_L1, Tier.IMPLEMENTATION: Request.RETURN_TO_L1}

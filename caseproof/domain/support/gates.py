@@ -183,13 +183,6 @@ WHY_EXHAUSTED = _text("why", "E4", "Why nothing is left that L2 could try.", "Sa
 CODE_PLACE = _text("where", "E5", "Where the code has to change.", "Name the component and the place in it.")
 CODE_CHANGE = _text("change", "E5", "Which change in code is needed.", "State the change that you ask for.")
 CODE_DONE = _text("accepted_when", "E5", "How one sees that the change is done.", "Say what is to be seen then.")
-DEV_TICKET = Bring(
-    "ticket",
-    "E5",
-    "The ticket for the development team.",
-    "Raise it, and name it here.",
-    lambda _, event: _is_named(event.data["ticket"]) and _is_named(event.data["desk"]),
-)
 RESULT = _text("result", "E5", "What the development team did.", "Say what was changed, or why nothing was.")
 SOLVES = _text("solution", "J11", "The solution.", "Say what solved it.")
 CHECKED = _text(

@@ -28,7 +28,7 @@ SENTENCES: Mapping[StrEnum, str] = {
     State.PT_ASKED: "L2 has it and asked PT for help; PT owes an answer (E2, E3).",
     State.PT_ANSWERED: "L2 has it and PT's suggestions or questions; L2 tries them and says what came of each (E3).",
     State.WITH_PT: "The product team owns it: L2's efforts are exhausted, or an exception led here (E4, E6).",
-    State.WITH_DEVELOPMENT: "A code change is needed: PT raised a ticket for the development team (E5).",
+    State.WITH_DEVELOPMENT: "A code change is needed: PT had a ticket raised for the development team (E5).",
     State.WITH_IMPLEMENTATION: "It is an implementation or new-site request; the implementation team has it (E6).",
     State.CLOSED: "The case is closed, with its proof.",
 }

@@ -120,14 +120,15 @@ class ReturnedToL2(Acting):
 class DevelopmentRaised(Acting):
     """The change in code that is needed: where, what, and how one sees that it is done.
 
-    ``desk`` and ``ticket`` name one that PT raised itself; without, Caseproof raises it (``DevelopmentTicket``).
+    ``ticket`` names one that PT raised itself, on the desk for development; without, Caseproof raises it
+    (``DevelopmentTicket``).
     """
 
     where: str
     change: str
     accepted_when: str
-    desk: str
-    ticket: str
+    ticket: NotRequired[str]
+    desk: NotRequired[str]
 
 
 class DevelopmentTicket(TypedDict):

@@ -148,13 +148,13 @@ LADDER: Mapping[Request, Step] = {
         brings=(gates.ADVICE,),
     ),
     Request.RAISE_DEVELOPMENT: Step(
-        says="PT raises a ticket for the development team, with the change in code",
-        do="Let PT state the change in code and raise the ticket for the development team.",
+        says="PT has a ticket raised for the development team, with the change in code",
+        do="Let PT state the change in code; the ticket for the development team is raised with it.",
         rule="E5",
         before=(State.WITH_PT,),
         after=State.WITH_DEVELOPMENT,
         by=(Tier.PT,),
-        brings=(gates.CODE_PLACE, gates.CODE_CHANGE, gates.CODE_DONE, gates.DEV_TICKET),
+        brings=(gates.CODE_PLACE, gates.CODE_CHANGE, gates.CODE_DONE),
     ),
     Request.RETURN_TO_PT: Step(
         says="The development team gives it back to PT with what it did",
