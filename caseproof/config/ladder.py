@@ -15,7 +15,7 @@ from caseproof.config.on_call import Name, OnCallPolicy, refuse_twice
 from caseproof.config.policy_check import Strict
 from caseproof.domain.errors import BadInput
 from caseproof.domain.people import same_person
-from caseproof.domain.support.substance import is_address, stands_in
+from caseproof.domain.substance import is_address, stands_in
 
 TierName = Literal["L1", "L2", "PT", "DEV", "IMPLEMENTATION"]
 

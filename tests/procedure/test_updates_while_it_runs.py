@@ -39,7 +39,8 @@ def test_what_a_person_writes_goes_out_by_mail_and_card_once(it: Emergency) -> N
     it.pager("one").run(ref)
     it.pager("two").run(ref)
     assert it.mail.news == it.teams.news == ["update"]
-    assert f"> {WORDS}" in it.mail.sent[0].text and FIRST in it.mail.sent[0].text
+    assert f"{FIRST} writes" in it.mail.sent[0].text
+    assert f"> {WORDS}" in it.mail.sent[0].text
     assert it.mail.sent[0].links == {}, "it asks nobody whether they have it"
 
 
@@ -50,7 +51,8 @@ def test_by_the_policy_s_interval_it_says_by_itself_who_has_it_and_asks_them_for
     it.clock.now = due
     it.pager().run(ref)
     assert it.mail.news == it.teams.news == ["still_held"]
-    assert f"{FIRST} has it since" in it.mail.sent[0].text and f"{FIRST}: please tell" in it.mail.sent[0].text
+    assert f"{FIRST} has it since" in it.mail.sent[0].text
+    assert f"{FIRST}: please tell" in it.mail.sent[0].text
     it.clock.move(minutes=3)
     give_update(it.store, it.clock, ref, FIRST, WORDS)
     again = it.pager().run(ref)

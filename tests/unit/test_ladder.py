@@ -14,6 +14,7 @@ from caseproof.domain.closure import closure_blockers, refuse_event
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import BadInput, ClosureRefused, NotAllowed, NotOnTheTeam
 from caseproof.domain.procedure import procedure_of
+from caseproof.domain.substance import is_address, says_something, stands_in
 from caseproof.domain.support import payloads
 from caseproof.domain.support.efforts import items
 from caseproof.domain.support.kinds import Kind
@@ -29,7 +30,6 @@ from caseproof.domain.support.ladder import (
 from caseproof.domain.support.lifecycle import LABELS, OWNERS, SENTENCES, State
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.steps import LADDER, Request
-from caseproof.domain.support.substance import is_address, says_something, stands_in
 from caseproof.domain.support.vocabulary import Failing, NewWork, Outcome, SameIssue, Tier, Told, Way
 from caseproof.evidence.event_fields import FREE, unknown_names
 from tests.support.support_cases import (

@@ -33,7 +33,8 @@ from tests.support.support_cases import BRINGS, BY_CASE, MAIL, OPENED, PAGE, PEO
 TEXTS = {
     "document": PAGE, "step": STEP["step"], "seen": STEP["seen"], "source": MAIL, "technician": PEOPLE["L2"],
     "clients_words": "we also need a new site", "suggestions": "switch the cache plugin off\n\n", "questions": "",
-    **BRINGS[Request.STATE_SOLUTION], **BRINGS[Request.RAISE_DEVELOPMENT], "result": "released in version 2.4", "ticket": "",
+    **BRINGS[Request.STATE_SOLUTION], **BRINGS[Request.RAISE_DEVELOPMENT], "result": "released in version 2.4",
+    "ticket": "",
     "wanted": "which plugin empties the session?", "why": "every document and suggestion is tried",
 }  # fmt: skip
 STANDS = {

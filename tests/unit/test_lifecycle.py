@@ -66,10 +66,11 @@ AT_ANY_TIME = {
     "question_answered", "answer_refused", "trouble", "trouble_over", "team_told", "given_up", "parked", "cause_chosen",
     "word_agreed", "noted", "support_opened", "message_filed", "mail_written", "mail_sent",
     "probe_looked", "page_begun", "page_ended", "page_pressed",
+    "review_kept", "recording_linked", "recording_unlinked", "no_recording",
 }  # fmt: skip
 IN_AN_EMERGENCY = {
     "emergency_raised", "emergency_taken", "taken_by_another", "calling_again", "whole_team_called", "nobody_to_call",
-    "emergency_over",
+    "update_given", "emergency_over",
 }  # fmt: skip
 WHILE_OPEN = AT_ANY_TIME | IN_AN_EMERGENCY | {"incident_joined", "look_asked", "run_forced"}
 CORRECTED = {"notice_corrected"}

@@ -32,9 +32,11 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """The emergency from its raising to its end, or so far. ``first_send``, ``first_ring`` and ``acknowledged`` are None
-    where that never came to be, ``over`` while it goes on; ``by`` is who had it first. ``held`` is how long each
-    person had it, together."""
+    """The emergency from its raising to its end, or so far.
+
+    ``first_send``, ``first_ring`` and ``acknowledged`` are None where that never came to be, ``over`` while it goes on;
+    ``by`` is who had it first. ``held`` is how long each person had it, together.
+    """
 
     paging: Paging
     raised: datetime
@@ -106,7 +108,7 @@ def review_of(case: Case, number: int = 0) -> Review | None:
 
 def _of_it(case: Case, paging: Paging) -> list[Fact]:
     """What happened from its raising to its end, of the whole case: who did what, beside the emergency's own events."""
-    found = []
+    found: list[Fact] = []
     for seq, event in enumerate(case.events[paging.raised.seq - 1 :], paging.raised.seq):
         if event.kind.spec.news or event.says(says.PageBegun):
             found.append(FactOf(seq, event))

@@ -14,7 +14,7 @@ from caseproof.domain.emergency.paging import paging_of
 from caseproof.domain.errors import BadInput
 from caseproof.domain.people import same_person
 from caseproof.domain.recordings import payloads as says
-from caseproof.domain.support.substance import is_address, says_something
+from caseproof.domain.substance import is_address, says_something
 
 EVERYBODY = "team"
 """Who is on the team, whatever their tier."""
@@ -76,20 +76,35 @@ def lacking_in(link: Link, today: date, people: Collection[str]) -> list[Lacking
     """What keeps it from being linked; empty when nothing does. ``people`` are the names that the policy knows."""
     found = []
     if bool(link.address.strip()) == bool(link.file.strip()):
-        found.append(_lacks("where", "its address is not said, or two are",
-                            "Give the address that the meeting or telephone system has for it, or the file's digest."))
+        found.append(
+            _lacks(
+                "where",
+                "its address is not said, or two are",
+                "Give the address that the meeting or telephone system has for it, or the file's digest.",
+            )
+        )
     elif link.address.strip() and not (is_address(link.address.strip()) and len(link.address) <= LONGEST):
         found.append(_lacks("address", "its address is none that can be opened", "It begins with https://."))
     elif link.file.strip() and not _DIGEST.fullmatch(link.file.strip()):
         found.append(_lacks("file", "the file is not named by its digest", "Take the digest from the case's page."))
     if not says_something(link.topic) or len(link.topic) > LONGEST // 10:
-        found.append(_lacks("topic", "nobody would find it again: its topic is not said, or far too long",
-                            "Say in a few words what one learns from it."))
+        found.append(
+            _lacks(
+                "topic",
+                "nobody would find it again: its topic is not said, or far too long",
+                "Say in a few words what one learns from it.",
+            )
+        )
     consent, wrong = consent_of(link.consent)
     if not consent or wrong:
-        found.append(_lacks("consent", "it is not said who agreed to being recorded, and how",
-                            "Write a line for each person who is heard: their name, a colon, and how they agreed; "
-                            "whoever did not agree is not recorded, or the recording is deleted where it was made."))
+        found.append(
+            _lacks(
+                "consent",
+                "it is not said who agreed to being recorded, and how",
+                "Write a line for each person who is heard: their name, a colon, and how they agreed; "
+                "whoever did not agree is not recorded, or the recording is deleted where it was made.",
+            )
+        )
     heard_by, strange = listeners_of(link.listeners, people)
     if not heard_by or strange:
         who = f"nobody knows {', '.join(strange)}" if strange else "it is not said who may hear it"

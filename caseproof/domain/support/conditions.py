@@ -9,9 +9,9 @@ from typing import Any
 from caseproof.domain.case import Case, Fact, FactOf
 from caseproof.domain.closure import Condition, Met, follows
 from caseproof.domain.emergency.closing import EMERGENCY_OVER
+from caseproof.domain.substance import is_one_of, says_something
 from caseproof.domain.support import payloads as says
 from caseproof.domain.support.efforts import since
-from caseproof.domain.support.substance import is_one_of, says_something
 from caseproof.domain.support.vocabulary import Failing, Told
 
 _PROVEN_BY = ("J7", "J8")

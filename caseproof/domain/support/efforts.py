@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from caseproof.domain.case import Case, FactOf
+from caseproof.domain.substance import is_address, is_one_of, same_text, says_something, texts_of
 from caseproof.domain.support import payloads as says
-from caseproof.domain.support.substance import is_address, is_one_of, same_text, says_something, texts_of
 from caseproof.domain.support.vocabulary import Outcome, Tier
 
 

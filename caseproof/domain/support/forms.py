@@ -279,7 +279,11 @@ class ProductTeam(Form):
     change: str = _text(PtDoes, "The change", "What has to change in the code (E5).", "DEVELOP", is_long=True)
     accepted_when: str = _text(PtDoes, "Done when", "What one sees when it is done (E5).", "DEVELOP", is_long=True)
     ticket: str = _text(
-        PtDoes, "Development's ticket", "Empty: one is raised. Its number, if you raised one.", "DEVELOP", is_needed=False
+        PtDoes,
+        "Development's ticket",
+        "Empty: one is raised. Its number, if you raised one.",
+        "DEVELOP",
+        is_needed=False,
     )
     solution: str = _solution(PtDoes)
     checked: str = _checked(PtDoes)

@@ -13,6 +13,7 @@ from typing import Any
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.domain.people import same_person
+from caseproof.domain.substance import is_address, is_one_of, says_something, stands_in
 from caseproof.domain.support import payloads as says
 from caseproof.domain.support.efforts import (
     documented_steps,
@@ -26,7 +27,6 @@ from caseproof.domain.support.efforts import (
     without_outcome,
 )
 from caseproof.domain.support.lifecycle import State
-from caseproof.domain.support.substance import is_address, is_one_of, says_something, stands_in
 from caseproof.domain.support.vocabulary import Failing, Naming, NewWork, Outcome, SameIssue, Tier, Wanted, Way
 
 

@@ -15,10 +15,10 @@ from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
 from caseproof.domain.events import Event
 from caseproof.domain.specs import EventKind
+from caseproof.domain.substance import is_one_of, says_something
 from caseproof.domain.support import payloads as says
 from caseproof.domain.support.lifecycle import LABELS, OWNERS, State
 from caseproof.domain.support.steps import LADDER, TAKES, Request, Step
-from caseproof.domain.support.substance import is_one_of, says_something
 from caseproof.domain.support.vocabulary import TIER_NAMES, Failing, Tier, Urgency, Way
 from caseproof.domain.visible import one_line
 

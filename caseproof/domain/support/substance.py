@@ -1,64 +1,12 @@
-"""Whether a text says something, as far as a program can tell: a gate asks for what was done, no mere filled field."""
+"""What these are called for those who look for them here."""
 
-from __future__ import annotations
+from caseproof.domain.substance import (
+    is_address,
+    is_one_of,
+    same_text,
+    says_something,
+    stands_in,
+    texts_of,
+)
 
-from enum import StrEnum
-from urllib.parse import urlsplit
-
-from caseproof.domain.visible import one_line
-
-_FEWEST_LETTERS = 8
-_FEWEST_DIFFERENT = 4
-_FEWEST_WORDS = 2
-
-
-def says_something(text: object) -> bool:
-    """Whether it is at least two different words (in a script without blanks: eight letters), and no mere filler."""
-    if not isinstance(text, str):
-        return False
-    plain = one_line(text).casefold()
-    letters = [sign for sign in plain if sign.isalnum()]
-    if len(letters) < _FEWEST_LETTERS or len(set(letters)) < _FEWEST_DIFFERENT:
-        return False
-    words = {word.strip(".,;:!?-/()") for word in plain.split()} - {""}
-    return len(words) >= _FEWEST_WORDS or not plain.isascii()
-
-
-def is_one_of(value: object, known: type[StrEnum]) -> bool:
-    """Whether it is the value of one of these."""
-    return isinstance(value, str) and value in set(known)
-
-
-def texts_of(value: object) -> list[str]:
-    """The texts of a list; none of what is no list of texts."""
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
-
-
-def same_text(one: object, other: object) -> bool:
-    """Whether two texts say the same, whatever their blanks and capitals."""
-    return one_line(one).casefold() == one_line(other).casefold()
-
-
-def is_address(text: object) -> bool:
-    """Whether it is the address of a page that somebody can open again."""
-    if not isinstance(text, str) or any(sign.isspace() for sign in text):
-        return False
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        return False
-
-
-def stands_in(piece: object, text: object) -> bool:
-    """Whether the piece stands in the text as whole words, whatever the blanks and capitals."""
-    if not isinstance(piece, str) or not isinstance(text, str):
-        return False
-    wanted, found = one_line(piece).casefold(), one_line(text).casefold()
-    start = found.find(wanted) if wanted else -1
-    while start >= 0:
-        end = start + len(wanted)
-        if not (start and found[start - 1].isalnum()) and not (end < len(found) and found[end].isalnum()):
-            return True
-        start = found.find(wanted, start + 1)
-    return False
+__all__ = ["is_address", "is_one_of", "same_text", "says_something", "stands_in", "texts_of"]

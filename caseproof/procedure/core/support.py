@@ -20,9 +20,9 @@ from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Event
 from caseproof.domain.people import same_person
+from caseproof.domain.substance import same_text, stands_in
 from caseproof.domain.support import payloads as says
 from caseproof.domain.support.kinds import Kind
-from caseproof.domain.support.substance import same_text, stands_in
 from caseproof.domain.support.vocabulary import Failing, Tier, Urgency
 from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import US, event_of

@@ -12,10 +12,10 @@ from caseproof.domain.errors import BadInput
 from caseproof.domain.job_failure.kinds import Kind as JobKind
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.payloads import SupportForJob
+from caseproof.domain.substance import says_something
 from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.procedure import SUPPORT
-from caseproof.domain.support.substance import says_something
 from caseproof.domain.support.vocabulary import Failing, Urgency
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, event_of
 from caseproof.procedure.core.support import SupportWanted, has_words, key_of, opening_events, tidy, write_opening

@@ -12,7 +12,7 @@ from caseproof.domain.emergency.paging import Paging
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.people import same_person
-from caseproof.domain.support.substance import says_something
+from caseproof.domain.substance import says_something
 from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import event_of
 from caseproof.procedure.paging.raising import standing

@@ -79,8 +79,8 @@ def _first(paging: Paging, news: NewsKind) -> Sequence[str]:
         update = paging.update
         return [f"{update.by} writes ({_time(update.at)}):", *(f"> {line}" for line in update.words.splitlines())]
     if news is NewsKind.STILL_HELD and paging.taken is not None:
-        taken, update = paging.taken, paging.update
-        said = f"The last word is of {_time(update.at)}." if update is not None else "Nothing was said of it yet."
+        taken, last = paging.taken, paging.update
+        said = f"The last word is of {_time(last.at)}." if last is not None else "Nothing was said of it yet."
         ask = f"{taken.by}: please tell those who wait how it stands, on the case's page."
         return [f"{taken.by} has it since {_time(taken.at)}. {said}", ask]
     called = list(dict.fromkeys(one.person for one in paging.this_period))
