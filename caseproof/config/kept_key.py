@@ -41,6 +41,32 @@ def read_or_make(path: Path, make: Callable[[], str]) -> str:
     """
     if (kept := read(path)) is not None:
         return kept
+
+    def first_one_wins(half: Path) -> None:
+        with suppress(FileExistsError):  # another process was first: its secret is the one that counts
+            os.link(half, path)  # whole or not at all, and never over one that is there
+
+    _write(path, make, first_one_wins)
+    if (kept := read(path)) is None:
+        raise BadInput(f"{path} was taken away while it was made.", "Try again.")
+    return kept
+
+
+def replace(path: Path, text: str) -> None:
+    """Keep this instead of what was kept; whoever reads meanwhile gets the one or the other. Raises BadInput."""
+    _write(path, lambda: text, lambda half: half.replace(path))
+
+
+def forget(path: Path) -> None:
+    """Keep it no longer. Raises BadInput where it cannot be deleted."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _write(path: Path, make: Callable[[], str], put: Callable[[Path], object]) -> None:
+    """Write a file for its owner alone, and put it in its place once it is whole."""
     half = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -51,21 +77,9 @@ def read_or_make(path: Path, make: Callable[[], str]) -> str:
                 file.write(make() + "\n")
                 file.flush()
                 os.fsync(descriptor)
-            with suppress(FileExistsError):  # another process was first: its secret is the one that counts
-                os.link(half, path)  # whole or not at all, and never over one that is there
+            put(half)
         finally:
             half.unlink(missing_ok=True)
-    except OSError as error:
-        raise _unusable(path, error) from error
-    if (kept := read(path)) is None:
-        raise BadInput(f"{path} was taken away while it was made.", "Try again.")
-    return kept
-
-
-def forget(path: Path) -> None:
-    """Keep it no longer. Raises BadInput where it cannot be deleted."""
-    try:
-        path.unlink(missing_ok=True)
     except OSError as error:
         raise _unusable(path, error) from error
 

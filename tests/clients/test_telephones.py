@@ -85,7 +85,7 @@ def test_two_do_not_answer_a_machine_does_and_the_third_presses_a_key() -> None:
     ("presses", "outcome", "last"),
     [
         (["2"], Outcome.CHOSEN, "The next person is called"),
-        (["3"], Outcome.CHOSEN, "one step up"),
+        (["3"], Outcome.CHOSEN, "Everybody on the list"),
         (["7", "", "1"], Outcome.CHOSEN, "I have it"),
         ([], Outcome.SILENT, "No key was pressed"),
         (["9"] * 9, Outcome.SILENT, "No key was pressed"),

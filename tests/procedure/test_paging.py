@@ -209,7 +209,7 @@ def test_a_call_whose_answer_was_lost_is_read_back_before_the_next_one(it: Emerg
 
 
 def test_nobody_without_a_number_is_called_and_an_empty_list_is_an_alarm_of_its_own(it: Emergency) -> None:
-    it.people = [Callee(FIRST, number=" "), PEOPLE[1]]
+    it.people = [Callee(FIRST), PEOPLE[1]]
     ref, pager = it.raised(), it.pager()
     pager.step(ref)
     assert it.phones.called == [SECOND]
@@ -262,9 +262,9 @@ def test_each_person_s_mail_link_is_their_own_and_no_event_holds_one(it: Emergen
 
 def test_the_voice_and_the_mail_say_the_problem(it: Emergency) -> None:
     ref, heard = it.raised(), []
-    it.phones.script[FIRST] = [lambda call: (heard.append(call.speech), Rung(Outcome.ANSWERED, digit="1"))[1]]
+    it.phones.script[FIRST] = [lambda call: (heard.append(call.alert), Rung(Outcome.ANSWERED, digit="1"))[1]]
     it.pager().run(ref)
-    assert "online ordering is down" in heard[0]
+    assert "online ordering is down" in heard[0].problem
     assert "The checkout says 500 since 19:50." in it.mail.sent[0].text
     assert it.mail.sent[0].news == NewsKind.RAISED
 

@@ -22,6 +22,7 @@ from caseproof.domain.emergency.raising import Raising, ShortCase, Sighting, Ter
 from caseproof.domain.emergency.vocabulary import Criterion, Outcome, OwnLadder, Press, Via
 from caseproof.domain.events import Event
 from caseproof.domain.fold import apply, blank
+from caseproof.domain.on_call.roster import Line
 from caseproof.domain.procedure import Procedure, register
 from caseproof.domain.specs import EventKind, Move, Role, Spec
 from caseproof.procedure.paging.answering import Acknowledged, Answer, Digit, acknowledge, press
@@ -34,7 +35,7 @@ from tests.support.fakes import Clock
 START = datetime(2026, 11, 27, 20, 0, tzinfo=UTC)
 FIRST, SECOND, THIRD = "first on call", "second on call", "third on call"
 PEOPLE = tuple(
-    Callee(name, number=f"+1555010{number}", mail=f"{number}@example.com")
+    Callee(name, lines=(Line(f"+1555010{number}"),), mail=f"{number}@example.com")
     for number, name in enumerate((FIRST, SECOND, THIRD))
 )
 TERMINALS = Terminals(3, 5)

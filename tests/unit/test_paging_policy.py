@@ -1,4 +1,4 @@
-"""What the policy says of an emergency: how long things take, who hears of it, and what is refused when it is loaded."""
+"""What the policy says of an emergency: how long things take, who hears of it, and what is refused at once."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_a_long_problem_is_cut_before_nobody_listens_any_more() -> None:
 
 @pytest.mark.parametrize(
     ("choice", "words"),
-    [(Choice.MINE, "I have it"), (Choice.NEXT, "next person is called"), (Choice.ESCALATE, "one step up")],
+    [(Choice.MINE, "I have it"), (Choice.NEXT, "next person is called"), (Choice.ESCALATE, "Everybody on the list")],
 )
 def test_what_was_chosen_is_said_back_and_the_call_ends(choice: Choice, words: str) -> None:
     page = said_back(ALERT, choice)

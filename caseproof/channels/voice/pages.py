@@ -44,7 +44,7 @@ _SAID = MappingProxyType(
     {
         Choice.MINE: "You said: I have it. Nobody else is called now.",
         Choice.NEXT: "You said: I can't. The next person is called now.",
-        Choice.ESCALATE: "You said: escalate. It goes one step up now.",
+        Choice.ESCALATE: "You said: escalate. Everybody on the list is called now.",
     }
 )
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from caseproof.domain.emergency.paging import Attempt, Paging, holds
 from caseproof.domain.emergency.vocabulary import MESSAGES, Channel, NewsKind, Outcome
+from caseproof.domain.on_call.roster import Line
 from caseproof.domain.people import same_person
 
 TRIES_WHEN_OVER = 5
@@ -21,16 +22,20 @@ TRIES_WHEN_OVER = 5
 
 @dataclass(frozen=True, slots=True)
 class Callee:
-    """Somebody on the list, in the order of whom to call. ``number`` is what is dialled, "" for nobody to call.
+    """Somebody on the list, in the order of whom to call. ``lines`` are the ways to ring them, none for nobody to call.
 
     ``shift_ends`` is when their shift ends, aware, None where they have none: what they take is theirs no longer.
     """
 
     name: str
-    number: str = ""
+    lines: tuple[Line, ...] = ()
     mail: str = ""
     teams: str = ""
     shift_ends: datetime | None = None
+
+    def line(self, turn: int) -> Line | None:
+        """What is dialled in this round of the list (from 1): of several ways, one after the other."""
+        return self.lines[(turn - 1) % len(self.lines)] if self.lines else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ def due(paging: Paging, people: Sequence[Callee], now: datetime, rules: PagingRu
 
 def _with_number(people: Iterable[Callee]) -> list[str]:
     """The names of those who can be called, each once, in their order."""
-    return list(dict.fromkeys(one.name for one in people if one.number.strip()))
+    return list(dict.fromkeys(one.name for one in people if one.lines))
 
 
 def _calls(

@@ -129,6 +129,10 @@ class Links:
         """Where people read the case."""
         return f"{self.cases_url}/{ref}"
 
+    def emergency_url(self, ref: str) -> str:
+        """Where people follow the emergency of a case, and say that they have it."""
+        return f"{self.public}/emergency/{ref}"
+
     @property
     def raise_url(self) -> str:
         """Where people say that they want a case, and see what became of it."""

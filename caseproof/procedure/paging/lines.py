@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from caseproof.channels.voice.pages import VoiceAlert
 from caseproof.domain.emergency.due import Callee
 from caseproof.domain.emergency.vocabulary import NewsKind, Outcome
 
@@ -32,10 +33,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """A call to one person. ``key`` is the same whenever the same try is made; ``speech`` is what the voice repeats.
+    """A call to one person. ``key`` is the same whenever the same try is made; ``alert`` is what the voice says.
 
     ``begun`` is when it was written down (aware), and ``known`` are the provider's numbers of earlier calls: a call to
     this person since then that is none of them is this one.
+    ``round`` counts how often the list was begun: whoever has several numbers is called on one after the other.
     ``ring_seconds`` is how long it rings, ``whole_seconds`` how long all of it may take.
     """
 
@@ -44,7 +46,8 @@ class Ring:
     emergency: int
     attempt: int
     person: Callee
-    speech: str
+    round: int
+    alert: VoiceAlert
     begun: datetime
     known: tuple[str, ...]
     ring_seconds: float

@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from caseproof.channels.voice.pages import VoiceAlert
 from caseproof.domain.emergency.paging import Paging
 from caseproof.domain.emergency.vocabulary import CRITERIA, NewsKind
-
-HOW_TO_ANSWER = "Press 1 if you have it, 2 if you cannot and the next one shall be called, 3 if it needs everybody."
-CHOSEN = {
-    "1": "You have it. Nobody else is called.",
-    "2": "You cannot. The next one is called.",
-    "3": "Everybody on the list is called.",
-}
-"""What the voice says back. Any other digit: ``NOT_A_CHOICE``."""
-NOT_A_CHOICE = f"That is none of the choices, and nobody has it yet. {HOW_TO_ANSWER}"
 
 
 def problem(paging: Paging) -> str:
     """The problem in one sentence."""
-    said = paging.raised.data
-    what = "; ".join(criterion_in_words(one["criterion"]) for one in said["criteria"])
-    return f"{said['site']}: {what}."
+    return f"{paging.raised.data['site']}: {what_is_down(paging)}."
+
+
+def what_is_down(paging: Paging) -> str:
+    """The criteria that hold (E7), without the site and without a full stop."""
+    return "; ".join(criterion_in_words(one["criterion"]) for one in paging.raised.data["criteria"])
 
 
 def criterion_in_words(value: str) -> str:
@@ -30,9 +25,9 @@ def criterion_in_words(value: str) -> str:
     return next((sentence for criterion, sentence in CRITERIA.items() if criterion == value), value)
 
 
-def speech(paging: Paging) -> str:
-    """What the voice repeats until a digit is pressed."""
-    return f"This is an emergency, {paging.ref}. {problem(paging)} {HOW_TO_ANSWER}"
+def alert_of(paging: Paging) -> VoiceAlert:
+    """What the voice says, and repeats until a digit is pressed."""
+    return VoiceAlert(paging.ref, str(paging.raised.data["site"]), what_is_down(paging))
 
 
 def subject(paging: Paging, news: NewsKind) -> str:

@@ -1,0 +1,298 @@
+"""What paging works with in an installation: whom to call, by what, and what the policy says. None of it needs Prefect.
+
+The channels are the last good copy of what the blocks say (``channels.kept_channels``); whoever can read the blocks
+keeps it fresh. Each is looked at when it is needed, so that what is saved anew counts in an emergency that goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from caseproof.channels.kept_channels import KeptChannels, kept_channels, path_of
+from caseproof.channels.outbound.mail import Delivery
+from caseproof.channels.outbound.mail import Send as SendMail
+from caseproof.channels.outbound.mail import send as send_mail
+from caseproof.channels.teams.webhook import TeamsWebhook
+from caseproof.channels.voice.accounts import VoiceAccounts
+from caseproof.channels.voice.goto import GoToVoice
+from caseproof.channels.voice.twilio import TwilioVoice
+from caseproof.config.clock import Clock
+from caseproof.config.paging import PagingPolicy
+from caseproof.config.policy import Policy
+from caseproof.config.policy_check import zone_of
+from caseproof.domain.case import Case
+from caseproof.domain.emergency.due import Callee
+from caseproof.domain.emergency.form import EmergencyForm, raising_of
+from caseproof.domain.emergency.paging import Paging
+from caseproof.domain.emergency.raising import Raising
+from caseproof.domain.emergency.vocabulary import Criterion
+from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.on_call.calling import CaseToCall, Coverage, who_to_call
+from caseproof.domain.on_call.duty import OnCall
+from caseproof.domain.on_call.turns import duty_ends
+from caseproof.domain.people import same_person
+from caseproof.procedure.core.on_call import Window, call_plan, contracts_of
+from caseproof.procedure.core.parts import Ledger, Links
+from caseproof.procedure.paging.by_link import Keys, link_for
+from caseproof.procedure.paging.calls import CallKey, call_key
+from caseproof.procedure.paging.engine import Addresses, Pager, Whom
+from caseproof.procedure.paging.lines import Lines, Message, Ring
+from caseproof.procedure.paging.post import Letters, card_of
+from caseproof.procedure.paging.raising import OpenCase, raise_emergency
+from caseproof.procedure.paging.telephone import Telephone
+
+LOOKS_AHEAD = timedelta(days=2)
+"""A shift that ends later than this ends after any acknowledgement."""
+LIST_HOLDS = timedelta(seconds=20)
+"""How long a call list holds that was read: it is asked for each second while people are called."""
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class PagingParts:
+    """``policy`` gives what is in force, ``keys`` what links and calls are signed with; ``home`` has the calendars and
+    the copy of the channels."""
+
+    ledger: Ledger
+    policy: Callable[[], Policy]
+    keys: Callable[[], Keys]
+    home: Path
+    links: Links
+
+    @property
+    def paging(self) -> PagingPolicy:
+        """How people are reached; what is built in where nobody can read the policy: that keeps nobody from helping."""
+        try:
+            return self.policy().paging
+        except CaseproofError as error:
+            _log.error("The policy cannot be read, and what is built in counts for this emergency: %s", error)
+            return PagingPolicy()
+
+    def whole_team(self, criteria: Iterable[Criterion]) -> bool:
+        """Whether the policy has everybody called at once for what is down."""
+        return any(one in self.paging.everybody_at_once for one in criteria)
+
+    def within_contract(self, client: str, contract: str = "") -> bool | None:
+        """Whether the client's contract covers this moment (E11); None where nobody can say it now."""
+        now = self.ledger.clock()
+        try:
+            policy = self.policy()
+            known = next((one for one in policy.clients if same_person(one, client)), "")
+            contracts = contracts_of(policy.contracts, range(now.year - 1, now.year + 2))
+            plan = OnCall((), (), contracts=contracts, clients=policy.clients)  # no calendar: nobody waits for one
+            covered = who_to_call(now, CaseToCall(known, contract), plan).coverage
+        except Exception:
+            _log.exception("What the contract says of this hour cannot be told.")
+            return None
+        return {Coverage.COVERED: True, Coverage.BILLED: True, Coverage.OUTSIDE: False}.get(covered)
+
+    def shift_ends(self, person: str) -> datetime | None:
+        """When the shift of whoever takes it ends; None where they have none, or nobody can say it now."""
+        now = self.ledger.clock()
+        try:
+            plan = call_plan(self.policy(), self.home, Window.around(now, LOOKS_AHEAD.days), fetch=False)
+            return duty_ends(person, now, now + LOOKS_AHEAD, plan)
+        except Exception:
+            _log.exception("When the shift of %s ends cannot be told.", person)
+            return None
+
+    def zone(self, person: str = "") -> ZoneInfo:
+        """The time zone of somebody on the list; of all others, that of our letters."""
+        try:
+            policy = self.policy()
+        except CaseproofError:
+            return ZoneInfo("UTC")
+        found = next((one for one in policy.on_call.people if same_person(one.name, person)), None)
+        return zone_of(found.timezone) if found else policy.letters_zone
+
+
+# -- whom to call ---------------------------------------------------------------------------------------------------
+
+
+class CallList:
+    """Whom to call (E10), an ``engine.Whom``: by the policy's list and the calendars' last copies."""
+
+    def __init__(self, parts: PagingParts) -> None:
+        self._parts, self._lock = parts, threading.Lock()
+        self._read: tuple[datetime, OnCall] | None = None
+
+    def __call__(self, now: datetime, case: Case) -> list[Callee]:
+        """The people in their order. Raises PolicyError where there never was a usable policy."""
+        plan = self._plan(now)
+        found = who_to_call(now, case_to_call(case), plan)
+        return [
+            Callee(
+                one.person.name,
+                one.person.lines,
+                one.person.mail,
+                one.person.teams,
+                duty_ends(one.person.name, now, now + LOOKS_AHEAD, plan),
+            )
+            for one in found.calls
+        ]
+
+    def _plan(self, now: datetime) -> OnCall:
+        with self._lock:
+            if self._read is None or not self._read[0] <= now < self._read[0] + LIST_HOLDS:
+                window = Window.around(now, LOOKS_AHEAD.days)
+                self._read = now, call_plan(self._parts.policy(), self._parts.home, window, fetch=False)
+            return self._read[1]
+
+
+def case_to_call(case: Case) -> CaseToCall:
+    """What of a case decides whom to call: its client, and its contract where it names one."""
+    facts = case.facts
+    return CaseToCall(str(facts.get("client") or facts.get("retailer") or ""), str(facts.get("contract") or ""))
+
+
+# -- by what --------------------------------------------------------------------------------------------------------
+
+
+class Channels:
+    """The clients of the kept channels; made anew when the copy is another one. Safe to use from several threads."""
+
+    def __init__(self, home: Path, clock: Clock) -> None:
+        self._home, self._clock, self._lock = home, clock, threading.Lock()
+        self._seen: object = None
+        self._kept = KeptChannels()
+        self._made: dict[str, object] = {}
+
+    def kept(self) -> KeptChannels:
+        """The copy as it is now. Raises BadInput where it cannot be read."""
+        with self._lock:
+            return self._look()
+
+    def voices(self) -> VoiceAccounts:
+        """What calls people. Raises BadInput without a voice account."""
+        return self._client("voices", lambda kept: VoiceAccounts([TwilioVoice(one) for one in kept.voices]))
+
+    def tokens(self) -> Mapping[str, str]:
+        """Each voice account's auth token by its SID: whether a call-back is the provider's. Secret."""
+        return {one.sid: one.auth_token for one in self.kept().voices}
+
+    def teams(self) -> TeamsWebhook:
+        """What posts cards. Raises BadInput without a web hook."""
+
+        def made(kept: KeptChannels) -> TeamsWebhook:
+            if kept.teams is None:
+                raise BadInput("There is no Teams web hook.", "Save a block of it, and name it in paging.teams.")
+            return TeamsWebhook(kept.teams)
+
+        return self._client("teams", made)
+
+    def connect(self) -> GoToVoice | None:
+        """What rings an operator's own line and connects it; None where there is none."""
+
+        def made(kept: KeptChannels) -> GoToVoice | None:
+            return GoToVoice(kept.connect, self._clock) if kept.connect is not None else None
+
+        return self._client("connect", made)
+
+    def mail(self, most_seconds: float) -> SendMail:
+        """What sends mail, at once: nobody waits for the pace of other letters. Raises BadInput without an account.
+
+        ``most_seconds``: so long the server may be silent, if its own time-out is not shorter.
+        """
+        kept = self.kept().mail
+        if kept is None:
+            raise BadInput("There is no mail account.", "Save its block, and name it in mail.account.")
+        account = replace(kept, timeout_seconds=min(kept.timeout_seconds, most_seconds))
+
+        def send(content: bytes, sender: str, recipients: Sequence[str]) -> Delivery:
+            return send_mail(account, content, sender=sender, recipients=recipients)
+
+        return send
+
+    def _client(self, what: str, make: Callable[[KeptChannels], T]) -> T:
+        with self._lock:
+            kept = self._look()
+            if what not in self._made:
+                self._made[what] = make(kept)
+            return self._made[what]  # type: ignore[return-value]
+
+    def _look(self) -> KeptChannels:
+        """Clients of before are left to the tries that use them."""
+        try:
+            found = path_of(self._home).stat()
+            seen: object = (found.st_mtime_ns, found.st_ino, found.st_size)
+        except OSError:
+            seen = ()
+        if seen != self._seen:
+            self._kept, self._made, self._seen = kept_channels(self._home), {}, seen
+        return self._kept
+
+
+def lines_of(parts: PagingParts, channels: Channels, wait: Callable[[threading.Event, float], bool]) -> Lines:
+    """The three channels of E8 as the engine has them."""
+    rules = parts.paging.rules
+
+    def mail(message: Message) -> str:
+        policy = parts.policy()
+        others = [*policy.paging.product_team, *policy.paging.updates_to]
+        sending = Letters(
+            lambda: channels.mail(rules.message.total_seconds() / 2), policy.mail.sender, others, parts.ledger.clock
+        )
+        return sending(message)
+
+    def teams(message: Message) -> str:
+        channels.teams().post(card_of(message, parts.links))
+        return "Teams took the card, and does not say whether it was posted"
+
+    def address(ring: Ring) -> str:
+        key = call_key(parts.keys().secret, CallKey(ring.ref, ring.emergency, ring.attempt))
+        return f"{parts.links.public}/voice/{key}"
+
+    return Lines(mail, teams, Telephone(channels.voices, address, parts.ledger.clock, wait))
+
+
+def pager_of(parts: PagingParts, channels: Channels, worker: str, whom: Whom | None = None) -> Pager:
+    """The engine with this installation's people and channels, by the policy of now."""
+
+    def link(ref: str, emergency: int, person: str) -> str:
+        return link_for(parts.keys(), parts.links.public, ref, emergency, person, parts.ledger.clock())
+
+    return Pager(
+        store=parts.ledger.store,
+        clock=parts.ledger.clock,
+        lines=lines_of(parts, channels, threading.Event.wait),
+        rules=parts.paging.rules,
+        whom=whom or CallList(parts),
+        addresses=Addresses(parts.links.case_url, link),
+        worker=worker,
+    )
+
+
+# -- raising --------------------------------------------------------------------------------------------------------
+
+
+def raise_by_form(parts: PagingParts, form: EmergencyForm, by: str, open_case: OpenCase) -> Paging:
+    """What a form says, raised: with the policy's own words on contracts (E11), and on who is called at once.
+
+    Raises EmergencyRefused with all that is missing, before anything is written; UnknownCase, NotAllowed, StoreError.
+    """
+    now = parts.ledger.clock()
+    raising = raising_of(replace(form, case=form.case.strip().upper()), now, parts.zone())
+    return raise_by(parts, raising, by, open_case)
+
+
+def raise_by(parts: PagingParts, raising: Raising, by: str, open_case: OpenCase) -> Paging:
+    """As ``raise_by_form``, of what was read elsewhere."""
+    client = raising.new_case.client if raising.new_case is not None else ""
+    contract = ""
+    if raising.case:
+        named = case_to_call(parts.ledger.case(raising.case))
+        client, contract = named.client, named.contract
+    whole = raising.all_team or parts.whole_team(one.criterion for one in raising.sightings)
+    complete = replace(raising, all_team=whole, within_contract=parts.within_contract(client, contract))
+    ledger = parts.ledger
+    return raise_emergency(ledger.store, ledger.clock, complete, by, open_case=open_case, young=parts.paging.young)
