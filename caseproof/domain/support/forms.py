@@ -12,10 +12,13 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from caseproof.domain.case import Case
+from caseproof.domain.closure import closure_blockers
 from caseproof.domain.errors import BadInput
 from caseproof.domain.forms import Form, shown
 from caseproof.domain.support import vocabulary as words
+from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.ladder import owner_of, who_acts
+from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.steps import Request
 from caseproof.domain.support.vocabulary import (
     Failing,
@@ -317,10 +320,57 @@ class Implementation(Form):
     checked: str = _checked(ImplementationDoes)
 
 
+class Finishes(StrEnum):
+    """How the client is told of the solution, and which job-failure case proves that a job runs again."""
+
+    MAIL = "send the client this mail (J5)"
+    TELEPHONE = "I told the client by telephone (J5)"
+    TICKET = "I told the client on the ticket (J5)"
+    LINK = "a job fails in this matter: this is its case (J10)"
+    NO_JOB = "no job, feed or sync fails in this matter"
+    NO_SOLUTION = "it is no solution after all"
+
+
+_TOLD = ("MAIL", "TELEPHONE", "TICKET")
+
+
+@dataclass(frozen=True)
+class About(Form):
+    """Which client and which product it is about, where what came does not say it (E1, E2)."""
+
+    slug = words.ABOUT
+    waits_for = "waits for what it is about"
+    called: ClassVar[str] = "what it is about"
+
+    failing: Failing = field(metadata=shown("Does a job fail?", "Then its own case proves that it runs again (J10)."))
+    client: str = field(metadata=shown("The client", "As the policy or the desk names them.", shortest=1))
+    product: str = field(metadata=shown("The product", "It says which documents L2 is shown (E2).", shortest=1))
+    site: str = field(default="", metadata=shown("The site", "Its address, where there is one."))
+    contract: str = field(default="", metadata=shown("The contract", "Empty: as the policy has it (E11)."))
+
+
+@dataclass(frozen=True)
+class Finish(Form):
+    """What is left before a solved case closes: the client is told, and a job's case is linked (J5, J10)."""
+
+    slug = words.FINISH
+    waits_for = "waits for its last steps"
+    called: ClassVar[str] = "the last steps"
+
+    what: Finishes = field(metadata=_WHAT)
+    to: str = _text(Finishes, "Whom", "The mail address; or who was told.", *_TOLD)
+    words: str = _text(Finishes, "In which words", "What the client reads, or was told.", *_TOLD, is_long=True)
+    job: str = _text(Finishes, "The job's case", "Its reference, like JF-000001.", "LINK")
+    why: str = _text(Finishes, "Why", "What is still wrong.", "NO_SOLUTION", is_long=True)
+
+
 TierForm = FrontLine | SecondLine | PtAnswer | ProductTeam | Development | Implementation
 FORMS: Mapping[str, type[TierForm]] = {
     form.slug: form for form in (FrontLine, SecondLine, PtAnswer, ProductTeam, Development, Implementation)
 }
+"""The forms of the ladder, by slug."""
+SupportForm = TierForm | About | Finish
+EVERY_FORM: Mapping[str, type[SupportForm]] = {**FORMS, About.slug: About, Finish.slug: Finish}
 """The forms of a support case, by slug."""
 
 _OWNERS_FORMS: Mapping[Tier, type[TierForm]] = {
@@ -332,12 +382,34 @@ _OWNERS_FORMS: Mapping[Tier, type[TierForm]] = {
 }
 
 
-def form_for(case: Case) -> type[TierForm] | None:
-    """The form that whoever has to act is asked with; None where nobody has to."""
+def form_for(case: Case) -> type[SupportForm] | None:
+    """The form that whoever has to act is asked with; None where nobody has to.
+
+    First it is asked what it is about, where that is not known; once it is solved, what is left before it closes. A
+    case that waits for a job's own case to close asks nobody.
+    """
     tier = who_acts(case)
     if tier is None:
         return None
+    if case.facts["product"] == words.PRODUCT_UNKNOWN:
+        return About
+    if case.own.get("solution") is not None:
+        lacks = {blocker.code for blocker in closure_blockers(case)}
+        if "told" in lacks or ("proven" in lacks and not linked_jobs(case)):
+            return Finish
+        if case.state is not State.PT_ASKED:  # there PT owes L2 an answer, which would be lost
+            return None
     return PtAnswer if tier is Tier.PT and owner_of(case) is Tier.L2 else _OWNERS_FORMS[tier]
+
+
+def tiers_answering(case: Case, form: type[SupportForm]) -> tuple[Tier, ...]:
+    """Whose people may answer this form in this case: its own tier's; else those of the tier that owns the case, and
+    what the case is about, L1 knows as well."""
+    own = form.__dict__.get("tier")
+    if own is not None:
+        return (own,)
+    owner = owner_of(case)
+    return tuple(dict.fromkeys([*([owner] if owner else []), *([Tier.L1] if form is About else [])]))
 
 
 _OUTCOMES = {

@@ -218,13 +218,13 @@ def _names_technician(case: Case, event: Event) -> bool:
 
 
 def _mails(case: Case) -> dict[str, list[str]]:
-    """The mails of this case by their files, each with its words."""
+    """The mails of this case by their files, each with its words; none of which anybody may have sent."""
     found: dict[str, list[str]] = {}
     opened = case.opened.event.data if case.opened else {}
-    if opened.get("evidence"):
+    if opened.get("evidence") and not opened.get("unproven"):
         found.setdefault(str(opened["evidence"]), []).append(str(opened["said"]))
     for fact in case.all_of(says.ClientWrote):
-        if fact.data["evidence"]:
+        if fact.data["evidence"] and not fact.get("unproven"):
             found.setdefault(str(fact.data["evidence"]), []).append(str(fact.data["words"]))
     return found
 

@@ -19,7 +19,7 @@ _ALL = frozenset(State)
 _OPEN = _ALL - {State.CLOSED}
 _MAY_CLOSE = frozenset(_OPEN - {State.PT_ASKED, State.WITH_DEVELOPMENT})  # somebody owes an answer there
 
-_RESULT = ("solution", "told", "look", "proof")
+_RESULT = ("solution", "letter", "told", "look", "proof")
 _CLOSING = ("closed", "ticket_closed", "ticket_reopened")
 _OPENING = (*_RESULT, *_CLOSING, "exhausted", "technician", "attached")
 """What a new opening begins without."""
@@ -56,6 +56,14 @@ class Kind(EventKind):
         logged=Logged.AS_A_WARNING,
         measured=True,
     ))
+    FACTS_CORRECTED = "facts_corrected", Spec(
+        says=says.SupportCorrected,
+        noted_in=_OPEN,
+        corrects=("client", "product", "site", "contract", "failing"),
+        voids=("look", "proof"),
+        sentence="It is about {client}, {product}, {site}",
+        rule="E1",
+    )
     DOCUMENTS_LINKED = "documents_linked", Spec(
         says=says.DocumentsLinked,
         noted_in=_OPEN,
@@ -168,7 +176,7 @@ class Kind(EventKind):
     SOLUTION_STATED = "solution_stated", _step(Request.STATE_SOLUTION, Spec(
         says=says.SolutionStated,
         kept="solution",
-        voids=("told", "look", "proof"),
+        voids=("letter", "told", "look", "proof"),
         sentence="Solution: {solution} Checked: {checked}",
         measured=True,
     ))
@@ -179,6 +187,13 @@ class Kind(EventKind):
         logged=Logged.AS_A_WARNING,
         measured=True,
     ))
+    CLIENT_MAIL_WRITTEN = "client_mail_written", Spec(
+        says=says.ClientMailWritten,
+        noted_in=_OPEN,
+        kept="letter",
+        sentence="Mail to {to} written: {words}",
+        rule="J5",
+    )
     CLIENT_TOLD = "client_told", Spec(
         says=says.ClientTold,
         noted_in=_ALL,

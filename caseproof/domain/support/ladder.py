@@ -124,6 +124,8 @@ def refuse(case: Case, event: Event) -> None:
     """
     if (opened := event.says(says.SupportOpened)) is not None:
         _refuse_empty(opened)
+    if (corrected := event.says(says.SupportCorrected)) is not None:
+        _refuse_unclear(case, corrected)
     if str(event.kind) not in set(Request):
         return
     request = Request(str(event.kind))
@@ -143,6 +145,22 @@ def _refuse_empty(opened: says.SupportOpened) -> None:
         lacks.append("whether a job, a feed or a sync fails")
     if lacks:
         raise BadInput(f"E1: a support case lacks {', '.join(lacks)}.", "Ask the client, and write it down.")
+
+
+def _refuse_unclear(case: Case, said: says.SupportCorrected) -> None:
+    lacks = [what for what, text in (("client", said["client"]), ("product", said["product"])) if not one_line(text)]
+    if lacks:
+        raise BadInput(f"E1: it is not said which {' and which '.join(lacks)} it is about.", "Ask the client.")
+    if not is_one_of(said["failing"], Failing):
+        raise BadInput("J10: it is not said whether a job, a feed or a sync fails.", "Choose one.")
+    if said["failing"] == Failing.NO and any(fact.seq > _begun(case) for fact in case.all_of(says.JobLinked)):
+        raise NotAllowed(
+            f"J10: {case.ref} links the case of a job that fails.", "Close that case; its proof serves this one."
+        )
+
+
+def _begun(case: Case) -> int:
+    return case.last_opened.seq if case.last_opened else 0
 
 
 def in_sentences(case: Case, request: Request, blockers: Sequence[Blocker]) -> tuple[str, str]:

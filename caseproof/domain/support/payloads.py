@@ -26,7 +26,8 @@ class SupportOpened(TypedDict):
     """Who wants what. ``key`` tells this matter from others: a ticket's or a mail's own identity, a form's number.
 
     ``said`` are the client's words; ``evidence`` is the mail's file where it came by mail; ``failing`` is a Failing.
-    ``continues`` is the reference of an earlier case of the same issue.
+    ``continues`` is the reference of an earlier case of the same issue. ``unproven``: why its mail may be of another
+    than it says (a ``MessageCode``); it names nobody then (E6).
     """
 
     key: str
@@ -42,12 +43,24 @@ class SupportOpened(TypedDict):
     sender: NotRequired[str]
     evidence: NotRequired[str]
     continues: NotRequired[str]
+    message_id: NotRequired[str]
+    unproven: NotRequired[str]
 
 
 class SupportReopened(TypedDict):
     """Why it was opened again."""
 
     why: str
+
+
+class SupportCorrected(Answering):
+    """Which client, product and site it is about, under which contract, and whether a job fails (a ``Failing``)."""
+
+    client: str
+    product: str
+    site: str
+    contract: str
+    failing: str
 
 
 class DocumentsLinked(TypedDict):
@@ -223,7 +236,14 @@ class SolutionFailed(Acting):
     why: str
 
 
-class ClientTold(TypedDict):
+class ClientMailWritten(Answering):
+    """A mail to the client that somebody wrote, to be sent: to whom, and its words."""
+
+    to: str
+    words: str
+
+
+class ClientTold(Answering):
     """How the client was told, whom, and in which words."""
 
     how: str
@@ -233,15 +253,17 @@ class ClientTold(TypedDict):
 
 
 class ClientWrote(TypedDict):
-    """What the client wrote since, word for word, and its file."""
+    """What the client wrote since, word for word, and its file; ``unproven`` as of what opened the case."""
 
     sender: str
     words: str
     evidence: str
     subject: NotRequired[str]
+    message_id: NotRequired[str]
+    unproven: NotRequired[str]
 
 
-class JobLinked(TypedDict):
+class JobLinked(Answering):
     """The job-failure case of a job that fails in this matter, too."""
 
     ref: str

@@ -9,7 +9,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.domain.procedure import Procedure
 from caseproof.domain.support.conditions import CONDITIONS, closure_rule, linked_jobs, proof_of
-from caseproof.domain.support.forms import FORMS
+from caseproof.domain.support.forms import EVERY_FORM
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.ladder import missing, refuse
 from caseproof.domain.support.lifecycle import LABELS, SENTENCES
@@ -63,6 +63,6 @@ SUPPORT = Procedure(
     refuse=refuse,
     missing=missing,
     claims=claims,
-    questions={slug: form.called for slug, form in FORMS.items()},
+    questions={slug: form.called for slug, form in EVERY_FORM.items()},
     listed_as=listed_as,
 )

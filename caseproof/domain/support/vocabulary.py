@@ -97,3 +97,8 @@ class Told(StrEnum):
 ONE, TWO, PT_ASKED, PT_OWNS = "l1", "l2", "pt-asked", "pt"
 DEVELOPMENT, NEW, RAISED = "development", "implementation", "support-request"
 """The slugs of the tiers' forms, as events and rows name them."""
+ABOUT, FINISH = "about", "finish"
+"""And of those that are asked at a case's beginning and at its end."""
+
+PRODUCT_UNKNOWN = "not known yet"
+"""What stands for the product until somebody says it: then it is asked."""

@@ -15,6 +15,7 @@ from caseproof.domain.closure import closure_blockers, proof_holds, refuse_closu
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.specs import NAMES, Role
 from caseproof.evidence.browser import require_browser
 from caseproof.evidence.proof import build_proof, history_file, proof_file, verify_proof
 from caseproof.evidence.screenshot import NotTheRun, Shot, photograph, refuse_shot, thumbnail
@@ -101,7 +102,8 @@ def make_proof(ledger: Ledger, files: EvidenceFiles, folder: Path, ref: str) -> 
     content = proof_file(proof)
     path = _write(folder, case, content)
     digest = files.keep(ref, content, path.name, "application/json")
-    event = ledger.event(Kind.PROOF_MADE, evidence=digest, rule=proof["rule"], head=proof["head"], file=path.name)
+    kind = case.procedure.kinds(NAMES[Role.PROVES])
+    event = ledger.event(kind, evidence=digest, rule=proof["rule"], head=proof["head"], file=path.name)
     # Only if nothing happened in between: the proof speaks of this head and no other.
     return ledger.change(ref, lambda now: [event] if now.head == case.head else [])
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from caseproof.channels.outbound.mail import Send
 from caseproof.config.clock import Clock
+from caseproof.config.ladder import LadderPolicy
 from caseproof.config.policy import AnswersPolicy, MailPolicy, Policy
 from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
@@ -185,7 +186,7 @@ class ReplyAddresses:
     """What an answer to a letter reaches us by: its signed address, and the link to its page.
 
     ``secret`` gives what both are signed with, ``void`` what they were signed with before; ``page`` is what the links
-    start with, None where there is no page; ``zone`` is whose time retailers read.
+    start with, None where there is no page; ``zone`` is whose time retailers read; ``ladder`` has the support address.
     """
 
     secret: Callable[[], bytes]
@@ -195,6 +196,7 @@ class ReplyAddresses:
     page: str | None
     clock: Clock
     zone: tzinfo = UTC
+    ladder: LadderPolicy = field(default_factory=LadderPolicy)
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,7 @@ class Services:
             self.settings.answers,
             self.clock,
             self.policy.letters_zone,
+            self.policy.ladder,
         )
 
     @property

@@ -23,13 +23,11 @@ from caseproof.domain.people import same_person
 from caseproof.domain.substance import same_text, stands_in
 from caseproof.domain.support import payloads as says
 from caseproof.domain.support.kinds import Kind
-from caseproof.domain.support.vocabulary import Failing, Tier, Urgency
+from caseproof.domain.support.vocabulary import PRODUCT_UNKNOWN, Failing, Tier, Urgency
 from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import US, event_of
 from caseproof.store import UnitOfWork
 
-PRODUCT_UNKNOWN = "not known yet"
-"""What stands for the product until somebody says it."""
 LONGEST_NAME = 200
 """How many characters a client's, a site's, a product's or a contract's name may have."""
 LONGEST_SUMMARY = 300
@@ -58,6 +56,8 @@ class SupportWanted:
     evidence: str = ""
     continues: str = ""
     request: str = ""
+    message_id: str = ""
+    unproven: str = ""
 
 
 def people_of(policy: Policy) -> dict[Tier, tuple[str, ...]]:
@@ -111,7 +111,8 @@ def opening_events(
     known = next((name for client, name in contracts.items() if same_person(client, wanted.client)), "")
     optional = {
         "site": wanted.site, "contract": wanted.contract or known, "sender": wanted.sender,
-        "evidence": wanted.evidence, "continues": wanted.continues,
+        "evidence": wanted.evidence, "continues": wanted.continues, "message_id": wanted.message_id,
+        "unproven": wanted.unproven,
     }  # fmt: skip
     told = {
         "key": key_of(wanted), "client": wanted.client, "product": wanted.product, "summary": wanted.summary,
@@ -137,6 +138,17 @@ def product_in(ladder: LadderPolicy, text: str) -> str:
     """The product that these words name, as the policy spells it; "" where they name none, or several."""
     named = [name for name in ladder.documents if stands_in(name, text)]
     return named[0] if len(named) == 1 else ""
+
+
+def mail_mark(message_id: str) -> str:
+    """Under which name it is noted of which support case a mail is."""
+    return f"support-mail/{hashlib.sha256(message_id.strip().strip('<>').encode()).hexdigest()}"
+
+
+def note_mail(uow: UnitOfWork, message_id: str, ref: str, at: datetime) -> None:
+    """That this mail is of this case: what answers it joins the case."""
+    if message_id:
+        uow.cursors.set(mail_mark(message_id), ref, at)
 
 
 def has_words(case: Case, words: str) -> bool:

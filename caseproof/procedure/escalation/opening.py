@@ -19,6 +19,7 @@ from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.vocabulary import Failing, Urgency
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, event_of
 from caseproof.procedure.core.support import SupportWanted, has_words, key_of, opening_events, tidy, write_opening
+from caseproof.procedure.escalation.questions import numbered
 from caseproof.store import AlreadyOpen, UnitOfWork
 
 __all__ = [
@@ -123,7 +124,7 @@ def support_for_job(
     return link_job(ledger, case.ref, job.ref, by), new
 
 
-def link_job(ledger: Ledger, ref: str, job: str, by: str) -> Case:
+def link_job(ledger: Ledger, ref: str, job: str, by: str, question: int | None = None) -> Case:
     """That a job fails in this matter, whose case this is (J10): each of the two names the other from then on.
 
     Said again, nothing changes. Raises BadInput where one of them is of another procedure, NotAllowed where the support
@@ -138,8 +139,9 @@ def link_job(ledger: Ledger, ref: str, job: str, by: str) -> Case:
                 f"{failing.ref} is no job-failure case.", "Name the case of the job that fails, like JF-000001."
             )
         now = ledger.clock()
-        if failing.ref not in linked_jobs(case):
-            case = uow.cases.append(case, event_of(Kind.JOB_LINKED, now, by, {"ref": failing.ref}))
+        linked = event_of(Kind.JOB_LINKED, now, by, {"ref": failing.ref} | numbered(question))
+        if failing.ref not in linked_jobs(case) or (question is not None and question not in case.handled):
+            case = uow.cases.append(case, *ledger.along(case, [linked]))
         if case.ref not in support_cases_of(failing):
             uow.cases.append(failing, event_of(JobKind.SUPPORT_OPENED, now, by, {"ref": case.ref}))
         uow.commit()

@@ -1,0 +1,285 @@
+"""Every request on the ladder, whichever way it comes: a form in Prefect, a page or a command (E1 to E6).
+
+Who acts for a tier is in it by the policy. Nothing of what a form could say of another case is believed: the case or
+the mail that names a technician is read from the store, here, and what was read is kept as evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from caseproof.config.policy import Policy
+from caseproof.domain.case import Case
+from caseproof.domain.decisions import require_member
+from caseproof.domain.errors import BadInput, NotAllowed
+from caseproof.domain.events import Event
+from caseproof.domain.people import same_person
+from caseproof.domain.support import payloads as says
+from caseproof.domain.support.conditions import linked_jobs
+from caseproof.domain.support.efforts import documents
+from caseproof.domain.support.forms import (
+    About,
+    Finish,
+    Finishes,
+    SupportForm,
+    asks_for,
+    tiers_answering,
+)
+from caseproof.domain.support.kinds import Kind
+from caseproof.domain.support.ladder import refuse_stranger, require_tier
+from caseproof.domain.support.procedure import SUPPORT
+from caseproof.domain.support.steps import LADDER, Request
+from caseproof.domain.substance import is_one_of, stands_in
+from caseproof.domain.support.vocabulary import Failing, Naming, Tier, Told, Way
+from caseproof.http.redaction import redact
+from caseproof.procedure.core.parts import EvidenceFiles, Ledger, event_of
+from caseproof.procedure.core.support import SupportWanted, documents_linked, people_of, tidy
+from caseproof.procedure.escalation.opening import link_job, support_cases_of
+from caseproof.procedure.escalation.questions import is_done, numbered
+from caseproof.procedure.escalation.telling import note_told, want_mail
+from caseproof.store import UnknownCase
+
+LONGEST = 20_000
+"""How many characters of a text are written down."""
+_SHORTEST_DIGEST = 8
+_AS_TYPED = frozenset({"tier", "document", "ref", "evidence", "of", "ticket", "technician", "way", "naming"})
+"""What is compared with something that is known: redaction must not change it."""
+
+
+def make_request(
+    ledger: Ledger,
+    files: EvidenceFiles,
+    policy: Policy,
+    ref: str,
+    request: Request,
+    said: Mapping[str, Any],
+    by: str,
+    question: int | None = None,
+) -> Case:
+    """Make a request of the ladder in the name of ``by``; ``said`` is what it brings, by the names of its event.
+
+    ``question`` is the number of the question that it answers, if it does. Sent twice, it is made once. Raises NotOnTheTeam for who is not in the tier, NotAllowed with each thing that is
+    missing and the next action, BadInput, UnknownCase.
+    """
+    case, kind = _support_case(ledger, ref), Kind(str(request))
+    people = people_of(policy)
+    names = kind.spec.says.__required_keys__ | kind.spec.says.__optional_keys__
+    brought = {name: _tidy(name, value) for name, value in said.items() if name in names and name[:6] != "there_"}
+    if LADDER[request].by_anybody:
+        brought = {"tier": _tier_of(by, people), **brought}
+    event = event_of(kind, ledger.clock(), by.strip() or "nobody", brought)
+    refuse_stranger(event, people)  # before anything is read for them
+    actor = _spelled(event, policy, people)
+    brought = _read_there(ledger, files, case, kind, brought, people) | numbered(question)
+    event = event_of(kind, event.at, actor, brought)
+    more = documents_linked(policy.ladder, str(case.facts["product"]), event.at)
+
+    def decide(now: Case) -> Sequence[Event]:
+        return [] if is_done(now, event, question) else [event, *(more if _needs_documents(now, event) else [])]
+
+    return ledger.change(case.ref, decide)
+
+
+def answer_form(
+    ledger: Ledger, files: EvidenceFiles, policy: Policy, ref: str, form: SupportForm, question: int | None = None
+) -> Case:
+    """Do what an answered form asks for, in the name of who answered it. Raises as ``make_request`` does."""
+    if isinstance(form, About):
+        return say_about(ledger, policy, ref, form, question)
+    if isinstance(form, Finish):
+        return _finish(ledger, files, policy, ref, form, question)
+    request, said = asks_for(form)
+    return make_request(ledger, files, policy, ref, request, said, form.answered_by, question)
+
+
+def say_about(ledger: Ledger, policy: Policy, ref: str, form: About, question: int | None = None) -> Case:
+    """Write down which client and which product it is about; L2 is shown that product's documents from then on."""
+    case = _support_case(ledger, ref)
+    by = _of_the_case(case, type(form), form.answered_by, policy)
+    told = tidy(
+        SupportWanted(
+            client=form.client, product=form.product, site=form.site or str(case.facts.get("site") or ""),
+            contract=form.contract, summary="as it is", said="as it was", how="",
+        )
+    )  # fmt: skip
+    contract = told.contract or next((c for name, c in policy.clients.items() if same_person(name, told.client)), "")
+    said = {
+        "client": told.client, "product": told.product, "site": told.site, "contract": contract,
+        "failing": str(form.failing),
+    }  # fmt: skip
+    event = event_of(Kind.FACTS_CORRECTED, ledger.clock(), by, said | numbered(question))
+    more = documents_linked(policy.ladder, told.product, event.at)
+
+    def decide(now: Case) -> Sequence[Event]:
+        same = question is None and all((now.facts.get(name) or "") == value for name, value in said.items())
+        return [] if same or is_done(now, event, question) else [event, *([] if _has_linked(now, more) else more)]
+
+    return ledger.change(case.ref, decide)
+
+
+# -- who ----------------------------------------------------------------------------------------------------------
+
+
+def _support_case(ledger: Ledger, ref: str) -> Case:
+    case = ledger.case(ref)
+    if case.procedure is not SUPPORT:
+        raise BadInput(f"{case.ref} is no support case.", "Name a support case, like SC-000001.")
+    return case
+
+
+def _spelled(event: Event, policy: Policy, people: Mapping[Tier, Collection[str]]) -> str:
+    """Who makes the request, as the policy spells it. What anybody may say is said by somebody who is known."""
+    tier = event.data.get("tier")
+    if not LADDER[Request(str(event.kind))].by_anybody and is_one_of(tier, Tier):
+        return require_tier(event.actor, Tier(str(tier)), people)
+    return require_member(event.actor, everybody(policy))
+
+
+def everybody(policy: Policy) -> tuple[str, ...]:
+    """The team, and whoever is in a tier; each once."""
+    names = [*policy.team, *(name for members in people_of(policy).values() for name in members)]
+    return tuple({" ".join(name.split()).casefold(): name for name in reversed(names)}.values())[::-1]
+
+
+def _of_the_case(case: Case, form: type[SupportForm], name: str, policy: Policy) -> str:
+    """Who answers a form that is of no tier of its own: somebody of the tier that owns the case."""
+    if case.is_closed:
+        raise NotAllowed(f"{case.ref} is closed.", "Open it again first, and say why.")
+    people = people_of(policy)
+    members = [member for tier in tiers_answering(case, form) for member in people[tier]]
+    return require_member(name, members or policy.team)
+
+
+# -- what is brought ----------------------------------------------------------------------------------------------
+
+
+def _tidy(name: str, value: Any) -> Any:
+    """People paste from logs: no secret of theirs is written down."""
+    if isinstance(value, list):
+        return [_tidy(name, one) for one in value]
+    if not isinstance(value, str):
+        raise BadInput(f"The {name} is no text.", "Write it in words.")
+    text = value.replace("\0", "\ufffd").encode("utf-8", "replace").decode().strip()[:LONGEST]
+    return text if name in _AS_TYPED else redact(text)
+
+
+def _tier_of(name: str, people: Mapping[Tier, Collection[str]]) -> str:
+    """The first tier that somebody is in, "" for none."""
+    return next((str(tier) for tier in Tier if any(same_person(name, one) for one in people.get(tier, ()))), "")
+
+
+def _needs_documents(case: Case, event: Event) -> bool:
+    """Whether the policy's documents are to be linked now: in a new opening, and where L2 has none to work with."""
+    return event.kind is Kind.REOPENED or (event.kind.spec.target is not None and not documents(case))
+
+
+def _has_linked(case: Case, more: Sequence[Event]) -> bool:
+    return bool(more) and list(documents(case)) == more[0].data["documents"]
+
+
+# -- E6, the first exception: who is named, and where ----------------------------------------------------------------
+
+
+def _read_there(
+    ledger: Ledger,
+    files: EvidenceFiles,
+    case: Case,
+    kind: Kind,
+    said: dict[str, Any],
+    people: Mapping[Tier, Collection[str]],
+) -> dict[str, Any]:
+    """What is brought, with what the named case says, or with the file of the mail that is meant."""
+    if kind not in (Kind.REACHED_L2, Kind.REACHED_PT) or said.get("way") != Way.NAMED:
+        return said
+    if said.get("naming") == Naming.MAIL:
+        return said | {"evidence": _mail_meant(case, str(said.get("evidence") or ""))}
+    if said.get("naming") != Naming.CASE:
+        return said
+    return said | _named_by(ledger, files, case, str(said.get("ref") or ""), people)
+
+
+def _mail_meant(case: Case, typed: str) -> str:
+    """The file of the case's mail whose digest begins so; what was typed, where that is none or several."""
+    opened = case.opened.event.data if case.opened else {}
+    known = {str(opened.get("evidence") or ""), *(str(fact.data["evidence"]) for fact in case.all_of(says.ClientWrote))}
+    meant = [one for one in known - {""} if len(typed) >= _SHORTEST_DIGEST and one.startswith(typed.casefold())]
+    return meant[0] if len(meant) == 1 else typed
+
+
+def _named_by(
+    ledger: Ledger, files: EvidenceFiles, case: Case, ref: str, people: Mapping[Tier, Collection[str]]
+) -> dict[str, Any]:
+    """What is read of the case that is said to name the technician: whose it is, of what, and whom it names."""
+    if not ref:
+        return {"ref": ""}
+    try:
+        there = ledger.case(ref)
+    except UnknownCase as error:
+        raise NotAllowed(f"E6: {error.problem}", "Name the case that names the technician; else climb.") from error
+    read = {
+        "ref": there.ref,
+        "there_client": str(there.facts.get("client") or there.facts.get("retailer") or ""),
+        "there_product": _product_there(case, there),
+        "there_names": _named_in(there, people),
+    }
+    kept = files.keep_json(case.ref, f"named-by-{there.ref}.json", read | {"head": there.head, "events": there.version})
+    return read | {"evidence": kept}
+
+
+def _product_there(case: Case, there: Case) -> str:
+    """The product that the other case is about; a job's case is about that of the support case that it is linked to."""
+    if there.procedure is SUPPORT:
+        return str(there.facts["product"])
+    together = there.ref in linked_jobs(case) or case.ref in support_cases_of(there)
+    return str(case.facts["product"]) if together else ""
+
+
+def _named_in(there: Case, people: Mapping[Tier, Collection[str]]) -> list[str]:
+    """The technicians of L2 and PT whom that case names: who worked on it, who was asked for, whom its client names."""
+    known = [name for tier in (Tier.L2, Tier.PT) for name in people.get(tier, ())]
+    technicians = list(dict.fromkeys(known))
+    worked = {event.actor for event in there.events}
+    worked |= {str(event.data["technician"]) for event in there.events if event.data.get("technician")}
+    words = [text for event in there.events for text in _clients_words(event)]
+    return [
+        name
+        for name in technicians
+        if any(same_person(name, one) for one in worked) or any(stands_in(name, text) for text in words)
+    ]
+
+
+def _clients_words(event: Event) -> list[str]:
+    """What the client, or the retailer, wrote or said with this event."""
+    if event.says(says.SupportOpened) is not None:
+        return [] if event.data.get("unproven") else [str(event.data["said"])]
+    if event.says(says.ClientWrote) is not None:
+        return [] if event.data.get("unproven") else [str(event.data["words"])]
+    is_theirs = str(event.kind) in ("confirmation_received", "reply_received")
+    return [str(event.data["words"])] if is_theirs and isinstance(event.data.get("words"), str) else []
+
+
+# -- the last steps -----------------------------------------------------------------------------------------------
+
+
+def _finish(
+    ledger: Ledger, files: EvidenceFiles, policy: Policy, ref: str, form: Finish, question: int | None
+) -> Case:
+    case = _support_case(ledger, ref)
+    by = _of_the_case(case, type(form), form.answered_by, policy)
+    match form.what:
+        case Finishes.MAIL:
+            return want_mail(ledger, case.ref, to=form.to, words=redact(form.words), by=by, question=question)
+        case Finishes.TELEPHONE | Finishes.TICKET:
+            how = Told.TELEPHONE if form.what is Finishes.TELEPHONE else Told.TICKET
+            return note_told(ledger, case.ref, how, to=form.to, words=redact(form.words), by=by, question=question)
+        case Finishes.LINK:
+            return link_job(ledger, case.ref, form.job, by, question)
+        case Finishes.NO_JOB:
+            about = About(
+                answered_by=form.answered_by, failing=Failing.NO, client=str(case.facts["client"]),
+                product=str(case.facts["product"]), contract=str(case.facts.get("contract") or ""),
+            )  # fmt: skip
+            return say_about(ledger, policy, ref, about, question)
+        case _:
+            return make_request(ledger, files, policy, ref, Request.TAKE_SOLUTION_BACK, {"why": form.why}, by, question)
