@@ -65,7 +65,7 @@ def test_e4_pt_takes_a_case_only_when_l2_is_exhausted(desk: Desk) -> None:
 
 
 def test_e5_pt_alone_goes_to_development_with_the_change_stated(desk: Desk) -> None:
-    with pytest.raises(NotAllowed, match="Let L2 ask PT|E2|E4"):
+    with pytest.raises(NotAllowed, match=r"E2|E4"):
         desk.ask(desk.with_l2(summary="Another"), Request.RAISE_DEVELOPMENT, "PT")
     ref = desk.with_pt()
     with pytest.raises(NotAllowed, match="E5: Which change in code is needed"):
@@ -127,7 +127,7 @@ def test_e6_no_case_its_own_case_and_a_stranger_name_nobody(desk: Desk) -> None:
         desk.ask(ref, Request.REACH_L2, **by_case("SC-000999"), technician=PEOPLE["PT"])
 
 
-def test_e6_a_jobs_case_names_a_technician_only_where_it_is_about_this_matter(desk: Desk, world: World) -> None:
+def test_e6_a_jobs_case_names_a_technician_only_where_it_is_about_this_matter(desk: Desk) -> None:
     job = desk.world.open()
     ref = desk.open(client=str(desk.world.case(job).facts["retailer"]))
     desk.services.store.change(
@@ -155,11 +155,11 @@ def test_e6_a_mail_in_the_case_names_the_technician_unless_anybody_may_have_sent
 
 def test_e6_the_answer_goes_to_the_technician_who_asked_and_to_nobody_else(desk: Desk) -> None:
     ref = desk.open()
-    with pytest.raises(NotAllowed, match="E6: .*own request"):
+    with pytest.raises(NotAllowed, match=r"E6: .*own request"):
         desk.ask(ref, Request.REACH_L2, **ASKED_AGAIN, technician=PEOPLE["L2"])
     case = desk.ask(ref, Request.WANT_DETAILS, "L2")
     assert waits_for(case, PEOPLE["L2"]) is Tier.L2
-    with pytest.raises(NotAllowed, match="E6: .*steps that were taken"):
+    with pytest.raises(NotAllowed, match=r"E6: .*steps that were taken"):
         desk.ask(ref, Request.REACH_L2, **ASKED_AGAIN | {"steps": ""}, technician=PEOPLE["L2"])
     assert desk.ask(ref, Request.REACH_L2, **ASKED_AGAIN, technician=PEOPLE["L2"]).state is State.WITH_L2
     other = desk.with_l2(summary="Another")

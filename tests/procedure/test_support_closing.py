@@ -1,4 +1,4 @@
-"""A support case closes with its solution, the client told once, and the proof of each job that failed (J5, J7 to J11)."""
+"""A support case closes with its solution, the client told once, and the proof of each job that failed (J5 to J11)."""
 
 from __future__ import annotations
 

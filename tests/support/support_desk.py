@@ -85,7 +85,6 @@ class Desk:
         self.ask(ref, Request.TAKE, "PT")
         return ref
 
-
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def tell(self, ref: str) -> Case:

@@ -23,7 +23,7 @@ from caseproof.evidence.vault import Vault
 from caseproof.http.redaction import redact_address
 from caseproof.platforms.base import JobPlatform, RunPage, UnknownRun
 from caseproof.procedure.closing.ticket import attach
-from caseproof.procedure.core.parts import Effects, EvidenceFiles, Ledger
+from caseproof.procedure.core.parts import US, Effects, EvidenceFiles, Ledger, event_of
 
 
 class ProofNotMade(CaseproofError):
@@ -103,7 +103,8 @@ def make_proof(ledger: Ledger, files: EvidenceFiles, folder: Path, ref: str) -> 
     path = _write(folder, case, content)
     digest = files.keep(ref, content, path.name, "application/json")
     kind = case.procedure.kinds(NAMES[Role.PROVES])
-    event = ledger.event(kind, evidence=digest, rule=proof["rule"], head=proof["head"], file=path.name)
+    said = {"evidence": digest, "rule": proof["rule"], "head": proof["head"], "file": path.name}
+    event = event_of(kind, ledger.clock(), US, said)
     # Only if nothing happened in between: the proof speaks of this head and no other.
     return ledger.change(ref, lambda now: [event] if now.head == case.head else [])
 

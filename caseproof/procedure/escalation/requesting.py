@@ -15,6 +15,7 @@ from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.people import same_person
+from caseproof.domain.substance import is_one_of, stands_in
 from caseproof.domain.support import payloads as says
 from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.efforts import documents
@@ -30,7 +31,6 @@ from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.ladder import refuse_stranger, require_tier
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.steps import LADDER, Request
-from caseproof.domain.substance import is_one_of, stands_in
 from caseproof.domain.support.vocabulary import Failing, Naming, Tier, Told, Way
 from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, event_of
@@ -59,8 +59,9 @@ def make_request(
 ) -> Case:
     """Make a request of the ladder in the name of ``by``; ``said`` is what it brings, by the names of its event.
 
-    ``question`` is the number of the question that it answers, if it does. Sent twice, it is made once. Raises NotOnTheTeam for who is not in the tier, NotAllowed with each thing that is
-    missing and the next action, BadInput, UnknownCase.
+    ``question`` is the number of the question that it answers, if it does. Sent twice, it is made once. Raises
+    NotOnTheTeam for who is not in the tier, NotAllowed with each thing that is missing and the next action, BadInput,
+    UnknownCase.
     """
     case, kind = _support_case(ledger, ref), Kind(str(request))
     people = people_of(policy)
@@ -262,9 +263,7 @@ def _clients_words(event: Event) -> list[str]:
 # -- the last steps -----------------------------------------------------------------------------------------------
 
 
-def _finish(
-    ledger: Ledger, files: EvidenceFiles, policy: Policy, ref: str, form: Finish, question: int | None
-) -> Case:
+def _finish(ledger: Ledger, files: EvidenceFiles, policy: Policy, ref: str, form: Finish, question: int | None) -> Case:
     case = _support_case(ledger, ref)
     by = _of_the_case(case, type(form), form.answered_by, policy)
     match form.what:

@@ -17,15 +17,16 @@ from caseproof.channels.outbound.personal import compose_personal
 from caseproof.config.mail_address import comparable, usable_address
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput, NotAllowed
+from caseproof.domain.substance import says_something
 from caseproof.domain.support import payloads as says
 from caseproof.domain.support.conditions import CONDITIONS
 from caseproof.domain.support.kinds import Kind
-from caseproof.domain.substance import says_something
 from caseproof.domain.support.vocabulary import Told
 from caseproof.procedure.core.idempotent_effect import Json
 from caseproof.procedure.core.parts import US, Dispatch, Ledger, event_of
 from caseproof.procedure.core.support import note_mail
-from caseproof.procedure.escalation.questions import is_done, numbered as of_question
+from caseproof.procedure.escalation.questions import is_done
+from caseproof.procedure.escalation.questions import numbered as of_question
 from caseproof.procedure.notify.outbox import TURNS, Draft, OutboxEntry, keep_letters, send_letters
 from caseproof.procedure.notify.threads import numbered
 from caseproof.store import UnitOfWork
@@ -80,7 +81,9 @@ def note_told(
         raise BadInput("J5: it is not said who was told.", "Name whom you spoke with, or wrote to.")
     if not says_something(text):
         raise BadInput("J5: it is not said in which words the client was told.", "Write what you told them.")
-    event = event_of(Kind.CLIENT_TOLD, ledger.clock(), by, {"how": str(how), "to": whom, "words": text} | of_question(question))
+    event = event_of(
+        Kind.CLIENT_TOLD, ledger.clock(), by, {"how": str(how), "to": whom, "words": text} | of_question(question)
+    )
     return ledger.change(ref, lambda case: [] if is_done(case, event, question) else [event])
 
 
@@ -100,7 +103,9 @@ def want_mail(ledger: Ledger, ref: str, *, to: str, words: str, by: str, questio
             f"{to.strip()[:100] or 'Nobody'} is no registered contact of {case.facts['client']}, and did not write.",
             f"Choose one of {', '.join(known[:5])}." if known else "Register a contact of this client first.",
         )
-    event = event_of(Kind.CLIENT_MAIL_WRITTEN, ledger.clock(), by, {"to": address, "words": text} | of_question(question))
+    event = event_of(
+        Kind.CLIENT_MAIL_WRITTEN, ledger.clock(), by, {"to": address, "words": text} | of_question(question)
+    )
     return ledger.change(ref, lambda now: [] if is_done(now, event, question) else [event])
 
 
@@ -144,23 +149,17 @@ def _own_words(ledger: Ledger, dispatch: Dispatch, case: Case, to: Sequence[str]
         known = uow.people.contact(str(case.facts["client"]), to[0]) if to else None
     language = language_of(known.language if known else "", dispatch.replies.mail.language)
     words = _WORDS.get(language, _WORDS["en"])
-    return words.format(
-        summary=case.facts["summary"], solution=solution["solution"], checked=solution["checked"]
-    )
+    return words.format(summary=case.facts["summary"], solution=solution["solution"], checked=solution["checked"])
 
 
-def _draft(
-    ledger: Ledger, dispatch: Dispatch, case: Case, name: str, to: Sequence[str], words: str
-) -> Draft:
+def _draft(ledger: Ledger, dispatch: Dispatch, case: Case, name: str, to: Sequence[str], words: str) -> Draft:
     sender = dispatch.replies.mail.sender
     first = message_id(case.ref, name, sender).replace(".notice@", ".mail@")
     letters = [_letter(ledger, dispatch, case, numbered(first, place), one, words) for place, one in enumerate(to, 1)]
     return Draft(list(to), letters)
 
 
-def _letter(
-    ledger: Ledger, dispatch: Dispatch, case: Case, name: str, to: str, words: str
-) -> EmailMessage:
+def _letter(ledger: Ledger, dispatch: Dispatch, case: Case, name: str, to: str, words: str) -> EmailMessage:
     theirs = _their_mail(case, to)
     return compose_personal(
         words, ref=case.ref, subject=f"{case.facts['summary']} [{case.ref}]", sender=dispatch.replies.mail.sender,
@@ -173,7 +172,9 @@ def _their_mail(case: Case, to: str) -> str:
     """The Message-ID of what they wrote last, "" where it is not known."""
     told = [fact.event.data for fact in case.all_of(says.ClientWrote)]
     told = [*reversed(told), *([case.opened.event.data] if case.opened else [])]
-    named = (str(one.get("message_id") or "") for one in told if comparable(str(one.get("sender") or "")) == comparable(to))
+    named = (
+        str(one.get("message_id") or "") for one in told if comparable(str(one.get("sender") or "")) == comparable(to)
+    )
     return next((one for one in named if is_message_id(one)), "")
 
 
