@@ -9,8 +9,10 @@ from caseproof.domain.codes import StepName
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.forms import TryAgain
-from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.owing import BY_STEP
+from caseproof.domain.payloads import Trouble, TroubleOver
+from caseproof.domain.procedure import procedure_of
+from caseproof.domain.specs import EventKind
 from caseproof.procedure.core.parts import US
 from caseproof.procedure.keeper.owing import WAYS, thing_of, what_is_wrong
 from caseproof.procedure.views.questions import what_to_put_right
@@ -28,9 +30,14 @@ def read_answers(ref: str) -> None:
     for fact in load_case(ref).unhandled:
         if fact["form"] == TryAgain.slug:
             services().ledger.record(
-                ref, Kind.TROUBLE_OVER, fact.actor, step=_troubled(ref), question=fact["number"],
+                ref, _over(ref), fact.actor, step=_troubled(ref), question=fact["number"],
                 remark=str(fact["answer"].get("remark", "")),
             )  # fmt: skip
+
+
+def _over(ref: str) -> EventKind:
+    """The kind of event by which the trouble of this case is over."""
+    return procedure_of(ref).kind(TroubleOver)
 
 
 def _troubled(ref: str) -> str:
@@ -51,7 +58,7 @@ def carry(step: Step, ref: str) -> None:
         ask_to_try_again(ref, what_to_put_right(name, problem))
         return
     if now.trouble is not None and now.trouble["step"] == name:
-        services().ledger.record(ref, Kind.TROUBLE_OVER, US, step=name)
+        services().ledger.record(ref, _over(ref), US, step=name)
 
 
 def _carried(step: Step, case: Case) -> Case:
@@ -93,8 +100,9 @@ def ask_to_try_again(ref: str, explain: str) -> None:
 def say_trouble(ref: str, step: str, problem: CaseproofError) -> None:
     """Write down that a step needs help, once for the same problem."""
     get_run_logger().warning("'%s' needs help: %s", step, problem)
+    kind = procedure_of(ref).kind(Trouble)
     event = services().ledger.event(
-        Kind.TROUBLE, step=str(step), code=str(problem.code), problem=problem.problem, next_action=problem.next_action
+        kind, step=str(step), code=str(problem.code), problem=problem.problem, next_action=problem.next_action
     )
     services().store.change(ref, lambda now: [] if _is_known(now.trouble, event) else [event])
 

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from caseproof.cli.common import AsJson, err, out, print_json, safe, table_of
-from caseproof.domain.job_failure.lifecycle import LABELS, State, called
+from caseproof.domain.procedure import called, procedures
 from caseproof.domain.spelling import no_such, same, what_is_alike
 from caseproof.domain.vocabulary import CAUSES
 from caseproof.procedure.core.services import bootstrap
@@ -18,6 +18,8 @@ from caseproof.store import CaseRow
 
 _NAMED = ("retailer", "marketplace", "platform")
 """What is filtered by a name that somebody gave."""
+_STATES = list(dict.fromkeys(str(state) for one in procedures() for state in one.states))
+_LABELS = [called(state) for state in _STATES]
 _SEARCHED = ("ref", "job", "job_name", "retailer", "marketplace", "platform")
 
 
@@ -38,8 +40,8 @@ class Wanted:
     def __post_init__(self) -> None:
         if self.cause and not any(same(self.cause, one) for one in CAUSES):
             raise no_such("cause", self.cause, CAUSES)
-        if self.state and not any(_is_state(self.state, one) for one in State):
-            raise no_such("state", self.state, [LABELS[one] for one in State])
+        if self.state and not any(_is_state(self.state, one) for one in _STATES):
+            raise no_such("state", self.state, _LABELS)
 
     def __bool__(self) -> bool:
         return any((self.search.strip(), self.retailer, self.marketplace, self.platform, self.cause, self.state))
@@ -47,7 +49,7 @@ class Wanted:
     @property
     def is_closed(self) -> bool:
         """Whether closed cases are asked for."""
-        return bool(self.state) and _is_state(self.state, State.CLOSED)
+        return bool(self.state) and _is_state(self.state, "closed")
 
     def fits(self, row: CaseRow) -> bool:
         """Whether all that is wanted is true of this case."""
@@ -84,7 +86,7 @@ def case_list(
     marketplace: Annotated[str, typer.Option(help="Only those on this marketplace.")] = "",
     cause: Annotated[str, typer.Option(help=f"Only this cause: {', '.join(CAUSES)}.")] = "",
     platform: Annotated[str, typer.Option(help="Only this platform's.")] = "",
-    state: Annotated[str, typer.Option(help=f"Only in this state: {', '.join(LABELS.values())}.")] = "",
+    state: Annotated[str, typer.Option(help=f"Only in this state: {', '.join(_LABELS)}.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Closed cases too.")] = False,
     as_json: AsJson = False,
 ) -> None:

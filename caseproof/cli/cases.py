@@ -19,7 +19,8 @@ from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.cause import choice_of, owes_correction
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.payloads import Doubt
+from caseproof.domain.payloads import AnswerRefused, Doubt, Trouble
+from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.vocabulary import CAUSES, Scope
 from caseproof.procedure.answers.manual_confirmation import confirm_by_message, word_brought
 from caseproof.procedure.closing.proving import proof_path
@@ -31,6 +32,8 @@ from caseproof.procedure.keeper.owing import give_up
 from caseproof.procedure.views.case_page import cause_in_words, next_action, sentence
 from caseproof.procedure.views.owed import as_json as owed_as_json
 from caseproof.procedure.views.owed import owed_lines
+from caseproof.procedure.views.questions import what_rules_mean
+from caseproof.procedure.views.support import next_tiers, support_view
 from caseproof.store import OwedRow
 
 case_app = typer.Typer(no_args_is_help=True, help="Open, confirm and read cases.")
@@ -192,16 +195,41 @@ def case_show(ref: Ref, as_json: AsJson = False) -> None:
     if as_json:
         print_json(_as_json(services, case))
         return
-    facts = case.facts
-    out.print(f"[bold]{case.ref}[/] {safe(facts['job_name'])} · {safe(facts.get('retailer') or 'no retailer')}")
+    whose = str(case.procedure.listed_as(case.facts).get("retailer") or "no retailer")
+    out.print(f"[bold]{case.ref}[/] {safe(case.name)} · {safe(whose)}")
     out.print(f"[bold]{case.procedure.called(case.state)}[/] · Next: {safe(next_action(case))}")
-    out.print(f"Cause: {safe(cause_in_words(case))}")
+    if cause := cause_in_words(case):
+        out.print(f"Cause: {safe(cause)}")
+    if case.procedure is SUPPORT:
+        _print_support(case)
     out.print(safe(services.links.case_url(case.ref)), highlight=False)
     table = table_of("Timeline", "At (UTC)", "What", "Who")
     for event in case.events:
         if event.kind.spec.news:
             table.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", safe(sentence(event)), safe(event.actor))
     out.print(table)
+
+
+def _print_support(case: Case) -> None:
+    """What a support case says beside what every case does: who has it, what it is about, and what was tried."""
+    view = support_view(case)
+    out.print(f"{safe(view.owner)} has it; {safe(view.acts)} acts.")
+    for name, value in view.facts:
+        out.print(f"{name}: {safe(value)}", soft_wrap=True)
+    table = table_of("What was tried", "Tier", "Who", "What", "Outcome", "What came of it")
+    for one in (*view.efforts, *view.open_items):
+        what = f"{one.key} {one.what}".strip()
+        table.add_row(one.tier, safe(one.by), safe(what), safe(one.outcome or "not said yet"), safe(one.seen))
+    if table.row_count:
+        out.print(table)
+
+
+def _print_next_tier(case: Case) -> None:
+    for one in next_tiers(case):
+        table = table_of(f"Before {one.name} may have it", "Rule", "Missing", "Next action")
+        for blocker in one.blockers:
+            table.add_row(blocker.rule, safe(blocker.missing), safe(blocker.next_action))
+        out.print(table if one.blockers else f"{safe(one.name)} may have it: nothing is missing.")
 
 
 def _as_json(services: Services, case: Case) -> dict[str, Any]:
@@ -217,12 +245,19 @@ def _as_json(services: Services, case: Case) -> dict[str, Any]:
         "ticket": case.ticket.data["ticket"] if case.ticket else None,
         "next_action": next_action(case),
         "trouble": _trouble(case),
+        "to_climb": _to_climb(case),
         "missing": [vars_of(b) for b in closure_blockers(case)] if not case.is_closed else [],
         "proof": str(proof) if proof else None,
         "timeline": [
             {"at": e.at, "type": e.kind, "code": _code(e), "actor": e.actor, "what": sentence(e)} for e in case.events
         ],
     }
+
+
+def _to_climb(case: Case) -> dict[str, list[dict[str, str]]]:
+    """What a support case lacks before the next tier may have it, by the tier; empty for a job failure."""
+    found = next_tiers(case) if case.procedure is SUPPORT else []
+    return {str(one.tier): [vars_of(blocker) for blocker in one.blockers] for one in found}
 
 
 def _trouble(case: Case) -> dict[str, Any] | None:
@@ -235,7 +270,7 @@ def _trouble(case: Case) -> dict[str, Any] | None:
 
 def _code(event: Event) -> str | None:
     """Why, for programs, also where the event is older than the codes; None where it has none."""
-    if event.kind in (Kind.TROUBLE, Kind.ANSWER_REFUSED):
+    if event.kind.spec.says in (Trouble, AnswerRefused):
         return trouble_code(event.data)
     if event.kind in (Kind.REPLY_RECEIVED, Kind.CONFIRMATION_REFUSED):
         return message_code(event.data)
@@ -258,9 +293,9 @@ def case_why(ref: Ref, as_json: AsJson = False) -> None:
         owed = uow.owed.of(case.ref)
     if as_json:
         missing = [vars_of(b) for b in blockers]
-        print_json(
-            {"case": case.ref, "status": case.state, "missing": missing, "owed": [owed_as_json(one) for one in owed]}
-        )
+        owes = [owed_as_json(one) for one in owed]
+        climb = {"to_climb": _to_climb(case)} if case.procedure is SUPPORT else {}
+        print_json({"case": case.ref, "status": case.state, "missing": missing, **climb, "owed": owes})
         return
     if case.is_closed:
         out.print(f"{case.ref} is closed, with its proof: {safe(proof_path(services.proofs, case))}", soft_wrap=True)
@@ -271,7 +306,10 @@ def case_why(ref: Ref, as_json: AsJson = False) -> None:
     for blocker in blockers:
         table.add_row(blocker.rule, safe(blocker.missing), safe(blocker.next_action))
     out.print(table)
-    out.print(f"What J1 to J11 mean: {safe(services.links.rules_url)}", soft_wrap=True, highlight=False)
+    if case.procedure is SUPPORT:
+        _print_next_tier(case)
+    mean = what_rules_mean(case.procedure)
+    out.print(f"{mean}: {safe(services.links.rules_url)}", soft_wrap=True, highlight=False)
     _print_owed(case.ref, owed)
 
 

@@ -18,6 +18,7 @@ from caseproof.cli.common import out, safe
 from caseproof.config.settings import read_settings
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.procedure import require_job_failure
 from caseproof.domain.spelling import no_such
 from caseproof.domain.vocabulary import CAUSES, Decision
 from caseproof.procedure.core.services import Services, bootstrap
@@ -75,6 +76,7 @@ def _made_up(kind: MailKind, cause: str, language: str) -> EmailMessage:
 def _of_case(services: Services, ref: str, kind: MailKind, cause: str, language: str) -> EmailMessage:
     """The mail that this case would send to its first contact; with a made-up link, which leads nowhere."""
     case = services.ledger.case(ref)
+    require_job_failure(case)
     with services.store.reading() as uow:
         contacts = uow.people.contacts(case.facts.get("retailer") or "")
     contact = contacts[0] if contacts else None

@@ -131,6 +131,11 @@ class Case:
         return {**self.opened.event.data, **self.corrected}
 
     @property
+    def name(self) -> str:
+        """What it is about, in a line: the job's name, or what a client wants."""
+        return str(self.procedure.listed_as(self.facts).get("job_name") or self.ref)
+
+    @property
     def decided(self) -> Decision | None:
         """The decision in force. Keeping paused is one too; it never closes a case."""
         if self.decision is None:

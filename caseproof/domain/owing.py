@@ -7,12 +7,17 @@ a function of how long it has been owed and of what is wrong.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from caseproof.domain.codes import Code, StepName
+from caseproof.domain.codes import Code, StepName, trouble_code
+
+if TYPE_CHECKING:
+    from caseproof.domain.case import Case
 
 
 class Debt(StrEnum):
@@ -89,6 +94,14 @@ _OF_CONTACTS = (timedelta(hours=1), timedelta(days=1))
 """The soonest and the latest next try. A contact that is registered has what waited for it tried at once."""
 LONGEST = timedelta(days=1)
 """Nothing waits longer than this for its next try."""
+
+
+def step_in_trouble(case: Case) -> Iterator[Owed]:
+    """The step of an open case that could not be carried out: its run tries it again, whichever procedure it is of."""
+    if case.trouble is not None:
+        said = case.trouble.data
+        words = f"{said['problem']} {said['next_action']}"
+        yield Owed(Debt.STEP, str(said["step"]), str(trouble_code(case.trouble.event.data)), words)
 
 
 def first_try(one: Owed, since: datetime) -> datetime | None:

@@ -5,7 +5,12 @@ what came later is ``NotRequired``. The rules that decide do not trust the types
 """
 
 # No "from __future__ import annotations": with it, Python up to 3.13 takes every name for a required one.
-from typing import Any, NotRequired, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
+
+from caseproof.domain.specs import NAMES_IT
+
+Named = Annotated[str, NAMES_IT]
+"""What something is known by elsewhere: a text that goes on naming it, whatever it looks like."""
 
 
 class JobAtStop(TypedDict):
@@ -45,7 +50,7 @@ class Answering(TypedDict):
 class Failure(TypedDict):
     """What fails; a reopening may say it anew."""
 
-    failed_run: NotRequired[str | None]
+    failed_run: NotRequired[Named | None]
     failed_run_url: NotRequired[str | None]
     failed_at: NotRequired[str | None]
     check: NotRequired[str]
@@ -64,8 +69,8 @@ class Remembered(TypedDict):
 class Opened(Failure):
     """What the case is about, and how it was found."""
 
-    platform: str
-    job: str
+    platform: Named
+    job: Named
     job_name: str
     cause: str
     summary: str
@@ -74,8 +79,8 @@ class Opened(Failure):
     job_url: NotRequired[str]
     retailer: NotRequired[str | None]
     marketplace: NotRequired[str | None]
-    connection: NotRequired[str | None]
-    ticket: NotRequired[str]
+    connection: NotRequired[Named | None]
+    ticket: NotRequired[Named]
 
 
 class Reopened(Failure):
@@ -91,7 +96,7 @@ class FactsCorrected(TypedDict):
 
     retailer: str | None
     marketplace: str | None
-    connection: str | None
+    connection: Named | None
 
 
 class Stopped(TypedDict):
@@ -99,7 +104,7 @@ class Stopped(TypedDict):
 
     scope: str
     jobs: list[JobAtStop]
-    evidence: str
+    evidence: Named
     narrowed: NotRequired[str]
     not_stopped: NotRequired[list[dict[str, Any]]]
 
@@ -118,7 +123,7 @@ class StopDidNotHold(TypedDict):
 
     jobs: list[JobAtStop]
     why: str
-    evidence: str
+    evidence: Named
     runs: NotRequired[list[str]]
 
 
@@ -126,7 +131,7 @@ class TicketOpened(TypedDict):
     """The ticket, and whether a person had raised it."""
 
     desk: str
-    ticket: str
+    ticket: Named
     adopted: bool
     url: NotRequired[str]
 
@@ -134,13 +139,13 @@ class TicketOpened(TypedDict):
 class TicketClosed(TypedDict):
     """The ticket."""
 
-    ticket: str
+    ticket: Named
 
 
 class TicketReopened(TypedDict):
     """The ticket."""
 
-    ticket: str
+    ticket: Named
 
 
 class LinksMadeOf(TypedDict, total=False):
@@ -158,15 +163,15 @@ class Mailed(TypedDict):
     they were signed with, ``links`` what their links are made of: page, until, letters.
     """
 
-    message_id: str
+    message_id: Named
     accepted: list[str]
-    evidence: str
+    evidence: Named
     to: NotRequired[list[str]]
     refused: NotRequired[dict[str, str]]
     refused_codes: NotRequired[dict[str, str]]
-    more: NotRequired[list[str]]
-    sent: NotRequired[list[str]]
-    key: NotRequired[str]
+    more: NotRequired[list[Named]]
+    sent: NotRequired[list[Named]]
+    key: NotRequired[Named]
     links: NotRequired[LinksMadeOf]
 
 
@@ -193,7 +198,7 @@ class NoticeCorrected(Mailed):
 class CauseAwaited(Answering):
     """The shape of the message (its digest, "" for a case that asks by itself), and the words of that shape."""
 
-    shape: str
+    shape: Named
     words: str
 
 
@@ -208,7 +213,7 @@ class CauseChosen(Answering):
     on: str
     how: str
     was: str
-    shape: str
+    shape: Named
 
 
 class CauseLeftOpen(Answering):
@@ -238,12 +243,12 @@ class Written(Answering):
     """
 
     sender: str
-    evidence: str
-    original: NotRequired[str]
+    evidence: Named
+    original: NotRequired[Named]
     name: NotRequired[str]
     choice: NotRequired[str]
     link: NotRequired[str]
-    message_id: NotRequired[str]
+    message_id: NotRequired[Named]
 
 
 class Weighed(Written):
@@ -264,7 +269,7 @@ class WordAgreed(Answering):
     """The word that something speaks against, by its sender and file: it counts all the same."""
 
     sender: str
-    evidence: str
+    evidence: Named
     remark: NotRequired[str]
 
 
@@ -288,8 +293,8 @@ class AddressBounced(TypedDict):
 
     address: str
     why: str
-    evidence: str
-    original: NotRequired[str]
+    evidence: Named
+    original: NotRequired[Named]
 
 
 class ChangeValidated(TypedDict):
@@ -321,22 +326,22 @@ class KeptPaused(Answering):
 class RunStarted(TypedDict):
     """The run that carries out the decision, and what for."""
 
-    run: str
+    run: Named
     purpose: str
     url: str
     name: NotRequired[str]
-    job: NotRequired[str]
-    key: NotRequired[str]
+    job: NotRequired[Named]
+    key: NotRequired[Named]
 
 
 class RunVerified(TypedDict):
     """The run as it was read back; of a removal, what is left of the job."""
 
-    run: str
+    run: Named
     purpose: str
     started_at: str
     ended_at: str
-    evidence: str
+    evidence: Named
     name: NotRequired[str]
     said: NotRequired[str]
     url: NotRequired[str]
@@ -347,7 +352,7 @@ class RunVerified(TypedDict):
 class RunFailed(Coded):
     """Which run, and why it proves nothing."""
 
-    run: str
+    run: Named
     why: str
     url: NotRequired[str]
 
@@ -355,7 +360,7 @@ class RunFailed(Coded):
 class FailedAgain(TypedDict):
     """A later run that failed."""
 
-    run: str
+    run: Named
     why: str
 
 
@@ -376,9 +381,9 @@ class NeighboursLive(TypedDict):
 class Photographed(TypedDict):
     """The picture of the run's own page, and what it names."""
 
-    run: str
+    run: Named
     taken_at: str
-    evidence: str
+    evidence: Named
     names_run: bool
     names_success: bool
     url: str
@@ -389,16 +394,16 @@ class Photographed(TypedDict):
 class PhotoRefused(Coded):
     """Why a picture does not count."""
 
-    run: str
+    run: Named
     why: str
-    evidence: NotRequired[str]
+    evidence: NotRequired[Named]
 
 
 class Attached(TypedDict):
     """A file that was read back from the ticket."""
 
-    ticket: str
-    evidence: str
+    ticket: Named
+    evidence: Named
     name: str
     attachment: NotRequired[str]
 
@@ -419,14 +424,14 @@ class LookedAgain(TypedDict):
     """The later runs that failed; ``later`` counts all."""
 
     failed: list[str]
-    evidence: str
+    evidence: Named
     later: NotRequired[int]
 
 
 class ProofMade(TypedDict):
     """The proof's file, its rule, and the head of the events that it was made of."""
 
-    evidence: str
+    evidence: Named
     rule: str
     head: str
     file: NotRequired[str]
@@ -464,7 +469,7 @@ class MessageFiled(TypedDict):
     message: int
     sender: str
     subject: str
-    evidence: str
+    evidence: Named
     remark: str
 
 
@@ -479,7 +484,7 @@ class MailWritten(TypedDict):
     words: str
     message: int
     subject: str
-    follows: str
+    follows: Named
 
 
 class MailSent(Mailed):
@@ -497,7 +502,7 @@ class GivenUp(TypedDict):
     """What is owed no more because a person says so (a ``Debt`` and its key), what that is in words, and why."""
 
     what: str
-    key: str
+    key: Named
     thing: str
     reason: str
 
@@ -522,13 +527,13 @@ class Parked(TypedDict):
     """Until when, because this flow run was cancelled by hand."""
 
     until: str
-    flow_run: str
+    flow_run: Named
 
 
 class RunForced(TypedDict):
     """The flow run that was set to Completed by hand while its case was open."""
 
-    flow_run: str
+    flow_run: Named
 
 
 class QuestionAsked(TypedDict):
@@ -536,7 +541,7 @@ class QuestionAsked(TypedDict):
 
     number: int
     form: str
-    flow_run: str
+    flow_run: Named
 
 
 class QuestionAnswered(TypedDict):

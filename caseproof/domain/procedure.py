@@ -7,18 +7,21 @@ The kernel (events, fold, closing, store) reads all of that here. Which procedur
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from caseproof.domain.errors import BadInput
+from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.specs import NAMES, EventKind
+from caseproof.domain.turn import Turn, turn_of
 
 if TYPE_CHECKING:
     from caseproof.domain.case import Case
     from caseproof.domain.closure import Blocker, Condition
     from caseproof.domain.events import Event
+    from caseproof.domain.forms import Form
     from caseproof.domain.owing import Owed
 
 _PREFIX = re.compile(r"[A-Z]{2}", re.ASCII)
@@ -49,7 +52,9 @@ class Procedure:
     that ``rule`` finds for a case (None: none yet). ``refuse`` raises NotAllowed for an event that the lifecycle allows
     and the procedure does not, on a case as it is; ``missing``: what has to happen before a kind of event may that the
     state does not allow, the next first (none: the refusal says where the case stands). ``claims``: what its proof says
-    besides what every proof says. ``questions``: what its forms are called in front of people, by their slugs.
+    besides what every proof says. ``questions``: what its forms are called in front of people, by their slugs; and
+    ``forms`` are these forms. ``rules``: what must hold, a sentence a rule, by its number. ``turn``: whose turn it is
+    and since when, by a case's row and until when it rests.
     ``waits_in``: the states in which the other side owes an answer. ``owes``: the effects that its events leave to be
     done yet. ``listed_as``: of what a case is about, what stands in the columns that lists have of every case:
     platform, job, job_name, retailer, marketplace, cause; platform and job tell it from all other open cases. Raises
@@ -66,6 +71,9 @@ class Procedure:
     refuse: Callable[[Case, Event], None] = _nothing
     missing: Callable[[Case, EventKind], Sequence[Blocker]] = _misses_nothing
     questions: Mapping[str, str]
+    forms: Mapping[str, type[Form]] = field(default_factory=dict)
+    rules: Mapping[str, str] = field(default_factory=dict)
+    turn: Callable[[Mapping[str, Any], datetime | None], tuple[Turn, datetime]] = turn_of
     waits_in: Collection[StrEnum] = frozenset()
     owes: Callable[[Case], Sequence[Owed]] = _owes_nothing
     labels: Mapping[StrEnum, str] = field(default_factory=dict)
@@ -95,6 +103,16 @@ class Procedure:
         """A state as people read it."""
         return self.labels.get(state, str(state))
 
+    def kind(self, payload: type[Any]) -> EventKind:
+        """Its kind of event that says this. Raises NotAllowed where nothing of the sort can happen to its cases."""
+        for kind in self.kinds:
+            if kind.spec.says is payload:
+                return kind
+        raise NotAllowed(
+            f"Nothing of this kind ({payload.__name__}) can happen in the procedure {self.name}.",
+            f"Do it with a case of another procedure; the references of this one begin with {self.prefix}.",
+        )
+
     def state(self, value: str) -> StrEnum:
         """The state with this value. Raises ValueError."""
         for state in self.sentences:
@@ -117,6 +135,24 @@ def prefixes() -> tuple[str, ...]:
     return tuple(_known)
 
 
+def procedures() -> tuple[Procedure, ...]:
+    """All procedures that are known."""
+    return tuple(_known.values())
+
+
+def every_form() -> Iterator[type[Form]]:
+    """The forms of all procedures, each once."""
+    yield from dict.fromkeys(form for one in _known.values() for form in one.forms.values())
+
+
+def called(state: str) -> str:
+    """A state as people read it, whichever procedure it is of; a value that is none is shown as it is."""
+    for one in _known.values():
+        for label in (one.called(known) for known in one.sentences if known == state):
+            return label
+    return str(state)
+
+
 def by_prefix(prefix: str) -> Procedure:
     """The procedure with this prefix. Raises BadInput."""
     if prefix not in _known:
@@ -130,6 +166,15 @@ def by_prefix(prefix: str) -> Procedure:
 def procedure_of(ref: str) -> Procedure:
     """The procedure of the case with this reference. Raises BadInput."""
     return by_prefix(ref.partition("-")[0])
+
+
+def require_procedure(case: Case, procedure: Procedure) -> None:
+    """Raise NotAllowed for a case of another procedure than this."""
+    if case.procedure is not procedure:
+        raise NotAllowed(
+            f"{case.ref} is a {case.procedure.name} case, and this is done with a {procedure.name} alone.",
+            f"Use the form on the case's page, or name a case whose reference begins with {procedure.prefix}.",
+        )
 
 
 def of_kind(kind: EventKind) -> Procedure:

@@ -6,10 +6,28 @@ reads it there: the lifecycle, the fold, the rows of the store, the case page, t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
-from typing import Any, Self
+from functools import cache
+from typing import Annotated, Any, Self, get_args, get_origin, get_type_hints
+
+NAMES_IT = "names something elsewhere"
+"""Marks a payload's field (``Annotated[str, NAMES_IT]``) by which something is known elsewhere."""
+
+
+def _find_names(payload: type[Any]) -> frozenset[str]:
+    hints = get_type_hints(payload, include_extras=True)
+    return frozenset(name for name, hint in hints.items() if _is_marked(hint))
+
+
+def _is_marked(hint: Any) -> bool:
+    if get_origin(hint) is Annotated and NAMES_IT in hint.__metadata__:
+        return True
+    return any(_is_marked(one) for one in get_args(hint))
+
+
+_names_in: Callable[[type[Any]], frozenset[str]] = cache(_find_names)  # type: ignore[assignment]
 
 
 class Role(Enum):
@@ -90,6 +108,11 @@ class Spec:
         """The names that an event of this kind must have."""
         found: frozenset[str] = self.says.__required_keys__
         return found
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Those of its names by whose values something is known elsewhere (``NAMES_IT``)."""
+        return _names_in(self.says)
 
     @property
     def target(self) -> StrEnum | None:

@@ -13,7 +13,6 @@ from caseproof.domain.codes import trouble_code
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.cause import is_neutral, owes_cause
-from caseproof.domain.job_failure.turn import turn_of
 from caseproof.domain.procedure import Procedure, of_kind
 from caseproof.store.errors import readable
 
@@ -143,9 +142,9 @@ def standing_after(case: Case, event: Event) -> dict[str, Any]:
     }
 
 
-def turn_says(row: Mapping[str, Any], rest_until: datetime | None) -> dict[str, Any]:
-    """What the row says of whose turn it is, by the rest of it; ``rest_until`` is its keeper's own."""
-    turn, since = turn_of(row, rest_until)
+def turn_says(procedure: Procedure, row: Mapping[str, Any], rest_until: datetime | None) -> dict[str, Any]:
+    """What the row of a case of this procedure says of whose turn it is; ``rest_until`` is its keeper's own."""
+    turn, since = procedure.turn(row, rest_until)
     return {"turn": str(turn), "turn_since": since}
 
 

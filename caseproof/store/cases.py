@@ -50,7 +50,7 @@ def _rows_where(*where: ColumnElement[bool], order: tuple[ColumnElement[Any], ..
 
 # What the keeper asks every few minutes, put together once: that takes longer than the answer.
 _DUE = _rows_where(cases.c.due_at <= bindparam("now"), order=(cases.c.due_at,)).limit(bindparam("limit"))
-_WATCHED = _rows_where(cases.c.closed_at >= bindparam("since"), order=(cases.c.closed_at,))
+_WATCHED = _rows_where(_JOB_FAILURE, cases.c.closed_at >= bindparam("since"), order=(cases.c.closed_at,))
 _MISSING_RUNS = _rows_where(cases.c.flow_run.is_(None), _OPEN).limit(bindparam("limit"))
 _SLICE = _rows_where(cases.c.closed_at.is_(None), cases.c.id > bindparam("after")).limit(bindparam("limit"))
 _FIRST_PLATFORM = select(func.min(cases.c.platform)).where(_OPEN, _JOB_FAILURE, cases.c.platform > bindparam("after"))
@@ -115,7 +115,7 @@ class Cases:
         return self._read(_DUE, now=now, limit=limit)
 
     def watched(self, closed_since: datetime) -> list[CaseRow]:
-        """The cases that were closed since then and are closed yet, in that order."""
+        """The job failures that were closed since then and are closed yet, in that order: their jobs are watched."""
         return self._read(_WATCHED, since=closed_since)
 
     def missing_runs(self, limit: int) -> list[CaseRow]:
@@ -169,8 +169,8 @@ class Cases:
             found.append(name)
 
     def open_by_platform(self) -> dict[str, tuple[int, int]]:
-        """How many cases of each platform are open, and how many of them rest or need help with a step."""
-        query = select(cases.c.platform, func.count(), func.count().filter(in_need)).where(_OPEN)
+        """How many job failures of each platform are open, and how many of them rest or need help with a step."""
+        query = select(cases.c.platform, func.count(), func.count().filter(in_need)).where(_OPEN, _JOB_FAILURE)
         found = self._connection.execute(query.group_by(cases.c.platform))
         return {platform: (count, late) for platform, count, late in found}
 
@@ -342,7 +342,7 @@ class Cases:
         number = self._locked(ref).id
         row = self._connection.execute(_TURN.where(cases.c.id == number)).one()._asdict()
         rest = {"crashes": crashes, "rest_until": until, "rest_why": why, "rest_code": str(code or "")}
-        values = {**rest, **turn_says(row, until)}
+        values = {**rest, **turn_says(procedure_of(normal(ref)), row, until)}
         self._connection.execute(update(cases).where(cases.c.id == number).values(**values))
 
     # -- the flow runs that carry a case -------------------------------------------------------------------
@@ -395,7 +395,7 @@ def first_row(number: int, draft: Case, event: Event) -> dict[str, Any]:
     begun = {"id": number, "procedure": draft.procedure.prefix, "opened_at": event.at, "generation": 0}
     noted = {"due_at": event.at, "crashes": 0, "rest_why": "", "rest_code": ""}
     row = {**begun, **facts_of(event), **standing_after(draft, event), **noted}
-    return {**row, **turn_says(row, None)}
+    return {**row, **turn_says(draft.procedure, row, None)}
 
 
 def event_row(number: int, after: Case, event: Event) -> dict[str, Any]:
@@ -407,7 +407,7 @@ def row_after(after: Case, event: Event, rest_until: datetime | None) -> dict[st
     """What changes in the row of a case with its latest event; ``rest_until``: its keeper gives it no run before."""
     # Whatever happens to a case, its keeper looks at it.
     row = {**standing_after(after, event), **whose(after), "due_at": event.at}
-    return {**row, **turn_says(row, rest_until)}
+    return {**row, **turn_says(after.procedure, row, rest_until)}
 
 
 def refuse_edited(stored: Case, row: Any) -> None:

@@ -1,4 +1,4 @@
-"""What happened to many cases, and when: plain rows for figures, without a word of what anybody wrote."""
+"""What happened to many job failures, and when: plain rows for figures, without a word of what anybody wrote."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from caseproof.domain.forms import Word
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.vocabulary import NOT_THEIRS
 from caseproof.store.errors import readable
 from caseproof.store.tables import cases, events
@@ -28,7 +29,7 @@ class History:
         self._connection = connection
 
     def cases(self, since: datetime) -> list[CaseFacts]:
-        """Every case that is open, or was closed at ``since`` or later, in the order of their opening."""
+        """Every job failure that is open, or was closed at ``since`` or later, in the order of their opening."""
         query = select(cases.c.ref, cases.c.retailer, cases.c.marketplace, cases.c.cause)
         found = self._connection.execute(query.where(_lives(since)).order_by(cases.c.id))
         return [(ref, retailer, marketplace, cause) for ref, retailer, marketplace, cause in found]
@@ -65,4 +66,4 @@ class History:
 
 
 def _lives(since: datetime) -> ColumnElement[bool]:
-    return cases.c.closed.is_(False) | (cases.c.closed_at >= since)
+    return (cases.c.procedure == JOB_FAILURE.prefix) & (cases.c.closed.is_(False) | (cases.c.closed_at >= since))

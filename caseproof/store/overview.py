@@ -36,12 +36,15 @@ from sqlalchemy import (
 
 from caseproof.domain.durations import MEASURES
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.worklist import Age
 from caseproof.store.column_types import UtcTime
 from caseproof.store.tables import cases, events
 
 _C, _E = cases.c, events.c
 _OPEN = _C.closed.is_(False)
+_JOB_FAILURE = _C.procedure == literal_column(f"'{JOB_FAILURE.prefix}'", String)
+"""Of what is measured, and of whose cause and retailer; cases of another procedure are counted by their states."""
 _SINCE, _NOW = (bindparam(name, type_=UtcTime()) for name in ("since", "now"))
 Column = Literal["cause", "retailer"]
 """What open cases have in common."""
@@ -92,12 +95,16 @@ class Overview:
         return {(holder, state): count for holder, state, count in self._connection.execute(_HELD)}
 
     def by(self, column: Column, now: datetime) -> list[Alike]:
-        """The open cases by what they have in common, most first."""
+        """The open job failures by what they have in common, most first."""
         count, name = func.count(), _C[column]
         old = _C.opened_at <= Age.OLDER.between(now)[1]
         query = select(name, count, _how_many(_C.opening > 1), _how_many(old), func.min(_C.opened_at, type_=UtcTime()))
-        found = self._connection.execute(query.where(_OPEN).group_by(name).order_by(count.desc(), name))
+        found = self._connection.execute(query.where(_OPEN, _JOB_FAILURE).group_by(name).order_by(count.desc(), name))
         return [Alike(*row) for row in found]
+
+    def again(self) -> int:
+        """How many open cases were reopened."""
+        return self._connection.scalar(select(func.count()).select_from(cases).where(_OPEN, _C.opening > 1)) or 0
 
     def reopened(self, since: datetime) -> int:
         """How many times a case was reopened since."""
@@ -105,7 +112,7 @@ class Overview:
         return self._connection.scalar(again.where(_E.at >= since)) or 0
 
     def took(self, since: datetime, now: datetime, targets: Mapping[str, timedelta]) -> dict[str, Took]:
-        """How long each of ``MEASURES`` took, for what ended since; against its target."""
+        """How long each of ``MEASURES`` took in job failures, for what ended since; against its target."""
         seconds = {f"{name}_target": targets[name].total_seconds() for name in MEASURES}
         query = _took(self._connection.dialect.name == "sqlite")
         found: dict[str, dict[str, Any]] = {name: {} for name in MEASURES}
@@ -172,7 +179,7 @@ def _spans(is_sqlite: bool) -> Any:
         _part("contain", o.began, o.stopped, and_(o.is_open, o.cannot_stop == 0), is_sqlite).select_from(first),
         _part("notify", o.began, o.told, o.is_open, is_sqlite).select_from(first),
         _part("confirm", o.told, word.c.at, o.is_open, is_sqlite).select_from(first.outerjoin(word, heard)),
-        _part("close", _C.opened_at, _C.closed_at, _OPEN, is_sqlite).select_from(cases),
+        _part("close", _C.opened_at, _C.closed_at, _OPEN, is_sqlite).select_from(cases).where(_JOB_FAILURE),
     ]
     return union_all(*parts)
 
@@ -230,7 +237,7 @@ def _told() -> Any:
     begins = case((_E.kind.in_(_literals(*_BEGINS)), 1), else_=0)
     opening = func.sum(begins).over(partition_by=_E.case_id, order_by=_E.seq)
     # Asked so that a database begins with these cases, and not with all events.
-    lives = _E.case_id.in_(select(_C.id).where(or_(_OPEN, _C.closed_at >= _SINCE)))
+    lives = _E.case_id.in_(select(_C.id).where(_JOB_FAILURE, or_(_OPEN, _C.closed_at >= _SINCE)))
     query = select(
         _E.case_id, _E.seq, _E.kind, _E.at, opening.label("opening"), _C.closed, _C.opening.label("last")
     )  # fmt: skip

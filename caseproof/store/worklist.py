@@ -32,8 +32,8 @@ from sqlalchemy import (
     update,
 )
 
-from caseproof.domain.job_failure.turn import Turn
 from caseproof.domain.procedure import procedure_of
+from caseproof.domain.turn import Turn
 from caseproof.domain.worklist import MOST_COUNTED, NOBODY, SIZE, Age, Group, Order, WorkQuery
 from caseproof.store.case_rows import CaseRow
 from caseproof.store.column_types import UtcTime

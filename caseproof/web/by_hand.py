@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
+from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.vocabulary import CAUSES, UNKNOWN
 from caseproof.procedure.answers.answering import as_typed
 from caseproof.procedure.core.by_hand import (
@@ -66,9 +67,10 @@ class HandPages:
             retailers = uow.people.retailers()
         facts = {name: str(case.facts.get(name) or "") for name in ("retailer", "marketplace")}
         what = {
-            "case": case, "cause": cause_in_words(case), "retailers": retailers, "do": do,
+            "case": case, "is_job": case.procedure is JOB_FAILURE, "cause": cause_in_words(case),
+            "retailers": retailers, "do": do,
             "nobodys": is_nobodys_yet(case),
-            "causes": [one for one in _CAUSES if one[0] != case.facts["cause"]],
+            "causes": [one for one in _CAUSES if one[0] != case.facts.get("cause")],
             "owed": [one for one in owed if one.can_be_given_up],
             "typed": {**dict.fromkeys(_TYPED, ""), **facts, **(typed or {})}, "longest_note": LONGEST_NOTE,
             "longest_name": LONGEST_NAME,

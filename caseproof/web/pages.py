@@ -15,8 +15,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup, escape
 
-from caseproof.domain.job_failure.lifecycle import called
-from caseproof.domain.job_failure.rules import RULES, in_pieces
+from caseproof.domain.procedure import called
+from caseproof.domain.rules import in_pieces, rules_by_letter
 
 HERE = Path(__file__).parent
 HEADERS = {
@@ -52,7 +52,7 @@ def _templates(base: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {"base": base, "all_rules": RULES}
+    made.globals |= {"base": base, "all_rules": rules_by_letter()}
     made.filters |= {"when": when, "ticks": ticks, "size": size, "rules": rules, "called": called}
     made.tests["link"] = is_link
     return made
@@ -83,7 +83,9 @@ def ticks(text: object) -> Markup:
 def rules(text: object) -> Markup:
     """Text in which each rule's number, like J8, says what the rule is; the page's foot says it to keyboards, too."""
     return Markup("").join(
-        Markup('<abbr class="j" title="{}">{}</abbr>').format(means, piece) if means else escape(piece)
+        Markup('<abbr class="{}" title="{}">{}</abbr>').format(piece[0].lower(), means, piece)
+        if means
+        else escape(piece)
         for piece, means in in_pieces(str(text))
     )
 

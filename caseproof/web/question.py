@@ -17,8 +17,9 @@ from markupsafe import Markup
 from caseproof.config.policy import Policy
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.domain.forms import FORMS, Form, FormField, fields_of
-from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.forms import Form, FormField, fields_of
+from caseproof.domain.payloads import QuestionAnswered
+from caseproof.domain.procedure import every_form
 from caseproof.domain.vocabulary import BY_LOGIN
 from caseproof.procedure.answers.answering import as_typed
 from caseproof.procedure.closing.acting import Acting, act
@@ -84,11 +85,12 @@ class Typed:
     def left(self, asked: type[Form] | None) -> list[tuple[str, str]]:
         """What was typed for a question that waits no more, so that nobody types it twice."""
         chosen = [("You chose", self.choice)] if self.choice else []
-        names = [one.name for one in fields_of(asked) if one.choices is None] if asked else sorted(self.texts or {})
-        return [*chosen, *((TITLES[name], self.text(name)) for name in names if self.text(name).strip())]
+        known = {one.name: one.title for one in fields_of(asked) if one.choices is None} if asked else TITLES
+        names = known if asked else sorted(self.texts or {})
+        return [*chosen, *((known.get(name, name), self.text(name)) for name in names if self.text(name).strip())]
 
 
-TITLES = {one.name: one.title for form in FORMS.values() for one in fields_of(form) if one.choices is None}
+TITLES = {one.name: one.title for form in every_form() for one in fields_of(form) if one.choices is None}
 """What the texts of the forms are called, by their fields' names."""
 _NAMES = sorted(TITLES)
 
@@ -197,10 +199,10 @@ class Questions:
         if wrong := wrong_fields(case, asked, typed, self._ledger.clock().date()):
             raise WrongFields(wrong)
         answer = _answer(asked.form, person, typed)
+        kind = case.procedure.kind(QuestionAnswered)
         given = self._ledger.event(
-            Kind.QUESTION_ANSWERED, person.name, number=asked.number, form=asked.form.slug, answer=answer,
-            known_by=BY_LOGIN,
-        )  # fmt: skip
+            kind, person.name, number=asked.number, form=asked.form.slug, answer=answer, known_by=BY_LOGIN
+        )
         ledger = AnswerLedger(self._ledger.store, self._ledger.clock, BY_LOGIN, given, typed.seen)
         act(Acting(ledger, self._files, self._links, policy), case.ref, _filled_in(asked, answer), asked.number)
 
@@ -211,7 +213,7 @@ class Questions:
 def _form_of(case: Case, number: int) -> type[Form] | None:
     """The form of a question that was asked."""
     asked = case.asked.get(number)
-    return FORMS.get(asked["form"]) if asked else None
+    return case.procedure.forms.get(asked["form"]) if asked else None
 
 
 def wrong_fields(case: Case | None, asked: AskedNow, typed: Typed, today: date) -> dict[str, str]:

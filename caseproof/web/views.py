@@ -19,6 +19,8 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.payloads import Noted
+from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.vocabulary import BY_PAGE, Disposition
 from caseproof.evidence.vault import Vault, VaultError
 from caseproof.procedure.closing.running import what_is_left
@@ -26,6 +28,7 @@ from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.views.case_page import cause_in_words, next_action, sentence
 from caseproof.procedure.views.owed import OwedLine, owed_lines
+from caseproof.procedure.views.support import SupportView, facts, on_the_way, support_view
 from caseproof.store import EvidenceRow, MessageRow, Store, UnknownCase
 from caseproof.store.tickets import AttachmentRow, CommentRow, TicketRow
 from caseproof.store.worklist import Handled
@@ -168,11 +171,14 @@ class ProofView:
 
 @dataclass(frozen=True, slots=True)
 class CasePage:
-    """Everything that the page of a case shows; ``left`` is what a removal left, "" where none was carried out."""
+    """Everything that the page of a case shows; ``beside`` stands beside its question, names and values; ``support`` is
+    what a support case shows, None for others; ``left`` is what a removal left, "" where none was carried out."""
 
     case: Case
     state_says: str
     cause: str
+    beside: tuple[tuple[str, str], ...]
+    support: SupportView | None
     next_action: str
     strip: list[ShownStep]
     blockers: list[Blocker]
@@ -203,6 +209,8 @@ def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage
     return CasePage(
         case=case,
         cause=cause_in_words(case),
+        beside=tuple(_beside(case)),
+        support=support_view(case) if case.procedure is SUPPORT else None,
         state_says=case.procedure.sentences[case.state],
         next_action=next_action(case),
         strip=_strip(case),
@@ -212,7 +220,7 @@ def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage
         said=_said(case),
         refused_words=case.every(Kind.CONFIRMATION_REFUSED),
         bounced=case.every(Kind.ADDRESS_BOUNCED),
-        notes=case.every(Kind.NOTED),
+        notes=case.all_of(Noted),
         proof=_proof(vault, case),
         evidence=evidence,
         timeline=_timeline(case.events),
@@ -221,6 +229,18 @@ def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage
         flow_run_url=f"{prefect_ui}/runs/flow-run/{quote(flow_run, safe='')}" if prefect_ui and flow_run else "",
         left=_left(case),
     )
+
+
+def _beside(case: Case) -> list[tuple[str, str]]:
+    """What whoever answers has to see beside the question."""
+    if case.procedure is SUPPORT:
+        return [("In a line", str(case.facts["summary"])), *facts(case)]
+    return [
+        ("What fails", str(case.facts["summary"])),
+        ("Cause", cause_in_words(case)),
+        ("Retailer", case.facts.get("retailer") or "not known"),
+        ("Marketplace", case.facts.get("marketplace") or "none"),
+    ]
 
 
 def _left(case: Case) -> str:
@@ -243,7 +263,10 @@ def _said(case: Case) -> list[ShownAnswer]:
 
 def _strip(case: Case) -> list[ShownStep]:
     """The states on the way, without those that this case does not pass."""
-    order = [state for state in case.procedure.states if _is_on_the_way(case, state)]
+    if case.procedure is SUPPORT:
+        order: list[StrEnum] = [*on_the_way(case)]
+    else:
+        order = [state for state in case.procedure.states if _is_on_the_way(case, state)]
     now = order.index(case.state)
     places = ["behind" if n < now else "now" if n == now else "ahead" for n in range(len(order))]
     return [

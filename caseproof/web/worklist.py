@@ -18,7 +18,7 @@ from fastapi.responses import RedirectResponse
 
 from caseproof.config.policy import Policy
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.procedure import procedures
 from caseproof.domain.vocabulary import CAUSES
 from caseproof.domain.worklist import NOBODY, REOPENED, Age, Group, Order, WorkQuery
 from caseproof.procedure.core.handling import LONGEST_SNOOZE, Handle, Outcome, Wish, day_ahead, handle
@@ -60,7 +60,7 @@ _DONE = {
     Handle.SNOOZE: "{} put off.",
     Handle.WAKE: "{} back in the list.",
 }
-_STATES = tuple(str(state) for state in State if state is not State.CLOSED)
+_STATES = tuple(dict.fromkeys(str(state) for one in procedures() for state in one.states if state != "closed"))
 _PURPOSE = "worklist"
 
 

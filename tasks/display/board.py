@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect.settings import get_current_settings
 
-from caseproof.domain.job_failure.lifecycle import called
+from caseproof.domain.procedure import called
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.keeper.open_incidents import OpenIncident
 from caseproof.procedure.views.board import BOARD, Board, BoardEntry, board

@@ -7,7 +7,8 @@ from typing import Any
 
 from prefect.artifacts import create_table_artifact
 
-from caseproof.domain.job_failure.lifecycle import State, called
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.procedure import called
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.core.texts import plain
 from caseproof.store import CaseRow

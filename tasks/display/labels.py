@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from caseproof.domain.case import Case
+from caseproof.domain.support.ladder import owner_of
+from caseproof.domain.support.procedure import SUPPORT
 from caseproof.procedure.views.titles import about, about_incident, stands
 from caseproof.store import IncidentRow
 from tasks.common import ports, services
 
-OURS = ("retailer:", "marketplace:", "cause:", "status:", "incident:")
+_OF_JOBS = ("retailer:", "marketplace:", "cause:", "status:", "incident:")
+_OF_SUPPORT = ("client:", "product:", "status:", "tier:")
+OURS = tuple(dict.fromkeys((*_OF_JOBS, *_OF_SUPPORT)))
 """What the tags start with that we set; every other tag of a run is left alone."""
 
 
@@ -43,15 +47,19 @@ def label_incident(row: IncidentRow, cases: int, where: str) -> None:
     values = ("", row.marketplace, row.cause, "closed" if row.is_closed else "waiting", row.ref)
     _set(
         f"{about_incident(row)} · {cases} cases · {where}",
-        [f"{name}{value}" for name, value in zip(OURS, values, strict=True) if value],
+        [f"{name}{value}" for name, value in zip(_OF_JOBS, values, strict=True) if value],
     )
 
 
 def _tags(case: Case) -> list[str]:
     facts = case.facts
+    if case.procedure is SUPPORT:
+        owner = owner_of(case)
+        of_support = (facts["client"], facts["product"], case.state, owner)
+        return [f"{name}{value}" for name, value in zip(_OF_SUPPORT, of_support, strict=True) if value]
     incident = case.incident.data["incident"] if case.incident else None
     values = (facts.get("retailer"), facts.get("marketplace"), facts["cause"], case.state, incident)
-    return [f"{name}{value}" for name, value in zip(OURS, values, strict=True) if value]
+    return [f"{name}{value}" for name, value in zip(_OF_JOBS, values, strict=True) if value]
 
 
 def _set(name: str, ours: Sequence[str]) -> None:

@@ -32,14 +32,15 @@ class Question:
 class Words:
     """What is said with a form (markdown): the heading, and all that stands above its fields.
 
-    ``waits`` is what the log says of who asks: ``waits for the decision``. ``choices`` are those that a field has now,
-    by its name (all, where nothing is said); ``typed``: the texts that stand in the fields, from an answer that was
-    refused.
+    ``waits`` is what the log says of who asks: ``waits for the decision``. ``rules`` is what the link to the rules is
+    called. ``choices`` are those that a field has now, by its name (all, where nothing is said); ``typed``: the texts
+    that stand in the fields, from an answer that was refused.
     """
 
     heading: str
     question: str
     waits: str
+    rules: str = "What J1 to J11 mean"
     choices: Mapping[str, Collection[str]] = field(default_factory=dict)
     typed: Mapping[str, str] = field(default_factory=dict)
 
@@ -93,9 +94,9 @@ def ask(asker: Asker, form: type[Form]) -> None:
     asker.show()
     words, rules = asker.words(form), services().links.rules_url
     get_run_logger().info("%s %s. Answer question %s with Resume.", asker.ref, words.waits, number)
-    question = f"{words.question}\n\nWhat J1 to J11 mean: {rules}"
+    question = f"{words.question}\n\n{words.rules}: {rules}"
     shown = for_team(form, services().policy.team, question, words.choices, words.typed)
-    heading = f"{words.heading}\n\n[What J1 to J11 mean]({rules})"
+    heading = f"{words.heading}\n\n[{words.rules}]({rules})"
     ports().carrier.suspend(shown.with_initial_data(description=heading), number)
 
 

@@ -8,17 +8,18 @@ from typing import Any
 
 from prefect import get_run_logger
 
+from caseproof.domain import payloads as says
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.forms import Form, fields_of
-from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.procedure import procedure_of
 from caseproof.domain.vocabulary import BY_FORM
 from caseproof.procedure.closing.acting import Acting, act
 from caseproof.procedure.core.answer_ledger import AnswerLedger
 from caseproof.procedure.core.asked import choices_of, typed_before
 from caseproof.procedure.core.parts import US
-from caseproof.procedure.views.questions import case_question, form_heading
+from caseproof.procedure.views.questions import case_question, form_heading, what_rules_mean
 from caseproof.procedure.views.titles import stands
 from tasks.common import load_case, ports, services
 from tasks.display.logs import speak_in_words, told
@@ -52,8 +53,9 @@ class CaseAsker:
         """An event, once; nothing is acted on yet."""
         number = question.number
         who = str(answer.get("answered_by") or "somebody in the Prefect UI")
+        kind = procedure_of(self.ref).kind(says.QuestionAnswered)
         event = services().ledger.event(
-            Kind.QUESTION_ANSWERED, who, number=number, form=question.form, answer=dict(answer), known_by=BY_FORM
+            kind, who, number=number, form=question.form, answer=dict(answer), known_by=BY_FORM
         )
         services().store.change(self.ref, lambda now: [] if number in now.answered else [event])
         get_run_logger().info("Question %s was answered by %s.", number, who)
@@ -75,7 +77,7 @@ class CaseAsker:
     def refuse(self, number: int, no: CaseproofError) -> None:
         """An event, which handles the answer."""
         refused = {"number": number, "code": str(no.code), "why": str(no), "question": number}
-        services().ledger.record(self.ref, Kind.ANSWER_REFUSED, US, **refused)
+        services().ledger.record(self.ref, procedure_of(self.ref).kind(says.AnswerRefused), US, **refused)
 
     def number(self, form: type[Form], flow_run: str) -> int | None:
         """An event, which only one of two runs writes at a time."""
@@ -85,7 +87,8 @@ class CaseAsker:
             if not self.needed(case):
                 return []
             number = case.question_number + 1
-            return [services().ledger.event(Kind.QUESTION_ASKED, number=number, form=form.slug, flow_run=flow_run)]
+            kind = case.procedure.kind(says.QuestionAsked)
+            return [services().ledger.event(kind, number=number, form=form.slug, flow_run=flow_run)]
 
         case = services().store.change(self.ref, question)
         asked = case.asked.get(case.question_number)
@@ -105,7 +108,8 @@ class CaseAsker:
         picture = links.evidence_url(case.photo["evidence"]) if case.photo else ""
         question = case_question(case, page, self.explain)
         choices = {one.name: choices_of(case, one) for one in fields_of(form) if one.choices is not None}
-        return Words(form_heading(case, page, picture), question, stands(case), choices, typed_before(case, form))
+        heading, mean = form_heading(case, page, picture), what_rules_mean(case.procedure)
+        return Words(heading, question, stands(case), mean, choices, typed_before(case, form))
 
 
 def act_on(ref: str, answer: Fact, form: type[Form]) -> None:

@@ -25,9 +25,11 @@ from prefect.exceptions import ObjectNotFound
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Event
-from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.payloads import RunForced
+from caseproof.domain.procedure import procedure_of
 from caseproof.domain.specs import Role
+from caseproof.domain.support.procedure import SUPPORT
 from caseproof.http.client import LibraryError, is_busy
 from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.containment.containment import contain
@@ -50,8 +52,9 @@ from tasks.runs.our_prefect import (
 )
 from tasks.tries import tried_again
 
-FLOW = "job-failure-case"
-DEPLOYMENT = f"{FLOW}/job-failure-case"
+DEPLOYMENTS = {JOB_FAILURE.prefix: "job-failure-case/job-failure-case", SUPPORT.prefix: "escalation/escalation"}
+"""The deployment whose runs carry the cases of each procedure (``flow/deployment``), by the procedure's prefix."""
+_FLOWS = [name.partition("/")[0] for name in DEPLOYMENTS.values()]
 KEPT_FOR_ANSWERS = 4
 """How many runs more than ``check.runs_at_once`` may be under way, where somebody answered: no storm of new cases keeps
 who answered waiting."""
@@ -69,8 +72,12 @@ class CaseOwner:
     ref: str
     crashes: int = 0
     why: str = ""
-    deployment: str = DEPLOYMENT
     parameter: str = "case"
+
+    @property
+    def deployment(self) -> str:
+        """That of its procedure."""
+        return DEPLOYMENTS[procedure_of(self.ref).prefix]
 
     @cached_property
     def _case(self) -> Case:
@@ -111,7 +118,7 @@ class CaseOwner:
 
     def is_replaced(self, run: FlowRun) -> None:
         """Where somebody set it to Completed while the case was open, the case tells of it, once."""
-        told = self.services.ledger.event(Kind.RUN_FORCED, flow_run=str(run.id))
+        told = self.services.ledger.event(self._case.procedure.kind(RunForced), flow_run=str(run.id))
 
         def once_a_run(now: Case) -> list[Event]:
             is_told = any(fact.data["flow_run"] == str(run.id) for fact in now.all_of(RunForced))
@@ -148,12 +155,14 @@ def make_runs(services: Services, wanted: Sequence[NextRun]) -> list[str]:
         return []
     made: list[str] = []
     with tried_again(0), client_of_prefect() as client:
-        free = _free(client, services)
-        deployment = deployment_id(client, DEPLOYMENT)
-        for one in wanted[: max(free, 0)]:
+        deployments, missing = _Deployments(client), None
+        for one in wanted[: max(_free(client, services), 0)]:
             try:
                 owner = CaseOwner(services, one.ref, one.crashes, one.why)
-                _, is_new = make_run(client, deployment, owner, one.generation)
+                _, is_new = make_run(client, deployments.id_of(owner.deployment), owner, one.generation)
+            except _NotDeployed as error:
+                missing = error  # the cases of other procedures get theirs
+                continue
             except LibraryError as busy:
                 if not is_busy(busy):
                     raise
@@ -162,7 +171,29 @@ def make_runs(services: Services, wanted: Sequence[NextRun]) -> list[str]:
                 continue  # somebody gave it one just now, or `caseproof case list` names it
             if is_new:
                 made.append(one.ref)
+    if missing is not None and not made:
+        raise missing
     return made
+
+
+class _NotDeployed(BadInput):
+    """One of our deployments is not there."""
+
+
+class _Deployments:
+    """The ids of our deployments, each asked for once."""
+
+    def __init__(self, client: SyncPrefectClient) -> None:
+        self._client, self._ids = client, dict[str, UUID]()
+
+    def id_of(self, name: str) -> UUID:
+        """Raises _NotDeployed."""
+        if name not in self._ids:
+            try:
+                self._ids[name] = deployment_id(self._client, name)
+            except BadInput as error:
+                raise _NotDeployed(error.problem, error.next_action) from error
+        return self._ids[name]
 
 
 def _free(client: SyncPrefectClient, services: Services) -> int:
@@ -184,7 +215,7 @@ def give_runs(services: Services, refs: Sequence[str]) -> int:
     return len(live) + len(make_runs(services, wanted))
 
 
-_OURS = FlowFilter(name=FlowFilterName(any_=[FLOW]))
+_OURS = FlowFilter(name=FlowFilterName(any_=_FLOWS))
 
 
 def read_ended(since: datetime) -> list[FlowRun]:

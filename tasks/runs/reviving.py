@@ -17,8 +17,8 @@ from prefect.client.schemas.objects import FlowRun
 from caseproof.domain.case import Case
 from caseproof.domain.codes import Rest
 from caseproof.domain.events import Event
-from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.payloads import Parked
+from caseproof.domain.procedure import procedure_of
 from caseproof.domain.specs import Role
 from caseproof.http.redaction import without_secrets
 from caseproof.procedure.core.services import Services
@@ -154,7 +154,7 @@ def _park(services: Services, row: CaseRow, found: Revived) -> None:
     """A person cancelled the run in the Prefect UI, and has a reason: the case rests, and says so."""
     until = services.clock() + timedelta(hours=services.policy.keeper.parked_hours)
     why = "parked: its run was cancelled in the Prefect UI"
-    event = services.ledger.event(Kind.PARKED, until=until.isoformat(), flow_run=row.flow_run)
+    event = services.ledger.event(procedure_of(row.ref).kind(Parked), until=until.isoformat(), flow_run=row.flow_run)
 
     def once_a_run(now: Case) -> list[Event]:
         parked = any(fact.data["flow_run"] == row.flow_run for fact in now.all_of(Parked))

@@ -11,6 +11,7 @@ import pytest
 
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.procedure import procedures
 from caseproof.evidence.event_fields import FREE, unknown_names
 from caseproof.procedure.core.parts import event_of
 
@@ -54,3 +55,20 @@ def test_what_something_is_known_by_stays_as_it_is_though_it_looks_like_a_key_of
     odd = "cases+jf-000001-abcdefghijklmnop@example.com"
     assert event_of(Kind.TICKET_REOPENED, AT, "x", {"ticket": odd}).data["ticket"] == odd
     assert "hidden" in event_of(Kind.CHANGE_VALIDATED, AT, "x", {"how": odd}).data["how"]
+
+
+NAMING = {
+    "job", "platform", "connection", "run", "failed_run", "flow_run", "ticket", "message_id", "evidence", "original",
+    "sent", "key", "shape", "follows", "ref", "continues", "there_client", "there_product", "provider", "probe",
+}  # fmt: skip
+
+
+def test_whichever_procedure_it_is_of_a_name_like_these_names_something_elsewhere() -> None:
+    """A kind that is added says so of its own fields: nothing else knows of them."""
+    found = {
+        f"{one.prefix}: {kind}.{name}"
+        for one in procedures()
+        for kind in one.kinds
+        for name in set(get_type_hints(kind.spec.says)) & NAMING - kind.spec.names
+    }
+    assert found == set()

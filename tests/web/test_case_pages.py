@@ -13,7 +13,8 @@ from fastapi.testclient import TestClient
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import SENTENCES, State
-from caseproof.domain.job_failure.rules import NUMBER, RULES
+from caseproof.domain.job_failure.rules import RULES
+from caseproof.domain.rules import NUMBER
 from caseproof.procedure.core.texts import in_ticket
 from caseproof.web.pages import HERE
 

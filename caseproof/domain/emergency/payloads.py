@@ -3,6 +3,8 @@
 # No "from __future__ import annotations": see caseproof/domain/payloads.py.
 from typing import NotRequired, TypedDict
 
+from caseproof.domain.payloads import Named
+
 
 class Seen(TypedDict):
     """A criterion of E7 (its value), and what was seen of it."""
@@ -37,14 +39,14 @@ class EmergencyRaised(TypedDict):
     advice: list[Advised]
     all_team: bool
     terminals: NotRequired[list[int]]
-    probe: NotRequired[str]
+    probe: NotRequired[Named]
 
 
 class ProbeLooked(TypedDict):
     """What a probe of the site saw: the digest of its file, and what it found wrong, for people."""
 
     emergency: int
-    evidence: str
+    evidence: Named
     found: str
 
 
@@ -59,7 +61,7 @@ class PageBegun(TypedDict):
     attempt: int
     channel: str
     until: str
-    worker: str
+    worker: Named
     person: NotRequired[str]
     round: NotRequired[int]
     news: NotRequired[str]
@@ -73,7 +75,7 @@ class PageEnded(TypedDict):
     attempt: int
     outcome: str
     detail: str
-    provider: NotRequired[str]
+    provider: NotRequired[Named]
 
 
 class PagePressed(TypedDict):
@@ -135,7 +137,7 @@ class ReviewKept(TypedDict):
     """The timeline for the review of an emergency that is over: the digest of its file, and its name."""
 
     emergency: int
-    evidence: str
+    evidence: Named
     name: str
 
 

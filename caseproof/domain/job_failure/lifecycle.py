@@ -44,8 +44,3 @@ LABELS: Mapping[StrEnum, str] = {
     State.CLOSED: "closed",
 }
 """What people read where a state is named; the store, tags, addresses and JSON have its value."""
-
-
-def called(state: str) -> str:
-    """A state as people read it; a value that is none of ours is shown as it is."""
-    return next((label for one, label in LABELS.items() if one == state), str(state))

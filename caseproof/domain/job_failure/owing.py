@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from caseproof.domain import payloads as says
 from caseproof.domain.case import Case, Fact, FactOf
-from caseproof.domain.codes import MessageCode, trouble_code
+from caseproof.domain.codes import MessageCode
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.cause import owes_correction
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.owing import Debt, Owed
+from caseproof.domain.owing import Debt, Owed, step_in_trouble
 
 WORDS = frozenset({Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED, Kind.CONFIRMATION_REFUSED, Kind.WORD_AGREED})
 """What came from the retailer, and what became of it: the ticket tells it."""
@@ -85,10 +85,7 @@ def _has_to_be_corrected(case: Case, settled: FactOf[says.CauseChosen | says.Cau
 
 
 def _of_open(case: Case) -> Iterator[Owed]:
-    if case.trouble is not None:
-        said = case.trouble.data
-        words = f"{said['problem']} {said['next_action']}"
-        yield Owed(Debt.STEP, str(said["step"]), str(trouble_code(case.trouble.event.data)), words)
+    yield from step_in_trouble(case)
     alarms = [number for number, event in enumerate(case.events, 1) if event.kind in _ALARMS]
     if alarms:
         told = [event.data.get("of") for event in case.events if event.kind is Kind.TEAM_TOLD]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 RULES: Mapping[str, str] = {
     "J1": "A case starts from the daily check, or from a ticket that a person raised.",
@@ -20,15 +19,3 @@ RULES: Mapping[str, str] = {
     "J11": "Expecting it to work verifies nothing, nor does the retailer saying so: an assumption closes no case.",
 }
 """What must hold, by the number that forms, pages and proofs name."""
-
-NUMBER = re.compile(r"(?<![\w-])J(?:1[01]|[1-9])(?!\w)", re.ASCII)
-"""A rule's number in a text."""
-
-
-def in_pieces(text: str) -> Iterator[tuple[str, str]]:
-    """The text in pieces, each with what it means: a rule's sentence, or "" for the text between."""
-    begin = 0
-    for found in NUMBER.finditer(text):
-        yield from ((text[begin : found.start()], ""), (found[0], RULES[found[0]]))
-        begin = found.end()
-    yield text[begin:], ""

@@ -10,21 +10,9 @@ from typing import Any
 from caseproof.domain.codes import Code
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.turn import Turn
+from caseproof.domain.turn import turn_of as turn_by_question
 from caseproof.domain.vocabulary import NOT_THEIRS, SHARED_CAUSE, TRY_AGAIN, WORD
-
-
-class Turn(StrEnum):
-    """Who has to act, before the time is looked at. The value is what the store writes down.
-
-    A retailer who lets the policy's days pass, and a pause that is over, become the team's by themselves.
-    """
-
-    TEAM = "team"
-    RETAILER = "retailer"
-    PAUSED = "paused"
-    ITSELF = "itself"
-    """It goes on by itself: a run of the job is still going, or another case asks for both."""
-    CASEPROOF = "caseproof"
 
 
 def owes_word(cause: str, incident: str, told_neutrally: bool) -> bool:
@@ -33,13 +21,11 @@ def owes_word(cause: str, incident: str, told_neutrally: bool) -> bool:
 
 
 def turn_of(row: Mapping[str, Any], rest_until: datetime | None) -> tuple[Turn, datetime]:
-    """Whose turn it is, and since when, by the columns of a case's row; ``rest_until``: it gets no run before."""
-    asked, updated = str(row["asked_form"]), row["updated_at"]
-    since: datetime = row["asked_at"] or updated
-    if rest_until is not None:
-        return Turn.TEAM, updated
-    if not asked:
-        return Turn.CASEPROOF, updated
+    """The same of a job failure: the retailer may owe their word, a pause may go on, or a run of the job."""
+    turn, since = turn_by_question(row, rest_until)
+    asked = str(row["asked_form"])
+    if rest_until is not None or not asked:
+        return turn, since
     if asked == TRY_AGAIN:
         goes_on = row["state"] == State.RUNNING and row["trouble_code"] == Code.STILL_RUNNING
         return (Turn.ITSELF if goes_on else Turn.TEAM), since

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_type_hints
 
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
@@ -419,6 +419,14 @@ _OUTCOMES = {
     "ANSWERED": Outcome.ANSWERED,
     "COULD_NOT": Outcome.COULD_NOT,
 }
+
+
+def request_of(form: type[TierForm], choice: str) -> Request:
+    """The request that this choice of the form makes. Raises BadInput where the form offers no such choice."""
+    does = get_type_hints(form)["what"]
+    if choice not in set(does):
+        raise BadInput(f"{choice!r} is no choice of this form.", "Choose what the form offers.")
+    return asks_for(form(answered_by="", what=does(choice)))[0]
 
 
 def asks_for(form: TierForm) -> tuple[Request, dict[str, Any]]:

@@ -4,9 +4,10 @@
 """
 
 # No "from __future__ import annotations": see caseproof/domain/payloads.py.
-from typing import NotRequired, TypedDict
+from typing import Annotated, NotRequired, TypedDict
 
-from caseproof.domain.payloads import Answering
+from caseproof.domain.payloads import Answering, Named
+from caseproof.domain.specs import NAMES_IT
 
 
 class Document(TypedDict):
@@ -30,7 +31,7 @@ class SupportOpened(TypedDict):
     than it says (a ``MessageCode``); it names nobody then (E6).
     """
 
-    key: str
+    key: Named
     client: str
     product: str
     summary: str
@@ -41,9 +42,9 @@ class SupportOpened(TypedDict):
     site: NotRequired[str]
     contract: NotRequired[str]
     sender: NotRequired[str]
-    evidence: NotRequired[str]
-    continues: NotRequired[str]
-    message_id: NotRequired[str]
+    evidence: NotRequired[Named]
+    continues: NotRequired[Named]
+    message_id: NotRequired[Named]
     unproven: NotRequired[str]
 
 
@@ -67,13 +68,13 @@ class DocumentsLinked(TypedDict):
     """What L2 is shown to consult: the policy's documents of the product, as they were then (E2)."""
 
     product: str
-    documents: list[Document]
+    documents: Annotated[list[Document], NAMES_IT]
 
 
 class Tried(Acting):
     """One step: out of which document (its address; L1 needs none), what was done, and what came of it."""
 
-    document: str
+    document: Named
     step: str
     outcome: str
     seen: str
@@ -140,7 +141,7 @@ class DevelopmentRaised(Acting):
     where: str
     change: str
     accepted_when: str
-    ticket: NotRequired[str]
+    ticket: NotRequired[Named]
     desk: NotRequired[str]
 
 
@@ -150,9 +151,9 @@ class DevelopmentTicket(TypedDict):
 
     raised: int
     desk: str
-    ticket: str
+    ticket: Named
     adopted: bool
-    evidence: str
+    evidence: Named
     url: NotRequired[str]
 
 
@@ -160,7 +161,7 @@ class DevelopmentAnswered(TypedDict):
     """The ticket, and the number of the event that asked for it."""
 
     raised: int
-    ticket: str
+    ticket: Named
 
 
 class ReturnedToPt(Acting):
@@ -181,12 +182,12 @@ class Reached(Acting):
     way: str
     technician: NotRequired[str]
     naming: NotRequired[str]
-    ref: NotRequired[str]
-    evidence: NotRequired[str]
+    ref: NotRequired[Named]
+    evidence: NotRequired[Named]
     same_issue: NotRequired[str]
-    there_client: NotRequired[str]
-    there_product: NotRequired[str]
-    there_names: NotRequired[list[str]]
+    there_client: NotRequired[Named]
+    there_product: NotRequired[Named]
+    there_names: NotRequired[list[Named]]
     reply: NotRequired[str]
     steps: NotRequired[str]
     request: NotRequired[str]
@@ -249,7 +250,7 @@ class ClientTold(Answering):
     how: str
     to: str
     words: str
-    evidence: NotRequired[str]
+    evidence: NotRequired[Named]
 
 
 class ClientWrote(TypedDict):
@@ -257,24 +258,24 @@ class ClientWrote(TypedDict):
 
     sender: str
     words: str
-    evidence: str
+    evidence: Named
     subject: NotRequired[str]
-    message_id: NotRequired[str]
+    message_id: NotRequired[Named]
     unproven: NotRequired[str]
 
 
 class JobLinked(Answering):
     """The job-failure case of a job that fails in this matter, too."""
 
-    ref: str
+    ref: Named
 
 
 class JobProven(TypedDict):
     """The closing of that case as it was read: by which rule, with which proof, and when."""
 
-    ref: str
+    ref: Named
     rule: str
-    evidence: str
+    evidence: Named
     closed_at: str
 
 
@@ -282,4 +283,4 @@ class SupportLookedAgain(TypedDict):
     """The last look before closing: the failed runs of linked jobs since."""
 
     failed: list[str]
-    evidence: str
+    evidence: Named

@@ -7,12 +7,15 @@ from typing import Any
 
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
+from caseproof.domain.forms import TryAgain
+from caseproof.domain.owing import Owed, step_in_trouble
 from caseproof.domain.procedure import Procedure
 from caseproof.domain.support.conditions import CONDITIONS, closure_rule, linked_jobs, proof_of
 from caseproof.domain.support.forms import EVERY_FORM
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.ladder import missing, refuse
 from caseproof.domain.support.lifecycle import LABELS, SENTENCES
+from caseproof.domain.support.rules import RULES
 
 
 def claims(case: Case) -> dict[str, Any]:
@@ -40,6 +43,11 @@ def claims(case: Case) -> dict[str, Any]:
     }
 
 
+def owes(case: Case) -> list[Owed]:
+    """The step of an open case that its run is to try again."""
+    return [] if case.is_closed else list(step_in_trouble(case))
+
+
 def listed_as(opened: Mapping[str, Any]) -> Mapping[str, Any]:
     """What lists show in the columns that every case has: the client as whose it is, the product as where."""
     return {
@@ -63,6 +71,9 @@ SUPPORT = Procedure(
     refuse=refuse,
     missing=missing,
     claims=claims,
-    questions={slug: form.called for slug, form in EVERY_FORM.items()},
+    questions={**{slug: form.called for slug, form in EVERY_FORM.items()}, TryAgain.slug: "try again"},
+    forms={**EVERY_FORM, TryAgain.slug: TryAgain},
+    rules=RULES,
+    owes=owes,
     listed_as=listed_as,
 )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.procedure import require_job_failure
 from caseproof.domain.vocabulary import BY_LOGIN, BY_MAIL
 from caseproof.evidence.key_hiding import hide_keys_in_text
 from caseproof.procedure.answers.manual_confirmation import confirm_by_message
@@ -41,6 +42,7 @@ def put_to_case(ledger: Ledger, number: int, ref: str, *, by: str, remark: str =
         case, row = uow.cases.get(ref.strip()), uow.messages.get(number)
         if row is None:
             raise BadInput(f"There is no message {number}.", "Open it from the inbox.")
+        require_job_failure(case)
         if row.ref == case.ref and not row.filed:
             raise BadInput(f"It came to {case.ref}, and stands there.", "Answer it, or take it off the list.")
         if row.filed != case.ref:

@@ -19,6 +19,7 @@ from caseproof.domain.codes import MessageCode, message_code
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.procedure import require_job_failure
 from caseproof.domain.payloads import Doubt
 from caseproof.domain.vocabulary import BY_COMMAND
 from caseproof.evidence.key_hiding import hide_keys_in_text
@@ -66,6 +67,7 @@ def confirm_by_message(
     and one about other cases.
     """
     case = ledger.case(ref)
+    require_job_failure(case)
     kept = without_keys(raw)  # a reply quotes the link of our letter, and names its signed address
     if kept.wrong:
         raise BadInput(kept.wrong, SAVE_AS)

@@ -23,6 +23,7 @@ from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.owing import owes
+from caseproof.domain.job_failure.procedure import require_job_failure
 from caseproof.domain.owing import Debt
 from caseproof.domain.vocabulary import Disposition
 from caseproof.procedure.answers.answering import as_typed
@@ -106,6 +107,7 @@ def write_mail(ledger: Ledger, number: int, *, to: str, words: str, by: str, see
         if row is None or not row.about:
             raise BadInput("The message is of no case.", "Put it to its case first; the answer goes into its thread.")
         case = uow.cases.get(row.about)
+        require_job_failure(case)
         address = _allowed(uow, case, row, to)
         written = case.every(Kind.MAIL_WRITTEN)
         if len(written) != seen:

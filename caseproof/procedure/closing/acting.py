@@ -23,7 +23,7 @@ from caseproof.domain.forms import (
     WordAgreement,
 )
 from caseproof.domain.job_failure.conditions import needs_login_to_review
-from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.payloads import TroubleOver
 from caseproof.domain.vocabulary import BY_LOGIN
 from caseproof.procedure.answers import agreement, manual_confirmation
 from caseproof.procedure.closing import deciding
@@ -112,6 +112,10 @@ def _try_again(here: Acting, ref: str, form: TryAgain, question: int) -> None:
     def over(case: Case) -> list[Event]:
         step = str(case.trouble["step"]) if case.trouble else "the step"
         told = {"step": step, "remark": form.remark, "question": question}
-        return [] if question in case.handled else [here.ledger.event(Kind.TROUBLE_OVER, form.answered_by, **told)]
+        return (
+            []
+            if question in case.handled
+            else [here.ledger.event(case.procedure.kind(TroubleOver), form.answered_by, **told)]
+        )
 
     here.ledger.change(ref, over)

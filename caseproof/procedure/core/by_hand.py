@@ -11,6 +11,8 @@ from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.procedure import require_job_failure
+from caseproof.domain.payloads import LookAsked, Noted
 from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import Ledger
 
@@ -32,7 +34,7 @@ def write_note(ledger: Ledger, team: Collection[str], ref: str, text: str, *, by
         raise BadInput(
             f"The note has {len(note)} characters.", f"Shorten it to {LONGEST_NOTE}; long texts belong on the ticket."
         )
-    event = ledger.event(Kind.NOTED, member, note=redact(note))  # people paste from logs
+    event = ledger.event(ledger.case(ref).procedure.kind(Noted), member, note=redact(note))  # people paste from logs
 
     def once(case: Case) -> Sequence[Event]:
         """Sent twice, it stands there once."""
@@ -56,7 +58,7 @@ def ask_to_look(ledger: Ledger, team: Collection[str], ref: str, *, by: str) -> 
         row = uow.cases.of_refs([case.ref])[0]
         if row.rest_until is None and case.has_news:
             raise BadInput(f"{case.ref} is about to be looked at already.", "Its run is woken within minutes.")
-        uow.cases.append(case, ledger.event(Kind.LOOK_ASKED, member))
+        uow.cases.append(case, ledger.event(case.procedure.kind(LookAsked), member))
         if row.rest_until is not None:
             code = Rest(row.rest_code) if row.rest_code else None
             uow.cases.set_rest(case.ref, row.crashes, ledger.clock(), row.rest_why, code)
@@ -77,6 +79,7 @@ def correct_whose_job(
         raise BadInput("The retailer has no name.", "Give it as the job's tag on the platform names it.")
 
     def correct(case: Case) -> Sequence[Event]:
+        require_job_failure(case)
         if not is_nobodys_yet(case):
             told = "is closed" if case.is_closed else f"was told to {case.facts.get('retailer')} already, or they wrote"
             raise NotAllowed(

@@ -20,6 +20,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.forms import CauseChoice
 from caseproof.domain.job_failure.cause import choice_of, owes_cause
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.procedure import require_job_failure
 from caseproof.domain.spelling import no_such
 from caseproof.domain.vocabulary import CAUSES, NO_MESSAGE, UNKNOWN
 from caseproof.procedure.core.parts import US, Ledger
@@ -182,6 +183,7 @@ def correct_cause(ledger: Ledger, team: Collection[str], ref: str, cause: str, *
         raise no_such("cause that a person can say", cause, [one for one in CAUSES if one != UNKNOWN])
     with ledger.store.uow() as uow:
         case = uow.cases.get(ref)
+        require_job_failure(case)
         before = str(case.facts["cause"])
         if before == cause:
             raise BadInput(f"The cause of {case.ref} is {cause} already.", f"`caseproof case show {case.ref}`.")

@@ -19,7 +19,6 @@ from caseproof.config.policy import AnswersPolicy, MailPolicy, Policy
 from caseproof.config.settings import Settings
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
-from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.specs import EventKind
 from caseproof.evidence.key_hiding import hide_keys, hide_keys_in_text, withheld
 from caseproof.evidence.vault import Vault
@@ -40,11 +39,11 @@ class Ledger:
         """The case as the store has it now. Raises UnknownCase."""
         return self.store.case(ref)
 
-    def event(self, kind: Kind, actor: str = US, /, **data: Any) -> Event:
+    def event(self, kind: EventKind, actor: str = US, /, **data: Any) -> Event:
         """An event that happens now."""
         return event_of(kind, self.clock(), actor, data)
 
-    def record(self, ref: str, kind: Kind, actor: str = US, /, **data: Any) -> Case:
+    def record(self, ref: str, kind: EventKind, actor: str = US, /, **data: Any) -> Case:
         """Append one event. Raises NotAllowed where the procedure does not allow it."""
         return self.store.change(ref, lambda _: [self.event(kind, actor, **data)])
 
@@ -58,18 +57,12 @@ class Ledger:
         return events
 
 
-_KNOWN_BY = frozenset(
-    {
-        "job", "platform", "connection", "run", "failed_run", "flow_run", "ticket", "message_id", "evidence",
-        "original", "more", "sent", "key", "shape", "follows",
-    }
-)  # fmt: skip
-"""What something is known by elsewhere: a name that only looks like a key of ours must go on naming it."""
-
-
 def event_of(kind: EventKind, at: datetime, actor: str, data: Mapping[str, Any]) -> Event:
-    """An event, whose texts hold no key of ours, whoever wrote them."""
-    told = {name: value if name in _KNOWN_BY else _without_keys(value) for name, value in data.items()}
+    """An event, whose texts hold no key of ours, whoever wrote them.
+
+    What something is known by elsewhere stays as it is: a name that only looks like a key of ours must go on naming it.
+    """
+    told = {name: value if name in kind.spec.names else _without_keys(value) for name, value in data.items()}
     return Event(kind, at, actor, told)
 
 

@@ -20,10 +20,12 @@ from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.owing import Debt
+from caseproof.domain.procedure import procedure_of
 from caseproof.evidence.answer_keys import LINKS_VOID
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import rechecking
+from caseproof.procedure.keeper.by_time import BY_TIME
 from caseproof.procedure.keeper.cover import Cover, look_at_cover, note_cover, note_standing
 from caseproof.procedure.keeper.no_answer import has_to_be_told, keep_paused
 from caseproof.procedure.keeper.open_incidents import note_nudge, nudges
@@ -118,6 +120,7 @@ class KeeperPass:
     owed: int = 0
     team_told: int = 0
     paused: list[str] = field(default_factory=list)
+    by_time: list[str] = field(default_factory=list)
     incidents: list[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
 
@@ -142,6 +145,7 @@ class KeeperPass:
             "owed yet: it could not be done": self.owed,
             "told to the team": self.team_told,
             "kept paused: no answer": _names(self.paused),
+            "reminded or handed on, because time has passed": _names(self.by_time),
             "incidents": "; ".join(self.incidents[:20]) or "nothing",
             "could not be done": "; ".join(f"{on}: {said}" for on, said in self.problems.said.items()) or "nothing",
         }
@@ -201,6 +205,7 @@ class _Keeper:
         self._read_the_runs(found)
         self._let_another_ask(found)
         self._let_try_again()
+        wanted = self._ask_time(found)
         self._give_and_wake(found, patience)
         self._remind(found)
         again = self._renew(found)
@@ -210,7 +215,7 @@ class _Keeper:
         self._tell(found)
         self._keep_paused(found)
         settled = [row for row in found.rows if row.ref not in again]
-        note_next(self._services.ledger, self._services.policy.keeper, settled)
+        note_next(self._services.ledger, self._services.policy.keeper, settled, wanted)
         self._try_again(found, again)
         note_problems(self._services.ledger, self._done.problems.said)
         with self._services.store.reading() as uow:
@@ -298,6 +303,24 @@ class _Keeper:
                 except PlatformDown:
                     self._down.add(row.platform)  # its time-out once a pass, not once a case
                     raise
+
+    def _ask_time(self, found: DueCases) -> dict[str, datetime]:
+        """What time asks of the cases of procedures that say so themselves; gives when each is to be looked at."""
+        here, wanted = self._services, dict[str, datetime]()
+        for row in found.timed:
+            with self._apart(row.ref):
+                wanted[row.ref] = here.clock() + AT_WORK  # where it cannot be done now
+                ask = BY_TIME[procedure_of(row.ref).prefix]
+                done = ask(here.ledger, here.links, here.policy, self._ports.sender, row.ref)
+                if done.did:
+                    self._done.by_time.append(row.ref)
+                    self._ports.say(f"{row.ref}: {done.did}")
+                    found.wake.append(row.ref)
+                if done.again is None:
+                    del wanted[row.ref]
+                else:
+                    wanted[row.ref] = done.again
+        return wanted
 
     def _let_another_ask(self, found: DueCases) -> None:
         """Where the case that asked for a message's cause is gone, the oldest of those that waited for it asks."""

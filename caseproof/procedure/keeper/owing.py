@@ -24,6 +24,8 @@ from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.owing import PASSES, Debt
+from caseproof.domain.payloads import GivenUp, TeamTold
+from caseproof.domain.specs import EventKind
 from caseproof.domain.vocabulary import TRY_AGAIN
 from caseproof.http.redaction import redact
 from caseproof.procedure.answers.writing_back import send_written
@@ -290,7 +292,7 @@ def note_failed(ledger: Ledger, ref: str, what: Debt, key: str, error: Exception
 
 # -- telling the team -------------------------------------------------------------------------------------------------
 
-_ALARMS = {
+_ALARMS: Mapping[EventKind, str] = {
     Kind.STOP_DID_NOT_HOLD: "the stop did not hold, and was made again (J2)",
     Kind.REOPENED: "the job failed again after the case was closed, so the case is open again (J10)",
 }
@@ -307,9 +309,9 @@ def alarms(ledger: Ledger) -> list[TeamAlert]:
         except Unreadable:
             continue  # `caseproof case list` names it
         number = int(row.key)
-        about = _ALARMS[Kind(str(case.events[number - 1].kind))]
-        times = len(case.since_question(Kind.TEAM_TOLD)) + 1
-        found.append(TeamAlert(row.ref, case.facts["job_name"], about, times, aside=True, of=number))
+        about = _ALARMS[case.events[number - 1].kind]
+        times = len(case.since_question(case.procedure.kind(TeamTold))) + 1
+        found.append(TeamAlert(row.ref, case.name, about, times, aside=True, of=number))
     return found
 
 
@@ -384,6 +386,8 @@ def give_up(ledger: Ledger, team: Sequence[str], ref: str, what: str, *, by: str
         raise BadInput("It is not said why it is given up.", "Give the reason: it stands in the case.")
 
     said = {"what": what, "thing": way.thing, "reason": reason.strip()}
-    ledger.change(case.ref, lambda _: [ledger.event(Kind.GIVEN_UP, member, key=row.key, **said) for row in wanted])
+    ledger.change(
+        case.ref, lambda _: [ledger.event(case.procedure.kind(GivenUp), member, key=row.key, **said) for row in wanted]
+    )
     _settle(ledger, wanted)  # what stood there though no event says so, too
     return [thing_of(row) for row in wanted]

@@ -6,20 +6,23 @@ to look next. Nothing here folds events of a case that merely waits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 
 from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.case import Case
 from caseproof.domain.codes import StepName
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.job_failure.turn import owes_word
+from caseproof.domain.procedure import procedure_of
 from caseproof.domain.vocabulary import AGREEMENT, CAUSE, DECISION, REVIEW, SHARED_CAUSE, TRY_AGAIN, WORD
 from caseproof.platforms.base import JobPlatform, UnknownRun
 from caseproof.procedure.core.causes import over_at
 from caseproof.procedure.core.parts import Ledger
+from caseproof.procedure.keeper.by_time import BY_TIME
 from caseproof.store import CaseRow
 
 US, RETAILER, TEAM, CASEPROOF, NOBODY = "error to put right", "the retailer", "the team", "Caseproof", "nobody"
@@ -76,7 +79,7 @@ def due_actions(row: CaseRow, policy: KeeperPolicy) -> list[DueAction]:
         return found  # it is tried again, and the team told of it, as of what is owed
     if row.notice_at is not None and waits_for_retailer(row):
         return [*found, *_word(row, policy, row.notice_at)]
-    return [*found, _nudge(row, policy, row.asked_at)]
+    return found if procedure_of(row.ref).prefix in BY_TIME else [*found, _nudge(row, policy, row.asked_at)]
 
 
 def is_asked(row: CaseRow) -> bool:
@@ -144,7 +147,8 @@ def nudge_at(policy: KeeperPolicy, asked: datetime, nudges: int) -> datetime:
 def _nudge(row: CaseRow, policy: KeeperPolicy, asked: datetime) -> DueAction:
     at = nudge_at(policy, asked, row.nudges)
     about = _of_word(row) if row.asked_form == WORD else _ABOUT.get(row.asked_form)
-    about = about or f"it asks: {row.asked_form}"
+    asks = procedure_of(row.ref).questions.get(row.asked_form)
+    about = about or (f"{asks} is waited for" if asks else f"it asks: {row.asked_form}")
     return DueAction(Due.TELL, at, f"{about}, asked {asked:%Y-%m-%d %H:%M} UTC")
 
 
@@ -187,6 +191,7 @@ class DueCases:
     tell: list[tuple[CaseRow, str]] = field(default_factory=list)
     pause: list[tuple[CaseRow, str]] = field(default_factory=list)
     read: list[CaseRow] = field(default_factory=list)
+    timed: list[CaseRow] = field(default_factory=list)
 
 
 def due_cases(ledger: Ledger, keeper: KeeperPolicy) -> DueCases:
@@ -196,6 +201,8 @@ def due_cases(ledger: Ledger, keeper: KeeperPolicy) -> DueCases:
         rows = uow.cases.due(now, AT_MOST)
     found = DueCases(rows)
     for row in rows:
+        if row.closed_at is None and procedure_of(row.ref).prefix in BY_TIME:
+            found.timed.append(row)
         for one in due_actions(row, keeper):
             if one.at <= now:
                 _sort(found, row, one)
@@ -218,12 +225,19 @@ def _sort(found: DueCases, row: CaseRow, one: DueAction) -> None:
             found.pause.append((row, one.about))
 
 
-def note_next(ledger: Ledger, keeper: KeeperPolicy, rows: Sequence[CaseRow]) -> None:
-    """Note when each of these is looked at next; what happened to one meanwhile makes it due by itself."""
+def note_next(
+    ledger: Ledger, keeper: KeeperPolicy, rows: Sequence[CaseRow], wanted: Mapping[str, datetime] = MappingProxyType({})
+) -> None:
+    """Note when each of these is looked at next; what happened to one meanwhile makes it due by itself.
+
+    ``wanted``: when its procedure wants it looked at, by its reference.
+    """
     now = ledger.clock()
     with ledger.store.uow() as uow:
         for row in rows:
-            uow.cases.set_due(row.ref, row.version, next_look(row, keeper, now))
+            planned = next_look(row, keeper, now)
+            at = min(planned, wanted[row.ref]) if planned is not None and row.ref in wanted else planned
+            uow.cases.set_due(row.ref, row.version, at)
         uow.commit()
 
 

@@ -13,7 +13,8 @@ from caseproof.channels.outbound.reminder import team_mail
 from caseproof.config.policy import MailPolicy
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
-from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.payloads import TeamTold
+from caseproof.domain.procedure import procedure_of
 from caseproof.procedure.core.parts import US, Ledger, Links
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.keeper.pending_team_alerts import as_lines, note_told
@@ -83,13 +84,14 @@ def _note_telling(ledger: Ledger, one: TeamAlert, by: str) -> bool:
         return False
     what = {"no_answer": True} if one.no_answer else {"aside": True} if one.aside else {}
     of = {"of": one.of} if one.of else {}
-    event = ledger.event(Kind.TEAM_TOLD, US, about=short(one.about), number=one.number, by=by, **what, **of)
+    kind = procedure_of(one.ref).kind(TeamTold)
+    event = ledger.event(kind, US, about=short(one.about), number=one.number, by=by, **what, **of)
 
     def unless_noted(now: Case) -> list[Event]:
         if one.row is not None:
             return [event]
         if one.of:
-            known = any(told.kind is Kind.TEAM_TOLD and told.data.get("of") == one.of for told in now.events)
+            known = any(told.kind is kind and told.data.get("of") == one.of for told in now.events)
             return [] if known else [event]
         return [event] if now.question is None or len(now.nudges) == one.number - 1 else []
 

@@ -10,7 +10,6 @@ from caseproof.domain.case import Case, Fact
 from caseproof.domain.decisions import NEEDS
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.forms import (
-    FORMS,
     AccountDecision,
     Apart,
     CauseChoice,
@@ -31,6 +30,11 @@ from caseproof.domain.forms import (
 )
 from caseproof.domain.job_failure.conditions import owes_validation
 from caseproof.domain.people import same_person
+from caseproof.domain.procedure import of_kind
+from caseproof.domain.support.forms import TierForm, request_of
+from caseproof.domain.support.ladder import request_blockers
+from caseproof.domain.support.procedure import SUPPORT
+from caseproof.domain.support.vocabulary import TIER_NAMES
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core import causes
 from caseproof.procedure.core.asked import choice_field, choices_of, typed_before
@@ -46,6 +50,7 @@ from caseproof.procedure.views.questions import (
     what_to_record,
     what_to_review,
 )
+from caseproof.procedure.views.support_parts import what_to_do
 from caseproof.store import CaseRow, IncidentRow
 
 
@@ -80,6 +85,8 @@ class AskedNow:
     @property
     def title(self) -> str:
         """What is asked, in a few words."""
+        if issubclass(self.form, TierForm):
+            return f"What does {TIER_NAMES[self.form.tier]} do?"
         return _TITLES.get(self.form, "A question")
 
     def asked_with(self, choice: str) -> list[FormField]:
@@ -92,7 +99,7 @@ def asked_now(
 ) -> AskedNow | None:
     """What the case asks now, as this member of the team may answer it; None where it asks nothing."""
     question = case.question
-    form = FORMS.get(question["form"]) if question else None
+    form = case.procedure.forms.get(question["form"]) if question else None
     if question is None or form is None:
         return None
     choice = choice_field(form)
@@ -147,6 +154,8 @@ def explained(
         return what_to_record(case)
     if form is WordAgreement:
         return what_to_agree(case)
+    if issubclass(form, TierForm):
+        return what_to_do(form)
     if form is AccountDecision:
         return what_to_decide(case, policy.answers.by_itself)
     if form is Review and case.verified and case.photo and case.decision:
@@ -214,11 +223,25 @@ _HINTS: Mapping[str, str] = {
 
 def _offered(case: Case, value: str, by: str) -> Offered:
     label = _LABELS.get(value, in_words(value))
+    if case.procedure is SUPPORT:
+        return Offered(value, label[:1].upper() + label[1:], "", _closed_gate(case, value))
     hint = _HINTS.get(value, "")
     if value in list(CauseChoice):
         title, asked = would_read(CauseChoice(value), case.facts.get("marketplace"))
         hint = f"They read: \u201c{title}\u201d. Asked of them: {asked}"
     return Offered(value, label[:1].upper() + label[1:], hint, _not_now(case, value, by))
+
+
+def _closed_gate(case: Case, value: str) -> str:
+    """What keeps the case from what this choice asks for, each with its rule and the next action; "" for nothing.
+
+    What the answer itself has to bring, it is asked for in its fields.
+    """
+    form = case.procedure.forms.get(case.question["form"]) if case.question else None
+    if form is None or not issubclass(form, TierForm):
+        return ""
+    found = request_blockers(case, request_of(form, value))
+    return " ".join(f"{one.rule}: {one.missing} {one.next_action}" for one in found)
 
 
 def _not_now(case: Case, value: str, by: str) -> str:
@@ -245,7 +268,7 @@ def needs_words(case: Case | None, one: FormField, choice: str) -> bool:
 
 def answered_in_words(answer: Fact) -> str:
     """What was answered, as people read it: the choice's own words."""
-    form = FORMS.get(answer["form"])
+    form = of_kind(answer.event.kind).forms.get(answer["form"])
     choice = choice_field(form) if form else None
     value = str(answer["answer"].get(choice.name, "")) if choice else ""
     return _LABELS.get(value, in_words(value)) if value else "done, try again"

@@ -13,6 +13,10 @@ from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.codes import Code, Rest
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.owing import Debt
+from caseproof.domain.procedure import procedure_of
+from caseproof.domain.support import vocabulary as ladder
+from caseproof.domain.support.forms import TierForm
+from caseproof.domain.support.vocabulary import TIER_NAMES
 from caseproof.domain.vocabulary import AGREEMENT, CAUSE, DECISION, REVIEW, SHARED_CAUSE, TRY_AGAIN, WORD, Disposition
 from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import short
@@ -171,18 +175,35 @@ def _acts(row: CaseRow, keeper: KeeperPolicy, now: datetime) -> tuple[str, str, 
         return (TEAM if late else NOBODY), f"the account is kept paused until {row.paused_until} (J6)", since
     if row.asked_form == WORD:
         return _word(row, keeper, now, since)
-    if row.asked_form == CAUSE:
-        return TEAM, "say the cause: the retailer is not told before (J5)", since
-    if row.asked_form == SHARED_CAUSE:
-        return NOBODY, "the cause, which is asked with another case of this message", since
-    if row.asked_form == AGREEMENT:
-        return TEAM, "say whether the retailer's word counts: somebody else than who brought it in (J8)", since
-    if row.asked_form in (DECISION, REVIEW):
-        what = "decide about the account (J6)" if row.asked_form == DECISION else "review the evidence (J7, J8)"
-        return TEAM, what, since
     if row.asked_form:
-        return TEAM, f"answer: {row.asked_form}", since
+        return (*_asked(row), since)
     return CASEPROOF, "it waits for its first run" if row.flow_run is None else "its run is at work", row.updated_at
+
+
+def _asked(row: CaseRow) -> tuple[str, str]:
+    """Who answers the question that waits, and what they do."""
+    form = procedure_of(row.ref).forms.get(row.asked_form)
+    if form is not None and issubclass(form, TierForm):
+        return TIER_NAMES[form.tier], _ON_THE_LADDER[form.slug]
+    return _ASKED.get(row.asked_form, (TEAM, f"answer: {row.asked_form}"))
+
+
+_ASKED = {
+    CAUSE: (TEAM, "say the cause: the retailer is not told before (J5)"),
+    SHARED_CAUSE: (NOBODY, "the cause, which is asked with another case of this message"),
+    AGREEMENT: (TEAM, "say whether the retailer's word counts: somebody else than who brought it in (J8)"),
+    DECISION: (TEAM, "decide about the account (J6)"),
+    REVIEW: (TEAM, "review the evidence (J7, J8)"),
+}
+_ON_THE_LADDER = {
+    ladder.ONE: "say what was tried, or hand it over (E1)",
+    ladder.TWO: "try the documents, ask PT, or say what came of its lines (E2, E3)",
+    ladder.PT_ASKED: "answer L2, or take it (E3, E4)",
+    ladder.PT_OWNS: "solve it, give it back, or have the code changed (E4, E5)",
+    ladder.DEVELOPMENT: "change the code, and say what was done (E5)",
+    ladder.NEW: "do the new work, or give it back (E6)",
+}
+"""What each tier is to do, by the form that it is asked with."""
 
 
 def _rests(row: CaseRow, until: datetime) -> tuple[str, str, datetime]:

@@ -10,15 +10,18 @@ from caseproof.domain.closure import closure_blockers
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.cause import choice_of, is_answered, is_neutral, owes_cause
 from caseproof.domain.job_failure.conditions import waits_for_review_alone
-from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.payloads import AnswerRefused
 from caseproof.domain.procedure import of_kind
+from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.vocabulary import SHARED_CAUSE, WAYS
 from caseproof.procedure.core.parts import US
 from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import data_uri, in_words, link, own_line, plain, short
 from caseproof.procedure.views.owed import OwedLine
-from caseproof.procedure.views.questions import left_by_a_removal
+from caseproof.procedure.views.questions import left_by_a_removal, what_rules_mean
+from caseproof.procedure.views.support import next_step
+from caseproof.procedure.views.support_parts import card_parts
 
 
 def next_action(case: Case) -> str:
@@ -27,6 +30,8 @@ def next_action(case: Case) -> str:
         return f"{case.trouble['problem']} {case.trouble['next_action']}"
     if case.is_closed:
         return "Nothing: the case is closed, with its proof."
+    if case.procedure is SUPPORT:
+        return next_step(case)
     if owes_cause(case) and case.cause_awaited is not None:
         return _waits_for_cause(case)
     if case.state is State.PAUSED:
@@ -69,14 +74,15 @@ def case_page(
     rules_url: str = "",
 ) -> str:
     """The card as markdown. ``evidence_url`` is what evidence links start with; ``picture`` a small PNG of the run;
-    ``owed`` is what the case owes yet; ``rules_url`` says what J1 to J11 mean."""
-    facts = case.facts
+    ``owed`` is what the case owes yet; ``rules_url`` says what the rules mean."""
+    is_support = case.procedure is SUPPORT
     parts = [
-        f"# {case.ref}: {plain(facts['job_name'])}",
+        f"# {case.ref}: {plain(case.name)}",
         f"**{case.procedure.called(case.state).upper()}.** {case.procedure.sentences[case.state]}",
         f"**Next:** {plain(next_action(case))}",
+        *(card_parts(case) if is_support else ()),
         # Not in the table: Prefect cuts a long cell at its right edge.
-        f"**What fails:** {plain(short(facts['summary']))}",
+        "" if is_support else f"**What fails:** {plain(short(case.facts['summary']))}",
         _facts_table(case, case_url),
         _blockers_table(case),
         _owed(owed),
@@ -84,7 +90,7 @@ def case_page(
         _run(case, picture),
         _words(case),
         timeline(case, evidence_url),
-        f"[What J1 to J11 mean]({rules_url})" if rules_url else "",
+        f"[{what_rules_mean(case.procedure)}]({rules_url})" if rules_url else "",
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -114,14 +120,9 @@ def _run(case: Case, picture: bytes | None) -> str:
 def _facts_table(case: Case, case_url: str) -> str:
     facts = case.facts
     rows = {
-        "Job": link(facts["job"], facts.get("job_url")),
-        "Platform": facts["platform"],
-        "Retailer": facts.get("retailer") or "not known",
-        "Marketplace": facts.get("marketplace") or "none",
-        "Cause": cause_in_words(case),
+        **({} if case.procedure is SUPPORT else _job_rows(case)),
         "Opened": f"{_time(case.opened)} by {case.opened.actor if case.opened else ''} ({facts['how']})",
         "Ticket": _ticket(case),
-        "Decision": f"{case.decided} ({case.decision.actor})" if case.decision else "none yet",
         "Case page": link(f"everything about {case.ref}", case_url),
     }
     links = {"Job", "Ticket", "Case page"}
@@ -129,8 +130,22 @@ def _facts_table(case: Case, case_url: str) -> str:
     return "\n".join(["| | |", "|---|---|", *lines])
 
 
+def _job_rows(case: Case) -> dict[str, str]:
+    facts = case.facts
+    return {
+        "Job": link(facts["job"], facts.get("job_url")),
+        "Platform": facts["platform"],
+        "Retailer": facts.get("retailer") or "not known",
+        "Marketplace": facts.get("marketplace") or "none",
+        "Cause": cause_in_words(case),
+        "Decision": f"{case.decided} ({case.decision.actor})" if case.decision else "none yet",
+    }
+
+
 def cause_in_words(case: Case) -> str:
-    """The cause as people say it, and which of them chose it when, where somebody did."""
+    """The cause as people say it, and which of them chose it when, where somebody did; "" of what has no cause."""
+    if case.procedure is SUPPORT:
+        return ""
     chosen = choice_of(case)
     by = f", chosen by {chosen['by']} on {chosen['on'][:10]}" if chosen else ""
     asked = ": a person is asked for it" if owes_cause(case) and case.cause_awaited else ""
@@ -196,9 +211,14 @@ def sentence(event: Event) -> str:
     data["_way"] = f", {WAYS[way]}" if (way := event.data.get("by_way_of")) in WAYS else ""
     data["_said"] = "The platform says" if event.actor == US else f"{event.actor} says"
     data["_opened"] = "adopted" if event.data.get("adopted") else "opened"
+    data |= {name: "; ".join(map(str, told)) for name, told in event.data.items() if _is_texts(told)}
     data["_cause"], data["_on"] = in_words(event.data.get("cause", "")), str(event.data.get("on", ""))[:10]
     told = event.kind.spec.sentence.format_map(data)
-    return " ".join(told.split()) if event.kind is Kind.ANSWER_REFUSED else short(told)
+    return " ".join(told.split()) if event.kind.spec.says is AnswerRefused else short(told)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
 
 
 def _minute(at: object) -> str:

@@ -5,14 +5,15 @@ Each table is counted by the database; a number leads to the list of the cases t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import parse_qs
 
 from caseproof.config.policy import Policy
 from caseproof.domain.durations import MEASURES, TIMES, in_two_units
-from caseproof.domain.job_failure.lifecycle import State, called
+from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.procedure import called, procedures
 from caseproof.domain.worklist import NOBODY, REOPENED, Age, Filters, Group, WorkQuery
 from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import in_words
@@ -89,8 +90,8 @@ def overview(ledger: Ledger, policy: Policy, team: Callable[[], Sequence[str]], 
             _states(uow, now), _times(took, policy, days), _holders(uow, team()),
             _alike(causes, "cause", now), _alike(uow.overview.by("retailer", now), "retailer", now),
         )  # fmt: skip
-        reopenings = uow.overview.reopened(since)
-    all_of_them, again = (sum(getattr(one, name) for one in causes) for name in ("cases", "reopened"))
+        reopenings, again = uow.overview.reopened(since), uow.overview.again()
+        all_of_them = sum(uow.overview.by_state(now).values())
     return OverviewPage(
         now, days, tables, _count(all_of_them, Filters()), _count(again, Filters(reopened=REOPENED)), reopenings,
         took["close"].cases,
@@ -104,7 +105,7 @@ _OPEN_STATES = tuple(str(state) for state in State if state is not State.CLOSED)
 
 def _states(uow: UnitOfWork, now: datetime) -> OverviewTable:
     found = uow.overview.by_state(now)
-    states = [*_OPEN_STATES, *sorted({state for state, _ in found} - {*_OPEN_STATES})]
+    states = [*_OPEN_STATES, *_others({state for state, _ in found})]
     totals = {state: sum(count for (one, _), count in found.items() if one == state) for state in states}
     rows = [
         (
@@ -119,12 +120,19 @@ def _states(uow: UnitOfWork, now: datetime) -> OverviewTable:
     return OverviewTable("open", "Open, by state and age", note, heads, heads, tuple(rows))
 
 
+def _others(found: Collection[str]) -> list[str]:
+    """The states, of those found, that no job failure has: in the order of their procedures' lives."""
+    every = dict.fromkeys(str(state) for one in procedures() for state in one.states)
+    return [state for state in [*every, *sorted({*found} - {*every})] if state in found and state not in _OPEN_STATES]
+
+
 def _holders(uow: UnitOfWork, team: Sequence[str]) -> OverviewTable:
     """Everybody on the team, whether they hold anything or not; then others who still do, and what nobody has."""
     found = uow.overview.by_holder()
     spelt = {folded_name(name): name for name in team}
     others = sorted({holder for holder, _ in found} - {*spelt, ""})
-    states = [state for state in _OPEN_STATES if any(one == state for _, one in found)]
+    known = [*_OPEN_STATES, *_others({state for _, state in found})]
+    states = [state for state in known if any(one == state for _, one in found)]
     holders = [*spelt, *others, ""]
     totals = {one: sum(count for (holder, _), count in found.items() if holder == one) for one in holders}
     rows = []

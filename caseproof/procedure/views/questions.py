@@ -15,13 +15,15 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.cause import is_answered, is_neutral
 from caseproof.domain.job_failure.conditions import owes_validation
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.job_failure.lifecycle import called
+from caseproof.domain.procedure import Procedure, called
 from caseproof.domain.specs import EventKind
+from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.vocabulary import Choice
 from caseproof.procedure.closing.running import what_is_left
 from caseproof.procedure.core.parts import US
 from caseproof.procedure.core.retailer_answer import came_by, doubts, notes
 from caseproof.procedure.core.texts import in_words, link, plain, short
+from caseproof.procedure.views.support_parts import above_form, above_form_on_page
 from caseproof.procedure.views.titles import about, about_incident
 from caseproof.store import CaseRow, IncidentRow
 
@@ -54,6 +56,9 @@ def case_question(case: Case, page: str, explain: str) -> str:
     ``page`` is the address of the case's own page.
     """
     facts = case.facts
+    if case.procedure is SUPPORT:
+        heading = f"{case_heading(case)}. The case's own page: {page}"
+        return _paragraphs(_not_taken(case), heading, *above_form(case), explain)
     return _paragraphs(
         _not_taken(case),
         f"{case_heading(case)} · cause: {plain(in_words(facts['cause']))}. The case's own page: {page}",
@@ -65,7 +70,15 @@ def case_question(case: Case, page: str, explain: str) -> str:
 
 def question_on_its_page(case: Case, page: str, explain: str) -> str:
     """The same above the form on the case's own page, which says by itself what the case is and what fails."""
-    return _paragraphs(_not_taken(case), *_what_happened(case, page), explain)
+    happened = above_form_on_page(case) if case.procedure is SUPPORT else _what_happened(case, page)
+    return _paragraphs(_not_taken(case), *happened, explain)
+
+
+def what_rules_mean(procedure: Procedure) -> str:
+    """What a link to the rules is called."""
+    if procedure is SUPPORT:
+        return "What E1 to E12 and J1 to J11 mean"
+    return "What J1 to J11 mean"
 
 
 def _paragraphs(*parts: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from caseproof.domain.case import Case
-from caseproof.domain.forms import FORMS, IncidentDecision, RetailersWord, TryAgain
+from caseproof.domain.forms import IncidentDecision, RetailersWord, TryAgain
 from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core.texts import in_words
 from caseproof.store import IncidentRow
@@ -16,13 +17,17 @@ def about_incident(row: IncidentRow) -> str:
 
 
 def about(case: Case) -> str:
-    """Which case, whose, where, which job: ``JF-000001 · garden-shop · bazaar · marketplace-orders``."""
-    facts = case.facts
+    """Which case, whose, where, which job: ``JF-000001 · garden-shop · bazaar · marketplace-orders``.
+
+    Of a support case: the client, the site, and what is wanted.
+    """
+    facts = case.procedure.listed_as(case.facts)
     retailer, marketplace = facts.get("retailer"), facts.get("marketplace")
     # On Prefect a job is flow/deployment, and one of the two is often the retailer, who stands there already.
     parts = [part for part in str(facts["job_name"]).split("/") if part not in (retailer, marketplace)]
     job = "/".join(parts) or facts["job_name"]
-    return " · ".join(part for part in (case.ref, retailer or "no retailer", marketplace, job) if part)
+    whose = retailer or ("no retailer" if case.procedure is JOB_FAILURE else "")
+    return " · ".join(part for part in (case.ref, whose, marketplace, job) if part)
 
 
 def stands(case: Case) -> str:
@@ -39,7 +44,7 @@ def stands(case: Case) -> str:
         return "has a reply to read"
     if case.state is State.PAUSED:
         return f"kept paused until {case.paused_until}"
-    form = FORMS.get(asked["form"])
+    form = case.procedure.forms.get(asked["form"])
     waits = form.waits_for if form else "waits for an answer"
     refused = case.refused is not None and case.refused.data["number"] == number - 1
     return f"answer refused, {waits}" if refused else waits

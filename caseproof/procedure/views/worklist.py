@@ -74,6 +74,11 @@ class WorkLine:
     def needs_us(self) -> bool:
         return self.who == US
 
+    @property
+    def about(self) -> str:
+        """Why the job fails; of a support case its product."""
+        return in_words(self.row.cause) or self.row.platform
+
 
 @dataclass(frozen=True, slots=True)
 class OpenForAll:

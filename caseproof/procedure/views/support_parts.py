@@ -1,0 +1,99 @@
+"""A support case in markdown: the parts of its card, and what stands above its forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from caseproof.domain.case import Case
+from caseproof.domain.support.forms import TierForm
+from caseproof.domain.support.vocabulary import TIER_NAMES
+from caseproof.procedure.core.texts import link, plain, short
+from caseproof.procedure.views.support import Effort, NextTier, SupportView, next_step, support_view
+
+LONGEST_WORDS = 1500
+"""How many characters of what a client said a form shows; the case page shows all of it."""
+MOST_EFFORTS = 20
+"""How many of what was tried a form shows, the newest; the case page shows all of it."""
+
+
+def card_parts(case: Case) -> Iterator[str]:
+    """What the card says of the case beside what it says of every case."""
+    view = support_view(case)
+    yield f"**The client said:**\n\n{_quoted(view.said)}"
+    yield _facts(view)
+    yield from (_next_tier(one) for one in view.next_tiers)
+    yield _efforts(view.efforts, "What was tried")
+    yield _lines(view.open_items)
+    yield _documents(view)
+
+
+def above_form(case: Case) -> Iterator[str]:
+    """What stands above a form in Prefect: all that whoever answers has to know."""
+    view = support_view(case)
+    yield f"**{plain(view.owner)}** has it; **{plain(view.acts)}** acts. {plain(next_step(case))}"
+    yield f"The client said:\n\n{_quoted(view.said)}"
+    yield from (f"They wrote since:\n\n{_quoted(str(one['words']))}" for one in view.wrote[-1:])
+    yield _efforts(view.efforts[-MOST_EFFORTS:], "What was tried")
+    yield from above_form_on_page(case)
+    yield _documents(view)
+
+
+def above_form_on_page(case: Case) -> Iterator[str]:
+    """The same where the page says by itself what the case is about and what was tried."""
+    view = support_view(case)
+    yield _lines(view.open_items)
+    yield from (_next_tier(one) for one in view.next_tiers)
+
+
+def what_to_do(form: type[TierForm]) -> str:
+    """What is asked with a form of the ladder."""
+    return (
+        f"**Now say what {plain(TIER_NAMES[form.tier])} does.** What a choice needs is said with each field; where "
+        "something is missing, the answer is refused with the rule and what to do, and nothing you typed is lost."
+    )
+
+
+def _facts(view: SupportView) -> str:
+    rows = (("Who has it", view.owner), ("Who acts", view.acts), *view.facts)
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {plain(value)} |" for name, value in rows)])
+
+
+def _quoted(said: str) -> str:
+    more = " …" if len(said) > LONGEST_WORDS else ""
+    lines = (said[:LONGEST_WORDS] + more).splitlines()
+    return "\n".join(f"> {plain(line)}" for line in lines) or "> (no words)"
+
+
+def _efforts(found: Sequence[Effort], title: str) -> str:
+    if not found:
+        return f"**{title}:** nothing yet."
+    lines = [f"* {plain(one.tier)}, {plain(one.by)}: {_effort(one)}" for one in found]
+    return "\n".join([f"**{title}:**", "", *lines])
+
+
+def _effort(one: Effort) -> str:
+    out_of = f" (out of {plain(one.document)})" if one.document else ""
+    key = f"{one.key} " if one.key else ""
+    return f"{key}{plain(short(one.what))}{out_of}: **{plain(one.outcome)}**. {plain(short(one.seen))}"
+
+
+def _lines(found: Sequence[Effort]) -> str:
+    """PT's lines of which nobody has said yet what came of them."""
+    if not found:
+        return ""
+    lines = [f"* **{one.key}** {plain(short(one.what))}" for one in found]
+    return "\n".join(["**PT's lines without an outcome**, by their numbers (E3):", "", *lines])
+
+
+def _next_tier(one: NextTier) -> str:
+    if not one.blockers:
+        return f"**{plain(one.name)}** may have it: nothing is missing."
+    lines = [f"* {each.rule}: {plain(each.missing)} {plain(each.next_action)}" for each in one.blockers]
+    return "\n".join([f"**Before {plain(one.name)} may have it:**", "", *lines])
+
+
+def _documents(view: SupportView) -> str:
+    if not view.documents:
+        return ""
+    lines = [f"* {link(str(one['title']), str(one['address']))}: {plain(one['address'])}" for one in view.documents]
+    return "\n".join(["**Documents to consult** (E2):", "", *lines])
