@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from caseproof.domain.support.ladder import owner_of
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.steps import Request
 from caseproof.domain.support.vocabulary import Failing, Naming, NewWork, Outcome, SameIssue, Told, Urgency, Wanted, Way
+from caseproof.store import Store
 
 REF = "SC-000123"
 START = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
@@ -168,3 +169,15 @@ def in_state(state: State) -> SupportCase:
         if here is state:
             break
     return told
+
+
+def written(store: Store, told: SupportCase, **other: Any) -> str:
+    """Write the told case into a store, event by event; its reference there. ``other``: what it is about, instead."""
+    first, *rest = told.case.events
+    with store.uow() as uow:
+        case = uow.cases.create(replace(first, data={**first.data, **other}))
+        for event in rest:
+            proves = {"head": case.head, "file": f"{case.ref}.json"} if event.kind is Kind.PROOF_MADE else {}
+            case = uow.cases.append(case, replace(event, data={**event.data, **proves}))
+        uow.commit()
+    return case.ref

@@ -1,0 +1,108 @@
+"""A support case beside job failures: each page, command and pass that goes through cases takes it as what it is."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from caseproof.domain.errors import NotAllowed
+from caseproof.domain.support.kinds import Kind
+from caseproof.domain.support.lifecycle import State
+from caseproof.procedure.core.by_hand import ask_to_look, write_note
+from caseproof.procedure.core.causes import correct_cause
+from tests.support.command import for_home, runner
+from tests.support.support_cases import OPENED, PAGE, in_state, written
+
+STATES = (State.WITH_L1, State.PT_ANSWERED, State.CLOSED)
+
+
+def text_of(page: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+@pytest.fixture(scope="module")
+def mixed(make_world_at: Callable[..., Any], fresh_home: Any, tmp_path_factory: Any) -> Any:
+    """A job failure that waits, and a support case in each of these states."""
+    world = make_world_at(shutil.copytree(fresh_home, tmp_path_factory.mktemp("mixed") / "home"))
+    world.job = world.waiting("offers/a")
+    world.refs = {state: written(world.services.store, in_state(state), key=f"matter-{state}") for state in STATES}
+    asks = {"number": 1, "form": "l1", "flow_run": "a run"}
+    world.services.ledger.record(world.refs[State.WITH_L1], Kind.QUESTION_ASKED, **asks)
+    yield world
+    world.services.store.close()
+
+
+@pytest.fixture
+def there(mixed: Any, make_client: Callable[..., TestClient], logged_in: Callable[..., TestClient]) -> TestClient:
+    return logged_in(mixed, make_client(mixed))
+
+
+def test_its_page_says_who_has_it_what_was_tried_and_what_the_next_tier_lacks(mixed: Any, there: TestClient) -> None:
+    page = text_of(there.get(f"/cases/{mixed.refs[State.WITH_L1]}").text)
+    for said in (OPENED["summary"], OPENED["client"], OPENED["site"], "WooCommerce", "L1, the front line", PAGE):
+        assert said in page, said
+    assert "cleared the session table" in page
+    assert "Before L2 may have it" in page
+    page = text_of(there.get(f"/cases/{mixed.refs[State.PT_ANSWERED]}").text)
+    assert "Suggestion of PT: switch the cache plugin off" in page
+    assert "PT, the product team may have it" in page or "Before PT, the product team may have it" in page
+    page = text_of(there.get(f"/cases/{mixed.refs[State.CLOSED]}").text)
+    assert "Nothing: the case is closed, with its proof." in page
+
+
+@pytest.mark.parametrize(
+    "address", ["/", "/cases", "/?waits=team", "/?waits=closed", "/overview", "/report", "/inbox", "/platforms"]
+)
+def test_pages_that_go_through_cases_take_it(mixed: Any, there: TestClient, address: str) -> None:
+    page = there.get(address, follow_redirects=True)
+    assert page.status_code == 200, text_of(page.text)
+    if address in ("/", "/cases", "/?waits=team"):
+        assert mixed.refs[State.WITH_L1] in page.text
+        assert "L1, the front line: say what was tried, or hand it over" in text_of(page.text)
+
+
+def test_it_is_no_figure_of_job_failures_and_still_counted_as_open(mixed: Any, there: TestClient) -> None:
+    page = text_of(there.get("/overview").text)
+    assert "with L1" in page
+    assert re.search(r"\b3 open\b|open[^0-9]{0,20}3\b", page, re.IGNORECASE), page[:600]
+    with mixed.services.store.reading() as uow:
+        assert [one.cases for one in uow.overview.by("cause", mixed.services.clock())] == [1]
+        assert uow.cases.open_by_platform().keys() == {"marketplace"} or len(uow.cases.open_by_platform()) == 1
+        assert [facts[0] for facts in uow.history.cases(mixed.now.replace(year=2020))] == [mixed.job]
+        assert uow.cases.watched(mixed.now.replace(year=2020)) == []
+        assert uow.cases.damaged() == []
+
+
+def test_by_hand_it_takes_a_note_and_a_look_and_no_cause(mixed: Any, there: TestClient) -> None:
+    ref, ledger, team = mixed.refs[State.WITH_L1], mixed.services.ledger, ["operator"]
+    assert there.get(f"/cases/{ref}/hand").status_code == 200
+    assert write_note(ledger, team, ref, "they call at noon", by="operator").events[-1].data["note"]
+    ask_to_look(ledger, team, ref, by="operator")
+    with pytest.raises(NotAllowed, match="is a support case, and this is done with a job failure alone"):
+        correct_cause(ledger, team, ref, "feed", by="operator")
+    assert "The cause is another" not in there.get(f"/cases/{ref}/hand").text
+
+
+def test_commands_tell_of_it(mixed: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for_home(mixed.home, monkeypatch)
+    run = runner(monkeypatch, capsys)
+    ref = mixed.refs[State.PT_ANSWERED]
+    listed = run("case", "list", "--all", "--json").json
+    assert {one["ref"]: one["state"] for one in listed}[ref] == "pt_answered"
+    assert ref in run("case", "list", "--state", "with L2, PT answered").out
+    shown = run("case", "show", ref).out
+    assert "PT, the product team acts" in shown
+    assert "cleared the session table" in shown
+    assert run("case", "show", ref, "--json").json["facts"]["client"] == OPENED["client"]
+    why = run("case", "why", ref, "--json").json
+    assert why["to_climb"] == {"PT": []}
+    assert [one["rule"] for one in why["missing"]]
+    assert run("case", "why", mixed.refs[State.CLOSED]).code == 0
+    refused = run("case", "confirm", ref, "--from", "a@example.com", "--message", "none.eml", "--by", "operator")
+    assert refused.code != 0
