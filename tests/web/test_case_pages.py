@@ -96,7 +96,8 @@ def test_each_rules_number_says_what_it_means_where_it_stands_and_in_a_legend_fo
         bare = re.sub(r"<abbr.*?</abbr>|<code>.*?</code>|<[^>]*>", "", body[body.index("<main") :], flags=re.DOTALL)
         assert NUMBER.findall(bare) == [], address
         assert "<summary>What J1 to J11 mean</summary>" in foot
-        assert [html.unescape(said) for said in re.findall(r"<dd>(.*?)</dd>", foot)] == list(RULES.values())
+        legend = foot.partition("</footer>")[0]
+        assert [html.unescape(said) for said in re.findall(r"<dd>(.*?)</dd>", legend)] == list(RULES.values())
     assert '<footer class="rules">' not in visitor.get("/login").text
 
 
