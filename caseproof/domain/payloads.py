@@ -516,7 +516,7 @@ class Noted(TypedDict):
 class SupportForJob(TypedDict):
     """The support case that was opened for the job, because people have to work on it (E1)."""
 
-    ref: str
+    ref: Named
 
 
 class LookAsked(TypedDict):

@@ -22,11 +22,11 @@ from caseproof.domain.payloads import QuestionAnswered
 from caseproof.domain.procedure import every_form
 from caseproof.domain.vocabulary import BY_LOGIN
 from caseproof.procedure.answers.answering import as_typed
-from caseproof.procedure.closing.acting import Acting, act
 from caseproof.procedure.closing.deciding import read_date
 from caseproof.procedure.core.answer_ledger import AnswerLedger, Overtaken, overtaken
 from caseproof.procedure.core.logins import Person
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, Links
+from caseproof.procedure.escalation.acting import Acting, act
 from caseproof.procedure.views.asking import AskedNow, answered_in_words, asked_now, needs_words
 from caseproof.web.answer_guard import Fields, as_number, form_key, is_our_form, one_of
 from caseproof.web.pages import explaining

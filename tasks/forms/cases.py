@@ -15,10 +15,10 @@ from caseproof.domain.events import Event
 from caseproof.domain.forms import Form, fields_of
 from caseproof.domain.procedure import procedure_of
 from caseproof.domain.vocabulary import BY_FORM
-from caseproof.procedure.closing.acting import Acting, act
 from caseproof.procedure.core.answer_ledger import AnswerLedger
 from caseproof.procedure.core.asked import choices_of, typed_before
 from caseproof.procedure.core.parts import US
+from caseproof.procedure.escalation.acting import Acting, act
 from caseproof.procedure.views.questions import case_question, form_heading, what_rules_mean
 from caseproof.procedure.views.titles import stands
 from tasks.common import load_case, ports, services

@@ -31,7 +31,7 @@ from caseproof.domain.forms import (
 from caseproof.domain.job_failure.conditions import owes_validation
 from caseproof.domain.people import same_person
 from caseproof.domain.procedure import of_kind
-from caseproof.domain.support.forms import TierForm, request_of
+from caseproof.domain.support.forms import About, Finish, SupportForm, TierForm, request_of
 from caseproof.domain.support.ladder import request_blockers
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.vocabulary import TIER_NAMES
@@ -154,8 +154,8 @@ def explained(
         return what_to_record(case)
     if form is WordAgreement:
         return what_to_agree(case)
-    if issubclass(form, TierForm):
-        return what_to_do(form)
+    if issubclass(form, SupportForm):
+        return what_to_do(case, form)
     if form is AccountDecision:
         return what_to_decide(case, policy.answers.by_itself)
     if form is Review and case.verified and case.photo and case.decision:
@@ -186,6 +186,8 @@ _TITLES: Mapping[type[Form], str] = {
     IncidentDecision: "What becomes of all these accounts?",
     Review: "Does the evidence hold?",
     TryAgain: "A step needs help",
+    About: "What is it about?",
+    Finish: "What is left before it closes?",
 }
 
 _LABELS: Mapping[str, str] = {

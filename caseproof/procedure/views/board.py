@@ -15,7 +15,9 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.owing import Debt
 from caseproof.domain.procedure import procedure_of
 from caseproof.domain.support import vocabulary as ladder
-from caseproof.domain.support.forms import TierForm
+from caseproof.domain.support.forms import SupportForm, TierForm
+from caseproof.domain.support.lifecycle import OWNERS
+from caseproof.domain.support.lifecycle import State as LadderState
 from caseproof.domain.support.vocabulary import TIER_NAMES
 from caseproof.domain.vocabulary import AGREEMENT, CAUSE, DECISION, REVIEW, SHARED_CAUSE, TRY_AGAIN, WORD, Disposition
 from caseproof.procedure.core.parts import Ledger
@@ -183,8 +185,9 @@ def _acts(row: CaseRow, keeper: KeeperPolicy, now: datetime) -> tuple[str, str, 
 def _asked(row: CaseRow) -> tuple[str, str]:
     """Who answers the question that waits, and what they do."""
     form = procedure_of(row.ref).forms.get(row.asked_form)
-    if form is not None and issubclass(form, TierForm):
-        return TIER_NAMES[form.tier], _ON_THE_LADDER[form.slug]
+    if form is not None and issubclass(form, SupportForm):
+        tier = form.tier if issubclass(form, TierForm) else OWNERS[LadderState(row.state)]
+        return TIER_NAMES[tier], _ON_THE_LADDER[form.slug]
     return _ASKED.get(row.asked_form, (TEAM, f"answer: {row.asked_form}"))
 
 
@@ -202,6 +205,8 @@ _ON_THE_LADDER = {
     ladder.PT_OWNS: "solve it, give it back, or have the code changed (E4, E5)",
     ladder.DEVELOPMENT: "change the code, and say what was done (E5)",
     ladder.NEW: "do the new work, or give it back (E6)",
+    ladder.ABOUT: "say which client and product it is about (E1, E2)",
+    ladder.FINISH: "tell the client, and link the case of a job that fails (J5, J10)",
 }
 """What each tier is to do, by the form that it is asked with."""
 

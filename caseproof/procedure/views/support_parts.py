@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from caseproof.domain.case import Case
-from caseproof.domain.support.forms import TierForm
+from caseproof.domain.support.forms import About, Finish, SupportForm, tiers_answering
 from caseproof.domain.support.vocabulary import TIER_NAMES
 from caseproof.procedure.core.texts import link, plain, short
 from caseproof.procedure.views.support import Effort, NextTier, SupportView, next_step, support_view
@@ -45,11 +45,16 @@ def above_form_on_page(case: Case) -> Iterator[str]:
     yield from (_next_tier(one) for one in view.next_tiers)
 
 
-def what_to_do(form: type[TierForm]) -> str:
-    """What is asked with a form of the ladder."""
+def what_to_do(case: Case, form: type[SupportForm]) -> str:
+    """What is asked with a form of a support case."""
+    who = " or ".join(TIER_NAMES[tier] for tier in tiers_answering(case, form))
+    asks = {
+        About: "say which client and which product it is about (E1, E2)",
+        Finish: "say how the client was told, or which case proves that a job runs again (J5, J10)",
+    }.get(form, "say what is next")
     return (
-        f"**Now say what {plain(TIER_NAMES[form.tier])} does.** What a choice needs is said with each field; where "
-        "something is missing, the answer is refused with the rule and what to do, and nothing you typed is lost."
+        f"**Now {asks}: {plain(who)}.** What a choice needs is said with each field; where something is missing, the "
+        "answer is refused with the rule and what to do, and nothing you typed is lost."
     )
 
 
