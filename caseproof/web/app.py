@@ -33,6 +33,7 @@ from caseproof.web.by_hand import HandPages, hand_routes
 from caseproof.web.cases import case_routes
 from caseproof.web.contacts import ContactPages, contact_routes
 from caseproof.web.doors import READ, Watch, same_door
+from caseproof.web.emergencies import EmergencyPages, emergency_routes
 from caseproof.web.emergency_parts import EmergencyParts
 from caseproof.web.errors import ErrorPages, add_errors
 from caseproof.web.files import evidence_response
@@ -104,6 +105,7 @@ def create_app(
     app.include_router(_health_routes(services.store, services.keys, who, host))
     app.include_router(answer_routes(services.ledger, services.vault, services.replies, answers))
     urgent = EmergencyParts(services.ledger, policy, _page_keys(services), settings.home_folder)
+    app.include_router(emergency_routes(EmergencyPages(urgent, pages, by_form, services.files)))
     app.include_router(personal_routes(PersonalPages(urgent, pages, base)))
     app.include_router(login_routes(logins, by_form))
     app.include_router(account_routes(logins, by_form))

@@ -11,6 +11,7 @@ from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.answer_ledger import Overtaken
 from caseproof.procedure.core.logins import Person
+from caseproof.procedure.views.emergency import goes_on
 from caseproof.store import ConcurrentChange, Store
 from caseproof.web.answer_guard import Fields, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
@@ -41,7 +42,8 @@ def case_routes(store: Store, vault: Vault, questions: Questions, pages: Pages, 
         person = person_of(request)
         asked = questions.show(page.case, request, person, typed, error)
         headers = PAGE_HEADERS if asked.asked else _WAITING_HEADERS if asked.looks else HEADERS
-        return pages.show("case.html", status, headers, who=person, page=page, case=page.case, question=asked)
+        what = {"page": page, "case": page.case, "question": asked, "emergency": goes_on(page.case)}
+        return pages.show("case.html", status, headers, who=person, **what)
 
     @router.api_route("/cases/{ref}", methods=list(READ))
     def case(ref: str, request: Request) -> Response:

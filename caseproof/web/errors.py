@@ -38,7 +38,10 @@ _STATUS: tuple[tuple[type[CaseproofError], int], ...] = (
 )
 
 
-_CALLED = TITLES | {CHOICE: "You chose"}
+_CALLED = TITLES | {
+    CHOICE: "You chose", "down": "What is down", "was_seen": "What was seen", "said": "What they say",
+    "own_ladder": "Your own ladder", "whom": "Who is called",
+}  # fmt: skip
 _OF_THE_FORM = frozenset({"key", "number", "seen", "do", "one", "back", "case"})
 """Fields that nobody types."""
 _NOT_KEPT = ("/account", "/logout", "/login", "/answer", "/page")

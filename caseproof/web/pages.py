@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup, escape
 
+from caseproof.domain.people import same_person
 from caseproof.domain.procedure import called
 from caseproof.domain.rules import in_pieces, rules_by_letter
 
@@ -54,6 +55,7 @@ def _templates(base: str) -> Environment:
     )
     made.globals |= {"base": base, "all_rules": rules_by_letter()}
     made.filters |= {"when": when, "ticks": ticks, "size": size, "rules": rules, "called": called}
+    made.filters |= {"exactly": exactly, "same": same_person}
     made.tests["link"] = is_link
     return made
 
@@ -68,6 +70,11 @@ def when(at: datetime | str) -> Markup:
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at
     # Nothing of it is anybody's text, and a list has hundreds: escaping them takes longer than all else of a page.
     return Markup(f'<time datetime="{moment.isoformat()}">{moment:%Y-%m-%d %H:%M} UTC</time>')  # noqa: S704
+
+
+def exactly(at: datetime) -> Markup:
+    """A moment, to the second and in UTC."""
+    return Markup(f'<time datetime="{at.isoformat()}">{at:%Y-%m-%d %H:%M:%S} UTC</time>')  # noqa: S704
 
 
 def ticks(text: object) -> Markup:

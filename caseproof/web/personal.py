@@ -86,7 +86,7 @@ class PersonalPages:
         match what:
             case "take":
                 person = by_link.see(store, clock, keys, token).person
-                by_link.take(store, clock, keys, token, self.parts.rules(), self.parts.shift_ends(person))
+                by_link.take(store, clock, keys, token, self.parts.policy().paging.rules, self.parts.shift_ends(person))
                 return ""  # the page says who has it
             case "next":
                 by_link.decline(store, clock, keys, token)

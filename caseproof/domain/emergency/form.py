@@ -98,12 +98,12 @@ def raising_of(form: EmergencyForm, now: datetime, zone: tzinfo, within_contract
     return Raising(
         site=form.site,
         sightings=(Sighting(Criterion[form.down.name], form.seen),),
-        since=_since(form.since.strip(), now, zone),
+        since=since_of(form.since, now, zone),
         tried=form.tried,
         own_ladder=OwnLadder[form.own_ladder.name],
         case=form.case,
         new_case=None if form.case.strip() else ShortCase(form.client, form.said),
-        terminals=_terminals(form.terminals),
+        terminals=terminals_of(form.terminals),
         within_contract=within_contract,
         all_team=form.whom is Whom.EVERYBODY,
     )
@@ -112,8 +112,12 @@ def raising_of(form: EmergencyForm, now: datetime, zone: tzinfo, within_contract
 _CLOCK = re.compile(r"(?P<hour>[0-9]{1,2})[:.h](?P<minute>[0-9]{2})", re.ASCII)
 
 
-def _since(text: str, now: datetime, zone: tzinfo) -> datetime | None:
-    """When it began; a time of day is the last one that has passed."""
+def since_of(text: str, now: datetime, zone: tzinfo) -> datetime | None:
+    """When it began, on the clocks of ``zone``; a time of day is the last one that has passed, None for no words.
+
+    Raises EmergencyRefused for words that are no time.
+    """
+    text = text.strip()
     if not text:
         return None
     here = now.astimezone(zone)
@@ -128,7 +132,7 @@ def _since(text: str, now: datetime, zone: tzinfo) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=zone)
 
 
-def _terminals(text: str) -> Terminals | None:
-    """The figures, None where they are none: then they are asked for."""
+def terminals_of(text: str) -> Terminals | None:
+    """How many terminals fail of how many, as in "3 of 5"; None for other words: then the figures are asked for."""
     found = re.findall(r"[0-9]{1,6}", text)
     return Terminals(int(found[0]), int(found[1])) if len(found) == 2 else None

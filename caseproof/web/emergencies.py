@@ -1,0 +1,256 @@
+"""An emergency in the web app: the form that raises it, and the page on which it is followed and answered.
+
+Raising writes into the store and waits for nobody: neither Prefect nor a channel is asked here, and whoever calls
+people reads the store. Each thing that keeps it from being raised is said at once, and what was typed stays there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import RedirectResponse
+
+from caseproof.domain.case import Case
+from caseproof.domain.emergency.form import Ladder, Whom, since_of, terminals_of
+from caseproof.domain.emergency.raising import (
+    EmergencyRefused,
+    Missing,
+    Raising,
+    ShortCase,
+    Sighting,
+    missing_in,
+)
+from caseproof.domain.emergency.vocabulary import CRITERIA, Criterion, OwnLadder, Via
+from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
+from caseproof.procedure.answers.answering import as_typed
+from caseproof.procedure.core.logins import Person
+from caseproof.procedure.core.parts import EvidenceFiles
+from caseproof.procedure.escalation.opening import short_case_opener
+from caseproof.procedure.paging.answering import Answer, acknowledge, call_whole_team, give_back, refuse_another
+from caseproof.procedure.paging.raising import end_emergency, raise_emergency, standing
+from caseproof.procedure.views.emergency import emergency_shown
+from caseproof.store import UnknownCase
+from caseproof.web.answer_guard import Fields, as_number, one_of, read_form
+from caseproof.web.answer_pages import PAGE_HEADERS
+from caseproof.web.cases import status_of
+from caseproof.web.doors import READ
+from caseproof.web.emergency_parts import EmergencyParts
+from caseproof.web.login import LoginPages
+from caseproof.web.pages import Pages
+from caseproof.web.who import acting_person, person_of
+
+PURPOSE = "emergency"
+LONGEST, LONGEST_WORDS = 300, 5_000
+"""So many characters of a name and of a text are taken; a form that is longer is no emergency's."""
+_TEXTS = ("was_seen", "tried", "said")
+_NAMES = ("site", "since", "terminals", "case", "client", "product", "own_ladder", "whom")
+_FIELD = {
+    "no_case": "case", "unknown_case": "case", "closed_case": "case", "no_site": "site", "no_criterion": "down",
+    "nothing_seen": "was_seen", "no_figures": "terminals", "not_half": "terminals", "since": "since", "case": "case",
+}  # fmt: skip
+"""Next to which field stands what is missing, by its code."""
+_DONE = {
+    "take": "You have it. Nobody else is called.",
+    "back": "You gave it back. Calling begins again.",
+    "everybody": "Everybody on the list is called now.",
+    "over": "It is over. Nobody is called any more.",
+}
+_NOT_SAID = OwnLadder.NOT_USED
+_LIVE_HEADERS = PAGE_HEADERS | {
+    "Content-Security-Policy": f"{PAGE_HEADERS['Content-Security-Policy']}; script-src 'self'; connect-src 'self'"
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What stands in the form: the criteria that were ticked, and each field as it was typed."""
+
+    down: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Sequence[str]]) -> Typed:
+        """Of a form that was sent, or of an address that fills one in."""
+        texts = {name: as_typed(one_of(fields, name))[:LONGEST] for name in _NAMES}
+        texts |= {name: as_typed(one_of(fields, name))[:LONGEST_WORDS] for name in _TEXTS}
+        return cls(tuple(one for one in Criterion if one in fields.get("down", ())), texts)
+
+    def __getitem__(self, name: str) -> str:
+        return self.texts.get(name, "").strip()
+
+
+@dataclass(frozen=True)
+class EmergencyPages:
+    """Shows both pages, and does what their forms say."""
+
+    parts: EmergencyParts
+    pages: Pages
+    forms: LoginPages
+    files: EvidenceFiles
+
+    # -- the form -----------------------------------------------------------------------------------------------------
+
+    def form(self, request: Request, typed: Typed, status: int = 200, error: CaseproofError | None = None) -> Response:
+        """The form, with what is wrong of what was sent."""
+        missing = error.missing if isinstance(error, EmergencyRefused) else ()
+        wrong: dict[str, list[Missing]] = {}
+        for one in missing:
+            wrong.setdefault(_FIELD.get(one.code, "form"), []).append(one)
+        what = {
+            "typed": typed, "criteria": CRITERIA, "ladder": [(one.name, str(one)) for one in Ladder],
+            "whom": [(one.name, str(one)) for one in Whom], "missing": missing, "wrong_with": wrong,
+            "field_of": _FIELD, "zone": self.parts.zone(""), "longest": LONGEST, "longest_words": LONGEST_WORDS,
+            "clients": sorted(self.parts.policy().clients, key=str.casefold),
+        }  # fmt: skip
+        return self.forms.show("emergency_form.html", request, status, None if missing else error, **what)
+
+    def send(self, typed: Typed, by: str) -> str:
+        """Raise it; the case's reference. Raises EmergencyRefused with all that is missing, BadInput, StoreError."""
+        raising, wrong = self._read(typed)
+        if wrong:
+            raise EmergencyRefused(wrong)
+        ledger, policy = self.parts.ledger, self.parts.policy()
+        written = short_case_opener(ledger, self.files, policy, typed["site"])
+        young = policy.paging.young
+        return raise_emergency(ledger.store, ledger.clock, raising, by, open_case=written, young=young).ref
+
+    def _read(self, typed: Typed) -> tuple[Raising, list[Missing]]:
+        """What the form says, and everything that keeps it from being raised."""
+        now, since = self.parts.ledger.clock(), None
+        wrong: list[Missing] = []
+        try:
+            since = since_of(typed["since"], now, self.parts.zone(""))
+        except EmergencyRefused as refused:
+            wrong += refused.missing
+        case, found = self._case(typed["case"], wrong)
+        criteria = [Criterion(one) for one in typed.down]
+        client = str(found.facts.get("client") or found.facts.get("retailer") or "") if found else typed["client"]
+        raising = Raising(
+            site=typed["site"],
+            sightings=tuple(Sighting(one, typed["was_seen"]) for one in criteria),
+            since=since,
+            tried=typed["tried"],
+            # E9: it is asked, and an answer that is missing keeps nobody from being called.
+            own_ladder=OwnLadder[typed["own_ladder"]] if typed["own_ladder"] in OwnLadder.__members__ else _NOT_SAID,
+            case=case,
+            new_case=None if case else ShortCase(typed["client"], typed["said"] or typed["was_seen"], typed["product"]),
+            terminals=terminals_of(typed["terminals"]) if Criterion.TERMINALS_FAIL in criteria else None,
+            within_contract=self.parts.within_contract(client),
+            all_team=typed["whom"] == Whom.EVERYBODY.name or self.parts.whole_team(criteria),
+        )
+        missing = {one.code: one for one in missing_in(raising, now)}  # one text for all that was seen: said once
+        return raising, [*missing.values(), *wrong]
+
+    def _case(self, named: str, wrong: list[Missing]) -> tuple[str, Case | None]:
+        """The case that is named, which is open and there; what is wrong with it is added."""
+        if not named:
+            return "", None
+        try:
+            case = self.parts.ledger.case(named.upper())
+        except UnknownCase:
+            how = "Look at the number, or leave it empty and fill in the client and what they say."
+            wrong.append(Missing("unknown_case", "E9", f"there is no case {named[:40]}", how))
+            return named, None
+        if case.is_closed:
+            how = "Leave it empty and fill in the client and what they say: thirty seconds are enough."
+            wrong.append(Missing("closed_case", "E9", f"{case.ref} is closed", how))
+        return case.ref, case
+
+    # -- the live page ------------------------------------------------------------------------------------------------
+
+    def live(
+        self, ref: str, request: Request, status: int = 200, *, why: str = "", do: str = "",
+        error: CaseproofError | None = None,
+    ) -> Response:  # fmt: skip
+        """The page; ``do`` and ``why`` are what was sent and not taken. Raises UnknownCase, StoreError."""
+        ledger = self.parts.ledger
+        case, person = ledger.case(ref), person_of(request)
+        if case.ref != ref and error is None:
+            return RedirectResponse(f"{self.forms.base}/emergency/{case.ref}")
+        try:
+            shown = emergency_shown(case, ledger.clock())
+        except NotAllowed:  # it has none: here one is raised
+            return RedirectResponse(f"{self.forms.base}/emergency?case={case.ref}", 303, PAGE_HEADERS)
+        told, _ = self.forms.told(request, PURPOSE) if error is None else ("", 0)
+        what = {"shown": shown, "case": case, "done": _DONE.get(told, ""), "why": why, "do": do}
+        if person is None:
+            what |= {"who": None, "wrong": None, "emergency_key": ""}
+            return self.pages.show("emergency.html", status, _LIVE_HEADERS, **what)
+        response = self.forms.show("emergency.html", request, status, error, **what)
+        response.headers.update(_LIVE_HEADERS)
+        return self.forms.said(request, PURPOSE, response)
+
+    def do(self, ref: str, number: int, do: str, why: str, by: str) -> None:
+        """Do what a button says of the emergency that the page showed, ``number``.
+
+        Raises NotAllowed where it is another one by now, or who asks may not; BadInput, UnknownCase, StoreError.
+        """
+        store, clock = self.parts.ledger.store, self.parts.ledger.clock
+        refuse_another(standing(store.case(ref)), number)
+        match do:
+            case "take":
+                answer = Answer(number, by, Via.FORM, shift_ends=self.parts.shift_ends(by))
+                got = acknowledge(store, clock, self.parts.policy().paging.rules, ref, answer)
+                if not got.yours:
+                    raise NotAllowed(f"{got.by} has it already.", "You need do nothing.")
+            case "back":
+                give_back(store, clock, ref, by, why)
+            case "everybody":
+                call_whole_team(store, clock, ref, by, why or f"{by} asked for it")
+            case "over":
+                end_emergency(store, clock, ref, by, why)
+            case _:
+                raise BadInput("It is not clear what is to be done.", "Use one of the buttons.")
+
+
+def emergency_routes(pages: EmergencyPages) -> APIRouter:
+    """The form, the live page, and where their buttons post."""
+    router = APIRouter()
+
+    @router.api_route("/emergency", methods=list(READ))
+    def blank(request: Request) -> Response:
+        params = request.query_params
+        asked = {name: params.getlist(name) for name in ("case", "site", "client", "down") if name in params}
+        return pages.form(request, Typed.of(asked))
+
+    @router.post("/emergency")
+    def send(
+        request: Request,
+        fields: Annotated[Fields, Depends(read_form)],
+        person: Annotated[Person, Depends(acting_person)],
+    ) -> Response:
+        typed = Typed.of(fields)
+        try:
+            pages.forms.check(request, fields, PURPOSE)
+            ref = pages.send(typed, person.name)
+        except (BadInput, NotAllowed) as error:
+            return pages.form(request, typed, status_of(error), error)
+        return RedirectResponse(f"{pages.forms.base}/emergency/{ref}", 303, PAGE_HEADERS)
+
+    @router.api_route("/emergency/{ref}", methods=list(READ))
+    def look(ref: str, request: Request) -> Response:
+        return pages.live(ref, request)
+
+    @router.post("/emergency/{ref}/answer")
+    def answer(
+        ref: str,
+        request: Request,
+        fields: Annotated[Fields, Depends(read_form)],
+        person: Annotated[Person, Depends(acting_person)],
+    ) -> Response:
+        do, why = one_of(fields, "do")[:20], as_typed(one_of(fields, "why"))[:LONGEST_WORDS]
+        try:
+            pages.forms.check(request, fields, PURPOSE)
+            pages.do(ref, as_number(one_of(fields, "emergency")), do, why, person.name)
+        except (BadInput, NotAllowed) as error:
+            if isinstance(error, UnknownCase):
+                raise
+            status = HTTPStatus.CONFLICT if isinstance(error, NotAllowed) else status_of(error)
+            return pages.live(ref, request, status, why=why, do=do, error=error)
+        return pages.forms.lead_back(f"/emergency/{ref}", PURPOSE, do, 1)
+
+    return router
