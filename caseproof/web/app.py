@@ -25,6 +25,7 @@ from caseproof.procedure.core.logins import TeamLogins
 from caseproof.procedure.core.parts import Links
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.paging.by_link import Keys
+from caseproof.procedure.paging.ports import Channels, PagingParts
 from caseproof.store import Store, StoreError
 from caseproof.web.answer import answer_routes
 from caseproof.web.answer_guard import AnswerHost
@@ -34,7 +35,6 @@ from caseproof.web.cases import case_routes
 from caseproof.web.contacts import ContactPages, contact_routes
 from caseproof.web.doors import READ, Watch, same_door
 from caseproof.web.emergencies import EmergencyPages, emergency_routes
-from caseproof.web.emergency_parts import EmergencyParts
 from caseproof.web.errors import ErrorPages, add_errors
 from caseproof.web.files import evidence_response
 from caseproof.web.handbook import DOCS, Handbook
@@ -52,6 +52,7 @@ from caseproof.web.question import Questions
 from caseproof.web.raising import RaisePages, raise_routes
 from caseproof.web.reports import report_routes
 from caseproof.web.views import ticket_page
+from caseproof.web.voice import VoiceDoors, voice_routes
 from caseproof.web.who import Who, person_of
 from caseproof.web.worklist import WorkPages, work_routes
 
@@ -104,8 +105,9 @@ def create_app(
     app.include_router(installation_routes(services.ledger, settings, pages))
     app.include_router(_health_routes(services.store, services.keys, who, host))
     app.include_router(answer_routes(services.ledger, services.vault, services.replies, answers))
-    urgent = EmergencyParts(services.ledger, policy, _page_keys(services), settings.home_folder)
+    urgent = PagingParts(services.ledger, policy, _page_keys(services), settings.home_folder, services.links)
     app.include_router(emergency_routes(EmergencyPages(urgent, pages, by_form, services.files)))
+    app.include_router(voice_routes(VoiceDoors(urgent, Channels(settings.home_folder, services.clock))))
     app.include_router(personal_routes(PersonalPages(urgent, pages, base)))
     app.include_router(login_routes(logins, by_form))
     app.include_router(account_routes(logins, by_form))

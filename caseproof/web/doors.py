@@ -73,6 +73,7 @@ HEALTH = "/health"
 DOORS: tuple[Door, ...] = (
     Door("/answer/{token}", _FORM, Guard.SIGNED_LINK),
     Door("/answer/{token}/jobs", READ, Guard.SIGNED_LINK),
+    Door("/voice/{key}/{what}", ("POST",), Guard.PROVIDER_SIGNATURE),
     Door("/page/{token}", _FORM, Guard.SIGNED_LINK),
     Door("/oncall/{token}.ics", READ, Guard.SIGNED_LINK),
     Door("/static/{path:path}", READ, Guard.OPEN),

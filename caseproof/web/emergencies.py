@@ -14,7 +14,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
-from caseproof.domain.case import Case
+from caseproof.config.policy import BUILT_IN, Policy, PolicyError, load_policy
 from caseproof.domain.emergency.form import Ladder, Whom, since_of, terminals_of
 from caseproof.domain.emergency.raising import (
     EmergencyRefused,
@@ -31,14 +31,14 @@ from caseproof.procedure.core.logins import Person
 from caseproof.procedure.core.parts import EvidenceFiles
 from caseproof.procedure.escalation.opening import short_case_opener
 from caseproof.procedure.paging.answering import Answer, acknowledge, call_whole_team, give_back, refuse_another
-from caseproof.procedure.paging.raising import end_emergency, raise_emergency, standing
+from caseproof.procedure.paging.ports import PagingParts, raise_by
+from caseproof.procedure.paging.raising import end_emergency, standing
 from caseproof.procedure.views.emergency import emergency_shown
 from caseproof.store import UnknownCase
 from caseproof.web.answer_guard import Fields, as_number, one_of, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.cases import status_of
 from caseproof.web.doors import READ
-from caseproof.web.emergency_parts import EmergencyParts
 from caseproof.web.login import LoginPages
 from caseproof.web.pages import Pages
 from caseproof.web.who import acting_person, person_of
@@ -87,7 +87,7 @@ class Typed:
 class EmergencyPages:
     """Shows both pages, and does what their forms say."""
 
-    parts: EmergencyParts
+    parts: PagingParts
     pages: Pages
     forms: LoginPages
     files: EvidenceFiles
@@ -103,8 +103,8 @@ class EmergencyPages:
         what = {
             "typed": typed, "criteria": CRITERIA, "ladder": [(one.name, str(one)) for one in Ladder],
             "whom": [(one.name, str(one)) for one in Whom], "missing": missing, "wrong_with": wrong,
-            "field_of": _FIELD, "zone": self.parts.zone(""), "longest": LONGEST, "longest_words": LONGEST_WORDS,
-            "clients": sorted(self.parts.policy().clients, key=str.casefold),
+            "field_of": _FIELD, "zone": self.parts.zone(), "longest": LONGEST, "longest_words": LONGEST_WORDS,
+            "clients": sorted(self._policy().clients, key=str.casefold),
         }  # fmt: skip
         return self.forms.show("emergency_form.html", request, status, None if missing else error, **what)
 
@@ -113,22 +113,26 @@ class EmergencyPages:
         raising, wrong = self._read(typed)
         if wrong:
             raise EmergencyRefused(wrong)
-        ledger, policy = self.parts.ledger, self.parts.policy()
-        written = short_case_opener(ledger, self.files, policy, typed["site"])
-        young = policy.paging.young
-        return raise_emergency(ledger.store, ledger.clock, raising, by, open_case=written, young=young).ref
+        written = short_case_opener(self.parts.ledger, self.files, self._policy(), typed["site"])
+        return raise_by(self.parts, raising, by, written).ref
+
+    def _policy(self) -> Policy:
+        """The policy; what is built in where nobody can read it: that keeps nobody from being called."""
+        try:
+            return self.parts.policy()
+        except PolicyError:
+            return load_policy(BUILT_IN)
 
     def _read(self, typed: Typed) -> tuple[Raising, list[Missing]]:
         """What the form says, and everything that keeps it from being raised."""
         now, since = self.parts.ledger.clock(), None
         wrong: list[Missing] = []
         try:
-            since = since_of(typed["since"], now, self.parts.zone(""))
+            since = since_of(typed["since"], now, self.parts.zone())
         except EmergencyRefused as refused:
             wrong += refused.missing
-        case, found = self._case(typed["case"], wrong)
+        case = self._case(typed["case"], wrong)
         criteria = [Criterion(one) for one in typed.down]
-        client = str(found.facts.get("client") or found.facts.get("retailer") or "") if found else typed["client"]
         raising = Raising(
             site=typed["site"],
             sightings=tuple(Sighting(one, typed["was_seen"]) for one in criteria),
@@ -139,26 +143,25 @@ class EmergencyPages:
             case=case,
             new_case=None if case else ShortCase(typed["client"], typed["said"] or typed["was_seen"], typed["product"]),
             terminals=terminals_of(typed["terminals"]) if Criterion.TERMINALS_FAIL in criteria else None,
-            within_contract=self.parts.within_contract(client),
-            all_team=typed["whom"] == Whom.EVERYBODY.name or self.parts.whole_team(criteria),
+            all_team=typed["whom"] == Whom.EVERYBODY.name,
         )
         missing = {one.code: one for one in missing_in(raising, now)}  # one text for all that was seen: said once
         return raising, [*missing.values(), *wrong]
 
-    def _case(self, named: str, wrong: list[Missing]) -> tuple[str, Case | None]:
+    def _case(self, named: str, wrong: list[Missing]) -> str:
         """The case that is named, which is open and there; what is wrong with it is added."""
         if not named:
-            return "", None
+            return ""
         try:
             case = self.parts.ledger.case(named.upper())
         except UnknownCase:
             how = "Look at the number, or leave it empty and fill in the client and what they say."
             wrong.append(Missing("unknown_case", "E9", f"there is no case {named[:40]}", how))
-            return named, None
+            return named
         if case.is_closed:
             how = "Leave it empty and fill in the client and what they say: thirty seconds are enough."
             wrong.append(Missing("closed_case", "E9", f"{case.ref} is closed", how))
-        return case.ref, case
+        return case.ref
 
     # -- the live page ------------------------------------------------------------------------------------------------
 
@@ -194,7 +197,7 @@ class EmergencyPages:
         match do:
             case "take":
                 answer = Answer(number, by, Via.FORM, shift_ends=self.parts.shift_ends(by))
-                got = acknowledge(store, clock, self.parts.policy().paging.rules, ref, answer)
+                got = acknowledge(store, clock, self.parts.paging.rules, ref, answer)
                 if not got.yours:
                     raise NotAllowed(f"{got.by} has it already.", "You need do nothing.")
             case "back":

@@ -19,12 +19,12 @@ from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
 from caseproof.evidence.page_links import LinkExpired
 from caseproof.evidence.signing import BadLink
 from caseproof.procedure.paging import by_link
+from caseproof.procedure.paging.ports import PagingParts
 from caseproof.procedure.paging.words import criterion_in_words
 from caseproof.store import UnknownCase
 from caseproof.web.answer_guard import Fields, RateLimit, TooOften, form_key, is_our_form, one_of, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.doors import READ
-from caseproof.web.emergency_parts import EmergencyParts
 from caseproof.web.pages import Pages
 from caseproof.web.question import NotOurForm
 
@@ -46,7 +46,7 @@ _ELSE = "Press 1 when we call, or tell a colleague: until somebody has it, peopl
 class PersonalPages:
     """Shows what a link is about, and does what its buttons say. ``base`` is what our own addresses start with."""
 
-    parts: EmergencyParts
+    parts: PagingParts
     pages: Pages
     base: str
 
@@ -86,7 +86,7 @@ class PersonalPages:
         match what:
             case "take":
                 person = by_link.see(store, clock, keys, token).person
-                by_link.take(store, clock, keys, token, self.parts.policy().paging.rules, self.parts.shift_ends(person))
+                by_link.take(store, clock, keys, token, self.parts.paging.rules, self.parts.shift_ends(person))
                 return ""  # the page says who has it
             case "next":
                 by_link.decline(store, clock, keys, token)

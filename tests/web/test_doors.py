@@ -59,6 +59,7 @@ def test_each_path_stands_in_the_table_once_and_what_the_world_reaches_is_this()
     assert {(door.path, door.guard) for door in DOORS if door.guard in (*WORLD, Guard.SIGN_IN)} == {
         ("/answer/{token}", Guard.SIGNED_LINK), ("/answer/{token}/jobs", Guard.SIGNED_LINK),
         ("/oncall/{token}.ics", Guard.SIGNED_LINK), ("/page/{token}", Guard.SIGNED_LINK),
+        ("/voice/{key}/{what}", Guard.PROVIDER_SIGNATURE),
         ("/static/{path:path}", Guard.OPEN), ("/health", Guard.OPEN),
         ("/login", Guard.SIGN_IN), ("/login/link/{token}", Guard.SIGN_IN), ("/login/provider", Guard.SIGN_IN),
         ("/login/provider/back", Guard.SIGN_IN),

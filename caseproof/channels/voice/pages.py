@@ -119,6 +119,11 @@ def not_written(alert: VoiceAlert) -> str:
     )
 
 
+def is_over(alert: VoiceAlert) -> str:
+    """Says that nobody need be called any more, and hangs up."""
+    return _last(alert, f"The emergency of case {_spelled(alert.ref)} is over. You need to do nothing. Thank you.")
+
+
 def hang_up() -> str:
     """The page of a call that is about nothing any more."""
     page = ET.Element("Response")
