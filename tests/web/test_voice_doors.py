@@ -21,6 +21,7 @@ from caseproof.procedure.paging.calls import CallKey, call_key
 from caseproof.procedure.paging.raising import end_emergency
 from tests.support.urgent import LEAD, OWL, calling, ended, holder, link, paging, raised
 
+KIND = {"Content-Type": "application/x-www-form-urlencoded"}
 HERE = "http://127.0.0.1:8321"
 FIRST, SECOND = "AC" + "1" * 32, "AC" + "2" * 32
 TOKENS = {FIRST: "a token", SECOND: "another token"}
@@ -49,9 +50,7 @@ def tell(client: TestClient, path: str, *, sid: str = FIRST, token: str = "", ba
     """A call-back as the provider sends it."""
     body = urlencode({"CallSid": CALL, "AccountSid": sid, "CallStatus": "in-progress"} | fields)
     signed = signature(base + path, form_of(body.encode()), token or TOKENS[sid])
-    return client.post(
-        path, content=body, headers={HEADER: signed, "Content-Type": "application/x-www-form-urlencoded"}
-    )
+    return client.post(path, content=body, headers={HEADER: signed} | KIND)
 
 
 def spoken(page: Any) -> str:
@@ -90,19 +89,20 @@ def test_a_forged_call_back_is_refused_and_changes_nothing(world: Any, ref: str,
     path, before = door(world, ref), version(world, ref)
     good = {"CallSid": CALL, "AccountSid": FIRST, "Digits": "1"}
     signed = signature(HERE + path, form_of(urlencode(good).encode()), TOKENS[FIRST])
-    kind = {"Content-Type": "application/x-www-form-urlencoded"}
 
     def sent(path: str, body: str, **headers: str) -> int:
-        return client.post(path, content=body, headers=kind | headers).status_code
+        return client.post(path, content=body, headers=KIND | headers).status_code
 
     body = urlencode(good)
     forged = [
         sent(path, body), sent(path, body, **{HEADER: ""}), sent(path, body, **{HEADER: "x" * 28}),
         sent(path, body, **{HEADER: signed[:-2] + "A="}), sent(path, body + "&x=", **{HEADER: signed}),
         sent(path, body.replace("Digits=1", "Digits=3"), **{HEADER: signed}), sent(path + "?", body + "x"),
-        sent(path + "?turn=2", body, **{HEADER: signed}), sent(path.replace("answer", "status"), body, **{HEADER: signed}),
+        sent(path + "?turn=2", body, **{HEADER: signed}),
+        sent(path.replace("answer", "status"), body, **{HEADER: signed}),
         sent(door(world, ref, attempt=2), body, **{HEADER: signed}), sent(path, "", **{HEADER: signed}),
-        sent(path, body.replace(FIRST, SECOND), **{HEADER: signed}), sent(path, body.replace(FIRST, "AC9"), **{HEADER: signed}),
+        sent(path, body.replace(FIRST, SECOND), **{HEADER: signed}),
+        sent(path, body.replace(FIRST, "AC9"), **{HEADER: signed}),
         sent(path, '{"Digits": "1"}', **{HEADER: signed}), sent("/voice/x/answer", body, **{HEADER: signed}),
         tell(client, path, token="of somebody else", Digits="1").status_code,
         tell(client, path, base="https://elsewhere.example.com", Digits="1").status_code,
@@ -150,7 +150,9 @@ def test_what_is_replayed_later_takes_nothing_that_goes_on_then(world: Any, ref:
     assert (holder(world, ref), version(world, ref)) == ("", before)
 
 
-@pytest.mark.parametrize("digits", ["0", "4", "9", "*", "#", "11", "12", "1 1", "１", "one", "-1", "1" * 500, "<b>"])
+@pytest.mark.parametrize(
+    "digits", ["0", "4", "9", "*", "#", "11", "12", "1 1", "\uff11", "one", "-1", "1" * 500, "<b>"]
+)
 def test_a_digit_that_is_none_is_asked_again_and_takes_nothing(
     world: Any, ref: str, client: TestClient, digits: str
 ) -> None:
