@@ -29,7 +29,8 @@ from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import BY_LOGIN, CAUSES, Scope
 
 __all__ = [
-    "BUILT_IN", "InForce", "Policy", "PolicyError", "TeamInForce", "load_policy", "policy_file", "policy_in_force",
+    "BUILT_IN", "InForce", "Policy", "PolicyError", "PolicyNow", "TeamInForce", "load_policy", "policy_file",
+    "policy_in_force",
 ]  # fmt: skip
 
 

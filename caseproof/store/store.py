@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
@@ -68,6 +69,12 @@ class Store:
         """The case as it is now. Raises UnknownCase, StoreDown."""
         with self.reading() as uow:
             return uow.cases.get(ref)
+
+    def note(self, name: str, value: str, at: datetime) -> None:
+        """Note a mark, in a transaction of its own (``Cursors.set``). Raises StoreDown, StoreError."""
+        with self.uow() as uow:
+            uow.cursors.set(name, value, at)
+            uow.commit()
 
     def change(self, ref: str, decide: Callable[[Case], Sequence[Event]]) -> Case:
         """Read the case, ask ``decide`` what happens, write that; ask again if the case changed meanwhile.

@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from caseproof.domain.case import Case
@@ -40,6 +41,10 @@ class CaseStore(Protocol):
         """Read it, ask ``decide`` what happens, write that; gives the case after it. Raises as ``Store.change``."""
         ...
 
+    def note(self, name: str, value: str, at: datetime) -> None:
+        """Note a mark (``Cursors.set``). Raises StoreDown, StoreError."""
+        ...
+
 
 @dataclass
 class _Change:
@@ -66,6 +71,10 @@ class Together:
     def case(self, ref: str) -> Case:
         """The case as it is now. Raises UnknownCase, StoreDown."""
         return self._store.case(ref)
+
+    def note(self, name: str, value: str, at: datetime) -> None:
+        """As ``Store.note``."""
+        self._store.note(name, value, at)
 
     def change(self, ref: str, decide: Decide) -> Case:
         """As ``Store.change``, and the case may hold what others wrote with it. ``decide`` is asked while others wait.

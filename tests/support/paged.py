@@ -205,6 +205,9 @@ class OneCase:
     def case(self, _ref: str) -> Case:
         return self.now
 
+    def note(self, name: str, value: str, at: datetime) -> None:
+        """It is looked for by nobody."""
+
     def change(self, _ref: str, decide: Callable[[Case], Sequence[Event]]) -> Case:
         after = self.now
         for event in decide(self.now):

@@ -47,6 +47,7 @@ from caseproof.procedure.paging.lines import Lines, Message, Ring
 from caseproof.procedure.paging.post import Letters, card_of
 from caseproof.procedure.paging.raising import OpenCase, raise_emergency
 from caseproof.procedure.paging.telephone import Telephone
+from caseproof.store import CaseStore
 
 LOOKS_AHEAD = timedelta(days=2)
 """A shift that ends later than this ends after any acknowledgement."""
@@ -255,14 +256,19 @@ def lines_of(parts: PagingParts, channels: Channels, wait: Callable[[threading.E
     return Lines(mail, teams, Telephone(channels.voices, address, parts.ledger.clock, wait))
 
 
-def pager_of(parts: PagingParts, channels: Channels, worker: str, whom: Whom | None = None) -> Pager:
-    """The engine with this installation's people and channels, by the policy of now."""
+def pager_of(
+    parts: PagingParts, channels: Channels, worker: str, whom: Whom | None = None, store: CaseStore | None = None
+) -> Pager:
+    """The engine with this installation's people and channels, by the policy of now.
+
+    ``worker`` is who this process is, in front of people; ``store`` writes what the engine does, else the ledger's.
+    """
 
     def link(ref: str, emergency: int, person: str) -> str:
         return link_for(parts.keys(), parts.links.public, ref, emergency, person, parts.ledger.clock())
 
     return Pager(
-        store=parts.ledger.store,
+        store=store or parts.ledger.store,
         clock=parts.ledger.clock,
         lines=lines_of(parts, channels, threading.Event.wait),
         rules=parts.paging.rules,

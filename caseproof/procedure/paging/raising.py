@@ -16,6 +16,9 @@ from caseproof.domain.events import Event
 from caseproof.procedure.core.parts import event_of
 from caseproof.store import CaseStore
 
+GOING_ON = "emergency "
+"""What the marks begin with that say, by the case's reference, in which cases people may have to be called."""
+
 OpenCase = Callable[[ShortCase, str], str]
 """Writes the thirty-second case for somebody, and returns its reference."""
 
@@ -28,9 +31,10 @@ def raise_emergency(
     Raises EmergencyRefused with every missing item, before a case is written; UnknownCase, NotAllowed.
     """
     refuse_raising(raising, clock())
-    ref = raising.case.strip()
+    ref = raising.case.strip().upper()
     if not ref and raising.new_case is not None:
         ref = open_case(raising.new_case, by)
+    store.note(f"{GOING_ON}{ref}", "", clock())  # first: one for a case without an emergency costs a look
 
     def decide(case: Case) -> Sequence[Event]:
         before = paging_of(case)

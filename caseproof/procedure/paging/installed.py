@@ -1,0 +1,31 @@
+"""The parts of paging, of this installation's services; the policy is read anew whenever it may be another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from caseproof.config.policy import PolicyNow
+from caseproof.procedure.core.services import Services
+from caseproof.procedure.paging.by_link import Keys
+from caseproof.procedure.paging.engine import Pager
+from caseproof.procedure.paging.ports import CallList, Channels, PagingParts, pager_of
+from caseproof.store import Together
+
+
+def parts_of(services: Services) -> PagingParts:
+    """What paging works with."""
+    return PagingParts(
+        services.ledger,
+        PolicyNow(services.settings),
+        lambda: Keys(services.keys.in_force(), services.keys.void()),
+        services.settings.home_folder,
+        services.links,
+    )
+
+
+def pagers_of(services: Services, worker: str, channels: Channels | None = None) -> Callable[[], Pager]:
+    """What makes an engine, by the policy of then. All of them share their channels, and write together."""
+    parts = parts_of(services)
+    shared = channels or Channels(parts.home, services.clock)
+    whom, store = CallList(parts), Together(services.store)
+    return lambda: pager_of(parts, shared, worker, whom, store)

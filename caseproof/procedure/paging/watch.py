@@ -1,0 +1,126 @@
+"""Sees to it that people are called for each emergency that goes on, whoever raised it, by plain code (E8).
+
+``caseproof up`` keeps one such watch running: the web's form and the command work while Prefect is down or all its
+workers are full, and calling begins again when an acknowledgement runs out. Another engine beside it (a flow run, a
+command) is harmless: of two, each makes a try that the other has not begun.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from caseproof.config.clock import Clock
+from caseproof.domain.emergency.paging import paging_of
+from caseproof.domain.errors import CaseproofError
+from caseproof.procedure.core.told_once import ToldOnce
+from caseproof.procedure.paging.engine import Pager
+from caseproof.procedure.paging.raising import GOING_ON
+from caseproof.store import Store, UnknownCase
+
+LOOK_SECONDS = 0.25
+"""How often it is looked which emergencies go on: it is one row a time."""
+_UNUSED = timedelta(minutes=1)
+"""After how long a mark is forgotten whose case has no emergency: whoever noted it was to raise one at once."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Watched:
+    """An emergency that goes on: the thread that sees to it, and until when nothing is due for a case so old."""
+
+    thread: threading.Thread | None = None
+    quiet_until: datetime | None = None
+    version: int = 0
+
+
+class PagingWatch:
+    """Looks, and has an engine run for each emergency; ``pager`` makes one, by the policy and the channels of now.
+
+    ``say`` tells people what is wrong. ``start`` starts a thread.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        pager: Callable[[], Pager],
+        say: Callable[[str], None],
+        start: Callable[[threading.Thread], None] = threading.Thread.start,
+    ) -> None:
+        self._store, self._clock, self._pager, self._start = store, clock, pager, start
+        self._trouble = ToldOnce(say, "Emergencies are looked for again.", longest=LOOK_SECONDS)
+        self._watched: dict[str, _Watched] = {}
+
+    def round(self) -> float:
+        """One look, whatever is wrong; gives how many seconds to pause before the next one."""
+        try:
+            self.look()
+            self._trouble.is_over()
+        except Exception as error:  # the next look is soon: nobody is called while this one fails
+            self._trouble.is_this(error)
+        return LOOK_SECONDS
+
+    def look(self) -> None:
+        """Have each emergency that needs it seen to, in a thread of its own. Raises StoreError."""
+        with self._store.reading() as uow:
+            marks = uow.cursors.below(GOING_ON)
+            quiet = [ref for ref in marks if self._is_quiet(ref)]
+            versions = {row.ref: row.version for row in uow.cases.of_refs(quiet)} if quiet else {}
+        for ref in self._watched.keys() - marks.keys():
+            if self._is_idle(ref):
+                del self._watched[ref]
+        for ref, (_, noted) in marks.items():
+            one = self._watched.setdefault(ref, _Watched())
+            if self._is_idle(ref) and not (self._is_quiet(ref) and versions.get(ref) == one.version):
+                one.thread = threading.Thread(target=self._see_to, args=(ref, one, noted), name=ref, daemon=True)
+                self._start(one.thread)
+
+    def _is_idle(self, ref: str) -> bool:
+        one = self._watched[ref]
+        return one.thread is None or not one.thread.is_alive()
+
+    def _is_quiet(self, ref: str) -> bool:
+        one = self._watched.get(ref)
+        return one is not None and one.quiet_until is not None and self._clock() < one.quiet_until
+
+    def _see_to(self, ref: str, one: _Watched, noted: datetime) -> None:
+        """Run the engine until nothing is due, and until a run has found nothing new."""
+        try:
+            before = self._store.case(ref)
+            paging = paging_of(before)
+            if paging is None:
+                if self._clock() - noted > _UNUSED:
+                    self._forget(ref, noted)
+                return
+            until = self._pager().run(ref)
+            if until is None:
+                self._forget(ref, noted)
+            # What was written meanwhile was perhaps not seen: only a run that changed nothing has seen all of it.
+            unchanged = self._store.case(ref).version == before.version
+            one.quiet_until, one.version = (until if unchanged else None), before.version
+        except UnknownCase:
+            self._forget(ref, noted)
+        except CaseproofError as error:
+            _log.warning("%s: people are called as soon as this is over: %s", ref, error)
+        except Exception:
+            _log.exception("%s: people are called by the next look", ref)
+
+    def _forget(self, ref: str, noted: datetime) -> None:
+        """Look at it no more, unless another emergency was raised meanwhile."""
+        name = f"{GOING_ON}{ref}"
+        with self._store.uow() as uow:
+            found = uow.cursors.get(name)
+            if found is not None and found[1] == noted:
+                uow.cursors.forget(name)
+                uow.commit()
+
+
+def going_on(store: Store) -> list[str]:
+    """The cases in which people may have to be called, by reference. Raises StoreError."""
+    with store.reading() as uow:
+        return list(uow.cursors.below(GOING_ON))

@@ -1,0 +1,136 @@
+"""The watch under `caseproof up`: whoever raised it, people are called, and again when an acknowledgement runs out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from caseproof.procedure.paging.answering import give_back
+from caseproof.procedure.paging.raising import GOING_ON, end_emergency
+from caseproof.procedure.paging.watch import PagingWatch, going_on
+from caseproof.store import Store, StoreDown
+from tests.support.paged import FIRST, SECOND, Emergency, takes
+
+
+class Watched(Emergency):
+    """An emergency that a watch sees to; its engines end their own work within a look."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.said: list[str] = []
+        self.watch = PagingWatch(self.store, self.clock, self.pager, self.said.append, self._run_here)
+        self.runs = 0
+
+    def _run_here(self, thread: threading.Thread) -> None:
+        self.runs += 1
+        thread.start()
+        thread.join(20)
+
+
+@pytest.fixture
+def it(tmp_path: Path) -> Iterator[Watched]:
+    emergency = Watched(tmp_path)
+    yield emergency
+    emergency.store.close()
+
+
+def test_whoever_raised_it_people_are_called_at_the_next_look(it: Watched) -> None:
+    it.watch.look()
+    assert it.runs == 0, "nothing goes on, and nothing is done"
+    it.phones.script[FIRST] = ["1"]
+    ref = it.raised()
+    it.watch.look()
+    assert it.phones.called == [FIRST]
+    taken = it.paging(ref).taken
+    assert taken is not None
+    assert taken.by == FIRST
+
+
+def test_while_somebody_has_it_nothing_runs_and_when_it_runs_out_calling_begins_again(it: Watched) -> None:
+    it.phones.script[FIRST] = ["1", "1"]
+    ref = it.raised()
+    for _ in range(5):
+        it.watch.look()
+    settled = it.runs
+    for _ in range(5):
+        it.watch.look()
+    assert it.runs == settled <= 3, "a quiet emergency costs a look at its version"
+    it.clock.move(seconds=it.rules.silence.total_seconds() + 1)
+    it.watch.look()
+    assert it.phones.called == [FIRST, FIRST]
+    assert it.kinds(ref)["calling_again"] == 1
+
+
+def test_what_is_said_while_it_is_quiet_is_done_at_the_next_look(it: Watched) -> None:
+    it.phones.script[FIRST] = ["1", "2"]
+    it.phones.script[SECOND] = ["1"]
+    ref = it.raised()
+    for _ in range(3):
+        it.watch.look()
+    it.clock.move(seconds=60)
+    give_back(it.store, it.clock, ref, FIRST, "no network here")
+    it.watch.look()
+    assert it.phones.called == [FIRST, FIRST, SECOND]
+
+
+def test_once_it_is_over_it_is_looked_at_no_more_until_another_is_raised(it: Watched) -> None:
+    it.phones.script[FIRST] = ["1", "1"]
+    ref = it.raised()
+    it.watch.look()
+    end_emergency(it.store, it.clock, ref, FIRST, "It works.")
+    for _ in range(3):
+        it.watch.look()
+    assert it.mail.news[-1] == "over"
+    assert going_on(it.store) == []
+    it.clock.move(seconds=100)
+    assert it.raised(case=ref, new_case=None) == ref
+    it.watch.look()
+    assert it.phones.called == [FIRST, FIRST]
+
+
+def test_one_that_was_to_be_raised_and_never_was_is_forgotten_after_a_minute(it: Watched) -> None:
+    it.store.note(f"{GOING_ON}{it.open_case()}", "", it.clock())
+    it.store.note(f"{GOING_ON}EP-000099", "", it.clock())  # no such case
+    it.watch.look()
+    assert len(going_on(it.store)) == 1, "it may be raised yet"
+    it.clock.move(seconds=timedelta(minutes=1).total_seconds() + 1)
+    it.watch.look()
+    assert going_on(it.store) == []
+
+
+def test_two_watches_call_nobody_twice(it: Watched) -> None:
+    other = PagingWatch(it.store, it.clock, lambda: it.pager("two"), it.said.append, threading.Thread.start)
+    it.phones.script[FIRST] = ["1"]
+    it.raised()
+    other.look()
+    it.watch.look()
+    assert it.phones.called == [FIRST]
+
+
+def test_a_store_that_is_away_is_said_once_and_looked_for_again(it: Watched) -> None:
+    away = Store("postgresql://nobody@127.0.0.1:1/none", patience=0)
+    watch = PagingWatch(away, it.clock, it.pager, it.said.append)
+    pauses = [watch.round() for _ in range(3)]
+    assert max(pauses) <= 0.5, "nobody is called while it is not looked for"
+    assert len(it.said) == 1
+
+
+def test_an_engine_that_fails_is_made_again_at_the_next_look(it: Watched) -> None:
+    failing = [StoreDown("It is away.", "Wait."), RuntimeError("no thread")]
+
+    def pager() -> object:
+        if failing:
+            raise failing.pop()
+        return it.pager()
+
+    watch = PagingWatch(it.store, it.clock, pager, it.said.append, it._run_here)  # type: ignore[arg-type]
+    it.phones.script[FIRST] = ["1"]
+    ref = it.raised()
+    for _ in range(3):
+        watch.look()
+    assert takes(it, ref, FIRST).yours
+    assert it.phones.called == [FIRST]

@@ -1,0 +1,194 @@
+"""An emergency with the real channels and simulated providers: telephones, Teams, a mail server, and our own doors."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import parse_qs
+
+from caseproof.channels.kept_channels import KeptChannels, keep_channels
+from caseproof.channels.outbound.mail import MailAccount
+from caseproof.channels.teams.webhook import TeamsHook
+from caseproof.channels.voice.pages import asking, hang_up, said_back
+from caseproof.channels.voice.progress import Choice, read_call_back
+from caseproof.channels.voice.signature import form_of
+from caseproof.channels.voice.twilio import TwilioAccount
+from caseproof.config.clock import utc_now
+from caseproof.config.on_call import OnCallPolicy, RosterPerson
+from caseproof.config.paging import PagingPolicy
+from caseproof.config.policy import Policy
+from caseproof.domain.case import Case
+from caseproof.domain.emergency.due import PagingRules
+from caseproof.domain.emergency.paging import Paging
+from caseproof.domain.emergency.vocabulary import Press
+from caseproof.procedure.core.parts import Ledger, Links
+from caseproof.procedure.paging.answering import Digit, press
+from caseproof.procedure.paging.by_link import Keys
+from caseproof.procedure.paging.calls import note, read_call_key
+from caseproof.procedure.paging.engine import Pager
+from caseproof.procedure.paging.ports import Channels, PagingParts, pager_of
+from caseproof.procedure.paging.raising import raise_emergency, standing
+from caseproof.store import Store
+from sandbox.mailbox import Mailbox
+from sandbox.provider import Bad, running
+from sandbox.teams import PATH, QUERY, Teams
+from sandbox.telephones import ACCOUNT, TOKEN, Person, Telephones
+from tests.support.paged import FIRST, SECOND, THIRD, Emergency, raising
+
+OTHER = f"AC{'2' * 32}"
+NUMBERS = {FIRST: "+442079460001", SECOND: "+442079460002", THIRD: "+442079460003"}
+MAIN = "+442079460000"
+CHOICES = {Press.HAVE_IT: Choice.MINE, Press.CANNOT: Choice.NEXT, Press.ESCALATE: Choice.ESCALATE}
+KEYS = Keys(b"k" * 32)
+PEOPLE = tuple(
+    RosterPerson(name=name, mobile=number, mail=f"{place}@example.com", teams=f"{place}@teams.example.com")
+    for place, (name, number) in enumerate(NUMBERS.items())
+)
+QUICK = PagingRules(
+    ring=timedelta(seconds=1), talk=timedelta(seconds=2), between_rounds=timedelta(seconds=0.2),
+    message=timedelta(seconds=2), retry=timedelta(seconds=0.3), silence=timedelta(hours=1),
+)  # fmt: skip
+
+
+@dataclass
+class PagingWorld:
+    """``people`` is who is at whose telephone, call by call; ``silent_seconds`` how long a provider may hang."""
+
+    folder: Path
+    people: Mapping[str, Sequence[Person]] = field(default_factory=dict)
+    silent_seconds: float = 2.0
+    roster: Sequence[RosterPerson] = PEOPLE
+    rules: PagingRules = QUICK
+
+    def __enter__(self) -> Self:
+        self._stack = ExitStack()
+        scripts = {NUMBERS.get(who, who): list(calls) for who, calls in self.people.items()}
+        self.store = Store(f"sqlite:///{self.folder / 'store.sqlite'}")
+        self._stack.callback(self.store.close)
+        self.store.migrate()
+        self.phones, first = self._stack.enter_context(running(Telephones(scripts)))
+        self.others, second = self._stack.enter_context(running(Telephones(scripts, account=OTHER)))
+        self.teams, teams = self._stack.enter_context(running(Teams()))
+        self.mailbox = self._stack.enter_context(Mailbox())
+        self.doors = self._stack.enter_context(_Doors(self))
+        self.policy = Policy(
+            team=("operator", "team lead"),
+            on_call=OnCallPolicy(people=tuple(self.roster), main_number=MAIN),
+            paging=PagingPolicy(voice="first", second_voice="second", product_team=("pt@example.com",)),
+        )
+        self.parts = PagingParts(
+            Ledger(self.store, utc_now), lambda: self.policy, lambda: KEYS, self.folder, Links(self.doors.url)
+        )
+        self.keep(
+            MailAccount(
+                self.mailbox.host, self.mailbox.port, "plain", username=None, password="", timeout_seconds=2
+            ),
+            TeamsHook("alarm", f"{teams}{PATH}?{QUERY}", read_seconds=self.silent_seconds),
+            (
+                TwilioAccount("first", ACCOUNT, TOKEN, MAIN, first, self.silent_seconds),
+                TwilioAccount("second", OTHER, TOKEN, MAIN, second, self.silent_seconds),
+            ),
+        )  # fmt: skip
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def keep(self, *channels: Any) -> None:
+        keep_channels(self.folder, KeptChannels(*channels))
+
+    def pager(self, **other: Any) -> Pager:
+        made = pager_of(self.parts, Channels(self.folder, utc_now), "a test")
+        return replace(made, rules=self.rules, **other)
+
+    def raised(self, **more: Any) -> str:
+        said = raising(since=None, **more)
+        return raise_emergency(self.store, utc_now, said, "operator", open_case=self._open_case).ref
+
+    def _open_case(self, *given: Any) -> str:
+        return Emergency.open_case(self, *given)  # type: ignore[arg-type]
+
+    @property
+    def clock(self) -> Callable[[], Any]:
+        return utc_now
+
+    def case(self, ref: str) -> Case:
+        return self.store.case(ref)
+
+    def paging(self, ref: str) -> Paging:
+        return standing(self.case(ref))
+
+    def called(self) -> list[str]:
+        """Whom the telephones rang, by whichever account, in order."""
+        who = {number: name for name, number in NUMBERS.items()}
+        calls = sorted([*self.phones.calls, *self.others.calls], key=lambda one: one.made)
+        return [who.get(one.one("To"), one.one("To")) for one in calls]
+
+    def wait_until(self, what: Callable[[], object], seconds: float = 8.0) -> None:
+        """Raises AssertionError where it does not come true in time."""
+        ends = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < ends, "it did not come true"
+            threading.Event().wait(0.02)
+
+    def goes_wrong(self, *bad: Bad) -> None:
+        """How the first voice account goes wrong."""
+        self.phones.bad = list(bad)
+
+
+class _Doors:
+    """Our doors for call-backs, as far as an emergency needs them: what they refuse is tested with the web app."""
+
+    def __init__(self, world: PagingWorld) -> None:
+        self.world = world
+
+    def __enter__(self) -> Self:
+        mine = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                page = mine.heard(self.path, self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(200)
+                self.send_header("Content-Type", "text/xml")
+                self.send_header("Content-Length", str(len(page)))
+                self.end_headers()
+                self.wfile.write(page)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def heard(self, path: str, body: bytes) -> bytes:
+        _, _, text, door = path.split("/", 3)
+        key, told = read_call_key(KEYS, text), read_call_back(form_of(body))
+        call = note(self.world.store, utc_now, key, told)
+        if call is None or not door.startswith("answer"):
+            return b""
+        means = None
+        if told.digits:
+            digit = Digit(key.emergency, key.attempt, told.digits)
+            means = press(self.world.store, utc_now, self.world.rules, key.ref, digit)
+        if means is not None:
+            return said_back(call.alert, CHOICES[means]).encode()
+        turn = int(parse_qs(door.partition("?")[2])["turn"][0])
+        if turn > 2:
+            return hang_up().encode()
+        return asking(call.alert, f"{self.url}/voice/{text}/answer?turn={turn + 1}", pressed=told.digits or "").encode()
