@@ -99,6 +99,9 @@ class RosterPerson(WorkingHours):
     extension: Digits = Field("", description="Dialled through main_number; a comma in it is a pause of two seconds.")
     mail: str = Field("", description="Their mail address.")
     teams: str = Field("", max_length=200, description="Who they are in Teams: their sign-in name or id.")
+    goto_line: Annotated[str, Field(max_length=100), BeforeValidator(_quoted)] = Field(
+        "", description="The id of their own line in GoTo Connect, which `ring me and connect` rings; empty: none."
+    )
 
     @field_validator("mobile")
     @classmethod

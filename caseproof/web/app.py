@@ -32,6 +32,7 @@ from caseproof.web.answer_guard import AnswerHost
 from caseproof.web.answer_pages import AnswerPages
 from caseproof.web.by_hand import HandPages, hand_routes
 from caseproof.web.cases import case_routes
+from caseproof.web.connecting import Connecting
 from caseproof.web.contacts import ContactPages, contact_routes
 from caseproof.web.doors import READ, Watch, same_door
 from caseproof.web.emergencies import EmergencyPages, emergency_routes
@@ -100,14 +101,18 @@ def create_app(
     app.include_router(incident_routes(shown))
     app.include_router(_file_routes(services.store, services.vault, pages, base, Handbook(docs)))
     app.include_router(report_routes(services.ledger, settings.home_folder, pages))
-    on_call = OnCallPages(services.ledger, policy, settings, services.keys, logins, pages)
-    app.include_router(on_call_routes(on_call))
     app.include_router(installation_routes(services.ledger, settings, pages))
     app.include_router(_health_routes(services.store, services.keys, who, host))
     app.include_router(answer_routes(services.ledger, services.vault, services.replies, answers))
     urgent = PagingParts(services.ledger, policy, _page_keys(services), settings.home_folder, services.links)
-    app.include_router(emergency_routes(EmergencyPages(urgent, pages, by_form, services.files)))
-    app.include_router(voice_routes(VoiceDoors(urgent, Channels(settings.home_folder, services.clock))))
+    channels = Channels(settings.home_folder, services.clock)
+    connecting = Connecting(urgent, channels)
+    app.include_router(emergency_routes(EmergencyPages(urgent, connecting, pages, by_form, services.files)))
+    app.include_router(voice_routes(VoiceDoors(urgent, channels)))
+    keys = services.keys
+    app.include_router(
+        on_call_routes(OnCallPages(services.ledger, policy, settings, keys, logins, connecting, pages, by_form))
+    )
     app.include_router(personal_routes(PersonalPages(urgent, pages, base)))
     app.include_router(login_routes(logins, by_form))
     app.include_router(account_routes(logins, by_form))

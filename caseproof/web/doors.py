@@ -112,6 +112,7 @@ DOORS: tuple[Door, ...] = (
     Door("/report", READ, Guard.LOGIN),
     Door("/report/{name}.csv", READ, Guard.LOGIN),
     Door("/reports/{name}", READ, Guard.LOGIN),
+    Door("/oncall/connect", ("POST",), Guard.PERSON),
     Door("/oncall", READ, Guard.LOGIN),
     Door("/platforms", READ, Guard.LOGIN),
     Door("/policy", READ, Guard.LOGIN),

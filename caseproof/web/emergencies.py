@@ -6,6 +6,7 @@ people reads the store. Each thing that keeps it from being raised is said at on
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from caseproof.config.policy import BUILT_IN, Policy, PolicyError, load_policy
+from caseproof.domain.case import Case
 from caseproof.domain.emergency.form import Ladder, Whom, since_of, terminals_of
 from caseproof.domain.emergency.raising import (
     EmergencyRefused,
@@ -26,22 +28,28 @@ from caseproof.domain.emergency.raising import (
 )
 from caseproof.domain.emergency.vocabulary import CRITERIA, Criterion, OwnLadder, Via
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
+from caseproof.domain.on_call.calling import Call, who_to_call
 from caseproof.procedure.answers.answering import as_typed
 from caseproof.procedure.core.logins import Person
+from caseproof.procedure.core.on_call import Window, call_plan
 from caseproof.procedure.core.parts import EvidenceFiles
 from caseproof.procedure.escalation.opening import short_case_opener
 from caseproof.procedure.paging.answering import Answer, acknowledge, call_whole_team, give_back, refuse_another
-from caseproof.procedure.paging.ports import PagingParts, raise_by
+from caseproof.procedure.paging.ports import PagingParts, case_to_call, raise_by
 from caseproof.procedure.paging.raising import end_emergency, standing
 from caseproof.procedure.views.emergency import emergency_shown
 from caseproof.store import UnknownCase
 from caseproof.web.answer_guard import Fields, as_number, one_of, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.cases import status_of
+from caseproof.web.connecting import Connecting
 from caseproof.web.doors import READ
 from caseproof.web.login import LoginPages
+from caseproof.web.on_call import PURPOSE as CONNECT
 from caseproof.web.pages import Pages
 from caseproof.web.who import acting_person, person_of
+
+_log = logging.getLogger(__name__)
 
 PURPOSE = "emergency"
 LONGEST, LONGEST_WORDS = 300, 5_000
@@ -88,6 +96,7 @@ class EmergencyPages:
     """Shows both pages, and does what their forms say."""
 
     parts: PagingParts
+    connecting: Connecting
     pages: Pages
     forms: LoginPages
     files: EvidenceFiles
@@ -179,13 +188,27 @@ class EmergencyPages:
         except NotAllowed:  # it has none: here one is raised
             return RedirectResponse(f"{self.forms.base}/emergency?case={case.ref}", 303, PAGE_HEADERS)
         told, _ = self.forms.told(request, PURPOSE) if error is None else ("", 0)
-        what = {"shown": shown, "case": case, "done": _DONE.get(told, ""), "why": why, "do": do}
+        rings = error is None and self.forms.told(request, CONNECT)[0] == "rings"
+        what = {
+            "shown": shown, "case": case, "done": _DONE.get(told, ""), "why": why, "do": do, "rings": rings,
+            "offers": () if shown.is_over else self.connecting.offers(person, self._calls(case)),
+        }  # fmt: skip
         if person is None:
-            what |= {"who": None, "wrong": None, "emergency_key": ""}
+            what |= {"who": None, "wrong": None, "emergency_key": "", "connect_key": ""}
             return self.pages.show("emergency.html", status, _LIVE_HEADERS, **what)
         response = self.forms.show("emergency.html", request, status, error, **what)
         response.headers.update(_LIVE_HEADERS)
-        return self.forms.said(request, PURPOSE, response)
+        return self.forms.said(request, CONNECT, self.forms.said(request, PURPOSE, response))
+
+    def _calls(self, case: Case) -> Sequence[Call]:
+        """Whom to call about the case; nobody where that cannot be said now: the page is shown all the same."""
+        try:
+            now = self.parts.ledger.clock()
+            plan = call_plan(self.parts.policy(), self.parts.home, Window.around(now, 1), fetch=False)
+            return who_to_call(now, case_to_call(case), plan).calls
+        except Exception:
+            _log.exception("Whom to call cannot be told.")
+            return ()
 
     def do(self, ref: str, number: int, do: str, why: str, by: str) -> None:
         """Do what a button says of the emergency that the page showed, ``number``.

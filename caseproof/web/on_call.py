@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 
+from caseproof.channels.provider import ChannelError
 from caseproof.config.policy import Policy
 from caseproof.config.settings import Settings
-from caseproof.domain.errors import CaseproofError
+from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.people import same_person
 from caseproof.evidence.answer_keys import AnswerKeys
 from caseproof.evidence.calendar_links import CalendarLinkVoid, calendar_token, read_calendar_token
@@ -19,14 +21,18 @@ from caseproof.evidence.signing import BadLink
 from caseproof.procedure.core.logins import Person, TeamLogins
 from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.views.on_call import DAYS, ShownOnCall, calendar_of, on_call_shown
-from caseproof.web.answer_guard import RateLimit, TooOften
-from caseproof.web.doors import READ
+from caseproof.web.answer_guard import Fields, RateLimit, TooOften, one_of, read_form
+from caseproof.web.connecting import Connecting
+from caseproof.web.doors import READ, is_next
+from caseproof.web.login import ForeignForm, LoginPages
 from caseproof.web.pages import Pages
-from caseproof.web.who import person_of
+from caseproof.web.who import acting_person, person_of
 
 _STATUS: tuple[tuple[type[CaseproofError], int], ...] = (
     (CalendarLinkVoid, 410), (BadLink, 404), (TooOften, 429),
 )  # fmt: skip
+_REFUSED: tuple[tuple[type[CaseproofError], int], ...] = ((ForeignForm, 403), (TooOften, 429), (ChannelError, 502))
+PURPOSE = "connect"
 _FEED_HEADERS = {
     # Asked again each time, and answered in no words where nothing changed: a void address ends at once.
     "Cache-Control": "private, no-cache",
@@ -45,7 +51,26 @@ class OnCallPages:
     settings: Settings
     keys: AnswerKeys
     logins: TeamLogins
+    connecting: Connecting
     pages: Pages
+    forms: LoginPages
+
+    def page(self, request: Request, status: int = 200, error: CaseproofError | None = None) -> Response:
+        """The page; ``error`` is why nobody was connected."""
+        person, shown = person_of(request), self.shown(request)
+        name, _ = self.forms.told(request, PURPOSE) if error is None else ("", 0)
+        what = {
+            "shown": shown, "choices": DAYS, "address": self.address(person), "done": name == "rings",
+            "offers": self.connecting.offers(person, shown.answer.calls),
+        }  # fmt: skip
+        if person is None:
+            return self.pages.show("oncall.html", status, who=None, wrong=None, connect_key="", **what)
+        return self.forms.said(request, PURPOSE, self.forms.show("oncall.html", request, status, error, **what))
+
+    def connect(self, person: Person, value: str) -> None:
+        """Ring somebody's own line, and dial whom ``value`` names. Raises BadInput, ChannelError."""
+        shown = on_call_shown(self.policy(), self.settings.home_folder, self.ledger.clock(), DAYS[0])
+        self.connecting.connect(person, value, shown.answer.calls)
 
     def shown(self, request: Request) -> ShownOnCall:
         """What the address asks for; another number of days than we offer is ours."""
@@ -79,9 +104,23 @@ def on_call_routes(shown: OnCallPages) -> APIRouter:
 
     @router.api_route("/oncall", methods=list(READ))
     def look(request: Request) -> Response:
-        person = person_of(request)
-        what = {"shown": shown.shown(request), "choices": DAYS, "address": shown.address(person)}
-        return shown.pages.show("oncall.html", who=person, **what)
+        return shown.page(request)
+
+    @router.post("/oncall/connect")
+    def connect(
+        request: Request,
+        fields: Annotated[Fields, Depends(read_form)],
+        person: Annotated[Person, Depends(acting_person)],
+    ) -> Response:
+        back = one_of(fields, "back")
+        try:
+            shown.forms.check(request, fields, PURPOSE)
+            pace.send(request)
+            shown.connect(person, one_of(fields, "whom"))
+        except (BadInput, ChannelError, TooOften) as error:
+            status = next((code for kind, code in _REFUSED if isinstance(error, kind)), 422)
+            return shown.page(request, status, error)
+        return shown.forms.lead_back(back if is_next(back) else "/oncall", PURPOSE, "rings", 1)
 
     @router.api_route("/oncall/{token}.ics", methods=list(READ))
     def calendar(token: str, request: Request) -> Response:
