@@ -63,9 +63,7 @@ def read(page: str) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
-def test_one_click_rings_the_operator_s_line_and_connects_to_that_person(
-    world: Any, goto: Loopback, operator: TestClient
-) -> None:
+def test_one_click_rings_the_operator_s_line_and_connects_to_that_person(goto: Loopback, operator: TestClient) -> None:
     page = operator.get("/oncall").text
     assert re.findall(r'name="whom" value="([^"]+)"', page) == ["Product Lead/0", "Product Lead/1", "team lead/0"]
     done = click(operator, "/oncall", "Product Lead/0")
