@@ -153,6 +153,12 @@ class MessageCode(StrEnum):
     # What is only to be known of it.
     CONTACT_SINCE = "contact_since"
     """Its sender was registered after the job had failed."""
+    # What is for support.
+    SUPPORT_OPENED = "support_opened"
+    SUPPORT_UNPROVEN = "support_unproven"
+    """It opened a support case, and may be of another than it says."""
+    SUPPORT_JOINED = "support_joined"
+    SUPPORT_FLOOD = "support_flood"
     # What is no person's mail.
     OUR_OWN = "our_own"
     A_PROGRAMS = "a_programs"

@@ -89,6 +89,8 @@ class Disposition(StrEnum):
     """A program wrote it."""
     BOUNCE = "bounce"
     """A mail of ours came back."""
+    SUPPORT = "support"
+    """It opened a support case, or joined one."""
     DUPLICATE = "duplicate"
     """Its sender sent it before."""
     UNREADABLE = "unreadable"

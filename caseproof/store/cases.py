@@ -301,7 +301,8 @@ class Cases:
 
     def refuse_second_open(self, number: int, case: Case) -> None:
         """A job has one open case at a time. Raises AlreadyOpen."""
-        here = _of_job(case.procedure, str(case.facts["platform"]), str(case.facts["job"]))
+        begun = facts_of(case.events[0])
+        here = _of_job(case.procedure, begun["platform"], begun["job"])
         other = self._open_ref(here & (cases.c.id != number))
         if other:
             raise AlreadyOpen(other)

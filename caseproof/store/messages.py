@@ -157,6 +157,13 @@ class Messages:
         )
         return self._connection.scalar(query) or 0
 
+    def count_with(self, codes: Collection[str], since: datetime, *, sender: str = "") -> int:
+        """How many messages came at this time or later with one of these codes; of one sender, if it is named."""
+        where = [messages.c.at >= since, messages.c.code.in_(sorted(map(str, codes)))]
+        if sender:
+            where.append(func.lower(messages.c.sender) == readable_text(sender, _MOST["sender"]).lower())
+        return self._connection.scalar(select(func.count()).select_from(messages).where(*where)) or 0
+
     def to_look_at(self, limit: int) -> list[MessageRow]:
         """Messages to be read that nobody has read yet, oldest first, no more than ``limit``."""
         return self._rows(_query().where(to_look_at).order_by(messages.c.id).limit(limit))

@@ -143,6 +143,14 @@ class People:
         """Whether this address may speak for this retailer: ``comparable`` says which spellings are the same."""
         return self._known(retailer, address) is not None
 
+    def retailers_of(self, address: str) -> list[str]:
+        """The retailers of whom this address is a contact, sorted."""
+        key = comparable(address.strip())
+        query = select(retailers.c.name, contacts.c.address).join_from(contacts, retailers)
+        if key.isascii() and "xn--" not in key:  # as in ``_known``
+            query = query.where(contacts.c.folded == key)
+        return sorted({name for name, known in self._connection.execute(query) if comparable(known) == key})
+
     def known_since(self, retailer: str, address: str) -> datetime | None:
         """When this contact was registered; None if that is not known, or it is none."""
         known = self._known(retailer, address)

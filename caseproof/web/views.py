@@ -91,6 +91,7 @@ HEAPS: Mapping[Disposition, tuple[str, str]] = {
 
 NAMES: Mapping[Disposition, str] = {place: name for place, (name, _) in HEAPS.items()} | {
     Disposition.COUNTED: "Counted",
+    Disposition.SUPPORT: "Support",
     Disposition.AUTOMATIC: "Automatic",
     Disposition.DUPLICATE: "Came twice",
 }

@@ -68,7 +68,7 @@ def test_a_message_has_its_code_or_that_of_its_old_words(data: dict[str, object]
 
 def test_every_code_of_a_message_has_a_sentence_and_every_meaning_a_code() -> None:
     names = ("refs", "ref", "by", "sender", "retailer", "reason", "program", "at", "date", "what", "to")
-    facts: dict[str, object] = {**dict.fromkeys(names, "x"), "size": 1.0}
+    facts: dict[str, object] = {**dict.fromkeys(names, "x"), "size": 1.0, "number": 20}
     for code in set(MessageCode) - {MessageCode.OTHER}:
         assert why(code, **facts).words
     assert {MessageCode(meaning) for meaning in Meaning} < set(MessageCode)

@@ -19,6 +19,7 @@ from caseproof.domain.support import vocabulary as words
 from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.ladder import owner_of, who_acts
 from caseproof.domain.support.lifecycle import State
+from caseproof.domain.support.payloads import SupportCorrected
 from caseproof.domain.support.steps import Request
 from caseproof.domain.support.vocabulary import (
     Failing,
@@ -391,7 +392,7 @@ def form_for(case: Case) -> type[SupportForm] | None:
     tier = who_acts(case)
     if tier is None:
         return None
-    if case.facts["product"] == words.PRODUCT_UNKNOWN:
+    if case.facts["product"] == words.PRODUCT_UNKNOWN or not _is_told_apart(case):
         return About
     if case.own.get("solution") is not None:
         lacks = {blocker.code for blocker in closure_blockers(case)}
@@ -400,6 +401,12 @@ def form_for(case: Case) -> type[SupportForm] | None:
         if case.state is not State.PT_ASKED:  # there PT owes L2 an answer, which would be lost
             return None
     return PtAnswer if tier is Tier.PT and owner_of(case) is Tier.L2 else _OWNERS_FORMS[tier]
+
+
+def _is_told_apart(case: Case) -> bool:
+    """Whether a person said what it is about: of what came by mail nobody has, before they do."""
+    came_by_mail = case.facts.get("message_id") or case.facts.get("unproven")
+    return not came_by_mail or bool(case.all_of(SupportCorrected))
 
 
 def tiers_answering(case: Case, form: type[SupportForm]) -> tuple[Tier, ...]:

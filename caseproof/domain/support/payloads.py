@@ -45,6 +45,7 @@ class SupportOpened(TypedDict):
     evidence: NotRequired[Named]
     continues: NotRequired[Named]
     message_id: NotRequired[Named]
+    original: NotRequired[Named]
     unproven: NotRequired[str]
 
 
@@ -261,6 +262,7 @@ class ClientWrote(TypedDict):
     evidence: Named
     subject: NotRequired[str]
     message_id: NotRequired[Named]
+    original: NotRequired[Named]
     unproven: NotRequired[str]
 
 

@@ -20,6 +20,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import BY_MAIL, Choice, Disposition
 from caseproof.procedure.answers.entry import MailEntry, as_data, doubts_of, for_two, meant, notes_of, of_its_sender
+from caseproof.procedure.answers.support_mail import is_for_support, support_mail
 from caseproof.procedure.core.message_words import Why, together, why
 from caseproof.procedure.core.parts import US, Ledger, ReplyAddresses
 from caseproof.procedure.core.retailer_answer import cases_named
@@ -40,7 +41,7 @@ class TriageResult:
     """Where a mail ends, and what it changes.
 
     ``ref`` is the case that the mail's row names, "" for none; ``events`` are what happens to which case; ``bounced``
-    are contacts that mail does not reach, as retailer and address, with the reason in ``why``.
+    are contacts that mail does not reach, as retailer and address, with the reason in ``why``. ``opens`` begin a support case.
     """
 
     place: Disposition
@@ -48,6 +49,7 @@ class TriageResult:
     ref: str = ""
     events: Sequence[tuple[str, Event]] = ()
     bounced: Sequence[tuple[str, str]] = ()
+    opens: Sequence[Event] = ()
 
 
 def triage(
@@ -81,6 +83,7 @@ class _Judge:
             self._our_own()
             or self._came_back()
             or self._automatic()
+            or self._for_support()
             or self._sent_before()
             or self._no_answer_of_ours()
             or self._not_trusted()
@@ -91,7 +94,11 @@ class _Judge:
 
     def _our_own(self) -> TriageResult | None:
         policy = self.replies.mail
-        ours = {_bare(parseaddr(text)[1]) for text in (policy.sender, policy.reply_to, policy.team) if text}
+        ours = {
+            _bare(parseaddr(text)[1])
+            for text in (policy.sender, policy.reply_to, policy.team, self.replies.ladder.address)
+            if text
+        }
         if _bare(self.mail.sender_address) in ours or self.entry.letter(self.mail.message_id):
             return TriageResult(Disposition.AUTOMATIC, why(MessageCode.OUR_OWN), self._noted)
         return None
@@ -155,6 +162,14 @@ class _Judge:
         if self.mail.genuine.ok and self.uow.messages.seen(self.mail.message_id, self.mail.sender_address):
             return TriageResult(Disposition.DUPLICATE, why(MessageCode.SENT_BEFORE), self._noted)
         return None
+
+    def _for_support(self) -> TriageResult | None:
+        """Only what answers no letter of ours to a retailer; it tells by itself what came twice."""
+        if self._answered or not is_for_support(self.entry):
+            return None
+        found = support_mail(self.entry, self.digest)
+        events = [(found.ref, event) for event in found.events]
+        return TriageResult(found.place, found.why, found.ref, events, opens=found.opens)
 
     # -- whether it counts ---------------------------------------------------------------------------------------------
 

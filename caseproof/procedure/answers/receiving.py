@@ -18,12 +18,14 @@ from caseproof.channels.inbound.reading import Mail, UnreadableMail, read_mail, 
 from caseproof.config.clock import Clock
 from caseproof.domain.codes import MessageCode
 from caseproof.domain.errors import CaseproofError
+from caseproof.domain.events import Event
 from caseproof.domain.vocabulary import BY_MAIL, Disposition
 from caseproof.evidence.vault import Evidence, Vault
 from caseproof.procedure.answers.kept_mail import KeptMail, without_keys
 from caseproof.procedure.answers.mail_triage import TriageResult, triage
 from caseproof.procedure.core.message_words import Why, why
 from caseproof.procedure.core.parts import Ledger, ReplyAddresses
+from caseproof.procedure.core.support import note_mail, write_opening
 from caseproof.store import ConcurrentChange, StoreDown
 from caseproof.store.uow import UnitOfWork
 
@@ -118,7 +120,7 @@ def _in_one(ledger: Ledger, kept: Evidence, read: _Read, judged: Callable[[UnitO
         known = uow.messages.came(read.kept.came_as)
         if known is not None:
             return Received(known.place, known.why, (known.ref,) if known.ref else (), False, known.id)
-        verdict = judged(uow)
+        verdict = _opened(uow, judged(uow))
         number = _write(ledger.clock, uow, kept, read, verdict)
         uow.commit()
     return Received(verdict.place, verdict.why.words, _cases(verdict), True, number)
@@ -130,8 +132,18 @@ def _judged(ledger: Ledger, replies: ReplyAddresses, uow: UnitOfWork, read: _Rea
     verdict = triage(ledger, replies, uow, read.mail, read.meaning, digest)
     if not read.kept.original:
         return verdict
-    told = [(ref, replace(event, data={**event.data, "original": read.kept.original})) for ref, event in verdict.events]
-    return replace(verdict, events=told)
+    told = [(ref, _with_original(event, read.kept.original)) for ref, event in verdict.events]
+    opens = [_with_original(one, read.kept.original) if "said" in one.data else one for one in verdict.opens]
+    return replace(verdict, events=told, opens=opens)
+
+
+def _with_original(event: Event, original: str) -> Event:
+    return replace(event, data={**event.data, "original": original})
+
+
+def _opened(uow: UnitOfWork, verdict: TriageResult) -> TriageResult:
+    """The same, with the support case that it opens."""
+    return replace(verdict, ref=write_opening(uow, verdict.opens).ref) if verdict.opens else verdict
 
 
 def _write(clock: Clock, uow: UnitOfWork, kept: Evidence, read: _Read, verdict: TriageResult) -> int:
@@ -139,6 +151,10 @@ def _write(clock: Clock, uow: UnitOfWork, kept: Evidence, read: _Read, verdict: 
     for ref in dict.fromkeys([ref for ref, _ in verdict.events]):
         uow.evidence.add(ref, kept.digest, _NAME, MEDIA_TYPE, kept.size, now)
         uow.cases.append(uow.cases.get(ref), *[event for one, event in verdict.events if one == ref])
+    if verdict.opens:
+        uow.evidence.add(verdict.ref, kept.digest, _NAME, MEDIA_TYPE, kept.size, now)
+    if mail and verdict.ref and (verdict.opens or verdict.place is Disposition.SUPPORT):
+        note_mail(uow, mail.message_id, verdict.ref, now)
     for retailer, address in verdict.bounced:
         uow.people.mark_bounced(retailer, address, verdict.why.words, now)
     return uow.messages.add(

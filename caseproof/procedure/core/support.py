@@ -151,6 +151,15 @@ def note_mail(uow: UnitOfWork, message_id: str, ref: str, at: datetime) -> None:
         uow.cursors.set(mail_mark(message_id), ref, at)
 
 
+def case_of_mail(uow: UnitOfWork, message_ids: Sequence[str]) -> str | None:
+    """The support case that the first known of these mails is of; None for none."""
+    for one in message_ids:
+        noted = uow.cursors.get(mail_mark(one)) if one else None
+        if noted is not None:
+            return noted[0]
+    return None
+
+
 def has_words(case: Case, words: str) -> bool:
     """Whether the client's words stand in the case already."""
     told: list[Any] = [case.facts.get("said"), *(fact["words"] for fact in case.all_of(says.ClientWrote))]
