@@ -135,6 +135,11 @@ class LadderPolicy(Strict):
         known = [*((one.name, one.mail) for one in self.people), *((one.name, one.mail) for one in on_call.people)]
         return next((mail for one, mail in known if mail and same_person(name, one)), "")
 
+    def lead_mail(self, tier: str, on_call: OnCallPolicy) -> str:
+        """Where the lead of a tier (as the policy writes it) is written to; "" where it has none."""
+        lead = next((name for one, name in self.leads.items() if one == tier), "")
+        return self.mail_of(lead, on_call) if lead else ""
+
     def in_tier(self, tier: str, on_call: OnCallPolicy) -> tuple[str, ...]:
         """The names of the tier (as the policy writes it): those of the call list, then the others."""
         names = [one.name for one in on_call.people if one.tier == tier]

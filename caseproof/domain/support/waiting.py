@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from caseproof.domain.case import Case
-from caseproof.domain.closure import Blocker
+from caseproof.domain.closure import Blocker, closure_blockers
+from caseproof.domain.support.forms import form_for
 from caseproof.domain.support.ladder import escalation_blockers, owner_of, who_acts
+from caseproof.domain.support.payloads import ClientWrote
 from caseproof.domain.support.steps import LADDER, Request
 from caseproof.domain.support.vocabulary import Tier
 
@@ -50,13 +52,39 @@ _NEXT = {Tier.L1: Tier.L2, Tier.L2: Tier.PT}
 """To whom a case goes on when its tier's time is over. What goes to development, PT alone says (E5)."""
 
 
-def stands_since(case: Case) -> datetime | None:
-    """Since when the case stands where it does, with whom it does; None before it is opened. What a tier tries moves
-    its own time, for it is at work."""
+def begins_with(case: Case) -> int:
+    """The number of the event since which the case stands where it does, with whom it does; 0 before it is opened. What
+    a tier tries moves its own time, for it is at work."""
     moves = {str(one) for one, step in LADDER.items() if step.after is not None}
     moves |= {str(Request.TRY), str(Request.TELL_OUTCOME), str(Request.EXHAUST)}
-    told = [event.at for event in case.events if str(event.kind) in moves]
-    return max([*told, *([case.last_opened.at] if case.last_opened else [])], default=None)
+    told = [number for number, event in enumerate(case.events, 1) if str(event.kind) in moves]
+    return max([*told, *([case.last_opened.seq] if case.last_opened else [])], default=0)
+
+
+def stands_since(case: Case) -> datetime | None:
+    """When that was; None before the case is opened."""
+    number = begins_with(case)
+    return case.events[number - 1].at if number else None
+
+
+def what_is_left_to_ask(case: Case, limits: Mapping[Tier, Limit], now: datetime) -> Asked | None:
+    """What the time limits ask for once a case is solved: that its owner takes the last steps, while a person has to.
+
+    None where nothing is late, and where nobody is asked: a case that waits for a job's own case reminds nobody.
+    """
+    owner, solution = owner_of(case), case.own.get("solution")
+    if owner is None or solution is None or owner not in limits or form_for(case) is None:
+        return None
+    since, limit = _left_since(case, solution.seq), limits[owner]
+    if limit.hand_on is not None and now - since >= limit.hand_on:
+        return Asked(Late.TELL_LEAD, owner, since + limit.hand_on, None, tuple(closure_blockers(case)))
+    return Asked(Late.NUDGE, owner, since + limit.nudge) if now - since >= limit.nudge else None
+
+
+def _left_since(case: Case, solution: int) -> datetime:
+    """Since when somebody has to take the last steps: the solution, or what the client wrote after it."""
+    wrote = max((fact.seq for fact in case.all_of(ClientWrote)), default=0)
+    return case.events[max(wrote, solution) - 1].at
 
 
 def what_time_asks(case: Case, limits: Mapping[Tier, Limit], now: datetime) -> Asked | None:

@@ -41,7 +41,8 @@ class TriageResult:
     """Where a mail ends, and what it changes.
 
     ``ref`` is the case that the mail's row names, "" for none; ``events`` are what happens to which case; ``bounced``
-    are contacts that mail does not reach, as retailer and address, with the reason in ``why``. ``opens`` begin a support case.
+    are contacts that mail does not reach, as retailer and address, with the reason in ``why``. ``opens`` begin a
+    support case.
     """
 
     place: Disposition

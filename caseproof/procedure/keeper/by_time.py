@@ -12,7 +12,9 @@ from typing import Protocol
 
 from caseproof.channels.outbound.mail import Send
 from caseproof.config.policy import Policy
+from caseproof.domain.support.procedure import SUPPORT
 from caseproof.procedure.core.parts import Ledger, Links
+from caseproof.procedure.escalation.waiting import mind_the_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,5 +34,9 @@ class AskTime(Protocol):
         ...
 
 
-BY_TIME: Mapping[str, AskTime] = {}
+def _of_support(ledger: Ledger, links: Links, policy: Policy, send: Callable[[], Send], ref: str) -> OnTime:
+    return OnTime(*mind_the_time(ledger, links, policy, send, ref))
+
+
+BY_TIME: Mapping[str, AskTime] = {SUPPORT.prefix: _of_support}
 """By the prefix of the procedure. The team is told of a question of any other, by the policy's hours."""

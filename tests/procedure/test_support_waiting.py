@@ -1,0 +1,105 @@
+"""Time reminds the holder or the tier of a support case, hands it on where no gate is closed, else tells the lead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from caseproof.domain.payloads import TeamTold
+from caseproof.domain.support.kinds import Kind
+from caseproof.domain.support.lifecycle import State
+from caseproof.domain.support.steps import Request
+from caseproof.domain.support.vocabulary import Failing
+from caseproof.procedure.core.handling import Handle, Wish, handle
+from caseproof.procedure.escalation.opening import link_job
+from caseproof.procedure.escalation.waiting import JOBS_EVERY, mind_the_time
+from tests.support.keeper import Keeper
+from tests.support.support_desk import LADDER, Desk
+from tests.support.world import World
+
+LIMITS = {"L1": {"nudge_hours": 1, "hand_on_hours": 4}, "L2": {"nudge_hours": 4, "hand_on_hours": 16}}
+PEOPLE = [
+    {"name": "front line", "tiers": ["L1"], "mail": "one@example.com"},
+    {"name": "front line two", "tiers": ["L1"], "mail": "two@example.com"},
+    {"name": "l1 lead", "tiers": ["L1"], "mail": "lead@example.com"},
+    {"name": "second-line technician", "tiers": ["L2"]},
+    {"name": "product technician", "tiers": ["PT"], "mail": "pt@example.com"},
+]
+
+
+@pytest.fixture
+def desk(make_world: Callable[..., World]) -> Desk:
+    ladder = LADDER | {"people": PEOPLE, "limits": LIMITS, "leads": {"L1": "l1 lead"}}
+    mail = {"team": "team@example.com"}
+    return Desk(make_world(ladder=ladder, mail=mail))
+
+
+def time_passes(desk: Desk, ref: str, **by: float) -> str:
+    desk.world.clock.move(**by)
+    services = desk.services
+    did, _ = mind_the_time(services.ledger, services.links, services.policy, lambda: desk.world.send, ref)
+    return did
+
+
+def told(desk: Desk) -> list[tuple[str, ...]]:
+    return [to for _, _, to in desk.world.mail.taken]
+
+
+def test_the_tier_is_reminded_once_and_its_holder_alone_where_somebody_has_it(desk: Desk) -> None:
+    ref = desk.open()
+    assert time_passes(desk, ref, minutes=59) == ""
+    time_passes(desk, ref, minutes=2)
+    time_passes(desk, ref, minutes=2)
+    assert told(desk) == [("one@example.com", "two@example.com", "lead@example.com")]
+    assert len(desk.world.case(ref).all_of(TeamTold)) == 1
+    other = desk.open(summary="Another")
+    handle(desk.services.store, desk.world.clock, Wish(Handle.CLAIM, (other,)), "Front Line Two")
+    time_passes(desk, other, hours=2)
+    assert told(desk)[1:] == [("two@example.com",)]
+
+
+def test_it_goes_on_by_itself_only_where_no_gate_is_closed_else_the_lead_is_told_what_is_missing(desk: Desk) -> None:
+    ref = desk.open()
+    assert "the lead of L1" in time_passes(desk, ref, hours=5)
+    assert desk.world.case(ref).state is State.WITH_L1
+    assert told(desk)[-1] == ("lead@example.com",)
+    assert b"What L1 tried" in desk.world.mail.taken[-1][0]
+    assert time_passes(desk, ref, hours=1) == "", "the lead is told once"
+    desk.ask(ref, Request.TRY)
+    assert "handed on to L2" in time_passes(desk, ref, hours=5)
+    case = desk.world.case(ref)
+    assert (case.state, case.events[-1].actor) == (State.WITH_L2, "caseproof")
+    assert "told that it waits" in time_passes(desk, ref, hours=17)
+    assert (desk.world.case(ref).state, told(desk)[-1]) == (State.WITH_L2, ("team@example.com",))
+
+
+def test_a_mail_that_does_not_leave_is_tried_again(desk: Desk) -> None:
+    ref = desk.open()
+    desk.world.mail.faulty.fails("send", before=OSError("down"))
+    with pytest.raises(OSError, match="down"):
+        time_passes(desk, ref, hours=2)
+    assert time_passes(desk, ref, minutes=1) != ""
+    assert len(told(desk)) == 1
+
+
+def test_who_is_to_take_the_last_steps_is_reminded_and_a_case_that_waits_for_a_job_reminds_nobody(desk: Desk) -> None:
+    ref = desk.open(failing=str(Failing.YES))
+    desk.ask(ref, Request.STATE_SOLUTION)
+    assert "told that it waits" in time_passes(desk, ref, hours=2)
+    other = desk.open(summary="Another", failing=str(Failing.YES), sender="owner@shop-a.example.com")
+    job = desk.world.open()
+    link_job(desk.services.ledger, other, job, "operator")
+    desk.ask(other, Request.STATE_SOLUTION)
+    desk.tell(other)
+    before = len(told(desk))
+    assert (time_passes(desk, other, hours=99), len(told(desk))) == ("", before)
+    desk.world.walk(job)
+    assert job in time_passes(desk, other, seconds=JOBS_EVERY.total_seconds()), "its run reads the proof"
+    assert desk.finish(other).is_closed
+
+
+def test_the_keeper_minds_the_time_of_support_cases(desk: Desk) -> None:
+    ref = desk.open()
+    assert Keeper(desk.world)(hours=2).by_time == [ref]
+    assert [event.kind for event in desk.world.case(ref).events][-1] is Kind.TEAM_TOLD
