@@ -18,6 +18,7 @@ from caseproof.store import CaseRow
 from tasks.common import load_desk, load_platform, load_sender, ports, runner_of
 from tasks.common import services as installed
 from tasks.display.board import run_url, show_the_board, show_the_pass
+from tasks.display.ladder import show_the_ladder
 from tasks.display.logs import hide, log, speak_in_words
 from tasks.display.on_call import show_who_is_on_call
 from tasks.ports import bound
@@ -77,6 +78,7 @@ def keep_once(say: Callable[[str], None] = _log) -> Kept | None:
             return None
         show_the_pass(done.in_words())
         board = show_the_board()
+        show_the_ladder()
         try:
             show_who_is_on_call()
         except Exception as error:  # shown for convenience: whatever is wrong with it, cases are looked after

@@ -72,11 +72,11 @@ PASSES = frozenset(
 )  # fmt: skip
 """What may be over at any moment, because a machine was away or somebody is about to put it right elsewhere."""
 
-HARMLESS = frozenset({Code.STILL_RUNNING})
+HARMLESS = frozenset({Code.STILL_RUNNING, Code.WAITS_FOR_CASE})
 """What is no trouble at all: nobody has to do anything, and nothing is late."""
 
-READ_BY_ITSELF = frozenset({StepName.VERIFY_THE_RUN})
-"""Steps for which the keeper looks at what they wait for (a run's end), so that no try is needed before."""
+READ_BY_ITSELF = frozenset({StepName.VERIFY_THE_RUN, StepName.WAIT_FOR_THE_JOBS})
+"""Steps for which the keeper looks at what they wait for (a run's end, another case's): no try is needed before."""
 
 GRACE = timedelta(minutes=2)
 """How long the case's own run is given before the keeper does it."""

@@ -7,6 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from caseproof.domain.codes import Code
+from caseproof.domain.vocabulary import TRY_AGAIN
+
 
 class Turn(StrEnum):
     """Who has to act, before the time is looked at. The value is what the store writes down.
@@ -30,4 +33,5 @@ def turn_of(row: Mapping[str, Any], rest_until: datetime | None) -> tuple[Turn, 
     asked, updated = str(row["asked_form"]), row["updated_at"]
     if rest_until is not None or not asked:
         return (Turn.CASEPROOF if rest_until is None else Turn.TEAM), updated
-    return Turn.TEAM, row["asked_at"] or updated
+    waits = asked == TRY_AGAIN and row["trouble_code"] == Code.WAITS_FOR_CASE
+    return (Turn.ITSELF if waits else Turn.TEAM), row["asked_at"] or updated

@@ -131,6 +131,13 @@ class Worklist:
         found = {group: int(count) for group, count in zip(_EXCLUSIVE, row, strict=False)}
         return Counts(found | {Group.ALL: sum(found.values()), Group.OWED: int(row.in_owed)}, bool(row.owes))
 
+    def open_of(self, prefix: str, limit: int, now: datetime) -> list[WorkRow]:
+        """The open cases of the procedure with this prefix, those that wait longest first."""
+        columns = (*(_C[name] for name in CaseRow.__dataclass_fields__), *_MORE)
+        query = select(*columns).where(_OPEN, _C.procedure == prefix).order_by(_C.turn_since, _C.id).limit(limit)
+        with readable("A row of the worklist"):
+            return [_work_row(row, now) for row in self._connection.execute(query)]
+
     def open_of_incident(self, incident: str) -> int:
         """How many open cases joined this incident."""
         here = (cases.c.incident == incident, cases.c.incident != literal_column("''"), _OPEN)

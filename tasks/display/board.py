@@ -43,7 +43,7 @@ def run_url(flow_run: str) -> str:
     return f"{ui}/runs/flow-run/{flow_run}" if ui and flow_run else ""
 
 
-def _label(text: str) -> str:
+def as_label(text: str) -> str:
     """Text as the label of a link that is a whole cell: Prefect's page shows such a label letter by letter."""
     return "".join(" " if char in "\\`[]<>|" else char for char in " ".join(text.split()))
 
@@ -53,7 +53,7 @@ def _row(line: BoardEntry) -> dict[str, Any]:
     return {
         "Case": f"[{line.ref}]({services().links.case_url(line.ref)})",
         "Who must act": line.who.upper() if line.needs_us else line.who,
-        "What for": f"[{_label(line.what)}]({run})" if run else plain(line.what),
+        "What for": f"[{as_label(line.what)}]({run})" if run else plain(line.what),
         "Since (UTC)": f"{line.since:%Y-%m-%d %H:%M}",
         "State": called(line.state),
         "Retailer": plain(line.retailer or "not known"),

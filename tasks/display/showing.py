@@ -119,13 +119,13 @@ def _proof_text(ref: str, proof: Fact) -> str:
         f"| {one['rule']} | {' '.join(f'[{d[:8]}]({url}/{d})' for d in one['evidence'])} | {one['holds']} |"
         for one in said["conditions"]
     ]
-    approvals = "; ".join(f"{one['what']} by {one['by']}" for one in said["approvals"])
+    approvals = "; ".join(f"{one['what']} by {one['by']}" for one in said.get("approvals", ()))
     lines = [
         f"# {ref} is closed under {said['rule']}",
         said["statement"],
         f"[The proof file]({url}/{proof['evidence']}), SHA-256 `{proof['evidence']}`. "
         f"Anyone can check it: `caseproof verify {proof['file']}`.",
         "\n".join(["| Rule | Evidence | What holds |", "|---|---|---|", *rows]),
-        f"Approvals: {approvals}.",
+        f"Approvals: {approvals}." if approvals else "",
     ]
-    return "\n\n".join(lines)
+    return "\n\n".join(line for line in lines if line)

@@ -7,7 +7,7 @@ and asked again. A run that was woken without an answer finds none, and asks und
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -32,14 +32,15 @@ class Question:
 class Words:
     """What is said with a form (markdown): the heading, and all that stands above its fields.
 
-    ``waits`` is what the log says of who asks: ``waits for the decision``. ``rules`` is what the link to the rules is
-    called. ``choices`` are those that a field has now, by its name (all, where nothing is said); ``typed``: the texts
-    that stand in the fields, from an answer that was refused.
+    ``who`` may answer it (none: the team). ``waits`` is what the log says of who asks: ``waits for the decision``.
+    ``rules`` is what the link to the rules is called. ``choices`` are those that a field has now, by its name (all,
+    where nothing is said); ``typed``: the texts that stand in the fields, from an answer that was refused.
     """
 
     heading: str
     question: str
     waits: str
+    who: Sequence[str] = ()
     rules: str = "What J1 to J11 mean"
     choices: Mapping[str, Collection[str]] = field(default_factory=dict)
     typed: Mapping[str, str] = field(default_factory=dict)
@@ -95,7 +96,7 @@ def ask(asker: Asker, form: type[Form]) -> None:
     words, rules = asker.words(form), services().links.rules_url
     get_run_logger().info("%s %s. Answer question %s with Resume.", asker.ref, words.waits, number)
     question = f"{words.question}\n\n{words.rules}: {rules}"
-    shown = for_team(form, services().policy.team, question, words.choices, words.typed)
+    shown = for_team(form, tuple(words.who) or services().policy.team, question, words.choices, words.typed)
     heading = f"{words.heading}\n\n[{words.rules}]({rules})"
     ports().carrier.suspend(shown.with_initial_data(description=heading), number)
 

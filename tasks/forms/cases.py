@@ -18,7 +18,7 @@ from caseproof.domain.vocabulary import BY_FORM
 from caseproof.procedure.core.answer_ledger import AnswerLedger
 from caseproof.procedure.core.asked import choices_of, typed_before
 from caseproof.procedure.core.parts import US
-from caseproof.procedure.escalation.acting import Acting, act
+from caseproof.procedure.escalation.acting import Acting, act, who_answers
 from caseproof.procedure.views.questions import case_question, form_heading, what_rules_mean
 from caseproof.procedure.views.titles import stands
 from tasks.common import load_case, ports, services
@@ -109,7 +109,8 @@ class CaseAsker:
         question = case_question(case, page, self.explain)
         choices = {one.name: choices_of(case, one) for one in fields_of(form) if one.choices is not None}
         heading, mean = form_heading(case, page, picture), what_rules_mean(case.procedure)
-        return Words(heading, question, stands(case), mean, choices, typed_before(case, form))
+        who = who_answers(services().policy, case, form)
+        return Words(heading, question, stands(case), who, mean, choices, typed_before(case, form))
 
 
 def act_on(ref: str, answer: Fact, form: type[Form]) -> None:

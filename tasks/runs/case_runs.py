@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from uuid import UUID
@@ -27,7 +27,7 @@ from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.payloads import RunForced
-from caseproof.domain.procedure import procedure_of
+from caseproof.domain.procedure import Procedure, procedure_of, require_procedure
 from caseproof.domain.specs import Role
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.http.client import LibraryError, is_busy
@@ -35,6 +35,8 @@ from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.containment.containment import contain
 from caseproof.procedure.containment.opening import Request, open_case
 from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.support import SupportWanted
+from caseproof.procedure.escalation.opening import open_support_case
 from caseproof.store import ConcurrentChange
 from caseproof.store.errors import Unreadable
 from tasks.common import load_desk, load_platform
@@ -315,19 +317,40 @@ def open_and_stop(services: Services, request: Request) -> tuple[str, bool, str]
 
 
 def take_up(services: Services, request: Request, ref: str) -> str | None:
-    """The case that this flow run is to carry, or None where another live run carries it already.
+    """The job-failure case that this flow run is to carry, or None where another live run carries it already.
 
     A run made for a case (``ref``) takes that one; a run from the UI's form opens one for the job, or takes the open
     one if nobody works on it. A run that is resumed finds the case it took before.
     """
+
+    def opened(_: str) -> Case:
+        if not request.platform or not request.job:
+            raise BadInput("Neither a case nor a job was given.", "Fill in platform and job, or the case's reference.")
+        return open_case(services.ledger, services.policy, load_platform(request.platform), load_desk, request)[0]
+
+    return _take_up(services, JOB_FAILURE, ref, opened)
+
+
+def take_up_support(services: Services, wanted: SupportWanted, by: str, ref: str) -> str | None:
+    """The same of a support case: one made for a case takes that, one from the UI's form opens one a matter."""
+
+    def opened(me: str) -> Case:
+        if not wanted.client.strip() or not wanted.said.strip():
+            raise BadInput(
+                "Neither a case nor what a client said was given.",
+                "Fill in the client and their words, or the case's reference.",
+            )
+        return open_support_case(services.ledger, services.files, services.policy, replace(wanted, request=me), by)[0]
+
+    return _take_up(services, SUPPORT, ref, opened)
+
+
+def _take_up(services: Services, procedure: Procedure, ref: str, opened: Callable[[str], Case]) -> str | None:
     me = begin(services)
     with services.store.reading() as uow:
         mine = uow.cases.by_flow_run(me)
     if mine is not None:
         return mine
-    if not ref:
-        if not request.platform or not request.job:
-            raise BadInput("Neither a case nor a job was given.", "Fill in platform and job, or the case's reference.")
-        ref = open_case(services.ledger, services.policy, load_platform(request.platform), load_desk, request)[0].ref
-    case = CaseOwner(services, services.ledger.case(ref).ref)
-    return case.ref if carrying.take_up(case) else None
+    case = services.ledger.case(ref) if ref else opened(me)
+    require_procedure(case, procedure)
+    return case.ref if carrying.take_up(CaseOwner(services, case.ref)) else None

@@ -170,6 +170,7 @@ def _acts(row: CaseRow, keeper: KeeperPolicy, now: datetime) -> tuple[str, str, 
         return _rests(row, row.rest_until)
     if row.asked_form == TRY_AGAIN:
         waits = row.state is State.RUNNING and row.trouble_code == Code.STILL_RUNNING
+        waits = waits or row.trouble_code == Code.WAITS_FOR_CASE
         return (NOBODY if waits else US), row.trouble, since
     if row.state is State.PAUSED and row.paused_until is not None and row.notice_at is not None:
         until = datetime.combine(row.paused_until, time(), UTC)

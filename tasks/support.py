@@ -1,0 +1,144 @@
+"""The steps of a support case: those in which somebody of a tier acts, and what Caseproof does by itself.
+
+The first are plain functions and not tasks, because asking suspends the run, which Prefect does not allow inside a
+task. What a tier answers is taken or refused by the gates of the ladder, whichever state the case is in by then.
+"""
+
+from __future__ import annotations
+
+from caseproof.domain.case import Case
+from caseproof.domain.closure import closure_blockers
+from caseproof.domain.codes import Code, StepName
+from caseproof.domain.errors import CaseproofError
+from caseproof.domain.support.conditions import linked_jobs, proof_of
+from caseproof.domain.support.forms import (
+    About,
+    Development,
+    Finish,
+    FrontLine,
+    Implementation,
+    ProductTeam,
+    PtAnswer,
+    SecondLine,
+    SupportForm,
+    form_for,
+)
+from caseproof.procedure.core.asked import answer_to
+from caseproof.procedure.escalation import closing, telling
+from caseproof.procedure.views.support_parts import what_to_do
+from tasks.common import load_case, load_platform, load_sender, services
+from tasks.display.ladder import show_the_ladder
+from tasks.display.showing import show_the_proof
+from tasks.forms.asking import ask
+from tasks.forms.cases import CaseAsker, act_on
+from tasks.steps import step
+
+# -- what people do -------------------------------------------------------------------------------------------------
+
+
+def learn_what_it_is_about(ref: str) -> None:
+    """E1, E2: which client and which product, where what came did not say it."""
+    _let(ref, About)
+
+
+def let_the_front_line_work(ref: str) -> None:
+    """E1: L1 records what it tried, solves it, hands it over, or reaches somebody by an exception (E6)."""
+    _let(ref, FrontLine)
+
+
+def let_the_second_line_work(ref: str) -> None:
+    """E2, E3: L2 works with the documents, asks PT, and says what came of each of its lines."""
+    _let(ref, SecondLine)
+
+
+def let_pt_answer(ref: str) -> None:
+    """E3, E4: PT answers while L2 owns the case; or takes it, when L2's efforts are exhausted."""
+    _let(ref, PtAnswer)
+
+
+def let_the_product_team_work(ref: str) -> None:
+    """E4, E5: PT owns the case; a change in code goes to development."""
+    _let(ref, ProductTeam)
+
+
+def let_development_work(ref: str) -> None:
+    """E5: development says what it did."""
+    _let(ref, Development)
+
+
+def let_the_implementation_team_work(ref: str) -> None:
+    """E6: new work."""
+    _let(ref, Implementation)
+
+
+def finish_by_hand(ref: str) -> None:
+    """J5, J10: a person tells the client, or names the case that proves a job, where Caseproof cannot."""
+    _let(ref, Finish)
+
+
+def _let(ref: str, form: type[SupportForm]) -> None:
+    """Act on what was answered with this form; ask with it, where the case stands so that its tier has to act."""
+    case = load_case(ref)
+    if (answer := answer_to(case, form.slug)) is not None:
+        act_on(ref, answer, form)
+        return
+    if form_for(case) is form:
+        show_the_ladder()
+        ask(CaseAsker(ref, what_to_do(case, form), lambda now: form_for(now) is form), form)
+
+
+# -- what Caseproof does --------------------------------------------------------------------------------------------
+
+
+def _is_solved(case: Case) -> bool:
+    return case.own.get("solution") is not None and not case.is_closed
+
+
+@step(StepName.TELL_THE_CLIENT, "J5", due=lambda case: _is_solved(case) and not telling.is_told(case))
+def tell_the_client(ref: str) -> None:
+    """J5. Key: REF/told/event; where nobody's address is known, a person tells them."""
+    telling.tell_the_client(services().ledger, services().dispatch(load_sender()), ref)
+
+
+def _has_unproven_jobs(case: Case) -> bool:
+    return _is_solved(case) and any(proof_of(case, job) is None for job in linked_jobs(case))
+
+
+@step(StepName.PROVE_THE_JOBS, "J7, J8, J10", due=_has_unproven_jobs)
+def prove_the_jobs(ref: str) -> None:
+    """J7, J8, J10: the closing of each linked job's case, with its proof. Reads only."""
+    closing.prove_the_jobs(services().ledger, services().files, services().proofs, ref)
+
+
+class WaitsForCase(CaseproofError):
+    """The case of a job that fails in this matter has to close first."""
+
+    code = Code.WAITS_FOR_CASE
+
+
+@step(StepName.WAIT_FOR_THE_JOBS, "J10", due=lambda case: _has_unproven_jobs(case) and form_for(case) is None)
+def wait_for_the_jobs(ref: str) -> None:
+    """J10: a job is proven by its own case, so this one waits until that is closed. Reads only."""
+    case = load_case(ref)
+    open_yet = [job for job in linked_jobs(case) if proof_of(case, job) is None]
+    if open_yet:
+        raise WaitsForCase(
+            f"{', '.join(open_yet)} has to close with its proof first.", "It goes on by itself when that is so."
+        )
+
+
+def _lacks_only_the_look(case: Case) -> bool:
+    return not case.is_closed and all(blocker.code == "looked" for blocker in closure_blockers(case))
+
+
+@step(StepName.LOOK_AGAIN, "J10, J11", due=_lacks_only_the_look)
+def look_again(ref: str) -> None:
+    """J10, J11: whether a job of this matter failed since. Reads only."""
+    closing.look_again(services().ledger, services().files, ref, load_platform)
+
+
+@step(StepName.CLOSE_THE_CASE, "J11", due=lambda case: not case.is_closed and not closure_blockers(case))
+def close_the_support_case(ref: str) -> None:
+    """J11: make the proof and close; the store refuses it without a proof of this opening."""
+    closing.close_support(services().ledger, services().files, services().proofs, ref)
+    show_the_proof(load_case(ref))

@@ -1,0 +1,138 @@
+"""The flow of a support case, form by form: up the ladder with its gates, and down to the solution and the proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from caseproof.domain.support.kinds import Kind
+from caseproof.domain.support.lifecycle import State
+from caseproof.domain.support.vocabulary import Failing, Urgency
+from flows.escalation import escalation
+from tests.support.support_cases import PAGE
+from tests.support.walker import Suspended, Walker
+from tests.support.world import World
+
+MakeWorld = Callable[..., World]
+PEOPLE = {"L1": "front line", "L2": "second line", "PT": "product technician", "DEV": "developer"}
+LADDER = {
+    "people": [{"name": name, "tiers": [tier]} for tier, name in PEOPLE.items()],
+    "documents": {"WooCommerce": [{"name": "Cart", "address": PAGE}]},
+}
+RAISED = {
+    "client": "Example Foods", "product": "WooCommerce", "summary": "The cart is empty",
+    "said": "Customers see an empty cart since this morning.", "opened_by": "front line",
+}  # fmt: skip
+TRIED = {
+    "what": "I tried a step of a document: nothing changed", "document": PAGE, "step": "cleared the session table",
+    "seen": "the cart is still empty",
+}  # fmt: skip
+
+
+class Climb:
+    """A support case and its run; ``turn`` carries it until it asks or ends."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.walker, self.ref, self.asked = world, Walker("a-run"), "", Suspended.__new__(Suspended)
+        self.ended = False
+
+    def turn(self, **given: Any) -> str:
+        """The form's slug that it waits with; "" where it ended."""
+        try:
+            with self.world._at_work(self.walker, self.world.services):
+                escalation.fn(**given)
+        except Suspended as asked:
+            self.asked = asked
+        else:
+            self.ended = True
+        with self.world.services.store.reading() as uow:
+            self.ref = uow.cases.by_flow_run(self.walker.id) or ""
+        return "" if self.ended else self.asked.form.slug
+
+    def answers(self, who: str, **said: str) -> str:
+        self.walker.given[self.asked.number] = {"answered_by": who, **said}
+        return self.turn(case=self.ref)
+
+    @property
+    def case(self) -> Any:
+        return self.world.case(self.ref)
+
+
+@pytest.fixture
+def climb(make_world: MakeWorld) -> Climb:
+    return Climb(make_world(ladder=LADDER))
+
+
+def test_a_problem_climbs_from_l1_to_development_and_closes_with_its_solution(climb: Climb) -> None:
+    l1, l2, pt, dev = PEOPLE.values()
+    assert climb.turn(**RAISED) == "l1"
+    assert climb.turn(case=climb.ref) == "l1", "woken without an answer, it asks again"
+    assert climb.answers(l1, what="L1 cannot solve it: hand over to L2 (E1)", why="the cart stays empty") == "l1"
+    assert "E1: What L1 tried" in climb.case.refused["why"]
+    tried = "I tried a step: nothing changed"
+    assert climb.answers(l1, what=tried, step=TRIED["step"], seen=TRIED["seen"]) == "l1"
+    assert climb.answers(l1, what="L1 cannot solve it: hand over to L2 (E1)", why="the cart stays empty") == "l2"
+    assert climb.answers(l2, **TRIED) == "l2"
+    ask = "ask PT for help, and keep the case (E2, E3)"
+    assert climb.answers(l2, what=ask, wanted="which plugin empties the session?") == "pt-asked"
+    advise = "answer L2 with suggestions or questions (E3)"
+    assert climb.answers(pt, what=advise, suggestions="switch the cache plugin off") == "l2"
+    exhausted = "L2's efforts are exhausted: PT may take it (E4)"
+    assert climb.answers(l2, what=exhausted, why="every document and suggestion is tried") == "l2"
+    assert "E3" in climb.case.refused["why"]
+    shown = climb.walker.form.model_json_schema()["properties"]["what"]["description"]
+    assert "PT's lines without an outcome" in shown
+    assert "switch the cache plugin off" in shown
+    key = next(key for key in shown.split("**") if key.count(".") == 1 and key.replace(".", "").isdigit())
+    nothing = "PT's suggestion: nothing changed (E3)"
+    assert climb.answers(l2, what=nothing, item=key, step="switched it off", seen="the cart is still empty") == "l2"
+    assert climb.answers(l2, what=exhausted, why="every document and suggestion is tried") == "pt-asked"
+    assert climb.answers(pt, what="take the case: L2's efforts are exhausted (E4)") == "pt"
+    change = {
+        "what": "a code change is needed: a ticket for the development team (E5)", "where": "cart service, session",
+        "change": "keep the session when the currency changes", "accepted_when": "a cart survives such a change",
+        "ticket": "DEV-9",
+    }  # fmt: skip
+    assert climb.answers(pt, **change) == "development"
+    assert climb.case.state is State.WITH_DEVELOPMENT
+    assert climb.answers(dev, what="give it back to PT, with what was done (E5)", result="released in 2.4") == "pt"
+    solved = {"what": "state the solution", "solution": "version 2.4 keeps the cart", "checked": "ordered a meal"}
+    assert climb.answers(pt, **solved) == "finish"
+    told = {"what": "I told the client by telephone (J5)", "to": "the shop", "words": "it works again since today"}
+    assert climb.answers(pt, **told) == ""
+    assert climb.case.is_closed
+    assert climb.case.proof["rule"] == "J11"
+    assert sum(event.kind is Kind.ANSWER_REFUSED for event in climb.case.events) == 2
+    assert "Suggestion of PT: switch the cache plugin off" in next(iter(climb.walker.shown.values()))[0]
+
+
+def test_its_form_names_the_people_of_its_tier_and_a_stranger_is_refused_by_rule(climb: Climb) -> None:
+    climb.turn(**RAISED)
+    who = climb.walker.form.model_json_schema()["properties"]["answered_by"]["enum"]
+    assert who == ["front line"]
+    assert climb.walker.name == "SC-000001 · Example Foods · The cart is empty · waits for L1"
+    assert {"client:Example Foods", "product:WooCommerce", "tier:L1", "status:with_l1"} <= set(climb.walker.tags)
+    assert climb.answers("a stranger", what="I tried a step: nothing changed", step="x", seen="y") == "l1"
+    assert "a stranger is not in L1" in climb.case.refused["why"]
+    heading = climb.walker.form.model_json_schema()["properties"]["what"]["description"]
+    assert "**Your last answer was not taken.**" in heading
+    assert "Documents to consult" in heading
+
+
+def test_a_case_whose_job_fails_waits_for_that_jobs_own_case(climb: Climb) -> None:
+    job = climb.world.open()
+    climb.turn(**RAISED, failing=str(Failing.YES), urgency=str(Urgency.STOPS))
+    solved = {"what": "state the solution", "solution": "version 2.4 keeps the cart", "checked": "ordered a meal"}
+    assert climb.answers("front line", **solved) == "finish"
+    told = {"what": "I told the client by telephone (J5)", "to": "the shop", "words": "it works again since today"}
+    assert climb.answers("front line", **told) == "finish"
+    link = {"what": "a job fails in this matter: this is its case (J10)", "job": job}
+    assert climb.answers("front line", **link) == "try-again"
+    assert climb.case.trouble["code"] == "waits_for_case"
+    assert job in climb.case.trouble["problem"]
+    climb.world.walk(job)
+    assert climb.world.case(job).is_closed
+    assert climb.turn(case=climb.ref) == ""
+    assert climb.case.is_closed
