@@ -42,7 +42,7 @@ _CALLED = TITLES | {
     CHOICE: "You chose", "down": "What is down", "was_seen": "What was seen", "said": "What they say",
     "own_ladder": "Your own ladder", "whom": "Who is called",
 }  # fmt: skip
-_OF_THE_FORM = frozenset({"key", "number", "seen", "do", "one", "back", "case"})
+_OF_THE_FORM = frozenset({"key", "number", "events", "do", "one", "back", "case"})
 """Fields that nobody types."""
 _NOT_KEPT = ("/account", "/logout", "/login", "/answer", "/page")
 """Forms with a password, and the retailers', whose pages keep by themselves what was typed."""

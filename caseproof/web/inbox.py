@@ -68,7 +68,7 @@ class InboxPages:
 
     def take(self, request: Request, number: int, fields: Fields, person: Person, do: Do) -> Response:
         """Do what a form says, and lead back to the message; or show it with what was wrong."""
-        given = {name: as_typed(one_of(fields, name)) for name in (*_FIELDS, "seen")}
+        given = {name: as_typed(one_of(fields, name)) for name in (*_FIELDS, "events")}
         try:
             self.forms.check(request, fields, _PURPOSE)
             do(number, given, person)
@@ -91,7 +91,7 @@ class InboxPages:
 
     def answer(self, number: int, given: Mapping[str, str], person: Person) -> None:
         """Write to the retailer."""
-        seen = as_number(given["seen"])
+        seen = as_number(given["events"])
         write_mail(self.ledger, number, to=given["to"], words=given["words"], by=person.name, seen=seen)
 
     def done(self, number: int, given: Mapping[str, str], person: Person) -> None:

@@ -34,6 +34,8 @@ from caseproof.web.who import Who
 
 CHOICE = "choice"
 """The name under which a form sends its choice, and what is wrong with it."""
+OWN = ("number", "events", "key", CHOICE)
+"""What a form sends besides the texts of its fields: none of them may be called so."""
 _NO_WORDS = Markup("")
 _MARKDOWN = explaining(MarkdownIt("commonmark", {"html": False}))
 
@@ -74,9 +76,9 @@ class Typed:
     @classmethod
     def of(cls, sent: Fields) -> Typed:
         """The fields that forms have; whatever else was sent is left out."""
-        one = {name: one_of(sent, name) for name in ("number", "seen", "key", CHOICE, *_NAMES)}
+        one = {name: one_of(sent, name) for name in (*OWN, *_NAMES)}
         texts = {name: as_typed(one[name]) for name in _NAMES if one[name]}
-        return cls(as_number(one["number"]), as_number(one["seen"]), one["key"], one[CHOICE], texts)
+        return cls(as_number(one["number"]), as_number(one["events"]), one["key"], one[CHOICE], texts)
 
     def text(self, name: str) -> str:
         """What stands in a field."""

@@ -455,7 +455,7 @@ def test_a_form_that_was_not_made_here_for_this_person_is_not_taken_and_what_it_
         case "another site":
             headers = {"Sec-Fetch-Site": "cross-site"}
         case "another seen":
-            form["seen"] = str(int(form["seen"]) + 1)
+            form["events"] = str(int(form["events"]) + 1)
     before = world.services.ledger.case(ref)
     no = operator.post(f"/cases/{ref}/question", data=form | DECIDE, headers=headers)
     assert no.status_code == 403

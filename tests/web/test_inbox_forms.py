@@ -83,7 +83,7 @@ def test_a_message_is_read_put_to_its_case_and_answered_without_a_shell(world: A
     assert "Nobody else can be written to from here." in said
 
     assert send(operator, number, "answer", to=SHOP, words="Dear all,\r\nplease wait.").status_code == 303
-    assert send(operator, number, "answer", to=SHOP, words="again", seen="0").status_code == 409
+    assert send(operator, number, "answer", to=SHOP, words="again", events="0").status_code == 409
     case = world.services.ledger.case(ref)
     [written] = case.every(Kind.MAIL_WRITTEN)
     assert (written.actor, written["to"], written["words"]) == ("operator", SHOP, "Dear all,\nplease wait.")
@@ -109,7 +109,7 @@ def test_what_is_refused_stays_in_the_form_and_nothing_is_written(world: Any, op
         if "My <words>" in fields.values():
             assert "My &lt;words&gt;" in answer.text
     for odd in ("", "x", "-1", "9" * 5000, "\u0663"):
-        answer = send(operator, number, "answer", to=SHOP, words="My <words>", seen=odd)
+        answer = send(operator, number, "answer", to=SHOP, words="My <words>", events=odd)
         assert (answer.status_code, "My &lt;words&gt;" in answer.text) == (409, True), odd[:9]
     refused = send(operator, number, "word")
     assert (refused.status_code, "is not a registered contact" in read(refused.text)) == (422, True)

@@ -12,18 +12,20 @@ import pytest
 from fastapi.testclient import TestClient
 
 from caseproof.domain.errors import NotAllowed
+from caseproof.domain.support.forms import L1Does, form_for
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.procedure.core.by_hand import ask_to_look, write_note
 from caseproof.procedure.core.causes import correct_cause
+from caseproof.web.question import OWN, TITLES
 from tests.support.command import for_home, runner
-from tests.support.support_cases import OPENED, PAGE, in_state, written
+from tests.support.support_cases import OPENED, PAGE, SupportCase, in_state, written
 
 STATES = (State.WITH_L1, State.PT_ANSWERED, State.CLOSED)
 
 
 def text_of(page: str) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", re.sub(r"</?abbr[^>]*>", "", page))).split())
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +108,49 @@ def test_commands_tell_of_it(mixed: Any, monkeypatch: pytest.MonkeyPatch, capsys
     assert run("case", "why", mixed.refs[State.CLOSED]).code == 0
     refused = run("case", "confirm", ref, "--from", "a@example.com", "--message", "none.eml", "--by", "operator")
     assert refused.code != 0
+
+
+def test_no_field_of_a_form_is_called_like_what_the_page_sends_besides() -> None:
+    assert {*TITLES} & {*OWN} == set()
+
+
+# -- answering on the page --------------------------------------------------------------------------------------------
+
+
+def asks(world: Any, ref: str) -> None:
+    """The case's run asks with the form of who has to act."""
+    case = world.services.ledger.case(ref)
+    form = form_for(case)
+    assert form is not None
+    world.services.ledger.record(
+        ref, Kind.QUESTION_ASKED, number=case.question_number + 1, form=form.slug, flow_run="a run"
+    )
+
+
+def sends(client: TestClient, ref: str, choice: str, **texts: str) -> tuple[int, str]:
+    """What the form on the page sends: the answer's status, and what its page says."""
+    page = client.get(f"/cases/{ref}").text
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
+    sent = client.post(f"/cases/{ref}/question", data={**hidden, "choice": choice, **texts})
+    return sent.status_code, text_of(sent.text)
+
+
+def test_the_ladder_can_be_climbed_from_the_page_alone(world: Any, client: TestClient, logged_in: Any) -> None:
+    """Each answer and what it becomes are written together; a closed gate says its rule and the next action."""
+    logged_in(world, client)
+    ref = written(world.services.store, SupportCase().opened())
+    asks(world, ref)
+    page = text_of(client.get(f"/cases/{ref}").text)
+    assert "L1, the front line: what is next?" in page
+    assert "E1: What L1 tried" in page, "the choice that is closed says why"
+    why = {"why": "the cart stays empty"}
+    status, page = sends(client, ref, str(L1Does.HAND_OVER), **why)
+    assert (status, world.services.ledger.case(ref).answered) == (422, {})
+    step = {"step": "cleared the session table", "seen": "the cart is still empty"}
+    assert sends(client, ref, str(L1Does.TRIED_NOTHING), **step)[0] == 303
+    case = world.services.ledger.case(ref)
+    assert [str(event.kind) for event in case.events[-2:]] == ["question_answered", "tried"]
+    assert (case.unhandled, case.events[-1].actor, case.answered_here is None) == ((), "operator", False)
+    asks(world, ref)
+    assert sends(client, ref, str(L1Does.HAND_OVER), **why)[0] == 303
+    assert world.services.ledger.case(ref).state is State.WITH_L2

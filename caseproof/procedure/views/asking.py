@@ -86,7 +86,8 @@ class AskedNow:
     def title(self) -> str:
         """What is asked, in a few words."""
         if issubclass(self.form, TierForm):
-            return f"What does {TIER_NAMES[self.form.tier]} do?"
+            name = TIER_NAMES[self.form.tier]
+            return f"{name[:1].upper()}{name[1:]}: what is next?"
         return _TITLES.get(self.form, "A question")
 
     def asked_with(self, choice: str) -> list[FormField]:
