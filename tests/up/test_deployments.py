@@ -96,7 +96,7 @@ def test_a_pass_is_a_flow_run_once_an_hour_however_often_passes_are_made(name: s
 
 def test_a_tag_tells_the_runs_of_cases_from_all_others() -> None:
     tagged = [one["name"] for one in as_shipped()["deployments"] if CASE in one["tags"]]
-    assert tagged == ["job-failure-case"]
+    assert tagged == ["job-failure-case", "escalation"]
 
 
 def test_a_file_of_before_is_written_over_and_its_folder_is_made(tmp_path: Path) -> None:
