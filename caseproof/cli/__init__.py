@@ -31,6 +31,7 @@ from caseproof.cli.policy import policy
 from caseproof.cli.report import report
 from caseproof.cli.session import by_default
 from caseproof.cli.setup import setup
+from caseproof.cli.support import mine
 from caseproof.cli.terminal import guard_streams
 from caseproof.cli.up import up
 from caseproof.config.private_files import be_private, close_folder
@@ -64,6 +65,7 @@ app.command()(keeper)
 app.command()(report)
 app.command()(policy)
 app.command()(oncall)
+app.command()(mine)
 app.command()(backup)
 app.command()(restore)
 

@@ -11,10 +11,12 @@ import typer
 from caseproof.channels.inbound.reading import LARGEST
 from caseproof.cli.case_list import case_list
 from caseproof.cli.common import AsJson, Member, err, on_the_team, out, print_json, safe, table_of
+from caseproof.cli.support import HowUrgent, Said, open_support
 from caseproof.config.given_files import read_plain
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.codes import message_code, trouble_code
+from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.cause import choice_of, owes_correction
@@ -28,6 +30,7 @@ from caseproof.procedure.containment.opening import Request
 from caseproof.procedure.core.causes import correct_cause
 from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.procedure.core.texts import in_words
+from caseproof.procedure.escalation.requesting import everybody
 from caseproof.procedure.keeper.owing import give_up
 from caseproof.procedure.views.case_page import cause_in_words, next_action, sentence
 from caseproof.procedure.views.owed import as_json as owed_as_json
@@ -44,16 +47,38 @@ Ref = Annotated[str, typer.Argument(help="The case, like JF-000001.")]
 
 @case_app.command("open")
 def case_open(
-    platform: Annotated[str, typer.Option(help="The name of the saved platform block.")],
-    job: Annotated[str, typer.Option(help="The job; on Prefect flow/deployment.")],
+    platform: Annotated[str, typer.Option(help="The name of the saved platform block.", show_default=False)] = "",
+    job: Annotated[str, typer.Option(help="The job; on Prefect flow/deployment.", show_default=False)] = "",
     cause: Annotated[str, typer.Option(help=f"One of {', '.join(CAUSES)}.")] = "unknown",
     summary: Annotated[str, typer.Option(help="What fails; default: the last failed run's message.")] = "",
     ticket: Annotated[str, typer.Option(help="Adopt this ticket instead of opening one (J1).")] = "",
     scope: Annotated[Scope | None, typer.Option(help="How far the stop reaches; default: the policy's.")] = None,
+    support: Annotated[bool, typer.Option("--support", help="A support case instead: no job has to fail.")] = False,
+    client: Annotated[str, typer.Option(help="Support: whose matter it is.")] = "",
+    product: Annotated[str, typer.Option(help="Support: which product; it says what L2 consults (E2).")] = "",
+    said: Annotated[str, typer.Option(help="Support: what the client said, word for word.")] = "",
+    site: Annotated[str, typer.Option(help="Support: the site.")] = "",
+    contract: Annotated[str, typer.Option(help="Support: the contract; default: the policy's of this client.")] = "",
+    urgency: Annotated[HowUrgent, typer.Option(help="Support: how much their work suffers.")] = HowUrgent.HINDERS,
+    job_fails: Annotated[
+        bool, typer.Option("--job-fails", help="Support: a job, a feed or a sync fails (J10).")
+    ] = False,
+    continues: Annotated[str, typer.Option(help="Support: an earlier case of the same issue.")] = "",
+    job_case: Annotated[str, typer.Option("--for", help="Support: the job-failure case that needs it.")] = "",
+    message: Annotated[int, typer.Option(help="Support: the message of the inbox that it comes from.")] = 0,
     by: Member = "",
     as_json: AsJson = False,
 ) -> None:
-    """Open a case for a failing job: stop it first (J2), then give the case a flow run."""
+    """Open a case for a failing job: stop it first (J2), then give the case a flow run. Or, with --support, one of a
+    client's matter (E1)."""
+    if support:
+        services = bootstrap()
+        typed = Said(client, product, summary, said, site, contract, urgency, job_fails, continues, job_case, message)
+        opener = require_member(by, everybody(services.policy)) if by else "an operator"
+        open_support(services, typed, opener, as_json)
+        return
+    if not (platform and job):
+        raise typer.BadParameter("give --platform and --job; or --support for a client's matter")
     from tasks.runs.carrying import ensure_run
     from tasks.runs.case_runs import CaseOwner, open_and_stop
 
@@ -216,6 +241,11 @@ def _print_support(case: Case) -> None:
     out.print(f"{safe(view.owner)} has it; {safe(view.acts)} acts.")
     for name, value in view.facts:
         out.print(f"{name}: {safe(value)}", soft_wrap=True)
+    out.print(f"The client said: {safe(view.said)}", soft_wrap=True)
+    for wrote in view.wrote:
+        out.print(f"{safe(str(wrote['sender']))} wrote since: {safe(str(wrote['words']))}", soft_wrap=True)
+    for page in view.documents:
+        out.print(f"To consult (E2): {safe(page['title'])}, {safe(page['address'])}", soft_wrap=True, highlight=False)
     table = table_of("What was tried", "Tier", "Who", "What", "Outcome", "What came of it")
     for one in (*view.efforts, *view.open_items):
         what = f"{one.key} {one.what}".strip()

@@ -84,8 +84,8 @@ REOPENED = "yes"
 class Filters:
     """What the cases have in common; "" for anything. ``person`` is who has them, ``NOBODY`` for nobody.
 
-    ``words`` stand in the reference, the job, the retailer or the marketplace; ``age`` is an ``Age``, ``reopened`` is
-    ``REOPENED``; the others are the whole value.
+    ``tier`` is the tier of the ladder that has to act. ``words`` stand in the reference, the job, the retailer or the
+    marketplace; ``age`` is an ``Age``, ``reopened`` is ``REOPENED``; the others are the whole value.
     """
 
     words: str = ""
@@ -95,6 +95,7 @@ class Filters:
     platform: str = ""
     state: str = ""
     person: str = ""
+    tier: str = ""
     age: str = ""
     reopened: str = ""
 

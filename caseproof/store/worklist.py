@@ -49,7 +49,7 @@ _AT_ONCE = 400  # so many values may stand in one question on every database
 @dataclass(frozen=True, slots=True)
 class WorkRow:
     """A case in the worklist: its row, since when it waits for whom, who has it ("" for nobody), and until when it was
-    put off by whom (None: it was not, or something was asked since)."""
+    put off by whom (None: it was not, or something was asked since); ``turn`` is a ``Turn``."""
 
     case: CaseRow
     since: datetime
@@ -57,6 +57,7 @@ class WorkRow:
     held_since: datetime | None
     snoozed_until: datetime | None
     snoozed_by: str
+    turn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,9 @@ class Moment:
     """What the groups depend on beside the rows: the time, who looks (by the name as names are compared, "" for
     nobody), and since when a retailer who has not answered is late.
 
-    ``problems`` are the references of cases with which a program of ours could not go on; ``cut_off`` are retailers
-    who cannot be reached any more. Both are the team's, whose turn it would be otherwise.
+    ``tiers`` are those of the ladder that who looks is in: a support case that nobody has and in which one of them has
+    to act waits for them. ``problems`` are the references of cases with which a program of ours could not go on;
+    ``cut_off`` are retailers who cannot be reached any more. Both are the team's, whose turn it would be otherwise.
     """
 
     now: datetime
@@ -73,6 +75,7 @@ class Moment:
     late_since: datetime
     problems: Collection[str] = ()
     cut_off: Collection[str] = ()
+    tiers: Collection[str] = ()
 
 
 class Did(StrEnum):
@@ -137,6 +140,16 @@ class Worklist:
         query = select(*columns).where(_OPEN, _C.procedure == prefix).order_by(_C.turn_since, _C.id).limit(limit)
         with readable("A row of the worklist"):
             return [_work_row(row, now) for row in self._connection.execute(query)]
+
+    def waiting_for(self, person: str, tiers: Collection[str], now: datetime) -> list[WorkRow]:
+        """The open cases that somebody has (by the name as names are compared), and the support cases that nobody has
+        and in which one of these tiers has to act, oldest first."""
+        columns = (*(_C[name] for name in CaseRow.__dataclass_fields__), *_MORE)
+        theirs = and_(_C.holder == bindparam("person"), _C.holder != literal_column("''"))
+        free = and_(_C.holder == literal_column("''"), _of_tiers(tiers))
+        query = select(*columns).where(_OPEN, or_(theirs, free)).order_by(_C.turn_since, _C.id)
+        with readable("A row of the worklist"):
+            return [_work_row(row, now) for row in self._connection.execute(query, {"person": person})]
 
     def open_of_incident(self, incident: str) -> int:
         """How many open cases joined this incident."""
@@ -219,6 +232,29 @@ _OWING = _C.ref.in_(select(owed.c.ref).where(is_late))
 _WORDS = (_C.ref, _C.job_name, _C.job, _C.retailer, _C.marketplace)
 
 
+_ACTS: Mapping[str, ColumnElement[bool]] = {
+    "L1": _C.state == literal_column("'with_l1'"),
+    "L2": or_(
+        and_(_C.state.in_(["with_l2", "pt_answered"]), _C.asked_form != literal_column("'pt-asked'")),
+        and_(_C.state == literal_column("'pt_asked'"), _C.asked_form == literal_column("'finish'")),
+    ),
+    "PT": or_(
+        _C.state == literal_column("'with_pt'"),
+        and_(_C.state == literal_column("'pt_asked'"), _C.asked_form != literal_column("'finish'")),
+        and_(_C.state == literal_column("'pt_answered'"), _C.asked_form == literal_column("'pt-asked'")),
+    ),
+    "DEV": _C.state == literal_column("'with_development'"),
+    "implementation": _C.state == literal_column("'with_implementation'"),
+}
+"""In which support cases a tier has to act, by the columns of their rows: as ``support.ladder.who_acts`` has it."""
+
+
+def _of_tiers(tiers: Collection[str]) -> ColumnElement[bool]:
+    """The support cases in which one of these tiers has to act."""
+    any_of = [_ACTS[tier] for tier in sorted(tiers) if tier in _ACTS]
+    return and_(_C.procedure == literal_column("'SC'"), or_(*any_of)) if any_of else false()
+
+
 @dataclass(frozen=True, slots=True)
 class _Shape:
     """What decides how a statement reads, so that each is put together once: that takes longer than its answer."""
@@ -228,12 +264,15 @@ class _Shape:
     viewer: bool
     problems: bool
     cut_off: bool
+    tiers: frozenset[str] = frozenset()
+    tier: str = ""
 
     @classmethod
     def of(cls, query: WorkQuery, at: Moment) -> _Shape:
         given = query.filters.given
         person = {"": "", NOBODY: NOBODY}.get(query.filters.person, "somebody")
-        return cls(frozenset(given) - {"person"}, person, bool(at.viewer), bool(at.problems), bool(at.cut_off))
+        flags = bool(at.viewer), bool(at.problems), bool(at.cut_off)
+        return cls(frozenset(given) - {"person", "tier"}, person, *flags, frozenset(at.tiers), given.get("tier", ""))
 
     @property
     def where(self) -> list[ColumnElement[bool]]:
@@ -245,6 +284,8 @@ class _Shape:
             found.append(_C.opening > 1)
         if "words" in self.filters:
             found.append(or_(*(func.lower(one).like(bindparam("words"), escape="\\") for one in _WORDS)))
+        if self.tier:
+            found.append(_of_tiers([self.tier]))
         if self.person == NOBODY:
             found.append(_C.holder == literal_column("''"))
         elif self.person:
@@ -261,6 +302,11 @@ class _Shape:
             any_of.append(and_(_RETAILERS, _C.retailer.in_(bindparam("cut_off", expanding=True))))
         return or_(*any_of) if any_of else false()
 
+    @property
+    def in_tier(self) -> ColumnElement[bool]:
+        """What nobody has, where it is the turn of a tier of who looks."""
+        return and_(_C.holder == literal_column("''"), _of_tiers(self.tiers))
+
     def pieces(self, group: Group) -> list[ColumnElement[bool]]:
         """The pieces that a group consists of: no case is in two of them, and an index has each in its order."""
         is_urgent = self.problems or self.cut_off
@@ -274,10 +320,12 @@ class _Shape:
             teams.append(and_(*(not_(one) for one in teams), self.urgent))
         match group:
             case Group.MINE:
-                return [and_(_HELD, awake, or_(*teams))] if self.viewer else []
+                theirs = [and_(self.in_tier, awake, or_(*teams))] if self.tiers else []
+                return [and_(_HELD, awake, or_(*teams)), *theirs] if self.viewer else []
             case Group.TEAM:
                 free = _C.holder != bindparam("viewer") if self.viewer else true()
-                return [and_(one, awake, free) for one in teams]
+                others = not_(self.in_tier) if self.viewer and self.tiers else true()
+                return [and_(one, awake, free, others) for one in teams]
             case Group.RETAILER:
                 return [and_(_RETAILERS, not_(_LATE), calm, _AWAKE)]
             case Group.TIME:
@@ -361,13 +409,15 @@ def _counting(shape: _Shape) -> Select[Any]:
     return select(*(count.label(f"in_{group}") for group, count in zip(_EXCLUSIVE, counts, strict=True)), owing, owes)
 
 
-_MORE = tuple(_C[name] for name in ("turn_since", "holder", "held_since", "snoozed_at", "snoozed_until", "snoozed_by"))
+_OWN = ("turn_since", "holder", "held_since", "snoozed_at", "snoozed_until", "snoozed_by", "turn")
+_MORE = tuple(_C[name] for name in _OWN)
 
 
 def _work_row(row: Any, now: datetime) -> WorkRow:
     number, ref, state, *rest = row
-    since, holder, held_since, snoozed_at, until, by = rest[-len(_MORE) :]
+    since, holder, held_since, snoozed_at, until, by, turn = rest[-len(_MORE) :]
     case = CaseRow(number, ref, procedure_of(ref).state(state), *rest[: -len(_MORE)])
     since = since or case.updated_at
     is_snoozed = until is not None and until > now and snoozed_at is not None and snoozed_at >= since
-    return WorkRow(case, since, holder, held_since, *((until, by) if is_snoozed else (None, "")))
+    put_off = (until, by) if is_snoozed else (None, "")
+    return WorkRow(case, since, holder, held_since, put_off[0], put_off[1], turn)

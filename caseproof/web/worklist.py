@@ -19,12 +19,14 @@ from fastapi.responses import RedirectResponse
 from caseproof.config.policy import Policy
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.procedure import procedures
+from caseproof.domain.support.vocabulary import TIER_NAMES
 from caseproof.domain.vocabulary import CAUSES
 from caseproof.domain.worklist import NOBODY, REOPENED, Age, Group, Order, WorkQuery
 from caseproof.procedure.core.handling import LONGEST_SNOOZE, Handle, Outcome, Wish, day_ahead, handle
 from caseproof.procedure.core.logins import Person, TeamLogins
 from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import in_words
+from caseproof.procedure.escalation.mine import tiers_of
 from caseproof.procedure.views.board import board_url
 from caseproof.procedure.views.worklist import worklist
 from caseproof.web.answer_guard import Fields, one_of, read_form
@@ -89,12 +91,14 @@ class WorkPages:
     ) -> Response:  # fmt: skip
         """The page; ``error`` and ``outcome`` are what came of the form that was sent."""
         person = person_of(request)
-        shown = worklist(self.ledger, self.policy().keeper, self.logins.team, query, person.name if person else "")
+        policy, name = self.policy(), person.name if person else ""
+        tiers = tiers_of(policy, name) if name else ()
+        shown = worklist(self.ledger, policy.keeper, self.logins.team, query, name, tiers)
         now = self.ledger.clock()
         what = {
             "shown": shown, "query": shown.query, "groups": GROUPS, "orders": ORDERS, "causes": CAUSES,
             "in_words": in_words, "states": _STATES, "team": self.logins.team(), "nobody": NOBODY,
-            "ages": tuple(Age), "reopened": REOPENED,
+            "ages": tuple(Age), "tiers": tuple(TIER_NAMES.items()), "reopened": REOPENED,
             "sent": sent or Sent(), "outcome": outcome, "done": "", "board": board_url(prefect_ui()), "now": now,
             "first_day": f"{(now + timedelta(days=1)).date()}", "last_day": f"{(now + LONGEST_SNOOZE).date()}",
             "here": query.address,

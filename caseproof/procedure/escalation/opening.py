@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from caseproof.channels.inbound.reading import read_mail
 from caseproof.config.policy import Policy
 from caseproof.domain.case import Case
 from caseproof.domain.emergency.raising import ShortCase
@@ -18,12 +19,21 @@ from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.vocabulary import Failing, Urgency
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, event_of
-from caseproof.procedure.core.support import SupportWanted, has_words, key_of, opening_events, tidy, write_opening
+from caseproof.procedure.core.support import (
+    SupportWanted,
+    has_words,
+    key_of,
+    note_mail,
+    opening_events,
+    tidy,
+    write_opening,
+)
 from caseproof.procedure.escalation.questions import numbered
 from caseproof.store import AlreadyOpen, UnitOfWork
 
 __all__ = [
-    "SupportWanted", "link_job", "open_support_case", "short_case_opener", "support_cases_of", "support_for_job",
+    "SupportWanted", "link_job", "open_from_message", "open_support_case", "short_case_opener", "support_cases_of",
+    "support_for_job",
 ]  # fmt: skip
 
 
@@ -72,6 +82,39 @@ def _told_again(ledger: Ledger, files: EvidenceFiles, case: Case, wanted: Suppor
     said = {"sender": wanted.sender or wanted.client, "words": wanted.said, "evidence": kept}
     event = event_of(Kind.CLIENT_WROTE, ledger.clock(), by, said)
     return ledger.change(case.ref, lambda now: [] if now.is_closed or has_words(now, wanted.said) else [event])
+
+
+def open_from_message(
+    ledger: Ledger, files: EvidenceFiles, policy: Policy, number: int, wanted: SupportWanted, by: str
+) -> tuple[Case, bool]:
+    """Open a support case from a message of the inbox that is of no case; the message is its evidence, and looked at.
+
+    What is left empty of ``wanted``, the message says. Nobody vouches for its sender here, so it names nobody (E6).
+    Raises BadInput where there is no such message, or it is of a case.
+    """
+    with ledger.store.reading() as uow:
+        row = uow.messages.get(number)
+    if row is None:
+        raise BadInput(f"There is no message {number}.", "`caseproof inbox list` shows their numbers.")
+    if row.about:
+        raise BadInput(
+            f"Message {number} is of {row.about}.", f"Open {row.about}; or raise a case without the message."
+        )
+    mail = read_mail(files.vault.read(row.digest))
+    wanted = replace(
+        wanted, summary=wanted.summary or row.subject, said=wanted.said or mail.own_words or mail.words,
+        sender=row.sender, evidence=row.digest, message_id=row.message_id, unproven=str(row.code),
+        request=row.message_id or row.digest,
+    )  # fmt: skip
+    case, new = open_support_case(ledger, files, policy, wanted, by)
+    now = ledger.clock()
+    with ledger.store.uow() as uow:
+        uow.evidence.add(case.ref, row.digest, row.file_name, row.media_type, row.size, now)
+        note_mail(uow, row.message_id, case.ref, now)
+        uow.messages.file(number, case.ref)
+        uow.messages.done([number], by, now)
+        uow.commit()
+    return case, new
 
 
 def short_case_opener(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from caseproof.domain.case import Case, FactOf
 from caseproof.domain.closure import Blocker, closure_blockers
 from caseproof.domain.support import payloads as says
+from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.efforts import documents, items, outcomes, since
 from caseproof.domain.support.ladder import escalation_blockers, owner_of, who_acts
 from caseproof.domain.support.lifecycle import OWNERS, State
@@ -92,6 +93,7 @@ def facts(case: Case) -> list[tuple[str, str]]:
         "Contract": said.get("contract") or "not known",
         "Urgency": said["urgency"],
         "A job fails": said["failing"],
+        "Cases of failing jobs": ", ".join(linked_jobs(case)),
         "Earlier case": said.get("continues"),
         "Technician": technician.get("technician") if technician else None,
     }

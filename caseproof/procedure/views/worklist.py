@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
@@ -131,9 +131,15 @@ class Worklist:
 
 
 def worklist(
-    ledger: Ledger, keeper: KeeperPolicy, team: Callable[[], Sequence[str]], query: WorkQuery, viewer: str
+    ledger: Ledger,
+    keeper: KeeperPolicy,
+    team: Callable[[], Sequence[str]],
+    query: WorkQuery,
+    viewer: str,
+    tiers: Collection[str] = (),
 ) -> Worklist:
-    """The page that is asked for, as ``viewer`` sees it ("" for somebody who is nobody). Raises StoreError."""
+    """The page that is asked for, as ``viewer`` sees it ("" for somebody who is nobody), who is in these ``tiers`` of
+    the ladder. Raises StoreError."""
     now = ledger.clock()
     with ledger.store.reading() as uow:
         mark, returned, cover = uow.cursors.get(PROBLEMS), what_returned(uow), standing_cover(uow)
@@ -141,7 +147,7 @@ def worklist(
         about = [name for name in problems if name[2:3] == "-"]
         cut_off = [retailer for retailer, one in returned.items() if one.all]
         late = now - timedelta(days=keeper.answer_within_days)
-        at = Moment(now, folded_name(viewer), late, about, cut_off)
+        at = Moment(now, folded_name(viewer), late, about, cut_off, tiers)
         counts, owes = uow.worklist.counts(query, at)
         group = query.group or (Group.MINE if counts[Group.MINE] else Group.TEAM)
         found = uow.worklist.page(query, group, at)
