@@ -18,6 +18,7 @@ from pydantic import SecretStr, ValidationError
 
 from blocks.base import NoSuchBlock, PrefectDown, StaleBlock, load_block, require_prefect
 from blocks.catalogue import register_blocks
+from blocks.channels import CONNECTS, TEAMS, VOICES, GoToCall, TeamsWebhook, TwilioVoice
 from blocks.desks import DESKS
 from blocks.inbox import RetailerMailbox
 from blocks.mail import account_of, smtp_type_of
@@ -135,6 +136,12 @@ def _blocks(file: SetupFile, path: Path) -> list[tuple[str, str, Block]]:
         found.append(("mail account", file.mail.name, _mail(file.mail)))
     if file.inbox:
         found.append(("mailbox", file.inbox.name, _inbox(file.inbox)))
+    for entry in file.voices:
+        found.append(("voice account", entry.name, _block(entry, VOICES, f"voices.{entry.name}", wrong)))
+    if file.teams:
+        found.append(("Teams web hook", file.teams.name, _block(file.teams, TEAMS, "teams", wrong)))
+    if file.connect:
+        found.append(("account that connects", file.connect.name, _block(file.connect, CONNECTS, "connect", wrong)))
     if wrong:
         raise refusal(path, wrong)
     return [(what, name, block) for what, name, block in found if block is not None]
@@ -159,14 +166,25 @@ def _block(entry: BlockEntry, kinds: tuple[type[Block], ...], where: str, wrong:
             mine.append(f"{where}.{name}: {error}")
     try:
         block = kind(**entry.fields)
-        if not mine and isinstance(block, PLATFORMS):
-            block.client().close()  # it looks at the address
+        if not mine:
+            _refuse_unusable(block, entry.name)
     except ValidationError as error:
         mine += [f"{where}.{'.'.join(map(str, e['loc']))}: {plain(e['type'], e['msg'])}" for e in error.errors()]
     except CaseproofError as error:
         mine.append(f"{where}: {error.problem.rstrip('.')} ({error.next_action.rstrip('.')})")
     wrong += mine
     return None if mine else block
+
+
+def _refuse_unusable(block: Block, name: str) -> None:
+    """Raises BadInput for what a client of it would refuse, like an address that is none."""
+    match block:
+        case _ if isinstance(block, PLATFORMS):
+            block.client().close()
+        case TwilioVoice() | GoToCall():
+            block.account(name)
+        case TeamsWebhook():
+            block.hook(name)
 
 
 def _mail(entry: MailEntry) -> EmailServerCredentials:
@@ -223,12 +241,17 @@ def _data(block: Block, name: str) -> dict[str, Any]:
 
 
 def _notes(services: Services, file: SetupFile) -> tuple[str, ...]:
-    """Where the policy names another desk, mail account or mailbox than the file."""
-    policy = services.policy
+    """Where the policy names another desk, account or channel than the file."""
+    policy, paging = services.policy, services.policy.paging
+    first, second = [*file.voices, None, None][:2]
     named = [
         ("desk", "desk", file.desk, policy.desk),
         ("mail account", "mail.account", file.mail, policy.mail.account),
         ("mailbox", "answers.mailbox", file.inbox, policy.answers.mailbox),
+        ("voice account", "paging.voice", first, paging.voice),
+        ("second voice account", "paging.second_voice", second, paging.second_voice),
+        ("Teams web hook", "paging.teams", file.teams, paging.teams),
+        ("account that connects", "paging.connect", file.connect, paging.connect),
     ]
     return tuple(
         f"The policy uses the {what} '{used}' ({entry}), not '{given.name}'."

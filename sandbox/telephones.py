@@ -33,6 +33,8 @@ from sandbox.farm_http import Asked, Reply
 from sandbox.provider import Simulator, main
 
 ACCOUNT, TOKEN = "AC" + "1" * 32, "a-made-up-token"
+CALLER, VERIFIED = "+442079460000", "+442079460001"
+"""The account's own number, and one that was verified there."""
 VERBS = {"Say", "Pause", "Gather", "Hangup", "Redirect"}
 OVER = {"completed", "busy", "failed", "no-answer", "canceled"}
 EVENT_OF = {"initiated": "initiated", "ringing": "ringing", "in-progress": "answered"}
@@ -85,6 +87,7 @@ class Telephones(Simulator):
         self, people: Mapping[str, Sequence[Person]] | None = None, *, account: str = ACCOUNT, token: str = TOKEN
     ) -> None:
         super().__init__()
+        self.status, self.numbers = "active", {"IncomingPhoneNumbers": [CALLER], "OutgoingCallerIds": [VERIFIED]}
         self.people = {number: list(persons) for number, persons in (people or {}).items()}
         self.account, self.token = account, token
         self.calls: list[SimulatedCall] = []
@@ -108,6 +111,9 @@ class Telephones(Simulator):
         secret = base64.b64encode(f"{self.account}:{self.token}".encode()).decode()
         if asked.headers.get("authorization") != f"Basic {secret}":
             return _refused(401, 20003, "Authenticate")
+        of_account = self._of_account(asked)
+        if of_account is not None:
+            return of_account
         base = f"/2010-04-01/Accounts/{self.account}/Calls"
         if asked.path == f"{base}.json":
             return self._place(asked) if asked.method == "POST" else self._list(asked)
@@ -117,6 +123,18 @@ class Telephones(Simulator):
         if asked.method == "POST" and dict(asked.body).get("Status") in ("completed", "canceled"):
             self._hang_up(call)
         return Reply(call.resource(self.account))
+
+    def _of_account(self, asked: Asked) -> Reply | None:
+        """The account, or its numbers; None for anything else."""
+        here = f"/2010-04-01/Accounts/{self.account}"
+        if asked.path == f"{here}.json":
+            return Reply({"sid": self.account, "status": self.status, "type": "Full", "friendly_name": "Cases"})
+        what = asked.path.removeprefix(f"{here}/").removesuffix(".json")
+        if what not in self.numbers:
+            return None
+        found = [one for one in self.numbers[what] if one == asked.query.get("PhoneNumber", one)]
+        name = "incoming_phone_numbers" if what == "IncomingPhoneNumbers" else "outgoing_caller_ids"
+        return Reply({name: [{"phone_number": one} for one in found], "page": 0})
 
     def pretended(self, asked: Asked) -> Reply:
         """A call that stays queued."""

@@ -16,6 +16,8 @@ import yaml
 import caseproof
 from caseproof.channels.inbound.imap_account import ImapAccount
 from caseproof.channels.outbound.mail import MailAccount
+from caseproof.channels.teams.webhook import TeamsWebhook
+from caseproof.channels.voice.twilio import TwilioVoice
 from caseproof.cli.common import AsJson, out, print_json, safe, table_of
 from caseproof.cli.terminal import HouseTable
 from caseproof.config.policy import Policy
@@ -74,6 +76,8 @@ def installation(settings: Settings, *, lock: Path = LOCK, prefect_file: Path | 
         mailbox=_mailbox,
         desk=_desk,
         platforms=_platforms,
+        voice=_voice,
+        teams=_teams,
     )
 
 
@@ -141,6 +145,20 @@ def _desk(services: Services) -> Desk:
     from blocks.desks import DESKS
 
     return load_block(services.policy.desk, DESKS, "desk").client(services)
+
+
+def _voice(name: str) -> TwilioVoice:
+    from blocks.base import load_block
+    from blocks.channels import VOICES
+
+    return load_block(name, VOICES, "voice account").client(name)
+
+
+def _teams(name: str) -> TeamsWebhook:
+    from blocks.base import load_block
+    from blocks.channels import TEAMS
+
+    return load_block(name, TEAMS, "Teams web hook").client(name)
 
 
 def _platforms() -> dict[str, Callable[[], JobPlatform]]:

@@ -1,4 +1,4 @@
-"""A set-up file as it is read: platforms, mail account, mailbox, desk and retailers in one YAML file (docs/setup.md).
+"""A set-up file as it is read: platforms, accounts, desk, channels and retailers in one YAML file (docs/setup.md).
 
 No secret stands in it: wherever a value stands, ``{from_env: NAME}`` may stand instead, and secrets must be given that
 way. ``read_setup`` raises SetupError, which names the file and each wrong entry, and never repeats a value.
@@ -61,7 +61,7 @@ class _Strict(BaseModel):
 
 
 class BlockEntry(_Strict):
-    """A platform or the desk: its name, its type, and the fields of that type's block, which the block checks."""
+    """A platform, the desk or a channel: its name, type, and the fields of its block, which the block checks."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -130,14 +130,18 @@ class SetupFile(_Strict):
     desk: BlockEntry | None = None
     mail: MailEntry | None = None
     inbox: InboxEntry | None = None
+    voices: tuple[BlockEntry, ...] = Field((), max_length=2, description="The second calls where the first fails.")
+    teams: BlockEntry | None = None
+    connect: BlockEntry | None = None
     retailers: tuple[RetailerEntry, ...] = ()
     contacts: str | None = Field(None, min_length=1, description="A CSV file of contacts, beside this one.")
 
     @model_validator(mode="after")
-    def _no_platform_twice(self) -> Self:
-        names = [entry.name for entry in self.platforms]
-        if len(set(names)) < len(names):
-            raise ValueError("platforms: a name stands there twice")
+    def _no_name_twice(self) -> Self:
+        for part, entries in (("platforms", self.platforms), ("voices", self.voices)):
+            names = [entry.name for entry in entries]
+            if len(set(names)) < len(names):
+                raise ValueError(f"{part}: a name stands there twice")
         return self
 
     def contact_lines(self, folder: Path) -> list[ContactLine]:

@@ -12,12 +12,14 @@ from pathlib import Path
 from caseproof.channels.inbound.imap_account import ImapAccount
 from caseproof.channels.outbound.mail import MailAccount
 from caseproof.channels.outbound.samples import check_templates
+from caseproof.channels.teams.webhook import TeamsWebhook
+from caseproof.channels.voice.twilio import TwilioVoice
 from caseproof.config import kept_key
 from caseproof.config.clock import utc_now
 from caseproof.config.policy import Policy
 from caseproof.config.settings import Settings
 from caseproof.desks.base import Desk
-from caseproof.doctor import doors, machine, outside, web_doors
+from caseproof.doctor import doors, machine, outside, reaching, web_doors
 from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.examination import Examination, Failed, Finding, Row
 from caseproof.doctor.prefect import PrefectAccess, PrefectChecks, WantedDeployment
@@ -40,8 +42,9 @@ LIST_SECONDS = 60.0
 class Installation:
     """What is examined, as plain values and what reads them; who knows Prefect fills it in.
 
-    ``account``, ``mailbox`` and ``desk`` load what the policy names, ``platforms`` lists what is
-    saved, each loaded when it is called; they raise errors for people. ``lock`` is None where there is no lock file.
+    ``account``, ``mailbox`` and ``desk`` load what the policy names, ``voice`` and ``teams`` the block of a name,
+    ``platforms`` lists what is saved, each loaded when it is called; they raise errors for people. ``lock`` is None
+    where there is no lock file.
     """
 
     settings: Settings
@@ -52,6 +55,8 @@ class Installation:
     mailbox: Callable[[Policy], ImapAccount]
     desk: Callable[[Services], Desk]
     platforms: Callable[[], Mapping[str, Callable[[], JobPlatform]]]
+    voice: Callable[[str], TwilioVoice]
+    teams: Callable[[str], TeamsWebhook]
     pool: str = "caseproof"
     python: str = this.python_version()
     camera: machine.Camera = photograph
@@ -67,6 +72,7 @@ def examine(here: Installation) -> list[Finding]:
         look.at_the_store()
         look.at_mail_and_desk()
         look.at_the_platforms()
+        look.at_who_is_called()
         look.at_the_web_app()
         look.at_the_clocks()
         return look.findings()
@@ -223,6 +229,30 @@ class _Look:
 
     def _contacts(self, name: str, load: Callable[[], JobPlatform]) -> str:
         return outside.contacts(name, load, self._checks.store)
+
+    def at_who_is_called(self) -> None:
+        known, needs = [self._policy_row], [self._policy_row, self._prefect]
+        listed = self._start("Call list", lambda: reaching.call_list(self._known_policy), after=known)
+        read = self._start("On-call calendars", self._calendars, after=known, seconds=LIST_SECONDS)
+        self._start("Cover", self._cover, after=[read], seconds=FOLD_SECONDS)
+        self._start("Numbers reached", self._reached, after=[listed, self._store_row], seconds=FOLD_SECONDS)
+        self._start("Voice", self._voice, after=needs, seconds=40)
+        self._start("Teams", self._teams, after=needs, seconds=20)
+
+    def _calendars(self) -> str:
+        return reaching.calendars(self._known_policy, self._here.settings.home_folder, utc_now())
+
+    def _cover(self) -> str:
+        return reaching.cover(self._known_policy, self._here.settings.home_folder, utc_now())
+
+    def _reached(self) -> str:
+        return reaching.reached(self._known_policy, self._checks.store)
+
+    def _voice(self) -> str:
+        return reaching.voice(self._known_policy, self._here.settings, self._here.voice)
+
+    def _teams(self) -> str:
+        return reaching.teams(self._known_policy, self._here.teams)
 
     def at_the_web_app(self) -> None:
         checks = outside.WebChecks(self._here.settings, self._clocks)

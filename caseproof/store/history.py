@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from caseproof.domain.forms import Word
 from caseproof.domain.job_failure.kinds import Kind
@@ -58,6 +58,11 @@ class History:
         )
         with readable("An event"):
             return [(ref, kind, at, until or "") for ref, kind, at, until in self._connection.execute(query)]
+
+    def last_pressed(self) -> dict[str, datetime]:
+        """When each person last pressed a digit in an emergency's call, by name: whoever was called."""
+        query = select(events.c.actor, func.max(events.c.at)).where(events.c.kind == "page_pressed")
+        return dict(self._connection.execute(query.group_by(events.c.actor)).all())  # type: ignore[arg-type]
 
     def asked_nothing(self, since: datetime) -> set[str]:
         """Those of the cases whose retailer owes no answer: the fault is not theirs, or nobody knows whose it is."""

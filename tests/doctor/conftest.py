@@ -8,7 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -24,6 +24,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from prefect_email import EmailServerCredentials
 from pydantic import SecretStr
 
+from blocks.channels import TeamsWebhook, TwilioVoice
 from blocks.desks import EmbeddedDesk
 from blocks.inbox import RetailerMailbox
 from blocks.platforms import PLATFORMS, PrefectJobs
@@ -37,18 +38,23 @@ from caseproof.evidence.page_check import Shot
 from caseproof.platforms.base import RunPage
 from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.procedure.keeper.problems import note_problems
+from caseproof.procedure.paging.tested import Came, Try, Way, answer, begin
 from caseproof.store import Store
 from caseproof.up.processes import wait_until
 from caseproof.web import create_app
 from sandbox.imap import ImapServer
 from sandbox.mailbox import Mailbox
 from sandbox.processes import PrefectServer
+from sandbox.provider import running
 from sandbox.receiving import AUTHSERV
+from sandbox.teams import PATH, QUERY, Teams
+from sandbox.telephones import CALLER, TOKEN, Telephones
 from sandbox.world import World
 from tests.doctor.front import Front
 from tests.support.histories import Plan, Teller, tell
 
 POOL = "caseproof"
+LEAD, VOICES, TEAMS = "+442079460123", ("doctor-voice", "doctor-second-voice"), "doctor-teams"
 JOBS, DESK, MAIL, INBOX = "doctor-jobs", "doctor-desk", "doctor-mail", "doctor-inbox"
 GUARD = "caseproof:hunter1-not-for-people"
 """What the Prefect server of the installation asks for."""
@@ -61,7 +67,17 @@ mail:
   timeout_seconds: 3
 answers:
   mailbox: {INBOX}
+on_call:
+  people:
+    - {{name: Product Lead, mobile: "{LEAD}", mail: lead@example.com, teams: lead@example.com, days: []}}
+  calendars:
+    - {{name: nights, file: CALENDAR, timezone: Europe/Berlin}}
+paging: {{voice: {VOICES[0]}, second_voice: {VOICES[1]}, teams: {TEAMS}}}
 """
+CALENDAR = """BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//tests//EN\r\nBEGIN:VEVENT\r\nUID:1\r\nSUMMARY:Product Lead\r
+DTSTART;VALUE=DATE:20260101\r\nRRULE:FREQ=DAILY\r\nEND:VEVENT\r\nEND:VCALENDAR\r
+"""
+"""Somebody is on call each day."""
 
 
 @dataclass
@@ -75,6 +91,9 @@ class House:
     server: PrefectServer
     mailbox: Mailbox
     inbox: ImapServer
+    telephones: Telephones
+    channels: Mapping[str, str]
+    """Where the telephones and Teams are."""
     undo: ExitStack = field(default_factory=ExitStack)
     composes: bool = False
     """Whether each examination composes all mails, as only the thorough one does in the short run."""
@@ -153,15 +172,20 @@ def standing_house(
     """The healthy installation, made once: deployed, blocks saved, a closed case and an open one, the web app up."""
     home = tmp_path_factory.mktemp("doctor") / "home"
     home.mkdir()
-    (home / "policy.yaml").write_text(POLICY)
+    (home / "nights.ics").write_bytes(CALENDAR.encode())
+    (home / "policy.yaml").write_text(POLICY.replace("CALENDAR", str(home / "nights.ics")))
     (home.parent / "requirements.lock").write_text(f"pyyaml=={version('pyyaml')} \\\n    --hash=sha256:00\n")
     with ExitStack() as stack:
         prefect = stack.enter_context(Front(prefect_server.ui_url, GUARD))
         jobs = stack.enter_context(Front(prefect_server.ui_url))
         mailbox = stack.enter_context(Mailbox(login=(MAIL_USER, MAIL_PASSWORD)))
         inbox = stack.enter_context(ImapServer(password=MAIL_PASSWORD))
+        telephones, url = stack.enter_context(running(Telephones()))
+        _, second_url = stack.enter_context(running(Telephones(account=f"AC{'2' * 32}")))
+        _, teams_url = stack.enter_context(running(Teams()))
+        channels = {VOICES[0]: url, VOICES[1]: second_url, TEAMS: f"{teams_url}{PATH}?{QUERY}"}
         web = stack.enter_context(_web(home))
-        house = House(home, prefect, jobs, web, prefect_server, mailbox, inbox, composes=full_run)
+        house = House(home, prefect, jobs, web, prefect_server, mailbox, inbox, telephones, channels, composes=full_run)
         _deploy(house)
         with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
             _save_blocks(house)
@@ -213,7 +237,18 @@ def _write_cases(services: Services) -> None:
     services.files.keep(case.ref, b"the page of the run", "run-page-1.png", "image/png")
     _open_case(services, "offers/feed-b")
     services.logins.invite("operator")
+    _was_reached(services)
     note_problems(services.ledger, {})  # as the keeper does at the end of each pass
+
+
+def _was_reached(services: Services) -> None:
+    """By last month's test page."""
+    at = services.clock()
+    one = Try("2026-10", "Product Lead", Way.CALL, LEAD, at, at, Came.SENT)
+    with services.store.uow() as uow:
+        begin(uow, one)
+        answer(uow, one.month, one.key, at)
+        uow.commit()
 
 
 def _open_case(services: Services, job: str) -> None:
@@ -259,6 +294,15 @@ def _save_blocks(house: House) -> None:
         password=SecretStr(MAIL_PASSWORD), authserv=AUTHSERV,
     )  # fmt: skip
     mailbox.save(INBOX, overwrite=True, _sync=True)
+    for number, name in enumerate(VOICES, 1):
+        voice = TwilioVoice(
+            account_sid=f"AC{str(number) * 32}",
+            auth_token=SecretStr(TOKEN),
+            number=CALLER,
+            api_url=house.channels[name],
+        )
+        voice.save(name, overwrite=True, _sync=True)
+    TeamsWebhook(url=SecretStr(house.channels[TEAMS])).save(TEAMS, overwrite=True, _sync=True)
 
 
 def _forget_platforms() -> None:

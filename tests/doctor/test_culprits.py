@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from blocks.mail import account_of
 from blocks.platforms import PrefectJobs
 from caseproof import cli
+from caseproof.channels.teams.webhook import TeamsHook, TeamsWebhook
 from caseproof.cli.doctor import LOCK, installation
 from caseproof.config.clock import utc_now
 from caseproof.config.settings import Settings
@@ -32,7 +33,7 @@ from caseproof.evidence.answer_keys import AnswerKeys
 from caseproof.store import Store
 from caseproof.up.processes import free_port
 from sandbox.receiving import AUTHSERV
-from tests.doctor.conftest import JOBS, MAIL_PASSWORD
+from tests.doctor.conftest import CALENDAR, JOBS, LEAD, MAIL_PASSWORD, TEAMS, VOICES
 from tests.doctor.test_healthy import CHECKS
 
 SECRET = "hunter3-not-for-people"
@@ -578,6 +579,59 @@ def shown() -> list[Any]:
         told.append(pytest.param(one, marks=[pytest.mark.full] if again else [], id=str(one)))
         seen.add(one.check)
     return told
+
+
+# -- who is called --------------------------------------------------------------------------------------------------
+
+
+def decides(house: Any, folder: Path, *changes: tuple[str, str]) -> Installation:
+    """The installation with another policy."""
+    text = (house.home / "policy.yaml").read_text()
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    (folder / "policy.yaml").write_text(text)
+    return house.installation(policy=folder / "policy.yaml")
+
+
+@fault("Call list", "Nobody on the call list", "(Product Lead)", "paging.voice", action="Caseproof Twilio Voice")
+def a_call_list_that_nothing_dials(house: Any, folder: Path) -> Installation:
+    return decides(house, folder, (f"voice: {VOICES[0]}, second_voice: {VOICES[1]}, ", ""))
+
+
+@fault("On-call calendars", "'nights' is no iCalendar", "no copy of it", action="said of each")
+def a_calendar_that_is_a_page(house: Any, folder: Path) -> Installation:
+    (folder / "nights.ics").write_text("<html>")
+    return decides(house, folder, (str(house.home / "nights.ics"), str(folder / "nights.ics")))
+
+
+@fault("Cover", "Nobody is on call and nobody is at work from", action="into the calendar")
+def a_calendar_that_ended(house: Any, folder: Path) -> Installation:
+    (folder / "nights.ics").write_bytes(CALENDAR.replace("DAILY", "DAILY;COUNT=3").encode())
+    return decides(house, folder, (str(house.home / "nights.ics"), str(folder / "nights.ics")))
+
+
+@fault("Numbers reached", "This number was never reached: +442079460199 (Product Lead)", action="oncall --test")
+def a_new_number(house: Any, folder: Path) -> Installation:
+    return decides(house, folder, (LEAD, "+442079460199"))
+
+
+@fault("Voice", f"Voice account '{VOICES[0]}'", "it is suspended", action="Twilio's console")
+def a_voice_account_that_was_suspended(house: Any, _: Path) -> Installation:
+    house.telephones.status = "suspended"
+    house.undo.callback(setattr, house.telephones, "status", "active")
+    return house.installation()
+
+
+@fault("Voice", "no voice account called 'nowhere'", action="caseproof setup")
+def a_voice_account_that_nobody_saved(house: Any, folder: Path) -> Installation:
+    return decides(house, folder, (f"second_voice: {VOICES[1]}", "second_voice: nowhere"))
+
+
+@fault("Teams", f"Teams web hook '{TEAMS}'", "cannot be reached", action="address")
+def a_web_hook_that_leads_nowhere(house: Any, _: Path) -> Installation:
+    away = TeamsHook(TEAMS, f"http://127.0.0.1:{free_port()}/workflows?sig={SECRET}")
+    return replace(house.installation(), teams=lambda _name: TeamsWebhook(away))
 
 
 @pytest.mark.parametrize("planted", shown())

@@ -18,6 +18,7 @@ CHECKS = [
     "Store", "Store takes writes", "Cases unedited", "Keeper", "Nothing owed", "Key of links", "Evidence",
     "Words of mail", "Mail server", "Mailbox", "Desk",
     "Platforms", f"Platform {JOBS}", f"Pages of {JOBS}", f"Contacts of {JOBS}",
+    "Call list", "On-call calendars", "Cover", "Numbers reached", "Voice", "Teams",
     "Web app", "Web app's store", "Web addresses", "Confirmation page", "Web host names",
     "Whose word on a login", "Logins", "Clocks",
 ]  # fmt: skip
@@ -46,6 +47,12 @@ def test_all_is_well_in_a_healthy_installation_and_looking_changes_nothing(house
     assert house.mailbox.messages == []
     assert house.inbox.folders() == ["INBOX"], "looking makes no folder"
     assert MAIL_PASSWORD not in str(findings)
+    assert told["Call list"] == "1 of 1 people are called, each by a number"
+    assert (
+        told["Voice"] == "'doctor-voice' may call; nobody was called; 'doctor-second-voice' may call; nobody was called"
+    )
+    assert house.telephones.calls == []
+    assert not (house.home / "calendars").exists(), "looking keeps no calendar"
 
 
 def test_the_command_says_the_same_to_a_program_and_ends_with_0(house: Any) -> None:

@@ -19,6 +19,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_email import EmailServerCredentials
 
 from blocks.base import NoSuchBlock, load_block
+from blocks.channels import CONNECTS, TEAMS, VOICES
 from blocks.desks import DESKS
 from blocks.inbox import MAILBOXES
 from blocks.mail import account_of
@@ -30,6 +31,9 @@ from caseproof.procedure.core.services import bootstrap
 from caseproof.store import UnitOfWork
 from caseproof.up.processes import free_port
 from sandbox.processes import PrefectServer
+from sandbox.provider import running
+from sandbox.teams import PATH, QUERY, Teams
+from sandbox.telephones import ACCOUNT, CALLER, TOKEN, Telephones
 from tests.support.command import Ended, for_home, runner
 from tests.support.loopback import Loopback
 
@@ -38,14 +42,16 @@ SECRETS = {
     "SHOP_JOBS_AUTH": "admin:hunter2-of-the-jobs",
     "SMTP_PASSWORD": "hunter2-of-the-mail",
     "IMAP_PASSWORD": "hunter2-of-the-mailbox",
+    "TWILIO_AUTH_TOKEN": TOKEN,
+    "GOTO_CLIENT_SECRET": "hunter2-of-goto",
+    "GOTO_REFRESH_TOKEN": "hunter3-of-goto",
 }
 
 
-def example(kind: str) -> str:
-    """The first example of this kind that docs/setup.md shows."""
-    match = re.search(rf"^```{kind}\n(.*?)^```", DOCS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert match is not None
-    return match[1]
+def example(kind: str, holds: str = "") -> str:
+    """The first example of this kind that docs/setup.md shows, and that ``holds`` stands in."""
+    shown = re.findall(rf"^```{kind}\n(.*?)^```", DOCS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return next(one for one in shown if holds in one)
 
 
 def states(ended: Ended) -> dict[str, str]:
@@ -109,7 +115,7 @@ class World:
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[World]:
     """A world whose Prefect is down: whoever asks it gets that said, so what is refused otherwise is refused before."""
     for_home(tmp_path / "home", monkeypatch)
-    for name, value in SECRETS.items():
+    for name, value in {**SECRETS, "OPEN_HOOK": "http://hooks.example.com/x?sig=hunter2"}.items():
         monkeypatch.setenv(name, value)
     with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
         yield World(tmp_path, monkeypatch, capsys)
@@ -195,6 +201,38 @@ def test_a_platform_whose_pages_call_another_port_is_told_before_a_case_needs_it
     assert ended.code == 1
     assert "call http://127.0.0.1:4200/api" in ended.err
     assert "PREFECT_SERVER_UI_API_URL=" in ended.err
+
+
+def test_what_people_are_reached_by_is_set_up_and_tried_without_calling_anybody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.content = yaml.safe_load(example("yaml", "voices:"))
+    names = {what: f"{what}-{world.desk}" for what in ("voice", "team", "goto")}
+    with running(Telephones()) as (telephones, calls), running(Teams()) as (teams, posts):
+        url = f"{posts}{PATH}?{QUERY}"
+        for name, value in {"TWILIO_ACCOUNT_SID": ACCOUNT, "TEAMS_URL": url, "GOTO_CLIENT_ID": "client"}.items():
+            monkeypatch.setenv(name, value)
+        world.content["voices"][0] |= {"name": names["voice"], "api_url": calls}
+        world.content["teams"]["name"], world.content["connect"]["name"] = names["team"], names["goto"]
+        ended = world.run_and_try("--yes")
+        assert (ended.code, ended.err) == (0, "")
+        told = " ".join(ended.out.split())
+        assert f"The policy uses no voice account: write '{names['voice']}' at paging.voice." in told
+        assert load_block(names["voice"], VOICES, "voice account").number == CALLER
+        assert load_block(names["team"], TEAMS, "web hook").url.get_secret_value() == url
+        assert load_block(names["goto"], CONNECTS, "account").refresh_token.get_secret_value() == "hunter3-of-goto"
+        assert "TEST: Caseproof is set up to post here" in teams.words()
+        assert len(teams.cards) == 1
+        again = world.run_and_try("--json")
+        assert (again.code, len(teams.cards)) == (0, 1), "what is saved already is tried without a card"
+        assert telephones.calls == []
+        assert {one["state"] for one in again.json["changes"]} == {"as it is"}
+        tried = {one["check"]: one["found"] for one in again.json["tried"]}
+        assert "nobody was called" in tried[f"voice account {names['voice']}"]
+        assert "sig=" not in ended.out + ended.err + again.out + again.err
+        telephones.status = "closed"
+        ended = world.run_and_try()
+        assert (ended.code, "Twilio says that it is closed." in ended.err) == (1, True)
 
 
 def test_without_a_terminal_and_without_yes_only_the_plan_is_shown(world: World) -> None:
@@ -301,6 +339,13 @@ def platform(**fields: Any) -> dict[str, Any]:
 
 
 WRITTEN = "hunter2-of-the-mail"
+
+
+def voice(**other: Any) -> dict[str, Any]:
+    whole = {"name": "v", "type": "twilio-voice", "account_sid": ACCOUNT, "number": CALLER}
+    return whole | {"auth_token": {"from_env": "TWILIO_AUTH_TOKEN"}} | other
+
+
 WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a misspelt part": ({"platfroms": []}, ["platfroms: there is no such entry"]),
     "a misspelt field": (platform(api_ulr="x"), ["platforms.p.api_ulr: there is no such entry"]),
@@ -318,6 +363,27 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a ticket address that runs something": (
         {"desk": {"name": "d", "type": "embedded-desk", "ticket_url": "data:text/html,x"}},
         ["desk.ticket_url: an address begins with http:// or https://"],
+    ),
+    "a voice account's token in the file": (
+        {"voices": [voice(auth_token=WRITTEN)]}, ["voices.v.auth_token: a secret", "from_env"],
+    ),
+    "an account of Twilio that is none": (
+        {"voices": [voice(account_sid="AC1")]}, ["voices.v: The account SID of the voice account 'v' is none"],
+    ),
+    "a caller's number that is none": ({"voices": [voice(number="0800")]}, ["voices.v: '0800' cannot be dialled"]),
+    "a voice account twice": ({"voices": [voice(), voice()]}, ["voices: a name stands there twice"]),
+    "three voice accounts": ({"voices": [voice(name=one) for one in "abc"]}, ["voices: "]),
+    "a web hook's address in the file": (
+        {"teams": {"name": "t", "type": "teams-webhook", "url": f"https://h/x?sig={WRITTEN}"}}, ["teams.url: a secret"],
+    ),
+    "a web hook over an open connection": (
+        {"teams": {"name": "t", "type": "teams-webhook", "url": {"from_env": "OPEN_HOOK"}}},
+        ["teams: The address of the Teams web hook 't' does not start with https://"],
+    ),
+    "a refresh token in the file": (
+        {"connect": {"name": "c", "type": "goto-call", "client_id": "i", "client_secret": {"from_env": "SMTP_PASSWORD"},
+                     "refresh_token": WRITTEN}},
+        ["connect.refresh_token: a secret"],
     ),
     "a password in the file": (platform(auth=f"a:{WRITTEN}"), ["platforms.p.auth: a secret", "from_env"]),
     "a password in an address": (platform(ui_url=f"http://a:{WRITTEN}@h"), ["platforms.p.ui_url: the address holds"]),

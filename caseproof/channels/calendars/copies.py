@@ -34,12 +34,16 @@ class Copy:
 
 
 class Copies:
-    """The copies in one folder. ``seconds`` is how long a server may hang; ``transport`` carries the calls in tests."""
+    """The copies in one folder. ``seconds`` is how long a server may hang; ``transport`` carries the calls in tests.
 
-    def __init__(self, folder: Path, seconds: float, transport: Transport | None = None) -> None:
+    ``keeps``: whether anything is kept of what is fetched, and of what is read.
+    """
+
+    def __init__(self, folder: Path, seconds: float, transport: Transport | None = None, *, keeps: bool = True) -> None:
         self.folder = folder
         self._seconds = seconds
         self._transport = transport
+        self.keeps = keeps
 
     def kept(self, calendar: Calendar) -> Copy | None:
         """The last good copy of this calendar, from where the policy says now; None where there is none."""
@@ -60,6 +64,8 @@ class Copies:
 
     def keep(self, calendar: Calendar, copy: Copy) -> None:
         """This is the last good copy from here on. Raises OSError."""
+        if not self.keeps:
+            return
         said = {"source": _source(calendar), "sha256": copy.digest, "fetched": copy.fetched.isoformat()}
         put(self._path(calendar), json.dumps(said).encode() + b"\n" + copy.content)
 

@@ -10,10 +10,11 @@ import ipaddress
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
-from caseproof.channels.provider import READ_SECONDS, ChannelDown, Provider
+from caseproof.channels.provider import READ_SECONDS, ChannelDown, ChannelRefused, Provider
 from caseproof.channels.teams.card import Card, message
 from caseproof.domain.errors import BadInput
 from caseproof.http.client import Transport
@@ -69,6 +70,13 @@ class TeamsWebhook:
     def close(self) -> None:
         """Close the connections."""
         self._api.close()
+
+    def reach(self) -> None:
+        """Whether the web hook's server answers at all; nothing is posted, so its address may still be a wrong one.
+
+        Raises ChannelDown."""
+        with suppress(ChannelRefused):  # that it knows no such page is an answer
+            self._api.ask("GET", "")
 
     def post(self, card: Card) -> None:
         """Hand the card over. Where Teams may have posted it and did not say so, it is handed over again (rule 9).

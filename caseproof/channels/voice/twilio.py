@@ -84,6 +84,28 @@ class Placed:
     found: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an account stands: Twilio's ``status`` ("active"), whether it is a trial (which calls verified numbers
+    alone), and whether the caller's number is its own, or was verified there."""
+
+    status: str
+    is_trial: bool
+    has_number: bool
+
+
+class _Account(BaseModel):
+    """What is read of Twilio's account."""
+
+    status: str
+    type: str = ""
+
+
+class _Numbers(BaseModel):
+    incoming_phone_numbers: list[object] = []
+    outgoing_caller_ids: list[object] = []
+
+
 class _Call(BaseModel):
     """What is read of Twilio's call."""
 
@@ -98,6 +120,7 @@ class _Page(BaseModel):
 
 
 _CALL, _PAGE = TypeAdapter(_Call), TypeAdapter(_Page)
+_ACCOUNT, _NUMBERS = TypeAdapter(_Account), TypeAdapter(_Numbers)
 
 
 class TwilioVoice:
@@ -106,7 +129,7 @@ class TwilioVoice:
     def __init__(self, account: TwilioAccount, *, transport: Transport | None = None) -> None:
         self.account = account
         self._api = Provider(
-            f"{account.api_url.rstrip('/')}/2010-04-01/Accounts/{account.sid}",
+            f"{account.api_url.rstrip('/')}/2010-04-01/Accounts",
             f"Twilio (the voice account '{account.name}')",
             headers=credentials(f"{account.sid}:{account.auth_token}", None),
             read_seconds=account.read_seconds,
@@ -117,6 +140,19 @@ class TwilioVoice:
         """Close the connections."""
         self._api.close()
 
+    def standing(self) -> Standing:
+        """How the account stands. Nobody is called. Raises ChannelError."""
+        told = self._api.decoded(self._api.ask("GET", f"{self.account.sid}.json"), _ACCOUNT)
+        return Standing(told.status, told.type.casefold() == "trial", self._has_number())
+
+    def _has_number(self) -> bool:
+        for where in ("IncomingPhoneNumbers", "OutgoingCallerIds"):
+            params = {"PhoneNumber": self.account.number, "PageSize": "1"}
+            found = self._api.decoded(self._api.ask("GET", f"{self.account.sid}/{where}.json", params=params), _NUMBERS)
+            if found.incoming_phone_numbers or found.outgoing_caller_ids:
+                return True
+        return False
+
     def place(self, call: Call, at: datetime, known: Collection[str] = ()) -> Placed:
         """Place the call, once. ``at``: now; ``known``: the SIDs of all calls placed before.
 
@@ -124,7 +160,7 @@ class TwilioVoice:
         is true where the list could not be had either, or does not show it (yet).
         """
         try:
-            answer = self._api.ask("POST", "Calls.json", form=self._form(call))
+            answer = self._api.ask("POST", f"{self.account.sid}/Calls.json", form=self._form(call))
         except ChannelDown as down:
             if not down.maybe_done:
                 raise
@@ -141,7 +177,8 @@ class TwilioVoice:
         """
         # Not filtered by `StartTime`, which a call has only once it is dialled; Twilio lists the newest first.
         params = {"To": line.number, "From": self.account.number, "PageSize": "50"}
-        for one in self._api.decoded(self._api.ask("GET", "Calls.json", params=params), _PAGE).calls:
+        answer = self._api.ask("GET", f"{self.account.sid}/Calls.json", params=params)
+        for one in self._api.decoded(answer, _PAGE).calls:
             made = http_date(one.date_created or "")
             outbound = one.direction in (None, "outbound-api")
             if one.sid not in known and outbound and (made is None or made >= since - _CLOCKS_APART):
@@ -150,13 +187,13 @@ class TwilioVoice:
 
     def state(self, call: str) -> CallState | None:
         """How far this call is, read back from Twilio; None for a state that we do not know. Raises ChannelError."""
-        told = self._api.decoded(self._api.ask("GET", f"Calls/{call}.json"), _CALL).status
+        told = self._api.decoded(self._api.ask("GET", f"{self.account.sid}/Calls/{call}.json"), _CALL).status
         return CallState(told) if told in set(CallState) else None
 
     def hang_up(self, call: str) -> None:
         """End this call, also while it rings; of one that is over, nothing. Raises ChannelError."""
         # `completed` also ends a call that still rings, and `canceled` would leave one on which somebody speaks.
-        self._api.ask("POST", f"Calls/{call}.json", form={"Status": "completed"})
+        self._api.ask("POST", f"{self.account.sid}/Calls/{call}.json", form={"Status": "completed"})
 
     def _form(self, call: Call) -> dict[str, str | Sequence[str]]:
         form: dict[str, str | Sequence[str]] = {

@@ -53,13 +53,16 @@ class Window:
         return _midnight(first) - days, _midnight(last) + 3 * days
 
 
-def call_plan(policy: Policy, home: Path, window: Window, *, fetch: bool, transport: Transport | None = None) -> OnCall:
+def call_plan(
+    policy: Policy, home: Path, window: Window, *, fetch: bool, transport: Transport | None = None, keep: bool = True
+) -> OnCall:
     """All that `who_to_call` needs, for the moments of ``window``. Whatever is wrong with a calendar is told in it.
 
     ``fetch``: whether copies that are old are fetched anew; an emergency waits for no server, and takes the last ones.
+    ``keep``: whether what is fetched and read is kept.
     """
     own = policy.on_call
-    copies = Copies(home / FOLDER, own.fetch_seconds, transport)
+    copies = Copies(home / FOLDER, own.fetch_seconds, transport, keeps=keep)
     people = tuple(OnTheList(one.name, one.mail) for one in own.people)
     readings = [_read(copies, one, people, window, own.refresh_minutes if fetch else None) for one in own.calendars]
     years = range(window.begins.year - 1, window.ends.year + 2)
@@ -73,6 +76,32 @@ def call_plan(policy: Policy, home: Path, window: Window, *, fetch: bool, transp
         clients=policy.clients,
         troubles=tuple(trouble for reading in readings for trouble in reading.troubles),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """A calendar as it was found: what is ``wrong`` with it, in sentences ("": nothing), and of when its last good copy
+    is (None: there is none)."""
+
+    name: str
+    wrong: str
+    kept: datetime | None
+
+
+def look_at_calendars(policy: Policy, home: Path, at: datetime, transport: Transport | None = None) -> list[LookedAt]:
+    """Fetch and read each calendar as if there were no copy, and keep nothing of it."""
+    copies = Copies(home / FOLDER, policy.on_call.fetch_seconds, transport, keeps=False)
+    window = Window.around(at, policy.on_call.tell_gaps_days)
+    return [_looked_at(copies, one, window) for one in policy.on_call.calendars]
+
+
+def _looked_at(copies: Copies, calendar: Calendar, window: Window) -> LookedAt:
+    kept, wrong = copies.kept(calendar), ""
+    try:
+        _shifts(copies, calendar, copies.fetched(calendar, window.at), window)
+    except (CalendarRefused, OSError) as error:
+        wrong = str(error)
+    return LookedAt(calendar.name, wrong, kept.fetched if kept else None)
 
 
 def coming_gaps(policy: Policy, plan: OnCall, at: datetime) -> list[Turn]:
@@ -141,8 +170,9 @@ def _shifts(copies: Copies, calendar: Calendar, copy: Copy, window: Window) -> S
 
     begins, ends = window.ahead
     said = read_calendar(copy.content, name, begins, ends, zone_of(zone) if zone else None)
-    with suppress(OSError):  # then it is read again the next time
-        keep_shifts(copies.folder, name, copy, zone, begins, ends, said)
+    if copies.keeps:
+        with suppress(OSError):  # then it is read again the next time
+            keep_shifts(copies.folder, name, copy, zone, begins, ends, said)
     return said
 
 
