@@ -21,6 +21,7 @@ from tasks.display.board import run_url, show_the_board, show_the_pass
 from tasks.display.ladder import show_the_ladder
 from tasks.display.logs import hide, log, speak_in_words
 from tasks.display.on_call import show_who_is_on_call
+from tasks.display.test_page import show_the_test_page
 from tasks.ports import bound
 from tasks.runs.case_runs import wake_runs
 from tasks.runs.incident_runs import look_after_incidents
@@ -79,10 +80,11 @@ def keep_once(say: Callable[[str], None] = _log) -> Kept | None:
         show_the_pass(done.in_words())
         board = show_the_board()
         show_the_ladder()
-        try:
-            show_who_is_on_call()
-        except Exception as error:  # shown for convenience: whatever is wrong with it, cases are looked after
-            say(f"Who is on call is not shown in Prefect: {type(error).__name__}")
+        for what, show in (("Who is on call", show_who_is_on_call), ("The test page", show_the_test_page)):
+            try:
+                show()
+            except Exception as error:  # shown for convenience: whatever is wrong with it, cases are looked after
+                say(f"{what} is not shown: {type(error).__name__}")
         clear_away(services)
     return Kept(done, board)
 

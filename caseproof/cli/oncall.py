@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from caseproof.domain.on_call.calling import WhoToCall
     from caseproof.domain.on_call.turns import Turn
 
+_NOBODY = "Nobody is on the call list.", "Fill on_call.people in the policy; docs/on-call.md tells how."
 _MINUTES = "%Y-%m-%d %H:%M"
 
 
@@ -28,10 +29,16 @@ def oncall(
     ] = None,
     days: Annotated[int, typer.Option(min=1, max=60, help="How far to look ahead.")] = 14,
     client: Annotated[str, typer.Option(help="Say what this client's contract says, too.")] = "",
+    test: Annotated[
+        bool, typer.Option("--test", help="Send this month's test page now to those who are within their hours.")
+    ] = False,
     calendar: Annotated[Path | None, typer.Option(help="Write who is on call to this file, as a calendar.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Who would be called now, in order and why; who is on call next, and when nobody is."""
+    """Who would be called now, in order and why; who is on call next, and when nobody is. Or a test page for all."""
+    if test:
+        _test(as_json=as_json)
+        return
     from caseproof.channels.calendars.feed import feed  # they take a tenth of a second, which others do not need
     from caseproof.domain.on_call.calling import CaseToCall, who_to_call
     from caseproof.domain.on_call.turns import turns
@@ -43,7 +50,7 @@ def oncall(
     looked = max(days, policy.on_call.tell_gaps_days)
     plan = call_plan(policy, settings.home_folder, Window.around(now, looked), fetch=True)
     if not plan.people:
-        raise BadInput("Nobody is on the call list.", "Fill on_call.people in the policy; docs/on-call.md tells how.")
+        raise BadInput(*_NOBODY)
     answer = who_to_call(now, CaseToCall(client=client), plan)
     coming = turns(now, now + timedelta(days=days), plan)
     gaps = coming_gaps(policy, plan, now)
@@ -53,6 +60,38 @@ def oncall(
         print_json(_as_json(answer, coming, gaps))
         return
     _print(answer, coming, gaps, says_contract=bool(client))
+
+
+def _test(*, as_json: bool) -> None:
+    """Send the test page now, and show what came of this month's."""
+    from caseproof.procedure.core.services import bootstrap
+    from caseproof.procedure.paging.engine import in_a_thread
+    from caseproof.procedure.paging.installed import parts_of
+    from caseproof.procedure.paging.ports import Channels
+    from caseproof.procedure.paging.testing import TestPages
+    from caseproof.procedure.paging.trial_answers import standing
+    from caseproof.procedure.views.test_page import keep_test_page, report_of
+
+    services = bootstrap()
+    if not services.policy.on_call.people:
+        raise BadInput(*_NOBODY)
+    parts = parts_of(services)
+    pages = TestPages(parts, Channels(parts.home, services.clock), in_a_thread)
+    while begun := pages.send(at_once=True):  # who has two numbers is called on the second after the first
+        if not as_json:
+            out.print(safe(f"Sent: {', '.join(f'{one.person} by {one.way}' for one in begun)}"), soft_wrap=True)
+    tried = standing(services.store)
+    month = tried[0].month if tried else f"{services.clock():%Y-%m}"
+    report = report_of(services.policy, tried, month)
+    address = keep_test_page(parts.home, parts.links, report)
+    if as_json:
+        print_json({"month": month, "report": address, "rows": [asdict(one) for one in report.rows]})
+        return
+    table = table_of(report.title, "Who", "By", "Address", "What came of it", "More")
+    for row in report.rows:
+        table.add_row(*(safe(text) for text in (row.person, row.way, row.address, row.found, row.detail)))
+    out.print(table)
+    out.print(safe(f"{report.says} {address}"), soft_wrap=True)
 
 
 def _print(answer: WhoToCall, coming: list[Turn], gaps: list[Turn], *, says_contract: bool) -> None:

@@ -225,6 +225,16 @@ class OnCallPolicy(Strict):
         7, ge=1, le=60, description="How far ahead the team is told that nobody will be on duty."
     )
 
+    test_day: int = Field(
+        0,
+        ge=0,
+        le=28,
+        description="From which day of each month on everybody on the list gets a test page; 0: never.",
+    )
+    test_time: TimeOfDay = Field(
+        "10:00", description="Not before this time of that day, by their own clocks, and within their own hours."
+    )
+
     @field_validator("main_number")
     @classmethod
     def _is_a_number(cls, number: str) -> str:
@@ -254,6 +264,11 @@ class OnCallPolicy(Strict):
     def _pauses(self) -> int:
         halves = round(self.extension_pause_seconds * 2)
         return halves // 2 + halves % 2
+
+    @property
+    def test_minute(self) -> int:
+        """Not before this minute of the day a test page leaves."""
+        return _minutes(self.test_time)
 
     def lines_of(self, one: RosterPerson) -> tuple[Line, ...]:
         """How somebody is rung: their mobile first, then their extension."""

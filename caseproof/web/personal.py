@@ -20,6 +20,7 @@ from caseproof.evidence.page_links import LinkExpired
 from caseproof.evidence.signing import BadLink
 from caseproof.procedure.paging import by_link
 from caseproof.procedure.paging.ports import PagingParts
+from caseproof.procedure.paging.trial_answers import answer_test, see_test
 from caseproof.procedure.paging.words import criterion_in_words
 from caseproof.store import UnknownCase
 from caseproof.web.answer_guard import Fields, RateLimit, TooOften, form_key, is_our_form, one_of, read_form
@@ -68,6 +69,15 @@ class PersonalPages:
         }  # fmt: skip
         return self.pages.show("personal.html", status, PAGE_HEADERS, **what)
 
+    def test(self, token: str, status: int = 200, error: CaseproofError | None = None) -> Response | None:
+        """The page of a test link; None for a link of an emergency. Raises as ``show``."""
+        keys = self.parts.keys()
+        shown = see_test(self.parts.ledger.store, keys, token, self.parts.ledger.clock())
+        if shown is None:
+            return None
+        what = {"shown": shown, "action": self.action(token), "key": form_key(keys.secret, token, 0), "wrong": error}
+        return self.pages.show("personal_test.html", status, PAGE_HEADERS, **what)
+
     def trouble(self, error: CaseproofError) -> Response:
         """The page of a link that cannot be shown, and what to do instead."""
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 503)
@@ -83,6 +93,9 @@ class PersonalPages:
     def do(self, token: str, what: str) -> str:
         """Do what a button says; what the page says of it then. Raises as ``show``, and BadInput."""
         store, clock, keys = self.parts.ledger.store, self.parts.ledger.clock, self.parts.keys()
+        if see_test(store, keys, token, clock()) is not None:
+            answer_test(store, keys, token, clock())
+            return ""
         match what:
             case "take":
                 person = by_link.see(store, clock, keys, token).person
@@ -111,7 +124,7 @@ def personal_routes(personal: PersonalPages) -> APIRouter:
     def look(token: str, request: Request) -> Response:
         try:
             pace.look(request)
-            return personal.show(token, request)
+            return personal.test(token) or personal.show(token, request)
         except CaseproofError as error:
             return personal.trouble(error)
 
@@ -120,7 +133,8 @@ def personal_routes(personal: PersonalPages) -> APIRouter:
         try:
             pace.send(request)
             if not is_our_form(request, personal.parts.keys().secret, token, 0, one_of(fields, "key")):
-                return personal.show(token, request, 403, NotOurForm())
+                wrong = NotOurForm()
+                return personal.test(token, 403, wrong) or personal.show(token, request, 403, wrong)
             after = personal.do(token, one_of(fields, "do"))
         except (BadLink, UnknownCase, TooOften) as error:
             return personal.trouble(error)

@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse
 
 from caseproof.domain.errors import BadInput
 from caseproof.procedure.core.parts import Ledger
-from caseproof.procedure.views.kept_reports import kept_page, kept_pages
+from caseproof.procedure.views.kept_reports import kept_page, kept_pages, kept_test_pages
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.doors import READ
 from caseproof.web.files import NotHere
@@ -54,6 +54,7 @@ def report_routes(ledger: Ledger, home: Path, pages: Pages) -> APIRouter:
             "report.html", 422 if wrong else 200, PAGE_HEADERS, who=person_of(request), wrong=wrong,
             tables=list(tables(found)), since=asked["since"] or f"{over.since:%Y-%m-%d}",
             until=asked["until"] or f"{over.last_day}", over=over, kept=kept_pages(home),
+            tested=kept_test_pages(home),
         )  # fmt: skip
 
     @router.api_route("/report/{name}.csv", methods=list(READ))

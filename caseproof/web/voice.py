@@ -25,6 +25,7 @@ from caseproof.channels.voice.pages import (
     nothing_heard,
     said_back,
     taken_by,
+    trial_over,
 )
 from caseproof.channels.voice.progress import CallBack, read_call_back
 from caseproof.channels.voice.signature import HEADER, LARGEST, Form, form_of, signed_by
@@ -34,6 +35,7 @@ from caseproof.domain.people import same_person
 from caseproof.procedure.paging.answering import Digit, press
 from caseproof.procedure.paging.calls import CallKey, KnownCall, call_of, note, read_call_key
 from caseproof.procedure.paging.ports import Channels, PagingParts
+from caseproof.procedure.paging.trial_answers import hear_test, is_test
 from caseproof.web.answer_guard import RateLimit, TooMuch, TooOften, as_number
 
 _log = logging.getLogger(__name__)
@@ -77,6 +79,8 @@ class VoiceDoors:
 
     def heard(self, key: CallKey, told: CallBack, address: str, turn: int) -> str:
         """What the voice says now. What was pressed is written down before it is said back."""
+        if is_test(key.ref):
+            return self._tested(key, told, address, turn)
         try:
             return self._says(self._pressed(key, told), told, address, turn, key)
         except NotAllowed:  # the emergency that this call was about is over, and perhaps another one goes on
@@ -87,7 +91,18 @@ class VoiceDoors:
 
     def tell(self, key: CallKey, told: CallBack) -> None:
         """Write down how far a call is. Raises StoreError."""
+        if is_test(key.ref):
+            return  # whoever made a test call follows it
         note(self.parts.ledger.store, self.parts.ledger.clock, key, told)
+
+    def _tested(self, key: CallKey, told: CallBack, address: str, turn: int) -> str:
+        """The same in a call of the test page, which is about no case."""
+        store, now = self.parts.ledger.store, self.parts.ledger.clock()
+        try:
+            return hear_test(store, key, told.digits or "", turn, f"{address}?turn={turn + 1}", now)
+        except CaseproofError:
+            _log.exception("What was pressed in a test call could not be written down.")
+            return trial_over(reached=False)
 
     def _pressed(self, key: CallKey, told: CallBack) -> KnownCall | None:
         """The call, after what was pressed in it was written down; of the keys that mean something the first counts."""

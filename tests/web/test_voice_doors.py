@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,10 +16,14 @@ from caseproof.channels.kept_channels import KeptChannels, keep_channels, path_o
 from caseproof.channels.voice.pages import MOST_TURNS
 from caseproof.channels.voice.signature import HEADER, LARGEST, form_of, signature
 from caseproof.channels.voice.twilio import TwilioAccount
+from caseproof.evidence.page_links import PageLink, page_token
 from caseproof.procedure.paging import by_link
 from caseproof.procedure.paging.by_link import Keys
 from caseproof.procedure.paging.calls import CallKey, call_key
 from caseproof.procedure.paging.raising import end_emergency
+from caseproof.procedure.paging.tested import Came, Try, Way, begin, number_of
+from caseproof.procedure.paging.trial_answers import standing
+from tests.support.letters import hidden_fields
 from tests.support.urgent import LEAD, OWL, calling, ended, holder, link, paging, raised
 
 KIND = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -285,3 +290,60 @@ def test_what_is_said_of_a_try_that_was_given_up_still_counts(world: Any, ref: s
     ended(world, ref, 1, "unknown", "its time was up")
     assert "I have it" in spoken(tell(client, door(world, ref), Digits="1"))
     assert holder(world, ref) == LEAD
+
+
+# -- the test page ----------------------------------------------------------------------------------------------------
+
+
+def tried(world: Any, way: Way, address: str) -> Try:
+    """A try of this month's test page."""
+    keep(world)
+    now = world.services.clock()
+    one = Try("2026-11", LEAD, way, address, now, now, Came.SENT)
+    with world.services.store.uow() as uow:
+        begin(uow, one)
+        uow.commit()
+    return one
+
+
+def was_reached(world: Any) -> bool:
+    return any(one.answered for one in standing(world.services.store))
+
+
+def test_who_presses_1_in_a_test_call_was_reached_and_no_other_key_says_so(world: Any, client: TestClient) -> None:
+    one = tried(world, Way.CALL, "+442079460123")
+    key = call_key(world.services.secret, CallKey(f"TEST-{one.month}", 0, number_of(one.key)))
+    path = f"/voice/{key}/answer"
+    asked = tell(client, f"{path}?turn=2", Digits="")
+    assert spoken(asked).count("It is not an emergency") == 2
+    assert f"{HERE}{path}?turn=3" in asked.text
+    assert "7 is not the key." in spoken(tell(client, f"{path}?turn=3", Digits="7"))
+    assert "No key was pressed." in spoken(tell(client, f"{path}?turn={MOST_TURNS + 1}", Digits=""))
+    assert tell(client, f"/voice/{key}/status", CallStatus="completed").status_code == 204
+    assert tell(client, path, token="of somebody else", Digits="1").status_code == 403
+    assert not was_reached(world)
+    for _ in range(2):
+        assert "We reach you at this number." in spoken(tell(client, path, Digits="1"))
+    assert was_reached(world)
+    never = call_key(world.services.secret, CallKey("TEST-2026-10", 0, 5))
+    assert "No key was pressed." in spoken(tell(client, f"/voice/{never}/answer", Digits=""))
+
+
+def test_the_link_of_a_test_page_says_that_it_is_one_and_only_its_button_says_anything(
+    world: Any, client: TestClient
+) -> None:
+    one = tried(world, Way.MAIL, "lead@example.com")
+    until = world.services.clock() + timedelta(days=1)
+    token = page_token(world.services.secret, PageLink(f"TEST-{one.month}", number_of(one.key), LEAD, until))
+    path = f"/page/{token}"
+    for _ in range(2):
+        page = client.get(path)
+        assert page.status_code == 200
+        assert "A test: this is no emergency" in page.text
+        assert LEAD in page.text
+    assert client.post(path, data={"do": "reached"}).status_code == 403
+    assert not was_reached(world)
+    sent = client.post(path, data={"key": hidden_fields(page.text)["key"], "do": "reached"}, follow_redirects=False)
+    assert sent.status_code == 303
+    assert was_reached(world)
+    assert "We know that mail reaches you." in " ".join(client.get(path).text.replace("<strong>", "").split())

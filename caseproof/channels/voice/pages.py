@@ -80,13 +80,7 @@ def asking(alert: VoiceAlert, action: str, *, pressed: str = "") -> str:
 
 def _question(alert: VoiceAlert, site: str, problem: str, action: str, pressed: str) -> str:
     page = ET.Element("Response")
-    gather = ET.SubElement(
-        page, "Gather",
-        {
-            "input": "dtmf", "numDigits": "1", "timeout": str(WAIT_SECONDS), "method": "POST", "action": action,
-            "actionOnEmptyResult": "true",
-        },
-    )  # fmt: skip
+    gather = _gather(page, action)
     if pressed:
         _say(gather, alert, f"{_spelled(pressed[:3])} is none of the keys.")
     for _ in range(2):
@@ -95,6 +89,32 @@ def _question(alert: VoiceAlert, site: str, problem: str, action: str, pressed: 
         _say(gather, alert, "To say that you have it, press 1. If you can't, press 2. To escalate, press 3.")
         ET.SubElement(gather, "Pause", {"length": "1"})
     return _written(page)
+
+
+def _gather(page: ET.Element, action: str) -> ET.Element:
+    """The part of a page that waits for one key, and tells ``action`` also that none was pressed."""
+    wanted = {"input": "dtmf", "numDigits": "1", "timeout": str(WAIT_SECONDS), "method": "POST", "action": action}
+    return ET.SubElement(page, "Gather", wanted | {"actionOnEmptyResult": "true"})
+
+
+def trial(action: str, *, pressed: str = "", language: str = "en-GB") -> str:
+    """The page of a test call, which is about no emergency: it asks for the key 1. ``action`` and ``pressed`` as in
+    ``asking``."""
+    page, alert = ET.Element("Response"), VoiceAlert("", "", "", language)
+    gather = _gather(page, action)
+    if pressed:
+        _say(gather, alert, f"{_spelled(pressed[:3])} is not the key.")
+    for _ in range(2):
+        _say(gather, alert, "This is a test of the call list. It is not an emergency, and nothing is wrong.")
+        _say(gather, alert, "Please press 1, so that we know that we reach you.")
+        ET.SubElement(gather, "Pause", {"length": "1"})
+    return _written(page)
+
+
+def trial_over(*, reached: bool, language: str = "en-GB") -> str:
+    """The end of a test call: the key was written down, or none was pressed."""
+    words = "Thank you. We reach you at this number." if reached else "No key was pressed. This was a test."
+    return _last(VoiceAlert("", "", "", language), f"{words} Goodbye.")
 
 
 def said_back(alert: VoiceAlert, choice: Choice) -> str:

@@ -61,6 +61,10 @@ from caseproof.procedure.notify.mail_pace import NotYourTurn
 from caseproof.procedure.notify.reminding import remind
 from caseproof.procedure.notify.renewing import owes_new_link, renew_link
 from caseproof.procedure.notify.telling import Send
+from caseproof.procedure.paging.by_link import Keys
+from caseproof.procedure.paging.engine import in_a_thread
+from caseproof.procedure.paging.ports import Channels, PagingParts
+from caseproof.procedure.paging.testing import TestPages
 from caseproof.store import CaseRow, locks
 from caseproof.store.messages import MessageRow
 
@@ -122,6 +126,7 @@ class KeeperPass:
     paused: list[str] = field(default_factory=list)
     by_time: list[str] = field(default_factory=list)
     incidents: list[str] = field(default_factory=list)
+    tested: list[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
 
     @property
@@ -146,6 +151,7 @@ class KeeperPass:
             "told to the team": self.team_told,
             "kept paused: no answer": _names(self.paused),
             "reminded or handed on, because time has passed": _names(self.by_time),
+            "test pages sent to": _names(self.tested),
             "incidents": "; ".join(self.incidents[:20]) or "nothing",
             "could not be done": "; ".join(f"{on}: {said}" for on, said in self.problems.said.items()) or "nothing",
         }
@@ -214,6 +220,7 @@ class _Keeper:
             self._done.problems(about_platform(name), Hanging(name))
         self._tell(found)
         self._keep_paused(found)
+        self._send_test_pages()
         settled = [row for row in found.rows if row.ref not in again]
         note_next(self._services.ledger, self._services.policy.keeper, settled, wanted)
         self._try_again(found, again)
@@ -500,6 +507,17 @@ class _Keeper:
                 if row.ref not in told and has_to_be_told(self._services.ledger.case(row.ref)):
                     first.append((row, about))
         return first
+
+    def _send_test_pages(self) -> None:
+        """Once a month everybody on the call list gets a page that says that it is a test."""
+        here = self._services
+        if not (here.policy.on_call.test_day and here.policy.on_call.people):
+            return
+        with self._apart("the test page"):
+            keys = lambda: Keys(here.keys.in_force(), here.keys.void())  # noqa: E731 - asked for with each link
+            parts = PagingParts(here.ledger, lambda: here.policy, keys, here.settings.home_folder, here.links)
+            sent = TestPages(parts, Channels(parts.home, here.clock), in_a_thread, here.wait).send()
+            self._done.tested = [f"{one.person} by {one.way}" for one in sent]
 
     def _keep_paused(self, found: DueCases) -> None:
         """Where no answer came, the account stays paused until a date (J6)."""

@@ -33,6 +33,7 @@ class Telephone:
     """A ``lines.Voice``. ``accounts`` gives what calls now, and raises BadInput where there is none.
 
     ``address`` is what the addresses of a call begin with; ``wait`` waits for an event, so many seconds at most.
+    ``says`` makes the page that goes with a call, of what it is about and where a pressed key is told.
     """
 
     def __init__(
@@ -41,7 +42,9 @@ class Telephone:
         address: Callable[[Ring], str],
         clock: Clock,
         wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
+        says: Callable[[Ring, str], str] = lambda call, action: asking(call.alert, action),
     ) -> None:
+        self._says = says
         self._accounts, self._address, self._clock, self._wait = accounts, address, clock, wait
         self._placed: dict[str, Placed] = {}
         self._given_up: set[str] = set()
@@ -75,7 +78,7 @@ class Telephone:
         address = self._address(call)
         return Call(
             Line(line.number, line.extension, line.pause_seconds),
-            asking(call.alert, f"{address}/answer?turn=2"),
+            self._says(call, f"{address}/answer?turn=2"),
             f"{address}/status",
             f"{address}/machine",
             round(call.ring_seconds),

@@ -16,6 +16,8 @@ from enum import StrEnum
 from caseproof.domain.people import same_person
 from caseproof.store.uow import UnitOfWork
 
+TEST = "TEST-"
+"""What stands where an emergency's calls and links name their case; the month follows."""
 _TRIES, _ANSWERS = "test-page/", "test-page-answer/"
 _KEPT_MONTHS = 24
 
@@ -45,7 +47,7 @@ class Try:
     """One try: ``month`` like 2026-11; ``address`` is the mail address, who they are in Teams, or the number as people
     read it. ``key`` names it in addresses; ``until`` is when nobody waits for its outcome any more (both aware).
 
-    ``call`` is what the provider knows a call by, account and number. ``answered`` is when the person said that it
+    ``call`` is what the provider knows a call by. ``answered`` is when the person said that it
     reached them, and None before.
     """
 
@@ -57,7 +59,7 @@ class Try:
     until: datetime
     came: Came = Came.UNDER_WAY
     detail: str = ""
-    call: tuple[str, str] = ("", "")
+    call: str = ""
     answered: datetime | None = None
 
     @property
@@ -69,7 +71,17 @@ class Try:
 def key_of(person: str, way: Way, address: str) -> str:
     """What a try is known by within its month."""
     told = f"{' '.join(person.split()).casefold()}\n{way}\n{address}"
-    return hashlib.sha256(told.encode()).hexdigest()[:24]
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def number_of(key: str) -> int:
+    """The key as the number that stands in the addresses of a call and of a link."""
+    return int(key, 16)
+
+
+def key_of_number(number: int) -> str:
+    """The key that this number is of."""
+    return f"{number:012x}"
 
 
 def month_of(at: datetime) -> str:
@@ -165,5 +177,5 @@ def _written(one: Try) -> str:
 def _read(month: str, value: str) -> Try:
     said = json.loads(value)
     times = {name: datetime.fromisoformat(said[name]) for name in ("begun", "until")}
-    kinds = {"way": Way(said["way"]), "came": Came(said["came"]), "call": tuple(said["call"])}
+    kinds = {"way": Way(said["way"]), "came": Came(said["came"])}
     return Try(month=month, **(said | times | kinds))

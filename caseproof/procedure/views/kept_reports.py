@@ -8,7 +8,8 @@ from pathlib import Path
 
 from caseproof.domain.errors import CaseproofError
 
-_NAME = re.compile(r"case-report-\d{4}-\d\d-\d\d-to-\d{4}-\d\d-\d\d\.html", re.ASCII)
+_CASES = re.compile(r"case-report-\d{4}-\d\d-\d\d-to-\d{4}-\d\d-\d\d\.html", re.ASCII)
+_TESTS = re.compile(r"test-page-\d{4}-\d\d\.html", re.ASCII)
 
 
 class ReportNotKept(CaseproofError):
@@ -23,12 +24,19 @@ def reports_folder(home: Path) -> Path:
 def kept_page(home: Path, name: str) -> Path | None:
     """The file of a kept report; None for a name that is no report's, or one that is not there."""
     path = reports_folder(home) / name
-    return path if _NAME.fullmatch(name) and path.is_file() and not path.is_symlink() else None
+    is_ours = _CASES.fullmatch(name) or _TESTS.fullmatch(name)
+    return path if is_ours and path.is_file() and not path.is_symlink() else None
 
 
 def kept_pages(home: Path, at_most: int = 20) -> list[str]:
     """The names of the reports that are kept, the one of the latest period first."""
     found = sorted((path.name for path in reports_folder(home).glob("case-report-*.html")), reverse=True)
+    return [name for name in found if kept_page(home, name)][:at_most]
+
+
+def kept_test_pages(home: Path, at_most: int = 12) -> list[str]:
+    """The names of the reports of test pages that are kept, the latest month first."""
+    found = sorted((path.name for path in reports_folder(home).glob("test-page-*.html")), reverse=True)
     return [name for name in found if kept_page(home, name)][:at_most]
 
 
