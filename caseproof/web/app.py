@@ -51,6 +51,7 @@ from caseproof.web.personal import PersonalPages, personal_routes
 from caseproof.web.provider import LoginProvider
 from caseproof.web.question import Questions
 from caseproof.web.raising import RaisePages, raise_routes
+from caseproof.web.raising_support import SupportPages, support_routes
 from caseproof.web.reports import report_routes
 from caseproof.web.views import ticket_page
 from caseproof.web.voice import VoiceDoors, voice_routes
@@ -94,8 +95,9 @@ def create_app(
     app.include_router(inbox_routes(inbox))
     app.include_router(_list_routes(services.store, services.vault, pages, base))
     app.include_router(case_routes(services.store, services.vault, questions, pages, base))
-    app.include_router(hand_routes(HandPages(services.ledger, logins, by_form)))
+    app.include_router(hand_routes(HandPages(services.ledger, services.files, policy, logins, by_form)))
     app.include_router(raise_routes(RaisePages(services.ledger, logins, by_form)))
+    app.include_router(support_routes(SupportPages(services.ledger, services.files, policy, by_form)))
     app.include_router(contact_routes(ContactPages(services.ledger, by_form)))
     shown = IncidentPages(services.ledger, policy, services.replies.secret, who, pages, base)
     app.include_router(incident_routes(shown))

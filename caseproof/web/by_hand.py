@@ -6,15 +6,19 @@ It is a page of its own, because the case's page loads itself anew while its run
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
+from caseproof.config.policy import Policy
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
+from caseproof.domain.support.forms import About
+from caseproof.domain.support.steps import Request as LadderRequest
+from caseproof.domain.support.vocabulary import Failing
 from caseproof.domain.vocabulary import CAUSES, UNKNOWN
 from caseproof.procedure.answers.answering import as_typed
 from caseproof.procedure.core.by_hand import (
@@ -27,8 +31,10 @@ from caseproof.procedure.core.by_hand import (
 )
 from caseproof.procedure.core.causes import correct_cause
 from caseproof.procedure.core.logins import Person, TeamLogins
-from caseproof.procedure.core.parts import Ledger
+from caseproof.procedure.core.parts import EvidenceFiles, Ledger
 from caseproof.procedure.core.texts import in_words
+from caseproof.procedure.escalation.opening import link_job
+from caseproof.procedure.escalation.requesting import answer_form, make_request
 from caseproof.procedure.keeper.owing import give_up
 from caseproof.procedure.views.case_page import cause_in_words
 from caseproof.procedure.views.owed import owed_lines
@@ -42,8 +48,9 @@ from caseproof.web.who import acting_person
 
 PURPOSE = "hand"
 _CAUSES = [(one, in_words(one)) for one in CAUSES if one != UNKNOWN]
-_FORMS = ("note", "look", "cause", "whose", "waive")
-_TYPED = ("note", "cause", "retailer", "marketplace", "what", "reason")
+_FORMS = ("note", "look", "cause", "whose", "waive", "about", "link", "reopen", "failed")
+_ABOUT = ("client", "product", "site", "contract", "failing")
+_TYPED = ("note", "cause", "retailer", "marketplace", "what", "reason", "job", "why", *_ABOUT)
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,8 @@ class HandPages:
     """Shows the page, and does what its forms say."""
 
     ledger: Ledger
+    files: EvidenceFiles
+    policy: Callable[[], Policy]
     logins: TeamLogins
     forms: LoginPages
 
@@ -65,7 +74,7 @@ class HandPages:
         with self.ledger.store.reading() as uow:
             owed = owed_lines(uow.owed.of(case.ref))
             retailers = uow.people.retailers()
-        facts = {name: str(case.facts.get(name) or "") for name in ("retailer", "marketplace")}
+        facts = {name: str(case.facts.get(name) or "") for name in ("retailer", "marketplace", *_ABOUT)}
         what = {
             "case": case, "is_job": case.procedure is JOB_FAILURE, "cause": cause_in_words(case),
             "retailers": retailers, "do": do,
@@ -73,7 +82,8 @@ class HandPages:
             "causes": [one for one in _CAUSES if one[0] != case.facts.get("cause")],
             "owed": [one for one in owed if one.can_be_given_up],
             "typed": {**dict.fromkeys(_TYPED, ""), **facts, **(typed or {})}, "longest_note": LONGEST_NOTE,
-            "longest_name": LONGEST_NAME,
+            "longest_name": LONGEST_NAME, "failings": [str(one) for one in Failing],
+            "is_solved": case.own.get("solution") is not None, "products": list(self.policy().ladder.documents),
         }  # fmt: skip
         return self.forms.show("case_hand.html", request, status, error, **what)
 
@@ -95,6 +105,28 @@ class HandPages:
                 return "facts"
             case "waive":
                 give_up(self.ledger, team, ref, typed["what"], by=by, reason=typed["reason"])
+                return "timeline"
+        return self._support(ref, typed, do, by)
+
+    def _support(self, ref: str, typed: Mapping[str, str], do: str, by: str) -> str:
+        """The same of what is done with support cases alone."""
+        parts = self.ledger, self.files, self.policy(), ref
+        match do:
+            case "about":
+                if typed["failing"] not in set(Failing):
+                    raise BadInput("It is not said whether a job fails (J10).", "Choose one.")
+                said = {name: typed[name] for name in _ABOUT if name != "failing"}
+                form = About(answered_by=by, failing=Failing(typed["failing"]), **said)
+                answer_form(*parts, form)
+                return "facts"
+            case "link":
+                link_job(self.ledger, ref, typed["job"], by)
+                return "facts"
+            case "reopen":
+                make_request(*parts, LadderRequest.REOPEN, {"why": typed["why"]}, by)
+                return "timeline"
+            case "failed":
+                make_request(*parts, LadderRequest.TAKE_SOLUTION_BACK, {"why": typed["why"]}, by)
                 return "timeline"
         raise BadInput("It is not clear what is to be done.", "Use one of the buttons.")
 

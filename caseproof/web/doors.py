@@ -94,6 +94,7 @@ DOORS: tuple[Door, ...] = (
     Door("/cases/{ref}/question", ("POST",), Guard.PERSON),
     Door("/cases/{ref}/hand", _FORM, Guard.PERSON),
     Door("/raise", _FORM, Guard.PERSON),
+    Door("/raise/support", _FORM, Guard.PERSON),
     Door("/emergency", _FORM, Guard.PERSON),
     Door("/emergency/{ref}", READ, Guard.LOGIN),
     Door("/emergency/{ref}/answer", ("POST",), Guard.PERSON),

@@ -82,7 +82,7 @@ class InboxPages:
         """Put the message to a case."""
         if not given["ref"].strip():
             raise BadInput("To which case?", "Give its reference, like JF-000012.")
-        put_to_case(self.ledger, number, given["ref"], by=person.name, remark=given["remark"])
+        put_to_case(self.ledger, number, given["ref"], by=person.name, remark=given["remark"], vault=self.files.vault)
 
     def word(self, number: int, given: Mapping[str, str], person: Person) -> None:
         """Record it as the retailer's word."""

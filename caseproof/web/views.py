@@ -20,12 +20,14 @@ from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.payloads import Noted
+from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.vocabulary import BY_PAGE, Disposition
 from caseproof.evidence.vault import Vault, VaultError
 from caseproof.procedure.closing.running import what_is_left
 from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import short
+from caseproof.procedure.escalation.opening import support_cases_of
 from caseproof.procedure.views.case_page import cause_in_words, next_action, sentence
 from caseproof.procedure.views.owed import OwedLine, owed_lines
 from caseproof.procedure.views.support import SupportView, facts, on_the_way, support_view
@@ -173,7 +175,8 @@ class ProofView:
 @dataclass(frozen=True, slots=True)
 class CasePage:
     """Everything that the page of a case shows; ``beside`` stands beside its question, names and values; ``support`` is
-    what a support case shows, None for others; ``left`` is what a removal left, "" where none was carried out."""
+    what a support case shows, None for others; ``left`` is what a removal left, "" where none was carried out;
+    ``together`` are the support cases of a job's case, and the jobs' cases of a support case."""
 
     case: Case
     state_says: str
@@ -196,6 +199,7 @@ class CasePage:
     flow_run: str
     flow_run_url: str
     left: str
+    together: tuple[str, ...]
 
 
 def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage:
@@ -229,6 +233,7 @@ def case_page(store: Store, vault: Vault, ref: str, prefect_ui: str) -> CasePage
         flow_run=flow_run,
         flow_run_url=f"{prefect_ui}/runs/flow-run/{quote(flow_run, safe='')}" if prefect_ui and flow_run else "",
         left=_left(case),
+        together=tuple(linked_jobs(case) if case.procedure is SUPPORT else support_cases_of(case)),
     )
 
 
