@@ -11,6 +11,7 @@ import pytest
 from caseproof.channels.outbound.mail import MailDown
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.errors import BadInput, NotAllowed
+from caseproof.domain.job_failure.kinds import Kind as JobKind
 from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.forms import Finish, Finishes, form_for
 from caseproof.domain.support.kinds import Kind
@@ -171,5 +172,10 @@ def test_a_later_failed_run_of_the_job_is_seen_at_the_last_look(desk: Desk) -> N
     world.clock.move(minutes=1)
     world.platform.add_run(world.case(job).facts["job"], RunState.FAILED)
     case = desk.finish(ref)
-    assert (case.is_closed, case.look["failed"] != []) == (False, True)
+    assert (case.is_closed, case.look["failed"][0]) == (False, job)
     assert desk.finish(ref).version == case.version, "it is said once"
+    assert "proven" in codes(desk, ref), "the job's case has to close anew"
+    again = {"why": "it failed again", "check": "c", "cause": "feed", "summary": "late", "failed_run": None}
+    world.services.ledger.record(job, JobKind.REOPENED, **again, failed_run_url=None, failed_at=None)
+    assert world.walk(job).is_closed
+    assert desk.finish(ref).is_closed

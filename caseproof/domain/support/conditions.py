@@ -47,16 +47,27 @@ def linked_jobs(case: Case) -> list[str]:
     return list(dict.fromkeys(linked))
 
 
-def proof_of(case: Case, ref: str) -> FactOf[says.JobProven] | None:
-    """The closing of a linked case, where it was proven since this one was opened last; else None."""
-    opened = case.last_opened
+def last_closing_of(case: Case, ref: str) -> FactOf[says.JobProven] | None:
+    """The closing of a linked case that was written down last in this opening, whether it counts or not; else None."""
     found = [fact for fact in case.all_of(says.JobProven) if fact.data["ref"] == ref and fact.seq > since(case)]
-    if not found or opened is None:
+    return found[-1] if found else None
+
+
+def proof_of(case: Case, ref: str) -> FactOf[says.JobProven] | None:
+    """The closing of a linked case, where it was proven since this one was opened last; else None.
+
+    A later look that saw the job fail again, or its case open, takes it away: that case has to close anew.
+    """
+    opened, found = case.last_opened, last_closing_of(case, ref)
+    if found is None or opened is None:
         return None
-    said = found[-1].data
+    said = found.data
     closed_at = _when(said["closed_at"])
     holds = said["rule"] in _PROVEN_BY and _DIGEST.fullmatch(str(said["evidence"])) and _JOB_FAILURE.fullmatch(ref)
-    return found[-1] if holds and closed_at is not None and closed_at >= opened.at else None
+    looks = [look for look in case.all_of(says.SupportLookedAgain) if look.seq > found.seq]
+    if any(ref in look.data["failed"] for look in looks if isinstance(look.data["failed"], list)):
+        return None
+    return found if holds and closed_at is not None and closed_at >= opened.at else None
 
 
 def _proven(case: Case) -> Met | None:

@@ -16,7 +16,7 @@ from caseproof.config.clock import Clock
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers, is_fresh, proof_holds
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
-from caseproof.domain.support.conditions import linked_jobs, proof_of
+from caseproof.domain.support.conditions import last_closing_of, linked_jobs, proof_of
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.vocabulary import Decision
@@ -37,10 +37,18 @@ def prove_the_jobs(ledger: Ledger, files: EvidenceFiles, folder: Path, ref: str)
     if case.is_closed or case.procedure is not SUPPORT:
         return case
     for job in linked_jobs(case):
-        there, known = ledger.case(job), proof_of(case, job)
-        if known is None or (there.is_closed and known["evidence"] != _proof_in_force(there)):
+        there = ledger.case(job)
+        if is_closed_anew(case, there):
             case = _prove(ledger, files, folder, case, there)
     return case
+
+
+def is_closed_anew(case: Case, there: Case) -> bool:
+    """Whether a linked job's case is closed, after this one was opened, with a proof that is not written down here."""
+    opened, known = case.last_opened, last_closing_of(case, there.ref)
+    if there.procedure is not JOB_FAILURE or not there.is_closed or there.closed is None or opened is None:
+        return False
+    return there.closed.at >= opened.at and (known is None or known["evidence"] != _proof_in_force(there))
 
 
 def _proof_in_force(there: Case) -> str:
@@ -48,10 +56,7 @@ def _proof_in_force(there: Case) -> str:
 
 
 def _prove(ledger: Ledger, files: EvidenceFiles, folder: Path, case: Case, there: Case) -> Case:
-    opened = case.last_opened
-    if not there.is_closed or there.closed is None or there.proof is None or opened is None:
-        return case
-    if there.procedure is not JOB_FAILURE or there.closed.at < opened.at:
+    if there.closed is None or there.proof is None:
         return case
     content = _checked(files, folder, there)
     said = {
@@ -63,8 +68,7 @@ def _prove(ledger: Ledger, files: EvidenceFiles, folder: Path, case: Case, there
     event = event_of(Kind.JOB_PROVEN, ledger.clock(), US, said)
 
     def once(now: Case) -> list[Any]:
-        known = proof_of(now, there.ref)
-        return [] if now.is_closed or (known is not None and known["evidence"] == said["evidence"]) else [event]
+        return [event] if not now.is_closed and is_closed_anew(now, there) else []
 
     return ledger.change(case.ref, once)
 
@@ -118,7 +122,8 @@ def _look_at(there: Case, case: Case, platform: Callable[[str], JobPlatform] | N
         since = datetime.fromisoformat(there.verified["started_at"])
         try:
             runs = platform(str(there.facts["platform"])).runs_since(str(there.facts["job"]), since)
-            failed = [run.id for run in runs if run.state is RunState.FAILED and run.id != there.verified["run"]]
+            later = [run.id for run in runs if run.state is RunState.FAILED and run.id != there.verified["run"]]
+            failed = [there.ref, *later] if later else []
         except UnknownJob:
             failed = [there.ref]
     return {"case": there.ref, "closed": there.is_closed, "proof": _proof_in_force(there), "failed": failed}

@@ -37,6 +37,7 @@ from caseproof.domain.visible import one_line
 from caseproof.procedure.core.parts import US, Ledger, Links, event_of
 from caseproof.procedure.core.support import documents_linked, people_of
 from caseproof.procedure.core.texts import short
+from caseproof.procedure.escalation.closing import is_closed_anew
 from caseproof.store.logins import folded_name
 
 JOBS_EVERY = timedelta(minutes=10)
@@ -82,13 +83,7 @@ def mind_the_time(
 
 def _closed_jobs(ledger: Ledger, case: Case) -> list[str]:
     """The linked jobs' cases that are closed, of which this case does not know yet: its run reads their proof."""
-    opened = case.last_opened
-    found = []
-    for ref in linked_jobs(case):
-        there = ledger.case(ref)
-        if proof_of(case, ref) is None and there.closed is not None and there.is_closed and opened is not None:
-            found += [ref] if there.closed.at >= opened.at else []
-    return found
+    return [ref for ref in linked_jobs(case) if is_closed_anew(case, ledger.case(ref))]
 
 
 def _next_look(case: Case, limits: Mapping[Tier, Limit], now: datetime) -> datetime | None:
