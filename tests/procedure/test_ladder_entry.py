@@ -145,6 +145,8 @@ def test_e6_a_mail_in_the_case_names_the_technician_unless_anybody_may_have_sent
     with pytest.raises(NotAllowed, match="names this technician"):
         desk.ask(ref, Request.REACH_L2, **named | {"evidence": "cd" * 32})
     assert desk.ask(ref, Request.REACH_L2, **named | {"evidence": "abababab"}).state is State.WITH_L2
+    by_words = desk.open(evidence="ab" * 32, summary="By its words")
+    assert desk.ask(by_words, Request.REACH_L2, **named | {"evidence": "their mail"}).state is State.WITH_L2
     forged = desk.open(evidence="ab" * 32, summary="Another", unproven="not_authentic")
     with pytest.raises(NotAllowed, match="names this technician"):
         desk.ask(forged, Request.REACH_L2, **named | {"evidence": "abababab"})

@@ -25,6 +25,7 @@ from caseproof.procedure.core.parts import event_of
 from caseproof.procedure.escalation.closing import prove_the_jobs
 from caseproof.procedure.escalation.opening import link_job
 from caseproof.procedure.escalation.requesting import answer_form
+from tests.support.fakes import Killed
 from tests.support.support_desk import LADDER, Desk
 from tests.support.world import World
 
@@ -81,6 +82,18 @@ def test_a_mail_that_was_not_taken_is_sent_later_and_not_twice(desk: Desk) -> No
     desk.world.restart(minutes=30)
     Desk(desk.world).tell(ref)
     assert len(desk.world.mail.taken) == 1
+
+
+def test_a_process_that_dies_after_the_mail_left_sends_no_other_mail(desk: Desk) -> None:
+    ref = solved(desk, sender=CLIENT)
+    desk.world.mail.faulty.fails("send", after=Killed())
+    with pytest.raises(Killed):
+        desk.tell(ref)
+    desk.world.restart(minutes=30)
+    Desk(desk.world).tell(ref)
+    sent = {bytes(content) for content, _, _ in desk.world.mail.taken}
+    assert len(sent) == 1, "if it comes twice, it is the same, under the same Message-ID"
+    assert len(desk.world.case(ref).every(Kind.CLIENT_TOLD)) == 1
 
 
 def test_where_no_address_is_known_a_person_tells_the_client_and_says_how(desk: Desk) -> None:

@@ -6,6 +6,7 @@ the mail that names a technician is read from the store, here, and what was read
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -42,7 +43,7 @@ from caseproof.store import UnknownCase
 
 LONGEST = 20_000
 """How many characters of a text are written down."""
-_SHORTEST_DIGEST = 8
+_DIGEST = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
 _AS_TYPED = frozenset({"tier", "document", "ref", "evidence", "of", "ticket", "technician", "way", "naming"})
 """What is compared with something that is known: redaction must not change it."""
 
@@ -194,17 +195,23 @@ def _read_there(
     if kind not in (Kind.REACHED_L2, Kind.REACHED_PT) or said.get("way") != Way.NAMED:
         return said
     if said.get("naming") == Naming.MAIL:
-        return said | {"evidence": _mail_meant(case, str(said.get("evidence") or ""))}
+        return said | {"evidence": _mail_meant(case, str(said.get("evidence") or ""), str(said.get("technician")))}
     if said.get("naming") != Naming.CASE:
         return said
     return said | _named_by(ledger, files, case, str(said.get("ref") or ""), people)
 
 
-def _mail_meant(case: Case, typed: str) -> str:
-    """The file of the case's mail whose digest begins so; what was typed, where that is none or several."""
+def _mail_meant(case: Case, typed: str, technician: str) -> str:
+    """The file of the case's mail whose digest begins so. Where no digest was typed: the only one that names them; what
+    was typed, where that is none or several."""
     opened = case.opened.event.data if case.opened else {}
-    known = {str(opened.get("evidence") or ""), *(str(fact.data["evidence"]) for fact in case.all_of(says.ClientWrote))}
-    meant = [one for one in known - {""} if len(typed) >= _SHORTEST_DIGEST and one.startswith(typed.casefold())]
+    mails = {str(fact.data["evidence"]): str(fact.data["words"]) for fact in case.all_of(says.ClientWrote)}
+    mails |= {str(opened["evidence"]): str(opened["said"])} if opened.get("evidence") else {}
+    begins = typed.strip().strip("`").casefold()
+    if _DIGEST.fullmatch(begins):
+        meant = [one for one in mails if one.startswith(begins)]
+    else:
+        meant = [one for one, words in mails.items() if stands_in(technician, words)]
     return meant[0] if len(meant) == 1 else typed
 
 

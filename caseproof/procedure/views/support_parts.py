@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from caseproof.domain.case import Case
 from caseproof.domain.support.forms import About, Finish, SupportForm, tiers_answering
+from caseproof.domain.support.payloads import ClientWrote
 from caseproof.domain.support.vocabulary import TIER_NAMES
 from caseproof.procedure.core.texts import link, plain, short
 from caseproof.procedure.views.support import Effort, NextTier, SupportView, next_step, support_view
@@ -43,6 +44,19 @@ def above_form_on_page(case: Case) -> Iterator[str]:
     view = support_view(case)
     yield _lines(view.open_items)
     yield from (_next_tier(one) for one in view.next_tiers)
+    yield _mails(case)
+
+
+def _mails(case: Case) -> str:
+    """The mails of the case by what a form names them by, as one may name a technician (E6)."""
+    told = [(case.opened.event.data if case.opened else {}), *(fact.event.data for fact in case.all_of(ClientWrote))]
+    lines = [
+        f"* `{str(one['evidence'])[:12]}` from {plain(str(one.get('sender') or 'nobody named'))}"
+        f"{': it names nobody, for it may be of another' if one.get('unproven') else ''}"
+        for one in told
+        if one.get("evidence")
+    ]
+    return "\n".join(["**Mails in this case**, by their files (E6):", "", *lines]) if lines else ""
 
 
 def what_to_do(case: Case, form: type[SupportForm]) -> str:
