@@ -28,7 +28,7 @@ from tasks.support import (
     look_again,
     prove_the_jobs,
     tell_the_client,
-    wait_for_the_jobs,
+    wait_to_close,
 )
 from tasks.trouble import carry, how_it_ended, read_answers
 
@@ -83,7 +83,7 @@ def escalation(
         carry(tell_the_client, ref)  # J5
         carry(prove_the_jobs, ref)  # J7, J8: each job by its own case
         finish_by_hand(ref)  # J5, J10: suspends until a person does what Caseproof cannot
-        carry(wait_for_the_jobs, ref)  # J10
+        carry(wait_to_close, ref)  # E8, J10: an emergency is over, each job's own case closed
         carry(look_again, ref)  # J10, J11
         carry(close_the_support_case, ref)  # J11: the store refuses it without the proof
         help_if_stuck(ref, before)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.codes import Code, StepName
+from caseproof.domain.emergency.closing import EMERGENCY_OVER
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.support.conditions import linked_jobs, proof_of
 from caseproof.domain.support.forms import (
@@ -27,7 +28,6 @@ from caseproof.procedure.core.asked import answer_to
 from caseproof.procedure.escalation import closing, telling
 from caseproof.procedure.views.support_parts import what_to_do
 from tasks.common import load_case, load_platform, load_sender, services
-from tasks.display.ladder import show_the_ladder
 from tasks.display.showing import show_the_proof
 from tasks.forms.asking import ask
 from tasks.forms.cases import CaseAsker, act_on
@@ -83,7 +83,6 @@ def _let(ref: str, form: type[SupportForm]) -> None:
         act_on(ref, answer, form)
         return
     if form_for(case) is form:
-        show_the_ladder()
         ask(CaseAsker(ref, what_to_do(case, form), lambda now: form_for(now) is form), form)
 
 
@@ -110,21 +109,27 @@ def prove_the_jobs(ref: str) -> None:
     closing.prove_the_jobs(services().ledger, services().files, services().proofs, ref)
 
 
-class WaitsForCase(CaseproofError):
-    """The case of a job that fails in this matter has to close first."""
+class WaitsToClose(CaseproofError):
+    """Something else has to be over first, and nobody has to do anything here."""
 
     code = Code.WAITS_FOR_CASE
 
 
-@step(StepName.WAIT_FOR_THE_JOBS, "J10", due=lambda case: _has_unproven_jobs(case) and form_for(case) is None)
-def wait_for_the_jobs(ref: str) -> None:
-    """J10: a job is proven by its own case, so this one waits until that is closed. Reads only."""
-    case = load_case(ref)
-    open_yet = [job for job in linked_jobs(case) if proof_of(case, job) is None]
-    if open_yet:
-        raise WaitsForCase(
-            f"{', '.join(open_yet)} has to close with its proof first.", "It goes on by itself when that is so."
-        )
+def _waits_to_close(case: Case) -> bool:
+    return _is_solved(case) and form_for(case) is None and bool(_hangs_on(case))
+
+
+def _hangs_on(case: Case) -> list[str]:
+    """What has to be over before the case can close: the case of each job that is not proven yet, and an emergency."""
+    jobs = [f"{job} has to close with its proof first." for job in linked_jobs(case) if proof_of(case, job) is None]
+    over = [one.missing for one in closure_blockers(case) if one.code == EMERGENCY_OVER.code]
+    return [*jobs, *over]
+
+
+@step(StepName.WAIT_TO_CLOSE, "E8, J10", due=_waits_to_close)
+def wait_to_close(ref: str) -> None:
+    """E8, J10: a job is proven by its own case, and an emergency is over first. Reads only."""
+    raise WaitsToClose(" ".join(_hangs_on(load_case(ref))), "The case goes on by itself when that is so.")
 
 
 def _lacks_only_the_look(case: Case) -> bool:

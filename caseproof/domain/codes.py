@@ -32,7 +32,7 @@ class StepName(StrEnum):
     CLOSE_THE_TICKET = "close the ticket"
     TELL_THE_CLIENT = "tell the client"
     PROVE_THE_JOBS = "read the proof of each job"
-    WAIT_FOR_THE_JOBS = "wait for the jobs' cases"
+    WAIT_TO_CLOSE = "wait until it may close"
     TELL_IT_WORKS_AGAIN = "tell the retailer that it works again"
     THE_PROCEDURE = "the procedure"
     """No step in particular: a whole pass changed nothing."""

@@ -75,7 +75,7 @@ PASSES = frozenset(
 HARMLESS = frozenset({Code.STILL_RUNNING, Code.WAITS_FOR_CASE})
 """What is no trouble at all: nobody has to do anything, and nothing is late."""
 
-READ_BY_ITSELF = frozenset({StepName.VERIFY_THE_RUN, StepName.WAIT_FOR_THE_JOBS})
+READ_BY_ITSELF = frozenset({StepName.VERIFY_THE_RUN, StepName.WAIT_TO_CLOSE})
 """Steps for which the keeper looks at what they wait for (a run's end, another case's): no try is needed before."""
 
 GRACE = timedelta(minutes=2)

@@ -14,6 +14,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.forms import Form, fields_of
 from caseproof.domain.procedure import procedure_of
+from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.vocabulary import BY_FORM
 from caseproof.procedure.core.answer_ledger import AnswerLedger
 from caseproof.procedure.core.asked import choices_of, typed_before
@@ -22,6 +23,7 @@ from caseproof.procedure.escalation.acting import Acting, act, who_answers
 from caseproof.procedure.views.questions import case_question, form_heading, what_rules_mean
 from caseproof.procedure.views.titles import stands
 from tasks.common import load_case, ports, services
+from tasks.display.ladder import show_the_ladder
 from tasks.display.logs import speak_in_words, told
 from tasks.display.showing import show_the_case
 from tasks.forms.asking import Question, Words, act_or_refuse
@@ -97,8 +99,10 @@ class CaseAsker:
         return case.question_number
 
     def show(self) -> None:
-        """The card, and the run's name and tags."""
+        """The card, and the run's name and tags; of a support case also the table of the ladder, where it stands."""
         show_the_case(self.ref)
+        if procedure_of(self.ref) is SUPPORT:
+            show_the_ladder()
 
     def words(self, form: type[Form]) -> Words:
         """The case, what was said, and what to do."""

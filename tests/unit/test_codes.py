@@ -31,7 +31,7 @@ def test_the_stored_names_of_the_steps_never_change() -> None:
         "note on the ticket", "run it again, or remove it",
         "verify the run", "set the schedule live", "photograph the run", "attach the picture", "look again",
         "make the proof", "close the case", "close the ticket", "tell the client", "read the proof of each job",
-        "wait for the jobs' cases", "tell the retailer that it works again",
+        "wait until it may close", "tell the retailer that it works again",
         "the procedure",
     ]  # fmt: skip
 

@@ -18,7 +18,7 @@ from caseproof.domain.codes import Code, StepName
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.job_failure.turn import owes_word
 from caseproof.domain.procedure import procedure_of
-from caseproof.domain.support.conditions import linked_jobs
+from caseproof.domain.support.conditions import linked_jobs, proof_of
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.vocabulary import AGREEMENT, CAUSE, DECISION, REVIEW, SHARED_CAUSE, TRY_AGAIN, WORD
 from caseproof.platforms.base import JobPlatform, UnknownRun
@@ -291,7 +291,7 @@ def is_over(ledger: Ledger, runner: Callable[[Case], JobPlatform], ref: str) -> 
 
 
 def _are_closed(ledger: Ledger, case: Case) -> bool:
-    """Whether the cases of all linked jobs closed since this one was opened."""
+    """Whether a linked job is to be proven yet, and the case of each of these closed since this one was opened."""
     since = case.last_opened.at if case.last_opened else None
-    jobs = [ledger.case(ref).closed for ref in linked_jobs(case)]
-    return since is not None and bool(jobs) and all(one is not None and one.at >= since for one in jobs)
+    open_yet = [ledger.case(ref).closed for ref in linked_jobs(case) if proof_of(case, ref) is None]
+    return since is not None and bool(open_yet) and all(one is not None and one.at >= since for one in open_yet)
