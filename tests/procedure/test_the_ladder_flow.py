@@ -7,10 +7,15 @@ from typing import Any
 
 import pytest
 
+from caseproof.domain.errors import NotAllowed, NotOnTheTeam
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.vocabulary import Failing, Urgency
+from caseproof.procedure.keeper.owing import give_up
+from caseproof.procedure.views.ladder_table import ladder_lines
 from flows.escalation import escalation
+from flows.who_has_it import who_has_it
+from tests.support.keeper import Keeper
 from tests.support.support_cases import PAGE
 from tests.support.walker import Suspended, Walker
 from tests.support.world import World
@@ -56,6 +61,11 @@ class Climb:
         return self.turn(case=self.ref)
 
     @property
+    def holder(self) -> str:
+        with self.world.services.store.reading() as uow:
+            return uow.worklist.standing([self.ref])[self.ref][1]
+
+    @property
     def case(self) -> Any:
         return self.world.case(self.ref)
 
@@ -74,11 +84,15 @@ def test_a_problem_climbs_from_l1_to_development_and_closes_with_its_solution(cl
     tried = "I tried a step: nothing changed"
     assert climb.answers(l1, what=tried, step=TRIED["step"], seen=TRIED["seen"]) == "l1"
     assert climb.answers(l1, what="L1 cannot solve it: hand over to L2 (E1)", why="the cart stays empty") == "l2"
+    assert climb.holder == "", "another tier has to act"
     assert climb.answers(l2, **TRIED) == "l2"
+    assert climb.holder == l2, "who answers has it"
     ask = "ask PT for help, and keep the case (E2, E3)"
     assert climb.answers(l2, what=ask, wanted="which plugin empties the session?") == "pt-asked"
+    assert climb.holder == ""
     advise = "answer L2 with suggestions or questions (E3)"
     assert climb.answers(pt, what=advise, suggestions="switch the cache plugin off") == "l2"
+    assert climb.holder == l2, "the answer goes back to who asked"
     exhausted = "L2's efforts are exhausted: PT may take it (E4)"
     assert climb.answers(l2, what=exhausted, why="every document and suggestion is tried") == "l2"
     assert "E3" in climb.case.refused["why"]
@@ -136,3 +150,36 @@ def test_a_case_whose_job_fails_waits_for_that_jobs_own_case(climb: Climb) -> No
     assert climb.world.case(job).is_closed
     assert climb.turn(case=climb.ref) == ""
     assert climb.case.is_closed
+
+
+def test_who_has_it_is_said_in_prefects_form_and_stands_in_the_ladders_table(climb: Climb) -> None:
+    climb.turn(**RAISED)
+    with climb.world._at_work(climb.walker, climb.world.services):
+        said = who_has_it.fn(case=climb.ref.lower(), who="Front Line", what="claim")
+        assert said == "front line has SC-000001 from now on."
+        with pytest.raises(NotAllowed, match="front line has it; hand it over instead"):
+            who_has_it.fn(case=climb.ref, who="second line")
+        with pytest.raises(NotOnTheTeam):
+            who_has_it.fn(case=climb.ref, who="second line", what="hand over", colleague="a stranger")
+        who_has_it.fn(case=climb.ref, who="second line", what="hand over", colleague="developer")
+    assert climb.holder == "developer"
+    services = climb.world.services
+    assert [line.holder for line in ladder_lines(services.ledger, services.policy.keeper)] == ["developer"]
+
+
+def test_the_keeper_keeps_it_alive_and_does_nothing_of_a_job_failures_to_it(climb: Climb) -> None:
+    keeper = Keeper(climb.world)
+    climb.turn(**RAISED)
+    done = keeper()
+    assert (done.looked_at, done.woken, keeper.looked_after) == (1, [], [])
+    ledger = climb.world.services.ledger
+    ledger.record(climb.ref, Kind.CLIENT_WROTE, sender="shop@example.com", words="it is back", evidence="0" * 64)
+    assert keeper().woken == [climb.ref], "there is news since it asked"
+    assert climb.turn(case=climb.ref) == "l1"
+    late = keeper(days=40)
+    assert (late.reminded, late.paused, late.renewed, late.reopened, late.stopped_again) == ([], [], [], [], [])
+    assert late.problems.said == {}
+    assert late.by_time == [climb.ref], "its tier's time is over"
+    climb.world.services.ledger.record(climb.ref, Kind.TROUBLE, step="look again", problem="x", next_action="y")
+    with pytest.raises(NotAllowed, match="cannot be given up"):
+        give_up(ledger, ["operator"], climb.ref, "step", by="operator", reason="x")

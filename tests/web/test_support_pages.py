@@ -64,7 +64,7 @@ def test_its_page_says_who_has_it_what_was_tried_and_what_the_next_tier_lacks(mi
 def test_pages_that_go_through_cases_take_it(mixed: Any, there: TestClient, address: str) -> None:
     page = there.get(address, follow_redirects=True)
     assert page.status_code == 200, text_of(page.text)
-    if address in ("/", "/cases", "/?waits=team"):
+    if address in ("/", "/cases"):
         assert mixed.refs[State.WITH_L1] in page.text
         assert "L1, the front line: say what was tried, or hand it over" in text_of(page.text)
 

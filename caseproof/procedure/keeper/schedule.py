@@ -14,12 +14,10 @@ from types import MappingProxyType
 
 from caseproof.config.policy_check import KeeperPolicy
 from caseproof.domain.case import Case
-from caseproof.domain.codes import Code, StepName
+from caseproof.domain.codes import StepName
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.job_failure.turn import owes_word
 from caseproof.domain.procedure import procedure_of
-from caseproof.domain.support.conditions import linked_jobs, proof_of
-from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.vocabulary import AGREEMENT, CAUSE, DECISION, REVIEW, SHARED_CAUSE, TRY_AGAIN, WORD
 from caseproof.platforms.base import JobPlatform, UnknownRun
 from caseproof.procedure.core.causes import over_at
@@ -75,7 +73,7 @@ def due_actions(row: CaseRow, policy: KeeperPolicy) -> list[DueAction]:
         found.append(DueAction(Due.WAKE, over_at(policy, row.cause_since) if policy.ask_cause else row.asked_at))
     if row.asked_form == SHARED_CAUSE:
         return found  # the team is told of the case that asks
-    if row.asked_form == TRY_AGAIN and (row.state is State.RUNNING or row.trouble_code == Code.WAITS_FOR_CASE):
+    if row.asked_form == TRY_AGAIN and row.state is State.RUNNING:
         found.append(DueAction(Due.READ_THE_RUN, row.asked_at))
     if row.asked_form == TRY_AGAIN:
         return found  # it is tried again, and the team told of it, as of what is owed
@@ -274,10 +272,8 @@ def remember_the_policy(ledger: Ledger, keeper: KeeperPolicy) -> None:
 
 
 def is_over(ledger: Ledger, runner: Callable[[Case], JobPlatform], ref: str) -> bool:
-    """Whether what a suspended case waits for is over: the job's run, or the case of each job. Raises PlatformError."""
+    """Whether the job's run that a suspended case waits for is over. Raises PlatformError."""
     case = ledger.case(ref)
-    if case.procedure is SUPPORT:
-        return _are_closed(ledger, case)
     trouble = case.trouble
     if case.state is not State.RUNNING or case.run is None or trouble is None:
         return False
@@ -288,10 +284,3 @@ def is_over(ledger: Ledger, runner: Callable[[Case], JobPlatform], ref: str) -> 
     except UnknownRun:
         return True  # so that the case reads that itself
     return run.state.is_over or run.ended_at is not None
-
-
-def _are_closed(ledger: Ledger, case: Case) -> bool:
-    """Whether a linked job is to be proven yet, and the case of each of these closed since this one was opened."""
-    since = case.last_opened.at if case.last_opened else None
-    open_yet = [ledger.case(ref).closed for ref in linked_jobs(case) if proof_of(case, ref) is None]
-    return since is not None and bool(open_yet) and all(one is not None and one.at >= since for one in open_yet)
