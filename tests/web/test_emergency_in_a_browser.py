@@ -137,9 +137,9 @@ def test_the_live_page_shows_by_itself_what_happens_and_what_is_typed_there_stay
     expect(page.locator("#standing")).to_contain_text(f"Ringing: {OWL}")
     page.get_by_label("Why?").fill("half a sent")
     ended(office.world, office.ref, 2, "busy")
-    expect(page.locator("#table")).to_contain_text("busy")
     calling(office.world, office.ref, "third on call", 3)
     expect(page.locator("#standing")).to_contain_text("Ringing: third on call")
+    expect(page.locator("#table")).to_contain_text("busy")
     expect(page.get_by_label("Why?")).to_have_value("half a sent")
     assert wrong == []
     context.close()
