@@ -46,6 +46,18 @@ def calling(world: Any, ref: str, person: str, attempt: int = 1) -> None:
     )
 
 
+def telling(world: Any, ref: str, news: str, attempt: int) -> None:
+    """A mail with this news is on its way."""
+    now = world.services.clock()
+    said = says.PageBegun(
+        emergency=1, attempt=attempt, channel="mail", until=(now + timedelta(minutes=1)).isoformat(), worker="w",
+        news=news, about=1,
+    )  # fmt: skip
+    world.services.store.change(
+        ref, lambda case: [event_of(kind_with(case.procedure, says.PageBegun), now, "caseproof", said)]
+    )
+
+
 def ended(world: Any, ref: str, attempt: int, outcome: str, detail: str = "") -> None:
     """What came of a call."""
     said = says.PageEnded(emergency=1, attempt=attempt, outcome=outcome, detail=detail)

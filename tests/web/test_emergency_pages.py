@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from caseproof.domain.emergency.vocabulary import Criterion
+from caseproof.domain.emergency.vocabulary import Criterion, NewsKind, Outcome
 from caseproof.procedure.paging.raising import end_emergency
 from tests.support.letters import hidden_fields
-from tests.support.urgent import LEAD, OWL, SITE, calling, ended, holder, paging, raised
+from tests.support.urgent import LEAD, OWL, SITE, calling, ended, holder, paging, raised, telling
 
 FILLED = {
     "down": "ordering_down", "was_seen": "The checkout says 500.", "site": SITE, "client": "Shop A",
@@ -68,6 +68,7 @@ def test_a_thirty_second_case_is_written_and_calling_begins_without_prefect(worl
     assert (said.actor, said.data["site"], said.data["own_ladder"], said.data["all_team"]) == (
         "operator", SITE, "used", False,
     )  # fmt: skip
+    assert "An emergency goes on here." in read(operator.get(f"/cases/{ref}").text)
     assert said.data["criteria"] == [{"criterion": "ordering_down", "seen": "The checkout says 500."}]
 
 
@@ -224,6 +225,19 @@ def test_each_try_stands_there_with_what_came_of_it_and_what_is_said_becomes_no_
     assert told.index(OWL) < told.index(LEAD), "the newest first"
     assert "<script>rang" not in page.text
     assert "script-src 'self'" in page.headers["Content-Security-Policy"]
+
+
+def test_each_kind_of_news_and_each_outcome_has_its_words_on_the_page(world: Any, operator: TestClient) -> None:
+    ref = raised(world)
+    for number, news in enumerate(NewsKind, 1):
+        telling(world, ref, str(news), number)
+    for number, outcome in enumerate(Outcome, 100):
+        calling(world, ref, LEAD, number)
+        ended(world, ref, number, str(outcome))
+    told = read(operator.get(f"/emergency/{ref}").text)
+    assert told.count(" mail ") == len(NewsKind)
+    for outcome in Outcome:
+        assert f"call {LEAD} {str(outcome).replace('_', ' ')}" in told
 
 
 def test_who_takes_it_stands_there_with_until_when_and_gives_it_back(world: Any, operator: TestClient) -> None:

@@ -21,6 +21,8 @@ _NEWS = {
     NewsKind.STILL_CALLING: "that nobody has it yet",
     NewsKind.CALLING_AGAIN: "that calling begins again",
     NewsKind.TAKEN: "who has it",
+    NewsKind.UPDATE: "how it stands",
+    NewsKind.STILL_HELD: "who has it yet",
     NewsKind.OVER: "that it is over",
 }
 _LADDER = {
@@ -30,7 +32,7 @@ _LADDER = {
 }
 _HAPPENED = (
     says.EmergencyRaised, says.ProbeLooked, says.EmergencyTaken, says.TakenByAnother, says.CallingAgain,
-    says.WholeTeamCalled, says.NobodyToCall, says.EmergencyOver,
+    says.WholeTeamCalled, says.NobodyToCall, says.UpdateGiven, says.EmergencyOver,
 )  # fmt: skip
 
 
