@@ -13,7 +13,7 @@ from caseproof.domain.worklist import Filters, Group, WorkQuery
 from caseproof.procedure.core.handling import Handle, Wish, handle
 from caseproof.procedure.escalation.mine import tiers_of, waits_for
 from caseproof.procedure.views.worklist import worklist
-from tests.support.support_cases import PEOPLE
+from tests.support.support_cases import NAMED, PEOPLE
 from tests.support.support_desk import LADDER, Desk
 from tests.support.world import World
 
@@ -46,6 +46,26 @@ def test_a_support_case_waits_for_the_tier_that_has_to_act_until_somebody_has_it
     assert mine(desk, PEOPLE["L1"]) == [other]
     with pytest.raises(NotOnTheTeam):
         mine(desk, "somebody")
+
+
+def test_who_has_a_case_changes_with_the_tier_that_has_to_act(desk: Desk) -> None:
+    ref = desk.open()
+    do(desk, Handle.CLAIM, ref, PEOPLE["L1"])
+    desk.ask(ref, Request.TRY)
+    assert mine(desk, PEOPLE["L1"]) == [ref]
+    desk.ask(ref, Request.HAND_TO_L2)
+    assert (mine(desk, PEOPLE["L1"]), mine(desk, PEOPLE["L2"])) == ([], [ref])
+    desk.ask(ref, Request.TRY, "L2")
+    do(desk, Handle.CLAIM, ref, PEOPLE["L2"])
+    desk.ask(ref, Request.ASK_PT, "L2")
+    assert (mine(desk, PEOPLE["L2"]), mine(desk, PEOPLE["PT"])) == ([], [ref]), "PT owes an answer"
+    desk.ask(ref, Request.ANSWER_L2, "PT")
+    [back] = waits_for(desk.services.ledger, desk.services.policy, PEOPLE["L2"])[1]
+    assert (back.row.ref, back.holder) == (ref, PEOPLE["L2"]), "it comes back to who asked"
+    other = desk.open(summary="Another", evidence="ab" * 32)
+    desk.ask(other, Request.REACH_PT, **NAMED | {"technician": PEOPLE["PT"], "evidence": "ab" * 32})
+    [reached] = waits_for(desk.services.ledger, desk.services.policy, PEOPLE["PT"])[1]
+    assert (reached.row.ref, reached.holder) == (other, PEOPLE["PT"]), "E6: it reaches that same technician"
 
 
 def test_a_job_failure_case_waits_for_who_has_it(desk: Desk) -> None:

@@ -35,7 +35,7 @@ from caseproof.domain.support.steps import LADDER, Request
 from caseproof.domain.support.vocabulary import Failing, Naming, Tier, Told, Way
 from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, event_of
-from caseproof.procedure.core.support import SupportWanted, documents_linked, people_of, tidy
+from caseproof.procedure.core.support import SupportWanted, documents_linked, pass_on, people_of, tidy
 from caseproof.procedure.escalation.opening import link_job, support_cases_of
 from caseproof.procedure.escalation.questions import is_done, numbered
 from caseproof.procedure.escalation.telling import note_told, want_mail
@@ -46,6 +46,8 @@ LONGEST = 20_000
 _DIGEST = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
 _AS_TYPED = frozenset({"tier", "document", "ref", "evidence", "of", "ticket", "technician", "way", "naming"})
 """What is compared with something that is known: redaction must not change it."""
+_OURS = frozenset({"question", "known_by", "there_client", "there_product", "there_names"})
+"""What nobody says of themselves: it is read here, or known otherwise."""
 
 
 def make_request(
@@ -66,10 +68,10 @@ def make_request(
     """
     case, kind = _support_case(ledger, ref), Kind(str(request))
     people = people_of(policy)
-    names = kind.spec.says.__required_keys__ | kind.spec.says.__optional_keys__
-    brought = {name: _tidy(name, value) for name, value in said.items() if name in names and name[:6] != "there_"}
+    names = (kind.spec.says.__required_keys__ | kind.spec.says.__optional_keys__) - _OURS
+    brought = {name: _tidy(name, value) for name, value in said.items() if name in names}
     if LADDER[request].by_anybody:
-        brought = {"tier": _tier_of(by, people), **brought}
+        brought |= {"tier": _tier_of(by, people)}
     event = event_of(kind, ledger.clock(), by.strip() or "nobody", brought)
     refuse_stranger(event, people)  # before anything is read for them
     actor = _spelled(event, policy, people)
@@ -80,7 +82,9 @@ def make_request(
     def decide(now: Case) -> Sequence[Event]:
         return [] if is_done(now, event, question) else [event, *(more if _needs_documents(now, event) else [])]
 
-    return ledger.change(case.ref, decide)
+    after = ledger.change(case.ref, decide)
+    pass_on(ledger, case, after, people, actor)
+    return after
 
 
 def answer_form(

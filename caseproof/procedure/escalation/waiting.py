@@ -35,7 +35,7 @@ from caseproof.domain.support.waiting import (
 )
 from caseproof.domain.visible import one_line
 from caseproof.procedure.core.parts import US, Ledger, Links, event_of
-from caseproof.procedure.core.support import documents_linked, people_of
+from caseproof.procedure.core.support import documents_linked, pass_on, people_of
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.escalation.closing import is_closed_anew
 from caseproof.store.logins import folded_name
@@ -115,7 +115,9 @@ def _hand_on(ledger: Ledger, policy: Policy, case: Case, limits: Mapping[Tier, L
             return []  # somebody was at work meanwhile
         return [event, *([] if documents(after) else more)]
 
-    return ledger.change(case.ref, once)
+    after = ledger.change(case.ref, once)
+    pass_on(ledger, case, after, people_of(policy), US)
+    return after
 
 
 # -- people are told ------------------------------------------------------------------------------------------------
