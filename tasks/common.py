@@ -101,8 +101,12 @@ def _platform(name: str) -> JobPlatform:
 
 
 @_once_a_run
+def _desk_called(name: str) -> Desk:
+    return load_block(name, DESKS, "desk").client(services())
+
+
 def _desk() -> Desk:
-    return load_block(services().policy.desk, DESKS, "desk").client(services())
+    return _desk_called(services().policy.desk)
 
 
 def _sender() -> Send:
@@ -138,7 +142,7 @@ def _camera(page: RunPage) -> Shot:
     return with_browser(services().settings, services().clock, page)
 
 
-INSTALLED = Ports(installed_services, _platform, _our_prefect, _desk, _sender, _camera, PrefectRun())
+INSTALLED = Ports(installed_services, _platform, _our_prefect, _desk, _sender, _camera, PrefectRun(), _desk_called)
 """The ports of this installation: its settings, its blocks, and the flow run that this process executes."""
 
 
@@ -162,9 +166,15 @@ def load_platform(name: str) -> JobPlatform:
     return ports().platform(name)
 
 
-def load_desk() -> Desk:
-    """The client of the policy's desk."""
-    return ports().desk()
+def load_desk(name: str = "") -> Desk:
+    """The client of the desk with this name, of the policy's for ""."""
+    here = ports()
+    return here.desk_called(name) if name and here.desk_called is not None else here.desk()
+
+
+def desk_of(ref: str) -> Desk:
+    """The client of the desk that the policy names for the cases of this procedure."""
+    return load_desk(services().policy.desk_of(ref.partition("-")[0]))
 
 
 def load_sender() -> Send:

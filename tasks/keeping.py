@@ -17,6 +17,7 @@ from caseproof.procedure.views.board import Board
 from caseproof.store import CaseRow
 from tasks.common import load_desk, load_platform, load_sender, ports, runner_of
 from tasks.common import services as installed
+from tasks.display.after import show_what_follows
 from tasks.display.board import run_url, show_the_board, show_the_pass
 from tasks.display.ladder import show_the_ladder
 from tasks.display.logs import hide, log, speak_in_words
@@ -48,7 +49,7 @@ def keeper_ports(services: Services, say: Callable[[str], None] = _log) -> Keepe
 
     return KeeperPorts(
         load_platform, runner_of, load_desk, load_sender, runs, lambda: look_after_incidents(services),
-        lambda said: say(hide(said)), run_url,
+        lambda said: say(hide(said)), run_url, load_desk,
     )  # fmt: skip
 
 
@@ -80,7 +81,10 @@ def keep_once(say: Callable[[str], None] = _log) -> Kept | None:
         show_the_pass(done.in_words())
         board = show_the_board()
         show_the_ladder()
-        for what, show in (("Who is on call", show_who_is_on_call), ("The test page", show_the_test_page)):
+        for what, show in (
+            ("Who is on call", show_who_is_on_call), ("The test page", show_the_test_page),
+            ("What follows emergencies", lambda: show_what_follows(done.reviews)),
+        ):  # fmt: skip
             try:
                 show()
             except Exception as error:  # shown for convenience: whatever is wrong with it, cases are looked after

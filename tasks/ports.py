@@ -85,6 +85,8 @@ class Ports:
     sender: Callable[[], Send]
     camera: Camera
     carrier: Carrier
+    desk_called: Callable[[str], Desk] | None = None
+    """The desk of this name, where there may be several."""
 
 
 _bound: ContextVar[Ports | None] = ContextVar("_bound", default=None)

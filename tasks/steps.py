@@ -15,6 +15,7 @@ from caseproof.domain.codes import Code, StepName
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.job_failure.owing import is_to_be_told_the_end, owes_ticket_closing
+from caseproof.domain.owing import has_open_ticket
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.closing import proving, running, ticket
 from caseproof.procedure.containment import containment, opening
@@ -50,7 +51,7 @@ def stop_the_job(ref: str) -> None:
     containment.contain(services().stopping, load_platform(load_case(ref).facts["platform"]), ref)
 
 
-@step(StepName.OPEN_THE_TICKET, "J1", due=lambda case: not ticket.has_open_ticket(case))
+@step(StepName.OPEN_THE_TICKET, "J1", due=lambda case: not has_open_ticket(case))
 def open_the_ticket(ref: str) -> None:
     """J1. Key: REF/ticket; the desk looks for the case's reference first. A reopened case opens its own again."""
     ticket.ensure_ticket(

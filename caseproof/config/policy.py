@@ -157,11 +157,19 @@ class PrefectPolicy(Strict):
     )
 
 
+class DesksPolicy(Strict):
+    """Which desk the tickets of a procedure are on, where that is not ``desk``; each is a saved desk block's name."""
+
+    support: str = Field("", description="That of support cases and their emergencies; empty: `desk`.")
+    development: str = Field("", description="That of the development team (E5); empty: that of support cases.")
+
+
 class Policy(Strict):
     """The whole policy."""
 
     team: tuple[str, ...] = Field(min_length=1, description="Who may decide and approve, by role or name.")
     desk: str = Field("desk", description="The name of the saved desk block.")
+    desks: DesksPolicy = DesksPolicy()
     mail: MailPolicy = MailPolicy()
     answers: AnswersPolicy = AnswersPolicy()
     review: ReviewPolicy = ReviewPolicy()
@@ -217,6 +225,15 @@ class Policy(Strict):
         if unknown:
             raise ValueError(f"unknown cause {', '.join(unknown)}; the causes are {', '.join(CAUSES)}")
         return scopes
+
+    def desk_of(self, prefix: str) -> str:
+        """The desk of the cases whose references begin so."""
+        return self.desks.support or self.desk if prefix == "SC" else self.desk
+
+    @property
+    def development_desk(self) -> str:
+        """The desk of the development team."""
+        return self.desks.development or self.desk_of("SC")
 
     @property
     def target_of(self) -> dict[str, timedelta]:

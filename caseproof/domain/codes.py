@@ -89,6 +89,8 @@ class Code(StrEnum):
     PROOF_NOT_MADE = "proof_not_made"
     EVIDENCE_FAILED = "evidence_failed"
     NOTHING_MOVED = "nothing_moved"
+    ASKED_OF_A_PERSON = "asked_of_a_person"
+    """Nothing failed: a person has to say or do it."""
 
 
 class MailAnswer(StrEnum):

@@ -43,6 +43,14 @@ class Debt(StrEnum):
     """The mail with a new link, where the one before is void; a new key makes it owed."""
     TEAM_MAIL = "team_mail"
     """The mail to the team; it is of no single case."""
+    TICKET_OPENING = "ticket_opening"
+    """The ticket of a support case."""
+    DEVELOPMENT = "development"
+    """The ticket for the development team, with all that was tried."""
+    REVIEW = "review"
+    """The timeline of an emergency that is over."""
+    RECORDING = "recording"
+    """Where the recording of an emergency's session is, or why there is none; a person says it."""
     RAISE = "raise"
     """A case that somebody wants for a job; there is none yet."""
 
@@ -86,6 +94,10 @@ _GRACES = {
     Debt.CORRECTION: timedelta(),
     Debt.MAIL: timedelta(),
     Debt.RAISE: timedelta(),
+    Debt.TICKET_OPENING: timedelta(),
+    Debt.DEVELOPMENT: timedelta(),
+    Debt.REVIEW: timedelta(),
+    Debt.RECORDING: timedelta(),
 }
 
 _PASSING = (timedelta(minutes=1), timedelta(minutes=30))
@@ -94,6 +106,13 @@ _OF_CONTACTS = (timedelta(hours=1), timedelta(days=1))
 """The soonest and the latest next try. A contact that is registered has what waited for it tried at once."""
 LONGEST = timedelta(days=1)
 """Nothing waits longer than this for its next try."""
+
+
+def has_open_ticket(case: Case) -> bool:
+    """Whether the case has a ticket that was not closed with an earlier closing of the case."""
+    if case.ticket is None or case.last_opened is None:
+        return False
+    return case.ticket.seq > case.last_opened.seq or case.ticket_reopened is not None
 
 
 def step_in_trouble(case: Case) -> Iterator[Owed]:

@@ -178,6 +178,11 @@ class Cases:
         """Open cases that rest, or in which a step needs help, oldest first."""
         return self._rows(in_need, limit=limit)
 
+    def in_state(self, state: StrEnum, limit: int) -> list[str]:
+        """The references of open cases in this state, those in which nothing happened for longest first."""
+        query = select(cases.c.ref).where(cases.c.state == str(state), _OPEN).order_by(cases.c.updated_at, cases.c.id)
+        return list(self._connection.scalars(query.limit(limit)))
+
     def counts(self) -> list[tuple[StrEnum, str, int]]:
         """How many cases are open: by state and marketplace."""
         place = (cases.c.procedure, cases.c.state, cases.c.marketplace)
@@ -254,6 +259,7 @@ class Cases:
         case = replace(draft, ref=make_ref(draft.procedure.prefix, number))
         self._connection.execute(update(cases).where(cases.c.id == number).values(ref=case.ref))
         self._insert_event(number, case, event)
+        OwedList(self._connection).follow([changes(blank(case.ref), case, event.at)])
         return case
 
     def append(self, case: Case, *new: Event) -> Case:

@@ -23,10 +23,12 @@ from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.health_key import HEALTH_KEY, is_health_key
 from caseproof.procedure.core.logins import TeamLogins
 from caseproof.procedure.core.parts import Links
+from caseproof.procedure.core.recordings import may_have_file
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.paging.by_link import Keys
 from caseproof.procedure.paging.ports import Channels, PagingParts
 from caseproof.store import Store, StoreError
+from caseproof.web.after import AfterPages, after_routes
 from caseproof.web.answer import answer_routes
 from caseproof.web.answer_guard import AnswerHost
 from caseproof.web.answer_pages import AnswerPages
@@ -37,7 +39,7 @@ from caseproof.web.contacts import ContactPages, contact_routes
 from caseproof.web.doors import READ, Watch, same_door
 from caseproof.web.emergencies import EmergencyPages, emergency_routes
 from caseproof.web.errors import ErrorPages, add_errors
-from caseproof.web.files import evidence_response
+from caseproof.web.files import NotForYou, evidence_response
 from caseproof.web.handbook import DOCS, Handbook
 from caseproof.web.hosts import OwnHosts
 from caseproof.web.inbox import InboxPages, inbox_routes
@@ -96,12 +98,13 @@ def create_app(
     app.include_router(_list_routes(services.store, services.vault, pages, base))
     app.include_router(case_routes(services.store, services.vault, questions, pages, base))
     app.include_router(hand_routes(HandPages(services.ledger, services.files, policy, logins, by_form)))
+    app.include_router(after_routes(AfterPages(services.ledger, policy, pages, by_form)))
     app.include_router(raise_routes(RaisePages(services.ledger, logins, by_form)))
     app.include_router(support_routes(SupportPages(services.ledger, services.files, policy, by_form)))
     app.include_router(contact_routes(ContactPages(services.ledger, by_form)))
     shown = IncidentPages(services.ledger, policy, services.replies.secret, who, pages, base)
     app.include_router(incident_routes(shown))
-    app.include_router(_file_routes(services.store, services.vault, pages, base, Handbook(docs)))
+    app.include_router(_file_routes(services.store, services.vault, policy, pages, base, Handbook(docs)))
     app.include_router(report_routes(services.ledger, settings.home_folder, pages))
     app.include_router(installation_routes(services.ledger, settings, pages))
     app.include_router(_health_routes(services.store, services.keys, who, host))
@@ -148,11 +151,16 @@ def _list_routes(store: Store, vault: Vault, pages: Pages, base: str) -> APIRout
     return router
 
 
-def _file_routes(store: Store, vault: Vault, pages: Pages, base: str, handbook: Handbook) -> APIRouter:
+def _file_routes(
+    store: Store, vault: Vault, policy: PolicyNow, pages: Pages, base: str, handbook: Handbook
+) -> APIRouter:
     router = APIRouter()
 
     @router.api_route("/evidence/{digest}", methods=_READ)
     def evidence(digest: str, request: Request) -> Response:
+        person = person_of(request)
+        if not may_have_file(store, policy(), digest.replace("-", ""), person.name if person else ""):
+            raise NotForYou
         return evidence_response(store, vault, digest, request.headers.get("If-None-Match", ""))
 
     @router.api_route("/docs/pictures/{name}", methods=_READ)

@@ -37,6 +37,7 @@ from caseproof.procedure.escalation.opening import short_case_opener
 from caseproof.procedure.paging.answering import Answer, acknowledge, call_whole_team, give_back, refuse_another
 from caseproof.procedure.paging.ports import PagingParts, case_to_call, raise_by
 from caseproof.procedure.paging.raising import end_emergency, standing
+from caseproof.procedure.paging.updating import give_update
 from caseproof.procedure.views.emergency import emergency_shown
 from caseproof.store import UnknownCase
 from caseproof.web.answer_guard import Fields, as_number, one_of, read_form
@@ -65,6 +66,7 @@ _DONE = {
     "take": "You have it. Nobody else is called.",
     "back": "You gave it back. Calling begins again.",
     "everybody": "Everybody on the list is called now.",
+    "update": "Those who wait are told by mail and card.",
     "over": "It is over. Nobody is called any more.",
 }
 _NOT_SAID = OwnLadder.NOT_USED
@@ -227,6 +229,8 @@ class EmergencyPages:
                 give_back(store, clock, ref, by, why)
             case "everybody":
                 call_whole_team(store, clock, ref, by, why or f"{by} asked for it")
+            case "update":
+                give_update(store, clock, ref, by, why)
             case "over":
                 end_emergency(store, clock, ref, by, why)
             case _:

@@ -24,6 +24,16 @@ class NotHere(CaseproofError):
     """There is nothing at this address."""
 
 
+class NotForYou(NotHere):
+    """A recording that this person may not hear, or whose time is over."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This file is a recording that you may not hear, or may not be heard any more.",
+            "Its case's page says whom it is for.",
+        )
+
+
 class Spoilt(CaseproofError):
     """The store knows this evidence file, and the vault no longer has it as it was."""
 

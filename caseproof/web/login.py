@@ -30,18 +30,9 @@ from caseproof.web.who import Who, acting_person, person_of
 _NONCE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _FORM_SECONDS = 86_400
 FORMS = (
-    "login",
-    "link",
-    "password",
-    "logout",
-    "worklist",
-    "hand",
-    "contacts",
-    "raise",
-    "inbox",
-    "emergency",
-    "connect",
-)
+    "login", "link", "password", "logout", "worklist", "hand", "contacts", "raise", "inbox", "emergency", "connect",
+    "after",
+)  # fmt: skip
 """What forms are for; the key of one opens no other."""
 _STATUS: tuple[tuple[type[CaseproofError], int], ...] = (
     (TooOften, 429), (TooMuch, 413), (LinkIsVoid, 410), (NotLetIn, 401), (ProviderRefused, 403), (ProviderDown, 502),

@@ -1,4 +1,4 @@
-"""Tables that stand in Prefect for good: one of each key, kept current where it is.
+"""Tables and pages that stand in Prefect for good: one of each key, kept current where it is.
 
 They belong to no flow run: the run of a pass is cleared away, and a pass that is made in place has none. As there is
 one version, every address of it holds, and a thousand passes leave no thousand artifacts.
@@ -21,13 +21,22 @@ from tasks.prefect_run import find_shown
 def keep_table(key: str, rows: Sequence[Mapping[str, Any]], above: str) -> bool:
     """Show these rows under this key, with ``above`` (markdown) over them; gives whether Prefect took it: a warning
     says where it did not."""
-    data, taken = json.dumps(rows), False
-    with as_far_as_prefect_takes_it(f"table {key}"):
+    return _keep(key, "table", json.dumps(rows), above)
+
+
+def keep_text(key: str, text: str, above: str) -> bool:
+    """The same with a page of markdown."""
+    return _keep(key, "markdown", text, above)
+
+
+def _keep(key: str, kind: str, data: str, above: str) -> bool:
+    taken = False
+    with as_far_as_prefect_takes_it(f"{kind} {key}"):
         require_prefect()  # before a client is made, which would start a server of its own
         with get_client(sync_client=True) as client:
             shown = find_shown(key)
             if shown is None or shown.flow_run_id is not None:  # none yet, or those of runs, as they were made before
-                client.create_artifact(ArtifactCreate(key=key, type="table", data=data, description=above))
+                client.create_artifact(ArtifactCreate(key=key, type=kind, data=data, description=above))
             else:
                 client.update_artifact(shown.id, ArtifactUpdate(data=data, description=above))
         taken = True

@@ -362,7 +362,7 @@ def test_two_keepers_at_once_send_it_once(world: World) -> None:
     def keeps(services: Services) -> Worked:
         hands = Hands(
             services.ledger, services.effects, services.links, services.policy, lambda: world.desk,
-            lambda: services.dispatch(world.send),
+            lambda: services.dispatch(world.send), services.files,
         )  # fmt: skip
         both.wait()
         return work_off(hands, Problems(), 60)

@@ -8,18 +8,8 @@ from typing import Any
 
 import pytest
 
-from caseproof.domain.recordings.linking import (
-    EVERYBODY,
-    Ends,
-    Link,
-    LinkRefused,
-    digest_of,
-    is_asked_for,
-    lacking_in,
-    linked_by,
-    may_hear,
-    recordings,
-)
+from caseproof.domain.recordings.linking import Link, LinkRefused, digest_of, lacking_in, linked_by
+from caseproof.domain.recordings.listing import EVERYBODY, Ends, is_asked_for, may_hear, recordings
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from tests.support.emergencies import emergency_data

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from caseproof.domain import aftermath
 from caseproof.domain import payloads as says
+from caseproof.domain.aftermath import note_key_of, owes_after
 from caseproof.domain.case import Case, Fact, FactOf
 from caseproof.domain.codes import MessageCode
 from caseproof.domain.events import Event
@@ -21,7 +23,7 @@ _TO_THE_RETAILER = frozenset({Kind.NOTICE_SENT, Kind.NOTICE_CORRECTED, Kind.REMI
 
 def owes(case: Case) -> list[Owed]:
     """What is owed now, but for what a person gave up."""
-    found = [*_notes(case), *_mails(case), *(_of_closed(case) if case.is_closed else _of_open(case))]
+    found = [*_notes(case), *owes_after(case), *_mails(case), *(_of_closed(case) if case.is_closed else _of_open(case))]
     given_up = _given_up(case)
     return [one for one in found if (one.what, one.key) not in given_up]
 
@@ -32,11 +34,13 @@ def is_given_up(case: Case, what: Debt, key: str) -> bool:
 
 
 def _given_up(case: Case) -> set[tuple[str, str]]:
-    return {(str(e.data["what"]), str(e.data["key"])) for e in case.events if e.kind is Kind.GIVEN_UP}
+    return {(str(e.data["what"]), str(e.data["key"])) for e in case.events if e.kind.spec.says is says.GivenUp}
 
 
 def note_key(case: Case, fact: Fact) -> str:
-    """By what the ticket's comment about this word is known: to the desk, to its intent and on the list."""
+    """By what the ticket's comment about this is known: to the desk, to its intent and on the list."""
+    if fact.event.kind not in WORDS:
+        return note_key_of(case, fact)
     key = f"{case.ref}/note/{fact.event.kind}/{fact.get('evidence')}"
     if fact.get("code") != MessageCode.NOT_AGREED:
         return key
@@ -96,6 +100,11 @@ def _notes(case: Case) -> Iterator[Owed]:
     """Every word: whether its comment was made, its intent knows, and settles it on the list."""
     if case.ticket is not None:
         yield from (Owed(Debt.NOTE, note_key(case, fact)) for fact in case.every(*WORDS))
+
+
+def told_on_ticket(case: Case) -> list[Fact]:
+    """What the ticket is told, oldest first: every word, and what follows an emergency."""
+    return sorted([*case.every(*WORDS), *aftermath.told_on_ticket(case)], key=lambda fact: fact.seq)
 
 
 def _mails(case: Case) -> Iterator[Owed]:

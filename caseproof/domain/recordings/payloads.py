@@ -3,6 +3,8 @@
 # No "from __future__ import annotations": see caseproof/domain/payloads.py.
 from typing import TypedDict
 
+from caseproof.domain.payloads import Named
+
 
 class Consent(TypedDict):
     """Who agreed to being recorded, and how they said so."""
@@ -23,7 +25,7 @@ class RecordingLinked(TypedDict):
     emergency: int
     topic: str
     made_by: str
-    link: str
+    link: Named
     is_file: bool
     consent: list[Consent]
     listeners: list[str]

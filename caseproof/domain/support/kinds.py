@@ -222,7 +222,7 @@ class Kind(EventKind):
     )
     TICKET_OPENED = "ticket_opened", Spec(
         says=kernel.TicketOpened,
-        noted_in=_OPEN,
+        noted_in=_ALL,  # a desk that was down until the case was closed gets its ticket all the same
         kept="ticket",
         sentence="Ticket {ticket} {_opened}",
     )

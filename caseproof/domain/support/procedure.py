@@ -8,13 +8,13 @@ from typing import Any
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.domain.forms import TryAgain
-from caseproof.domain.owing import Owed, step_in_trouble
 from caseproof.domain.procedure import Procedure
 from caseproof.domain.support.conditions import CONDITIONS, closure_rule, linked_jobs, proof_of
 from caseproof.domain.support.forms import EVERY_FORM
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.ladder import missing, refuse
 from caseproof.domain.support.lifecycle import LABELS, SENTENCES
+from caseproof.domain.support.owing import owes
 from caseproof.domain.support.rules import RULES
 
 
@@ -41,11 +41,6 @@ def claims(case: Case) -> dict[str, Any]:
             if fact is not None
         ],
     }
-
-
-def owes(case: Case) -> list[Owed]:
-    """The step of an open case that its run is to try again."""
-    return [] if case.is_closed else list(step_in_trouble(case))
 
 
 def listed_as(opened: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,25 +1,35 @@
-"""The ticket on the desk: opened or adopted (J1), told what the retailer writes, given the evidence (J7, J8), closed
-after the case, and opened again with it."""
+"""The ticket on the desk: opened or adopted (J1, E12), told what happens, given the evidence (J7, J8), closed after the
+case, and opened again with it. Which desk it is, the policy says for each procedure."""
 
 from __future__ import annotations
 
 import hashlib
+from types import MappingProxyType
 
 from caseproof.desks.base import Attachment, Desk, DeskError, TicketStatus
+from caseproof.domain import payloads as says
+from caseproof.domain.aftermath import TOLD
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.job_failure.owing import WORDS, is_given_up, note_key, owes_ticket_closing
-from caseproof.domain.owing import Debt
+from caseproof.domain.job_failure.owing import is_given_up, note_key, owes_ticket_closing, told_on_ticket
+from caseproof.domain.job_failure.procedure import JOB_FAILURE
+from caseproof.domain.owing import Debt, has_open_ticket
+from caseproof.domain.support import owing as support
+from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.closing.running import what_is_left
+from caseproof.procedure.closing.support_ticket import People, body_of, comment_of, subject_of
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.parts import Effects, Ledger, Links
 from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import in_ticket, quoted_in_ticket
 from caseproof.store import Store
+
+NOBODY: People = MappingProxyType({})
+"""Of a case that has no tiers."""
 
 
 class TicketNotClosed(CaseproofError):
@@ -34,20 +44,17 @@ class TicketNotOpen(CaseproofError):
     code = Code.TICKET_NOT_OPEN
 
 
-def has_open_ticket(case: Case) -> bool:
-    """Whether the case has a ticket that was not closed with an earlier closing of the case."""
-    if case.ticket is None or case.last_opened is None:
-        return False
-    return case.ticket.seq > case.last_opened.seq or case.ticket_reopened is not None
-
-
-def ensure_ticket(ledger: Ledger, effects: Effects, links: Links, desk: Desk, ref: str, *, desk_name: str) -> Case:
+def ensure_ticket(
+    ledger: Ledger, effects: Effects, links: Links, desk: Desk, ref: str, *, desk_name: str, people: People = NOBODY
+) -> Case:
     """Ensure that the case has a ticket: the one it was raised from, or a new one; a reopened case has its own again.
 
-    ``desk_name`` is what the policy calls the desk. Raises TicketNotOpen.
+    ``desk_name`` is what the policy calls the desk, ``people`` who is in which tier. Raises TicketNotOpen.
     """
     case = ledger.case(ref)
-    if has_open_ticket(case) or case.contained is None:  # J2: nothing comes before the stop
+    if case.procedure is SUPPORT and not support.lacks_ticket(case):
+        return case
+    if case.procedure is JOB_FAILURE and (has_open_ticket(case) or case.contained is None):  # J2: the stop comes first
         return case
     if case.ticket is not None:
         return _reopen(ledger, links, desk, case, case.ticket)
@@ -63,10 +70,14 @@ def ensure_ticket(ledger: Ledger, effects: Effects, links: Links, desk: Desk, re
             return {"ticket": ticket.id, "url": ticket.url} if ticket else None
 
         def create(_: Json) -> None:
-            desk.create(ref, f"[{ref}] {in_ticket(case.facts['job_name'])} fails", _body(links, case))
+            if case.procedure is SUPPORT:
+                desk.create(ref, subject_of(case), body_of(links, case, people))
+            else:
+                desk.create(ref, f"[{ref}] {in_ticket(case.facts['job_name'])} fails", _body(links, case))
 
         found = idempotent_effect(effects, ref, "ticket", f"{ref}/ticket", plan={}, effect=create, read_back=read_back)
-    event = ledger.event(Kind.TICKET_OPENED, desk=desk_name, adopted=bool(adopted), **found)
+    kind = case.procedure.kind(says.TicketOpened)
+    event = ledger.event(kind, desk=desk_name, adopted=bool(adopted), **found)
     return ledger.change(ref, lambda now: [] if now.ticket else [event])
 
 
@@ -83,7 +94,7 @@ def _reopen(ledger: Ledger, links: Links, desk: Desk, case: Case, fact: Fact) ->
             f"The desk still shows {ticket} as closed.",
             "Open it there, or see why the desk does not let it be opened, then let the case try again.",
         )
-    event = ledger.event(Kind.TICKET_REOPENED, ticket=ticket)
+    event = ledger.event(case.procedure.kind(says.TicketReopened), ticket=ticket)
     return ledger.change(ref, lambda now: [] if has_open_ticket(now) else [event])
 
 
@@ -107,23 +118,29 @@ def _fails(summary: str) -> str:
 
 
 def words_to_note(store: Store, case: Case) -> list[Fact]:
-    """What came from the retailer and is not on the ticket yet, nor given up, oldest first; without words nothing is
-    looked up."""
-    said = [fact for fact in case.every(*WORDS) if not is_given_up(case, Debt.NOTE, note_key(case, fact))]
+    """What is to be told on the ticket and is not yet, nor given up, oldest first: what came from the retailer, what a
+    support case goes through, and what follows an emergency. Without any of it nothing is looked up."""
+    told = support.told_on_ticket(case) if case.procedure is SUPPORT else told_on_ticket(case)
+    said = [fact for fact in told if not is_given_up(case, Debt.NOTE, note_key(case, fact))]
     if not said or case.ticket is None:
         return []
     with store.reading() as uow:
         return [fact for fact in said if uow.intents.result(note_key(case, fact)) is None]
 
 
-def note_words(ledger: Ledger, effects: Effects, links: Links, desk: Desk, ref: str) -> None:
+def note_words(
+    ledger: Ledger, effects: Effects, links: Links, desk: Desk, ref: str, *, people: People = NOBODY
+) -> None:
     """Ensure that the ticket says what the retailer wrote, and what does not count and why: the front line reads there.
+    That of a support case says what happens, who has the case, and who they are (E12): ``people``, by tier.
 
-    A comment a message and what became of it; the desk adds each once a key, so that repeating is harmless.
+    A comment a message or event; the desk adds each once a key, so that repeating is harmless.
     """
     case = ledger.case(ref)
     for fact in words_to_note(ledger.store, case):
-        _comment_once(effects, desk, case, note_key(case, fact), _note(links, case, fact))
+        by_us = case.procedure is SUPPORT or fact.event.kind.spec.says in TOLD
+        text = comment_of(links, case, fact, people) if by_us else _note(links, case, fact)
+        _comment_once(effects, desk, case, note_key(case, fact), text)
 
 
 def _comment_once(effects: Effects, desk: Desk, case: Case, key: str, text: str) -> None:
@@ -182,23 +199,31 @@ def attach(
             f"{case.ref} has no ticket to attach to.", "Check the desk; the case opens its ticket first."
         )
     ticket, digest = case.ticket.data["ticket"], fact["evidence"]
+    found = send_file(effects, vault, desk, case.ref, ticket, digest, name, media_type)
+    event = ledger.event(case.procedure.kind(says.Attached), **found)
+    return ledger.change(case.ref, lambda now: [] if _is_attached(now, digest) else [event])
+
+
+def send_file(
+    effects: Effects, vault: Vault, desk: Desk, ref: str, ticket: str, digest: str, name: str, media_type: str
+) -> Json:
+    """Attach a file of the case to a ticket once, as read back from the desk. Raises DeskError, VaultError."""
     content = vault.read(digest)
 
     def read_back(_: Json) -> Json | None:
-        same = [a for a in desk.attachments(ticket) if _same(a, name, content)]
+        same = [a for a in desk.attachments(ticket) if same_file(a, name, content)]
         return {"ticket": ticket, "evidence": digest, "name": name, "attachment": same[0].id} if same else None
 
     def send(_: Json) -> None:
         desk.attach(ticket, name, content, media_type)
 
-    found = idempotent_effect(
-        effects, case.ref, "attach", f"{case.ref}/attach/{digest}", plan={}, effect=send, read_back=read_back
+    return idempotent_effect(
+        effects, ref, "attach", f"{ref}/attach/{digest}", plan={}, effect=send, read_back=read_back
     )
-    event = ledger.event(Kind.ATTACHED, **found)
-    return ledger.change(case.ref, lambda now: [] if _is_attached(now, digest) else [event])
 
 
-def _same(there: Attachment, name: str, content: bytes) -> bool:
+def same_file(there: Attachment, name: str, content: bytes) -> bool:
+    """Whether a file on a ticket is this one, as far as the desk can say."""
     if there.name != name or there.size != len(content):
         return False
     return there.sha256 is None or there.sha256 == hashlib.sha256(content).hexdigest()
@@ -225,5 +250,5 @@ def close_ticket(ledger: Ledger, links: Links, desk: Desk, ref: str) -> Case:
             f"The desk still shows {ticket} as open.",
             "Look at the ticket's required fields, then let the case try again.",
         )
-    event = ledger.event(Kind.TICKET_CLOSED, ticket=ticket)
+    event = ledger.event(case.procedure.kind(says.TicketClosed), ticket=ticket)
     return ledger.change(ref, lambda now: [] if now.ticket_closed else [event])

@@ -25,6 +25,7 @@ from caseproof.evidence.answer_keys import LINKS_VOID
 from caseproof.platforms.base import JobPlatform, PlatformDown
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import rechecking
+from caseproof.procedure.keeper.afterwards import ask_development, end_recordings
 from caseproof.procedure.keeper.by_time import BY_TIME
 from caseproof.procedure.keeper.cover import Cover, look_at_cover, note_cover, note_standing
 from caseproof.procedure.keeper.no_answer import has_to_be_told, keep_paused
@@ -94,7 +95,7 @@ class KeeperPorts:
 
     ``runs`` gives cases without a live flow run another (the given ones are looked at besides), and wakes those that
     are named with their run. ``incidents`` looks after the incidents and says what it did. ``say`` tells people.
-    ``run_url`` is where people see a flow run.
+    ``run_url`` is where people see a flow run. ``desk_called`` is the desk of a name; without, there is ``desk`` alone.
     """
 
     platform: Callable[[str], JobPlatform]
@@ -105,6 +106,7 @@ class KeeperPorts:
     incidents: Callable[[], Sequence[str]]
     say: Callable[[str], None]
     run_url: Callable[[str], str]
+    desk_called: Callable[[str], Desk] | None = None
 
 
 @dataclass
@@ -125,6 +127,7 @@ class KeeperPass:
     team_told: int = 0
     paused: list[str] = field(default_factory=list)
     by_time: list[str] = field(default_factory=list)
+    reviews: list[str] = field(default_factory=list)
     incidents: list[str] = field(default_factory=list)
     tested: list[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
@@ -196,7 +199,7 @@ class _Keeper:
         self._retried: list[str] = []
         self._hands = Hands(
             services.ledger, services.effects, services.links, services.policy, ports.desk,
-            lambda: services.dispatch(ports.sender()),
+            lambda: services.dispatch(ports.sender()), services.files, ports.desk_called,
         )  # fmt: skip
 
     def keep(self, patience: float) -> KeeperPass:
@@ -216,6 +219,7 @@ class _Keeper:
         self._remind(found)
         again = self._renew(found)
         self._work_off()
+        self._look_after_the_rest()
         for name in self._wait_for_the_platforms():  # the team is told of what they found
             self._done.problems(about_platform(name), Hanging(name))
         self._tell(found)
@@ -329,6 +333,17 @@ class _Keeper:
                     wanted[row.ref] = done.again
         return wanted
 
+    def _look_after_the_rest(self) -> None:
+        """What nobody owes, and time or another desk brings (E12)."""
+        here, say = self._services, self._ports.say
+        with self._apart("recordings"):
+            self._done.by_time += end_recordings(here.ledger, say)
+        with self._apart("development's tickets"):
+            desk = self._hands.desk_named
+            heard = ask_development(here.ledger, lambda: desk(here.policy.development_desk), say)
+            self._done.by_time += heard
+            # Its run is woken in the next pass: the event is news.
+
     def _let_another_ask(self, found: DueCases) -> None:
         """Where the case that asked for a message's cause is gone, the oldest of those that waited for it asks."""
         with self._apart("causes"), self._services.store.reading() as uow:
@@ -406,6 +421,7 @@ class _Keeper:
             worked = work_off(self._hands, self._done.problems, self._hung)
             self._done.reminded += worked.done.pop(Debt.REMINDER, [])
             self._done.renewed += worked.done.pop(Debt.LINK, [])
+            self._done.reviews += worked.done.get(Debt.REVIEW, [])
             self._done.done_late += sorted({ref for refs in worked.done.values() for ref in refs})
             if worked.wake:
                 self._done.woken += self._ports.runs([], self._runs_of(worked.wake)).woken

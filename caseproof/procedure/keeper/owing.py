@@ -29,8 +29,10 @@ from caseproof.domain.specs import EventKind
 from caseproof.domain.vocabulary import TRY_AGAIN
 from caseproof.http.redaction import redact
 from caseproof.procedure.answers.writing_back import send_written
-from caseproof.procedure.closing.ticket import close_ticket, note_words
-from caseproof.procedure.core.parts import Dispatch, Effects, Ledger, Links
+from caseproof.procedure.closing.development import ensure_development_tickets, tell_development
+from caseproof.procedure.closing.ticket import close_ticket, ensure_ticket, note_words
+from caseproof.procedure.core.parts import Dispatch, Effects, EvidenceFiles, Ledger, Links
+from caseproof.procedure.core.support import people_of
 from caseproof.procedure.keeper.problems import Problems
 from caseproof.procedure.keeper.schedule import nudge_at
 from caseproof.procedure.keeper.team_alerts import TeamAlert
@@ -39,6 +41,7 @@ from caseproof.procedure.notify.mail_pace import NotYourTurn
 from caseproof.procedure.notify.recovery import tell_recovery
 from caseproof.procedure.notify.reminding import may_answer, remind, waits_for_word
 from caseproof.procedure.notify.renewing import renew_link
+from caseproof.procedure.paging.review import keep_reviews
 from caseproof.store import CaseRow, OwedRow, UnitOfWork
 from caseproof.store.errors import Unreadable
 
@@ -59,6 +62,20 @@ class Hands:
     policy: Policy
     desk: Callable[[], Desk]
     dispatch: Callable[[], Dispatch]
+    files: EvidenceFiles
+    desk_called: Callable[[str], Desk] | None = None
+    """The desk of this name, where the policy names several; else there is one."""
+
+    def desk_named(self, name: str) -> Desk:
+        """The desk that the policy calls so."""
+        return self.desk() if self.desk_called is None or name == self.policy.desk else self.desk_called(name)
+
+    def desk_for(self, what: Debt, ref: str) -> str:
+        """On which desk something that a case owes is done, as the policy calls it."""
+        return self.policy.development_desk if what is Debt.DEVELOPMENT else self.policy.desk_of(ref.partition("-")[0])
+
+    def _desk(self, ref: str) -> Desk:
+        return self.desk_named(self.desk_for(Debt.NOTE, ref))
 
     def recovery(self, ref: str) -> list[str]:
         """The mail that says how it ended."""
@@ -85,12 +102,33 @@ class Hands:
 
     def ticket(self, ref: str) -> list[str]:
         """The ticket's closing."""
-        close_ticket(self.ledger, self.links, self.desk(), ref)
+        close_ticket(self.ledger, self.links, self._desk(ref), ref)
+        return [ref]
+
+    def ticket_opening(self, ref: str) -> list[str]:
+        """The ticket of a support case."""
+        people, name = people_of(self.policy), self.desk_for(Debt.TICKET_OPENING, ref)
+        ensure_ticket(self.ledger, self.effects, self.links, self.desk_named(name), ref, desk_name=name, people=people)
+        return [ref]
+
+    def development(self, ref: str) -> list[str]:
+        """The tickets for the development team, and what is told on them."""
+        name = self.policy.development_desk
+        ensure_development_tickets(
+            self.ledger, self.effects, self.files, self.links, self.desk_named(name), ref, desk_name=name
+        )
+        tell_development(self.effects, self.links, self.desk_named(name), self.ledger.case(ref))
+        return [ref]
+
+    def review(self, ref: str) -> list[str]:
+        """The timelines of emergencies that are over."""
+        desk = self._desk(ref) if self.ledger.case(ref).ticket is not None else None
+        keep_reviews(self.ledger, self.effects, self.files, desk, ref)
         return [ref]
 
     def note(self, ref: str) -> list[str]:
         """All comments that the ticket lacks."""
-        note_words(self.ledger, self.effects, self.links, self.desk(), ref)
+        note_words(self.ledger, self.effects, self.links, self._desk(ref), ref, people=people_of(self.policy))
         return [ref]
 
 
@@ -115,7 +153,14 @@ WAYS: Mapping[Debt, Way] = MappingProxyType(
         Debt.TICKET: Way("the closing of its ticket", Hands.ticket, "desk"),
         Debt.RECOVERY: Way("the mail to the retailer that says how it ended", Hands.recovery, "mail"),
         Debt.CORRECTION: Way("the mail to the retailer that takes back a wrong cause", Hands.correction, "mail"),
-        Debt.NOTE: Way("what the retailer wrote, on the ticket", Hands.note, "desk"),
+        Debt.TICKET_OPENING: Way("its ticket", Hands.ticket_opening, "desk"),
+        Debt.NOTE: Way("what happened, on the ticket", Hands.note, "desk"),
+        Debt.DEVELOPMENT: Way("the ticket for the development team", Hands.development, "desk"),
+        Debt.REVIEW: Way("the timeline of the emergency, kept and on the ticket", Hands.review, "desk"),
+        Debt.RECORDING: Way(
+            "the recording of the emergency's session, or why there is none",
+            instead="Say on the case's page of recordings why there is none.",
+        ),
         Debt.MAIL: Way("the mail to the retailer that somebody on the team wrote", Hands.mail, "mail"),
         Debt.ALERT: Way("what the team has to hear", instead="It is told with the next mail to the team."),
         Debt.REMINDER: Way("the mail that reminds the retailer", Hands.reminder, "mail", instead=_IN_THE_FORM),
@@ -162,17 +207,18 @@ def work_off(hands: Hands, problems: Problems, hung: float) -> Worked:
         way = WAYS[what]
         if way.do is None or time.monotonic() > deadline:
             continue
-        if way.through in down:
-            if (why := down[way.through]) is not None:
+        through = f"desk {hands.desk_for(what, ref)}" if way.through == "desk" else way.through
+        if through in down:
+            if (why := down[through]) is not None:
                 _note_held_up(ledger, rows, why)
             continue
         try:
             done = way.do(hands, ref) if _is_owed(ledger.case(ref), rows) else []
         except NotYourTurn:
-            down[way.through] = None  # much mail waits: nothing is wrong, and the next pass goes on
+            down[through] = None  # much mail waits: nothing is wrong, and the next pass goes on
         except Exception as error:
             if isinstance(error, MailDown | DeskDown):
-                down[way.through] = error
+                down[through] = error
             problems(ref, error)
             _note_failure(ledger, rows, error)
         else:
@@ -360,6 +406,8 @@ def _tell_at(keeper: KeeperPolicy, row: OwedRow) -> datetime:
 def _about(row: OwedRow) -> str:
     if row.what is Debt.STEP:
         return f"a step needs help: {row.trouble} Asked {row.since:%Y-%m-%d %H:%M} UTC"
+    if row.what is Debt.RECORDING:
+        return f"{thing_of(row)}, since {row.since:%Y-%m-%d %H:%M} UTC: {row.trouble}"
     return f"{thing_of(row)} is owed since {row.since:%Y-%m-%d %H:%M} UTC, tried {row.tries} times: {row.trouble}"
 
 
