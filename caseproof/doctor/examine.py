@@ -238,6 +238,7 @@ class _Look:
         self._start("Numbers reached", self._reached, after=[listed, self._store_row], seconds=FOLD_SECONDS)
         self._start("Voice", self._voice, after=needs, seconds=40)
         self._start("Teams", self._teams, after=needs, seconds=20)
+        self._start("Kept channels", self._kept, after=[listed])
 
     def _calendars(self) -> str:
         return reaching.calendars(self._known_policy, self._here.settings.home_folder, utc_now())
@@ -247,6 +248,9 @@ class _Look:
 
     def _reached(self) -> str:
         return reaching.reached(self._known_policy, self._checks.store)
+
+    def _kept(self) -> str:
+        return reaching.kept(self._known_policy, self._here.settings.home_folder)
 
     def _voice(self) -> str:
         return reaching.voice(self._known_policy, self._here.settings, self._here.voice)

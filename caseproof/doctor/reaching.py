@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from caseproof.channels.kept_channels import kept_channels, path_of
 from caseproof.channels.teams.webhook import TeamsWebhook
 from caseproof.channels.voice.twilio import TwilioVoice
 from caseproof.config.policy import Policy
@@ -155,6 +156,34 @@ def teams(policy: Policy, load: Callable[[str], TeamsWebhook]) -> str:
     with blaming(f"Teams web hook '{name}'"), closing(load(name)) as hook:
         hook.reach()
     return f"'{name}': its server answers; that its address is right, a card alone shows (`caseproof setup` posts one)"
+
+
+def kept(policy: Policy, home: Path) -> str:
+    """Whether the copy of the channels that an emergency works with has what the policy names. Raises Failed."""
+    paging = policy.paging
+    wanted = {
+        "mail account": (policy.mail.account,),
+        "Teams web hook": (paging.teams,),
+        "voice account": paging.voices,
+    }
+    if not policy.on_call.people:
+        return _NOBODY
+    copy = kept_channels(home)
+    held = {
+        "mail account": (policy.mail.account,) if copy.mail else (),
+        "Teams web hook": (copy.teams.name,) if copy.teams else (),
+        "voice account": tuple(one.name for one in copy.voices),
+    }
+    missing = [
+        f"the {what} '{name}'" for what, names in wanted.items() for name in names if name and name not in held[what]
+    ]
+    if missing:
+        raise Failed(
+            f"An emergency would do without {', '.join(missing)}: the copy that it works with, {path_of(home)}, does "
+            "not hold that.",
+            "`caseproof up` writes it within minutes once the block is saved, and so does `caseproof setup FILE.yaml`.",
+        )
+    return f"{path_of(home)} holds all that the policy names"
 
 
 def _names(names: Sequence[str]) -> str:

@@ -27,9 +27,11 @@ from pydantic import SecretStr
 from blocks.channels import TeamsWebhook, TwilioVoice
 from blocks.desks import EmbeddedDesk
 from blocks.inbox import RetailerMailbox
+from blocks.paging import refresh_channels
 from blocks.platforms import PLATFORMS, PrefectJobs
 from caseproof.cli.doctor import installation
 from caseproof.config.clock import Clock, utc_now
+from caseproof.config.policy import load_policy
 from caseproof.config.private_files import close_home
 from caseproof.config.settings import Settings
 from caseproof.config.shipped import shipped
@@ -189,6 +191,7 @@ def standing_house(
         _deploy(house)
         with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
             _save_blocks(house)
+            assert refresh_channels(home, load_policy(home / "policy.yaml")) == []
         close_home(home)
         yield house
         with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):

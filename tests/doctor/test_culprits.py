@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from blocks.mail import account_of
 from blocks.platforms import PrefectJobs
 from caseproof import cli
+from caseproof.channels.kept_channels import keep_channels, kept_channels
 from caseproof.channels.teams.webhook import TeamsHook, TeamsWebhook
 from caseproof.cli.doctor import LOCK, installation
 from caseproof.config.clock import utc_now
@@ -632,6 +633,14 @@ def a_voice_account_that_nobody_saved(house: Any, folder: Path) -> Installation:
 def a_web_hook_that_leads_nowhere(house: Any, _: Path) -> Installation:
     away = TeamsHook(TEAMS, f"http://127.0.0.1:{free_port()}/workflows?sig={SECRET}")
     return replace(house.installation(), teams=lambda _name: TeamsWebhook(away))
+
+
+@fault("Kept channels", "the voice account 'doctor-second-voice'", "channels.json", action="caseproof up")
+def a_copy_of_the_channels_without_the_second_account(house: Any, folder: Path) -> Installation:
+    home = house.copy(folder / "home")
+    kept = kept_channels(home)
+    keep_channels(home, replace(kept, voices=kept.voices[:1]))
+    return house.installation(home=home)
 
 
 @pytest.mark.parametrize("planted", shown())

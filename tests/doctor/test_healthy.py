@@ -18,7 +18,7 @@ CHECKS = [
     "Store", "Store takes writes", "Cases unedited", "Keeper", "Nothing owed", "Key of links", "Evidence",
     "Words of mail", "Mail server", "Mailbox", "Desk",
     "Platforms", f"Platform {JOBS}", f"Pages of {JOBS}", f"Contacts of {JOBS}",
-    "Call list", "On-call calendars", "Cover", "Numbers reached", "Voice", "Teams",
+    "Call list", "On-call calendars", "Cover", "Numbers reached", "Voice", "Teams", "Kept channels",
     "Web app", "Web app's store", "Web addresses", "Confirmation page", "Web host names",
     "Whose word on a login", "Logins", "Clocks",
 ]  # fmt: skip

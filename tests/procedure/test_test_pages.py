@@ -27,6 +27,7 @@ from caseproof.procedure.core.parts import Ledger, Links
 from caseproof.procedure.paging.by_link import Keys
 from caseproof.procedure.paging.engine import in_a_thread
 from caseproof.procedure.paging.ports import Channels, PagingParts
+from caseproof.procedure.paging.raising import GOING_ON
 from caseproof.procedure.paging.tested import Came, Way
 from caseproof.procedure.paging.testing import TestPages, due
 from caseproof.procedure.paging.trial_answers import answer_test, see_test, standing
@@ -192,6 +193,26 @@ def test_each_way_is_tried_once_a_month_and_says_that_it_is_a_test(house: House)
     assert all("It is not an emergency" in one.page and "press 1" in one.page for one in house.reaches.called)
     house.clock.now = datetime(2026, 12, 3, 10, tzinfo=UTC)
     assert house.send() == sent[0], "and again the next month"
+
+
+def test_two_who_share_a_number_are_called_one_after_the_other(tmp_path: Path) -> None:
+    both = [{"name": name, "extension": number, "timezone": "Europe/Berlin"}
+            for name, number in (("Lead", "101"), ("Engineer", "102"))]  # fmt: skip
+    house = House(tmp_path, Clock(START), people=both)
+    assert [house.send() for _ in range(3)] == [
+        ["Lead call +442079460100 ext. 101"], ["Engineer call +442079460100 ext. 102"], [],
+    ]  # fmt: skip
+
+
+def test_while_an_emergency_goes_on_no_test_keeps_a_telephone_busy(house: House) -> None:
+    with house.store.uow() as uow:
+        uow.cursors.set(f"{GOING_ON}SC-000001", "", house.clock())
+        uow.commit()
+    assert house.send() == []
+    with house.store.uow() as uow:
+        uow.cursors.forget(f"{GOING_ON}SC-000001")
+        uow.commit()
+    assert len(house.send()) == 3
 
 
 def test_it_is_never_an_emergency(house: House) -> None:

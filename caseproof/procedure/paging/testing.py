@@ -41,6 +41,7 @@ from caseproof.procedure.paging.tested import (
     tries,
 )
 from caseproof.procedure.paging.trial_words import card, letter
+from caseproof.procedure.paging.watch import going_on
 from caseproof.store import locks
 
 LINK_HOLDS = timedelta(days=35)
@@ -95,7 +96,8 @@ class TestPages:
     def send(self, *, at_once: bool = False) -> list[Try]:
         """Begin every try that is due, and wait for them for a while; gives those that were begun.
 
-        Who has two numbers is called on the second in a later pass: nobody's telephones ring at the same time.
+        Who has two numbers is called on the second in a later pass, and so is who shares one with another: nobody's
+        telephones ring at the same time. While an emergency goes on, nothing is sent.
         """
         policy, lock = self._parts.policy(), self._parts.home / "keeper" / "test-page"
         if not policy.on_call.people or not (at_once or policy.on_call.test_day):
@@ -110,9 +112,12 @@ class TestPages:
     def _sent(self, own: OnCallPolicy, *, at_once: bool) -> list[Try]:
         now = self._clock()
         self._settle(now)
+        if going_on(self._store):
+            return []  # nobody's telephone is kept busy by a test while people are called for an emergency
         plan = call_plan(self._parts.policy(), self._parts.home, Window.around(now, 1), fetch=False)
         whose = due(plan, own.test_day, own.test_minute, now, at_once=at_once)
-        begun = [one for who in whose for one in self._begun(who, now)]
+        busy = self._busy()
+        begun = [one for who in whose for one in self._begun(who, now, busy)]
         done = [threading.Event() for _ in begun]
         for (one, line), over in zip(begun, done, strict=True):
             self._start(self._job(one, line, over))
@@ -121,20 +126,25 @@ class TestPages:
             self._wait(over, max((ends - self._clock()).total_seconds(), 0.0))
         return [one for one, _ in begun]
 
-    def _begun(self, who: Due, now: datetime) -> list[tuple[Try, Line | None]]:
-        """Write down what is tried of one person now; only what was not begun this month."""
+    def _busy(self) -> set[str]:
+        """Whom a test call that is under way is to, by name and by number: neither rings twice at the same time."""
+        with self._store.reading() as uow:
+            calls = [one for one in tries(uow) if one.way is Way.CALL and one.came is Came.UNDER_WAY]
+        lines = [self._line(one) for one in calls]
+        return {one.person for one in calls} | {line.number for line in lines if line is not None}
+
+    def _begun(self, who: Due, now: datetime, busy: set[str]) -> list[tuple[Try, Line | None]]:
+        """Write down what is tried of one person now: only what was not begun this month; nobody in ``busy`` is rung."""
         rules, found = self._parts.paging.rules, list[tuple[Try, Line | None]]()
         with self._store.uow() as uow:
-            calls = [one for one in tries(uow, who.month) if one.way is Way.CALL and one.person == who.person.name]
-            rings = any(one.came is Came.UNDER_WAY for one in calls)
             for way, address, line in self._ways(who.person):
-                if way is Way.CALL and rings:
+                if line is not None and {who.person.name, line.number} & busy:
                     continue
                 seconds = rules.ring + rules.talk if way is Way.CALL else rules.message
                 one = Try(who.month, who.person.name, way, address, now, now + seconds)
                 if begin(uow, one):
                     found.append((one, line))
-                    rings = rings or way is Way.CALL
+                    busy |= {who.person.name, line.number} if line is not None else set()
             forget_old(uow, now)
             uow.commit()
         return found
