@@ -134,7 +134,7 @@ class TestPages:
         return {one.person for one in calls} | {line.number for line in lines if line is not None}
 
     def _begun(self, who: Due, now: datetime, busy: set[str]) -> list[tuple[Try, Line | None]]:
-        """Write down what is tried of one person now: only what was not begun this month; nobody in ``busy`` is rung."""
+        """Write down what is tried of one person now: what was not begun this month, and rings nobody in ``busy``."""
         rules, found = self._parts.paging.rules, list[tuple[Try, Line | None]]()
         with self._store.uow() as uow:
             for way, address, line in self._ways(who.person):
