@@ -63,6 +63,8 @@ def test_who_has_a_case_changes_with_the_tier_that_has_to_act(desk: Desk) -> Non
     [back] = waits_for(desk.services.ledger, desk.services.policy, PEOPLE["L2"])[1]
     assert (back.row.ref, back.holder) == (ref, PEOPLE["L2"]), "it comes back to who asked"
     other = desk.open(summary="Another", evidence="ab" * 32)
+    desk.ask(other, Request.WANT_DETAILS, "L2")
+    assert other in mine(desk, PEOPLE["L1"]), "who only asks does not have it"
     desk.ask(other, Request.REACH_PT, **NAMED | {"technician": PEOPLE["PT"], "evidence": "ab" * 32})
     [reached] = waits_for(desk.services.ledger, desk.services.policy, PEOPLE["PT"])[1]
     assert (reached.row.ref, reached.holder) == (other, PEOPLE["PT"]), "E6: it reaches that same technician"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -23,13 +23,10 @@ from caseproof.domain.people import same_person
 from caseproof.domain.substance import same_text, stands_in
 from caseproof.domain.support import payloads as says
 from caseproof.domain.support.kinds import Kind
-from caseproof.domain.support.ladder import who_acts
 from caseproof.domain.support.vocabulary import PRODUCT_UNKNOWN, Failing, Tier, Urgency
 from caseproof.http.redaction import redact
-from caseproof.procedure.core.parts import US, Ledger, event_of
+from caseproof.procedure.core.parts import US, event_of
 from caseproof.store import UnitOfWork
-from caseproof.store.logins import folded_name
-from caseproof.store.worklist import Did
 
 LONGEST_NAME = 200
 """How many characters a client's, a site's, a product's or a contract's name may have."""
@@ -177,26 +174,3 @@ def has_words(case: Case, words: str) -> bool:
     """Whether the client's words stand in the case already."""
     told: list[Any] = [case.facts.get("said"), *(fact["words"] for fact in case.all_of(says.ClientWrote))]
     return any(same_text(words, one) for one in told)
-
-
-def pass_on(ledger: Ledger, before: Case, after: Case, people: Mapping[Tier, Collection[str]], actor: str) -> None:
-    """Where another tier has to act than before, let the case be had by the technician who was reached, else by who
-    acted for that tier last, else by nobody: else it would wait for somebody who has nothing to do.
-
-    It is a note among colleagues (``core.handling``): no gate looks at it.
-    """
-    tier = who_acts(after)
-    if tier is None or (tier is who_acts(before) and after.own.get("technician") is before.own.get("technician")):
-        return
-    reached = after.own.get("technician")
-    told = [event.actor for event in reversed(after.events) if event.data.get("tier") == tier]
-    named = [str(reached["technician"])] if reached and reached.event.data.get("technician") else []
-    members = people.get(tier, ())
-    found = [one for name in (*named, *told) for one in members if same_person(name, one)]
-    holder = found[0] if found else ""
-    with ledger.store.uow() as uow:
-        _, standing = uow.worklist.standing([after.ref])[after.ref]
-        if standing != folded_name(holder):
-            did = Did.HANDED if holder else Did.RELEASED
-            uow.worklist.give([after.ref], folded_name(holder), did=did, actor=actor, whom=holder, at=ledger.clock())
-            uow.commit()

@@ -9,7 +9,6 @@ from caseproof.domain.support.forms import SupportForm, tiers_answering
 from caseproof.procedure.closing import acting as job_failures
 from caseproof.procedure.closing.acting import Acting
 from caseproof.procedure.core.support import people_of
-from caseproof.procedure.escalation.holding import follow
 from caseproof.procedure.escalation.requesting import answer_form
 
 __all__ = ["Acting", "act", "who_answers"]
@@ -21,9 +20,7 @@ def act(here: Acting, ref: str, form: Form, question: int) -> None:
     Nothing is written then, but for words of a stranger, which are kept.
     """
     if isinstance(form, SupportForm):
-        before = here.ledger.case(ref)
-        after = answer_form(here.ledger, here.files, here.policy, ref, form, question)
-        follow(here.ledger, before, after)
+        answer_form(here.ledger, here.files, here.policy, ref, form, question)
     else:
         job_failures.act(here, ref, form, question)
 

@@ -35,7 +35,8 @@ from caseproof.domain.support.steps import LADDER, Request
 from caseproof.domain.support.vocabulary import Failing, Naming, Tier, Told, Way
 from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, event_of
-from caseproof.procedure.core.support import SupportWanted, documents_linked, pass_on, people_of, tidy
+from caseproof.procedure.core.support import SupportWanted, documents_linked, people_of, tidy
+from caseproof.procedure.escalation.holding import follow
 from caseproof.procedure.escalation.opening import link_job, support_cases_of
 from caseproof.procedure.escalation.questions import is_done, numbered
 from caseproof.procedure.escalation.telling import note_told, want_mail
@@ -83,7 +84,7 @@ def make_request(
         return [] if is_done(now, event, question) else [event, *(more if _needs_documents(now, event) else [])]
 
     after = ledger.change(case.ref, decide)
-    pass_on(ledger, case, after, people, actor)
+    follow(ledger, case, after, actor)
     return after
 
 
@@ -121,7 +122,9 @@ def say_about(ledger: Ledger, policy: Policy, ref: str, form: About, question: i
         same = question is None and all((now.facts.get(name) or "") == value for name, value in said.items())
         return [] if same or is_done(now, event, question) else [event, *([] if _has_linked(now, more) else more)]
 
-    return ledger.change(case.ref, decide)
+    after = ledger.change(case.ref, decide)
+    follow(ledger, case, after, by)
+    return after
 
 
 # -- who ----------------------------------------------------------------------------------------------------------

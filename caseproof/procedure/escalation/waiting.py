@@ -35,9 +35,10 @@ from caseproof.domain.support.waiting import (
 )
 from caseproof.domain.visible import one_line
 from caseproof.procedure.core.parts import US, Ledger, Links, event_of
-from caseproof.procedure.core.support import documents_linked, pass_on, people_of
+from caseproof.procedure.core.support import documents_linked, people_of
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.escalation.closing import is_closed_anew
+from caseproof.procedure.escalation.holding import follow
 from caseproof.store.logins import folded_name
 
 JOBS_EVERY = timedelta(minutes=10)
@@ -116,7 +117,7 @@ def _hand_on(ledger: Ledger, policy: Policy, case: Case, limits: Mapping[Tier, L
         return [event, *([] if documents(after) else more)]
 
     after = ledger.change(case.ref, once)
-    pass_on(ledger, case, after, people_of(policy), US)
+    follow(ledger, case, after, US)
     return after
 
 
