@@ -202,7 +202,12 @@ class _Look:
 
     def _desk(self) -> str:
         policy = self._known_policy
-        return outside.desk(policy.desk, lambda: self._here.desk(self._services(policy)))
+        names = dict.fromkeys((policy.desk, policy.desk_of("SC"), policy.development_desk))
+        return "; ".join(self._desk_called(policy, name) for name in names)
+
+    def _desk_called(self, policy: Policy, name: str) -> str:
+        there = policy.model_copy(update={"desk": name})
+        return outside.desk(name, lambda: self._here.desk(self._services(there)))
 
     @property
     def _known_policy(self) -> Policy:

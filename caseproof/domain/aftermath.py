@@ -11,15 +11,12 @@ from caseproof.domain.owing import Debt, Owed
 from caseproof.domain.recordings import payloads as recordings
 from caseproof.domain.recordings.listing import is_asked_for
 
-TOLD = (
-    emergency.EmergencyRaised,
-    emergency.EmergencyTaken,
-    emergency.CallingAgain,
-    emergency.UpdateGiven,
-    emergency.EmergencyOver,
-    recordings.RecordingLinked,
-    recordings.NoRecording,
-)
+TOLD = frozenset(
+    {
+        emergency.EmergencyRaised, emergency.EmergencyTaken, emergency.CallingAgain, emergency.UpdateGiven,
+        emergency.EmergencyOver, recordings.RecordingLinked, recordings.NoRecording,
+    }
+)  # fmt: skip
 """What is told on the ticket, where support and the product team work on it together."""
 
 ASKED = "Link it from the meeting or telephone system on the case's page of recordings, or say there why there is none."
@@ -42,12 +39,11 @@ def without_review(case: Case) -> list[int]:
 
 
 def owes_after(case: Case) -> Iterator[Owed]:
-    """What is owed of it now. It is asked with each event of every case: most have nothing of the kind."""
+    """What is owed of it now. It is asked with each event of every case, and most have nothing of the kind."""
     told = told_on_ticket(case)
-    if not told:
-        return
-    yield from (Owed(Debt.REVIEW, str(number)) for number in without_review(case))
-    if number := is_asked_for(case):
-        yield Owed(Debt.RECORDING, str(number), str(Code.ASKED_OF_A_PERSON), ASKED)
+    if any(fact.says(emergency.EmergencyOver) for fact in told):
+        yield from (Owed(Debt.REVIEW, str(number)) for number in without_review(case))
+        if number := is_asked_for(case):
+            yield Owed(Debt.RECORDING, str(number), str(Code.ASKED_OF_A_PERSON), ASKED)
     if case.ticket is not None:
         yield from (Owed(Debt.NOTE, note_key_of(case, fact)) for fact in told)

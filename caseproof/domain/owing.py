@@ -80,8 +80,8 @@ PASSES = frozenset(
 )  # fmt: skip
 """What may be over at any moment, because a machine was away or somebody is about to put it right elsewhere."""
 
-HARMLESS = frozenset({Code.STILL_RUNNING, Code.WAITS_FOR_CASE})
-"""What is no trouble at all: nobody has to do anything, and nothing is late."""
+HARMLESS = frozenset({Code.STILL_RUNNING, Code.WAITS_FOR_CASE, Code.ASKED_OF_A_PERSON})
+"""What is no trouble at all: nothing failed, and nothing is late."""
 
 READ_BY_ITSELF = frozenset({StepName.VERIFY_THE_RUN, StepName.WAIT_TO_CLOSE})
 """Steps for which the keeper looks at what they wait for (a run's end, another case's): no try is needed before."""

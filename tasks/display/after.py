@@ -5,6 +5,8 @@ Who reads here is known to nobody, so no recording's address stands here: the we
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,8 +19,8 @@ from tasks.common import load_case, services
 from tasks.display.tables import keep_table, keep_text
 
 TRAINING = "caseproof-training"
-_shown: dict[str, object] = {}
-"""What this process showed last: a pass that brings nothing new asks Prefect nothing."""
+_SHOWN = "training-shown"
+"""Under which name the store notes what was shown last: a pass that brings nothing new asks Prefect nothing."""
 
 
 def show_what_follows(reviews: Sequence[str]) -> None:
@@ -40,15 +42,23 @@ def show_the_review(ref: str) -> None:
 
 def show_the_training_index() -> None:
     """Which recordings there are, of what, and who may hear them."""
-    entries = training_index(services().store)
-    if _shown.get(TRAINING, []) == entries:
+    here = services()
+    entries = training_index(here.store)
+    rows = [_row(entry) for entry in entries]
+    drawn = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    with here.store.reading() as uow:
+        before = uow.cursors.get(_SHOWN)
+    if (before is None and not rows) or (before is not None and before[0] == drawn):
         return
-    page = f"{services().links.public}/training"
+    page = f"{here.links.public}/training"
     above = (
         f"**{len(entries)} recordings for training** (E12). Where you may hear one, [the page]({page}) has its link."
     )
-    if keep_table(TRAINING, [_row(entry) for entry in entries], above):
-        _shown[TRAINING] = entries
+    if not keep_table(TRAINING, rows, above):
+        return  # the next pass tries again
+    with here.store.uow() as uow:
+        uow.cursors.set(_SHOWN, drawn, here.clock())
+        uow.commit()
 
 
 def _row(entry: Entry) -> dict[str, Any]:

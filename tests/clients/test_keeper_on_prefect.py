@@ -15,11 +15,17 @@ from prefect.client.schemas.objects import Artifact
 from prefect.states import Cancelled, Completed, Crashed
 
 from caseproof.config.policy import Policy
+from caseproof.domain.emergency.raising import Raising, Sighting
+from caseproof.domain.emergency.vocabulary import Criterion, OwnLadder
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.recordings.linking import Link
 from caseproof.domain.vocabulary import Disposition
+from caseproof.procedure.core.recordings import link_recording
 from caseproof.procedure.keeper.keeper import keep
+from caseproof.procedure.paging.raising import end_emergency, raise_emergency
 from flows.case_keeper import case_keeper
 from tasks.common import ports
+from tasks.display.after import show_what_follows
 from tasks.display.on_call import show_who_is_on_call
 from tasks.keeping import keeper_ports
 from tasks.ports import bound
@@ -124,3 +130,24 @@ def test_two_keepers_at_once_give_each_case_one_run(services, clock, carried) ->
     assert None in passes or [] in [one.given_runs for one in passes if one], "one works, one has nothing to do"
     given = [generation(services, ref) for ref in refs]
     assert given == [2, 2, 2, 1]
+
+
+def test_a_timeline_and_the_index_for_training_stand_in_prefect_without_any_address(services) -> None:
+    ref, there = opened(services), "https://meetings.example.com/r/1?key=very-secret"
+    sighting = Sighting(Criterion.STORE_DOWN, "The page says 500.")
+    raising = Raising(
+        site="shop.example.com", sightings=(sighting,), since=None, tried="", own_ladder=OwnLadder.USED, case=ref
+    )
+    raise_emergency(services.store, services.clock, raising, "operator", open_case=lambda _, by: by)
+    end_emergency(services.store, services.clock, ref, "operator", "the server was restarted")
+    link = Link("a full disk", "the meeting", "operator: said so", ["PT"], services.clock().date().isoformat(), there)
+    link_recording(services.ledger, services.policy, ref, link, by="operator")
+    with bound(replace(ports(), services=lambda: services)):
+        show_what_follows([ref, ref])
+        show_what_follows([])
+    (line,) = table("caseproof-training")
+    assert (line["Topic"], line["Who may hear it"]) == ("a full disk", "PT")
+    review = newest(f"{ref.lower()}-emergency-1")
+    assert review.type == "markdown"
+    assert "the server was restarted" in str(review.data)
+    assert "very-secret" not in f"{line}{review.data}{review.description}{newest('caseproof-training').description}"

@@ -19,6 +19,7 @@ from caseproof.domain.support.efforts import items
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.vocabulary import Outcome
+from caseproof.procedure.core.recordings import say_there_is_none
 from caseproof.procedure.escalation.opening import SupportWanted, open_support_case
 from caseproof.procedure.keeper.owing import Hands, work_off
 from caseproof.procedure.keeper.problems import Problems
@@ -26,7 +27,7 @@ from caseproof.procedure.paging.raising import end_emergency, raise_emergency
 from caseproof.procedure.paging.updating import give_update
 from caseproof.store.tickets import TicketRow
 from tests.support.fakes import Killed
-from tests.support.keeper import Keeper
+from tests.support.keeper import Keeper, mails
 from tests.support.support_cases import PEOPLE, SupportCase
 from tests.support.support_cases import in_state as told_until
 from tests.support.world import World
@@ -301,3 +302,48 @@ def test_when_an_emergency_is_over_its_timeline_is_kept_and_on_the_ticket_and_it
     told = comments(world)
     assert any("Emergency at shop.example.com" in one for one in told)
     assert any("The emergency is over: the server was restarted" in one for one in told)
+
+
+def test_the_team_is_told_that_a_recording_is_asked_for_until_somebody_says_where_it_is(make_world: MakeWorld) -> None:
+    world = make_world(mail={"team": "team@example.com"})
+    ref = opened(world)
+    raising = Raising(
+        site="shop.example.com", sightings=(Sighting(Criterion.ORDERING_DOWN, "500 at the checkout"),), since=None,
+        tried="restarted the shop", own_ladder=OwnLadder.USED, case=ref,
+    )  # fmt: skip
+    raise_emergency(world.services.store, world.clock, raising, "front line", open_case=lambda _, by: by)
+    end_emergency(world.services.store, world.clock, ref, "operator", "the server was restarted")
+    keeper = Keeper(world)
+    keeper(minutes=3)
+    keeper(minutes=3)
+    told = [mail.get_content() for mail in mails(world, "team@example.com")]
+    asked = [one for one in told if "the recording of the emergency's session" in " ".join(one.split())]
+    assert len(asked) == 1, "once, and then as of a question"
+    assert "tried" not in asked[0], "nothing failed"
+    with world.services.store.reading() as uow:
+        assert [row.is_late for row in uow.owed.of(ref) if row.what is Debt.RECORDING] == [False]
+    say_there_is_none(world.services.ledger, ref, "nobody pressed the button", by="operator")
+    keeper(days=30)
+    again = [mail for mail in mails(world, "team@example.com") if "the recording of the" in mail.get_content()]
+    assert len(again) == 1
+    assert Debt.RECORDING not in owed(world, ref)
+
+
+def test_an_emergency_of_a_job_failure_is_told_on_its_ticket_too(world: World) -> None:
+    ref = world.open()
+    world.step("contain", ref)
+    world.step("ticket", ref)
+    raising = Raising(
+        site="shop.example.com", sightings=(Sighting(Criterion.PAYMENTS_DOWN, "no payment goes through"),), since=None,
+        tried="", own_ladder=OwnLadder.USED, case=ref,
+    )  # fmt: skip
+    raise_emergency(world.services.store, world.clock, raising, "front line", open_case=lambda _, by: by)
+    end_emergency(world.services.store, world.clock, ref, "operator", "the gateway works again")
+    work(world)
+    work(world)
+    told = comments(world)
+    assert [one.partition(", ")[2].splitlines()[0] for one in told] == [
+        "front line: Emergency at shop.example.com", "operator: The emergency is over: the gateway works again",
+    ]  # fmt: skip
+    assert [one.name for one in world.desk.attachments("T-000001")] == [f"{ref}-emergency-1.md"]
+    assert owed(world, ref) == {Debt.RECORDING}

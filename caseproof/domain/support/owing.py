@@ -70,6 +70,8 @@ def _tickets(case: Case) -> Iterator[Owed]:
         yield Owed(Debt.TICKET_OPENING, str(case.opening))
     elif case.is_closed and case.ticket_closed is None:
         yield Owed(Debt.TICKET, str(case.opening))
+    if case.own.get("development") is None:
+        return
     yield from (Owed(Debt.DEVELOPMENT, str(fact.seq)) for fact in without_ticket(case))
     yield from (Owed(Debt.DEVELOPMENT, answer_key(case, fact)) for _, fact in development_answers(case))
 
