@@ -123,5 +123,5 @@ def _listed(rows: Sequence[CaseRow], title: str) -> Table:
         state = f"{called(row.state)} until {row.paused_until}" if row.paused_until else called(row.state)
         whose = " · ".join(part for part in (row.retailer, row.marketplace) if part)
         opened = f"{row.opened_at:%Y-%m-%d %H:%M}"
-        table.add_row(row.ref, state, safe(row.job_name), safe(whose or "-"), row.cause, opened)
+        table.add_row(row.ref, state, safe(row.job_name), safe(whose or "-"), safe(row.cause or row.platform), opened)
     return table

@@ -12,11 +12,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from caseproof.domain.errors import NotAllowed
+from caseproof.domain.forms import fields_of
+from caseproof.domain.procedure import every_form
 from caseproof.domain.support.forms import L1Does, form_for
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.procedure.core.by_hand import ask_to_look, write_note
 from caseproof.procedure.core.causes import correct_cause
+from caseproof.web.pages import HERE
 from caseproof.web.question import OWN, TITLES
 from tests.support.command import for_home, runner
 from tests.support.support_cases import OPENED, PAGE, SupportCase, in_state, written
@@ -114,6 +117,13 @@ def test_no_field_of_a_form_is_called_like_what_the_page_sends_besides() -> None
     assert {*TITLES} & {*OWN} == set()
 
 
+def test_the_page_shows_the_fields_of_each_choice_of_the_longest_form() -> None:
+    """What a choice asks for is shown by a rule of the style sheet, one a choice."""
+    css = (HERE / "static" / "style.css").read_text()
+    most = max(len(one.choices) for form in every_form() for one in fields_of(form) if one.choices)
+    assert [n for n in range(most) if f"#choice-{n}:checked) .for-{n}" not in css] == []
+
+
 # -- answering on the page --------------------------------------------------------------------------------------------
 
 
@@ -147,6 +157,7 @@ def test_the_ladder_can_be_climbed_from_the_page_alone(world: Any, client: TestC
     status, page = sends(client, ref, str(L1Does.HAND_OVER), **why)
     assert (status, world.services.ledger.case(ref).answered) == (422, {})
     step = {"step": "cleared the session table", "seen": "the cart is still empty"}
+    assert f'<option value="{PAGE}">Cart</option>' in client.get(f"/cases/{ref}").text
     assert sends(client, ref, str(L1Does.TRIED_NOTHING), **step)[0] == 303
     case = world.services.ledger.case(ref)
     assert [str(event.kind) for event in case.events[-2:]] == ["question_answered", "tried"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from caseproof.config.policy import Policy
 from caseproof.domain.case import Case, Fact
@@ -31,14 +31,18 @@ from caseproof.domain.forms import (
 from caseproof.domain.job_failure.conditions import owes_validation
 from caseproof.domain.people import same_person
 from caseproof.domain.procedure import of_kind
+from caseproof.domain.support.conditions import linked_jobs
+from caseproof.domain.support.efforts import documents, without_outcome
 from caseproof.domain.support.forms import About, Finish, SupportForm, TierForm, request_of
 from caseproof.domain.support.ladder import request_blockers
+from caseproof.domain.support.payloads import ClientWrote
 from caseproof.domain.support.procedure import SUPPORT
-from caseproof.domain.support.vocabulary import TIER_NAMES
+from caseproof.domain.support.vocabulary import TIER_NAMES, Tier
 from caseproof.domain.vocabulary import Decision
 from caseproof.procedure.core import causes
 from caseproof.procedure.core.asked import choice_field, choices_of, typed_before
 from caseproof.procedure.core.parts import Ledger, Links
+from caseproof.procedure.core.support import people_of
 from caseproof.procedure.core.texts import in_words
 from caseproof.procedure.views.cause_question import what_another_asks, what_to_say_of_the_cause, would_read
 from caseproof.procedure.views.questions import (
@@ -70,6 +74,7 @@ class AskedNow:
 
     ``says`` (markdown) stands above the form; ``choice`` is the field by which the ``fields`` are asked for, None where
     there is none; ``contacts`` are the retailer's addresses; ``typed`` are texts of an answer that was refused.
+    ``suggested``: what may be typed into a field, each with what it is, by the field's name.
     """
 
     number: int
@@ -81,6 +86,7 @@ class AskedNow:
     contacts: Sequence[str]
     typed: Mapping[str, str]
     seen: int
+    suggested: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -118,7 +124,23 @@ def asked_now(
         contacts=contacts,
         typed=typed_before(case, form),
         seen=case.version,
+        suggested=_suggested(policy, case) if case.procedure is SUPPORT else {},
     )
+
+
+def _suggested(policy: Policy, case: Case) -> dict[str, list[tuple[str, str]]]:
+    """What a form of the ladder may be answered with: the linked documents, PT's open lines, technicians, mails."""
+    people = people_of(policy)
+    technicians = [(name, str(tier)) for tier in (Tier.L2, Tier.PT) for name in people[tier]]
+    mails = [(str(fact["evidence"]), f"{fact['sender']}, {fact.at:%Y-%m-%d}") for fact in case.all_of(ClientWrote)]
+    jobs = [(ref, "linked") for ref in linked_jobs(case)]
+    return {
+        "document": [(str(one["address"]), str(one["title"])) for one in documents(case)],
+        "item": [(item.key, item.words) for item in without_outcome(case)],
+        "technician": technicians,
+        "source": mails,
+        "job": jobs,
+    }
 
 
 def asked_for_all(row: IncidentRow, cases: Sequence[CaseRow], refused: str) -> AskedNow:
