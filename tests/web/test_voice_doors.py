@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import re
+import socket
+import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 
 from caseproof.channels.kept_channels import KeptChannels, keep_channels, path_of
 from caseproof.channels.voice.pages import MOST_TURNS
 from caseproof.channels.voice.signature import HEADER, LARGEST, form_of, signature
 from caseproof.channels.voice.twilio import TwilioAccount
+from caseproof.config.clock import utc_now
+from caseproof.domain.emergency.due import Callee
+from caseproof.domain.on_call.roster import Line
 from caseproof.evidence.page_links import PageLink, page_token
 from caseproof.procedure.paging import by_link
 from caseproof.procedure.paging.by_link import Keys
 from caseproof.procedure.paging.calls import CallKey, call_key
+from caseproof.procedure.paging.lines import Ring
+from caseproof.procedure.paging.ports import Channels, PagingParts, lines_of
 from caseproof.procedure.paging.raising import end_emergency
 from caseproof.procedure.paging.tested import Came, Try, Way, begin, number_of
 from caseproof.procedure.paging.trial_answers import standing
+from caseproof.procedure.paging.words import alert_of
+from caseproof.web import create_app
+from sandbox.provider import Bad, running
+from sandbox.telephones import ACCOUNT, CALLER, TOKEN, VERIFIED, Person, Telephones
 from tests.support.letters import hidden_fields
 from tests.support.urgent import LEAD, OWL, calling, ended, holder, link, paging, raised
 
@@ -347,3 +360,36 @@ def test_the_link_of_a_test_page_says_that_it_is_one_and_only_its_button_says_an
     assert sent.status_code == 303
     assert was_reached(world)
     assert "We know that mail reaches you." in " ".join(client.get(path).text.replace("<strong>", "").split())
+
+
+def test_a_telephone_that_really_rings_is_answered_by_these_doors_and_the_pressed_key_is_taken(
+    make_world: Callable[..., Any],
+) -> None:
+    """Twilio's simulator signs and calls back over a real connection, a wrong key first, and each call-back twice."""
+    with socket.socket() as listener, running(Telephones({VERIFIED: [Person(presses=["9", "1"])]})) as (phones, url):
+        phones.bad.append(Bad("twice"))
+        listener.bind(("127.0.0.1", 0))
+        world = make_world(public=f"http://127.0.0.1:{listener.getsockname()[1]}")
+        world.now, world.services = datetime.now(UTC), replace(world.services, clock=utc_now)
+        keep_channels(world.home, KeptChannels(voices=(TwilioAccount("main", ACCOUNT, TOKEN, CALLER, url),)))
+        ref = raised(world)
+        calling(world, ref, LEAD)
+        server = uvicorn.Server(uvicorn.Config(create_app(world.services, logins=world.logins), log_level="error"))
+        listener.listen()
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        secret, services = world.services.secret, world.services
+        parts = PagingParts(services.ledger, lambda: services.policy, lambda: Keys(secret), world.home, services.links)
+        voice = lines_of(parts, Channels(world.home, utc_now), threading.Event.wait).voice
+        person = Callee(LEAD, (Line(VERIFIED),))
+        alert = alert_of(paging(world, ref))
+        rung = voice.ring(Ring("k", ref, 1, 1, person, 1, alert, utc_now(), (), 5, 20))
+        server.should_exit = True
+        thread.join(20)
+    assert (holder(world, ref), str(rung.outcome)) == (LEAD, "answered")
+    [call] = phones.calls
+    heard = " ".join(call.said)
+    assert "9 is none of the keys." in heard
+    assert "You said: I have it. Nobody else is called now." in heard
+    kinds = [str(event.kind) for event in world.services.ledger.case(ref).events]
+    assert (kinds.count("emergency_taken"), kinds.count("page_pressed"), kinds.count("page_ended")) == (1, 2, 1)
