@@ -7,7 +7,7 @@ theirs is rung, the policy says.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from caseproof.channels.voice.dialling import Line
@@ -37,13 +37,16 @@ class Connecting:
     parts: PagingParts
     channels: Channels
 
-    def offers(self, person: Person | None, calls: Iterable[Call]) -> Sequence[Offer]:
-        """A button a line of each person to call; none where nobody is logged in, or it is not set up for them."""
+    def offers(self, person: Person | None, calls: Callable[[], Iterable[Call]]) -> Sequence[Offer]:
+        """A button a line of each person to call; none where nobody is logged in, or it is not set up for them.
+
+        ``calls`` is asked only where it is set up: calendars are read for it.
+        """
         if person is None or not self._line_of(person.name) or not self._is_set_up():
             return ()
         return [
             Offer(f"{one.person.name}/{number}", one.person.name, line.told(), line.extension)
-            for one in calls
+            for one in calls()
             if not same_person(one.person.name, person.name)
             for number, line in enumerate(one.person.lines)
         ]
@@ -51,7 +54,7 @@ class Connecting:
     def connect(self, person: Person, value: str, calls: Iterable[Call]) -> Offer:
         """Ring the line of ``person``, and dial whom ``value`` names. Raises BadInput, ChannelError."""
         calls = list(calls)
-        wanted = next((one for one in self.offers(person, calls) if one.value == value), None)
+        wanted = next((one for one in self.offers(person, lambda: calls) if one.value == value), None)
         goto = self.channels.connect()
         if wanted is None or goto is None:
             raise BadInput(

@@ -193,7 +193,7 @@ class EmergencyPages:
         rings = error is None and self.forms.told(request, CONNECT)[0] == "rings"
         what = {
             "shown": shown, "case": case, "done": _DONE.get(told, ""), "why": why, "do": do, "rings": rings,
-            "offers": () if shown.is_over else self.connecting.offers(person, self._calls(case)),
+            "offers": () if shown.is_over else self.connecting.offers(person, lambda: self._calls(case)),
         }  # fmt: skip
         if person is None:
             what |= {"who": None, "wrong": None, "emergency_key": "", "connect_key": ""}

@@ -61,7 +61,7 @@ class OnCallPages:
         name, _ = self.forms.told(request, PURPOSE) if error is None else ("", 0)
         what = {
             "shown": shown, "choices": DAYS, "address": self.address(person), "done": name == "rings",
-            "offers": self.connecting.offers(person, shown.answer.calls),
+            "offers": self.connecting.offers(person, lambda: shown.answer.calls),
         }  # fmt: skip
         if person is None:
             return self.pages.show("oncall.html", status, who=None, wrong=None, connect_key="", **what)

@@ -46,15 +46,21 @@ def calling(world: Any, ref: str, person: str, attempt: int = 1) -> None:
     )
 
 
-def telling(world: Any, ref: str, news: str, attempt: int) -> None:
-    """A mail with this news is on its way."""
+def telling(world: Any, ref: str, news: str, *attempts: int) -> None:
+    """Mails with this news are on their way."""
     now = world.services.clock()
-    said = says.PageBegun(
-        emergency=1, attempt=attempt, channel="mail", until=(now + timedelta(minutes=1)).isoformat(), worker="w",
-        news=news, about=1,
-    )  # fmt: skip
+    until = (now + timedelta(minutes=1)).isoformat()
+
+    def begun(attempt: int) -> says.PageBegun:
+        return says.PageBegun(
+            emergency=1, attempt=attempt, channel="mail", until=until, worker="w", news=news, about=1
+        )  # fmt: skip
+
     world.services.store.change(
-        ref, lambda case: [event_of(kind_with(case.procedure, says.PageBegun), now, "caseproof", said)]
+        ref,
+        lambda case: [
+            event_of(kind_with(case.procedure, says.PageBegun), now, "caseproof", begun(one)) for one in attempts
+        ],
     )
 
 

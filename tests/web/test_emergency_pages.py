@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from caseproof.domain.emergency.vocabulary import Criterion, NewsKind, Outcome
 from caseproof.procedure.paging.raising import end_emergency
+from caseproof.procedure.views.emergency import MOST_TRIES
 from tests.support.letters import hidden_fields
 from tests.support.urgent import LEAD, OWL, SITE, calling, ended, holder, paging, raised, telling
 
@@ -190,6 +191,10 @@ def test_a_policy_that_nobody_can_read_keeps_nobody_from_raising_one(world: Any,
     assert raise_it(operator, **FILLED).status_code == 303
 
 
+def test_whoever_is_not_logged_in_is_led_there_by_one_click_too(client: TestClient) -> None:
+    assert 'href="/login?next=/emergency"' in client.get("/").text
+
+
 def test_nobody_without_a_log_in_and_no_form_from_elsewhere_raises_one(world: Any, client: TestClient) -> None:
     assert client.get("/emergency", headers={"Accept": "text/html"}).headers["Location"] == "/login?next=/emergency"
     sent = client.post("/emergency", data=FILLED)
@@ -225,6 +230,13 @@ def test_each_try_stands_there_with_what_came_of_it_and_what_is_said_becomes_no_
     assert told.index(OWL) < told.index(LEAD), "the newest first"
     assert "<script>rang" not in page.text
     assert "script-src 'self'" in page.headers["Content-Security-Policy"]
+
+
+def test_of_very_many_tries_the_newest_stand_there(world: Any, operator: TestClient) -> None:
+    ref = raised(world)
+    telling(world, ref, "raised", *range(1, MOST_TRIES + 3))
+    told = read(operator.get(f"/emergency/{ref}").text)
+    assert (told.count(" mail "), "2 earlier ones stand in the case's timeline" in told) == (MOST_TRIES, True)
 
 
 def test_each_kind_of_news_and_each_outcome_has_its_words_on_the_page(world: Any, operator: TestClient) -> None:

@@ -15,6 +15,9 @@ from caseproof.procedure.paging.raising import standing
 from caseproof.procedure.paging.words import criterion_in_words, problem
 from caseproof.procedure.views.case_page import sentence
 
+MOST_TRIES = 100
+"""So many tries are shown: whoever looks every few seconds wants the newest."""
+
 _CHANNELS = {Channel.MAIL: "mail", Channel.TEAMS: "Teams", Channel.CALL: "call"}
 _NEWS = {
     NewsKind.RAISED: "that it was raised",
@@ -53,7 +56,10 @@ class ShownTry:
 
 @dataclass(frozen=True, slots=True)
 class ShownEmergency:
-    """The latest emergency of ``case`` at the moment ``at``. Tries and what happened are the newest first."""
+    """The latest emergency of ``case`` at the moment ``at``. Tries and what happened are the newest first.
+
+    ``earlier`` is how many tries there were before those that are shown.
+    """
 
     case: Case
     at: datetime
@@ -64,6 +70,7 @@ class ShownEmergency:
     own_ladder: str
     since: datetime | None
     tries: Sequence[ShownTry]
+    earlier: int
     happened: Sequence[tuple[int, Event, str]]
 
     @property
@@ -90,7 +97,8 @@ def emergency_shown(case: Case, at: datetime) -> ShownEmergency:
         seen=[(criterion_in_words(one["criterion"]), one["seen"]) for one in said["criteria"]],
         own_ladder=_LADDER[OwnLadder(said["own_ladder"])],
         since=datetime.fromisoformat(said["since"]) if said["since"] else None,
-        tries=[_try(one, paging) for one in reversed(paging.attempts)],
+        tries=[_try(one, paging) for one in reversed(paging.attempts[-MOST_TRIES:])],
+        earlier=max(0, len(paging.attempts) - MOST_TRIES),
         happened=[
             (seq, event, sentence(event))
             for seq, event in reversed([*enumerate(case.events, 1)])
