@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-FIGURES = ("detection", "paces", "store", "containment", "inbox", "doors", "calls", "worker", "worklist")
+FIGURES = ("detection", "paces", "store", "containment", "inbox", "doors", "calls", "worker", "worklist", "paging")
 _RESULT = "CASEPROOF_BENCH_RESULT"
 
 

@@ -70,7 +70,7 @@ class Mailbox:
     ``senders``: addresses with passwords, of people who may log in with them, so that their mail is known to be theirs.
     ``receiver``: takes the mail to its own address, for which nothing is kept here.
     ``tls``: a server context; with ``tls_at_once`` for TLS from the first byte, else offered as STARTTLS.
-    ``utf8``: whether SMTPUTF8 is offered.
+    ``utf8``: whether SMTPUTF8 is offered. ``latency``: how many seconds late a message is answered.
     """
 
     def __init__(
@@ -86,8 +86,9 @@ class Mailbox:
         tls: ssl.SSLContext | None = None,
         tls_at_once: bool = False,
         utf8: bool = True,
+        latency: float = 0.0,
     ) -> None:
-        self.folder = folder
+        self.folder, self._latency = folder, latency
         self.on_message = on_message
         self.login = login
         self.refuse = frozenset(refuse)
@@ -172,6 +173,8 @@ class Mailbox:
     async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:
         # In a thread, which also ends what it began where the sender is gone before it has its answer.
         user = str(session.auth_data or "") if session.authenticated else ""
+        if self._latency:
+            await asyncio.sleep(self._latency)
         return await asyncio.get_running_loop().run_in_executor(None, self._take, envelope, user)
 
     def _take(self, envelope: Envelope, user: str) -> str:
@@ -208,13 +211,15 @@ def main() -> None:
     """Run a mailbox until SIGTERM or Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.mailbox", description=main.__doc__)
     parser.add_argument("--port", type=int, required=True, help="the loopback port (0: a free one)")
-    parser.add_argument("--folder", type=Path, required=True, help="where the .eml files go")
+    parser.add_argument("--folder", type=Path, help="where the .eml files go; without it they are kept in memory alone")
+    parser.add_argument("--latency-ms", type=float, default=0.0, help="how late each message is answered")
     given = parser.parse_args()
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    with Mailbox(given.folder, port=given.port) as mailbox:
-        sys.stdout.write(f"mailbox listens on {mailbox.host}:{mailbox.port}, keeps in {given.folder}\n")
+    with Mailbox(given.folder, port=given.port, latency=given.latency_ms / 1000) as mailbox:
+        where = given.folder or "memory"
+        sys.stdout.write(f"mailbox listens on {mailbox.host}:{mailbox.port}, keeps in {where}\n")
         sys.stdout.flush()
         over.wait()
 

@@ -66,6 +66,14 @@ class Bulk:
             found |= {case.ref: case for case in self._cases.folded(cases.c.ref.in_(some))}
         return found
 
+    def versions(self, refs: Iterable[str]) -> dict[str, int]:
+        """How many events each of these cases has; what is none is left out."""
+        found: dict[str, int] = {}
+        for some in _portions(refs):
+            rows = self._connection.execute(select(cases.c.ref, cases.c.version).where(cases.c.ref.in_(some)))
+            found |= {row.ref: row.version for row in rows}
+        return found
+
     def open_rows(self, platform: str, jobs: Iterable[str]) -> list[CaseRow]:
         """The rows of the open cases of these jobs."""
         return [row for some in _portions(jobs) for row in self._cases.of_jobs(platform, some)]

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from caseproof.domain.emergency.vocabulary import Outcome
 from caseproof.procedure.paging.answering import give_back
+from caseproof.procedure.paging.engine import in_a_thread
+from caseproof.procedure.paging.lines import Rung
 from caseproof.procedure.paging.raising import GOING_ON, end_emergency
 from caseproof.procedure.paging.watch import PagingWatch, going_on
 from caseproof.store import Store, StoreDown
+from caseproof.up.processes import wait_until
 from tests.support.paged import FIRST, SECOND, Emergency, takes
 
 
@@ -134,3 +138,18 @@ def test_an_engine_that_fails_is_made_again_at_the_next_look(it: Watched) -> Non
         watch.look()
     assert takes(it, ref, FIRST).yours
     assert it.phones.called == [FIRST]
+
+
+def test_an_engine_that_waits_is_told_by_the_next_look_what_another_process_wrote(it: Watched) -> None:
+    """Real threads: it would look by itself after ten seconds only."""
+    rung_out = threading.Event()
+    it.phones.script[FIRST] = [lambda _: (rung_out.wait(10), Rung(Outcome.NO_ANSWER))[1]]
+    ref = it.raised()
+    real = {"start": in_a_thread, "wait": threading.Event.wait}
+    watch = PagingWatch(it.store, it.clock, lambda: it.pager(**real), it.said.append)
+    watch.look()
+    wait_until("the first mail and call", lambda: it.phones.called and it.mail.news, 5, every=0.01)
+    takes(it, ref, SECOND)
+    wait_until("who has it to be told", lambda: watch.look() or "taken" in it.mail.news, 5, every=0.01)
+    wait_until("the call that rings to be ended", lambda: it.phones.hung_up == [FIRST], 5, every=0.01)
+    rung_out.set()

@@ -31,7 +31,7 @@ from caseproof.procedure.paging.tries import Tries, Try
 from caseproof.store import CaseStore, StoreError, UnknownCase
 
 LOOK_SECONDS = 1.0
-"""How soon an answer is seen that another process wrote down."""
+"""How soon an answer is seen that another process wrote down, where nobody tells of it (``Pager.look``)."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ class Pager:
     """The engine, for as many emergencies as there are. ``worker`` is who this process is, in front of people.
 
     ``start`` starts a job beside this one; tests give another. ``wait`` waits for an event, so many seconds at most.
+    ``look``: how many seconds until it is looked whether another process wrote something; ``heard`` tells sooner.
     """
 
     store: CaseStore
@@ -69,10 +70,17 @@ class Pager:
     worker: str
     start: Callable[[Callable[[], None]], None] = in_a_thread
     wait: Callable[[threading.Event, float], bool] = threading.Event.wait
+    look: float = LOOK_SECONDS
     _people: dict[str, Sequence[Callee]] = field(default_factory=dict, init=False)
     _hung_up: set[str] = field(default_factory=set, init=False)
     _news: dict[str, threading.Event] = field(default_factory=dict, init=False)
     """One a case: what is heard of one wakes nobody who waits for another."""
+    _seen: dict[str, int] = field(default_factory=dict, init=False)
+
+    def heard(self, ref: str, version: int) -> None:
+        """The case is so old by now: whoever runs for it looks at it, unless that was seen."""
+        if version > self._seen.get(ref, version) and (news := self._news.get(ref)) is not None:
+            news.set()
 
     def run(self, ref: str) -> datetime | None:
         """Go on until somebody has it and everybody was told, or until it is over.
@@ -95,7 +103,7 @@ class Pager:
                 continue
             if at is None or (quiet is not None and at >= quiet):
                 return at
-            self.wait(news, min(LOOK_SECONDS, max((at - self.clock()).total_seconds(), 0.0)))
+            self.wait(news, min(self.look, max((at - self.clock()).total_seconds(), 0.0)))
 
     def step(self, ref: str) -> datetime | None:
         """Do what is due now; returns when something is due again if nothing happens before, None for never."""
@@ -114,9 +122,10 @@ class Pager:
                 said = [*_noted(paging, plan), *(self._intent(paging, one) for one in begun)]
                 return [event_of(kind_with(case.procedure, payload), now, US, data) for payload, data in said]
 
-            self.store.change(ref, decide)
+            after = self.store.change(ref, decide)
             ((paging, plan, begun),) = found
             self._carry_out(paging, plan, begun)
+            self._seen[ref] = after.version
             if not (plan.again or plan.expired or begun):
                 return plan.next_at, paging
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -51,8 +51,8 @@ from caseproof.store import CaseStore
 
 LOOKS_AHEAD = timedelta(days=2)
 """A shift that ends later than this ends after any acknowledgement."""
-LIST_HOLDS = timedelta(seconds=20)
-"""How long a call list holds that was read: it is asked for each second while people are called."""
+LIST_HOLDS = timedelta(seconds=10)
+"""How long a call list holds that was read, and what it says: it is asked again and again while people are called."""
 
 _log = logging.getLogger(__name__)
 
@@ -125,29 +125,36 @@ class CallList:
 
     def __init__(self, parts: PagingParts) -> None:
         self._parts, self._lock = parts, threading.Lock()
-        self._read: tuple[datetime, OnCall] | None = None
+        self._read: _Read | None = None
 
-    def __call__(self, now: datetime, case: Case) -> list[Callee]:
+    def __call__(self, now: datetime, case: Case) -> Sequence[Callee]:
         """The people in their order. Raises PolicyError where there never was a usable policy."""
-        plan = self._plan(now)
-        found = who_to_call(now, case_to_call(case), plan)
-        return [
-            Callee(
-                one.person.name,
-                one.person.lines,
-                one.person.mail,
-                one.person.teams,
-                duty_ends(one.person.name, now, now + LOOKS_AHEAD, plan),
-            )
-            for one in found.calls
-        ]
-
-    def _plan(self, now: datetime) -> OnCall:
         with self._lock:
-            if self._read is None or not self._read[0] <= now < self._read[0] + LIST_HOLDS:
+            if self._read is None or not self._read.at <= now < self._read.at + LIST_HOLDS:
                 window = Window.around(now, LOOKS_AHEAD.days)
-                self._read = now, call_plan(self._parts.policy(), self._parts.home, window, fetch=False)
-            return self._read[1]
+                self._read = _Read(now, call_plan(self._parts.policy(), self._parts.home, window, fetch=False))
+            return self._read.people(case_to_call(case))
+
+
+@dataclass
+class _Read:
+    """A call list as it was read ``at`` a moment, and what it says for that moment: who asks is told in no time."""
+
+    at: datetime
+    plan: OnCall
+    _said: dict[CaseToCall, Sequence[Callee]] = field(default_factory=dict)
+    _ends: dict[str, datetime | None] = field(default_factory=dict)
+
+    def people(self, case: CaseToCall) -> Sequence[Callee]:
+        if case not in self._said:
+            found = [one.person for one in who_to_call(self.at, case, self.plan).calls]
+            self._said[case] = [Callee(one.name, one.lines, one.mail, one.teams, self._end(one.name)) for one in found]
+        return self._said[case]
+
+    def _end(self, person: str) -> datetime | None:
+        if person not in self._ends:
+            self._ends[person] = duty_ends(person, self.at, self.at + LOOKS_AHEAD, self.plan)
+        return self._ends[person]
 
 
 def case_to_call(case: Case) -> CaseToCall:

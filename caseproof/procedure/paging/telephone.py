@@ -23,8 +23,9 @@ from caseproof.domain.errors import BadInput
 from caseproof.procedure.paging.calls import OUTCOMES
 from caseproof.procedure.paging.lines import Ring, Rung
 
-LOOKS_SECONDS = (0.5, 1.0, 1.0, 1.5, 2.0)
-"""How long after the one before the provider is asked how far a call is; the last one stays."""
+LOOKS = 5
+"""How often the provider is asked how far a call is while it may ring. Its call-backs tell sooner, where they reach us;
+and hundreds of calls at once are not to be asked after all the time."""
 STUCK_SECONDS = 8.0
 """A call that is taken and dialled by nobody for so long is placed by the other account."""
 
@@ -92,11 +93,12 @@ class Telephone:
         """See it to its end; ``again`` is placed by another account where the first took it and does not dial."""
         nobody = threading.Event()
         stuck_at = self._clock() + timedelta(seconds=min(STUCK_SECONDS, call.ring_seconds / 2))
-        for look in range(10_000):
+        while True:
             if call.key in self._given_up:
                 with suppress(ChannelError):
                     accounts.hang_up(placed)
                 return Rung(Outcome.HUNG_UP, "nobody need be called any more", placed.call)
+            self._wait(nobody, call.ring_seconds / LOOKS)
             state = _state(accounts, placed)
             if state is not None and state.is_over:
                 return Rung(OUTCOMES.get(state, Outcome.NO_ANSWER), f"the provider says {state}", placed.call)
@@ -104,7 +106,6 @@ class Telephone:
                 break
             if again is not None and state is CallState.QUEUED and self._clock() >= stuck_at:
                 placed, again = self._by_another(accounts, call, placed, again), None
-            self._wait(nobody, LOOKS_SECONDS[min(look, len(LOOKS_SECONDS) - 1)])
         if state is CallState.ANSWERED:
             return Rung(Outcome.ANSWERED, "somebody is on the line, and has pressed nothing yet", placed.call)
         with suppress(ChannelError):  # it rings out by itself

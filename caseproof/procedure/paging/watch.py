@@ -23,6 +23,8 @@ from caseproof.store import Store, UnknownCase
 
 LOOK_SECONDS = 0.25
 """How often it is looked which emergencies go on: it is one row a time."""
+RUN_LOOKS_SECONDS = 10.0
+"""How often an engine looks by itself whether somebody else wrote something: this watch tells it."""
 _UNUSED = timedelta(minutes=1)
 """After how long a mark is forgotten whose case has no emergency: whoever noted it was to raise one at once."""
 
@@ -31,9 +33,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Watched:
-    """An emergency that goes on: the thread that sees to it, and until when nothing is due for a case so old."""
+    """An emergency that goes on: the thread and the engine that see to it, and until when nothing is due for a case so
+    old."""
 
     thread: threading.Thread | None = None
+    pager: Pager | None = None
     quiet_until: datetime | None = None
     version: int = 0
 
@@ -69,13 +73,14 @@ class PagingWatch:
         """Have each emergency that needs it seen to, in a thread of its own. Raises StoreError."""
         with self._store.reading() as uow:
             marks = uow.cursors.below(GOING_ON)
-            quiet = [ref for ref in marks if self._is_quiet(ref)]
-            versions = {row.ref: row.version for row in uow.cases.of_refs(quiet)} if quiet else {}
+            versions = uow.bulk.versions(marks)
         for ref in self._watched.keys() - marks.keys():
             if self._is_idle(ref):
                 del self._watched[ref]
         for ref, (_, noted) in marks.items():
             one = self._watched.setdefault(ref, _Watched())
+            if one.pager is not None:
+                one.pager.heard(ref, versions.get(ref, 0))
             if self._is_idle(ref) and not (self._is_quiet(ref) and versions.get(ref) == one.version):
                 one.thread = threading.Thread(target=self._see_to, args=(ref, one, noted), name=ref, daemon=True)
                 self._start(one.thread)
@@ -97,7 +102,9 @@ class PagingWatch:
                 if self._clock() - noted > _UNUSED:
                     self._forget(ref, noted)
                 return
-            until = self._pager().run(ref)
+            one.pager = self._pager()
+            one.pager.look = RUN_LOOKS_SECONDS
+            until = one.pager.run(ref)
             if until is None:
                 self._forget(ref, noted)
             # What was written meanwhile was perhaps not seen: only a run that changed nothing has seen all of it.
