@@ -12,13 +12,24 @@ from tasks.display.tables import keep_table
 
 
 def show_the_ladder() -> None:
-    """Draw the table. Where Prefect does not take it, a warning says so. Raises StoreError."""
+    """Draw the table, from the first support case on. Where Prefect does not take it, a warning says so.
+
+    Raises StoreError.
+    """
     here = services()
     lines = ladder_lines(here.ledger, here.policy.keeper)
+    with here.store.reading() as uow:
+        before = uow.cursors.get(LADDER_TABLE)
+    if not lines and before is None:
+        return
     count = "1 open support case" if len(lines) == 1 else f"{len(lines)} open support cases"
     above = f"**{count}**, the longest waiting first. As of {here.clock():%Y-%m-%d %H:%M} UTC."
     rules = f"[What E1 to E12 mean]({here.links.rules_url})"
-    keep_table(LADDER_TABLE, [_row(line) for line in lines], f"{above}\n\n{rules}")
+    drawn = keep_table(LADDER_TABLE, [_row(line) for line in lines], f"{above}\n\n{rules}")
+    if drawn and before is None:
+        with here.store.uow() as uow:
+            uow.cursors.set(LADDER_TABLE, "drawn", here.clock())
+            uow.commit()
 
 
 def _row(line: LadderLine) -> dict[str, Any]:

@@ -7,8 +7,11 @@ from caseproof.domain.forms import IncidentDecision, RetailersWord, TryAgain
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.vocabulary import Decision
-from caseproof.procedure.core.texts import in_words
+from caseproof.procedure.core.texts import in_words, short
 from caseproof.store import IncidentRow
+
+_LONGEST = 80
+"""How many characters of what a client wants stand in a run's name."""
 
 
 def about_incident(row: IncidentRow) -> str:
@@ -26,6 +29,7 @@ def about(case: Case) -> str:
     # On Prefect a job is flow/deployment, and one of the two is often the retailer, who stands there already.
     parts = [part for part in str(facts["job_name"]).split("/") if part not in (retailer, marketplace)]
     job = "/".join(parts) or facts["job_name"]
+    job = job if case.procedure is JOB_FAILURE else short(job, _LONGEST)
     whose = retailer or ("no retailer" if case.procedure is JOB_FAILURE else "")
     return " · ".join(part for part in (case.ref, whose, marketplace, job) if part)
 
