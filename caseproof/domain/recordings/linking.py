@@ -15,6 +15,7 @@ from caseproof.domain.people import same_person
 from caseproof.domain.recordings import payloads as says
 from caseproof.domain.recordings.listing import EVERYBODY, TIERS
 from caseproof.domain.substance import is_address, says_something
+from caseproof.domain.visible import one_line
 
 LONGEST_KEPT = timedelta(days=3660)
 LONGEST = 2000
@@ -72,7 +73,7 @@ def lacking_in(link: Link, today: date, people: Collection[str]) -> list[Lacking
                 "Give the address that the meeting or telephone system has for it, or the file's digest.",
             )
         )
-    elif link.address.strip() and not (is_address(link.address.strip()) and len(link.address) <= LONGEST):
+    elif link.address.strip() and not _can_be_opened(link.address.strip()):
         found.append(_lacks("address", "its address is none that can be opened", "It begins with https://."))
     elif link.file.strip() and not _DIGEST.fullmatch(link.file.strip()):
         found.append(_lacks("file", "the file is not named by its digest", "Take the digest from the case's page."))
@@ -103,6 +104,10 @@ def lacking_in(link: Link, today: date, people: Collection[str]) -> list[Lacking
     return found  # fmt: skip
 
 
+def _can_be_opened(address: str) -> bool:
+    return is_address(address) and address.isprintable() and len(address) <= LONGEST
+
+
 def _kept(text: str, today: date) -> Lacking | None:
     latest = today + LONGEST_KEPT
     ask = f"Give the last day on which it is kept, as YYYY-MM-DD, from {today} to {latest}."
@@ -118,7 +123,7 @@ def _kept(text: str, today: date) -> Lacking | None:
 def consent_of(text: str) -> tuple[list[says.Consent], list[str]]:
     """Who agreed and how, a line each, and the lines that do not say both."""
     found, wrong = list[says.Consent](), list[str]()
-    for line in filter(None, (" ".join(one.split()) for one in text.splitlines())):
+    for line in filter(None, map(one_line, text.splitlines())):
         who, _, how = (part.strip() for part in line.partition(":"))
         if any(sign.isalpha() for sign in who) and any(sign.isalpha() for sign in how) and len(line) <= LONGEST // 10:
             found.append(says.Consent(who=who, how=how))
@@ -131,7 +136,7 @@ def listeners_of(given: Iterable[str], people: Collection[str]) -> tuple[list[st
     """Who may hear it, as the lists spell them, and who is in none of them."""
     found, strange = list[str](), list[str]()
     known = (EVERYBODY, *TIERS, *people)
-    for one in filter(None, (" ".join(name.split()) for name in given)):
+    for one in filter(None, map(one_line, given)):
         spelt = next((name for name in known if same_person(name, one)), None)
         (strange if spelt is None else found).append(spelt or one[:60])
     return list(dict.fromkeys(found)), strange
@@ -145,8 +150,8 @@ def linked_by(link: Link, case: Case, today: date, people: Collection[str]) -> s
     return says.RecordingLinked(
         recording=len(case.all_of(says.RecordingLinked)) + 1,
         emergency=paging.number if paging is not None else 0,
-        topic=" ".join(link.topic.split()),
-        made_by=" ".join(link.made_by.split())[: LONGEST // 10],
+        topic=one_line(link.topic),
+        made_by=one_line(link.made_by)[: LONGEST // 10],
         link=digest_of(link),
         is_file=bool(link.file.strip()),
         consent=consent_of(link.consent)[0],

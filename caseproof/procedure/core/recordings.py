@@ -28,6 +28,7 @@ from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import US, Ledger, event_of
 from caseproof.procedure.core.support import people_of
 from caseproof.store import Store, UnitOfWork
+from caseproof.store.errors import Unreadable
 
 _INDEX = "recording/"
 _FILES = "recording-file/"
@@ -148,7 +149,12 @@ def end_what_is_over(ledger: Ledger) -> list[str]:
         if entry.kept_until >= today:
             continue
         with ledger.store.uow() as uow:
-            case = uow.cases.get(entry.ref)
+            try:
+                case = uow.cases.get(entry.ref)
+            except Unreadable:  # `caseproof case list` names it; nobody hears what is to be heard no more
+                uow.cursors.forget(_name(entry.ref, entry.number))
+                uow.commit()
+                continue
             if any(one.number == entry.number and one.is_linked for one in recordings(case)):
                 why = f"it was to be kept until {entry.kept_until.isoformat()}"
                 _end(uow, ledger.clock, case, entry.number, Ends.TIME_IS_OVER, why, US)

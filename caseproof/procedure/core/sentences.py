@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from caseproof.domain.events import Event
+from caseproof.domain.procedure import of_kind
 from caseproof.domain.visible import one_line
+from caseproof.domain.vocabulary import WAYS
+from caseproof.procedure.core.parts import US
+from caseproof.procedure.core.texts import in_words
 
 
 class _Blank(dict[str, Any]):
@@ -15,12 +19,17 @@ class _Blank(dict[str, Any]):
 
 def whole_sentence(event: Event) -> str:
     """What happened, with all that was said of it; lists of texts one after the other."""
-    data = _Blank({name: _flat(value) for name, value in event.data.items()})
+    data = _Blank(event.data)
+    data["_form"] = of_kind(event.kind).questions.get(str(event.data.get("form")), event.data.get("form"))
+    data["_jobs"] = ", ".join(str(job.get("name") or job["job"]) for job in event.data.get("jobs", ()))
+    data["_to"] = ", ".join(event.data.get("accepted", ())) or ("it may have left" if event.data.get("unsure") else "")
+    data["_way"] = f", {WAYS[way]}" if (way := event.data.get("by_way_of")) in WAYS else ""
+    data["_said"] = "The platform says" if event.actor == US else f"{event.actor} says"
     data["_opened"] = "adopted" if event.data.get("adopted") else "opened"
-    return one_line(event.kind.spec.sentence.format_map(data)).strip()
+    data |= {name: "; ".join(map(str, told)) for name, told in event.data.items() if _is_texts(told)}
+    data["_cause"], data["_on"] = in_words(event.data.get("cause", "")), str(event.data.get("on", ""))[:10]
+    return one_line(event.kind.spec.sentence.format_map(data))
 
 
-def _flat(value: Any) -> Any:
-    if isinstance(value, list):
-        return "; ".join(str(one) for one in value if isinstance(one, str))
-    return value
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)

@@ -12,11 +12,10 @@ from caseproof.domain.job_failure.cause import choice_of, is_answered, is_neutra
 from caseproof.domain.job_failure.conditions import waits_for_review_alone
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.payloads import AnswerRefused
-from caseproof.domain.procedure import of_kind
 from caseproof.domain.support.procedure import SUPPORT
-from caseproof.domain.vocabulary import SHARED_CAUSE, WAYS
-from caseproof.procedure.core.parts import US
+from caseproof.domain.vocabulary import SHARED_CAUSE
 from caseproof.procedure.core.retailer_answer import came_by, doubts
+from caseproof.procedure.core.sentences import whole_sentence
 from caseproof.procedure.core.texts import data_uri, in_words, link, own_line, plain, short
 from caseproof.procedure.views.owed import OwedLine
 from caseproof.procedure.views.questions import left_by_a_removal, what_rules_mean
@@ -194,31 +193,13 @@ def timeline(case: Case, evidence_url: str) -> str:
     return "\n".join(lines)
 
 
-class _Blank(dict[str, Any]):
-    def __missing__(self, key: str) -> str:
-        return ""
-
-
 def sentence(event: Event) -> str:
     """What happened, as one line of plain text, shortened to ``LONGEST`` characters.
 
     Why an answer was refused stays whole: it ends in what to do next.
     """
-    data = _Blank(event.data)
-    data["_form"] = of_kind(event.kind).questions.get(str(event.data.get("form")), event.data.get("form"))
-    data["_jobs"] = ", ".join(str(job.get("name") or job["job"]) for job in event.data.get("jobs", ()))
-    data["_to"] = ", ".join(event.data.get("accepted", ())) or ("it may have left" if event.data.get("unsure") else "")
-    data["_way"] = f", {WAYS[way]}" if (way := event.data.get("by_way_of")) in WAYS else ""
-    data["_said"] = "The platform says" if event.actor == US else f"{event.actor} says"
-    data["_opened"] = "adopted" if event.data.get("adopted") else "opened"
-    data |= {name: "; ".join(map(str, told)) for name, told in event.data.items() if _is_texts(told)}
-    data["_cause"], data["_on"] = in_words(event.data.get("cause", "")), str(event.data.get("on", ""))[:10]
-    told = event.kind.spec.sentence.format_map(data)
-    return " ".join(told.split()) if event.kind.spec.says is AnswerRefused else short(told)
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+    told = whole_sentence(event)
+    return told if event.kind.spec.says is AnswerRefused else short(told)
 
 
 def _minute(at: object) -> str:
