@@ -49,7 +49,8 @@ LACKS = [
     ("kept_until", {"kept_until": "2026-11-26"}), ("kept_until", {"kept_until": "2026-02-30"}),
     ("kept_until", {"kept_until": "2099-01-01"}), ("kept_until", {"kept_until": "20271127"}),
     ("where", {"address": ""}), ("where", {"file": digest("talk")}), ("address", {"address": "C:\\talk.mp4"}),
-    ("address", {"address": "https://example.com/a\0b"}), ("address", {"address": "javascript:alert(1)"}), ("address", {"address": "https://"}),
+    ("address", {"address": "https://example.com/a\0b"}),
+    ("address", {"address": "javascript:alert(1)"}), ("address", {"address": "https://"}),
     ("file", {"address": "", "file": "talk.mp4"}),
 ]  # fmt: skip
 
