@@ -34,7 +34,7 @@ from sandbox.processes import PrefectServer, start_prefect_server
 from sandbox.world import PLATFORM, World
 
 ROOT = Path(__file__).resolve().parents[1]
-POOL = "caseproof"
+POOL, EMERGENCY_POOL = "caseproof", "caseproof-emergency"
 ROUNDS = 2
 RUNS = 12
 """Runs without work of their own, for the cost of one."""
@@ -281,7 +281,7 @@ def _set_up(place: Place) -> None:
     from blocks.platforms import PrefectJobs
 
     services = place._services()
-    wait_until("the work pool", lambda: place.world.server.api.ensure_pool(POOL), 30)
+    wait_until("the work pools", lambda: all(map(place.world.server.api.ensure_pool, (POOL, EMERGENCY_POOL))), 30)
     file = write_prefect_file(place.world.home / "prefect-file", services.policy)
     subprocess.run(deploy_command(str(file)), env=place.world.env(), cwd=file.parent, check=True, capture_output=True)  # noqa: S603
     for name in ("daily-job-check", "case-keeper", "case-report", "retailer-inbox"):

@@ -16,8 +16,9 @@ from caseproof.config.policy import BUILT_IN
 from caseproof.config.private_files import close_home
 from caseproof.up.addresses import password_file
 from caseproof.up.password import new_password
+from caseproof.up.plan import EMERGENCY_POOL
 from caseproof.up.prefect_services import CASES_WORKER, deploy_command
-from caseproof.up.processes import Process, free_port
+from caseproof.up.processes import Process, free_port, wait_until
 from sandbox.imap import ImapServer
 from sandbox.mailbox import Mailbox
 from sandbox.processes import start_prefect_server, start_worker
@@ -141,6 +142,7 @@ def set_up(world: World) -> None:
             "host": account.host, "port": account.port, "security": account.security, "username": account.username,
             "password": account.password, "authserv": account.authserv,
         }  # fmt: skip
+    wait_until("the work pool of emergencies", lambda: world.server.api.ensure_pool(EMERGENCY_POOL), 30)
     command, log = deploy_command(str(ROOT / "prefect.yaml")), world.home / "logs" / "deploy.log"
     deploy = Process.start("deploy", command, cwd=ROOT, env=world.env(), log=log)
     world.hand_over(facts)

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from blocks.paging import refresh_channels
+from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.services import Services, today
 from caseproof.procedure.core.told_once import ToldOnce
 from caseproof.procedure.keeper.keeper import KeeperPass, KeeperPorts, Ran, keep
@@ -24,7 +26,9 @@ from tasks.display.logs import hide, log, speak_in_words
 from tasks.display.on_call import show_who_is_on_call
 from tasks.display.test_page import show_the_test_page
 from tasks.ports import bound
+from tasks.prefect_run import UNREACHABLE
 from tasks.runs.case_runs import wake_runs
+from tasks.runs.emergency_runs import give_emergency_runs
 from tasks.runs.incident_runs import look_after_incidents
 from tasks.runs.passes import clear_away
 from tasks.runs.reviving import revive
@@ -91,6 +95,15 @@ def keep_once(say: Callable[[str], None] = _log) -> Kept | None:
                 say(f"{what} is not shown: {type(error).__name__}")
         clear_away(services)
     return Kept(done, board)
+
+
+def _look_after_emergencies(services: Services) -> None:
+    """Keep the copy of the channels fresh, and give emergencies their runs; people are called without either."""
+    try:
+        refresh_channels(services.settings.home_folder, services.policy)  # what is wrong with one, the doctor tells
+        give_emergency_runs(services)
+    except (CaseproofError, *UNREACHABLE) as error:
+        log().warning("What shows emergencies was not looked after: %s", hide(str(error)))
 
 
 class KeeperWatch:

@@ -29,6 +29,10 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class NotSetUp(BadInput):
+    """There is no such channel here: trying again is of no use before somebody sets it up."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeptChannels:
     """What people are reached by; None or nothing where the policy names none, or none was ever read."""

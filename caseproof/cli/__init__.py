@@ -21,6 +21,7 @@ from caseproof.cli.check import check
 from caseproof.cli.common import AsJson, out, print_json, safe, say_error, table_of
 from caseproof.cli.contacts import contact_app
 from caseproof.cli.doctor import doctor
+from caseproof.cli.emergency import emergency_app
 from caseproof.cli.inbox import inbox_app
 from caseproof.cli.keeper import keeper
 from caseproof.cli.keys import keys_app
@@ -53,6 +54,7 @@ app.add_typer(causes_app, name="causes")
 app.add_typer(contact_app, name="contact")
 app.add_typer(mail_app, name="mail")
 app.add_typer(inbox_app, name="inbox")
+app.add_typer(emergency_app, name="emergency")
 app.add_typer(keys_app, name="keys")
 app.add_typer(people_app, name="people")
 app.command()(login)

@@ -28,6 +28,7 @@ def setup(
 
     What is tried and does not work stays saved, and the exit code is 1.
     """
+    from blocks.paging import refresh_channels
     from blocks.setting_up import carry_out, make_plan
     from blocks.trying import try_out
 
@@ -38,6 +39,7 @@ def setup(
     done = not dry_run and (yes or (not as_json and plan.to_do > 0 and _agreed()))
     if done:
         carry_out(services, plan)
+        refresh_channels(services.settings.home_folder, services.policy)  # what is wrong with one, the doctor tells
     if not as_json and plan.to_do:
         said = (
             "Saved."

@@ -106,9 +106,11 @@ def _start(settings: Settings, laid_out: StartPlan, supervisor: Supervisor, scre
     screen.say("The deployments are being made.")
     deploy(laid_out, settings)
     from blocks.catalogue import register_blocks
+    from blocks.paging import refresh_channels
 
     register_blocks()
     services = bootstrap(settings)
+    refresh_channels(settings.home_folder, services.policy)  # what is wrong with one, the doctor tells
     services.keys.in_force()  # made now, in the home that sends the letters; or it is told that it is lost
     if offered := _offer_first_login(services, shown=_is_terminal()):
         screen.say(offered)
@@ -221,7 +223,14 @@ def _revive(services: Services, worker_since: float) -> list[str]:
     now = today(services)
     raised = raise_wanted(now.stopping, load_platform, load_desk, Problems(), _WANTED_SECONDS)  # J2: first
     revived = revive(now, datetime.fromtimestamp(worker_since, UTC) if settled else None)
-    return [*(f"{ref} is open: somebody wanted it (J1)." for ref in raised), *revived.said]
+    return [*(f"{ref} is open: somebody wanted it (J1)." for ref in raised), *revived.said, *_for_emergencies(now)]
+
+
+def _for_emergencies(now: Services) -> list[str]:
+    """Give emergencies the runs that show them."""
+    from tasks.runs.emergency_runs import give_emergency_runs
+
+    return [f"{ref}: people are called (E8)." for ref in give_emergency_runs(now)]
 
 
 def _trouble(pending: Future[list[str]]) -> str:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from caseproof.config.policy import policy_in_force
@@ -41,6 +42,8 @@ from caseproof.up.processes import wait_until
 from caseproof.up.service import Service, was_started
 
 POOL = "caseproof"
+EMERGENCY_POOL = "caseproof-emergency"
+"""An emergency has a place of its own: however many cases wait for a worker, or for a limit, it waits behind none."""
 STORE, PREFECT = "caseproof", "prefect"
 """The databases in the embedded PostgreSQL."""
 LONGEST_PASS_SECONDS = 1800.0
@@ -102,11 +105,14 @@ def plan(
     api = PrefectApi(
         environment["PREFECT_API_URL"], environment.get("PREFECT_API_AUTH_STRING"), environment.get("PREFECT_API_KEY")
     )
-    worker, web = _worker(home, environment, api, stock=stock_worker), _web(settings, environment, web_url)
-    groups = [[worker, web, _inbox(settings, environment), _keeper(settings, environment)]]
+    workers = _workers(home, environment, api, stock=stock_worker)
+    beside = (_web(settings, environment, web_url), _inbox(settings, environment), _keeper(settings, environment))
+    groups, pager = [[*workers, *beside]], _pager(settings, environment)
     if own_server:
         server = _server(settings, environment, api, cluster, asks_for)
-        groups.insert(0, [replace(server, after=lambda: settle(api))])
+        groups.insert(0, [replace(server, after=lambda: settle(api)), pager])  # it waits for no Prefect
+    else:
+        groups[0].append(pager)
     if cluster is not None:
         groups.insert(0, [_database(cluster, settings)])
     return StartPlan(
@@ -228,16 +234,21 @@ def _server(
     )
 
 
-def _worker(home: Path, environment: Mapping[str, str], api: PrefectApi, *, stock: bool) -> Service:
+def _workers(home: Path, environment: Mapping[str, str], api: PrefectApi, *, stock: bool) -> list[Service]:
+    """The worker that runs cases, and the one that emergencies have for themselves."""
     name = worker_name(home)
-    return Service(
-        name="worker",
-        title="Worker",
-        address=f"work pool {POOL}",
-        command=lambda: worker_command(POOL, name, stock=stock),
-        env={**CASES_WORKER, **environment},
-        is_ready=lambda: api.is_online(POOL, name),
-    )
+
+    def worker(service: str, title: str, pool: str) -> Service:
+        return Service(
+            name=service,
+            title=title,
+            address=f"work pool {pool}",
+            command=lambda: worker_command(pool, name, stock=stock),
+            env={**CASES_WORKER, **environment},
+            is_ready=lambda: api.is_online(pool, name),
+        )
+
+    return [worker("worker", "Worker", POOL), worker("emergency-worker", "Worker for emergencies", EMERGENCY_POOL)]
 
 
 def worker_name(home: Path) -> str:
@@ -278,6 +289,22 @@ def _keeper(settings: Settings, environment: Mapping[str, str]) -> Service:
         env=environment,
         is_ready=lambda: keeps(settings),
     )
+
+
+def _pager(settings: Settings, environment: Mapping[str, str]) -> Service:
+    return Service(
+        name="pager",
+        title="Pager",
+        address="calls people in an emergency, also without Prefect",
+        command=lambda: [sys.executable, "-m", "caseproof.cli", "emergency", "watch"],
+        env=environment,
+        is_ready=lambda: bool(locks.is_held(pager_lock(settings))),
+    )
+
+
+def pager_lock(settings: Settings) -> Path:
+    """The lock that the process holds that calls people for each emergency of this home: one at a time."""
+    return settings.home_folder / "emergency" / "watch"
 
 
 def keeper_lock(settings: Settings) -> Path:
@@ -339,12 +366,13 @@ class DeployFailed(CaseproofError):
 
 def deploy(laid_out: StartPlan, settings: Settings) -> None:
     """Make the work pool, and make or update every deployment. Raises DeployFailed."""
-    try:
-        wait_until(f"the work pool {POOL}", lambda: laid_out.api.ensure_pool(POOL), 30)
-    except TimeoutError as error:
-        raise DeployFailed(
-            f"Prefect does not take the work pool {POOL}.", "Check PREFECT_API_AUTH_STRING, and the server's log."
-        ) from error
+    for pool in (POOL, EMERGENCY_POOL):
+        try:
+            wait_until(f"the work pool {pool}", partial(laid_out.api.ensure_pool, pool), 30)
+        except TimeoutError as error:
+            raise DeployFailed(
+                f"Prefect does not take the work pool {pool}.", "Check PREFECT_API_AUTH_STRING, and the server's log."
+            ) from error
     file = write_prefect_file(settings.home_folder / "prefect", policy_in_force(settings).policy)
     done = subprocess.run(  # noqa: S603 - the command is ours
         deploy_command(str(file)),

@@ -55,7 +55,7 @@ from sandbox.world import World
 from tests.doctor.front import Front
 from tests.support.histories import Plan, Teller, tell
 
-POOL = "caseproof"
+POOL, EMERGENCY_POOL = "caseproof", "caseproof-emergency"
 LEAD, VOICES, TEAMS = "+442079460123", ("doctor-voice", "doctor-second-voice"), "doctor-teams"
 JOBS, DESK, MAIL, INBOX = "doctor-jobs", "doctor-desk", "doctor-mail", "doctor-inbox"
 GUARD = "caseproof:hunter1-not-for-people"
@@ -274,8 +274,9 @@ def _register_everybody(house: House) -> None:
 
 def _deploy(house: House) -> None:
     """As an operator does it once."""
-    if POOL not in {pool["name"] for pool in house.call("POST", "work_pools/filter", json={})}:
-        house.call("POST", "work_pools/", json={"name": POOL, "type": "process"})
+    there = {pool["name"] for pool in house.call("POST", "work_pools/filter", json={})}
+    for pool in {POOL, EMERGENCY_POOL} - there:
+        house.call("POST", "work_pools/", json={"name": pool, "type": "process"})
     command = ["-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(shipped("prefect.yaml"))]
     subprocess.run(
         [sys.executable, *command], cwd=house.home, env=house.server.env(), check=True, capture_output=True,

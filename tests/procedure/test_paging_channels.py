@@ -210,7 +210,9 @@ def test_without_any_channel_each_try_says_what_is_missing_and_goes_on(tmp_path:
         here.keep(*[getattr(KeptChannels(), name) for name in ("mail", "teams", "voices")])
         ref = here.raised()
         here.pager(start=lambda job: job()).step(ref)
-        told = {str(one.channel): one.detail for one in here.paging(ref).attempts}
+        attempts = here.paging(ref).attempts
+    told = {str(one.channel): one.detail for one in attempts}
     assert "There is no mail account" in told["mail"]
     assert "There is no Teams web hook" in told["teams"]
     assert "There is no voice account" in told["call"]
+    assert {one.outcome for one in attempts} == {Outcome.NOT_SET_UP}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 
 from caseproof.domain.errors import NotAllowed
-from caseproof.domain.events import Event
-from caseproof.domain.payloads import Noted, NoticeSent
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.steps import Request
@@ -44,29 +42,3 @@ def test_it_is_opened_listed_and_refused_in_the_store_and_a_matter_has_one_open_
     assert (after.state, after.events[-1].kind) == (State.WITH_L2, Kind.HANDED_TO_L2)
     with store.reading() as uow:
         assert uow.cases.rows()[0].state is State.WITH_L2
-
-
-def test_whose_turn_it_is_and_what_can_happen_its_own_procedure_says(store) -> None:
-    told = SupportCase().opened()
-    with store.uow() as uow:
-        case = uow.cases.create(told.case.events[0])
-        uow.commit()
-
-    def turn() -> str:
-        with store.reading() as uow:
-            (row,) = uow.worklist.open_of("SC", 9, told.case.events[-1].at)
-        return f"{row.case.asked_form}: {row.turn}"
-
-    assert turn() == ": caseproof"
-    asks = {"number": 1, "form": "l1", "flow_run": "r"}
-    store.change(case.ref, lambda _: [Event(Kind.QUESTION_ASKED, told.case.events[-1].at, "caseproof", asks)])
-    assert turn() == "l1: team"
-    trouble = {"step": "wait until it may close", "code": "waits_for_case", "problem": "p", "next_action": "n"}
-    again = {"number": 2, "form": "try-again", "flow_run": "r"}
-    at = told.case.events[-1].at
-    more = [Event(Kind.TROUBLE, at, "caseproof", trouble), Event(Kind.QUESTION_ASKED, at, "caseproof", again)]
-    after = store.change(case.ref, lambda _: more)
-    assert turn() == "try-again: itself", "another case has to close first"
-    assert after.procedure.kind(Noted) is Kind.NOTED
-    with pytest.raises(NotAllowed, match=r"Nothing of this kind .*begin with SC"):
-        after.procedure.kind(NoticeSent)

@@ -20,7 +20,7 @@ from sandbox.processes import PrefectServer, clean_env, start_prefect_server, st
 from sandbox.world import CUSTOMER_POOL, PLATFORM, ROOT, World
 
 OPEN = {"PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": "*"}
-SERVICES = ("server", "worker", "web", "inbox", "keeper", "database")
+SERVICES = ("server", "worker", "emergency-worker", "web", "inbox", "keeper", "pager", "database")
 
 
 def recorded(home: Path, service: str) -> Identity:

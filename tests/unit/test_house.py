@@ -234,7 +234,10 @@ def test_every_entrypoint_loads_and_takes_the_parameters_that_are_set(config: di
 
 
 def test_no_deployment_shares_a_work_pool_with_customer_jobs(config: dict[str, Any]) -> None:
-    assert {deployment["work_pool"]["name"] for deployment in config["deployments"]} == {"caseproof"}
+    assert {deployment["work_pool"]["name"] for deployment in config["deployments"]} == {
+        "caseproof",
+        "caseproof-emergency",
+    }
 
 
 def test_where_the_code_comes_from_is_stated_and_is_no_folder_of_a_machine(config: dict[str, Any]) -> None:

@@ -18,7 +18,16 @@ from caseproof.domain.errors import BadInput
 from caseproof.procedure.core.services import bootstrap, refuse_stopped
 from caseproof.store import StoreDown, StoreError, locks
 from caseproof.up.addresses import adopt_addresses, adopt_password, write_addresses
-from caseproof.up.plan import LONGEST_PASS_SECONDS, DeployFailed, StartPlan, claim, inbox_lock, keeper_lock, plan
+from caseproof.up.plan import (
+    LONGEST_PASS_SECONDS,
+    DeployFailed,
+    StartPlan,
+    claim,
+    inbox_lock,
+    keeper_lock,
+    pager_lock,
+    plan,
+)
 from caseproof.up.postgres import EmbeddedPostgres
 from caseproof.up.prefect_services import OLDER_PAGES, V2
 from caseproof.up.processes import free_port
@@ -46,7 +55,7 @@ def service_of(laid_out: StartPlan, name: str):
 
 def test_without_settings_everything_is_ours_on_loopback(settings: Settings) -> None:
     laid_out = plan(settings, {}, postgres=False)
-    assert names(laid_out) == [["server"], ["worker", "web", "inbox", "keeper"]]
+    assert names(laid_out) == [["server", "pager"], ["worker", "emergency-worker", "web", "inbox", "keeper"]]
     assert laid_out.environment["PREFECT_API_URL"] == f"{OURS}/api"
     assert service_of(laid_out, "server").listens == ("127.0.0.1", 4200)
     assert service_of(laid_out, "web").listens == ("127.0.0.1", 8321)
@@ -62,6 +71,23 @@ def test_the_reader_of_the_mailbox_is_there_once_a_process_holds_its_lock(settin
     assert service.is_ready()
     locks.let_go(inbox_lock(settings))
     assert not service.is_ready()
+
+
+def test_the_pager_is_there_once_a_process_holds_its_lock_and_waits_for_no_prefect(settings: Settings) -> None:
+    laid_out = plan(settings, {}, postgres=True)
+    service = service_of(laid_out, "pager")
+    assert [*service.command()][1:] == ["-m", "caseproof.cli", "emergency", "watch"]
+    assert not service.is_ready()
+    assert locks.hold(pager_lock(settings))
+    assert service.is_ready()
+    locks.let_go(pager_lock(settings))
+
+
+def test_an_emergency_has_a_place_of_its_own_that_no_case_can_take(settings: Settings) -> None:
+    laid_out = plan(settings, {}, postgres=False)
+    cases, emergencies = service_of(laid_out, "worker").command(), service_of(laid_out, "emergency-worker").command()
+    assert [*cases][-6:-4] == ["--pool", "caseproof"]
+    assert [*emergencies][-6:-4] == ["--pool", "caseproof-emergency"]
 
 
 def test_the_keeper_is_there_while_a_process_holds_its_lock_and_does_not_hang_in_a_pass(settings: Settings) -> None:
@@ -83,7 +109,7 @@ def test_the_keeper_is_there_while_a_process_holds_its_lock_and_does_not_hang_in
 def test_the_server_that_is_named_is_used_and_none_is_started(settings: Settings) -> None:
     given = {"PREFECT_API_URL": "https://prefect.example.com/api", "PREFECT_API_AUTH_STRING": "us:them"}
     laid_out = plan(settings, given, postgres=False)
-    assert names(laid_out) == [["worker", "web", "inbox", "keeper"]]
+    assert names(laid_out) == [["worker", "emergency-worker", "web", "inbox", "keeper", "pager"]]
     assert laid_out.environment["PREFECT_API_URL"] == given["PREFECT_API_URL"]
     assert laid_out.api.auth == "us:them"
     assert laid_out.ui_url == "https://prefect.example.com"
@@ -101,7 +127,7 @@ def test_ones_own_server_may_be_named_while_it_runs_but_not_before(settings: Set
 def test_the_servers_password_is_given_to_all_that_talk_to_it(settings: Settings) -> None:
     laid_out = plan(settings, {"PREFECT_SERVER_API_AUTH_STRING": "us:secret"}, postgres=False)
     assert service_of(laid_out, "server").env["PREFECT_SERVER_API_AUTH_STRING"] == "us:secret"
-    for name in ("worker", "web", "inbox", "keeper"):
+    for name in ("worker", "emergency-worker", "web", "inbox", "keeper", "pager"):
         assert service_of(laid_out, name).env["PREFECT_API_AUTH_STRING"] == "us:secret"
     assert laid_out.api.auth == "us:secret"
 
@@ -122,7 +148,7 @@ def test_another_address_is_listened_on_where_it_is_told(settings: Settings) -> 
 
 def test_with_postgres_it_comes_first_and_prefects_database_is_there(settings: Settings) -> None:
     laid_out = plan(settings, {}, postgres=True)
-    assert names(laid_out) == [["database"], ["server"], ["worker", "web", "inbox", "keeper"]]
+    assert names(laid_out)[:2] == [["database"], ["server", "pager"]]
     EmbeddedPostgres(settings.postgres.folder).make()
     server = service_of(laid_out, "server")
     server.command()

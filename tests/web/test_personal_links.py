@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -92,25 +91,6 @@ def test_who_comes_second_is_told_who_has_it(world: Any, ref: str, client: TestC
     assert "You need do nothing." in told
     assert "I have it" not in told, "nothing is left to press"
     assert holder(world, ref) == LEAD
-
-
-def test_of_many_who_press_at_the_same_moment_one_has_it_and_each_other_is_told_who(
-    world: Any, ref: str, make_client: Callable[..., TestClient]
-) -> None:
-    people = [f"Person {number}" for number in range(4)]
-    clients = [(make_client(world), link(world, ref, person)) for person in people]
-    keys = [hidden_fields(client.get(path).text)["key"] for client, path in clients]
-    with ThreadPoolExecutor(len(people)) as pool:
-        sent = [
-            pool.submit(client.post, path, data={"key": key, "do": "take"})
-            for (client, path), key in zip(clients, keys, strict=True)
-        ]
-        assert {one.result().status_code for one in sent} == {303}
-    first = holder(world, ref)
-    assert first in people
-    told = [read(client.get(path).text) for client, path in clients]
-    assert sum("You have it until" in one for one in told) == 1
-    assert sum(f"{first} has it until" in one for one in told) == len(people) - 1
 
 
 def test_i_cannot_ends_that_person_s_call_and_no_other_and_takes_nothing(

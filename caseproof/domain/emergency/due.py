@@ -183,6 +183,9 @@ def quiet_until(paging: Paging, now: datetime, rules: PagingRules) -> datetime |
     return min(held.until, news_of(paging, now, rules).since + rules.update) if held is not None else None
 
 
+_DONE = frozenset({Outcome.DELIVERED, Outcome.NOT_SET_UP})
+
+
 def _messages(paging: Paging, now: datetime, rules: PagingRules) -> tuple[tuple[Wanted, ...], list[datetime]]:
     news = news_of(paging, now, rules)
     kind, about = news.kind, news.about
@@ -191,7 +194,7 @@ def _messages(paging: Paging, now: datetime, rules: PagingRules) -> tuple[tuple[
     for channel in MESSAGES:
         tries = [one for one in paging.attempts if one.channel is channel]
         of_this = [one for one in tries if (one.news, one.about) == (kind, about) and one.seq > news.after]
-        if any(one.is_open for one in tries) or any(one.outcome is Outcome.DELIVERED for one in of_this):
+        if any(one.is_open for one in tries) or any(one.outcome in _DONE for one in of_this):
             continue  # one after the other, so that the latest is read last
         if paging.over and len(of_this) >= TRIES_WHEN_OVER:
             continue

@@ -93,6 +93,34 @@ class EmergencyForm(Form):
     )
 
 
+class Reply(StrEnum):
+    """What somebody says in Prefect's form while people are called."""
+
+    HAVE_IT = "I have it"
+    EVERYBODY = "call everybody at once"
+    OVER = "it is over: nobody need be called"
+
+
+@dataclass(frozen=True)
+class EmergencyReply(Form):
+    """The form that stands on an emergency's flow run while people are called: one of the ways to say "I have it"."""
+
+    slug = "emergency-reply"
+    waits_for = "waits for somebody who has it"
+
+    what: Reply = field(metadata={"title": "What do you say? (E8)", "description": "The first who has it, has it."})
+    why: str = field(
+        default="",
+        metadata={
+            "title": "What solved it, or who goes on with it?",
+            "description": "Needed where it is over.",
+            "is_long": True,
+            "only_with": (str(Reply.OVER), str(Reply.EVERYBODY)),
+            "needed_with": (str(Reply.OVER),),
+        },
+    )
+
+
 def raising_of(form: EmergencyForm, now: datetime, zone: tzinfo, within_contract: bool | None = None) -> Raising:
     """What the form says, with times on the clocks of ``zone``. Raises EmergencyRefused for a time that is none."""
     return Raising(

@@ -69,6 +69,8 @@ class Outcome(StrEnum):
     """It certainly reached nobody."""
     UNKNOWN = "unknown"
     """Its time is up and nobody knows: the channel hangs, or the worker died."""
+    NOT_SET_UP = "not_set_up"
+    """There is no such channel here: it is tried again with the next news, and not before."""
     HUNG_UP = "hung_up"
     """We ended the call, because somebody else had it meanwhile."""
 

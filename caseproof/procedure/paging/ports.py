@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from caseproof.channels.kept_channels import KeptChannels, kept_channels, path_of
+from caseproof.channels.kept_channels import KeptChannels, NotSetUp, kept_channels, path_of
 from caseproof.channels.outbound.mail import Delivery
 from caseproof.channels.outbound.mail import Send as SendMail
 from caseproof.channels.outbound.mail import send as send_mail
@@ -29,11 +29,10 @@ from caseproof.config.policy import Policy
 from caseproof.config.policy_check import zone_of
 from caseproof.domain.case import Case
 from caseproof.domain.emergency.due import Callee
-from caseproof.domain.emergency.form import EmergencyForm, raising_of
 from caseproof.domain.emergency.paging import Paging
-from caseproof.domain.emergency.raising import Raising
+from caseproof.domain.emergency.raising import Raising, refuse_raising
 from caseproof.domain.emergency.vocabulary import Criterion
-from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.errors import CaseproofError
 from caseproof.domain.on_call.calling import CaseToCall, Coverage, who_to_call
 from caseproof.domain.on_call.duty import OnCall
 from caseproof.domain.on_call.turns import duty_ends
@@ -181,19 +180,25 @@ class Channels:
             return self._look()
 
     def voices(self) -> VoiceAccounts:
-        """What calls people. Raises BadInput without a voice account."""
-        return self._client("voices", lambda kept: VoiceAccounts([TwilioVoice(one) for one in kept.voices]))
+        """What calls people. Raises NotSetUp without a voice account."""
+
+        def made(kept: KeptChannels) -> VoiceAccounts:
+            if not kept.voices:
+                raise NotSetUp("There is no voice account.", "Save a block of it, and name it in paging.voice.")
+            return VoiceAccounts([TwilioVoice(one) for one in kept.voices])
+
+        return self._client("voices", made)
 
     def tokens(self) -> Mapping[str, str]:
         """Each voice account's auth token by its SID: whether a call-back is the provider's. Secret."""
         return {one.sid: one.auth_token for one in self.kept().voices}
 
     def teams(self) -> TeamsWebhook:
-        """What posts cards. Raises BadInput without a web hook."""
+        """What posts cards. Raises NotSetUp without a web hook."""
 
         def made(kept: KeptChannels) -> TeamsWebhook:
             if kept.teams is None:
-                raise BadInput("There is no Teams web hook.", "Save a block of it, and name it in paging.teams.")
+                raise NotSetUp("There is no Teams web hook.", "Save a block of it, and name it in paging.teams.")
             return TeamsWebhook(kept.teams)
 
         return self._client("teams", made)
@@ -207,13 +212,13 @@ class Channels:
         return self._client("connect", made)
 
     def mail(self, most_seconds: float) -> SendMail:
-        """What sends mail, at once: nobody waits for the pace of other letters. Raises BadInput without an account.
+        """What sends mail, at once: nobody waits for the pace of other letters. Raises NotSetUp without an account.
 
         ``most_seconds``: so long the server may be silent, if its own time-out is not shorter.
         """
         kept = self.kept().mail
         if kept is None:
-            raise BadInput("There is no mail account.", "Save its block, and name it in mail.account.")
+            raise NotSetUp("There is no mail account.", "Save its block, and name it in mail.account.")
         account = replace(kept, timeout_seconds=min(kept.timeout_seconds, most_seconds))
 
         def send(content: bytes, sender: str, recipients: Sequence[str]) -> Delivery:
@@ -288,18 +293,12 @@ def pager_of(
 # -- raising --------------------------------------------------------------------------------------------------------
 
 
-def raise_by_form(parts: PagingParts, form: EmergencyForm, by: str, open_case: OpenCase) -> Paging:
-    """What a form says, raised: with the policy's own words on contracts (E11), and on who is called at once.
+def raise_by(parts: PagingParts, raising: Raising, by: str, open_case: OpenCase) -> Paging:
+    """An emergency as a form says it, raised: with what the contract says (E11), and on whom the policy calls at once.
 
     Raises EmergencyRefused with all that is missing, before anything is written; UnknownCase, NotAllowed, StoreError.
     """
-    now = parts.ledger.clock()
-    raising = raising_of(replace(form, case=form.case.strip().upper()), now, parts.zone())
-    return raise_by(parts, raising, by, open_case)
-
-
-def raise_by(parts: PagingParts, raising: Raising, by: str, open_case: OpenCase) -> Paging:
-    """As ``raise_by_form``, of what was read elsewhere."""
+    refuse_raising(raising, parts.ledger.clock())
     client = raising.new_case.client if raising.new_case is not None else ""
     contract = ""
     if raising.case:

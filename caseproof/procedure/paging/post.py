@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from caseproof.channels.kept_channels import NotSetUp
 from caseproof.channels.outbound.composing import message_of, one_line, web_link
 from caseproof.channels.outbound.mail import Send as SendMail
 from caseproof.channels.outbound.mail import bare_address
 from caseproof.channels.teams.card import Card, Mention, Tone
 from caseproof.config.clock import Clock
 from caseproof.domain.emergency.vocabulary import CALLING, NewsKind
-from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.parts import Links
 from caseproof.procedure.paging.lines import Message
 
@@ -37,7 +38,7 @@ class Letters:
     """Sends the mails of a message, a ``lines.Send``.
 
     ``sender`` is the From, ``others`` who hears of it besides those on the list; ``send`` gives what sends now, and
-    raises BadInput where there is no mail account.
+    raises NotSetUp where there is no mail account.
     """
 
     send: Callable[[], SendMail]
@@ -46,10 +47,10 @@ class Letters:
     clock: Clock
 
     def __call__(self, message: Message) -> str:
-        """Send them beside each other. Raises what the first that failed says where none was taken, and BadInput."""
+        """Send them beside each other. Raises what the first that failed says where none was taken, and NotSetUp."""
         letters = letters_of(message, self.others)
         if not letters:
-            raise BadInput(
+            raise NotSetUp(
                 "Nobody of those to be told has a mail address.",
                 "Give addresses in on_call.people and paging.product_team of the policy.",
             )

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from caseproof.channels.kept_channels import NotSetUp
 from caseproof.config.clock import Clock
 from caseproof.domain.case import Case
 from caseproof.domain.emergency import payloads as says
@@ -55,7 +56,7 @@ class Tries:
         try:
             detail = send(message)
         except Exception as error:
-            self._ended(one, Rung(Outcome.FAILED, _why(error)))
+            self._ended(one, _failed(error))
         else:
             self._ended(one, Rung(Outcome.DELIVERED, detail))
 
@@ -64,7 +65,8 @@ class Tries:
         try:
             rung = voice.ring(ring)
         except Exception as error:
-            self._ended(one, self._read_back(voice, ring) or Rung(Outcome.FAILED, _why(error)))
+            nothing_was_done = isinstance(error, NotSetUp)
+            self._ended(one, (None if nothing_was_done else self._read_back(voice, ring)) or _failed(error))
         else:
             self._called(one, ring, rung)
 
@@ -127,6 +129,10 @@ class Tries:
             else:
                 break
         self.heard()
+
+
+def _failed(error: Exception) -> Rung:
+    return Rung(Outcome.NOT_SET_UP if isinstance(error, NotSetUp) else Outcome.FAILED, _why(error))
 
 
 def _why(error: Exception) -> str:

@@ -1,0 +1,286 @@
+"""The steps of an emergency's flow: raise it, call people, show each try, take what somebody says in Prefect's form.
+
+Plain functions, and people are called in a thread that asks Prefect nothing: a Prefect that is slow or away keeps
+nobody from being called.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import UUID
+
+from prefect.artifacts import create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.client.schemas.objects import State
+from prefect.input import keyset_from_paused_state
+from prefect.input.actions import read_flow_run_input
+from prefect.states import Paused, Running
+
+from blocks.base import PrefectDown
+from blocks.paging import refresh_channels
+from caseproof.domain.case import Case
+from caseproof.domain.emergency.form import EmergencyReply, Ladder, Reply, Whom, since_of, terminals_of
+from caseproof.domain.emergency.paging import Paging, paging_of
+from caseproof.domain.emergency.raising import Raising, ShortCase, Sighting
+from caseproof.domain.emergency.vocabulary import CRITERIA, OwnLadder, Via
+from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.procedure.core.services import Services
+from caseproof.procedure.core.texts import plain
+from caseproof.procedure.escalation.opening import short_case_opener
+from caseproof.procedure.paging.answering import Answer, acknowledge, call_whole_team
+from caseproof.procedure.paging.installed import pagers_of, parts_of
+from caseproof.procedure.paging.ports import PagingParts, raise_by
+from caseproof.procedure.paging.probing import keep_probe
+from caseproof.procedure.paging.raising import end_emergency, standing
+from caseproof.procedure.paging.words import problem
+from caseproof.procedure.views.emergency import emergency_shown
+from caseproof.store import StoreError
+from tasks.common import load_case, ports, services
+from tasks.display.best_effort import as_far_as_prefect_takes_it
+from tasks.display.logs import hide, log, speak_in_words
+from tasks.forms.run_inputs import filled_in, for_team
+from tasks.runs import emergency_runs
+
+speak_in_words()
+
+_log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.5
+"""How often it is looked what came of the tries, and what somebody says in the form."""
+WAITS_SECONDS = 7 * 24 * 3600
+"""How long Prefect lets a run wait with its form: longer than any calling."""
+
+
+# -- raising --------------------------------------------------------------------------------------------------------
+
+
+def raise_it(said: Mapping[str, str]) -> str:
+    """The case's reference: of the emergency that the form raises, or that goes on there already.
+
+    A run that is given for an emergency that goes on names its case, and nothing else. Raises EmergencyRefused with all
+    that is missing, UnknownCase, NotAllowed, StoreError.
+    """
+    here, case = services(), said["case"].strip().upper()
+    if case and not said["site"].strip() and (paging := paging_of(here.ledger.case(case))) and not paging.over:
+        return paging.ref
+    opener = short_case_opener(here.ledger, here.files, here.policy, said["site"])
+    parts = parts_of(here)
+    raised = raise_by(parts, _raising(said, parts), said["answered_by"].strip() or "an operator", opener)
+    log().warning("E7: %s: %s People are called.", raised.ref, hide(problem(raised)))
+    for one in raised.raised.data["advice"]:
+        log().info("%s: %s", one["rule"], one["why"])
+    return raised.ref
+
+
+def _raising(said: Mapping[str, str], parts: PagingParts) -> Raising:
+    """What the form says; a choice that was not made is missing, or says nothing."""
+    criterion = next((one for one, words in CRITERIA.items() if words == said["down"]), None)
+    ladder = next((one for one in Ladder if one == said["own_ladder"]), Ladder.NOT_USED)  # E9: it blocks nothing
+    case = said["case"].strip().upper()
+    return Raising(
+        site=said["site"],
+        sightings=(Sighting(criterion, said["seen"]),) if criterion is not None else (),
+        since=since_of(said["since"], parts.ledger.clock(), parts.zone()),
+        tried=said["tried"],
+        own_ladder=OwnLadder[ladder.name],
+        case=case,
+        new_case=None if case else ShortCase(said["client"], said["said"] or said["seen"]),
+        terminals=terminals_of(said["terminals"]),
+        all_team=said["whom"] == Whom.EVERYBODY,
+    )
+
+
+def call_people(ref: str) -> threading.Thread:
+    """Begin to call people, beside all else: the thread ends once somebody has it and everybody was told."""
+    here = services()
+    pager = pagers_of(here, "its flow run")
+
+    def run() -> None:
+        try:
+            pager().run(ref)
+        except CaseproofError as error:
+            _log.error("%s: this run calls nobody any more: %s", ref, hide(str(error)))
+
+    calling = threading.Thread(target=run, name=f"calls {ref}", daemon=True)
+    calling.start()
+    threading.Thread(target=_refresh, args=(here,), name="reads the channels", daemon=True).start()
+    return calling
+
+
+def _refresh(here: Services) -> None:
+    """Whatever is saved in Prefect now counts from the next try on."""
+    with suppress(CaseproofError):
+        refresh_channels(here.settings.home_folder, here.policy)
+
+
+def take_up(ref: str) -> bool:
+    """Whether this run shows the emergency, and not another live one; it does where Prefect cannot say."""
+    try:
+        return emergency_runs.take_up(services(), ref)
+    except PrefectDown as down:
+        log().warning("%s", down)
+        return True
+
+
+def look_at_the_site(ref: str) -> None:
+    """Look at the site beside the calling. It decides nothing, and nobody waits for it."""
+
+    files = services().files
+
+    def look() -> None:
+        with suppress(CaseproofError):  # a site that is named by no address, say
+            keep_probe(files, ref)
+
+    threading.Thread(target=look, name=f"looks at the site of {ref}", daemon=True).start()
+
+
+# -- following ------------------------------------------------------------------------------------------------------
+
+
+def follow(ref: str, calling: threading.Thread) -> None:
+    """Show each try as a row, and take what is said in Prefect's form, until the calling ends."""
+    table, asking, version = _Table(ref), _Asking(ref), -1
+    with as_far_as_prefect_takes_it("name"):
+        ports().carrier.label(emergency_runs.label_of(standing(load_case(ref))), [emergency_runs.TAG], ())
+    while calling.is_alive():
+        with suppress(StoreError):
+            case = load_case(ref)
+            if case.version != version:
+                version = case.version
+                table.show(case)
+            asking.look(standing(case))
+        calling.join(LOOK_SECONDS)
+    asking.end()
+    table.show(load_case(ref))
+
+
+def how_it_stands(ref: str) -> str:
+    """What the run ends with."""
+    paging = standing(load_case(ref))
+    holder = paging.holder(services().clock())
+    if paging.over:
+        return f"{ref}: it is over. {paging.over_why}"
+    if holder is None:
+        return f"{ref}: calling goes on."
+    until = holder.until.astimezone(parts_of(services()).zone())
+    return f"{ref}: {holder.by} has it until {until:%H:%M} {until.tzname()}."
+
+
+@dataclass
+class _Table:
+    """The live table of the run: one artifact, kept current."""
+
+    ref: str
+    _artifact: UUID | None = None
+
+    def show(self, case: Case) -> None:
+        shown = emergency_shown(case, services().clock())
+        rows = [
+            {
+                "At (UTC)": f"{one.begun:%H:%M:%S}",
+                "By": one.channel,
+                "Whom": plain(one.whom),
+                "What came of it": one.outcome or "under way",
+                "Pressed": one.pressed,
+                "": plain(one.detail),
+            }
+            for one in shown.tries
+        ]
+        above = self._above(shown.paging)
+        with as_far_as_prefect_takes_it("table of the calls"):
+            if self._artifact is None:
+                made: Any = create_table_artifact(rows, key=f"emergency-{self.ref.lower()}", description=above)
+                self._artifact = made
+                return
+            with get_client(sync_client=True) as client:
+                client.update_artifact(self._artifact, ArtifactUpdate(data=json.dumps(rows), description=above))
+
+    def _above(self, paging: Paging) -> str:
+        holder = paging.holder(services().clock())
+        who = f"**{plain(holder.by)} has it** since {holder.at:%H:%M} UTC." if holder else "**Nobody has it yet.**"
+        if paging.over:
+            who = f"**It is over.** {plain(paging.over_why)}"
+        links = services().links
+        where = f"[The emergency]({links.emergency_url(self.ref)}) · [the case]({links.case_url(self.ref)})"
+        return f"{plain(problem(paging))}\n\n{who}\n\n{where}"
+
+
+@dataclass
+class _Asking:
+    """Prefect's form for "I have it": the run waits with it while people are called, and its process goes on."""
+
+    ref: str
+    _number: int = 0
+    _answer_key: str = ""
+    _trouble: str = ""
+
+    def look(self, paging: Paging) -> None:
+        """Take an answer, and ask where nobody has it yet."""
+        if paging.over or paging.holder(services().clock()) is not None:
+            self.end()
+            return
+        with as_far_as_prefect_takes_it('form for "I have it"'):
+            if self._answer_key and not self._take():
+                return
+            self._ask(paging)
+
+    def end(self) -> None:
+        """The calling has ended: the run waits no more. What was answered a moment ago is still heard."""
+        if not self._answer_key:
+            return
+        with as_far_as_prefect_takes_it('form for "I have it"'):
+            if not self._take():
+                with get_client(sync_client=True) as client:
+                    client.set_flow_run_state(UUID(ports().carrier.id), Running(), force=True)
+            self._answer_key = ""
+
+    def _ask(self, paging: Paging) -> None:
+        policy = services().policy
+        names = tuple(dict.fromkeys([*policy.team, *(one.name for one in policy.on_call.people)]))
+        told = plain(problem(paging)) + (f"\n\n**Not taken:** {plain(self._trouble)}" if self._trouble else "")
+        self._number += 1
+        state: State[Any] = Paused(
+            timeout_seconds=WAITS_SECONDS, reschedule=False, pause_key=f"emergency-{self._number}"
+        )
+        keys = keyset_from_paused_state(state)
+        state.state_details.run_input_keyset = cast("dict[str, str]", keys)
+        form: Any = for_team(EmergencyReply, names, told).with_initial_data(description=f"### {plain(problem(paging))}")
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(UUID(ports().carrier.id), state, force=True)
+        form.save(keys)
+        self._answer_key = keys["response"]
+
+    def _take(self) -> bool:
+        """Whether somebody answered; what they said is done then."""
+        answer = cast("Mapping[str, Any] | None", read_flow_run_input(self._answer_key, UUID(ports().carrier.id)))
+        if answer is None:
+            return False
+        self._answer_key, self._trouble = "", ""
+        try:
+            self._do(filled_in(EmergencyReply, answer))
+        except CaseproofError as refused:
+            self._trouble = str(refused)
+            log().warning("%s: the answer was not taken. %s", self.ref, hide(self._trouble))
+        return True
+
+    def _do(self, reply: EmergencyReply) -> None:
+        here, parts = services(), parts_of(services())
+        store, clock, by = here.store, here.clock, reply.answered_by
+        match reply.what:
+            case Reply.HAVE_IT:
+                number = standing(load_case(self.ref)).number
+                answer = Answer(number, by, Via.FORM, shift_ends=parts.shift_ends(by))
+                got = acknowledge(store, clock, parts.paging.rules, self.ref, answer)
+                if not got.yours:
+                    raise BadInput(f"{got.by} has it already.", "You need do nothing.")
+            case Reply.EVERYBODY:
+                call_whole_team(store, clock, self.ref, by, reply.why or f"{by} asked for it")
+            case Reply.OVER:
+                end_emergency(store, clock, self.ref, by, reply.why)

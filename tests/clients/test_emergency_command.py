@@ -1,0 +1,95 @@
+"""`caseproof emergency`: it refuses with all that is missing, calls at once, and says who has it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from caseproof.config.clock import utc_now
+from caseproof.domain.emergency.paging import paging_of
+from caseproof.domain.emergency.vocabulary import Via
+from caseproof.procedure.core.services import bootstrap
+from caseproof.procedure.paging.answering import Answer, acknowledge
+from caseproof.procedure.paging.watch import going_on
+from tests.support.command import Run
+
+PERSON = "first on call"
+RAISED = (
+    "emergency", "--site", "shop.example.com", "--down", "store_down", "--down", "payments_down",
+    "--seen", "The page says 500.", "--client", "Shop A", "--said", "Nobody can order.",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _listed(home: Path) -> None:
+    """A home whose policy has somebody to call."""
+    home.mkdir(parents=True, exist_ok=True)
+    people = [{"name": PERSON, "mobile": "+442079460001"}]
+    policy = {"team": ["operator", "team lead"], "on_call": {"people": people}}
+    (home / "policy.yaml").write_text(yaml.safe_dump(policy))
+
+
+def somebody_takes_it(ref: str, until: Callable[[], bool] = lambda: True) -> threading.Thread:
+    """By their link, once they are called."""
+
+    def take() -> None:
+        services, ends = bootstrap(), time.monotonic() + 20
+        while time.monotonic() < ends:
+            if ref in going_on(services.store) and until():
+                paging = paging_of(services.ledger.case(ref))
+                if paging is not None and paging.calls:
+                    answer = Answer(paging.number, PERSON, Via.LINK)
+                    acknowledge(services.store, utc_now, services.policy.paging.rules, ref, answer)
+                    return
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=take, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_without_what_is_needed_it_says_all_that_is_missing_and_calls_nobody(run: Run) -> None:
+    ended = run("emergency", "--down", "terminals_fail")
+    assert ended.code == 1
+    for rule in ("E9: there is no case", "E7: the site is not named", "E7: it is not said how many"):
+        assert rule in ended.err
+    assert going_on(bootstrap().store) == []
+
+
+def test_it_calls_at_once_without_prefect_and_says_who_has_it(run: Run) -> None:
+    somebody_takes_it("SC-000001")
+    ended = run(*RAISED)
+    assert ended.code == 0, ended.err
+    assert f"call {PERSON}: not set up (There is no voice account." in ended.out, "each try tells what came of it"
+    assert f"{PERSON} has SC-000001 until" in ended.out
+    assert "E9: Your own ladder" in ended.out, "advised, and never blocking"
+
+
+def test_for_a_program_it_prints_each_try(run: Run) -> None:
+    somebody_takes_it("SC-000001")
+    told = run(*RAISED, "--json").json
+    assert (told["case"], told["holder"], told["over"]) == ("SC-000001", PERSON, False)
+    assert {one["channel"] for one in told["tries"]} == {"mail", "teams", "call"}
+
+
+def test_somebody_takes_it_gives_it_back_and_ends_it_by_the_command(run: Run) -> None:
+    somebody_takes_it("SC-000001")
+    run(*RAISED)
+    second = run("emergency", "take", "SC-000001", "--by", "operator")
+    assert second.code == 1
+    assert f"{PERSON} has it already" in second.err
+    assert run("emergency", "back", "SC-000001", "--by", PERSON).code == 0
+    assert run("emergency", "take", "sc-000001", "--by", "operator", "--json").json["holder"] == "operator"
+    assert run("emergency", "team", "SC-000001", "--by", "operator", "--json").json["whole_team"] is True
+    assert run("emergency", "end", "SC-000001", "--by", "operator").code == 2, "it is said why"
+    ended = run("emergency", "end", "SC-000001", "--by", "operator", "--why", "The server was restarted.")
+    assert "it is over. The server was restarted." in ended.out
+    assert run("emergency", "show", "SC-000001", "--json").json["over"] is True
+    stranger = run("emergency", "take", "SC-000001", "--by", "somebody")
+    assert stranger.code == 1
+    assert "not on the team list" in stranger.err

@@ -1,0 +1,182 @@
+"""An emergency's flow on a real Prefect server: its form raises it, each try is a row, and its form says who has it."""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+import yaml
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterTags
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from caseproof.config.clock import utc_now
+from caseproof.domain.emergency.form import Down, Ladder, Reply, Whom
+from caseproof.domain.emergency.paging import Paging
+from caseproof.domain.emergency.raising import EmergencyRefused, Raising, ShortCase, Sighting
+from caseproof.domain.emergency.vocabulary import Criterion, OwnLadder, Via
+from caseproof.procedure.core.services import Services
+from caseproof.procedure.escalation.opening import short_case_opener
+from caseproof.procedure.paging.answering import Answer, acknowledge, give_back
+from caseproof.procedure.paging.installed import parts_of
+from caseproof.procedure.paging.ports import raise_by
+from caseproof.procedure.paging.raising import standing
+from flows.emergency import emergency
+from sandbox.processes import PrefectServer
+from tasks import common
+from tasks.emergencies import call_people
+from tasks.runs.emergency_runs import EmergencyOwner, give_emergency_runs
+
+PERSON = "first on call"
+SAID: dict[str, Any] = {
+    "what_is_down": str(Down.PAYMENTS_DOWN), "what_was_seen": "The checkout says 500.", "site": "shop.example.com",
+    "client": "Shop A", "what_they_say": "Nobody can pay.", "raised_by": "operator",
+}  # fmt: skip
+
+
+@pytest.fixture
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: PrefectServer) -> Iterator[Services]:
+    policy = tmp_path / "policy.yaml"
+    people = [{"name": PERSON, "mobile": "+442079460001"}]
+    policy.write_text(yaml.safe_dump({"team": ["operator", "team lead"], "on_call": {"people": people}}))
+    monkeypatch.setenv("CASEPROOF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CASEPROOF_POLICY", str(policy))
+    common.installed_services.cache_clear()
+    with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+        with get_client(sync_client=True) as client:
+            client.create_deployment(client.create_flow(emergency), name="emergency")
+        yield common.services()
+    common.services().store.close()
+    common.installed_services.cache_clear()
+
+
+def raised(services: Services) -> str:
+    """An emergency that was raised elsewhere: on the page, say."""
+    raising = Raising(
+        site="shop.example.com", sightings=(Sighting(Criterion.STORE_DOWN, "500"),), since=None, tried="",
+        own_ladder=OwnLadder.USED, new_case=ShortCase("Shop B", "Nobody can order."),
+    )  # fmt: skip
+    opener = short_case_opener(services.ledger, services.files, services.policy)
+    return raise_by(parts_of(services), raising, "operator", opener).ref
+
+
+def paging(services: Services, ref: str) -> Paging:
+    return standing(services.ledger.case(ref))
+
+
+def wait_until(what: Callable[[], Any], why: str = "") -> Any:
+    """What it gives, once it gives something."""
+    ends = time.monotonic() + 20
+    while not (found := what()):
+        assert time.monotonic() < ends, why or "it did not come true"
+        threading.Event().wait(0.1)
+    return found
+
+
+class Running:
+    """The flow in a thread, as a worker runs it in a process; ``state`` is what it ends with."""
+
+    def __init__(self, **given: Any) -> None:
+        self.state: State[Any] | None = None
+        context = contextvars.copy_context()
+
+        def run() -> None:
+            self.state = context.run(emergency, return_state=True, **given)
+
+        self._thread = threading.Thread(target=run, daemon=True)
+        self._thread.start()
+
+    def ended(self) -> State[Any]:
+        self._thread.join(30)
+        assert self.state is not None, "it goes on"
+        return self.state
+
+
+def waiting_run(client: Any, ref: str) -> FlowRun | None:
+    """The run of this emergency that waits with its form."""
+    tagged = FlowRunFilter(tags=FlowRunFilterTags(all_=["emergency"]))
+    runs = [run for run in client.read_flow_runs(flow_run_filter=tagged) if run.name.startswith(ref.lower())]
+    return next((run for run in runs if run.state is not None and run.state.is_paused()), None)
+
+
+def rows_of(client: Any, ref: str) -> list[dict[str, str]]:
+    key = ArtifactFilter(key=ArtifactFilterKey(any_=[f"emergency-{ref.lower()}"]))
+    (table,) = client.read_artifacts(artifact_filter=key)
+    found: list[dict[str, str]] = json.loads(table.data)
+    return found
+
+
+def test_the_form_s_choices_are_those_of_the_rules() -> None:
+    hints = get_type_hints(emergency.fn)
+    assert get_args(hints["what_is_down"])[1:] == tuple(map(str, Down))
+    assert get_args(hints["own_ladder"])[1:] == tuple(map(str, Ladder))
+    assert get_args(hints["who_is_called"]) == tuple(map(str, Whom))
+
+
+def test_a_form_that_says_too_little_is_refused_with_all_that_is_missing_and_writes_no_case(services: Services) -> None:
+    state: State[Any] = emergency(what_was_seen="500", return_state=True)
+    with pytest.raises(EmergencyRefused) as refused:
+        state.result()
+    assert {one.code for one in refused.value.missing} == {"no_case", "no_site", "no_criterion"}
+    with services.store.reading() as uow:
+        assert uow.cases.rows() == []
+
+
+def test_people_are_called_each_try_is_a_row_and_prefect_s_form_says_who_has_it(services: Services) -> None:
+    run = Running(**SAID)
+    with get_client(sync_client=True) as client:
+        ref = "SC-000001"
+        waits = wait_until(lambda: waiting_run(client, ref))
+        assert paging(services, ref).calls, "the tries did not wait for the form"
+        client.resume_flow_run(waits.id, run_input={"answered_by": "operator", "what": str(Reply.OVER), "why": ""})
+        again = wait_until(lambda: waiting_run(client, ref), "it is asked again: nothing was said of why")
+        client.resume_flow_run(again.id, run_input={"answered_by": PERSON, "what": str(Reply.HAVE_IT), "why": ""})
+        state = run.ended()
+        rows = rows_of(client, ref)
+    taken = paging(services, ref).taken
+    assert taken is not None
+    assert (taken.by, taken.via) == (PERSON, Via.FORM)
+    assert state.is_completed()
+    assert f"{PERSON} has it until" in str(state.message)
+    assert {row["By"] for row in rows} == {"mail", "Teams", "call"}
+    assert any("There is no voice account" in row[""] for row in rows)
+
+
+def test_a_run_that_waits_with_its_form_ends_as_soon_as_somebody_has_it_by_another_way(services: Services) -> None:
+    ref = raised(services)
+    assert give_emergency_runs(services) == [ref], "it gets a run, whoever raised it"
+    assert give_emergency_runs(services) == [], "and one is enough"
+    given = EmergencyOwner(services, ref).latest()[0]
+    with get_client(sync_client=True) as client:
+        assert given is not None
+        client.delete_flow_run(given)
+        run = Running(case=ref)
+        wait_until(lambda: waiting_run(client, ref))
+        acknowledge(services.store, utc_now, services_rules(services), ref, Answer(1, PERSON, Via.LINK))
+        assert run.ended().is_completed()
+        assert waiting_run(client, ref) is None
+        assert give_emergency_runs(services) == [], "somebody has it"
+        give_back(services.store, utc_now, ref, PERSON, "no network")
+        assert give_emergency_runs(services) == [ref], "calling has begun again"
+
+
+def services_rules(services: Services) -> Any:
+    return services.policy.paging.rules
+
+
+def test_prefect_that_is_away_keeps_nobody_from_being_called(services: Services) -> None:
+    """As far as the process runs at all: the pager and the command need not even that."""
+    ref = raised(services)
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
+        calling = call_people(ref)
+        wait_until(lambda: paging(services, ref).calls)
+    acknowledge(services.store, utc_now, services_rules(services), ref, Answer(1, PERSON, Via.LINK))
+    calling.join(10)
+    assert not calling.is_alive()
