@@ -28,6 +28,7 @@ from tasks.support import (
     look_again,
     prove_the_jobs,
     tell_the_client,
+    tell_the_ticket,
     wait_to_close,
 )
 from tasks.trouble import carry, how_it_ended, read_answers
@@ -87,6 +88,7 @@ def escalation(
         carry(look_again, ref)  # J10, J11
         carry(close_the_support_case, ref)  # J11: the store refuses it without the proof
         help_if_stuck(ref, before)
+    carry(tell_the_ticket, ref)  # E12: as before each question, what happened and who has it; it closes after the case
     show_the_ladder()
     show_the_case(ref)
     return Completed(message=how_it_ended(ref))

@@ -24,14 +24,21 @@ from caseproof.domain.support.forms import (
     SupportForm,
     form_for,
 )
+from caseproof.domain.support.owing import lacks_ticket, without_ticket
+from caseproof.domain.support.procedure import SUPPORT
+from caseproof.procedure.closing import ticket
+from caseproof.procedure.closing.development import ensure_development_tickets
 from caseproof.procedure.core.asked import answer_to
+from caseproof.procedure.core.support import people_of
 from caseproof.procedure.escalation import closing, telling
 from caseproof.procedure.views.support_parts import what_to_do
-from tasks.common import load_case, load_platform, load_sender, services
+from tasks.common import load_case, load_desk, load_platform, load_sender, services
+from tasks.display.logs import log
 from tasks.display.showing import show_the_proof
 from tasks.forms.asking import ask
 from tasks.forms.cases import CaseAsker, act_on
 from tasks.steps import step
+from tasks.trouble import carry
 
 # -- what people do -------------------------------------------------------------------------------------------------
 
@@ -83,10 +90,45 @@ def _let(ref: str, form: type[SupportForm]) -> None:
         act_on(ref, answer, form)
         return
     if form_for(case) is form:
+        carry(tell_the_ticket, ref)  # E12: whoever reads there sees what happened before anybody is asked
         ask(CaseAsker(ref, what_to_do(case, form), lambda now: form_for(now) is form), form)
 
 
 # -- what Caseproof does --------------------------------------------------------------------------------------------
+
+
+def _has_to_be_told(case: Case) -> bool:
+    closed = case.is_closed and case.ticket_closed is None
+    return bool(closed or lacks_ticket(case) or without_ticket(case) or ticket.words_to_note(services().store, case))
+
+
+@step(StepName.TELL_THE_TICKET, "E12", due=_has_to_be_told)
+def tell_the_ticket(ref: str) -> None:
+    """E12, E5: the ticket is there, says what happened, and is closed after the case; development has its own.
+
+    Keys: REF/ticket, REF/note/event, REF/development/event. What a desk does not take holds up nobody: it is owed, and
+    the keeper makes up for it.
+    """
+    here, people = services(), people_of(services().policy)
+    name, theirs = here.policy.desk_of(SUPPORT.prefix), here.policy.development_desk
+    given = (here.ledger, here.effects, here.links)
+
+    def develop() -> None:
+        if without_ticket(load_case(ref)):
+            ensure_development_tickets(
+                here.ledger, here.effects, here.files, here.links, load_desk(theirs), ref, desk_name=theirs
+            )
+
+    for tell in (
+        lambda: ticket.ensure_ticket(*given, load_desk(name), ref, desk_name=name, people=people),
+        develop,
+        lambda: ticket.note_words(*given, load_desk(name), ref, people=people),
+        lambda: ticket.close_ticket(here.ledger, here.links, load_desk(name), ref),
+    ):
+        try:
+            tell()
+        except CaseproofError as error:
+            log().warning("%s: the ticket is told later: %s", ref, error)
 
 
 def _is_solved(case: Case) -> bool:

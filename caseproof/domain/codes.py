@@ -21,6 +21,7 @@ class StepName(StrEnum):
     TELL_THE_RETAILER = "tell the retailer"
     CORRECT_THE_NOTICE = "correct what the retailer was told"
     NOTE_ON_THE_TICKET = "note on the ticket"
+    TELL_THE_TICKET = "tell the ticket"
     RUN_IT_AGAIN = "run it again, or remove it"
     VERIFY_THE_RUN = "verify the run"
     SET_THE_SCHEDULE_LIVE = "set the schedule live"

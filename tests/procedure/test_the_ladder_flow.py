@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from caseproof.desks.base import DeskDown
 from caseproof.domain.errors import NotAllowed, NotOnTheTeam
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
@@ -183,3 +184,19 @@ def test_the_keeper_keeps_it_alive_and_does_nothing_of_a_job_failures_to_it(clim
     climb.world.services.ledger.record(climb.ref, Kind.TROUBLE, step="look again", problem="x", next_action="y")
     with pytest.raises(NotAllowed, match="cannot be given up"):
         give_up(ledger, ["operator"], climb.ref, "step", by="operator", reason="x")
+
+
+def test_the_run_tells_the_ticket_and_goes_on_where_the_desk_is_down(climb: Climb) -> None:
+    desk, l1 = climb.world.desk, PEOPLE["L1"]
+    desk.faulty.fails("create", before=DeskDown("The desk hangs.", "Wait."))
+    assert climb.turn(**RAISED) == "l1"
+    assert climb.case.ticket is None
+    tried = "I tried a step: nothing changed"
+    assert climb.answers(l1, what=tried, step=TRIED["step"], seen=TRIED["seen"]) == "l1"
+    assert climb.case.ticket["ticket"] == "T-000001"
+    assert climb.answers(l1, what="L1 cannot solve it: hand over to L2 (E1)", why="the cart stays empty") == "l2"
+    with climb.world.services.store.reading() as uow:
+        told = [row.text for row in uow.tickets.comments(1)]
+    assert [one.partition(", ")[2].partition(":")[0] for one in told] == ["front line (L1)"] * 2
+    assert "Now with L2 (second line)." in told[-1]
+    assert climb.case.trouble is None, "a desk that is down holds up nobody"

@@ -28,7 +28,7 @@ def test_the_old_words_never_change() -> None:
 def test_the_stored_names_of_the_steps_never_change() -> None:
     assert [*map(str, StepName)] == [
         "stop the job", "open the ticket", "tell the retailer", "correct what the retailer was told",
-        "note on the ticket", "run it again, or remove it",
+        "note on the ticket", "tell the ticket", "run it again, or remove it",
         "verify the run", "set the schedule live", "photograph the run", "attach the picture", "look again",
         "make the proof", "close the case", "close the ticket", "tell the client", "read the proof of each job",
         "wait until it may close", "tell the retailer that it works again",
