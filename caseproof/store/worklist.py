@@ -65,8 +65,8 @@ class Moment:
     """What the groups depend on beside the rows: the time, who looks (by the name as names are compared, "" for
     nobody), and since when a retailer who has not answered is late.
 
-    ``tiers`` are those of the ladder that who looks is in: a support case that nobody has and in which one of them has
-    to act waits for them. ``problems`` are the references of cases with which a program of ours could not go on;
+    ``theirs`` are the numbers of support cases that nobody has, in which a tier of who looks has to act (``of_tiers``):
+    these wait for them, too. ``problems`` are the references of cases with which a program of ours could not go on;
     ``cut_off`` are retailers who cannot be reached any more. Both are the team's, whose turn it would be otherwise.
     """
 
@@ -75,7 +75,7 @@ class Moment:
     late_since: datetime
     problems: Collection[str] = ()
     cut_off: Collection[str] = ()
-    tiers: Collection[str] = ()
+    theirs: Collection[int] = ()
 
 
 class Did(StrEnum):
@@ -141,12 +141,17 @@ class Worklist:
         with readable("A row of the worklist"):
             return [_work_row(row, now) for row in self._connection.execute(query)]
 
+    def of_tiers(self, tiers: Collection[str]) -> list[int]:
+        """The row numbers of the support cases that nobody has and in which one of these tiers has to act; of a few
+        hundred at most, the first that were opened."""
+        return list(self._connection.scalars(_free_of(frozenset(tiers)))) if tiers else []
+
     def waiting_for(self, person: str, tiers: Collection[str], now: datetime) -> list[WorkRow]:
         """The open cases that somebody has (by the name as names are compared), and the support cases that nobody has
         and in which one of these tiers has to act, oldest first."""
         columns = (*(_C[name] for name in CaseRow.__dataclass_fields__), *_MORE)
         theirs = and_(_C.holder == bindparam("person"), _C.holder != literal_column("''"))
-        free = and_(_C.holder == literal_column("''"), _of_tiers(tiers))
+        free = _of_tiers(tiers, _SUPPORT.c.holder == literal_column("''"))
         query = select(*columns).where(_OPEN, or_(theirs, free)).order_by(_C.turn_since, _C.id)
         with readable("A row of the worklist"):
             return [_work_row(row, now) for row in self._connection.execute(query, {"person": person})]
@@ -228,31 +233,61 @@ _OURS = _C.turn == literal_column(f"'{Turn.CASEPROOF}'")
 _LATE = _C.turn_since <= bindparam("late_since", type_=UtcTime())
 _PAUSE_IS_OVER = _C.paused_until <= bindparam("today")
 _HELD = and_(_C.holder != literal_column("''"), _C.holder == bindparam("viewer"))
+_THEIRS = _C.id.in_(bindparam("theirs", expanding=True))  # every index has the number
 _OWING = _C.ref.in_(select(owed.c.ref).where(is_late))
 _WORDS = (_C.ref, _C.job_name, _C.job, _C.retailer, _C.marketplace)
 
 
-_ACTS: Mapping[str, ColumnElement[bool]] = {
-    "L1": _C.state == literal_column("'with_l1'"),
-    "L2": or_(
-        and_(_C.state.in_(["with_l2", "pt_answered"]), _C.asked_form != literal_column("'pt-asked'")),
-        and_(_C.state == literal_column("'pt_asked'"), _C.asked_form == literal_column("'finish'")),
-    ),
-    "PT": or_(
-        _C.state == literal_column("'with_pt'"),
-        and_(_C.state == literal_column("'pt_asked'"), _C.asked_form != literal_column("'finish'")),
-        and_(_C.state == literal_column("'pt_answered'"), _C.asked_form == literal_column("'pt-asked'")),
-    ),
-    "DEV": _C.state == literal_column("'with_development'"),
-    "implementation": _C.state == literal_column("'with_implementation'"),
+def _acts(one: Any) -> Mapping[str, ColumnElement[bool]]:
+    """In which support cases a tier has to act, by the columns of their rows: as ``support.ladder.who_acts`` has it."""
+    state, asked = one.state, one.asked_form
+    pt_asked = state == literal_column("'pt_asked'")
+    return {
+        "L1": state == literal_column("'with_l1'"),
+        "L2": or_(
+            and_(state.in_(["with_l2", "pt_answered"]), asked != literal_column("'pt-asked'")),
+            and_(pt_asked, asked == literal_column("'finish'")),
+        ),
+        "PT": or_(
+            state == literal_column("'with_pt'"),
+            and_(pt_asked, asked != literal_column("'finish'")),
+            and_(state == literal_column("'pt_answered'"), asked == literal_column("'pt-asked'")),
+        ),
+        "DEV": state == literal_column("'with_development'"),
+        "implementation": state == literal_column("'with_implementation'"),
+    }
+
+
+_IN: Mapping[str, tuple[str, ...]] = {
+    "L1": ("with_l1",),
+    "L2": ("with_l2", "pt_answered", "pt_asked"),
+    "PT": ("with_pt", "pt_asked", "pt_answered"),
+    "DEV": ("with_development",),
+    "implementation": ("with_implementation",),
 }
-"""In which support cases a tier has to act, by the columns of their rows: as ``support.ladder.who_acts`` has it."""
+"""In which states that may be."""
+_SUPPORT = cases.alias("support")
 
 
-def _of_tiers(tiers: Collection[str]) -> ColumnElement[bool]:
-    """The support cases in which one of these tiers has to act."""
-    any_of = [_ACTS[tier] for tier in sorted(tiers) if tier in _ACTS]
-    return and_(_C.procedure == literal_column("'SC'"), or_(*any_of)) if any_of else false()
+def _of_tiers(tiers: Collection[str], *also: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The support cases in which one of these tiers has to act: by their numbers, which every index has, so that no
+    other case is read for them."""
+    known = _acts(_SUPPORT.c)
+    any_of = [known[tier] for tier in sorted(tiers) if tier in known]
+    if not any_of:
+        return false()
+    # Said of all of them, so that a database goes by the index of support cases.
+    states = [state for tier, some in _IN.items() if tier in tiers for state in some]
+    is_open = and_(_SUPPORT.c.closed.is_(False), _SUPPORT.c.procedure == literal_column("'SC'"))
+    is_open = and_(is_open, _SUPPORT.c.state.in_(sorted(set(states))))
+    return _C.id.in_(select(_SUPPORT.c.id).where(is_open, or_(*any_of), *also))
+
+
+@lru_cache(maxsize=64)
+def _free_of(tiers: frozenset[str]) -> Select[Any]:
+    """The statement that finds what nobody has."""
+    free = _of_tiers(tiers, _SUPPORT.c.holder == literal_column("''"))
+    return select(_C.id).where(free).order_by(_C.id).limit(_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +299,7 @@ class _Shape:
     viewer: bool
     problems: bool
     cut_off: bool
-    tiers: frozenset[str] = frozenset()
+    theirs: bool = False
     tier: str = ""
 
     @classmethod
@@ -272,7 +307,7 @@ class _Shape:
         given = query.filters.given
         person = {"": "", NOBODY: NOBODY}.get(query.filters.person, "somebody")
         flags = bool(at.viewer), bool(at.problems), bool(at.cut_off)
-        return cls(frozenset(given) - {"person", "tier"}, person, *flags, frozenset(at.tiers), given.get("tier", ""))
+        return cls(frozenset(given) - {"person", "tier"}, person, *flags, bool(at.theirs), given.get("tier", ""))
 
     @property
     def where(self) -> list[ColumnElement[bool]]:
@@ -302,11 +337,6 @@ class _Shape:
             any_of.append(and_(_RETAILERS, _C.retailer.in_(bindparam("cut_off", expanding=True))))
         return or_(*any_of) if any_of else false()
 
-    @property
-    def in_tier(self) -> ColumnElement[bool]:
-        """What nobody has, where it is the turn of a tier of who looks."""
-        return and_(_C.holder == literal_column("''"), _of_tiers(self.tiers))
-
     def pieces(self, group: Group) -> list[ColumnElement[bool]]:
         """The pieces that a group consists of: no case is in two of them, and an index has each in its order."""
         is_urgent = self.problems or self.cut_off
@@ -320,11 +350,11 @@ class _Shape:
             teams.append(and_(*(not_(one) for one in teams), self.urgent))
         match group:
             case Group.MINE:
-                theirs = [and_(self.in_tier, awake, or_(*teams))] if self.tiers else []
+                theirs = [and_(_THEIRS, awake, or_(*teams))] if self.theirs else []
                 return [and_(_HELD, awake, or_(*teams)), *theirs] if self.viewer else []
             case Group.TEAM:
                 free = _C.holder != bindparam("viewer") if self.viewer else true()
-                others = not_(self.in_tier) if self.viewer and self.tiers else true()
+                others = not_(_THEIRS) if self.viewer and self.theirs else true()
                 return [and_(one, awake, free, others) for one in teams]
             case Group.RETAILER:
                 return [and_(_RETAILERS, not_(_LATE), calm, _AWAKE)]
@@ -347,6 +377,7 @@ def _values(query: WorkQuery, at: Moment) -> dict[str, Any]:
     if query.filters.age:
         said["opened_after"], said["opened_until"] = Age(query.filters.age).between(at.now)
     known = {"now": at.now, "today": at.now.date(), "late_since": at.late_since, "viewer": at.viewer}
+    known["theirs"] = [*at.theirs]
     return said | known | {"problems": [*at.problems][:_AT_ONCE], "cut_off": [*at.cut_off][:_AT_ONCE]}
 
 

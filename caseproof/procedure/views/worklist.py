@@ -147,7 +147,8 @@ def worklist(
         about = [name for name in problems if name[2:3] == "-"]
         cut_off = [retailer for retailer, one in returned.items() if one.all]
         late = now - timedelta(days=keeper.answer_within_days)
-        at = Moment(now, folded_name(viewer), late, about, cut_off, tiers)
+        theirs = uow.worklist.of_tiers(tiers) if viewer else []
+        at = Moment(now, folded_name(viewer), late, about, cut_off, theirs)
         counts, owes = uow.worklist.counts(query, at)
         group = query.group or (Group.MINE if counts[Group.MINE] else Group.TEAM)
         found = uow.worklist.page(query, group, at)
