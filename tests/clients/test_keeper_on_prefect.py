@@ -23,10 +23,13 @@ from caseproof.domain.vocabulary import Disposition
 from caseproof.procedure.core.recordings import link_recording
 from caseproof.procedure.keeper.keeper import keep
 from caseproof.procedure.paging.raising import end_emergency, raise_emergency
+from caseproof.procedure.paging.tested import Came, Try, Way, answer, begin
+from caseproof.procedure.views.kept_reports import kept_page
 from flows.case_keeper import case_keeper
 from tasks.common import ports
 from tasks.display.after import show_what_follows
 from tasks.display.on_call import show_who_is_on_call
+from tasks.display.test_page import show_the_test_page
 from tasks.keeping import keeper_ports
 from tasks.ports import bound
 from tasks.runs.our_prefect import read_run
@@ -116,6 +119,33 @@ def test_who_is_on_call_now_and_next_stands_in_a_table_that_is_drawn_anew_where_
     assert show(**listed)
     assert table("caseproof-on-call")[0]["At work"] == "Product Lead"
     assert [show(), table("caseproof-on-call"), show()] == [True, [], False]
+
+
+def test_what_came_of_a_test_page_stands_in_a_table_without_numbers_and_on_a_page(services) -> None:
+    one = Try(
+        "2026-11", "Product Lead", Way.CALL, "+442079460123", services.clock(), services.clock(), Came.NOT_ANSWERED
+    )
+
+    def shown() -> bool:
+        with bound(replace(ports(), services=lambda: services)):
+            return show_the_test_page()
+
+    assert not shown(), "there was none"
+    with services.store.uow() as uow:
+        begin(uow, one)
+        uow.commit()
+    assert [shown(), shown()] == [True, False]
+    (row,) = table("caseproof-test-page")
+    assert row["What came of it"].startswith("NOT REACHED: nobody answered")
+    assert "+44" not in str(row) + newest("caseproof-test-page").description
+    page = kept_page(services.settings.home_folder, "test-page-2026-11.html")
+    assert page is not None
+    assert "+442079460123" in page.read_text()
+    with services.store.uow() as uow:
+        answer(uow, one.month, one.key, services.clock())
+        uow.commit()
+    assert shown()
+    assert table("caseproof-test-page")[0]["What came of it"].startswith("reached, ")
 
 
 def test_two_keepers_at_once_give_each_case_one_run(services, clock, carried) -> None:

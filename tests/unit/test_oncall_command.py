@@ -7,6 +7,7 @@ from pathlib import Path
 import icalendar
 import pytest
 
+from caseproof.config.settings import Settings
 from tests.support.command import Run, for_home, runner
 
 POLICY = """
@@ -71,3 +72,19 @@ def test_without_a_list_the_next_action_says_where_it_is_written(run: Run, tmp_p
     told = run("oncall")
     assert told.code == 1
     assert "on_call.people" in told.err
+
+
+def test_a_test_page_is_sent_at_once_and_its_report_is_shown(run: Run) -> None:
+    policy = Path(Settings().home_folder / "policy.yaml")
+    always = 'days: [mon, tue, wed, thu, fri, sat, sun], begins: "00:00", ends: "24:00", mail: engineer@example.com'
+    policy.write_text(policy.read_text().replace("days: []", always) + "paging: {voice: nowhere}\n")
+    told = run("oncall", "--test", "--json")
+    assert told.code == 0
+    rows = {(row["person"], row["way"]): row for row in told.json["rows"]}
+    assert "NOT REACHED: it could not be made" in rows["Product Engineer", "call"]["found"]
+    assert "There is no voice account." in rows["Product Engineer", "call"]["detail"]
+    assert ("Product Lead", "call") in rows
+    assert told.json["report"].endswith(f"/reports/test-page-{told.json['month']}.html")
+    again = run("oncall", "--test")
+    assert "Sent:" not in again.out, "once a month"
+    assert "By nothing: Product Engineer, Product Lead." in " ".join(again.out.split())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 
 import pytest
+import yaml
 
 from caseproof.config.policy import Policy, PolicyError, load_policy
 from caseproof.config.public_holidays import public_holidays
@@ -94,3 +96,14 @@ def test_public_holidays_know_provinces_and_substitute_days() -> None:
     assert date(2026, 1, 6) in public_holidays("DE", "BY", 2026)
     assert date(2026, 1, 6) not in public_holidays("DE", "BE", 2026)
     assert date(2027, 12, 27) in public_holidays("GB", "ENG", 2027)  # Christmas Day is a Saturday
+
+
+def test_each_example_of_the_page_is_a_policy() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "on-call.md").read_text(encoding="utf-8")
+    examples = [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)]
+    assert len(examples) == 6
+    whole, people = examples[0], examples[0]["on_call"]["people"]
+    for example in examples:
+        named = example | {"on_call": {"people": people, "main_number": "+14155550100"} | example.get("on_call", {})}
+        Policy.model_validate({"team": ["a", "b"]} | named)
+    assert set(whole) == {"on_call", "paging", "contracts", "clients"}

@@ -68,12 +68,13 @@ def test_the_period_is_what_the_address_says_and_one_that_cannot_be_is_told(worl
 def test_kept_reports_are_listed_and_nothing_else_of_their_folder(world: Any, client: TestClient) -> None:
     folder = world.services.settings.home_folder / "reports"
     folder.mkdir()
-    kept = "case-report-2026-09-21-to-2026-11-20.html"
-    for name in (kept, "case-report-x.html", "notes.txt"):
+    kept = ["case-report-2026-09-21-to-2026-11-20.html", "test-page-2026-11.html", "test-page-2026-10.html"]
+    for name in (*kept, "case-report-x.html", "test-page-x.html", "notes.txt"):
         (folder / name).write_text("<p>kept</p>")
     page = client.get("/report").text
-    assert re.findall(r'href="/reports/([^"]+)"', page) == [kept]
-    assert client.get(f"/reports/{kept}").text == "<p>kept</p>"
+    assert re.findall(r'href="/reports/([^"]+)"', page) == kept
+    assert [client.get(f"/reports/{name}").text for name in kept] == ["<p>kept</p>"] * 3
+    assert client.get("/reports/test-page-x.html").status_code == 404
 
 
 # -- the policy -------------------------------------------------------------------------------------------------------
