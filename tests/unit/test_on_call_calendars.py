@@ -311,7 +311,7 @@ def test_rules_that_are_over_and_seldom_ones_keep_no_calendar_from_being_read() 
 def test_a_calendar_of_two_megabytes_that_was_read_before_costs_an_emergency_nothing(
     server: Server, tmp_path: Path
 ) -> None:
-    day = "RRULE:FREQ=DAILY;COUNT=40\r\nDESCRIPTION:" + "x" * 72_000
+    day = "RRULE:FREQ=DAILY;COUNT=40\r\nDESCRIPTION:" + "x" * 74_500
     content = calendar(*[event(day, who=who) for who in ("Product Lead", "Product Engineer") * 13])
     assert 1_900_000 < len(content) < LARGEST
     server.answer = httpx.Response(200, content=content)
