@@ -135,7 +135,7 @@ def _is_solved(case: Case) -> bool:
     return case.own.get("solution") is not None and not case.is_closed
 
 
-@step(StepName.TELL_THE_CLIENT, "J5", due=lambda case: _is_solved(case) and not telling.is_told(case))
+@step(StepName.TELL_THE_CLIENT, "J5", due=lambda case: telling.is_to_be_mailed(services().ledger, case))
 def tell_the_client(ref: str) -> None:
     """J5. Key: REF/told/event; where nobody's address is known, a person tells them."""
     telling.tell_the_client(services().ledger, services().dispatch(load_sender()), ref)

@@ -47,6 +47,17 @@ def is_told(case: Case) -> bool:
     return _TOLD.met_by(case) is not None
 
 
+def is_to_be_mailed(ledger: Ledger, case: Case) -> bool:
+    """Whether a mail with the solution is to go now; where no address is known, none is, and no account is needed."""
+    solution, written = case.own.get("solution"), case.own.get("letter")
+    if case.is_closed or solution is None or is_told(case):
+        return False
+    cause = written or solution
+    if any(fact.seq > cause.seq for fact in case.all_of(says.ClientTold)):
+        return False
+    return written is not None or (not _wrote_since(case, solution.seq) and bool(_by_itself(ledger, case)))
+
+
 def tell_the_client(ledger: Ledger, dispatch: Dispatch, ref: str, *, turns: int = TURNS) -> Case:
     """Ensure that the mail with the solution is sent, once: the one that somebody wrote, else our own words.
 
