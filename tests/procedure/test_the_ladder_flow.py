@@ -100,6 +100,7 @@ def test_a_problem_climbs_from_l1_to_development_and_closes_with_its_solution(cl
     shown = climb.walker.form.model_json_schema()["properties"]["what"]["description"]
     assert "PT's lines without an outcome" in shown
     assert "switch the cache plugin off" in shown
+    assert "second line: L2 asked PT: which plugin empties the session?" in shown, "its history stands above the form"
     key = next(key for key in shown.split("**") if key.count(".") == 1 and key.replace(".", "").isdigit())
     nothing = "PT's suggestion: nothing changed (E3)"
     assert climb.answers(l2, what=nothing, item=key, step="switched it off", seen="the cart is still empty") == "l2"

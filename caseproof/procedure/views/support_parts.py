@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from caseproof.domain.case import Case
+from caseproof.domain.specs import Role
 from caseproof.domain.support.forms import About, Finish, SupportForm, tiers_answering
 from caseproof.domain.support.payloads import ClientWrote
 from caseproof.domain.support.vocabulary import TIER_NAMES
+from caseproof.procedure.core.sentences import whole_sentence
 from caseproof.procedure.core.texts import link, plain, short
 from caseproof.procedure.views.support import Effort, NextTier, SupportView, next_step, support_view
 
 LONGEST_WORDS = 1500
 """How many characters of what a client said a form shows; the case page shows all of it."""
+MOST_EVENTS = 15
+"""How much of what happened a form shows."""
 MOST_EFFORTS = 20
 """How many of what was tried a form shows, the newest; the case page shows all of it."""
 
@@ -37,6 +41,7 @@ def above_form(case: Case) -> Iterator[str]:
     yield _efforts(view.efforts[-MOST_EFFORTS:], "What was tried")
     yield from above_form_on_page(case)
     yield _documents(view)
+    yield _history(case)
 
 
 def above_form_on_page(case: Case) -> Iterator[str]:
@@ -70,6 +75,17 @@ def what_to_do(case: Case, form: type[SupportForm]) -> str:
         f"**Now {asks}: {plain(who)}.** What a choice needs is said with each field; where something is missing, the "
         "answer is refused with the rule and what to do, and nothing you typed is lost."
     )
+
+
+def _history(case: Case) -> str:
+    """What happened lately, the newest last; the case page shows all of it."""
+    told = [event for event in case.events if event.kind.spec.news and event.kind.spec.role is not Role.ANSWERS]
+    lines = [
+        f"* {event.at:%Y-%m-%d %H:%M} UTC, {plain(event.actor)}: {plain(short(whole_sentence(event)))}"
+        for event in told[-MOST_EVENTS:]
+    ]
+    older = f" (of {len(told)}, the newest last)" if len(told) > MOST_EVENTS else ""
+    return "\n".join([f"**What happened**{older}:", "", *lines])
 
 
 def _facts(view: SupportView) -> str:
