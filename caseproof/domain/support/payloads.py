@@ -143,7 +143,6 @@ class DevelopmentRaised(Acting):
     change: str
     accepted_when: str
     ticket: NotRequired[Named]
-    desk: NotRequired[str]
 
 
 class DevelopmentTicket(TypedDict):
