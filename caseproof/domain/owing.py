@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from caseproof.domain.codes import Code, StepName, trouble_code
+from caseproof.domain.payloads import GivenUp
 
 if TYPE_CHECKING:
     from caseproof.domain.case import Case
@@ -106,6 +107,17 @@ _OF_CONTACTS = (timedelta(hours=1), timedelta(days=1))
 """The soonest and the latest next try. A contact that is registered has what waited for it tried at once."""
 LONGEST = timedelta(days=1)
 """Nothing waits longer than this for its next try."""
+
+
+def given_up(case: Case) -> set[tuple[str, str]]:
+    """What a person said is owed no more: the kind and the key of each."""
+    said = (event.data for event in case.events if event.kind.spec.says is GivenUp)
+    return {(str(one["what"]), str(one["key"])) for one in said}
+
+
+def is_given_up(case: Case, what: Debt, key: str) -> bool:
+    """Whether a person said that this is owed no more: then nobody does it, the case's own run neither."""
+    return (what, key) in given_up(case)
 
 
 def has_open_ticket(case: Case) -> bool:

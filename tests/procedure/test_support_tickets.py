@@ -19,9 +19,10 @@ from caseproof.domain.support.efforts import items
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.vocabulary import Outcome
+from caseproof.procedure.closing.ticket import ensure_ticket
 from caseproof.procedure.core.recordings import say_there_is_none
 from caseproof.procedure.escalation.opening import SupportWanted, open_support_case
-from caseproof.procedure.keeper.owing import Hands, work_off
+from caseproof.procedure.keeper.owing import Hands, give_up, work_off
 from caseproof.procedure.keeper.problems import Problems
 from caseproof.procedure.paging.raising import end_emergency, raise_emergency
 from caseproof.procedure.paging.updating import give_update
@@ -347,3 +348,13 @@ def test_an_emergency_of_a_job_failure_is_told_on_its_ticket_too(world: World) -
     ]  # fmt: skip
     assert [one.name for one in world.desk.attachments("T-000001")] == [f"{ref}-emergency-1.md"]
     assert owed(world, ref) == {Debt.RECORDING}
+
+
+def test_a_ticket_that_nobody_wants_any_more_is_opened_by_nobody(world: World) -> None:
+    ref = opened(world)
+    give_up(world.services.ledger, ["operator"], ref, "ticket_opening", by="operator", reason="It is on paper.")
+    work(world)
+    here = world.services
+    ensure_ticket(here.ledger, here.effects, here.links, world.desk, ref, desk_name="desk")
+    assert tickets(world) == []
+    assert owed(world, ref) == set()

@@ -12,7 +12,7 @@ from caseproof.domain.codes import MessageCode
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.cause import owes_correction
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.owing import Debt, Owed, step_in_trouble
+from caseproof.domain.owing import Debt, Owed, given_up, is_given_up, step_in_trouble
 
 WORDS = frozenset({Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED, Kind.CONFIRMATION_REFUSED, Kind.WORD_AGREED})
 """What came from the retailer, and what became of it: the ticket tells it."""
@@ -24,17 +24,8 @@ _TO_THE_RETAILER = frozenset({Kind.NOTICE_SENT, Kind.NOTICE_CORRECTED, Kind.REMI
 def owes(case: Case) -> list[Owed]:
     """What is owed now, but for what a person gave up."""
     found = [*_notes(case), *owes_after(case), *_mails(case), *(_of_closed(case) if case.is_closed else _of_open(case))]
-    given_up = _given_up(case)
-    return [one for one in found if (one.what, one.key) not in given_up]
-
-
-def is_given_up(case: Case, what: Debt, key: str) -> bool:
-    """Whether a person said that this is owed no more: then nobody does it, the case's own run neither."""
-    return (what, key) in _given_up(case)
-
-
-def _given_up(case: Case) -> set[tuple[str, str]]:
-    return {(str(e.data["what"]), str(e.data["key"])) for e in case.events if e.kind.spec.says is says.GivenUp}
+    no_more = given_up(case)
+    return [one for one in found if (one.what, one.key) not in no_more]
 
 
 def note_key(case: Case, fact: Fact) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from caseproof.domain import payloads as kernel
 from caseproof.domain.aftermath import TOLD, note_key_of, owes_after
 from caseproof.domain.case import Case, Fact, FactOf
-from caseproof.domain.owing import Debt, Owed, has_open_ticket, step_in_trouble
+from caseproof.domain.owing import Debt, Owed, given_up, has_open_ticket, is_given_up, step_in_trouble
 from caseproof.domain.support import payloads as says
 
 TOLD_ON_TICKET = frozenset(
@@ -30,13 +30,14 @@ def owes(case: Case) -> list[Owed]:
     found = [*_tickets(case), *_notes(case), *(one for one in owes_after(case) if one.what is not Debt.NOTE)]
     if not case.is_closed:
         found += step_in_trouble(case)
-    given_up = {(str(fact.data["what"]), str(fact.data["key"])) for fact in case.all_of(kernel.GivenUp)}
-    return [one for one in found if (str(one.what), one.key) not in given_up]
+    no_more = given_up(case)
+    return [one for one in found if (one.what, one.key) not in no_more]
 
 
 def lacks_ticket(case: Case) -> bool:
     """Whether a ticket is to be opened for it; one that closed without any gets it all the same."""
-    return case.ticket is None if case.is_closed else not has_open_ticket(case)
+    lacks = case.ticket is None if case.is_closed else not has_open_ticket(case)
+    return lacks and not is_given_up(case, Debt.TICKET_OPENING, str(case.opening))
 
 
 def told_on_ticket(case: Case) -> list[Fact]:
@@ -45,9 +46,10 @@ def told_on_ticket(case: Case) -> list[Fact]:
 
 
 def without_ticket(case: Case) -> list[FactOf[says.DevelopmentRaised]]:
-    """What PT asked of the development team and has no ticket yet."""
+    """What PT asked of the development team and has no ticket yet, and is to get one."""
     raised = {fact.data["raised"] for fact in case.all_of(says.DevelopmentTicket)}
-    return [fact for fact in case.all_of(says.DevelopmentRaised) if fact.seq not in raised]
+    lacks = (fact for fact in case.all_of(says.DevelopmentRaised) if fact.seq not in raised)
+    return [fact for fact in lacks if not is_given_up(case, Debt.DEVELOPMENT, str(fact.seq))]
 
 
 def development_answers(case: Case) -> list[tuple[str, FactOf[says.ReturnedToPt]]]:

@@ -13,9 +13,9 @@ from caseproof.domain.case import Case, Fact
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.job_failure.owing import is_given_up, note_key, owes_ticket_closing, told_on_ticket
+from caseproof.domain.job_failure.owing import note_key, owes_ticket_closing, told_on_ticket
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
-from caseproof.domain.owing import Debt, has_open_ticket
+from caseproof.domain.owing import Debt, has_open_ticket, is_given_up
 from caseproof.domain.support import owing as support
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.vocabulary import Decision
