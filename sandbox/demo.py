@@ -30,6 +30,7 @@ from caseproof.procedure.closing.proving import proof_path
 from caseproof.procedure.views.board import board_url
 from caseproof.procedure.views.case_page import sentence
 from caseproof.up.processes import wait_until
+from sandbox import emergency
 from sandbox.marketplace import expire_token
 from sandbox.retailer import Retailer
 from sandbox.starting import small_world
@@ -61,14 +62,28 @@ def play(settings: Settings, *, leave: bool, json_file: Path | None) -> None:
     """Play the demo below the home folder; stay up for a look around unless ``leave``; stop all that was started."""
     if json_file is not None and (not json_file.parent.is_dir() or (json_file.exists() and not json_file.is_file())):
         raise CaseproofError(f"{json_file} is no file that can be written.", "Name a file in a folder that is there.")
-    signal.signal(signal.SIGTERM, _stop)  # so that a `kill` stops what we started, too
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs deaf to it
-    home = _fresh_home(settings.home_folder)
+    home = _begin(settings)
     console.print(Panel(f"Everything of this demo is below {home}", title="Caseproof", expand=False))
     try:
         _play_in(home, leave, json_file)
     except (RuntimeError, TimeoutError, subprocess.TimeoutExpired, httpx.HTTPError) as error:
         raise CaseproofError(f"The demo could not go on: {error}", f"Look at the logs in {home / 'logs'}.") from error
+
+
+def play_emergency(settings: Settings, *, leave: bool) -> None:
+    """Play an emergency below the home folder instead: it needs no Prefect."""
+    home = _begin(settings)
+    try:
+        emergency.play(home, leave=leave, until_interrupted=_until_interrupted)
+    except (RuntimeError, TimeoutError, httpx.HTTPError) as error:
+        raise CaseproofError(f"The demo could not go on: {error}", f"Look at the logs in {home / 'logs'}.") from error
+
+
+def _begin(settings: Settings) -> Path:
+    """The home of this demo; whatever ends it from now on ends what it started, too."""
+    signal.signal(signal.SIGTERM, _stop)  # a `kill`
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs deaf to it
+    return _fresh_home(settings.home_folder)
 
 
 def _play_in(home: Path, leave: bool, json_file: Path | None) -> None:

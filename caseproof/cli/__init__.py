@@ -29,7 +29,6 @@ from caseproof.cli.mail import mail_app
 from caseproof.cli.oncall import oncall
 from caseproof.cli.people import login, logout, people_app
 from caseproof.cli.policy import policy
-from caseproof.cli.recordings import recording_app
 from caseproof.cli.report import report
 from caseproof.cli.session import by_default
 from caseproof.cli.setup import setup
@@ -56,7 +55,6 @@ app.add_typer(contact_app, name="contact")
 app.add_typer(mail_app, name="mail")
 app.add_typer(inbox_app, name="inbox")
 app.add_typer(emergency_app, name="emergency")
-app.add_typer(recording_app, name="recording")
 app.add_typer(keys_app, name="keys")
 app.add_typer(people_app, name="people")
 app.command()(login)
@@ -160,11 +158,14 @@ def web() -> None:
 @app.command()
 def demo(
     leave: Annotated[bool, typer.Option("--exit", help="Stop everything at the end instead of staying up.")] = False,
+    emergency: Annotated[
+        bool, typer.Option("--emergency", help="Play an emergency with simulated telephones instead.")
+    ] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write what happened to this file.")] = None,
 ) -> None:
     """Play one case from the stop to the proof, in a small world that really fails and really mends."""
     try:
-        from sandbox.demo import play
+        from sandbox.demo import play, play_emergency
     except ModuleNotFoundError as missing:
         if missing.name not in ("aiosmtpd", "pymap"):
             raise
@@ -173,4 +174,7 @@ def demo(
             "Install them: pip install 'caseproof[demo]'.",
         ) from missing
 
-    play(read_settings(), leave=leave, json_file=json_file)
+    if emergency:
+        play_emergency(read_settings(), leave=leave)
+    else:
+        play(read_settings(), leave=leave, json_file=json_file)

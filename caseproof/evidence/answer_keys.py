@@ -60,7 +60,7 @@ class AnswerKeys:
         """
         kept = kept_key.read(self.path)
         if kept is None or kept != self._checked:
-            kept = self._settled(kept)
+            kept = self._settled()
             self._checked = kept
         return bytes.fromhex(kept)
 
@@ -123,12 +123,12 @@ class AnswerKeys:
             known = uow.cursors.get(IN_FORCE)
         return "" if known is None else fingerprint(bytes.fromhex(self._right(kept_key.read(self.path), known[0])))
 
-    def _settled(self, kept: str | None) -> str:
+    def _settled(self) -> str:
         self.take_out_of_the_store()
         with self._store.reading() as uow:
             known = uow.cursors.get(IN_FORCE)
-        if known is None:
-            kept = kept_key.read_or_make(self.path, _make)
+        # Anew: who made the first key meanwhile had its file before its mark, and one look may fall between the two.
+        kept = kept_key.read_or_make(self.path, _make) if known is None else kept_key.read(self.path)
         return self._right(kept, known[0] if known else self._note(kept or ""))
 
     def _right(self, kept: str | None, wanted: str) -> str:

@@ -26,6 +26,7 @@ from sqlalchemy import create_engine, insert, select
 from caseproof.backup import Home, make_backup, restore_backup
 from caseproof.channels.outbound import samples
 from caseproof.channels.outbound.mail import Delivery, MailDown, MailRefused
+from caseproof.config.clock import utc_now
 from caseproof.config.policy import Policy
 from caseproof.config.settings import Settings
 from caseproof.domain.codes import MessageCode
@@ -632,4 +633,22 @@ def test_a_backup_has_the_keys_only_where_that_was_asked_for_and_else_a_restore_
     restore_backup(Home(store, vault, proofs, None, keys.folder), tmp_path / "b")
     assert keys.after_restore() == (None if with_keys else 1)
     assert (keys.in_force() == secret) is with_keys
+    store.close()
+
+
+def test_of_two_who_need_the_first_key_at_the_same_moment_neither_says_that_it_is_lost(tmp_path):
+    """One has looked for the file, which is not there yet; then the other makes it, and notes it in the store."""
+    home = Settings(home=tmp_path / "new")
+    store = Store(home.database)
+    store.migrate()
+    other = AnswerKeys(home.home_folder / "keys", store, utc_now)
+    keys = AnswerKeys(other.folder, store, utc_now)
+    made, take_out = [], keys.take_out_of_the_store
+
+    def meanwhile():
+        made.append(other.in_force())
+        take_out()
+
+    keys.take_out_of_the_store = meanwhile
+    assert [keys.in_force()] == made
     store.close()

@@ -16,8 +16,9 @@ from caseproof.config.clock import utc_now
 from caseproof.config.on_call import RosterPerson
 from caseproof.domain.emergency.paging import Paging
 from caseproof.domain.emergency.vocabulary import Channel, Outcome, Via
+from caseproof.evidence.answer_keys import KeyLost
 from caseproof.procedure.paging.answering import Answer, acknowledge
-from caseproof.procedure.paging.by_link import see
+from caseproof.procedure.paging.by_link import Keys, see
 from caseproof.procedure.paging.ports import Channels, lines_of
 from sandbox.provider import Bad, Kind
 from sandbox.telephones import Person
@@ -216,3 +217,19 @@ def test_without_any_channel_each_try_says_what_is_missing_and_goes_on(tmp_path:
     assert "There is no Teams web hook" in told["teams"]
     assert "There is no voice account" in told["call"]
     assert {one.outcome for one in attempts} == {Outcome.NOT_SET_UP}
+
+
+def test_a_key_that_is_lost_keeps_nobody_from_being_reached(tmp_path: Path) -> None:
+    """Then no link and no digit counts; but people are called, and mail and card lead to the emergency's page."""
+
+    def lost() -> Keys:
+        raise KeyLost("The key is not there.", "Put it back.")
+
+    with PagingWorld(tmp_path, {FIRST: [RINGS_LONG]}) as here:
+        here.parts = replace(here.parts, keys=lost)
+        ref = here.raised()
+        here.pager().step(ref)
+        here.wait_until(lambda: here.called() == [FIRST] and here.teams.cards and here.mailbox.messages)
+        text = here.mailbox.messages[0].parsed.get_content()
+        assert f"/cases/{ref}" in text
+        assert "/page/" not in text

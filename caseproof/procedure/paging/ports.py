@@ -262,7 +262,11 @@ def lines_of(parts: PagingParts, channels: Channels, wait: Callable[[threading.E
         return "Teams took the card, and does not say whether it was posted"
 
     def address(ring: Ring) -> str:
-        key = call_key(parts.keys().secret, CallKey(ring.ref, ring.emergency, ring.attempt))
+        try:
+            key = call_key(parts.keys().secret, CallKey(ring.ref, ring.emergency, ring.attempt))
+        except CaseproofError as error:  # who answers hears the problem; what they press is heard by nobody
+            _log.error("%s: people are called, and no digit counts: %s", ring.ref, error)
+            key = "no-key"
         return f"{parts.links.public}/voice/{key}"
 
     return Lines(mail, teams, Telephone(channels.voices, address, parts.ledger.clock, wait))
@@ -277,7 +281,11 @@ def pager_of(
     """
 
     def link(ref: str, emergency: int, person: str) -> str:
-        return link_for(parts.keys(), parts.links.public, ref, emergency, person, parts.ledger.clock())
+        try:
+            return link_for(parts.keys(), parts.links.public, ref, emergency, person, parts.ledger.clock())
+        except CaseproofError as error:  # the mail goes out all the same, and leads to the emergency's page
+            _log.error("%s: mails have no personal links: %s", ref, error)
+            return ""
 
     return Pager(
         store=store or parts.ledger.store,
