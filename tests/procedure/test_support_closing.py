@@ -120,6 +120,14 @@ def test_a_person_writes_to_who_wrote_or_to_a_contact_and_to_nobody_else(desk: D
     assert len(desk.world.mail.taken) == 1, "nothing goes by itself to whom the mail may not be of"
 
 
+def test_what_the_client_wrote_before_the_mail_left_is_read_by_a_person_first(desk: Desk) -> None:
+    ref = solved(desk, sender=CLIENT)
+    wrote = {"sender": CLIENT, "words": "It still does not work.", "evidence": "ab" * 32}
+    desk.services.store.change(ref, lambda _: [event_of(Kind.CLIENT_WROTE, desk.world.clock(), "caseproof", wrote)])
+    desk.tell(ref)
+    assert (desk.world.mail.taken, form_for(desk.world.case(ref))) == ([], Finish)
+
+
 def test_what_the_client_writes_after_it_was_told_keeps_the_case_open_until_a_person_looked(desk: Desk) -> None:
     ref = solved(desk, sender=CLIENT)
     desk.tell(ref)
@@ -143,6 +151,7 @@ def test_j10_a_failing_job_is_proven_by_its_own_case_closed_after_this_one_was_o
     link_job(services.ledger, ref, before, "operator")
     assert not desk.finish(ref).is_closed
     assert "proven" in codes(desk, ref), "it was closed before"
+    assert world.case(ref).every(Kind.JOB_PROVEN) == ()
     with pytest.raises(NotAllowed, match="J10"):
         finish(desk, ref, Finishes.NO_JOB)
 
@@ -167,7 +176,11 @@ def test_a_proof_that_was_edited_or_is_gone_proves_no_job(desk: Desk) -> None:
     link_job(services.ledger, ref, job, "operator")
     path = proof_path(services.proofs, world.case(job))
     sound = path.read_bytes()
-    for wrong in (sound.replace(b"J7", b"J8"), sound + b" ", None):
+    world.platform.add("offers/feed-b")
+    other = world.open("offers/feed-b")
+    assert world.walk(other).is_closed
+    anothers = proof_path(services.proofs, world.case(other)).read_bytes()
+    for wrong in (sound.replace(b"J7", b"J8"), sound + b" ", anothers, None):
         path.write_bytes(wrong) if wrong is not None else path.unlink()
         with pytest.raises((ProofNotMade, BadInput)):
             prove_the_jobs(services.ledger, services.files, services.proofs, ref)

@@ -127,7 +127,10 @@ def test_what_is_forged_or_of_another_in_a_thread_does_not_speak_for_the_client(
     assert (got.place, got.cases) == (Disposition.REFUSED, (case.ref,))
     assert desk.world.case(case.ref).version == case.version
     take_in(desk, answer(first, "The second-line technician knows us well.", sender=STRANGER))
-    assert desk.world.case(case.ref).events[-1].data["unproven"] == MessageCode.STRANGER
+    wrote = desk.world.case(case.ref).events[-1]
+    assert wrote.data["unproven"] == MessageCode.STRANGER
+    with pytest.raises(NotAllowed, match="names this technician"):
+        desk.ask(case.ref, Request.REACH_L2, **NAMED | {"technician": PEOPLE["L2"], "evidence": wrote.data["evidence"]})
 
 
 @pytest.mark.parametrize(
