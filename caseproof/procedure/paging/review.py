@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from caseproof.desks.base import Desk
 from caseproof.domain.aftermath import without_review
@@ -66,8 +66,8 @@ def steps_of(review: Review) -> list[tuple[str, str]]:
     rows = [
         ("What", what),
         ("Seen", "; ".join(seen["seen"] for seen in said["criteria"])),
-        ("Began", _at(datetime.fromisoformat(said["since"])) if said["since"] else "nobody knows"),
-        ("Raised", f"{_at(review.raised)} by {paging.raised.actor}"),
+        ("Began", f"{_at(datetime.fromisoformat(said['since']))} UTC" if said["since"] else "nobody knows"),
+        ("Raised", f"{_at(review.raised)} UTC by {paging.raised.actor}"),
         ("First message", _since(review, review.first_send)),
         ("First ring", _since(review, review.first_ring)),
         ("Acknowledged", _since(review, review.acknowledged, review.by)),
@@ -96,7 +96,7 @@ def _since(review: Review, at: datetime | None, more: str = "") -> str:
     after = review.after(at)
     if at is None or after is None:
         return "not yet" if review.over is None else "never"
-    return f"{_at(at)}, after {length(after)}{f': {more}' if more else ''}"
+    return f"{_at(at)} UTC, after {length(after)}{f': {more}' if more else ''}"
 
 
 def _try(review: Review, one: Attempt) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ def outcome_of(one: Attempt) -> str:
 
 
 def _at(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S}"
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
