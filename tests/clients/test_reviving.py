@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
+    DeploymentFilter,
     FlowFilter,
     FlowFilterName,
     FlowRunFilter,
@@ -21,7 +22,9 @@ from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Cancelling, Completed, Crashed, Failed, Pending, Running, Scheduled
 
+from caseproof.domain.errors import BadInput
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.support.kinds import Kind as SupportKind
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.views.board import board
 from caseproof.store import locks
@@ -31,6 +34,7 @@ from tasks.runs.our_prefect import read_run
 from tasks.runs.reviving import revive
 from tests.doctor.front import Front
 from tests.support.case_runs import generation, opened, suspended
+from tests.support.support_cases import SupportCase, written
 from tests.support.world import World
 
 
@@ -298,3 +302,20 @@ def test_a_closed_case_gets_no_other_run_for_the_keeper_does_what_it_owes(servic
 def run_of(services: Services, ref: str) -> str:
     with services.store.reading() as uow:
         return uow.cases.of_refs([ref])[0].flow_run
+
+
+def test_a_support_case_is_parked_like_any_other_and_where_its_flow_is_missing_job_failures_get_their_runs(
+    services, clock, carried
+) -> None:
+    ref = written(services.store, SupportCase().opened())
+    carried(Cancelled(), ref)
+    assert len(revive(services).said) == 1
+    assert services.ledger.case(ref).events[-1].kind is SupportKind.PARKED
+    with get_client(sync_client=True) as client:
+        for one in client.read_deployments(deployment_filter=DeploymentFilter(name={"any_": ["escalation"]})):
+            client.delete_deployment(one.id)
+    job, _ = carried(Crashed())
+    clock.move(hours=25)
+    assert revive(services).given == [job]
+    with pytest.raises(BadInput, match="no deployment escalation/escalation"):
+        give_runs(services, [ref])
