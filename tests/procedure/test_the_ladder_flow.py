@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -12,6 +12,7 @@ from caseproof.domain.errors import NotAllowed, NotOnTheTeam
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.vocabulary import Failing, Urgency
+from caseproof.procedure.core.handling import Handle
 from caseproof.procedure.keeper.owing import give_up
 from caseproof.procedure.views.ladder_table import ladder_lines
 from flows.escalation import escalation
@@ -202,3 +203,10 @@ def test_the_run_tells_the_ticket_and_goes_on_where_the_desk_is_down(climb: Clim
     assert [one.partition(", ")[2].partition(":")[0] for one in told] == ["front line (L1)"] * 2
     assert "Now with L2 (second line)." in told[-1]
     assert climb.case.trouble is None, "a desk that is down holds up nobody"
+
+
+def test_the_forms_that_start_its_runs_offer_what_a_case_knows() -> None:
+    asked = get_type_hints(escalation.fn)
+    assert get_args(asked["urgency"]) == tuple(Urgency)
+    assert set(get_args(asked["failing"])) == set(Failing)
+    assert set(get_args(get_type_hints(who_has_it.fn)["what"])) <= set(Handle)
