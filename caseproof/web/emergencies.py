@@ -38,7 +38,7 @@ from caseproof.procedure.paging.answering import Answer, acknowledge, call_whole
 from caseproof.procedure.paging.ports import PagingParts, case_to_call, raise_by
 from caseproof.procedure.paging.raising import end_emergency, standing
 from caseproof.procedure.paging.updating import give_update
-from caseproof.procedure.views.emergency import emergency_shown
+from caseproof.procedure.views.emergency import emergency_shown, going_on
 from caseproof.store import UnknownCase
 from caseproof.web.answer_guard import Fields, as_number, one_of, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
@@ -115,7 +115,7 @@ class EmergencyPages:
             "typed": typed, "criteria": CRITERIA, "ladder": [(one.name, str(one)) for one in Ladder],
             "whom": [(one.name, str(one)) for one in Whom], "missing": missing, "wrong_with": wrong,
             "field_of": _FIELD, "zone": self.parts.zone(), "longest": LONGEST, "longest_words": LONGEST_WORDS,
-            "clients": sorted(self._policy().clients, key=str.casefold),
+            "going_on": going_on(self.parts.ledger.store, self.parts.ledger.clock()), "clients": sorted(self._policy().clients, key=str.casefold),
         }  # fmt: skip
         return self.forms.show("emergency_form.html", request, status, None if missing else error, **what)
 

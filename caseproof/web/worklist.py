@@ -28,6 +28,7 @@ from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import in_words
 from caseproof.procedure.escalation.mine import tiers_of
 from caseproof.procedure.views.board import board_url
+from caseproof.procedure.views.emergency import going_on
 from caseproof.procedure.views.worklist import worklist
 from caseproof.web.answer_guard import Fields, one_of, read_form
 from caseproof.web.answer_pages import PAGE_HEADERS
@@ -101,7 +102,7 @@ class WorkPages:
             "ages": tuple(Age), "tiers": tuple(TIER_NAMES.items()), "reopened": REOPENED,
             "sent": sent or Sent(), "outcome": outcome, "done": "", "board": board_url(prefect_ui()), "now": now,
             "first_day": f"{(now + timedelta(days=1)).date()}", "last_day": f"{(now + LONGEST_SNOOZE).date()}",
-            "here": query.address,
+            "here": query.address, "going_on": going_on(self.ledger.store, now),
         }  # fmt: skip
         if person is None:
             return self.pages.show("worklist.html", status, PAGE_HEADERS, who=None, wrong=None, worklist_key="", **what)

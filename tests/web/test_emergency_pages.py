@@ -232,6 +232,24 @@ def test_each_try_stands_there_with_what_came_of_it_and_what_is_said_becomes_no_
     assert "script-src 'self'" in page.headers["Content-Security-Policy"]
 
 
+def test_the_worklist_and_the_form_say_which_emergencies_go_on_those_that_nobody_has_first(
+    world: Any, operator: TestClient
+) -> None:
+    raise_it(operator, **FILLED | {"site": "first.example.com"})
+    raise_it(operator, **FILLED | {"site": "second.<b>example.com", "said": "Another matter."})
+    press(operator, "SC-000001", "take")
+    for path in ("/", "/emergency"):
+        page = operator.get(path).text
+        told = read(page.partition('class="going-on"')[2].partition("</ul>")[0])
+        assert re.search(
+            r"SC-000002: second.<b>example.com , since .*: nobody has it yet .*SC-000001: first.* operator has it", told
+        )
+        assert "<b>example" not in page
+    for ref in ("SC-000001", "SC-000002"):
+        press(operator, ref, "over", why="restarted")
+    assert "going-on" not in operator.get("/").text
+
+
 def test_of_very_many_tries_the_newest_stand_there(world: Any, operator: TestClient) -> None:
     ref = raised(world)
     telling(world, ref, "raised", *range(1, MOST_TRIES + 3))

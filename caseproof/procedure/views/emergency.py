@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,13 +11,18 @@ from caseproof.domain.case import Case
 from caseproof.domain.emergency import payloads as says
 from caseproof.domain.emergency.paging import Attempt, Paging, Taken, paging_of
 from caseproof.domain.emergency.vocabulary import Channel, NewsKind, OwnLadder
+from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
-from caseproof.procedure.paging.raising import standing
+from caseproof.procedure.paging.raising import GOING_ON, standing
 from caseproof.procedure.paging.words import criterion_in_words, problem
 from caseproof.procedure.views.case_page import sentence
+from caseproof.store import Store
 
 MOST_TRIES = 100
 """So many tries are shown: whoever looks every few seconds wants the newest."""
+
+MOST_GOING_ON = 20
+"""So many emergencies stand in a list; in those of a whole region the worklist has the others."""
 
 _CHANNELS = {Channel.MAIL: "mail", Channel.TEAMS: "Teams", Channel.CALL: "call"}
 _NEWS = {
@@ -111,6 +117,33 @@ def goes_on(case: Case) -> Paging | None:
     """The case's emergency that goes on; None where it has none, or it is over."""
     paging = paging_of(case)
     return None if paging is None or paging.over else paging
+
+
+@dataclass(frozen=True, slots=True)
+class GoingOn:
+    """An emergency that goes on, in a line: who has it ("" for nobody), and since when it was raised."""
+
+    ref: str
+    site: str
+    holder: str
+    raised: datetime
+
+
+def going_on(store: Store, now: datetime) -> tuple[list[GoingOn], int]:
+    """The emergencies that go on, those that nobody has and the oldest first; and how many more there are than shown.
+
+    Raises StoreError.
+    """
+    found = []
+    with store.reading() as uow:
+        refs = sorted(uow.cursors.below(GOING_ON))
+        for ref in refs[:MOST_GOING_ON]:
+            with suppress(CaseproofError):  # a case that nobody can read keeps no other, and no list, from being shown
+                if (one := goes_on(uow.cases.get(ref))) is not None:
+                    held = one.holder(now)
+                    site, raised = str(one.raised.data["site"]), one.raised.at
+                    found.append(GoingOn(one.ref, site, held.by if held else "", raised))
+    return sorted(found, key=lambda one: (bool(one.holder), one.raised)), max(0, len(refs) - MOST_GOING_ON)
 
 
 def _try(one: Attempt, paging: Paging) -> ShownTry:
