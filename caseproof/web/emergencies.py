@@ -107,7 +107,7 @@ class EmergencyPages:
 
     def form(self, request: Request, typed: Typed, status: int = 200, error: CaseproofError | None = None) -> Response:
         """The form, with what is wrong of what was sent."""
-        missing = error.missing if isinstance(error, EmergencyRefused) else ()
+        ledger, missing = self.parts.ledger, error.missing if isinstance(error, EmergencyRefused) else ()
         wrong: dict[str, list[Missing]] = {}
         for one in missing:
             wrong.setdefault(_FIELD.get(one.code, "form"), []).append(one)
@@ -115,7 +115,8 @@ class EmergencyPages:
             "typed": typed, "criteria": CRITERIA, "ladder": [(one.name, str(one)) for one in Ladder],
             "whom": [(one.name, str(one)) for one in Whom], "missing": missing, "wrong_with": wrong,
             "field_of": _FIELD, "zone": self.parts.zone(), "longest": LONGEST, "longest_words": LONGEST_WORDS,
-            "going_on": going_on(self.parts.ledger.store, self.parts.ledger.clock()), "clients": sorted(self._policy().clients, key=str.casefold),
+            "going_on": going_on(ledger.store, ledger.clock()),
+            "clients": sorted(self._policy().clients, key=str.casefold),
         }  # fmt: skip
         return self.forms.show("emergency_form.html", request, status, None if missing else error, **what)
 

@@ -233,7 +233,7 @@ def test_each_try_stands_there_with_what_came_of_it_and_what_is_said_becomes_no_
 
 
 def test_the_worklist_and_the_form_say_which_emergencies_go_on_those_that_nobody_has_first(
-    world: Any, operator: TestClient
+    operator: TestClient,
 ) -> None:
     raise_it(operator, **FILLED | {"site": "first.example.com"})
     raise_it(operator, **FILLED | {"site": "second.<b>example.com", "said": "Another matter."})
