@@ -39,6 +39,7 @@ from caseproof.procedure.paging.installed import pagers_of, parts_of
 from caseproof.procedure.paging.ports import PagingParts, raise_by
 from caseproof.procedure.paging.probing import keep_probe
 from caseproof.procedure.paging.raising import end_emergency, standing
+from caseproof.procedure.paging.updating import give_update
 from caseproof.procedure.paging.words import problem
 from caseproof.procedure.views.emergency import emergency_shown
 from caseproof.store import StoreError
@@ -282,5 +283,7 @@ class _Asking:
                     raise BadInput(f"{got.by} has it already.", "You need do nothing.")
             case Reply.EVERYBODY:
                 call_whole_team(store, clock, self.ref, by, reply.why or f"{by} asked for it")
+            case Reply.UPDATE:
+                give_update(store, clock, self.ref, by, reply.why)
             case Reply.OVER:
                 end_emergency(store, clock, self.ref, by, reply.why)

@@ -29,6 +29,7 @@ from caseproof.cli.mail import mail_app
 from caseproof.cli.oncall import oncall
 from caseproof.cli.people import login, logout, people_app
 from caseproof.cli.policy import policy
+from caseproof.cli.recordings import recording_app
 from caseproof.cli.report import report
 from caseproof.cli.session import by_default
 from caseproof.cli.setup import setup
@@ -55,6 +56,7 @@ app.add_typer(contact_app, name="contact")
 app.add_typer(mail_app, name="mail")
 app.add_typer(inbox_app, name="inbox")
 app.add_typer(emergency_app, name="emergency")
+app.add_typer(recording_app, name="recording")
 app.add_typer(keys_app, name="keys")
 app.add_typer(people_app, name="people")
 app.command()(login)

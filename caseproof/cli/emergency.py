@@ -23,6 +23,7 @@ from caseproof.procedure.paging.answering import Answer, acknowledge, call_whole
 from caseproof.procedure.paging.installed import pagers_of, parts_of
 from caseproof.procedure.paging.ports import PagingParts, raise_by
 from caseproof.procedure.paging.raising import end_emergency, standing
+from caseproof.procedure.paging.updating import give_update
 from caseproof.procedure.paging.watch import PagingWatch
 from caseproof.procedure.paging.words import tries
 from caseproof.store import StoreError, locks
@@ -229,6 +230,19 @@ def team(ref: Ref, by: Member, why: Annotated[str, typer.Option(help="Why.")] = 
     acting = _Acting.on(ref, by)
     reason = why.strip() or f"{acting.by} asked for it"
     call_whole_team(acting.services.store, acting.services.clock, acting.paging.ref, acting.by, reason)
+    acting.tell(as_json=as_json)
+
+
+@emergency_app.command("update")
+def update(
+    ref: Ref,
+    by: Member,
+    words: Annotated[str, typer.Option(help="What is known, what is done next, when you write again.")],
+    as_json: AsJson = False,
+) -> None:
+    """Tell those who wait how it stands (E12): by mail and card."""
+    acting = _Acting.on(ref, by)
+    give_update(acting.services.store, acting.services.clock, acting.paging.ref, acting.by, words)
     acting.tell(as_json=as_json)
 
 

@@ -159,7 +159,7 @@ def _file_routes(
     @router.api_route("/evidence/{digest}", methods=_READ)
     def evidence(digest: str, request: Request) -> Response:
         person = person_of(request)
-        if not may_have_file(store, policy(), digest.replace("-", ""), person.name if person else ""):
+        if not may_have_file(store, policy, digest.replace("-", ""), person.name if person else ""):
             raise NotForYou
         return evidence_response(store, vault, digest, request.headers.get("If-None-Match", ""))
 

@@ -86,6 +86,10 @@ def test_somebody_takes_it_gives_it_back_and_ends_it_by_the_command(run: Run) ->
     assert run("emergency", "back", "SC-000001", "--by", PERSON).code == 0
     assert run("emergency", "take", "sc-000001", "--by", "operator", "--json").json["holder"] == "operator"
     assert run("emergency", "team", "SC-000001", "--by", "operator", "--json").json["whole_team"] is True
+    told = ("emergency", "update", "SC-000001", "--by", "operator", "--words")
+    assert run(*told, "...").code == 1, "it says nothing"
+    assert run(*told, "The database is being restored.", "--json").json["holder"] == "operator"
+    assert "Told those who wait: The database is being restored." in run("case", "show", "SC-000001").out
     assert run("emergency", "end", "SC-000001", "--by", "operator").code == 2, "it is said why"
     ended = run("emergency", "end", "SC-000001", "--by", "operator", "--why", "The server was restarted.")
     assert "it is over. The server was restarted." in ended.out

@@ -137,6 +137,10 @@ def test_people_are_called_each_try_is_a_row_and_prefect_s_form_says_who_has_it(
         assert paging(services, ref).calls, "the tries did not wait for the form"
         client.resume_flow_run(waits.id, run_input={"answered_by": "operator", "what": str(Reply.OVER), "why": ""})
         again = wait_until(lambda: waiting_run(client, ref), "it is asked again: nothing was said of why")
+        update = {"answered_by": "operator", "what": str(Reply.UPDATE), "why": "The database is being restored."}
+        client.resume_flow_run(again.id, run_input=update)
+        wait_until(lambda: paging(services, ref).update is not None)
+        again = wait_until(lambda: waiting_run(client, ref), "it is asked on: nobody has it")
         client.resume_flow_run(again.id, run_input={"answered_by": PERSON, "what": str(Reply.HAVE_IT), "why": ""})
         state = run.ended()
         rows = rows_of(client, ref)

@@ -98,6 +98,7 @@ class Reply(StrEnum):
 
     HAVE_IT = "I have it"
     EVERYBODY = "call everybody at once"
+    UPDATE = "tell those who wait how it stands"
     OVER = "it is over: nobody need be called"
 
 
@@ -112,11 +113,11 @@ class EmergencyReply(Form):
     why: str = field(
         default="",
         metadata={
-            "title": "What solved it, or who goes on with it?",
-            "description": "Needed where it is over.",
+            "title": "In a sentence",
+            "description": "Where it is over: what solved it, or who goes on. To those who wait: how it stands (E12).",
             "is_long": True,
-            "only_with": (str(Reply.OVER), str(Reply.EVERYBODY)),
-            "needed_with": (str(Reply.OVER),),
+            "only_with": (str(Reply.OVER), str(Reply.EVERYBODY), str(Reply.UPDATE)),
+            "needed_with": (str(Reply.OVER), str(Reply.UPDATE)),
         },
     )
 

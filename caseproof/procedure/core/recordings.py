@@ -8,7 +8,7 @@ events stay.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
@@ -201,14 +201,17 @@ def heard_by(entries: Sequence[Entry], policy: Policy, name: str) -> list[Entry]
     return [entry for entry in entries if may_hear(entry.listeners, name, tiers)]
 
 
-def may_have_file(store: Store, policy: Policy, digest: str, name: str) -> bool:
-    """Whether this person may have an evidence file: everybody may, but for a recording, and one whose time is over."""
+def may_have_file(store: Store, policy: Callable[[], Policy], digest: str, name: str) -> bool:
+    """Whether this person may have an evidence file: everybody may, but for a recording, and one whose time is over.
+
+    The policy is read for a recording alone. Raises StoreError.
+    """
     with store.reading() as uow:
         linked = [one.removeprefix(_FILES).split("/")[1:] for one in uow.cursors.names(f"{_FILES}{digest}/")]
         if not linked:
             return True
         notes = [uow.cursors.get(_name(ref, int(number))) for ref, number in linked]
-    return bool(heard_by([_read(note[0]) for note in notes if note is not None], policy, name))
+    return bool(heard_by([_read(note[0]) for note in notes if note is not None], policy(), name))
 
 
 def _entries(store: Store) -> list[Entry]:
