@@ -70,14 +70,18 @@ def _test(*, as_json: bool) -> None:
     from caseproof.procedure.paging.ports import Channels
     from caseproof.procedure.paging.testing import TestPages
     from caseproof.procedure.paging.trial_answers import standing
+    from caseproof.procedure.paging.watch import going_on
     from caseproof.procedure.views.test_page import keep_test_page, report_of
 
     services = bootstrap()
     if not services.policy.on_call.people:
         raise BadInput(*_NOBODY)
-    parts = parts_of(services)
+    if going_on(services.store):
+        raise BadInput("An emergency goes on, and a test would keep telephones busy.", "Send it when that is over.")
+    parts, sent = parts_of(services), 0
     pages = TestPages(parts, Channels(parts.home, services.clock), in_a_thread)
     while begun := pages.send(at_once=True):  # who has two numbers is called on the second after the first
+        sent += len(begun)
         if not as_json:
             out.print(safe(f"Sent: {', '.join(f'{one.person} by {one.way}' for one in begun)}"), soft_wrap=True)
     tried = standing(services.store)
@@ -91,6 +95,8 @@ def _test(*, as_json: bool) -> None:
     for row in report.rows:
         table.add_row(*(safe(text) for text in (row.person, row.way, row.address, row.found, row.detail)))
     out.print(table)
+    if not sent:
+        out.print("Nothing was left to send this month to those who are within their hours now.", soft_wrap=True)
     out.print(safe(f"{report.says} {address}"), soft_wrap=True)
 
 

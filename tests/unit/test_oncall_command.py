@@ -87,4 +87,5 @@ def test_a_test_page_is_sent_at_once_and_its_report_is_shown(run: Run) -> None:
     assert told.json["report"].endswith(f"/reports/test-page-{told.json['month']}.html")
     again = run("oncall", "--test")
     assert "Sent:" not in again.out, "once a month"
+    assert "Nothing was left to send this month" in again.out
     assert "By nothing: Product Engineer, Product Lead." in " ".join(again.out.split())
