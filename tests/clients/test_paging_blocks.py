@@ -61,7 +61,7 @@ def test_the_copy_follows_the_blocks_and_survives_prefect(tmp_path: Path) -> Non
 
     save("paging-alarm", TeamsWebhook(url="not an address"))  # a person's slip, seen as soon as it is read
     forget("caseproof-twilio-voice", "paging-first")
-    stale, missing = sorted(refresh_channels(tmp_path, named))[::-1]
+    stale, missing = refresh_channels(tmp_path, named)
     assert "paging-first" in missing
     assert "paging-alarm" in stale
     after = kept_channels(tmp_path)
