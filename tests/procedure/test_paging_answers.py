@@ -212,3 +212,13 @@ def test_a_call_back_of_a_call_that_never_was_changes_nothing(it: Emergency) -> 
         with pytest.raises(NotAllowed, match="has no call"):
             pressed(it, ref, attempt, "1")
     assert it.paging(ref).taken is None
+
+
+def test_who_pressed_a_digit_was_reached_then_by_telephone(it: Emergency) -> None:
+    """Which the doctor reads: a number that no emergency and no test page ever reached is named."""
+    it.phones.script = {FIRST: ["2"], SECOND: ["1"]}
+    it.pager().run(it.raised())
+    with it.store.reading() as uow:
+        reached = uow.history.last_pressed()
+    assert set(reached) == {FIRST, SECOND}
+    assert all(START <= at <= it.clock.now for at in reached.values())
