@@ -95,11 +95,11 @@ def test_no_button_stands_there_without_an_account_a_line_of_one_s_own_or_a_log_
     assert rung(goto) == []
 
 
-@pytest.mark.parametrize("whom", ["", "x", "operator/0", "Product Lead/2", "Product Lead/-1", "+449/0", "Product Lead"])
-def test_nobody_is_rung_who_is_not_offered(goto: Loopback, operator: TestClient, whom: str) -> None:
-    refused = click(operator, "/oncall", whom)
-    assert (refused.status_code, rung(goto)) == (422, [])
-    assert "This call cannot be made from here. Dial the number" in read(refused.text)
+def test_nobody_is_rung_who_is_not_offered(goto: Loopback, operator: TestClient) -> None:
+    for whom in ("", "x", "operator/0", "Product Lead/2", "Product Lead/-1", "+449/0", "Product Lead"):
+        refused = click(operator, "/oncall", whom)
+        assert (refused.status_code, rung(goto)) == (422, []), whom
+        assert "This call cannot be made from here. Dial the number" in read(refused.text)
 
 
 def test_a_provider_that_refuses_is_said_on_the_page_and_no_secret_with_it(
