@@ -250,6 +250,20 @@ def test_the_worklist_and_the_form_say_which_emergencies_go_on_those_that_nobody
     assert "going-on" not in operator.get("/").text
 
 
+def test_passwords_that_people_paste_reach_no_mail_no_card_and_no_event(world: Any, operator: TestClient) -> None:
+    pasted = "the log says password=hunter2tall"
+    raise_it(operator, **FILLED | {"was_seen": pasted, "tried": pasted, "said": pasted, "site": f"{SITE} {pasted}"})
+    ref = "SC-000001"
+    press(operator, ref, "everybody", why=pasted)
+    press(operator, ref, "take")
+    press(operator, ref, "back", why=pasted)
+    press(operator, ref, "over", why=pasted)
+    case = world.services.ledger.case(ref)
+    assert paging(world, ref).over
+    assert [str(event.kind) for event in case.events if "hunter2tall" in str(event.data)] == []
+    assert "password=[hidden]" in str(case.events[-1].data)
+
+
 def test_of_very_many_tries_the_newest_stand_there(world: Any, operator: TestClient) -> None:
     ref = raised(world)
     telling(world, ref, "raised", *range(1, MOST_TRIES + 3))

@@ -20,6 +20,7 @@ from caseproof.domain.emergency.vocabulary import Outcome, Press, Via
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.people import same_person
+from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import US, event_of
 from caseproof.procedure.paging.raising import standing
 from caseproof.store import CaseStore
@@ -117,7 +118,7 @@ def give_back(store: CaseStore, clock: Clock, ref: str, by: str, why: str) -> Pa
         holder = paging.holder(now)
         if paging.over or holder is None or not same_person(holder.by, by):
             raise NotAllowed(f"{by} does not have the emergency of {ref}.", "Look at the case's page who has it.")
-        said = says.CallingAgain(emergency=paging.number, why=why.strip() or f"{by} gave it back")
+        said = says.CallingAgain(emergency=paging.number, why=redact(why.strip()) or f"{by} gave it back")
         return [event_of(kind_with(case.procedure, says.CallingAgain), now, by, said)]
 
     return standing(store.change(ref, decide))
@@ -153,7 +154,7 @@ def call_whole_team(store: CaseStore, clock: Clock, ref: str, by: str, why: str)
         paging = standing(case)
         if paging.over:
             raise NotAllowed(f"The emergency of {ref} is over.", "Raise a new one if people are needed again.")
-        return _whole_team(case, paging, by, why, clock())
+        return _whole_team(case, paging, by, redact(why), clock())
 
     return standing(store.change(ref, decide))
 

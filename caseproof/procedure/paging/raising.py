@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from caseproof.config.clock import Clock
@@ -13,6 +14,7 @@ from caseproof.domain.emergency.paging import Paging, emergencies, paging_of
 from caseproof.domain.emergency.raising import YOUNG, Raising, ShortCase, raised_by, refuse_raising
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.events import Event
+from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import event_of
 from caseproof.store import CaseStore
 
@@ -41,10 +43,16 @@ def raise_emergency(
         if before is not None and not before.over:
             return []  # two who raise the same: nobody is called twice for it
         now = clock()
-        said = raised_by(raising, emergencies(case) + 1, now, young)
+        said = raised_by(_without_secrets(raising), emergencies(case) + 1, now, young)
         return [event_of(kind_with(case.procedure, says.EmergencyRaised), now, by, said)]
 
     return standing(store.change(ref, decide))
+
+
+def _without_secrets(raising: Raising) -> Raising:
+    """The same; what people paste from logs goes into mails, cards and events, and its passwords do not."""
+    seen = tuple(replace(one, seen=redact(one.seen)) for one in raising.sightings)
+    return replace(raising, site=redact(raising.site), sightings=seen, tried=redact(raising.tried))
 
 
 def standing(case: Case) -> Paging:
@@ -64,7 +72,7 @@ def end_emergency(store: CaseStore, clock: Clock, ref: str, by: str, why: str) -
         paging = standing(case)
         if paging.over:
             return []
-        said = says.EmergencyOver(emergency=paging.number, why=why.strip())
+        said = says.EmergencyOver(emergency=paging.number, why=redact(why.strip()))
         return [event_of(kind_with(case.procedure, says.EmergencyOver), clock(), by, said)]
 
     return standing(store.change(ref, decide))
