@@ -7,11 +7,13 @@ another is doing there at the same time.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpcore
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -95,6 +97,13 @@ def _stores_are_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "synchronous = FULL" in pragmas
     monkeypatch.setattr(databases.SqliteDatabase, "_PRAGMAS", (*pragmas, "synchronous = OFF"))
     monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_waits_for_who_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect's client connects four times, with a second and a half between, to a server that refuses connections."""
+    monkeypatch.setattr(httpcore.SyncBackend, "sleep", lambda *_: None)
+    monkeypatch.setattr(httpcore.AnyIOBackend, "sleep", lambda *_: asyncio.sleep(0))
 
 
 @pytest.fixture(scope="session")
