@@ -88,11 +88,12 @@ def keep_once(say: Callable[[str], None] = _log) -> Kept | None:
         for what, show in (
             ("Who is on call", show_who_is_on_call), ("The test page", show_the_test_page),
             ("What follows emergencies", lambda: show_what_follows(done.reviews)),
+            ("What an emergency needs of Prefect", lambda: _look_after_emergencies(services)),
         ):  # fmt: skip
             try:
                 show()
-            except Exception as error:  # shown for convenience: whatever is wrong with it, cases are looked after
-                say(f"{what} is not shown: {type(error).__name__}")
+            except Exception as error:  # whatever is wrong with it, cases are looked after
+                say(f"{what} is not kept up to date: {type(error).__name__}")
         clear_away(services)
     return Kept(done, board)
 

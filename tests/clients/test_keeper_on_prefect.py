@@ -14,6 +14,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact
 from prefect.states import Cancelled, Completed, Crashed
 
+from caseproof.channels.kept_channels import path_of
 from caseproof.config.policy import Policy
 from caseproof.domain.emergency.raising import Raising, Sighting
 from caseproof.domain.emergency.vocabulary import Criterion, OwnLadder
@@ -74,6 +75,7 @@ def test_a_pass_gives_every_open_case_one_live_run_again_and_draws_the_board(ser
         uow.commit()
     ended = case_keeper(return_state=True)
     assert ended.is_completed(), ended.message
+    assert path_of(services.settings.home_folder).exists(), "each pass keeps the copy of the channels fresh"
     refs = (crashed, forced, deleted, cancelled, asleep, news)
     assert [generation(services, ref) for ref in refs] == [2, 2, 2, 1, 1, 1]
     assert [state_of(services, ref) for ref in (crashed, forced, deleted)] == ["Scheduled"] * 3

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from caseproof.domain.case import Case
 from caseproof.domain.emergency.vocabulary import Outcome
+from caseproof.domain.events import Event
 from caseproof.procedure.paging.answering import give_back
 from caseproof.procedure.paging.engine import in_a_thread
 from caseproof.procedure.paging.lines import Rung
-from caseproof.procedure.paging.raising import GOING_ON, end_emergency
+from caseproof.procedure.paging.raising import GOING_ON, end_emergency, raise_emergency
 from caseproof.procedure.paging.watch import PagingWatch, going_on
 from caseproof.store import Store, StoreDown
 from caseproof.up.processes import wait_until
-from tests.support.paged import FIRST, SECOND, Emergency, takes
+from tests.support.paged import FIRST, SECOND, Emergency, raising, takes
 
 
 class Watched(Emergency):
@@ -94,6 +96,45 @@ def test_once_it_is_over_it_is_looked_at_no_more_until_another_is_raised(it: Wat
     assert it.raised(case=ref, new_case=None) == ref
     it.watch.look()
     assert it.phones.called == [FIRST, FIRST]
+
+
+class LookedAtBetween:
+    """The store of whoever raises one: the watch looks after it was noted, and before it is written."""
+
+    def __init__(self, it: Watched) -> None:
+        self._it = it
+        self.note, self.case = it.store.note, it.store.case
+
+    def change(self, ref: str, decide: Callable[[Case], Sequence[Event]]) -> Case:
+        for _ in range(3):
+            self._it.watch.look()
+        return self._it.store.change(ref, decide)
+
+
+def test_another_emergency_of_the_same_case_is_seen_whenever_the_watch_looks(it: Watched) -> None:
+    it.phones.script[FIRST] = ["1", "1"]
+    ref = it.raised()
+    it.watch.look()
+    end_emergency(it.store, it.clock, ref, FIRST, "It works.")
+    for _ in range(3):
+        it.watch.look()
+    it.clock.move(seconds=100)
+    again, store = raising(case=ref, new_case=None, since=None), LookedAtBetween(it)
+    raise_emergency(store, it.clock, again, "operator", open_case=it.open_case)
+    it.watch.look()
+    assert it.phones.called == [FIRST, FIRST]
+    end_emergency(it.store, it.clock, ref, FIRST, "It works.")
+    it.clock.move(seconds=100)
+    it.store.note(f"{GOING_ON}{ref}", "", it.clock())  # and one that never comes is waited for shortly
+    for _ in range(3):
+        it.watch.look()
+    settled = it.runs
+    for _ in range(3):
+        it.watch.look()
+    assert it.runs == settled, "nothing is done for it meanwhile"
+    it.clock.move(seconds=timedelta(minutes=1).total_seconds() + 1)
+    it.watch.look()
+    assert going_on(it.store) == []
 
 
 def test_one_that_was_to_be_raised_and_never_was_is_forgotten_after_a_minute(it: Watched) -> None:

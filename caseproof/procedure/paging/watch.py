@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from caseproof.config.clock import Clock
+from caseproof.domain.case import Case
 from caseproof.domain.emergency.paging import paging_of
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.told_once import ToldOnce
@@ -26,7 +27,8 @@ LOOK_SECONDS = 0.25
 RUN_LOOKS_SECONDS = 10.0
 """How often an engine looks by itself whether somebody else wrote something: this watch tells it."""
 _UNUSED = timedelta(minutes=1)
-"""After how long a mark is forgotten whose case has no emergency: whoever noted it was to raise one at once."""
+"""After how long a mark is forgotten whose case has no emergency, or one of before: whoever noted it was to raise one
+at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -104,18 +106,23 @@ class PagingWatch:
                 return
             one.pager = self._pager()
             one.pager.look = RUN_LOOKS_SECONDS
-            until = one.pager.run(ref)
-            if until is None:
+            until, after = one.pager.run(ref), self._store.case(ref)
+            if until is None and not self._is_awaited(after, noted):
                 self._forget(ref, noted)
             # What was written meanwhile was perhaps not seen: only a run that changed nothing has seen all of it.
-            unchanged = self._store.case(ref).version == before.version
-            one.quiet_until, one.version = (until if unchanged else None), before.version
+            quiet = until if until is not None else noted + _UNUSED
+            one.quiet_until, one.version = (quiet if after.version == before.version else None), before.version
         except UnknownCase:
             self._forget(ref, noted)
         except CaseproofError as error:
             _log.warning("%s: people are called as soon as this is over: %s", ref, error)
         except Exception:
             _log.exception("%s: people are called by the next look", ref)
+
+    def _is_awaited(self, case: Case, noted: datetime) -> bool:
+        """Whether another emergency is about to be raised there: it was noted since the one that is over was."""
+        paging = paging_of(case)
+        return paging is None or (paging.raised.at < noted and self._clock() - noted <= _UNUSED)
 
     def _forget(self, ref: str, noted: datetime) -> None:
         """Look at it no more, unless another emergency was raised meanwhile."""
