@@ -14,16 +14,21 @@ import pytest
 from caseproof.channels.kept_channels import KeptChannels, kept_channels
 from caseproof.config.clock import utc_now
 from caseproof.config.on_call import RosterPerson
+from caseproof.domain.emergency.due import Callee
 from caseproof.domain.emergency.paging import Paging
+from caseproof.domain.emergency.raising import ShortCase
 from caseproof.domain.emergency.vocabulary import Channel, Outcome, Via
+from caseproof.domain.on_call.roster import Line
 from caseproof.evidence.answer_keys import KeyLost
 from caseproof.procedure.paging.answering import Answer, acknowledge
 from caseproof.procedure.paging.by_link import Keys, see
-from caseproof.procedure.paging.ports import Channels, lines_of
+from caseproof.procedure.paging.lines import Ring
+from caseproof.procedure.paging.ports import Channels, lines_of, pager_of
+from caseproof.procedure.paging.words import alert_of
 from sandbox.provider import Bad, Kind
 from sandbox.telephones import Person
 from tests.support.paged import FIRST, SECOND, THIRD
-from tests.support.paging_world import KEYS, MAIN, QUICK, PagingWorld
+from tests.support.paging_world import KEYS, MAIN, NUMBERS, PEOPLE, QUICK, PagingWorld
 
 RINGS_LONG = Person("no answer", rings=60)
 
@@ -192,6 +197,42 @@ def test_once_somebody_has_it_telephones_that_ring_fall_silent(tmp_path: Path) -
         here.wait_until(lambda: sum(one.status == "canceled" for one in here.phones.calls) == 2, 3)
         (left,) = [one for one in here.phones.calls if one.status == "ringing"]
         assert left.one("To") == "+442079460002", "their own may still speak to them"
+
+
+def test_another_process_that_ends_a_call_ends_none_of_another_emergency(tmp_path: Path) -> None:
+    """Two emergencies ring one telephone, and nothing at the provider says which call is whose."""
+    only = [PEOPLE[0]]
+    with PagingWorld(
+        tmp_path, {FIRST: [RINGS_LONG]}, roster=only, rules=replace(QUICK, ring=timedelta(seconds=30))
+    ) as here:
+        one, other = here.raised(), here.raised(new_case=ShortCase("Shop B", "Nobody can pay."))
+        for ref in (one, other):
+            here.pager().step(ref)
+        here.wait_until(lambda: [call.status for call in here.phones.calls] == ["ringing"] * 2)
+        (attempt,) = here.paging(one).calls
+        callee = Callee(FIRST, (Line(NUMBERS[FIRST]),))
+        ring = Ring(
+            f"{one}-{here.case(one).mark}-1-{attempt.number}".lower(), one, 1, attempt.number, callee, 1,
+            alert_of(here.paging(one)), attempt.begun, (), 30, 0.0,
+        )  # fmt: skip
+        fresh = lines_of(here.parts, Channels(tmp_path, utc_now), threading.Event.wait).voice
+        fresh.hang_up(ring)
+        fresh.look_up(replace(ring, key="another"))
+        assert [call.status for call in here.phones.calls] == ["ringing"] * 2
+
+
+def test_a_telephone_knows_the_calls_that_its_process_placed_for_other_emergencies(tmp_path: Path) -> None:
+    with PagingWorld(tmp_path, {FIRST: [RINGS_LONG]}, rules=replace(QUICK, ring=timedelta(seconds=30))) as here:
+        channels = Channels(tmp_path, utc_now)
+        pagers = [replace(pager_of(here.parts, channels, "the pager"), rules=here.rules) for _ in range(3)]
+        one, other = here.raised(), here.raised(new_case=ShortCase("Shop B", "Nobody can pay."))
+        pagers[0].step(one)
+        here.wait_until(lambda: len(channels.under_way) == 1)
+        pagers[1].step(other)
+        here.wait_until(lambda: len(channels.under_way) == 2)
+        acknowledge(here.store, utc_now, QUICK, one, Answer(1, SECOND, Via.LINK))
+        pagers[2].step(one)  # another engine of the same process: it made none of these calls itself
+        here.wait_until(lambda: [call.status for call in here.phones.calls] == ["canceled", "ringing"])
 
 
 def test_whoever_has_an_extension_too_is_called_by_it_in_the_next_round(tmp_path: Path) -> None:

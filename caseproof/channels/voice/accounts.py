@@ -77,6 +77,15 @@ class VoiceAccounts:
             raise failed
         return None
 
+    def only(self, line: Line, since: datetime, known: Collection[str] = ()) -> Placed | None:
+        """The call to this number since then that nobody knows, where there is one and no other; else None.
+
+        Two emergencies may call one number at the same time, and nothing in Twilio's list says whose a call is.
+        Raises ChannelError where an account does not answer.
+        """
+        found = [call for one in self._accounts.values() for call in one.found(line, since, known)]
+        return found[0] if len(found) == 1 else None
+
     def state(self, placed: Placed) -> CallState | None:
         """How far a call is, by its account. Raises ChannelError."""
         return self._of(placed).state(placed.call)

@@ -175,15 +175,20 @@ class TwilioVoice:
 
         For whoever takes over from a worker that died between its intent and the answer. Raises ChannelError.
         """
+        return next(iter(self.found(line, since, known)), None)
+
+    def found(self, line: Line, since: datetime, known: Collection[str] = ()) -> list[Placed]:
+        """Every call of ours to this number since then that is not known, the newest first. Raises ChannelError."""
         # Not filtered by `StartTime`, which a call has only once it is dialled; Twilio lists the newest first.
         params = {"To": line.number, "From": self.account.number, "PageSize": "50"}
         answer = self._api.ask("GET", f"{self.account.sid}/Calls.json", params=params)
+        calls = []
         for one in self._api.decoded(answer, _PAGE).calls:
             made = http_date(one.date_created or "")
             outbound = one.direction in (None, "outbound-api")
             if one.sid not in known and outbound and (made is None or made >= since - _CLOCKS_APART):
-                return Placed(self.account.sid, one.sid, found=True)
-        return None
+                calls.append(Placed(self.account.sid, one.sid, found=True))
+        return calls
 
     def state(self, call: str) -> CallState | None:
         """How far this call is, read back from Twilio; None for a state that we do not know. Raises ChannelError."""

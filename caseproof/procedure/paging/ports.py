@@ -22,7 +22,7 @@ from caseproof.channels.outbound.mail import send as send_mail
 from caseproof.channels.teams.webhook import TeamsWebhook
 from caseproof.channels.voice.accounts import VoiceAccounts
 from caseproof.channels.voice.goto import GoToVoice
-from caseproof.channels.voice.twilio import TwilioVoice
+from caseproof.channels.voice.twilio import Placed, TwilioVoice
 from caseproof.config.clock import Clock
 from caseproof.config.paging import PagingPolicy
 from caseproof.config.policy import Policy
@@ -173,6 +173,8 @@ class Channels:
         self._seen: object = None
         self._kept = KeptChannels()
         self._made: dict[str, object] = {}
+        self.under_way: dict[str, Placed] = {}
+        """The calls that are under way, by their keys (``Telephone``)."""
 
     def kept(self) -> KeptChannels:
         """The copy as it is now. Raises BadInput where it cannot be read."""
@@ -269,7 +271,8 @@ def lines_of(parts: PagingParts, channels: Channels, wait: Callable[[threading.E
             key = "no-key"
         return f"{parts.links.public}/voice/{key}"
 
-    return Lines(mail, teams, Telephone(channels.voices, address, parts.ledger.clock, wait))
+    telephone = Telephone(channels.voices, address, parts.ledger.clock, wait, under_way=channels.under_way)
+    return Lines(mail, teams, telephone)
 
 
 def pager_of(

@@ -35,6 +35,8 @@ class Telephone:
 
     ``address`` is what the addresses of a call begin with; ``wait`` waits for an event, so many seconds at most.
     ``says`` makes the page that goes with a call, of what it is about and where a pressed key is told.
+    ``under_way`` are the calls that this process has placed, by their keys: one for all of its telephones, so that none
+    takes the call of another emergency to the same number for its own.
     """
 
     def __init__(
@@ -44,16 +46,17 @@ class Telephone:
         clock: Clock,
         wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
         says: Callable[[Ring, str], str] = lambda call, action: asking(call.alert, action),
+        under_way: dict[str, Placed] | None = None,
     ) -> None:
         self._says = says
         self._accounts, self._address, self._clock, self._wait = accounts, address, clock, wait
-        self._placed: dict[str, Placed] = {}
+        self._placed = {} if under_way is None else under_way
         self._given_up: set[str] = set()
 
     def ring(self, call: Ring) -> Rung:
         """Call, and wait until it is over, or its time is up. Raises BadInput, ChannelError."""
         accounts, wanted = self._accounts(), self._call(call)
-        self._placed[call.key] = placed = accounts.place(wanted, self._clock(), call.known)
+        self._placed[call.key] = placed = accounts.place(wanted, self._clock(), self._known(call))
         try:
             return self._followed(accounts, call, placed, wanted)
         finally:
@@ -66,11 +69,12 @@ class Telephone:
         return self._followed(accounts, call, found, None) if found is not None else None
 
     def hang_up(self, call: Ring) -> None:
-        """End it; one whose placing is not answered yet ends as soon as it is."""
+        """End it; one whose placing is not answered yet ends as soon as it is. One that another process placed is ended
+        where no other call to that number can be meant: who placed it ends it, too, or it rings out."""
         self._given_up.add(call.key)
         accounts = self._accounts()
-        if (placed := self._placed.get(call.key) or self._find(accounts, call)) is not None:
-            accounts.hang_up(placed)
+        if (placed := self._placed.get(call.key) or self._only(accounts, call)) is not None:
+            self._end(accounts, call, placed)
 
     def _call(self, call: Ring) -> Call:
         line = call.person.line(call.round)
@@ -86,8 +90,23 @@ class Telephone:
         )
 
     def _find(self, accounts: VoiceAccounts, call: Ring) -> Placed | None:
+        if (placed := self._placed.get(call.key)) is not None:
+            return placed
         line = call.person.line(call.round)
-        return accounts.find(Line(line.number), call.begun, call.known) if line is not None else None
+        return accounts.find(Line(line.number), call.begun, self._known(call)) if line is not None else None
+
+    def _only(self, accounts: VoiceAccounts, call: Ring) -> Placed | None:
+        line = call.person.line(call.round)
+        return accounts.only(Line(line.number), call.begun, self._known(call)) if line is not None else None
+
+    def _known(self, call: Ring) -> list[str]:
+        """The calls that are not this one: earlier ones of its emergency, and others that this process placed."""
+        return [*call.known, *(one.call for key, one in self._placed.copy().items() if key != call.key)]
+
+    def _end(self, accounts: VoiceAccounts, call: Ring, placed: Placed) -> None:
+        """End it, unless it may be the call of another emergency. Raises ChannelError."""
+        if not placed.found or self._only(accounts, call) == placed:
+            accounts.hang_up(placed)
 
     def _followed(self, accounts: VoiceAccounts, call: Ring, placed: Placed, again: Call | None) -> Rung:
         """See it to its end; ``again`` is placed by another account where the first took it and does not dial."""
@@ -96,7 +115,7 @@ class Telephone:
         while True:
             if call.key in self._given_up:
                 with suppress(ChannelError):
-                    accounts.hang_up(placed)
+                    self._end(accounts, call, placed)
                 return Rung(Outcome.HUNG_UP, "nobody need be called any more", placed.call)
             self._wait(nobody, call.ring_seconds / LOOKS)
             state = _state(accounts, placed)
@@ -109,13 +128,13 @@ class Telephone:
         if state is CallState.ANSWERED:
             return Rung(Outcome.ANSWERED, "somebody is on the line, and has pressed nothing yet", placed.call)
         with suppress(ChannelError):  # it rings out by itself
-            accounts.hang_up(placed)
+            self._end(accounts, call, placed)
         return Rung(Outcome.NO_ANSWER, f"its time is up: {state or 'nobody knows how far it is'}", placed.call)
 
     def _by_another(self, accounts: VoiceAccounts, call: Ring, stuck: Placed, again: Call) -> Placed:
         """The call that rings: by the other account, or the one that is stuck where no other takes it."""
         try:
-            placed = accounts.place(again, self._clock(), [*call.known, stuck.call], not_by=[stuck.account])
+            placed = accounts.place(again, self._clock(), [*self._known(call), stuck.call], not_by=[stuck.account])
         except ChannelError:
             return stuck
         with suppress(ChannelError):
