@@ -213,7 +213,7 @@ def test_another_process_that_ends_a_call_ends_none_of_another_emergency(tmp_pat
         callee = Callee(FIRST, (Line(NUMBERS[FIRST]),))
         ring = Ring(
             f"{one}-{here.case(one).mark}-1-{attempt.number}".lower(), one, 1, attempt.number, callee, 1,
-            alert_of(here.paging(one)), attempt.begun, (), 30, 0.0,
+            alert_of(here.paging(one)), attempt.begun, (), 0.1, 0.0,
         )  # fmt: skip
         fresh = lines_of(here.parts, Channels(tmp_path, utc_now), threading.Event.wait).voice
         fresh.hang_up(ring)
