@@ -152,6 +152,22 @@ def test_e6_a_mail_in_the_case_names_the_technician_unless_anybody_may_have_sent
         desk.ask(forged, Request.REACH_L2, **named | {"evidence": "abababab"})
 
 
+def test_e6_what_somebody_types_of_the_client_is_no_mail_that_names_anybody(desk: Desk) -> None:
+    ref = desk.open(said="The cart is empty since this morning.")
+    assert desk.open(said=f"They want {PEOPLE['PT']} to call them.") == ref, "one matter has one open case"
+    typed = desk.world.case(ref).events[-1]
+    assert (typed.kind, typed.data["typed"]) == (Kind.CLIENT_WROTE, True)
+    for meant in (typed.data["evidence"], "their mail"):
+        with pytest.raises(NotAllowed, match="names this technician"):
+            desk.ask(ref, Request.REACH_PT, **NAMED | {"evidence": meant}, technician=PEOPLE["PT"])
+
+
+def test_e6_two_cases_of_a_product_that_nobody_knows_are_not_of_one_issue(desk: Desk) -> None:
+    earlier, ref = desk.open(product="", summary="an earlier matter"), desk.open(product="")
+    with pytest.raises(NotAllowed, match="same issue of the same client"):
+        desk.ask(ref, Request.REACH_L2, **by_case(earlier), technician=PEOPLE["L2"])
+
+
 # -- E6, the second and the third -----------------------------------------------------------------------------------
 
 
@@ -169,6 +185,17 @@ def test_e6_the_answer_goes_to_the_technician_who_asked_and_to_nobody_else(desk:
     with pytest.raises(NotAllowed, match="answer goes back to that same one"):
         desk.ask(other, Request.GIVE_DETAILS, technician=PEOPLE["L2"])
     assert desk.ask(other, Request.GIVE_DETAILS, technician=PEOPLE["PT"]).state is State.WITH_L2
+
+
+def test_e6_nobody_reaches_a_tier_by_an_answer_to_themselves(make_world: Callable[..., World]) -> None:
+    both = [one | {"tiers": ["L1", "PT"]} if one["name"] == PEOPLE["PT"] else one for one in LADDER["people"]]
+    desk = Desk(make_world(ladder=LADDER | {"people": both}))
+    ref = desk.open()
+    desk.ask(ref, Request.WANT_DETAILS, "PT")
+    answer = ASKED_AGAIN | {"technician": "  Product   TECHNICIAN"}
+    with pytest.raises(NotAllowed, match="answered by another"):
+        desk.ask(ref, Request.REACH_PT, "L1", PEOPLE["PT"], **answer)
+    assert desk.ask(ref, Request.REACH_PT, "L1", PEOPLE["L1"], **answer).state is State.WITH_PT
 
 
 def test_e6_new_work_goes_to_the_implementation_team_and_a_fault_does_not(desk: Desk) -> None:

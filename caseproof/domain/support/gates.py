@@ -27,7 +27,17 @@ from caseproof.domain.support.efforts import (
     without_outcome,
 )
 from caseproof.domain.support.lifecycle import State
-from caseproof.domain.support.vocabulary import Failing, Naming, NewWork, Outcome, SameIssue, Tier, Wanted, Way
+from caseproof.domain.support.vocabulary import (
+    PRODUCT_UNKNOWN,
+    Failing,
+    Naming,
+    NewWork,
+    Outcome,
+    SameIssue,
+    Tier,
+    Wanted,
+    Way,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +234,7 @@ def _mails(case: Case) -> dict[str, list[str]]:
     if opened.get("evidence") and not opened.get("unproven"):
         found.setdefault(str(opened["evidence"]), []).append(str(opened["said"]))
     for fact in case.all_of(says.ClientWrote):
-        if fact.data["evidence"] and not fact.get("unproven"):
+        if fact.data["evidence"] and not fact.get("unproven") and not fact.get("typed"):
             found.setdefault(str(fact.data["evidence"]), []).append(str(fact.data["words"]))
     return found
 
@@ -235,6 +245,8 @@ def _same_issue(case: Case, event: Event) -> bool:
     if event.data.get("naming") != Naming.CASE:
         return True
     there = (("there_client", "client"), ("there_product", "product"))
+    if case.facts["product"] == PRODUCT_UNKNOWN:  # two products that nobody knows are not one
+        return False
     return all(_is_named(event.data.get(a)) and same_person(str(event.data[a]), str(case.facts[b])) for a, b in there)
 
 
@@ -243,8 +255,10 @@ def _their_answer(case: Case, event: Event) -> bool:
 
 
 def _asked_out_of_tier(case: Case, event: Event) -> bool:
+    """Who asked waits for somebody else's answer: nobody reaches a tier by an answer to themselves."""
+    technician = str(event.data.get("technician") or "")
     reached = Tier.L2 if event.kind.spec.says is says.ReachedL2 else Tier.PT
-    return waits_for(case, event.data.get("technician")) is reached
+    return waits_for(case, technician) is reached and not same_person(technician, event.actor)
 
 
 def _with_l1(case: Case, _event: Event) -> bool:
@@ -285,8 +299,8 @@ SAME_ISSUE = Bring(
 THEY_ASKED = Bring(
     "asked",
     "E6",
-    "The technician's own request for details or a call, made in this tier and not answered yet.",
-    "The answer goes to who asked; where nobody did, climb the ladder.",
+    "The technician's own request for details or a call, made in this tier, not answered yet, and answered by another.",
+    "The answer of somebody else goes to who asked; where nobody asked, climb the ladder.",
     _asked_out_of_tier,
     Way.ASKED,
 )

@@ -254,7 +254,10 @@ class ClientTold(Answering):
 
 
 class ClientWrote(TypedDict):
-    """What the client wrote since, word for word, and its file; ``unproven`` as of what opened the case."""
+    """What the client wrote since, word for word, and its file; ``unproven`` as of what opened the case.
+
+    ``typed``: somebody wrote down what they said; it is no mail, and names nobody (E6).
+    """
 
     sender: str
     words: str
@@ -263,6 +266,7 @@ class ClientWrote(TypedDict):
     message_id: NotRequired[Named]
     original: NotRequired[Named]
     unproven: NotRequired[str]
+    typed: NotRequired[bool]
 
 
 class JobLinked(Answering):

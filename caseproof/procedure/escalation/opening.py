@@ -79,7 +79,8 @@ def _told_again(ledger: Ledger, files: EvidenceFiles, case: Case, wanted: Suppor
     if case.is_closed or has_words(case, wanted.said):
         return case
     kept = files.keep(case.ref, wanted.said.encode(), "what-the-client-said.txt", "text/plain")
-    said = {"sender": wanted.sender or wanted.client, "words": wanted.said, "evidence": kept}
+    said = {"sender": wanted.sender or wanted.client, "words": wanted.said, "evidence": kept, "typed": True}
+    said |= {"unproven": wanted.unproven} if wanted.unproven else {}
     event = event_of(Kind.CLIENT_WROTE, ledger.clock(), by, said)
     return ledger.change(case.ref, lambda now: [] if now.is_closed or has_words(now, wanted.said) else [event])
 

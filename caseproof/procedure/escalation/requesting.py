@@ -212,7 +212,8 @@ def _mail_meant(case: Case, typed: str, technician: str) -> str:
     """The file of the case's mail whose digest begins so. Where no digest was typed: the only one that names them; what
     was typed, where that is none or several."""
     opened = case.opened.event.data if case.opened else {}
-    mails = {str(fact.data["evidence"]): str(fact.data["words"]) for fact in case.all_of(says.ClientWrote)}
+    wrote = (fact.data for fact in case.all_of(says.ClientWrote) if not fact.get("typed"))
+    mails = {str(one["evidence"]): str(one["words"]) for one in wrote}
     mails |= {str(opened["evidence"]): str(opened["said"])} if opened.get("evidence") else {}
     begins = typed.strip().strip("`").casefold()
     if _DIGEST.fullmatch(begins):

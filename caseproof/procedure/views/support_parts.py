@@ -59,7 +59,7 @@ def _mails(case: Case) -> str:
         f"* `{str(one['evidence'])[:12]}` from {plain(str(one.get('sender') or 'nobody named'))}"
         f"{': it names nobody, for it may be of another' if one.get('unproven') else ''}"
         for one in told
-        if one.get("evidence")
+        if one.get("evidence") and not one.get("typed")
     ]
     return "\n".join(["**Mails in this case**, by their files (E6):", "", *lines]) if lines else ""
 
