@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from caseproof.domain.visible import one_line
 
+_BETWEEN = re.compile(r"[\s.,;:!?\-/()\"'…*_\u2013\u2014]+")
 _FEWEST_LETTERS = 8
 _FEWEST_DIFFERENT = 4
 _FEWEST_WORDS = 2
+_FILLERS = (
+    "a above again all also an any applicable as asdf at be before below blah check checked dito ditto do does done "
+    "dummy erledigt everything fine foo gemacht hier here ignore is it keine lorem n na nichts nil no none not nothing "
+    "null of ok okay oben qwer qwertz qwerty same see siehe so some something stuff tba tbd test tested testing text "
+    "that the there thing things this to todo tried try unknown used wie xxx xyz yes"
+)
+"""Words of which a text may have any number, and says nothing while it has no other."""
+_FILLER_WORDS = frozenset(_FILLERS.split())
 
 
 def says_something(text: object) -> bool:
@@ -20,7 +30,9 @@ def says_something(text: object) -> bool:
     letters = [sign for sign in plain if sign.isalnum()]
     if len(letters) < _FEWEST_LETTERS or len(set(letters)) < _FEWEST_DIFFERENT:
         return False
-    words = {word.strip(".,;:!?-/()") for word in plain.split()} - {""}
+    words = {word for word in _BETWEEN.split(plain) if word}
+    if words <= _FILLER_WORDS:
+        return False
     return len(words) >= _FEWEST_WORDS or not plain.isascii()
 
 

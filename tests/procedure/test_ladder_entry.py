@@ -13,6 +13,7 @@ from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.steps import Request
 from caseproof.domain.support.vocabulary import Failing, NewWork, Tier, Way
+from caseproof.evidence.event_fields import unknown_names
 from caseproof.procedure.core.parts import event_of
 from caseproof.procedure.escalation.opening import link_job
 from caseproof.procedure.escalation.requesting import answer_form
@@ -210,6 +211,20 @@ def test_e6_new_work_goes_to_the_implementation_team_and_a_fault_does_not(desk: 
     assert desk.ask(desk.open(summary="New"), Request.REACH_PT, **to_pt).state is State.WITH_PT
 
 
+def test_a_case_goes_to_no_tier_in_which_nobody_is(make_world: Callable[..., World]) -> None:
+    people = [one for one in LADDER["people"] if one["tiers"][0] in ("L1", "L2")]
+    desk = Desk(make_world(ladder=LADDER | {"people": people, "leads": {}}))
+    ref = desk.with_l2()
+    desk.ask(ref, Request.TRY, "L2")
+    for request, nobody in (
+        (Request.ASK_PT, "E2, E3: nobody is in PT"), (Request.SEND_TO_IMPLEMENTATION, "E6: nobody is in the impl"),
+    ):  # fmt: skip
+        with pytest.raises(NotOnTheTeam, match=nobody) as error:
+            desk.ask(ref, request, "L2")
+        assert "under `ladder` in policy.yaml" in error.value.next_action
+    assert desk.world.case(ref).state is State.WITH_L2
+
+
 # -- the entry itself -------------------------------------------------------------------------------------------------
 
 
@@ -219,6 +234,24 @@ def test_a_request_that_is_sent_twice_is_made_once(desk: Desk) -> None:
     assert desk.ask(ref, Request.TRY).version == once.version
     handed = desk.ask(ref, Request.HAND_TO_L2)
     assert desk.ask(ref, Request.HAND_TO_L2).version == handed.version
+
+
+def test_a_proof_may_say_whatever_the_entry_writes(desk: Desk) -> None:
+    ref = desk.with_pt()
+    desk.ask(ref, Request.RAISE_DEVELOPMENT)
+    desk.ask(ref, Request.RETURN_TO_PT)
+    desk.ask(ref, Request.WANT_DETAILS, "PT")
+    desk.ask(ref, Request.GIVE_DETAILS, technician=PEOPLE["PT"])
+    desk.ask(ref, Request.RETURN_TO_L2)
+    desk.ask(ref, Request.RETURN_TO_L1, "L2")
+    desk.ask(ref, Request.STATE_SOLUTION)
+    desk.ask(ref, Request.TAKE_SOLUTION_BACK, "", PEOPLE["DEV"])
+    desk.open(said="It still does not work at all.")
+    desk.ask(ref, Request.REACH_L2, **by_case(desk.with_l2(summary="Another")), technician=PEOPLE["L2"])
+    desk.ask(ref, Request.SEND_TO_IMPLEMENTATION, "L2")
+    told = {str(event.kind) for event in desk.world.case(ref).events}
+    assert set(Request) - told == {Request.REACH_PT, Request.REOPEN}, "the first is as the other, the last closes anew"
+    assert unknown_names(desk.world.case(ref).events) == []
 
 
 def test_a_secret_that_is_pasted_is_hidden_and_a_documents_address_stays(desk: Desk) -> None:

@@ -26,6 +26,7 @@ from caseproof.procedure.escalation.closing import prove_the_jobs
 from caseproof.procedure.escalation.opening import link_job
 from caseproof.procedure.escalation.requesting import answer_form
 from tests.support.fakes import Killed
+from tests.support.support_cases import PEOPLE
 from tests.support.support_desk import LADDER, Desk
 from tests.support.world import World
 
@@ -144,22 +145,13 @@ def test_what_the_client_writes_after_it_was_told_keeps_the_case_open_until_a_pe
 
 def test_j10_a_failing_job_is_proven_by_its_own_case_closed_after_this_one_was_opened(desk: Desk) -> None:
     world, services = desk.world, desk.services
-    before = world.closed()
-    ref = solved(desk, client="Shop A", failing=str(Failing.YES))
-    desk.tell(ref)
-    assert form_for(world.case(ref)) is Finish
-    link_job(services.ledger, ref, before, "operator")
-    assert not desk.finish(ref).is_closed
-    assert "proven" in codes(desk, ref), "it was closed before"
-    assert world.case(ref).every(Kind.JOB_PROVEN) == ()
-    with pytest.raises(NotAllowed, match="J10"):
-        finish(desk, ref, Finishes.NO_JOB)
-
     other = solved(desk, client="Shop A", summary="Another", failing=str(Failing.YES))
     world.platform.add("offers/feed-b")
     job = world.open("offers/feed-b")
     finish(desk, other, Finishes.LINK, job=job.lower())
     assert linked_jobs(world.case(other)) == [job]
+    with pytest.raises(NotAllowed, match="J10"):
+        finish(desk, other, Finishes.NO_JOB)
     assert not desk.finish(other).is_closed
     assert world.walk(job).is_closed
     case = desk.finish(other)
@@ -169,9 +161,42 @@ def test_j10_a_failing_job_is_proven_by_its_own_case_closed_after_this_one_was_o
     assert [one for one in verify_proof(proof_path(services.proofs, case)) if not one.ok] == []
 
 
+def test_j10_a_jobs_case_that_was_closed_before_or_is_another_clients_is_not_linked(desk: Desk) -> None:
+    world, services = desk.world, desk.services
+    before = world.closed()
+    ref = solved(desk, client="Shop A", failing=str(Failing.YES))
+    with pytest.raises(NotAllowed, match=f"J10: {before} was closed before {ref} was opened"):
+        finish(desk, ref, Finishes.LINK, job=before)
+    world.platform.add("offers/feed-b")
+    job = world.open("offers/feed-b")
+    foreign = solved(desk, summary="Another", failing=str(Failing.YES))
+    with pytest.raises(NotAllowed, match=rf"J10: the job of {job} is one of Shop A, and {foreign} is"):
+        finish(desk, foreign, Finishes.LINK, job=job)
+    assert [linked_jobs(world.case(one)) for one in (ref, foreign)] == [[], []]
+    assert form_for(world.case(ref)) is Finish, "it goes on asking"
+    link_job(services.ledger, desk.open(client="shop  a", summary="A third"), job, "operator")
+
+
+def test_a_case_that_is_opened_again_closes_without_a_job_once_somebody_says_that_none_fails_now(desk: Desk) -> None:
+    world = desk.world
+    ref = solved(desk, client="Shop A", sender=CLIENT)
+    job = world.open()
+    link_job(desk.services.ledger, ref, job, "operator")
+    world.walk(job)
+    assert desk.finish(ref).is_closed
+    desk.ask(ref, Request.REOPEN, "", PEOPLE["L1"])
+    desk.ask(ref, Request.STATE_SOLUTION)
+    desk.ask(ref, Request.TAKE_SOLUTION_BACK, "", PEOPLE["L2"])
+    desk.ask(ref, Request.STATE_SOLUTION, solution="the banner is back again")
+    assert not desk.finish(ref).is_closed
+    assert "proven" in codes(desk, ref), "a job failed before, and nobody said that none does now"
+    finish(desk, ref, Finishes.NO_JOB)
+    assert desk.finish(ref).is_closed
+
+
 def test_a_proof_that_was_edited_or_is_gone_proves_no_job(desk: Desk) -> None:
     world, services = desk.world, desk.services
-    ref = desk.open(failing=str(Failing.YES))
+    ref = desk.open(client="Shop A", failing=str(Failing.YES))
     job = world.closed()
     link_job(services.ledger, ref, job, "operator")
     path = proof_path(services.proofs, world.case(job))
@@ -191,7 +216,7 @@ def test_a_proof_that_was_edited_or_is_gone_proves_no_job(desk: Desk) -> None:
 
 def test_a_later_failed_run_of_the_job_is_seen_at_the_last_look(desk: Desk) -> None:
     world, services = desk.world, desk.services
-    ref = desk.open(failing=str(Failing.YES), sender=CLIENT)
+    ref = desk.open(client="Shop A", failing=str(Failing.YES), sender=CLIENT)
     job = world.closed()
     link_job(services.ledger, ref, job, "operator")
     desk.ask(ref, Request.STATE_SOLUTION)

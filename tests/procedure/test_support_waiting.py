@@ -46,6 +46,17 @@ def told(desk: Desk) -> list[tuple[str, ...]]:
     return [to for _, _, to in desk.world.mail.taken]
 
 
+def test_time_hands_no_case_to_a_tier_in_which_nobody_is(make_world: Callable[..., World]) -> None:
+    people = [one for one in PEOPLE if one["tiers"] != ["L2"]]
+    ladder = LADDER | {"people": people, "limits": LIMITS, "leads": {"L1": "l1 lead"}}
+    desk = Desk(make_world(ladder=ladder, mail={"team": "team@example.com"}))
+    ref = desk.open()
+    desk.ask(ref, Request.TRY)
+    assert time_passes(desk, ref, hours=5) == "the lead of L1 was told that it waits"
+    assert (desk.world.case(ref).state, told(desk)) == (State.WITH_L1, [("lead@example.com",)])
+    assert b"E1: Somebody in L2: by the policy nobody is." in desk.world.mail.taken[0][0]
+
+
 def test_the_tier_is_reminded_once_and_its_holder_alone_where_somebody_has_it(desk: Desk) -> None:
     ref = desk.open()
     assert time_passes(desk, ref, minutes=59) == ""
@@ -87,7 +98,7 @@ def test_who_is_to_take_the_last_steps_is_reminded_and_a_case_that_waits_for_a_j
     ref = desk.open(failing=str(Failing.YES))
     desk.ask(ref, Request.STATE_SOLUTION)
     assert "told that it waits" in time_passes(desk, ref, hours=2)
-    other = desk.open(summary="Another", failing=str(Failing.YES), sender="owner@shop-a.example.com")
+    other = desk.open(client="Shop A", summary="Another", failing=str(Failing.YES), sender="owner@shop-a.example.com")
     job = desk.world.open()
     link_job(desk.services.ledger, other, job, "operator")
     desk.ask(other, Request.STATE_SOLUTION)

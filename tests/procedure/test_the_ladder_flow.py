@@ -141,7 +141,7 @@ def test_its_form_names_the_people_of_its_tier_and_a_stranger_is_refused_by_rule
 
 def test_a_case_whose_job_fails_waits_for_that_jobs_own_case(climb: Climb) -> None:
     job = climb.world.open()
-    climb.turn(**RAISED, failing=str(Failing.YES), urgency=str(Urgency.STOPS))
+    climb.turn(**RAISED | {"client": "Shop A"}, failing=str(Failing.YES), urgency=str(Urgency.STOPS))
     solved = {"what": "state the solution", "solution": "version 2.4 keeps the cart", "checked": "ordered a meal"}
     assert climb.answers("front line", **solved) == "finish"
     told = {"what": "I told the client by telephone (J5)", "to": "the shop", "words": "it works again since today"}

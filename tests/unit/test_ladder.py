@@ -466,6 +466,13 @@ def test_words_in_any_script_say_something_and_fillers_do_not() -> None:
         assert says_something(text), text
     for filler in ("", "  ", "x", "n/a", "-", "done", "tried everything"[:5], "aaaa aaaa aaaa", "1111 1111", 7, None):
         assert not says_something(filler), filler
+    for filler in (
+        "none, nothing", "see above / as above", "to be done", "n/a - not applicable", "tried it. done.", "asdf qwer",
+        "nothing to do here", "test test testing", "siehe oben, nichts",
+    ):  # fmt: skip
+        assert not says_something(filler), filler
+    for text in ("nothing changed", "it works again", "does not work", "the same error 500", "no order arrives"):
+        assert says_something(text), text
 
 
 def test_an_address_is_one_that_can_be_opened_again() -> None:

@@ -93,7 +93,7 @@ def test_from_a_message_that_is_of_no_case_or_put_to_one(world: Any, operator: T
 def test_by_hand_it_is_said_what_it_is_about_and_a_jobs_case_is_linked(world: Any, operator: TestClient) -> None:
     raised = case(world, send(operator, "/raise/support", **SAID | {"product": ""}))
     hand, job = f"/cases/{raised.ref}/hand", world.opened()
-    about = {"client": "Example Foods", "product": "WooCommerce", "failing": str(Failing.YES)}
+    about = {"client": "Shop A", "product": "WooCommerce", "failing": str(Failing.YES)}
     assert send(operator, hand, do="about", **about).status_code == 303
     assert world.services.ledger.case(raised.ref).facts["product"] == "WooCommerce"
     assert send(operator, hand, do="link", job=job.lower()).status_code == 303

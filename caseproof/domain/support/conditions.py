@@ -95,8 +95,14 @@ def _when(text: Any) -> datetime | None:
 
 
 def a_job_fails(case: Case) -> bool:
-    """Whether a job, a feed or a sync fails in this matter (J10)."""
-    return bool(case.all_of(says.JobLinked)) or (case.opened is not None and case.facts["failing"] != Failing.NO)
+    """Whether a job, a feed or a sync fails in this matter (J10): one is linked, or one was before, and nobody said in
+    this opening that none does."""
+    if case.opened is None:
+        return False
+    if linked_jobs(case) or case.facts["failing"] != Failing.NO:
+        return True
+    said = any(fact.seq > since(case) for fact in case.all_of(says.SupportCorrected))
+    return bool(case.all_of(says.JobLinked)) and not said
 
 
 def _always(_: Case) -> bool:

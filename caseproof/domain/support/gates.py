@@ -15,6 +15,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.people import same_person
 from caseproof.domain.substance import is_address, is_one_of, says_something, stands_in
 from caseproof.domain.support import payloads as says
+from caseproof.domain.support.conditions import a_job_fails
 from caseproof.domain.support.efforts import (
     documented_steps,
     is_checkable,
@@ -29,7 +30,6 @@ from caseproof.domain.support.efforts import (
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.vocabulary import (
     PRODUCT_UNKNOWN,
-    Failing,
     Naming,
     NewWork,
     Outcome,
@@ -276,7 +276,7 @@ def _in_clients_words(case: Case, event: Event) -> bool:
 
 
 def _nothing_fails(case: Case, _event: Event) -> bool:
-    return case.facts["failing"] == Failing.NO and not case.all_of(says.JobLinked)
+    return not a_job_fails(case)
 
 
 WAY = Bring("way", "E6", "Which of the three exceptions it is.", "Choose one.", _is_of(Way, "way"))

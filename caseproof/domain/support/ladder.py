@@ -187,6 +187,26 @@ def require_tier(name: str, tier: Tier, people: Mapping[Tier, Collection[str]]) 
         ) from error
 
 
+def acts_after(request: Request) -> Tier | None:
+    """The tier that has to act once this request is made; None where it leads nowhere else."""
+    after = LADDER[request].after
+    return Tier.PT if after is State.PT_ASKED else OWNERS.get(after) if after is not None else None
+
+
+def refuse_nobody(request: Request, people: Mapping[Tier, Collection[str]]) -> None:
+    """Raise NotOnTheTeam where a case would go to a tier in which nobody is by the policy: it would lie there.
+
+    The development team may work with its own desk alone: PT answers for it.
+    """
+    tier = acts_after(request)
+    if tier is not None and tier is not Tier.DEV and not people.get(tier):
+        step = LADDER[request]
+        raise NotOnTheTeam(
+            f"{step.rule}: nobody is in {TIER_NAMES[tier]} by the policy, so nobody could go on with it.",
+            "Name its people under `ladder` in policy.yaml; the case stays where it is until then.",
+        )
+
+
 def refuse_stranger(event: Event, people: Mapping[Tier, Collection[str]]) -> None:
     """Raise NotOnTheTeam where whoever makes a request is not in the tier as which they act, or where a technician who
     is reached directly is not in the tier that is reached (E6). ``people`` are the policy's; asked at the entry."""

@@ -9,11 +9,11 @@ from caseproof.channels.inbound.reading import read_mail
 from caseproof.config.policy import Policy
 from caseproof.domain.case import Case
 from caseproof.domain.emergency.raising import ShortCase
-from caseproof.domain.errors import BadInput
+from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.job_failure.kinds import Kind as JobKind
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.payloads import SupportForJob
-from caseproof.domain.substance import says_something
+from caseproof.domain.substance import says_something, stands_in
 from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.procedure import SUPPORT
@@ -165,14 +165,16 @@ def support_for_job(
         request="",
     )
     case, new = open_support_case(ledger, files, policy, wanted, by)
-    return link_job(ledger, case.ref, job.ref, by), new
+    return link_job(ledger, case.ref, job.ref, by, opened_for_it=True), new
 
 
-def link_job(ledger: Ledger, ref: str, job: str, by: str, question: int | None = None) -> Case:
+def link_job(
+    ledger: Ledger, ref: str, job: str, by: str, question: int | None = None, *, opened_for_it: bool = False
+) -> Case:
     """That a job fails in this matter, whose case this is (J10): each of the two names the other from then on.
 
     Said again, nothing changes. Raises BadInput where one of them is of another procedure, NotAllowed where the support
-    case is closed, UnknownCase.
+    case is closed, where the job's case was closed before this one was opened, or is another client's; UnknownCase.
     """
     with ledger.store.uow() as uow:
         case, failing = uow.cases.get(ref), uow.cases.get(job)
@@ -182,6 +184,10 @@ def link_job(ledger: Ledger, ref: str, job: str, by: str, question: int | None =
             raise BadInput(
                 f"{failing.ref} is no job-failure case.", "Name the case of the job that fails, like JF-000001."
             )
+        if failing.ref not in linked_jobs(case) and not case.is_closed:
+            _refuse_closed_before(case, failing)
+            if not opened_for_it:
+                _refuse_foreign(case, failing)
         now = ledger.clock()
         linked = event_of(Kind.JOB_LINKED, now, by, {"ref": failing.ref} | numbered(question))
         if failing.ref not in linked_jobs(case) or (question is not None and question not in case.handled):
@@ -190,6 +196,28 @@ def link_job(ledger: Ledger, ref: str, job: str, by: str, question: int | None =
             uow.cases.append(failing, event_of(JobKind.SUPPORT_OPENED, now, by, {"ref": case.ref}))
         uow.commit()
     return case
+
+
+def _refuse_closed_before(case: Case, job: Case) -> None:
+    """J10: what proves nothing here is not linked; nobody would be asked, and the case would wait for it for ever."""
+    opened, closed = case.last_opened, job.closed
+    if job.is_closed and opened is not None and closed is not None and closed.at < opened.at:
+        raise NotAllowed(
+            f"J10: {job.ref} was closed before {case.ref} was opened; that its job ran then proves nothing of now.",
+            f"Where the job fails again, let {job.ref} be opened again; else say that no job fails.",
+        )
+
+
+def _refuse_foreign(case: Case, job: Case) -> None:
+    """J10: another client's job proves nothing of this matter; a case that was opened for the job's is of its matter,
+    whatever its retailer is called."""
+    client, retailer = str(case.facts["client"]), str(job.facts.get("retailer") or "")
+    is_one = stands_in(client, retailer) or stands_in(retailer, client)
+    if retailer and not is_one and case.ref not in support_cases_of(job):
+        raise NotAllowed(
+            f"J10: the job of {job.ref} is one of {retailer}, and {case.ref} is a case of {client}.",
+            f"Name the case of a job of {client}; where {case.ref} is about {retailer}, correct that first.",
+        )
 
 
 def support_cases_of(job: Case) -> list[str]:

@@ -18,7 +18,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.people import same_person
 from caseproof.domain.substance import is_one_of, stands_in
 from caseproof.domain.support import payloads as says
-from caseproof.domain.support.conditions import linked_jobs
+from caseproof.domain.support.conditions import a_job_fails, linked_jobs
 from caseproof.domain.support.efforts import documents
 from caseproof.domain.support.forms import (
     About,
@@ -29,7 +29,7 @@ from caseproof.domain.support.forms import (
     tiers_answering,
 )
 from caseproof.domain.support.kinds import Kind
-from caseproof.domain.support.ladder import refuse_stranger, require_tier
+from caseproof.domain.support.ladder import refuse_nobody, refuse_stranger, require_tier
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.steps import LADDER, Request
 from caseproof.domain.support.vocabulary import Failing, Naming, Tier, Told, Way
@@ -71,10 +71,11 @@ def make_request(
     people = people_of(policy)
     names = (kind.spec.says.__required_keys__ | kind.spec.says.__optional_keys__) - _OURS
     brought = {name: _tidy(name, value) for name, value in said.items() if name in names}
-    if LADDER[request].by_anybody:
+    if LADDER[request].by_anybody and "tier" in names:  # what an event does not say, no proof may say
         brought |= {"tier": _tier_of(by, people)}
     event = event_of(kind, ledger.clock(), by.strip() or "nobody", brought)
     refuse_stranger(event, people)  # before anything is read for them
+    refuse_nobody(request, people)
     actor = _spelled(event, policy, people)
     brought = _read_there(ledger, files, case, kind, brought, people) | numbered(question)
     event = event_of(kind, event.at, actor, brought)
@@ -120,6 +121,7 @@ def say_about(ledger: Ledger, policy: Policy, ref: str, form: About, question: i
 
     def decide(now: Case) -> Sequence[Event]:
         same = question is None and all((now.facts.get(name) or "") == value for name, value in said.items())
+        same = same and a_job_fails(now) is (form.failing is not Failing.NO)
         return [] if same or is_done(now, event, question) else [event, *([] if _has_linked(now, more) else more)]
 
     after = ledger.change(case.ref, decide)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from caseproof.channels.outbound.composing import message_of
 from caseproof.channels.outbound.mail import Send
 from caseproof.config.policy import Policy
 from caseproof.domain.case import Case
+from caseproof.domain.closure import Blocker
 from caseproof.domain.events import Event
 from caseproof.domain.payloads import TeamTold
 from caseproof.domain.people import same_person
@@ -44,6 +46,10 @@ from caseproof.store.logins import folded_name
 JOBS_EVERY = timedelta(minutes=10)
 """How often it is looked whether a linked job's case is closed by now."""
 
+_NOBODY = Blocker(
+    "nobody", "E1", "Somebody in L2: by the policy nobody is.", "Name its people under `ladder` in policy.yaml."
+)
+
 
 def limits_of(policy: Policy) -> dict[Tier, Limit]:
     """The policy's limits, as the rules have them."""
@@ -68,6 +74,8 @@ def mind_the_time(
         return "", None
     limits = limits_of(policy)
     asked = what_time_asks(case, limits, now) or what_is_left_to_ask(case, limits, now)
+    if asked is not None and asked.what is Late.HAND_ON and asked.to is Tier.L2 and not people_of(policy)[Tier.L2]:
+        asked = replace(asked, what=Late.TELL_LEAD, missing=(_NOBODY,))
     did = ""
     if asked is not None and asked.what is Late.HAND_ON and asked.to is Tier.L2:
         case = _hand_on(ledger, policy, case, limits)
