@@ -35,9 +35,8 @@ from caseproof.procedure.core.services import Services
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.escalation.opening import short_case_opener
 from caseproof.procedure.paging.answering import Answer, acknowledge, call_whole_team
-from caseproof.procedure.paging.installed import pagers_of, parts_of
+from caseproof.procedure.paging.installed import pagers_of, parts_of, site_looks
 from caseproof.procedure.paging.ports import PagingParts, raise_by
-from caseproof.procedure.paging.probing import keep_probe
 from caseproof.procedure.paging.raising import end_emergency, standing
 from caseproof.procedure.paging.updating import give_update
 from caseproof.procedure.paging.words import problem
@@ -131,15 +130,8 @@ def take_up(ref: str) -> bool:
 
 
 def look_at_the_site(ref: str) -> None:
-    """Look at the site beside the calling. It decides nothing, and nobody waits for it."""
-
-    files = services().files
-
-    def look() -> None:
-        with suppress(CaseproofError):  # a site that is named by no address, say
-            keep_probe(files, ref)
-
-    threading.Thread(target=look, name=f"looks at the site of {ref}", daemon=True).start()
+    """Look at the site beside the calling, unless somebody did. It decides nothing, and nobody waits for it."""
+    site_looks(services())(ref)
 
 
 # -- following ------------------------------------------------------------------------------------------------------

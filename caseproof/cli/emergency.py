@@ -20,11 +20,10 @@ from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.procedure.escalation.opening import short_case_opener
 from caseproof.procedure.paging.answering import Answer, acknowledge, call_whole_team, give_back
-from caseproof.procedure.paging.installed import pagers_of, parts_of
+from caseproof.procedure.paging.installed import pagers_of, parts_of, site_looks, watch_of
 from caseproof.procedure.paging.ports import PagingParts, raise_by
 from caseproof.procedure.paging.raising import end_emergency, standing
 from caseproof.procedure.paging.updating import give_update
-from caseproof.procedure.paging.watch import PagingWatch
 from caseproof.procedure.paging.words import tries
 from caseproof.store import StoreError, locks
 from caseproof.up.plan import pager_lock
@@ -100,6 +99,8 @@ def _call(services: Services, ref: str, *, quiet: bool) -> Paging:
 
     calling, shown = threading.Thread(target=run, name="emergency", daemon=True), _Shown()
     calling.start()
+    if not locks.is_held(pager_lock(services.settings)):  # else the pager looks
+        site_looks(services)(ref)
     try:
         while calling.is_alive():
             calling.join(_LOOK_SECONDS)
@@ -277,7 +278,7 @@ def watch() -> None:
     services = bootstrap()
     _hold(services.settings)
     say_now("Emergencies are watched for: people are called as soon as one is raised.")
-    watching = PagingWatch(services.store, services.clock, pagers_of(services, "the pager"), say_now)
+    watching = watch_of(services, say_now)
     while True:  # until a signal ends the process
         time.sleep(watching.round())
 

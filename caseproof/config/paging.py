@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -54,6 +55,11 @@ class PagingPolicy(Strict):
     everybody_at_once: tuple[What, ...] = Field(
         (), description="What is down where the whole team is called at once, and not one after the other."
     )
+    web_ecm: tuple[str, ...] = Field(
+        (),
+        max_length=8,
+        description="The addresses of the web ECM servers, looked at in each emergency; they may be inner ones.",
+    )
 
     @field_validator("product_team", "updates_to")
     @classmethod
@@ -62,6 +68,19 @@ class PagingPolicy(Strict):
             return tuple(dict.fromkeys(usable_address(one) for one in given))
         except BadInput as error:
             raise ValueError(error.problem) from None
+
+    @field_validator("web_ecm")
+    @classmethod
+    def _are_pages(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for one in given:
+            try:
+                parts = urlsplit(one)
+                usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            except ValueError:
+                usable = False
+            if not usable or "@" in parts.netloc:
+                raise ValueError("is no address of a page; it begins with https://, and holds no user and no password")
+        return tuple(dict.fromkeys(given))
 
     @model_validator(mode="after")
     def _two_voices_are_two(self) -> PagingPolicy:

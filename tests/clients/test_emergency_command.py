@@ -12,9 +12,14 @@ import yaml
 
 from caseproof.config.clock import utc_now
 from caseproof.domain.emergency.paging import paging_of
-from caseproof.domain.emergency.vocabulary import Via
+from caseproof.domain.emergency.payloads import ProbeLooked
+from caseproof.domain.emergency.raising import Raising, ShortCase, Sighting
+from caseproof.domain.emergency.vocabulary import Criterion, OwnLadder, Via
 from caseproof.procedure.core.services import bootstrap
+from caseproof.procedure.escalation.opening import short_case_opener
 from caseproof.procedure.paging.answering import Answer, acknowledge
+from caseproof.procedure.paging.installed import parts_of, watch_of
+from caseproof.procedure.paging.ports import raise_by
 from caseproof.procedure.paging.watch import going_on
 from tests.support.command import Run
 
@@ -97,3 +102,22 @@ def test_somebody_takes_it_gives_it_back_and_ends_it_by_the_command(run: Run) ->
     stranger = run("emergency", "take", "SC-000001", "--by", "somebody")
     assert stranger.code == 1
     assert "not on the team list" in stranger.err
+
+
+def test_the_pager_has_the_site_and_the_web_ecm_of_the_policy_looked_at_without_prefect(home: Path) -> None:
+    said = yaml.safe_load((home / "policy.yaml").read_text()) | {"paging": {"web_ecm": ["http://127.0.0.1:9/ecm"]}}
+    (home / "policy.yaml").write_text(yaml.safe_dump(said))
+    services = bootstrap()
+    raising = Raising(
+        site="http://10.0.0.1", sightings=(Sighting(Criterion.ECM_DOWN, "503"),), since=None, tried="",
+        own_ladder=OwnLadder.USED, new_case=ShortCase("Shop A", "Nobody gets in."),
+    )  # fmt: skip
+    opener = short_case_opener(services.ledger, services.files, services.policy)
+    ref = raise_by(parts_of(services), raising, "operator", opener).ref
+    watch_of(services, print).look()
+    ends = time.monotonic() + 20
+    while not (looked := services.ledger.case(ref).all_of(ProbeLooked)):
+        assert time.monotonic() < ends, "nobody looked"
+        time.sleep(0.1)
+    assert "home page: not looked at" in looked[0].data["found"], "an inner address that the team did not name"
+    assert "web ECM 1: away" in looked[0].data["found"]

@@ -13,12 +13,12 @@ import pytest
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.emergency.due import Callee, due
 from caseproof.domain.emergency.vocabulary import NewsKind, Outcome
-from caseproof.domain.errors import CaseproofError
+from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.parts import EvidenceFiles
 from caseproof.procedure.paging.engine import in_a_thread
 from caseproof.procedure.paging.lines import Ring, Rung
-from caseproof.procedure.paging.probing import keep_probe
+from caseproof.procedure.paging.probing import SiteLooks, keep_probe, look_once
 from caseproof.procedure.paging.raising import end_emergency
 from caseproof.procedure.paging.words import tries
 from caseproof.store import Together
@@ -342,3 +342,39 @@ def test_what_a_probe_saw_is_evidence_of_the_case_and_changes_nothing_else(it: E
     assert looked.data["found"] == "cart: error; checkout: error; WooCommerce REST: error"
     kept = json.loads(files.vault.read(looked.data["evidence"]))
     assert [look["status"] for look in kept["looks"]] == [200, 500, 404, 404]
+
+
+def test_each_emergency_s_site_and_the_web_ecm_are_looked_at_once_by_whomever(it: Emergency, tmp_path: Path) -> None:
+    with Loopback({"/": (200, {}, b"a shop"), "/ecm": (503, {}, b"")}) as shop:
+        ref = it.raised(site=shop.url)
+        files = EvidenceFiles(Vault(tmp_path / "vault"), it.store, it.clock)
+        for _ in range(2):
+            look_once(files, ref, [f"{shop.url}/ecm"])
+        assert "web ECM 1: error" in it.case(ref).events[-1].data["found"]
+        assert it.kinds(ref)["probe_looked"] == 1
+        end_emergency(it.store, it.clock, ref, "operator", "It works.")
+        it.raised(case=ref, new_case=None, site=shop.url)
+        with it.store.uow() as uow:  # somebody began, and may be at it yet
+            uow.cursors.set(f"site-look {ref}", "2", it.clock())
+            uow.commit()
+        look_once(files, ref)
+        assert it.kinds(ref)["probe_looked"] == 1
+        it.clock.move(seconds=61)  # they died
+        look_once(files, ref)
+        assert it.kinds(ref)["probe_looked"] == 2
+
+
+def test_looks_wait_for_nobody_and_one_that_fails_keeps_no_other_from_it() -> None:
+    looked, done = list[str](), threading.Event()
+
+    def look(ref: str) -> None:
+        looked.append(ref)
+        if ref == "last":
+            done.set()
+        raise BadInput("It is no address.", "Write one.") if ref == "first" else RuntimeError
+
+    looks = SiteLooks(look, after_seconds=0)
+    for ref in ("first", "second", "last"):
+        looks(ref)
+    assert done.wait(5)
+    assert sorted(looked) == ["first", "last", "second"]

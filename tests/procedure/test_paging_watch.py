@@ -28,7 +28,10 @@ class Watched(Emergency):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.said: list[str] = []
-        self.watch = PagingWatch(self.store, self.clock, self.pager, self.said.append, self._run_here)
+        self.beside: list[str] = []
+        self.watch = PagingWatch(
+            self.store, self.clock, self.pager, self.said.append, self._run_here, self.beside.append
+        )
         self.runs = 0
 
     def _run_here(self, thread: threading.Thread) -> None:
@@ -92,10 +95,12 @@ def test_once_it_is_over_it_is_looked_at_no_more_until_another_is_raised(it: Wat
         it.watch.look()
     assert it.mail.news[-1] == "over"
     assert going_on(it.store) == []
+    assert it.beside == [ref], "its site is looked at once"
     it.clock.move(seconds=100)
     assert it.raised(case=ref, new_case=None) == ref
     it.watch.look()
     assert it.phones.called == [FIRST, FIRST]
+    assert it.beside == [ref, ref]
 
 
 class LookedAtBetween:

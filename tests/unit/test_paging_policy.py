@@ -56,6 +56,8 @@ def test_the_whole_team_may_be_asked_for_by_each_criterion_of_e7() -> None:
         ({"silence_minutes": 0}, "paging.silence_minutes"),
         ({"everybody_at_once": ["printer_down"]}, "paging.everybody_at_once"),
         ({"silence": 60}, "paging.silence"),
+        ({"web_ecm": ["ecm.example.com"]}, "paging.web_ecm"),
+        ({"web_ecm": ["https://user:secret@ecm.example.com"]}, "paging.web_ecm"),
     ],
 )
 def test_what_could_only_fail_in_an_emergency_is_refused_when_the_policy_is_loaded(

@@ -9,6 +9,8 @@ from caseproof.procedure.core.services import Services
 from caseproof.procedure.paging.by_link import Keys
 from caseproof.procedure.paging.engine import Pager
 from caseproof.procedure.paging.ports import CallList, Channels, PagingParts, pager_of
+from caseproof.procedure.paging.probing import SiteLooks, look_once
+from caseproof.procedure.paging.watch import PagingWatch
 from caseproof.store import Together
 
 
@@ -29,3 +31,15 @@ def pagers_of(services: Services, worker: str, channels: Channels | None = None)
     shared = channels or Channels(parts.home, services.clock)
     whom, store = CallList(parts), Together(services.store)
     return lambda: pager_of(parts, shared, worker, whom, store)
+
+
+def site_looks(services: Services) -> SiteLooks:
+    """What looks at sites beside the calling, and at the web ECM servers that the policy names."""
+    parts = parts_of(services)
+    return SiteLooks(lambda ref: look_once(services.files, ref, parts.paging.web_ecm))
+
+
+def watch_of(services: Services, say: Callable[[str], None]) -> PagingWatch:
+    """What `caseproof up` keeps running for emergencies: people are called, and the site is looked at."""
+    pagers = pagers_of(services, "the pager")
+    return PagingWatch(services.store, services.clock, pagers, say, beside=site_looks(services))

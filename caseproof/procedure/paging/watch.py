@@ -42,12 +42,15 @@ class _Watched:
     pager: Pager | None = None
     quiet_until: datetime | None = None
     version: int = 0
+    looked_at: int = 0
+    """The number of the emergency whose site was looked at, or will be."""
 
 
 class PagingWatch:
     """Looks, and has an engine run for each emergency; ``pager`` makes one, by the policy and the channels of now.
 
-    ``say`` tells people what is wrong. ``start`` starts a thread.
+    ``say`` tells people what is wrong. ``start`` starts a thread. ``beside`` is told of each emergency once, by its case;
+    it does not wait.
     """
 
     def __init__(
@@ -57,8 +60,10 @@ class PagingWatch:
         pager: Callable[[], Pager],
         say: Callable[[str], None],
         start: Callable[[threading.Thread], None] = threading.Thread.start,
+        beside: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._store, self._clock, self._pager, self._start = store, clock, pager, start
+        self._beside = beside
         self._trouble = ToldOnce(say, "Emergencies are looked for again.", longest=LOOK_SECONDS)
         self._watched: dict[str, _Watched] = {}
 
@@ -104,6 +109,9 @@ class PagingWatch:
                 if self._clock() - noted > _UNUSED:
                     self._forget(ref, noted)
                 return
+            if not paging.over and one.looked_at != paging.number:
+                one.looked_at = paging.number
+                self._beside(ref)
             one.pager = self._pager()
             one.pager.look = RUN_LOOKS_SECONDS
             until, after = one.pager.run(ref), self._store.case(ref)
