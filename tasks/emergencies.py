@@ -211,6 +211,8 @@ class _Asking:
 
     ref: str
     _number: int = 0
+    _emergency: int = 0
+    """Of the case's emergencies the one that the form asks about."""
     _answer_key: str = ""
     _trouble: str = ""
 
@@ -219,6 +221,8 @@ class _Asking:
         if paging.over or paging.holder(services().clock()) is not None:
             self.end()
             return
+        if self._emergency != paging.number:  # another one by now: what was said of the one before is not said of it
+            self.end()
         with as_far_as_prefect_takes_it('form for "I have it"'):
             if self._answer_key and not self._take():
                 return
@@ -239,6 +243,7 @@ class _Asking:
         names = tuple(dict.fromkeys([*policy.team, *(one.name for one in policy.on_call.people)]))
         told = plain(problem(paging)) + (f"\n\n**Not taken:** {plain(self._trouble)}" if self._trouble else "")
         self._number += 1
+        self._emergency = paging.number
         state: State[Any] = Paused(
             timeout_seconds=WAITS_SECONDS, reschedule=False, pause_key=f"emergency-{self._number}"
         )
@@ -265,17 +270,16 @@ class _Asking:
 
     def _do(self, reply: EmergencyReply) -> None:
         here, parts = services(), parts_of(services())
-        store, clock, by = here.store, here.clock, reply.answered_by
+        store, clock, by, number = here.store, here.clock, reply.answered_by, self._emergency
         match reply.what:
             case Reply.HAVE_IT:
-                number = standing(load_case(self.ref)).number
                 answer = Answer(number, by, Via.FORM, shift_ends=parts.shift_ends(by))
                 got = acknowledge(store, clock, parts.paging.rules, self.ref, answer)
                 if not got.yours:
                     raise BadInput(f"{got.by} has it already.", "You need do nothing.")
             case Reply.EVERYBODY:
-                call_whole_team(store, clock, self.ref, by, reply.why or f"{by} asked for it")
+                call_whole_team(store, clock, self.ref, by, reply.why or f"{by} asked for it", emergency=number)
             case Reply.UPDATE:
-                give_update(store, clock, self.ref, by, reply.why)
+                give_update(store, clock, self.ref, by, reply.why, emergency=number)
             case Reply.OVER:
-                end_emergency(store, clock, self.ref, by, reply.why)
+                end_emergency(store, clock, self.ref, by, reply.why, emergency=number)

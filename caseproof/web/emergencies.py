@@ -34,9 +34,9 @@ from caseproof.procedure.core.logins import Person
 from caseproof.procedure.core.on_call import Window, call_plan
 from caseproof.procedure.core.parts import EvidenceFiles
 from caseproof.procedure.escalation.opening import short_case_opener
-from caseproof.procedure.paging.answering import Answer, acknowledge, call_whole_team, give_back, refuse_another
+from caseproof.procedure.paging.answering import Answer, acknowledge, call_whole_team, give_back
 from caseproof.procedure.paging.ports import PagingParts, case_to_call, raise_by
-from caseproof.procedure.paging.raising import end_emergency, standing
+from caseproof.procedure.paging.raising import end_emergency
 from caseproof.procedure.paging.updating import give_update
 from caseproof.procedure.views.emergency import emergency_shown, going_on
 from caseproof.store import UnknownCase
@@ -219,7 +219,6 @@ class EmergencyPages:
         Raises NotAllowed where it is another one by now, or who asks may not; BadInput, UnknownCase, StoreError.
         """
         store, clock = self.parts.ledger.store, self.parts.ledger.clock
-        refuse_another(standing(store.case(ref)), number)
         match do:
             case "take":
                 answer = Answer(number, by, Via.FORM, shift_ends=self.parts.shift_ends(by))
@@ -227,13 +226,13 @@ class EmergencyPages:
                 if not got.yours:
                     raise NotAllowed(f"{got.by} has it already.", "You need do nothing.")
             case "back":
-                give_back(store, clock, ref, by, why)
+                give_back(store, clock, ref, by, why, emergency=number)
             case "everybody":
-                call_whole_team(store, clock, ref, by, why or f"{by} asked for it")
+                call_whole_team(store, clock, ref, by, why or f"{by} asked for it", emergency=number)
             case "update":
-                give_update(store, clock, ref, by, why)
+                give_update(store, clock, ref, by, why, emergency=number)
             case "over":
-                end_emergency(store, clock, ref, by, why)
+                end_emergency(store, clock, ref, by, why, emergency=number)
             case _:
                 raise BadInput("It is not clear what is to be done.", "Use one of the buttons.")
 

@@ -18,20 +18,21 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from caseproof.config.clock import utc_now
-from caseproof.domain.emergency.form import Down, Ladder, Reply, Whom
+from caseproof.domain.emergency.form import Down, EmergencyReply, Ladder, Reply, Whom
 from caseproof.domain.emergency.paging import Paging
 from caseproof.domain.emergency.raising import EmergencyRefused, Raising, ShortCase, Sighting
 from caseproof.domain.emergency.vocabulary import Criterion, OwnLadder, Via
+from caseproof.domain.errors import NotAllowed
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.escalation.opening import short_case_opener
 from caseproof.procedure.paging.answering import Answer, acknowledge, give_back
 from caseproof.procedure.paging.installed import parts_of
 from caseproof.procedure.paging.ports import raise_by
-from caseproof.procedure.paging.raising import standing
+from caseproof.procedure.paging.raising import end_emergency, standing
 from flows.emergency import emergency
 from sandbox.processes import PrefectServer
 from tasks import common
-from tasks.emergencies import call_people
+from tasks.emergencies import _Asking, call_people
 from tasks.runs.emergency_runs import EmergencyOwner, give_emergency_runs
 
 PERSON = "first on call"
@@ -173,6 +174,21 @@ def test_a_run_that_waits_with_its_form_ends_as_soon_as_somebody_has_it_by_anoth
 
 def services_rules(services: Services) -> Any:
     return services.policy.paging.rules
+
+
+def test_an_answer_to_the_form_of_an_earlier_emergency_ends_none_that_goes_on(services: Services) -> None:
+    ref = raised(services)
+    end_emergency(services.store, utc_now, ref, "operator", "It works.")
+    again = Raising(
+        site="shop.example.com", sightings=(Sighting(Criterion.STORE_DOWN, "500"),), since=None, tried="",
+        own_ladder=OwnLadder.USED, case=ref,
+    )  # fmt: skip
+    assert raise_by(parts_of(services), again, "operator", lambda *_: "").number == 2
+    asked = _Asking(ref, _emergency=1)
+    for what in (Reply.HAVE_IT, Reply.OVER):
+        with pytest.raises(NotAllowed, match="earlier emergency"):
+            asked._do(EmergencyReply(what=what, why="It works.", answered_by="operator"))
+    assert (paging(services, ref).taken, paging(services, ref).over) == (None, 0)
 
 
 def test_prefect_that_is_away_keeps_nobody_from_being_called(services: Services) -> None:

@@ -12,6 +12,7 @@ from caseproof.domain.emergency.vocabulary import Press
 from caseproof.domain.errors import CaseproofError, NotAllowed
 from caseproof.procedure.paging.answering import call_whole_team, give_back
 from caseproof.procedure.paging.raising import end_emergency
+from caseproof.procedure.paging.updating import give_update
 from tests.support.paged import (
     FIRST,
     REF,
@@ -203,6 +204,21 @@ def test_what_was_kept_of_an_earlier_emergency_acknowledges_nothing(it: Emergenc
             old()
     assert it.paging(ref).taken is None
     assert takes(it, ref, FIRST, number=2).yours
+
+
+def test_what_is_meant_for_an_earlier_emergency_says_nothing_of_the_one_that_goes_on(it: Emergency) -> None:
+    """It is asked where it is written, so that none can be raised in between."""
+    ref = it.raised()
+    end_emergency(it.store, it.clock, ref, FIRST, "It works.", emergency=1)
+    it.raised(case=ref, new_case=None)
+    takes(it, ref, FIRST, 2)
+    before = it.kinds(ref)
+    for say in (give_back, call_whole_team, end_emergency, give_update):
+        with pytest.raises(NotAllowed, match="earlier emergency"):
+            say(it.store, it.clock, ref, FIRST, "The server was restarted.", emergency=1)
+    assert it.kinds(ref) == before
+    end_emergency(it.store, it.clock, ref, FIRST, "It works.", emergency=2)
+    assert it.paging(ref).over
 
 
 def test_a_call_back_of_a_call_that_never_was_changes_nothing(it: Emergency) -> None:

@@ -22,7 +22,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.people import same_person
 from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import US, event_of
-from caseproof.procedure.paging.raising import standing
+from caseproof.procedure.paging.raising import refuse_another, standing
 from caseproof.store import CaseStore
 
 
@@ -102,19 +102,17 @@ def _was_told(case: Case, answer: Answer, since: int) -> bool:
     return any(same_person(fact.actor, answer.by) for fact in told)
 
 
-def refuse_another(paging: Paging, emergency: int) -> None:
-    """Raise NotAllowed unless this is the emergency that goes on: what was kept of an earlier one counts no more."""
-    if paging.number != emergency:
-        raise NotAllowed(
-            f"This answers an earlier emergency of {paging.ref}.", "Look at the case's page: another one goes on."
-        )
+def give_back(
+    store: CaseStore, clock: Clock, ref: str, by: str, why: str, *, emergency: int | None = None
+) -> Paging:  # fmt: skip
+    """Who has it gives it back, and calling begins again. ``emergency``: the one that is meant, else the latest.
 
-
-def give_back(store: CaseStore, clock: Clock, ref: str, by: str, why: str) -> Paging:
-    """Who has it gives it back, and calling begins again. Raises NotAllowed where they do not have it."""
+    Raises NotAllowed where they do not have it, and where another one goes on.
+    """
 
     def decide(case: Case) -> Sequence[Event]:
         paging, now = standing(case), clock()
+        refuse_another(paging, emergency)
         holder = paging.holder(now)
         if paging.over or holder is None or not same_person(holder.by, by):
             raise NotAllowed(f"{by} does not have the emergency of {ref}.", "Look at the case's page who has it.")
@@ -147,11 +145,17 @@ def cannot(store: CaseStore, clock: Clock, ref: str, emergency: int, by: str) ->
     return standing(store.change(ref, decide))
 
 
-def call_whole_team(store: CaseStore, clock: Clock, ref: str, by: str, why: str) -> Paging:
-    """From here on everybody is called at once, until somebody has it. Raises NotAllowed where it is over."""
+def call_whole_team(
+    store: CaseStore, clock: Clock, ref: str, by: str, why: str, *, emergency: int | None = None
+) -> Paging:  # fmt: skip
+    """From here on everybody is called at once, until somebody has it. ``emergency`` as for ``give_back``.
+
+    Raises NotAllowed where it is over, and where another one goes on.
+    """
 
     def decide(case: Case) -> Sequence[Event]:
         paging = standing(case)
+        refuse_another(paging, emergency)
         if paging.over:
             raise NotAllowed(f"The emergency of {ref} is over.", "Raise a new one if people are needed again.")
         return _whole_team(case, paging, by, redact(why), clock())

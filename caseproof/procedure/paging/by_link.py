@@ -20,9 +20,8 @@ from caseproof.procedure.paging.answering import (
     call_whole_team,
     cannot,
     give_back,
-    refuse_another,
 )
-from caseproof.procedure.paging.raising import standing
+from caseproof.procedure.paging.raising import refuse_another, standing
 from caseproof.procedure.paging.words import problem
 from caseproof.store import Store
 
@@ -106,13 +105,15 @@ def decline(store: Store, clock: Clock, keys: Keys, token: str) -> None:
 def call_everybody(store: Store, clock: Clock, keys: Keys, token: str) -> None:
     """It needs the whole team. Raises as ``see``, and NotAllowed where it is over."""
     link, _ = _read(store, clock, keys, token)
-    call_whole_team(store, clock, link.ref, link.person, f"{link.person} said so by their own link")
+    call_whole_team(
+        store, clock, link.ref, link.person, f"{link.person} said so by their own link", emergency=link.emergency
+    )
 
 
 def return_it(store: Store, clock: Clock, keys: Keys, token: str) -> None:
     """Whoever the link is of gives it back, and calling begins again. Raises as ``see``, and as ``give_back``."""
     link, _ = _read(store, clock, keys, token)
-    give_back(store, clock, link.ref, link.person, "")
+    give_back(store, clock, link.ref, link.person, "", emergency=link.emergency)
 
 
 def _read(store: Store, clock: Clock, keys: Keys, token: str) -> tuple[PageLink, Paging]:

@@ -63,13 +63,28 @@ def standing(case: Case) -> Paging:
     return paging
 
 
-def end_emergency(store: CaseStore, clock: Clock, ref: str, by: str, why: str) -> Paging:
-    """Nobody need be called any more; said twice, it is written once. Raises NotAllowed, UnknownCase."""
+def refuse_another(paging: Paging, emergency: int | None) -> None:
+    """Raise NotAllowed unless this is the emergency that goes on: what was kept of an earlier one counts no more.
+
+    None is whichever goes on.
+    """
+    if emergency is not None and paging.number != emergency:
+        raise NotAllowed(
+            f"This answers an earlier emergency of {paging.ref}.", "Look at the case's page: another one goes on."
+        )
+
+
+def end_emergency(
+    store: CaseStore, clock: Clock, ref: str, by: str, why: str, *, emergency: int | None = None
+) -> Paging:  # fmt: skip
+    """Nobody need be called any more; said twice, it is written once. ``emergency``: the one that is meant, else the
+    latest. Raises NotAllowed, also where another one goes on; UnknownCase."""
     if not why.strip():
         raise NotAllowed("It is not said why the emergency is over.", "Write what solved it, or who goes on with it.")
 
     def decide(case: Case) -> Sequence[Event]:
         paging = standing(case)
+        refuse_another(paging, emergency)
         if paging.over:
             return []
         said = says.EmergencyOver(emergency=paging.number, why=redact(why.strip()))

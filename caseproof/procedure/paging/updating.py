@@ -15,15 +15,18 @@ from caseproof.domain.people import same_person
 from caseproof.domain.substance import says_something
 from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import event_of
-from caseproof.procedure.paging.raising import standing
+from caseproof.procedure.paging.raising import refuse_another, standing
 from caseproof.store import Store
 
 LONGEST = 2000
 """How many characters an update may have: it is read on telephones."""
 
 
-def give_update(store: Store, clock: Clock, ref: str, by: str, words: str) -> Paging:
-    """Tell those who wait how it stands; sent twice, it is written once.
+def give_update(
+    store: Store, clock: Clock, ref: str, by: str, words: str, *, emergency: int | None = None
+) -> Paging:  # fmt: skip
+    """Tell those who wait how it stands; sent twice, it is written once. ``emergency``: the one that is meant, else the
+    latest.
 
     Raises BadInput for words that say nothing or too much, NotAllowed where it is over or never was, UnknownCase.
     """
@@ -36,6 +39,7 @@ def give_update(store: Store, clock: Clock, ref: str, by: str, words: str) -> Pa
 
     def decide(case: Case) -> Sequence[Event]:
         paging = standing(case)
+        refuse_another(paging, emergency)
         if paging.over:
             raise NotAllowed(f"The emergency of {case.ref} is over: {paging.over_why}", "Tell the client in the case.")
         last = paging.update

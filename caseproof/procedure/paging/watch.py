@@ -49,8 +49,8 @@ class _Watched:
 class PagingWatch:
     """Looks, and has an engine run for each emergency; ``pager`` makes one, by the policy and the channels of now.
 
-    ``say`` tells people what is wrong. ``start`` starts a thread. ``beside`` is told of each emergency once, by its case;
-    it does not wait.
+    ``say`` tells people what is wrong. ``start`` starts a thread. ``beside`` is told of each emergency once, by its
+    case, and does not wait.
     """
 
     def __init__(
