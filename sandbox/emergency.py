@@ -35,9 +35,11 @@ from caseproof.procedure.paging.installed import parts_of
 from caseproof.procedure.paging.ports import raise_by
 from caseproof.procedure.paging.raising import end_emergency, standing
 from caseproof.procedure.paging.review import steps_of
+from caseproof.up.plan import EMERGENCY_POOL, POOL
+from caseproof.up.prefect_services import CASES_WORKER, deploy_command
 from caseproof.up.processes import Process, free_port, wait_until
 from sandbox.mailbox import Mailbox
-from sandbox.processes import clean_env
+from sandbox.processes import PrefectServer, clean_env, start_prefect_server, start_worker
 from sandbox.provider import running
 from sandbox.teams import PATH, QUERY, Teams
 from sandbox.telephones import ACCOUNT, CALLER, TOKEN, Person, Telephones
@@ -166,6 +168,26 @@ def raise_here(world: EmergencyWorld, by: str = "operator") -> str:
     )
     opener = short_case_opener(services.ledger, services.files, services.policy, SITE)
     return raise_by(parts_of(services), raising, by, opener).ref
+
+
+@contextmanager
+def prefect_beside(world: EmergencyWorld, *pools: str) -> Iterator[PrefectServer]:
+    """A Prefect server for this world, with Caseproof's deployments and a warm worker for each of these pools."""
+    with ExitStack() as stack:
+        server = start_prefect_server(world.home / "server")
+        stack.callback(server.stop)
+        world.more_env = {name: value for name, value in server.env().items() if name.startswith("PREFECT_")}
+        for pool in {*pools, POOL, EMERGENCY_POOL}:
+            wait_until(f"the work pool {pool}", lambda pool=pool: server.api.ensure_pool(pool), 30)
+        command = deploy_command(str(ROOT / "prefect.yaml"))
+        deploy = Process.start("deploy", command, cwd=ROOT, env=world.env(), log=world.home / "logs" / "deploy.log")
+        if deploy.wait(120) != 0:
+            raise RuntimeError(f"`prefect deploy` failed:\n{deploy.last_lines()}")
+        for pool in pools:
+            env = {**CASES_WORKER, **world.env()}
+            worker = start_worker(server, pool, world.home, name=pool, cwd=world.home, env=env, stock=False)
+            stack.callback(worker.stop)
+        yield server
 
 
 # -- the demo ---------------------------------------------------------------------------------------------------------
