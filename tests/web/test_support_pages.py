@@ -22,7 +22,7 @@ from caseproof.procedure.core.causes import correct_cause
 from caseproof.web.pages import HERE
 from caseproof.web.question import OWN, TITLES
 from tests.support.command import for_home, runner
-from tests.support.support_cases import OPENED, PAGE, SupportCase, in_state, written
+from tests.support.support_cases import MAIL, OPENED, PAGE, SupportCase, in_state, written
 
 STATES = (State.WITH_L1, State.PT_ANSWERED, State.CLOSED)
 
@@ -37,6 +37,13 @@ def mixed(make_world_at: Callable[..., Any], fresh_home: Any, tmp_path_factory: 
     world = make_world_at(shutil.copytree(fresh_home, tmp_path_factory.mktemp("mixed") / "home"))
     world.job = world.waiting("offers/a")
     world.refs = {state: written(world.services.store, in_state(state), key=f"matter-{state}") for state in STATES}
+    wrote = {
+        "sender": "mail@example.com",
+        "words": "I am somebody else.",
+        "evidence": "cd" * 32,
+        "unproven": "stranger",
+    }
+    world.services.ledger.record(world.refs[State.WITH_L1], Kind.CLIENT_WROTE, **wrote)
     asks = {"number": 1, "form": "l1", "flow_run": "a run"}
     world.services.ledger.record(world.refs[State.WITH_L1], Kind.QUESTION_ASKED, **asks)
     yield world
@@ -53,6 +60,9 @@ def test_its_page_says_who_has_it_what_was_tried_and_what_the_next_tier_lacks(mi
     for said in (OPENED["summary"], OPENED["client"], OPENED["site"], "WooCommerce", "L1, the front line", PAGE):
         assert said in page, said
     assert "cleared the session table" in page
+    assert "mail@example.com (it may be of another: it names nobody, E6)" in page
+    suggested = re.findall(r'<option value="([0-9a-f]{64})">', there.get(f"/cases/{mixed.refs[State.WITH_L1]}").text)
+    assert suggested == [MAIL], "the mails that may name a technician, that which opened the case among them"
     assert "Before L2 may have it" in page
     page = text_of(there.get(f"/cases/{mixed.refs[State.PT_ANSWERED]}").text)
     assert "Suggestion of PT: switch the cache plugin off" in page

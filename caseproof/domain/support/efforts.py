@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from caseproof.domain.case import Case, FactOf
 from caseproof.domain.substance import is_address, is_one_of, same_text, says_something, texts_of
@@ -21,6 +22,29 @@ class Item:
     key: str
     words: str
     is_question: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail of the case; ``unproven``: why it may be of another than it says, "" where it is not."""
+
+    file: str
+    sender: str
+    words: str
+    at: datetime
+    unproven: str
+
+
+def mails_of(case: Case) -> list[Mail]:
+    """The mails of this case, oldest first, whoever sent them; what somebody typed of the client's words is none."""
+    opened = [(case.opened.event, "said")] if case.opened else []
+    told = [*opened, *((fact.event, "words") for fact in case.all_of(says.ClientWrote) if not fact.get("typed"))]
+    return [
+        Mail(str(event.data["evidence"]), str(event.data.get("sender") or ""), str(event.data[words]), event.at,
+             str(event.data.get("unproven") or ""))
+        for event, words in told
+        if event.data.get("evidence")
+    ]  # fmt: skip
 
 
 def since(case: Case) -> int:

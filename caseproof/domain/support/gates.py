@@ -21,6 +21,7 @@ from caseproof.domain.support.efforts import (
     is_checkable,
     is_documented,
     items,
+    mails_of,
     solved_by,
     steps_of,
     tried_suggestions,
@@ -230,12 +231,9 @@ def _names_technician(case: Case, event: Event) -> bool:
 def _mails(case: Case) -> dict[str, list[str]]:
     """The mails of this case by their files, each with its words; none of which anybody may have sent."""
     found: dict[str, list[str]] = {}
-    opened = case.opened.event.data if case.opened else {}
-    if opened.get("evidence") and not opened.get("unproven"):
-        found.setdefault(str(opened["evidence"]), []).append(str(opened["said"]))
-    for fact in case.all_of(says.ClientWrote):
-        if fact.data["evidence"] and not fact.get("unproven") and not fact.get("typed"):
-            found.setdefault(str(fact.data["evidence"]), []).append(str(fact.data["words"]))
+    for mail in mails_of(case):
+        if not mail.unproven:
+            found.setdefault(mail.file, []).append(mail.words)
     return found
 
 

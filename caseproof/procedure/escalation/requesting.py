@@ -19,7 +19,7 @@ from caseproof.domain.people import same_person
 from caseproof.domain.substance import is_one_of, stands_in
 from caseproof.domain.support import payloads as says
 from caseproof.domain.support.conditions import a_job_fails, linked_jobs
-from caseproof.domain.support.efforts import documents
+from caseproof.domain.support.efforts import documents, mails_of
 from caseproof.domain.support.forms import (
     About,
     Finish,
@@ -213,10 +213,7 @@ def _read_there(
 def _mail_meant(case: Case, typed: str, technician: str) -> str:
     """The file of the case's mail whose digest begins so. Where no digest was typed: the only one that names them; what
     was typed, where that is none or several."""
-    opened = case.opened.event.data if case.opened else {}
-    wrote = (fact.data for fact in case.all_of(says.ClientWrote) if not fact.get("typed"))
-    mails = {str(one["evidence"]): str(one["words"]) for one in wrote}
-    mails |= {str(opened["evidence"]): str(opened["said"])} if opened.get("evidence") else {}
+    mails = {mail.file: mail.words for mail in mails_of(case)}
     begins = typed.strip().strip("`").casefold()
     if _DIGEST.fullmatch(begins):
         meant = [one for one in mails if one.startswith(begins)]

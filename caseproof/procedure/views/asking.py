@@ -32,10 +32,9 @@ from caseproof.domain.job_failure.conditions import owes_validation
 from caseproof.domain.people import same_person
 from caseproof.domain.procedure import of_kind
 from caseproof.domain.support.conditions import linked_jobs
-from caseproof.domain.support.efforts import documents, without_outcome
+from caseproof.domain.support.efforts import documents, mails_of, without_outcome
 from caseproof.domain.support.forms import About, Finish, SupportForm, TierForm, request_of
 from caseproof.domain.support.ladder import request_blockers
-from caseproof.domain.support.payloads import ClientWrote
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.vocabulary import TIER_NAMES, Tier
 from caseproof.domain.vocabulary import Decision
@@ -132,7 +131,7 @@ def _suggested(policy: Policy, case: Case) -> dict[str, list[tuple[str, str]]]:
     """What a form of the ladder may be answered with: the linked documents, PT's open lines, technicians, mails."""
     people = people_of(policy)
     technicians = [(name, str(tier)) for tier in (Tier.L2, Tier.PT) for name in people[tier]]
-    mails = [(str(fact["evidence"]), f"{fact['sender']}, {fact.at:%Y-%m-%d}") for fact in case.all_of(ClientWrote)]
+    mails = [(one.file, f"{one.sender}, {one.at:%Y-%m-%d}") for one in mails_of(case) if not one.unproven]
     jobs = [(ref, "linked") for ref in linked_jobs(case)]
     return {
         "document": [(str(one["address"]), str(one["title"])) for one in documents(case)],

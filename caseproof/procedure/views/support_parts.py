@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from caseproof.domain.case import Case
 from caseproof.domain.specs import Role
+from caseproof.domain.support.efforts import mails_of
 from caseproof.domain.support.forms import About, Finish, SupportForm, tiers_answering
-from caseproof.domain.support.payloads import ClientWrote
 from caseproof.domain.support.vocabulary import TIER_NAMES
 from caseproof.procedure.core.sentences import whole_sentence
 from caseproof.procedure.core.texts import link, plain, short
@@ -54,12 +54,10 @@ def above_form_on_page(case: Case) -> Iterator[str]:
 
 def _mails(case: Case) -> str:
     """The mails of the case by what a form names them by, as one may name a technician (E6)."""
-    told = [(case.opened.event.data if case.opened else {}), *(fact.event.data for fact in case.all_of(ClientWrote))]
     lines = [
-        f"* `{str(one['evidence'])[:12]}` from {plain(str(one.get('sender') or 'nobody named'))}"
-        f"{': it names nobody, for it may be of another' if one.get('unproven') else ''}"
-        for one in told
-        if one.get("evidence") and not one.get("typed")
+        f"* `{mail.file[:12]}` from {plain(mail.sender or 'nobody named')}"
+        f"{': it names nobody, for it may be of another' if mail.unproven else ''}"
+        for mail in mails_of(case)
     ]
     return "\n".join(["**Mails in this case**, by their files (E6):", "", *lines]) if lines else ""
 
