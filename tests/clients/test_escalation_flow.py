@@ -15,7 +15,7 @@ from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from caseproof.domain.support.forms import L1Does
+from caseproof.domain.support.choices import L1Does
 from caseproof.domain.support.lifecycle import State
 from caseproof.procedure.core.services import Services
 from flows.escalation import escalation

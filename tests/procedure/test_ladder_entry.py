@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
+from caseproof.domain.support.choices import L1Does
 from caseproof.domain.support.efforts import documents, waits_for
-from caseproof.domain.support.forms import About, FrontLine, L1Does, form_for
+from caseproof.domain.support.forms import About, FrontLine, form_for
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.steps import Request

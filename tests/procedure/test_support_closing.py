@@ -12,8 +12,9 @@ from caseproof.channels.outbound.mail import MailDown
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.job_failure.kinds import Kind as JobKind
+from caseproof.domain.support.choices import Finishes
 from caseproof.domain.support.conditions import linked_jobs
-from caseproof.domain.support.forms import Finish, Finishes, form_for
+from caseproof.domain.support.forms import Finish, form_for
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.steps import Request

@@ -9,6 +9,7 @@ import pytest
 
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.forms import FormField, fields_of
+from caseproof.domain.support.answers import asks_for
 from caseproof.domain.support.efforts import items
 from caseproof.domain.support.forms import (
     FORMS,
@@ -18,7 +19,6 @@ from caseproof.domain.support.forms import (
     SecondLine,
     SupportRequest,
     TierForm,
-    asks_for,
     form_for,
     opening,
 )
@@ -26,7 +26,7 @@ from caseproof.domain.support.ladder import cell, who_acts
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.steps import Request
-from caseproof.domain.support.vocabulary import Failing, Tier, Urgency
+from caseproof.domain.support.vocabulary import Failing, Tier, Urgency, Way
 from caseproof.domain.support.waiting import Asked, Late, Limit, what_time_asks
 from tests.support.support_cases import BRINGS, BY_CASE, MAIL, OPENED, PAGE, PEOPLE, START, STEP, SupportCase, in_state
 
@@ -122,6 +122,16 @@ def test_every_request_of_a_person_is_on_a_form_of_its_tier() -> None:
     for form, choice in CHOICES:
         request, _ = asks_for(form(answered_by="x", what=choice))  # type: ignore[arg-type]
         assert any(cell(state, request).is_allowed for state in State)
+
+
+def test_each_way_of_each_exception_has_its_choice() -> None:
+    asked = [asks_for(form(answered_by="x", what=choice)) for form, choice in CHOICES]  # type: ignore[arg-type]
+    ways = {(request, said.get("way")) for request, said in asked}
+    for request, way in (
+        (Request.REACH_L2, Way.NAMED), (Request.REACH_L2, Way.ASKED), (Request.REACH_PT, Way.NAMED),
+        (Request.REACH_PT, Way.ASKED), (Request.REACH_PT, Way.IMPLEMENTATION), (Request.SEND_TO_IMPLEMENTATION, None),
+    ):  # fmt: skip
+        assert (request, str(way) if way else None) in ways, "each exception of E6 can be asked for"
 
 
 def test_a_field_is_needed_with_the_choice_that_needs_it() -> None:

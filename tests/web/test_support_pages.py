@@ -14,7 +14,8 @@ from fastapi.testclient import TestClient
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.forms import fields_of
 from caseproof.domain.procedure import every_form
-from caseproof.domain.support.forms import L1Does, form_for
+from caseproof.domain.support.choices import L1Does
+from caseproof.domain.support.forms import form_for
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.procedure.core.by_hand import ask_to_look, write_note

@@ -1,7 +1,7 @@
-"""The forms of the ladder, one a tier, as data (``caseproof.domain.forms`` says how), and what an answer asks for.
+"""The forms of the ladder, one a tier, as data (``caseproof.domain.forms`` says how), and which one is asked now.
 
 What came of a step, and which exception it is, stand among the first field's choices: the others are texts, and no
-field that decides has a default.
+field that decides has a default. What an answer asks for says ``answers``.
 """
 
 from __future__ import annotations
@@ -9,113 +9,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, get_type_hints
+from typing import Any, ClassVar
 
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
-from caseproof.domain.errors import BadInput
 from caseproof.domain.forms import Form, shown
+from caseproof.domain.support import choices
 from caseproof.domain.support import vocabulary as words
+from caseproof.domain.support.choices import (
+    DevelopmentDoes,
+    Finishes,
+    ImplementationDoes,
+    L1Does,
+    L2Does,
+    PtAnswers,
+    PtDoes,
+)
 from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.ladder import owner_of, who_acts
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.payloads import SupportCorrected
-from caseproof.domain.support.steps import Request
 from caseproof.domain.support.vocabulary import (
     Failing,
-    Naming,
-    NewWork,
-    Outcome,
-    SameIssue,
     Tier,
     Urgency,
-    Wanted,
-    Way,
 )
-
-
-class L1Does(StrEnum):
-    """What the front line does."""
-
-    TRIED_SOLVED = "I tried a step: it solved the problem"
-    TRIED_PARTLY = "I tried a step: something changed, the problem stays"
-    TRIED_NOTHING = "I tried a step: nothing changed"
-    HAND_OVER = "L1 cannot solve it: hand over to L2 (E1)"
-    L2_BY_MAIL = "a mail in this case names an L2 technician for the same issue (E6)"
-    L2_BY_CASE = "another case names an L2 technician for the same issue (E6)"
-    PT_BY_MAIL = "a mail in this case names a PT technician for the same issue (E6)"
-    PT_BY_CASE = "another case names a PT technician for the same issue (E6)"
-    ANSWER_L2 = "reach the L2 technician who asked for details or a call (E6)"
-    ANSWER_PT = "reach the PT technician who asked for details or a call (E6)"
-    IMPLEMENTATION = "it is an implementation request (E6)"
-    NEW_SITE = "it is a new-site request (E6)"
-    SOLVED = "state the solution"
-
-
-class L2Does(StrEnum):
-    """What L2 does with a case that it owns."""
-
-    TRIED_SOLVED = "I tried a step of a document: it solved the problem"
-    TRIED_PARTLY = "I tried a step of a document: something changed, the problem stays"
-    TRIED_NOTHING = "I tried a step of a document: nothing changed"
-    ASK_PT = "ask PT for help, and keep the case (E2, E3)"
-    ITEM_SOLVED = "PT's suggestion: it solved the problem (E3)"
-    ITEM_PARTLY = "PT's suggestion: something changed, the problem stays (E3)"
-    ITEM_NOTHING = "PT's suggestion: nothing changed (E3)"
-    ITEM_ANSWERED = "PT's question: this is the answer (E3)"
-    ITEM_COULD_NOT = "PT's suggestion or question: it could not be done (E3)"
-    EXHAUSTED = "L2's efforts are exhausted: PT may take it (E4)"
-    RETURN = "give it back to L1"
-    WANT_DETAILS = "ask for more details (E6)"
-    WANT_CALL = "ask that the client is called (E6)"
-    GIVE_DETAILS = "answer the technician who asked for details or a call (E6)"
-    PT_BY_MAIL = "a mail in this case names a PT technician for the same issue (E6)"
-    PT_BY_CASE = "another case names a PT technician for the same issue (E6)"
-    IMPLEMENTATION = "it is an implementation request (E6)"
-    NEW_SITE = "it is a new-site request (E6)"
-    SOLVED = "state the solution"
-
-
-class PtAnswers(StrEnum):
-    """What PT does with a case that L2 owns."""
-
-    ADVISE = "answer L2 with suggestions or questions (E3)"
-    TAKE = "take the case: L2's efforts are exhausted (E4)"
-    WANT_DETAILS = "ask for more details (E6)"
-    WANT_CALL = "ask that the client is called (E6)"
-
-
-class PtDoes(StrEnum):
-    """What PT does with a case that it owns."""
-
-    TRIED_SOLVED = "I tried a step: it solved the problem"
-    TRIED_PARTLY = "I tried a step: something changed, the problem stays"
-    TRIED_NOTHING = "I tried a step: nothing changed"
-    DEVELOP = "a code change is needed: a ticket for the development team (E5)"
-    RETURN = "give it back to L2 with suggestions or questions (E3)"
-    WANT_DETAILS = "ask for more details (E6)"
-    WANT_CALL = "ask that the client is called (E6)"
-    SOLVED = "state the solution"
-
-
-class DevelopmentDoes(StrEnum):
-    """What the development team does."""
-
-    RETURN = "give it back to PT, with what was done (E5)"
-
-
-class ImplementationDoes(StrEnum):
-    """What the implementation team does."""
-
-    RETURN = "it is no new work: give it back to L1"
-    SOLVED = "state the solution"
-
-
-_TRIED = ("TRIED_SOLVED", "TRIED_PARTLY", "TRIED_NOTHING")
-_ITEMS = ("ITEM_SOLVED", "ITEM_PARTLY", "ITEM_NOTHING", "ITEM_ANSWERED", "ITEM_COULD_NOT")
-_NAMED = ("L2_BY_MAIL", "L2_BY_CASE", "PT_BY_MAIL", "PT_BY_CASE")
-_NEW = ("IMPLEMENTATION", "NEW_SITE")
-_ANSWERS = ("ANSWER_L2", "ANSWER_PT", "GIVE_DETAILS")
 
 
 def _with(does: type[StrEnum], *names: str) -> tuple[str, ...]:
@@ -135,12 +53,12 @@ _WHAT = shown("What is next?", "What you did, or what is to happen.")
 
 def _step(does: type[StrEnum]) -> Any:
     about = "Which step you took, so that a colleague can do it again."
-    return _text(does, "The step", about, *_TRIED, *_ITEMS, *_ANSWERS, is_long=True)
+    return _text(does, "The step", about, *choices.TRIED, *choices.ITEMS, *choices.ANSWERS, is_long=True)
 
 
 def _seen(does: type[StrEnum]) -> Any:
     about = "What you saw then: what came of the step. For an answer: what you answer."
-    return _text(does, "What came of it", about, *_TRIED, *_ITEMS, *_ANSWERS, is_long=True)
+    return _text(does, "What came of it", about, *choices.TRIED, *choices.ITEMS, *choices.ANSWERS, is_long=True)
 
 
 def _why(does: type[StrEnum], *names: str) -> Any:
@@ -148,16 +66,16 @@ def _why(does: type[StrEnum], *names: str) -> Any:
 
 
 def _technician(does: type[StrEnum]) -> Any:
-    return _text(does, "The technician", "Their name, as the policy has it.", *_NAMED, *_ANSWERS)
+    return _text(does, "The technician", "Their name, as the policy has it.", *choices.NAMED, *choices.ANSWERS)
 
 
 def _source(does: type[StrEnum]) -> Any:
     about = "The mail's file as the case shows it, or the other case's reference."
-    return _text(does, "What names them", about, *_NAMED)
+    return _text(does, "What names them", about, *choices.NAMED)
 
 
 def _clients_words(does: type[StrEnum]) -> Any:
-    return _text(does, "The client's words", "Those that ask for it, word for word.", *_NEW, is_long=True)
+    return _text(does, "The client's words", "Those that ask for it, word for word.", *choices.NEW, is_long=True)
 
 
 def _solution(does: type[StrEnum]) -> Any:
@@ -212,7 +130,9 @@ class FrontLine(Form):
     tier: ClassVar[Tier] = Tier.L1
 
     what: L1Does = field(metadata=_WHAT)
-    document: str = _text(L1Does, "Which document", "Its address; empty where you used none.", *_TRIED, is_needed=False)
+    document: str = _text(
+        L1Does, "Which document", "Its address; empty where you used none.", *choices.TRIED, is_needed=False
+    )
     step: str = _step(L1Does)
     seen: str = _seen(L1Does)
     why: str = _why(L1Does, "HAND_OVER")
@@ -234,9 +154,9 @@ class SecondLine(Form):
 
     what: L2Does = field(metadata=_WHAT)
     document: str = _text(
-        L2Does, "Which document", "The address of one that is linked above for the product (E2).", *_TRIED
+        L2Does, "Which document", "The address of one that is linked above for the product (E2).", *choices.TRIED
     )
-    item: str = _text(L2Does, "Which of PT's lines", "Its number, as it stands above (E3).", *_ITEMS)
+    item: str = _text(L2Does, "Which of PT's lines", "Its number, as it stands above (E3).", *choices.ITEMS)
     step: str = _step(L2Does)
     seen: str = _seen(L2Does)
     wanted: str = _wanted(L2Does, "ASK_PT", "WANT_DETAILS", "WANT_CALL")
@@ -273,7 +193,9 @@ class ProductTeam(Form):
     tier: ClassVar[Tier] = Tier.PT
 
     what: PtDoes = field(metadata=_WHAT)
-    document: str = _text(PtDoes, "Which document", "Its address; empty where you used none.", *_TRIED, is_needed=False)
+    document: str = _text(
+        PtDoes, "Which document", "Its address; empty where you used none.", *choices.TRIED, is_needed=False
+    )
     step: str = _step(PtDoes)
     seen: str = _seen(PtDoes)
     suggestions: str = _lines(PtDoes, "What L2 is to try", "RETURN")
@@ -319,17 +241,6 @@ class Implementation(Form):
     why: str = _why(ImplementationDoes, "RETURN")
     solution: str = _solution(ImplementationDoes)
     checked: str = _checked(ImplementationDoes)
-
-
-class Finishes(StrEnum):
-    """How the client is told of the solution, and which job-failure case proves that a job runs again."""
-
-    MAIL = "send the client this mail (J5)"
-    TELEPHONE = "I told the client by telephone (J5)"
-    TICKET = "I told the client on the ticket (J5)"
-    LINK = "a job fails in this matter: this is its case (J10)"
-    NO_JOB = "no job, feed or sync fails in this matter"
-    NO_SOLUTION = "it is no solution after all"
 
 
 _TOLD = ("MAIL", "TELEPHONE", "TICKET")
@@ -417,105 +328,3 @@ def tiers_answering(case: Case, form: type[SupportForm]) -> tuple[Tier, ...]:
         return (own,)
     owner = owner_of(case)
     return tuple(dict.fromkeys([*([owner] if owner else []), *([Tier.L1] if form is About else [])]))
-
-
-_OUTCOMES = {
-    "SOLVED": Outcome.SOLVED,
-    "PARTLY": Outcome.PARTLY,
-    "NOTHING": Outcome.NO_CHANGE,
-    "ANSWERED": Outcome.ANSWERED,
-    "COULD_NOT": Outcome.COULD_NOT,
-}
-
-
-def request_of(form: type[TierForm], choice: str) -> Request:
-    """The request that this choice of the form makes. Raises BadInput where the form offers no such choice."""
-    does = get_type_hints(form)["what"]
-    if choice not in set(does):
-        raise BadInput(f"{choice!r} is no choice of this form.", "Choose what the form offers.")
-    return asks_for(form(answered_by="", what=does(choice)))[0]
-
-
-def asks_for(form: TierForm) -> tuple[Request, dict[str, Any]]:
-    """The request that an answered form makes, and what it brings.
-
-    Of a case that names a technician the entry adds what it reads there (``there_client``, ``there_product``,
-    ``there_names``). Raises BadInput where the form leaves a text empty that its choice needs.
-    """
-    name = form.what.name
-    if name.startswith(("TRIED_", "ITEM_")):
-        request, data = _tried(form, name)
-    elif name in _NAMED:
-        request, data = _by_name(form, name)
-    elif name in _NEW:
-        work = NewWork.IMPLEMENTATION if name == "IMPLEMENTATION" else NewWork.NEW_SITE
-        request, data = Request.SEND_TO_IMPLEMENTATION, {"request": str(work), "words": _of(form, "clients_words")}
-    elif name in _ANSWERS:
-        request, data = _answer(form, name)
-    else:
-        request, data = _plain(form, name)
-    return request, {"tier": str(form.tier), **data}
-
-
-def _of(form: TierForm, name: str) -> str:
-    return str(getattr(form, name)).strip()
-
-
-def _tried(form: TierForm, name: str) -> tuple[Request, dict[str, Any]]:
-    kind, _, outcome = name.partition("_")
-    data = {"outcome": str(_OUTCOMES[outcome]), "step": _of(form, "step"), "seen": _of(form, "seen")}
-    if kind == "ITEM":
-        return Request.TELL_OUTCOME, {"of": _of(form, "item"), **data}
-    return Request.TRY, {"document": _of(form, "document"), **data}
-
-
-def _by_name(form: TierForm, name: str) -> tuple[Request, dict[str, Any]]:
-    by_mail = name.endswith("MAIL")
-    return Request.REACH_L2 if name.startswith("L2") else Request.REACH_PT, {
-        "way": str(Way.NAMED),
-        "technician": _of(form, "technician"),
-        "naming": str(Naming.MAIL if by_mail else Naming.CASE),
-        "evidence" if by_mail else "ref": _of(form, "source"),
-        "same_issue": str(SameIssue.SAME),  # the choice says so
-    }
-
-
-def _answer(form: TierForm, name: str) -> tuple[Request, dict[str, Any]]:
-    data = {"technician": _of(form, "technician"), "reply": _of(form, "seen"), "steps": _of(form, "step")}
-    if name == "GIVE_DETAILS":
-        return Request.GIVE_DETAILS, data
-    return Request.REACH_L2 if name == "ANSWER_L2" else Request.REACH_PT, {"way": str(Way.ASKED), **data}
-
-
-_PLAIN: Mapping[str, tuple[Request, tuple[str, ...]]] = {
-    "HAND_OVER": (Request.HAND_TO_L2, ("why",)),
-    "ASK_PT": (Request.ASK_PT, ("wanted",)),
-    "EXHAUSTED": (Request.EXHAUST, ("why",)),
-    "TAKE": (Request.TAKE, ()),
-    "DEVELOP": (Request.RAISE_DEVELOPMENT, ("where", "change", "accepted_when", "ticket")),
-    "SOLVED": (Request.STATE_SOLUTION, ("solution", "checked")),
-}
-_BACK = {Tier.L2: Request.RETURN_TO_L1, Tier.IMPLEMENTATION: Request.RETURN_TO_L1}
-
-
-def _plain(form: TierForm, name: str) -> tuple[Request, dict[str, Any]]:
-    if name in _PLAIN:
-        request, names = _PLAIN[name]
-        return request, {one: _of(form, one) for one in names}
-    if name in ("WANT_DETAILS", "WANT_CALL"):
-        wants = Wanted.DETAILS if name == "WANT_DETAILS" else Wanted.CALL
-        return Request.WANT_DETAILS, {"wants": str(wants), "wanted": _of(form, "wanted")}
-    if name == "ADVISE":
-        return Request.ANSWER_L2, _advice(form)
-    if isinstance(form, ProductTeam):
-        return Request.RETURN_TO_L2, _advice(form)
-    if isinstance(form, Development):
-        return Request.RETURN_TO_PT, {"result": _of(form, "result")}
-    if name == "RETURN":
-        return _BACK[form.tier], {"why": _of(form, "why")}
-    raise BadInput(f"'{form.what}' is no request.", "Choose what the form offers.")
-
-
-def _advice(form: TierForm) -> dict[str, Any]:
-    both = ("suggestions", "questions")
-    return {name: [line.strip() for line in _of(form, name).splitlines() if line.strip()] for name in both}

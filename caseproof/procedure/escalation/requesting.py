@@ -18,16 +18,11 @@ from caseproof.domain.events import Event
 from caseproof.domain.people import same_person
 from caseproof.domain.substance import is_one_of, stands_in
 from caseproof.domain.support import payloads as says
+from caseproof.domain.support.answers import asks_for
+from caseproof.domain.support.choices import Finishes
 from caseproof.domain.support.conditions import a_job_fails, linked_jobs
 from caseproof.domain.support.efforts import documents, mails_of
-from caseproof.domain.support.forms import (
-    About,
-    Finish,
-    Finishes,
-    SupportForm,
-    asks_for,
-    tiers_answering,
-)
+from caseproof.domain.support.forms import About, Finish, SupportForm, tiers_answering
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.ladder import refuse_nobody, refuse_stranger, require_tier
 from caseproof.domain.support.procedure import SUPPORT

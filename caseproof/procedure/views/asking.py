@@ -31,9 +31,10 @@ from caseproof.domain.forms import (
 from caseproof.domain.job_failure.conditions import owes_validation
 from caseproof.domain.people import same_person
 from caseproof.domain.procedure import of_kind
+from caseproof.domain.support.answers import request_of
 from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.efforts import documents, mails_of, without_outcome
-from caseproof.domain.support.forms import About, Finish, SupportForm, TierForm, request_of
+from caseproof.domain.support.forms import About, Finish, SupportForm, TierForm
 from caseproof.domain.support.ladder import request_blockers
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.vocabulary import TIER_NAMES, Tier
