@@ -300,10 +300,12 @@ def _one_of_each(pager: Pager, parts: PagingParts, ref: str) -> Handed:
 def _bare(providers: Providers, handed: Handed) -> float:
     """The same calls and nothing else."""
     limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
-    with httpx.Client(limits=limits, timeout=30, trust_env=False) as client:
+    with ExitStack() as stack:
+        made = lambda: stack.enter_context(httpx.Client(limits=limits, timeout=30, trust_env=False))  # noqa: E731
+        clients = {base: made() for base in (providers.teams, providers.twilio)}
 
         def ask(base: str, one: Request) -> None:
-            answer = client.request(one.method, f"{base}{one.path}", content=one.content, headers=one.headers)
+            answer = clients[base].request(one.method, f"{base}{one.path}", content=one.content, headers=one.headers)
             answer.raise_for_status()
 
         def mail(content: bytes) -> None:
