@@ -131,13 +131,12 @@ def personal_routes(personal: PersonalPages) -> APIRouter:
     @router.post("/page/{token}")
     def send(token: str, request: Request, fields: Annotated[Fields, Depends(read_form)]) -> Response:
         try:
-            pace.send(request)
             if not is_our_form(request, personal.parts.keys().secret, token, 0, one_of(fields, "key")):
                 wrong = NotOurForm()
                 return personal.test(token, 403, wrong) or personal.show(token, request, 403, wrong)
             after = personal.do(token, one_of(fields, "do"))
-        except (BadLink, UnknownCase, TooOften) as error:
-            return personal.trouble(error)
+        except (BadLink, UnknownCase) as error:
+            return personal.trouble(_counted(pace, request, error))
         except (NotAllowed, BadInput) as error:
             return _refused(personal, token, request, error)
         except CaseproofError as error:
@@ -145,6 +144,16 @@ def personal_routes(personal: PersonalPages) -> APIRouter:
         return RedirectResponse(f"{personal.action(token)}{after}", 303, PAGE_HEADERS)
 
     return router
+
+
+def _counted(pace: RateLimit, request: Request, error: CaseproofError) -> CaseproofError:
+    """What is answered to whoever sends links that are none. One of ours is never turned away for being one of many: in
+    an emergency of a whole region, somebody presses a button for each."""
+    try:
+        pace.send(request)
+    except TooOften as too_often:
+        return too_often
+    return error
 
 
 def _refused(personal: PersonalPages, token: str, request: Request, error: CaseproofError) -> Response:

@@ -26,6 +26,10 @@ TAG = "emergency"
 AGAIN = timedelta(minutes=1)
 """How long after a run that failed the next one comes: it does not help those who are called."""
 
+AT_ONCE = 12
+"""So many are given at the same time: each is a process for as long as people are called, and must not take the memory
+that the calling needs. The web app shows all of them."""
+
 _MARK = "emergency-run "
 
 
@@ -104,6 +108,7 @@ def take_up(services: Services, ref: str) -> bool:
 def give_emergency_runs(services: Services) -> list[str]:
     """Give each emergency in which people are called a live run, where it has none; gives the cases that got one.
 
+    No more than ``AT_ONCE`` are under way; the others get theirs as soon as one of those ends.
     Raises PrefectDown, StoreError, and BadInput when we are not deployed.
     """
     calling = _called_for(services, going_on(services.store))
@@ -111,12 +116,15 @@ def give_emergency_runs(services: Services) -> list[str]:
         return []
     owners = {paging.ref: EmergencyOwner(services, paging.ref) for paging in calling}
     known = {ref: flow_run for ref, owner in owners.items() if (flow_run := owner.latest()[0]) is not None}
-    runs, made = read_runs(list(known.values())), []
+    runs, made = read_runs(list(known.values())), list[str]()
+    live = {ref for ref in owners if is_live(services, runs.get(known.get(ref, "")))}
     with client_of_prefect() as client:
         deployment = deployment_id(client, DEPLOYMENT)
         for paging in calling:
+            if len(live) + len(made) >= AT_ONCE:
+                break
             run = runs.get(known.get(paging.ref, ""))
-            if is_live(services, run) or not _may_follow(services, paging, run):
+            if paging.ref in live or not _may_follow(services, paging, run):
                 continue
             if run is not None:
                 lay_to_rest(services, run)

@@ -33,6 +33,7 @@ from flows.emergency import emergency
 from sandbox.processes import PrefectServer
 from tasks import common
 from tasks.emergencies import _Asking, call_people
+from tasks.runs import emergency_runs
 from tasks.runs.emergency_runs import EmergencyOwner, give_emergency_runs
 
 PERSON = "first on call"
@@ -58,11 +59,11 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: Pr
     common.installed_services.cache_clear()
 
 
-def raised(services: Services) -> str:
+def raised(services: Services, client: str = "Shop B") -> str:
     """An emergency that was raised elsewhere: on the page, say."""
     raising = Raising(
         site="shop.example.com", sightings=(Sighting(Criterion.STORE_DOWN, "500"),), since=None, tried="",
-        own_ladder=OwnLadder.USED, new_case=ShortCase("Shop B", "Nobody can order."),
+        own_ladder=OwnLadder.USED, new_case=ShortCase(client, "Nobody can order."),
     )  # fmt: skip
     opener = short_case_opener(services.ledger, services.files, services.policy)
     return raise_by(parts_of(services), raising, "operator", opener).ref
@@ -189,6 +190,17 @@ def test_an_answer_to_the_form_of_an_earlier_emergency_ends_none_that_goes_on(se
         with pytest.raises(NotAllowed, match="earlier emergency"):
             asked._do(EmergencyReply(what=what, why="It works.", answered_by="operator"))
     assert (paging(services, ref).taken, paging(services, ref).over) == (None, 0)
+
+
+def test_in_emergencies_of_a_whole_region_few_runs_show_them_and_the_pager_calls_for_all(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emergency_runs, "AT_ONCE", 2)
+    refs = [raised(services, client) for client in ("Shop B", "Shop C", "Shop D")]
+    assert give_emergency_runs(services) == refs[:2]
+    assert give_emergency_runs(services) == []
+    acknowledge(services.store, utc_now, parts_of(services).paging.rules, refs[0], Answer(1, PERSON, Via.LINK))
+    assert give_emergency_runs(services) == refs[2:], "somebody has the first, and its run ends"
 
 
 def test_prefect_that_is_away_keeps_nobody_from_being_called(services: Services) -> None:

@@ -208,6 +208,19 @@ def test_what_is_sent_without_a_button_that_means_something_does_nothing(
     assert "Use one of the buttons." in read(answer.text)
 
 
+def test_who_makes_links_up_is_turned_away_soon_and_who_has_one_never_is(
+    world: Any, ref: str, client: TestClient
+) -> None:
+    path = link(world, ref, LEAD)
+    for _ in range(45):
+        answer = press(client, path, "next")
+    assert answer.status_code in (200, 303)
+    made_up = [client.post("/page/made-up", data={"key": "x", "do": "take"}).status_code for _ in range(45)]
+    assert (made_up[0], made_up[-1]) == (404, 429)
+    press(client, path, "take")
+    assert holder(world, ref) == LEAD
+
+
 def test_the_link_works_under_the_address_that_the_world_has_and_shows_nothing_of_the_team(
     make_world: Callable[..., Any], make_client: Callable[..., TestClient]
 ) -> None:
