@@ -18,7 +18,7 @@ from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.support.forms import About
 from caseproof.domain.support.steps import Request as LadderRequest
-from caseproof.domain.support.vocabulary import Failing
+from caseproof.domain.support.vocabulary import Failing, Wanted
 from caseproof.domain.vocabulary import CAUSES, UNKNOWN
 from caseproof.procedure.answers.answering import as_typed
 from caseproof.procedure.core.by_hand import (
@@ -34,7 +34,7 @@ from caseproof.procedure.core.logins import Person, TeamLogins
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger
 from caseproof.procedure.core.texts import in_words
 from caseproof.procedure.escalation.opening import link_job
-from caseproof.procedure.escalation.requesting import answer_form, make_request
+from caseproof.procedure.escalation.requesting import answer_form, make_request, want_details
 from caseproof.procedure.keeper.owing import give_up
 from caseproof.procedure.views.case_page import cause_in_words
 from caseproof.procedure.views.owed import owed_lines
@@ -48,9 +48,9 @@ from caseproof.web.who import acting_person
 
 PURPOSE = "hand"
 _CAUSES = [(one, in_words(one)) for one in CAUSES if one != UNKNOWN]
-_FORMS = ("note", "look", "cause", "whose", "waive", "about", "link", "reopen", "failed")
+_FORMS = ("note", "look", "cause", "whose", "waive", "about", "link", "ask", "reopen", "failed")
 _ABOUT = ("client", "product", "site", "contract", "failing")
-_TYPED = ("note", "cause", "retailer", "marketplace", "what", "reason", "job", "why", *_ABOUT)
+_TYPED = ("note", "cause", "retailer", "marketplace", "what", "reason", "job", "why", "wants", "wanted", *_ABOUT)
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ class HandPages:
             "owed": [one for one in owed if one.can_be_given_up],
             "typed": {**dict.fromkeys(_TYPED, ""), **facts, **(typed or {})}, "longest_note": LONGEST_NOTE,
             "longest_name": LONGEST_NAME, "failings": [str(one) for one in Failing],
+            "wishes": [str(one) for one in Wanted],
             "is_solved": case.own.get("solution") is not None, "products": list(self.policy().ladder.documents),
         }  # fmt: skip
         return self.forms.show("case_hand.html", request, status, error, **what)
@@ -122,6 +123,9 @@ class HandPages:
             case "link":
                 link_job(self.ledger, ref, typed["job"], by)
                 return "facts"
+            case "ask":
+                want_details(*parts, typed["wants"], typed["wanted"], by)
+                return "timeline"
             case "reopen":
                 make_request(*parts, LadderRequest.REOPEN, {"why": typed["why"]}, by)
                 return "timeline"

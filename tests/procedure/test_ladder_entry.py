@@ -13,11 +13,11 @@ from caseproof.domain.support.forms import About, FrontLine, form_for
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.steps import Request
-from caseproof.domain.support.vocabulary import Failing, NewWork, Tier, Way
+from caseproof.domain.support.vocabulary import Failing, NewWork, Tier, Wanted, Way
 from caseproof.evidence.event_fields import unknown_names
 from caseproof.procedure.core.parts import event_of
 from caseproof.procedure.escalation.opening import link_job
-from caseproof.procedure.escalation.requesting import answer_form
+from caseproof.procedure.escalation.requesting import answer_form, want_details
 from tests.support.support_cases import ASKED_AGAIN, BRINGS, NAMED, PEOPLE
 from tests.support.support_desk import LADDER, PAGE, Desk, by_case
 from tests.support.world import World
@@ -187,6 +187,18 @@ def test_e6_the_answer_goes_to_the_technician_who_asked_and_to_nobody_else(desk:
     with pytest.raises(NotAllowed, match="answer goes back to that same one"):
         desk.ask(other, Request.GIVE_DETAILS, technician=PEOPLE["L2"])
     assert desk.ask(other, Request.GIVE_DETAILS, technician=PEOPLE["PT"]).state is State.WITH_L2
+
+
+def test_e6_a_technician_asks_whoever_has_the_case_and_nobody_else_does(desk: Desk) -> None:
+    ref, services = desk.open(), desk.services
+    parts = services.ledger, services.files, services.policy, ref
+    with pytest.raises(NotOnTheTeam, match="E6: front line is in neither L2 nor PT"):
+        want_details(*parts, str(Wanted.CALL), "which browsers are concerned?", PEOPLE["L1"])
+    with pytest.raises(NotAllowed, match="E6: Details, or a call to the client"):
+        want_details(*parts, "", "which browsers are concerned?", PEOPLE["PT"])
+    case = want_details(*parts, str(Wanted.CALL), "which browsers are concerned?", "PRODUCT technician")
+    assert (case.state, waits_for(case, PEOPLE["PT"])) == (State.WITH_L1, Tier.PT)
+    assert desk.ask(ref, Request.REACH_PT, **ASKED_AGAIN, technician=PEOPLE["PT"]).state is State.WITH_PT
 
 
 def test_e6_nobody_reaches_a_tier_by_an_answer_to_themselves(make_world: Callable[..., World]) -> None:

@@ -11,8 +11,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from caseproof.domain.support.conditions import linked_jobs
+from caseproof.domain.support.efforts import wanted_by
 from caseproof.domain.support.kinds import Kind
-from caseproof.domain.support.vocabulary import Failing, Urgency
+from caseproof.domain.support.vocabulary import Failing, Urgency, Wanted
 from caseproof.procedure.answers.receiving import receive
 from tests.support.letters import hidden_fields
 from tests.support.retailer_mail import AUTHSERV, answer
@@ -96,6 +97,9 @@ def test_by_hand_it_is_said_what_it_is_about_and_a_jobs_case_is_linked(world: An
     about = {"client": "Shop A", "product": "WooCommerce", "failing": str(Failing.YES)}
     assert send(operator, hand, do="about", **about).status_code == 303
     assert world.services.ledger.case(raised.ref).facts["product"] == "WooCommerce"
+    asks = {"wants": str(Wanted.CALL), "wanted": "which browsers are concerned?"}
+    assert send(operator, hand, do="ask", **asks).status_code == 303
+    assert wanted_by(world.services.ledger.case(raised.ref)) != {}, "the policy names nobody, so the team is L2"
     assert send(operator, hand, do="link", job=job.lower()).status_code == 303
     assert linked_jobs(world.services.ledger.case(raised.ref)) == [job]
     wrong = send(operator, hand, do="link", job=raised.ref)

@@ -13,7 +13,7 @@ from typing import Any
 from caseproof.config.policy import Policy
 from caseproof.domain.case import Case
 from caseproof.domain.decisions import require_member
-from caseproof.domain.errors import BadInput, NotAllowed
+from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
 from caseproof.domain.events import Event
 from caseproof.domain.people import same_person
 from caseproof.domain.substance import is_one_of, stands_in
@@ -94,6 +94,25 @@ def answer_form(
         return _finish(ledger, files, policy, ref, form, question)
     request, said = asks_for(form)
     return make_request(ledger, files, policy, ref, request, said, form.answered_by, question)
+
+
+def want_details(
+    ledger: Ledger, files: EvidenceFiles, policy: Policy, ref: str, wants: str, wanted: str, by: str
+) -> Case:
+    """E6: a technician of L2 or PT asks for details, or for a call, whoever has the case; the answer goes back to them.
+
+    Raises NotOnTheTeam for who is in neither tier, else as ``make_request`` does.
+    """
+    people = people_of(policy)
+    tier = next((one for one in (Tier.L2, Tier.PT) if any(same_person(by, name) for name in people[one])), None)
+    if tier is None:
+        known = dict.fromkeys(name for one in (Tier.L2, Tier.PT) for name in people[one])
+        raise NotOnTheTeam(
+            f"E6: {by.strip() or 'nobody'} is in neither L2 nor PT.",
+            f"Let one of {', '.join(known)} ask." if known else "Name their people under `ladder` in policy.yaml.",
+        )
+    said = {"tier": str(tier), "wants": wants, "wanted": wanted}
+    return make_request(ledger, files, policy, ref, Request.WANT_DETAILS, said, by)
 
 
 def say_about(ledger: Ledger, policy: Policy, ref: str, form: About, question: int | None = None) -> Case:
