@@ -14,7 +14,8 @@ from blocks.paging import refresh_channels
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.services import Services, today
 from caseproof.procedure.core.told_once import ToldOnce
-from caseproof.procedure.keeper.keeper import KeeperPass, KeeperPorts, Ran, keep
+from caseproof.procedure.keeper.keeper import keep
+from caseproof.procedure.keeper.passes import KeeperPass, KeeperPorts, Ran
 from caseproof.procedure.views.board import Board
 from caseproof.store import CaseRow
 from tasks.common import load_desk, load_platform, load_sender, ports, runner_of

@@ -11,7 +11,8 @@ import pytest
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from caseproof.platforms.base import RunState
-from caseproof.procedure.keeper.keeper import Ran, keep
+from caseproof.procedure.keeper.keeper import keep
+from caseproof.procedure.keeper.passes import Ran
 from caseproof.procedure.views.board import board
 from caseproof.store import locks
 from tests.support.fakes import START

@@ -14,8 +14,8 @@ from caseproof.channels.outbound.mail import MailDown
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision
-from caseproof.procedure.keeper.keeper import KeeperPass
 from caseproof.procedure.keeper.no_answer import has_to_be_told, keep_paused
+from caseproof.procedure.keeper.passes import KeeperPass
 from caseproof.procedure.views.board import board
 from tests.support.fakes import START, Killed
 from tests.support.keeper import Keeper, mails, waits, writes

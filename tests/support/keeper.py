@@ -11,7 +11,8 @@ from email.message import EmailMessage
 from caseproof.domain.codes import MessageCode, message_code
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Disposition
-from caseproof.procedure.keeper.keeper import KeeperPass, KeeperPorts, Ran, keep
+from caseproof.procedure.keeper.keeper import keep
+from caseproof.procedure.keeper.passes import KeeperPass, KeeperPorts, Ran
 from caseproof.store import CaseRow
 from tests.support.world import CONTACT, World
 

@@ -6,7 +6,6 @@ the mail that names a technician is read from the store, here, and what was read
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -16,30 +15,28 @@ from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
 from caseproof.domain.events import Event
 from caseproof.domain.people import same_person
-from caseproof.domain.substance import is_one_of, stands_in
-from caseproof.domain.support import payloads as says
+from caseproof.domain.substance import is_one_of
 from caseproof.domain.support.answers import asks_for
 from caseproof.domain.support.choices import Finishes
-from caseproof.domain.support.conditions import a_job_fails, linked_jobs
-from caseproof.domain.support.efforts import documents, mails_of
+from caseproof.domain.support.conditions import a_job_fails
+from caseproof.domain.support.efforts import documents
 from caseproof.domain.support.forms import About, Finish, SupportForm, tiers_answering
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.ladder import refuse_nobody, refuse_stranger, require_tier
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.steps import LADDER, Request
-from caseproof.domain.support.vocabulary import Failing, Naming, Tier, Told, Way
+from caseproof.domain.support.vocabulary import Failing, Tier, Told
 from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, event_of
 from caseproof.procedure.core.support import SupportWanted, documents_linked, people_of, tidy
 from caseproof.procedure.escalation.holding import follow
-from caseproof.procedure.escalation.opening import link_job, support_cases_of
+from caseproof.procedure.escalation.naming import read_there
+from caseproof.procedure.escalation.opening import link_job
 from caseproof.procedure.escalation.questions import is_done, numbered
 from caseproof.procedure.escalation.telling import note_told, want_mail
-from caseproof.store import UnknownCase
 
 LONGEST = 20_000
 """How many characters of a text are written down."""
-_DIGEST = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
 _AS_TYPED = frozenset({"tier", "document", "ref", "evidence", "of", "ticket", "technician", "way", "naming"})
 """What is compared with something that is known: redaction must not change it."""
 _OURS = frozenset({"question", "known_by", "there_client", "there_product", "there_names"})
@@ -72,7 +69,7 @@ def make_request(
     refuse_stranger(event, people)  # before anything is read for them
     refuse_nobody(request, people)
     actor = _spelled(event, policy, people)
-    brought = _read_there(ledger, files, case, kind, brought, people) | numbered(question)
+    brought = read_there(ledger, files, case, kind, brought, people) | numbered(question)
     event = event_of(kind, event.at, actor, brought)
     more = documents_linked(policy.ladder, str(case.facts["product"]), event.at)
 
@@ -201,91 +198,6 @@ def _needs_documents(case: Case, event: Event) -> bool:
 
 def _has_linked(case: Case, more: Sequence[Event]) -> bool:
     return bool(more) and list(documents(case)) == more[0].data["documents"]
-
-
-# -- E6, the first exception: who is named, and where ----------------------------------------------------------------
-
-
-def _read_there(
-    ledger: Ledger,
-    files: EvidenceFiles,
-    case: Case,
-    kind: Kind,
-    said: dict[str, Any],
-    people: Mapping[Tier, Collection[str]],
-) -> dict[str, Any]:
-    """What is brought, with what the named case says, or with the file of the mail that is meant."""
-    if kind not in (Kind.REACHED_L2, Kind.REACHED_PT) or said.get("way") != Way.NAMED:
-        return said
-    if said.get("naming") == Naming.MAIL:
-        return said | {"evidence": _mail_meant(case, str(said.get("evidence") or ""), str(said.get("technician")))}
-    if said.get("naming") != Naming.CASE:
-        return said
-    return said | _named_by(ledger, files, case, str(said.get("ref") or ""), people)
-
-
-def _mail_meant(case: Case, typed: str, technician: str) -> str:
-    """The file of the case's mail whose digest begins so. Where no digest was typed: the only one that names them; what
-    was typed, where that is none or several."""
-    mails = {mail.file: mail.words for mail in mails_of(case)}
-    begins = typed.strip().strip("`").casefold()
-    if _DIGEST.fullmatch(begins):
-        meant = [one for one in mails if one.startswith(begins)]
-    else:
-        meant = [one for one, words in mails.items() if stands_in(technician, words)]
-    return meant[0] if len(meant) == 1 else typed
-
-
-def _named_by(
-    ledger: Ledger, files: EvidenceFiles, case: Case, ref: str, people: Mapping[Tier, Collection[str]]
-) -> dict[str, Any]:
-    """What is read of the case that is said to name the technician: whose it is, of what, and whom it names."""
-    if not ref:
-        return {"ref": ""}
-    try:
-        there = ledger.case(ref)
-    except UnknownCase as error:
-        raise NotAllowed(f"E6: {error.problem}", "Name the case that names the technician; else climb.") from error
-    read = {
-        "ref": there.ref,
-        "there_client": str(there.facts.get("client") or there.facts.get("retailer") or ""),
-        "there_product": _product_there(case, there),
-        "there_names": _named_in(there, people),
-    }
-    kept = files.keep_json(case.ref, f"named-by-{there.ref}.json", read | {"head": there.head, "events": there.version})
-    return read | {"evidence": kept}
-
-
-def _product_there(case: Case, there: Case) -> str:
-    """The product that the other case is about; a job's case is about that of the support case that it is linked to."""
-    if there.procedure is SUPPORT:
-        return str(there.facts["product"])
-    together = there.ref in linked_jobs(case) or case.ref in support_cases_of(there)
-    return str(case.facts["product"]) if together else ""
-
-
-def _named_in(there: Case, people: Mapping[Tier, Collection[str]]) -> list[str]:
-    """The technicians of L2 and PT whom that case names: who worked on it, who was asked for, whom its client names."""
-    known = [name for tier in (Tier.L2, Tier.PT) for name in people.get(tier, ())]
-    technicians = list(dict.fromkeys(known))
-    worked = {event.actor for event in there.events}
-    worked |= {str(event.data["technician"]) for event in there.events if event.data.get("technician")}
-    words = [text for event in there.events for text in _clients_words(event)]
-    return [
-        name
-        for name in technicians
-        if any(same_person(name, one) for one in worked) or any(stands_in(name, text) for text in words)
-    ]
-
-
-def _clients_words(event: Event) -> list[str]:
-    """What the client, or the retailer, wrote or said with this event."""
-    if event.says(says.SupportOpened) is not None:
-        return [] if event.data.get("unproven") else [str(event.data["said"])]
-    if event.says(says.ClientWrote) is not None:
-        return [] if event.data.get("unproven") else [str(event.data["words"])]
-    is_theirs = str(event.kind) in ("confirmation_received", "reply_received")
-    return [str(event.data["words"])] if is_theirs and isinstance(event.data.get("words"), str) else []
 
 
 # -- the last steps -----------------------------------------------------------------------------------------------
