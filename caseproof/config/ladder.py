@@ -14,7 +14,7 @@ from caseproof.config.mail_address import usable_address
 from caseproof.config.on_call import Name, OnCallPolicy, refuse_twice
 from caseproof.config.policy_check import Strict
 from caseproof.domain.errors import BadInput
-from caseproof.domain.people import same_person
+from caseproof.domain.people import folded, same_person
 from caseproof.domain.substance import is_address, stands_in
 
 TierName = Literal["L1", "L2", "PT", "DEV", "IMPLEMENTATION"]
@@ -143,9 +143,9 @@ class LadderPolicy(Strict):
     def in_tier(self, tier: str, on_call: OnCallPolicy) -> tuple[str, ...]:
         """The names of the tier (as the policy writes it): those of the call list, then the others."""
         names = [one.name for one in on_call.people if one.tier == tier]
-        names += [one.name for one in self.people if tier in one.tiers and one.name.casefold() not in _folded(names)]
+        names += [
+            one.name
+            for one in self.people
+            if tier in one.tiers and folded(one.name) not in {folded(name) for name in names}
+        ]
         return tuple(names)
-
-
-def _folded(names: list[str]) -> set[str]:
-    return {name.casefold() for name in names}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from enum import StrEnum
 from urllib.parse import urlsplit
 
@@ -46,9 +47,14 @@ def texts_of(value: object) -> list[str]:
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
+def _compared(text: object) -> str:
+    """A text as texts are compared: blanks, capitals and how accents are written do not matter."""
+    return unicodedata.normalize("NFC", one_line(text)).casefold()
+
+
 def same_text(one: object, other: object) -> bool:
     """Whether two texts say the same, whatever their blanks and capitals."""
-    return one_line(one).casefold() == one_line(other).casefold()
+    return _compared(one) == _compared(other)
 
 
 def is_address(text: object) -> bool:
@@ -66,7 +72,7 @@ def stands_in(piece: object, text: object) -> bool:
     """Whether the piece stands in the text as whole words, whatever the blanks and capitals."""
     if not isinstance(piece, str) or not isinstance(text, str):
         return False
-    wanted, found = one_line(piece).casefold(), one_line(text).casefold()
+    wanted, found = _compared(piece), _compared(text)
     start = found.find(wanted) if wanted else -1
     while start >= 0:
         end = start + len(wanted)

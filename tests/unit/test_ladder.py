@@ -13,10 +13,11 @@ from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers, refuse_event
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import BadInput, ClosureRefused, NotAllowed, NotOnTheTeam
+from caseproof.domain.people import same_person
 from caseproof.domain.procedure import procedure_of
-from caseproof.domain.substance import is_address, says_something, stands_in
+from caseproof.domain.substance import is_address, same_text, says_something, stands_in
 from caseproof.domain.support import payloads
-from caseproof.domain.support.efforts import items
+from caseproof.domain.support.efforts import items, waits_for
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.ladder import (
     cell,
@@ -473,6 +474,16 @@ def test_words_in_any_script_say_something_and_fillers_do_not() -> None:
         assert not says_something(filler), filler
     for text in ("nothing changed", "it works again", "does not work", "the same error 500", "no order arrives"):
         assert says_something(text), text
+
+
+def test_a_name_is_one_however_its_accents_and_blanks_are_written() -> None:
+    composed, apart = "Ren\u00e9  Technicienne", "Rene\u0301 TECHNICIENNE"
+    assert same_person(composed, apart)
+    assert stands_in(apart, f"please let {composed} call")
+    assert same_text(composed, apart)
+    assert not same_person(composed, "Rene Technicienne"), "another letter may be another person"
+    told = SupportCase().opened().do(Request.WANT_DETAILS, actor=composed)
+    assert waits_for(told.case, apart) is Tier.L2
 
 
 def test_an_address_is_one_that_can_be_opened_again() -> None:

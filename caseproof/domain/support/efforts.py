@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from caseproof.domain.case import Case, FactOf
+from caseproof.domain.people import folded
 from caseproof.domain.substance import is_address, is_one_of, same_text, says_something, texts_of
 from caseproof.domain.support import payloads as says
 from caseproof.domain.support.vocabulary import Outcome, Tier
@@ -141,18 +142,14 @@ def wanted_by(case: Case) -> dict[str, tuple[Tier, int]]:
         if number <= since(case):
             continue
         if (asks := event.says(says.DetailsWanted)) is not None and is_one_of(asks["tier"], Tier):
-            open_for[_key(event.actor)] = (Tier(asks["tier"]), number)
+            open_for[folded(event.actor)] = (Tier(asks["tier"]), number)
         for kind in (says.DetailsGiven, says.ReachedL2, says.ReachedPt):
             if (given := event.says(kind)) is not None:
-                open_for.pop(_key(str(given.get("technician", ""))), None)
+                open_for.pop(folded(str(given.get("technician", ""))), None)
     return open_for
 
 
 def waits_for(case: Case, technician: object) -> Tier | None:
     """The tier of a technician who waits for details in this case; None where they asked for none."""
-    found = wanted_by(case).get(_key(str(technician)))
+    found = wanted_by(case).get(folded(str(technician)))
     return found[0] if found else None
-
-
-def _key(name: str) -> str:
-    return " ".join(name.split()).casefold()

@@ -14,7 +14,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
 from caseproof.domain.events import Event
-from caseproof.domain.people import same_person
+from caseproof.domain.people import folded, same_person
 from caseproof.domain.substance import is_one_of
 from caseproof.domain.support.answers import asks_for
 from caseproof.domain.support.choices import Finishes
@@ -161,7 +161,7 @@ def _spelled(event: Event, policy: Policy, people: Mapping[Tier, Collection[str]
 def everybody(policy: Policy) -> tuple[str, ...]:
     """The team, and whoever is in a tier; each once."""
     names = [*policy.team, *(name for members in people_of(policy).values() for name in members)]
-    return tuple({" ".join(name.split()).casefold(): name for name in reversed(names)}.values())[::-1]
+    return tuple({folded(name): name for name in reversed(names)}.values())[::-1]
 
 
 def _of_the_case(case: Case, form: type[SupportForm], name: str, policy: Policy) -> str:
