@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from caseproof.channels.kept_channels import KeptChannels, keep_channels
+from caseproof.channels.teams.webhook import TeamsHook
 from caseproof.store import locks
 from caseproof.up.postgres import EmbeddedPostgres
 from tests.backup.places import Place
@@ -67,6 +69,7 @@ def test_keys_are_saved_only_by_who_says_so_and_a_restore_without_them_says_what
     run: Run, full: Place, tmp_path: Path
 ) -> None:
     assert run(full.home, "keys", "list", "--json")[0] == 0
+    keep_channels(full.home, KeptChannels(teams=TeamsHook("alarm", "https://teams.example.com/hook?sig=secret")))
     code, out, err = run(full.home, "backup", tmp_path / "b", "--with-keys")
     assert (code, out) == (1, "")
     assert "Whoever reads this backup can answer in the name of every retailer" in err
@@ -76,6 +79,8 @@ def test_keys_are_saved_only_by_who_says_so_and_a_restore_without_them_says_what
     key = (full.home / "keys" / "answers").read_text()
     assert (tmp_path / "with" / "keys" / "answers").read_text() == key
     assert not (tmp_path / "without" / "keys").exists()
+    saved = [one.read_bytes() for one in (tmp_path / "with").rglob("*") if one.is_file()]
+    assert not any(b"sig=secret" in one for one in saved), "what reaches people is written anew from the blocks"
     code, _, err = run(tmp_path / "one", "restore", tmp_path / "with")
     assert (code, err) == (0, "")
     assert (tmp_path / "one" / "keys" / "answers").read_text() == key

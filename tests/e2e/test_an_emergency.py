@@ -21,7 +21,7 @@ import pytest
 import uvicorn
 
 from caseproof.domain.emergency.vocabulary import Channel, Outcome
-from caseproof.procedure.paging.installed import pagers_of, watch_of
+from caseproof.procedure.paging.installed import pagers_of
 from caseproof.procedure.paging.watch import PagingWatch
 from caseproof.up.processes import wait_until
 from caseproof.web import create_app
@@ -69,7 +69,7 @@ def world_of(folder: Path, people: dict[str, Sequence[Person]] = STORY) -> Itera
 def pager_here(world: EmergencyWorld) -> Iterator[None]:
     """What `caseproof up` keeps running for emergencies, in threads of this process."""
     over, said = threading.Event(), list[str]()
-    watch = watch_of(world.services, said.append)
+    watch = PagingWatch(world.services.store, world.services.clock, pagers_of(world.services, "a test"), said.append)
 
     def run() -> None:
         while not over.wait(watch.round() / 5):

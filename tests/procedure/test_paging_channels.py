@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -12,18 +12,20 @@ from pathlib import Path
 import pytest
 
 from caseproof.channels.kept_channels import KeptChannels, kept_channels
+from caseproof.channels.outbound.mail import Delivery, MailDown
 from caseproof.config.clock import utc_now
-from caseproof.config.on_call import RosterPerson
+from caseproof.config.on_call import OnCallPolicy, RosterPerson
 from caseproof.domain.emergency.due import Callee
 from caseproof.domain.emergency.paging import Paging
 from caseproof.domain.emergency.raising import ShortCase
-from caseproof.domain.emergency.vocabulary import Channel, Outcome, Via
+from caseproof.domain.emergency.vocabulary import Channel, NewsKind, Outcome, Via
 from caseproof.domain.on_call.roster import Line
 from caseproof.evidence.answer_keys import KeyLost
 from caseproof.procedure.paging.answering import Answer, acknowledge
 from caseproof.procedure.paging.by_link import Keys, see
-from caseproof.procedure.paging.lines import Ring
-from caseproof.procedure.paging.ports import Channels, lines_of, pager_of
+from caseproof.procedure.paging.lines import Message, Ring
+from caseproof.procedure.paging.ports import CallList, Channels, lines_of, pager_of
+from caseproof.procedure.paging.post import Letters
 from caseproof.procedure.paging.words import alert_of
 from sandbox.provider import Bad, Kind
 from sandbox.telephones import Person
@@ -245,6 +247,33 @@ def test_whoever_has_an_extension_too_is_called_by_it_in_the_next_round(tmp_path
         assert here.called() == [FIRST, MAIN]
         assert here.phones.calls[1].one("SendDigits") == "WW12"
         assert here.paging(ref).taken is not None
+
+
+def test_a_list_that_is_changed_while_people_are_called_counts_within_seconds(tmp_path: Path) -> None:
+    with PagingWorld(tmp_path) as here:
+        case, whom, now = here.case(here.raised()), CallList(here.parts), utc_now()
+        names = [one.name for one in whom(now, case)]
+        here.policy = here.policy.model_copy(update={"on_call": OnCallPolicy(people=PEOPLE[1:], main_number=MAIN)})
+        assert [one.name for one in whom(now + timedelta(seconds=11), case)] == names[1:]
+
+
+def test_a_mail_that_a_busy_server_refused_is_sent_again_and_to_that_person_alone() -> None:
+    """Some servers take three connections at a time, and refuse the rest."""
+    taken, refused = list[str](), {"2@example.com": 1, "4@example.com": 9}
+
+    def send(_content: bytes, _sender: str, recipients: Sequence[str]) -> Delivery:
+        (address,) = recipients
+        if refused.get(address, 0) > 0:
+            refused[address] -= 1
+            raise MailDown("432: too many connections.", "Wait.")
+        taken.append(address)
+        return Delivery((address,), {})
+
+    people = [Callee(f"person {number}", mail=f"{number}@example.com") for number in range(5)]
+    message = Message("k", "SC-000001", NewsKind.RAISED, "EMERGENCY", "It is down.", people, "operator")
+    told = Letters(lambda: send, "cases@example.com", (), utc_now)(message)
+    assert sorted(taken) == [f"{number}@example.com" for number in (0, 1, 2, 3)]
+    assert told == "4 of 5 mails were taken: 432: too many connections. Next: Wait."
 
 
 def test_without_any_channel_each_try_says_what_is_missing_and_goes_on(tmp_path: Path) -> None:

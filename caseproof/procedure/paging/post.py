@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from caseproof.channels.kept_channels import NotSetUp
 from caseproof.channels.outbound.composing import message_of, one_line, web_link
+from caseproof.channels.outbound.mail import MailDown, bare_address
 from caseproof.channels.outbound.mail import Send as SendMail
-from caseproof.channels.outbound.mail import bare_address
 from caseproof.channels.teams.card import Card, Mention, Tone
 from caseproof.config.clock import Clock
 from caseproof.domain.emergency.vocabulary import CALLING, NewsKind
@@ -20,6 +21,9 @@ from caseproof.procedure.paging.lines import Message
 
 AT_ONCE = 8
 """So many mails leave beside each other: a server that takes seconds for one keeps nobody else waiting."""
+
+AGAIN_SECONDS = 5.0
+"""So soon those that failed are tried once more, one after the other: some servers take three connections at a time."""
 
 _TONES: Mapping[NewsKind, Tone] = {NewsKind.TAKEN: "good", NewsKind.OVER: "good", NewsKind.UPDATE: "default"}
 
@@ -54,13 +58,26 @@ class Letters:
                 "Nobody of those to be told has a mail address.",
                 "Give addresses in on_call.people and paging.product_team of the policy.",
             )
-        send = self.send()
+        send, again_until = self.send(), time.monotonic() + AGAIN_SECONDS
         with ThreadPoolExecutor(min(AT_ONCE, len(letters)), thread_name_prefix="paging-mail") as pool:
-            failed = [error for error in pool.map(lambda one: self._sent(send, message, one), letters) if error]
+            tried = list(pool.map(lambda one: (one, self._sent(send, message, one)), letters))
+        failed = [error for _, error in tried if error is not None]
         if len(failed) == len(letters):
             raise failed[0]
+        if failed:  # the server is there, so nobody waits for another try of all of them
+            failed = self._again(send, message, tried, again_until)
         told = f"{len(letters) - len(failed)} of {len(letters)} mails were taken"
         return f"{told}: {failed[0]}" if failed else told
+
+    def _again(
+        self, send: SendMail, message: Message, tried: Sequence[tuple[Letter, CaseproofError | None]], until: float
+    ) -> list[CaseproofError]:  # fmt: skip
+        """What fails of these after another try of those that the server may take yet."""
+        still = [
+            self._sent(send, message, one) if isinstance(before, MailDown) and time.monotonic() < until else before
+            for one, before in tried
+        ]
+        return [error for error in still if error is not None]
 
     def _sent(self, send: SendMail, message: Message, letter: Letter) -> CaseproofError | None:
         try:
