@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from caseproof.domain.support.vocabulary import Failing, Urgency
+from caseproof.domain.support.vocabulary import Urgency
 from caseproof.procedure.core.support import SupportWanted
 from tasks.common import KEEP_NOTHING, load_case, services
 from tasks.display.ladder import show_the_ladder
@@ -41,7 +41,7 @@ def escalation(
     summary: str = "",
     said: str = "",
     urgency: Literal["can wait", "hinders their work", "stops part of their work"] = "hinders their work",
-    failing: Literal["no", "yes: a job, a feed or a sync fails"] = "no",
+    failing: Literal["not said yet", "no", "yes: a job, a feed or a sync fails"] = "not said yet",
     site: str = "",
     contract: str = "",
     continues: str = "",
@@ -56,7 +56,7 @@ def escalation(
         summary: What it is about, in a line; empty takes the beginning of what the client said.
         said: What the client said, word for word.
         urgency: How much their work suffers. An emergency has a flow of its own (E7).
-        failing: Whether a job, a feed or a sync fails: then its own case proves that it runs again (J10).
+        failing: Choose whether a job, a feed or a sync fails: then its own case proves that it runs again (J10).
         site: The address of the site, where there is one.
         contract: What the client has; empty takes what the policy says.
         continues: An earlier case of the same issue (SC-000001).
@@ -64,7 +64,7 @@ def escalation(
         case: An existing case (SC-000001) to carry on; everything else stays empty then.
     """
     wanted = SupportWanted(
-        client=client, product=product, summary=summary, said=said, urgency=Urgency(urgency), failing=Failing(failing),
+        client=client, product=product, summary=summary, said=said, urgency=Urgency(urgency), failing=failing,
         site=site, contract=contract, continues=continues, how="the Prefect UI's form",
     )  # fmt: skip
     ref = take_up_support(services(), wanted, opened_by, case)

@@ -26,7 +26,7 @@ from tasks.runs.case_runs import give_runs
 from tasks.runs.reviving import revive
 
 RAISED = {
-    "client": "Example Foods", "product": "WooCommerce", "summary": "The cart is empty",
+    "client": "Example Foods", "product": "WooCommerce", "summary": "The cart is empty", "failing": "no",
     "said": "Customers see an empty cart since this morning.", "opened_by": "operator",
 }  # fmt: skip
 STEP = {"step": "cleared the session table", "seen": "the cart is still empty"}

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from caseproof.desks.base import DeskDown
-from caseproof.domain.errors import NotAllowed, NotOnTheTeam
+from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.vocabulary import Failing, Urgency
@@ -31,6 +31,7 @@ LADDER = {
 RAISED = {
     "client": "Example Foods", "product": "WooCommerce", "summary": "The cart is empty",
     "said": "Customers see an empty cart since this morning.", "opened_by": "front line",
+    "failing": str(Failing.NO),
 }  # fmt: skip
 TRIED = {
     "what": "I tried a step of a document: nothing changed", "document": PAGE, "step": "cleared the session table",
@@ -141,7 +142,7 @@ def test_its_form_names_the_people_of_its_tier_and_a_stranger_is_refused_by_rule
 
 def test_a_case_whose_job_fails_waits_for_that_jobs_own_case(climb: Climb) -> None:
     job = climb.world.open()
-    climb.turn(**RAISED | {"client": "Shop A"}, failing=str(Failing.YES), urgency=str(Urgency.STOPS))
+    climb.turn(**RAISED | {"client": "Shop A", "failing": str(Failing.YES)}, urgency=str(Urgency.STOPS))
     solved = {"what": "state the solution", "solution": "version 2.4 keeps the cart", "checked": "ordered a meal"}
     assert climb.answers("front line", **solved) == "finish"
     told = {"what": "I told the client by telephone (J5)", "to": "the shop", "words": "it works again since today"}
@@ -205,8 +206,16 @@ def test_the_run_tells_the_ticket_and_goes_on_where_the_desk_is_down(climb: Clim
     assert climb.case.trouble is None, "a desk that is down holds up nobody"
 
 
+def test_nothing_that_decides_is_filled_in_by_the_form_that_raises_a_case(climb: Climb) -> None:
+    left = {name: value for name, value in RAISED.items() if name != "failing"}
+    with pytest.raises(BadInput, match="lacks whether a job, a feed or a sync fails"):
+        climb.turn(**left)
+    with climb.world.services.store.reading() as uow:
+        assert uow.cases.rows() == []
+
+
 def test_the_forms_that_start_its_runs_offer_what_a_case_knows() -> None:
     asked = get_type_hints(escalation.fn)
     assert get_args(asked["urgency"]) == tuple(Urgency)
-    assert set(get_args(asked["failing"])) == set(Failing)
+    assert set(get_args(asked["failing"])) == {*Failing, "not said yet"}
     assert set(get_args(get_type_hints(who_has_it.fn)["what"])) <= set(Handle)
