@@ -18,6 +18,7 @@ from caseproof.evidence.event_fields import unknown_names
 from caseproof.procedure.core.parts import event_of
 from caseproof.procedure.escalation.opening import link_job
 from caseproof.procedure.escalation.requesting import answer_form, want_details
+from caseproof.procedure.views.support_parts import above_form_on_page
 from tests.support.support_cases import ASKED_AGAIN, BRINGS, NAMED, PEOPLE
 from tests.support.support_desk import LADDER, PAGE, Desk, by_case
 from tests.support.world import World
@@ -198,6 +199,8 @@ def test_e6_a_technician_asks_whoever_has_the_case_and_nobody_else_does(desk: De
         want_details(*parts, "", "which browsers are concerned?", PEOPLE["PT"])
     case = want_details(*parts, str(Wanted.CALL), "which browsers are concerned?", "PRODUCT technician")
     assert (case.state, waits_for(case, PEOPLE["PT"])) == (State.WITH_L1, Tier.PT)
+    asked = "* product technician (PT), that the client is called: which browsers are concerned?"
+    assert asked in "\n".join(above_form_on_page(case)), "whoever has the case sees who waits, and for what"
     assert desk.ask(ref, Request.REACH_PT, **ASKED_AGAIN, technician=PEOPLE["PT"]).state is State.WITH_PT
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from caseproof.domain.case import Case
 from caseproof.domain.specs import Role
-from caseproof.domain.support.efforts import mails_of
+from caseproof.domain.support.efforts import mails_of, wanted_by
 from caseproof.domain.support.forms import About, Finish, SupportForm, tiers_answering
 from caseproof.domain.support.vocabulary import TIER_NAMES
 from caseproof.procedure.core.sentences import whole_sentence
@@ -48,8 +48,19 @@ def above_form_on_page(case: Case) -> Iterator[str]:
     """The same where the page says by itself what the case is about and what was tried."""
     view = support_view(case)
     yield _lines(view.open_items)
+    yield _who_asked(case)
     yield from (_next_tier(one) for one in view.next_tiers)
     yield _mails(case)
+
+
+def _who_asked(case: Case) -> str:
+    """The technicians who wait for an answer, each with what they asked for (E6)."""
+    asked = [(tier, case.events[number - 1]) for tier, number in wanted_by(case).values()]
+    lines = [
+        f"* {plain(one.actor)} ({tier}), {plain(str(one.data['wants']))}: {plain(short(str(one.data['wanted'])))}"
+        for tier, one in asked
+    ]
+    return "\n".join(["**Technicians who wait for an answer** (E6):", "", *lines]) if lines else ""
 
 
 def _mails(case: Case) -> str:
