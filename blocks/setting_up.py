@@ -138,6 +138,9 @@ def _blocks(file: SetupFile, path: Path) -> list[tuple[str, str, Block]]:
         found.append(("mailbox", file.inbox.name, _inbox(file.inbox)))
     for entry in file.voices:
         found.append(("voice account", entry.name, _block(entry, VOICES, f"voices.{entry.name}", wrong)))
+    voices = [block for what, _, block in found if what == "voice account" and isinstance(block, TwilioVoice)]
+    if len({block.account_sid for block in voices}) < len(voices):
+        wrong.append("voices: two blocks are one account; the second is for when the first account fails")
     if file.teams:
         found.append(("Teams web hook", file.teams.name, _block(file.teams, TEAMS, "teams", wrong)))
     if file.connect:

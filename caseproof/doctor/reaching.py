@@ -23,6 +23,10 @@ from caseproof.procedure.core.on_call import LookedAt, Window, call_plan, coming
 from caseproof.procedure.paging.tested import EverReached, Way, tries
 from caseproof.store import Store
 
+SAME_ACCOUNT = (
+    "Where that one fails, nothing else calls.",
+    "Save the second block with the SID of another account, or leave `paging.second_voice` empty.",
+)
 _MINUTES = "%Y-%m-%d %H:%M"
 _NOBODY = "nobody is on the call list (on_call.people), so no emergency calls anybody"
 _TRIAL = ", a trial: numbers that were verified there alone"
@@ -129,11 +133,15 @@ def voice(policy: Policy, settings: Settings, load: Callable[[str], TwilioVoice]
     names = policy.paging.voices
     if not names:
         return "the policy names no voice account (paging.voice): nobody is called"
-    far = False
+    far, named = False, dict[str, str]()
 
     def noted(name: str) -> TwilioVoice:
         nonlocal far
         account = load(name)
+        first = named.setdefault(account.account.sid, name)
+        if first != name:
+            account.close()
+            raise Failed(f"It is the same account as '{first}'. {SAME_ACCOUNT[0]}", SAME_ACCOUNT[1])
         far = far or not is_loopback(account.account.api_url)
         return account
 

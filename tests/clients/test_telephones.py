@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -49,6 +49,10 @@ class World:
         self.accounts = VoiceAccounts([self.first, self.second])
         stack.callback(self.accounts.close)
         self.app = stack.enter_context(Answering(ALERT, self.accounts.tokens))
+
+    def again(self) -> TwilioVoice:
+        """The first account once more, as a second block that was saved with the same SID and a mistyped token."""
+        return TwilioVoice(replace(self.first.account, name="second", auth_token="mistyped"))
 
     def outcome(self, number: str, extension: str = "") -> Outcome:
         """Call this number, and see what comes of it."""
@@ -285,10 +289,11 @@ def test_an_account_that_cannot_call_is_refused_before_it_has_to(wrong: dict[str
         TwilioAccount(**(well | wrong))  # type: ignore[arg-type]
 
 
-def test_the_same_account_twice_is_no_second_account() -> None:
-    one = TwilioVoice(TwilioAccount("main", ACCOUNT, TOKEN, OURS))
-    with pytest.raises(BadInput, match="same one"):
-        VoiceAccounts([one, one])
+def test_the_same_account_twice_calls_once_and_keeps_nobody_from_being_called() -> None:
+    with world(first=[Person("no answer")]) as here, closing(VoiceAccounts([here.first, here.again()])) as accounts:
+        assert accounts.tokens == {ACCOUNT: TOKEN}
+        assert accounts.place(here.app.call(FIRST), now()).account == ACCOUNT
+        assert len(here.telephones.calls) == 1
     with pytest.raises(BadInput, match="no voice account"):
         VoiceAccounts([])
 

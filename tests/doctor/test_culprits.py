@@ -629,6 +629,12 @@ def a_voice_account_that_nobody_saved(house: Any, folder: Path) -> Installation:
     return decides(house, folder, (f"second_voice: {VOICES[1]}", "second_voice: nowhere"))
 
 
+@fault("Voice", f"same account as '{VOICES[0]}'", "nothing else calls", action="another account")
+def a_second_voice_account_that_is_the_first_once_more(house: Any, _: Path) -> Installation:
+    well = house.installation()
+    return replace(well, voice=lambda _name: well.voice(VOICES[0]))
+
+
 @fault("Teams", f"Teams web hook '{TEAMS}'", "cannot be reached", action="address")
 def a_web_hook_that_leads_nowhere(house: Any, _: Path) -> Installation:
     away = TeamsHook(TEAMS, f"http://127.0.0.1:{free_port()}/workflows?sig={SECRET}")

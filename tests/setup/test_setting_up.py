@@ -372,6 +372,9 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a caller's number that is none": ({"voices": [voice(number="0800")]}, ["voices.v: '0800' cannot be dialled"]),
     "a voice account twice": ({"voices": [voice(), voice()]}, ["voices: a name stands there twice"]),
+    "one account as two": (
+        {"voices": [voice(), voice(name="w")]}, ["voices: two blocks are one account"],
+    ),
     "three voice accounts": ({"voices": [voice(name=one) for one in "abc"]}, ["voices: "]),
     "a web hook's address in the file": (
         {"teams": {"name": "t", "type": "teams-webhook", "url": f"https://h/x?sig={WRITTEN}"}}, ["teams.url: a secret"],

@@ -16,17 +16,18 @@ from caseproof.domain.errors import BadInput
 
 
 class VoiceAccounts:
-    """Calls with the first account that can. Raises BadInput without an account, and for the same one twice."""
+    """Calls with the first account that can. Raises BadInput without an account.
+
+    The same account twice is one: who set it up so is told by the doctor and at the set-up, and people are called.
+    """
 
     def __init__(self, accounts: Sequence[TwilioVoice]) -> None:
-        self._accounts = {one.account.sid: one for one in accounts}
         if not accounts:
             raise BadInput("There is no voice account.", "Save a block of the type caseproof-twilio-voice.")
-        if len(self._accounts) < len(accounts):
-            raise BadInput(
-                "Two voice accounts are the same one.",
-                "Give the second block another account: it is for when one fails.",
-            )
+        self._accounts: dict[str, TwilioVoice] = {}
+        for one in accounts:
+            if self._accounts.setdefault(one.account.sid, one) is not one:
+                one.close()
 
     @property
     def tokens(self) -> Mapping[str, str]:

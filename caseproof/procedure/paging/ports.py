@@ -193,7 +193,8 @@ class Channels:
 
     def tokens(self) -> Mapping[str, str]:
         """Each voice account's auth token by its SID: whether a call-back is the provider's. Secret."""
-        return {one.sid: one.auth_token for one in self.kept().voices}
+        # Of one account that was saved twice the first block counts, as where it calls.
+        return {one.sid: one.auth_token for one in reversed(self.kept().voices)}
 
     def teams(self) -> TeamsWebhook:
         """What posts cards. Raises NotSetUp without a web hook."""
