@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -60,7 +60,12 @@ def say_error(problem: str, next_action: str = "", style: str = "bold red") -> N
 
 def say_now(sentence: str) -> None:
     """What a process that stays tells: a line with its time."""
-    out.print(f"{datetime.now().astimezone():%H:%M:%S}  {safe(sentence)}", soft_wrap=True, highlight=False)
+    say_at(datetime.now(UTC), sentence)
+
+
+def say_at(at: datetime, sentence: str) -> None:
+    """What happened at that time, in a line with it, by the clock of this machine."""
+    out.print(f"{at.astimezone():%H:%M:%S}  {safe(sentence)}", soft_wrap=True, highlight=False)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from caseproof.cli.common import AsJson, Member, out, print_json, safe, say_now
+from caseproof.cli.common import AsJson, Member, out, print_json, safe, say_at, say_now
 from caseproof.config.settings import Settings
 from caseproof.domain.decisions import require_member
 from caseproof.domain.emergency.form import since_of, terminals_of
@@ -97,7 +97,7 @@ def _call(services: Services, ref: str, *, quiet: bool) -> Paging:
         except BaseException as error:
             failed.append(error)
 
-    calling, shown = threading.Thread(target=run, name="emergency", daemon=True), _Shown()
+    calling, shown = threading.Thread(target=run, name="emergency", daemon=True), ShownTries()
     calling.start()
     if not locks.is_held(pager_lock(services.settings)):  # else the pager looks
         site_looks(services)(ref)
@@ -136,19 +136,22 @@ def _standing(services: Services, ref: str) -> Paging | None:
         return None
 
 
-class _Shown:
+class ShownTries:
     """The tries that were printed, each when it begins and when something came of it."""
 
     def __init__(self) -> None:
         self._known: dict[int, Attempt] = {}
 
     def show(self, paging: Paging | None) -> None:
-        for one in paging.attempts if paging is not None else ():
+        if paging is None:
+            return
+        for one in paging.attempts:
             before = self._known.get(one.number)
             if before is None or before.outcome is not one.outcome:
                 what = str(one.outcome or "under way").replace("_", " ")
+                pressed = "".join(f", pressed {digit}" for digit in paging.pressed.get(one.number, ()))
                 detail = f" ({one.detail})" if one.detail else ""
-                say_now(f"{one.channel} {one.person or one.news}: {what}{detail}")
+                say_at(one.ended or one.begun, f"{one.channel} {one.person or one.news}: {what}{pressed}{detail}")
             self._known[one.number] = one
 
 
@@ -268,7 +271,7 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
     if as_json:
         print_json(_as_json(services, paging))
         return
-    _Shown().show(paging)
+    ShownTries().show(paging)
     _say_who(services, paging)
 
 

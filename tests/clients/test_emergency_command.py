@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
+from caseproof.cli.emergency import ShownTries
 from caseproof.config.clock import utc_now
 from caseproof.domain.emergency.paging import paging_of
 from caseproof.domain.emergency.payloads import ProbeLooked
@@ -20,6 +23,7 @@ from caseproof.procedure.escalation.opening import short_case_opener
 from caseproof.procedure.paging.answering import Answer, acknowledge
 from caseproof.procedure.paging.installed import parts_of, watch_of
 from caseproof.procedure.paging.ports import raise_by
+from caseproof.procedure.paging.raising import standing
 from caseproof.procedure.paging.watch import going_on
 from tests.support.command import Run
 
@@ -73,6 +77,25 @@ def test_it_calls_at_once_without_prefect_and_says_who_has_it(run: Run) -> None:
     assert f"call {PERSON}: not set up (There is no voice account." in ended.out, "each try tells what came of it"
     assert f"{PERSON} has SC-000001 until" in ended.out
     assert "E9: Your own ladder" in ended.out, "advised, and never blocking"
+
+
+def test_each_try_is_shown_with_the_time_at_which_it_was_and_the_key_that_was_pressed(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    somebody_takes_it("SC-000001")
+    run(*RAISED)
+    paging = standing(bootstrap().ledger.case("SC-000001"))
+    long_ago = [
+        replace(one, begun=one.begun - timedelta(hours=3), ended=one.ended and one.ended - timedelta(hours=3))
+        for one in paging.attempts
+    ]
+    called = next(one for one in long_ago if one.person)
+    ShownTries().show(replace(paging, attempts=long_ago, pressed={called.number: ("7", "1")}))
+    shown = capsys.readouterr().out
+    assert [line.split()[0] for line in shown.splitlines()] == [
+        f"{(one.ended or one.begun).astimezone():%H:%M:%S}" for one in long_ago
+    ]
+    assert ", pressed 7, pressed 1 (" in shown
 
 
 def test_for_a_program_it_prints_each_try(run: Run) -> None:

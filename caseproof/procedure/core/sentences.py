@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 from caseproof.domain.events import Event
@@ -10,6 +12,9 @@ from caseproof.domain.visible import one_line
 from caseproof.domain.vocabulary import WAYS
 from caseproof.procedure.core.parts import US
 from caseproof.procedure.core.texts import in_words
+
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d\S*")
 
 
 class _Blank(dict[str, Any]):
@@ -27,8 +32,20 @@ def whole_sentence(event: Event) -> str:
     data["_said"] = "The platform says" if event.actor == US else f"{event.actor} says"
     data["_opened"] = "adopted" if event.data.get("adopted") else "opened"
     data |= {name: "; ".join(map(str, told)) for name, told in event.data.items() if _is_texts(told)}
+    data |= {name: moment(told) for name, told in event.data.items() if isinstance(told, str)}
     data["_cause"], data["_on"] = in_words(event.data.get("cause", "")), str(event.data.get("on", ""))[:10]
     return one_line(event.kind.spec.sentence.format_map(data))
+
+
+def moment(told: str) -> str:
+    """A moment as people read it, like ``2026-11-30 00:23 UTC``; any other text as it is."""
+    if not _MOMENT.fullmatch(told):
+        return told
+    try:
+        at = datetime.fromisoformat(told)
+    except ValueError:
+        return told
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at.tzinfo else told
 
 
 def _is_texts(value: Any) -> bool:
