@@ -259,7 +259,9 @@ def _print_next_tier(case: Case) -> None:
         table = table_of(f"Before {one.name} may have it", "Rule", "Missing", "Next action")
         for blocker in one.blockers:
             table.add_row(blocker.rule, safe(blocker.missing), safe(blocker.next_action))
-        out.print(table if one.blockers else f"{safe(one.name)} may have it: nothing is missing.")
+        out.print(
+            table if one.blockers else f"{safe(one.name[:1].upper() + one.name[1:])} may have it: nothing is missing."
+        )
 
 
 def _as_json(services: Services, case: Case) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
 from caseproof.domain.support.choices import L1Does
 from caseproof.domain.support.efforts import documents, waits_for
-from caseproof.domain.support.forms import About, FrontLine, form_for
+from caseproof.domain.support.forms import About, Development, DevelopmentDoes, FrontLine, form_for
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.steps import Request
@@ -74,6 +74,22 @@ def test_e5_pt_alone_goes_to_development_with_the_change_stated(desk: Desk) -> N
     with pytest.raises(NotAllowed, match="E5: Which change in code is needed"):
         desk.ask(ref, Request.RAISE_DEVELOPMENT, "PT", change="fix it")
     assert desk.ask(ref, Request.RAISE_DEVELOPMENT, "PT").state is State.WITH_DEVELOPMENT
+
+
+def test_e5_what_development_did_is_said_by_it_or_by_pt_and_by_nobody_else(desk: Desk) -> None:
+    for who, tier in (("L2", ""), ("PT", "PT"), ("DEV", "DEV")):
+        ref = desk.with_pt(summary=f"The cart is empty ({who})")
+        desk.ask(ref, Request.RAISE_DEVELOPMENT, "PT")
+        services, said = (
+            desk.services,
+            Development(PEOPLE[who], DevelopmentDoes.RETURN, "Released 10.5.3, in the shop."),
+        )
+        if not tier:
+            with pytest.raises(NotOnTheTeam, match="is not in the development team"):
+                answer_form(services.ledger, services.files, services.policy, ref, said)
+            continue
+        case = answer_form(services.ledger, services.files, services.policy, ref, said)
+        assert (case.state, case.events[-1].data["tier"]) == (State.WITH_PT, tier)
 
 
 @pytest.mark.parametrize("tier", ["L2", "PT", "DEV"])

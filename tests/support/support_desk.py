@@ -65,8 +65,8 @@ class Desk:
         self.ask(ref, Request.HAND_TO_L2)
         return ref
 
-    def answered_by_pt(self) -> str:
-        ref = self.with_l2()
+    def answered_by_pt(self, **other: Any) -> str:
+        ref = self.with_l2(**other)
         self.ask(ref, Request.TRY, "L2")
         self.ask(ref, Request.ASK_PT, "L2")
         self.ask(ref, Request.ANSWER_L2, "PT")
@@ -78,8 +78,8 @@ class Desk:
             self.ask(ref, Request.TELL_OUTCOME, "L2", of=item.key, step="switched the cache plugin off",
                      seen="the cart is still empty", outcome=str(outcome))  # fmt: skip
 
-    def with_pt(self) -> str:
-        ref = self.answered_by_pt()
+    def with_pt(self, **other: Any) -> str:
+        ref = self.answered_by_pt(**other)
         self.tell_outcomes(ref)
         self.ask(ref, Request.EXHAUST, "L2")
         self.ask(ref, Request.TAKE, "PT")

@@ -13,6 +13,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.fold import apply
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
+from caseproof.procedure.paging.review import steps_of
 from tests.support.emergencies import emergency_data
 from tests.support.support_cases import digest, in_state
 
@@ -48,6 +49,7 @@ def whole() -> Told:
     told = Told().note(0, Kind.EMERGENCY_RAISED, "front line")
     told.try_(0.4, 1, "mail", "delivered", 1).try_(0.5, 2, "teams", "failed", 2)
     told.try_(0.6, 3, "call", "no_answer", 25, person=FIRST).try_(30, 4, "call", "answered", 10, person=SECOND)
+    told.note(39, Kind.PAGE_PRESSED, SECOND, attempt=4, digit="1")
     told.note(40, Kind.EMERGENCY_TAKEN, SECOND, until=(START + timedelta(hours=1)).isoformat())
     tried = {"tier": "PT", "document": "", "step": "restarted the server", "outcome": "it solved the problem"}
     told.note(900, Kind.TRIED, "product technician", **tried, seen="orders go through")
@@ -69,8 +71,8 @@ def test_it_says_who_did_what_and_every_try_with_what_came_of_it() -> None:
     review = review_of(whole().case)
     assert review is not None
     assert [(str(one.fact.event.kind), one.who) for one in review.moments] == [
-        ("emergency_raised", "front line"), ("emergency_taken", SECOND), ("tried", "product technician"),
-        ("update_given", SECOND), ("emergency_over", SECOND),
+        ("emergency_raised", "front line"), ("page_pressed", SECOND), ("emergency_taken", SECOND),
+        ("tried", "product technician"), ("update_given", SECOND), ("emergency_over", SECOND),
     ]  # fmt: skip
     assert review.people_called == [FIRST, SECOND]
     assert review.reached_by == {Channel.MAIL: (1, 1), Channel.TEAMS: (1, 0), Channel.CALL: (2, 1)}
@@ -95,6 +97,23 @@ def test_one_that_goes_on_has_no_end_and_one_that_nobody_took_no_holder() -> Non
     assert (review.over, review.lasted, review.acknowledged, review.by, review.held) == (None, None, None, "", {})
     assert (review.first_send, review.first_ring) == (None, None)
     assert review_of(in_state(State.WITH_PT).case) is None
+
+
+def test_a_call_that_something_answered_reached_nobody_unless_a_key_was_pressed_in_it() -> None:
+    told = Told().note(0, Kind.EMERGENCY_RAISED, "front line")
+    review = review_of(told.try_(1, 1, "call", "answered", 5, person=FIRST).case)
+    assert review is not None
+    assert review.reached_by[Channel.CALL] == (1, 0), "machines answer, too"
+    assert ("Tries", "telephone: a key was pressed in 0 of 1") in steps_of(review)
+
+
+def test_whoever_has_it_yet_did_not_have_it_for_an_hour() -> None:
+    until = (START + timedelta(hours=1)).isoformat()
+    told = Told().note(0, Kind.EMERGENCY_RAISED, "front line").note(60, Kind.EMERGENCY_TAKEN, FIRST, until=until)
+    told.note(120, Kind.CALLING_AGAIN, FIRST).note(180, Kind.EMERGENCY_TAKEN, SECOND, until=until)
+    review = review_of(told.case)
+    assert review is not None
+    assert review.held == {FIRST: timedelta(seconds=60)}
 
 
 def test_given_back_and_taken_again_each_person_s_time_is_counted() -> None:

@@ -60,8 +60,11 @@ def test_there_is_one_list_of_people_and_the_ladder_adds_who_has_no_telephone(tm
         tmp_path, f"{LEAD}\nladder: {{people: [{{name: Desk, tiers: [L1, PT]}}], leads: {{PT: product lead}}}}"
     )
     assert people_of(policy) == {
-        Tier.L1: ("Desk",), Tier.L2: (), Tier.PT: ("Product Lead", "Desk"), Tier.DEV: (), Tier.IMPLEMENTATION: (),
-    }  # fmt: skip
+        Tier.L1: ("Desk",), Tier.L2: (), Tier.PT: ("Product Lead", "Desk"),
+        Tier.DEV: ("Product Lead", "Desk"), Tier.IMPLEMENTATION: ("Product Lead", "Desk"),
+    }, "where development and implementation have nobody, PT answers for them"  # fmt: skip
+    dev = load(tmp_path, f"{LEAD}\nladder: {{people: [{{name: Dev, tiers: [DEV]}}]}}")
+    assert people_of(dev)[Tier.DEV] == ("Dev",)
     assert policy.ladder.mail_of("product  lead", policy.on_call) == "lead@example.com"
     alone = people_of(load(tmp_path, "ladder: {people: [{name: Second, tiers: [L2]}]}"))
     assert (alone[Tier.L1], alone[Tier.L2], alone[Tier.PT]) == (("a", "b"), ("Second",), ())

@@ -35,7 +35,7 @@ class Review:
     """The emergency from its raising to its end, or so far.
 
     ``first_send``, ``first_ring`` and ``acknowledged`` are None where that never came to be, ``over`` while it goes on;
-    ``by`` is who had it first. ``held`` is how long each person had it, together.
+    ``by`` is who had it first. ``held`` is how long each person had it, together; what goes on is not counted yet.
     """
 
     paging: Paging
@@ -64,10 +64,16 @@ class Review:
 
     @property
     def reached_by(self) -> Mapping[Channel, tuple[int, int]]:
-        """How many tries each channel made, and how many of them reached somebody."""
-        reached = (Outcome.DELIVERED, Outcome.ANSWERED, Outcome.DECLINED)
-        tries = {channel: [one for one in self.paging.attempts if one.channel is channel] for channel in Channel}
-        return {channel: (len(some), sum(one.outcome in reached for one in some)) for channel, some in tries.items()}
+        """How many tries each channel made, and in how many a message was taken, or somebody pressed a key.
+
+        That a call was answered says nothing: machines answer, too.
+        """
+        pressed = self.paging.pressed
+        reached = {
+            one.number for one in self.paging.attempts if one.outcome is Outcome.DELIVERED or pressed.get(one.number)
+        }
+        tries = {channel: [one.number for one in self.paging.attempts if one.channel is channel] for channel in Channel}
+        return {channel: (len(some), len(reached.intersection(some))) for channel, some in tries.items()}
 
 
 def emergency_of(case: Case, number: int = 0) -> Paging | None:
@@ -101,7 +107,7 @@ def review_of(case: Case, number: int = 0) -> Review | None:
         acknowledged=takes[0].at if takes else None,
         by=takes[0].actor if takes else "",
         over=over.at if over else None,
-        held=_held(facts, over.at if over else None),
+        held=_held(facts),
         moments=[Moment(fact.at, fact.at - raised, fact.actor, fact) for fact in facts if not _is_a_try(fact)],
     )
 
@@ -125,8 +131,11 @@ def _first(attempts: Sequence[Attempt], *channels: Channel) -> datetime | None:
     return min((one.begun for one in attempts if one.channel in channels), default=None)
 
 
-def _held(facts: Sequence[Fact], over: datetime | None) -> dict[str, timedelta]:
-    """How long each person had it: from what they said to the end of that, be it over, given back or run out."""
+def _held(facts: Sequence[Fact]) -> dict[str, timedelta]:
+    """How long each person had it: from what they said to the end of that, be it over, given back or run out.
+
+    Who has it yet has no end, and until when they will have had it nobody knows.
+    """
     found: dict[str, timedelta] = {}
     for place, fact in enumerate(facts):
         taken = fact.says(says.EmergencyTaken)
@@ -134,6 +143,8 @@ def _held(facts: Sequence[Fact], over: datetime | None) -> dict[str, timedelta]:
             continue
         later = facts[place + 1 :]
         ends = [one.at for one in later if one.says(says.CallingAgain) or one.says(says.EmergencyOver)]
-        until = min([datetime.fromisoformat(taken["until"]), *ends[:1], *([over] if over else [])])
+        if not ends:
+            continue
+        until = min([datetime.fromisoformat(taken["until"]), ends[0]])
         found[fact.actor] = found.get(fact.actor, timedelta()) + max(until - fact.at, timedelta())
     return found

@@ -223,6 +223,8 @@ class Development(Form):
     waits_for = "waits for development"
     called: ClassVar[str] = "development's answer"
     tier: ClassVar[Tier] = Tier.DEV
+    also: ClassVar[tuple[Tier, ...]] = (Tier.PT,)
+    """PT hears what development did, and may say so."""
 
     what: DevelopmentDoes = field(metadata=_WHAT)
     result: str = _text(DevelopmentDoes, "What was done", "Or why nothing was.", "RETURN", is_long=True)
@@ -321,10 +323,10 @@ def _is_told_apart(case: Case) -> bool:
 
 
 def tiers_answering(case: Case, form: type[SupportForm]) -> tuple[Tier, ...]:
-    """Whose people may answer this form in this case: its own tier's; else those of the tier that owns the case, and
-    what the case is about, L1 knows as well."""
+    """Whose people may answer this form in this case: its own tier's, and those that it names besides; else those of
+    the tier that owns the case, and what the case is about, L1 knows as well."""
     own = form.__dict__.get("tier")
     if own is not None:
-        return (own,)
+        return (own, *form.__dict__.get("also", ()))
     owner = owner_of(case)
     return tuple(dict.fromkeys([*([owner] if owner else []), *([Tier.L1] if form is About else [])]))

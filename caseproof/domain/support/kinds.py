@@ -73,7 +73,7 @@ class Kind(EventKind):
     )
     TRIED = "tried", _step(Request.TRY, Spec(
         says=says.Tried,
-        sentence="{tier} tried: {step} {outcome}: {seen} {document}",
+        sentence="{tier} tried: {step}; {outcome}: {seen} {document}",
     ))
     HANDED_TO_L2 = "handed_to_l2", _step(Request.HAND_TO_L2, Spec(
         says=says.HandedToL2,
@@ -96,13 +96,13 @@ class Kind(EventKind):
     PT_ANSWERED = "pt_answered", _step(Request.ANSWER_L2, Spec(
         says=says.PtAnswered,
         voids=("exhausted",),
-        sentence="PT answered L2. To try: {suggestions} To answer: {questions}",
+        sentence="PT answered L2. {_lines}",
         measured=True,
     ))
     OUTCOME_TOLD = "outcome_told", _step(Request.TELL_OUTCOME, Spec(
         says=says.OutcomeTold,
         voids=("exhausted",),  # L2 says it after the last outcome
-        sentence="L2 on PT's {of}: {step} {outcome}: {seen}",
+        sentence="L2 on PT's {of}: {step}; {outcome}: {seen}",
     ))
     EFFORTS_EXHAUSTED = "efforts_exhausted", _step(Request.EXHAUST, Spec(
         says=says.EffortsExhausted,
@@ -118,7 +118,7 @@ class Kind(EventKind):
     RETURNED_TO_L2 = "returned_to_l2", _step(Request.RETURN_TO_L2, Spec(
         says=says.ReturnedToL2,
         voids=("exhausted", "technician"),
-        sentence="PT gave it back to L2. To try: {suggestions} To answer: {questions}",
+        sentence="PT gave it back to L2. {_lines}",
         measured=True,
     ))
     DEVELOPMENT_RAISED = "development_raised", _step(Request.RAISE_DEVELOPMENT, Spec(

@@ -67,11 +67,12 @@ class SupportWanted:
 
 def people_of(policy: Policy) -> dict[Tier, tuple[str, ...]]:
     """Who is in each tier by the policy. Where it names nobody, the whole team is in each; where it names nobody of L1,
-    the team is L1."""
+    the team is L1, and PT is development and the implementation team: no case stays where nobody can answer for it."""
     named = {tier: policy.ladder.in_tier(tier.name, policy.on_call) for tier in Tier}
     if not any(named.values()):
         return dict.fromkeys(Tier, policy.team)
-    return named if named[Tier.L1] else named | {Tier.L1: policy.team}
+    instead = {Tier.L1: policy.team, Tier.DEV: named[Tier.PT], Tier.IMPLEMENTATION: named[Tier.PT]}
+    return {tier: members or instead.get(tier, ()) for tier, members in named.items()}
 
 
 def key_of(wanted: SupportWanted) -> str:

@@ -90,7 +90,8 @@ def answer_form(
     if isinstance(form, Finish):
         return _finish(ledger, files, policy, ref, form, question)
     request, said = asks_for(form)
-    return make_request(ledger, files, policy, ref, request, said, form.answered_by, question)
+    tier = _acts_as(form.answered_by, tiers_answering(_support_case(ledger, ref), type(form)), people_of(policy))
+    return make_request(ledger, files, policy, ref, request, said | {"tier": str(tier)}, form.answered_by, question)
 
 
 def want_details(
@@ -156,6 +157,14 @@ def _spelled(event: Event, policy: Policy, people: Mapping[Tier, Collection[str]
     if not LADDER[Request(str(event.kind))].by_anybody and is_one_of(tier, Tier):
         return require_tier(event.actor, Tier(str(tier)), people)
     return require_member(event.actor, everybody(policy))
+
+
+def _acts_as(name: str, tiers: Sequence[Tier], people: Mapping[Tier, Collection[str]]) -> Tier:
+    """The first of these tiers in which they are; for a stranger the first in which there is somebody."""
+    for tier in tiers:
+        if any(same_person(name, member) for member in people[tier]):
+            return tier
+    return next((tier for tier in tiers if people[tier]), tiers[0])
 
 
 def everybody(policy: Policy) -> tuple[str, ...]:

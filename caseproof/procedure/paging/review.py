@@ -18,6 +18,7 @@ from caseproof.procedure.core.sentences import whole_sentence
 from caseproof.procedure.core.texts import plain
 
 _CHANNELS = {Channel.MAIL: "mail", Channel.TEAMS: "Teams", Channel.CALL: "telephone"}
+_REACHED = {Channel.MAIL: "taken", Channel.TEAMS: "taken", Channel.CALL: "a key was pressed in"}
 
 
 def keep_reviews(ledger: Ledger, effects: Effects, files: EvidenceFiles, desk: Desk | None, ref: str) -> Case:
@@ -75,7 +76,7 @@ def steps_of(review: Review) -> list[tuple[str, str]]:
         ("Tried before", said["tried"] or "nothing is said of it"),
         ("Advised", "; ".join(f"{one['rule']}: {one['why']}" for one in said["advice"]) or "nothing"),
         ("People called", ", ".join(review.people_called) or "nobody"),
-        ("Tries", ", ".join(f"{_CHANNELS[one]} {reached} of {count} reached somebody"
+        ("Tries", "; ".join(f"{_CHANNELS[one]}: {_REACHED[one]} {reached} of {count}"
                             for one, (count, reached) in review.reached_by.items() if count) or "none"),
     ]  # fmt: skip
     return rows + [(f"{name} had it for", length(time)) for name, time in review.held.items()]

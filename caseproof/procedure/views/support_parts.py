@@ -131,7 +131,7 @@ def _lines(found: Sequence[Effort]) -> str:
 
 def _next_tier(one: NextTier) -> str:
     if not one.blockers:
-        return f"**{plain(one.name)}** may have it: nothing is missing."
+        return f"**{plain(one.name[:1].upper() + one.name[1:])}** may have it: nothing is missing."
     lines = [f"* {each.rule}: {plain(each.missing)} {plain(each.next_action)}" for each in one.blockers]
     return "\n".join([f"**Before {plain(one.name)} may have it:**", "", *lines])
 
