@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -14,6 +15,11 @@ from caseproof.domain.emergency.due import PagingRules
 from caseproof.domain.errors import BadInput
 
 What = Literal["store_down", "ordering_down", "payments_down", "terminals_fail", "staff_locked_out", "ecm_down"]
+
+
+def watch_lock(home: Path) -> Path:
+    """The lock that the process holds that calls people for each emergency of this home: one at a time."""
+    return home / "emergency" / "watch"
 
 
 class PagingPolicy(Strict):

@@ -15,13 +15,14 @@ from pathlib import Path
 from caseproof.channels.kept_channels import kept_channels, path_of
 from caseproof.channels.teams.webhook import TeamsWebhook
 from caseproof.channels.voice.twilio import TwilioVoice
+from caseproof.config.paging import watch_lock
 from caseproof.config.policy import Policy
 from caseproof.config.settings import Settings, is_loopback
 from caseproof.doctor.examination import Failed, blaming
 from caseproof.http.client import Transport
 from caseproof.procedure.core.on_call import LookedAt, Window, call_plan, coming_gaps, look_at_calendars
 from caseproof.procedure.paging.tested import EverReached, Way, tries
-from caseproof.store import Store
+from caseproof.store import Store, locks
 
 SAME_ACCOUNT = (
     "Where that one fails, nothing else calls.",
@@ -167,7 +168,10 @@ def teams(policy: Policy, load: Callable[[str], TeamsWebhook]) -> str:
 
 
 def kept(policy: Policy, home: Path) -> str:
-    """Whether the copy of the channels that an emergency works with has what the policy names. Raises Failed."""
+    """Whether the copy of the channels that an emergency works with has what the policy names, and whether a pager runs.
+
+    Raises Failed.
+    """
     paging = policy.paging
     wanted = {
         "mail account": (policy.mail.account,),
@@ -191,7 +195,14 @@ def kept(policy: Policy, home: Path) -> str:
             "not hold that.",
             "`caseproof up` writes it within minutes once the block is saved, and so does `caseproof setup FILE.yaml`.",
         )
-    return f"{path_of(home)} holds all that the policy names"
+    pager = locks.is_held(watch_lock(home))
+    if pager is False:
+        raise Failed(
+            "No pager runs: nobody is called for an emergency that is raised on the page.",
+            "Start `caseproof up`; until then `caseproof emergency` calls people by itself.",
+        )
+    runs = "a pager works with it" if pager else "no pager ever ran in this home: `caseproof up` keeps one"
+    return f"{path_of(home)} holds all that the policy names; {runs}"
 
 
 def _names(names: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from caseproof.config.paging import watch_lock
 from caseproof.config.policy import policy_in_force
 from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput, CaseproofError
@@ -304,7 +305,7 @@ def _pager(settings: Settings, environment: Mapping[str, str]) -> Service:
 
 def pager_lock(settings: Settings) -> Path:
     """The lock that the process holds that calls people for each emergency of this home: one at a time."""
-    return settings.home_folder / "emergency" / "watch"
+    return watch_lock(settings.home_folder)
 
 
 def keeper_lock(settings: Settings) -> Path:

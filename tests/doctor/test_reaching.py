@@ -9,12 +9,15 @@ from typing import Any
 import httpx
 import pytest
 
+from caseproof.channels.kept_channels import KeptChannels, keep_channels
 from caseproof.channels.voice.twilio import TwilioAccount, TwilioVoice
+from caseproof.config.paging import watch_lock
 from caseproof.config.policy import Policy
 from caseproof.config.settings import Settings
 from caseproof.doctor import Failed, reaching
 from caseproof.procedure.core.on_call import Window, call_plan
 from caseproof.procedure.paging.tested import Came, EverReached, Try, Way
+from caseproof.store import locks
 from sandbox.provider import running
 from sandbox.telephones import ACCOUNT, CALLER, TOKEN, VERIFIED, Telephones
 from tests.doctor.conftest import CALENDAR
@@ -52,6 +55,19 @@ def test_a_calendar_on_its_last_good_copy_is_named_with_its_date(tmp_path: Path)
     assert "Its last good copy counts, of 2026-11-27 12:00 UTC." in failed.value.problem
     assert "8f2c" not in str(failed.value)
     assert reaching.cover(own, tmp_path, NOW) == "somebody is on duty all the next 7 days", "the copy counts"
+
+
+def test_where_the_pager_ended_it_is_said_that_nobody_is_called(tmp_path: Path) -> None:
+    keep_channels(tmp_path, KeptChannels(voices=(TwilioAccount("main", ACCOUNT, TOKEN, CALLER),)))
+    own = policy()
+    own = own.model_copy(update={"mail": own.mail.model_copy(update={"account": ""})})
+    assert "no pager ever ran in this home" in reaching.kept(own, tmp_path)
+    locks.hold(watch_lock(tmp_path))
+    assert reaching.kept(own, tmp_path).endswith("a pager works with it")
+    locks.let_go(watch_lock(tmp_path))
+    with pytest.raises(Failed, match="No pager runs") as failed:
+        reaching.kept(own, tmp_path)
+    assert "caseproof up" in failed.value.next_action
 
 
 def test_each_line_has_to_be_reached_and_an_emergency_reaches_the_first() -> None:
