@@ -168,7 +168,7 @@ def teams(policy: Policy, load: Callable[[str], TeamsWebhook]) -> str:
 
 
 def kept(policy: Policy, home: Path) -> str:
-    """Whether the copy of the channels that an emergency works with has what the policy names, and whether a pager runs.
+    """Whether the copy of the channels that an emergency works with has what the policy names, and a pager runs.
 
     Raises Failed.
     """
