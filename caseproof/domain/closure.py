@@ -135,7 +135,7 @@ def refuse_event(case: Case, event: Event) -> None:
         at = "does not exist yet"
         if case.version:
             at = f"is '{case.procedure.called(case.state)}': {case.procedure.sentences[case.state]}"
-        _refuse_early(case, event, f"'{event.kind}' cannot happen now: {case.ref} {at}")
+        _refuse_early(case, event, f"'{case.procedure.named(event.kind)}' cannot happen now: {case.ref} {at}")
     case.procedure.refuse(case, event)
     if event.kind.spec.role is Role.CLOSES:
         refuse_closure(case, event)

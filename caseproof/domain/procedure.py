@@ -57,8 +57,9 @@ class Procedure:
     and since when, by a case's row and until when it rests.
     ``waits_in``: the states in which the other side owes an answer. ``owes``: the effects that its events leave to be
     done yet. ``listed_as``: of what a case is about, what stands in the columns that lists have of every case:
-    platform, job, job_name, retailer, marketplace, cause; platform and job tell it from all other open cases. Raises
-    ValueError for one that the kernel cannot carry.
+    platform, job, job_name, retailer, marketplace, cause; platform and job tell it from all other open cases.
+    ``named``: what a kind of event is called where it is refused, if that is not its value. Raises ValueError for one
+    that the kernel cannot carry.
     """
 
     prefix: str
@@ -78,6 +79,7 @@ class Procedure:
     owes: Callable[[Case], Sequence[Owed]] = _owes_nothing
     labels: Mapping[StrEnum, str] = field(default_factory=dict)
     listed_as: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _as_it_is
+    named: Callable[[EventKind], str] = str
 
     def __post_init__(self) -> None:
         if not _PREFIX.fullmatch(self.prefix):

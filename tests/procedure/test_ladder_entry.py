@@ -260,6 +260,15 @@ def test_a_case_goes_to_no_tier_in_which_nobody_is(make_world: Callable[..., Wor
 # -- the entry itself -------------------------------------------------------------------------------------------------
 
 
+def test_a_refusal_by_the_state_names_what_was_asked_in_words_and_what_comes_first(desk: Desk) -> None:
+    ref = desk.open()
+    with pytest.raises(
+        NotAllowed, match=r"'PT takes the case' cannot happen now: .* Missing: E1: L1 hands over"
+    ) as error:
+        desk.ask(ref, Request.TAKE, "PT")
+    assert error.value.next_action == "Let L1 hand the case over to L2, with what it tried."
+
+
 def test_a_request_that_is_sent_twice_is_made_once(desk: Desk) -> None:
     ref = desk.open()
     once = desk.ask(ref, Request.TRY)

@@ -117,6 +117,11 @@ def missing(case: Case, kind: EventKind) -> Sequence[Blocker]:
     return request_blockers(case, Request(str(kind)))
 
 
+def named(kind: EventKind) -> str:
+    """What a request is called in front of people; of what is none, the kind's value."""
+    return LADDER[Request(str(kind))].says if str(kind) in set(Request) else str(kind)
+
+
 def refuse(case: Case, event: Event) -> None:
     """Raise NotAllowed for a request that a gate does not let through, naming each missing item and what to do.
 

@@ -12,7 +12,7 @@ from caseproof.domain.procedure import Procedure
 from caseproof.domain.support.conditions import CONDITIONS, closure_rule, linked_jobs, proof_of
 from caseproof.domain.support.forms import EVERY_FORM
 from caseproof.domain.support.kinds import Kind
-from caseproof.domain.support.ladder import missing, refuse
+from caseproof.domain.support.ladder import missing, named, refuse
 from caseproof.domain.support.lifecycle import LABELS, SENTENCES
 from caseproof.domain.support.owing import owes
 from caseproof.domain.support.rules import RULES
@@ -71,4 +71,5 @@ SUPPORT = Procedure(
     rules=RULES,
     owes=owes,
     listed_as=listed_as,
+    named=named,
 )
