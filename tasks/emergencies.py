@@ -35,7 +35,7 @@ from caseproof.procedure.core.services import Services
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.escalation.opening import short_case_opener
 from caseproof.procedure.paging.answering import Answer, acknowledge, call_whole_team
-from caseproof.procedure.paging.installed import pagers_of, parts_of, site_looks
+from caseproof.procedure.paging.installed import look_beside, pagers_of, parts_of
 from caseproof.procedure.paging.ports import PagingParts, raise_by
 from caseproof.procedure.paging.raising import end_emergency, standing
 from caseproof.procedure.paging.updating import give_update
@@ -131,7 +131,7 @@ def take_up(ref: str) -> bool:
 
 def look_at_the_site(ref: str) -> None:
     """Look at the site beside the calling, unless somebody did. It decides nothing, and nobody waits for it."""
-    site_looks(services())(ref)
+    look_beside(services(), ref)
 
 
 # -- following ------------------------------------------------------------------------------------------------------

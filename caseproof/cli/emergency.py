@@ -20,7 +20,7 @@ from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.procedure.escalation.opening import short_case_opener
 from caseproof.procedure.paging.answering import Answer, acknowledge, call_whole_team, give_back
-from caseproof.procedure.paging.installed import pagers_of, parts_of, site_looks, watch_of
+from caseproof.procedure.paging.installed import look_beside, pagers_of, parts_of, watch_of
 from caseproof.procedure.paging.ports import PagingParts, raise_by
 from caseproof.procedure.paging.raising import end_emergency, standing
 from caseproof.procedure.paging.updating import give_update
@@ -99,8 +99,7 @@ def _call(services: Services, ref: str, *, quiet: bool) -> Paging:
 
     calling, shown = threading.Thread(target=run, name="emergency", daemon=True), ShownTries()
     calling.start()
-    if not locks.is_held(pager_lock(services.settings)):  # else the pager looks
-        site_looks(services)(ref)
+    look_beside(services, ref)
     try:
         while calling.is_alive():
             calling.join(_LOOK_SECONDS)

@@ -14,6 +14,7 @@ import yaml
 
 from caseproof.cli.emergency import ShownTries
 from caseproof.config.clock import utc_now
+from caseproof.config.paging import watch_lock
 from caseproof.domain.emergency.paging import paging_of
 from caseproof.domain.emergency.payloads import ProbeLooked
 from caseproof.domain.emergency.raising import Raising, ShortCase, Sighting
@@ -21,10 +22,11 @@ from caseproof.domain.emergency.vocabulary import Criterion, OwnLadder, Via
 from caseproof.procedure.core.services import bootstrap
 from caseproof.procedure.escalation.opening import short_case_opener
 from caseproof.procedure.paging.answering import Answer, acknowledge
-from caseproof.procedure.paging.installed import parts_of, watch_of
+from caseproof.procedure.paging.installed import look_beside, parts_of, watch_of
 from caseproof.procedure.paging.ports import raise_by
 from caseproof.procedure.paging.raising import standing
 from caseproof.procedure.paging.watch import going_on
+from caseproof.store import locks
 from tests.support.command import Run
 
 PERSON = "first on call"
@@ -125,6 +127,19 @@ def test_somebody_takes_it_gives_it_back_and_ends_it_by_the_command(run: Run) ->
     stranger = run("emergency", "take", "SC-000001", "--by", "somebody")
     assert stranger.code == 1
     assert "not on the team list" in stranger.err
+
+
+def test_where_a_pager_runs_nobody_else_looks_at_the_site_who_may_end_before_it_was_seen(home: Path) -> None:
+    def looking() -> int:
+        return sum(one.name == "looks at sites" for one in threading.enumerate())
+
+    services, before = bootstrap(), looking()
+    locks.hold(watch_lock(home))
+    look_beside(services, "SC-000001")
+    assert looking() == before
+    locks.let_go(watch_lock(home))
+    look_beside(services, "SC-000001")
+    assert looking() == before + 1
 
 
 def test_the_pager_has_the_site_and_the_web_ecm_of_the_policy_looked_at_without_prefect(home: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from caseproof.config.paging import watch_lock
 from caseproof.config.policy import PolicyNow
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.paging.by_link import Keys
@@ -11,7 +12,7 @@ from caseproof.procedure.paging.engine import Pager
 from caseproof.procedure.paging.ports import CallList, Channels, PagingParts, pager_of
 from caseproof.procedure.paging.probing import SiteLooks, look_once
 from caseproof.procedure.paging.watch import PagingWatch
-from caseproof.store import Together
+from caseproof.store import Together, locks
 
 
 def parts_of(services: Services) -> PagingParts:
@@ -37,6 +38,12 @@ def site_looks(services: Services) -> SiteLooks:
     """What looks at sites beside the calling, and at the web ECM servers that the policy names."""
     parts = parts_of(services)
     return SiteLooks(lambda ref: look_once(services.files, ref, parts.paging.web_ecm))
+
+
+def look_beside(services: Services, ref: str) -> None:
+    """Have the site looked at by this process, unless a pager runs: that one ends with none of the callings."""
+    if not locks.is_held(watch_lock(services.settings.home_folder)):
+        site_looks(services)(ref)
 
 
 def watch_of(services: Services, say: Callable[[str], None]) -> PagingWatch:
