@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
+from caseproof.domain.recordings.listing import is_asked_for
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.answer_ledger import Overtaken
 from caseproof.procedure.core.logins import Person
@@ -43,6 +44,7 @@ def case_routes(store: Store, vault: Vault, questions: Questions, pages: Pages, 
         asked = questions.show(page.case, request, person, typed, error)
         headers = PAGE_HEADERS if asked.asked else _WAITING_HEADERS if asked.looks else HEADERS
         what = {"page": page, "case": page.case, "question": asked, "emergency": goes_on(page.case)}
+        what["recording_asked"] = is_asked_for(page.case)
         return pages.show("case.html", status, headers, who=person, **what)
 
     @router.api_route("/cases/{ref}", methods=list(READ))

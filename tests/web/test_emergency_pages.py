@@ -331,7 +331,16 @@ def test_it_is_over_only_with_why_and_what_was_typed_stays(world: Any, operator:
     page = operator.get(f"/emergency/{ref}")
     assert "It is over: The <b>server</b> was restarted." in read(page.text)
     assert "/answer" not in page.text, "nothing is left to press"
-    assert "An emergency goes on here" not in operator.get(f"/cases/{ref}").text
+    case = operator.get(f"/cases/{ref}").text
+    assert "An emergency goes on here" not in case
+    assert f'/cases/{ref}/after#recordings">link its recording, or say why there is none' in case
+
+
+def test_whoever_opens_it_reads_what_is_wrong_before_who_was_tried(world: Any, operator: TestClient) -> None:
+    ref = raised(world)
+    page, case = operator.get(f"/emergency/{ref}").text, operator.get(f"/cases/{ref}").text
+    assert page.index('id="standing"') < page.index("What was seen") < page.index("Who was tried")
+    assert case.index("An emergency goes on here") < case.index('id="question"')
 
 
 def test_a_page_of_an_earlier_emergency_answers_none_that_goes_on_now(world: Any, operator: TestClient) -> None:

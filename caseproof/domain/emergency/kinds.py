@@ -43,7 +43,7 @@ def page_begun(states: States) -> Entry:
 
 def page_ended(states: States) -> Entry:
     """What came of it."""
-    sentence = "Try {attempt}: {outcome}"
+    sentence = "Try {attempt}: {_outcome}"
     return _fact("page_ended", says.PageEnded, states, sentence=sentence, rule="E8", wakes=False)
 
 

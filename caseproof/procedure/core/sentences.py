@@ -32,8 +32,9 @@ def whole_sentence(event: Event) -> str:
     data["_opened"] = "adopted" if event.data.get("adopted") else "opened"
     data |= {name: "; ".join(map(str, told)) for name, told in event.data.items() if _is_texts(told)}
     data |= {name: moment(told) for name, told in event.data.items() if isinstance(told, str)}
+    data["_outcome"] = in_words(event.data.get("outcome", ""))
     lines = (("To try", data["suggestions"]), ("To answer", data["questions"]))
-    data["_lines"] = "; ".join(f"{what}: {said}" for what, said in lines if said)
+    data["_lines"] = ". ".join(f"{what}: {said}" for what, said in lines if said)
     data["_cause"], data["_on"] = in_words(event.data.get("cause", "")), str(event.data.get("on", ""))[:10]
     return one_line(event.kind.spec.sentence.format_map(data))
 
