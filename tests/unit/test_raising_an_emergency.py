@@ -19,8 +19,8 @@ from caseproof.domain.emergency.raising import (
 )
 from caseproof.domain.emergency.vocabulary import CRITERIA, Criterion, OwnLadder
 from caseproof.domain.errors import NotAllowed
-from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from tests.support.paged import PAGED, START, raising
+from tests.support.trial import TRIAL
 
 
 def codes(**more: object) -> list[str]:
@@ -91,5 +91,5 @@ def test_who_did_everything_is_advised_nothing() -> None:
 
 def test_a_procedure_without_emergencies_says_so() -> None:
     assert str(kind_with(PAGED, EmergencyRaised)) == "emergency_raised"
-    with pytest.raises(NotAllowed, match=r"A job failure has no emergencies. Next: Raise the emergency on a support"):
-        kind_with(JOB_FAILURE, EmergencyRaised)
+    with pytest.raises(NotAllowed, match=r"has no emergencies. Next: Raise the emergency on a support"):
+        kind_with(TRIAL, EmergencyRaised)

@@ -28,7 +28,7 @@ def test_nothing_that_we_start_asks_for_a_token_or_a_version(
 ) -> None:
     home = tmp_path_factory.mktemp("home")
     services = [one for group in plan(Settings(home=home), {}, postgres=False).groups for one in group]
-    assert len(services) == 5
+    assert len(services) == 7
     assert {one.env[name] for one in services} == {"false"}
     assert clean_env(home)[name] == "false"
 
