@@ -151,7 +151,6 @@ class _Look:
             after=[self._policy_row, self._store_row],
             seconds=15,
         )
-        self._start("Nothing owed", lambda: self._checks.nothing_owed(), after=[self._store_row], seconds=15)
         self._start("Key of links", self._key, after=[self._home, self._store_row], seconds=15)
         self._start(
             "Evidence",
@@ -191,6 +190,8 @@ class _Look:
         self._start("Mail server", self._mail, after=needs, seconds=20)
         self._start("Mailbox", self._mailbox, after=needs, seconds=20)
         self._start("Desk", self._desk, after=[*needs, self._store_row], seconds=15)
+        # After what is owed to: an account that is missing is named first, and not the mail that waits for it.
+        self._start("Nothing owed", lambda: self._checks.nothing_owed(), after=[self._store_row], seconds=15)
 
     def _mail(self) -> str:
         policy = self._known_policy

@@ -21,6 +21,7 @@ from caseproof.store.migrate import SchemaState, refuse_unusable, standing
 
 WAIT_SECONDS = 3
 SAMPLE_CASES, SAMPLE_FILES = 5, 60
+_WAIVING = " What nobody wants any more: `caseproof case why REF`, then `caseproof case waive REF WHAT`."
 _SHOWN = 10
 MISSED_PASSES, LEAST_PATIENCE = 4, timedelta(minutes=15)
 """So many passes of the keeper may be missed, and so long in any case: a worker may have been busy."""
@@ -115,8 +116,8 @@ class StoreChecks:
         told = [f"{one.row.ref}: {one.sentence}" if one.row.ref else one.sentence for one in owed_lines(late)]
         raise Failed(
             f"{count} owed, and not done yet. {' '.join(told[:3])}{f' And {count - 3} more.' if count > 3 else ''}",
-            "Put right what is named; the keeper does the rest by itself. What nobody wants any more: `caseproof case "
-            "why REF`, then `caseproof case waive REF WHAT`.",
+            "Put right what is named; the keeper does the rest by itself."
+            + (_WAIVING if any(row.ref for row in late) else ""),
         )
 
     def evidence(self, vault: Vault) -> str:
