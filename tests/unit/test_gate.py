@@ -107,7 +107,8 @@ def asked(gate: Gate, words: bytes) -> bytes:
     host, port = gate.address.removeprefix("socks5://").split(":")
     with socket.create_connection((host, int(port)), timeout=5) as line:
         line.sendall(words)
-        line.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # the gate may have hung up already
+            line.shutdown(socket.SHUT_WR)
         said = b""
         with suppress(ConnectionResetError):
             while more := line.recv(100):

@@ -563,7 +563,7 @@ def test_a_proof_of_before_or_of_something_else_proves_no_job(other: dict[str, A
 # -- the procedure as data ----------------------------------------------------------------------------------------
 
 SLOTS = {one.name for one in fields(Case)}
-FOR_PEOPLE = {"_form", "_opened"}
+FOR_PEOPLE = {"_form", "_opened", "_lines", "_outcome"}
 
 
 @pytest.mark.parametrize("kind", Kind)
