@@ -6,9 +6,11 @@ from typing import Any, Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
+from caseproof.domain.errors import BadInput, NotAllowed
 from tasks.common import KEEP_NOTHING
+from tasks.display.logs import hide
 from tasks.emergencies import call_people, follow, how_it_stands, look_at_the_site, raise_it, take_up
 
 
@@ -60,7 +62,10 @@ def emergency(
         "own_ladder": own_ladder, "whom": who_is_called, "terminals": terminals, "case": case, "client": client,
         "said": what_they_say, "answered_by": raised_by,
     }  # fmt: skip
-    ref = raise_it(said)  # E7, E9, E11: refused with all that is missing, or raised
+    try:
+        ref = raise_it(said)  # E7, E9, E11: refused with all that is missing, or raised
+    except (BadInput, NotAllowed) as wrong:  # of the form: people read what is missing, and no traceback
+        return Failed(message=hide(str(wrong)))
     calling = call_people(ref)  # E8: mail, Teams and telephone at once, beside all that follows
     if not take_up(ref):
         calling.join()

@@ -6,12 +6,14 @@ from typing import Any, Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
+from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.support.vocabulary import Urgency
 from caseproof.procedure.core.support import SupportWanted
 from tasks.common import KEEP_NOTHING, load_case, services
 from tasks.display.ladder import show_the_ladder
+from tasks.display.logs import hide
 from tasks.display.showing import announce, show_the_case
 from tasks.people import help_if_stuck
 from tasks.runs.case_runs import take_up_support
@@ -67,7 +69,10 @@ def escalation(
         client=client, product=product, summary=summary, said=said, urgency=Urgency(urgency), failing=failing,
         site=site, contract=contract, continues=continues, how="the Prefect UI's form",
     )  # fmt: skip
-    ref = take_up_support(services(), wanted, opened_by, case)
+    try:
+        ref = take_up_support(services(), wanted, opened_by, case)
+    except (BadInput, NotAllowed) as wrong:  # of the form: people read what is missing, and no traceback
+        return Failed(message=hide(str(wrong)))
     if ref is None:
         return Completed(message="Another live run carries this case already; nothing was done twice.")
     read_answers(ref)

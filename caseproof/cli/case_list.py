@@ -118,7 +118,7 @@ def case_list(
 
 
 def _listed(rows: Sequence[CaseRow], title: str) -> Table:
-    table = table_of(title, "Case", "State", "Job", "Retailer", "Cause", "Opened (UTC)")
+    table = table_of(title, "Case", "State", "Job or matter", "Retailer or client", "Cause or product", "Opened (UTC)")
     for row in rows:
         state = f"{called(row.state)} until {row.paused_until}" if row.paused_until else called(row.state)
         whose = " · ".join(part for part in (row.retailer, row.marketplace) if part)

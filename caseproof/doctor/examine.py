@@ -221,7 +221,7 @@ class _Look:
 
         def list_them() -> str:
             found.update(self._here.platforms())
-            return outside.saved_platforms(found)
+            return outside.saved_platforms(found, needed=bool(found) or self._needs_a_platform())
 
         listed = self._start("Platforms", list_them, after=[self._prefect], seconds=IMPORTS_SECONDS)
         if listed.finding.ok:
@@ -232,6 +232,13 @@ class _Look:
                 self._start(f"Pages of {name}", partial(outside.pages, name, load), after=[answers], seconds=20)
                 told = partial(self._contacts, name, load)
                 self._start(f"Contacts of {name}", told, after=[answers, self._store_row], seconds=LIST_SECONDS)
+
+    def _needs_a_platform(self) -> bool:
+        """Unless the team has support cases alone: it named people for them, and no job was ever looked after."""
+        if not (self._policy_row.finding.ok and self._store_row.finding.ok):
+            return True
+        ladder, on_call = self._known_policy.ladder, self._known_policy.on_call
+        return not (ladder.address or ladder.people or on_call.people) or self._checks.knows_jobs()
 
     def _contacts(self, name: str, load: Callable[[], JobPlatform]) -> str:
         return outside.contacts(name, load, self._checks.store)

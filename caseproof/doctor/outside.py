@@ -92,8 +92,10 @@ def desk(name: str, load: Callable[[], Desk]) -> str:
     return f"'{name}': its tickets can be read"
 
 
-def saved_platforms(platforms: Mapping[str, Any]) -> str:
-    """Whether there is a platform at all."""
+def saved_platforms(platforms: Mapping[str, Any], needed: bool = True) -> str:
+    """Whether there is a platform at all; where none is ``needed``, that there is none is said."""
+    if not platforms and not needed:
+        return "none is saved: there are support cases and emergencies alone, and no job is looked after"
     if not platforms:
         raise Failed(
             "There is no platform yet, so there is no job to open a case for.",

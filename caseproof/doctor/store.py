@@ -11,7 +11,9 @@ from sqlalchemy.engine import URL, make_url
 from caseproof.config.clock import utc_now
 from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.examination import Failed, blaming
+from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.evidence.vault import Vault
+from caseproof.procedure.containment import known_jobs
 from caseproof.procedure.keeper.problems import PROBLEMS
 from caseproof.procedure.views.owed import owed_lines
 from caseproof.store import Store
@@ -105,6 +107,13 @@ class StoreChecks:
                 "`case-keeper` makes a pass each hour besides: how do its latest runs end?",
             )
         return f"The keeper looked after {count} open cases at {latest[1]:%H:%M} UTC"
+
+    def knows_jobs(self) -> bool:
+        """Whether a check ever listed a platform's jobs, or a job's failure has a case."""
+        with self.store.reading() as uow:
+            return known_jobs.were_listed(uow) or any(
+                row.ref.startswith(f"{JOB_FAILURE.prefix}-") for row in uow.cases.rows()
+            )
 
     def nothing_owed(self) -> str:
         """Whether all was done that had to be: mail, tickets, steps; of closed cases, too."""

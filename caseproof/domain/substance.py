@@ -21,6 +21,12 @@ _FILLERS = (
 )
 """Words of which a text may have any number, and says nothing while it has no other."""
 _FILLER_WORDS = frozenset(_FILLERS.split())
+_NUMBER = re.compile(r"\d{3}")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_ROWS = ("qwertyuiop", "qwertzuiop", "asdfghjkl", "zxcvbnm", "yxcvbnm", "abcdefghijklmnopqrstuvwxyz")
+_SOUNDS = re.compile(r"(?=.*[aeiouy])(?=.*[b-df-hj-np-tv-xz]).{3,}")
+_ONE_SOUND = re.compile(r"sch|ch|ck|ph|th|st|ng|sh")
+_NO_WORD = re.compile(r"(.)\1\1|[b-df-hj-np-tv-xz]{5}")
 
 
 def says_something(text: object) -> bool:
@@ -34,7 +40,25 @@ def says_something(text: object) -> bool:
     words = {word for word in _BETWEEN.split(plain) if word}
     if words <= _FILLER_WORDS:
         return False
-    return len(words) >= _FEWEST_WORDS or not plain.isascii()
+    return (len(words) >= _FEWEST_WORDS or not plain.isascii()) and _has_a_word(plain)
+
+
+def _has_a_word(plain: str) -> bool:
+    """Whether there is a word among the letters, or a number of some length: what was typed is more than a row of keys.
+
+    A word in Latin letters has a vowel and a consonant, no letter three times on end, and no five consonants but for
+    those that are written for one sound. Any other script's letters are words.
+    """
+    if _NUMBER.search(plain):
+        return True
+    return any(_is_a_word(word) for word in _LETTERS.findall(plain) if word not in _FILLER_WORDS)
+
+
+def _is_a_word(word: str) -> bool:
+    if not word.isascii():
+        return True
+    by_keys = any(word in row or word in row[::-1] for row in _ROWS)
+    return bool(_SOUNDS.fullmatch(word)) and not by_keys and not _NO_WORD.search(_ONE_SOUND.sub("s", word))
 
 
 def is_one_of(value: object, known: type[StrEnum]) -> bool:

@@ -98,8 +98,12 @@ class Probe:
     @property
     def summary(self) -> str:
         """What was found, for people."""
-        wrong = [f"{look.what}: {look.found.replace('_', ' ')}" for look in self.looks if look.found is not Found.FINE]
+        wrong = [f"{look.what}: {_said(look.found)}" for look in self.looks if look.found is not Found.FINE]
         return "; ".join(wrong) or "every page that was asked answered"
+
+
+def _said(found: Found) -> str:
+    return "cannot be reached" if found is Found.AWAY else found.replace("_", " ")
 
 
 def probe_site(

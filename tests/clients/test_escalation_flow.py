@@ -59,6 +59,15 @@ def carry(run: str, **given: str) -> str:
         return str(client.read_flow_run(UUID(run)).state_name)
 
 
+def test_a_form_that_says_too_little_fails_with_what_is_missing_and_writes_no_case(services: Services) -> None:
+    state: Any = escalation(summary="The cart is empty", opened_by="operator", return_state=True)
+    assert (state.is_failed(), "Next: Fill in the client and their words" in state.message) == (True, True)
+    unknown: Any = escalation(case="SC-000099", return_state=True)
+    assert (unknown.is_failed(), "SC-000099" in unknown.message) == (True, True)
+    with services.store.reading() as uow:
+        assert uow.cases.rows() == []
+
+
 def read(server: PrefectServer, path: str) -> dict[str, Any]:
     found: dict[str, Any] = World.call(server, "GET", path).json()
     return found

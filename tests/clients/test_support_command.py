@@ -31,7 +31,10 @@ def test_a_support_case_is_opened_shown_and_found_by_who_has_to_act(run: Run) ->
     assert "Customers see an empty cart." in shown.out
     why = json.loads(run("case", "why", "SC-000001", "--json").out)
     assert ("solved" in {one["code"] for one in why["missing"]}, bool(why["to_climb"])) == (True, True)
-    assert "Empty cart" in run("case", "list").out
+    listed = run("case", "list").out
+    assert "Empty cart" in listed
+    heads = {"Retailer or client", "Cause or product"}
+    assert all(set(head.split()) <= set(listed.replace("┃", " ").split()) for head in heads), listed
 
     waits = json.loads(run("mine", "Operator", "--json").out)
     assert (waits["name"], [one["case"] for one in waits["cases"]]) == ("operator", ["SC-000001"])

@@ -28,6 +28,7 @@ from caseproof.config.settings import Settings
 from caseproof.config.shipped import shipped
 from caseproof.doctor import Failed, Installation, Outcome, examine
 from caseproof.doctor.machine import room_left
+from caseproof.doctor.outside import saved_platforms
 from caseproof.domain.codes import Code
 from caseproof.domain.owing import Debt
 from caseproof.evidence.answer_keys import AnswerKeys
@@ -492,6 +493,12 @@ def no_platform_that_was_saved(house: Any, _: Path) -> Installation:
     names = ("name", "data", "block_schema_id", "block_type_id")
     house.undo.callback(house.call, "POST", "block_documents/", json={name: ours[name] for name in names})
     return house.installation()
+
+
+def test_a_team_with_support_cases_alone_needs_no_platform() -> None:
+    assert "no job is looked after" in saved_platforms({}, needed=False)
+    with pytest.raises(Failed, match="no platform yet"):
+        saved_platforms({}, needed=True)
 
 
 # -- the web app and the clocks -------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.emergency.raising import Raising, Sighting
 from caseproof.domain.emergency.vocabulary import Criterion, OwnLadder
 from caseproof.domain.owing import Debt
-from caseproof.domain.support.efforts import items
+from caseproof.domain.support.efforts import documents, items
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.vocabulary import Outcome
@@ -227,6 +227,9 @@ def test_development_s_ticket_carries_the_change_what_was_tried_with_its_outcome
         "Emergency at",
     ):
         assert said in whole, said
+    page = next(one["address"] for one in documents(world.case(ref)))
+    assert f"({page})" in whole, "a link, in markdown"
+    assert "https: //" not in ticket.body + "".join(comments(world, support.id)), "the policy's pages can be clicked"
     fact = world.case(ref).own["development_ticket"]
     assert (fact["ticket"], fact["adopted"], fact["evidence"]) == ("T-000002", False, file.digest)
     assert any("Ticket T-000002 opened for the development team" in one for one in comments(world, support.id))

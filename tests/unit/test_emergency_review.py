@@ -79,6 +79,15 @@ def test_it_says_who_did_what_and_every_try_with_what_came_of_it() -> None:
     assert [one.number for one in review.paging.attempts] == [1, 2, 3, 4]
 
 
+def test_that_a_form_was_answered_is_no_line_of_its_own_beside_what_the_answer_did() -> None:
+    told = Told().note(0, Kind.EMERGENCY_RAISED, "front line")
+    told.note(5, Kind.QUESTION_ASKED, number=1, form="pt", flow_run="f")
+    told.note(9, Kind.QUESTION_ANSWERED, "product technician", number=1, form="pt", answer={})
+    review = review_of(told.case)
+    assert review is not None
+    assert [one.fact.event.kind for one in review.moments] == [Kind.EMERGENCY_RAISED]
+
+
 def test_what_happens_in_the_case_after_it_is_over_does_not_change_it_but_for_tries_that_end_late() -> None:
     told = whole()
     before = review_of(told.case)

@@ -476,6 +476,52 @@ def test_words_in_any_script_say_something_and_fillers_do_not() -> None:
         assert says_something(text), text
 
 
+def test_letters_that_make_no_word_say_nothing_and_short_or_odd_words_do() -> None:
+    for keys in (
+        "xx yy zz qq", "aa bb cc dd", "xxx yyy zzz", "qwe asd zxc", "abc def ghi", "fkjdslf kjdsfoi", "aaa eee ooo uuu",
+        "lkjh fdsa poiu", "bcd fgh jkl mnp",
+    ):  # fmt: skip
+        assert not says_something(keys), keys
+    for words in (
+        "SSL: HTTP 503", "ran df -h again", "Rechtschreibung Sprachpaket", "purged CDN, DNS ok", "rhythms strengths",
+        "order 4711", "Cron läuft", "PHP 8.3 update", "job ran at 12:40", "Login ok on iOS", "nginx -t ran clean",
+    ):  # fmt: skip
+        assert says_something(words), words
+
+
+EXPECTED = (
+    "it should work now", "Restarted the server, should be fixed.", "we hope that it holds", "Hopefully fixed for good",
+    "I expect it to work from now on", "is expected to run tonight", "assuming the cache was it", "it probably works now",
+    "I think it is fixed", "that ought to do it", "supposed to be fine now", "Sollte jetzt wieder gehen.",
+    "müsste behoben sein", "Das dürfte erledigt sein", "ich hoffe, dass es hält", "hoffentlich behoben und stabil",
+    "vermutlich wieder in Ordnung", "ich denke, es geht wieder", "it shouldn\u2019t happen again",
+    '"it should work now"',
+)  # fmt: skip
+SEEN = (
+    "placed an order on the site, it arrived", "the page shows 200 as expected", "works as it should: order 4711 paid",
+    'the message "value should be a number" is gone, order 12 went through', "Testbestellung kam an, wie erwartet",
+    "Bestellung 12 sieht aus, wie sie sein sollte", "no unexpected line in the log since 12:00",
+    "Hope Foods sees its cart again", "ich musste neu laden, dann war der Korb voll", "got the expected total of 20 EUR",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("checked", EXPECTED)
+def test_what_should_be_so_was_not_checked(checked: str) -> None:
+    told = in_state(State.WITH_L2)
+    assert "leave out what should be so" in refused(told, Request.STATE_SOLUTION, checked=checked)
+
+
+@pytest.mark.parametrize("checked", SEEN)
+def test_what_was_seen_was_checked_whatever_words_it_has(checked: str) -> None:
+    assert in_state(State.WITH_L2).do(Request.STATE_SOLUTION, checked=checked).case.own["solution"] is not None
+
+
+def test_a_step_that_should_have_solved_it_has_not() -> None:
+    told = in_state(State.WITH_L1)
+    refused(told, Request.TRY, outcome=str(Outcome.SOLVED), seen="it should work now")
+    told.do(Request.TRY, outcome=str(Outcome.NO_CHANGE), seen="the log says the key should be longer")
+
+
 def test_a_name_is_one_however_its_accents_and_blanks_are_written() -> None:
     composed, apart = "Ren\u00e9  Technicienne", "Rene\u0301 TECHNICIENNE"
     assert same_person(composed, apart)

@@ -157,5 +157,7 @@ def test_an_address_that_is_none_is_refused_with_the_next_action(url: str) -> No
 
 
 def test_a_name_alone_is_taken_for_https_and_one_that_nobody_knows_is_away() -> None:
-    (look, *_) = probe_site(Site("shop.invalid"), NOW, whole_seconds=5).looks
+    probe = probe_site(Site("shop.invalid"), NOW, whole_seconds=5)
+    (look, *_) = probe.looks
+    assert "home page: cannot be reached" in probe.summary
     assert (look.url, look.found) == ("https://shop.invalid/", Found.AWAY)

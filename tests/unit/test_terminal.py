@@ -245,6 +245,26 @@ def test_a_name_makes_no_line_heading_link_or_picture_in_a_ticket(name: str) -> 
     assert re.search(r"\w://|www\.|!\S+!|\[[^\]]*\|\w+://", body) is None, "nor where a desk has rules of its own"
 
 
+def test_an_address_of_the_policy_can_be_clicked_in_a_ticket_and_no_other() -> None:
+    ours = {"https://docs.example.com/cart", "https://www.example.com/a.html"}
+    for text in (
+        "read https://docs.example.com/cart", "tried (out of https://docs.example.com/cart): no change",
+        "https://www.example.com/a.html, then the cart.", "see https://docs.example.com/cart.",
+    ):  # fmt: skip
+        assert in_ticket(text, ours) == text
+    for text in (
+        "https://docs.example.com/cart.evil.example", "https://docs.example.com/cart/../x", "![x](https://docs.example.com/cart)",
+        "https://evil.example/?https://docs.example.com/cart", "<https://docs.example.com/cart>", "!https://www.example.com/a.html!",
+        "[click|https://docs.example.com/cart]", "https://docs.example.com/cart?token=1", "https://docs.example.com",
+    ):  # fmt: skip
+        said = in_ticket(text, ours)
+        assert acts(said) == set(), said
+        assert re.search(r"!\S+!|\[[^\]]*\|\w+://|evil\.example/\?https?://|cart[./?][^\s]*://", said) is None, said
+    assert ": //" in in_ticket("https://docs.example.com/cart.evil.example", ours)
+    for name in IN_TICKETS.values():
+        assert in_ticket(name, ours) == in_ticket(name), "what is not ours stays harmless"
+
+
 @pytest.mark.parametrize("words", IN_TICKETS.values(), ids=IN_TICKETS)
 def test_a_retailer_s_words_are_a_quotation_of_plain_lines_in_a_ticket(words: str) -> None:
     quoted = quoted_in_ticket(words)

@@ -197,6 +197,10 @@ def test_whoever_is_not_logged_in_is_led_there_by_one_click_too(client: TestClie
 
 def test_nobody_without_a_log_in_and_no_form_from_elsewhere_raises_one(world: Any, client: TestClient) -> None:
     assert client.get("/emergency", headers={"Accept": "text/html"}).headers["Location"] == "/login?next=/emergency"
+    meanwhile = read(client.get("/login?next=/emergency").text)
+    assert "An emergency waits for no login." in meanwhile
+    assert "caseproof emergency" in meanwhile
+    assert "An emergency" not in read(client.get("/login?next=/cases").text)
     sent = client.post("/emergency", data=FILLED)
     assert (sent.status_code, "The checkout says 500." in read(sent.text)) == (401, True), "nothing typed is lost"
     with world.services.store.reading() as uow:

@@ -15,6 +15,7 @@ from caseproof.domain.emergency import payloads as says
 from caseproof.domain.emergency.paging import Attempt, Paging, paging_of
 from caseproof.domain.emergency.vocabulary import Channel, Outcome
 from caseproof.domain.fold import fold
+from caseproof.domain.specs import Role
 
 _TRIES = (says.PageBegun, says.PageEnded)
 """What stands in the table of tries, and not among what happened."""
@@ -116,7 +117,9 @@ def _of_it(case: Case, paging: Paging) -> list[Fact]:
     """What happened from its raising to its end, of the whole case: who did what, beside the emergency's own events."""
     found: list[Fact] = []
     for seq, event in enumerate(case.events[paging.raised.seq - 1 :], paging.raised.seq):
-        if event.kind.spec.news or event.says(says.PageBegun):
+        # What an answer did stands there by itself.
+        is_news = event.kind.spec.news and event.kind.spec.role is not Role.ANSWERS
+        if is_news or event.says(says.PageBegun):
             found.append(FactOf(seq, event))
         if event.says(says.EmergencyOver):
             break

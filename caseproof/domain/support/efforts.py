@@ -112,6 +112,12 @@ def documents(case: Case) -> list[says.Document]:
     return [one for one in linked[-1].data["documents"] if is_address(one["address"])] if linked else []
 
 
+def linked_addresses(case: Case) -> frozenset[str]:
+    """The addresses of all documents that the policy ever named for this case."""
+    linked = case.all_of(says.DocumentsLinked)
+    return frozenset(one["address"] for fact in linked for one in fact.data["documents"] if is_address(one["address"]))
+
+
 def is_documented(case: Case, address: object) -> bool:
     """Whether a step out of this document counts for L2: one of those linked; any page, where none was."""
     linked = [one["address"] for one in documents(case)]

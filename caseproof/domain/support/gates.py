@@ -12,6 +12,7 @@ from typing import Any
 
 from caseproof.domain.case import Case
 from caseproof.domain.events import Event
+from caseproof.domain.expectation import expects
 from caseproof.domain.people import same_person
 from caseproof.domain.substance import is_address, is_one_of, says_something, stands_in
 from caseproof.domain.support import payloads as says
@@ -151,8 +152,13 @@ def _step(name: str) -> Bring:
     return Bring(
         "step", "E3" if name == "told" else "E2", "Which step was taken, and what came of it, in words of their own.",
         "Say what you did and what you saw, so that a colleague can do it again.",
-        lambda _, event: is_checkable(event.data["step"], event.data["seen"]),
+        lambda _, event: is_checkable(event.data["step"], event.data["seen"]) and not _only_expected(event),
     )  # fmt: skip
+
+
+def _only_expected(event: Event) -> bool:
+    """That it solved the problem is seen, and not expected (J11)."""
+    return event.data.get("outcome") == Outcome.SOLVED and expects(event.data["seen"])
 
 
 STEP, TOLD_STEP = _step("tried"), _step("told")
@@ -196,11 +202,12 @@ CODE_CHANGE = _text("change", "E5", "Which change in code is needed.", "State th
 CODE_DONE = _text("accepted_when", "E5", "How one sees that the change is done.", "Say what is to be seen then.")
 RESULT = _text("result", "E5", "What the development team did.", "Say what was changed, or why nothing was.")
 SOLVES = _text("solution", "J11", "The solution.", "Say what solved it.")
-CHECKED = _text(
+CHECKED = Bring(
     "checked",
     "J11",
     "What was checked and seen: expecting it to work is no verification.",
-    "Look, and write down what you saw.",
+    "Look, and write down what you saw; leave out what should be so.",
+    lambda _, event: says_something(event.data.get("checked")) and not expects(event.data.get("checked")),
 )
 WHY_NO_SOLUTION = _text("why", "J11", "Why it is no solution.", "Say what is still wrong.")
 WHY_AGAIN = _text("why", "E1", "Why it is opened again.", "Say what the client said or what was seen.")  # fmt: skip

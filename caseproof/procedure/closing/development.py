@@ -7,7 +7,7 @@ from caseproof.desks.base import Desk, DeskError, TicketStatus
 from caseproof.domain.case import Case, Fact, FactOf
 from caseproof.domain.emergency import payloads as emergency
 from caseproof.domain.support import payloads as says
-from caseproof.domain.support.efforts import documents, items, outcomes
+from caseproof.domain.support.efforts import documents, items, linked_addresses, outcomes
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.owing import answer_key, development_answers, without_ticket
@@ -16,7 +16,7 @@ from caseproof.procedure.closing.ticket import same_file
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.parts import Effects, EvidenceFiles, Ledger, Links
 from caseproof.procedure.core.sentences import whole_sentence
-from caseproof.procedure.core.texts import in_ticket, own_line, plain, quoted_in_ticket, short
+from caseproof.procedure.core.texts import in_ticket, link, own_line, plain, quoted_in_ticket, short
 
 _LONGEST = 4000
 """How many characters of the client's words the ticket shows; its attachment has all of them."""
@@ -134,7 +134,7 @@ def body_of(links: Links, case: Case, fact: FactOf[says.DevelopmentRaised]) -> s
         quoted_in_ticket(short(facts["said"], _LONGEST)),
         "",
         "What was tried, and what came of it:",
-        *(f"- {in_ticket(one)}" for one in tried(case)),
+        *(f"- {in_ticket(one, linked_addresses(case))}" for one in tried(case)),
     ]
     lines += ["", *(f"Consulted: {in_ticket(one['title'])}, {one['address']}" for one in documents(case))]
     lines += [f"Seen: {in_ticket(found)} {url}" for found, url in seen(links, case)]
@@ -192,7 +192,7 @@ def bundle(links: Links, case: Case, fact: FactOf[says.DevelopmentRaised]) -> st
         "\n".join(["## Whose it is", "", *(f"* {n.capitalize()}: {plain(facts[n])}" for n in named if facts.get(n))]),
         "## What the client said\n\n" + "\n".join(f"> {own_line(line)}" for line in str(facts["said"]).splitlines()),
         _listed("What was tried, and what came of it", [plain(one) for one in tried(case)]),
-        _listed("Consulted", [f"{plain(one['title'])}: {plain(one['address'])}" for one in documents(case)]),
+        _listed("Consulted", [link(one["title"], one["address"]) for one in documents(case)]),
         _listed("Evidence", [f"{plain(words)}: {url}" for words, url in seen(links, case)]),
         _listed("The history", [_event(one) for one in history(case, fact.seq)]),
     ]

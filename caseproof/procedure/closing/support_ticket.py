@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.support import payloads as says
-from caseproof.domain.support.efforts import documents
+from caseproof.domain.support.efforts import documents, linked_addresses
 from caseproof.domain.support.ladder import owner_of
 from caseproof.domain.support.lifecycle import OWNERS
 from caseproof.domain.support.vocabulary import TIER_NAMES, Tier
@@ -48,7 +48,8 @@ def comment_of(links: Links, case: Case, fact: Fact, people: People) -> str:
     """What the ticket is told of an event: when, who, what, and who has the case from then on."""
     tier = fact.get("tier")
     who = f"{in_ticket(fact.actor)} ({in_ticket(tier)})" if tier else in_ticket(fact.actor)
-    told = f"{fact.at:%Y-%m-%d %H:%M} UTC, {who}: {in_ticket(short(whole_sentence(fact.event), _LONGEST))}"
+    said = short(whole_sentence(fact.event), _LONGEST)
+    told = f"{fact.at:%Y-%m-%d %H:%M} UTC, {who}: {in_ticket(said, linked_addresses(case))}"
     target = fact.event.kind.spec.target
     owner = OWNERS.get(target) if target is not None else None
     lines = [told, *([f"Now with {with_whom(owner, people)}."] if owner else [])]

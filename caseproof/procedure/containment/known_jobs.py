@@ -39,6 +39,11 @@ def note_jobs(store: Store, clock: Clock, platform: str, jobs: Iterable[Job]) ->
         uow.commit()
 
 
+def were_listed(uow: UnitOfWork) -> bool:
+    """Whether a check ever listed the jobs of any platform."""
+    return any(uow.cursors.names(_MARK))
+
+
 def known_platforms(uow: UnitOfWork) -> list[str]:
     """The platforms that were checked, or have open cases, sorted."""
     checked = (name.removeprefix(_MARK) for name in uow.cursors.names(_MARK))

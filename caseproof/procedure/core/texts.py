@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterable
 
 from caseproof.domain.visible import one_line, visible
 
@@ -50,13 +51,24 @@ _WWW = re.compile(r"(?i)\b(www)\.(?=\w)")
 _BEGINS = re.compile(r"[#>=*+|`~\t -]|\d{1,9}[.)]|h[1-6]\.|bq\.|\{|\[|!")
 
 
-def in_ticket(text: object) -> str:
+def in_ticket(text: object, ours: Iterable[str] = ()) -> str:
     """Text from outside for a line of a ticket: it stays one line, and makes no link and no picture.
+
+    ``ours`` are addresses that the policy names: where one stands whole and alone, it stays as it is, to be clicked.
 
     Desks show a ticket's text as it is, as markdown, as HTML or in a wiki's own marks, so nothing can be escaped: a
     blank parts what only acts together, and people read on.
     """
-    return _WWW.sub(r"\1 .", _IN_TICKET.sub(" ", one_line(text)))
+    known = "|".join(re.escape(one) for one in sorted(ours, key=len, reverse=True) if _ADDRESS.fullmatch(one))
+    if not known:
+        return _apart(one_line(text))
+    # Every second part is one of ours: it begins a word, and nothing but the stop of a sentence follows it.
+    parts = re.split(rf"((?:(?<!\S)|(?<=\())(?:{known})(?=[.,;:)]{{0,3}}(?:\s|$)))", one_line(text))
+    return "".join(part if place % 2 else _apart(part) for place, part in enumerate(parts))
+
+
+def _apart(line: str) -> str:
+    return _WWW.sub(r"\1 .", _IN_TICKET.sub(" ", line))
 
 
 def quoted_in_ticket(words: object) -> str:
