@@ -27,11 +27,15 @@ from caseproof.config.clock import utc_now
 from caseproof.config.settings import Settings
 from caseproof.config.shipped import shipped
 from caseproof.doctor import Failed, Installation, Outcome, examine
+from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.machine import room_left
 from caseproof.doctor.outside import saved_platforms
+from caseproof.doctor.store import StoreChecks
 from caseproof.domain.codes import Code
 from caseproof.domain.owing import Debt
 from caseproof.evidence.answer_keys import AnswerKeys
+from caseproof.procedure.containment.known_jobs import note_jobs
+from caseproof.procedure.core.services import bootstrap
 from caseproof.store import Store
 from caseproof.up.processes import free_port
 from sandbox.receiving import AUTHSERV
@@ -495,7 +499,14 @@ def no_platform_that_was_saved(house: Any, _: Path) -> Installation:
     return house.installation()
 
 
-def test_a_team_with_support_cases_alone_needs_no_platform() -> None:
+def test_a_team_with_support_cases_alone_needs_no_platform(house: Any, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", policy=house.home / "policy.yaml", database_url=None)
+    with closing(bootstrap(settings).store) as store:
+        checks = StoreChecks(settings.database, Clocks())
+        with closing(checks.store):
+            assert not checks.knows_jobs()
+            note_jobs(store, utc_now, "jobs", [])
+            assert checks.knows_jobs(), "a check listed its jobs, though it had none"
     assert "no job is looked after" in saved_platforms({}, needed=False)
     with pytest.raises(Failed, match="no platform yet"):
         saved_platforms({}, needed=True)

@@ -491,7 +491,7 @@ def test_letters_that_make_no_word_say_nothing_and_short_or_odd_words_do() -> No
 
 EXPECTED = (
     "it should work now", "Restarted the server, should be fixed.", "we hope that it holds", "Hopefully fixed for good",
-    "I expect it to work from now on", "is expected to run tonight", "assuming the cache was it", "it probably works now",
+    "I expect it to work from now on", "is expected to run tonight", "assuming the cache was it", "it probably works",
     "I think it is fixed", "that ought to do it", "supposed to be fine now", "Sollte jetzt wieder gehen.",
     "müsste behoben sein", "Das dürfte erledigt sein", "ich hoffe, dass es hält", "hoffentlich behoben und stabil",
     "vermutlich wieder in Ordnung", "ich denke, es geht wieder", "it shouldn\u2019t happen again",
@@ -501,7 +501,7 @@ SEEN = (
     "placed an order on the site, it arrived", "the page shows 200 as expected", "works as it should: order 4711 paid",
     'the message "value should be a number" is gone, order 12 went through', "Testbestellung kam an, wie erwartet",
     "Bestellung 12 sieht aus, wie sie sein sollte", "no unexpected line in the log since 12:00",
-    "Hope Foods sees its cart again", "ich musste neu laden, dann war der Korb voll", "got the expected total of 20 EUR",
+    "Hope Foods sees its cart again", "ich musste neu laden, dann war der Korb voll", "got the expected total of 20",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from caseproof.domain.emergency.vocabulary import Criterion, NewsKind, Outcome
+from caseproof.domain.emergency.vocabulary import Criterion, NewsKind, Outcome, OwnLadder
 from caseproof.procedure.paging.raising import end_emergency
 from caseproof.procedure.views.emergency import MOST_TRIES
 from tests.support.letters import hidden_fields
@@ -291,9 +291,11 @@ def test_each_kind_of_news_and_each_outcome_has_its_words_on_the_page(world: Any
 
 
 def test_who_takes_it_stands_there_with_until_when_and_gives_it_back(world: Any, operator: TestClient) -> None:
-    ref = raised(world)
+    ref = raised(world, own_ladder=OwnLadder.NOT_USED)
+    assert "Advised, while people are called" in read(operator.get(f"/emergency/{ref}").text)
     assert press(operator, ref, "take").status_code == 303
     page = read(operator.get(f"/emergency/{ref}").text)
+    assert ("Advised" in page, "while people are called" in page) == (True, False)
     assert re.search(r"You have it since .* Nobody is called until \d{4}-", page)
     assert "Call the whole team" not in page
     assert press(operator, ref, "back").status_code == 303
