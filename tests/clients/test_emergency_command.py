@@ -158,4 +158,4 @@ def test_the_pager_has_the_site_and_the_web_ecm_of_the_policy_looked_at_without_
         assert time.monotonic() < ends, "nobody looked"
         time.sleep(0.1)
     assert "home page: not looked at" in looked[0].data["found"], "an inner address that the team did not name"
-    assert "web ECM 1: away" in looked[0].data["found"]
+    assert "web ECM 1: cannot be reached" in looked[0].data["found"]
