@@ -114,7 +114,7 @@ def test_a_forged_call_back_is_refused_and_changes_nothing(world: Any, ref: str,
     body = urlencode(good)
     forged = [
         sent(path, body), sent(path, body, **{HEADER: ""}), sent(path, body, **{HEADER: "x" * 28}),
-        sent(path, body, **{HEADER: signed[:-2] + "A="}), sent(path, body + "&x=", **{HEADER: signed}),
+        sent(path, body, **{HEADER: signed.swapcase()}), sent(path, body + "&x=", **{HEADER: signed}),
         sent(path, body.replace("Digits=1", "Digits=3"), **{HEADER: signed}), sent(path + "?", body + "x"),
         sent(path + "?turn=2", body, **{HEADER: signed}),
         sent(path.replace("answer", "status"), body, **{HEADER: signed}),
