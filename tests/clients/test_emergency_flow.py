@@ -96,7 +96,7 @@ class Running:
         self._thread.start()
 
     def ended(self) -> State[Any]:
-        self._thread.join(30)
+        self._thread.join(120)
         assert self.state is not None, "it goes on"
         return self.state
 

@@ -129,7 +129,7 @@ def test_the_watch_takes_mail_as_it_comes_and_ends_at_sigterm_while_it_waits(
         mailbox.deliver(b"From: a@example.org\r\nSubject: one\r\n\r\nHello.\r\n")
         wait_until("the first mail to be put away", lambda: len(mailbox.folder("Caseproof")) == 1, 30)
         mailbox.deliver(b"From: a@example.org\r\nSubject: two\r\n\r\nHello again.\r\n")  # now it is in IDLE
-        wait_until("the second mail to be put away", lambda: len(mailbox.folder("Caseproof")) == 2, 10)
+        wait_until("the second mail to be put away", lambda: len(mailbox.folder("Caseproof")) == 2, 30)
         process.send_signal(signal.SIGTERM)
         process.wait(30)  # an IDLE lasts for minutes
     finally:
