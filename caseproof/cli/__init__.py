@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from caseproof.cli.audit import audit
 from caseproof.cli.backups import backup, restore
 from caseproof.cli.cases import case_app
 from caseproof.cli.causes import causes_app
@@ -64,6 +65,7 @@ app.command()(logout)
 app.command()(up)
 app.command()(setup)
 app.command()(doctor)
+app.command()(audit)
 app.command()(check)
 app.command()(keeper)
 app.command()(report)

@@ -41,7 +41,7 @@ def backup(
     if with_keys:
         sure("Whoever reads this backup can answer in the name of every retailer. Save the keys in it?", yes=yes)
     policy = policy_file(settings)
-    with _store_at_hand(settings) as store, _progress() as told:
+    with store_at_hand(settings) as store, progress_told() as told:
         store.migrate()
         _keys(settings, store).take_out_of_the_store()
         home = _home(settings, store, None if policy == BUILT_IN else policy)
@@ -68,7 +68,7 @@ def restore(
     if postgres:
         refuse_other_store(settings)
         EmbeddedPostgres(settings.postgres.folder).make()
-    with _store_at_hand(settings) as store, _progress() as told:
+    with store_at_hand(settings) as store, progress_told() as told:
         home = _home(settings, store, own)
         manifest, found = restore_backup(home, folder, is_up=lambda: _is_up(settings), anyway=anyway, progress=told)
         waiting = _keys(settings, store).after_restore()
@@ -86,7 +86,7 @@ def restore(
 
 
 @contextmanager
-def _store_at_hand(settings: Settings) -> Iterator[Store]:
+def store_at_hand(settings: Settings) -> Iterator[Store]:
     """The store, with its database running for as long as the block runs."""
     with ExitStack() as stack:
         if settings.database_url is None and settings.postgres.exists:
@@ -115,7 +115,7 @@ def _keys(settings: Settings, store: Store) -> AnswerKeys:
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
+def progress_told() -> Iterator[Progress]:
     """A bar on the terminal that is gone afterwards; nothing where nobody watches."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with progress_bar(*columns) as shown:

@@ -48,6 +48,7 @@ def _rows_where(*where: ColumnElement[bool], order: tuple[ColumnElement[Any], ..
     return select(*columns).where(*where).order_by(*order, cases.c.id)
 
 
+_PLAIN_REFS = select(cases.c.procedure, cases.c.id).order_by(cases.c.id)
 # What the keeper asks every few minutes, put together once: that takes longer than the answer.
 _DUE = _rows_where(cases.c.due_at <= bindparam("now"), order=(cases.c.due_at,)).limit(bindparam("limit"))
 _WATCHED = _rows_where(_JOB_FAILURE, cases.c.closed_at >= bindparam("since"), order=(cases.c.closed_at,))
@@ -213,6 +214,16 @@ class Cases:
         except Unreadable:
             follows = dict(self._readable_ones(known))
         return [ref for ref, told in known.values() if follows.get(ref) != told]
+
+    def refs(self) -> list[str]:
+        """The reference of every case, oldest first, as its number says it, whatever an edit put there."""
+        return [make_ref(*row) for row in self._connection.execute(_PLAIN_REFS)]
+
+    def closings(self) -> list[tuple[str, str]]:
+        """The closed cases and the digest of the proof that each is closed with, oldest first; read past the fold, so
+        that an edited row is among them."""
+        query = select(cases.c.procedure, cases.c.id, cases.c.proof).where(cases.c.closed).order_by(cases.c.id)
+        return [(make_ref(of, number), str(proof or "")) for of, number, proof in self._connection.execute(query)]
 
     def _readable_ones(self, numbers: Iterable[int]) -> Iterator[tuple[str, tuple[Any, ...]]]:
         """What the row of each case must say, of those cases whose events can be read; each is asked by itself."""

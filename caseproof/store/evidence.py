@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, insert, select
 
 from caseproof.store.refs import case_id, normal
 from caseproof.store.rows import insert_once
-from caseproof.store.tables import cases, evidence
+from caseproof.store.tables import cases, evidence, messages, ticket_attachments
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,15 @@ class EvidenceList:
         """The evidence with this digest, of the oldest case that has it."""
         found = self._connection.execute(_query().where(evidence.c.digest == digest).order_by(cases.c.id)).first()
         return _row(found) if found else None
+
+    def named(self) -> dict[str, str]:
+        """Every file that the store names: by its digest, what it is, for people."""
+        of_cases = select(evidence.c.digest, evidence.c.name, cases.c.ref).join_from(evidence, cases)
+        of_tickets = select(ticket_attachments.c.digest, ticket_attachments.c.name, ticket_attachments.c.ticket)
+        told = self._connection.execute
+        found = {digest: f"message {number}" for digest, number in told(select(messages.c.digest, messages.c.id))}
+        found |= {digest: f"{name} on T-{number:06d}" for digest, name, number in told(of_tickets)}
+        return found | {digest: f"{name} of {ref}" for digest, name, ref in told(of_cases)}
 
 
 def _query() -> Select[Any]:
