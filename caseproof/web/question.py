@@ -106,11 +106,12 @@ class ShownQuestion:
 
     ``asked`` is None where nothing is asked that this person may answer here: then ``waits`` says what waits for
     somebody who is logged in, and ``answered`` what was answered a moment ago. ``left`` is what was typed for a
-    question that waits no more.
+    question that waits no more. ``not_theirs`` says who may answer, where this person may not: then no form is shown.
     """
 
     asked: AskedNow | None = None
     says: Markup = _NO_WORDS
+    not_theirs: Markup = _NO_WORDS
     key: str = ""
     typed: Typed = NOTHING
     wrong: Mapping[str, str] | None = None
@@ -165,10 +166,12 @@ class Questions:
             secret = self._secret()
         except CaseproofError as lost:  # the case can be read all the same
             return ShownQuestion(error=lost, left=typed.left(_form_of(case, typed.number)), answered=answered)
-        fits = typed is NOTHING or _form_of(case, typed.number) is asked.form
+        is_theirs = not asked.not_theirs
+        fits = typed is NOTHING or (_form_of(case, typed.number) is asked.form and is_theirs)
         return ShownQuestion(
             asked=asked,
             says=as_html(asked.says),
+            not_theirs=as_html(asked.not_theirs) if asked.not_theirs else _NO_WORDS,
             key=form_key(secret, self._who.form_token(request, person, case.ref, asked.number), asked.seen),
             typed=typed if fits else NOTHING,
             wrong=error.wrong if isinstance(error, WrongFields) else None,

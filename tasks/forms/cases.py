@@ -14,6 +14,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.forms import Form, fields_of
 from caseproof.domain.procedure import procedure_of
+from caseproof.domain.support.forms import SupportForm
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.vocabulary import BY_FORM
 from caseproof.procedure.core.answer_ledger import AnswerLedger
@@ -21,6 +22,7 @@ from caseproof.procedure.core.asked import choices_of, typed_before
 from caseproof.procedure.core.parts import US
 from caseproof.procedure.escalation.acting import Acting, act, who_answers
 from caseproof.procedure.views.questions import case_question, form_heading, what_rules_mean
+from caseproof.procedure.views.support_parts import who_may_answer
 from caseproof.procedure.views.titles import stands
 from tasks.common import load_case, ports, services
 from tasks.display.ladder import show_the_ladder
@@ -110,10 +112,11 @@ class CaseAsker:
         links = services().links
         page = links.case_url(case.ref)
         picture = links.evidence_url(case.photo["evidence"]) if case.photo else ""
-        question = case_question(case, page, self.explain)
-        choices = {one.name: choices_of(case, one) for one in fields_of(form) if one.choices is not None}
-        heading, mean = form_heading(case, page, picture), what_rules_mean(case.procedure)
         who = who_answers(services().policy, case, form)
+        whose = who_may_answer(case, form, who) if issubclass(form, SupportForm) else ""
+        question = case_question(case, page, "\n\n".join(part for part in (self.explain, whose) if part))
+        choices = {one.name: choices_of(case, one) for one in fields_of(form) if one.choices is not None}
+        heading, mean = form_heading(case, page, picture, whose), what_rules_mean(case.procedure)
         return Words(heading, question, stands(case), who, mean, choices, typed_before(case, form))
 
 

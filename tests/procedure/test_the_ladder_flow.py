@@ -9,6 +9,9 @@ import pytest
 
 from caseproof.desks.base import DeskDown
 from caseproof.domain.errors import NotAllowed, NotOnTheTeam
+from caseproof.domain.support import payloads as says
+from caseproof.domain.support.choices import Beside
+from caseproof.domain.support.efforts import items
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.vocabulary import Failing, Urgency
@@ -16,6 +19,7 @@ from caseproof.procedure.core.handling import Handle
 from caseproof.procedure.keeper.owing import give_up
 from caseproof.procedure.views.ladder_table import ladder_lines
 from flows.escalation import escalation
+from flows.say_in_a_case import say_in_a_case
 from flows.who_has_it import who_has_it
 from tests.support.keeper import Keeper
 from tests.support.support_cases import PAGE
@@ -140,6 +144,86 @@ def test_its_form_names_the_people_of_its_tier_and_a_stranger_is_refused_by_rule
     assert "Documents to consult" in heading
 
 
+def test_a_form_says_whose_it_is_before_it_is_filled_in(climb: Climb) -> None:
+    climb.turn(**RAISED)
+    form = climb.walker.form
+    question = form.model_json_schema()["properties"]["what"]["description"]
+    for said in (form._description, question):
+        assert "This form is for **L1, the front line**: front line." in said
+
+
+def asked_pt(climb: Climb) -> None:
+    """L2 asked PT for help: PT owes an answer, and L2 owns the case."""
+    l1, l2, *_ = PEOPLE.values()
+    climb.turn(**RAISED)
+    climb.answers(l1, **TRIED | {"what": "I tried a step: nothing changed", "document": ""})
+    climb.answers(l1, what="L1 cannot solve it: hand over to L2 (E1)", why="the cart stays empty")
+    climb.answers(l2, **TRIED)
+    asked = climb.answers(l2, what="ask PT for help, and keep the case (E2, E3)", wanted="which plugin empties it?")
+    assert asked == "pt-asked"
+
+
+def test_while_pt_owes_an_answer_l2_records_a_step_in_the_same_form_and_no_other_tier_does(climb: Climb) -> None:
+    asked_pt(climb)
+    l2, pt = PEOPLE["L2"], PEOPLE["PT"]
+    assert climb.walker.form.model_json_schema()["properties"]["answered_by"]["enum"] == [pt, l2]
+    step = {**TRIED, "what": "for L2: I tried a step of a document: nothing changed", "step": "took another browser"}
+    assert climb.answers(pt, **step) == "pt-asked"
+    assert f"{pt} is not in L2" in climb.case.refused["why"]
+    assert climb.answers(l2, **step) == "pt-asked"
+    assert (climb.case.state, climb.case.events[-1].kind) != (State.WITH_L2, Kind.ANSWER_REFUSED)
+    tried = climb.case.all_of(says.Tried)[-1]
+    assert (tried["tier"], tried.actor, tried["step"], climb.case.state) == ("L2", l2, step["step"], State.PT_ASKED)
+    assert climb.holder == "", "it waits for PT all the same"
+    assert climb.answers(l2, what="answer L2 with suggestions or questions (E3)", suggestions="x y z") == "pt-asked"
+    assert "It is for PT, the product team alone" in climb.case.refused["why"]
+
+
+def says_in(climb: Climb, who: str, what: str, words: str) -> tuple[bool, str]:
+    """What becomes of it, as Prefect shows it: whether it is taken, and the run's message."""
+    with climb.world._at_work(climb.walker, climb.world.services):
+        state = say_in_a_case.fn(case=climb.ref.lower(), who=who, what=what, words=words)
+    return state.is_completed(), str(state.message)
+
+
+def test_e6_in_prefect_a_technician_asks_in_a_case_of_another_tier_and_is_answered(climb: Climb) -> None:
+    climb.turn(**RAISED)
+    wish = "a technician of L2 or PT asks for more details (E6)"
+    assert says_in(climb, PEOPLE["PT"], wish, "which browser is it?")[0]
+    assert climb.turn(case=climb.ref) == "l1"
+    question = climb.walker.form.model_json_schema()["properties"]["what"]["description"]
+    assert "product technician (PT), more details: which browser is it?" in question
+    taken, message = says_in(climb, PEOPLE["L1"], wish, "which browser is it?")
+    assert (taken, "E6: front line is in neither L2 nor PT." in message) == (False, True)
+    taken, message = says_in(climb, PEOPLE["L2"], wish, "x")
+    assert (taken, "Next: " in message) == (False, True)
+    taken, message = says_in(climb, PEOPLE["PT"], "PT has a suggestion more for L2 (E3)", "switch the plugin off")
+    assert (taken, "Let L1 hand the case over to L2" in message) == (False, True), "no gate is opened beside"
+
+
+def test_in_prefect_pt_adds_a_line_and_a_solution_is_taken_back_and_a_case_opened_again(climb: Climb) -> None:
+    asked_pt(climb)
+    l2, pt = PEOPLE["L2"], PEOPLE["PT"]
+    assert climb.answers(pt, what="answer L2 with suggestions or questions (E3)", suggestions="look at the log") == "l2"
+    assert not says_in(climb, l2, "PT has a suggestion more for L2 (E3)", "switch the plugin off")[0]
+    assert says_in(climb, pt, "PT has a suggestion more for L2 (E3)", "switch the plugin off\n\nclear the cache")[0]
+    assert says_in(climb, pt, "PT has a question more for L2 (E3)", "since which version?")[0]
+    lines = [one.words for one in items(climb.case)]
+    assert lines == ["look at the log", "switch the plugin off", "clear the cache", "since which version?"]
+    climb.turn(case=climb.ref)
+    solved = {"what": "state the solution", "solution": "version 2.4 keeps the cart", "checked": "ordered a meal"}
+    assert climb.answers(l2, **solved) == "finish"
+    again = "it is empty again since noon"
+    assert says_in(climb, l2, "it is no solution after all (J11)", again)[0]
+    assert climb.turn(case=climb.ref) == "l2"
+    assert climb.answers(l2, **solved) == "finish"
+    assert not says_in(climb, l2, "open the closed case again (E1)", again)[0]
+    told = {"what": "I told the client by telephone (J5)", "to": "the shop", "words": "it works again since today"}
+    assert climb.answers(l2, **told) == ""
+    assert says_in(climb, l2, "open the closed case again (E1)", again)[0]
+    assert climb.case.state is State.WITH_L1
+
+
 def test_a_case_whose_job_fails_waits_for_that_jobs_own_case(climb: Climb) -> None:
     job = climb.world.open()
     climb.turn(**RAISED | {"client": "Shop A", "failing": str(Failing.YES)}, urgency=str(Urgency.STOPS))
@@ -221,3 +305,4 @@ def test_the_forms_that_start_its_runs_offer_what_a_case_knows() -> None:
     assert get_args(asked["urgency"]) == tuple(Urgency)
     assert set(get_args(asked["failing"])) == {*Failing, "not said yet"}
     assert set(get_args(get_type_hints(who_has_it.fn)["what"])) <= set(Handle)
+    assert get_args(get_type_hints(say_in_a_case.fn)["what"]) == tuple(Beside)

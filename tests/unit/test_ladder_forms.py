@@ -9,7 +9,8 @@ import pytest
 
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.forms import FormField, fields_of
-from caseproof.domain.support.answers import asks_for
+from caseproof.domain.support.answers import asks_for, request_of
+from caseproof.domain.support.choices import PtAnswers
 from caseproof.domain.support.efforts import items
 from caseproof.domain.support.forms import (
     FORMS,
@@ -21,8 +22,10 @@ from caseproof.domain.support.forms import (
     TierForm,
     form_for,
     opening,
+    tiers_answering,
+    tiers_choosing,
 )
-from caseproof.domain.support.ladder import cell, who_acts
+from caseproof.domain.support.ladder import cell, request_blockers, who_acts
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.steps import Request
@@ -48,7 +51,7 @@ def ready(form: type[TierForm], choice: str) -> SupportCase:
     """A case in which this choice may be made."""
     if choice.startswith("ITEM_"):
         return in_state(State.PT_ASKED).do(Request.ANSWER_L2)
-    if choice in ("EXHAUSTED", "TAKE"):
+    if choice in ("EXHAUSTED", "TAKE") or (form is PtAnswer and choice == "ASK_PT"):
         return in_state(State.PT_ANSWERED)
     told = in_state(STANDS[form.slug])
     if choice in ("ANSWER_L2", "ANSWER_PT", "GIVE_DETAILS"):
@@ -73,7 +76,7 @@ def test_each_choice_of_each_form_asks_for_what_the_rules_then_take(form: type[T
         there["there_names"] = [PEOPLE["L2"]]
     event = told.event(request)
     assert set(data) <= set(event.kind.spec.says.__annotations__)
-    told.note(event.kind, PEOPLE.get(form.tier, "team"), **data, **there)
+    told.note(event.kind, PEOPLE.get(data["tier"], "team"), **data, **there)
 
 
 @pytest.mark.parametrize(("form", "choice"), CHOICES, ids=lambda one: getattr(one, "name", getattr(one, "slug", "")))
@@ -122,6 +125,33 @@ def test_every_request_of_a_person_is_on_a_form_of_its_tier() -> None:
     for form, choice in CHOICES:
         request, _ = asks_for(form(answered_by="x", what=choice))  # type: ignore[arg-type]
         assert any(cell(state, request).is_allowed for state in State)
+
+
+EXCEPTIONS = {Request.REACH_PT, Request.SEND_TO_IMPLEMENTATION}
+HELD_BACK = {Request.RETURN_TO_L1, Request.TELL_OUTCOME, Request.EXHAUST, *EXCEPTIONS}
+"""What L2 says again when the turn is its own: PT owes it an answer, or is to take the case."""
+BESIDE = {Request.WANT_DETAILS, Request.ANSWER_L2, Request.TAKE_SOLUTION_BACK, Request.REOPEN}
+"""What is said whichever tier has to act."""
+
+
+def test_whatever_the_table_allows_has_a_door_in_the_state_that_it_is_allowed_in() -> None:
+    both = in_state(State.PT_ASKED).do(Request.ANSWER_L2), in_state(State.PT_ANSWERED)
+    stands = [in_state(state) for state in State if state is not State.PT_ANSWERED]
+    for told in (*stands, *both):
+        form = form_for(told.case)
+        here = {request_of(form, str(one)) for one in fields_of(form)[0].choices or ()} if form else set()  # type: ignore[arg-type]
+        reaches = {Request.GIVE_DETAILS} if form is FrontLine else set()  # L1's answer reaches them with the case (E6)
+        held = HELD_BACK if form is PtAnswer else set()
+        allowed = {request for request in Request if not request_blockers(told.case, request)}
+        assert allowed - here - BESIDE - reaches - held == set(), (told.case.state, form)
+
+
+def test_while_pt_owes_an_answer_l2_goes_on_with_the_case_that_it_owns() -> None:
+    for choice, tier in ((PtAnswers.TRIED_NOTHING, Tier.L2), (PtAnswers.SOLVED, Tier.L2), (PtAnswers.ADVISE, Tier.PT)):
+        assert tiers_choosing(PtAnswer(answered_by="x", what=choice))[0] is tier
+    told = in_state(State.PT_ASKED)
+    assert tiers_answering(told.case, PtAnswer) == (Tier.PT, Tier.L2)
+    assert set(tiers_choosing(PtAnswer(answered_by="x", what=PtAnswers.WANT_CALL))) == {Tier.PT, Tier.L2}
 
 
 def test_each_way_of_each_exception_has_its_choice() -> None:
@@ -196,6 +226,15 @@ def test_whoever_owes_the_next_step_is_who_is_nudged() -> None:
     assert late(in_state(State.WITH_L2).do(Request.STATE_SOLUTION), timedelta(days=9)) is None
     assert late(in_state(State.CLOSED), timedelta(days=9)) is None
     assert what_time_asks(SupportCase().case, LIMITS, START) is None
+
+
+def test_what_l2_tries_while_pt_owes_an_answer_gives_pt_no_more_time() -> None:
+    told = in_state(State.PT_ASKED)
+    begun = told.case.events[-1].at
+    told.do(Request.TRY, step="asked for another browser")
+    found = what_time_asks(told.case, LIMITS, begun + 4 * HOUR)
+    assert found is not None
+    assert (found.what, found.tier) == (Late.NUDGE, Tier.PT)
 
 
 def test_what_a_tier_tries_is_work_and_begins_its_time_anew() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from caseproof.config.policy import BUILT_IN
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.forms import fields_of
 from caseproof.domain.procedure import every_form
@@ -176,3 +177,29 @@ def test_the_ladder_can_be_climbed_from_the_page_alone(world: Any, client: TestC
     asks(world, ref)
     assert sends(client, ref, str(L1Does.HAND_OVER), **why)[0] == 303
     assert world.services.ledger.case(ref).state is State.WITH_L2
+
+
+def test_a_form_of_another_tier_is_not_shown_it_is_said_who_may_answer(
+    world: Any, client: TestClient, logged_in: Any
+) -> None:
+    """Who is logged in is known: nobody fills in what is refused after it is sent."""
+    logged_in(world, client)
+    ref = written(world.services.store, SupportCase().opened())
+    asks(world, ref)
+    page = client.get(f"/cases/{ref}").text
+    sent = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
+    nobody, own = (
+        "  people: []\n  leads",
+        "  people: [{name: operator, tiers: [L2]}, {name: front line, tiers: [L1]}]\n  leads",
+    )
+    assert BUILT_IN.read_text().count(nobody) == 1
+    (world.home / "policy.yaml").write_text(BUILT_IN.read_text().replace(nobody, own))
+    page = client.get(f"/cases/{ref}").text
+    assert "This form is for L1, the front line : front line. You are logged in as operator" in text_of(page)
+    assert ('name="choice"' in page, f'/cases/{ref}/hand"' in page) == (False, True)
+    assert "Before L2 may have it" in text_of(page), "the case can be read all the same"
+    step = {"choice": str(L1Does.TRIED_NOTHING), "step": "cleared the session table", "seen": "it is empty yet"}
+    refused = client.post(f"/cases/{ref}/question", data={**sent, **step})
+    assert (refused.status_code, world.services.ledger.case(ref).answered) == (422, {})
+    assert "operator is not in L1" in text_of(refused.text)
+    assert "cleared the session table" in text_of(refused.text), "nothing that was typed is lost"

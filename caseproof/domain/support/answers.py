@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 from caseproof.domain.errors import BadInput
 from caseproof.domain.support import choices
-from caseproof.domain.support.forms import Development, ProductTeam, TierForm
+from caseproof.domain.support.forms import Development, ProductTeam, TierForm, tiers_choosing
 from caseproof.domain.support.steps import Request
 from caseproof.domain.support.vocabulary import Naming, NewWork, Outcome, SameIssue, Tier, Wanted, Way
 
@@ -45,7 +45,7 @@ def asks_for(form: TierForm) -> tuple[Request, dict[str, Any]]:
         request, data = _answer(form, name)
     else:
         request, data = _plain(form, name)
-    return request, {"tier": str(form.tier), **data}
+    return request, {"tier": str(tiers_choosing(form)[0]), **data}
 
 
 def _of(form: TierForm, name: str) -> str:

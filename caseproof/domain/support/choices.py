@@ -52,12 +52,18 @@ class L2Does(StrEnum):
 
 
 class PtAnswers(StrEnum):
-    """What PT does with a case that L2 owns."""
+    """What PT does with a case that L2 owns; and L2, which goes on with it meanwhile."""
 
     ADVISE = "answer L2 with suggestions or questions (E3)"
     TAKE = "take the case: L2's efforts are exhausted (E4)"
     WANT_DETAILS = "ask for more details (E6)"
     WANT_CALL = "ask that the client is called (E6)"
+    GIVE_DETAILS = "answer the technician who asked for details or a call (E6)"
+    TRIED_SOLVED = "for L2: I tried a step of a document: it solved the problem"
+    TRIED_PARTLY = "for L2: I tried a step of a document: something changed, the problem stays"
+    TRIED_NOTHING = "for L2: I tried a step of a document: nothing changed"
+    ASK_PT = "for L2: ask PT for further steps (E3)"
+    SOLVED = "for L2: state the solution"
 
 
 class PtDoes(StrEnum):
@@ -70,6 +76,7 @@ class PtDoes(StrEnum):
     RETURN = "give it back to L2 with suggestions or questions (E3)"
     WANT_DETAILS = "ask for more details (E6)"
     WANT_CALL = "ask that the client is called (E6)"
+    GIVE_DETAILS = "answer the technician who asked for details or a call (E6)"
     SOLVED = "state the solution"
 
 
@@ -77,13 +84,29 @@ class DevelopmentDoes(StrEnum):
     """What the development team does."""
 
     RETURN = "give it back to PT, with what was done (E5)"
+    GIVE_DETAILS = "answer the technician who asked for details or a call (E6)"
 
 
 class ImplementationDoes(StrEnum):
     """What the implementation team does."""
 
+    TRIED_SOLVED = "I tried a step: it solved the problem"
+    TRIED_PARTLY = "I tried a step: something changed, the problem stays"
+    TRIED_NOTHING = "I tried a step: nothing changed"
     RETURN = "it is no new work: give it back to L1"
+    GIVE_DETAILS = "answer the technician who asked for details or a call (E6)"
     SOLVED = "state the solution"
+
+
+class Beside(StrEnum):
+    """What somebody says in a case whichever tier has to act."""
+
+    WANT_DETAILS = "a technician of L2 or PT asks for more details (E6)"
+    WANT_CALL = "a technician of L2 or PT asks that the client is called (E6)"
+    SUGGEST = "PT has a suggestion more for L2 (E3)"
+    QUESTION = "PT has a question more for L2 (E3)"
+    NO_SOLUTION = "it is no solution after all (J11)"
+    REOPEN = "open the closed case again (E1)"
 
 
 class Finishes(StrEnum):

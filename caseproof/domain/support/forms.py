@@ -176,11 +176,22 @@ class PtAnswer(Form):
     waits_for = "waits for PT's answer"
     called: ClassVar[str] = "PT's answer"
     tier: ClassVar[Tier] = Tier.PT
+    also: ClassVar[tuple[Tier, ...]] = (Tier.L2,)
+    """L2 keeps the case meanwhile, and goes on with it."""
+    of_another: ClassVar[Mapping[str, Tier]] = dict.fromkeys((*choices.TRIED, "ASK_PT", "SOLVED"), Tier.L2)
 
     what: PtAnswers = field(metadata=_WHAT)
     suggestions: str = _lines(PtAnswers, "What L2 is to try", "ADVISE")
     questions: str = _lines(PtAnswers, "What PT wants to know", "ADVISE")
-    wanted: str = _wanted(PtAnswers, "WANT_DETAILS", "WANT_CALL")
+    wanted: str = _wanted(PtAnswers, "ASK_PT", "WANT_DETAILS", "WANT_CALL")
+    document: str = _text(
+        PtAnswers, "Which document", "The address of one that is linked above for the product (E2).", *choices.TRIED
+    )
+    step: str = _step(PtAnswers)
+    seen: str = _seen(PtAnswers)
+    technician: str = _technician(PtAnswers)
+    solution: str = _solution(PtAnswers)
+    checked: str = _checked(PtAnswers)
 
 
 @dataclass(frozen=True)
@@ -198,6 +209,7 @@ class ProductTeam(Form):
     )
     step: str = _step(PtDoes)
     seen: str = _seen(PtDoes)
+    technician: str = _technician(PtDoes)
     suggestions: str = _lines(PtDoes, "What L2 is to try", "RETURN")
     questions: str = _lines(PtDoes, "What PT wants to know", "RETURN")
     wanted: str = _wanted(PtDoes, "WANT_DETAILS", "WANT_CALL")
@@ -228,6 +240,9 @@ class Development(Form):
 
     what: DevelopmentDoes = field(metadata=_WHAT)
     result: str = _text(DevelopmentDoes, "What was done", "Or why nothing was.", "RETURN", is_long=True)
+    step: str = _step(DevelopmentDoes)
+    seen: str = _seen(DevelopmentDoes)
+    technician: str = _technician(DevelopmentDoes)
 
 
 @dataclass(frozen=True)
@@ -240,9 +255,21 @@ class Implementation(Form):
     tier: ClassVar[Tier] = Tier.IMPLEMENTATION
 
     what: ImplementationDoes = field(metadata=_WHAT)
+    document: str = _text(
+        ImplementationDoes, "Which document", "Its address; empty where you used none.", *choices.TRIED, is_needed=False
+    )
+    step: str = _step(ImplementationDoes)
+    seen: str = _seen(ImplementationDoes)
+    technician: str = _technician(ImplementationDoes)
     why: str = _why(ImplementationDoes, "RETURN")
     solution: str = _solution(ImplementationDoes)
     checked: str = _checked(ImplementationDoes)
+
+
+def tiers_choosing(form: TierForm) -> tuple[Tier, ...]:
+    """The tiers one of which somebody acts as who answers so: the one whose choice it is, else those of the form."""
+    theirs = form.of_another.get(form.what.name) if isinstance(form, PtAnswer) else None
+    return (theirs,) if theirs else (form.tier, *getattr(form, "also", ()))
 
 
 _TOLD = ("MAIL", "TELEPHONE", "TICKET")

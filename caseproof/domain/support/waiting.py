@@ -54,11 +54,17 @@ _NEXT = {Tier.L1: Tier.L2, Tier.L2: Tier.PT}
 
 def begins_with(case: Case) -> int:
     """The number of the event since which the case stands where it does, with whom it does; 0 before it is opened. What
-    a tier tries moves its own time, for it is at work."""
-    moves = {str(one) for one, step in LADDER.items() if step.after is not None}
-    moves |= {str(Request.TRY), str(Request.TELL_OUTCOME), str(Request.EXHAUST)}
-    told = [number for number, event in enumerate(case.events, 1) if str(event.kind) in moves]
-    return max([*told, *([case.last_opened.seq] if case.last_opened else [])], default=0)
+    a tier tries moves its own time, for it is at work; while it waits for another, it does not move that one's."""
+    tier, work = who_acts(case), {str(Request.TRY), str(Request.TELL_OUTCOME)}
+    tried = [n for n, event in enumerate(case.events, 1) if str(event.kind) in work and event.data["tier"] == tier]
+    return max([came_to_its_tier(case), *tried])
+
+
+def came_to_its_tier(case: Case) -> int:
+    """The number of the event with which the case came to the tier that has to act; 0 before it is opened."""
+    moves = {str(one) for one, step in LADDER.items() if step.after is not None} | {str(Request.EXHAUST)}
+    came = [number for number, event in enumerate(case.events, 1) if str(event.kind) in moves]
+    return max([*came, *([case.last_opened.seq] if case.last_opened else [])], default=0)
 
 
 def stands_since(case: Case) -> datetime | None:

@@ -17,15 +17,15 @@ from caseproof.domain.events import Event
 from caseproof.domain.people import folded, same_person
 from caseproof.domain.substance import is_one_of
 from caseproof.domain.support.answers import asks_for
-from caseproof.domain.support.choices import Finishes
+from caseproof.domain.support.choices import Beside, Finishes
 from caseproof.domain.support.conditions import a_job_fails
 from caseproof.domain.support.efforts import documents
-from caseproof.domain.support.forms import About, Finish, SupportForm, tiers_answering
+from caseproof.domain.support.forms import About, Finish, SupportForm, tiers_answering, tiers_choosing
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.ladder import refuse_nobody, refuse_stranger, require_tier
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.steps import LADDER, Request
-from caseproof.domain.support.vocabulary import Failing, Tier, Told
+from caseproof.domain.support.vocabulary import Failing, Tier, Told, Wanted
 from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, event_of
 from caseproof.procedure.core.support import SupportWanted, documents_linked, people_of, tidy
@@ -90,7 +90,7 @@ def answer_form(
     if isinstance(form, Finish):
         return _finish(ledger, files, policy, ref, form, question)
     request, said = asks_for(form)
-    tier = _acts_as(form.answered_by, tiers_answering(_support_case(ledger, ref), type(form)), people_of(policy))
+    tier = _acts_as(form.answered_by, tiers_choosing(form), people_of(policy))
     return make_request(ledger, files, policy, ref, request, said | {"tier": str(tier)}, form.answered_by, question)
 
 
@@ -111,6 +111,26 @@ def want_details(
         )
     said = {"tier": str(tier), "wants": wants, "wanted": wanted}
     return make_request(ledger, files, policy, ref, Request.WANT_DETAILS, said, by)
+
+
+def say_beside(
+    ledger: Ledger, files: EvidenceFiles, policy: Policy, ref: str, what: Beside, words: str, by: str
+) -> Case:
+    """Do what somebody says in a case whichever tier has to act. Raises as ``make_request`` does."""
+    parts = ledger, files, policy, ref
+    match what:
+        case Beside.WANT_DETAILS | Beside.WANT_CALL:
+            wants = Wanted.DETAILS if what is Beside.WANT_DETAILS else Wanted.CALL
+            return want_details(*parts, wants, words, by)
+        case Beside.SUGGEST | Beside.QUESTION:
+            lines = [line.strip() for line in words.splitlines() if line.strip()]
+            both = (lines, []) if what is Beside.SUGGEST else ([], lines)
+            said = {"tier": str(Tier.PT), **dict(zip(("suggestions", "questions"), both, strict=True))}
+            return make_request(*parts, Request.ANSWER_L2, said, by)
+        case Beside.NO_SOLUTION:
+            return make_request(*parts, Request.TAKE_SOLUTION_BACK, {"why": words}, by)
+        case _:
+            return make_request(*parts, Request.REOPEN, {"why": words}, by)
 
 
 def say_about(ledger: Ledger, policy: Policy, ref: str, form: About, question: int | None = None) -> Case:

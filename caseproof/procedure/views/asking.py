@@ -44,6 +44,7 @@ from caseproof.procedure.core.asked import choice_field, choices_of, typed_befor
 from caseproof.procedure.core.parts import Ledger, Links
 from caseproof.procedure.core.support import people_of
 from caseproof.procedure.core.texts import in_words
+from caseproof.procedure.escalation.acting import who_answers
 from caseproof.procedure.views.cause_question import what_another_asks, what_to_say_of_the_cause, would_read
 from caseproof.procedure.views.questions import (
     incident_question,
@@ -54,7 +55,7 @@ from caseproof.procedure.views.questions import (
     what_to_record,
     what_to_review,
 )
-from caseproof.procedure.views.support_parts import what_to_do
+from caseproof.procedure.views.support_parts import what_to_do, who_may_answer
 from caseproof.store import CaseRow, IncidentRow
 
 
@@ -74,7 +75,8 @@ class AskedNow:
 
     ``says`` (markdown) stands above the form; ``choice`` is the field by which the ``fields`` are asked for, None where
     there is none; ``contacts`` are the retailer's addresses; ``typed`` are texts of an answer that was refused.
-    ``suggested``: what may be typed into a field, each with what it is, by the field's name.
+    ``suggested``: what may be typed into a field, each with what it is, by the field's name. ``not_theirs`` (markdown)
+    says who may answer, where this person may not; "" where they may.
     """
 
     number: int
@@ -87,6 +89,7 @@ class AskedNow:
     typed: Mapping[str, str]
     seen: int
     suggested: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    not_theirs: str = ""
 
     @property
     def title(self) -> str:
@@ -125,7 +128,16 @@ def asked_now(
         typed=typed_before(case, form),
         seen=case.version,
         suggested=_suggested(policy, case) if case.procedure is SUPPORT else {},
+        not_theirs=_not_theirs(policy, case, form, by),
     )
+
+
+def _not_theirs(policy: Policy, case: Case, form: type[Form], by: str) -> str:
+    """Whose form it is, where it is of another tier than theirs; a case's other forms are the whole team's."""
+    if not issubclass(form, SupportForm):
+        return ""
+    names = who_answers(policy, case, form)
+    return "" if any(same_person(by, name) for name in names) else who_may_answer(case, form, names)
 
 
 def _suggested(policy: Policy, case: Case) -> dict[str, list[tuple[str, str]]]:

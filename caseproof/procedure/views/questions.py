@@ -43,11 +43,12 @@ def in_parts(digest: str) -> str:
     return "-".join(digest[at : at + 16] for at in range(0, len(digest), 16))
 
 
-def form_heading(case: Case, page: str, picture: str = "") -> str:
-    """What stands in front of a case's form (markdown): which case, and its page and its ``picture`` to click."""
+def form_heading(case: Case, page: str, picture: str = "", whose: str = "") -> str:
+    """What stands in front of a case's form (markdown): which case, ``whose`` form it is, and the case's page and its
+    ``picture`` to click."""
     links = [f"[{case.ref}'s own page]({page}): what stands below is easier to read there."]
     links += [f"[The picture to review]({picture})"] if picture else []
-    return "\n\n".join((case_heading(case), *links))
+    return _paragraphs(case_heading(case), whose, *links)
 
 
 def case_question(case: Case, page: str, explain: str) -> str:

@@ -73,6 +73,12 @@ def _mails(case: Case) -> str:
     return "\n".join(["**Mails in this case**, by their files (E6):", "", *lines]) if lines else ""
 
 
+def who_may_answer(case: Case, form: type[SupportForm], names: Sequence[str]) -> str:
+    """Whose form it is, and who is there by the policy: said before anybody fills it in."""
+    tiers = " or ".join(TIER_NAMES[tier] for tier in tiers_answering(case, form))
+    return f"This form is for **{plain(tiers)}**: {plain(', '.join(names))}."
+
+
 def what_to_do(case: Case, form: type[SupportForm]) -> str:
     """What is asked with a form of a support case."""
     who = " or ".join(TIER_NAMES[tier] for tier in tiers_answering(case, form))
