@@ -12,41 +12,35 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from prefect.artifacts import create_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
-from prefect.client.schemas.objects import State
-from prefect.input import keyset_from_paused_state
-from prefect.input.actions import read_flow_run_input
-from prefect.states import Paused, Running
 
 from blocks.base import PrefectDown
 from blocks.paging import refresh_channels
 from caseproof.domain.case import Case
-from caseproof.domain.emergency.form import EmergencyReply, Ladder, Reply, Whom, since_of, terminals_of
+from caseproof.domain.emergency.form import Ladder, Whom, since_of, terminals_of
 from caseproof.domain.emergency.paging import Paging, paging_of
 from caseproof.domain.emergency.raising import Raising, ShortCase, Sighting
-from caseproof.domain.emergency.vocabulary import CRITERIA, OwnLadder, Via
-from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.emergency.vocabulary import CRITERIA, OwnLadder
+from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.escalation.opening import short_case_opener
-from caseproof.procedure.paging.answering import Answer, acknowledge, call_whole_team
 from caseproof.procedure.paging.installed import look_beside, pagers_of, parts_of
 from caseproof.procedure.paging.ports import PagingParts, raise_by
-from caseproof.procedure.paging.raising import end_emergency, standing
-from caseproof.procedure.paging.updating import give_update
+from caseproof.procedure.paging.raising import standing
 from caseproof.procedure.paging.words import problem
 from caseproof.procedure.views.emergency import emergency_shown
 from caseproof.store import StoreError
 from tasks.common import load_case, ports, services
 from tasks.display.best_effort import as_far_as_prefect_takes_it
 from tasks.display.logs import hide, log, speak_in_words
-from tasks.forms.run_inputs import filled_in, for_team
 from tasks.runs import emergency_runs
+from tasks.runs.emergency_forms import hear, put_form, take_form_away
 
 speak_in_words()
 
@@ -54,8 +48,6 @@ _log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
 """How often it is looked what came of the tries, and what somebody says in the form."""
-WAITS_SECONDS = 7 * 24 * 3600
-"""How long Prefect lets a run wait with its form: longer than any calling."""
 
 
 # -- raising --------------------------------------------------------------------------------------------------------
@@ -152,6 +144,7 @@ def follow(ref: str, calling: threading.Thread) -> None:
         calling.join(LOOK_SECONDS)
     asking.end()
     table.show(load_case(ref))
+    asking.end()  # Prefect may have been taking an answer as the form went
 
 
 def how_it_stands(ref: str) -> str:
@@ -210,76 +203,32 @@ class _Asking:
     """Prefect's form for "I have it": the run waits with it while people are called, and its process goes on."""
 
     ref: str
-    _number: int = 0
     _emergency: int = 0
-    """Of the case's emergencies the one that the form asks about."""
-    _answer_key: str = ""
-    _trouble: str = ""
+    """Of the case's emergencies the one that the form asks about; 0 while there is no form."""
 
     def look(self, paging: Paging) -> None:
-        """Take an answer, and ask where nobody has it yet."""
-        if paging.over or paging.holder(services().clock()) is not None:
-            self.end()
-            return
-        if self._emergency != paging.number:  # another one by now: what was said of the one before is not said of it
-            self.end()
+        """Hear what was answered, and ask where nobody has it yet."""
         with as_far_as_prefect_takes_it('form for "I have it"'):
-            if self._answer_key and not self._take():
-                return
-            self._ask(paging)
+            heard = self._hear()
+            if heard:  # the run was resumed
+                self._emergency, paging = 0, standing(load_case(self.ref))
+            if paging.over or paging.holder(services().clock()) is not None:
+                self.end()
+            elif self._emergency != paging.number:  # or another one by now
+                put_form(services(), self._flow_run, paging, heard[-1] if heard else "")
+                self._emergency = paging.number
 
     def end(self) -> None:
-        """The calling has ended: the run waits no more. What was answered a moment ago is still heard."""
-        if not self._answer_key:
-            return
+        """The run waits no more; what was answered until then is heard."""
         with as_far_as_prefect_takes_it('form for "I have it"'):
-            if not self._take():
-                with get_client(sync_client=True) as client:
-                    client.set_flow_run_state(UUID(ports().carrier.id), Running(), force=True)
-            self._answer_key = ""
+            if self._emergency:
+                take_form_away(self._flow_run)
+                self._emergency = 0
+            self._hear()
 
-    def _ask(self, paging: Paging) -> None:
-        policy = services().policy
-        names = tuple(dict.fromkeys([*policy.team, *(one.name for one in policy.on_call.people)]))
-        told = plain(problem(paging)) + (f"\n\n**Not taken:** {plain(self._trouble)}" if self._trouble else "")
-        self._number += 1
-        self._emergency = paging.number
-        state: State[Any] = Paused(
-            timeout_seconds=WAITS_SECONDS, reschedule=False, pause_key=f"emergency-{self._number}"
-        )
-        keys = keyset_from_paused_state(state)
-        state.state_details.run_input_keyset = cast("dict[str, str]", keys)
-        form: Any = for_team(EmergencyReply, names, told).with_initial_data(description=f"### {plain(problem(paging))}")
-        with get_client(sync_client=True) as client:
-            client.set_flow_run_state(UUID(ports().carrier.id), state, force=True)
-        form.save(keys)
-        self._answer_key = keys["response"]
+    def _hear(self) -> list[str]:
+        return hear(services(), self._flow_run)
 
-    def _take(self) -> bool:
-        """Whether somebody answered; what they said is done then."""
-        answer = cast("Mapping[str, Any] | None", read_flow_run_input(self._answer_key, UUID(ports().carrier.id)))
-        if answer is None:
-            return False
-        self._answer_key, self._trouble = "", ""
-        try:
-            self._do(filled_in(EmergencyReply, answer))
-        except CaseproofError as refused:
-            self._trouble = str(refused)
-            log().warning("%s: the answer was not taken. %s", self.ref, hide(self._trouble))
-        return True
-
-    def _do(self, reply: EmergencyReply) -> None:
-        here, parts = services(), parts_of(services())
-        store, clock, by, number = here.store, here.clock, reply.answered_by, self._emergency
-        match reply.what:
-            case Reply.HAVE_IT:
-                answer = Answer(number, by, Via.FORM, shift_ends=parts.shift_ends(by))
-                got = acknowledge(store, clock, parts.paging.rules, self.ref, answer)
-                if not got.yours:
-                    raise BadInput(f"{got.by} has it already.", "You need do nothing.")
-            case Reply.EVERYBODY:
-                call_whole_team(store, clock, self.ref, by, reply.why or f"{by} asked for it", emergency=number)
-            case Reply.UPDATE:
-                give_update(store, clock, self.ref, by, reply.why, emergency=number)
-            case Reply.OVER:
-                end_emergency(store, clock, self.ref, by, reply.why, emergency=number)
+    @property
+    def _flow_run(self) -> UUID:
+        return UUID(ports().carrier.id)

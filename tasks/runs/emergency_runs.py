@@ -10,7 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
 
 from caseproof.domain.emergency.paging import Paging, paging_of
 from caseproof.procedure.core.services import Services
@@ -18,6 +24,7 @@ from caseproof.procedure.paging.watch import going_on
 from caseproof.store import UnknownCase, locks
 from tasks.runs import carrying
 from tasks.runs.carrying import STALE, UNSEEN, lay_to_rest, make_run
+from tasks.runs.emergency_forms import hear
 from tasks.runs.our_prefect import client_of_prefect, deployment_id, read_run, read_runs
 
 FLOW = "emergency"
@@ -87,8 +94,11 @@ def is_live(services: Services, run: FlowRun | None) -> bool:
     """Whether a process shows the calling by this run, or is about to. One that waits with its form is at work, too."""
     if run is None or run.state is None or run.state.is_final():
         return False
-    if locks.is_held(services.at_work(str(run.id))):
+    held = locks.is_held(services.at_work(str(run.id)))
+    if held:
         return True
+    if held is False and run.state.is_paused():  # whoever pauses it goes on: that process died
+        return False
     at_work = run.state.is_running() or run.state.is_paused()
     return services.clock() - run.state.timestamp <= (UNSEEN if at_work else STALE)
 
@@ -99,8 +109,11 @@ def take_up(services: Services, ref: str) -> bool:
     flow_run, generation = owner.latest()
     if flow_run == me:
         return True
-    if flow_run is not None and is_live(services, read_run(flow_run)):
+    before = read_run(flow_run) if flow_run is not None else None
+    if is_live(services, before):
         return False
+    if before is not None:
+        _hear_the_last_of(services, before)
     owner.take(me, generation + 1)
     return True
 
@@ -111,7 +124,12 @@ def give_emergency_runs(services: Services) -> list[str]:
     No more than ``AT_ONCE`` are under way; the others get theirs as soon as one of those ends.
     Raises PrefectDown, StoreError, and BadInput when we are not deployed.
     """
-    calling = _called_for(services, going_on(services.store))
+    made = _give_runs(services, _called_for(services, going_on(services.store)))
+    hear_those_that_died(services)
+    return made
+
+
+def _give_runs(services: Services, calling: Sequence[Paging]) -> list[str]:
     if not calling:
         return []
     owners = {paging.ref: EmergencyOwner(services, paging.ref) for paging in calling}
@@ -124,13 +142,36 @@ def give_emergency_runs(services: Services) -> list[str]:
             if len(live) + len(made) >= AT_ONCE:
                 break
             run = runs.get(known.get(paging.ref, ""))
-            if paging.ref in live or not _may_follow(services, paging, run):
+            if paging.ref in live:
                 continue
-            if run is not None:
-                lay_to_rest(services, run)
+            if run is not None and _hear_the_last_of(services, run) and not _called_for(services, [paging.ref]):
+                continue
+            if not _may_follow(services, paging, run):
+                continue
             if make_run(client, deployment, owners[paging.ref], owners[paging.ref].latest()[1])[1]:
                 made.append(paging.ref)
     return made
+
+
+def hear_those_that_died(services: Services) -> None:
+    """Do what was answered on runs whose process died, whoever has the emergency by now, and end their forms.
+
+    Raises PrefectDown, StoreError.
+    """
+    with client_of_prefect() as client:
+        tagged = FlowRunFilterTags(all_=[TAG])
+        at_work = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED, StateType.RUNNING]))
+        runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(tags=tagged, state=at_work))
+    for run in runs:
+        if locks.is_held(services.at_work(str(run.id))) is False:  # None: it is none of this home's
+            _hear_the_last_of(services, run)
+
+
+def _hear_the_last_of(services: Services, run: FlowRun) -> list[str]:
+    """Do what was answered there, once nothing can be any more. Of one that may only just begin, what was so far."""
+    if not is_live(services, run):
+        lay_to_rest(services, run)
+    return hear(services, run.id)
 
 
 def _called_for(services: Services, refs: Sequence[str]) -> list[Paging]:

@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
+from uuid import UUID
 
 import pytest
 import yaml
-from prefect.client.orchestration import get_client
+from prefect import states
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -32,8 +34,9 @@ from caseproof.procedure.paging.raising import end_emergency, standing
 from flows.emergency import emergency
 from sandbox.processes import PrefectServer
 from tasks import common
-from tasks.emergencies import _Asking, call_people
+from tasks.emergencies import call_people
 from tasks.runs import emergency_runs
+from tasks.runs.emergency_forms import do_as_said, hear, put_form
 from tasks.runs.emergency_runs import EmergencyOwner, give_emergency_runs
 
 PERSON = "first on call"
@@ -96,7 +99,7 @@ class Running:
         self._thread.start()
 
     def ended(self) -> State[Any]:
-        self._thread.join(120)
+        self._thread.join(30)
         assert self.state is not None, "it goes on"
         return self.state
 
@@ -138,13 +141,12 @@ def test_people_are_called_each_try_is_a_row_and_prefect_s_form_says_who_has_it(
         ref = "SC-000001"
         waits = wait_until(lambda: waiting_run(client, ref))
         assert paging(services, ref).calls, "the tries did not wait for the form"
-        client.resume_flow_run(waits.id, run_input={"answered_by": "operator", "what": str(Reply.OVER), "why": ""})
+        assert answered(client, waits.id, Reply.OVER) == "ACCEPT"
         again = wait_until(lambda: waiting_run(client, ref), "it is asked again: nothing was said of why")
-        update = {"answered_by": "operator", "what": str(Reply.UPDATE), "why": "The database is being restored."}
-        client.resume_flow_run(again.id, run_input=update)
+        assert answered(client, again.id, Reply.UPDATE, "The database is being restored.") == "ACCEPT"
         wait_until(lambda: paging(services, ref).update is not None)
         again = wait_until(lambda: waiting_run(client, ref), "it is asked on: nobody has it")
-        client.resume_flow_run(again.id, run_input={"answered_by": PERSON, "what": str(Reply.HAVE_IT), "why": ""})
+        assert answered(client, again.id, Reply.HAVE_IT) == "ACCEPT"
         state = run.ended()
         rows = rows_of(client, ref)
     taken = paging(services, ref).taken
@@ -178,6 +180,88 @@ def services_rules(services: Services) -> Any:
     return services.policy.paging.rules
 
 
+def answered(client: SyncPrefectClient, run: UUID, what: Reply, why: str = "") -> str:
+    """What Prefect says to an answer."""
+    return client.resume_flow_run(run, {"answered_by": PERSON, "what": str(what), "why": why}).status.value
+
+
+def run_left(services: Services, client: SyncPrefectClient, ref: str) -> UUID:
+    """A run that waits with its form, and whose process died."""
+    run = client.create_flow_run(emergency, tags=["emergency"], state=states.Running())
+    EmergencyOwner(services, ref).take(str(run.id), 1)
+    services.at_work(str(run.id)).parent.mkdir(exist_ok=True)
+    services.at_work(str(run.id)).touch()
+    put_form(services, run.id, paging(services, ref))
+    return run.id
+
+
+def test_what_is_answered_in_the_moment_when_it_is_asked_is_taken(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref, quick = raised(services), list[str]()
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run(emergency)
+        monkeypatch.setattr(SyncPrefectClient, "set_flow_run_state", quickly(Reply.HAVE_IT, quick, before=False))
+        put_form(services, run.id, paging(services, ref))
+    assert quick == ["ACCEPT"]
+    assert hear(services, run.id) == [""]
+    assert paging(services, ref).taken is not None
+    assert hear(services, run.id) == [], "and done once"
+
+
+def test_what_is_answered_in_the_moment_when_the_form_is_taken_away_is_done(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref, quick = raised(services), list[str]()
+    run = Running(case=ref)
+    with get_client(sync_client=True) as client:
+        wait_until(lambda: waiting_run(client, ref))
+    monkeypatch.setattr(SyncPrefectClient, "set_flow_run_state", quickly(Reply.OVER, quick, before=True))
+    acknowledge(services.store, utc_now, services_rules(services), ref, Answer(1, PERSON, Via.LINK))
+    assert run.ended().is_completed()
+    assert "ACCEPT" in quick
+    assert paging(services, ref).over_why == "It works: the disk was full."
+
+
+def quickly(what: Reply, said: list[str], *, before: bool) -> Callable[..., Any]:
+    """Whatever state a run gets, somebody answers right before it or after."""
+    sets = SyncPrefectClient.set_flow_run_state
+
+    def set_flow_run_state(client: SyncPrefectClient, run: UUID, *given: Any, **more: Any) -> Any:
+        if before:
+            said.append(answered(client, run, what, "It works: the disk was full."))
+        told = sets(client, run, *given, **more)
+        if not before:
+            said.append(answered(client, run, what))
+        return told
+
+    return set_flow_run_state
+
+
+def test_what_was_answered_on_a_run_whose_process_died_is_done_whoever_has_it_by_then(services: Services) -> None:
+    ref = raised(services)
+    with get_client(sync_client=True) as client:
+        assert answered(client, run_left(services, client, ref), Reply.HAVE_IT) == "ACCEPT"
+        assert give_emergency_runs(services) == [], "no other run is needed"
+        assert paging(services, ref).taken is not None
+        left = run_left(services, client, ref)
+        assert answered(client, left, Reply.OVER, "It works: the disk was full.") == "ACCEPT"
+        give_emergency_runs(services)
+        assert paging(services, ref).over
+
+
+def test_a_form_that_nobody_would_hear_ends_at_once_and_another_run_asks(services: Services) -> None:
+    ref = raised(services)
+    with get_client(sync_client=True) as client:
+        left = run_left(services, client, ref)
+        assert give_emergency_runs(services) == [ref]
+        assert answered(client, left, Reply.HAVE_IT) == "ABORT"
+        acknowledge(services.store, utc_now, services_rules(services), ref, Answer(1, PERSON, Via.LINK))
+        left = run_left(services, client, ref)
+        give_emergency_runs(services)
+        assert answered(client, left, Reply.OVER) == "ABORT", "also where nobody is called any more"
+
+
 def test_an_answer_to_the_form_of_an_earlier_emergency_ends_none_that_goes_on(services: Services) -> None:
     ref = raised(services)
     end_emergency(services.store, utc_now, ref, "operator", "It works.")
@@ -186,10 +270,9 @@ def test_an_answer_to_the_form_of_an_earlier_emergency_ends_none_that_goes_on(se
         own_ladder=OwnLadder.USED, case=ref,
     )  # fmt: skip
     assert raise_by(parts_of(services), again, "operator", lambda *_: "").number == 2
-    asked = _Asking(ref, _emergency=1)
     for what in (Reply.HAVE_IT, Reply.OVER):
         with pytest.raises(NotAllowed, match="earlier emergency"):
-            asked._do(EmergencyReply(what=what, why="It works.", answered_by="operator"))
+            do_as_said(services, ref, 1, EmergencyReply(what=what, why="It works.", answered_by="operator"))
     assert (paging(services, ref).taken, paging(services, ref).over) == (None, 0)
 
 
