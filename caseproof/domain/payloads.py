@@ -519,6 +519,13 @@ class SupportForJob(TypedDict):
     ref: Named
 
 
+class SupportNotForJob(TypedDict):
+    """The support case that linked this one by mistake, and does no more."""
+
+    ref: Named
+    why: str
+
+
 class LookAsked(TypedDict):
     """A person wants the case looked at again; who says all of it."""
 

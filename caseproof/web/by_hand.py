@@ -16,7 +16,10 @@ from fastapi.responses import RedirectResponse
 from caseproof.config.policy import Policy
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
-from caseproof.domain.support.forms import About
+from caseproof.domain.support.choices import Finishes
+from caseproof.domain.support.conditions import linked_jobs
+from caseproof.domain.support.forms import About, Finish
+from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.steps import Request as LadderRequest
 from caseproof.domain.support.vocabulary import Failing, Wanted
 from caseproof.domain.vocabulary import CAUSES, UNKNOWN
@@ -48,7 +51,7 @@ from caseproof.web.who import acting_person
 
 PURPOSE = "hand"
 _CAUSES = [(one, in_words(one)) for one in CAUSES if one != UNKNOWN]
-_FORMS = ("note", "look", "cause", "whose", "waive", "about", "link", "ask", "reopen", "failed")
+_FORMS = ("note", "look", "cause", "whose", "waive", "about", "link", "unlink", "ask", "reopen", "failed")
 _ABOUT = ("client", "product", "site", "contract", "failing")
 _TYPED = ("note", "cause", "retailer", "marketplace", "what", "reason", "job", "why", "wants", "wanted", *_ABOUT)
 
@@ -85,6 +88,7 @@ class HandPages:
             "longest_name": LONGEST_NAME, "failings": [str(one) for one in Failing],
             "wishes": [str(one) for one in Wanted],
             "is_solved": case.own.get("solution") is not None, "products": list(self.policy().ladder.documents),
+            "jobs": linked_jobs(case) if case.procedure is SUPPORT else [],
         }  # fmt: skip
         return self.forms.show("case_hand.html", request, status, error, **what)
 
@@ -123,6 +127,9 @@ class HandPages:
             case "link":
                 link_job(self.ledger, ref, typed["job"], by)
                 return "facts"
+            case "unlink":
+                answer_form(*parts, Finish(answered_by=by, what=Finishes.UNLINK, job=typed["job"], why=typed["why"]))
+                return "timeline"
             case "ask":
                 want_details(*parts, typed["wants"], typed["wanted"], by)
                 return "timeline"

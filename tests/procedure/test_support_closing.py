@@ -10,7 +10,7 @@ import pytest
 
 from caseproof.channels.outbound.mail import MailDown
 from caseproof.domain.closure import closure_blockers
-from caseproof.domain.errors import BadInput, NotAllowed
+from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
 from caseproof.domain.job_failure.kinds import Kind as JobKind
 from caseproof.domain.support.choices import Finishes
 from caseproof.domain.support.conditions import linked_jobs
@@ -24,8 +24,10 @@ from caseproof.platforms.base import RunState
 from caseproof.procedure.closing.proving import ProofNotMade, proof_path
 from caseproof.procedure.core.parts import event_of
 from caseproof.procedure.escalation.closing import prove_the_jobs
-from caseproof.procedure.escalation.opening import link_job
+from caseproof.procedure.escalation.opening import link_job, support_cases_of
 from caseproof.procedure.escalation.requesting import answer_form
+from caseproof.procedure.views.case_page import sentence
+from caseproof.procedure.views.support import facts
 from tests.support.fakes import Killed
 from tests.support.support_cases import PEOPLE
 from tests.support.support_desk import LADDER, Desk
@@ -176,6 +178,53 @@ def test_j10_a_jobs_case_that_was_closed_before_or_is_another_clients_is_not_lin
     assert [linked_jobs(world.case(one)) for one in (ref, foreign)] == [[], []]
     assert form_for(world.case(ref)) is Finish, "it goes on asking"
     link_job(services.ledger, desk.open(client="shop  a", summary="A third"), job, "operator")
+
+
+def test_j10_a_run_of_before_the_support_case_proves_nothing_though_its_case_closed_after(desk: Desk) -> None:
+    world, services = desk.world, desk.services
+    job = world.walk(world.open(), until="verify").ref
+    assert world.case(job).verified is not None
+    world.clock.move(minutes=1)
+    ref = solved(desk, client="Shop A", failing=str(Failing.YES), sender=CLIENT)
+    finish(desk, ref, Finishes.LINK, job=job)
+    assert (world.walk(job).is_closed, desk.finish(ref).is_closed) == (True, False)
+    assert (codes(desk, ref), form_for(world.case(ref))) == ({"proven", "looked"}, Finish)
+    assert "closed with a run of before this case was opened" in dict(facts(world.case(ref)))["Cases of failing jobs"]
+    again = {"why": "it failed again", "check": "c", "cause": "feed", "summary": "late", "failed_run": None}
+    services.ledger.record(job, JobKind.REOPENED, **again, failed_run_url=None, failed_at=None)
+    assert world.walk(job).is_closed
+    assert desk.finish(ref).is_closed
+    later = solved(desk, client="Shop A", failing=str(Failing.YES), summary="Another")
+    with pytest.raises(NotAllowed, match=f"J10: {job} was closed before"):
+        finish(desk, later, Finishes.LINK, job=job)
+
+
+def test_a_job_that_was_linked_by_mistake_is_unlinked_in_both_histories(desk: Desk) -> None:
+    world, services = desk.world, desk.services
+    ref = solved(desk, client="Shop A", sender=CLIENT)
+    job = world.open()
+    link_job(services.ledger, ref, job, "front line")
+    with pytest.raises(NotAllowed, match="J10"):
+        finish(desk, ref, Finishes.NO_JOB)
+    with pytest.raises(NotOnTheTeam):
+        unlink(desk, ref, job, by="product technician")
+    for _ in range(2):
+        unlink(desk, ref, job)
+    here, there = world.case(ref), world.case(job)
+    assert (linked_jobs(here), support_cases_of(there)) == ([], [])
+    assert sentence(here.events[-1]) == f"{job} was linked by mistake; its job was never part of this matter: {WHY}"
+    assert sentence(there.events[-1]) == f"Support case {ref} is not about it: {WHY}"
+    assert desk.finish(ref).is_closed
+    assert [one for one in verify_proof(proof_path(services.proofs, world.case(ref))) if not one.ok] == []
+
+
+WHY = "it is the feed of their other shop"
+
+
+def unlink(desk: Desk, ref: str, job: str, by: str = "front line") -> None:
+    services = desk.services
+    form = Finish(answered_by=by, what=Finishes.UNLINK, job=job, why=WHY)
+    answer_form(services.ledger, services.files, services.policy, ref, form)
 
 
 def test_a_case_that_is_opened_again_closes_without_a_job_once_somebody_says_that_none_fails_now(desk: Desk) -> None:

@@ -140,6 +140,7 @@ class Make:
             Kind.GIVEN_UP: {"what": "note", "key": "k", "thing": "t", "reason": "r"},
             Kind.NOTED: {"note": "They moved their shop."},
             Kind.SUPPORT_OPENED: {"ref": "SC-000002"},
+            Kind.SUPPORT_UNLINKED: {"ref": "SC-000002", "why": "another client's feed"},
             Kind.RUN_FORCED: {"flow_run": "flow-run-1"},
             Kind.PARKED: {"until": at.isoformat(), "flow_run": "f"},
             Kind.QUESTION_ASKED: {"number": case.question_number + 1, "form": "decision", "flow_run": "f"},

@@ -151,6 +151,7 @@ class Teller:
         self.add(Kind.GIVEN_UP, what="note", key="k", thing="what the retailer wrote, on the ticket", reason="r")
         self.add(Kind.NOTED, note="They moved their shop.")
         self.add(Kind.SUPPORT_OPENED, ref="SC-000002")
+        self.add(Kind.SUPPORT_UNLINKED, ref="SC-000002", why="another client's feed")
         self.add(Kind.RUN_FORCED, flow_run="flow-run-1")
         self.add(Kind.PARKED, until=(self.now + timedelta(days=1)).isoformat(), flow_run="flow-run-1")
         self.hear_of_an_emergency()

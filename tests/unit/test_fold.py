@@ -402,6 +402,7 @@ def any_history() -> st.SearchStrategy[list[Event]]:
         },
         Kind.LOOK_ASKED: {},
         Kind.SUPPORT_OPENED: {"ref": "SC-000002"},
+        Kind.SUPPORT_UNLINKED: {"ref": "SC-000002", "why": "another client's feed"},
         Kind.LINK_RENEWED: {"message_id": "<l@example.com>", "accepted": [], "evidence": "ab"},
     }  # fmt: skip
     events |= {kind: Event(kind, START, "operator", data) for kind, data in of_the_cause.items()}

@@ -17,7 +17,9 @@ from caseproof.domain.people import same_person
 from caseproof.domain.procedure import procedure_of
 from caseproof.domain.substance import is_address, same_text, says_something, stands_in
 from caseproof.domain.support import payloads
+from caseproof.domain.support.conditions import closed_with_a_run_of_before, linked_jobs
 from caseproof.domain.support.efforts import items, waits_for
+from caseproof.domain.support.forms import Finish, form_for
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.ladder import (
     cell,
@@ -579,7 +581,8 @@ def test_what_the_client_writes_after_they_were_told_has_to_be_answered() -> Non
     assert missing(told) == ["solved", "told", "looked"]
 
 
-PROVEN = {"ref": "JF-000001", "rule": "J7", "evidence": digest("proof"), "closed_at": "2026-11-21T10:00:00+00:00"}
+PROVEN = {"ref": "JF-000001", "rule": "J7", "evidence": digest("proof"), "closed_at": "2026-11-21T10:00:00+00:00",
+          "run_started_at": "2026-11-20T08:00:00+00:00"}  # fmt: skip
 
 
 def test_where_a_job_was_failing_its_own_case_is_closed_with_its_proof() -> None:
@@ -598,12 +601,49 @@ def test_where_a_job_was_failing_its_own_case_is_closed_with_its_proof() -> None
     "other",
     [{"rule": "J6"}, {"rule": ["J7"]}, {"evidence": "x"}, {"evidence": None},
      {"closed_at": "2026-11-20T07:59:59+00:00"}, {"closed_at": "yesterday"},
-     {"closed_at": "2026-11-21T10:00:00"}, {"ref": "SC-000001"}],
+     {"closed_at": "2026-11-21T10:00:00"}, {"ref": "SC-000001"}, {"run_started_at": None},
+     {"run_started_at": "2026-11-20T07:59:59+00:00"}, {"run_started_at": "2026-11-20T08:00:00"}],
 )  # fmt: skip
 def test_a_proof_of_before_or_of_something_else_proves_no_job(other: dict[str, Any]) -> None:
     told = SupportCase().opened().note(Kind.JOB_LINKED, ref=str(other.get("ref", "JF-000001")))
     told.do(Request.STATE_SOLUTION).note(Kind.JOB_PROVEN, **(PROVEN | other))
     assert "proven" in missing(told)
+
+
+def test_a_case_that_closed_with_a_run_of_before_is_named_and_closes_anew() -> None:
+    told = SupportCase().opened().note(Kind.JOB_LINKED, ref="JF-000001").do(Request.STATE_SOLUTION)
+    told.note(Kind.CLIENT_TOLD, how=str(Told.MAIL), to="shop@example.com", words="it works again")
+    assert form_for(told.case) is None, "its own case is at work"
+    told.note(Kind.JOB_PROVEN, **(PROVEN | {"run_started_at": "2026-11-20T07:00:00+00:00"}))
+    assert (closed_with_a_run_of_before(told.case), form_for(told.case)) == (["JF-000001"], Finish)
+    told.note(Kind.JOB_PROVEN, **(PROVEN | {"evidence": digest("another")}))
+    assert (closed_with_a_run_of_before(told.case), missing(told)) == ([], ["looked"])
+
+
+def test_a_job_that_was_linked_by_mistake_is_unlinked_with_its_reason_and_by_nothing_else() -> None:
+    told = SupportCase().opened().note(Kind.JOB_LINKED, ref="JF-000001").note(Kind.JOB_LINKED, ref="JF-000002")
+    for data, said in (
+        ({"ref": "JF-000003", "why": "another shop's feed"}, "JF-000003 is not linked to SC-000123"),
+        ({"ref": "JF-000001", "why": "ok"}, "J10: it is not said why"),
+    ):
+        with pytest.raises((BadInput, NotAllowed), match=said):
+            told.note(Kind.JOB_UNLINKED, **data)
+    told.note(Kind.JOB_UNLINKED, ref="JF-000001", why="that is the feed of another shop")
+    told.do(Request.STATE_SOLUTION)
+    assert (linked_jobs(told.case), "proven" in missing(told)) == (["JF-000002"], True)
+    told.note(Kind.JOB_UNLINKED, ref="JF-000002", why="that is the feed of another shop")
+    assert (linked_jobs(told.case), "proven" in missing(told)) == ([], False)
+    told.note(Kind.JOB_LINKED, ref="JF-000002")
+    assert (linked_jobs(told.case), "proven" in missing(told)) == (["JF-000002"], True)
+
+
+def test_unlinking_the_only_job_opens_no_way_to_close_without_a_proof() -> None:
+    told = SupportCase().opened(failing=str(Failing.YES)).note(Kind.JOB_LINKED, ref="JF-000001")
+    told.do(Request.STATE_SOLUTION).note(Kind.JOB_UNLINKED, ref="JF-000001", why="that is another shop's feed")
+    assert "proven" in missing(told), "the client said that a job fails"
+    told = SupportCase().opened().note(Kind.JOB_LINKED, ref="JF-000001", opened_for=True)
+    with pytest.raises(NotAllowed, match="J10: SC-000123 was opened because the job of JF-000001 fails"):
+        told.note(Kind.JOB_UNLINKED, ref="JF-000001", why="that is another shop's feed")
 
 
 # -- the procedure as data ----------------------------------------------------------------------------------------

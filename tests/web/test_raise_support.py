@@ -102,6 +102,12 @@ def test_by_hand_it_is_said_what_it_is_about_and_a_jobs_case_is_linked(world: An
     assert wanted_by(world.services.ledger.case(raised.ref)) != {}, "the policy names nobody, so the team is L2"
     assert send(operator, hand, do="link", job=job.lower()).status_code == 303
     assert linked_jobs(world.services.ledger.case(raised.ref)) == [job]
+    assert f"<option>{job}</option>" in operator.get(hand).text
+    refused = send(operator, hand, do="unlink", job=job, why="ok")
+    assert (refused.status_code, "why the job of" in refused.text) == (422, True)
+    assert send(operator, hand, do="unlink", job=job, why="it is their other shop's").status_code == 303
+    assert linked_jobs(world.services.ledger.case(raised.ref)) == []
+    assert "was linked by mistake" in operator.get(f"/cases/{raised.ref}").text
     wrong = send(operator, hand, do="link", job=raised.ref)
     assert (wrong.status_code, "is no job-failure case" in wrong.text) == (422, True)
     assert send(operator, hand, do="reopen", why="the client called again").status_code in (409, 422)

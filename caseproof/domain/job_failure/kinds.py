@@ -400,6 +400,13 @@ class Kind(EventKind):
         sentence="Support case {ref} opened for it",
         rule="E1",
     )
+    SUPPORT_UNLINKED = "support_unlinked", Spec(
+        says=says.SupportNotForJob,
+        noted_in=_ALL,
+        wakes=False,
+        sentence="Support case {ref} is not about it: {why}",
+        rule="J10",
+    )
     LOOK_ASKED = "look_asked", Spec(
         says=says.LookAsked,
         noted_in=_OPEN,

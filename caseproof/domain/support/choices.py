@@ -116,6 +116,7 @@ class Finishes(StrEnum):
     TELEPHONE = "I told the client by telephone (J5)"
     TICKET = "I told the client on the ticket (J5)"
     LINK = "a job fails in this matter: this is its case (J10)"
+    UNLINK = "this linked case's job was never part of this matter (J10)"
     NO_JOB = "no job, feed or sync fails in this matter"
     NO_SOLUTION = "it is no solution after all"
 

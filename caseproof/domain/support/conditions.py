@@ -43,8 +43,19 @@ def _told(case: Case) -> Met | None:
 
 def linked_jobs(case: Case) -> list[str]:
     """The job-failure cases of the jobs that fail in this matter, in this opening."""
-    linked = (str(fact.data["ref"]) for fact in case.all_of(says.JobLinked) if fact.seq > since(case))
-    return list(dict.fromkeys(linked))
+    return _linked_since(case, since(case))
+
+
+def _linked_since(case: Case, seq: int) -> list[str]:
+    """What was linked after this event, and not unlinked after that, in the order in which it was linked first."""
+    unlinked = {str(fact.data["ref"]): fact.seq for fact in case.all_of(says.JobUnlinked)}
+    linked = {str(fact.data["ref"]): fact.seq for fact in case.all_of(says.JobLinked) if fact.seq > seq}
+    return [ref for ref, latest in linked.items() if latest > unlinked.get(ref, 0)]
+
+
+def opened_for(case: Case, ref: str) -> bool:
+    """Whether this case was opened because that job fails: then it is of this matter, whatever anybody says."""
+    return any(fact.data["ref"] == ref and fact.get("opened_for") for fact in case.all_of(says.JobLinked))
 
 
 def last_closing_of(case: Case, ref: str) -> FactOf[says.JobProven] | None:
@@ -54,20 +65,29 @@ def last_closing_of(case: Case, ref: str) -> FactOf[says.JobProven] | None:
 
 
 def proof_of(case: Case, ref: str) -> FactOf[says.JobProven] | None:
-    """The closing of a linked case, where it was proven since this one was opened last; else None.
+    """The closing of a linked case, where its run was made since this one was opened last; else None.
 
-    A later look that saw the job fail again, or its case open, takes it away: that case has to close anew.
+    That a job ran before somebody said that it fails proves nothing (J11). A later look that saw the job fail again, or
+    its case open, takes it away: that case has to close anew.
     """
     opened, found = case.last_opened, last_closing_of(case, ref)
     if found is None or opened is None:
         return None
     said = found.data
-    closed_at = _when(said["closed_at"])
     holds = said["rule"] in _PROVEN_BY and _DIGEST.fullmatch(str(said["evidence"])) and _JOB_FAILURE.fullmatch(ref)
     looks = [look for look in case.all_of(says.SupportLookedAgain) if look.seq > found.seq]
     if any(ref in look.data["failed"] for look in looks if isinstance(look.data["failed"], list)):
         return None
-    return found if holds and closed_at is not None and closed_at >= opened.at else None
+    times = (_when(said["closed_at"]), _when(said.get("run_started_at")))
+    return found if holds and all(time is not None and time >= opened.at for time in times) else None
+
+
+def closed_with_a_run_of_before(case: Case) -> list[str]:
+    """The linked cases that closed with the proof of a run of before this one was opened: each has to close anew."""
+    opened = case.last_opened
+    closings = [(ref, last_closing_of(case, ref)) for ref in linked_jobs(case)]
+    times = [(ref, _when(found.data.get("run_started_at"))) for ref, found in closings if found is not None]
+    return [ref for ref, time in times if time is None or (opened is not None and time < opened.at)]
 
 
 def _proven(case: Case) -> Met | None:
@@ -95,14 +115,14 @@ def _when(text: Any) -> datetime | None:
 
 
 def a_job_fails(case: Case) -> bool:
-    """Whether a job, a feed or a sync fails in this matter (J10): one is linked, or one was before, and nobody said in
-    this opening that none does."""
+    """Whether a job, a feed or a sync fails in this matter (J10): one is linked, or one was in an earlier opening, and
+    nobody said in this one that none does."""
     if case.opened is None:
         return False
     if linked_jobs(case) or case.facts["failing"] != Failing.NO:
         return True
     said = any(fact.seq > since(case) for fact in case.all_of(says.SupportCorrected))
-    return bool(case.all_of(says.JobLinked)) and not said
+    return bool(_linked_since(case, 0)) and not said
 
 
 def _always(_: Case) -> bool:
@@ -119,8 +139,10 @@ CONDITIONS: tuple[Condition, ...] = (
         "Tell the client, and record how and in which words.", _always, _told,
     ),
     Condition(
-        "proven", "J7, J8, J10", "Each job, feed or sync that failed has its own case, closed with its proof.",
-        "Link the job-failure case of each job to {ref}, and close it; `caseproof case why JF-...` says what it needs.",
+        "proven", "J7, J8, J10", "Each job, feed or sync that failed has its own case, closed with its proof of a run "
+        "that was made since this case was opened.",
+        "Link the job-failure case of each job to {ref}, and close it; `caseproof case why JF-...` says what it needs. "
+        "One that closed with an earlier run is opened again: `caseproof case open` with its job.",
         a_job_fails, _proven,
     ),
     Condition(

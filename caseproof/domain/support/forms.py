@@ -25,7 +25,7 @@ from caseproof.domain.support.choices import (
     PtAnswers,
     PtDoes,
 )
-from caseproof.domain.support.conditions import linked_jobs
+from caseproof.domain.support.conditions import closed_with_a_run_of_before, linked_jobs
 from caseproof.domain.support.ladder import owner_of, who_acts
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.payloads import SupportCorrected
@@ -301,8 +301,15 @@ class Finish(Form):
     what: Finishes = field(metadata=_WHAT)
     to: str = _text(Finishes, "Whom", "The mail address; or who was told.", *_TOLD)
     words: str = _text(Finishes, "In which words", "What the client reads, or was told.", *_TOLD, is_long=True)
-    job: str = _text(Finishes, "The job's case", "Its reference, like JF-000001.", "LINK")
-    why: str = _text(Finishes, "Why", "What is still wrong.", "NO_SOLUTION", is_long=True)
+    job: str = _text(Finishes, "The job's case", "Its reference, like JF-000001.", "LINK", "UNLINK")
+    why: str = _text(
+        Finishes,
+        "Why",
+        "What is still wrong; or why the job was never part of it.",
+        "NO_SOLUTION",
+        "UNLINK",
+        is_long=True,
+    )
 
 
 TierForm = FrontLine | SecondLine | PtAnswer | ProductTeam | Development | Implementation
@@ -336,7 +343,8 @@ def form_for(case: Case) -> type[SupportForm] | None:
         return About
     if case.own.get("solution") is not None:
         lacks = {blocker.code for blocker in closure_blockers(case)}
-        if "told" in lacks or ("proven" in lacks and not linked_jobs(case)):
+        nobody_closes = not linked_jobs(case) or closed_with_a_run_of_before(case)
+        if "told" in lacks or ("proven" in lacks and nobody_closes):
             return Finish
         if case.state is not State.PT_ASKED:  # there PT owes L2 an answer, which would be lost
             return None

@@ -214,6 +214,14 @@ class Kind(EventKind):
         sentence="{ref} is about a job that fails in this matter",
         rule="J10",
     )
+    JOB_UNLINKED = "job_unlinked", Spec(
+        says=says.JobUnlinked,
+        noted_in=_OPEN,
+        voids=("look", "proof"),
+        sentence="{ref} was linked by mistake; its job was never part of this matter: {why}",
+        rule="J10",
+        logged=Logged.AS_A_WARNING,
+    )
     JOB_PROVEN = "job_proven", Spec(
         says=says.JobProven,
         noted_in=_OPEN,

@@ -17,6 +17,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.specs import EventKind
 from caseproof.domain.substance import is_one_of, says_something
 from caseproof.domain.support import payloads as says
+from caseproof.domain.support.conditions import linked_jobs, opened_for
 from caseproof.domain.support.lifecycle import LABELS, OWNERS, State
 from caseproof.domain.support.steps import LADDER, TAKES, Request, Step
 from caseproof.domain.support.vocabulary import TIER_NAMES, Failing, Tier, Urgency, Way
@@ -131,6 +132,8 @@ def refuse(case: Case, event: Event) -> None:
         _refuse_empty(opened)
     if (corrected := event.says(says.SupportCorrected)) is not None:
         _refuse_unclear(case, corrected)
+    if (unlinked := event.says(says.JobUnlinked)) is not None:
+        _refuse_unlinking(case, unlinked)
     if str(event.kind) not in set(Request):
         return
     request = Request(str(event.kind))
@@ -158,14 +161,28 @@ def _refuse_unclear(case: Case, said: says.SupportCorrected) -> None:
         raise BadInput(f"E1: it is not said which {' and which '.join(lacks)} it is about.", "Ask the client.")
     if not is_one_of(said["failing"], Failing):
         raise BadInput("J10: it is not said whether a job, a feed or a sync fails.", "Choose one.")
-    if said["failing"] == Failing.NO and any(fact.seq > _begun(case) for fact in case.all_of(says.JobLinked)):
+    if said["failing"] == Failing.NO and linked_jobs(case):
         raise NotAllowed(
-            f"J10: {case.ref} links the case of a job that fails.", "Close that case; its proof serves this one."
+            f"J10: {case.ref} links the case of a job that fails.",
+            "Close that case; its proof serves this one. Where its job was never part of this matter, unlink it first.",
         )
 
 
-def _begun(case: Case) -> int:
-    return case.last_opened.seq if case.last_opened else 0
+def _refuse_unlinking(case: Case, said: says.JobUnlinked) -> None:
+    """J10: a job that fails leaves a case by its proof alone; what was never part of the matter is said to be so."""
+    if said["ref"] not in linked_jobs(case):
+        linked = ", ".join(linked_jobs(case)) or "none"
+        raise BadInput(f"{said['ref']} is not linked to {case.ref}.", f"Linked to it: {linked}.")
+    if opened_for(case, said["ref"]):
+        raise NotAllowed(
+            f"J10: {case.ref} was opened because the job of {said['ref']} fails, so that is part of it.",
+            f"Close {said['ref']}; its proof serves {case.ref}.",
+        )
+    if not says_something(said["why"]):
+        raise NotAllowed(
+            f"J10: it is not said why the job of {said['ref']} was never part of {case.ref}.",
+            "Say it in a sentence. A job that fails no more is no reason: its own case closes with the proof of that.",
+        )
 
 
 def in_sentences(case: Case, request: Request, blockers: Sequence[Blocker]) -> tuple[str, str]:

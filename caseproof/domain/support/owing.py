@@ -17,7 +17,8 @@ TOLD_ON_TICKET = frozenset(
         says.EffortsExhausted, says.TakenByPt, says.ReturnedToL2, says.DevelopmentRaised, says.DevelopmentTicket,
         says.DevelopmentAnswered, says.ReturnedToPt, says.ReachedL2, says.ReachedPt, says.SentToImplementation,
         says.DetailsWanted, says.DetailsGiven, says.SolutionStated, says.SolutionFailed, says.ClientTold,
-        says.ClientWrote, says.SupportCorrected, says.JobLinked, says.JobProven, kernel.Noted,
+        says.ClientWrote, says.SupportCorrected, says.JobLinked, says.JobUnlinked, says.JobProven,
+        kernel.Noted,
     }
 )  # fmt: skip
 """What the ticket tells: what happened, and who has the case."""

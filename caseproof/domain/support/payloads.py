@@ -270,18 +270,27 @@ class ClientWrote(TypedDict):
 
 
 class JobLinked(Answering):
-    """The job-failure case of a job that fails in this matter, too."""
+    """The job-failure case of a job that fails in this matter, too; ``opened_for``: this case was opened for it."""
 
     ref: Named
+    opened_for: NotRequired[bool]
+
+
+class JobUnlinked(Answering):
+    """A job-failure case that was linked by mistake, for its job was never part of this matter; why that is so."""
+
+    ref: Named
+    why: str
 
 
 class JobProven(TypedDict):
-    """The closing of that case as it was read: by which rule, with which proof, and when."""
+    """The closing of that case as it was read: by which rule, with which proof and when, and when its run started."""
 
     ref: Named
     rule: str
     evidence: Named
     closed_at: str
+    run_started_at: NotRequired[str]
 
 
 class SupportLookedAgain(TypedDict):

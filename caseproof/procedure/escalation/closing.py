@@ -30,8 +30,8 @@ from caseproof.procedure.core.parts import US, EvidenceFiles, Ledger, event_of
 def prove_the_jobs(ledger: Ledger, files: EvidenceFiles, folder: Path, ref: str) -> Case:
     """Ensure that the closing of each linked job's case is written down, once that case is closed with its proof.
 
-    Only a closing after this case was opened counts. ``folder`` is where proofs lie. Raises ProofNotMade for a proof
-    that does not hold.
+    Only a closing after this case was opened is written down, and it counts if its run was made after that, too.
+    ``folder`` is where proofs lie. Raises ProofNotMade for a proof that does not hold.
     """
     case = ledger.case(ref)
     if case.is_closed or case.procedure is not SUPPORT:
@@ -64,6 +64,7 @@ def _prove(ledger: Ledger, files: EvidenceFiles, folder: Path, case: Case, there
         "rule": str(there.proof.data["rule"]),
         "evidence": files.keep(case.ref, content, str(there.proof.data["file"]), "application/json"),
         "closed_at": there.closed.at.isoformat(),
+        **({"run_started_at": str(there.verified["started_at"])} if there.verified is not None else {}),
     }
     event = event_of(Kind.JOB_PROVEN, ledger.clock(), US, said)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 from caseproof.channels.inbound.reading import read_mail
 from caseproof.config.policy import Policy
@@ -12,7 +13,7 @@ from caseproof.domain.emergency.raising import ShortCase
 from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.job_failure.kinds import Kind as JobKind
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
-from caseproof.domain.payloads import SupportForJob
+from caseproof.domain.payloads import SupportForJob, SupportNotForJob
 from caseproof.domain.substance import says_something, stands_in
 from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.kinds import Kind
@@ -189,7 +190,8 @@ def link_job(
             if not opened_for_it:
                 _refuse_foreign(case, failing)
         now = ledger.clock()
-        linked = event_of(Kind.JOB_LINKED, now, by, {"ref": failing.ref} | numbered(question))
+        said = {"ref": failing.ref} | ({"opened_for": True} if opened_for_it else {}) | numbered(question)
+        linked = event_of(Kind.JOB_LINKED, now, by, said)
         if failing.ref not in linked_jobs(case) or (question is not None and question not in case.handled):
             case = uow.cases.append(case, *ledger.along(case, [linked]))
         if case.ref not in support_cases_of(failing):
@@ -201,11 +203,15 @@ def link_job(
 def _refuse_closed_before(case: Case, job: Case) -> None:
     """J10: what proves nothing here is not linked; nobody would be asked, and the case would wait for it for ever."""
     opened, closed = case.last_opened, job.closed
-    if job.is_closed and opened is not None and closed is not None and closed.at < opened.at:
-        raise NotAllowed(
-            f"J10: {job.ref} was closed before {case.ref} was opened; that its job ran then proves nothing of now.",
-            f"Where the job fails again, let {job.ref} be opened again; else say that no job fails.",
-        )
+    if not job.is_closed or opened is None or closed is None or job.verified is None:
+        return
+    again = f"Where the job fails again, let {job.ref} be opened again; else say that no job fails."
+    if closed.at < opened.at:
+        why = f"was closed before {case.ref} was opened; that its job ran then proves nothing of now"
+        raise NotAllowed(f"J10: {job.ref} {why}.", again)
+    if datetime.fromisoformat(job.verified["started_at"]) < opened.at:
+        why = f"closed with a run of before {case.ref} was opened, which proves nothing of now"
+        raise NotAllowed(f"J10: {job.ref} {why}.", again)
 
 
 def _refuse_foreign(case: Case, job: Case) -> None:
@@ -221,5 +227,7 @@ def _refuse_foreign(case: Case, job: Case) -> None:
 
 
 def support_cases_of(job: Case) -> list[str]:
-    """The references of the support cases that were opened for a job-failure case, oldest first."""
-    return list(dict.fromkeys(str(fact.data["ref"]) for fact in job.all_of(SupportForJob)))
+    """The support cases that were opened for a job-failure case, or link it, oldest first."""
+    unlinked = {str(fact.data["ref"]): fact.seq for fact in job.all_of(SupportNotForJob)}
+    linked = {str(fact.data["ref"]): fact.seq for fact in job.all_of(SupportForJob)}
+    return [ref for ref, latest in linked.items() if latest > unlinked.get(ref, 0)]

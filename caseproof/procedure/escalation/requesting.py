@@ -34,6 +34,7 @@ from caseproof.procedure.escalation.naming import read_there
 from caseproof.procedure.escalation.opening import link_job
 from caseproof.procedure.escalation.questions import is_done, numbered
 from caseproof.procedure.escalation.telling import note_told, want_mail
+from caseproof.procedure.escalation.unlinking import unlink_job
 
 LONGEST = 20_000
 """How many characters of a text are written down."""
@@ -243,6 +244,8 @@ def _finish(ledger: Ledger, files: EvidenceFiles, policy: Policy, ref: str, form
             return note_told(ledger, case.ref, how, to=form.to, words=redact(form.words), by=by, question=question)
         case Finishes.LINK:
             return link_job(ledger, case.ref, form.job, by, question)
+        case Finishes.UNLINK:
+            return unlink_job(ledger, case.ref, form.job, form.why, by, question)
         case Finishes.NO_JOB:
             about = About(
                 answered_by=form.answered_by, failing=Failing.NO, client=str(case.facts["client"]),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from caseproof.domain.case import Case, FactOf
 from caseproof.domain.closure import Blocker, closure_blockers
 from caseproof.domain.support import payloads as says
-from caseproof.domain.support.conditions import linked_jobs
+from caseproof.domain.support.conditions import closed_with_a_run_of_before, linked_jobs
 from caseproof.domain.support.efforts import documents, items, outcomes, since
 from caseproof.domain.support.ladder import escalation_blockers, owner_of, who_acts
 from caseproof.domain.support.lifecycle import OWNERS, State
@@ -93,11 +93,16 @@ def facts(case: Case) -> list[tuple[str, str]]:
         "Contract": said.get("contract") or "not known",
         "Urgency": said["urgency"],
         "A job fails": said["failing"],
-        "Cases of failing jobs": ", ".join(linked_jobs(case)),
+        "Cases of failing jobs": ", ".join(_job(case, ref) for ref in linked_jobs(case)),
         "Earlier case": said.get("continues"),
         "Technician": technician.get("technician") if technician else None,
     }
     return [(name, str(value)) for name, value in named.items() if value]
+
+
+def _job(case: Case, ref: str) -> str:
+    early = ref in closed_with_a_run_of_before(case)
+    return f"{ref} (closed with a run of before this case was opened: it has to close anew, J10)" if early else ref
 
 
 def efforts(case: Case) -> list[Effort]:
