@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from email import message_from_bytes
+from email.policy import default
 
 import pytest
 
@@ -42,8 +44,13 @@ def time_passes(desk: Desk, ref: str, **by: float) -> str:
     return did
 
 
-def told(desk: Desk) -> list[tuple[str, ...]]:
-    return [to for _, _, to in desk.world.mail.taken]
+def told(desk: Desk, *, came: bool = False) -> list[tuple[str, ...]]:
+    """Who was written to: that a case came to them, or the rest."""
+    return [to for mail, _, to in desk.world.mail.taken if (", since 20" in words_of(mail)) is came]
+
+
+def words_of(mail: bytes) -> str:
+    return " ".join(message_from_bytes(mail, policy=default).get_content().split())
 
 
 def test_time_hands_no_case_to_a_tier_in_which_nobody_is(make_world: Callable[..., World]) -> None:
@@ -57,13 +64,78 @@ def test_time_hands_no_case_to_a_tier_in_which_nobody_is(make_world: Callable[..
     assert b"E1: Somebody in L2: by the policy nobody is." in desk.world.mail.taken[0][0]
 
 
+ALL_OF_L1 = ("one@example.com", "two@example.com", "lead@example.com")
+
+
+def test_a_tier_is_told_at_once_that_a_case_came_to_it_and_once_each_time(desk: Desk) -> None:
+    ref = desk.open(by="operator")
+    assert time_passes(desk, ref, seconds=5) == "", "no form is asked anew for it: somebody may be filling it in"
+    assert (told(desk, came=True), told(desk)) == ([ALL_OF_L1], [])
+    mail = words_of(desk.world.mail.taken[0][0])
+    assert "SC-000001" in mail
+    assert "waits for L1, the front line, since 2026-" in mail
+    assert desk.services.links.case_url(ref) in mail
+    time_passes(desk, ref, seconds=5)
+    desk.ask(ref, Request.TRY)
+    time_passes(desk, ref, seconds=5)
+    assert told(desk, came=True) == [ALL_OF_L1], "what it tries brings it to nobody else"
+    desk.ask(ref, Request.HAND_TO_L2)
+    time_passes(desk, ref, seconds=5)
+    assert told(desk, came=True)[1:] == [("team@example.com",)], "nobody in L2 has an address"
+    desk.ask(ref, Request.TRY, "L2")
+    desk.ask(ref, Request.ASK_PT, "L2")
+    time_passes(desk, ref, seconds=5)
+    assert told(desk, came=True)[2:] == [("pt@example.com",)]
+    assert len(desk.world.mail.taken) == 3
+    assert {fact["number"] for fact in desk.world.case(ref).all_of(TeamTold)} == {0}
+
+
+def test_who_brought_the_case_there_or_has_it_is_told_of_nothing_that_they_know(desk: Desk) -> None:
+    ref = desk.open(by="front line")
+    time_passes(desk, ref, seconds=5)
+    assert told(desk, came=True) == [("two@example.com", "lead@example.com")]
+    other = desk.open(by="front line", summary="Another")
+    handle(desk.services.store, desk.world.clock, Wish(Handle.CLAIM, (other,)), "front line")
+    time_passes(desk, other, seconds=5)
+    assert len(told(desk, came=True)) == 1
+
+
+def test_a_case_that_came_while_mail_was_down_is_told_later_and_a_crash_leaves_nobody_out(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = desk.open(by="operator")
+    desk.world.mail.faulty.fails("send", before=OSError("down"))
+    with pytest.raises(OSError, match="down"):
+        time_passes(desk, ref, seconds=5)
+    ledger = desk.services.ledger
+    with monkeypatch.context() as dies:
+        dies.setattr(type(ledger), "change", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            time_passes(desk, ref, minutes=5)
+    time_passes(desk, ref, minutes=5)
+    time_passes(desk, ref, minutes=5)
+    assert told(desk, came=True) == [ALL_OF_L1] * 2, "twice at worst"
+    assert len({message_from_bytes(mail)["Message-ID"] for mail, *_ in desk.world.mail.taken}) == 1
+
+
+def test_a_case_that_is_late_already_is_told_by_its_reminder_alone_and_a_solved_one_by_none(desk: Desk) -> None:
+    ref = desk.open(by="operator")
+    assert "told that it waits" in time_passes(desk, ref, hours=2)
+    time_passes(desk, ref, seconds=5)
+    other = desk.open(by="operator", summary="Another")
+    desk.ask(other, Request.STATE_SOLUTION)
+    time_passes(desk, other, seconds=5)
+    assert told(desk, came=True) == []
+
+
 def test_the_tier_is_reminded_once_and_its_holder_alone_where_somebody_has_it(desk: Desk) -> None:
     ref = desk.open()
     assert time_passes(desk, ref, minutes=59) == ""
+    assert told(desk) == []
     time_passes(desk, ref, minutes=2)
     time_passes(desk, ref, minutes=2)
     assert told(desk) == [("one@example.com", "two@example.com", "lead@example.com")]
-    assert len(desk.world.case(ref).all_of(TeamTold)) == 1
+    assert [fact["number"] for fact in desk.world.case(ref).all_of(TeamTold)] == [0, 1]
     other = desk.open(summary="Another")
     handle(desk.services.store, desk.world.clock, Wish(Handle.CLAIM, (other,)), "Front Line Two")
     time_passes(desk, other, hours=2)

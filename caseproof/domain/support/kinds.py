@@ -282,7 +282,7 @@ class Kind(EventKind):
         measured=True,
     )
     TEAM_TOLD = "team_told", Spec(
-        says=kernel.TeamTold, noted_in=_ALL, wakes=False, sentence="Team told ({number}): {about}",
+        says=kernel.TeamTold, noted_in=_ALL, wakes=False, sentence="Team told: {about}",
     )
     NOTED = "noted", Spec(
         says=kernel.Noted, noted_in=_ALL, wakes=False, sentence="Note: {note}",

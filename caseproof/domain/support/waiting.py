@@ -26,8 +26,10 @@ class Limit:
 
 
 class Late(StrEnum):
-    """What a time limit asks for."""
+    """What a time limit asks for; and first, before anything is late, what a case asks for that came to a tier."""
 
+    CAME = "came"
+    """Its people are told that it is theirs now."""
     NUDGE = "nudge"
     HAND_ON = "hand on"
     TELL_LEAD = "tell the lead"
@@ -71,6 +73,17 @@ def stands_since(case: Case) -> datetime | None:
     """When that was; None before the case is opened."""
     number = begins_with(case)
     return case.events[number - 1].at if number else None
+
+
+def who_has_to_hear(case: Case) -> Asked | None:
+    """The tier that has to act, which has to hear since when; None for a case that nobody works on, or that is solved.
+
+    The limits are looked at before: where the tier is late already, its reminder says the same.
+    """
+    tier, came = who_acts(case), came_to_its_tier(case)
+    if tier is None or not came or case.own.get("solution") is not None:
+        return None
+    return Asked(Late.CAME, tier, case.events[came - 1].at)
 
 
 def what_is_left_to_ask(case: Case, limits: Mapping[Tier, Limit], now: datetime) -> Asked | None:

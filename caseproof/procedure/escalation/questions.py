@@ -13,10 +13,11 @@ def numbered(question: int | None) -> dict[str, int]:
 
 
 def is_done(case: Case, event: Event, question: int | None) -> bool:
-    """Whether the question is handled; of what answers none, whether it is the last that happened, but for documents: a
-    form that was sent twice."""
+    """Whether the question is handled; of what answers none, whether it is the last that happened (documents and mails
+    to the team aside): a form that was sent twice."""
     if question is not None:
         return question in case.handled
-    own = [one for one in case.events if one.kind is not Kind.DOCUMENTS_LINKED and one.kind.spec.news]
+    aside = (Kind.DOCUMENTS_LINKED, Kind.TEAM_TOLD)
+    own = [one for one in case.events if one.kind not in aside and one.kind.spec.news]
     last = own[-1] if own else None
     return last is not None and (last.kind, last.actor, last.data) == (event.kind, event.actor, event.data)

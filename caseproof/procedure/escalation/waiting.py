@@ -1,5 +1,6 @@
-"""What time does to a support case, by the policy's limits: its holder or its tier is reminded, then it goes on where
-no gate is closed, else the tier's lead is told what is missing. Nobody skips a gate by waiting.
+"""What time does to a support case: the tier to which it came is told at once. By the policy's limits its holder or its
+tier is reminded, then it goes on where no gate is closed, else the tier's lead is told what is missing. Nobody skips a
+gate by waiting.
 
 A mail leaves before it is written down: a crash in between may tell it twice, never not at all (house rule 9).
 """
@@ -31,9 +32,11 @@ from caseproof.domain.support.waiting import (
     Late,
     Limit,
     begins_with,
+    came_to_its_tier,
     stands_since,
     what_is_left_to_ask,
     what_time_asks,
+    who_has_to_hear,
 )
 from caseproof.domain.visible import one_line
 from caseproof.procedure.core.parts import US, Ledger, Links, event_of
@@ -84,6 +87,8 @@ def mind_the_time(
     elif asked is not None and not _is_told(case, asked):
         _tell(ledger, links, policy, send, case, asked)
         did = f"{'the lead' if asked.what is not Late.NUDGE else 'the tier'} of {asked.tier} was told that it waits"
+    if asked is None or asked.what is Late.HAND_ON:
+        _tell_who_has_it_now(ledger, links, policy, send, case)  # nobody's form is asked anew for it: they may be at it
     closed = _closed_jobs(ledger, case)
     if closed:
         did = did or f"the case of its job is closed: {', '.join(closed)}"
@@ -132,8 +137,18 @@ def _hand_on(ledger: Ledger, policy: Policy, case: Case, limits: Mapping[Tier, L
 # -- people are told ------------------------------------------------------------------------------------------------
 
 
+def _tell_who_has_it_now(ledger: Ledger, links: Links, policy: Policy, send: Callable[[], Send], case: Case) -> None:
+    """The people of the tier to which the case came are told, once each time that it comes to a tier."""
+    came = who_has_to_hear(case)
+    if came is not None and not _is_told(case, came) and _whom(ledger, policy, case, came):
+        _tell(ledger, links, policy, send, case, came)
+
+
 def _mark(case: Case, asked: Asked) -> tuple[int, int]:
-    """What tells this reminder from others: since which event the case stands so; 1 for a reminder, 2 for a lead."""
+    """What tells this mail from others: since which event the case stands so; 0 for that it came, 1 for a reminder, 2
+    for a lead."""
+    if asked.what is Late.CAME:
+        return came_to_its_tier(case), 0
     solution = case.own.get("solution")
     begun = max(begins_with(case), solution.seq if solution else 0, _last_wrote(case) if solution else 0)
     return begun, 1 if asked.what is Late.NUDGE else 2
@@ -161,15 +176,23 @@ def _tell(ledger: Ledger, links: Links, policy: Policy, send: Callable[[], Send]
 
 
 def _whom(ledger: Ledger, policy: Policy, case: Case, asked: Asked) -> list[str]:
-    """The addresses: the lead's; else of who has the case, or of everybody in the tier; else the team's."""
+    """The addresses: the lead's; else of who has the case, or of everybody in the tier; else the team's.
+
+    Who brought the case there knows it.
+    """
     ladder, on_call = policy.ladder, policy.on_call
     found: list[str] = []
-    if asked.what is not Late.NUDGE:
+    if asked.what not in (Late.NUDGE, Late.CAME):
         found = [ladder.lead_mail(asked.tier.name, on_call)]
     else:
         with ledger.store.reading() as uow:
             _, holder = uow.worklist.standing([case.ref])[case.ref]
-        members = people_of(policy)[asked.tier]
+        members = list(people_of(policy)[asked.tier])
+        if asked.what is Late.CAME:
+            brought = case.events[came_to_its_tier(case) - 1].actor
+            members = [name for name in members if not same_person(name, brought)]
+            if not members or holder == folded_name(brought):
+                return []
         held = [name for name in members if holder and same_person(folded_name(name), holder)]
         found = [ladder.mail_of(name, on_call) for name in held] if held else []
         found = [one for one in found if one] or [ladder.mail_of(name, on_call) for name in members]
@@ -178,6 +201,8 @@ def _whom(ledger: Ledger, policy: Policy, case: Case, asked: Asked) -> list[str]
 
 
 def _about(asked: Asked) -> str:
+    if asked.what is Late.CAME:
+        return f"it came to {TIER_NAMES[asked.tier]} at {asked.since:%Y-%m-%d %H:%M} UTC"
     waits = f"waits for {TIER_NAMES[asked.tier]} since {asked.since:%Y-%m-%d %H:%M} UTC"
     missing = "; ".join(f"{one.rule}: {one.missing}" for one in asked.missing)
     return f"{waits}. Missing: {missing}" if missing else waits
@@ -190,10 +215,11 @@ def _mail(
     name = hashlib.sha256(f"{case.ref}/{of}/{number}".encode()).hexdigest()[:32]
     domain = sender.rpartition("@")[2].rstrip("> ")
     left = [f"- {one.rule}: {one.missing} {one.next_action}" for one in asked.missing]
+    since = f"{asked.since:%Y-%m-%d %H:%M} UTC"
     parts = [
         f"{case.ref}, {one_line(case.facts['summary'])} ({one_line(case.facts['client'])}), is "
-        f"{LABELS[State(case.state)]} and waits for {TIER_NAMES[asked.tier]}; its time was over at "
-        f"{asked.since:%Y-%m-%d %H:%M} UTC.",
+        f"{LABELS[State(case.state)]} and waits for {TIER_NAMES[asked.tier]}"
+        f"{f', since {since}' if asked.what is Late.CAME else f'; its time was over at {since}'}.",
         *(["What is missing before it can go on:\n" + "\n".join(left)] if left else []),
         links.case_url(case.ref),
         "This mail was written by a program.",
