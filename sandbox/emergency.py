@@ -184,10 +184,14 @@ def prefect_beside(world: EmergencyWorld, *pools: str) -> Iterator[PrefectServer
         if deploy.wait(120) != 0:
             raise RuntimeError(f"`prefect deploy` failed:\n{deploy.last_lines()}")
         for pool in pools:
-            env = {**CASES_WORKER, **world.env()}
-            worker = start_worker(server, pool, world.home, name=pool, cwd=world.home, env=env, stock=False)
-            stack.callback(worker.stop)
+            stack.callback(start_warm_worker(world, server, pool, pool).stop)
         yield server
+
+
+def start_warm_worker(world: EmergencyWorld, server: PrefectServer, pool: str, name: str) -> Process:
+    """A worker as `caseproof up` has it for cases and for emergencies."""
+    env = {**CASES_WORKER, **world.env()}
+    return start_worker(server, pool, world.home, name=name, cwd=world.home, env=env, stock=False)
 
 
 # -- the demo ---------------------------------------------------------------------------------------------------------

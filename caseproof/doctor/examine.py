@@ -22,7 +22,7 @@ from caseproof.desks.base import Desk
 from caseproof.doctor import doors, machine, outside, reaching, web_doors
 from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.examination import Examination, Failed, Finding, Row
-from caseproof.doctor.prefect import PrefectAccess, PrefectChecks, WantedDeployment
+from caseproof.doctor.prefect import Pool, PrefectAccess, PrefectChecks, WantedDeployment
 from caseproof.doctor.store import StoreChecks
 from caseproof.evidence.answer_keys import AnswerKeys
 from caseproof.evidence.screenshot import photograph
@@ -58,6 +58,7 @@ class Installation:
     voice: Callable[[str], TwilioVoice]
     teams: Callable[[str], TeamsWebhook]
     pool: str = "caseproof"
+    emergency_pool: str = "caseproof-emergency"
     python: str = this.python_version()
     camera: machine.Camera = photograph
     words: Callable[[], str] = check_templates
@@ -118,7 +119,7 @@ class _Look:
 
     def at_prefect(self) -> None:
         here = self._here
-        checks = PrefectChecks(here.prefect, here.pool, self._clocks)
+        checks = PrefectChecks(here.prefect, self._clocks)
         self._stack.callback(checks.close)
         address = self._start("Prefect address", checks.address, seconds=IMPORTS_SECONDS)
         self._prefect = self._start("Prefect server", checks.server, after=[address])
@@ -133,10 +134,14 @@ class _Look:
             seconds=30,
         )
         self._start("Prefect pages", checks.pages, after=[self._prefect], seconds=20)
-        pool = self._start("Work pool", checks.work_pool, after=[self._prefect])
+        cases = Pool(here.pool, "no case moves")
+        emergencies = Pool(here.emergency_pool, "no emergency is raised by its form in Prefect, or shown there")
+        pool = self._start("Work pool", partial(checks.work_pool, cases), after=[self._prefect])
+        own = self._start("Emergency pool", partial(checks.work_pool, emergencies), after=[self._prefect])
         deployments = partial(checks.deployments, here.deployments)
-        self._start("Deployments", deployments, after=[pool], seconds=IMPORTS_SECONDS)
-        self._start("Worker", checks.worker, after=[pool])
+        self._start("Deployments", deployments, after=[pool, own], seconds=IMPORTS_SECONDS)
+        self._start("Worker", partial(checks.worker, cases), after=[pool])
+        self._start("Emergency worker", partial(checks.worker, emergencies), after=[own])
         self._with_clock.append(self._prefect)
 
     def at_the_store(self) -> None:

@@ -50,6 +50,14 @@ class WantedDeployment:
 
 
 @dataclass(frozen=True)
+class Pool:
+    """A work pool of our flows, and what does not happen ``without`` it, in words."""
+
+    name: str
+    without: str
+
+
+@dataclass(frozen=True)
 class _Fault:
     """What is wrong with a deployment: ``words`` follow its name; ``paused``: nothing else is wrong with it."""
 
@@ -60,9 +68,8 @@ class _Fault:
 class PrefectChecks:
     """The checks, in their order: each uses what the one before it found."""
 
-    def __init__(self, read_access: Callable[[], PrefectAccess], pool: str, clocks: Clocks) -> None:
+    def __init__(self, read_access: Callable[[], PrefectAccess], clocks: Clocks) -> None:
         self._read_access = read_access
-        self._pool = pool
         self._clocks = clocks
         self._access = PrefectAccess("", "")
         self._call: Caller | None = None
@@ -119,21 +126,20 @@ class PrefectChecks:
         ui = self._access.ui_url or url.removesuffix("/api")
         return f"{look_at_pages(ui, url)}; the board is {board_url(ui)}"
 
-    def work_pool(self) -> str:
-        """Whether the work pool of our flows is there and not paused."""
-        answer = self._ask("GET", f"work_pools/{quote(self._pool, safe='')}")
+    def work_pool(self, pool: Pool) -> str:
+        """Whether a work pool of our flows is there and not paused."""
+        answer = self._ask("GET", f"work_pools/{quote(pool.name, safe='')}")
         if answer.is_missing:
             raise Failed(
-                f"Prefect has no work pool '{self._pool}'.",
-                f"Make it: `prefect work-pool create {self._pool} --type process`.",
+                f"Prefect has no work pool '{pool.name}'.",
+                f"Make it: `prefect work-pool create {pool.name} --type process`.",
             )
-        pool = self._object(answer)
-        if pool.get("is_paused"):
+        if self._object(answer).get("is_paused"):
             raise Failed(
-                f"The work pool '{self._pool}' is paused, so no case moves.",
-                f"`prefect work-pool resume {self._pool}`",
+                f"The work pool '{pool.name}' is paused, so {pool.without}.",
+                f"`prefect work-pool resume {pool.name}`",
             )
-        return f"'{self._pool}' is there and not paused"
+        return f"'{pool.name}' is there and not paused"
 
     def deployments(self, read_wanted: Callable[[], Sequence[WantedDeployment]]) -> str:
         """Whether each deployment is there, as this code would make it, and not paused."""
@@ -146,9 +152,9 @@ class PrefectChecks:
             raise Failed(f"Deployments are not as this version needs them: {'; '.join(wrong)}.", action)
         return f"{len(wanted)} deployments are there and current"
 
-    def worker(self) -> str:
+    def worker(self, pool: Pool) -> str:
         """Whether a worker polls the pool. Its age is taken on Prefect's clock, so that ours cannot be to blame."""
-        answer = self._ask("POST", f"work_pools/{quote(self._pool, safe='')}/workers/filter", json={})
+        answer = self._ask("POST", f"work_pools/{quote(pool.name, safe='')}/workers/filter", json={})
         workers = answer.json()
         if not answer.is_success or not isinstance(workers, list):
             raise self._not_understood(answer)
@@ -158,11 +164,11 @@ class PrefectChecks:
         if not polling:
             known = ", ".join(str(one.get("name")) for one in workers) or "none was ever seen"
             raise Failed(
-                f"No worker polls the work pool '{self._pool}', so no case moves (workers: {known}).",
-                f"Start one: `caseproof up`, or `prefect worker start --pool {self._pool}`. "
+                f"No worker polls the work pool '{pool.name}', so {pool.without} (workers: {known}).",
+                f"Start one: `caseproof up`, or `prefect worker start --pool {pool.name}`. "
                 f"One that was started a moment ago shows itself within {HEARTBEAT_SECONDS // 3} s.",
             )
-        return f"{', '.join(polling)} polls '{self._pool}'"
+        return f"{', '.join(polling)} polls '{pool.name}'"
 
     def _fault_of(self, wanted: WantedDeployment) -> _Fault | None:
         """What is wrong with a deployment; None for nothing."""

@@ -144,8 +144,9 @@ class House:
         services.store.close()
 
     def beat(self) -> None:
-        """What a worker tells Prefect every 30 seconds."""
-        self.call("POST", f"work_pools/{POOL}/workers/heartbeat", json={"name": "cases"})
+        """What the workers tell Prefect every 30 seconds."""
+        for pool, name in ((POOL, "cases"), (EMERGENCY_POOL, "emergencies")):
+            self.call("POST", f"work_pools/{pool}/workers/heartbeat", json={"name": name})
 
     def env(self) -> dict[str, str]:
         """The whole environment of a person who types a command here."""

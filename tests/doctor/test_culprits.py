@@ -218,6 +218,13 @@ def a_work_pool_that_is_paused(house: Any, _: Path) -> Installation:
     return house.installation()
 
 
+@fault("Emergency pool", "'caseproof-emergency' is paused", "raised by", action="resume caseproof-emergency")
+def an_emergency_pool_that_is_paused(house: Any, _: Path) -> Installation:
+    house.call("PATCH", "work_pools/caseproof-emergency", json={"is_paused": True})
+    house.undo.callback(house.call, "PATCH", "work_pools/caseproof-emergency", json={"is_paused": False})
+    return house.installation()
+
+
 @fault("Deployments", "job-failure-case/not-deployed is missing", action="prefect deploy --all")
 def a_deployment_that_is_missing(house: Any, folder: Path) -> Installation:
     wanted = folder / "prefect.yaml"
@@ -263,6 +270,13 @@ def a_deployment_that_is_paused(house: Any, _: Path) -> Installation:
 def no_worker_that_polls(house: Any, _: Path) -> Installation:
     for worker in house.call("POST", "work_pools/caseproof/workers/filter", json={}):
         house.call("DELETE", f"work_pools/caseproof/workers/{worker['name']}")
+    return house.installation()
+
+
+@fault("Emergency worker", "No worker polls", "raised by", action="prefect worker start --pool caseproof-emergency")
+def no_worker_for_emergencies(house: Any, _: Path) -> Installation:
+    for worker in house.call("POST", "work_pools/caseproof-emergency/workers/filter", json={}):
+        house.call("DELETE", f"work_pools/caseproof-emergency/workers/{worker['name']}")
     return house.installation()
 
 

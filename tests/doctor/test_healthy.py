@@ -14,7 +14,7 @@ from tests.doctor.conftest import JOBS, MAIL_PASSWORD
 CHECKS = [
     "Python", "Packages", "Home folder", "Private files", "Disk space", "Policy", "Browser",
     "Prefect address", "Prefect server", "Prefect version", "Prefect password", "Prefect origins",
-    "Prefect pages", "Work pool", "Deployments", "Worker",
+    "Prefect pages", "Work pool", "Emergency pool", "Deployments", "Worker", "Emergency worker",
     "Store", "Store takes writes", "Cases unedited", "Keeper", "Key of links", "Evidence",
     "Words of mail", "Mail server", "Mailbox", "Desk", "Nothing owed",
     "Platforms", f"Platform {JOBS}", f"Pages of {JOBS}", f"Contacts of {JOBS}",
