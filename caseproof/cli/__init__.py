@@ -8,72 +8,86 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from caseproof.cli.audit import audit
-from caseproof.cli.backups import backup, restore
-from caseproof.cli.cases import case_app
-from caseproof.cli.causes import causes_app
-from caseproof.cli.check import check
 from caseproof.cli.common import AsJson, out, print_json, safe, say_error, table_of
-from caseproof.cli.contacts import contact_app
-from caseproof.cli.doctor import doctor
-from caseproof.cli.emergency import emergency_app
-from caseproof.cli.inbox import inbox_app
-from caseproof.cli.keeper import keeper
-from caseproof.cli.keys import keys_app
-from caseproof.cli.mail import mail_app
-from caseproof.cli.oncall import oncall
-from caseproof.cli.people import login, logout, people_app
-from caseproof.cli.policy import policy
-from caseproof.cli.recordings import recording_app
-from caseproof.cli.report import report
 from caseproof.cli.session import by_default
-from caseproof.cli.setup import setup
-from caseproof.cli.support import mine
 from caseproof.cli.terminal import guard_streams
-from caseproof.cli.up import up
 from caseproof.config.private_files import be_private, close_folder
 from caseproof.config.settings import read_settings
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.evidence.proof import verify_proof
 from caseproof.up.addresses import adopt_addresses, adopt_password
 from caseproof.up.plan import store_name
 from caseproof.up.prefect_services import QUIET, trusted
 
+_ELSEWHERE = {
+    "case": "cases.case_app",
+    "causes": "causes.causes_app",
+    "contact": "contacts.contact_app",
+    "mail": "mail.mail_app",
+    "inbox": "inbox.inbox_app",
+    "emergency": "emergency.emergency_app",
+    "recording": "recordings.recording_app",
+    "keys": "keys.keys_app",
+    "people": "people.people_app",
+    **{name: f"people.{name}" for name in ("login", "logout")},
+    **{
+        name: f"{name}.{name}"
+        for name in ("up", "setup", "doctor", "check", "keeper", "report", "policy", "oncall", "audit")
+    },
+    "mine": "support.mine",
+    **{name: f"backups.{name}" for name in ("backup", "restore")},
+}
+"""Commands in modules of their own: a module, and the function or the Typer app in it."""
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands by name, each imported when it is asked for: nobody waits for what the others import."""
+
+    def __init__(self, here: Mapping[str, Any]) -> None:
+        self._known = dict(here)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._known:
+            module, _, its_name = _ELSEWHERE[name].partition(".")
+            found = getattr(import_module(f"caseproof.cli.{module}"), its_name)
+            alone = typer.Typer(add_completion=False, callback=lambda: None)
+            if isinstance(found, typer.Typer):
+                alone.add_typer(found, name=name)
+            else:
+                alone.command(name)(found)
+            self._known[name] = typer.main.get_group(alone).commands[name]
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**_ELSEWHERE, **self._known})
+
+    def __len__(self) -> int:
+        return len({**_ELSEWHERE, **self._known})
+
+
+class _Quickly(TyperGroup):
+    """Imports a command when it is asked for."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.commands = _Commands(self.commands)  # type: ignore[assignment]  # nobody adds one to a group that is made
+
+
 app = typer.Typer(
+    cls=_Quickly,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # a traceback with local variables would print secrets
     help="Job-failure cases that close only with proof.",
 )
-app.add_typer(case_app, name="case")
-app.add_typer(causes_app, name="causes")
-app.add_typer(contact_app, name="contact")
-app.add_typer(mail_app, name="mail")
-app.add_typer(inbox_app, name="inbox")
-app.add_typer(emergency_app, name="emergency")
-app.add_typer(recording_app, name="recording")
-app.add_typer(keys_app, name="keys")
-app.add_typer(people_app, name="people")
-app.command()(login)
-app.command()(logout)
-app.command()(up)
-app.command()(setup)
-app.command()(doctor)
-app.command()(audit)
-app.command()(check)
-app.command()(keeper)
-app.command()(report)
-app.command()(policy)
-app.command()(oncall)
-app.command()(mine)
-app.command()(backup)
-app.command()(restore)
 
 
 def _say_version(asked: bool) -> None:
@@ -92,7 +106,8 @@ def _anywhere(
 ) -> None:
     """Job-failure cases that close only with proof."""
     be_private()
-    context.default_map = by_default(getattr(context.command, "commands", {}))
+    commands, asked = getattr(context.command, "commands", {}), context.invoked_subcommand or ""
+    context.default_map = by_default({asked: commands[asked]} if asked in commands else {})
     if context.invoked_subcommand in ("up", "demo"):  # these bring a Prefect server of their own
         return
     for name, value in {**QUIET, "PREFECT_LOGGING_LEVEL": "ERROR"}.items():
@@ -137,6 +152,8 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check a proof against the files it names, folding its events with the rules again."""
+    from caseproof.evidence.proof import verify_proof
+
     checks = verify_proof(file)
     holds = all(check.ok for check in checks)
     if as_json:

@@ -139,11 +139,22 @@ def test_help_is_no_error(run: Run) -> None:
     assert "confirm" in ended.out
 
 
-def test_the_installed_program_ends_as_the_function_does(home: Path) -> None:
-    command = [sys.executable, "-m", "caseproof.cli", "case", "show", "JF-000099"]
+def test_the_installed_program_ends_as_the_function_does_and_imports_no_other_command(home: Path) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "caseproof.cli", "case", "show", "JF-000099"]
     env = os.environ | {"CASEPROOF_HOME": str(home)}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
-    refused(Ended(done.returncode, done.stdout, done.stderr), "JF-000099", "caseproof case list")
+    imports = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    told = "".join(f"{line}\n" for line in done.stderr.splitlines() if line not in imports)
+    refused(Ended(done.returncode, done.stdout, told), "JF-000099", "caseproof case list")
+    imported = {line.rpartition("|")[2].strip() for line in imports}
+    assert "caseproof.cli.case_list" in imported
+    assert not imported & {
+        "caseproof.backup",
+        "caseproof.doctor",
+        "caseproof.procedure.paging.installed",
+        "caseproof.web",
+        "prefect",
+    }
 
 
 # -- reading cases --------------------------------------------------------------------------------------------------
