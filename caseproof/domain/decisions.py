@@ -8,7 +8,9 @@ from datetime import date
 
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
+from caseproof.domain.expectation import expects
 from caseproof.domain.people import same_person
+from caseproof.domain.substance import says_something
 from caseproof.domain.vocabulary import Decision
 
 
@@ -59,6 +61,19 @@ def refuse_unconfirmed(case: Case, decision: Decision) -> None:
         "Record what the retailer wrote (`caseproof case confirm "
         f"{case.ref} --from ADDRESS --message FILE.eml --by NAME`), or decide '{Decision.AFTER_FIX}' if we fixed it.",
     )
+
+
+def refuse_unchecked(checked: str) -> None:
+    """Raise NotAllowed for words that do not say what was checked in the system and seen there (J8, J11)."""
+    look = "Look at the changed setting in the system, and write down what you saw"
+    if expects(checked):
+        raise NotAllowed(
+            "J8, J11: what should be so, or is hoped, was not checked.", f"{look}; leave out what should be so."
+        )
+    if not says_something(checked):
+        raise NotAllowed(
+            "J8: the words do not say what was checked in the system.", f"{look}, so that a colleague can look again."
+        )
 
 
 def refuse_decision(

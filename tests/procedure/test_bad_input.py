@@ -301,6 +301,8 @@ def test_a_decision_that_rests_on_the_retailer_s_word_needs_it(world: World, tol
         ({"by": ""}, NotOnTheTeam, "Nobody"),
         ({"reason": " \n"}, BadInput, "no reason"),
         ({"decision": Decision.AFTER_CHANGE, "checked": " "}, NotAllowed, "validated in the system"),
+        ({"decision": Decision.AFTER_CHANGE, "checked": "It should work now."}, NotAllowed, "leave out what should be"),
+        ({"decision": Decision.AFTER_CHANGE, "checked": "müsste behoben sein"}, NotAllowed, "J8, J11"),
         ({"decision": Decision.KEEP_PAUSED}, BadInput, "needs the date"),
         ({"until": date(2030, 1, 1)}, BadInput, "takes none"),
         ({"decision": Decision.KEEP_PAUSED, "until": date(2020, 1, 1)}, BadInput, "not after today"),

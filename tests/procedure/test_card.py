@@ -68,7 +68,7 @@ def told(world: World, text: str) -> Case:
     world.walk(ref, until="tell")
     if text.strip():
         world.confirm(ref, text)
-    world.decide(ref, Decision.AFTER_CHANGE, reason=text, checked=text)
+    world.decide(ref, Decision.AFTER_CHANGE, reason=text, checked=f"The new token is set. {text}")
     world.services.ledger.record(ref, Kind.TROUBLE, step=text, problem=text, next_action=text)
     return world.case(ref)
 

@@ -199,7 +199,7 @@ def test_a_call_for_help_leaves_the_link_open_for_the_answer(told: Any) -> None:
 def test_after_a_run_that_failed_the_same_link_asks_once_more(told: Any) -> None:
     """J11: the word before the failure founds nothing any more, and no new notice goes out."""
     answer(told.services, told.link, say("changed", told.ref))
-    told.record(told.ref, Kind.CHANGE_VALIDATED, "operator", how="It is set.")
+    told.record(told.ref, Kind.CHANGE_VALIDATED, "operator", how="The new token is set.")
     decision = "reactivate after the retailer's change"
     told.record(told.ref, Kind.DECIDED, "operator", decision=decision, reason="r", review="anybody")
     assert asked(told.services, told.link).choices == ()
@@ -270,7 +270,7 @@ def test_a_late_word_on_a_closed_case_is_kept_and_confirms_nothing(world: Any) -
 
 
 def test_an_answer_to_a_page_from_before_a_new_round_is_kept_and_confirms_nothing(told: Any) -> None:
-    told.record(told.ref, Kind.CHANGE_VALIDATED, "operator", how="x")
+    told.record(told.ref, Kind.CHANGE_VALIDATED, "operator", how="The new token is set.")
     decision = "reactivate after our fix"
     told.record(told.ref, Kind.DECIDED, "operator", decision=decision, reason="r", review="anybody")
     verified(told)

@@ -13,7 +13,7 @@ from typing import Any
 from caseproof.domain import payloads as says
 from caseproof.domain.case import Case, Fact, FactOf
 from caseproof.domain.closure import Condition, Met, closure_blockers, follows
-from caseproof.domain.decisions import NEEDS, refuse_unconfirmed
+from caseproof.domain.decisions import NEEDS, refuse_unchecked, refuse_unconfirmed
 from caseproof.domain.emergency.closing import EMERGENCY_OVER
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.events import Event
@@ -324,6 +324,8 @@ def refuse_more(case: Case, event: Event) -> None:
     """Raise NotAllowed for what the lifecycle allows and the decisions do not."""
     if (decided := event.says(says.Decided)) is not None:
         _refuse_unfounded(case, decided)
+    if (seen := event.says(says.ChangeValidated)) is not None:
+        refuse_unchecked(seen["how"])
     if (agreed := event.says(says.WordAgreed)) is not None:
         _refuse_own_agreement(case, event, agreed)
     if event.kind is Kind.REVIEW_APPROVED and needs_login_to_review(case) and event.data.get("known_by") != BY_LOGIN:
