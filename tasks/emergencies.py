@@ -74,14 +74,14 @@ def raise_it(said: Mapping[str, str]) -> str:
 def _raising(said: Mapping[str, str], parts: PagingParts) -> Raising:
     """What the form says; a choice that was not made is missing, or says nothing."""
     criterion = next((one for one, words in CRITERIA.items() if words == said["down"]), None)
-    ladder = next((one for one in Ladder if one == said["own_ladder"]), Ladder.NOT_USED)  # E9: it blocks nothing
+    ladder = next((OwnLadder[one.name] for one in Ladder if one == said["own_ladder"]), OwnLadder.NOT_SAID)  # E9
     case = said["case"].strip().upper()
     return Raising(
         site=said["site"],
         sightings=(Sighting(criterion, said["seen"]),) if criterion is not None else (),
         since=since_of(said["since"], parts.ledger.clock(), parts.zone()),
         tried=said["tried"],
-        own_ladder=OwnLadder[ladder.name],
+        own_ladder=ladder,
         case=case,
         new_case=None if case else ShortCase(said["client"], said["said"] or said["seen"]),
         terminals=terminals_of(said["terminals"]),

@@ -49,7 +49,7 @@ def emergency(
     tried: Annotated[str, typer.Option(help="What support tried.")] = "",
     own_ladder: Annotated[
         OwnLadder, typer.Option(help="Whether your own L1, L2, L3 were called first (E9); it blocks nothing.")
-    ] = OwnLadder.NOT_USED,
+    ] = OwnLadder.NOT_SAID,
     terminals: Annotated[str, typer.Option(help="How many payment terminals fail, of how many: 3 of 5.")] = "",
     everybody: Annotated[bool, typer.Option("--everybody", help="Call everybody at once.")] = False,
     by: Member = "",

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
@@ -55,7 +56,9 @@ _log = logging.getLogger(__name__)
 PURPOSE = "emergency"
 LONGEST, LONGEST_WORDS = 300, 5_000
 """So many characters of a name and of a text are taken; a form that is longer is no emergency's."""
-_TEXTS = ("was_seen", "tried", "said")
+_SEEN = {one: f"seen_{one}" for one in Criterion}
+"""What was seen of each criterion, where not one text is of all."""
+_TEXTS = ("was_seen", "tried", "said", *_SEEN.values())
 _NAMES = ("site", "since", "terminals", "case", "client", "product", "own_ladder", "whom")
 _FIELD = {
     "no_case": "case", "unknown_case": "case", "closed_case": "case", "no_site": "site", "no_criterion": "down",
@@ -69,7 +72,6 @@ _DONE = {
     "update": "Those who wait are told by mail and card.",
     "over": "It is over. Nobody is called any more.",
 }
-_NOT_SAID = OwnLadder.NOT_USED
 _LIVE_HEADERS = PAGE_HEADERS | {
     "Content-Security-Policy": f"{PAGE_HEADERS['Content-Security-Policy']}; script-src 'self'; connect-src 'self'"
 }
@@ -145,15 +147,16 @@ class EmergencyPages:
             wrong += refused.missing
         case = self._case(typed["case"], wrong)
         criteria = [Criterion(one) for one in typed.down]
+        seen = typed["was_seen"] or next((typed[_SEEN[one]] for one in criteria if typed[_SEEN[one]]), "")
         raising = Raising(
             site=typed["site"],
-            sightings=tuple(Sighting(one, typed["was_seen"]) for one in criteria),
+            sightings=tuple(Sighting(one, typed[_SEEN[one]] or typed["was_seen"]) for one in criteria),
             since=since,
             tried=typed["tried"],
             # E9: it is asked, and an answer that is missing keeps nobody from being called.
-            own_ladder=OwnLadder[typed["own_ladder"]] if typed["own_ladder"] in OwnLadder.__members__ else _NOT_SAID,
+            own_ladder=OwnLadder.__members__.get(typed["own_ladder"], OwnLadder.NOT_SAID),
             case=case,
-            new_case=None if case else ShortCase(typed["client"], typed["said"] or typed["was_seen"], typed["product"]),
+            new_case=None if case else ShortCase(typed["client"], typed["said"] or seen, typed["product"]),
             terminals=terminals_of(typed["terminals"]) if Criterion.TERMINALS_FAIL in criteria else None,
             all_team=typed["whom"] == Whom.EVERYBODY.name,
         )
@@ -194,6 +197,7 @@ class EmergencyPages:
         rings = error is None and self.forms.told(request, CONNECT)[0] == "rings"
         what = {
             "shown": shown, "case": case, "done": _DONE.get(told, ""), "why": why, "do": do, "rings": rings,
+            "zone": self._zone(person),
             "offers": () if shown.is_over else self.connecting.offers(person, lambda: self._calls(case)),
         }  # fmt: skip
         if person is None:
@@ -202,6 +206,17 @@ class EmergencyPages:
         response = self.forms.show("emergency.html", request, status, error, **what)
         response.headers.update(_LIVE_HEADERS)
         return self.forms.said(request, CONNECT, self.forms.said(request, PURPOSE, response))
+
+    def _zone(self, person: Person | None) -> ZoneInfo | None:
+        """On whose clocks times are told besides: the reader's, if they are on the list; else those of the letters.
+
+        None where that is UTC, or nobody can say it now.
+        """
+        try:
+            zone = self.parts.zone(person.name if person else "")
+        except CaseproofError:
+            return None
+        return None if zone.key in ("UTC", "Etc/UTC") else zone
 
     def _calls(self, case: Case) -> Sequence[Call]:
         """Whom to call about the case; nobody where that cannot be said now: the page is shown all the same."""

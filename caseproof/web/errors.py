@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
 from caseproof.desks.base import UnknownTicket
+from caseproof.domain.emergency.vocabulary import CRITERIA
 from caseproof.domain.errors import CaseproofError
 from caseproof.store import ConcurrentChange, StoreDown, UnknownCase, UnknownIncident
 from caseproof.web.answer_guard import AnswerHost, TooMuch, is_from_us, sent_with
@@ -41,6 +42,7 @@ _STATUS: tuple[tuple[type[CaseproofError], int], ...] = (
 _CALLED = TITLES | {
     CHOICE: "You chose", "down": "What is down", "was_seen": "What was seen", "said": "What they say",
     "own_ladder": "Your own ladder", "whom": "Who is called",
+    **{f"seen_{one}": f"Seen: {words}" for one, words in CRITERIA.items()},
 }  # fmt: skip
 _OF_THE_FORM = frozenset({"key", "number", "events", "do", "one", "back", "case"})
 """Fields that nobody types."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -55,7 +56,7 @@ def _templates(base: str) -> Environment:
     )
     made.globals |= {"base": base, "all_rules": rules_by_letter()}
     made.filters |= {"when": when, "ticks": ticks, "size": size, "rules": rules, "called": called}
-    made.filters |= {"exactly": exactly, "same": same_person}
+    made.filters |= {"exactly": exactly, "on_clocks": on_clocks, "same": same_person}
     made.tests["link"] = is_link
     return made
 
@@ -75,6 +76,12 @@ def when(at: datetime | str) -> Markup:
 def exactly(at: datetime) -> Markup:
     """A moment, to the second and in UTC."""
     return Markup(f'<time datetime="{at.isoformat()}">{at:%Y-%m-%d %H:%M:%S} UTC</time>')  # noqa: S704
+
+
+def on_clocks(at: datetime, zone: ZoneInfo | None) -> Markup:
+    """The same moment on other clocks, to stand behind it; nothing for no zone."""
+    told = f"({at.astimezone(zone):%a %H:%M} {zone.key})" if zone is not None else ""
+    return Markup(' <span class="quiet">{}</span>').format(told) if told else Markup()
 
 
 def ticks(text: object) -> Markup:

@@ -78,7 +78,7 @@ def test_it_calls_at_once_without_prefect_and_says_who_has_it(run: Run) -> None:
     assert ended.code == 0, ended.err
     assert f"call {PERSON}: not set up (There is no voice account." in ended.out, "each try tells what came of it"
     assert f"{PERSON} has SC-000001 until" in ended.out
-    assert "E9: Your own ladder" in ended.out, "advised, and never blocking"
+    assert "E9: Nobody said whether your own ladder" in ended.out, "advised, and never blocking"
 
 
 def test_each_try_is_shown_with_the_time_at_which_it_was_and_the_key_that_was_pressed(

@@ -367,7 +367,7 @@ def test_j8_j11_an_approval_of_a_change_that_nobody_looked_at_is_refused_with_wh
 def test_j8_a_validation_that_says_nothing_or_what_is_expected_is_none_in_the_review_either(how: str) -> None:
     teller = by_itself()
     teller.run_successfully()
-    with pytest.raises(NotAllowed, match="J8.*Look at the changed setting in the system, and write down what you saw"):
+    with pytest.raises(NotAllowed, match=r"J8.*Look at the changed setting in the system, and write down what you saw"):
         teller.add(Kind.CHANGE_VALIDATED, REVIEWER, how=how)
     with pytest.raises(NotAllowed, match="J8"):
         teller.add(Kind.REVIEW_APPROVED, REVIEWER)

@@ -172,7 +172,31 @@ def test_who_does_not_say_whether_their_own_ladder_was_used_is_advised_and_not_s
 ) -> None:
     done = raise_it(operator, **{name: value for name, value in FILLED.items() if name != "own_ladder"})
     assert done.status_code == 303
-    assert paging(world, "SC-000001").raised.data["own_ladder"] == "not_used"
+    assert paging(world, "SC-000001").raised.data["own_ladder"] == "not_said"
+    told = read(operator.get("/emergency/SC-000001").text)
+    assert "asked, and not answered" in told
+    assert "Nobody said whether your own ladder" in told
+
+
+def test_of_several_that_are_down_each_has_what_was_seen_of_it_alone(world: Any, operator: TestClient) -> None:
+    own = {"down": ["payments_down", "ecm_down", "store_down"], "seen_payments_down": "Each card is declined."}
+    blank = operator.get("/emergency").text
+    assert blank.count('class="only of-one"') == len(Criterion)
+    assert raise_it(operator, **FILLED | own).status_code == 303
+    assert {one["criterion"]: one["seen"] for one in paging(world, "SC-000001").raised.data["criteria"]} == {
+        "payments_down": "Each card is declined.", "ecm_down": FILLED["was_seen"], "store_down": FILLED["was_seen"],
+    }  # fmt: skip
+    alone = {"down": ["payments_down", "ecm_down"], "was_seen": "", "said": "", "client": "Shop B"}
+    refused = raise_it(operator, **FILLED | alone | {"seen_payments_down": "Each card is declined."})
+    assert (refused.status_code, "web ECM" in codes(refused.text)[0]) == (422, True)
+    assert 'value="Each card is declined."' in refused.text, "what was typed stays"
+
+
+def test_times_stand_there_on_the_readers_clocks_besides(world: Any, operator: TestClient) -> None:
+    ref = raised(world)
+    assert "Europe/Berlin" not in operator.get(f"/emergency/{ref}").text
+    (world.home / "policy.yaml").write_text("team: [operator, team lead]\nmail: {timezone: Europe/Berlin}\n")
+    assert re.search(r"\d\d:\d\d UTC \(\w{3} \d\d:\d\d Europe/Berlin\)", read(operator.get(f"/emergency/{ref}").text))
 
 
 def test_everybody_is_called_where_the_policy_or_the_caller_says_so(world: Any, operator: TestClient) -> None:

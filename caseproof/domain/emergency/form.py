@@ -26,7 +26,7 @@ class Down(StrEnum):
 
 
 class Ladder(StrEnum):
-    """Whether the caller's own ladder was used: the names are those of ``OwnLadder``."""
+    """Whether the caller's own ladder was used: the names are those of ``OwnLadder``, and no answer is no choice."""
 
     USED = "yes, and they could not solve it"
     NOT_USED = "not yet"

@@ -155,6 +155,9 @@ def advice_on(raising: Raising, now: datetime, young: timedelta = YOUNG) -> list
     if raising.own_ladder is OwnLadder.NOT_USED:
         why = "Your own ladder (L1, L2, L3 of your team) comes first: call it now, beside this."
         found.append(Advised(code="own_ladder", rule="E9", why=why))
+    if raising.own_ladder is OwnLadder.NOT_SAID:
+        why = "Nobody said whether your own ladder (L1, L2, L3 of your team) was used: it comes first, beside this."
+        found.append(Advised(code="own_ladder_not_said", rule="E9", why=why))
     if raising.within_contract is not True:
         unknown = raising.within_contract is None
         why = "Nobody knows whether the contract covers this hour" if unknown else "The contract does not cover it now"

@@ -38,6 +38,8 @@ class OwnLadder(StrEnum):
     NOT_USED = "not_used"
     NONE = "none"
     """The caller's team has none, or nobody of it can be reached."""
+    NOT_SAID = "not_said"
+    """It was asked, and nobody answered: that blocks nothing, and is told as what it is."""
 
 
 class Channel(StrEnum):

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from caseproof.channels.voice.pages import VoiceAlert
 from caseproof.domain.emergency.paging import Paging
+from caseproof.domain.emergency.payloads import Seen
 from caseproof.domain.emergency.vocabulary import CRITERIA, NewsKind
 
 
@@ -89,13 +90,21 @@ def _first(paging: Paging, news: NewsKind) -> Sequence[str]:
 def _said(paging: Paging, now: datetime) -> Sequence[str]:
     """What was said when it was raised."""
     said = paging.raised.data
-    lines = [f"Seen: {one['seen']}" for one in said["criteria"]]
+    lines = _seen(said["criteria"])
     if said["since"]:
         since = datetime.fromisoformat(said["since"])
         lines.append(f"Since {_time(since)} ({int((now - since).total_seconds() // 60)} minutes).")
     lines.append(f"Tried: {said['tried'] or 'nothing is said of it'}")
     lines.append(f"Raised by {paging.raised.actor}.")
     return lines
+
+
+def _seen(criteria: Sequence[Seen]) -> list[str]:
+    """What was seen: of each criterion by itself, where not one text is of all."""
+    texts = {one["seen"] for one in criteria}
+    if len(texts) == 1:
+        return [f"Seen: {text}" for text in texts]
+    return [f"Seen ({criterion_in_words(one['criterion'])}): {one['seen']}" for one in criteria]
 
 
 def _time(at: datetime) -> str:

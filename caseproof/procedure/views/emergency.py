@@ -38,6 +38,7 @@ _LADDER = {
     OwnLadder.USED: "used, and they could not solve it",
     OwnLadder.NOT_USED: "not used",
     OwnLadder.NONE: "there is none, or nobody answers there",
+    OwnLadder.NOT_SAID: "asked, and not answered",
 }
 _HAPPENED = (
     says.EmergencyRaised, says.ProbeLooked, says.EmergencyTaken, says.TakenByAnother, says.CallingAgain,
