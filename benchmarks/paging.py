@@ -292,7 +292,7 @@ def _one_of_each(pager: Pager, parts: PagingParts, ref: str) -> Handed:
     address = lambda _: f"{parts.links.public}/voice/{'k' * 40}"  # noqa: E731
     telephone = Telephone(lambda: voices, address, parts.ledger.clock, lambda *_: False)
     lines = Lines(letters, lambda message: str(teams.post(card_of(message, parts.links))), telephone)
-    replace(pager, lines=lines, start=lambda job: job()).step(ref)
+    replace(pager, lines=lines, start=lambda job: job(), lanes={}).step(ref)
     card, call = (next(one for one in asked if part in one.path) for part in ("workflows", "Calls.json"))
     return Handed(mails[:MAILS], card, call)
 

@@ -20,7 +20,7 @@ from caseproof.store.messages import MessageRow
 from caseproof.store.owed import OwedRow
 from caseproof.store.people import Contact
 from caseproof.store.store import Store
-from caseproof.store.together import CaseStore, Together
+from caseproof.store.together import CaseStore, Together, change_each
 from caseproof.store.uow import UnitOfWork
 
 __all__ = [
@@ -46,4 +46,5 @@ __all__ = [
     "UnknownCase",
     "UnknownChoice",
     "UnknownIncident",
+    "change_each",
 ]

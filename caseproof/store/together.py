@@ -94,6 +94,27 @@ class Together:
         assert mine.after is not None  # noqa: S101 - for the types
         return mine.after
 
+    def change_all(self, wanted: Mapping[str, Decide]) -> dict[str, Case | Exception]:
+        """As ``change``, of many cases by one thread: each as it is after it, or why it was refused."""
+        mine = {ref: _Change(normal(ref), decide) for ref, decide in wanted.items()}
+        if not mine:
+            return {}
+        with self._lock:
+            self._waiting += mine.values()
+            if not self._led:
+                self._lead_with(self._waiting[0])
+        broke_off: BaseException | None = None
+        for one in mine.values():  # in their order: whoever leads is the first who waits
+            one.wake.wait()
+            if one.leads:
+                try:
+                    self._lead()
+                except BaseException as error:  # others wait for us to lead on
+                    broke_off = error
+        if broke_off is not None and not isinstance(broke_off, Exception):
+            raise broke_off
+        return {ref: one.after or _as_exception(one.refused) for ref, one in mine.items()}
+
     def _lead_with(self, one: _Change) -> None:
         self._led, one.leads = True, True
         one.wake.set()
@@ -148,6 +169,25 @@ class Together:
             self._seen.move_to_end(ref)
         while len(self._seen) > _KEPT:
             self._seen.popitem(last=False)
+
+
+def change_each(store: CaseStore, wanted: Mapping[str, Decide]) -> dict[str, Case | Exception]:
+    """As ``CaseStore.change``, of each of these cases: together where the store writes together."""
+    if isinstance(store, Together) and len(wanted) > 1:
+        return store.change_all(wanted)
+    found: dict[str, Case | Exception] = {}
+    for ref, decide in wanted.items():
+        try:
+            found[ref] = store.change(ref, decide)
+        except Exception as error:
+            found[ref] = error
+    return found
+
+
+def _as_exception(refused: BaseException | None) -> Exception:
+    if isinstance(refused, Exception):
+        return refused
+    raise refused or AssertionError("Nothing came of a change.")
 
 
 def _decided(case: Case, changes: Sequence[_Change]) -> list[Event]:

@@ -13,15 +13,15 @@ import pytest
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.emergency.due import Callee, due
 from caseproof.domain.emergency.vocabulary import NewsKind, Outcome
-from caseproof.domain.errors import BadInput, CaseproofError
+from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.parts import EvidenceFiles
-from caseproof.procedure.paging.engine import in_a_thread
+from caseproof.procedure.paging.engine import Stands, in_a_thread
 from caseproof.procedure.paging.lines import Ring, Rung
 from caseproof.procedure.paging.probing import SiteLooks, keep_probe, look_once
 from caseproof.procedure.paging.raising import end_emergency
 from caseproof.procedure.paging.words import tries
-from caseproof.store import Together
+from caseproof.store import Together, UnknownCase
 from tests.support.loopback import Loopback
 from tests.support.paged import (
     FIRST,
@@ -69,6 +69,24 @@ def test_many_emergencies_at_once_through_one_engine_are_each_reached_once(it: E
     for news in (it.mail.news, it.teams.news):
         assert sorted(news) == ["raised"] * len(refs) + ["taken"] * len(refs)
     assert [it.paging(ref).taken.by for ref in refs] == [FIRST] * len(refs)
+
+
+def test_one_thread_runs_many_emergencies_and_each_ends_by_itself(it: Emergency) -> None:
+    """The first two are taken, the third is over, the fourth never was one."""
+    it.phones.script[FIRST] = ["1", "1"]
+    refs = [it.raised() for _ in range(3)]
+    end_emergency(it.store, it.clock, refs[2], FIRST, "It works.")
+    refs += [it.open_case(), "EP-000099"]
+    ended: dict[str, Stands | Exception] = {}
+    seen = list[str]()
+    it.pager(store=Together(it.store)).run_all(
+        refs, lambda ref, how: ended.update({ref: how}), lambda ref, _: seen.append(ref)
+    )
+    assert sorted(seen) == refs[:3]
+    assert [it.paging(ref).taken.by for ref in refs[:2]] == [FIRST, FIRST]
+    assert [type(ended[ref]) for ref in refs] == [Stands, Stands, Stands, NotAllowed, UnknownCase]
+    assert ended[refs[0]].at > it.clock()
+    assert ended[refs[2]].at is None
 
 
 def test_a_channel_that_hangs_and_one_that_fails_delay_none(it: Emergency) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.store import Store, StoreDown, StoreError, Together, UnknownCase
+from caseproof.store import Store, StoreDown, StoreError, Together, UnknownCase, change_each
 from caseproof.up.processes import wait_until
 
 
@@ -125,3 +125,27 @@ def test_a_change_that_would_write_in_another_is_refused_and_the_next_one_is_not
     with pytest.raises(StoreError, match="open in this thread"):
         together.change(refs[0], lambda _case: store.change(refs[1], noted(make)).events[:0])
     assert together.change(refs[0], noted(make)).contained is not None
+
+
+def test_one_thread_changes_many_cases_in_few_transactions_and_each_hears_what_came_of_it(store, make, refs):
+    together = Together(store)
+    wanted = {refs[0].lower(): noted(make), refs[1]: noted(make, Kind.CLOSED, proof="d" * 64)}
+    found = together.change_all({**wanted, "JF-999999": noted(make), refs[2]: lambda _: []})
+    assert found[refs[0].lower()] == store.case(refs[0])
+    assert isinstance(found[refs[1]], NotAllowed)
+    assert isinstance(found["JF-999999"], UnknownCase)
+    assert found[refs[2]] == store.case(refs[2])
+    assert [len(store.case(ref).events) for ref in refs] == [2, 1, 1, 1]
+    assert change_each(store, wanted).keys() == wanted.keys()
+    assert change_each(together, {}) == {}
+
+
+def test_more_than_fit_into_one_transaction_and_others_meanwhile_are_all_written(store, make, refs, monkeypatch):
+    monkeypatch.setattr("caseproof.store.together.MOST", 1)
+    together = Together(store)
+    with ThreadPoolExecutor(4) as pool:
+        every = [pool.submit(together.change_all, dict.fromkeys(refs, noted(make))) for _ in range(4)]
+        found = [one.result() for one in every]
+    for ref in refs:  # a case is stopped once: three of the four are refused
+        assert sum(isinstance(one[ref], NotAllowed) for one in found) == 3
+        assert len(store.case(ref).events) == 2

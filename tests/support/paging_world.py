@@ -107,7 +107,8 @@ class PagingWorld:
 
     def pager(self, **other: Any) -> Pager:
         made = pager_of(self.parts, Channels(self.folder, utc_now), "a test")
-        return replace(made, rules=self.rules, **other)
+        lanes = {"lanes": {}} if "start" in other else {}
+        return replace(made, rules=self.rules, **lanes, **other)
 
     def raised(self, **more: Any) -> str:
         said = raising(since=None, **more)

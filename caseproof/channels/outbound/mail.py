@@ -126,19 +126,8 @@ def send(account: MailAccount, message: bytes, *, sender: str, recipients: Seque
     times the account's time-out (and GOODBYE_SECONDS). Raises MailDown, MailRefused, and BadInput for what
     can never be sent.
     """
-    if not message.strip():
-        raise BadInput("The message is empty.", "Compose it first.")
-    if _BARE_NEWLINE.search(message):
-        # Servers refuse these, and mending them here would send other bytes than the evidence holds.
-        raise BadInput("The message has lines that do not end in CRLF.", "Use the SMTP policy.")
-    if not recipients:
-        raise BadInput("The message has no recipient.", "Add a contact for this retailer.")
-    envelope = _Envelope(
-        message,
-        ascii_address(bare_address(sender)),
-        {given: ascii_address(bare_address(given)) for given in recipients},
-    )
-    return _through(account, lambda smtp, line: _hand_over(smtp, account, envelope, line))
+    envelope = Envelope.of(message, sender, recipients)
+    return _through(account, lambda smtp, line: hand_over(smtp, account, envelope, line))
 
 
 def probe(account: MailAccount) -> None:
@@ -160,17 +149,35 @@ def _through(account: MailAccount, work: Callable[[Smtp, SmtpConnection], T]) ->
         return answer.result(timeout=deadline)
     except TimeoutError:
         line.cut()
-        raise _lost(account, line, f"was not through after {deadline:g} s") from None
+        raise too_late(account, line) from None
     finally:
         worker.join(GOODBYE_SECONDS)
         line.cut()
 
 
 @dataclass(frozen=True, slots=True)
-class _Envelope:
+class Envelope:
+    """A message that can be sent; ``recipients``: each as given, and as it goes over the wire."""
+
     message: bytes
     sender: str
-    recipients: dict[str, str]  # as given -> as it goes over the wire
+    recipients: dict[str, str]
+
+    @classmethod
+    def of(cls, message: bytes, sender: str, recipients: Sequence[str]) -> Envelope:
+        """Raises BadInput for what can never be sent."""
+        if not message.strip():
+            raise BadInput("The message is empty.", "Compose it first.")
+        if _BARE_NEWLINE.search(message):
+            # Servers refuse these, and mending them here would send other bytes than the evidence holds.
+            raise BadInput("The message has lines that do not end in CRLF.", "Use the SMTP policy.")
+        if not recipients:
+            raise BadInput("The message has no recipient.", "Add a contact for this retailer.")
+        return cls(
+            message,
+            ascii_address(bare_address(sender)),
+            {given: ascii_address(bare_address(given)) for given in recipients},
+        )
 
     @property
     def needs_utf8(self) -> bool:
@@ -183,17 +190,27 @@ def _work(
 ) -> None:
     smtp: Smtp | None = None
     try:
-        at_once = account.context() if account.security == "ssl" else None
-        smtp = Smtp(account.host, account.port, account.timeout_seconds, line, at_once)
-        _greet(smtp, account, line)
+        smtp = greeted(account, line)
         answer.set_result(work(smtp, line))
     except MailError as error:
         answer.set_exception(error)
     except Exception as error:  # whatever a broken server made of the library must reach the one who waits
-        answer.set_exception(_explained(error, account, line))
+        answer.set_exception(explained(error, account, line))
     finally:
         if smtp is not None:
-            _say_goodbye(smtp)
+            say_goodbye(smtp)
+
+
+def greeted(account: MailAccount, line: SmtpConnection) -> Smtp:
+    """A connection that is ready for mail. Raises what the libraries raise, and MailRefused."""
+    at_once = account.context() if account.security == "ssl" else None
+    smtp = Smtp(account.host, account.port, account.timeout_seconds, line, at_once)
+    try:
+        _greet(smtp, account, line)
+    except Exception as error:
+        hang_up(smtp, error)
+        raise
+    return smtp
 
 
 def _greet(smtp: Smtp, account: MailAccount, line: SmtpConnection) -> None:
@@ -243,7 +260,8 @@ def _nothing(smtp: Smtp, line: SmtpConnection) -> None:
         raise smtplib.SMTPResponseException(code, text)
 
 
-def _hand_over(smtp: Smtp, account: MailAccount, envelope: _Envelope, line: SmtpConnection) -> Delivery:
+def hand_over(smtp: Smtp, account: MailAccount, envelope: Envelope, line: SmtpConnection) -> Delivery:
+    """Send it by this connection. Raises what the libraries raise, MailDown and MailRefused."""
     utf8 = smtp.has_extn("smtputf8")
     if envelope.needs_utf8 and not utf8:
         raise MailRefused(
@@ -279,7 +297,7 @@ def _hand_over(smtp: Smtp, account: MailAccount, envelope: _Envelope, line: Smtp
     return Delivery(tuple(accepted), refused, answers)
 
 
-def _options(smtp: Smtp, envelope: _Envelope, utf8: bool) -> list[str]:
+def _options(smtp: Smtp, envelope: Envelope, utf8: bool) -> list[str]:
     options = [f"SIZE={len(envelope.message)}"] if smtp.has_extn("size") else []
     if utf8 and (envelope.needs_utf8 or not all(a.isascii() for a in envelope.recipients.values())):
         options.append("SMTPUTF8")
@@ -288,13 +306,23 @@ def _options(smtp: Smtp, envelope: _Envelope, utf8: bool) -> list[str]:
     return options
 
 
-def _say_goodbye(smtp: Smtp) -> None:
+def say_goodbye(smtp: Smtp) -> None:
+    """Hang up; nobody waits long for it."""
     with suppress(Exception):
         if smtp.sock is not None:
             smtp.sock.settimeout(GOODBYE_SECONDS)
             smtp.quit()
     with suppress(Exception):
         smtp.close()
+
+
+def hang_up(smtp: Smtp, error: Exception) -> None:
+    """Hang up after this error: with a good-bye where the server answered, for one that hangs would let us wait."""
+    if isinstance(error, MailError | smtplib.SMTPResponseException):
+        say_goodbye(smtp)
+    else:
+        with suppress(Exception):
+            smtp.close()
 
 
 def _all_refused(account: MailAccount, refused: dict[str, str], answers: Mapping[str, MailAnswer]) -> MailError:
@@ -308,7 +336,7 @@ def _all_refused(account: MailAccount, refused: dict[str, str], answers: Mapping
     return MailRefused(problem, action, answer=MailAnswer.FOR_GOOD, reason=said)
 
 
-def _explained(error: Exception, account: MailAccount, line: SmtpConnection) -> MailError:
+def explained(error: Exception, account: MailAccount, line: SmtpConnection) -> MailError:
     """What an error of the libraries means for a person."""
     if isinstance(error, smtplib.SMTPResponseException):
         return _answered(error, account, line)
@@ -345,6 +373,12 @@ def _answered(error: smtplib.SMTPResponseException, account: MailAccount, line: 
         said = _said(code, error.smtp_error)
         return MailRefused(problem, action, answer=MailAnswer.FOR_GOOD, reason=said)
     return MailRefused(problem, action)
+
+
+def too_late(account: MailAccount, line: SmtpConnection) -> MailDown:
+    """The error for a sending that was cut at its deadline."""
+    deadline = account.timeout_seconds * DEADLINE_FACTOR
+    return _lost(account, line, f"was not through after {deadline:g} s")
 
 
 def _lost(account: MailAccount, line: SmtpConnection, what: str) -> MailDown:

@@ -1,7 +1,7 @@
 """Reaches people in an emergency by mail, Teams and telephone at once, and goes on until a human being has it (E8).
 
 Plain code. Each pass looks at the case, writes down what it is about to do in one transaction, and only then starts it,
-each try in a thread of its own: a channel that fails or hangs delays no other, and is given up once its time is up.
+each try beside all others: a channel that fails or hangs delays no other, and is given up once its time is up.
 Of two engines the one whose transaction comes first makes the tries, and the other waits for them as for its own. What
 a killed engine had begun is waited for until its time is up, then the next person is called.
 """
@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from caseproof.config.clock import Clock
@@ -28,12 +29,17 @@ from caseproof.procedure.paging import words
 from caseproof.procedure.paging.lines import Lines, Message, Ring
 from caseproof.procedure.paging.raising import standing
 from caseproof.procedure.paging.tries import Tries, Try
-from caseproof.store import CaseStore, StoreError, UnknownCase
+from caseproof.store import CaseStore, StoreError, UnknownCase, change_each
 
 LOOK_SECONDS = 1.0
 """How soon an answer is seen that another process wrote down, where nobody tells of it (``Pager.look``)."""
+PORTION = 50
+"""So many emergencies are looked at in one transaction: the calls of the first begin while the next are looked at."""
 
 _log = logging.getLogger(__name__)
+
+Start = Callable[[Callable[[], None]], None]
+"""Starts a job beside this thread, and does not wait for it."""
 
 Whom = Callable[[datetime, Case], Sequence[Callee]]
 """Whom to call at a moment for a case, in their order (E10). It is asked often: it waits for no server, and writes
@@ -53,11 +59,42 @@ class Addresses:
     link: Callable[[str, int, str], str]
 
 
+@dataclass(frozen=True, slots=True)
+class Stands:
+    """How an emergency stands after a look: ``at`` is when something is due again if nothing happens before, None for
+    never. ``before`` is how many events the case had at first, ``case`` is the case after it."""
+
+    at: datetime | None
+    paging: Paging
+    before: int
+    case: Case
+
+
+class _News:
+    """Of which cases something was heard, for whoever runs for them."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self._refs: deque[str] = deque()
+
+    def tell(self, ref: str) -> None:
+        self._refs.append(ref)
+        self.event.set()
+
+    def taken(self) -> set[str]:
+        self.event.clear()
+        found = set()
+        while self._refs:
+            found.add(self._refs.popleft())
+        return found
+
+
 @dataclass
 class Pager:
     """The engine, for as many emergencies as there are. ``worker`` is who this process is, in front of people.
 
-    ``start`` starts a job beside this one; tests give another. ``wait`` waits for an event, so many seconds at most.
+    ``start`` starts a job beside this one, and ``lanes`` does so for a channel; tests give others. ``wait`` waits for
+    an event, so many seconds at most.
     ``look``: how many seconds until it is looked whether another process wrote something; ``heard`` tells sooner.
     """
 
@@ -68,19 +105,20 @@ class Pager:
     whom: Whom
     addresses: Addresses
     worker: str
-    start: Callable[[Callable[[], None]], None] = in_a_thread
+    start: Start = in_a_thread
+    lanes: Mapping[Channel, Start] = field(default_factory=dict)
     wait: Callable[[threading.Event, float], bool] = threading.Event.wait
     look: float = LOOK_SECONDS
     _people: dict[str, Sequence[Callee]] = field(default_factory=dict, init=False)
     _hung_up: set[str] = field(default_factory=set, init=False)
-    _news: dict[str, threading.Event] = field(default_factory=dict, init=False)
-    """One a case: what is heard of one wakes nobody who waits for another."""
+    _news: dict[str, _News] = field(default_factory=dict, init=False)
+    """By case: that of whoever runs for it."""
     _seen: dict[str, int] = field(default_factory=dict, init=False)
 
     def heard(self, ref: str, version: int) -> None:
         """The case is so old by now: whoever runs for it looks at it, unless that was seen."""
         if version > self._seen.get(ref, version) and (news := self._news.get(ref)) is not None:
-            news.set()
+            news.tell(ref)
 
     def run(self, ref: str) -> datetime | None:
         """Go on until somebody has it and everybody was told, or until it is over.
@@ -89,45 +127,84 @@ class Pager:
         where it is over. What is said meanwhile is told by the next run, which may begin sooner. A store that does not
         answer is asked again for as long as it takes. Raises UnknownCase, NotAllowed where there is no emergency.
         """
-        news = self._news.setdefault(ref, threading.Event())
-        while True:
-            news.clear()
-            try:
-                at, paging = self._stepped(ref)
-                quiet = quiet_until(paging, self.clock(), self.rules)
-            except UnknownCase:
-                raise
-            except StoreError as error:
-                _log.warning("%s: paging goes on: %s", ref, error)
-                self.wait(news, LOOK_SECONDS)
+        found: list[Stands | Exception] = []
+        self.run_all([ref], lambda _, how: found.append(how))
+        (how,) = found
+        if isinstance(how, Exception):
+            raise how
+        return how.at
+
+    def run_all(
+        self,
+        refs: Sequence[str],
+        ended: Callable[[str, Stands | Exception], None],
+        seen: Callable[[str, Paging], None] = lambda *_: None,
+    ) -> None:
+        """As ``run``, for all of these cases by this one thread.
+
+        ``ended`` is told of each when it is to be run no more for now, and of what ``run`` raises for it; ``seen`` of
+        each when it was first looked at.
+        """
+        news, before = _News(), dict[str, int]()
+        looks = dict.fromkeys(refs, self.clock())
+        self._news |= dict.fromkeys(refs, news)
+        while looks:
+            now = self.clock()
+            looks |= {ref: now for ref in news.taken() if ref in looks}
+            soonest = min(looks.values())
+            if soonest > now and self.wait(news.event, min(self.look, (soonest - now).total_seconds())):
                 continue
-            if at is None or (quiet is not None and at >= quiet):
-                return at
-            self.wait(news, min(self.look, max((at - self.clock()).total_seconds(), 0.0)))
+            # Once it has waited, whoever is first is looked at whatever the clock says: it may have been set.
+            until = max(soonest, now)
+            portion = [ref for ref, at in looks.items() if at <= until][:PORTION]
+            for ref, how in self._stepped(portion).items():
+                if isinstance(how, Stands) and ref not in before:
+                    before[ref] = how.before
+                    seen(ref, how.paging)
+                wait = self._waits(ref, how)
+                if wait is not None:
+                    looks[ref] = self.clock() + timedelta(seconds=wait)
+                    continue
+                del looks[ref]
+                ended(ref, replace(how, before=before[ref]) if isinstance(how, Stands) else how)
+
+    def _waits(self, ref: str, how: Stands | Exception) -> float | None:
+        """So many seconds until the next look; None where there is none for now."""
+        if isinstance(how, StoreError) and not isinstance(how, UnknownCase):
+            _log.warning("%s: paging goes on: %s", ref, how)
+            return LOOK_SECONDS
+        if isinstance(how, Exception) or how.at is None:
+            return None
+        now = self.clock()
+        quiet = quiet_until(how.paging, now, self.rules)
+        if quiet is not None and how.at >= quiet:
+            return None
+        return min(self.look, max((how.at - now).total_seconds(), 0.0))
 
     def step(self, ref: str) -> datetime | None:
         """Do what is due now; returns when something is due again if nothing happens before, None for never."""
-        return self._stepped(ref)[0]
+        how = self._stepped([ref])[ref]
+        if isinstance(how, Exception):
+            raise how
+        return how.at
 
-    def _stepped(self, ref: str) -> tuple[datetime | None, Paging]:
-        """As ``step``, with the emergency as it stands then."""
-        while True:
-            found: list[tuple[Paging, Due, list[Attempt]]] = []
-
-            def decide(case: Case, found: list[tuple[Paging, Due, list[Attempt]]] = found) -> Sequence[Event]:
-                paging, now = standing(case), self.clock()
-                plan = due(paging, self._whom(now, case), now, self.rules)
-                begun = self._tries(paging, plan, now)
-                found[:] = [(paging, plan, begun)]  # asked again, the last word counts
-                said = [*_noted(paging, plan), *(self._intent(paging, one) for one in begun)]
-                return [event_of(kind_with(case.procedure, payload), now, US, data) for payload, data in said]
-
-            after = self.store.change(ref, decide)
-            ((paging, plan, begun),) = found
-            self._carry_out(paging, plan, begun)
-            self._seen[ref] = after.version
-            if not (plan.again or plan.expired or begun):
-                return plan.next_at, paging
+    def _stepped(self, refs: Sequence[str]) -> dict[str, Stands | Exception]:
+        """Do what is due in each of these; how each stands then, or why nobody can say it."""
+        found: dict[str, Stands | Exception] = {}
+        left = {ref: _Look(self) for ref in refs}
+        while left:
+            after = change_each(self.store, {ref: one.decide for ref, one in left.items()})
+            for ref, case in after.items():
+                try:
+                    stands = left[ref].carried_out(case)
+                except Exception as error:
+                    found[ref] = error
+                else:
+                    if stands is None:
+                        continue  # something was begun: it is looked at once more
+                    found[ref] = stands
+                del left[ref]
+        return found
 
     def _whom(self, now: datetime, case: Case) -> Sequence[Callee]:
         """Whom to call now; where the list cannot be read, those of the last time: somebody has to be called."""
@@ -165,29 +242,32 @@ class Pager:
 
     def _carry_out(self, paging: Paging, plan: Due, begun: Sequence[Attempt]) -> None:
         """Start everything, each beside the others; calls first, because people take longest."""
-        news = self._news.setdefault(paging.ref, threading.Event())
-        tries = Tries(self.store, self.clock, self.rules, self.wait, news.set)
+        tries = Tries(self.store, self.clock, self.rules, self.wait, lambda: self._tell(paging.ref))
         voice = self.lines.voice
         for one in sorted(begun, key=lambda one: one.channel is not Channel.CALL):
             it = Try(paging.ref, paging.number, one.number)
             if one.news is None:
-                self._start(tries.call, it, voice, self._ring(paging, one))
+                self._start(one.channel, tries.call, it, voice, self._ring(paging, one))
             else:
                 send = self.lines.mail if one.channel is Channel.MAIL else self.lines.teams
-                self._start(tries.send, it, send, self._message(paging, one, one.news))
+                self._start(one.channel, tries.send, it, send, self._message(paging, one, one.news))
         for one in plan.expired:
             if one.channel is Channel.CALL:
                 it = Try(paging.ref, paging.number, one.number)
-                self._start(tries.look_up, it, voice, self._ring(paging, one))
+                self._start(one.channel, tries.look_up, it, voice, self._ring(paging, one))
         for one in plan.hang_up:
             ring = self._ring(paging, one)
             if ring.key not in self._hung_up:
                 self._hung_up.add(ring.key)
-                self._start(tries.hang_up, Try(paging.ref, paging.number, one.number), voice, ring)
+                self._start(one.channel, tries.hang_up, Try(paging.ref, paging.number, one.number), voice, ring)
 
-    def _start(self, job: Callable[..., None], *given: object) -> None:
+    def _tell(self, ref: str) -> None:
+        if (news := self._news.get(ref)) is not None:
+            news.tell(ref)
+
+    def _start(self, channel: Channel, job: Callable[..., None], *given: object) -> None:
         try:
-            self.start(lambda: job(*given))
+            self.lanes.get(channel, self.start)(lambda: job(*given))
         except RuntimeError as error:  # no thread is left: this try is given up in time, and the others begin
             _log.error("A try cannot be started: %s", error)
 
@@ -220,6 +300,39 @@ class Pager:
             raised_by=paging.raised.actor,
             links={name: self.addresses.link(paging.ref, paging.number, name) for name in names},
         )
+
+
+class _Look:
+    """A look at one case: what is due is written down, and then begun."""
+
+    def __init__(self, pager: Pager) -> None:
+        self._pager = pager
+        self._before: int | None = None
+        self._found: tuple[Paging, Due, list[Attempt]] | None = None
+
+    def decide(self, case: Case) -> Sequence[Event]:
+        """What is written down; asked again, the last word counts."""
+        pager, now = self._pager, self._pager.clock()
+        paging = standing(case)
+        plan = due(paging, pager._whom(now, case), now, pager.rules)
+        begun = pager._tries(paging, plan, now)
+        self._found = paging, plan, begun
+        self._before = case.version if self._before is None else self._before
+        said = [*_noted(paging, plan), *(pager._intent(paging, one) for one in begun)]
+        return [event_of(kind_with(case.procedure, payload), now, US, data) for payload, data in said]
+
+    def carried_out(self, after: Case | Exception) -> Stands | None:
+        """Begin it, now that it is written; None where something was begun. Raises why nothing could be written."""
+        if isinstance(after, Exception):
+            raise after
+        assert self._found is not None  # noqa: S101 - for the types
+        assert self._before is not None  # noqa: S101 - for the types
+        paging, plan, begun = self._found
+        self._pager._carry_out(paging, plan, begun)
+        self._pager._seen[after.ref] = after.version
+        if plan.again or plan.expired or begun:
+            return None
+        return Stands(plan.next_at, paging, self._before, after)
 
 
 def _key(paging: Paging, one: Attempt) -> str:

@@ -16,9 +16,8 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from caseproof.channels.kept_channels import KeptChannels, NotSetUp, kept_channels, path_of
-from caseproof.channels.outbound.mail import Delivery
+from caseproof.channels.outbound.kept_mail import KeptMail
 from caseproof.channels.outbound.mail import Send as SendMail
-from caseproof.channels.outbound.mail import send as send_mail
 from caseproof.channels.teams.webhook import TeamsWebhook
 from caseproof.channels.voice.accounts import VoiceAccounts
 from caseproof.channels.voice.goto import GoToVoice
@@ -31,7 +30,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.emergency.due import Callee
 from caseproof.domain.emergency.paging import Paging
 from caseproof.domain.emergency.raising import Raising, refuse_raising
-from caseproof.domain.emergency.vocabulary import Criterion
+from caseproof.domain.emergency.vocabulary import Channel, Criterion
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.on_call.calling import CaseToCall, Coverage, who_to_call
 from caseproof.domain.on_call.duty import OnCall
@@ -42,6 +41,7 @@ from caseproof.procedure.core.parts import Ledger, Links
 from caseproof.procedure.paging.by_link import Keys, link_for
 from caseproof.procedure.paging.calls import CallKey, call_key
 from caseproof.procedure.paging.engine import Addresses, Pager, Whom
+from caseproof.procedure.paging.lanes import Lane
 from caseproof.procedure.paging.lines import Lines, Message, Ring
 from caseproof.procedure.paging.post import Letters, card_of
 from caseproof.procedure.paging.raising import OpenCase, raise_emergency
@@ -175,6 +175,8 @@ class Channels:
         self._made: dict[str, object] = {}
         self.under_way: dict[str, Placed] = {}
         """The calls that are under way, by their keys (``Telephone``)."""
+        self.lanes = {channel: Lane(f"paging-{channel}") for channel in Channel}
+        """What runs the tries of each channel, beside those of the others."""
 
     def kept(self) -> KeptChannels:
         """The copy as it is now. Raises BadInput where it cannot be read."""
@@ -219,15 +221,14 @@ class Channels:
 
         ``most_seconds``: so long the server may be silent, if its own time-out is not shorter.
         """
-        kept = self.kept().mail
-        if kept is None:
-            raise NotSetUp("There is no mail account.", "Save its block, and name it in mail.account.")
-        account = replace(kept, timeout_seconds=min(kept.timeout_seconds, most_seconds))
 
-        def send(content: bytes, sender: str, recipients: Sequence[str]) -> Delivery:
-            return send_mail(account, content, sender=sender, recipients=recipients)
+        def made(kept: KeptChannels) -> KeptMail:
+            if kept.mail is None:
+                raise NotSetUp("There is no mail account.", "Save its block, and name it in mail.account.")
+            most = min(kept.mail.timeout_seconds, most_seconds)
+            return KeptMail(replace(kept.mail, timeout_seconds=most))
 
-        return send
+        return self._client(f"mail, {most_seconds:g} s", made)
 
     def _client(self, what: str, make: Callable[[KeptChannels], T]) -> T:
         with self._lock:
@@ -255,10 +256,9 @@ def lines_of(parts: PagingParts, channels: Channels, wait: Callable[[threading.E
     def mail(message: Message) -> str:
         policy = parts.policy()
         others = [*policy.paging.product_team, *policy.paging.updates_to]
-        sending = Letters(
-            lambda: channels.mail(rules.message.total_seconds() / 2), policy.mail.sender, others, parts.ledger.clock
-        )
-        return sending(message)
+        most = rules.message.total_seconds() / 2
+        lane = channels.lanes[Channel.MAIL]
+        return Letters(lambda: channels.mail(most), policy.mail.sender, others, parts.ledger.clock, lane)(message)
 
     def teams(message: Message) -> str:
         channels.teams().post(card_of(message, parts.links))
@@ -294,7 +294,8 @@ def pager_of(
     return Pager(
         store=store or parts.ledger.store,
         clock=parts.ledger.clock,
-        lines=lines_of(parts, channels, threading.Event.wait),
+        lines=lines_of(parts, channels, channels.lanes[Channel.CALL].wait),
+        lanes={channel: lane.start for channel, lane in channels.lanes.items()},
         rules=parts.paging.rules,
         whom=whom or CallList(parts),
         addresses=Addresses(parts.links.case_url, link),

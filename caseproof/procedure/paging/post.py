@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from caseproof.channels.kept_channels import NotSetUp
-from caseproof.channels.outbound.composing import message_of, one_line, web_link
+from caseproof.channels.outbound.composing import one_line, plain_bytes, web_link
 from caseproof.channels.outbound.mail import MailDown, bare_address
 from caseproof.channels.outbound.mail import Send as SendMail
 from caseproof.channels.teams.card import Card, Mention, Tone
@@ -17,6 +16,7 @@ from caseproof.config.clock import Clock
 from caseproof.domain.emergency.vocabulary import CALLING, NewsKind
 from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.parts import Links
+from caseproof.procedure.paging.lanes import Lane
 from caseproof.procedure.paging.lines import Message
 
 AT_ONCE = 8
@@ -42,13 +42,14 @@ class Letters:
     """Sends the mails of a message, a ``lines.Send``.
 
     ``sender`` is the From, ``others`` who hears of it besides those on the list; ``send`` gives what sends now, and
-    raises NotSetUp where there is no mail account.
+    raises NotSetUp where there is no mail account. ``lane`` is where they leave beside each other.
     """
 
     send: Callable[[], SendMail]
     sender: str
     others: Sequence[str]
     clock: Clock
+    lane: Lane = field(default_factory=lambda: Lane("paging-mail"))
 
     def __call__(self, message: Message) -> str:
         """Send them beside each other. Raises what the first that failed says where none was taken, and NotSetUp."""
@@ -59,8 +60,7 @@ class Letters:
                 "Give addresses in on_call.people and paging.product_team of the policy.",
             )
         send, again_until = self.send(), time.monotonic() + AGAIN_SECONDS
-        with ThreadPoolExecutor(min(AT_ONCE, len(letters)), thread_name_prefix="paging-mail") as pool:
-            tried = list(pool.map(lambda one: (one, self._sent(send, message, one)), letters))
+        tried = self.lane.beside(lambda one: (one, self._sent(send, message, one)), letters, AT_ONCE)
         failed = [error for _, error in tried if error is not None]
         if len(failed) == len(letters):
             raise failed[0]
@@ -104,15 +104,15 @@ def mail_of(message: Message, letter: Letter, sender: str, clock: Clock) -> byte
     digest = hashlib.sha256(letter.address.casefold().encode()).hexdigest()[:12]
     link = web_link(letter.link)
     to_press = f"I have it (the page has a button):\n{link}\n\n" if link else ""
-    return message_of(
+    return plain_bytes(
         sender=sender,
-        recipients=[letter.address],
+        recipient=letter.address,
         subject=one_line(message.subject, 200),
         text=f"{to_press}{message.text}\n",
         date=clock(),
         message_id=f"<{message.key}.{digest}@{domain}>",
         thread=[f"<{message.ref.lower()}.emergency@{domain}>"],
-    ).as_bytes()
+    )
 
 
 def card_of(message: Message, links: Links) -> Card:

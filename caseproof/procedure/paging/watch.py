@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from caseproof.config.clock import Clock
 from caseproof.domain.case import Case
-from caseproof.domain.emergency.paging import paging_of
-from caseproof.domain.errors import CaseproofError
+from caseproof.domain.emergency.paging import Paging, paging_of
+from caseproof.domain.errors import CaseproofError, NotAllowed
 from caseproof.procedure.core.told_once import ToldOnce
-from caseproof.procedure.paging.engine import Pager
+from caseproof.procedure.paging.engine import Pager, Stands
 from caseproof.procedure.paging.raising import GOING_ON
 from caseproof.store import Store, UnknownCase
 
@@ -35,10 +35,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Watched:
-    """An emergency that goes on: the thread and the engine that see to it, and until when nothing is due for a case so
-    old."""
+    """An emergency that goes on: whether an engine sees to it now, and until when nothing is due for a case so old.
 
-    thread: threading.Thread | None = None
+    ``noted`` is when it was noted that it goes on."""
+
+    noted: datetime
+    is_seen_to: bool = False
     pager: Pager | None = None
     quiet_until: datetime | None = None
     version: int = 0
@@ -77,55 +79,84 @@ class PagingWatch:
         return LOOK_SECONDS
 
     def look(self) -> None:
-        """Have each emergency that needs it seen to, in a thread of its own. Raises StoreError."""
+        """Have the emergencies that need it seen to, all of them by one thread beside this. Raises StoreError."""
         with self._store.reading() as uow:
             marks = uow.cursors.below(GOING_ON)
             versions = uow.bulk.versions(marks)
         for ref in self._watched.keys() - marks.keys():
-            if self._is_idle(ref):
+            if not self._watched[ref].is_seen_to:
                 del self._watched[ref]
+        wanted = []
         for ref, (_, noted) in marks.items():
-            one = self._watched.setdefault(ref, _Watched())
+            one = self._watched.setdefault(ref, _Watched(noted))
             if one.pager is not None:
                 one.pager.heard(ref, versions.get(ref, 0))
-            if self._is_idle(ref) and not (self._is_quiet(ref) and versions.get(ref) == one.version):
-                one.thread = threading.Thread(target=self._see_to, args=(ref, one, noted), name=ref, daemon=True)
-                self._start(one.thread)
+            if not one.is_seen_to and not (self._is_quiet(one) and versions.get(ref) == one.version):
+                one.is_seen_to, one.noted = True, noted
+                wanted.append(ref)
+        if wanted:
+            self._begin(wanted)
 
-    def _is_idle(self, ref: str) -> bool:
-        one = self._watched[ref]
-        return one.thread is None or not one.thread.is_alive()
-
-    def _is_quiet(self, ref: str) -> bool:
-        one = self._watched.get(ref)
-        return one is not None and one.quiet_until is not None and self._clock() < one.quiet_until
-
-    def _see_to(self, ref: str, one: _Watched, noted: datetime) -> None:
-        """Run the engine until nothing is due, and until a run has found nothing new."""
+    def _begin(self, refs: Sequence[str]) -> None:
+        thread = threading.Thread(target=self._see_to, args=(refs,), name="paging", daemon=True)
         try:
-            before = self._store.case(ref)
-            paging = paging_of(before)
-            if paging is None:
-                if self._clock() - noted > _UNUSED:
-                    self._forget(ref, noted)
-                return
-            if not paging.over and one.looked_at != paging.number:
-                one.looked_at = paging.number
-                self._beside(ref)
-            one.pager = self._pager()
-            one.pager.look = RUN_LOOKS_SECONDS
-            until, after = one.pager.run(ref), self._store.case(ref)
-            if until is None and not self._is_awaited(after, noted):
-                self._forget(ref, noted)
-            # What was written meanwhile was perhaps not seen: only a run that changed nothing has seen all of it.
-            quiet = until if until is not None else noted + _UNUSED
-            one.quiet_until, one.version = (quiet if after.version == before.version else None), before.version
+            self._start(thread)
+        except BaseException:
+            for ref in refs:
+                self._watched[ref].is_seen_to = False
+            raise
+
+    def _is_quiet(self, one: _Watched) -> bool:
+        return one.quiet_until is not None and self._clock() < one.quiet_until
+
+    def _see_to(self, refs: Sequence[str]) -> None:
+        """Run an engine until nothing is due in any of them, and until a run has found nothing new."""
+        try:
+            pager = self._pager()
+            pager.look = RUN_LOOKS_SECONDS
+            for ref in refs:
+                self._watched[ref].pager = pager
+            pager.run_all(refs, self._ended, self._seen)
+        except CaseproofError as error:
+            _log.warning("People are called as soon as this is over: %s", error)
+        except Exception:
+            _log.exception("People are called by the next look")
+        finally:
+            for ref in refs:
+                self._watched[ref].is_seen_to = False
+
+    def _seen(self, ref: str, paging: Paging) -> None:
+        one = self._watched[ref]
+        if not paging.over and one.looked_at != paging.number:
+            one.looked_at = paging.number
+            self._beside(ref)
+
+    def _ended(self, ref: str, how: Stands | Exception) -> None:
+        one = self._watched[ref]
+        try:
+            self._settle(ref, one, how)
         except UnknownCase:
-            self._forget(ref, noted)
+            self._forget(ref, one.noted)
         except CaseproofError as error:
             _log.warning("%s: people are called as soon as this is over: %s", ref, error)
         except Exception:
             _log.exception("%s: people are called by the next look", ref)
+        finally:
+            one.is_seen_to = False
+
+    def _settle(self, ref: str, one: _Watched, how: Stands | Exception) -> None:
+        """Raises what the run raised, and StoreError."""
+        if isinstance(how, NotAllowed) and paging_of(self._store.case(ref)) is None:
+            if self._clock() - one.noted > _UNUSED:
+                self._forget(ref, one.noted)
+            return
+        if isinstance(how, Exception):
+            raise how
+        if how.at is None and not self._is_awaited(how.case, one.noted):
+            self._forget(ref, one.noted)
+        # What was written meanwhile was perhaps not seen: only a run that changed nothing has seen all of it.
+        quiet = how.at if how.at is not None else one.noted + _UNUSED
+        one.quiet_until, one.version = (quiet if how.case.version == how.before else None), how.before
 
     def _is_awaited(self, case: Case, noted: datetime) -> bool:
         """Whether another emergency is about to be raised there: it was noted since the one that is over was."""

@@ -1,0 +1,75 @@
+"""The tries of a channel beside each other: few threads while they get on, and none waits long for those that hang."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from caseproof.procedure.paging.lanes import Lane
+from caseproof.up.processes import wait_until
+
+
+def test_jobs_that_get_on_share_a_few_threads() -> None:
+    lane, threads, done = Lane("trial", at_once=4), set[str](), threading.Semaphore(0)
+
+    def job() -> None:
+        threads.add(threading.current_thread().name + str(threading.get_ident()))
+        done.release()
+
+    for _ in range(200):
+        lane.start(job)
+    for _ in range(200):
+        assert done.acquire(timeout=10)
+    assert len(threads) <= 4
+
+
+def test_jobs_that_hang_keep_no_other_waiting() -> None:
+    lane, hangs, begun = Lane("trial", at_once=2), threading.Event(), threading.Semaphore(0)
+
+    def job() -> None:
+        begun.release()
+        hangs.wait(20)
+
+    for _ in range(30):
+        lane.start(job)
+    for _ in range(30):
+        assert begun.acquire(timeout=10), "one that hangs is passed"
+    hangs.set()
+
+
+def test_another_has_the_turn_of_a_job_that_waits() -> None:
+    lane, rung_out, begun = Lane("trial", at_once=1), threading.Event(), threading.Semaphore(0)
+
+    def rings() -> None:
+        begun.release()
+        lane.wait(rung_out, 20)
+
+    for _ in range(20):
+        lane.start(rings)
+    for _ in range(20):
+        assert begun.acquire(timeout=10)
+    rung_out.set()
+
+
+def test_a_job_that_breaks_takes_no_turn_of_another() -> None:
+    lane, after = Lane("trial", at_once=1), threading.Event()
+
+    def breaks() -> None:
+        raise ValueError("broken")
+
+    for _ in range(3):
+        lane.start(breaks)
+    lane.start(after.set)
+    assert after.wait(10)
+
+
+def test_what_is_made_of_many_comes_in_their_order_also_from_a_job_of_the_lane_itself() -> None:
+    lane, made = Lane("trial", at_once=1), list[list[int]]()
+    lane.start(lambda: made.append(lane.beside(lambda one: one * 2, range(20), 8)))
+    assert lane.beside(lambda one: -one, range(20), 8) == [-one for one in range(20)]
+    wait_until("the job to end", lambda: made, 10, every=0.01)
+    assert made == [[one * 2 for one in range(20)]]
+    assert lane.beside(lambda one: one, [], 8) == []
+    with pytest.raises(ZeroDivisionError):
+        lane.beside(lambda one: 1 // one, [1, 0, 2], 8)
