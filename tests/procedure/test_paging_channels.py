@@ -14,6 +14,7 @@ import pytest
 from caseproof.channels.kept_channels import KeptChannels, kept_channels
 from caseproof.channels.outbound.mail import Delivery, MailDown
 from caseproof.config.clock import utc_now
+from caseproof.config.ladder import LadderPerson, LadderPolicy
 from caseproof.config.on_call import OnCallPolicy, RosterPerson
 from caseproof.domain.emergency.due import Callee
 from caseproof.domain.emergency.paging import Paging
@@ -80,6 +81,24 @@ def test_each_mail_has_its_person_s_link_and_the_card_leads_to_a_page_with_a_but
     assert [one["mentioned"]["id"] for one in card["msteams"]["entities"]] == [
         f"{n}@teams.example.com" for n in range(3)
     ]
+
+
+def test_who_raised_it_hears_each_news_once_where_the_policy_or_their_login_has_their_address(tmp_path: Path) -> None:
+    with PagingWorld(tmp_path, {FIRST: [Person(presses=["1"])]}) as here:
+        assert here.parts.mail_of("operator") == []
+        with here.store.uow() as uow:
+            uow.logins.ensure("operator", "login@example.com", utc_now())
+            uow.commit()
+        assert here.parts.mail_of("Operator") == ["login@example.com"]
+        known = LadderPolicy(people=(LadderPerson(name="operator", tiers=("L1",), mail="raiser@example.com"),))
+        here.policy = here.policy.model_copy(update={"ladder": known})
+        ref = here.raised()
+        here.pager().run(ref)
+        theirs = [one.parsed for one in here.mailbox.messages if one.parsed["To"] == "raiser@example.com"]
+        site = here.paging(ref).raised.data["site"]
+        assert here.parts.mail_of("stranger@example.com") == [], "what somebody calls themselves is no address"
+    assert [str(one["Subject"]) for one in theirs] == [f"[{ref}] EMERGENCY: {site}", f"[{ref}] {FIRST} has it: {site}"]
+    assert all("/page/" not in one.get_content() for one in theirs), "they only hear of it"
 
 
 def test_with_teams_and_mail_both_down_somebody_is_called_and_both_are_tried_until_they_work(tmp_path: Path) -> None:

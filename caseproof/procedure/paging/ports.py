@@ -106,6 +106,20 @@ class PagingParts:
             _log.exception("When the shift of %s ends cannot be told.", person)
             return None
 
+    def mail_of(self, person: str) -> list[str]:
+        """Where somebody of the team is written to: as the policy's lists say, else as their login has it; none where
+        neither knows, or nobody can say it now. What a form says of itself is no address: mail goes to whom we know."""
+        try:
+            policy = self.policy()
+            if known := policy.ladder.mail_of(person, policy.on_call):
+                return [known]
+            with self.ledger.store.reading() as uow:
+                login = uow.logins.named(person)
+        except CaseproofError as error:
+            _log.warning("Where %s is written to cannot be told: %s", person, error)
+            return []
+        return [login.email] if login is not None and login.email else []
+
     def zone(self, person: str = "") -> ZoneInfo:
         """The time zone of somebody on the list; of all others, that of our letters."""
         try:
@@ -253,9 +267,18 @@ def lines_of(parts: PagingParts, channels: Channels, wait: Callable[[threading.E
     """The three channels of E8 as the engine has them."""
     rules = parts.paging.rules
 
+    asked: dict[str, tuple[datetime, list[str]]] = {}
+
+    def raiser(name: str) -> list[str]:
+        """Their address, which a few hundred emergencies of one person ask for once in a while."""
+        now, known = parts.ledger.clock(), asked.get(name)
+        if known is None or not known[0] <= now < known[0] + LIST_HOLDS:
+            known = asked[name] = now, parts.mail_of(name)
+        return known[1]
+
     def mail(message: Message) -> str:
         policy = parts.policy()
-        others = [*policy.paging.product_team, *policy.paging.updates_to]
+        others = [*policy.paging.product_team, *policy.paging.updates_to, *raiser(message.raised_by)]
         most = rules.message.total_seconds() / 2
         lane = channels.lanes[Channel.MAIL]
         return Letters(lambda: channels.mail(most), policy.mail.sender, others, parts.ledger.clock, lane)(message)
