@@ -78,6 +78,7 @@ BRINGS: dict[Request, dict[str, Any]] = {
 DOERS = {
     Request.ANSWER_L2: "PT", Request.TAKE: "PT", Request.RETURN_TO_L2: "PT", Request.RAISE_DEVELOPMENT: "PT",
     Request.RETURN_TO_PT: "DEV", Request.WANT_DETAILS: "L2",
+    Request.GIVE_DETAILS: "L1",
 }  # fmt: skip
 """As which tier a request is made, where that is not the owner."""
 

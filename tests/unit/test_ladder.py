@@ -620,6 +620,25 @@ def test_a_case_that_closed_with_a_run_of_before_is_named_and_closes_anew() -> N
     assert (closed_with_a_run_of_before(told.case), missing(told)) == ([], ["looked"])
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_who_is_in_two_tiers_does_not_answer_their_own_question(again: bool) -> None:
+    told, asker = in_state(State.PT_ASKED), PEOPLE["L2"]
+    if again:
+        told.do(Request.ANSWER_L2)
+    for name in (asker, f" {asker.upper()} "):
+        assert "E3: An answer of somebody else" in refused(told, Request.ANSWER_L2, actor=name)
+    told.do(Request.ANSWER_L2).told_all().do(Request.ASK_PT, actor="a colleague")
+    assert "E3: An answer of somebody else" in refused(told, Request.ANSWER_L2, actor="a colleague")
+    told.do(Request.ANSWER_L2, actor=asker)
+
+
+def test_who_asked_for_details_does_not_give_them_to_themselves() -> None:
+    told = in_state(State.WITH_L2).do(Request.WANT_DETAILS)
+    for tier in ("L1", "L2", "PT"):
+        assert "E6: The answer of somebody else" in refused(told, Request.GIVE_DETAILS, tier=tier, actor=PEOPLE["L2"])
+    told.do(Request.GIVE_DETAILS, tier="L2", actor="a colleague")
+
+
 def test_a_job_that_was_linked_by_mistake_is_unlinked_with_its_reason_and_by_nothing_else() -> None:
     told = SupportCase().opened().note(Kind.JOB_LINKED, ref="JF-000001").note(Kind.JOB_LINKED, ref="JF-000002")
     for data, said in (

@@ -76,7 +76,8 @@ def test_each_choice_of_each_form_asks_for_what_the_rules_then_take(form: type[T
         there["there_names"] = [PEOPLE["L2"]]
     event = told.event(request)
     assert set(data) <= set(event.kind.spec.says.__annotations__)
-    told.note(event.kind, PEOPLE.get(data["tier"], "team"), **data, **there)
+    by = "a colleague" if choice.name == "GIVE_DETAILS" else PEOPLE.get(data["tier"], "team")
+    told.note(event.kind, by, **data, **there)
 
 
 @pytest.mark.parametrize(("form", "choice"), CHOICES, ids=lambda one: getattr(one, "name", getattr(one, "slug", "")))

@@ -123,6 +123,12 @@ def _advice(_case: Case, event: Event) -> bool:
     return _all_say(suggestions) and _all_say(questions) and bool(suggestions or questions)
 
 
+def _who_asked_pt(case: Case) -> str:
+    """Who of L2 asked PT last; "" where nobody did."""
+    asked = case.all_of(says.PtAsked)
+    return asked[-1].actor if asked else ""
+
+
 def _has_document(case: Case, event: Event) -> bool:
     """L2's steps come out of a document; other tiers name one where they used one."""
     address = event.data["document"]
@@ -196,6 +202,13 @@ ADVICE = Bring(
     "Write at least one suggestion or question, and leave no other line empty.",
     _advice,
 )
+ANOTHERS_ANSWER = Bring(
+    "another",
+    "E3",
+    "An answer of somebody else than asked: who is in both tiers does not consult themselves.",
+    "Let another of PT answer; name one under `ladder` in policy.yaml where there is none.",
+    lambda case, event: not same_person(event.actor, _who_asked_pt(case)),
+)
 WHY_EXHAUSTED = _text("why", "E4", "Why nothing is left that L2 could try.", "Say it in a sentence.")
 CODE_PLACE = _text("where", "E5", "Where the code has to change.", "Name the component and the place in it.")
 CODE_CHANGE = _text("change", "E5", "Which change in code is needed.", "State the change that you ask for.")
@@ -264,6 +277,10 @@ def _asked_out_of_tier(case: Case, event: Event) -> bool:
     technician = str(event.data.get("technician") or "")
     reached = Tier.L2 if event.kind.spec.says is says.ReachedL2 else Tier.PT
     return waits_for(case, technician) is reached and not same_person(technician, event.actor)
+
+
+def _by_another(_case: Case, event: Event) -> bool:
+    return not same_person(str(event.data.get("technician") or ""), event.actor)
 
 
 def _with_l1(case: Case, _event: Event) -> bool:
@@ -363,6 +380,13 @@ TO_ASKER = Bring(
     "A technician who asked: the answer goes back to that same one.",
     "Choose the technician who waits for it.",
     _their_answer,
+)
+ANOTHERS_DETAILS = Bring(
+    "another",
+    "E6",
+    "The answer of somebody else: who asked for details does not give them to themselves.",
+    "Let a colleague answer; what you found out yourself, record as a step.",
+    _by_another,
 )
 WHAT_THEY_WANT = Bring("wants", "E6", "Details, or a call to the client.", "Choose which.", _is_of(Wanted, "wants"))
 WANTED = _text("wanted", "E6", "What the technician wants to know.", "Ask it in a sentence.")

@@ -110,7 +110,7 @@ LADDER: Mapping[Request, Step] = {
         before=(State.PT_ASKED, State.PT_ANSWERED),
         after=State.PT_ANSWERED,
         by=(Tier.PT,),
-        brings=(gates.ADVICE,),
+        brings=(gates.ADVICE, gates.ANOTHERS_ANSWER),
     ),
     Request.TELL_OUTCOME: Step(
         says="L2 says what came of a suggestion or question of PT",
@@ -207,7 +207,7 @@ LADDER: Mapping[Request, Step] = {
         rule="E6",
         before=_OPEN,
         by=tuple(Tier),
-        brings=(gates.TO_ASKER, gates.for_any_way(gates.STEPS_TAKEN)),
+        brings=(gates.TO_ASKER, gates.ANOTHERS_DETAILS, gates.for_any_way(gates.STEPS_TAKEN)),
     ),
     Request.STATE_SOLUTION: Step(
         says="The tier that owns the case states what solved it",
