@@ -170,6 +170,21 @@ class _Read:
         return self._ends[person]
 
 
+class Raisers:
+    """Where who raised an emergency is written to; a few hundred of one person ask for it once in a while."""
+
+    def __init__(self, parts: PagingParts) -> None:
+        self._parts = parts
+        self._asked: dict[str, tuple[datetime, list[str]]] = {}
+
+    def __call__(self, name: str) -> list[str]:
+        """Their address; none where nobody knows one."""
+        now, known = self._parts.ledger.clock(), self._asked.get(name)
+        if known is None or not known[0] <= now < known[0] + LIST_HOLDS:
+            known = self._asked[name] = now, self._parts.mail_of(name)
+        return known[1]
+
+
 def case_to_call(case: Case) -> CaseToCall:
     """What of a case decides whom to call: its client, and its contract where it names one."""
     facts = case.facts
@@ -266,15 +281,7 @@ class Channels:
 def lines_of(parts: PagingParts, channels: Channels, wait: Callable[[threading.Event, float], bool]) -> Lines:
     """The three channels of E8 as the engine has them."""
     rules = parts.paging.rules
-
-    asked: dict[str, tuple[datetime, list[str]]] = {}
-
-    def raiser(name: str) -> list[str]:
-        """Their address, which a few hundred emergencies of one person ask for once in a while."""
-        now, known = parts.ledger.clock(), asked.get(name)
-        if known is None or not known[0] <= now < known[0] + LIST_HOLDS:
-            known = asked[name] = now, parts.mail_of(name)
-        return known[1]
+    raiser = Raisers(parts)
 
     def mail(message: Message) -> str:
         policy = parts.policy()
