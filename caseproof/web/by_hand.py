@@ -16,9 +16,10 @@ from fastapi.responses import RedirectResponse
 from caseproof.config.policy import Policy
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
-from caseproof.domain.support.choices import Finishes
+from caseproof.domain.support.choices import Beside, Finishes
 from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.forms import About, Finish
+from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.steps import Request as LadderRequest
 from caseproof.domain.support.vocabulary import Failing, Wanted
@@ -37,7 +38,7 @@ from caseproof.procedure.core.logins import Person, TeamLogins
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger
 from caseproof.procedure.core.texts import in_words
 from caseproof.procedure.escalation.opening import link_job
-from caseproof.procedure.escalation.requesting import answer_form, make_request, want_details
+from caseproof.procedure.escalation.requesting import answer_form, make_request, say_beside, want_details
 from caseproof.procedure.keeper.owing import give_up
 from caseproof.procedure.views.case_page import cause_in_words
 from caseproof.procedure.views.owed import owed_lines
@@ -50,10 +51,14 @@ from caseproof.web.login import LoginPages
 from caseproof.web.who import acting_person
 
 PURPOSE = "hand"
+_LINES = [str(one) for one in (Beside.SUGGEST, Beside.QUESTION)]
 _CAUSES = [(one, in_words(one)) for one in CAUSES if one != UNKNOWN]
-_FORMS = ("note", "look", "cause", "whose", "waive", "about", "link", "unlink", "ask", "reopen", "failed")
+_FORMS = ("note", "look", "cause", "whose", "waive", "about", "link", "unlink", "ask", "line", "reopen", "failed")
 _ABOUT = ("client", "product", "site", "contract", "failing")
-_TYPED = ("note", "cause", "retailer", "marketplace", "what", "reason", "job", "why", "wants", "wanted", *_ABOUT)
+_TYPED = (
+    "note", "cause", "retailer", "marketplace", "what", "reason", "job", "why", "wants", "wanted", "more", "lines",
+    *_ABOUT,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,8 @@ class HandPages:
             "owed": [one for one in owed if one.can_be_given_up],
             "typed": {**dict.fromkeys(_TYPED, ""), **facts, **(typed or {})}, "longest_note": LONGEST_NOTE,
             "longest_name": LONGEST_NAME, "failings": [str(one) for one in Failing],
-            "wishes": [str(one) for one in Wanted],
+            "wishes": [str(one) for one in Wanted], "lines": _LINES,
+            "pt_may_add": case.state in (State.PT_ASKED, State.PT_ANSWERED),
             "is_solved": case.own.get("solution") is not None, "products": list(self.policy().ladder.documents),
             "jobs": linked_jobs(case) if case.procedure is SUPPORT else [],
         }  # fmt: skip
@@ -133,6 +139,11 @@ class HandPages:
             case "ask":
                 want_details(*parts, typed["wants"], typed["wanted"], by)
                 return "timeline"
+            case "line":
+                if typed["more"] not in _LINES:
+                    raise BadInput("It is not said whether it is a suggestion or a question.", "Choose one.")
+                say_beside(*parts, Beside(typed["more"]), typed["lines"], by)
+                return "tried"
             case "reopen":
                 make_request(*parts, LadderRequest.REOPEN, {"why": typed["why"]}, by)
                 return "timeline"

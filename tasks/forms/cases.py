@@ -114,7 +114,7 @@ class CaseAsker:
         picture = links.evidence_url(case.photo["evidence"]) if case.photo else ""
         who = who_answers(services().policy, case, form)
         whose = who_may_answer(case, form, who) if issubclass(form, SupportForm) else ""
-        question = case_question(case, page, "\n\n".join(part for part in (self.explain, whose) if part))
+        question = case_question(case, page, self.explain, whose)
         choices = {one.name: choices_of(case, one) for one in fields_of(form) if one.choices is not None}
         heading, mean = form_heading(case, page, picture, whose), what_rules_mean(case.procedure)
         return Words(heading, question, stands(case), who, mean, choices, typed_before(case, form))

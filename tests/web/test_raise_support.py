@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from caseproof.domain.support.choices import Beside
 from caseproof.domain.support.conditions import linked_jobs
-from caseproof.domain.support.efforts import wanted_by
+from caseproof.domain.support.efforts import items, wanted_by
 from caseproof.domain.support.kinds import Kind
+from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.vocabulary import Failing, Urgency, Wanted
 from caseproof.procedure.answers.receiving import receive
 from tests.support.letters import hidden_fields
 from tests.support.retailer_mail import AUTHSERV, answer
+from tests.support.support_cases import in_state, written
 
 SAID = {
     "client": "Example Foods", "product": "WooCommerce", "summary": "The cart is empty",
@@ -111,3 +114,17 @@ def test_by_hand_it_is_said_what_it_is_about_and_a_jobs_case_is_linked(world: An
     wrong = send(operator, hand, do="link", job=raised.ref)
     assert (wrong.status_code, "is no job-failure case" in wrong.text) == (422, True)
     assert send(operator, hand, do="reopen", why="the client called again").status_code in (409, 422)
+
+
+def test_by_hand_pt_adds_a_line_for_l2_while_l2_has_the_case(world: Any, operator: TestClient) -> None:
+    ref = written(world.services.store, in_state(State.PT_ASKED))
+    hand = f"/cases/{ref}/hand"
+    assert "A line more for L2, as PT" in operator.get(hand).text
+    line = {"more": str(Beside.SUGGEST), "lines": "switch the plugin off\r\n\r\nclear the cache"}
+    refused = send(operator, hand, do="line", lines=line["lines"])
+    assert (refused.status_code, "switch the plugin off" in refused.text) == (422, True)
+    assert send(operator, hand, do="line", **line).status_code == 303
+    assert [one.words for one in items(world.services.ledger.case(ref))] == ["switch the plugin off", "clear the cache"]
+    other = written(world.services.store, in_state(State.WITH_L1), key="another")
+    assert "A line more for L2, as PT" not in operator.get(f"/cases/{other}/hand").text
+    assert "Let L1 hand the case over" in send(operator, f"/cases/{other}/hand", do="line", **line).text

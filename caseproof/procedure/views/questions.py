@@ -51,15 +51,15 @@ def form_heading(case: Case, page: str, picture: str = "", whose: str = "") -> s
     return _paragraphs(case_heading(case), whose, *links)
 
 
-def case_question(case: Case, page: str, explain: str) -> str:
+def case_question(case: Case, page: str, explain: str, whose: str = "") -> str:
     """What stands above a case's form (markdown): the case, what was said, and ``explain``, which says what to do.
 
-    ``page`` is the address of the case's own page.
+    ``page`` is the address of the case's own page; ``whose`` says for whom the form is, where not for the whole team.
     """
     facts = case.facts
     if case.procedure is SUPPORT:
         heading = f"{case_heading(case)}. The case's own page: {page}"
-        return _paragraphs(_not_taken(case), heading, *above_form(case), explain)
+        return _paragraphs(_not_taken(case), heading, whose, *above_form(case), explain)
     return _paragraphs(
         _not_taken(case),
         f"{case_heading(case)} · cause: {plain(in_words(facts['cause']))}. The case's own page: {page}",
