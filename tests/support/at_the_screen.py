@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -112,6 +112,7 @@ class OlderPrefect(Screen):
     """Prefect's older interface. In its lists a click opens and shuts at once: then it is the arrow key that opens."""
 
     RUNS: ClassVar[str] = "/runs"
+    STARTS: ClassVar[str] = "/deployments/deployment/{}/run"
     SENDS: ClassVar[str] = "Submit"
 
     def take(self, ref: str) -> None:
@@ -119,6 +120,20 @@ class OlderPrefect(Screen):
         self.done.click(self.page.get_by_role("link", name=re.compile(f"^{ref} ")).first)
         self.resume()
         self.dialog.wait_for()
+
+    def start(self, name: str, choices: Mapping[str, str], **texts: str) -> None:
+        """Start a run of the deployment of this name with its form, which a bookmark opens.
+
+        ``choices`` and ``texts`` are its parameters, by their names.
+        """
+        found = self.world.call(self.world.server, "GET", f"deployments/name/{name}/{name}").json()["id"]
+        self.page.goto(f"{self.world.server.ui_url}{self.STARTS.format(found)}")
+        for title, choice in choices.items():
+            self.choose(title, choice)
+        for title, text in texts.items():
+            self.write(title, text)
+        self.done.click(self.page.get_by_role("button", name="Submit"))
+        self.page.wait_for_url(lambda url: not url.endswith("/run"))
 
     def answer(self, form: type[Form], choice: str, **texts: str) -> None:
         titles = {one.name: one.title for one in fields_of(form)}
@@ -131,6 +146,10 @@ class OlderPrefect(Screen):
         self.done.click(self.dialog.get_by_role("button", name=self.SENDS))
         self.dialog.wait_for(state="hidden")
 
+    def rest(self) -> None:
+        """Look at nothing for a while: the picture of a run draws itself anew all the time, in each browser."""
+        self.page.goto("about:blank")
+
     @property
     def dialog(self) -> Locator:
         return self.page.get_by_role("dialog")
@@ -139,9 +158,10 @@ class OlderPrefect(Screen):
         self.done.click(self.page.get_by_role("button", name="Resume").first)
 
     def field(self, title: str) -> Locator:
-        begins = re.compile(f"^{re.escape(title)}")
+        begins = re.compile(f"^{re.escape(title)}".replace("_", "[ _]"), re.IGNORECASE)
         label = self.page.locator(".schema-form-property__label", has_text=begins)
-        return self.dialog.locator(".schema-form-property").filter(has=label)
+        form = self.dialog if self.dialog.count() else self.page.locator("form")
+        return form.locator(".schema-form-property").filter(has=label)
 
     def write(self, title: str, text: str) -> None:
         self.done.write(self.field(title).locator("textarea, input").last, text)
@@ -152,7 +172,7 @@ class OlderPrefect(Screen):
         self.page.wait_for_timeout(200)
         if not options.count():
             box.press("ArrowDown")
-        self.done.click(options.filter(has_text=choice))
+        self.done.click(self.page.get_by_role("option", name=choice, exact=True))
 
 
 @dataclass

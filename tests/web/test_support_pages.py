@@ -15,7 +15,7 @@ from caseproof.config.policy import BUILT_IN
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.forms import fields_of
 from caseproof.domain.procedure import every_form
-from caseproof.domain.support.choices import L1Does
+from caseproof.domain.support.choices import L1Does, PtAnswers
 from caseproof.domain.support.forms import form_for
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
@@ -203,3 +203,25 @@ def test_a_form_of_another_tier_is_not_shown_it_is_said_who_may_answer(
     assert (refused.status_code, world.services.ledger.case(ref).answered) == (422, {})
     assert "operator is not in L1" in text_of(refused.text)
     assert "cleared the session table" in text_of(refused.text), "nothing that was typed is lost"
+
+
+def test_a_choice_of_a_form_for_two_tiers_says_for_whom_it_is(world: Any, client: TestClient, logged_in: Any) -> None:
+    """While PT owes an answer L2 goes on in the same form; nobody chooses what is refused after it is sent."""
+    logged_in(world, client)
+    nobody, own = (
+        "  people: []\n  leads",
+        "  people: [{name: operator, tiers: [TIER]}, {name: x, tiers: [ELSE]}]\n  leads",
+    )
+    ref = written(world.services.store, in_state(State.PT_ASKED))
+    asks(world, ref)
+    for tier, other, mine, theirs in (
+        ("PT", "L2", PtAnswers.ADVISE, PtAnswers.TRIED_NOTHING),
+        ("L2", "PT", PtAnswers.TRIED_NOTHING, PtAnswers.ADVISE),
+    ):
+        people = own.replace("TIER", tier).replace("ELSE", other)
+        (world.home / "policy.yaml").write_text(BUILT_IN.read_text().replace(nobody, people))
+        page = client.get(f"/cases/{ref}").text
+        shut = {value: "disabled" in rest for value, rest in re.findall(r'name="choice" value="([^"]+)"([^>]*)>', page)}
+        shut = {html.unescape(value): is_shut for value, is_shut in shut.items()}
+        assert (shut[mine], shut[theirs], shut[PtAnswers.WANT_DETAILS]) == (False, True, False)
+        assert f"This is for {'L2' if tier == 'PT' else 'PT, the product team'} alone." in text_of(page)

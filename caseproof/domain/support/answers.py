@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_type_hints
 
+from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.domain.support import choices
 from caseproof.domain.support.forms import Development, ProductTeam, TierForm, tiers_choosing
-from caseproof.domain.support.steps import Request
+from caseproof.domain.support.ladder import tiers_of
+from caseproof.domain.support.lifecycle import State
+from caseproof.domain.support.steps import LADDER, Request
 from caseproof.domain.support.vocabulary import Naming, NewWork, Outcome, SameIssue, Tier, Wanted, Way
 
 _OUTCOMES = {
@@ -26,6 +29,14 @@ def request_of(form: type[TierForm], choice: str) -> Request:
     if choice not in set(does):
         raise BadInput(f"{choice!r} is no choice of this form.", "Choose what the form offers.")
     return asks_for(form(answered_by="", what=does(choice)))[0]
+
+
+def tiers_making(case: Case, form: type[TierForm], choice: str) -> list[Tier]:
+    """The tiers of the form whose people may make this choice of it, as the case is now."""
+    does = get_type_hints(form)["what"]
+    allowed = tiers_of(LADDER[request_of(form, choice)], State(case.state))
+    answering = tiers_choosing(form(answered_by="", what=does(choice)))
+    return [tier for tier in answering if not allowed or tier in allowed]
 
 
 def asks_for(form: TierForm) -> tuple[Request, dict[str, Any]]:

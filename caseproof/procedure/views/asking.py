@@ -31,7 +31,7 @@ from caseproof.domain.forms import (
 from caseproof.domain.job_failure.conditions import owes_validation
 from caseproof.domain.people import same_person
 from caseproof.domain.procedure import of_kind
-from caseproof.domain.support.answers import request_of
+from caseproof.domain.support.answers import request_of, tiers_making
 from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.efforts import documents, mails_of, without_outcome
 from caseproof.domain.support.forms import About, Finish, SupportForm, TierForm
@@ -122,7 +122,7 @@ def asked_now(
         form=form,
         says=question_on_its_page(case, links.case_url(case.ref), explain),
         choice=choice,
-        offered=[_offered(case, value, by) for value in (choices_of(case, choice) if choice else [])],
+        offered=[_offered(policy, case, value, by) for value in (choices_of(case, choice) if choice else [])],
         fields=[one for one in fields_of(form) if one.choices is None and one.name != "answered_by"],
         contacts=contacts,
         typed=typed_before(case, form),
@@ -258,10 +258,11 @@ _HINTS: Mapping[str, str] = {
 }
 
 
-def _offered(case: Case, value: str, by: str) -> Offered:
+def _offered(policy: Policy, case: Case, value: str, by: str) -> Offered:
     label = _LABELS.get(value, in_words(value))
     if case.procedure is SUPPORT:
-        return Offered(value, label[:1].upper() + label[1:], "", _closed_gate(case, value))
+        no = _closed_gate(case, value) or _for_another_tier(policy, case, value, by)
+        return Offered(value, label[:1].upper() + label[1:], "", no)
     hint = _HINTS.get(value, "")
     if value in list(CauseChoice):
         title, asked = would_read(CauseChoice(value), case.facts.get("marketplace"))
@@ -279,6 +280,18 @@ def _closed_gate(case: Case, value: str) -> str:
         return ""
     found = request_blockers(case, request_of(form, value))
     return " ".join(f"{one.rule}: {one.missing} {one.next_action}" for one in found)
+
+
+def _for_another_tier(policy: Policy, case: Case, value: str, by: str) -> str:
+    """For whom this choice is, where it is not for them: a form may be for more than one tier; "" where it is."""
+    form = case.procedure.forms.get(case.question["form"]) if case.question else None
+    if form is None or not issubclass(form, TierForm):
+        return ""
+    tiers, people = tiers_making(case, form, value), people_of(policy)
+    members = [name for tier in tiers for name in people[tier]]
+    if not members or any(same_person(by, name) for name in members):
+        return ""
+    return f"This is for {' or '.join(TIER_NAMES[tier] for tier in tiers)} alone."
 
 
 def _not_now(case: Case, value: str, by: str) -> str:

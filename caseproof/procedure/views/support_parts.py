@@ -124,7 +124,7 @@ def _efforts(found: Sequence[Effort], title: str) -> str:
 def _effort(one: Effort) -> str:
     out_of = f" (out of {plain(one.document)})" if one.document else ""
     key = f"{one.key} " if one.key else ""
-    return f"{key}{plain(short(one.what))}{out_of}: **{plain(one.outcome)}**. {plain(short(one.seen))}"
+    return f"{key}{plain(short(one.what).rstrip('.'))}{out_of}: **{plain(one.outcome)}**. {plain(short(one.seen))}"
 
 
 def _lines(found: Sequence[Effort]) -> str:
