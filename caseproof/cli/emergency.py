@@ -20,7 +20,7 @@ from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.procedure.escalation.opening import short_case_opener
 from caseproof.procedure.paging.answering import Answer, acknowledge, call_whole_team, give_back
-from caseproof.procedure.paging.installed import look_beside, pagers_of, parts_of, watch_of
+from caseproof.procedure.paging.installed import look_beside, pagers_of, parts_of, reads_ahead, watch_of
 from caseproof.procedure.paging.ports import PagingParts, raise_by
 from caseproof.procedure.paging.raising import end_emergency, standing
 from caseproof.procedure.paging.updating import give_update
@@ -280,6 +280,7 @@ def watch() -> None:
     services = bootstrap()
     _hold(services.settings)
     say_now("Emergencies are watched for: people are called as soon as one is raised.")
+    reads_ahead(services).keep_on()
     watching = watch_of(services, say_now)
     while True:  # until a signal ends the process
         time.sleep(watching.round())

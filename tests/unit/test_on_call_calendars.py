@@ -22,6 +22,7 @@ from caseproof.config.policy import Policy
 from caseproof.domain.on_call.calling import Alarm, CaseToCall, who_to_call
 from caseproof.domain.on_call.duty import OnCall
 from caseproof.procedure.core.on_call import FOLDER, Window, call_plan, coming_gaps
+from caseproof.procedure.paging.ahead import ReadsAhead
 
 BEGINS = datetime(2026, 3, 27, tzinfo=UTC)
 ENDS = BEGINS + timedelta(days=4)
@@ -418,3 +419,26 @@ def test_whatever_bytes_a_calendar_holds_it_is_read_or_refused_in_words(data: st
         content[at : at + data.draw(st.integers(0, 9))] = data.draw(st.sampled_from(MEND))
     with suppress(CalendarRefused):
         read(bytes(content))
+
+
+# -- read ahead -------------------------------------------------------------------------------------------------------
+
+
+def test_the_pager_reads_the_calendars_before_anybody_has_to_be_called(tmp_path: Path, readings: list[str]) -> None:
+    (tmp_path / "a.ics").write_bytes(calendar(event("RRULE:FREQ=DAILY", who="Product Lead")))
+    (tmp_path / "b.ics").write_bytes(calendar(event("RRULE:FREQ=DAILY", who="Product Engineer")))
+    named, now = {"a": policy(file=str(tmp_path / "a.ics"))}, [AT]
+    ahead = ReadsAhead(lambda: named["a"], tmp_path, lambda: now[0])
+    assert ahead.look()
+    found = call_plan(named["a"], tmp_path, Window.around(AT, 2), fetch=False)
+    assert (readings, found.shifts[0].person) == (["nights"], "Product Lead"), "nobody waits for it in an emergency"
+    now[0] += timedelta(minutes=1)
+    assert not ahead.look(), "it is at hand"
+    named["a"] = policy(file=str(tmp_path / "b.ics"))  # another policy
+    assert ahead.look()
+    found = call_plan(named["a"], tmp_path, Window.around(now[0], 2), fetch=False)
+    assert (len(readings), found.shifts[0].person) == (2, "Product Engineer")
+    now[0] += timedelta(minutes=6)
+    assert (ahead.look(), len(readings)) == (True, 2), "looked at again, and read already"
+    named.clear()
+    assert not ahead.look(), "whatever is wrong ends no process"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from caseproof.config.paging import watch_lock
 from caseproof.config.policy import PolicyNow
 from caseproof.procedure.core.services import Services
+from caseproof.procedure.paging.ahead import ReadsAhead
 from caseproof.procedure.paging.by_link import Keys
 from caseproof.procedure.paging.engine import Pager
 from caseproof.procedure.paging.ports import CallList, Channels, PagingParts, pager_of
@@ -44,6 +45,12 @@ def look_beside(services: Services, ref: str) -> None:
     """Have the site looked at by this process, unless a pager runs: that one ends with none of the callings."""
     if not locks.is_held(watch_lock(services.settings.home_folder)):
         site_looks(services)(ref)
+
+
+def reads_ahead(services: Services) -> ReadsAhead:
+    """What reads the calendars before anybody has to be called."""
+    parts = parts_of(services)
+    return ReadsAhead(parts.policy, parts.home, services.clock)
 
 
 def watch_of(services: Services, say: Callable[[str], None]) -> PagingWatch:
