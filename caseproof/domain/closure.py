@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from caseproof.domain import payloads as says
 from caseproof.domain.case import Case, Fact
@@ -47,6 +47,22 @@ class Blocker:
     rule: str
     missing: str
     next_action: str
+
+
+def met_of(*facts: Fact | None) -> Met:
+    """What these facts meet it by; what is not there is left out."""
+    present = [fact for fact in facts if fact is not None]
+    evidence = [fact["evidence"] for fact in present if fact.get("evidence")]
+    return Met(tuple(evidence), tuple(fact.seq for fact in present))
+
+
+def aware_time(text: Any) -> datetime | None:
+    """The time, or None where it is none or says no zone: what cannot be compared meets nothing."""
+    try:
+        time = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return time if time.tzinfo else None
 
 
 def follows(later: Fact, earlier: Fact | None) -> bool:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from caseproof.config.policy import Policy, PolicyNow
@@ -41,13 +40,13 @@ from caseproof.procedure.core.recordings import (
 from caseproof.procedure.core.sentences import whole_sentence
 from caseproof.procedure.paging.review import length, outcome_of, steps_of
 from caseproof.store import UnknownCase
-from caseproof.web.answer_guard import Fields, as_number, one_of, read_form
+from caseproof.web.answer_guard import SentForm, as_number, one_of
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.cases import status_of
 from caseproof.web.doors import READ
 from caseproof.web.login import LoginPages
 from caseproof.web.pages import Pages
-from caseproof.web.who import acting_person
+from caseproof.web.who import ActingPerson
 
 PURPOSE = "after"
 _TYPED = ("topic", "made_by", "consent", "kept_until", "address", "file", "others", "because", "why", "number")
@@ -136,19 +135,19 @@ def after_routes(after: AfterPages) -> APIRouter:
     router = APIRouter()
 
     @router.api_route("/training", methods=list(READ))
-    def training(request: Request, person: Annotated[Person, Depends(acting_person)]) -> Response:
+    def training(request: Request, person: ActingPerson) -> Response:
         return after.training(request, person)
 
     @router.api_route("/cases/{ref}/after", methods=list(READ))
-    def look(ref: str, request: Request, person: Annotated[Person, Depends(acting_person)]) -> Response:
+    def look(ref: str, request: Request, person: ActingPerson) -> Response:
         return after.show(ref, request, person)
 
     @router.post("/cases/{ref}/after")
     def send(
         ref: str,
         request: Request,
-        fields: Annotated[Fields, Depends(read_form)],
-        person: Annotated[Person, Depends(acting_person)],
+        fields: SentForm,
+        person: ActingPerson,
     ) -> Response:
         do = one_of(fields, "do")
         do = do if do in _FORMS else ""

@@ -6,9 +6,7 @@ was made here for this link, with a choice and a name in it. Whatever goes wrong
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from caseproof.domain.errors import CaseproofError
@@ -17,7 +15,7 @@ from caseproof.procedure.answers.answer_link import asked
 from caseproof.procedure.answers.answering import LinkSpent, NotFilledIn, answer
 from caseproof.procedure.answers.told_jobs import told_jobs
 from caseproof.procedure.core.parts import Ledger, ReplyAddresses
-from caseproof.web.answer_guard import Fields, RateLimit, is_our_form, read_form
+from caseproof.web.answer_guard import RateLimit, SentForm, is_our_form
 from caseproof.web.answer_pages import PAGE_HEADERS, AnswerPages, Typed
 
 
@@ -42,7 +40,7 @@ def answer_routes(ledger: Ledger, vault: Vault, replies: ReplyAddresses, pages: 
             return pages.trouble(request, error)
 
     @router.post("/answer/{token}")
-    def send(token: str, request: Request, fields: Annotated[Fields, Depends(read_form)]) -> Response:
+    def send(token: str, request: Request, fields: SentForm) -> Response:
         typed = Typed.of(fields)
         try:
             pace.send(request)

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Address, ip_address
 from math import ceil
 from time import time
+from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
-from fastapi import Request
+from fastapi import Depends, Request
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
@@ -175,6 +176,10 @@ async def read_form(request: Request) -> Fields:
         return {}
     request.scope[_SENT] = fields
     return fields
+
+
+SentForm = Annotated[Fields, Depends(read_form)]
+"""The form that was sent, as a route takes it."""
 
 
 def sent_with(request: Request) -> Fields:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from caseproof.config.policy import Policy
@@ -34,7 +33,7 @@ from caseproof.procedure.core.by_hand import (
     write_note,
 )
 from caseproof.procedure.core.causes import correct_cause
-from caseproof.procedure.core.logins import Person, TeamLogins
+from caseproof.procedure.core.logins import TeamLogins
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger
 from caseproof.procedure.core.texts import in_words
 from caseproof.procedure.escalation.opening import link_job
@@ -43,12 +42,12 @@ from caseproof.procedure.keeper.owing import give_up
 from caseproof.procedure.views.case_page import cause_in_words
 from caseproof.procedure.views.owed import owed_lines
 from caseproof.store import UnknownCase
-from caseproof.web.answer_guard import Fields, one_of, read_form
+from caseproof.web.answer_guard import SentForm, one_of
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.cases import status_of
 from caseproof.web.doors import READ
 from caseproof.web.login import LoginPages
-from caseproof.web.who import acting_person
+from caseproof.web.who import ActingPerson
 
 PURPOSE = "hand"
 _LINES = [str(one) for one in (Beside.SUGGEST, Beside.QUESTION)]
@@ -165,8 +164,8 @@ def hand_routes(hand: HandPages) -> APIRouter:
     def send(
         ref: str,
         request: Request,
-        fields: Annotated[Fields, Depends(read_form)],
-        person: Annotated[Person, Depends(acting_person)],
+        fields: SentForm,
+        person: ActingPerson,
     ) -> Response:
         do = one_of(fields, "do")
         do = do if do in _FORMS else ""

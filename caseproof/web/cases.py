@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
 from caseproof.domain.recordings.listing import is_asked_for
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.core.answer_ledger import Overtaken
-from caseproof.procedure.core.logins import Person
 from caseproof.procedure.views.emergency import goes_on
 from caseproof.store import ConcurrentChange, Store
-from caseproof.web.answer_guard import Fields, read_form
+from caseproof.web.answer_guard import SentForm
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.doors import READ
 from caseproof.web.login import ForeignForm
 from caseproof.web.pages import HEADERS, Pages, prefect_ui
 from caseproof.web.question import NOTHING, NotOurForm, Questions, Typed
 from caseproof.web.views import case_page
-from caseproof.web.who import acting_person, person_of
+from caseproof.web.who import ActingPerson, person_of
 
 _WAITING_HEADERS = HEADERS | {
     "Content-Security-Policy": f"{HEADERS['Content-Security-Policy']}; script-src 'self'; connect-src 'self'"
@@ -55,8 +52,8 @@ def case_routes(store: Store, vault: Vault, questions: Questions, pages: Pages, 
     def answer(
         ref: str,
         request: Request,
-        fields: Annotated[Fields, Depends(read_form)],
-        person: Annotated[Person, Depends(acting_person)],
+        fields: SentForm,
+        person: ActingPerson,
     ) -> Response:
         typed = Typed.of(fields)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -17,7 +17,7 @@ from caseproof.procedure.answers.answering import as_typed
 from caseproof.procedure.core.contact_list import correct_contact, forget_bounce, nearly_the_same, put_contact
 from caseproof.procedure.core.parts import Ledger
 from caseproof.store import Contact
-from caseproof.web.answer_guard import Fields, one_of, read_form
+from caseproof.web.answer_guard import SentForm, one_of
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.cases import status_of
 from caseproof.web.doors import READ
@@ -113,7 +113,7 @@ def contact_routes(contacts: ContactPages) -> APIRouter:
         return contacts.one(request, typed, new=not typed["address"])
 
     @router.post("/contacts/one", dependencies=[Depends(acting_person)])
-    def send(request: Request, fields: Annotated[Fields, Depends(read_form)]) -> Response:
+    def send(request: Request, fields: SentForm) -> Response:
         typed = {name: as_typed(one_of(fields, name))[:1000] for name in _FIELDS}
         do = one_of(fields, "do")
         try:

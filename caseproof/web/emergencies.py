@@ -10,10 +10,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from caseproof.config.policy import BUILT_IN, Policy, PolicyError, load_policy
@@ -41,7 +40,7 @@ from caseproof.procedure.paging.raising import end_emergency
 from caseproof.procedure.paging.updating import give_update
 from caseproof.procedure.views.emergency import emergency_shown, going_on
 from caseproof.store import UnknownCase
-from caseproof.web.answer_guard import Fields, as_number, one_of, read_form
+from caseproof.web.answer_guard import SentForm, as_number, one_of
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.cases import status_of
 from caseproof.web.connecting import Connecting
@@ -49,7 +48,7 @@ from caseproof.web.doors import READ
 from caseproof.web.login import LoginPages
 from caseproof.web.on_call import PURPOSE as CONNECT
 from caseproof.web.pages import Pages
-from caseproof.web.who import acting_person, person_of
+from caseproof.web.who import ActingPerson, person_of
 
 _log = logging.getLogger(__name__)
 
@@ -265,8 +264,8 @@ def emergency_routes(pages: EmergencyPages) -> APIRouter:
     @router.post("/emergency")
     def send(
         request: Request,
-        fields: Annotated[Fields, Depends(read_form)],
-        person: Annotated[Person, Depends(acting_person)],
+        fields: SentForm,
+        person: ActingPerson,
     ) -> Response:
         typed = Typed.of(fields)
         try:
@@ -284,8 +283,8 @@ def emergency_routes(pages: EmergencyPages) -> APIRouter:
     def answer(
         ref: str,
         request: Request,
-        fields: Annotated[Fields, Depends(read_form)],
-        person: Annotated[Person, Depends(acting_person)],
+        fields: SentForm,
+        person: ActingPerson,
     ) -> Response:
         do, why = one_of(fields, "do")[:20], as_typed(one_of(fields, "why"))[:LONGEST_WORDS]
         try:

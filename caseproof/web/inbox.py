@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
@@ -21,7 +20,7 @@ from caseproof.procedure.core.logins import Person
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger, ReplyAddresses
 from caseproof.store import ConcurrentChange
 from caseproof.store.messages import MOST_REMARK
-from caseproof.web.answer_guard import Fields, as_number, one_of, read_form
+from caseproof.web.answer_guard import Fields, SentForm, as_number, one_of
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.cases import status_of
 from caseproof.web.doors import READ
@@ -30,7 +29,7 @@ from caseproof.web.login import LoginPages
 from caseproof.web.message import message_page
 from caseproof.web.pages import Pages
 from caseproof.web.views import inbox_page
-from caseproof.web.who import acting_person, person_of
+from caseproof.web.who import ActingPerson, person_of
 
 _PURPOSE = "inbox"
 _FIELDS = ("ref", "remark", "to", "words")
@@ -116,8 +115,8 @@ def inbox_routes(inbox: InboxPages) -> APIRouter:
         def send(
             number: str,
             request: Request,
-            fields: Annotated[Fields, Depends(read_form)],
-            person: Annotated[Person, Depends(acting_person)],
+            fields: SentForm,
+            person: ActingPerson,
         ) -> Response:
             return inbox.take(request, _number(number), fields, person, do)
 

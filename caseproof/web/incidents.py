@@ -6,9 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from caseproof.config.policy import Policy
@@ -24,13 +23,13 @@ from caseproof.procedure.keeper import incidents
 from caseproof.procedure.views.asking import AskedNow, asked_for_all
 from caseproof.procedure.views.titles import about_incident, incident_stands
 from caseproof.store import IncidentRow
-from caseproof.web.answer_guard import Fields, form_key, is_our_form, read_form
+from caseproof.web.answer_guard import SentForm, form_key, is_our_form
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.cases import status_of
 from caseproof.web.doors import READ
 from caseproof.web.pages import Pages, prefect_ui
 from caseproof.web.question import NOTHING, NotOurForm, ShownQuestion, Typed, WrongFields, as_html, wrong_fields
-from caseproof.web.who import Who, acting_person, person_of
+from caseproof.web.who import ActingPerson, Who, person_of
 
 
 @dataclass(frozen=True)
@@ -127,8 +126,8 @@ def incident_routes(shown: IncidentPages) -> APIRouter:
     def decide(
         ref: str,
         request: Request,
-        fields: Annotated[Fields, Depends(read_form)],
-        person: Annotated[Person, Depends(acting_person)],
+        fields: SentForm,
+        person: ActingPerson,
     ) -> Response:
         typed = Typed.of(fields)
         try:

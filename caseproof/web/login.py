@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import re
 import secrets
-from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -18,14 +17,14 @@ from fastapi.responses import RedirectResponse
 
 from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput, CaseproofError
-from caseproof.procedure.core.logins import LinkIsVoid, NotLetIn, Person, TeamLogins
+from caseproof.procedure.core.logins import LinkIsVoid, NotLetIn, TeamLogins
 from caseproof.store.logins import Login
-from caseproof.web.answer_guard import Fields, RateLimit, TooMuch, TooOften, is_from_us, one_of, read_form
+from caseproof.web.answer_guard import Fields, RateLimit, SentForm, TooMuch, TooOften, is_from_us, one_of
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.doors import READ, is_next
 from caseproof.web.pages import Pages
 from caseproof.web.provider import FLOW_SECONDS, LoginProvider, ProviderDown, ProviderRefused
-from caseproof.web.who import Who, acting_person, person_of
+from caseproof.web.who import ActingPerson, Who, acting_person, person_of
 
 _NONCE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _FORM_SECONDS = 86_400
@@ -129,7 +128,7 @@ def login_routes(logins: TeamLogins, pages: LoginPages) -> APIRouter:
         return pages.show("login.html", request, name="", next=after if is_next(after) else "")
 
     @router.post("/login")
-    def send(request: Request, fields: Annotated[Fields, Depends(read_form)]) -> Response:
+    def send(request: Request, fields: SentForm) -> Response:
         name, after = one_of(fields, "name"), one_of(fields, "next")
         try:
             pace.login(request, name)
@@ -170,7 +169,7 @@ def _add_links(router: APIRouter, logins: TeamLogins, pages: LoginPages, pace: R
         return pages.show("login_link.html", request, name=login.name, token=token)
 
     @router.post("/login/link/{token}")
-    def use_link(token: str, request: Request, fields: Annotated[Fields, Depends(read_form)]) -> Response:
+    def use_link(token: str, request: Request, fields: SentForm) -> Response:
         name = ""
         try:
             name = offered(request, token).name
@@ -228,8 +227,8 @@ def account_routes(logins: TeamLogins, pages: LoginPages) -> APIRouter:
     @router.post("/account/password")
     def change(
         request: Request,
-        fields: Annotated[Fields, Depends(read_form)],
-        person: Annotated[Person, Depends(acting_person)],
+        fields: SentForm,
+        person: ActingPerson,
     ) -> Response:
         try:
             pace.login(request, person.name)
@@ -241,7 +240,7 @@ def account_routes(logins: TeamLogins, pages: LoginPages) -> APIRouter:
         return _let_in(logins, pages, request, token, "/account")
 
     @router.post("/logout", dependencies=[Depends(acting_person)])
-    def out(request: Request, fields: Annotated[Fields, Depends(read_form)]) -> Response:
+    def out(request: Request, fields: SentForm) -> Response:
         try:
             pages.check(request, fields, "logout")
         except ForeignForm as error:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from caseproof.channels.provider import ChannelError
@@ -21,12 +20,12 @@ from caseproof.evidence.signing import BadLink
 from caseproof.procedure.core.logins import Person, TeamLogins
 from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.views.on_call import DAYS, ShownOnCall, calendar_of, on_call_shown
-from caseproof.web.answer_guard import Fields, RateLimit, TooOften, one_of, read_form
+from caseproof.web.answer_guard import RateLimit, SentForm, TooOften, one_of
 from caseproof.web.connecting import Connecting
 from caseproof.web.doors import READ, is_next
 from caseproof.web.login import ForeignForm, LoginPages
 from caseproof.web.pages import Pages
-from caseproof.web.who import acting_person, person_of
+from caseproof.web.who import ActingPerson, person_of
 
 _STATUS: tuple[tuple[type[CaseproofError], int], ...] = (
     (CalendarLinkVoid, 410), (BadLink, 404), (TooOften, 429),
@@ -109,8 +108,8 @@ def on_call_routes(shown: OnCallPages) -> APIRouter:
     @router.post("/oncall/connect")
     def connect(
         request: Request,
-        fields: Annotated[Fields, Depends(read_form)],
-        person: Annotated[Person, Depends(acting_person)],
+        fields: SentForm,
+        person: ActingPerson,
     ) -> Response:
         back = one_of(fields, "back")
         try:

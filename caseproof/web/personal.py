@@ -9,10 +9,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
@@ -23,7 +22,7 @@ from caseproof.procedure.paging.ports import PagingParts
 from caseproof.procedure.paging.trial_answers import answer_test, see_test
 from caseproof.procedure.paging.words import criterion_in_words
 from caseproof.store import UnknownCase
-from caseproof.web.answer_guard import Fields, RateLimit, TooOften, form_key, is_our_form, one_of, read_form
+from caseproof.web.answer_guard import RateLimit, SentForm, TooOften, form_key, is_our_form, one_of
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.doors import READ
 from caseproof.web.pages import Pages
@@ -129,7 +128,7 @@ def personal_routes(personal: PersonalPages) -> APIRouter:
             return personal.trouble(error)
 
     @router.post("/page/{token}")
-    def send(token: str, request: Request, fields: Annotated[Fields, Depends(read_form)]) -> Response:
+    def send(token: str, request: Request, fields: SentForm) -> Response:
         try:
             if not is_our_form(request, personal.parts.keys().secret, token, 0, one_of(fields, "key")):
                 wrong = NotOurForm()

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
@@ -19,19 +18,19 @@ from caseproof.domain.vocabulary import CAUSES, UNKNOWN, Scope
 from caseproof.procedure.answers.answering import as_typed
 from caseproof.procedure.containment import opening
 from caseproof.procedure.containment.known_jobs import KnownJob, find_jobs, jobs_named_in, known_platforms
-from caseproof.procedure.core.logins import Person, TeamLogins
+from caseproof.procedure.core.logins import TeamLogins
 from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import in_words, short
 from caseproof.procedure.keeper.raising import LONGEST, LONGEST_SUMMARY, key_of, take_back, want_case, wanted_cases
 from caseproof.store import UnitOfWork
 from caseproof.store.tickets import TicketRow
-from caseproof.web.answer_guard import Fields, one_of, read_form
+from caseproof.web.answer_guard import SentForm, one_of
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.cases import status_of
 from caseproof.web.doors import READ
 from caseproof.web.login import LoginPages
 from caseproof.web.views import ticket_number
-from caseproof.web.who import acting_person
+from caseproof.web.who import ActingPerson
 
 PURPOSE = "raise"
 SHOWN = 50
@@ -110,8 +109,8 @@ def raise_routes(pages: RaisePages) -> APIRouter:
     @router.post("/raise")
     def send(
         request: Request,
-        fields: Annotated[Fields, Depends(read_form)],
-        person: Annotated[Person, Depends(acting_person)],
+        fields: SentForm,
+        person: ActingPerson,
     ) -> Response:
         typed = {name: as_typed(one_of(fields, name)).strip() for name in _FIELDS}
         try:

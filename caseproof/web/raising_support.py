@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from caseproof.config.policy import Policy
@@ -14,18 +14,17 @@ from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
 from caseproof.domain.support.vocabulary import Failing, Urgency
 from caseproof.procedure.answers.answering import as_typed
-from caseproof.procedure.core.logins import Person
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger
 from caseproof.procedure.core.support import LONGEST_NAME, LONGEST_SUMMARY, LONGEST_WORDS, SupportWanted
 from caseproof.procedure.escalation.opening import open_from_message, open_support_case, support_for_job
 from caseproof.store import UnknownCase
-from caseproof.web.answer_guard import Fields, as_number, one_of, read_form
+from caseproof.web.answer_guard import SentForm, as_number, one_of
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.cases import status_of
 from caseproof.web.doors import READ
 from caseproof.web.login import LoginPages
 from caseproof.web.views import words_of
-from caseproof.web.who import acting_person
+from caseproof.web.who import ActingPerson
 
 PURPOSE = "raise"
 _FIELDS = (
@@ -104,8 +103,8 @@ def support_routes(pages: SupportPages) -> APIRouter:
     @router.post("/raise/support")
     def send(
         request: Request,
-        fields: Annotated[Fields, Depends(read_form)],
-        person: Annotated[Person, Depends(acting_person)],
+        fields: SentForm,
+        person: ActingPerson,
     ) -> Response:
         typed = {name: as_typed(one_of(fields, name)).strip() for name in _FIELDS}
         try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ipaddress import IPv6Address, ip_address
+from typing import Annotated
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 
 from caseproof.config.settings import Settings
 from caseproof.domain.errors import CaseproofError
@@ -37,6 +38,10 @@ def acting_person(request: Request) -> Person:
     if person is None:
         raise NotLoggedIn
     return person
+
+
+ActingPerson = Annotated[Person, Depends(acting_person)]
+"""Who asks, as a route takes them."""
 
 
 def with_person(request: Request, person: Person | None) -> None:

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from caseproof.config.policy import Policy
@@ -23,20 +22,20 @@ from caseproof.domain.support.vocabulary import TIER_NAMES
 from caseproof.domain.vocabulary import CAUSES
 from caseproof.domain.worklist import NOBODY, REOPENED, Age, Group, Order, WorkQuery
 from caseproof.procedure.core.handling import LONGEST_SNOOZE, Handle, Outcome, Wish, day_ahead, handle
-from caseproof.procedure.core.logins import Person, TeamLogins
+from caseproof.procedure.core.logins import TeamLogins
 from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import in_words
 from caseproof.procedure.escalation.mine import tiers_of
 from caseproof.procedure.views.board import board_url
 from caseproof.procedure.views.emergency import going_on
 from caseproof.procedure.views.worklist import worklist
-from caseproof.web.answer_guard import Fields, one_of, read_form
+from caseproof.web.answer_guard import Fields, SentForm, one_of
 from caseproof.web.answer_pages import PAGE_HEADERS
 from caseproof.web.cases import status_of
 from caseproof.web.doors import READ
 from caseproof.web.login import LoginPages
 from caseproof.web.pages import Pages, prefect_ui
-from caseproof.web.who import acting_person, person_of
+from caseproof.web.who import ActingPerson, person_of
 
 GROUPS: dict[Group, tuple[str, str, str]] = {
     Group.MINE: ("For me", "What waits for me", "Nothing that you have waits for you."),
@@ -142,8 +141,8 @@ def work_routes(work: WorkPages) -> APIRouter:
     @router.post("/worklist")
     def send(
         request: Request,
-        fields: Annotated[Fields, Depends(read_form)],
-        person: Annotated[Person, Depends(acting_person)],
+        fields: SentForm,
+        person: ActingPerson,
     ) -> Response:
         query = _of(one_of(fields, "back"))
         sent = Sent(tuple(fields.get("case", ())), one_of(fields, "whom")[:200], one_of(fields, "until")[:40])

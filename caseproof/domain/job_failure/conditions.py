@@ -7,12 +7,11 @@ The path follows from the decision: "after our fix" is J7 (technical), "after th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from caseproof.domain import payloads as says
 from caseproof.domain.case import Case, Fact, FactOf
-from caseproof.domain.closure import Condition, Met, closure_blockers, follows
+from caseproof.domain.closure import Condition, Met, aware_time, closure_blockers, follows, met_of
 from caseproof.domain.decisions import NEEDS, refuse_unchecked, refuse_unconfirmed
 from caseproof.domain.emergency.closing import EMERGENCY_OVER
 from caseproof.domain.errors import NotAllowed
@@ -20,21 +19,6 @@ from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.people import same_person
 from caseproof.domain.vocabulary import BY_LOGIN, Decision
-
-
-def _met(*facts: Fact | None) -> Met:
-    present = [fact for fact in facts if fact is not None]
-    evidence = [fact["evidence"] for fact in present if fact.get("evidence")]
-    return Met(tuple(evidence), tuple(fact.seq for fact in present))
-
-
-def _when(text: Any) -> datetime | None:
-    """The time, or None where it is none or says no zone: what cannot be compared meets nothing."""
-    try:
-        time = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    return time if time.tzinfo else None
 
 
 def _says(text: Any) -> bool:
@@ -55,45 +39,45 @@ def _stopped(case: Case) -> Met | None:
     if fact is None:
         return None
     if (cannot := fact.says(says.CannotStop)) is not None:  # J3: said, why, and who can
-        return _met(fact) if _says(cannot["why"]) and _says(cannot["who_can"]) else None
+        return met_of(fact) if _says(cannot["why"]) and _says(cannot["who_can"]) else None
     stopped = fact.says(says.Stopped)
     if stopped is None:
         return None
     held = _own_job_is(case, stopped["jobs"], active=False)
     queued = any(job.get("waiting") != 0 for job in stopped["jobs"])
-    return _met(fact) if held and not queued else None
+    return met_of(fact) if held and not queued else None
 
 
 def _told(case: Case) -> Met | None:
     fact = case.notice
     if fact is None or not fact.data["accepted"] or not follows(fact, case.contained):  # J2: first the stop
         return None
-    return _met(fact)
+    return met_of(fact)
 
 
 def _ticket(case: Case) -> Met | None:
-    return _met(case.ticket) if case.ticket is not None and case.ticket.data["ticket"] else None
+    return met_of(case.ticket) if case.ticket is not None and case.ticket.data["ticket"] else None
 
 
 def _decision(case: Case) -> Met | None:
     fact = case.decision
     if fact is None or case.decided is None or NEEDS[case.decided].rule is None:
         return None
-    return _met(fact) if follows(fact, case.notice) else None
+    return met_of(fact) if follows(fact, case.notice) else None
 
 
 def _confirmed(case: Case) -> Met | None:
     """What was written before the decision that rests on it; a later word founds nothing."""
     said = _said(case)
     counting = [fact for fact in case.words if _before_decision(case, case.counts_since(fact))]
-    return _met(*(counting or said)) if said else None
+    return met_of(*(counting or said)) if said else None
 
 
 def _agreed(case: Case) -> Met | None:
     """What others said, before the decision, of words that something speaks against."""
     agreed = [case.agreement_to(word) for word in _said(case)]
     before = [fact for fact in agreed if fact is not None and _before_decision(case, fact.seq)]
-    return _met(*before) if before else None
+    return met_of(*before) if before else None
 
 
 def _said(case: Case) -> list[FactOf[says.ConfirmationReceived]]:
@@ -113,7 +97,7 @@ def _validated(case: Case) -> Met | None:
         return None
     if not any(word.seq < fact.seq for word in (*case.words, *case.doubted)):
         return None
-    return _met(fact)
+    return met_of(fact)
 
 
 def _purpose(case: Case) -> str:
@@ -127,19 +111,19 @@ def _succeeded(case: Case) -> Met | None:
         return None
     if not run.data["purpose"] == read.data["purpose"] == _purpose(case):
         return None
-    started, ended = _when(read.data["started_at"]), _when(read.data["ended_at"])
+    started, ended = aware_time(read.data["started_at"]), aware_time(read.data["ended_at"])
     if started is None or ended is None or ended < started:
         return None
     if case.decision is not None and (run.seq < case.decision.seq or started < case.decision.at):
         return None
-    return _met(run, read)
+    return met_of(run, read)
 
 
 def _live(case: Case) -> Met | None:
     fact = case.live
     if fact is None or not _own_job_is(case, fact.data["jobs"], active=True):
         return None
-    return _met(fact) if follows(fact, case.verified) and follows(fact, case.contained) else None
+    return met_of(fact) if follows(fact, case.verified) and follows(fact, case.contained) else None
 
 
 def _gone(case: Case) -> Met | None:
@@ -147,7 +131,7 @@ def _gone(case: Case) -> Met | None:
     read = case.verified
     if read is None or read.data.get("active") is not False or read.data.get("waiting") != 0:
         return None
-    return _met(read) if case.live is None else None  # set live after it was read back as gone
+    return met_of(read) if case.live is None else None  # set live after it was read back as gone
 
 
 def _pictured(case: Case) -> Met | None:
@@ -155,20 +139,20 @@ def _pictured(case: Case) -> Met | None:
     photo, read = case.photo, case.verified
     if photo is None or photo.data["names_run"] is not True or photo.data["names_success"] is not True:
         return None
-    taken = _when(photo.data["taken_at"])
+    taken = aware_time(photo.data["taken_at"])
     if taken is None or not photo.data["evidence"]:
         return None
     if case.run is not None and photo.data["run"] != case.run.data["run"]:
         return None
-    ended = _when(read.data["ended_at"]) if read is not None else None
+    ended = aware_time(read.data["ended_at"]) if read is not None else None
     if ended is not None and taken < ended:
         return None
-    return _met(photo)
+    return met_of(photo)
 
 
 def _attached(case: Case) -> Met | None:
     fact = _copy_on_ticket(case)
-    return _met(fact) if fact is not None else None
+    return met_of(fact) if fact is not None else None
 
 
 def _copy_on_ticket(case: Case) -> FactOf[says.Attached] | None:
@@ -187,7 +171,7 @@ def _looked(case: Case) -> Met | None:
     if fact is None or fact.data["failed"] != []:
         return None
     others: tuple[Fact | None, ...] = (case.verified, case.live, case.photo, _copy_on_ticket(case), case.review)
-    return _met(fact) if all(follows(fact, other) for other in others) else None
+    return met_of(fact) if all(follows(fact, other) for other in others) else None
 
 
 def _reviewed(case: Case) -> Met | None:
@@ -198,8 +182,8 @@ def _reviewed(case: Case) -> Met | None:
     if needs_login_to_review(case) and review.data.get("known_by") != BY_LOGIN:
         return None
     if case.decision is not None and taken is not None and taken["review"] == "another person":
-        return None if same_person(review.actor, case.decision.actor) else _met(review)
-    return _met(review)
+        return None if same_person(review.actor, case.decision.actor) else met_of(review)
+    return met_of(review)
 
 
 # -- when each condition applies --------------------------------------------------------------------------------

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
-from typing import Any
 
 from caseproof.domain.case import Case, Fact, FactOf
-from caseproof.domain.closure import Condition, Met, follows
+from caseproof.domain.closure import Condition, Met, aware_time, follows, met_of
 from caseproof.domain.emergency.closing import EMERGENCY_OVER
 from caseproof.domain.substance import is_one_of, says_something
 from caseproof.domain.support import payloads as says
@@ -19,15 +17,11 @@ _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _JOB_FAILURE = re.compile(r"JF-[0-9]{6,}", re.ASCII)
 
 
-def _met(*facts: Fact) -> Met:
-    return Met(tuple(fact["evidence"] for fact in facts if fact.get("evidence")), tuple(fact.seq for fact in facts))
-
-
 def _solved(case: Case) -> Met | None:
     fact = case.own.get("solution")
     if fact is None or not (says_something(fact["solution"]) and says_something(fact["checked"])):
         return None
-    return _met(fact)
+    return met_of(fact)
 
 
 def _told(case: Case) -> Met | None:
@@ -38,7 +32,7 @@ def _told(case: Case) -> Met | None:
     if not str(fact["to"] or "").strip():
         return None
     wrote = max((one.seq for one in case.all_of(says.ClientWrote)), default=0)
-    return _met(fact) if follows(fact, case.own.get("solution")) and fact.seq > wrote else None
+    return met_of(fact) if follows(fact, case.own.get("solution")) and fact.seq > wrote else None
 
 
 def linked_jobs(case: Case) -> list[str]:
@@ -78,7 +72,7 @@ def proof_of(case: Case, ref: str) -> FactOf[says.JobProven] | None:
     looks = [look for look in case.all_of(says.SupportLookedAgain) if look.seq > found.seq]
     if any(ref in look.data["failed"] for look in looks if isinstance(look.data["failed"], list)):
         return None
-    times = (_when(said["closed_at"]), _when(said.get("run_started_at")))
+    times = (aware_time(said["closed_at"]), aware_time(said.get("run_started_at")))
     return found if holds and all(time is not None and time >= opened.at for time in times) else None
 
 
@@ -86,7 +80,7 @@ def closed_with_a_run_of_before(case: Case) -> list[str]:
     """The linked cases that closed with the proof of a run of before this one was opened: each has to close anew."""
     opened = case.last_opened
     closings = [(ref, last_closing_of(case, ref)) for ref in linked_jobs(case)]
-    times = [(ref, _when(found.data.get("run_started_at"))) for ref, found in closings if found is not None]
+    times = [(ref, aware_time(found.data.get("run_started_at"))) for ref, found in closings if found is not None]
     return [ref for ref, time in times if time is None or (opened is not None and time < opened.at)]
 
 
@@ -94,7 +88,7 @@ def _proven(case: Case) -> Met | None:
     """Each linked job-failure case closed with its proof; at least one is linked."""
     found = [proof_of(case, ref) for ref in linked_jobs(case)]
     proven = [fact for fact in found if fact is not None]
-    return _met(*proven) if proven and len(proven) == len(found) else None
+    return met_of(*proven) if proven and len(proven) == len(found) else None
 
 
 def _looked(case: Case) -> Met | None:
@@ -103,15 +97,7 @@ def _looked(case: Case) -> Met | None:
         return None
     before: list[Fact | None] = [case.own.get("solution"), case.own.get("told")]
     before += [proof_of(case, ref) for ref in linked_jobs(case)]
-    return _met(fact) if all(follows(fact, one) for one in before) else None
-
-
-def _when(text: Any) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    return time if time.tzinfo else None
+    return met_of(fact) if all(follows(fact, one) for one in before) else None
 
 
 def a_job_fails(case: Case) -> bool:
