@@ -6,19 +6,18 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
 from urllib.parse import parse_qs
 
 from caseproof.channels.voice.dialling import Line
 from caseproof.channels.voice.pages import MOST_TURNS, VoiceAlert, asking, hang_up, nothing_heard, said_back
 from caseproof.channels.voice.progress import Outcome, Progress, follow, read_call_back
-from caseproof.channels.voice.signature import HEADER, form_of, signed_by
+from caseproof.channels.voice.signature import form_of, signed_by
 from caseproof.channels.voice.twilio import Call, Placed
+from tests.support.voice_door import VoiceDoor
 
 
 @dataclass
-class Answering:
+class Answering(VoiceDoor):
     """Answers for one alert; ``calls`` are those that were placed, as far as they are known."""
 
     alert: VoiceAlert
@@ -28,34 +27,8 @@ class Answering:
     told: list[tuple[str, bytes, str]] = field(default_factory=list)
     """Address, body and signature of each call-back that came."""
 
-    def __enter__(self) -> Self:
-        mine = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                status, page = mine.heard(self.path, body, self.headers.get(HEADER, ""))
-                self.send_response(status)
-                self.send_header("Content-Type", "text/xml")
-                self.send_header("Content-Length", str(len(page)))
-                self.end_headers()
-                self.wfile.write(page)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Say nothing."""
-
+    def __post_init__(self) -> None:
         self._changed = threading.Condition()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def call(self, number: str, extension: str = "") -> Call:
         """A call to this number, with this app's addresses."""

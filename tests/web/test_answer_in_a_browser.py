@@ -4,7 +4,6 @@ JavaScript; and axe finds nothing to complain about."""
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from tests.support.letters import (
     stopped,
     write_letters,
 )
+from tests.support.serving import serving
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 GERMAN = "laden@example.com"
@@ -99,15 +99,8 @@ class Street:
 def street(tmp_path_factory: pytest.TempPathFactory, fresh_home: Path, make_world_at: Callable[..., Any]) -> Any:
     world = make_world_at(Path(shutil.copytree(fresh_home, tmp_path_factory.mktemp("street") / "home")))
     made = Street(world)
-    thread = threading.Thread(target=made.server.run)
-    thread.start()
-    while not made.server.started:
-        assert thread.is_alive()
-        thread.join(0.02)
-    yield made
-    made.server.should_exit = True
-    thread.join(20)
-    world.services.store.close()
+    with serving(made.server, world):
+        yield made
 
 
 @pytest.fixture(scope="module")

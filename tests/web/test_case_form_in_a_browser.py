@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.browser import ARGUMENTS, require_browser
 from caseproof.web import create_app
+from tests.support.serving import serving
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 
@@ -48,15 +48,8 @@ def place(
 ) -> Iterator[Place]:
     world = make_world_at(Path(shutil.copytree(fresh_home, tmp_path / "home")))
     made = Place(world, logged_in(world, make_client(world)).headers["Cookie"])
-    thread = threading.Thread(target=made.server.run)
-    thread.start()
-    while not made.server.started:
-        assert thread.is_alive()
-        thread.join(0.02)
-    yield made
-    made.server.should_exit = True
-    thread.join(20)
-    world.services.store.close()
+    with serving(made.server, world):
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ from caseproof.channels.kept_channels import KeptChannels, keep_channels
 from caseproof.channels.voice.goto import GoToAccount
 from caseproof.evidence.browser import ARGUMENTS, require_browser
 from caseproof.web import create_app
+from tests.support.serving import serving
 from tests.support.urgent import LEAD, OWL, calling, ended, holder, link, paging, raised
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
@@ -73,15 +73,8 @@ def office(
     world = make_world_at(Path(shutil.copytree(fresh_home, tmp_path_factory.mktemp("urgent") / "home")))
     world.now = datetime.now(UTC) - timedelta(hours=3)
     made = Office(world, logged_in(world, make_client(world)).headers["Cookie"])
-    thread = threading.Thread(target=made.server.run)
-    thread.start()
-    while not made.server.started:
-        assert thread.is_alive()
-        thread.join(0.02)
-    yield made
-    made.server.should_exit = True
-    thread.join(20)
-    world.services.store.close()
+    with serving(made.server, world):
+        yield made
 
 
 @pytest.fixture(scope="module")

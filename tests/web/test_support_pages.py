@@ -19,6 +19,7 @@ from caseproof.domain.support.choices import L1Does, PtAnswers
 from caseproof.domain.support.forms import form_for
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
+from caseproof.domain.support.steps import Request
 from caseproof.procedure.core.by_hand import ask_to_look, write_note
 from caseproof.procedure.core.causes import correct_cause
 from caseproof.web.pages import HERE
@@ -225,3 +226,16 @@ def test_a_choice_of_a_form_for_two_tiers_says_for_whom_it_is(world: Any, client
         shut = {html.unescape(value): is_shut for value, is_shut in shut.items()}
         assert (shut[mine], shut[theirs], shut[PtAnswers.WANT_DETAILS]) == (False, True, False)
         assert f"This is for {'L2' if tier == 'PT' else 'PT, the product team'} alone." in text_of(page)
+
+
+def test_who_asked_pt_reads_beside_the_choice_that_somebody_else_answers(
+    world: Any, client: TestClient, logged_in: Any
+) -> None:
+    logged_in(world, client)
+    for who, is_own in (("operator", True), ("second-line technician", False)):
+        told = in_state(State.WITH_L2).do(Request.ASK_PT, actor=who)
+        ref = written(world.services.store, told, key=who, summary=who)
+        asks(world, ref)
+        assert ("You asked PT this yourself" in client.get(f"/cases/{ref}").text) is is_own
+        status, page = sends(client, ref, str(PtAnswers.ADVISE), suggestions="switch the cache plugin off")
+        assert (status, "You asked PT this yourself" in page) == ((422, True) if is_own else (303, False))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +25,7 @@ from caseproof.procedure.keeper import incidents
 from caseproof.procedure.views.check_report import Checked
 from caseproof.procedure.views.platforms import note_check
 from caseproof.web import create_app
+from tests.support.serving import serving
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 PASSWORD = "nine tall chimneys"
@@ -58,15 +58,8 @@ class Office:
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory, fresh_home: Path, make_world_at: Callable[..., Any]) -> Any:
     made = Office(make_world_at(Path(shutil.copytree(fresh_home, tmp_path_factory.mktemp("office") / "home"))))
-    thread = threading.Thread(target=made.server.run)
-    thread.start()
-    while not made.server.started:
-        assert thread.is_alive()
-        thread.join(0.02)
-    yield made
-    made.server.should_exit = True
-    thread.join(20)
-    made.world.services.store.close()
+    with serving(made.server, made.world):
+        yield made
 
 
 @pytest.fixture(scope="module")

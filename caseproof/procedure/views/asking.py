@@ -32,10 +32,12 @@ from caseproof.domain.job_failure.conditions import owes_validation
 from caseproof.domain.people import same_person
 from caseproof.domain.procedure import of_kind
 from caseproof.domain.support.answers import request_of, tiers_making
+from caseproof.domain.support.choices import PtAnswers
 from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.efforts import documents, mails_of, without_outcome
 from caseproof.domain.support.forms import About, Finish, SupportForm, TierForm
 from caseproof.domain.support.ladder import request_blockers
+from caseproof.domain.support.payloads import PtAsked
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.support.vocabulary import TIER_NAMES, Tier
 from caseproof.domain.vocabulary import Decision
@@ -261,7 +263,7 @@ _HINTS: Mapping[str, str] = {
 def _offered(policy: Policy, case: Case, value: str, by: str) -> Offered:
     label = _LABELS.get(value, in_words(value))
     if case.procedure is SUPPORT:
-        no = _closed_gate(case, value) or _for_another_tier(policy, case, value, by)
+        no = _closed_gate(case, value) or _for_another_tier(policy, case, value, by) or _own_question(case, value, by)
         return Offered(value, label[:1].upper() + label[1:], "", no)
     hint = _HINTS.get(value, "")
     if value in list(CauseChoice):
@@ -292,6 +294,13 @@ def _for_another_tier(policy: Policy, case: Case, value: str, by: str) -> str:
     if not members or any(same_person(by, name) for name in members):
         return ""
     return f"This is for {' or '.join(TIER_NAMES[tier] for tier in tiers)} alone."
+
+
+def _own_question(case: Case, value: str, by: str) -> str:
+    """E3: whoever asked PT does not answer themselves; "" where they may answer."""
+    asked = case.all_of(PtAsked)
+    is_own = value == PtAnswers.ADVISE and bool(asked) and same_person(asked[-1].actor, by)
+    return "You asked PT this yourself: somebody else of PT answers (E3)." if is_own else ""
 
 
 def _not_now(case: Case, value: str, by: str) -> str:
