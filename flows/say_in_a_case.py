@@ -14,7 +14,7 @@ from tasks.common import KEEP_NOTHING
 from tasks.display.logs import hide
 
 
-@flow(name="say-in-a-case", **KEEP_NOTHING)
+@flow(name="say-in-a-case", flow_run_name="{who} in {case}: {what}", **KEEP_NOTHING)
 def say_in_a_case(
     case: str,
     who: str,

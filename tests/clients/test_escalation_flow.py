@@ -15,10 +15,11 @@ from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from caseproof.domain.support.choices import L1Does
+from caseproof.domain.support.choices import Beside, L1Does
 from caseproof.domain.support.lifecycle import State
 from caseproof.procedure.core.services import Services
 from flows.escalation import escalation
+from flows.say_in_a_case import say_in_a_case
 from sandbox.processes import PrefectServer
 from sandbox.world import World
 from tasks import common
@@ -106,6 +107,14 @@ def test_it_is_raised_and_climbs_in_prefect_alone_and_another_run_goes_on(
     assert carry(run) == "Suspended"
     assert services.ledger.case("SC-000001").state is State.WITH_L2
 
+    wish = {"what": str(Beside.WANT_DETAILS), "words": "which plugin empties the session?"}
+    said: Any = say_in_a_case(case="sc-000001", who="team lead", **wish, return_state=True)
+    assert said.is_completed(), said.message
+    beside = read(prefect_server, f"flow_runs/{said.state_details.flow_run_id}")
+    assert beside["name"] == f"team lead in sc-000001: {wish['what']}"
+    no: Any = say_in_a_case(case="sc-000001", who="a stranger", **wish, return_state=True)
+    assert (no.is_failed(), "a stranger is in neither L2 nor PT" in no.message) == (True, True)
+
     World.call(prefect_server, "DELETE", f"flow_runs/{run}")  # somebody clears it away
     revive(services)
     with services.store.reading() as uow:
@@ -115,3 +124,6 @@ def test_it_is_raised_and_climbs_in_prefect_alone_and_another_run_goes_on(
     assert give_runs(services, ["SC-000001"]) == 1
     assert carry(known.flow_run) == "Suspended"
     assert read(prefect_server, f"flow_runs/{known.flow_run}")["name"].endswith("waits for L2")
+    number = services.ledger.case("SC-000001").question_number
+    schema = f"flow_runs/{known.flow_run}/input/suspended-question-{number}-schema"
+    assert wish["words"] in read(prefect_server, schema)["properties"]["what"]["description"]
