@@ -33,6 +33,7 @@ from caseproof.store.case_rows import (
     whose,
 )
 from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreError, UnknownCase, Unreadable, readable
+from caseproof.store.folds import Folds
 from caseproof.store.owed import OwedList, changes
 from caseproof.store.refs import case_id, make_ref, normal
 from caseproof.store.rows import insert_once, next_number
@@ -57,6 +58,13 @@ _SLICE = _rows_where(cases.c.closed_at.is_(None), cases.c.id > bindparam("after"
 _FIRST_PLATFORM = select(func.min(cases.c.platform)).where(_OPEN, _JOB_FAILURE, cases.c.platform > bindparam("after"))
 _PLACE = (cases.c.platform, cases.c.marketplace, cases.c.cause)
 _NEW = select(*_PLACE).where(_OPEN, _JOB_FAILURE, cases.c.incident == "", cases.c.last_opened_at >= bindparam("since"))
+_OF_AN_EVENT = (events.c.kind, events.c.at, events.c.actor, events.c.data)
+_SINCE = (
+    select(cases.c.version, cases.c.head, *_OF_AN_EVENT)
+    .join_from(cases, events, (events.c.case_id == cases.c.id) & (events.c.seq > bindparam("seen")), isouter=True)
+    .where(cases.c.ref == bindparam("ref"))
+    .order_by(events.c.seq)
+)
 _TURN = select(
     *(cases.c.asked_form, cases.c.asked_at, cases.c.updated_at, cases.c.state, cases.c.trouble_code),
     *(cases.c.paused_until, cases.c.notice_at, cases.c.cause, cases.c.incident, cases.c.told_neutrally),
@@ -74,18 +82,37 @@ class CaseRun:
 class Cases:
     """Every query about cases. Nothing here commits."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, folds: Folds | None = None) -> None:
         self._connection = connection
+        self._folds = folds or Folds()
         self.has_news = False
         """Whether something was written in here that a case's run has to look at."""
 
     # -- reading -------------------------------------------------------------------------------------------
 
     def get(self, ref: str) -> Case:
-        """The fold of the case's events. Raises UnknownCase."""
-        for case in self.folded(cases.c.ref == normal(ref)):
-            return case
-        raise UnknownCase(ref)
+        """The fold of the case's events. Raises UnknownCase, Unreadable."""
+        known = self._folds.of(normal(ref))
+        case, stands = self._after(known or blank(normal(ref)))
+        if known is not None and not stands:  # it was never written to the end, or the store is another one by now
+            case, _ = self._after(blank(known.ref))
+        if not case.version:
+            raise UnknownCase(ref)
+        self._folds.keep(case)
+        return case
+
+    def _after(self, case: Case) -> tuple[Case, bool]:
+        """The case after what happened since, and whether it is the one that its row stands for.
+
+        One statement, so that a case is never read half before and half after a change.
+        """
+        with readable(f"An event of {case.ref}"):
+            rows = self._connection.execute(_SINCE, {"ref": case.ref, "seen": case.version}).all()
+            for row in rows:
+                if row.kind is not None:  # nothing happened since
+                    kind = kind_of(row.kind, case.procedure.kinds)
+                    case = apply(case, Event(kind, row.at, row.actor, row.data))
+        return case, bool(rows) and (case.version, case.head) == (rows[0].version, rows[0].head)
 
     def open_for(self, platform: str, job: str) -> Case | None:
         """The open case of a job, if there is one; there is never a second."""
@@ -241,7 +268,7 @@ class Cases:
     def _each(self, *where: ColumnElement[bool], **options: Any) -> Iterator[Case]:
         """One statement, so that a case is never read half before and half after a change."""
         query = (
-            select(cases.c.ref, events.c.kind, events.c.at, events.c.actor, events.c.data)
+            select(cases.c.ref, *_OF_AN_EVENT)
             .join_from(cases, events)
             .where(*where)
             .order_by(cases.c.id, events.c.seq)
@@ -280,7 +307,7 @@ class Cases:
         Raises ConcurrentChange if the two differ, NotAllowed (ClosureRefused), BadInput, UnknownCase.
         """
         row = self._locked(case.ref)
-        stored = self.get(case.ref)
+        stored, _ = self._after(blank(normal(case.ref)))  # all of it: nothing is added to what was edited meanwhile
         refuse_edited(stored, row)
         if (case.version, case.head) != (stored.version, stored.head):
             raise ConcurrentChange(f"{case.ref} changed meanwhile.", "Read it again, then decide again.")

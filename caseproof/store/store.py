@@ -14,6 +14,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.events import Event
 from caseproof.store.database_urls import database_of
 from caseproof.store.errors import ConcurrentChange, StoreError, explained
+from caseproof.store.folds import Folds
 from caseproof.store.migrate import SchemaState, refuse_unusable, standing, upgrade
 from caseproof.store.uow import UnitOfWork
 
@@ -38,6 +39,7 @@ class Store:
         self._checked = False
         self._lock = threading.Lock()
         self._thread = threading.local()
+        self._folds = Folds()
 
     @property
     def name(self) -> str:
@@ -57,13 +59,13 @@ class Store:
         would wait for itself.
         """
         with explained(), self._alone(), self._transaction(writes=True) as connection:
-            yield UnitOfWork(connection, writes=True, on_news=self._on_news)
+            yield UnitOfWork(connection, writes=True, on_news=self._on_news, folds=self._folds)
 
     @contextmanager
     def reading(self) -> Iterator[UnitOfWork]:
         """A transaction that only reads, and never waits for writers."""
         with explained(), self._transaction(writes=False) as connection:
-            yield UnitOfWork(connection, writes=False)
+            yield UnitOfWork(connection, writes=False, folds=self._folds)
 
     def case(self, ref: str) -> Case:
         """The case as it is now. Raises UnknownCase, StoreDown."""

@@ -12,6 +12,7 @@ from caseproof.store.causes import ChosenCauses
 from caseproof.store.cursors import Cursors
 from caseproof.store.errors import StoreError
 from caseproof.store.evidence import EvidenceList
+from caseproof.store.folds import Folds
 from caseproof.store.guards import guards_changed, guards_missing
 from caseproof.store.history import History
 from caseproof.store.incidents import Incidents
@@ -31,11 +32,18 @@ class UnitOfWork:
     Once committed it goes on in a new transaction. ``Store.uow`` and ``Store.reading`` make it.
     """
 
-    def __init__(self, connection: Connection, *, writes: bool, on_news: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        writes: bool,
+        on_news: Callable[[], None] = lambda: None,
+        folds: Folds | None = None,
+    ) -> None:
         self._connection = connection
         self._writes = writes
         self._on_news = on_news
-        self.cases = Cases(connection)
+        self.cases = Cases(connection, folds)
         self.bulk = Bulk(connection)
         self.causes = ChosenCauses(connection)
         self.intents = Intents(connection)
