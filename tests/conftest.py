@@ -26,6 +26,7 @@ from tests.support import migrated, statements
 # Each HTTP client reads all authorities anew, also to speak with 127.0.0.1 without TLS: a twentieth of a second of each
 # client, here and in the processes that tests start. No test speaks with the world outside, so nobody needs be trusted.
 os.environ.setdefault("SSL_CERT_FILE", str(NOBODY))
+os.environ.setdefault("PREFECT_API_SSL_CERT_FILE", str(NOBODY))  # Prefect's clients have a list of their own
 
 # Thousands of tests and all that they import are here to the end: whoever looks for garbage need not walk over them
 # again and again, which took an eighth of all the time (`pytest_collection_finish`).

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,8 @@ def test_every_direct_dependency_is_explained_with_its_bound() -> None:
 # -- Imports ----------------------------------------------------------------------------------------------
 
 
-def imported(file: Path) -> set[str]:
+@cache
+def imported(file: Path) -> frozenset[str]:
     """The modules that a file imports, at its top or inside a function."""
     modules: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
@@ -88,7 +90,7 @@ def imported(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: imports are absolute here"
             modules.add(str(node.module))
-    return modules
+    return frozenset(modules)
 
 
 def test_the_domain_imports_the_standard_library_and_itself_alone() -> None:
