@@ -18,23 +18,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 import httpx
 from sqlalchemy import create_engine, text
 
+from benchmarks import by_the_form
 from caseproof.channels.kept_channels import KeptChannels, keep_channels, kept_channels
 from caseproof.channels.outbound.mail import Delivery, MailAccount
 from caseproof.channels.teams.webhook import TeamsHook, TeamsWebhook
 from caseproof.channels.voice.accounts import VoiceAccounts
 from caseproof.channels.voice.twilio import TwilioAccount, TwilioVoice
 from caseproof.config.settings import Settings
-from caseproof.domain.emergency.paging import paging_of
 from caseproof.domain.emergency.raising import Raising, ShortCase, Sighting
 from caseproof.domain.emergency.vocabulary import Criterion, OwnLadder
 from caseproof.procedure.core.services import Services, bootstrap
@@ -44,12 +43,9 @@ from caseproof.procedure.paging.installed import pagers_of, parts_of
 from caseproof.procedure.paging.lines import Lines
 from caseproof.procedure.paging.ports import PagingParts, raise_by
 from caseproof.procedure.paging.post import Letters, card_of
-from caseproof.procedure.paging.raising import end_emergency
 from caseproof.procedure.paging.telephone import Telephone
-from caseproof.procedure.paging.watch import PagingWatch, going_on
-from caseproof.up.plan import EMERGENCY_POOL
+from caseproof.procedure.paging.watch import PagingWatch
 from caseproof.up.processes import Process, free_port, wait_until
-from sandbox.emergency import EmergencyWorld, emergency_world, prefect_beside
 from sandbox.teams import PATH, QUERY
 from sandbox.telephones import ACCOUNT, TOKEN
 from sandbox.world import ROOT
@@ -57,7 +53,6 @@ from sandbox.world import ROOT
 EMERGENCIES = 500
 LATENCY_MS = 50
 ROUNDS = 2
-TIMES, SOON = 20, 2.0
 TARGET = 1.5
 POLICY = """\
 team: [operator, team lead]
@@ -96,53 +91,7 @@ class Providers:
 
 def figures() -> list[dict[str, Any]]:
     """The figures, as ``make bench`` writes them down."""
-    return [one_by_the_form(), at_once()]
-
-
-# -- one, by Prefect's form -------------------------------------------------------------------------------------------
-
-
-def one_by_the_form() -> dict[str, Any]:
-    """From the form that is submitted to the slowest of the first mail, card and call."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        emergency_world(Path(folder) / "home", {}) as world,
-        prefect_beside(world, EMERGENCY_POOL) as server,
-        server.client() as client,
-    ):
-        deployment = client.get("deployments/name/emergency/emergency").raise_for_status().json()["id"]
-        seconds = [_by_the_form(world, client, deployment, number) for number in range(TIMES + 1)][1:]
-    took = median(seconds)
-    return {
-        "figure": f"one emergency by Prefect's form, a warm worker: the slowest of the first mail, card and call begins"
-        f" {took:.2f} s after it is submitted (median of {TIMES}, the longest {max(seconds):.2f} s)",
-        "baseline": f"asked for: {SOON} s",
-        "ratio": round(took / SOON, 3),
-        "target": "<= 1",
-        "ok": took <= SOON,
-        "command": "python -m benchmarks.paging",
-    }
-
-
-def _by_the_form(world: EmergencyWorld, client: httpx.Client, deployment: str, number: int) -> float:
-    """Seconds until all three have begun; then it is over, so that nobody is called any more."""
-    store, client_name = world.services.store, f"Shop {number}"
-    said = {
-        "what_is_down": "payments are down", "what_was_seen": "The checkout says 500.", "site": "shop.example.com",
-        "client": client_name, "what_they_say": "Nobody can pay.", "raised_by": "operator",
-    }  # fmt: skip
-    known = set(going_on(store))
-    submitted = datetime.now(UTC)
-    client.post(f"deployments/{deployment}/create_flow_run", json={"parameters": said}).raise_for_status()
-    (ref,) = wait_until("the emergency to be raised", lambda: set(going_on(store)) - known, 60, every=0.05)
-
-    def begun() -> dict[str, datetime]:
-        paging = paging_of(store.case(ref))
-        return {one.channel: one.begun for one in reversed(paging.attempts)} if paging is not None else {}
-
-    wait_until("mail, card and call to begin", lambda: len(begun()) == 3, 60, every=0.05)
-    end_emergency(store, world.services.clock, ref, "operator", "It was a measurement.")
-    return (max(begun().values()) - submitted).total_seconds()
+    return [*by_the_form.figures(), at_once()]
 
 
 # -- 500 at once ------------------------------------------------------------------------------------------------------

@@ -94,17 +94,17 @@ class Together:
         assert mine.after is not None  # noqa: S101 - for the types
         return mine.after
 
-    def change_all(self, wanted: Mapping[str, Decide]) -> dict[str, Case | Exception]:
-        """As ``change``, of many cases by one thread: each as it is after it, or why it was refused."""
-        mine = {ref: _Change(normal(ref), decide) for ref, decide in wanted.items()}
+    def change_all(self, wanted: Sequence[tuple[str, Decide]]) -> list[Case | Exception]:
+        """As ``change``, of many cases by one thread, in this order: each case after it, or why it was refused."""
+        mine = [_Change(normal(ref), decide) for ref, decide in wanted]
         if not mine:
-            return {}
+            return []
         with self._lock:
-            self._waiting += mine.values()
+            self._waiting += mine
             if not self._led:
                 self._lead_with(self._waiting[0])
         broke_off: BaseException | None = None
-        for one in mine.values():  # in their order: whoever leads is the first who waits
+        for one in mine:  # in their order: whoever leads is the first who waits
             one.wake.wait()
             if one.leads:
                 try:
@@ -113,7 +113,7 @@ class Together:
                     broke_off = error
         if broke_off is not None and not isinstance(broke_off, Exception):
             raise broke_off
-        return {ref: one.after or _as_exception(one.refused) for ref, one in mine.items()}
+        return [one.after or _as_exception(one.refused) for one in mine]
 
     def _lead_with(self, one: _Change) -> None:
         self._led, one.leads = True, True
@@ -171,16 +171,16 @@ class Together:
             self._seen.popitem(last=False)
 
 
-def change_each(store: CaseStore, wanted: Mapping[str, Decide]) -> dict[str, Case | Exception]:
-    """As ``CaseStore.change``, of each of these cases: together where the store writes together."""
+def change_each(store: CaseStore, wanted: Sequence[tuple[str, Decide]]) -> list[Case | Exception]:
+    """As ``CaseStore.change``, of each of these cases in this order: together where the store writes together."""
     if isinstance(store, Together) and len(wanted) > 1:
         return store.change_all(wanted)
-    found: dict[str, Case | Exception] = {}
-    for ref, decide in wanted.items():
+    found: list[Case | Exception] = []
+    for ref, decide in wanted:
         try:
-            found[ref] = store.change(ref, decide)
+            found.append(store.change(ref, decide))
         except Exception as error:
-            found[ref] = error
+            found.append(error)
     return found
 
 

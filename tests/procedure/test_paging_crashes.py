@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from caseproof.domain.case import Case
 from caseproof.domain.emergency.vocabulary import Outcome
+from caseproof.domain.events import Event
+from caseproof.procedure.paging.engine import in_a_thread
 from caseproof.store import StoreDown
 from tests.support.dying import DyingStore
 from tests.support.fakes import Killed
@@ -157,3 +161,24 @@ def test_a_store_that_is_away_for_a_while_ends_nothing_and_loses_no_digit(script
     it.pager(store=Away(it.store)).run(ref)
     assert it.paging(ref).taken.by == THIRD
     assert it.clock.now - it.paging(ref).raised.at < timedelta(minutes=5)
+
+
+def test_what_came_of_tries_while_the_store_was_away_is_written_down_when_it_is_back(scripted: Emergency) -> None:
+    """Real threads: the mail, the card and the call end while nothing can be written."""
+    it = scripted
+    it.phones.script = {FIRST: ["1"]}
+    ref, real, away = it.raised(), it.store.change, iter([False, True, True])
+
+    class AwayForAWhile:
+        case, note = it.store.case, it.store.note
+
+        def change(self, ref: str, decide: Callable[[Case], Sequence[Event]]) -> Case:
+            if next(away, False):
+                raise StoreDown("It is away.", "Wait.")
+            return real(ref, decide)
+
+    it.pager(store=AwayForAWhile(), start=in_a_thread, wait=threading.Event.wait).run(ref)
+    raised = [one for one in it.paging(ref).attempts if one.news == "raised"]
+    assert [one.outcome for one in raised] == [Outcome.DELIVERED, Outcome.DELIVERED]
+    assert it.paging(ref).taken.by == FIRST
+    assert it.mail.news == it.teams.news == ["raised", "taken"]

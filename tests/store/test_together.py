@@ -129,23 +129,23 @@ def test_a_change_that_would_write_in_another_is_refused_and_the_next_one_is_not
 
 def test_one_thread_changes_many_cases_in_few_transactions_and_each_hears_what_came_of_it(store, make, refs):
     together = Together(store)
-    wanted = {refs[0].lower(): noted(make), refs[1]: noted(make, Kind.CLOSED, proof="d" * 64)}
-    found = together.change_all({**wanted, "JF-999999": noted(make), refs[2]: lambda _: []})
-    assert found[refs[0].lower()] == store.case(refs[0])
-    assert isinstance(found[refs[1]], NotAllowed)
-    assert isinstance(found["JF-999999"], UnknownCase)
-    assert found[refs[2]] == store.case(refs[2])
+    wanted = [(refs[0].lower(), noted(make)), (refs[1], noted(make, Kind.CLOSED, proof="d" * 64))]
+    done, refused, unknown, same = together.change_all([*wanted, ("JF-999999", noted(make)), (refs[2], lambda _: [])])
+    assert done == store.case(refs[0])
+    assert isinstance(refused, NotAllowed)
+    assert isinstance(unknown, UnknownCase)
+    assert same == store.case(refs[2])
     assert [len(store.case(ref).events) for ref in refs] == [2, 1, 1, 1]
-    assert change_each(store, wanted).keys() == wanted.keys()
-    assert change_each(together, {}) == {}
+    assert [type(one) for one in change_each(store, wanted)] == [NotAllowed, NotAllowed]
+    assert change_each(together, []) == []
 
 
 def test_more_than_fit_into_one_transaction_and_others_meanwhile_are_all_written(store, make, refs, monkeypatch):
     monkeypatch.setattr("caseproof.store.together.MOST", 1)
     together = Together(store)
     with ThreadPoolExecutor(4) as pool:
-        every = [pool.submit(together.change_all, dict.fromkeys(refs, noted(make))) for _ in range(4)]
+        every = [pool.submit(together.change_all, [(ref, noted(make)) for ref in refs]) for _ in range(4)]
         found = [one.result() for one in every]
-    for ref in refs:  # a case is stopped once: three of the four are refused
-        assert sum(isinstance(one[ref], NotAllowed) for one in found) == 3
+    for place, ref in enumerate(refs):  # a case is stopped once: three of the four are refused
+        assert sum(isinstance(one[place], NotAllowed) for one in found) == 3
         assert len(store.case(ref).events) == 2

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -28,7 +27,7 @@ from caseproof.procedure.core.parts import US, event_of
 from caseproof.procedure.paging import words
 from caseproof.procedure.paging.lines import Lines, Message, Ring
 from caseproof.procedure.paging.raising import standing
-from caseproof.procedure.paging.tries import Tries, Try
+from caseproof.procedure.paging.tries import Decide, Tries, Try
 from caseproof.store import CaseStore, StoreError, UnknownCase, change_each
 
 LOOK_SECONDS = 1.0
@@ -71,22 +70,39 @@ class Stands:
 
 
 class _News:
-    """Of which cases something was heard, for whoever runs for them."""
+    """What is heard of some cases, and what came of their tries, for the thread that runs for them."""
 
-    def __init__(self) -> None:
+    def __init__(self, refs: Sequence[str]) -> None:
         self.event = threading.Event()
-        self._refs: deque[str] = deque()
+        self._thread = threading.get_ident()
+        self._lock = threading.Lock()
+        self._told: dict[str, list[Decide]] = {}
+        self._refs = set(refs)
 
-    def tell(self, ref: str) -> None:
-        self._refs.append(ref)
+    def tell(self, ref: str, *came: Decide) -> bool:
+        """Have the case looked at, and this written down; False where nobody runs for it any more."""
+        if came and threading.get_ident() == self._thread:
+            return False  # it would wait for itself
+        with self._lock:
+            if ref not in self._refs:
+                return False
+            self._told.setdefault(ref, []).extend(came)
         self.event.set()
+        return True
 
-    def taken(self) -> set[str]:
+    def taken(self) -> dict[str, list[Decide]]:
         self.event.clear()
-        found = set()
-        while self._refs:
-            found.add(self._refs.popleft())
-        return found
+        with self._lock:
+            told, self._told = self._told, {}
+        return told
+
+    def leave(self, ref: str) -> bool:
+        """Run for it no more, unless something was heard that is to be written down."""
+        with self._lock:
+            if self._told.get(ref):
+                return False
+            self._refs.discard(ref)
+            return True
 
 
 @dataclass
@@ -145,25 +161,27 @@ class Pager:
         ``ended`` is told of each when it is to be run no more for now, and of what ``run`` raises for it; ``seen`` of
         each when it was first looked at.
         """
-        news, before = _News(), dict[str, int]()
+        news, before, came = _News(refs), dict[str, int](), dict[str, list[Decide]]()
         looks = dict.fromkeys(refs, self.clock())
         self._news |= dict.fromkeys(refs, news)
         while looks:
             now = self.clock()
-            looks |= {ref: now for ref in news.taken() if ref in looks}
+            for ref, told in news.taken().items():
+                looks[ref] = now
+                came.setdefault(ref, []).extend(told)
             soonest = min(looks.values())
             if soonest > now and self.wait(news.event, min(self.look, (soonest - now).total_seconds())):
                 continue
             # Once it has waited, whoever is first is looked at whatever the clock says: it may have been set.
             until = max(soonest, now)
             portion = [ref for ref, at in looks.items() if at <= until][:PORTION]
-            for ref, how in self._stepped(portion).items():
+            for ref, how in self._stepped(portion, came).items():
                 if isinstance(how, Stands) and ref not in before:
                     before[ref] = how.before
                     seen(ref, how.paging)
                 wait = self._waits(ref, how)
-                if wait is not None:
-                    looks[ref] = self.clock() + timedelta(seconds=wait)
+                if wait is not None or not news.leave(ref):
+                    looks[ref] = self.clock() + timedelta(seconds=wait or 0.0)
                     continue
                 del looks[ref]
                 ended(ref, replace(how, before=before[ref]) if isinstance(how, Stands) else how)
@@ -188,13 +206,23 @@ class Pager:
             raise how
         return how.at
 
-    def _stepped(self, refs: Sequence[str]) -> dict[str, Stands | Exception]:
-        """Do what is due in each of these; how each stands then, or why nobody can say it."""
+    def _stepped(
+        self, refs: Sequence[str], came: dict[str, list[Decide]] | None = None
+    ) -> dict[str, Stands | Exception]:
+        """Do what is due in each of these; how each stands then, or why nobody can say it.
+
+        ``came`` is what came of their tries: it is written down first, and what cannot be yet stays there.
+        """
         found: dict[str, Stands | Exception] = {}
         left = {ref: _Look(self) for ref in refs}
         while left:
-            after = change_each(self.store, {ref: one.decide for ref, one in left.items()})
-            for ref, case in after.items():
+            told = [(ref, decide) for ref in left for decide in (came or {}).pop(ref, ())]
+            looks = [(ref, one.decide) for ref, one in left.items()]
+            after = change_each(self.store, [*told, *looks])
+            for (ref, decide), what in zip(told, after, strict=False):
+                if isinstance(what, StoreError) and not isinstance(what, UnknownCase) and came is not None:
+                    came.setdefault(ref, []).append(decide)
+            for (ref, _), case in zip(looks, after[len(told) :], strict=True):
                 try:
                     stands = left[ref].carried_out(case)
                 except Exception as error:
@@ -242,7 +270,14 @@ class Pager:
 
     def _carry_out(self, paging: Paging, plan: Due, begun: Sequence[Attempt]) -> None:
         """Start everything, each beside the others; calls first, because people take longest."""
-        tries = Tries(self.store, self.clock, self.rules, self.wait, lambda: self._tell(paging.ref))
+        tries = Tries(
+            self.store,
+            self.clock,
+            self.rules,
+            self.wait,
+            lambda: self._tell(paging.ref),
+            lambda came: self._tell(paging.ref, came),
+        )
         voice = self.lines.voice
         for one in sorted(begun, key=lambda one: one.channel is not Channel.CALL):
             it = Try(paging.ref, paging.number, one.number)
@@ -261,9 +296,8 @@ class Pager:
                 self._hung_up.add(ring.key)
                 self._start(one.channel, tries.hang_up, Try(paging.ref, paging.number, one.number), voice, ring)
 
-    def _tell(self, ref: str) -> None:
-        if (news := self._news.get(ref)) is not None:
-            news.tell(ref)
+    def _tell(self, ref: str, *came: Decide) -> bool:
+        return (news := self._news.get(ref)) is not None and news.tell(ref, *came)
 
     def _start(self, channel: Channel, job: Callable[..., None], *given: object) -> None:
         try:
