@@ -54,7 +54,7 @@ class Tries:
     clock: Clock
     rules: PagingRules
     wait: Callable[[threading.Event, float], bool]
-    heard: Callable[[], None]
+    heard: Callable[[], object]
     write: Callable[[Decide], bool] = lambda _: False
 
     def send(self, one: Try, send: Send, message: Message) -> None:
