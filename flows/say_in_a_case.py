@@ -25,6 +25,7 @@ def say_in_a_case(
         "PT has a question more for L2 (E3)",
         "it is no solution after all (J11)",
         "open the closed case again (E1)",
+        "a linked case's job was never part of this matter (J10)",
     ],
     words: str,
 ) -> State[Any]:
@@ -34,7 +35,7 @@ def say_in_a_case(
         case: The case (SC-000001).
         who: Who you are, as the policy names you.
         what: What you say.
-        words: What you want to know; PT's lines for L2, one a line; or why.
+        words: What you want to know; PT's lines for L2, one a line; or why. Of a linked case, its reference, too.
     """
     try:
         return Completed(message=hide(say_in_the_case(case, who, what, words)))

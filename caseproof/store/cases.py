@@ -268,10 +268,7 @@ class Cases:
     def _each(self, *where: ColumnElement[bool], **options: Any) -> Iterator[Case]:
         """One statement, so that a case is never read half before and half after a change."""
         query = (
-            select(cases.c.ref, *_OF_AN_EVENT)
-            .join_from(cases, events)
-            .where(*where)
-            .order_by(cases.c.id, events.c.seq)
+            select(cases.c.ref, *_OF_AN_EVENT).join_from(cases, events).where(*where).order_by(cases.c.id, events.c.seq)
         )
         with readable("An event of a case"):
             found = self._connection.execute(query, execution_options=options)

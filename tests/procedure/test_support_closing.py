@@ -12,7 +12,7 @@ from caseproof.channels.outbound.mail import MailDown
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
 from caseproof.domain.job_failure.kinds import Kind as JobKind
-from caseproof.domain.support.choices import Finishes
+from caseproof.domain.support.choices import Beside, Finishes
 from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.forms import Finish, form_for
 from caseproof.domain.support.kinds import Kind
@@ -25,7 +25,7 @@ from caseproof.procedure.closing.proving import ProofNotMade, proof_path
 from caseproof.procedure.core.parts import event_of
 from caseproof.procedure.escalation.closing import prove_the_jobs
 from caseproof.procedure.escalation.opening import link_job, support_cases_of
-from caseproof.procedure.escalation.requesting import answer_form
+from caseproof.procedure.escalation.requesting import answer_form, say_beside
 from caseproof.procedure.views.case_page import sentence
 from caseproof.procedure.views.support import facts
 from tests.support.fakes import Killed
@@ -216,6 +216,24 @@ def test_a_job_that_was_linked_by_mistake_is_unlinked_in_both_histories(desk: De
     assert sentence(there.events[-1]) == f"Support case {ref} is not about it: {WHY}"
     assert desk.finish(ref).is_closed
     assert [one for one in verify_proof(proof_path(services.proofs, world.case(ref))) if not one.ok] == []
+
+
+def test_it_is_unlinked_in_prefects_form_as_well_where_the_words_say_which(desk: Desk) -> None:
+    world, services = desk.world, desk.services
+    parts = services.ledger, services.files, services.policy
+    ref, first = solved(desk, client="Shop A"), world.open()
+    world.platform.add("offers/feed-b")
+    second = world.open("offers/feed-b")
+    with pytest.raises(BadInput, match="No job's case is linked"):
+        say_beside(*parts, ref, Beside.UNLINK, WHY, "front line")
+    for job in (first, second):
+        link_job(services.ledger, ref, job, "front line")
+    with pytest.raises(BadInput, match=f"Name one of {first}, {second}"):
+        say_beside(*parts, ref, Beside.UNLINK, WHY, "front line")
+    say_beside(*parts, ref, Beside.UNLINK, f"{second}: {WHY}", "front line")
+    assert linked_jobs(world.case(ref)) == [first]
+    say_beside(*parts, ref, Beside.UNLINK, WHY, "front line")
+    assert linked_jobs(world.case(ref)) == []
 
 
 WHY = "it is the feed of their other shop"

@@ -107,6 +107,7 @@ class Beside(StrEnum):
     QUESTION = "PT has a question more for L2 (E3)"
     NO_SOLUTION = "it is no solution after all (J11)"
     REOPEN = "open the closed case again (E1)"
+    UNLINK = "a linked case's job was never part of this matter (J10)"
 
 
 class Finishes(StrEnum):

@@ -15,10 +15,10 @@ from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
 from caseproof.domain.events import Event
 from caseproof.domain.people import folded, same_person
-from caseproof.domain.substance import is_one_of
+from caseproof.domain.substance import is_one_of, stands_in
 from caseproof.domain.support.answers import asks_for
 from caseproof.domain.support.choices import Beside, Finishes
-from caseproof.domain.support.conditions import a_job_fails
+from caseproof.domain.support.conditions import a_job_fails, linked_jobs
 from caseproof.domain.support.efforts import documents
 from caseproof.domain.support.forms import About, Finish, SupportForm, tiers_answering, tiers_choosing
 from caseproof.domain.support.kinds import Kind
@@ -130,8 +130,21 @@ def say_beside(
             return make_request(*parts, Request.ANSWER_L2, said, by)
         case Beside.NO_SOLUTION:
             return make_request(*parts, Request.TAKE_SOLUTION_BACK, {"why": words}, by)
+        case Beside.UNLINK:
+            job = _job_named(_support_case(ledger, ref), words)
+            return answer_form(*parts, Finish(answered_by=by, what=Finishes.UNLINK, job=job, why=words))
         case _:
             return make_request(*parts, Request.REOPEN, {"why": words}, by)
+
+
+def _job_named(case: Case, words: str) -> str:
+    """The linked case that these words name; where one alone is linked, that. Raises BadInput."""
+    linked = linked_jobs(case)
+    named = [ref for ref in linked if stands_in(ref, words)] or linked
+    if len(named) != 1:
+        told = f"Name one of {', '.join(linked)} in the words." if linked else "No job's case is linked."
+        raise BadInput("It is not said which job's case was linked by mistake.", told)
+    return named[0]
 
 
 def say_about(ledger: Ledger, policy: Policy, ref: str, form: About, question: int | None = None) -> Case:
