@@ -11,6 +11,7 @@ import pytest
 from caseproof.domain.payloads import TeamTold
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
+from caseproof.domain.support.payloads import DetailsWanted
 from caseproof.domain.support.steps import Request
 from caseproof.domain.support.vocabulary import Failing
 from caseproof.procedure.core.handling import Handle, Wish, handle
@@ -116,6 +117,15 @@ def test_a_case_that_came_while_mail_was_down_is_told_later_and_a_crash_leaves_n
     time_passes(desk, ref, minutes=5)
     assert told(desk, came=True) == [ALL_OF_L1] * 2, "twice at worst"
     assert len({message_from_bytes(mail)["Message-ID"] for mail, *_ in desk.world.mail.taken}) == 1
+
+
+def test_a_form_that_is_sent_twice_counts_once_though_a_mail_left_in_between(desk: Desk) -> None:
+    ref = desk.open(by="operator")
+    for _ in range(2):
+        desk.ask(ref, Request.WANT_DETAILS, "L2")
+        time_passes(desk, ref, seconds=5)
+    assert len(told(desk, came=True)) == 1
+    assert len(desk.world.case(ref).all_of(DetailsWanted)) == 1
 
 
 def test_a_case_that_is_late_already_is_told_by_its_reminder_alone_and_a_solved_one_by_none(desk: Desk) -> None:
