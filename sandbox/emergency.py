@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import httpx
 import yaml
 from rich.panel import Panel
 
-from caseproof.channels.kept_channels import KeptChannels, keep_channels
+from caseproof.channels.kept_channels import KeptChannels, keep_channels, kept_channels
 from caseproof.channels.outbound.mail import MailAccount
 from caseproof.channels.teams.webhook import TeamsHook
 from caseproof.channels.voice.twilio import TwilioAccount
@@ -49,6 +50,8 @@ ON_CALL = ("first on call", "second on call", "third on call", "fourth on call")
 NUMBERS = {name: f"+4420794601{place:02d}" for place, name in enumerate(ON_CALL)}
 PRODUCT_TEAM = "product-team@example.com"
 SITE = "shop.example.com"
+MAIL, TEAMS, VOICE = "mail", "teams", "voice"
+"""The blocks of the policy, where there is a Prefect."""
 NO_PREFECT = {"PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_UI_URL": ""}
 """Nobody listens there."""
 
@@ -120,8 +123,8 @@ def emergency_world(
             home,
             KeptChannels(
                 MailAccount(mailbox.host, mailbox.port, "plain", None, "", timeout_seconds=2),
-                TeamsHook("teams", f"{workflows}{PATH}?{QUERY}"),
-                (TwilioAccount("voice", ACCOUNT, TOKEN, CALLER, twilio),),
+                TeamsHook(TEAMS, f"{workflows}{PATH}?{QUERY}"),
+                (TwilioAccount(VOICE, ACCOUNT, TOKEN, CALLER, twilio),),
             ),
         )
         stack.callback(world.services.store.close)
@@ -144,7 +147,9 @@ def _policy() -> dict[str, object]:
         "retry_seconds": 5,
         "message_seconds": 5,
     }
-    return {"team": ["operator", "team lead"], "on_call": {"people": people}, "paging": paging}
+    named = {"teams": TEAMS, "voice": VOICE}
+    team = ["operator", "team lead"]
+    return {"team": team, "on_call": {"people": people}, "mail": {"account": MAIL}, "paging": paging | named}
 
 
 def _healthy(url: str) -> bool:
@@ -183,9 +188,32 @@ def prefect_beside(world: EmergencyWorld, *pools: str) -> Iterator[PrefectServer
         deploy = Process.start("deploy", command, cwd=ROOT, env=world.env(), log=world.home / "logs" / "deploy.log")
         if deploy.wait(120) != 0:
             raise RuntimeError(f"`prefect deploy` failed:\n{deploy.last_lines()}")
+        _save_channels(world, server)
         for pool in pools:
             stack.callback(start_warm_worker(world, server, pool, pool).stop)
         yield server
+
+
+def _save_channels(world: EmergencyWorld, server: PrefectServer) -> None:
+    """In Prefect stands what is kept here: whoever reads it anew finds the same."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings  # the demo, which has no Prefect, starts sooner
+    from prefect_email import EmailServerCredentials
+
+    from blocks.channels import TeamsWebhook, TwilioVoice
+
+    kept = kept_channels(world.home)
+    blocks: dict[str, Any] = {
+        one.name: TwilioVoice(account_sid=one.sid, auth_token=one.auth_token, number=one.number, api_url=one.api_url)
+        for one in kept.voices
+    }
+    if kept.mail is not None:
+        where = {"smtp_server": kept.mail.host, "smtp_port": kept.mail.port}
+        blocks[MAIL] = EmailServerCredentials(**where, smtp_type="INSECURE")
+    if kept.teams is not None:
+        blocks[kept.teams.name] = TeamsWebhook(url=kept.teams.url)
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        for name, block in blocks.items():
+            block.save(name, overwrite=True, _sync=True)
 
 
 def start_warm_worker(world: EmergencyWorld, server: PrefectServer, pool: str, name: str) -> Process:

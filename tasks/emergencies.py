@@ -175,7 +175,7 @@ class _Table:
                 "Whom": plain(one.whom),
                 "What came of it": one.outcome or "under way",
                 "Pressed": one.pressed,
-                "": plain(one.detail),
+                "More": plain(one.detail),
             }
             for one in shown.tries
         ]

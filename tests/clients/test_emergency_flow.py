@@ -155,7 +155,7 @@ def test_people_are_called_each_try_is_a_row_and_prefect_s_form_says_who_has_it(
     assert state.is_completed()
     assert f"{PERSON} has it until" in str(state.message)
     assert {row["By"] for row in rows} == {"mail", "Teams", "call"}
-    assert any("There is no voice account" in row[""] for row in rows)
+    assert any("There is no voice account" in row["More"] for row in rows)
 
 
 def test_a_run_that_waits_with_its_form_ends_as_soon_as_somebody_has_it_by_another_way(services: Services) -> None:

@@ -6,6 +6,7 @@ CASEPROOF_PICTURES names a folder for the pictures of it (docs/pictures).
 from __future__ import annotations
 
 import os
+import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,11 +61,11 @@ class NewerForm(NewerPrefect):
         return self.page.locator("body")
 
 
-def picture(page: Page, name: str) -> None:
+def picture(page: Page, name: str, of: Locator | None = None) -> None:
     folder = os.environ.get("CASEPROOF_PICTURES")
     if folder:
         page.wait_for_timeout(700)
-        page.screenshot(path=Path(folder) / f"{name}.png")
+        (of or page).screenshot(path=Path(folder) / f"{name}.png")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def picture(page: Page, name: str) -> None:
 def test_an_emergency_is_raised_followed_and_taken_in_one_of_prefects_interfaces_alone(
     tmp_path: Path, prefect: type[OlderPrefect], form: type[OlderPrefect], below: str
 ) -> None:
-    rings = {ON_CALL[0]: [Person("no answer", rings=60)]}
+    rings, newer = {ON_CALL[0]: [Person("no answer", rings=60)]}, "-newer" if below else ""
     with (
         emergency_world(tmp_path / "home", rings) as world,
         prefect_beside(world, EMERGENCY_POOL) as server,
@@ -91,13 +92,13 @@ def test_an_emergency_is_raised_followed_and_taken_in_one_of_prefects_interfaces
         for name, text in SAID.items():
             raising.write(name, text)
         raising.field("what_is_down").scroll_into_view_if_needed()
-        picture(page, f"emergency-form{below.replace('/v2', '-newer')}")
+        picture(page, f"emergency-form{newer}")
         page.get_by_role("button", name="Submit").click()
         ref = wait_until("the emergency to be raised", lambda: next(iter(going_on(world.services.store)), ""), 60)
         wait_until("somebody to be rung", world.called, 60)
 
         screen.take(ref.lower())
-        picture(page, f"emergency-answer{below.replace('/v2', '-newer')}")
+        picture(page, f"emergency-answer{newer}", page.get_by_role("dialog"))
         screen.answer(EmergencyReply, Reply.HAVE_IT)
         wait_until("somebody to have it", lambda: world.paging(ref).taken is not None, 30)
         taken = world.paging(ref).taken
@@ -106,8 +107,13 @@ def test_an_emergency_is_raised_followed_and_taken_in_one_of_prefects_interfaces
         wait_until("the card to say so", lambda: f"{ON_CALL[0]} has it" in world.teams.words(), 60)
         assert world.called() == [ON_CALL[0]], "and nobody else is called"
 
+        wait_until("its run to end", lambda: is_over(server, page.url.rpartition("/")[2]), 30)
         page.get_by_text("Completed").first.wait_for()
-        picture(page, f"emergency-taken{below.replace('/v2', '-newer')}")
+        page.goto(f"{server.ui_url}{below}/artifacts/key/emergency-{ref.lower()}")
+        page.get_by_text(f"{ON_CALL[0]} has it").first.wait_for()
+        page.get_by_role("link", name=re.compile("^[0-9a-f]{8}$")).click()
+        page.get_by_text("delivered").first.wait_for()
+        picture(page, f"emergency-tries{newer}")
 
 
 def test_the_worker_and_its_run_are_killed_twice_and_the_next_run_goes_on_with_the_next_person(tmp_path: Path) -> None:

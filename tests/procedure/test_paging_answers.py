@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from caseproof.domain.emergency.vocabulary import Press
+from caseproof.domain.emergency.vocabulary import Press, Via
 from caseproof.domain.errors import CaseproofError, NotAllowed
-from caseproof.procedure.paging.answering import call_whole_team, give_back
+from caseproof.procedure.paging.answering import Answer, acknowledge, call_whole_team, give_back
 from caseproof.procedure.paging.raising import end_emergency
 from caseproof.procedure.paging.updating import give_update
 from tests.support.paged import (
@@ -116,6 +116,19 @@ def test_calls_that_ring_are_ended_when_somebody_has_it_but_for_their_own(it: Em
     jobs.finish()
     assert sorted(it.phones.hung_up) == [SECOND, THIRD]
     assert dict(outcomes(it, ref)) == {FIRST: None, SECOND: "hung_up", THIRD: "hung_up"}
+
+
+@pytest.mark.parametrize("via", sorted(set(Via) - {Via.DIGIT}))
+def test_who_takes_it_without_the_telephone_is_not_rung_on(it: Emergency, via: Via) -> None:
+    ref, jobs = it.raised(), Jobs()
+    pager = it.pager(start=jobs)
+    pager.step(ref)
+    jobs.waiting.clear()
+    acknowledge(it.store, it.clock, it.rules, ref, Answer(1, FIRST, via))
+    pager.step(ref)
+    jobs.finish()
+    assert it.phones.hung_up == [FIRST]
+    assert outcomes(it, ref) == [(FIRST, "hung_up")]
 
 
 def test_silence_ends_with_the_policy_s_time_and_calling_begins_again_from_the_top(it: Emergency) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from caseproof.domain.emergency.paging import Attempt, Paging, holds
-from caseproof.domain.emergency.vocabulary import MESSAGES, Channel, NewsKind, Outcome
+from caseproof.domain.emergency.vocabulary import MESSAGES, Channel, NewsKind, Outcome, Via
 from caseproof.domain.on_call.roster import Line
 from caseproof.domain.people import same_person
 
@@ -94,8 +94,9 @@ def due(paging: Paging, people: Sequence[Callee], now: datetime, rules: PagingRu
     if paging.over:
         return Due(begin=texts, hang_up=paging.ringing, next_at=min(times, default=None))
     if (held := paging.holder(now)) is not None:
-        others = tuple(one for one in paging.ringing if not same_person(one.person, held.by))  # theirs still speaks
-        return Due(begin=texts, hang_up=others, next_at=min([*times, held.until]))
+        speaks = held.via == Via.DIGIT  # in the call in which they said so; any other of theirs would only ring on
+        ends = tuple(one for one in paging.ringing if not (speaks and same_person(one.person, held.by)))
+        return Due(begin=texts, hang_up=ends, next_at=min([*times, held.until]))
     calls, calls_at = _calls(paging, people, now, rules)
     nobody = not _with_number(people) and not paging.no_one
     return Due(begin=(*texts, *calls), nobody=nobody, next_at=min([*times, *calls_at], default=None))
