@@ -257,7 +257,7 @@ def test_a_telephone_knows_the_calls_that_its_process_placed_for_other_emergenci
 def test_whoever_has_an_extension_too_is_called_by_it_in_the_next_round(tmp_path: Path) -> None:
     only = RosterPerson(name=FIRST, mobile="+442079460001", extension="12")
     people = {FIRST: [Person("busy")], MAIN: [Person(presses=["1"])]}
-    rules = replace(QUICK, ring=timedelta(seconds=0.3))
+    rules = replace(QUICK, ring=timedelta(seconds=2))
     with PagingWorld(tmp_path, people, roster=[only], rules=rules) as here:
         ref = here.raised()
         here.pager().run(ref)
