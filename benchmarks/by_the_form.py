@@ -27,7 +27,7 @@ from sandbox.emergency import EmergencyWorld, emergency_world, prefect_beside
 from sandbox.processes import answered
 
 TIMES, SOON = 20, 2.0
-QUEUED, TIMES_BEHIND = 40, 5
+QUEUED, TIMES_BEHIND = 40, 3
 AT_ONCE = 2
 """So many of the queued cases run at the same time, the rest wait in their pool."""
 COMMAND = "python -m benchmarks.by_the_form"
@@ -145,14 +145,19 @@ class Queue:
     @property
     def length(self) -> int:
         """How many wait."""
-        waiting = {"type": {"any_": ["SCHEDULED"]}}
-        of_these = {"deployments": {"id": {"any_": [self._deployment]}}, "flow_runs": {"state": waiting}}
-        count: int = answered(self.client, "POST", "flow_runs/count", json=of_these).raise_for_status().json()
+        count: int = answered(self.client, "POST", "flow_runs/count", json=self._waiting).raise_for_status().json()
         return count
 
     def clear(self) -> None:
-        """Wait until all of them have had their turn."""
-        wait_until("the queued cases to have their turn", lambda: self.length == 0, 300, every=1)
+        """Delete those that still wait: each of them would take a second and more."""
+        self._pool(is_paused=True)
+        for run in answered(self.client, "POST", "flow_runs/filter", json=self._waiting).raise_for_status().json():
+            answered(self.client, "DELETE", f"flow_runs/{run['id']}")
+
+    @property
+    def _waiting(self) -> dict[str, Any]:
+        waits = {"type": {"any_": ["SCHEDULED"]}}
+        return {"deployments": {"id": {"any_": [self._deployment]}}, "flow_runs": {"state": waits}}
 
     def _pool(self, **change: object) -> None:
         answered(self.client, "PATCH", f"work_pools/{POOL}", json=change).raise_for_status()
