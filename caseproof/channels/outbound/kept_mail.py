@@ -27,6 +27,7 @@ from caseproof.channels.outbound.mail import (
     too_late,
 )
 from caseproof.channels.outbound.smtp_connection import Smtp, SmtpConnection
+from caseproof.channels.servers import timed_out
 
 KEPT_SECONDS = 3.0
 """How long a connection without a mail stays open; servers close one after minutes."""
@@ -66,8 +67,8 @@ class KeptMail:
                 return self._sent(one, envelope)
             except Exception as error:
                 self._drop(one, error)
-                may_go_by_another = was_kept and not one.line.handed_over and not one.is_late
-                if not may_go_by_another or isinstance(error, MailRefused):
+                was_closed = was_kept and not one.line.handed_over and not timed_out(error)
+                if not was_closed or one.is_late or isinstance(error, MailRefused):
                     raise self._told(one, error) from None
             one = self._new()
 
