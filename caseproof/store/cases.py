@@ -304,12 +304,15 @@ class Cases:
         Raises ConcurrentChange if the two differ, NotAllowed (ClosureRefused), BadInput, UnknownCase.
         """
         row = self._locked(case.ref)
-        stored, _ = self._after(blank(normal(case.ref)))  # all of it: nothing is added to what was edited meanwhile
+        # All of it: nothing is added to what was edited meanwhile, and whoever tries is not shown the case again as it was.
+        self._folds.forget(normal(case.ref))
+        stored, _ = self._after(blank(normal(case.ref)))
         refuse_edited(stored, row)
         if (case.version, case.head) != (stored.version, stored.head):
             raise ConcurrentChange(f"{case.ref} changed meanwhile.", "Read it again, then decide again.")
         for event in new:
             stored = self._append_one(row, stored, as_stored(event))
+        self._folds.keep(stored)
         return stored
 
     def _append_one(self, known: Any, case: Case, event: Event) -> Case:

@@ -29,6 +29,14 @@ class Folds:
                 self._kept.move_to_end(ref)
             return self._kept.get(ref)
 
+    def forget(self, ref: str | None = None) -> None:
+        """Have this case, or every one, read from its beginning the next time."""
+        with self._lock:
+            if ref is None:
+                self._kept.clear()
+            else:
+                self._kept.pop(ref, None)
+
     def keep(self, case: Case) -> None:
         """Remember the case; the one that nobody asked for for longest is forgotten."""
         with self._lock:

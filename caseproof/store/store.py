@@ -72,6 +72,10 @@ class Store:
         with self.reading() as uow:
             return uow.cases.get(ref)
 
+    def read_anew(self) -> None:
+        """Have each case read from its beginning the next time: what was edited past us is found before anybody acts."""
+        self._folds.forget()
+
     def note(self, name: str, value: str, at: datetime) -> None:
         """Note a mark, in a transaction of its own (``Cursors.set``). Raises StoreDown, StoreError."""
         with self.uow() as uow:

@@ -28,7 +28,9 @@ class Front:
 
     def __init__(self, upstream: str, guard: str = "") -> None:
         self.guard = guard
-        self._client = httpx.Client(base_url=upstream, timeout=30, trust_env=False)
+        self._client = httpx.Client(
+            limits=httpx.Limits(keepalive_expiry=1), base_url=upstream, timeout=30, trust_env=False
+        )
         self.well()
         front = self
 

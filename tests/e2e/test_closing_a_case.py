@@ -206,9 +206,13 @@ STRANGER = "reseller@elsewhere.example.net"
 def test_j8_the_contacts_own_word_by_mail_or_on_the_page_closes_a_case_and_nobody_elses_does(
     world: World, full_run: bool
 ) -> None:
-    by_mail, on_the_page = (_opened(world, retailer) for retailer in CONTACTS)
-    gardener, toy_seller = (_told(world, ref, who) for ref, who in ((by_mail, BY_MAIL), (on_the_page, ON_THE_PAGE)))
-    toy_seller.press(toy_seller.letters[0], "I made the change", "The permission is there again.")
+    """The short run has the one by mail alone; the page itself is opened in a browser in tests/web/ as well."""
+    by_mail = _opened(world, BY_MAIL)
+    on_the_page = _opened(world, ON_THE_PAGE) if full_run else None
+    people = {by_mail: (gardener := _told(world, by_mail, BY_MAIL))}
+    if on_the_page:
+        people[on_the_page] = toy_seller = _told(world, on_the_page, ON_THE_PAGE)
+        toy_seller.press(toy_seller.letters[0], "I made the change", "The permission is there again.")
     nothing_counts_but_the_contacts_own_word(world, by_mail, gardener)
 
     gardener.answer(gardener.letters[0], "Hello,\nwe have renewed the access.\n\nThe owner")
@@ -216,11 +220,12 @@ def test_j8_the_contacts_own_word_by_mail_or_on_the_page_closes_a_case_and_nobod
     (word,) = world.services.ledger.case(by_mail).words
     assert (word["sender"], word["by_way_of"]) == (gardener.address, "mail")
     assert word["words"].startswith("Hello,\nwe have renewed the access."), "verbatim, without what it quotes"
-    if full_run:
+    if on_the_page:
         both_are_answered_in_the_web_app(world, by_mail, on_the_page)
     else:
-        both_are_answered_in_prefect(world, by_mail, on_the_page)
-    for ref, person in ((by_mail, gardener), (on_the_page, toy_seller)):
+        world.answer(by_mail, "decision", **decided(Decision.AFTER_CHANGE, checked="The new token is set."))
+        world.answer(by_mail, "review", **APPROVE)
+    for ref, person in people.items():
         case = world.await_case(ref, "closed, and the retailer told", lambda case: case.recovery is not None)
         proof = proof_path(world.services.proofs, case)
         assert proof is not None
@@ -228,14 +233,8 @@ def test_j8_the_contacts_own_word_by_mail_or_on_the_page_closes_a_case_and_nobod
         assert read_proof(proof)["rule"] == "J8"
         assert "running again" in person.letters[-1].get_body(("plain",)).get_content().lower()
         assert len(person.letters) == 2, "a notice and its good end"
-    the_page_led_to_the_rerun(world.services.ledger.case(on_the_page))
-
-
-def both_are_answered_in_prefect(world: World, by_mail: str, on_the_page: str) -> None:
-    change = decided(Decision.AFTER_CHANGE, checked="The new token is set.")
-    world.answer(by_mail, "decision", **change)
-    world.answer(by_mail, "review", **APPROVE)
-    world.answer(on_the_page, "review", checked="The new token is set.", **APPROVE)
+    if on_the_page:
+        the_page_led_to_the_rerun(world.services.ledger.case(on_the_page))
 
 
 def both_are_answered_in_the_web_app(world: World, by_mail: str, on_the_page: str) -> None:

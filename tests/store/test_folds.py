@@ -3,7 +3,7 @@
 import pytest
 
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.store import Store, cases, folds
+from caseproof.store import Store, StoreError, cases, folds
 
 
 @pytest.fixture
@@ -63,3 +63,21 @@ def test_only_so_many_are_remembered(store, make, monkeypatch, applied):
     for ref in (refs[0], refs[2], refs[1]):  # what was asked for for longest was forgotten
         assert store.case(ref).ref == ref
     assert applied == [Kind.OPENED]
+
+
+def test_who_tries_to_add_to_a_case_that_was_edited_is_not_shown_it_as_it_was(store, stores, raw, opened, make):
+    store.case(opened.ref)
+    raw.execute(f"DROP TRIGGER events_unchanged{' ON events' if stores.name == 'postgresql' else ''}")
+    raw.execute("UPDATE events SET actor = 'somebody else'")
+    assert store.case(opened.ref) == opened, "it was not read from its beginning yet"
+    with pytest.raises(StoreError, match="edited past Caseproof"):
+        store.change(opened.ref, lambda case: [make.event(case, Kind.NOTED)])
+    assert store.case(opened.ref) != opened
+
+
+def test_who_begins_to_act_can_have_every_case_read_anew(store, stores, raw, opened):
+    store.case(opened.ref)
+    raw.execute(f"DROP TRIGGER events_unchanged{' ON events' if stores.name == 'postgresql' else ''}")
+    raw.execute("UPDATE events SET actor = 'somebody else'")
+    store.read_anew()
+    assert store.case(opened.ref).head != opened.head

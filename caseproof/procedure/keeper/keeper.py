@@ -84,6 +84,7 @@ def keep(
     if locks.is_held(lock) or not locks.hold(lock, wait=False):
         return None
     try:
+        services.store.read_anew()
         return _Keeper(services, ports, hung).keep(patience)
     finally:
         locks.let_go(lock)
