@@ -304,7 +304,7 @@ class Cases:
         Raises ConcurrentChange if the two differ, NotAllowed (ClosureRefused), BadInput, UnknownCase.
         """
         row = self._locked(case.ref)
-        # All of it: nothing is added to what was edited meanwhile, and whoever tries is not shown the case again as it was.
+        # All of it: nothing is added to what was edited, and who tries is not shown the case as it was before.
         self._folds.forget(normal(case.ref))
         stored, _ = self._after(blank(normal(case.ref)))
         refuse_edited(stored, row)

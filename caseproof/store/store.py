@@ -73,7 +73,7 @@ class Store:
             return uow.cases.get(ref)
 
     def read_anew(self) -> None:
-        """Have each case read from its beginning the next time: what was edited past us is found before anybody acts."""
+        """Have each case read from its beginning the next time: so is found what was edited, before anybody acts."""
         self._folds.forget()
 
     def note(self, name: str, value: str, at: datetime) -> None:
