@@ -42,7 +42,7 @@ SHARING = "the shared servers"
 # How long an example takes is a matter of the machine, so no deadline. The short run draws the same examples each time:
 # what it finds, everybody finds; new ones are the full run's.
 _PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("short", max_examples=30, derandomize=True, database=None, **_PATIENT)
+settings.register_profile("short", max_examples=20, derandomize=True, database=None, **_PATIENT)
 settings.register_profile("full", max_examples=300, **_PATIENT)
 
 
