@@ -15,7 +15,6 @@ def audit(as_json: AsJson = False) -> None:
     settings = read_settings()
     home = settings.home_folder
     with store_at_hand(settings) as store, progress_told() as told:
-        store.migrate()
         found = look_through(store, Vault(home / "evidence"), home / "proofs", told)
     counts = {name: getattr(found, name) for name in ("cases", "closed", "proofs", "files")}
     if as_json:

@@ -41,6 +41,13 @@ def test_a_home_that_nobody_touched_passes_and_nothing_in_it_changes(run: Run, f
     assert (full.tables(), full.files()) == before
 
 
+def test_where_there_is_no_store_nothing_passes_and_none_is_made(run: Run, tmp_path, monkeypatch) -> None:
+    home = for_home(tmp_path / "mistyped", monkeypatch)
+    ended = run("audit")
+    assert (ended.code, "is not a store of this version yet" in ended.err) == (1, True)
+    assert not list(home.rglob("*.sqlite"))
+
+
 def test_a_row_and_an_event_that_were_edited_and_a_guard_that_was_dropped_are_named(run: Run, full: Place) -> None:
     edit(full, "DROP TRIGGER events_unchanged", "UPDATE cases SET retailer = 'Another' WHERE id = 4")
     edit(full, "UPDATE events SET actor = 'another' WHERE case_id = 1 AND seq = 2")

@@ -230,6 +230,8 @@ def test_it_is_unlinked_in_prefects_form_as_well_where_the_words_say_which(desk:
         link_job(services.ledger, ref, job, "front line")
     with pytest.raises(BadInput, match=f"Name one of {first}, {second}"):
         say_beside(*parts, ref, Beside.UNLINK, WHY, "front line")
+    with pytest.raises(BadInput, match="It is not said which"):
+        say_beside(*parts, ref, Beside.UNLINK, f"JF-000999: {WHY}", "front line")
     say_beside(*parts, ref, Beside.UNLINK, f"{second}: {WHY}", "front line")
     assert linked_jobs(world.case(ref)) == [first]
     say_beside(*parts, ref, Beside.UNLINK, WHY, "front line")

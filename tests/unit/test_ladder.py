@@ -656,13 +656,37 @@ def test_a_job_that_was_linked_by_mistake_is_unlinked_with_its_reason_and_by_not
     assert (linked_jobs(told.case), "proven" in missing(told)) == (["JF-000002"], True)
 
 
-def test_unlinking_the_only_job_opens_no_way_to_close_without_a_proof() -> None:
+def test_who_unlinks_the_only_job_does_not_say_alone_that_none_fails() -> None:
     told = SupportCase().opened(failing=str(Failing.YES)).note(Kind.JOB_LINKED, ref="JF-000001")
-    told.do(Request.STATE_SOLUTION).note(Kind.JOB_UNLINKED, ref="JF-000001", why="that is another shop's feed")
+    told.do(Request.STATE_SOLUTION).note(Kind.JOB_UNLINKED, "a colleague", ref="JF-000001", why="another shop's feed")
     assert "proven" in missing(told), "the client said that a job fails"
+    about = {
+        "client": "Example Foods",
+        "product": "WooCommerce",
+        "site": "",
+        "contract": "",
+        "failing": str(Failing.NO),
+    }
+    with pytest.raises(NotAllowed, match="J10: it was said that a job fails, and A Colleague unlinked JF-000001"):
+        told.note(Kind.FACTS_CORRECTED, "A Colleague", **about)
+    assert "proven" not in missing(told.note(Kind.FACTS_CORRECTED, "somebody else", **about))
+
+
+def test_a_job_for_which_a_case_was_opened_is_never_unlinked() -> None:
     told = SupportCase().opened().note(Kind.JOB_LINKED, ref="JF-000001", opened_for=True)
     with pytest.raises(NotAllowed, match="J10: SC-000123 was opened because the job of JF-000001 fails"):
         told.note(Kind.JOB_UNLINKED, ref="JF-000001", why="that is another shop's feed")
+
+
+def test_a_case_that_closed_before_the_runs_start_was_written_down_stays_closed() -> None:
+    told = SupportCase().opened(failing=str(Failing.YES)).do(Request.TRY).note(Kind.JOB_LINKED, ref="JF-000001")
+    told.do(Request.STATE_SOLUTION).note(
+        Kind.CLIENT_TOLD, how=str(Told.TELEPHONE), to="the shop", words="it works again"
+    )
+    at = told._next().isoformat()
+    told.note(Kind.JOB_PROVEN, ref="JF-000001", rule="J7", evidence=digest("jf"), closed_at=at)
+    told.note(Kind.LOOKED_AGAIN, failed=[], evidence=digest("look"))
+    assert missing(told) == []
 
 
 # -- the procedure as data ----------------------------------------------------------------------------------------

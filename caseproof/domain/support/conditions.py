@@ -72,7 +72,7 @@ def proof_of(case: Case, ref: str) -> FactOf[says.JobProven] | None:
     looks = [look for look in case.all_of(says.SupportLookedAgain) if look.seq > found.seq]
     if any(ref in look.data["failed"] for look in looks if isinstance(look.data["failed"], list)):
         return None
-    times = (aware_time(said["closed_at"]), aware_time(said.get("run_started_at")))
+    times = [aware_time(said[name]) for name in ("closed_at", "run_started_at") if name in said]  # older ones lack it
     return found if holds and all(time is not None and time >= opened.at for time in times) else None
 
 
@@ -80,7 +80,8 @@ def closed_with_a_run_of_before(case: Case) -> list[str]:
     """The linked cases that closed with the proof of a run of before this one was opened: each has to close anew."""
     opened = case.last_opened
     closings = [(ref, last_closing_of(case, ref)) for ref in linked_jobs(case)]
-    times = [(ref, aware_time(found.data.get("run_started_at"))) for ref, found in closings if found is not None]
+    began = [(ref, found.data.get("run_started_at")) for ref, found in closings if found is not None]
+    times = [(ref, aware_time(text)) for ref, text in began if text is not None]
     return [ref for ref, time in times if time is None or (opened is not None and time < opened.at)]
 
 

@@ -14,10 +14,12 @@ from caseproof.domain.closure import Blocker
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
 from caseproof.domain.events import Event
+from caseproof.domain.people import same_person
 from caseproof.domain.specs import EventKind
 from caseproof.domain.substance import is_one_of, says_something
 from caseproof.domain.support import payloads as says
 from caseproof.domain.support.conditions import linked_jobs, opened_for
+from caseproof.domain.support.efforts import since
 from caseproof.domain.support.lifecycle import LABELS, OWNERS, State
 from caseproof.domain.support.steps import LADDER, TAKES, Request, Step
 from caseproof.domain.support.vocabulary import TIER_NAMES, Failing, Tier, Urgency, Way
@@ -131,7 +133,7 @@ def refuse(case: Case, event: Event) -> None:
     if (opened := event.says(says.SupportOpened)) is not None:
         _refuse_empty(opened)
     if (corrected := event.says(says.SupportCorrected)) is not None:
-        _refuse_unclear(case, corrected)
+        _refuse_unclear(case, corrected, event.actor)
     if (unlinked := event.says(says.JobUnlinked)) is not None:
         _refuse_unlinking(case, unlinked)
     if str(event.kind) not in set(Request):
@@ -155,7 +157,7 @@ def _refuse_empty(opened: says.SupportOpened) -> None:
         raise BadInput(f"E1: a support case lacks {', '.join(lacks)}.", "Ask the client, and write it down.")
 
 
-def _refuse_unclear(case: Case, said: says.SupportCorrected) -> None:
+def _refuse_unclear(case: Case, said: says.SupportCorrected, by: str) -> None:
     lacks = [what for what, text in (("client", said["client"]), ("product", said["product"])) if not one_line(text)]
     if lacks:
         raise BadInput(f"E1: it is not said which {' and which '.join(lacks)} it is about.", "Ask the client.")
@@ -165,6 +167,12 @@ def _refuse_unclear(case: Case, said: says.SupportCorrected) -> None:
         raise NotAllowed(
             f"J10: {case.ref} links the case of a job that fails.",
             "Close that case; its proof serves this one. Where its job was never part of this matter, unlink it first.",
+        )
+    gone = [fact for fact in case.all_of(says.JobUnlinked) if fact.seq > since(case) and same_person(fact.actor, by)]
+    if said["failing"] == Failing.NO and case.facts["failing"] != Failing.NO and gone:
+        raise NotAllowed(
+            f"J10: it was said that a job fails, and {by} unlinked {gone[-1].data['ref']}.",
+            "Let another person say that none fails; or link the case of the job that does.",
         )
 
 

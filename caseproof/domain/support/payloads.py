@@ -284,7 +284,10 @@ class JobUnlinked(Answering):
 
 
 class JobProven(TypedDict):
-    """The closing of that case as it was read: by which rule, with which proof and when, and when its run started."""
+    """The closing of that case as it was read: by which rule, with which proof and when, and when its run started.
+
+    Those of the first days do not say when the run started, and count without it.
+    """
 
     ref: Named
     rule: str

@@ -56,7 +56,7 @@ def _proof_in_force(there: Case) -> str:
 
 
 def _prove(ledger: Ledger, files: EvidenceFiles, folder: Path, case: Case, there: Case) -> Case:
-    if there.closed is None or there.proof is None:
+    if there.closed is None or there.proof is None or there.verified is None:
         return case
     content = _checked(files, folder, there)
     said = {
@@ -64,7 +64,7 @@ def _prove(ledger: Ledger, files: EvidenceFiles, folder: Path, case: Case, there
         "rule": str(there.proof.data["rule"]),
         "evidence": files.keep(case.ref, content, str(there.proof.data["file"]), "application/json"),
         "closed_at": there.closed.at.isoformat(),
-        **({"run_started_at": str(there.verified["started_at"])} if there.verified is not None else {}),
+        "run_started_at": str(there.verified["started_at"]),
     }
     event = event_of(Kind.JOB_PROVEN, ledger.clock(), US, said)
 

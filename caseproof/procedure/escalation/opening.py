@@ -166,13 +166,22 @@ def support_for_job(
         request="",
     )
     case, new = open_support_case(ledger, files, policy, wanted, by)
-    return link_job(ledger, case.ref, job.ref, by, opened_for_it=True), new
+    return link_job(ledger, case.ref, job.ref, by, asked_for=True, opened_for_it=new), new
 
 
 def link_job(
-    ledger: Ledger, ref: str, job: str, by: str, question: int | None = None, *, opened_for_it: bool = False
+    ledger: Ledger,
+    ref: str,
+    job: str,
+    by: str,
+    question: int | None = None,
+    *,
+    asked_for: bool = False,
+    opened_for_it: bool = False,
 ) -> Case:
     """That a job fails in this matter, whose case this is (J10): each of the two names the other from then on.
+
+    ``asked_for``: the job's own case asked for support; ``opened_for_it``: this support case was opened for that.
 
     Said again, nothing changes. Raises BadInput where one of them is of another procedure, NotAllowed where the support
     case is closed, where the job's case was closed before this one was opened, or is another client's; UnknownCase.
@@ -187,7 +196,7 @@ def link_job(
             )
         if failing.ref not in linked_jobs(case) and not case.is_closed:
             _refuse_closed_before(case, failing)
-            if not opened_for_it:
+            if not asked_for:
                 _refuse_foreign(case, failing)
         now = ledger.clock()
         said = {"ref": failing.ref} | ({"opened_for": True} if opened_for_it else {}) | numbered(question)

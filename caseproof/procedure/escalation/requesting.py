@@ -6,6 +6,7 @@ the mail that names a technician is read from the store, here, and what was read
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -14,8 +15,9 @@ from caseproof.domain.case import Case
 from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
 from caseproof.domain.events import Event
+from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.people import folded, same_person
-from caseproof.domain.substance import is_one_of, stands_in
+from caseproof.domain.substance import is_one_of
 from caseproof.domain.support.answers import asks_for
 from caseproof.domain.support.choices import Beside, Finishes
 from caseproof.domain.support.conditions import a_job_fails, linked_jobs
@@ -137,11 +139,15 @@ def say_beside(
             return make_request(*parts, Request.REOPEN, {"why": words}, by)
 
 
+_JOB_REF = re.compile(rf"\b{JOB_FAILURE.prefix}-[0-9]+", re.IGNORECASE | re.ASCII)
+
+
 def _job_named(case: Case, words: str) -> str:
-    """The linked case that these words name; where one alone is linked, that. Raises BadInput."""
+    """The linked case that these words name; where they name none and one alone is linked, that. Raises BadInput."""
     linked = linked_jobs(case)
-    named = [ref for ref in linked if stands_in(ref, words)] or linked
-    if len(named) != 1:
+    said = {ref.upper() for ref in _JOB_REF.findall(words)}
+    named = [ref for ref in linked if ref in said] if said else linked
+    if len(named) != 1 or said - set(named):
         told = f"Name one of {', '.join(linked)} in the words." if linked else "No job's case is linked."
         raise BadInput("It is not said which job's case was linked by mistake.", told)
     return named[0]
