@@ -168,3 +168,23 @@ def test_a_server_that_drips_is_cut_at_the_deadline(monkeypatch: pytest.MonkeyPa
         KeptMail(account)(MESSAGE, SENDER, SHOP)
     over.set()
     listener.close()
+
+
+def test_where_no_thread_is_left_a_mail_goes_all_the_same_and_the_next_one_is_watched(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unwatched, no connection stays open: nobody would close it."""
+    send, started = KeptMail(server.account), threading.Thread.start
+
+    def none_left(thread: threading.Thread) -> None:
+        if thread.name == "mail-watch":
+            raise RuntimeError("can't start new thread")
+        started(thread)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        assert send(MESSAGE, SENDER, SHOP).accepted == SHOP
+        wait_until("the connection to be closed", lambda: server.open == 0, 5, every=0.01)
+    for _ in range(2):
+        send(MESSAGE, SENDER, SHOP)
+    assert (server.mails, server.connections, server.open) == (3, 2, 1)

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from caseproof.procedure.paging.lines import Ring, Rung
 from caseproof.procedure.paging.probing import SiteLooks, keep_probe, look_once
 from caseproof.procedure.paging.raising import end_emergency
 from caseproof.procedure.paging.words import tries
-from caseproof.store import Together, UnknownCase
+from caseproof.store import StoreDown, Together, UnknownCase
 from tests.support.loopback import Loopback
 from tests.support.paged import (
     FIRST,
@@ -87,6 +88,56 @@ def test_one_thread_runs_many_emergencies_and_each_ends_by_itself(it: Emergency)
     assert [type(ended[ref]) for ref in refs] == [Stands, Stands, Stands, NotAllowed, UnknownCase]
     assert ended[refs[0]].at > it.clock()
     assert ended[refs[2]].at is None
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_came_of_tries_is_written_down_although_the_engine_broke_off(it: Emergency, when: str) -> None:
+    """It came before the engine broke off, untaken, or comes after that."""
+    ref, jobs = it.raised(), Jobs()
+
+    def elsewhere() -> None:
+        beside = threading.Thread(target=jobs.finish)
+        beside.start()
+        beside.join(10)
+
+    def breaks(*_: object) -> bool:
+        if when == "before":
+            elsewhere()
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        it.pager(start=jobs, wait=breaks).run(ref)
+    elsewhere()
+    assert it.kinds(ref)["page_ended"] == it.kinds(ref)["page_begun"] == 3
+
+
+def test_what_came_of_tries_is_written_down_later_where_the_store_is_away_as_the_engine_breaks_off(
+    it: Emergency,
+) -> None:
+    ref, jobs, later, away = it.raised(), Jobs(), list[threading.Event](), list[StoreDown]()
+    real = it.store
+
+    class Away(OneCase):
+        def change(self, ref: str, decide: Any) -> Any:
+            if away:
+                raise away.pop()
+            return real.change(ref, decide)
+
+    def breaks(event: threading.Event, _seconds: float) -> bool:
+        later.append(event)
+        if len(later) == 1:
+            beside = threading.Thread(target=jobs.finish)
+            beside.start()
+            beside.join(10)
+            away.extend(StoreDown("It is away.", "Wait.") for _ in range(4))
+            raise MemoryError
+        return False
+
+    with pytest.raises(MemoryError):
+        it.pager(store=Away(), start=jobs, wait=breaks).run(ref)
+    assert it.kinds(ref)["page_ended"] == 0
+    jobs.finish()
+    assert it.kinds(ref)["page_ended"] == 3
 
 
 def test_a_channel_that_hangs_and_one_that_fails_delay_none(it: Emergency) -> None:

@@ -6,14 +6,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from caseproof.domain.case import Case
+from caseproof.domain.emergency.raising import ShortCase
 from caseproof.domain.emergency.vocabulary import Outcome
 from caseproof.domain.events import Event
 from caseproof.procedure.paging.answering import give_back
-from caseproof.procedure.paging.engine import in_a_thread
+from caseproof.procedure.paging.engine import Pager, in_a_thread
 from caseproof.procedure.paging.lines import Rung
 from caseproof.procedure.paging.raising import GOING_ON, end_emergency, raise_emergency
 from caseproof.procedure.paging.watch import PagingWatch, going_on
@@ -184,6 +186,88 @@ def test_an_engine_that_fails_is_made_again_at_the_next_look(it: Watched) -> Non
         watch.look()
     assert takes(it, ref, FIRST).yours
     assert it.phones.called == [FIRST]
+
+
+def _one_that_is_over_and_one_that_is_not(it: Watched) -> tuple[str, str]:
+    over, goes_on = it.raised(), it.raised(new_case=ShortCase("Shop B", "Nobody can order."))
+    end_emergency(it.store, it.clock, over, FIRST, "It works.")
+    it.clock.move(minutes=2)
+    return over, goes_on
+
+
+def _watch_of(it: Watched, *pagers: Pager) -> PagingWatch:
+    left = list(pagers)
+    return PagingWatch(it.store, it.clock, lambda: left.pop(0) if left else it.pager(), it.said.append, it._run_here)
+
+
+def test_a_thread_that_breaks_off_after_one_of_its_emergencies_is_over_leaves_no_other_to_nobody(it: Watched) -> None:
+    over, goes_on = _one_that_is_over_and_one_that_is_not(it)
+    breaks, real = it.pager(), it.pager()
+
+    def run_all(_refs: Sequence[str], *told: Any) -> None:
+        real.run_all([over], *told)
+        watch.look()
+        raise RuntimeError("anything")
+
+    breaks.run_all = run_all  # type: ignore[method-assign]
+    watch = _watch_of(it, breaks)
+    it.phones.script[FIRST] = ["1"]
+    watch.look()
+    assert it.phones.called == []
+    watch.look()
+    assert it.phones.called == [FIRST]
+    assert it.paging(goes_on).taken is not None
+
+
+def test_a_thread_that_ended_in_whatever_way_sees_to_nothing_and_the_next_look_begins_another(it: Watched) -> None:
+    begun = list[threading.Thread]()
+
+    def ends_at_once(thread: threading.Thread) -> None:
+        begun.append(thread)
+        thread.run = lambda: None  # type: ignore[method-assign]
+        thread.start()
+        thread.join(20)
+
+    it.raised()
+    watch = PagingWatch(it.store, it.clock, it.pager, it.said.append, ends_at_once)
+    watch.look()
+    watch.look()
+    assert len(begun) == 2
+
+
+def test_what_is_heard_of_an_emergency_as_its_engine_lets_it_go_neither_revives_it_nor_stops_the_others(
+    it: Watched,
+) -> None:
+    over, goes_on = _one_that_is_over_and_one_that_is_not(it)
+    pager, ended = it.pager(), list[str]()
+    waits, run_all, looks_again = pager._waits, pager.run_all, [0.0]
+
+    def hears_it_last(ref: str, how: Any) -> float | None:
+        pager.heard(ref, 10**6)
+        return looks_again.pop() if ref == goes_on and looks_again else waits(ref, how)
+
+    def told(refs: Sequence[str], end: Callable[..., None], *seen: Any) -> None:
+        run_all(refs, lambda ref, how: (ended.append(ref), end(ref, how), watch.look()), *seen)
+
+    pager._waits, pager.run_all = hears_it_last, told  # type: ignore[method-assign, assignment]
+    watch = _watch_of(it, pager)
+    it.phones.script[FIRST] = ["1"]
+    watch.look()
+    assert ended == [over, goes_on]
+    assert it.paging(goes_on).taken is not None
+
+
+def test_where_a_site_cannot_be_looked_at_the_engine_goes_on_with_all_that_it_sees_to(
+    it: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_thread(_: str) -> None:
+        raise RuntimeError("can't start new thread")
+
+    it.phones.script[FIRST] = ["1"]
+    ref = it.raised()
+    PagingWatch(it.store, it.clock, it.pager, it.said.append, it._run_here, no_thread).look()
+    assert it.paging(ref).taken is not None
+    assert "by the next look" not in caplog.text
 
 
 def test_an_engine_that_waits_is_told_by_the_next_look_what_another_process_wrote(it: Watched) -> None:

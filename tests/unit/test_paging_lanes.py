@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from caseproof.procedure.paging.lanes import Lane
 from caseproof.up.processes import wait_until
+
+
+@contextmanager
+def no_thread_left(after: int = 0) -> Iterator[None]:
+    """The system starts so many threads more, and then none."""
+    left, real = [None] * after, threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        real(thread)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        yield
 
 
 def test_jobs_that_get_on_share_a_few_threads() -> None:
@@ -73,3 +91,33 @@ def test_what_is_made_of_many_comes_in_their_order_also_from_a_job_of_the_lane_i
     assert lane.beside(lambda one: one, [], 8) == []
     with pytest.raises(ZeroDivisionError):
         lane.beside(lambda one: 1 // one, [1, 0, 2], 8)
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_what_is_made_of_many_is_made_by_those_that_are_there_where_no_thread_can_be_started(threads: int) -> None:
+    lane = Lane("trial")
+    with no_thread_left(threads):
+        assert lane.beside(lambda one: one * 2, range(20), 8) == [one * 2 for one in range(20)]
+
+
+def test_a_guard_that_could_not_be_started_is_started_by_the_next_job_that_waits() -> None:
+    lane, hangs, done = Lane("trial", at_once=2), threading.Event(), threading.Semaphore(0)
+    for _ in range(2):
+        lane.start(lambda: hangs.wait(20) and None)
+    with no_thread_left():
+        lane.start(done.release)
+    lane.start(done.release)
+    for _ in range(2):
+        assert done.acquire(timeout=10), "it waits behind those that hang, and is begun all the same"
+    hangs.set()
+
+
+def test_a_job_for_which_no_thread_can_be_started_is_run_by_one_that_is_there_or_refused() -> None:
+    lane, goes_on, done = Lane("trial"), threading.Event(), threading.Event()
+    with no_thread_left(), pytest.raises(RuntimeError):
+        lane.start(done.set)
+    lane.start(lambda: goes_on.wait(20) and None)
+    with no_thread_left():
+        lane.start(done.set)
+        goes_on.set()
+        assert done.wait(10)

@@ -7,6 +7,7 @@ noticed before anything is handed over, and the mail goes by a new one.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -34,6 +35,8 @@ KEPT_SECONDS = 3.0
 MOST = 50
 """So many mails go by one connection: many servers take no more."""
 _TICK = 0.5
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -94,6 +97,7 @@ class KeptMail:
                 one = self._idle.pop()  # the one that was used last
                 one.ends = self._deadline()
                 self._busy.add(one)
+                self._be_watched()
                 return one
         return self._new()
 
@@ -101,10 +105,19 @@ class KeptMail:
         one = _Open(self._deadline())
         with self._lock:
             self._busy.add(one)
-            watch, self._is_watched = not self._is_watched, True
-        if watch:
-            threading.Thread(target=self._watch, name="mail-watch", daemon=True).start()
+            self._be_watched()
         return one
+
+    def _be_watched(self) -> None:
+        """Under the lock. Where no thread is left the mail goes all the same, and the next one begins the watch."""
+        if self._is_watched:
+            return
+        try:
+            threading.Thread(target=self._watch, name="mail-watch", daemon=True).start()
+        except RuntimeError as error:
+            _log.error("A mail that takes too long is not cut: %s", error)
+        else:
+            self._is_watched = True
 
     def _deadline(self) -> float:
         return time.monotonic() + self._account.timeout_seconds * DEADLINE_FACTOR
@@ -112,7 +125,7 @@ class KeptMail:
     def _give_back(self, one: _Open) -> None:
         with self._lock:
             self._busy.discard(one)
-            if stays := one.mails < MOST and not one.is_late:
+            if stays := one.mails < MOST and not one.is_late and self._is_watched:
                 one.ends = time.monotonic() + KEPT_SECONDS
                 self._idle.append(one)
         if not stays:

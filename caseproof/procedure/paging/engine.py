@@ -101,8 +101,15 @@ class _News:
         with self._lock:
             if self._told.get(ref):
                 return False
+            self._told.pop(ref, None)  # whoever runs for it next looks at it
             self._refs.discard(ref)
             return True
+
+    def close(self) -> dict[str, list[Decide]]:
+        """Run for none any more; what was heard and not taken."""
+        with self._lock:
+            self._refs.clear()
+        return self.taken()
 
 
 @dataclass
@@ -161,9 +168,22 @@ class Pager:
         ``ended`` is told of each when it is to be run no more for now, and of what ``run`` raises for it; ``seen`` of
         each when it was first looked at.
         """
-        news, before, came = _News(refs), dict[str, int](), dict[str, list[Decide]]()
-        looks = dict.fromkeys(refs, self.clock())
+        news, came = _News(refs), dict[str, list[Decide]]()
         self._news |= dict.fromkeys(refs, news)
+        try:
+            self._go_on(refs, news, came, ended, seen)
+        finally:
+            self._keep(news, came)
+
+    def _go_on(
+        self,
+        refs: Sequence[str],
+        news: _News,
+        came: dict[str, list[Decide]],
+        ended: Callable[[str, Stands | Exception], None],
+        seen: Callable[[str, Paging], None],
+    ) -> None:
+        before, looks = dict[str, int](), dict.fromkeys(refs, self.clock())
         while looks:
             now = self.clock()
             for ref, told in news.taken().items():
@@ -180,15 +200,26 @@ class Pager:
                     before[ref] = how.before
                     seen(ref, how.paging)
                 wait = self._waits(ref, how)
+                if wait is None and came.get(ref):  # what came of a try is not written down yet
+                    wait = LOOK_SECONDS
                 if wait is not None or not news.leave(ref):
                     looks[ref] = self.clock() + timedelta(seconds=wait or 0.0)
                     continue
                 del looks[ref]
                 ended(ref, replace(how, before=before[ref]) if isinstance(how, Stands) else how)
 
+    def _keep(self, news: _News, came: dict[str, list[Decide]]) -> None:
+        """Write down what came of tries where the run broke off: else they would be made again."""
+        for ref, told in news.close().items():
+            came.setdefault(ref, []).extend(told)
+        left = [(ref, decide) for ref, told in came.items() for decide in told]
+        for (ref, decide), what in zip(left, change_each(self.store, left), strict=True):
+            if _is_away(what):
+                self._begin(self.start, self._jobs(ref).keep, ref, decide)
+
     def _waits(self, ref: str, how: Stands | Exception) -> float | None:
         """So many seconds until the next look; None where there is none for now."""
-        if isinstance(how, StoreError) and not isinstance(how, UnknownCase):
+        if _is_away(how):
             _log.warning("%s: paging goes on: %s", ref, how)
             return LOOK_SECONDS
         if isinstance(how, Exception) or how.at is None:
@@ -215,12 +246,15 @@ class Pager:
         """
         found: dict[str, Stands | Exception] = {}
         left = {ref: _Look(self) for ref in refs}
+        came = {} if came is None else came
         while left:
-            told = [(ref, decide) for ref in left for decide in (came or {}).pop(ref, ())]
+            told = [(ref, decide) for ref in left for decide in came.get(ref, ())]
             looks = [(ref, one.decide) for ref, one in left.items()]
             after = change_each(self.store, [*told, *looks])
+            for ref in left:
+                came.pop(ref, None)
             for (ref, decide), what in zip(told, after, strict=False):
-                if isinstance(what, StoreError) and not isinstance(what, UnknownCase) and came is not None:
+                if _is_away(what):
                     came.setdefault(ref, []).append(decide)
             for (ref, _), case in zip(looks, after[len(told) :], strict=True):
                 try:
@@ -270,15 +304,7 @@ class Pager:
 
     def _carry_out(self, paging: Paging, plan: Due, begun: Sequence[Attempt]) -> None:
         """Start everything, each beside the others; calls first, because people take longest."""
-        tries = Tries(
-            self.store,
-            self.clock,
-            self.rules,
-            self.wait,
-            lambda: self._tell(paging.ref),
-            lambda came: self._tell(paging.ref, came),
-        )
-        voice = self.lines.voice
+        tries, voice = self._jobs(paging.ref), self.lines.voice
         for one in sorted(begun, key=lambda one: one.channel is not Channel.CALL):
             it = Try(paging.ref, paging.number, one.number)
             if one.news is None:
@@ -296,12 +322,19 @@ class Pager:
                 self._hung_up.add(ring.key)
                 self._start(one.channel, tries.hang_up, Try(paging.ref, paging.number, one.number), voice, ring)
 
+    def _jobs(self, ref: str) -> Tries:
+        heard, write = lambda: self._tell(ref), lambda came: self._tell(ref, came)
+        return Tries(self.store, self.clock, self.rules, self.wait, heard, write)
+
     def _tell(self, ref: str, *came: Decide) -> bool:
         return (news := self._news.get(ref)) is not None and news.tell(ref, *came)
 
     def _start(self, channel: Channel, job: Callable[..., None], *given: object) -> None:
+        self._begin(self.lanes.get(channel, self.start), job, *given)
+
+    def _begin(self, start: Start, job: Callable[..., None], *given: object) -> None:
         try:
-            self.lanes.get(channel, self.start)(lambda: job(*given))
+            start(lambda: job(*given))
         except RuntimeError as error:  # no thread is left: this try is given up in time, and the others begin
             _log.error("A try cannot be started: %s", error)
 
@@ -367,6 +400,11 @@ class _Look:
         if plan.again or plan.expired or begun:
             return None
         return Stands(plan.next_at, paging, self._before, after)
+
+
+def _is_away(what: object) -> bool:
+    """Whether nothing was written that may be written later."""
+    return isinstance(what, StoreError) and not isinstance(what, UnknownCase)
 
 
 def _key(paging: Paging, one: Attempt) -> str:

@@ -11,6 +11,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 AT_ONCE = 32
@@ -41,15 +42,17 @@ class Lane:
         self._of_mine = threading.local()
 
     def start(self, job: Job) -> None:
-        """Run it beside this thread, soon. Raises RuntimeError where no thread is left for it."""
+        """Run it beside this thread, soon. Raises RuntimeError where no thread is there, and none can be started."""
         with self._lock:
             if self._active < self._allowed:
-                self._begin(job)
-                return
+                try:
+                    self._begin(job)
+                    return
+                except RuntimeError:
+                    if not self._active:
+                        raise
             self._waiting.append(job)
-            guard, self._is_guarded = not self._is_guarded, True
-        if guard:
-            threading.Thread(target=self._guard, name=f"{self._name}-guard", daemon=True).start()
+            self._be_guarded()
 
     def wait(self, event: threading.Event, seconds: float | None = None) -> bool:
         """Wait for an event, as ``Event.wait``; another job takes the turn of a job that waits."""
@@ -67,7 +70,8 @@ class Lane:
     def beside(self, work: Callable[[A], B], items: Sequence[A], most: int) -> list[B]:
         """What ``work`` makes of each, in their order: ``most`` beside each other, or as many as there is room for.
 
-        This thread works, too, so it ends also where no other is free. Raises what ``work`` raises first.
+        This thread works, too, so it ends also where no other is free, or can be started. Raises what ``work`` raises
+        first.
         """
         left = deque(enumerate(items))
         made: dict[int, B] = {}
@@ -87,8 +91,9 @@ class Lane:
                 if len(made) + len(failed) == len(items):
                     done.set()
 
-        for _ in range(min(most, len(items)) - 1):
-            self.start(help_out)
+        with suppress(RuntimeError):  # no thread is left: those that are there do it
+            for _ in range(min(most, len(items)) - 1):
+                self.start(help_out)
         help_out()
         if items:
             self.wait(done)
@@ -108,13 +113,13 @@ class Lane:
         """Begin those who wait, as far as there is room; under the lock."""
         while self._waiting and self._active < self._allowed:
             job = self._waiting.popleft()
-            self._taken += 1
             try:
                 self._begin(job)
             except RuntimeError as error:  # no thread is left: one that ends takes it
                 self._waiting.appendleft(job)
                 _log.error("%s: no thread can be started: %s", self._name, error)
                 return
+            self._taken += 1
 
     def _work(self, job: Job) -> None:
         self._of_mine.thread = True
@@ -148,6 +153,17 @@ class Lane:
                     return None
         return mine.get()  # it was given one at the last moment
 
+    def _be_guarded(self) -> None:
+        """Under the lock."""
+        if self._is_guarded:
+            return
+        try:
+            threading.Thread(target=self._guard, name=f"{self._name}-guard", daemon=True).start()
+        except RuntimeError as error:  # the next job that waits begins it
+            _log.error("%s: nothing sees to those who wait: %s", self._name, error)
+        else:
+            self._is_guarded = True
+
     def _guard(self) -> None:
         """Have more run as long as some wait and nothing moves."""
         moved = -1
@@ -158,6 +174,7 @@ class Lane:
                     self._is_guarded, self._allowed = False, self._at_once
                     return
                 if self._taken == moved:
-                    self._allowed = 2 * max(self._allowed, self._active)
+                    if self._active >= self._allowed:  # else there is room, and no thread could be started
+                        self._allowed = 2 * self._active
                     self._fill()
                 moved = self._taken

@@ -123,7 +123,11 @@ class Tries:
             return [event_of(kind_with(case.procedure, says.PageEnded), self.clock(), US, said)]
 
         if not self.write(decide):
-            self._persist(lambda: self.store.change(one.ref, decide))
+            self.keep(one.ref, decide)
+
+    def keep(self, ref: str, came: Decide) -> None:
+        """Write down what came of a try."""
+        self._persist(lambda: self.store.change(ref, came))
 
     def _persist(self, write: Callable[[], object]) -> None:
         """Write it down, as long as it takes: a digit that somebody pressed is not lost to a store that is away."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from caseproof.config.clock import Clock
 from caseproof.domain.case import Case
@@ -35,17 +36,27 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Watched:
-    """An emergency that goes on: whether an engine sees to it now, and until when nothing is due for a case so old.
+    """An emergency that goes on: which thread sees to it now, and until when nothing is due for a case so old.
 
     ``noted`` is when it was noted that it goes on."""
 
     noted: datetime
-    is_seen_to: bool = False
+    thread: threading.Thread | None = None
     pager: Pager | None = None
     quiet_until: datetime | None = None
     version: int = 0
     looked_at: int = 0
     """The number of the emergency whose site was looked at, or will be."""
+
+    @property
+    def is_seen_to(self) -> bool:
+        """A thread that is gone sees to nothing, however it ended."""
+        return self.thread is not None and self.thread.is_alive()
+
+    def let_go(self, thread: threading.Thread) -> None:
+        """This thread sees to it no more; perhaps another does already."""
+        if self.thread is thread:
+            self.thread = None
 
 
 class PagingWatch:
@@ -86,53 +97,56 @@ class PagingWatch:
         for ref in self._watched.keys() - marks.keys():
             if not self._watched[ref].is_seen_to:
                 del self._watched[ref]
-        wanted = []
+        wanted = dict[str, _Watched]()
         for ref, (_, noted) in marks.items():
             one = self._watched.setdefault(ref, _Watched(noted))
             if one.pager is not None:
                 one.pager.heard(ref, versions.get(ref, 0))
             if not one.is_seen_to and not (self._is_quiet(one) and versions.get(ref) == one.version):
-                one.is_seen_to, one.noted = True, noted
-                wanted.append(ref)
+                one.noted = noted
+                wanted[ref] = one
         if wanted:
             self._begin(wanted)
 
-    def _begin(self, refs: Sequence[str]) -> None:
-        thread = threading.Thread(target=self._see_to, args=(refs,), name="paging", daemon=True)
-        try:
-            self._start(thread)
-        except BaseException:
-            for ref in refs:
-                self._watched[ref].is_seen_to = False
-            raise
+    def _begin(self, wanted: Mapping[str, _Watched]) -> None:
+        thread = threading.Thread(target=self._see_to, args=(wanted,), name="paging", daemon=True)
+        for one in wanted.values():
+            one.thread = thread
+        self._start(thread)
 
     def _is_quiet(self, one: _Watched) -> bool:
         return one.quiet_until is not None and self._clock() < one.quiet_until
 
-    def _see_to(self, refs: Sequence[str]) -> None:
-        """Run an engine until nothing is due in any of them, and until a run has found nothing new."""
+    def _see_to(self, wanted: Mapping[str, _Watched]) -> None:
+        """Run an engine until nothing is due in any of them, and until a run has found nothing new.
+
+        It keeps them itself: those that are over are watched no more long before this ends.
+        """
         try:
             pager = self._pager()
             pager.look = RUN_LOOKS_SECONDS
-            for ref in refs:
-                self._watched[ref].pager = pager
-            pager.run_all(refs, self._ended, self._seen)
+            for one in wanted.values():
+                one.pager = pager
+            pager.run_all(list(wanted), partial(self._ended, wanted), partial(self._seen, wanted))
         except CaseproofError as error:
             _log.warning("People are called as soon as this is over: %s", error)
         except Exception:
             _log.exception("People are called by the next look")
         finally:
-            for ref in refs:
-                self._watched[ref].is_seen_to = False
+            for one in wanted.values():
+                one.let_go(threading.current_thread())
 
-    def _seen(self, ref: str, paging: Paging) -> None:
-        one = self._watched[ref]
+    def _seen(self, wanted: Mapping[str, _Watched], ref: str, paging: Paging) -> None:
+        one = wanted[ref]
         if not paging.over and one.looked_at != paging.number:
             one.looked_at = paging.number
-            self._beside(ref)
+            try:
+                self._beside(ref)
+            except Exception:  # people are called all the same, in this and in the others
+                _log.exception("%s: nothing is done beside it", ref)
 
-    def _ended(self, ref: str, how: Stands | Exception) -> None:
-        one = self._watched[ref]
+    def _ended(self, wanted: Mapping[str, _Watched], ref: str, how: Stands | Exception) -> None:
+        one = wanted[ref]
         try:
             self._settle(ref, one, how)
         except UnknownCase:
@@ -142,7 +156,7 @@ class PagingWatch:
         except Exception:
             _log.exception("%s: people are called by the next look", ref)
         finally:
-            one.is_seen_to = False
+            one.let_go(threading.current_thread())
 
     def _settle(self, ref: str, one: _Watched, how: Stands | Exception) -> None:
         """Raises what the run raised, and StoreError."""
