@@ -203,27 +203,27 @@ class _Asking:
     """Prefect's form for "I have it": the run waits with it while people are called, and its process goes on."""
 
     ref: str
-    _emergency: int = 0
-    """Of the case's emergencies the one that the form asks about; 0 while there is no form."""
+    _asked: tuple[int, int] | None = None
+    """The emergency that the form asks about, and the event with which that calling began; None: there is no form."""
 
     def look(self, paging: Paging) -> None:
         """Hear what was answered, and ask where nobody has it yet."""
         with as_far_as_prefect_takes_it('form for "I have it"'):
             heard = self._hear()
             if heard:  # the run was resumed
-                self._emergency, paging = 0, standing(load_case(self.ref))
+                self._asked, paging = None, standing(load_case(self.ref))
             if paging.over or paging.holder(services().clock()) is not None:
                 self.end()
-            elif self._emergency != paging.number:  # or another one by now
+            elif paging.taken is None and self._asked != (asks := (paging.number, paging.began_seq)):  # or anew by now
                 put_form(services(), self._flow_run, paging, heard[-1] if heard else "")
-                self._emergency = paging.number
+                self._asked = asks
 
     def end(self) -> None:
         """The run waits no more; what was answered until then is heard."""
         with as_far_as_prefect_takes_it('form for "I have it"'):
-            if self._emergency:
+            if self._asked is not None:
                 take_form_away(self._flow_run)
-                self._emergency = 0
+                self._asked = None
             self._hear()
 
     def _hear(self) -> list[str]:

@@ -119,9 +119,14 @@ def ensure_run(owner: Owner) -> str:
 
 def lay_to_rest(services: Services, run: FlowRun) -> None:
     """Say of a run whose process died that it crashed, and clear its lock away. Raises PrefectDown."""
+    end_run(run)
+    locks.clear(services.at_work(str(run.id)))
+
+
+def end_run(run: FlowRun) -> None:
+    """Say of a run whose process died that it crashed, unless it is known how it ended. Raises PrefectDown."""
     if run.state is not None and not run.state.is_final():
         bury(run)
-    locks.clear(services.at_work(str(run.id)))
 
 
 def make_run(client: SyncPrefectClient, deployment: UUID, owner: Owner, generation: int) -> tuple[str, bool]:

@@ -6,25 +6,34 @@ another. The run is remembered by a mark: that it is lost costs a table and a fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import count
+from uuid import UUID
 
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
     FlowRunFilter,
+    FlowRunFilterEndTime,
     FlowRunFilterState,
     FlowRunFilterStateType,
-    FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 
 from caseproof.domain.emergency.paging import Paging, paging_of
+from caseproof.domain.errors import CaseproofError
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.paging.watch import going_on
-from caseproof.store import UnknownCase, locks
+from caseproof.store import StoreDown, UnknownCase, locks
+from tasks.display.logs import hide, log
 from tasks.runs import carrying
-from tasks.runs.carrying import STALE, UNSEEN, lay_to_rest, make_run
-from tasks.runs.emergency_forms import hear
+from tasks.runs.carrying import STALE, UNSEEN, end_run, make_run
+from tasks.runs.emergency_forms import WAITS_SECONDS, hear
+from tasks.runs.our_prefect import AT_ONCE as MOST_READ
 from tasks.runs.our_prefect import client_of_prefect, deployment_id, read_run, read_runs
 
 FLOW = "emergency"
@@ -125,7 +134,7 @@ def give_emergency_runs(services: Services) -> list[str]:
     Raises PrefectDown, StoreError, and BadInput when we are not deployed.
     """
     made = _give_runs(services, _called_for(services, going_on(services.store)))
-    hear_those_that_died(services)
+    hear_those_that_ended(services)
     return made
 
 
@@ -141,48 +150,80 @@ def _give_runs(services: Services, calling: Sequence[Paging]) -> list[str]:
         for paging in calling:
             if len(live) + len(made) >= AT_ONCE:
                 break
-            run = runs.get(known.get(paging.ref, ""))
             if paging.ref in live:
                 continue
-            if run is not None and _hear_the_last_of(services, run) and not _called_for(services, [paging.ref]):
-                continue
-            if not _may_follow(services, paging, run):
-                continue
-            if make_run(client, deployment, owners[paging.ref], owners[paging.ref].latest()[1])[1]:
-                made.append(paging.ref)
+            with _apart(paging.ref):
+                if _give_run(client, deployment, owners[paging.ref], paging, runs.get(known.get(paging.ref, ""))):
+                    made.append(paging.ref)
     return made
 
 
-def hear_those_that_died(services: Services) -> None:
-    """Do what was answered on runs whose process died, whoever has the emergency by now, and end their forms.
+def _give_run(
+    client: SyncPrefectClient, deployment: UUID, owner: EmergencyOwner, paging: Paging, before: FlowRun | None
+) -> bool:
+    """Whether another run is made for it, after what was answered on the one ``before`` was done."""
+    services = owner.services
+    if before is not None and _hear_the_last_of(services, before) and not _called_for(services, [paging.ref]):
+        return False
+    return _may_follow(services, paging, before) and make_run(client, deployment, owner, owner.latest()[1])[1]
 
-    Raises PrefectDown, StoreError.
+
+def hear_those_that_ended(services: Services) -> None:
+    """Do what was answered on runs whose process is no more, whoever has the emergency by now, and end their forms.
+
+    Whatever Prefect says of the run: a worker tells it within a second that one crashed. A run's lock stays where it
+    is until all was heard. Raises PrefectDown, StoreDown.
     """
+    for run in _runs_of_emergencies(services.clock() - timedelta(seconds=WAITS_SECONDS)):
+        with _apart(run.name):
+            if locks.is_held(services.at_work(str(run.id))) is False:  # None: it is none of this home's, or was heard
+                _hear_the_last_of(services, run)
+
+
+def _runs_of_emergencies(since: datetime) -> list[FlowRun]:
+    """The runs at work, and those that ended since then."""
+    at_work = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED, StateType.RUNNING]))
+    of_which = FlowRunFilter(state=at_work), FlowRunFilter(end_time=FlowRunFilterEndTime(after_=since))
+    flow, found = FlowFilter(name=FlowFilterName(any_=[FLOW])), list[FlowRun]()
     with client_of_prefect() as client:
-        tagged = FlowRunFilterTags(all_=[TAG])
-        at_work = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED, StateType.RUNNING]))
-        runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(tags=tagged, state=at_work))
-    for run in runs:
-        if locks.is_held(services.at_work(str(run.id))) is False:  # None: it is none of this home's
-            _hear_the_last_of(services, run)
+        for which in of_which:
+            for start in count(0, MOST_READ):
+                some = client.read_flow_runs(flow_filter=flow, flow_run_filter=which, limit=MOST_READ, offset=start)
+                found += some
+                if len(some) < MOST_READ:
+                    break
+    return found
 
 
 def _hear_the_last_of(services: Services, run: FlowRun) -> list[str]:
     """Do what was answered there, once nothing can be any more. Of one that may only just begin, what was so far."""
-    if not is_live(services, run):
-        lay_to_rest(services, run)
-    return hear(services, run.id)
+    if is_live(services, run):
+        return hear(services, run.id)
+    end_run(run)
+    heard = hear(services, run.id)
+    locks.clear(services.at_work(str(run.id)))  # last: while it is there, the run is looked at again
+    return heard
+
+
+@contextmanager
+def _apart(about: str) -> Iterator[None]:
+    """Whatever goes wrong in here leaves the others alone, and is tried again at the next look. Raises StoreDown."""
+    try:
+        yield
+    except StoreDown:  # for all of them
+        raise
+    except Exception as error:
+        what = str(error) if isinstance(error, CaseproofError) else type(error).__name__
+        log().warning("%s: it is looked at again. %s", about, hide(what))
 
 
 def _called_for(services: Services, refs: Sequence[str]) -> list[Paging]:
     found = []
     for ref in refs:
-        try:
+        with _apart(ref), suppress(UnknownCase):  # the pager forgets that one
             paging = paging_of(services.ledger.case(ref))
-        except UnknownCase:  # the pager forgets it
-            continue
-        if paging is not None and not paging.over and paging.holder(services.clock()) is None:
-            found.append(paging)
+            if paging is not None and not paging.over and paging.holder(services.clock()) is None:
+                found.append(paging)
     return found
 
 

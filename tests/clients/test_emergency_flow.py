@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 from uuid import UUID
 
+import httpx
 import pytest
 import yaml
 from prefect import states
@@ -19,6 +20,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, Fl
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from blocks.base import PrefectDown
 from caseproof.config.clock import utc_now
 from caseproof.domain.emergency.form import Down, EmergencyReply, Ladder, Reply, Whom
 from caseproof.domain.emergency.paging import Paging
@@ -248,6 +250,79 @@ def test_what_was_answered_on_a_run_whose_process_died_is_done_whoever_has_it_by
         assert answered(client, left, Reply.OVER, "It works: the disk was full.") == "ACCEPT"
         give_emergency_runs(services)
         assert paging(services, ref).over
+
+
+@pytest.mark.parametrize("ended", ["crashed", "completed"])
+def test_what_was_answered_on_a_run_that_prefect_says_has_ended_is_done_whoever_has_it_by_then(
+    services: Services, ended: str
+) -> None:
+    ref = raised(services)
+    state: State[Any] = states.Crashed() if ended == "crashed" else states.Completed()
+    with get_client(sync_client=True) as client:
+        left = run_left(services, client, ref)
+        assert answered(client, left, Reply.OVER, "It works: the disk was full.") == "ACCEPT"
+        client.set_flow_run_state(left, state, force=True)
+        acknowledge(services.store, utc_now, services_rules(services), ref, Answer(1, PERSON, Via.LINK))
+        give_emergency_runs(services)
+        assert paging(services, ref).over
+        assert not services.at_work(str(left)).exists(), "and it is not looked at again"
+
+
+def test_an_answer_that_prefect_could_not_delete_takes_nothing_that_was_given_back(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = raised(services)
+    with get_client(sync_client=True) as client:
+        left = run_left(services, client, ref)
+        assert answered(client, left, Reply.HAVE_IT) == "ACCEPT"
+        with monkeypatch.context() as away:
+            away.setattr(SyncPrefectClient, "delete_flow_run_input", goes_away)
+            with pytest.raises(PrefectDown):
+                hear(services, left)
+        give_back(services.store, utc_now, ref, PERSON, "no network here")
+        give_emergency_runs(services)
+        assert paging(services, ref).taken is None
+        assert hear(services, left) == [], "it was heard again, and not taken"
+
+
+def goes_away(*_: Any) -> None:
+    raise httpx.ConnectError("Prefect went away.")
+
+
+def test_whatever_else_stands_among_the_answers_keeps_none_from_being_heard(services: Services) -> None:
+    ref = raised(services)
+    key, good = f"emergency-answer-{ref.lower()}-1", {"answered_by": PERSON, "what": str(Reply.HAVE_IT)}
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run(emergency).id
+        for number, value in enumerate(("{", "[1]", '"x"', "null", "[" * 5000)):
+            client.create_flow_run_input(run, f"{key}-a{number}", value)
+        client.create_flow_run_input(run, "emergency-answer-sc-999999-1-ab", json.dumps(good))
+        client.create_flow_run_input(run, "emergency-answer-none", json.dumps(good))
+        client.create_flow_run_input(run, f"{key}-f", json.dumps(good))
+    heard = hear(services, run)
+    assert (len(heard), heard.count("")) == (8, 1)
+    assert paging(services, ref).taken is not None
+    assert hear(services, run) == []
+
+
+def test_the_trouble_with_one_run_keeps_no_other_emergency_from_getting_its_run(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, other, third = (raised(services, client) for client in ("Shop B", "Shop C", "Shop D"))
+    with get_client(sync_client=True) as client:
+        left = run_left(services, client, bad)
+        kept = run_left(services, client, third)
+        assert answered(client, kept, Reply.HAVE_IT) == "ACCEPT"
+
+        def one_fails(here: Services, run: UUID) -> list[str]:
+            if run == left:
+                raise ValueError(bad)
+            return hear(here, run)
+
+        monkeypatch.setattr(emergency_runs, "hear", one_fails)
+        assert give_emergency_runs(services) == [other]
+        assert paging(services, third).taken is not None
+        assert services.at_work(str(left)).exists(), "it is looked at again"
 
 
 def test_a_form_that_nobody_would_hear_ends_at_once_and_another_run_asks(services: Services) -> None:

@@ -176,6 +176,44 @@ def test_after_silence_another_may_take_it_before_anybody_looked(it: Emergency) 
     assert [str(event.kind) for event in it.case(ref).events][-2:] == ["calling_again", "emergency_taken"]
 
 
+def test_an_answer_to_a_form_that_is_heard_twice_takes_nothing_that_was_given_back(it: Emergency) -> None:
+    ref = it.raised()
+    for _ in range(2):
+        assert takes(it, ref, FIRST, key="a1").yours, "heard again at once, it is as it was"
+    give_back(it.store, it.clock, ref, FIRST, "no network here")
+    with pytest.raises(NotAllowed, match="calling has begun again"):
+        takes(it, ref, FIRST, key="a1")
+    assert it.paging(ref).taken is None
+    assert takes(it, ref, FIRST, key="a2").yours, "another answer of theirs counts"
+    assert it.kinds(ref)["emergency_taken"] == 2
+
+
+def test_an_answer_of_an_earlier_calling_takes_nothing_also_where_it_changed_nothing_then(it: Emergency) -> None:
+    ref = it.raised()
+    asked = {"key": "a1", "began_seq": it.paging(ref).began_seq}
+    takes(it, ref, FIRST)
+    assert takes(it, ref, FIRST, **asked).yours
+    assert not takes(it, ref, SECOND, key="b2", began_seq=asked["began_seq"]).yours
+    it.clock.move(minutes=61)
+    for name, more in ((FIRST, asked), (SECOND, {"key": "b2"})):
+        with pytest.raises(NotAllowed, match="calling has begun again"):
+            takes(it, ref, name, **more)
+    give = {"key": "c3", "began_seq": it.paging(ref).began_seq}
+    it.pager(start=Jobs()).step(ref)
+    with pytest.raises(NotAllowed, match="calling has begun again"):
+        takes(it, ref, FIRST, **give)
+    assert it.kinds(ref)["emergency_taken"] == 1
+
+
+def test_an_update_that_is_heard_twice_is_told_once_whatever_came_between(it: Emergency) -> None:
+    ref = it.raised()
+    mine = (FIRST, "It restarts.", "a1")
+    for who, words, key in (mine, (SECOND, "It is restored.", ""), mine):
+        give_update(it.store, it.clock, ref, who, words, emergency=1, answer=key)
+    assert it.kinds(ref)["update_given"] == 2
+    assert it.paging(ref).update.by == SECOND
+
+
 # -- what it is not ------------------------------------------------------------------------------------------------
 
 

@@ -88,12 +88,16 @@ class PagePressed(TypedDict):
 
 
 class EmergencyTaken(TypedDict):
-    """A human being has it: the event's actor. ``until`` (aware, ISO) is when calling begins again."""
+    """A human being has it: the event's actor. ``until`` (aware, ISO) is when calling begins again.
+
+    ``answer`` is the key of the answer to a form that says so, here and below: one that is heard twice is done once.
+    """
 
     emergency: int
     via: str
     until: str
     attempt: NotRequired[int]
+    answer: NotRequired[str]
 
 
 class TakenByAnother(TypedDict):
@@ -103,6 +107,7 @@ class TakenByAnother(TypedDict):
     via: str
     holder: str
     attempt: NotRequired[int]
+    answer: NotRequired[str]
 
 
 class CallingAgain(TypedDict):
@@ -131,6 +136,7 @@ class UpdateGiven(TypedDict):
 
     emergency: int
     words: str
+    answer: NotRequired[str]
 
 
 class ReviewKept(TypedDict):

@@ -22,19 +22,24 @@ from caseproof.domain.events import Event
 from caseproof.domain.people import same_person
 from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import US, event_of
-from caseproof.procedure.paging.raising import refuse_another, standing
+from caseproof.procedure.paging.raising import is_done, refuse_another, standing
 from caseproof.store import CaseStore
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Whoever says "I have it": which emergency, who, how, in which call, and when their shift ends (aware) or None."""
+    """Whoever says "I have it": which emergency, who, how, in which call, and when their shift ends (aware) or None.
+
+    Of an answer to a form: its ``key``, and with which event the calling began in which it was asked; else "" and 0.
+    """
 
     emergency: int
     by: str
     via: Via
     attempt: int = 0
     shift_ends: datetime | None = None
+    key: str = ""
+    began_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +63,27 @@ def silent_until(now: datetime, rules: PagingRules, shift_ends: datetime | None)
 def acknowledge(store: CaseStore, clock: Clock, rules: PagingRules, ref: str, answer: Answer) -> Acknowledged:
     """Write down that somebody has it, if nobody else has; gives who does.
 
-    Raises NotAllowed where it is over, or where it is another emergency than the one that was answered; UnknownCase.
+    An answer to a form counts once, and in the calling in which it was asked: what is heard late, or a second time,
+    takes nothing that was given back meanwhile. In doubt people are called.
+
+    Raises NotAllowed where it is over, where it is another emergency than the one that was answered, and where calling
+    has begun again since; UnknownCase.
     """
 
     def decide(case: Case) -> Sequence[Event]:
+        if is_done(case, answer.key):
+            return []
         return _taking(case, standing(case), answer, clock(), rules)
 
     paging = standing(store.change(ref, decide))
-    holder = paging.taken
-    if holder is None:  # its time was up between the two
-        raise NotAllowed(f"{ref}: calling has begun again.", "Say once more that you have it.")
+    holder = paging.holder(clock())
+    if holder is None:  # its time was up between the two, or it was given back before this was heard again
+        raise _began_again(ref)
     return Acknowledged(holder.by, holder.until, same_person(holder.by, answer.by))
+
+
+def _began_again(ref: str) -> NotAllowed:
+    return NotAllowed(f"{ref}: calling has begun again.", "Say once more that you have it.")
 
 
 def _taking(case: Case, paging: Paging, answer: Answer, now: datetime, rules: PagingRules) -> list[Event]:
@@ -76,16 +91,20 @@ def _taking(case: Case, paging: Paging, answer: Answer, now: datetime, rules: Pa
     if paging.over:
         raise NotAllowed(f"The emergency of {case.ref} is over: {paging.over_why}", "Go on with the case.")
     holder = paging.holder(now)
-    call = {"attempt": answer.attempt} if answer.attempt else {}
+    known = {"attempt": answer.attempt, "answer": answer.key}
+    more = {name: value for name, value in known.items() if value}
     if holder is None:
+        ran_out = paging.taken is not None  # and nobody looked since
+        if answer.began_seq and (ran_out or answer.began_seq != paging.began_seq):
+            raise _began_again(case.ref)
         until = silent_until(now, rules, answer.shift_ends)
         said = says.EmergencyTaken(emergency=paging.number, via=str(answer.via), until=until.isoformat())
-        taken = event_of(kind_with(case.procedure, says.EmergencyTaken), now, answer.by, {**said, **call})
+        taken = event_of(kind_with(case.procedure, says.EmergencyTaken), now, answer.by, {**said, **more})
         return [*_its_own_end(case, paging, now), taken]
     if same_person(holder.by, answer.by) or _was_told(case, answer, holder.seq):
         return []
     late = says.TakenByAnother(emergency=paging.number, via=str(answer.via), holder=holder.by)
-    return [event_of(kind_with(case.procedure, says.TakenByAnother), now, answer.by, {**late, **call})]
+    return [event_of(kind_with(case.procedure, says.TakenByAnother), now, answer.by, {**late, **more})]
 
 
 def _its_own_end(case: Case, paging: Paging, now: datetime) -> list[Event]:

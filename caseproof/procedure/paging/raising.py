@@ -55,6 +55,11 @@ def _without_secrets(raising: Raising) -> Raising:
     return replace(raising, site=redact(raising.site), sightings=seen, tried=redact(raising.tried))
 
 
+def is_done(case: Case, answer: str) -> bool:
+    """Whether an event says already what this answer to a form says; ``answer`` is its key, "" for no form."""
+    return bool(answer) and any(event.data.get("answer") == answer for event in case.events)
+
+
 def standing(case: Case) -> Paging:
     """The emergency of the case. Raises NotAllowed where it has none."""
     paging = paging_of(case)

@@ -15,7 +15,7 @@ from caseproof.domain.people import same_person
 from caseproof.domain.substance import says_something
 from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import event_of
-from caseproof.procedure.paging.raising import refuse_another, standing
+from caseproof.procedure.paging.raising import is_done, refuse_another, standing
 from caseproof.store import Store
 
 LONGEST = 2000
@@ -23,10 +23,10 @@ LONGEST = 2000
 
 
 def give_update(
-    store: Store, clock: Clock, ref: str, by: str, words: str, *, emergency: int | None = None
-) -> Paging:  # fmt: skip
+    store: Store, clock: Clock, ref: str, by: str, words: str, *, emergency: int | None = None, answer: str = ""
+) -> Paging:
     """Tell those who wait how it stands; sent twice, it is written once. ``emergency``: the one that is meant, else the
-    latest.
+    latest. ``answer`` is the key of the answer to a form with it, "" for none: heard twice, it is written once.
 
     Raises BadInput for words that say nothing or too much, NotAllowed where it is over or never was, UnknownCase.
     """
@@ -38,6 +38,8 @@ def give_update(
     told = redact(said)  # people paste from logs
 
     def decide(case: Case) -> Sequence[Event]:
+        if is_done(case, answer):
+            return []
         paging = standing(case)
         refuse_another(paging, emergency)
         if paging.over:
@@ -46,6 +48,8 @@ def give_update(
         if last is not None and last.words == told and same_person(last.by, by):
             return []
         update = says.UpdateGiven(emergency=paging.number, words=told)
+        if answer:
+            update["answer"] = answer
         return [event_of(kind_with(case.procedure, says.UpdateGiven), clock(), by, update)]
 
     return standing(store.change(ref, decide))
