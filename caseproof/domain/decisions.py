@@ -41,7 +41,7 @@ def require_member(name: str, team: Collection[str]) -> str:
             return member
     raise NotOnTheTeam(
         f"{name.strip() or 'Nobody'} is not on the team list.",
-        f"Let one of {', '.join(sorted(team))} answer, or add the name under `team` in policy.yaml.",
+        f"Let one of {', '.join(sorted(set(team)))} answer, or add the name under `team` in policy.yaml.",
     )
 
 

@@ -104,6 +104,20 @@ def test_the_whole_team_is_called_at_once_where_somebody_escalates_or_the_policy
     assert len(it.paging(ref).ringing) == (2 if how == "digit" else 3)
 
 
+def test_whoever_was_called_in_vain_is_called_at_once_too_where_somebody_escalates(it: Emergency) -> None:
+    ref = it.raised()
+    pager = it.pager(start=Jobs())
+    for _ in range(2):
+        pager.step(ref)
+        it.clock.move(minutes=2)
+    pager.step(ref)
+    last = it.paging(ref).calls[-1]
+    assert last.person == THIRD
+    pressed(it, ref, last.number, "3")
+    pager.step(ref)
+    assert [one.person for one in it.paging(ref).ringing] == [FIRST, SECOND]
+
+
 def test_calls_that_ring_are_ended_when_somebody_has_it_but_for_their_own(it: Emergency) -> None:
     ref, jobs = it.raised(all_team=True), Jobs()
     pager = it.pager(start=jobs)

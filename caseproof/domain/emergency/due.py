@@ -122,7 +122,9 @@ def _calls(
     turn = max((one.round for one in calls), default=1)
     called = {one.person for one in calls if one.round == turn}
     left = [name for name in names if name not in called]
-    if not left and not ringing:
+    if calls and all(one.seq < paging.whole_team_seq for one in calls if one.round == turn):
+        turn, left = turn + 1, names  # everybody is called now, also who was called in vain before
+    elif not left and not ringing:
         ends = [one.ended for one in calls if one.round == turn and one.ended is not None]
         last = max(ends, default=now)
         begins = last + rules.between_rounds

@@ -79,6 +79,7 @@ class Paging:
     ``began_at`` and ``began_seq`` are when calling began, or began again; ``taken`` is the acknowledgement that came
     after that, if one did; ``over`` is the number of the event that ended it, 0 for none; ``no_one`` that of the last
     alarm that there is nobody to call since calling began, 0 for none. ``update`` is the last word to those who wait.
+    ``whole_team_seq`` is the number of the event since which everybody is called at once, 0 for none.
     """
 
     ref: str
@@ -96,6 +97,7 @@ class Paging:
     no_one: int
     pressed: Mapping[int, tuple[str, ...]]
     update: Update | None = None
+    whole_team_seq: int = 0
 
     def holder(self, now: datetime) -> Taken | None:
         """Who has it now: an acknowledgement holds until its time is up, and of what is over nobody has anything."""
@@ -165,7 +167,7 @@ def _after(paging: Paging, attempts: dict[int, Attempt], fact: Fact) -> Paging:
     elif fact.says(says.CallingAgain):
         return replace(paging, taken=None, began_at=fact.at, began_seq=fact.seq, again=paging.again + 1, no_one=0)
     elif fact.says(says.WholeTeamCalled):
-        return replace(paging, whole_team=True)
+        return replace(paging, whole_team=True, whole_team_seq=fact.seq)
     elif fact.says(says.NobodyToCall):
         return replace(paging, no_one=fact.seq)
     elif update := fact.says(says.UpdateGiven):
