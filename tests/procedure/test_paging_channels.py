@@ -299,6 +299,7 @@ def test_without_any_channel_each_try_says_what_is_missing_and_goes_on(tmp_path:
         ref = here.raised()
         here.pager(start=lambda job: job()).step(ref)
         attempts = here.paging(ref).attempts
+        assert here.paging(ref).reaches_nobody, "which the page says first"
     told = {str(one.channel): one.detail for one in attempts}
     assert "There is no mail account" in told["mail"]
     assert "There is no Teams web hook" in told["teams"]

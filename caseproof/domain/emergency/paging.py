@@ -105,6 +105,11 @@ class Paging:
             return None
         return self.taken
 
+    @property
+    def reaches_nobody(self) -> bool:
+        """Whether no channel is set up: whatever was tried ended so."""
+        return bool(self.attempts) and all(one.outcome is Outcome.NOT_SET_UP for one in self.attempts)
+
     def attempt(self, number: int) -> Attempt | None:
         """The try with this number."""
         return next((one for one in self.attempts if one.number == number), None)
