@@ -97,7 +97,7 @@ _NO_CASE = Missing(
 _NO_SITE = Missing("no_site", "E7", "the site is not named", "Write the site's address, or what the client calls it.")
 _NO_CRITERION = Missing(
     "no_criterion", "E7", "none of the six criteria was chosen, with what was seen of it",
-    "Choose what is down, and write who saw what; if none of them fits, it is no emergency: hand the case up the ladder.",
+    "Choose what is down, and write who saw what. If none fits, it is no emergency: hand the case up the ladder.",
 )  # fmt: skip
 _NO_FIGURES = Missing(
     "no_figures", "E7", "it is not said how many of the payment terminals fail",
