@@ -67,7 +67,6 @@ def installation(tmp_path_factory: pytest.TempPathFactory, prefect_server: Prefe
         assert not (made.home / "up" / f"{service}.json").exists(), "a stopped supervisor leaves nothing running"
 
 
-@pytest.mark.full
 def test_it_uses_the_server_that_is_named_and_starts_none(
     installation: Installation, prefect_server: PrefectServer
 ) -> None:
