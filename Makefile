@@ -20,8 +20,8 @@ install: ready browser ## what `caseproof` needs, into .venv; docs/run-it-for-re
 demo: ready browser ## a small world on this machine, with a case carried from failure to proof
 	@.venv/bin/caseproof demo $(ARGS)
 
-# Five processes on two cores, for the long tests wait more than they work; tests/conftest.py says which test runs where.
-TOGETHER = -n 5 --dist loadgroup --no-loadscope-reorder --durations=10
+# Four processes on two cores, for the long tests wait more than they work; tests/conftest.py says which test runs where.
+TOGETHER = -n 4 --dist loadgroup --no-loadscope-reorder --durations=10
 
 test: ready browser ## the tests that CI runs: below ten minutes on two cores, with real servers and a browser
 	@.venv/bin/python -m pytest $(or $(ARGS),$(TOGETHER))

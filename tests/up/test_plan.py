@@ -298,7 +298,7 @@ def test_a_stopped_database_is_told_at_once_with_what_starts_it(
     a_home_whose_postgres(home, left_a_note=left_a_note, port=free_port())
     began = time.monotonic()
     refused = run(*typed)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10, "nobody waits for it, as for a database that is only busy"
     assert (refused.code, refused.out) == (1, "")
     assert refused.err.splitlines() == [
         f"caseproof: The database of {home} is stopped.",
