@@ -46,8 +46,8 @@ def read_text(path: Path, what: str, refused: type[BadInput], *, unreadable: str
         raise refused(f"The {what} {path} is not YAML.", "Save it as UTF-8.") from None
 
 
-def entries_of(text: str, path: Path, what: str, refused: type[BadInput], *, empty: str) -> dict[Any, Any]:
-    """The entries of a file's text. Raises ``refused``."""
+def entries_of(text: str, path: Path | str, what: str, refused: type[BadInput], *, empty: str) -> dict[Any, Any]:
+    """The entries of a file's text; ``path`` may say in words where it is from. Raises ``refused``."""
     try:
         if wrong := _too_much(text):
             raise refused(f"The {what} {path} {wrong}.", "Write its entries plainly.")
