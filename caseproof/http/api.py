@@ -12,14 +12,15 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from caseproof.config.clock import utc_now
 from caseproof.domain.errors import CaseproofError
-from caseproof.http.client import Answer, CallFailed, Fault, HttpClient, Transport, http_date, is_usable, shown
+from caseproof.http.client import Answer, CallFailed, Fault, HttpClient, Transport, Upload, http_date, is_usable, shown
 from caseproof.http.redaction import redact
 
 T = TypeVar("T")
@@ -38,7 +39,9 @@ class HttpApi:
     """A client of one HTTP API. ``name`` is what people call it, as in "the Prefect API".
 
     ``down`` and ``refused`` are the errors it raises: a platform and a desk have their own. ``sleep`` (seconds) is
-    injected by tests. A 404 is left to the caller: only it knows what is missing. Safe to use from several threads.
+    injected by tests. A 404 is left to the caller: only it knows what is missing; so is what is in ``left`` besides.
+    ``around`` is entered for each single question, and left before any wait: it bounds how many are under way at once.
+    Safe to use from several threads.
 
     Making one raises ``refused`` where the address cannot be used.
     """
@@ -53,7 +56,10 @@ class HttpApi:
         headers: Mapping[str, str] | None = None,
         transport: Transport | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        left: Collection[int] = (),
+        around: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
+        self._left, self._around = frozenset(left), around
         self.name = name
         self.address = shown(base_url)
         self._down, self._refused = down, refused
@@ -79,18 +85,24 @@ class HttpApi:
         reads: bool | None = None,
         json: Any = None,
         params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        files: Mapping[str, Upload] | None = None,
     ) -> Answer:
-        """The answer: a success, or a 404. Everything else is raised, as ``down`` or ``refused``.
+        """The answer: a success, a 404, or what is ``left`` to the caller. All else is raised: ``down``, ``refused``.
 
         ``reads`` says that the call changes nothing and may be repeated after a lost answer: true of a GET,
-        and to be told of a search by POST. ``json`` is the body.
+        and to be told of a search by POST. ``json`` is the body, or ``form``, or ``files`` are.
         """
         repeatable = method == "GET" if reads is None else reads
         attempt, patience = 1, PATIENCE_SECONDS
         while True:
             asked = None
             try:
-                answer = self._client.ask(method, path, json=json, params=params)
+                with self._around():
+                    answer = self._client.ask(
+                        method, path, json=json, params=params, headers=headers, form=form, files=files
+                    )
             except CallFailed as failed:
                 may_repeat = failed.fault is not Fault.UNSENDABLE and (repeatable or failed.fault in _NOT_SENT)
                 if attempt == TRIES or not may_repeat:
@@ -122,7 +134,7 @@ class HttpApi:
         )
 
     def _checked(self, answer: Answer) -> Answer:
-        if answer.is_success or answer.is_missing:
+        if answer.is_success or answer.is_missing or answer.status in self._left:
             return answer
         if answer.is_overloaded:
             asked = retry_after(answer)
@@ -191,5 +203,6 @@ def _for_people(seconds: float) -> str:
 def _reason(answer: Answer) -> str:
     """The server's own words for a refusal, where it gives a short one."""
     body = answer.json()
-    words = (body.get("detail") or body.get("exception_message")) if isinstance(body, dict) else None
+    told = ("detail", "exception_message", "message")
+    words = next((body[name] for name in told if body.get(name)), None) if isinstance(body, dict) else None
     return f": {redact(words[:2000])[:200]}" if isinstance(words, str) else ""  # it may repeat the key that it refuses

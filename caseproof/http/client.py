@@ -33,6 +33,9 @@ LARGEST = 100_000_000
 Transport = httpx.BaseTransport
 """What carries the calls; tests hand in one of their own."""
 
+Upload = tuple[str, bytes, str]
+"""A file to send: its name, its content and its media type."""
+
 LibraryError = httpx.HTTPError
 """What Prefect's own client raises where its server does not answer, or refuses: it is built on the same library."""
 
@@ -184,11 +187,14 @@ class HttpClient:
         json: Any = None,
         form: Mapping[str, str | Sequence[str]] | None = None,
         params: Mapping[str, str] | None = None,
+        files: Mapping[str, Upload] | None = None,
         headers: Mapping[str, str] | None = None,
         most: int | None = None,
         within: float | None = None,
     ) -> Answer:
         """The answer, whatever its status; asked once. ``json`` is the body, or ``form`` is, as a page sends one.
+
+        With ``files`` the body has parts (multipart/form-data), one a file, called as it is named here.
 
         ``most`` is how many bytes of an answer are read (``LARGEST``), ``within`` how many seconds all of it may take,
         for one that comes byte by byte. A field of the form with several values is sent once for each.
@@ -198,8 +204,9 @@ class HttpClient:
         ends = math.inf if within is None else time.monotonic() + within
         try:
             with self._client.stream(
-                method, url, json=json, data=form, params=params, headers=headers, extensions=self._extensions
-            ) as response:
+                method, url, json=json, data=form, files=files, params=params, headers=headers,
+                extensions=self._extensions,
+            ) as response:  # fmt: skip
                 content = _limited(response, LARGEST if most is None else most, ends)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Not chained: its text may repeat a header, and so the secret in it.
